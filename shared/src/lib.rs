@@ -1,1 +1,8 @@
-//! shared
+//! What Waxwing's functions and its connection daemon have in common: the domain, the
+//! storage (one DynamoDB table), authentication, configuration and telemetry.
+//!
+//! Nothing here knows a WhatsApp library or an HTTP framework.
+
+pub mod clock;
+pub mod ids;
+pub mod storage;

@@ -1,0 +1,80 @@
+//! What can go wrong with the store, told by what the caller can do about it.
+
+use std::error::Error;
+use std::fmt::Debug;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+
+/// A failed call to the store. Conditions that did not hold are no errors: the functions
+/// that write under a condition answer an outcome of their own.
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    /// A condition did not hold where the caller expected it to, or another transaction
+    /// had the item: reading again and trying again may help.
+    #[error("the item was changed by someone else meanwhile")]
+    Conflict(#[source] BoxError),
+    /// A writer with a newer lease has been here: this writer must stop.
+    #[error("a newer owner has written this item")]
+    Fenced,
+    /// The store asks for fewer requests; the SDK's own retries are used up.
+    #[error("the store is throttling")]
+    Throttled(#[source] BoxError),
+    /// The store did not answer in time or not at all: the outcome is unknown.
+    #[error("the store cannot be reached")]
+    Unavailable(#[source] BoxError),
+    /// The request itself is wrong: a defect of ours, or a table of another shape.
+    #[error("the store refused the request")]
+    Refused(#[source] BoxError),
+    /// An item does not have the shape that its reader knows.
+    #[error("stored {entity} {key} is corrupt at {field}")]
+    Corrupt {
+        /// What the item is, e.g. `instance`.
+        entity: &'static str,
+        /// Its partition and sort key.
+        key: String,
+        /// The attribute that is missing or of another type.
+        field: &'static str,
+    },
+}
+
+/// The cause of a [`StorageError`].
+pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
+
+impl StorageError {
+    /// Whether the same call may succeed when it is tried again unchanged.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Conflict(_) | Self::Throttled(_) | Self::Unavailable(_) => true,
+            Self::Fenced | Self::Refused(_) | Self::Corrupt { .. } => false,
+        }
+    }
+}
+
+/// Sorts an SDK error into the kinds above. A failed condition becomes
+/// [`StorageError::Conflict`]: calls that expect one look for it before they come here.
+pub fn classify<E, R>(error: SdkError<E, R>) -> StorageError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    R: Debug + Send + Sync + 'static,
+{
+    let code = error.code().unwrap_or_default();
+    match (&error, code) {
+        (
+            SdkError::ServiceError(_),
+            "ConditionalCheckFailedException" | "TransactionConflictException" | "TransactionInProgressException",
+        ) => StorageError::Conflict(error.into()),
+        (SdkError::ServiceError(_), "TransactionCanceledException") => StorageError::Conflict(error.into()),
+        (
+            SdkError::ServiceError(_),
+            "ProvisionedThroughputExceededException"
+            | "RequestLimitExceeded"
+            | "ThrottlingException"
+            | "LimitExceededException",
+        ) => StorageError::Throttled(error.into()),
+        (SdkError::ServiceError(_), "InternalServerError" | "ServiceUnavailable")
+        | (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_), _) => {
+            StorageError::Unavailable(error.into())
+        }
+        _ => StorageError::Refused(error.into()),
+    }
+}

@@ -1,0 +1,113 @@
+//! The table's client and name, its creation, and its time-outs.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+};
+
+use super::error::{StorageError, classify};
+
+/// The name of the index from shards to instances.
+pub const SHARD_INDEX: &str = "shard";
+
+/// One call's deadline, the SDK's retries included. It lies inside a lease (4 s by
+/// default), so that no write of an owner arrives after its lease has run out.
+pub const CALL_DEADLINE: Duration = Duration::from_millis(2_500);
+
+/// One attempt's deadline within a call.
+pub const ATTEMPT_DEADLINE: Duration = Duration::from_millis(1_000);
+
+/// The one table and the client that reaches it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Table {
+    client: Client,
+    name: String,
+}
+
+impl Table {
+    /// A table of this name, reached through a client for `config` with this module's
+    /// time-outs.
+    pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
+        let config = aws_sdk_dynamodb::config::Builder::from(config)
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .operation_timeout(CALL_DEADLINE)
+                    .operation_attempt_timeout(ATTEMPT_DEADLINE)
+                    .build(),
+            )
+            .build();
+        Self { client: Client::from_conf(config), name: name.into() }
+    }
+
+    /// The client, for requests that name [`Table::name`] themselves.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The table's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Creates the table with its index and its expiry attribute where it does not exist.
+    /// For local stacks: a deployment's table comes from its template.
+    pub async fn create_if_absent(&self) -> Result<(), StorageError> {
+        let attribute = |name: &str| {
+            AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(ScalarAttributeType::S)
+                .build()
+                .expect("a name and a type are all it needs")
+        };
+        let key = |name: &str, kind: KeyType| {
+            KeySchemaElement::builder()
+                .attribute_name(name)
+                .key_type(kind)
+                .build()
+                .expect("a name and a type are all it needs")
+        };
+        let index = GlobalSecondaryIndex::builder()
+            .index_name(SHARD_INDEX)
+            .key_schema(key("shardKey", KeyType::Hash))
+            .key_schema(key("pk", KeyType::Range))
+            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+            .build()
+            .expect("a name and keys are all it needs");
+        let created = self
+            .client
+            .create_table()
+            .table_name(&self.name)
+            .billing_mode(BillingMode::PayPerRequest)
+            .attribute_definitions(attribute("pk"))
+            .attribute_definitions(attribute("sk"))
+            .attribute_definitions(attribute("shardKey"))
+            .key_schema(key("pk", KeyType::Hash))
+            .key_schema(key("sk", KeyType::Range))
+            .global_secondary_indexes(index)
+            .send()
+            .await;
+        match created {
+            Ok(_) => {}
+            Err(error) if error.code() == Some("ResourceInUseException") => return Ok(()),
+            Err(error) => return Err(classify(error)),
+        }
+        let ttl = TimeToLiveSpecification::builder()
+            .attribute_name("exp")
+            .enabled(true)
+            .build()
+            .expect("a name and a flag are all it needs");
+        self.client
+            .update_time_to_live()
+            .table_name(&self.name)
+            .time_to_live_specification(ttl)
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(())
+    }
+}
