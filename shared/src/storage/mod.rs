@@ -1,6 +1,7 @@
 //! The one table, and the repositories over it.
 
 mod error;
+pub mod item;
 mod table;
 
 pub use error::{StorageError, classify};
