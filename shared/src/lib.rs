@@ -4,5 +4,6 @@
 //! Nothing here knows a WhatsApp library or an HTTP framework.
 
 pub mod clock;
+pub mod domain;
 pub mod ids;
 pub mod storage;

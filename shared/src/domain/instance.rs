@@ -1,0 +1,207 @@
+//! An instance: one WhatsApp number, what is wanted of its connection, and how it is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Serialize, Serializer};
+
+use super::network::Network;
+use super::person::Person;
+use super::shard::Shard;
+use super::text_enum;
+use crate::ids::{InstanceId, SubscriptionId};
+
+/// How many QR codes one attempt to pair shows before it gives up.
+pub const MAX_QR_ATTEMPTS: u8 = 3;
+
+text_enum! {
+    /// How an instance's connection is.
+    Status {
+        /// Not connected, and nobody asks for it.
+        Disconnected = "DISCONNECTED",
+        /// A connection is being made.
+        Connecting = "CONNECTING",
+        /// A QR code waits to be scanned.
+        AwaitingQr = "AWAITING_QR",
+        /// A pairing code waits to be entered.
+        AwaitingPairingCode = "AWAITING_PAIRING_CODE",
+        /// WhatsApp asks the phone's owner for a passkey.
+        AwaitingPasskey = "AWAITING_PASSKEY",
+        /// Connected: a round trip to WhatsApp lies within the last keep-alive window.
+        Connected = "CONNECTED",
+        /// The connection was lost and is being made again.
+        Reconnecting = "RECONNECTING",
+        /// The phone unlinked the instance: it must be paired again.
+        LoggedOut = "LOGGED_OUT",
+        /// No QR code was scanned in an attempt, or WhatsApp refuses this client: nothing
+        /// happens until someone asks again.
+        ForceDisconnected = "FORCE_DISCONNECTED",
+        /// WhatsApp has banned the number.
+        Banned = "BANNED",
+    }
+}
+
+text_enum! {
+    /// What is wanted of an instance's connection.
+    Wanted {
+        /// It is to be connected.
+        Connected = "CONNECTED",
+        /// It is to be left alone.
+        Disconnected = "DISCONNECTED",
+    }
+}
+
+/// An instance's name: unique within its subscription, lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct InstanceName(String);
+
+/// Why a text is no instance name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "must be 1 to 63 letters, digits, `-` or `_`, begin with a letter or digit, and not look like an instance id"
+)]
+pub struct InvalidInstanceName;
+
+impl InstanceName {
+    /// The name's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for InstanceName {
+    type Err = InvalidInstanceName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidInstanceName> {
+        let name = text.to_ascii_lowercase();
+        let first_is_fine = name
+            .bytes()
+            .next()
+            .is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+        let rest_is_fine = name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_".contains(&byte));
+        if first_is_fine && rest_is_fine && name.len() <= 63 && !name.starts_with(InstanceId::PREFIX) {
+            Ok(Self(name))
+        } else {
+            Err(InvalidInstanceName)
+        }
+    }
+}
+
+impl fmt::Display for InstanceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for InstanceName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// What is wanted, and by which request: a request is answered by one attempt, so an
+/// attempt that ended in [`Status::ForceDisconnected`] is not made again by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Desired {
+    /// What is wanted.
+    pub wanted: Wanted,
+    /// Rises with each request.
+    pub generation: u64,
+}
+
+/// A QR code that waits to be scanned. Its text is sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct QrCode {
+    /// The text, sealed for the purpose of content.
+    pub sealed: Vec<u8>,
+    /// Which of the attempt's codes this is, from 1.
+    pub attempt: u8,
+    /// Until when it can be scanned.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// How the connection is, as the daemon that holds the shard last wrote it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observed {
+    /// How it is.
+    pub status: Status,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Why, where there is a reason to tell: a stable code such as `QR_NOT_SCANNED`.
+    pub reason: Option<String>,
+    /// The last error of the connection, for people.
+    pub last_error: Option<String>,
+    /// The last known round trip to WhatsApp.
+    pub last_round_trip_at: Option<DateTime<Utc>>,
+    /// The QR code to scan, in [`Status::AwaitingQr`].
+    pub qr: Option<QrCode>,
+    /// The generation of the request that this answers.
+    pub generation: u64,
+}
+
+/// An instance as the table keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Instance {
+    /// Its id.
+    pub id: InstanceId,
+    /// The subscription it belongs to.
+    pub subscription: SubscriptionId,
+    /// Its name within the subscription.
+    pub name: InstanceName,
+    /// The network it is on.
+    pub network: Network,
+    /// The shard that it keeps.
+    pub shard: Shard,
+    /// The owner's own strings.
+    pub metadata: BTreeMap<String, String>,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// What is wanted of its connection.
+    pub desired: Desired,
+    /// How the connection is.
+    pub observed: Observed,
+    /// The WhatsApp account it is paired with; `None` where it is not.
+    pub account: Option<Account>,
+}
+
+/// The WhatsApp account behind a paired instance.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Number and LID.
+    pub person: Person,
+    /// The name that the account shows others.
+    pub display_name: Option<String>,
+}
+
+impl Instance {
+    /// Why a send has nothing to wait for, where that is so: the instance was never
+    /// paired, or is in a state that only its owner can end.
+    pub fn refuses_sends(&self) -> bool {
+        let stopped = matches!(
+            self.observed.status,
+            Status::LoggedOut | Status::ForceDisconnected | Status::Banned
+        );
+        self.account.is_none() || stopped || self.desired.wanted == Wanted::Disconnected
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_lower_cased_and_bounded() {
+        assert_eq!(
+            "Customer-Service".parse::<InstanceName>().expect("fine").as_str(),
+            "customer-service"
+        );
+        for text in ["", "-a", "_a", "a b", "ä", "inst_01JD", &"a".repeat(64)] {
+            assert_eq!(text.parse::<InstanceName>(), Err(InvalidInstanceName), "{text}");
+        }
+        assert!("a".repeat(63).parse::<InstanceName>().is_ok());
+    }
+}

@@ -1,0 +1,145 @@
+//! What functions ask of the daemon, through a shard's queues. Tagged and versioned: a
+//! job of a version that a daemon does not know is left for a newer one.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::message::Kind;
+use super::recipient::Recipient;
+use crate::ids::{InstanceId, MessageId};
+
+/// The version that this code writes, and the highest that it reads.
+pub const VERSION: u32 = 1;
+
+/// A message to send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SendJob {
+    /// The message's id: also its deduplication id, and what its WhatsApp id derives from.
+    pub message: MessageId,
+    /// The instance that sends.
+    pub instance: InstanceId,
+    /// Whom to.
+    pub to: Recipient,
+    /// What it is.
+    pub kind: Kind,
+    /// The caller's own string.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// When it was accepted.
+    pub accepted_at: DateTime<Utc>,
+    /// Until when it is worth sending.
+    pub expires_at: DateTime<Utc>,
+    /// The [`Content`] as JSON, sealed for the purpose of content with the message's id as
+    /// associated data, in base64.
+    pub content: String,
+}
+
+/// What a message says. It rests only sealed.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Content {
+    /// Text.
+    Text {
+        /// The text itself.
+        text: String,
+    },
+}
+
+/// Content stays out of logs.
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text { .. } => f.write_str("Text(…)"),
+        }
+    }
+}
+
+/// A job in a shard's queue of sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum Job {
+    /// Send a message.
+    Send(SendJob),
+}
+
+/// A message in a shard's queue of queries and nudges.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Query {
+    /// Look at this instance: what is wanted of it has changed.
+    Nudge {
+        /// The instance.
+        instance: InstanceId,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+struct Versioned<T> {
+    v: u32,
+    #[serde(flatten)]
+    payload: T,
+}
+
+/// Why a queue's message is not one that this code can do.
+#[derive(Debug, thiserror::Error)]
+pub enum PayloadError {
+    /// A newer version wrote it: leave it.
+    #[error("the payload is of version {0}, which is newer than this code")]
+    Newer(u32),
+    /// It is not what it should be: park it with this reason.
+    #[error("the payload is malformed: {0}")]
+    Malformed(#[source] serde_json::Error),
+}
+
+/// The text that a queue carries for a payload.
+pub fn encode<T: Serialize>(payload: &T) -> String {
+    serde_json::to_string(&Versioned { v: VERSION, payload }).expect("payloads are plain data")
+}
+
+/// Reads the text that [`encode`] wrote.
+pub fn decode<T: for<'de> Deserialize<'de>>(body: &str) -> Result<T, PayloadError> {
+    #[derive(Deserialize)]
+    struct VersionOnly {
+        v: u32,
+    }
+    let version: VersionOnly = serde_json::from_str(body).map_err(PayloadError::Malformed)?;
+    if version.v > VERSION {
+        return Err(PayloadError::Newer(version.v));
+    }
+    let versioned: Versioned<T> = serde_json::from_str(body).map_err(PayloadError::Malformed)?;
+    Ok(versioned.payload)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instance() -> InstanceId {
+        "inst_01JD0000000000000000000000".parse().expect("well-formed")
+    }
+
+    #[test]
+    fn a_payload_is_read_back() {
+        let nudge = Query::Nudge { instance: instance() };
+        let body = encode(&nudge);
+        assert_eq!(
+            body,
+            r#"{"v":1,"type":"nudge","instance":"inst_01JD0000000000000000000000"}"#
+        );
+        assert_eq!(decode::<Query>(&body).expect("ours"), nudge);
+    }
+
+    #[test]
+    fn a_newer_version_is_told_from_a_malformed_payload() {
+        assert!(matches!(
+            decode::<Query>(r#"{"v":2,"type":"dance"}"#),
+            Err(PayloadError::Newer(2))
+        ));
+        assert!(matches!(
+            decode::<Query>(r#"{"v":1,"type":"dance"}"#),
+            Err(PayloadError::Malformed(_))
+        ));
+        assert!(matches!(decode::<Query>("{"), Err(PayloadError::Malformed(_))));
+    }
+}

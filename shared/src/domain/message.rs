@@ -1,0 +1,215 @@
+//! A message and the states it goes through.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::person::Person;
+use super::recipient::Recipient;
+use super::text_enum;
+use crate::ids::{InstanceId, MessageId};
+
+/// How long a message's record is kept: the message log reaches back 90 days.
+pub const RECORD_TERM: TimeDelta = TimeDelta::days(90);
+
+/// How long an accepted message may wait to be sent where the caller names no time.
+pub const DEFAULT_EXPIRY: TimeDelta = TimeDelta::hours(24);
+
+/// The longest text, in Unicode scalar values.
+pub const MAX_TEXT: usize = 4_096;
+
+text_enum! {
+    /// What a message is.
+    Kind {
+        /// Text.
+        Text = "text",
+        /// Something this version does not take apart; it is told of, without content.
+        Unknown = "unknown",
+    }
+}
+
+text_enum! {
+    /// Who wrote it, seen from the instance.
+    Direction {
+        /// The instance sent it.
+        Outgoing = "outgoing",
+        /// The instance received it.
+        Incoming = "incoming",
+    }
+}
+
+text_enum! {
+    /// How far a message has come. States never go backwards: see [`State::rank`].
+    State {
+        /// Accepted, due later.
+        Scheduled = "scheduled",
+        /// Stored durably, to be sent.
+        Queued = "queued",
+        /// WhatsApp's server has acknowledged it.
+        Sent = "sent",
+        /// It has reached the recipient's device; in a group, all recipients'.
+        Delivered = "delivered",
+        /// The recipient has seen it; in a group, all recipients.
+        Read = "read",
+        /// The recipient has played it.
+        Played = "played",
+        /// An incoming message has arrived.
+        Received = "received",
+        /// It will not be delivered; the record's [`Failure`] says why.
+        Failed = "failed",
+        /// Its time to be sent ran out.
+        Expired = "expired",
+        /// Its sender took it back before it was sent.
+        Cancelled = "cancelled",
+    }
+}
+
+impl State {
+    /// The order of states: a record's state changes only to one of a higher rank. What
+    /// ends a message ranks above all, and [`State::may_follow_up_to`] says from where it
+    /// may be reached.
+    pub const fn rank(self) -> u8 {
+        match self {
+            Self::Scheduled => 0,
+            Self::Queued => 1,
+            Self::Sent => 2,
+            Self::Delivered => 3,
+            Self::Read => 4,
+            Self::Played => 5,
+            Self::Received => 6,
+            Self::Failed | Self::Expired | Self::Cancelled => 9,
+        }
+    }
+
+    /// The highest rank that this state may follow. A refusal may come after the server's
+    /// acknowledgement, but not after a receipt; a time runs out and a sender takes back
+    /// only what is not sent.
+    pub const fn may_follow_up_to(self) -> u8 {
+        match self {
+            Self::Failed => Self::Sent.rank(),
+            Self::Expired | Self::Cancelled => Self::Queued.rank(),
+            _ => self.rank().saturating_sub(1),
+        }
+    }
+
+    /// Whether the job of a message in this state has nothing left to do.
+    pub const fn is_past_sending(self) -> bool {
+        self.rank() >= Self::Sent.rank()
+    }
+}
+
+/// Why a message failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable code, such as `REACHOUT_RESTRICTED`.
+    pub code: String,
+    /// The same for people.
+    pub message: String,
+    /// Whether sending the same again may succeed.
+    pub retryable: bool,
+}
+
+impl Failure {
+    /// What a refusal by WhatsApp's server means, by the `error` of its acknowledgement.
+    pub fn from_server(error: u32) -> Self {
+        let (code, message, retryable) = match error {
+            400 => (
+                "REFUSED_MALFORMED",
+                "WhatsApp refused the message as malformed",
+                false,
+            ),
+            403 | 406 => (
+                "REFUSED_FORBIDDEN",
+                "WhatsApp does not let this account write to this chat",
+                false,
+            ),
+            404 => (
+                "RECIPIENT_NOT_ON_WHATSAPP",
+                "The recipient is not on WhatsApp",
+                false,
+            ),
+            429 => (
+                "RATE_OVERLIMIT",
+                "WhatsApp asks for fewer messages from this account",
+                true,
+            ),
+            463 => (
+                "REACHOUT_RESTRICTED",
+                "WhatsApp does not let this account begin new chats now",
+                true,
+            ),
+            479 => (
+                "STALE_DEVICE_LIST",
+                "The recipient's devices changed while the message was sent",
+                true,
+            ),
+            500..=599 => (
+                "WHATSAPP_UNAVAILABLE",
+                "WhatsApp's server could not take the message",
+                true,
+            ),
+            _ => ("REFUSED", "WhatsApp refused the message", false),
+        };
+        Self {
+            code: code.to_owned(),
+            message: format!("{message} (error {error})"),
+            retryable,
+        }
+    }
+}
+
+/// A message as the table keeps it: never its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageRecord {
+    /// Its id.
+    pub id: MessageId,
+    /// The instance that sent or received it.
+    pub instance: InstanceId,
+    /// Who wrote it.
+    pub direction: Direction,
+    /// What it is.
+    pub kind: Kind,
+    /// The chat it belongs to.
+    pub chat: Recipient,
+    /// The other side, with both names where they are known; in a group, an incoming
+    /// message's sender.
+    pub person: Person,
+    /// How far it has come.
+    pub state: State,
+    /// Why it failed, where it did.
+    pub failure: Option<Failure>,
+    /// The caller's own string.
+    pub reference: Option<String>,
+    /// When it was accepted or, for an incoming one, when WhatsApp says it was sent.
+    pub created_at: DateTime<Utc>,
+    /// When its state changed last.
+    pub updated_at: DateTime<Utc>,
+    /// When the server acknowledged it.
+    pub sent_at: Option<DateTime<Utc>>,
+    /// When it was delivered.
+    pub delivered_at: Option<DateTime<Utc>>,
+    /// When it was read.
+    pub read_at: Option<DateTime<Utc>>,
+    /// WhatsApp's id of an incoming message; an outgoing one's derives from [`Self::id`].
+    pub whatsapp_id: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn receipts_outrank_the_acknowledgement_and_an_end_outranks_all() {
+        assert!(State::Sent.rank() > State::Queued.rank());
+        assert!(State::Read.rank() > State::Delivered.rank());
+        assert!(State::Failed.rank() > State::Played.rank());
+    }
+
+    #[test]
+    fn a_delivered_message_cannot_fail_and_a_sent_one_cannot_expire() {
+        assert!(State::Sent.rank() <= State::Failed.may_follow_up_to());
+        assert!(State::Delivered.rank() > State::Failed.may_follow_up_to());
+        assert!(State::Sent.rank() > State::Expired.may_follow_up_to());
+        assert!(State::Delivered.rank() > State::Delivered.may_follow_up_to());
+        assert!(State::Queued.rank() <= State::Read.may_follow_up_to());
+    }
+}

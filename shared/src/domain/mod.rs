@@ -1,0 +1,21 @@
+//! What Waxwing is about, free of AWS, HTTP and WhatsApp libraries.
+
+pub mod event;
+pub mod instance;
+pub mod job;
+pub mod message;
+pub mod network;
+pub mod person;
+pub mod recipient;
+pub mod shard;
+mod text_enum;
+
+pub(crate) use text_enum::text_enum;
+
+/// A text that is none of an enumeration's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("must be one of {}", wanted.join(", "))]
+pub struct UnknownText {
+    /// The texts that there are.
+    pub wanted: &'static [&'static str],
+}
