@@ -1,8 +1,14 @@
 //! The one table, and the repositories over it.
+//!
+//! Reads that answer a question about one item answer an `Option`; writes under a
+//! condition answer an outcome. [`StorageError`] is for what the caller did not foresee.
 
 mod error;
+pub mod instances;
 pub mod item;
+pub mod keys;
+pub mod outcome;
 mod table;
 
 pub use error::{StorageError, classify};
-pub use table::Table;
+pub use table::{CALL_DEADLINE, Table};

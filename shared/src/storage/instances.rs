@@ -1,0 +1,428 @@
+//! Instances: created and steered by functions, observed by the daemon that holds their
+//! shard.
+
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, TransactWriteItem, Update};
+use chrono::{DateTime, Utc};
+
+use super::error::{StorageError, classify};
+use super::item::{Item, Reader, b, n, s, strings, text, time};
+use super::keys;
+use super::outcome::{condition_failed, failed_conditions};
+use super::table::{SHARD_INDEX, Table};
+use crate::domain::instance::{Account, Desired, Instance, InstanceName, Observed, QrCode, Status, Wanted};
+use crate::domain::network::Network;
+use crate::domain::person::Person;
+use crate::domain::shard::Shard;
+use crate::ids::{InstanceId, SubscriptionId};
+
+/// What came of creating an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// It is there.
+    Created,
+    /// Another instance of the subscription has the name.
+    NameTaken,
+    /// The subscription has as many instances as its tier allows.
+    LimitReached,
+}
+
+/// What came of a write that only the owner of a shard's lease may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Observation {
+    /// It is stored.
+    Stored,
+    /// The instance is gone.
+    Gone,
+    /// A newer owner has written: this one must stop.
+    Fenced,
+}
+
+/// The instances of the table.
+#[derive(Debug, Clone)]
+pub struct Instances {
+    table: Table,
+}
+
+impl Instances {
+    /// The instances of this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// Creates an instance where its subscription has fewer than `limit` and none of that
+    /// name. One transaction: both rules hold under concurrency.
+    pub async fn create(&self, instance: &Instance, limit: u32) -> Result<Created, StorageError> {
+        let count = Update::builder()
+            .table_name(self.table.name())
+            .set_key(Some(keys::subscription(instance.subscription).attributes()))
+            .update_expression("ADD instanceCount :one")
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(instanceCount) OR instanceCount < :limit)",
+            )
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":limit", n(limit))
+            .build()
+            .map_err(|error| StorageError::Refused(error.into()))?;
+        let put = |item: Item| {
+            Put::builder()
+                .table_name(self.table.name())
+                .set_item(Some(item))
+                .condition_expression("attribute_not_exists(pk)")
+                .build()
+                .map_err(|error| StorageError::Refused(error.into()))
+        };
+        let mut name = keys::instance_name(instance.subscription, &instance.name).attributes();
+        name.insert("instance".into(), text(instance.id));
+        let reference = keys::instance_reference(instance.subscription, instance.id).attributes();
+        let sent = self
+            .table
+            .client()
+            .transact_write_items()
+            .transact_items(TransactWriteItem::builder().update(count).build())
+            .transact_items(TransactWriteItem::builder().put(put(name)?).build())
+            .transact_items(TransactWriteItem::builder().put(put(reference)?).build())
+            .transact_items(TransactWriteItem::builder().put(put(to_item(instance))?).build())
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Created::Created),
+            Err(error) => match failed_conditions(&error).as_slice() {
+                [_, true, ..] => Ok(Created::NameTaken),
+                [true, ..] => Ok(Created::LimitReached),
+                _ => Err(classify(error)),
+            },
+        }
+    }
+
+    /// An instance of this subscription.
+    pub async fn get(
+        &self,
+        subscription: SubscriptionId,
+        id: InstanceId,
+    ) -> Result<Option<Instance>, StorageError> {
+        let found = self.load(id).await?;
+        Ok(found.filter(|instance| instance.subscription == subscription))
+    }
+
+    /// An instance of this subscription by its name.
+    pub async fn get_by_name(
+        &self,
+        subscription: SubscriptionId,
+        name: &InstanceName,
+    ) -> Result<Option<Instance>, StorageError> {
+        let found = self
+            .table
+            .client()
+            .get_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::instance_name(subscription, name).attributes()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(classify)?;
+        match found.item {
+            Some(item) => {
+                self.get(
+                    subscription,
+                    Reader::new("instance name", &item).parse("instance")?,
+                )
+                .await
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Up to `limit` instances of this subscription, newest first, that were created
+    /// before `before`.
+    pub async fn list(
+        &self,
+        subscription: SubscriptionId,
+        before: Option<InstanceId>,
+        limit: u32,
+    ) -> Result<Vec<Instance>, StorageError> {
+        let partition = keys::subscription(subscription).pk;
+        let start = before.map(|id| keys::instance_reference(subscription, id).attributes());
+        let page = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name())
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", s(partition))
+            .expression_attribute_values(":prefix", s(keys::INSTANCE_REFERENCE_PREFIX))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .set_exclusive_start_key(start)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(classify)?;
+        let ids = page.items().iter().map(|item| {
+            let reader = Reader::new("instance reference", item);
+            let id = reader
+                .str("sk")?
+                .strip_prefix(keys::INSTANCE_REFERENCE_PREFIX)
+                .unwrap_or_default();
+            id.parse::<InstanceId>().map_err(|_| reader.corrupt("sk"))
+        });
+        let ids = ids.collect::<Result<Vec<_>, _>>()?;
+        self.load_all(&ids).await
+    }
+
+    /// An instance whosever it is. For the daemon, which serves all subscriptions, and for
+    /// a caller whose API key names the instance.
+    pub async fn load(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
+        let found = self
+            .table
+            .client()
+            .get_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::instance(id).attributes()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(classify)?;
+        found.item.as_ref().map(from_item).transpose()
+    }
+
+    /// All instances of a shard. The index is eventually consistent: a new instance may be
+    /// missing for a moment, which is why its first request nudges the shard with its id.
+    pub async fn by_shard(&self, network: Network, shard: Shard) -> Result<Vec<Instance>, StorageError> {
+        let mut ids = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .table
+                .client()
+                .query()
+                .table_name(self.table.name())
+                .index_name(SHARD_INDEX)
+                .key_condition_expression("shardKey = :shard")
+                .expression_attribute_values(":shard", s(keys::shard_index(network, shard)))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(classify)?;
+            for item in page.items() {
+                let reader = Reader::new("shard index", item);
+                let id = reader.str("pk")?.strip_prefix("inst#").unwrap_or_default();
+                ids.push(id.parse::<InstanceId>().map_err(|_| reader.corrupt("pk"))?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return self.load_all(&ids).await;
+            }
+        }
+    }
+
+    /// Asks for `wanted`: what is wanted is stored under the next generation, which is
+    /// answered; `None` where the instance is gone.
+    pub async fn want(&self, id: InstanceId, wanted: Wanted) -> Result<Option<u64>, StorageError> {
+        let sent = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::instance(id).attributes()))
+            .update_expression("SET wanted = :wanted ADD generation :one")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":wanted", text(wanted))
+            .expression_attribute_values(":one", n(1))
+            .return_values(ReturnValue::UpdatedNew)
+            .send()
+            .await;
+        match sent {
+            Ok(updated) => {
+                let item = updated.attributes.unwrap_or_default();
+                Reader::new("instance", &item).number("generation").map(Some)
+            }
+            Err(error) if condition_failed(&error) => Ok(None),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    /// Stores how an instance's connection is, as the owner with lease `token` saw it.
+    pub async fn observe(
+        &self,
+        id: InstanceId,
+        token: u64,
+        observed: &Observed,
+    ) -> Result<Observation, StorageError> {
+        let mut set = vec![("status", text(observed.status)), ("since", time(observed.since))];
+        let mut remove = Vec::new();
+        let mut optional = |name, value: Option<AttributeValue>| match value {
+            Some(value) => set.push((name, value)),
+            None => remove.push(name),
+        };
+        optional("reason", observed.reason.as_deref().map(s));
+        optional("lastError", observed.last_error.as_deref().map(s));
+        optional("lastRoundTripAt", observed.last_round_trip_at.map(time));
+        optional("qr", observed.qr.as_ref().map(|qr| b(qr.sealed.clone())));
+        optional("qrAttempt", observed.qr.as_ref().map(|qr| n(qr.attempt)));
+        optional("qrExpiresAt", observed.qr.as_ref().map(|qr| time(qr.expires_at)));
+        set.push(("observedGeneration", n(observed.generation)));
+        self.write_fenced(id, token, set, remove).await
+    }
+
+    /// Stores the account that an instance is paired with, or that it is with none.
+    pub async fn set_account(
+        &self,
+        id: InstanceId,
+        token: u64,
+        account: Option<&Account>,
+    ) -> Result<Observation, StorageError> {
+        let mut set = vec![("paired", AttributeValue::Bool(account.is_some()))];
+        let mut remove = Vec::new();
+        let fields = [
+            (
+                "phone",
+                account.and_then(|account| account.person.phone.as_deref()),
+            ),
+            ("lid", account.and_then(|account| account.person.lid.as_deref())),
+            (
+                "displayName",
+                account.and_then(|account| account.display_name.as_deref()),
+            ),
+        ];
+        for (name, value) in fields {
+            match value {
+                Some(value) => set.push((name, s(value))),
+                None => remove.push(name),
+            }
+        }
+        self.write_fenced(id, token, set, remove).await
+    }
+
+    async fn write_fenced(
+        &self,
+        id: InstanceId,
+        token: u64,
+        mut set: Vec<(&'static str, AttributeValue)>,
+        remove: Vec<&'static str>,
+    ) -> Result<Observation, StorageError> {
+        set.push(("fence", n(token)));
+        let mut request = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::instance(id).attributes()))
+            .condition_expression("attribute_exists(pk) AND (attribute_not_exists(fence) OR fence <= :fence)")
+            .return_values_on_condition_check_failure(
+                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
+            );
+        // Every name goes through a placeholder: `status` and others are reserved words.
+        let mut assignments = Vec::new();
+        for (name, value) in set {
+            assignments.push(format!("#{name} = :{name}"));
+            request = request
+                .expression_attribute_names(format!("#{name}"), name)
+                .expression_attribute_values(format!(":{name}"), value);
+        }
+        let mut expression = format!("SET {}", assignments.join(", "));
+        if !remove.is_empty() {
+            let names: Vec<_> = remove.iter().map(|name| format!("#{name}")).collect();
+            expression = format!("{expression} REMOVE {}", names.join(", "));
+            for name in remove {
+                request = request.expression_attribute_names(format!("#{name}"), name);
+            }
+        }
+        match request.update_expression(expression).send().await {
+            Ok(_) => Ok(Observation::Stored),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => {
+                let item = error.as_service_error().and_then(|error| match error {
+                    aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
+                        failed,
+                    ) => failed.item.as_ref(),
+                    _ => None,
+                });
+                Ok(if item.is_some_and(|item| !item.is_empty()) {
+                    Observation::Fenced
+                } else {
+                    Observation::Gone
+                })
+            }
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    async fn load_all(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, StorageError> {
+        use futures::{StreamExt, TryStreamExt};
+        let loaded: Vec<Option<Instance>> = futures::stream::iter(ids.iter().copied())
+            .map(|id| self.load(id))
+            .buffered(8)
+            .try_collect()
+            .await?;
+        Ok(loaded.into_iter().flatten().collect())
+    }
+}
+
+fn to_item(instance: &Instance) -> Item {
+    let mut item = keys::instance(instance.id).attributes();
+    let mut set = |name: &str, value| {
+        item.insert(name.to_owned(), value);
+    };
+    set("id", text(instance.id));
+    set("subscription", text(instance.subscription));
+    set("name", text(&instance.name));
+    set("network", text(instance.network));
+    set("shard", n(instance.shard));
+    set("shardKey", s(keys::shard_index(instance.network, instance.shard)));
+    set("metadata", strings(&instance.metadata));
+    set("createdAt", time(instance.created_at));
+    set("wanted", text(instance.desired.wanted));
+    set("generation", n(instance.desired.generation));
+    set("status", text(instance.observed.status));
+    set("since", time(instance.observed.since));
+    set("observedGeneration", n(instance.observed.generation));
+    set("paired", AttributeValue::Bool(instance.account.is_some()));
+    item
+}
+
+fn from_item(item: &Item) -> Result<Instance, StorageError> {
+    let read = Reader::new("instance", item);
+    let qr = match read.opt_bytes("qr")? {
+        Some(sealed) => Some(QrCode {
+            sealed: sealed.to_vec(),
+            attempt: read.number("qrAttempt")?,
+            expires_at: read.time("qrExpiresAt")?,
+        }),
+        None => None,
+    };
+    let account = if read.flag("paired")? {
+        Some(Account {
+            person: Person {
+                phone: read.opt_str("phone")?.map(str::to_owned),
+                lid: read.opt_str("lid")?.map(str::to_owned),
+            },
+            display_name: read.opt_str("displayName")?.map(str::to_owned),
+        })
+    } else {
+        None
+    };
+    let since: DateTime<Utc> = read.time("since")?;
+    Ok(Instance {
+        id: read.parse("id")?,
+        subscription: read.parse("subscription")?,
+        name: read.parse("name")?,
+        network: read.parse("network")?,
+        shard: Shard(read.number("shard")?),
+        metadata: read.strings("metadata")?,
+        created_at: read.time("createdAt")?,
+        desired: Desired {
+            wanted: read.parse::<Wanted>("wanted")?,
+            generation: read.number("generation")?,
+        },
+        observed: Observed {
+            status: read.parse::<Status>("status")?,
+            since,
+            reason: read.opt_str("reason")?.map(str::to_owned),
+            last_error: read.opt_str("lastError")?.map(str::to_owned),
+            last_round_trip_at: read.opt_time("lastRoundTripAt")?,
+            qr,
+            generation: read.number("observedGeneration")?,
+        },
+        account,
+    })
+}

@@ -1,0 +1,122 @@
+//! Every key of the table, built here and nowhere else.
+//!
+//! | partition | sort key | item |
+//! | --- | --- | --- |
+//! | `meta` | `config` | what the table was set up with |
+//! | `sub#<subscription>` | `meta` | the subscription |
+//! | | `inst#<instance>` | a reference to an instance of it |
+//! | | `name#<name>` | holds an instance's name unique |
+//! | `inst#<instance>` | `meta` | the instance |
+//! | `msgs#<instance>` | `<message>` | a message's record |
+//! | `ctr#<instance>` | `day#<date>` | a day's counters |
+//! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
+//! | `idem#<instance>#<hash>` | `idem` | an idempotency key |
+//! | `leases#<network>` | `shard#<n>` | a shard's lease |
+//! | `daemons#<network>` | `<daemon>` | a daemon's beat |
+
+use chrono::{DateTime, Utc};
+
+use super::item::{Item, s};
+use crate::domain::instance::InstanceName;
+use crate::domain::network::Network;
+use crate::domain::shard::Shard;
+use crate::ids::{InstanceId, MessageId, SubscriptionId};
+
+/// An item's place: partition and sort key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// The partition key.
+    pub pk: String,
+    /// The sort key.
+    pub sk: String,
+}
+
+impl Key {
+    pub(crate) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
+        Self {
+            pk: pk.into(),
+            sk: sk.into(),
+        }
+    }
+
+    /// The key's two attributes, as a request's `Key` or the start of an item.
+    pub fn attributes(&self) -> Item {
+        Item::from([("pk".to_owned(), s(&self.pk)), ("sk".to_owned(), s(&self.sk))])
+    }
+}
+
+/// What the table was set up with.
+pub fn config() -> Key {
+    Key::new("meta", "config")
+}
+
+/// A subscription.
+pub fn subscription(id: SubscriptionId) -> Key {
+    Key::new(format!("sub#{id}"), "meta")
+}
+
+/// What all references of a subscription to its instances begin with.
+pub const INSTANCE_REFERENCE_PREFIX: &str = "inst#";
+
+/// A subscription's reference to one of its instances.
+pub fn instance_reference(subscription: SubscriptionId, instance: InstanceId) -> Key {
+    Key::new(
+        format!("sub#{subscription}"),
+        format!("{INSTANCE_REFERENCE_PREFIX}{instance}"),
+    )
+}
+
+/// The item that holds an instance's name unique within its subscription.
+pub fn instance_name(subscription: SubscriptionId, name: &InstanceName) -> Key {
+    Key::new(format!("sub#{subscription}"), format!("name#{name}"))
+}
+
+/// An instance.
+pub fn instance(id: InstanceId) -> Key {
+    Key::new(format!("inst#{id}"), "meta")
+}
+
+/// The value of the index attribute `shardKey` of a shard's instances.
+pub fn shard_index(network: Network, shard: Shard) -> String {
+    format!("{network}#{shard}")
+}
+
+/// A message's record.
+pub fn message(instance: InstanceId, id: MessageId) -> Key {
+    Key::new(format!("msgs#{instance}"), id.to_string())
+}
+
+/// An instance's counters of one day (UTC).
+pub fn day(instance: InstanceId, at: DateTime<Utc>) -> Key {
+    Key::new(
+        format!("ctr#{instance}"),
+        format!("{DAY_PREFIX}{}", at.format("%Y-%m-%d")),
+    )
+}
+
+/// What the sort keys of daily counters begin with; the date follows.
+pub const DAY_PREFIX: &str = "day#";
+
+/// A subscription's messages of one calendar month (UTC).
+pub fn month(subscription: SubscriptionId, at: DateTime<Utc>) -> Key {
+    Key::new(
+        format!("ctr#{subscription}"),
+        format!("month#{}", at.format("%Y-%m")),
+    )
+}
+
+/// An idempotency key of an instance, by its hash: the key itself is the caller's own
+/// text and may be long.
+pub fn idempotency(instance: InstanceId, hash: &str) -> Key {
+    Key::new(format!("idem#{instance}#{hash}"), "idem")
+}
+
+/// A shard's lease.
+pub fn lease(network: Network, shard: Shard) -> Key {
+    Key::new(format!("leases#{network}"), format!("shard#{shard}"))
+}
+
+/// A daemon's beat.
+pub fn daemon(network: Network, daemon: &str) -> Key {
+    Key::new(format!("daemons#{network}"), daemon)
+}
