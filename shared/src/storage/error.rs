@@ -62,10 +62,10 @@ where
         (
             SdkError::ServiceError(_),
             "ConditionalCheckFailedException"
+            | "TransactionCanceledException"
             | "TransactionConflictException"
             | "TransactionInProgressException",
         ) => StorageError::Conflict(error.into()),
-        (SdkError::ServiceError(_), "TransactionCanceledException") => StorageError::Conflict(error.into()),
         (
             SdkError::ServiceError(_),
             "ProvisionedThroughputExceededException"

@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use super::error::{StorageError, classify};
 use super::item::{Item, Reader, b, n, s, strings, text, time};
 use super::keys;
-use super::outcome::{condition_failed, failed_conditions};
+use super::outcome::{Transacted, condition_failed};
 use super::table::{SHARD_INDEX, Table};
 use crate::domain::instance::{Account, Desired, Instance, InstanceName, Observed, QrCode, Status, Wanted};
 use crate::domain::network::Network;
@@ -75,24 +75,17 @@ impl Instances {
         let mut name = keys::instance_name(instance.subscription, &instance.name).attributes();
         name.insert("instance".into(), text(instance.id));
         let reference = keys::instance_reference(instance.subscription, instance.id).attributes();
-        let sent = self
-            .table
-            .client()
-            .transact_write_items()
-            .transact_items(TransactWriteItem::builder().update(count).build())
-            .transact_items(TransactWriteItem::builder().put(put(name)?).build())
-            .transact_items(TransactWriteItem::builder().put(put(reference)?).build())
-            .transact_items(TransactWriteItem::builder().put(put(to_item(instance))?).build())
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Created::Created),
-            Err(error) => match failed_conditions(&error).as_slice() {
-                [_, true, ..] => Ok(Created::NameTaken),
-                [true, ..] => Ok(Created::LimitReached),
-                _ => Err(classify(error)),
-            },
-        }
+        let writes = vec![
+            TransactWriteItem::builder().update(count).build(),
+            TransactWriteItem::builder().put(put(name)?).build(),
+            TransactWriteItem::builder().put(put(reference)?).build(),
+            TransactWriteItem::builder().put(put(to_item(instance))?).build(),
+        ];
+        Ok(match self.table.transact(writes).await? {
+            Transacted::Done => Created::Created,
+            Transacted::Refused(failed) if failed.get(1) == Some(&true) => Created::NameTaken,
+            Transacted::Refused(_) => Created::LimitReached,
+        })
     }
 
     /// An instance of this subscription.

@@ -3,11 +3,16 @@
 //! Reads that answer a question about one item answer an `Option`; writes under a
 //! condition answer an outcome. [`StorageError`] is for what the caller did not foresee.
 
+pub mod counters;
 mod error;
+pub mod idempotency;
 pub mod instances;
 pub mod item;
 pub mod keys;
+pub mod leases;
+pub mod messages;
 pub mod outcome;
+pub mod setup;
 mod table;
 
 pub use error::{StorageError, classify};

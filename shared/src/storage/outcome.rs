@@ -8,15 +8,24 @@ pub fn condition_failed<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> b
     error.code() == Some("ConditionalCheckFailedException")
 }
 
+/// What came of a transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Transacted {
+    /// All of it is written.
+    Done,
+    /// None of it is: for each write, whether its condition did not hold.
+    Refused(Vec<bool>),
+}
+
 /// For each write of a cancelled transaction, whether its condition did not hold. Empty
 /// where the transaction failed for another reason.
-pub fn failed_conditions<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<bool> {
+pub(super) fn failed_conditions<R>(error: &SdkError<TransactWriteItemsError, R>) -> Vec<bool> {
     match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => cancelled
             .cancellation_reasons()
             .iter()
             .map(|reason| reason.code() == Some("ConditionalCheckFailed"))
-            .collect(),
+            .collect::<Vec<_>>(),
         _ => Vec::new(),
     }
 }

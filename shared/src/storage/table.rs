@@ -7,10 +7,11 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TimeToLiveSpecification,
+    ProjectionType, ScalarAttributeType, TimeToLiveSpecification, TransactWriteItem,
 };
 
 use super::error::{StorageError, classify};
+use super::outcome::{Transacted, failed_conditions};
 
 /// The name of the index from shards to instances.
 pub const SHARD_INDEX: &str = "shard";
@@ -20,7 +21,11 @@ pub const SHARD_INDEX: &str = "shard";
 pub const CALL_DEADLINE: Duration = Duration::from_millis(2_500);
 
 /// One attempt's deadline within a call.
-pub const ATTEMPT_DEADLINE: Duration = Duration::from_millis(1_000);
+pub const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How often a transaction is tried while others have its items: pauses of 10 to 40 ms,
+/// then twice as long each time.
+const TRANSACTION_ATTEMPTS: u32 = 7;
 
 /// The one table and the client that reaches it. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -55,6 +60,35 @@ impl Table {
     /// The table's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Writes all or nothing. Where another transaction had one of the items, which is no
+    /// condition of ours, it tries again after a short random pause, a few times.
+    pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StorageError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let sent = self
+                .client
+                .transact_write_items()
+                .set_transact_items(Some(writes.clone()))
+                .send()
+                .await;
+            let Err(error) = sent else {
+                return Ok(Transacted::Done);
+            };
+            let failed = failed_conditions(&error);
+            if failed.contains(&true) {
+                return Ok(Transacted::Refused(failed));
+            }
+            match classify(error) {
+                StorageError::Conflict(_) if attempt < TRANSACTION_ATTEMPTS => {
+                    let pause = rand::random_range(5..=20) << attempt;
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+                error => return Err(error),
+            }
+        }
     }
 
     /// Creates the table with its index and its expiry attribute where it does not exist.

@@ -1,0 +1,245 @@
+//! Leases on shards, without clocks.
+//!
+//! A daemon beats on one item of its own; a shard's lease names its owner and lives as
+//! long as the owner's beat goes on. Whether it does is for a challenger's own monotonic
+//! clock to tell: see the daemon's `lease` module. The cost of being alive does not grow
+//! with the number of shards.
+
+use chrono::{DateTime, Utc};
+
+use super::error::{StorageError, classify};
+use super::item::{Reader, n, s, seconds, time};
+use super::keys;
+use super::outcome::condition_failed;
+use super::table::Table;
+use crate::domain::network::Network;
+use crate::domain::shard::Shard;
+
+/// How long after its last beat a daemon's item is removed.
+const BEAT_TERM: chrono::TimeDelta = chrono::TimeDelta::days(1);
+
+/// A daemon's sign of life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Beat {
+    /// The daemon.
+    pub daemon: String,
+    /// Rises with each beat.
+    pub counter: u64,
+    /// How long a challenger waits for the next beat, in milliseconds.
+    pub duration_ms: u64,
+    /// The daemon's own time of day: for people and for [`Beat::looks_alive`], never for
+    /// who owns what.
+    pub at: DateTime<Utc>,
+    /// Every instance that this daemon shows as connected has had a round trip to
+    /// WhatsApp at this time or later.
+    pub round_trips_since: Option<DateTime<Utc>>,
+}
+
+impl Beat {
+    /// Whether a reader that saw this beat once may take its daemon for alive: it beat
+    /// within its duration, with 5 s for clocks that differ. Decides what is shown, not
+    /// who owns a shard.
+    pub fn looks_alive(&self, now: DateTime<Utc>) -> bool {
+        let silence = (now - self.at).num_milliseconds();
+        silence
+            <= i64::try_from(self.duration_ms)
+                .unwrap_or(i64::MAX)
+                .saturating_add(5_000)
+    }
+}
+
+/// Who may hold the sockets of a shard's instances and take from its queues.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// The shard.
+    pub shard: Shard,
+    /// The owning daemon; `None` where it was released.
+    pub owner: Option<String>,
+    /// Rises with each change of owner: the fence of all that an owner writes.
+    pub token: u64,
+}
+
+/// The leases of a network's shards.
+#[derive(Debug, Clone)]
+pub struct Leases {
+    table: Table,
+    network: Network,
+}
+
+impl Leases {
+    /// The leases of this network in this table.
+    pub fn new(table: Table, network: Network) -> Self {
+        Self { table, network }
+    }
+
+    /// Beats. Must be called by one task of the daemon alone.
+    pub async fn beat(&self, beat: &Beat) -> Result<(), StorageError> {
+        let mut item = keys::daemon(self.network, &beat.daemon).attributes();
+        item.insert("counter".into(), n(beat.counter));
+        item.insert("durationMs".into(), n(beat.duration_ms));
+        item.insert("at".into(), time(beat.at));
+        item.insert("exp".into(), seconds(beat.at + BEAT_TERM));
+        if let Some(since) = beat.round_trips_since {
+            item.insert("roundTripsSince".into(), time(since));
+        }
+        self.table
+            .client()
+            .put_item()
+            .table_name(self.table.name())
+            .set_item(Some(item))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(())
+    }
+
+    /// All daemons' beats.
+    pub async fn beats(&self) -> Result<Vec<Beat>, StorageError> {
+        let items = self.partition(keys::daemon(self.network, "").pk).await?;
+        items.iter().map(beat_from_item).collect()
+    }
+
+    /// One daemon's beat.
+    pub async fn beat_of(&self, daemon: &str) -> Result<Option<Beat>, StorageError> {
+        let item = self.item(&keys::daemon(self.network, daemon)).await?;
+        item.as_ref().map(beat_from_item).transpose()
+    }
+
+    /// Removes a daemon's beat, when it stops in order.
+    pub async fn retire(&self, daemon: &str) -> Result<(), StorageError> {
+        self.table
+            .client()
+            .delete_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::daemon(self.network, daemon).attributes()))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(())
+    }
+
+    /// All leases that were ever taken.
+    pub async fn leases(&self) -> Result<Vec<Lease>, StorageError> {
+        let items = self.partition(keys::lease(self.network, Shard(0)).pk).await?;
+        items.iter().map(lease_from_item).collect()
+    }
+
+    /// One shard's lease.
+    pub async fn lease(&self, shard: Shard) -> Result<Option<Lease>, StorageError> {
+        let item = self.item(&keys::lease(self.network, shard)).await?;
+        item.as_ref().map(lease_from_item).transpose()
+    }
+
+    /// Takes a shard whose lease was last seen with `seen` as its token (`None` where it
+    /// never had one). Answers the new token; `None` where someone else was faster.
+    pub async fn take(
+        &self,
+        shard: Shard,
+        daemon: &str,
+        seen: Option<u64>,
+    ) -> Result<Option<u64>, StorageError> {
+        let token = seen.unwrap_or(0) + 1;
+        let mut item = keys::lease(self.network, shard).attributes();
+        item.insert("shard".into(), n(shard));
+        item.insert("owner".into(), s(daemon));
+        item.insert("token".into(), n(token));
+        let request = self
+            .table
+            .client()
+            .put_item()
+            .table_name(self.table.name())
+            .set_item(Some(item));
+        let request = match seen {
+            None => request.condition_expression("attribute_not_exists(pk)"),
+            Some(seen) => request
+                .condition_expression("#token = :seen")
+                .expression_attribute_names("#token", "token")
+                .expression_attribute_values(":seen", n(seen)),
+        };
+        match request.send().await {
+            Ok(_) => Ok(Some(token)),
+            Err(error) if condition_failed(&error) => Ok(None),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    /// Gives a shard back. Does nothing where the lease is another's by now.
+    pub async fn release(&self, shard: Shard, token: u64) -> Result<(), StorageError> {
+        let sent = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::lease(self.network, shard).attributes()))
+            .update_expression("REMOVE #owner")
+            .condition_expression("#token = :token")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_names("#token", "token")
+            .expression_attribute_values(":token", n(token))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    /// Whether the shard has an owner who looks alive, and that owner's beat. Two reads.
+    pub async fn live_owner(&self, shard: Shard, now: DateTime<Utc>) -> Result<Option<Beat>, StorageError> {
+        let Some(owner) = self.lease(shard).await?.and_then(|lease| lease.owner) else {
+            return Ok(None);
+        };
+        Ok(self.beat_of(&owner).await?.filter(|beat| beat.looks_alive(now)))
+    }
+
+    async fn item(&self, key: &keys::Key) -> Result<Option<super::item::Item>, StorageError> {
+        let found = self
+            .table
+            .client()
+            .get_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.attributes()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(found.item)
+    }
+
+    async fn partition(&self, pk: String) -> Result<Vec<super::item::Item>, StorageError> {
+        self.table
+            .client()
+            .query()
+            .table_name(self.table.name())
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", s(pk))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await
+            .map_err(classify)
+    }
+}
+
+fn beat_from_item(item: &super::item::Item) -> Result<Beat, StorageError> {
+    let read = Reader::new("daemon", item);
+    Ok(Beat {
+        daemon: read.str("sk")?.to_owned(),
+        counter: read.number("counter")?,
+        duration_ms: read.number("durationMs")?,
+        at: read.time("at")?,
+        round_trips_since: read.opt_time("roundTripsSince")?,
+    })
+}
+
+fn lease_from_item(item: &super::item::Item) -> Result<Lease, StorageError> {
+    let read = Reader::new("lease", item);
+    Ok(Lease {
+        shard: Shard(read.number("shard")?),
+        owner: read.opt_str("owner")?.map(str::to_owned),
+        token: read.number("token")?,
+    })
+}

@@ -1,0 +1,226 @@
+//! The records of messages: ids, kinds, states and times, never content.
+
+use aws_sdk_dynamodb::types::ReturnValue;
+use chrono::{DateTime, Utc};
+
+use super::error::{StorageError, classify};
+use super::item::{Item, Reader, n, s, seconds, text, time};
+use super::keys;
+use super::outcome::condition_failed;
+use super::table::Table;
+use crate::domain::message::{Direction, Failure, Kind, MessageRecord, RECORD_TERM, State};
+use crate::domain::person::Person;
+use crate::domain::recipient::Recipient;
+use crate::ids::{InstanceId, MessageId};
+
+/// What came of putting a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// It is new.
+    Created,
+    /// A record of this id is there already, and was left as it is.
+    AlreadyThere,
+}
+
+/// What came of a change of state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transition {
+    /// The record is in the new state now.
+    Made,
+    /// The record was in this state or past it, or may not reach it any more.
+    AlreadyPast,
+    /// There is no such record, or it has run out.
+    Missing,
+}
+
+/// A new state, and what goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The new state.
+    pub state: State,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why, for [`State::Failed`] and [`State::Expired`].
+    pub failure: Option<Failure>,
+}
+
+/// The message records of the table.
+#[derive(Debug, Clone)]
+pub struct Messages {
+    table: Table,
+}
+
+impl Messages {
+    /// The messages of this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// Puts a record where there is none of its id. One write unit.
+    pub async fn put(&self, record: &MessageRecord) -> Result<Put, StorageError> {
+        let sent = self
+            .table
+            .client()
+            .put_item()
+            .table_name(self.table.name())
+            .set_item(Some(to_item(record)))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Put::Created),
+            Err(error) if condition_failed(&error) => Ok(Put::AlreadyThere),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    /// A message of this instance.
+    pub async fn get(
+        &self,
+        instance: InstanceId,
+        id: MessageId,
+    ) -> Result<Option<MessageRecord>, StorageError> {
+        let found = self
+            .table
+            .client()
+            .get_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::message(instance, id).attributes()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(classify)?;
+        found.item.as_ref().map(from_item).transpose()
+    }
+
+    /// Brings a record into a later state; one that is there or past it is left alone.
+    /// Where the record is missing nothing is made: a caller that holds the message's job
+    /// puts the record from it. One write unit.
+    pub async fn change(
+        &self,
+        instance: InstanceId,
+        id: MessageId,
+        change: &Change,
+    ) -> Result<Transition, StorageError> {
+        let mut expression = "SET #state = :state, #rank = :rank, updatedAt = :at".to_owned();
+        let mut request = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::message(instance, id).attributes()))
+            .condition_expression("attribute_exists(pk) AND #rank <= :from AND #rank < :rank")
+            .expression_attribute_names("#state", "state")
+            .expression_attribute_names("#rank", "rank")
+            .expression_attribute_values(":state", text(change.state))
+            .expression_attribute_values(":rank", n(change.state.rank()))
+            .expression_attribute_values(":from", n(change.state.may_follow_up_to()))
+            .expression_attribute_values(":at", time(change.at));
+        let column = match change.state {
+            State::Sent => Some("sentAt"),
+            State::Delivered => Some("deliveredAt"),
+            State::Read => Some("readAt"),
+            _ => None,
+        };
+        if let Some(column) = column {
+            expression.push_str(", ");
+            expression.push_str(column);
+            expression.push_str(" = :at");
+        }
+        if let Some(failure) = &change.failure {
+            expression.push_str(", errorCode = :code, errorMessage = :message, errorRetryable = :retryable");
+            request = request
+                .expression_attribute_values(":code", s(&failure.code))
+                .expression_attribute_values(":message", s(&failure.message))
+                .expression_attribute_values(
+                    ":retryable",
+                    aws_sdk_dynamodb::types::AttributeValue::Bool(failure.retryable),
+                );
+        }
+        let sent = request
+            .update_expression(expression)
+            .return_values(ReturnValue::None)
+            .return_values_on_condition_check_failure(
+                aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
+            )
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Transition::Made),
+            Err(error) if condition_failed(&error) => {
+                use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+                let there = matches!(
+                    error.as_service_error(),
+                    Some(UpdateItemError::ConditionalCheckFailedException(failed))
+                        if failed.item.as_ref().is_some_and(|item| !item.is_empty())
+                );
+                Ok(if there {
+                    Transition::AlreadyPast
+                } else {
+                    Transition::Missing
+                })
+            }
+            Err(error) => Err(classify(error)),
+        }
+    }
+}
+
+fn to_item(record: &MessageRecord) -> Item {
+    let mut item = keys::message(record.instance, record.id).attributes();
+    let mut set = |name: &str, value| {
+        item.insert(name.to_owned(), value);
+    };
+    set("id", text(record.id));
+    set("instance", text(record.instance));
+    set("direction", text(record.direction));
+    set("kind", text(record.kind));
+    set("chat", s(record.chat.to_jid()));
+    set("state", text(record.state));
+    set("rank", n(record.state.rank()));
+    set("createdAt", time(record.created_at));
+    set("updatedAt", time(record.updated_at));
+    set("exp", seconds(record.created_at + RECORD_TERM));
+    for (name, value) in [
+        ("phone", &record.person.phone),
+        ("lid", &record.person.lid),
+        ("reference", &record.reference),
+        ("whatsappId", &record.whatsapp_id),
+    ] {
+        if let Some(value) = value {
+            set(name, s(value));
+        }
+    }
+    item
+}
+
+fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
+    let read = Reader::new("message", item);
+    let failure = match read.opt_str("errorCode")? {
+        Some(code) => Some(Failure {
+            code: code.to_owned(),
+            message: read.str("errorMessage")?.to_owned(),
+            retryable: read.flag("errorRetryable")?,
+        }),
+        None => None,
+    };
+    Ok(MessageRecord {
+        id: read.parse("id")?,
+        instance: read.parse("instance")?,
+        direction: read.parse::<Direction>("direction")?,
+        kind: read.parse::<Kind>("kind")?,
+        chat: read.parse::<Recipient>("chat")?,
+        person: Person {
+            phone: read.opt_str("phone")?.map(str::to_owned),
+            lid: read.opt_str("lid")?.map(str::to_owned),
+        },
+        state: read.parse("state")?,
+        failure,
+        reference: read.opt_str("reference")?.map(str::to_owned),
+        created_at: read.time("createdAt")?,
+        updated_at: read.time("updatedAt")?,
+        sent_at: read.opt_time("sentAt")?,
+        delivered_at: read.opt_time("deliveredAt")?,
+        read_at: read.opt_time("readAt")?,
+        whatsapp_id: read.opt_str("whatsappId")?.map(str::to_owned),
+    })
+}

@@ -1,0 +1,67 @@
+//! What the table was set up with: a process whose configuration does not match refuses
+//! to start, rather than look for instances in the wrong shards.
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+
+use super::error::{StorageError, classify};
+use super::item::{Reader, n};
+use super::keys;
+use super::outcome::condition_failed;
+use super::table::Table;
+
+/// The layout of items that this code reads and writes.
+const LAYOUT: u32 = 1;
+
+/// What came of holding the configuration against the table's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// The table was set up for more shards: instances of some would have no owner.
+    #[error("the table has {table} shards, this configuration {configured}: shards can only grow")]
+    FewerShards {
+        /// The table's number.
+        table: u32,
+        /// The configuration's.
+        configured: u32,
+    },
+    /// A newer version has written the table.
+    #[error("the table is of layout {table}, this program of {LAYOUT}")]
+    NewerLayout {
+        /// The table's layout.
+        table: u32,
+    },
+}
+
+/// Holds the number of shards against the table's and raises the table's where it grew.
+pub async fn agree(table: &Table, shards: u32) -> Result<Result<(), Mismatch>, StorageError> {
+    let sent = table
+        .client()
+        .update_item()
+        .table_name(table.name())
+        .set_key(Some(keys::config().attributes()))
+        .update_expression("SET shards = :shards, layout = :layout")
+        .condition_expression("attribute_not_exists(pk) OR (shards <= :shards AND layout <= :layout)")
+        .expression_attribute_values(":shards", n(shards))
+        .expression_attribute_values(":layout", n(LAYOUT))
+        .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+        .send()
+        .await;
+    let error = match sent {
+        Ok(_) => return Ok(Ok(())),
+        Err(error) if condition_failed(&error) => error,
+        Err(error) => return Err(classify(error)),
+    };
+    let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+        return Err(classify(error));
+    };
+    let item = failed.item.clone().unwrap_or_default();
+    let read = Reader::new("configuration", &item);
+    let layout: u32 = read.number("layout")?;
+    if layout > LAYOUT {
+        return Ok(Err(Mismatch::NewerLayout { table: layout }));
+    }
+    Ok(Err(Mismatch::FewerShards {
+        table: read.number("shards")?,
+        configured: shards,
+    }))
+}
