@@ -4,6 +4,9 @@
 //! Nothing here knows a WhatsApp library or an HTTP framework.
 
 pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod fault;
 pub mod ids;
 pub mod storage;
+pub mod telemetry;
