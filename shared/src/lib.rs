@@ -5,4 +5,6 @@
 
 pub mod clock;
 pub mod ids;
+pub mod seal;
+pub mod session_state;
 pub mod storage;
