@@ -15,6 +15,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use shared::clock::Clock;
 use shared::domain::shard::Shard;
+use shared::session_state::Fence;
 use shared::storage::StorageError;
 use shared::storage::leases::{Beat, Lease, Leases};
 use tokio::time::Instant;
@@ -36,12 +37,11 @@ const STOP_MARGIN: Duration = Duration::from_millis(700);
 pub struct Hold {
     /// The shard.
     pub shard: Shard,
-    /// The fence of all that is written under this lease.
-    pub token: u64,
+    /// The fence of all that is written under this lease. Once it is revoked the lease is
+    /// lost: drop everything, write nothing.
+    pub fence: Fence,
     /// Asks to finish what was begun and stop.
     pub drain: CancellationToken,
-    /// The lease is lost: drop everything, write nothing.
-    pub lost: CancellationToken,
 }
 
 /// Runs whatever a shard needs while it is held.
@@ -183,7 +183,7 @@ impl<H: Holder> Keeper<H> {
                 "could not beat for too long: dropping all shards"
             );
             for held in self.held.values() {
-                held.hold.lost.cancel();
+                held.hold.fence.revoke();
             }
         }
     }
@@ -207,11 +207,11 @@ impl<H: Holder> Keeper<H> {
             if let Err(panic) = held.task.await {
                 error!(%shard, error = %panic, "serving the shard ended in a panic");
             }
-            if held.hold.lost.is_cancelled() {
+            if held.hold.fence.is_revoked() {
                 continue;
             }
-            match self.leases.release(shard, held.hold.token).await {
-                Ok(()) => info!(%shard, token = held.hold.token, "shard released"),
+            match self.leases.release(shard, held.hold.fence.token()).await {
+                Ok(()) => info!(%shard, token = held.hold.fence.token(), "shard released"),
                 Err(error) => warn!(%shard, error = %chain(&error), "could not release the shard"),
             }
         }
@@ -222,12 +222,12 @@ impl<H: Holder> Keeper<H> {
         for held in self.held.values() {
             let ours = leases.iter().any(|lease| {
                 lease.shard == held.hold.shard
-                    && lease.token == held.hold.token
+                    && lease.token == held.hold.fence.token()
                     && lease.owner.as_deref() == Some(&self.daemon)
             });
-            if !ours && !held.hold.lost.is_cancelled() {
+            if !ours && !held.hold.fence.is_revoked() {
                 error!(shard = %held.hold.shard, "the shard is another daemon's now: dropping it");
-                held.hold.lost.cancel();
+                held.hold.fence.revoke();
             }
         }
     }
@@ -259,9 +259,8 @@ impl<H: Holder> Keeper<H> {
                     info!(%shard, token, "shard taken");
                     let hold = Hold {
                         shard,
-                        token,
+                        fence: Fence::new(token),
                         drain: CancellationToken::new(),
-                        lost: CancellationToken::new(),
                     };
                     let task = self.holder.serve(hold.clone());
                     self.held.insert(shard, Held { hold, task });
