@@ -2,3 +2,4 @@
 //! drains their queues, and writes what happens to the table and the events queue.
 
 pub mod lease;
+pub mod store;
