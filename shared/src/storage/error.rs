@@ -61,7 +61,9 @@ where
     match (&error, code) {
         (
             SdkError::ServiceError(_),
-            "ConditionalCheckFailedException" | "TransactionConflictException" | "TransactionInProgressException",
+            "ConditionalCheckFailedException"
+            | "TransactionConflictException"
+            | "TransactionInProgressException",
         ) => StorageError::Conflict(error.into()),
         (SdkError::ServiceError(_), "TransactionCanceledException") => StorageError::Conflict(error.into()),
         (

@@ -41,7 +41,10 @@ impl Table {
                     .build(),
             )
             .build();
-        Self { client: Client::from_conf(config), name: name.into() }
+        Self {
+            client: Client::from_conf(config),
+            name: name.into(),
+        }
     }
 
     /// The client, for requests that name [`Table::name`] themselves.
@@ -75,7 +78,11 @@ impl Table {
             .index_name(SHARD_INDEX)
             .key_schema(key("shardKey", KeyType::Hash))
             .key_schema(key("pk", KeyType::Range))
-            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+            .projection(
+                Projection::builder()
+                    .projection_type(ProjectionType::KeysOnly)
+                    .build(),
+            )
             .build()
             .expect("a name and keys are all it needs");
         let created = self
