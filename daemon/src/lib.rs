@@ -10,3 +10,4 @@ pub mod deps;
 pub mod instance;
 pub mod lease;
 pub mod shard;
+pub mod store;
