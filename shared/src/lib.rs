@@ -5,6 +5,9 @@
 
 pub mod auth;
 pub mod clock;
+pub mod config;
 pub mod domain;
+pub mod fault;
 pub mod ids;
 pub mod storage;
+pub mod telemetry;

@@ -32,6 +32,18 @@ pub enum Counter {
     Received,
 }
 
+impl Counter {
+    const fn attribute(self) -> &'static str {
+        match self {
+            Self::Sent(_) => "sent",
+            Self::Delivered => "delivered",
+            Self::Read => "read",
+            Self::Failed => "failed",
+            Self::Received => "received",
+        }
+    }
+}
+
 /// A day's counters, or a sum of several days'.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -117,36 +129,42 @@ impl Counters {
         }
     }
 
-    /// Counts one more on the day of `at` (UTC). One write unit.
+    /// Counts one more of each of `counters` on the day of `at` (UTC). One write unit.
     pub async fn count(
         &self,
         instance: InstanceId,
-        counter: Counter,
+        counters: &[Counter],
         at: DateTime<Utc>,
     ) -> Result<(), StorageError> {
-        let (name, kind) = match counter {
-            Counter::Sent(kind) => ("sent", Some(kind)),
-            Counter::Delivered => ("delivered", None),
-            Counter::Read => ("read", None),
-            Counter::Failed => ("failed", None),
-            Counter::Received => ("received", None),
-        };
+        let mut names = Vec::new();
+        for counter in counters {
+            names.push(counter.attribute().to_owned());
+            if let Counter::Sent(kind) = counter {
+                names.push(kind_attribute(*kind));
+            }
+        }
+        if names.is_empty() {
+            return Ok(());
+        }
         let mut request = self
             .table
             .client()
             .update_item()
             .table_name(self.table.name())
             .set_key(Some(keys::day(instance, at).attributes()))
-            .expression_attribute_names("#name", name)
             .expression_attribute_values(":one", n(1))
             .expression_attribute_values(":exp", seconds(at + DAY_TERM));
-        request = match kind {
-            Some(kind) => request
-                .update_expression("ADD #name :one, #kind :one SET exp = :exp")
-                .expression_attribute_names("#kind", kind_attribute(kind)),
-            None => request.update_expression("ADD #name :one SET exp = :exp"),
-        };
-        request.send().await.map_err(classify)?;
+        let mut additions = Vec::new();
+        for (index, name) in names.into_iter().enumerate() {
+            additions.push(format!("#n{index} :one"));
+            request = request.expression_attribute_names(format!("#n{index}"), name);
+        }
+        let expression = format!("ADD {} SET exp = :exp", additions.join(", "));
+        request
+            .update_expression(expression)
+            .send()
+            .await
+            .map_err(classify)?;
         Ok(())
     }
 

@@ -1,5 +1,8 @@
 //! The records of messages: ids, kinds, states and times, never content.
 
+use std::fmt::Write as _;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValue;
 use chrono::{DateTime, Utc};
 
@@ -26,7 +29,13 @@ pub enum Put {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transition {
     /// The record is in the new state now.
-    Made,
+    Made {
+        /// The state before: a receipt may overtake the server's acknowledgement, and then
+        /// stands for both.
+        before: State,
+        /// What the message is.
+        kind: Kind,
+    },
     /// The record was in this state or past it, or may not reach it any more.
     AlreadyPast,
     /// There is no such record, or it has run out.
@@ -116,16 +125,15 @@ impl Messages {
             .expression_attribute_values(":rank", n(change.state.rank()))
             .expression_attribute_values(":from", n(change.state.may_follow_up_to()))
             .expression_attribute_values(":at", time(change.at));
-        let column = match change.state {
-            State::Sent => Some("sentAt"),
-            State::Delivered => Some("deliveredAt"),
-            State::Read => Some("readAt"),
-            _ => None,
+        // A later state stands for the ones that were skipped.
+        let passed = match change.state {
+            State::Sent => &["sentAt"][..],
+            State::Delivered => &["sentAt", "deliveredAt"],
+            State::Read | State::Played => &["sentAt", "deliveredAt", "readAt"],
+            _ => &[],
         };
-        if let Some(column) = column {
-            expression.push_str(", ");
-            expression.push_str(column);
-            expression.push_str(" = :at");
+        for column in passed {
+            let _ = write!(expression, ", {column} = if_not_exists({column}, :at)");
         }
         if let Some(failure) = &change.failure {
             expression.push_str(", errorCode = :code, errorMessage = :message, errorRetryable = :retryable");
@@ -139,16 +147,22 @@ impl Messages {
         }
         let sent = request
             .update_expression(expression)
-            .return_values(ReturnValue::None)
+            .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(
                 aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
             )
             .send()
             .await;
         match sent {
-            Ok(_) => Ok(Transition::Made),
+            Ok(updated) => {
+                let old = updated.attributes.unwrap_or_default();
+                let read = Reader::new("message", &old);
+                Ok(Transition::Made {
+                    before: read.parse("state")?,
+                    kind: read.parse("kind")?,
+                })
+            }
             Err(error) if condition_failed(&error) => {
-                use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
                 let there = matches!(
                     error.as_service_error(),
                     Some(UpdateItemError::ConditionalCheckFailedException(failed))

@@ -1,0 +1,301 @@
+//! The one place that reads environment variables.
+//!
+//! | variable | meaning | default |
+//! | --- | --- | --- |
+//! | `WAXWING_TABLE` | the table's name | `waxwing` |
+//! | `WAXWING_NETWORKS` | functions: the networks served, separated by commas | `live` |
+//! | `WAXWING_NETWORK` | daemon: the network served | what the build serves |
+//! | `WAXWING_SHARDS` | shards of each network | 4 |
+//! | `WAXWING_QUEUE_PREFIX` | what queue names begin with | `waxwing` |
+//! | `WAXWING_JWT_SECRET` | functions: signs access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |
+//! | `WAXWING_KMS_KEY` | the KMS key that wraps data keys: id, alias or ARN | — |
+//! | `WAXWING_KEY_FILE` | instead of it: the file with the wrapping key | — |
+//! | `WAXWING_SANDBOX_URL` | daemon of the sandbox build: the sandbox's WebSocket | `ws://127.0.0.1:3001/ws/chat` |
+//! | `WAXWING_BCRYPT_COST` | functions: the cost of a password's hash, 4 to 31 | 12 |
+//! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
+//! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
+//!
+//! Region, credentials and `AWS_ENDPOINT_URL` are the AWS SDK's own.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::domain::network::Network;
+
+/// A variable that is missing or not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} {problem}")]
+pub struct ConfigError {
+    /// The variable.
+    pub variable: &'static str,
+    /// What is wrong, without the value: it may be a secret.
+    pub problem: String,
+}
+
+/// A value that must not be shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    /// The secret itself.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A secret that signs or checks access tokens, with the name that tokens carry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JwtSecret {
+    /// The token header's `kid`.
+    pub kid: String,
+    /// The secret, 32 bytes or more (RFC 7518, 3.2).
+    pub secret: Secret,
+}
+
+/// What wraps data keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrapping {
+    /// A KMS key.
+    Kms(String),
+    /// A file with a key of 32 bytes.
+    File(PathBuf),
+}
+
+/// What functions and daemon have in common.
+#[derive(Debug, Clone)]
+pub struct Common {
+    /// The table's name.
+    pub table: String,
+    /// Shards of each network.
+    pub shards: u32,
+    /// What queue names begin with.
+    pub queue_prefix: String,
+    /// What wraps data keys.
+    pub wrapping: Wrapping,
+}
+
+/// The functions' configuration.
+#[derive(Debug, Clone)]
+pub struct Functions {
+    /// What they have in common with the daemon.
+    pub common: Common,
+    /// The networks served; the first is a new instance's default.
+    pub networks: Vec<Network>,
+    /// The secrets of access tokens; the first signs.
+    pub jwt_secrets: Vec<JwtSecret>,
+    /// The cost of a password's hash.
+    pub bcrypt_cost: u32,
+}
+
+/// The daemon's configuration.
+#[derive(Debug, Clone)]
+pub struct Daemon {
+    /// What it has in common with the functions.
+    pub common: Common,
+    /// The network served; `None` for what the build serves.
+    pub network: Option<Network>,
+    /// The sandbox's WebSocket.
+    pub sandbox_url: String,
+    /// The silence after which this daemon's shards are another's.
+    pub lease: Duration,
+}
+
+/// Reads the functions' configuration.
+pub fn functions() -> Result<Functions, ConfigError> {
+    functions_from(&variable)
+}
+
+/// Reads the daemon's configuration.
+pub fn daemon() -> Result<Daemon, ConfigError> {
+    daemon_from(&variable)
+}
+
+/// What is logged, in `tracing`'s filter syntax.
+pub fn log_filter() -> String {
+    variable("WAXWING_LOG").unwrap_or_else(|| "info".to_owned())
+}
+
+/// The point of [`crate::fault`] at which to end the process: `WAXWING_FAULT`.
+#[cfg(feature = "fault-hooks")]
+pub fn fault_point() -> Option<String> {
+    variable("WAXWING_FAULT")
+}
+
+/// The file that a fault leaves behind, so that it happens once: `WAXWING_FAULT_ONCE`.
+#[cfg(feature = "fault-hooks")]
+pub fn fault_marker() -> Option<PathBuf> {
+    variable("WAXWING_FAULT_ONCE").map(PathBuf::from)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads environment variables"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+fn functions_from(get: Lookup<'_>) -> Result<Functions, ConfigError> {
+    let networks = get("WAXWING_NETWORKS").unwrap_or_else(|| Network::Live.to_string());
+    let mut networks = networks
+        .split(',')
+        .map(|name| {
+            name.trim()
+                .parse()
+                .map_err(|error| problem("WAXWING_NETWORKS", error))
+        })
+        .collect::<Result<Vec<Network>, _>>()?;
+    // A new instance is live where the deployment serves that.
+    networks.sort_unstable();
+    networks.dedup();
+    let secrets = get("WAXWING_JWT_SECRET").ok_or_else(|| missing("WAXWING_JWT_SECRET"))?;
+    Ok(Functions {
+        common: common_from(get)?,
+        networks,
+        jwt_secrets: secrets.split(',').map(jwt_secret).collect::<Result<_, _>>()?,
+        bcrypt_cost: number(get, "WAXWING_BCRYPT_COST", 12, 4..=31)?,
+    })
+}
+
+fn daemon_from(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
+    let network = get("WAXWING_NETWORK")
+        .map(|name| name.parse().map_err(|error| problem("WAXWING_NETWORK", error)))
+        .transpose()?;
+    Ok(Daemon {
+        common: common_from(get)?,
+        network,
+        sandbox_url: get("WAXWING_SANDBOX_URL").unwrap_or_else(|| "ws://127.0.0.1:3001/ws/chat".to_owned()),
+        lease: Duration::from_millis(number(get, "WAXWING_LEASE_MS", 4_000, 3_000..=60_000)?),
+    })
+}
+
+fn common_from(get: Lookup<'_>) -> Result<Common, ConfigError> {
+    let wrapping = match (get("WAXWING_KMS_KEY"), get("WAXWING_KEY_FILE")) {
+        (Some(key), None) => Wrapping::Kms(key),
+        (None, Some(path)) => Wrapping::File(path.into()),
+        (Some(_), Some(_)) => {
+            return Err(problem(
+                "WAXWING_KEY_FILE",
+                "cannot be set beside WAXWING_KMS_KEY",
+            ));
+        }
+        (None, None) => return Err(problem("WAXWING_KMS_KEY", "or WAXWING_KEY_FILE must be set")),
+    };
+    Ok(Common {
+        table: get("WAXWING_TABLE").unwrap_or_else(|| "waxwing".to_owned()),
+        shards: number(get, "WAXWING_SHARDS", 4, 1..=4_096)?,
+        queue_prefix: get("WAXWING_QUEUE_PREFIX").unwrap_or_else(|| "waxwing".to_owned()),
+        wrapping,
+    })
+}
+
+fn jwt_secret(text: &str) -> Result<JwtSecret, ConfigError> {
+    let (kid, secret) = text.trim().split_once(':').unwrap_or(("1", text.trim()));
+    if secret.len() < 32 {
+        return Err(problem("WAXWING_JWT_SECRET", "must have 32 bytes or more"));
+    }
+    Ok(JwtSecret {
+        kid: kid.to_owned(),
+        secret: Secret::new(secret),
+    })
+}
+
+fn number<T>(
+    get: Lookup<'_>,
+    variable: &'static str,
+    default: T,
+    range: std::ops::RangeInclusive<T>,
+) -> Result<T, ConfigError>
+where
+    T: FromStr + PartialOrd + fmt::Display,
+{
+    let Some(text) = get(variable) else {
+        return Ok(default);
+    };
+    text.parse()
+        .ok()
+        .filter(|value| range.contains(value))
+        .ok_or_else(|| {
+            problem(
+                variable,
+                format!("must be a number from {} to {}", range.start(), range.end()),
+            )
+        })
+}
+
+fn missing(variable: &'static str) -> ConfigError {
+    problem(variable, "must be set")
+}
+
+fn problem(variable: &'static str, problem: impl fmt::Display) -> ConfigError {
+    ConfigError {
+        variable,
+        problem: problem.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "an-access-token-secret-for-tests-alone";
+
+    fn get(pairs: &'static [(&'static str, &'static str)]) -> impl Fn(&str) -> Option<String> {
+        |name| {
+            pairs
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        }
+    }
+
+    #[test]
+    fn a_live_network_comes_first_however_it_is_listed() {
+        let lookup = get(&[
+            ("WAXWING_NETWORKS", "sandbox, live"),
+            ("WAXWING_KMS_KEY", "alias/waxwing"),
+            (
+                "WAXWING_JWT_SECRET",
+                "b:another-access-token-secret-for-tests,a:an-access-token-secret-for-tests-alone",
+            ),
+        ]);
+        let config = functions_from(&lookup).expect("complete");
+        assert_eq!(config.networks, [Network::Live, Network::Sandbox]);
+        assert_eq!(config.jwt_secrets[1].secret.expose(), SECRET);
+        assert_eq!(config.jwt_secrets[0].kid, "b");
+        assert_eq!(config.common.shards, 4);
+    }
+
+    #[test]
+    fn a_fault_names_the_variable_and_not_its_value() {
+        let error = functions_from(&get(&[
+            ("WAXWING_KMS_KEY", "k"),
+            ("WAXWING_JWT_SECRET", "short-secret"),
+        ]))
+        .expect_err("too short");
+        assert_eq!(error.to_string(), "WAXWING_JWT_SECRET must have 32 bytes or more");
+        let error =
+            daemon_from(&get(&[("WAXWING_KEY_FILE", "f"), ("WAXWING_SHARDS", "0")])).expect_err("zero");
+        assert_eq!(
+            error.to_string(),
+            "WAXWING_SHARDS must be a number from 1 to 4096"
+        );
+        assert!(daemon_from(&get(&[])).is_err());
+        assert!(daemon_from(&get(&[("WAXWING_KEY_FILE", "f"), ("WAXWING_KMS_KEY", "k")])).is_err());
+    }
+}
