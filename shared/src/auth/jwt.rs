@@ -2,57 +2,20 @@
 //! `kid`, so that a secret can be replaced while tokens of the old one run out.
 
 use std::fmt;
-use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
 
+use crate::config::JwtSecret;
 use crate::domain::account::Role;
 use crate::ids::{SubscriptionId, UserId};
 
 /// An access token's lifetime where the configuration names none.
 pub const DEFAULT_LIFETIME: TimeDelta = TimeDelta::minutes(15);
 
-/// HMAC-SHA-256 wants a secret of at least the hash's own length (RFC 7518, 3.2).
-const SHORTEST_SECRET: usize = 32;
-
 const ISSUER: &str = "waxwing";
 const AUDIENCE: &str = "waxwing-api";
-
-/// The secrets of a deployment: the first signs, all verify. Never shown.
-#[derive(Clone)]
-pub struct JwtSecrets(Vec<(String, String)>);
-
-/// A text that is no list of secrets. Does not repeat it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must be a comma-separated list of kid:secret, no kid twice, each secret of 32 bytes or more")]
-pub struct InvalidSecrets;
-
-impl FromStr for JwtSecrets {
-    type Err = InvalidSecrets;
-
-    fn from_str(text: &str) -> Result<Self, InvalidSecrets> {
-        let mut secrets: Vec<(String, String)> = Vec::new();
-        for entry in text.split(',') {
-            let (kid, secret) = entry.trim().split_once(':').ok_or(InvalidSecrets)?;
-            let is_new = secrets.iter().all(|(known, _)| known != kid);
-            if kid.is_empty() || secret.len() < SHORTEST_SECRET || !is_new {
-                return Err(InvalidSecrets);
-            }
-            secrets.push((kid.to_owned(), secret.to_owned()));
-        }
-        Ok(Self(secrets))
-    }
-}
-
-impl fmt::Debug for JwtSecrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kids = self.0.iter().map(|(kid, _)| kid);
-        f.write_str("JwtSecrets ")?;
-        f.debug_list().entries(kids).finish()
-    }
-}
 
 /// What an access token says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,16 +70,17 @@ impl fmt::Debug for Jwts {
 }
 
 impl Jwts {
-    /// With these secrets, for tokens that live for `lifetime`.
-    pub fn new(secrets: &JwtSecrets, lifetime: TimeDelta) -> Self {
+    /// With these secrets, of which the first signs and all verify, for tokens that live for
+    /// `lifetime`.
+    pub fn new(secrets: &[JwtSecret], lifetime: TimeDelta) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // Held against the injected clock below.
         validation.validate_exp = false;
-        let keys = secrets.0.iter().map(|(kid, secret)| {
-            let secret = secret.as_bytes();
+        let keys = secrets.iter().map(|JwtSecret { kid, secret }| {
+            let secret = secret.expose().as_bytes();
             (
                 kid.clone(),
                 EncodingKey::from_secret(secret),
@@ -189,14 +153,19 @@ impl Jwts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Secret;
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-    const OLD: &str = "2025:an old secret, of more than 32 bytes";
-    const NEW: &str = "2026:a new secret, of more than 32 bytes!";
+    const OLD: (&str, &str) = ("2025", "an old secret of 32 bytes or more");
+    const NEW: (&str, &str) = ("2026", "a new secret of 32 bytes or more!");
 
-    fn jwts(secrets: &str) -> Jwts {
-        Jwts::new(&secrets.parse().expect("secrets"), DEFAULT_LIFETIME)
+    fn jwts(secrets: &[(&str, &str)]) -> Jwts {
+        let secrets = secrets.iter().map(|(kid, secret)| JwtSecret {
+            kid: (*kid).to_owned(),
+            secret: Secret::new(*secret),
+        });
+        Jwts::new(&secrets.collect::<Vec<_>>(), DEFAULT_LIFETIME)
     }
 
     fn now() -> DateTime<Utc> {
@@ -211,7 +180,7 @@ mod tests {
 
     #[test]
     fn a_token_lives_for_its_lifetime() {
-        let jwts = jwts(NEW);
+        let jwts = jwts(&[NEW]);
         let token = sign(&jwts);
         assert_eq!(jwts.verify(&token, now()).expect("ours").family, "family");
         assert!(
@@ -226,17 +195,17 @@ mod tests {
 
     #[test]
     fn an_old_secret_verifies_until_it_is_dropped() {
-        let token = sign(&jwts(OLD));
-        assert!(jwts(&format!("{NEW},{OLD}")).verify(&token, now()).is_ok());
-        assert_eq!(jwts(NEW).verify(&token, now()), Err(JwtError::BadSignature));
-        let signed_anew = sign(&jwts(&format!("{NEW}, {OLD}")));
-        assert!(jwts(NEW).verify(&signed_anew, now()).is_ok());
+        let token = sign(&jwts(&[OLD]));
+        assert!(jwts(&[NEW, OLD]).verify(&token, now()).is_ok());
+        assert_eq!(jwts(&[NEW]).verify(&token, now()), Err(JwtError::BadSignature));
+        let signed_anew = sign(&jwts(&[NEW, OLD]));
+        assert!(jwts(&[NEW]).verify(&signed_anew, now()).is_ok());
     }
 
     #[test]
     fn another_signature_or_algorithm_is_refused() {
-        let ours = jwts(NEW);
-        let token = sign(&jwts("2026:somebody else's secret of 32 bytes.."));
+        let ours = jwts(&[NEW]);
+        let token = sign(&jwts(&[("2026", "somebody else's secret of 32 bytes")]));
         assert_eq!(ours.verify(&token, now()), Err(JwtError::BadSignature));
 
         let token = sign(&ours);
@@ -258,26 +227,12 @@ mod tests {
 
     #[test]
     fn a_token_for_someone_else_is_refused() {
-        let ours = jwts(NEW);
+        let ours = jwts(&[NEW]);
         let mut claims = ours.verify(&sign(&ours), now()).expect("ours");
         claims.aud = "another-service".to_owned();
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some("2026".to_owned());
         let token = jsonwebtoken::encode(&header, &claims, &ours.secrets[0].1).expect("signs");
         assert_eq!(ours.verify(&token, now()), Err(JwtError::Malformed));
-    }
-
-    #[test]
-    fn secrets_are_long_and_named_once() {
-        for text in [
-            "",
-            "short:secret",
-            "no kid, but a text of more than thirty-two bytes",
-            &format!("{NEW},{NEW}"),
-        ] {
-            assert!(text.parse::<JwtSecrets>().is_err(), "{text}");
-        }
-        let secrets: JwtSecrets = NEW.parse().expect("secrets");
-        assert_eq!(format!("{secrets:?}"), r#"JwtSecrets ["2026"]"#);
     }
 }

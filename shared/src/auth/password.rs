@@ -14,6 +14,9 @@ pub const DEFAULT_COST: u32 = 12;
 /// The lowest and the highest cost that bcrypt knows.
 const COSTS: std::ops::RangeInclusive<u32> = 4..=31;
 
+/// Characters of the salt (22) and the hash (31) in a hash's text form.
+const SALT_AND_HASH: usize = 53;
+
 /// A text that is no password.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("must be 8 to 72 bytes long")]
@@ -136,10 +139,8 @@ impl Passwords {
     /// A well-formed hash of the same cost. What password it stands for is unknown and of
     /// no matter: its answer is not used.
     fn decoy(&self) -> String {
-        format!(
-            "$2b${:02}$abcdefghijklmnopqrstuuabcdefghijklmnopqrstuvwxyzABCDE",
-            self.cost
-        )
+        // In bcrypt's base64 a dot is zero: salt and hash of nothing but zero bits.
+        format!("$2b${:02}${}", self.cost, ".".repeat(SALT_AND_HASH))
     }
 }
 

@@ -78,10 +78,7 @@ impl Accounts {
                 let read = Reader::new("e-mail address", item);
                 keys::user(read.parse("subscription")?, read.parse("user")?)
             }
-            None => keys::user(
-                SubscriptionId::from_bytes([0; 16]),
-                UserId::from_bytes([0; 16]),
-            ),
+            None => keys::user(SubscriptionId::from_bytes([0; 16]), UserId::from_bytes([0; 16])),
         };
         let Some(item) = self.item(&key, true).await? else {
             return Ok(None);
