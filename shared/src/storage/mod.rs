@@ -19,4 +19,4 @@ pub mod setup;
 mod table;
 
 pub use error::{StorageError, classify};
-pub use table::{CALL_DEADLINE, Table};
+pub use table::{ATTEMPT_DEADLINE, CALL_DEADLINE, Table};

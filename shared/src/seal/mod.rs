@@ -1,0 +1,48 @@
+//! Envelope encryption of what must not be readable in the table.
+//!
+//! Each instance has one data key per [`Purpose`]. A [`KeyWrapper`] (KMS, or a key file on
+//! a local stack) makes and wraps it under the context `{purpose, instance}`, and the
+//! wrapped key rests beside the instance. The [`Sealer`] seals values with it by
+//! AES-256-GCM. A process that may use one purpose only, by its configuration here and by
+//! its KMS policy there, cannot read what was sealed for another.
+
+mod cipher;
+mod file;
+mod kms;
+mod sealer;
+mod wrapper;
+
+use std::fmt;
+
+pub use file::FileKeyWrapper;
+pub use kms::KmsKeyWrapper;
+pub use sealer::{SealError, Sealer};
+pub use wrapper::{DataKey, KeyContext, KeyError, KeyWrapper};
+
+/// What a data key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// Message bodies and the like, which functions and the daemon read.
+    Content,
+    /// WhatsApp session state, which the daemon alone may read: it is the account.
+    Session,
+}
+
+impl Purpose {
+    /// Every purpose.
+    pub const ALL: [Self; 2] = [Self::Content, Self::Session];
+
+    /// The word that keys and encryption contexts use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Session => "session",
+        }
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,89 @@
+//! WhatsApp session state: a sealed key-value store of one instance, which only the holder
+//! of its shard's lease can change.
+//!
+//! # What the fence holds off
+//!
+//! A daemon that lost its lease without noticing (its machine stood still, its packets
+//! were late) must not undo what the next owner wrote: a ratchet set back makes two
+//! messages under one key. So each item carries the `fence` token of the lease it was
+//! written under, and a write is conditional on the item's fence being no newer. That
+//! costs nothing beside the write itself, where checking the lease in a transaction would
+//! cost four write units for each.
+//!
+//! - **Deletions leave a tombstone**: an item without a value that carries the fence and
+//!   expires an hour later. Without it, a late write of the old owner would find no fence
+//!   and bring the item back. An hour is far more than the life of a request (2.5 s).
+//! - **Late writes of one's own**: a request that timed out may still arrive after its
+//!   successor. Within one token, items carry the sequence number `seq` of their write, and
+//!   a write never replaces one with a higher number.
+//! - **What is left**: the old owner can still create an item that the new owner has neither
+//!   written nor deleted. It is then as if the write had come just before the change of
+//!   owners. A new owner that read it as absent meanwhile writes it itself before it
+//!   relies on that (sessions, sender keys, prekeys), or uses it as a cache only (device
+//!   lists, LID mappings), so that nothing it depends on changes under it.
+//! - **No more after the first refusal**: one refused write, or a lease known to be lost,
+//!   revokes the [`Fence`], and every later write fails without being sent.
+
+mod fence;
+mod table;
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use crate::storage::StorageError;
+
+pub use fence::Fence;
+pub use table::{MAX_VALUE_LENGTH, TableSessionState};
+
+/// One value to store.
+#[derive(Clone)]
+pub struct Entry {
+    /// Its key: non-empty, at most 1,024 bytes.
+    pub key: String,
+    /// Its value, in the clear: at most [`MAX_VALUE_LENGTH`] bytes.
+    pub value: Vec<u8>,
+    /// When it ceases to be, to the second.
+    pub expires: Option<DateTime<Utc>>,
+}
+
+impl Debug for Entry {
+    /// Values are secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry")
+            .field("bytes", &self.value.len())
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The key-value port that WhatsApp's session state rests behind. Reads see every write
+/// that was answered; an expired value reads as absent. [`StorageError::Fenced`] means that
+/// this owner must stop.
+#[async_trait]
+pub trait SessionState: Send + Sync + Debug {
+    /// The value of `key`.
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError>;
+
+    /// The values that exist of `keys`, in no order.
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError>;
+
+    /// Stores `value` under `key`.
+    async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<(), StorageError>;
+
+    /// Stores all entries, several at a time. Where it fails, some may be stored.
+    async fn put_many(&self, entries: Vec<Entry>) -> Result<(), StorageError>;
+
+    /// Deletes `key`, whether or not it exists.
+    async fn delete(&self, key: &str) -> Result<(), StorageError>;
+
+    /// Deletes all keys, several at a time. Where it fails, some may be deleted.
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError>;
+
+    /// The keys that begin with `prefix` and their values, in the order of the keys.
+    async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError>;
+
+    /// Deletes everything.
+    async fn clear(&self) -> Result<(), StorageError>;
+}

@@ -1,0 +1,362 @@
+//! Session state in the table.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use tokio::time::Instant;
+
+use super::fence::{self, Fence};
+use super::{Entry, SessionState};
+use crate::clock::Clock;
+use crate::ids::InstanceId;
+use crate::seal::{KeyError, Purpose, SealError, Sealer};
+use crate::storage::{CALL_DEADLINE, StorageError, Table, classify, keys};
+
+/// The longest value, in bytes. An item may have 400 KB (409,600 bytes), its key, its other
+/// attributes and the seal included.
+pub const MAX_VALUE_LENGTH: usize = 400_000;
+
+/// How long a deletion is remembered: see the module's documentation.
+const TOMBSTONE_TERM: TimeDelta = TimeDelta::hours(1);
+
+/// How many writes of one call run at once. A partition takes 1,000 write units a second,
+/// and all of an instance's state is in one.
+const PARALLEL_WRITES: usize = 8;
+
+/// The most keys that one `BatchGetItem` takes.
+const BATCH_GET_LIMIT: usize = 100;
+
+const WRITE_CONDITION: &str =
+    "attribute_not_exists(#fence) OR #fence < :token OR (#fence = :token AND #seq <= :seq)";
+
+type Item = HashMap<String, AttributeValue>;
+
+/// The session state of one instance under one lease. The item of a key has `pk =
+/// sess#<instance>` and `sk = <key>`, the attributes `fence` and `seq` (numbers), `v` (the
+/// sealed value; absent from a tombstone) and `exp` (seconds since the epoch, where it
+/// expires).
+#[derive(Debug)]
+pub struct TableSessionState {
+    table: Table,
+    sealer: Arc<Sealer>,
+    clock: Arc<dyn Clock>,
+    instance: InstanceId,
+    fence: Fence,
+}
+
+impl TableSessionState {
+    /// The state of `instance`, written under `fence`.
+    pub fn new(
+        table: Table,
+        sealer: Arc<Sealer>,
+        clock: Arc<dyn Clock>,
+        instance: InstanceId,
+        fence: Fence,
+    ) -> Self {
+        Self {
+            table,
+            sealer,
+            clock,
+            instance,
+            fence,
+        }
+    }
+
+    /// The fence that its writes are under.
+    pub fn fence(&self) -> &Fence {
+        &self.fence
+    }
+
+    async fn write(
+        &self,
+        key: &str,
+        value: Option<&[u8]>,
+        expires: Option<DateTime<Utc>>,
+    ) -> Result<(), StorageError> {
+        if value.is_some_and(|value| value.len() > MAX_VALUE_LENGTH) {
+            return Err(StorageError::Refused(
+                "a value of session state has at most 400,000 bytes".into(),
+            ));
+        }
+        let seq = fence::next_sequence(self.clock.now());
+        let key = keys::session_entry(self.instance, key);
+        let path = key.path();
+        let mut item = key.attributes();
+        if let Some(value) = value {
+            let sealed = self
+                .sealer
+                .seal(self.instance, Purpose::Session, path.as_bytes(), value)
+                .await
+                .map_err(|error| sealing(error, &path))?;
+            item.insert("v".to_owned(), AttributeValue::B(Blob::new(sealed)));
+        }
+        if let Some(expires) = expires {
+            item.insert("exp".to_owned(), number(expires.timestamp()));
+        }
+        item.insert("fence".to_owned(), number(self.fence.token()));
+        item.insert("seq".to_owned(), number(seq));
+        // Asked last, so that little time passes between the answer and the request.
+        if self.fence.is_revoked() {
+            return Err(StorageError::Fenced);
+        }
+        let written = self
+            .table
+            .client()
+            .put_item()
+            .table_name(self.table.name())
+            .set_item(Some(item))
+            .condition_expression(WRITE_CONDITION)
+            .expression_attribute_names("#fence", "fence")
+            .expression_attribute_names("#seq", "seq")
+            .expression_attribute_values(":token", number(self.fence.token()))
+            .expression_attribute_values(":seq", number(seq))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        match written {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    self.refused(failed.item.as_ref(), &path)
+                }
+                _ => Err(classify(error)),
+            },
+        }
+    }
+
+    /// A write found an item that it may not replace: written later by ourselves, which
+    /// makes this write one of the past, or by a newer owner.
+    fn refused(&self, found: Option<&Item>, path: &str) -> Result<(), StorageError> {
+        let corrupt = |field| StorageError::Corrupt {
+            entity: "session state",
+            key: path.to_owned(),
+            field,
+        };
+        let found = found.ok_or_else(|| corrupt("fence"))?;
+        let token = read_number(found, "fence").ok_or_else(|| corrupt("fence"))?;
+        let seq = read_number(found, "seq").ok_or_else(|| corrupt("seq"))?;
+        if token == self.fence.token() && fence::is_ours(seq) {
+            return Ok(());
+        }
+        self.fence.revoke();
+        Err(StorageError::Fenced)
+    }
+
+    /// The key and the value of an item; nothing for a tombstone and what has expired.
+    async fn read(&self, mut item: Item) -> Result<Option<(String, Vec<u8>)>, StorageError> {
+        let Some(AttributeValue::S(name)) = item.remove("sk") else {
+            let key = keys::session_partition(self.instance);
+            return Err(StorageError::Corrupt {
+                entity: "session state",
+                key,
+                field: "sk",
+            });
+        };
+        if self.is_gone(&item) {
+            return Ok(None);
+        }
+        let path = keys::session_entry(self.instance, &name).path();
+        let Some(AttributeValue::B(sealed)) = item.remove("v") else {
+            return Err(StorageError::Corrupt {
+                entity: "session state",
+                key: path,
+                field: "v",
+            });
+        };
+        let value = self
+            .sealer
+            .open(self.instance, Purpose::Session, path.as_bytes(), sealed.as_ref())
+            .await
+            .map_err(|error| sealing(error, &path))?;
+        Ok(Some((name, value)))
+    }
+
+    fn is_gone(&self, item: &Item) -> bool {
+        let expired = match item.get("exp") {
+            Some(AttributeValue::N(exp)) => exp
+                .parse()
+                .is_ok_and(|exp: i64| exp <= self.clock.now().timestamp()),
+            _ => false,
+        };
+        expired || !item.contains_key("v")
+    }
+
+    async fn query(&self, prefix: &str) -> Result<Vec<Item>, StorageError> {
+        let mut query = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name())
+            .consistent_read(true)
+            .expression_attribute_values(":pk", AttributeValue::S(keys::session_partition(self.instance)));
+        query = if prefix.is_empty() {
+            query.key_condition_expression("pk = :pk")
+        } else {
+            query
+                .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+                .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
+        };
+        let mut items = Vec::new();
+        let mut pages = query.into_paginator().send();
+        while let Some(page) = pages.next().await {
+            items.append(&mut page.map_err(classify)?.items.unwrap_or_default());
+        }
+        Ok(items)
+    }
+
+    /// One batch, asked again for what the store left out, until the call's deadline.
+    async fn batch_get(&self, batch: &[String]) -> Result<Vec<Item>, StorageError> {
+        let deadline = Instant::now() + CALL_DEADLINE;
+        let keys = batch
+            .iter()
+            .map(|key| keys::session_entry(self.instance, key).attributes())
+            .collect();
+        let mut wanted = Some(
+            KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .consistent_read(true)
+                .build()
+                .expect("keys are all it needs"),
+        );
+        let mut items = Vec::new();
+        let mut pause = Duration::from_millis(25);
+        while let Some(request) = wanted.take() {
+            let answer = self
+                .table
+                .client()
+                .batch_get_item()
+                .request_items(self.table.name(), request)
+                .send()
+                .await
+                .map_err(classify)?;
+            let mut found = answer.responses.unwrap_or_default();
+            items.append(&mut found.remove(self.table.name()).unwrap_or_default());
+            wanted = answer
+                .unprocessed_keys
+                .and_then(|mut left| left.remove(self.table.name()));
+            if wanted.is_some() {
+                if Instant::now() + pause >= deadline {
+                    return Err(StorageError::Throttled("a batch was left unfinished".into()));
+                }
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+        }
+        Ok(items)
+    }
+}
+
+#[async_trait]
+impl SessionState for TableSessionState {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        let answer = self
+            .table
+            .client()
+            .get_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::session_entry(self.instance, key).attributes()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(classify)?;
+        match answer.item {
+            Some(item) => Ok(self.read(item).await?.map(|(_, value)| value)),
+            None => Ok(None),
+        }
+    }
+
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        let mut distinct = keys.to_vec();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let mut values = Vec::with_capacity(distinct.len());
+        for batch in distinct.chunks(BATCH_GET_LIMIT) {
+            for item in self.batch_get(batch).await? {
+                values.extend(self.read(item).await?);
+            }
+        }
+        Ok(values)
+    }
+
+    async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<(), StorageError> {
+        self.write(key, Some(value), expires).await
+    }
+
+    async fn put_many(&self, entries: Vec<Entry>) -> Result<(), StorageError> {
+        stream::iter(entries)
+            .map(|entry| async move { self.write(&entry.key, Some(&entry.value), entry.expires).await })
+            .buffer_unordered(PARALLEL_WRITES)
+            .try_collect()
+            .await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.write(key, None, Some(self.clock.now() + TOMBSTONE_TERM))
+            .await
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError> {
+        stream::iter(keys.to_vec())
+            .map(|key| async move { self.delete(&key).await })
+            .buffer_unordered(PARALLEL_WRITES)
+            .try_collect()
+            .await
+    }
+
+    async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        let mut values = Vec::new();
+        for item in self.query(prefix).await? {
+            values.extend(self.read(item).await?);
+        }
+        Ok(values)
+    }
+
+    async fn clear(&self) -> Result<(), StorageError> {
+        let names: Vec<String> = self
+            .query("")
+            .await?
+            .into_iter()
+            // Expired values too: until the store removes them, their content rests there.
+            .filter(|item| item.contains_key("v"))
+            .filter_map(|mut item| match item.remove("sk") {
+                Some(AttributeValue::S(name)) => Some(name),
+                _ => None,
+            })
+            .collect();
+        self.delete_many(&names).await
+    }
+}
+
+fn number(value: impl Into<i128>) -> AttributeValue {
+    AttributeValue::N(value.into().to_string())
+}
+
+fn read_number(item: &Item, name: &str) -> Option<u64> {
+    match item.get(name)? {
+        AttributeValue::N(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// What a failure to seal or open means for the item at `path`.
+fn sealing(error: SealError, path: &str) -> StorageError {
+    match error {
+        SealError::Storage(error) => error,
+        SealError::Key(KeyError::Unavailable(_)) => StorageError::Unavailable(error.into()),
+        SealError::DoesNotOpen | SealError::Key(KeyError::WrongContext) => StorageError::Corrupt {
+            entity: "session state",
+            key: path.to_owned(),
+            field: "v",
+        },
+        SealError::PurposeDenied(_) | SealError::Key(KeyError::Refused(_)) => {
+            StorageError::Refused(error.into())
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Sealing and session state over an embedded DynamoDB.
+
+mod kms;
+mod sealer;
+mod session_state;
+mod support;

@@ -1,0 +1,297 @@
+//! Session state: reads and writes, what rests, and who may write.
+
+use std::sync::Arc;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::TimeDelta;
+use shared::clock::Clock;
+use shared::seal::Purpose;
+use shared::session_state::{Entry, Fence, MAX_VALUE_LENGTH, SessionState, TableSessionState};
+use shared::storage::StorageError;
+use shared::storage::keys;
+
+use crate::support::World;
+
+/// The state as the holder of `token` has it, in a process of its own.
+fn owner(world: &World, token: u64) -> TableSessionState {
+    TableSessionState::new(
+        world.table.clone(),
+        Arc::new(world.sealer()),
+        Arc::new(world.clock.clone()),
+        world.instance,
+        Fence::new(token),
+    )
+}
+
+fn entry(key: &str, value: &[u8]) -> Entry {
+    Entry {
+        key: key.to_owned(),
+        value: value.to_vec(),
+        expires: None,
+    }
+}
+
+fn names(values: &[(String, Vec<u8>)]) -> Vec<&str> {
+    values.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn what_is_put_is_read_until_it_is_deleted() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    assert_eq!(state.get("a").await.expect("read"), None);
+    state.put("a", b"one", None).await.expect("put");
+    state.put("a", b"two", None).await.expect("put again");
+    assert_eq!(
+        owner(&world, 1).get("a").await.expect("read").as_deref(),
+        Some(&b"two"[..])
+    );
+    state.delete("a").await.expect("deleted");
+    state.delete("never there").await.expect("deleted");
+    assert_eq!(state.get("a").await.expect("read"), None);
+    state
+        .put("a", b"three", None)
+        .await
+        .expect("put after a deletion");
+    assert_eq!(
+        state.get("a").await.expect("read").as_deref(),
+        Some(&b"three"[..])
+    );
+}
+
+#[tokio::test]
+async fn many_are_put_read_scanned_and_deleted() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    let entries = (0..250).map(|n| entry(&format!("many#{n:03}"), &[u8::try_from(n).expect("small"); 3]));
+    state.put_many(entries.collect()).await.expect("put");
+    state.put("other", b"x", None).await.expect("put");
+
+    let wanted: Vec<String> = (0..260)
+        .map(|n| format!("many#{n:03}"))
+        .chain(["other".to_owned()])
+        .collect();
+    let mut found = state
+        .get_many(&[wanted.clone(), wanted.clone()].concat())
+        .await
+        .expect("read");
+    found.sort();
+    assert_eq!(found.len(), 251);
+    assert_eq!(found[7], ("many#007".to_owned(), vec![7; 3]));
+
+    let scanned = state.scan("many#").await.expect("scanned");
+    assert_eq!(scanned, found[..250]);
+    state.delete_many(&wanted[..249]).await.expect("deleted");
+    assert_eq!(names(&state.scan("many#").await.expect("scanned")), ["many#249"]);
+    assert_eq!(
+        names(&state.scan("").await.expect("scanned")),
+        ["many#249", "other"]
+    );
+    state.clear().await.expect("cleared");
+    assert!(state.scan("").await.expect("scanned").is_empty());
+    assert!(state.get_many(&wanted).await.expect("read").is_empty());
+}
+
+#[tokio::test]
+async fn an_expired_value_reads_as_absent_before_the_store_removes_it() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    let expires = world.clock.now() + TimeDelta::seconds(10);
+    state.put("a", b"x", Some(expires)).await.expect("put");
+    world.clock.advance(TimeDelta::seconds(9));
+    assert!(state.get("a").await.expect("read").is_some());
+    world.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(state.get("a").await.expect("read"), None);
+    assert!(state.get_many(&["a".to_owned()]).await.expect("read").is_empty());
+    assert!(state.scan("").await.expect("scanned").is_empty());
+    let raw = world
+        .raw(&keys::session_entry(world.instance, "a"))
+        .await
+        .expect("it still rests");
+    assert_eq!(raw["exp"], AttributeValue::N(expires.timestamp().to_string()));
+    state.put("a", b"y", None).await.expect("put anew");
+    assert!(state.get("a").await.expect("read").is_some());
+}
+
+#[tokio::test]
+async fn a_value_too_long_for_an_item_is_refused_and_the_longest_fits() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    let longest = vec![7; MAX_VALUE_LENGTH];
+    state.put("long", &longest, None).await.expect("put");
+    assert_eq!(state.get("long").await.expect("read"), Some(longest));
+    let refused = state.put("long", &vec![7; MAX_VALUE_LENGTH + 1], None).await;
+    assert!(matches!(refused, Err(StorageError::Refused(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn an_old_owner_changes_nothing_and_stops() {
+    let world = World::new().await;
+    let old = owner(&world, 1);
+    for key in ["kept", "deleted", "cleared"] {
+        old.put(key, b"old", None).await.expect("put");
+    }
+    let new = owner(&world, 2);
+    new.put("kept", b"new", None).await.expect("put");
+    new.delete("deleted").await.expect("deleted");
+
+    // Each by an owner that has not yet heard that it is late.
+    for key in ["kept", "deleted"] {
+        let late = owner(&world, 1);
+        assert!(
+            matches!(late.put(key, b"late", None).await, Err(StorageError::Fenced)),
+            "put {key}"
+        );
+        let late = owner(&world, 1);
+        assert!(
+            matches!(late.delete(key).await, Err(StorageError::Fenced)),
+            "delete {key}"
+        );
+        let late = owner(&world, 1);
+        let many = late.put_many(vec![entry(key, b"late")]).await;
+        assert!(matches!(many, Err(StorageError::Fenced)), "put many {key}");
+    }
+    new.clear().await.expect("cleared");
+    assert!(matches!(
+        owner(&world, 1).put("cleared", b"late", None).await,
+        Err(StorageError::Fenced)
+    ));
+    assert!(new.scan("").await.expect("scanned").is_empty());
+
+    // One refusal ends every later write, of keys too that no new owner has touched.
+    assert!(matches!(
+        old.put("kept", b"late", None).await,
+        Err(StorageError::Fenced)
+    ));
+    assert!(old.fence().is_revoked());
+    assert!(matches!(
+        old.put("untouched", b"late", None).await,
+        Err(StorageError::Fenced)
+    ));
+    assert_eq!(new.get("untouched").await.expect("read"), None);
+}
+
+#[tokio::test]
+async fn a_revoked_fence_writes_nothing() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    state.put("a", b"x", None).await.expect("put");
+    state.fence().revoke();
+    assert!(matches!(
+        state.put("a", b"y", None).await,
+        Err(StorageError::Fenced)
+    ));
+    assert!(matches!(state.delete("a").await, Err(StorageError::Fenced)));
+    assert!(matches!(state.clear().await, Err(StorageError::Fenced)));
+    assert_eq!(state.get("a").await.expect("read").as_deref(), Some(&b"x"[..]));
+}
+
+#[tokio::test]
+async fn a_write_of_ones_own_that_arrives_late_does_not_replace_its_successor() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    let key = keys::session_entry(world.instance, "a");
+    state.put("a", b"first", None).await.expect("put");
+    let delayed = world.raw(&key).await.expect("stored");
+    state.put("a", b"second", None).await.expect("put");
+
+    let arrives = world
+        .table
+        .client()
+        .put_item()
+        .table_name(world.table.name())
+        .set_item(Some(delayed.clone()))
+        .condition_expression(
+            "attribute_not_exists(#fence) OR #fence < :token OR (#fence = :token AND #seq <= :seq)",
+        )
+        .expression_attribute_names("#fence", "fence")
+        .expression_attribute_names("#seq", "seq")
+        .expression_attribute_values(":token", delayed["fence"].clone())
+        .expression_attribute_values(":seq", delayed["seq"].clone())
+        .send()
+        .await;
+    assert!(arrives.is_err());
+    assert_eq!(
+        state.get("a").await.expect("read").as_deref(),
+        Some(&b"second"[..])
+    );
+    assert!(!state.fence().is_revoked());
+}
+
+#[tokio::test]
+async fn a_token_that_another_process_uses_too_is_noticed() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    state.put("a", b"ours", None).await.expect("put");
+    let mut item = world
+        .raw(&keys::session_entry(world.instance, "a"))
+        .await
+        .expect("stored");
+    item.insert("seq".to_owned(), AttributeValue::N(u64::MAX.to_string()));
+    world.write_raw(item).await;
+    assert!(matches!(
+        state.put("a", b"again", None).await,
+        Err(StorageError::Fenced)
+    ));
+}
+
+#[tokio::test]
+async fn nothing_rests_in_the_clear() {
+    let world = World::new().await;
+    let secret = b"a secret that must not be found in the table";
+    owner(&world, 1).put("a", secret, None).await.expect("put");
+    let raw = world
+        .raw(&keys::session_entry(world.instance, "a"))
+        .await
+        .expect("stored");
+    for (name, attribute) in &raw {
+        let bytes = match attribute {
+            AttributeValue::B(bytes) => bytes.as_ref().to_vec(),
+            AttributeValue::S(text) | AttributeValue::N(text) => text.clone().into_bytes(),
+            other => panic!("{name} is {other:?}"),
+        };
+        assert!(
+            !bytes
+                .windows(8)
+                .any(|part| secret.windows(8).any(|of| of == part)),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn sealed_values_cannot_be_exchanged_between_items() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    state.put("mine", b"x", None).await.expect("put");
+    state.put("yours", b"y", None).await.expect("put");
+    let mine = world
+        .raw(&keys::session_entry(world.instance, "mine"))
+        .await
+        .expect("stored");
+    let mut yours = world
+        .raw(&keys::session_entry(world.instance, "yours"))
+        .await
+        .expect("stored");
+    yours.insert("v".to_owned(), mine["v"].clone());
+    world.write_raw(yours).await;
+    let read = state.get("yours").await;
+    assert!(
+        matches!(read, Err(StorageError::Corrupt { field: "v", .. })),
+        "{read:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_process_without_the_purpose_reads_no_session() {
+    let world = World::new().await;
+    owner(&world, 1).put("a", b"x", None).await.expect("put");
+    let function = TableSessionState::new(
+        world.table.clone(),
+        Arc::new(world.sealer().restricted_to(&[Purpose::Content])),
+        Arc::new(world.clock.clone()),
+        world.instance,
+        Fence::new(1),
+    );
+    assert!(matches!(function.get("a").await, Err(StorageError::Refused(_))));
+}
