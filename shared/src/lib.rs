@@ -3,6 +3,7 @@
 //!
 //! Nothing here knows a WhatsApp library or an HTTP framework.
 
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod domain;
