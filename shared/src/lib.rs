@@ -3,11 +3,13 @@
 //!
 //! Nothing here knows a WhatsApp library or an HTTP framework.
 
+pub mod auth;
 pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod fault;
 pub mod ids;
+pub mod queue;
 pub mod seal;
 pub mod session_state;
 pub mod storage;

@@ -124,6 +124,13 @@ pub struct QrCode {
     pub expires_at: DateTime<Utc>,
 }
 
+impl QrCode {
+    /// The associated data under which an instance's QR text is sealed.
+    pub fn aad(instance: InstanceId) -> Vec<u8> {
+        format!("{instance}|qr").into_bytes()
+    }
+}
+
 /// How the connection is, as the daemon that holds the shard last wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {

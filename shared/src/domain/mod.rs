@@ -1,5 +1,6 @@
 //! What Waxwing is about, free of AWS, HTTP and WhatsApp libraries.
 
+pub mod account;
 pub mod event;
 pub mod instance;
 pub mod job;

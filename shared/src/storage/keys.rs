@@ -6,9 +6,14 @@
 //! | `sub#<subscription>` | `meta` | the subscription |
 //! | | `inst#<instance>` | a reference to an instance of it |
 //! | | `name#<name>` | holds an instance's name unique |
+//! | | `user#<user>` | a user of it |
+//! | `email#<address>` | `email` | holds an e-mail address unique, and leads to its user |
+//! | `refresh#<hash>` | `refresh` | a refresh token |
+//! | `key#<hash>` | `key` | an API key, as requests read it |
 //! | `inst#<instance>` | `meta` | the instance |
 //! | | `dek#<purpose>` | its wrapped data key for a purpose |
 //! | `sess#<instance>` | `<name>` | an entry of its WhatsApp session state |
+//! | | `key#<key>` | an API key, as lists read it |
 //! | `msgs#<instance>` | `<message>` | a message's record |
 //! | `ctr#<instance>` | `day#<date>` | a day's counters |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
@@ -19,10 +24,11 @@
 use chrono::{DateTime, Utc};
 
 use super::item::{Item, s};
+use crate::domain::account::EmailAddress;
 use crate::domain::instance::InstanceName;
 use crate::domain::network::Network;
 use crate::domain::shard::Shard;
-use crate::ids::{InstanceId, MessageId, SubscriptionId};
+use crate::ids::{InstanceId, KeyId, MessageId, SubscriptionId, UserId};
 use crate::seal::Purpose;
 
 /// An item's place: partition and sort key.
@@ -77,6 +83,31 @@ pub fn instance_reference(subscription: SubscriptionId, instance: InstanceId) ->
 /// The item that holds an instance's name unique within its subscription.
 pub fn instance_name(subscription: SubscriptionId, name: &InstanceName) -> Key {
     Key::new(format!("sub#{subscription}"), format!("name#{name}"))
+}
+
+/// A user.
+pub fn user(subscription: SubscriptionId, id: UserId) -> Key {
+    Key::new(format!("sub#{subscription}"), format!("user#{id}"))
+}
+
+/// The item that holds an e-mail address unique, however it is written.
+pub fn email(address: &EmailAddress) -> Key {
+    Key::new(format!("email#{}", address.canonical()), "email")
+}
+
+/// A refresh token, by its hash.
+pub fn refresh(hash: &str) -> Key {
+    Key::new(format!("refresh#{hash}"), "refresh")
+}
+
+/// An API key by its secret's hash: what a request reads.
+pub fn api_key(hash: &str) -> Key {
+    Key::new(format!("key#{hash}"), "key")
+}
+
+/// An API key in its instance's list.
+pub fn listed_key(instance: InstanceId, id: KeyId) -> Key {
+    Key::new(format!("inst#{instance}"), format!("key#{id}"))
 }
 
 /// An instance.

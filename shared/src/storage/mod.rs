@@ -3,6 +3,8 @@
 //! Reads that answer a question about one item answer an `Option`; writes under a
 //! condition answer an outcome. [`StorageError`] is for what the caller did not foresee.
 
+pub mod accounts;
+pub mod api_keys;
 pub mod counters;
 mod error;
 pub mod idempotency;
@@ -12,6 +14,7 @@ pub mod keys;
 pub mod leases;
 pub mod messages;
 pub mod outcome;
+pub mod refresh_tokens;
 pub mod setup;
 mod table;
 

@@ -1,0 +1,172 @@
+//! Subscriptions and their users.
+
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+
+use super::error::{StorageError, classify};
+use super::item::{Item, Reader, s, text, time};
+use super::keys::{self, Key};
+use super::outcome::Transacted;
+use super::table::Table;
+use crate::auth::password::PasswordHash;
+use crate::domain::account::{EmailAddress, PersonName, Subscription, User};
+use crate::ids::{SubscriptionId, UserId};
+
+/// What came of registering a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// User and subscription are there.
+    Created,
+    /// Another user has the e-mail address.
+    EmailTaken,
+}
+
+/// The subscriptions and users of the table.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    table: Table,
+}
+
+impl Accounts {
+    /// The accounts of this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// Creates a user together with a subscription of its own, where nobody has the e-mail
+    /// address. One transaction: the rule holds under concurrency.
+    pub async fn register(
+        &self,
+        user: &User,
+        password: &PasswordHash,
+        subscription: &Subscription,
+    ) -> Result<Registered, StorageError> {
+        let put = |item: Item| {
+            let put = Put::builder()
+                .table_name(self.table.name())
+                .set_item(Some(item))
+                .condition_expression("attribute_not_exists(pk)")
+                .build()
+                .map_err(|error| StorageError::Refused(error.into()))?;
+            Ok(TransactWriteItem::builder().put(put).build())
+        };
+        let mut email = keys::email(&user.email).attributes();
+        email.insert("user".into(), text(user.id));
+        email.insert("subscription".into(), text(user.subscription));
+        let mut stored_user = user_to_item(user);
+        stored_user.insert("password".into(), s(password.as_str()));
+        let writes = vec![
+            put(email)?,
+            put(stored_user)?,
+            put(subscription_to_item(subscription))?,
+        ];
+        match self.table.transact(writes).await? {
+            Transacted::Done => Ok(Registered::Created),
+            Transacted::Refused(failed) if failed.first() == Some(&true) => Ok(Registered::EmailTaken),
+            Transacted::Refused(_) => Err(StorageError::Conflict("a new id is taken".into())),
+        }
+    }
+
+    /// The user of an e-mail address, and the hash of its password. Reads as much where
+    /// there is none, so that the time taken does not tell.
+    pub async fn credentials(
+        &self,
+        email: &EmailAddress,
+    ) -> Result<Option<(User, PasswordHash)>, StorageError> {
+        let found = self.item(&keys::email(email), true).await?;
+        let key = match &found {
+            Some(item) => {
+                let read = Reader::new("e-mail address", item);
+                keys::user(read.parse("subscription")?, read.parse("user")?)
+            }
+            None => keys::user(SubscriptionId::from_bytes([0; 16]), UserId::from_bytes([0; 16])),
+        };
+        let Some(item) = self.item(&key, true).await? else {
+            return Ok(None);
+        };
+        let password = Reader::new("user", &item).str("password")?;
+        let password = PasswordHash::from_stored(password);
+        Ok(Some((user_from_item(&item)?, password)))
+    }
+
+    /// A user of this subscription.
+    pub async fn user(&self, subscription: SubscriptionId, id: UserId) -> Result<Option<User>, StorageError> {
+        let found = self.item(&keys::user(subscription, id), true).await?;
+        found.as_ref().map(user_from_item).transpose()
+    }
+
+    /// A subscription.
+    pub async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StorageError> {
+        let found = self.item(&keys::subscription(id), true).await?;
+        found.as_ref().map(subscription_from_item).transpose()
+    }
+
+    /// A subscription as it was a moment ago, for half the price: for requests with an API
+    /// key, whose subscription is not new. Where it is not to be seen yet, it is read again.
+    pub async fn recent_subscription(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Option<Subscription>, StorageError> {
+        match self.item(&keys::subscription(id), false).await? {
+            Some(item) => subscription_from_item(&item).map(Some),
+            None => self.subscription(id).await,
+        }
+    }
+
+    async fn item(&self, key: &Key, consistent: bool) -> Result<Option<Item>, StorageError> {
+        let found = self
+            .table
+            .client()
+            .get_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.attributes()))
+            .consistent_read(consistent)
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(found.item)
+    }
+}
+
+fn subscription_to_item(subscription: &Subscription) -> Item {
+    let mut item = keys::subscription(subscription.id).attributes();
+    item.insert("id".into(), text(subscription.id));
+    item.insert("tier".into(), text(subscription.tier));
+    item.insert("active".into(), AttributeValue::Bool(subscription.active));
+    item.insert("createdAt".into(), time(subscription.created_at));
+    item
+}
+
+fn subscription_from_item(item: &Item) -> Result<Subscription, StorageError> {
+    let read = Reader::new("subscription", item);
+    Ok(Subscription {
+        id: read.parse("id")?,
+        tier: read.parse("tier")?,
+        active: read.flag("active")?,
+        created_at: read.time("createdAt")?,
+    })
+}
+
+fn user_to_item(user: &User) -> Item {
+    let mut item = keys::user(user.subscription, user.id).attributes();
+    item.insert("id".into(), text(user.id));
+    item.insert("subscription".into(), text(user.subscription));
+    item.insert("email".into(), s(user.email.as_str()));
+    item.insert("name".into(), s(user.name.as_str()));
+    item.insert("role".into(), text(user.role));
+    item.insert("active".into(), AttributeValue::Bool(user.active));
+    item.insert("createdAt".into(), time(user.created_at));
+    item
+}
+
+fn user_from_item(item: &Item) -> Result<User, StorageError> {
+    let read = Reader::new("user", item);
+    Ok(User {
+        id: read.parse("id")?,
+        subscription: read.parse("subscription")?,
+        email: read.parse::<EmailAddress>("email")?,
+        name: read.parse::<PersonName>("name")?,
+        role: read.parse("role")?,
+        active: read.flag("active")?,
+        created_at: read.time("createdAt")?,
+    })
+}
