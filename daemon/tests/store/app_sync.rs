@@ -1,7 +1,7 @@
 //! App state.
 
 use wacore::appstate::hash::HashState;
-use wacore::store::traits::{AppStateSyncKey, AppSyncStore as _};
+use wacore::store::traits::AppStateSyncKey;
 use wacore_appstate::processor::AppStateMutationMAC;
 
 use crate::support::Subject;

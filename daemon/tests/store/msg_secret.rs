@@ -61,7 +61,8 @@ async fn a_second_put_takes_the_secret_and_the_later_times() {
     for subject in Subject::both().await {
         let open = || subject.open();
         let far = 4_000_000_000;
-        let stored = open().put_msg_secrets(vec![
+        let store = open();
+        let stored = store.put_msg_secrets(vec![
             entry("1", 1, far, 10),
             entry("2", 2, 0, 0),
             entry("1", 3, 5, 0),

@@ -1,8 +1,7 @@
 //! Groups, LIDs, devices, tokens and the message buffers.
 
 use wacore::store::traits::{
-    DeviceInfo, DeviceListRecord, LidPnMappingEntry, PendingInboundKey, PendingInboundRow,
-    ProtocolStore as _, TcTokenEntry,
+    DeviceInfo, DeviceListRecord, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, TcTokenEntry,
 };
 
 use crate::support::Subject;
