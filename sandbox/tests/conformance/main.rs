@@ -1,0 +1,4 @@
+//! Conformance.
+use whatsapp_rust as _;
+#[test]
+fn links() {}
