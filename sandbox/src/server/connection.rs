@@ -147,7 +147,8 @@ impl Connection {
             write,
             read,
         } = secured;
-        debug!(client = client.id, pattern, "secured");
+        debug!(client = client.id, ?pattern, "secured");
+        network.stats.handshake(pattern);
         reader.frames.set_limit(frames::LIMIT);
         let writer = tokio::spawn(network.tasks.track_future(writer(
             sink,

@@ -26,10 +26,30 @@ pub(crate) enum Failure {
     Noise(#[from] HandshakeError),
 }
 
+/// How the handshake went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pattern {
+    /// The client knew nothing of the server.
+    Xx,
+    /// It knew the server's key.
+    Ik,
+    /// It knew another key.
+    XxFallback,
+}
+
+impl Pattern {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Xx => NOISE_PATTERN_XX,
+            Self::Ik => NOISE_PATTERN_IK,
+            Self::XxFallback => NOISE_PATTERN_XXFALLBACK,
+        }
+    }
+}
+
 /// A finished handshake: who the client is and how to talk to it.
 pub(crate) struct Secured {
-    /// Which of the patterns it was, for the log.
-    pub(crate) pattern: &'static str,
+    pub(crate) pattern: Pattern,
     /// The client's Noise static key.
     pub(crate) client: [u8; 32],
     /// The decoded login or registration.
@@ -52,7 +72,7 @@ pub(crate) enum Step {
 pub(crate) struct AwaitingFinish {
     noise: NoiseHandshake,
     ephemeral: KeyPair,
-    pattern: &'static str,
+    pattern: Pattern,
 }
 
 /// Answers the client's first frame.
@@ -69,9 +89,9 @@ pub(crate) fn respond(identity: &ServerIdentity, hello: &[u8]) -> Result<Step, F
             Err(Failure::Noise(_)) => {}
             Err(failure) => return Err(failure),
         }
-        return full(identity, NOISE_PATTERN_XXFALLBACK, "XXfallback", &ephemeral);
+        return full(identity, Pattern::XxFallback, &ephemeral);
     }
-    full(identity, NOISE_PATTERN_XX, "XX", &ephemeral)
+    full(identity, Pattern::Xx, &ephemeral)
 }
 
 /// IK, by the Noise specification's tokens: `<- s`, `-> e es s ss`, `<- e ee se`.
@@ -81,7 +101,7 @@ fn resume(
     client_ephemeral: &[u8; 32],
 ) -> Result<(Vec<u8>, Secured), Failure> {
     let own = identity.static_key.private_key.serialize();
-    let mut noise = NoiseHandshake::new(NOISE_PATTERN_IK, &WA_CONN_HEADER)?;
+    let mut noise = NoiseHandshake::new(Pattern::Ik.name(), &WA_CONN_HEADER)?;
     noise.authenticate(identity.static_key.public_key.public_key_bytes());
     noise.authenticate(client_ephemeral);
     noise.mix_shared_secret(own, client_ephemeral)?;
@@ -96,18 +116,13 @@ fn resume(
     noise.mix_shared_secret(ephemeral.private_key.serialize(), &client)?;
     let certificates = noise.encrypt(&identity.chain)?;
     let reply = server_hello(&ephemeral, None, certificates);
-    Ok((reply, secured(noise, "IK", client, &payload)?))
+    Ok((reply, secured(noise, Pattern::Ik, client, &payload)?))
 }
 
 /// XX up to the server's hello: `-> e`, `<- e ee s es`.
-fn full(
-    identity: &ServerIdentity,
-    pattern: &str,
-    name: &'static str,
-    client_ephemeral: &[u8; 32],
-) -> Result<Step, Failure> {
+fn full(identity: &ServerIdentity, pattern: Pattern, client_ephemeral: &[u8; 32]) -> Result<Step, Failure> {
     let ephemeral = KeyPair::generate(&mut rand::make_rng::<StdRng>());
-    let mut noise = NoiseHandshake::new(pattern, &WA_CONN_HEADER)?;
+    let mut noise = NoiseHandshake::new(pattern.name(), &WA_CONN_HEADER)?;
     noise.authenticate(client_ephemeral);
     noise.authenticate(ephemeral.public_key.public_key_bytes());
     noise.mix_shared_secret(ephemeral.private_key.serialize(), client_ephemeral)?;
@@ -120,7 +135,7 @@ fn full(
         Box::new(AwaitingFinish {
             noise,
             ephemeral,
-            pattern: name,
+            pattern,
         }),
     ))
 }
@@ -148,7 +163,7 @@ impl AwaitingFinish {
 
 fn secured(
     noise: NoiseHandshake,
-    pattern: &'static str,
+    pattern: Pattern,
     client: [u8; 32],
     payload: &[u8],
 ) -> Result<Secured, Failure> {

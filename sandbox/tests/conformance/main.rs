@@ -1,4 +1,11 @@
-//! Conformance.
-use whatsapp_rust as _;
-#[test]
-fn links() {}
+//! Real clients (`whatsapp-rust` on its default settings) against a sandbox of their own each.
+
+mod client;
+mod net;
+
+mod crash;
+mod hostile;
+mod offline;
+mod pairing;
+mod repair;
+mod texts;
