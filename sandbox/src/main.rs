@@ -1,5 +1,7 @@
 //! `sandbox`: a WhatsApp network on this machine, run alone.
 
+use std::io::Write as _;
+
 use anyhow::Context as _;
 use clap::Parser as _;
 use sandbox::{Cli, Config, Sandbox};
@@ -17,8 +19,13 @@ async fn main() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
 
     let sandbox = Sandbox::start(Config::from(cli)).await?;
-    println!("WhatsApp clients: {}", sandbox.ws_url());
-    println!("Admin API:        {}/admin", sandbox.admin_url());
+    // Whoever started it may have stopped reading: that is no reason to end.
+    let _ = writeln!(std::io::stdout(), "WhatsApp clients: {}", sandbox.ws_url());
+    let _ = writeln!(
+        std::io::stdout(),
+        "Admin API:        {}/admin",
+        sandbox.admin_url()
+    );
 
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for Ctrl-C")?,
