@@ -182,7 +182,7 @@ pub async fn eight_consumers_handle_each_message_once(adapter: &mut dyn Adapter)
         )
         .await;
     }
-    tokio::time::timeout(Duration::from_secs(60), done.cancelled())
+    tokio::time::timeout(Duration::from_mins(1), done.cancelled())
         .await
         .expect("all is handled within 60 s");
     for consumer in consumers {
