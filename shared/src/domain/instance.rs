@@ -124,6 +124,13 @@ pub struct QrCode {
     pub expires_at: DateTime<Utc>,
 }
 
+impl QrCode {
+    /// The associated data that an instance's QR text is sealed with.
+    pub fn associated_data(instance: InstanceId) -> String {
+        format!("{instance}|qr")
+    }
+}
+
 /// How the connection is, as the daemon that holds the shard last wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
