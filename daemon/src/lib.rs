@@ -1,4 +1,13 @@
 //! The connection daemon: it holds the WhatsApp sockets of the shards it has leases on,
 //! drains their queues, and writes what happens to the table and the events queue.
+//!
+//! `lease` decides which shards are ours; `shard` serves one: `shard::reconcile` keeps its
+//! instances as they are wanted, `shard::sends` works off its jobs; `instance` is one
+//! instance's connection; `connection` is the port to a WhatsApp session.
 
+pub mod connection;
+pub mod deps;
+pub mod instance;
 pub mod lease;
+pub mod shard;
+pub mod store;

@@ -18,6 +18,8 @@ use state::AppState;
 
 /// All routes, for a process that serves them by itself.
 pub fn all(state: AppState) -> Router {
-    let routes = auth::routes().merge(management::routes()).merge(messaging::routes());
+    let routes = auth::routes()
+        .merge(management::routes())
+        .merge(messaging::routes());
     http::shell(routes.merge(operations::routes()), state)
 }

@@ -55,8 +55,8 @@ impl Presence {
             .0
             .get(&(instance.network, instance.shard))
             .and_then(Option::as_ref);
-        let is_asked_anew = instance.desired.wanted == Wanted::Connected
-            && instance.desired.generation > observed.generation;
+        let is_asked_anew =
+            instance.desired.wanted == Wanted::Connected && instance.desired.generation > observed.generation;
         let (status, reason) = if may_be_held(observed.status) {
             match owner {
                 Some(_) => (observed.status, observed.reason.clone()),

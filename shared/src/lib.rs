@@ -9,6 +9,7 @@ pub mod config;
 pub mod domain;
 pub mod fault;
 pub mod ids;
+pub mod queue;
 pub mod seal;
 pub mod session_state;
 pub mod storage;

@@ -27,12 +27,13 @@ pub async fn handler(
     State(state): State<AppState>,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
-    let email: EmailAddress = request
-        .email
-        .parse()
-        .map_err(|error: shared::domain::account::InvalidEmailAddress| {
-            ApiError::field("email", error.to_string())
-        })?;
+    let email: EmailAddress =
+        request
+            .email
+            .parse()
+            .map_err(|error: shared::domain::account::InvalidEmailAddress| {
+                ApiError::field("email", error.to_string())
+            })?;
     let (user, hash) = state.accounts.credentials(&email).await?.unzip();
     // Always worked through, so that the time taken does not tell whether there is a user.
     let is_right = state.passwords.verify(request.password, hash.as_ref()).await?;

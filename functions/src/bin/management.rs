@@ -1,6 +1,6 @@
 //! The function `management`.
 
-use functions::{management, lambda};
+use functions::{lambda, management};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {

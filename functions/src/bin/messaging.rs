@@ -1,6 +1,6 @@
 //! The function `messaging`.
 
-use functions::{messaging, lambda};
+use functions::{lambda, messaging};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {

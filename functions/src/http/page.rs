@@ -95,8 +95,14 @@ mod tests {
     #[test]
     fn a_cursor_leads_on_and_a_forged_one_is_refused() {
         let id = InstanceId::new(DateTime::UNIX_EPOCH);
-        let page = Page::<InstanceId> { limit: 2, after: None };
-        let cursor = page.pagination(true, Some(id)).next_cursor.expect("there is more");
+        let page = Page::<InstanceId> {
+            limit: 2,
+            after: None,
+        };
+        let cursor = page
+            .pagination(true, Some(id))
+            .next_cursor
+            .expect("there is more");
         assert_eq!(page.pagination(false, Some(id)).next_cursor, None);
         let query = |cursor: &str| PageQuery {
             limit: Some("2".into()),
@@ -106,10 +112,13 @@ mod tests {
             query(&cursor).parse::<InstanceId>().expect("ours").after,
             Some(id)
         );
-        let other = Page::<UserId> { limit: 2, after: None }
-            .pagination(true, Some(UserId::new(DateTime::UNIX_EPOCH)))
-            .next_cursor
-            .expect("there is more");
+        let other = Page::<UserId> {
+            limit: 2,
+            after: None,
+        }
+        .pagination(true, Some(UserId::new(DateTime::UNIX_EPOCH)))
+        .next_cursor
+        .expect("there is more");
         for forged in ["", "abc", "%%%", &other] {
             assert!(query(forged).parse::<InstanceId>().is_err(), "{forged}");
         }

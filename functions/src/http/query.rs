@@ -18,7 +18,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
         axum::extract::Query::try_from_uri(&parts.uri)
             .map(|axum::extract::Query(value)| Self(value))
             .map_err(|rejection| {
-                let words = std::error::Error::source(&rejection).map_or_else(String::new, ToString::to_string);
+                let words =
+                    std::error::Error::source(&rejection).map_or_else(String::new, ToString::to_string);
                 match words.split('`').collect::<Vec<_>>()[..] {
                     [before, name, ..] if before.starts_with("unknown field") => {
                         ApiError::field(name, "is unknown")

@@ -34,10 +34,7 @@ pub async fn handler(State(state): State<AppState>) -> Result<Reply<Response>, A
         .await
         .map_err(classify)?;
     let networks = try_join_all(state.networks.iter().map(async |network| {
-        let depth = state
-            .queue
-            .depth(&state.queue_names(*network)?.sends(0))
-            .await?;
+        let depth = state.queue.depth(&state.queue_names(*network)?.sends(0)).await?;
         Ok::<_, ApiError>(Network {
             network: *network,
             waiting_in_first_shard: depth.visible,

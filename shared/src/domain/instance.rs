@@ -125,9 +125,9 @@ pub struct QrCode {
 }
 
 impl QrCode {
-    /// The associated data that an instance's QR text is sealed with.
-    pub fn associated_data(instance: InstanceId) -> String {
-        format!("{instance}|qr")
+    /// The associated data under which an instance's QR text is sealed.
+    pub fn aad(instance: InstanceId) -> Vec<u8> {
+        format!("{instance}|qr").into_bytes()
     }
 }
 

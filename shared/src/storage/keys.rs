@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! Every key of the table, built here and nowhere else.
 //!
 //! | partition | sort key | item |
@@ -13,6 +12,8 @@
 //! | `key#<hash>` | `key` | an API key, as requests read it |
 //! | `inst#<instance>` | `meta` | the instance |
 //! | | `key#<key>` | an API key, as lists read it |
+//! | | `dek#<purpose>` | its wrapped data key for a purpose |
+//! | `sess#<instance>` | `<name>` | an entry of its WhatsApp session state |
 //! | `msgs#<instance>` | `<message>` | a message's record |
 //! | `ctr#<instance>` | `day#<date>` | a day's counters |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
@@ -28,22 +29,10 @@ use crate::domain::instance::InstanceName;
 use crate::domain::network::Network;
 use crate::domain::shard::Shard;
 use crate::ids::{InstanceId, KeyId, MessageId, SubscriptionId, UserId};
+use crate::seal::Purpose;
 
 /// An item's place: partition and sort key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-=======
-//! Where everything is in the table: the one module that spells partition and sort keys.
-
-use std::collections::HashMap;
-
-use aws_sdk_dynamodb::types::AttributeValue;
-
-use crate::ids::InstanceId;
-use crate::seal::Purpose;
-
-/// An item's partition and sort key.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
->>>>>>> session
 pub struct Key {
     /// The partition key.
     pub pk: String,
@@ -52,7 +41,6 @@ pub struct Key {
 }
 
 impl Key {
-<<<<<<< HEAD
     pub(crate) fn new(pk: impl Into<String>, sk: impl Into<String>) -> Self {
         Self {
             pk: pk.into(),
@@ -63,6 +51,11 @@ impl Key {
     /// The key's two attributes, as a request's `Key` or the start of an item.
     pub fn attributes(&self) -> Item {
         Item::from([("pk".to_owned(), s(&self.pk)), ("sk".to_owned(), s(&self.sk))])
+    }
+
+    /// The key in one text: for errors, and as associated data of what is sealed in the item.
+    pub fn path(&self) -> String {
+        format!("{}|{}", self.pk, self.sk)
     }
 }
 
@@ -122,6 +115,22 @@ pub fn instance(id: InstanceId) -> Key {
     Key::new(format!("inst#{id}"), "meta")
 }
 
+/// An instance's wrapped data key for one purpose.
+pub fn data_key(instance: InstanceId, purpose: Purpose) -> Key {
+    Key::new(format!("inst#{instance}"), format!("dek#{purpose}"))
+}
+
+/// The partition of an instance's WhatsApp session state. It is one of its own, so that
+/// its many writes stay away from the instance's item.
+pub fn session_partition(instance: InstanceId) -> String {
+    format!("sess#{instance}")
+}
+
+/// An entry of an instance's WhatsApp session state.
+pub fn session_entry(instance: InstanceId, name: &str) -> Key {
+    Key::new(session_partition(instance), name)
+}
+
 /// The value of the index attribute `shardKey` of a shard's instances.
 pub fn shard_index(network: Network, shard: Shard) -> String {
     format!("{network}#{shard}")
@@ -165,45 +174,4 @@ pub fn lease(network: Network, shard: Shard) -> Key {
 /// A daemon's beat.
 pub fn daemon(network: Network, daemon: &str) -> Key {
     Key::new(format!("daemons#{network}"), daemon)
-=======
-    /// The key as the attributes that a request names an item by.
-    pub fn attributes(&self) -> HashMap<String, AttributeValue> {
-        HashMap::from([
-            ("pk".to_owned(), AttributeValue::S(self.pk.clone())),
-            ("sk".to_owned(), AttributeValue::S(self.sk.clone())),
-        ])
-    }
-
-    /// The key in one text, for logs and as associated data of what is sealed in the item.
-    pub fn path(&self) -> String {
-        format!("{}|{}", self.pk, self.sk)
-    }
-}
-
-/// The partition of an instance itself and of what belongs to its configuration.
-pub fn instance_partition(instance: InstanceId) -> String {
-    format!("inst#{instance}")
-}
-
-/// The wrapped data key of an instance for one purpose.
-pub fn data_key(instance: InstanceId, purpose: Purpose) -> Key {
-    Key {
-        pk: instance_partition(instance),
-        sk: format!("dek#{purpose}"),
-    }
-}
-
-/// The partition of an instance's WhatsApp session state. A partition of its own keeps its
-/// writes away from those of the instance's item.
-pub fn session_partition(instance: InstanceId) -> String {
-    format!("sess#{instance}")
-}
-
-/// One entry of an instance's WhatsApp session state.
-pub fn session_entry(instance: InstanceId, name: &str) -> Key {
-    Key {
-        pk: session_partition(instance),
-        sk: name.to_owned(),
-    }
->>>>>>> session
 }

@@ -56,8 +56,8 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
                 ),
             })?;
         let subscription = state.accounts.recent_subscription(grant.subscription).await?;
-        let subscription =
-            subscription.ok_or_else(|| unauthenticated("The API key's subscription does not exist any more"))?;
+        let subscription = subscription
+            .ok_or_else(|| unauthenticated("The API key's subscription does not exist any more"))?;
         let subscription = require_active(subscription)?;
         if !grant.scopes.contains(&P::SCOPE) {
             let message = format!("The API key lacks the scope `{}`", P::SCOPE);

@@ -45,10 +45,7 @@ pub async fn handler(
     match state.instances.create(&instance, limit).await? {
         Created::Created => {}
         Created::NameTaken => {
-            return Err(ApiError::new(
-                Code::NameTaken,
-                "Another instance has this name",
-            ));
+            return Err(ApiError::new(Code::NameTaken, "Another instance has this name"));
         }
         Created::LimitReached => {
             let tier = caller.subscription.tier;

@@ -25,6 +25,8 @@ pub async fn handler(
     instances.truncate(shown);
     let pagination = page.pagination(more, instances.last().map(|instance| instance.id));
     let presence = Presence::of(&state, &instances).await?;
-    let views = instances.into_iter().map(|instance| InstanceView::new(instance, &presence));
+    let views = instances
+        .into_iter()
+        .map(|instance| InstanceView::new(instance, &presence));
     Ok(Reply::ok(views.collect()).page(pagination))
 }

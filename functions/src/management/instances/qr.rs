@@ -63,15 +63,10 @@ async fn to_scan(state: &AppState, instance: &Instance) -> Result<QrCode, ApiErr
 }
 
 async fn open(state: &AppState, instance: &Instance, qr: &QrCode) -> Result<String, ApiError> {
-    let associated_data = QrCode::associated_data(instance.id);
+    let aad = QrCode::aad(instance.id);
     let opened = state
         .sealer
-        .open(
-            instance.id,
-            Purpose::Content,
-            associated_data.as_bytes(),
-            &qr.sealed,
-        )
+        .open(instance.id, Purpose::Content, &aad, &qr.sealed)
         .await?;
     String::from_utf8(opened).map_err(|error| ApiError::internal().caused_by(error.utf8_error()))
 }

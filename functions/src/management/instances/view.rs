@@ -31,9 +31,7 @@ impl InstanceView {
     pub fn new(instance: Instance, presence: &Presence) -> Self {
         let connection = presence.connection(&instance);
         let account = instance.account;
-        let display_name = account
-            .as_ref()
-            .and_then(|account| account.display_name.clone());
+        let display_name = account.as_ref().and_then(|account| account.display_name.clone());
         let person = account.map(|account| account.person).unwrap_or_default();
         Self {
             id: instance.id,

@@ -74,10 +74,9 @@ pub async fn accept(
     send: Send,
     now: DateTime<Utc>,
 ) -> Result<Accepted, ApiError> {
-    let (claimed, instance) = tokio::try_join!(
-        claim(state, grant, &send, now),
-        async { Ok(state.instances.get(subscription.id, grant.instance).await?) },
-    )?;
+    let (claimed, instance) = tokio::try_join!(claim(state, grant, &send, now), async {
+        Ok(state.instances.get(subscription.id, grant.instance).await?)
+    },)?;
     let (id, is_known) = claimed;
     let instance = instance.ok_or_else(|| ApiError::not_found("instance"))?;
     if is_known && let Some(record) = state.messages.get(grant.instance, id).await? {

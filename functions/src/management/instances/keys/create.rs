@@ -75,11 +75,7 @@ pub async fn handler(
     }))
 }
 
-fn parse(
-    request: Request,
-    instance: Instance,
-    now: DateTime<Utc>,
-) -> Result<(PersonName, Grant), ApiError> {
+fn parse(request: Request, instance: Instance, now: DateTime<Utc>) -> Result<(PersonName, Grant), ApiError> {
     let mut fields = Fields::default();
     let name = fields.parse::<PersonName>("name", &request.name);
     let scopes = match &request.scopes {
@@ -111,7 +107,10 @@ fn parse(
     });
     let rate_limit = request.rate_limit.unwrap_or(DEFAULT_RATE_LIMIT);
     if !(1..=MAX_RATE_LIMIT).contains(&rate_limit) {
-        fields.fault("rateLimit", format!("must be a number from 1 to {MAX_RATE_LIMIT}"));
+        fields.fault(
+            "rateLimit",
+            format!("must be a number from 1 to {MAX_RATE_LIMIT}"),
+        );
     }
     fields.finish()?;
     let Some(name) = name else {

@@ -1,0 +1,194 @@
+//! The port to a WhatsApp session: what the daemon needs of one, in types of its own.
+//! `whatsapp` is its adapter; nothing else knows the WhatsApp library.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use shared::domain::message::Kind;
+use shared::domain::person::Person;
+use shared::domain::recipient::Recipient;
+use shared::ids::{InstanceId, MessageId};
+use shared::session_state::SessionState;
+use tokio::sync::mpsc;
+
+/// Makes connections to a network.
+#[async_trait]
+pub trait Connector: Send + Sync + Debug {
+    /// Begins a session on stored state: one that is not paired yet shows QR codes. What
+    /// happens comes through `events`; incoming messages go to `inbound`.
+    async fn connect(&self, session: Session) -> Result<Arc<dyn Connection>, ConnectError>;
+}
+
+/// What a session is made of.
+#[derive(Debug)]
+pub struct Session {
+    /// The instance.
+    pub instance: InstanceId,
+    /// Its stored session state.
+    pub state: Arc<dyn SessionState>,
+    /// Where incoming messages are committed.
+    pub inbound: Arc<dyn InboundSink>,
+    /// Where the session tells what happens. When its end is dropped the session is over.
+    pub events: mpsc::Sender<SessionEvent>,
+}
+
+/// A session could not be begun.
+#[derive(Debug, thiserror::Error)]
+#[error("could not begin a session")]
+pub struct ConnectError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
+
+/// A running session.
+#[async_trait]
+pub trait Connection: Send + Sync + Debug {
+    /// Writes a text to the wire under the message's own WhatsApp id. The server's answer
+    /// comes later, as [`SessionEvent::ServerAck`].
+    async fn send_text(&self, message: MessageId, to: &Recipient, text: &str) -> Result<(), SendError>;
+
+    /// A round trip to the server.
+    async fn probe(&self, deadline: Duration) -> Result<(), SendError>;
+
+    /// Ends the session in order: its state is stored, the socket closed.
+    async fn disconnect(&self);
+
+    /// Drops the session at once and stores nothing more.
+    fn abandon(&self);
+}
+
+/// Why something did not go out.
+#[derive(Debug, thiserror::Error)]
+pub enum SendError {
+    /// The session is not connected (any more): wait for the next.
+    #[error("the session is not connected")]
+    NotConnected,
+    /// The session state could not be read or written: try again.
+    #[error("the session state could not be read or written")]
+    State(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// WhatsApp or the library did not do it; trying again may help.
+    #[error("the message could not be sent now")]
+    Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The recipient has no WhatsApp account.
+    #[error("the recipient is not on WhatsApp")]
+    NotOnWhatsApp,
+    /// No answer within the deadline.
+    #[error("no answer in time")]
+    Timeout,
+}
+
+/// What a session tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionEvent {
+    /// A QR code to scan, valid for a while.
+    Qr {
+        /// The code's text: a secret.
+        code: String,
+        /// For how long it can be scanned.
+        valid_for: Duration,
+    },
+    /// The server gives no more QR codes.
+    QrExhausted,
+    /// A passkey is asked of the phone's owner.
+    PasskeyRequested,
+    /// The phone has linked this session; it comes back and logs in by itself.
+    Paired,
+    /// Logged in.
+    Connected {
+        /// The account's number and LID.
+        account: Person,
+        /// The name that it shows others.
+        display_name: Option<String>,
+    },
+    /// The connection is gone; this session is over.
+    Disconnected {
+        /// Why, for people.
+        reason: String,
+    },
+    /// The phone has unlinked this session; it is over.
+    LoggedOut {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Another connection with the same keys took over; this session is over.
+    Replaced,
+    /// WhatsApp has banned the account for a while; this session is over.
+    Banned {
+        /// Until when, where WhatsApp says so.
+        until: Option<DateTime<Utc>>,
+        /// Why, for people.
+        reason: String,
+    },
+    /// WhatsApp refuses this version of the client; this session is over.
+    ClientOutdated,
+    /// The server has taken a message, or refused it.
+    ServerAck {
+        /// The message's WhatsApp id.
+        whatsapp_id: String,
+        /// The server's error, where it refused.
+        error: Option<u32>,
+    },
+    /// A recipient's device tells of messages.
+    Receipt {
+        /// The messages' WhatsApp ids.
+        whatsapp_ids: Vec<String>,
+        /// What it tells.
+        kind: ReceiptKind,
+        /// When.
+        at: DateTime<Utc>,
+        /// Whether the chat is a group, where one receipt does not stand for all.
+        is_group: bool,
+    },
+}
+
+/// What a receipt tells of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReceiptKind {
+    /// It has reached the device.
+    Delivered,
+    /// Its person has seen it.
+    Read,
+    /// Its person has played it.
+    Played,
+}
+
+/// A message that came in, decrypted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InboundMessage {
+    /// The message's WhatsApp id, unique within chat and sender.
+    pub whatsapp_id: String,
+    /// The chat it came in.
+    pub chat: Recipient,
+    /// Who sent it, with both names where they are known.
+    pub from: Person,
+    /// The name that the sender shows others.
+    pub push_name: Option<String>,
+    /// Whether the account itself sent it, from another of its devices.
+    pub from_me: bool,
+    /// What it is.
+    pub kind: Kind,
+    /// Its text, where it has one.
+    pub text: Option<String>,
+    /// When WhatsApp says it was sent.
+    pub at: DateTime<Utc>,
+}
+
+/// Content and numbers stay out of logs.
+impl Debug for InboundMessage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("InboundMessage").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
+/// Takes incoming messages. WhatsApp's acknowledgement is held back until `commit`
+/// answers, and a message that was not committed comes again: so it must be idempotent.
+#[async_trait]
+pub trait InboundSink: Send + Sync + Debug {
+    /// Stores the messages, all of them or none that counts.
+    async fn commit(&self, batch: &[InboundMessage]) -> Result<(), CommitError>;
+}
+
+/// Incoming messages could not be stored.
+#[derive(Debug, thiserror::Error)]
+#[error("incoming messages could not be stored")]
+pub struct CommitError(#[source] pub Box<dyn std::error::Error + Send + Sync>);

@@ -1,0 +1,79 @@
+//! What every part of the daemon works with.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use shared::clock::Clock;
+use shared::domain::network::Network;
+use shared::ids::InstanceId;
+use shared::queue::{Queue, QueueNames};
+use shared::seal::Sealer;
+use shared::session_state::{Fence, SessionState, TableSessionState};
+use shared::storage::Table;
+use shared::storage::counters::Counters;
+use shared::storage::instances::Instances;
+use shared::storage::messages::Messages;
+
+use crate::connection::Connector;
+
+/// Stores, queues and the network, made once in a process.
+#[derive(Debug)]
+pub struct Deps {
+    /// The table.
+    pub table: Table,
+    /// Its instances.
+    pub instances: Instances,
+    /// Its messages.
+    pub messages: Messages,
+    /// Its counters.
+    pub counters: Counters,
+    /// The queues.
+    pub queue: Arc<dyn Queue>,
+    /// Their names.
+    pub names: QueueNames,
+    /// Seals content and session state.
+    pub sealer: Arc<Sealer>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// The network that this daemon serves.
+    pub network: Network,
+    /// Makes connections to it.
+    pub connector: Arc<dyn Connector>,
+    /// The last round trips of what is connected.
+    pub round_trips: RoundTrips,
+}
+
+impl Deps {
+    /// An instance's session state, as the owner with this fence may write it.
+    pub fn session_state(&self, instance: InstanceId, fence: &Fence) -> Arc<dyn SessionState> {
+        Arc::new(TableSessionState::new(
+            self.table.clone(),
+            self.sealer.clone(),
+            self.clock.clone(),
+            instance,
+            fence.clone(),
+        ))
+    }
+}
+
+/// When each connected instance last had a round trip to WhatsApp.
+#[derive(Debug, Default)]
+pub struct RoundTrips(Mutex<HashMap<InstanceId, DateTime<Utc>>>);
+
+impl RoundTrips {
+    /// Notes a round trip.
+    pub fn note(&self, instance: InstanceId, at: DateTime<Utc>) {
+        self.0.lock().expect("no holder panics").insert(instance, at);
+    }
+
+    /// Forgets an instance that is not connected any more.
+    pub fn forget(&self, instance: InstanceId) {
+        self.0.lock().expect("no holder panics").remove(&instance);
+    }
+
+    /// The oldest of them: everything shown as connected was reached then or later.
+    pub fn oldest(&self) -> Option<DateTime<Utc>> {
+        self.0.lock().expect("no holder panics").values().min().copied()
+    }
+}

@@ -1,0 +1,102 @@
+//! Where jobs find their instance's connection, and the server's acknowledgements their
+//! jobs.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use shared::ids::{InstanceId, MessageId};
+use tokio::sync::{oneshot, watch};
+
+use crate::connection::Connection;
+
+/// An instance's connection, while there is one.
+#[derive(Debug, Clone)]
+pub struct Link {
+    /// The connection itself.
+    pub connection: Arc<dyn Connection>,
+    /// The acknowledgements that its jobs wait for.
+    pub acks: Acks,
+}
+
+/// The acknowledgements that a connection's jobs wait for. When the connection ends its
+/// jobs are told by the end of the waiting.
+#[derive(Debug, Clone, Default)]
+pub struct Acks(Arc<Mutex<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    closed: bool,
+    senders: HashMap<MessageId, oneshot::Sender<Option<u32>>>,
+}
+
+impl Acks {
+    /// Waits for a message's acknowledgement. Called before the message is sent.
+    pub fn expect(&self, message: MessageId) -> oneshot::Receiver<Option<u32>> {
+        let (sender, receiver) = oneshot::channel();
+        let mut waiting = self.0.lock().expect("no holder panics");
+        if !waiting.closed {
+            waiting.senders.insert(message, sender);
+        }
+        receiver
+    }
+
+    /// Tells the job of a message what the server said: `None`, or an error.
+    pub fn tell(&self, message: MessageId, error: Option<u32>) {
+        let sender = self.0.lock().expect("no holder panics").senders.remove(&message);
+        if let Some(sender) = sender {
+            // The job may have stopped waiting.
+            let _ = sender.send(error);
+        }
+    }
+
+    /// Ends all waiting: no acknowledgement comes any more.
+    pub fn close(&self) {
+        let mut waiting = self.0.lock().expect("no holder panics");
+        waiting.closed = true;
+        waiting.senders.clear();
+    }
+}
+
+/// The links of a shard's instances. One that has none yet can be waited for.
+#[derive(Debug, Default)]
+pub struct Links(Mutex<HashMap<InstanceId, watch::Sender<Option<Link>>>>);
+
+impl Links {
+    /// An instance's link, as it comes and goes.
+    pub fn watch(&self, instance: InstanceId) -> watch::Receiver<Option<Link>> {
+        self.with(instance, watch::Sender::subscribe)
+    }
+
+    /// Sets or takes away an instance's link.
+    pub fn set(&self, instance: InstanceId, link: Option<Link>) {
+        self.with(instance, |sender| sender.send_replace(link));
+    }
+
+    fn with<T>(&self, instance: InstanceId, act: impl FnOnce(&watch::Sender<Option<Link>>) -> T) -> T {
+        let mut links = self.0.lock().expect("no holder panics");
+        act(links.entry(instance).or_insert_with(|| watch::Sender::new(None)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> MessageId {
+        MessageId::from_bytes([7; 16])
+    }
+
+    #[tokio::test]
+    async fn a_job_hears_of_its_own_acknowledgement_or_of_the_end() {
+        let acks = Acks::default();
+        let refused = acks.expect(id());
+        acks.tell(MessageId::from_bytes([8; 16]), None);
+        acks.tell(id(), Some(463));
+        assert_eq!(refused.await, Ok(Some(463)));
+
+        let unanswered = acks.expect(id());
+        acks.close();
+        assert!(unanswered.await.is_err());
+        assert!(acks.expect(id()).await.is_err(), "nor does waiting begin after the end");
+    }
+}

@@ -1,0 +1,115 @@
+//! One task per instance that is to be connected: it connects, shows QR codes, connects
+//! again after a loss, and writes how things are.
+
+pub mod backoff;
+pub mod inbound;
+pub mod link;
+pub mod receipts;
+mod session;
+mod status;
+
+use std::sync::Arc;
+
+use shared::domain::instance::{Instance, Status};
+use shared::ids::{InstanceId, SubscriptionId};
+use shared::session_state::Fence;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use self::backoff::Backoff;
+use self::link::Links;
+use self::session::{Ended, run_session};
+use self::status::Observer;
+use crate::deps::Deps;
+
+/// Keeps one instance connected until it is told to stop or cannot be.
+#[derive(Debug)]
+pub struct Actor {
+    deps: Arc<Deps>,
+    id: InstanceId,
+    subscription: SubscriptionId,
+    fence: Fence,
+    links: Arc<Links>,
+    stop: CancellationToken,
+    wake: Arc<Notify>,
+    observer: Observer,
+}
+
+/// A running actor.
+#[derive(Debug)]
+pub struct ActorHandle {
+    /// The request that it answers.
+    pub generation: u64,
+    /// Asks it to disconnect in order and end.
+    pub stop: CancellationToken,
+    /// Ends the pause before its next attempt.
+    pub wake: Arc<Notify>,
+    /// Ends when it has.
+    pub task: tokio::task::JoinHandle<()>,
+}
+
+impl Actor {
+    /// Starts the actor of an instance under a shard's lease.
+    pub fn start(deps: Arc<Deps>, instance: &Instance, fence: Fence, links: Arc<Links>) -> ActorHandle {
+        let stop = CancellationToken::new();
+        let wake = Arc::new(Notify::new());
+        let generation = instance.desired.generation;
+        let actor = Self {
+            observer: Observer::new(deps.clone(), instance, fence.clone()),
+            deps,
+            id: instance.id,
+            subscription: instance.subscription,
+            fence,
+            links,
+            stop: stop.clone(),
+            wake: wake.clone(),
+        };
+        ActorHandle { generation, stop, wake, task: tokio::spawn(actor.run()) }
+    }
+
+    async fn run(mut self) {
+        let mut backoff = Backoff::default();
+        loop {
+            let connecting =
+                if self.observer.is_paired() { Status::Reconnecting } else { Status::Connecting };
+            if !self.observer.set(connecting, None).await {
+                return;
+            }
+            let outcome = run_session(&mut self).await;
+            self.links.set(self.id, None);
+            self.deps.round_trips.forget(self.id);
+            match outcome.ended {
+                Ended::Stopped | Ended::Lost => return,
+                Ended::For(status, reason) => {
+                    info!(instance.id = %self.id, status = %status, reason, "the session has ended for good");
+                    self.observer.set(status, Some(reason)).await;
+                    return;
+                }
+                Ended::Dropped(why) => {
+                    warn!(instance.id = %self.id, why, "the connection is lost");
+                    self.observer.note_error(why);
+                }
+            }
+            if self.pause(&mut backoff, outcome.connected_at).await.is_break() {
+                return;
+            }
+        }
+    }
+
+    async fn pause(&mut self, backoff: &mut Backoff, connected_at: Option<Instant>) -> std::ops::ControlFlow<()> {
+        let reconnecting =
+            if self.observer.is_paired() { Status::Reconnecting } else { Status::Connecting };
+        if !self.observer.set(reconnecting, None).await {
+            return std::ops::ControlFlow::Break(());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(backoff.pause(connected_at)) => {}
+            () = self.wake.notified() => backoff.reset(),
+            () = self.stop.cancelled() => return std::ops::ControlFlow::Break(()),
+            () = self.fence.revoked() => return std::ops::ControlFlow::Break(()),
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+}

@@ -1,0 +1,97 @@
+//! Receipts bring messages that were sent into later states.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use shared::domain::message::State;
+use shared::ids::{InstanceId, MessageId};
+use shared::storage::StorageError;
+use shared::storage::counters::Counter;
+use shared::storage::messages::{Change, Transition};
+use tokio::sync::mpsc;
+use tracing::warn;
+
+use crate::connection::ReceiptKind;
+use crate::deps::Deps;
+use crate::lease::chain;
+
+/// How many receipts may wait to be stored. When it is full the session's events wait, and
+/// with them the socket.
+pub const WAITING: usize = 1_024;
+
+/// One receipt of one message of ours.
+#[derive(Debug, Clone, Copy)]
+pub struct Receipt {
+    /// The message.
+    pub message: MessageId,
+    /// What is told.
+    pub kind: ReceiptKind,
+    /// When.
+    pub at: DateTime<Utc>,
+}
+
+/// Stores receipts as they come, in order, until the channel ends.
+pub async fn store_all(deps: Arc<Deps>, instance: InstanceId, mut receipts: mpsc::Receiver<Receipt>) {
+    while let Some(receipt) = receipts.recv().await {
+        // WhatsApp counts a receipt as told once the library has it, so this is the only
+        // chance: a few tries, then it is lost and the state stays behind.
+        for attempt in 1..=3 {
+            match store(&deps, instance, receipt).await {
+                Ok(()) => break,
+                Err(error) if error.is_transient() && attempt < 3 => {}
+                Err(error) => {
+                    warn!(instance.id = %instance, message.id = %receipt.message, error = %chain(&error), "a receipt could not be stored");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn store(deps: &Deps, instance: InstanceId, receipt: Receipt) -> Result<(), StorageError> {
+    let state = match receipt.kind {
+        ReceiptKind::Delivered => State::Delivered,
+        ReceiptKind::Read => State::Read,
+        ReceiptKind::Played => State::Played,
+    };
+    let change = Change { state, at: receipt.at, failure: None };
+    match deps.messages.change(instance, receipt.message, &change).await? {
+        Transition::Made { before, kind } => {
+            let passed = passed(before, state, kind);
+            deps.counters.count(instance, &passed, deps.clock.now()).await
+        }
+        Transition::AlreadyPast | Transition::Missing => Ok(()),
+    }
+}
+
+/// What is counted when a message goes from one state to a later one: a state that was
+/// skipped counts too.
+pub fn passed(before: State, after: State, kind: shared::domain::message::Kind) -> Vec<Counter> {
+    let reached = |state: State| before.rank() < state.rank() && state.rank() <= after.rank();
+    let mut counters = Vec::new();
+    if reached(State::Sent) {
+        counters.push(Counter::Sent(kind));
+    }
+    if reached(State::Delivered) {
+        counters.push(Counter::Delivered);
+    }
+    if reached(State::Read) {
+        counters.push(Counter::Read);
+    }
+    counters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::domain::message::Kind;
+
+    #[test]
+    fn a_receipt_that_overtook_the_acknowledgement_counts_for_both() {
+        let counted = |before, after| passed(before, after, Kind::Text);
+        assert_eq!(counted(State::Queued, State::Sent), [Counter::Sent(Kind::Text)]);
+        assert_eq!(counted(State::Queued, State::Delivered), [Counter::Sent(Kind::Text), Counter::Delivered]);
+        assert_eq!(counted(State::Sent, State::Read), [Counter::Delivered, Counter::Read]);
+        assert_eq!(counted(State::Read, State::Played), []);
+    }
+}

@@ -1,0 +1,251 @@
+//! One session of an instance, from connecting to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use shared::domain::instance::{Account, MAX_QR_ATTEMPTS, Status};
+use shared::ids::MessageId;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::Actor;
+use super::inbound::Inbound;
+use super::link::{Acks, Link};
+use super::receipts::{self, Receipt};
+use crate::connection::{Connection, Session, SessionEvent};
+use crate::lease::chain;
+
+/// How long connecting and logging in may take. An unpaired session shows its first QR
+/// code within it.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(40);
+
+/// The time between two probes of a connection, and a probe's own deadline: "connected"
+/// means that there was a round trip within their sum.
+const PROBE_INTERVAL: Duration = Duration::from_secs(20);
+const PROBE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long an orderly end may take.
+const DISCONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Events of a session that wait to be handled; the library's own tasks wait when it is
+/// full.
+const EVENTS_WAITING: usize = 256;
+
+/// How a session ended.
+#[derive(Debug)]
+pub enum Ended {
+    /// It was asked to.
+    Stopped,
+    /// The lease is lost.
+    Lost,
+    /// There is nothing to do until someone asks again.
+    For(Status, &'static str),
+    /// The connection was lost: connect again.
+    Dropped(String),
+}
+
+/// A session's end, and when it had been connected.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How it ended.
+    pub ended: Ended,
+    /// When it was connected, if it was.
+    pub connected_at: Option<Instant>,
+}
+
+struct Running<'a> {
+    actor: &'a mut Actor,
+    connection: Arc<dyn Connection>,
+    acks: Acks,
+    receipts: mpsc::Sender<Receipt>,
+    connected_at: Option<Instant>,
+    qr_attempt: u8,
+}
+
+/// Runs one session of `actor` to its end.
+pub async fn run_session(actor: &mut Actor) -> Outcome {
+    let (events_in, mut events) = mpsc::channel(EVENTS_WAITING);
+    let session = Session {
+        instance: actor.id,
+        state: actor.deps.session_state(actor.id, &actor.fence),
+        inbound: Arc::new(Inbound::new(actor.deps.clone(), actor.id, actor.subscription)),
+        events: events_in,
+    };
+    let connector = actor.deps.connector.clone();
+    let connecting = tokio::select! {
+        connecting = tokio::time::timeout(CONNECT_DEADLINE, connector.connect(session)) => connecting,
+        () = actor.stop.cancelled() => return Outcome { ended: Ended::Stopped, connected_at: None },
+        () = actor.fence.revoked() => return Outcome { ended: Ended::Lost, connected_at: None },
+    };
+    let connection = match connecting {
+        Ok(Ok(connection)) => connection,
+        Ok(Err(error)) => return Outcome { ended: Ended::Dropped(chain(&error)), connected_at: None },
+        Err(_) => {
+            return Outcome { ended: Ended::Dropped("no connection in time".into()), connected_at: None };
+        }
+    };
+    let (receipts, waiting) = mpsc::channel(receipts::WAITING);
+    let storing = tokio::spawn(receipts::store_all(actor.deps.clone(), actor.id, waiting));
+    let mut running = Running {
+        actor,
+        connection,
+        acks: Acks::default(),
+        receipts,
+        connected_at: None,
+        qr_attempt: 0,
+    };
+    let ended = running.until_end(&mut events).await;
+    running.actor.links.set(running.actor.id, None);
+    running.acks.close();
+    let Running { connection, receipts, connected_at, actor, .. } = running;
+    drop(receipts);
+    if matches!(ended, Ended::Lost) {
+        connection.abandon();
+    } else if tokio::time::timeout(DISCONNECT_DEADLINE, connection.disconnect()).await.is_err() {
+        warn!(instance.id = %actor.id, "the session did not end in time: dropping it");
+        connection.abandon();
+    }
+    // What was acknowledged to WhatsApp is stored before the shard is given up.
+    let _ = storing.await;
+    if matches!(ended, Ended::For(Status::LoggedOut, _)) {
+        forget_account(actor).await;
+    }
+    Outcome { ended, connected_at }
+}
+
+/// The keys of an unlinked session are of no use any more: the next pairing begins anew.
+async fn forget_account(actor: &mut Actor) {
+    if let Err(error) = actor.deps.session_state(actor.id, &actor.fence).clear().await {
+        warn!(instance.id = %actor.id, error = %chain(&error), "the state of an unlinked session could not be cleared");
+    }
+    actor.observer.set_account(None).await;
+}
+
+impl Running<'_> {
+    async fn until_end(&mut self, events: &mut mpsc::Receiver<SessionEvent>) -> Ended {
+        let login_deadline = Instant::now() + CONNECT_DEADLINE;
+        let mut progressed = false;
+        let (probed_in, mut probed) = mpsc::channel(1);
+        let mut next_probe = tokio::time::interval_at(Instant::now() + PROBE_INTERVAL, PROBE_INTERVAL);
+        let mut probing: Option<tokio::task::JoinHandle<()>> = None;
+        let ended = loop {
+            tokio::select! {
+                biased;
+                () = self.actor.fence.revoked() => break Ended::Lost,
+                () = self.actor.stop.cancelled() => break Ended::Stopped,
+                event = events.recv() => {
+                    progressed = true;
+                    let Some(event) = event else { break Ended::Dropped("the session ended".into()) };
+                    if let Some(ended) = self.handle(event).await {
+                        break ended;
+                    }
+                }
+                Some(alive) = probed.recv() => {
+                    if let Err(why) = alive {
+                        break Ended::Dropped(why);
+                    }
+                    self.actor.deps.round_trips.note(self.actor.id, self.actor.deps.clock.now());
+                }
+                _ = next_probe.tick(), if self.connected_at.is_some() => {
+                    let (connection, report) = (self.connection.clone(), probed_in.clone());
+                    probing = Some(tokio::spawn(async move {
+                        let alive = connection.probe(PROBE_DEADLINE).await;
+                        let _ = report.send(alive.map_err(|error| format!("no round trip: {}", chain(&error)))).await;
+                    }));
+                }
+                () = tokio::time::sleep_until(login_deadline), if !progressed => {
+                    break Ended::Dropped("no sign of the server in time".into());
+                }
+            }
+        };
+        if let Some(probing) = probing {
+            probing.abort();
+        }
+        ended
+    }
+
+    async fn handle(&mut self, event: SessionEvent) -> Option<Ended> {
+        match event {
+            SessionEvent::Qr { code, valid_for } => self.show_qr(&code, valid_for).await,
+            SessionEvent::QrExhausted => Some(Ended::For(Status::ForceDisconnected, "QR_NOT_SCANNED")),
+            SessionEvent::PasskeyRequested => self.written(Status::AwaitingPasskey).await,
+            SessionEvent::Paired => {
+                info!(instance.id = %self.actor.id, "paired");
+                self.written(Status::Connecting).await
+            }
+            SessionEvent::Connected { account, display_name } => {
+                self.connected(Account { person: account, display_name }).await
+            }
+            SessionEvent::Disconnected { reason } => Some(Ended::Dropped(reason)),
+            SessionEvent::LoggedOut { reason } => {
+                self.actor.observer.note_error(reason);
+                Some(Ended::For(Status::LoggedOut, "LOGGED_OUT"))
+            }
+            // Whoever replaced us holds the lease now, or will be found out by the next
+            // connection. Fighting back would end in a ban.
+            SessionEvent::Replaced => Some(Ended::Dropped("replaced by another connection".into())),
+            SessionEvent::Banned { until, reason } => {
+                let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
+                self.actor.observer.note_error(format!("{reason}{until}"));
+                Some(Ended::For(Status::Banned, "BANNED"))
+            }
+            SessionEvent::ClientOutdated => Some(Ended::For(Status::ForceDisconnected, "CLIENT_OUTDATED")),
+            SessionEvent::ServerAck { whatsapp_id, error } => {
+                if let Some(message) = MessageId::from_whatsapp(&whatsapp_id) {
+                    self.acks.tell(message, error);
+                }
+                None
+            }
+            SessionEvent::Receipt { whatsapp_ids, kind, at, is_group } => {
+                // One member's receipt does not stand for a group.
+                if !is_group {
+                    for message in whatsapp_ids.iter().filter_map(|id| MessageId::from_whatsapp(id)) {
+                        let _ = self.receipts.send(Receipt { message, kind, at }).await;
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    async fn show_qr(&mut self, code: &str, valid_for: Duration) -> Option<Ended> {
+        self.qr_attempt += 1;
+        if self.qr_attempt > MAX_QR_ATTEMPTS {
+            return Some(Ended::For(Status::ForceDisconnected, "QR_NOT_SCANNED"));
+        }
+        debug!(instance.id = %self.actor.id, attempt = self.qr_attempt, "a QR code waits");
+        let valid_for = TimeDelta::from_std(valid_for).unwrap_or_default();
+        let expires_at = self.actor.deps.clock.now() + valid_for;
+        let stored = self.actor.observer.set_qr(code, self.qr_attempt, expires_at).await;
+        self.unless(stored)
+    }
+
+    async fn connected(&mut self, account: Account) -> Option<Ended> {
+        let actor = &mut *self.actor;
+        actor.deps.round_trips.note(actor.id, actor.deps.clock.now());
+        let stored = actor.observer.set_account(Some(account)).await
+            && actor.observer.set(Status::Connected, None).await;
+        self.connected_at.get_or_insert_with(Instant::now);
+        let link = Link { connection: self.connection.clone(), acks: self.acks.clone() };
+        self.actor.links.set(self.actor.id, Some(link));
+        self.unless(stored)
+    }
+
+    async fn written(&mut self, status: Status) -> Option<Ended> {
+        let stored = self.actor.observer.set(status, None).await;
+        self.unless(stored)
+    }
+
+    /// A status that cannot be written must not be lived: stop, or connect again.
+    fn unless(&self, stored: bool) -> Option<Ended> {
+        if stored {
+            None
+        } else if self.actor.fence.is_revoked() {
+            Some(Ended::Lost)
+        } else {
+            Some(Ended::Dropped("the status could not be stored".into()))
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Writes how an instance's connection is, each change once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use shared::domain::instance::{Account, Instance, Observed, QrCode, Status};
+use shared::ids::InstanceId;
+use shared::seal::Purpose;
+use shared::session_state::Fence;
+use shared::storage::StorageError;
+use shared::storage::instances::Observation;
+use tracing::{error, info, warn};
+
+use crate::deps::Deps;
+use crate::lease::chain;
+
+/// How often a write is tried before the instance is let go.
+const ATTEMPTS: u32 = 6;
+
+/// An instance's status as this owner knows it, and its way into the table.
+#[derive(Debug)]
+pub struct Observer {
+    deps: Arc<Deps>,
+    id: InstanceId,
+    fence: Fence,
+    observed: Observed,
+    account: Option<Account>,
+}
+
+impl Observer {
+    /// The observer of an instance that is being served for its current request.
+    pub fn new(deps: Arc<Deps>, instance: &Instance, fence: Fence) -> Self {
+        let mut observed = instance.observed.clone();
+        observed.generation = instance.desired.generation;
+        Self { deps, id: instance.id, fence, observed, account: instance.account.clone() }
+    }
+
+    /// Whether the instance is paired with an account.
+    pub fn is_paired(&self) -> bool {
+        self.account.is_some()
+    }
+
+    /// Keeps an error for the next status that is written.
+    pub fn note_error(&mut self, error: String) {
+        self.observed.last_error = Some(error);
+    }
+
+    /// Writes a status. `false` where this owner must stop: the instance is gone, the lease
+    /// lost, or the table cannot be written.
+    pub async fn set(&mut self, status: Status, reason: Option<&str>) -> bool {
+        let now = self.deps.clock.now();
+        if self.observed.status != status {
+            self.observed.since = now;
+            info!(instance.id = %self.id, from = %self.observed.status, to = %status, reason, "status changes");
+        }
+        self.observed.status = status;
+        self.observed.reason = reason.map(str::to_owned);
+        self.observed.qr = None;
+        if status == Status::Connected {
+            self.observed.last_round_trip_at = Some(now);
+            self.observed.last_error = None;
+        }
+        self.write().await
+    }
+
+    /// Writes that a QR code waits.
+    pub async fn set_qr(&mut self, code: &str, attempt: u8, expires_at: DateTime<Utc>) -> bool {
+        let sealed =
+            self.deps.sealer.seal(self.id, Purpose::Content, &QrCode::aad(self.id), code.as_bytes()).await;
+        let sealed = match sealed {
+            Ok(sealed) => sealed,
+            Err(error) => {
+                error!(instance.id = %self.id, error = %chain(&error), "a QR text could not be sealed");
+                return false;
+            }
+        };
+        if self.observed.status != Status::AwaitingQr {
+            self.observed.since = self.deps.clock.now();
+        }
+        self.observed.status = Status::AwaitingQr;
+        self.observed.reason = None;
+        self.observed.qr = Some(QrCode { sealed, attempt, expires_at });
+        self.write().await
+    }
+
+    /// Writes the account that the instance is paired with, or that it is with none.
+    pub async fn set_account(&mut self, account: Option<Account>) -> bool {
+        if self.account == account {
+            return true;
+        }
+        self.account = account;
+        let (deps, id, token) = (self.deps.clone(), self.id, self.fence.token());
+        let account = self.account.clone();
+        self.persist(|| async { deps.instances.set_account(id, token, account.as_ref()).await }).await
+    }
+
+    async fn write(&self) -> bool {
+        let (deps, id, token) = (&self.deps, self.id, self.fence.token());
+        self.persist(|| deps.instances.observe(id, token, &self.observed)).await
+    }
+
+    async fn persist<F, W>(&self, write: F) -> bool
+    where
+        F: Fn() -> W,
+        W: Future<Output = Result<Observation, StorageError>>,
+    {
+        let mut pause = Duration::from_millis(100);
+        for attempt in 1..=ATTEMPTS {
+            if self.fence.is_revoked() {
+                return false;
+            }
+            match write().await {
+                Ok(Observation::Stored) => return true,
+                Ok(Observation::Gone) => return false,
+                Ok(Observation::Fenced) => {
+                    self.fence.revoke();
+                    return false;
+                }
+                Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                    warn!(instance.id = %self.id, error = %chain(&error), "a status could not be written, trying again");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                }
+                Err(error) => {
+                    error!(instance.id = %self.id, error = %chain(&error), "a status could not be written");
+                    return false;
+                }
+            }
+        }
+        false
+    }
+}

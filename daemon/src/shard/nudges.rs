@@ -1,0 +1,64 @@
+//! The shard's second queue: nudges, and the queries that need the socket.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::domain::job::{self, PayloadError, Query};
+use shared::queue::names::QUERIES_VISIBILITY;
+use shared::queue::{MAX_WAIT, ReceiveOptions, Received};
+use tracing::{error, warn};
+
+use super::PAUSE_AFTER_FAILURE;
+use super::reconcile::Reconciler;
+use crate::deps::Deps;
+use crate::lease::{Hold, chain};
+
+/// Where a payload of a newer version waits for a newer daemon.
+const NEWER_VERSION_WAIT: Duration = Duration::from_mins(1);
+
+/// Takes from the queue until the shard is given up.
+pub async fn consume(deps: &Arc<Deps>, hold: &Hold, reconciler: &Reconciler) {
+    let queue = deps.names.queries(hold.shard.0);
+    let options = ReceiveOptions { max: 10, wait: MAX_WAIT, visibility: QUERIES_VISIBILITY };
+    while !super::is_over(hold) {
+        let received = tokio::select! {
+            received = deps.queue.receive(&queue, options) => received,
+            () = super::over(hold) => return,
+        };
+        match received {
+            Ok(messages) => {
+                for message in messages {
+                    answer(deps, hold, reconciler, &message).await;
+                }
+            }
+            Err(error) => {
+                warn!(%queue, error = %chain(&error), "could not receive");
+                tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
+            }
+        }
+    }
+}
+
+async fn answer(deps: &Deps, hold: &Hold, reconciler: &Reconciler, message: &Received) {
+    let queue = deps.names.queries(hold.shard.0);
+    match job::decode(&message.body) {
+        Ok(Query::Nudge { instance }) => {
+            if let Err(error) = reconciler.look_at(instance).await {
+                // It comes again, and the sweep finds it too.
+                warn!(instance.id = %instance, error = %chain(&error), "could not follow a nudge");
+                return;
+            }
+        }
+        Err(PayloadError::Newer(version)) => {
+            warn!(%queue, version, "left a query of a newer version");
+            if let Err(error) = deps.queue.extend(&queue, &message.receipt, NEWER_VERSION_WAIT).await {
+                warn!(%queue, error = %chain(&error), "could not hide a query");
+            }
+            return;
+        }
+        Err(error) => error!(%queue, error = %chain(&error), "dropped a malformed query"),
+    }
+    if let Err(error) = deps.queue.delete(&queue, &message.receipt).await {
+        warn!(%queue, error = %chain(&error), "could not delete a query");
+    }
+}

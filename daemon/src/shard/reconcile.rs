@@ -1,0 +1,161 @@
+//! Compares what is wanted of each instance with what is, and makes it so. It takes no
+//! input but the instance's id, and may run twice.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use shared::domain::instance::{Instance, Observed, Status, Wanted};
+use shared::ids::InstanceId;
+use shared::storage::StorageError;
+use shared::storage::instances::Observation;
+use tokio::sync::Mutex;
+use tracing::{info, warn};
+
+use crate::deps::Deps;
+use crate::instance::link::Links;
+use crate::instance::{Actor, ActorHandle};
+use crate::lease::{Hold, chain};
+
+/// A shard's instances, kept as they are wanted.
+#[derive(Debug)]
+pub struct Reconciler {
+    deps: Arc<Deps>,
+    hold: Hold,
+    links: Arc<Links>,
+    actors: Mutex<HashMap<InstanceId, ActorHandle>>,
+}
+
+impl Reconciler {
+    /// The reconciler of a shard that is held.
+    pub fn new(deps: Arc<Deps>, hold: Hold, links: Arc<Links>) -> Self {
+        Self { deps, hold, links, actors: Mutex::default() }
+    }
+
+    /// Looks at every instance of the shard. `false` where they could not be read.
+    pub async fn sweep(&self) -> bool {
+        match self.deps.instances.by_shard(self.deps.network, self.hold.shard).await {
+            Ok(instances) => {
+                for instance in instances {
+                    self.make_so(instance.id, Some(instance)).await;
+                }
+                true
+            }
+            Err(error) => {
+                warn!(shard = %self.hold.shard, error = %chain(&error), "could not read the shard's instances");
+                false
+            }
+        }
+    }
+
+    /// Looks at one instance, whose wants may have changed.
+    pub async fn look_at(&self, id: InstanceId) -> Result<(), StorageError> {
+        let instance = self.deps.instances.load(id).await?;
+        self.make_so(id, instance).await;
+        Ok(())
+    }
+
+    /// Disconnects everything, in order where the lease still holds.
+    pub async fn stop_all(&self) {
+        let handles: Vec<ActorHandle> = self.actors.lock().await.drain().map(|(_, handle)| handle).collect();
+        for handle in &handles {
+            handle.stop.cancel();
+        }
+        for handle in handles {
+            if let Err(panic) = handle.task.await {
+                warn!(error = %panic, "an instance's task ended in a panic");
+            }
+        }
+    }
+
+    async fn make_so(&self, id: InstanceId, instance: Option<Instance>) {
+        let mut actors = self.actors.lock().await;
+        if super::is_over(&self.hold) {
+            return;
+        }
+        if actors.get(&id).is_some_and(|handle| handle.task.is_finished()) {
+            actors.remove(&id);
+        }
+        let ours = instance
+            .filter(|instance| instance.network == self.deps.network && instance.shard == self.hold.shard);
+        let Some(instance) = ours else {
+            // Gone, or not of this shard: whatever runs for it must not.
+            if let Some(handle) = actors.remove(&id) {
+                stop(handle).await;
+            }
+            return;
+        };
+        match (instance.desired.wanted, actors.get_mut(&id)) {
+            (Wanted::Connected, None) => {
+                if is_to_be_attempted(&instance) {
+                    let handle = Actor::start(
+                        self.deps.clone(),
+                        &instance,
+                        self.hold.fence.clone(),
+                        self.links.clone(),
+                    );
+                    actors.insert(id, handle);
+                }
+            }
+            (Wanted::Connected, Some(handle)) => {
+                if handle.generation < instance.desired.generation {
+                    handle.generation = instance.desired.generation;
+                    handle.wake.notify_one();
+                }
+            }
+            (Wanted::Disconnected, running) => {
+                if running.is_some()
+                    && let Some(handle) = actors.remove(&id)
+                {
+                    info!(instance.id = %id, "disconnecting, as wanted");
+                    stop(handle).await;
+                }
+                self.rest(&instance).await;
+            }
+        }
+    }
+
+    /// Writes that an instance is disconnected because that is wanted.
+    async fn rest(&self, instance: &Instance) {
+        let stays = matches!(
+            instance.observed.status,
+            Status::Disconnected | Status::LoggedOut | Status::ForceDisconnected | Status::Banned
+        );
+        if stays {
+            return;
+        }
+        let observed = Observed {
+            status: Status::Disconnected,
+            since: self.deps.clock.now(),
+            reason: None,
+            last_error: instance.observed.last_error.clone(),
+            last_round_trip_at: instance.observed.last_round_trip_at,
+            qr: None,
+            generation: instance.desired.generation,
+        };
+        match self.deps.instances.observe(instance.id, self.hold.fence.token(), &observed).await {
+            Ok(Observation::Stored | Observation::Gone) => {}
+            Ok(Observation::Fenced) => self.hold.fence.revoke(),
+            Err(error) => {
+                warn!(instance.id = %instance.id, error = %chain(&error), "a status could not be written");
+            }
+        }
+    }
+}
+
+async fn stop(handle: ActorHandle) {
+    handle.stop.cancel();
+    if let Err(panic) = handle.task.await {
+        warn!(error = %panic, "an instance's task ended in a panic");
+    }
+}
+
+/// A state that only a person can end stays until a later request than the one that led
+/// to it.
+fn is_to_be_attempted(instance: &Instance) -> bool {
+    match instance.observed.status {
+        Status::ForceDisconnected | Status::LoggedOut | Status::Banned => {
+            instance.desired.generation > instance.observed.generation
+        }
+        _ => true,
+    }
+}

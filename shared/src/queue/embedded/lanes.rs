@@ -1,0 +1,67 @@
+//! The groups of FIFO queues: which are free, and which message is first in each.
+//!
+//! A group is blocked as long as any of its messages is in flight. FIFO messages are never delayed, so that is
+//! until the latest `visible_at` of the group; both that and the first `seq` are the ends of an index.
+
+use rusqlite::{Connection, params};
+
+use super::store::{Candidate, Millis, candidate};
+use crate::queue::QueueError;
+
+/// A message was put at the end of a group.
+pub(super) fn joined(db: &Connection, queue: i64, group: &str, seq: i64) -> Result<(), QueueError> {
+    db.prepare_cached(
+        "INSERT INTO lanes (queue, grp, head, blocked_until) VALUES (?1, ?2, ?3, 0) ON CONFLICT DO NOTHING",
+    )?
+    .execute(params![queue, group, seq])?;
+    Ok(())
+}
+
+/// A message of the group was received, returned, deleted or moved: looks again for head and block.
+pub(super) fn changed(db: &Connection, queue: i64, group: &str) -> Result<(), QueueError> {
+    let head: Option<i64> = db
+        .prepare_cached("SELECT min(seq) FROM messages WHERE queue = ?1 AND grp = ?2")?
+        .query_row(params![queue, group], |row| row.get(0))?;
+    if let Some(head) = head {
+        db.prepare_cached(
+            "UPDATE lanes SET head = ?3, blocked_until =
+                (SELECT max(visible_at) FROM messages WHERE queue = ?1 AND grp = ?2)
+             WHERE queue = ?1 AND grp = ?2",
+        )?
+        .execute(params![queue, group, head])?;
+    } else {
+        db.prepare_cached("DELETE FROM lanes WHERE queue = ?1 AND grp = ?2")?
+            .execute(params![queue, group])?;
+    }
+    Ok(())
+}
+
+/// The first messages of free groups: groups by the age of their head, each with as many messages as fit.
+pub(super) fn candidates(
+    db: &Connection,
+    queue: i64,
+    now: Millis,
+    limit: usize,
+) -> Result<Vec<Candidate>, QueueError> {
+    let groups = db
+        .prepare_cached(
+            "SELECT grp FROM lanes WHERE queue = ?1 AND blocked_until <= ?2 ORDER BY head LIMIT ?3",
+        )?
+        .query_map(params![queue, now, limit], |row| row.get(0))?
+        .collect::<Result<Vec<String>, _>>()?;
+    let mut first = db.prepare_cached(
+        "SELECT seq, message_id, grp, body, receive_count FROM messages
+         WHERE queue = ?1 AND grp = ?2 ORDER BY seq LIMIT ?3",
+    )?;
+    let mut found = Vec::new();
+    for group in groups {
+        let room = limit - found.len();
+        if room == 0 {
+            break;
+        }
+        for row in first.query_map(params![queue, group, room], candidate)? {
+            found.push(row?);
+        }
+    }
+    Ok(found)
+}

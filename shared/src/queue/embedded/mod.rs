@@ -1,0 +1,174 @@
+//! The durable queue of the local stack: SQS's semantics in one `SQLite` file.
+//!
+//! One thread owns the connection ([`worker`]); callers reach it through a bounded channel and wait for its
+//! answer, which comes after the commit is on disk. Long polls wait on this side, so an idle queue costs
+//! nothing. Visibility, delay, retention and deduplication count by the injected wall clock and go on while the
+//! process is down.
+
+mod lanes;
+mod schema;
+mod store;
+mod waiters;
+mod worker;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+use self::store::{Millis, Taken};
+use self::waiters::Waiters;
+use self::worker::Command;
+use super::message::check_visibility;
+use super::{
+    Depth, OutgoingMessage, Queue, QueueAttributes, QueueError, QueueName, Receipt, ReceiveOptions, Received,
+    SendOutcome,
+};
+use crate::clock::Clock;
+
+/// Commands that may wait for the worker. When the channel is full, callers wait for their place in it.
+const WAITING: usize = 1_024;
+
+/// Shortest sleep until a message comes back, so that a clock that stands still does not make a poll spin.
+const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
+
+/// Queues in one `SQLite` file, or in memory.
+///
+/// Dropping it lets the worker finish what it accepted and end by itself; [`EmbeddedQueue::close`] also waits
+/// for that.
+#[derive(Debug)]
+pub struct EmbeddedQueue {
+    commands: Mutex<Option<mpsc::Sender<Command>>>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+    waiters: Arc<Waiters>,
+    clock: Arc<dyn Clock>,
+}
+
+impl EmbeddedQueue {
+    /// Opens the file, creating it where it is missing; `None` keeps all in memory, and it is gone with the value.
+    ///
+    /// Fails with [`QueueError::Unavailable`] when the file cannot be opened, is of a newer version, or another
+    /// process has it open. Blocks for a moment (up to five seconds in the last case): meant for the start of a
+    /// process.
+    pub fn open(path: Option<&Path>, clock: Arc<dyn Clock>) -> Result<Self, QueueError> {
+        let db = schema::open(path)?;
+        let (commands, inbox) = mpsc::channel(WAITING);
+        let waiters = Arc::<Waiters>::default();
+        let worker = std::thread::Builder::new()
+            .name("embedded-queue".to_owned())
+            .spawn({
+                let (clock, waiters) = (Arc::clone(&clock), Arc::clone(&waiters));
+                move || worker::run(db, inbox, &clock, &waiters)
+            })
+            .map_err(QueueError::unavailable)?;
+        Ok(Self {
+            commands: Mutex::new(Some(commands)),
+            worker: Mutex::new(Some(worker)),
+            waiters,
+            clock,
+        })
+    }
+
+    /// Finishes the accepted calls, closes the file and ends the worker. Later calls answer
+    /// [`QueueError::Unavailable`], and so do long polls that wait. A second close does nothing.
+    pub async fn close(&self) {
+        drop(
+            self.commands
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
+        self.waiters.wake_all();
+        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(worker) = worker
+            && !matches!(tokio::task::spawn_blocking(|| worker.join()).await, Ok(Ok(())))
+        {
+            tracing::error!("the embedded queue's thread panicked");
+        }
+    }
+
+    async fn call<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, QueueError>>) -> Command,
+    ) -> Result<T, QueueError> {
+        let closed = || QueueError::unavailable("the embedded queue is closed");
+        let commands = self
+            .commands
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (reply, answer) = oneshot::channel();
+        let commands = commands.ok_or_else(closed)?;
+        commands.send(command(reply)).await.map_err(|_| closed())?;
+        // A sender kept over the wait would keep the worker from ending.
+        drop(commands);
+        answer.await.map_err(|_| closed())?
+    }
+
+    /// When to look again, if nothing wakes the poll before.
+    fn look_again(&self, next_visible: Option<Millis>, deadline: Instant) -> Instant {
+        let Some(at) = next_visible else { return deadline };
+        let left = u64::try_from(at - self.clock.now().timestamp_millis()).unwrap_or(0);
+        deadline.min(Instant::now() + Duration::from_millis(left).max(SHORTEST_SLEEP))
+    }
+}
+
+#[async_trait]
+impl Queue for EmbeddedQueue {
+    async fn send(&self, queue: &QueueName, message: OutgoingMessage) -> Result<SendOutcome, QueueError> {
+        message.check(queue)?;
+        self.call(|reply| Command::Send(queue.clone(), message, reply))
+            .await
+    }
+
+    async fn receive(&self, queue: &QueueName, options: ReceiveOptions) -> Result<Vec<Received>, QueueError> {
+        options.check()?;
+        let bell = self.waiters.of(queue);
+        let deadline = Instant::now() + options.wait;
+        loop {
+            // Listening begins before looking, so that no change falls in between.
+            let mut rung = std::pin::pin!(bell.notified());
+            rung.as_mut().enable();
+            let taken: Taken = self
+                .call(|reply| Command::Receive(queue.clone(), options, reply))
+                .await?;
+            if !taken.messages.is_empty() || Instant::now() >= deadline {
+                return Ok(taken.messages);
+            }
+            tokio::select! {
+                () = rung => {}
+                () = sleep_until(self.look_again(taken.next_visible, deadline)) => {}
+            }
+        }
+    }
+
+    async fn extend(
+        &self,
+        queue: &QueueName,
+        receipt: &Receipt,
+        visibility: Duration,
+    ) -> Result<(), QueueError> {
+        check_visibility(visibility)?;
+        self.call(|reply| Command::Extend(queue.clone(), receipt.clone(), visibility, reply))
+            .await
+    }
+
+    async fn delete(&self, queue: &QueueName, receipt: &Receipt) -> Result<(), QueueError> {
+        self.call(|reply| Command::Delete(queue.clone(), receipt.clone(), reply))
+            .await
+    }
+
+    async fn depth(&self, queue: &QueueName) -> Result<Depth, QueueError> {
+        self.call(|reply| Command::Depth(queue.clone(), reply)).await
+    }
+
+    async fn ensure(&self, queue: &QueueName, attributes: QueueAttributes) -> Result<(), QueueError> {
+        attributes.check(queue)?;
+        self.call(|reply| Command::Ensure(queue.clone(), attributes, reply))
+            .await
+    }
+}

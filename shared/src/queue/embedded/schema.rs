@@ -1,0 +1,89 @@
+//! The file: one `SQLite` database, opened by one process at a time.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+/// How long an opener waits for a process that is just closing the file.
+const OPEN_WAIT: Duration = Duration::from_secs(5);
+/// Prepared statements that the connection keeps; more than the adapter has.
+const STATEMENTS: usize = 64;
+/// Raised with every change of the tables.
+const VERSION: i64 = 1;
+
+/// Times are milliseconds since the Unix epoch, by the wall clock, so that they mean the same after a restart.
+///
+/// `messages.grp` is empty in standard queues. `messages.seq` gives the order; `AUTOINCREMENT` keeps it rising
+/// even after the newest message is deleted. A `lanes` row stands for each group that has messages: it makes
+/// "the first free groups" a walk along one index however long the groups are.
+const TABLES: &str = "
+CREATE TABLE queues (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    retention_ms INTEGER NOT NULL,
+    dead_letter INTEGER REFERENCES queues (id),
+    max_receives INTEGER
+);
+CREATE TABLE messages (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue INTEGER NOT NULL REFERENCES queues (id),
+    grp TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    body TEXT NOT NULL,
+    sent_at INTEGER NOT NULL,
+    visible_at INTEGER NOT NULL,
+    receive_count INTEGER NOT NULL,
+    receipt TEXT
+);
+CREATE INDEX messages_by_order ON messages (queue, grp, seq);
+CREATE INDEX messages_by_visibility ON messages (queue, grp, visible_at);
+CREATE INDEX messages_by_age ON messages (queue, sent_at);
+CREATE TABLE lanes (
+    queue INTEGER NOT NULL REFERENCES queues (id),
+    grp TEXT NOT NULL,
+    head INTEGER NOT NULL,
+    blocked_until INTEGER NOT NULL,
+    PRIMARY KEY (queue, grp)
+) WITHOUT ROWID;
+CREATE INDEX lanes_by_head ON lanes (queue, head);
+CREATE TABLE sent (
+    queue INTEGER NOT NULL REFERENCES queues (id),
+    grp TEXT NOT NULL,
+    dedup_id TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    forget_at INTEGER NOT NULL,
+    PRIMARY KEY (queue, grp, dedup_id)
+) WITHOUT ROWID;
+CREATE INDEX sent_by_age ON sent (forget_at);
+";
+
+/// Opens the file, or a database in memory, and makes the tables where they are missing.
+pub(super) fn open(path: Option<&Path>) -> rusqlite::Result<Connection> {
+    let mut db = match path {
+        Some(path) => Connection::open(path)?,
+        None => Connection::open_in_memory()?,
+    };
+    db.busy_timeout(OPEN_WAIT)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    // Exclusive: two processes on one file would not wake each other's long polls. The lock is the operating
+    // system's, so a killed process leaves none behind.
+    db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    db.pragma_update(None, "journal_mode", "WAL")?;
+    // FULL: a commit in the write-ahead log survives a power cut.
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "foreign_keys", "ON")?;
+    let tx = db.transaction_with_behavior(rusqlite::TransactionBehavior::Exclusive)?;
+    let version: i64 = tx.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    match version {
+        0 => {
+            tx.execute_batch(TABLES)?;
+            tx.pragma_update(None, "user_version", VERSION)?;
+        }
+        VERSION => {}
+        // A file of a newer build: reading it wrongly could lose messages.
+        _ => return Err(rusqlite::Error::InvalidQuery),
+    }
+    tx.commit()?;
+    Ok(db)
+}
