@@ -33,14 +33,14 @@ mod tests {
 
     #[test]
     fn a_well_formed_id_is_kept_and_any_other_replaced() {
-        let of = |id: &str| {
+        let taken = |id: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(HEADER, id.parse().expect("a header value"));
-            super::of(&headers, DateTime::UNIX_EPOCH)
+            of(&headers, DateTime::UNIX_EPOCH)
         };
-        assert_eq!(of("order-42:retry.1"), "order-42:retry.1");
+        assert_eq!(taken("order-42:retry.1"), "order-42:retry.1");
         for id in ["", "two words", "<script>", &"x".repeat(129)] {
-            assert!(of(id).starts_with("req_"), "{id}");
+            assert!(taken(id).starts_with("req_"), "{id}");
         }
     }
 }
