@@ -1,5 +1,7 @@
 //! Query parameters, as strict as bodies are.
 
+use std::error::Error;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -17,18 +19,26 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
         axum::extract::Query::try_from_uri(&parts.uri)
             .map(|axum::extract::Query(value)| Self(value))
-            .map_err(|rejection| {
-                let words =
-                    std::error::Error::source(&rejection).map_or_else(String::new, ToString::to_string);
-                match words.split('`').collect::<Vec<_>>()[..] {
-                    [before, name, ..] if before.starts_with("unknown field") => {
-                        ApiError::field(name, "is unknown")
-                    }
-                    [before, name, ..] if before.starts_with("duplicate field") => {
-                        ApiError::field(name, "is there twice")
-                    }
-                    _ => ApiError::field("query", "is not well-formed"),
-                }
-            })
+            .map_err(|rejection| fault(&rejection))
+    }
+}
+
+/// Names the parameter, which the innermost error has in backticks.
+fn fault(rejection: &dyn Error) -> ApiError {
+    let mut innermost = rejection;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    let words = innermost.to_string();
+    let parameter = |what: &str| {
+        let (_, rest) = words.split_once(what)?;
+        rest.split_once('`').map(|(name, _)| name.to_owned())
+    };
+    if let Some(name) = parameter("unknown field `") {
+        ApiError::field(name, "is unknown")
+    } else if let Some(name) = parameter("duplicate field `") {
+        ApiError::field(name, "is there twice")
+    } else {
+        ApiError::field("query", "is not well-formed")
     }
 }

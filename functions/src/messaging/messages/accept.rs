@@ -86,13 +86,13 @@ pub async fn accept(
     require_reachable(&instance)?;
     count(state, subscription, now).await?;
     let record = record(&instance, id, &send, now);
-    let (sent, put) = tokio::join!(
+    let (queued, stored) = tokio::join!(
         enqueue(state, &instance, &record, send),
         state.messages.put(&record),
     );
-    sent?;
+    queued?;
     // A record that is there already was made by the daemon, which may be faster.
-    put?;
+    stored?;
     Ok(Accepted {
         view: AcceptedView::new(&record),
         is_replay: false,
