@@ -22,5 +22,5 @@ pub use json::{JsonBody, MAX_BODY_BYTES};
 pub use page::{Page, PageQuery};
 pub use path::Path;
 pub use query::Query;
-pub use shell::shell;
+pub use shell::{shell, shell_within};
 pub use timestamp::Timestamp;

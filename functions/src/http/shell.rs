@@ -23,6 +23,11 @@ const DEADLINE: Duration = Duration::from_secs(25);
 
 /// Wraps a router's routes, once.
 pub fn shell(routes: Router<AppState>, state: AppState) -> Router {
+    shell_within(routes, state, DEADLINE)
+}
+
+/// The same with another deadline.
+pub fn shell_within(routes: Router<AppState>, state: AppState, deadline: Duration) -> Router {
     routes
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
@@ -33,11 +38,15 @@ pub fn shell(routes: Router<AppState>, state: AppState) -> Router {
                 ApiError::internal().into_response()
             },
         ))
-        .layer(middleware::from_fn_with_state(state.clone(), around))
+        .layer(middleware::from_fn_with_state((state.clone(), deadline), around))
         .with_state(state)
 }
 
-async fn around(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
+async fn around(
+    State((state, deadline)): State<(AppState, Duration)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = request_id::of(request.headers(), state.clock.now());
     let context = RequestContext::new(id);
     request.extensions_mut().insert(context.clone());
@@ -47,7 +56,7 @@ async fn around(State(state): State<AppState>, mut request: Request, next: Next)
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let answered = tokio::time::timeout(DEADLINE, next.run(request)).await;
+    let answered = tokio::time::timeout(deadline, next.run(request)).await;
     let response = answered.unwrap_or_else(|_| too_late().into_response());
     envelope::log(&response, &context, method.as_str(), &route);
     envelope::write(response, &context, state.clock.now().into())

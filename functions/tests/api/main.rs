@@ -3,6 +3,7 @@
 
 mod auth;
 mod callers;
+mod flaky_queue;
 mod lambda;
 mod management;
 mod messaging;

@@ -1,7 +1,12 @@
 //! What holds for every route.
 
+use std::time::Duration;
+
+use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
+use axum::routing::get;
+use functions::http::{ApiError, shell, shell_within};
 use serde_json::json;
 
 use crate::support::{PASSWORD, World, request};
@@ -121,4 +126,40 @@ async fn without_its_table_a_function_is_not_ready() {
         .expect("deleted");
     let answer = world.get("", "/ready").await;
     assert_eq!(answer.error(), "500 INTERNAL: Something went wrong on our side");
+}
+
+#[tokio::test]
+async fn a_panic_answers_the_envelope() {
+    let mut world = World::new().await;
+    let panics = get(async || -> Result<(), ApiError> { panic!("a defect, with a secret in its words") });
+    world.router = shell(Router::new().route("/panics", panics), world.state.clone());
+    let answer = world.get("", "/panics").await;
+    assert_eq!(answer.error(), "500 INTERNAL: Something went wrong on our side");
+    assert!(!String::from_utf8_lossy(&answer.bytes).contains("secret"));
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_ended() {
+    let mut world = World::new().await;
+    let hangs = get(async || -> Result<(), ApiError> { std::future::pending().await });
+    let routes = Router::new().route("/hangs", hangs);
+    world.router = shell_within(routes, world.state.clone(), Duration::from_millis(1));
+    let answer = world.get("", "/hangs").await;
+    assert_eq!(
+        answer.error(),
+        "504 UPSTREAM_TIMEOUT: The request took too long; it may or may not have taken effect"
+    );
+    assert_eq!(answer.json()["error"]["details"], json!({"outcome": "unknown"}));
+}
+
+#[tokio::test]
+async fn without_its_queues_a_function_is_not_ready_and_says_when_to_ask_again() {
+    let world = World::new().await;
+    world.queue.fail(true);
+    let answer = world.get("", "/ready").await;
+    assert_eq!(
+        answer.error(),
+        "503 UNAVAILABLE: The service cannot do this now; try again later"
+    );
+    assert_eq!(answer.header("retry-after"), "2");
 }

@@ -29,6 +29,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
+use crate::flaky_queue::FlakyQueue;
+
 pub const PASSWORD: &str = "correct horse battery staple";
 
 /// A deployment with one shard on the sandbox network. Its table's server ends with it.
@@ -36,6 +38,7 @@ pub struct World {
     pub state: AppState,
     pub clock: SteppedClock,
     pub router: Router,
+    pub queue: Arc<FlakyQueue>,
     _directory: TempDir,
     _server: DropGuard,
 }
@@ -101,13 +104,15 @@ impl World {
         let names = QueueNames::new("test", "sandbox").expect("names");
         names::ensure_all(&queue, &names, 1).await.expect("created");
 
+        let queue = Arc::new(FlakyQueue::over(queue));
+
         let directory = tempfile::tempdir().expect("a directory");
         let wrapper = FileKeyWrapper::open(&directory.path().join("master.key")).expect("a key file");
         let sealer = Sealer::new(table.clone(), Arc::new(wrapper)).restricted_to(&[Purpose::Content]);
         let state = AppState::new(
             &config(),
             table,
-            Arc::new(queue),
+            queue.clone(),
             Arc::new(sealer),
             Arc::new(clock.clone()),
         )
@@ -116,6 +121,7 @@ impl World {
             router: functions::all(state.clone()),
             state,
             clock,
+            queue,
             _directory: directory,
             _server: stop.drop_guard(),
         }

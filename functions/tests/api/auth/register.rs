@@ -1,7 +1,10 @@
 //! `POST /api/auth/register`.
 
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::json;
+use shared::clock::Clock;
 use shared::storage::keys;
 
 use crate::support::{PASSWORD, World};
@@ -27,13 +30,17 @@ async fn a_new_user_has_a_basic_subscription_and_tokens() {
     assert!(!String::from_utf8_lossy(&answer.bytes).contains("$2b$"));
 }
 
+fn sha256(text: &str) -> String {
+    use sha2::Digest;
+    hex::encode(sha2::Sha256::digest(text))
+}
+
 #[tokio::test]
 async fn a_refresh_token_is_stored_by_its_hash() {
     let world = World::new().await;
     let body = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
     let data = world.post("", "/api/auth/register", body).await.data(201);
     let token = data["tokens"]["refreshToken"].as_str().expect("a token");
-    assert_eq!(token.len(), 43);
     let table = &world.state.table;
     let items = table
         .client()
@@ -43,7 +50,14 @@ async fn a_refresh_token_is_stored_by_its_hash() {
         .await
         .expect("read");
     let all = format!("{:?}", items.items());
-    assert!(all.contains("refresh#"));
+    let stored = items
+        .items()
+        .iter()
+        .find(|item| item["pk"] == AttributeValue::S(format!("refresh#{}", sha256(token))))
+        .expect("there");
+    let in_thirty_days = world.clock.now() + TimeDelta::days(30);
+    let seconds = AttributeValue::N(in_thirty_days.timestamp().to_string());
+    assert_eq!(stored["exp"], seconds);
     assert!(!all.contains(token));
     assert!(!all.contains(PASSWORD));
 }

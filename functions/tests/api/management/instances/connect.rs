@@ -41,3 +41,14 @@ async fn a_failed_attempt_is_asked_for_again() {
     assert_eq!(data["status"], json!("CONNECTING"));
     assert_eq!(world.stored(instance).await.desired.generation, 2);
 }
+
+#[tokio::test]
+async fn a_lost_nudge_is_the_sweeps_to_find() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let instance = world.instance(&user, "sales").await;
+    world.queue.fail(true);
+    let path = "/api/instances/sales/connect";
+    world.post(&user.token, path, json!({})).await.data(202);
+    assert_eq!(world.stored(instance).await.desired.wanted, Wanted::Connected);
+}

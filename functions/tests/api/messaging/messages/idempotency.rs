@@ -80,29 +80,22 @@ async fn a_run_that_was_cut_short_is_finished_under_the_same_id() {
 }
 
 #[tokio::test]
-async fn a_record_without_its_job_gets_one() {
+async fn a_message_that_did_not_reach_the_queue_does_with_the_retry() {
     let world = World::new().await;
-    let (_, _, key) = world.ready().await;
-    send(&world, &key, "order-42", "x").await.data(202);
-    let sends = world.queue_names().sends(0);
-    // As after a queue that failed: the record is there, the job is not, and the queue has
-    // no memory of it.
-    let jobs = world.waiting(&sends).await;
-    world
-        .state
-        .queue
-        .delete(&sends, &jobs[0].receipt)
-        .await
-        .expect("deleted");
-    world.clock.advance(chrono::TimeDelta::minutes(6));
-    let second = send(&world, &key, "order-42", "x").await;
-    assert_eq!(second.header("idempotency-replayed"), "true");
-    let again = world.waiting(&sends).await;
-    assert_eq!(again.len(), 1);
-    let job = |body: &str| serde_json::from_str::<serde_json::Value>(body).expect("JSON");
-    let (first, second) = (job(&jobs[0].body), job(&again[0].body));
-    assert_eq!(first["message"], second["message"]);
-    assert_eq!(first["expiresAt"], second["expiresAt"]);
+    let (_, instance, key) = world.ready().await;
+    world.queue.fail(true);
+    let refused = send(&world, &key, "order-42", "x").await;
+    assert_eq!(
+        refused.error(),
+        "503 UNAVAILABLE: The service cannot do this now; try again later"
+    );
+    assert_eq!(refused.header("retry-after"), "2");
+    world.queue.fail(false);
+    let accepted = send(&world, &key, "order-42", "x").await.data(202);
+    let id = accepted["id"].as_str().expect("an id").parse().expect("an id");
+    let record = world.state.messages.get(instance, id).await.expect("read");
+    assert!(record.is_some());
+    assert_eq!(world.waiting(&world.queue_names().sends(0)).await.len(), 1);
 }
 
 #[tokio::test]
