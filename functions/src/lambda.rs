@@ -1,0 +1,41 @@
+//! Wires a function's process: configuration, clients, state, and the Lambda runtime.
+
+use std::sync::Arc;
+
+use axum::Router;
+use shared::clock::SystemClock;
+use shared::config::{self, Wrapping};
+use shared::queue::sqs::SqsQueue;
+use shared::seal::{FileKeyWrapper, KeyWrapper, KmsKeyWrapper, Purpose, Sealer};
+use shared::storage::Table;
+use shared::telemetry;
+
+use crate::state::AppState;
+
+/// Runs a function until its environment ends it. `router` makes the function's router.
+pub async fn run(router: fn(AppState) -> Router) -> Result<(), lambda_http::Error> {
+    telemetry::start(telemetry::Format::Json);
+    let config = config::functions()?;
+    let state = connect(&config).await?;
+    lambda_http::run(router(state)).await
+}
+
+async fn connect(config: &config::Functions) -> Result<AppState, lambda_http::Error> {
+    let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let table = Table::new(&aws, &config.common.table);
+    let wrapper: Arc<dyn KeyWrapper> = match &config.common.wrapping {
+        Wrapping::Kms(key) => Arc::new(KmsKeyWrapper::new(&aws, key)),
+        Wrapping::File(path) => Arc::new(FileKeyWrapper::open(path)?),
+    };
+    // A function has no business with session state, which is the account itself.
+    let sealer = Sealer::new(table.clone(), wrapper).restricted_to(&[Purpose::Content]);
+    let queue = SqsQueue::new(aws_sdk_sqs::Client::new(&aws));
+    let state = AppState::new(
+        config,
+        table,
+        Arc::new(queue),
+        Arc::new(sealer),
+        Arc::new(SystemClock),
+    )?;
+    Ok(state)
+}
