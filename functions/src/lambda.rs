@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use shared::clock::SystemClock;
-use shared::config::{self, Wrapping};
+use shared::config;
 use shared::queue::sqs::SqsQueue;
-use shared::seal::{FileKeyWrapper, KeyWrapper, KmsKeyWrapper, Purpose, Sealer};
+use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::telemetry;
 
@@ -21,15 +21,12 @@ pub async fn run(router: fn(AppState) -> Router) -> Result<(), lambda_http::Erro
 }
 
 async fn connect(config: &config::Functions) -> Result<AppState, lambda_http::Error> {
-    let aws = aws_config::load_defaults(aws_config::BehaviorVersion::latest()).await;
+    let aws = shared::aws::from_environment().await;
     let table = Table::new(&aws, &config.common.table);
-    let wrapper: Arc<dyn KeyWrapper> = match &config.common.wrapping {
-        Wrapping::Kms(key) => Arc::new(KmsKeyWrapper::new(&aws, key)),
-        Wrapping::File(path) => Arc::new(FileKeyWrapper::open(path)?),
-    };
+    let wrapper = seal::wrapper(&aws, &config.common.wrapping)?;
     // A function has no business with session state, which is the account itself.
     let sealer = Sealer::new(table.clone(), wrapper).restricted_to(&[Purpose::Content]);
-    let queue = SqsQueue::new(aws_sdk_sqs::Client::new(&aws));
+    let queue = SqsQueue::from_config(&aws);
     let state = AppState::new(
         config,
         table,

@@ -43,6 +43,11 @@ impl SqsQueue {
         }
     }
 
+    /// Queues of the account, region and endpoint that `config` names.
+    pub fn from_config(config: &aws_config::SdkConfig) -> Self {
+        Self::new(Client::new(config))
+    }
+
     async fn url(&self, queue: &QueueName) -> Result<String, QueueError> {
         let known = self
             .urls

@@ -22,6 +22,7 @@ use shared::domain::message::{DEFAULT_EXPIRY, Direction, Kind, MessageRecord, St
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::domain::shard::lane;
+use shared::fault;
 use shared::ids::MessageId;
 use shared::queue::OutgoingMessage;
 use shared::seal::Purpose;
@@ -128,6 +129,7 @@ async fn enqueue(
     let group = lane(instance.id, &record.chat);
     let message = OutgoingMessage::fifo(job::encode(&Job::Send(job)), group, record.id.to_string());
     state.queue.send(&sends, message).await?;
+    fault::point("after-queue-write");
     Ok(())
 }
 
