@@ -92,9 +92,20 @@ async fn a_qr_code_works_once() {
         (400, Some("VALIDATION_ERROR"))
     );
 
-    let client = TestClient::start(&sandbox.ws_url(), Default::default()).await;
+    let client = TestClient::start(&sandbox.ws_url(), std::sync::Arc::default()).await;
     let qr = client.qr().await;
-    admin.ok("POST", "/admin/mock-phone/scan-qr", &qr).await;
+    // A phone that cannot scan it does not spoil it.
+    let off = admin.phone().await;
+    admin
+        .ok("POST", &format!("/admin/phones/{off}/offline"), "")
+        .await;
+    let (status, _) = admin
+        .call("POST", &format!("/admin/mock-phone/scan-qr?phone={off}"), &qr)
+        .await;
+    assert_eq!(status, 409);
+    admin
+        .ok("POST", "/admin/mock-phone/scan-qr?phone=155501000055", &qr)
+        .await;
     client.connected().await;
     let (status, error) = admin.call("POST", "/admin/mock-phone/scan-qr", &qr).await;
     assert_eq!(
