@@ -84,8 +84,8 @@ fn message(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
             inbox::count_copy(unit, &account.phone, &incoming.sender.phone, incoming.id)?;
             delivered(unit, account, &incoming)
         }
-        Opened::Unreadable(error) => {
-            debug!(%error, "a phone cannot read a message");
+        Opened::Unreadable => {
+            debug!("a phone cannot read a message");
             if incoming.sender.phone == account.phone {
                 heal(unit, account, &incoming)
             } else {

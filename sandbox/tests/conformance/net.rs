@@ -20,8 +20,14 @@ pub async fn start(data_dir: Option<&Path>) -> Sandbox {
         .with_env_filter(filter)
         .with_test_writer()
         .try_init();
+    start_with(data_dir, |_| ()).await
+}
+
+/// Starts a sandbox with other settings than usual.
+pub async fn start_with(data_dir: Option<&Path>, change: impl FnOnce(&mut Config)) -> Sandbox {
     let mut config = Config::new(SocketAddr::from(([127, 0, 0, 1], 0)));
     config.data_dir = data_dir.map(Path::to_path_buf);
+    change(&mut config);
     Sandbox::start(config).await.expect("the sandbox starts")
 }
 
