@@ -2,21 +2,22 @@
 # What the steps of .ci/run share: headings with durations, the cache folder, processes that end with the run.
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/waxwing"
+current=''
 summary=()
 started=()
 
-# step "title" command…: runs a step under a heading and notes how long it took. The first failure ends the run.
+# step "title" command…: runs a step under a heading and notes how long it took. The first failure ends the run; the
+# command stands outside of any condition, so that `set -e` holds within functions too.
 step() {
-  local title="$1" from=$SECONDS
+  local from=$SECONDS took
+  current="$1"
   shift
-  printf '\n=== %s\n' "$title"
-  if "$@"; then
-    summary+=("$(printf '%5d s  %s' "$((SECONDS - from))" "$title")")
-    printf -- '--- %s: %d s\n' "$title" "$((SECONDS - from))"
-  else
-    printf -- '--- %s: FAILED after %d s\n' "$title" "$((SECONDS - from))"
-    exit 1
-  fi
+  printf '\n=== %s\n' "$current"
+  "$@"
+  took=$((SECONDS - from))
+  summary+=("$(printf '%5d s  %s' "$took" "$current")")
+  printf -- '--- %s: %d s\n' "$current" "$took"
+  current=''
 }
 
 # use_cache: keeps what is built between runs, where the cache folder can be written.
@@ -56,6 +57,10 @@ finish() {
   done
   printf '\n=== where the time went\n'
   printf '%s\n' ${summary[@]+"${summary[@]}"}
-  if [ "$status" -eq 0 ]; then printf 'passed in %d s\n' "$SECONDS"; else printf 'FAILED after %d s\n' "$SECONDS"; fi
+  if [ "$status" -eq 0 ]; then
+    printf 'passed in %d s\n' "$SECONDS"
+  else
+    printf 'FAILED after %d s in: %s\n' "$SECONDS" "${current:-set-up}"
+  fi
   exit "$status"
 }
