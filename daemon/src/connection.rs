@@ -53,6 +53,10 @@ pub trait Connection: Send + Sync + Debug {
     /// Ends the session in order: its state is stored, the socket closed.
     async fn disconnect(&self);
 
+    /// Unlinks this session from its phone, as far as that can be told to WhatsApp now, and
+    /// ends it in order. Its stored state is of no use from then on.
+    async fn logout(&self);
+
     /// Drops the session at once and stores nothing more.
     fn abandon(&self);
 }
@@ -176,7 +180,9 @@ pub struct InboundMessage {
 /// Content and numbers stay out of logs.
 impl Debug for InboundMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("InboundMessage").field("kind", &self.kind).finish_non_exhaustive()
+        f.debug_struct("InboundMessage")
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
     }
 }
 

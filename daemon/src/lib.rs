@@ -3,7 +3,8 @@
 //!
 //! `lease` decides which shards are ours; `shard` serves one: `shard::reconcile` keeps its
 //! instances as they are wanted, `shard::sends` works off its jobs; `instance` is one
-//! instance's connection; `connection` is the port to a WhatsApp session.
+//! instance's connection; `connection` is the port to a WhatsApp session, `whatsapp` its
+//! adapter, and `store` the library's storage.
 
 pub mod connection;
 pub mod deps;
@@ -11,3 +12,4 @@ pub mod instance;
 pub mod lease;
 pub mod shard;
 pub mod store;
+pub mod whatsapp;

@@ -1,1 +1,155 @@
-//! sandbox
+//! A WhatsApp network on this machine: a server that speaks the real wire protocol, and phones one can script.
+//!
+//! Clients connect over WebSocket, secure the stream with Noise, pair by QR code and exchange Signal-encrypted
+//! messages as with WhatsApp itself, so what works here is the client's own code, not a double of it. Phones are
+//! driven through an admin API over HTTP on the same port. All state is in one `SQLite` file and survives a killed
+//! process.
+//!
+//! Three layers: `server` (sockets, handshake, stanzas), the network's rules (`iq`, `relay`, `receipts`,
+//! `pairing`, `companions`, `directory`, `prekeys`), and `phone` (the people's side). Rules and phones work on
+//! `store::Unit`, a transaction, and know no socket.
+
+mod admin;
+mod clock;
+mod companions;
+mod config;
+mod directory;
+mod error;
+mod faults;
+mod iq;
+mod network;
+mod pairing;
+mod phone;
+mod prekeys;
+mod receipts;
+mod relay;
+mod server;
+mod stats;
+mod store;
+mod wire;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt as _;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tracing::{info, warn};
+
+pub use clock::{Clock, SystemClock};
+pub use config::{Cli, Config};
+pub use error::Error;
+
+use network::Network;
+
+/// How long an orderly end may take before what is left is cut off.
+const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Why a sandbox did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on port {} of {}: {source}", addr.port(), addr.ip())]
+    Listen {
+        /// The address asked for.
+        addr: SocketAddr,
+        /// Why not; most often another process has it.
+        source: std::io::Error,
+    },
+    /// The state cannot be opened.
+    #[error("cannot open the sandbox's state: {0}")]
+    State(#[from] Error),
+}
+
+/// A running network.
+pub struct Sandbox {
+    addr: SocketAddr,
+    network: Arc<Network>,
+    server: JoinHandle<()>,
+}
+
+impl Sandbox {
+    /// Starts a network and listens.
+    ///
+    /// # Errors
+    /// A port in use and a state that cannot be opened; nothing is left running then.
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let addr = config.addr;
+        let refused = |source| StartError::Listen { addr, source };
+        // The port first: two sandboxes on one directory are most often two starts of the same command.
+        let listener = TcpListener::bind(addr).await.map_err(refused)?;
+        let addr = listener.local_addr().map_err(refused)?;
+        let network = Network::open(config).await?;
+        let listener = listener.tap_io(|stream| {
+            // Without it a text costs 45 ms of waiting for the peer's delayed ACK.
+            if let Err(error) = stream.set_nodelay(true) {
+                warn!(%error, "TCP_NODELAY cannot be set");
+            }
+        });
+        let stop = network.stop.clone();
+        let service = admin::router(Arc::clone(&network));
+        let server = tokio::spawn(async move {
+            let served = axum::serve(listener, service)
+                .with_graceful_shutdown(stop.cancelled_owned())
+                .await;
+            if let Err(error) = served {
+                warn!(%error, "the listener ended");
+            }
+        });
+        info!(%addr, "the sandbox is up");
+        Ok(Self {
+            addr,
+            network,
+            server,
+        })
+    }
+
+    /// The address it listens on.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// The WebSocket URL for clients.
+    pub fn ws_url(&self) -> String {
+        format!("ws://{}/ws/chat", self.addr)
+    }
+
+    /// The base URL of the admin API.
+    pub fn admin_url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// Closes all sockets, finishes what was begun and closes the state.
+    pub async fn shutdown(mut self) {
+        self.network.stop.cancel();
+        if tokio::time::timeout(SHUTDOWN_DEADLINE, &mut self.server)
+            .await
+            .is_err()
+        {
+            self.server.abort();
+        }
+        if tokio::time::timeout(SHUTDOWN_DEADLINE, self.network.close())
+            .await
+            .is_err()
+        {
+            warn!("the sandbox did not end in time; what is left is cut off");
+        }
+    }
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("addr", &self.addr)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Sandbox {
+    /// One that is dropped without [`Sandbox::shutdown`] ends as if killed: its tasks stop, its state is whole.
+    fn drop(&mut self) {
+        self.network.stop.cancel();
+        self.server.abort();
+    }
+}

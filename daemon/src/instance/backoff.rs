@@ -48,7 +48,10 @@ mod tests {
         }
         let connected = Instant::now();
         tokio::time::advance(Duration::from_secs(5)).await;
-        assert!(backoff.pause(Some(connected)) > Duration::from_secs(20), "5 s is no good connection");
+        assert!(
+            backoff.pause(Some(connected)) > Duration::from_secs(20),
+            "5 s is no good connection"
+        );
         tokio::time::advance(GOOD).await;
         assert!(backoff.pause(Some(connected)) <= Duration::from_secs(1));
     }

@@ -32,23 +32,40 @@ type Cause = Box<dyn std::error::Error + Send + Sync>;
 impl Inbound {
     /// The sink of this instance.
     pub fn new(deps: Arc<Deps>, instance: InstanceId, subscription: SubscriptionId) -> Self {
-        Self { deps, instance, subscription }
+        Self {
+            deps,
+            instance,
+            subscription,
+        }
     }
 
     async fn commit_one(&self, message: &InboundMessage) -> Result<(), Cause> {
         let instance = self.instance.to_string();
         let chat = message.chat.to_jid();
-        let sender = message.from.lid.as_deref().or(message.from.phone.as_deref()).unwrap_or_default();
+        let sender = message
+            .from
+            .lid
+            .as_deref()
+            .or(message.from.phone.as_deref())
+            .unwrap_or_default();
         let parts = [&instance, &chat, sender, &message.whatsapp_id];
         let id = MessageId::derived(message.at, &parts);
         let record = MessageRecord {
             id,
             instance: self.instance,
-            direction: if message.from_me { Direction::Outgoing } else { Direction::Incoming },
+            direction: if message.from_me {
+                Direction::Outgoing
+            } else {
+                Direction::Incoming
+            },
             kind: message.kind,
             chat: message.chat.clone(),
             person: message.from.clone(),
-            state: if message.from_me { State::Sent } else { State::Received },
+            state: if message.from_me {
+                State::Sent
+            } else {
+                State::Received
+            },
             failure: None,
             reference: None,
             created_at: message.at,
@@ -64,7 +81,10 @@ impl Inbound {
         }
         self.announce(id, message, &parts).await?;
         if put == Put::Created {
-            self.deps.counters.count(self.instance, &[Counter::Received], message.at).await?;
+            self.deps
+                .counters
+                .count(self.instance, &[Counter::Received], message.at)
+                .await?;
         }
         debug!(instance.id = %self.instance, message.id = %id, "message received");
         Ok(())
@@ -83,8 +103,11 @@ impl Inbound {
             timestamp: message.at,
         })?;
         let aad = event_id.to_string();
-        let sealed =
-            self.deps.sealer.seal(self.instance, Purpose::Content, aad.as_bytes(), &data).await?;
+        let sealed = self
+            .deps
+            .sealer
+            .seal(self.instance, Purpose::Content, aad.as_bytes(), &data)
+            .await?;
         let event = Event {
             id: event_id,
             kind,

@@ -97,6 +97,9 @@ mod tests {
         let unanswered = acks.expect(id());
         acks.close();
         assert!(unanswered.await.is_err());
-        assert!(acks.expect(id()).await.is_err(), "nor does waiting begin after the end");
+        assert!(
+            acks.expect(id()).await.is_err(),
+            "nor does waiting begin after the end"
+        );
     }
 }

@@ -66,14 +66,22 @@ impl Actor {
             stop: stop.clone(),
             wake: wake.clone(),
         };
-        ActorHandle { generation, stop, wake, task: tokio::spawn(actor.run()) }
+        ActorHandle {
+            generation,
+            stop,
+            wake,
+            task: tokio::spawn(actor.run()),
+        }
     }
 
     async fn run(mut self) {
         let mut backoff = Backoff::default();
         loop {
-            let connecting =
-                if self.observer.is_paired() { Status::Reconnecting } else { Status::Connecting };
+            let connecting = if self.observer.is_paired() {
+                Status::Reconnecting
+            } else {
+                Status::Connecting
+            };
             if !self.observer.set(connecting, None).await {
                 return;
             }
@@ -98,9 +106,16 @@ impl Actor {
         }
     }
 
-    async fn pause(&mut self, backoff: &mut Backoff, connected_at: Option<Instant>) -> std::ops::ControlFlow<()> {
-        let reconnecting =
-            if self.observer.is_paired() { Status::Reconnecting } else { Status::Connecting };
+    async fn pause(
+        &mut self,
+        backoff: &mut Backoff,
+        connected_at: Option<Instant>,
+    ) -> std::ops::ControlFlow<()> {
+        let reconnecting = if self.observer.is_paired() {
+            Status::Reconnecting
+        } else {
+            Status::Connecting
+        };
         if !self.observer.set(reconnecting, None).await {
             return std::ops::ControlFlow::Break(());
         }

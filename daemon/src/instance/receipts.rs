@@ -54,7 +54,11 @@ async fn store(deps: &Deps, instance: InstanceId, receipt: Receipt) -> Result<()
         ReceiptKind::Read => State::Read,
         ReceiptKind::Played => State::Played,
     };
-    let change = Change { state, at: receipt.at, failure: None };
+    let change = Change {
+        state,
+        at: receipt.at,
+        failure: None,
+    };
     match deps.messages.change(instance, receipt.message, &change).await? {
         Transition::Made { before, kind } => {
             let passed = passed(before, state, kind);
@@ -90,8 +94,14 @@ mod tests {
     fn a_receipt_that_overtook_the_acknowledgement_counts_for_both() {
         let counted = |before, after| passed(before, after, Kind::Text);
         assert_eq!(counted(State::Queued, State::Sent), [Counter::Sent(Kind::Text)]);
-        assert_eq!(counted(State::Queued, State::Delivered), [Counter::Sent(Kind::Text), Counter::Delivered]);
-        assert_eq!(counted(State::Sent, State::Read), [Counter::Delivered, Counter::Read]);
+        assert_eq!(
+            counted(State::Queued, State::Delivered),
+            [Counter::Sent(Kind::Text), Counter::Delivered]
+        );
+        assert_eq!(
+            counted(State::Sent, State::Read),
+            [Counter::Delivered, Counter::Read]
+        );
         assert_eq!(counted(State::Read, State::Played), []);
     }
 }

@@ -81,9 +81,17 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
     };
     let connection = match connecting {
         Ok(Ok(connection)) => connection,
-        Ok(Err(error)) => return Outcome { ended: Ended::Dropped(chain(&error)), connected_at: None },
+        Ok(Err(error)) => {
+            return Outcome {
+                ended: Ended::Dropped(chain(&error)),
+                connected_at: None,
+            };
+        }
         Err(_) => {
-            return Outcome { ended: Ended::Dropped("no connection in time".into()), connected_at: None };
+            return Outcome {
+                ended: Ended::Dropped("no connection in time".into()),
+                connected_at: None,
+            };
         }
     };
     let (receipts, waiting) = mpsc::channel(receipts::WAITING);
@@ -99,11 +107,20 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
     let ended = running.until_end(&mut events).await;
     running.actor.links.set(running.actor.id, None);
     running.acks.close();
-    let Running { connection, receipts, connected_at, actor, .. } = running;
+    let Running {
+        connection,
+        receipts,
+        connected_at,
+        actor,
+        ..
+    } = running;
     drop(receipts);
     if matches!(ended, Ended::Lost) {
         connection.abandon();
-    } else if tokio::time::timeout(DISCONNECT_DEADLINE, connection.disconnect()).await.is_err() {
+    } else if tokio::time::timeout(DISCONNECT_DEADLINE, connection.disconnect())
+        .await
+        .is_err()
+    {
         warn!(instance.id = %actor.id, "the session did not end in time: dropping it");
         connection.abandon();
     }
@@ -175,8 +192,15 @@ impl Running<'_> {
                 info!(instance.id = %self.actor.id, "paired");
                 self.written(Status::Connecting).await
             }
-            SessionEvent::Connected { account, display_name } => {
-                self.connected(Account { person: account, display_name }).await
+            SessionEvent::Connected {
+                account,
+                display_name,
+            } => {
+                self.connected(Account {
+                    person: account,
+                    display_name,
+                })
+                .await
             }
             SessionEvent::Disconnected { reason } => Some(Ended::Dropped(reason)),
             SessionEvent::LoggedOut { reason } => {
@@ -198,7 +222,12 @@ impl Running<'_> {
                 }
                 None
             }
-            SessionEvent::Receipt { whatsapp_ids, kind, at, is_group } => {
+            SessionEvent::Receipt {
+                whatsapp_ids,
+                kind,
+                at,
+                is_group,
+            } => {
                 // One member's receipt does not stand for a group.
                 if !is_group {
                     for message in whatsapp_ids.iter().filter_map(|id| MessageId::from_whatsapp(id)) {
@@ -218,7 +247,11 @@ impl Running<'_> {
         debug!(instance.id = %self.actor.id, attempt = self.qr_attempt, "a QR code waits");
         let valid_for = TimeDelta::from_std(valid_for).unwrap_or_default();
         let expires_at = self.actor.deps.clock.now() + valid_for;
-        let stored = self.actor.observer.set_qr(code, self.qr_attempt, expires_at).await;
+        let stored = self
+            .actor
+            .observer
+            .set_qr(code, self.qr_attempt, expires_at)
+            .await;
         self.unless(stored)
     }
 
@@ -228,7 +261,10 @@ impl Running<'_> {
         let stored = actor.observer.set_account(Some(account)).await
             && actor.observer.set(Status::Connected, None).await;
         self.connected_at.get_or_insert_with(Instant::now);
-        let link = Link { connection: self.connection.clone(), acks: self.acks.clone() };
+        let link = Link {
+            connection: self.connection.clone(),
+            acks: self.acks.clone(),
+        };
         self.actor.links.set(self.actor.id, Some(link));
         self.unless(stored)
     }

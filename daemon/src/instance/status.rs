@@ -33,7 +33,13 @@ impl Observer {
     pub fn new(deps: Arc<Deps>, instance: &Instance, fence: Fence) -> Self {
         let mut observed = instance.observed.clone();
         observed.generation = instance.desired.generation;
-        Self { deps, id: instance.id, fence, observed, account: instance.account.clone() }
+        Self {
+            deps,
+            id: instance.id,
+            fence,
+            observed,
+            account: instance.account.clone(),
+        }
     }
 
     /// Whether the instance is paired with an account.
@@ -66,8 +72,11 @@ impl Observer {
 
     /// Writes that a QR code waits.
     pub async fn set_qr(&mut self, code: &str, attempt: u8, expires_at: DateTime<Utc>) -> bool {
-        let sealed =
-            self.deps.sealer.seal(self.id, Purpose::Content, &QrCode::aad(self.id), code.as_bytes()).await;
+        let sealed = self
+            .deps
+            .sealer
+            .seal(self.id, Purpose::Content, &QrCode::aad(self.id), code.as_bytes())
+            .await;
         let sealed = match sealed {
             Ok(sealed) => sealed,
             Err(error) => {
@@ -80,7 +89,11 @@ impl Observer {
         }
         self.observed.status = Status::AwaitingQr;
         self.observed.reason = None;
-        self.observed.qr = Some(QrCode { sealed, attempt, expires_at });
+        self.observed.qr = Some(QrCode {
+            sealed,
+            attempt,
+            expires_at,
+        });
         self.write().await
     }
 
@@ -92,12 +105,14 @@ impl Observer {
         self.account = account;
         let (deps, id, token) = (self.deps.clone(), self.id, self.fence.token());
         let account = self.account.clone();
-        self.persist(|| async { deps.instances.set_account(id, token, account.as_ref()).await }).await
+        self.persist(|| async { deps.instances.set_account(id, token, account.as_ref()).await })
+            .await
     }
 
     async fn write(&self) -> bool {
         let (deps, id, token) = (&self.deps, self.id, self.fence.token());
-        self.persist(|| deps.instances.observe(id, token, &self.observed)).await
+        self.persist(|| deps.instances.observe(id, token, &self.observed))
+            .await
     }
 
     async fn persist<F, W>(&self, write: F) -> bool

@@ -28,7 +28,10 @@ pub struct Held {
 impl Held {
     /// Holds these.
     pub fn new(receipts: Vec<Receipt>) -> Self {
-        Self { receipts: Mutex::new(receipts), waiting: AtomicBool::new(false) }
+        Self {
+            receipts: Mutex::new(receipts),
+            waiting: AtomicBool::new(false),
+        }
     }
 
     /// Whether the lane waits for its instance, and is looked after less often.
@@ -38,7 +41,10 @@ impl Held {
 
     /// A job is done, or given back.
     pub fn let_go(&self, receipt: &Receipt) {
-        self.receipts.lock().expect("no holder panics").retain(|held| held != receipt);
+        self.receipts
+            .lock()
+            .expect("no holder panics")
+            .retain(|held| held != receipt);
     }
 
     /// What is still held.
@@ -63,8 +69,11 @@ impl Held {
                 hidden_until = None;
                 SENDS_VISIBILITY
             };
-            let entries: Vec<(Receipt, Duration)> =
-                self.remaining().into_iter().map(|receipt| (receipt, visibility)).collect();
+            let entries: Vec<(Receipt, Duration)> = self
+                .remaining()
+                .into_iter()
+                .map(|receipt| (receipt, visibility))
+                .collect();
             if entries.is_empty() {
                 continue;
             }

@@ -19,7 +19,11 @@ const NEWER_VERSION_WAIT: Duration = Duration::from_mins(1);
 /// Takes from the queue until the shard is given up.
 pub async fn consume(deps: &Arc<Deps>, hold: &Hold, reconciler: &Reconciler) {
     let queue = deps.names.queries(hold.shard.0);
-    let options = ReceiveOptions { max: 10, wait: MAX_WAIT, visibility: QUERIES_VISIBILITY };
+    let options = ReceiveOptions {
+        max: 10,
+        wait: MAX_WAIT,
+        visibility: QUERIES_VISIBILITY,
+    };
     while !super::is_over(hold) {
         let received = tokio::select! {
             received = deps.queue.receive(&queue, options) => received,
@@ -51,7 +55,11 @@ async fn answer(deps: &Deps, hold: &Hold, reconciler: &Reconciler, message: &Rec
         }
         Err(PayloadError::Newer(version)) => {
             warn!(%queue, version, "left a query of a newer version");
-            if let Err(error) = deps.queue.extend(&queue, &message.receipt, NEWER_VERSION_WAIT).await {
+            if let Err(error) = deps
+                .queue
+                .extend(&queue, &message.receipt, NEWER_VERSION_WAIT)
+                .await
+            {
                 warn!(%queue, error = %chain(&error), "could not hide a query");
             }
             return;

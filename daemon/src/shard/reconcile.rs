@@ -28,12 +28,22 @@ pub struct Reconciler {
 impl Reconciler {
     /// The reconciler of a shard that is held.
     pub fn new(deps: Arc<Deps>, hold: Hold, links: Arc<Links>) -> Self {
-        Self { deps, hold, links, actors: Mutex::default() }
+        Self {
+            deps,
+            hold,
+            links,
+            actors: Mutex::default(),
+        }
     }
 
     /// Looks at every instance of the shard. `false` where they could not be read.
     pub async fn sweep(&self) -> bool {
-        match self.deps.instances.by_shard(self.deps.network, self.hold.shard).await {
+        match self
+            .deps
+            .instances
+            .by_shard(self.deps.network, self.hold.shard)
+            .await
+        {
             Ok(instances) => {
                 for instance in instances {
                     self.make_so(instance.id, Some(instance)).await;
@@ -56,7 +66,13 @@ impl Reconciler {
 
     /// Disconnects everything, in order where the lease still holds.
     pub async fn stop_all(&self) {
-        let handles: Vec<ActorHandle> = self.actors.lock().await.drain().map(|(_, handle)| handle).collect();
+        let handles: Vec<ActorHandle> = self
+            .actors
+            .lock()
+            .await
+            .drain()
+            .map(|(_, handle)| handle)
+            .collect();
         for handle in &handles {
             handle.stop.cancel();
         }
@@ -132,7 +148,12 @@ impl Reconciler {
             qr: None,
             generation: instance.desired.generation,
         };
-        match self.deps.instances.observe(instance.id, self.hold.fence.token(), &observed).await {
+        match self
+            .deps
+            .instances
+            .observe(instance.id, self.hold.fence.token(), &observed)
+            .await
+        {
             Ok(Observation::Stored | Observation::Gone) => {}
             Ok(Observation::Fenced) => self.hold.fence.revoke(),
             Err(error) => {

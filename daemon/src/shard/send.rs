@@ -114,19 +114,32 @@ impl Sender<'_> {
             Wire::GivenUp => return Ok(Done::LeaveFor(Duration::ZERO)),
         };
         fault::point("after-ack");
-        self.store(job, &Change { state, at: self.deps.clock.now(), failure }).await?;
+        self.store(
+            job,
+            &Change {
+                state,
+                at: self.deps.clock.now(),
+                failure,
+            },
+        )
+        .await?;
         fault::point("after-store");
         Ok(Done::Delete)
     }
 
     async fn open(&self, job: &SendJob) -> Result<Content, Done> {
-        let sealed =
-            STANDARD.decode(&job.content).map_err(|error| Done::Park(format!("content: {error}")))?;
+        let sealed = STANDARD
+            .decode(&job.content)
+            .map_err(|error| Done::Park(format!("content: {error}")))?;
         let aad = job.message.to_string();
-        match self.deps.sealer.open(job.instance, Purpose::Content, aad.as_bytes(), &sealed).await {
-            Ok(plain) => {
-                serde_json::from_slice(&plain).map_err(|_| Done::Park("content: not what a job carries".into()))
-            }
+        match self
+            .deps
+            .sealer
+            .open(job.instance, Purpose::Content, aad.as_bytes(), &sealed)
+            .await
+        {
+            Ok(plain) => serde_json::from_slice(&plain)
+                .map_err(|_| Done::Park("content: not what a job carries".into())),
             Err(error) if error.is_transient() => {
                 warn!(message.id = %job.message, error = %chain(&error), "the content's key is out of reach");
                 Err(Done::LeaveFor(TABLE_PAUSE))
@@ -140,7 +153,9 @@ impl Sender<'_> {
         let mut failures = 0;
         let mut links = self.links.watch(job.instance);
         loop {
-            let Ok(left) = (job.expires_at - self.deps.clock.now()).to_std() else { return Wire::Expired };
+            let Ok(left) = (job.expires_at - self.deps.clock.now()).to_std() else {
+                return Wire::Expired;
+            };
             if left.is_zero() {
                 return Wire::Expired;
             }
@@ -188,7 +203,9 @@ impl Sender<'_> {
         let ack = link.acks.expect(job.message);
         let Content::Text { text } = content;
         let sending = link.connection.send_text(job.message, &job.to, text);
-        tokio::time::timeout(ACK_DEADLINE, sending).await.map_err(|_| SendError::Timeout)??;
+        tokio::time::timeout(ACK_DEADLINE, sending)
+            .await
+            .map_err(|_| SendError::Timeout)??;
         fault::point("after-wire");
         match tokio::time::timeout(ACK_DEADLINE, ack).await {
             Ok(Ok(error)) => Ok(error),
@@ -206,7 +223,9 @@ impl Sender<'_> {
             deps.messages.put(&accepted(job)).await?;
             transition = deps.messages.change(instance, job.message, change).await?;
         }
-        let Transition::Made { before, kind } = transition else { return Ok(()) };
+        let Transition::Made { before, kind } = transition else {
+            return Ok(());
+        };
         let counters = match change.state {
             State::Failed | State::Expired => vec![Counter::Failed],
             state => passed(before, state, kind),

@@ -21,7 +21,11 @@ const NEWER_VERSION_WAIT: Duration = Duration::from_mins(1);
 /// Takes from the queue until the shard is given up. Lanes run in `lanes`.
 pub async fn consume(deps: &Arc<Deps>, hold: &Hold, links: &Arc<Links>, lanes: &TaskTracker) {
     let queue = deps.names.sends(hold.shard.0);
-    let options = ReceiveOptions { max: 10, wait: MAX_WAIT, visibility: SENDS_VISIBILITY };
+    let options = ReceiveOptions {
+        max: 10,
+        wait: MAX_WAIT,
+        visibility: SENDS_VISIBILITY,
+    };
     while !super::is_over(hold) {
         let received = tokio::select! {
             received = deps.queue.receive(&queue, options) => received,
@@ -58,7 +62,12 @@ fn by_lane(jobs: Vec<Received>) -> Vec<Vec<Received>> {
 async fn work_off(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, jobs: Vec<Received>) {
     let queue = deps.names.sends(hold.shard.0);
     let held = Held::new(jobs.iter().map(|job| job.receipt.clone()).collect());
-    let sender = Sender { deps: &deps, hold: &hold, links: &links, held: &held };
+    let sender = Sender {
+        deps: &deps,
+        hold: &hold,
+        links: &links,
+        held: &held,
+    };
     let working = async {
         for job in &jobs {
             match sender.run(job).await {
@@ -99,7 +108,10 @@ async fn park(deps: &Deps, hold: &Hold, job: &Received, reason: &str) {
     let group = job.group.clone().unwrap_or_else(|| "parked".to_owned());
     let parked = deps
         .queue
-        .send(&deps.names.dead_fifo(), OutgoingMessage::fifo(body, group, job.message_id.clone()))
+        .send(
+            &deps.names.dead_fifo(),
+            OutgoingMessage::fifo(body, group, job.message_id.clone()),
+        )
         .await;
     let gone = match parked {
         Ok(_) => deps.queue.delete(&queue, &job.receipt).await,

@@ -24,6 +24,7 @@
 
 mod app_sync;
 mod device;
+mod gate;
 mod msg_secret;
 mod names;
 mod pairs;
@@ -43,6 +44,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use wacore::store::error::StoreError;
 
+use gate::Gate;
 use prekeys::Prekeys;
 
 /// How long a sent message is kept for retries: no content rests longer.
@@ -62,6 +64,7 @@ pub struct SessionStore {
     clock: Arc<dyn Clock>,
     prekeys: Prekeys,
     locks: Locks,
+    shut: CancellationToken,
     inbound_lost: CancellationToken,
 }
 
@@ -78,18 +81,26 @@ struct Locks {
 impl SessionStore {
     /// A store over `state`.
     pub fn new(state: Arc<dyn SessionState>, clock: Arc<dyn Clock>) -> Self {
+        let shut = CancellationToken::new();
+        let state: Arc<dyn SessionState> = Arc::new(Gate::new(state, shut.clone()));
         Self {
             prekeys: Prekeys::new(Arc::clone(&state)),
             state,
             clock,
             locks: Locks::default(),
+            shut,
             inbound_lost: CancellationToken::new(),
         }
     }
 
+    /// Refuses every later write. What is only in the library's memory then stays there.
+    pub fn shut(&self) {
+        self.shut.cancel();
+    }
+
     /// Cancelled when an incoming message could not be buffered. Its ratchet step is then
-    /// in the library's memory alone: the client must be dropped without a flush, so that
-    /// the server's redelivery can be decrypted again.
+    /// in the library's memory alone, and the store is shut so that no flush makes it
+    /// durable: a new client on the stored state can decrypt the server's redelivery.
     pub fn inbound_lost(&self) -> &CancellationToken {
         &self.inbound_lost
     }

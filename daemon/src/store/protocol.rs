@@ -48,6 +48,7 @@ impl SessionStore {
         };
         let stored = self.state.put_many(rows.iter().map(entry).collect()).await;
         if stored.is_err() {
+            self.shut();
             self.inbound_lost.cancel();
         }
         stored.map_err(failed)

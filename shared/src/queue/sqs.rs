@@ -237,7 +237,7 @@ impl Queue for SqsQueue {
         per_entry(
             queue,
             entries.len(),
-            outcome_of(entries.len(), outcome).await,
+            outcome_of(entries.len(), Box::pin(outcome)).await,
             |answer| answer.failed,
         )
     }
@@ -260,7 +260,7 @@ impl Queue for SqsQueue {
         per_entry(
             queue,
             receipts.len(),
-            outcome_of(receipts.len(), outcome).await,
+            outcome_of(receipts.len(), Box::pin(outcome)).await,
             |answer| answer.failed,
         )
     }

@@ -66,7 +66,9 @@ pub(super) fn run(
                     "the embedded queue could not commit"
                 );
                 let text = error.to_string();
-                answers.into_iter().for_each(|answer| answer.refuse(&text));
+                for answer in answers {
+                    answer.refuse(&text);
+                }
             }
         }
     }

@@ -1,0 +1,72 @@
+//! Session state that can be shut for writing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use shared::session_state::{Entry, SessionState};
+use shared::storage::StorageError;
+use tokio_util::sync::CancellationToken;
+
+/// Passes everything on until it is shut; then it refuses writes. The library has
+/// write-back caches and savers that flush when they end: a session that must store
+/// nothing more is shut here, below all of them.
+#[derive(Debug)]
+pub struct Gate {
+    state: Arc<dyn SessionState>,
+    shut: CancellationToken,
+}
+
+impl Gate {
+    pub fn new(state: Arc<dyn SessionState>, shut: CancellationToken) -> Self {
+        Self { state, shut }
+    }
+
+    fn writable(&self) -> Result<(), StorageError> {
+        if self.shut.is_cancelled() {
+            Err(StorageError::Fenced)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[async_trait]
+impl SessionState for Gate {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        self.state.get(key).await
+    }
+
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        self.state.get_many(keys).await
+    }
+
+    async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<(), StorageError> {
+        self.writable()?;
+        self.state.put(key, value, expires).await
+    }
+
+    async fn put_many(&self, entries: Vec<Entry>) -> Result<(), StorageError> {
+        self.writable()?;
+        self.state.put_many(entries).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.writable()?;
+        self.state.delete(key).await
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError> {
+        self.writable()?;
+        self.state.delete_many(keys).await
+    }
+
+    async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        self.state.scan(prefix).await
+    }
+
+    async fn clear(&self) -> Result<(), StorageError> {
+        self.writable()?;
+        self.state.clear().await
+    }
+}

@@ -1,0 +1,73 @@
+//! What messages hold.
+
+use shared::domain::message::Kind;
+use wacore::proto_helpers::{MessageBuilderExt as _, MessageExt as _};
+use waproto::whatsapp as wa;
+
+/// A text with its secret.
+pub fn text(text: &str, secret: [u8; 32]) -> wa::Message {
+    wa::Message {
+        message_context_info: buffa::MessageField::some(wa::MessageContextInfo {
+            message_secret: Some(secret.to_vec()),
+            ..wa::MessageContextInfo::default()
+        }),
+        ..wa::Message::text(text)
+    }
+}
+
+/// What an incoming message is, and its text. `None` for what only clients have to do with
+/// (key shares, settings, key distribution), which no one is told of.
+pub fn read(message: &wa::Message) -> Option<(Kind, Option<String>)> {
+    if let Some(text) = message.text_content() {
+        return Some((Kind::Text, Some(text.to_owned())));
+    }
+    let base = message.get_base_message();
+    if base.protocol_message.as_option().is_some() {
+        return None;
+    }
+    let only_keys = wa::Message {
+        sender_key_distribution_message: base.sender_key_distribution_message.clone(),
+        message_context_info: base.message_context_info.clone(),
+        ..wa::Message::default()
+    };
+    if *base == only_keys {
+        None
+    } else {
+        Some((Kind::Unknown, None))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_read_back() {
+        let message = text("hello", [7; 32]);
+        assert_eq!(read(&message), Some((Kind::Text, Some("hello".to_owned()))));
+        let secret = message
+            .message_context_info
+            .as_option()
+            .and_then(|info| info.message_secret.clone());
+        assert_eq!(secret, Some(vec![7; 32]));
+    }
+
+    #[test]
+    fn what_is_not_text_is_told_of_without_content() {
+        let image = wa::Message {
+            image_message: buffa::MessageField::some(wa::message::ImageMessage::default()),
+            ..wa::Message::default()
+        };
+        assert_eq!(read(&image), Some((Kind::Unknown, None)));
+    }
+
+    #[test]
+    fn what_is_for_clients_alone_is_not_told_of() {
+        let protocol = wa::Message {
+            protocol_message: buffa::MessageField::some(wa::message::ProtocolMessage::default()),
+            ..wa::Message::default()
+        };
+        assert_eq!(read(&protocol), None);
+        assert_eq!(read(&wa::Message::default()), None);
+    }
+}

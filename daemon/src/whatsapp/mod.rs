@@ -1,0 +1,23 @@
+//! WhatsApp sessions on `whatsapp-rust`: the adapter of [`crate::connection`].
+//!
+//! Every session is a client of its own on its own stored state. The library's own
+//! reconnecting is off: a session that ends says why, and whoever holds the lease decides
+//! whether there is another. Only a login that follows pairing, which WhatsApp asks for by
+//! closing the stream, is part of the same session.
+
+mod content;
+mod events;
+mod failure;
+mod http;
+mod inbound;
+mod network;
+mod people;
+mod runtime;
+mod secrets;
+mod session;
+mod settings;
+mod transport;
+
+pub use http::{Http, HttpError};
+pub use network::NETWORK;
+pub use settings::{Settings, WhatsAppConnector};

@@ -1,0 +1,72 @@
+//! JIDs as the domain's people and chats, and back.
+
+use shared::domain::person::Person;
+use shared::domain::recipient::Recipient;
+use wacore_binary::{Jid, Server};
+
+/// The JID that a message to `recipient` goes to.
+pub fn jid(recipient: &Recipient) -> Jid {
+    match recipient {
+        Recipient::Phone(digits) => Jid::pn(digits.as_str()),
+        Recipient::Lid(digits) => Jid::lid(digits.as_str()),
+        Recipient::Group(id) => Jid::group(id.as_str()),
+    }
+}
+
+/// The chat that a JID names; `None` for what is none (status updates, newsletters).
+pub fn chat(jid: &Jid) -> Option<Recipient> {
+    let server = match jid.server {
+        Server::Pn | Server::Hosted | Server::Legacy => "s.whatsapp.net",
+        Server::Lid | Server::HostedLid => "lid",
+        Server::Group => "g.us",
+        _ => return None,
+    };
+    format!("{}@{server}", jid.user).parse().ok()
+}
+
+/// A person by the names that `jids` give.
+pub fn person<'a>(jids: impl IntoIterator<Item = &'a Jid>) -> Person {
+    let mut person = Person::default();
+    for jid in jids {
+        match chat(jid) {
+            Some(Recipient::Phone(digits)) => person.phone = Some(digits),
+            Some(Recipient::Lid(digits)) => person.lid = Some(digits),
+            Some(Recipient::Group(_)) | None => {}
+        }
+    }
+    person
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Jid {
+        text.parse().expect("a JID")
+    }
+
+    #[test]
+    fn devices_do_not_show() {
+        let person = person([
+            &parse("15550100001:7@s.whatsapp.net"),
+            &parse("100000000000001:7@lid"),
+        ]);
+        assert_eq!(person.phone.as_deref(), Some("15550100001"));
+        assert_eq!(person.lid.as_deref(), Some("100000000000001"));
+    }
+
+    #[test]
+    fn chats_are_named_both_ways() {
+        for text in [
+            "15550100001@s.whatsapp.net",
+            "100000000000001@lid",
+            "120363021033254949@g.us",
+        ] {
+            let recipient = chat(&parse(text)).expect("a chat");
+            assert_eq!(recipient.to_jid(), text);
+            assert_eq!(jid(&recipient), parse(text));
+        }
+        assert_eq!(chat(&parse("status@broadcast")), None);
+        assert_eq!(chat(&parse("120363021033254949@newsletter")), None);
+    }
+}

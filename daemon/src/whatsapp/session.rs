@@ -1,0 +1,315 @@
+//! One session: a client of the library, the task that runs it, and the handle to both.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shared::domain::recipient::Recipient;
+use shared::ids::{InstanceId, MessageId};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info};
+use wacore::iq::keepalive::KeepaliveSpec;
+use wacore::msg_secret::MsgSecretPolicy;
+use wacore::store::DevicePropsOverride;
+use whatsapp_rust::bot::Bot;
+use whatsapp_rust::{CacheConfig, Client, SendOptions};
+
+use super::events::{self, Told, Translator};
+use super::inbound::Inbound;
+use super::network::VERSION;
+use super::runtime::SessionRuntime;
+use super::secrets::MessageSecrets;
+use super::settings::WhatsAppConnector;
+use super::transport::Dialler;
+use super::{content, failure, people};
+use crate::connection::{ConnectError, Connection, SendError, Session, SessionEvent};
+use crate::store::SessionStore;
+
+/// How long writing a message to the wire may take, looking up its recipients' devices and
+/// their keys included.
+const SEND_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long an orderly end may take; the library's own flushes have deadlines of 5 s each.
+const DISCONNECT_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long the request to unlink may take.
+const LOGOUT_DEADLINE: Duration = Duration::from_secs(25);
+
+/// How long closing an abandoned socket may take.
+const HANG_UP_DEADLINE: Duration = Duration::from_secs(1);
+
+/// A running session's handle.
+pub struct WhatsAppSession {
+    client: Arc<Client>,
+    store: Arc<SessionStore>,
+    secrets: MessageSecrets,
+    /// Ends every task of the session at once.
+    stop: CancellationToken,
+    /// The session's end was asked for: nothing more is told.
+    asked: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl WhatsAppSession {
+    /// Begins a session on its stored state.
+    pub async fn begin(connector: &WhatsAppConnector, session: Session) -> Result<Self, ConnectError> {
+        let secrets = MessageSecrets::load(session.state.as_ref())
+            .await
+            .map_err(refused)?;
+        let store = Arc::new(SessionStore::new(session.state, Arc::clone(&connector.clock)));
+        let (queue, waiting) = mpsc::channel(events::CAPACITY);
+        let told = Arc::new(Told::default());
+        let (overflow, commit_failed) = (CancellationToken::new(), CancellationToken::new());
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let translator = Arc::new(Translator {
+            client: std::sync::OnceLock::new(),
+            clock: Arc::clone(&connector.clock),
+            queue: queue.clone(),
+            told: Arc::clone(&told),
+            overflow: overflow.clone(),
+        });
+        let dialler = Dialler::new(&connector.settings.websocket_url);
+        let mut builder = Bot::builder()
+            .with_backend_arc(Arc::clone(&store) as Arc<dyn wacore::store::traits::Backend>)
+            .with_transport_factory(dialler.clone())
+            .with_http_client(connector.http.clone())
+            .with_runtime(SessionRuntime::new(tasks.clone(), stop.clone()))
+            .with_inbound_durability_hook(Inbound::new(session.inbound, commit_failed.clone()))
+            .with_device_props(DevicePropsOverride {
+                os: Some(connector.settings.device_name.clone()),
+                ..DevicePropsOverride::default()
+            })
+            .with_cache_config(cache_config(&secrets))
+            .skip_history_sync();
+        if let Some(version) = VERSION {
+            builder = builder.with_version(version);
+        }
+        let bot = builder.build().await.map_err(refused)?;
+        let client = bot.client();
+        // Cannot be set already: this is the one place that does.
+        let _ = translator.client.set(Arc::downgrade(&client));
+        client.subscribe_handler(translator).detach();
+        client.enable_auto_reconnect.store(false, Ordering::Relaxed);
+        client.set_force_active_delivery_receipts(true);
+
+        let handle = Self {
+            client: Arc::clone(&client),
+            store: Arc::clone(&store),
+            secrets,
+            stop,
+            asked: CancellationToken::new(),
+            tasks,
+        };
+        let task = SessionTask {
+            instance: session.instance,
+            client,
+            store,
+            dialler,
+            told,
+            queue,
+            stop: handle.stop.clone(),
+            asked: handle.asked.clone(),
+            overflow,
+            commit_failed,
+            tasks: handle.tasks.clone(),
+        };
+        connector.tasks.spawn(forward(
+            waiting,
+            session.events,
+            handle.stop.clone(),
+            handle.tasks.clone(),
+        ));
+        connector.tasks.spawn(task.run(bot));
+        Ok(handle)
+    }
+}
+
+fn refused(error: impl std::error::Error + Send + Sync + 'static) -> ConnectError {
+    ConnectError(Box::new(error))
+}
+
+/// Secrets are derived, so none are stored; the other caches fill as they are used.
+fn cache_config(secrets: &MessageSecrets) -> CacheConfig {
+    CacheConfig {
+        msg_secret_policy: MsgSecretPolicy::Disabled,
+        seed_msg_secrets_from_history: false,
+        original_message_resolver: Some(Arc::new(secrets.clone())),
+        ..CacheConfig::default()
+    }
+}
+
+/// Hands events on, waiting for the daemon to take them. Ends when there are no more, or
+/// when the daemon does not want any, which ends the session.
+async fn forward(
+    mut waiting: mpsc::Receiver<SessionEvent>,
+    events: mpsc::Sender<SessionEvent>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+) {
+    while let Some(event) = waiting.recv().await {
+        if events.send(event).await.is_err() {
+            stop.cancel();
+            break;
+        }
+    }
+    tasks.close();
+}
+
+/// The task that runs the client, to its end.
+struct SessionTask {
+    instance: InstanceId,
+    client: Arc<Client>,
+    store: Arc<SessionStore>,
+    dialler: Dialler,
+    told: Arc<Told>,
+    queue: mpsc::Sender<SessionEvent>,
+    stop: CancellationToken,
+    asked: CancellationToken,
+    overflow: CancellationToken,
+    commit_failed: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl SessionTask {
+    async fn run(self, bot: Bot) {
+        let client = Arc::clone(&self.client);
+        let reason = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            () = self.store.inbound_lost().cancelled() => Some("an incoming message could not be stored"),
+            () = self.overflow.cancelled() => Some("events were not taken in time"),
+            () = self.commit_failed.cancelled() => {
+                // Buffered and durable: an orderly end keeps it, and it comes again.
+                self.disconnect_in_time().await;
+                Some("an incoming message could not be committed")
+            }
+            () = self.serve(client, bot) => None,
+        };
+        if reason.is_some() || self.stop.is_cancelled() {
+            self.store.shut();
+        }
+        self.stop.cancel();
+        if tokio::time::timeout(HANG_UP_DEADLINE, self.dialler.hang_up())
+            .await
+            .is_err()
+        {
+            debug!(instance.id = %self.instance, "the socket did not close in time");
+        }
+        self.client.signal_shutdown_sync();
+        if !self.told.is_over() && !self.asked.is_cancelled() {
+            let reason = reason.map_or_else(|| self.told.reason(), str::to_owned);
+            // Refused where the daemon has gone already.
+            let _ = self.queue.send(SessionEvent::Disconnected { reason }).await;
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        info!(instance.id = %self.instance, "session over");
+    }
+
+    /// Runs the client until its stream ends, and again where that was the end of pairing.
+    async fn serve(&self, client: Arc<Client>, bot: Bot) {
+        bot.run().await;
+        while self.told.take_paired() && !self.told.is_over() && !self.asked.is_cancelled() {
+            client.run().await;
+        }
+        // An end that was asked for goes on flushing after the stream's; it says when it is done.
+        if self.asked.is_cancelled() {
+            self.stop.cancelled().await;
+        }
+    }
+
+    async fn disconnect_in_time(&self) {
+        if tokio::time::timeout(DISCONNECT_DEADLINE, self.client.disconnect())
+            .await
+            .is_err()
+        {
+            debug!(instance.id = %self.instance, "the session did not end in time");
+        }
+    }
+}
+
+#[async_trait]
+impl Connection for WhatsAppSession {
+    async fn send_text(&self, message: MessageId, to: &Recipient, text: &str) -> Result<(), SendError> {
+        if !self.client.is_logged_in() {
+            return Err(SendError::NotConnected);
+        }
+        let content = content::text(text, self.secrets.of(message));
+        let options = SendOptions::default().with_message_id(message.to_whatsapp());
+        let sent = self
+            .client
+            .send_message_with_options(people::jid(to), content, options);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            sent = tokio::time::timeout(SEND_DEADLINE, sent) => match sent {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(failure::of_send(error)),
+                Err(_) => Err(SendError::Timeout),
+            }
+        }
+    }
+
+    async fn probe(&self, deadline: Duration) -> Result<(), SendError> {
+        let ping = self.client.execute(KeepaliveSpec::with_timeout(deadline));
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            answer = tokio::time::timeout(deadline, ping) => match answer {
+                Ok(Ok(_)) => Ok(()),
+                Ok(Err(error)) => Err(failure::of_query(error)),
+                Err(_) => Err(SendError::Timeout),
+            }
+        }
+    }
+
+    async fn disconnect(&self) {
+        self.asked.cancel();
+        let ended = tokio::time::timeout(DISCONNECT_DEADLINE, self.client.disconnect());
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {}
+            _ = ended => {}
+        }
+        self.store.shut();
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    async fn logout(&self) {
+        self.asked.cancel();
+        let out = tokio::time::timeout(LOGOUT_DEADLINE, self.client.logout());
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => {}
+            _ = out => {}
+        }
+        self.disconnect().await;
+    }
+
+    fn abandon(&self) {
+        self.asked.cancel();
+        self.store.shut();
+        self.stop.cancel();
+    }
+}
+
+impl Drop for WhatsAppSession {
+    /// Without its handle no one can end a session in order.
+    fn drop(&mut self) {
+        self.abandon();
+    }
+}
+
+impl fmt::Debug for WhatsAppSession {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WhatsAppSession")
+            .field("over", &self.stop.is_cancelled())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,67 @@
+//! What all sessions have in common, and how one is begun.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use shared::clock::Clock;
+use tokio_util::task::TaskTracker;
+use wacore::net::WHATSAPP_WEB_WS_URL;
+
+use super::http::{Http, HttpError};
+use super::session::WhatsAppSession;
+use crate::connection::{ConnectError, Connection, Connector, Session};
+
+/// Where sessions connect to, and as what.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The WebSocket's URL.
+    pub websocket_url: String,
+    /// The name that "Linked devices" shows on the phone.
+    pub device_name: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            websocket_url: WHATSAPP_WEB_WS_URL.to_owned(),
+            device_name: "Waxwing".to_owned(),
+        }
+    }
+}
+
+/// Begins sessions. Made once in a process.
+pub struct WhatsAppConnector {
+    pub(super) settings: Settings,
+    pub(super) http: Http,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) tasks: TaskTracker,
+}
+
+impl WhatsAppConnector {
+    /// A connector whose sessions run as tasks of `tasks`.
+    pub fn new(settings: Settings, clock: Arc<dyn Clock>, tasks: TaskTracker) -> Result<Self, HttpError> {
+        Ok(Self {
+            settings,
+            http: Http::new()?,
+            clock,
+            tasks,
+        })
+    }
+}
+
+impl fmt::Debug for WhatsAppConnector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WhatsAppConnector")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Connector for WhatsAppConnector {
+    async fn connect(&self, session: Session) -> Result<Arc<dyn Connection>, ConnectError> {
+        let session = WhatsAppSession::begin(self, session).await?;
+        Ok(Arc::new(session))
+    }
+}

@@ -1,0 +1,163 @@
+//! What only ours promises: terms, fences, and nothing in the clear.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use bytes::Bytes;
+use chrono::TimeDelta;
+use wacore::store::Device;
+use wacore::store::traits::{DeviceStore as _, PendingInboundRow, ProtocolStore as _, SignalStore as _};
+
+use crate::support::World;
+
+const ALICE: &str = "100000000000001@lid";
+
+#[tokio::test]
+async fn a_sent_message_rests_for_two_hours() {
+    let world = World::new().await;
+    world
+        .store(1)
+        .store_sent_message("chat", "M1", b"text")
+        .await
+        .unwrap();
+    world
+        .store(1)
+        .store_sent_message("chat", "M2", b"text")
+        .await
+        .unwrap();
+    world.clock.advance(TimeDelta::minutes(119));
+    assert!(
+        world
+            .store(1)
+            .take_sent_message("chat", "M1")
+            .await
+            .unwrap()
+            .is_some()
+    );
+    world.clock.advance(TimeDelta::minutes(1));
+    assert_eq!(
+        world.store(1).take_sent_message("chat", "M2").await.unwrap(),
+        None
+    );
+}
+
+#[tokio::test]
+async fn an_incoming_message_waits_for_seven_days_and_a_base_key_too() {
+    let world = World::new().await;
+    world
+        .store(1)
+        .store_pending_inbound("c", "s", "1", b"text")
+        .await
+        .unwrap();
+    world.store(1).save_base_key(ALICE, "M1", b"key").await.unwrap();
+    world.clock.advance(TimeDelta::days(7) - TimeDelta::seconds(1));
+    assert!(
+        world
+            .store(1)
+            .get_pending_inbound("c", "s", "1")
+            .await
+            .unwrap()
+            .is_some()
+    );
+    assert!(
+        world
+            .store(1)
+            .has_same_base_key(ALICE, "M1", b"key")
+            .await
+            .unwrap()
+    );
+    world.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(
+        world.store(1).get_pending_inbound("c", "s", "1").await.unwrap(),
+        None
+    );
+    assert!(
+        !world
+            .store(1)
+            .has_same_base_key(ALICE, "M1", b"key")
+            .await
+            .unwrap()
+    );
+}
+
+#[tokio::test]
+async fn an_old_owners_writes_are_refused() {
+    let world = World::new().await;
+    let old = world.store(1);
+    old.put_session(ALICE, b"old").await.unwrap();
+    old.store_prekey(1, b"old", false).await.unwrap();
+    old.save(&Device::new()).await.unwrap();
+    let new = world.store(2);
+    new.put_session(ALICE, b"new").await.unwrap();
+    new.remove_prekey(1).await.unwrap();
+    let device = Device::new();
+    new.save(&device).await.unwrap();
+
+    assert!(
+        world
+            .store(1)
+            .put_sessions_batch(&[(ALICE.into(), Bytes::from("late"))])
+            .await
+            .is_err()
+    );
+    assert!(world.store(1).delete_session(ALICE).await.is_err());
+    assert!(world.store(1).store_prekey(1, b"late", false).await.is_err());
+    assert!(world.store(1).save(&Device::new()).await.is_err());
+    assert_eq!(
+        new.get_session(ALICE).await.unwrap().as_deref(),
+        Some(&b"new"[..])
+    );
+    assert_eq!(new.load_prekey(1).await.unwrap(), None);
+    let read = new.load().await.unwrap().unwrap();
+    assert_eq!(read.identity_key.public_key, device.identity_key.public_key);
+}
+
+#[tokio::test]
+async fn an_inbound_buffer_that_fails_says_so() {
+    let world = World::new().await;
+    let row = PendingInboundRow {
+        chat: "c",
+        sender: "s",
+        id: "1",
+        message: b"text",
+    };
+    world.store(2).store_pending_inbound_batch(&[row]).await.unwrap();
+    let late = world.store(1);
+    assert!(!late.inbound_lost().is_cancelled());
+    assert!(late.store_pending_inbound_batch(&[row]).await.is_err());
+    assert!(late.inbound_lost().is_cancelled());
+}
+
+#[tokio::test]
+async fn nothing_rests_in_the_clear() {
+    let world = World::new().await;
+    let store = world.store(1);
+    let device = Device::new();
+    store.save(&device).await.unwrap();
+    store.put_session(ALICE, b"a ratchet's state").await.unwrap();
+    store
+        .store_sent_message("chat", "M1", b"the text of a message")
+        .await
+        .unwrap();
+    let items = world
+        .table
+        .client()
+        .scan()
+        .table_name(world.table.name())
+        .send()
+        .await
+        .unwrap();
+    let mut sealed = 0;
+    for item in items.items() {
+        for (name, attribute) in item {
+            if let AttributeValue::B(bytes) = attribute {
+                sealed += usize::from(name == "v");
+                for secret in [&device.adv_secret_key[..], b"ratchet", b"push_name", b"message"] {
+                    assert!(
+                        !bytes.as_ref().windows(secret.len()).any(|part| part == secret),
+                        "{name}"
+                    );
+                }
+            }
+        }
+    }
+    assert_eq!(sealed, 3);
+}

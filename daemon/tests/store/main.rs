@@ -1,0 +1,13 @@
+//! The store, held to what the library's traits promise.
+//!
+//! Where the library's own in-memory store is a reference, the same expectations run over
+//! both; ours is then opened anew over the same table between the steps, so that nothing
+//! passes that is only remembered.
+
+mod app_sync;
+mod device;
+mod durable;
+mod msg_secret;
+mod protocol;
+mod signal;
+mod support;

@@ -1,0 +1,53 @@
+//! The admin API: what tests and newcomers drive the network with. JSON over HTTP, no authentication.
+
+mod error;
+mod faults;
+mod inbox;
+mod phones;
+mod scan;
+mod stats;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{State, WebSocketUpgrade};
+use axum::response::Response;
+use axum::routing::{delete, get, post};
+
+use crate::network::Network;
+use crate::server::{connection, frames};
+
+/// Every route of the port.
+pub(crate) fn router(network: Arc<Network>) -> Router {
+    Router::new()
+        .route("/ws/chat", get(chat))
+        .route("/admin/root-pub", get(stats::root_pub))
+        .route("/admin/stats", get(stats::stats))
+        .route("/admin/mock-phone/scan-qr", post(scan::scan_qr))
+        .route("/admin/phones", get(phones::list).post(phones::create))
+        .route("/admin/phones/{phone}", delete(phones::remove))
+        .route("/admin/phones/{phone}/inbox", get(inbox::list))
+        .route("/admin/phones/{phone}/send", post(inbox::send))
+        .route("/admin/phones/{phone}/read", post(inbox::read))
+        .route("/admin/phones/{phone}/offline", post(phones::offline))
+        .route("/admin/phones/{phone}/online", post(phones::online))
+        .route("/admin/phones/{phone}/unlink", post(phones::unlink))
+        .route(
+            "/admin/faults",
+            get(faults::list).post(faults::add).delete(faults::clear),
+        )
+        .fallback(error::no_route)
+        .method_not_allowed_fallback(error::no_method)
+        .with_state(network)
+}
+
+/// `GET /ws/chat`: a WhatsApp client.
+async fn chat(State(network): State<Arc<Network>>, upgrade: WebSocketUpgrade) -> Response {
+    upgrade
+        .max_message_size(frames::LIMIT)
+        .max_frame_size(frames::LIMIT)
+        .on_upgrade(move |socket| {
+            let tasks = network.tasks.clone();
+            tasks.track_future(connection::serve(network, socket))
+        })
+}

@@ -1,0 +1,165 @@
+//! Linked devices: how they come, how they go, and who is told.
+
+use rusqlite::OptionalExtension as _;
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use crate::directory::{self, Account, Address, Family};
+use crate::error::Result;
+use crate::phone::adv;
+use crate::store::Unit;
+use crate::store::queue::{self, Kind, Stanza};
+
+/// The public keys with which a device registers.
+#[derive(Debug, Clone)]
+pub(crate) struct Registration {
+    pub(crate) registration_id: u32,
+    pub(crate) identity: [u8; 32],
+    pub(crate) signed_id: u32,
+    pub(crate) signed_key: [u8; 32],
+    pub(crate) signature: Vec<u8>,
+}
+
+/// Takes the next device number of an account. It is also the device's key index, and never given again.
+pub(crate) fn next_device(unit: &Unit<'_>, phone: &str) -> Result<u16> {
+    Ok(unit
+        .prepare(
+            "UPDATE phones SET next_device = next_device + 1 WHERE phone = ?1 RETURNING next_device - 1",
+        )?
+        .query_row([phone], |row| row.get(0))?)
+}
+
+/// Links a device, whose identity both sides have signed, and tells those who know the account's devices.
+pub(crate) fn link(
+    unit: &mut Unit<'_>,
+    address: &Address,
+    noise_key: &[u8; 32],
+    keys: &Registration,
+    device_identity: &[u8],
+) -> Result<()> {
+    // A client that pairs anew under the same Noise key leaves its former device behind.
+    if let Some(former) = by_noise_key(unit, noise_key)? {
+        unlink(unit, &former)?;
+    }
+    unit.execute(
+        "INSERT INTO companions (phone, device, noise_key, identity, registration_id, signed_pre_key_id,
+             signed_pre_key, signed_pre_key_signature, device_identity, key_index, linked_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?2, ?10)",
+        rusqlite::params![
+            address.phone,
+            address.device,
+            noise_key,
+            keys.identity,
+            keys.registration_id,
+            keys.signed_id,
+            keys.signed_key,
+            keys.signature,
+            device_identity,
+            unit.now_ms(),
+        ],
+    )?;
+    announce(unit, address, "add")
+}
+
+/// Unlinks a device: its keys and what waited for it go, its connection is closed, its next login refused.
+pub(crate) fn unlink(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
+    let gone = unit.execute(
+        "DELETE FROM companions WHERE phone = ?1 AND device = ?2",
+        (&address.phone, address.device),
+    )?;
+    if gone == 0 {
+        return Ok(());
+    }
+    queue::discard(unit, address)?;
+    unit.removed(address.clone());
+    announce(unit, address, "remove")
+}
+
+/// The device that owns a Noise key.
+pub(crate) fn by_noise_key(unit: &Unit<'_>, noise_key: &[u8; 32]) -> Result<Option<Address>> {
+    Ok(unit
+        .prepare("SELECT phone, device FROM companions WHERE noise_key = ?1")?
+        .query_row([noise_key], |row| {
+            Ok(Address {
+                phone: row.get(0)?,
+                device: row.get(1)?,
+            })
+        })
+        .optional()?)
+}
+
+/// Remembers that `watcher` knows the devices of `phone` and wants to hear of changes.
+pub(crate) fn watch(unit: &Unit<'_>, phone: &str, watcher: &str) -> Result<()> {
+    unit.execute(
+        "INSERT OR IGNORE INTO device_watchers (phone, watcher) VALUES (?1, ?2)",
+        (phone, watcher),
+    )?;
+    Ok(())
+}
+
+/// The `<key-index-list>` that goes with an account's devices.
+pub(crate) fn key_index_node(unit: &Unit<'_>, phone: &str) -> Result<Node> {
+    let (list, timestamp) = adv::key_index_list(unit, phone)?;
+    Ok(NodeBuilder::new("key-index-list")
+        .attr("ts", timestamp)
+        .bytes(list)
+        .build())
+}
+
+/// Tells all companions of the account and of those who asked for its devices. Without this word a client goes by
+/// its cached list for an hour and skips the new device.
+fn announce(unit: &mut Unit<'_>, changed: &Address, action: &'static str) -> Result<()> {
+    unit.execute(
+        "UPDATE phones SET adv_changed = MAX(adv_changed + 1, ?2) WHERE phone = ?1",
+        (&changed.phone, unit.now_secs()),
+    )?;
+    let account = directory::require(unit, &changed.phone)?;
+    let node = change(unit, &account, changed.device, action)?;
+    let mut told: Vec<String> = unit
+        .prepare("SELECT watcher FROM device_watchers WHERE phone = ?1")?
+        .query_map([&changed.phone], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    if !told.contains(&changed.phone) {
+        told.push(changed.phone.clone());
+    }
+    let id = format!("devices-{}-{}-{action}", account.lid, changed.device);
+    let node = NodeBuilder::new("notification")
+        .attr("from", account.jid(Family::Pn, 0))
+        .attr("id", id.as_str())
+        .attr("type", "devices")
+        .attr("t", unit.now_secs())
+        .attr("lid", account.jid(Family::Lid, 0))
+        .children([node])
+        .build();
+    let sender = Address::primary(&account.phone);
+    let stanza = Stanza {
+        kind: Kind::Notification,
+        id: &id,
+        subtype: "devices",
+        sender: &sender,
+        node: &node,
+    };
+    for phone in told {
+        for device in directory::devices(unit, &phone)?
+            .into_iter()
+            .filter(|device| *device != 0)
+        {
+            let address = Address::new(&phone, device);
+            if address != *changed {
+                queue::push(unit, &address, &stanza)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn change(unit: &Unit<'_>, account: &Account, device: u16, action: &'static str) -> Result<Node> {
+    let entry = NodeBuilder::new("device")
+        .attr("jid", account.jid(Family::Pn, device))
+        .attr("key-index", device)
+        .attr("lid", account.jid(Family::Lid, device))
+        .build();
+    Ok(NodeBuilder::new(action)
+        .children([entry, key_index_node(unit, &account.phone)?])
+        .build())
+}

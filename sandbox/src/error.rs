@@ -1,0 +1,50 @@
+//! What can go wrong inside the network, by what its caller can do about it.
+//!
+//! The admin API turns a variant into an HTTP status, the wire side into a stanza's error code; storage and
+//! crypto failures are logged where they are handled and reach nobody in detail.
+
+use wacore_libsignal::protocol::SignalProtocolError;
+
+/// A failure of one piece of work.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What was named does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// It exists, in a state that forbids the request.
+    #[error("{0}")]
+    Conflict(String),
+    /// The request cannot be understood or is out of range.
+    #[error("{0}")]
+    Invalid(String),
+    /// `SQLite` refused; nothing of the work was stored.
+    #[error("the store failed")]
+    Storage(#[from] rusqlite::Error),
+    /// A Signal operation failed.
+    #[error("a Signal operation failed")]
+    Signal(#[from] SignalProtocolError),
+    /// Stored or received bytes do not decode.
+    #[error("cannot decode {what}: {detail}")]
+    Codec {
+        /// What was being decoded.
+        what: &'static str,
+        /// The decoder's words.
+        detail: String,
+    },
+    /// The sandbox is shutting down.
+    #[error("the sandbox is shutting down")]
+    Stopped,
+}
+
+impl Error {
+    /// A [`Error::Codec`] from any decoder's error.
+    pub(crate) fn codec(what: &'static str, detail: impl std::fmt::Display) -> Self {
+        Self::Codec {
+            what,
+            detail: detail.to_string(),
+        }
+    }
+}
+
+/// The crate's result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

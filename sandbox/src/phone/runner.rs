@@ -1,0 +1,68 @@
+//! The task that lets phones act when stanzas arrive for them.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::receive;
+use crate::error::Error;
+use crate::store::Store;
+
+/// The phones that have something to do. As many entries at most as there are phones.
+#[derive(Debug, Default)]
+pub(crate) struct Agenda {
+    phones: Mutex<BTreeSet<String>>,
+    wake: Notify,
+}
+
+impl Agenda {
+    /// Puts a phone on the agenda. Never waits.
+    pub(crate) fn add(&self, phone: &str) {
+        let mut phones = self.phones.lock().unwrap_or_else(PoisonError::into_inner);
+        if phones.insert(phone.to_owned()) {
+            self.wake.notify_one();
+        }
+    }
+
+    fn take(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.phones.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Serves the agenda until `stop`.
+pub(crate) async fn run(store: Arc<Store>, agenda: Arc<Agenda>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = agenda.wake.notified() => {}
+        }
+        for phone in agenda.take() {
+            serve(&store, phone, &stop).await;
+        }
+    }
+}
+
+async fn serve(store: &Store, phone: String, stop: &CancellationToken) {
+    while !stop.is_cancelled() {
+        let one = phone.clone();
+        match store.run(move |unit| receive::step(unit, &one)).await {
+            Ok(true) => {}
+            Ok(false) | Err(Error::Stopped) => return,
+            // The store itself fails: the stanza stays where it is, and the next wake tries again.
+            Err(Error::Storage(cause)) => {
+                error!(%cause, "a phone's stanza was not stored");
+                return;
+            }
+            Err(cause) => {
+                warn!(%cause, "a phone drops a stanza that it cannot take");
+                let one = phone.clone();
+                if store.run(move |unit| receive::skip(unit, &one)).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Bringing a device what waits for it: first the backlog, by batches that the client asks for, then each stanza
+//! as it comes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tracing::{debug, error};
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use super::registry::Client;
+use crate::directory::Address;
+use crate::error::{Error, Result};
+use crate::store::Store;
+use crate::store::queue::{self, Backlog, Row};
+use crate::wire;
+
+/// Stanzas of the backlog that come unasked, right after the preview.
+const PRIMER: u64 = 5;
+
+/// How long the server waits for a client to ask for more of its backlog. Some clients never ask: they get the rest
+/// all the same, [`UNASKED`] at a time.
+const PATIENCE: Duration = Duration::from_secs(2);
+const UNASKED: u64 = 200;
+
+/// Rows read at once.
+const READ: u32 = 100;
+
+/// Serves one active client until its connection ends.
+pub(crate) async fn run(store: Arc<Store>, address: Address, client: Arc<Client>) {
+    let ended = tokio::select! {
+        () = client.close.cancelled() => Ok(()),
+        ended = deliver(&store, &address, &client) => ended,
+    };
+    match ended {
+        Ok(()) | Err(Error::Stopped) => {}
+        Err(cause) => {
+            error!(client = client.id, %cause, "delivery failed; the connection is closed");
+            client.close.cancel();
+        }
+    }
+}
+
+async fn deliver(store: &Store, address: &Address, client: &Client) -> Result<()> {
+    let device = address.clone();
+    let backlog = store.run(move |unit| queue::backlog(unit, &device)).await?;
+    debug!(client = client.id, waiting = backlog.total(), "active");
+    if backlog.total() > 0 {
+        client.credit.fetch_add(PRIMER, Ordering::AcqRel);
+        client.send(&preview(&backlog))?;
+    }
+    let mut seq = 0;
+    while seq < backlog.last {
+        let rows = read(store, address, seq).await?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in rows.into_iter().take_while(|row| row.seq <= backlog.last) {
+            spend_credit(client).await;
+            seq = row.seq;
+            if !client.send_when_free(as_offline(&row)?).await {
+                return Ok(());
+            }
+        }
+    }
+    seq = backlog.last;
+    // Clients wait for this mark after every login, for a minute if it does not come.
+    let end = NodeBuilder::new("offline").attr("count", backlog.total()).build();
+    client.send(&from_server("ib").children([end]).build())?;
+    loop {
+        let woken = client.wake.notified();
+        let rows = read(store, address, seq).await?;
+        if rows.is_empty() {
+            woken.await;
+            continue;
+        }
+        for row in rows {
+            seq = row.seq;
+            if !client.send_when_free(row.payload).await {
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn read(store: &Store, address: &Address, seq: i64) -> Result<Vec<Row>> {
+    let device = address.clone();
+    store
+        .run(move |unit| queue::after(unit, &device, seq, READ))
+        .await
+}
+
+/// Waits until the client wants one more stanza of its backlog.
+async fn spend_credit(client: &Client) {
+    loop {
+        let pulled = client.pull.notified();
+        let spent = client
+            .credit
+            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |credit| {
+                credit.checked_sub(1)
+            });
+        if spent.is_ok() {
+            return;
+        }
+        if tokio::time::timeout(PATIENCE, pulled).await.is_err() {
+            client.credit.fetch_add(UNASKED, Ordering::AcqRel);
+        }
+    }
+}
+
+/// A stanza of the backlog says so, by which clients count their progress.
+fn as_offline(row: &Row) -> Result<Vec<u8>> {
+    let mut node = wire::decode(&row.payload)?;
+    node.attrs.insert("offline", "1");
+    wire::encode(&node)
+}
+
+fn preview(backlog: &Backlog) -> Node {
+    let preview = NodeBuilder::new("offline_preview")
+        .attr("count", backlog.total())
+        .attr("message", backlog.messages)
+        .attr("receipt", backlog.receipts)
+        .attr("notification", backlog.notifications)
+        .attr("appdata", 0)
+        .attr("call", 0)
+        .attr("status", 0)
+        .build();
+    from_server("ib").children([preview]).build()
+}
+
+fn from_server(tag: &'static str) -> NodeBuilder {
+    NodeBuilder::new(tag).attr("from", wire::SERVER)
+}

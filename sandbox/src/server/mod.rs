@@ -1,0 +1,10 @@
+//! The wire side: WebSocket, Noise, stanzas.
+
+pub(crate) mod certificates;
+pub(crate) mod connection;
+pub(crate) mod delivery;
+pub(crate) mod frames;
+pub(crate) mod handshake;
+pub(crate) mod login;
+pub(crate) mod registry;
+pub(crate) mod router;

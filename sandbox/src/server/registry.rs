@@ -1,0 +1,251 @@
+//! Who is connected, and how to reach them.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use crate::directory::Address;
+use crate::error::{Error, Result};
+use crate::phone::runner::Agenda;
+use crate::store::Effects;
+use crate::wire;
+
+/// Stanzas that may wait for a client's socket. One that does not take them is closed.
+const OUTGOING: usize = 512;
+
+/// What goes to a client's writer.
+#[derive(Debug)]
+pub(crate) enum Outgoing {
+    /// An encoded stanza.
+    Stanza(Vec<u8>),
+    /// The last stanza; the socket closes after it.
+    Last(Vec<u8>),
+}
+
+/// A connected client.
+#[derive(Debug)]
+pub(crate) struct Client {
+    /// Counts up; for the log.
+    pub(crate) id: u64,
+    outgoing: mpsc::Sender<Outgoing>,
+    /// Told when the client's queue grows.
+    pub(crate) wake: Notify,
+    /// Told when the client asks for more of its backlog.
+    pub(crate) pull: Notify,
+    /// How many stanzas of the backlog the client has asked for and not been sent.
+    pub(crate) credit: AtomicU64,
+    /// Ends the connection at once.
+    pub(crate) close: CancellationToken,
+    requests: Mutex<HashMap<String, oneshot::Sender<Node>>>,
+    next_request: AtomicU64,
+}
+
+impl Client {
+    /// A client and the end from which its writer takes.
+    pub(crate) fn new(id: u64, close: CancellationToken) -> (Arc<Self>, mpsc::Receiver<Outgoing>) {
+        let (outgoing, writer) = mpsc::channel(OUTGOING);
+        let client = Self {
+            id,
+            outgoing,
+            wake: Notify::new(),
+            pull: Notify::new(),
+            credit: AtomicU64::new(0),
+            close,
+            requests: Mutex::default(),
+            next_request: AtomicU64::new(1),
+        };
+        (Arc::new(client), writer)
+    }
+
+    /// Sends a stanza without waiting. A client whose queue is full is too slow and is closed.
+    pub(crate) fn send(&self, node: &Node) -> Result<()> {
+        self.offer(Outgoing::Stanza(wire::encode(node)?));
+        Ok(())
+    }
+
+    /// Sends a stanza after which the connection ends.
+    pub(crate) fn send_last(&self, node: &Node) -> Result<()> {
+        self.offer(Outgoing::Last(wire::encode(node)?));
+        Ok(())
+    }
+
+    /// Sends encoded bytes, waiting for room. `false` once the client is gone.
+    pub(crate) async fn send_when_free(&self, payload: Vec<u8>) -> bool {
+        self.outgoing.send(Outgoing::Stanza(payload)).await.is_ok()
+    }
+
+    fn offer(&self, outgoing: Outgoing) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.outgoing.try_send(outgoing) {
+            tracing::warn!(
+                client = self.id,
+                "a client does not take its stanzas and is closed"
+            );
+            self.close.cancel();
+        }
+    }
+
+    /// Sends an iq of the server's own with `child` and waits for the client's answer.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] when the client goes away or does not answer within `patience`.
+    pub(crate) async fn request(&self, child: Node, patience: Duration) -> Result<Node> {
+        let id = format!("s{}", self.next_request.fetch_add(1, Ordering::Relaxed));
+        let (sender, answer) = oneshot::channel();
+        lock(&self.requests).insert(id.clone(), sender);
+        self.send(&server_iq(&id, child))?;
+        let answer = tokio::select! {
+            answer = tokio::time::timeout(patience, answer) => answer.ok().and_then(Result::ok),
+            () = self.close.cancelled() => None,
+        };
+        lock(&self.requests).remove(&id);
+        answer.ok_or_else(|| Error::Conflict("the client did not answer".into()))
+    }
+
+    /// Takes a client's answer to an iq of the server's.
+    pub(crate) fn answered(&self, node: &Node) {
+        let waiting = wire::attr(node, "id").and_then(|id| lock(&self.requests).remove(id.as_ref()));
+        if let Some(waiting) = waiting {
+            // Whoever asked may have given up.
+            let _ = waiting.send(node.clone());
+        }
+    }
+}
+
+fn server_iq(id: &str, child: Node) -> Node {
+    NodeBuilder::new("iq")
+        .attr("from", wire::SERVER)
+        .attr("type", "set")
+        .attr("xmlns", "md")
+        .attr("id", id)
+        .children([child])
+        .build()
+}
+
+/// A client that shows a QR code.
+#[derive(Debug, Clone)]
+pub(crate) struct Pairing {
+    pub(crate) client: Arc<Client>,
+    /// The Noise key with which it connected; the QR code must name the same.
+    pub(crate) noise_key: [u8; 32],
+    pub(crate) registration: crate::companions::Registration,
+}
+
+/// Every connection of the server.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    online: Mutex<HashMap<Address, Arc<Client>>>,
+    pairing: Mutex<HashMap<String, Pairing>>,
+    pub(crate) agenda: Arc<Agenda>,
+    next_client: AtomicU64,
+}
+
+impl Registry {
+    /// A number for a new connection.
+    pub(crate) fn next_client(&self) -> u64 {
+        self.next_client.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Puts a logged-in client in its place. Another connection of the same device is told that it was replaced.
+    pub(crate) fn login(&self, address: &Address, client: &Arc<Client>) {
+        let former = lock(&self.online).insert(address.clone(), Arc::clone(client));
+        if let Some(former) = former {
+            let conflict = NodeBuilder::new("conflict").attr("type", "replaced").build();
+            let error = NodeBuilder::new("stream:error")
+                .attr("code", "409")
+                .children([conflict])
+                .build();
+            if former.send_last(&error).is_err() {
+                former.close.cancel();
+            }
+        }
+    }
+
+    /// Takes a client out, unless another connection took its place already.
+    pub(crate) fn logout(&self, address: &Address, client: &Arc<Client>) {
+        let mut online = lock(&self.online);
+        if online
+            .get(address)
+            .is_some_and(|current| Arc::ptr_eq(current, client))
+        {
+            online.remove(address);
+        }
+    }
+
+    /// The connection of a device.
+    pub(crate) fn client(&self, address: &Address) -> Option<Arc<Client>> {
+        lock(&self.online).get(address).cloned()
+    }
+
+    /// The connections of an account's companions, or of everyone.
+    pub(crate) fn clients(&self, phone: Option<&str>) -> Vec<Arc<Client>> {
+        let online = lock(&self.online);
+        let of_phone = online
+            .iter()
+            .filter(|(address, _)| phone.is_none_or(|phone| address.phone == phone));
+        of_phone.map(|(_, client)| Arc::clone(client)).collect()
+    }
+
+    /// How many clients are logged in, and how many show a QR code.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let waiting: std::collections::HashSet<u64> = lock(&self.pairing)
+            .values()
+            .map(|pairing| pairing.client.id)
+            .collect();
+        (lock(&self.online).len(), waiting.len())
+    }
+
+    /// Makes `refs` the ones by which this client can be found, in place of its former ones.
+    pub(crate) fn offer_refs(&self, pairing: &Pairing, refs: &[String]) {
+        let mut all = lock(&self.pairing);
+        all.retain(|_, other| other.client.id != pairing.client.id);
+        all.extend(refs.iter().map(|reference| (reference.clone(), pairing.clone())));
+    }
+
+    /// Forgets a client's refs.
+    pub(crate) fn withdraw_refs(&self, client: &Client) {
+        lock(&self.pairing).retain(|_, other| other.client.id != client.id);
+    }
+
+    /// Takes the client that shows `reference`; none of its refs works twice.
+    pub(crate) fn take_pairing(&self, reference: &str) -> Option<Pairing> {
+        let mut all = lock(&self.pairing);
+        let found = all.get(reference).cloned()?;
+        all.retain(|_, other| other.client.id != found.client.id);
+        Some(found)
+    }
+
+    /// Passes on what a committed unit of work brought about. Never waits.
+    pub(crate) fn apply(&self, effects: Effects) {
+        for address in effects.wake {
+            if address.device == 0 {
+                self.agenda.add(&address.phone);
+            } else if let Some(client) = self.client(&address) {
+                client.wake.notify_one();
+            }
+        }
+        for address in effects.removed {
+            if let Some(client) = self.client(&address) {
+                let conflict = NodeBuilder::new("conflict")
+                    .attr("type", "device_removed")
+                    .build();
+                let error = NodeBuilder::new("stream:error")
+                    .attr("code", "401")
+                    .children([conflict])
+                    .build();
+                if client.send_last(&error).is_err() {
+                    client.close.cancel();
+                }
+            }
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

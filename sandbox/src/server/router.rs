@@ -1,0 +1,182 @@
+//! Which part of the network answers which stanza.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use super::registry::Client;
+use crate::directory::{self, Address};
+use crate::error::Result;
+use crate::network::Network;
+use crate::store::queue::{self, Kind};
+use crate::{iq, receipts, relay, wire};
+
+/// The most a client may ask of its backlog at once.
+const MAX_BATCH: u64 = 1_000;
+
+/// What a connection is.
+pub(crate) enum Seat {
+    /// It shows a QR code.
+    Pairing,
+    /// It is a linked device.
+    Device(Address),
+    /// Its login was refused; it is about to be closed.
+    Refused,
+}
+
+/// Takes the stanzas of one connection, in their order.
+pub(crate) struct Router {
+    network: Arc<Network>,
+    client: Arc<Client>,
+    seat: Seat,
+    active: AtomicBool,
+}
+
+impl Router {
+    /// For one connection.
+    pub(crate) fn new(network: Arc<Network>, client: Arc<Client>, seat: Seat) -> Self {
+        Self {
+            network,
+            client,
+            seat,
+            active: AtomicBool::new(false),
+        }
+    }
+
+    /// The network the connection belongs to.
+    pub(crate) fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Takes the connection out of the network.
+    pub(crate) fn leave(&self) {
+        match &self.seat {
+            Seat::Device(address) => self.network.registry.logout(address, &self.client),
+            Seat::Pairing => self.network.registry.withdraw_refs(&self.client),
+            Seat::Refused => {}
+        }
+    }
+
+    /// Takes one stanza.
+    pub(crate) async fn take(&self, node: &Node) -> Result<()> {
+        match (&self.seat, node.tag.as_ref()) {
+            (_, "iq") => self.iq(node).await,
+            (Seat::Device(address), "message") => self.message(address, node).await,
+            (Seat::Device(address), "receipt") => {
+                let (from, node) = (address.clone(), node.clone());
+                let ack = self
+                    .network
+                    .store
+                    .run(move |unit| receipts::receipt(unit, &from, &node))
+                    .await?;
+                self.reply(&ack)
+            }
+            (Seat::Device(address), "ack") => self.ack(address, node).await,
+            (Seat::Device(_), "ib") => {
+                self.pull(node);
+                Ok(())
+            }
+            (Seat::Device(_), "notification" | "call") => self.reply(&generic_ack(node)),
+            // Presence and typing have no addressee here yet; they are answered by nothing on the real network too.
+            _ => Ok(()),
+        }
+    }
+
+    async fn message(&self, address: &Address, node: &Node) -> Result<()> {
+        let (from, stanza) = (address.clone(), node.clone());
+        let ack = self
+            .network
+            .store
+            .run(move |unit| relay::message(unit, &from, &stanza))
+            .await?;
+        self.network.stats.message();
+        if self.network.faults.holds_ack(&address.phone) {
+            Ok(())
+        } else {
+            self.reply(&ack)
+        }
+    }
+
+    /// The client has a stanza of the server's.
+    async fn ack(&self, address: &Address, node: &Node) -> Result<()> {
+        let (Some(class), Some(id)) = (wire::attr(node, "class"), wire::attr(node, "id")) else {
+            return Ok(());
+        };
+        let Some(kind) = Kind::parse(&class) else {
+            return Ok(());
+        };
+        let (to, id) = (address.clone(), id.into_owned());
+        // The type of a message is no part of what names it.
+        let subtype = match kind {
+            Kind::Message => String::new(),
+            Kind::Receipt | Kind::Notification => wire::attr(node, "type").unwrap_or_default().into_owned(),
+        };
+        let sender = wire::attr_jid(node, "to");
+        let done = move |unit: &mut crate::store::Unit<'_>| {
+            let sender = match &sender {
+                Some(jid) => {
+                    directory::resolve(unit, jid)?.map(|account| Address::new(account.phone, jid.device))
+                }
+                None => None,
+            };
+            queue::acked(unit, &to, (kind, &id, &subtype), sender.as_ref())
+        };
+        self.network.store.run(done).await
+    }
+
+    /// `<ib><offline_batch count/></ib>`: the client wants more of its backlog.
+    fn pull(&self, node: &Node) {
+        let Some(batch) = node.get_optional_child("offline_batch") else {
+            return;
+        };
+        let count = wire::attr(batch, "count")
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(0_u64);
+        self.client
+            .credit
+            .fetch_add(count.min(MAX_BATCH), Ordering::AcqRel);
+        self.client.pull.notify_one();
+    }
+
+    async fn iq(&self, node: &Node) -> Result<()> {
+        if matches!(wire::attr(node, "type").as_deref(), Some("result" | "error")) {
+            self.client.answered(node);
+            return Ok(());
+        }
+        let answer = match &self.seat {
+            Seat::Device(address) => iq::answer(&self.network, address, node).await?,
+            Seat::Pairing | Seat::Refused => iq::answer_stranger(node),
+        };
+        self.reply(&answer.node)?;
+        if let (Seat::Device(address), true) = (&self.seat, answer.activates) {
+            self.activate(address);
+        }
+        Ok(())
+    }
+
+    /// The client is ready for its backlog. Once a connection.
+    fn activate(&self, address: &Address) {
+        if !self.active.swap(true, Ordering::AcqRel) {
+            let store = Arc::clone(&self.network.store);
+            let delivery = super::delivery::run(store, address.clone(), Arc::clone(&self.client));
+            self.network.tasks.spawn(delivery);
+        }
+    }
+
+    fn reply(&self, node: &Node) -> Result<()> {
+        self.network.stats.stanza_out();
+        self.client.send(node)
+    }
+}
+
+fn generic_ack(node: &Node) -> Node {
+    let mut ack = NodeBuilder::new("ack")
+        .attr("class", node.tag.as_ref())
+        .attr("id", wire::attr(node, "id").unwrap_or_default().as_ref());
+    if let Some(to) = wire::attr(node, "to") {
+        ack = ack.attr("from", to.as_ref());
+    }
+    ack.build()
+}

@@ -1,0 +1,278 @@
+//! The network's whole state, in one `SQLite` file.
+//!
+//! One thread owns the connection and runs units of work one after another, each in a transaction: what a unit
+//! did is stored before its caller hears of it, so an acknowledgement never precedes the fact. WAL with
+//! `synchronous=NORMAL` survives a killed process at any moment (a power cut may lose the last units, whole).
+//! What a unit wants to happen outside the store (a client told that its queue grew) is collected in
+//! [`Effects`] and happens only after the commit.
+
+pub(crate) mod queue;
+mod schema;
+
+use std::path::Path;
+use std::thread::JoinHandle;
+
+use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+use tracing::error;
+
+use crate::clock::Clock;
+use crate::directory::Address;
+use crate::error::{Error, Result};
+
+/// Units of work that may wait for the store's thread; callers beyond that wait themselves.
+const PENDING_UNITS: usize = 1024;
+
+/// What follows from a unit once it is committed.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// Devices whose queue grew.
+    pub wake: Vec<Address>,
+    /// Devices that no longer exist: their connection is to be closed.
+    pub removed: Vec<Address>,
+}
+
+/// One transaction.
+pub struct Unit<'c> {
+    tx: Transaction<'c>,
+    now_ms: i64,
+    effects: Effects,
+}
+
+impl Unit<'_> {
+    /// A cached statement of this transaction.
+    pub fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        self.tx.prepare_cached(sql)
+    }
+
+    /// Runs one statement; answers the number of rows changed.
+    pub fn execute<P: rusqlite::Params>(&self, sql: &str, params: P) -> rusqlite::Result<usize> {
+        self.prepare(sql)?.execute(params)
+    }
+
+    /// The row id of the last insert.
+    pub fn last_insert_id(&self) -> i64 {
+        self.tx.last_insert_rowid()
+    }
+
+    /// The unit's time, milliseconds since the Unix epoch.
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+
+    /// The unit's time, seconds since the Unix epoch.
+    pub fn now_secs(&self) -> i64 {
+        self.now_ms / 1000
+    }
+
+    /// Wakes whoever serves `address` after the commit.
+    pub fn wake(&mut self, address: &Address) {
+        if !self.effects.wake.contains(address) {
+            self.effects.wake.push(address.clone());
+        }
+    }
+
+    /// Closes the connection of `address` after the commit, as a removed device's.
+    pub fn removed(&mut self, address: Address) {
+        self.effects.removed.push(address);
+    }
+
+    /// A value of the server's own.
+    pub fn meta(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        use rusqlite::OptionalExtension as _;
+        Ok(self
+            .prepare("SELECT value FROM meta WHERE key = ?1")?
+            .query_row([key], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// Stores a value of the server's own.
+    pub fn set_meta(&self, key: &str, value: &[u8]) -> Result<()> {
+        self.execute(
+            "INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)",
+            (key, value),
+        )?;
+        Ok(())
+    }
+}
+
+type Hook = Box<dyn Fn(Effects) + Send>;
+
+/// What the store's thread owns.
+struct Worker {
+    connection: Connection,
+    clock: std::sync::Arc<dyn Clock>,
+    committed: Hook,
+}
+
+impl Worker {
+    fn run<T>(&mut self, work: impl FnOnce(&mut Unit<'_>) -> Result<T>) -> Result<T> {
+        let tx = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut unit = Unit {
+            tx,
+            now_ms: self.clock.now_ms(),
+            effects: Effects::default(),
+        };
+        let value = work(&mut unit)?;
+        let Unit { tx, effects, .. } = unit;
+        tx.commit()?;
+        (self.committed)(effects);
+        Ok(value)
+    }
+}
+
+enum Job {
+    Run(Box<dyn FnOnce(&mut Worker) + Send>),
+    Stop,
+}
+
+/// A handle to the store's thread.
+pub struct Store {
+    jobs: mpsc::Sender<Job>,
+    thread: std::sync::Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens (or makes) the state in `directory`, or in memory, and starts the thread.
+    ///
+    /// `committed` is called on that thread after each unit; it must not block.
+    pub fn open(
+        directory: Option<&Path>,
+        clock: std::sync::Arc<dyn Clock>,
+        committed: impl Fn(Effects) + Send + 'static,
+    ) -> Result<Self> {
+        let connection = schema::open(directory)?;
+        let (jobs, mut inbox) = mpsc::channel(PENDING_UNITS);
+        let mut worker = Worker {
+            connection,
+            clock,
+            committed: Box::new(committed),
+        };
+        let thread = std::thread::Builder::new()
+            .name("sandbox-store".into())
+            .spawn(move || {
+                while let Some(Job::Run(job)) = inbox.blocking_recv() {
+                    job(&mut worker);
+                }
+                // Closing writes the log back into the file, so that a stopped sandbox is one file.
+                if let Err((_, error)) = worker.connection.close() {
+                    error!(%error, "the store did not close cleanly");
+                }
+            })
+            .map_err(|error| Error::codec("the store's thread", error))?;
+        Ok(Self {
+            jobs,
+            thread: std::sync::Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Runs `work` in a transaction. An error rolls all of it back.
+    pub async fn run<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Unit<'_>) -> Result<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Run(Box::new(move |worker| {
+            // A caller that went away (a closed connection) leaves its work committed all the same.
+            let _ = reply.send(worker.run(work));
+        }));
+        self.jobs.send(job).await.map_err(|_| Error::Stopped)?;
+        answer.await.map_err(|_| Error::Stopped)?
+    }
+
+    /// Finishes what is queued, closes the file and ends the thread.
+    pub async fn close(&self) {
+        if self.jobs.send(Job::Stop).await.is_err() {
+            return;
+        }
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take();
+        if let Some(thread) = thread {
+            let joined = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(joined, Ok(Ok(()))) {
+                error!("the store's thread ended abnormally");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    //! A store in memory for unit tests: units run on the calling thread.
+
+    use super::*;
+
+    /// Runs units against one in-memory connection.
+    pub(crate) struct Bench {
+        worker: Worker,
+    }
+
+    impl Bench {
+        pub(crate) fn new() -> Self {
+            let connection = schema::open(None).expect("an in-memory store opens");
+            let clock = std::sync::Arc::new(crate::clock::SystemClock);
+            Self {
+                worker: Worker {
+                    connection,
+                    clock,
+                    committed: Box::new(|_| ()),
+                },
+            }
+        }
+
+        pub(crate) fn run<T>(&mut self, work: impl FnOnce(&mut Unit<'_>) -> Result<T>) -> T {
+            self.worker.run(work).expect("the unit succeeds")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    #[tokio::test]
+    async fn a_failed_unit_leaves_nothing_and_no_effects() {
+        let woken = Arc::new(Mutex::new(0));
+        let seen = Arc::clone(&woken);
+        let store = Store::open(None, Arc::new(SystemClock), move |effects| {
+            *seen.lock().unwrap() += effects.wake.len();
+        })
+        .unwrap();
+        let failed: Result<()> = store
+            .run(|unit| {
+                unit.set_meta("a", b"1")?;
+                unit.wake(&Address::primary("155501000001"));
+                Err(Error::Conflict("no".into()))
+            })
+            .await;
+        assert!(matches!(failed, Err(Error::Conflict(_))));
+        assert_eq!(store.run(|unit| unit.meta("a")).await.unwrap(), None);
+        assert_eq!(*woken.lock().unwrap(), 0);
+        store.close().await;
+        assert!(matches!(store.run(|_| Ok(())).await, Err(Error::Stopped)));
+    }
+
+    #[tokio::test]
+    async fn the_state_outlives_the_process() {
+        let directory = tempfile::tempdir().unwrap();
+        for round in 0_u8..2 {
+            let store = Store::open(Some(directory.path()), Arc::new(SystemClock), |_| ()).unwrap();
+            let before = store.run(|unit| unit.meta("round")).await.unwrap();
+            assert_eq!(before, round.checked_sub(1).map(|last| vec![last]));
+            store
+                .run(move |unit| unit.set_meta("round", &[round]))
+                .await
+                .unwrap();
+            store.close().await;
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Stanzas that wait for a device.
+//!
+//! A row is stored before the sender is acknowledged and goes when the device says that it has the stanza:
+//! a receipt for a message, an `<ack>` for receipts and notifications. A device that dies in between gets the
+//! row again at its next login.
+
+use wacore_binary::{Node, marshal};
+
+use super::Unit;
+use crate::directory::Address;
+use crate::error::{Error, Result};
+
+/// What kind of stanza a row holds; also the `class` of the `<ack>` that takes it off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Message,
+    Receipt,
+    Notification,
+}
+
+impl Kind {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Receipt => "receipt",
+            Self::Notification => "notification",
+        }
+    }
+
+    pub(crate) fn parse(class: &str) -> Option<Self> {
+        [Self::Message, Self::Receipt, Self::Notification]
+            .into_iter()
+            .find(|kind| kind.as_str() == class)
+    }
+}
+
+/// A stanza to queue.
+pub(crate) struct Stanza<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) id: &'a str,
+    /// The `type` of a receipt: one message may have a delivery and a read receipt under way.
+    pub(crate) subtype: &'a str,
+    pub(crate) sender: &'a Address,
+    pub(crate) node: &'a Node,
+}
+
+/// A row on its way out.
+pub(crate) struct Row {
+    pub(crate) seq: i64,
+    /// The stanza as it goes on the wire, flag byte included.
+    pub(crate) payload: Vec<u8>,
+}
+
+/// How much waits for a device, for `<offline_preview>`.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Backlog {
+    pub(crate) messages: u32,
+    pub(crate) receipts: u32,
+    pub(crate) notifications: u32,
+    /// The last row counted.
+    pub(crate) last: i64,
+}
+
+impl Backlog {
+    pub(crate) fn total(&self) -> u32 {
+        self.messages + self.receipts + self.notifications
+    }
+}
+
+/// Queues `stanza` for `to` and wakes whoever serves it.
+pub(crate) fn push(unit: &mut Unit<'_>, to: &Address, stanza: &Stanza<'_>) -> Result<()> {
+    let payload = marshal(stanza.node).map_err(|error| Error::codec("an outgoing stanza", error))?;
+    unit.execute(
+        "INSERT INTO queue (phone, device, kind, stanza_id, subtype, sender, sender_device, payload, queued_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        rusqlite::params![
+            to.phone,
+            to.device,
+            stanza.kind.as_str(),
+            stanza.id,
+            stanza.subtype,
+            stanza.sender.phone,
+            stanza.sender.device,
+            payload,
+            unit.now_ms(),
+        ],
+    )?;
+    unit.wake(to);
+    Ok(())
+}
+
+/// Up to `limit` rows for `to` after `seq`, in order.
+pub(crate) fn after(unit: &Unit<'_>, to: &Address, seq: i64, limit: u32) -> Result<Vec<Row>> {
+    let mut statement = unit.prepare(
+        "SELECT seq, payload FROM queue WHERE phone = ?1 AND device = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4",
+    )?;
+    let rows = statement.query_map((&to.phone, to.device, seq, limit), |row| {
+        Ok(Row {
+            seq: row.get(0)?,
+            payload: row.get(1)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// What waits for `to`.
+pub(crate) fn backlog(unit: &Unit<'_>, to: &Address) -> Result<Backlog> {
+    let mut statement = unit.prepare(
+        "SELECT kind, COUNT(*), MAX(seq) FROM queue WHERE phone = ?1 AND device = ?2 GROUP BY kind",
+    )?;
+    let mut rows = statement.query((&to.phone, to.device))?;
+    let mut backlog = Backlog::default();
+    while let Some(row) = rows.next()? {
+        let count: u32 = row.get(1)?;
+        match Kind::parse(row.get_ref(0)?.as_str().unwrap_or_default()) {
+            Some(Kind::Message) => backlog.messages = count,
+            Some(Kind::Receipt) => backlog.receipts = count,
+            Some(Kind::Notification) => backlog.notifications = count,
+            None => {}
+        }
+        backlog.last = backlog.last.max(row.get(2)?);
+    }
+    Ok(backlog)
+}
+
+/// Takes one row off.
+pub(crate) fn remove(unit: &Unit<'_>, seq: i64) -> Result<()> {
+    unit.execute("DELETE FROM queue WHERE seq = ?1", [seq])?;
+    Ok(())
+}
+
+/// Takes messages of `sender`'s account off: `to` has them. Answers how many rows went.
+pub(crate) fn received(unit: &Unit<'_>, to: &Address, sender: &str, ids: &[String]) -> Result<usize> {
+    let mut statement = unit.prepare(
+        "DELETE FROM queue
+         WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND sender = ?4 AND kind = 'message'",
+    )?;
+    let mut gone = 0;
+    for id in ids {
+        gone += statement.execute((&to.phone, to.device, id, sender))?;
+    }
+    Ok(gone)
+}
+
+/// Takes the stanza that an `<ack>` names off. Clients differ in how exactly they repeat its sender: where
+/// nothing matches with it, the stanza is found without it.
+pub(crate) fn acked(
+    unit: &Unit<'_>,
+    to: &Address,
+    (kind, id, subtype): (Kind, &str, &str),
+    sender: Option<&Address>,
+) -> Result<()> {
+    if let Some(sender) = sender {
+        let gone = unit.execute(
+            "DELETE FROM queue WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND kind = ?4
+             AND subtype = ?5 AND sender = ?6 AND sender_device = ?7",
+            (
+                &to.phone,
+                to.device,
+                id,
+                kind.as_str(),
+                subtype,
+                &sender.phone,
+                sender.device,
+            ),
+        )?;
+        if gone > 0 {
+            return Ok(());
+        }
+    }
+    unit.execute(
+        "DELETE FROM queue
+         WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND kind = ?4 AND subtype = ?5",
+        (&to.phone, to.device, id, kind.as_str(), subtype),
+    )?;
+    Ok(())
+}
+
+/// Forgets all that waits for a device that is no more.
+pub(crate) fn discard(unit: &Unit<'_>, to: &Address) -> Result<()> {
+    unit.execute(
+        "DELETE FROM queue WHERE phone = ?1 AND device = ?2",
+        (&to.phone, to.device),
+    )?;
+    Ok(())
+}
+
+/// The phones (devices 0) for which something waits.
+pub(crate) fn waiting_phones(unit: &Unit<'_>) -> Result<Vec<String>> {
+    let mut statement = unit.prepare("SELECT DISTINCT phone FROM queue WHERE device = 0")?;
+    let rows = statement.query_map([], |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

@@ -1,0 +1,143 @@
+//! Small readers and builders for stanzas, so that handlers read like the protocol.
+
+use std::borrow::Cow;
+
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::marshal::unmarshal_ref;
+use wacore_binary::{Jid, Node, NodeContent, marshal};
+
+use crate::error::{Error, Result};
+
+/// The server's own address.
+pub(crate) const SERVER: &str = "s.whatsapp.net";
+
+/// Decodes a frame's plaintext: flag byte, perhaps compression, then one node.
+pub(crate) fn decode(plaintext: &[u8]) -> Result<Node> {
+    let bytes = wacore_binary::util::unpack(plaintext).map_err(|error| Error::codec("a frame", error))?;
+    let node = unmarshal_ref(&bytes).map_err(|error| Error::codec("a stanza", error))?;
+    Ok(node.to_owned())
+}
+
+/// Encodes a node for the wire, flag byte included.
+pub(crate) fn encode(node: &Node) -> Result<Vec<u8>> {
+    marshal(node).map_err(|error| Error::codec("an outgoing stanza", error))
+}
+
+/// An attribute as text.
+pub(crate) fn attr<'a>(node: &'a Node, key: &str) -> Option<Cow<'a, str>> {
+    node.attrs.get(key).map(wacore_binary::NodeValue::as_str)
+}
+
+/// An attribute as a JID; `None` where it is missing or no JID.
+pub(crate) fn attr_jid(node: &Node, key: &str) -> Option<Jid> {
+    node.attrs.get(key).and_then(wacore_binary::NodeValue::to_jid)
+}
+
+/// A node's bytes. Text content counts: encoders write short ASCII either way.
+pub(crate) fn bytes(node: &Node) -> Option<Cow<'_, [u8]>> {
+    match node.content.as_ref()? {
+        NodeContent::Bytes(bytes) => Some(Cow::Borrowed(bytes.as_slice())),
+        NodeContent::String(text) => Some(Cow::Borrowed(text.as_bytes())),
+        NodeContent::Nodes(_) => None,
+    }
+}
+
+/// The bytes of a child.
+pub(crate) fn child_bytes<'a>(node: &'a Node, tag: &str) -> Option<Cow<'a, [u8]>> {
+    node.get_optional_child(tag).and_then(bytes)
+}
+
+/// A big-endian number of one to four bytes in a child.
+pub(crate) fn child_uint(node: &Node, tag: &str) -> Option<u32> {
+    let bytes = child_bytes(node, tag)?;
+    (1..=4)
+        .contains(&bytes.len())
+        .then(|| bytes.iter().fold(0, |value, byte| value << 8 | u32::from(*byte)))
+}
+
+/// A 32-byte key in a child.
+pub(crate) fn child_key(node: &Node, tag: &str) -> Option<[u8; 32]> {
+    child_bytes(node, tag)?.as_ref().try_into().ok()
+}
+
+/// The children of a node, none if it has no nodes.
+pub(crate) fn children(node: &Node) -> &[Node] {
+    node.children().unwrap_or_default()
+}
+
+/// The result of an iq, with `children`.
+pub(crate) fn iq_result(request: &Node, children: Vec<Node>) -> Node {
+    let mut builder = iq_answer(request, "result");
+    if !children.is_empty() {
+        builder = builder.children(children);
+    }
+    builder.build()
+}
+
+/// The refusal of an iq: `code` as in HTTP.
+pub(crate) fn iq_error(request: &Node, code: u16, text: &'static str) -> Node {
+    let error = NodeBuilder::new("error")
+        .attr("code", code)
+        .attr("text", text)
+        .build();
+    iq_answer(request, "error").children([error]).build()
+}
+
+fn iq_answer(request: &Node, kind: &'static str) -> NodeBuilder {
+    let from = attr(request, "to")
+        .filter(|to| !to.is_empty())
+        .map_or(SERVER.into(), Cow::into_owned);
+    NodeBuilder::new("iq")
+        .attr("id", attr(request, "id").unwrap_or_default().as_ref())
+        .attr("type", kind)
+        .attr("from", from)
+}
+
+/// A prekey id on the wire: three bytes, big-endian.
+pub(crate) fn key_id(id: u32) -> Vec<u8> {
+    id.to_be_bytes()[1..].to_vec()
+}
+
+/// `<tag>bytes</tag>`
+pub(crate) fn bytes_node(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
+    NodeBuilder::new(tag).bytes(bytes).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(plaintext in proptest::collection::vec(any::<u8>(), 0..600)) {
+            let _ = decode(&plaintext);
+        }
+
+        #[test]
+        fn a_damaged_stanza_does_not_panic(at in 0_usize..200, byte: u8) {
+            let node = NodeBuilder::new("message")
+                .attr("to", "155501000001@s.whatsapp.net".parse::<Jid>().unwrap())
+                .attr("id", "3EB0AA")
+                .children([bytes_node("enc", vec![7; 40])])
+                .build();
+            let mut wire = encode(&node).unwrap();
+            let at = at % wire.len();
+            wire[at] = byte;
+            let _ = decode(&wire);
+        }
+    }
+
+    #[test]
+    fn stanzas_round_trip() {
+        let node = NodeBuilder::new("iq")
+            .attr("id", "1")
+            .children([bytes_node("x", vec![1, 2])])
+            .build();
+        let back = decode(&encode(&node).unwrap()).unwrap();
+        assert_eq!(child_uint(&back, "x"), Some(0x0102));
+        let error = iq_error(&back, 404, "item-not-found");
+        assert_eq!(attr(&error, "from").as_deref(), Some(SERVER));
+    }
+}

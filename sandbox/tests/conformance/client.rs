@@ -1,0 +1,225 @@
+//! A `whatsapp-rust` client whose every event is kept, so that a test can wait for one.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use tokio::sync::Notify;
+use wacore::net::{HttpClient, HttpRequest, HttpResponse};
+use wacore::store::in_memory::InMemoryBackend;
+use wacore::types::events::Event;
+use wacore::types::presence::ReceiptType;
+use wacore_binary::Jid;
+use waproto::whatsapp as wa;
+use whatsapp_rust::bot::{Bot, BotHandle};
+use whatsapp_rust::{Client, SendOptions, TokioRuntime};
+use whatsapp_rust_tokio_transport::TokioWebSocketTransportFactory;
+
+use crate::net::{Admin, DEADLINE};
+
+/// The device's state; it outlives the client as a store does.
+pub type Backend = Arc<InMemoryBackend>;
+
+/// A running client.
+pub struct TestClient {
+    handle: BotHandle,
+    log: Arc<Log>,
+    pub backend: Backend,
+}
+
+#[derive(Default)]
+struct Log {
+    events: Mutex<Vec<Arc<Event>>>,
+    grown: Notify,
+}
+
+/// No test here needs a web.
+struct NoHttp;
+
+#[async_trait]
+impl HttpClient for NoHttp {
+    async fn execute(&self, _: HttpRequest) -> anyhow::Result<HttpResponse> {
+        anyhow::bail!("there is no web in this test")
+    }
+}
+
+impl TestClient {
+    /// Starts a client on `backend` against `url`.
+    pub async fn start(url: &str, backend: Backend) -> Self {
+        let log = Arc::new(Log::default());
+        let sink = Arc::clone(&log);
+        let bot = Bot::builder()
+            .with_backend_arc(Arc::clone(&backend) as Arc<dyn wacore::store::traits::Backend>)
+            .with_transport_factory(TokioWebSocketTransportFactory::new().with_url(url))
+            .with_http_client(NoHttp)
+            .with_runtime(TokioRuntime)
+            .with_version((2, 3000, 1_030_000_000))
+            .on_event(move |event, _| {
+                let sink = Arc::clone(&sink);
+                async move {
+                    sink.events.lock().unwrap().push(event);
+                    sink.grown.notify_waiters();
+                }
+            })
+            .build()
+            .await
+            .expect("the client is built");
+        Self {
+            handle: bot.spawn(),
+            log,
+            backend,
+        }
+    }
+
+    /// Starts a new client and lets `phone` (or the next free one) scan its QR code. Answers it and the phone's number.
+    pub async fn paired(url: &str, admin: Admin, phone: Option<&str>) -> (Self, String) {
+        let client = Self::start(url, Arc::new(InMemoryBackend::new())).await;
+        let qr = client.qr().await;
+        let path = phone.map_or_else(String::new, |phone| format!("?phone={phone}"));
+        let scanned = admin
+            .ok("POST", &format!("/admin/mock-phone/scan-qr{path}"), &qr)
+            .await;
+        client.connected().await;
+        (client, scanned["phone"].as_str().expect("a number").to_owned())
+    }
+
+    /// The library's client.
+    pub fn client(&self) -> Arc<Client> {
+        self.handle.client()
+    }
+
+    /// Stops in order; answers the device's state.
+    pub async fn stop(self) -> Backend {
+        tokio::time::timeout(DEADLINE, self.handle.shutdown())
+            .await
+            .expect("the client stops");
+        self.backend
+    }
+
+    /// Waits for the event from which `pick` gets something, the past included.
+    pub async fn wait<T>(&self, what: &str, pick: impl Fn(&Event) -> Option<T>) -> T {
+        let search = async {
+            loop {
+                let grown = self.log.grown.notified();
+                tokio::pin!(grown);
+                grown.as_mut().enable();
+                if let Some(found) = self
+                    .log
+                    .events
+                    .lock()
+                    .unwrap()
+                    .iter()
+                    .find_map(|event| pick(event))
+                {
+                    return found;
+                }
+                grown.await;
+            }
+        };
+        match tokio::time::timeout(DEADLINE, search).await {
+            Ok(found) => found,
+            Err(_) => panic!("no {what} among {:?}", self.names()),
+        }
+    }
+
+    /// How many events match.
+    pub fn count(&self, matches: impl Fn(&Event) -> bool) -> usize {
+        self.log
+            .events
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(|event| matches(event))
+            .count()
+    }
+
+    fn names(&self) -> Vec<String> {
+        let name = |event: &Arc<Event>| format!("{event:?}").chars().take(60).collect();
+        self.log.events.lock().unwrap().iter().map(name).collect()
+    }
+
+    pub async fn qr(&self) -> String {
+        self.wait("QR code", |event| match event {
+            Event::PairingQrCode(qr) => Some(qr.code.clone()),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn connected(&self) {
+        self.wait("connection", |event| {
+            matches!(event, Event::Connected(_)).then_some(())
+        })
+        .await;
+    }
+
+    /// Sends a text under `id`.
+    pub async fn send(&self, to: &str, id: &str, text: &str) {
+        let message = wa::Message {
+            conversation: Some(text.into()),
+            ..Default::default()
+        };
+        let to = Jid::pn(to);
+        let options = SendOptions::default().with_message_id(id);
+        let client = self.client();
+        let sending = client.send_message_with_options(&to, message, options);
+        tokio::time::timeout(DEADLINE, sending)
+            .await
+            .expect("in time")
+            .expect("the text is sent");
+    }
+
+    /// Waits for the server's ack; answers its error.
+    pub async fn acked(&self, id: &str) -> Option<String> {
+        self.wait("ack", |event| match event {
+            Event::ServerAck(ack) if ack.id == id && ack.class.as_deref() == Some("message") => {
+                Some(ack.error.clone())
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits for a receipt of `kind` for `id`; answers whom it is from.
+    pub async fn receipt(&self, id: &str, kind: &ReceiptType) -> Jid {
+        self.wait("receipt", |event| match event {
+            Event::Receipt(receipt)
+                if receipt.r#type == *kind && receipt.message_ids.iter().any(|i| i == id) =>
+            {
+                Some(receipt.source.sender.clone())
+            }
+            _ => None,
+        })
+        .await
+    }
+
+    /// Waits for a text message; answers its id and chat.
+    pub async fn text(&self, text: &str) -> (String, Jid) {
+        self.wait(text, |event| match event {
+            Event::Messages(batch) => batch.messages.iter().find_map(|one| {
+                let found = one.message.conversation.as_deref() == Some(text);
+                found.then(|| (one.info.id.clone(), one.info.source.chat.clone()))
+            }),
+            _ => None,
+        })
+        .await
+    }
+
+    /// How often a text arrived.
+    pub fn texts(&self, text: &str) -> usize {
+        let in_batch = |event: &Event| match event {
+            Event::Messages(batch) => batch
+                .messages
+                .iter()
+                .filter(|one| one.message.conversation.as_deref() == Some(text))
+                .count(),
+            _ => 0,
+        };
+        self.log
+            .events
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|event| in_batch(event))
+            .sum()
+    }
+}
