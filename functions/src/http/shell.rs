@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
-use axum::http::Uri;
+use axum::http::{Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
@@ -59,7 +60,11 @@ async fn around(
     let answered = tokio::time::timeout(deadline, next.run(request)).await;
     let response = answered.unwrap_or_else(|_| too_late().into_response());
     envelope::log(&response, &context, method.as_str(), &route);
-    envelope::write(response, &context, state.clock.now().into())
+    let mut response = envelope::write(response, &context, state.clock.now().into());
+    if method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    response
 }
 
 fn too_late() -> ApiError {

@@ -1,5 +1,7 @@
 //! Each protected route, called by everyone who may not.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
@@ -30,6 +32,54 @@ const KEY_ROUTES: &[(&str, &str, Scope)] = &[
     ("GET", "/api/instance/info", Scope::InstanceRead),
     ("GET", "/api/stats", Scope::StatsRead),
 ];
+
+/// Routes that are anyone's.
+const OPEN_ROUTES: &[(&str, &str)] = &[
+    ("POST", "/api/auth/register"),
+    ("POST", "/api/auth/login"),
+    ("GET", "/health"),
+    ("GET", "/ready"),
+    ("GET", "/api/version"),
+];
+
+/// Every route of the tables, read from their sources.
+fn all_routes() -> BTreeSet<(String, String)> {
+    let tables = [
+        include_str!("../../src/auth/routes.rs"),
+        include_str!("../../src/management/routes.rs"),
+        include_str!("../../src/messaging/routes.rs"),
+        include_str!("../../src/operations/mod.rs"),
+    ];
+    let mut routes = BTreeSet::new();
+    for route in tables.iter().flat_map(|table| table.split(".route(").skip(1)) {
+        let path = route.split('"').nth(1).expect("a path");
+        let path = path
+            .replace("{instance}", "sales")
+            .replace("{message}", "msg_01JD0000000000000000000000");
+        for (router, method) in [
+            ("get(", "GET"),
+            ("post(", "POST"),
+            ("put(", "PUT"),
+            ("patch(", "PATCH"),
+            ("delete(", "DELETE"),
+        ] {
+            if route.contains(router) {
+                routes.insert((method.to_owned(), path.clone()));
+            }
+        }
+    }
+    routes
+}
+
+#[test]
+fn every_route_is_in_one_of_the_tables_above() {
+    let keys = KEY_ROUTES.iter().map(|(method, path, _)| (*method, *path));
+    let known = USER_ROUTES.iter().chain(OPEN_ROUTES).copied().chain(keys);
+    let known: BTreeSet<_> = known
+        .map(|(method, path)| (method.to_owned(), path.to_owned()))
+        .collect();
+    assert_eq!(all_routes(), known);
+}
 
 async fn call(world: &World, method: &str, path: &str, token: &str) -> Answer {
     let body = if method == "POST" { "{}" } else { "" };

@@ -36,6 +36,16 @@ async fn a_wrong_method_lists_the_right_ones() {
 }
 
 #[tokio::test]
+async fn a_head_request_gets_the_headers_alone() {
+    let world = World::new().await;
+    for path in ["/health", "/api/nothing"] {
+        let answer = world.send(request("HEAD", "", path, Body::empty())).await;
+        assert_eq!(answer.bytes, b"");
+        assert_eq!(answer.header("content-type"), "application/json");
+    }
+}
+
+#[tokio::test]
 async fn a_callers_request_id_comes_back() {
     let world = World::new().await;
     let request = Request::get("/health")
