@@ -1,7 +1,8 @@
 //! The WhatsApp library's storage traits over the fenced, sealed session state.
 //!
 //! The library keeps its own write-back caches of sessions, sender keys and identities, so
-//! nothing is cached here but two packs of prekeys. The owner of the fence is alone:
+//! nothing is cached here but two packs of prekeys, and the last steps of
+//! sessions that need not be stored one by one ([`deferred`]). The owner of the fence is alone:
 //! reading, changing and writing back under a lock of this process is atomic.
 //!
 //! Entries are named `<kind>#<parts>`:
@@ -23,6 +24,7 @@
 //! | `ms` | a message's secret, until its own deadline |
 
 mod app_sync;
+mod deferred;
 mod device;
 mod gate;
 mod msg_secret;
@@ -44,6 +46,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use wacore::store::error::StoreError;
 
+use deferred::Deferred;
 use gate::Gate;
 use prekeys::Prekeys;
 
@@ -63,6 +66,7 @@ pub struct SessionStore {
     state: Arc<dyn SessionState>,
     clock: Arc<dyn Clock>,
     prekeys: Prekeys,
+    deferred: Deferred,
     locks: Locks,
     shut: CancellationToken,
     inbound_lost: CancellationToken,
@@ -71,6 +75,7 @@ pub struct SessionStore {
 /// Held while an entry of the kind is read, changed and written back.
 #[derive(Debug, Default)]
 struct Locks {
+    sessions: Mutex<()>,
     mutation_macs: Mutex<()>,
     sender_key_devices: Mutex<()>,
     tc_tokens: Mutex<()>,
@@ -87,6 +92,7 @@ impl SessionStore {
             prekeys: Prekeys::new(Arc::clone(&state)),
             state,
             clock,
+            deferred: Deferred::default(),
             locks: Locks::default(),
             shut,
             inbound_lost: CancellationToken::new(),

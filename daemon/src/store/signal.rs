@@ -24,6 +24,20 @@ impl SessionStore {
             .map_err(failed)
     }
 
+    /// Stores the sessions' steps that are only in memory. For the end of a session.
+    pub async fn store_deferred(&self) -> Result<()> {
+        let _alone = self.locks.sessions.lock().await;
+        let unstored = self.deferred.unstored().into_iter();
+        let unstored: Vec<(Arc<str>, Bytes)> = unstored
+            .map(|(address, record)| (Arc::from(address), record))
+            .collect();
+        self.put_all("s", &unstored).await?;
+        for (address, record) in &unstored {
+            self.deferred.stored(address, record);
+        }
+        Ok(())
+    }
+
     async fn put_one(&self, kind: &str, part: &str, value: &[u8]) -> Result<()> {
         self.state
             .put(&name(kind, &[part]), value, None)
@@ -62,19 +76,40 @@ impl SignalStore for SessionStore {
     }
 
     async fn get_session(&self, address: &str) -> Result<Option<Bytes>> {
+        if let Some(latest) = self.deferred.latest(address) {
+            return Ok(Some(latest));
+        }
         Ok(self.get_one("s", address).await?.map(Bytes::from))
     }
 
     async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {
-        self.put_one("s", address, session).await
+        self.put_sessions_batch(&[(Arc::from(address), Bytes::copy_from_slice(session))])
+            .await
     }
 
     async fn put_sessions_batch(&self, sessions: &[(Arc<str>, Bytes)]) -> Result<()> {
-        self.put_all("s", sessions).await
+        let _alone = self.locks.sessions.lock().await;
+        let unkept = |(address, record): &&(Arc<str>, Bytes)| !self.deferred.keep(address, record);
+        let unkept: Vec<(Arc<str>, Bytes)> = sessions.iter().filter(unkept).cloned().collect();
+        if unkept.is_empty() {
+            return Ok(());
+        }
+        for (address, _) in &unkept {
+            // Until it is known what was stored.
+            self.deferred.forget(address);
+        }
+        self.put_all("s", &unkept).await?;
+        for (address, record) in &unkept {
+            self.deferred.stored(address, record);
+        }
+        Ok(())
     }
 
     async fn delete_session(&self, address: &str) -> Result<()> {
-        self.delete_one("s", address).await
+        let _alone = self.locks.sessions.lock().await;
+        self.delete_one("s", address).await?;
+        self.deferred.forget(address);
+        Ok(())
     }
 
     async fn has_signal_state_for_user(&self, user: &str) -> Result<bool> {

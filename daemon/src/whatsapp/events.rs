@@ -2,23 +2,29 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use shared::clock::Clock;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
+use wacore::runtime::Runtime as _;
 use wacore::types::events::{ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, Receipt};
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::Client;
 
 use super::people;
+use super::runtime::SessionRuntime;
 use crate::connection::{ReceiptKind, SessionEvent};
 
 /// How many events wait for the daemon to take them. The library calls without waiting:
 /// beyond this, receipts are left out, and anything else ends the session.
 pub const CAPACITY: usize = 1_024;
+
+/// How long after an event the library's own presence is surely out.
+const PRESENCE_DELAY: Duration = Duration::from_secs(1);
 
 /// What the session's task must know of what was told.
 #[derive(Debug, Default)]
@@ -61,15 +67,17 @@ pub struct Translator {
     pub told: std::sync::Arc<Told>,
     /// Cancelled where the queue is full and what came is no receipt.
     pub overflow: CancellationToken,
+    pub runtime: SessionRuntime,
 }
 
 /// The kinds that are translated; the library makes no others for us.
-const KINDS: [EventKind; 13] = [
+const KINDS: [EventKind; 14] = [
     EventKind::PairingQrCode,
     EventKind::PairingQrCodesExhausted,
     EventKind::PairPasskeyRequest,
     EventKind::PairSuccess,
     EventKind::Connected,
+    EventKind::SelfPushNameUpdated,
     EventKind::Disconnected,
     EventKind::LoggedOut,
     EventKind::StreamReplaced,
@@ -115,7 +123,14 @@ impl Translator {
                 self.told.paired.store(true, Ordering::Release);
                 SessionEvent::Paired
             }
-            Event::Connected(_) => self.connected()?,
+            Event::Connected(_) => {
+                self.be_unavailable();
+                self.connected()?
+            }
+            Event::SelfPushNameUpdated(_) => {
+                self.be_unavailable();
+                return None;
+            }
             Event::Disconnected(disconnected) => {
                 self.told.set_reason(disconnected.reason.to_string());
                 return None;
@@ -154,6 +169,21 @@ impl Translator {
             account: people::person(jids.iter().flatten()),
             display_name: Some(client.push_name()).filter(|name| !name.is_empty()),
         })
+    }
+
+    /// The library says "available" after each login and change of name, which mutes the
+    /// notifications of the phone. This takes it back, behind what the library sends.
+    fn be_unavailable(&self) {
+        let Some(client) = self.client.get().and_then(std::sync::Weak::upgrade) else {
+            return;
+        };
+        let task = async move {
+            tokio::time::sleep(PRESENCE_DELAY).await;
+            if let Err(error) = client.presence().set_unavailable().await {
+                debug!(%error, "presence was not taken back");
+            }
+        };
+        self.runtime.spawn(Box::pin(task)).detach();
     }
 
     fn over(&self, event: SessionEvent) -> SessionEvent {

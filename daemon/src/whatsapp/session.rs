@@ -36,6 +36,9 @@ const SEND_DEADLINE: Duration = Duration::from_secs(30);
 /// How long an orderly end may take; the library's own flushes have deadlines of 5 s each.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(15);
 
+/// How long storing the last steps of sessions may take.
+const STORE_DEADLINE: Duration = Duration::from_secs(5);
+
 /// How long the request to unlink may take.
 const LOGOUT_DEADLINE: Duration = Duration::from_secs(25);
 
@@ -64,20 +67,26 @@ impl WhatsAppSession {
         let (queue, waiting) = mpsc::channel(events::CAPACITY);
         let told = Arc::new(Told::default());
         let (overflow, commit_failed) = (CancellationToken::new(), CancellationToken::new());
-        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let (stop, over, tasks) = (
+            CancellationToken::new(),
+            CancellationToken::new(),
+            TaskTracker::new(),
+        );
+        let runtime = SessionRuntime::new(tasks.clone(), stop.clone());
         let translator = Arc::new(Translator {
             client: std::sync::OnceLock::new(),
             clock: Arc::clone(&connector.clock),
             queue: queue.clone(),
             told: Arc::clone(&told),
             overflow: overflow.clone(),
+            runtime: runtime.clone(),
         });
         let dialler = Dialler::new(&connector.settings.websocket_url);
         let mut builder = Bot::builder()
             .with_backend_arc(Arc::clone(&store) as Arc<dyn wacore::store::traits::Backend>)
             .with_transport_factory(dialler.clone())
             .with_http_client(connector.http.clone())
-            .with_runtime(SessionRuntime::new(tasks.clone(), stop.clone()))
+            .with_runtime(runtime)
             .with_inbound_durability_hook(Inbound::new(session.inbound, commit_failed.clone()))
             .with_device_props(DevicePropsOverride {
                 os: Some(connector.settings.device_name.clone()),
@@ -115,14 +124,12 @@ impl WhatsAppSession {
             asked: handle.asked.clone(),
             overflow,
             commit_failed,
+            over: over.clone(),
             tasks: handle.tasks.clone(),
         };
-        connector.tasks.spawn(forward(
-            waiting,
-            session.events,
-            handle.stop.clone(),
-            handle.tasks.clone(),
-        ));
+        connector
+            .tasks
+            .spawn(forward(waiting, session.events, handle.stop.clone(), over));
         connector.tasks.spawn(task.run(bot));
         Ok(handle)
     }
@@ -142,21 +149,30 @@ fn cache_config(secrets: &MessageSecrets) -> CacheConfig {
     }
 }
 
-/// Hands events on, waiting for the daemon to take them. Ends when there are no more, or
-/// when the daemon does not want any, which ends the session.
+/// Hands events on, waiting for the daemon to take them. Ends behind the last one of a
+/// session that is over, or when the daemon does not want any more, which ends the session.
 async fn forward(
     mut waiting: mpsc::Receiver<SessionEvent>,
     events: mpsc::Sender<SessionEvent>,
     stop: CancellationToken,
-    tasks: TaskTracker,
+    over: CancellationToken,
 ) {
-    while let Some(event) = waiting.recv().await {
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = waiting.recv() => event,
+            () = over.cancelled() => {
+                // Nothing more goes in; what is in comes out.
+                waiting.close();
+                waiting.recv().await
+            }
+        };
+        let Some(event) = event else { return };
         if events.send(event).await.is_err() {
             stop.cancel();
-            break;
+            return;
         }
     }
-    tasks.close();
 }
 
 /// The task that runs the client, to its end.
@@ -171,6 +187,8 @@ struct SessionTask {
     asked: CancellationToken,
     overflow: CancellationToken,
     commit_failed: CancellationToken,
+    /// Cancelled when all is told and every task has ended.
+    over: CancellationToken,
     tasks: TaskTracker,
 }
 
@@ -207,6 +225,7 @@ impl SessionTask {
         }
         self.tasks.close();
         self.tasks.wait().await;
+        self.over.cancel();
         info!(instance.id = %self.instance, "session over");
     }
 
@@ -216,10 +235,12 @@ impl SessionTask {
         while self.told.take_paired() && !self.told.is_over() && !self.asked.is_cancelled() {
             client.run().await;
         }
-        // An end that was asked for goes on flushing after the stream's; it says when it is done.
-        if self.asked.is_cancelled() {
-            self.stop.cancelled().await;
+        if !self.asked.is_cancelled() {
+            store_deferred(&self.store).await;
+            return;
         }
+        // An end that was asked for goes on flushing after the stream's; it says when it is done.
+        self.stop.cancelled().await;
     }
 
     async fn disconnect_in_time(&self) {
@@ -229,6 +250,17 @@ impl SessionTask {
         {
             debug!(instance.id = %self.instance, "the session did not end in time");
         }
+        store_deferred(&self.store).await;
+    }
+}
+
+/// Without it the next session skips what the last one had reserved; so a failure costs
+/// little.
+async fn store_deferred(store: &SessionStore) {
+    match tokio::time::timeout(STORE_DEADLINE, store.store_deferred()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "the last steps of sessions were not stored"),
+        Err(_) => debug!("the last steps of sessions were not stored in time"),
     }
 }
 
@@ -273,7 +305,7 @@ impl Connection for WhatsAppSession {
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {}
-            _ = ended => {}
+            _ = ended => store_deferred(&self.store).await,
         }
         self.store.shut();
         self.stop.cancel();

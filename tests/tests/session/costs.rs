@@ -1,0 +1,56 @@
+//! What session state costs in a long conversation.
+
+use shared::ids::MessageId;
+
+use crate::meter::Meter;
+use crate::world::{World, to};
+
+const MESSAGES: u8 = 200;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_in_a_long_conversation_writes_its_retry_copy_and_little_more() {
+    let world = World::new().await;
+    let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
+    world.paired(&own, 1).await.connection.disconnect().await;
+    let meter = Meter::new(world.state(1));
+    let mut session = world.begin_on(meter.clone()).await;
+    session.connected().await;
+    let send = async |session: &mut crate::world::Running, n: u8| {
+        let message = MessageId::from_bytes([n; 16]);
+        session
+            .connection
+            .send_text(message, &to(&other), "a text like any other")
+            .await
+            .expect("on the wire");
+        assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
+    };
+    // The conversation's first messages set up its sessions.
+    send(&mut session, 255).await;
+    world.send(&other, &own, "hello yourself").await;
+    session.committed().await;
+    send(&mut session, 254).await;
+    println!("to begin: {:?}", meter.take());
+
+    for n in 0..MESSAGES {
+        send(&mut session, n).await;
+    }
+    let outgoing = meter.take();
+    println!("{MESSAGES} texts out: {outgoing:?}");
+    let units: usize = outgoing.values().map(|(_, units)| units).sum();
+    assert!(
+        units <= 2 * usize::from(MESSAGES),
+        "{units} write units for {MESSAGES} texts out"
+    );
+
+    for n in 0..MESSAGES {
+        world.send(&other, &own, &format!("incoming {n}")).await;
+        session.committed().await;
+    }
+    let incoming = meter.take();
+    println!("{MESSAGES} texts in: {incoming:?}");
+    let units: usize = incoming.values().map(|(_, units)| units).sum();
+    assert!(
+        units <= 3 * usize::from(MESSAGES) + 3,
+        "{units} write units for {MESSAGES} texts in"
+    );
+}

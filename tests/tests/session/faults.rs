@@ -1,0 +1,239 @@
+//! Sessions that break, and what the next one finds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use daemon::connection::SessionEvent;
+use serde_json::json;
+use shared::ids::MessageId;
+use shared::session_state::{Entry, SessionState};
+use shared::storage::StorageError;
+
+use crate::world::{World, is, to};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_was_not_committed_comes_again() {
+    let world = World::new().await;
+    let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
+    let mut session = world.paired(&own, 1).await;
+    session.sink.refusals.store(1, Ordering::SeqCst);
+    world.send(&other, &own, "keep this").await;
+    let rest = session.rest().await;
+    is(&rest, |rest| {
+        matches!(rest.last(), Some(SessionEvent::Disconnected { .. }))
+    });
+    assert!(session.committed.try_recv().is_err());
+
+    let mut session = world.begin(1).await;
+    let message = session.committed().await;
+    assert_eq!(message.text.as_deref(), Some("keep this"));
+    world.send(&other, &own, "and this").await;
+    assert_eq!(session.committed().await.text.as_deref(), Some("and this"));
+}
+
+/// Refuses to buffer incoming messages while it is told to.
+#[derive(Debug)]
+struct NoBuffer {
+    inner: Arc<dyn SessionState>,
+    refuse: AtomicBool,
+}
+
+impl NoBuffer {
+    fn check(&self, key: &str) -> Result<(), StorageError> {
+        if key.starts_with("in#") && self.refuse.load(Ordering::SeqCst) {
+            return Err(StorageError::Unavailable("as the test wants it".into()));
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl SessionState for NoBuffer {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        self.inner.get(key).await
+    }
+
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        self.inner.get_many(keys).await
+    }
+
+    async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<(), StorageError> {
+        self.check(key)?;
+        self.inner.put(key, value, expires).await
+    }
+
+    async fn put_many(&self, entries: Vec<Entry>) -> Result<(), StorageError> {
+        entries.iter().try_for_each(|entry| self.check(&entry.key))?;
+        self.inner.put_many(entries).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        self.inner.delete(key).await
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError> {
+        self.inner.delete_many(keys).await
+    }
+
+    async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        self.inner.scan(prefix).await
+    }
+
+    async fn clear(&self) -> Result<(), StorageError> {
+        self.inner.clear().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_could_not_be_buffered_is_decrypted_again() {
+    let world = World::new().await;
+    let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
+    world.paired(&own, 1).await.connection.disconnect().await;
+
+    let state = Arc::new(NoBuffer {
+        inner: world.state(1),
+        refuse: AtomicBool::new(false),
+    });
+    let mut session = world.begin_on(Arc::clone(&state) as _).await;
+    session.connected().await;
+    state.refuse.store(true, Ordering::SeqCst);
+    world.send(&other, &own, "keep this").await;
+    let rest = session.rest().await;
+    is(&rest, |rest| {
+        matches!(rest.last(), Some(SessionEvent::Disconnected { .. }))
+    });
+    assert!(session.committed.try_recv().is_err());
+
+    state.refuse.store(false, Ordering::SeqCst);
+    let mut session = world.begin_on(state).await;
+    assert_eq!(session.committed().await.text.as_deref(), Some("keep this"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_abandoned_session_stores_nothing_more_and_the_next_owner_goes_on() {
+    let world = World::new().await;
+    let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
+    let mut first = world.paired(&own, 1).await;
+    let message = MessageId::from_bytes([1; 16]);
+    first
+        .connection
+        .send_text(message, &to(&other), "one")
+        .await
+        .expect("on the wire");
+    assert_eq!(first.acknowledged(&message.to_whatsapp()).await, None);
+    first.connection.abandon();
+    world.quiet().await;
+    let stored = world.state(1).scan("").await.expect("read");
+
+    let mut second = world.begin(2).await;
+    second.connected().await;
+    for (n, text) in [(2, "two"), (3, "three")] {
+        let message = MessageId::from_bytes([n; 16]);
+        second
+            .connection
+            .send_text(message, &to(&other), text)
+            .await
+            .expect("on the wire");
+        assert_eq!(second.acknowledged(&message.to_whatsapp()).await, None);
+    }
+    world.inbox(&other, |inbox| inbox.len() == 3).await;
+    world.send(&other, &own, "an answer").await;
+    assert_eq!(second.committed().await.text.as_deref(), Some("an answer"));
+    assert!(!stored.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_socket_ends_the_session() {
+    let world = World::new().await;
+    let own = world.phone("Instance").await;
+    let mut session = world.paired(&own, 1).await;
+    world
+        .admin(
+            "/admin/faults",
+            json!({"target": {"phone": own}, "fault": "drop-socket"}),
+        )
+        .await;
+    let rest = session.rest().await;
+    is(&rest, |rest| {
+        matches!(rest.last(), Some(SessionEvent::Disconnected { .. }))
+    });
+    world.quiet().await;
+    world.begin(1).await.connected().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_acknowledgement_that_does_not_come_is_not_told() {
+    let world = World::new().await;
+    let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
+    let mut session = world.paired(&own, 1).await;
+    world
+        .admin(
+            "/admin/faults",
+            json!({"target": {"phone": own}, "fault": "hold-acks", "count": 1}),
+        )
+        .await;
+    let (held, told) = (MessageId::from_bytes([1; 16]), MessageId::from_bytes([2; 16]));
+    for message in [held, told] {
+        session
+            .connection
+            .send_text(message, &to(&other), "hello")
+            .await
+            .expect("on the wire");
+    }
+    let first = session.until("an acknowledgement", |event| match event {
+        SessionEvent::ServerAck { whatsapp_id, .. } => Some(whatsapp_id),
+        _ => None,
+    });
+    assert_eq!(first.await, told.to_whatsapp());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_the_phone_unlinks_is_logged_out() {
+    let world = World::new().await;
+    let own = world.phone("Instance").await;
+    let mut session = world.paired(&own, 1).await;
+    world
+        .admin(&format!("/admin/phones/{own}/unlink"), json!({}))
+        .await;
+    let rest = session.rest().await;
+    is(&rest, |rest| {
+        matches!(rest.last(), Some(SessionEvent::LoggedOut { .. }))
+    });
+    // So is the next, at its login.
+    let rest = world.begin(1).await.rest().await;
+    is(&rest, |rest| {
+        matches!(rest.last(), Some(SessionEvent::LoggedOut { .. }))
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_another_replaces_says_so() {
+    let world = World::new().await;
+    let own = world.phone("Instance").await;
+    let mut first = world.paired(&own, 1).await;
+    let mut second = world.begin(2).await;
+    second.connected().await;
+    let rest = first.rest().await;
+    is(&rest, |rest| matches!(rest.last(), Some(SessionEvent::Replaced)));
+    second
+        .connection
+        .probe(std::time::Duration::from_secs(5))
+        .await
+        .expect("a round trip");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_logs_out_is_unlinked() {
+    let world = World::new().await;
+    let own = world.phone("Instance").await;
+    let mut session = world.paired(&own, 1).await;
+    session.connection.logout().await;
+    session.rest().await;
+    world.quiet().await;
+    let rest = world.begin(1).await.rest().await;
+    is(&rest, |rest| {
+        matches!(rest.last(), Some(SessionEvent::LoggedOut { .. }))
+    });
+}

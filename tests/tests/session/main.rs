@@ -1,0 +1,9 @@
+//! The daemon's WhatsApp sessions against the sandbox: pairing, texts both ways, and what
+//! happens when something breaks.
+
+mod costs;
+mod faults;
+mod meter;
+mod sink;
+mod texts;
+mod world;

@@ -1,0 +1,64 @@
+//! A sink that keeps what was committed, and can refuse.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use daemon::connection::{CommitError, InboundMessage, InboundSink};
+use tokio::sync::mpsc;
+
+/// What was committed, as the daemon's records tell it across sessions.
+pub type Seen = Arc<Mutex<HashSet<String>>>;
+
+/// Where a session's incoming messages go; they can be awaited at the other end.
+#[derive(Debug)]
+pub struct Sink {
+    /// How many more commits are refused.
+    pub refusals: AtomicUsize,
+    committed: mpsc::Sender<InboundMessage>,
+    seen: Seen,
+}
+
+impl Sink {
+    pub fn new(seen: Seen) -> (Arc<Self>, mpsc::Receiver<InboundMessage>) {
+        let (committed, receiver) = mpsc::channel(1_000);
+        (
+            Arc::new(Self {
+                refusals: AtomicUsize::new(0),
+                committed,
+                seen,
+            }),
+            receiver,
+        )
+    }
+}
+
+#[async_trait]
+impl InboundSink for Sink {
+    async fn commit(&self, batch: &[InboundMessage]) -> Result<(), CommitError> {
+        let refuse = |left: usize| left.checked_sub(1);
+        if self
+            .refusals
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, refuse)
+            .is_ok()
+        {
+            return Err(CommitError("refused, as the test wants it".into()));
+        }
+        for message in batch {
+            // As the daemon's sink: a message that comes again counts once.
+            if self
+                .seen
+                .lock()
+                .expect("no holder panics")
+                .insert(message.whatsapp_id.clone())
+            {
+                self.committed
+                    .send(message.clone())
+                    .await
+                    .map_err(|error| CommitError(error.into()))?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,285 @@
+//! A table, a sandbox, and an instance whose sessions one can begin and follow.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
+use daemon::connection::{Connection, Connector, InboundMessage, Session, SessionEvent};
+use daemon::whatsapp::{Settings, WhatsAppConnector};
+use sandbox::Sandbox;
+use serde_json::{Value, json};
+use shared::clock::SystemClock;
+use shared::domain::recipient::Recipient;
+use shared::ids::InstanceId;
+use shared::seal::{FileKeyWrapper, Sealer};
+use shared::session_state::{Fence, SessionState, TableSessionState};
+use shared::storage::Table;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::sink::{Seen, Sink};
+
+/// Nothing here takes longer.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+pub struct World {
+    pub sandbox: Sandbox,
+    pub connector: WhatsAppConnector,
+    pub tasks: TaskTracker,
+    pub table: Table,
+    admin: reqwest::Client,
+    seen: Seen,
+    directory: TempDir,
+    _database: DropGuard,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let mut config = sandbox::Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        config.qr_refs_valid = Duration::from_secs(160);
+        let sandbox = Sandbox::start(config).await.expect("a sandbox");
+        let settings = Settings {
+            websocket_url: sandbox.ws_url(),
+            ..Settings::default()
+        };
+        let tasks = TaskTracker::new();
+        let connector =
+            WhatsAppConnector::new(settings, Arc::new(SystemClock), tasks.clone()).expect("a connector");
+        let (table, database) = table().await;
+        Self {
+            sandbox,
+            connector,
+            tasks,
+            table,
+            admin: reqwest::Client::new(),
+            seen: Seen::default(),
+            directory: tempfile::tempdir().expect("a directory"),
+            _database: database,
+        }
+    }
+
+    /// The instance's state as the holder of `token` has it, in a process of its own.
+    pub fn state(&self, token: u64) -> Arc<dyn SessionState> {
+        let wrapper = FileKeyWrapper::open(&self.directory.path().join("master.key")).expect("a key file");
+        Arc::new(TableSessionState::new(
+            self.table.clone(),
+            Arc::new(Sealer::new(self.table.clone(), Arc::new(wrapper))),
+            Arc::new(SystemClock),
+            InstanceId::from_bytes([1; 16]),
+            Fence::new(token),
+        ))
+    }
+
+    pub async fn begin(&self, token: u64) -> Running {
+        self.begin_on(self.state(token)).await
+    }
+
+    pub async fn begin_on(&self, state: Arc<dyn SessionState>) -> Running {
+        let (sink, committed) = Sink::new(Arc::clone(&self.seen));
+        let (sender, events) = mpsc::channel(16);
+        let session = Session {
+            instance: InstanceId::from_bytes([1; 16]),
+            state,
+            inbound: Arc::clone(&sink) as _,
+            events: sender,
+        };
+        let connection = self.connector.connect(session).await.expect("begun");
+        Running {
+            connection,
+            events,
+            sink,
+            committed,
+            scanned: false,
+        }
+    }
+
+    /// A session that was linked by scanning its QR code with `phone`, and is connected.
+    pub async fn paired(&self, phone: &str, token: u64) -> Running {
+        let mut running = self.begin(token).await;
+        let code = running.until("a QR code", |event| match event {
+            SessionEvent::Qr { code, .. } => Some(code),
+            _ => None,
+        });
+        let code = code.await;
+        let url = format!(
+            "{}/admin/mock-phone/scan-qr?phone={phone}",
+            self.sandbox.admin_url()
+        );
+        let answer = self.admin.post(url).body(code).send().await.expect("answered");
+        assert!(
+            answer.status().is_success(),
+            "{}",
+            answer.text().await.expect("a text")
+        );
+        running.scanned = true;
+        running.connected().await;
+        running
+    }
+
+    pub async fn phone(&self, name: &str) -> String {
+        let made = self.admin("/admin/phones", json!({"name": name})).await;
+        made["phone"].as_str().expect("a number").to_owned()
+    }
+
+    pub async fn admin(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}{path}", self.sandbox.admin_url());
+        let request = self
+            .admin
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body.to_string());
+        let answer = request.send().await.expect("answered");
+        let status = answer.status();
+        let text = answer.text().await.expect("a text");
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// What a phone shows, once `enough` says so.
+    pub async fn inbox(&self, phone: &str, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+        let url = format!("{}/admin/phones/{phone}/inbox", self.sandbox.admin_url());
+        in_time("the phone's inbox", async {
+            loop {
+                let text = self
+                    .admin
+                    .get(&url)
+                    .send()
+                    .await
+                    .expect("answered")
+                    .text()
+                    .await
+                    .expect("a text");
+                let inbox: Vec<Value> = serde_json::from_str(&text).expect("a list");
+                if enough(&inbox) {
+                    return inbox;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        })
+        .await
+    }
+
+    pub async fn send(&self, from: &str, to: &str, text: &str) {
+        self.admin(
+            &format!("/admin/phones/{from}/send"),
+            json!({"to": to, "kind": "text", "text": text}),
+        )
+        .await;
+    }
+
+    /// Waits until no session has a task left.
+    pub async fn quiet(&self) {
+        self.tasks.close();
+        in_time("the end of every task", self.tasks.wait()).await;
+        self.tasks.reopen();
+    }
+}
+
+/// A session and what comes out of it.
+pub struct Running {
+    pub connection: Arc<dyn Connection>,
+    pub events: mpsc::Receiver<SessionEvent>,
+    pub sink: Arc<Sink>,
+    pub committed: mpsc::Receiver<InboundMessage>,
+    scanned: bool,
+}
+
+impl Running {
+    /// The next event that `wanted` takes; others are passed over.
+    pub async fn until<T>(&mut self, what: &str, wanted: impl Fn(SessionEvent) -> Option<T>) -> T {
+        let mut passed = Vec::new();
+        let found = tokio::time::timeout(DEADLINE, async {
+            while let Some(event) = self.events.recv().await {
+                passed.push(event.clone());
+                if let Some(found) = wanted(event) {
+                    return Some(found);
+                }
+            }
+            None
+        });
+        match found.await {
+            Ok(Some(found)) => found,
+            Ok(None) => panic!("the session ended before {what}: {passed:?}"),
+            Err(_) => panic!("{what} did not come: {passed:?}"),
+        }
+    }
+
+    /// Waits for a login on stored state, or after a scan. On stored state no code is shown.
+    pub async fn connected(&mut self) -> (Option<String>, Option<String>) {
+        let scanned = self.scanned;
+        self.until("the login", |event| match event {
+            SessionEvent::Connected { account, .. } => Some((account.phone, account.lid)),
+            SessionEvent::Qr { .. } if !scanned => panic!("a code is shown"),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn acknowledged(&mut self, id: &str) -> Option<u32> {
+        self.until("the acknowledgement", |event| match event {
+            SessionEvent::ServerAck { whatsapp_id, error } if whatsapp_id == id => Some(error),
+            _ => None,
+        })
+        .await
+    }
+
+    pub async fn committed(&mut self) -> InboundMessage {
+        in_time("an incoming message", self.committed.recv())
+            .await
+            .expect("the sink lives")
+    }
+
+    /// Everything that is still told, to the end of the session.
+    pub async fn rest(&mut self) -> Vec<SessionEvent> {
+        in_time("the end of the session", async {
+            let mut rest = Vec::new();
+            while let Some(event) = self.events.recv().await {
+                rest.push(event);
+            }
+            rest
+        })
+        .await
+    }
+}
+
+pub fn to(phone: &str) -> Recipient {
+    Recipient::Phone(phone.to_owned())
+}
+
+pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future)
+        .await
+        .unwrap_or_else(|_| panic!("{what} did not come in time"))
+}
+
+async fn table() -> (Table, DropGuard) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let database = dynoxide::Database::memory().expect("opened");
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    tokio::spawn(async move { dynoxide::server::serve_with_shutdown(listener, database, stopped).await });
+    let config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(format!("http://{address}"))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "id", "secret", None, None, "test",
+        )))
+        .build();
+    let table = Table::new(&config, "waxwing");
+    table.create_if_absent().await.expect("created");
+    (table, stop.drop_guard())
+}
+
+/// Asserts that `value` is one of these events, naming it where it is not.
+pub fn is<T: Debug>(value: &T, wanted: impl Fn(&T) -> bool) {
+    assert!(wanted(value), "{value:?}");
+}
