@@ -46,7 +46,9 @@ impl Embedded {
         let stopped = stop.clone().cancelled_owned();
         let tasks = vec![
             tokio::spawn(async move {
-                dynoxide::server::serve_with_shutdown(listener, database, stopped).await;
+                if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, stopped).await {
+                    warn!(%error, "the database ended");
+                }
             }),
             tokio::spawn(sweep(sweeping, swept)),
         ];

@@ -13,3 +13,14 @@ mod stack;
 
 pub use cli::Cli;
 pub use stack::Stack;
+
+/// Runs a local stack until a signal asks it to stop.
+pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    shared::telemetry::start(shared::telemetry::Format::Text);
+    let stop = shared::shutdown::on_signal()?;
+    let stack = Stack::start(&cli).await?;
+    guide::print(&stack);
+    stop.cancelled().await;
+    stack.shutdown().await;
+    Ok(())
+}

@@ -1,5 +1,7 @@
 //! Logs: JSON lines in a deployment, text on a developer's terminal.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 /// The form of a log line.
@@ -15,7 +17,7 @@ pub enum Format {
 pub fn start(format: Format) {
     // The WhatsApp library logs addresses of chats at `info`; ours are no one's to read.
     let filter = EnvFilter::builder().parse_lossy(format!(
-        "{},whatsapp_rust=warn,wacore=warn",
+        "{},whatsapp_rust=warn,wacore=warn,Client=warn",
         crate::config::log_filter()
     ));
     let lines = tracing_subscriber::fmt()
@@ -23,6 +25,6 @@ pub fn start(format: Format) {
         .with_writer(std::io::stderr);
     match format {
         Format::Json => lines.json().flatten_event(true).init(),
-        Format::Text => lines.with_target(true).init(),
+        Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
     }
 }

@@ -1,1 +1,7 @@
-//! tests
+//! What the suites share: Waxwing as its users see it, through public interfaces alone.
+
+pub mod api;
+pub mod flow;
+pub mod phones;
+pub mod process;
+pub mod wait;

@@ -120,7 +120,7 @@ impl Actor {
             return std::ops::ControlFlow::Break(());
         }
         tokio::select! {
-            () = tokio::time::sleep(backoff.pause(connected_at)) => {}
+            () = tokio::time::sleep(backoff.pause(connected_at.map(|at| at.elapsed()))) => {}
             () = self.wake.notified() => backoff.reset(),
             () = self.stop.cancelled() => return std::ops::ControlFlow::Break(()),
             () = self.fence.revoked() => return std::ops::ControlFlow::Break(()),

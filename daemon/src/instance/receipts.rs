@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use shared::domain::message::State;
 use shared::ids::{InstanceId, MessageId};
 use shared::storage::StorageError;
@@ -54,9 +54,17 @@ async fn store(deps: &Deps, instance: InstanceId, receipt: Receipt) -> Result<()
         ReceiptKind::Read => State::Read,
         ReceiptKind::Played => State::Played,
     };
+    // WhatsApp tells seconds: a receipt of this very second would seem to come before the
+    // acknowledgement that it followed.
+    let now = deps.clock.now();
+    let at = if now - receipt.at < TimeDelta::seconds(2) {
+        now
+    } else {
+        receipt.at
+    };
     let change = Change {
         state,
-        at: receipt.at,
+        at,
         failure: None,
     };
     match deps.messages.change(instance, receipt.message, &change).await? {

@@ -94,6 +94,16 @@ impl Table {
     /// Creates the table with its index and its expiry attribute where it does not exist.
     /// For local stacks: a deployment's table comes from its template.
     pub async fn create_if_absent(&self) -> Result<(), StorageError> {
+        if self
+            .client
+            .describe_table()
+            .table_name(&self.name)
+            .send()
+            .await
+            .is_ok()
+        {
+            return Ok(());
+        }
         let attribute = |name: &str| {
             AttributeDefinition::builder()
                 .attribute_name(name)

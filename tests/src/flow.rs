@@ -1,0 +1,125 @@
+//! The main job: register, pair, send, delivered, read; and a message back.
+
+use serde_json::{Value, json};
+
+use crate::api::{Api, Bases};
+use crate::phones::Phones;
+use crate::wait::until;
+
+/// An instance that is paired with a phone, and a phone to write to.
+#[derive(Debug)]
+pub struct Paired {
+    /// A client with the owner's access token.
+    pub user: Api,
+    /// A client with the instance's key.
+    pub key: Api,
+    /// The instance's name.
+    pub instance: String,
+    /// The number of the phone that the instance is linked to.
+    pub own: String,
+    /// The number of another person's phone.
+    pub other: String,
+}
+
+impl Paired {
+    /// The same instance through an API at another address: the stack was started again.
+    #[must_use]
+    pub fn at(self, bases: &Bases) -> Self {
+        Self {
+            user: self.user.at(bases),
+            key: self.key.at(bases),
+            ..self
+        }
+    }
+}
+
+/// Registers a user, creates an instance, and pairs it with a phone by QR.
+pub async fn pair(api: &Bases, phones: &Phones) -> Paired {
+    let api = Api::new(api.clone());
+    let user = api.register(&format!("{}@example.com", unique())).await;
+    let instance = "main".to_owned();
+    let created = user
+        .post("/api/instances", &json!({"name": "Main"}))
+        .await
+        .data(201);
+    assert_eq!(created["name"], "main", "names are lower-cased");
+    assert_eq!(created["network"], "sandbox");
+    assert_eq!(created["status"], "DISCONNECTED");
+
+    let key = user.key(&instance).await;
+    let unpaired = key
+        .post("/api/messages/text", &json!({"to": "15550100001", "text": "x"}))
+        .await;
+    assert_eq!(unpaired.error(), (409, "INSTANCE_NOT_CONNECTED"));
+
+    user.request(
+        reqwest::Method::POST,
+        &format!("/api/instances/{instance}/connect"),
+        None,
+    )
+    .await
+    .data(202);
+    let own = phones.create("Owner").await;
+    let qr = until("a QR code", async || {
+        let answer = user.get(&format!("/api/instances/{instance}/qr")).await;
+        (answer.status == 200).then(|| answer.data(200))
+    })
+    .await;
+    assert_eq!(qr["maxAttempts"], 3);
+    phones.scan(&own, qr["code"].as_str().expect("a code")).await;
+    let status = user.until_status(&instance, "CONNECTED").await;
+    assert_eq!(status["phone"], own);
+    let other = phones.create("Other").await;
+    Paired {
+        user,
+        key,
+        instance,
+        own,
+        other,
+    }
+}
+
+/// Sends a text through a paired instance and follows it until it is read, and a text back.
+pub async fn exchange(paired: &Paired, phones: &Phones) {
+    let text = format!("Hello {}", unique());
+    let message = paired.key.send_text(&paired.other, &text).await;
+    let shown = phones.until_shown(&paired.other, &text).await;
+    assert_eq!(
+        shown["from"], paired.own,
+        "the phone decrypted it as from the instance's number"
+    );
+    assert_eq!(shown["copies"], 1);
+    let delivered = paired.key.until_state(&message, "delivered").await;
+    assert!(
+        delivered["sentAt"].is_string() && delivered["deliveredAt"].is_string(),
+        "{delivered}"
+    );
+    assert_eq!(delivered["to"]["phone"], paired.other);
+    phones.read_all(&paired.other).await;
+    paired.key.until_state(&message, "read").await;
+
+    let before = received(&paired.key).await;
+    phones.send(&paired.other, &paired.own, "And back").await;
+    until("the received message's count", async || {
+        (received(&paired.key).await > before).then_some(())
+    })
+    .await;
+    let stats = stats(&paired.key).await;
+    assert!(stats["totals"]["sent"].as_u64() >= Some(1), "{stats}");
+    assert!(stats["totals"]["read"].as_u64() >= Some(1), "{stats}");
+}
+
+async fn received(key: &Api) -> u64 {
+    stats(key).await["totals"]["received"].as_u64().expect("a count")
+}
+
+/// The instance's statistics.
+pub async fn stats(key: &Api) -> Value {
+    key.get("/api/stats").await.data(200)
+}
+
+/// A text that no other test has.
+pub fn unique() -> String {
+    let id = shared::ids::RequestId::new(chrono::DateTime::UNIX_EPOCH);
+    id.to_string().to_lowercase()
+}

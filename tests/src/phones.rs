@@ -1,0 +1,87 @@
+//! A client of the sandbox's admin API.
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+use crate::api::http;
+use crate::wait::until;
+
+/// The sandbox's phones.
+#[derive(Debug, Clone)]
+pub struct Phones {
+    base: String,
+    http: Client,
+}
+
+impl Phones {
+    /// The phones behind this admin API's base URL.
+    pub fn new(base: &str) -> Self {
+        Self {
+            base: base.to_owned(),
+            http: http(),
+        }
+    }
+
+    /// A new phone: its number.
+    pub async fn create(&self, name: &str) -> String {
+        let phone = self.post("/admin/phones", &json!({"name": name})).await;
+        phone["phone"].as_str().expect("a number").to_owned()
+    }
+
+    /// Lets the named phone scan a QR code.
+    pub async fn scan(&self, phone: &str, qr: &str) {
+        let url = format!("{}/admin/mock-phone/scan-qr?phone={phone}", self.base);
+        let answer = self
+            .http
+            .post(url)
+            .body(qr.to_owned())
+            .send()
+            .await
+            .expect("the sandbox answers");
+        assert!(
+            answer.status().is_success(),
+            "{}",
+            answer.text().await.unwrap_or_default()
+        );
+    }
+
+    /// A phone's inbox, oldest first.
+    pub async fn inbox(&self, phone: &str) -> Vec<Value> {
+        let url = format!("{}/admin/phones/{phone}/inbox", self.base);
+        let answer = self.http.get(url).send().await.expect("the sandbox answers");
+        answer.json().await.expect("a list")
+    }
+
+    /// Waits until the phone shows this text; answers the message.
+    pub async fn until_shown(&self, phone: &str, text: &str) -> Value {
+        until(&format!("the text on {phone}"), async || {
+            self.inbox(phone)
+                .await
+                .into_iter()
+                .find(|message| message["text"] == text)
+        })
+        .await
+    }
+
+    /// The phone's person reads everything.
+    pub async fn read_all(&self, phone: &str) {
+        self.post(&format!("/admin/phones/{phone}/read"), &json!({"all": true}))
+            .await;
+    }
+
+    /// The phone's person sends a text.
+    pub async fn send(&self, phone: &str, to: &str, text: &str) {
+        let body = json!({"to": to, "kind": "text", "text": text});
+        self.post(&format!("/admin/phones/{phone}/send"), &body).await;
+    }
+
+    /// A `POST` to the admin API.
+    pub async fn post(&self, path: &str, body: &Value) -> Value {
+        let request = self.http.post(format!("{}{path}", self.base)).json(body);
+        let answer = request.send().await.expect("the sandbox answers");
+        let status = answer.status();
+        let text = answer.text().await.expect("a body");
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+}

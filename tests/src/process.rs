@@ -1,0 +1,90 @@
+//! The local stack as a process that a test can kill.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::process::{Child, Command};
+
+use crate::wait::DEADLINE;
+
+/// A running stack. Killed when dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    /// The API's base URL.
+    pub api: String,
+    /// The base URL of the sandbox's admin API, where the sandbox runs in the process.
+    pub admin: Option<String>,
+}
+
+impl Process {
+    /// Starts the stack on this data with these further arguments and variables, and waits
+    /// until it says where it is.
+    pub async fn start(
+        program: &str,
+        data_dir: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut child = Command::new(program)
+            .args(["--port", "0", "--data-dir"])
+            .arg(data_dir)
+            .args(arguments)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("the stack starts");
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let reading = async {
+            let (mut api, mut admin) = (None, None);
+            while let Some(line) = lines.next_line().await.expect("readable") {
+                let mut words = line.split_whitespace();
+                match (words.next(), words.last()) {
+                    (Some("HTTP"), Some(url)) => api = Some(url.to_owned()),
+                    (Some("Phones"), Some(url)) => {
+                        admin = url.strip_suffix("/admin/phones").map(str::to_owned);
+                    }
+                    // The last line of the block.
+                    (Some("State"), _) => break,
+                    _ => {}
+                }
+            }
+            (api.expect("the API's address"), admin)
+        };
+        let (api, admin) = tokio::time::timeout(DEADLINE, reading)
+            .await
+            .expect("the stack comes up in time");
+        // What is printed later is read and dropped, so that the process never waits for us.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Self { child, api, admin }
+    }
+
+    /// Asks it to stop in order and waits until it has.
+    pub async fn stop(mut self) {
+        let pid = self.child.id().expect("it runs").to_string();
+        let asked = Command::new("kill")
+            .args(["-TERM", &pid])
+            .status()
+            .await
+            .expect("kill runs");
+        assert!(asked.success());
+        let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
+        let status = ended.expect("it stops in time").expect("it can be waited for");
+        assert!(status.success(), "{status}");
+    }
+
+    /// Kills it with no chance to do anything more.
+    pub async fn kill(mut self) {
+        self.child.kill().await.expect("it can be killed");
+    }
+
+    /// Waits until it ends by itself: a fault hook ended it.
+    pub async fn until_it_crashes(&mut self) {
+        let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
+        let status = ended.expect("it crashes in time").expect("it can be waited for");
+        assert!(!status.success(), "it ended in order");
+    }
+}

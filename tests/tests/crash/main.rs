@@ -1,0 +1,121 @@
+//! Crashes at named points of a message's way: after a restart it has been sent, is shown
+//! once, and has its final state.
+
+use sandbox::{Config, Sandbox};
+use serde_json::json;
+use tests::api::Bases;
+use tests::flow::{Paired, exchange, pair, stats, unique};
+use tests::phones::Phones;
+use tests::process::Process;
+
+const STACK: &str = env!("CARGO_BIN_EXE_waxwing-under-test");
+
+/// A stack with a sandbox outside of it, which a crash leaves alone.
+struct World {
+    data: tempfile::TempDir,
+    sandbox: Sandbox,
+    phones: Phones,
+}
+
+impl World {
+    async fn new() -> Self {
+        let address = "127.0.0.1:0".parse().expect("an address");
+        let sandbox = Sandbox::start(Config::new(address)).await.expect("a sandbox");
+        let phones = Phones::new(&sandbox.admin_url());
+        Self {
+            data: tempfile::tempdir().expect("a directory"),
+            sandbox,
+            phones,
+        }
+    }
+
+    async fn start(&self, variables: &[(&str, &str)]) -> Process {
+        let arguments = ["--sandbox-url", &self.sandbox.ws_url()];
+        Process::start(STACK, self.data.path(), &arguments, variables).await
+    }
+
+    /// Pairs an instance, then starts the stack again with a crash at `point`.
+    async fn paired_with_fault(&self, point: &str) -> (Paired, Process) {
+        let stack = self.start(&[]).await;
+        let paired = pair(&Bases::one(&stack.api), &self.phones).await;
+        exchange(&paired, &self.phones).await;
+        stack.stop().await;
+        let stack = self.start(&[("WAXWING_FAULT", point)]).await;
+        let paired = paired.at(&Bases::one(&stack.api));
+        paired.user.until_status(&paired.instance, "CONNECTED").await;
+        (paired, stack)
+    }
+}
+
+/// The message's end after the crash: shown once, delivered, then read, and the queue is
+/// empty for the next.
+async fn ends_well(world: &World, paired: Paired, text: &str, message: &str) {
+    let stack = world.start(&[]).await;
+    let paired = paired.at(&Bases::one(&stack.api));
+    paired.user.until_status(&paired.instance, "CONNECTED").await;
+    world.phones.until_shown(&paired.other, text).await;
+    paired.key.until_state(message, "delivered").await;
+    world.phones.read_all(&paired.other).await;
+    paired.key.until_state(message, "read").await;
+    // What comes after it in its lane is not held up, and proves that it is done with.
+    exchange(&paired, &world.phones).await;
+    let shown = world.phones.inbox(&paired.other).await;
+    let same = shown.iter().filter(|shown| shown["text"] == text).count();
+    assert_eq!(same, 1, "shown once: {shown:?}");
+    let stats = stats(&paired.key).await;
+    assert_eq!(stats["totals"]["failed"], 0, "{stats}");
+    stack.stop().await;
+}
+
+async fn crash_in_the_daemon_at(point: &str) {
+    let world = World::new().await;
+    let (paired, mut stack) = world.paired_with_fault(point).await;
+    let text = format!("Through a crash {point} {}", unique());
+    let message = paired.key.send_text(&paired.other, &text).await;
+    stack.until_it_crashes().await;
+    ends_well(&world, paired, &text, &message).await;
+}
+
+#[tokio::test]
+async fn after_the_wire_before_the_acknowledgement() {
+    crash_in_the_daemon_at("after-wire").await;
+}
+
+#[tokio::test]
+async fn after_the_acknowledgement_before_the_store() {
+    crash_in_the_daemon_at("after-ack").await;
+}
+
+#[tokio::test]
+async fn after_the_store_before_the_delete() {
+    crash_in_the_daemon_at("after-store").await;
+}
+
+/// The process that accepts dies between queue and answer: the caller has no promise and
+/// tries again with the same idempotency key, and gets one message.
+#[tokio::test]
+async fn after_the_queue_write() {
+    let world = World::new().await;
+    let (paired, mut stack) = world.paired_with_fault("after-queue-write").await;
+    let text = format!("Through a crash of the API {}", unique());
+    let body = json!({"to": paired.other, "text": text});
+    let headers = [("idempotency-key", "the-same-key")];
+    let cut_short = paired
+        .key
+        .try_request(reqwest::Method::POST, "/api/messages/text", Some(&body), &headers)
+        .await;
+    assert!(cut_short.is_err(), "{cut_short:?}");
+    stack.until_it_crashes().await;
+
+    let stack = world.start(&[]).await;
+    let paired = paired.at(&Bases::one(&stack.api));
+    paired.user.until_status(&paired.instance, "CONNECTED").await;
+    let answer = paired
+        .key
+        .try_request(reqwest::Method::POST, "/api/messages/text", Some(&body), &headers)
+        .await
+        .expect("the API answers");
+    let message = answer.data(202)["id"].as_str().expect("an id").to_owned();
+    stack.stop().await;
+    ends_well(&world, paired, &text, &message).await;
+}
