@@ -17,7 +17,7 @@ pub enum Format {
 pub fn start(format: Format) {
     // The WhatsApp library logs addresses of chats at `info`; ours are no one's to read.
     let filter = EnvFilter::builder().parse_lossy(format!(
-        "{},whatsapp_rust=warn,wacore=warn,Client=warn",
+        "{},whatsapp_rust=warn,wacore=warn,Client=warn,dynoxide=error",
         crate::config::log_filter()
     ));
     let lines = tracing_subscriber::fmt()

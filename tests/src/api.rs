@@ -196,6 +196,8 @@ impl Api {
 
 /// An HTTP client for addresses of this machine.
 pub fn http() -> Client {
+    // The first call of the process wins; it is the same provider each time.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder()
         .timeout(Duration::from_secs(30))
         .no_proxy()
