@@ -6,6 +6,7 @@
 //! instance's connection; `connection` is the port to a WhatsApp session, `whatsapp` its
 //! adapter, and `store` the library's storage.
 
+pub mod app;
 pub mod connection;
 pub mod deps;
 pub mod instance;

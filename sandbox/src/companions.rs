@@ -13,7 +13,8 @@ use crate::store::queue::{self, Kind, Stanza};
 /// The public keys with which a device registers.
 #[derive(Debug, Clone)]
 pub(crate) struct Registration {
-    pub(crate) registration_id: u32,
+    /// Signal's registration id, unique within the account.
+    pub(crate) number: u32,
     pub(crate) identity: [u8; 32],
     pub(crate) signed_id: u32,
     pub(crate) signed_key: [u8; 32],
@@ -50,7 +51,7 @@ pub(crate) fn link(
             address.device,
             noise_key,
             keys.identity,
-            keys.registration_id,
+            keys.number,
             keys.signed_id,
             keys.signed_key,
             keys.signature,

@@ -44,6 +44,14 @@ impl Error {
             detail: detail.to_string(),
         }
     }
+
+    /// What the log may say of it. Signal's own words name people by their numbers and stay out.
+    pub(crate) fn for_log(&self) -> String {
+        match self {
+            Self::Storage(cause) => format!("{self}: {cause}"),
+            _ => self.to_string(),
+        }
+    }
 }
 
 /// The crate's result.

@@ -76,17 +76,20 @@ pub(crate) async fn scan(network: &Network, qr: &str, phone: Option<String>) -> 
     let code = parse(qr)?;
     let not_shown =
         || Error::NotFound("no connected client shows this QR code: it has expired, or was used".into());
-    let pairing = network
+    let (pairing, refs) = network
         .registry
         .take_pairing(&code.reference)
         .ok_or_else(not_shown)?;
-    let keys = &pairing.registration;
-    if pairing.noise_key != code.noise_key || keys.identity != code.identity {
-        return Err(Error::Invalid(
+    let known = (pairing.noise_key, pairing.registration.identity) == (code.noise_key, code.identity);
+    let prepared = if known {
+        network.store.run(move |unit| prepare(unit, phone, &code)).await
+    } else {
+        Err(Error::Invalid(
             "the QR code's keys are not those of the client that shows it".into(),
-        ));
-    }
-    let prepared = network.store.run(move |unit| prepare(unit, phone, &code)).await?;
+        ))
+    };
+    // A phone that cannot scan leaves the code to others.
+    let prepared = prepared.inspect_err(|_| network.registry.offer_refs(&pairing, &refs))?;
     let Prepared {
         account,
         device,

@@ -116,21 +116,17 @@ pub(crate) fn message(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Resul
         .filter(|child| !matches!(child.tag.as_ref(), "participants" | "enc"))
         .cloned()
         .collect();
-    match node.get_optional_child("participants") {
-        Some(participants) => {
-            let reached = fan_out(unit, &envelope, participants, &shared)?;
-            let phash = expected_phash(unit, &envelope, reached)?;
-            let builder = ack(unit);
-            Ok(match phash {
-                Some(phash) => builder.attr("phash", phash).build(),
-                None => builder.build(),
-            })
-        }
-        None => {
-            direct(unit, &envelope, node, (&to, shared))?;
-            Ok(ack(unit).build())
-        }
-    }
+    let Some(participants) = node.get_optional_child("participants") else {
+        direct(unit, &envelope, node, (&to, shared))?;
+        return Ok(ack(unit).build());
+    };
+    let reached = fan_out(unit, &envelope, participants, &shared)?;
+    let phash = expected_phash(unit, &envelope, &reached)?;
+    let builder = ack(unit);
+    Ok(match phash {
+        Some(phash) => builder.attr("phash", phash).build(),
+        None => builder.build(),
+    })
 }
 
 /// One copy for each `<to jid>`; answers the devices reached.
@@ -213,7 +209,7 @@ fn device(unit: &Unit<'_>, envelope: &Envelope<'_>, jid: &Jid) -> Result<Option<
 
 /// The participant hash for the ack, where the sender missed a device: another value than its own makes it fetch
 /// the device lists again. A sender that reached everyone needs none.
-fn expected_phash(unit: &Unit<'_>, envelope: &Envelope<'_>, reached: Vec<Address>) -> Result<Option<String>> {
+fn expected_phash(unit: &Unit<'_>, envelope: &Envelope<'_>, reached: &[Address]) -> Result<Option<String>> {
     let mut missed = false;
     let mut jids = Vec::new();
     for account in [envelope.chat, envelope.sender] {

@@ -4,6 +4,7 @@
 //! Nothing here knows a WhatsApp library or an HTTP framework.
 
 pub mod auth;
+pub mod aws;
 pub mod clock;
 pub mod config;
 pub mod domain;
@@ -12,5 +13,6 @@ pub mod ids;
 pub mod queue;
 pub mod seal;
 pub mod session_state;
+pub mod shutdown;
 pub mod storage;
 pub mod telemetry;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use shared::clock::Clock;
+use shared::domain::network::Network;
 use tokio_util::task::TaskTracker;
 use wacore::net::WHATSAPP_WEB_WS_URL;
 
 use super::http::{Http, HttpError};
+use super::network::NETWORK;
 use super::session::WhatsAppSession;
 use crate::connection::{ConnectError, Connection, Connector, Session};
 
@@ -26,6 +28,20 @@ impl Default for Settings {
         Self {
             websocket_url: WHATSAPP_WEB_WS_URL.to_owned(),
             device_name: "Waxwing".to_owned(),
+        }
+    }
+}
+
+impl Settings {
+    /// The settings for the network that this build serves; `sandbox_url` is the
+    /// sandbox's WebSocket and means nothing to a build for WhatsApp itself.
+    pub fn for_network(sandbox_url: &str) -> Self {
+        match NETWORK {
+            Network::Live => Self::default(),
+            Network::Sandbox => Self {
+                websocket_url: sandbox_url.to_owned(),
+                ..Self::default()
+            },
         }
     }
 }

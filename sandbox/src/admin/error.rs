@@ -40,7 +40,7 @@ impl From<Error> for ApiError {
             Error::Conflict(_) => (StatusCode::CONFLICT, "CONFLICT"),
             Error::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Error::Storage(_) | Error::Signal(_) | Error::Codec { .. } => {
-                tracing::error!(cause = %error, detail = ?error, "an admin call failed");
+                tracing::error!(cause = %error.for_log(), "an admin call failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL")
             }
         };

@@ -96,6 +96,8 @@ pub(super) async fn remove(
 ) -> ApiResult<StatusCode> {
     let work = move |unit: &mut Unit<'_>| {
         unlink_all(unit, &phone, None)?;
+        // The number may come again as somebody else's: others' sessions with it end here.
+        unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
         unit.execute("DELETE FROM phones WHERE phone = ?1", [&phone])?;
         Ok(())
     };

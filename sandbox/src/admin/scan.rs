@@ -7,6 +7,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 
 use super::error::{ApiResult, Params};
+use crate::error::Error;
 use crate::network::Network;
 use crate::pairing;
 
@@ -31,7 +32,10 @@ pub(super) async fn scan_qr(
     Params(params): Params<ScanParams>,
     qr: String,
 ) -> ApiResult<Json<Scanned>> {
-    let linked = pairing::scan(&network, &qr, params.phone).await?;
+    // A caller that hangs up must not leave a device half linked.
+    let tasks = network.tasks.clone();
+    let scan = tasks.spawn(async move { pairing::scan(&network, &qr, params.phone).await });
+    let linked = scan.await.map_err(|_| Error::Stopped)??;
     let crate::directory::Account { phone, lid, name, .. } = linked.account;
     Ok(Json(Scanned {
         phone,

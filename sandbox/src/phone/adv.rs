@@ -85,7 +85,6 @@ pub(crate) fn key_index_list(unit: &Unit<'_>, phone: &str) -> Result<(Vec<u8>, u
         details: Some(details),
         account_signature: Some(signature),
         account_signature_key: Some(identity.public_key().public_key_bytes().to_vec()),
-        ..Default::default()
     };
     Ok((list.encode_to_vec(), timestamp))
 }

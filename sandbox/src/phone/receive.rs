@@ -84,9 +84,13 @@ fn message(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
             inbox::count_copy(unit, &account.phone, &incoming.sender.phone, incoming.id)?;
             delivered(unit, account, &incoming)
         }
-        Opened::Unreadable(error) => {
-            debug!(%error, "a phone cannot read a message and asks for it again");
-            ask_again(unit, account, &incoming)
+        Opened::Unreadable => {
+            debug!("a phone cannot read a message");
+            if incoming.sender.phone == account.phone {
+                heal(unit, account, &incoming)
+            } else {
+                ask_again(unit, account, &incoming)
+            }
         }
     }
 }
@@ -153,6 +157,15 @@ fn delivered(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
         },
         &incoming.sender,
     )
+}
+
+/// Starts a new session with an own companion, so that what follows can be read.
+///
+/// The copy itself is lost to the phone. `whatsapp-rust` 0.7 takes a request of its own phone to encrypt again for
+/// one of the person written to, and puts the phone's keys in the place of theirs: a phone must not ask it.
+fn heal(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<()> {
+    signal::reset(unit, &account.phone, &incoming.device)?;
+    key_share::share(unit, account, incoming.device.device)
 }
 
 /// Asks the sending device to encrypt again, with keys for a new session.

@@ -57,7 +57,7 @@ async fn serve(store: &Store, phone: String, stop: &CancellationToken) {
                 return;
             }
             Err(cause) => {
-                warn!(%cause, "a phone drops a stanza that it cannot take");
+                warn!(cause = %cause.for_log(), "a phone drops a stanza that it cannot take");
                 let one = phone.clone();
                 if store.run(move |unit| receive::skip(unit, &one)).await.is_err() {
                     return;

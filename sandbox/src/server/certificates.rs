@@ -1,6 +1,6 @@
 //! The server's Noise key and the chain that vouches for it.
 //!
-//! Root signs intermediate signs leaf (XEdDSA), and the leaf's key is the server's static key. Clients of
+//! Root signs intermediate signs leaf (`XEdDSA`), and the leaf's key is the server's static key. Clients of
 //! WhatsApp pin WhatsApp's root, so only those built to skip the check, or given this root, connect. They keep
 //! the chain and resume with the static key, hence all of it is made once and stored.
 

@@ -3,7 +3,6 @@
 //! What is wrong with one connection ends that connection, with its reason in the log, and no other.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::BytesMut;
@@ -18,16 +17,14 @@ use super::handshake::{self, Secured, Step};
 use super::login::{self, Intent};
 use super::registry::{Client, Outgoing, Pairing};
 use super::router::{Router, Seat};
+use super::writer;
 use crate::error::Error;
 use crate::network::Network;
 use crate::{pairing, wire};
 
-/// A write that takes longer than this means that the client does not read.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
-enum End {
+pub(super) enum End {
     #[error("the client closed it")]
     Closed,
     #[error("the server closed it")]
@@ -150,7 +147,7 @@ impl Connection {
         debug!(client = client.id, ?pattern, "secured");
         network.stats.handshake(pattern);
         reader.frames.set_limit(frames::LIMIT);
-        let writer = tokio::spawn(network.tasks.track_future(writer(
+        let writer = tokio::spawn(network.tasks.track_future(writer::run(
             sink,
             write,
             outgoing,
@@ -199,17 +196,13 @@ async fn seat(
                 .store
                 .run(move |unit| login::login(unit, &device, &noise_key))
                 .await?;
-            match success {
-                Some(success) => {
-                    network.registry.login(&address, client);
-                    client.send(&success)?;
-                    Ok(Seat::Device(address))
-                }
-                None => {
-                    client.send_last(&login::refusal())?;
-                    Ok(Seat::Refused)
-                }
-            }
+            let Some(success) = success else {
+                client.send_last(&login::refusal())?;
+                return Ok(Seat::Refused);
+            };
+            network.registry.login(&address, client);
+            client.send(&success)?;
+            Ok(Seat::Device(address))
         }
     }
 }
@@ -247,68 +240,5 @@ async fn receive(router: &Router, client: &Client, reader: &mut Reader, read: &N
             }
             Err(error) => return End::Work(error),
         }
-    }
-}
-
-async fn writer(
-    mut sink: SplitSink<WebSocket, Message>,
-    cipher: NoiseCipher,
-    mut outgoing: mpsc::Receiver<Outgoing>,
-    client: Arc<Client>,
-) -> Result<(), End> {
-    let mut counter = 0_u32;
-    let result = loop {
-        // What was queued before the connection is closed still goes out; `Last` then ends it.
-        let next = tokio::select! {
-            biased;
-            next = outgoing.recv() => next,
-            () = client.close.cancelled() => None,
-        };
-        let (payload, last) = match next {
-            Some(Outgoing::Stanza(payload)) => (payload, false),
-            Some(Outgoing::Last(payload)) => (payload, true),
-            None => break Ok(()),
-        };
-        let sealed = cipher
-            .encrypt_with_counter(counter, &payload)
-            .map_err(|_| End::Cipher);
-        counter += 1;
-        let sent = match sealed {
-            Ok(sealed) => {
-                let mut bytes = Vec::with_capacity(sealed.len() + 3);
-                match frames::append(&sealed, &mut bytes) {
-                    Ok(()) => write_within(&mut sink, bytes, &client).await,
-                    Err(malformed) => Err(malformed.into()),
-                }
-            }
-            Err(end) => Err(end),
-        };
-        if last || sent.is_err() {
-            break sent;
-        }
-    };
-    client.close.cancel();
-    // A courtesy: the client may be gone already.
-    let _ = tokio::time::timeout(Duration::from_secs(1), sink.close()).await;
-    result
-}
-
-async fn write_within(
-    sink: &mut SplitSink<WebSocket, Message>,
-    bytes: Vec<u8>,
-    client: &Client,
-) -> Result<(), End> {
-    let write = tokio::time::timeout(WRITE_TIMEOUT, sink.send(Message::Binary(bytes.into())));
-    // A closed connection does not wait out a client that has stopped reading.
-    let patience = async {
-        client.close.cancelled().await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    };
-    tokio::select! {
-        written = write => match written {
-            Ok(written) => Ok(written?),
-            Err(_) => Err(End::Stalled),
-        },
-        () = patience => Err(End::Dropped),
     }
 }

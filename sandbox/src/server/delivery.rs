@@ -36,7 +36,7 @@ pub(crate) async fn run(store: Arc<Store>, address: Address, client: Arc<Client>
     match ended {
         Ok(()) | Err(Error::Stopped) => {}
         Err(cause) => {
-            error!(client = client.id, %cause, "delivery failed; the connection is closed");
+            error!(client = client.id, cause = %cause.for_log(), "delivery failed; the connection is closed");
             client.close.cancel();
         }
     }

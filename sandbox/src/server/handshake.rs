@@ -2,7 +2,7 @@
 //!
 //! A client that knows nothing of the server does XX. One that kept the server's certificate chain does IK and
 //! sends its payload at once; where that does not decrypt (another server, a lost key), the answer is an
-//! XX-shaped hello and both go on as XXfallback from the client's ephemeral.
+//! XX-shaped hello and both go on as `XXfallback` from the client's ephemeral.
 
 use buffa::Message as _;
 use rand::rngs::StdRng;
@@ -263,8 +263,8 @@ mod tests {
     fn one_who_knows_another_key_falls_back() {
         let identity = testing::identity();
         let client = KeyPair::generate(&mut rand::make_rng::<StdRng>());
-        let stale = public(&KeyPair::generate(&mut rand::make_rng::<StdRng>())).unwrap();
-        let mut state = IkHandshakeState::new(client.clone(), stale, payload(), &WA_CONN_HEADER).unwrap();
+        let other = public(&KeyPair::generate(&mut rand::make_rng::<StdRng>())).unwrap();
+        let mut state = IkHandshakeState::new(client.clone(), other, payload(), &WA_CONN_HEADER).unwrap();
         let Step::Wait(hello, waiting) = respond(&identity, &state.build_client_hello().unwrap()).unwrap()
         else {
             panic!("a fallback has a third message");

@@ -59,7 +59,7 @@ fn registration(data: &wa::client_payload::DevicePairingRegistrationData) -> Res
         .as_deref()
         .filter(|signature| signature.len() == 64);
     Ok(Registration {
-        registration_id: number(data.e_regid.as_deref(), "registration id")?,
+        number: number(data.e_regid.as_deref(), "registration id")?,
         identity: key(data.e_ident.as_deref(), "identity key")?,
         signed_id: number(data.e_skey_id.as_deref(), "signed prekey id")?,
         signed_key: key(data.e_skey_val.as_deref(), "signed prekey")?,

@@ -8,3 +8,4 @@ pub(crate) mod handshake;
 pub(crate) mod login;
 pub(crate) mod registry;
 pub(crate) mod router;
+pub(crate) mod writer;

@@ -212,12 +212,13 @@ impl Registry {
         lock(&self.pairing).retain(|_, other| other.client.id != client.id);
     }
 
-    /// Takes the client that shows `reference`; none of its refs works twice.
-    pub(crate) fn take_pairing(&self, reference: &str) -> Option<Pairing> {
+    /// Takes the client that shows `reference`, with all its refs: none of them works twice.
+    pub(crate) fn take_pairing(&self, reference: &str) -> Option<(Pairing, Vec<String>)> {
         let mut all = lock(&self.pairing);
         let found = all.get(reference).cloned()?;
-        all.retain(|_, other| other.client.id != found.client.id);
-        Some(found)
+        let taken = all.extract_if(|_, other| other.client.id == found.client.id);
+        let refs = taken.map(|(reference, _)| reference).collect();
+        Some((found, refs))
     }
 
     /// Passes on what a committed unit of work brought about. Never waits.

@@ -115,10 +115,8 @@ impl TestClient {
                 grown.await;
             }
         };
-        match tokio::time::timeout(DEADLINE, search).await {
-            Ok(found) => found,
-            Err(_) => panic!("no {what} among {:?}", self.names()),
-        }
+        let found = tokio::time::timeout(DEADLINE, search).await;
+        found.unwrap_or_else(|elapsed| panic!("no {what} ({elapsed}) among {:?}", self.names()))
     }
 
     /// How many events match.
@@ -152,13 +150,17 @@ impl TestClient {
         .await;
     }
 
-    /// Sends a text under `id`.
+    /// Sends a text to a number under `id`.
     pub async fn send(&self, to: &str, id: &str, text: &str) {
+        self.send_to(Jid::pn(to), id, text).await;
+    }
+
+    /// Sends a text to a JID under `id`.
+    pub async fn send_to(&self, to: Jid, id: &str, text: &str) {
         let message = wa::Message {
             conversation: Some(text.into()),
             ..Default::default()
         };
-        let to = Jid::pn(to);
         let options = SendOptions::default().with_message_id(id);
         let client = self.client();
         let sending = client.send_message_with_options(&to, message, options);

@@ -1,12 +1,51 @@
 //! Bad input and scripted faults.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use wacore::net::{TransportEvent, TransportFactory as _};
 use wacore::types::events::Event;
 use whatsapp_rust_tokio_transport::TokioWebSocketTransportFactory;
 
 use crate::client::TestClient;
-use crate::net::{Admin, DEADLINE, start};
+use crate::net::{Admin, DEADLINE, start, start_with};
+
+/// Waits until the server has closed a connection.
+async fn closed(events: &whatsapp_rust::async_channel::Receiver<TransportEvent>) {
+    let closed = async {
+        while let Ok(event) = events.recv().await {
+            if matches!(event, TransportEvent::Disconnected(_)) {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, closed)
+        .await
+        .expect("the server closes the connection");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn silence_ends_a_connection() {
+    let sandbox = start_with(None, |config| {
+        config.handshake_timeout = Duration::from_millis(100);
+        config.idle_timeout = Duration::from_millis(300);
+    })
+    .await;
+    // One that never begins its handshake.
+    let factory = TokioWebSocketTransportFactory::new().with_url(sandbox.ws_url());
+    let (_transport, events) = factory.create_transport().await.expect("it connects");
+    closed(&events).await;
+    // One that shows a QR code and says no more.
+    let client = TestClient::start(&sandbox.ws_url(), std::sync::Arc::default()).await;
+    client.qr().await;
+    client
+        .wait("disconnection", |event| {
+            matches!(event, Event::Disconnected(_)).then_some(())
+        })
+        .await;
+    client.stop().await;
+    sandbox.shutdown().await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rubbish_ends_its_own_connection_only() {

@@ -12,10 +12,22 @@ use tokio::net::TcpStream;
 /// What has not happened by then does not happen.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Starts a sandbox on a free port.
+/// Starts a sandbox on a free port. `RUST_LOG` shows what it and the clients say.
 pub async fn start(data_dir: Option<&Path>) -> Sandbox {
+    let filter = tracing_subscriber::EnvFilter::from_default_env();
+    // The first test of the process sets it up for all.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_test_writer()
+        .try_init();
+    start_with(data_dir, |_| ()).await
+}
+
+/// Starts a sandbox with other settings than usual.
+pub async fn start_with(data_dir: Option<&Path>, change: impl FnOnce(&mut Config)) -> Sandbox {
     let mut config = Config::new(SocketAddr::from(([127, 0, 0, 1], 0)));
     config.data_dir = data_dir.map(Path::to_path_buf);
+    change(&mut config);
     Sandbox::start(config).await.expect("the sandbox starts")
 }
 

@@ -1,9 +1,11 @@
 //! Linking, logging in, unlinking.
 
+use std::time::Duration;
+
 use wacore::types::events::Event;
 
 use crate::client::TestClient;
-use crate::net::{Admin, start};
+use crate::net::{Admin, start, start_with};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_pairs_by_qr_and_logs_in_again_with_ik() {
@@ -92,15 +94,46 @@ async fn a_qr_code_works_once() {
         (400, Some("VALIDATION_ERROR"))
     );
 
-    let client = TestClient::start(&sandbox.ws_url(), Default::default()).await;
+    let client = TestClient::start(&sandbox.ws_url(), std::sync::Arc::default()).await;
     let qr = client.qr().await;
-    admin.ok("POST", "/admin/mock-phone/scan-qr", &qr).await;
+    // A phone that cannot scan it does not spoil it.
+    let off = admin.phone().await;
+    admin
+        .ok("POST", &format!("/admin/phones/{off}/offline"), "")
+        .await;
+    let (status, _) = admin
+        .call("POST", &format!("/admin/mock-phone/scan-qr?phone={off}"), &qr)
+        .await;
+    assert_eq!(status, 409);
+    admin
+        .ok("POST", "/admin/mock-phone/scan-qr?phone=155501000055", &qr)
+        .await;
     client.connected().await;
     let (status, error) = admin.call("POST", "/admin/mock-phone/scan-qr", &qr).await;
     assert_eq!(
         (status, error["error"]["code"].as_str()),
         (404, Some("NOT_FOUND"))
     );
+    client.stop().await;
+    sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn references_that_ran_out_are_replaced() {
+    let sandbox = start_with(None, |config| config.qr_refs_valid = Duration::from_secs(2)).await;
+    let admin = Admin(sandbox.addr());
+    let client = TestClient::start(&sandbox.ws_url(), std::sync::Arc::default()).await;
+    let first = client.qr().await;
+    let reference = |qr: &str| qr.split(',').next().map(str::to_owned);
+    let newer = |event: &Event| match event {
+        Event::PairingQrCode(qr) => Some(qr.code.clone()).filter(|code| reference(code) != reference(&first)),
+        _ => None,
+    };
+    let second = client.wait("second QR code", newer).await;
+    let (status, _) = admin.call("POST", "/admin/mock-phone/scan-qr", &first).await;
+    assert_eq!(status, 404);
+    admin.ok("POST", "/admin/mock-phone/scan-qr", &second).await;
+    client.connected().await;
     client.stop().await;
     sandbox.shutdown().await;
 }

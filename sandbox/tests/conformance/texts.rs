@@ -127,6 +127,37 @@ async fn a_device_linked_during_a_conversation_gets_its_share() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_is_reached_by_lid_too() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let (alice, a) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let (bob, b) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let phones = admin.ok("GET", "/admin/phones", "").await;
+    let lid = phones[1]["lid"].as_str().expect("a LID").to_owned();
+    alice
+        .send_to(
+            wacore_binary::Jid::lid(lid.as_str()),
+            "3EB00000000000E0",
+            "by lid",
+        )
+        .await;
+    bob.text("by lid").await;
+    let from = alice.receipt("3EB00000000000E0", &ReceiptType::Delivered).await;
+    assert_eq!(from.user, lid.as_str());
+    let inbox = admin.inbox(&b, 1).await;
+    assert_eq!(
+        (inbox[0]["from"].as_str(), inbox[0]["chat"].as_str()),
+        (Some(a.as_str()), Some(a.as_str()))
+    );
+    let body = format!(r#"{{"ids": [{}]}}"#, inbox[0]["id"]);
+    admin.ok("POST", &format!("/admin/phones/{b}/read"), &body).await;
+    alice.receipt("3EB00000000000E0", &ReceiptType::Read).await;
+    alice.stop().await;
+    bob.stop().await;
+    sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_are_known_as_such() {
     let sandbox = start(None).await;
     let admin = Admin(sandbox.addr());

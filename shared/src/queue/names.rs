@@ -1,7 +1,7 @@
 //! Which queues a deployment has, and what each is created with.
 //!
-//! The one place that knows; `template.yaml` and `localstack/init.sh` spell the same queues for AWS, and
-//! `.ci/queues.sh` compares them with what [`QueueNames::all`] says.
+//! The one place that knows; `template.yaml` and `localstack/init.sh` spell the same queues for AWS. The test
+//! `deployed_queues` and `.ci/template.py` compare all three.
 
 use std::time::Duration;
 

@@ -43,6 +43,11 @@ impl SqsQueue {
         }
     }
 
+    /// Queues of the account, region and endpoint that `config` names.
+    pub fn from_config(config: &aws_config::SdkConfig) -> Self {
+        Self::new(Client::new(config))
+    }
+
     async fn url(&self, queue: &QueueName) -> Result<String, QueueError> {
         let known = self
             .urls
@@ -237,7 +242,7 @@ impl Queue for SqsQueue {
         per_entry(
             queue,
             entries.len(),
-            outcome_of(entries.len(), outcome).await,
+            outcome_of(entries.len(), Box::pin(outcome)).await,
             |answer| answer.failed,
         )
     }
@@ -260,7 +265,7 @@ impl Queue for SqsQueue {
         per_entry(
             queue,
             receipts.len(),
-            outcome_of(receipts.len(), outcome).await,
+            outcome_of(receipts.len(), Box::pin(outcome)).await,
             |answer| answer.failed,
         )
     }

@@ -13,11 +13,22 @@ mod sealer;
 mod wrapper;
 
 use std::fmt;
+use std::sync::Arc;
+
+use crate::config::Wrapping;
 
 pub use file::FileKeyWrapper;
 pub use kms::KmsKeyWrapper;
 pub use sealer::{SealError, Sealer};
 pub use wrapper::{DataKey, KeyContext, KeyError, KeyWrapper};
+
+/// The wrapper that a configuration names. A key file is made where there is none.
+pub fn wrapper(aws: &aws_config::SdkConfig, wrapping: &Wrapping) -> std::io::Result<Arc<dyn KeyWrapper>> {
+    Ok(match wrapping {
+        Wrapping::Kms(key) => Arc::new(KmsKeyWrapper::new(aws, key)),
+        Wrapping::File(path) => Arc::new(FileKeyWrapper::open(path)?),
+    })
+}
 
 /// What a data key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,9 +11,9 @@
 //! | `refresh#<hash>` | `refresh` | a refresh token |
 //! | `key#<hash>` | `key` | an API key, as requests read it |
 //! | `inst#<instance>` | `meta` | the instance |
+//! | | `key#<key>` | an API key, as lists read it |
 //! | | `dek#<purpose>` | its wrapped data key for a purpose |
 //! | `sess#<instance>` | `<name>` | an entry of its WhatsApp session state |
-//! | | `key#<key>` | an API key, as lists read it |
 //! | `msgs#<instance>` | `<message>` | a message's record |
 //! | `ctr#<instance>` | `day#<date>` | a day's counters |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |

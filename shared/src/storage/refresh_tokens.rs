@@ -1,7 +1,7 @@
 //! Refresh tokens, by their hash. They run out by themselves.
 
 use super::error::{StorageError, classify};
-use super::item::{Reader, s, seconds, text, time};
+use super::item::{s, seconds, text, time};
 use super::keys;
 use super::table::Table;
 use crate::auth::refresh::{RefreshToken, Session};
@@ -37,31 +37,5 @@ impl RefreshTokens {
             .await
             .map_err(classify)?;
         Ok(())
-    }
-
-    /// What a token stands for. One whose time is over may still be there: its holder
-    /// compares [`Session::expires_at`].
-    pub async fn get(&self, token: &RefreshToken) -> Result<Option<Session>, StorageError> {
-        let found = self
-            .table
-            .client()
-            .get_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::refresh(&token.hash()).attributes()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(classify)?;
-        let Some(item) = found.item else {
-            return Ok(None);
-        };
-        let read = Reader::new("refresh token", &item);
-        Ok(Some(Session {
-            user: read.parse("user")?,
-            subscription: read.parse("subscription")?,
-            family: read.str("family")?.to_owned(),
-            created_at: read.time("createdAt")?,
-            expires_at: read.time("expiresAt")?,
-        }))
     }
 }

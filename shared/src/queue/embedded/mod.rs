@@ -1,6 +1,6 @@
 //! The durable queue of the local stack: SQS's semantics in one `SQLite` file.
 //!
-//! One thread owns the connection ([`worker`]); callers reach it through a bounded channel and wait for its
+//! One thread owns the connection (`worker`); callers reach it through a bounded channel and wait for its
 //! answer, which comes after the commit is on disk. Long polls wait on this side, so an idle queue costs
 //! nothing. Visibility, delay, retention and deduplication count by the injected wall clock and go on while the
 //! process is down.

@@ -1,6 +1,6 @@
 //! The thread that owns the connection, and commits for many callers at once.
 //!
-//! A commit costs an fsync. The worker takes whatever commands are waiting, up to [`GROUP`], runs them in one
+//! A commit costs an fsync. The worker takes whatever commands are waiting, up to `GROUP`, runs them in one
 //! transaction and answers all of them after its commit, so throughput grows with the number of callers.
 
 use std::collections::BTreeSet;
@@ -66,7 +66,9 @@ pub(super) fn run(
                     "the embedded queue could not commit"
                 );
                 let text = error.to_string();
-                answers.into_iter().for_each(|answer| answer.refuse(&text));
+                for answer in answers {
+                    answer.refuse(&text);
+                }
             }
         }
     }

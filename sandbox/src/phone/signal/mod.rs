@@ -4,22 +4,20 @@
 //! are read first, the operation runs on them at once, and what changed is written in the same unit of work:
 //! no message is shown without its session having moved, and none moves a session without being shown.
 
-use async_trait::async_trait;
+mod stores;
+
 use futures::FutureExt as _;
 use rand::rngs::StdRng;
-use rusqlite::OptionalExtension as _;
 use wacore_libsignal::protocol::{
-    CiphertextMessage, Direction, IdentityChange, IdentityKey, IdentityKeyPair, IdentityKeyStore, PreKeyId,
-    PreKeyRecord, PreKeySignalMessage, PreKeyStore, ProtocolAddress, SessionRecord, SessionStore,
-    SignalMessage, SignalProtocolError, SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore, UsePQRatchet,
-    message_decrypt, message_encrypt, process_prekey_bundle,
+    CiphertextMessage, PreKeySignalMessage, ProtocolAddress, SignalMessage, SignalProtocolError,
+    UsePQRatchet, message_decrypt, message_encrypt, process_prekey_bundle,
 };
 
-use super::identity::{self, Secrets};
 use crate::directory::Address;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::prekeys;
 use crate::store::Unit;
+use stores::Stores;
 
 type SignalResult<T> = std::result::Result<T, SignalProtocolError>;
 
@@ -54,8 +52,8 @@ pub(crate) enum Opened {
     Plain(Vec<u8>),
     /// The phone opened this very ciphertext before.
     Duplicate,
-    /// It cannot be read with what the phone has.
-    Unreadable(SignalProtocolError),
+    /// It cannot be read with what the phone has. Why is not said: Signal's words name people.
+    Unreadable,
 }
 
 /// Opens a ciphertext that `peer` sent to `phone`.
@@ -71,11 +69,11 @@ pub(crate) fn decrypt(
                 let id = message.pre_key_id();
                 (CiphertextMessage::PreKeySignalMessage(message), id)
             }
-            Err(error) => return Ok(Opened::Unreadable(error)),
+            Err(_) => return Ok(Opened::Unreadable),
         },
         EncType::Message => match SignalMessage::try_from(bytes) {
             Ok(message) => (CiphertextMessage::SignalMessage(message), None),
-            Err(error) => return Ok(Opened::Unreadable(error)),
+            Err(_) => return Ok(Opened::Unreadable),
         },
     };
     let mut stores = Stores::load(unit, phone, peer, pre_key_id)?;
@@ -101,7 +99,7 @@ pub(crate) fn decrypt(
             Ok(Opened::Plain(result.plaintext))
         }
         Err(SignalProtocolError::DuplicatedMessage(..)) => Ok(Opened::Duplicate),
-        Err(error) => Ok(Opened::Unreadable(error)),
+        Err(_) => Ok(Opened::Unreadable),
     }
 }
 
@@ -167,208 +165,10 @@ fn at_once<T>(future: impl Future<Output = SignalResult<T>>) -> SignalResult<T> 
     })
 }
 
-/// The records of one operation.
-struct Stores {
-    sessions: Sessions,
-    identities: Identities,
-    pre_keys: PreKeys,
-    signed: Signed,
-}
-
-impl Stores {
-    fn load(unit: &Unit<'_>, phone: &str, peer: &Address, pre_key: Option<PreKeyId>) -> Result<Self> {
-        let Secrets {
-            identity,
-            registration_id,
-            signed_pre_key,
-        } = identity::secrets(unit, phone)?;
-        let stored: Option<(Vec<u8>, Vec<u8>)> = unit
-            .prepare(
-                "SELECT identity, record FROM sessions WHERE phone = ?1 AND peer = ?2 AND peer_device = ?3",
-            )?
-            .query_row((phone, &peer.phone, peer.device), |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()?;
-        let (theirs, record) = match stored {
-            Some((identity, record)) => (
-                Some(IdentityKey::decode(&identity)?),
-                Some(SessionRecord::deserialize(&record)?),
-            ),
-            None => (None, None),
-        };
-        let mut sessions = Sessions { record };
-        // The counters of a session are stored before its ciphertext leaves, so the library's leases of 64
-        // counters, which cost a jump with every reload, are not needed.
-        sessions.waive();
-        let record = match pre_key {
-            Some(id) => unit
-                .prepare("SELECT record FROM phone_pre_keys WHERE phone = ?1 AND id = ?2")?
-                .query_row((phone, u32::from(id)), |row| row.get::<_, Vec<u8>>(0))
-                .optional()?
-                .map(|record| PreKeyRecord::deserialize(&record))
-                .transpose()?,
-            None => None,
-        };
-        Ok(Self {
-            sessions,
-            identities: Identities {
-                own: identity,
-                registration_id,
-                theirs,
-            },
-            pre_keys: PreKeys { id: pre_key, record },
-            signed: Signed {
-                record: signed_pre_key,
-            },
-        })
-    }
-
-    fn save(&self, unit: &Unit<'_>, phone: &str, peer: &Address) -> Result<()> {
-        let (Some(record), Some(theirs)) = (&self.sessions.record, &self.identities.theirs) else {
-            return Err(Error::codec(
-                "a session",
-                "it has no record or no identity after use",
-            ));
-        };
-        unit.execute(
-            "INSERT OR REPLACE INTO sessions (phone, peer, peer_device, identity, record)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            (
-                phone,
-                &peer.phone,
-                peer.device,
-                theirs.serialize(),
-                record.serialize()?,
-            ),
-        )?;
-        Ok(())
-    }
-}
-
-struct Sessions {
-    record: Option<SessionRecord>,
-}
-
-impl Sessions {
-    fn waive(&mut self) {
-        if let Some(record) = &mut self.record {
-            record.waive_counter_lease();
-        }
-    }
-}
-
-#[async_trait]
-impl SessionStore for Sessions {
-    async fn load_session(&self, _: &ProtocolAddress) -> SignalResult<Option<SessionRecord>> {
-        Ok(self.record.clone())
-    }
-
-    async fn has_session(&self, _: &ProtocolAddress) -> SignalResult<bool> {
-        Ok(self.record.is_some())
-    }
-
-    async fn store_session(&mut self, _: &ProtocolAddress, record: SessionRecord) -> SignalResult<()> {
-        self.record = Some(record);
-        Ok(())
-    }
-}
-
-struct Identities {
-    own: IdentityKeyPair,
-    registration_id: u32,
-    theirs: Option<IdentityKey>,
-}
-
-#[async_trait]
-impl IdentityKeyStore for Identities {
-    async fn get_identity_key_pair(&self) -> SignalResult<IdentityKeyPair> {
-        Ok(self.own.clone())
-    }
-
-    async fn get_local_registration_id(&self) -> SignalResult<u32> {
-        Ok(self.registration_id)
-    }
-
-    async fn save_identity(
-        &mut self,
-        _: &ProtocolAddress,
-        identity: &IdentityKey,
-    ) -> SignalResult<IdentityChange> {
-        let changed = self.theirs.as_ref().is_some_and(|known| known != identity);
-        self.theirs = Some(*identity);
-        Ok(if changed {
-            IdentityChange::ReplacedExisting
-        } else {
-            IdentityChange::NewOrUnchanged
-        })
-    }
-
-    /// A person accepts a contact's new phone without a word; so does a phone of the sandbox.
-    async fn is_trusted_identity(
-        &self,
-        _: &ProtocolAddress,
-        _: &IdentityKey,
-        _: Direction,
-    ) -> SignalResult<bool> {
-        Ok(true)
-    }
-
-    async fn get_identity(&self, _: &ProtocolAddress) -> SignalResult<Option<IdentityKey>> {
-        Ok(self.theirs)
-    }
-}
-
-struct PreKeys {
-    id: Option<PreKeyId>,
-    record: Option<PreKeyRecord>,
-}
-
-#[async_trait]
-impl PreKeyStore for PreKeys {
-    async fn get_pre_key(&self, id: PreKeyId) -> SignalResult<PreKeyRecord> {
-        match &self.record {
-            Some(record) if self.id == Some(id) => Ok(record.clone()),
-            _ => Err(SignalProtocolError::InvalidPreKeyId),
-        }
-    }
-
-    async fn save_pre_key(&mut self, id: PreKeyId, record: &PreKeyRecord) -> SignalResult<()> {
-        self.id = Some(id);
-        self.record = Some(record.clone());
-        Ok(())
-    }
-
-    async fn remove_pre_key(&mut self, _: PreKeyId) -> SignalResult<()> {
-        self.record = None;
-        Ok(())
-    }
-}
-
-struct Signed {
-    record: SignedPreKeyRecord,
-}
-
-#[async_trait]
-impl SignedPreKeyStore for Signed {
-    async fn get_signed_pre_key(&self, id: SignedPreKeyId) -> SignalResult<SignedPreKeyRecord> {
-        use wacore_libsignal::protocol::GenericSignedPreKey as _;
-        if self.record.id()? == id {
-            Ok(self.record.clone())
-        } else {
-            Err(SignalProtocolError::InvalidSignedPreKeyId)
-        }
-    }
-
-    async fn save_signed_pre_key(&mut self, _: SignedPreKeyId, _: &SignedPreKeyRecord) -> SignalResult<()> {
-        // A phone keeps the one it was made with.
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::phone::identity;
     use crate::store::testing::Bench;
 
     #[test]
@@ -408,7 +208,7 @@ mod tests {
             reset(unit, &a.phone, &to_b)?;
             assert!(matches!(
                 decrypt(unit, &a.phone, &to_b, (kind, &sealed))?,
-                Opened::Unreadable(_)
+                Opened::Unreadable
             ));
             assert!(encrypt(unit, &a.phone, &Address::primary("19990000000"), b"x")?.is_none());
             Ok(())

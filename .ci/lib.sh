@@ -1,0 +1,66 @@
+# shellcheck shell=bash
+# What the steps of .ci/run share: headings with durations, the cache folder, processes that end with the run.
+
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/waxwing"
+current=''
+summary=()
+started=()
+
+# step "title" command…: runs a step under a heading and notes how long it took. The first failure ends the run; the
+# command stands outside of any condition, so that `set -e` holds within functions too.
+step() {
+  local from=$SECONDS took
+  current="$1"
+  shift
+  printf '\n=== %s\n' "$current"
+  "$@"
+  took=$((SECONDS - from))
+  summary+=("$(printf '%5d s  %s' "$took" "$current")")
+  printf -- '--- %s: %d s\n' "$current" "$took"
+  current=''
+}
+
+# use_cache: keeps what is built between runs, where the cache folder can be written.
+use_cache() {
+  if [ -n "${CARGO_TARGET_DIR:-}" ]; then
+    printf 'cargo builds in %s\n' "$CARGO_TARGET_DIR"
+  elif mkdir -p "$cache/target" 2>/dev/null && [ -w "$cache/target" ]; then
+    export CARGO_TARGET_DIR="$cache/target"
+  else
+    printf 'the cache folder %s cannot be written: cargo builds in ./target\n' "$cache"
+    cache="$PWD/target/ci"
+  fi
+  mkdir -p "$cache"
+}
+
+# free_port: a port that nobody listens on now.
+free_port() {
+  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# wait_for URL: until it answers anything, or 30 s.
+wait_for() {
+  local deadline=$((SECONDS + 30))
+  until curl --silent --output /dev/null --max-time 2 "$1"; do
+    [ "$SECONDS" -lt "$deadline" ] || { printf '%s did not answer within 30 s\n' "$1"; return 1; }
+    sleep 0.2
+  done
+}
+
+# finish: ends what the run started, by process id, and prints where the time went. For `trap finish EXIT`.
+finish() {
+  local status=$? pid
+  trap - EXIT
+  for pid in ${started[@]+"${started[@]}"}; do
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
+  printf '\n=== where the time went\n'
+  printf '%s\n' ${summary[@]+"${summary[@]}"}
+  if [ "$status" -eq 0 ]; then
+    printf 'passed in %d s\n' "$SECONDS"
+  else
+    printf 'FAILED after %d s in: %s\n' "$SECONDS" "${current:-set-up}"
+  fi
+  exit "$status"
+}

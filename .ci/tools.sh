@@ -1,0 +1,31 @@
+# shellcheck shell=bash
+# Tools that cargo does not bring, in a Python environment of their own under the cache folder.
+
+tool_versions=(ministack==1.5.33 cfn-lint==1.58.0 awscli==1.46.2 cargo-lambda==1.9.2)
+
+# install_tools: makes the environment, or keeps the one that has these very versions.
+install_tools() {
+  local venv="$cache/venv" wanted="${tool_versions[*]}"
+  if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check "${tool_versions[@]}"
+    printf '%s' "$wanted" >"$venv/installed"
+  fi
+  export PATH="$venv/bin:$PATH"
+  printf '%s\n' "${tool_versions[@]}"
+}
+
+# start_aws: an AWS stand-in on a free port of this machine, and the variables that point the SDKs and suites at it.
+# Its state lives in its memory and goes with it.
+start_aws() {
+  local port log="$cache/ministack.log"
+  port="$(free_port)"
+  BIND_HOST=127.0.0.1 GATEWAY_PORT="$port" LAMBDA_EXECUTOR=local ministack >"$log" 2>&1 &
+  started+=("$!")
+  wait_for "http://127.0.0.1:$port/" || { tail -n 20 "$log"; return 1; }
+  export AWS_ENDPOINT_URL="http://127.0.0.1:$port"
+  export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  export WAXWING_SQS_ENDPOINT="$AWS_ENDPOINT_URL" WAXWING_DYNAMODB_ENDPOINT="$AWS_ENDPOINT_URL"
+  printf 'ministack answers at %s\n' "$AWS_ENDPOINT_URL"
+}

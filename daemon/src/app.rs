@@ -1,0 +1,128 @@
+//! The daemon as a whole: what it is made of, and its life from start to an orderly end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::clock::Clock;
+use shared::domain::network::Network;
+use shared::queue::{Queue, QueueNames};
+use shared::seal::Sealer;
+use shared::storage::counters::Counters;
+use shared::storage::instances::Instances;
+use shared::storage::leases::Leases;
+use shared::storage::messages::Messages;
+use shared::storage::setup::{self, Mismatch};
+use shared::storage::{StorageError, Table};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+use ulid::Ulid;
+
+use crate::deps::{Deps, RoundTrips};
+use crate::lease::{HeldShards, Keeper};
+use crate::shard::Shards;
+use crate::whatsapp::{HttpError, NETWORK, Settings, WhatsAppConnector};
+
+/// How long sessions' last tasks may take after their shards are given up.
+const TASKS_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What a daemon is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The table.
+    pub table: Table,
+    /// The queues.
+    pub queue: Arc<dyn Queue>,
+    /// Their names.
+    pub names: QueueNames,
+    /// Seals content and session state.
+    pub sealer: Arc<Sealer>,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// Shards of the network.
+    pub shards: u32,
+    /// The silence after which this daemon's shards are another's.
+    pub lease: Duration,
+    /// Where sessions connect to.
+    pub settings: Settings,
+}
+
+/// Why a daemon does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It is configured for another network than it is built for.
+    #[error("this build serves the network `{NETWORK}`, and the configuration asks for `{0}`")]
+    WrongNetwork(Network),
+    /// The configuration does not match the table.
+    #[error(transparent)]
+    Mismatch(#[from] Mismatch),
+    /// The table cannot be read.
+    #[error("the table cannot be read")]
+    Table(#[from] StorageError),
+    /// The HTTPS client cannot be made.
+    #[error("the HTTPS client cannot be made")]
+    Http(#[from] HttpError),
+}
+
+/// A daemon that is ready to run.
+pub struct App {
+    keeper: Keeper<Shards>,
+    tasks: TaskTracker,
+}
+
+impl App {
+    /// Checks the configuration against build and table, and makes a daemon.
+    pub async fn start(parts: Parts, network: Option<Network>) -> Result<Self, StartError> {
+        if let Some(network) = network.filter(|network| *network != NETWORK) {
+            return Err(StartError::WrongNetwork(network));
+        }
+        setup::agree(&parts.table, parts.shards).await??;
+        let tasks = TaskTracker::new();
+        let connector = WhatsAppConnector::new(parts.settings, parts.clock.clone(), tasks.clone())?;
+        let deps = Arc::new(Deps {
+            instances: Instances::new(parts.table.clone()),
+            messages: Messages::new(parts.table.clone()),
+            counters: Counters::new(parts.table.clone()),
+            table: parts.table.clone(),
+            queue: parts.queue,
+            names: parts.names,
+            sealer: parts.sealer,
+            clock: parts.clock.clone(),
+            network: NETWORK,
+            connector: Arc::new(connector),
+            round_trips: RoundTrips::default(),
+        });
+        let daemon = format!(
+            "daemon_{}",
+            Ulid::from_parts(milliseconds(parts.clock.as_ref()), rand::random())
+        );
+        info!(daemon, network = %NETWORK, shards = parts.shards, "the daemon starts");
+        let keeper = Keeper::new(
+            Leases::new(parts.table, NETWORK),
+            daemon,
+            parts.shards,
+            parts.lease,
+            parts.clock,
+            Shards::new(deps),
+        );
+        Ok(Self { keeper, tasks })
+    }
+
+    /// The shards held, as they change.
+    pub fn holding(&self) -> HeldShards {
+        self.keeper.holding()
+    }
+
+    /// Runs until `stop`, then hands over in order.
+    pub async fn run(self, stop: CancellationToken) {
+        self.keeper.run(stop).await;
+        self.tasks.close();
+        // Sessions were disconnected with their shards; what is left is the library's.
+        let _ = tokio::time::timeout(TASKS_DEADLINE, self.tasks.wait()).await;
+        info!("the daemon has stopped");
+    }
+}
+
+fn milliseconds(clock: &dyn Clock) -> u64 {
+    u64::try_from(clock.now().timestamp_millis()).unwrap_or(0)
+}

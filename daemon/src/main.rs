@@ -1,0 +1,36 @@
+//! The connection daemon as a process of its own. Its configuration is in the environment:
+//! see `shared::config`.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use daemon::app::{App, Parts};
+use daemon::whatsapp::{NETWORK, Settings};
+use shared::clock::SystemClock;
+use shared::queue::QueueNames;
+use shared::queue::sqs::SqsQueue;
+use shared::seal::{self, Sealer};
+use shared::storage::Table;
+use shared::{aws, config, shutdown, telemetry};
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    telemetry::start(telemetry::Format::Json);
+    let config = config::daemon()?;
+    let aws_config = aws::from_environment().await;
+    let table = Table::new(&aws_config, &config.common.table);
+    let wrapper = seal::wrapper(&aws_config, &config.common.wrapping).context("the wrapping key")?;
+    let parts = Parts {
+        sealer: Arc::new(Sealer::new(table.clone(), wrapper)),
+        table,
+        queue: Arc::new(SqsQueue::from_config(&aws_config)),
+        names: QueueNames::new(config.common.queue_prefix, NETWORK.as_str())?,
+        clock: Arc::new(SystemClock),
+        shards: config.common.shards,
+        lease: config.lease,
+        settings: Settings::for_network(&config.sandbox_url),
+    };
+    let app = App::start(parts, config.network).await?;
+    app.run(shutdown::on_signal()?).await;
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! `POST /api/auth/register`: a new user with a Basic subscription of its own.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use shared::auth::password::OfferedPassword;
+use shared::domain::account::{EmailAddress, PersonName, Role, Subscription, Tier, User};
+use shared::ids::{SubscriptionId, UserId};
+use shared::storage::accounts::Registered;
+
+use super::tokens::{Tokens, begin_session};
+use super::view::{SubscriptionView, UserView};
+use crate::http::{ApiError, Code, Fields, JsonBody, Reply};
+use crate::state::AppState;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    email: String,
+    password: OfferedPassword,
+    name: String,
+}
+
+#[derive(Serialize)]
+pub struct Response {
+    user: UserView,
+    subscription: SubscriptionView,
+    tokens: Tokens,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Reply<Response>, ApiError> {
+    let mut fields = Fields::default();
+    let email = fields.parse::<EmailAddress>("email", &request.email);
+    let password = fields.check("password", request.password.to_new());
+    let name = fields.parse::<PersonName>("name", &request.name);
+    let (Some(email), Some(password), Some(name)) = (email, password, name) else {
+        return Err(fields.error());
+    };
+    let hash = state.passwords.hash(password).await?;
+    let now = state.clock.now();
+    let subscription = Subscription {
+        id: SubscriptionId::new(now),
+        tier: Tier::Basic,
+        active: true,
+        created_at: now,
+    };
+    let user = User {
+        id: UserId::new(now),
+        subscription: subscription.id,
+        email,
+        name,
+        role: Role::User,
+        active: true,
+        created_at: now,
+    };
+    match state.accounts.register(&user, &hash, &subscription).await? {
+        Registered::Created => {}
+        Registered::EmailTaken => {
+            return Err(ApiError::new(
+                Code::EmailTaken,
+                "Another user has this e-mail address",
+            ));
+        }
+    }
+    let tokens = begin_session(&state, &user).await?;
+    Ok(Reply::created(Response {
+        user: user.into(),
+        subscription: subscription.into(),
+        tokens,
+    }))
+}

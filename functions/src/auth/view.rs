@@ -1,0 +1,67 @@
+//! Users and subscriptions as the API shows them.
+
+use serde::Serialize;
+use shared::domain::account::{EmailAddress, PersonName, Role, Subscription, Tier, User};
+use shared::ids::{SubscriptionId, UserId};
+
+use crate::http::Timestamp;
+
+/// A user.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UserView {
+    id: UserId,
+    email: EmailAddress,
+    name: PersonName,
+    role: Role,
+    active: bool,
+    subscription_id: SubscriptionId,
+    created_at: Timestamp,
+}
+
+impl From<User> for UserView {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            email: user.email,
+            name: user.name,
+            role: user.role,
+            active: user.active,
+            subscription_id: user.subscription,
+            created_at: user.created_at.into(),
+        }
+    }
+}
+
+/// A subscription.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SubscriptionView {
+    id: SubscriptionId,
+    tier: Tier,
+    active: bool,
+    limits: Limits,
+    created_at: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Limits {
+    instances: u32,
+    messages_per_month: u32,
+}
+
+impl From<Subscription> for SubscriptionView {
+    fn from(subscription: Subscription) -> Self {
+        Self {
+            id: subscription.id,
+            tier: subscription.tier,
+            active: subscription.active,
+            limits: Limits {
+                instances: subscription.tier.instances(),
+                messages_per_month: subscription.tier.messages_per_month(),
+            },
+            created_at: subscription.created_at.into(),
+        }
+    }
+}

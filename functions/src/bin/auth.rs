@@ -1,0 +1,8 @@
+//! The function `auth`.
+
+use functions::{auth, lambda};
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_http::Error> {
+    lambda::run(auth::router).await
+}

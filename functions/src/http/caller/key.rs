@@ -1,0 +1,77 @@
+//! A program with an API key: integration routes.
+
+use std::marker::PhantomData;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use serde_json::json;
+use shared::auth::api_key::{Grant, Unusable};
+use shared::domain::account::Subscription;
+
+use super::bearer::{Bearer, bearer};
+use super::permission::Permission;
+use super::require_active;
+use crate::http::context::RequestContext;
+use crate::http::error::{ApiError, Code};
+use crate::http::source_address::source_address;
+use crate::state::AppState;
+
+/// A valid API key with the scope `P`, of an active subscription.
+#[derive(Debug, Clone)]
+pub struct KeyCaller<P> {
+    /// What the key grants.
+    pub grant: Grant,
+    /// The subscription of the key's instance: the tenant of all that the request does.
+    pub subscription: Subscription,
+    permission: PhantomData<P>,
+}
+
+impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let secret = match bearer(&parts.headers)? {
+            Bearer::Key(secret) => secret,
+            Bearer::Jwt(_) => {
+                return Err(unauthenticated(
+                    "This route wants an API key, which starts with `wak_`, not an access token",
+                ));
+            }
+        };
+        let grant = state
+            .api_keys
+            .grant(&secret)
+            .await?
+            .ok_or_else(|| unauthenticated("There is no such API key"))?;
+        RequestContext::note_instance(&parts.extensions, &grant.instance_name);
+        let from = source_address(&parts.extensions);
+        grant
+            .check(state.clock.now(), from)
+            .map_err(|unusable| match unusable {
+                Unusable::Revoked => unauthenticated("The API key has been revoked"),
+                Unusable::Expired => unauthenticated("The API key has expired"),
+                Unusable::Address => ApiError::new(
+                    Code::IpNotAllowed,
+                    "The API key may not be used from this address",
+                ),
+            })?;
+        let subscription = state.accounts.recent_subscription(grant.subscription).await?;
+        let subscription = subscription
+            .ok_or_else(|| unauthenticated("The API key's subscription does not exist any more"))?;
+        let subscription = require_active(subscription)?;
+        if !grant.scopes.contains(&P::SCOPE) {
+            let message = format!("The API key lacks the scope `{}`", P::SCOPE);
+            return Err(ApiError::new(Code::InsufficientScope, message)
+                .with_details(json!({"requiredScope": P::SCOPE})));
+        }
+        Ok(Self {
+            grant,
+            subscription,
+            permission: PhantomData,
+        })
+    }
+}
+
+fn unauthenticated(message: &'static str) -> ApiError {
+    ApiError::new(Code::Unauthenticated, message)
+}

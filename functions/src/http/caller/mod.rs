@@ -1,0 +1,27 @@
+//! Who calls: extractors whose possession proves authentication, so that no handler can
+//! forget to ask.
+
+mod bearer;
+mod key;
+pub mod permission;
+mod user;
+
+pub use key::KeyCaller;
+pub use permission::Permission;
+pub use user::UserCaller;
+
+use shared::domain::account::Subscription;
+
+use super::error::{ApiError, Code};
+
+/// A subscription that is switched off serves no one.
+fn require_active(subscription: Subscription) -> Result<Subscription, ApiError> {
+    if subscription.active {
+        Ok(subscription)
+    } else {
+        Err(ApiError::new(
+            Code::SubscriptionInactive,
+            "The subscription is not active",
+        ))
+    }
+}

@@ -1,0 +1,45 @@
+//! What the envelope says of a request besides its answer, gathered while it is handled.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::http::Extensions;
+use shared::domain::instance::InstanceName;
+
+/// A request's own facts. One is in every request's extensions.
+#[derive(Debug, Clone)]
+pub struct RequestContext(Arc<Facts>);
+
+#[derive(Debug)]
+struct Facts {
+    id: String,
+    instance_name: OnceLock<InstanceName>,
+}
+
+impl RequestContext {
+    /// The context of the request with this id.
+    pub fn new(id: String) -> Self {
+        Self(Arc::new(Facts {
+            id,
+            instance_name: OnceLock::new(),
+        }))
+    }
+
+    /// The request's id.
+    pub fn id(&self) -> &str {
+        &self.0.id
+    }
+
+    /// The instance that the caller's API key is for, once the key is known.
+    pub fn instance_name(&self) -> Option<&InstanceName> {
+        self.0.instance_name.get()
+    }
+
+    /// Notes the instance that the caller's API key is for: from here on the answer,
+    /// whatever it is, names it.
+    pub fn note_instance(extensions: &Extensions, name: &InstanceName) {
+        if let Some(context) = extensions.get::<Self>() {
+            // A request has one key, so a second note says the same.
+            let _ = context.0.instance_name.set(name.clone());
+        }
+    }
+}

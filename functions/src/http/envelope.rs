@@ -1,0 +1,162 @@
+//! The envelope that every answer has: `success`, `data` or `error`, and `meta`.
+//!
+//! Handlers answer a [`Reply`] or an `ApiError`, both of which only mark the response; the
+//! layer writes the body, since it alone knows the request's id and, after a key was read,
+//! its instance.
+
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::context::RequestContext;
+use super::error::{ApiError, Code};
+use super::page::Pagination;
+use super::request_id;
+use super::timestamp::Timestamp;
+
+/// A successful answer.
+#[derive(Debug)]
+pub struct Reply<T> {
+    status: StatusCode,
+    data: T,
+    pagination: Option<Pagination>,
+}
+
+impl<T: Serialize> Reply<T> {
+    /// 200.
+    pub fn ok(data: T) -> Self {
+        Self {
+            status: StatusCode::OK,
+            data,
+            pagination: None,
+        }
+    }
+
+    /// 201: something was made.
+    pub fn created(data: T) -> Self {
+        Self {
+            status: StatusCode::CREATED,
+            ..Self::ok(data)
+        }
+    }
+
+    /// 202: something will be done.
+    pub fn accepted(data: T) -> Self {
+        Self {
+            status: StatusCode::ACCEPTED,
+            ..Self::ok(data)
+        }
+    }
+
+    /// The same with its place in a list.
+    #[must_use]
+    pub fn page(self, pagination: Pagination) -> Self {
+        Self {
+            pagination: Some(pagination),
+            ..self
+        }
+    }
+}
+
+/// A reply's parts, on the response until the layer writes them.
+#[derive(Debug, Clone)]
+struct Parts {
+    data: Value,
+    pagination: Option<Pagination>,
+}
+
+impl<T: Serialize> IntoResponse for Reply<T> {
+    fn into_response(self) -> Response {
+        let data = match serde_json::to_value(&self.data) {
+            Ok(data) => data,
+            Err(error) => return ApiError::internal().caused_by(error).into_response(),
+        };
+        let mut response = self.status.into_response();
+        let pagination = self.pagination;
+        response.extensions_mut().insert(Parts { data, pagination });
+        response
+    }
+}
+
+/// Writes the envelope of an answer that is marked, and the headers that all have.
+pub(super) fn write(mut response: Response, context: &RequestContext, now: Timestamp) -> Response {
+    let mut meta = json!({"timestamp": now, "request_id": context.id()});
+    if let Some(name) = context.instance_name() {
+        meta["instanceName"] = json!(name);
+    }
+    let body = if let Some(error) = response.extensions_mut().remove::<ApiError>() {
+        error_headers(&mut response, &error);
+        let mut body = json!({"code": error.code.as_str(), "message": error.message});
+        if let Some(details) = &error.details {
+            body["details"] = details.clone();
+        }
+        Some(json!({"success": false, "error": body, "meta": meta}))
+    } else if let Some(parts) = response.extensions_mut().remove::<Parts>() {
+        if let Some(pagination) = parts.pagination {
+            meta["pagination"] = json!(pagination);
+        }
+        Some(json!({"success": true, "data": parts.data, "meta": meta}))
+    } else {
+        None
+    };
+    if let Some(body) = body {
+        // Whatever stood in the response before, its length among it, was a place-holder.
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        set(&mut response, header::CONTENT_TYPE, "application/json");
+        *response.body_mut() = Body::from(body.to_string());
+    }
+    set(&mut response, header::CACHE_CONTROL, "no-store");
+    set(&mut response, request_id::HEADER, context.id());
+    response
+}
+
+fn error_headers(response: &mut Response, error: &ApiError) {
+    match error.code.status() {
+        StatusCode::UNAUTHORIZED => {
+            set(response, header::WWW_AUTHENTICATE, "Bearer");
+        }
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+            let seconds = error.retry_after.unwrap_or(1).to_string();
+            set(response, header::RETRY_AFTER, &seconds);
+        }
+        _ => {}
+    }
+}
+
+fn set(response: &mut Response, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(name, value);
+    }
+}
+
+/// Tells the log of an answer that is a failure of ours. A caller's mistake is no news.
+pub(super) fn log(response: &Response, context: &RequestContext, method: &str, route: &str) {
+    let Some(error) = response.extensions().get::<ApiError>() else {
+        return;
+    };
+    let cause = error.cause.as_deref().map(chain).unwrap_or_default();
+    let (request, code) = (context.id(), error.code.as_str());
+    match error.code {
+        Code::Internal => {
+            tracing::error!(request.id = request, method, route, code, cause, "request failed");
+        }
+        _ if error.code.status().is_server_error() || !cause.is_empty() => {
+            tracing::warn!(request.id = request, method, route, code, cause, "request failed");
+        }
+        _ => {}
+    }
+}
+
+/// An error and its sources, in one line.
+fn chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

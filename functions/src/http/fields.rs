@@ -1,0 +1,49 @@
+//! Gathers all that is wrong with a request's fields, so that a caller learns it at once.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::error::ApiError;
+
+/// The faults found so far.
+#[derive(Debug, Default)]
+pub struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// Notes a fault.
+    pub fn fault(&mut self, field: impl Into<String>, message: impl Display) {
+        self.0.push((field.into(), message.to_string()));
+    }
+
+    /// The value, or a fault noted.
+    pub fn check<T, E: Display>(&mut self, field: impl Into<String>, result: Result<T, E>) -> Option<T> {
+        result.map_err(|error| self.fault(field, error)).ok()
+    }
+
+    /// What a text parses to, or a fault noted.
+    pub fn parse<T: FromStr<Err: Display>>(&mut self, field: impl Into<String>, text: &str) -> Option<T> {
+        self.check(field, text.parse::<T>())
+    }
+
+    /// Notes a fault where an option is given that this version does not serve: better
+    /// refused than ignored.
+    pub fn unserved(&mut self, field: impl Into<String>, is_given: bool) {
+        if is_given {
+            self.fault(field, "is not served by this version");
+        }
+    }
+
+    /// The error that tells all faults.
+    pub fn error(&self) -> ApiError {
+        ApiError::fields(&self.0)
+    }
+
+    /// Goes on where there is no fault.
+    pub fn finish(&self) -> Result<(), ApiError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(self.error())
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! What all routers share: the envelope, errors, strict bodies, callers and the layers
+//! around every route.
+
+pub mod caller;
+mod context;
+mod envelope;
+mod error;
+mod fields;
+mod json;
+mod page;
+mod path;
+mod query;
+mod request_id;
+mod shell;
+mod source_address;
+mod timestamp;
+
+pub use envelope::Reply;
+pub use error::{ApiError, Code};
+pub use fields::Fields;
+pub use json::{JsonBody, MAX_BODY_BYTES};
+pub use page::{Page, PageQuery};
+pub use path::Path;
+pub use query::Query;
+pub use shell::{shell, shell_within};
+pub use timestamp::Timestamp;

@@ -1,0 +1,87 @@
+//! The layers around every route: envelope and request id outermost, then the deadline,
+//! then panics; and the answers where there is no route.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::{Method, Uri};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use serde_json::json;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::context::RequestContext;
+use super::error::{ApiError, Code};
+use super::json::MAX_BODY_BYTES;
+use super::{envelope, request_id};
+use crate::state::AppState;
+
+/// The longest that a request may take: API Gateway ends one after 30 s, and its answer
+/// would have no envelope.
+const DEADLINE: Duration = Duration::from_secs(25);
+
+/// Wraps a router's routes, once.
+pub fn shell(routes: Router<AppState>, state: AppState) -> Router {
+    shell_within(routes, state, DEADLINE)
+}
+
+/// The same with another deadline.
+pub fn shell_within(routes: Router<AppState>, state: AppState, deadline: Duration) -> Router {
+    routes
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(CatchPanicLayer::custom(
+            |_: Box<dyn std::any::Any + Send + 'static>| {
+                // What a panic says may hold anything; the hook has written it where panics go.
+                ApiError::internal().into_response()
+            },
+        ))
+        .layer(middleware::from_fn_with_state((state.clone(), deadline), around))
+        .with_state(state)
+}
+
+async fn around(
+    State((state, deadline)): State<(AppState, Duration)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let id = request_id::of(request.headers(), state.clock.now());
+    let context = RequestContext::new(id);
+    request.extensions_mut().insert(context.clone());
+    let method = request.method().clone();
+    // The route and not the path, which may hold a phone number.
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let answered = tokio::time::timeout(deadline, next.run(request)).await;
+    let response = answered.unwrap_or_else(|_| too_late().into_response());
+    envelope::log(&response, &context, method.as_str(), &route);
+    let mut response = envelope::write(response, &context, state.clock.now().into());
+    if method == Method::HEAD {
+        *response.body_mut() = Body::empty();
+    }
+    response
+}
+
+fn too_late() -> ApiError {
+    ApiError::new(
+        Code::UpstreamTimeout,
+        "The request took too long; it may or may not have taken effect",
+    )
+    .with_details(json!({"outcome": "unknown"}))
+}
+
+async fn unknown_route(uri: Uri) -> ApiError {
+    ApiError::new(Code::NotFound, format!("There is no route {}", uri.path()))
+}
+
+async fn wrong_method() -> ApiError {
+    ApiError::new(
+        Code::MethodNotAllowed,
+        "The route does not have this method; `Allow` lists those it has",
+    )
+}

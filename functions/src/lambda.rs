@@ -1,0 +1,38 @@
+//! Wires a function's process: configuration, clients, state, and the Lambda runtime.
+
+use std::sync::Arc;
+
+use axum::Router;
+use shared::clock::SystemClock;
+use shared::config;
+use shared::queue::sqs::SqsQueue;
+use shared::seal::{self, Purpose, Sealer};
+use shared::storage::Table;
+use shared::telemetry;
+
+use crate::state::AppState;
+
+/// Runs a function until its environment ends it. `router` makes the function's router.
+pub async fn run(router: fn(AppState) -> Router) -> Result<(), lambda_http::Error> {
+    telemetry::start(telemetry::Format::Json);
+    let config = config::functions()?;
+    let state = connect(&config).await?;
+    lambda_http::run(router(state)).await
+}
+
+async fn connect(config: &config::Functions) -> Result<AppState, lambda_http::Error> {
+    let aws = shared::aws::from_environment().await;
+    let table = Table::new(&aws, &config.common.table);
+    let wrapper = seal::wrapper(&aws, &config.common.wrapping)?;
+    // A function has no business with session state, which is the account itself.
+    let sealer = Sealer::new(table.clone(), wrapper).restricted_to(&[Purpose::Content]);
+    let queue = SqsQueue::from_config(&aws);
+    let state = AppState::new(
+        config,
+        table,
+        Arc::new(queue),
+        Arc::new(sealer),
+        Arc::new(SystemClock),
+    )?;
+    Ok(state)
+}

@@ -1,0 +1,133 @@
+//! `POST /api/instances`: a new instance, where the tier has room for one.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::json;
+use shared::domain::instance::{Desired, Instance, InstanceName, Observed, Status, Wanted};
+use shared::domain::network::Network;
+use shared::domain::shard::Shard;
+use shared::ids::InstanceId;
+use shared::storage::instances::Created;
+
+use super::InstanceView;
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Code, Fields, JsonBody, Reply};
+use crate::presence::Presence;
+use crate::state::AppState;
+
+/// Most strings of `metadata`, and the longest of their names and values, in characters.
+const MAX_METADATA: usize = 20;
+const MAX_METADATA_NAME: usize = 40;
+const MAX_METADATA_VALUE: usize = 500;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    name: String,
+    network: Option<String>,
+    #[serde(default)]
+    metadata: Option<BTreeMap<String, String>>,
+    messages_per_minute: Option<IgnoredAny>,
+    content_in_realtime: Option<IgnoredAny>,
+    always_online: Option<IgnoredAny>,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Reply<InstanceView>, ApiError> {
+    let instance = instance(&state, &caller, request)?;
+    let limit = caller.subscription.tier.instances();
+    match state.instances.create(&instance, limit).await? {
+        Created::Created => {}
+        Created::NameTaken => {
+            return Err(ApiError::new(Code::NameTaken, "Another instance has this name"));
+        }
+        Created::LimitReached => {
+            let tier = caller.subscription.tier;
+            let message = format!("The tier {tier} allows {limit} instances");
+            return Err(ApiError::new(Code::InstanceLimitReached, message)
+                .with_details(json!({"tier": tier, "limit": limit})));
+        }
+    }
+    let presence = Presence::of(&state, [&instance]).await?;
+    Ok(Reply::created(InstanceView::new(instance, &presence)))
+}
+
+fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<Instance, ApiError> {
+    let mut fields = Fields::default();
+    let name = fields.parse::<InstanceName>("name", &request.name);
+    let network = match &request.network {
+        Some(text) => fields.check("network", served(state, text)),
+        None => state.networks.first().copied(),
+    };
+    let metadata = request.metadata.unwrap_or_default();
+    check_metadata(&mut fields, &metadata);
+    fields.unserved("messagesPerMinute", request.messages_per_minute.is_some());
+    fields.unserved("contentInRealtime", request.content_in_realtime.is_some());
+    fields.unserved("alwaysOnline", request.always_online.is_some());
+    fields.finish()?;
+    let (Some(name), Some(network)) = (name, network) else {
+        // Only a deployment that serves no network comes here.
+        return Err(ApiError::internal());
+    };
+    let now = state.clock.now();
+    let id = InstanceId::new(now);
+    Ok(Instance {
+        id,
+        subscription: caller.subscription.id,
+        name,
+        network,
+        shard: Shard::of(id, state.shards),
+        metadata,
+        created_at: now,
+        desired: Desired {
+            wanted: Wanted::Disconnected,
+            generation: 0,
+        },
+        observed: Observed {
+            status: Status::Disconnected,
+            since: now,
+            reason: None,
+            last_error: None,
+            last_round_trip_at: None,
+            qr: None,
+            generation: 0,
+        },
+        account: None,
+    })
+}
+
+fn served(state: &AppState, text: &str) -> Result<Network, String> {
+    let network: Network = text
+        .parse()
+        .map_err(|error: shared::domain::UnknownText| error.to_string())?;
+    if state.networks.contains(&network) {
+        Ok(network)
+    } else {
+        Err(format!("`{network}` is not served by this deployment"))
+    }
+}
+
+fn check_metadata(fields: &mut Fields, metadata: &BTreeMap<String, String>) {
+    if metadata.len() > MAX_METADATA {
+        fields.fault("metadata", format!("must have {MAX_METADATA} strings or fewer"));
+    }
+    for (name, value) in metadata {
+        if !(1..=MAX_METADATA_NAME).contains(&name.chars().count()) {
+            fields.fault(
+                "metadata",
+                format!("must have names of 1 to {MAX_METADATA_NAME} characters"),
+            );
+        } else if value.chars().count() > MAX_METADATA_VALUE {
+            fields.fault(
+                format!("metadata.{name}"),
+                format!("must have {MAX_METADATA_VALUE} characters or fewer"),
+            );
+        }
+    }
+}

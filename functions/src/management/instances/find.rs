@@ -1,0 +1,42 @@
+//! `{instance}` in a path: an id, or a name within the caller's subscription.
+
+use std::str::FromStr;
+
+use shared::domain::instance::{Instance, InstanceName, InvalidInstanceName};
+use shared::ids::{InstanceId, SubscriptionId};
+
+use crate::http::ApiError;
+use crate::state::AppState;
+
+/// How a path names an instance. No name looks like an id.
+#[derive(Debug)]
+pub enum InstanceRef {
+    /// By its id.
+    Id(InstanceId),
+    /// By its name.
+    Name(InstanceName),
+}
+
+impl FromStr for InstanceRef {
+    type Err = InvalidInstanceName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidInstanceName> {
+        match text.parse() {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) => text.parse().map(Self::Name),
+        }
+    }
+}
+
+/// The instance that is meant, if it is this subscription's.
+pub async fn find(
+    state: &AppState,
+    subscription: SubscriptionId,
+    which: &InstanceRef,
+) -> Result<Instance, ApiError> {
+    let found = match which {
+        InstanceRef::Id(id) => state.instances.get(subscription, *id).await?,
+        InstanceRef::Name(name) => state.instances.get_by_name(subscription, name).await?,
+    };
+    found.ok_or_else(|| ApiError::not_found("instance"))
+}

@@ -1,0 +1,3 @@
+//! `/api/instances/{instance}/keys`.
+
+pub mod create;

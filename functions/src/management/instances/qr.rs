@@ -1,0 +1,136 @@
+//! `GET /api/instances/{instance}/qr`: the QR code to scan, as JSON or as a picture.
+
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response as HttpResponse};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Serialize;
+use serde_json::json;
+use shared::domain::instance::{Instance, MAX_QR_ATTEMPTS, QrCode, Status};
+use shared::seal::Purpose;
+
+use super::find::{InstanceRef, find};
+use super::picture::{self, Undrawable};
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Code, Path, Reply, Timestamp};
+use crate::presence::Presence;
+use crate::state::AppState;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    code: String,
+    image: String,
+    attempt: u8,
+    max_attempts: u8,
+    expires_at: Timestamp,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    Path(which): Path<InstanceRef>,
+    headers: HeaderMap,
+) -> Result<HttpResponse, ApiError> {
+    let instance = find(&state, caller.subscription.id, &which).await?;
+    let qr = to_scan(&state, &instance).await?;
+    let code = open(&state, &instance, &qr).await?;
+    Ok(match Form::wanted(&headers) {
+        Form::Png => ([(header::CONTENT_TYPE, "image/png")], picture::png(&code)?).into_response(),
+        Form::Svg => ([(header::CONTENT_TYPE, "image/svg+xml")], picture::svg(&code)?).into_response(),
+        Form::Json => Reply::ok(Response {
+            image: format!("data:image/png;base64,{}", STANDARD.encode(picture::png(&code)?)),
+            code,
+            attempt: qr.attempt,
+            max_attempts: MAX_QR_ATTEMPTS,
+            expires_at: qr.expires_at.into(),
+        })
+        .into_response(),
+    })
+}
+
+/// The code that can be scanned now.
+async fn to_scan(state: &AppState, instance: &Instance) -> Result<QrCode, ApiError> {
+    let presence = Presence::of(state, [instance]).await?;
+    let status = presence.connection(instance).status;
+    let qr = instance.observed.qr.clone();
+    qr.filter(|qr| status == Status::AwaitingQr && state.clock.now() < qr.expires_at)
+        .ok_or_else(|| {
+            let message = format!("There is no QR code to scan: the instance is {status}");
+            ApiError::new(Code::Conflict, message).with_details(json!({"status": status}))
+        })
+}
+
+async fn open(state: &AppState, instance: &Instance, qr: &QrCode) -> Result<String, ApiError> {
+    let aad = QrCode::aad(instance.id);
+    let opened = state
+        .sealer
+        .open(instance.id, Purpose::Content, &aad, &qr.sealed)
+        .await?;
+    String::from_utf8(opened).map_err(|error| ApiError::internal().caused_by(error.utf8_error()))
+}
+
+impl From<Undrawable> for ApiError {
+    fn from(error: Undrawable) -> Self {
+        Self::internal().caused_by(error)
+    }
+}
+
+/// The form in which the code is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Json,
+    Png,
+    Svg,
+}
+
+impl Form {
+    /// What `Accept` prefers of the three forms (RFC 9110, 12.5.1); JSON where it names
+    /// none of them.
+    fn wanted(headers: &HeaderMap) -> Self {
+        let accept = headers
+            .get(header::ACCEPT)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let mut best = (Self::Json, 0.0);
+        for range in accept.split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let form = match parts.next().unwrap_or_default().to_ascii_lowercase().as_str() {
+                "application/json" | "application/*" | "*/*" => Self::Json,
+                "image/png" | "image/*" => Self::Png,
+                "image/svg+xml" => Self::Svg,
+                _ => continue,
+            };
+            let quality = parts
+                .find_map(|part| part.strip_prefix("q="))
+                .map_or(1.0, |quality| quality.parse().unwrap_or(0.0));
+            if quality > best.1 {
+                best = (form, quality);
+            }
+        }
+        best.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_is_the_one_that_is_preferred() {
+        let wanted = |accept: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, accept.parse().expect("a header value"));
+            Form::wanted(&headers)
+        };
+        assert_eq!(Form::wanted(&HeaderMap::new()), Form::Json);
+        assert_eq!(wanted("*/*"), Form::Json);
+        assert_eq!(wanted("image/png"), Form::Png);
+        assert_eq!(wanted("image/svg+xml"), Form::Svg);
+        assert_eq!(wanted("application/json;q=0.5, image/svg+xml;q=0.9"), Form::Svg);
+        assert_eq!(wanted("text/html, image/png;q=0.8, */*;q=0.1"), Form::Png);
+        assert_eq!(wanted("text/html"), Form::Json);
+        assert_eq!(wanted("image/png;q=0"), Form::Json);
+    }
+}

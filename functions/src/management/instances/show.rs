@@ -1,0 +1,20 @@
+//! `GET /api/instances/{instance}`.
+
+use axum::extract::State;
+
+use super::InstanceView;
+use super::find::{InstanceRef, find};
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Path, Reply};
+use crate::presence::Presence;
+use crate::state::AppState;
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    Path(which): Path<InstanceRef>,
+) -> Result<Reply<InstanceView>, ApiError> {
+    let instance = find(&state, caller.subscription.id, &which).await?;
+    let presence = Presence::of(&state, [&instance]).await?;
+    Ok(Reply::ok(InstanceView::new(instance, &presence)))
+}

@@ -1,0 +1,49 @@
+//! An instance as the API shows it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use shared::domain::instance::{Instance, InstanceName, Status};
+use shared::domain::network::Network;
+use shared::ids::InstanceId;
+
+use crate::http::Timestamp;
+use crate::presence::Presence;
+
+/// An instance. Members that have no value are `null`, not absent.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InstanceView {
+    id: InstanceId,
+    name: InstanceName,
+    network: Network,
+    status: Status,
+    reason: Option<String>,
+    phone: Option<String>,
+    lid: Option<String>,
+    display_name: Option<String>,
+    metadata: BTreeMap<String, String>,
+    created_at: Timestamp,
+}
+
+impl InstanceView {
+    /// The instance, with how its connection is.
+    pub fn new(instance: Instance, presence: &Presence) -> Self {
+        let connection = presence.connection(&instance);
+        let account = instance.account;
+        let display_name = account.as_ref().and_then(|account| account.display_name.clone());
+        let person = account.map(|account| account.person).unwrap_or_default();
+        Self {
+            id: instance.id,
+            name: instance.name,
+            network: instance.network,
+            status: connection.status,
+            reason: connection.reason,
+            phone: person.phone,
+            lid: person.lid,
+            display_name,
+            metadata: instance.metadata,
+            created_at: instance.created_at.into(),
+        }
+    }
+}

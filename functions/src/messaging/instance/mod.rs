@@ -1,0 +1,3 @@
+//! `/api/instance`: the instance that the caller's key is for.
+
+pub mod info;

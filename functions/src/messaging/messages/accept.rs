@@ -1,0 +1,246 @@
+//! Accepts a message: a 202 is a promise, so the job and the record are durable before it.
+//!
+//! In order, with what each costs: the idempotency key is claimed (1 write unit) while the
+//! instance is read (1 read unit); the message is counted against the month's quota (1
+//! write unit) before it is accepted, so that a crash counts one too many and never one too
+//! few; then the job goes to the shard's queue while the record is put (1 write unit). A
+//! crash between these two leaves no promise: the daemon makes a record that is missing,
+//! and a retry with the same idempotency key goes on under the same message id, by which
+//! the queue drops the second job.
+
+use axum::body::Bytes;
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
+use serde_json::json;
+use shared::auth::api_key::Grant;
+use shared::domain::account::Subscription;
+use shared::domain::instance::{Instance, Status};
+use shared::domain::job::{self, Content, Job, SendJob};
+use shared::domain::message::{DEFAULT_EXPIRY, Direction, Kind, MessageRecord, State};
+use shared::domain::person::Person;
+use shared::domain::recipient::Recipient;
+use shared::domain::shard::lane;
+use shared::fault;
+use shared::ids::MessageId;
+use shared::queue::OutgoingMessage;
+use shared::seal::Purpose;
+use shared::storage::counters::Quota;
+use shared::storage::idempotency::Claim;
+
+use super::options::Options;
+use super::view::AcceptedView;
+use crate::http::{ApiError, Code, Reply, Timestamp};
+use crate::state::AppState;
+
+/// A message that is well-formed.
+pub struct Send {
+    /// Whom to.
+    pub to: Recipient,
+    /// What it is.
+    pub kind: Kind,
+    /// What it says.
+    pub content: Content,
+    /// The common options.
+    pub options: Options,
+    /// The request's idempotency key.
+    pub idempotency_key: Option<String>,
+    /// The request's body, by which a repetition is told from another request.
+    pub body: Bytes,
+}
+
+/// The answer to a send.
+pub struct Accepted {
+    view: AcceptedView,
+    is_replay: bool,
+}
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        let reply = Reply::accepted(self.view);
+        if self.is_replay {
+            ([("idempotency-replayed", "true")], reply).into_response()
+        } else {
+            reply.into_response()
+        }
+    }
+}
+
+/// Accepts a message of the instance that `grant` is for.
+pub async fn accept(
+    state: &AppState,
+    grant: &Grant,
+    subscription: &Subscription,
+    send: Send,
+    now: DateTime<Utc>,
+) -> Result<Accepted, ApiError> {
+    let (claimed, instance) = tokio::try_join!(claim(state, grant, &send, now), async {
+        Ok(state.instances.get(subscription.id, grant.instance).await?)
+    },)?;
+    let (id, is_known) = claimed;
+    let instance = instance.ok_or_else(|| ApiError::not_found("instance"))?;
+    if is_known && let Some(record) = state.messages.get(grant.instance, id).await? {
+        return replay(state, &instance, record, send).await;
+    }
+    // From here on a request that is known is one whose first run was cut short.
+    require_reachable(&instance)?;
+    count(state, subscription, now).await?;
+    let record = record(&instance, id, &send, now);
+    let (queued, stored) = tokio::join!(
+        enqueue(state, &instance, &record, send),
+        state.messages.put(&record),
+    );
+    queued?;
+    // A record that is there already was made by the daemon, which may be faster.
+    stored?;
+    Ok(Accepted {
+        view: AcceptedView::new(&record),
+        is_replay: false,
+    })
+}
+
+/// Answers a request that came before. Its record alone does not tell that the first run
+/// reached the queue, so a message that is not sent yet is queued again: the queue drops
+/// the second job, and so does the daemon where it comes after the queue's memory.
+async fn replay(
+    state: &AppState,
+    instance: &Instance,
+    record: MessageRecord,
+    send: Send,
+) -> Result<Accepted, ApiError> {
+    if record.state == State::Queued {
+        enqueue(state, instance, &record, send).await?;
+    }
+    Ok(Accepted {
+        view: AcceptedView::new(&record),
+        is_replay: true,
+    })
+}
+
+async fn enqueue(
+    state: &AppState,
+    instance: &Instance,
+    record: &MessageRecord,
+    send: Send,
+) -> Result<(), ApiError> {
+    let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
+    let job = seal(state, record, send).await?;
+    let group = lane(instance.id, &record.chat);
+    let message = OutgoingMessage::fifo(job::encode(&Job::Send(job)), group, record.id.to_string());
+    state.queue.send(&sends, message).await?;
+    fault::point("after-queue-write");
+    Ok(())
+}
+
+/// The message's id, and whether an earlier request with the same key fixed it.
+async fn claim(
+    state: &AppState,
+    grant: &Grant,
+    send: &Send,
+    now: DateTime<Utc>,
+) -> Result<(MessageId, bool), ApiError> {
+    let offered = MessageId::new(now);
+    let Some(key) = &send.idempotency_key else {
+        return Ok((offered, false));
+    };
+    // The kind belongs to the request as well: it stands in its path.
+    let request = [send.kind.as_str().as_bytes(), b"\n", &send.body[..]].concat();
+    let claim = state
+        .idempotency
+        .claim(grant.instance, key, &request, offered, now)
+        .await?;
+    match claim {
+        Claim::New => Ok((offered, false)),
+        Claim::Known(id) => Ok((id, true)),
+        Claim::OtherBody => Err(ApiError::new(
+            Code::IdempotencyConflict,
+            "The idempotency key came with another request before",
+        )),
+    }
+}
+
+/// Where nothing can come of waiting, the caller is told now.
+fn require_reachable(instance: &Instance) -> Result<(), ApiError> {
+    if !instance.refuses_sends() {
+        return Ok(());
+    }
+    let status = instance.observed.status;
+    let message = if instance.account.is_none() {
+        "The instance is not paired with a WhatsApp account: connect it and scan its QR code"
+    } else {
+        match status {
+            Status::LoggedOut => "The instance was unlinked by its phone: connect it and scan a QR code",
+            Status::Banned => "WhatsApp has banned the instance's number",
+            _ => "The instance was disconnected: connect it first",
+        }
+    };
+    Err(ApiError::new(Code::InstanceNotConnected, message).with_details(json!({"status": status})))
+}
+
+async fn count(state: &AppState, subscription: &Subscription, now: DateTime<Utc>) -> Result<(), ApiError> {
+    let limit = subscription.tier.messages_per_month();
+    let counted = state
+        .counters
+        .count_against_quota(subscription.id, limit, now)
+        .await?;
+    match counted {
+        Quota::Counted => Ok(()),
+        Quota::Exceeded { renews_at } => {
+            let day = renews_at.date_naive();
+            let message = format!("The month's {limit} messages are used up; the quota renews on {day}");
+            let details = json!({"limit": limit, "renewsAt": Timestamp(renews_at)});
+            Err(ApiError::new(Code::QuotaExceeded, message).with_details(details))
+        }
+    }
+}
+
+fn record(instance: &Instance, id: MessageId, send: &Send, now: DateTime<Utc>) -> MessageRecord {
+    MessageRecord {
+        id,
+        instance: instance.id,
+        direction: Direction::Outgoing,
+        kind: send.kind,
+        person: Person {
+            phone: send.to.phone().map(str::to_owned),
+            lid: send.to.lid().map(str::to_owned),
+        },
+        chat: send.to.clone(),
+        state: State::Queued,
+        failure: None,
+        reference: send.options.reference.clone(),
+        created_at: now,
+        updated_at: now,
+        sent_at: None,
+        delivered_at: None,
+        read_at: None,
+        whatsapp_id: None,
+    }
+}
+
+async fn seal(state: &AppState, record: &MessageRecord, send: Send) -> Result<SendJob, ApiError> {
+    let content = serde_json::to_vec(&send.content).map_err(|error| ApiError::internal().caused_by(error))?;
+    let associated_data = record.id.to_string();
+    let sealed = state
+        .sealer
+        .seal(
+            record.instance,
+            Purpose::Content,
+            associated_data.as_bytes(),
+            &content,
+        )
+        .await?;
+    Ok(SendJob {
+        message: record.id,
+        instance: record.instance,
+        to: send.to,
+        kind: send.kind,
+        reference: send.options.reference,
+        accepted_at: record.created_at,
+        expires_at: send
+            .options
+            .expires_at
+            .unwrap_or(record.created_at + DEFAULT_EXPIRY),
+        content: STANDARD.encode(sealed),
+    })
+}

@@ -1,0 +1,67 @@
+//! The options that every send has in common.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::de::IgnoredAny;
+
+use crate::http::Fields;
+
+/// The longest that a message may wait to be sent: what a queue keeps (4 days) has to
+/// outlast it.
+const MAX_EXPIRY: TimeDelta = TimeDelta::days(3);
+
+/// The longest `reference`, in characters.
+const MAX_REFERENCE: usize = 255;
+
+/// The common options as a request gives them.
+#[derive(Default)]
+pub struct GivenOptions {
+    pub expires_at: Option<String>,
+    pub reference: Option<String>,
+    pub reply_to: Option<IgnoredAny>,
+    pub mentions: Option<IgnoredAny>,
+    pub scheduled_at: Option<IgnoredAny>,
+    pub typing_ms: Option<IgnoredAny>,
+}
+
+/// The common options that this version serves, checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Until when the message is worth sending, where the caller says.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The caller's own string.
+    pub reference: Option<String>,
+}
+
+impl GivenOptions {
+    /// Checks the options of a message that is accepted at `now`; faults go to `fields`.
+    pub fn check(self, fields: &mut Fields, now: DateTime<Utc>) -> Options {
+        fields.unserved("replyTo", self.reply_to.is_some());
+        fields.unserved("mentions", self.mentions.is_some());
+        fields.unserved("scheduledAt", self.scheduled_at.is_some());
+        fields.unserved("typingMs", self.typing_ms.is_some());
+        let reference = self.reference;
+        if let Some(text) = &reference {
+            let is_plain = !text.chars().any(char::is_control);
+            if !(1..=MAX_REFERENCE).contains(&text.chars().count()) || !is_plain {
+                fields.fault(
+                    "reference",
+                    format!("must have 1 to {MAX_REFERENCE} characters, and no control characters"),
+                );
+            }
+        }
+        let expires_at = self.expires_at.as_deref().and_then(|text| {
+            let at = text.parse::<DateTime<Utc>>().ok();
+            let at = at.filter(|at| now < *at && *at <= now + MAX_EXPIRY);
+            if at.is_none() {
+                let days = MAX_EXPIRY.num_days();
+                let message = format!("must be an RFC 3339 time in the future, within {days} days");
+                fields.fault("expiresAt", message);
+            }
+            at
+        });
+        Options {
+            expires_at,
+            reference,
+        }
+    }
+}

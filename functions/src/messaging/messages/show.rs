@@ -1,0 +1,19 @@
+//! `GET /api/messages/{message}`: what became of a message.
+
+use axum::extract::State;
+use shared::ids::MessageId;
+
+use super::view::MessageView;
+use crate::http::caller::{KeyCaller, permission};
+use crate::http::{ApiError, Path, Reply};
+use crate::state::AppState;
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: KeyCaller<permission::MessagesRead>,
+    Path(id): Path<MessageId>,
+) -> Result<Reply<MessageView>, ApiError> {
+    let found = state.messages.get(caller.grant.instance, id).await?;
+    let record = found.ok_or_else(|| ApiError::not_found("message"))?;
+    Ok(Reply::ok(record.into()))
+}

@@ -1,0 +1,18 @@
+//! What a program does through an instance: send messages and see what became of them.
+
+mod instance;
+mod messages;
+mod routes;
+mod stats;
+
+use axum::Router;
+
+pub use routes::routes;
+
+use crate::state::AppState;
+use crate::{http, operations};
+
+/// This function's router.
+pub fn router(state: AppState) -> Router {
+    http::shell(routes().merge(operations::routes()), state)
+}

@@ -1,0 +1,18 @@
+//! What every function answers about itself.
+
+mod health;
+mod ready;
+mod version;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::state::AppState;
+
+/// The routes of every function.
+pub fn routes() -> Router<AppState> {
+    Router::new()
+        .route("/health", get(health::handler))
+        .route("/ready", get(ready::handler))
+        .route("/api/version", get(version::handler))
+}

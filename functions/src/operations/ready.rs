@@ -1,0 +1,48 @@
+//! `GET /ready`: the process can do its work, which takes the table and the queues.
+
+use axum::extract::State;
+use futures::future::try_join_all;
+use serde::Serialize;
+use shared::storage::classify;
+use shared::storage::keys;
+
+use crate::http::{ApiError, Reply};
+use crate::state::AppState;
+
+#[derive(Serialize)]
+pub struct Response {
+    status: &'static str,
+    networks: Vec<Network>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Network {
+    network: shared::domain::network::Network,
+    /// Messages that wait in the first shard's queue: a sample, at a fixed cost.
+    waiting_in_first_shard: u64,
+}
+
+pub async fn handler(State(state): State<AppState>) -> Result<Reply<Response>, ApiError> {
+    state
+        .table
+        .client()
+        .get_item()
+        .table_name(state.table.name())
+        .set_key(Some(keys::config().attributes()))
+        .send()
+        .await
+        .map_err(classify)?;
+    let networks = try_join_all(state.networks.iter().map(async |network| {
+        let depth = state.queue.depth(&state.queue_names(*network)?.sends(0)).await?;
+        Ok::<_, ApiError>(Network {
+            network: *network,
+            waiting_in_first_shard: depth.visible,
+        })
+    }))
+    .await?;
+    Ok(Reply::ok(Response {
+        status: "ready",
+        networks,
+    }))
+}

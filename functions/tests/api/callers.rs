@@ -1,0 +1,238 @@
+//! Each protected route, called by everyone who may not.
+
+use std::collections::BTreeSet;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use shared::auth::api_key::Scope;
+use shared::clock::Clock;
+
+use crate::support::{Answer, World, request};
+
+const USER_ROUTES: &[(&str, &str)] = &[
+    ("GET", "/api/auth/me"),
+    ("POST", "/api/instances"),
+    ("GET", "/api/instances"),
+    ("GET", "/api/instances/sales"),
+    ("GET", "/api/instances/sales/status"),
+    ("GET", "/api/instances/sales/qr"),
+    ("POST", "/api/instances/sales/connect"),
+    ("POST", "/api/instances/sales/keys"),
+];
+
+const KEY_ROUTES: &[(&str, &str, Scope)] = &[
+    ("POST", "/api/messages/text", Scope::MessagesSend),
+    (
+        "GET",
+        "/api/messages/msg_01JD0000000000000000000000",
+        Scope::MessagesRead,
+    ),
+    ("GET", "/api/instance/info", Scope::InstanceRead),
+    ("GET", "/api/stats", Scope::StatsRead),
+];
+
+/// Routes that are anyone's.
+const OPEN_ROUTES: &[(&str, &str)] = &[
+    ("POST", "/api/auth/register"),
+    ("POST", "/api/auth/login"),
+    ("GET", "/health"),
+    ("GET", "/ready"),
+    ("GET", "/api/version"),
+];
+
+/// Every route of the tables, read from their sources.
+fn all_routes() -> BTreeSet<(String, String)> {
+    let tables = [
+        include_str!("../../src/auth/routes.rs"),
+        include_str!("../../src/management/routes.rs"),
+        include_str!("../../src/messaging/routes.rs"),
+        include_str!("../../src/operations/mod.rs"),
+    ];
+    let mut routes = BTreeSet::new();
+    for route in tables.iter().flat_map(|table| table.split(".route(").skip(1)) {
+        let path = route.split('"').nth(1).expect("a path");
+        let path = path
+            .replace("{instance}", "sales")
+            .replace("{message}", "msg_01JD0000000000000000000000");
+        for (router, method) in [
+            ("get(", "GET"),
+            ("post(", "POST"),
+            ("put(", "PUT"),
+            ("patch(", "PATCH"),
+            ("delete(", "DELETE"),
+        ] {
+            if route.contains(router) {
+                routes.insert((method.to_owned(), path.clone()));
+            }
+        }
+    }
+    routes
+}
+
+#[test]
+fn every_route_is_in_one_of_the_tables_above() {
+    let keys = KEY_ROUTES.iter().map(|(method, path, _)| (*method, *path));
+    let known = USER_ROUTES.iter().chain(OPEN_ROUTES).copied().chain(keys);
+    let known: BTreeSet<_> = known
+        .map(|(method, path)| (method.to_owned(), path.to_owned()))
+        .collect();
+    assert_eq!(all_routes(), known);
+}
+
+async fn call(world: &World, method: &str, path: &str, token: &str) -> Answer {
+    let body = if method == "POST" { "{}" } else { "" };
+    world.send(request(method, token, path, body.into())).await
+}
+
+#[tokio::test]
+async fn a_user_route_takes_a_valid_access_token_alone() {
+    let world = World::new().await;
+    let (user, _, key) = world.ready().await;
+    let claims = user.token.split('.').nth(1).expect("three parts");
+    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"none","typ":"JWT","kid":"test"}"#);
+    let unsigned = format!("{header}.{claims}.");
+    let (head, signature) = user.token.rsplit_once('.').expect("three parts");
+    let other = if signature.starts_with('A') { 'B' } else { 'A' };
+    let forged = format!("{head}.{other}{}", &signature[1..]);
+    let wrong = [
+        (
+            "",
+            "401 UNAUTHENTICATED: A token is needed: send `Authorization: Bearer <token>`",
+        ),
+        (
+            "not-a-token",
+            "401 UNAUTHENTICATED: The access token is malformed: send the `accessToken` of a login",
+        ),
+        (
+            &unsigned,
+            "401 UNAUTHENTICATED: The access token is malformed: send the `accessToken` of a login",
+        ),
+        (
+            &forged,
+            "401 UNAUTHENTICATED: The access token was not signed by this service",
+        ),
+        (
+            &key,
+            "401 UNAUTHENTICATED: This route wants the access token of a login, not an API key",
+        ),
+    ];
+    for (method, path) in USER_ROUTES {
+        for (token, error) in wrong {
+            let answer = call(&world, method, path, token).await;
+            assert_eq!(answer.error(), error, "{method} {path}");
+            assert_eq!(answer.header("www-authenticate"), "Bearer");
+            assert_eq!(answer.json()["meta"].get("instanceName"), None);
+        }
+    }
+    world.clock.advance(TimeDelta::minutes(15));
+    for (method, path) in USER_ROUTES {
+        assert_eq!(
+            call(&world, method, path, &user.token).await.error(),
+            "401 TOKEN_EXPIRED: The access token has expired: refresh it or log in again",
+            "{method} {path}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_key_route_takes_a_valid_key_with_its_scope_alone() {
+    let world = World::new().await;
+    let (user, instance, _) = world.ready().await;
+    let unknown = format!("wak_test_{}", "x".repeat(43));
+    let expires_at = (world.clock.now() + TimeDelta::seconds(60)).to_rfc3339();
+    let expiring = world.key(&user, instance, json!({"expiresAt": expires_at})).await;
+    world.clock.advance(TimeDelta::seconds(60));
+    let elsewhere = json!({"allowedCidrs": ["198.51.100.0/24", "2001:db8::/32"]});
+    let elsewhere = world.key(&user, instance, elsewhere).await;
+    let here = json!({"allowedCidrs": ["192.0.2.0/24"]});
+    let here = world.key(&user, instance, here).await;
+    for (method, path, scope) in KEY_ROUTES {
+        let others: Vec<_> = Scope::ALL.iter().filter(|other| *other != scope).collect();
+        let without = world.key(&user, instance, json!({"scopes": others})).await;
+        let lacks = format!("403 INSUFFICIENT_SCOPE: The API key lacks the scope `{scope}`");
+        let wrong = [
+            (
+                "",
+                "401 UNAUTHENTICATED: A token is needed: send `Authorization: Bearer <token>`",
+            ),
+            (&*unknown, "401 UNAUTHENTICATED: There is no such API key"),
+            (&expiring, "401 UNAUTHENTICATED: The API key has expired"),
+            (
+                &elsewhere,
+                "403 IP_NOT_ALLOWED: The API key may not be used from this address",
+            ),
+            (&without, &lacks),
+            (
+                &user.token,
+                "401 UNAUTHENTICATED: This route wants an API key, which starts with `wak_`, not an access token",
+            ),
+        ];
+        for (token, error) in wrong {
+            assert_eq!(call(&world, method, path, token).await.error(), error, "{path}");
+        }
+        let only = world.key(&user, instance, json!({"scopes": [scope]})).await;
+        for key in [&only, &here] {
+            let answer = call(&world, method, path, key).await;
+            assert!(![401, 403].contains(&answer.status), "{path}: {answer:?}");
+            assert_eq!(answer.json()["meta"]["instanceName"], json!("sales"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_inactive_subscription_is_served_nothing() {
+    let world = World::new().await;
+    let (user, _, key) = world.ready().await;
+    let subscription = user.subscription.parse().expect("an id");
+    let table = &world.state.table;
+    table
+        .client()
+        .update_item()
+        .table_name(table.name())
+        .set_key(Some(
+            shared::storage::keys::subscription(subscription).attributes(),
+        ))
+        .update_expression("SET active = :no")
+        .expression_attribute_values(":no", aws_sdk_dynamodb::types::AttributeValue::Bool(false))
+        .send()
+        .await
+        .expect("stored");
+    let inactive = "403 SUBSCRIPTION_INACTIVE: The subscription is not active";
+    for (method, path) in USER_ROUTES {
+        assert_eq!(call(&world, method, path, &user.token).await.error(), inactive);
+    }
+    for (method, path, _) in KEY_ROUTES {
+        assert_eq!(call(&world, method, path, &key).await.error(), inactive);
+    }
+}
+
+#[tokio::test]
+async fn another_subscriptions_instance_does_not_exist() {
+    let world = World::new().await;
+    let (_, instance, _) = world.ready().await;
+    let other = world.register("eve@example.com").await;
+    for which in [
+        instance.to_string(),
+        "sales".to_owned(),
+        "no such name!".replace(' ', "%20"),
+    ] {
+        for (method, end) in [
+            ("GET", ""),
+            ("GET", "/status"),
+            ("GET", "/qr"),
+            ("POST", "/connect"),
+        ] {
+            let path = format!("/api/instances/{which}{end}");
+            let answer = call(&world, method, &path, &other.token).await;
+            assert_eq!(answer.status, 404, "{path}");
+            assert_eq!(answer.json()["error"]["code"], json!("NOT_FOUND"));
+        }
+        let path = format!("/api/instances/{which}/keys");
+        let answer = world.post(&other.token, &path, json!({"name": "mine"})).await;
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    let list: Value = world.get(&other.token, "/api/instances").await.data(200);
+    assert_eq!(list, json!([]));
+}

@@ -1,0 +1,12 @@
+//! The HTTP API, its routers called in memory over an embedded table and embedded queues.
+//! A module's path mirrors the path of the route that it tests.
+
+mod answer;
+mod auth;
+mod callers;
+mod flaky_queue;
+mod lambda;
+mod management;
+mod messaging;
+mod shell;
+mod support;

@@ -1,0 +1,126 @@
+//! `POST /api/instances`.
+
+use futures::future::join_all;
+use serde_json::json;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn a_new_instance_rests_and_is_found_by_id_and_name() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let body = json!({"name": "Customer-Service", "metadata": {"team": "blue"}});
+    let data = world.post(&user.token, "/api/instances", body).await.data(201);
+    let id = data["id"].as_str().expect("an id").to_owned();
+    assert_eq!(
+        data,
+        json!({
+            "id": id,
+            "name": "customer-service",
+            "network": "sandbox",
+            "status": "DISCONNECTED",
+            "reason": null,
+            "phone": null,
+            "lid": null,
+            "displayName": null,
+            "metadata": {"team": "blue"},
+            "createdAt": "2026-01-01T00:00:00.000Z",
+        })
+    );
+    for which in [&*id, "customer-service", "CUSTOMER-SERVICE"] {
+        let path = format!("/api/instances/{which}");
+        assert_eq!(world.get(&user.token, &path).await.data(200), data);
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_by_field() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let body = json!({
+        "name": "inst_x",
+        "network": "live",
+        "metadata": {"": "x"},
+        "alwaysOnline": false,
+    });
+    let answer = world.post(&user.token, "/api/instances", body).await;
+    assert_eq!(answer.error(), "400 VALIDATION_ERROR: Some fields are not valid");
+    let error = answer.json()["error"].clone();
+    let fields: Vec<_> = error["details"]["fields"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|fault| (&fault["field"], &fault["message"]))
+        .collect();
+    assert_eq!(fields.len(), 4);
+    assert_eq!(fields[0].0, "name");
+    assert_eq!(
+        fields[1],
+        (
+            &json!("network"),
+            &json!("`live` is not served by this deployment")
+        )
+    );
+    assert_eq!(fields[2].0, "metadata");
+    assert_eq!(
+        fields[3],
+        (&json!("alwaysOnline"), &json!("is not served by this version"))
+    );
+    let told = async |body| world.post(&user.token, "/api/instances", body).await.error();
+    assert_eq!(
+        told(json!({"name": "a", "netwrok": "sandbox"})).await,
+        "400 VALIDATION_ERROR: `netwrok` is unknown"
+    );
+    assert_eq!(
+        told(json!({"name": "a", "metadata": {"n": 1}})).await,
+        "400 VALIDATION_ERROR: `metadata.n` is not valid: invalid type: integer `1`, expected a string"
+    );
+    assert_eq!(
+        told(json!({"name": "a", "network": "moon"})).await,
+        "400 VALIDATION_ERROR: `network` must be one of live, sandbox"
+    );
+}
+
+#[tokio::test]
+async fn one_of_twenty_who_race_for_a_name_gets_it() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let other = world.register("eve@example.com").await;
+    let answers =
+        join_all((0..20).map(|_| world.post(&user.token, "/api/instances", json!({"name": "sales"})))).await;
+    let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
+    assert_eq!(made.len(), 1);
+    for answer in refused {
+        assert_eq!(answer.error(), "409 NAME_TAKEN: Another instance has this name");
+    }
+    // Names are a subscription's own.
+    world.instance(&other, "sales").await;
+}
+
+#[tokio::test]
+async fn the_tiers_limit_holds_for_twenty_who_race() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let answers = join_all((0..20).map(|n| {
+        world.post(
+            &user.token,
+            "/api/instances",
+            json!({"name": format!("sales-{n}")}),
+        )
+    }))
+    .await;
+    let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
+    assert_eq!(made.len(), 5);
+    for answer in refused {
+        assert_eq!(
+            answer.error(),
+            "409 INSTANCE_LIMIT_REACHED: The tier BASIC allows 5 instances"
+        );
+        assert_eq!(
+            answer.json()["error"]["details"],
+            json!({"tier": "BASIC", "limit": 5})
+        );
+    }
+    let list = world.get(&user.token, "/api/instances").await.data(200);
+    assert_eq!(list.as_array().map(Vec::len), Some(5));
+}

@@ -1,0 +1,67 @@
+//! `POST /api/instances/{instance}/keys`.
+
+use serde_json::json;
+use shared::auth::api_key::Scope;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn a_key_is_shown_once_and_stored_as_a_hash() {
+    let world = World::new().await;
+    let (user, _, _) = world.ready().await;
+    let path = "/api/instances/sales/keys";
+    let body = json!({"name": "backend", "allowedCidrs": ["192.0.2.7"], "rateLimit": 50});
+    let data = world.post(&user.token, path, body).await.data(201);
+    let secret = data["key"].as_str().expect("a secret");
+    assert!(secret.starts_with("wak_test_"));
+    assert_eq!(data["prefix"], json!(&secret[..15]));
+    assert_eq!(data["allowedCidrs"], json!(["192.0.2.7/32"]));
+    assert_eq!(data["rateLimit"], json!(50));
+    assert_eq!(data["expiresAt"], json!(null));
+    let scopes = data["scopes"].as_array().expect("a list");
+    assert_eq!(scopes.len(), Scope::ALL.len() - 1);
+    assert!(!scopes.contains(&json!("webhook:write")));
+    let table = &world.state.table;
+    let items = table
+        .client()
+        .scan()
+        .table_name(table.name())
+        .send()
+        .await
+        .expect("read");
+    assert!(!format!("{:?}", items.items()).contains(secret));
+}
+
+#[tokio::test]
+async fn every_bad_field_is_named_with_its_place() {
+    let world = World::new().await;
+    let (user, _, _) = world.ready().await;
+    let body = json!({
+        "name": "backend",
+        "scopes": ["messages:send", "messages:sned"],
+        "allowedCidrs": ["192.0.2.0/33"],
+        "expiresAt": "2026-01-01T00:00:00Z",
+        "rateLimit": 0,
+    });
+    let answer = world.post(&user.token, "/api/instances/sales/keys", body).await;
+    assert_eq!(answer.error(), "400 VALIDATION_ERROR: Some fields are not valid");
+    let error = answer.json()["error"].clone();
+    let fields: Vec<_> = error["details"]["fields"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|fault| fault["field"].as_str().expect("a name"))
+        .collect();
+    assert_eq!(fields, ["scopes[1]", "allowedCidrs[0]", "expiresAt", "rateLimit"]);
+    let answer = world
+        .post(
+            &user.token,
+            "/api/instances/sales/keys",
+            json!({"name": "x", "scopes": []}),
+        )
+        .await;
+    assert_eq!(
+        answer.error(),
+        "400 VALIDATION_ERROR: `scopes` must name one scope or more"
+    );
+}

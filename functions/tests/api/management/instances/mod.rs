@@ -1,0 +1,6 @@
+mod connect;
+mod create;
+mod keys;
+mod list;
+mod qr;
+mod status;

@@ -1,0 +1,40 @@
+//! `GET /api/instances/{instance}/status`.
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn connected_means_that_a_daemon_lives_and_vouches_for_it() {
+    let world = World::new().await;
+    let (user, instance, key) = world.ready().await;
+    let path = format!("/api/instances/{instance}/status");
+    let data = world.get(&user.token, &path).await.data(200);
+    assert_eq!(
+        data,
+        json!({
+            "status": "CONNECTED",
+            "since": "2026-01-01T00:00:00.000Z",
+            "reason": null,
+            "phone": "15550100001",
+            "lid": "100000012345678",
+            "displayName": "Sales",
+            "lastRoundTripAt": "2026-01-01T00:00:00.000Z",
+            "lastError": null,
+            "qrAttempt": null,
+        })
+    );
+    world.clock.advance(TimeDelta::seconds(10));
+    let data = world.get(&user.token, &path).await.data(200);
+    assert_eq!(data["status"], json!("RECONNECTING"));
+    assert_eq!(data["reason"], json!("NO_DAEMON"));
+    let info = world.get(&key, "/api/instance/info").await.data(200);
+    assert_eq!(info["status"], json!("RECONNECTING"));
+    let list = world.get(&user.token, "/api/instances").await.data(200);
+    assert_eq!(list[0]["status"], json!("RECONNECTING"));
+    world.daemon_lives().await;
+    let data = world.get(&user.token, &path).await.data(200);
+    assert_eq!(data["status"], json!("CONNECTED"));
+    assert_eq!(data["lastRoundTripAt"], json!("2026-01-01T00:00:10.000Z"));
+}

@@ -1,0 +1,110 @@
+//! `Idempotency-Key`.
+
+use axum::body::Body;
+use futures::future::join_all;
+use serde_json::json;
+use shared::domain::instance::Status;
+use shared::storage::keys;
+
+use crate::support::{Answer, World, request};
+
+async fn send(world: &World, api_key: &str, key: &str, text: &str) -> Answer {
+    let body = json!({"to": "15550100002", "text": text}).to_string();
+    let mut request = request("POST", api_key, "/api/messages/text", Body::from(body));
+    request
+        .headers_mut()
+        .insert("idempotency-key", key.parse().expect("a value"));
+    world.send(request).await
+}
+
+#[tokio::test]
+async fn the_same_request_is_answered_and_not_done_again() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let first = send(&world, &key, "order-42", "x").await;
+    assert_eq!(first.header("idempotency-replayed"), "");
+    // What became of the instance since does not change the first answer.
+    world.observe(instance, Status::LoggedOut, None).await;
+    let second = send(&world, &key, "order-42", "x").await;
+    assert_eq!(second.header("idempotency-replayed"), "true");
+    assert_eq!(second.data(202), first.data(202));
+    assert_eq!(world.waiting(&world.queue_names().sends(0)).await.len(), 1);
+    let other = send(&world, &key, "order-42", "y").await;
+    assert_eq!(
+        other.error(),
+        "409 IDEMPOTENCY_CONFLICT: The idempotency key came with another request before"
+    );
+}
+
+#[tokio::test]
+async fn ten_at_once_are_one_message() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    let answers = join_all((0..10).map(|_| send(&world, &key, "order-42", "x"))).await;
+    let id = answers[0].data(202)["id"].clone();
+    for answer in &answers {
+        assert_eq!(answer.data(202)["id"], id);
+    }
+    assert_eq!(world.waiting(&world.queue_names().sends(0)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_run_that_was_cut_short_is_finished_under_the_same_id() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let first = send(&world, &key, "order-42", "x").await.data(202);
+    let id = first["id"].as_str().expect("an id").parse().expect("an id");
+    // As after a crash between the queue and the record.
+    let table = &world.state.table;
+    table
+        .client()
+        .delete_item()
+        .table_name(table.name())
+        .set_key(Some(keys::message(instance, id).attributes()))
+        .send()
+        .await
+        .expect("deleted");
+    let second = send(&world, &key, "order-42", "x").await;
+    assert_eq!(second.header("idempotency-replayed"), "");
+    assert_eq!(second.data(202)["id"], first["id"]);
+    assert!(
+        world
+            .state
+            .messages
+            .get(instance, id)
+            .await
+            .expect("read")
+            .is_some()
+    );
+    assert_eq!(world.waiting(&world.queue_names().sends(0)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_did_not_reach_the_queue_does_with_the_retry() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    world.queue.fail(true);
+    let refused = send(&world, &key, "order-42", "x").await;
+    assert_eq!(
+        refused.error(),
+        "503 UNAVAILABLE: The service cannot do this now; try again later"
+    );
+    assert_eq!(refused.header("retry-after"), "2");
+    world.queue.fail(false);
+    let accepted = send(&world, &key, "order-42", "x").await.data(202);
+    let id = accepted["id"].as_str().expect("an id").parse().expect("an id");
+    let record = world.state.messages.get(instance, id).await.expect("read");
+    assert!(record.is_some());
+    assert_eq!(world.waiting(&world.queue_names().sends(0)).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_has_its_form() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    assert_eq!(
+        send(&world, &key, &"x".repeat(256), "x").await.error(),
+        "400 VALIDATION_ERROR: `Idempotency-Key` must be there once, with 1 to 255 printable ASCII characters"
+    );
+    send(&world, &key, &"x".repeat(255), "x").await.data(202);
+}

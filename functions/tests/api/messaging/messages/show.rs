@@ -1,0 +1,65 @@
+//! `GET /api/messages/{message}`.
+
+use serde_json::json;
+use shared::clock::Clock;
+use shared::domain::message::{Failure, State};
+use shared::ids::MessageId;
+use shared::storage::messages::Change;
+
+use crate::support::World;
+
+#[tokio::test]
+async fn what_became_of_a_message_is_told() {
+    let world = World::new().await;
+    let (user, instance, key) = world.ready().await;
+    let body = json!({"to": "15550100002", "text": "x", "reference": "order-42"});
+    let sent = world.post(&key, "/api/messages/text", body).await.data(202);
+    let id: MessageId = sent["id"].as_str().expect("an id").parse().expect("an id");
+    let path = format!("/api/messages/{id}");
+    world.clock.advance(chrono::TimeDelta::seconds(1));
+    let change = Change {
+        state: State::Failed,
+        at: world.clock.now(),
+        failure: Some(Failure::from_server(463)),
+    };
+    world
+        .state
+        .messages
+        .change(instance, id, &change)
+        .await
+        .expect("stored");
+    assert_eq!(
+        world.get(&key, &path).await.data(200),
+        json!({
+            "id": id,
+            "direction": "outgoing",
+            "kind": "text",
+            "status": "failed",
+            "to": {"phone": "15550100002", "lid": null, "group": null},
+            "from": null,
+            "reference": "order-42",
+            "error": {
+                "code": "REACHOUT_RESTRICTED",
+                "message": "WhatsApp does not let this account begin new chats now (error 463)",
+                "retryable": true,
+            },
+            "createdAt": "2026-01-01T00:00:00.000Z",
+            "updatedAt": "2026-01-01T00:00:01.000Z",
+            "sentAt": null,
+            "deliveredAt": null,
+            "readAt": null,
+        })
+    );
+
+    // Another instance's message is nobody's.
+    let other = world.instance(&user, "support").await;
+    let other = world.key(&user, other, json!({})).await;
+    assert_eq!(
+        world.get(&other, &path).await.error(),
+        "404 NOT_FOUND: There is no such message"
+    );
+    assert_eq!(
+        world.get(&key, "/api/messages/3EB0C0FFEE").await.error(),
+        "404 NOT_FOUND: There is no such resource"
+    );
+}

@@ -1,0 +1,212 @@
+//! `POST /api/messages/text`.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use shared::clock::Clock;
+use shared::domain::instance::{Status, Wanted};
+use shared::domain::job::{self, Content, Job};
+use shared::domain::message::State;
+use shared::domain::shard::lane;
+use shared::seal::Purpose;
+use shared::storage::keys;
+
+use crate::support::World;
+
+const PATH: &str = "/api/messages/text";
+
+#[tokio::test]
+async fn an_accepted_message_is_a_job_and_a_record() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let body = json!({"to": "+15550100002", "text": "Hello, world", "reference": "order-42"});
+    let answer = world.post(&key, PATH, body).await;
+    let data = answer.data(202);
+    let id = data["id"].as_str().expect("an id").to_owned();
+    assert_eq!(
+        data,
+        json!({
+            "id": id,
+            "status": "queued",
+            "to": {"phone": "15550100002", "lid": null, "group": null},
+            "kind": "text",
+            "createdAt": "2026-01-01T00:00:00.000Z",
+        })
+    );
+    assert_eq!(answer.json()["meta"]["instanceName"], json!("sales"));
+
+    let jobs = world.waiting(&world.queue_names().sends(0)).await;
+    assert_eq!(jobs.len(), 1);
+    assert!(!jobs[0].body.contains("Hello"));
+    let Job::Send(job) = job::decode(&jobs[0].body).expect("ours");
+    assert_eq!(job.message.to_string(), id);
+    assert_eq!(jobs[0].group, Some(lane(instance, &job.to)));
+    assert_eq!(job.expires_at, world.clock.now() + chrono::TimeDelta::hours(24));
+    let sealed = STANDARD.decode(&job.content).expect("base64");
+    let opened = world
+        .state
+        .sealer
+        .open(instance, Purpose::Content, id.as_bytes(), &sealed)
+        .await
+        .expect("opens");
+    let Content::Text { text } = serde_json::from_slice(&opened).expect("content");
+    assert_eq!(text, "Hello, world");
+
+    let record = world
+        .state
+        .messages
+        .get(instance, job.message)
+        .await
+        .expect("read")
+        .expect("there");
+    assert_eq!(record.state, State::Queued);
+    assert_eq!(record.reference.as_deref(), Some("order-42"));
+}
+
+#[tokio::test]
+async fn every_name_of_a_chat_is_taken() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    for (to, shown) in [
+        (
+            "15550100002",
+            json!({"phone": "15550100002", "lid": null, "group": null}),
+        ),
+        (
+            "15550100002@s.whatsapp.net",
+            json!({"phone": "15550100002", "lid": null, "group": null}),
+        ),
+        (
+            "lid:100000012345679",
+            json!({"phone": null, "lid": "100000012345679", "group": null}),
+        ),
+        (
+            "120363021033254949@g.us",
+            json!({"phone": null, "lid": null, "group": "120363021033254949@g.us"}),
+        ),
+    ] {
+        let body = json!({"to": to, "text": "x"});
+        let data = world.post(&key, PATH, body).await.data(202);
+        assert_eq!(data["to"], shown);
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_by_field() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    let told = async |body| world.post(&key, PATH, body).await.error();
+    assert_eq!(
+        told(json!({"to": "12345", "text": "x"})).await,
+        "400 VALIDATION_ERROR: `to` must be a phone number in E.164 (7 to 15 digits, an optional + before \
+         them), `lid:` and digits, or a WhatsApp JID"
+    );
+    for text in [String::new(), "ä".repeat(4_097)] {
+        assert_eq!(
+            told(json!({"to": "15550100002", "text": text})).await,
+            "400 VALIDATION_ERROR: `text` must have 1 to 4096 characters"
+        );
+    }
+    assert_eq!(
+        told(json!({"to": "15550100002", "txt": "x"})).await,
+        "400 VALIDATION_ERROR: `txt` is unknown"
+    );
+    assert_eq!(
+        told(json!({"to": "15550100002"})).await,
+        "400 VALIDATION_ERROR: `text` is missing"
+    );
+    assert_eq!(
+        told(json!({"to": 15_550_100_002_u64, "text": "x"})).await,
+        "400 VALIDATION_ERROR: `to` is not valid: invalid type: integer `15550100002`, expected a string"
+    );
+    for option in ["replyTo", "mentions", "scheduledAt", "typingMs", "linkPreview"] {
+        assert_eq!(
+            told(json!({"to": "15550100002", "text": "x", option: "any"})).await,
+            format!("400 VALIDATION_ERROR: `{option}` is not served by this version")
+        );
+    }
+    for at in ["2026-01-01T00:00:00Z", "2026-01-04T00:00:01Z", "tomorrow"] {
+        assert_eq!(
+            told(json!({"to": "15550100002", "text": "x", "expiresAt": at})).await,
+            "400 VALIDATION_ERROR: `expiresAt` must be an RFC 3339 time in the future, within 3 days"
+        );
+    }
+    // The longest text, and an option that is null as if it were not there.
+    let body = json!({"to": "15550100002", "text": "😀".repeat(4_096), "replyTo": null});
+    world.post(&key, PATH, body).await.data(202);
+}
+
+#[tokio::test]
+async fn where_nothing_can_come_of_waiting_the_caller_is_told() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let instance = world.instance(&user, "sales").await;
+    let key = world.key(&user, instance, json!({})).await;
+    let told = async || {
+        let body = json!({"to": "15550100002", "text": "x"});
+        let answer = world.post(&key, PATH, body).await;
+        if answer.status == 202 {
+            "202".to_owned()
+        } else {
+            answer.error()
+        }
+    };
+    let refused = "409 INSTANCE_NOT_CONNECTED: ";
+    assert_eq!(
+        told().await,
+        format!(
+            "{refused}The instance is not paired with a WhatsApp account: connect it and scan its QR code"
+        )
+    );
+    world.pair(instance).await;
+    assert_eq!(
+        told().await,
+        format!("{refused}The instance was disconnected: connect it first")
+    );
+    let wanted = world.state.instances.want(instance, Wanted::Connected).await;
+    assert_eq!(wanted.expect("stored"), Some(1));
+    for (status, is_taken) in [
+        (Status::Connected, true),
+        (Status::Reconnecting, true),
+        (Status::Disconnected, true),
+        (Status::LoggedOut, false),
+        (Status::ForceDisconnected, false),
+        (Status::Banned, false),
+    ] {
+        world.observe(instance, status, None).await;
+        assert_eq!(told().await.starts_with("202"), is_taken, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_used_up_quota_names_the_day_it_renews() {
+    let world = World::new().await;
+    let (user, _, key) = world.ready().await;
+    let subscription = user.subscription.parse().expect("an id");
+    let table = &world.state.table;
+    table
+        .client()
+        .update_item()
+        .table_name(table.name())
+        .set_key(Some(keys::month(subscription, world.clock.now()).attributes()))
+        .update_expression("SET messages = :almost")
+        .expression_attribute_values(":almost", AttributeValue::N("9999".into()))
+        .send()
+        .await
+        .expect("stored");
+    let body = || json!({"to": "15550100002", "text": "x"});
+    world.post(&key, PATH, body()).await.data(202);
+    let answer = world.post(&key, PATH, body()).await;
+    assert_eq!(
+        answer.error(),
+        "403 QUOTA_EXCEEDED: The month's 10000 messages are used up; the quota renews on 2026-02-01"
+    );
+    assert_eq!(
+        answer.json()["error"]["details"],
+        json!({"limit": 10_000, "renewsAt": "2026-02-01T00:00:00.000Z"})
+    );
+    // The next month's are there.
+    world.clock.advance(chrono::TimeDelta::days(31));
+    world.post(&key, PATH, body()).await.data(202);
+}

@@ -1,0 +1,175 @@
+//! What holds for every route.
+
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, header};
+use axum::routing::get;
+use functions::http::{ApiError, shell, shell_within};
+use serde_json::json;
+
+use crate::support::{PASSWORD, World, request};
+
+#[tokio::test]
+async fn an_unknown_route_answers_the_envelope() {
+    let world = World::new().await;
+    let answer = world.get("", "/api/nothing").await;
+    assert_eq!(answer.error(), "404 NOT_FOUND: There is no route /api/nothing");
+    assert!(answer.header("x-request-id").starts_with("req_"));
+    assert_eq!(answer.header("content-type"), "application/json");
+}
+
+#[tokio::test]
+async fn a_wrong_method_lists_the_right_ones() {
+    let world = World::new().await;
+    let answer = world
+        .send(request("DELETE", "", "/api/instances", Body::empty()))
+        .await;
+    assert_eq!(
+        answer.error(),
+        "405 METHOD_NOT_ALLOWED: The route does not have this method; `Allow` lists those it has"
+    );
+    let mut allowed: Vec<_> = answer.header("allow").split(',').collect();
+    allowed.sort_unstable();
+    assert_eq!(allowed, ["GET", "HEAD", "POST"]);
+}
+
+#[tokio::test]
+async fn a_head_request_gets_the_headers_alone() {
+    let world = World::new().await;
+    for path in ["/health", "/api/nothing"] {
+        let answer = world.send(request("HEAD", "", path, Body::empty())).await;
+        assert_eq!(answer.bytes, b"");
+        assert_eq!(answer.header("content-type"), "application/json");
+    }
+}
+
+#[tokio::test]
+async fn a_callers_request_id_comes_back() {
+    let world = World::new().await;
+    let request = Request::get("/health")
+        .header("x-request-id", "order-42")
+        .body(Body::empty())
+        .expect("well-formed");
+    let answer = world.send(request).await;
+    assert_eq!(answer.header("x-request-id"), "order-42");
+    assert_eq!(
+        answer.json(),
+        json!({
+            "success": true,
+            "data": {"status": "ok"},
+            "meta": {"timestamp": "2026-01-01T00:00:00.000Z", "request_id": "order-42"},
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_body_must_be_json_by_type_and_by_syntax() {
+    let world = World::new().await;
+    let mut form = request("POST", "", "/api/auth/login", Body::from("email=ada"));
+    form.headers_mut().insert(
+        header::CONTENT_TYPE,
+        "application/x-www-form-urlencoded".parse().expect("a value"),
+    );
+    assert_eq!(
+        world.send(form).await.error(),
+        "415 UNSUPPORTED_MEDIA_TYPE: The body must be JSON: send `Content-Type: application/json`"
+    );
+    let broken = request("POST", "", "/api/auth/login", Body::from("{\"email\":"));
+    assert_eq!(
+        world.send(broken).await.error(),
+        "400 INVALID_JSON: The body is not well-formed JSON (line 1, column 9)"
+    );
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_refused_and_one_at_it_is_read() {
+    let world = World::new().await;
+    let login = |length: usize| {
+        let body = json!({"email": "ada@example.com", "password": PASSWORD}).to_string();
+        let padding = " ".repeat(length - body.len());
+        request("POST", "", "/api/auth/login", Body::from(body + &padding))
+    };
+    let limit = 1024 * 1024;
+    assert_eq!(
+        world.send(login(limit + 1)).await.error(),
+        "413 PAYLOAD_TOO_LARGE: The body is larger than 1048576 bytes"
+    );
+    assert_eq!(
+        world.send(login(limit)).await.error(),
+        "401 INVALID_CREDENTIALS: E-mail address and password do not go together"
+    );
+}
+
+#[tokio::test]
+async fn every_function_tells_of_itself() {
+    let mut world = World::new().await;
+    let ready = world.get("", "/ready").await.data(200);
+    assert_eq!(
+        ready,
+        json!({"status": "ready", "networks": [{"network": "sandbox", "waitingInFirstShard": 0}]})
+    );
+    let version = world.get("", "/api/version").await.data(200);
+    assert_eq!(version, json!({"version": env!("CARGO_PKG_VERSION")}));
+    for router in [
+        functions::auth::router(world.state.clone()),
+        functions::management::router(world.state.clone()),
+        functions::messaging::router(world.state.clone()),
+    ] {
+        world.router = router;
+        assert_eq!(world.get("", "/health").await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn without_its_table_a_function_is_not_ready() {
+    let world = World::new().await;
+    world
+        .state
+        .table
+        .client()
+        .delete_table()
+        .table_name(world.state.table.name())
+        .send()
+        .await
+        .expect("deleted");
+    let answer = world.get("", "/ready").await;
+    assert_eq!(answer.error(), "500 INTERNAL: Something went wrong on our side");
+}
+
+#[tokio::test]
+async fn a_panic_answers_the_envelope() {
+    let mut world = World::new().await;
+    let panics = get(async || -> Result<(), ApiError> { panic!("a defect, with a secret in its words") });
+    world.router = shell(Router::new().route("/panics", panics), world.state.clone());
+    let answer = world.get("", "/panics").await;
+    assert_eq!(answer.error(), "500 INTERNAL: Something went wrong on our side");
+    assert!(!String::from_utf8_lossy(&answer.bytes).contains("secret"));
+}
+
+#[tokio::test]
+async fn a_request_that_takes_too_long_is_ended() {
+    let mut world = World::new().await;
+    let hangs = get(async || -> Result<(), ApiError> { std::future::pending().await });
+    let routes = Router::new().route("/hangs", hangs);
+    world.router = shell_within(routes, world.state.clone(), Duration::from_millis(1));
+    let answer = world.get("", "/hangs").await;
+    assert_eq!(
+        answer.error(),
+        "504 UPSTREAM_TIMEOUT: The request took too long; it may or may not have taken effect"
+    );
+    assert_eq!(answer.json()["error"]["details"], json!({"outcome": "unknown"}));
+}
+
+#[tokio::test]
+async fn without_its_queues_a_function_is_not_ready_and_says_when_to_ask_again() {
+    let world = World::new().await;
+    world.queue.fail(true);
+    let answer = world.get("", "/ready").await;
+    assert_eq!(
+        answer.error(),
+        "503 UNAVAILABLE: The service cannot do this now; try again later"
+    );
+    assert_eq!(answer.header("retry-after"), "2");
+}

@@ -1,0 +1,305 @@
+//! A deployment of one process, and what its callers and its daemon do.
+
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::ConnectInfo;
+use axum::http::{Request, header};
+use chrono::{DateTime, TimeDelta};
+use functions::state::AppState;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use shared::clock::{Clock, SteppedClock};
+use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
+use shared::domain::instance::{Account, Instance, Observed, QrCode, Status};
+use shared::domain::network::Network;
+use shared::domain::person::Person;
+use shared::ids::InstanceId;
+use shared::queue::embedded::EmbeddedQueue;
+use shared::queue::{QueueName, QueueNames, ReceiveOptions, names};
+use shared::seal::{FileKeyWrapper, Purpose, Sealer};
+use shared::storage::Table;
+use shared::storage::instances::Observation;
+use shared::storage::leases::{Beat, Leases};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::ServiceExt;
+
+pub use crate::answer::Answer;
+use crate::flaky_queue::FlakyQueue;
+
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// A deployment with one shard on the sandbox network. Its table's server ends with it.
+pub struct World {
+    pub state: AppState,
+    pub clock: SteppedClock,
+    pub router: Router,
+    pub queue: Arc<FlakyQueue>,
+    _directory: TempDir,
+    _server: DropGuard,
+}
+
+/// A user who is logged in.
+pub struct User {
+    pub token: String,
+    pub subscription: String,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let database = dynoxide::Database::memory().expect("opened");
+        let stop = CancellationToken::new();
+        let stopped = stop.clone().cancelled_owned();
+        tokio::spawn(async move { dynoxide::server::serve_with_shutdown(listener, database, stopped).await });
+        let table = Table::new(&sdk_config(&format!("http://{address}")), "waxwing");
+        table.create_if_absent().await.expect("created");
+
+        let clock = SteppedClock::at(DateTime::from_timestamp(1_767_225_600, 0).expect("in range"));
+        let queue = EmbeddedQueue::open(None, Arc::new(clock.clone())).expect("opened");
+        let names = QueueNames::new("test", "sandbox").expect("names");
+        names::ensure_all(&queue, &names, 1).await.expect("created");
+
+        let queue = Arc::new(FlakyQueue::over(queue));
+
+        let directory = tempfile::tempdir().expect("a directory");
+        let wrapper = FileKeyWrapper::open(&directory.path().join("master.key")).expect("a key file");
+        let sealer = Sealer::new(table.clone(), Arc::new(wrapper)).restricted_to(&[Purpose::Content]);
+        let state = AppState::new(
+            &config(),
+            table,
+            queue.clone(),
+            Arc::new(sealer),
+            Arc::new(clock.clone()),
+        )
+        .expect("a queue prefix");
+        Self {
+            router: functions::all(state.clone()),
+            state,
+            clock,
+            queue,
+            _directory: directory,
+            _server: stop.drop_guard(),
+        }
+    }
+
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            bytes: body.collect().await.expect("a whole body").to_bytes().to_vec(),
+        }
+    }
+
+    pub async fn get(&self, token: &str, path: &str) -> Answer {
+        self.send(request("GET", token, path, Body::empty())).await
+    }
+
+    pub async fn post(&self, token: &str, path: &str, body: Value) -> Answer {
+        self.send(request("POST", token, path, Body::from(body.to_string())))
+            .await
+    }
+
+    pub async fn register(&self, email: &str) -> User {
+        let body = json!({"email": email, "password": PASSWORD, "name": "Ada"});
+        let data = self.post("", "/api/auth/register", body).await.data(201);
+        let text = |value: &Value| value.as_str().expect("a text").to_owned();
+        User {
+            token: text(&data["tokens"]["accessToken"]),
+            subscription: text(&data["subscription"]["id"]),
+        }
+    }
+
+    pub async fn instance(&self, user: &User, name: &str) -> InstanceId {
+        let answer = self
+            .post(&user.token, "/api/instances", json!({"name": name}))
+            .await;
+        let data = answer.data(201);
+        data["id"].as_str().expect("an id").parse().expect("an id")
+    }
+
+    /// An API key; `more` are members of the request besides its name.
+    pub async fn key(&self, user: &User, instance: InstanceId, more: Value) -> String {
+        let mut body = json!({"name": "a key"});
+        for (name, value) in more.as_object().expect("an object") {
+            body[name] = value.clone();
+        }
+        let path = format!("/api/instances/{instance}/keys");
+        let data = self.post(&user.token, &path, body).await.data(201);
+        data["key"].as_str().expect("a secret").to_owned()
+    }
+
+    /// A user with a paired, connected instance and a key for it.
+    pub async fn ready(&self) -> (User, InstanceId, String) {
+        let user = self.register("ada@example.com").await;
+        let instance = self.instance(&user, "sales").await;
+        self.state
+            .instances
+            .want(instance, shared::domain::instance::Wanted::Connected)
+            .await
+            .expect("stored")
+            .expect("there");
+        self.pair(instance).await;
+        self.observe(instance, Status::Connected, None).await;
+        self.daemon_lives().await;
+        let key = self.key(&user, instance, json!({})).await;
+        (user, instance, key)
+    }
+
+    /// As the daemon does when a phone has scanned the code.
+    pub async fn pair(&self, instance: InstanceId) {
+        let account = Account {
+            person: Person {
+                phone: Some("15550100001".into()),
+                lid: Some("100000012345678".into()),
+            },
+            display_name: Some("Sales".into()),
+        };
+        let stored = self
+            .state
+            .instances
+            .set_account(instance, 1, Some(&account))
+            .await
+            .expect("stored");
+        assert_eq!(stored, Observation::Stored);
+    }
+
+    /// As the daemon does when a connection changes.
+    pub async fn observe(&self, instance: InstanceId, status: Status, qr: Option<(&str, u8)>) {
+        let qr = match qr {
+            Some((code, attempt)) => Some(QrCode {
+                sealed: self
+                    .state
+                    .sealer
+                    .seal(
+                        instance,
+                        Purpose::Content,
+                        &QrCode::aad(instance),
+                        code.as_bytes(),
+                    )
+                    .await
+                    .expect("sealed"),
+                attempt,
+                expires_at: self.clock.now() + TimeDelta::seconds(20),
+            }),
+            None => None,
+        };
+        let generation = self.stored(instance).await.desired.generation;
+        let observed = Observed {
+            status,
+            since: self.clock.now(),
+            reason: None,
+            last_error: None,
+            last_round_trip_at: None,
+            qr,
+            generation,
+        };
+        let stored = self
+            .state
+            .instances
+            .observe(instance, 1, &observed)
+            .await
+            .expect("stored");
+        assert_eq!(stored, Observation::Stored);
+    }
+
+    pub async fn stored(&self, instance: InstanceId) -> Instance {
+        self.state
+            .instances
+            .load(instance)
+            .await
+            .expect("read")
+            .expect("there")
+    }
+
+    /// A daemon holds the one shard and beats now.
+    pub async fn daemon_lives(&self) {
+        let leases = Leases::new(self.state.table.clone(), Network::Sandbox);
+        let shard = shared::domain::shard::Shard(0);
+        if leases.lease(shard).await.expect("read").is_none() {
+            leases
+                .take(shard, "daemon-1", None)
+                .await
+                .expect("taken")
+                .expect("free");
+        }
+        let beat = Beat {
+            daemon: "daemon-1".into(),
+            counter: 1,
+            duration_ms: 4_000,
+            at: self.clock.now(),
+            round_trips_since: Some(self.clock.now()),
+        };
+        leases.beat(&beat).await.expect("stored");
+    }
+
+    /// The bodies that wait in a queue, up to ten.
+    pub async fn waiting(&self, queue: &QueueName) -> Vec<shared::queue::Received> {
+        let options = ReceiveOptions {
+            max: 10,
+            wait: std::time::Duration::ZERO,
+            visibility: std::time::Duration::from_secs(30),
+        };
+        self.state.queue.receive(queue, options).await.expect("received")
+    }
+
+    pub fn queue_names(&self) -> QueueNames {
+        self.state.queue_names(Network::Sandbox).expect("served").clone()
+    }
+}
+
+/// A request from 192.0.2.1 with a JSON body and, where `token` is not empty, with it.
+pub fn request(method: &str, token: &str, path: &str, body: Body) -> Request<Body> {
+    let mut request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(header::CONTENT_TYPE, "application/json");
+    if !token.is_empty() {
+        request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+    }
+    let peer = std::net::SocketAddr::from(([192, 0, 2, 1], 50_000));
+    request
+        .extension(ConnectInfo(peer))
+        .body(body)
+        .expect("well-formed")
+}
+
+pub fn config() -> Functions {
+    Functions {
+        common: Common {
+            table: "waxwing".into(),
+            shards: 1,
+            queue_prefix: "test".into(),
+            wrapping: Wrapping::File("unused".into()),
+        },
+        networks: vec![Network::Sandbox],
+        jwt_secrets: vec![jwt_secret()],
+        bcrypt_cost: 4,
+    }
+}
+
+pub fn jwt_secret() -> JwtSecret {
+    JwtSecret {
+        kid: "test".into(),
+        secret: Secret::new("a secret for tests alone, of 32 bytes or more"),
+    }
+}
+
+fn sdk_config(endpoint: &str) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-central-1"))
+        .endpoint_url(endpoint)
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
+            "id", "secret", None, None, "test",
+        )))
+        .build()
+}

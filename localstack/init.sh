@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# Makes on an AWS stand-in what template.yaml makes on AWS: the table, the queues of every network and a KMS key.
+# May be run again at any time. Needs the AWS CLI; `localstack/compose.yaml` runs it inside LocalStack.
+#
+#   AWS_ENDPOINT_URL   where the stand-in answers            (default http://127.0.0.1:4566)
+#   WAXWING_TABLE, WAXWING_NETWORKS, WAXWING_SHARDS, WAXWING_QUEUE_PREFIX   as the programs read them
+set -euo pipefail
+
+export AWS_ENDPOINT_URL="${AWS_ENDPOINT_URL:-http://127.0.0.1:4566}"
+export AWS_REGION="${AWS_REGION:-us-east-1}" AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-${AWS_REGION:-us-east-1}}"
+export AWS_ACCESS_KEY_ID="${AWS_ACCESS_KEY_ID:-test}" AWS_SECRET_ACCESS_KEY="${AWS_SECRET_ACCESS_KEY:-test}"
+export AWS_PAGER=''
+table="${WAXWING_TABLE:-waxwing}"
+networks="${WAXWING_NETWORKS:-sandbox}"
+shards="${WAXWING_SHARDS:-4}"
+prefix="${WAXWING_QUEUE_PREFIX:-waxwing}"
+key_alias='alias/waxwing'
+
+day=86400
+# The address is named at each call: version 1 of the CLI does not look at the variable for SQS in us-east-1.
+call() { aws --endpoint-url "$AWS_ENDPOINT_URL" --output text --cli-connect-timeout 5 --cli-read-timeout 30 "$@"; }
+
+make_table() {
+  if call dynamodb describe-table --table-name "$table" >/dev/null 2>&1; then return; fi
+  call dynamodb create-table --table-name "$table" --billing-mode PAY_PER_REQUEST \
+    --attribute-definitions AttributeName=pk,AttributeType=S AttributeName=sk,AttributeType=S \
+    AttributeName=shardKey,AttributeType=S \
+    --key-schema AttributeName=pk,KeyType=HASH AttributeName=sk,KeyType=RANGE \
+    --global-secondary-indexes 'IndexName=shard,KeySchema=[{AttributeName=shardKey,KeyType=HASH},{AttributeName=pk,KeyType=RANGE}],Projection={ProjectionType=KEYS_ONLY}' \
+    >/dev/null
+  call dynamodb wait table-exists --table-name "$table"
+  call dynamodb update-time-to-live --table-name "$table" \
+    --time-to-live-specification Enabled=true,AttributeName=exp >/dev/null
+}
+
+# make_queue NAME VISIBILITY RETENTION [DEAD-LETTER-ARN MAX-RECEIVES], both times in seconds.
+make_queue() {
+  local name="$1" attributes
+  if grep -q "/$name\$" <<<"$existing"; then return; fi
+  attributes="\"VisibilityTimeout\": \"$2\", \"MessageRetentionPeriod\": \"$3\", \"MaximumMessageSize\": \"1048576\""
+  if [[ $name == *.fifo ]]; then
+    attributes+=', "FifoQueue": "true", "DeduplicationScope": "messageGroup"'
+    attributes+=', "FifoThroughputLimit": "perMessageGroupId"'
+  fi
+  if [ $# -eq 5 ]; then
+    attributes+=", \"RedrivePolicy\": \"{\\\"deadLetterTargetArn\\\": \\\"$4\\\", \\\"maxReceiveCount\\\": $5}\""
+  fi
+  call sqs create-queue --queue-name "$name" --attributes "{$attributes}" >/dev/null
+}
+
+arn() {
+  local url
+  url="$(call sqs get-queue-url --queue-name "$1" --query QueueUrl)"
+  call sqs get-queue-attributes --queue-url "$url" --attribute-names QueueArn --query Attributes.QueueArn
+}
+
+# The attributes stand in shared/src/queue/names.rs; a test compares what this makes with them.
+make_queues() {
+  local base="$prefix-$1" shard dead dead_fifo existing
+  existing="$(call sqs list-queues --queue-name-prefix "$base-" --query 'QueueUrls[]' | tr '\t' '\n')"
+  make_queue "$base-dead.fifo" 30 $((14 * day))
+  make_queue "$base-dead" 30 $((14 * day))
+  dead_fifo="$(arn "$base-dead.fifo")"
+  dead="$(arn "$base-dead")"
+  make_queue "$base-events.fifo" 180 $((14 * day)) "$dead_fifo" 1000
+  make_queue "$base-events-retry" 180 $((14 * day)) "$dead" 1000
+  for ((shard = 0; shard < shards; shard++)); do
+    make_queue "$base-sends-$shard.fifo" 10 $((4 * day)) "$dead_fifo" 1000
+    make_queue "$base-queries-$shard" 30 900 "$dead" 5
+  done
+}
+
+make_key() {
+  local key
+  if call kms describe-key --key-id "$key_alias" >/dev/null 2>&1; then return; fi
+  key="$(call kms create-key --description 'Waxwing: wraps data keys' --query KeyMetadata.KeyId)"
+  call kms create-alias --alias-name "$key_alias" --target-key-id "$key"
+}
+
+make_table
+IFS=',' read -r -a served <<<"$networks"
+for network in "${served[@]}"; do make_queues "${network// /}"; done
+make_key
+printf 'table %s, queues %s-{%s}-* of %s shards, key %s at %s\n' \
+  "$table" "$prefix" "$networks" "$shards" "$key_alias" "$AWS_ENDPOINT_URL"

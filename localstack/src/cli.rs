@@ -1,0 +1,61 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Waxwing on this machine: the HTTP API, the connection daemon, the stores and a sandbox
+/// WhatsApp network with phones one can script, in one process.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "waxwing", version, about, long_about = None)]
+pub struct Cli {
+    /// Where everything is kept: accounts, queues, sessions, and the sandbox's phones
+    #[arg(long, default_value = ".waxwing", value_name = "DIRECTORY")]
+    pub data_dir: PathBuf,
+
+    /// The port of the HTTP API on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 3000)]
+    pub port: u16,
+
+    /// The port of the sandbox (WebSocket and admin API) on 127.0.0.1; 0 takes a free one
+    #[arg(long, default_value_t = 3001, conflicts_with = "sandbox_url")]
+    pub sandbox_port: u16,
+
+    /// Use a sandbox that runs elsewhere, by its WebSocket, such as ws://127.0.0.1:3001/ws/chat
+    #[arg(long, value_name = "URL", value_parser = websocket_url)]
+    pub sandbox_url: Option<String>,
+
+    /// Keep nothing: all state is in memory and ends with the process
+    #[arg(long, conflicts_with = "data_dir")]
+    pub ephemeral: bool,
+}
+
+fn websocket_url(text: &str) -> Result<String, String> {
+    let rest = text.strip_prefix("ws://").or_else(|| text.strip_prefix("wss://"));
+    match rest {
+        Some(rest) if !rest.is_empty() => Ok(text.to_owned()),
+        _ => Err("must begin with ws:// or wss://".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+        let cli = Cli::try_parse_from(["waxwing", "--port", "0", "--ephemeral"]).expect("fine");
+        assert!(cli.ephemeral);
+        assert_eq!(cli.sandbox_port, 3001);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let parse = |arguments: &[&str]| Cli::try_parse_from([&["waxwing"], arguments].concat());
+        assert!(parse(&["--sandbox-url", "http://127.0.0.1:1"]).is_err());
+        assert!(parse(&["--sandbox-url", "ws://127.0.0.1:1/ws/chat", "--sandbox-port", "5"]).is_err());
+        assert!(parse(&["--ephemeral", "--data-dir", "x"]).is_err());
+    }
+}

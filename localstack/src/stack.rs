@@ -1,0 +1,264 @@
+//! Starts every part in its order, and stops them in the reverse.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::serve::ListenerExt as _;
+use daemon::app::{App, Parts};
+use daemon::whatsapp::{NETWORK, Settings};
+use functions::state::AppState;
+use sandbox::Sandbox;
+use shared::clock::{Clock, SystemClock};
+use shared::config::{Common, Functions, Wrapping};
+use shared::queue::embedded::EmbeddedQueue;
+use shared::queue::{QueueNames, names};
+use shared::seal::{self, Purpose, Sealer};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::cli::Cli;
+use crate::database::Embedded;
+use crate::secrets;
+
+/// Shards of the local network: enough that the parts meet more than one.
+const SHARDS: u32 = 2;
+
+/// What queue names begin with.
+const QUEUE_PREFIX: &str = "waxwing";
+
+/// The silence after which a daemon's shards are another's. A local stack that was killed
+/// is back this long after its next start.
+const LEASE: Duration = Duration::from_secs(4);
+
+/// The cost of a password's hash, as in a deployment.
+const BCRYPT_COST: u32 = 12;
+
+/// How long the API may take to answer what it has begun.
+const API_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A running local stack.
+pub struct Stack {
+    api: SocketAddr,
+    sandbox_url: String,
+    data_dir: Option<PathBuf>,
+    database: Embedded,
+    queue: Arc<EmbeddedQueue>,
+    sandbox: Option<Sandbox>,
+    stop_api: CancellationToken,
+    serving: JoinHandle<()>,
+    stop_daemon: CancellationToken,
+    running: JoinHandle<()>,
+    _place: Place,
+}
+
+impl Stack {
+    /// Starts everything. Fails without leaving anything behind where a port is in use, or
+    /// another stack works on the same data.
+    pub async fn start(cli: &Cli) -> anyhow::Result<Self> {
+        // The ports first: two stacks are most often two starts of the same command.
+        let listener = listen(cli.port, "--port").await?;
+        let api = listener.local_addr()?;
+        let place = Place::open(cli)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+
+        let sandbox = match &cli.sandbox_url {
+            Some(_) => None,
+            None => Some(start_sandbox(cli, &place).await?),
+        };
+        let sandbox_url = match (&cli.sandbox_url, &sandbox) {
+            (Some(url), _) => url.clone(),
+            (None, Some(sandbox)) => sandbox.ws_url(),
+            (None, None) => unreachable!("one of the two is there"),
+        };
+
+        let database = Embedded::start(place.durable("table.db").as_deref()).await?;
+        let queue = EmbeddedQueue::open(place.durable("queues.db").as_deref(), clock.clone())
+            .context("cannot open the queues")?;
+        let queue = Arc::new(queue);
+        let queue_names = QueueNames::new(QUEUE_PREFIX, NETWORK.as_str())?;
+        names::ensure_all(queue.as_ref(), &queue_names, SHARDS)
+            .await
+            .context("cannot create the queues")?;
+
+        let config = Functions {
+            common: Common {
+                table: database.table.name().to_owned(),
+                shards: SHARDS,
+                queue_prefix: QUEUE_PREFIX.to_owned(),
+                wrapping: Wrapping::File(place.path().join("wrapping.key")),
+            },
+            networks: vec![NETWORK],
+            jwt_secrets: vec![secrets::jwt_secret(&place.path().join("jwt.secret"))?],
+            bcrypt_cost: BCRYPT_COST,
+        };
+        let wrapper = seal::wrapper(
+            &shared::aws::stand_in(&database.endpoint),
+            &config.common.wrapping,
+        )
+        .context("cannot read or make the wrapping key")?;
+        let parts = Parts {
+            table: database.table.clone(),
+            queue: queue.clone(),
+            names: queue_names,
+            sealer: Arc::new(Sealer::new(database.table.clone(), wrapper.clone())),
+            clock: clock.clone(),
+            shards: SHARDS,
+            lease: LEASE,
+            settings: Settings::for_network(&sandbox_url),
+        };
+        let app = App::start(parts, Some(NETWORK))
+            .await
+            .context("the daemon cannot start")?;
+
+        let sealer = Sealer::new(database.table.clone(), wrapper).restricted_to(&[Purpose::Content]);
+        let state = AppState::new(
+            &config,
+            database.table.clone(),
+            queue.clone(),
+            Arc::new(sealer),
+            clock,
+        )?;
+        let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
+        let running = tokio::spawn(app.run(stop_daemon.clone()));
+        let serving = tokio::spawn(serve(listener, state, stop_api.clone()));
+        Ok(Self {
+            api,
+            sandbox_url,
+            data_dir: (!cli.ephemeral).then(|| cli.data_dir.clone()),
+            database,
+            queue,
+            sandbox,
+            stop_api,
+            serving,
+            stop_daemon,
+            running,
+            _place: place,
+        })
+    }
+
+    /// The base URL of the HTTP API.
+    pub fn api_url(&self) -> String {
+        format!("http://{}", self.api)
+    }
+
+    /// The sandbox's WebSocket.
+    pub fn sandbox_url(&self) -> &str {
+        &self.sandbox_url
+    }
+
+    /// The base URL of the sandbox's admin API, where the sandbox runs in this process.
+    pub fn admin_url(&self) -> Option<String> {
+        self.sandbox.as_ref().map(Sandbox::admin_url)
+    }
+
+    /// Where the state is kept; `None` where nothing is.
+    pub fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_deref()
+    }
+
+    /// The embedded DynamoDB's endpoint, for whoever wants to look into the table.
+    pub fn database_url(&self) -> &str {
+        &self.database.endpoint
+    }
+
+    /// Stops in order: no new requests, the daemon hands over, the network and the stores
+    /// close.
+    pub async fn shutdown(self) {
+        self.stop_api.cancel();
+        self.stop_daemon.cancel();
+        let mut serving = self.serving;
+        if tokio::time::timeout(API_DEADLINE, &mut serving).await.is_err() {
+            warn!("some requests did not end in time");
+            serving.abort();
+        }
+        if let Err(panic) = self.running.await {
+            warn!(error = %panic, "the daemon ended in a panic");
+        }
+        if let Some(sandbox) = self.sandbox {
+            sandbox.shutdown().await;
+        }
+        self.queue.close().await;
+        self.database.shutdown().await;
+    }
+}
+
+async fn serve(listener: TcpListener, state: AppState, stop: CancellationToken) {
+    let service = functions::all(state).into_make_service_with_connect_info::<SocketAddr>();
+    let listener = listener.tap_io(|stream| {
+        // A small answer must not wait for the caller's delayed acknowledgement.
+        let _ = stream.set_nodelay(true);
+    });
+    let served = axum::serve(listener, service)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await;
+    if let Err(error) = served {
+        warn!(%error, "the API's listener ended");
+    }
+}
+
+async fn start_sandbox(cli: &Cli, place: &Place) -> anyhow::Result<Sandbox> {
+    let mut config = sandbox::Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, cli.sandbox_port)));
+    config.data_dir = place.durable("sandbox");
+    Sandbox::start(config)
+        .await
+        .context("the sandbox cannot start (another port: --sandbox-port)")
+}
+
+async fn listen(port: u16, option: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| {
+        format!("cannot listen on port {port} of 127.0.0.1, perhaps because it is in use; {option} takes another")
+    })
+}
+
+/// The directory that the state is in, held against a second stack.
+enum Place {
+    Kept { directory: PathBuf, _lock: File },
+    Ephemeral(TempDir),
+}
+
+impl Place {
+    fn open(cli: &Cli) -> anyhow::Result<Self> {
+        if cli.ephemeral {
+            // The keys need a file; it goes with the process.
+            return Ok(Self::Ephemeral(
+                tempfile::tempdir().context("cannot make a temporary directory")?,
+            ));
+        }
+        let directory = cli.data_dir.clone();
+        let name = directory.display();
+        std::fs::create_dir_all(&directory).with_context(|| format!("cannot make the directory {name}"))?;
+        let lock = File::create(directory.join("lock")).with_context(|| format!("cannot write in {name}"))?;
+        lock.try_lock().map_err(|error| match error {
+            std::fs::TryLockError::WouldBlock => {
+                anyhow::anyhow!("another Waxwing works on {name} already; --data-dir takes another directory")
+            }
+            std::fs::TryLockError::Error(error) => anyhow::anyhow!("cannot lock {name}: {error}"),
+        })?;
+        Ok(Self::Kept {
+            directory,
+            _lock: lock,
+        })
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Kept { directory, .. } => directory,
+            Self::Ephemeral(directory) => directory.path(),
+        }
+    }
+
+    /// A file or directory of the state; `None` where nothing is kept.
+    fn durable(&self, name: &str) -> Option<PathBuf> {
+        match self {
+            Self::Kept { directory, .. } => Some(directory.join(name)),
+            Self::Ephemeral(_) => None,
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The promises, by theme.
+
+pub mod dead_letters;
+pub mod limits;
+pub mod order;
+pub mod polling;
+pub mod visibility;
