@@ -30,11 +30,12 @@ pub fn read(message: &wa::Message) -> Option<(Kind, Option<String>)> {
         message_context_info: base.message_context_info.clone(),
         ..wa::Message::default()
     };
-    if *base == only_keys {
-        None
-    } else {
-        Some((Kind::Unknown, None))
+    // On the wire's form: a part that is there but empty equals an absent one in memory.
+    let encode = waproto::codec::message_to_vec;
+    if encode(base) == encode(&only_keys) {
+        return None;
     }
+    Some((Kind::Unknown, None))
 }
 
 #[cfg(test)]

@@ -292,7 +292,7 @@ impl Connection for WhatsAppSession {
             biased;
             () = self.stop.cancelled() => Err(SendError::NotConnected),
             answer = tokio::time::timeout(deadline, ping) => match answer {
-                Ok(Ok(_)) => Ok(()),
+                Ok(Ok(())) => Ok(()),
                 Ok(Err(error)) => Err(failure::of_query(error)),
                 Err(_) => Err(SendError::Timeout),
             }

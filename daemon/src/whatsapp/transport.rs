@@ -7,7 +7,7 @@ use wacore::net::{Transport, TransportEvent, TransportFactory};
 use whatsapp_rust::async_channel::Receiver;
 use whatsapp_rust_tokio_transport::TokioWebSocketTransportFactory;
 
-/// Opens WebSockets and knows the last one.
+/// Opens sockets and knows the last one.
 #[derive(Clone)]
 pub struct Dialler {
     factory: Arc<TokioWebSocketTransportFactory>,

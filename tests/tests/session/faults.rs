@@ -116,32 +116,52 @@ async fn an_abandoned_session_stores_nothing_more_and_the_next_owner_goes_on() {
     let world = World::new().await;
     let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
     let mut first = world.paired(&own, 1).await;
-    let message = MessageId::from_bytes([1; 16]);
-    first
-        .connection
-        .send_text(message, &to(&other), "one")
-        .await
-        .expect("on the wire");
-    assert_eq!(first.acknowledged(&message.to_whatsapp()).await, None);
+    let text = async |session: &mut crate::world::Running, n: u8| {
+        let message = MessageId::from_bytes([n; 16]);
+        session
+            .connection
+            .send_text(message, &to(&other), &n.to_string())
+            .await
+            .expect("on the wire");
+        assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
+        world.send(&other, &own, &format!("answer {n}")).await;
+        assert_eq!(session.committed().await.text, Some(format!("answer {n}")));
+    };
+    // Some steps of both ratchets are stored, and some are in memory only.
+    for n in 0..10 {
+        text(&mut first, n).await;
+    }
+    for n in 10..20 {
+        let message = MessageId::from_bytes([n; 16]);
+        first
+            .connection
+            .send_text(message, &to(&other), &n.to_string())
+            .await
+            .expect("on the wire");
+        assert_eq!(first.acknowledged(&message.to_whatsapp()).await, None);
+    }
     first.connection.abandon();
     world.quiet().await;
-    let stored = world.state(1).scan("").await.expect("read");
+    assert!(
+        first
+            .connection
+            .probe(std::time::Duration::from_secs(1))
+            .await
+            .is_err()
+    );
 
     let mut second = world.begin(2).await;
     second.connected().await;
-    for (n, text) in [(2, "two"), (3, "three")] {
-        let message = MessageId::from_bytes([n; 16]);
-        second
-            .connection
-            .send_text(message, &to(&other), text)
-            .await
-            .expect("on the wire");
-        assert_eq!(second.acknowledged(&message.to_whatsapp()).await, None);
+    for n in 20..30 {
+        text(&mut second, n).await;
     }
-    world.inbox(&other, |inbox| inbox.len() == 3).await;
-    world.send(&other, &own, "an answer").await;
-    assert_eq!(second.committed().await.text.as_deref(), Some("an answer"));
-    assert!(!stored.is_empty());
+    let inbox = world.inbox(&other, |inbox| inbox.len() == 30).await;
+    let texts: Vec<_> = inbox
+        .iter()
+        .map(|entry| entry["text"].as_str().expect("decrypted").to_owned())
+        .collect();
+    let sent: Vec<_> = (0..30).map(|n| n.to_string()).collect();
+    assert_eq!(texts, sent);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

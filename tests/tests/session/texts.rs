@@ -40,7 +40,10 @@ async fn a_text_goes_out_and_its_receipts_come_back() {
                 kind,
                 is_group: false,
                 ..
-            } if kind == wanted => Some(assert_eq!(whatsapp_ids, [id.as_str()])),
+            } if kind == wanted => {
+                assert_eq!(whatsapp_ids, [id.as_str()]);
+                Some(())
+            }
             _ => None,
         }
     };

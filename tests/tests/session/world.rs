@@ -207,7 +207,7 @@ impl Running {
         match found.await {
             Ok(Some(found)) => found,
             Ok(None) => panic!("the session ended before {what}: {passed:?}"),
-            Err(_) => panic!("{what} did not come: {passed:?}"),
+            Err(late) => panic!("{what} did not come ({late}): {passed:?}"),
         }
     }
 
