@@ -88,8 +88,8 @@ pub(crate) fn fan_out_for(
     Ok(())
 }
 
-/// Takes a client's `<receipt>` and answers its `<ack>`.
-pub(crate) fn receipt(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result<Node> {
+/// Takes the `<receipt>` of a client that was sent its queue up to `sent`, and answers its `<ack>`.
+pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: &Node) -> Result<Node> {
     let id = wire::attr(node, "id").unwrap_or_default();
     let kind = wire::attr(node, "type").unwrap_or_default();
     let to = wire::attr_jid(node, "to");
@@ -97,7 +97,7 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Resul
         && let (Some(account), Some(family)) = (directory::resolve(unit, to)?, Family::of(to))
     {
         let ids = ids(node, &id);
-        queue::received(unit, from, &account.phone, &ids)?;
+        queue::received(unit, (from, sent), &account.phone, &ids)?;
         let reader = directory::require(unit, &from.phone)?;
         let receipt = Receipt {
             reader: &reader,

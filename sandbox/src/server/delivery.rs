@@ -59,6 +59,7 @@ async fn deliver(store: &Store, address: &Address, client: &Client) -> Result<()
         for row in rows.into_iter().take_while(|row| row.seq <= backlog.last) {
             spend_credit(client).await;
             seq = row.seq;
+            client.sent.store(seq, Ordering::Release);
             if !client.send_when_free(as_offline(&row)?).await {
                 return Ok(());
             }
@@ -77,6 +78,7 @@ async fn deliver(store: &Store, address: &Address, client: &Client) -> Result<()
         }
         for row in rows {
             seq = row.seq;
+            client.sent.store(seq, Ordering::Release);
             if !client.send_when_free(row.payload).await {
                 return Ok(());
             }

@@ -1,7 +1,7 @@
 //! Who is connected, and how to reach them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,6 +40,8 @@ pub(crate) struct Client {
     pub(crate) pull: Notify,
     /// How many stanzas of the backlog the client has asked for and not been sent.
     pub(crate) credit: AtomicU64,
+    /// The last row of its queue that the client was sent.
+    pub(crate) sent: AtomicI64,
     /// Ends the connection at once.
     pub(crate) close: CancellationToken,
     requests: Mutex<HashMap<String, oneshot::Sender<Node>>>,
@@ -56,6 +58,7 @@ impl Client {
             wake: Notify::new(),
             pull: Notify::new(),
             credit: AtomicU64::new(0),
+            sent: AtomicI64::new(0),
             close,
             requests: Mutex::default(),
             next_request: AtomicU64::new(1),

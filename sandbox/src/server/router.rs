@@ -65,11 +65,11 @@ impl Router {
             (_, "iq") => self.iq(node).await,
             (Seat::Device(address), "message") => self.message(address, node).await,
             (Seat::Device(address), "receipt") => {
-                let (from, node) = (address.clone(), node.clone());
+                let (from, node, sent) = (address.clone(), node.clone(), self.sent());
                 let ack = self
                     .network
                     .store
-                    .run(move |unit| receipts::receipt(unit, &from, &node))
+                    .run(move |unit| receipts::receipt(unit, (&from, sent), &node))
                     .await?;
                 self.reply(&ack)
             }
@@ -107,7 +107,7 @@ impl Router {
         let Some(kind) = Kind::parse(&class) else {
             return Ok(());
         };
-        let (to, id) = (address.clone(), id.into_owned());
+        let (to, id, sent) = (address.clone(), id.into_owned(), self.sent());
         // The type of a message is no part of what names it.
         let subtype = match kind {
             Kind::Message => String::new(),
@@ -121,9 +121,14 @@ impl Router {
                 }
                 None => None,
             };
-            queue::acked(unit, &to, (kind, &id, &subtype), sender.as_ref())
+            queue::acked(unit, (&to, sent), (kind, &id, &subtype), sender.as_ref())
         };
         self.network.store.run(done).await
+    }
+
+    /// The last row of its queue that the client may be speaking of.
+    fn sent(&self) -> i64 {
+        self.client.sent.load(Ordering::Acquire)
     }
 
     /// `<ib><offline_batch count/></ib>`: the client wants more of its backlog.

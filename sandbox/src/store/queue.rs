@@ -130,30 +130,39 @@ pub(crate) fn remove(unit: &Unit<'_>, seq: i64) -> Result<()> {
 }
 
 /// Takes messages of `sender`'s account off: `to` has them. Answers how many rows went.
-pub(crate) fn received(unit: &Unit<'_>, to: &Address, sender: &str, ids: &[String]) -> Result<usize> {
+///
+/// Only rows that `to` was sent, those up to `sent`, go. A message that is encrypted again has the id of the one
+/// that could not be read, and a late word about that one must not take it off before it is under way.
+pub(crate) fn received(
+    unit: &Unit<'_>,
+    (to, sent): (&Address, i64),
+    sender: &str,
+    ids: &[String],
+) -> Result<usize> {
     let mut statement = unit.prepare(
         "DELETE FROM queue
-         WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND sender = ?4 AND kind = 'message'",
+         WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND sender = ?4 AND kind = 'message'
+         AND seq <= ?5",
     )?;
     let mut gone = 0;
     for id in ids {
-        gone += statement.execute((&to.phone, to.device, id, sender))?;
+        gone += statement.execute((&to.phone, to.device, id, sender, sent))?;
     }
     Ok(gone)
 }
 
-/// Takes the stanza that an `<ack>` names off. Clients differ in how exactly they repeat its sender: where
+/// Takes the stanza that an `<ack>` names off, if it is among those sent (up to `sent`). Clients differ in how exactly they repeat its sender: where
 /// nothing matches with it, the stanza is found without it.
 pub(crate) fn acked(
     unit: &Unit<'_>,
-    to: &Address,
+    (to, sent): (&Address, i64),
     (kind, id, subtype): (Kind, &str, &str),
     sender: Option<&Address>,
 ) -> Result<()> {
     if let Some(sender) = sender {
         let gone = unit.execute(
             "DELETE FROM queue WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND kind = ?4
-             AND subtype = ?5 AND sender = ?6 AND sender_device = ?7",
+             AND subtype = ?5 AND sender = ?6 AND sender_device = ?7 AND seq <= ?8",
             (
                 &to.phone,
                 to.device,
@@ -162,6 +171,7 @@ pub(crate) fn acked(
                 subtype,
                 &sender.phone,
                 sender.device,
+                sent,
             ),
         )?;
         if gone > 0 {
@@ -170,8 +180,9 @@ pub(crate) fn acked(
     }
     unit.execute(
         "DELETE FROM queue
-         WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND kind = ?4 AND subtype = ?5",
-        (&to.phone, to.device, id, kind.as_str(), subtype),
+         WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND kind = ?4 AND subtype = ?5
+         AND seq <= ?6",
+        (&to.phone, to.device, id, kind.as_str(), subtype, sent),
     )?;
     Ok(())
 }
@@ -190,4 +201,39 @@ pub(crate) fn waiting_phones(unit: &Unit<'_>) -> Result<Vec<String>> {
     let mut statement = unit.prepare("SELECT DISTINCT phone FROM queue WHERE device = 0")?;
     let rows = statement.query_map([], |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phone::identity;
+    use crate::store::testing::Bench;
+
+    #[test]
+    fn a_word_about_the_first_copy_leaves_the_second() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let to = Address::new(identity::create(unit, None, None)?.phone, 1);
+            let sender = Address::primary("155501000009");
+            let node = wacore_binary::builder::NodeBuilder::new("message")
+                .attr("id", "A")
+                .build();
+            let stanza = Stanza {
+                kind: Kind::Message,
+                id: "A",
+                subtype: "",
+                sender: &sender,
+                node: &node,
+            };
+            push(unit, &to, &stanza)?;
+            let sent = backlog(unit, &to)?.last;
+            push(unit, &to, &stanza)?;
+            assert_eq!(received(unit, (&to, sent), &sender.phone, &["A".into()])?, 1);
+            acked(unit, (&to, sent), (Kind::Message, "A", ""), None)?;
+            assert_eq!(backlog(unit, &to)?.messages, 1);
+            acked(unit, (&to, sent + 1), (Kind::Message, "A", ""), Some(&sender))?;
+            assert_eq!(backlog(unit, &to)?.total(), 0);
+            Ok(())
+        });
+    }
 }
