@@ -163,6 +163,9 @@ pub struct InboundMessage {
     pub whatsapp_id: String,
     /// The chat it came in.
     pub chat: Recipient,
+    /// Who sent it, as the stanza itself names them: the same at every delivery, whatever
+    /// has been learnt of the sender in between.
+    pub sender: String,
     /// Who sent it, with both names where they are known.
     pub from: Person,
     /// The name that the sender shows others.

@@ -50,7 +50,7 @@ const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The address cannot be listened on.
-    #[error("cannot listen on port {} of {}: {source}", addr.port(), addr.ip())]
+    #[error("cannot listen on port {} of {}", addr.port(), addr.ip())]
     Listen {
         /// The address asked for.
         addr: SocketAddr,

@@ -42,13 +42,7 @@ impl Inbound {
     async fn commit_one(&self, message: &InboundMessage) -> Result<(), Cause> {
         let instance = self.instance.to_string();
         let chat = message.chat.to_jid();
-        let sender = message
-            .from
-            .lid
-            .as_deref()
-            .or(message.from.phone.as_deref())
-            .unwrap_or_default();
-        let parts = [&instance, &chat, sender, &message.whatsapp_id];
+        let parts: [&str; 4] = [&instance, &chat, &message.sender, &message.whatsapp_id];
         let id = MessageId::derived(message.at, &parts);
         let record = MessageRecord {
             id,

@@ -49,6 +49,7 @@ fn translate(message: &LibraryMessage) -> Option<InboundMessage> {
     Some(InboundMessage {
         whatsapp_id: info.id.clone(),
         chat: people::chat(&source.chat)?,
+        sender: source.sender.to_non_ad().to_string(),
         from: people::person(
             [Some(&source.sender), source.sender_alt.as_ref()]
                 .into_iter()
