@@ -20,6 +20,9 @@ pub enum Error {
     /// `SQLite` refused; nothing of the work was stored.
     #[error("the store failed")]
     Storage(#[from] rusqlite::Error),
+    /// `SQLite` could not commit; nothing of the work was stored.
+    #[error("the store failed to commit: {0}")]
+    Commit(String),
     /// A Signal operation failed.
     #[error("a Signal operation failed")]
     Signal(#[from] SignalProtocolError),

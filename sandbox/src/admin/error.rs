@@ -39,7 +39,7 @@ impl From<Error> for ApiError {
             Error::NotFound(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
             Error::Conflict(_) => (StatusCode::CONFLICT, "CONFLICT"),
             Error::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
-            Error::Storage(_) | Error::Signal(_) | Error::Codec { .. } => {
+            Error::Storage(_) | Error::Commit(_) | Error::Signal(_) | Error::Codec { .. } => {
                 tracing::error!(cause = %error.for_log(), "an admin call failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL")
             }

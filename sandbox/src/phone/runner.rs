@@ -52,8 +52,8 @@ async fn serve(store: &Store, phone: String, stop: &CancellationToken) {
             Ok(true) => {}
             Ok(false) | Err(Error::Stopped) => return,
             // The store itself fails: the stanza stays where it is, and the next wake tries again.
-            Err(Error::Storage(cause)) => {
-                error!(%cause, "a phone's stanza was not stored");
+            Err(cause @ (Error::Storage(_) | Error::Commit(_))) => {
+                error!(cause = %cause.for_log(), "a phone's stanza was not stored");
                 return;
             }
             Err(cause) => {

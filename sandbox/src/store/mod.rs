@@ -1,7 +1,8 @@
 //! The network's whole state, in one `SQLite` file.
 //!
-//! One thread owns the connection and runs units of work one after another, each in a transaction: what a unit
-//! did is stored before its caller hears of it, so an acknowledgement never precedes the fact. WAL with
+//! One thread owns the connection and runs units of work one after another, each whole or not at all: what a unit
+//! did is stored before its caller hears of it, so an acknowledgement never precedes the fact. Units that wait at
+//! the same time share a commit, which is what costs. WAL with
 //! `synchronous=NORMAL` survives a killed process at any moment (a power cut may lose the last units, whole).
 //! What a unit wants to happen outside the store (a client told that its queue grew) is collected in
 //! [`Effects`] and happens only after the commit.
@@ -12,7 +13,7 @@ mod schema;
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use rusqlite::{CachedStatement, Connection, Transaction, TransactionBehavior};
+use rusqlite::{CachedStatement, Connection};
 use tokio::sync::{mpsc, oneshot};
 use tracing::error;
 
@@ -23,6 +24,9 @@ use crate::error::{Error, Result};
 /// Units of work that may wait for the store's thread; callers beyond that wait themselves.
 const PENDING_UNITS: usize = 1024;
 
+/// The most units that share a commit.
+const SHARED_COMMIT: usize = 64;
+
 /// What follows from a unit once it is committed.
 #[derive(Debug, Default)]
 pub struct Effects {
@@ -32,17 +36,17 @@ pub struct Effects {
     pub removed: Vec<Address>,
 }
 
-/// One transaction.
+/// One unit of work: all it does is stored together.
 pub struct Unit<'c> {
-    tx: Transaction<'c>,
+    connection: &'c Connection,
     now_ms: i64,
     effects: Effects,
 }
 
 impl Unit<'_> {
-    /// A cached statement of this transaction.
+    /// A cached statement.
     pub fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
-        self.tx.prepare_cached(sql)
+        self.connection.prepare_cached(sql)
     }
 
     /// Runs one statement; answers the number of rows changed.
@@ -52,7 +56,7 @@ impl Unit<'_> {
 
     /// The row id of the last insert.
     pub fn last_insert_id(&self) -> i64 {
-        self.tx.last_insert_rowid()
+        self.connection.last_insert_rowid()
     }
 
     /// The unit's time, milliseconds since the Unix epoch.
@@ -105,27 +109,80 @@ struct Worker {
     committed: Hook,
 }
 
+/// What is left to do for a unit once it is known whether its commit succeeded: tell its caller.
+type Finish = Box<dyn FnOnce(Result<(), &rusqlite::Error>, &Hook)>;
+
 impl Worker {
-    fn run<T>(&mut self, work: impl FnOnce(&mut Unit<'_>) -> Result<T>) -> Result<T> {
-        let tx = self
-            .connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+    /// Runs one unit inside the open transaction; an error undoes that unit alone.
+    fn unit<T>(&mut self, work: impl FnOnce(&mut Unit<'_>) -> Result<T>) -> Result<(T, Effects)> {
+        let connection = &self.connection;
+        connection.execute_batch("SAVEPOINT unit")?;
         let mut unit = Unit {
-            tx,
+            connection,
             now_ms: self.clock.now_ms(),
             effects: Effects::default(),
         };
-        let value = work(&mut unit)?;
-        let Unit { tx, effects, .. } = unit;
-        tx.commit()?;
-        (self.committed)(effects);
-        Ok(value)
+        match work(&mut unit) {
+            Ok(value) => {
+                let effects = unit.effects;
+                connection.execute_batch("RELEASE unit")?;
+                Ok((value, effects))
+            }
+            Err(error) => {
+                connection.execute_batch("ROLLBACK TO unit; RELEASE unit")?;
+                Err(error)
+            }
+        }
+    }
+
+    /// Runs units and commits them together; only then are their callers told.
+    fn batch(&mut self, units: impl Iterator<Item = Work>) {
+        // Where this fails each unit is stored alone and its caller told that it may not be: better than the reverse.
+        let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
+        let finishes: Vec<Finish> = units.map(|unit| unit(self)).collect();
+        let committed = begun.and_then(|()| self.connection.execute_batch("COMMIT"));
+        if committed.is_err() && !self.connection.is_autocommit() {
+            // What cannot be committed must not be left open for the next units.
+            if let Err(error) = self.connection.execute_batch("ROLLBACK") {
+                error!(%error, "the store cannot roll back");
+            }
+        }
+        for finish in finishes {
+            finish(committed.as_ref().copied(), &self.committed);
+        }
     }
 }
 
+type Work = Box<dyn FnOnce(&mut Worker) -> Finish + Send>;
+
 enum Job {
-    Run(Box<dyn FnOnce(&mut Worker) + Send>),
+    Run(Work),
     Stop,
+}
+
+/// Serves jobs until it is told to stop, or nobody can send any more.
+fn serve(mut worker: Worker, mut inbox: mpsc::Receiver<Job>) {
+    let mut stop = false;
+    while !stop && let Some(first) = inbox.blocking_recv() {
+        let mut jobs = vec![first];
+        while jobs.len() < SHARED_COMMIT
+            && let Ok(job) = inbox.try_recv()
+        {
+            jobs.push(job);
+        }
+        let works = jobs.into_iter().filter_map(|job| match job {
+            Job::Run(work) => Some(work),
+            Job::Stop => {
+                stop = true;
+                None
+            }
+        });
+        worker.batch(works);
+    }
+    // Closing writes the log back into the file, so that a stopped sandbox is one file.
+    if let Err((_, error)) = worker.connection.close() {
+        error!(%error, "the store did not close cleanly");
+    }
 }
 
 /// A handle to the store's thread.
@@ -144,23 +201,15 @@ impl Store {
         committed: impl Fn(Effects) + Send + 'static,
     ) -> Result<Self> {
         let connection = schema::open(directory)?;
-        let (jobs, mut inbox) = mpsc::channel(PENDING_UNITS);
-        let mut worker = Worker {
+        let (jobs, inbox) = mpsc::channel(PENDING_UNITS);
+        let worker = Worker {
             connection,
             clock,
             committed: Box::new(committed),
         };
         let thread = std::thread::Builder::new()
             .name("sandbox-store".into())
-            .spawn(move || {
-                while let Some(Job::Run(job)) = inbox.blocking_recv() {
-                    job(&mut worker);
-                }
-                // Closing writes the log back into the file, so that a stopped sandbox is one file.
-                if let Err((_, error)) = worker.connection.close() {
-                    error!(%error, "the store did not close cleanly");
-                }
-            })
+            .spawn(move || serve(worker, inbox))
             .map_err(|error| Error::codec("the store's thread", error))?;
         Ok(Self {
             jobs,
@@ -168,7 +217,7 @@ impl Store {
         })
     }
 
-    /// Runs `work` in a transaction. An error rolls all of it back.
+    /// Runs `work` as one unit. An error undoes all of it; an answer means that it is stored.
     pub async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
@@ -176,8 +225,19 @@ impl Store {
     {
         let (reply, answer) = oneshot::channel();
         let job = Job::Run(Box::new(move |worker| {
-            // A caller that went away (a closed connection) leaves its work committed all the same.
-            let _ = reply.send(worker.run(work));
+            let done = worker.unit(work);
+            Box::new(move |committed, hook| {
+                let result = match (committed, done) {
+                    (Ok(()), Ok((value, effects))) => {
+                        hook(effects);
+                        Ok(value)
+                    }
+                    (_, Err(error)) => Err(error),
+                    (Err(error), Ok(_)) => Err(Error::Commit(error.to_string())),
+                };
+                // A caller that went away (a closed connection) leaves its work committed all the same.
+                let _ = reply.send(result);
+            })
         }));
         self.jobs.send(job).await.map_err(|_| Error::Stopped)?;
         answer.await.map_err(|_| Error::Stopped)?
@@ -227,7 +287,7 @@ pub(crate) mod testing {
         }
 
         pub(crate) fn run<T>(&mut self, work: impl FnOnce(&mut Unit<'_>) -> Result<T>) -> T {
-            self.worker.run(work).expect("the unit succeeds")
+            self.worker.unit(work).expect("the unit succeeds").0
         }
     }
 }
@@ -259,6 +319,31 @@ mod tests {
         assert_eq!(*woken.lock().unwrap(), 0);
         store.close().await;
         assert!(matches!(store.run(|_| Ok(())).await, Err(Error::Stopped)));
+    }
+
+    #[tokio::test]
+    async fn every_unit_of_a_crowd_is_answered_and_only_the_good_are_stored() {
+        let store = Store::open(None, Arc::new(SystemClock), |_| ()).unwrap();
+        let units = (0..5 * SHARED_COMMIT).map(|n| {
+            store.run(move |unit| {
+                unit.set_meta(&format!("crowd-{n}"), b"x")?;
+                if n % 3 == 0 {
+                    Err(Error::Conflict("no".into()))
+                } else {
+                    Ok(n)
+                }
+            })
+        });
+        let answers = futures::future::join_all(units).await;
+        for (n, answer) in answers.into_iter().enumerate() {
+            assert_eq!(answer.ok(), (n % 3 != 0).then_some(n));
+            let stored = store
+                .run(move |unit| unit.meta(&format!("crowd-{n}")))
+                .await
+                .unwrap();
+            assert_eq!(stored.is_some(), n % 3 != 0, "unit {n}");
+        }
+        store.close().await;
     }
 
     #[tokio::test]
