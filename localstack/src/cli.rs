@@ -21,7 +21,7 @@ pub struct Cli {
     #[arg(long, default_value_t = 3001, conflicts_with = "sandbox_url")]
     pub sandbox_port: u16,
 
-    /// Use a sandbox that runs elsewhere, by its WebSocket, such as ws://127.0.0.1:3001/ws/chat
+    /// Use a sandbox that runs elsewhere, by its WebSocket, such as <ws://127.0.0.1:3001/ws/chat>
     #[arg(long, value_name = "URL", value_parser = websocket_url)]
     pub sandbox_url: Option<String>,
 

@@ -17,7 +17,7 @@ pub fn jwt_secret(file: &Path) -> anyhow::Result<JwtSecret> {
         .open(file)
     {
         Ok(mut created) => {
-            let secret = hex(&rand::random::<[u8; 32]>());
+            let secret = hex::encode(rand::random::<[u8; 32]>());
             created
                 .write_all(secret.as_bytes())
                 .and_then(|()| created.sync_all())
@@ -41,10 +41,6 @@ pub fn jwt_secret(file: &Path) -> anyhow::Result<JwtSecret> {
         kid: "local".to_owned(),
         secret: Secret::new(text),
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -47,9 +47,17 @@ impl Held {
             .retain(|held| held != receipt);
     }
 
-    /// What is still held.
-    pub fn remaining(&self) -> Vec<Receipt> {
+    /// All that was held is given back.
+    pub fn let_all_go(&self) -> Vec<Receipt> {
+        std::mem::take(&mut *self.receipts.lock().expect("no holder panics"))
+    }
+
+    fn remaining(&self) -> Vec<Receipt> {
         self.receipts.lock().expect("no holder panics").clone()
+    }
+
+    fn holds(&self, receipt: &Receipt) -> bool {
+        self.receipts.lock().expect("no holder panics").contains(receipt)
     }
 
     /// Extends the visibility time of what is held, for ever. Ends where a receipt is
@@ -77,9 +85,12 @@ impl Held {
             if entries.is_empty() {
                 continue;
             }
-            for result in queue.extend_batch(name, &entries).await {
+            let results = queue.extend_batch(name, &entries).await;
+            for (result, (receipt, _)) in results.into_iter().zip(&entries) {
                 match result {
                     Ok(()) => {}
+                    // Its job was done and deleted meanwhile.
+                    Err(QueueError::StaleReceipt) if !self.holds(receipt) => {}
                     Err(QueueError::StaleReceipt) => return,
                     Err(error) => warn!(queue = %name, error = %chain(&error), "could not hold a job"),
                 }

@@ -62,7 +62,7 @@ fn by_lane(jobs: Vec<Received>) -> Vec<Vec<Received>> {
 async fn work_off(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, jobs: Vec<Received>) {
     let queue = deps.names.sends(hold.shard.0);
     let held = Held::new(jobs.iter().map(|job| job.receipt.clone()).collect());
-    let sender = Sender {
+    let worker = Sender {
         deps: &deps,
         hold: &hold,
         links: &links,
@@ -70,20 +70,20 @@ async fn work_off(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, jobs: Vec<Rece
     };
     let working = async {
         for job in &jobs {
-            match sender.run(job).await {
+            match worker.run(job).await {
                 Done::Delete => {
+                    held.let_go(&job.receipt);
                     if let Err(error) = deps.queue.delete(&queue, &job.receipt).await {
                         // It comes again, and its message's state says that it is done.
                         warn!(%queue, error = %chain(&error), "could not delete a job that is done");
                     }
-                    held.let_go(&job.receipt);
                 }
                 Done::Park(reason) => {
-                    park(&deps, &hold, job, &reason).await;
                     held.let_go(&job.receipt);
+                    park(&deps, &hold, job, &reason).await;
                 }
                 Done::LeaveFor(pause) => {
-                    for receipt in held.remaining() {
+                    for receipt in held.let_all_go() {
                         if let Err(error) = deps.queue.extend(&queue, &receipt, pause).await {
                             warn!(%queue, error = %chain(&error), "could not hide a job");
                         }
