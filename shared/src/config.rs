@@ -180,7 +180,7 @@ fn daemon_from(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         common: common_from(get)?,
         network,
         sandbox_url: get("WAXWING_SANDBOX_URL").unwrap_or_else(|| "ws://127.0.0.1:3001/ws/chat".to_owned()),
-        lease: Duration::from_millis(number(get, "WAXWING_LEASE_MS", 4_000, 3_000..=60_000)?),
+        lease: Duration::from_millis(number(get, "WAXWING_LEASE_MS", 4_000, 4_000..=60_000)?),
     })
 }
 

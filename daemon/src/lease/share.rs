@@ -34,9 +34,12 @@ impl Plan {
                 Some(_) | None => free.push((shard, seen)),
             }
         }
-        let fair = usize::try_from(shards)
-            .unwrap_or(usize::MAX)
-            .div_ceil(sharing.len());
+        // What does not divide evenly goes to the daemons that are first by name, which are
+        // the oldest: everyone comes to the same answer, and a newcomer disturbs no more
+        // than it must.
+        let total = usize::try_from(shards).unwrap_or(usize::MAX);
+        let place = sharing.iter().position(|daemon| *daemon == me).unwrap_or(0);
+        let fair = total / sharing.len() + usize::from(place < total % sharing.len());
         let wanted = fair.saturating_sub(mine.len());
         let excess = mine.len().saturating_sub(fair);
         Self {
@@ -85,6 +88,21 @@ mod tests {
             [(Shard(0), Some(2)), (Shard(1), Some(2))]
         );
         assert_eq!(Plan::make("a", 2, &leases, &living(&["a", "b"]), true).take, []);
+    }
+
+    #[test]
+    fn no_daemon_is_idle_while_another_has_two() {
+        let leases: Vec<Lease> = (0..4)
+            .map(|shard| lease(shard, Some(if shard < 2 { "a" } else { "b" }), 1))
+            .collect();
+        let three = living(&["a", "b", "c"]);
+        assert_eq!(Plan::make("a", 4, &leases, &three, true).give, []);
+        assert_eq!(Plan::make("b", 4, &leases, &three, true).give, [Shard(3)]);
+        let freed = [&leases[..3], &[lease(3, None, 1)]].concat();
+        assert_eq!(
+            Plan::make("c", 4, &freed, &three, true).take,
+            [(Shard(3), Some(1))]
+        );
     }
 
     #[test]

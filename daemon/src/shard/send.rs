@@ -71,6 +71,18 @@ enum Wire {
     GivenUp,
 }
 
+/// What came of sending over one connection.
+enum Attempt {
+    /// The server took it, or refused it with an error.
+    Answered(Option<u32>),
+    /// It went out, and the server has not answered in time.
+    Unanswered,
+    /// It went out, and the connection ended before an answer.
+    CutShort,
+    /// It did not go out.
+    Failed(SendError),
+}
+
 impl Sender<'_> {
     /// Does a job.
     pub async fn run(&self, received: &Received) -> Done {
@@ -82,7 +94,19 @@ impl Sender<'_> {
             }
             Err(error) => return Done::Park(chain(&error)),
         };
-        match self.send(&job).await {
+        let done = match self.send(&job).await {
+            // Whoever sent it must not wait for ever for a job that no one can do.
+            Ok(Done::Park(reason)) => {
+                let change = Change {
+                    state: State::Failed,
+                    at: self.deps.clock.now(),
+                    failure: Some(impossible()),
+                };
+                self.store(&job, &change).await.map(|()| Done::Park(reason))
+            }
+            done => done,
+        };
+        match done {
             Ok(done) => done,
             Err(error) if error.is_transient() => {
                 warn!(message.id = %job.message, error = %chain(&error), "the table is in the way of a send");
@@ -153,7 +177,7 @@ impl Sender<'_> {
 
     /// Brings the message to the server, over as many connections as it takes.
     async fn until_acked(&self, job: &SendJob, content: &Content) -> Wire {
-        let mut failures = 0;
+        let (mut failures, mut was_out) = (0, false);
         let mut links = self.links.watch(job.instance);
         loop {
             let Ok(left) = (job.expires_at - self.deps.clock.now()).to_std() else {
@@ -174,46 +198,51 @@ impl Sender<'_> {
             let Some(link) = link else { continue };
             self.held.set_waiting(false);
             match self.over(&link, job, content).await {
-                Ok(error) => return Wire::Acked(error),
-                Err(SendError::NotOnWhatsApp) => {
+                Attempt::Answered(error) => return Wire::Acked(error),
+                Attempt::Failed(SendError::NotOnWhatsApp) => {
                     return Wire::Refused(Failure::from_server(404));
                 }
-                Err(SendError::NotConnected) => {
+                ended @ (Attempt::CutShort | Attempt::Failed(SendError::NotConnected)) => {
+                    was_out |= matches!(ended, Attempt::CutShort);
                     // The link is about to be taken away; a moment later there is another.
                     tokio::time::sleep(Duration::from_millis(200)).await;
+                    continue;
                 }
-                Err(error) => {
+                Attempt::Unanswered => {
+                    failures += 1;
+                    was_out = true;
+                    warn!(message.id = %job.message, failures, "no acknowledgement in time");
+                }
+                Attempt::Failed(error) => {
                     failures += 1;
                     warn!(message.id = %job.message, failures, error = %chain(&error), "a send failed");
-                    if failures >= ATTEMPTS {
-                        return Wire::Refused(Failure {
-                            code: "SEND_FAILED".to_owned(),
-                            message: "The message could not be sent in several attempts".to_owned(),
-                            retryable: true,
-                        });
-                    }
-                    tokio::select! {
-                        () = tokio::time::sleep(PAUSE * failures) => {}
-                        () = super::over(self.hold) => return Wire::GivenUp,
-                    }
                 }
+            }
+            if failures >= ATTEMPTS {
+                return Wire::Refused(given_up(was_out));
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PAUSE * failures) => {}
+                () = super::over(self.hold) => return Wire::GivenUp,
             }
         }
     }
 
     /// Sends over one connection and waits for the server's answer.
-    async fn over(&self, link: &Link, job: &SendJob, content: &Content) -> Result<Option<u32>, SendError> {
+    async fn over(&self, link: &Link, job: &SendJob, content: &Content) -> Attempt {
         let ack = link.acks.expect(job.message);
         let Content::Text { text } = content;
         let sending = link.connection.send_text(job.message, &job.to, text);
-        tokio::time::timeout(ACK_DEADLINE, sending)
-            .await
-            .map_err(|_| SendError::Timeout)??;
+        match tokio::time::timeout(ACK_DEADLINE, sending).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => return Attempt::Failed(error),
+            Err(_) => return Attempt::Failed(SendError::Timeout),
+        }
         fault::point("after-wire");
         match tokio::time::timeout(ACK_DEADLINE, ack).await {
-            Ok(Ok(error)) => Ok(error),
-            Ok(Err(_)) => Err(SendError::NotConnected),
-            Err(_) => Err(SendError::Timeout),
+            Ok(Ok(error)) => Attempt::Answered(error),
+            Ok(Err(_)) => Attempt::CutShort,
+            Err(_) => Attempt::Unanswered,
         }
     }
 
@@ -258,6 +287,33 @@ fn accepted(job: &SendJob) -> MessageRecord {
         delivered_at: None,
         read_at: None,
         whatsapp_id: None,
+    }
+}
+
+/// Why a message failed that was tried often enough on a connection that stands. One that
+/// was on the wire may have arrived: to send it anew, under another id, might show it twice.
+fn given_up(was_out: bool) -> Failure {
+    let (code, message) = if was_out {
+        (
+            "NO_ACKNOWLEDGEMENT",
+            "WhatsApp did not acknowledge the message in several attempts; it may have arrived",
+        )
+    } else {
+        ("SEND_FAILED", "The message could not be sent in several attempts")
+    };
+    Failure {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        retryable: !was_out,
+    }
+}
+
+/// Why a message failed whose job is parked.
+fn impossible() -> Failure {
+    Failure {
+        code: "UNPROCESSABLE".to_owned(),
+        message: "The message's job could not be read; it is kept for the operator".to_owned(),
+        retryable: true,
     }
 }
 
