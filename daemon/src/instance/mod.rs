@@ -46,7 +46,9 @@ pub struct ActorHandle {
     pub stop: CancellationToken,
     /// Ends the pause before its next attempt.
     pub wake: Arc<Notify>,
-    /// Ends when it has.
+    /// Cancelled when it has ended.
+    pub ended: CancellationToken,
+    /// Its task.
     pub task: tokio::task::JoinHandle<()>,
 }
 
@@ -66,11 +68,18 @@ impl Actor {
             stop: stop.clone(),
             wake: wake.clone(),
         };
+        let ended = CancellationToken::new();
+        let guard = ended.clone().drop_guard();
+        let task = tokio::spawn(async move {
+            let _guard = guard;
+            actor.run().await;
+        });
         ActorHandle {
             generation,
             stop,
             wake,
-            task: tokio::spawn(actor.run()),
+            ended,
+            task,
         }
     }
 

@@ -66,7 +66,7 @@ async fn serve(deps: Arc<Deps>, hold: Hold) {
     info!(shard = %hold.shard, lost = hold.fence.is_revoked(), "shard no longer served");
 }
 
-async fn sweep(reconciler: &Reconciler, hold: &Hold) {
+async fn sweep(reconciler: &Arc<Reconciler>, hold: &Hold) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while !is_over(hold) {

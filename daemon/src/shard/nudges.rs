@@ -17,7 +17,7 @@ use crate::lease::{Hold, chain};
 const NEWER_VERSION_WAIT: Duration = Duration::from_mins(1);
 
 /// Takes from the queue until the shard is given up.
-pub async fn consume(deps: &Arc<Deps>, hold: &Hold, reconciler: &Reconciler) {
+pub async fn consume(deps: &Arc<Deps>, hold: &Hold, reconciler: &Arc<Reconciler>) {
     let queue = deps.names.queries(hold.shard.0);
     let options = ReceiveOptions {
         max: 10,
@@ -43,7 +43,7 @@ pub async fn consume(deps: &Arc<Deps>, hold: &Hold, reconciler: &Reconciler) {
     }
 }
 
-async fn answer(deps: &Deps, hold: &Hold, reconciler: &Reconciler, message: &Received) {
+async fn answer(deps: &Deps, hold: &Hold, reconciler: &Arc<Reconciler>, message: &Received) {
     let queue = deps.names.queries(hold.shard.0);
     match job::decode(&message.body) {
         Ok(Query::Nudge { instance }) => {

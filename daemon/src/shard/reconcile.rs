@@ -9,6 +9,7 @@ use shared::ids::InstanceId;
 use shared::storage::StorageError;
 use shared::storage::instances::Observation;
 use tokio::sync::Mutex;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::deps::Deps;
@@ -23,6 +24,7 @@ pub struct Reconciler {
     hold: Hold,
     links: Arc<Links>,
     actors: Mutex<HashMap<InstanceId, ActorHandle>>,
+    following: TaskTracker,
 }
 
 impl Reconciler {
@@ -33,11 +35,12 @@ impl Reconciler {
             hold,
             links,
             actors: Mutex::default(),
+            following: TaskTracker::new(),
         }
     }
 
     /// Looks at every instance of the shard. `false` where they could not be read.
-    pub async fn sweep(&self) -> bool {
+    pub async fn sweep(self: &Arc<Self>) -> bool {
         match self
             .deps
             .instances
@@ -58,7 +61,7 @@ impl Reconciler {
     }
 
     /// Looks at one instance, whose wants may have changed.
-    pub async fn look_at(&self, id: InstanceId) -> Result<(), StorageError> {
+    pub async fn look_at(self: &Arc<Self>, id: InstanceId) -> Result<(), StorageError> {
         let instance = self.deps.instances.load(id).await?;
         self.make_so(id, instance).await;
         Ok(())
@@ -81,53 +84,60 @@ impl Reconciler {
                 warn!(error = %panic, "an instance's task ended in a panic");
             }
         }
+        self.following.close();
+        self.following.wait().await;
     }
 
-    async fn make_so(&self, id: InstanceId, instance: Option<Instance>) {
+    async fn make_so(self: &Arc<Self>, id: InstanceId, instance: Option<Instance>) {
         let mut actors = self.actors.lock().await;
         if super::is_over(&self.hold) {
             return;
         }
-        if actors.get(&id).is_some_and(|handle| handle.task.is_finished()) {
+        if actors.get(&id).is_some_and(|handle| handle.ended.is_cancelled()) {
             actors.remove(&id);
         }
         let ours = instance
             .filter(|instance| instance.network == self.deps.network && instance.shard == self.hold.shard);
-        let Some(instance) = ours else {
-            // Gone, or not of this shard: whatever runs for it must not.
-            if let Some(handle) = actors.remove(&id) {
-                stop(handle).await;
-            }
-            return;
-        };
-        match (instance.desired.wanted, actors.get_mut(&id)) {
-            (Wanted::Connected, None) => {
-                if is_to_be_attempted(&instance) {
-                    let handle = Actor::start(
-                        self.deps.clone(),
-                        &instance,
-                        self.hold.fence.clone(),
-                        self.links.clone(),
-                    );
+        match (ours, actors.get_mut(&id)) {
+            // An instance that is gone, or not of this shard, has nothing running for it.
+            (None, None) => {}
+            (None, Some(handle)) => self.end(id, handle),
+            (Some(instance), None) => match instance.desired.wanted {
+                Wanted::Connected if is_to_be_attempted(&instance) => {
+                    let (deps, links) = (self.deps.clone(), self.links.clone());
+                    let handle = Actor::start(deps, &instance, self.hold.fence.clone(), links);
                     actors.insert(id, handle);
                 }
-            }
-            (Wanted::Connected, Some(handle)) => {
-                if handle.generation < instance.desired.generation {
+                Wanted::Connected => {}
+                Wanted::Disconnected => self.rest(&instance).await,
+            },
+            (Some(instance), Some(handle)) => match instance.desired.wanted {
+                Wanted::Connected if handle.generation < instance.desired.generation => {
                     handle.generation = instance.desired.generation;
                     handle.wake.notify_one();
                 }
-            }
-            (Wanted::Disconnected, running) => {
-                if running.is_some()
-                    && let Some(handle) = actors.remove(&id)
-                {
-                    info!(instance.id = %id, "disconnecting, as wanted");
-                    stop(handle).await;
-                }
-                self.rest(&instance).await;
-            }
+                Wanted::Connected => {}
+                Wanted::Disconnected => self.end(id, handle),
+            },
         }
+    }
+
+    /// Asks an instance's task to end, and looks at the instance again when it has. No one
+    /// waits for it meanwhile: a session may take its time, and others are not held up.
+    fn end(self: &Arc<Self>, id: InstanceId, handle: &ActorHandle) {
+        if handle.stop.is_cancelled() {
+            return;
+        }
+        info!(instance.id = %id, "disconnecting, as wanted");
+        handle.stop.cancel();
+        let (ended, reconciler) = (handle.ended.clone(), Arc::clone(self));
+        self.following.spawn(async move {
+            ended.cancelled().await;
+            if let Err(error) = reconciler.look_at(id).await {
+                // The sweep looks too.
+                warn!(instance.id = %id, error = %chain(&error), "could not look at an instance that was disconnected");
+            }
+        });
     }
 
     /// Writes that an instance is disconnected because that is wanted.
@@ -160,13 +170,6 @@ impl Reconciler {
                 warn!(instance.id = %instance.id, error = %chain(&error), "a status could not be written");
             }
         }
-    }
-}
-
-async fn stop(handle: ActorHandle) {
-    handle.stop.cancel();
-    if let Err(panic) = handle.task.await {
-        warn!(error = %panic, "an instance's task ended in a panic");
     }
 }
 
