@@ -105,10 +105,10 @@ mod tests {
         let path = directory.path().join("deep/down/master.key");
         let wrapper = FileKeyWrapper::open(&path).expect("made");
         let context = context(Purpose::Session);
-        let (key, wrapped) = wrapper.generate(&context).await.expect("generated");
+        let (key, wrapped_key) = wrapper.generate(&context).await.expect("generated");
 
         let again = FileKeyWrapper::open(&path).expect("read again");
-        let unwrapped = again.unwrap(&context, &wrapped).await.expect("unwrapped");
+        let unwrapped = again.unwrap(&context, &wrapped_key).await.expect("unwrapped");
         assert_eq!(unwrapped.bytes(), key.bytes());
 
         let other_purpose = KeyContext {
@@ -121,7 +121,7 @@ mod tests {
         };
         for other in [other_purpose, other_instance] {
             assert!(matches!(
-                again.unwrap(&other, &wrapped).await,
+                again.unwrap(&other, &wrapped_key).await,
                 Err(KeyError::WrongContext)
             ));
         }

@@ -59,8 +59,8 @@ async fn a_data_key_is_made_in_its_encryption_context() {
     let plain = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
     let answer = json!({"KeyId": "k", "Plaintext": plain, "CiphertextBlob": "d3JhcHBlZA=="});
     let (wrapper, served) = answering("200 OK", answer).await;
-    let (_, wrapped) = wrapper.generate(&context()).await.expect("made");
-    assert_eq!(wrapped, b"wrapped");
+    let (_, wrapped_key) = wrapper.generate(&context()).await.expect("made");
+    assert_eq!(wrapped_key, b"wrapped");
     let (operation, input) = served.await.expect("served");
     assert_eq!(operation, "generatedatakey");
     assert_eq!(input["KeyId"], "alias/waxwing");

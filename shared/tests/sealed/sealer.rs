@@ -14,14 +14,14 @@ use crate::support::World;
 #[tokio::test]
 async fn another_process_opens_what_was_sealed() {
     let world = World::new().await;
-    let sealed = world
+    let ciphertext = world
         .sealer()
         .seal(world.instance, Purpose::Content, b"item", b"hello")
         .await
         .expect("sealed");
     let opened = world
         .sealer()
-        .open(world.instance, Purpose::Content, b"item", &sealed)
+        .open(world.instance, Purpose::Content, b"item", &ciphertext)
         .await;
     assert_eq!(opened.expect("opened"), b"hello");
 }
@@ -30,7 +30,7 @@ async fn another_process_opens_what_was_sealed() {
 async fn a_value_opens_for_its_own_instance_purpose_and_name_alone() {
     let world = World::new().await;
     let sealer = world.sealer();
-    let sealed = sealer
+    let ciphertext = sealer
         .seal(world.instance, Purpose::Content, b"item", b"hello")
         .await
         .expect("sealed");
@@ -40,7 +40,7 @@ async fn a_value_opens_for_its_own_instance_purpose_and_name_alone() {
         (world.instance, Purpose::Session, b"item"),
         (world.instance, Purpose::Content, b"another item"),
     ] {
-        let opened = sealer.open(instance, purpose, aad, &sealed).await;
+        let opened = sealer.open(instance, purpose, aad, &ciphertext).await;
         assert!(matches!(opened, Err(SealError::DoesNotOpen)), "{opened:?}");
     }
 }
@@ -49,7 +49,7 @@ async fn a_value_opens_for_its_own_instance_purpose_and_name_alone() {
 async fn a_wrapped_key_does_not_serve_another_instance() {
     let world = World::new().await;
     let sealer = world.sealer();
-    let sealed = sealer
+    let ciphertext = sealer
         .seal(world.instance, Purpose::Session, b"item", b"hello")
         .await
         .expect("sealed");
@@ -64,7 +64,7 @@ async fn a_wrapped_key_does_not_serve_another_instance() {
             InstanceId::from_bytes([2; 16]),
             Purpose::Session,
             b"item",
-            &sealed,
+            &ciphertext,
         )
         .await;
     assert!(
@@ -77,12 +77,12 @@ async fn a_wrapped_key_does_not_serve_another_instance() {
 async fn a_purpose_that_is_not_granted_is_an_error_before_any_key_is_made() {
     let world = World::new().await;
     let sealer = world.sealer().restricted_to(&[Purpose::Content]);
-    let sealed = sealer
+    let ciphertext = sealer
         .seal(world.instance, Purpose::Session, b"item", b"hello")
         .await;
     assert!(
-        matches!(sealed, Err(SealError::PurposeDenied(Purpose::Session))),
-        "{sealed:?}"
+        matches!(ciphertext, Err(SealError::PurposeDenied(Purpose::Session))),
+        "{ciphertext:?}"
     );
     assert!(
         world
@@ -99,16 +99,16 @@ async fn a_purpose_that_is_not_granted_is_an_error_before_any_key_is_made() {
 #[tokio::test]
 async fn processes_that_begin_together_agree_on_one_key() {
     let world = World::new().await;
-    let mut sealed = Vec::new();
+    let mut ciphertext = Vec::new();
     let sealers: Vec<_> = (0..8).map(|_| world.sealer()).collect();
     let sealing = sealers
         .iter()
         .map(|sealer| sealer.seal(world.instance, Purpose::Session, b"a", b"x"));
     for value in futures::future::join_all(sealing).await {
-        sealed.push(value.expect("sealed"));
+        ciphertext.push(value.expect("sealed"));
     }
     let reader = world.sealer();
-    for value in sealed {
+    for value in ciphertext {
         reader
             .open(world.instance, Purpose::Session, b"a", &value)
             .await
@@ -120,12 +120,14 @@ async fn processes_that_begin_together_agree_on_one_key() {
 async fn deleted_keys_open_nothing_more() {
     let world = World::new().await;
     let sealer = world.sealer();
-    let sealed = sealer
+    let ciphertext = sealer
         .seal(world.instance, Purpose::Session, b"a", b"x")
         .await
         .expect("sealed");
     sealer.delete_keys(world.instance).await.expect("deleted");
-    let opened = sealer.open(world.instance, Purpose::Session, b"a", &sealed).await;
+    let opened = sealer
+        .open(world.instance, Purpose::Session, b"a", &ciphertext)
+        .await;
     assert!(matches!(opened, Err(SealError::DoesNotOpen)), "{opened:?}");
 }
 
@@ -167,7 +169,7 @@ async fn a_plain_key_is_unwrapped_once_in_its_term_and_the_cache_is_bounded() {
         inner: file,
         unwrapped: AtomicUsize::new(0),
     });
-    let sealer = Sealer::new(world.table.clone(), counting.clone()).keeping(2, Duration::from_secs(60));
+    let sealer = Sealer::new(world.table.clone(), counting.clone()).keeping(2, Duration::from_mins(1));
     let seal = async |instance: InstanceId| {
         sealer
             .seal(instance, Purpose::Content, b"a", b"x")
