@@ -1,0 +1,11 @@
+//! What a daemon does with its shards and their instances, over an embedded table and
+//! queue, with the network played by the test.
+
+mod connections;
+#[path = "../support/mod.rs"]
+mod embedded;
+mod network;
+mod pairing;
+mod queue;
+mod wait;
+mod world;
