@@ -73,13 +73,15 @@ impl Inbound {
         if message.from_me {
             return Ok(());
         }
-        self.announce(id, message, &parts).await?;
+        // Before the event: where that fails the message comes again, and its record is
+        // there already.
         if put == Put::Created {
             self.deps
                 .counters
                 .count(self.instance, &[Counter::Received], message.at)
                 .await?;
         }
+        self.announce(id, message, &parts).await?;
         debug!(instance.id = %self.instance, message.id = %id, "message received");
         Ok(())
     }
