@@ -4,8 +4,11 @@
 mod connections;
 #[path = "../support/mod.rs"]
 mod embedded;
+mod inbound;
+mod keepers;
 mod network;
 mod pairing;
 mod queue;
+mod sends;
 mod wait;
 mod world;
