@@ -4,11 +4,13 @@
 mod connections;
 #[path = "../support/mod.rs"]
 mod embedded;
+mod faults;
 mod inbound;
 mod keepers;
 mod network;
 mod pairing;
 mod queue;
+mod relay;
 mod sends;
 mod wait;
 mod world;

@@ -170,6 +170,14 @@ impl Playing {
             .expect("the connection lives")
     }
 
+    /// The next message, for as long as it takes.
+    pub async fn sent_or_never(&mut self) -> Sent {
+        match self.sent.recv().await {
+            Some(sent) => sent,
+            None => std::future::pending().await,
+        }
+    }
+
     /// What has come over the wire besides; empty where nothing has.
     pub fn sent_besides(&mut self) -> Vec<Sent> {
         std::iter::from_fn(|| self.sent.try_recv().ok()).collect()

@@ -116,6 +116,10 @@ impl World {
         self.clock.now()
     }
 
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
     /// Starts a daemon of this name.
     pub async fn daemon(&self, name: &str) -> Daemon {
         self.daemon_on(name, &self.endpoint).await
