@@ -29,9 +29,7 @@ async fn expect_all_sent(world: &World, instance: &Instance, messages: &[Message
     }
     world.until_no_sends().await;
     let all = u64::try_from(messages.len()).expect("a few");
-    let counts = world
-        .until_counted(instance, |counts| counts.sent >= all)
-        .await;
+    let counts = world.until_counted(instance, |counts| counts.sent >= all).await;
     assert_eq!((counts.sent, counts.failed), (all, 0));
     world.queue.fail_every(0);
     assert_eq!(world.taken(&world.names.dead_fifo()).await, []);
@@ -78,11 +76,7 @@ async fn a_table_that_throttles_loses_nothing() {
     world.until_status(&instance, Status::Connected).await;
     let mut messages = Vec::new();
     for n in 0..8 {
-        messages.push(
-            world
-                .accept(&instance, "15550100001", &format!("text {n}"))
-                .await,
-        );
+        messages.push(world.accept(&instance, "15550100001", &format!("text {n}")).await);
     }
     let sent = acknowledge_all(&mut session, &messages).await;
     // A message whose new state could not be stored goes out again under its id.

@@ -141,10 +141,7 @@ async fn another_message_is_another_and_ones_own_is_no_event() {
     let (one, _) = opened(&world, &instance, &events[0]).await;
     let (two, _) = opened(&world, &instance, &events[1]).await;
     assert_ne!(one.id, two.id);
-    assert_eq!(
-        events[0].group, events[1].group,
-        "order holds within the chat"
-    );
+    assert_eq!(events[0].group, events[1].group, "order holds within the chat");
     assert_eq!(world.counts(&instance).await, received(2));
     let id = MessageId::derived(
         own.at,

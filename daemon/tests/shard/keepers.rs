@@ -53,12 +53,22 @@ async fn shards_spread_and_a_silent_daemons_are_taken_over() {
 
     // The first stands still: it neither beats nor looks, but its sockets are open.
     old.state.put("ratchet", b"1", None).await.expect("stored");
-    let lease = world.leases.lease(Shard(0)).await.expect("read").expect("a lease");
+    let lease = world
+        .leases
+        .lease(Shard(0))
+        .await
+        .expect("read")
+        .expect("a lease");
     let old_token = lease.token;
     assert_eq!(lease.owner.as_deref(), Some("a"));
     first.freeze();
     second.until_holding(4).await;
-    let lease = world.leases.lease(Shard(0)).await.expect("read").expect("a lease");
+    let lease = world
+        .leases
+        .lease(Shard(0))
+        .await
+        .expect("read")
+        .expect("a lease");
     assert_eq!(lease.owner.as_deref(), Some("b"));
     assert!(lease.token > old_token);
     let mut new = connected(&world, &mut second, &kept).await;
@@ -86,10 +96,7 @@ async fn shards_spread_and_a_silent_daemons_are_taken_over() {
         "nothing goes out after the first refusal: {late:?}"
     );
     in_time("the old connection's end", old.line.abandoned.cancelled()).await;
-    assert!(
-        !old.line.disconnected.is_cancelled(),
-        "it may store nothing more"
-    );
+    assert!(!old.line.disconnected.is_cancelled(), "it may store nothing more");
     assert_eq!(
         new.state.get("ratchet").await.expect("read").as_deref(),
         Some(&b"2"[..])

@@ -12,7 +12,11 @@ use crate::world::World;
 async fn until_code(world: &World, instance: &Instance, attempt: u8) -> Instance {
     until(&format!("code {attempt}"), async || {
         let loaded = world.load(instance).await;
-        let shown = loaded.observed.qr.as_ref().is_some_and(|qr| qr.attempt == attempt);
+        let shown = loaded
+            .observed
+            .qr
+            .as_ref()
+            .is_some_and(|qr| qr.attempt == attempt);
         shown.then_some(loaded)
     })
     .await

@@ -48,7 +48,9 @@ impl Watched {
     /// Whether a message of this queue was hidden for so long.
     pub fn was_hidden_for(&self, queue: &QueueName, visibility: Duration) -> bool {
         let extended = self.extended.lock().expect("no holder panics");
-        extended.iter().any(|(name, time)| name == queue && *time == visibility)
+        extended
+            .iter()
+            .any(|(name, time)| name == queue && *time == visibility)
     }
 
     /// Fails half of what is to fail before it is done, and half after.

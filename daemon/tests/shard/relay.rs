@@ -38,10 +38,7 @@ impl Relay {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let throttled = Arc::new(AtomicU32::new(0));
         let wires = Wires {
-            client: reqwest::Client::builder()
-                .no_proxy()
-                .build()
-                .expect("a client"),
+            client: reqwest::Client::builder().no_proxy().build().expect("a client"),
             endpoint: endpoint.to_owned(),
             requests: Mutex::default(),
             throttled: throttled.clone(),
@@ -51,7 +48,11 @@ impl Relay {
         let address = listener.local_addr().expect("bound");
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(stopped).await });
+        tokio::spawn(async move {
+            axum::serve(listener, router)
+                .with_graceful_shutdown(stopped)
+                .await
+        });
         Self {
             endpoint: format!("http://{address}"),
             throttled,

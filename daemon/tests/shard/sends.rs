@@ -94,7 +94,9 @@ async fn a_receipt_before_the_acknowledgement_counts_for_both() {
     let (instance, mut session) = world.connected(&mut daemon).await;
     let message = world.accept(&instance, ALICE, "quick").await;
     assert_eq!(session.sent().await.message, message);
-    session.receipt(message, ReceiptKind::Delivered, world.now()).await;
+    session
+        .receipt(message, ReceiptKind::Delivered, world.now())
+        .await;
     let record = world.until_state(&instance, message, State::Delivered).await;
     assert_eq!(record.sent_at, record.delivered_at);
     assert!(record.sent_at.is_some());

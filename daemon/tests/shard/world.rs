@@ -206,7 +206,9 @@ impl World {
     }
 
     pub async fn nudge(&self, instance: &Instance) {
-        let nudge = job::encode(&Query::Nudge { instance: instance.id });
+        let nudge = job::encode(&Query::Nudge {
+            instance: instance.id,
+        });
         self.queue
             .send(
                 &self.names.queries(instance.shard.0),
@@ -246,7 +248,9 @@ impl World {
     /// A job of a text as the API makes it.
     pub async fn job(&self, instance: &Instance, to: &str, text: &str) -> SendJob {
         let message = MessageId::new(self.now());
-        let content = Content::Text { text: text.to_owned() };
+        let content = Content::Text {
+            text: text.to_owned(),
+        };
         let content = serde_json::to_vec(&content).expect("plain data");
         let aad = message.to_string();
         let sealed = self
@@ -314,12 +318,7 @@ impl World {
         job.message
     }
 
-    pub async fn until_state(
-        &self,
-        instance: &Instance,
-        message: MessageId,
-        state: State,
-    ) -> MessageRecord {
+    pub async fn until_state(&self, instance: &Instance, message: MessageId, state: State) -> MessageRecord {
         until(&format!("{state} of {message}"), async || {
             let record = self.messages.get(instance.id, message).await.expect("read")?;
             (record.state == state).then_some(record)
