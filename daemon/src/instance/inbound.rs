@@ -15,6 +15,7 @@ use shared::storage::counters::Counter;
 use shared::storage::messages::Put;
 use tracing::debug;
 
+use super::tally;
 use crate::connection::{CommitError, InboundMessage, InboundSink};
 use crate::deps::Deps;
 
@@ -73,13 +74,12 @@ impl Inbound {
         if message.from_me {
             return Ok(());
         }
-        self.announce(id, message, &parts).await?;
+        // Before the event: where that fails the message comes again, and its record is
+        // there already.
         if put == Put::Created {
-            self.deps
-                .counters
-                .count(self.instance, &[Counter::Received], message.at)
-                .await?;
+            tally::count(&self.deps, self.instance, &[Counter::Received], message.at).await;
         }
+        self.announce(id, message, &parts).await?;
         debug!(instance.id = %self.instance, message.id = %id, "message received");
         Ok(())
     }

@@ -7,6 +7,7 @@ pub mod link;
 pub mod receipts;
 mod session;
 mod status;
+pub mod tally;
 
 use std::sync::Arc;
 

@@ -11,6 +11,7 @@ use shared::storage::messages::{Change, Transition};
 use tokio::sync::mpsc;
 use tracing::warn;
 
+use super::tally;
 use crate::connection::ReceiptKind;
 use crate::deps::Deps;
 use crate::lease::chain;
@@ -70,7 +71,8 @@ async fn store(deps: &Deps, instance: InstanceId, receipt: Receipt) -> Result<()
     match deps.messages.change(instance, receipt.message, &change).await? {
         Transition::Made { before, kind } => {
             let passed = passed(before, state, kind);
-            deps.counters.count(instance, &passed, deps.clock.now()).await
+            tally::count(deps, instance, &passed, deps.clock.now()).await;
+            Ok(())
         }
         Transition::AlreadyPast | Transition::Missing => Ok(()),
     }

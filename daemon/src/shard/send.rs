@@ -25,6 +25,7 @@ use crate::connection::SendError;
 use crate::deps::Deps;
 use crate::instance::link::{Link, Links};
 use crate::instance::receipts::passed;
+use crate::instance::tally;
 use crate::lease::{Hold, chain};
 
 /// How long the server may take to acknowledge a message before it is sent again under
@@ -262,7 +263,8 @@ impl Sender<'_> {
             State::Failed | State::Expired => vec![Counter::Failed],
             state => passed(before, state, kind),
         };
-        deps.counters.count(instance, &counters, change.at).await
+        tally::count(deps, instance, &counters, change.at).await;
+        Ok(())
     }
 }
 

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use chrono::{DateTime, Utc};
 use daemon::store::SessionStore;
 use shared::clock::{Clock as _, SteppedClock};
 use shared::ids::InstanceId;
-use shared::seal::{FileKeyWrapper, Sealer};
 use shared::session_state::{Fence, SessionState, TableSessionState};
 use shared::storage::Table;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::DropGuard;
 use wacore::store::traits::Backend;
+
+use crate::embedded;
 
 pub struct World {
     pub table: Table,
@@ -25,27 +23,13 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let database = dynoxide::Database::memory().expect("opened");
-        let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(async move { dynoxide::server::serve_with_shutdown(listener, database, stopped).await });
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("eu-central-1"))
-            .endpoint_url(format!("http://{address}"))
-            .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-                "id", "secret", None, None, "test",
-            )))
-            .build();
-        let table = Table::new(&config, "waxwing");
-        table.create_if_absent().await.expect("created");
+        let (endpoint, server) = embedded::database().await;
+        let table = embedded::table(&endpoint).await;
         Self {
             table,
-            clock: SteppedClock::at(DateTime::from_timestamp(1_767_225_600, 0).expect("in range")),
+            clock: embedded::clock(),
             directory: tempfile::tempdir().expect("a directory"),
-            _server: stop.drop_guard(),
+            _server: server,
         }
     }
 
@@ -55,10 +39,9 @@ impl World {
 
     /// The session state as the holder of `token` has it, in a process of its own.
     pub fn state(&self, token: u64) -> Arc<dyn SessionState> {
-        let wrapper = FileKeyWrapper::open(&self.directory.path().join("master.key")).expect("a key file");
         Arc::new(TableSessionState::new(
             self.table.clone(),
-            Arc::new(Sealer::new(self.table.clone(), Arc::new(wrapper))),
+            embedded::sealer(&self.table, self.directory.path()),
             Arc::new(self.clock.clone()),
             InstanceId::from_bytes([1; 16]),
             Fence::new(token),

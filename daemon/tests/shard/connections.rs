@@ -1,0 +1,161 @@
+//! How connections end, and what comes after.
+
+use daemon::connection::SessionEvent;
+use shared::domain::instance::{Status, Wanted};
+use shared::domain::message::State;
+
+use crate::wait::in_time;
+use crate::world::World;
+
+fn lost() -> SessionEvent {
+    SessionEvent::Disconnected {
+        reason: "the stream ended".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn an_unlinked_instance_loses_its_account_and_its_keys() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    session
+        .state
+        .put("identity", b"a key", None)
+        .await
+        .expect("stored");
+    session
+        .tell(SessionEvent::LoggedOut {
+            reason: "unlinked on the phone".to_owned(),
+        })
+        .await;
+    let ended = world.until_status(&instance, Status::LoggedOut).await;
+    assert_eq!(ended.account, None);
+    assert_eq!(ended.observed.reason.as_deref(), Some("LOGGED_OUT"));
+    assert_eq!(
+        ended.observed.last_error.as_deref(),
+        Some("unlinked on the phone")
+    );
+    assert_eq!(session.state.get("identity").await.expect("read"), None);
+    assert!(session.line.disconnected.is_cancelled());
+
+    world.nudge_and_wait(&instance).await;
+    assert!(!daemon.has_begun_another(), "only a new request pairs again");
+    world.want(&instance, Wanted::Connected).await;
+    let session = daemon.session().await;
+    assert_eq!(session.state.scan("").await.expect("read"), []);
+    world.until_status(&instance, Status::Connecting).await;
+}
+
+#[tokio::test]
+async fn a_ban_and_an_outdated_client_wait_for_a_person() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    let until = world.now() + chrono::TimeDelta::hours(6);
+    session
+        .tell(SessionEvent::Banned {
+            until: Some(until),
+            reason: "too many messages".to_owned(),
+        })
+        .await;
+    let banned = world.until_status(&instance, Status::Banned).await;
+    assert_eq!(banned.observed.reason.as_deref(), Some("BANNED"));
+    let error = banned.observed.last_error.expect("an error");
+    assert!(
+        error.starts_with("too many messages") && error.contains(&until.to_string()),
+        "{error}"
+    );
+    assert!(banned.account.is_some(), "it is still linked");
+    world.nudge_and_wait(&instance).await;
+    assert!(!daemon.has_begun_another());
+
+    world.want(&instance, Wanted::Connected).await;
+    let session = daemon.session().await;
+    session.tell(SessionEvent::ClientOutdated).await;
+    let outdated = world.until_status(&instance, Status::ForceDisconnected).await;
+    assert_eq!(outdated.observed.reason.as_deref(), Some("CLIENT_OUTDATED"));
+    world.nudge_and_wait(&instance).await;
+    assert!(!daemon.has_begun_another());
+}
+
+#[tokio::test]
+async fn a_lost_or_replaced_connection_is_made_again() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    for (event, why) in [
+        (lost(), "the stream ended"),
+        (SessionEvent::Replaced, "replaced by another connection"),
+    ] {
+        session.tell(event).await;
+        let dropped = world.until_status(&instance, Status::Reconnecting).await;
+        assert_eq!(dropped.observed.last_error.as_deref(), Some(why));
+        assert!(dropped.account.is_some());
+        let next = daemon.session().await;
+        assert_eq!(
+            world.load(&instance).await.observed.status,
+            Status::Reconnecting,
+            "a connection is not yet a login"
+        );
+        next.log_in().await;
+        let connected = world.until_status(&instance, Status::Connected).await;
+        assert_eq!(connected.observed.last_error, None);
+        session = next;
+    }
+}
+
+/// Probes go out every 20 s.
+#[tokio::test]
+async fn a_connection_without_a_round_trip_is_made_again() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    daemon.network.set_answers_probes(false);
+    let dropped = world.until_status(&instance, Status::Reconnecting).await;
+    let error = dropped.observed.last_error.expect("an error");
+    assert_eq!(error, "no round trip: no answer in time");
+    in_time("the orderly end", session.line.disconnected.cancelled()).await;
+    let next = daemon.session().await;
+    next.log_in().await;
+    world.until_status(&instance, Status::Connected).await;
+}
+
+#[tokio::test]
+async fn messages_of_a_disconnected_instance_wait_and_go_out_in_order() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world.want(&instance, Wanted::Disconnected).await;
+    let resting = world.until_status(&instance, Status::Disconnected).await;
+    assert_eq!(resting.observed.generation, 2);
+    assert!(resting.account.is_some());
+    assert!(session.line.disconnected.is_cancelled(), "in order");
+    assert!(!session.line.abandoned.is_cancelled());
+
+    let mut messages = Vec::new();
+    for n in 0..5 {
+        messages.push(world.accept(&instance, "15550100001", &format!("text {n}")).await);
+    }
+    world.nudge_and_wait(&instance).await;
+    assert!(!daemon.has_begun_another(), "it is not wanted connected");
+    for message in &messages {
+        world.until_state(&instance, *message, State::Queued).await;
+    }
+
+    world.want(&instance, Wanted::Connected).await;
+    let mut session = daemon.session().await;
+    session.log_in().await;
+    for (n, message) in messages.iter().enumerate() {
+        let sent = session.sent().await;
+        assert_eq!((sent.message, sent.text), (*message, format!("text {n}")));
+        assert_eq!(
+            session.sent_besides(),
+            [],
+            "the next waits for the acknowledgement"
+        );
+        session.acknowledge(*message, None).await;
+        world.until_state(&instance, *message, State::Sent).await;
+    }
+    world.until_no_sends().await;
+    world.until_counted(&instance, |counts| counts.sent == 5).await;
+}

@@ -1,0 +1,16 @@
+//! What a daemon does with its shards and their instances, over an embedded table and
+//! queue, with the network played by the test.
+
+mod connections;
+#[path = "../support/mod.rs"]
+mod embedded;
+mod faults;
+mod inbound;
+mod keepers;
+mod network;
+mod pairing;
+mod queue;
+mod relay;
+mod sends;
+mod wait;
+mod world;

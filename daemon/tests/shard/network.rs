@@ -1,0 +1,217 @@
+//! A network that the test plays itself: it hears what a daemon sends and says what
+//! happens.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use daemon::connection::{
+    ConnectError, Connection, Connector, InboundSink, ReceiptKind, SendError, Session, SessionEvent,
+};
+use shared::domain::person::Person;
+use shared::domain::recipient::Recipient;
+use shared::ids::{InstanceId, MessageId};
+use shared::session_state::SessionState;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::wait::in_time;
+
+/// Sessions and messages that wait for the test; more than any test has.
+const WAITING: usize = 1_024;
+
+/// Hands every session that a daemon begins to the test.
+#[derive(Debug)]
+pub struct Network {
+    begun: mpsc::Sender<Playing>,
+    answers_probes: Arc<Mutex<bool>>,
+}
+
+/// A session as the network's side sees it.
+#[derive(Debug)]
+pub struct Playing {
+    pub instance: InstanceId,
+    pub state: Arc<dyn SessionState>,
+    pub inbound: Arc<dyn InboundSink>,
+    events: mpsc::Sender<SessionEvent>,
+    sent: mpsc::Receiver<Sent>,
+    pub line: Arc<Line>,
+}
+
+/// A message that a daemon has sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sent {
+    pub message: MessageId,
+    pub to: Recipient,
+    pub text: String,
+}
+
+/// The connection that the daemon holds.
+#[derive(Debug)]
+pub struct Line {
+    sent: mpsc::Sender<Sent>,
+    answers_probes: Arc<Mutex<bool>>,
+    refusals: Mutex<Vec<SendError>>,
+    pub disconnected: CancellationToken,
+    pub abandoned: CancellationToken,
+}
+
+impl Network {
+    /// A network, and where its sessions come.
+    pub fn new() -> (Arc<Self>, mpsc::Receiver<Playing>) {
+        let (begun, sessions) = mpsc::channel(WAITING);
+        let network = Self {
+            begun,
+            answers_probes: Arc::new(Mutex::new(true)),
+        };
+        (Arc::new(network), sessions)
+    }
+
+    /// Whether round trips succeed from now on.
+    pub fn set_answers_probes(&self, answers: bool) {
+        *self.answers_probes.lock().expect("no holder panics") = answers;
+    }
+}
+
+#[async_trait]
+impl Connector for Network {
+    async fn connect(&self, session: Session) -> Result<Arc<dyn Connection>, ConnectError> {
+        let (sender, sent) = mpsc::channel(WAITING);
+        let line = Arc::new(Line {
+            sent: sender,
+            answers_probes: self.answers_probes.clone(),
+            refusals: Mutex::default(),
+            disconnected: CancellationToken::new(),
+            abandoned: CancellationToken::new(),
+        });
+        let playing = Playing {
+            instance: session.instance,
+            state: session.state,
+            inbound: session.inbound,
+            events: session.events,
+            sent,
+            line: line.clone(),
+        };
+        self.begun
+            .send(playing)
+            .await
+            .map_err(|error| ConnectError(error.to_string().into()))?;
+        Ok(line)
+    }
+}
+
+#[async_trait]
+impl Connection for Line {
+    async fn send_text(&self, message: MessageId, to: &Recipient, text: &str) -> Result<(), SendError> {
+        let refusal = self.refusals.lock().expect("no holder panics").pop();
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let sent = Sent {
+            message,
+            to: to.clone(),
+            text: text.to_owned(),
+        };
+        self.sent.send(sent).await.map_err(|_| SendError::NotConnected)
+    }
+
+    async fn probe(&self, _deadline: Duration) -> Result<(), SendError> {
+        if *self.answers_probes.lock().expect("no holder panics") {
+            Ok(())
+        } else {
+            Err(SendError::Timeout)
+        }
+    }
+
+    async fn disconnect(&self) {
+        self.disconnected.cancel();
+    }
+
+    async fn logout(&self) {
+        self.disconnected.cancel();
+    }
+
+    fn abandon(&self) {
+        self.abandoned.cancel();
+    }
+}
+
+impl Playing {
+    /// Tells the daemon what happens.
+    pub async fn tell(&self, event: SessionEvent) {
+        in_time("room for an event", self.events.send(event))
+            .await
+            .expect("the session goes on");
+    }
+
+    pub async fn show_qr(&self, code: &str) {
+        self.tell(SessionEvent::Qr {
+            code: code.to_owned(),
+            valid_for: Duration::from_secs(60),
+        })
+        .await;
+    }
+
+    /// Logs the session in.
+    pub async fn log_in(&self) {
+        self.tell(SessionEvent::Connected {
+            account: account(),
+            display_name: Some("Owner".to_owned()),
+        })
+        .await;
+    }
+
+    /// The next message that comes over the wire.
+    pub async fn sent(&mut self) -> Sent {
+        in_time("a message on the wire", self.sent.recv())
+            .await
+            .expect("the connection lives")
+    }
+
+    /// The next message, for as long as it takes.
+    pub async fn sent_or_never(&mut self) -> Sent {
+        match self.sent.recv().await {
+            Some(sent) => sent,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What has come over the wire besides; empty where nothing has.
+    pub fn sent_besides(&mut self) -> Vec<Sent> {
+        std::iter::from_fn(|| self.sent.try_recv().ok()).collect()
+    }
+
+    /// The server's answer to a message.
+    pub async fn acknowledge(&self, message: MessageId, error: Option<u32>) {
+        self.tell(SessionEvent::ServerAck {
+            whatsapp_id: message.to_whatsapp(),
+            error,
+        })
+        .await;
+    }
+
+    pub async fn receipt(&self, message: MessageId, kind: ReceiptKind, at: DateTime<Utc>) {
+        self.tell(SessionEvent::Receipt {
+            whatsapp_ids: vec![message.to_whatsapp()],
+            kind,
+            at,
+            is_group: false,
+        })
+        .await;
+    }
+
+    /// Lets the next send fail like this; the one given last fails first.
+    pub fn refuse_next(&self, error: SendError) {
+        self.line.refusals.lock().expect("no holder panics").push(error);
+    }
+}
+
+/// The account behind every session.
+pub fn account() -> Person {
+    Person {
+        phone: Some("15550100000".to_owned()),
+        lid: Some("100000000000000".to_owned()),
+    }
+}

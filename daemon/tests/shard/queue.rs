@@ -1,0 +1,111 @@
+//! The embedded queue with a second side for the test: it notes what consumers do, and
+//! fails every so often where it is asked to.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use shared::queue::embedded::EmbeddedQueue;
+use shared::queue::{
+    Depth, OutgoingMessage, Queue, QueueAttributes, QueueError, QueueName, Receipt, ReceiveOptions, Received,
+    SendOutcome,
+};
+
+/// Passes calls on to the embedded queue.
+#[derive(Debug)]
+pub struct Watched {
+    inner: EmbeddedQueue,
+    /// How long messages were hidden for, by queue.
+    extended: Mutex<Vec<(QueueName, Duration)>>,
+    /// Every how manieth call fails; zero for none.
+    failing: AtomicU32,
+    calls: AtomicU32,
+    failed: AtomicU32,
+}
+
+impl Watched {
+    pub fn new(inner: EmbeddedQueue) -> Self {
+        Self {
+            inner,
+            extended: Mutex::default(),
+            failing: AtomicU32::new(0),
+            calls: AtomicU32::new(0),
+            failed: AtomicU32::new(0),
+        }
+    }
+
+    /// Lets every `nth` call fail from now on; zero ends that.
+    pub fn fail_every(&self, nth: u32) {
+        self.failing.store(nth, Ordering::Relaxed);
+    }
+
+    /// How many calls have failed on purpose.
+    pub fn failed(&self) -> u32 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether a message of this queue was hidden for so long.
+    pub fn was_hidden_for(&self, queue: &QueueName, visibility: Duration) -> bool {
+        let extended = self.extended.lock().expect("no holder panics");
+        extended
+            .iter()
+            .any(|(name, time)| name == queue && *time == visibility)
+    }
+
+    /// Fails half of what is to fail before it is done, and half after.
+    async fn pass<T>(&self, call: impl Future<Output = Result<T, QueueError>>) -> Result<T, QueueError> {
+        let every = self.failing.load(Ordering::Relaxed);
+        let number = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if every == 0 || !number.is_multiple_of(every) {
+            return call.await;
+        }
+        let failed = self.failed.fetch_add(1, Ordering::Relaxed);
+        if failed.is_multiple_of(2) {
+            return Err(QueueError::Throttled {
+                source: "as the test wants it".into(),
+            });
+        }
+        // It has taken effect, and nobody is told.
+        call.await?;
+        Err(QueueError::Unavailable {
+            source: "as the test wants it".into(),
+        })
+    }
+}
+
+#[async_trait]
+impl Queue for Watched {
+    async fn send(&self, queue: &QueueName, message: OutgoingMessage) -> Result<SendOutcome, QueueError> {
+        self.pass(self.inner.send(queue, message)).await
+    }
+
+    async fn receive(&self, queue: &QueueName, options: ReceiveOptions) -> Result<Vec<Received>, QueueError> {
+        self.pass(self.inner.receive(queue, options)).await
+    }
+
+    async fn extend(
+        &self,
+        queue: &QueueName,
+        receipt: &Receipt,
+        visibility: Duration,
+    ) -> Result<(), QueueError> {
+        self.extended
+            .lock()
+            .expect("no holder panics")
+            .push((queue.clone(), visibility));
+        self.pass(self.inner.extend(queue, receipt, visibility)).await
+    }
+
+    async fn delete(&self, queue: &QueueName, receipt: &Receipt) -> Result<(), QueueError> {
+        self.pass(self.inner.delete(queue, receipt)).await
+    }
+
+    async fn depth(&self, queue: &QueueName) -> Result<Depth, QueueError> {
+        self.inner.depth(queue).await
+    }
+
+    async fn ensure(&self, queue: &QueueName, attributes: QueueAttributes) -> Result<(), QueueError> {
+        self.inner.ensure(queue, attributes).await
+    }
+}

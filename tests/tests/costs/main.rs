@@ -1,0 +1,194 @@
+//! What messages cost, as consumed capacity: the bounds that the design keeps, and the
+//! figures of today's code.
+//!
+//! Session state is left out here; `session` measures it over a long conversation.
+
+mod meter;
+mod sends;
+mod world;
+
+use meter::{Bill, Units, sum};
+use reqwest::Method;
+use serde_json::json;
+use shared::ids::InstanceId;
+use tests::api::Api;
+use tests::flow::{exchange, pair, unique};
+use tests::wait::until;
+use world::World;
+
+/// Each kind of work is done so often, and its figure is the median: where a daemon is
+/// faster with a message than the API with its record, that one costs a write more.
+const TIMES: usize = 5;
+
+/// What a kind of work may cost, and what it costs today.
+struct Row {
+    work: &'static str,
+    most: Cost,
+    today: Cost,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Cost {
+    units: Units,
+    /// Messages put into queues.
+    sends: u64,
+}
+
+const fn cost(writes: u64, half_reads: u64, sends: u64) -> Cost {
+    Cost {
+        units: Units { writes, half_reads },
+        sends,
+    }
+}
+
+const ROWS: [Row; 4] = [
+    Row {
+        work: "accept a message",
+        most: cost(4, 4, 1),
+        today: cost(2, 4, 1),
+    },
+    Row {
+        work: "accept a message with an idempotency key",
+        most: cost(5, 4, 1),
+        today: cost(3, 4, 1),
+    },
+    Row {
+        work: "a message's life to `read`",
+        most: cost(8, 6, 1),
+        today: cost(8, 6, 1),
+    },
+    Row {
+        work: "an incoming message",
+        most: cost(3, 0, 1),
+        today: cost(2, 0, 1),
+    },
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_cost_what_the_design_says() {
+    let world = World::start().await;
+    let paired = pair(&world.bases, &world.phones).await;
+    // The first messages make data keys and fill caches.
+    exchange(&paired, &world.phones).await;
+    exchange(&paired, &world.phones).await;
+    let instance = paired
+        .user
+        .get(&format!("/api/instances/{}", paired.instance))
+        .await
+        .data(200);
+    let instance: InstanceId = instance["id"]
+        .as_str()
+        .expect("an id")
+        .parse()
+        .expect("an instance's");
+
+    let mut measured: [Vec<Cost>; ROWS.len()] = Default::default();
+    for _ in 0..TIMES {
+        let (accepted, life) = outgoing(&world, &paired, instance, None).await;
+        measured[0].push(accepted);
+        measured[2].push(life);
+        let (accepted, _) = outgoing(&world, &paired, instance, Some(unique())).await;
+        measured[1].push(accepted);
+        measured[3].push(incoming(&world, &paired, instance).await);
+    }
+    for (row, mut costs) in ROWS.iter().zip(measured) {
+        println!("{}: {costs:?}", row.work);
+        costs.sort();
+        let median = costs[TIMES / 2];
+        let (units, most) = (median.units, row.most.units);
+        assert!(
+            units.writes <= most.writes
+                && units.half_reads <= most.half_reads
+                && median.sends <= row.most.sends,
+            "{} costs {median:?}, more than {:?}",
+            row.work,
+            row.most
+        );
+        assert_eq!(median, row.today, "{}: pin the new figure", row.work);
+    }
+}
+
+/// Session state has a row of its own; beats and leases are a daemon's, not a message's.
+fn is_a_messages(prefix: &str) -> bool {
+    !matches!(prefix, "sess" | "leases" | "daemons")
+}
+
+fn total(bills: &[&Bill]) -> Units {
+    let mut all = Units::default();
+    for bill in bills {
+        all += sum(bill, is_a_messages);
+    }
+    all
+}
+
+/// A text from its request to `read`: the cost of its acceptance, and of all of it.
+async fn outgoing(
+    world: &World,
+    paired: &tests::flow::Paired,
+    instance: InstanceId,
+    idempotency_key: Option<String>,
+) -> (Cost, Cost) {
+    let counted = world.counts(instance).await.read;
+    let sends = world.queue.sends();
+    world.api_meter.take();
+    world.daemon_meter.take();
+    let text = format!("Hello {}", unique());
+    let message = post(&paired.key, &paired.other, &text, idempotency_key.as_deref()).await;
+    let accepting = world.api_meter.take();
+    let accepted = Cost {
+        units: total(&[&accepting]),
+        sends: world.queue.sends() - sends,
+    };
+    world.phones.until_shown(&paired.other, &text).await;
+    until("its delivery", async || {
+        (world.state(instance, &message).await == "delivered").then_some(())
+    })
+    .await;
+    world.phones.read_all(&paired.other).await;
+    until("its count as read", async || {
+        (world.counts(instance).await.read > counted).then_some(())
+    })
+    .await;
+    assert_eq!(world.state(instance, &message).await, "read");
+    let living = world.daemon_meter.take();
+    println!("accept: {accepting:?}, then: {living:?}");
+    let life = Cost {
+        units: total(&[&accepting, &living]),
+        sends: world.queue.sends() - sends,
+    };
+    (accepted, life)
+}
+
+async fn post(key: &Api, to: &str, text: &str, idempotency_key: Option<&str>) -> String {
+    let body = json!({"to": to, "text": text});
+    let headers = idempotency_key.map(|key| ("idempotency-key", key));
+    let answer = key
+        .try_request(
+            Method::POST,
+            "/api/messages/text",
+            Some(&body),
+            headers.as_slice(),
+        )
+        .await
+        .expect("the API answers");
+    answer.data(202)["id"].as_str().expect("an id").to_owned()
+}
+
+/// A text from a phone to its event.
+async fn incoming(world: &World, paired: &tests::flow::Paired, instance: InstanceId) -> Cost {
+    let counted = world.counts(instance).await.received;
+    let sends = world.queue.sends();
+    world.daemon_meter.take();
+    world.phones.send(&paired.other, &paired.own, "And back").await;
+    until("its event and its count", async || {
+        let is_counted = world.counts(instance).await.received > counted;
+        (is_counted && world.queue.sends() > sends).then_some(())
+    })
+    .await;
+    let bill = world.daemon_meter.take();
+    println!("incoming: {bill:?}");
+    Cost {
+        units: total(&[&bill]),
+        sends: world.queue.sends() - sends,
+    }
+}
