@@ -207,7 +207,9 @@ async fn a_malformed_job_is_parked_with_its_reason_and_its_lane_goes_on() {
     assert_eq!(parked[1]["reason"], "the sealed value does not open here");
     assert_eq!(parked[1]["body"], job::encode(&Job::Send(unopenable.clone())));
     let record = world.messages.get(instance.id, unopenable.message).await;
-    assert_eq!(record.expect("read"), None);
+    let record = record.expect("read").expect("its sender is told");
+    assert_eq!(record.state, State::Failed);
+    assert_eq!(record.failure.expect("why").code, "UNPROCESSABLE");
 }
 
 #[tokio::test]
