@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use shared::queue::MAX_WAIT;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
@@ -22,6 +24,11 @@ use crate::lease::{Hold, Holder};
 
 /// How often all instances of a shard are looked at: finds what a lost nudge asked for.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How often they are looked at for as long as a poll may last after the shard is taken.
+/// The last holder's poll goes on in SQS after its connection has closed, and a nudge that
+/// is given to it stays hidden for the queue's visibility time-out.
+const FIRST_SWEEPS_INTERVAL: Duration = Duration::from_secs(4);
 
 /// The pause after a queue or table could not be read.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
@@ -67,15 +74,18 @@ async fn serve(deps: Arc<Deps>, hold: Hold) {
 }
 
 async fn sweep(reconciler: &Arc<Reconciler>, hold: &Hold) {
-    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
-    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let settled = Instant::now() + MAX_WAIT;
     while !is_over(hold) {
+        let begun = Instant::now();
+        let pause = if !reconciler.sweep().await {
+            PAUSE_AFTER_FAILURE
+        } else if begun < settled {
+            FIRST_SWEEPS_INTERVAL
+        } else {
+            SWEEP_INTERVAL
+        };
         tokio::select! {
-            _ = ticks.tick() => {
-                if !reconciler.sweep().await {
-                    ticks.reset_after(PAUSE_AFTER_FAILURE);
-                }
-            }
+            () = tokio::time::sleep(pause) => {}
             () = over(hold) => {}
         }
     }

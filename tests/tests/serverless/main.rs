@@ -5,6 +5,7 @@ mod stack;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::queue::names::QUERIES_VISIBILITY;
 use tests::api::{Api, Bases};
 use tests::flow::{Paired, exchange, pair, unique};
 use tests::phones::Phones;
@@ -41,6 +42,32 @@ async fn every_function_tells_how_it_is() {
         let version = api.get("/api/version").await.data(200);
         assert_eq!(version, json!({"version": env!("CARGO_PKG_VERSION")}), "{base}");
     }
+}
+
+/// The polls of a daemon that is gone go on in SQS and take the first nudges, which then stay
+/// hidden: what they ask for is done before they come again.
+#[tokio::test]
+#[ignore = "needs the serverless stack: tests/serverless/run.sh"]
+async fn a_pairing_begins_soon_after_a_daemon_has_taken_over() {
+    let (functions, phones) = (functions(), phones());
+    let first = Daemon::start("before").await;
+    first.until_taken(SHARDS).await;
+    first.stop().await;
+    let second = Daemon::start("after").await;
+    second.until_taken(SHARDS).await;
+    // Several, as it is chance whether the abandoned poll or the living one gets a nudge.
+    let pairings = async {
+        tokio::join!(
+            pair(&functions, &phones),
+            pair(&functions, &phones),
+            pair(&functions, &phones),
+            pair(&functions, &phones),
+        )
+    };
+    tokio::time::timeout(QUERIES_VISIBILITY / 2, pairings)
+        .await
+        .expect("before the nudges come again");
+    second.stop().await;
 }
 
 /// A daemon dies with all shards and another takes them over; then a third takes its share
