@@ -61,12 +61,12 @@ fn by_lane(jobs: Vec<Received>) -> Vec<Vec<Received>> {
 /// it is received.
 async fn work_off(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, jobs: Vec<Received>) {
     let queue = deps.names.sends(hold.shard.0);
-    let held = Held::new(jobs.iter().map(|job| job.receipt.clone()).collect());
+    let lane = Held::new(jobs.iter().map(|job| job.receipt.clone()).collect());
     let sender = Sender {
         deps: &deps,
         hold: &hold,
         links: &links,
-        held: &held,
+        held: &lane,
     };
     let working = async {
         for job in &jobs {
@@ -76,14 +76,14 @@ async fn work_off(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, jobs: Vec<Rece
                         // It comes again, and its message's state says that it is done.
                         warn!(%queue, error = %chain(&error), "could not delete a job that is done");
                     }
-                    held.let_go(&job.receipt);
+                    lane.let_go(&job.receipt);
                 }
                 Done::Park(reason) => {
                     park(&deps, &hold, job, &reason).await;
-                    held.let_go(&job.receipt);
+                    lane.let_go(&job.receipt);
                 }
                 Done::LeaveFor(pause) => {
-                    for receipt in held.remaining() {
+                    for receipt in lane.remaining() {
                         if let Err(error) = deps.queue.extend(&queue, &receipt, pause).await {
                             warn!(%queue, error = %chain(&error), "could not hide a job");
                         }
@@ -95,7 +95,7 @@ async fn work_off(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, jobs: Vec<Rece
     };
     tokio::select! {
         () = working => {}
-        () = held.keep(deps.queue.as_ref(), &queue) => warn!(%queue, "another consumer has taken a held job"),
+        () = lane.keep(deps.queue.as_ref(), &queue) => warn!(%queue, "another consumer has taken a held job"),
         () = hold.fence.revoked() => {}
     }
 }
