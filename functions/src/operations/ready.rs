@@ -3,7 +3,6 @@
 use axum::extract::State;
 use futures::future::try_join_all;
 use serde::Serialize;
-use shared::storage::classify;
 use shared::storage::keys;
 
 use crate::http::{ApiError, Reply};
@@ -24,15 +23,7 @@ pub struct Network {
 }
 
 pub async fn handler(State(state): State<AppState>) -> Result<Reply<Response>, ApiError> {
-    state
-        .table
-        .client()
-        .get_item()
-        .table_name(state.table.name())
-        .set_key(Some(keys::config().attributes()))
-        .send()
-        .await
-        .map_err(classify)?;
+    state.table.get_recent(&keys::config()).await?;
     let networks = try_join_all(state.networks.iter().map(async |network| {
         let depth = state.queue.depth(&state.queue_names(*network)?.sends(0)).await?;
         Ok::<_, ApiError>(Network {

@@ -193,17 +193,8 @@ impl Sealer {
 
     async fn load(&self, context: &KeyContext) -> Result<Option<Vec<u8>>, StorageError> {
         let key = keys::data_key(context.instance, context.purpose);
-        let answer = self
-            .table
-            .client()
-            .get_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(classify)?;
-        let Some(mut item) = answer.item else {
+        let answer = self.table.get(&key).await?;
+        let Some(mut item) = answer else {
             return Ok(None);
         };
         match item.remove("wrapped") {

@@ -256,17 +256,8 @@ impl TableSessionState {
 #[async_trait]
 impl SessionState for TableSessionState {
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        let answer = self
-            .table
-            .client()
-            .get_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::session_entry(self.instance, key).attributes()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(classify)?;
-        match answer.item {
+        let answer = self.table.get(&keys::session_entry(self.instance, key)).await?;
+        match answer {
             Some(item) => Ok(self.read(item).await?.map(|(_, value)| value)),
             None => Ok(None),
         }

@@ -2,9 +2,9 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
 
-use super::error::{StorageError, classify};
+use super::error::StorageError;
 use super::item::{Item, Reader, s, text, time};
-use super::keys::{self, Key};
+use super::keys;
 use super::outcome::Transacted;
 use super::table::Table;
 use crate::auth::password::PasswordHash;
@@ -72,7 +72,7 @@ impl Accounts {
         &self,
         email: &EmailAddress,
     ) -> Result<Option<(User, PasswordHash)>, StorageError> {
-        let found = self.item(&keys::email(email), true).await?;
+        let found = self.table.get(&keys::email(email)).await?;
         let key = match &found {
             Some(item) => {
                 let read = Reader::new("e-mail address", item);
@@ -80,7 +80,7 @@ impl Accounts {
             }
             None => keys::user(SubscriptionId::from_bytes([0; 16]), UserId::from_bytes([0; 16])),
         };
-        let Some(item) = self.item(&key, true).await? else {
+        let Some(item) = self.table.get(&key).await? else {
             return Ok(None);
         };
         let password = Reader::new("user", &item).str("password")?;
@@ -90,13 +90,13 @@ impl Accounts {
 
     /// A user of this subscription.
     pub async fn user(&self, subscription: SubscriptionId, id: UserId) -> Result<Option<User>, StorageError> {
-        let found = self.item(&keys::user(subscription, id), true).await?;
+        let found = self.table.get(&keys::user(subscription, id)).await?;
         found.as_ref().map(user_from_item).transpose()
     }
 
     /// A subscription.
     pub async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StorageError> {
-        let found = self.item(&keys::subscription(id), true).await?;
+        let found = self.table.get(&keys::subscription(id)).await?;
         found.as_ref().map(subscription_from_item).transpose()
     }
 
@@ -106,24 +106,10 @@ impl Accounts {
         &self,
         id: SubscriptionId,
     ) -> Result<Option<Subscription>, StorageError> {
-        match self.item(&keys::subscription(id), false).await? {
+        match self.table.get_recent(&keys::subscription(id)).await? {
             Some(item) => subscription_from_item(&item).map(Some),
             None => self.subscription(id).await,
         }
-    }
-
-    async fn item(&self, key: &Key, consistent: bool) -> Result<Option<Item>, StorageError> {
-        let found = self
-            .table
-            .client()
-            .get_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
-            .consistent_read(consistent)
-            .send()
-            .await
-            .map_err(classify)?;
-        Ok(found.item)
     }
 }
 

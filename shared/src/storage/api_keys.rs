@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
 use chrono::{DateTime, Utc};
 
-use super::error::{StorageError, classify};
+use super::error::StorageError;
 use super::item::{Item, Reader, n, s, text, time};
 use super::keys;
 use super::outcome::Transacted;
@@ -82,22 +82,12 @@ impl ApiKeys {
     /// What a secret grants. Half a read unit for a key that is not brand-new: only what is
     /// not to be seen yet is read again, consistently.
     pub async fn grant(&self, secret: &KeySecret) -> Result<Option<Grant>, StorageError> {
-        for consistent in [false, true] {
-            let found = self
-                .table
-                .client()
-                .get_item()
-                .table_name(self.table.name())
-                .set_key(Some(keys::api_key(&secret.hash()).attributes()))
-                .consistent_read(consistent)
-                .send()
-                .await
-                .map_err(classify)?;
-            if let Some(item) = found.item {
-                return grant_from_item(&item).map(Some);
-            }
-        }
-        Ok(None)
+        let key = keys::api_key(&secret.hash());
+        let found = match self.table.get_recent(&key).await? {
+            None => self.table.get(&key).await?,
+            found => found,
+        };
+        found.as_ref().map(grant_from_item).transpose()
     }
 }
 

@@ -101,7 +101,7 @@ impl Leases {
 
     /// One daemon's beat.
     pub async fn beat_of(&self, daemon: &str) -> Result<Option<Beat>, StorageError> {
-        let item = self.item(&keys::daemon(self.network, daemon)).await?;
+        let item = self.table.get(&keys::daemon(self.network, daemon)).await?;
         item.as_ref().map(beat_from_item).transpose()
     }
 
@@ -126,7 +126,7 @@ impl Leases {
 
     /// One shard's lease.
     pub async fn lease(&self, shard: Shard) -> Result<Option<Lease>, StorageError> {
-        let item = self.item(&keys::lease(self.network, shard)).await?;
+        let item = self.table.get(&keys::lease(self.network, shard)).await?;
         item.as_ref().map(lease_from_item).transpose()
     }
 
@@ -191,20 +191,6 @@ impl Leases {
             return Ok(None);
         };
         Ok(self.beat_of(&owner).await?.filter(|beat| beat.looks_alive(now)))
-    }
-
-    async fn item(&self, key: &keys::Key) -> Result<Option<super::item::Item>, StorageError> {
-        let found = self
-            .table
-            .client()
-            .get_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(classify)?;
-        Ok(found.item)
     }
 
     async fn partition(&self, pk: String) -> Result<Vec<super::item::Item>, StorageError> {

@@ -89,17 +89,8 @@ impl Messages {
         instance: InstanceId,
         id: MessageId,
     ) -> Result<Option<MessageRecord>, StorageError> {
-        let found = self
-            .table
-            .client()
-            .get_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::message(instance, id).attributes()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(classify)?;
-        found.item.as_ref().map(from_item).transpose()
+        let found = self.table.get(&keys::message(instance, id)).await?;
+        found.as_ref().map(from_item).transpose()
     }
 
     /// Brings a record into a later state; one that is there or past it is left alone.

@@ -11,6 +11,8 @@ use aws_sdk_dynamodb::types::{
 };
 
 use super::error::{StorageError, classify};
+use super::item::Item;
+use super::keys::Key;
 use super::outcome::{Transacted, failed_conditions};
 
 /// The name of the index from shards to instances.
@@ -60,6 +62,24 @@ impl Table {
     /// The table's name.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// An item as it is now. One read unit for each 4 KiB.
+    pub async fn get(&self, key: &Key) -> Result<Option<Item>, StorageError> {
+        self.read(key, true).await
+    }
+
+    /// An item as it was a moment ago, for half as much.
+    pub async fn get_recent(&self, key: &Key) -> Result<Option<Item>, StorageError> {
+        self.read(key, false).await
+    }
+
+    async fn read(&self, key: &Key, consistent: bool) -> Result<Option<Item>, StorageError> {
+        let request = self.client.get_item().table_name(&self.name);
+        let request = request
+            .set_key(Some(key.attributes()))
+            .consistent_read(consistent);
+        Ok(request.send().await.map_err(classify)?.item)
     }
 
     /// Writes all or nothing. Where another transaction had one of the items, which is no

@@ -1,18 +1,19 @@
 //! Instances: created and steered by functions, observed by the daemon that holds their
 //! shard.
 
+mod stored;
+
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, TransactWriteItem, Update};
-use chrono::{DateTime, Utc};
 
+use self::stored::{from_item, to_item};
 use super::error::{StorageError, classify};
-use super::item::{Item, Reader, b, n, s, strings, text, time};
+use super::item::{Item, Reader, b, n, s, text, time};
 use super::keys;
 use super::outcome::{Transacted, condition_failed};
 use super::table::{SHARD_INDEX, Table};
-use crate::domain::instance::{Account, Desired, Instance, InstanceName, Observed, QrCode, Status, Wanted};
+use crate::domain::instance::{Account, Instance, InstanceName, Observed, Wanted};
 use crate::domain::network::Network;
-use crate::domain::person::Person;
 use crate::domain::shard::Shard;
 use crate::ids::{InstanceId, SubscriptionId};
 
@@ -104,17 +105,8 @@ impl Instances {
         subscription: SubscriptionId,
         name: &InstanceName,
     ) -> Result<Option<Instance>, StorageError> {
-        let found = self
-            .table
-            .client()
-            .get_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::instance_name(subscription, name).attributes()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(classify)?;
-        match found.item {
+        let found = self.table.get(&keys::instance_name(subscription, name)).await?;
+        match found {
             Some(item) => {
                 self.get(
                     subscription,
@@ -166,17 +158,8 @@ impl Instances {
     /// An instance whosever it is. For the daemon, which serves all subscriptions, and for
     /// a caller whose API key names the instance.
     pub async fn load(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
-        let found = self
-            .table
-            .client()
-            .get_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::instance(id).attributes()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(classify)?;
-        found.item.as_ref().map(from_item).transpose()
+        let found = self.table.get(&keys::instance(id)).await?;
+        found.as_ref().map(from_item).transpose()
     }
 
     /// All instances of a shard. The index is eventually consistent: a new instance may be
@@ -349,73 +332,4 @@ impl Instances {
             .await?;
         Ok(loaded.into_iter().flatten().collect())
     }
-}
-
-fn to_item(instance: &Instance) -> Item {
-    let mut item = keys::instance(instance.id).attributes();
-    let mut set = |name: &str, value| {
-        item.insert(name.to_owned(), value);
-    };
-    set("id", text(instance.id));
-    set("subscription", text(instance.subscription));
-    set("name", text(&instance.name));
-    set("network", text(instance.network));
-    set("shard", n(instance.shard));
-    set("shardKey", s(keys::shard_index(instance.network, instance.shard)));
-    set("metadata", strings(&instance.metadata));
-    set("createdAt", time(instance.created_at));
-    set("wanted", text(instance.desired.wanted));
-    set("generation", n(instance.desired.generation));
-    set("status", text(instance.observed.status));
-    set("since", time(instance.observed.since));
-    set("observedGeneration", n(instance.observed.generation));
-    set("paired", AttributeValue::Bool(instance.account.is_some()));
-    item
-}
-
-fn from_item(item: &Item) -> Result<Instance, StorageError> {
-    let read = Reader::new("instance", item);
-    let qr = match read.opt_bytes("qr")? {
-        Some(sealed) => Some(QrCode {
-            sealed: sealed.to_vec(),
-            attempt: read.number("qrAttempt")?,
-            expires_at: read.time("qrExpiresAt")?,
-        }),
-        None => None,
-    };
-    let account = if read.flag("paired")? {
-        Some(Account {
-            person: Person {
-                phone: read.opt_str("phone")?.map(str::to_owned),
-                lid: read.opt_str("lid")?.map(str::to_owned),
-            },
-            display_name: read.opt_str("displayName")?.map(str::to_owned),
-        })
-    } else {
-        None
-    };
-    let since: DateTime<Utc> = read.time("since")?;
-    Ok(Instance {
-        id: read.parse("id")?,
-        subscription: read.parse("subscription")?,
-        name: read.parse("name")?,
-        network: read.parse("network")?,
-        shard: Shard(read.number("shard")?),
-        metadata: read.strings("metadata")?,
-        created_at: read.time("createdAt")?,
-        desired: Desired {
-            wanted: read.parse::<Wanted>("wanted")?,
-            generation: read.number("generation")?,
-        },
-        observed: Observed {
-            status: read.parse::<Status>("status")?,
-            since,
-            reason: read.opt_str("reason")?.map(str::to_owned),
-            last_error: read.opt_str("lastError")?.map(str::to_owned),
-            last_round_trip_at: read.opt_time("lastRoundTripAt")?,
-            qr,
-            generation: read.number("observedGeneration")?,
-        },
-        account,
-    })
 }

@@ -1,0 +1,82 @@
+//! Instances as items.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, Utc};
+
+use crate::domain::instance::{Account, Desired, Instance, Observed, QrCode, Status, Wanted};
+use crate::domain::person::Person;
+use crate::domain::shard::Shard;
+use crate::storage::error::StorageError;
+use crate::storage::item::{Item, Reader, n, s, strings, text, time};
+use crate::storage::keys;
+
+/// The item of an instance that was just created.
+pub fn to_item(instance: &Instance) -> Item {
+    let mut item = keys::instance(instance.id).attributes();
+    let mut set = |name: &str, value| {
+        item.insert(name.to_owned(), value);
+    };
+    set("id", text(instance.id));
+    set("subscription", text(instance.subscription));
+    set("name", text(&instance.name));
+    set("network", text(instance.network));
+    set("shard", n(instance.shard));
+    set("shardKey", s(keys::shard_index(instance.network, instance.shard)));
+    set("metadata", strings(&instance.metadata));
+    set("createdAt", time(instance.created_at));
+    set("wanted", text(instance.desired.wanted));
+    set("generation", n(instance.desired.generation));
+    set("status", text(instance.observed.status));
+    set("since", time(instance.observed.since));
+    set("observedGeneration", n(instance.observed.generation));
+    set("paired", AttributeValue::Bool(instance.account.is_some()));
+    item
+}
+
+/// The instance that an item is.
+pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
+    let read = Reader::new("instance", item);
+    let qr = match read.opt_bytes("qr")? {
+        Some(sealed) => Some(QrCode {
+            sealed: sealed.to_vec(),
+            attempt: read.number("qrAttempt")?,
+            expires_at: read.time("qrExpiresAt")?,
+        }),
+        None => None,
+    };
+    let account = if read.flag("paired")? {
+        Some(Account {
+            person: Person {
+                phone: read.opt_str("phone")?.map(str::to_owned),
+                lid: read.opt_str("lid")?.map(str::to_owned),
+            },
+            display_name: read.opt_str("displayName")?.map(str::to_owned),
+        })
+    } else {
+        None
+    };
+    let since: DateTime<Utc> = read.time("since")?;
+    Ok(Instance {
+        id: read.parse("id")?,
+        subscription: read.parse("subscription")?,
+        name: read.parse("name")?,
+        network: read.parse("network")?,
+        shard: Shard(read.number("shard")?),
+        metadata: read.strings("metadata")?,
+        created_at: read.time("createdAt")?,
+        desired: Desired {
+            wanted: read.parse::<Wanted>("wanted")?,
+            generation: read.number("generation")?,
+        },
+        observed: Observed {
+            status: read.parse::<Status>("status")?,
+            since,
+            reason: read.opt_str("reason")?.map(str::to_owned),
+            last_error: read.opt_str("lastError")?.map(str::to_owned),
+            last_round_trip_at: read.opt_time("lastRoundTripAt")?,
+            qr,
+            generation: read.number("observedGeneration")?,
+        },
+        account,
+    })
+}
