@@ -67,7 +67,7 @@ async fn a_queue_that_fails_at_times_loses_nothing() {
 #[tokio::test]
 async fn a_table_that_throttles_loses_nothing() {
     let world = World::new().await;
-    let relay = Relay::before(world.endpoint()).await;
+    let relay = Relay::before(&world.endpoint).await;
     let mut daemon = world.daemon_on("a", &relay.endpoint).await;
     let instance = world.instance("main").await;
     world.nudge(&instance).await;

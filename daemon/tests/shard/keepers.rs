@@ -1,14 +1,18 @@
 //! Two daemons on one table.
 
+use std::time::Duration;
+
 use shared::domain::instance::{Instance, Status};
 use shared::domain::message::State;
 use shared::domain::shard::Shard;
 use shared::storage::StorageError;
 use shared::storage::instances::Observation;
+use tokio::time::Instant;
 
+use crate::daemons::{Daemon, LEASE};
 use crate::network::Playing;
 use crate::wait::in_time;
-use crate::world::{Daemon, World};
+use crate::world::World;
 
 const SHARDS: u32 = 4;
 
@@ -62,7 +66,13 @@ async fn shards_spread_and_a_silent_daemons_are_taken_over() {
     let old_token = lease.token;
     assert_eq!(lease.owner.as_deref(), Some("a"));
     first.freeze();
+    let frozen = Instant::now();
     second.until_holding(4).await;
+    // Its last beat was a second ago at most, give or take a busy machine's delays.
+    assert!(
+        frozen.elapsed() + Duration::from_secs(2) > LEASE,
+        "it was left its time"
+    );
     let lease = world
         .leases
         .lease(Shard(0))

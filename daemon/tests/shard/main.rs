@@ -2,11 +2,13 @@
 //! queue, with the network played by the test.
 
 mod connections;
+mod daemons;
 #[path = "../support/mod.rs"]
 mod embedded;
 mod faults;
 mod inbound;
 mod keepers;
+mod messages;
 mod network;
 mod pairing;
 mod queue;

@@ -149,7 +149,7 @@ impl Playing {
     pub async fn show_qr(&self, code: &str) {
         self.tell(SessionEvent::Qr {
             code: code.to_owned(),
-            valid_for: Duration::from_secs(60),
+            valid_for: Duration::from_mins(1),
         })
         .await;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// Nothing here takes longer, on the busiest machine.
-const DEADLINE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_mins(1);
 
 /// The pause between two looks.
 const INTERVAL: Duration = Duration::from_millis(10);

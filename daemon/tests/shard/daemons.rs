@@ -1,0 +1,120 @@
+//! Daemons on a world's table and queues.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use daemon::deps::{Deps, RoundTrips};
+use daemon::lease::{HeldShards, Keeper};
+use daemon::shard::Shards;
+use shared::domain::instance::{Instance, Status};
+use shared::storage::counters::Counters;
+use shared::storage::instances::Instances;
+use shared::storage::leases::Leases;
+use shared::storage::messages::Messages;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::embedded;
+use crate::network::{Network, Playing};
+use crate::wait::{in_time, until};
+use crate::world::{NETWORK, World};
+
+/// The silence after which a daemon's shards are another's: shorter than a deployment's,
+/// for the tests that wait for it.
+pub const LEASE: Duration = Duration::from_secs(3);
+
+/// A daemon that runs.
+pub struct Daemon {
+    pub network: Arc<Network>,
+    pub holding: HeldShards,
+    sessions: mpsc::Receiver<Playing>,
+    stop: CancellationToken,
+    running: JoinHandle<()>,
+}
+
+impl World {
+    /// Starts a daemon of this name.
+    pub async fn daemon(&self, name: &str) -> Daemon {
+        self.daemon_on(name, &self.endpoint).await
+    }
+
+    /// Starts a daemon that reaches the table at this endpoint.
+    pub async fn daemon_on(&self, name: &str, endpoint: &str) -> Daemon {
+        let table = embedded::table(endpoint).await;
+        let (network, sessions) = Network::new();
+        let deps = Arc::new(Deps {
+            instances: Instances::new(table.clone()),
+            messages: Messages::new(table.clone()),
+            counters: Counters::new(table.clone()),
+            queue: self.queue.clone(),
+            names: self.names.clone(),
+            sealer: embedded::sealer(&table, self.directory.path()),
+            clock: Arc::new(self.clock.clone()),
+            network: NETWORK,
+            connector: network.clone(),
+            round_trips: RoundTrips::default(),
+            table: table.clone(),
+        });
+        let keeper = Keeper::new(
+            Leases::new(table, NETWORK),
+            name.to_owned(),
+            self.shards,
+            LEASE,
+            Arc::new(self.clock.clone()),
+            Shards::new(deps),
+        );
+        let holding = keeper.holding();
+        let stop = CancellationToken::new();
+        Daemon {
+            network,
+            holding,
+            sessions,
+            running: tokio::spawn(keeper.run(stop.clone())),
+            stop,
+        }
+    }
+
+    /// An instance that a daemon has connected, and its session.
+    pub async fn connected(&self, daemon: &mut Daemon) -> (Instance, Playing) {
+        let instance = self.instance("main").await;
+        self.nudge(&instance).await;
+        let session = daemon.session().await;
+        session.log_in().await;
+        let instance = self.until_status(&instance, Status::Connected).await;
+        (instance, session)
+    }
+}
+
+impl Daemon {
+    /// The next session that this daemon begins.
+    pub async fn session(&mut self) -> Playing {
+        in_time("a session", self.sessions.recv())
+            .await
+            .expect("the daemon lives")
+    }
+
+    /// Whether it has begun a session that nobody has taken.
+    pub fn has_begun_another(&mut self) -> bool {
+        self.sessions.try_recv().is_ok()
+    }
+
+    /// Asks it to hand over in order, and waits until it has.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        in_time("an orderly end", self.running).await.expect("no panic");
+    }
+
+    /// Lets it beat no more, without a word: what it serves goes on for as long as nothing
+    /// tells it.
+    pub fn freeze(&self) {
+        self.running.abort();
+    }
+
+    pub async fn until_holding(&self, shards: usize) {
+        until(&format!("{shards} shards"), async || {
+            (self.holding.get().len() == shards).then_some(())
+        })
+        .await;
+    }
+}

@@ -1,0 +1,156 @@
+//! Messages as the API accepts them, and what becomes of them.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
+use shared::domain::instance::Instance;
+use shared::domain::job::{self, Content, Job, SendJob};
+use shared::domain::message::{Direction, Kind, MessageRecord, State};
+use shared::domain::person::Person;
+use shared::domain::recipient::Recipient;
+use shared::domain::shard::lane;
+use shared::ids::MessageId;
+use shared::queue::{OutgoingMessage, Queue as _, QueueName, ReceiveOptions, Received};
+use shared::seal::Purpose;
+use shared::storage::counters::Counts;
+use shared::storage::messages::Put;
+
+use crate::wait::until;
+use crate::world::World;
+
+impl World {
+    /// A job of a text as the API makes it.
+    pub async fn job(&self, instance: &Instance, to: &str, text: &str) -> SendJob {
+        let message = MessageId::new(self.now());
+        let content = Content::Text {
+            text: text.to_owned(),
+        };
+        let content = serde_json::to_vec(&content).expect("plain data");
+        let aad = message.to_string();
+        let sealed = self
+            .sealer
+            .seal(instance.id, Purpose::Content, aad.as_bytes(), &content)
+            .await
+            .expect("sealed");
+        SendJob {
+            message,
+            instance: instance.id,
+            to: to.parse::<Recipient>().expect("a number"),
+            kind: Kind::Text,
+            reference: Some("order 7".to_owned()),
+            accepted_at: self.now(),
+            expires_at: self.now() + TimeDelta::hours(24),
+            content: STANDARD.encode(sealed),
+        }
+    }
+
+    /// Stores a job's record.
+    pub async fn record(&self, job: &SendJob) {
+        let record = MessageRecord {
+            id: job.message,
+            instance: job.instance,
+            direction: Direction::Outgoing,
+            kind: job.kind,
+            chat: job.to.clone(),
+            person: Person {
+                phone: job.to.phone().map(str::to_owned),
+                lid: None,
+            },
+            state: State::Queued,
+            failure: None,
+            reference: job.reference.clone(),
+            created_at: job.accepted_at,
+            updated_at: job.accepted_at,
+            sent_at: None,
+            delivered_at: None,
+            read_at: None,
+            whatsapp_id: None,
+        };
+        assert_eq!(self.messages.put(&record).await.expect("stored"), Put::Created);
+    }
+
+    /// Queues a job.
+    pub async fn enqueue(&self, instance: &Instance, job: &SendJob) {
+        let body = job::encode(&Job::Send(job.clone()));
+        self.enqueue_raw(instance, &job.to, body, &job.message.to_string())
+            .await;
+    }
+
+    pub async fn enqueue_raw(&self, instance: &Instance, to: &Recipient, body: String, dedup: &str) {
+        let message = OutgoingMessage::fifo(body, lane(instance.id, to), dedup);
+        self.queue
+            .send(&self.names.sends(instance.shard.0), message)
+            .await
+            .expect("queued");
+    }
+
+    /// Accepts a text as the API does: its record and its job.
+    pub async fn accept(&self, instance: &Instance, to: &str, text: &str) -> MessageId {
+        let job = self.job(instance, to, text).await;
+        self.record(&job).await;
+        self.enqueue(instance, &job).await;
+        job.message
+    }
+
+    pub async fn until_state(&self, instance: &Instance, message: MessageId, state: State) -> MessageRecord {
+        until(&format!("{state} of {message}"), async || {
+            let record = self.messages.get(instance.id, message).await.expect("read")?;
+            (record.state == state).then_some(record)
+        })
+        .await
+    }
+
+    /// Waits until the first shard's sends are all done.
+    pub async fn until_no_sends(&self) {
+        until("an empty queue of sends", async || {
+            let depth = self.queue.depth(&self.names.sends(0)).await.expect("read");
+            (depth.visible + depth.in_flight == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Today's counters, once they are `wanted`: they are counted after the state that a
+    /// test has waited for.
+    pub async fn until_counted(&self, instance: &Instance, wanted: impl Fn(&Counts) -> bool) -> Counts {
+        let mut last = Counts::default();
+        let found = tokio::time::timeout(Duration::from_mins(1), async {
+            loop {
+                last = self.counts(instance).await;
+                if wanted(&last) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        });
+        let found = found.await;
+        assert!(found.is_ok(), "counted {last:?}");
+        last
+    }
+
+    /// The counters of all days.
+    pub async fn counts(&self, instance: &Instance) -> Counts {
+        let day = |days| (self.now() + TimeDelta::days(days)).date_naive();
+        let days = self
+            .counters
+            .days(instance.id, day(-7), day(7))
+            .await
+            .expect("read");
+        let mut sum = Counts::default();
+        for (_, counts) in &days {
+            sum.add(counts);
+        }
+        sum
+    }
+
+    /// The FIFO messages that wait in a queue, taken from it.
+    pub async fn taken(&self, queue: &QueueName) -> Vec<Received> {
+        let options = ReceiveOptions {
+            max: 10,
+            wait: Duration::ZERO,
+            visibility: Duration::from_mins(10),
+        };
+        self.queue.receive(queue, options).await.expect("received")
+    }
+}
