@@ -1,9 +1,10 @@
 //! Crashes at named points of a message's way: after a restart it has been sent, is shown
 //! once, and has its final state.
 
+use reqwest::Method;
 use sandbox::{Config, Sandbox};
 use serde_json::json;
-use tests::api::Bases;
+use tests::api::{Api, Bases};
 use tests::flow::{Paired, exchange, pair, stats, unique};
 use tests::phones::Phones;
 use tests::process::Process;
@@ -68,55 +69,54 @@ async fn ends_well(world: &World, paired: Paired, text: &str, message: &str) {
     stack.stop().await;
 }
 
-async fn crash_in_the_daemon_at(point: &str) {
+/// Sends a text into a crash and follows it to its end; answers whether the crash cut off
+/// the API's answer. Then the caller has no promise, tries again with the same idempotency
+/// key, and gets one message. The stack is one process: its API goes with its daemon.
+async fn was_cut_short_by_a_crash_at(point: &str) -> bool {
     let world = World::new().await;
     let (paired, mut stack) = world.paired_with_fault(point).await;
     let text = format!("Through a crash {point} {}", unique());
-    let message = paired.key.send_text(&paired.other, &text).await;
+    let body = json!({"to": paired.other, "text": text});
+    let send = async |key: &Api| {
+        let headers = [("idempotency-key", "the-same-key")];
+        let answer = key.try_request(Method::POST, "/api/messages/text", Some(&body), &headers);
+        let data = answer.await?.data(202);
+        reqwest::Result::Ok(data["id"].as_str().expect("an id").to_owned())
+    };
+    let first = send(&paired.key).await;
     stack.until_it_crashes().await;
+    let cut_short = first.is_err();
+    let (paired, message) = if let Ok(message) = first {
+        (paired, message)
+    } else {
+        let stack = world.start(&[]).await;
+        let paired = paired.at(&Bases::one(&stack.api));
+        paired.user.until_status(&paired.instance, "CONNECTED").await;
+        let message = send(&paired.key).await.expect("the API answers");
+        stack.stop().await;
+        (paired, message)
+    };
     ends_well(&world, paired, &text, &message).await;
+    cut_short
 }
 
 #[tokio::test]
 async fn after_the_wire_before_the_acknowledgement() {
-    crash_in_the_daemon_at("after-wire").await;
+    was_cut_short_by_a_crash_at("after-wire").await;
 }
 
 #[tokio::test]
 async fn after_the_acknowledgement_before_the_store() {
-    crash_in_the_daemon_at("after-ack").await;
+    was_cut_short_by_a_crash_at("after-ack").await;
 }
 
 #[tokio::test]
 async fn after_the_store_before_the_delete() {
-    crash_in_the_daemon_at("after-store").await;
+    was_cut_short_by_a_crash_at("after-store").await;
 }
 
-/// The process that accepts dies between queue and answer: the caller has no promise and
-/// tries again with the same idempotency key, and gets one message.
+/// The process that accepts dies between queue and answer.
 #[tokio::test]
 async fn after_the_queue_write() {
-    let world = World::new().await;
-    let (paired, mut stack) = world.paired_with_fault("after-queue-write").await;
-    let text = format!("Through a crash of the API {}", unique());
-    let body = json!({"to": paired.other, "text": text});
-    let headers = [("idempotency-key", "the-same-key")];
-    let cut_short = paired
-        .key
-        .try_request(reqwest::Method::POST, "/api/messages/text", Some(&body), &headers)
-        .await;
-    assert!(cut_short.is_err(), "{cut_short:?}");
-    stack.until_it_crashes().await;
-
-    let stack = world.start(&[]).await;
-    let paired = paired.at(&Bases::one(&stack.api));
-    paired.user.until_status(&paired.instance, "CONNECTED").await;
-    let answer = paired
-        .key
-        .try_request(reqwest::Method::POST, "/api/messages/text", Some(&body), &headers)
-        .await
-        .expect("the API answers");
-    let message = answer.data(202)["id"].as_str().expect("an id").to_owned();
-    stack.stop().await;
-    ends_well(&world, paired, &text, &message).await;
+    assert!(was_cut_short_by_a_crash_at("after-queue-write").await);
 }
