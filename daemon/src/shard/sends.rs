@@ -61,29 +61,29 @@ fn by_lane(jobs: Vec<Received>) -> Vec<Vec<Received>> {
 /// it is received.
 async fn work_off(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, jobs: Vec<Received>) {
     let queue = deps.names.sends(hold.shard.0);
-    let held = Held::new(jobs.iter().map(|job| job.receipt.clone()).collect());
+    let lane = Held::new(jobs.iter().map(|job| job.receipt.clone()).collect());
     let worker = Sender {
         deps: &deps,
         hold: &hold,
         links: &links,
-        held: &held,
+        held: &lane,
     };
     let working = async {
         for job in &jobs {
             match worker.run(job).await {
                 Done::Delete => {
-                    held.let_go(&job.receipt);
+                    lane.let_go(&job.receipt);
                     if let Err(error) = deps.queue.delete(&queue, &job.receipt).await {
                         // It comes again, and its message's state says that it is done.
                         warn!(%queue, error = %chain(&error), "could not delete a job that is done");
                     }
                 }
                 Done::Park(reason) => {
-                    held.let_go(&job.receipt);
+                    lane.let_go(&job.receipt);
                     park(&deps, &hold, job, &reason).await;
                 }
                 Done::LeaveFor(pause) => {
-                    for receipt in held.let_all_go() {
+                    for receipt in lane.let_all_go() {
                         if let Err(error) = deps.queue.extend(&queue, &receipt, pause).await {
                             warn!(%queue, error = %chain(&error), "could not hide a job");
                         }
@@ -95,7 +95,7 @@ async fn work_off(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, jobs: Vec<Rece
     };
     tokio::select! {
         () = working => {}
-        () = held.keep(deps.queue.as_ref(), &queue) => warn!(%queue, "another consumer has taken a held job"),
+        () = lane.keep(deps.queue.as_ref(), &queue) => warn!(%queue, "another consumer has taken a held job"),
         () = hold.fence.revoked() => {}
     }
 }
