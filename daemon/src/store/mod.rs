@@ -2,7 +2,7 @@
 //!
 //! The library keeps its own write-back caches of sessions, sender keys and identities, so
 //! nothing is cached here but two packs of prekeys, and the last steps of
-//! sessions that need not be stored one by one ([`deferred`]). The owner of the fence is alone:
+//! sessions that need not be stored one by one (`deferred`). The owner of the fence is alone:
 //! reading, changing and writing back under a lock of this process is atomic.
 //!
 //! Entries are named `<kind>#<parts>`:
@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | `device` | the device: keys, account, counters |
 //! | `id`, `s`, `sk` | an address's identity key, session, sender key |
-//! | `pre` | a pack of one-time prekeys ([`prekeys`]) |
+//! | `pre` | a pack of one-time prekeys (`prekeys`) |
 //! | `spk` | a signed prekey |
 //! | `ask`, `ask-latest` | an app state sync key; the id of the latest |
 //! | `asv`, `mac` | a collection's version; a bucket of its mutation MACs |
