@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_sqs::config::{Credentials, SharedCredentialsProvider};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
@@ -58,7 +56,7 @@ impl World {
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(async move { dynoxide::server::serve_with_shutdown(listener, database, stopped).await });
-        let table = Table::new(&sdk_config(&format!("http://{address}")), "waxwing");
+        let table = Table::new(&shared::aws::stand_in(&format!("http://{address}")), "waxwing");
         table.create_if_absent().await.expect("created");
 
         let clock = SteppedClock::at(DateTime::from_timestamp(1_767_225_600, 0).expect("in range"));
@@ -291,15 +289,4 @@ pub fn jwt_secret() -> JwtSecret {
         kid: "test".into(),
         secret: Secret::new("a secret for tests alone, of 32 bytes or more"),
     }
-}
-
-fn sdk_config(endpoint: &str) -> SdkConfig {
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .endpoint_url(endpoint)
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-            "id", "secret", None, None, "test",
-        )))
-        .build()
 }

@@ -7,14 +7,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::support::sdk_config;
-
 /// Answers one request with `status` and `body`; its task ends with what was asked: the
 /// operation and its input.
 async fn answering(status: &'static str, body: Value) -> (KmsKeyWrapper, JoinHandle<(String, Value)>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let wrapper = KmsKeyWrapper::new(
-        &sdk_config(&format!("http://{}", listener.local_addr().expect("bound"))),
+        &shared::aws::stand_in(&format!("http://{}", listener.local_addr().expect("bound"))),
         "alias/waxwing",
     );
     let served = tokio::spawn(async move {

@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::DateTime;
 use shared::clock::SteppedClock;
@@ -33,7 +31,7 @@ impl World {
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(async move { dynoxide::server::serve_with_shutdown(listener, database, stopped).await });
-        let table = Table::new(&sdk_config(&format!("http://{address}")), "waxwing");
+        let table = Table::new(&shared::aws::stand_in(&format!("http://{address}")), "waxwing");
         table.create_if_absent().await.expect("created");
         let clock = SteppedClock::at(DateTime::from_timestamp(1_767_225_600, 0).expect("in range"));
         Self {
@@ -67,15 +65,4 @@ impl World {
         let request = self.table.client().put_item().table_name(self.table.name());
         request.set_item(Some(item)).send().await.expect("written");
     }
-}
-
-pub fn sdk_config(endpoint: &str) -> SdkConfig {
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .endpoint_url(endpoint)
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-            "id", "secret", None, None, "test",
-        )))
-        .build()
 }
