@@ -1,0 +1,55 @@
+-- What phones keep: their Signal state, inboxes and sent messages.
+
+-- The phones' own one-time prekeys, made when a bundle is asked for.
+CREATE TABLE IF NOT EXISTS phone_pre_keys (
+    phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
+    id INTEGER NOT NULL,
+    record BLOB NOT NULL,
+    PRIMARY KEY (phone, id)
+) WITHOUT ROWID;
+
+-- The phones' Signal sessions, by the peer's (number, device).
+CREATE TABLE IF NOT EXISTS sessions (
+    phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
+    peer TEXT NOT NULL,
+    peer_device INTEGER NOT NULL,
+    identity BLOB NOT NULL,
+    record BLOB NOT NULL,
+    PRIMARY KEY (phone, peer, peer_device)
+) WITHOUT ROWID;
+
+-- What a phone's person sees, decrypted by that phone.
+CREATE TABLE IF NOT EXISTS inbox (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
+    sender TEXT NOT NULL,
+    id TEXT NOT NULL,
+    family TEXT NOT NULL,               -- how the sender was addressed: pn or lid
+    chat TEXT NOT NULL,
+    sender_lid TEXT NOT NULL,
+    body TEXT NOT NULL,                 -- JSON of what was decrypted
+    received_at INTEGER NOT NULL,
+    copies INTEGER NOT NULL DEFAULT 1,
+    read INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (phone, sender, id)
+);
+
+-- What a phone sent lately, to encrypt again for a device that could not read it.
+CREATE TABLE IF NOT EXISTS sent (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    message BLOB NOT NULL,
+    UNIQUE (phone, id)
+);
+
+-- How often a phone asked for one message again.
+CREATE TABLE IF NOT EXISTS retries (
+    phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
+    sender TEXT NOT NULL,
+    sender_device INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    count INTEGER NOT NULL,
+    PRIMARY KEY (phone, sender, sender_device, id)
+) WITHOUT ROWID;

@@ -1,0 +1,17 @@
+-- What is on its way to a device.
+
+-- Stanzas on their way to a device, kept until it says that it has them.
+CREATE TABLE IF NOT EXISTS queue (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
+    device INTEGER NOT NULL,
+    kind TEXT NOT NULL,                 -- message, receipt or notification
+    stanza_id TEXT NOT NULL,
+    subtype TEXT NOT NULL,
+    sender TEXT NOT NULL,
+    sender_device INTEGER NOT NULL,
+    payload BLOB NOT NULL,
+    queued_at INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS queue_by_device ON queue (phone, device, seq);
+CREATE INDEX IF NOT EXISTS queue_by_stanza ON queue (phone, device, stanza_id);
