@@ -56,14 +56,22 @@ async fn deliver(store: &Store, address: &Address, client: &Client) -> Result<()
         if rows.is_empty() {
             break;
         }
+        let mut passed = Vec::new();
         for row in rows.into_iter().take_while(|row| row.seq <= backlog.last) {
-            spend_credit(client).await;
             seq = row.seq;
-            client.sent.store(seq, Ordering::Release);
-            if !client.send_when_free(as_offline(&row)?).await {
+            let payload = if row.passing {
+                passed.push(seq);
+                row.payload
+            } else {
+                spend_credit(client).await;
+                client.sent.store(seq, Ordering::Release);
+                as_offline(&row)?
+            };
+            if !client.send_when_free(payload).await {
                 return Ok(());
             }
         }
+        forget(store, passed).await?;
     }
     seq = backlog.last;
     // Clients wait for this mark after every login, for a minute if it does not come.
@@ -76,14 +84,29 @@ async fn deliver(store: &Store, address: &Address, client: &Client) -> Result<()
             woken.await;
             continue;
         }
+        let mut passed = Vec::new();
         for row in rows {
             seq = row.seq;
             client.sent.store(seq, Ordering::Release);
+            if row.passing {
+                passed.push(seq);
+            }
             if !client.send_when_free(row.payload).await {
                 return Ok(());
             }
         }
+        forget(store, passed).await?;
     }
+}
+
+/// Takes off what nobody acknowledges.
+async fn forget(store: &Store, passed: Vec<i64>) -> Result<()> {
+    if passed.is_empty() {
+        return Ok(());
+    }
+    store
+        .run(move |unit| passed.into_iter().try_for_each(|seq| queue::remove(unit, seq)))
+        .await
 }
 
 async fn read(store: &Store, address: &Address, seq: i64) -> Result<Vec<Row>> {
@@ -125,7 +148,7 @@ fn preview(backlog: &Backlog) -> Node {
         .attr("receipt", backlog.receipts)
         .attr("notification", backlog.notifications)
         .attr("appdata", 0)
-        .attr("call", 0)
+        .attr("call", backlog.calls)
         .attr("status", 0)
         .build();
     from_server("ib").children([preview]).build()
