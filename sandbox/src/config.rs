@@ -9,6 +9,9 @@ use clap::Parser;
 
 use crate::clock::{Clock, SystemClock};
 
+/// How long a chat state waits for a device unless told otherwise.
+const CHATSTATE_TTL: Duration = Duration::from_secs(10);
+
 /// The settings of one network.
 #[derive(Clone)]
 pub struct Config {
@@ -22,6 +25,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// How long a set of six QR references is valid: clients show the first for 60 s, the others for 20 s each.
     pub qr_refs_valid: Duration,
+    /// How long a chat state ("is typing") waits for a device that is not connected.
+    pub chatstate_ttl: Duration,
     /// The network's clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -35,6 +40,7 @@ impl Config {
             handshake_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(90),
             qr_refs_valid: Duration::from_secs(160),
+            chatstate_ttl: CHATSTATE_TTL,
             clock: Arc::new(SystemClock),
         }
     }
@@ -72,12 +78,16 @@ pub struct Cli {
     /// Keep nothing: the state lives in memory and ends with the process.
     #[arg(long)]
     pub ephemeral: bool,
+    /// Seconds that "is typing" waits for a device that is not connected.
+    #[arg(long, env = "CHATSTATE_TTL_SECS", default_value_t = CHATSTATE_TTL.as_secs())]
+    pub chatstate_ttl_secs: u64,
 }
 
 impl From<Cli> for Config {
     fn from(cli: Cli) -> Self {
         let mut config = Self::new(SocketAddr::new(cli.host, cli.port));
         config.data_dir = (!cli.ephemeral).then_some(cli.data_dir);
+        config.chatstate_ttl = Duration::from_secs(cli.chatstate_ttl_secs);
         config
     }
 }

@@ -52,6 +52,19 @@ impl Family {
             _ => None,
         }
     }
+
+    /// Its name in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pn => "pn",
+            Self::Lid => "lid",
+        }
+    }
+
+    /// Reads its name in the store.
+    pub fn parse(name: &str) -> Self {
+        if name == "lid" { Self::Lid } else { Self::Pn }
+    }
 }
 
 /// An account of the network: a phone and its names.

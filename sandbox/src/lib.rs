@@ -6,7 +6,7 @@
 //! process.
 //!
 //! Three layers: `server` (sockets, handshake, stanzas), the network's rules (`iq`, `relay`, `receipts`,
-//! `pairing`, `companions`, `directory`, `prekeys`), and `phone` (the people's side). Rules and phones work on
+//! `pairing`, `companions`, `directory`, `prekeys`, `people`), and `phone` (the people's side). Rules and phones work on
 //! `store::Unit`, a transaction, and know no socket.
 
 mod admin;
@@ -19,6 +19,7 @@ mod faults;
 mod iq;
 mod network;
 mod pairing;
+mod people;
 mod phone;
 mod prekeys;
 mod receipts;

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::error::Result;
 use crate::faults::Faults;
+use crate::people::presence;
 use crate::phone::runner;
 use crate::server::certificates::{self, ServerIdentity};
 use crate::server::registry::Registry;
@@ -38,6 +39,7 @@ impl Network {
             .await
             .map_err(|error| crate::error::Error::codec("the store's start", error))??;
         let identity = store.run(|unit| certificates::load_or_make(unit)).await?;
+        store.run(|unit| presence::reset(unit)).await?;
         let network = Arc::new(Self {
             config,
             store: Arc::new(store),

@@ -9,15 +9,18 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use buffa::Message as _;
 use rand::RngExt as _;
 use tracing::debug;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
+use waproto::whatsapp as wa;
 
 use crate::companions;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::people::profile;
 use crate::phone::{adv, identity};
 use crate::server::registry::Pairing;
 use crate::{config::Config, wire};
@@ -94,8 +97,9 @@ pub(crate) async fn scan(network: &Network, qr: &str, phone: Option<String>) -> 
         account,
         device,
         signed,
+        family,
     } = prepared;
-    let success = pair_success(&account, device, signed);
+    let success = pair_success(&account, device, signed, family);
     let answer = pairing.client.request(success, SIGN_TIMEOUT).await?;
     let countersigned = answer
         .get_optional_child("pair-device-sign")
@@ -118,6 +122,7 @@ struct Prepared {
     account: Account,
     device: u16,
     signed: Vec<u8>,
+    family: Family,
 }
 
 fn prepare(unit: &crate::store::Unit<'_>, phone: Option<String>, code: &QrCode) -> Result<Prepared> {
@@ -144,14 +149,20 @@ fn prepare(unit: &crate::store::Unit<'_>, phone: Option<String>, code: &QrCode) 
         &code.adv_secret,
         u32::from(device),
     )?;
+    let family = profile::family(unit, &account.phone)?;
     Ok(Prepared {
         account,
         device,
         signed,
+        family,
     })
 }
 
-fn pair_success(account: &Account, device: u16, signed: Vec<u8>) -> Node {
+fn pair_success(account: &Account, device: u16, signed: Vec<u8>, family: Family) -> Node {
+    let props = wa::ClientPairingProps {
+        is_chat_db_lid_migrated: Some(family == Family::Lid),
+        ..Default::default()
+    };
     let device = NodeBuilder::new("device")
         .attr("jid", account.jid(Family::Pn, device))
         .attr("lid", account.jid(Family::Lid, device))
@@ -165,6 +176,7 @@ fn pair_success(account: &Account, device: u16, signed: Vec<u8>) -> Node {
                 .attr("name", account.name.as_str())
                 .build(),
             NodeBuilder::new("platform").attr("name", "sandbox").build(),
+            wire::bytes_node("client-props", props.encode_to_vec()),
         ])
         .build()
 }

@@ -8,6 +8,7 @@ use wacore_binary::{Jid, Node};
 
 use crate::directory::{self, Account, Address, Family};
 use crate::error::Result;
+use crate::people::privacy;
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 use crate::wire;
@@ -27,8 +28,11 @@ pub(crate) struct Receipt<'a> {
     pub(crate) extra: Vec<Node>,
 }
 
-/// Queues `receipt` for the devices of `to`.
+/// Queues `receipt` for the devices of `to`. What was read is told between those who both tell it.
 pub(crate) fn fan_out(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account) -> Result<()> {
+    if receipt.kind == "read" && !privacy::share_read_receipts(unit, &receipt.reader.phone, &to.phone)? {
+        return Ok(());
+    }
     fan_out_for(unit, receipt, to, None)
 }
 
@@ -117,6 +121,7 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
             "sender" | "peer_msg" | "hist_sync" | "server-error" => {}
             // Own other devices learn that the chat was read here.
             "read-self" | "played-self" => fan_out_for(unit, &receipt, &reader, Some(to))?,
+            "read" => fan_out(unit, &receipt, &account)?,
             _ => fan_out_for(
                 unit,
                 &receipt,

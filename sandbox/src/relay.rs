@@ -9,6 +9,7 @@ use wacore_binary::{Jid, Node};
 
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
+use crate::people::{blocks, contacts};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 use crate::wire;
@@ -52,12 +53,20 @@ pub(crate) fn queue_for(
         builder = builder.attr("edit", *edit);
     }
     if addressee.phone == sender.phone {
-        // A copy for an own device says whom the message went to.
-        builder = builder.attr("recipient", chat.jid(*family, 0));
-        if *family == Family::Lid {
-            builder = builder.attr("peer_recipient_pn", chat.jid(Family::Pn, 0));
-        }
+        // A copy for an own device says whom the message went to, by both names.
+        let key = match family {
+            Family::Lid => "peer_recipient_pn",
+            Family::Pn => "peer_recipient_lid",
+        };
+        builder = builder
+            .attr("recipient", chat.jid(*family, 0))
+            .attr(key, chat.alternate(*family, 0));
     } else {
+        // The sender learns nothing of it: the ack is the same, and no receipt ever comes.
+        if blocks::blocks(unit, &addressee.phone, &sender.phone)? {
+            return Ok(());
+        }
+        contacts::add(unit, &sender.phone, &addressee.phone)?;
         let key = if *family == Family::Lid {
             "sender_pn"
         } else {

@@ -12,6 +12,8 @@ use crate::companions;
 use crate::directory::{self, Account, Address};
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::people::business::{self, Business};
+use crate::people::{presence, profile};
 use crate::phone::{identity, key_share};
 use crate::store::Unit;
 
@@ -22,6 +24,8 @@ pub(super) struct PhoneView {
     lid: String,
     name: String,
     online: bool,
+    /// Whether the person shows as being there, on the phone or a companion.
+    available: bool,
     companions: Vec<CompanionView>,
 }
 
@@ -42,6 +46,7 @@ fn view(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
             connected: connected(&Address::new(&account.phone, device)),
         })
         .collect();
+    let available = presence::is_available(unit, &account.phone)?;
     let Account {
         phone,
         lid,
@@ -53,6 +58,7 @@ fn view(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
         lid,
         name,
         online,
+        available,
         companions,
     })
 }
@@ -62,6 +68,11 @@ fn view(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
 pub(super) struct CreateRequest {
     phone: Option<String>,
     name: Option<String>,
+    /// Makes it a business account.
+    business: Option<Business>,
+    /// Whether its devices address people by LID, as migrated accounts do.
+    #[serde(default, rename = "lidMigrated")]
+    lid_migrated: bool,
 }
 
 /// `POST /admin/phones`
@@ -71,6 +82,12 @@ pub(super) async fn create(
 ) -> ApiResult<(StatusCode, Json<PhoneView>)> {
     let work = move |unit: &mut Unit<'_>| {
         let account = identity::create(unit, request.phone, request.name)?;
+        if let Some(business) = &request.business {
+            business::set(unit, &account.phone, business)?;
+        }
+        if request.lid_migrated {
+            profile::migrate(unit, &account.phone)?;
+        }
         view(unit, account, |_| false)
     };
     Ok((StatusCode::CREATED, Json(network.store.run(work).await?)))
@@ -128,6 +145,9 @@ async fn set_online(network: &Network, phone: String, online: bool) -> ApiResult
         if online {
             key_share::share_due(unit, &Account { online, ..account })?;
             unit.wake(&Address::primary(phone));
+        } else {
+            // Who has no phone at hand does not look at it either.
+            presence::set_phone(unit, &phone, false)?;
         }
         Ok(())
     };

@@ -5,8 +5,12 @@
 
 mod account;
 mod app_state;
+mod blocklist;
 mod encrypt;
 mod media;
+mod mex;
+mod privacy;
+mod profile;
 mod usync;
 
 use wacore_binary::Node;
@@ -60,13 +64,17 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
         }
         Some("w:sync:app:state") => Ok(app_state::answer(node)),
         Some("w:m") => Ok(media::answer(node)),
-        Some("w:profile:picture" | "status" | "privacy" | "blocklist" | "abt" | "w:g2") => {
-            Ok(account::answer(node))
+        Some("status" | "privacy" | "blocklist" | "disappearing_mode" | "w:biz" | "w:mex") => {
+            network
+                .store
+                .run(move |unit| people(unit, &address, &request))
+                .await
         }
-        // Housekeeping that changes nothing here: dirty bits, push configuration, statistics, terms.
-        Some(
-            "urn:xmpp:whatsapp:dirty" | "urn:xmpp:whatsapp:push" | "w:stats" | "tos" | "disappearing_mode",
-        ) => Ok(wire::iq_result(node, Vec::new())),
+        Some("w:profile:picture" | "abt" | "w:g2" | "bot" | "tos") => Ok(account::answer(node)),
+        // Housekeeping that changes nothing here: dirty bits, push configuration, statistics.
+        Some("urn:xmpp:whatsapp:dirty" | "urn:xmpp:whatsapp:push" | "w:stats") => {
+            Ok(wire::iq_result(node, Vec::new()))
+        }
         _ => Ok(unknown(node)),
     };
     match answered {
@@ -95,6 +103,19 @@ fn passive(node: &Node) -> Answer {
     Answer {
         node: wire::iq_result(node, Vec::new()),
         activates: node.get_optional_child("active").is_some(),
+    }
+}
+
+/// What people say of themselves and whom they let see and reach them.
+fn people(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result<Node> {
+    match wire::attr(node, "xmlns").as_deref() {
+        Some("status") => profile::status(unit, from, node),
+        Some("privacy") => privacy::answer(unit, from, node),
+        Some("blocklist") => blocklist::answer(unit, from, node),
+        Some("disappearing_mode") => profile::disappearing_mode(unit, from, node),
+        Some("w:biz") => profile::business(unit, node),
+        Some("w:mex") => mex::answer(unit, from, node),
+        _ => Ok(unknown(node)),
     }
 }
 

@@ -14,6 +14,7 @@ use super::signal::{self, EncType, Opened};
 use super::{identity, inbox, key_share, send};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
+use crate::people::chatstates;
 use crate::receipts::{self, Receipt};
 use crate::store::Unit;
 use crate::store::queue;
@@ -35,6 +36,7 @@ pub(crate) fn step(unit: &mut Unit<'_>, phone: &str) -> Result<bool> {
     match node.tag.as_ref() {
         "message" => message(unit, &account, &node)?,
         "receipt" => receipt(unit, &account, &node)?,
+        "chatstate" => chatstates::see(unit, phone, &node)?,
         _ => {}
     }
     queue::remove(unit, row.seq)?;

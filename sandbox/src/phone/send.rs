@@ -11,6 +11,7 @@ use waproto::whatsapp as wa;
 use super::signal;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
+use crate::people::profile;
 use crate::relay::{self, Envelope};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
@@ -125,8 +126,9 @@ fn deliver(
     retry: Option<u32>,
 ) -> Result<()> {
     let own = addressee.phone == account.phone;
+    let family = profile::family(unit, &account.phone)?;
     let padded = if own {
-        let destination = chat.jid(Family::Pn, 0).to_string();
+        let destination = chat.jid(family, 0).to_string();
         MessageUtils::encode_and_pad(&wrap_device_sent(message.clone(), destination))
     } else {
         MessageUtils::encode_and_pad(message)
@@ -138,7 +140,7 @@ fn deliver(
         sender: account,
         device: 0,
         chat,
-        family: Family::Pn,
+        family,
         id,
         stanza_type: "text",
         edit: None,

@@ -7,5 +7,6 @@ mod crash;
 mod hostile;
 mod offline;
 mod pairing;
+mod people;
 mod repair;
 mod texts;

@@ -1,0 +1,53 @@
+//! What people say of themselves, whom they let see it, and who hears when they come, go and write.
+//!
+//! Everything here is a rule of the server's: it holds for the person at a phone and for each of the person's
+//! companions alike, and it is keyed by the number, whichever of a person's two names a stanza used.
+
+pub(crate) mod blocks;
+pub(crate) mod business;
+pub(crate) mod chatstates;
+pub(crate) mod contacts;
+pub(crate) mod notices;
+pub(crate) mod presence;
+pub(crate) mod privacy;
+pub(crate) mod profile;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest as _, Sha256};
+
+/// A short name for a set of people, by which a client says which set it believes to change. Order does not matter.
+fn hash<'a>(lids: impl Iterator<Item = &'a str>) -> String {
+    let mut lids: Vec<&str> = lids.collect();
+    lids.sort_unstable();
+    let mut digest = Sha256::new();
+    for lid in lids {
+        digest.update(lid);
+        digest.update([0]);
+    }
+    BASE64_STANDARD.encode(&digest.finalize()[..8])
+}
+
+/// Whether the set that a client believes in is the one that stands. A client that names none believes in any; for
+/// the empty set `none` does too.
+fn agrees(believed: Option<&str>, current: &str, empty: bool) -> bool {
+    match believed {
+        None | Some("") => true,
+        Some("none") => empty,
+        Some(believed) => believed == current,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_one_name_in_any_order() {
+        assert_eq!(hash(["1", "2"].into_iter()), hash(["2", "1"].into_iter()));
+        assert_ne!(hash(["1", "2"].into_iter()), hash(["12"].into_iter()));
+        let current = hash(["1"].into_iter());
+        assert!(agrees(None, &current, false) && agrees(Some(&current), &current, false));
+        assert!(!agrees(Some("none"), &current, false) && agrees(Some("none"), &current, true));
+    }
+}
