@@ -11,7 +11,7 @@ use waproto::whatsapp as wa;
 use super::signal;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
-use crate::relay::{self, Envelope};
+use crate::relay::{self, Chat, Envelope};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 
@@ -137,7 +137,7 @@ fn deliver(
     let envelope = Envelope {
         sender: account,
         device: 0,
-        chat,
+        chat: Chat::Person(chat),
         family: Family::Pn,
         id,
         stanza_type: "text",
