@@ -11,7 +11,7 @@ use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
-use crate::wire;
+use crate::{switches, wire};
 
 /// What all copies of a message have in common.
 pub(crate) struct Envelope<'a> {
@@ -64,6 +64,7 @@ pub(crate) fn queue_for(
             "sender_lid"
         };
         builder = builder.attr(key, sender.alternate(*family, 0));
+        switches::wrote(unit, &addressee.phone, &sender.phone)?;
     }
     let node = builder.children(children).build();
     let from = Address::new(&sender.phone, *device);
@@ -100,6 +101,9 @@ pub(crate) fn message(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Resul
         return Ok(ack(unit).attr("error", 404).build());
     };
     let sender = directory::require(unit, &from.phone)?;
+    if switches::holds_back(unit, &sender.phone, &chat.phone, node)? {
+        return Ok(ack(unit).attr("error", 463).build());
+    }
     let stanza_type = wire::attr(node, "type").unwrap_or("text".into());
     let edit = wire::attr(node, "edit");
     let envelope = Envelope {
