@@ -1,5 +1,6 @@
 //! `/admin/phones`: making, listing and removing phones, and turning them on and off.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -15,7 +16,9 @@ use crate::network::Network;
 use crate::people::business::{self, Business};
 use crate::people::{presence, profile};
 use crate::phone::{identity, key_share};
+use crate::server::refusals::{self, Refusal};
 use crate::store::Unit;
+use crate::switches;
 
 /// A phone and its companions.
 #[derive(Debug, Serialize)]
@@ -27,6 +30,10 @@ pub(super) struct PhoneView {
     /// Whether the person shows as being there, on the phone or a companion.
     available: bool,
     companions: Vec<CompanionView>,
+    /// Behaviours switched on or off for this account.
+    switches: BTreeMap<String, bool>,
+    /// Why its companions may not log in; null where they may.
+    refused: Option<Refusal>,
 }
 
 /// A linked device.
@@ -34,19 +41,25 @@ pub(super) struct PhoneView {
 struct CompanionView {
     device: u16,
     connected: bool,
+    /// What it says it is, as `chrome`.
+    platform: String,
+    /// On which system it says that it runs.
+    name: String,
 }
 
 fn view(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool) -> Result<PhoneView> {
-    let devices = directory::devices(unit, &account.phone)?
+    let companions = companions::all(unit, &account.phone)?
         .into_iter()
-        .filter(|device| *device != 0);
-    let companions = devices
-        .map(|device| CompanionView {
-            device,
-            connected: connected(&Address::new(&account.phone, device)),
+        .map(|companion| CompanionView {
+            device: companion.device,
+            connected: connected(&Address::new(&account.phone, companion.device)),
+            platform: companion.platform,
+            name: companion.name,
         })
         .collect();
     let available = presence::is_available(unit, &account.phone)?;
+    let switches = switches::all(unit, &account.phone)?;
+    let refused = refusals::standing(unit, &account.phone)?;
     let Account {
         phone,
         lid,
@@ -60,6 +73,8 @@ fn view(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
         online,
         available,
         companions,
+        switches,
+        refused,
     })
 }
 

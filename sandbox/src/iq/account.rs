@@ -13,13 +13,6 @@ pub(super) fn answer(node: &Node) -> Node {
     let xmlns = wire::attr(node, "xmlns").unwrap_or_default();
     let get = wire::attr(node, "type").as_deref() == Some("get");
     match (xmlns.as_ref(), get) {
-        ("abt", true) => {
-            let props = NodeBuilder::new("props")
-                .attr("protocol", 1)
-                .attr("hash", "0")
-                .attr("refresh", 86_400);
-            wire::iq_result(node, vec![props.build()])
-        }
         // There are no bots.
         ("bot", true) => wire::iq_result(node, vec![NodeBuilder::new("bot").attr("v", 2).build()]),
         ("tos", true) => terms(node),

@@ -167,7 +167,7 @@ pub(crate) fn show(unit: &mut Unit<'_>, person: &Account, only: Option<&str>) ->
     };
     for (watcher, family) in watchers {
         if only.is_none_or(|only| watcher.phone == only) {
-            let node = view(unit, &watcher.phone, person, Family::parse(&family))?;
+            let node = view(unit, &watcher.phone, person, Family::named(&family))?;
             unit.pass(watcher, &node)?;
         }
     }
