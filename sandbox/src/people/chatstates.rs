@@ -133,7 +133,7 @@ pub(crate) struct Seen {
     /// `composing`, `recording` or `paused`.
     pub(crate) state: String,
     /// RFC 3339, UTC.
-    pub(crate) seen_at: String,
+    pub(crate) at: String,
 }
 
 /// A phone takes a `<chatstate>` from its queue.
@@ -165,7 +165,7 @@ pub(crate) fn seen(unit: &Unit<'_>, phone: &str) -> Result<Vec<Seen>> {
             chat: row.get(0)?,
             from: row.get(1)?,
             state: row.get(2)?,
-            seen_at: crate::phone::inbox::rfc3339(row.get(3)?),
+            at: crate::phone::inbox::rfc3339(row.get(3)?),
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

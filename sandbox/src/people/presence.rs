@@ -176,11 +176,11 @@ pub(crate) fn show(unit: &mut Unit<'_>, person: &Account, only: Option<&str>) ->
 
 /// Shows `watcher` once more all whom they watch.
 pub(crate) fn show_others(unit: &mut Unit<'_>, watcher: &Account) -> Result<()> {
-    let watched: Vec<String> = unit
+    let people: Vec<String> = unit
         .prepare("SELECT DISTINCT person FROM presence_watchers WHERE watcher = ?1")?
         .query_map([&watcher.phone], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    for phone in watched {
+    for phone in people {
         let person = directory::require(unit, &phone)?;
         show(unit, &person, Some(&watcher.phone))?;
     }

@@ -115,7 +115,7 @@ impl Router {
         match self.network.store.run(gone).await {
             Ok(()) | Err(Error::Stopped) => {}
             Err(cause) => {
-                error!(client = self.client.id, cause = %cause.for_log(), "a client's absence is not stored")
+                error!(client = self.client.id, cause = %cause.for_log(), "a client's absence is not stored");
             }
         }
     }
