@@ -14,4 +14,5 @@ pub(crate) mod receive;
 pub(crate) mod resend;
 pub(crate) mod runner;
 pub(crate) mod send;
+pub(crate) mod shape;
 pub(crate) mod signal;
