@@ -15,4 +15,5 @@ pub(crate) mod receive;
 pub(crate) mod reupload;
 pub(crate) mod runner;
 pub(crate) mod send;
+pub(crate) mod shape;
 pub(crate) mod signal;
