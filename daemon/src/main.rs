@@ -38,5 +38,6 @@ async fn main() -> anyhow::Result<()> {
 }
 
 fn read_ca(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path).with_context(|| format!("WAXWING_SANDBOX_CA: cannot read {}", path.display()))
+    std::fs::read_to_string(path)
+        .with_context(|| format!("WAXWING_SANDBOX_CA: cannot read {}", path.display()))
 }

@@ -32,7 +32,8 @@ impl Http {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = Client::builder();
         if let Some(roots) = roots {
-            let roots = Certificate::from_pem_bundle(roots.as_bytes()).map_err(|error| HttpError(error.into()))?;
+            let roots =
+                Certificate::from_pem_bundle(roots.as_bytes()).map_err(|error| HttpError(error.into()))?;
             if roots.is_empty() {
                 return Err(HttpError("there is no certificate in the PEM text".into()));
             }
@@ -82,7 +83,11 @@ mod tests {
 
     #[test]
     fn a_text_without_a_certificate_is_refused() {
-        for text in ["", "no PEM", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
+        for text in [
+            "",
+            "no PEM",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
             assert!(Http::new(Some(text)).is_err(), "{text}");
         }
     }

@@ -62,9 +62,7 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
         Some("w:sync:app:state") => Ok(app_state::answer(node)),
         Some("w:m") => media::answer(network, address, node).await,
         Some("w:profile:picture") => pictures::answer(network, address, node).await,
-        Some("status" | "privacy" | "blocklist" | "abt" | "w:g2") => {
-            Ok(account::answer(node))
-        }
+        Some("status" | "privacy" | "blocklist" | "abt" | "w:g2") => Ok(account::answer(node)),
         // Housekeeping that changes nothing here: dirty bits, push configuration, statistics, terms.
         Some(
             "urn:xmpp:whatsapp:dirty" | "urn:xmpp:whatsapp:push" | "w:stats" | "tos" | "disappearing_mode",

@@ -147,7 +147,10 @@ impl Blobs {
     /// How much of an unfinished file is there.
     pub(crate) async fn begun(&self, hash: &Hash) -> u64 {
         match &self.place {
-            Place::Memory(memory) => lock(memory).unfinished.get(hash).map_or(0, |growing| growing.bytes.len()) as u64,
+            Place::Memory(memory) => lock(memory)
+                .unfinished
+                .get(hash)
+                .map_or(0, |growing| growing.bytes.len()) as u64,
             Place::Directory(directory) => file_length(&unfinished(directory, *hash)).await.unwrap_or(0),
         }
     }
@@ -242,7 +245,10 @@ impl Blobs {
             Place::Memory(memory) => {
                 let memory = lock(memory);
                 let complete = memory.complete.keys().map(|hash| (*hash, None));
-                let unfinished = memory.unfinished.iter().map(|(hash, growing)| (*hash, Some(growing.at.elapsed())));
+                let unfinished = memory
+                    .unfinished
+                    .iter()
+                    .map(|(hash, growing)| (*hash, Some(growing.at.elapsed())));
                 Ok(complete
                     .chain(unfinished)
                     .map(|(hash, unfinished)| Found { hash, unfinished })
@@ -275,7 +281,10 @@ impl Blobs {
                 let mut memory = lock(memory);
                 let length = match found.unfinished {
                     None => memory.complete.remove(&found.hash).map(|bytes| bytes.len()),
-                    Some(_) => memory.unfinished.remove(&found.hash).map(|growing| growing.bytes.len()),
+                    Some(_) => memory
+                        .unfinished
+                        .remove(&found.hash)
+                        .map(|growing| growing.bytes.len()),
                 };
                 length.unwrap_or(0) as u64
             }

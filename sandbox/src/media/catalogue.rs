@@ -124,7 +124,8 @@ pub(crate) fn expire(unit: &Unit<'_>, path: Option<&str>) -> Result<usize> {
     let Some(path) = path else {
         return Ok(unit.execute("UPDATE media SET expires_at = ?1 WHERE expires_at > ?1", [now])?);
     };
-    let name = name_of(path).ok_or_else(|| Error::Invalid("`directPath` is no path of the media host".into()))?;
+    let name =
+        name_of(path).ok_or_else(|| Error::Invalid("`directPath` is no path of the media host".into()))?;
     match find(unit, name, false)? {
         None => Err(Error::NotFound("nothing is at `directPath`".into())),
         Some(_) => Ok(unit.execute(
@@ -164,7 +165,9 @@ pub(crate) fn picture_path(name: &str) -> String {
 
 /// The name in the path of an encrypted file, whatever clients appended.
 pub(crate) fn name_of(path: &str) -> Option<&str> {
-    path.strip_prefix("/v/t62/")?.split_once(".enc").map(|(name, _)| name)
+    path.strip_prefix("/v/t62/")?
+        .split_once(".enc")
+        .map(|(name, _)| name)
 }
 
 #[cfg(test)]
@@ -211,7 +214,10 @@ mod tests {
             assert_eq!(expire(unit, None)?, 0);
             assert!(find(unit, &name, true)?.is_some());
             assert_eq!(find(unit, &name, false)?, None);
-            assert!(matches!(expire(unit, Some("/v/t62/x.enc")), Err(Error::NotFound(_))));
+            assert!(matches!(
+                expire(unit, Some("/v/t62/x.enc")),
+                Err(Error::NotFound(_))
+            ));
             assert!(matches!(expire(unit, Some("/else")), Err(Error::Invalid(_))));
             Ok(())
         });

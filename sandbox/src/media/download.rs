@@ -54,8 +54,11 @@ async fn serve(
         None => (0, length, StatusCode::OK),
         Some(Range::Bytes { start, end }) => (start, end, StatusCode::PARTIAL_CONTENT),
         Some(Range::Beyond) => {
-            let mut refusal =
-                Refusal::new(StatusCode::RANGE_NOT_SATISFIABLE, "the file ends before this range").into_response();
+            let mut refusal = Refusal::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "the file ends before this range",
+            )
+            .into_response();
             if let Ok(value) = format!("bytes */{length}").parse() {
                 refusal.headers_mut().insert(header::CONTENT_RANGE, value);
             }
@@ -109,7 +112,11 @@ fn parse(range: &str, length: u64) -> Option<Range> {
             last => last.parse::<u64>().ok()?.checked_add(1)?,
         };
         if end <= start {
-            return if last.is_empty() { Some(Range::Beyond) } else { None };
+            return if last.is_empty() {
+                Some(Range::Beyond)
+            } else {
+                None
+            };
         }
         (start, end.min(length))
     };
@@ -135,7 +142,13 @@ mod tests {
         assert_eq!(parse("bytes=10-", 10), Some(Range::Beyond));
         assert_eq!(parse("bytes=10-12", 10), Some(Range::Beyond));
         assert_eq!(parse("bytes=-0", 10), Some(Range::Beyond));
-        for whole in ["bytes=5-4", "bytes=a-b", "items=0-1", "bytes=0-1,3-4", "bytes=--1"] {
+        for whole in [
+            "bytes=5-4",
+            "bytes=a-b",
+            "items=0-1",
+            "bytes=0-1,3-4",
+            "bytes=--1",
+        ] {
             assert_eq!(parse(whole, 10), None, "{whole}");
         }
     }

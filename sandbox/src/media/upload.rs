@@ -155,7 +155,8 @@ async fn receive(writer: &mut Writer<'_>, body: Body, limit: u64) -> Result<(), 
     let mut body = body.into_data_stream();
     loop {
         let chunk = tokio::time::timeout(PATIENCE, body.next()).await;
-        let chunk = chunk.map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body stopped coming"))?;
+        let chunk =
+            chunk.map_err(|_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the body stopped coming"))?;
         let Some(chunk) = chunk else {
             return Ok(());
         };

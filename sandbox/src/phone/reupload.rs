@@ -103,9 +103,6 @@ fn encrypt(media_key: &[u8], id: &str, path: String) -> Result<Node> {
     aes_256_gcm_encrypt(&key, &iv, id.as_bytes(), &note.encode_to_vec(), &mut sealed)
         .map_err(|error| Error::codec("a media retry notification", error))?;
     Ok(NodeBuilder::new("encrypt")
-        .children([
-            wire::bytes_node("enc_p", sealed),
-            wire::bytes_node("enc_iv", iv),
-        ])
+        .children([wire::bytes_node("enc_p", sealed), wire::bytes_node("enc_iv", iv)])
         .build())
 }
