@@ -14,11 +14,13 @@ mod clock;
 mod companions;
 mod config;
 mod directory;
+mod dirty;
 mod error;
 mod faults;
 mod iq;
 mod media;
 mod network;
+mod orders;
 mod pairing;
 mod phone;
 mod pictures;
@@ -28,6 +30,7 @@ mod relay;
 mod server;
 mod stats;
 mod store;
+mod switches;
 mod wire;
 
 use std::net::SocketAddr;
@@ -40,8 +43,9 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 pub use clock::{Clock, SystemClock};
-pub use config::{Cli, Config};
+pub use config::{Cli, Config, PairingTimes};
 pub use error::Error;
+pub use server::refusals::{Refusal, StreamEnd};
 
 use network::Network;
 
