@@ -159,10 +159,8 @@ impl Registry {
         let former = lock(&self.online).insert(address.clone(), Arc::clone(client));
         if let Some(former) = former {
             let conflict = NodeBuilder::new("conflict").attr("type", "replaced").build();
-            let error = NodeBuilder::new("stream:error")
-                .attr("code", "409")
-                .children([conflict])
-                .build();
+            // The network sends no code with it; a client that looks for one first takes 409 for an unknown failure.
+            let error = NodeBuilder::new("stream:error").children([conflict]).build();
             if former.send_last(&error).is_err() {
                 former.close.cancel();
             }
