@@ -14,10 +14,12 @@ mod clock;
 mod companions;
 mod config;
 mod directory;
+mod dirty;
 mod error;
 mod faults;
 mod iq;
 mod network;
+mod orders;
 mod pairing;
 mod phone;
 mod prekeys;
@@ -26,6 +28,7 @@ mod relay;
 mod server;
 mod stats;
 mod store;
+mod switches;
 mod wire;
 
 use std::net::SocketAddr;
@@ -38,8 +41,9 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 pub use clock::{Clock, SystemClock};
-pub use config::{Cli, Config};
+pub use config::{Cli, Config, PairingTimes};
 pub use error::Error;
+pub use server::refusals::{Refusal, StreamEnd};
 
 use network::Network;
 

@@ -4,6 +4,7 @@ mod client;
 mod net;
 
 mod crash;
+mod devices;
 mod hostile;
 mod offline;
 mod pairing;
