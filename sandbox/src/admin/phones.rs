@@ -16,6 +16,7 @@ use crate::network::Network;
 use crate::people::business::{self, Business};
 use crate::people::{presence, profile};
 use crate::phone::{identity, key_share};
+use crate::pictures;
 use crate::server::refusals::{self, Refusal};
 use crate::store::Unit;
 use crate::switches;
@@ -130,6 +131,7 @@ pub(super) async fn remove(
         unlink_all(unit, &phone, None)?;
         // The number may come again as somebody else's: others' sessions with it end here.
         unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
+        pictures::remove_with_account(unit, &phone)?;
         unit.execute("DELETE FROM phones WHERE phone = ?1", [&phone])?;
         Ok(())
     };

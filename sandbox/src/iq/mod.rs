@@ -10,6 +10,7 @@ mod devices;
 mod encrypt;
 mod media;
 mod mex;
+mod pictures;
 mod privacy;
 mod profile;
 mod props;
@@ -97,14 +98,15 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .await
         }
         Some("w:sync:app:state") => Ok(app_state::answer(node)),
-        Some("w:m") => Ok(media::answer(node)),
+        Some("w:m") => media::answer(network, address, node).await,
+        Some("w:profile:picture") => pictures::answer(network, address, node).await,
         Some("status" | "privacy" | "blocklist" | "disappearing_mode" | "w:biz" | "w:mex") => {
             network
                 .store
                 .run(move |unit| people(unit, &address, &request))
                 .await
         }
-        Some("w:profile:picture" | "w:g2" | "bot" | "tos") => Ok(account::answer(node)),
+        Some("w:g2" | "bot" | "tos") => Ok(account::answer(node)),
         // Housekeeping that changes nothing here: push configuration, account, statistics.
         Some("urn:xmpp:whatsapp:push" | "urn:xmpp:whatsapp:account" | "w:stats") => {
             Ok(wire::iq_result(node, Vec::new()))

@@ -36,6 +36,8 @@ pub struct Effects {
     pub removed: Vec<Address>,
     /// Encoded stanzas for devices that are connected, lost on all others.
     pub passing: Vec<(Address, Vec<u8>)>,
+    /// Whether a phone got media to fetch.
+    pub media: bool,
 }
 
 /// One unit of work: all it does is stored together.
@@ -88,6 +90,11 @@ impl Unit<'_> {
         let payload = crate::wire::encode(node)?;
         self.effects.passing.push((address, payload));
         Ok(())
+    }
+
+    /// Lets phones fetch the media that they got, after the commit.
+    pub fn fetch_media(&mut self) {
+        self.effects.media = true;
     }
 
     /// A value of the server's own.

@@ -2,12 +2,15 @@
 
 mod client;
 mod net;
+mod web;
 
 mod crash;
 mod devices;
 mod hostile;
+mod media;
 mod offline;
 mod pairing;
 mod people;
+mod pictures;
 mod repair;
 mod texts;

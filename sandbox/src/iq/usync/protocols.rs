@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::people::privacy::{self, Category};
 use crate::people::{business, profile};
 use crate::store::Unit;
-use crate::wire;
+use crate::{pictures, wire};
 
 /// The features that all clients of this network have.
 const FEATURES: [&str; 9] = [
@@ -63,8 +63,11 @@ impl Asked<'_> {
                 )
             }
             "status" => Some(no_status(401)),
-            // No one has a picture.
-            "picture" => Some(error("picture", 404)),
+            "picture" if sees(Category::Profile)? => Some(match pictures::of(unit, &account.phone)? {
+                Some(picture) => NodeBuilder::new("picture").attr("id", picture.id).build(),
+                None => error("picture", 404),
+            }),
+            "picture" => Some(error("picture", 401)),
             "disappearing_mode" => Some(profile::timer_node(unit, &account.phone)?),
             "business" => business(unit, account)?,
             "bot" => Some(error("bot", 404)),
@@ -141,9 +144,12 @@ fn features(protocol: &Node) -> Node {
 }
 
 fn error(protocol: &'static str, code: u16) -> Node {
-    NodeBuilder::new(protocol)
-        .children([refusal(code, "item-not-found")])
-        .build()
+    let text = if code == 401 {
+        "not-authorized"
+    } else {
+        "item-not-found"
+    };
+    NodeBuilder::new(protocol).children([refusal(code, text)]).build()
 }
 
 fn refusal(code: u16, text: &'static str) -> Node {
