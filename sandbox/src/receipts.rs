@@ -136,6 +136,8 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
             // Own other devices learn that the chat was read here.
             "read-self" | "played-self" => fan_out_for(unit, &receipt, &reader, Some(to))?,
             "read" => fan_out(unit, &receipt, &account)?,
+            // A device that rings says so: the caller learns enough by what becomes of the call.
+            _ if node.get_optional_child("offer").is_some() => {}
             _ => fan_out_for(
                 unit,
                 &receipt,

@@ -52,6 +52,7 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
             "/admin/phones/{phone}/typing",
             get(people::typing).post(people::type_to),
         )
+        .route("/admin/phones/{phone}/call", post(people::call))
         .route("/admin/phones/{phone}/presence", post(people::set_presence))
         .route("/admin/phones/{phone}/block", post(people::block))
         .route("/admin/phones/{phone}/about", post(people::about))

@@ -16,11 +16,14 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::people::chatstates::{self, Seen, State as ChatState};
 use crate::people::privacy::{self, Category, Exceptions, Value};
-use crate::people::{blocks, presence, profile};
+use crate::people::{blocks, calls, presence, profile};
 use crate::store::Unit;
 
 /// The longest that a person writes before they pause by themselves.
 const MAX_TYPING: Duration = Duration::from_mins(5);
+
+/// The longest id of a call, in bytes.
+const MAX_CALL_ID: usize = 128;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,6 +90,51 @@ pub(super) async fn typing(
         chatstates::seen(unit, &phone)
     };
     Ok(Json(network.store.run(work).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CallRequest {
+    to: String,
+    #[serde(default)]
+    video: bool,
+    /// The id of a call that ends, instead of a new one.
+    end: Option<String>,
+}
+
+/// A call of the person's.
+#[derive(Debug, Serialize)]
+pub(super) struct Called {
+    id: String,
+    to: String,
+}
+
+/// `POST …/call`: the person calls somebody, or hangs up.
+pub(super) async fn call(
+    State(network): State<Arc<Network>>,
+    Path(phone): Path<String>,
+    Body(request): Body<CallRequest>,
+) -> ApiResult<(StatusCode, Json<Called>)> {
+    let status = match request.end {
+        Some(_) => StatusCode::OK,
+        None => StatusCode::CREATED,
+    };
+    let work = move |unit: &mut Unit<'_>| {
+        let account = online(unit, &phone)?;
+        let person = person(unit, "to", &request.to)?;
+        let id = match request.end {
+            None => calls::place(unit, &account, &person, request.video)?,
+            Some(id) if id.is_empty() || id.len() > MAX_CALL_ID => {
+                return Err(Error::Invalid(format!("`end` has 1 to {MAX_CALL_ID} bytes")));
+            }
+            Some(id) => {
+                calls::hang_up(unit, &account, &person, &id)?;
+                id
+            }
+        };
+        Ok(Called { id, to: person.phone })
+    };
+    Ok((status, Json(network.store.run(work).await?)))
 }
 
 #[derive(Debug, Deserialize)]

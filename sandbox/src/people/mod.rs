@@ -5,6 +5,7 @@
 
 pub(crate) mod blocks;
 pub(crate) mod business;
+pub(crate) mod calls;
 pub(crate) mod chatstates;
 pub(crate) mod contacts;
 pub(crate) mod notices;

@@ -13,7 +13,7 @@ use crate::directory::{self, Address};
 use crate::error::{Error, Result};
 use crate::iq::Then;
 use crate::network::Network;
-use crate::people::{chatstates, presence};
+use crate::people::{calls, chatstates, presence};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind};
 use crate::{iq, receipts, relay, wire};
@@ -89,7 +89,13 @@ impl Router {
                 self.pull(node);
                 Ok(())
             }
-            (Seat::Device(_), "notification" | "call") => self.reply(&generic_ack(node)),
+            (Seat::Device(_), "notification") => self.reply(&generic_ack(node)),
+            (Seat::Device(address), "call") => {
+                let (from, node) = (address.clone(), node.clone());
+                let take = move |unit: &mut Unit<'_>| calls::take(unit, &from, &node);
+                let ack = self.network.store.run(take).await?;
+                self.reply(&ack)
+            }
             (Seat::Device(address), "presence") => {
                 self.present.store(true, Ordering::Release);
                 let (from, node, connection) = (address.clone(), node.clone(), self.client.id);

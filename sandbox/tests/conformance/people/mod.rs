@@ -1,6 +1,7 @@
 //! What people say of themselves, whom they let see and reach them, and that they are there or writing.
 
 mod blocking;
+mod calls;
 mod directory;
 mod names;
 mod presence;
