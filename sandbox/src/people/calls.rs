@@ -199,23 +199,10 @@ impl Call<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::companions;
+    use crate::people::contacts;
+    use crate::people::testing::link;
     use crate::phone::identity;
     use crate::store::testing::Bench;
-
-    fn link(unit: &mut Unit<'_>, phone: &str, device: u16) -> Result<Address> {
-        let keys = companions::Registration {
-            number: 1,
-            identity: [1; 32],
-            signed_id: 1,
-            signed_key: [2; 32],
-            signature: vec![0; 64],
-        };
-        let address = Address::new(phone, device);
-        let noise_key: [u8; 32] = rand::rng().random();
-        companions::link(unit, &address, &noise_key, &keys, b"x")?;
-        Ok(address)
-    }
 
     fn calls(unit: &Unit<'_>, to: &Address) -> Result<Vec<Node>> {
         let rows = queue::after(unit, to, 0, 100)?;
@@ -287,7 +274,7 @@ mod tests {
             privacy::set(unit, &person, known, &privacy::Exceptions::default(), None)?;
             place(unit, &caller, &person, true)?;
             assert!(calls(unit, &device)?.is_empty());
-            super::super::contacts::add(unit, &person.phone, &caller.phone)?;
+            contacts::add(unit, &person.phone, &caller.phone)?;
             place(unit, &caller, &person, true)?;
             assert_eq!(calls(unit, &device)?.len(), 1);
             blocks::set(unit, &person, &caller, true, (None, None))?;

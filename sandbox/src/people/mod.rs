@@ -40,6 +40,35 @@ fn agrees(believed: Option<&str>, current: &str, empty: bool) -> bool {
 }
 
 #[cfg(test)]
+mod testing {
+    //! Companions without clients.
+
+    use rand::RngExt as _;
+
+    use crate::companions::{self, Registration};
+    use crate::directory::Address;
+    use crate::error::Result;
+    use crate::store::Unit;
+
+    /// Links a device that nobody runs.
+    pub(super) fn link(unit: &mut Unit<'_>, phone: &str, device: u16) -> Result<Address> {
+        let keys = Registration {
+            number: 1,
+            identity: [1; 32],
+            signed_id: 1,
+            signed_key: [2; 32],
+            signature: vec![0; 64],
+            platform: "chrome".into(),
+            name: "Test".into(),
+        };
+        let address = Address::new(phone, device);
+        let noise_key: [u8; 32] = rand::rng().random();
+        companions::link(unit, &address, &noise_key, &keys, b"x")?;
+        Ok(address)
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -152,7 +152,7 @@ pub(crate) fn set_timer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::companions;
+    use crate::people::testing::link;
     use crate::phone::identity;
     use crate::store::queue;
     use crate::store::testing::Bench;
@@ -187,16 +187,8 @@ mod tests {
         let mut bench = Bench::new();
         bench.run(|unit| {
             let account = identity::create(unit, None, None)?;
-            let keys = companions::Registration {
-                number: 1,
-                identity: [1; 32],
-                signed_id: 1,
-                signed_key: [2; 32],
-                signature: vec![0; 64],
-            };
             for device in [1, 2] {
-                let address = directory::Address::new(&account.phone, device);
-                companions::link(unit, &address, &[u8::try_from(device).unwrap(); 32], &keys, b"x")?;
+                link(unit, &account.phone, device)?;
             }
             let waiting = |unit: &Unit<'_>, device| {
                 let address = directory::Address::new(&account.phone, device);
