@@ -7,6 +7,7 @@ use super::unknown;
 use crate::directory::{self, Account, Address};
 use crate::error::{Error, Result};
 use crate::people::privacy::{self, Category, Exceptions, Value};
+use crate::people::tokens;
 use crate::store::Unit;
 use crate::wire;
 
@@ -17,8 +18,10 @@ pub(super) fn answer(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result
     let set = wire::attr(node, "type").as_deref() == Some("set");
     let Some(request) = node.get_optional_child("privacy") else {
         return Ok(match node.get_optional_child("tokens") {
-            // Trusted-contact tokens are taken and lead to nothing.
-            Some(_) if set => wire::iq_result(node, Vec::new()),
+            Some(issued) if set => {
+                tokens::issue(unit, from, issued)?;
+                wire::iq_result(node, Vec::new())
+            }
             _ => unknown(node),
         });
     };

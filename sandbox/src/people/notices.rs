@@ -31,6 +31,17 @@ pub(crate) fn renamed(unit: &mut Unit<'_>, account: &Account, origin: Option<u16
     notice.push(unit, &account.phone, origin)
 }
 
+/// Tells the companions of one other person.
+pub(crate) fn one(
+    unit: &mut Unit<'_>,
+    account: &Account,
+    to: &str,
+    kind: &'static str,
+    content: impl FnOnce(NodeBuilder) -> NodeBuilder,
+) -> Result<()> {
+    Notice::new(unit, account, kind, content).push(unit, to, None)
+}
+
 /// Tells those who have the person among their contacts, where `category` lets them see it.
 pub(crate) fn contacts(
     unit: &mut Unit<'_>,

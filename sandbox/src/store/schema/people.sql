@@ -72,3 +72,12 @@ CREATE TABLE IF NOT EXISTS typing (
     seen_at INTEGER NOT NULL,           -- Unix milliseconds
     PRIMARY KEY (phone, chat, person)
 ) WITHOUT ROWID;
+
+-- Tokens by which a person's contacts prove that the person has written to them.
+CREATE TABLE IF NOT EXISTS trusted_contacts (
+    phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
+    person TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
+    token BLOB NOT NULL,
+    issued_at INTEGER NOT NULL,         -- Unix seconds, as the client says
+    PRIMARY KEY (phone, person)
+) WITHOUT ROWID;

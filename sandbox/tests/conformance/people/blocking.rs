@@ -4,7 +4,7 @@ use wacore::types::events::Event;
 use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
 
-use super::presence::{comes, named, word};
+use super::presence::{comes, named, stands};
 use super::{Pair, does, good, lid, until};
 use crate::client::TestClient;
 use crate::net::{Admin, start};
@@ -68,7 +68,7 @@ async fn the_other_devices_hear_of_a_block_and_the_blocked_person_sees_nobody() 
     comes(&pair.alice).await;
     let a = Jid::pn(pair.a.as_str());
     good("bob watches", bob.presence().subscribe(a.clone())).await;
-    assert_eq!(word(&pair.bob, &a, 1).await, (true, false));
+    stands(&pair.bob, &a, (true, false)).await;
 
     let notice = second
         .client()
@@ -96,11 +96,8 @@ async fn the_other_devices_hear_of_a_block_and_the_blocked_person_sees_nobody() 
         item.attrs.get("jid").and_then(wacore_binary::NodeValue::to_jid),
         Some(lid(admin, &pair.b).await)
     );
-    assert_eq!(
-        word(&pair.bob, &a, 2).await,
-        (false, false),
-        "neither there nor when"
-    );
+    // Neither there nor when.
+    stands(&pair.bob, &a, (false, false)).await;
     let about = || async {
         let info = good(
             "the details",
@@ -119,7 +116,7 @@ async fn the_other_devices_hear_of_a_block_and_the_blocked_person_sees_nobody() 
         &format!(r#"{{"who": "{}", "blocked": false}}"#, pair.b),
     )
     .await;
-    assert_eq!(word(&pair.bob, &a, 3).await, (true, false));
+    stands(&pair.bob, &a, (true, false)).await;
     until("the text", about, |text| !text.is_empty()).await;
     good("bob pauses", bob.chatstate().send_paused(&a)).await;
     let path = format!("/admin/phones/{}/typing", pair.a);

@@ -3,7 +3,7 @@
 use wacore::types::events::Event;
 use wacore_binary::Jid;
 
-use super::{Pair, does, good};
+use super::{Pair, does, good, until};
 use crate::client::TestClient;
 use crate::net::{Admin, start};
 
@@ -31,6 +31,12 @@ pub async fn word(client: &TestClient, who: &Jid, count: usize) -> (bool, bool) 
         );
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
+}
+
+/// Waits until the last that the client heard of `who` is this: a client asks again on its own when it gets a token.
+pub async fn stands(client: &TestClient, who: &Jid, expected: (bool, bool)) {
+    let last = || async { heard(client, who).pop() };
+    until("the last word", last, |last| *last == Some(expected)).await;
 }
 
 /// Has a name to say that it is there with.

@@ -3,12 +3,13 @@
 use wacore::iq::privacy::{
     DisallowedListAction, DisallowedListUpdate, DisallowedListUserEntry, PrivacyCategory, PrivacyValue,
 };
+use wacore::store::traits::ProtocolStore as _;
 use wacore::types::events::Event;
 use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
 
-use super::presence::{comes, named, word};
-use super::{Pair, does, good, lid};
+use super::presence::{comes, named, stands};
+use super::{Pair, does, good, lid, until};
 use crate::client::TestClient;
 use crate::net::{Admin, start};
 
@@ -144,13 +145,13 @@ async fn contacts_see_what_strangers_do_not() {
     bob.send(a, "3EB0000000F10001", "let me in").await;
     alice.text("let me in").await;
     good("bob watches", wa.presence().subscribe(jid.clone())).await;
-    assert_eq!(word(bob, &jid, 1).await, (false, false));
+    stands(bob, &jid, (false, false)).await;
     assert_eq!(about().await, "");
     // To write does.
     alice.send(b, "3EB0000000F10002", "come in").await;
     bob.text("come in").await;
     good("bob asks again", wa.presence().subscribe(jid.clone())).await;
-    assert_eq!(word(bob, &jid, 2).await, (true, false));
+    stands(bob, &jid, (true, false)).await;
     assert_ne!(about().await, "");
     // All contacts but bob.
     does(
@@ -160,8 +161,30 @@ async fn contacts_see_what_strangers_do_not() {
         &format!(r#"{{"last": {{"except": ["{b}"]}}, "status": "none"}}"#),
     )
     .await;
-    assert_eq!(word(bob, &jid, 3).await, (false, false));
+    stands(bob, &jid, (false, false)).await;
     assert_eq!(about().await, "");
+    pair.stop(sandbox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_is_written_to_gets_a_token() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let pair = Pair::new(&sandbox).await;
+    let Pair { alice, bob, a, b } = &pair;
+    let issuer = lid(admin, a).await;
+    alice.send(b, "3EB0000000F20001", "trust me").await;
+    bob.text("trust me").await;
+    let held = || async {
+        let token = bob
+            .backend
+            .get_tc_token(&issuer.user)
+            .await
+            .expect("the store answers");
+        token.map(|token| token.token)
+    };
+    let token = until("the token", held, Option::is_some).await;
+    assert!(!token.expect("a token").is_empty());
     pair.stop(sandbox).await;
 }
 

@@ -101,9 +101,12 @@ async fn a_device_that_is_soon_back_sees_it_and_later_does_not() {
     // Long enough for a client to come back, and no time at all.
     for (ttl, expected) in [(Duration::from_secs(60), true), (Duration::ZERO, false)] {
         let sandbox = start_with(None, |config| config.chatstate_ttl = ttl).await;
-        let pair = Pair::new(&sandbox).await;
-        let Pair { alice, bob, a, b } = pair;
+        let admin = Admin(sandbox.addr());
+        let Pair { alice, bob, a, b } = Pair::new(&sandbox).await;
         let backend = bob.stop().await;
+        // What is sent into a connection that is ending is lost with it.
+        let gone = |phones: &serde_json::Value| phones[1]["companions"][0]["connected"] == false;
+        admin.until("/admin/phones", gone).await;
         let state = alice.client();
         good(
             "she writes",
