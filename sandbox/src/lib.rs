@@ -16,6 +16,7 @@ mod config;
 mod directory;
 mod error;
 mod faults;
+mod groups;
 mod iq;
 mod network;
 mod pairing;

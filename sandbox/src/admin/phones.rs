@@ -11,6 +11,7 @@ use super::error::{ApiResult, Body};
 use crate::companions;
 use crate::directory::{self, Account, Address};
 use crate::error::{Error, Result};
+use crate::groups::participants;
 use crate::network::Network;
 use crate::phone::{identity, key_share};
 use crate::store::Unit;
@@ -96,6 +97,7 @@ pub(super) async fn remove(
 ) -> ApiResult<StatusCode> {
     let work = move |unit: &mut Unit<'_>| {
         unlink_all(unit, &phone, None)?;
+        participants::leave_all(unit, &directory::require(unit, &phone)?)?;
         // The number may come again as somebody else's: others' sessions with it end here.
         unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
         unit.execute("DELETE FROM phones WHERE phone = ?1", [&phone])?;

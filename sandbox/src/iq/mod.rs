@@ -6,6 +6,7 @@
 mod account;
 mod app_state;
 mod encrypt;
+mod groups;
 mod media;
 mod usync;
 
@@ -58,11 +59,15 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .run(move |unit| devices(unit, &address, &request))
                 .await
         }
+        Some("w:g2") => {
+            network
+                .store
+                .run(move |unit| groups::answer(unit, &address, &request))
+                .await
+        }
         Some("w:sync:app:state") => Ok(app_state::answer(node)),
         Some("w:m") => Ok(media::answer(node)),
-        Some("w:profile:picture" | "status" | "privacy" | "blocklist" | "abt" | "w:g2") => {
-            Ok(account::answer(node))
-        }
+        Some("w:profile:picture" | "status" | "privacy" | "blocklist" | "abt") => Ok(account::answer(node)),
         // Housekeeping that changes nothing here: dirty bits, push configuration, statistics, terms.
         Some(
             "urn:xmpp:whatsapp:dirty" | "urn:xmpp:whatsapp:push" | "w:stats" | "tos" | "disappearing_mode",
@@ -71,6 +76,7 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
     };
     match answered {
         Ok(node) => Ok(node.into()),
+        Err(Error::Refused { code, condition, .. }) => Ok(wire::iq_error(node, code, condition).into()),
         Err(Error::Invalid(_)) => Ok(wire::iq_error(node, 400, "bad-request").into()),
         Err(Error::NotFound(_)) => Ok(wire::iq_error(node, 404, "item-not-found").into()),
         Err(Error::Conflict(_)) => Ok(wire::iq_error(node, 409, "conflict").into()),
