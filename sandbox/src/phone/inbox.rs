@@ -51,7 +51,7 @@ pub(crate) fn put(
             phone,
             sender.phone,
             id,
-            family_name(family),
+            family.as_str(),
             chat,
             sender.lid,
             body,
@@ -125,15 +125,10 @@ pub(crate) fn mark_read(unit: &Unit<'_>, phone: &str, ids: Option<&[String]>) ->
              WHERE phone = ?1 AND read = 0 AND sender <> ?1 ORDER BY seq",
         )?;
         let rows = statement.query_map([phone], |row| {
-            let family = if row.get_ref(2)?.as_str()? == "lid" {
-                Family::Lid
-            } else {
-                Family::Pn
-            };
             Ok(Unread {
                 id: row.get(0)?,
                 sender: row.get(1)?,
-                family,
+                family: Family::named(row.get_ref(2)?.as_str()?),
             })
         })?;
         rows.collect::<rusqlite::Result<_>>()?
@@ -147,13 +142,6 @@ pub(crate) fn mark_read(unit: &Unit<'_>, phone: &str, ids: Option<&[String]>) ->
         mark.execute((phone, &entry.sender, &entry.id))?;
     }
     Ok(chosen)
-}
-
-fn family_name(family: Family) -> &'static str {
-    match family {
-        Family::Pn => "pn",
-        Family::Lid => "lid",
-    }
 }
 
 /// Milliseconds since the Unix epoch as RFC 3339.

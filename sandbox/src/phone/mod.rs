@@ -12,4 +12,5 @@ pub(crate) mod key_share;
 pub(crate) mod receive;
 pub(crate) mod runner;
 pub(crate) mod send;
+pub(crate) mod shape;
 pub(crate) mod signal;
