@@ -11,6 +11,7 @@ mod media;
 mod props;
 mod usync;
 
+use tracing::debug;
 use wacore_binary::Node;
 
 use crate::directory::Address;
@@ -134,6 +135,9 @@ pub(crate) fn answer_refused(node: &Node) -> Answer {
 
 /// What the network does not know.
 fn unknown(node: &Node) -> Node {
+    let namespace = wire::attr(node, "xmlns").unwrap_or_default();
+    let child = wire::children(node).first().map(|child| child.tag.as_ref());
+    debug!(%namespace, child, "a question that the network does not know");
     wire::iq_error(node, 501, "feature-not-implemented")
 }
 

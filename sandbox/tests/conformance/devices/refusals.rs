@@ -211,3 +211,22 @@ async fn too_many_requests_put_a_client_off_for_a_while() {
     client.stop().await;
     sandbox.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_connects_from_elsewhere_replaces_itself() {
+    let (sandbox, first, _) = linked().await;
+    let second = TestClient::start(&sandbox.ws_url(), Arc::clone(&first.backend)).await;
+    second.connected().await;
+    first
+        .wait("replacement", |event| {
+            matches!(event, Event::StreamReplaced(_)).then_some(())
+        })
+        .await;
+    assert!(!comes_back(&first));
+    // The first one's end does not take the second one's place away.
+    let stats = Admin(sandbox.addr()).ok("GET", "/admin/stats", "").await;
+    assert_eq!(stats["clients"], 1);
+    first.stop().await;
+    second.stop().await;
+    sandbox.shutdown().await;
+}
