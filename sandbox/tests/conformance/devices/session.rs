@@ -142,7 +142,7 @@ async fn senders_can_be_named_without_their_device() {
                 .map(|one| one.info.source.sender.device),
             _ => None,
         });
-        assert_eq!(device.await, if bare { 0 } else { 1 });
+        assert_eq!(device.await, u16::from(!bare));
         alice.receipt("3EB0000000E10001", &ReceiptType::Delivered).await;
         alice.stop().await;
         bob.stop().await;
