@@ -52,6 +52,9 @@ pub(crate) fn queue_for(
     if let Some(edit) = envelope.edit {
         builder = builder.attr("edit", edit);
     }
+    if matches!(envelope.chat, Chat::Person(_)) && addressee.phone != envelope.sender.phone {
+        switches::wrote(unit, &addressee.phone, &envelope.sender.phone)?;
+    }
     let node = builder.children(children).build();
     if let Chat::Person(_) = envelope.chat
         && addressee.phone != envelope.sender.phone
