@@ -128,6 +128,13 @@ async fn a_ban_holds_for_its_time_over_a_restart() {
     assert_eq!(code, TempBanReason::SentToTooManyPeople);
     assert!((3_000..=3_600).contains(&seconds), "{seconds}");
     assert!(!comes_back(&client));
+    let another = TestClient::start(&sandbox.ws_url(), Arc::default()).await;
+    let path = format!("/admin/mock-phone/scan-qr?phone={phone}");
+    let (status, error) = Admin(sandbox.addr())
+        .call("POST", &path, &another.qr().await)
+        .await;
+    assert_eq!(status, 409, "{error}");
+    another.stop().await;
     let backend = client.stop().await;
     sandbox.shutdown().await;
 
