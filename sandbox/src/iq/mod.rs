@@ -56,7 +56,7 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
     let answered = match wire::attr(node, "xmlns").as_deref() {
         Some("w:p") => return Ok(wire::iq_result(node, Vec::new()).into()),
         Some("passive") => return Ok(passive(node)),
-        Some("md") => {
+        Some("md") if node.get_optional_child("remove-companion-device").is_some() => {
             let unlinked = network
                 .store
                 .run(move |unit| devices::remove(unit, &address, &request))
