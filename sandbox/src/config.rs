@@ -63,11 +63,11 @@ pub struct PairingTimes {
 impl Default for PairingTimes {
     fn default() -> Self {
         Self {
-            first_ref: Duration::from_secs(60),
+            first_ref: Duration::from_mins(1),
             next_ref: Duration::from_secs(20),
             // 210 s in all.
             linger: Duration::from_secs(50),
-            code: Duration::from_secs(180),
+            code: Duration::from_mins(3),
         }
     }
 }
