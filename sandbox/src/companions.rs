@@ -76,6 +76,18 @@ pub(crate) fn unlink(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
     announce(unit, address, "remove")
 }
 
+/// Every linked device of the network.
+pub(crate) fn all(unit: &Unit<'_>) -> Result<Vec<Address>> {
+    let mut statement = unit.prepare("SELECT phone, device FROM companions ORDER BY phone, device")?;
+    let rows = statement.query_map([], |row| {
+        Ok(Address {
+            phone: row.get(0)?,
+            device: row.get(1)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The device that owns a Noise key.
 pub(crate) fn by_noise_key(unit: &Unit<'_>, noise_key: &[u8; 32]) -> Result<Option<Address>> {
     Ok(unit

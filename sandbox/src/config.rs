@@ -22,6 +22,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// How long a set of six QR references is valid: clients show the first for 60 s, the others for 20 s each.
     pub qr_refs_valid: Duration,
+    /// How much the server takes from clients.
+    pub limits: Limits,
     /// The network's clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -35,6 +37,7 @@ impl Config {
             handshake_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(90),
             qr_refs_valid: Duration::from_secs(160),
+            limits: Limits::default(),
             clock: Arc::new(SystemClock),
         }
     }
@@ -53,6 +56,31 @@ impl std::fmt::Debug for Config {
             .field("addr", &self.addr)
             .field("data_dir", &self.data_dir)
             .finish_non_exhaustive()
+    }
+}
+
+/// How much the server takes from clients. What is beyond is refused or cut off, with its reason in the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections of any kind at once.
+    pub connections: usize,
+    /// Clients that have not finished their handshake.
+    pub handshakes: usize,
+    /// Frames of one client each second, with a burst of two seconds' worth. One sender has been seen to reach 4,000
+    /// texts a second.
+    pub frames_per_second: u32,
+    /// How long a client may take to accept what is written to it.
+    pub write_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            handshakes: 1_000,
+            frames_per_second: 10_000,
+            write_timeout: Duration::from_secs(10),
+        }
     }
 }
 

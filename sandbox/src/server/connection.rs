@@ -8,17 +8,20 @@ use axum::extract::ws::{Message, WebSocket};
 use bytes::BytesMut;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{debug, info, warn};
+use wacore_binary::Node;
 use wacore_noise::NoiseCipher;
 
 use super::frames::{self, Frames};
 use super::handshake::{self, Secured, Step};
 use super::login::{self, Intent};
+use super::pace::Pace;
 use super::registry::{Client, Outgoing, Pairing};
 use super::router::{Router, Seat};
 use super::writer;
 use crate::error::Error;
+use crate::faults::{Fate, Refusal, Subject};
 use crate::network::Network;
 use crate::{pairing, wire};
 
@@ -39,18 +42,47 @@ pub(super) enum End {
     Handshake(#[from] handshake::Failure),
     #[error("a frame does not decrypt")]
     Cipher,
+    #[error("more frames came than a client may send")]
+    Flood,
     #[error("the connection broke: {0}")]
     Socket(#[from] axum::Error),
     #[error(transparent)]
     Work(#[from] Error),
 }
 
-/// Serves a client until it or the server goes.
-pub(crate) async fn serve(network: Arc<Network>, socket: WebSocket) {
+impl End {
+    /// A word for it, for counting.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Dropped => "dropped",
+            Self::Silent => "silent",
+            Self::Stalled => "stalled",
+            Self::Malformed(_) => "malformed",
+            Self::Handshake(_) => "handshake",
+            Self::Cipher => "cipher",
+            Self::Flood => "flood",
+            Self::Socket(_) => "socket",
+            Self::Work(Error::Codec { .. }) => "undecodable",
+            Self::Work(_) => "work",
+        }
+    }
+
+    /// What the log may say of it.
+    fn for_log(&self) -> String {
+        match self {
+            Self::Work(error) => error.for_log(),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// Serves a client until it or the server goes. `entry` is given back once the handshake is over.
+pub(crate) async fn serve(network: Arc<Network>, socket: WebSocket, entry: OwnedSemaphorePermit) {
     let id = network.registry.next_client();
-    let close = network.stop.child_token();
-    let (client, outgoing) = Client::new(id, close);
+    let (client, outgoing) = Client::new(id, network.generation());
     let (sink, stream) = socket.split();
+    let pace = Pace::new(network.config.limits.frames_per_second);
     let mut connection = Connection {
         network,
         client,
@@ -58,6 +90,7 @@ pub(crate) async fn serve(network: Arc<Network>, socket: WebSocket) {
         reader: Reader {
             stream,
             frames: Frames::new(),
+            pace,
         },
     };
     let stop = connection.client.close.clone();
@@ -69,13 +102,16 @@ pub(crate) async fn serve(network: Arc<Network>, socket: WebSocket) {
         secured = handshake => secured.unwrap_or(Err(End::Silent)),
         () = stop.cancelled() => Err(End::Dropped),
     };
+    drop(entry);
+    let network = Arc::clone(&connection.network);
     let end = match secured {
         Ok(secured) => connection.converse(secured, outgoing).await,
         Err(end) => end,
     };
+    network.stats.closed(end.label());
     match end {
         End::Closed | End::Dropped => debug!(client = id, reason = %end, "disconnected"),
-        _ => info!(client = id, reason = %end, "disconnected"),
+        _ => info!(client = id, reason = end.for_log(), "disconnected"),
     }
 }
 
@@ -89,16 +125,27 @@ struct Connection {
 struct Reader {
     stream: SplitStream<WebSocket>,
     frames: Frames,
+    pace: Pace,
 }
 
 impl Reader {
     async fn frame(&mut self) -> Result<BytesMut, End> {
+        // Of each WebSocket message the first frame goes with it; others count like messages.
+        let mut paid = false;
         loop {
             if let Some(frame) = self.frames.next()? {
+                if !paid && !self.pace.step() {
+                    return Err(End::Flood);
+                }
                 return Ok(frame);
             }
-            match self.stream.next().await {
-                Some(Ok(Message::Binary(bytes))) => self.frames.push(&bytes),
+            let message = self.stream.next().await;
+            if !self.pace.step() {
+                return Err(End::Flood);
+            }
+            paid = true;
+            match message {
+                Some(Ok(Message::Binary(bytes))) => self.frames.push(&bytes)?,
                 Some(Ok(Message::Close(_))) | None => return Err(End::Closed),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(End::Socket(error)),
@@ -110,6 +157,9 @@ impl Reader {
 impl Connection {
     async fn handshake(&mut self) -> Result<Secured, End> {
         let hello = self.reader.frame().await?;
+        if self.network.faults.refuses_handshake(self.client.subject()) {
+            return Err(End::Dropped);
+        }
         match handshake::respond(&self.network.identity, &hello)? {
             Step::Done(reply, secured) => {
                 self.write(&reply).await?;
@@ -152,6 +202,7 @@ impl Connection {
             write,
             outgoing,
             Arc::clone(&client),
+            Arc::clone(&network),
         )));
         let seat = match seat(&network, &client, noise_key, &payload).await {
             Ok(seat) => seat,
@@ -181,6 +232,10 @@ async fn seat(
 ) -> Result<Seat, Error> {
     match login::intent(payload)? {
         Intent::Register(registration) => {
+            if let Some(refusal) = network.faults.refuses_login(client.subject()) {
+                client.send_last(&login::refusal(&refusal))?;
+                return Ok(Seat::Refused);
+            }
             let pairing = Pairing {
                 client: Arc::clone(client),
                 noise_key,
@@ -196,9 +251,20 @@ async fn seat(
                 .store
                 .run(move |unit| login::login(unit, &device, &noise_key))
                 .await?;
-            let Some(success) = success else {
-                client.send_last(&login::refusal())?;
-                return Ok(Seat::Refused);
+            let subject = Subject {
+                client: client.id,
+                address: Some(&address),
+            };
+            let refused = match success {
+                Some(success) => network.faults.refuses_login(subject).map_or(Ok(success), Err),
+                None => Err(Refusal::NOT_LINKED),
+            };
+            let success = match refused {
+                Ok(success) => success,
+                Err(refusal) => {
+                    client.send_last(&login::refusal(&refusal))?;
+                    return Ok(Seat::Refused);
+                }
             };
             network.registry.login(&address, client);
             client.send(&success)?;
@@ -231,8 +297,27 @@ async fn receive(router: &Router, client: &Client, reader: &mut Reader, read: &N
             Ok(node) => node,
             Err(error) => return End::Work(error),
         };
-        router.network().stats.stanza_in();
-        match router.take(&node).await {
+        let network = router.network();
+        network.stats.stanza_in(&node.tag);
+        let (delay, fate) = network.faults.incoming(client.subject(), &node);
+        if !delay.is_zero() {
+            tokio::select! {
+                () = client.close.cancelled() => return End::Dropped,
+                () = tokio::time::sleep(delay) => {}
+            }
+        }
+        let taken = match fate {
+            Fate::Handle(times) => handle(router, &node, times).await,
+            Fate::Lost => Ok(()),
+            Fate::Refused(code) => router.refuse(&node, code),
+            Fate::End(ending) => {
+                client.end(ending);
+                // At the latest when the writer has written the last word.
+                client.close.cancelled().await;
+                return End::Dropped;
+            }
+        };
+        match taken {
             Ok(()) => {}
             Err(Error::Invalid(reason)) => {
                 // The stanza is not answered; the client's own time-out covers it.
@@ -241,4 +326,11 @@ async fn receive(router: &Router, client: &Client, reader: &mut Reader, read: &N
             Err(error) => return End::Work(error),
         }
     }
+}
+
+async fn handle(router: &Router, node: &Node, times: u8) -> Result<(), Error> {
+    for _ in 0..times {
+        router.take(node).await?;
+    }
+    Ok(())
 }

@@ -7,6 +7,7 @@ use waproto::whatsapp as wa;
 use crate::companions::{self, Registration};
 use crate::directory::{self, Address, Family};
 use crate::error::{Error, Result};
+use crate::faults::Refusal;
 use crate::store::Unit;
 
 /// Registration data says in one byte that keys are Curve25519.
@@ -85,12 +86,15 @@ pub(crate) fn login(unit: &Unit<'_>, address: &Address, noise_key: &[u8; 32]) ->
     Ok(Some(success))
 }
 
-/// The refusal of a login: the device is not, or no longer, linked.
-pub(crate) fn refusal() -> Node {
-    NodeBuilder::new("failure")
-        .attr("reason", "401")
-        .attr("location", "sbx")
-        .build()
+/// The refusal of a login.
+pub(crate) fn refusal(refusal: &Refusal) -> Node {
+    let mut builder = NodeBuilder::new("failure")
+        .attr("reason", refusal.reason)
+        .attr("location", "sbx");
+    if let Some((code, seconds)) = refusal.ban {
+        builder = builder.attr("code", code).attr("expire", seconds);
+    }
+    builder.build()
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -12,6 +12,7 @@ use wacore_binary::builder::NodeBuilder;
 
 use crate::directory::Address;
 use crate::error::{Error, Result};
+use crate::faults::Subject;
 use crate::phone::runner::Agenda;
 use crate::store::Effects;
 use crate::wire;
@@ -33,6 +34,8 @@ pub(crate) enum Outgoing {
 pub(crate) struct Client {
     /// Counts up; for the log.
     pub(crate) id: u64,
+    /// The device, once it has logged in.
+    address: OnceLock<Address>,
     outgoing: mpsc::Sender<Outgoing>,
     /// Told when the client's queue grows.
     pub(crate) wake: Notify,
@@ -54,6 +57,7 @@ impl Client {
         let (outgoing, writer) = mpsc::channel(OUTGOING);
         let client = Self {
             id,
+            address: OnceLock::new(),
             outgoing,
             wake: Notify::new(),
             pull: Notify::new(),
@@ -64,6 +68,14 @@ impl Client {
             next_request: AtomicU64::new(1),
         };
         (Arc::new(client), writer)
+    }
+
+    /// Who it is, for the faults.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            client: self.id,
+            address: self.address.get(),
+        }
     }
 
     /// Sends a stanza without waiting. A client whose queue is full is too slow and is closed.
@@ -156,6 +168,8 @@ impl Registry {
 
     /// Puts a logged-in client in its place. Another connection of the same device is told that it was replaced.
     pub(crate) fn login(&self, address: &Address, client: &Arc<Client>) {
+        // A connection logs in once.
+        let _ = client.address.set(address.clone());
         let former = lock(&self.online).insert(address.clone(), Arc::clone(client));
         if let Some(former) = former {
             let conflict = NodeBuilder::new("conflict").attr("type", "replaced").build();
@@ -185,13 +199,17 @@ impl Registry {
         lock(&self.online).get(address).cloned()
     }
 
-    /// The connections of an account's companions, or of everyone.
-    pub(crate) fn clients(&self, phone: Option<&str>) -> Vec<Arc<Client>> {
-        let online = lock(&self.online);
-        let of_phone = online
-            .iter()
-            .filter(|(address, _)| phone.is_none_or(|phone| address.phone == phone));
-        of_phone.map(|(_, client)| Arc::clone(client)).collect()
+    /// All connections, also those that show a QR code, in the order in which they came.
+    pub(crate) fn connected(&self) -> Vec<Arc<Client>> {
+        let mut clients: Vec<_> = lock(&self.online).values().map(Arc::clone).collect();
+        clients.extend(
+            lock(&self.pairing)
+                .values()
+                .map(|pairing| Arc::clone(&pairing.client)),
+        );
+        clients.sort_unstable_by_key(|client| client.id);
+        clients.dedup_by_key(|client| client.id);
+        clients
     }
 
     /// How many clients are logged in, and how many show a QR code.

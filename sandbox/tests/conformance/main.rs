@@ -2,8 +2,10 @@
 
 mod client;
 mod net;
+mod raw;
 
 mod crash;
+mod faults;
 mod hostile;
 mod offline;
 mod pairing;
