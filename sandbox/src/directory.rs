@@ -52,6 +52,23 @@ impl Family {
             _ => None,
         }
     }
+
+    /// Its name in the store.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pn => "pn",
+            Self::Lid => "lid",
+        }
+    }
+
+    /// The family that the store calls `name`.
+    pub(crate) fn named(name: &str) -> Self {
+        if name == Self::Lid.as_str() {
+            Self::Lid
+        } else {
+            Self::Pn
+        }
+    }
 }
 
 /// An account of the network: a phone and its names.
@@ -102,6 +119,15 @@ pub fn by_phone(unit: &Unit<'_>, phone: &str) -> Result<Option<Account>> {
     Ok(unit
         .prepare(&sql)?
         .query_row([phone], Account::from_row)
+        .optional()?)
+}
+
+/// The oldest account with this push name.
+pub fn by_name(unit: &Unit<'_>, name: &str) -> Result<Option<Account>> {
+    let sql = format!("SELECT {COLUMNS} FROM phones WHERE name = ?1 ORDER BY rowid LIMIT 1");
+    Ok(unit
+        .prepare(&sql)?
+        .query_row([name], Account::from_row)
         .optional()?)
 }
 

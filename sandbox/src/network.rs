@@ -1,5 +1,6 @@
 //! What all parts of a running network share.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -12,7 +13,8 @@ use tracing::{debug, info};
 use crate::config::Config;
 use crate::error::Result;
 use crate::faults::{Faults, SkewedClock};
-use crate::phone::runner;
+use crate::media::Media;
+use crate::phone::{gallery, runner};
 use crate::server::certificates::{self, ServerIdentity};
 use crate::server::registry::Registry;
 use crate::stats::Stats;
@@ -24,6 +26,7 @@ pub(crate) struct Network {
     pub(crate) store: Arc<Store>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) identity: ServerIdentity,
+    pub(crate) media: Media,
     pub(crate) faults: Arc<Faults>,
     pub(crate) stats: Stats,
     /// Ends every connection and task.
@@ -44,8 +47,9 @@ pub(crate) struct Network {
 const RESTART_DEADLINE: Duration = Duration::from_secs(10);
 
 impl Network {
-    /// Opens the state, makes the server's identity if need be, and starts the phones.
-    pub(crate) async fn open(config: Config) -> Result<Arc<Self>> {
+    /// Opens the state, makes the server's identity if need be, and starts the phones. `media_addr` is where the
+    /// media host listens.
+    pub(crate) async fn open(config: Config, media_addr: SocketAddr) -> Result<Arc<Self>> {
         let registry = Arc::new(Registry::default());
         let effects = Arc::clone(&registry);
         let faults = Arc::new(Faults::new(Arc::clone(&config.clock)));
@@ -56,6 +60,7 @@ impl Network {
             .await
             .map_err(|error| crate::error::Error::codec("the store's start", error))??;
         let identity = store.run(|unit| certificates::load_or_make(unit)).await?;
+        let media = Media::open(&config, media_addr, &store).await?;
         let stop = CancellationToken::new();
         let network = Arc::new(Self {
             entrance: Arc::new(Semaphore::new(config.limits.handshakes)),
@@ -63,6 +68,7 @@ impl Network {
             store: Arc::new(store),
             registry,
             identity,
+            media,
             faults,
             stats: Stats::default(),
             generation: Mutex::new(stop.child_token()),
@@ -78,6 +84,7 @@ impl Network {
             agenda,
             network.stop.clone(),
         ));
+        network.tasks.spawn(gallery::run(Arc::clone(&network)));
         // What came for a phone just before the last end is taken now.
         for phone in network.store.run(|unit| queue::waiting_phones(unit)).await? {
             network.registry.agenda.add(&phone);

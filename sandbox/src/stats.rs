@@ -54,6 +54,7 @@ pub(crate) struct Stats {
     ik: AtomicU64,
     fallbacks: AtomicU64,
     closed: Mutex<BTreeMap<&'static str, u64>>,
+    routed: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -92,6 +93,8 @@ pub(crate) struct Handshakes {
     pub(crate) ik: u64,
     /// Begun as IK and finished as XX.
     pub(crate) fallbacks: u64,
+    /// Those of all patterns that began with routing data.
+    pub(crate) routed: u64,
 }
 
 impl Stats {
@@ -117,7 +120,8 @@ impl Stats {
         *closed.entry(reason).or_default() += 1;
     }
 
-    pub(crate) fn handshake(&self, pattern: Pattern) {
+    pub(crate) fn handshake(&self, pattern: Pattern, routed: bool) {
+        self.routed.fetch_add(u64::from(routed), Ordering::Relaxed);
         let counter = match pattern {
             Pattern::Xx => &self.xx,
             Pattern::Ik => &self.ik,
@@ -141,6 +145,7 @@ impl Stats {
                 xx: self.xx.load(Ordering::Relaxed),
                 ik: self.ik.load(Ordering::Relaxed),
                 fallbacks: self.fallbacks.load(Ordering::Relaxed),
+                routed: self.routed.load(Ordering::Relaxed),
             },
             closed: self.closed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }

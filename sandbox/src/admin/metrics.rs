@@ -65,7 +65,9 @@ fn text(view: &View) -> String {
         page.sample(name, &[], value);
     }
     page.family("handshakes_total", "counter", "Handshakes that succeeded.");
-    let Handshakes { xx, ik, fallbacks } = counts.handshakes;
+    let Handshakes {
+        xx, ik, fallbacks, ..
+    } = counts.handshakes;
     for (pattern, count) in [("xx", xx), ("ik", ik), ("fallback", fallbacks)] {
         page.sample("handshakes_total", &[("pattern", pattern)], count);
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use super::rule::Subject;
@@ -12,6 +11,7 @@ use super::{Fault, InForce, MAX_RULES, Rule, Standing};
 use crate::companions;
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::server::refusals::{self, StreamEnd};
 use crate::server::registry::Client;
 
 /// What came of a fault that was asked for.
@@ -113,7 +113,11 @@ impl FaultControl {
 
     /// Removes the companions that are meant, connected or not.
     async fn log_out(&self, standing: &mut Standing) -> Result<u64> {
-        let all = self.network.store.run(|unit| companions::all(unit)).await?;
+        let all = self
+            .network
+            .store
+            .run(|unit| companions::everywhere(unit))
+            .await?;
         let registry = &self.network.registry;
         let hit = all.into_iter().filter(|address| {
             // Connections count from 1.
@@ -145,24 +149,15 @@ impl std::fmt::Debug for FaultControl {
 impl Client {
     /// Ends the connection as a fault wants it.
     pub(crate) fn end(&self, ending: Ending) {
-        let sent = match ending {
-            Ending::Drop => Ok(self.close.cancel()),
-            Ending::Replaced => self.send_last(&stream_error(409, Some("replaced"))),
-            Ending::StreamError(code) => self.send_last(&stream_error(code, None)),
-        };
-        if sent.is_err() {
-            self.close.cancel();
+        match ending {
+            Ending::Drop => self.close.cancel(),
+            Ending::Replaced => refusals::end(self, StreamEnd::Replaced),
+            Ending::StreamError(code) => {
+                let error = NodeBuilder::new("stream:error").attr("code", code).build();
+                if self.send_last(&error).is_err() {
+                    self.close.cancel();
+                }
+            }
         }
-    }
-}
-
-fn stream_error(code: u16, conflict: Option<&'static str>) -> Node {
-    let builder = NodeBuilder::new("stream:error").attr("code", code);
-    match conflict {
-        Some(kind) => {
-            let conflict = NodeBuilder::new("conflict").attr("type", kind).build();
-            builder.children([conflict]).build()
-        }
-        None => builder.build(),
     }
 }

@@ -16,7 +16,7 @@
 //! | `refuse-iq` | `code` | a question gets `<error code>` |
 //! | `ban` | `seconds`, `code` | the connections are closed; logins get `<failure reason=402>` with the ban's `code` (101 without) and the seconds that are left |
 //! | `log-out` | | the devices are removed from their accounts: `<stream:error code=401>` with `device_removed`, later logins 401 |
-//! | `replace` | `stanza` | `<stream:error code=409>` with `<conflict type=replaced>`, then the socket is closed |
+//! | `replace` | `stanza` | `<stream:error>` with `<conflict type=replaced>`, then the socket is closed |
 //! | `stream-error` | `code`, `stanza` | `<stream:error code>`, then the socket is closed |
 //! | `rate-limit` | `perSecond` | of each device's messages within one second those beyond the number get `<ack error=429>` and are not relayed |
 //! | `skew-clock` | `skewMs` | all the server's stamps are that far ahead; faults and time-outs keep the right time |
@@ -47,7 +47,7 @@ use serde::Serialize;
 pub use control::{Added, FaultControl};
 pub(crate) use rule::Subject;
 pub use rule::{Direction, Fault, Rule, Target};
-pub(crate) use verdict::{Ending, Fate, Refusal, Stored};
+pub(crate) use verdict::{Ending, Fate, Stored};
 
 use crate::clock::Clock;
 use crate::directory::Address;

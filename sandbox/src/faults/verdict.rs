@@ -6,6 +6,7 @@ use wacore_binary::Node;
 
 use super::rule::{Direction, Fault, Subject};
 use super::{Faults, Standing};
+use crate::server::refusals::Refusal;
 use crate::wire;
 
 /// The reason that a ban gives where none is asked for: sent to too many people.
@@ -41,22 +42,6 @@ pub(crate) enum Stored {
     Acknowledge,
     Withhold,
     Drop,
-}
-
-/// The refusal of a login.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Refusal {
-    pub(crate) reason: u16,
-    /// Of a ban: its code, and how long it still lasts, in seconds.
-    pub(crate) ban: Option<(u16, u64)>,
-}
-
-impl Refusal {
-    /// The device is not, or no longer, linked.
-    pub(crate) const NOT_LINKED: Self = Self {
-        reason: 401,
-        ban: None,
-    };
 }
 
 /// What befalls a stanza on its way out.
@@ -98,21 +83,12 @@ impl Faults {
         if self.idle() {
             return None;
         }
-        let now = self.clock.now_ms();
         self.consult(|rules| {
             rules.iter_mut().find_map(|standing| {
                 let refusal = match standing.rule.fault {
-                    Fault::RefuseLogin => Refusal {
-                        reason: standing.rule.code?,
-                        ban: None,
-                    },
+                    Fault::RefuseLogin => Refusal::plain(standing.rule.code?),
                     Fault::Ban => {
-                        let left = standing.ends_at.map_or(0, |end| end.saturating_sub(now));
-                        let seconds = u64::try_from(left).unwrap_or_default().div_ceil(1000);
-                        Refusal {
-                            reason: 402,
-                            ban: Some((standing.rule.code.unwrap_or(BAN_CODE), seconds)),
-                        }
+                        Refusal::banned(standing.rule.code.unwrap_or(BAN_CODE).into(), standing.ends_at?)
                     }
                     _ => return None,
                 };
@@ -332,10 +308,7 @@ mod tests {
             },
         );
         clock.0.fetch_add(2_500, Ordering::Relaxed);
-        let refusal = Refusal {
-            reason: 402,
-            ban: Some((101, 8)),
-        };
+        let refusal = Refusal::banned(101, 1_010_000);
         assert_eq!(faults.refuses_login(subject(&address)), Some(refusal));
         clock.0.fetch_add(7_500, Ordering::Relaxed);
         assert_eq!(faults.refuses_login(subject(&address)), None);

@@ -15,13 +15,14 @@ use wacore_noise::NoiseCipher;
 
 use super::frames::{self, Frames};
 use super::handshake::{self, Secured, Step};
-use super::login::{self, Intent};
+use super::login::{self, Intent, Verdict};
 use super::pace::Pace;
+use super::refusals::Refusal;
 use super::registry::{Client, Outgoing, Pairing};
 use super::router::{Router, Seat};
 use super::writer;
 use crate::error::Error;
-use crate::faults::{Fate, Refusal, Subject};
+use crate::faults::{Fate, Subject};
 use crate::network::Network;
 use crate::{pairing, wire};
 
@@ -195,7 +196,7 @@ impl Connection {
             read,
         } = secured;
         debug!(client = client.id, ?pattern, "secured");
-        network.stats.handshake(pattern);
+        network.stats.handshake(pattern, reader.frames.routed());
         reader.frames.set_limit(frames::LIMIT);
         let writer = tokio::spawn(network.tasks.track_future(writer::run(
             sink,
@@ -230,44 +231,53 @@ async fn seat(
     noise_key: [u8; 32],
     payload: &waproto::whatsapp::ClientPayload,
 ) -> Result<Seat, Error> {
-    match login::intent(payload)? {
-        Intent::Register(registration) => {
+    let intent = login::intent(payload)?;
+    if login::outdated(payload, network.config.min_client_version) {
+        client.send_last(&Refusal::OUTDATED.failure(0))?;
+        return Ok(Seat::Refused);
+    }
+    let now_ms = network.config.clock.now_ms();
+    match intent {
+        Intent::Register(registration, push_name) => {
             if let Some(refusal) = network.faults.refuses_login(client.subject()) {
-                client.send_last(&login::refusal(&refusal))?;
+                client.send_last(&refusal.failure(now_ms))?;
                 return Ok(Seat::Refused);
             }
             let pairing = Pairing {
                 client: Arc::clone(client),
                 noise_key,
                 registration,
+                push_name,
             };
-            let task = pairing::offer(Arc::clone(network), pairing);
+            let task = pairing::offer(Arc::clone(network), pairing.clone());
             network.tasks.spawn(task);
-            Ok(Seat::Pairing)
+            Ok(Seat::Pairing(pairing))
         }
         Intent::Login(address) => {
             let device = address.clone();
-            let success = network
+            let verdict = network
                 .store
                 .run(move |unit| login::login(unit, &device, &noise_key))
                 .await?;
+            let greeting = match verdict {
+                Verdict::Welcome(greeting) => greeting,
+                Verdict::Refused(failure) => {
+                    client.send_last(&failure)?;
+                    return Ok(Seat::Refused);
+                }
+            };
             let subject = Subject {
                 client: client.id,
                 address: Some(&address),
             };
-            let refused = match success {
-                Some(success) => network.faults.refuses_login(subject).map_or(Ok(success), Err),
-                None => Err(Refusal::NOT_LINKED),
-            };
-            let success = match refused {
-                Ok(success) => success,
-                Err(refusal) => {
-                    client.send_last(&login::refusal(&refusal))?;
-                    return Ok(Seat::Refused);
-                }
-            };
+            if let Some(refusal) = network.faults.refuses_login(subject) {
+                client.send_last(&refusal.failure(now_ms))?;
+                return Ok(Seat::Refused);
+            }
             network.registry.login(&address, client);
-            client.send(&success)?;
+            for stanza in &greeting {
+                client.send(stanza)?;
+            }
             Ok(Seat::Device(address))
         }
     }

@@ -8,6 +8,7 @@ pub(crate) mod handshake;
 pub(crate) mod listener;
 pub(crate) mod login;
 mod pace;
+pub(crate) mod refusals;
 pub(crate) mod registry;
 pub(crate) mod router;
 pub(crate) mod writer;

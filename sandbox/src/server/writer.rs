@@ -20,7 +20,8 @@ use crate::wire;
 /// Stanzas that a fault may hold back at once; what comes behind waits in the client's queue.
 const HELD_BACK: usize = 512;
 
-/// Sends what is queued for `client`, until its connection is closed or its last stanza is out.
+/// Sends what is queued for `client`, until its connection is closed or its last stanza is out. Nothing goes out
+/// before `delay` has passed.
 pub(super) async fn run(
     sink: SplitSink<WebSocket, Message>,
     cipher: NoiseCipher,
@@ -28,6 +29,10 @@ pub(super) async fn run(
     client: Arc<Client>,
     network: Arc<Network>,
 ) -> Result<(), End> {
+    tokio::select! {
+        () = tokio::time::sleep(network.config.first_stanza_delay) => {}
+        () = client.close.cancelled() => {}
+    }
     let mut line = Line {
         sink,
         cipher,

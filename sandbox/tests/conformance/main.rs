@@ -3,11 +3,15 @@
 mod client;
 mod net;
 mod raw;
+mod web;
 
 mod crash;
+mod devices;
 mod faults;
 mod hostile;
+mod media;
 mod offline;
 mod pairing;
+mod pictures;
 mod repair;
 mod texts;
