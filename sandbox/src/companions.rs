@@ -139,6 +139,18 @@ pub(crate) fn leave(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
     announce(unit, address, "remove")
 }
 
+/// The addresses of every linked device of the network.
+pub(crate) fn everywhere(unit: &Unit<'_>) -> Result<Vec<Address>> {
+    let mut statement = unit.prepare("SELECT phone, device FROM companions ORDER BY phone, device")?;
+    let rows = statement.query_map([], |row| {
+        Ok(Address {
+            phone: row.get(0)?,
+            device: row.get(1)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The device that owns a Noise key.
 pub(crate) fn by_noise_key(unit: &Unit<'_>, noise_key: &[u8; 32]) -> Result<Option<Address>> {
     Ok(unit
