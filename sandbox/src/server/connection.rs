@@ -3,6 +3,7 @@
 //! What is wrong with one connection ends that connection, with its reason in the log, and no other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::BytesMut;
@@ -22,6 +23,9 @@ use super::writer;
 use crate::error::Error;
 use crate::network::Network;
 use crate::{pairing, wire};
+
+/// How long a client may take to close a connection that the server has ended.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +112,14 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Reads on until the client has closed its side too. A socket that is closed over data not yet read is reset, and
+    /// a reset takes the last stanza away from a client that has not got to it.
+    async fn drain(&mut self) {
+        while let Some(Ok(_)) = self.stream.next().await {}
+    }
+}
+
 impl Connection {
     async fn handshake(&mut self) -> Result<Secured, End> {
         let hello = self.reader.frame().await?;
@@ -167,9 +179,16 @@ impl Connection {
         client.close.cancel();
         router.leave();
         // The writer ends by the cancellation at the latest.
-        match writer.await {
-            Ok(Err(stalled)) if matches!(end, End::Dropped) => stalled,
-            _ => end,
+        match (end, writer.await) {
+            (End::Dropped, Ok(Err(stalled))) => stalled,
+            (End::Dropped, _) => {
+                tokio::select! {
+                    _ = tokio::time::timeout(LINGER, reader.drain()) => {}
+                    () = network.stop.cancelled() => {}
+                }
+                End::Dropped
+            }
+            (end, _) => end,
         }
     }
 }
