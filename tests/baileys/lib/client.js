@@ -8,6 +8,7 @@ import makeWASocket, { DisconnectReason, WA_CERT_DETAILS, proto, useMultiFileAut
 
 import { Log } from './log.js';
 import { CHAT_URL, Phone, rootKey } from './sandbox.js';
+import { follow } from './scenario.js';
 
 // Baileys pins WhatsApp's root. The pin is a member of an exported object and read at each handshake, so the
 // network's own root takes its place without a change to the package.
@@ -40,8 +41,7 @@ export class BaileysClient {
   /** A client with an empty folder; it is ended with test `t`. */
   static async create(t, phone) {
     const client = new BaileysClient(phone, await mkdtemp(join(FOLDERS, 'client-')));
-    t.after(() => client.disconnect());
-    return client;
+    return client.#in(t);
   }
 
   /** A client that has just been linked with a new person's phone by QR code, and is connected. */
@@ -66,9 +66,7 @@ export class BaileysClient {
 
   /** A second client on the same folder: the same device once more. */
   twin(t) {
-    const twin = new BaileysClient(this.phone, this.#folder);
-    t.after(() => twin.disconnect());
-    return twin;
+    return new BaileysClient(this.phone, this.#folder).#in(t);
   }
 
   /** Loses all Signal sessions, as a client does whose folder came from an old backup. Only while disconnected. */
@@ -78,13 +76,15 @@ export class BaileysClient {
     await Promise.all(sessions.map((name) => rm(join(this.#folder, name))));
   }
 
+  #in(t) {
+    follow(t, this.#log);
+    t.after(() => this.disconnect());
+    return this;
+  }
+
   /** Baileys' socket of now. */
   get socket() {
     return this.#socket;
-  }
-
-  get log() {
-    return this.#log;
   }
 
   /** Connects with the credentials of the folder. */
