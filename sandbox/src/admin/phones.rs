@@ -14,6 +14,7 @@ use crate::directory::{self, Account, Address};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::phone::{identity, key_share};
+use crate::pictures;
 use crate::server::refusals::{self, Refusal};
 use crate::store::Unit;
 use crate::switches;
@@ -113,6 +114,7 @@ pub(super) async fn remove(
         unlink_all(unit, &phone, None)?;
         // The number may come again as somebody else's: others' sessions with it end here.
         unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
+        pictures::remove_with_account(unit, &phone)?;
         unit.execute("DELETE FROM phones WHERE phone = ?1", [&phone])?;
         Ok(())
     };

@@ -8,6 +8,7 @@ mod app_state;
 mod devices;
 mod encrypt;
 mod media;
+mod pictures;
 mod props;
 mod usync;
 
@@ -92,8 +93,9 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .await
         }
         Some("w:sync:app:state") => Ok(app_state::answer(node)),
-        Some("w:m") => Ok(media::answer(node)),
-        Some("w:profile:picture" | "status" | "privacy" | "blocklist" | "w:g2") => Ok(account::answer(node)),
+        Some("w:m") => media::answer(network, address, node).await,
+        Some("w:profile:picture") => pictures::answer(network, address, node).await,
+        Some("status" | "privacy" | "blocklist" | "w:g2") => Ok(account::answer(node)),
         // Housekeeping that changes nothing here: push configuration, account, statistics, terms.
         Some(
             "urn:xmpp:whatsapp:push" | "urn:xmpp:whatsapp:account" | "w:stats" | "tos" | "disappearing_mode",

@@ -86,19 +86,27 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>) -> Result<
             .ok_or_else(|| Error::NotFound("`after` names no message of this inbox".into()))?,
     };
     let mut statement = unit.prepare(
-        "SELECT id, chat, sender, sender_lid, body, received_at, copies FROM inbox
-         WHERE phone = ?1 AND seq > ?2 ORDER BY seq",
+        "SELECT id, chat, sender, sender_lid, body, received_at, copies,
+             (SELECT hash FROM phone_media m
+              WHERE m.phone = inbox.phone AND m.sender = inbox.sender AND m.id = inbox.id AND m.state = 'held')
+         FROM inbox WHERE phone = ?1 AND seq > ?2 ORDER BY seq",
     )?;
     let mut rows = statement.query((phone, seq))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let body: String = row.get(4)?;
+        let content: Content =
+            serde_json::from_str(&body).map_err(|error| Error::codec("an inbox entry", error))?;
+        let media: Option<Vec<u8>> = row.get(7)?;
         entries.push(Entry {
             id: row.get(0)?,
             chat: row.get(1)?,
             from: row.get(2)?,
             from_lid: row.get(3)?,
-            content: serde_json::from_str(&body).map_err(|error| Error::codec("an inbox entry", error))?,
+            content: Content {
+                media_sha256: media.map(hex::encode),
+                ..content
+            },
             received_at: rfc3339(row.get(5)?),
             copies: row.get(6)?,
         });

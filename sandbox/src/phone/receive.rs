@@ -11,7 +11,7 @@ use waproto::whatsapp as wa;
 
 use super::content::Content;
 use super::signal::{self, EncType, Opened};
-use super::{identity, inbox, key_share, resend, send};
+use super::{gallery, identity, inbox, key_share, resend, reupload, send};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::receipts::{self, Receipt};
@@ -129,6 +129,12 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
         (&incoming.sender, incoming.family),
         (&chat, incoming.id),
         &content,
+    )?;
+    gallery::note(
+        unit,
+        &account.phone,
+        (&incoming.sender.phone, incoming.id),
+        &message,
     )
 }
 
@@ -232,10 +238,12 @@ fn ask_again(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
     receipts::fan_out_for(unit, &receipt, &incoming.sender, recipient)
 }
 
-/// Of the receipts a phone gets, only a request to encrypt again makes it do something.
+/// Of the receipts a phone gets, only requests make it do something: to encrypt again, to upload again.
 fn receipt(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
-    if wire::attr(node, "type").as_deref() != Some("retry") {
-        return Ok(());
+    match wire::attr(node, "type").as_deref() {
+        Some("retry") => {}
+        Some("server-error") => return reupload::answer(unit, account, node),
+        _ => return Ok(()),
     }
     let (Some(from), Some(retry)) = (wire::attr_jid(node, "from"), node.get_optional_child("retry")) else {
         return Ok(());

@@ -187,6 +187,8 @@ pub(crate) struct Registry {
     /// The clients that show a pairing code.
     pub(crate) codes: Codes,
     pub(crate) agenda: Arc<Agenda>,
+    /// Told when a phone got media to fetch.
+    pub(crate) media: Notify,
     next_client: AtomicU64,
 }
 
@@ -278,6 +280,9 @@ impl Registry {
 
     /// Passes on what a committed unit of work brought about. Never waits.
     pub(crate) fn apply(&self, effects: Effects) {
+        if effects.media {
+            self.media.notify_one();
+        }
         for address in effects.wake {
             if address.device == 0 {
                 self.agenda.add(&address.phone);

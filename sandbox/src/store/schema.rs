@@ -16,6 +16,7 @@ const TABLES: &[&str] = &[
     include_str!("schema/devices.sql"),
     include_str!("schema/queue.sql"),
     include_str!("schema/phone.sql"),
+    include_str!("schema/media.sql"),
 ];
 
 /// Opens the file in `directory` (made if need be), or a store in memory.

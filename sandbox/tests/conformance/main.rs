@@ -2,11 +2,14 @@
 
 mod client;
 mod net;
+mod web;
 
 mod crash;
 mod devices;
 mod hostile;
+mod media;
 mod offline;
 mod pairing;
+mod pictures;
 mod repair;
 mod texts;
