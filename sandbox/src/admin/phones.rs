@@ -12,6 +12,7 @@ use super::error::{ApiResult, Body};
 use crate::companions;
 use crate::directory::{self, Account, Address};
 use crate::error::{Error, Result};
+use crate::groups::participants;
 use crate::network::Network;
 use crate::people::business::{self, Business};
 use crate::people::{presence, profile};
@@ -129,6 +130,7 @@ pub(super) async fn remove(
 ) -> ApiResult<StatusCode> {
     let work = move |unit: &mut Unit<'_>| {
         unlink_all(unit, &phone, None)?;
+        participants::leave_all(unit, &directory::require(unit, &phone)?)?;
         // The number may come again as somebody else's: others' sessions with it end here.
         unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
         pictures::remove_with_account(unit, &phone)?;

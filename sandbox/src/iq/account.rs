@@ -18,9 +18,6 @@ pub(super) fn answer(node: &Node) -> Node {
         ("tos", true) => terms(node),
         // Terms are accepted by saying so.
         ("tos", false) => wire::iq_result(node, Vec::new()),
-        ("w:g2", true) if node.get_optional_child("participating").is_some() => {
-            wire::iq_result(node, vec![NodeBuilder::new("groups").build()])
-        }
         _ => unknown(node),
     }
 }

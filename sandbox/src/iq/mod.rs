@@ -8,6 +8,7 @@ mod app_state;
 mod blocklist;
 mod devices;
 mod encrypt;
+mod groups;
 mod media;
 mod mex;
 mod pictures;
@@ -16,6 +17,7 @@ mod profile;
 mod props;
 mod usync;
 
+use tracing::debug;
 use wacore_binary::Node;
 
 use crate::directory::Address;
@@ -60,7 +62,7 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
     let answered = match wire::attr(node, "xmlns").as_deref() {
         Some("w:p") => return Ok(wire::iq_result(node, Vec::new()).into()),
         Some("passive") => return Ok(passive(node)),
-        Some("md") => {
+        Some("md") if node.get_optional_child("remove-companion-device").is_some() => {
             let unlinked = network
                 .store
                 .run(move |unit| devices::remove(unit, &address, &request))
@@ -97,6 +99,12 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .run(move |unit| dirty::clean(unit, &address, &request))
                 .await
         }
+        Some("w:g2") => {
+            network
+                .store
+                .run(move |unit| groups::answer(unit, &address, &request))
+                .await
+        }
         Some("w:sync:app:state") => Ok(app_state::answer(node)),
         Some("w:m") => media::answer(network, address, node).await,
         Some("w:profile:picture") => pictures::answer(network, address, node).await,
@@ -106,7 +114,7 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .run(move |unit| people(unit, &address, &request))
                 .await
         }
-        Some("w:g2" | "bot" | "tos") => Ok(account::answer(node)),
+        Some("bot" | "tos") => Ok(account::answer(node)),
         // Housekeeping that changes nothing here: push configuration, account, statistics.
         Some("urn:xmpp:whatsapp:push" | "urn:xmpp:whatsapp:account" | "w:stats") => {
             Ok(wire::iq_result(node, Vec::new()))
@@ -122,6 +130,7 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
 /// A refusal for what its client can do something about; other errors end the connection.
 fn refused(node: &Node, error: Error) -> Result<Node> {
     match error {
+        Error::Refused { code, condition, .. } => Ok(wire::iq_error(node, code, condition)),
         Error::Invalid(_) => Ok(wire::iq_error(node, 400, "bad-request")),
         Error::NotFound(_) => Ok(wire::iq_error(node, 404, "item-not-found")),
         Error::Conflict(_) => Ok(wire::iq_error(node, 409, "conflict")),
@@ -147,6 +156,9 @@ pub(crate) fn answer_refused(node: &Node) -> Answer {
 
 /// What the network does not know.
 fn unknown(node: &Node) -> Node {
+    let namespace = wire::attr(node, "xmlns").unwrap_or_default();
+    let child = wire::children(node).first().map(|child| child.tag.as_ref());
+    debug!(%namespace, child, "a question that the network does not know");
     wire::iq_error(node, 501, "feature-not-implemented")
 }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
+use wacore_binary::{Jid, JidExt as _, Node};
 
 use super::blocks;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
+use crate::groups;
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 use crate::wire;
@@ -108,6 +109,9 @@ pub(crate) fn send(
 }
 
 fn audience(unit: &Unit<'_>, sender: &Account, to: &Jid) -> Result<Option<Audience>> {
+    if to.is_group() {
+        return in_group(unit, sender, to);
+    }
     let (Some(person), Some(family)) = (directory::resolve(unit, to)?, Family::of(to)) else {
         return Ok(None);
     };
@@ -119,6 +123,27 @@ fn audience(unit: &Unit<'_>, sender: &Account, to: &Jid) -> Result<Option<Audien
         chat: sender.phone.clone(),
         from: sender.jid(family, 0),
         participant: None,
+    }))
+}
+
+/// Everybody in a group but the one who writes, who must be in it.
+fn in_group(unit: &Unit<'_>, sender: &Account, to: &Jid) -> Result<Option<Audience>> {
+    let Some(group) = groups::find(unit, to)? else {
+        return Ok(None);
+    };
+    let people: Vec<Account> = groups::members(unit, &group.id)?
+        .into_iter()
+        .map(|member| member.account)
+        .collect();
+    if !people.iter().any(|person| person.phone == sender.phone) {
+        return Ok(None);
+    }
+    let others = people.into_iter().filter(|person| person.phone != sender.phone);
+    Ok(Some(Audience {
+        people: others.collect(),
+        chat: group.jid().to_string(),
+        from: group.jid(),
+        participant: Some(group.name(sender)),
     }))
 }
 

@@ -278,7 +278,6 @@ pub(crate) fn may_see(unit: &Unit<'_>, viewer: &str, person: &str, category: Cat
 }
 
 /// Whether `adder` may put `person` into a group, rather than invite.
-#[cfg_attr(not(test), expect(dead_code, reason = "the rules of groups ask it"))]
 pub(crate) fn may_add_to_group(unit: &Unit<'_>, adder: &str, person: &str) -> Result<bool> {
     permits(unit, person, adder, Category::GroupAdd)
 }

@@ -11,6 +11,7 @@ use super::refusals::{self, StreamEnd};
 use super::registry::{Client, Pairing};
 use crate::directory::{self, Address};
 use crate::error::{Error, Result};
+use crate::faults::{Ending, Stored};
 use crate::iq::Then;
 use crate::network::Network;
 use crate::people::{calls, chatstates, presence};
@@ -133,12 +134,30 @@ impl Router {
             .store
             .run(move |unit| relay::message(unit, &from, &stanza))
             .await?;
-        self.network.stats.message();
-        if self.network.faults.holds_ack(&address.phone) {
-            Ok(())
-        } else {
-            self.reply(&ack)
+        if ack.attrs.get("error").is_some() {
+            self.network.stats.refusal();
+            return self.reply(&ack);
         }
+        self.network.stats.message();
+        match self.network.faults.stored(self.client.subject()) {
+            Stored::Acknowledge => self.reply(&ack),
+            Stored::Withhold => Ok(()),
+            Stored::Drop => {
+                self.client.end(Ending::Drop);
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers a message or a question with an error, as a fault wants it.
+    pub(crate) fn refuse(&self, node: &Node, code: u16) -> Result<()> {
+        self.network.stats.refusal();
+        if node.tag == "iq" {
+            return self.reply(&wire::iq_error(node, code, "refused"));
+        }
+        let mut ack = generic_ack(node);
+        ack.attrs.insert("error", code);
+        self.reply(&ack)
     }
 
     /// The client has a stanza of the server's.
@@ -155,7 +174,8 @@ impl Router {
             Kind::Message | Kind::Call | Kind::Chatstate => String::new(),
             Kind::Receipt | Kind::Notification => wire::attr(node, "type").unwrap_or_default().into_owned(),
         };
-        let sender = wire::attr_jid(node, "to");
+        // In groups and on statuses the sender is the participant.
+        let sender = wire::attr_jid(node, "participant").or_else(|| wire::attr_jid(node, "to"));
         let done = move |unit: &mut Unit<'_>| {
             let sender = match &sender {
                 Some(jid) => {
@@ -221,7 +241,6 @@ impl Router {
     }
 
     fn reply(&self, node: &Node) -> Result<()> {
-        self.network.stats.stanza_out();
         self.client.send(node)
     }
 }

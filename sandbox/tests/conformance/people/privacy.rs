@@ -7,6 +7,7 @@ use wacore::store::traits::ProtocolStore as _;
 use wacore::types::events::Event;
 use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
+use whatsapp_rust::features::{GroupCreateOptions, GroupParticipantOptions};
 
 use super::presence::{comes, named, stands};
 use super::{Pair, does, good, lid, until};
@@ -163,6 +164,36 @@ async fn contacts_see_what_strangers_do_not() {
     .await;
     stands(bob, &jid, (false, false)).await;
     assert_eq!(about().await, "");
+    pair.stop(sandbox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_lets_nobody_is_not_put_into_a_group() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let pair = Pair::new(&sandbox).await;
+    let other = admin.phone().await;
+    let b = Jid::pn(pair.b.as_str());
+    does(admin, &pair.b, "privacy", r#"{"groupadd": "none"}"#).await;
+    let wa = pair.alice.client();
+    let first = GroupParticipantOptions::new(Jid::pn(other.as_str()));
+    let options = GroupCreateOptions::new("Crew").with_participants(vec![first]);
+    let group = good("the group", wa.groups().create_group(options))
+        .await
+        .metadata
+        .id;
+    let adding = async || {
+        let results = good(
+            "the answer",
+            wa.groups()
+                .add_participants(group.clone(), std::slice::from_ref(&b)),
+        )
+        .await;
+        results[0].error.clone()
+    };
+    assert_eq!(adding().await.as_deref(), Some("403"));
+    does(admin, &pair.b, "privacy", r#"{"groupadd": "all"}"#).await;
+    assert_eq!(adding().await, None);
     pair.stop(sandbox).await;
 }
 

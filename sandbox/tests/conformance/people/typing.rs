@@ -5,7 +5,7 @@ use std::time::Duration;
 use wacore::types::events::Event;
 use wacore::types::presence::{ChatPresence, ChatPresenceMedia};
 use wacore_binary::Jid;
-use whatsapp_rust::features::ChatStateType;
+use whatsapp_rust::features::{ChatStateType, GroupCreateOptions, GroupParticipantOptions};
 
 use super::{Pair, does, good, lid};
 use crate::client::TestClient;
@@ -66,6 +66,42 @@ async fn writing_recording_and_pausing_are_seen() {
     let path = format!("/admin/phones/{}/typing", pair.b);
     let last = admin.until(&path, |seen| seen[0]["state"] == "paused").await;
     assert_eq!(last[0]["chat"], pair.a.as_str());
+    pair.stop(sandbox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_a_group_all_but_the_writer_see_it() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let pair = Pair::new(&sandbox).await;
+    let outsider = admin.phone().await;
+    let wa = pair.alice.client();
+    let members = vec![GroupParticipantOptions::new(Jid::pn(pair.b.as_str()))];
+    let options = GroupCreateOptions::new("Crew").with_participants(members);
+    let group = good("the group", wa.groups().create_group(options))
+        .await
+        .metadata
+        .id;
+    // Who is not in the group is not heard in it.
+    does(admin, &outsider, "typing", &format!(r#"{{"to": "{group}"}}"#)).await;
+    good("she records", wa.chatstate().send_recording(&group)).await;
+    let (chat, state, media) = saw(&pair.bob, 1).await;
+    assert_eq!(
+        (chat, state, media),
+        (group.clone(), ChatPresence::Composing, ChatPresenceMedia::Audio)
+    );
+    let writer = pair.bob.all(|event| match event {
+        Event::ChatPresence(update) => Some(update.source.sender.clone()),
+        _ => None,
+    });
+    assert_eq!(writer, [lid(admin, &pair.a).await]);
+    let path = format!("/admin/phones/{}/typing", pair.b);
+    let last = admin.until(&path, |seen| seen[0]["state"] == "recording").await;
+    assert_eq!(
+        (last[0]["chat"].as_str(), last[0]["from"].as_str()),
+        (Some(group.to_string().as_str()), Some(pair.a.as_str()))
+    );
+    assert_eq!(seen(&pair.alice), []);
     pair.stop(sandbox).await;
 }
 
