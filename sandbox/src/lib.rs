@@ -17,6 +17,7 @@ mod directory;
 mod dirty;
 mod error;
 mod faults;
+mod groups;
 mod iq;
 mod media;
 mod network;

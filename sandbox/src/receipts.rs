@@ -39,18 +39,35 @@ pub(crate) fn fan_out_for(
     to: &Account,
     recipient: Option<&Jid>,
 ) -> Result<()> {
+    let builder =
+        NodeBuilder::new("receipt").attr("from", receipt.reader.jid(receipt.family, receipt.device));
+    let builder = match recipient {
+        Some(recipient) => builder.attr("recipient", recipient.clone()),
+        None => builder,
+    };
+    send(unit, receipt, to, builder)
+}
+
+/// The same in a group or on a status: it comes from there, and names the reader as the participant.
+pub(crate) fn fan_out_in(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account, room: &Jid) -> Result<()> {
+    let alternate = match receipt.family {
+        Family::Lid => "participant_pn",
+        Family::Pn => "participant_lid",
+    };
+    let builder = NodeBuilder::new("receipt")
+        .attr("from", room.clone())
+        .attr("participant", receipt.reader.jid(receipt.family, receipt.device))
+        .attr(alternate, receipt.reader.alternate(receipt.family, 0));
+    send(unit, receipt, to, builder)
+}
+
+fn send(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account, builder: NodeBuilder) -> Result<()> {
     let Some((first, rest)) = receipt.ids.split_first() else {
         return Ok(());
     };
-    let mut builder = NodeBuilder::new("receipt")
-        .attr("from", receipt.reader.jid(receipt.family, receipt.device))
-        .attr("id", first.as_str())
-        .attr("t", unit.now_secs());
+    let mut builder = builder.attr("id", first.as_str()).attr("t", unit.now_secs());
     if !receipt.kind.is_empty() {
         builder = builder.attr("type", receipt.kind);
-    }
-    if let Some(recipient) = recipient {
-        builder = builder.attr("recipient", recipient.clone());
     }
     let mut children = receipt.extra.clone();
     if !rest.is_empty() {
@@ -93,12 +110,18 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
     let id = wire::attr(node, "id").unwrap_or_default();
     let kind = wire::attr(node, "type").unwrap_or_default();
     let to = wire::attr_jid(node, "to");
-    if let Some(to) = &to
-        && let (Some(account), Some(family)) = (directory::resolve(unit, to)?, Family::of(to))
+    // In groups and on statuses the author is the participant.
+    let room = to.clone().filter(|to| Family::of(to).is_none());
+    let author = match room {
+        Some(_) => wire::attr_jid(node, "participant"),
+        None => to.clone(),
+    };
+    if let Some(author) = &author
+        && let (Some(account), Some(family)) = (directory::resolve(unit, author)?, Family::of(author))
     {
         let ids = ids(node, &id);
         // A client that was not told from which device the message came asks the account for it.
-        let device = match to.device {
+        let device = match author.device {
             0 if kind == "retry" => queue::sender_device(unit, from, &account.phone, &id)?.unwrap_or(0),
             device => device,
         };
@@ -117,20 +140,22 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
                 Vec::new()
             },
         };
-        match kind.as_ref() {
+        match (kind.as_ref(), &room) {
             // Between an account's own devices; the server has taken the message off, and that is all.
-            "sender" | "peer_msg" | "hist_sync" => {}
+            ("sender" | "peer_msg" | "hist_sync", _) => {}
             // Media that cannot be downloaded any more: the account's own phone may have them.
-            "server-error" if account.phone == from.phone => {
+            ("server-error", None) if account.phone == from.phone => {
                 let receipt = Receipt {
                     only: Some(0),
                     ..receipt
                 };
                 fan_out(unit, &receipt, &account)?;
             }
-            "server-error" => {}
+            ("server-error", _) => {}
             // Own other devices learn that the chat was read here.
-            "read-self" | "played-self" => fan_out_for(unit, &receipt, &reader, Some(to))?,
+            ("read-self" | "played-self", Some(room)) => fan_out_in(unit, &receipt, &reader, room)?,
+            ("read-self" | "played-self", None) => fan_out_for(unit, &receipt, &reader, Some(author))?,
+            (_, Some(room)) => fan_out_in(unit, &receipt, &account, room)?,
             _ => fan_out_for(
                 unit,
                 &receipt,
@@ -147,6 +172,11 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
     }
     if let Some(to) = to {
         ack = ack.attr("from", to);
+    }
+    if room.is_some()
+        && let Some(author) = author
+    {
+        ack = ack.attr("participant", author);
     }
     Ok(ack.build())
 }

@@ -7,6 +7,7 @@ mod account;
 mod app_state;
 mod devices;
 mod encrypt;
+mod groups;
 mod media;
 mod pictures;
 mod props;
@@ -92,10 +93,19 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .run(move |unit| dirty::clean(unit, &address, &request))
                 .await
         }
+        Some("w:g2") => match node.get_optional_child("pictures") {
+            Some(asked) => pictures::look_at_groups(network, node, asked).await,
+            None => {
+                network
+                    .store
+                    .run(move |unit| groups::answer(unit, &address, &request))
+                    .await
+            }
+        },
         Some("w:sync:app:state") => Ok(app_state::answer(node)),
         Some("w:m") => media::answer(network, address, node).await,
         Some("w:profile:picture") => pictures::answer(network, address, node).await,
-        Some("status" | "privacy" | "blocklist" | "w:g2") => Ok(account::answer(node)),
+        Some("status" | "privacy" | "blocklist") => Ok(account::answer(node)),
         // Housekeeping that changes nothing here: push configuration, account, statistics, terms.
         Some(
             "urn:xmpp:whatsapp:push" | "urn:xmpp:whatsapp:account" | "w:stats" | "tos" | "disappearing_mode",
@@ -111,6 +121,7 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
 /// A refusal for what its client can do something about; other errors end the connection.
 fn refused(node: &Node, error: Error) -> Result<Node> {
     match error {
+        Error::Refused { code, condition, .. } => Ok(wire::iq_error(node, code, condition)),
         Error::Invalid(_) => Ok(wire::iq_error(node, 400, "bad-request")),
         Error::NotFound(_) => Ok(wire::iq_error(node, 404, "item-not-found")),
         Error::Conflict(_) => Ok(wire::iq_error(node, 409, "conflict")),
