@@ -94,12 +94,15 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .run(move |unit| dirty::clean(unit, &address, &request))
                 .await
         }
-        Some("w:g2") => {
-            network
-                .store
-                .run(move |unit| groups::answer(unit, &address, &request))
-                .await
-        }
+        Some("w:g2") => match node.get_optional_child("pictures") {
+            Some(asked) => pictures::look_at_groups(network, node, asked).await,
+            None => {
+                network
+                    .store
+                    .run(move |unit| groups::answer(unit, &address, &request))
+                    .await
+            }
+        },
         Some("w:sync:app:state") => Ok(app_state::answer(node)),
         Some("w:m") => media::answer(network, address, node).await,
         Some("w:profile:picture") => pictures::answer(network, address, node).await,
