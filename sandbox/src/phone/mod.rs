@@ -6,6 +6,7 @@
 
 pub(crate) mod adv;
 pub(crate) mod content;
+pub(crate) mod group;
 pub(crate) mod identity;
 pub(crate) mod inbox;
 pub(crate) mod key_share;
