@@ -7,6 +7,7 @@
 pub(crate) mod adv;
 pub(crate) mod content;
 pub(crate) mod gallery;
+pub(crate) mod group;
 pub(crate) mod identity;
 pub(crate) mod inbox;
 pub(crate) mod key_share;
