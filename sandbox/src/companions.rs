@@ -6,7 +6,7 @@ use wacore_binary::builder::NodeBuilder;
 
 use crate::directory::{self, Account, Address, Family};
 use crate::error::Result;
-use crate::phone::adv;
+use crate::phone::{adv, key_share};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 
@@ -19,6 +19,8 @@ pub(crate) struct Registration {
     pub(crate) signed_id: u32,
     pub(crate) signed_key: [u8; 32],
     pub(crate) signature: Vec<u8>,
+    /// `DeviceProps`: what the device is, and how much history it wants.
+    pub(crate) device_props: Vec<u8>,
 }
 
 /// Takes the next device number of an account. It is also the device's key index, and never given again.
@@ -44,8 +46,8 @@ pub(crate) fn link(
     }
     unit.execute(
         "INSERT INTO companions (phone, device, noise_key, identity, registration_id, signed_pre_key_id,
-             signed_pre_key, signed_pre_key_signature, device_identity, key_index, linked_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?2, ?10)",
+             signed_pre_key, signed_pre_key_signature, device_identity, key_index, device_props, linked_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?2, ?10, ?11)",
         rusqlite::params![
             address.phone,
             address.device,
@@ -56,6 +58,7 @@ pub(crate) fn link(
             keys.signed_key,
             keys.signature,
             device_identity,
+            keys.device_props,
             unit.now_ms(),
         ],
     )?;
@@ -73,7 +76,10 @@ pub(crate) fn unlink(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
     }
     queue::discard(unit, address)?;
     unit.removed(address.clone());
-    announce(unit, address, "remove")
+    announce(unit, address, "remove")?;
+    // What is written from now on is not for the device that went.
+    let account = directory::require(unit, &address.phone)?;
+    key_share::share_due(unit, &account)
 }
 
 /// The device that owns a Noise key.

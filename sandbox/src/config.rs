@@ -22,6 +22,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// How long a set of six QR references is valid: clients show the first for 60 s, the others for 20 s each.
     pub qr_refs_valid: Duration,
+    /// How many messages of each chat a new companion gets from its phone; 0 sends no history at all.
+    pub history_messages: u32,
     /// The network's clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -35,6 +37,7 @@ impl Config {
             handshake_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(90),
             qr_refs_valid: Duration::from_secs(160),
+            history_messages: 50,
             clock: Arc::new(SystemClock),
         }
     }
@@ -72,12 +75,16 @@ pub struct Cli {
     /// Keep nothing: the state lives in memory and ends with the process.
     #[arg(long)]
     pub ephemeral: bool,
+    /// Messages of each chat that a newly linked client gets from its phone; 0 sends no history.
+    #[arg(long, default_value_t = 50)]
+    pub history_messages: u32,
 }
 
 impl From<Cli> for Config {
     fn from(cli: Cli) -> Self {
         let mut config = Self::new(SocketAddr::new(cli.host, cli.port));
         config.data_dir = (!cli.ephemeral).then_some(cli.data_dir);
+        config.history_messages = cli.history_messages;
         config
     }
 }

@@ -8,11 +8,11 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::error::Result;
 use crate::faults::Faults;
-use crate::phone::runner;
+use crate::phone::{history, runner};
 use crate::server::certificates::{self, ServerIdentity};
 use crate::server::registry::Registry;
 use crate::stats::Stats;
-use crate::store::{Store, queue};
+use crate::store::{Store, Unit, queue};
 
 /// One network.
 pub(crate) struct Network {
@@ -55,7 +55,14 @@ impl Network {
             network.stop.clone(),
         ));
         // What came for a phone just before the last end is taken now.
-        for phone in network.store.run(|unit| queue::waiting_phones(unit)).await? {
+        let history_messages = network.config.history_messages;
+        let waiting = move |unit: &mut Unit<'_>| {
+            history::set_limit(unit, history_messages)?;
+            let mut waiting = history::waiting_phones(unit)?;
+            waiting.extend(queue::waiting_phones(unit)?);
+            Ok(waiting)
+        };
+        for phone in network.store.run(waiting).await? {
             network.registry.agenda.add(&phone);
         }
         Ok(network)

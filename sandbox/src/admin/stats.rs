@@ -8,11 +8,13 @@ use serde::Serialize;
 
 use super::error::ApiResult;
 use crate::network::Network;
+use crate::phone::app_state;
 use crate::stats::Counts;
 use crate::store::Unit;
 
 /// The network at this moment.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct View {
     /// Linked devices that are connected.
     clients: usize,
@@ -22,6 +24,8 @@ pub(super) struct View {
     companions: u32,
     /// Stanzas that wait for a device.
     queued: u32,
+    /// Patches of app state that a phone refused because their MACs do not hold.
+    app_state_refused: u64,
     /// Faults in force.
     faults: usize,
     #[serde(flatten)]
@@ -32,11 +36,12 @@ pub(super) struct View {
 pub(super) async fn stats(State(network): State<Arc<Network>>) -> ApiResult<Json<View>> {
     let count = |unit: &mut Unit<'_>| {
         let sql = "SELECT (SELECT COUNT(*) FROM phones), (SELECT COUNT(*) FROM companions), (SELECT COUNT(*) FROM queue)";
-        Ok(unit
+        let counted = unit
             .prepare(sql)?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        Ok((counted, app_state::faults(unit)?))
     };
-    let (phones, companions, queued) = network.store.run(count).await?;
+    let ((phones, companions, queued), app_state_refused) = network.store.run(count).await?;
     let (clients, pairing) = network.registry.counts();
     let faults = network.faults.list().len();
     let counts = network.stats.counts();
@@ -46,6 +51,7 @@ pub(super) async fn stats(State(network): State<Arc<Network>>) -> ApiResult<Json
         phones,
         companions,
         queued,
+        app_state_refused,
         faults,
         counts,
     }))

@@ -58,7 +58,12 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .run(move |unit| devices(unit, &address, &request))
                 .await
         }
-        Some("w:sync:app:state") => Ok(app_state::answer(node)),
+        Some("w:sync:app:state") => {
+            network
+                .store
+                .run(move |unit| app_state::answer(unit, &address, &request))
+                .await
+        }
         Some("w:m") => Ok(media::answer(node)),
         Some("w:profile:picture" | "status" | "privacy" | "blocklist" | "abt" | "w:g2") => {
             Ok(account::answer(node))

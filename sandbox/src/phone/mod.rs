@@ -5,10 +5,13 @@
 //! is one unit of work in the store: inbox, Signal session, receipt and the stanza's end in the queue.
 
 pub(crate) mod adv;
+pub(crate) mod app_state;
 pub(crate) mod content;
+pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod inbox;
 pub(crate) mod key_share;
+pub(crate) mod peer;
 pub(crate) mod receive;
 pub(crate) mod runner;
 pub(crate) mod send;

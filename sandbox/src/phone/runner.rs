@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::receive;
+use super::{history, receive};
 use crate::error::Error;
 use crate::store::Store;
 
@@ -48,9 +48,9 @@ pub(crate) async fn run(store: Arc<Store>, agenda: Arc<Agenda>, stop: Cancellati
 async fn serve(store: &Store, phone: String, stop: &CancellationToken) {
     while !stop.is_cancelled() {
         let one = phone.clone();
-        match store.run(move |unit| receive::step(unit, &one)).await {
-            Ok(true) => {}
-            Ok(false) | Err(Error::Stopped) => return,
+        let taken = match store.run(move |unit| receive::step(unit, &one)).await {
+            Ok(taken) => taken,
+            Err(Error::Stopped) => return,
             // The store itself fails: the stanza stays where it is, and the next wake tries again.
             Err(cause @ (Error::Storage(_) | Error::Commit(_))) => {
                 error!(cause = %cause.for_log(), "a phone's stanza was not stored");
@@ -62,7 +62,24 @@ async fn serve(store: &Store, phone: String, stop: &CancellationToken) {
                 if store.run(move |unit| receive::skip(unit, &one)).await.is_err() {
                     return;
                 }
+                true
             }
+        };
+        if !taken && !serve_history(store, &phone).await {
+            return;
+        }
+    }
+}
+
+/// Sends one new companion its history. `false` if there is none that waits for it.
+async fn serve_history(store: &Store, phone: &str) -> bool {
+    let one = phone.to_owned();
+    match store.run(move |unit| history::step(unit, &one)).await {
+        Ok(sent) => sent,
+        Err(Error::Stopped) => false,
+        Err(cause) => {
+            error!(cause = %cause.for_log(), "a phone's history was not sent");
+            false
         }
     }
 }

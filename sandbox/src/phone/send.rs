@@ -8,6 +8,7 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 
+use super::history::{self, Seen};
 use super::signal;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
@@ -32,6 +33,13 @@ pub(crate) fn text(unit: &mut Unit<'_>, account: &Account, to: &Account, text: S
         "INSERT INTO sent (phone, id, chat, message) VALUES (?1, ?2, ?3, ?4)",
         (&account.phone, &id, &to.phone, message.encode_to_vec()),
     )?;
+    let seen = Seen {
+        chat: &to.jid(Family::Pn, 0).to_string(),
+        id: &id,
+        from_me: true,
+        author: None,
+    };
+    history::keep(unit, account, &seen, &message)?;
     unit.execute(
         "DELETE FROM sent WHERE phone = ?1 AND seq <= ?2",
         (&account.phone, unit.last_insert_id() - KEPT_FOR_RETRY),

@@ -3,7 +3,9 @@
 mod client;
 mod net;
 
+mod app_state;
 mod crash;
+mod history;
 mod hostile;
 mod offline;
 mod pairing;

@@ -1,0 +1,81 @@
+//! Settings that an account's devices share.
+
+mod between_devices;
+mod from_the_phone;
+mod keys;
+mod refusals;
+
+use serde_json::Value;
+use wacore::store::traits::AppSyncStore as _;
+use wacore::types::events::Event;
+use wacore_binary::Jid;
+
+use crate::client::TestClient;
+use crate::net::{Admin, DEADLINE};
+
+/// What a phone holds in the clear.
+pub fn path(phone: &str) -> String {
+    format!("/admin/phones/{phone}/app-state")
+}
+
+/// The value of one setting in the answer of that path.
+pub fn setting<'a>(all: &'a Value, index: &[&str]) -> Option<&'a Value> {
+    let found = all
+        .as_array()?
+        .iter()
+        .find(|record| record["index"].as_array().is_some_and(|parts| parts == index))?;
+    Some(&found["value"])
+}
+
+/// Lets the phone's person do something.
+pub async fn act(admin: Admin, phone: &str, action: Value) {
+    admin.ok("POST", &path(phone), &action.to_string()).await;
+}
+
+/// The chat of `event` and whether it is pinned.
+pub fn pin(event: &Event) -> Option<(Jid, bool)> {
+    match event {
+        Event::PinUpdate(pin) => Some((pin.jid.clone(), pin.action.pinned?)),
+        _ => None,
+    }
+}
+
+/// Waits until a client has heard that `chat` is pinned, or no longer.
+pub async fn pinned(client: &TestClient, chat: &Jid, pinned: bool) {
+    client
+        .wait("pin", |event| {
+            pin(event)
+                .filter(|seen| *seen == (chat.clone(), pinned))
+                .map(drop)
+        })
+        .await;
+}
+
+/// Version and LT-hash of a collection as a client has them.
+pub async fn state(client: &TestClient, collection: &str) -> (u64, Vec<u8>) {
+    let state = client.backend.get_version(collection).await.expect("a state");
+    (state.version, state.hash.to_vec())
+}
+
+/// Waits until both clients have a collection at the same version, at least `version`, with the same hash.
+pub async fn agree(one: &TestClient, other: &TestClient, collection: &str, version: u64) {
+    let begun = std::time::Instant::now();
+    loop {
+        let states = (state(one, collection).await, state(other, collection).await);
+        if states.0 == states.1 && states.0.0 >= version {
+            return;
+        }
+        assert!(
+            begun.elapsed() < DEADLINE,
+            "{collection} differs: version {} and {}, hashes {}",
+            states.0.0,
+            states.1.0,
+            if states.0.1 == states.1.1 {
+                "equal"
+            } else {
+                "different"
+            }
+        );
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
