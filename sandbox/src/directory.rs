@@ -52,6 +52,23 @@ impl Family {
             _ => None,
         }
     }
+
+    /// Its name in the store.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Pn => "pn",
+            Self::Lid => "lid",
+        }
+    }
+
+    /// The family that the store calls `name`.
+    pub(crate) fn named(name: &str) -> Self {
+        if name == Self::Lid.as_str() {
+            Self::Lid
+        } else {
+            Self::Pn
+        }
+    }
 }
 
 /// An account of the network: a phone and its names.

@@ -13,6 +13,10 @@ use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 use crate::wire;
 
+/// Children of a client's `<message>` that its recipients do not get: the copies themselves, and what proves to the
+/// server that the sender may write. All others (`<meta>`, `<biz>`, `<device-identity>`, …) go to each of them.
+const FOR_THE_SERVER: &[&str] = &["participants", "enc", "tctoken", "cstoken"];
+
 /// What all copies of a message have in common.
 pub(crate) struct Envelope<'a> {
     pub(crate) sender: &'a Account,
@@ -113,7 +117,7 @@ pub(crate) fn message(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Resul
     };
     let shared: Vec<Node> = wire::children(node)
         .iter()
-        .filter(|child| !matches!(child.tag.as_ref(), "participants" | "enc"))
+        .filter(|child| !FOR_THE_SERVER.contains(&child.tag.as_ref()))
         .cloned()
         .collect();
     let Some(participants) = node.get_optional_child("participants") else {

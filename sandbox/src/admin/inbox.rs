@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use waproto::whatsapp as wa;
 
 use super::error::{ApiError, ApiResult, Body, Params};
 use crate::directory::{self, Account, Family};
@@ -66,7 +67,11 @@ pub(super) async fn send(
     let work = move |unit: &mut Unit<'_>| {
         let account = online(unit, &phone)?;
         let to = addressee(unit, &to)?;
-        let id = sending::text(unit, &account, &to, text)?;
+        let message = wa::Message {
+            conversation: Some(text),
+            ..Default::default()
+        };
+        let id = sending::message(unit, &account, &to, message.into())?;
         Ok(Sent { id, to: to.phone })
     };
     Ok((StatusCode::CREATED, Json(network.store.run(work).await?)))

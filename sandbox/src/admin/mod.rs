@@ -4,6 +4,7 @@ mod app_state;
 mod error;
 mod faults;
 mod inbox;
+mod media;
 mod phones;
 mod scan;
 mod stats;
@@ -23,11 +24,15 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
     Router::new()
         .route("/ws/chat", get(chat))
         .route("/admin/root-pub", get(stats::root_pub))
+        .route("/admin/ca.pem", get(media::ca))
+        .route("/admin/media/expire", post(media::expire))
         .route("/admin/stats", get(stats::stats))
         .route("/admin/mock-phone/scan-qr", post(scan::scan_qr))
         .route("/admin/phones", get(phones::list).post(phones::create))
         .route("/admin/phones/{phone}", delete(phones::remove))
         .route("/admin/phones/{phone}/inbox", get(inbox::list))
+        .route("/admin/phones/{phone}/inbox/{id}/media", get(media::open))
+        .route("/admin/phones/{phone}/picture", post(media::picture))
         .route("/admin/phones/{phone}/send", post(inbox::send))
         .route("/admin/phones/{phone}/read", post(inbox::read))
         .route(

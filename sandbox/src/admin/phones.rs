@@ -13,6 +13,7 @@ use crate::directory::{self, Account, Address};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::phone::{identity, key_share};
+use crate::pictures;
 use crate::store::Unit;
 
 /// A phone and its companions.
@@ -98,6 +99,7 @@ pub(super) async fn remove(
         unlink_all(unit, &phone, None)?;
         // The number may come again as somebody else's: others' sessions with it end here.
         unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
+        pictures::remove_with_account(unit, &phone)?;
         unit.execute("DELETE FROM phones WHERE phone = ?1", [&phone])?;
         Ok(())
     };

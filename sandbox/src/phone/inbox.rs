@@ -51,7 +51,7 @@ pub(crate) fn put(
             phone,
             sender.phone,
             id,
-            family_name(family),
+            family.as_str(),
             chat,
             sender.lid,
             body,
@@ -86,19 +86,27 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>) -> Result<
             .ok_or_else(|| Error::NotFound("`after` names no message of this inbox".into()))?,
     };
     let mut statement = unit.prepare(
-        "SELECT id, chat, sender, sender_lid, body, received_at, copies FROM inbox
-         WHERE phone = ?1 AND seq > ?2 ORDER BY seq",
+        "SELECT id, chat, sender, sender_lid, body, received_at, copies,
+             (SELECT hash FROM phone_media m
+              WHERE m.phone = inbox.phone AND m.sender = inbox.sender AND m.id = inbox.id AND m.state = 'held')
+         FROM inbox WHERE phone = ?1 AND seq > ?2 ORDER BY seq",
     )?;
     let mut rows = statement.query((phone, seq))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let body: String = row.get(4)?;
+        let content: Content =
+            serde_json::from_str(&body).map_err(|error| Error::codec("an inbox entry", error))?;
+        let media: Option<Vec<u8>> = row.get(7)?;
         entries.push(Entry {
             id: row.get(0)?,
             chat: row.get(1)?,
             from: row.get(2)?,
             from_lid: row.get(3)?,
-            content: serde_json::from_str(&body).map_err(|error| Error::codec("an inbox entry", error))?,
+            content: Content {
+                media_sha256: media.map(hex::encode),
+                ..content
+            },
             received_at: rfc3339(row.get(5)?),
             copies: row.get(6)?,
         });
@@ -125,15 +133,10 @@ pub(crate) fn mark_read(unit: &Unit<'_>, phone: &str, ids: Option<&[String]>) ->
              WHERE phone = ?1 AND read = 0 AND sender <> ?1 ORDER BY seq",
         )?;
         let rows = statement.query_map([phone], |row| {
-            let family = if row.get_ref(2)?.as_str()? == "lid" {
-                Family::Lid
-            } else {
-                Family::Pn
-            };
             Ok(Unread {
                 id: row.get(0)?,
                 sender: row.get(1)?,
-                family,
+                family: Family::named(row.get_ref(2)?.as_str()?),
             })
         })?;
         rows.collect::<rusqlite::Result<_>>()?
@@ -147,13 +150,6 @@ pub(crate) fn mark_read(unit: &Unit<'_>, phone: &str, ids: Option<&[String]>) ->
         mark.execute((phone, &entry.sender, &entry.id))?;
     }
     Ok(chosen)
-}
-
-fn family_name(family: Family) -> &'static str {
-    match family {
-        Family::Pn => "pn",
-        Family::Lid => "lid",
-    }
 }
 
 /// Milliseconds since the Unix epoch as RFC 3339.

@@ -7,12 +7,16 @@
 pub(crate) mod adv;
 pub(crate) mod app_state;
 pub(crate) mod content;
+pub(crate) mod gallery;
 pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod inbox;
 pub(crate) mod key_share;
+pub(crate) mod media;
 pub(crate) mod peer;
 pub(crate) mod receive;
+pub(crate) mod reupload;
 pub(crate) mod runner;
 pub(crate) mod send;
+pub(crate) mod shape;
 pub(crate) mod signal;

@@ -12,7 +12,7 @@ use waproto::whatsapp as wa;
 use super::content::Content;
 use super::history::{self, Seen};
 use super::signal::{self, EncType, Opened};
-use super::{app_state, identity, inbox, key_share, peer, send};
+use super::{app_state, gallery, identity, inbox, key_share, peer, reupload, send};
 use crate::app_state as collections;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
@@ -130,6 +130,12 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
         (&incoming.sender, incoming.family),
         (&chat.phone, incoming.id),
         &content,
+    )?;
+    gallery::note(
+        unit,
+        &account.phone,
+        (&incoming.sender.phone, incoming.id),
+        &message,
     )
 }
 
@@ -238,10 +244,12 @@ fn ask_again(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
     receipts::fan_out_for(unit, &receipt, &incoming.sender, recipient)
 }
 
-/// Of the receipts a phone gets, only a request to encrypt again makes it do something.
+/// Of the receipts a phone gets, only requests make it do something: to encrypt again, to upload again.
 fn receipt(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
-    if wire::attr(node, "type").as_deref() != Some("retry") {
-        return Ok(());
+    match wire::attr(node, "type").as_deref() {
+        Some("retry") => {}
+        Some("server-error") => return reupload::answer(unit, account, node),
+        _ => return Ok(()),
     }
     let (Some(from), Some(retry)) = (wire::attr_jid(node, "from"), node.get_optional_child("retry")) else {
         return Ok(());

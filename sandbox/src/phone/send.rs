@@ -1,14 +1,14 @@
-//! What a phone sends: texts to people, copies to its own companions, and once more what a device could not read.
+//! What a phone sends: messages to people, copies to its own companions, and once more what a device could not read.
 
 use buffa::Message as _;
 use rand::RngExt as _;
 use rusqlite::OptionalExtension as _;
 use wacore::messages::{MessageUtils, wrap_device_sent};
-use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 
 use super::history::{self, Seen};
+use super::shape::Shape;
 use super::signal;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
@@ -22,16 +22,48 @@ const KEPT_FOR_RETRY: i64 = 500;
 /// How often a message is encrypted again for one device, as the clients count it.
 const MAX_RETRIES: u32 = 5;
 
-/// Sends a text from `account` to `to`: to every device of it, and to the phone's own companions. Answers the id.
-pub(crate) fn text(unit: &mut Unit<'_>, account: &Account, to: &Account, text: String) -> Result<String> {
-    let message = wa::Message {
-        conversation: Some(text),
-        ..Default::default()
-    };
-    let id = new_id();
+/// A message about to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    /// What is said, as the recipient is to decrypt it.
+    pub(crate) message: wa::Message,
+    /// The id it goes under; without one it gets a new one.
+    pub(crate) id: Option<String>,
+    /// The JIDs that sender and recipient go by.
+    pub(crate) family: Family,
+}
+
+impl From<wa::Message> for Draft {
+    /// By number, under a new id.
+    fn from(message: wa::Message) -> Self {
+        Self {
+            message,
+            id: None,
+            family: Family::Pn,
+        }
+    }
+}
+
+/// Sends a message from `account` to `to`: to every device of it, and to the phone's own companions. Answers the id.
+///
+/// Under an id that was used before, the message is sent once more and takes the place of the former one for
+/// devices that ask again.
+pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draft: Draft) -> Result<String> {
+    let Draft { message, id, family } = draft;
+    let id = id.unwrap_or_else(new_id);
     unit.execute(
-        "INSERT INTO sent (phone, id, chat, message) VALUES (?1, ?2, ?3, ?4)",
-        (&account.phone, &id, &to.phone, message.encode_to_vec()),
+        "INSERT OR REPLACE INTO sent (phone, id, chat, family, message) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (
+            &account.phone,
+            &id,
+            &to.phone,
+            family.as_str(),
+            message.encode_to_vec(),
+        ),
+    )?;
+    unit.execute(
+        "DELETE FROM sent WHERE phone = ?1 AND seq <= ?2",
+        (&account.phone, unit.last_insert_id() - KEPT_FOR_RETRY),
     )?;
     let seen = Seen {
         chat: &to.jid(Family::Pn, 0).to_string(),
@@ -40,10 +72,6 @@ pub(crate) fn text(unit: &mut Unit<'_>, account: &Account, to: &Account, text: S
         author: None,
     };
     history::keep(unit, account, &seen, &message)?;
-    unit.execute(
-        "DELETE FROM sent WHERE phone = ?1 AND seq <= ?2",
-        (&account.phone, unit.last_insert_id() - KEPT_FOR_RETRY),
-    )?;
     let mut addressees = Vec::new();
     if to.phone != account.phone {
         addressees.extend(
@@ -56,8 +84,17 @@ pub(crate) fn text(unit: &mut Unit<'_>, account: &Account, to: &Account, text: S
         .into_iter()
         .filter(|device| *device != 0);
     addressees.extend(own.map(|device| Address::new(&account.phone, device)));
+    let copy = Copy {
+        account,
+        chat: to,
+        family,
+        id: &id,
+        message: &message,
+        shape: Shape::of(&message),
+        retry: None,
+    };
     for addressee in addressees {
-        deliver(unit, account, to, (&addressee, &id), &message, None)?;
+        copy.deliver(unit, &addressee)?;
     }
     Ok(id)
 }
@@ -80,7 +117,7 @@ pub(crate) fn peer_message(
         .attr("type", "text")
         .attr("category", "peer")
         .attr("t", unit.now_secs())
-        .children([enc(kind, sealed, None)])
+        .children([Shape::of(message).enc(kind.as_str(), sealed, None)])
         .build();
     let sender = Address::primary(&account.phone);
     let stanza = Stanza {
@@ -104,11 +141,13 @@ pub(crate) fn again(
     if count >= MAX_RETRIES {
         return Ok(());
     }
-    let stored: Option<(String, Vec<u8>)> = unit
-        .prepare("SELECT chat, message FROM sent WHERE phone = ?1 AND id = ?2")?
-        .query_row((&account.phone, id), |row| Ok((row.get(0)?, row.get(1)?)))
+    let stored: Option<(String, String, Vec<u8>)> = unit
+        .prepare("SELECT chat, family, message FROM sent WHERE phone = ?1 AND id = ?2")?
+        .query_row((&account.phone, id), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
         .optional()?;
-    let Some((chat, message)) = stored else {
+    let Some((chat, family, message)) = stored else {
         return Ok(());
     };
     let Some(to) = directory::by_phone(unit, &chat)? else {
@@ -121,45 +160,55 @@ pub(crate) fn again(
     let message =
         wa::Message::decode_from_slice(&message).map_err(|error| Error::codec("a sent message", error))?;
     signal::reset(unit, &account.phone, device)?;
-    deliver(unit, account, &to, (device, id), &message, Some(count))
-}
-
-fn deliver(
-    unit: &mut Unit<'_>,
-    account: &Account,
-    chat: &Account,
-    (addressee, id): (&Address, &str),
-    message: &wa::Message,
-    retry: Option<u32>,
-) -> Result<()> {
-    let own = addressee.phone == account.phone;
-    let padded = if own {
-        let destination = chat.jid(Family::Pn, 0).to_string();
-        MessageUtils::encode_and_pad(&wrap_device_sent(message.clone(), destination))
-    } else {
-        MessageUtils::encode_and_pad(message)
-    };
-    let Some((kind, sealed)) = signal::encrypt(unit, &account.phone, addressee, &padded)? else {
-        return Ok(());
-    };
-    let envelope = Envelope {
-        sender: account,
-        device: 0,
-        chat,
-        family: Family::Pn,
+    let copy = Copy {
+        account,
+        chat: &to,
+        family: Family::named(&family),
         id,
-        stanza_type: "text",
-        edit: None,
+        message: &message,
+        shape: Shape::of(&message),
+        retry: Some(count),
     };
-    relay::queue_for(unit, &envelope, addressee, vec![enc(kind, sealed, retry)])
+    copy.deliver(unit, device)
 }
 
-fn enc(kind: signal::EncType, sealed: Vec<u8>, count: Option<u32>) -> Node {
-    let mut builder = NodeBuilder::new("enc").attr("v", "2").attr("type", kind.as_str());
-    if let Some(count) = count {
-        builder = builder.attr("count", count);
+/// What the copies of one message have in common.
+struct Copy<'a> {
+    account: &'a Account,
+    chat: &'a Account,
+    family: Family,
+    id: &'a str,
+    message: &'a wa::Message,
+    shape: Shape,
+    /// How often the device asked for it.
+    retry: Option<u32>,
+}
+
+impl Copy<'_> {
+    fn deliver(&self, unit: &mut Unit<'_>, addressee: &Address) -> Result<()> {
+        let own = addressee.phone == self.account.phone;
+        let padded = if own {
+            let destination = self.chat.jid(self.family, 0).to_string();
+            MessageUtils::encode_and_pad(&wrap_device_sent(self.message.clone(), destination))
+        } else {
+            MessageUtils::encode_and_pad(self.message)
+        };
+        let Some((kind, sealed)) = signal::encrypt(unit, &self.account.phone, addressee, &padded)? else {
+            return Ok(());
+        };
+        let envelope = Envelope {
+            sender: self.account,
+            device: 0,
+            chat: self.chat,
+            family: self.family,
+            id: self.id,
+            stanza_type: self.shape.stanza_type,
+            edit: self.shape.edit.as_deref(),
+        };
+        let mut children = vec![self.shape.enc(kind.as_str(), sealed, self.retry)];
+        children.extend(self.shape.meta.clone());
+        relay::queue_for(unit, &envelope, addressee, children)
     }
-    builder.bytes(sealed).build()
 }
 
 /// A message id in the form that phones give: 32 hex digits.

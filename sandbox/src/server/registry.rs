@@ -145,6 +145,8 @@ pub(crate) struct Registry {
     online: Mutex<HashMap<Address, Arc<Client>>>,
     pairing: Mutex<HashMap<String, Pairing>>,
     pub(crate) agenda: Arc<Agenda>,
+    /// Told when a phone got media to fetch.
+    pub(crate) media: Notify,
     next_client: AtomicU64,
 }
 
@@ -226,6 +228,9 @@ impl Registry {
 
     /// Passes on what a committed unit of work brought about. Never waits.
     pub(crate) fn apply(&self, effects: Effects) {
+        if effects.media {
+            self.media.notify_one();
+        }
         for address in effects.wake {
             if address.device == 0 {
                 self.agenda.add(&address.phone);

@@ -17,6 +17,7 @@ const TABLES: &[&str] = &[
     include_str!("schema/phone.sql"),
     include_str!("schema/app_state.sql"),
     include_str!("schema/history.sql"),
+    include_str!("schema/media.sql"),
 ];
 
 /// Opens the file in `directory` (made if need be), or a store in memory.

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS sent (
     phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
     id TEXT NOT NULL,
     chat TEXT NOT NULL,
+    family TEXT NOT NULL,               -- the JIDs it went by: pn or lid
     message BLOB NOT NULL,
     UNIQUE (phone, id)
 );
