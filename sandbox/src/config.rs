@@ -36,6 +36,9 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// How long a set of six QR references is valid: clients show the first for 60 s, the others for 20 s each.
     pub qr_refs_valid: Duration,
+    /// From which version on a collection of app state comes as a snapshot to a companion that knows nothing of it.
+    /// Below, its patches say as much, and need no media host.
+    pub app_state_snapshot_from: u64,
     /// How many messages of each chat a new companion gets from its phone; 0 sends no history at all.
     pub history_messages: u32,
     /// The network's clock.
@@ -57,6 +60,7 @@ impl Config {
             handshake_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(90),
             qr_refs_valid: Duration::from_secs(160),
+            app_state_snapshot_from: 100,
             history_messages: 50,
             clock: Arc::new(SystemClock),
         }

@@ -54,12 +54,7 @@ impl Network {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
-        let agenda = Arc::clone(&network.registry.agenda);
-        network.tasks.spawn(runner::run(
-            Arc::clone(&network.store),
-            agenda,
-            network.stop.clone(),
-        ));
+        network.tasks.spawn(runner::run(Arc::clone(&network)));
         network.tasks.spawn(gallery::run(Arc::clone(&network)));
         // What came for a phone just before the last end is taken now.
         let history_messages = network.config.history_messages;

@@ -10,6 +10,8 @@ mod media;
 mod pictures;
 mod usync;
 
+use std::sync::Arc;
+
 use wacore_binary::Node;
 
 use crate::companions;
@@ -36,7 +38,7 @@ impl From<Node> for Answer {
 }
 
 /// Answers a linked device.
-pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Result<Answer> {
+pub(crate) async fn answer(network: &Arc<Network>, from: &Address, node: &Node) -> Result<Answer> {
     let (address, request) = (from.clone(), node.clone());
     let answered = match wire::attr(node, "xmlns").as_deref() {
         Some("w:p") => return Ok(wire::iq_result(node, Vec::new()).into()),
@@ -59,12 +61,7 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .run(move |unit| devices(unit, &address, &request))
                 .await
         }
-        Some("w:sync:app:state") => {
-            network
-                .store
-                .run(move |unit| app_state::answer(unit, &address, &request))
-                .await
-        }
+        Some("w:sync:app:state") => app_state::answer(network, address, node).await,
         Some("w:m") => media::answer(network, address, node).await,
         Some("w:profile:picture") => pictures::answer(network, address, node).await,
         Some("status" | "privacy" | "blocklist" | "abt" | "w:g2") => Ok(account::answer(node)),

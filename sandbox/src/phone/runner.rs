@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::{history, receive};
 use crate::error::Error;
-use crate::store::Store;
+use crate::network::Network;
 
 /// The phones that have something to do. As many entries at most as there are phones.
 #[derive(Debug, Default)]
@@ -32,21 +31,23 @@ impl Agenda {
     }
 }
 
-/// Serves the agenda until `stop`.
-pub(crate) async fn run(store: Arc<Store>, agenda: Arc<Agenda>, stop: CancellationToken) {
+/// Serves the agenda until the network stops.
+pub(crate) async fn run(network: Arc<Network>) {
+    let (agenda, stop) = (Arc::clone(&network.registry.agenda), network.stop.clone());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = agenda.wake.notified() => {}
         }
         for phone in agenda.take() {
-            serve(&store, phone, &stop).await;
+            serve(&network, phone).await;
         }
     }
 }
 
-async fn serve(store: &Store, phone: String, stop: &CancellationToken) {
-    while !stop.is_cancelled() {
+async fn serve(network: &Arc<Network>, phone: String) {
+    let store = &network.store;
+    while !network.stop.is_cancelled() {
         let one = phone.clone();
         let taken = match store.run(move |unit| receive::step(unit, &one)).await {
             Ok(taken) => taken,
@@ -65,16 +66,15 @@ async fn serve(store: &Store, phone: String, stop: &CancellationToken) {
                 true
             }
         };
-        if !taken && !serve_history(store, &phone).await {
+        if !taken && !serve_history(network, &phone).await {
             return;
         }
     }
 }
 
 /// Sends one new companion its history. `false` if there is none that waits for it.
-async fn serve_history(store: &Store, phone: &str) -> bool {
-    let one = phone.to_owned();
-    match store.run(move |unit| history::step(unit, &one)).await {
+async fn serve_history(network: &Arc<Network>, phone: &str) -> bool {
+    match history::step(network, phone).await {
         Ok(sent) => sent,
         Err(Error::Stopped) => false,
         Err(cause) => {

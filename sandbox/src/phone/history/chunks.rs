@@ -1,11 +1,13 @@
 //! What goes into the pieces of a history.
 
 use std::io::Write as _;
+use std::sync::Arc;
 
 use buffa::Message as _;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 use wacore::appstate::schemas;
+use wacore::download::MediaType;
 use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::conversation::EndOfHistoryTransferType;
@@ -14,7 +16,8 @@ use waproto::whatsapp::history_sync::HistorySyncType;
 use super::decode;
 use crate::directory::{self, Account, Family};
 use crate::error::{Error, Result};
-use crate::phone::app_state;
+use crate::network::Network;
+use crate::phone::{app_state, media};
 use crate::store::Unit;
 
 /// The messages of a chat that come first.
@@ -26,19 +29,46 @@ const CHATS: u32 = 1_000;
 /// The most bytes of messages in a chunk, before compression.
 const CHUNK: usize = 512 * 1024;
 
+/// The longest payload, compressed, that goes in the message itself; longer ones are files on the media host.
+const INLINE: usize = 64 * 1024;
+
 /// A piece of history as it is sent.
-pub(crate) struct Chunk {
+pub(super) struct Chunk {
     kind: HistorySyncType,
     order: u32,
     progress: u32,
     oldest: Option<i64>,
     /// `HistorySync`, compressed by zlib.
-    pub(super) payload: Vec<u8>,
+    payload: Vec<u8>,
 }
 
 impl Chunk {
-    /// What its message says of it, wherever the payload is.
-    pub(super) fn notification(&self) -> wa::message::HistorySyncNotification {
+    /// Puts a long payload on the media host; answers what its message says.
+    pub(super) async fn carry(self, network: &Arc<Network>) -> Result<wa::message::HistorySyncNotification> {
+        if self.payload.len() <= INLINE {
+            return Ok(self.inline());
+        }
+        let notification = self.notification();
+        let uploaded = media::upload(network, MediaType::History, self.payload.into()).await?;
+        Ok(wa::message::HistorySyncNotification {
+            media_key: Some(uploaded.media_key.to_vec()),
+            direct_path: Some(uploaded.direct_path),
+            file_sha256: Some(uploaded.hash.to_vec()),
+            file_enc_sha256: Some(uploaded.enc_hash.to_vec()),
+            ..notification
+        })
+    }
+
+    /// What its message says, with the payload in it.
+    pub(super) fn inline(self) -> wa::message::HistorySyncNotification {
+        let notification = self.notification();
+        wa::message::HistorySyncNotification {
+            initial_hist_bootstrap_inline_payload: Some(self.payload),
+            ..notification
+        }
+    }
+
+    fn notification(&self) -> wa::message::HistorySyncNotification {
         wa::message::HistorySyncNotification {
             sync_type: Some(message_type(self.kind)),
             chunk_order: Some(self.order),
@@ -65,10 +95,17 @@ fn message_type(kind: HistorySyncType) -> wa::message::HistorySyncType {
 }
 
 /// A kept message.
-pub(super) struct Kept {
-    pub(super) info: wa::HistorySyncMsg,
+struct Kept {
+    info: wa::HistorySyncMsg,
     sent_at: i64,
     size: usize,
+}
+
+/// Messages before another.
+pub(super) struct Older {
+    messages: Vec<Kept>,
+    /// Whether there are some before these.
+    more: bool,
 }
 
 /// The history of a companion just linked: up to `limit` messages of each chat, or fewer where it asked for fewer,
@@ -175,8 +212,7 @@ pub(super) fn older(
     unit: &Unit<'_>,
     account: &Account,
     chat: &str,
-    messages: Vec<Kept>,
-    more: bool,
+    Older { messages, more }: Older,
 ) -> Result<Chunk> {
     let oldest = messages.last().map(|message| message.sent_at);
     let end = if more {
@@ -270,16 +306,30 @@ fn latest(unit: &Unit<'_>, account: &Account, chat: &str, (skip, count): (u32, u
     read(unit, account, chat, sql, (i64::from(skip), i64::from(count)))
 }
 
-/// Up to `count` messages of a chat before the one with the row `seq`, the latest first.
+/// Up to `count` messages of a chat before the one with the row `seq`, the latest first; fewer where they are long.
 pub(super) fn before(
     unit: &Unit<'_>,
     account: &Account,
     chat: &str,
     (seq, count): (i64, u32),
-) -> Result<Vec<Kept>> {
+) -> Result<Older> {
     let sql = "SELECT seq, id, from_me, author, sent_at, message FROM phone_history
                WHERE phone = ?1 AND chat = ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4";
-    read(unit, account, chat, sql, (seq, i64::from(count)))
+    let mut messages = read(unit, account, chat, sql, (seq, i64::from(count) + 1))?;
+    let all = messages.len();
+    messages.truncate(count as usize);
+    let mut size = 0;
+    let fit = messages.iter().take_while(|message| {
+        size += message.size;
+        size <= CHUNK
+    });
+    // One message at least: the longest there is fits by itself.
+    let fit = fit.count().max(1);
+    messages.truncate(fit);
+    Ok(Older {
+        more: all > messages.len(),
+        messages,
+    })
 }
 
 fn read(

@@ -9,6 +9,7 @@ mod chunks;
 mod on_demand;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use buffa::Message as _;
 use rusqlite::OptionalExtension as _;
@@ -19,8 +20,9 @@ use waproto::whatsapp::sync_action_value::{SyncActionMessage, SyncActionMessageR
 use super::send;
 use crate::directory::{self, Account, Address};
 use crate::error::{Error, Result};
+use crate::network::Network;
 use crate::store::Unit;
-pub(crate) use chunks::Chunk;
+use chunks::Chunk;
 pub(crate) use on_demand::answer;
 
 /// The messages of a chat that a phone keeps for its companions.
@@ -154,10 +156,17 @@ pub(crate) fn waiting_phones(unit: &Unit<'_>) -> Result<BTreeSet<String>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Sends one new companion of `phone` its history. `false` if none waits for it, or the phone is off.
-pub(crate) fn step(unit: &mut Unit<'_>, phone: &str) -> Result<bool> {
+/// What one new companion is to get.
+pub(crate) struct Due {
+    account: Account,
+    device: u16,
+    chunks: Vec<Chunk>,
+}
+
+/// The history that a new companion of `phone` waits for. `None` if none waits, or the phone is off.
+pub(crate) fn due(unit: &Unit<'_>, phone: &str) -> Result<Option<Due>> {
     let Some(account) = directory::by_phone(unit, phone)?.filter(|account| account.online) else {
-        return Ok(false);
+        return Ok(None);
     };
     let due: Option<(u16, Vec<u8>)> = unit
         .prepare(
@@ -167,33 +176,50 @@ pub(crate) fn step(unit: &mut Unit<'_>, phone: &str) -> Result<bool> {
         .query_row([phone], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
     let Some((device, props)) = due else {
-        return Ok(false);
+        return Ok(None);
     };
     // Properties that do not decode are those of a device that wants nothing in particular.
     let props = wa::DeviceProps::decode_from_slice(&props).unwrap_or_default();
-    for chunk in chunks::initial(unit, &account, &props, limit(unit)?)? {
-        send(unit, &account, device, &chunk, None)?;
-    }
-    unit.execute(
-        "DELETE FROM history_due WHERE phone = ?1 AND device = ?2",
-        (phone, device),
-    )?;
-    Ok(true)
+    let chunks = chunks::initial(unit, &account, &props, limit(unit)?)?;
+    Ok(Some(Due {
+        account,
+        device,
+        chunks,
+    }))
 }
 
-/// Sends a chunk in a message to one companion, whole. `session` names the request that it answers.
+/// Sends one new companion of `phone` its history. `false` if none waits for it, or the phone is off.
+pub(crate) async fn step(network: &Arc<Network>, phone: &str) -> Result<bool> {
+    let one = phone.to_owned();
+    let Some(due) = network.store.run(move |unit| due(unit, &one)).await? else {
+        return Ok(false);
+    };
+    let mut carried = Vec::with_capacity(due.chunks.len());
+    for chunk in due.chunks {
+        carried.push(chunk.carry(network).await?);
+    }
+    let (account, device) = (due.account, due.device);
+    let sent = move |unit: &mut Unit<'_>| {
+        // It may have been unlinked meanwhile, or another task may have sent it.
+        let waits = unit.execute(
+            "DELETE FROM history_due WHERE phone = ?1 AND device = ?2",
+            (&account.phone, device),
+        )?;
+        for notification in carried.into_iter().filter(|_| waits > 0) {
+            send(unit, &account, device, notification)?;
+        }
+        Ok(true)
+    };
+    network.store.run(sent).await
+}
+
+/// Tells a companion of a chunk.
 fn send(
     unit: &mut Unit<'_>,
     account: &Account,
     device: u16,
-    chunk: &Chunk,
-    session: Option<&str>,
+    notification: wa::message::HistorySyncNotification,
 ) -> Result<()> {
-    let notification = wa::message::HistorySyncNotification {
-        initial_hist_bootstrap_inline_payload: Some(chunk.payload.clone()),
-        peer_data_request_session_id: session.map(str::to_owned),
-        ..chunk.notification()
-    };
     let message = wa::Message {
         protocol_message: wa::message::ProtocolMessage {
             r#type: Some(Type::HISTORY_SYNC_NOTIFICATION),

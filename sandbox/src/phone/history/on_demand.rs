@@ -2,6 +2,7 @@
 
 use rusqlite::OptionalExtension as _;
 use wacore_binary::Jid;
+use waproto::whatsapp::message::HistorySyncNotification;
 use waproto::whatsapp::message::peer_data_operation_request_message::HistorySyncOnDemandRequest;
 
 use super::{chunks, send};
@@ -57,9 +58,10 @@ pub(crate) fn answer(
                 |row| row.get(0),
             )?,
     };
-    let mut messages = chunks::before(unit, account, &chat, (seq, count + 1))?;
-    let more = messages.len() > count as usize;
-    messages.truncate(count as usize);
-    let chunk = chunks::older(unit, account, &chat, messages, more)?;
-    send(unit, account, device, &chunk, Some(id))
+    let older = chunks::before(unit, account, &chat, (seq, count))?;
+    let notification = HistorySyncNotification {
+        peer_data_request_session_id: Some(id.to_owned()),
+        ..chunks::older(unit, account, &chat, older)?.inline()
+    };
+    send(unit, account, device, notification)
 }
