@@ -7,11 +7,12 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tracing::warn;
 use waproto::whatsapp as wa;
+use waproto::whatsapp::message::PeerDataOperationRequestType;
 use waproto::whatsapp::message::peer_data_operation_request_response_message::PeerDataOperationResult;
 use waproto::whatsapp::message::peer_data_operation_request_response_message::peer_data_operation_result::SyncDSnapshotFatalRecoveryResponse;
 use waproto::whatsapp::message::protocol_message::Type;
 
-use super::{app_state, history, key_share, send};
+use super::{app_state, history, key_share, resend, send};
 use crate::app_state as collections;
 use crate::directory::{Account, Address};
 use crate::error::{Error, Result};
@@ -61,6 +62,11 @@ fn operation(
     (device, id): (u16, &str),
     request: &wa::message::PeerDataOperationRequestMessage,
 ) -> Result<()> {
+    if request.peer_data_operation_request_type
+        == Some(PeerDataOperationRequestType::PLACEHOLDER_MESSAGE_RESEND)
+    {
+        return resend::answer(unit, account, (device, id), request);
+    }
     if let Some(asked) = request.history_sync_on_demand_request.as_option() {
         return history::answer(unit, account, (device, id), asked);
     }

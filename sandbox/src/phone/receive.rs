@@ -12,7 +12,7 @@ use waproto::whatsapp as wa;
 use super::content::Content;
 use super::history::{self, Seen};
 use super::signal::{self, EncType, Opened};
-use super::{app_state, gallery, identity, inbox, key_share, peer, reupload, send};
+use super::{app_state, gallery, identity, inbox, key_share, peer, resend, reupload, send};
 use crate::app_state as collections;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
@@ -124,6 +124,12 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
     let Some(content) = Content::read(&message) else {
         return Ok(());
     };
+    resend::keep(
+        unit,
+        &account.phone,
+        (&incoming.sender.phone, incoming.id),
+        &message,
+    )?;
     inbox::put(
         unit,
         &account.phone,
@@ -185,7 +191,9 @@ fn delivered(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
 /// Starts a new session with an own companion, so that what follows can be read.
 ///
 /// The copy itself is lost to the phone. `whatsapp-rust` 0.7 takes a request of its own phone to encrypt again for
-/// one of the person written to, and puts the phone's keys in the place of theirs: a phone must not ask it.
+/// one of the person written to: it puts the phone's keys, where the request has any, in the place of theirs, and
+/// encrypts for their session what it then sends to the phone. A phone must not ask it. Phones have no other way to
+/// ask a companion; the way back, a companion that asks its phone, is [`resend`].
 fn heal(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<()> {
     signal::reset(unit, &account.phone, &incoming.device)?;
     key_share::share(unit, account, incoming.device.device)

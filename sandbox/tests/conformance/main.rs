@@ -5,6 +5,7 @@ mod net;
 
 mod app_state;
 mod crash;
+mod devices;
 mod history;
 mod hostile;
 mod offline;

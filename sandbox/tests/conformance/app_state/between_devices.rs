@@ -4,7 +4,7 @@ use serde_json::json;
 use wacore::types::events::Event;
 use wacore_binary::Jid;
 
-use super::{act, agree, path, pin, pinned, setting, state};
+use super::{act, agree, catch_up, path, pin, pinned, setting, state};
 use crate::client::TestClient;
 use crate::net::{Admin, start};
 
@@ -31,6 +31,7 @@ async fn what_one_companion_does_shows_on_the_other_and_on_the_phone() {
         .await
         .expect("starred");
 
+    catch_up(&other).await;
     pinned(&other, &chat, true).await;
     let heard = |matches: fn(&Event) -> bool| other.wait("change", move |event| matches(event).then_some(()));
     heard(|event| matches!(event, Event::MuteUpdate(mute) if mute.action.muted == Some(true))).await;
@@ -83,6 +84,8 @@ async fn companions_that_write_at_once_end_alike() {
     };
     let (mine, yours) = chats.split_at(4);
     tokio::join!(write(&one, mine), write(&other, yours));
+    catch_up(&one).await;
+    catch_up(&other).await;
     agree(&one, &other, "regular_low", 8).await;
     assert_eq!(state(&one, "regular_low").await.0, 8, "each write is one version");
     for chat in &chats {
@@ -116,6 +119,7 @@ async fn a_companion_that_was_away_and_one_that_is_new_get_all() {
         .unpin_chat(&chats[0])
         .await
         .expect("unpinned");
+    catch_up(&one).await;
 
     let away = TestClient::start(&sandbox.ws_url(), away).await;
     pinned(&away, &chats[0], false).await;

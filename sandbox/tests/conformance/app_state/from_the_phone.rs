@@ -4,7 +4,7 @@ use serde_json::json;
 use wacore::types::events::Event;
 use wacore_binary::Jid;
 
-use super::{act, agree, path, pinned, setting};
+use super::{act, agree, catch_up, path, pinned, setting};
 use crate::client::TestClient;
 use crate::net::{Admin, start};
 
@@ -34,6 +34,7 @@ async fn a_phone_writes_and_both_companions_read() {
         act(admin, &phone, action).await;
     }
     for client in [&one, &other] {
+        catch_up(client).await;
         pinned(client, &chat, true).await;
         let heard = |what: &'static str, matches: fn(&Event) -> bool| {
             client.wait(what, move |event| matches(event).then_some(()))

@@ -4,7 +4,7 @@ use serde_json::json;
 use wacore::store::traits::AppSyncStore as _;
 use wacore_binary::Jid;
 
-use super::{act, agree, path, pinned, setting};
+use super::{act, agree, catch_up, path, pinned, setting};
 use crate::client::TestClient;
 use crate::net::{Admin, DEADLINE, start};
 
@@ -59,6 +59,7 @@ async fn a_companion_that_goes_leaves_a_new_key_to_those_that_stay() {
         .await;
     let (third, _) = TestClient::paired(&sandbox.ws_url(), admin, Some(&phone)).await;
     pinned(&third, &chats[1], true).await;
+    catch_up(&stays).await;
     agree(&stays, &third, "regular_low", 3).await;
     assert_eq!(newest(&third).await, newest(&stays).await);
     assert_eq!(admin.ok("GET", "/admin/stats", "").await["appStateRefused"], 0);
