@@ -9,7 +9,7 @@ use waproto::whatsapp as wa;
 
 use super::history::{self, Seen};
 use super::shape::Shape;
-use super::signal;
+use super::{gallery, signal};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::relay::{self, Chat, Envelope};
@@ -72,6 +72,7 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draf
         author: None,
     };
     history::keep(unit, account, &seen, &message)?;
+    gallery::note(unit, &account.phone, (&account.phone, &id), &message)?;
     let mut addressees = Vec::new();
     if to.phone != account.phone {
         addressees.extend(

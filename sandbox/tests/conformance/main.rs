@@ -2,13 +2,16 @@
 
 mod client;
 mod net;
+mod web;
 
 mod app_state;
 mod crash;
 mod devices;
 mod history;
 mod hostile;
+mod media;
 mod offline;
 mod pairing;
+mod pictures;
 mod repair;
 mod texts;
