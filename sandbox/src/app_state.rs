@@ -428,7 +428,7 @@ mod tests {
             assert_eq!(snapshot.records.len(), 2);
             assert_eq!(snapshot.mac, Some(vec![2; MAC]));
             // The phone has been told once for all of it.
-            assert_eq!(queue::backlog(unit, &Address::primary(&phone))?.notifications, 1);
+            assert_eq!(queue::backlog(unit, &Address::primary(&phone))?.appdata, 1);
             Ok(())
         });
     }

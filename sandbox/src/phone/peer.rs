@@ -108,3 +108,69 @@ fn operation(
     };
     send::peer_message(unit, account, &Address::new(&account.phone, device), &message)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phone::app_state::actions::{self, Action};
+    use crate::phone::identity;
+    use crate::store::testing::Bench;
+
+    fn pinned(chat: &str) -> Action {
+        Action::Pin {
+            chat: chat.into(),
+            pinned: true,
+        }
+    }
+
+    #[test]
+    fn a_companion_that_cannot_go_on_gets_a_snapshot_of_a_new_version() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let account = identity::create(unit, None, None)?;
+            actions::act(unit, &account, pinned("155501000009"))?;
+            let fatal = wa::message::AppStateFatalExceptionNotification {
+                collection_names: vec!["regular_low".into(), "imaginary".into()],
+                ..Default::default()
+            };
+            let message = wa::Message {
+                protocol_message: wa::message::ProtocolMessage {
+                    app_state_fatal_exception_notification: fatal.into(),
+                    ..Default::default()
+                }
+                .into(),
+                ..Default::default()
+            };
+            assert!(take(unit, &account, (1, "A"), &message)?);
+            let head = collections::head(unit, &account.phone, "regular_low")?;
+            assert_eq!((head.version, head.floor), (2, 2));
+            let snapshot = collections::snapshot(unit, &account.phone, "regular_low")?.expect("one");
+            assert_eq!(snapshot.records.len(), 1);
+            assert_eq!(collections::head(unit, &account.phone, "regular")?.version, 0);
+            // The phone itself goes on from there.
+            actions::act(unit, &account, pinned("155501000008"))?;
+            assert_eq!(app_state::faults(unit)?, 0);
+            assert_eq!(app_state::list(unit, &account.phone)?.len(), 2);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn what_the_phone_holds_can_be_had_in_the_clear() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let account = identity::create(unit, None, None)?;
+            actions::act(unit, &account, pinned("155501000009"))?;
+            let recovery = app_state::recovery_snapshot(unit, &account.phone, "regular_low")?;
+            assert_eq!(recovery.version.version, Some(1));
+            let record = &recovery.mutation_records[0];
+            assert_eq!(
+                record.value.index.as_deref(),
+                Some(br#"["pin_v1","155501000009@s.whatsapp.net"]"#.as_slice())
+            );
+            assert_eq!(record.value.value.pin_action.pinned, Some(true));
+            assert_eq!(record.mac.as_ref().map(Vec::len), Some(32));
+            Ok(())
+        });
+    }
+}

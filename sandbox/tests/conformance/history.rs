@@ -10,6 +10,7 @@ use waproto::whatsapp::history_sync::HistorySyncType;
 
 use crate::client::TestClient;
 use crate::net::{Admin, start, start_with};
+use crate::web::Web;
 
 /// Waits for history of one kind.
 async fn history(client: &TestClient, kind: HistorySyncType) -> wa::HistorySync {
@@ -85,6 +86,42 @@ async fn a_new_companion_gets_what_its_phone_has() {
     assert_eq!(rest, ["from Ada 2", "from Ada 1", "from Ada 0"]);
     // The client has it all: nothing stays in its queue.
     admin.until("/admin/stats", |stats| stats["queued"] == 0).await;
+    client.stop().await;
+    sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_long_history_is_a_file_on_the_media_host() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let web = Web::of(&sandbox);
+    let (phone, friend) = (admin.phone().await, admin.phone().await);
+    // What compression cannot make small.
+    let long: Vec<String> = (0_u32..12)
+        .map(|n| {
+            let mut state = n + 1;
+            let letters = std::iter::repeat_with(|| {
+                state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                char::from(b'!' + u8::try_from(state >> 24).unwrap_or_default() % 90)
+            });
+            letters.take(50_000).collect()
+        })
+        .collect();
+    for text in &long {
+        send(admin, &friend, &phone, text).await;
+    }
+    admin.inbox(&phone, 12).await;
+    let (client, _) = TestClient::paired_with(&sandbox.ws_url(), admin, Some(&phone), web.clone()).await;
+    let chat = Jid::pn(friend.as_str());
+    let first = history(&client, HistorySyncType::INITIAL_BOOTSTRAP).await;
+    assert_eq!(texts(&first, &chat)[0].0, long[11]);
+    let rest = history(&client, HistorySyncType::RECENT).await;
+    assert_eq!(texts(&rest, &chat).last().map(|(text, _)| text), Some(&long[0]));
+    assert_eq!(
+        web.exchanges().len(),
+        2,
+        "the names are short enough for a message"
+    );
     client.stop().await;
     sandbox.shutdown().await;
 }

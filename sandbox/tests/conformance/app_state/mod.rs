@@ -4,6 +4,8 @@ mod between_devices;
 mod from_the_phone;
 mod keys;
 mod refusals;
+mod snapshots;
+mod tampering;
 
 use serde_json::Value;
 use wacore::appstate::patch_decode::WAPatchName;

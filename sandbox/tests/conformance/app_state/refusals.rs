@@ -12,7 +12,7 @@ use crate::client::TestClient;
 use crate::net::{Admin, start};
 
 /// Asks about collections; answers what the server said of each.
-async fn ask(client: &TestClient, collections: Vec<Node>) -> Result<Vec<PatchList>, IqError> {
+pub async fn ask(client: &TestClient, collections: Vec<Node>) -> Result<Vec<PatchList>, IqError> {
     let sync = NodeBuilder::new("sync").children(collections).build();
     let query = InfoQuery::set(
         "w:sync:app:state",
@@ -23,7 +23,8 @@ async fn ask(client: &TestClient, collections: Vec<Node>) -> Result<Vec<PatchLis
     Ok(parse_patch_lists(&answer.get().to_owned()).expect("it reads"))
 }
 
-fn collection(name: &str, version: &str, patch: Option<Vec<u8>>) -> Node {
+/// What a device says of a collection.
+pub fn collection(name: &str, version: &str, patch: Option<Vec<u8>>) -> Node {
     let mut builder = NodeBuilder::new("collection")
         .attr("name", name)
         .attr("version", version);
