@@ -7,6 +7,8 @@ mod refusals;
 mod snapshots;
 mod tampering;
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
 use wacore::appstate::patch_decode::WAPatchName;
 use wacore::store::traits::AppSyncStore as _;
@@ -45,15 +47,27 @@ pub fn pin(event: &Event) -> Option<(Jid, bool)> {
 }
 
 /// Waits until a client has heard that `chat` is pinned, or no longer.
+///
+/// A notice that it dropped (see [`catch_up`]) is made up for after a while.
 pub async fn pinned(client: &TestClient, chat: &Jid, pinned: bool) {
-    client
-        .wait("pin", |event| {
-            pin(event)
-                .filter(|seen| *seen == (chat.clone(), pinned))
-                .map(drop)
-        })
-        .await;
+    let heard = client.wait("pin", |event| {
+        pin(event)
+            .filter(|seen| *seen == (chat.clone(), pinned))
+            .map(drop)
+    });
+    let late = async {
+        tokio::time::sleep(PATIENCE).await;
+        catch_up(client).await;
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = heard => {}
+        () = late => {}
+    }
 }
+
+/// When a notice that has not come is taken for dropped.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Version and LT-hash of a collection as a client has them.
 pub async fn state(client: &TestClient, collection: &str) -> (u64, Vec<u8>) {
@@ -85,7 +99,7 @@ pub async fn catch_up(client: &TestClient) {
 
 /// Waits until both clients have a collection at the same version, at least `version`, with the same hash.
 pub async fn agree(one: &TestClient, other: &TestClient, collection: &str, version: u64) {
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     loop {
         let states = (state(one, collection).await, state(other, collection).await);
         if states.0 == states.1 && states.0.0 >= version {
@@ -102,6 +116,6 @@ pub async fn agree(one: &TestClient, other: &TestClient, collection: &str, versi
                 "different"
             }
         );
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
