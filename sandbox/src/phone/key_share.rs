@@ -7,7 +7,7 @@ use waproto::whatsapp as wa;
 
 use super::app_state::keys::Key;
 use super::app_state::{self, keys};
-use super::{history, send};
+use super::{history, salt, send};
 use crate::directory::{Account, Address};
 use crate::error::Result;
 use crate::store::Unit;
@@ -32,6 +32,7 @@ pub(crate) fn share_due(unit: &mut Unit<'_>, account: &Account) -> Result<()> {
         return Ok(());
     }
     app_state::found(unit, account)?;
+    salt::share_due(unit, account)?;
     let newest = keys::newest(unit, &account.phone)?;
     for device in ready {
         let shared = shares(unit, account, device)?;

@@ -19,6 +19,7 @@ pub(crate) mod receive;
 pub(crate) mod resend;
 pub(crate) mod reupload;
 pub(crate) mod runner;
+pub(crate) mod salt;
 pub(crate) mod send;
 pub(crate) mod shape;
 pub(crate) mod signal;

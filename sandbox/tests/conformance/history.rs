@@ -77,10 +77,10 @@ async fn a_new_companion_gets_what_its_phone_has() {
     };
     assert!(first.phone_number_to_lid_mappings.iter().any(mapped));
 
-    let names = history(&client, HistorySyncType::PUSH_NAME).await;
+    let people = history(&client, HistorySyncType::PUSH_NAME).await;
     let named =
         |name: &wa::Pushname| name.id == Some(chat.to_string()) && name.pushname.as_deref() == Some("Ada");
-    assert!(names.pushnames.iter().any(named));
+    assert!(people.pushnames.iter().any(named));
     let rest = history(&client, HistorySyncType::RECENT).await;
     let rest: Vec<String> = texts(&rest, &chat).into_iter().map(|(text, _)| text).collect();
     assert_eq!(rest, ["from Ada 2", "from Ada 1", "from Ada 0"]);

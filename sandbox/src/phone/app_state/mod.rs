@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::store::Unit;
 use records::{Local, State};
 pub(crate) use records::{Record, faults, list, value};
-pub(crate) use write::{found, recovery_snapshot, repair};
+pub(crate) use write::{Change, author, found, recovery_snapshot, repair};
 
 /// Takes what the server has of a collection and the phone has not.
 pub(crate) fn pull(unit: &mut Unit<'_>, account: &Account, collection: &'static str) -> Result<()> {

@@ -17,7 +17,7 @@ use super::decode;
 use crate::directory::{self, Account, Family};
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::phone::{app_state, media};
+use crate::phone::{app_state, media, salt};
 use crate::store::Unit;
 
 /// The messages of a chat that come first.
@@ -190,15 +190,20 @@ fn pieces(
     let count = all.len();
     let mut chunks = Vec::with_capacity(count);
     for (at, (conversations, oldest)) in all.into_iter().enumerate() {
-        let lids = if kind == HistorySyncType::INITIAL_BOOTSTRAP && at == 0 {
-            lids(unit, account, chats)?
+        let first = kind == HistorySyncType::INITIAL_BOOTSTRAP && at == 0;
+        let (lids, salt) = if first {
+            (
+                lids(unit, account, chats)?,
+                salt::for_history(unit, &account.phone)?,
+            )
         } else {
-            Vec::new()
+            (Vec::new(), None)
         };
         let sync = wa::HistorySync {
             sync_type: kind,
             conversations,
             phone_number_to_lid_mappings: lids,
+            nct_salt: salt,
             ..Default::default()
         };
         let progress = u32::try_from((at + 1) * 100 / count).unwrap_or(100);

@@ -4,6 +4,7 @@ mod between_devices;
 mod from_the_phone;
 mod keys;
 mod refusals;
+mod salt;
 mod snapshots;
 mod tampering;
 
