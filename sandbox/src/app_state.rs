@@ -34,7 +34,7 @@ const MAX_MUTATIONS: usize = 1_000;
 const MAX_PATCH: usize = 1024 * 1024;
 
 /// The most records in a collection.
-const MAX_RECORDS: i64 = 50_000;
+const MAX_RECORDS: usize = 50_000;
 
 /// Patches that are kept. A device that is further behind gets a snapshot.
 const KEPT_PATCHES: u64 = 500;
@@ -118,6 +118,7 @@ pub(crate) fn upload(
         return Ok(Uploaded::Conflict);
     }
     let version = head.version + 1;
+    check_room(unit, phone, collection, patch.mutations.len())?;
     merge(unit, phone, collection, &patch.mutations)?;
     // Of a field that comes twice the last counts: all that the author wrote stays as it is.
     let numbered = wa::SyncdPatch {
@@ -201,10 +202,15 @@ fn merge(unit: &Unit<'_>, phone: &str, collection: &str, mutations: &[wa::SyncdM
     for mutation in of(SyncdOperation::SET) {
         put_record(unit, phone, collection, &mutation.record)?;
     }
-    let records: i64 = unit
+    Ok(())
+}
+
+/// Refuses what would make a collection too large: at worst every index that is set is a new one.
+fn check_room(unit: &Unit<'_>, phone: &str, collection: &str, mutations: usize) -> Result<()> {
+    let records: usize = unit
         .prepare("SELECT COUNT(*) FROM app_state_records WHERE phone = ?1 AND collection = ?2")?
         .query_row((phone, collection), |row| row.get(0))?;
-    if records > MAX_RECORDS {
+    if records + mutations > MAX_RECORDS {
         return Err(Error::Invalid("the collection is full".into()));
     }
     Ok(())

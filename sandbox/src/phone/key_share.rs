@@ -31,8 +31,6 @@ pub(crate) fn share_due(unit: &mut Unit<'_>, account: &Account) -> Result<()> {
     if ready.is_empty() {
         return Ok(());
     }
-    app_state::found(unit, account)?;
-    salt::share_due(unit, account)?;
     let newest = keys::newest(unit, &account.phone)?;
     for device in ready {
         let shared = shares(unit, account, device)?;
@@ -43,7 +41,9 @@ pub(crate) fn share_due(unit: &mut Unit<'_>, account: &Account) -> Result<()> {
             history::begin(unit, account, device)?;
         }
     }
-    Ok(())
+    // Companions hear of what is written here only after they have the key to it.
+    app_state::found(unit, account)?;
+    salt::share_due(unit, account)
 }
 
 /// The epochs whose keys a companion has.
