@@ -5,7 +5,9 @@
 //! (`RECENT`), and all that there is where the companion registered as wanting it (`FULL`). A companion may ask for
 //! what is older still. How much of it a network has is set by [`crate::Config::history_messages`].
 
+mod chunk;
 mod chunks;
+mod messages;
 mod on_demand;
 
 use std::collections::BTreeSet;
@@ -22,7 +24,7 @@ use crate::directory::{self, Account, Address};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::store::Unit;
-use chunks::Chunk;
+use chunk::Chunk;
 pub(crate) use on_demand::answer;
 
 /// The messages of a chat that a phone keeps for its companions.
