@@ -8,6 +8,7 @@ pub(crate) mod adv;
 pub(crate) mod app_state;
 pub(crate) mod content;
 pub(crate) mod gallery;
+pub(crate) mod group;
 pub(crate) mod history;
 pub(crate) mod identity;
 pub(crate) mod inbox;

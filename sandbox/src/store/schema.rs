@@ -19,6 +19,8 @@ const TABLES: &[&str] = &[
     include_str!("schema/app_state.sql"),
     include_str!("schema/history.sql"),
     include_str!("schema/media.sql"),
+    include_str!("schema/groups.sql"),
+    include_str!("schema/sender_keys.sql"),
 ];
 
 /// Opens the file in `directory` (made if need be), or a store in memory.

@@ -2,11 +2,13 @@
 
 mod client;
 mod net;
+mod raw;
 mod web;
 
 mod app_state;
 mod crash;
 mod devices;
+mod faults;
 mod history;
 mod hostile;
 mod media;
