@@ -1,15 +1,16 @@
 //! A WhatsApp network on this machine: a server that speaks the real wire protocol, and phones one can script.
 //!
-//! Clients connect over WebSocket, secure the stream with Noise, pair by QR code and exchange Signal-encrypted
-//! messages as with WhatsApp itself, so what works here is the client's own code, not a double of it. Phones are
-//! driven through an admin API over HTTP on the same port. Media go to a host of their own, over TLS. All state is in
-//! one directory (a `SQLite` file, and the media) and survives a killed process.
+//! Clients connect over WebSocket, secure the stream with Noise, pair by QR code or by a code to type, and exchange
+//! Signal-encrypted messages as with WhatsApp itself, so what works here is the client's own code, not a double of
+//! it. Phones are driven through an admin API over HTTP on the same port. Media go to a host of their own, over TLS.
+//! All state is in one directory (a `SQLite` file, and the media) and survives a killed process.
 //!
 //! Three layers: `server` (sockets, handshake, stanzas), the network's rules (`iq`, `relay`, `receipts`,
 //! `pairing`, `companions`, `directory`, `prekeys`), and `phone` (the people's side). Rules and phones work on
 //! `store::Unit`, a transaction, and know no socket.
 
 mod admin;
+mod app_state;
 mod clock;
 mod companions;
 mod config;
@@ -17,6 +18,7 @@ mod directory;
 mod dirty;
 mod error;
 mod faults;
+mod groups;
 mod iq;
 mod media;
 mod network;

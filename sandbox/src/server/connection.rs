@@ -3,6 +3,7 @@
 //! What is wrong with one connection ends that connection, with its reason in the log, and no other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::BytesMut;
@@ -25,6 +26,9 @@ use crate::error::Error;
 use crate::faults::{Fate, Subject};
 use crate::network::Network;
 use crate::{pairing, wire};
+
+/// How long a client may take to read the server's last word and close its side.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -155,6 +159,16 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Reads on for a moment after the server's last word. A socket that is closed with bytes unread is reset, and a
+    /// reset can take that word from the client.
+    async fn drain(&mut self) {
+        let rest = async { while let Some(Ok(_)) = self.stream.next().await {} };
+        // A client that goes on sending is cut off.
+        let _ = tokio::time::timeout(LAST_WORD, rest).await;
+    }
+}
+
 impl Connection {
     async fn handshake(&mut self) -> Result<Secured, End> {
         let hello = self.reader.frame().await?;
@@ -217,7 +231,11 @@ impl Connection {
         client.close.cancel();
         router.leave();
         // The writer ends by the cancellation at the latest.
-        match writer.await {
+        let written = writer.await;
+        if matches!(end, End::Dropped) {
+            reader.drain().await;
+        }
+        match written {
             Ok(Err(stalled)) if matches!(end, End::Dropped) => stalled,
             _ => end,
         }

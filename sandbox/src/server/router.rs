@@ -134,7 +134,8 @@ impl Router {
             Kind::Message => String::new(),
             Kind::Receipt | Kind::Notification => wire::attr(node, "type").unwrap_or_default().into_owned(),
         };
-        let sender = wire::attr_jid(node, "to");
+        // In groups and on statuses the sender is the participant.
+        let sender = wire::attr_jid(node, "participant").or_else(|| wire::attr_jid(node, "to"));
         let done = move |unit: &mut crate::store::Unit<'_>| {
             let sender = match &sender {
                 Some(jid) => {
