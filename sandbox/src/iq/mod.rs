@@ -13,6 +13,7 @@ mod pictures;
 mod props;
 mod usync;
 
+use tracing::debug;
 use wacore_binary::Node;
 
 use crate::directory::Address;
@@ -56,7 +57,7 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
     let answered = match wire::attr(node, "xmlns").as_deref() {
         Some("w:p") => return Ok(wire::iq_result(node, Vec::new()).into()),
         Some("passive") => return Ok(passive(node)),
-        Some("md") => {
+        Some("md") if node.get_optional_child("remove-companion-device").is_some() => {
             let unlinked = network
                 .store
                 .run(move |unit| devices::remove(unit, &address, &request))
@@ -147,6 +148,9 @@ pub(crate) fn answer_refused(node: &Node) -> Answer {
 
 /// What the network does not know.
 fn unknown(node: &Node) -> Node {
+    let namespace = wire::attr(node, "xmlns").unwrap_or_default();
+    let child = wire::children(node).first().map(|child| child.tag.as_ref());
+    debug!(%namespace, child, "a question that the network does not know");
     wire::iq_error(node, 501, "feature-not-implemented")
 }
 

@@ -29,7 +29,7 @@ pub(super) fn query(unit: &Unit<'_>, question: &Question<'_>) -> Result<Node> {
 }
 
 fn participants_hash(unit: &Unit<'_>, group: &Group) -> Result<String> {
-    let jids: Vec<Jid> = members::members(unit, &group.id)?
+    let jids: Vec<Jid> = members(unit, &group.id)?
         .iter()
         .map(|member| group.name(&member.account))
         .collect();
