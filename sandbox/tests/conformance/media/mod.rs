@@ -58,7 +58,7 @@ pub fn carrying(kind: MediaType, uploaded: &UploadResponse) -> wa::Message {
     let mut message = wa::Message::default();
     match kind {
         MediaType::Image => {
-            message.image_message = media!(ImageMessage, "image/jpeg", caption: Some("look".into()))
+            message.image_message = media!(ImageMessage, "image/jpeg", caption: Some("look".into()));
         }
         MediaType::Video => message.video_message = media!(VideoMessage, "video/mp4"),
         MediaType::Audio => message.audio_message = media!(AudioMessage, "audio/ogg"),
