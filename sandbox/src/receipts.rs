@@ -142,7 +142,7 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
         };
         match (kind.as_ref(), &room) {
             // Media that cannot be downloaded any more: the account's own phone may have them.
-            ("server-error", _) if account.phone == from.phone => {
+            ("server-error", None) if account.phone == from.phone => {
                 let receipt = Receipt {
                     only: Some(0),
                     ..receipt

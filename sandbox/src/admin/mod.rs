@@ -1,5 +1,6 @@
 //! The admin API: what tests and newcomers drive the network with. JSON over HTTP, no authentication.
 
+mod app_state;
 mod attachment;
 mod error;
 mod faults;
@@ -46,6 +47,10 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
             post(inbox::send).layer(DefaultBodyLimit::max(file)),
         )
         .route("/admin/phones/{phone}/read", post(inbox::read))
+        .route(
+            "/admin/phones/{phone}/app-state",
+            get(app_state::list).post(app_state::act),
+        )
         .route("/admin/phones/{phone}/offline", post(phones::offline))
         .route("/admin/phones/{phone}/online", post(phones::online))
         .route("/admin/phones/{phone}/unlink", post(phones::unlink))

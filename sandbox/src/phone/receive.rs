@@ -10,8 +10,10 @@ use wacore_libsignal::protocol::GenericSignedPreKey as _;
 use waproto::whatsapp as wa;
 
 use super::content::Content;
-use super::signal::{self, EncType, Opened};
-use super::{gallery, identity, inbox, key_share, resend, reupload, send};
+use super::history::{self, Seen};
+use super::signal::{self, EncType, Opened, sender_keys};
+use super::{app_state, gallery, group, identity, inbox, key_share, peer, resend, reupload, send};
+use crate::app_state as collections;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::receipts::{self, Receipt};
@@ -35,6 +37,7 @@ pub(crate) fn step(unit: &mut Unit<'_>, phone: &str) -> Result<bool> {
     match node.tag.as_ref() {
         "message" => message(unit, &account, &node)?,
         "receipt" => receipt(unit, &account, &node)?,
+        "notification" => notification(unit, &account, &node)?,
         _ => {}
     }
     queue::remove(unit, row.seq)?;
@@ -49,10 +52,21 @@ struct Incoming<'a> {
     id: &'a str,
     /// Whom an own companion wrote to.
     recipient: Option<Jid>,
+    /// The group, or the place of statuses, that it was written to.
+    room: Option<Jid>,
+}
+
+/// The sender of a stanza and the room it was sent to: in rooms, the participant.
+fn author(node: &Node) -> Option<(Jid, Option<Jid>)> {
+    let from = wire::attr_jid(node, "from")?;
+    match Family::of(&from) {
+        Some(_) => Some((from, None)),
+        None => Some((wire::attr_jid(node, "participant")?, Some(from))),
+    }
 }
 
 fn message(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
-    let (Some(from), Some(id)) = (wire::attr_jid(node, "from"), wire::attr(node, "id")) else {
+    let (Some((from, room)), Some(id)) = (author(node), wire::attr(node, "id")) else {
         return Ok(());
     };
     let (Some(sender), Some(family)) = (directory::resolve(unit, &from)?, Family::of(&from)) else {
@@ -64,51 +78,123 @@ fn message(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
         family,
         id: &id,
         recipient: wire::attr_jid(node, "recipient"),
+        room,
     };
-    let Some((kind, sealed)) = node.get_children_by_tag("enc").find_map(ciphertext) else {
+    let sealed: Vec<Sealed> = node.get_children_by_tag("enc").filter_map(Sealed::read).collect();
+    if sealed.is_empty() {
         debug!(
             device = incoming.device.device,
             "a phone got a message without a ciphertext for it"
         );
         return Ok(());
-    };
-    match signal::decrypt(unit, &account.phone, &incoming.device, (kind, &sealed))? {
-        Opened::Plain(padded) => {
-            match decode_plaintext(&padded, 2) {
-                Ok(message) => show(unit, account, &incoming, message)?,
-                Err(error) => warn!(%error, "a phone decrypted a message that does not decode"),
+    }
+    let mut fresh = false;
+    // A key that comes with the message stands before what it opens.
+    for sealed in sealed {
+        match sealed.open(unit, account, &incoming)? {
+            Opened::Plain(padded) => {
+                fresh = true;
+                match decode_plaintext(&padded, 2) {
+                    Ok(message) => {
+                        learn(unit, account, &incoming, &message)?;
+                        show(unit, account, &incoming, message)?;
+                    }
+                    Err(error) => warn!(%error, "a phone decrypted a message that does not decode"),
+                }
             }
-            delivered(unit, account, &incoming)
-        }
-        Opened::Duplicate => {
-            inbox::count_copy(unit, &account.phone, &incoming.sender.phone, incoming.id)?;
-            delivered(unit, account, &incoming)
-        }
-        Opened::Unreadable => {
-            debug!("a phone cannot read a message");
-            if incoming.sender.phone == account.phone {
-                heal(unit, account, &incoming)
-            } else {
-                ask_again(unit, account, &incoming)
+            Opened::Duplicate => {}
+            Opened::Unreadable => {
+                debug!("a phone cannot read a message");
+                return if incoming.sender.phone == account.phone && incoming.room.is_none() {
+                    heal(unit, account, &incoming)
+                } else {
+                    ask_again(unit, account, &incoming)
+                };
             }
+        }
+    }
+    if !fresh {
+        inbox::count_copy(unit, &account.phone, &incoming.sender.phone, incoming.id)?;
+    }
+    delivered(unit, account, &incoming)
+}
+
+/// A ciphertext: for this device alone, or for all who hold the sender's key.
+enum Sealed {
+    Pairwise(EncType, Vec<u8>),
+    ForAll(Vec<u8>),
+}
+
+impl Sealed {
+    fn read(enc: &Node) -> Option<Self> {
+        let kind = wire::attr(enc, "type")?;
+        let bytes = wire::bytes(enc)?.into_owned();
+        if kind == group::SENDER_KEY {
+            return Some(Self::ForAll(bytes));
+        }
+        Some(Self::Pairwise(EncType::parse(&kind)?, bytes))
+    }
+
+    fn open(self, unit: &Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<Opened> {
+        let (phone, device) = (account.phone.as_str(), &incoming.device);
+        match (self, &incoming.room) {
+            (Self::Pairwise(kind, bytes), _) => signal::decrypt(unit, phone, device, (kind, &bytes)),
+            (Self::ForAll(bytes), Some(room)) => {
+                sender_keys::open(unit, phone, (&room.to_string(), device), &bytes)
+            }
+            (Self::ForAll(_), None) => Ok(Opened::Unreadable),
         }
     }
 }
 
-fn ciphertext(enc: &Node) -> Option<(EncType, Vec<u8>)> {
-    let kind = EncType::parse(&wire::attr(enc, "type")?)?;
-    Some((kind, wire::bytes(enc)?.into_owned()))
+/// Keeps the sender key that a message brings, if it is for the room that the message was sent to.
+fn learn(unit: &Unit<'_>, account: &Account, incoming: &Incoming<'_>, message: &wa::Message) -> Result<()> {
+    let (Some(room), Some(key)) = (
+        &incoming.room,
+        message.sender_key_distribution_message.as_option(),
+    ) else {
+        return Ok(());
+    };
+    let room = room.to_string();
+    if let (Some(chat), Some(distribution)) = (&key.group_id, &key.axolotl_sender_key_distribution_message)
+        && *chat == room
+        && !sender_keys::learn(unit, &account.phone, (&room, &incoming.device), distribution)?
+    {
+        warn!("a phone got a sender key that is none");
+    }
+    Ok(())
 }
 
 fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message: wa::Message) -> Result<()> {
     let own = incoming.sender.phone == account.phone;
     let message = if own { unwrap_device_sent(message) } else { message };
-    if own && asks_for_keys(&message) {
-        return key_share::share(unit, account, incoming.device.device);
+    if own && peer::take(unit, account, (incoming.device.device, incoming.id), &message)? {
+        return Ok(());
     }
-    if own && let Some(request) = resend::request(&message) {
-        return resend::answer(unit, account, (incoming.device.device, incoming.id), request);
-    }
+    let person = match &incoming.recipient {
+        Some(recipient) if own => directory::resolve(unit, recipient)?,
+        _ => Some(incoming.sender.clone()),
+    };
+    let person = person.unwrap_or_else(|| account.clone());
+    // A room is known by its JID, a person by the number.
+    let (chat, jid, author) = match &incoming.room {
+        Some(room) => (
+            room.to_string(),
+            room.to_string(),
+            (!own).then(|| incoming.sender.jid(incoming.family, 0).to_string()),
+        ),
+        None => {
+            let jid = person.jid(Family::Pn, 0).to_string();
+            (person.phone, jid, None)
+        }
+    };
+    let seen = Seen {
+        chat: &jid,
+        id: incoming.id,
+        from_me: own,
+        author: author.as_deref(),
+    };
+    history::keep(unit, account, &seen, &message)?;
     let Some(content) = Content::read(&message) else {
         return Ok(());
     };
@@ -118,11 +204,6 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
         (&incoming.sender.phone, incoming.id),
         &message,
     )?;
-    let chat = match &incoming.recipient {
-        Some(recipient) if own => directory::resolve(unit, recipient)?.map(|chat| chat.phone),
-        _ => Some(incoming.sender.phone.clone()),
-    };
-    let chat = chat.unwrap_or_else(|| account.phone.clone());
     inbox::put(
         unit,
         &account.phone,
@@ -138,11 +219,18 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
     )
 }
 
-fn asks_for_keys(message: &wa::Message) -> bool {
-    message
-        .protocol_message
-        .as_option()
-        .is_some_and(|protocol| protocol.app_state_sync_key_request.is_set())
+/// The server says that shared settings have changed.
+fn notification(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
+    if wire::attr(node, "type").as_deref() != Some("server_sync") {
+        return Ok(());
+    }
+    for changed in node.get_children_by_tag("collection") {
+        let name = wire::attr(changed, "name").unwrap_or_default();
+        if let Some(collection) = collections::collection(&name) {
+            app_state::pull(unit, account, collection)?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells the sender that the message arrived. One's own companions need no word.
@@ -159,19 +247,19 @@ fn delivered(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
     if incoming.sender.phone == account.phone {
         return Ok(());
     }
-    receipts::fan_out(
-        unit,
-        &Receipt {
-            reader: account,
-            device: 0,
-            family: incoming.family,
-            kind: "",
-            ids: &[incoming.id.to_owned()],
-            only: None,
-            extra: Vec::new(),
-        },
-        &incoming.sender,
-    )
+    let receipt = Receipt {
+        reader: account,
+        device: 0,
+        family: incoming.family,
+        kind: "",
+        ids: &[incoming.id.to_owned()],
+        only: None,
+        extra: Vec::new(),
+    };
+    match &incoming.room {
+        Some(room) => receipts::fan_out_in(unit, &receipt, &incoming.sender, room),
+        None => receipts::fan_out(unit, &receipt, &incoming.sender),
+    }
 }
 
 /// Starts a new session with an own companion, so that what follows can be read.
@@ -230,6 +318,9 @@ fn ask_again(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
         only: Some(device.device),
         extra: vec![retry, registration, keys],
     };
+    if let Some(room) = &incoming.room {
+        return receipts::fan_out_in(unit, &receipt, &incoming.sender, room);
+    }
     // Between devices of one account the receipt names the chat, or the client does not know what is meant.
     let recipient = incoming
         .recipient
@@ -245,7 +336,7 @@ fn receipt(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
         Some("server-error") => return reupload::answer(unit, account, node),
         _ => return Ok(()),
     }
-    let (Some(from), Some(retry)) = (wire::attr_jid(node, "from"), node.get_optional_child("retry")) else {
+    let (Some((from, _)), Some(retry)) = (author(node), node.get_optional_child("retry")) else {
         return Ok(());
     };
     let (Some(asker), Some(id)) = (directory::resolve(unit, &from)?, wire::attr(retry, "id")) else {
