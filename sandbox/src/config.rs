@@ -93,8 +93,8 @@ impl Config {
             media_host: None,
             media_max_bytes: 100 * MIB,
             media_capacity: 512 * MIB,
-            media_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
-            media_auth_ttl: Duration::from_secs(300),
+            media_lifetime: Duration::from_hours(30 * 24),
+            media_auth_ttl: Duration::from_mins(5),
             handshake_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(90),
             chatstate_ttl: CHATSTATE_TTL,
@@ -175,12 +175,12 @@ pub struct Cli {
     /// Keep nothing: the state lives in memory and ends with the process.
     #[arg(long)]
     pub ephemeral: bool,
-    /// Seconds that "is typing" waits for a device that is not connected.
-    #[arg(long, env = "CHATSTATE_TTL_SECS", default_value_t = CHATSTATE_TTL.as_secs())]
-    pub chatstate_ttl_secs: u64,
     /// Messages of each chat that a newly linked client gets from its phone; 0 sends no history.
     #[arg(long, default_value_t = 50)]
     pub history_messages: u32,
+    /// Seconds that "is typing" waits for a device that is not connected.
+    #[arg(long, env = "CHATSTATE_TTL_SECS", default_value_t = CHATSTATE_TTL.as_secs())]
+    pub chatstate_ttl_secs: u64,
     /// Name the senders of direct messages without their devices, which the real network never does.
     #[arg(long)]
     pub bare_senders: bool,

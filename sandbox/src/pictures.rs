@@ -57,6 +57,14 @@ impl Owner {
         }
     }
 
+    /// Whether `viewer` gets to see the picture. Those of groups are for everybody.
+    pub(crate) fn is_seen_by(&self, unit: &Unit<'_>, viewer: &str) -> Result<bool> {
+        match self {
+            Self::Person(account) => privacy::may_see(unit, viewer, &account.phone, Category::Profile),
+            Self::Group(_) => Ok(true),
+        }
+    }
+
     fn jid(&self) -> Jid {
         match self {
             Self::Person(account) => account.jid(Family::Pn, 0),
@@ -84,7 +92,7 @@ impl Owner {
                 told.push(account.phone.clone());
                 let mut all = Vec::new();
                 for phone in told {
-                    if !privacy::may_see(unit, &phone, &account.phone, Category::Profile)? {
+                    if !self.is_seen_by(unit, &phone)? {
                         continue;
                     }
                     let own = directory::devices(unit, &phone)?;

@@ -145,8 +145,6 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
             },
         };
         match (kind.as_ref(), &room) {
-            // Between an account's own devices; the server has taken the message off, and that is all.
-            ("sender" | "peer_msg" | "hist_sync", _) => {}
             // Media that cannot be downloaded any more: the account's own phone may have them.
             ("server-error", None) if account.phone == from.phone => {
                 let receipt = Receipt {
@@ -155,7 +153,8 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
                 };
                 fan_out(unit, &receipt, &account)?;
             }
-            ("server-error", _) => {}
+            // Between an account's own devices; the server has taken the message off, and that is all.
+            ("sender" | "peer_msg" | "hist_sync" | "server-error", _) => {}
             // Own other devices learn that the chat was read here.
             ("read-self" | "played-self", Some(room)) => fan_out_in(unit, &receipt, &reader, room)?,
             ("read-self" | "played-self", None) => fan_out_for(unit, &receipt, &reader, Some(author))?,
@@ -219,8 +218,10 @@ mod tests {
             signed_id: 1,
             signed_key: [8; 32],
             signature: vec![9; 64],
+            device_props: Vec::new(),
             platform: String::new(),
             name: String::new(),
+            device_props: Vec::new(),
         };
         companions::link(unit, &address, &[noise; 32], &keys, b"identity")?;
         Ok(address)

@@ -8,7 +8,6 @@ use wacore_binary::{Jid, Node};
 use crate::directory::{self, Address};
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::people::privacy::{self, Category};
 use crate::pictures::{self, Author, Owner, Picture};
 use crate::store::Unit;
 use crate::wire;
@@ -35,16 +34,15 @@ async fn look(network: &Network, from: Address, node: &Node) -> Result<Node> {
         .ok_or_else(|| Error::Invalid("no <picture>".into()))?;
     let target = target(node).ok_or_else(|| Error::Invalid("nobody is named".into()))?;
     let find = move |unit: &mut Unit<'_>| {
-        let picture = find(unit, &target)?;
-        let hidden = match directory::resolve(unit, &target)? {
-            Some(account) => !privacy::may_see(unit, &from.phone, &account.phone, Category::Profile)?,
-            None => false,
+        let Some(owner) = Owner::find(unit, &target)? else {
+            return Ok(None);
         };
-        Ok(picture.map(|picture| (picture, hidden)))
+        let seen = owner.is_seen_by(unit, &from.phone)?;
+        Ok(pictures::of(unit, &owner)?.map(|picture| (seen, picture)))
     };
     let picture = match network.store.run(find).await? {
-        Some((picture, false)) => picture,
-        Some((_, true)) => return Ok(wire::iq_error(node, 401, "not-authorized")),
+        Some((true, picture)) => picture,
+        Some((false, _)) => return Ok(wire::iq_error(node, 401, "not-authorized")),
         None => return Ok(wire::iq_error(node, 404, "item-not-found")),
     };
     let builder = NodeBuilder::new("picture");

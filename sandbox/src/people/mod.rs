@@ -61,6 +61,7 @@ mod testing {
             signature: vec![0; 64],
             platform: "chrome".into(),
             name: "Test".into(),
+            device_props: Vec::new(),
         };
         let address = Address::new(phone, device);
         let noise_key: [u8; 32] = rand::rng().random();

@@ -38,8 +38,8 @@ pub(crate) fn step(unit: &mut Unit<'_>, phone: &str) -> Result<bool> {
     match node.tag.as_ref() {
         "message" => message(unit, &account, &node)?,
         "receipt" => receipt(unit, &account, &node)?,
-        "chatstate" => chatstates::see(unit, phone, &node)?,
         "notification" => notification(unit, &account, &node)?,
+        "chatstate" => chatstates::see(unit, phone, &node)?,
         _ => {}
     }
     queue::remove(unit, row.seq)?;

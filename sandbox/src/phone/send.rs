@@ -51,15 +51,12 @@ impl From<wa::Message> for Draft {
 /// devices that ask again.
 pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draft: Draft) -> Result<String> {
     // A migrated account's phone knows people by their LIDs.
-    let draft = match draft.family {
-        Family::Pn => Draft {
-            family: profile::family(unit, &account.phone)?,
-            ..draft
-        },
-        Family::Lid => draft,
+    let family = match draft.family {
+        Family::Pn => profile::family(unit, &account.phone)?,
+        Family::Lid => Family::Lid,
     };
-    let id = keep(unit, account, (&to.phone, draft.family), &draft)?;
-    let Draft { message, family, .. } = draft;
+    let id = keep(unit, account, (&to.phone, family), &draft)?;
+    let message = draft.message;
     let seen = Seen {
         chat: &to.jid(Family::Pn, 0).to_string(),
         id: &id,
