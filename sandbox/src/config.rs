@@ -9,6 +9,8 @@ use clap::Parser;
 
 use crate::clock::{Clock, SystemClock};
 
+const MIB: u64 = 1024 * 1024;
+
 /// The settings of one network.
 #[derive(Clone)]
 pub struct Config {
@@ -16,14 +18,58 @@ pub struct Config {
     pub addr: SocketAddr,
     /// The directory of the state; `None` keeps everything in memory.
     pub data_dir: Option<PathBuf>,
+    /// Where the media host listens, over TLS; port 0 takes a free one.
+    pub media_addr: SocketAddr,
+    /// The name by which clients find the media host; without one, its address.
+    pub media_host: Option<String>,
+    /// The largest file that can be uploaded, in bytes as they are uploaded.
+    pub media_max_bytes: u64,
+    /// The most that all media together may take, in bytes. Beyond it uploads are refused.
+    pub media_capacity: u64,
+    /// How long media can be downloaded after their upload.
+    pub media_lifetime: Duration,
+    /// How long a client may upload before it asks for a new authorisation.
+    pub media_auth_ttl: Duration,
     /// The longest a client may take for its handshake.
     pub handshake_timeout: Duration,
     /// A client that sends no frame for this long is closed. Clients ping every 15 to 30 s.
     pub idle_timeout: Duration,
-    /// How long a set of six QR references is valid: clients show the first for 60 s, the others for 20 s each.
-    pub qr_refs_valid: Duration,
+    /// How long what a client shows for being linked is good for.
+    pub pairing: PairingTimes,
+    /// How long the first stanza is held back after the handshake: some clients lose one that comes at once.
+    pub first_stanza_delay: Duration,
+    /// Whether messages between two people name their sender without its device, as some suites expect. The real
+    /// network always names it.
+    pub bare_senders: bool,
+    /// Clients of a lower version are refused as outdated.
+    pub min_client_version: Option<(u32, u32, u32)>,
     /// The network's clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// How long what a client shows for being linked is good for; the defaults are the real network's.
+#[derive(Debug, Clone, Copy)]
+pub struct PairingTimes {
+    /// The first of the six QR references.
+    pub first_ref: Duration,
+    /// Each of the others.
+    pub next_ref: Duration,
+    /// From the last reference's end to the connection's, unless a pairing code is good for longer.
+    pub linger: Duration,
+    /// A pairing code.
+    pub code: Duration,
+}
+
+impl Default for PairingTimes {
+    fn default() -> Self {
+        Self {
+            first_ref: Duration::from_secs(60),
+            next_ref: Duration::from_secs(20),
+            // 210 s in all.
+            linger: Duration::from_secs(50),
+            code: Duration::from_secs(180),
+        }
+    }
 }
 
 impl Config {
@@ -32,17 +78,27 @@ impl Config {
         Self {
             addr,
             data_dir: None,
+            media_addr: SocketAddr::new(addr.ip(), 0),
+            media_host: None,
+            media_max_bytes: 100 * MIB,
+            media_capacity: 512 * MIB,
+            media_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
+            media_auth_ttl: Duration::from_secs(300),
             handshake_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(90),
-            qr_refs_valid: Duration::from_secs(160),
+            pairing: PairingTimes::default(),
+            first_stanza_delay: Duration::from_millis(60),
+            bare_senders: false,
+            min_client_version: None,
             clock: Arc::new(SystemClock),
         }
     }
 
-    /// The same with its state kept in `data_dir`.
+    /// The same with its state kept in `data_dir`, where media have more room than in memory.
     #[must_use]
     pub fn with_data_dir(mut self, data_dir: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(data_dir.into());
+        self.media_capacity = 8 * 1024 * MIB;
         self
     }
 }
@@ -51,6 +107,7 @@ impl std::fmt::Debug for Config {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Config")
             .field("addr", &self.addr)
+            .field("media_addr", &self.media_addr)
             .field("data_dir", &self.data_dir)
             .finish_non_exhaustive()
     }
@@ -66,18 +123,62 @@ pub struct Cli {
     /// Port to listen on; 0 takes a free one.
     #[arg(long, default_value_t = 3001)]
     pub port: u16,
-    /// Directory of the state: phones, keys, inboxes, queues.
+    /// Port of the media host (TLS); without it the one after `--port`, and a free one beside `--port 0`.
+    #[arg(long)]
+    pub media_port: Option<u16>,
+    /// Name by which clients find the media host; without it the address it listens on.
+    #[arg(long)]
+    pub media_host: Option<String>,
+    /// Directory of the state: phones, keys, inboxes, queues, media.
     #[arg(long, default_value = ".waxwing/sandbox")]
     pub data_dir: PathBuf,
     /// Keep nothing: the state lives in memory and ends with the process.
     #[arg(long)]
     pub ephemeral: bool,
+    /// Name the senders of direct messages without their devices, which the real network never does.
+    #[arg(long)]
+    pub bare_senders: bool,
+    /// Refuse clients of a lower version as outdated, e.g. 2.3000.1030000000.
+    #[arg(long, value_parser = version)]
+    pub min_client_version: Option<(u32, u32, u32)>,
+}
+
+fn version(text: &str) -> Result<(u32, u32, u32), String> {
+    let numbers: Result<Vec<u32>, _> = text.split('.').map(str::parse).collect();
+    match numbers.as_deref() {
+        Ok([first, second, third]) => Ok((*first, *second, *third)),
+        _ => Err("a version is three numbers with dots between them".into()),
+    }
 }
 
 impl From<Cli> for Config {
     fn from(cli: Cli) -> Self {
         let mut config = Self::new(SocketAddr::new(cli.host, cli.port));
-        config.data_dir = (!cli.ephemeral).then_some(cli.data_dir);
+        if !cli.ephemeral {
+            config = config.with_data_dir(cli.data_dir);
+        }
+        let beside = if cli.port == 0 {
+            0
+        } else {
+            cli.port.saturating_add(1)
+        };
+        config.media_addr.set_port(cli.media_port.unwrap_or(beside));
+        config.media_host = cli.media_host;
+        config.bare_senders = cli.bare_senders;
+        config.min_client_version = cli.min_client_version;
         config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_have_three_numbers() {
+        assert_eq!(version("2.3000.17"), Ok((2, 3000, 17)));
+        for bad in ["", "2", "2.3000", "2.3000.x", "2.3000.17.1"] {
+            assert!(version(bad).is_err(), "{bad}");
+        }
     }
 }

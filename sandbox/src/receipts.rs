@@ -7,7 +7,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
 use crate::directory::{self, Account, Address, Family};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 use crate::wire;
@@ -59,6 +59,32 @@ pub(crate) fn fan_out_in(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Accoun
         .attr("participant", receipt.reader.jid(receipt.family, receipt.device))
         .attr(alternate, receipt.reader.alternate(receipt.family, 0));
     send(unit, receipt, to, builder)
+}
+
+/// Tells the author of messages in `chat`, as inboxes name it, and the reader's own companions; they get a receipt
+/// of the type `own`.
+pub(crate) fn seen(
+    unit: &mut Unit<'_>,
+    receipt: Receipt<'_>,
+    author: &Account,
+    (chat, own): (&str, &'static str),
+) -> Result<()> {
+    let reader = receipt.reader;
+    let room: Option<Jid> = chat
+        .contains('@')
+        .then(|| chat.parse())
+        .transpose()
+        .map_err(|error| Error::codec("the chat of an inbox entry", error))?;
+    match &room {
+        Some(room) => fan_out_in(unit, &receipt, author, room)?,
+        None => fan_out(unit, &receipt, author)?,
+    }
+    let chat = author.jid(receipt.family, 0);
+    let own = Receipt { kind: own, ..receipt };
+    match &room {
+        Some(room) => fan_out_in(unit, &own, reader, room),
+        None => fan_out_for(unit, &own, reader, Some(&chat)),
+    }
 }
 
 fn send(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account, builder: NodeBuilder) -> Result<()> {
@@ -120,6 +146,11 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
         && let (Some(account), Some(family)) = (directory::resolve(unit, author)?, Family::of(author))
     {
         let ids = ids(node, &id);
+        // A client that was not told from which device the message came asks the account for it.
+        let device = match author.device {
+            0 if kind == "retry" => queue::sender_device(unit, from, &account.phone, &id)?.unwrap_or(0),
+            device => device,
+        };
         queue::received(unit, (from, sent), &account.phone, &ids)?;
         let reader = directory::require(unit, &from.phone)?;
         let receipt = Receipt {
@@ -128,8 +159,8 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
             family,
             kind: &kind,
             ids: &ids,
-            only: (kind == "retry").then_some(author.device),
-            extra: if kind == "retry" {
+            only: (kind == "retry").then_some(device),
+            extra: if matches!(kind.as_ref(), "retry" | "server-error") {
                 wire::children(node).to_vec()
             } else {
                 Vec::new()
@@ -137,7 +168,16 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
         };
         match (kind.as_ref(), &room) {
             // Between an account's own devices; the server has taken the message off, and that is all.
-            ("sender" | "peer_msg" | "hist_sync" | "server-error", _) => {}
+            ("sender" | "peer_msg" | "hist_sync", _) => {}
+            // Media that cannot be downloaded any more: the account's own phone may have them.
+            ("server-error", None) if account.phone == from.phone => {
+                let receipt = Receipt {
+                    only: Some(0),
+                    ..receipt
+                };
+                fan_out(unit, &receipt, &account)?;
+            }
+            ("server-error", _) => {}
             // Own other devices learn that the chat was read here.
             ("read-self" | "played-self", Some(room)) => fan_out_in(unit, &receipt, &reader, room)?,
             ("read-self" | "played-self", None) => fan_out_for(unit, &receipt, &reader, Some(author))?,

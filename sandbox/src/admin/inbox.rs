@@ -7,13 +7,17 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use wacore_binary::{Jid, JidExt as _};
 use waproto::whatsapp as wa;
 
+use super::attachment::FileRequest;
 use super::error::{ApiError, ApiResult, Body, Params};
 use crate::directory::{self, Account, Family};
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::phone::group;
 use crate::phone::inbox::{self, Entry};
+use crate::phone::media::{self, Form};
 use crate::phone::send as sending;
 use crate::receipts::{self, Receipt};
 use crate::store::Unit;
@@ -40,11 +44,17 @@ pub(super) async fn list(
     Ok(Json(network.store.run(work).await?))
 }
 
-/// What a phone sends. Texts so far.
+/// What a phone sends.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(super) enum SendRequest {
     Text { to: String, text: String },
+    Image(FileRequest),
+    Video(FileRequest),
+    Audio(FileRequest),
+    Voice(FileRequest),
+    Document(FileRequest),
+    Sticker(FileRequest),
 }
 
 /// The message that went out.
@@ -54,23 +64,53 @@ pub(super) struct Sent {
     to: String,
 }
 
-/// `POST …/send`: `to` is a number, a LID or a JID of either.
+/// `POST …/send`: `to` is a number, a LID or a JID, be it a group's.
 pub(super) async fn send(
     State(network): State<Arc<Network>>,
     Path(phone): Path<String>,
     Body(request): Body<SendRequest>,
 ) -> ApiResult<(StatusCode, Json<Sent>)> {
-    let SendRequest::Text { to, text } = request;
-    if text.is_empty() || text.len() > MAX_TEXT {
-        return Err(ApiError::invalid(format!("`text` has 1 to {MAX_TEXT} bytes")));
-    }
+    let (form, request) = match request {
+        SendRequest::Text { to, text } => {
+            if text.is_empty() || text.len() > MAX_TEXT {
+                return Err(ApiError::invalid(format!("`text` has 1 to {MAX_TEXT} bytes")));
+            }
+            let message = wa::Message {
+                conversation: Some(text),
+                ..Default::default()
+            };
+            return dispatch(&network, phone, to, message).await;
+        }
+        SendRequest::Image(request) => (Form::Image, request),
+        SendRequest::Video(request) => (Form::Video, request),
+        SendRequest::Audio(request) => (Form::Audio, request),
+        SendRequest::Voice(request) => (Form::Voice, request),
+        SendRequest::Document(request) => (Form::Document, request),
+        SendRequest::Sticker(request) => (Form::Sticker, request),
+    };
+    let to = request.to.clone();
+    let message = media::attach(&network, request.into_attachment(form)?).await?;
+    dispatch(&network, phone, to, message).await
+}
+
+async fn dispatch(
+    network: &Network,
+    phone: String,
+    to: String,
+    message: wa::Message,
+) -> ApiResult<(StatusCode, Json<Sent>)> {
     let work = move |unit: &mut Unit<'_>| {
         let account = online(unit, &phone)?;
-        let to = addressee(unit, &to)?;
-        let message = wa::Message {
-            conversation: Some(text),
-            ..Default::default()
-        };
+        let jid = addressee_jid(&to)?;
+        if jid.is_group() {
+            let id = group::message(unit, &account, &jid, message.into())?;
+            return Ok(Sent {
+                id,
+                to: jid.to_string(),
+            });
+        }
+        let to = directory::resolve(unit, &jid)?
+            .ok_or_else(|| Error::NotFound("`to` is not on this network".into()))?;
         let id = sending::message(unit, &account, &to, message.into())?;
         Ok(Sent { id, to: to.phone })
     };
@@ -104,37 +144,25 @@ pub(super) async fn read(
         let account = online(unit, &phone)?;
         let unread = inbox::mark_read(unit, &phone, request.ids.as_deref())?;
         let read = unread.len();
-        let mut by_sender: BTreeMap<(String, bool), Vec<String>> = BTreeMap::new();
+        let mut by_author: BTreeMap<(String, String, bool), Vec<String>> = BTreeMap::new();
         for entry in unread {
-            by_sender
-                .entry((entry.sender, entry.family == Family::Lid))
+            by_author
+                .entry((entry.chat, entry.sender, entry.family == Family::Lid))
                 .or_default()
                 .push(entry.id);
         }
-        for ((sender, lid), ids) in by_sender {
-            let family = if lid { Family::Lid } else { Family::Pn };
+        for ((chat, author, lid), ids) in by_author {
             let receipt = Receipt {
                 reader: &account,
                 device: 0,
-                family,
+                family: if lid { Family::Lid } else { Family::Pn },
                 kind: "read",
                 ids: &ids,
                 only: None,
                 extra: Vec::new(),
             };
-            if let Some(sender) = directory::by_phone(unit, &sender)? {
-                receipts::fan_out(unit, &receipt, &sender)?;
-                // One's own companions learn it too.
-                let chat = sender.jid(family, 0);
-                receipts::fan_out_for(
-                    unit,
-                    &Receipt {
-                        kind: "read-self",
-                        ..receipt
-                    },
-                    &account,
-                    Some(&chat),
-                )?;
+            if let Some(author) = directory::by_phone(unit, &author)? {
+                receipts::seen(unit, receipt, &author, (&chat, "read-self"))?;
             }
         }
         Ok(ReadResponse { read })
@@ -142,7 +170,7 @@ pub(super) async fn read(
     Ok(Json(network.store.run(work).await?))
 }
 
-fn online(unit: &Unit<'_>, phone: &str) -> Result<Account> {
+pub(super) fn online(unit: &Unit<'_>, phone: &str) -> Result<Account> {
     let account = directory::require(unit, phone)?;
     if account.online {
         Ok(account)
@@ -151,17 +179,14 @@ fn online(unit: &Unit<'_>, phone: &str) -> Result<Account> {
     }
 }
 
-fn addressee(unit: &Unit<'_>, to: &str) -> Result<Account> {
+/// The JID of whom a caller names: by number, by LID, or by a JID, be it a group's.
+pub(super) fn addressee_jid(to: &str) -> Result<Jid> {
     let to = to.strip_prefix('+').unwrap_or(to);
-    let found = match to.strip_prefix("lid:") {
-        Some(lid) => directory::resolve(unit, &wacore_binary::Jid::lid(lid))?,
-        None if to.contains('@') => {
-            let jid = to
-                .parse()
-                .map_err(|_| Error::Invalid("`to` is no number and no JID".into()))?;
-            directory::resolve(unit, &jid)?
-        }
-        None => directory::by_phone(unit, to)?,
-    };
-    found.ok_or_else(|| Error::NotFound("`to` is not on this network".into()))
+    match to.strip_prefix("lid:") {
+        Some(lid) => Ok(Jid::lid(lid)),
+        None if to.contains('@') => to
+            .parse()
+            .map_err(|_| Error::Invalid(format!("`{to}` is no number and no JID"))),
+        None => Ok(Jid::pn(to)),
+    }
 }

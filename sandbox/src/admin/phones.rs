@@ -1,5 +1,6 @@
 //! `/admin/phones`: making, listing and removing phones, and turning them on and off.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,7 +15,10 @@ use crate::error::{Error, Result};
 use crate::groups::participants;
 use crate::network::Network;
 use crate::phone::{identity, key_share};
+use crate::pictures;
+use crate::server::refusals::{self, Refusal};
 use crate::store::Unit;
+use crate::switches;
 
 /// A phone and its companions.
 #[derive(Debug, Serialize)]
@@ -24,6 +28,10 @@ pub(super) struct PhoneView {
     name: String,
     online: bool,
     companions: Vec<CompanionView>,
+    /// Behaviours switched on or off for this account.
+    switches: BTreeMap<String, bool>,
+    /// Why its companions may not log in; null where they may.
+    refused: Option<Refusal>,
 }
 
 /// A linked device.
@@ -31,18 +39,24 @@ pub(super) struct PhoneView {
 struct CompanionView {
     device: u16,
     connected: bool,
+    /// What it says it is, as `chrome`.
+    platform: String,
+    /// On which system it says that it runs.
+    name: String,
 }
 
 fn view(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool) -> Result<PhoneView> {
-    let devices = directory::devices(unit, &account.phone)?
+    let companions = companions::all(unit, &account.phone)?
         .into_iter()
-        .filter(|device| *device != 0);
-    let companions = devices
-        .map(|device| CompanionView {
-            device,
-            connected: connected(&Address::new(&account.phone, device)),
+        .map(|companion| CompanionView {
+            device: companion.device,
+            connected: connected(&Address::new(&account.phone, companion.device)),
+            platform: companion.platform,
+            name: companion.name,
         })
         .collect();
+    let switches = switches::all(unit, &account.phone)?;
+    let refused = refusals::standing(unit, &account.phone)?;
     let Account {
         phone,
         lid,
@@ -55,6 +69,8 @@ fn view(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
         name,
         online,
         companions,
+        switches,
+        refused,
     })
 }
 
@@ -100,6 +116,7 @@ pub(super) async fn remove(
         participants::leave_all(unit, &directory::require(unit, &phone)?)?;
         // The number may come again as somebody else's: others' sessions with it end here.
         unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
+        pictures::remove_with_account(unit, &phone)?;
         unit.execute("DELETE FROM phones WHERE phone = ?1", [&phone])?;
         Ok(())
     };

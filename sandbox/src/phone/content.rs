@@ -11,7 +11,7 @@ pub(crate) struct Content {
     pub(crate) kind: String,
     /// The text, or a caption.
     pub(crate) text: Option<String>,
-    /// SHA-256 of the media as its sender states it, in hex.
+    /// SHA-256 of the media that the phone fetched and opened, in hex; null until it has.
     pub(crate) media_sha256: Option<String>,
     pub(crate) file_name: Option<String>,
     /// Degrees.
@@ -51,7 +51,6 @@ impl Content {
                     return Some(Self {
                         text: text(media),
                         file_name: name(media),
-                        media_sha256: media.file_sha256.as_deref().map(hex::encode),
                         quoted: quoted(media.context_info.as_option()),
                         ..Self::of($kind)
                     });

@@ -13,7 +13,7 @@ use crate::store::Unit;
 pub(crate) struct Entry {
     /// The message's id on the network.
     pub(crate) id: String,
-    /// The other party's number; for a message to oneself one's own.
+    /// The other party's number, for a message to oneself one's own; or the JID of a group or of statuses.
     pub(crate) chat: String,
     /// The author's number.
     pub(crate) from: String,
@@ -31,6 +31,8 @@ pub(crate) struct Entry {
 pub(crate) struct Unread {
     pub(crate) id: String,
     pub(crate) sender: String,
+    /// The other party's number, or the JID of a group.
+    pub(crate) chat: String,
     pub(crate) family: Family,
 }
 
@@ -86,19 +88,27 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>) -> Result<
             .ok_or_else(|| Error::NotFound("`after` names no message of this inbox".into()))?,
     };
     let mut statement = unit.prepare(
-        "SELECT id, chat, sender, sender_lid, body, received_at, copies FROM inbox
-         WHERE phone = ?1 AND seq > ?2 ORDER BY seq",
+        "SELECT id, chat, sender, sender_lid, body, received_at, copies,
+             (SELECT hash FROM phone_media m
+              WHERE m.phone = inbox.phone AND m.sender = inbox.sender AND m.id = inbox.id AND m.state = 'held')
+         FROM inbox WHERE phone = ?1 AND seq > ?2 ORDER BY seq",
     )?;
     let mut rows = statement.query((phone, seq))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let body: String = row.get(4)?;
+        let content: Content =
+            serde_json::from_str(&body).map_err(|error| Error::codec("an inbox entry", error))?;
+        let media: Option<Vec<u8>> = row.get(7)?;
         entries.push(Entry {
             id: row.get(0)?,
             chat: row.get(1)?,
             from: row.get(2)?,
             from_lid: row.get(3)?,
-            content: serde_json::from_str(&body).map_err(|error| Error::codec("an inbox entry", error))?,
+            content: Content {
+                media_sha256: media.map(hex::encode),
+                ..content
+            },
             received_at: rfc3339(row.get(5)?),
             copies: row.get(6)?,
         });
@@ -121,13 +131,14 @@ pub(crate) fn mark_read(unit: &Unit<'_>, phone: &str, ids: Option<&[String]>) ->
     }
     let unread: Vec<Unread> = {
         let mut statement = unit.prepare(
-            "SELECT id, sender, family FROM inbox
+            "SELECT id, sender, family, chat FROM inbox
              WHERE phone = ?1 AND read = 0 AND sender <> ?1 ORDER BY seq",
         )?;
         let rows = statement.query_map([phone], |row| {
             Ok(Unread {
                 id: row.get(0)?,
                 sender: row.get(1)?,
+                chat: row.get(3)?,
                 family: Family::named(row.get_ref(2)?.as_str()?),
             })
         })?;

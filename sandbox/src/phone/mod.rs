@@ -6,11 +6,16 @@
 
 pub(crate) mod adv;
 pub(crate) mod content;
+pub(crate) mod gallery;
 pub(crate) mod group;
 pub(crate) mod identity;
 pub(crate) mod inbox;
 pub(crate) mod key_share;
+pub(crate) mod link_code;
+pub(crate) mod media;
 pub(crate) mod receive;
+pub(crate) mod resend;
+pub(crate) mod reupload;
 pub(crate) mod runner;
 pub(crate) mod send;
 pub(crate) mod shape;

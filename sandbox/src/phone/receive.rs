@@ -11,7 +11,7 @@ use waproto::whatsapp as wa;
 
 use super::content::Content;
 use super::signal::{self, EncType, Opened, sender_keys};
-use super::{group, identity, inbox, key_share, send};
+use super::{gallery, group, identity, inbox, key_share, resend, reupload, send};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::receipts::{self, Receipt};
@@ -168,9 +168,18 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
     if own && asks_for_keys(&message) {
         return key_share::share(unit, account, incoming.device.device);
     }
+    if own && let Some(request) = resend::request(&message) {
+        return resend::answer(unit, account, (incoming.device.device, incoming.id), request);
+    }
     let Some(content) = Content::read(&message) else {
         return Ok(());
     };
+    resend::keep(
+        unit,
+        &account.phone,
+        (&incoming.sender.phone, incoming.id),
+        &message,
+    )?;
     let chat = match (&incoming.room, &incoming.recipient) {
         (Some(room), _) => Some(room.to_string()),
         (None, Some(recipient)) if own => directory::resolve(unit, recipient)?.map(|chat| chat.phone),
@@ -183,6 +192,12 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
         (&incoming.sender, incoming.family),
         (&chat, incoming.id),
         &content,
+    )?;
+    gallery::note(
+        unit,
+        &account.phone,
+        (&incoming.sender.phone, incoming.id),
+        &message,
     )
 }
 
@@ -225,7 +240,9 @@ fn delivered(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
 /// Starts a new session with an own companion, so that what follows can be read.
 ///
 /// The copy itself is lost to the phone. `whatsapp-rust` 0.7 takes a request of its own phone to encrypt again for
-/// one of the person written to, and puts the phone's keys in the place of theirs: a phone must not ask it.
+/// one of the person written to: it puts the phone's keys, where the request has any, in the place of theirs, and
+/// encrypts for their session what it then sends to the phone. A phone must not ask it. Phones have no other way to
+/// ask a companion; the way back, a companion that asks its phone, is [`resend`].
 fn heal(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<()> {
     signal::reset(unit, &account.phone, &incoming.device)?;
     key_share::share(unit, account, incoming.device.device)
@@ -287,10 +304,12 @@ fn ask_again(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
     receipts::fan_out_for(unit, &receipt, &incoming.sender, recipient)
 }
 
-/// Of the receipts a phone gets, only a request to encrypt again makes it do something.
+/// Of the receipts a phone gets, only requests make it do something: to encrypt again, to upload again.
 fn receipt(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
-    if wire::attr(node, "type").as_deref() != Some("retry") {
-        return Ok(());
+    match wire::attr(node, "type").as_deref() {
+        Some("retry") => {}
+        Some("server-error") => return reupload::answer(unit, account, node),
+        _ => return Ok(()),
     }
     let (Some((from, _)), Some(retry)) = (author(node), node.get_optional_child("retry")) else {
         return Ok(());

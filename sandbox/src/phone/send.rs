@@ -8,7 +8,7 @@ use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 
 use super::shape::Shape;
-use super::{group, signal};
+use super::{gallery, group, signal};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::relay::{self, Chat, Envelope};
@@ -79,7 +79,7 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draf
 
 /// Keeps a message for devices that ask for it again; answers the id that it goes under.
 pub(super) fn keep(
-    unit: &Unit<'_>,
+    unit: &mut Unit<'_>,
     account: &Account,
     (chat, family): (&str, Family),
     draft: &Draft,
@@ -99,6 +99,7 @@ pub(super) fn keep(
         "DELETE FROM sent WHERE phone = ?1 AND seq <= ?2",
         (&account.phone, unit.last_insert_id() - KEPT_FOR_RETRY),
     )?;
+    gallery::note(unit, &account.phone, (&account.phone, &id), &draft.message)?;
     Ok(id)
 }
 

@@ -20,7 +20,7 @@ use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
-use crate::wire;
+use crate::{switches, wire};
 
 /// Children of a client's `<message>` that its recipients do not get: the copies themselves, and what proves to the
 /// server that the sender may write. All others (`<meta>`, `<biz>`, `<device-identity>`, …) go to each of them.
@@ -54,7 +54,15 @@ pub(crate) fn queue_for(
     if let Some(edit) = envelope.edit {
         builder = builder.attr("edit", edit);
     }
+    if matches!(envelope.chat, Chat::Person(_)) && addressee.phone != envelope.sender.phone {
+        switches::wrote(unit, &addressee.phone, &envelope.sender.phone)?;
+    }
     let node = builder.children(children).build();
+    if let Chat::Person(_) = envelope.chat
+        && addressee.phone != envelope.sender.phone
+    {
+        switches::wrote(unit, &addressee.phone, &envelope.sender.phone)?;
+    }
     let from = Address::new(&envelope.sender.phone, envelope.device);
     queue::push(
         unit,

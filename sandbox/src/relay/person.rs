@@ -8,13 +8,16 @@ use crate::directory::{self, Account, Address, Family};
 use crate::error::Result;
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
-use crate::wire;
+use crate::{switches, wire};
 
 /// Relays a message whose addressee is a person.
 pub(super) fn relay(unit: &mut Unit<'_>, sent: &Sent<'_>, family: Family) -> Result<Outcome> {
     let Some(other) = directory::resolve(unit, &sent.to)? else {
         return Ok(Outcome::Refused(404));
     };
+    if switches::holds_back(unit, &sent.sender.phone, &other.phone, sent.node)? {
+        return Ok(Outcome::Refused(463));
+    }
     let conversation = Conversation {
         other: &other,
         envelope: sent.envelope(Chat::Person(&other), family),

@@ -13,10 +13,12 @@ const VERSION: i64 = 2;
 /// One file a concern. Tables are made where they are missing, so a new file needs no new [`VERSION`].
 const TABLES: &[&str] = &[
     include_str!("schema/accounts.sql"),
+    include_str!("schema/devices.sql"),
     include_str!("schema/queue.sql"),
     include_str!("schema/phone.sql"),
     include_str!("schema/groups.sql"),
     include_str!("schema/sender_keys.sql"),
+    include_str!("schema/media.sql"),
 ];
 
 /// Opens the file in `directory` (made if need be), or a store in memory.

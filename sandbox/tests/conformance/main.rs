@@ -2,10 +2,15 @@
 
 mod client;
 mod net;
+mod web;
 
 mod crash;
+mod devices;
+mod groups;
 mod hostile;
+mod media;
 mod offline;
 mod pairing;
+mod pictures;
 mod repair;
 mod texts;
