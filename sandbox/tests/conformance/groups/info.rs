@@ -72,7 +72,6 @@ async fn a_group_is_shown_exactly() {
         Some(86_400)
     );
     assert!(!info.is_locked && !info.is_announcement && !info.membership_approval);
-    assert_eq!(info.member_add_mode, Some(MemberAddMode::AllMemberAdd));
     let members: Vec<_> = info
         .participants
         .iter()
@@ -177,6 +176,12 @@ async fn subject_description_and_settings_change_for_all() {
     })
     .await;
 
+    hers.set_member_add_mode(&group, MemberAddMode::AdminAdd)
+        .await
+        .expect("admins add");
+    // The client cannot read this mode in a group's info, so what shows it is its effect.
+    let nobody = [Jid::pn("155509999999")];
+    assert_eq!(refusal(his.add_participants(&group, &nobody).await), 403);
     hers.set_locked(&group, true).await.expect("locked");
     hers.set_announce(&group, true)
         .await
@@ -184,9 +189,6 @@ async fn subject_description_and_settings_change_for_all() {
     hers.set_membership_approval(&group, MembershipApprovalMode::On)
         .await
         .expect("closed");
-    hers.set_member_add_mode(&group, MemberAddMode::AdminAdd)
-        .await
-        .expect("admins add");
     hers.set_ephemeral(&group, 604_800).await.expect("a timer");
     for (what, seen) in [
         (
@@ -215,7 +217,6 @@ async fn subject_description_and_settings_change_for_all() {
     }
     let info = his.get_metadata(&group).await.expect("the group");
     assert!(info.is_locked && info.is_announcement && info.membership_approval);
-    assert_eq!(info.member_add_mode, Some(MemberAddMode::AdminAdd));
     assert_eq!(info.description, None);
     // Now none of it is the member's.
     assert_eq!(
