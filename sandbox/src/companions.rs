@@ -7,7 +7,7 @@ use wacore_binary::builder::NodeBuilder;
 
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
-use crate::phone::adv;
+use crate::phone::{adv, key_share};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 
@@ -23,6 +23,8 @@ pub(crate) struct Registration {
     pub(crate) signed_id: u32,
     pub(crate) signed_key: [u8; 32],
     pub(crate) signature: Vec<u8>,
+    /// `DeviceProps`: what the device is, and how much history it wants.
+    pub(crate) device_props: Vec<u8>,
     /// What it is, as `chrome` or `android_phone`.
     pub(crate) platform: String,
     /// The system on which it runs, or a name that it gives itself.
@@ -100,8 +102,9 @@ pub(crate) fn link(
     check_room(unit, &address.phone, noise_key)?;
     unit.execute(
         "INSERT INTO companions (phone, device, noise_key, identity, registration_id, signed_pre_key_id,
-             signed_pre_key, signed_pre_key_signature, device_identity, key_index, linked_at, platform, name)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?2, ?10, ?11, ?12)",
+             signed_pre_key, signed_pre_key_signature, device_identity, key_index, device_props, linked_at, platform,
+             name)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?2, ?10, ?11, ?12, ?13)",
         rusqlite::params![
             address.phone,
             address.device,
@@ -112,6 +115,7 @@ pub(crate) fn link(
             keys.signed_key,
             keys.signature,
             device_identity,
+            keys.device_props,
             unit.now_ms(),
             keys.platform,
             keys.name,
@@ -136,7 +140,22 @@ pub(crate) fn leave(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
         return Ok(());
     }
     queue::discard(unit, address)?;
-    announce(unit, address, "remove")
+    announce(unit, address, "remove")?;
+    // What is written from now on is not for the device that went.
+    let account = directory::require(unit, &address.phone)?;
+    key_share::share_due(unit, &account)
+}
+
+/// The addresses of every linked device of the network.
+pub(crate) fn everywhere(unit: &Unit<'_>) -> Result<Vec<Address>> {
+    let mut statement = unit.prepare("SELECT phone, device FROM companions ORDER BY phone, device")?;
+    let rows = statement.query_map([], |row| {
+        Ok(Address {
+            phone: row.get(0)?,
+            device: row.get(1)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The device that owns a Noise key.
@@ -262,4 +281,65 @@ fn change(unit: &Unit<'_>, account: &Account, device: u16, action: &'static str)
     Ok(NodeBuilder::new(action)
         .children([entry, key_index_node(unit, &account.phone)?])
         .build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phone::identity;
+    use crate::store::testing::Bench;
+
+    fn keys(number: u32) -> Registration {
+        Registration {
+            number,
+            identity: [7; 32],
+            signed_id: 1,
+            signed_key: [8; 32],
+            signature: vec![9; 64],
+            platform: "chrome".into(),
+            name: "Test".into(),
+        }
+    }
+
+    fn link_next(unit: &mut Unit<'_>, phone: &str, noise: u8) -> Result<Address> {
+        let address = Address::new(phone, next_device(unit, phone)?);
+        link(unit, &address, &[noise; 32], &keys(u32::from(noise)), b"identity")?;
+        Ok(address)
+    }
+
+    #[test]
+    fn the_list_of_key_indexes_follows_the_devices() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let phone = identity::create(unit, None, None)?.phone;
+            let first = link_next(unit, &phone, 1)?;
+            let before = adv::key_index_list(unit, &phone)?.1;
+            link_next(unit, &phone, 2)?;
+            unlink(unit, &first)?;
+            // The device that pairs anew takes the place of what it was.
+            link_next(unit, &phone, 2)?;
+            let (list, after) = adv::key_index_list(unit, &phone)?;
+            assert!(after > before, "every change has a time of its own");
+            let decoded = wacore::adv::decode_key_index_list(&list).expect("a list");
+            assert_eq!(decoded.valid_indexes, [0, 3]);
+            assert_eq!(all(unit, &phone)?.len(), 1);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn the_fifth_finds_no_room() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let phone = identity::create(unit, None, None)?.phone;
+            for noise in 1..=4 {
+                link_next(unit, &phone, noise)?;
+            }
+            assert!(matches!(link_next(unit, &phone, 5), Err(Error::Conflict(_))));
+            // One that is linked already needs none.
+            link_next(unit, &phone, 4)?;
+            assert_eq!(all(unit, &phone)?.len(), 4);
+            Ok(())
+        });
+    }
 }

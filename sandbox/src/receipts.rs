@@ -217,3 +217,97 @@ fn ids(node: &Node, first: &str) -> Vec<String> {
     }
     ids
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::companions::{self, Registration};
+    use crate::phone::identity;
+    use crate::store::testing::Bench;
+
+    /// Links a device; answers where it is.
+    fn link(unit: &mut Unit<'_>, phone: &str, noise: u8) -> Result<Address> {
+        let address = Address::new(phone, companions::next_device(unit, phone)?);
+        let keys = Registration {
+            number: 1,
+            identity: [7; 32],
+            signed_id: 1,
+            signed_key: [8; 32],
+            signature: vec![9; 64],
+            platform: String::new(),
+            name: String::new(),
+        };
+        companions::link(unit, &address, &[noise; 32], &keys, b"identity")?;
+        Ok(address)
+    }
+
+    fn retry(to: Jid, recipient: Option<Jid>) -> Node {
+        let mut receipt = NodeBuilder::new("receipt")
+            .attr("id", "A")
+            .attr("type", "retry")
+            .attr("to", to);
+        if let Some(recipient) = recipient {
+            receipt = receipt.attr("recipient", recipient);
+        }
+        let retry = NodeBuilder::new("retry").attr("id", "A").attr("count", 1);
+        receipt.children([retry.build()]).build()
+    }
+
+    /// The receipts that wait for `to`.
+    fn waiting(unit: &Unit<'_>, to: &Address) -> Result<Vec<Node>> {
+        let rows = queue::after(unit, to, 0, 100)?;
+        let nodes: Vec<Node> = rows
+            .iter()
+            .map(|row| wire::decode(&row.payload))
+            .collect::<Result<_>>()?;
+        Ok(nodes.into_iter().filter(|node| node.tag == "receipt").collect())
+    }
+
+    #[test]
+    fn a_retry_goes_to_the_one_device_that_can_answer_it() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let own = identity::create(unit, None, None)?;
+            let other = identity::create(unit, None, None)?;
+            let (first, second) = (link(unit, &own.phone, 1)?, link(unit, &own.phone, 2)?);
+            // Between devices of one account it says which chat is meant.
+            let chat = other.jid(Family::Pn, 0);
+            let node = retry(own.jid(Family::Pn, 1), Some(chat.clone()));
+            receipt(unit, (&second, 0), &node)?;
+            let got = waiting(unit, &first)?;
+            assert_eq!(got.len(), 1);
+            assert_eq!(wire::attr_jid(&got[0], "recipient"), Some(chat));
+            assert!(got[0].get_optional_child("retry").is_some());
+            assert!(
+                waiting(unit, &second)?.is_empty()
+                    && waiting(unit, &Address::primary(&own.phone))?.is_empty()
+            );
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_retry_to_an_account_finds_the_device_that_sent() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let own = identity::create(unit, None, None)?;
+            let other = identity::create(unit, None, None)?;
+            let reader = link(unit, &own.phone, 1)?;
+            let sender = link(unit, &other.phone, 2)?;
+            let node = NodeBuilder::new("message").attr("id", "A").build();
+            let stanza = Stanza {
+                kind: Kind::Message,
+                id: "A",
+                subtype: "",
+                sender: &sender,
+                node: &node,
+            };
+            queue::push(unit, &reader, &stanza)?;
+            let sent = queue::backlog(unit, &reader)?.last;
+            receipt(unit, (&reader, sent), &retry(other.jid(Family::Pn, 0), None))?;
+            assert_eq!(waiting(unit, &sender)?.len(), 1);
+            assert!(waiting(unit, &Address::primary(&other.phone))?.is_empty());
+            Ok(())
+        });
+    }
+}

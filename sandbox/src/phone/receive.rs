@@ -1,5 +1,6 @@
 //! What a phone does with the stanzas that wait for it.
 
+use buffa::Message as _;
 use rusqlite::OptionalExtension as _;
 use tracing::{debug, warn};
 use wacore::messages::{decode_plaintext, unwrap_device_sent};
@@ -10,8 +11,10 @@ use wacore_libsignal::protocol::GenericSignedPreKey as _;
 use waproto::whatsapp as wa;
 
 use super::content::Content;
+use super::history::{self, Seen};
 use super::signal::{self, EncType, Opened, sender_keys};
-use super::{gallery, group, identity, inbox, key_share, resend, reupload, send};
+use super::{app_state, gallery, group, identity, inbox, key_share, peer, resend, reupload, send};
+use crate::app_state as collections;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::receipts::{self, Receipt};
@@ -35,6 +38,7 @@ pub(crate) fn step(unit: &mut Unit<'_>, phone: &str) -> Result<bool> {
     match node.tag.as_ref() {
         "message" => message(unit, &account, &node)?,
         "receipt" => receipt(unit, &account, &node)?,
+        "notification" => notification(unit, &account, &node)?,
         _ => {}
     }
     queue::remove(unit, row.seq)?;
@@ -93,8 +97,9 @@ fn message(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
                 fresh = true;
                 match decode_plaintext(&padded, 2) {
                     Ok(message) => {
-                        learn(unit, account, &incoming, &message)?;
-                        show(unit, account, &incoming, message)?;
+                        if let Some(message) = learn(unit, account, &incoming, message)? {
+                            show(unit, account, &incoming, message)?;
+                        }
                     }
                     Err(error) => warn!(%error, "a phone decrypted a message that does not decode"),
                 }
@@ -144,33 +149,62 @@ impl Sealed {
     }
 }
 
-/// Keeps the sender key that a message brings, if it is for the room that the message was sent to.
-fn learn(unit: &Unit<'_>, account: &Account, incoming: &Incoming<'_>, message: &wa::Message) -> Result<()> {
-    let (Some(room), Some(key)) = (
-        &incoming.room,
-        message.sender_key_distribution_message.as_option(),
-    ) else {
-        return Ok(());
+/// Keeps the sender key that a message brings, if it is for the room that the message was sent to. Answers what
+/// the message says besides.
+fn learn(
+    unit: &Unit<'_>,
+    account: &Account,
+    incoming: &Incoming<'_>,
+    mut message: wa::Message,
+) -> Result<Option<wa::Message>> {
+    let Some(key) = message.sender_key_distribution_message.take() else {
+        return Ok(Some(message));
     };
-    let room = room.to_string();
-    if let (Some(chat), Some(distribution)) = (&key.group_id, &key.axolotl_sender_key_distribution_message)
-        && *chat == room
-        && !sender_keys::learn(unit, &account.phone, (&room, &incoming.device), distribution)?
+    let room = incoming.room.as_ref().map(Jid::to_string);
+    if let (Some(room), Some(distribution)) = (room, key.axolotl_sender_key_distribution_message)
+        && key.group_id.as_ref() == Some(&room)
+        && !sender_keys::learn(unit, &account.phone, (&room, &incoming.device), &distribution)?
     {
         warn!("a phone got a sender key that is none");
     }
-    Ok(())
+    let context = std::mem::take(&mut message.message_context_info);
+    if message.encode_to_vec().is_empty() {
+        return Ok(None);
+    }
+    message.message_context_info = context;
+    Ok(Some(message))
 }
 
 fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message: wa::Message) -> Result<()> {
     let own = incoming.sender.phone == account.phone;
     let message = if own { unwrap_device_sent(message) } else { message };
-    if own && asks_for_keys(&message) {
-        return key_share::share(unit, account, incoming.device.device);
+    if own && peer::take(unit, account, (incoming.device.device, incoming.id), &message)? {
+        return Ok(());
     }
-    if own && let Some(request) = resend::request(&message) {
-        return resend::answer(unit, account, (incoming.device.device, incoming.id), request);
-    }
+    let person = match &incoming.recipient {
+        Some(recipient) if own => directory::resolve(unit, recipient)?,
+        _ => Some(incoming.sender.clone()),
+    };
+    let person = person.unwrap_or_else(|| account.clone());
+    // A room is known by its JID, a person by the number.
+    let (chat, jid, author) = match &incoming.room {
+        Some(room) => (
+            room.to_string(),
+            room.to_string(),
+            (!own).then(|| incoming.sender.jid(incoming.family, 0).to_string()),
+        ),
+        None => {
+            let jid = person.jid(Family::Pn, 0).to_string();
+            (person.phone, jid, None)
+        }
+    };
+    let seen = Seen {
+        chat: &jid,
+        id: incoming.id,
+        from_me: own,
+        author: author.as_deref(),
+    };
+    history::keep(unit, account, &seen, &message)?;
     let Some(content) = Content::read(&message) else {
         return Ok(());
     };
@@ -180,12 +214,6 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
         (&incoming.sender.phone, incoming.id),
         &message,
     )?;
-    let chat = match (&incoming.room, &incoming.recipient) {
-        (Some(room), _) => Some(room.to_string()),
-        (None, Some(recipient)) if own => directory::resolve(unit, recipient)?.map(|chat| chat.phone),
-        _ => Some(incoming.sender.phone.clone()),
-    };
-    let chat = chat.unwrap_or_else(|| account.phone.clone());
     inbox::put(
         unit,
         &account.phone,
@@ -201,11 +229,18 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
     )
 }
 
-fn asks_for_keys(message: &wa::Message) -> bool {
-    message
-        .protocol_message
-        .as_option()
-        .is_some_and(|protocol| protocol.app_state_sync_key_request.is_set())
+/// The server says that shared settings have changed.
+fn notification(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
+    if wire::attr(node, "type").as_deref() != Some("server_sync") {
+        return Ok(());
+    }
+    for changed in node.get_children_by_tag("collection") {
+        let name = wire::attr(changed, "name").unwrap_or_default();
+        if let Some(collection) = collections::collection(&name) {
+            app_state::pull(unit, account, collection)?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells the sender that the message arrived. One's own companions need no word.

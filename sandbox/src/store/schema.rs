@@ -16,9 +16,11 @@ const TABLES: &[&str] = &[
     include_str!("schema/devices.sql"),
     include_str!("schema/queue.sql"),
     include_str!("schema/phone.sql"),
+    include_str!("schema/app_state.sql"),
+    include_str!("schema/history.sql"),
+    include_str!("schema/media.sql"),
     include_str!("schema/groups.sql"),
     include_str!("schema/sender_keys.sql"),
-    include_str!("schema/media.sql"),
 ];
 
 /// Opens the file in `directory` (made if need be), or a store in memory.

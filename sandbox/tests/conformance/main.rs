@@ -2,11 +2,15 @@
 
 mod client;
 mod net;
+mod raw;
 mod web;
 
+mod app_state;
 mod crash;
 mod devices;
+mod faults;
 mod groups;
+mod history;
 mod hostile;
 mod media;
 mod offline;
