@@ -2,11 +2,12 @@
 
 use wacore::download::MediaType;
 use wacore_binary::Jid;
-use whatsapp_rust::ErrorChainExt as _;
-use whatsapp_rust::UploadOptions;
 use whatsapp_rust::features::{MediaRetryResult, MediaReuploadRequest};
+use whatsapp_rust::{
+    ErrorChainExt as _, GroupCreateOptions, GroupParticipantOptions, SendOptions, UploadOptions,
+};
 
-use super::{bytes, carrying, download, fetched, paired};
+use super::{bytes, carrying, download, fetched, paired, sha256};
 use crate::net::{Admin, start};
 use crate::web::Web;
 
