@@ -56,7 +56,12 @@ pub(super) async fn look_at_groups(network: &Network, node: &Node, asked: &Node)
         return Err(Error::Invalid("too many groups in one question".into()));
     }
     let groups: Vec<Jid> = asked.iter().map(|(jid, _)| jid.clone()).collect();
-    let find = move |unit: &mut Unit<'_>| groups.iter().map(|jid| find(unit, jid)).collect::<Result<Vec<_>>>();
+    let find = move |unit: &mut Unit<'_>| {
+        groups
+            .iter()
+            .map(|jid| find(unit, jid))
+            .collect::<Result<Vec<_>>>()
+    };
     let found = network.store.run(find).await?;
     let shown = asked.into_iter().zip(found).map(|((jid, one), picture)| {
         let builder = NodeBuilder::new("picture").attr("jid", jid);

@@ -99,7 +99,11 @@ async fn a_picture_is_set_shown_announced_and_removed() {
     let set = reqwest::Client::new().post(&url).body(jpeg(3)).send().await;
     assert_eq!(set.expect("an answer").status().as_u16(), 204);
     let shown = look(true).await.expect("a picture");
-    let served = web.request(Method::GET, &shown.url).send().await.expect("an answer");
+    let served = web
+        .request(Method::GET, &shown.url)
+        .send()
+        .await
+        .expect("an answer");
     assert_eq!(served.bytes().await.expect("a body"), jpeg(3));
     alice.stop().await;
     bob.stop().await;
@@ -125,12 +129,23 @@ async fn a_group_has_a_picture_that_its_admins_may_keep_to_themselves() {
         client.groups().set_profile_picture(&group, jpeg(seed)).await
     };
     let id = set(&bob, 1).await.expect("members may").id;
-    assert_eq!(news(&alice, &group.user, false, None).await.as_deref(), Some(id.as_str()));
+    assert_eq!(
+        news(&alice, &group.user, false, None).await.as_deref(),
+        Some(id.as_str())
+    );
     assert!(set(&eve, 2).await.is_err(), "strangers may not");
-    alice.client().groups().set_locked(group.clone(), true).await.expect("locked");
+    alice
+        .client()
+        .groups()
+        .set_locked(group.clone(), true)
+        .await
+        .expect("locked");
     assert!(set(&bob, 3).await.is_err(), "members may not any more");
     let second = set(&alice, 4).await.expect("admins may").id;
-    assert_eq!(news(&bob, &group.user, false, Some(&id)).await, Some(second.clone()));
+    assert_eq!(
+        news(&bob, &group.user, false, Some(&id)).await,
+        Some(second.clone())
+    );
 
     let one = bob.client().contacts().get_profile_picture(&group, false).await;
     assert_eq!(one.expect("an answer").expect("a picture").id, second);
