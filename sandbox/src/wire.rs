@@ -211,7 +211,7 @@ mod tests {
             assert_eq!(super::tag(&encoded), tag);
         }
         for short in [&[][..], &[0], &[0, 248, 2], &[0, 248, 2, 252, 9, 1]] {
-            assert_eq!(super::tag(short), "");
+            assert_eq!(tag(short), "");
         }
     }
 
