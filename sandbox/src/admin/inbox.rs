@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use wacore_binary::{Jid, JidExt as _};
 use waproto::whatsapp as wa;
 
 use super::attachment::FileRequest;
@@ -14,6 +15,7 @@ use super::error::{ApiError, ApiResult, Body, Params};
 use crate::directory::{self, Account, Family};
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::phone::group;
 use crate::phone::inbox::{self, Entry};
 use crate::phone::media::{self, Form};
 use crate::phone::send as sending;
@@ -62,7 +64,7 @@ pub(super) struct Sent {
     to: String,
 }
 
-/// `POST …/send`: `to` is a number, a LID or a JID of either.
+/// `POST …/send`: `to` is a number, a LID or a JID, be it a group's.
 pub(super) async fn send(
     State(network): State<Arc<Network>>,
     Path(phone): Path<String>,
@@ -99,7 +101,16 @@ async fn dispatch(
 ) -> ApiResult<(StatusCode, Json<Sent>)> {
     let work = move |unit: &mut Unit<'_>| {
         let account = online(unit, &phone)?;
-        let to = addressee(unit, &to)?;
+        let jid = addressee_jid(&to)?;
+        if jid.is_group() {
+            let id = group::message(unit, &account, &jid, message.into())?;
+            return Ok(Sent {
+                id,
+                to: jid.to_string(),
+            });
+        }
+        let to = directory::resolve(unit, &jid)?
+            .ok_or_else(|| Error::NotFound("`to` is not on this network".into()))?;
         let id = sending::message(unit, &account, &to, message.into())?;
         Ok(Sent { id, to: to.phone })
     };
@@ -133,37 +144,25 @@ pub(super) async fn read(
         let account = online(unit, &phone)?;
         let unread = inbox::mark_read(unit, &phone, request.ids.as_deref())?;
         let read = unread.len();
-        let mut by_sender: BTreeMap<(String, bool), Vec<String>> = BTreeMap::new();
+        let mut by_author: BTreeMap<(String, String, bool), Vec<String>> = BTreeMap::new();
         for entry in unread {
-            by_sender
-                .entry((entry.sender, entry.family == Family::Lid))
+            by_author
+                .entry((entry.chat, entry.sender, entry.family == Family::Lid))
                 .or_default()
                 .push(entry.id);
         }
-        for ((sender, lid), ids) in by_sender {
-            let family = if lid { Family::Lid } else { Family::Pn };
+        for ((chat, author, lid), ids) in by_author {
             let receipt = Receipt {
                 reader: &account,
                 device: 0,
-                family,
+                family: if lid { Family::Lid } else { Family::Pn },
                 kind: "read",
                 ids: &ids,
                 only: None,
                 extra: Vec::new(),
             };
-            if let Some(sender) = directory::by_phone(unit, &sender)? {
-                receipts::fan_out(unit, &receipt, &sender)?;
-                // One's own companions learn it too.
-                let chat = sender.jid(family, 0);
-                receipts::fan_out_for(
-                    unit,
-                    &Receipt {
-                        kind: "read-self",
-                        ..receipt
-                    },
-                    &account,
-                    Some(&chat),
-                )?;
+            if let Some(author) = directory::by_phone(unit, &author)? {
+                receipts::seen(unit, receipt, &author, (&chat, "read-self"))?;
             }
         }
         Ok(ReadResponse { read })
@@ -171,7 +170,7 @@ pub(super) async fn read(
     Ok(Json(network.store.run(work).await?))
 }
 
-fn online(unit: &Unit<'_>, phone: &str) -> Result<Account> {
+pub(super) fn online(unit: &Unit<'_>, phone: &str) -> Result<Account> {
     let account = directory::require(unit, phone)?;
     if account.online {
         Ok(account)
@@ -180,17 +179,14 @@ fn online(unit: &Unit<'_>, phone: &str) -> Result<Account> {
     }
 }
 
-fn addressee(unit: &Unit<'_>, to: &str) -> Result<Account> {
+/// The JID of whom a caller names: by number, by LID, or by a JID, be it a group's.
+pub(super) fn addressee_jid(to: &str) -> Result<Jid> {
     let to = to.strip_prefix('+').unwrap_or(to);
-    let found = match to.strip_prefix("lid:") {
-        Some(lid) => directory::resolve(unit, &wacore_binary::Jid::lid(lid))?,
-        None if to.contains('@') => {
-            let jid = to
-                .parse()
-                .map_err(|_| Error::Invalid("`to` is no number and no JID".into()))?;
-            directory::resolve(unit, &jid)?
-        }
-        None => directory::by_phone(unit, to)?,
-    };
-    found.ok_or_else(|| Error::NotFound("`to` is not on this network".into()))
+    match to.strip_prefix("lid:") {
+        Some(lid) => Ok(Jid::lid(lid)),
+        None if to.contains('@') => to
+            .parse()
+            .map_err(|_| Error::Invalid(format!("`{to}` is no number and no JID"))),
+        None => Ok(Jid::pn(to)),
+    }
 }

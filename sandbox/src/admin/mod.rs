@@ -4,6 +4,7 @@ mod app_state;
 mod attachment;
 mod error;
 mod faults;
+mod groups;
 mod inbox;
 mod media;
 mod metrics;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use axum::extract::{DefaultBodyLimit, State, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use serde::Serialize;
 
@@ -48,6 +49,17 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
             post(inbox::send).layer(DefaultBodyLimit::max(file)),
         )
         .route("/admin/phones/{phone}/read", post(inbox::read))
+        .route(
+            "/admin/phones/{phone}/groups",
+            get(groups::list).post(groups::create),
+        )
+        .route("/admin/phones/{phone}/groups/{group}", patch(groups::edit))
+        .route(
+            "/admin/phones/{phone}/groups/{group}/participants",
+            post(groups::change_participants),
+        )
+        .route("/admin/phones/{phone}/join", post(groups::join))
+        .route("/admin/phones/{phone}/leave", post(groups::leave))
         .route(
             "/admin/phones/{phone}/app-state",
             get(app_state::list).post(app_state::act),

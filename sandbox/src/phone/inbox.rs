@@ -13,7 +13,7 @@ use crate::store::Unit;
 pub(crate) struct Entry {
     /// The message's id on the network.
     pub(crate) id: String,
-    /// The other party's number; for a message to oneself one's own.
+    /// The other party's number, for a message to oneself one's own; or the JID of a group or of statuses.
     pub(crate) chat: String,
     /// The author's number.
     pub(crate) from: String,
@@ -31,6 +31,8 @@ pub(crate) struct Entry {
 pub(crate) struct Unread {
     pub(crate) id: String,
     pub(crate) sender: String,
+    /// The other party's number, or the JID of a group.
+    pub(crate) chat: String,
     pub(crate) family: Family,
 }
 
@@ -129,13 +131,14 @@ pub(crate) fn mark_read(unit: &Unit<'_>, phone: &str, ids: Option<&[String]>) ->
     }
     let unread: Vec<Unread> = {
         let mut statement = unit.prepare(
-            "SELECT id, sender, family FROM inbox
+            "SELECT id, sender, family, chat FROM inbox
              WHERE phone = ?1 AND read = 0 AND sender <> ?1 ORDER BY seq",
         )?;
         let rows = statement.query_map([phone], |row| {
             Ok(Unread {
                 id: row.get(0)?,
                 sender: row.get(1)?,
+                chat: row.get(3)?,
                 family: Family::named(row.get_ref(2)?.as_str()?),
             })
         })?;

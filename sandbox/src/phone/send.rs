@@ -64,7 +64,6 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draf
         author: None,
     };
     history::keep(unit, account, &seen, &message)?;
-    gallery::note(unit, &account.phone, (&account.phone, &id), &message)?;
     let mut addressees = Vec::new();
     if to.phone != account.phone {
         addressees.extend(
@@ -94,7 +93,7 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draf
 
 /// Keeps a message for devices that ask for it again; answers the id that it goes under.
 pub(super) fn keep(
-    unit: &Unit<'_>,
+    unit: &mut Unit<'_>,
     account: &Account,
     (chat, family): (&str, Family),
     draft: &Draft,
@@ -114,6 +113,7 @@ pub(super) fn keep(
         "DELETE FROM sent WHERE phone = ?1 AND seq <= ?2",
         (&account.phone, unit.last_insert_id() - KEPT_FOR_RETRY),
     )?;
+    gallery::note(unit, &account.phone, (&account.phone, &id), &draft.message)?;
     Ok(id)
 }
 
