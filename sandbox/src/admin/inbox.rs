@@ -25,6 +25,8 @@ const MAX_TEXT: usize = 65_536;
 #[serde(deny_unknown_fields)]
 pub(super) struct ListParams {
     after: Option<String>,
+    #[serde(default)]
+    sent: bool,
 }
 
 /// `GET …/inbox?after=`
@@ -35,7 +37,7 @@ pub(super) async fn list(
 ) -> ApiResult<Json<Vec<Entry>>> {
     let work = move |unit: &mut Unit<'_>| {
         directory::require(unit, &phone)?;
-        inbox::list(unit, &phone, params.after.as_deref())
+        inbox::list(unit, &phone, params.after.as_deref(), params.sent)
     };
     Ok(Json(network.store.run(work).await?))
 }

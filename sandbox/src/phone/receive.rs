@@ -9,9 +9,9 @@ use wacore_binary::{Jid, Node};
 use wacore_libsignal::protocol::GenericSignedPreKey as _;
 use waproto::whatsapp as wa;
 
-use super::content::Content;
+use super::inbox::Said;
 use super::signal::{self, EncType, Opened};
-use super::{identity, inbox, key_share, send};
+use super::{chats, identity, inbox, key_share, send};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::receipts::{self, Receipt};
@@ -106,21 +106,20 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
     if own && asks_for_keys(&message) {
         return key_share::share(unit, account, incoming.device.device);
     }
-    let Some(content) = Content::read(&message) else {
-        return Ok(());
-    };
     let chat = match &incoming.recipient {
         Some(recipient) if own => directory::resolve(unit, recipient)?.map(|chat| chat.phone),
         _ => Some(incoming.sender.phone.clone()),
     };
     let chat = chat.unwrap_or_else(|| account.phone.clone());
-    inbox::put(
-        unit,
-        &account.phone,
-        (&incoming.sender, incoming.family),
-        (&chat, incoming.id),
-        &content,
-    )
+    let said = Said {
+        author: &incoming.sender,
+        family: incoming.family,
+        chat: &chat,
+        id: incoming.id,
+        sent: false,
+    };
+    chats::take(unit, &account.phone, &said, &message)?;
+    Ok(())
 }
 
 fn asks_for_keys(message: &wa::Message) -> bool {

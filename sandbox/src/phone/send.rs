@@ -7,8 +7,9 @@ use wacore::messages::{MessageUtils, wrap_device_sent};
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 
+use super::inbox::Said;
 use super::shape::Shape;
-use super::signal;
+use super::{chats, signal};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::relay::{self, Envelope};
@@ -64,6 +65,14 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draf
         "DELETE FROM sent WHERE phone = ?1 AND seq <= ?2",
         (&account.phone, unit.last_insert_id() - KEPT_FOR_RETRY),
     )?;
+    let said = Said {
+        author: account,
+        family,
+        chat: &to.phone,
+        id: &id,
+        sent: true,
+    };
+    chats::take(unit, &account.phone, &said, &message)?;
     let mut addressees = Vec::new();
     if to.phone != account.phone {
         addressees.extend(

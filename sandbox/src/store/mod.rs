@@ -34,6 +34,8 @@ pub struct Effects {
     pub wake: Vec<Address>,
     /// Devices that no longer exist: their connection is to be closed.
     pub removed: Vec<Address>,
+    /// Whether some phone's inbox changed.
+    pub shown: bool,
 }
 
 /// One unit of work: all it does is stored together.
@@ -79,6 +81,11 @@ impl Unit<'_> {
     /// Closes the connection of `address` after the commit, as a removed device's.
     pub fn removed(&mut self, address: Address) {
         self.effects.removed.push(address);
+    }
+
+    /// Tells those who watch inboxes after the commit.
+    pub fn shown(&mut self) {
+        self.effects.shown = true;
     }
 
     /// A value of the server's own.
