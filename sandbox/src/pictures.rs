@@ -73,7 +73,6 @@ pub(crate) fn set(
     let change = NodeBuilder::new("set")
         .attr("jid", account.jid(Family::Pn, 0))
         .attr("id", id)
-        .attr("author", account.jid(Family::Pn, 0))
         .build();
     announce(unit, account, author, (id, change))?;
     Ok(id)
@@ -92,7 +91,6 @@ pub(crate) fn remove(unit: &mut Unit<'_>, account: &Account, author: &Address) -
     )?;
     let change = NodeBuilder::new("delete")
         .attr("jid", account.jid(Family::Pn, 0))
-        .attr("author", account.jid(Family::Pn, 0))
         .build();
     announce(unit, account, author, (picture.id, change))
 }

@@ -9,11 +9,13 @@ use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use waproto::whatsapp as wa;
 
+use super::attachment::FileRequest;
 use super::error::{ApiError, ApiResult, Body, Params};
 use crate::directory::{self, Account, Family};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::phone::inbox::{self, Entry};
+use crate::phone::media::{self, Form};
 use crate::phone::send as sending;
 use crate::receipts::{self, Receipt};
 use crate::store::Unit;
@@ -40,11 +42,17 @@ pub(super) async fn list(
     Ok(Json(network.store.run(work).await?))
 }
 
-/// What a phone sends. Texts so far.
+/// What a phone sends.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
 pub(super) enum SendRequest {
     Text { to: String, text: String },
+    Image(FileRequest),
+    Video(FileRequest),
+    Audio(FileRequest),
+    Voice(FileRequest),
+    Document(FileRequest),
+    Sticker(FileRequest),
 }
 
 /// The message that went out.
@@ -60,17 +68,38 @@ pub(super) async fn send(
     Path(phone): Path<String>,
     Body(request): Body<SendRequest>,
 ) -> ApiResult<(StatusCode, Json<Sent>)> {
-    let SendRequest::Text { to, text } = request;
-    if text.is_empty() || text.len() > MAX_TEXT {
-        return Err(ApiError::invalid(format!("`text` has 1 to {MAX_TEXT} bytes")));
-    }
+    let (form, request) = match request {
+        SendRequest::Text { to, text } => {
+            if text.is_empty() || text.len() > MAX_TEXT {
+                return Err(ApiError::invalid(format!("`text` has 1 to {MAX_TEXT} bytes")));
+            }
+            let message = wa::Message {
+                conversation: Some(text),
+                ..Default::default()
+            };
+            return dispatch(&network, phone, to, message).await;
+        }
+        SendRequest::Image(request) => (Form::Image, request),
+        SendRequest::Video(request) => (Form::Video, request),
+        SendRequest::Audio(request) => (Form::Audio, request),
+        SendRequest::Voice(request) => (Form::Voice, request),
+        SendRequest::Document(request) => (Form::Document, request),
+        SendRequest::Sticker(request) => (Form::Sticker, request),
+    };
+    let to = request.to.clone();
+    let message = media::attach(&network, request.into_attachment(form)?).await?;
+    dispatch(&network, phone, to, message).await
+}
+
+async fn dispatch(
+    network: &Network,
+    phone: String,
+    to: String,
+    message: wa::Message,
+) -> ApiResult<(StatusCode, Json<Sent>)> {
     let work = move |unit: &mut Unit<'_>| {
         let account = online(unit, &phone)?;
         let to = addressee(unit, &to)?;
-        let message = wa::Message {
-            conversation: Some(text),
-            ..Default::default()
-        };
         let id = sending::message(unit, &account, &to, message.into())?;
         Ok(Sent { id, to: to.phone })
     };

@@ -1,5 +1,6 @@
 //! The admin API: what tests and newcomers drive the network with. JSON over HTTP, no authentication.
 
+mod attachment;
 mod error;
 mod faults;
 mod inbox;
@@ -11,15 +12,20 @@ mod stats;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{State, WebSocketUpgrade};
+use axum::extract::{DefaultBodyLimit, State, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 
 use crate::network::Network;
 use crate::server::{connection, frames};
 
+/// The most that a body has beside a file, in bytes.
+const SMALL_BODY: u64 = 256 * 1024;
+
 /// Every route of the port.
 pub(crate) fn router(network: Arc<Network>) -> Router {
+    // A file in base64, and some words about it.
+    let file = usize::try_from(network.config.media_max_bytes / 3 * 4 + SMALL_BODY).unwrap_or(usize::MAX);
     Router::new()
         .route("/ws/chat", get(chat))
         .route("/admin/root-pub", get(stats::root_pub))
@@ -32,7 +38,7 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
         .route("/admin/phones/{phone}/inbox", get(inbox::list))
         .route("/admin/phones/{phone}/inbox/{id}/media", get(media::open))
         .route("/admin/phones/{phone}/picture", post(media::picture))
-        .route("/admin/phones/{phone}/send", post(inbox::send))
+        .route("/admin/phones/{phone}/send", post(inbox::send).layer(DefaultBodyLimit::max(file)))
         .route("/admin/phones/{phone}/read", post(inbox::read))
         .route("/admin/phones/{phone}/offline", post(phones::offline))
         .route("/admin/phones/{phone}/online", post(phones::online))

@@ -8,7 +8,7 @@ use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 
 use super::shape::Shape;
-use super::signal;
+use super::{gallery, signal};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::relay::{self, Envelope};
@@ -64,6 +64,7 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draf
         "DELETE FROM sent WHERE phone = ?1 AND seq <= ?2",
         (&account.phone, unit.last_insert_id() - KEPT_FOR_RETRY),
     )?;
+    gallery::note(unit, &account.phone, (&account.phone, &id), &message)?;
     let mut addressees = Vec::new();
     if to.phone != account.phone {
         addressees.extend(
