@@ -1,6 +1,7 @@
 //! The connection daemon as a process of its own. Its configuration is in the environment:
 //! see `shared::config`.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -17,6 +18,7 @@ use shared::{aws, config, shutdown, telemetry};
 async fn main() -> anyhow::Result<()> {
     telemetry::start(telemetry::Format::Json);
     let config = config::daemon()?;
+    let sandbox_ca = config.sandbox_ca.as_deref().map(read_ca).transpose()?;
     let aws_config = aws::from_environment().await;
     let table = Table::new(&aws_config, &config.common.table);
     let wrapper = seal::wrapper(&aws_config, &config.common.wrapping).context("the wrapping key")?;
@@ -28,9 +30,14 @@ async fn main() -> anyhow::Result<()> {
         clock: Arc::new(SystemClock),
         shards: config.common.shards,
         lease: config.lease,
-        settings: Settings::for_network(&config.sandbox_url),
+        settings: Settings::for_network(&config.sandbox_url).with_sandbox_ca(sandbox_ca),
     };
     let app = App::start(parts, config.network).await?;
     app.run(shutdown::on_signal()?).await;
     Ok(())
+}
+
+fn read_ca(path: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(path)
+        .with_context(|| format!("WAXWING_SANDBOX_CA: cannot read {}", path.display()))
 }

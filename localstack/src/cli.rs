@@ -25,6 +25,10 @@ pub struct Cli {
     #[arg(long, value_name = "URL", value_parser = websocket_url)]
     pub sandbox_url: Option<String>,
 
+    /// A file with the root certificate of that sandbox's media host, as its /admin/ca.pem says it
+    #[arg(long, value_name = "FILE", requires = "sandbox_url")]
+    pub sandbox_ca: Option<PathBuf>,
+
     /// Keep nothing: all state is in memory and ends with the process
     #[arg(long, conflicts_with = "data_dir")]
     pub ephemeral: bool,
@@ -56,6 +60,7 @@ mod tests {
         let parse = |arguments: &[&str]| Cli::try_parse_from([&["waxwing"], arguments].concat());
         assert!(parse(&["--sandbox-url", "http://127.0.0.1:1"]).is_err());
         assert!(parse(&["--sandbox-url", "ws://127.0.0.1:1/ws/chat", "--sandbox-port", "5"]).is_err());
+        assert!(parse(&["--sandbox-ca", "ca.pem"]).is_err());
         assert!(parse(&["--ephemeral", "--data-dir", "x"]).is_err());
     }
 }

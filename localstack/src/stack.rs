@@ -72,6 +72,12 @@ impl Stack {
             Some(_) => None,
             None => Some(start_sandbox(cli, &place).await?),
         };
+        let sandbox_ca = match (&cli.sandbox_ca, &sandbox) {
+            (Some(path), _) => Some(
+                std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
+            ),
+            (None, sandbox) => sandbox.as_ref().map(|sandbox| sandbox.ca_pem().to_owned()),
+        };
         let sandbox_url = match (&cli.sandbox_url, &sandbox) {
             (Some(url), _) => url.clone(),
             (None, Some(sandbox)) => sandbox.ws_url(),
@@ -111,7 +117,7 @@ impl Stack {
             clock: clock.clone(),
             shards: SHARDS,
             lease: LEASE,
-            settings: Settings::for_network(&sandbox_url),
+            settings: Settings::for_network(&sandbox_url).with_sandbox_ca(sandbox_ca),
         };
         let app = App::start(parts, Some(NETWORK))
             .await
@@ -205,7 +211,9 @@ async fn serve(listener: TcpListener, state: AppState, stop: CancellationToken) 
 
 async fn start_sandbox(cli: &Cli, place: &Place) -> anyhow::Result<Sandbox> {
     let mut config = sandbox::Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, cli.sandbox_port)));
-    config.data_dir = place.durable("sandbox");
+    if let Some(directory) = place.durable("sandbox") {
+        config = config.with_data_dir(directory);
+    }
     Sandbox::start(config)
         .await
         .context("the sandbox cannot start (another port: --sandbox-port)")

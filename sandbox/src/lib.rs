@@ -2,8 +2,8 @@
 //!
 //! Clients connect over WebSocket, secure the stream with Noise, pair by QR code and exchange Signal-encrypted
 //! messages as with WhatsApp itself, so what works here is the client's own code, not a double of it. Phones are
-//! driven through an admin API over HTTP on the same port. All state is in one `SQLite` file and survives a killed
-//! process.
+//! driven through an admin API over HTTP on the same port. Media go to a host of their own, over TLS. All state is in
+//! one directory (a `SQLite` file, and the media) and survives a killed process.
 //!
 //! Three layers: `server` (sockets, handshake, stanzas), the network's rules (`iq`, `relay`, `receipts`,
 //! `pairing`, `companions`, `directory`, `prekeys`), and `phone` (the people's side). Rules and phones work on
@@ -17,12 +17,15 @@ mod directory;
 mod error;
 mod faults;
 mod iq;
+mod media;
 mod network;
 mod pairing;
 mod phone;
+mod pictures;
 mod prekeys;
 mod receipts;
 mod relay;
+pub mod script;
 mod server;
 mod stats;
 mod store;
@@ -40,6 +43,7 @@ use tracing::{info, warn};
 pub use clock::{Clock, SystemClock};
 pub use config::{Cli, Config};
 pub use error::Error;
+pub use script::Phone;
 
 use network::Network;
 
@@ -67,6 +71,7 @@ pub struct Sandbox {
     addr: SocketAddr,
     network: Arc<Network>,
     server: JoinHandle<()>,
+    media: JoinHandle<()>,
 }
 
 impl Sandbox {
@@ -75,12 +80,10 @@ impl Sandbox {
     /// # Errors
     /// A port in use and a state that cannot be opened; nothing is left running then.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let addr = config.addr;
-        let refused = |source| StartError::Listen { addr, source };
-        // The port first: two sandboxes on one directory are most often two starts of the same command.
-        let listener = TcpListener::bind(addr).await.map_err(refused)?;
-        let addr = listener.local_addr().map_err(refused)?;
-        let network = Network::open(config).await?;
+        // The ports first: two sandboxes on one directory are most often two starts of the same command.
+        let (listener, addr) = listen(config.addr).await?;
+        let (media_listener, media_addr) = listen(config.media_addr).await?;
+        let network = Network::open(config, media_addr).await?;
         let listener = listener.tap_io(|stream| {
             // Without it a text costs 45 ms of waiting for the peer's delayed ACK.
             if let Err(error) = stream.set_nodelay(true) {
@@ -97,11 +100,13 @@ impl Sandbox {
                 warn!(%error, "the listener ended");
             }
         });
-        info!(%addr, "the sandbox is up");
+        let media = tokio::spawn(media::serve(Arc::clone(&network), media_listener));
+        info!(%addr, media = %media_addr, "the sandbox is up");
         Ok(Self {
             addr,
             network,
             server,
+            media,
         })
     }
 
@@ -120,14 +125,23 @@ impl Sandbox {
         format!("http://{}", self.addr)
     }
 
+    /// The base URL of the media host, as clients are told.
+    pub fn media_url(&self) -> String {
+        self.network.media.url("")
+    }
+
+    /// The root certificate of the media host, in PEM: what a client must trust to exchange media.
+    pub fn ca_pem(&self) -> &str {
+        self.network.media.ca_pem()
+    }
+
     /// Closes all sockets, finishes what was begun and closes the state.
     pub async fn shutdown(mut self) {
         self.network.stop.cancel();
-        if tokio::time::timeout(SHUTDOWN_DEADLINE, &mut self.server)
-            .await
-            .is_err()
-        {
+        let ended = async { tokio::join!(&mut self.server, &mut self.media) };
+        if tokio::time::timeout(SHUTDOWN_DEADLINE, ended).await.is_err() {
             self.server.abort();
+            self.media.abort();
         }
         if tokio::time::timeout(SHUTDOWN_DEADLINE, self.network.close())
             .await
@@ -151,5 +165,13 @@ impl Drop for Sandbox {
     fn drop(&mut self) {
         self.network.stop.cancel();
         self.server.abort();
+        self.media.abort();
     }
+}
+
+async fn listen(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |source| StartError::Listen { addr, source };
+    let listener = TcpListener::bind(addr).await.map_err(refused)?;
+    let addr = listener.local_addr().map_err(refused)?;
+    Ok((listener, addr))
 }

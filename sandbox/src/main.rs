@@ -36,6 +36,7 @@ async fn run(cli: Cli) -> anyhow::Result<()> {
         "Admin API:        {}/admin",
         sandbox.admin_url()
     );
+    let _ = writeln!(std::io::stdout(), "Media host:       {}", sandbox.media_url());
 
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted.context("cannot listen for Ctrl-C")?,

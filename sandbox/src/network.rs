@@ -1,5 +1,6 @@
 //! What all parts of a running network share.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -8,7 +9,8 @@ use tokio_util::task::TaskTracker;
 use crate::config::Config;
 use crate::error::Result;
 use crate::faults::Faults;
-use crate::phone::runner;
+use crate::media::Media;
+use crate::phone::{auto_reply, gallery, runner};
 use crate::server::certificates::{self, ServerIdentity};
 use crate::server::registry::Registry;
 use crate::stats::Stats;
@@ -20,6 +22,7 @@ pub(crate) struct Network {
     pub(crate) store: Arc<Store>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) identity: ServerIdentity,
+    pub(crate) media: Media,
     pub(crate) faults: Faults,
     pub(crate) stats: Stats,
     /// Ends every connection and task.
@@ -28,8 +31,9 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// Opens the state, makes the server's identity if need be, and starts the phones.
-    pub(crate) async fn open(config: Config) -> Result<Arc<Self>> {
+    /// Opens the state, makes the server's identity if need be, and starts the phones. `media_addr` is where the
+    /// media host listens.
+    pub(crate) async fn open(config: Config, media_addr: SocketAddr) -> Result<Arc<Self>> {
         let registry = Arc::new(Registry::default());
         let effects = Arc::clone(&registry);
         let (directory, clock) = (config.data_dir.clone(), Arc::clone(&config.clock));
@@ -38,11 +42,13 @@ impl Network {
             .await
             .map_err(|error| crate::error::Error::codec("the store's start", error))??;
         let identity = store.run(|unit| certificates::load_or_make(unit)).await?;
+        let media = Media::open(&config, media_addr, &store).await?;
         let network = Arc::new(Self {
             config,
             store: Arc::new(store),
             registry,
             identity,
+            media,
             faults: Faults::default(),
             stats: Stats::default(),
             stop: CancellationToken::new(),
@@ -54,6 +60,8 @@ impl Network {
             agenda,
             network.stop.clone(),
         ));
+        network.tasks.spawn(gallery::run(Arc::clone(&network)));
+        network.tasks.spawn(auto_reply::run(Arc::clone(&network)));
         // What came for a phone just before the last end is taken now.
         for phone in network.store.run(|unit| queue::waiting_phones(unit)).await? {
             network.registry.agenda.add(&phone);

@@ -106,7 +106,7 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
             kind: &kind,
             ids: &ids,
             only: (kind == "retry").then_some(to.device),
-            extra: if kind == "retry" {
+            extra: if matches!(kind.as_ref(), "retry" | "server-error") {
                 wire::children(node).to_vec()
             } else {
                 Vec::new()
@@ -114,7 +114,16 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
         };
         match kind.as_ref() {
             // Between an account's own devices; the server has taken the message off, and that is all.
-            "sender" | "peer_msg" | "hist_sync" | "server-error" => {}
+            "sender" | "peer_msg" | "hist_sync" => {}
+            // Media that cannot be downloaded any more: the account's own phone may have them.
+            "server-error" if account.phone == from.phone => {
+                let receipt = Receipt {
+                    only: Some(0),
+                    ..receipt
+                };
+                fan_out(unit, &receipt, &account)?;
+            }
+            "server-error" => {}
             // Own other devices learn that the chat was read here.
             "read-self" | "played-self" => fan_out_for(unit, &receipt, &reader, Some(to))?,
             _ => fan_out_for(

@@ -11,6 +11,7 @@
 //! | `WAXWING_KMS_KEY` | the KMS key that wraps data keys: id, alias or ARN | — |
 //! | `WAXWING_KEY_FILE` | instead of it: the file with the wrapping key | — |
 //! | `WAXWING_SANDBOX_URL` | daemon of the sandbox build: the sandbox's WebSocket | `ws://127.0.0.1:3001/ws/chat` |
+//! | `WAXWING_SANDBOX_CA` | daemon of the sandbox build: file with the root certificate of its media host, PEM | |
 //! | `WAXWING_BCRYPT_COST` | functions: the cost of a password's hash, 4 to 31 | 12 |
 //! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
@@ -109,6 +110,8 @@ pub struct Daemon {
     pub network: Option<Network>,
     /// The sandbox's WebSocket.
     pub sandbox_url: String,
+    /// A file with the root certificate of the sandbox's media host, in PEM.
+    pub sandbox_ca: Option<PathBuf>,
     /// The silence after which this daemon's shards are another's.
     pub lease: Duration,
 }
@@ -180,6 +183,7 @@ fn daemon_from(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         common: common_from(get)?,
         network,
         sandbox_url: get("WAXWING_SANDBOX_URL").unwrap_or_else(|| "ws://127.0.0.1:3001/ws/chat".to_owned()),
+        sandbox_ca: get("WAXWING_SANDBOX_CA").map(PathBuf::from),
         lease: Duration::from_millis(number(get, "WAXWING_LEASE_MS", 4_000, 4_000..=60_000)?),
     })
 }

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Client, Method};
+use reqwest::{Certificate, Client, Method};
 use wacore::net::{HttpClient, HttpRequest, HttpResponse};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -26,11 +26,20 @@ pub struct HttpError(#[source] Box<dyn Error + Send + Sync>);
 pub struct Http(Client);
 
 impl Http {
-    /// A client on the system's root certificates.
-    pub fn new() -> Result<Self, HttpError> {
+    /// A client on the system's root certificates, or on those of `roots` (PEM) alone.
+    pub fn new(roots: Option<&str>) -> Result<Self, HttpError> {
         // Another part of the process may have installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Client::builder()
+        let mut builder = Client::builder();
+        if let Some(roots) = roots {
+            let roots =
+                Certificate::from_pem_bundle(roots.as_bytes()).map_err(|error| HttpError(error.into()))?;
+            if roots.is_empty() {
+                return Err(HttpError("there is no certificate in the PEM text".into()));
+            }
+            builder = builder.tls_certs_only(roots);
+        }
+        builder
             .https_only(true)
             .connect_timeout(CONNECT_DEADLINE)
             .timeout(EXCHANGE_DEADLINE)
@@ -72,13 +81,24 @@ impl HttpClient for Http {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_text_without_a_certificate_is_refused() {
+        for text in [
+            "",
+            "no PEM",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            assert!(Http::new(Some(text)).is_err(), "{text}");
+        }
+    }
+
     #[tokio::test]
     async fn plain_http_is_refused_without_a_connection() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
             .expect("a free port");
         let url = format!("http://{}/", listener.local_addr().expect("bound"));
-        let http = Http::new().expect("made");
+        let http = Http::new(None).expect("made");
         assert!(http.execute(HttpRequest::get(url)).await.is_err());
         let accepted = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
         assert!(accepted.is_err(), "nobody came");

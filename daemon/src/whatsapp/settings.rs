@@ -21,6 +21,8 @@ pub struct Settings {
     pub websocket_url: String,
     /// The name that "Linked devices" shows on the phone.
     pub device_name: String,
+    /// The only root certificates (PEM) of the hosts that media are on; `None` for the system's.
+    pub root_certificates: Option<String>,
 }
 
 impl Default for Settings {
@@ -28,6 +30,7 @@ impl Default for Settings {
         Self {
             websocket_url: WHATSAPP_WEB_WS_URL.to_owned(),
             device_name: "Waxwing".to_owned(),
+            root_certificates: None,
         }
     }
 }
@@ -41,6 +44,19 @@ impl Settings {
             Network::Sandbox => Self {
                 websocket_url: sandbox_url.to_owned(),
                 ..Self::default()
+            },
+        }
+    }
+
+    /// The same, trusting the sandbox's media host by its root certificate (PEM). It means nothing to a build for
+    /// WhatsApp itself.
+    #[must_use]
+    pub fn with_sandbox_ca(self, pem: Option<String>) -> Self {
+        match NETWORK {
+            Network::Live => self,
+            Network::Sandbox => Self {
+                root_certificates: pem,
+                ..self
             },
         }
     }
@@ -58,8 +74,8 @@ impl WhatsAppConnector {
     /// A connector whose sessions run as tasks of `tasks`.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>, tasks: TaskTracker) -> Result<Self, HttpError> {
         Ok(Self {
+            http: Http::new(settings.root_certificates.as_deref())?,
             settings,
-            http: Http::new()?,
             clock,
             tasks,
         })

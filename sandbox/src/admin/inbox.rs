@@ -1,169 +1,74 @@
-//! `/admin/phones/{phone}/inbox`, `send` and `read`: what a person sees and does in chats.
+//! `/admin/phones/{phone}/inbox`, `send`, `read` and `auto-reply`: what a person sees and does in chats.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
-use waproto::whatsapp as wa;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use buffa::Message as _;
+use serde::Serialize;
 
 use super::error::{ApiError, ApiResult, Body, Params};
-use crate::directory::{self, Account, Family};
-use crate::error::{Error, Result};
-use crate::network::Network;
-use crate::phone::inbox::{self, Entry};
-use crate::phone::send as sending;
-use crate::receipts::{self, Receipt};
-use crate::store::Unit;
+use crate::script::{AutoReply, Entry, InboxQuery, Phone, ReadReport, ReadRequest, SendRequest, Sent};
 
-/// The longest text of a message, as in the apps.
-const MAX_TEXT: usize = 65_536;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
-    after: Option<String>,
-    #[serde(default)]
-    sent: bool,
+/// `GET …/inbox?after=&sent=`
+pub(super) async fn list(phone: Phone, Params(query): Params<InboxQuery>) -> ApiResult<Json<Vec<Entry>>> {
+    Ok(Json(phone.inbox(query).await?))
 }
 
-/// `GET …/inbox?after=`
-pub(super) async fn list(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
-    Params(params): Params<ListParams>,
-) -> ApiResult<Json<Vec<Entry>>> {
-    let work = move |unit: &mut Unit<'_>| {
-        directory::require(unit, &phone)?;
-        inbox::list(unit, &phone, params.after.as_deref(), params.sent)
-    };
-    Ok(Json(network.store.run(work).await?))
-}
-
-/// What a phone sends. Texts so far.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub(super) enum SendRequest {
-    Text { to: String, text: String },
-}
-
-/// The message that went out.
+/// A message as it was decrypted.
 #[derive(Debug, Serialize)]
-pub(super) struct Sent {
+pub(super) struct Decrypted {
     id: String,
-    to: String,
+    /// The `Message` in base64.
+    protobuf: String,
 }
 
-/// `POST …/send`: `to` is a number, a LID or a JID of either.
+/// `GET …/inbox/{id}`
+pub(super) async fn message(
+    phone: Phone,
+    Path(mut members): Path<HashMap<String, String>>,
+) -> ApiResult<Json<Decrypted>> {
+    let missing = || ApiError::invalid("the path names no message");
+    let id = members.remove("id").ok_or_else(missing)?;
+    let message = phone.message(&id).await?;
+    Ok(Json(Decrypted {
+        id,
+        protobuf: STANDARD.encode(message.encode_to_vec()),
+    }))
+}
+
+/// `POST …/send`
 pub(super) async fn send(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
+    phone: Phone,
     Body(request): Body<SendRequest>,
 ) -> ApiResult<(StatusCode, Json<Sent>)> {
-    let SendRequest::Text { to, text } = request;
-    if text.is_empty() || text.len() > MAX_TEXT {
-        return Err(ApiError::invalid(format!("`text` has 1 to {MAX_TEXT} bytes")));
-    }
-    let work = move |unit: &mut Unit<'_>| {
-        let account = online(unit, &phone)?;
-        let to = addressee(unit, &to)?;
-        let message = wa::Message {
-            conversation: Some(text),
-            ..Default::default()
-        };
-        let id = sending::message(unit, &account, &to, message.into())?;
-        Ok(Sent { id, to: to.phone })
-    };
-    Ok((StatusCode::CREATED, Json(network.store.run(work).await?)))
+    Ok((StatusCode::CREATED, Json(phone.send(request).await?)))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReadRequest {
-    ids: Option<Vec<String>>,
-    #[serde(default)]
-    all: bool,
+/// `POST …/read`: `{"ids": […]}` or `{"all": true}`, and perhaps `"played": true`.
+pub(super) async fn read(phone: Phone, Body(request): Body<ReadRequest>) -> ApiResult<Json<ReadReport>> {
+    Ok(Json(phone.read(request).await?))
 }
 
-/// How many messages were not read before.
-#[derive(Debug, Serialize)]
-pub(super) struct ReadResponse {
-    read: usize,
+/// `POST …/auto-reply`: the rule, or `null` to end it.
+pub(super) async fn set_auto_reply(
+    phone: Phone,
+    Body(rule): Body<Option<AutoReply>>,
+) -> ApiResult<Json<Option<AutoReply>>> {
+    phone.set_auto_reply(rule.clone()).await?;
+    Ok(Json(rule))
 }
 
-/// `POST …/read`: `{"ids": […]}` or `{"all": true}`.
-pub(super) async fn read(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
-    Body(request): Body<ReadRequest>,
-) -> ApiResult<Json<ReadResponse>> {
-    if request.ids.is_some() == request.all {
-        return Err(ApiError::invalid("exactly one of `ids` and `all` is wanted"));
-    }
-    let work = move |unit: &mut Unit<'_>| {
-        let account = online(unit, &phone)?;
-        let unread = inbox::mark_read(unit, &phone, request.ids.as_deref())?;
-        let read = unread.len();
-        let mut by_sender: BTreeMap<(String, bool), Vec<String>> = BTreeMap::new();
-        for entry in unread {
-            by_sender
-                .entry((entry.sender, entry.family == Family::Lid))
-                .or_default()
-                .push(entry.id);
-        }
-        for ((sender, lid), ids) in by_sender {
-            let family = if lid { Family::Lid } else { Family::Pn };
-            let receipt = Receipt {
-                reader: &account,
-                device: 0,
-                family,
-                kind: "read",
-                ids: &ids,
-                only: None,
-                extra: Vec::new(),
-            };
-            if let Some(sender) = directory::by_phone(unit, &sender)? {
-                receipts::fan_out(unit, &receipt, &sender)?;
-                // One's own companions learn it too.
-                let chat = sender.jid(family, 0);
-                receipts::fan_out_for(
-                    unit,
-                    &Receipt {
-                        kind: "read-self",
-                        ..receipt
-                    },
-                    &account,
-                    Some(&chat),
-                )?;
-            }
-        }
-        Ok(ReadResponse { read })
-    };
-    Ok(Json(network.store.run(work).await?))
+/// `GET …/auto-reply`: null where there is no rule.
+pub(super) async fn auto_reply(phone: Phone) -> ApiResult<Json<Option<AutoReply>>> {
+    Ok(Json(phone.auto_reply().await?))
 }
 
-fn online(unit: &Unit<'_>, phone: &str) -> Result<Account> {
-    let account = directory::require(unit, phone)?;
-    if account.online {
-        Ok(account)
-    } else {
-        Err(Error::Conflict("this phone is offline".into()))
-    }
-}
-
-fn addressee(unit: &Unit<'_>, to: &str) -> Result<Account> {
-    let to = to.strip_prefix('+').unwrap_or(to);
-    let found = match to.strip_prefix("lid:") {
-        Some(lid) => directory::resolve(unit, &wacore_binary::Jid::lid(lid))?,
-        None if to.contains('@') => {
-            let jid = to
-                .parse()
-                .map_err(|_| Error::Invalid("`to` is no number and no JID".into()))?;
-            directory::resolve(unit, &jid)?
-        }
-        None => directory::by_phone(unit, to)?,
-    };
-    found.ok_or_else(|| Error::NotFound("`to` is not on this network".into()))
+/// `DELETE …/auto-reply`
+pub(super) async fn end_auto_reply(phone: Phone) -> ApiResult<StatusCode> {
+    phone.set_auto_reply(None).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -3,6 +3,8 @@
 mod error;
 mod faults;
 mod inbox;
+mod media;
+mod phone;
 mod phones;
 mod scan;
 mod stats;
@@ -10,25 +12,44 @@ mod stats;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{State, WebSocketUpgrade};
+use axum::extract::{DefaultBodyLimit, State, WebSocketUpgrade};
 use axum::response::Response;
 use axum::routing::{delete, get, post};
 
 use crate::network::Network;
 use crate::server::{connection, frames};
 
+/// The most that a body has beside a file, in bytes.
+const SMALL_BODY: u64 = 256 * 1024;
+
 /// Every route of the port.
 pub(crate) fn router(network: Arc<Network>) -> Router {
+    // A file in base64, and some words about it.
+    let file = usize::try_from(network.config.media_max_bytes / 3 * 4 + SMALL_BODY).unwrap_or(usize::MAX);
     Router::new()
         .route("/ws/chat", get(chat))
         .route("/admin/root-pub", get(stats::root_pub))
+        .route("/admin/ca.pem", get(media::ca))
+        .route("/admin/media/expire", post(media::expire))
         .route("/admin/stats", get(stats::stats))
         .route("/admin/mock-phone/scan-qr", post(scan::scan_qr))
         .route("/admin/phones", get(phones::list).post(phones::create))
         .route("/admin/phones/{phone}", delete(phones::remove))
         .route("/admin/phones/{phone}/inbox", get(inbox::list))
-        .route("/admin/phones/{phone}/send", post(inbox::send))
+        .route("/admin/phones/{phone}/inbox/{id}", get(inbox::message))
+        .route("/admin/phones/{phone}/inbox/{id}/media", get(media::open))
+        .route("/admin/phones/{phone}/picture", post(media::picture))
+        .route(
+            "/admin/phones/{phone}/send",
+            post(inbox::send).layer(DefaultBodyLimit::max(file)),
+        )
         .route("/admin/phones/{phone}/read", post(inbox::read))
+        .route(
+            "/admin/phones/{phone}/auto-reply",
+            get(inbox::auto_reply)
+                .post(inbox::set_auto_reply)
+                .delete(inbox::end_auto_reply),
+        )
         .route("/admin/phones/{phone}/offline", post(phones::offline))
         .route("/admin/phones/{phone}/online", post(phones::online))
         .route("/admin/phones/{phone}/unlink", post(phones::unlink))

@@ -3,135 +3,43 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::error::{ApiResult, Body};
-use crate::companions;
-use crate::directory::{self, Account, Address};
-use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::phone::{identity, key_share};
-use crate::store::Unit;
-
-/// A phone and its companions.
-#[derive(Debug, Serialize)]
-pub(super) struct PhoneView {
-    phone: String,
-    lid: String,
-    name: String,
-    online: bool,
-    companions: Vec<CompanionView>,
-}
-
-/// A linked device.
-#[derive(Debug, Serialize)]
-struct CompanionView {
-    device: u16,
-    connected: bool,
-}
-
-fn view(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool) -> Result<PhoneView> {
-    let devices = directory::devices(unit, &account.phone)?
-        .into_iter()
-        .filter(|device| *device != 0);
-    let companions = devices
-        .map(|device| CompanionView {
-            device,
-            connected: connected(&Address::new(&account.phone, device)),
-        })
-        .collect();
-    let Account {
-        phone,
-        lid,
-        name,
-        online,
-    } = account;
-    Ok(PhoneView {
-        phone,
-        lid,
-        name,
-        online,
-        companions,
-    })
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CreateRequest {
-    phone: Option<String>,
-    name: Option<String>,
-}
+use crate::script::{self, NewPhone, Phone, PhoneInfo};
 
 /// `POST /admin/phones`
 pub(super) async fn create(
     State(network): State<Arc<Network>>,
-    Body(request): Body<CreateRequest>,
-) -> ApiResult<(StatusCode, Json<PhoneView>)> {
-    let work = move |unit: &mut Unit<'_>| {
-        let account = identity::create(unit, request.phone, request.name)?;
-        view(unit, account, |_| false)
-    };
-    Ok((StatusCode::CREATED, Json(network.store.run(work).await?)))
+    Body(new): Body<NewPhone>,
+) -> ApiResult<(StatusCode, Json<PhoneInfo>)> {
+    let info = script::create_phone(&network, new).await?;
+    Ok((StatusCode::CREATED, Json(info)))
 }
 
 /// `GET /admin/phones`, oldest first.
-pub(super) async fn list(State(network): State<Arc<Network>>) -> ApiResult<Json<Vec<PhoneView>>> {
-    let registry = Arc::clone(&network.registry);
-    let work = move |unit: &mut Unit<'_>| {
-        let accounts = directory::all(unit)?;
-        let views = accounts
-            .into_iter()
-            .map(|account| view(unit, account, |a| registry.client(a).is_some()));
-        views.collect::<Result<Vec<_>>>()
-    };
-    Ok(Json(network.store.run(work).await?))
+pub(super) async fn list(State(network): State<Arc<Network>>) -> ApiResult<Json<Vec<PhoneInfo>>> {
+    Ok(Json(script::list_phones(&network).await?))
 }
 
-/// `DELETE /admin/phones/{phone}`: the account ends, and with it its companions.
-pub(super) async fn remove(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
-) -> ApiResult<StatusCode> {
-    let work = move |unit: &mut Unit<'_>| {
-        unlink_all(unit, &phone, None)?;
-        // The number may come again as somebody else's: others' sessions with it end here.
-        unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
-        unit.execute("DELETE FROM phones WHERE phone = ?1", [&phone])?;
-        Ok(())
-    };
-    network.store.run(work).await?;
+/// `DELETE /admin/phones/{phone}`
+pub(super) async fn remove(phone: Phone) -> ApiResult<StatusCode> {
+    phone.remove().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /admin/phones/{phone}/offline`: what comes for it waits.
-pub(super) async fn offline(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
-) -> ApiResult<StatusCode> {
-    set_online(&network, phone, false).await
+/// `POST /admin/phones/{phone}/offline`
+pub(super) async fn offline(phone: Phone) -> ApiResult<StatusCode> {
+    phone.offline().await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
-/// `POST /admin/phones/{phone}/online`: it takes what waits.
-pub(super) async fn online(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
-) -> ApiResult<StatusCode> {
-    set_online(&network, phone, true).await
-}
-
-async fn set_online(network: &Network, phone: String, online: bool) -> ApiResult<StatusCode> {
-    let work = move |unit: &mut Unit<'_>| {
-        let account = directory::require(unit, &phone)?;
-        identity::set_online(unit, &phone, online)?;
-        if online {
-            key_share::share_due(unit, &Account { online, ..account })?;
-            unit.wake(&Address::primary(phone));
-        }
-        Ok(())
-    };
-    network.store.run(work).await?;
+/// `POST /admin/phones/{phone}/online`
+pub(super) async fn online(phone: Phone) -> ApiResult<StatusCode> {
+    phone.online().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -141,28 +49,8 @@ pub(super) struct UnlinkRequest {
     device: Option<u16>,
 }
 
-/// `POST /admin/phones/{phone}/unlink`: the person removes one linked device, or all.
-pub(super) async fn unlink(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
-    Body(request): Body<UnlinkRequest>,
-) -> ApiResult<StatusCode> {
-    network
-        .store
-        .run(move |unit| unlink_all(unit, &phone, request.device))
-        .await?;
+/// `POST /admin/phones/{phone}/unlink`: one linked device, or all.
+pub(super) async fn unlink(phone: Phone, Body(request): Body<UnlinkRequest>) -> ApiResult<StatusCode> {
+    phone.unlink(request.device).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-fn unlink_all(unit: &mut Unit<'_>, phone: &str, only: Option<u16>) -> Result<()> {
-    directory::require(unit, phone)?;
-    let mut devices = directory::devices(unit, phone)?;
-    devices.retain(|device| *device != 0 && only.is_none_or(|only| only == *device));
-    if only.is_some() && devices.is_empty() {
-        return Err(Error::NotFound("the phone has no such companion".into()));
-    }
-    for device in devices {
-        companions::unlink(unit, &Address::new(phone, device))?;
-    }
-    Ok(())
 }

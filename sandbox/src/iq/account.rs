@@ -46,8 +46,6 @@ pub(super) fn answer(node: &Node) -> Node {
         ("privacy", false) if node.get_optional_child("tokens").is_some() => {
             wire::iq_result(node, Vec::new())
         }
-        // No one has a picture.
-        ("w:profile:picture", true) => wire::iq_error(node, 404, "item-not-found"),
         ("w:g2", true) if node.get_optional_child("participating").is_some() => {
             wire::iq_result(node, vec![NodeBuilder::new("groups").build()])
         }

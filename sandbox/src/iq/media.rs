@@ -1,16 +1,27 @@
-//! `w:m`: where media go. The network has no media host yet: the host named is one that no name server knows.
+//! `w:m`: where media go, and the authorisation to upload.
 
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use crate::wire;
+use crate::directory::Address;
+use crate::error::Result;
+use crate::network::Network;
+use crate::{media, wire};
 
-/// How long the answer holds, in seconds.
-const TTL: u32 = 300;
+/// Into how many buckets the real host spreads downloads; clients only read it.
+const BUCKETS: u32 = 12;
 
-pub(super) fn answer(node: &Node) -> Node {
+pub(super) async fn answer(network: &Network, from: Address, node: &Node) -> Result<Node> {
+    if node.get_optional_child("media_conn").is_none() {
+        return Ok(super::unknown(node));
+    }
+    let ttl = i64::try_from(network.config.media_auth_ttl.as_secs()).unwrap_or(i64::MAX);
+    let (auth, auth_ttl) = network
+        .store
+        .run(move |unit| media::authorise(unit, &from.phone, ttl))
+        .await?;
     let host = NodeBuilder::new("host")
-        .attr("hostname", "media.sandbox.invalid")
+        .attr("hostname", network.media.authority())
         .attr("type", "primary")
         .children([
             NodeBuilder::new("upload").build(),
@@ -18,11 +29,11 @@ pub(super) fn answer(node: &Node) -> Node {
         ])
         .build();
     let connection = NodeBuilder::new("media_conn")
-        .attr("auth", "sandbox")
-        .attr("ttl", TTL)
-        .attr("auth_ttl", TTL)
-        .attr("max_buckets", 12)
+        .attr("auth", auth)
+        .attr("ttl", auth_ttl)
+        .attr("auth_ttl", auth_ttl)
+        .attr("max_buckets", BUCKETS)
         .children([host])
         .build();
-    wire::iq_result(node, vec![connection])
+    Ok(wire::iq_result(node, vec![connection]))
 }

@@ -7,6 +7,7 @@ mod account;
 mod app_state;
 mod encrypt;
 mod media;
+mod pictures;
 mod usync;
 
 use wacore_binary::Node;
@@ -59,10 +60,9 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .await
         }
         Some("w:sync:app:state") => Ok(app_state::answer(node)),
-        Some("w:m") => Ok(media::answer(node)),
-        Some("w:profile:picture" | "status" | "privacy" | "blocklist" | "abt" | "w:g2") => {
-            Ok(account::answer(node))
-        }
+        Some("w:m") => media::answer(network, address, node).await,
+        Some("w:profile:picture") => pictures::answer(network, address, node).await,
+        Some("status" | "privacy" | "blocklist" | "abt" | "w:g2") => Ok(account::answer(node)),
         // Housekeeping that changes nothing here: dirty bits, push configuration, statistics, terms.
         Some(
             "urn:xmpp:whatsapp:dirty" | "urn:xmpp:whatsapp:push" | "w:stats" | "tos" | "disappearing_mode",

@@ -13,8 +13,8 @@ use waproto::whatsapp::message::secret_encrypted_message::SecretEncType;
 
 use super::content::{Content, Reaction, unwrapped};
 use super::inbox::{self, Found, Said};
-use super::secrets;
-use crate::directory::{self, Account, Family};
+use super::{gallery, secrets};
+use crate::directory::{self, Family};
 use crate::error::{Error, Result};
 use crate::store::Unit;
 
@@ -41,7 +41,10 @@ pub(crate) fn take(
 ) -> Result<Taken> {
     let taken = match Content::read(message) {
         None => Taken::Unseen,
-        Some(content) if inbox::put(unit, phone, said, &content, message)? == 1 => Taken::New,
+        Some(content) if inbox::put(unit, phone, said, &content, message)? == 1 => {
+            gallery::note(unit, phone, (&said.author.phone, said.id), unwrapped(message))?;
+            Taken::New
+        }
         Some(_) => Taken::Again,
     };
     if let Some((target, change)) = Change::read(message) {
@@ -244,18 +247,24 @@ fn chosen(poll: &Found, hashes: &[Vec<u8>]) -> Result<String> {
     Ok(chosen.collect::<Vec<_>>().join(", "))
 }
 
-/// The options of a poll; none if the message is no poll.
-pub(crate) fn poll_options(message: &wa::Message) -> Vec<String> {
+/// The poll in a message.
+pub(crate) fn poll(message: &wa::Message) -> Option<&wa::message::PollCreationMessage> {
     let message = unwrapped(message);
-    let poll = [
+    [
         &message.poll_creation_message,
         &message.poll_creation_message_v2,
         &message.poll_creation_message_v3,
         &message.poll_creation_message_v5,
     ]
     .into_iter()
-    .find_map(|poll| poll.as_option());
-    let options = poll.map(|poll| poll.options.as_slice()).unwrap_or_default();
+    .find_map(|poll| poll.as_option())
+}
+
+/// The options of a poll; none if the message is no poll.
+pub(crate) fn poll_options(message: &wa::Message) -> Vec<String> {
+    let options = poll(message)
+        .map(|poll| poll.options.as_slice())
+        .unwrap_or_default();
     options
         .iter()
         .map(|option| option.option_name.clone().unwrap_or_default())
@@ -340,6 +349,7 @@ fn settle(unit: &mut Unit<'_>, phone: &str, said: &Said<'_>) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::Account;
     use crate::phone::identity;
     use crate::store::testing::Bench;
 

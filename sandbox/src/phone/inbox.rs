@@ -49,7 +49,6 @@ pub(crate) struct Said<'a> {
 pub(crate) struct Found {
     pub(crate) seq: i64,
     pub(crate) id: String,
-    pub(crate) chat: String,
     /// The author's number.
     pub(crate) sender: String,
     pub(crate) content: Content,
@@ -128,7 +127,7 @@ pub(crate) fn count_copy(unit: &mut Unit<'_>, phone: &str, sender: &str, id: &st
     Ok(())
 }
 
-const FOUND: &str = "seq, id, chat, sender, body, message, secret";
+const FOUND: &str = "seq, id, sender, body, message, secret";
 
 /// The message with this id in this chat, the latest where there are several.
 pub(crate) fn find_in(unit: &Unit<'_>, phone: &str, chat: &str, id: &str) -> Result<Option<Found>> {
@@ -151,13 +150,12 @@ fn found(unit: &Unit<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Op
             let found = Found {
                 seq: row.get(0)?,
                 id: row.get(1)?,
-                chat: row.get(2)?,
-                sender: row.get(3)?,
+                sender: row.get(2)?,
                 content: Content::default(),
-                message: row.get(5)?,
-                secret: row.get(6)?,
+                message: row.get(4)?,
+                secret: row.get(5)?,
             };
-            Ok((found, row.get::<_, String>(4)?))
+            Ok((found, row.get::<_, String>(3)?))
         })
         .optional()?;
     row.map(|(found, body)| {
@@ -218,18 +216,24 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>, sent: bool
             .ok_or_else(|| Error::NotFound("`after` names no message of this inbox".into()))?,
     };
     let mut statement = unit.prepare(
-        "SELECT id, chat, sender, sender_lid, body, received_at, copies FROM inbox
-         WHERE phone = ?1 AND seq > ?2 AND (?3 OR NOT sent) ORDER BY seq",
+        "SELECT id, chat, sender, sender_lid, body, received_at, copies,
+             (SELECT hash FROM phone_media m
+              WHERE m.phone = inbox.phone AND m.sender = inbox.sender AND m.id = inbox.id AND m.state = 'held')
+         FROM inbox WHERE phone = ?1 AND seq > ?2 AND (?3 OR NOT sent) ORDER BY seq",
     )?;
     let mut rows = statement.query((phone, seq, sent))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
+        let media: Option<Vec<u8>> = row.get(7)?;
         entries.push(Entry {
             id: row.get(0)?,
             chat: row.get(1)?,
             from: row.get(2)?,
             from_lid: row.get(3)?,
-            content: parsed(row.get_ref(4)?.as_str()?)?,
+            content: Content {
+                media_sha256: media.map(hex::encode),
+                ..parsed(&row.get::<_, String>(4)?)?
+            },
             received_at: rfc3339(row.get(5)?),
             copies: row.get(6)?,
         });

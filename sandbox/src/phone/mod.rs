@@ -5,12 +5,18 @@
 //! is one unit of work in the store: inbox, Signal session, receipt and the stanza's end in the queue.
 
 pub(crate) mod adv;
+pub(crate) mod auto_reply;
 pub(crate) mod chats;
+pub(crate) mod compose;
 pub(crate) mod content;
+pub(crate) mod gallery;
 pub(crate) mod identity;
 pub(crate) mod inbox;
 pub(crate) mod key_share;
+pub(crate) mod media;
+pub(crate) mod reading;
 pub(crate) mod receive;
+pub(crate) mod reupload;
 pub(crate) mod runner;
 pub(crate) mod secrets;
 pub(crate) mod send;

@@ -9,9 +9,10 @@ use wacore_binary::{Jid, Node};
 use wacore_libsignal::protocol::GenericSignedPreKey as _;
 use waproto::whatsapp as wa;
 
+use super::chats::Taken;
 use super::inbox::Said;
 use super::signal::{self, EncType, Opened};
-use super::{chats, identity, inbox, key_share, send};
+use super::{auto_reply, chats, identity, inbox, key_share, reupload, send};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::receipts::{self, Receipt};
@@ -118,8 +119,10 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
         id: incoming.id,
         sent: false,
     };
-    chats::take(unit, &account.phone, &said, &message)?;
-    Ok(())
+    match chats::take(unit, &account.phone, &said, &message)? {
+        Taken::New => auto_reply::answer(unit, account, &said, &message),
+        Taken::Again | Taken::Unseen => Ok(()),
+    }
 }
 
 fn asks_for_keys(message: &wa::Message) -> bool {
@@ -220,10 +223,12 @@ fn ask_again(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
     receipts::fan_out_for(unit, &receipt, &incoming.sender, recipient)
 }
 
-/// Of the receipts a phone gets, only a request to encrypt again makes it do something.
+/// Of the receipts a phone gets, only requests make it do something: to encrypt again, to upload again.
 fn receipt(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
-    if wire::attr(node, "type").as_deref() != Some("retry") {
-        return Ok(());
+    match wire::attr(node, "type").as_deref() {
+        Some("retry") => {}
+        Some("server-error") => return reupload::answer(unit, account, node),
+        _ => return Ok(()),
     }
     let (Some(from), Some(retry)) = (wire::attr_jid(node, "from"), node.get_optional_child("retry")) else {
         return Ok(());

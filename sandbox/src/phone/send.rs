@@ -213,6 +213,6 @@ impl Copy<'_> {
 }
 
 /// A message id in the form that phones give: 32 hex digits.
-fn new_id() -> String {
+pub(crate) fn new_id() -> String {
     hex::encode_upper(rand::rng().random::<[u8; 16]>())
 }

@@ -36,6 +36,10 @@ pub struct Effects {
     pub removed: Vec<Address>,
     /// Whether some phone's inbox changed.
     pub shown: bool,
+    /// Whether a phone got something to answer, or was turned on.
+    pub answers: bool,
+    /// Whether a phone got media to fetch.
+    pub media: bool,
 }
 
 /// One unit of work: all it does is stored together.
@@ -83,9 +87,19 @@ impl Unit<'_> {
         self.effects.removed.push(address);
     }
 
+    /// Lets phones give the answers whose time has come, after the commit.
+    pub fn answers_due(&mut self) {
+        self.effects.answers = true;
+    }
+
     /// Tells those who watch inboxes after the commit.
     pub fn shown(&mut self) {
         self.effects.shown = true;
+    }
+
+    /// Lets phones fetch the media that they got, after the commit.
+    pub fn fetch_media(&mut self) {
+        self.effects.media = true;
     }
 
     /// A value of the server's own.

@@ -15,6 +15,8 @@ const TABLES: &[&str] = &[
     include_str!("schema/accounts.sql"),
     include_str!("schema/queue.sql"),
     include_str!("schema/phone.sql"),
+    include_str!("schema/auto_reply.sql"),
+    include_str!("schema/media.sql"),
 ];
 
 /// Opens the file in `directory` (made if need be), or a store in memory.

@@ -45,12 +45,17 @@ impl HttpClient for NoHttp {
 impl TestClient {
     /// Starts a client on `backend` against `url`.
     pub async fn start(url: &str, backend: Backend) -> Self {
+        Self::start_with(url, backend, NoHttp).await
+    }
+
+    /// The same with a way to the media host.
+    pub async fn start_with(url: &str, backend: Backend, http: impl HttpClient + 'static) -> Self {
         let log = Arc::new(Log::default());
         let sink = Arc::clone(&log);
         let bot = Bot::builder()
             .with_backend_arc(Arc::clone(&backend) as Arc<dyn wacore::store::traits::Backend>)
             .with_transport_factory(TokioWebSocketTransportFactory::new().with_url(url))
-            .with_http_client(NoHttp)
+            .with_http_client(http)
             .with_runtime(TokioRuntime)
             .with_version((2, 3000, 1_030_000_000))
             .on_event(move |event, _| {
@@ -72,7 +77,17 @@ impl TestClient {
 
     /// Starts a new client and lets `phone` (or the next free one) scan its QR code. Answers it and the phone's number.
     pub async fn paired(url: &str, admin: Admin, phone: Option<&str>) -> (Self, String) {
-        let client = Self::start(url, Arc::new(InMemoryBackend::new())).await;
+        Self::paired_with(url, admin, phone, NoHttp).await
+    }
+
+    /// The same with a way to the media host.
+    pub async fn paired_with(
+        url: &str,
+        admin: Admin,
+        phone: Option<&str>,
+        http: impl HttpClient + 'static,
+    ) -> (Self, String) {
+        let client = Self::start_with(url, Arc::new(InMemoryBackend::new()), http).await;
         let qr = client.qr().await;
         let path = phone.map_or_else(String::new, |phone| format!("?phone={phone}"));
         let scanned = admin
@@ -204,6 +219,29 @@ impl TestClient {
             _ => None,
         })
         .await
+    }
+
+    /// Waits for the message with this id, of whatever kind; answers it and its chat.
+    pub async fn message(&self, id: &str) -> (wa::Message, Jid) {
+        self.wait(id, |event| match event {
+            Event::Messages(batch) => batch.messages.iter().find_map(|one| {
+                let found = one.info.id == id;
+                found.then(|| (wa::Message::clone(&one.message), one.info.source.chat.clone()))
+            }),
+            _ => None,
+        })
+        .await
+    }
+
+    /// Sends any message to a number under `id`.
+    pub async fn send_message(&self, to: &str, id: &str, message: wa::Message) {
+        let options = SendOptions::default().with_message_id(id);
+        let (client, to) = (self.client(), Jid::pn(to));
+        let sending = client.send_message_with_options(&to, message, options);
+        tokio::time::timeout(DEADLINE, sending)
+            .await
+            .expect("in time")
+            .expect("the message is sent");
     }
 
     /// How often a text arrived.

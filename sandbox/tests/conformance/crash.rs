@@ -19,7 +19,7 @@ struct Process {
 impl Process {
     async fn start(data_dir: &Path, port: u16) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sandbox"))
-            .args(["--port", &port.to_string(), "--data-dir"])
+            .args(["--port", &port.to_string(), "--media-port", "0", "--data-dir"])
             .arg(data_dir)
             .stdout(Stdio::piped())
             .spawn()

@@ -2,10 +2,13 @@
 
 mod client;
 mod net;
+mod web;
 
 mod crash;
 mod hostile;
+mod media;
 mod offline;
 mod pairing;
+mod pictures;
 mod repair;
 mod texts;

@@ -1,0 +1,90 @@
+//! What a message says about itself: what it answers, whom it mentions, when it disappears.
+
+use wacore::proto_helpers::{MessageExt as _, build_quote_context};
+use wacore_binary::Jid;
+use waproto::whatsapp as wa;
+
+use super::request::{Body, SendRequest};
+use crate::directory::{self, Account, Family};
+use crate::error::{Error, Result};
+use crate::phone::inbox;
+use crate::store::Unit;
+
+/// Who writes to whom.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Letter<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) to: &'a Account,
+    /// The JIDs that both go by.
+    pub(crate) family: Family,
+}
+
+/// Puts the context that `request` asks for into `message`.
+pub(super) fn add(
+    unit: &Unit<'_>,
+    letter: &Letter<'_>,
+    request: &SendRequest,
+    message: &mut wa::Message,
+) -> Result<()> {
+    let Some(context) = context(unit, letter, request)? else {
+        return Ok(());
+    };
+    // What is sent as it is stays as it is.
+    if matches!(request.body, Body::Raw(_)) || !message.set_context_info(context) {
+        return Err(Error::Invalid(format!(
+            "`replyTo`, `mentions`, `forwarded` and `expiresIn` do not go with the kind `{}`",
+            request.body.kind()
+        )));
+    }
+    Ok(())
+}
+
+fn context(unit: &Unit<'_>, letter: &Letter<'_>, request: &SendRequest) -> Result<Option<wa::ContextInfo>> {
+    let mut context = match &request.reply_to {
+        None => wa::ContextInfo::default(),
+        Some(id) => {
+            let quoted = inbox::find(unit, &letter.account.phone, id)?;
+            let quoted =
+                quoted.ok_or_else(|| Error::NotFound("`replyTo` names no message of this phone".into()))?;
+            let author = directory::require(unit, &quoted.sender)?.jid(letter.family, 0);
+            build_quote_context(id.as_str(), author.to_string(), &quoted.decoded()?)
+        }
+    };
+    for mention in &request.mentions {
+        let missing = || Error::NotFound("`mentions` names somebody who is not on this network".into());
+        let person = person(unit, "mentions", mention)?.ok_or_else(missing)?;
+        context
+            .mentioned_jid
+            .push(person.jid(letter.family, 0).to_string());
+    }
+    if request.forwarded {
+        context.is_forwarded = Some(true);
+        context.forwarding_score = Some(1);
+    }
+    context.expiration = request.expires_in;
+    Ok((context != wa::ContextInfo::default()).then_some(context))
+}
+
+/// Who is meant by a number, `lid:<digits>` or a JID in `member`; `None` for strangers.
+pub(crate) fn person(unit: &Unit<'_>, member: &str, name: &str) -> Result<Option<Account>> {
+    let name = name.strip_prefix('+').unwrap_or(name);
+    match name.strip_prefix("lid:") {
+        Some(lid) => directory::resolve(unit, &Jid::lid(lid)),
+        None if name.contains('@') => {
+            let jid = name
+                .parse()
+                .map_err(|_| Error::Invalid(format!("`{member}` is no number and no JID")))?;
+            directory::resolve(unit, &jid)
+        }
+        None => directory::by_phone(unit, name),
+    }
+}
+
+/// Whether `name` goes by LID.
+pub(crate) fn family(name: &str) -> Family {
+    if name.starts_with("lid:") || name.ends_with("@lid") {
+        Family::Lid
+    } else {
+        Family::Pn
+    }
+}
