@@ -1,5 +1,6 @@
 //! The admin API: what tests and newcomers drive the network with. JSON over HTTP, no authentication.
 
+mod attachment;
 mod error;
 mod faults;
 mod inbox;

@@ -18,7 +18,6 @@ const CHUNK: usize = 64 * 1024;
 /// An exchange as the client asked for it.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    pub method: String,
     pub url: String,
     /// The length of the body that was sent.
     pub sent: u64,
@@ -68,7 +67,6 @@ impl Web {
 
     fn begin(&self, request: &HttpRequest, sent: u64) -> anyhow::Result<RequestBuilder> {
         self.log.lock().unwrap().push(Exchange {
-            method: request.method.clone(),
             url: request.url.clone(),
             sent,
         });

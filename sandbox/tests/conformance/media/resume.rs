@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use wacore::download::MediaType;
 use whatsapp_rust::UploadOptions;
 
@@ -26,7 +27,8 @@ async fn a_client_sends_only_what_is_missing() {
     let (client, _) = paired(&sandbox, &web).await;
     let plain = bytes(6 * 1024 * 1024, 7);
     let key = [9; 32];
-    let sealed = wacore::upload::encrypt_media_with_key(&plain, MediaType::Video, &key).expect("encrypted");
+    let sealed =
+        wacore::upload::encrypt_media_with_key(&plain, MediaType::Video, Some(&key)).expect("encrypted");
     let token = {
         use base64::Engine as _;
         base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(sealed.file_enc_sha256)
@@ -39,8 +41,8 @@ async fn a_client_sends_only_what_is_missing() {
         .auth;
     let path = format!("/mms/video/{token}?auth={auth}&token={token}");
 
-    break_off(&sandbox, &path, &sealed.data_to_upload).await;
-    // The host notices in its own time.
+    let connection = begin(&sandbox, &path, &sealed.data_to_upload).await;
+    // The host takes it in its own time.
     let begun = Instant::now();
     loop {
         let url = format!("{}{path}&resume=1", sandbox.media_url());
@@ -53,9 +55,15 @@ async fn a_client_sends_only_what_is_missing() {
         assert!(begun.elapsed() < DEADLINE, "{progress}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    drop(connection);
 
-    let options = || UploadOptions::new().with_media_key(key);
-    let upload = || client.client().upload(plain.clone(), MediaType::Video, options());
+    let upload = async || {
+        let options = UploadOptions::new().with_media_key(key);
+        client
+            .client()
+            .upload(plain.clone(), MediaType::Video, options)
+            .await
+    };
     let uploaded = upload().await.expect("an upload");
     let sent: u64 = web.exchanges().iter().map(|exchange| exchange.sent).sum();
     assert_eq!(sent, (sealed.data_to_upload.len() - BEGUN) as u64);
@@ -83,8 +91,8 @@ async fn a_client_sends_only_what_is_missing() {
     sandbox.shutdown().await;
 }
 
-/// Announces a whole body and hangs up in the middle of it.
-async fn break_off(sandbox: &sandbox::Sandbox, path: &str, body: &[u8]) {
+/// Announces a whole body and sends the first part of it. The connection breaks when it is dropped.
+async fn begin(sandbox: &sandbox::Sandbox, path: &str, body: &[u8]) -> TlsStream<TcpStream> {
     let mut roots = rustls::RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_slice(sandbox.ca_pem().as_bytes()).expect("PEM"))
@@ -106,5 +114,5 @@ async fn break_off(sandbox: &sandbox::Sandbox, path: &str, body: &[u8]) {
     stream.write_all(head.as_bytes()).await.expect("the head");
     stream.write_all(&body[..BEGUN]).await.expect("a part");
     stream.flush().await.expect("on its way");
-    stream.shutdown().await.expect("hung up");
+    stream
 }
