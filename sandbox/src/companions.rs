@@ -1,16 +1,20 @@
 //! Linked devices: how they come, how they go, and who is told.
 
 use rusqlite::OptionalExtension as _;
+use wacore::messages::MessageUtils;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use crate::directory::{self, Account, Address, Family};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::phone::adv;
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 
-/// The public keys with which a device registers.
+/// Companions that a phone may have, as in the apps.
+pub(crate) const MAX_COMPANIONS: u32 = 4;
+
+/// The public keys with which a device registers, and what it says of itself.
 #[derive(Debug, Clone)]
 pub(crate) struct Registration {
     /// Signal's registration id, unique within the account.
@@ -19,6 +23,56 @@ pub(crate) struct Registration {
     pub(crate) signed_id: u32,
     pub(crate) signed_key: [u8; 32],
     pub(crate) signature: Vec<u8>,
+    /// What it is, as `chrome` or `android_phone`.
+    pub(crate) platform: String,
+    /// The system on which it runs, or a name that it gives itself.
+    pub(crate) name: String,
+}
+
+/// A linked device as its phone lists it.
+#[derive(Debug)]
+pub(crate) struct Companion {
+    pub(crate) device: u16,
+    pub(crate) platform: String,
+    pub(crate) name: String,
+}
+
+/// The devices linked to an account, oldest first.
+pub(crate) fn all(unit: &Unit<'_>, phone: &str) -> Result<Vec<Companion>> {
+    let mut statement =
+        unit.prepare("SELECT device, platform, name FROM companions WHERE phone = ?1 ORDER BY device")?;
+    let rows = statement.query_map([phone], |row| {
+        Ok(Companion {
+            device: row.get(0)?,
+            platform: row.get(1)?,
+            name: row.get(2)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Checks that the account may have one more device. One that pairs anew under its Noise key takes its own place.
+///
+/// # Errors
+/// [`Error::Conflict`] where it has [`MAX_COMPANIONS`].
+pub(crate) fn check_room(unit: &Unit<'_>, phone: &str, noise_key: &[u8; 32]) -> Result<()> {
+    let linked: u32 = unit
+        .prepare("SELECT COUNT(*) FROM companions WHERE phone = ?1 AND noise_key <> ?2")?
+        .query_row((phone, noise_key), |row| row.get(0))?;
+    if linked < MAX_COMPANIONS {
+        Ok(())
+    } else {
+        Err(Error::Conflict(format!(
+            "this phone has {MAX_COMPANIONS} linked devices, the most it may have: unlink one first"
+        )))
+    }
+}
+
+/// When a device was linked, milliseconds since the Unix epoch.
+pub(crate) fn linked_at(unit: &Unit<'_>, address: &Address) -> Result<i64> {
+    Ok(unit
+        .prepare("SELECT linked_at FROM companions WHERE phone = ?1 AND device = ?2")?
+        .query_row((&address.phone, address.device), |row| row.get(0))?)
 }
 
 /// Takes the next device number of an account. It is also the device's key index, and never given again.
@@ -42,10 +96,12 @@ pub(crate) fn link(
     if let Some(former) = by_noise_key(unit, noise_key)? {
         unlink(unit, &former)?;
     }
+    // Others may have been linked since the phone looked.
+    check_room(unit, &address.phone, noise_key)?;
     unit.execute(
         "INSERT INTO companions (phone, device, noise_key, identity, registration_id, signed_pre_key_id,
-             signed_pre_key, signed_pre_key_signature, device_identity, key_index, linked_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?2, ?10)",
+             signed_pre_key, signed_pre_key_signature, device_identity, key_index, linked_at, platform, name)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?2, ?10, ?11, ?12)",
         rusqlite::params![
             address.phone,
             address.device,
@@ -57,6 +113,8 @@ pub(crate) fn link(
             keys.signature,
             device_identity,
             unit.now_ms(),
+            keys.platform,
+            keys.name,
         ],
     )?;
     announce(unit, address, "add")
@@ -64,6 +122,12 @@ pub(crate) fn link(
 
 /// Unlinks a device: its keys and what waited for it go, its connection is closed, its next login refused.
 pub(crate) fn unlink(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
+    unit.removed(address.clone());
+    leave(unit, address)
+}
+
+/// The same for a device that asked for it: its connection is left to whoever answers it.
+pub(crate) fn leave(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
     let gone = unit.execute(
         "DELETE FROM companions WHERE phone = ?1 AND device = ?2",
         (&address.phone, address.device),
@@ -72,7 +136,6 @@ pub(crate) fn unlink(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
         return Ok(());
     }
     queue::discard(unit, address)?;
-    unit.removed(address.clone());
     announce(unit, address, "remove")
 }
 
@@ -108,50 +171,86 @@ pub(crate) fn key_index_node(unit: &Unit<'_>, phone: &str) -> Result<Node> {
 }
 
 /// Tells all companions of the account and of those who asked for its devices. Without this word a client goes by
-/// its cached list for an hour and skips the new device.
+/// its cached list for an hour and skips the new device. Own devices get the whole list, others what changed.
 fn announce(unit: &mut Unit<'_>, changed: &Address, action: &'static str) -> Result<()> {
     unit.execute(
         "UPDATE phones SET adv_changed = MAX(adv_changed + 1, ?2) WHERE phone = ?1",
         (&changed.phone, unit.now_secs()),
     )?;
     let account = directory::require(unit, &changed.phone)?;
-    let node = change(unit, &account, changed.device, action)?;
-    let mut told: Vec<String> = unit
-        .prepare("SELECT watcher FROM device_watchers WHERE phone = ?1")?
+    let id = format!("devices-{}-{}-{action}", account.lid, changed.device);
+    let list = own_list(unit, &account)?;
+    tell(unit, changed, &account.phone, ("account_sync", &id, list))?;
+    let watchers: Vec<String> = unit
+        .prepare("SELECT watcher FROM device_watchers WHERE phone = ?1 AND watcher <> ?1")?
         .query_map([&changed.phone], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?;
-    if !told.contains(&changed.phone) {
-        told.push(changed.phone.clone());
+    let change = change(unit, &account, changed.device, action)?;
+    for watcher in watchers {
+        tell(unit, changed, &watcher, ("devices", &id, change.clone()))?;
     }
-    let id = format!("devices-{}-{}-{action}", account.lid, changed.device);
+    Ok(())
+}
+
+/// Queues a notification about the devices of `changed`'s account for the companions of `phone`.
+fn tell(
+    unit: &mut Unit<'_>,
+    changed: &Address,
+    phone: &str,
+    (kind, id, child): (&'static str, &str, Node),
+) -> Result<()> {
+    let account = directory::require(unit, &changed.phone)?;
     let node = NodeBuilder::new("notification")
         .attr("from", account.jid(Family::Pn, 0))
-        .attr("id", id.as_str())
-        .attr("type", "devices")
+        .attr("id", id)
+        .attr("type", kind)
         .attr("t", unit.now_secs())
         .attr("lid", account.jid(Family::Lid, 0))
-        .children([node])
+        .children([child])
         .build();
     let sender = Address::primary(&account.phone);
     let stanza = Stanza {
         kind: Kind::Notification,
-        id: &id,
-        subtype: "devices",
+        id,
+        subtype: kind,
         sender: &sender,
         node: &node,
     };
-    for phone in told {
-        for device in directory::devices(unit, &phone)?
-            .into_iter()
-            .filter(|device| *device != 0)
-        {
-            let address = Address::new(&phone, device);
-            if address != *changed {
-                queue::push(unit, &address, &stanza)?;
-            }
+    for companion in all(unit, phone)? {
+        let address = Address::new(phone, companion.device);
+        if address != *changed {
+            queue::push(unit, &address, &stanza)?;
         }
     }
     Ok(())
+}
+
+/// An account's devices as its own companions are told of them.
+fn own_list(unit: &Unit<'_>, account: &Account) -> Result<Node> {
+    let numbers = directory::devices(unit, &account.phone)?;
+    let jids: Vec<_> = numbers
+        .iter()
+        .map(|device| account.jid(Family::Pn, *device))
+        .collect();
+    let hash =
+        MessageUtils::participant_list_hash(&jids).map_err(|error| Error::codec("a device hash", error))?;
+    let mut children: Vec<Node> = numbers
+        .iter()
+        .zip(jids)
+        .map(|(device, jid)| {
+            let entry = NodeBuilder::new("device").attr("jid", jid);
+            if *device == 0 {
+                entry.build()
+            } else {
+                entry.attr("key-index", *device).build()
+            }
+        })
+        .collect();
+    children.push(key_index_node(unit, &account.phone)?);
+    Ok(NodeBuilder::new("devices")
+        .attr("dhash", hash)
+        .children(children)
+        .build())
 }
 
 fn change(unit: &Unit<'_>, account: &Account, device: u16, action: &'static str) -> Result<Node> {

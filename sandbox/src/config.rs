@@ -34,10 +34,42 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// A client that sends no frame for this long is closed. Clients ping every 15 to 30 s.
     pub idle_timeout: Duration,
-    /// How long a set of six QR references is valid: clients show the first for 60 s, the others for 20 s each.
-    pub qr_refs_valid: Duration,
+    /// How long what a client shows for being linked is good for.
+    pub pairing: PairingTimes,
+    /// How long the first stanza is held back after the handshake: some clients lose one that comes at once.
+    pub first_stanza_delay: Duration,
+    /// Whether messages between two people name their sender without its device, as some suites expect. The real
+    /// network always names it.
+    pub bare_senders: bool,
+    /// Clients of a lower version are refused as outdated.
+    pub min_client_version: Option<(u32, u32, u32)>,
     /// The network's clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// How long what a client shows for being linked is good for; the defaults are the real network's.
+#[derive(Debug, Clone, Copy)]
+pub struct PairingTimes {
+    /// The first of the six QR references.
+    pub first_ref: Duration,
+    /// Each of the others.
+    pub next_ref: Duration,
+    /// From the last reference's end to the connection's, unless a pairing code is good for longer.
+    pub linger: Duration,
+    /// A pairing code.
+    pub code: Duration,
+}
+
+impl Default for PairingTimes {
+    fn default() -> Self {
+        Self {
+            first_ref: Duration::from_secs(60),
+            next_ref: Duration::from_secs(20),
+            // 210 s in all.
+            linger: Duration::from_secs(50),
+            code: Duration::from_secs(180),
+        }
+    }
 }
 
 impl Config {
@@ -54,7 +86,10 @@ impl Config {
             media_auth_ttl: Duration::from_secs(300),
             handshake_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(90),
-            qr_refs_valid: Duration::from_secs(160),
+            pairing: PairingTimes::default(),
+            first_stanza_delay: Duration::from_millis(60),
+            bare_senders: false,
+            min_client_version: None,
             clock: Arc::new(SystemClock),
         }
     }
@@ -100,6 +135,20 @@ pub struct Cli {
     /// Keep nothing: the state lives in memory and ends with the process.
     #[arg(long)]
     pub ephemeral: bool,
+    /// Name the senders of direct messages without their devices, which the real network never does.
+    #[arg(long)]
+    pub bare_senders: bool,
+    /// Refuse clients of a lower version as outdated, e.g. 2.3000.1030000000.
+    #[arg(long, value_parser = version)]
+    pub min_client_version: Option<(u32, u32, u32)>,
+}
+
+fn version(text: &str) -> Result<(u32, u32, u32), String> {
+    let numbers: Result<Vec<u32>, _> = text.split('.').map(str::parse).collect();
+    match numbers.as_deref() {
+        Ok([first, second, third]) => Ok((*first, *second, *third)),
+        _ => Err("a version is three numbers with dots between them".into()),
+    }
 }
 
 impl From<Cli> for Config {
@@ -115,6 +164,21 @@ impl From<Cli> for Config {
         };
         config.media_addr.set_port(cli.media_port.unwrap_or(beside));
         config.media_host = cli.media_host;
+        config.bare_senders = cli.bare_senders;
+        config.min_client_version = cli.min_client_version;
         config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_have_three_numbers() {
+        assert_eq!(version("2.3000.17"), Ok((2, 3000, 17)));
+        for bad in ["", "2", "2.3000", "2.3000.x", "2.3000.17.1"] {
+            assert!(version(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -122,6 +122,15 @@ pub fn by_phone(unit: &Unit<'_>, phone: &str) -> Result<Option<Account>> {
         .optional()?)
 }
 
+/// The oldest account with this push name.
+pub fn by_name(unit: &Unit<'_>, name: &str) -> Result<Option<Account>> {
+    let sql = format!("SELECT {COLUMNS} FROM phones WHERE name = ?1 ORDER BY rowid LIMIT 1");
+    Ok(unit
+        .prepare(&sql)?
+        .query_row([name], Account::from_row)
+        .optional()?)
+}
+
 /// The account with this number, or [`Error::NotFound`].
 pub fn require(unit: &Unit<'_>, phone: &str) -> Result<Account> {
     by_phone(unit, phone)?.ok_or_else(|| Error::NotFound("there is no such phone".into()))

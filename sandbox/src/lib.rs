@@ -14,11 +14,13 @@ mod clock;
 mod companions;
 mod config;
 mod directory;
+mod dirty;
 mod error;
 mod faults;
 mod iq;
 mod media;
 mod network;
+mod orders;
 mod pairing;
 mod phone;
 mod pictures;
@@ -29,6 +31,7 @@ pub mod script;
 mod server;
 mod stats;
 mod store;
+mod switches;
 mod wire;
 
 use std::net::SocketAddr;
@@ -41,9 +44,10 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 pub use clock::{Clock, SystemClock};
-pub use config::{Cli, Config};
+pub use config::{Cli, Config, PairingTimes};
 pub use error::Error;
 pub use script::Phone;
+pub use server::refusals::{Refusal, StreamEnd};
 
 use network::Network;
 

@@ -97,6 +97,11 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
         && let (Some(account), Some(family)) = (directory::resolve(unit, to)?, Family::of(to))
     {
         let ids = ids(node, &id);
+        // A client that was not told from which device the message came asks the account for it.
+        let device = match to.device {
+            0 if kind == "retry" => queue::sender_device(unit, from, &account.phone, &id)?.unwrap_or(0),
+            device => device,
+        };
         queue::received(unit, (from, sent), &account.phone, &ids)?;
         let reader = directory::require(unit, &from.phone)?;
         let receipt = Receipt {
@@ -105,7 +110,7 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
             family,
             kind: &kind,
             ids: &ids,
-            only: (kind == "retry").then_some(to.device),
+            only: (kind == "retry").then_some(device),
             extra: if matches!(kind.as_ref(), "retry" | "server-error") {
                 wire::children(node).to_vec()
             } else {

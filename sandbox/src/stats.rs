@@ -15,6 +15,7 @@ pub(crate) struct Stats {
     xx: AtomicU64,
     ik: AtomicU64,
     fallbacks: AtomicU64,
+    routed: AtomicU64,
 }
 
 /// The counters at one moment.
@@ -40,6 +41,8 @@ pub(crate) struct Handshakes {
     pub(crate) ik: u64,
     /// Begun as IK and finished as XX.
     pub(crate) fallbacks: u64,
+    /// Those of all patterns that began with routing data.
+    pub(crate) routed: u64,
 }
 
 impl Stats {
@@ -55,7 +58,8 @@ impl Stats {
         self.messages.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn handshake(&self, pattern: Pattern) {
+    pub(crate) fn handshake(&self, pattern: Pattern, routed: bool) {
+        self.routed.fetch_add(u64::from(routed), Ordering::Relaxed);
         let counter = match pattern {
             Pattern::Xx => &self.xx,
             Pattern::Ik => &self.ik,
@@ -73,6 +77,7 @@ impl Stats {
                 xx: self.xx.load(Ordering::Relaxed),
                 ik: self.ik.load(Ordering::Relaxed),
                 fallbacks: self.fallbacks.load(Ordering::Relaxed),
+                routed: self.routed.load(Ordering::Relaxed),
             },
         }
     }

@@ -1,6 +1,5 @@
 //! The admin API: what tests and newcomers drive the network with. JSON over HTTP, no authentication.
 
-mod attachment;
 mod error;
 mod faults;
 mod inbox;
@@ -54,6 +53,7 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
         .route("/admin/phones/{phone}/offline", post(phones::offline))
         .route("/admin/phones/{phone}/online", post(phones::online))
         .route("/admin/phones/{phone}/unlink", post(phones::unlink))
+        .route("/admin/phones/{phone}/link-code", post(scan::link_code))
         .route(
             "/admin/faults",
             get(faults::list).post(faults::add).delete(faults::clear),

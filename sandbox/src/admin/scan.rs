@@ -1,4 +1,5 @@
-//! `POST /admin/mock-phone/scan-qr`: a person scans the QR code that a client shows.
+//! Linking: `POST /admin/mock-phone/scan-qr`, a person scans the QR code that a client shows, and
+//! `POST /admin/phones/{phone}/link-code`, a person types the code that it shows.
 
 use std::sync::Arc;
 
@@ -6,9 +7,9 @@ use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 
-use super::error::{ApiResult, Params};
+use super::error::{ApiResult, Body, Params};
 use crate::network::Network;
-use crate::script::{self, Linked};
+use crate::script::{self, Linked, Phone};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,4 +24,15 @@ pub(super) async fn scan_qr(
     qr: String,
 ) -> ApiResult<Json<Linked>> {
     Ok(Json(script::scan(&network, qr, params.phone).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct LinkCodeRequest {
+    code: String,
+}
+
+/// `POST …/link-code`: the code as the client shows it.
+pub(super) async fn link_code(phone: Phone, Body(request): Body<LinkCodeRequest>) -> ApiResult<Json<Linked>> {
+    Ok(Json(phone.enter_code(&request.code).await?))
 }

@@ -22,13 +22,6 @@ pub(super) fn answer(node: &Node) -> Node {
     let xmlns = wire::attr(node, "xmlns").unwrap_or_default();
     let get = wire::attr(node, "type").as_deref() == Some("get");
     match (xmlns.as_ref(), get) {
-        ("abt", true) => {
-            let props = NodeBuilder::new("props")
-                .attr("protocol", 1)
-                .attr("hash", "0")
-                .attr("refresh", 86_400);
-            wire::iq_result(node, vec![props.build()])
-        }
         ("blocklist", true) => wire::iq_result(node, vec![NodeBuilder::new("list").build()]),
         ("privacy", true) => {
             let categories = PRIVACY.iter().map(|(name, value)| {

@@ -5,32 +5,46 @@
 
 mod account;
 mod app_state;
+mod devices;
 mod encrypt;
 mod media;
 mod pictures;
+mod props;
 mod usync;
 
 use wacore_binary::Node;
 
-use crate::companions;
-use crate::directory::{self, Address};
+use crate::directory::Address;
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::store::Unit;
-use crate::wire;
+use crate::server::registry::Pairing;
+use crate::{dirty, pairing, wire};
 
 /// The answer to an iq.
 pub(crate) struct Answer {
     pub(crate) node: Node,
-    /// Whether the client is ready for its backlog from now on.
-    pub(crate) activates: bool,
+    /// What follows for the connection once it is answered.
+    pub(crate) then: Then,
+}
+
+/// What an answer does to its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// It goes on.
+    Nothing,
+    /// The client is ready for what waits for it.
+    Activate,
+    /// It wants nothing brought for the time being.
+    Pause,
+    /// It has unlinked itself.
+    Leave,
 }
 
 impl From<Node> for Answer {
     fn from(node: Node) -> Self {
         Self {
             node,
-            activates: false,
+            then: Then::Nothing,
         }
     }
 }
@@ -41,6 +55,19 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
     let answered = match wire::attr(node, "xmlns").as_deref() {
         Some("w:p") => return Ok(wire::iq_result(node, Vec::new()).into()),
         Some("passive") => return Ok(passive(node)),
+        Some("md") => {
+            let unlinked = network
+                .store
+                .run(move |unit| devices::remove(unit, &address, &request))
+                .await;
+            return match unlinked {
+                Ok(leaves) => Ok(Answer {
+                    node: wire::iq_result(node, Vec::new()),
+                    then: if leaves { Then::Leave } else { Then::Nothing },
+                }),
+                Err(error) => refused(node, error).map(Answer::from),
+            };
+        }
         Some("encrypt") => {
             network
                 .store
@@ -53,37 +80,58 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .run(move |unit| usync::answer(unit, &address, &request))
                 .await
         }
-        Some("md") => {
+        Some("abt" | "w") => {
             network
                 .store
-                .run(move |unit| devices(unit, &address, &request))
+                .run(move |unit| props::answer(unit, &address, &request))
+                .await
+        }
+        Some("urn:xmpp:whatsapp:dirty") => {
+            network
+                .store
+                .run(move |unit| dirty::clean(unit, &address, &request))
                 .await
         }
         Some("w:sync:app:state") => Ok(app_state::answer(node)),
         Some("w:m") => media::answer(network, address, node).await,
         Some("w:profile:picture") => pictures::answer(network, address, node).await,
-        Some("status" | "privacy" | "blocklist" | "abt" | "w:g2") => Ok(account::answer(node)),
-        // Housekeeping that changes nothing here: dirty bits, push configuration, statistics, terms.
+        Some("status" | "privacy" | "blocklist" | "w:g2") => Ok(account::answer(node)),
+        // Housekeeping that changes nothing here: push configuration, account, statistics, terms.
         Some(
-            "urn:xmpp:whatsapp:dirty" | "urn:xmpp:whatsapp:push" | "w:stats" | "tos" | "disappearing_mode",
+            "urn:xmpp:whatsapp:push" | "urn:xmpp:whatsapp:account" | "w:stats" | "tos" | "disappearing_mode",
         ) => Ok(wire::iq_result(node, Vec::new())),
         _ => Ok(unknown(node)),
     };
     match answered {
         Ok(node) => Ok(node.into()),
-        Err(Error::Invalid(_)) => Ok(wire::iq_error(node, 400, "bad-request").into()),
-        Err(Error::NotFound(_)) => Ok(wire::iq_error(node, 404, "item-not-found").into()),
-        Err(Error::Conflict(_)) => Ok(wire::iq_error(node, 409, "conflict").into()),
-        Err(error) => Err(error),
+        Err(error) => refused(node, error).map(Answer::from),
     }
 }
 
-/// Answers a client that is not linked yet: it may ping.
-pub(crate) fn answer_stranger(node: &Node) -> Answer {
-    match wire::attr(node, "xmlns").as_deref() {
-        Some("w:p" | "passive") => wire::iq_result(node, Vec::new()).into(),
-        _ => wire::iq_error(node, 401, "not-authorized").into(),
+/// A refusal for what its client can do something about; other errors end the connection.
+fn refused(node: &Node, error: Error) -> Result<Node> {
+    match error {
+        Error::Invalid(_) => Ok(wire::iq_error(node, 400, "bad-request")),
+        Error::NotFound(_) => Ok(wire::iq_error(node, 404, "item-not-found")),
+        Error::Conflict(_) => Ok(wire::iq_error(node, 409, "conflict")),
+        error => Err(error),
     }
+}
+
+/// Answers a client that is not linked yet: it may ping, and ask to be linked by a code.
+pub(crate) fn answer_stranger(network: &Network, pairing: &Pairing, node: &Node) -> Answer {
+    let answer = match wire::attr(node, "xmlns").as_deref() {
+        Some("w:p" | "passive") => wire::iq_result(node, Vec::new()),
+        Some("md") => pairing::code::answer(network, pairing, node)
+            .unwrap_or_else(|_| wire::iq_error(node, 400, "bad-request")),
+        _ => wire::iq_error(node, 401, "not-authorized"),
+    };
+    answer.into()
+}
+
+/// Answers a client whose login was refused.
+pub(crate) fn answer_refused(node: &Node) -> Answer {
+    wire::iq_error(node, 401, "not-authorized").into()
 }
 
 /// What the network does not know.
@@ -92,24 +140,15 @@ fn unknown(node: &Node) -> Node {
 }
 
 fn passive(node: &Node) -> Answer {
+    let then = if node.get_optional_child("active").is_some() {
+        Then::Activate
+    } else if node.get_optional_child("passive").is_some() {
+        Then::Pause
+    } else {
+        Then::Nothing
+    };
     Answer {
         node: wire::iq_result(node, Vec::new()),
-        activates: node.get_optional_child("active").is_some(),
+        then,
     }
-}
-
-/// `md`: a companion unlinks itself (logs out), or another of its account.
-fn devices(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result<Node> {
-    let Some(remove) = node.get_optional_child("remove-companion-device") else {
-        return Ok(unknown(node));
-    };
-    let jid = wire::attr_jid(remove, "jid").ok_or_else(|| Error::Invalid("no device is named".into()))?;
-    let account = directory::resolve(unit, &jid)?.filter(|account| account.phone == from.phone);
-    let account =
-        account.ok_or_else(|| Error::Invalid("only devices of the own account can be removed".into()))?;
-    if jid.device == 0 {
-        return Err(Error::Invalid("the phone is no companion".into()));
-    }
-    companions::unlink(unit, &Address::new(account.phone, jid.device))?;
-    Ok(wire::iq_result(node, Vec::new()))
 }

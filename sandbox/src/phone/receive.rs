@@ -12,7 +12,7 @@ use waproto::whatsapp as wa;
 use super::chats::Taken;
 use super::inbox::Said;
 use super::signal::{self, EncType, Opened};
-use super::{auto_reply, chats, identity, inbox, key_share, reupload, send};
+use super::{auto_reply, chats, identity, inbox, key_share, resend, reupload, send};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::receipts::{self, Receipt};
@@ -107,6 +107,9 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
     if own && asks_for_keys(&message) {
         return key_share::share(unit, account, incoming.device.device);
     }
+    if own && let Some(request) = resend::request(&message) {
+        return resend::answer(unit, account, (incoming.device.device, incoming.id), request);
+    }
     let chat = match &incoming.recipient {
         Some(recipient) if own => directory::resolve(unit, recipient)?.map(|chat| chat.phone),
         _ => Some(incoming.sender.phone.clone()),
@@ -119,6 +122,12 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
         id: incoming.id,
         sent: false,
     };
+    resend::keep(
+        unit,
+        &account.phone,
+        (&incoming.sender.phone, incoming.id),
+        &message,
+    )?;
     match chats::take(unit, &account.phone, &said, &message)? {
         Taken::New => auto_reply::answer(unit, account, &said, &message),
         Taken::Again | Taken::Unseen => Ok(()),
@@ -164,7 +173,9 @@ fn delivered(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
 /// Starts a new session with an own companion, so that what follows can be read.
 ///
 /// The copy itself is lost to the phone. `whatsapp-rust` 0.7 takes a request of its own phone to encrypt again for
-/// one of the person written to, and puts the phone's keys in the place of theirs: a phone must not ask it.
+/// one of the person written to: it puts the phone's keys, where the request has any, in the place of theirs, and
+/// encrypts for their session what it then sends to the phone. A phone must not ask it. Phones have no other way to
+/// ask a companion; the way back, a companion that asks its phone, is [`resend`].
 fn heal(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<()> {
     signal::reset(unit, &account.phone, &incoming.device)?;
     key_share::share(unit, account, incoming.device.device)

@@ -12,7 +12,7 @@ use super::shape::Shape;
 use super::{chats, signal};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
-use crate::relay::{self, Envelope};
+use crate::relay::{self, Chat, Envelope};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 
@@ -200,7 +200,7 @@ impl Copy<'_> {
         let envelope = Envelope {
             sender: self.account,
             device: 0,
-            chat: self.chat,
+            chat: Chat::Person(self.chat),
             family: self.family,
             id: self.id,
             stanza_type: self.shape.stanza_type,

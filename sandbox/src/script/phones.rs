@@ -1,5 +1,6 @@
 //! Phones as such: making, listing and removing them, turning them on and off, linking and unlinking devices.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -12,10 +13,12 @@ use crate::network::Network;
 use crate::pairing;
 use crate::phone::{identity, key_share};
 use crate::pictures;
+use crate::server::refusals::{self, Refusal};
 use crate::store::Unit;
+use crate::switches;
 
 /// A phone and its companions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct PhoneInfo {
     /// E.164 digits.
     pub phone: String,
@@ -27,6 +30,10 @@ pub struct PhoneInfo {
     pub online: bool,
     /// Its linked devices.
     pub companions: Vec<Companion>,
+    /// Behaviours switched on or off for this account.
+    pub switches: BTreeMap<String, bool>,
+    /// Why its companions may not log in; null where they may.
+    pub refused: Option<Refusal>,
 }
 
 /// A linked device.
@@ -36,6 +43,10 @@ pub struct Companion {
     pub device: u16,
     /// Whether it is connected now.
     pub connected: bool,
+    /// What it says it is, as `chrome`.
+    pub platform: String,
+    /// On which system it says that it runs.
+    pub name: String,
 }
 
 /// A phone to make.
@@ -85,14 +96,19 @@ pub(crate) async fn scan(network: &Arc<Network>, qr: String, phone: Option<Strin
     // A caller that goes away must not leave a device half linked.
     let (tasks, network) = (network.tasks.clone(), Arc::clone(network));
     let scan = tasks.spawn(async move { pairing::scan(&network, &qr, phone).await });
-    let linked = scan.await.map_err(|_| Error::Stopped)??;
-    let Account { phone, lid, name, .. } = linked.account;
-    Ok(Linked {
-        phone,
-        lid,
-        name,
-        device: linked.device,
-    })
+    Ok(scan.await.map_err(|_| Error::Stopped)??.into())
+}
+
+impl From<pairing::Linked> for Linked {
+    fn from(linked: pairing::Linked) -> Self {
+        let Account { phone, lid, name, .. } = linked.account;
+        Self {
+            phone,
+            lid,
+            name,
+            device: linked.device,
+        }
+    }
 }
 
 impl Phone {
@@ -109,6 +125,14 @@ impl Phone {
     /// Scans the QR code that a client shows. The phone is made if need be.
     pub async fn scan(&self, qr: &str) -> Result<Linked> {
         scan(&self.network, qr.to_owned(), Some(self.number.clone())).await
+    }
+
+    /// Types the pairing code that a client shows, with or without its hyphen.
+    pub async fn enter_code(&self, code: &str) -> Result<Linked> {
+        let (network, phone, code) = (Arc::clone(&self.network), self.number.clone(), code.to_owned());
+        let entering = async move { pairing::code::enter(&network, phone, &code).await };
+        let linked = self.network.tasks.spawn(entering);
+        Ok(linked.await.map_err(|_| Error::Stopped)??.into())
     }
 
     /// Turns the phone off: what comes for it waits.
@@ -164,15 +188,17 @@ impl Phone {
 }
 
 fn info(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool) -> Result<PhoneInfo> {
-    let devices = directory::devices(unit, &account.phone)?
+    let companions = companions::all(unit, &account.phone)?
         .into_iter()
-        .filter(|device| *device != 0);
-    let companions = devices
-        .map(|device| Companion {
-            device,
-            connected: connected(&Address::new(&account.phone, device)),
+        .map(|companion| Companion {
+            device: companion.device,
+            connected: connected(&Address::new(&account.phone, companion.device)),
+            platform: companion.platform,
+            name: companion.name,
         })
         .collect();
+    let switches = switches::all(unit, &account.phone)?;
+    let refused = refusals::standing(unit, &account.phone)?;
     let Account {
         phone,
         lid,
@@ -185,6 +211,8 @@ fn info(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
         name,
         online,
         companions,
+        switches,
+        refused,
     })
 }
 

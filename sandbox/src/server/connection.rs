@@ -14,7 +14,8 @@ use wacore_noise::NoiseCipher;
 
 use super::frames::{self, Frames};
 use super::handshake::{self, Secured, Step};
-use super::login::{self, Intent};
+use super::login::{self, Intent, Verdict};
+use super::refusals::Refusal;
 use super::registry::{Client, Outgoing, Pairing};
 use super::router::{Router, Seat};
 use super::writer;
@@ -145,13 +146,14 @@ impl Connection {
             read,
         } = secured;
         debug!(client = client.id, ?pattern, "secured");
-        network.stats.handshake(pattern);
+        network.stats.handshake(pattern, reader.frames.routed());
         reader.frames.set_limit(frames::LIMIT);
         let writer = tokio::spawn(network.tasks.track_future(writer::run(
             sink,
             write,
             outgoing,
             Arc::clone(&client),
+            network.config.first_stanza_delay,
         )));
         let seat = match seat(&network, &client, noise_key, &payload).await {
             Ok(seat) => seat,
@@ -179,29 +181,40 @@ async fn seat(
     noise_key: [u8; 32],
     payload: &waproto::whatsapp::ClientPayload,
 ) -> Result<Seat, Error> {
-    match login::intent(payload)? {
-        Intent::Register(registration) => {
+    let intent = login::intent(payload)?;
+    if login::outdated(payload, network.config.min_client_version) {
+        client.send_last(&Refusal::OUTDATED.failure(0))?;
+        return Ok(Seat::Refused);
+    }
+    match intent {
+        Intent::Register(registration, push_name) => {
             let pairing = Pairing {
                 client: Arc::clone(client),
                 noise_key,
                 registration,
+                push_name,
             };
-            let task = pairing::offer(Arc::clone(network), pairing);
+            let task = pairing::offer(Arc::clone(network), pairing.clone());
             network.tasks.spawn(task);
-            Ok(Seat::Pairing)
+            Ok(Seat::Pairing(pairing))
         }
         Intent::Login(address) => {
             let device = address.clone();
-            let success = network
+            let verdict = network
                 .store
                 .run(move |unit| login::login(unit, &device, &noise_key))
                 .await?;
-            let Some(success) = success else {
-                client.send_last(&login::refusal())?;
-                return Ok(Seat::Refused);
+            let greeting = match verdict {
+                Verdict::Welcome(greeting) => greeting,
+                Verdict::Refused(failure) => {
+                    client.send_last(&failure)?;
+                    return Ok(Seat::Refused);
+                }
             };
             network.registry.login(&address, client);
-            client.send(&success)?;
+            for stanza in &greeting {
+                client.send(stanza)?;
+            }
             Ok(Seat::Device(address))
         }
     }

@@ -10,7 +10,7 @@ use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use super::registry::Client;
-use crate::directory::Address;
+use crate::directory::{Address, Family};
 use crate::error::{Error, Result};
 use crate::store::Store;
 use crate::store::queue::{self, Backlog, Row};
@@ -27,11 +27,12 @@ const UNASKED: u64 = 200;
 /// Rows read at once.
 const READ: u32 = 100;
 
-/// Serves one active client until its connection ends.
-pub(crate) async fn run(store: Arc<Store>, address: Address, client: Arc<Client>) {
+/// Serves one active client until its connection ends. With `bare`, messages between two people name their sender
+/// without its device.
+pub(crate) async fn run(store: Arc<Store>, address: Address, client: Arc<Client>, bare: bool) {
     let ended = tokio::select! {
         () = client.close.cancelled() => Ok(()),
-        ended = deliver(&store, &address, &client) => ended,
+        ended = deliver(&store, &address, &client, bare) => ended,
     };
     match ended {
         Ok(()) | Err(Error::Stopped) => {}
@@ -42,7 +43,7 @@ pub(crate) async fn run(store: Arc<Store>, address: Address, client: Arc<Client>
     }
 }
 
-async fn deliver(store: &Store, address: &Address, client: &Client) -> Result<()> {
+async fn deliver(store: &Store, address: &Address, client: &Client, bare: bool) -> Result<()> {
     let device = address.clone();
     let backlog = store.run(move |unit| queue::backlog(unit, &device)).await?;
     debug!(client = client.id, waiting = backlog.total(), "active");
@@ -58,9 +59,11 @@ async fn deliver(store: &Store, address: &Address, client: &Client) -> Result<()
         }
         for row in rows.into_iter().take_while(|row| row.seq <= backlog.last) {
             spend_credit(client).await;
+            client.active().await;
             seq = row.seq;
             client.sent.store(seq, Ordering::Release);
-            if !client.send_when_free(as_offline(&row)?).await {
+            let payload = rewritten(&row.payload, true, bare)?;
+            if !client.send_when_free(payload).await {
                 return Ok(());
             }
         }
@@ -77,9 +80,15 @@ async fn deliver(store: &Store, address: &Address, client: &Client) -> Result<()
             continue;
         }
         for row in rows {
+            client.active().await;
             seq = row.seq;
             client.sent.store(seq, Ordering::Release);
-            if !client.send_when_free(row.payload).await {
+            let payload = if bare {
+                rewritten(&row.payload, false, bare)?
+            } else {
+                row.payload
+            };
+            if !client.send_when_free(payload).await {
                 return Ok(());
             }
         }
@@ -111,10 +120,17 @@ async fn spend_credit(client: &Client) {
     }
 }
 
-/// A stanza of the backlog says so, by which clients count their progress.
-fn as_offline(row: &Row) -> Result<Vec<u8>> {
-    let mut node = wire::decode(&row.payload)?;
-    node.attrs.insert("offline", "1");
+/// A stanza of the backlog says so, by which clients count their progress. With `bare` a person's message does not
+/// say from which device it is.
+fn rewritten(payload: &[u8], offline: bool, bare: bool) -> Result<Vec<u8>> {
+    let mut node = wire::decode(payload)?;
+    if offline {
+        node.attrs.insert("offline", "1");
+    }
+    let sender = wire::attr_jid(&node, "from").filter(|from| Family::of(from).is_some());
+    if let (true, "message", Some(sender)) = (bare, node.tag.as_ref(), sender) {
+        node.attrs.insert("from", sender.to_non_ad());
+    }
     wire::encode(&node)
 }
 
@@ -124,7 +140,7 @@ fn preview(backlog: &Backlog) -> Node {
         .attr("message", backlog.messages)
         .attr("receipt", backlog.receipts)
         .attr("notification", backlog.notifications)
-        .attr("appdata", 0)
+        .attr("appdata", backlog.appdata)
         .attr("call", 0)
         .attr("status", 0)
         .build();

@@ -31,6 +31,7 @@ pub(crate) struct Frames {
     buffer: BytesMut,
     limit: usize,
     header_read: bool,
+    routed: bool,
 }
 
 impl Frames {
@@ -40,7 +41,13 @@ impl Frames {
             buffer: BytesMut::new(),
             limit: HANDSHAKE_LIMIT,
             header_read: false,
+            routed: false,
         }
+    }
+
+    /// Whether the connection began with routing data, as the server gave them out at an earlier login.
+    pub(crate) fn routed(&self) -> bool {
+        self.routed
     }
 
     /// Allows frames of up to `limit` bytes from now on.
@@ -59,6 +66,7 @@ impl Frames {
             let Some(length) = header_length(&self.buffer)? else {
                 return Ok(None);
             };
+            self.routed = length > WA_CONN_HEADER.len();
             self.buffer.advance(length);
             self.header_read = true;
         }
@@ -181,6 +189,7 @@ mod tests {
                 Some(b"x".as_slice()),
                 "cut at {cut}"
             );
+            assert!(frames.routed(), "cut at {cut}");
         }
     }
 

@@ -1,23 +1,41 @@
 //! What a client's payload asks for: to log in as a device, or to become one.
 
+use buffa::{Enumeration as _, Message as _};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
+use waproto::whatsapp::device_props::PlatformType;
 
+use super::refusals::{self, Refusal};
 use crate::companions::{self, Registration};
 use crate::directory::{self, Address, Family};
 use crate::error::{Error, Result};
 use crate::store::Unit;
+use crate::{dirty, wire};
 
 /// Registration data says in one byte that keys are Curve25519.
 const DJB: [u8; 1] = [5];
+
+/// The most characters of a device's own name that are kept.
+const MAX_DEVICE_NAME: usize = 100;
+
+/// Opaque to clients: they send it back.
+const ROUTING_INFO: [u8; 4] = [8, 1, 8, 5];
 
 /// What the payload is.
 pub(crate) enum Intent {
     /// A linked device comes back.
     Login(Address),
-    /// A new device wants to be linked.
-    Register(Registration),
+    /// A new device wants to be linked, perhaps under a push name.
+    Register(Registration, Option<String>),
+}
+
+/// What becomes of a login.
+pub(crate) enum Verdict {
+    /// The first stanzas of the session.
+    Welcome(Vec<Node>),
+    /// The `<failure>` that ends it.
+    Refused(Node),
 }
 
 /// Reads the payload.
@@ -26,7 +44,8 @@ pub(crate) enum Intent {
 /// [`Error::Invalid`] for one that is neither, or whose keys cannot be.
 pub(crate) fn intent(payload: &wa::ClientPayload) -> Result<Intent> {
     if let Some(data) = payload.device_pairing_data.as_option() {
-        return registration(data).map(Intent::Register);
+        let registration = registration(data)?;
+        return Ok(Intent::Register(registration, payload.push_name.clone()));
     }
     let phone = payload
         .username
@@ -58,7 +77,18 @@ fn registration(data: &wa::client_payload::DevicePairingRegistrationData) -> Res
         .e_skey_sig
         .as_deref()
         .filter(|signature| signature.len() == 64);
+    let props = data.device_props.as_deref().unwrap_or_default();
+    // What a device says of itself is for show: one that says nothing readable is linked all the same.
+    let props = wa::DeviceProps::decode_from_slice(props).unwrap_or_default();
+    let platform = props.platform_type.unwrap_or(PlatformType::UNKNOWN);
     Ok(Registration {
+        platform: platform.proto_name().to_ascii_lowercase(),
+        name: props
+            .os
+            .unwrap_or_default()
+            .chars()
+            .take(MAX_DEVICE_NAME)
+            .collect(),
         number: number(data.e_regid.as_deref(), "registration id")?,
         identity: key(data.e_ident.as_deref(), "identity key")?,
         signed_id: number(data.e_skey_id.as_deref(), "signed prekey id")?,
@@ -67,10 +97,28 @@ fn registration(data: &wa::client_payload::DevicePairingRegistrationData) -> Res
     })
 }
 
-/// Answers a login: `<success>` where device and Noise key belong together, else `None`.
-pub(crate) fn login(unit: &Unit<'_>, address: &Address, noise_key: &[u8; 32]) -> Result<Option<Node>> {
-    if companions::by_noise_key(unit, noise_key)?.as_ref() != Some(address) {
-        return Ok(None);
+/// Whether the client is of a lower version than the lowest that is taken.
+pub(crate) fn outdated(payload: &wa::ClientPayload, lowest: Option<(u32, u32, u32)>) -> bool {
+    let version = &payload.user_agent.app_version;
+    let version = (
+        version.primary.unwrap_or(0),
+        version.secondary.unwrap_or(0),
+        version.tertiary.unwrap_or(0),
+    );
+    lowest.is_some_and(|lowest| version < lowest)
+}
+
+/// Answers a login: `<success>` and what else a session begins with, where device and Noise key belong together and
+/// nothing is held against the account.
+pub(crate) fn login(unit: &Unit<'_>, address: &Address, noise_key: &[u8; 32]) -> Result<Verdict> {
+    let linked = companions::by_noise_key(unit, noise_key)?.as_ref() == Some(address);
+    let refusal = if linked {
+        refusals::standing(unit, &address.phone)?
+    } else {
+        Some(Refusal::UNLINKED)
+    };
+    if let Some(refusal) = refusal {
+        return Ok(Verdict::Refused(refusal.failure(unit.now_ms())));
     }
     let account = directory::require(unit, &address.phone)?;
     let success = NodeBuilder::new("success")
@@ -79,17 +127,22 @@ pub(crate) fn login(unit: &Unit<'_>, address: &Address, noise_key: &[u8; 32]) ->
         .attr("companion_enc_static", "0")
         .attr("location", "sbx")
         .attr("status", "200")
+        .attr("creation", companions::linked_at(unit, address)? / 1000)
         .attr("display_name", account.name.as_str())
         .attr("lid", account.jid(Family::Lid, address.device))
         .build();
-    Ok(Some(success))
+    let mut greeting = vec![success, routing()];
+    greeting.extend(dirty::raise(unit, address)?);
+    Ok(Verdict::Welcome(greeting))
 }
 
-/// The refusal of a login: the device is not, or no longer, linked.
-pub(crate) fn refusal() -> Node {
-    NodeBuilder::new("failure")
-        .attr("reason", "401")
-        .attr("location", "sbx")
+/// What the client is to begin its next connection with. There is one edge here, so it is the same for all.
+fn routing() -> Node {
+    let info = wire::bytes_node("routing_info", ROUTING_INFO);
+    let routing = NodeBuilder::new("edge_routing").children([info]).build();
+    NodeBuilder::new("ib")
+        .attr("from", wire::SERVER)
+        .children([routing])
         .build()
 }
 

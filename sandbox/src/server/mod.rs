@@ -6,6 +6,7 @@ pub(crate) mod delivery;
 pub(crate) mod frames;
 pub(crate) mod handshake;
 pub(crate) mod login;
+pub(crate) mod refusals;
 pub(crate) mod registry;
 pub(crate) mod router;
 pub(crate) mod writer;

@@ -1,17 +1,20 @@
 //! Who is connected, and how to reach them.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
+use super::refusals::{self, StreamEnd};
 use crate::directory::Address;
 use crate::error::{Error, Result};
+use crate::pairing::code::Codes;
 use crate::phone::runner::Agenda;
 use crate::store::Effects;
 use crate::wire;
@@ -34,7 +37,7 @@ pub(crate) struct Client {
     /// Counts up; for the log.
     pub(crate) id: u64,
     outgoing: mpsc::Sender<Outgoing>,
-    /// Told when the client's queue grows.
+    /// Told when the client's queue grows, or it shows a pairing code.
     pub(crate) wake: Notify,
     /// Told when the client asks for more of its backlog.
     pub(crate) pull: Notify,
@@ -44,6 +47,10 @@ pub(crate) struct Client {
     pub(crate) sent: AtomicI64,
     /// Ends the connection at once.
     pub(crate) close: CancellationToken,
+    /// Whether the client wants nothing brought for the time being.
+    passive: watch::Sender<bool>,
+    /// Whether a phone is linking the client.
+    claimed: AtomicBool,
     requests: Mutex<HashMap<String, oneshot::Sender<Node>>>,
     next_request: AtomicU64,
 }
@@ -60,6 +67,8 @@ impl Client {
             credit: AtomicU64::new(0),
             sent: AtomicI64::new(0),
             close,
+            passive: watch::Sender::new(false),
+            claimed: AtomicBool::new(false),
             requests: Mutex::default(),
             next_request: AtomicU64::new(1),
         };
@@ -76,6 +85,27 @@ impl Client {
     pub(crate) fn send_last(&self, node: &Node) -> Result<()> {
         self.offer(Outgoing::Last(wire::encode(node)?));
         Ok(())
+    }
+
+    /// Stops deliveries, or lets them go on.
+    pub(crate) fn set_passive(&self, passive: bool) {
+        self.passive.send_replace(passive);
+    }
+
+    /// Waits until the client wants deliveries.
+    pub(crate) async fn active(&self) {
+        // The sender is the client's own: it does not end before this does.
+        let _ = self.passive.subscribe().wait_for(|passive| !passive).await;
+    }
+
+    /// Takes the client for being linked. `false` if it is taken.
+    pub(crate) fn claim(&self) -> bool {
+        !self.claimed.swap(true, Ordering::AcqRel)
+    }
+
+    /// Ends a claim.
+    pub(crate) fn release(&self) {
+        self.claimed.store(false, Ordering::Release);
     }
 
     /// Sends encoded bytes, waiting for room. `false` once the client is gone.
@@ -137,13 +167,25 @@ pub(crate) struct Pairing {
     /// The Noise key with which it connected; the QR code must name the same.
     pub(crate) noise_key: [u8; 32],
     pub(crate) registration: crate::companions::Registration,
+    /// The name with which it registered, if it told one.
+    pub(crate) push_name: Option<String>,
+}
+
+/// A reference that a client shows in its QR code.
+#[derive(Debug, Clone)]
+pub(crate) struct Reference {
+    pub(crate) text: String,
+    /// It works until then.
+    pub(crate) expires: Instant,
 }
 
 /// Every connection of the server.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     online: Mutex<HashMap<Address, Arc<Client>>>,
-    pairing: Mutex<HashMap<String, Pairing>>,
+    pairing: Mutex<HashMap<String, (Pairing, Instant)>>,
+    /// The clients that show a pairing code.
+    pub(crate) codes: Codes,
     pub(crate) agenda: Arc<Agenda>,
     /// Told when an inbox changed; for all who wait for it.
     pub(crate) inboxes: Notify,
@@ -164,14 +206,7 @@ impl Registry {
     pub(crate) fn login(&self, address: &Address, client: &Arc<Client>) {
         let former = lock(&self.online).insert(address.clone(), Arc::clone(client));
         if let Some(former) = former {
-            let conflict = NodeBuilder::new("conflict").attr("type", "replaced").build();
-            let error = NodeBuilder::new("stream:error")
-                .attr("code", "409")
-                .children([conflict])
-                .build();
-            if former.send_last(&error).is_err() {
-                former.close.cancel();
-            }
+            refusals::end(&former, StreamEnd::Replaced);
         }
     }
 
@@ -204,29 +239,46 @@ impl Registry {
     pub(crate) fn counts(&self) -> (usize, usize) {
         let waiting: std::collections::HashSet<u64> = lock(&self.pairing)
             .values()
-            .map(|pairing| pairing.client.id)
+            .map(|(pairing, _)| pairing.client.id)
             .collect();
         (lock(&self.online).len(), waiting.len())
     }
 
+    /// The clients that show a QR code.
+    pub(crate) fn pairing_clients(&self) -> Vec<Arc<Client>> {
+        let all = lock(&self.pairing);
+        let clients: HashMap<u64, &Arc<Client>> = all
+            .values()
+            .map(|(pairing, _)| (pairing.client.id, &pairing.client))
+            .collect();
+        clients.into_values().map(Arc::clone).collect()
+    }
+
     /// Makes `refs` the ones by which this client can be found, in place of its former ones.
-    pub(crate) fn offer_refs(&self, pairing: &Pairing, refs: &[String]) {
+    pub(crate) fn offer_refs(&self, pairing: &Pairing, refs: &[Reference]) {
         let mut all = lock(&self.pairing);
-        all.retain(|_, other| other.client.id != pairing.client.id);
-        all.extend(refs.iter().map(|reference| (reference.clone(), pairing.clone())));
+        all.retain(|_, (other, _)| other.client.id != pairing.client.id);
+        let refs = refs.iter().cloned();
+        all.extend(refs.map(|reference| (reference.text, (pairing.clone(), reference.expires))));
     }
 
-    /// Forgets a client's refs.
-    pub(crate) fn withdraw_refs(&self, client: &Client) {
-        lock(&self.pairing).retain(|_, other| other.client.id != client.id);
+    /// Forgets what a client shows: references and code.
+    pub(crate) fn withdraw(&self, client: &Client) {
+        lock(&self.pairing).retain(|_, (other, _)| other.client.id != client.id);
+        self.codes.withdraw(client);
     }
 
-    /// Takes the client that shows `reference`, with all its refs: none of them works twice.
-    pub(crate) fn take_pairing(&self, reference: &str) -> Option<(Pairing, Vec<String>)> {
+    /// Takes the client that shows `reference`, with all its refs: none of them works twice. One that has run out is
+    /// as good as none.
+    pub(crate) fn take_pairing(&self, reference: &str) -> Option<(Pairing, Vec<Reference>)> {
         let mut all = lock(&self.pairing);
-        let found = all.get(reference).cloned()?;
-        let taken = all.extract_if(|_, other| other.client.id == found.client.id);
-        let refs = taken.map(|(reference, _)| reference).collect();
+        let (found, expires) = all.get(reference).cloned()?;
+        if expires <= Instant::now() {
+            return None;
+        }
+        let taken = all.extract_if(|_, (other, _)| other.client.id == found.client.id);
+        let refs = taken.map(|(text, (_, expires))| Reference { text, expires });
+        let refs = refs.collect();
         Some((found, refs))
     }
 
@@ -250,16 +302,7 @@ impl Registry {
         }
         for address in effects.removed {
             if let Some(client) = self.client(&address) {
-                let conflict = NodeBuilder::new("conflict")
-                    .attr("type", "device_removed")
-                    .build();
-                let error = NodeBuilder::new("stream:error")
-                    .attr("code", "401")
-                    .children([conflict])
-                    .build();
-                if client.send_last(&error).is_err() {
-                    client.close.cancel();
-                }
+                refusals::end(&client, StreamEnd::DeviceRemoved);
             }
         }
     }

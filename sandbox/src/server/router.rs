@@ -6,9 +6,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use super::registry::Client;
+use super::refusals::{self, StreamEnd};
+use super::registry::{Client, Pairing};
 use crate::directory::{self, Address};
 use crate::error::Result;
+use crate::iq::Then;
 use crate::network::Network;
 use crate::store::queue::{self, Kind};
 use crate::{iq, receipts, relay, wire};
@@ -18,8 +20,8 @@ const MAX_BATCH: u64 = 1_000;
 
 /// What a connection is.
 pub(crate) enum Seat {
-    /// It shows a QR code.
-    Pairing,
+    /// It shows a QR code, or one of eight characters.
+    Pairing(Pairing),
     /// It is a linked device.
     Device(Address),
     /// Its login was refused; it is about to be closed.
@@ -54,7 +56,7 @@ impl Router {
     pub(crate) fn leave(&self) {
         match &self.seat {
             Seat::Device(address) => self.network.registry.logout(address, &self.client),
-            Seat::Pairing => self.network.registry.withdraw_refs(&self.client),
+            Seat::Pairing(_) => self.network.registry.withdraw(&self.client),
             Seat::Refused => {}
         }
     }
@@ -152,11 +154,18 @@ impl Router {
         }
         let answer = match &self.seat {
             Seat::Device(address) => iq::answer(&self.network, address, node).await?,
-            Seat::Pairing | Seat::Refused => iq::answer_stranger(node),
+            Seat::Pairing(pairing) => iq::answer_stranger(&self.network, pairing, node),
+            Seat::Refused => iq::answer_refused(node),
         };
         self.reply(&answer.node)?;
-        if let (Seat::Device(address), true) = (&self.seat, answer.activates) {
-            self.activate(address);
+        match (&self.seat, answer.then) {
+            (Seat::Device(address), Then::Activate) => {
+                self.client.set_passive(false);
+                self.activate(address);
+            }
+            (Seat::Device(_), Then::Pause) => self.client.set_passive(true),
+            (Seat::Device(_), Then::Leave) => refusals::end(&self.client, StreamEnd::DeviceRemoved),
+            _ => {}
         }
         Ok(())
     }
@@ -165,7 +174,8 @@ impl Router {
     fn activate(&self, address: &Address) {
         if !self.active.swap(true, Ordering::AcqRel) {
             let store = Arc::clone(&self.network.store);
-            let delivery = super::delivery::run(store, address.clone(), Arc::clone(&self.client));
+            let bare = self.network.config.bare_senders;
+            let delivery = super::delivery::run(store, address.clone(), Arc::clone(&self.client), bare);
             self.network.tasks.spawn(delivery);
         }
     }

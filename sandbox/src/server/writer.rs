@@ -16,13 +16,19 @@ use super::registry::{Client, Outgoing};
 /// A write that takes longer than this means that the client does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Sends what is queued for `client`, until its connection is closed or its last stanza is out.
+/// Sends what is queued for `client`, until its connection is closed or its last stanza is out. Nothing goes out
+/// before `delay` has passed.
 pub(super) async fn run(
     mut sink: SplitSink<WebSocket, Message>,
     cipher: NoiseCipher,
     mut outgoing: mpsc::Receiver<Outgoing>,
     client: Arc<Client>,
+    delay: Duration,
 ) -> Result<(), End> {
+    tokio::select! {
+        () = tokio::time::sleep(delay) => {}
+        () = client.close.cancelled() => {}
+    }
     let mut counter = 0_u32;
     let result = loop {
         // What was queued before the connection is closed still goes out; `Last` then ends it.

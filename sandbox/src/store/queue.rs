@@ -57,13 +57,15 @@ pub(crate) struct Backlog {
     pub(crate) messages: u32,
     pub(crate) receipts: u32,
     pub(crate) notifications: u32,
+    /// Notifications that app state has changed, which the preview counts apart.
+    pub(crate) appdata: u32,
     /// The last row counted.
     pub(crate) last: i64,
 }
 
 impl Backlog {
     pub(crate) fn total(&self) -> u32 {
-        self.messages + self.receipts + self.notifications
+        self.messages + self.receipts + self.notifications + self.appdata
     }
 }
 
@@ -106,16 +108,18 @@ pub(crate) fn after(unit: &Unit<'_>, to: &Address, seq: i64, limit: u32) -> Resu
 /// What waits for `to`.
 pub(crate) fn backlog(unit: &Unit<'_>, to: &Address) -> Result<Backlog> {
     let mut statement = unit.prepare(
-        "SELECT kind, COUNT(*), MAX(seq) FROM queue WHERE phone = ?1 AND device = ?2 GROUP BY kind",
+        "SELECT kind, COUNT(*), MAX(seq), subtype = 'server_sync' AS appdata FROM queue
+         WHERE phone = ?1 AND device = ?2 GROUP BY kind, appdata",
     )?;
     let mut rows = statement.query((&to.phone, to.device))?;
     let mut backlog = Backlog::default();
     while let Some(row) = rows.next()? {
         let count: u32 = row.get(1)?;
         match Kind::parse(row.get_ref(0)?.as_str().unwrap_or_default()) {
-            Some(Kind::Message) => backlog.messages = count,
-            Some(Kind::Receipt) => backlog.receipts = count,
-            Some(Kind::Notification) => backlog.notifications = count,
+            Some(Kind::Message) => backlog.messages += count,
+            Some(Kind::Receipt) => backlog.receipts += count,
+            Some(Kind::Notification) if row.get(3)? => backlog.appdata += count,
+            Some(Kind::Notification) => backlog.notifications += count,
             None => {}
         }
         backlog.last = backlog.last.max(row.get(2)?);
@@ -127,6 +131,19 @@ pub(crate) fn backlog(unit: &Unit<'_>, to: &Address) -> Result<Backlog> {
 pub(crate) fn remove(unit: &Unit<'_>, seq: i64) -> Result<()> {
     unit.execute("DELETE FROM queue WHERE seq = ?1", [seq])?;
     Ok(())
+}
+
+/// Which device of `sender`'s account a message that waits for `to` is from.
+pub(crate) fn sender_device(unit: &Unit<'_>, to: &Address, sender: &str, id: &str) -> Result<Option<u16>> {
+    use rusqlite::OptionalExtension as _;
+    Ok(unit
+        .prepare(
+            "SELECT sender_device FROM queue
+             WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND sender = ?4 AND kind = 'message'
+             ORDER BY seq DESC LIMIT 1",
+        )?
+        .query_row((&to.phone, to.device, id, sender), |row| row.get(0))
+        .optional()?)
 }
 
 /// Takes messages of `sender`'s account off: `to` has them. Answers how many rows went.

@@ -13,6 +13,7 @@ const VERSION: i64 = 2;
 /// One file a concern. Tables are made where they are missing, so a new file needs no new [`VERSION`].
 const TABLES: &[&str] = &[
     include_str!("schema/accounts.sql"),
+    include_str!("schema/devices.sql"),
     include_str!("schema/queue.sql"),
     include_str!("schema/phone.sql"),
     include_str!("schema/auto_reply.sql"),

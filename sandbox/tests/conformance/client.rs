@@ -45,14 +45,28 @@ impl HttpClient for NoHttp {
 impl TestClient {
     /// Starts a client on `backend` against `url`.
     pub async fn start(url: &str, backend: Backend) -> Self {
-        Self::start_with(url, backend, NoHttp).await
+        Self::start_as(url, backend, None, NoHttp).await
     }
 
     /// The same with a way to the media host.
     pub async fn start_with(url: &str, backend: Backend, http: impl HttpClient + 'static) -> Self {
+        Self::start_as(url, backend, None, http).await
+    }
+
+    /// The same for one that registers under a push name.
+    pub async fn start_named(url: &str, backend: Backend, push_name: Option<&str>) -> Self {
+        Self::start_as(url, backend, push_name, NoHttp).await
+    }
+
+    async fn start_as(
+        url: &str,
+        backend: Backend,
+        push_name: Option<&str>,
+        http: impl HttpClient + 'static,
+    ) -> Self {
         let log = Arc::new(Log::default());
         let sink = Arc::clone(&log);
-        let bot = Bot::builder()
+        let builder = Bot::builder()
             .with_backend_arc(Arc::clone(&backend) as Arc<dyn wacore::store::traits::Backend>)
             .with_transport_factory(TokioWebSocketTransportFactory::new().with_url(url))
             .with_http_client(http)
@@ -64,10 +78,12 @@ impl TestClient {
                     sink.events.lock().unwrap().push(event);
                     sink.grown.notify_waiters();
                 }
-            })
-            .build()
-            .await
-            .expect("the client is built");
+            });
+        let builder = match push_name {
+            Some(name) => builder.with_push_name(name),
+            None => builder,
+        };
+        let bot = builder.build().await.expect("the client is built");
         Self {
             handle: bot.spawn(),
             log,
@@ -156,6 +172,16 @@ impl TestClient {
             _ => None,
         })
         .await
+    }
+
+    /// The QR code that it shows now, or showed last.
+    pub fn last_qr(&self) -> String {
+        let events = self.log.events.lock().unwrap();
+        let mut codes = events.iter().rev().filter_map(|event| match &**event {
+            Event::PairingQrCode(qr) => Some(qr.code.clone()),
+            _ => None,
+        });
+        codes.next().expect("a QR code")
     }
 
     pub async fn connected(&self) {

@@ -5,6 +5,7 @@ mod net;
 mod web;
 
 mod crash;
+mod devices;
 mod hostile;
 mod media;
 mod offline;

@@ -1,11 +1,9 @@
 //! Linking, logging in, unlinking.
 
-use std::time::Duration;
-
 use wacore::types::events::Event;
 
 use crate::client::TestClient;
-use crate::net::{Admin, start, start_with};
+use crate::net::{Admin, start};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_pairs_by_qr_and_logs_in_again_with_ik() {
@@ -14,9 +12,10 @@ async fn a_client_pairs_by_qr_and_logs_in_again_with_ik() {
     let (client, phone) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
     assert_eq!(phone, "155501000001");
     let phones = admin.ok("GET", "/admin/phones", "").await;
+    let companion = &phones[0]["companions"][0];
     assert_eq!(
-        phones[0]["companions"],
-        serde_json::json!([{"device": 1, "connected": true}])
+        (companion["device"].as_u64(), companion["connected"].as_bool()),
+        (Some(1), Some(true))
     );
 
     let backend = client.stop().await;
@@ -55,9 +54,14 @@ async fn a_named_phone_links_two_devices_and_unlinks_one() {
         })
         .await;
     let phones = admin.ok("GET", "/admin/phones", "").await;
+    let companions = phones[0]["companions"].as_array().expect("companions");
+    assert_eq!(companions.len(), 1);
     assert_eq!(
-        phones[0]["companions"],
-        serde_json::json!([{"device": 2, "connected": true}])
+        (
+            companions[0]["device"].as_u64(),
+            companions[0]["connected"].as_bool()
+        ),
+        (Some(2), Some(true))
     );
 
     // The unlinked device is refused when it comes back.
@@ -114,26 +118,6 @@ async fn a_qr_code_works_once() {
         (status, error["error"]["code"].as_str()),
         (404, Some("NOT_FOUND"))
     );
-    client.stop().await;
-    sandbox.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn references_that_ran_out_are_replaced() {
-    let sandbox = start_with(None, |config| config.qr_refs_valid = Duration::from_secs(2)).await;
-    let admin = Admin(sandbox.addr());
-    let client = TestClient::start(&sandbox.ws_url(), std::sync::Arc::default()).await;
-    let first = client.qr().await;
-    let reference = |qr: &str| qr.split(',').next().map(str::to_owned);
-    let newer = |event: &Event| match event {
-        Event::PairingQrCode(qr) => Some(qr.code.clone()).filter(|code| reference(code) != reference(&first)),
-        _ => None,
-    };
-    let second = client.wait("second QR code", newer).await;
-    let (status, _) = admin.call("POST", "/admin/mock-phone/scan-qr", &first).await;
-    assert_eq!(status, 404);
-    admin.ok("POST", "/admin/mock-phone/scan-qr", &second).await;
-    client.connected().await;
     client.stop().await;
     sandbox.shutdown().await;
 }

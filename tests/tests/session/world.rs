@@ -42,8 +42,7 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Self {
-        let mut config = sandbox::Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        config.qr_refs_valid = Duration::from_secs(160);
+        let config = sandbox::Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let sandbox = Sandbox::start(config).await.expect("a sandbox");
         let settings = Settings {
             websocket_url: sandbox.ws_url(),

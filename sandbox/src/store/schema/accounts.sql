@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS companions (
     device_identity BLOB NOT NULL,      -- ADVSignedDeviceIdentity, signed by phone and device
     key_index INTEGER NOT NULL,
     key_shared INTEGER NOT NULL DEFAULT 0,
+    platform TEXT NOT NULL DEFAULT '',  -- what the device says it is, as chrome or android_phone
+    name TEXT NOT NULL DEFAULT '',      -- and on which system it says that it runs
     linked_at INTEGER NOT NULL,
     PRIMARY KEY (phone, device)
 ) WITHOUT ROWID;

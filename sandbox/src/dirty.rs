@@ -1,0 +1,70 @@
+//! What changed while a companion was away: the bits that the server raises at login, and the client cleans.
+//!
+//! A change that a companion has not taken still waits in its queue as a notification. At login those tell which kinds
+//! of state are dirty, and since when; a bit stands until the client says that it has looked, over any number of
+//! logins.
+
+use wacore_binary::Node;
+use wacore_binary::builder::NodeBuilder;
+
+use crate::directory::Address;
+use crate::error::Result;
+use crate::store::Unit;
+use crate::wire;
+
+/// Types of notifications, and the kind of state that each says to have changed.
+const KINDS: [(&str, &str); 3] = [
+    ("account_sync", "account_sync"),
+    ("w:gp2", "groups"),
+    ("server_sync", "syncd_app_state"),
+];
+
+/// The stanzas that tell a companion at its login what is dirty.
+pub(crate) fn raise(unit: &Unit<'_>, address: &Address) -> Result<Vec<Node>> {
+    for (notification, kind) in KINDS {
+        unit.execute(
+            "INSERT INTO dirty (phone, device, kind, raised)
+             SELECT ?1, ?2, ?3, MAX(queued_at) / 1000 FROM queue
+             WHERE phone = ?1 AND device = ?2 AND kind = 'notification' AND subtype = ?4 HAVING COUNT(*) > 0
+             ON CONFLICT (phone, device, kind) DO UPDATE SET raised = MAX(raised, excluded.raised)",
+            (&address.phone, address.device, kind, notification),
+        )?;
+    }
+    let mut statement = unit.prepare(
+        "SELECT kind, raised FROM dirty WHERE phone = ?1 AND device = ?2 AND raised > cleaned ORDER BY kind",
+    )?;
+    let rows = statement.query_map((&address.phone, address.device), |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+    })?;
+    let mut stanzas = Vec::new();
+    for row in rows {
+        let (kind, raised) = row?;
+        let bit = NodeBuilder::new("dirty")
+            .attr("type", kind.as_str())
+            .attr("timestamp", raised)
+            .build();
+        let stanza = NodeBuilder::new("ib").attr("from", wire::SERVER).children([bit]);
+        stanzas.push(stanza.build());
+    }
+    Ok(stanzas)
+}
+
+/// Takes a client's `<clean type timestamp/>`: what was raised up to then is clean, without a timestamp all of it.
+pub(crate) fn clean(unit: &Unit<'_>, address: &Address, node: &Node) -> Result<Node> {
+    for bit in node.get_children_by_tag("clean") {
+        let Some(kind) = wire::attr(bit, "type") else {
+            continue;
+        };
+        let until = wire::attr(bit, "timestamp").and_then(|timestamp| timestamp.parse().ok());
+        unit.execute(
+            "UPDATE dirty SET cleaned = MAX(cleaned, MIN(raised, ?4)) WHERE phone = ?1 AND device = ?2 AND kind = ?3",
+            (
+                &address.phone,
+                address.device,
+                kind.as_ref(),
+                until.unwrap_or(i64::MAX),
+            ),
+        )?;
+    }
+    Ok(wire::iq_result(node, Vec::new()))
+}

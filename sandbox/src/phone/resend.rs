@@ -1,0 +1,151 @@
+//! What a phone hands to a companion of its own that could not read a message: the message itself.
+//!
+//! A companion that fails to decrypt asks the sender to encrypt again, and its own phone for what the phone has read
+//! (a peer data operation, `PLACEHOLDER_MESSAGE_RESEND`). The phone answers with what it keeps, or with nothing but the
+//! key where it has not read the message either.
+
+use buffa::Message as _;
+use rusqlite::OptionalExtension as _;
+use wacore_binary::Jid;
+use waproto::whatsapp as wa;
+use waproto::whatsapp::message::peer_data_operation_request_response_message::PeerDataOperationResult;
+use waproto::whatsapp::message::peer_data_operation_request_response_message::peer_data_operation_result::PlaceholderMessageResendResponse;
+use waproto::whatsapp::message::{
+    PeerDataOperationRequestMessage, PeerDataOperationRequestResponseMessage, PeerDataOperationRequestType,
+};
+
+use super::send;
+use crate::directory::{self, Account, Address, Family};
+use crate::error::Result;
+use crate::store::Unit;
+
+/// The messages of others that a phone keeps for its companions.
+const KEPT: i64 = 500;
+
+/// The most messages that one request may name.
+const MAX_ASKED: usize = 100;
+
+/// Keeps a message that the phone has read.
+pub(crate) fn keep(
+    unit: &Unit<'_>,
+    phone: &str,
+    (sender, id): (&str, &str),
+    message: &wa::Message,
+) -> Result<()> {
+    let kept = unit.execute(
+        "INSERT OR IGNORE INTO kept_messages (phone, sender, id, message, at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (phone, sender, id, message.encode_to_vec(), unit.now_secs()),
+    )?;
+    if kept > 0 {
+        let last = unit.last_insert_id();
+        unit.execute(
+            "DELETE FROM kept_messages WHERE phone = ?1 AND seq <=
+                 (SELECT seq FROM kept_messages WHERE phone = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3)",
+            (phone, last, KEPT),
+        )?;
+    }
+    Ok(())
+}
+
+/// The request for messages in what a companion sent to its phone, if it is one.
+pub(crate) fn request(message: &wa::Message) -> Option<&PeerDataOperationRequestMessage> {
+    let protocol = message.protocol_message.as_option()?;
+    let request = protocol.peer_data_operation_request_message.as_option()?;
+    let kind = request.peer_data_operation_request_type?;
+    (kind == PeerDataOperationRequestType::PLACEHOLDER_MESSAGE_RESEND).then_some(request)
+}
+
+/// Answers the request that came under `id` from one of the phone's companions.
+pub(crate) fn answer(
+    unit: &mut Unit<'_>,
+    account: &Account,
+    (device, id): (u16, &str),
+    request: &PeerDataOperationRequestMessage,
+) -> Result<()> {
+    let mut results = Vec::new();
+    for asked in request.placeholder_message_resend_request.iter().take(MAX_ASKED) {
+        let Some(key) = asked.message_key.as_option() else {
+            continue;
+        };
+        let info = info(unit, account, key)?;
+        results.push(PeerDataOperationResult {
+            placeholder_message_resend_response: PlaceholderMessageResendResponse {
+                web_message_info_bytes: Some(info.encode_to_vec()),
+            }
+            .into(),
+            ..Default::default()
+        });
+    }
+    let response = PeerDataOperationRequestResponseMessage {
+        peer_data_operation_request_type: Some(PeerDataOperationRequestType::PLACEHOLDER_MESSAGE_RESEND),
+        stanza_id: Some(id.to_owned()),
+        peer_data_operation_result: results,
+    };
+    let message = wa::Message {
+        protocol_message: wa::message::ProtocolMessage {
+            r#type: Some(wa::message::protocol_message::Type::PEER_DATA_OPERATION_REQUEST_RESPONSE_MESSAGE),
+            peer_data_operation_request_response_message: response.into(),
+            ..Default::default()
+        }
+        .into(),
+        ..Default::default()
+    };
+    send::peer_message(unit, account, &Address::new(&account.phone, device), &message)
+}
+
+/// What the phone knows of the message that `key` names.
+fn info(unit: &Unit<'_>, account: &Account, key: &wa::MessageKey) -> Result<wa::WebMessageInfo> {
+    let id = key.id.as_deref().unwrap_or_default();
+    let person = |jid: Option<&str>| match jid.and_then(|jid| jid.parse::<Jid>().ok()) {
+        Some(jid) => directory::resolve(unit, &jid),
+        None => Ok(None),
+    };
+    let chat = person(key.remote_jid.as_deref())?;
+    let from_me = key.from_me == Some(true);
+    let sender = if from_me {
+        Some(account.clone())
+    } else {
+        // In a group the key names its author apart from the chat.
+        match person(key.participant.as_deref())? {
+            Some(author) => Some(author),
+            None => chat.clone(),
+        }
+    };
+    let found = match &sender {
+        Some(sender) => kept(unit, &account.phone, &sender.phone, id)?,
+        None => None,
+    };
+    let mut key = key.clone();
+    if let Some(chat) = chat {
+        // Clients look the answer up by the person's number.
+        key.remote_jid = Some(chat.jid(Family::Pn, 0).to_string());
+    }
+    let mut info = wa::WebMessageInfo {
+        key: key.into(),
+        push_name: sender.map(|sender| sender.name),
+        ..Default::default()
+    };
+    if let Some((message, at)) = found {
+        info.message_timestamp = Some(at.unsigned_abs());
+        info.message = wa::Message::decode_from_slice(&message)
+            .map_err(|error| crate::error::Error::codec("a kept message", error))?
+            .into();
+    }
+    Ok(info)
+}
+
+/// A message and its time in Unix seconds: of another device, or one that the phone sent itself.
+fn kept(unit: &Unit<'_>, phone: &str, sender: &str, id: &str) -> Result<Option<(Vec<u8>, i64)>> {
+    let kept = unit
+        .prepare("SELECT message, at FROM kept_messages WHERE phone = ?1 AND sender = ?2 AND id = ?3")?
+        .query_row((phone, sender, id), |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    if kept.is_some() || sender != phone {
+        return Ok(kept);
+    }
+    let sent: Option<Vec<u8>> = unit
+        .prepare("SELECT message FROM sent WHERE phone = ?1 AND id = ?2")?
+        .query_row((phone, id), |row| row.get(0))
+        .optional()?;
+    Ok(sent.map(|message| (message, unit.now_secs())))
+}

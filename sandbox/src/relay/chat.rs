@@ -1,0 +1,41 @@
+//! Where a message goes: what differs between a person and anything else one can write to.
+
+use wacore_binary::builder::NodeBuilder;
+
+use super::Envelope;
+use crate::directory::{Account, Address, Family};
+
+/// The conversation that a message belongs to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Chat<'a> {
+    /// One other person, or oneself.
+    Person(&'a Account),
+}
+
+impl Envelope<'_> {
+    /// The attributes by which `addressee`'s copy names the conversation and its author.
+    pub(super) fn address(&self, addressee: &Address) -> NodeBuilder {
+        let message = NodeBuilder::new("message");
+        match self.chat {
+            Chat::Person(chat) => self.between_persons(message, chat, addressee),
+        }
+    }
+
+    fn between_persons(&self, message: NodeBuilder, chat: &Account, addressee: &Address) -> NodeBuilder {
+        let Self { sender, family, .. } = self;
+        let message = message.attr("from", sender.jid(*family, self.device));
+        if addressee.phone == sender.phone {
+            // A copy for an own device says whom the message went to.
+            let message = message.attr("recipient", chat.jid(*family, 0));
+            return match family {
+                Family::Lid => message.attr("peer_recipient_pn", chat.jid(Family::Pn, 0)),
+                Family::Pn => message,
+            };
+        }
+        let alternate = match family {
+            Family::Lid => "sender_pn",
+            Family::Pn => "sender_lid",
+        };
+        message.attr(alternate, sender.alternate(*family, 0))
+    }
+}
