@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod flow;
+pub mod peer;
 pub mod phones;
 pub mod process;
 pub mod wait;

@@ -149,8 +149,9 @@ pub(crate) fn answer(
         ],
     )?;
     unit.execute(
-        "DELETE FROM auto_answers WHERE phone = ?1 AND given AND seq <= ?2",
-        (&account.phone, unit.last_insert_id() - KEPT),
+        "DELETE FROM auto_answers WHERE phone = ?1 AND given AND seq <=
+             (SELECT seq FROM auto_answers WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+        (&account.phone, KEPT),
     )?;
     unit.answers_due();
     Ok(())

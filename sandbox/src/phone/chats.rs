@@ -305,8 +305,9 @@ fn wait(unit: &Unit<'_>, phone: &str, said: &Said<'_>, target: &str, message: &w
         ],
     )?;
     unit.execute(
-        "DELETE FROM changes WHERE phone = ?1 AND seq <= ?2",
-        (phone, unit.last_insert_id() - KEPT_WAITING),
+        "DELETE FROM changes WHERE phone = ?1 AND seq <=
+             (SELECT seq FROM changes WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+        (phone, KEPT_WAITING),
     )?;
     Ok(())
 }

@@ -62,8 +62,9 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draf
         ),
     )?;
     unit.execute(
-        "DELETE FROM sent WHERE phone = ?1 AND seq <= ?2",
-        (&account.phone, unit.last_insert_id() - KEPT_FOR_RETRY),
+        "DELETE FROM sent WHERE phone = ?1 AND seq <=
+             (SELECT seq FROM sent WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+        (&account.phone, KEPT_FOR_RETRY),
     )?;
     let said = Said {
         author: account,

@@ -5,6 +5,7 @@
 
 mod chat;
 mod person;
+mod shape;
 
 use std::borrow::Cow;
 
@@ -56,6 +57,11 @@ pub(crate) fn queue_for(
         switches::wrote(unit, &addressee.phone, &envelope.sender.phone)?;
     }
     let node = builder.children(children).build();
+    if let Chat::Person(_) = envelope.chat
+        && addressee.phone != envelope.sender.phone
+    {
+        switches::wrote(unit, &addressee.phone, &envelope.sender.phone)?;
+    }
     let from = Address::new(&envelope.sender.phone, envelope.device);
     queue::push(
         unit,
@@ -72,6 +78,9 @@ pub(crate) fn queue_for(
 
 /// Relays a client's `<message>` and answers its `<ack>`. An `error` in it means that nothing was relayed.
 pub(crate) fn message(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result<Node> {
+    if !shape::fits(node) {
+        return Ok(refusal(unit, node, shape::MALFORMED));
+    }
     let sent = Sent::read(unit, from, node)?;
     let outcome = match Family::of(&sent.to) {
         Some(family) => person::relay(unit, &sent, family)?,
@@ -89,6 +98,21 @@ pub(crate) fn message(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Resul
         Outcome::Refused(code) => ack.attr("error", code),
     };
     Ok(ack.build())
+}
+
+/// The `<ack>` of a stanza that does not fit. It repeats what there is to repeat.
+fn refusal(unit: &Unit<'_>, node: &Node, code: u16) -> Node {
+    let mut ack = NodeBuilder::new("ack")
+        .attr("class", "message")
+        .attr("t", unit.now_secs())
+        .attr("error", code);
+    if let Some(id) = wire::attr(node, "id") {
+        ack = ack.attr("id", id.as_ref());
+    }
+    if let Some(to) = wire::attr_jid(node, "to") {
+        ack = ack.attr("from", to);
+    }
+    ack.build()
 }
 
 /// What the sender is told of its message.

@@ -92,7 +92,8 @@ pub enum StreamEnd {
     Unlinked,
     /// 401 with `<conflict type="device_removed"/>`: the device was unlinked.
     DeviceRemoved,
-    /// 409 with `<conflict type="replaced"/>`: the device connected from elsewhere.
+    /// `<conflict type="replaced"/>` and no code: the device connected from elsewhere. Clients differ in whether they
+    /// look at the code or the conflict first, and the real server sends none here.
     Replaced,
     /// 429: too many requests.
     RateLimited,
@@ -107,14 +108,17 @@ impl StreamEnd {
     pub(crate) fn stanza(self) -> Node {
         let (code, conflict) = match self {
             Self::Closed => return NodeBuilder::new("xmlstreamend").build(),
-            Self::Restart => ("515", None),
-            Self::Unlinked => ("516", None),
-            Self::DeviceRemoved => ("401", Some("device_removed")),
-            Self::Replaced => ("409", Some("replaced")),
-            Self::RateLimited => ("429", None),
-            Self::Unavailable => ("503", None),
+            Self::Restart => (Some("515"), None),
+            Self::Unlinked => (Some("516"), None),
+            Self::DeviceRemoved => (Some("401"), Some("device_removed")),
+            Self::Replaced => (None, Some("replaced")),
+            Self::RateLimited => (Some("429"), None),
+            Self::Unavailable => (Some("503"), None),
         };
-        let error = NodeBuilder::new("stream:error").attr("code", code);
+        let mut error = NodeBuilder::new("stream:error");
+        if let Some(code) = code {
+            error = error.attr("code", code);
+        }
         let conflict = conflict.map(|kind| NodeBuilder::new("conflict").attr("type", kind).build());
         match conflict {
             Some(conflict) => error.children([conflict]).build(),

@@ -8,6 +8,7 @@ mod crash;
 mod devices;
 mod hostile;
 mod media;
+mod messages;
 mod offline;
 mod pairing;
 mod pictures;

@@ -20,5 +20,6 @@ CREATE TABLE IF NOT EXISTS auto_answers (
     due_at INTEGER NOT NULL,            -- milliseconds since the Unix epoch
     given INTEGER NOT NULL DEFAULT 0
 );
+CREATE INDEX IF NOT EXISTS auto_answers_by_phone ON auto_answers (phone, seq);
 CREATE INDEX IF NOT EXISTS auto_answers_by_id ON auto_answers (phone, id);
 CREATE INDEX IF NOT EXISTS auto_answers_due ON auto_answers (due_at) WHERE NOT given;

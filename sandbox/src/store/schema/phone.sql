@@ -63,6 +63,7 @@ CREATE TABLE IF NOT EXISTS sent (
     message BLOB NOT NULL,
     UNIQUE (phone, id)
 );
+CREATE INDEX IF NOT EXISTS sent_by_phone ON sent (phone, seq);
 
 -- How often a phone asked for one message again.
 CREATE TABLE IF NOT EXISTS retries (
