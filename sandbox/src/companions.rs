@@ -139,6 +139,18 @@ pub(crate) fn leave(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
     announce(unit, address, "remove")
 }
 
+/// The addresses of every linked device of the network.
+pub(crate) fn everywhere(unit: &Unit<'_>) -> Result<Vec<Address>> {
+    let mut statement = unit.prepare("SELECT phone, device FROM companions ORDER BY phone, device")?;
+    let rows = statement.query_map([], |row| {
+        Ok(Address {
+            phone: row.get(0)?,
+            device: row.get(1)?,
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// The device that owns a Noise key.
 pub(crate) fn by_noise_key(unit: &Unit<'_>, noise_key: &[u8; 32]) -> Result<Option<Address>> {
     Ok(unit
@@ -262,4 +274,65 @@ fn change(unit: &Unit<'_>, account: &Account, device: u16, action: &'static str)
     Ok(NodeBuilder::new(action)
         .children([entry, key_index_node(unit, &account.phone)?])
         .build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phone::identity;
+    use crate::store::testing::Bench;
+
+    fn keys(number: u32) -> Registration {
+        Registration {
+            number,
+            identity: [7; 32],
+            signed_id: 1,
+            signed_key: [8; 32],
+            signature: vec![9; 64],
+            platform: "chrome".into(),
+            name: "Test".into(),
+        }
+    }
+
+    fn link_next(unit: &mut Unit<'_>, phone: &str, noise: u8) -> Result<Address> {
+        let address = Address::new(phone, next_device(unit, phone)?);
+        link(unit, &address, &[noise; 32], &keys(u32::from(noise)), b"identity")?;
+        Ok(address)
+    }
+
+    #[test]
+    fn the_list_of_key_indexes_follows_the_devices() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let phone = identity::create(unit, None, None)?.phone;
+            let first = link_next(unit, &phone, 1)?;
+            let before = adv::key_index_list(unit, &phone)?.1;
+            link_next(unit, &phone, 2)?;
+            unlink(unit, &first)?;
+            // The device that pairs anew takes the place of what it was.
+            link_next(unit, &phone, 2)?;
+            let (list, after) = adv::key_index_list(unit, &phone)?;
+            assert!(after > before, "every change has a time of its own");
+            let decoded = wacore::adv::decode_key_index_list(&list).expect("a list");
+            assert_eq!(decoded.valid_indexes, [0, 3]);
+            assert_eq!(all(unit, &phone)?.len(), 1);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn the_fifth_finds_no_room() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let phone = identity::create(unit, None, None)?.phone;
+            for noise in 1..=4 {
+                link_next(unit, &phone, noise)?;
+            }
+            assert!(matches!(link_next(unit, &phone, 5), Err(Error::Conflict(_))));
+            // One that is linked already needs none.
+            link_next(unit, &phone, 4)?;
+            assert_eq!(all(unit, &phone)?.len(), 4);
+            Ok(())
+        });
+    }
 }

@@ -34,6 +34,8 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// A client that sends no frame for this long is closed. Clients ping every 15 to 30 s.
     pub idle_timeout: Duration,
+    /// How much the server takes from clients.
+    pub limits: Limits,
     /// How long what a client shows for being linked is good for.
     pub pairing: PairingTimes,
     /// How long the first stanza is held back after the handshake: some clients lose one that comes at once.
@@ -63,11 +65,11 @@ pub struct PairingTimes {
 impl Default for PairingTimes {
     fn default() -> Self {
         Self {
-            first_ref: Duration::from_secs(60),
+            first_ref: Duration::from_mins(1),
             next_ref: Duration::from_secs(20),
             // 210 s in all.
             linger: Duration::from_secs(50),
-            code: Duration::from_secs(180),
+            code: Duration::from_mins(3),
         }
     }
 }
@@ -86,6 +88,7 @@ impl Config {
             media_auth_ttl: Duration::from_secs(300),
             handshake_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(90),
+            limits: Limits::default(),
             pairing: PairingTimes::default(),
             first_stanza_delay: Duration::from_millis(60),
             bare_senders: false,
@@ -110,6 +113,31 @@ impl std::fmt::Debug for Config {
             .field("media_addr", &self.media_addr)
             .field("data_dir", &self.data_dir)
             .finish_non_exhaustive()
+    }
+}
+
+/// How much the server takes from clients. What is beyond is refused or cut off, with its reason in the log.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections of any kind at once.
+    pub connections: usize,
+    /// Clients that have not finished their handshake.
+    pub handshakes: usize,
+    /// Frames of one client each second, with a burst of two seconds' worth. One sender has been seen to reach 4,000
+    /// texts a second.
+    pub frames_per_second: u32,
+    /// How long a client may take to accept what is written to it.
+    pub write_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            handshakes: 1_000,
+            frames_per_second: 10_000,
+            write_timeout: Duration::from_secs(10),
+        }
     }
 }
 

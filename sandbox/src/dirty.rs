@@ -68,3 +68,83 @@ pub(crate) fn clean(unit: &Unit<'_>, address: &Address, node: &Node) -> Result<N
     }
     Ok(wire::iq_result(node, Vec::new()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::companions::{self, Registration};
+    use crate::phone::identity;
+    use crate::store::queue::{self, Kind, Stanza};
+    use crate::store::testing::Bench;
+
+    fn kinds(unit: &Unit<'_>, address: &Address) -> Result<Vec<String>> {
+        let stanzas = raise(unit, address)?;
+        let bits = stanzas
+            .iter()
+            .filter_map(|stanza| stanza.get_optional_child("dirty"));
+        Ok(bits
+            .filter_map(|bit| Some(wire::attr(bit, "type")?.into_owned()))
+            .collect())
+    }
+
+    fn clean_node(kind: &str, until: Option<i64>) -> Node {
+        let mut bit = NodeBuilder::new("clean").attr("type", kind);
+        if let Some(until) = until {
+            bit = bit.attr("timestamp", until);
+        }
+        NodeBuilder::new("iq")
+            .attr("id", "1")
+            .children([bit.build()])
+            .build()
+    }
+
+    #[test]
+    fn a_bit_stands_until_it_is_cleaned_and_no_longer() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let phone = identity::create(unit, None, None)?.phone;
+            let address = Address::new(&phone, companions::next_device(unit, &phone)?);
+            let keys = Registration {
+                number: 1,
+                identity: [7; 32],
+                signed_id: 1,
+                signed_key: [8; 32],
+                signature: vec![9; 64],
+                platform: String::new(),
+                name: String::new(),
+            };
+            companions::link(unit, &address, &[1; 32], &keys, b"identity")?;
+            assert!(kinds(unit, &address)?.is_empty());
+            let node = NodeBuilder::new("notification").attr("id", "A").build();
+            let stanza = |subtype| Stanza {
+                kind: Kind::Notification,
+                id: "A",
+                subtype,
+                sender: &address,
+                node: &node,
+            };
+            queue::push(unit, &address, &stanza("server_sync"))?;
+            queue::push(unit, &address, &stanza("w:gp2"))?;
+            queue::push(unit, &address, &stanza("picture"))?;
+            assert_eq!(kinds(unit, &address)?, ["groups", "syncd_app_state"]);
+            // What was raised outlives the notification that raised it.
+            queue::discard(unit, &address)?;
+            assert_eq!(kinds(unit, &address)?.len(), 2);
+            // A client that cleans what was before does not clean this.
+            clean(unit, &address, &clean_node("groups", Some(1)))?;
+            assert_eq!(kinds(unit, &address)?.len(), 2);
+            clean(unit, &address, &clean_node("groups", Some(unit.now_secs())))?;
+            clean(unit, &address, &clean_node("syncd_app_state", None))?;
+            assert!(kinds(unit, &address)?.is_empty());
+            // A later change raises it again.
+            unit.execute(
+                "UPDATE dirty SET raised = raised - 10, cleaned = cleaned - 10",
+                [],
+            )?;
+            assert!(kinds(unit, &address)?.is_empty());
+            queue::push(unit, &address, &stanza("w:gp2"))?;
+            assert_eq!(kinds(unit, &address)?, ["groups"]);
+            Ok(())
+        });
+    }
+}

@@ -20,6 +20,16 @@ pub enum Error {
     /// What was waited for did not happen in time.
     #[error("{0}")]
     TimedOut(String),
+    /// A rule of the network forbids it.
+    #[error("{reason}")]
+    Refused {
+        /// The code that a client gets to see.
+        code: u16,
+        /// The words that go with the code.
+        condition: &'static str,
+        /// Why, for people.
+        reason: &'static str,
+    },
     /// `SQLite` refused; nothing of the work was stored.
     #[error("the store failed")]
     Storage(#[from] rusqlite::Error),
@@ -48,6 +58,39 @@ impl Error {
         Self::Codec {
             what,
             detail: detail.to_string(),
+        }
+    }
+
+    /// 401: the account has no right to what it asks.
+    pub(crate) fn not_authorized(reason: &'static str) -> Self {
+        Self::refused(401, "not-authorized", reason)
+    }
+
+    /// 403: the account is not in, or has not the role for it.
+    pub(crate) fn forbidden(reason: &'static str) -> Self {
+        Self::refused(403, "forbidden", reason)
+    }
+
+    /// 406: a value that the network does not take.
+    pub(crate) fn not_acceptable(reason: &'static str) -> Self {
+        Self::refused(406, "not-acceptable", reason)
+    }
+
+    /// 410: it was there once.
+    pub(crate) fn gone(reason: &'static str) -> Self {
+        Self::refused(410, "gone", reason)
+    }
+
+    /// 419: there is no room left.
+    pub(crate) fn full(reason: &'static str) -> Self {
+        Self::refused(419, "resource-limit", reason)
+    }
+
+    fn refused(code: u16, condition: &'static str, reason: &'static str) -> Self {
+        Self::Refused {
+            code,
+            condition,
+            reason,
         }
     }
 

@@ -1,9 +1,9 @@
 //! A WhatsApp network on this machine: a server that speaks the real wire protocol, and phones one can script.
 //!
-//! Clients connect over WebSocket, secure the stream with Noise, pair by QR code and exchange Signal-encrypted
-//! messages as with WhatsApp itself, so what works here is the client's own code, not a double of it. Phones are
-//! driven through an admin API over HTTP on the same port. Media go to a host of their own, over TLS. All state is in
-//! one directory (a `SQLite` file, and the media) and survives a killed process.
+//! Clients connect over WebSocket, secure the stream with Noise, pair by QR code or by a code to type, and exchange
+//! Signal-encrypted messages as with WhatsApp itself, so what works here is the client's own code, not a double of
+//! it. Phones are driven through an admin API over HTTP on the same port. Media go to a host of their own, over TLS.
+//! All state is in one directory (a `SQLite` file, and the media) and survives a killed process.
 //!
 //! Three layers: `server` (sockets, handshake, stanzas), the network's rules (`iq`, `relay`, `receipts`,
 //! `pairing`, `companions`, `directory`, `prekeys`), and `phone` (the people's side). Rules and phones work on
@@ -17,6 +17,7 @@ mod directory;
 mod dirty;
 mod error;
 mod faults;
+mod groups;
 mod iq;
 mod media;
 mod network;
@@ -38,18 +39,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
 pub use clock::{Clock, SystemClock};
-pub use config::{Cli, Config, PairingTimes};
+pub use config::{Cli, Config, Limits, PairingTimes};
 pub use error::Error;
 pub use script::Phone;
+pub use faults::{Added, Direction, Fault, FaultControl, InForce, Rule, Target};
 pub use server::refusals::{Refusal, StreamEnd};
 
 use network::Network;
+use server::listener::Port;
 
 /// How long an orderly end may take before what is left is cut off.
 const SHUTDOWN_DEADLINE: Duration = Duration::from_secs(5);
@@ -88,12 +90,7 @@ impl Sandbox {
         let (listener, addr) = listen(config.addr).await?;
         let (media_listener, media_addr) = listen(config.media_addr).await?;
         let network = Network::open(config, media_addr).await?;
-        let listener = listener.tap_io(|stream| {
-            // Without it a text costs 45 ms of waiting for the peer's delayed ACK.
-            if let Err(error) = stream.set_nodelay(true) {
-                warn!(%error, "TCP_NODELAY cannot be set");
-            }
-        });
+        let listener = Port::new(listener, &network.config);
         let stop = network.stop.clone();
         let service = admin::router(Arc::clone(&network));
         let server = tokio::spawn(async move {
@@ -137,6 +134,17 @@ impl Sandbox {
     /// The root certificate of the media host, in PEM: what a client must trust to exchange media.
     pub fn ca_pem(&self) -> &str {
         self.network.media.ca_pem()
+    }
+
+    /// What goes wrong on request.
+    pub fn faults(&self) -> FaultControl {
+        FaultControl::new(Arc::clone(&self.network))
+    }
+
+    /// Ends all connections at once, without a word, and lets clients in again when the last is gone. The state and
+    /// the faults stay. Answers how many connections there were.
+    pub async fn restart(&self) -> u64 {
+        self.network.restart().await
     }
 
     /// Closes all sockets, finishes what was begun and closes the state.

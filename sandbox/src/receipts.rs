@@ -39,18 +39,35 @@ pub(crate) fn fan_out_for(
     to: &Account,
     recipient: Option<&Jid>,
 ) -> Result<()> {
+    let builder =
+        NodeBuilder::new("receipt").attr("from", receipt.reader.jid(receipt.family, receipt.device));
+    let builder = match recipient {
+        Some(recipient) => builder.attr("recipient", recipient.clone()),
+        None => builder,
+    };
+    send(unit, receipt, to, builder)
+}
+
+/// The same in a group or on a status: it comes from there, and names the reader as the participant.
+pub(crate) fn fan_out_in(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account, room: &Jid) -> Result<()> {
+    let alternate = match receipt.family {
+        Family::Lid => "participant_pn",
+        Family::Pn => "participant_lid",
+    };
+    let builder = NodeBuilder::new("receipt")
+        .attr("from", room.clone())
+        .attr("participant", receipt.reader.jid(receipt.family, receipt.device))
+        .attr(alternate, receipt.reader.alternate(receipt.family, 0));
+    send(unit, receipt, to, builder)
+}
+
+fn send(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account, builder: NodeBuilder) -> Result<()> {
     let Some((first, rest)) = receipt.ids.split_first() else {
         return Ok(());
     };
-    let mut builder = NodeBuilder::new("receipt")
-        .attr("from", receipt.reader.jid(receipt.family, receipt.device))
-        .attr("id", first.as_str())
-        .attr("t", unit.now_secs());
+    let mut builder = builder.attr("id", first.as_str()).attr("t", unit.now_secs());
     if !receipt.kind.is_empty() {
         builder = builder.attr("type", receipt.kind);
-    }
-    if let Some(recipient) = recipient {
-        builder = builder.attr("recipient", recipient.clone());
     }
     let mut children = receipt.extra.clone();
     if !rest.is_empty() {
@@ -93,12 +110,18 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
     let id = wire::attr(node, "id").unwrap_or_default();
     let kind = wire::attr(node, "type").unwrap_or_default();
     let to = wire::attr_jid(node, "to");
-    if let Some(to) = &to
-        && let (Some(account), Some(family)) = (directory::resolve(unit, to)?, Family::of(to))
+    // In groups and on statuses the author is the participant.
+    let room = to.clone().filter(|to| Family::of(to).is_none());
+    let author = match room {
+        Some(_) => wire::attr_jid(node, "participant"),
+        None => to.clone(),
+    };
+    if let Some(author) = &author
+        && let (Some(account), Some(family)) = (directory::resolve(unit, author)?, Family::of(author))
     {
         let ids = ids(node, &id);
         // A client that was not told from which device the message came asks the account for it.
-        let device = match to.device {
+        let device = match author.device {
             0 if kind == "retry" => queue::sender_device(unit, from, &account.phone, &id)?.unwrap_or(0),
             device => device,
         };
@@ -117,20 +140,22 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
                 Vec::new()
             },
         };
-        match kind.as_ref() {
+        match (kind.as_ref(), &room) {
             // Between an account's own devices; the server has taken the message off, and that is all.
-            "sender" | "peer_msg" | "hist_sync" => {}
+            ("sender" | "peer_msg" | "hist_sync", _) => {}
             // Media that cannot be downloaded any more: the account's own phone may have them.
-            "server-error" if account.phone == from.phone => {
+            ("server-error", _) if account.phone == from.phone => {
                 let receipt = Receipt {
                     only: Some(0),
                     ..receipt
                 };
                 fan_out(unit, &receipt, &account)?;
             }
-            "server-error" => {}
+            ("server-error", _) => {}
             // Own other devices learn that the chat was read here.
-            "read-self" | "played-self" => fan_out_for(unit, &receipt, &reader, Some(to))?,
+            ("read-self" | "played-self", Some(room)) => fan_out_in(unit, &receipt, &reader, room)?,
+            ("read-self" | "played-self", None) => fan_out_for(unit, &receipt, &reader, Some(author))?,
+            (_, Some(room)) => fan_out_in(unit, &receipt, &account, room)?,
             _ => fan_out_for(
                 unit,
                 &receipt,
@@ -148,6 +173,11 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
     if let Some(to) = to {
         ack = ack.attr("from", to);
     }
+    if room.is_some()
+        && let Some(author) = author
+    {
+        ack = ack.attr("participant", author);
+    }
     Ok(ack.build())
 }
 
@@ -160,4 +190,98 @@ fn ids(node: &Node, first: &str) -> Vec<String> {
         );
     }
     ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::companions::{self, Registration};
+    use crate::phone::identity;
+    use crate::store::testing::Bench;
+
+    /// Links a device; answers where it is.
+    fn link(unit: &mut Unit<'_>, phone: &str, noise: u8) -> Result<Address> {
+        let address = Address::new(phone, companions::next_device(unit, phone)?);
+        let keys = Registration {
+            number: 1,
+            identity: [7; 32],
+            signed_id: 1,
+            signed_key: [8; 32],
+            signature: vec![9; 64],
+            platform: String::new(),
+            name: String::new(),
+        };
+        companions::link(unit, &address, &[noise; 32], &keys, b"identity")?;
+        Ok(address)
+    }
+
+    fn retry(to: Jid, recipient: Option<Jid>) -> Node {
+        let mut receipt = NodeBuilder::new("receipt")
+            .attr("id", "A")
+            .attr("type", "retry")
+            .attr("to", to);
+        if let Some(recipient) = recipient {
+            receipt = receipt.attr("recipient", recipient);
+        }
+        let retry = NodeBuilder::new("retry").attr("id", "A").attr("count", 1);
+        receipt.children([retry.build()]).build()
+    }
+
+    /// The receipts that wait for `to`.
+    fn waiting(unit: &Unit<'_>, to: &Address) -> Result<Vec<Node>> {
+        let rows = queue::after(unit, to, 0, 100)?;
+        let nodes: Vec<Node> = rows
+            .iter()
+            .map(|row| wire::decode(&row.payload))
+            .collect::<Result<_>>()?;
+        Ok(nodes.into_iter().filter(|node| node.tag == "receipt").collect())
+    }
+
+    #[test]
+    fn a_retry_goes_to_the_one_device_that_can_answer_it() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let own = identity::create(unit, None, None)?;
+            let other = identity::create(unit, None, None)?;
+            let (first, second) = (link(unit, &own.phone, 1)?, link(unit, &own.phone, 2)?);
+            // Between devices of one account it says which chat is meant.
+            let chat = other.jid(Family::Pn, 0);
+            let node = retry(own.jid(Family::Pn, 1), Some(chat.clone()));
+            receipt(unit, (&second, 0), &node)?;
+            let got = waiting(unit, &first)?;
+            assert_eq!(got.len(), 1);
+            assert_eq!(wire::attr_jid(&got[0], "recipient"), Some(chat));
+            assert!(got[0].get_optional_child("retry").is_some());
+            assert!(
+                waiting(unit, &second)?.is_empty()
+                    && waiting(unit, &Address::primary(&own.phone))?.is_empty()
+            );
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_retry_to_an_account_finds_the_device_that_sent() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let own = identity::create(unit, None, None)?;
+            let other = identity::create(unit, None, None)?;
+            let reader = link(unit, &own.phone, 1)?;
+            let sender = link(unit, &other.phone, 2)?;
+            let node = NodeBuilder::new("message").attr("id", "A").build();
+            let stanza = Stanza {
+                kind: Kind::Message,
+                id: "A",
+                subtype: "",
+                sender: &sender,
+                node: &node,
+            };
+            queue::push(unit, &reader, &stanza)?;
+            let sent = queue::backlog(unit, &reader)?.last;
+            receipt(unit, (&reader, sent), &retry(other.jid(Family::Pn, 0), None))?;
+            assert_eq!(waiting(unit, &sender)?.len(), 1);
+            assert!(waiting(unit, &Address::primary(&other.phone))?.is_empty());
+            Ok(())
+        });
+    }
 }

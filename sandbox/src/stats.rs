@@ -1,35 +1,87 @@
 //! Counters since the start.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
 use crate::server::handshake::Pattern;
 
+/// Tags that are counted by name; all others together as the last. What clients may send is theirs to choose, what is
+/// counted is not.
+const TAGS: [&str; 12] = [
+    "message",
+    "receipt",
+    "ack",
+    "iq",
+    "notification",
+    "presence",
+    "chatstate",
+    "ib",
+    "success",
+    "failure",
+    "stream:error",
+    "other",
+];
+
+#[derive(Debug, Default)]
+struct ByTag([AtomicU64; TAGS.len()]);
+
+impl ByTag {
+    fn count(&self, tag: &str) {
+        let index = TAGS.iter().position(|known| *known == tag);
+        self.0[index.unwrap_or(TAGS.len() - 1)].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn counts(&self) -> BTreeMap<&'static str, u64> {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        TAGS.into_iter()
+            .zip(counts)
+            .filter(|(_, count)| *count > 0)
+            .collect()
+    }
+}
+
 /// What has passed through.
 #[derive(Debug, Default)]
 pub(crate) struct Stats {
-    stanzas_in: AtomicU64,
-    stanzas_out: AtomicU64,
+    stanzas_in: ByTag,
+    stanzas_out: ByTag,
     messages: AtomicU64,
+    refusals: AtomicU64,
     xx: AtomicU64,
     ik: AtomicU64,
     fallbacks: AtomicU64,
+    closed: Mutex<BTreeMap<&'static str, u64>>,
     routed: AtomicU64,
 }
 
 /// The counters at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Counts {
     /// Stanzas that clients sent.
     pub(crate) stanzas_in: u64,
-    /// Answers that clients were sent; queued stanzas not counted.
+    /// Stanzas that clients were sent.
     pub(crate) stanzas_out: u64,
-    /// Messages that clients sent.
+    /// Both by their tag.
+    pub(crate) stanzas: Stanzas,
+    /// Messages that were stored.
     pub(crate) messages: u64,
+    /// Messages and questions that were refused, by faults or because their addressee does not exist.
+    pub(crate) refusals: u64,
     /// Handshakes by their pattern.
     pub(crate) handshakes: Handshakes,
+    /// Connections that ended, by the reason.
+    pub(crate) closed: BTreeMap<&'static str, u64>,
+}
+
+/// Stanzas by their tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Stanzas {
+    pub(crate) r#in: BTreeMap<&'static str, u64>,
+    pub(crate) out: BTreeMap<&'static str, u64>,
 }
 
 /// Handshakes that succeeded.
@@ -46,16 +98,26 @@ pub(crate) struct Handshakes {
 }
 
 impl Stats {
-    pub(crate) fn stanza_in(&self) {
-        self.stanzas_in.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn stanza_in(&self, tag: &str) {
+        self.stanzas_in.count(tag);
     }
 
-    pub(crate) fn stanza_out(&self) {
-        self.stanzas_out.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn stanza_out(&self, tag: &str) {
+        self.stanzas_out.count(tag);
     }
 
     pub(crate) fn message(&self) {
         self.messages.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn refusal(&self) {
+        self.refusals.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection ended.
+    pub(crate) fn closed(&self, reason: &'static str) {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        *closed.entry(reason).or_default() += 1;
     }
 
     pub(crate) fn handshake(&self, pattern: Pattern, routed: bool) {
@@ -69,16 +131,23 @@ impl Stats {
     }
 
     pub(crate) fn counts(&self) -> Counts {
+        let stanzas = Stanzas {
+            r#in: self.stanzas_in.counts(),
+            out: self.stanzas_out.counts(),
+        };
         Counts {
-            stanzas_in: self.stanzas_in.load(Ordering::Relaxed),
-            stanzas_out: self.stanzas_out.load(Ordering::Relaxed),
+            stanzas_in: stanzas.r#in.values().sum(),
+            stanzas_out: stanzas.out.values().sum(),
+            stanzas,
             messages: self.messages.load(Ordering::Relaxed),
+            refusals: self.refusals.load(Ordering::Relaxed),
             handshakes: Handshakes {
                 xx: self.xx.load(Ordering::Relaxed),
                 ik: self.ik.load(Ordering::Relaxed),
                 fallbacks: self.fallbacks.load(Ordering::Relaxed),
                 routed: self.routed.load(Ordering::Relaxed),
             },
+            closed: self.closed.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 }

@@ -1,21 +1,62 @@
 //! Small readers and builders for stanzas, so that handlers read like the protocol.
 
+mod guard;
+
 use std::borrow::Cow;
 
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::marshal::unmarshal_ref;
-use wacore_binary::{Jid, Node, NodeContent, marshal};
+use wacore_binary::zlib_pool::decompress_zlib_pooled;
+use wacore_binary::{Jid, Node, NodeContent, marshal, token};
 
 use crate::error::{Error, Result};
 
 /// The server's own address.
 pub(crate) const SERVER: &str = "s.whatsapp.net";
 
+/// The most that a compressed stanza may unpack to.
+const MAX_UNPACKED: u64 = 4 * 1024 * 1024;
+
+/// The flag of a compressed stanza, in the first byte.
+const COMPRESSED: u8 = 2;
+
 /// Decodes a frame's plaintext: flag byte, perhaps compression, then one node.
+///
+/// # Errors
+/// [`Error::Codec`], whose words say nothing of what the stanza holds.
 pub(crate) fn decode(plaintext: &[u8]) -> Result<Node> {
-    let bytes = wacore_binary::util::unpack(plaintext).map_err(|error| Error::codec("a frame", error))?;
-    let node = unmarshal_ref(&bytes).map_err(|error| Error::codec("a stanza", error))?;
+    let (flags, packed) = plaintext
+        .split_first()
+        .ok_or_else(|| Error::codec("a frame", "it is empty"))?;
+    let bytes = if flags & COMPRESSED == 0 {
+        Cow::Borrowed(packed)
+    } else {
+        let unpacked = decompress_zlib_pooled(packed, MAX_UNPACKED);
+        Cow::Owned(unpacked.map_err(|_| Error::codec("a frame", "it does not unpack, or to too much"))?)
+    };
+    guard::check(&bytes).map_err(|hostile| Error::codec("a stanza", hostile))?;
+    let node =
+        unmarshal_ref(&bytes).map_err(|_| Error::codec("a stanza", "it holds what no stanza holds"))?;
     Ok(node.to_owned())
+}
+
+/// The tag of an encoded stanza, flag byte included; empty where it cannot be told at a glance.
+pub(crate) fn tag(payload: &[u8]) -> &str {
+    let name = match payload {
+        [_, token::LIST_8, _, name @ ..] | [_, token::LIST_16, _, _, name @ ..] => name,
+        _ => return "",
+    };
+    match name {
+        [token::BINARY_8, length, text @ ..] => text
+            .get(..usize::from(*length))
+            .and_then(|text| std::str::from_utf8(text).ok()),
+        [dictionary @ token::DICTIONARY_0..=token::DICTIONARY_3, index, ..] => {
+            token::get_double_token(dictionary - token::DICTIONARY_0, *index)
+        }
+        [single, ..] => token::get_single_token(*single),
+        [] => None,
+    }
+    .unwrap_or_default()
 }
 
 /// Encodes a node for the wire, flag byte included.
@@ -127,6 +168,47 @@ mod tests {
             wire[at] = byte;
             let _ = decode(&wire);
         }
+    }
+
+    #[test]
+    fn tags_are_told_at_a_glance() {
+        for tag in [
+            "message",
+            "receipt",
+            "ack",
+            "iq",
+            "ib",
+            "success",
+            "failure",
+            "stream:error",
+            "xyz",
+        ] {
+            let encoded = encode(&NodeBuilder::new(tag).attr("id", "1").build()).unwrap();
+            assert_eq!(super::tag(&encoded), tag);
+        }
+        for short in [&[][..], &[0], &[0, 248, 2], &[0, 248, 2, 252, 9, 1]] {
+            assert_eq!(super::tag(short), "");
+        }
+    }
+
+    fn deflated(bytes: &[u8]) -> Vec<u8> {
+        use std::io::Write as _;
+        let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_bomb_is_not_unpacked() {
+        let big = NodeBuilder::new("message").bytes(vec![0; 8 << 20]).build();
+        let mut bomb = vec![COMPRESSED];
+        bomb.extend(deflated(&encode(&big).unwrap()[1..]));
+        assert!(bomb.len() < 64 * 1024, "{} bytes", bomb.len());
+        assert!(decode(&bomb).is_err());
+        let small = NodeBuilder::new("message").bytes(vec![0; 1 << 20]).build();
+        let mut packed = vec![COMPRESSED];
+        packed.extend(deflated(&encode(&small).unwrap()[1..]));
+        assert_eq!(decode(&packed).unwrap(), small);
     }
 
     #[test]

@@ -1,23 +1,34 @@
 // Linking, coming back, and parting.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import { DisconnectReason } from 'baileys';
 
 import { BaileysClient } from './lib/client.js';
 import { Phone } from './lib/sandbox.js';
+import { scenario } from './lib/scenario.js';
 
-test('pairs by QR code', async (t) => {
+scenario('pairs by QR code', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   const { me } = client.socket.authState.creds;
   assert.equal(me.id, client.phone.jid.replace('@', ':1@'));
   assert.equal(me.lid, client.phone.lid.replace('@', ':1@'));
   assert.equal(me.name, 'Ada');
-  assert.deepEqual((await client.phone.view()).companions, [{ device: 1, connected: true }]);
+  const [companion] = (await client.phone.view()).companions;
+  assert.deepEqual(companion, { device: 1, connected: true, platform: 'chrome', name: 'Waxwing' });
 });
 
-test('logs in again with what its folder keeps, as the same device', async (t) => {
+scenario('pairs by the code that is typed on the phone', async (t) => {
+  const client = await BaileysClient.pairedByCode(t, 'Ada');
+  const { me, registered } = client.socket.authState.creds;
+  assert.equal(me.id, client.phone.jid.replace('@', ':1@'));
+  assert.equal(registered, true);
+  const bob = await Phone.create('Bob');
+  await client.send(bob.jid, { text: 'linked by code' });
+  await bob.text('linked by code');
+});
+
+scenario('logs in again with what its folder keeps, as the same device', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   const bob = await Phone.create('Bob');
   await client.send(bob.jid, { text: 'before' });
@@ -27,7 +38,8 @@ test('logs in again with what its folder keeps, as the same device', async (t) =
 
   await client.connect();
   await client.opened();
-  assert.deepEqual((await client.phone.view()).companions, [{ device: 1, connected: true }]);
+  const { companions } = await client.phone.view();
+  assert.deepEqual(companions.map(({ device, connected }) => [device, connected]), [[1, true]]);
   // Sessions and prekeys are whole, both ways.
   await client.send(bob.jid, { text: 'after' });
   await bob.text('after');
@@ -35,7 +47,7 @@ test('logs in again with what its folder keeps, as the same device', async (t) =
   await client.text('welcome back');
 });
 
-test('a second connection of the device ends the first', async (t) => {
+scenario('a second connection of the device ends the first', async (t) => {
   const first = await BaileysClient.paired(t, 'Ada');
   const second = first.twin(t);
   await second.connect();
@@ -43,7 +55,7 @@ test('a second connection of the device ends the first', async (t) => {
   await second.opened();
 });
 
-test('logs out', async (t) => {
+scenario('logs out', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   await client.socket.logout();
   await client.phone.until('no companion', ({ companions }) => companions.length === 0);
@@ -52,7 +64,7 @@ test('logs out', async (t) => {
   assert.equal(await client.closed(), DisconnectReason.loggedOut, 'its credentials are worth nothing now');
 });
 
-test('is logged out by its phone', async (t) => {
+scenario('is logged out by its phone', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   await client.phone.unlink(1);
   assert.equal(await client.closed(), DisconnectReason.loggedOut);

@@ -1,13 +1,13 @@
 // What waits for a client that is away.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import { BaileysClient, textOf } from './lib/client.js';
 import { Peer } from './lib/peer.js';
 import { Phone } from './lib/sandbox.js';
+import { scenario } from './lib/scenario.js';
 
-test('messages wait, and come once and in order', async (t) => {
+scenario('messages wait, and come once and in order', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   const bob = await Phone.create('Bob');
   await client.disconnect();
@@ -30,7 +30,7 @@ test('messages wait, and come once and in order', async (t) => {
   for (const text of texts) assert.equal(client.texts(text), 1, text);
 });
 
-test('ticks wait', async (t) => {
+scenario('ticks wait', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   const peer = await Peer.paired(t, 'Bob');
   await peer.phone.offline();
@@ -43,7 +43,7 @@ test('ticks wait', async (t) => {
   await client.wasRead(id);
 });
 
-test('a message that Baileys sends waits for a phone that is off', async (t) => {
+scenario('a message that Baileys sends waits for a phone that is off', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   const bob = await Phone.create('Bob');
   await bob.offline();

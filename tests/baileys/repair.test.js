@@ -1,13 +1,13 @@
 // Messages that cannot be read at first.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import { BaileysClient } from './lib/client.js';
 import { Peer } from './lib/peer.js';
 import { Phone } from './lib/sandbox.js';
+import { scenario } from './lib/scenario.js';
 
-test('a client that lost its sessions has messages encrypted again by a phone', async (t) => {
+scenario('a client that lost its sessions has messages encrypted again by a phone', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   const bob = await Phone.create('Bob');
   await bob.send(client.phone.number, { kind: 'text', text: 'before the loss' });
@@ -24,7 +24,7 @@ test('a client that lost its sessions has messages encrypted again by a phone', 
   assert.equal(client.texts('after the loss'), 1);
 });
 
-test('a client that lost its sessions has messages encrypted again by whatsapp-rust', async (t) => {
+scenario('a client that lost its sessions has messages encrypted again by whatsapp-rust', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   const peer = await Peer.paired(t, 'Bob');
   await peer.sendText(client.phone.jid, 'before the loss');

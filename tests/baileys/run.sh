@@ -54,6 +54,9 @@ until grep -q '^Admin API' "$work/sandbox.log"; do
   sleep 0.1
 done
 WAXWING_SANDBOX="$(sed -n 's|^Admin API: *\(.*\)/admin$|\1|p' "$work/sandbox.log")"
+# Node reads it once, when it starts.
+curl --silent --show-error --fail --output "$work/ca.pem" "$WAXWING_SANDBOX/admin/ca.pem"
+export NODE_EXTRA_CA_CERTS="$work/ca.pem"
 export WAXWING_SANDBOX WAXWING_PEER="$built/whatsapp-rust-peer" WAXWING_BAILEYS_FOLDERS="$work"
 
 options=() files=()

@@ -1,13 +1,13 @@
 // Texts between people, with the ticks that follow them.
 
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import { BaileysClient } from './lib/client.js';
 import { Peer } from './lib/peer.js';
 import { Phone } from './lib/sandbox.js';
+import { scenario } from './lib/scenario.js';
 
-test('texts and ticks with a phone, both ways', async (t) => {
+scenario('texts and ticks with a phone, both ways', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   const bob = await Phone.create('Bob');
 
@@ -27,7 +27,7 @@ test('texts and ticks with a phone, both ways', async (t) => {
   assert.equal(client.texts('hello Ada'), 1);
 });
 
-test('texts and ticks with whatsapp-rust, both ways', async (t) => {
+scenario('texts and ticks with whatsapp-rust, both ways', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   const peer = await Peer.paired(t, 'Bob');
 
@@ -47,7 +47,7 @@ test('texts and ticks with whatsapp-rust, both ways', async (t) => {
   await peer.receipt(back, 'Read');
 });
 
-test('a conversation by LID', async (t) => {
+scenario('a conversation by LID', async (t) => {
   const ada = await BaileysClient.paired(t, 'Ada');
   const bob = await BaileysClient.paired(t, 'Bob');
   const sibling = await Peer.paired(t, bob.phone);
@@ -68,7 +68,7 @@ test('a conversation by LID', async (t) => {
   await bob.wasRead(answer);
 });
 
-test('devices of one account see what the others send', async (t) => {
+scenario('devices of one account see what the others send', async (t) => {
   const client = await BaileysClient.paired(t, 'Ada');
   const sibling = await Peer.paired(t, client.phone);
   const bob = await Phone.create('Bob');

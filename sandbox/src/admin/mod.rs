@@ -4,6 +4,7 @@ mod error;
 mod faults;
 mod inbox;
 mod media;
+mod metrics;
 mod phone;
 mod phones;
 mod scan;
@@ -11,10 +12,12 @@ mod stats;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{DefaultBodyLimit, State, WebSocketUpgrade};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde::Serialize;
 
 use crate::network::Network;
 use crate::server::{connection, frames};
@@ -58,18 +61,39 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
             "/admin/faults",
             get(faults::list).post(faults::add).delete(faults::clear),
         )
+        .route("/admin/faults/{id}", delete(faults::remove))
+        .route("/admin/restart", post(restart))
+        .route("/metrics", get(metrics::metrics))
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
         .with_state(network)
 }
 
-/// `GET /ws/chat`: a WhatsApp client.
+/// `GET /ws/chat`: a WhatsApp client. While the network restarts, and while too many clients have not finished their
+/// handshake, 503.
 async fn chat(State(network): State<Arc<Network>>, upgrade: WebSocketUpgrade) -> Response {
+    let Some(entry) = network.enter() else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
     upgrade
         .max_message_size(frames::LIMIT)
         .max_frame_size(frames::LIMIT)
         .on_upgrade(move |socket| {
-            let tasks = network.tasks.clone();
-            tasks.track_future(connection::serve(network, socket))
+            let connections = network.connections.clone();
+            connections.track_future(connection::serve(network, socket, entry))
         })
+}
+
+/// `POST /admin/restart`: all connections end at once; the state stays.
+async fn restart(State(network): State<Arc<Network>>) -> Json<Restarted> {
+    Json(Restarted {
+        clients: network.restart().await,
+    })
+}
+
+/// What a restart did.
+#[derive(Debug, Serialize)]
+struct Restarted {
+    /// The connections that it ended.
+    clients: u64,
 }

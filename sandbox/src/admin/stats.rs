@@ -1,5 +1,6 @@
 //! `GET /admin/stats` and `GET /admin/root-pub`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,6 +8,8 @@ use axum::extract::State;
 use serde::Serialize;
 
 use super::error::ApiResult;
+use crate::error::Result;
+use crate::faults::Fault;
 use crate::network::Network;
 use crate::stats::Counts;
 use crate::store::Unit;
@@ -15,40 +18,49 @@ use crate::store::Unit;
 #[derive(Debug, Serialize)]
 pub(super) struct View {
     /// Linked devices that are connected.
-    clients: usize,
+    pub(super) clients: usize,
     /// Clients that show a QR code.
-    pairing: usize,
-    phones: u32,
-    companions: u32,
+    pub(super) pairing: usize,
+    pub(super) phones: u32,
+    pub(super) companions: u32,
     /// Stanzas that wait for a device.
-    queued: u32,
+    pub(super) queued: u32,
     /// Faults in force.
-    faults: usize,
+    pub(super) faults: usize,
+    /// How often faults have struck, by their name.
+    pub(super) struck: BTreeMap<&'static str, u64>,
     #[serde(flatten)]
-    counts: Counts,
+    pub(super) counts: Counts,
+}
+
+impl View {
+    /// Counts what there is.
+    pub(super) async fn of(network: &Network) -> Result<Self> {
+        let count = |unit: &mut Unit<'_>| {
+            let sql = "SELECT (SELECT COUNT(*) FROM phones), (SELECT COUNT(*) FROM companions), (SELECT COUNT(*) FROM queue)";
+            Ok(unit
+                .prepare(sql)?
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+        };
+        let (phones, companions, queued) = network.store.run(count).await?;
+        let (clients, pairing) = network.registry.counts();
+        let struck = Fault::ALL.map(|fault| (fault.name(), network.faults.struck(fault)));
+        Ok(Self {
+            clients,
+            pairing,
+            phones,
+            companions,
+            queued,
+            faults: network.faults.list().len(),
+            struck: struck.into_iter().filter(|(_, count)| *count > 0).collect(),
+            counts: network.stats.counts(),
+        })
+    }
 }
 
 /// `GET /admin/stats`
 pub(super) async fn stats(State(network): State<Arc<Network>>) -> ApiResult<Json<View>> {
-    let count = |unit: &mut Unit<'_>| {
-        let sql = "SELECT (SELECT COUNT(*) FROM phones), (SELECT COUNT(*) FROM companions), (SELECT COUNT(*) FROM queue)";
-        Ok(unit
-            .prepare(sql)?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
-    };
-    let (phones, companions, queued) = network.store.run(count).await?;
-    let (clients, pairing) = network.registry.counts();
-    let faults = network.faults.list().len();
-    let counts = network.stats.counts();
-    Ok(Json(View {
-        clients,
-        pairing,
-        phones,
-        companions,
-        queued,
-        faults,
-        counts,
-    }))
+    Ok(Json(View::of(&network).await?))
 }
 
 /// `GET /admin/root-pub`: the public half of the root of the Noise certificates, in hex.

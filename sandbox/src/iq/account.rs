@@ -39,9 +39,6 @@ pub(super) fn answer(node: &Node) -> Node {
         ("privacy", false) if node.get_optional_child("tokens").is_some() => {
             wire::iq_result(node, Vec::new())
         }
-        ("w:g2", true) if node.get_optional_child("participating").is_some() => {
-            wire::iq_result(node, vec![NodeBuilder::new("groups").build()])
-        }
         _ => unknown(node),
     }
 }

@@ -7,11 +7,13 @@ mod account;
 mod app_state;
 mod devices;
 mod encrypt;
+mod groups;
 mod media;
 mod pictures;
 mod props;
 mod usync;
 
+use tracing::debug;
 use wacore_binary::Node;
 
 use crate::directory::Address;
@@ -55,7 +57,7 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
     let answered = match wire::attr(node, "xmlns").as_deref() {
         Some("w:p") => return Ok(wire::iq_result(node, Vec::new()).into()),
         Some("passive") => return Ok(passive(node)),
-        Some("md") => {
+        Some("md") if node.get_optional_child("remove-companion-device").is_some() => {
             let unlinked = network
                 .store
                 .run(move |unit| devices::remove(unit, &address, &request))
@@ -92,10 +94,16 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .run(move |unit| dirty::clean(unit, &address, &request))
                 .await
         }
+        Some("w:g2") => {
+            network
+                .store
+                .run(move |unit| groups::answer(unit, &address, &request))
+                .await
+        }
         Some("w:sync:app:state") => Ok(app_state::answer(node)),
         Some("w:m") => media::answer(network, address, node).await,
         Some("w:profile:picture") => pictures::answer(network, address, node).await,
-        Some("status" | "privacy" | "blocklist" | "w:g2") => Ok(account::answer(node)),
+        Some("status" | "privacy" | "blocklist") => Ok(account::answer(node)),
         // Housekeeping that changes nothing here: push configuration, account, statistics, terms.
         Some(
             "urn:xmpp:whatsapp:push" | "urn:xmpp:whatsapp:account" | "w:stats" | "tos" | "disappearing_mode",
@@ -111,6 +119,7 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
 /// A refusal for what its client can do something about; other errors end the connection.
 fn refused(node: &Node, error: Error) -> Result<Node> {
     match error {
+        Error::Refused { code, condition, .. } => Ok(wire::iq_error(node, code, condition)),
         Error::Invalid(_) => Ok(wire::iq_error(node, 400, "bad-request")),
         Error::NotFound(_) => Ok(wire::iq_error(node, 404, "item-not-found")),
         Error::Conflict(_) => Ok(wire::iq_error(node, 409, "conflict")),
@@ -136,6 +145,9 @@ pub(crate) fn answer_refused(node: &Node) -> Answer {
 
 /// What the network does not know.
 fn unknown(node: &Node) -> Node {
+    let namespace = wire::attr(node, "xmlns").unwrap_or_default();
+    let child = wire::children(node).first().map(|child| child.tag.as_ref());
+    debug!(%namespace, child, "a question that the network does not know");
     wire::iq_error(node, 501, "feature-not-implemented")
 }
 

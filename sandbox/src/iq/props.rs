@@ -87,6 +87,31 @@ mod tests {
     }
 
     #[test]
+    fn settings_of_the_older_kind_are_none_and_cannot_be_set() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let phone = identity::create(unit, None, None)?.phone;
+            let from = Address::new(&phone, 1);
+            for (kind, answered) in [("get", "result"), ("set", "error")] {
+                let props = NodeBuilder::new("props").attr("protocol", "2").build();
+                let iq = NodeBuilder::new("iq")
+                    .attr("id", "1")
+                    .attr("type", kind)
+                    .attr("xmlns", "w")
+                    .children([props])
+                    .build();
+                let node = answer(unit, &from, &iq)?;
+                assert_eq!(wire::attr(&node, "type").as_deref(), Some(answered));
+                if let Some(props) = node.get_optional_child("props") {
+                    assert_eq!(wire::attr(props, "protocol").as_deref(), Some("2"));
+                    assert!(wire::children(props).is_empty());
+                }
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
     fn the_whole_set_once_then_no_difference() {
         let mut bench = Bench::new();
         bench.run(|unit| {

@@ -90,7 +90,7 @@ struct Prepared {
 /// The phone signs the client's identity.
 ///
 /// # Errors
-/// [`Error::Conflict`] for a phone that is off, or has as many companions as it may have.
+/// [`Error::Conflict`] for a phone that is off, banned, or has as many companions as it may have.
 fn prepare(unit: &Unit<'_>, account: Account, pairing: &Pairing, adv_secret: &[u8; 32]) -> Result<Prepared> {
     can_link(unit, &account, pairing)?;
     let device = companions::next_device(unit, &account.phone)?;
@@ -112,6 +112,12 @@ fn can_link(unit: &Unit<'_>, account: &Account, pairing: &Pairing) -> Result<()>
     if !account.online {
         return Err(Error::Conflict(
             "this phone is offline: it cannot link a device".into(),
+        ));
+    }
+    let refusal = refusals::standing(unit, &account.phone)?;
+    if refusal.is_some_and(|refusal| matches!(refusal.reason, 402 | 403)) {
+        return Err(Error::Conflict(
+            "this phone's account is banned or locked: it cannot link a device".into(),
         ));
     }
     companions::check_room(unit, &account.phone, &pairing.noise_key)

@@ -1,15 +1,20 @@
-//! Where a message goes: what differs between a person and anything else one can write to.
+//! Where a message goes: what differs between a person, a group and a status.
 
+use wacore_binary::Jid;
 use wacore_binary::builder::NodeBuilder;
 
 use super::Envelope;
 use crate::directory::{Account, Address, Family};
+use crate::groups::Group;
 
 /// The conversation that a message belongs to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Chat<'a> {
     /// One other person, or oneself.
     Person(&'a Account),
+    Group(&'a Group),
+    /// What a person shows to those they choose.
+    Status,
 }
 
 impl Envelope<'_> {
@@ -18,6 +23,10 @@ impl Envelope<'_> {
         let message = NodeBuilder::new("message");
         match self.chat {
             Chat::Person(chat) => self.between_persons(message, chat, addressee),
+            Chat::Group(group) => self
+                .by_participant(message.attr("from", group.jid()))
+                .attr("addressing_mode", group.addressing_mode()),
+            Chat::Status => self.by_participant(message.attr("from", Jid::status_broadcast())),
         }
     }
 
@@ -37,5 +46,16 @@ impl Envelope<'_> {
             Family::Pn => "sender_lid",
         };
         message.attr(alternate, sender.alternate(*family, 0))
+    }
+
+    fn by_participant(&self, message: NodeBuilder) -> NodeBuilder {
+        let Self { sender, family, .. } = self;
+        let alternate = match family {
+            Family::Lid => "participant_pn",
+            Family::Pn => "participant_lid",
+        };
+        message
+            .attr("participant", sender.jid(*family, self.device))
+            .attr(alternate, sender.alternate(*family, 0))
     }
 }

@@ -4,14 +4,16 @@
 //! under the same id is relayed and acknowledged again: dropping the repetition is the recipient's part.
 
 mod chat;
+mod group;
 mod person;
 mod shape;
+mod status;
 
 use std::borrow::Cow;
 
 use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
+use wacore_binary::{Jid, JidExt as _, Node};
 
 pub(crate) use chat::Chat;
 
@@ -84,7 +86,9 @@ pub(crate) fn message(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Resul
     let sent = Sent::read(unit, from, node)?;
     let outcome = match Family::of(&sent.to) {
         Some(family) => person::relay(unit, &sent, family)?,
-        // Groups, lists and channels are no part of this network yet.
+        None if sent.to.is_group() => group::relay(unit, &sent)?,
+        None if sent.to.is_status_broadcast() => status::relay(unit, &sent)?,
+        // Lists and channels are no part of this network.
         None => Outcome::Refused(400),
     };
     let ack = NodeBuilder::new("ack")

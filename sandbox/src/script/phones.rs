@@ -9,6 +9,7 @@ use super::Phone;
 use crate::companions;
 use crate::directory::{self, Account, Address};
 use crate::error::{Error, Result};
+use crate::groups::participants;
 use crate::network::Network;
 use crate::pairing;
 use crate::phone::{identity, key_share};
@@ -177,6 +178,7 @@ impl Phone {
         let phone = self.number.clone();
         let work = move |unit: &mut Unit<'_>| {
             unlink(unit, &phone, None)?;
+            participants::leave_all(unit, &directory::require(unit, &phone)?)?;
             // The number may come again as somebody else's: others' sessions with it end here.
             unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
             pictures::remove_with_account(unit, &phone)?;

@@ -3,25 +3,32 @@
 //! What is wrong with one connection ends that connection, with its reason in the log, and no other.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
 use bytes::BytesMut;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tracing::{debug, info, warn};
+use wacore_binary::Node;
 use wacore_noise::NoiseCipher;
 
 use super::frames::{self, Frames};
 use super::handshake::{self, Secured, Step};
 use super::login::{self, Intent, Verdict};
+use super::pace::Pace;
 use super::refusals::Refusal;
 use super::registry::{Client, Outgoing, Pairing};
 use super::router::{Router, Seat};
 use super::writer;
 use crate::error::Error;
+use crate::faults::{Fate, Subject};
 use crate::network::Network;
 use crate::{pairing, wire};
+
+/// How long a client may take to read the server's last word and close its side.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -40,18 +47,47 @@ pub(super) enum End {
     Handshake(#[from] handshake::Failure),
     #[error("a frame does not decrypt")]
     Cipher,
+    #[error("more frames came than a client may send")]
+    Flood,
     #[error("the connection broke: {0}")]
     Socket(#[from] axum::Error),
     #[error(transparent)]
     Work(#[from] Error),
 }
 
-/// Serves a client until it or the server goes.
-pub(crate) async fn serve(network: Arc<Network>, socket: WebSocket) {
+impl End {
+    /// A word for it, for counting.
+    fn label(&self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Dropped => "dropped",
+            Self::Silent => "silent",
+            Self::Stalled => "stalled",
+            Self::Malformed(_) => "malformed",
+            Self::Handshake(_) => "handshake",
+            Self::Cipher => "cipher",
+            Self::Flood => "flood",
+            Self::Socket(_) => "socket",
+            Self::Work(Error::Codec { .. }) => "undecodable",
+            Self::Work(_) => "work",
+        }
+    }
+
+    /// What the log may say of it.
+    fn for_log(&self) -> String {
+        match self {
+            Self::Work(error) => error.for_log(),
+            _ => self.to_string(),
+        }
+    }
+}
+
+/// Serves a client until it or the server goes. `entry` is given back once the handshake is over.
+pub(crate) async fn serve(network: Arc<Network>, socket: WebSocket, entry: OwnedSemaphorePermit) {
     let id = network.registry.next_client();
-    let close = network.stop.child_token();
-    let (client, outgoing) = Client::new(id, close);
+    let (client, outgoing) = Client::new(id, network.generation());
     let (sink, stream) = socket.split();
+    let pace = Pace::new(network.config.limits.frames_per_second);
     let mut connection = Connection {
         network,
         client,
@@ -59,6 +95,7 @@ pub(crate) async fn serve(network: Arc<Network>, socket: WebSocket) {
         reader: Reader {
             stream,
             frames: Frames::new(),
+            pace,
         },
     };
     let stop = connection.client.close.clone();
@@ -70,13 +107,16 @@ pub(crate) async fn serve(network: Arc<Network>, socket: WebSocket) {
         secured = handshake => secured.unwrap_or(Err(End::Silent)),
         () = stop.cancelled() => Err(End::Dropped),
     };
+    drop(entry);
+    let network = Arc::clone(&connection.network);
     let end = match secured {
         Ok(secured) => connection.converse(secured, outgoing).await,
         Err(end) => end,
     };
+    network.stats.closed(end.label());
     match end {
         End::Closed | End::Dropped => debug!(client = id, reason = %end, "disconnected"),
-        _ => info!(client = id, reason = %end, "disconnected"),
+        _ => info!(client = id, reason = end.for_log(), "disconnected"),
     }
 }
 
@@ -90,16 +130,27 @@ struct Connection {
 struct Reader {
     stream: SplitStream<WebSocket>,
     frames: Frames,
+    pace: Pace,
 }
 
 impl Reader {
     async fn frame(&mut self) -> Result<BytesMut, End> {
+        // Of each WebSocket message the first frame goes with it; others count like messages.
+        let mut paid = false;
         loop {
             if let Some(frame) = self.frames.next()? {
+                if !paid && !self.pace.step() {
+                    return Err(End::Flood);
+                }
                 return Ok(frame);
             }
-            match self.stream.next().await {
-                Some(Ok(Message::Binary(bytes))) => self.frames.push(&bytes),
+            let message = self.stream.next().await;
+            if !self.pace.step() {
+                return Err(End::Flood);
+            }
+            paid = true;
+            match message {
+                Some(Ok(Message::Binary(bytes))) => self.frames.push(&bytes)?,
                 Some(Ok(Message::Close(_))) | None => return Err(End::Closed),
                 Some(Ok(_)) => {}
                 Some(Err(error)) => return Err(End::Socket(error)),
@@ -108,9 +159,22 @@ impl Reader {
     }
 }
 
+impl Reader {
+    /// Reads on for a moment after the server's last word. A socket that is closed with bytes unread is reset, and a
+    /// reset can take that word from the client.
+    async fn drain(&mut self) {
+        let rest = async { while let Some(Ok(_)) = self.stream.next().await {} };
+        // A client that goes on sending is cut off.
+        let _ = tokio::time::timeout(LAST_WORD, rest).await;
+    }
+}
+
 impl Connection {
     async fn handshake(&mut self) -> Result<Secured, End> {
         let hello = self.reader.frame().await?;
+        if self.network.faults.refuses_handshake(self.client.subject()) {
+            return Err(End::Dropped);
+        }
         match handshake::respond(&self.network.identity, &hello)? {
             Step::Done(reply, secured) => {
                 self.write(&reply).await?;
@@ -153,7 +217,7 @@ impl Connection {
             write,
             outgoing,
             Arc::clone(&client),
-            network.config.first_stanza_delay,
+            Arc::clone(&network),
         )));
         let seat = match seat(&network, &client, noise_key, &payload).await {
             Ok(seat) => seat,
@@ -167,7 +231,11 @@ impl Connection {
         client.close.cancel();
         router.leave();
         // The writer ends by the cancellation at the latest.
-        match writer.await {
+        let written = writer.await;
+        if matches!(end, End::Dropped) {
+            reader.drain().await;
+        }
+        match written {
             Ok(Err(stalled)) if matches!(end, End::Dropped) => stalled,
             _ => end,
         }
@@ -186,8 +254,13 @@ async fn seat(
         client.send_last(&Refusal::OUTDATED.failure(0))?;
         return Ok(Seat::Refused);
     }
+    let now_ms = network.config.clock.now_ms();
     match intent {
         Intent::Register(registration, push_name) => {
+            if let Some(refusal) = network.faults.refuses_login(client.subject()) {
+                client.send_last(&refusal.failure(now_ms))?;
+                return Ok(Seat::Refused);
+            }
             let pairing = Pairing {
                 client: Arc::clone(client),
                 noise_key,
@@ -211,6 +284,14 @@ async fn seat(
                     return Ok(Seat::Refused);
                 }
             };
+            let subject = Subject {
+                client: client.id,
+                address: Some(&address),
+            };
+            if let Some(refusal) = network.faults.refuses_login(subject) {
+                client.send_last(&refusal.failure(now_ms))?;
+                return Ok(Seat::Refused);
+            }
             network.registry.login(&address, client);
             for stanza in &greeting {
                 client.send(stanza)?;
@@ -244,8 +325,27 @@ async fn receive(router: &Router, client: &Client, reader: &mut Reader, read: &N
             Ok(node) => node,
             Err(error) => return End::Work(error),
         };
-        router.network().stats.stanza_in();
-        match router.take(&node).await {
+        let network = router.network();
+        network.stats.stanza_in(&node.tag);
+        let (delay, fate) = network.faults.incoming(client.subject(), &node);
+        if !delay.is_zero() {
+            tokio::select! {
+                () = client.close.cancelled() => return End::Dropped,
+                () = tokio::time::sleep(delay) => {}
+            }
+        }
+        let taken = match fate {
+            Fate::Handle(times) => handle(router, &node, times).await,
+            Fate::Lost => Ok(()),
+            Fate::Refused(code) => router.refuse(&node, code),
+            Fate::End(ending) => {
+                client.end(ending);
+                // At the latest when the writer has written the last word.
+                client.close.cancelled().await;
+                return End::Dropped;
+            }
+        };
+        match taken {
             Ok(()) => {}
             Err(Error::Invalid(reason)) => {
                 // The stanza is not answered; the client's own time-out covers it.
@@ -254,4 +354,11 @@ async fn receive(router: &Router, client: &Client, reader: &mut Reader, read: &N
             Err(error) => return End::Work(error),
         }
     }
+}
+
+async fn handle(router: &Router, node: &Node, times: u8) -> Result<(), Error> {
+    for _ in 0..times {
+        router.take(node).await?;
+    }
+    Ok(())
 }

@@ -56,8 +56,16 @@ impl Frames {
     }
 
     /// Adds what arrived.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    ///
+    /// # Errors
+    /// [`Malformed::TooLong`] when more is there than a header, a frame and the beginning of the next.
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Result<(), Malformed> {
+        let length = self.buffer.len() + bytes.len();
+        if length > 3 * self.limit {
+            return Err(Malformed::TooLong(length));
+        }
         self.buffer.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// The next whole frame, if it is there.
@@ -161,7 +169,7 @@ mod tests {
             let mut frames = Frames::new();
             let mut seen = Vec::new();
             for piece in wire.chunks(size) {
-                frames.push(piece);
+                frames.push(piece).unwrap();
                 while let Some(frame) = frames.next().unwrap() {
                     seen.push(frame.to_vec());
                 }
@@ -181,9 +189,9 @@ mod tests {
         append(b"x", &mut wire).unwrap();
         for cut in 0..wire.len() {
             let mut frames = Frames::new();
-            frames.push(&wire[..cut]);
+            frames.push(&wire[..cut]).unwrap();
             assert_eq!(frames.next(), Ok(None), "cut at {cut}");
-            frames.push(&wire[cut..]);
+            frames.push(&wire[cut..]).unwrap();
             assert_eq!(
                 frames.next().unwrap().as_deref(),
                 Some(b"x".as_slice()),
@@ -196,12 +204,15 @@ mod tests {
     #[test]
     fn other_protocols_and_monsters_are_refused() {
         let mut frames = Frames::new();
-        frames.push(b"GET / HTTP/1.1");
+        frames.push(b"GET / HTTP/1.1").unwrap();
         assert_eq!(frames.next(), Err(Malformed::Header));
         let mut frames = Frames::new();
-        frames.push(&WA_CONN_HEADER);
-        frames.push(&[0xff, 0xff, 0xff]);
+        frames.push(&WA_CONN_HEADER).unwrap();
+        frames.push(&[0xff, 0xff, 0xff]).unwrap();
         assert_eq!(frames.next(), Err(Malformed::TooLong(0xff_ffff)));
+        let mut frames = Frames::new();
+        let much = vec![0; 4 * HANDSHAKE_LIMIT];
+        assert_eq!(frames.push(&much), Err(Malformed::TooLong(much.len())));
     }
 
     proptest! {
@@ -209,10 +220,10 @@ mod tests {
         fn no_bytes_make_it_panic(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..20), header: bool) {
             let mut frames = Frames::new();
             if header {
-                frames.push(&WA_CONN_HEADER);
+                frames.push(&WA_CONN_HEADER).unwrap();
             }
             for piece in pieces {
-                frames.push(&piece);
+                frames.push(&piece).unwrap();
                 for _ in 0..piece.len() {
                     let _ = frames.next();
                 }

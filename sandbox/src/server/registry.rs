@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -14,6 +14,7 @@ use wacore_binary::builder::NodeBuilder;
 use super::refusals::{self, StreamEnd};
 use crate::directory::Address;
 use crate::error::{Error, Result};
+use crate::faults::Subject;
 use crate::pairing::code::Codes;
 use crate::phone::runner::Agenda;
 use crate::store::Effects;
@@ -36,6 +37,8 @@ pub(crate) enum Outgoing {
 pub(crate) struct Client {
     /// Counts up; for the log.
     pub(crate) id: u64,
+    /// The device, once it has logged in.
+    address: OnceLock<Address>,
     outgoing: mpsc::Sender<Outgoing>,
     /// Told when the client's queue grows, or it shows a pairing code.
     pub(crate) wake: Notify,
@@ -61,6 +64,7 @@ impl Client {
         let (outgoing, writer) = mpsc::channel(OUTGOING);
         let client = Self {
             id,
+            address: OnceLock::new(),
             outgoing,
             wake: Notify::new(),
             pull: Notify::new(),
@@ -73,6 +77,14 @@ impl Client {
             next_request: AtomicU64::new(1),
         };
         (Arc::new(client), writer)
+    }
+
+    /// Who it is, for the faults.
+    pub(crate) fn subject(&self) -> Subject<'_> {
+        Subject {
+            client: self.id,
+            address: self.address.get(),
+        }
     }
 
     /// Sends a stanza without waiting. A client whose queue is full is too slow and is closed.
@@ -204,6 +216,8 @@ impl Registry {
 
     /// Puts a logged-in client in its place. Another connection of the same device is told that it was replaced.
     pub(crate) fn login(&self, address: &Address, client: &Arc<Client>) {
+        // A connection logs in once.
+        let _ = client.address.set(address.clone());
         let former = lock(&self.online).insert(address.clone(), Arc::clone(client));
         if let Some(former) = former {
             refusals::end(&former, StreamEnd::Replaced);
@@ -233,6 +247,14 @@ impl Registry {
             .iter()
             .filter(|(address, _)| phone.is_none_or(|phone| address.phone == phone));
         of_phone.map(|(_, client)| Arc::clone(client)).collect()
+    }
+
+    /// All connections, also those that show a QR code, in the order in which they came.
+    pub(crate) fn connected(&self) -> Vec<Arc<Client>> {
+        let mut clients = self.clients(None);
+        clients.extend(self.pairing_clients());
+        clients.sort_unstable_by_key(|client| client.id);
+        clients
     }
 
     /// How many clients are logged in, and how many show a QR code.

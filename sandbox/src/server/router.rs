@@ -10,6 +10,7 @@ use super::refusals::{self, StreamEnd};
 use super::registry::{Client, Pairing};
 use crate::directory::{self, Address};
 use crate::error::Result;
+use crate::faults::{Ending, Stored};
 use crate::iq::Then;
 use crate::network::Network;
 use crate::store::queue::{self, Kind};
@@ -93,12 +94,30 @@ impl Router {
             .store
             .run(move |unit| relay::message(unit, &from, &stanza))
             .await?;
-        self.network.stats.message();
-        if self.network.faults.holds_ack(&address.phone) {
-            Ok(())
-        } else {
-            self.reply(&ack)
+        if ack.attrs.get("error").is_some() {
+            self.network.stats.refusal();
+            return self.reply(&ack);
         }
+        self.network.stats.message();
+        match self.network.faults.stored(self.client.subject()) {
+            Stored::Acknowledge => self.reply(&ack),
+            Stored::Withhold => Ok(()),
+            Stored::Drop => {
+                self.client.end(Ending::Drop);
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers a message or a question with an error, as a fault wants it.
+    pub(crate) fn refuse(&self, node: &Node, code: u16) -> Result<()> {
+        self.network.stats.refusal();
+        if node.tag == "iq" {
+            return self.reply(&wire::iq_error(node, code, "refused"));
+        }
+        let mut ack = generic_ack(node);
+        ack.attrs.insert("error", code);
+        self.reply(&ack)
     }
 
     /// The client has a stanza of the server's.
@@ -115,7 +134,8 @@ impl Router {
             Kind::Message => String::new(),
             Kind::Receipt | Kind::Notification => wire::attr(node, "type").unwrap_or_default().into_owned(),
         };
-        let sender = wire::attr_jid(node, "to");
+        // In groups and on statuses the sender is the participant.
+        let sender = wire::attr_jid(node, "participant").or_else(|| wire::attr_jid(node, "to"));
         let done = move |unit: &mut crate::store::Unit<'_>| {
             let sender = match &sender {
                 Some(jid) => {
@@ -181,7 +201,6 @@ impl Router {
     }
 
     fn reply(&self, node: &Node) -> Result<()> {
-        self.network.stats.stanza_out();
         self.client.send(node)
     }
 }

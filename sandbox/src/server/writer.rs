@@ -1,5 +1,6 @@
 //! The half of a connection that writes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,81 +8,148 @@ use axum::extract::ws::{Message, WebSocket};
 use futures::SinkExt as _;
 use futures::stream::SplitSink;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use wacore_noise::NoiseCipher;
 
 use super::connection::End;
 use super::frames;
 use super::registry::{Client, Outgoing};
+use crate::network::Network;
+use crate::wire;
 
-/// A write that takes longer than this means that the client does not read.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Stanzas that a fault may hold back at once; what comes behind waits in the client's queue.
+const HELD_BACK: usize = 512;
 
 /// Sends what is queued for `client`, until its connection is closed or its last stanza is out. Nothing goes out
 /// before `delay` has passed.
 pub(super) async fn run(
-    mut sink: SplitSink<WebSocket, Message>,
+    sink: SplitSink<WebSocket, Message>,
     cipher: NoiseCipher,
-    mut outgoing: mpsc::Receiver<Outgoing>,
+    outgoing: mpsc::Receiver<Outgoing>,
     client: Arc<Client>,
-    delay: Duration,
+    network: Arc<Network>,
 ) -> Result<(), End> {
     tokio::select! {
-        () = tokio::time::sleep(delay) => {}
+        () = tokio::time::sleep(network.config.first_stanza_delay) => {}
         () = client.close.cancelled() => {}
     }
-    let mut counter = 0_u32;
-    let result = loop {
-        // What was queued before the connection is closed still goes out; `Last` then ends it.
-        let next = tokio::select! {
-            biased;
-            next = outgoing.recv() => next,
-            () = client.close.cancelled() => None,
-        };
-        let (payload, last) = match next {
-            Some(Outgoing::Stanza(payload)) => (payload, false),
-            Some(Outgoing::Last(payload)) => (payload, true),
-            None => break Ok(()),
-        };
-        let sealed = cipher
-            .encrypt_with_counter(counter, &payload)
-            .map_err(|_| End::Cipher);
-        counter += 1;
-        let sent = match sealed {
-            Ok(sealed) => {
-                let mut bytes = Vec::with_capacity(sealed.len() + 3);
-                match frames::append(&sealed, &mut bytes) {
-                    Ok(()) => write_within(&mut sink, bytes, &client).await,
-                    Err(malformed) => Err(malformed.into()),
-                }
-            }
-            Err(end) => Err(end),
-        };
-        if last || sent.is_err() {
-            break sent;
-        }
+    let mut line = Line {
+        sink,
+        cipher,
+        counter: 0,
+        client,
+        network,
     };
-    client.close.cancel();
+    let result = line.serve(outgoing).await;
+    line.client.close.cancel();
     // A courtesy: the client may be gone already.
-    let _ = tokio::time::timeout(Duration::from_secs(1), sink.close()).await;
+    let _ = tokio::time::timeout(Duration::from_secs(1), line.sink.close()).await;
     result
 }
 
-async fn write_within(
-    sink: &mut SplitSink<WebSocket, Message>,
-    bytes: Vec<u8>,
-    client: &Client,
-) -> Result<(), End> {
-    let write = tokio::time::timeout(WRITE_TIMEOUT, sink.send(Message::Binary(bytes.into())));
-    // A closed connection does not wait out a client that has stopped reading.
-    let patience = async {
-        client.close.cancelled().await;
-        tokio::time::sleep(Duration::from_secs(1)).await;
-    };
-    tokio::select! {
-        written = write => match written {
-            Ok(written) => Ok(written?),
-            Err(_) => Err(End::Stalled),
-        },
-        () = patience => Err(End::Dropped),
+struct Line {
+    sink: SplitSink<WebSocket, Message>,
+    cipher: NoiseCipher,
+    counter: u32,
+    client: Arc<Client>,
+    network: Arc<Network>,
+}
+
+/// A stanza that a fault holds back.
+struct Held {
+    due: Instant,
+    outgoing: Outgoing,
+    copies: u8,
+}
+
+impl Line {
+    async fn serve(&mut self, mut outgoing: mpsc::Receiver<Outgoing>) -> Result<(), End> {
+        let mut held: VecDeque<Held> = VecDeque::new();
+        let client = Arc::clone(&self.client);
+        loop {
+            // What was queued before the connection is closed still goes out, but for what a fault holds back; `Last`
+            // then ends it.
+            let due = held.front().map(|held| held.due);
+            let ready = tokio::select! {
+                biased;
+                () = until(due) => held.pop_front(),
+                next = outgoing.recv(), if held.len() < HELD_BACK => match next {
+                    Some(next) => {
+                        let next = self.judge(next, held.back());
+                        if held.is_empty() && next.due <= Instant::now() {
+                            Some(next)
+                        } else {
+                            held.push_back(next);
+                            None
+                        }
+                    }
+                    None => return Ok(()),
+                },
+                () = client.close.cancelled() => return Ok(()),
+            };
+            if let Some(ready) = ready
+                && self.put(ready).await?
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// When a stanza goes out and how often, by the faults in force: not before the `last` that is held back.
+    fn judge(&self, outgoing: Outgoing, last: Option<&Held>) -> Held {
+        let (Outgoing::Stanza(payload) | Outgoing::Last(payload)) = &outgoing;
+        let fate = self.network.faults.outgoing(self.client.subject(), payload);
+        let due = Instant::now() + fate.delay;
+        Held {
+            due: last.map_or(due, |last| due.max(last.due)),
+            copies: fate.copies,
+            outgoing,
+        }
+    }
+
+    /// Sends a stanza; `true` after the last one.
+    async fn put(&mut self, held: Held) -> Result<bool, End> {
+        let (payload, last) = match held.outgoing {
+            Outgoing::Stanza(payload) => (payload, false),
+            Outgoing::Last(payload) => (payload, true),
+        };
+        for _ in 0..held.copies {
+            let sealed = self
+                .cipher
+                .encrypt_with_counter(self.counter, &payload)
+                .map_err(|_| End::Cipher)?;
+            self.counter = self.counter.checked_add(1).ok_or(End::Cipher)?;
+            let mut bytes = Vec::with_capacity(sealed.len() + 3);
+            frames::append(&sealed, &mut bytes)?;
+            self.write(bytes).await?;
+            self.network.stats.stanza_out(wire::tag(&payload));
+        }
+        Ok(last)
+    }
+
+    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), End> {
+        let patience = self.network.config.limits.write_timeout;
+        let write = tokio::time::timeout(patience, self.sink.send(Message::Binary(bytes.into())));
+        // A closed connection does not wait out a client that has stopped reading.
+        let close = &self.client.close;
+        let grace = async {
+            close.cancelled().await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+        tokio::select! {
+            written = write => match written {
+                Ok(written) => Ok(written?),
+                Err(_) => Err(End::Stalled),
+            },
+            () = grace => Err(End::Dropped),
+        }
+    }
+}
+
+/// Waits for an instant; without one, for ever.
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => tokio::time::sleep_until(instant).await,
+        None => std::future::pending().await,
     }
 }

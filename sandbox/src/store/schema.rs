@@ -18,6 +18,8 @@ const TABLES: &[&str] = &[
     include_str!("schema/phone.sql"),
     include_str!("schema/auto_reply.sql"),
     include_str!("schema/media.sql"),
+    include_str!("schema/groups.sql"),
+    include_str!("schema/sender_keys.sql"),
 ];
 
 /// Opens the file in `directory` (made if need be), or a store in memory.

@@ -2,10 +2,12 @@
 
 mod client;
 mod net;
+mod raw;
 mod web;
 
 mod crash;
 mod devices;
+mod faults;
 mod hostile;
 mod media;
 mod messages;

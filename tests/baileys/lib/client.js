@@ -8,6 +8,7 @@ import makeWASocket, { DisconnectReason, WA_CERT_DETAILS, proto, useMultiFileAut
 
 import { Log } from './log.js';
 import { CHAT_URL, Phone, rootKey } from './sandbox.js';
+import { follow } from './scenario.js';
 
 // Baileys pins WhatsApp's root. The pin is a member of an exported object and read at each handshake, so the
 // network's own root takes its place without a change to the package.
@@ -29,24 +30,27 @@ export class BaileysClient {
   #saving = Promise.resolve();
   /** Where the log stood when the connection of now began. */
   #begun = 0;
+  /** Settings of Baileys that this client has otherwise than the others. */
+  #settings;
 
   /** @param {Phone} phone whose companion it is or becomes */
-  constructor(phone, folder) {
+  constructor(phone, folder, settings = {}) {
     this.phone = phone;
     this.#folder = folder;
+    this.#settings = settings;
     this.#log = new Log(`Baileys of ${phone.name}`);
   }
 
   /** A client with an empty folder; it is ended with test `t`. */
-  static async create(t, phone) {
-    const client = new BaileysClient(phone, await mkdtemp(join(FOLDERS, 'client-')));
-    t.after(() => client.disconnect());
-    return client;
+  static async create(t, phone, settings) {
+    const client = new BaileysClient(phone, await mkdtemp(join(FOLDERS, 'client-')), settings);
+    return client.#in(t);
   }
 
-  /** A client that has just been linked with a new person's phone by QR code, and is connected. */
-  static async paired(t, name) {
-    const client = await BaileysClient.create(t, await Phone.create(name));
+  /** A client that has just been linked by QR code with a person's phone, a new one's if only a name is given. */
+  static async paired(t, person, settings) {
+    const phone = person instanceof Phone ? person : await Phone.create(person);
+    const client = await BaileysClient.create(t, phone, settings);
     await client.connect();
     await client.phone.scan(await client.qr());
     await client.restart();
@@ -66,9 +70,7 @@ export class BaileysClient {
 
   /** A second client on the same folder: the same device once more. */
   twin(t) {
-    const twin = new BaileysClient(this.phone, this.#folder);
-    t.after(() => twin.disconnect());
-    return twin;
+    return new BaileysClient(this.phone, this.#folder, this.#settings).#in(t);
   }
 
   /** Loses all Signal sessions, as a client does whose folder came from an old backup. Only while disconnected. */
@@ -78,13 +80,15 @@ export class BaileysClient {
     await Promise.all(sessions.map((name) => rm(join(this.#folder, name))));
   }
 
+  #in(t) {
+    follow(t, this.#log);
+    t.after(() => this.disconnect());
+    return this;
+  }
+
   /** Baileys' socket of now. */
   get socket() {
     return this.#socket;
-  }
-
-  get log() {
-    return this.#log;
   }
 
   /** Connects with the credentials of the folder. */
@@ -99,6 +103,7 @@ export class BaileysClient {
       // Without the phone's history it holds events back for 20 s after its first login.
       shouldSyncHistoryMessage: () => false,
       getMessage: async (key) => this.#sent.get(key.id),
+      ...this.#settings,
     });
     this.#socket = socket;
     socket.ev.process((events) => {

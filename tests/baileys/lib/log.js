@@ -1,5 +1,5 @@
 // Everything that happened to one party of a test, in order, so that a test can wait for one thing of it, the past
-// included, and a test that waits in vain can show what came instead.
+// included, and a test that fails can show what came instead.
 
 /** How long anything may take before a test fails, in ms: far more than it takes on a busy machine. */
 export const DEADLINE = 30_000;
@@ -8,13 +8,12 @@ export const DEADLINE = 30_000;
 const SHOWN = process.env.WAXWING_BAILEYS_TRACE ? 1_000 : 60;
 
 export class Log {
-  #owner;
   #entries = [];
   #waiting = new Set();
 
   /** @param {string} owner whose log it is, for its failures */
   constructor(owner) {
-    this.#owner = owner;
+    this.owner = owner;
   }
 
   /** Where the log ends now; a wait can begin here instead of at the start. */
@@ -30,7 +29,7 @@ export class Log {
 
   /**
    * The first answer other than `undefined` that `pick(name, data)` gives for an entry at or after `from`.
-   * Rejects at the deadline, with the log.
+   * Rejects at the deadline.
    */
   wait(what, pick, { from = 0, deadline = DEADLINE } = {}) {
     let next = from;
@@ -52,7 +51,7 @@ export class Log {
         }
       };
       const timer = setTimeout(() => {
-        end(reject, new Error(`${this.#owner}: no ${what} within ${deadline / 1000} s. It saw:\n${this.show()}`));
+        end(reject, new Error(`${this.owner}: no ${what} within ${deadline / 1000} s`));
       }, deadline);
       this.#waiting.add(look);
       look();

@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 
 import { Log } from './log.js';
 import { CHAT_URL, Phone } from './sandbox.js';
+import { follow } from './scenario.js';
 
 /** The program, from `run.sh`. */
 const PROGRAM = process.env.WAXWING_PEER;
@@ -34,6 +35,7 @@ export class Peer {
   static async paired(t, person) {
     const phone = person instanceof Phone ? person : await Phone.create(person);
     const peer = new Peer(phone);
+    follow(t, peer.#log);
     t.after(() => peer.#end());
     await phone.scan(await peer.#event('qr', 'QR code', ({ code }) => code));
     await peer.#event('connected', 'login', () => true);
@@ -48,7 +50,7 @@ export class Peer {
 
   #event(event, what, pick) {
     return this.#log.wait(what, (name, data) => {
-      if (name === 'exit' || name === 'error') throw new Error(`the peer is gone. It saw:\n${this.#log.show()}`);
+      if (name === 'exit' || name === 'error') throw new Error(`${this.#log.owner} is gone`);
       return name === event ? pick(data) : undefined;
     });
   }

@@ -5,7 +5,6 @@
 //! The client keeps nothing: it pairs anew each time, and ends with its standard input.
 
 mod command;
-mod http;
 mod report;
 
 use std::io::Write as _;
@@ -13,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use daemon::whatsapp::Http;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -47,10 +47,12 @@ struct Line {
 /// # Errors
 /// A root that cannot be read, a client that cannot be built, a line that is no command.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    let root = cli.media_root.map(std::fs::read_to_string).transpose();
+    let root = root.context("the media host's root cannot be read")?;
     let bot = Bot::builder()
         .with_backend_arc(Arc::new(InMemoryBackend::new()))
         .with_transport_factory(TokioWebSocketTransportFactory::new().with_url(&cli.url))
-        .with_http_client(http::Http::new(cli.media_root.as_deref())?)
+        .with_http_client(Http::new(root.as_deref())?)
         .with_runtime(TokioRuntime)
         .with_version((2, 3000, 1_030_000_000))
         .on_event(|event, client| async move {

@@ -5,6 +5,8 @@ use sha2::{Digest as _, Sha256};
 use wacore::download::Downloadable;
 use wacore::types::events::Event;
 use waproto::whatsapp as wa;
+use waproto::whatsapp::message::ProtocolMessage;
+use waproto::whatsapp::message::protocol_message::Type;
 use whatsapp_rust::Client;
 
 /// The lines for an event; none for what no suite asks about.
@@ -42,9 +44,7 @@ pub(super) async fn lines(event: &Event, client: &Client) -> Vec<Value> {
 }
 
 async fn content(message: &wa::Message, client: &Client) -> Value {
-    let text = message.conversation.as_ref();
-    let text = text.or_else(|| message.extended_text_message.as_option()?.text.as_ref());
-    if let Some(text) = text {
+    if let Some(text) = text(message) {
         json!({"kind": "text", "text": text})
     } else if let Some(image) = message.image_message.as_option() {
         let mut line = json!({"kind": "image", "caption": image.caption, "mimeType": image.mimetype});
@@ -55,9 +55,32 @@ async fn content(message: &wa::Message, client: &Client) -> Value {
             json!({"kind": "document", "fileName": document.file_name, "mimeType": document.mimetype});
         file(&mut line, document, client).await;
         line
+    } else if let Some(reaction) = message.reaction_message.as_option() {
+        let of = reaction.key.as_option().and_then(|key| key.id.clone());
+        json!({"kind": "reaction", "of": of, "text": reaction.text})
+    } else if let Some(change) = message.protocol_message.as_option() {
+        protocol(change)
     } else {
         json!({"kind": "other"})
     }
+}
+
+/// What changes a message that was sent before.
+fn protocol(change: &ProtocolMessage) -> Value {
+    let of = change.key.as_option().and_then(|key| key.id.clone());
+    match change.r#type {
+        Some(Type::REVOKE) => json!({"kind": "revoke", "of": of}),
+        Some(Type::MESSAGE_EDIT) => {
+            let text = change.edited_message.as_option().and_then(text);
+            json!({"kind": "edit", "of": of, "text": text})
+        }
+        _ => json!({"kind": "other"}),
+    }
+}
+
+fn text(message: &wa::Message) -> Option<&str> {
+    let text = message.conversation.as_deref();
+    text.or_else(|| message.extended_text_message.as_option()?.text.as_deref())
 }
 
 /// Fetches the file and adds the hash of what was decrypted, or why it cannot be had.

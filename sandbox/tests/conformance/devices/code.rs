@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use wacore::types::events::Event;
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, Node, NodeContent, Server};
 use whatsapp_rust::pair_code::PairCodeOptions;
+use whatsapp_rust::request::InfoQuery;
 
 use crate::client::TestClient;
 use crate::net::{Admin, DEADLINE, start, start_with};
@@ -136,5 +139,54 @@ async fn a_code_ends_with_its_client() {
             "the code of a client that is gone is still good"
         );
     }
+    sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_that_make_no_sense_are_refused_and_hurt_nothing() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let (client, code) = showing(&sandbox.ws_url(), PHONE).await;
+    let bytes = |tag: &'static str, length: usize| NodeBuilder::new(tag).bytes(vec![1; length]).build();
+    let request = |stage: &'static str, jid: &str, children: Vec<Node>| {
+        NodeBuilder::new("link_code_companion_reg")
+            .attr("jid", jid)
+            .attr("stage", stage)
+            .children(children)
+            .build()
+    };
+    let ephemeral = || bytes("link_code_pairing_wrapped_companion_ephemeral_pub", 80);
+    let own = "155501000042@s.whatsapp.net";
+    for bad in [
+        NodeBuilder::new("pair-device").build(),
+        request("companion_hello", own, Vec::new()),
+        request("companion_hello", "1@s.whatsapp.net", vec![ephemeral()]),
+        // Not the key with which the client connected.
+        request(
+            "companion_hello",
+            own,
+            vec![ephemeral(), bytes("companion_server_auth_key_pub", 32)],
+        ),
+        // No phone has reached out to it.
+        request(
+            "companion_finish",
+            own,
+            vec![
+                bytes("companion_identity_public", 32),
+                bytes("link_code_pairing_wrapped_key_bundle", 156),
+                bytes("link_code_pairing_ref", 50),
+            ],
+        ),
+        request("primary_hello", own, Vec::new()),
+    ] {
+        let said = format!("{bad:?}");
+        let content = Some(NodeContent::Nodes(vec![bad]));
+        let query = InfoQuery::set("md", Jid::new("", Server::Pn), content);
+        assert!(client.client().send_iq(query).await.is_err(), "{said}");
+    }
+    let (status, linked) = enter(admin, PHONE, &code).await;
+    assert_eq!(status, 200, "{linked}");
+    client.connected().await;
+    client.stop().await;
     sandbox.shutdown().await;
 }

@@ -57,7 +57,7 @@ async fn a_reference_works_as_long_as_it_is_shown() {
     let sandbox = start_with(None, |config| {
         config.pairing.first_ref = Duration::from_millis(500);
         config.pairing.next_ref = Duration::from_secs(1);
-        config.pairing.linger = Duration::from_secs(60);
+        config.pairing.linger = Duration::from_mins(1);
     })
     .await;
     let admin = Admin(sandbox.addr());

@@ -128,6 +128,13 @@ async fn a_ban_holds_for_its_time_over_a_restart() {
     assert_eq!(code, TempBanReason::SentToTooManyPeople);
     assert!((3_000..=3_600).contains(&seconds), "{seconds}");
     assert!(!comes_back(&client));
+    let another = TestClient::start(&sandbox.ws_url(), Arc::default()).await;
+    let path = format!("/admin/mock-phone/scan-qr?phone={phone}");
+    let (status, error) = Admin(sandbox.addr())
+        .call("POST", &path, &another.qr().await)
+        .await;
+    assert_eq!(status, 409, "{error}");
+    another.stop().await;
     let backend = client.stop().await;
     sandbox.shutdown().await;
 
@@ -209,5 +216,24 @@ async fn too_many_requests_put_a_client_off_for_a_while() {
         .await;
     assert!(comes_back(&client));
     client.stop().await;
+    sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_that_connects_from_elsewhere_replaces_itself() {
+    let (sandbox, first, _) = linked().await;
+    let second = TestClient::start(&sandbox.ws_url(), Arc::clone(&first.backend)).await;
+    second.connected().await;
+    first
+        .wait("replacement", |event| {
+            matches!(event, Event::StreamReplaced(_)).then_some(())
+        })
+        .await;
+    assert!(!comes_back(&first));
+    // The first one's end does not take the second one's place away.
+    let stats = Admin(sandbox.addr()).ok("GET", "/admin/stats", "").await;
+    assert_eq!(stats["clients"], 1);
+    first.stop().await;
+    second.stop().await;
     sandbox.shutdown().await;
 }

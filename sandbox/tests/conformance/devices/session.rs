@@ -142,10 +142,49 @@ async fn senders_can_be_named_without_their_device() {
                 .map(|one| one.info.source.sender.device),
             _ => None,
         });
-        assert_eq!(device.await, if bare { 0 } else { 1 });
+        assert_eq!(device.await, u16::from(!bare));
         alice.receipt("3EB0000000E10001", &ReceiptType::Delivered).await;
         alice.stop().await;
         bob.stop().await;
         sandbox.shutdown().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backlog_is_pulled_over_restarts_of_both_sides() {
+    const TEXTS: usize = 60;
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut sandbox = start(Some(directory.path())).await;
+    let admin = Admin(sandbox.addr());
+    let (client, own) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let other = admin.phone().await;
+    let mut backend = client.stop().await;
+    for n in 0..TEXTS {
+        let body = format!(r#"{{"to": "{own}", "kind": "text", "text": "away {n}"}}"#);
+        admin
+            .ok("POST", &format!("/admin/phones/{other}/send"), &body)
+            .await;
+    }
+    let mut seen = [0; TEXTS];
+    for session in 0..3 {
+        let client = TestClient::start(&sandbox.ws_url(), backend).await;
+        if session == 0 {
+            client.text("away 7").await;
+        } else {
+            client.connected().await;
+        }
+        if session == 2 {
+            Admin(sandbox.addr())
+                .until("/admin/stats", |stats| stats["queued"] == 0)
+                .await;
+        }
+        for (n, count) in seen.iter_mut().enumerate() {
+            *count += client.texts(&format!("away {n}"));
+        }
+        backend = client.stop().await;
+        sandbox.shutdown().await;
+        sandbox = start(Some(directory.path())).await;
+    }
+    assert!(seen.iter().all(|count| *count > 0), "{seen:?}");
+    sandbox.shutdown().await;
 }

@@ -1,0 +1,72 @@
+//! Status updates: what a person shows for a day to those they choose.
+//!
+//! The sender names the people; the server keeps no list of whose status goes to whom.
+
+use std::collections::BTreeMap;
+
+use wacore_binary::Node;
+
+use super::group::{entries, own_ciphertexts};
+use super::{Chat, Outcome, Sent, queue_for};
+use crate::directory::{self, Address, Family};
+use crate::error::Result;
+use crate::store::Unit;
+use crate::wire;
+
+/// A status lives that long.
+const LIFETIME_SECS: i64 = 24 * 60 * 60;
+
+/// The real server's code for a stanza with what does not belong in it.
+const MALFORMED: u16 = 479;
+
+/// Relays a status to all devices of the people it names, and to the sender's own.
+pub(super) fn relay(unit: &mut Unit<'_>, sent: &Sent<'_>) -> Result<Outcome> {
+    if wire::attr(sent.node, "addressing_mode").is_some() {
+        return Ok(Outcome::Refused(MALFORMED));
+    }
+    let entries = entries(sent);
+    let own = own_ciphertexts(unit, &entries)?;
+    // One that is sent again is for the devices that asked; the others have it.
+    let repeated = !remember(unit, sent)?;
+    let mut audience = BTreeMap::new();
+    for (jid, _) in &entries {
+        if let (Some(account), Some(family)) = (directory::resolve(unit, jid)?, Family::of(jid)) {
+            audience.insert(account.phone, family);
+        }
+    }
+    if !repeated {
+        audience.entry(sent.sender.phone.clone()).or_insert(Family::Lid);
+    }
+    let common = sent.ciphertexts_and_shared();
+    let sending = Address::new(&sent.sender.phone, sent.device);
+    for (phone, family) in audience {
+        let envelope = sent.envelope(Chat::Status, family);
+        for device in directory::devices(unit, &phone)? {
+            let device = Address::new(&phone, device);
+            let ciphertexts = own.iter().find(|(address, _)| *address == device);
+            if device == sending || (repeated && ciphertexts.is_none()) {
+                continue;
+            }
+            let mut children: Vec<Node> =
+                ciphertexts.map_or_else(Vec::new, |(_, ciphertexts)| ciphertexts.clone());
+            children.extend(common.iter().cloned());
+            if children.iter().any(|child| child.tag == "enc") {
+                queue_for(unit, &envelope, &device, children)?;
+            }
+        }
+    }
+    Ok(Outcome::Relayed { phash: None })
+}
+
+/// Takes a status down as sent. `false` if it was before.
+fn remember(unit: &Unit<'_>, sent: &Sent<'_>) -> Result<bool> {
+    unit.execute(
+        "DELETE FROM statuses WHERE sent_at < ?1",
+        [unit.now_secs() - LIFETIME_SECS],
+    )?;
+    let new = unit.execute(
+        "INSERT OR IGNORE INTO statuses (phone, id, sent_at) VALUES (?1, ?2, ?3)",
+        (&sent.sender.phone, sent.id.as_ref(), unit.now_secs()),
+    )?;
+    Ok(new == 1)
+}

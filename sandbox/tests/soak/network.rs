@@ -1,0 +1,75 @@
+//! The sandbox of the soak, and the parts of its admin API that it needs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use sandbox::{Config, Fault, Sandbox};
+use serde_json::Value;
+
+/// The network.
+pub struct Network {
+    pub sandbox: Arc<Sandbox>,
+    http: reqwest::Client,
+}
+
+impl Network {
+    /// Starts one on a free port, with its state in `directory`.
+    pub async fn start(directory: &Path) -> anyhow::Result<Self> {
+        let config = Config::new("127.0.0.1:0".parse()?).with_data_dir(directory);
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(60))
+            .build()?;
+        Ok(Self {
+            sandbox: Arc::new(Sandbox::start(config).await?),
+            http,
+        })
+    }
+
+    /// A phone scans `qr`; answers its number.
+    pub async fn scan(&self, qr: String) -> anyhow::Result<String> {
+        let url = format!("{}/admin/mock-phone/scan-qr", self.sandbox.admin_url());
+        let answer = self.http.post(url).body(qr).send().await?.error_for_status()?;
+        let linked: Value = serde_json::from_slice(&answer.bytes().await?)?;
+        number(&linked)
+    }
+
+    /// Makes phones without a client; answers their numbers.
+    pub async fn people(&self, count: usize) -> anyhow::Result<Vec<String>> {
+        let url = format!("{}/admin/phones", self.sandbox.admin_url());
+        let mut people = Vec::new();
+        for _ in 0..count {
+            let answer = self.http.post(&url).body("{}").send().await?.error_for_status()?;
+            people.push(number(&serde_json::from_slice(&answer.bytes().await?)?)?);
+        }
+        Ok(people)
+    }
+
+    /// What a phone's person sees.
+    pub async fn inbox(&self, phone: &str) -> anyhow::Result<Vec<Value>> {
+        let url = format!("{}/admin/phones/{phone}/inbox", self.sandbox.admin_url());
+        let answer = self.http.get(url).send().await?.error_for_status()?;
+        Ok(serde_json::from_slice(&answer.bytes().await?)?)
+    }
+
+    /// How often each fault struck.
+    pub fn struck(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let faults = self.sandbox.faults();
+        let struck = Fault::ALL
+            .into_iter()
+            .map(move |fault| (fault.name(), faults.struck(fault)));
+        struck.filter(|(_, count)| *count > 0)
+    }
+
+    /// Ends it.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        let sandbox = Arc::into_inner(self.sandbox).context("the sandbox is still in use")?;
+        sandbox.shutdown().await;
+        Ok(())
+    }
+}
+
+fn number(phone: &Value) -> anyhow::Result<String> {
+    Ok(phone["phone"].as_str().context("no number")?.to_owned())
+}
