@@ -46,8 +46,8 @@ use tracing::{info, warn};
 pub use clock::{Clock, SystemClock};
 pub use config::{Cli, Config, Limits, PairingTimes};
 pub use error::Error;
-pub use script::Phone;
 pub use faults::{Added, Direction, Fault, FaultControl, InForce, Rule, Target};
+pub use script::Phone;
 pub use server::refusals::{Refusal, StreamEnd};
 
 use network::Network;

@@ -7,6 +7,7 @@ use buffa::Message as _;
 use tracing::debug;
 use wacore::poll::compute_option_hash;
 use wacore::secret_enc_addon::ModificationType;
+use wacore_binary::{Jid, JidExt as _};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type as Protocol;
 use waproto::whatsapp::message::secret_encrypted_message::SecretEncType;
@@ -16,6 +17,7 @@ use super::inbox::{self, Found, Said};
 use super::{gallery, secrets};
 use crate::directory::{self, Family};
 use crate::error::{Error, Result};
+use crate::groups;
 use crate::store::Unit;
 
 /// The changes a phone keeps for messages that it does not have yet.
@@ -275,14 +277,16 @@ fn own(said: &Said<'_>, target: &Found) -> bool {
     target.sender == said.author.phone
 }
 
-/// Whether the author may take away what others wrote in this chat. Between two people nobody may.
-#[expect(
-    clippy::unnecessary_wraps,
-    clippy::missing_const_for_fn,
-    reason = "a group's answer comes from the store"
-)]
-fn may_moderate(_: &Unit<'_>, _: &Said<'_>) -> Result<bool> {
-    Ok(false)
+/// Whether the author may take away what others wrote in this chat: admins of a group may, between two people nobody.
+fn may_moderate(unit: &Unit<'_>, said: &Said<'_>) -> Result<bool> {
+    let Some(room) = said.chat.parse::<Jid>().ok().filter(Jid::is_group) else {
+        return Ok(false);
+    };
+    let Some(group) = groups::find(unit, &room)? else {
+        return Ok(false);
+    };
+    let role = groups::role(unit, &group.id, &said.author.phone)?;
+    Ok(role.is_some_and(groups::Role::is_admin))
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "the other outcomes of a change can fail")]

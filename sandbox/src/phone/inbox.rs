@@ -17,7 +17,7 @@ use crate::store::Unit;
 pub struct Entry {
     /// The message's id on the network.
     pub id: String,
-    /// The other party's number; for a message to oneself one's own.
+    /// The other party's number, for a message to oneself one's own; a group's JID.
     pub chat: String,
     /// The author's number.
     pub from: String,
@@ -37,7 +37,7 @@ pub(crate) struct Said<'a> {
     pub(crate) author: &'a Account,
     /// The JIDs that its stanza went by.
     pub(crate) family: Family,
-    /// The other party's number.
+    /// The other party's number, or a group's JID.
     pub(crate) chat: &'a str,
     pub(crate) id: &'a str,
     /// Whether the phone itself wrote it.
@@ -68,6 +68,8 @@ impl Found {
 /// A message that a person has not read, or not played.
 pub(crate) struct Unread {
     pub(crate) id: String,
+    /// Where it was said: the sender's number, or a group's JID.
+    pub(crate) chat: String,
     pub(crate) sender: String,
     pub(crate) family: Family,
     kind: String,
@@ -282,15 +284,16 @@ fn mark(
     }
     let open: Vec<Unread> = {
         let mut statement = unit.prepare(&format!(
-            "SELECT id, sender, family, kind FROM inbox
+            "SELECT id, chat, sender, family, kind FROM inbox
              WHERE phone = ?1 AND {column} = 0 AND sender <> ?1 ORDER BY seq"
         ))?;
         let rows = statement.query_map([phone], |row| {
             Ok(Unread {
                 id: row.get(0)?,
-                sender: row.get(1)?,
-                family: Family::named(row.get_ref(2)?.as_str()?),
-                kind: row.get(3)?,
+                chat: row.get(1)?,
+                sender: row.get(2)?,
+                family: Family::named(row.get_ref(3)?.as_str()?),
+                kind: row.get(4)?,
             })
         })?;
         rows.collect::<rusqlite::Result<_>>()?

@@ -10,6 +10,7 @@ pub(crate) mod chats;
 pub(crate) mod compose;
 pub(crate) mod content;
 pub(crate) mod gallery;
+pub(crate) mod group;
 pub(crate) mod identity;
 pub(crate) mod inbox;
 pub(crate) mod key_share;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::inbox::{self, Unread};
 use crate::directory::{self, Account, Family};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::receipts::{self, Receipt};
 use crate::store::Unit;
 
@@ -37,14 +37,14 @@ fn tell(
     entries: Vec<Unread>,
     (kind, own): (&'static str, &'static str),
 ) -> Result<()> {
-    let mut by_sender: BTreeMap<(String, bool), Vec<String>> = BTreeMap::new();
+    let mut by_place: BTreeMap<(String, String, bool), Vec<String>> = BTreeMap::new();
     for entry in entries {
-        by_sender
-            .entry((entry.sender, entry.family == Family::Lid))
+        by_place
+            .entry((entry.chat, entry.sender, entry.family == Family::Lid))
             .or_default()
             .push(entry.id);
     }
-    for ((sender, lid), ids) in by_sender {
+    for ((chat, sender, lid), ids) in by_place {
         let Some(sender) = directory::by_phone(unit, &sender)? else {
             continue;
         };
@@ -58,10 +58,23 @@ fn tell(
             only: None,
             extra: Vec::new(),
         };
-        receipts::fan_out(unit, &receipt, &sender)?;
         // One's own companions learn it too.
-        let chat = sender.jid(family, 0);
-        receipts::fan_out_for(unit, &Receipt { kind: own, ..receipt }, account, Some(&chat))?;
+        let to_own = Receipt {
+            kind: own,
+            extra: Vec::new(),
+            ..receipt
+        };
+        // People are named by their numbers, groups by their JIDs.
+        if chat.contains('@') {
+            let room = chat
+                .parse()
+                .map_err(|error| Error::codec("the chat of a message", error))?;
+            receipts::fan_out_in(unit, &receipt, &sender, &room)?;
+            receipts::fan_out_in(unit, &to_own, account, &room)?;
+        } else {
+            receipts::fan_out(unit, &receipt, &sender)?;
+            receipts::fan_out_for(unit, &to_own, account, Some(&sender.jid(family, 0)))?;
+        }
     }
     Ok(())
 }

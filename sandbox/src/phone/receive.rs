@@ -11,8 +11,8 @@ use waproto::whatsapp as wa;
 
 use super::chats::Taken;
 use super::inbox::Said;
-use super::signal::{self, EncType, Opened};
-use super::{auto_reply, chats, identity, inbox, key_share, resend, reupload, send};
+use super::signal::{self, EncType, Opened, sender_keys};
+use super::{auto_reply, chats, group, identity, inbox, key_share, resend, reupload, send};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::receipts::{self, Receipt};
@@ -50,10 +50,21 @@ struct Incoming<'a> {
     id: &'a str,
     /// Whom an own companion wrote to.
     recipient: Option<Jid>,
+    /// The group, or the place of statuses, that it was written to.
+    room: Option<Jid>,
+}
+
+/// The sender of a stanza and the room it was sent to: in rooms, the participant.
+fn author(node: &Node) -> Option<(Jid, Option<Jid>)> {
+    let from = wire::attr_jid(node, "from")?;
+    match Family::of(&from) {
+        Some(_) => Some((from, None)),
+        None => Some((wire::attr_jid(node, "participant")?, Some(from))),
+    }
 }
 
 fn message(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
-    let (Some(from), Some(id)) = (wire::attr_jid(node, "from"), wire::attr(node, "id")) else {
+    let (Some((from, room)), Some(id)) = (author(node), wire::attr(node, "id")) else {
         return Ok(());
     };
     let (Some(sender), Some(family)) = (directory::resolve(unit, &from)?, Family::of(&from)) else {
@@ -65,40 +76,91 @@ fn message(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
         family,
         id: &id,
         recipient: wire::attr_jid(node, "recipient"),
+        room,
     };
-    let Some((kind, sealed)) = node.get_children_by_tag("enc").find_map(ciphertext) else {
+    let sealed: Vec<Sealed> = node.get_children_by_tag("enc").filter_map(Sealed::read).collect();
+    if sealed.is_empty() {
         debug!(
             device = incoming.device.device,
             "a phone got a message without a ciphertext for it"
         );
         return Ok(());
-    };
-    match signal::decrypt(unit, &account.phone, &incoming.device, (kind, &sealed))? {
-        Opened::Plain(padded) => {
-            match decode_plaintext(&padded, 2) {
-                Ok(message) => show(unit, account, &incoming, message)?,
-                Err(error) => warn!(%error, "a phone decrypted a message that does not decode"),
+    }
+    let mut fresh = false;
+    // A key that comes with the message stands before what it opens.
+    for sealed in sealed {
+        match sealed.open(unit, account, &incoming)? {
+            Opened::Plain(padded) => {
+                fresh = true;
+                match decode_plaintext(&padded, 2) {
+                    Ok(message) => {
+                        learn(unit, account, &incoming, &message)?;
+                        show(unit, account, &incoming, message)?;
+                    }
+                    Err(error) => warn!(%error, "a phone decrypted a message that does not decode"),
+                }
             }
-            delivered(unit, account, &incoming)
-        }
-        Opened::Duplicate => {
-            inbox::count_copy(unit, &account.phone, &incoming.sender.phone, incoming.id)?;
-            delivered(unit, account, &incoming)
-        }
-        Opened::Unreadable => {
-            debug!("a phone cannot read a message");
-            if incoming.sender.phone == account.phone {
-                heal(unit, account, &incoming)
-            } else {
-                ask_again(unit, account, &incoming)
+            Opened::Duplicate => {}
+            Opened::Unreadable => {
+                debug!("a phone cannot read a message");
+                return if incoming.sender.phone == account.phone && incoming.room.is_none() {
+                    heal(unit, account, &incoming)
+                } else {
+                    ask_again(unit, account, &incoming)
+                };
             }
+        }
+    }
+    if !fresh {
+        inbox::count_copy(unit, &account.phone, &incoming.sender.phone, incoming.id)?;
+    }
+    delivered(unit, account, &incoming)
+}
+
+/// A ciphertext: for this device alone, or for all who hold the sender's key.
+enum Sealed {
+    Pairwise(EncType, Vec<u8>),
+    ForAll(Vec<u8>),
+}
+
+impl Sealed {
+    fn read(enc: &Node) -> Option<Self> {
+        let kind = wire::attr(enc, "type")?;
+        let bytes = wire::bytes(enc)?.into_owned();
+        if kind == group::SENDER_KEY {
+            return Some(Self::ForAll(bytes));
+        }
+        Some(Self::Pairwise(EncType::parse(&kind)?, bytes))
+    }
+
+    fn open(self, unit: &Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<Opened> {
+        let (phone, device) = (account.phone.as_str(), &incoming.device);
+        match (self, &incoming.room) {
+            (Self::Pairwise(kind, bytes), _) => signal::decrypt(unit, phone, device, (kind, &bytes)),
+            (Self::ForAll(bytes), Some(room)) => {
+                sender_keys::open(unit, phone, (&room.to_string(), device), &bytes)
+            }
+            (Self::ForAll(_), None) => Ok(Opened::Unreadable),
         }
     }
 }
 
-fn ciphertext(enc: &Node) -> Option<(EncType, Vec<u8>)> {
-    let kind = EncType::parse(&wire::attr(enc, "type")?)?;
-    Some((kind, wire::bytes(enc)?.into_owned()))
+/// Keeps the sender key that a message brings, if it is for the room that the message was sent to.
+fn learn(unit: &Unit<'_>, account: &Account, incoming: &Incoming<'_>, message: &wa::Message) -> Result<()> {
+    let (Some(room), Some(key)) = (
+        &incoming.room,
+        message.sender_key_distribution_message.as_option(),
+    ) else {
+        return Ok(());
+    };
+    let room = room.to_string();
+    if let (Some(chat), Some(distribution)) = (&key.group_id, &key.axolotl_sender_key_distribution_message)
+        && *chat == room
+        && !sender_keys::learn(unit, &account.phone, (&room, &incoming.device), distribution)?
+    {
+        warn!("a phone got a sender key that is none");
+    }
+    Ok(())
 }
 
 fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message: wa::Message) -> Result<()> {
@@ -110,8 +172,9 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
     if own && let Some(request) = resend::request(&message) {
         return resend::answer(unit, account, (incoming.device.device, incoming.id), request);
     }
-    let chat = match &incoming.recipient {
-        Some(recipient) if own => directory::resolve(unit, recipient)?.map(|chat| chat.phone),
+    let chat = match (&incoming.room, &incoming.recipient) {
+        (Some(room), _) => Some(room.to_string()),
+        (None, Some(recipient)) if own => directory::resolve(unit, recipient)?.map(|chat| chat.phone),
         _ => Some(incoming.sender.phone.clone()),
     };
     let chat = chat.unwrap_or_else(|| account.phone.clone());
@@ -122,14 +185,11 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
         id: incoming.id,
         sent: false,
     };
-    resend::keep(
-        unit,
-        &account.phone,
-        (&incoming.sender.phone, incoming.id),
-        &message,
-    )?;
     match chats::take(unit, &account.phone, &said, &message)? {
-        Taken::New => auto_reply::answer(unit, account, &said, &message),
+        Taken::New => {
+            resend::keep(unit, &account.phone, (&said.author.phone, said.id), &message)?;
+            auto_reply::answer(unit, account, &said, &message)
+        }
         Taken::Again | Taken::Unseen => Ok(()),
     }
 }
@@ -155,19 +215,19 @@ fn delivered(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
     if incoming.sender.phone == account.phone {
         return Ok(());
     }
-    receipts::fan_out(
-        unit,
-        &Receipt {
-            reader: account,
-            device: 0,
-            family: incoming.family,
-            kind: "",
-            ids: &[incoming.id.to_owned()],
-            only: None,
-            extra: Vec::new(),
-        },
-        &incoming.sender,
-    )
+    let receipt = Receipt {
+        reader: account,
+        device: 0,
+        family: incoming.family,
+        kind: "",
+        ids: &[incoming.id.to_owned()],
+        only: None,
+        extra: Vec::new(),
+    };
+    match &incoming.room {
+        Some(room) => receipts::fan_out_in(unit, &receipt, &incoming.sender, room),
+        None => receipts::fan_out(unit, &receipt, &incoming.sender),
+    }
 }
 
 /// Starts a new session with an own companion, so that what follows can be read.
@@ -226,6 +286,9 @@ fn ask_again(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
         only: Some(device.device),
         extra: vec![retry, registration, keys],
     };
+    if let Some(room) = &incoming.room {
+        return receipts::fan_out_in(unit, &receipt, &incoming.sender, room);
+    }
     // Between devices of one account the receipt names the chat, or the client does not know what is meant.
     let recipient = incoming
         .recipient
@@ -241,7 +304,7 @@ fn receipt(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
         Some("server-error") => return reupload::answer(unit, account, node),
         _ => return Ok(()),
     }
-    let (Some(from), Some(retry)) = (wire::attr_jid(node, "from"), node.get_optional_child("retry")) else {
+    let (Some((from, _)), Some(retry)) = (author(node), node.get_optional_child("retry")) else {
         return Ok(());
     };
     let (Some(asker), Some(id)) = (directory::resolve(unit, &from)?, wire::attr(retry, "id")) else {

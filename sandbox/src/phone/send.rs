@@ -9,7 +9,7 @@ use waproto::whatsapp as wa;
 
 use super::inbox::Said;
 use super::shape::Shape;
-use super::{chats, signal};
+use super::{chats, group, signal};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::relay::{self, Chat, Envelope};
@@ -49,31 +49,8 @@ impl From<wa::Message> for Draft {
 /// Under an id that was used before, the message is sent once more and takes the place of the former one for
 /// devices that ask again.
 pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draft: Draft) -> Result<String> {
-    let Draft { message, id, family } = draft;
-    let id = id.unwrap_or_else(new_id);
-    unit.execute(
-        "INSERT OR REPLACE INTO sent (phone, id, chat, family, message) VALUES (?1, ?2, ?3, ?4, ?5)",
-        (
-            &account.phone,
-            &id,
-            &to.phone,
-            family.as_str(),
-            message.encode_to_vec(),
-        ),
-    )?;
-    unit.execute(
-        "DELETE FROM sent WHERE phone = ?1 AND seq <=
-             (SELECT seq FROM sent WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
-        (&account.phone, KEPT_FOR_RETRY),
-    )?;
-    let said = Said {
-        author: account,
-        family,
-        chat: &to.phone,
-        id: &id,
-        sent: true,
-    };
-    chats::take(unit, &account.phone, &said, &message)?;
+    let id = keep(unit, account, (&to.phone, draft.family), &draft)?;
+    let Draft { message, family, .. } = draft;
     let mut addressees = Vec::new();
     if to.phone != account.phone {
         addressees.extend(
@@ -98,6 +75,40 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draf
     for addressee in addressees {
         copy.deliver(unit, &addressee)?;
     }
+    Ok(id)
+}
+
+/// Keeps a message for devices that ask for it again, and for its sender to see; answers the id that it goes under.
+pub(super) fn keep(
+    unit: &mut Unit<'_>,
+    account: &Account,
+    (chat, family): (&str, Family),
+    draft: &Draft,
+) -> Result<String> {
+    let id = draft.id.clone().unwrap_or_else(new_id);
+    unit.execute(
+        "INSERT OR REPLACE INTO sent (phone, id, chat, family, message) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (
+            &account.phone,
+            &id,
+            chat,
+            family.as_str(),
+            draft.message.encode_to_vec(),
+        ),
+    )?;
+    unit.execute(
+        "DELETE FROM sent WHERE phone = ?1 AND seq <=
+             (SELECT seq FROM sent WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+        (&account.phone, KEPT_FOR_RETRY),
+    )?;
+    let said = Said {
+        author: account,
+        family,
+        chat,
+        id: &id,
+        sent: true,
+    };
+    chats::take(unit, &account.phone, &said, &draft.message)?;
     Ok(id)
 }
 
@@ -152,6 +163,11 @@ pub(crate) fn again(
     let Some((chat, family, message)) = stored else {
         return Ok(());
     };
+    let message =
+        wa::Message::decode_from_slice(&message).map_err(|error| Error::codec("a sent message", error))?;
+    if chat.contains('@') {
+        return group::again(unit, account, (device, id, count), (&chat, message));
+    }
     let Some(to) = directory::by_phone(unit, &chat)? else {
         return Ok(());
     };
@@ -159,8 +175,6 @@ pub(crate) fn again(
     if device.phone != to.phone && device.phone != account.phone {
         return Ok(());
     }
-    let message =
-        wa::Message::decode_from_slice(&message).map_err(|error| Error::codec("a sent message", error))?;
     signal::reset(unit, &account.phone, device)?;
     let copy = Copy {
         account,

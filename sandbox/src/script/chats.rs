@@ -8,9 +8,9 @@ use waproto::whatsapp as wa;
 use super::{AutoReply, Entry, Phone, SendRequest};
 use crate::directory::{self, Account};
 use crate::error::{Error, Result};
-use crate::phone::compose::{self, Letter, context};
+use crate::phone::compose::{self, Addressee, Letter};
 use crate::phone::send::{self, Draft};
-use crate::phone::{auto_reply, inbox, reading};
+use crate::phone::{auto_reply, group, inbox, reading};
 use crate::store::Unit;
 
 /// Which part of an inbox is wanted.
@@ -29,7 +29,7 @@ pub struct InboxQuery {
 pub struct Sent {
     /// Its id on the network.
     pub id: String,
-    /// The number it went to.
+    /// The number it went to, or the group's JID.
     pub to: String,
 }
 
@@ -71,26 +71,32 @@ impl Phone {
         let (number, to) = (self.number.clone(), request.to.clone());
         let check = move |unit: &mut Unit<'_>| {
             reachable(unit, &number)?;
-            addressee(unit, &to).map(drop)
+            compose::addressee(unit, &to).map(drop)
         };
         self.network.store.run(check).await?;
         let file = compose::upload(&self.network, &request.body).await?;
         let number = self.number.clone();
         let work = move |unit: &mut Unit<'_>| {
             let account = reachable(unit, &number)?;
-            let to = addressee(unit, &request.to)?;
+            let (to, family) = compose::addressee(unit, &request.to)?;
             let letter = Letter {
                 account: &account,
-                to: &to,
-                family: context::family(&request.to),
+                to,
+                family,
             };
             let draft = Draft {
                 message: compose::message(unit, &letter, &request, file)?,
-                family: letter.family,
+                family,
                 id: request.id,
             };
-            let id = send::message(unit, &account, &to, draft)?;
-            Ok(Sent { id, to: to.phone })
+            let id = match &letter.to {
+                Addressee::Person(person) => send::message(unit, &account, person, draft)?,
+                Addressee::Group(group) => group::message(unit, &account, &group.jid(), draft)?,
+            };
+            Ok(Sent {
+                id,
+                to: letter.chat(),
+            })
         };
         self.network.store.run(work).await
     }
@@ -197,9 +203,4 @@ fn reachable(unit: &Unit<'_>, number: &str) -> Result<Account> {
     } else {
         Err(Error::Conflict("this phone is offline".into()))
     }
-}
-
-fn addressee(unit: &Unit<'_>, to: &str) -> Result<Account> {
-    let found = context::person(unit, "to", to)?;
-    found.ok_or_else(|| Error::NotFound("`to` is not on this network".into()))
 }

@@ -6,7 +6,8 @@ use wacore_binary::{Jid, Node};
 
 use super::Question;
 use crate::error::{Error, Result};
-use crate::groups::{self, Group, members, view};
+use crate::groups::members::{groups_of, members};
+use crate::groups::{self, Group, view};
 use crate::store::Unit;
 use crate::wire;
 
@@ -71,7 +72,7 @@ pub(super) fn participating(unit: &Unit<'_>, question: &Question<'_>) -> Result<
         participants: wanted("participants"),
         description: wanted("description"),
     };
-    let groups = members::groups_of(unit, &question.asker.phone)?;
+    let groups = groups_of(unit, &question.asker.phone)?;
     let nodes = groups
         .iter()
         .map(|group| view::group(unit, group, extent))

@@ -9,10 +9,12 @@ use waproto::whatsapp::message::event_response_message::EventResponseType;
 use waproto::whatsapp::message::protocol_message::Type;
 use waproto::whatsapp::message::secret_encrypted_message::SecretEncType;
 
-use super::context::Letter;
+use super::context::{Addressee, Letter};
 use super::request::{Edit, EventResponse, Pin, PollVote, Reaction, Revoke};
 use super::{MAX_TEXT, length};
+use crate::directory;
 use crate::error::{Error, Result};
+use crate::groups;
 use crate::phone::chats;
 use crate::phone::content::unwrapped;
 use crate::phone::inbox::{self, Found};
@@ -27,18 +29,26 @@ const PINS: [u32; 3] = [86_400, 604_800, 2_592_000];
 
 /// The message that `messageId` names.
 fn target(unit: &Unit<'_>, letter: &Letter<'_>, id: &str) -> Result<Found> {
-    let found = inbox::find_in(unit, &letter.account.phone, &letter.to.phone, id)?;
+    let found = inbox::find_in(unit, &letter.account.phone, &letter.chat(), id)?;
     found.ok_or_else(|| Error::NotFound("`messageId` names no message of this chat".into()))
 }
 
-/// The key by which the recipients find it.
-fn key(letter: &Letter<'_>, target: &Found) -> wa::MessageKey {
-    wa::MessageKey {
-        remote_jid: Some(letter.to.jid(letter.family, 0).to_string()),
-        from_me: Some(target.sender == letter.account.phone),
+/// The key by which the recipients find it. In a group it names the author of what others wrote.
+fn key(unit: &Unit<'_>, letter: &Letter<'_>, target: &Found) -> Result<wa::MessageKey> {
+    let own = target.sender == letter.account.phone;
+    let participant = match &letter.to {
+        Addressee::Group(group) if !own => {
+            let author = directory::require(unit, &target.sender)?;
+            Some(group.name(&author).to_string())
+        }
+        _ => None,
+    };
+    Ok(wa::MessageKey {
+        remote_jid: Some(letter.jid().to_string()),
+        from_me: Some(own),
         id: Some(target.id.clone()),
-        ..Default::default()
-    }
+        participant,
+    })
 }
 
 pub(super) fn vote(unit: &Unit<'_>, letter: &Letter<'_>, body: &PollVote) -> Result<wa::Message> {
@@ -70,7 +80,7 @@ pub(super) fn vote(unit: &Unit<'_>, letter: &Letter<'_>, body: &PollVote) -> Res
     let sealed = letter.seal(unit, &target, ModificationType::PollVote, &vote.encode_to_vec())?;
     Ok(wa::Message {
         poll_update_message: wa::message::PollUpdateMessage {
-            poll_creation_message_key: key(letter, &target).into(),
+            poll_creation_message_key: key(unit, letter, &target)?.into(),
             vote: wa::message::PollEncValue {
                 enc_payload: Some(sealed.payload),
                 enc_iv: Some(sealed.iv),
@@ -116,7 +126,7 @@ pub(super) fn event_response(
     )?;
     Ok(wa::Message {
         enc_event_response_message: wa::message::EncEventResponseMessage {
-            event_creation_message_key: key(letter, &target).into(),
+            event_creation_message_key: key(unit, letter, &target)?.into(),
             enc_payload: Some(sealed.payload),
             enc_iv: Some(sealed.iv),
         }
@@ -131,7 +141,7 @@ pub(super) fn reaction(unit: &Unit<'_>, letter: &Letter<'_>, body: &Reaction) ->
     }
     let target = target(unit, letter, &body.message_id)?;
     Ok(build_reaction_message(
-        key(letter, &target),
+        key(unit, letter, &target)?,
         body.emoji.as_str(),
         unit.now_ms(),
     ))
@@ -147,7 +157,7 @@ pub(super) fn edit(unit: &Unit<'_>, letter: &Letter<'_>, body: &Edit) -> Result<
     let message = wa::Message {
         protocol_message: wa::message::ProtocolMessage {
             r#type: Some(Type::MESSAGE_EDIT),
-            key: key(letter, &target).into(),
+            key: key(unit, letter, &target)?.into(),
             edited_message: edited.into(),
             timestamp_ms: Some(unit.now_ms()),
             ..Default::default()
@@ -166,7 +176,7 @@ pub(super) fn edit(unit: &Unit<'_>, letter: &Letter<'_>, body: &Edit) -> Result<
     )?;
     Ok(wa::Message {
         secret_encrypted_message: wa::message::SecretEncryptedMessage {
-            target_message_key: key(letter, &target).into(),
+            target_message_key: key(unit, letter, &target)?.into(),
             enc_payload: Some(sealed.payload),
             enc_iv: Some(sealed.iv),
             secret_enc_type: Some(SecretEncType::MESSAGE_EDIT),
@@ -203,14 +213,21 @@ fn with_text(target: &Found, text: &str) -> Result<wa::Message> {
 pub(super) fn revoke(unit: &Unit<'_>, letter: &Letter<'_>, body: &Revoke) -> Result<wa::Message> {
     let target = target(unit, letter, &body.message_id)?;
     if target.sender != letter.account.phone {
-        return Err(Error::Conflict(
-            "between two people only one's own messages can be revoked".into(),
-        ));
+        match &letter.to {
+            Addressee::Person(_) => {
+                return Err(Error::Conflict(
+                    "between two people only one's own messages can be revoked".into(),
+                ));
+            }
+            Addressee::Group(group) => {
+                groups::enter_as_admin(unit, &group.jid(), letter.account)?;
+            }
+        }
     }
     Ok(wa::Message {
         protocol_message: wa::message::ProtocolMessage {
             r#type: Some(Type::REVOKE),
-            key: key(letter, &target).into(),
+            key: key(unit, letter, &target)?.into(),
             ..Default::default()
         }
         .into(),
@@ -232,7 +249,7 @@ pub(super) fn pin(unit: &Unit<'_>, letter: &Letter<'_>, body: &Pin) -> Result<wa
     });
     Ok(wa::Message {
         pin_in_chat_message: wa::message::PinInChatMessage {
-            key: key(letter, &target).into(),
+            key: key(unit, letter, &target)?.into(),
             r#type: Some(if pinned {
                 PinType::PIN_FOR_ALL
             } else {

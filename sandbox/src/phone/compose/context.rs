@@ -1,22 +1,63 @@
 //! What a message says about itself: what it answers, whom it mentions, when it disappears.
 
 use wacore::proto_helpers::{MessageExt as _, build_quote_context};
-use wacore_binary::Jid;
+use wacore_binary::{Jid, JidExt as _};
 use waproto::whatsapp as wa;
 
 use super::request::{Body, SendRequest};
 use crate::directory::{self, Account, Family};
 use crate::error::{Error, Result};
+use crate::groups::{self, Group};
 use crate::phone::inbox;
 use crate::store::Unit;
 
-/// Who writes to whom.
-#[derive(Debug, Clone, Copy)]
+/// Who writes, and where.
+#[derive(Debug)]
 pub(crate) struct Letter<'a> {
     pub(crate) account: &'a Account,
-    pub(crate) to: &'a Account,
-    /// The JIDs that both go by.
+    pub(crate) to: Addressee,
+    /// The JIDs that people go by there.
     pub(crate) family: Family,
+}
+
+/// Whom a message is for.
+#[derive(Debug)]
+pub(crate) enum Addressee {
+    Person(Account),
+    Group(Group),
+}
+
+impl Letter<'_> {
+    /// The chat as inboxes name it.
+    pub(crate) fn chat(&self) -> String {
+        match &self.to {
+            Addressee::Person(person) => person.phone.clone(),
+            Addressee::Group(group) => group.jid().to_string(),
+        }
+    }
+
+    /// The chat as messages name it.
+    pub(crate) fn jid(&self) -> Jid {
+        match &self.to {
+            Addressee::Person(person) => person.jid(self.family, 0),
+            Addressee::Group(group) => group.jid(),
+        }
+    }
+}
+
+/// Whom `to` names, and the JIDs that people go by there.
+///
+/// # Errors
+/// [`Error::NotFound`] for those who are not on the network.
+pub(crate) fn addressee(unit: &Unit<'_>, to: &str) -> Result<(Addressee, Family)> {
+    if let Some(room) = to.parse::<Jid>().ok().filter(Jid::is_group) {
+        let group = groups::require(unit, &room)?;
+        let family = group.addressing;
+        return Ok((Addressee::Group(group), family));
+    }
+    let missing = || Error::NotFound("`to` is not on this network".into());
+    let person = person(unit, "to", to)?.ok_or_else(missing)?;
+    Ok((Addressee::Person(person), family(to)))
 }
 
 /// Puts the context that `request` asks for into `message`.
@@ -81,7 +122,7 @@ pub(crate) fn person(unit: &Unit<'_>, member: &str, name: &str) -> Result<Option
 }
 
 /// Whether `name` goes by LID.
-pub(crate) fn family(name: &str) -> Family {
+fn family(name: &str) -> Family {
     if name.starts_with("lid:") || name.ends_with("@lid") {
         Family::Lid
     } else {

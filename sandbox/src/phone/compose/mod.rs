@@ -4,7 +4,7 @@
 //! sends the message, everything else is made within it: it may name messages of the phone's own inbox.
 
 mod about;
-pub(crate) mod context;
+mod context;
 mod file;
 mod plain;
 mod request;
@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use buffa::Message as _;
 use waproto::whatsapp as wa;
 
-pub(crate) use context::Letter;
+pub(crate) use context::{Addressee, Letter, addressee};
 pub(crate) use file::upload;
 pub use request::{
     Body, Contact, Contacts, Disappearing, Edit, Event, EventResponse, File, LiveLocation, Location, Pin,

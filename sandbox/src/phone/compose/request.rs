@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct SendRequest {
-    /// A number, `lid:<digits>` or a JID. Who is written to by LID sees the message come from one.
+    /// A number, `lid:<digits>`, or the JID of a person or group. Who is written to by LID sees the message come from one.
     pub to: String,
     /// The id to send under; by default a new one. The same id twice is the same message twice.
     pub id: Option<String>,

@@ -4,6 +4,7 @@
 //! are read first, the operation runs on them at once, and what changed is written in the same unit of work:
 //! no message is shown without its session having moved, and none moves a session without being shown.
 
+pub(crate) mod sender_keys;
 mod stores;
 
 use futures::FutureExt as _;
