@@ -7,7 +7,7 @@ use wacore_binary::builder::NodeBuilder;
 
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
-use crate::phone::adv;
+use crate::phone::{adv, key_share};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 
@@ -23,6 +23,8 @@ pub(crate) struct Registration {
     pub(crate) signed_id: u32,
     pub(crate) signed_key: [u8; 32],
     pub(crate) signature: Vec<u8>,
+    /// `DeviceProps`: what the device is, and how much history it wants.
+    pub(crate) device_props: Vec<u8>,
     /// What it is, as `chrome` or `android_phone`.
     pub(crate) platform: String,
     /// The system on which it runs, or a name that it gives itself.
@@ -100,8 +102,9 @@ pub(crate) fn link(
     check_room(unit, &address.phone, noise_key)?;
     unit.execute(
         "INSERT INTO companions (phone, device, noise_key, identity, registration_id, signed_pre_key_id,
-             signed_pre_key, signed_pre_key_signature, device_identity, key_index, linked_at, platform, name)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?2, ?10, ?11, ?12)",
+             signed_pre_key, signed_pre_key_signature, device_identity, key_index, device_props, linked_at, platform,
+             name)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?2, ?10, ?11, ?12, ?13)",
         rusqlite::params![
             address.phone,
             address.device,
@@ -112,6 +115,7 @@ pub(crate) fn link(
             keys.signed_key,
             keys.signature,
             device_identity,
+            keys.device_props,
             unit.now_ms(),
             keys.platform,
             keys.name,
@@ -136,7 +140,10 @@ pub(crate) fn leave(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
         return Ok(());
     }
     queue::discard(unit, address)?;
-    announce(unit, address, "remove")
+    announce(unit, address, "remove")?;
+    // What is written from now on is not for the device that went.
+    let account = directory::require(unit, &address.phone)?;
+    key_share::share_due(unit, &account)
 }
 
 /// The addresses of every linked device of the network.

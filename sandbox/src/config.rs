@@ -45,6 +45,11 @@ pub struct Config {
     pub bare_senders: bool,
     /// Clients of a lower version are refused as outdated.
     pub min_client_version: Option<(u32, u32, u32)>,
+    /// From which version on a collection of app state comes as a snapshot to a companion that knows nothing of it.
+    /// Below, its patches say as much, and need no media host.
+    pub app_state_snapshot_from: u64,
+    /// How many messages of each chat a new companion gets from its phone; 0 sends no history at all.
+    pub history_messages: u32,
     /// The network's clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -93,6 +98,8 @@ impl Config {
             first_stanza_delay: Duration::from_millis(60),
             bare_senders: false,
             min_client_version: None,
+            app_state_snapshot_from: 100,
+            history_messages: 50,
             clock: Arc::new(SystemClock),
         }
     }
@@ -163,6 +170,9 @@ pub struct Cli {
     /// Keep nothing: the state lives in memory and ends with the process.
     #[arg(long)]
     pub ephemeral: bool,
+    /// Messages of each chat that a newly linked client gets from its phone; 0 sends no history.
+    #[arg(long, default_value_t = 50)]
+    pub history_messages: u32,
     /// Name the senders of direct messages without their devices, which the real network never does.
     #[arg(long)]
     pub bare_senders: bool,
@@ -192,6 +202,7 @@ impl From<Cli> for Config {
         };
         config.media_addr.set_port(cli.media_port.unwrap_or(beside));
         config.media_host = cli.media_host;
+        config.history_messages = cli.history_messages;
         config.bare_senders = cli.bare_senders;
         config.min_client_version = cli.min_client_version;
         config

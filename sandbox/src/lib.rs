@@ -10,6 +10,7 @@
 //! `store::Unit`, a transaction, and know no socket.
 
 mod admin;
+mod app_state;
 mod clock;
 mod companions;
 mod config;

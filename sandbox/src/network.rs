@@ -14,11 +14,11 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::faults::{Faults, SkewedClock};
 use crate::media::Media;
-use crate::phone::{auto_reply, gallery, runner};
+use crate::phone::{auto_reply, gallery, history, runner};
 use crate::server::certificates::{self, ServerIdentity};
 use crate::server::registry::Registry;
 use crate::stats::Stats;
-use crate::store::{Store, queue};
+use crate::store::{Store, Unit, queue};
 
 /// One network.
 pub(crate) struct Network {
@@ -78,16 +78,18 @@ impl Network {
             restart: tokio::sync::Mutex::default(),
             down: AtomicBool::new(false),
         });
-        let agenda = Arc::clone(&network.registry.agenda);
-        network.tasks.spawn(runner::run(
-            Arc::clone(&network.store),
-            agenda,
-            network.stop.clone(),
-        ));
+        network.tasks.spawn(runner::run(Arc::clone(&network)));
         network.tasks.spawn(gallery::run(Arc::clone(&network)));
         network.tasks.spawn(auto_reply::run(Arc::clone(&network)));
         // What came for a phone just before the last end is taken now.
-        for phone in network.store.run(|unit| queue::waiting_phones(unit)).await? {
+        let history_messages = network.config.history_messages;
+        let waiting = move |unit: &mut Unit<'_>| {
+            history::set_limit(unit, history_messages)?;
+            let mut waiting = history::waiting_phones(unit)?;
+            waiting.extend(queue::waiting_phones(unit)?);
+            Ok(waiting)
+        };
+        for phone in network.store.run(waiting).await? {
             network.registry.agenda.add(&phone);
         }
         Ok(network)

@@ -144,7 +144,7 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
             // Between an account's own devices; the server has taken the message off, and that is all.
             ("sender" | "peer_msg" | "hist_sync", _) => {}
             // Media that cannot be downloaded any more: the account's own phone may have them.
-            ("server-error", _) if account.phone == from.phone => {
+            ("server-error", None) if account.phone == from.phone => {
                 let receipt = Receipt {
                     only: Some(0),
                     ..receipt

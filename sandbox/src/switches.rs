@@ -75,6 +75,13 @@ pub(crate) fn all(unit: &Unit<'_>, phone: &str) -> Result<BTreeMap<String, bool>
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Whether one of an account's switches is on.
+pub(crate) fn is_on(unit: &Unit<'_>, phone: &str, name: &str) -> Result<bool> {
+    Ok(unit
+        .prepare("SELECT 1 FROM switches WHERE phone = ?1 AND name = ?2 AND value = 1")?
+        .exists((phone, name))?)
+}
+
 /// The experiments of an account: code and whether it is on.
 pub(crate) fn props(unit: &Unit<'_>, phone: &str) -> Result<Vec<(u32, bool)>> {
     let set = all(unit, phone)?;
@@ -100,10 +107,7 @@ pub(crate) fn holds_back(unit: &Unit<'_>, from: &str, to: &str, message: &Node) 
     if token || from == to {
         return Ok(false);
     }
-    let restricted = unit
-        .prepare("SELECT 1 FROM switches WHERE phone = ?1 AND name = ?2 AND value = 1")?
-        .exists((from, RESTRICTED))?;
-    Ok(restricted
+    Ok(is_on(unit, from, RESTRICTED)?
         && !unit
             .prepare("SELECT 1 FROM correspondents WHERE phone = ?1 AND writer = ?2")?
             .exists((from, to))?)

@@ -10,11 +10,13 @@ use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
 use super::error::{ApiError, ApiResult, Body};
-use crate::directory::{self, Address};
+use crate::directory;
+use crate::error::Result;
 use crate::media::catalogue;
 use crate::network::Network;
 use crate::phone::gallery;
-use crate::pictures;
+use crate::pictures::{self, Author, Owner};
+use crate::store::Unit;
 
 /// `GET /admin/ca.pem`: the root certificate of the media host.
 pub(super) async fn ca(State(network): State<Arc<Network>>) -> Response {
@@ -67,9 +69,9 @@ pub(super) async fn picture(
     body: Bytes,
 ) -> ApiResult<StatusCode> {
     if body.is_empty() {
-        let remove = move |unit: &mut crate::store::Unit<'_>| {
-            let account = directory::require(unit, &phone)?;
-            pictures::remove(unit, &account, &Address::primary(phone))
+        let remove = move |unit: &mut Unit<'_>| {
+            let (owner, author) = own_picture(unit, &phone)?;
+            pictures::remove(unit, &owner, &author)
         };
         network.store.run(remove).await?;
         return Ok(StatusCode::NO_CONTENT);
@@ -81,9 +83,15 @@ pub(super) async fn picture(
     network
         .media
         .keep(&network.store, [body.clone(), body], move |unit, kept| {
-            let account = directory::require(unit, &phone)?;
-            pictures::set(unit, &account, &Address::primary(phone), kept)
+            let (owner, author) = own_picture(unit, &phone)?;
+            pictures::set(unit, &owner, &author, kept)
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// A person with the own phone in hand.
+fn own_picture(unit: &Unit<'_>, phone: &str) -> Result<(Owner, Author)> {
+    let account = directory::require(unit, phone)?;
+    Ok((Owner::Person(account.clone()), Author { account, device: 0 }))
 }

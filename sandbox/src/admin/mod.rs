@@ -1,5 +1,6 @@
 //! The admin API: what tests and newcomers drive the network with. JSON over HTTP, no authentication.
 
+mod app_state;
 mod error;
 mod faults;
 mod inbox;
@@ -52,6 +53,10 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
             get(inbox::auto_reply)
                 .post(inbox::set_auto_reply)
                 .delete(inbox::end_auto_reply),
+        )
+        .route(
+            "/admin/phones/{phone}/app-state",
+            get(app_state::list).post(app_state::act),
         )
         .route("/admin/phones/{phone}/offline", post(phones::offline))
         .route("/admin/phones/{phone}/online", post(phones::online))

@@ -11,11 +11,13 @@ use super::error::ApiResult;
 use crate::error::Result;
 use crate::faults::Fault;
 use crate::network::Network;
+use crate::phone::app_state;
 use crate::stats::Counts;
 use crate::store::Unit;
 
 /// The network at this moment.
 #[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct View {
     /// Linked devices that are connected.
     pub(super) clients: usize,
@@ -25,6 +27,8 @@ pub(super) struct View {
     pub(super) companions: u32,
     /// Stanzas that wait for a device.
     pub(super) queued: u32,
+    /// Patches of app state that a phone refused because their MACs do not hold.
+    pub(super) app_state_refused: u64,
     /// Faults in force.
     pub(super) faults: usize,
     /// How often faults have struck, by their name.
@@ -38,11 +42,12 @@ impl View {
     pub(super) async fn of(network: &Network) -> Result<Self> {
         let count = |unit: &mut Unit<'_>| {
             let sql = "SELECT (SELECT COUNT(*) FROM phones), (SELECT COUNT(*) FROM companions), (SELECT COUNT(*) FROM queue)";
-            Ok(unit
+            let counted = unit
                 .prepare(sql)?
-                .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?)
+                .query_row([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+            Ok((counted, app_state::faults(unit)?))
         };
-        let (phones, companions, queued) = network.store.run(count).await?;
+        let ((phones, companions, queued), app_state_refused) = network.store.run(count).await?;
         let (clients, pairing) = network.registry.counts();
         let struck = Fault::ALL.map(|fault| (fault.name(), network.faults.struck(fault)));
         Ok(Self {
@@ -51,6 +56,7 @@ impl View {
             phones,
             companions,
             queued,
+            app_state_refused,
             faults: network.faults.list().len(),
             struck: struck.into_iter().filter(|(_, count)| *count > 0).collect(),
             counts: network.stats.counts(),

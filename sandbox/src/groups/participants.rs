@@ -8,6 +8,7 @@ use super::record::{self, Group};
 use super::{announce, enter, enter_as_admin, info, view};
 use crate::directory::{self, Account};
 use crate::error::{Error, Result};
+use crate::pictures::{self, Owner};
 use crate::store::Unit;
 
 /// What became of one of those whom an act named.
@@ -228,7 +229,7 @@ pub(crate) fn leave(unit: &mut Unit<'_>, account: &Account, group: &Jid) -> Resu
     let rest = members::members(unit, &group.id)?;
     let Some(heir) = rest.first() else {
         unit.execute("DELETE FROM groups WHERE id = ?1", [&group.id])?;
-        return Ok(());
+        return pictures::remove_with_owner(unit, &Owner::Group(Box::new(group)));
     };
     if rest.iter().any(|member| member.role.is_admin()) {
         return Ok(());

@@ -13,6 +13,8 @@ mod pictures;
 mod props;
 mod usync;
 
+use std::sync::Arc;
+
 use tracing::debug;
 use wacore_binary::Node;
 
@@ -52,7 +54,7 @@ impl From<Node> for Answer {
 }
 
 /// Answers a linked device.
-pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Result<Answer> {
+pub(crate) async fn answer(network: &Arc<Network>, from: &Address, node: &Node) -> Result<Answer> {
     let (address, request) = (from.clone(), node.clone());
     let answered = match wire::attr(node, "xmlns").as_deref() {
         Some("w:p") => return Ok(wire::iq_result(node, Vec::new()).into()),
@@ -94,13 +96,16 @@ pub(crate) async fn answer(network: &Network, from: &Address, node: &Node) -> Re
                 .run(move |unit| dirty::clean(unit, &address, &request))
                 .await
         }
-        Some("w:g2") => {
-            network
-                .store
-                .run(move |unit| groups::answer(unit, &address, &request))
-                .await
-        }
-        Some("w:sync:app:state") => Ok(app_state::answer(node)),
+        Some("w:g2") => match node.get_optional_child("pictures") {
+            Some(asked) => pictures::look_at_groups(network, node, asked).await,
+            None => {
+                network
+                    .store
+                    .run(move |unit| groups::answer(unit, &address, &request))
+                    .await
+            }
+        },
+        Some("w:sync:app:state") => app_state::answer(network, address, node).await,
         Some("w:m") => media::answer(network, address, node).await,
         Some("w:profile:picture") => pictures::answer(network, address, node).await,
         Some("status" | "privacy" | "blocklist") => Ok(account::answer(node)),

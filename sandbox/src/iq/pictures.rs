@@ -1,15 +1,19 @@
-//! `w:profile:picture`: looking at a picture, changing one's own.
+//! `w:profile:picture`: looking at a picture, changing one's own or a group's. And `w:g2` with `<pictures>`: looking
+//! at those of many groups.
 
 use bytes::Bytes;
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use crate::directory::{self, Account, Address};
+use crate::directory::{self, Address};
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::pictures::{self, Picture};
+use crate::pictures::{self, Author, Owner, Picture};
 use crate::store::Unit;
 use crate::wire;
+
+/// The most groups of one question, as clients know it.
+const MAX_GROUPS: usize = 1_000;
 
 pub(super) async fn answer(network: &Network, from: Address, node: &Node) -> Result<Node> {
     match wire::attr(node, "type").as_deref() {
@@ -19,7 +23,7 @@ pub(super) async fn answer(network: &Network, from: Address, node: &Node) -> Res
     }
 }
 
-/// Whose picture is meant: `target` says so, older clients write to that person.
+/// Whose picture is meant: `target` says so, older clients write to that person or group.
 fn target(node: &Node) -> Option<Jid> {
     wire::attr_jid(node, "target").or_else(|| wire::attr_jid(node, "to").filter(|to| !to.user.is_empty()))
 }
@@ -29,44 +33,81 @@ async fn look(network: &Network, node: &Node) -> Result<Node> {
         .get_optional_child("picture")
         .ok_or_else(|| Error::Invalid("no <picture>".into()))?;
     let target = target(node).ok_or_else(|| Error::Invalid("nobody is named".into()))?;
-    let find = move |unit: &mut Unit<'_>| match directory::resolve(unit, &target)? {
-        Some(account) => pictures::of(unit, &account.phone),
-        None => Ok(None),
-    };
-    let Some(Picture { id, image, preview }) = network.store.run(find).await? else {
+    let found = network.store.run(move |unit| find(unit, &target)).await?;
+    let Some(picture) = found else {
         return Ok(wire::iq_error(node, 404, "item-not-found"));
     };
     let builder = NodeBuilder::new("picture");
-    let picture = if wire::attr(asked, "id").is_some_and(|known| known == id.to_string()) {
+    let picture = if wire::attr(asked, "id").is_some_and(|known| known == picture.id.to_string()) {
         builder.attr("status", "304")
     } else {
-        let (kind, path) = match wire::attr(asked, "type").as_deref() {
-            Some("preview") => ("preview", preview),
-            _ => ("image", image),
-        };
-        builder
-            .attr("id", id)
-            .attr("type", kind)
-            .attr("url", network.media.url(&path))
-            .attr("direct_path", path)
+        show(network, builder, asked, &picture)
     };
     Ok(wire::iq_result(node, vec![picture.build()]))
 }
 
+/// Answers `<pictures>`: one `<picture>` for each group, without anything of those that have none.
+pub(super) async fn look_at_groups(network: &Network, node: &Node, asked: &Node) -> Result<Node> {
+    let asked: Vec<(Jid, Node)> = asked
+        .get_children_by_tag("picture")
+        .filter_map(|one| Some((wire::attr_jid(one, "jid")?, one.clone())))
+        .collect();
+    if asked.len() > MAX_GROUPS {
+        return Err(Error::Invalid("too many groups in one question".into()));
+    }
+    let groups: Vec<Jid> = asked.iter().map(|(jid, _)| jid.clone()).collect();
+    let find = move |unit: &mut Unit<'_>| {
+        groups
+            .iter()
+            .map(|jid| find(unit, jid))
+            .collect::<Result<Vec<_>>>()
+    };
+    let found = network.store.run(find).await?;
+    let shown = asked.into_iter().zip(found).map(|((jid, one), picture)| {
+        let builder = NodeBuilder::new("picture").attr("jid", jid);
+        match &picture {
+            Some(picture) => show(network, builder, &one, picture).build(),
+            None => builder.build(),
+        }
+    });
+    let pictures = NodeBuilder::new("pictures").children(shown).build();
+    Ok(wire::iq_result(node, vec![pictures]))
+}
+
+fn find(unit: &Unit<'_>, jid: &Jid) -> Result<Option<Picture>> {
+    match Owner::find(unit, jid)? {
+        Some(owner) => pictures::of(unit, &owner),
+        None => Ok(None),
+    }
+}
+
+fn show(network: &Network, builder: NodeBuilder, asked: &Node, picture: &Picture) -> NodeBuilder {
+    let (kind, path) = match wire::attr(asked, "type").as_deref() {
+        Some("preview") => ("preview", &picture.preview),
+        _ => ("image", &picture.image),
+    };
+    builder
+        .attr("id", picture.id)
+        .attr("type", kind)
+        .attr("url", network.media.url(path))
+        .attr("direct_path", path)
+}
+
 async fn change(network: &Network, from: Address, node: &Node) -> Result<Node> {
     let target = target(node);
-    let own = from.phone.clone();
     let allowed = move |unit: &mut Unit<'_>| {
-        let account: Account = directory::require(unit, &own)?;
-        let named = match &target {
-            Some(jid) => directory::resolve(unit, jid)?,
-            None => Some(account.clone()),
+        let account = directory::require(unit, &from.phone)?;
+        let owner = match &target {
+            Some(jid) => Owner::editable(unit, jid, &account)?,
+            None => Owner::Person(account.clone()),
         };
-        Ok(named.filter(|named| *named == account))
+        let author = Author {
+            account,
+            device: from.device,
+        };
+        Ok((owner, author))
     };
-    let Some(account) = network.store.run(allowed).await? else {
-        return Ok(wire::iq_error(node, 403, "forbidden"));
-    };
+    let (owner, author) = network.store.run(allowed).await?;
     let given = |kind: &str| {
         node.get_children_by_tag("picture")
             .find(|picture| wire::attr(picture, "type").as_deref().unwrap_or("image") == kind)
@@ -77,7 +118,7 @@ async fn change(network: &Network, from: Address, node: &Node) -> Result<Node> {
     let Some(image) = given("image") else {
         network
             .store
-            .run(move |unit| pictures::remove(unit, &account, &from))
+            .run(move |unit| pictures::remove(unit, &owner, &author))
             .await?;
         return Ok(wire::iq_result(node, Vec::new()));
     };
@@ -88,7 +129,7 @@ async fn change(network: &Network, from: Address, node: &Node) -> Result<Node> {
     let id = network
         .media
         .keep(&network.store, [image, preview], move |unit, kept| {
-            pictures::set(unit, &account, &from, kept)
+            pictures::set(unit, &owner, &author, kept)
         })
         .await?;
     let picture = NodeBuilder::new("picture").attr("id", id).build();

@@ -49,14 +49,11 @@ pub(crate) fn create(unit: &Unit<'_>, phone: Option<String>, name: Option<String
         .map_err(|error| Error::codec("a signature", error))?;
     let timestamp = Timestamp::from_epoch_millis(unit.now_ms().unsigned_abs());
     let signed_pre_key = SignedPreKeyRecord::new(SIGNED_PRE_KEY_ID.into(), timestamp, &key_pair, &signature);
-    // Six bytes, as WhatsApp's own ids of these keys are: device and epoch, then a counter.
-    let app_state_key_id = [0, 0, 0, 0, 0, 1_u8];
-    let app_state_key: [u8; 32] = rng.random();
     let lid = free_lid(unit, &mut rng)?;
     unit.execute(
         "INSERT INTO phones (phone, lid, name, identity, registration_id, signed_pre_key, adv_raw_id, adv_changed,
-             app_state_key_id, app_state_key, created_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+             created_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         rusqlite::params![
             phone,
             lid,
@@ -67,8 +64,6 @@ pub(crate) fn create(unit: &Unit<'_>, phone: Option<String>, name: Option<String
             signed_pre_key.serialize()?,
             rng.random_range(1_u32..u32::MAX / 2),
             unit.now_secs(),
-            app_state_key_id,
-            app_state_key,
             unit.now_ms(),
         ],
     )?;

@@ -28,7 +28,7 @@ pub struct Entry {
     pub content: Content,
     /// RFC 3339, UTC.
     pub received_at: String,
-    /// How often this id arrived; 0 for what the phone itself sent.
+    /// How often this id arrived, or was sent by the phone itself.
     pub copies: u32,
 }
 

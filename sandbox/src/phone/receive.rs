@@ -10,9 +10,12 @@ use wacore_libsignal::protocol::GenericSignedPreKey as _;
 use waproto::whatsapp as wa;
 
 use super::chats::Taken;
+use super::content::Content;
+use super::history::{self, Seen};
 use super::inbox::Said;
 use super::signal::{self, EncType, Opened, sender_keys};
-use super::{auto_reply, chats, group, identity, inbox, key_share, resend, reupload, send};
+use super::{app_state, auto_reply, chats, group, identity, inbox, key_share, peer, resend, reupload, send};
+use crate::app_state as collections;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::receipts::{self, Receipt};
@@ -36,6 +39,7 @@ pub(crate) fn step(unit: &mut Unit<'_>, phone: &str) -> Result<bool> {
     match node.tag.as_ref() {
         "message" => message(unit, &account, &node)?,
         "receipt" => receipt(unit, &account, &node)?,
+        "notification" => notification(unit, &account, &node)?,
         _ => {}
     }
     queue::remove(unit, row.seq)?;
@@ -166,18 +170,36 @@ fn learn(unit: &Unit<'_>, account: &Account, incoming: &Incoming<'_>, message: &
 fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message: wa::Message) -> Result<()> {
     let own = incoming.sender.phone == account.phone;
     let message = if own { unwrap_device_sent(message) } else { message };
-    if own && asks_for_keys(&message) {
-        return key_share::share(unit, account, incoming.device.device);
+    if own && peer::take(unit, account, (incoming.device.device, incoming.id), &message)? {
+        return Ok(());
     }
-    if own && let Some(request) = resend::request(&message) {
-        return resend::answer(unit, account, (incoming.device.device, incoming.id), request);
-    }
-    let chat = match (&incoming.room, &incoming.recipient) {
-        (Some(room), _) => Some(room.to_string()),
-        (None, Some(recipient)) if own => directory::resolve(unit, recipient)?.map(|chat| chat.phone),
-        _ => Some(incoming.sender.phone.clone()),
+    let person = match &incoming.recipient {
+        Some(recipient) if own => directory::resolve(unit, recipient)?,
+        _ => Some(incoming.sender.clone()),
     };
-    let chat = chat.unwrap_or_else(|| account.phone.clone());
+    let person = person.unwrap_or_else(|| account.clone());
+    // A room is known by its JID, a person by the number.
+    let (chat, jid, author) = match &incoming.room {
+        Some(room) => (
+            room.to_string(),
+            room.to_string(),
+            (!own).then(|| incoming.sender.jid(incoming.family, 0).to_string()),
+        ),
+        None => {
+            let jid = person.jid(Family::Pn, 0).to_string();
+            (person.phone, jid, None)
+        }
+    };
+    let seen = Seen {
+        chat: &jid,
+        id: incoming.id,
+        from_me: own,
+        author: author.as_deref(),
+    };
+    // What brings nothing but a sender key has the id of the message that follows, and must not stand in its place.
+    if Content::read(&message).is_some() || message.protocol_message.is_set() {
+        history::keep(unit, account, &seen, &message)?;
+    }
     let said = Said {
         author: &incoming.sender,
         family: incoming.family,
@@ -194,11 +216,18 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
     }
 }
 
-fn asks_for_keys(message: &wa::Message) -> bool {
-    message
-        .protocol_message
-        .as_option()
-        .is_some_and(|protocol| protocol.app_state_sync_key_request.is_set())
+/// The server says that shared settings have changed.
+fn notification(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
+    if wire::attr(node, "type").as_deref() != Some("server_sync") {
+        return Ok(());
+    }
+    for changed in node.get_children_by_tag("collection") {
+        let name = wire::attr(changed, "name").unwrap_or_default();
+        if let Some(collection) = collections::collection(&name) {
+            app_state::pull(unit, account, collection)?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells the sender that the message arrived. One's own companions need no word.

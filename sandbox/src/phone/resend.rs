@@ -47,14 +47,6 @@ pub(crate) fn keep(
     Ok(())
 }
 
-/// The request for messages in what a companion sent to its phone, if it is one.
-pub(crate) fn request(message: &wa::Message) -> Option<&PeerDataOperationRequestMessage> {
-    let protocol = message.protocol_message.as_option()?;
-    let request = protocol.peer_data_operation_request_message.as_option()?;
-    let kind = request.peer_data_operation_request_type?;
-    (kind == PeerDataOperationRequestType::PLACEHOLDER_MESSAGE_RESEND).then_some(request)
-}
-
 /// Answers the request that came under `id` from one of the phone's companions.
 pub(crate) fn answer(
     unit: &mut Unit<'_>,

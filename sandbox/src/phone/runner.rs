@@ -4,12 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::receive;
+use super::{history, receive};
 use crate::error::Error;
-use crate::store::Store;
+use crate::network::Network;
 
 /// The phones that have something to do. As many entries at most as there are phones.
 #[derive(Debug, Default)]
@@ -32,25 +31,27 @@ impl Agenda {
     }
 }
 
-/// Serves the agenda until `stop`.
-pub(crate) async fn run(store: Arc<Store>, agenda: Arc<Agenda>, stop: CancellationToken) {
+/// Serves the agenda until the network stops.
+pub(crate) async fn run(network: Arc<Network>) {
+    let (agenda, stop) = (Arc::clone(&network.registry.agenda), network.stop.clone());
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = agenda.wake.notified() => {}
         }
         for phone in agenda.take() {
-            serve(&store, phone, &stop).await;
+            serve(&network, phone).await;
         }
     }
 }
 
-async fn serve(store: &Store, phone: String, stop: &CancellationToken) {
-    while !stop.is_cancelled() {
+async fn serve(network: &Arc<Network>, phone: String) {
+    let store = &network.store;
+    while !network.stop.is_cancelled() {
         let one = phone.clone();
-        match store.run(move |unit| receive::step(unit, &one)).await {
-            Ok(true) => {}
-            Ok(false) | Err(Error::Stopped) => return,
+        let taken = match store.run(move |unit| receive::step(unit, &one)).await {
+            Ok(taken) => taken,
+            Err(Error::Stopped) => return,
             // The store itself fails: the stanza stays where it is, and the next wake tries again.
             Err(cause @ (Error::Storage(_) | Error::Commit(_))) => {
                 error!(cause = %cause.for_log(), "a phone's stanza was not stored");
@@ -62,7 +63,23 @@ async fn serve(store: &Store, phone: String, stop: &CancellationToken) {
                 if store.run(move |unit| receive::skip(unit, &one)).await.is_err() {
                     return;
                 }
+                true
             }
+        };
+        if !taken && !serve_history(network, &phone).await {
+            return;
+        }
+    }
+}
+
+/// Sends one new companion its history. `false` if there is none that waits for it.
+async fn serve_history(network: &Arc<Network>, phone: &str) -> bool {
+    match history::step(network, phone).await {
+        Ok(sent) => sent,
+        Err(Error::Stopped) => false,
+        Err(cause) => {
+            error!(cause = %cause.for_log(), "a phone's history was not sent");
+            false
         }
     }
 }

@@ -7,6 +7,7 @@ use wacore::messages::{MessageUtils, wrap_device_sent};
 use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 
+use super::history::{self, Seen};
 use super::inbox::Said;
 use super::shape::Shape;
 use super::{chats, group, signal};
@@ -51,6 +52,13 @@ impl From<wa::Message> for Draft {
 pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draft: Draft) -> Result<String> {
     let id = keep(unit, account, (&to.phone, draft.family), &draft)?;
     let Draft { message, family, .. } = draft;
+    let seen = Seen {
+        chat: &to.jid(Family::Pn, 0).to_string(),
+        id: &id,
+        from_me: true,
+        author: None,
+    };
+    history::keep(unit, account, &seen, &message)?;
     let mut addressees = Vec::new();
     if to.phone != account.phone {
         addressees.extend(

@@ -13,7 +13,7 @@ use crate::groups::participants;
 use crate::network::Network;
 use crate::pairing;
 use crate::phone::{identity, key_share};
-use crate::pictures;
+use crate::pictures::{self, Owner};
 use crate::server::refusals::{self, Refusal};
 use crate::store::Unit;
 use crate::switches;
@@ -178,10 +178,11 @@ impl Phone {
         let phone = self.number.clone();
         let work = move |unit: &mut Unit<'_>| {
             unlink(unit, &phone, None)?;
-            participants::leave_all(unit, &directory::require(unit, &phone)?)?;
+            let account = directory::require(unit, &phone)?;
+            participants::leave_all(unit, &account)?;
             // The number may come again as somebody else's: others' sessions with it end here.
             unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
-            pictures::remove_with_account(unit, &phone)?;
+            pictures::remove_with_owner(unit, &Owner::Person(account))?;
             unit.execute("DELETE FROM phones WHERE phone = ?1", [&phone])?;
             Ok(())
         };

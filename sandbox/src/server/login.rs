@@ -94,6 +94,7 @@ fn registration(data: &wa::client_payload::DevicePairingRegistrationData) -> Res
         signed_id: number(data.e_skey_id.as_deref(), "signed prekey id")?,
         signed_key: key(data.e_skey_val.as_deref(), "signed prekey")?,
         signature: signature.ok_or_else(|| invalid("signature"))?.to_vec(),
+        device_props: data.device_props.clone().unwrap_or_default(),
     })
 }
 

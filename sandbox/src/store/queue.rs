@@ -204,6 +204,17 @@ pub(crate) fn acked(
     Ok(())
 }
 
+/// Drops notifications of one type that wait for `to` and whose ids begin with `prefix`: a newer one says all that
+/// they do.
+pub(crate) fn supersede(unit: &Unit<'_>, to: &Address, subtype: &str, prefix: &str) -> Result<()> {
+    unit.execute(
+        "DELETE FROM queue WHERE phone = ?1 AND device = ?2 AND kind = 'notification' AND subtype = ?3
+         AND substr(stanza_id, 1, length(?4)) = ?4",
+        (&to.phone, to.device, subtype, prefix),
+    )?;
+    Ok(())
+}
+
 /// Forgets all that waits for a device that is no more.
 pub(crate) fn discard(unit: &Unit<'_>, to: &Address) -> Result<()> {
     unit.execute(

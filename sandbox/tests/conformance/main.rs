@@ -5,9 +5,11 @@ mod net;
 mod raw;
 mod web;
 
+mod app_state;
 mod crash;
 mod devices;
 mod faults;
+mod history;
 mod hostile;
 mod media;
 mod messages;

@@ -15,8 +15,6 @@ CREATE TABLE IF NOT EXISTS phones (
     next_device INTEGER NOT NULL DEFAULT 1,
     adv_raw_id INTEGER NOT NULL,        -- generation of the account's device list
     adv_changed INTEGER NOT NULL,       -- Unix seconds of the list's last change
-    app_state_key_id BLOB NOT NULL,
-    app_state_key BLOB NOT NULL,
     created_at INTEGER NOT NULL
 );
 
@@ -32,7 +30,7 @@ CREATE TABLE IF NOT EXISTS companions (
     signed_pre_key_signature BLOB NOT NULL,
     device_identity BLOB NOT NULL,      -- ADVSignedDeviceIdentity, signed by phone and device
     key_index INTEGER NOT NULL,
-    key_shared INTEGER NOT NULL DEFAULT 0,
+    device_props BLOB NOT NULL,         -- DeviceProps, as the device registered with them
     platform TEXT NOT NULL DEFAULT '',  -- what the device says it is, as chrome or android_phone
     name TEXT NOT NULL DEFAULT '',      -- and on which system it says that it runs
     linked_at INTEGER NOT NULL,
