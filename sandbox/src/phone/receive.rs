@@ -179,16 +179,12 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
     };
     let person = person.unwrap_or_else(|| account.clone());
     // A room is known by its JID, a person by the number.
-    let (chat, jid, author) = match &incoming.room {
-        Some(room) => (
-            room.to_string(),
-            room.to_string(),
-            (!own).then(|| incoming.sender.jid(incoming.family, 0).to_string()),
-        ),
-        None => {
-            let jid = person.jid(Family::Pn, 0).to_string();
-            (person.phone, jid, None)
-        }
+    let (chat, jid, author) = if let Some(room) = &incoming.room {
+        let author = (!own).then(|| incoming.sender.jid(incoming.family, 0).to_string());
+        (room.to_string(), room.to_string(), author)
+    } else {
+        let jid = person.jid(Family::Pn, 0).to_string();
+        (person.phone, jid, None)
     };
     let seen = Seen {
         chat: &jid,

@@ -2,6 +2,7 @@
 
 mod auto_reply;
 mod changes;
+mod groups;
 mod kinds;
 mod polls;
 mod receipts;
