@@ -20,6 +20,7 @@ use super::{reading, secrets};
 use crate::directory::{self, Account, Family};
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::people::chatstates::{self, State};
 use crate::store::Unit;
 
 /// The longest delay of an answer.
@@ -138,13 +139,15 @@ pub(crate) fn answer(
     let message = rule.text.map_or_else(|| echo(message), text);
     let due = unit.now_ms() + i64::from(rule.delay_ms);
     unit.execute(
-        "INSERT INTO auto_answers (phone, id, chat, family, message, due_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO auto_answers (phone, id, chat, family, message, typing, due_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         rusqlite::params![
             account.phone,
             send::new_id(),
             said.author.phone,
             said.family.as_str(),
             message.encode_to_vec(),
+            rule.typing,
             due,
         ],
     )?;
@@ -199,9 +202,33 @@ fn echo(message: &wa::Message) -> wa::Message {
     echo
 }
 
+/// Shows those who wait for an answer that it is being written. For devices that are away it waits for `ttl`.
+fn show_typing(unit: &mut Unit<'_>, ttl: Duration) -> Result<()> {
+    let typing: Vec<(i64, String, String, String)> = unit
+        .prepare(
+            "SELECT a.seq, a.phone, a.chat, a.family FROM auto_answers a
+             JOIN phones p ON p.phone = a.phone AND p.online
+             WHERE NOT a.given AND a.typing ORDER BY a.seq LIMIT ?1",
+        )?
+        .query_map([AT_ONCE], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    for (seq, phone, chat, family) in typing {
+        unit.execute("UPDATE auto_answers SET typing = 0 WHERE seq = ?1", [seq])?;
+        let account = directory::require(unit, &phone)?;
+        if let Some(to) = directory::by_phone(unit, &chat)? {
+            let to = to.jid(Family::named(&family), 0);
+            chatstates::send(unit, ttl, (&account, 0), &to, State::Composing)?;
+        }
+    }
+    Ok(())
+}
+
 /// Gives the answers whose time has come, in the order of their times, and tells when the next one's does. Those of
 /// phones that are off wait until they are on again.
-fn give(unit: &mut Unit<'_>) -> Result<Option<i64>> {
+fn give(unit: &mut Unit<'_>, ttl: Duration) -> Result<Option<i64>> {
+    show_typing(unit, ttl)?;
     type Row = (i64, String, String, String, String, Vec<u8>);
     let due: Vec<Row> = unit
         .prepare(
@@ -246,9 +273,10 @@ fn give(unit: &mut Unit<'_>) -> Result<Option<i64>> {
 
 /// Gives answers when their time comes, until the network stops.
 pub(crate) async fn run(network: Arc<Network>) {
+    let ttl = network.config.chatstate_ttl;
     loop {
         let told = network.registry.answers.notified();
-        let wait = match network.store.run(give).await {
+        let wait = match network.store.run(move |unit| give(unit, ttl)).await {
             Ok(next) => next.map(|at| {
                 let ms = at.saturating_sub(network.config.clock.now_ms());
                 Duration::from_millis(ms.try_into().unwrap_or(0))
@@ -299,7 +327,7 @@ mod tests {
                 sent: false,
             };
             answer(unit, &one, &said("A"), &text("hi".into()))?;
-            assert_eq!(give(unit)?, None);
+            assert_eq!(give(unit, Duration::ZERO)?, None);
             let sent = inbox::list(unit, &one.phone, None, true)?;
             assert_eq!((sent.len(), sent[0].content.text.as_deref()), (1, Some("later")));
             // What comes back under the same id is an answer, and not answered.
@@ -311,7 +339,7 @@ mod tests {
                 ..said("")
             };
             answer(unit, &other, &back, &text("later".into()))?;
-            give(unit)?;
+            give(unit, Duration::ZERO)?;
             assert_eq!(inbox::list(unit, &other.phone, None, true)?.len(), 0);
             set(unit, &one.phone, None)?;
             assert_eq!(get(unit, &one.phone)?, None);

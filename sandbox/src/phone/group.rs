@@ -4,6 +4,7 @@ use wacore::messages::MessageUtils;
 use wacore_binary::{Jid, Node};
 use waproto::whatsapp as wa;
 
+use super::history::{self, Seen};
 use super::send::{self, Draft};
 use super::shape::Shape;
 use super::signal::{self, sender_keys};
@@ -28,6 +29,13 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, group: &Jid, draft
     let chat = group.jid().to_string();
     let id = send::keep(unit, account, (&chat, group.addressing), &draft)?;
     let Draft { message, .. } = draft;
+    let seen = Seen {
+        chat: &chat,
+        id: &id,
+        from_me: true,
+        author: None,
+    };
+    history::keep(unit, account, &seen, &message)?;
     let own = Address::primary(&account.phone);
     let devices = members::devices(unit, &group.id)?;
     sender_keys::rotate(unit, &account.phone, &chat, &devices)?;

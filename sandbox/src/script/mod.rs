@@ -70,7 +70,7 @@ impl Sandbox {
     /// # Errors
     /// [`crate::Error::Conflict`] where the number is taken, [`crate::Error::Invalid`] where it is none.
     pub async fn create_phone(&self, new: NewPhone) -> crate::error::Result<Phone> {
-        let info = create_phone(&self.network, new).await?;
+        let info = create_phone(&self.network, new, None).await?;
         Ok(self.phone(info.phone))
     }
 

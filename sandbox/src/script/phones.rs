@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::Phone;
 use crate::companions;
@@ -12,6 +12,8 @@ use crate::error::{Error, Result};
 use crate::groups::participants;
 use crate::network::Network;
 use crate::pairing;
+use crate::people::business::{self, Business};
+use crate::people::{presence, profile};
 use crate::phone::{identity, key_share};
 use crate::pictures::{self, Owner};
 use crate::server::refusals::{self, Refusal};
@@ -29,6 +31,8 @@ pub struct PhoneInfo {
     pub name: String,
     /// Whether it is on.
     pub online: bool,
+    /// Whether the person shows as being there, on the phone or a companion.
+    pub available: bool,
     /// Its linked devices.
     pub companions: Vec<Companion>,
     /// Behaviours switched on or off for this account.
@@ -51,13 +55,14 @@ pub struct Companion {
 }
 
 /// A phone to make.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default)]
 pub struct NewPhone {
     /// E.164 digits; without it the next of a range that nobody has.
     pub phone: Option<String>,
     /// The push name; without it the end of the number.
     pub name: Option<String>,
+    /// Whether its devices address people by LID, as migrated accounts do.
+    pub lid_migrated: bool,
 }
 
 /// A device that was linked, and to whom.
@@ -73,9 +78,20 @@ pub struct Linked {
     pub device: u16,
 }
 
-pub(crate) async fn create(network: &Arc<Network>, new: NewPhone) -> Result<PhoneInfo> {
+/// Makes a phone, of a business if it has one.
+pub(crate) async fn create(
+    network: &Arc<Network>,
+    new: NewPhone,
+    business: Option<Business>,
+) -> Result<PhoneInfo> {
     let work = move |unit: &mut Unit<'_>| {
         let account = identity::create(unit, new.phone, new.name)?;
+        if let Some(business) = &business {
+            business::set(unit, &account.phone, business)?;
+        }
+        if new.lid_migrated {
+            profile::migrate(unit, &account.phone)?;
+        }
         info(unit, account, |_| false)
     };
     network.store.run(work).await
@@ -153,8 +169,11 @@ impl Phone {
             identity::set_online(unit, &phone, online)?;
             if online {
                 key_share::share_due(unit, &Account { online, ..account })?;
-                unit.wake(&Address::primary(phone));
+                unit.wake(&Address::primary(phone.as_str()));
                 unit.answers_due();
+            } else {
+                // Who has no phone at hand does not look at it either.
+                presence::set_phone(unit, &phone, false)?;
             }
             Ok(())
         };
@@ -200,6 +219,7 @@ fn info(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
             name: companion.name,
         })
         .collect();
+    let available = presence::is_available(unit, &account.phone)?;
     let switches = switches::all(unit, &account.phone)?;
     let refused = refusals::standing(unit, &account.phone)?;
     let Account {
@@ -213,6 +233,7 @@ fn info(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
         lid,
         name,
         online,
+        available,
         companions,
         switches,
         refused,

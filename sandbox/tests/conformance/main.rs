@@ -15,6 +15,7 @@ mod media;
 mod messages;
 mod offline;
 mod pairing;
+mod people;
 mod pictures;
 mod repair;
 mod texts;

@@ -17,6 +17,7 @@ CREATE TABLE IF NOT EXISTS auto_answers (
     chat TEXT NOT NULL,
     family TEXT NOT NULL,
     message BLOB NOT NULL,
+    typing INTEGER NOT NULL,            -- 1 while the person is yet to be seen typing
     due_at INTEGER NOT NULL,            -- milliseconds since the Unix epoch
     given INTEGER NOT NULL DEFAULT 0
 );

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use sandbox::script::{AutoReply, InboxQuery, SendRequest};
 use sandbox::{Clock, SystemClock};
-use wacore::types::presence::ReceiptType;
+use wacore::types::events::Event;
+use wacore::types::presence::{ChatPresence, ReceiptType};
 
 use super::{arrival, entry};
 use crate::client::TestClient;
@@ -32,6 +33,8 @@ async fn each_message_is_answered_once() {
     let other = sandbox.phone(admin.phone().await);
     let rule = AutoReply {
         read: true,
+        typing: true,
+        delay_ms: 200,
         ..saying("I am away")
     };
     other.set_auto_reply(Some(rule.clone())).await.expect("a rule");
@@ -39,6 +42,12 @@ async fn each_message_is_answered_once() {
     for _ in 0..2 {
         client.send(other.number(), "3EB0000000040001", "hello").await;
     }
+    client
+        .wait("somebody who types", |event| match event {
+            Event::ChatPresence(seen) => (seen.state == ChatPresence::Composing).then_some(()),
+            _ => None,
+        })
+        .await;
     client.text("I am away").await;
     client.receipt("3EB0000000040001", &ReceiptType::Read).await;
     // The second copy is there, and brought no second answer.
