@@ -7,7 +7,7 @@ use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node};
 
 use crate::directory::{self, Account, Address, Family};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::people::privacy;
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
@@ -63,6 +63,32 @@ pub(crate) fn fan_out_in(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Accoun
         .attr("participant", receipt.reader.jid(receipt.family, receipt.device))
         .attr(alternate, receipt.reader.alternate(receipt.family, 0));
     send(unit, receipt, to, builder)
+}
+
+/// Tells the author of messages in `chat`, as inboxes name it, and the reader's own companions; they get a receipt
+/// of the type `own`.
+pub(crate) fn seen(
+    unit: &mut Unit<'_>,
+    receipt: Receipt<'_>,
+    author: &Account,
+    (chat, own): (&str, &'static str),
+) -> Result<()> {
+    let reader = receipt.reader;
+    let room: Option<Jid> = chat
+        .contains('@')
+        .then(|| chat.parse())
+        .transpose()
+        .map_err(|error| Error::codec("the chat of an inbox entry", error))?;
+    match &room {
+        Some(room) => fan_out_in(unit, &receipt, author, room)?,
+        None => fan_out(unit, &receipt, author)?,
+    }
+    let chat = author.jid(receipt.family, 0);
+    let own = Receipt { kind: own, ..receipt };
+    match &room {
+        Some(room) => fan_out_in(unit, &own, reader, room),
+        None => fan_out_for(unit, &own, reader, Some(&chat)),
+    }
 }
 
 fn send(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account, builder: NodeBuilder) -> Result<()> {

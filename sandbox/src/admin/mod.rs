@@ -3,6 +3,7 @@
 mod app_state;
 mod error;
 mod faults;
+mod groups;
 mod inbox;
 mod media;
 mod metrics;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use axum::extract::{DefaultBodyLimit, State, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use serde::Serialize;
 
@@ -55,6 +56,17 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
                 .post(inbox::set_auto_reply)
                 .delete(inbox::end_auto_reply),
         )
+        .route(
+            "/admin/phones/{phone}/groups",
+            get(groups::list).post(groups::create),
+        )
+        .route("/admin/phones/{phone}/groups/{group}", patch(groups::edit))
+        .route(
+            "/admin/phones/{phone}/groups/{group}/participants",
+            post(groups::change_participants),
+        )
+        .route("/admin/phones/{phone}/join", post(groups::join))
+        .route("/admin/phones/{phone}/leave", post(groups::leave))
         .route(
             "/admin/phones/{phone}/app-state",
             get(app_state::list).post(app_state::act),

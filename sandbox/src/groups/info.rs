@@ -1,5 +1,6 @@
 //! Changing what a group is called and about, and its settings.
 
+use rand::RngExt as _;
 use wacore_binary::Jid;
 use wacore_binary::builder::NodeBuilder;
 
@@ -55,6 +56,11 @@ pub(crate) fn set_subject(unit: &mut Unit<'_>, author: &Account, group: &Jid, su
         .attr("s_t", group.subject_at);
     let change = view::by_both(change, &group, author, view::SUBJECT_OWNER).build();
     announce::to_members(unit, &group, author, change)
+}
+
+/// A new id of a description, in the form that clients give: eight hex digits.
+pub(crate) fn new_id() -> String {
+    format!("{:08X}", rand::rng().random::<u32>())
 }
 
 /// A change of description: its id, the id of the one that it replaces, and the text, without which it goes.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::inbox::{self, Unread};
 use crate::directory::{self, Account, Family};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::receipts::{self, Receipt};
 use crate::store::Unit;
 
@@ -48,33 +48,16 @@ fn tell(
         let Some(sender) = directory::by_phone(unit, &sender)? else {
             continue;
         };
-        let family = if lid { Family::Lid } else { Family::Pn };
         let receipt = Receipt {
             reader: account,
             device: 0,
-            family,
+            family: if lid { Family::Lid } else { Family::Pn },
             kind,
             ids: &ids,
             only: None,
             extra: Vec::new(),
         };
-        // One's own companions learn it too.
-        let to_own = Receipt {
-            kind: own,
-            extra: Vec::new(),
-            ..receipt
-        };
-        // People are named by their numbers, groups by their JIDs.
-        if chat.contains('@') {
-            let room = chat
-                .parse()
-                .map_err(|error| Error::codec("the chat of a message", error))?;
-            receipts::fan_out_in(unit, &receipt, &sender, &room)?;
-            receipts::fan_out_in(unit, &to_own, account, &room)?;
-        } else {
-            receipts::fan_out(unit, &receipt, &sender)?;
-            receipts::fan_out_for(unit, &to_own, account, Some(&sender.jid(family, 0)))?;
-        }
+        receipts::seen(unit, receipt, &sender, (&chat, own))?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What a phone does with the stanzas that wait for it.
 
+use buffa::Message as _;
 use rusqlite::OptionalExtension as _;
 use tracing::{debug, warn};
 use wacore::messages::{decode_plaintext, unwrap_device_sent};
@@ -10,7 +11,6 @@ use wacore_libsignal::protocol::GenericSignedPreKey as _;
 use waproto::whatsapp as wa;
 
 use super::chats::Taken;
-use super::content::Content;
 use super::history::{self, Seen};
 use super::inbox::Said;
 use super::signal::{self, EncType, Opened, sender_keys};
@@ -100,8 +100,9 @@ fn message(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
                 fresh = true;
                 match decode_plaintext(&padded, 2) {
                     Ok(message) => {
-                        learn(unit, account, &incoming, &message)?;
-                        show(unit, account, &incoming, message)?;
+                        if let Some(message) = learn(unit, account, &incoming, message)? {
+                            show(unit, account, &incoming, message)?;
+                        }
                     }
                     Err(error) => warn!(%error, "a phone decrypted a message that does not decode"),
                 }
@@ -151,22 +152,30 @@ impl Sealed {
     }
 }
 
-/// Keeps the sender key that a message brings, if it is for the room that the message was sent to.
-fn learn(unit: &Unit<'_>, account: &Account, incoming: &Incoming<'_>, message: &wa::Message) -> Result<()> {
-    let (Some(room), Some(key)) = (
-        &incoming.room,
-        message.sender_key_distribution_message.as_option(),
-    ) else {
-        return Ok(());
+/// Keeps the sender key that a message brings, if it is for the room that the message was sent to. Answers what
+/// the message says besides.
+fn learn(
+    unit: &Unit<'_>,
+    account: &Account,
+    incoming: &Incoming<'_>,
+    mut message: wa::Message,
+) -> Result<Option<wa::Message>> {
+    let Some(key) = message.sender_key_distribution_message.take() else {
+        return Ok(Some(message));
     };
-    let room = room.to_string();
-    if let (Some(chat), Some(distribution)) = (&key.group_id, &key.axolotl_sender_key_distribution_message)
-        && *chat == room
-        && !sender_keys::learn(unit, &account.phone, (&room, &incoming.device), distribution)?
+    let room = incoming.room.as_ref().map(Jid::to_string);
+    if let (Some(room), Some(distribution)) = (room, key.axolotl_sender_key_distribution_message)
+        && key.group_id.as_ref() == Some(&room)
+        && !sender_keys::learn(unit, &account.phone, (&room, &incoming.device), &distribution)?
     {
         warn!("a phone got a sender key that is none");
     }
-    Ok(())
+    let context = std::mem::take(&mut message.message_context_info);
+    if message.encode_to_vec().is_empty() {
+        return Ok(None);
+    }
+    message.message_context_info = context;
+    Ok(Some(message))
 }
 
 fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message: wa::Message) -> Result<()> {
@@ -194,10 +203,7 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
         from_me: own,
         author: author.as_deref(),
     };
-    // What brings nothing but a sender key has the id of the message that follows, and must not stand in its place.
-    if Content::read(&message).is_some() || message.protocol_message.is_set() {
-        history::keep(unit, account, &seen, &message)?;
-    }
+    history::keep(unit, account, &seen, &message)?;
     let said = Said {
         author: &incoming.sender,
         family: incoming.family,

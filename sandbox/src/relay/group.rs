@@ -117,3 +117,147 @@ fn expected_phash(
     let hash = participant_hash(&jids)?;
     Ok((hash != claimed).then_some(hash))
 }
+
+#[cfg(test)]
+mod tests {
+    use wacore_binary::builder::NodeBuilder;
+
+    use super::*;
+    use crate::directory::Account;
+    use crate::groups::create::{Draft, create};
+    use crate::groups::participants;
+    use crate::phone::identity;
+    use crate::relay;
+    use crate::store::queue;
+    use crate::store::testing::Bench;
+
+    fn enc(kind: &'static str) -> Node {
+        NodeBuilder::new("enc")
+            .attr("v", "2")
+            .attr("type", kind)
+            .bytes(vec![1])
+            .build()
+    }
+
+    fn message(to: Jid) -> NodeBuilder {
+        NodeBuilder::new("message")
+            .attr("to", to)
+            .attr("id", "3EB0")
+            .attr("type", "text")
+    }
+
+    /// Three people, the first two in a group.
+    fn world(unit: &mut Unit<'_>) -> Result<([Account; 3], Group)> {
+        let people = [
+            identity::create(unit, None, None)?,
+            identity::create(unit, None, None)?,
+            identity::create(unit, None, None)?,
+        ];
+        let draft = Draft {
+            subject: "Crew".into(),
+            participants: vec![people[1].jid(Family::Pn, 0)],
+            description: None,
+            settings: crate::groups::Settings::default(),
+        };
+        let (group, _) = create(unit, &people[0], draft)?;
+        Ok((people, group))
+    }
+
+    fn error(ack: &Node) -> Option<String> {
+        wire::attr(ack, "error").map(std::borrow::Cow::into_owned)
+    }
+
+    fn waiting(unit: &Unit<'_>, account: &Account) -> Result<u32> {
+        Ok(queue::backlog(unit, &Address::primary(&account.phone))?.messages)
+    }
+
+    #[test]
+    fn strangers_and_stale_names_are_refused() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let ([a, b, c], group) = world(unit)?;
+            let [one, other, stranger] = [&a, &b, &c].map(|account| Address::primary(&account.phone));
+            let send = |unit: &mut Unit<'_>, from: &Address, message: NodeBuilder| {
+                relay::message(unit, from, &message.children([enc("skmsg")]).build())
+            };
+            let refused = send(unit, &one, message(Jid::group("120363999999999999")))?;
+            assert_eq!(error(&refused).as_deref(), Some("404"));
+            let refused = send(unit, &stranger, message(group.jid()))?;
+            assert_eq!(error(&refused).as_deref(), Some("403"));
+            let refused = send(unit, &one, message(group.jid()).attr("addressing_mode", "pn"))?;
+            assert_eq!(error(&refused).as_deref(), Some("421"));
+            assert_eq!(waiting(unit, &b)?, 0);
+
+            let ack = send(unit, &other, message(group.jid()).attr("addressing_mode", "lid"))?;
+            assert_eq!((error(&ack), wire::attr(&ack, "phash")), (None, None));
+            assert_eq!((waiting(unit, &a)?, waiting(unit, &c)?), (1, 0));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_sender_that_missed_somebody_is_told_by_the_hash() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let ([a, b, c], group) = world(unit)?;
+            let one = Address::primary(&a.phone);
+            let hash = participant_hash(&[a.jid(Family::Lid, 0), b.jid(Family::Lid, 0)])?;
+            let send = |unit: &mut Unit<'_>| {
+                let message = message(group.jid()).attr("phash", hash.as_str());
+                relay::message(unit, &one, &message.children([enc("skmsg")]).build())
+            };
+            assert_eq!(wire::attr(&send(unit)?, "phash"), None);
+            participants::add(unit, &a, &group.jid(), &[c.jid(Family::Lid, 0)])?;
+            let ack = send(unit)?;
+            assert_ne!(wire::attr(&ack, "phash").expect("another hash"), hash);
+            // All get it all the same; who lacks the key asks for it.
+            assert_eq!((waiting(unit, &b)?, waiting(unit, &c)?), (2, 1));
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_ciphertext_of_ones_own_stands_before_the_common_one_and_repetitions_reach_one_device() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let ([a, b, c], group) = world(unit)?;
+            let one = Address::primary(&a.phone);
+            participants::add(unit, &a, &group.jid(), &[c.jid(Family::Lid, 0)])?;
+            let to = NodeBuilder::new("to")
+                .attr("jid", b.jid(Family::Lid, 0))
+                .children([enc("pkmsg")])
+                .build();
+            let participants = NodeBuilder::new("participants").children([to]).build();
+            let node = message(group.jid())
+                .children([participants, enc("skmsg")])
+                .build();
+            relay::message(unit, &one, &node)?;
+            let kinds = |unit: &Unit<'_>, account: &Account| -> Result<Vec<String>> {
+                let own = Address::primary(&account.phone);
+                let row = queue::after(unit, &own, 0, 100)?.pop().expect("a message");
+                let node = wire::decode(&row.payload)?;
+                assert_eq!(wire::attr_jid(&node, "participant"), Some(a.jid(Family::Lid, 0)));
+                assert_eq!(
+                    wire::attr_jid(&node, "participant_pn"),
+                    Some(a.jid(Family::Pn, 0))
+                );
+                assert!(node.get_optional_child("participants").is_none());
+                let kinds = node
+                    .get_children_by_tag("enc")
+                    .filter_map(|enc| wire::attr(enc, "type"));
+                Ok(kinds.map(std::borrow::Cow::into_owned).collect())
+            };
+            assert_eq!(kinds(unit, &b)?, ["pkmsg", "skmsg"]);
+            assert_eq!(kinds(unit, &c)?, ["skmsg"]);
+
+            let again = message(group.jid())
+                .attr("participant", c.jid(Family::Lid, 0))
+                .children([enc("msg")])
+                .build();
+            relay::message(unit, &one, &again)?;
+            assert_eq!((waiting(unit, &b)?, waiting(unit, &c)?), (1, 2));
+            assert_eq!(kinds(unit, &c)?, ["msg"]);
+            Ok(())
+        });
+    }
+}

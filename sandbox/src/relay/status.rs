@@ -70,3 +70,66 @@ fn remember(unit: &Unit<'_>, sent: &Sent<'_>) -> Result<bool> {
     )?;
     Ok(new == 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use wacore_binary::Jid;
+    use wacore_binary::builder::NodeBuilder;
+
+    use super::*;
+    use crate::directory::Account;
+    use crate::phone::identity;
+    use crate::relay;
+    use crate::store::queue;
+    use crate::store::testing::Bench;
+
+    fn status(people: &[(&Account, bool)], common: bool) -> Node {
+        let enc = |kind: &'static str| {
+            NodeBuilder::new("enc")
+                .attr("v", "2")
+                .attr("type", kind)
+                .bytes(vec![1])
+                .build()
+        };
+        let to = people.iter().map(|(person, own)| {
+            let to = NodeBuilder::new("to").attr("jid", person.jid(Family::Lid, 0));
+            if *own {
+                to.children([enc("pkmsg")]).build()
+            } else {
+                to.build()
+            }
+        });
+        let participants = NodeBuilder::new("participants").children(to).build();
+        let children = [participants].into_iter().chain(common.then(|| enc("skmsg")));
+        NodeBuilder::new("message")
+            .attr("to", Jid::status_broadcast())
+            .attr("id", "3EB0")
+            .attr("type", "text")
+            .children(children)
+            .build()
+    }
+
+    #[test]
+    fn a_status_that_is_sent_again_is_for_who_asked() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let [a, b, c] = [
+                identity::create(unit, None, None)?,
+                identity::create(unit, None, None)?,
+                identity::create(unit, None, None)?,
+            ];
+            let from = Address::new(&a.phone, 1);
+            let waiting = |unit: &Unit<'_>| -> Result<Vec<u32>> {
+                [&a, &b, &c]
+                    .into_iter()
+                    .map(|one| Ok(queue::backlog(unit, &Address::primary(&one.phone))?.messages))
+                    .collect()
+            };
+            relay::message(unit, &from, &status(&[(&b, true), (&c, false)], true))?;
+            assert_eq!(waiting(unit)?, [1, 1, 1], "the author's phone has it too");
+            relay::message(unit, &from, &status(&[(&b, true), (&c, false)], true))?;
+            assert_eq!(waiting(unit)?, [1, 2, 1]);
+            Ok(())
+        });
+    }
+}

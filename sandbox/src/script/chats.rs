@@ -196,7 +196,7 @@ impl Phone {
 }
 
 /// The account of a phone that is on.
-fn reachable(unit: &Unit<'_>, number: &str) -> Result<Account> {
+pub(crate) fn reachable(unit: &Unit<'_>, number: &str) -> Result<Account> {
     let account = directory::require(unit, number)?;
     if account.online {
         Ok(account)

@@ -25,6 +25,7 @@ pub use crate::phone::compose::{
 };
 pub use crate::phone::content::{Content, Reaction as ShownReaction};
 pub use crate::phone::inbox::Entry;
+pub(crate) use chats::reachable;
 pub use chats::{InboxQuery, ReadReport, ReadRequest, Sent};
 pub use phones::{Companion, Linked, NewPhone, PhoneInfo};
 

@@ -9,6 +9,7 @@ mod app_state;
 mod crash;
 mod devices;
 mod faults;
+mod groups;
 mod history;
 mod hostile;
 mod media;

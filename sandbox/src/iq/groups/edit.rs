@@ -1,6 +1,5 @@
 //! Subject, description and settings.
 
-use rand::RngExt as _;
 use wacore_binary::Node;
 
 use super::{Question, text};
@@ -25,10 +24,7 @@ pub(super) fn description(unit: &mut Unit<'_>, question: &Question<'_>) -> Resul
         _ => None,
     };
     // Not every client gives a deletion an id.
-    let id = wire::attr(node, "id").map_or_else(
-        || format!("{:08X}", rand::rng().random::<u32>()),
-        std::borrow::Cow::into_owned,
-    );
+    let id = wire::attr(node, "id").map_or_else(info::new_id, std::borrow::Cow::into_owned);
     let change = Redescription {
         id,
         previous: wire::attr(node, "prev").map(std::borrow::Cow::into_owned),

@@ -107,17 +107,19 @@ fn context(unit: &Unit<'_>, letter: &Letter<'_>, request: &SendRequest) -> Resul
 }
 
 /// Who is meant by a number, `lid:<digits>` or a JID in `member`; `None` for strangers.
-pub(crate) fn person(unit: &Unit<'_>, member: &str, name: &str) -> Result<Option<Account>> {
+fn person(unit: &Unit<'_>, member: &str, name: &str) -> Result<Option<Account>> {
+    directory::resolve(unit, &jid(member, name)?)
+}
+
+/// The JID that is meant by a number, `lid:<digits>` or a JID in `member`.
+pub(crate) fn jid(member: &str, name: &str) -> Result<Jid> {
     let name = name.strip_prefix('+').unwrap_or(name);
     match name.strip_prefix("lid:") {
-        Some(lid) => directory::resolve(unit, &Jid::lid(lid)),
-        None if name.contains('@') => {
-            let jid = name
-                .parse()
-                .map_err(|_| Error::Invalid(format!("`{member}` is no number and no JID")))?;
-            directory::resolve(unit, &jid)
-        }
-        None => directory::by_phone(unit, name),
+        Some(lid) => Ok(Jid::lid(lid)),
+        None if name.contains('@') => name
+            .parse()
+            .map_err(|_| Error::Invalid(format!("`{member}` is no number and no JID"))),
+        None => Ok(Jid::pn(name)),
     }
 }
 

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use buffa::Message as _;
 use waproto::whatsapp as wa;
 
-pub(crate) use context::{Addressee, Letter, addressee};
+pub(crate) use context::{Addressee, Letter, addressee, jid};
 pub(crate) use file::upload;
 pub use request::{
     Body, Contact, Contacts, Disappearing, Edit, Event, EventResponse, File, LiveLocation, Location, Pin,
