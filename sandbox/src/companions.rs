@@ -299,6 +299,7 @@ mod tests {
             device_props: Vec::new(),
             platform: "chrome".into(),
             name: "Test".into(),
+            device_props: Vec::new(),
         }
     }
 

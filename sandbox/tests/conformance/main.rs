@@ -14,6 +14,7 @@ mod hostile;
 mod media;
 mod offline;
 mod pairing;
+mod people;
 mod pictures;
 mod repair;
 mod texts;
