@@ -9,6 +9,8 @@ use clap::Parser;
 
 use crate::clock::{Clock, SystemClock};
 
+/// How long a chat state waits for a device unless told otherwise.
+const CHATSTATE_TTL: Duration = Duration::from_secs(10);
 const MIB: u64 = 1024 * 1024;
 
 /// The settings of one network.
@@ -34,6 +36,8 @@ pub struct Config {
     pub handshake_timeout: Duration,
     /// A client that sends no frame for this long is closed. Clients ping every 15 to 30 s.
     pub idle_timeout: Duration,
+    /// How long a chat state ("is typing") waits for a device that is not connected.
+    pub chatstate_ttl: Duration,
     /// How much the server takes from clients.
     pub limits: Limits,
     /// How long what a client shows for being linked is good for.
@@ -89,10 +93,11 @@ impl Config {
             media_host: None,
             media_max_bytes: 100 * MIB,
             media_capacity: 512 * MIB,
-            media_lifetime: Duration::from_secs(30 * 24 * 60 * 60),
-            media_auth_ttl: Duration::from_secs(300),
+            media_lifetime: Duration::from_hours(30 * 24),
+            media_auth_ttl: Duration::from_mins(5),
             handshake_timeout: Duration::from_secs(20),
             idle_timeout: Duration::from_secs(90),
+            chatstate_ttl: CHATSTATE_TTL,
             limits: Limits::default(),
             pairing: PairingTimes::default(),
             first_stanza_delay: Duration::from_millis(60),
@@ -173,6 +178,9 @@ pub struct Cli {
     /// Messages of each chat that a newly linked client gets from its phone; 0 sends no history.
     #[arg(long, default_value_t = 50)]
     pub history_messages: u32,
+    /// Seconds that "is typing" waits for a device that is not connected.
+    #[arg(long, env = "CHATSTATE_TTL_SECS", default_value_t = CHATSTATE_TTL.as_secs())]
+    pub chatstate_ttl_secs: u64,
     /// Name the senders of direct messages without their devices, which the real network never does.
     #[arg(long)]
     pub bare_senders: bool,
@@ -192,6 +200,7 @@ fn version(text: &str) -> Result<(u32, u32, u32), String> {
 impl From<Cli> for Config {
     fn from(cli: Cli) -> Self {
         let mut config = Self::new(SocketAddr::new(cli.host, cli.port));
+        config.chatstate_ttl = Duration::from_secs(cli.chatstate_ttl_secs);
         if !cli.ephemeral {
             config = config.with_data_dir(cli.data_dir);
         }

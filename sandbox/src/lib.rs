@@ -6,7 +6,7 @@
 //! All state is in one directory (a `SQLite` file, and the media) and survives a killed process.
 //!
 //! Three layers: `server` (sockets, handshake, stanzas), the network's rules (`iq`, `relay`, `receipts`,
-//! `pairing`, `companions`, `directory`, `prekeys`), and `phone` (the people's side). Rules and phones work on
+//! `pairing`, `companions`, `directory`, `prekeys`, `people`), and `phone` (the people's side). Rules and phones work on
 //! `store::Unit`, a transaction, and know no socket.
 
 mod admin;
@@ -24,6 +24,7 @@ mod media;
 mod network;
 mod orders;
 mod pairing;
+mod people;
 mod phone;
 mod pictures;
 mod prekeys;

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::error::Result;
 use crate::faults::{Faults, SkewedClock};
 use crate::media::Media;
+use crate::people::presence;
 use crate::phone::{gallery, history, runner};
 use crate::server::certificates::{self, ServerIdentity};
 use crate::server::registry::Registry;
@@ -60,6 +61,7 @@ impl Network {
             .await
             .map_err(|error| crate::error::Error::codec("the store's start", error))??;
         let identity = store.run(|unit| certificates::load_or_make(unit)).await?;
+        store.run(|unit| presence::reset(unit)).await?;
         let media = Media::open(&config, media_addr, &store).await?;
         let stop = CancellationToken::new();
         let network = Arc::new(Self {

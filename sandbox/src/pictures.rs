@@ -11,6 +11,7 @@ use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::groups::{self, Group};
 use crate::media::catalogue::{self, Kept};
+use crate::people::privacy::{self, Category};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 
@@ -56,6 +57,14 @@ impl Owner {
         }
     }
 
+    /// Whether `viewer` gets to see the picture. Those of groups are for everybody.
+    pub(crate) fn is_seen_by(&self, unit: &Unit<'_>, viewer: &str) -> Result<bool> {
+        match self {
+            Self::Person(account) => privacy::may_see(unit, viewer, &account.phone, Category::Profile),
+            Self::Group(_) => Ok(true),
+        }
+    }
+
     fn jid(&self) -> Jid {
         match self {
             Self::Person(account) => account.jid(Family::Pn, 0),
@@ -83,6 +92,9 @@ impl Owner {
                 told.push(account.phone.clone());
                 let mut all = Vec::new();
                 for phone in told {
+                    if !self.is_seen_by(unit, &phone)? {
+                        continue;
+                    }
                     let own = directory::devices(unit, &phone)?;
                     all.extend(own.into_iter().map(|device| Address::new(&phone, device)));
                 }

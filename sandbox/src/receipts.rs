@@ -4,10 +4,11 @@
 //! in which the reader was addressed. A retry goes to the one device that can encrypt again.
 
 use wacore_binary::builder::NodeBuilder;
-use wacore_binary::{Jid, Node};
+use wacore_binary::{Jid, JidExt as _, Node};
 
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
+use crate::people::privacy;
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 use crate::wire;
@@ -27,8 +28,11 @@ pub(crate) struct Receipt<'a> {
     pub(crate) extra: Vec<Node>,
 }
 
-/// Queues `receipt` for the devices of `to`.
+/// Queues `receipt` for the devices of `to`. What was read is told between those who both tell it.
 pub(crate) fn fan_out(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account) -> Result<()> {
+    if receipt.kind == "read" && !privacy::share_read_receipts(unit, &receipt.reader.phone, &to.phone)? {
+        return Ok(());
+    }
     fan_out_for(unit, receipt, to, None)
 }
 
@@ -167,8 +171,6 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
             },
         };
         match (kind.as_ref(), &room) {
-            // Between an account's own devices; the server has taken the message off, and that is all.
-            ("sender" | "peer_msg" | "hist_sync", _) => {}
             // Media that cannot be downloaded any more: the account's own phone may have them.
             ("server-error", None) if account.phone == from.phone => {
                 let receipt = Receipt {
@@ -177,11 +179,19 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
                 };
                 fan_out(unit, &receipt, &account)?;
             }
-            ("server-error", _) => {}
+            // Between an account's own devices; the server has taken the message off, and that is all.
+            ("sender" | "peer_msg" | "hist_sync" | "server-error", _) => {}
             // Own other devices learn that the chat was read here.
             ("read-self" | "played-self", Some(room)) => fan_out_in(unit, &receipt, &reader, room)?,
             ("read-self" | "played-self", None) => fan_out_for(unit, &receipt, &reader, Some(author))?,
+            ("read", None) => fan_out(unit, &receipt, &account)?,
+            // Who has seen a status is told as who has read a message is; in groups it is told always.
+            ("read", Some(room))
+                if room.is_status_broadcast()
+                    && !privacy::share_read_receipts(unit, &reader.phone, &account.phone)? => {}
             (_, Some(room)) => fan_out_in(unit, &receipt, &account, room)?,
+            // A device that rings says so: the caller learns enough by what becomes of the call.
+            _ if node.get_optional_child("offer").is_some() => {}
             _ => fan_out_for(
                 unit,
                 &receipt,
@@ -234,8 +244,10 @@ mod tests {
             signed_id: 1,
             signed_key: [8; 32],
             signature: vec![9; 64],
+            device_props: Vec::new(),
             platform: String::new(),
             name: String::new(),
+            device_props: Vec::new(),
         };
         companions::link(unit, &address, &[noise; 32], &keys, b"identity")?;
         Ok(address)

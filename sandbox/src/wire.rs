@@ -1,5 +1,7 @@
 //! Small readers and builders for stanzas, so that handlers read like the protocol.
 
+#[cfg(test)]
+pub(crate) mod corpus;
 mod guard;
 
 use std::borrow::Cow;
@@ -157,16 +159,38 @@ mod tests {
         }
 
         #[test]
-        fn a_damaged_stanza_does_not_panic(at in 0_usize..200, byte: u8) {
-            let node = NodeBuilder::new("message")
-                .attr("to", "155501000001@s.whatsapp.net".parse::<Jid>().unwrap())
-                .attr("id", "3EB0AA")
-                .children([bytes_node("enc", vec![7; 40])])
-                .build();
-            let mut wire = encode(&node).unwrap();
-            let at = at % wire.len();
-            wire[at] = byte;
-            let _ = decode(&wire);
+        fn damaged_stanzas_are_refused_or_stay_small(
+            which: prop::sample::Index,
+            damage in corpus::damage(),
+        ) {
+            let mut frame = which.get(&corpus::frames()).clone();
+            for blow in &damage {
+                blow.apply(&mut frame);
+            }
+            if let Ok(node) = decode(&frame) {
+                // No token stands for more than some sixty characters.
+                prop_assert!(corpus::weight(&node) <= 64 * frame.len());
+                let again = decode(&encode(&node).unwrap()).unwrap();
+                prop_assert_eq!(corpus::weight(&again), corpus::weight(&node));
+            }
+        }
+
+        #[test]
+        fn tags_of_damaged_stanzas_can_be_asked_for(which: prop::sample::Index, damage in corpus::damage()) {
+            let mut frame = which.get(&corpus::frames()).clone();
+            for blow in &damage {
+                blow.apply(&mut frame);
+            }
+            if let Ok(node) = decode(&frame) && !tag(&frame).is_empty() {
+                prop_assert_eq!(tag(&frame), node.tag.as_ref());
+            }
+        }
+    }
+
+    #[test]
+    fn the_corpus_decodes() {
+        for (stanza, frame) in corpus::stanzas().iter().zip(corpus::frames()) {
+            assert_eq!(corpus::weight(&decode(&frame).unwrap()), corpus::weight(stanza));
         }
     }
 

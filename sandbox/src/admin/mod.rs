@@ -8,6 +8,7 @@ mod groups;
 mod inbox;
 mod media;
 mod metrics;
+mod people;
 mod phones;
 mod scan;
 mod stats;
@@ -67,6 +68,19 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
         .route("/admin/phones/{phone}/online", post(phones::online))
         .route("/admin/phones/{phone}/unlink", post(phones::unlink))
         .route("/admin/phones/{phone}/link-code", post(scan::link_code))
+        .route(
+            "/admin/phones/{phone}/typing",
+            get(people::typing).post(people::type_to),
+        )
+        .route("/admin/phones/{phone}/call", post(people::call))
+        .route("/admin/phones/{phone}/presence", post(people::set_presence))
+        .route("/admin/phones/{phone}/block", post(people::block))
+        .route("/admin/phones/{phone}/about", post(people::about))
+        .route("/admin/phones/{phone}/name", post(people::name))
+        .route(
+            "/admin/phones/{phone}/privacy",
+            get(people::get_privacy).post(people::set_privacy),
+        )
         .route(
             "/admin/faults",
             get(faults::list).post(faults::add).delete(faults::clear),

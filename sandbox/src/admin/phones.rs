@@ -14,6 +14,8 @@ use crate::directory::{self, Account, Address};
 use crate::error::{Error, Result};
 use crate::groups::participants;
 use crate::network::Network;
+use crate::people::business::{self, Business};
+use crate::people::{presence, profile};
 use crate::phone::{identity, key_share};
 use crate::pictures::{self, Owner};
 use crate::server::refusals::{self, Refusal};
@@ -27,6 +29,8 @@ pub(super) struct PhoneView {
     lid: String,
     name: String,
     online: bool,
+    /// Whether the person shows as being there, on the phone or a companion.
+    available: bool,
     companions: Vec<CompanionView>,
     /// Behaviours switched on or off for this account.
     switches: BTreeMap<String, bool>,
@@ -55,6 +59,7 @@ fn view(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
             name: companion.name,
         })
         .collect();
+    let available = presence::is_available(unit, &account.phone)?;
     let switches = switches::all(unit, &account.phone)?;
     let refused = refusals::standing(unit, &account.phone)?;
     let Account {
@@ -68,6 +73,7 @@ fn view(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
         lid,
         name,
         online,
+        available,
         companions,
         switches,
         refused,
@@ -79,6 +85,11 @@ fn view(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
 pub(super) struct CreateRequest {
     phone: Option<String>,
     name: Option<String>,
+    /// Makes it a business account.
+    business: Option<Business>,
+    /// Whether its devices address people by LID, as migrated accounts do.
+    #[serde(default, rename = "lidMigrated")]
+    lid_migrated: bool,
 }
 
 /// `POST /admin/phones`
@@ -88,6 +99,12 @@ pub(super) async fn create(
 ) -> ApiResult<(StatusCode, Json<PhoneView>)> {
     let work = move |unit: &mut Unit<'_>| {
         let account = identity::create(unit, request.phone, request.name)?;
+        if let Some(business) = &request.business {
+            business::set(unit, &account.phone, business)?;
+        }
+        if request.lid_migrated {
+            profile::migrate(unit, &account.phone)?;
+        }
         view(unit, account, |_| false)
     };
     Ok((StatusCode::CREATED, Json(network.store.run(work).await?)))
@@ -148,6 +165,9 @@ async fn set_online(network: &Network, phone: String, online: bool) -> ApiResult
         if online {
             key_share::share_due(unit, &Account { online, ..account })?;
             unit.wake(&Address::primary(phone));
+        } else {
+            // Who has no phone at hand does not look at it either.
+            presence::set_phone(unit, &phone, false)?;
         }
         Ok(())
     };

@@ -8,6 +8,7 @@ use super::record::{self, Group};
 use super::{announce, enter, enter_as_admin, info, view};
 use crate::directory::{self, Account};
 use crate::error::{Error, Result};
+use crate::people::privacy;
 use crate::pictures::{self, Owner};
 use crate::store::Unit;
 
@@ -25,7 +26,7 @@ pub(crate) struct Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Done,
-    /// 404: not on the network, or not in the group; 406: not possible for this person; 409: so already; 419: the
+    /// 403: lets others not add them; 404: not on the network, or not in the group; 406: not possible for this person; 409: so already; 419: the
     /// group is full.
     Refused(u16),
 }
@@ -70,7 +71,7 @@ pub(crate) fn add(
 /// Puts those of `jids` in who can be. Nobody is told yet.
 pub(super) fn admit(
     unit: &mut Unit<'_>,
-    _adder: &Account,
+    adder: &Account,
     group: &Group,
     jids: &[Jid],
 ) -> Result<Vec<Change>> {
@@ -81,6 +82,9 @@ pub(super) fn admit(
             None => Verdict::Refused(404),
             Some(account) if members::role(unit, &group.id, &account.phone)?.is_some() => {
                 Verdict::Refused(409)
+            }
+            Some(account) if !privacy::may_add_to_group(unit, &adder.phone, &account.phone)? => {
+                Verdict::Refused(403)
             }
             Some(_) if members::count(unit, &group.id)? >= super::MAX_MEMBERS => Verdict::Refused(419),
             Some(account) => {

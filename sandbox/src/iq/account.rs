@@ -1,4 +1,4 @@
-//! What clients ask about their account at start-up: all of it has its default here, none can be changed yet.
+//! What clients ask about their account at start-up and that has one answer for everybody here.
 
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
@@ -6,39 +6,38 @@ use wacore_binary::builder::NodeBuilder;
 use super::unknown;
 use crate::wire;
 
-/// The privacy settings of a new account.
-const PRIVACY: [(&str, &str); 8] = [
-    ("last", "all"),
-    ("online", "all"),
-    ("profile", "all"),
-    ("status", "all"),
-    ("groupadd", "all"),
-    ("calladd", "all"),
-    ("readreceipts", "all"),
-    ("messages", "all"),
-];
+/// How long the terms that were accepted hold, in seconds.
+const TERMS_HOLD: u32 = 86_400;
 
 pub(super) fn answer(node: &Node) -> Node {
     let xmlns = wire::attr(node, "xmlns").unwrap_or_default();
     let get = wire::attr(node, "type").as_deref() == Some("get");
     match (xmlns.as_ref(), get) {
-        ("blocklist", true) => wire::iq_result(node, vec![NodeBuilder::new("list").build()]),
-        ("privacy", true) => {
-            let categories = PRIVACY.iter().map(|(name, value)| {
-                NodeBuilder::new("category")
-                    .attr("name", *name)
-                    .attr("value", *value)
-                    .build()
-            });
-            wire::iq_result(
-                node,
-                vec![NodeBuilder::new("privacy").children(categories).build()],
-            )
-        }
-        // Trusted-contact tokens are taken and lead to nothing.
-        ("privacy", false) if node.get_optional_child("tokens").is_some() => {
-            wire::iq_result(node, Vec::new())
-        }
+        // There are no bots.
+        ("bot", true) => wire::iq_result(node, vec![NodeBuilder::new("bot").attr("v", 2).build()]),
+        ("tos", true) => terms(node),
+        // Terms are accepted by saying so.
+        ("tos", false) => wire::iq_result(node, Vec::new()),
         _ => unknown(node),
     }
+}
+
+/// Nobody has to accept anything: each notice that is asked for is settled.
+fn terms(node: &Node) -> Node {
+    let asked = wire::children(node)
+        .first()
+        .map(wire::children)
+        .unwrap_or_default();
+    let notices = asked.iter().filter_map(|notice| {
+        let id = wire::attr(notice, "id")?;
+        let settled = NodeBuilder::new("notice")
+            .attr("id", id.as_ref())
+            .attr("state", 1);
+        Some(settled.build())
+    });
+    let tos = NodeBuilder::new("tos")
+        .attr("refresh", TERMS_HOLD)
+        .children(notices)
+        .build();
+    wire::iq_result(node, vec![tos])
 }

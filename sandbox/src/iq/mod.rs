@@ -5,11 +5,15 @@
 
 mod account;
 mod app_state;
+mod blocklist;
 mod devices;
 mod encrypt;
 mod groups;
 mod media;
+mod mex;
 mod pictures;
+mod privacy;
+mod profile;
 mod props;
 mod usync;
 
@@ -22,6 +26,7 @@ use crate::directory::Address;
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::server::registry::Pairing;
+use crate::store::Unit;
 use crate::{dirty, pairing, wire};
 
 /// The answer to an iq.
@@ -108,11 +113,17 @@ pub(crate) async fn answer(network: &Arc<Network>, from: &Address, node: &Node) 
         Some("w:sync:app:state") => app_state::answer(network, address, node).await,
         Some("w:m") => media::answer(network, address, node).await,
         Some("w:profile:picture") => pictures::answer(network, address, node).await,
-        Some("status" | "privacy" | "blocklist") => Ok(account::answer(node)),
-        // Housekeeping that changes nothing here: push configuration, account, statistics, terms.
-        Some(
-            "urn:xmpp:whatsapp:push" | "urn:xmpp:whatsapp:account" | "w:stats" | "tos" | "disappearing_mode",
-        ) => Ok(wire::iq_result(node, Vec::new())),
+        Some("status" | "privacy" | "blocklist" | "disappearing_mode" | "w:biz" | "w:mex") => {
+            network
+                .store
+                .run(move |unit| people(unit, &address, &request))
+                .await
+        }
+        Some("bot" | "tos") => Ok(account::answer(node)),
+        // Housekeeping that changes nothing here: push configuration, account, statistics.
+        Some("urn:xmpp:whatsapp:push" | "urn:xmpp:whatsapp:account" | "w:stats") => {
+            Ok(wire::iq_result(node, Vec::new()))
+        }
         _ => Ok(unknown(node)),
     };
     match answered {
@@ -167,5 +178,18 @@ fn passive(node: &Node) -> Answer {
     Answer {
         node: wire::iq_result(node, Vec::new()),
         then,
+    }
+}
+
+/// What people say of themselves and whom they let see and reach them.
+fn people(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result<Node> {
+    match wire::attr(node, "xmlns").as_deref() {
+        Some("status") => profile::status(unit, from, node),
+        Some("privacy") => privacy::answer(unit, from, node),
+        Some("blocklist") => blocklist::answer(unit, from, node),
+        Some("disappearing_mode") => profile::disappearing_mode(unit, from, node),
+        Some("w:biz") => profile::business(unit, node),
+        Some("w:mex") => mex::answer(unit, from, node),
+        _ => Ok(unknown(node)),
     }
 }

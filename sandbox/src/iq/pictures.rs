@@ -17,7 +17,7 @@ const MAX_GROUPS: usize = 1_000;
 
 pub(super) async fn answer(network: &Network, from: Address, node: &Node) -> Result<Node> {
     match wire::attr(node, "type").as_deref() {
-        Some("get") => look(network, node).await,
+        Some("get") => look(network, from, node).await,
         Some("set") => change(network, from, node).await,
         _ => Ok(super::unknown(node)),
     }
@@ -28,14 +28,22 @@ fn target(node: &Node) -> Option<Jid> {
     wire::attr_jid(node, "target").or_else(|| wire::attr_jid(node, "to").filter(|to| !to.user.is_empty()))
 }
 
-async fn look(network: &Network, node: &Node) -> Result<Node> {
+async fn look(network: &Network, from: Address, node: &Node) -> Result<Node> {
     let asked = node
         .get_optional_child("picture")
         .ok_or_else(|| Error::Invalid("no <picture>".into()))?;
     let target = target(node).ok_or_else(|| Error::Invalid("nobody is named".into()))?;
-    let found = network.store.run(move |unit| find(unit, &target)).await?;
-    let Some(picture) = found else {
-        return Ok(wire::iq_error(node, 404, "item-not-found"));
+    let find = move |unit: &mut Unit<'_>| {
+        let Some(owner) = Owner::find(unit, &target)? else {
+            return Ok(None);
+        };
+        let seen = owner.is_seen_by(unit, &from.phone)?;
+        Ok(pictures::of(unit, &owner)?.map(|picture| (seen, picture)))
+    };
+    let picture = match network.store.run(find).await? {
+        Some((true, picture)) => picture,
+        Some((false, _)) => return Ok(wire::iq_error(node, 401, "not-authorized")),
+        None => return Ok(wire::iq_error(node, 404, "item-not-found")),
     };
     let builder = NodeBuilder::new("picture");
     let picture = if wire::attr(asked, "id").is_some_and(|known| known == picture.id.to_string()) {

@@ -10,10 +10,10 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 
 /// Time between two sweeps.
-const EVERY: Duration = Duration::from_secs(60);
+const EVERY: Duration = Duration::from_mins(1);
 
 /// An upload that nobody went on with for this long is given up.
-const GIVEN_UP: Duration = Duration::from_secs(24 * 60 * 60);
+const GIVEN_UP: Duration = Duration::from_hours(24);
 
 /// Sweeps until the network stops.
 pub(super) async fn run(network: Arc<Network>) {

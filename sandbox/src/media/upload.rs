@@ -23,7 +23,7 @@ use super::{Refusal, auth};
 use crate::network::Network;
 
 /// The longest a client may be silent in the middle of its body.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What can be uploaded, by the names that clients use in the path. Newsletters and catalogues upload what is not
 /// encrypted, under other paths: the sandbox has neither.

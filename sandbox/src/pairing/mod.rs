@@ -9,13 +9,16 @@ mod qr;
 
 use std::time::Duration;
 
+use buffa::Message as _;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
+use waproto::whatsapp as wa;
 
 use crate::companions;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::people::profile;
 use crate::phone::{adv, identity};
 use crate::server::refusals::{self, StreamEnd};
 use crate::server::registry::Pairing;
@@ -85,6 +88,8 @@ struct Prepared {
     account: Account,
     device: u16,
     signed: Vec<u8>,
+    /// How the account's devices address people.
+    family: Family,
 }
 
 /// The phone signs the client's identity.
@@ -101,10 +106,12 @@ fn prepare(unit: &Unit<'_>, account: Account, pairing: &Pairing, adv_secret: &[u
         adv_secret,
         u32::from(device),
     )?;
+    let family = profile::family(unit, &account.phone)?;
     Ok(Prepared {
         account,
         device,
         signed,
+        family,
     })
 }
 
@@ -129,8 +136,9 @@ async fn finish(network: &Network, pairing: &Pairing, prepared: Prepared) -> Res
         account,
         device,
         signed,
+        family,
     } = prepared;
-    let success = pair_success(&account, device, signed);
+    let success = pair_success(&account, device, signed, family);
     let answer = pairing.client.request(success, SIGN_TIMEOUT).await?;
     let countersigned = answer
         .get_optional_child("pair-device-sign")
@@ -147,7 +155,11 @@ async fn finish(network: &Network, pairing: &Pairing, prepared: Prepared) -> Res
     Ok(Linked { account, device })
 }
 
-fn pair_success(account: &Account, device: u16, signed: Vec<u8>) -> Node {
+fn pair_success(account: &Account, device: u16, signed: Vec<u8>, family: Family) -> Node {
+    let props = wa::ClientPairingProps {
+        is_chat_db_lid_migrated: Some(family == Family::Lid),
+        ..Default::default()
+    };
     let device = NodeBuilder::new("device")
         .attr("jid", account.jid(Family::Pn, device))
         .attr("lid", account.jid(Family::Lid, device))
@@ -161,6 +173,7 @@ fn pair_success(account: &Account, device: u16, signed: Vec<u8>) -> Node {
                 .attr("name", account.name.as_str())
                 .build(),
             NodeBuilder::new("platform").attr("name", "sandbox").build(),
+            wire::bytes_node("client-props", props.encode_to_vec()),
         ])
         .build()
 }

@@ -17,6 +17,7 @@ use super::{app_state, gallery, group, identity, inbox, key_share, peer, resend,
 use crate::app_state as collections;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
+use crate::people::chatstates;
 use crate::receipts::{self, Receipt};
 use crate::store::Unit;
 use crate::store::queue;
@@ -39,6 +40,7 @@ pub(crate) fn step(unit: &mut Unit<'_>, phone: &str) -> Result<bool> {
         "message" => message(unit, &account, &node)?,
         "receipt" => receipt(unit, &account, &node)?,
         "notification" => notification(unit, &account, &node)?,
+        "chatstate" => chatstates::see(unit, phone, &node)?,
         _ => {}
     }
     queue::remove(unit, row.seq)?;

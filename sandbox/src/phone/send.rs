@@ -12,6 +12,7 @@ use super::shape::Shape;
 use super::{gallery, group, signal};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
+use crate::people::profile;
 use crate::relay::{self, Chat, Envelope};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
@@ -49,8 +50,13 @@ impl From<wa::Message> for Draft {
 /// Under an id that was used before, the message is sent once more and takes the place of the former one for
 /// devices that ask again.
 pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draft: Draft) -> Result<String> {
-    let id = keep(unit, account, (&to.phone, draft.family), &draft)?;
-    let Draft { message, family, .. } = draft;
+    // A migrated account's phone knows people by their LIDs.
+    let family = match draft.family {
+        Family::Pn => profile::family(unit, &account.phone)?,
+        Family::Lid => Family::Lid,
+    };
+    let id = keep(unit, account, (&to.phone, family), &draft)?;
+    let message = draft.message;
     let seen = Seen {
         chat: &to.jid(Family::Pn, 0).to_string(),
         id: &id,

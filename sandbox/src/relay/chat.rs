@@ -34,12 +34,14 @@ impl Envelope<'_> {
         let Self { sender, family, .. } = self;
         let message = message.attr("from", sender.jid(*family, self.device));
         if addressee.phone == sender.phone {
-            // A copy for an own device says whom the message went to.
-            let message = message.attr("recipient", chat.jid(*family, 0));
-            return match family {
-                Family::Lid => message.attr("peer_recipient_pn", chat.jid(Family::Pn, 0)),
-                Family::Pn => message,
+            // A copy for an own device says whom the message went to, by both names.
+            let alternate = match family {
+                Family::Lid => "peer_recipient_pn",
+                Family::Pn => "peer_recipient_lid",
             };
+            return message
+                .attr("recipient", chat.jid(*family, 0))
+                .attr(alternate, chat.alternate(*family, 0));
         }
         let alternate = match family {
             Family::Lid => "sender_pn",

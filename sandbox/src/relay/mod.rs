@@ -18,6 +18,7 @@ pub(crate) use chat::Chat;
 
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
+use crate::people::{blocks, contacts};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 use crate::{switches, wire};
@@ -55,6 +56,11 @@ pub(crate) fn queue_for(
         builder = builder.attr("edit", edit);
     }
     if matches!(envelope.chat, Chat::Person(_)) && addressee.phone != envelope.sender.phone {
+        // The sender learns nothing of it: the ack is the same, and no receipt ever comes.
+        if blocks::blocks(unit, &addressee.phone, &envelope.sender.phone)? {
+            return Ok(());
+        }
+        contacts::add(unit, &envelope.sender.phone, &addressee.phone)?;
         switches::wrote(unit, &addressee.phone, &envelope.sender.phone)?;
     }
     let node = builder.children(children).build();

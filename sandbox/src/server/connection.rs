@@ -229,7 +229,7 @@ impl Connection {
         let router = Router::new(Arc::clone(&network), Arc::clone(&client), seat);
         let end = receive(&router, &client, &mut reader, &read).await;
         client.close.cancel();
-        router.leave();
+        router.leave().await;
         // The writer ends by the cancellation at the latest.
         let written = writer.await;
         if matches!(end, End::Dropped) {

@@ -57,16 +57,24 @@ async fn deliver(store: &Store, address: &Address, client: &Client, bare: bool) 
         if rows.is_empty() {
             break;
         }
+        let mut passed = Vec::new();
         for row in rows.into_iter().take_while(|row| row.seq <= backlog.last) {
-            spend_credit(client).await;
-            client.active().await;
             seq = row.seq;
-            client.sent.store(seq, Ordering::Release);
-            let payload = rewritten(&row.payload, true, bare)?;
+            let payload = if row.passing {
+                passed.push(seq);
+                client.active().await;
+                row.payload
+            } else {
+                spend_credit(client).await;
+                client.active().await;
+                client.sent.store(seq, Ordering::Release);
+                rewritten(&row.payload, true, bare)?
+            };
             if !client.send_when_free(payload).await {
                 return Ok(());
             }
         }
+        forget(store, passed).await?;
     }
     seq = backlog.last;
     // Clients wait for this mark after every login, for a minute if it does not come.
@@ -79,10 +87,14 @@ async fn deliver(store: &Store, address: &Address, client: &Client, bare: bool) 
             woken.await;
             continue;
         }
+        let mut passed = Vec::new();
         for row in rows {
             client.active().await;
             seq = row.seq;
             client.sent.store(seq, Ordering::Release);
+            if row.passing {
+                passed.push(seq);
+            }
             let payload = if bare {
                 rewritten(&row.payload, false, bare)?
             } else {
@@ -92,7 +104,18 @@ async fn deliver(store: &Store, address: &Address, client: &Client, bare: bool) 
                 return Ok(());
             }
         }
+        forget(store, passed).await?;
     }
+}
+
+/// Takes off what nobody acknowledges.
+async fn forget(store: &Store, passed: Vec<i64>) -> Result<()> {
+    if passed.is_empty() {
+        return Ok(());
+    }
+    store
+        .run(move |unit| passed.into_iter().try_for_each(|seq| queue::remove(unit, seq)))
+        .await
 }
 
 async fn read(store: &Store, address: &Address, seq: i64) -> Result<Vec<Row>> {
@@ -141,7 +164,7 @@ fn preview(backlog: &Backlog) -> Node {
         .attr("receipt", backlog.receipts)
         .attr("notification", backlog.notifications)
         .attr("appdata", backlog.appdata)
-        .attr("call", 0)
+        .attr("call", backlog.calls)
         .attr("status", 0)
         .build();
     from_server("ib").children([preview]).build()

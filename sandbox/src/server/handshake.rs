@@ -205,6 +205,7 @@ mod tests {
 
     use super::super::certificates::{public, testing};
     use super::*;
+    use crate::wire::corpus;
 
     fn payload() -> Vec<u8> {
         wa::ClientPayload {
@@ -276,6 +277,59 @@ mod tests {
         let secured = waiting.finish(&state.build_client_finish().unwrap()).unwrap();
         let outcome = state.finish().unwrap();
         check(&secured, &client, &outcome.write_cipher, &outcome.read_cipher);
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(64))]
+
+        #[test]
+        fn damaged_handshakes_are_refused(ik: bool, damage in corpus::damage(), late in corpus::damage()) {
+            let identity = testing::identity();
+            let client = KeyPair::generate(&mut rand::make_rng::<StdRng>());
+            let known = public(&identity.static_key).unwrap();
+            let mut hello = if ik {
+                IkHandshakeState::new(client.clone(), known, payload(), &WA_CONN_HEADER)
+                    .unwrap()
+                    .build_client_hello()
+                    .unwrap()
+            } else {
+                XxHandshakeState::new(client.clone(), payload(), &WA_CONN_HEADER)
+                    .unwrap()
+                    .build_client_hello()
+                    .unwrap()
+            };
+            for blow in &damage {
+                blow.apply(&mut hello);
+            }
+            if let Ok(Step::Wait(_, waiting)) = respond(&identity, &hello) {
+                // What follows a hello that nobody meant is rubbish too.
+                let mut finish = hello.clone();
+                for blow in &late {
+                    blow.apply(&mut finish);
+                }
+                proptest::prop_assert!(waiting.finish(&finish).is_err());
+            }
+        }
+
+        #[test]
+        fn a_damaged_finish_is_refused(damage in corpus::damage()) {
+            let identity = testing::identity();
+            let client = KeyPair::generate(&mut rand::make_rng::<StdRng>());
+            let mut state = XxHandshakeState::new(client, payload(), &WA_CONN_HEADER).unwrap();
+            let Step::Wait(hello, waiting) = respond(&identity, &state.build_client_hello().unwrap()).unwrap()
+            else {
+                panic!("XX has a third message");
+            };
+            let sound = state.read_server_hello_and_build_client_finish(&hello).unwrap();
+            let mut finish = sound.clone();
+            for blow in &damage {
+                blow.apply(&mut finish);
+            }
+            if let Ok(secured) = waiting.finish(&finish) {
+                // Only bytes that are no part of key and payload can change without notice.
+                proptest::prop_assert_eq!(secured.payload.username, Some(155_501_000_001));
+            }
+        }
     }
 
     #[test]

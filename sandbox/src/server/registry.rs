@@ -125,6 +125,11 @@ impl Client {
         self.outgoing.send(Outgoing::Stanza(payload)).await.is_ok()
     }
 
+    /// Sends encoded bytes that are worth nothing later: without room they are dropped.
+    pub(crate) fn send_in_passing(&self, payload: Vec<u8>) {
+        let _ = self.outgoing.try_send(Outgoing::Stanza(payload));
+    }
+
     fn offer(&self, outgoing: Outgoing) {
         if let Err(mpsc::error::TrySendError::Full(_)) = self.outgoing.try_send(outgoing) {
             tracing::warn!(
@@ -310,6 +315,11 @@ impl Registry {
                 self.agenda.add(&address.phone);
             } else if let Some(client) = self.client(&address) {
                 client.wake.notify_one();
+            }
+        }
+        for (address, payload) in effects.passing {
+            if let Some(client) = self.client(&address) {
+                client.send_in_passing(payload);
             }
         }
         for address in effects.removed {

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tracing::error;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
 use super::refusals::{self, StreamEnd};
 use super::registry::{Client, Pairing};
 use crate::directory::{self, Address};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::faults::{Ending, Stored};
 use crate::iq::Then;
 use crate::network::Network;
+use crate::people::{calls, chatstates, presence};
+use crate::store::Unit;
 use crate::store::queue::{self, Kind};
 use crate::{iq, receipts, relay, wire};
 
@@ -35,6 +38,8 @@ pub(crate) struct Router {
     client: Arc<Client>,
     seat: Seat,
     active: AtomicBool,
+    /// Whether the client has said anything of presence, which ends with its connection.
+    present: AtomicBool,
 }
 
 impl Router {
@@ -45,6 +50,7 @@ impl Router {
             client,
             seat,
             active: AtomicBool::new(false),
+            present: AtomicBool::new(false),
         }
     }
 
@@ -54,9 +60,12 @@ impl Router {
     }
 
     /// Takes the connection out of the network.
-    pub(crate) fn leave(&self) {
+    pub(crate) async fn leave(&self) {
         match &self.seat {
-            Seat::Device(address) => self.network.registry.logout(address, &self.client),
+            Seat::Device(address) => {
+                self.network.registry.logout(address, &self.client);
+                self.absent(address).await;
+            }
             Seat::Pairing(_) => self.network.registry.withdraw(&self.client),
             Seat::Refused => {}
         }
@@ -81,9 +90,40 @@ impl Router {
                 self.pull(node);
                 Ok(())
             }
-            (Seat::Device(_), "notification" | "call") => self.reply(&generic_ack(node)),
-            // Presence and typing have no addressee here yet; they are answered by nothing on the real network too.
+            (Seat::Device(_), "notification") => self.reply(&generic_ack(node)),
+            (Seat::Device(address), "call") => {
+                let (from, node) = (address.clone(), node.clone());
+                let take = move |unit: &mut Unit<'_>| calls::take(unit, &from, &node);
+                let ack = self.network.store.run(take).await?;
+                self.reply(&ack)
+            }
+            (Seat::Device(address), "presence") => {
+                self.present.store(true, Ordering::Release);
+                let (from, node, connection) = (address.clone(), node.clone(), self.client.id);
+                let take = move |unit: &mut Unit<'_>| presence::take(unit, &from, connection, &node);
+                self.network.store.run(take).await
+            }
+            (Seat::Device(address), "chatstate") => {
+                let (from, node, ttl) = (address.clone(), node.clone(), self.network.config.chatstate_ttl);
+                let take = move |unit: &mut Unit<'_>| chatstates::take(unit, ttl, &from, &node);
+                self.network.store.run(take).await
+            }
             _ => Ok(()),
+        }
+    }
+
+    /// The client's person is no longer there on this device, and nobody is watched from it.
+    async fn absent(&self, address: &Address) {
+        if !self.present.load(Ordering::Acquire) {
+            return;
+        }
+        let (from, connection) = (address.clone(), self.client.id);
+        let gone = move |unit: &mut Unit<'_>| presence::gone(unit, &from, connection);
+        match self.network.store.run(gone).await {
+            Ok(()) | Err(Error::Stopped) => {}
+            Err(cause) => {
+                error!(client = self.client.id, cause = %cause.for_log(), "a client's absence is not stored");
+            }
         }
     }
 
@@ -131,12 +171,12 @@ impl Router {
         let (to, id, sent) = (address.clone(), id.into_owned(), self.sent());
         // The type of a message is no part of what names it.
         let subtype = match kind {
-            Kind::Message => String::new(),
+            Kind::Message | Kind::Call | Kind::Chatstate => String::new(),
             Kind::Receipt | Kind::Notification => wire::attr(node, "type").unwrap_or_default().into_owned(),
         };
         // In groups and on statuses the sender is the participant.
         let sender = wire::attr_jid(node, "participant").or_else(|| wire::attr_jid(node, "to"));
-        let done = move |unit: &mut crate::store::Unit<'_>| {
+        let done = move |unit: &mut Unit<'_>| {
             let sender = match &sender {
                 Some(jid) => {
                     directory::resolve(unit, jid)?.map(|account| Address::new(account.phone, jid.device))

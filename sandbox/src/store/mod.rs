@@ -34,6 +34,8 @@ pub struct Effects {
     pub wake: Vec<Address>,
     /// Devices that no longer exist: their connection is to be closed.
     pub removed: Vec<Address>,
+    /// Encoded stanzas for devices that are connected, lost on all others.
+    pub passing: Vec<(Address, Vec<u8>)>,
     /// Whether a phone got media to fetch.
     pub media: bool,
 }
@@ -81,6 +83,13 @@ impl Unit<'_> {
     /// Closes the connection of `address` after the commit, as a removed device's.
     pub fn removed(&mut self, address: Address) {
         self.effects.removed.push(address);
+    }
+
+    /// Sends a stanza to `address` after the commit, if it is connected then and has room for it.
+    pub fn pass(&mut self, address: Address, node: &wacore_binary::Node) -> Result<()> {
+        let payload = crate::wire::encode(node)?;
+        self.effects.passing.push((address, payload));
+        Ok(())
     }
 
     /// Lets phones fetch the media that they got, after the commit.

@@ -4,11 +4,16 @@
 //! a receipt for a message, an `<ack>` for receipts and notifications. A device that dies in between gets the
 //! row again at its next login.
 
+use std::time::Duration;
+
 use wacore_binary::{Node, marshal};
 
 use super::Unit;
 use crate::directory::Address;
 use crate::error::{Error, Result};
+
+/// How many stanzas that expire wait for a device under one id.
+const PASSING_KEPT: u32 = 8;
 
 /// What kind of stanza a row holds; also the `class` of the `<ack>` that takes it off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +21,9 @@ pub(crate) enum Kind {
     Message,
     Receipt,
     Notification,
+    Call,
+    /// Nobody acknowledges these: they go when they are sent, or expire.
+    Chatstate,
 }
 
 impl Kind {
@@ -24,13 +32,20 @@ impl Kind {
             Self::Message => "message",
             Self::Receipt => "receipt",
             Self::Notification => "notification",
+            Self::Call => "call",
+            Self::Chatstate => "chatstate",
         }
     }
 
     pub(crate) fn parse(class: &str) -> Option<Self> {
-        [Self::Message, Self::Receipt, Self::Notification]
-            .into_iter()
-            .find(|kind| kind.as_str() == class)
+        let all = [
+            Self::Message,
+            Self::Receipt,
+            Self::Notification,
+            Self::Call,
+            Self::Chatstate,
+        ];
+        all.into_iter().find(|kind| kind.as_str() == class)
     }
 }
 
@@ -49,6 +64,8 @@ pub(crate) struct Row {
     pub(crate) seq: i64,
     /// The stanza as it goes on the wire, flag byte included.
     pub(crate) payload: Vec<u8>,
+    /// Whether it goes once it is sent, for nobody acknowledges it.
+    pub(crate) passing: bool,
 }
 
 /// How much waits for a device, for `<offline_preview>`.
@@ -57,24 +74,54 @@ pub(crate) struct Backlog {
     pub(crate) messages: u32,
     pub(crate) receipts: u32,
     pub(crate) notifications: u32,
+    pub(crate) calls: u32,
     /// Notifications that app state has changed, which the preview counts apart.
     pub(crate) appdata: u32,
-    /// The last row counted.
+    /// The last row, of those that are not counted too.
     pub(crate) last: i64,
 }
 
 impl Backlog {
     pub(crate) fn total(&self) -> u32 {
-        self.messages + self.receipts + self.notifications + self.appdata
+        self.messages + self.receipts + self.notifications + self.calls + self.appdata
     }
 }
 
 /// Queues `stanza` for `to` and wakes whoever serves it.
 pub(crate) fn push(unit: &mut Unit<'_>, to: &Address, stanza: &Stanza<'_>) -> Result<()> {
+    insert(unit, to, stanza, None)
+}
+
+/// Queues `stanza` for `to` for `ttl`. Of those with the same kind and id the latest [`PASSING_KEPT`] wait.
+pub(crate) fn push_for(unit: &mut Unit<'_>, to: &Address, stanza: &Stanza<'_>, ttl: Duration) -> Result<()> {
+    let ttl = i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX);
+    purge_expired(unit)?;
+    unit.execute(
+        "DELETE FROM queue WHERE seq IN (
+             SELECT seq FROM queue WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND kind = ?4
+             ORDER BY seq DESC LIMIT -1 OFFSET ?5)",
+        (
+            &to.phone,
+            to.device,
+            stanza.id,
+            stanza.kind.as_str(),
+            PASSING_KEPT - 1,
+        ),
+    )?;
+    insert(unit, to, stanza, Some(unit.now_ms().saturating_add(ttl)))
+}
+
+/// Drops what came too late for its device.
+pub(crate) fn purge_expired(unit: &Unit<'_>) -> Result<()> {
+    unit.execute("DELETE FROM queue WHERE expires_at <= ?1", [unit.now_ms()])?;
+    Ok(())
+}
+
+fn insert(unit: &mut Unit<'_>, to: &Address, stanza: &Stanza<'_>, expires_at: Option<i64>) -> Result<()> {
     let payload = marshal(stanza.node).map_err(|error| Error::codec("an outgoing stanza", error))?;
     unit.execute(
-        "INSERT INTO queue (phone, device, kind, stanza_id, subtype, sender, sender_device, payload, queued_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO queue (phone, device, kind, stanza_id, subtype, sender, sender_device, payload, queued_at, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         rusqlite::params![
             to.phone,
             to.device,
@@ -85,6 +132,7 @@ pub(crate) fn push(unit: &mut Unit<'_>, to: &Address, stanza: &Stanza<'_>) -> Re
             stanza.sender.device,
             payload,
             unit.now_ms(),
+            expires_at,
         ],
     )?;
     unit.wake(to);
@@ -94,12 +142,15 @@ pub(crate) fn push(unit: &mut Unit<'_>, to: &Address, stanza: &Stanza<'_>) -> Re
 /// Up to `limit` rows for `to` after `seq`, in order.
 pub(crate) fn after(unit: &Unit<'_>, to: &Address, seq: i64, limit: u32) -> Result<Vec<Row>> {
     let mut statement = unit.prepare(
-        "SELECT seq, payload FROM queue WHERE phone = ?1 AND device = ?2 AND seq > ?3 ORDER BY seq LIMIT ?4",
+        "SELECT seq, payload, expires_at IS NOT NULL FROM queue
+         WHERE phone = ?1 AND device = ?2 AND seq > ?3 AND (expires_at IS NULL OR expires_at > ?5)
+         ORDER BY seq LIMIT ?4",
     )?;
-    let rows = statement.query_map((&to.phone, to.device, seq, limit), |row| {
+    let rows = statement.query_map((&to.phone, to.device, seq, limit, unit.now_ms()), |row| {
         Ok(Row {
             seq: row.get(0)?,
             payload: row.get(1)?,
+            passing: row.get(2)?,
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
@@ -120,7 +171,8 @@ pub(crate) fn backlog(unit: &Unit<'_>, to: &Address) -> Result<Backlog> {
             Some(Kind::Receipt) => backlog.receipts += count,
             Some(Kind::Notification) if row.get(3)? => backlog.appdata += count,
             Some(Kind::Notification) => backlog.notifications += count,
-            None => {}
+            Some(Kind::Call) => backlog.calls += count,
+            Some(Kind::Chatstate) | None => {}
         }
         backlog.last = backlog.last.max(row.get(2)?);
     }
@@ -261,6 +313,33 @@ mod tests {
             assert_eq!(backlog(unit, &to)?.messages, 1);
             acked(unit, (&to, sent + 1), (Kind::Message, "A", ""), Some(&sender))?;
             assert_eq!(backlog(unit, &to)?.total(), 0);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn what_expires_is_neither_counted_nor_kept() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let to = Address::new(identity::create(unit, None, None)?.phone, 1);
+            let node = wacore_binary::builder::NodeBuilder::new("chatstate").build();
+            let stanza = Stanza {
+                kind: Kind::Chatstate,
+                id: "chat",
+                subtype: "",
+                sender: &Address::primary("155501000009"),
+                node: &node,
+            };
+            for _ in 0..2 * PASSING_KEPT {
+                push_for(unit, &to, &stanza, Duration::from_secs(60))?;
+            }
+            assert_eq!(after(unit, &to, 0, 100)?.len(), PASSING_KEPT as usize);
+            assert_eq!(backlog(unit, &to)?.total(), 0);
+            discard(unit, &to)?;
+            push_for(unit, &to, &stanza, Duration::ZERO)?;
+            assert!(after(unit, &to, 0, 100)?.is_empty());
+            purge_expired(unit)?;
+            assert_eq!(backlog(unit, &to)?.last, 0);
             Ok(())
         });
     }

@@ -150,6 +150,12 @@ impl TestClient {
         found.unwrap_or_else(|elapsed| panic!("no {what} ({elapsed}) among {:?}", self.names()))
     }
 
+    /// What `pick` gets from the events so far, in their order.
+    pub fn all<T>(&self, pick: impl Fn(&Event) -> Option<T>) -> Vec<T> {
+        let events = self.log.events.lock().unwrap();
+        events.iter().filter_map(|event| pick(event)).collect()
+    }
+
     /// How many events match.
     pub fn count(&self, matches: impl Fn(&Event) -> bool) -> usize {
         self.log

@@ -5,10 +5,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use wacore::download::MediaType;
 use wacore::types::presence::ReceiptType;
+use whatsapp_rust::UploadOptions;
 
 use crate::client::TestClient;
+use crate::media;
 use crate::net::{Admin, DEADLINE, start};
+use crate::web::Web;
 
 /// The `sandbox` binary, killed when the test is done with it.
 struct Process {
@@ -111,6 +115,56 @@ async fn after_a_kill_clients_resume_and_phones_decrypt_on() {
     );
     alice.stop().await;
     bob.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_kill_media_are_there_and_phones_fetch_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut network = Process::start(directory.path(), 0).await;
+    let admin = Admin(network.addr);
+    let root = admin.ok("GET", "/admin/ca.pem", "").await;
+    let root = root.as_str().expect("PEM").to_owned();
+    let web = Web::trusting(&root);
+    let (client, _) = TestClient::paired_with(&network.url(), admin, None, web.clone()).await;
+    let phone = admin.phone().await;
+    let plain = media::bytes(300_000, 1);
+    let uploaded = client
+        .client()
+        .upload(plain.clone(), MediaType::Image, UploadOptions::new())
+        .await
+        .expect("an upload");
+    client
+        .send_message(
+            &phone,
+            "3EB0000000000F11",
+            media::carrying(MediaType::Image, &uploaded),
+        )
+        .await;
+    assert_eq!(client.acked("3EB0000000000F11").await, None);
+    // The network dies at whatever point of the phone's fetching it has got to.
+    let port = network.addr.port();
+    network.kill();
+
+    let network = Process::start(directory.path(), port).await;
+    let admin = Admin(network.addr);
+    assert_eq!(admin.ok("GET", "/admin/ca.pem", "").await, root.as_str());
+    let entry = media::fetched(admin, &phone, "3EB0000000000F11").await;
+    assert_eq!(entry["mediaSha256"], media::sha256(&plain).as_str());
+    client
+        .client()
+        .wait_for_connected(DEADLINE)
+        .await
+        .expect("the client is back");
+    // The host has another port now, and the client asks where it is.
+    client
+        .client()
+        .refresh_media_conn(true)
+        .await
+        .expect("an authorisation");
+    let message = media::carrying(MediaType::Image, &uploaded);
+    let downloaded = media::download(&client, &message).await;
+    assert_eq!(downloaded.expect("a download"), plain);
+    client.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -15,6 +15,7 @@ mod hostile;
 mod media;
 mod offline;
 mod pairing;
+mod people;
 mod pictures;
 mod repair;
 mod texts;

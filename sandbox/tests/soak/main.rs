@@ -9,7 +9,7 @@
 //! Without arguments it runs small and short, as a part of `cargo test`; in full:
 //!
 //! ```sh
-//! cargo test --workspace --test soak -- --clients 500 --seconds 120 --max-growth 1
+//! cargo test --workspace --test soak -- --clients 500 --seconds 120 --every 20 --max-growth 1
 //! ```
 
 mod chaos;
@@ -38,6 +38,9 @@ const SETTLE: Duration = Duration::from_secs(90);
 /// Clients that pair at the same time.
 const PAIRING: usize = 8;
 
+/// Clients that send their first texts at the same time.
+const GREETING: usize = 32;
+
 /// The arguments.
 #[derive(Debug, Clone, Parser)]
 struct Args {
@@ -51,7 +54,7 @@ struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Seconds between two texts of one client, on average.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 2)]
     every: u64,
     /// By how many per cent memory may grow in the second half.
     #[arg(long)]
@@ -86,7 +89,7 @@ async fn soak(args: &Args) -> anyhow::Result<()> {
     let directory = tempfile::tempdir().context("a directory for the state")?;
     let network = Network::start(directory.path()).await?;
     let length = Duration::from_secs(args.seconds);
-    let expected = args.clients * usize::try_from(args.seconds / args.every + 2)?;
+    let expected = args.clients * usize::try_from(args.seconds / args.every + 6)?;
     let ledger = Arc::new(Ledger::with_room(2 * expected));
 
     let begun = Instant::now();
@@ -106,15 +109,31 @@ async fn soak(args: &Args) -> anyhow::Result<()> {
         .collect();
     let over = CancellationToken::new();
     let senders = TaskTracker::new();
-    for (number, peer) in peers.iter().enumerate() {
-        let plan = peer::Plan {
-            number,
-            recipients: Arc::clone(&recipients),
-            clients: peers.len(),
-            every: Duration::from_secs(args.every),
-            seed: args.seed,
-            over: over.clone(),
-        };
+    let plans = (0..peers.len()).map(|number| peer::Plan {
+        number,
+        recipients: Arc::clone(&recipients),
+        clients: peers.len(),
+        every: Duration::from_secs(args.every),
+        seed: args.seed,
+        over: over.clone(),
+    });
+    let plans: Vec<_> = plans.collect();
+    let begun = Instant::now();
+    let greetings = peers
+        .iter()
+        .zip(&plans)
+        .map(|(peer, plan)| peer.greet(plan, &ledger));
+    futures::stream::iter(greetings)
+        .buffer_unordered(GREETING)
+        .collect::<()>()
+        .await;
+    println!(
+        "first texts acknowledged in {:.1} s, {:.0} MB",
+        begun.elapsed().as_secs_f64(),
+        memory::resident_mb()?
+    );
+
+    for (peer, plan) in peers.iter().zip(plans) {
         senders.spawn(Arc::clone(peer).send_texts(plan, Arc::clone(&ledger)));
     }
     let chaos = tokio::spawn(chaos::run(
@@ -160,8 +179,9 @@ async fn soak(args: &Args) -> anyhow::Result<()> {
 }
 
 async fn pair(args: &Args, network: &Network, ledger: &Arc<Ledger>) -> anyhow::Result<Vec<Arc<Peer>>> {
-    let pairing = futures::stream::iter(0..args.clients)
-        .map(|_| Peer::paired(network, Arc::clone(ledger)))
+    let phones = network.people(args.clients).await?;
+    let pairing = futures::stream::iter(phones)
+        .map(|phone| Peer::paired(network, phone, Arc::clone(ledger)))
         .buffer_unordered(PAIRING);
     let paired: Vec<anyhow::Result<Peer>> = pairing.collect().await;
     paired.into_iter().map(|peer| peer.map(Arc::new)).collect()

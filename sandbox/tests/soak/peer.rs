@@ -103,8 +103,8 @@ impl HttpClient for NoHttp {
 }
 
 impl Peer {
-    /// Starts a client, lets the next free phone scan its QR code and waits until it is connected.
-    pub async fn paired(network: &Network, ledger: Arc<Ledger>) -> anyhow::Result<Self> {
+    /// Starts a client, lets `phone` scan its QR code and waits until it is connected.
+    pub async fn paired(network: &Network, phone: String, ledger: Arc<Ledger>) -> anyhow::Result<Self> {
         let (codes, mut code) = watch::channel(None);
         let waiting = Arc::new(Waiting::default());
         let acks = Arc::clone(&waiting);
@@ -147,7 +147,7 @@ impl Peer {
             .await
             .context("no QR code")??
             .clone();
-        let phone = network.scan(shown.context("no QR code")?).await?;
+        network.scan(&phone, shown.context("no QR code")?).await?;
         client
             .wait_for_connected(PATIENCE)
             .await
@@ -160,9 +160,19 @@ impl Peer {
         })
     }
 
+    /// Sends everybody of `plan` a first text. A client that has no connection when it first writes to somebody cannot
+    /// ask for their devices and writes to their phone alone, which is its own affair and not looked for here.
+    pub async fn greet(&self, plan: &Plan, ledger: &Ledger) {
+        for to in plan.friends() {
+            self.send_until_acked(&plan.recipients[to], &ledger.open(to), ledger)
+                .await;
+        }
+    }
+
     /// Sends texts by `plan`, each until it is acknowledged.
     pub async fn send_texts(self: Arc<Self>, plan: Plan, ledger: Arc<Ledger>) {
         let mut random = StdRng::seed_from_u64(plan.seed.rotate_left(32) ^ plan.number as u64);
+        let friends = plan.friends();
         // They do not all begin at once.
         let mut pause = plan.every.mul_f64(random.random());
         loop {
@@ -170,13 +180,19 @@ impl Peer {
                 () = plan.over.cancelled() => return,
                 () = tokio::time::sleep(pause) => {}
             }
-            let to = plan.choose(&mut random);
-            let id = ledger.open(to);
-            while !self.send(&plan.recipients[to], &id, &ledger).await {
-                // It has not been heard of; once there is a connection it is sent again, under its id.
-                let _ = self.client.wait_for_connected(PATIENCE).await;
-            }
+            let to = friends[random.random_range(0..friends.len())];
+            self.send_until_acked(&plan.recipients[to], &ledger.open(to), &ledger)
+                .await;
             pause = plan.every.mul_f64(random.random_range(0.5..1.5));
+        }
+    }
+
+    /// Sends a text, and again under its id whenever nothing was heard of it.
+    async fn send_until_acked(&self, to: &str, id: &str, ledger: &Ledger) {
+        loop {
+            if self.client.wait_for_connected(PATIENCE).await.is_ok() && self.send(to, id, ledger).await {
+                return;
+            }
         }
     }
 
@@ -220,19 +236,18 @@ impl Peer {
 }
 
 impl Plan {
-    /// A friend with a client, or now and then a person without.
-    fn choose(&self, random: &mut StdRng) -> usize {
+    /// Those whom this one writes to: some with clients, and one person without. Few, for each conversation costs both
+    /// sides memory.
+    fn friends(&self) -> Vec<usize> {
+        let mut friends: Vec<usize> = FRIENDS
+            .iter()
+            .map(|friend| (self.number + friend) % self.clients)
+            .filter(|friend| *friend != self.number)
+            .collect();
         let people = self.recipients.len() - self.clients;
-        if people > 0 && random.random_bool(0.2) {
-            // Always the same one: each conversation costs both sides memory.
-            return self.clients + self.number % people;
-        }
-        let friend = FRIENDS[random.random_range(0..FRIENDS.len())];
-        let to = (self.number + friend) % self.clients;
-        if to == self.number {
-            (to + 1) % self.clients
-        } else {
-            to
-        }
+        friends.push(self.clients + self.number % people);
+        friends.sort_unstable();
+        friends.dedup();
+        friends
     }
 }

@@ -3,6 +3,7 @@
 
 mod costs;
 mod faults;
+mod media;
 mod meter;
 mod sink;
 mod texts;

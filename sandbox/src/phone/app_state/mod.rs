@@ -6,6 +6,7 @@
 //! the patch too, take that over. (The real phone goes further and unlinks them all.)
 
 pub(crate) mod actions;
+mod changes;
 pub(crate) mod keys;
 mod records;
 mod write;

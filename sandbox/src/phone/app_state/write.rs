@@ -10,6 +10,7 @@ use wacore::appstate::{encode_record, expand_app_state_keys};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::syncd_mutation::SyncdOperation;
 
+use super::changes;
 use super::keys::{self, Ring};
 use super::pull;
 use super::records::{self, Local, State};
@@ -173,8 +174,8 @@ pub(crate) fn found(unit: &mut Unit<'_>, account: &Account) -> Result<()> {
         return Ok(());
     }
     let changes = vec![
-        super::actions::push_name(unit, account.name.clone()),
-        super::actions::locale(unit, LOCALE.into()),
+        changes::push_name(unit, account.name.clone()),
+        changes::locale(unit, LOCALE.into()),
     ];
     author(unit, account, changes)
 }

@@ -1,23 +1,16 @@
 //! What goes into the pieces of a history.
 
-use std::io::Write as _;
-use std::sync::Arc;
-
-use buffa::Message as _;
-use flate2::Compression;
-use flate2::write::ZlibEncoder;
 use wacore::appstate::schemas;
-use wacore::download::MediaType;
 use wacore_binary::Jid;
 use waproto::whatsapp as wa;
 use waproto::whatsapp::conversation::EndOfHistoryTransferType;
 use waproto::whatsapp::history_sync::HistorySyncType;
 
-use super::decode;
+use super::chunk::{Chunk, pack};
+use super::messages::{CHUNK, Older, latest};
 use crate::directory::{self, Account, Family};
-use crate::error::{Error, Result};
-use crate::network::Network;
-use crate::phone::{app_state, media, salt};
+use crate::error::Result;
+use crate::phone::{app_state, salt};
 use crate::store::Unit;
 
 /// The messages of a chat that come first.
@@ -25,88 +18,6 @@ const FIRST: u32 = 10;
 
 /// The chats of which a companion gets anything, the latest.
 const CHATS: u32 = 1_000;
-
-/// The most bytes of messages in a chunk, before compression.
-const CHUNK: usize = 512 * 1024;
-
-/// The longest payload, compressed, that goes in the message itself; longer ones are files on the media host.
-const INLINE: usize = 64 * 1024;
-
-/// A piece of history as it is sent.
-pub(super) struct Chunk {
-    kind: HistorySyncType,
-    order: u32,
-    progress: u32,
-    oldest: Option<i64>,
-    /// `HistorySync`, compressed by zlib.
-    payload: Vec<u8>,
-}
-
-impl Chunk {
-    /// Puts a long payload on the media host; answers what its message says.
-    pub(super) async fn carry(self, network: &Arc<Network>) -> Result<wa::message::HistorySyncNotification> {
-        if self.payload.len() <= INLINE {
-            return Ok(self.inline());
-        }
-        let notification = self.notification();
-        let uploaded = media::upload(network, MediaType::History, self.payload.into()).await?;
-        Ok(wa::message::HistorySyncNotification {
-            media_key: Some(uploaded.media_key.to_vec()),
-            direct_path: Some(uploaded.direct_path),
-            file_sha256: Some(uploaded.hash.to_vec()),
-            file_enc_sha256: Some(uploaded.enc_hash.to_vec()),
-            ..notification
-        })
-    }
-
-    /// What its message says, with the payload in it.
-    pub(super) fn inline(self) -> wa::message::HistorySyncNotification {
-        let notification = self.notification();
-        wa::message::HistorySyncNotification {
-            initial_hist_bootstrap_inline_payload: Some(self.payload),
-            ..notification
-        }
-    }
-
-    fn notification(&self) -> wa::message::HistorySyncNotification {
-        wa::message::HistorySyncNotification {
-            sync_type: Some(message_type(self.kind)),
-            chunk_order: Some(self.order),
-            progress: Some(self.progress),
-            file_length: Some(self.payload.len() as u64),
-            oldest_msg_in_chunk_timestamp_sec: self.oldest,
-            ..Default::default()
-        }
-    }
-}
-
-/// The protocol has the same list twice.
-fn message_type(kind: HistorySyncType) -> wa::message::HistorySyncType {
-    use wa::message::HistorySyncType as Type;
-    match kind {
-        HistorySyncType::INITIAL_BOOTSTRAP => Type::INITIAL_BOOTSTRAP,
-        HistorySyncType::INITIAL_STATUS_V3 => Type::INITIAL_STATUS_V3,
-        HistorySyncType::FULL => Type::FULL,
-        HistorySyncType::RECENT => Type::RECENT,
-        HistorySyncType::PUSH_NAME => Type::PUSH_NAME,
-        HistorySyncType::NON_BLOCKING_DATA => Type::NON_BLOCKING_DATA,
-        HistorySyncType::ON_DEMAND => Type::ON_DEMAND,
-    }
-}
-
-/// A kept message.
-struct Kept {
-    info: wa::HistorySyncMsg,
-    sent_at: i64,
-    size: usize,
-}
-
-/// Messages before another.
-pub(super) struct Older {
-    messages: Vec<Kept>,
-    /// Whether there are some before these.
-    more: bool,
-}
 
 /// The history of a companion just linked: up to `limit` messages of each chat, or fewer where it asked for fewer,
 /// and all that are kept where it asked for that.
@@ -207,7 +118,7 @@ fn pieces(
             ..Default::default()
         };
         let progress = u32::try_from((at + 1) * 100 / count).unwrap_or(100);
-        chunks.push(chunk(sync, (at, progress), oldest)?);
+        chunks.push(pack(sync, (at, progress), oldest)?);
     }
     Ok(chunks)
 }
@@ -236,25 +147,7 @@ pub(super) fn older(
         conversations: vec![conversation],
         ..Default::default()
     };
-    chunk(sync, (0, 100), oldest)
-}
-
-fn chunk(mut sync: wa::HistorySync, (order, progress): (usize, u32), oldest: Option<i64>) -> Result<Chunk> {
-    let order = u32::try_from(order).unwrap_or(u32::MAX);
-    sync.chunk_order = Some(order);
-    sync.progress = Some(progress);
-    let mut zlib = ZlibEncoder::new(Vec::new(), Compression::default());
-    let payload = zlib
-        .write_all(&sync.encode_to_vec())
-        .and_then(|()| zlib.finish())
-        .map_err(|error| Error::codec("a history", error))?;
-    Ok(Chunk {
-        kind: sync.sync_type,
-        order,
-        progress,
-        oldest,
-        payload,
-    })
+    pack(sync, (0, 100), oldest)
 }
 
 /// What a chat is besides its messages.
@@ -304,88 +197,6 @@ fn conversation(unit: &Unit<'_>, account: &Account, chat: &str) -> Result<wa::Co
     })
 }
 
-/// `count` messages of a chat, the latest first, after the `skip` latest.
-fn latest(unit: &Unit<'_>, account: &Account, chat: &str, (skip, count): (u32, u32)) -> Result<Vec<Kept>> {
-    let sql = "SELECT seq, id, from_me, author, sent_at, message FROM phone_history
-               WHERE phone = ?1 AND chat = ?2 ORDER BY seq DESC LIMIT ?4 OFFSET ?3";
-    read(unit, account, chat, sql, (i64::from(skip), i64::from(count)))
-}
-
-/// Up to `count` messages of a chat before the one with the row `seq`, the latest first; fewer where they are long.
-pub(super) fn before(
-    unit: &Unit<'_>,
-    account: &Account,
-    chat: &str,
-    (seq, count): (i64, u32),
-) -> Result<Older> {
-    let sql = "SELECT seq, id, from_me, author, sent_at, message FROM phone_history
-               WHERE phone = ?1 AND chat = ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4";
-    let mut messages = read(unit, account, chat, sql, (seq, i64::from(count) + 1))?;
-    let all = messages.len();
-    messages.truncate(count as usize);
-    let mut size = 0;
-    let fit = messages.iter().take_while(|message| {
-        size += message.size;
-        size <= CHUNK
-    });
-    // One message at least: the longest there is fits by itself.
-    let fit = fit.count().max(1);
-    messages.truncate(fit);
-    Ok(Older {
-        more: all > messages.len(),
-        messages,
-    })
-}
-
-fn read(
-    unit: &Unit<'_>,
-    account: &Account,
-    chat: &str,
-    sql: &str,
-    (from, count): (i64, i64),
-) -> Result<Vec<Kept>> {
-    let mut statement = unit.prepare(sql)?;
-    let mut rows = statement.query((&account.phone, chat, from, count))?;
-    let mut messages = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (from_me, author): (bool, Option<String>) = (row.get(2)?, row.get(3)?);
-        let sent_at: i64 = row.get(4)?;
-        let message = row.get_ref(5)?.as_blob().unwrap_or_default();
-        let name = push_name(unit, author.as_deref().unwrap_or(chat))?;
-        let info = wa::WebMessageInfo {
-            key: wa::MessageKey {
-                remote_jid: Some(chat.to_owned()),
-                from_me: Some(from_me),
-                id: Some(row.get(1)?),
-                participant: author.clone(),
-            }
-            .into(),
-            message: decode(message)?.into(),
-            message_timestamp: Some(sent_at.unsigned_abs()),
-            status: Some(wa::web_message_info::Status::DELIVERY_ACK),
-            participant: author,
-            push_name: name.filter(|_| !from_me),
-            ..Default::default()
-        };
-        messages.push(Kept {
-            size: message.len(),
-            sent_at,
-            info: wa::HistorySyncMsg {
-                message: info.into(),
-                msg_order_id: Some(row.get(0)?),
-            },
-        });
-    }
-    Ok(messages)
-}
-
-fn push_name(unit: &Unit<'_>, jid: &str) -> Result<Option<String>> {
-    let Ok(jid) = jid.parse::<Jid>() else {
-        return Ok(None);
-    };
-    Ok(directory::resolve(unit, &jid)?.map(|person| person.name))
-}
-
 /// The people of these chats, and the account itself.
 fn people(unit: &Unit<'_>, account: &Account, chats: &[String]) -> Result<Vec<Account>> {
     let mut people = vec![account.clone()];
@@ -420,5 +231,5 @@ fn push_names(unit: &Unit<'_>, account: &Account, chats: &[String]) -> Result<Ch
         pushnames: pushnames.collect(),
         ..Default::default()
     };
-    chunk(sync, (0, 100), None)
+    pack(sync, (0, 100), None)
 }

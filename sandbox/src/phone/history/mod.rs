@@ -5,7 +5,9 @@
 //! (`RECENT`), and all that there is where the companion registered as wanting it (`FULL`). A companion may ask for
 //! what is older still. How much of it a network has is set by [`crate::Config::history_messages`].
 
+mod chunk;
 mod chunks;
+mod messages;
 mod on_demand;
 
 use std::collections::BTreeSet;
@@ -17,12 +19,13 @@ use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type;
 use waproto::whatsapp::sync_action_value::{SyncActionMessage, SyncActionMessageRange};
 
+use super::content::Content;
 use super::send;
 use crate::directory::{self, Account, Address};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::store::Unit;
-use chunks::Chunk;
+use chunk::Chunk;
 pub(crate) use on_demand::answer;
 
 /// The messages of a chat that a phone keeps for its companions.
@@ -56,6 +59,10 @@ fn limit(unit: &Unit<'_>) -> Result<u32> {
 pub(crate) fn keep(unit: &Unit<'_>, account: &Account, seen: &Seen<'_>, message: &wa::Message) -> Result<()> {
     if let Some(protocol) = message.protocol_message.as_option() {
         return amend(unit, account, seen.chat, protocol);
+    }
+    // Keys alone are no part of a chat.
+    if Content::read(message).is_none() {
+        return Ok(());
     }
     let kept = unit.execute(
         "INSERT OR IGNORE INTO phone_history (phone, chat, id, from_me, author, sent_at, message)

@@ -5,7 +5,7 @@ use wacore_binary::Jid;
 use waproto::whatsapp::message::HistorySyncNotification;
 use waproto::whatsapp::message::peer_data_operation_request_message::HistorySyncOnDemandRequest;
 
-use super::{chunks, send};
+use super::{chunks, messages, send};
 use crate::directory::{self, Account, Family};
 use crate::error::Result;
 use crate::store::Unit;
@@ -58,7 +58,7 @@ pub(crate) fn answer(
                 |row| row.get(0),
             )?,
     };
-    let older = chunks::before(unit, account, &chat, (seq, count))?;
+    let older = messages::before(unit, account, &chat, (seq, count))?;
     let notification = HistorySyncNotification {
         peer_data_request_session_id: Some(id.to_owned()),
         ..chunks::older(unit, account, &chat, older)?.inline()

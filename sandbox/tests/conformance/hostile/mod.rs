@@ -1,6 +1,7 @@
 //! Clients that are broken or mean: each loses its own connection, with a reason, and nobody else's.
 
 mod admin;
+mod damage;
 mod floods;
 mod frames;
 mod silence;

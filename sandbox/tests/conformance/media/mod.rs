@@ -18,7 +18,7 @@ use crate::net::Admin;
 use crate::web::Web;
 
 /// Bytes that do not repeat, other ones for every `seed`.
-fn bytes(length: usize, seed: u8) -> Vec<u8> {
+pub fn bytes(length: usize, seed: u8) -> Vec<u8> {
     let mut state = u32::from(seed) + 1;
     let mut next = || {
         // A linear congruential generator (Numerical Recipes): the same bytes in every run.
@@ -28,7 +28,7 @@ fn bytes(length: usize, seed: u8) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
-fn sha256(bytes: &[u8]) -> String {
+pub fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
 
@@ -38,7 +38,7 @@ async fn paired(sandbox: &Sandbox, web: &Web) -> (TestClient, String) {
 }
 
 /// The message that carries an upload.
-fn carrying(kind: MediaType, uploaded: &UploadResponse) -> wa::Message {
+pub fn carrying(kind: MediaType, uploaded: &UploadResponse) -> wa::Message {
     macro_rules! media {
         ($type:ident, $mime:literal $(, $field:ident: $value:expr)*) => {
             wa::message::$type {
@@ -58,7 +58,7 @@ fn carrying(kind: MediaType, uploaded: &UploadResponse) -> wa::Message {
     let mut message = wa::Message::default();
     match kind {
         MediaType::Image => {
-            message.image_message = media!(ImageMessage, "image/jpeg", caption: Some("look".into()))
+            message.image_message = media!(ImageMessage, "image/jpeg", caption: Some("look".into()));
         }
         MediaType::Video => message.video_message = media!(VideoMessage, "video/mp4"),
         MediaType::Audio => message.audio_message = media!(AudioMessage, "audio/ogg"),
@@ -73,7 +73,7 @@ fn carrying(kind: MediaType, uploaded: &UploadResponse) -> wa::Message {
 }
 
 /// Downloads what a message carries.
-async fn download(client: &TestClient, message: &wa::Message) -> anyhow::Result<Vec<u8>> {
+pub async fn download(client: &TestClient, message: &wa::Message) -> anyhow::Result<Vec<u8>> {
     let client = client.client();
     macro_rules! first {
         ($($field:ident),+) => {
@@ -93,7 +93,7 @@ async fn download(client: &TestClient, message: &wa::Message) -> anyhow::Result<
 }
 
 /// Waits until the phone has fetched the media of its only message with this id; answers the entry.
-async fn fetched(admin: Admin, phone: &str, id: &str) -> Value {
+pub async fn fetched(admin: Admin, phone: &str, id: &str) -> Value {
     let path = format!("/admin/phones/{phone}/inbox");
     let entry = |inbox: &Value| {
         let mut entries = inbox.as_array().expect("a list").iter();
