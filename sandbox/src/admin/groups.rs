@@ -92,6 +92,7 @@ fn changes(changes: Vec<Change>) -> Vec<ChangeView> {
         status: match change.verdict {
             Verdict::Done => 200,
             Verdict::Refused(code) => code,
+            Verdict::Invited { .. } => 403,
         },
     });
     views.collect()
