@@ -110,10 +110,8 @@ mod tests {
                 signed_id: 1,
                 signed_key: [8; 32],
                 signature: vec![9; 64],
-                device_props: Vec::new(),
                 platform: String::new(),
                 name: String::new(),
-                device_props: Vec::new(),
             };
             companions::link(unit, &address, &[1; 32], &keys, b"identity")?;
             assert!(kinds(unit, &address)?.is_empty());

@@ -44,9 +44,8 @@ pub(crate) fn decode(plaintext: &[u8]) -> Result<Node> {
 
 /// The tag of an encoded stanza, flag byte included; empty where it cannot be told at a glance.
 pub(crate) fn tag(payload: &[u8]) -> &str {
-    let name = match payload {
-        [_, token::LIST_8, _, name @ ..] | [_, token::LIST_16, _, _, name @ ..] => name,
-        _ => return "",
+    let ([_, token::LIST_8, _, name @ ..] | [_, token::LIST_16, _, _, name @ ..]) = payload else {
+        return "";
     };
     match name {
         [token::BINARY_8, length, text @ ..] => text
@@ -211,7 +210,7 @@ mod tests {
             assert_eq!(super::tag(&encoded), tag);
         }
         for short in [&[][..], &[0], &[0, 248, 2], &[0, 248, 2, 252, 9, 1]] {
-            assert_eq!(super::tag(short), "");
+            assert_eq!(tag(short), "");
         }
     }
 

@@ -13,7 +13,7 @@ use crate::error::Error;
 
 /// A failure on its way to the caller.
 #[derive(Debug)]
-pub(super) struct ApiError {
+pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
@@ -35,13 +35,14 @@ impl ApiError {
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let (status, code) = match &error {
-            Error::Invalid(_) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
+            Error::Invalid(_) | Error::Refused { code: 406, .. } => {
+                (StatusCode::BAD_REQUEST, "VALIDATION_ERROR")
+            }
             Error::NotFound(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
-            Error::Conflict(_) => (StatusCode::CONFLICT, "CONFLICT"),
+            Error::TimedOut(_) => (StatusCode::GATEWAY_TIMEOUT, "TIMED_OUT"),
             Error::Refused { code: 401 | 403, .. } => (StatusCode::FORBIDDEN, "FORBIDDEN"),
-            Error::Refused { code: 406, .. } => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
             Error::Refused { code: 410, .. } => (StatusCode::GONE, "GONE"),
-            Error::Refused { .. } => (StatusCode::CONFLICT, "CONFLICT"),
+            Error::Conflict(_) | Error::Refused { .. } => (StatusCode::CONFLICT, "CONFLICT"),
             Error::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Error::Storage(_) | Error::Commit(_) | Error::Signal(_) | Error::Codec { .. } => {
                 tracing::error!(cause = %error.for_log(), "an admin call failed");
@@ -75,9 +76,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             .map_err(|error| ApiError::invalid(error.body_text()))?;
         // No body reads as an empty one: most members are optional.
         let bytes = if bytes.is_empty() { b"{}" } else { bytes.as_ref() };
-        serde_json::from_slice(bytes)
-            .map(Self)
-            .map_err(|error| ApiError::invalid(error.to_string()))
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let body = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            match error.path().to_string().as_str() {
+                "." => ApiError::invalid(error.inner().to_string()),
+                path => ApiError::invalid(format!("`{path}`: {}", error.inner())),
+            }
+        })?;
+        let trailing = |error: serde_json::Error| ApiError::invalid(error.to_string());
+        reader.end().map_err(trailing)?;
+        Ok(Self(body))
     }
 }
 

@@ -17,6 +17,7 @@ use crate::network::Network;
 use crate::people::chatstates::{self, Seen, State as ChatState};
 use crate::people::privacy::{self, Category, Exceptions, Value};
 use crate::people::{blocks, calls, presence, profile};
+use crate::phone::app_state::actions::{self, Action};
 use crate::store::Unit;
 
 /// The longest that a person writes before they pause by themselves.
@@ -218,7 +219,8 @@ pub(super) async fn name(
 ) -> ApiResult<StatusCode> {
     let work = move |unit: &mut Unit<'_>| {
         let account = online(unit, &phone)?;
-        profile::set_push_name(unit, &account.phone, &request.name, None)
+        profile::set_push_name(unit, &account.phone, &request.name)?;
+        actions::act(unit, &account, Action::PushName { name: request.name })
     };
     network.store.run(work).await?;
     Ok(StatusCode::NO_CONTENT)

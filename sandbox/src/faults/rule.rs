@@ -155,7 +155,7 @@ pub struct Target {
     /// One companion of that account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<u16>,
-    /// One connection, by the number that the log and `GET /admin/phones` give it.
+    /// One connection, by its number in the log.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<u64>,
     /// Everyone, also those that are not linked yet.

@@ -208,9 +208,9 @@ fn change_role(
             Ok(Verdict::Done)
         })?);
     }
-    let changed = all_done(&changes);
-    if !changed.is_empty() {
-        tell_role(unit, actor, &mut group, (&changed, to))?;
+    let done = all_done(&changes);
+    if !done.is_empty() {
+        tell_role(unit, actor, &mut group, (&done, to))?;
     }
     Ok((group, changes))
 }

@@ -24,13 +24,6 @@ pub(crate) fn siblings(
     notice.push(unit, &account.phone, origin)
 }
 
-/// Tells the account's other companions under which name others see it from now on.
-pub(crate) fn renamed(unit: &mut Unit<'_>, account: &Account, origin: Option<u16>) -> Result<()> {
-    let name = account.name.as_str();
-    let notice = Notice::new(unit, account, ACCOUNT_SYNC, |node| node.attr("pushname", name));
-    notice.push(unit, &account.phone, origin)
-}
-
 /// Tells the companions of one other person.
 pub(crate) fn one(
     unit: &mut Unit<'_>,

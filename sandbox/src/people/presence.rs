@@ -25,7 +25,7 @@ const PHONE: i64 = 0;
 pub(crate) fn take(unit: &mut Unit<'_>, from: &Address, connection: u64, node: &Node) -> Result<()> {
     let connection = connection.cast_signed();
     if let Some(name) = wire::attr(node, "name").filter(|name| !name.is_empty()) {
-        profile::set_push_name(unit, &from.phone, &name, Some(from.device))?;
+        profile::set_push_name(unit, &from.phone, &name)?;
     }
     match wire::attr(node, "type").as_deref() {
         // Without a type only the name is meant.

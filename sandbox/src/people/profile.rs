@@ -6,7 +6,7 @@ use wacore_binary::builder::NodeBuilder;
 
 use super::notices;
 use super::privacy::Category;
-use crate::directory::{self, Account, Family};
+use crate::directory::{Account, Family};
 use crate::error::{Error, Result};
 use crate::store::Unit;
 use crate::wire;
@@ -76,22 +76,17 @@ pub(crate) fn set_about(
 }
 
 /// Gives a person another push name: that which goes with each message (`notify`) from now on. The account's other
-/// companions are told. Nothing happens where it is the name already.
+/// companions learn it from app state, which whoever changes the name writes as well.
 ///
 /// # Errors
 /// [`Error::Invalid`] for an empty name or one that is too long.
-pub(crate) fn set_push_name(unit: &mut Unit<'_>, phone: &str, name: &str, origin: Option<u16>) -> Result<()> {
+pub(crate) fn set_push_name(unit: &Unit<'_>, phone: &str, name: &str) -> Result<()> {
     let length = name.chars().count();
     if length == 0 || length > MAX_NAME {
         return Err(Error::Invalid(format!("a name has 1 to {MAX_NAME} characters")));
     }
-    let mut account = directory::require(unit, phone)?;
-    if account.name == name {
-        return Ok(());
-    }
     unit.execute("UPDATE phones SET name = ?2 WHERE phone = ?1", (phone, name))?;
-    name.clone_into(&mut account.name);
-    notices::renamed(unit, &account, origin)
+    Ok(())
 }
 
 /// The names by which the person's devices address people: numbers, or LIDs once the account is migrated.
@@ -152,9 +147,7 @@ pub(crate) fn set_timer(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::people::testing::link;
     use crate::phone::identity;
-    use crate::store::queue;
     use crate::store::testing::Bench;
 
     #[test]
@@ -175,31 +168,9 @@ mod tests {
                 Err(Error::Invalid(_))
             ));
             assert!(matches!(
-                set_push_name(unit, &account.phone, "", None),
+                set_push_name(unit, &account.phone, ""),
                 Err(Error::Invalid(_))
             ));
-            Ok(())
-        });
-    }
-
-    #[test]
-    fn a_new_name_is_told_once_and_to_the_others_only() {
-        let mut bench = Bench::new();
-        bench.run(|unit| {
-            let account = identity::create(unit, None, None)?;
-            for device in [1, 2] {
-                link(unit, &account.phone, device)?;
-            }
-            let waiting = |unit: &Unit<'_>, device| {
-                let address = directory::Address::new(&account.phone, device);
-                Ok::<_, Error>(queue::backlog(unit, &address)?.notifications)
-            };
-            let before = (waiting(unit, 1)?, waiting(unit, 2)?);
-            for _ in 0..2 {
-                set_push_name(unit, &account.phone, "Ada", Some(1))?;
-            }
-            assert_eq!((waiting(unit, 1)?, waiting(unit, 2)?), (before.0, before.1 + 1));
-            assert_eq!(directory::require(unit, &account.phone)?.name, "Ada");
             Ok(())
         });
     }

@@ -10,6 +10,7 @@ use bytes::BytesMut;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt as _, StreamExt as _};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 use wacore_binary::Node;
 use wacore_noise::NoiseCipher;
@@ -87,7 +88,7 @@ pub(crate) async fn serve(network: Arc<Network>, socket: WebSocket, entry: Owned
     let id = network.registry.next_client();
     let (client, outgoing) = Client::new(id, network.generation());
     let (sink, stream) = socket.split();
-    let pace = Pace::new(network.config.limits.frames_per_second);
+    let pace = Pace::new(network.config.limits.frames_per_second, Instant::now());
     let mut connection = Connection {
         network,
         client,
@@ -139,13 +140,13 @@ impl Reader {
         let mut paid = false;
         loop {
             if let Some(frame) = self.frames.next()? {
-                if !paid && !self.pace.step() {
+                if !paid && !self.pace.step(Instant::now()) {
                     return Err(End::Flood);
                 }
                 return Ok(frame);
             }
             let message = self.stream.next().await;
-            if !self.pace.step() {
+            if !self.pace.step(Instant::now()) {
                 return Err(End::Flood);
             }
             paid = true;

@@ -230,7 +230,7 @@ mod tests {
         let mut flood = vec![token::LIST_8, 203, 5];
         flood.extend([5; 202]);
         let mut nested = vec![token::LIST_8, 3, 5, 5];
-        nested.extend([token::JID_PAIR; 100_000]);
+        nested.extend(std::iter::repeat_n(token::JID_PAIR, 100_000));
         for (bytes, reason) in [
             (encoded(&deep), Hostile::Deep),
             (encoded(&wide), Hostile::Items),

@@ -8,11 +8,12 @@ use rand::{RngExt as _, SeedableRng as _};
 use sandbox::{Direction, Fault, Rule, Sandbox, Target};
 use tokio_util::sync::CancellationToken;
 
-/// Restarts of the server in one run.
-const RESTARTS: u32 = 4;
+/// Into how many parts restarts of the server divide the run: as many as memory is compared in, so that each window
+/// of it has seen all clients come back at once.
+const PARTS: u32 = 8;
 
 /// Storms between two restarts, in which some of all sockets drop at once.
-const STORMS: u32 = 3;
+const STORMS: u32 = 2;
 
 /// How likely a socket drops in a storm.
 const STORM: f64 = 0.03;
@@ -62,7 +63,7 @@ pub async fn run(
         faults.add(rule).await?;
     }
     let mut random = StdRng::seed_from_u64(seed);
-    let step = length / (RESTARTS * (STORMS + 1));
+    let step = length / (PARTS * (STORMS + 1));
     let mut restarts = 0;
     loop {
         for _ in 0..STORMS {

@@ -67,9 +67,10 @@ impl Ledger {
     }
 
     fn change(&self, id: &str, change: impl FnOnce(&mut Text)) {
-        let number = number(id);
-        if let Some(text) = number.and_then(|number| self.texts().get_mut(number).map(change)) {
-            text
+        // Texts that are none of the run's do not concern it.
+        let Some(number) = number(id) else { return };
+        if let Some(text) = self.texts().get_mut(number) {
+            change(text);
         }
     }
 

@@ -9,8 +9,11 @@
 //! Without arguments it runs small and short, as a part of `cargo test`; in full:
 //!
 //! ```sh
-//! cargo test --workspace --test soak -- --clients 500 --seconds 120 --every 20 --max-growth 1
+//! MALLOC_ARENA_MAX=2 cargo test --workspace --test soak -- --clients 500 --seconds 120 --every 20 --max-growth 1
 //! ```
+//!
+//! The C library's allocator keeps heaps by thread, and what a burst left in each of them; with few heaps the figures
+//! tell what is in use.
 
 mod chaos;
 mod ledger;

@@ -21,7 +21,7 @@ impl Network {
         // Another part of the process may have chosen one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .build()?;
         Ok(Self {
             sandbox: Arc::new(Sandbox::start(config).await?),

@@ -29,7 +29,7 @@ const PRE_KEYS: usize = 30;
 const ACK: Duration = Duration::from_secs(6);
 
 /// How long a step of pairing or connecting may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The places, counted from one's own, of those whom a client writes to: as many as it has friends.
 const FRIENDS: [usize; 3] = [1, 7, 31];

@@ -8,8 +8,9 @@ use crate::directory::{Account, Address, Family};
 use crate::error::Result;
 use crate::people::privacy::{self, Category};
 use crate::people::{business, profile};
+use crate::pictures::{self, Owner};
 use crate::store::Unit;
-use crate::{pictures, wire};
+use crate::wire;
 
 /// The features that all clients of this network have.
 const FEATURES: [&str; 9] = [
@@ -63,12 +64,12 @@ impl Asked<'_> {
                 )
             }
             "status" => Some(no_status(401)),
-            "picture" if sees(Category::Profile)? => Some(
-                match pictures::of(unit, &pictures::Owner::Person(account.clone()))? {
+            "picture" if sees(Category::Profile)? => {
+                Some(match pictures::of(unit, &Owner::Person(account.clone()))? {
                     Some(picture) => NodeBuilder::new("picture").attr("id", picture.id).build(),
                     None => error("picture", 404),
-                },
-            ),
+                })
+            }
             "picture" => Some(error("picture", 401)),
             "disappearing_mode" => Some(profile::timer_node(unit, &account.phone)?),
             "business" => business(unit, account)?,

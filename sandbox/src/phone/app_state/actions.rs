@@ -3,12 +3,14 @@
 use serde::Deserialize;
 use wacore::appstate::Mutation;
 use wacore::appstate::schemas;
+use wacore_binary::Jid;
 use waproto::whatsapp::syncd_mutation::SyncdOperation;
 
 use super::changes::change;
 use super::write::author;
-use crate::directory::Account;
+use crate::directory::{self, Account};
 use crate::error::Result;
+use crate::people::contacts;
 use crate::store::Unit;
 
 /// One thing that a person does. Chats are named by number, by `lid:` and the digits, or by JID.
@@ -103,7 +105,11 @@ pub(crate) fn act(unit: &mut Unit<'_>, account: &Account, action: Action) -> Res
 
 /// What a setting that any device wrote means for the phone itself.
 pub(super) fn follow(unit: &Unit<'_>, account: &Account, mutation: &Mutation) -> Result<()> {
-    let is_name = mutation.index.first().map(String::as_str) == Some(schemas::SETTING_PUSH_NAME.name);
+    let kind = mutation.index.first().map(String::as_str);
+    if kind == Some(schemas::CONTACT.name) {
+        return save(unit, account, mutation);
+    }
+    let is_name = kind == Some(schemas::SETTING_PUSH_NAME.name);
     if mutation.operation != SyncdOperation::SET || !is_name {
         return Ok(());
     }
@@ -116,4 +122,19 @@ pub(super) fn follow(unit: &Unit<'_>, account: &Account, mutation: &Mutation) ->
         )?;
     }
     Ok(())
+}
+
+/// Somebody came into the address book, or went.
+fn save(unit: &Unit<'_>, account: &Account, mutation: &Mutation) -> Result<()> {
+    let jid = mutation.index.get(1).and_then(|jid| jid.parse::<Jid>().ok());
+    let Some(jid) = jid else {
+        return Ok(());
+    };
+    match directory::resolve(unit, &jid)? {
+        Some(person) if mutation.operation == SyncdOperation::SET => {
+            contacts::add(unit, &account.phone, &person.phone)
+        }
+        Some(person) => contacts::remove(unit, &account.phone, &person.phone),
+        None => Ok(()),
+    }
 }

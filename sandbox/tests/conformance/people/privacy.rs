@@ -220,6 +220,31 @@ async fn whoever_is_written_to_gets_a_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn to_save_somebody_makes_them_a_contact() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let (client, own) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let other = admin.phone().await;
+    let jid = Jid::pn(other.as_str());
+    does(admin, &other, "privacy", r#"{"status": "contacts"}"#).await;
+    let wa = client.client();
+    let about = || async {
+        let info = good(
+            "the details",
+            wa.contacts().get_user_info(std::slice::from_ref(&jid)),
+        )
+        .await;
+        info[&jid].status.clone().unwrap_or_default()
+    };
+    assert_eq!(about().await, "");
+    let saved = format!(r#"{{"action": "contact", "phone": "{own}", "fullName": "A Friend"}}"#);
+    does(admin, &other, "app-state", &saved).await;
+    assert_ne!(about().await, "");
+    client.stop().await;
+    sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_list_of_exceptions_is_changed_by_who_knows_it() {
     let sandbox = start(None).await;
     let admin = Admin(sandbox.addr());
