@@ -299,7 +299,6 @@ mod tests {
             device_props: Vec::new(),
             platform: "chrome".into(),
             name: "Test".into(),
-            device_props: Vec::new(),
         }
     }
 
