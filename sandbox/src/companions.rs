@@ -291,6 +291,7 @@ mod tests {
 
     fn keys(number: u32) -> Registration {
         Registration {
+            device_props: Vec::new(),
             number,
             identity: [7; 32],
             signed_id: 1,

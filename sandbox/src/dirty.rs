@@ -105,6 +105,7 @@ mod tests {
             let phone = identity::create(unit, None, None)?.phone;
             let address = Address::new(&phone, companions::next_device(unit, &phone)?);
             let keys = Registration {
+                device_props: Vec::new(),
                 number: 1,
                 identity: [7; 32],
                 signed_id: 1,

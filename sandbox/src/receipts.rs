@@ -239,6 +239,7 @@ mod tests {
     fn link(unit: &mut Unit<'_>, phone: &str, noise: u8) -> Result<Address> {
         let address = Address::new(phone, companions::next_device(unit, phone)?);
         let keys = Registration {
+            device_props: Vec::new(),
             number: 1,
             identity: [7; 32],
             signed_id: 1,

@@ -218,7 +218,7 @@ mod tests {
             let two = seal(unit, &a, CHAT, b"two")?;
             assert!(matches!(open(unit, &b, (CHAT, &author), &two)?, Opened::Plain(_)));
 
-            rotate(unit, &a, CHAT, &[author.clone()])?;
+            rotate(unit, &a, CHAT, std::slice::from_ref(&author))?;
             assert!(!holds(unit, &a, CHAT, &reader)?);
             distribution(unit, &a, CHAT)?;
             let three = seal(unit, &a, CHAT, b"three")?;
