@@ -299,6 +299,7 @@ mod tests {
             signature: vec![9; 64],
             platform: "chrome".into(),
             name: "Test".into(),
+            device_props: Vec::new(),
         }
     }
 
