@@ -17,6 +17,9 @@ pub enum Error {
     /// The request cannot be understood or is out of range.
     #[error("{0}")]
     Invalid(String),
+    /// What was waited for did not happen in time.
+    #[error("{0}")]
+    TimedOut(String),
     /// A rule of the network forbids it.
     #[error("{reason}")]
     Refused {

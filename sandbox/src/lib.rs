@@ -30,6 +30,7 @@ mod pictures;
 mod prekeys;
 mod receipts;
 mod relay;
+pub mod script;
 mod server;
 mod stats;
 mod store;
@@ -48,6 +49,7 @@ pub use clock::{Clock, SystemClock};
 pub use config::{Cli, Config, Limits, PairingTimes};
 pub use error::Error;
 pub use faults::{Added, Direction, Fault, FaultControl, InForce, Rule, Target};
+pub use script::Phone;
 pub use server::refusals::{Refusal, StreamEnd};
 
 use network::Network;

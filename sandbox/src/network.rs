@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::faults::{Faults, SkewedClock};
 use crate::media::Media;
 use crate::people::presence;
-use crate::phone::{gallery, history, runner};
+use crate::phone::{auto_reply, gallery, history, runner};
 use crate::server::certificates::{self, ServerIdentity};
 use crate::server::registry::Registry;
 use crate::stats::Stats;
@@ -82,6 +82,7 @@ impl Network {
         });
         network.tasks.spawn(runner::run(Arc::clone(&network)));
         network.tasks.spawn(gallery::run(Arc::clone(&network)));
+        network.tasks.spawn(auto_reply::run(Arc::clone(&network)));
         // What came for a phone just before the last end is taken now.
         let history_messages = network.config.history_messages;
         let waiting = move |unit: &mut Unit<'_>| {

@@ -36,6 +36,15 @@ scenario('a group of Baileys, whatsapp-rust and a phone', async (t) => {
     await cyd.text(text);
     await bob.receipt(id, 'Delivered');
   }
+
+  for (const text of ['Cyd says one', 'Cyd says two']) {
+    await cyd.send(group, { kind: 'text', text });
+    const message = await ada.text(text);
+    assert.equal(message.key.remoteJid, group);
+    assert.ok([cyd.jid, cyd.lid].includes(withoutDevice(message.key.participant)));
+    await bob.text(text);
+    assert.equal(ada.texts(text), 1);
+  }
 });
 
 scenario('members come and go', async (t) => {

@@ -13,7 +13,7 @@ use crate::error::Error;
 
 /// A failure on its way to the caller.
 #[derive(Debug)]
-pub(super) struct ApiError {
+pub(crate) struct ApiError {
     status: StatusCode,
     code: &'static str,
     message: String,
@@ -38,6 +38,7 @@ impl From<Error> for ApiError {
             Error::Invalid(_) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
             Error::NotFound(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
             Error::Conflict(_) => (StatusCode::CONFLICT, "CONFLICT"),
+            Error::TimedOut(_) => (StatusCode::GATEWAY_TIMEOUT, "TIMED_OUT"),
             Error::Refused { code: 401 | 403, .. } => (StatusCode::FORBIDDEN, "FORBIDDEN"),
             Error::Refused { code: 406, .. } => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
             Error::Refused { code: 410, .. } => (StatusCode::GONE, "GONE"),
@@ -75,9 +76,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
             .map_err(|error| ApiError::invalid(error.body_text()))?;
         // No body reads as an empty one: most members are optional.
         let bytes = if bytes.is_empty() { b"{}" } else { bytes.as_ref() };
-        serde_json::from_slice(bytes)
-            .map(Self)
-            .map_err(|error| ApiError::invalid(error.to_string()))
+        let mut reader = serde_json::Deserializer::from_slice(bytes);
+        let body = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+            match error.path().to_string().as_str() {
+                "." => ApiError::invalid(error.inner().to_string()),
+                path => ApiError::invalid(format!("`{path}`: {}", error.inner())),
+            }
+        })?;
+        let trailing = |error: serde_json::Error| ApiError::invalid(error.to_string());
+        reader.end().map_err(trailing)?;
+        Ok(Self(body))
     }
 }
 

@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use wacore_binary::Jid;
 
 use super::error::{ApiResult, Body};
-use super::inbox::{addressee_jid, online};
 use crate::directory::{self, Account};
 use crate::error::{Error, Result};
 use crate::groups::info::{self, Redescription, Setting};
@@ -17,7 +16,9 @@ use crate::groups::invites::{self, Joined};
 use crate::groups::participants::{self, Change, Verdict};
 use crate::groups::{self, Group, Settings, create, members};
 use crate::network::Network;
+use crate::phone::compose;
 use crate::phone::inbox::rfc3339;
+use crate::script::reachable;
 use crate::store::Unit;
 
 /// A group as its members see it.
@@ -108,7 +109,10 @@ fn group_jid(group: &str) -> Result<Jid> {
 }
 
 fn jids(people: &[String]) -> Result<Vec<Jid>> {
-    people.iter().map(|person| addressee_jid(person)).collect()
+    people
+        .iter()
+        .map(|person| compose::jid("participants", person))
+        .collect()
 }
 
 /// `GET …/groups`: those that the phone is in.
@@ -143,7 +147,7 @@ pub(super) async fn create(
     Body(request): Body<CreateRequest>,
 ) -> ApiResult<(StatusCode, Json<GroupView>)> {
     let work = move |unit: &mut Unit<'_>| {
-        let account = online(unit, &phone)?;
+        let account = reachable(unit, &phone)?;
         let draft = create::Draft {
             subject: request.subject,
             participants: jids(&request.participants)?,
@@ -184,7 +188,7 @@ pub(super) async fn edit(
     Body(request): Body<EditRequest>,
 ) -> ApiResult<Json<GroupView>> {
     let work = move |unit: &mut Unit<'_>| {
-        let account = online(unit, &phone)?;
+        let account = reachable(unit, &phone)?;
         let jid = group_jid(&group)?;
         change(unit, &account, &jid, request)?;
         let group = groups::require(unit, &jid)?;
@@ -244,7 +248,7 @@ pub(super) async fn change_participants(
     Body(request): Body<ParticipantsRequest>,
 ) -> ApiResult<Json<Vec<ChangeView>>> {
     let work = move |unit: &mut Unit<'_>| {
-        let account = online(unit, &phone)?;
+        let account = reachable(unit, &phone)?;
         let (jid, people) = (group_jid(&group)?, jids(&request.participants)?);
         let (_, changed) = match request.action {
             Action::Add => participants::add(unit, &account, &jid, &people)?,
@@ -270,7 +274,7 @@ pub(super) async fn leave(
     Body(request): Body<LeaveRequest>,
 ) -> ApiResult<StatusCode> {
     let work = move |unit: &mut Unit<'_>| {
-        let account = online(unit, &phone)?;
+        let account = reachable(unit, &phone)?;
         participants::leave(unit, &account, &group_jid(&request.group)?)
     };
     network.store.run(work).await?;
@@ -298,7 +302,7 @@ pub(super) async fn join(
     Body(request): Body<JoinRequest>,
 ) -> ApiResult<Json<JoinResponse>> {
     let work = move |unit: &mut Unit<'_>| {
-        let account = online(unit, &phone)?;
+        let account = reachable(unit, &phone)?;
         let (group, pending) = match invites::join(unit, &account, &request.code)? {
             Joined::Member(group) => (group, false),
             Joined::Requested(group) => (group, true),

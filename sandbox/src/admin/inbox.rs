@@ -1,192 +1,74 @@
-//! `/admin/phones/{phone}/inbox`, `send` and `read`: what a person sees and does in chats.
+//! `/admin/phones/{phone}/inbox`, `send`, `read` and `auto-reply`: what a person sees and does in chats.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::StatusCode;
-use serde::{Deserialize, Serialize};
-use wacore_binary::{Jid, JidExt as _};
-use waproto::whatsapp as wa;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use buffa::Message as _;
+use serde::Serialize;
 
-use super::attachment::FileRequest;
 use super::error::{ApiError, ApiResult, Body, Params};
-use crate::directory::{self, Account, Family};
-use crate::error::{Error, Result};
-use crate::network::Network;
-use crate::phone::group;
-use crate::phone::inbox::{self, Entry};
-use crate::phone::media::{self, Form};
-use crate::phone::send as sending;
-use crate::receipts::{self, Receipt};
-use crate::store::Unit;
+use crate::script::{AutoReply, Entry, InboxQuery, Phone, ReadReport, ReadRequest, SendRequest, Sent};
 
-/// The longest text of a message, as in the apps.
-const MAX_TEXT: usize = 65_536;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ListParams {
-    after: Option<String>,
+/// `GET …/inbox?after=&sent=`
+pub(super) async fn list(phone: Phone, Params(query): Params<InboxQuery>) -> ApiResult<Json<Vec<Entry>>> {
+    Ok(Json(phone.inbox(query).await?))
 }
 
-/// `GET …/inbox?after=`
-pub(super) async fn list(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
-    Params(params): Params<ListParams>,
-) -> ApiResult<Json<Vec<Entry>>> {
-    let work = move |unit: &mut Unit<'_>| {
-        directory::require(unit, &phone)?;
-        inbox::list(unit, &phone, params.after.as_deref())
-    };
-    Ok(Json(network.store.run(work).await?))
-}
-
-/// What a phone sends.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "lowercase", deny_unknown_fields)]
-pub(super) enum SendRequest {
-    Text { to: String, text: String },
-    Image(FileRequest),
-    Video(FileRequest),
-    Audio(FileRequest),
-    Voice(FileRequest),
-    Document(FileRequest),
-    Sticker(FileRequest),
-}
-
-/// The message that went out.
+/// A message as it was decrypted.
 #[derive(Debug, Serialize)]
-pub(super) struct Sent {
+pub(super) struct Decrypted {
     id: String,
-    to: String,
+    /// The `Message` in base64.
+    protobuf: String,
 }
 
-/// `POST …/send`: `to` is a number, a LID or a JID, be it a group's.
+/// `GET …/inbox/{id}`
+pub(super) async fn message(
+    phone: Phone,
+    Path(mut members): Path<HashMap<String, String>>,
+) -> ApiResult<Json<Decrypted>> {
+    let missing = || ApiError::invalid("the path names no message");
+    let id = members.remove("id").ok_or_else(missing)?;
+    let message = phone.message(&id).await?;
+    Ok(Json(Decrypted {
+        id,
+        protobuf: STANDARD.encode(message.encode_to_vec()),
+    }))
+}
+
+/// `POST …/send`
 pub(super) async fn send(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
+    phone: Phone,
     Body(request): Body<SendRequest>,
 ) -> ApiResult<(StatusCode, Json<Sent>)> {
-    let (form, request) = match request {
-        SendRequest::Text { to, text } => {
-            if text.is_empty() || text.len() > MAX_TEXT {
-                return Err(ApiError::invalid(format!("`text` has 1 to {MAX_TEXT} bytes")));
-            }
-            let message = wa::Message {
-                conversation: Some(text),
-                ..Default::default()
-            };
-            return dispatch(&network, phone, to, message).await;
-        }
-        SendRequest::Image(request) => (Form::Image, request),
-        SendRequest::Video(request) => (Form::Video, request),
-        SendRequest::Audio(request) => (Form::Audio, request),
-        SendRequest::Voice(request) => (Form::Voice, request),
-        SendRequest::Document(request) => (Form::Document, request),
-        SendRequest::Sticker(request) => (Form::Sticker, request),
-    };
-    let to = request.to.clone();
-    let message = media::attach(&network, request.into_attachment(form)?).await?;
-    dispatch(&network, phone, to, message).await
+    Ok((StatusCode::CREATED, Json(phone.send(request).await?)))
 }
 
-async fn dispatch(
-    network: &Network,
-    phone: String,
-    to: String,
-    message: wa::Message,
-) -> ApiResult<(StatusCode, Json<Sent>)> {
-    let work = move |unit: &mut Unit<'_>| {
-        let account = online(unit, &phone)?;
-        let jid = addressee_jid(&to)?;
-        if jid.is_group() {
-            let id = group::message(unit, &account, &jid, message.into())?;
-            return Ok(Sent {
-                id,
-                to: jid.to_string(),
-            });
-        }
-        let to = directory::resolve(unit, &jid)?
-            .ok_or_else(|| Error::NotFound("`to` is not on this network".into()))?;
-        let id = sending::message(unit, &account, &to, message.into())?;
-        Ok(Sent { id, to: to.phone })
-    };
-    Ok((StatusCode::CREATED, Json(network.store.run(work).await?)))
+/// `POST …/read`: `{"ids": […]}` or `{"all": true}`, and perhaps `"played": true`.
+pub(super) async fn read(phone: Phone, Body(request): Body<ReadRequest>) -> ApiResult<Json<ReadReport>> {
+    Ok(Json(phone.read(request).await?))
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct ReadRequest {
-    ids: Option<Vec<String>>,
-    #[serde(default)]
-    all: bool,
+/// `POST …/auto-reply`: the rule, or `null` to end it.
+pub(super) async fn set_auto_reply(
+    phone: Phone,
+    Body(rule): Body<Option<AutoReply>>,
+) -> ApiResult<Json<Option<AutoReply>>> {
+    phone.set_auto_reply(rule.clone()).await?;
+    Ok(Json(rule))
 }
 
-/// How many messages were not read before.
-#[derive(Debug, Serialize)]
-pub(super) struct ReadResponse {
-    read: usize,
+/// `GET …/auto-reply`: null where there is no rule.
+pub(super) async fn auto_reply(phone: Phone) -> ApiResult<Json<Option<AutoReply>>> {
+    Ok(Json(phone.auto_reply().await?))
 }
 
-/// `POST …/read`: `{"ids": […]}` or `{"all": true}`.
-pub(super) async fn read(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
-    Body(request): Body<ReadRequest>,
-) -> ApiResult<Json<ReadResponse>> {
-    if request.ids.is_some() == request.all {
-        return Err(ApiError::invalid("exactly one of `ids` and `all` is wanted"));
-    }
-    let work = move |unit: &mut Unit<'_>| {
-        let account = online(unit, &phone)?;
-        let unread = inbox::mark_read(unit, &phone, request.ids.as_deref())?;
-        let read = unread.len();
-        let mut by_author: BTreeMap<(String, String, bool), Vec<String>> = BTreeMap::new();
-        for entry in unread {
-            by_author
-                .entry((entry.chat, entry.sender, entry.family == Family::Lid))
-                .or_default()
-                .push(entry.id);
-        }
-        for ((chat, author, lid), ids) in by_author {
-            let receipt = Receipt {
-                reader: &account,
-                device: 0,
-                family: if lid { Family::Lid } else { Family::Pn },
-                kind: "read",
-                ids: &ids,
-                only: None,
-                extra: Vec::new(),
-            };
-            if let Some(author) = directory::by_phone(unit, &author)? {
-                receipts::seen(unit, receipt, &author, (&chat, "read-self"))?;
-            }
-        }
-        Ok(ReadResponse { read })
-    };
-    Ok(Json(network.store.run(work).await?))
-}
-
-pub(super) fn online(unit: &Unit<'_>, phone: &str) -> Result<Account> {
-    let account = directory::require(unit, phone)?;
-    if account.online {
-        Ok(account)
-    } else {
-        Err(Error::Conflict("this phone is offline".into()))
-    }
-}
-
-/// The JID of whom a caller names: by number, by LID, or by a JID, be it a group's.
-pub(super) fn addressee_jid(to: &str) -> Result<Jid> {
-    let to = to.strip_prefix('+').unwrap_or(to);
-    match to.strip_prefix("lid:") {
-        Some(lid) => Ok(Jid::lid(lid)),
-        None if to.contains('@') => to
-            .parse()
-            .map_err(|_| Error::Invalid(format!("`{to}` is no number and no JID"))),
-        None => Ok(Jid::pn(to)),
-    }
+/// `DELETE …/auto-reply`
+pub(super) async fn end_auto_reply(phone: Phone) -> ApiResult<StatusCode> {
+    phone.set_auto_reply(None).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -1,7 +1,6 @@
 //! The admin API: what tests and newcomers drive the network with. JSON over HTTP, no authentication.
 
 mod app_state;
-mod attachment;
 mod error;
 mod faults;
 mod groups;
@@ -9,6 +8,7 @@ mod inbox;
 mod media;
 mod metrics;
 mod people;
+mod phone;
 mod phones;
 mod scan;
 mod stats;
@@ -42,6 +42,7 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
         .route("/admin/phones", get(phones::list).post(phones::create))
         .route("/admin/phones/{phone}", delete(phones::remove))
         .route("/admin/phones/{phone}/inbox", get(inbox::list))
+        .route("/admin/phones/{phone}/inbox/{id}", get(inbox::message))
         .route("/admin/phones/{phone}/inbox/{id}/media", get(media::open))
         .route("/admin/phones/{phone}/picture", post(media::picture))
         .route(
@@ -49,6 +50,12 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
             post(inbox::send).layer(DefaultBodyLimit::max(file)),
         )
         .route("/admin/phones/{phone}/read", post(inbox::read))
+        .route(
+            "/admin/phones/{phone}/auto-reply",
+            get(inbox::auto_reply)
+                .post(inbox::set_auto_reply)
+                .delete(inbox::end_auto_reply),
+        )
         .route(
             "/admin/phones/{phone}/groups",
             get(groups::list).post(groups::create),

@@ -2,85 +2,120 @@
 
 use serde::{Deserialize, Serialize};
 use waproto::whatsapp as wa;
+use waproto::whatsapp::message::protocol_message::Type as Protocol;
 
 /// The visible part of a message. Members that a kind does not have are null.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Content {
-    /// `text`, `image`, `video`, `audio`, `document`, `sticker`, `location`, `contact`, `poll`, `reaction` or `other`.
-    pub(crate) kind: String,
-    /// The text, or a caption.
-    pub(crate) text: Option<String>,
+pub struct Content {
+    /// What it is; the list is in the sandbox's documentation. What a phone does not know by name is `other`.
+    pub kind: String,
+    /// The text, or a caption, a name, a question, an emoji: what one would read aloud.
+    pub text: Option<String>,
     /// SHA-256 of the media that the phone fetched and opened, in hex; null until it has.
-    pub(crate) media_sha256: Option<String>,
-    pub(crate) file_name: Option<String>,
+    pub media_sha256: Option<String>,
+    /// A document's.
+    pub file_name: Option<String>,
     /// Degrees.
-    pub(crate) latitude: Option<f64>,
+    pub latitude: Option<f64>,
     /// Degrees.
-    pub(crate) longitude: Option<f64>,
-    /// The id of the message that this one quotes.
-    pub(crate) quoted: Option<String>,
+    pub longitude: Option<f64>,
+    /// The id of the message that this one quotes, reacts to, votes on or pins.
+    pub quoted: Option<String>,
+    /// Whether its author changed it after it was sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub edited: bool,
+    /// The reactions to it that stand, one a person.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reactions: Vec<Reaction>,
+}
+
+/// A reaction, as the message shows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Reaction {
+    /// The number of whoever reacted.
+    pub from: String,
+    /// The emoji.
+    pub text: String,
+}
+
+/// A kind in one field of the message: its text and what it quotes.
+macro_rules! plain {
+    ($message:expr, $($field:ident => $kind:expr, $text:expr;)+) => {
+        $(if let Some(part) = $message.$field.as_option() {
+            return Some(Content {
+                text: $text(part),
+                quoted: quoted(part.context_info.as_option()),
+                ..Content::of($kind(part))
+            });
+        })+
+    };
+}
+
+/// The same for media. Their hash is known once they are fetched.
+macro_rules! media {
+    ($message:expr, $($field:ident => $kind:expr, $text:expr, $name:expr;)+) => {
+        $(if let Some(part) = $message.$field.as_option() {
+            return Some(Content {
+                text: $text(part),
+                file_name: $name(part),
+                quoted: quoted(part.context_info.as_option()),
+                ..Content::of($kind(part))
+            });
+        })+
+    };
+}
+
+/// A kind that names another message by its key.
+macro_rules! about {
+    ($message:expr, $($field:ident . $key:ident => $kind:expr, $text:expr;)+) => {
+        $(if let Some(part) = $message.$field.as_option() {
+            return Some(Content {
+                text: $text(part),
+                quoted: part.$key.as_option().and_then(|key| key.id.clone()),
+                ..Content::of($kind(part))
+            });
+        })+
+    };
 }
 
 impl Content {
-    /// Reads `message`; `None` for those that a person never sees (key shares, protocol messages).
+    /// Reads `message`; `None` for those that are no message of their own: edits and revokes, and what phones say
+    /// among themselves.
     pub(crate) fn read(message: &wa::Message) -> Option<Self> {
+        let message = unwrapped(message);
         if let Some(text) = &message.conversation {
             return Some(Self {
                 text: Some(text.clone()),
                 ..Self::of("text")
             });
         }
-        if let Some(extended) = message.extended_text_message.as_option() {
-            let quoted = quoted(extended.context_info.as_option());
-            return Some(Self {
-                text: extended.text.clone(),
-                quoted,
-                ..Self::of("text")
-            });
+        plain! { message,
+            extended_text_message => |_: &_| "text", |m: &wa::message::ExtendedTextMessage| m.text.clone();
         }
-        Self::media(message).or_else(|| Self::other(message))
+        Self::media(message)
+            .or_else(|| Self::place_or_person(message))
+            .or_else(|| Self::about_another(message))
+            .or_else(|| Self::structured(message))
+            .or_else(|| Self::rest(message))
     }
 
     fn media(message: &wa::Message) -> Option<Self> {
-        macro_rules! media {
-            ($field:ident, $kind:literal, $text:expr, $name:expr) => {
-                if let Some(media) = message.$field.as_option() {
-                    let text: fn(&_) -> Option<String> = $text;
-                    let name: fn(&_) -> Option<String> = $name;
-                    return Some(Self {
-                        text: text(media),
-                        file_name: name(media),
-                        quoted: quoted(media.context_info.as_option()),
-                        ..Self::of($kind)
-                    });
-                }
-            };
+        media! { message,
+            image_message => |_: &_| "image", |m: &wa::message::ImageMessage| m.caption.clone(), |_: &_| None;
+            video_message => |_: &_| "video", |m: &wa::message::VideoMessage| m.caption.clone(), |_: &_| None;
+            ptv_message => |_: &_| "video-note", |m: &wa::message::VideoMessage| m.caption.clone(), |_: &_| None;
+            audio_message => |m: &wa::message::AudioMessage| if m.ptt == Some(true) { "voice" } else { "audio" },
+                |_: &_| None, |_: &_| None;
+            sticker_message => |_: &_| "sticker", |_: &_| None, |_: &_| None;
+            document_message => |_: &_| "document", |m: &wa::message::DocumentMessage| m.caption.clone(),
+                |m: &wa::message::DocumentMessage| m.file_name.clone();
         }
-        media!(
-            image_message,
-            "image",
-            |m: &wa::message::ImageMessage| m.caption.clone(),
-            |_| None
-        );
-        media!(
-            video_message,
-            "video",
-            |m: &wa::message::VideoMessage| m.caption.clone(),
-            |_| None
-        );
-        media!(audio_message, "audio", |_| None, |_| None);
-        media!(sticker_message, "sticker", |_| None, |_| None);
-        media!(
-            document_message,
-            "document",
-            |m: &wa::message::DocumentMessage| m.caption.clone(),
-            |m: &wa::message::DocumentMessage| m.file_name.clone()
-        );
         None
     }
 
-    fn other(message: &wa::Message) -> Option<Self> {
+    fn place_or_person(message: &wa::Message) -> Option<Self> {
         if let Some(location) = message.location_message.as_option() {
             return Some(Self {
                 text: location.name.clone(),
@@ -90,36 +125,141 @@ impl Content {
                 ..Self::of("location")
             });
         }
-        if let Some(contact) = message.contact_message.as_option() {
+        if let Some(location) = message.live_location_message.as_option() {
             return Some(Self {
-                text: contact.display_name.clone(),
-                ..Self::of("contact")
+                text: location.caption.clone(),
+                latitude: location.degrees_latitude,
+                longitude: location.degrees_longitude,
+                quoted: quoted(location.context_info.as_option()),
+                ..Self::of("live-location")
             });
         }
-        if let Some(reaction) = message.reaction_message.as_option() {
-            let quoted = reaction.key.as_option().and_then(|key| key.id.clone());
-            return Some(Self {
-                text: reaction.text.clone(),
-                quoted,
-                ..Self::of("reaction")
-            });
+        plain! { message,
+            contact_message => |_: &_| "contact", |m: &wa::message::ContactMessage| m.display_name.clone();
+            contacts_array_message => |_: &_| "contacts",
+                |m: &wa::message::ContactsArrayMessage| m.display_name.clone();
+            group_invite_message => |_: &_| "group-invite",
+                |m: &wa::message::GroupInviteMessage| m.group_name.clone();
         }
-        if let Some(poll) = message.poll_creation_message_v3.as_option() {
-            return Some(Self {
-                text: poll.name.clone(),
-                ..Self::of("poll")
-            });
-        }
-        let hidden = message.protocol_message.is_set() || message.sender_key_distribution_message.is_set();
-        (!hidden).then(|| Self::of("other"))
+        None
     }
 
-    fn of(kind: &str) -> Self {
+    fn about_another(message: &wa::Message) -> Option<Self> {
+        about! { message,
+            reaction_message.key => |_: &_| "reaction", |m: &wa::message::ReactionMessage| m.text.clone();
+            enc_reaction_message.target_message_key => |_: &_| "reaction", |_: &_| None;
+            poll_update_message.poll_creation_message_key => |_: &_| "poll-vote", |_: &_| None;
+            enc_event_response_message.event_creation_message_key => |_: &_| "event-response", |_: &_| None;
+            enc_comment_message.target_message_key => |_: &_| "comment", |_: &_| None;
+            pin_in_chat_message.key => pin_kind, |_: &_| None;
+            keep_in_chat_message.key => |_: &_| "keep", |_: &_| None;
+        }
+        None
+    }
+
+    fn structured(message: &wa::Message) -> Option<Self> {
+        let question: fn(&wa::message::PollCreationMessage) -> Option<String> = |poll| poll.name.clone();
+        plain! { message,
+            poll_creation_message => |_: &_| "poll", question;
+            poll_creation_message_v2 => |_: &_| "poll", question;
+            poll_creation_message_v3 => |_: &_| "poll", question;
+            poll_creation_message_v5 => |_: &_| "poll", question;
+            event_message => |_: &_| "event", |m: &wa::message::EventMessage| m.name.clone();
+            list_message => |_: &_| "list",
+                |m: &wa::message::ListMessage| m.description.clone().or_else(|| m.title.clone());
+            list_response_message => |_: &_| "list-reply",
+                |m: &wa::message::ListResponseMessage| m.title.clone();
+            buttons_message => |_: &_| "buttons", |m: &wa::message::ButtonsMessage| m.content_text.clone();
+            template_button_reply_message => |_: &_| "button-reply",
+                |m: &wa::message::TemplateButtonReplyMessage| m.selected_display_text.clone();
+            buttons_response_message => |_: &_| "button-reply",
+                |m: &wa::message::ButtonsResponseMessage| m.selected_button_id.clone();
+            interactive_message => |_: &_| "interactive", |m: &wa::message::InteractiveMessage| {
+                m.body.as_option().and_then(|body| body.text.clone())
+            };
+            template_message => |_: &_| "interactive", |m: &wa::message::TemplateMessage| {
+                m.hydrated_template.as_option().and_then(|template| template.hydrated_content_text.clone())
+            };
+            interactive_response_message => |_: &_| "interactive-reply",
+                |m: &wa::message::InteractiveResponseMessage| {
+                    m.body.as_option().and_then(|body| body.text.clone())
+                };
+        }
+        None
+    }
+
+    fn rest(message: &wa::Message) -> Option<Self> {
+        if let Some(protocol) = message.protocol_message.as_option() {
+            return (protocol.r#type == Some(Protocol::EPHEMERAL_SETTING)).then(|| Self {
+                text: Some(protocol.ephemeral_expiration.unwrap_or_default().to_string()),
+                ..Self::of("disappearing")
+            });
+        }
+        if message.call.is_set() || message.call_log_messsage.is_set() {
+            return Some(Self::of("call"));
+        }
+        if message.secret_encrypted_message.is_set() {
+            return None;
+        }
+        // The first message to a group brings nothing but the key for the next ones.
+        let nothing = wa::Message {
+            sender_key_distribution_message: message.sender_key_distribution_message.clone(),
+            message_context_info: message.message_context_info.clone(),
+            ..Default::default()
+        };
+        (*message != nothing || !message.sender_key_distribution_message.is_set()).then(|| Self::of("other"))
+    }
+
+    /// What is left of a message that was revoked.
+    pub(crate) fn revoked() -> Self {
+        Self::of("revoked")
+    }
+
+    pub(crate) fn of(kind: &str) -> Self {
         Self {
             kind: kind.into(),
             ..Self::default()
         }
     }
+}
+
+fn pin_kind(pin: &wa::message::PinInChatMessage) -> &'static str {
+    if pin.r#type == Some(wa::message::pin_in_chat_message::Type::UNPIN_FOR_ALL) {
+        "unpin"
+    } else {
+        "pin"
+    }
+}
+
+/// The message inside the wrappers that say how to show or keep it.
+pub(crate) fn unwrapped(message: &wa::Message) -> &wa::Message {
+    macro_rules! inside {
+        ($($field:ident),+ $(,)?) => {
+            $(if let Some(inner) = message.$field.as_option().and_then(|wrapper| wrapper.message.as_option()) {
+                return unwrapped(inner);
+            })+
+        };
+    }
+    inside!(
+        device_sent_message,
+        ephemeral_message,
+        view_once_message,
+        view_once_message_v2,
+        view_once_message_v2_extension,
+        document_with_caption_message,
+        edited_message,
+        group_mentioned_message,
+        associated_child_message,
+        lottie_sticker_message,
+        event_cover_image,
+        poll_creation_option_image_message,
+        poll_creation_message_v4,
+        group_status_message,
+        group_status_message_v2,
+        status_mention_message,
+        spoiler_message,
+    );
+    message
 }
 
 fn quoted(context: Option<&wa::ContextInfo>) -> Option<String> {
@@ -129,6 +269,10 @@ fn quoted(context: Option<&wa::ContextInfo>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn kind(message: &wa::Message) -> Option<String> {
+        Content::read(message).map(|content| content.kind)
+    }
 
     #[test]
     fn texts_and_what_they_quote() {
@@ -158,11 +302,51 @@ mod tests {
     }
 
     #[test]
-    fn protocol_messages_are_not_shown() {
-        let message = wa::Message {
+    fn wrappers_are_seen_through() {
+        let voice = wa::Message {
+            audio_message: wa::message::AudioMessage {
+                ptt: Some(true),
+                ..Default::default()
+            }
+            .into(),
+            ..Default::default()
+        };
+        let once = wa::Message {
+            view_once_message_v2_extension: wa::message::FutureProofMessage {
+                message: voice.into(),
+            }
+            .into(),
+            ..Default::default()
+        };
+        let ephemeral = wa::Message {
+            ephemeral_message: wa::message::FutureProofMessage { message: once.into() }.into(),
+            ..Default::default()
+        };
+        let content = Content::read(&ephemeral).unwrap();
+        assert_eq!(content.kind, "voice");
+    }
+
+    #[test]
+    fn what_phones_say_among_themselves_is_not_shown() {
+        let protocol = wa::Message {
             protocol_message: wa::message::ProtocolMessage::default().into(),
             ..Default::default()
         };
-        assert_eq!(Content::read(&message), None);
+        assert_eq!(kind(&protocol), None);
+        let key_alone = wa::Message {
+            sender_key_distribution_message: wa::message::SenderKeyDistributionMessage::default().into(),
+            ..Default::default()
+        };
+        assert_eq!(kind(&key_alone), None);
+        let with_text = wa::Message {
+            conversation: Some("hi".into()),
+            ..key_alone
+        };
+        assert_eq!(kind(&with_text).as_deref(), Some("text"));
+        let unknown = wa::Message {
+            payment_invite_message: wa::message::PaymentInviteMessage::default().into(),
+            ..Default::default()
+        };
+        assert_eq!(kind(&unknown).as_deref(), Some("other"));
     }
 }

@@ -1,6 +1,10 @@
 //! What a phone's person sees.
 
+use buffa::Message as _;
+use rusqlite::OptionalExtension as _;
 use serde::Serialize;
+use wacore::reporting_token::extract_message_secret;
+use waproto::whatsapp as wa;
 
 use super::content::Content;
 use crate::directory::{Account, Family};
@@ -10,61 +14,114 @@ use crate::store::Unit;
 /// One message of an inbox.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Entry {
+pub struct Entry {
     /// The message's id on the network.
-    pub(crate) id: String,
-    /// The other party's number, for a message to oneself one's own; or the JID of a group or of statuses.
-    pub(crate) chat: String,
+    pub id: String,
+    /// The other party's number, for a message to oneself one's own; a group's JID.
+    pub chat: String,
     /// The author's number.
-    pub(crate) from: String,
+    pub from: String,
     /// The author's LID.
-    pub(crate) from_lid: String,
+    pub from_lid: String,
+    /// What it says.
     #[serde(flatten)]
-    pub(crate) content: Content,
+    pub content: Content,
     /// RFC 3339, UTC.
-    pub(crate) received_at: String,
-    /// How often this id arrived.
-    pub(crate) copies: u32,
+    pub received_at: String,
+    /// How often this id arrived, or was sent by the phone itself.
+    pub copies: u32,
 }
 
-/// A message that a person has not read.
+/// A message on its way into an inbox.
+pub(crate) struct Said<'a> {
+    pub(crate) author: &'a Account,
+    /// The JIDs that its stanza went by.
+    pub(crate) family: Family,
+    /// The other party's number, or a group's JID.
+    pub(crate) chat: &'a str,
+    pub(crate) id: &'a str,
+    /// Whether the phone itself wrote it.
+    pub(crate) sent: bool,
+}
+
+/// A message of an inbox, for what comes after it.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) seq: i64,
+    pub(crate) id: String,
+    /// The author's number.
+    pub(crate) sender: String,
+    pub(crate) content: Content,
+    message: Vec<u8>,
+    /// What additions to it are encrypted under.
+    pub(crate) secret: Option<Vec<u8>>,
+}
+
+impl Found {
+    /// The message as it was decrypted.
+    pub(crate) fn decoded(&self) -> Result<wa::Message> {
+        wa::Message::decode_from_slice(&self.message)
+            .map_err(|error| Error::codec("a message of an inbox", error))
+    }
+}
+
+/// A message that a person has not read, or not played.
 pub(crate) struct Unread {
     pub(crate) id: String,
-    pub(crate) sender: String,
-    /// The other party's number, or the JID of a group.
+    /// Where it was said: the sender's number, or a group's JID.
     pub(crate) chat: String,
+    pub(crate) sender: String,
     pub(crate) family: Family,
+    kind: String,
 }
 
-/// Shows a message, or counts one more copy of it.
+impl Unread {
+    /// Whether it can be played: a voice message or a video note.
+    fn plays(&self) -> bool {
+        matches!(self.kind.as_str(), "voice" | "video-note")
+    }
+}
+
+/// Shows a message, or counts one more copy of it. Answers how often it arrived.
 pub(crate) fn put(
-    unit: &Unit<'_>,
+    unit: &mut Unit<'_>,
     phone: &str,
-    (sender, family): (&Account, Family),
-    (chat, id): (&str, &str),
+    said: &Said<'_>,
     content: &Content,
-) -> Result<()> {
-    let body = serde_json::to_string(content).map_err(|error| Error::codec("an inbox entry", error))?;
-    unit.execute(
-        "INSERT INTO inbox (phone, sender, id, family, chat, sender_lid, body, received_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (phone, sender, id) DO UPDATE SET copies = copies + 1",
-        rusqlite::params![
-            phone,
-            sender.phone,
-            id,
-            family.as_str(),
-            chat,
-            sender.lid,
-            body,
-            unit.now_ms()
-        ],
-    )?;
-    Ok(())
+    message: &wa::Message,
+) -> Result<u32> {
+    unit.shown();
+    let copies = unit
+        .prepare(
+            "INSERT INTO inbox (phone, sender, id, family, chat, sender_lid, kind, body, message, secret, sent,
+                 copies, received_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12)
+             ON CONFLICT (phone, sender, id) DO UPDATE SET copies = copies + 1
+             RETURNING copies",
+        )?
+        .query_row(
+            rusqlite::params![
+                phone,
+                said.author.phone,
+                said.id,
+                said.family.as_str(),
+                said.chat,
+                said.author.lid,
+                content.kind,
+                json(content)?,
+                message.encode_to_vec(),
+                extract_message_secret(message),
+                said.sent,
+                unit.now_ms(),
+            ],
+            |row| row.get(0),
+        )?;
+    Ok(copies)
 }
 
 /// Counts one more copy of a message that arrived before.
-pub(crate) fn count_copy(unit: &Unit<'_>, phone: &str, sender: &str, id: &str) -> Result<()> {
+pub(crate) fn count_copy(unit: &mut Unit<'_>, phone: &str, sender: &str, id: &str) -> Result<()> {
+    unit.shown();
     unit.execute(
         "UPDATE inbox SET copies = copies + 1 WHERE phone = ?1 AND sender = ?2 AND id = ?3",
         (phone, sender, id),
@@ -72,12 +129,85 @@ pub(crate) fn count_copy(unit: &Unit<'_>, phone: &str, sender: &str, id: &str) -
     Ok(())
 }
 
-/// The messages after the one with id `after` (all without it), oldest first.
+const FOUND: &str = "seq, id, sender, body, message, secret";
+
+/// The message with this id in this chat, the latest where there are several.
+pub(crate) fn find_in(unit: &Unit<'_>, phone: &str, chat: &str, id: &str) -> Result<Option<Found>> {
+    let sql = format!(
+        "SELECT {FOUND} FROM inbox WHERE phone = ?1 AND chat = ?2 AND id = ?3 ORDER BY seq DESC LIMIT 1"
+    );
+    found(unit, &sql, (phone, chat, id))
+}
+
+/// The message with this id, the latest where there are several.
+pub(crate) fn find(unit: &Unit<'_>, phone: &str, id: &str) -> Result<Option<Found>> {
+    let sql = format!("SELECT {FOUND} FROM inbox WHERE phone = ?1 AND id = ?2 ORDER BY seq DESC LIMIT 1");
+    found(unit, &sql, (phone, id))
+}
+
+fn found(unit: &Unit<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Option<Found>> {
+    let row = unit
+        .prepare(sql)?
+        .query_row(params, |row| {
+            let found = Found {
+                seq: row.get(0)?,
+                id: row.get(1)?,
+                sender: row.get(2)?,
+                content: Content::default(),
+                message: row.get(4)?,
+                secret: row.get(5)?,
+            };
+            Ok((found, row.get::<_, String>(3)?))
+        })
+        .optional()?;
+    row.map(|(found, body)| {
+        Ok(Found {
+            content: parsed(&body)?,
+            ..found
+        })
+    })
+    .transpose()
+}
+
+/// Changes what an entry says, and the message kept for it where there is a new one.
+pub(crate) fn amend(
+    unit: &mut Unit<'_>,
+    seq: i64,
+    content: &Content,
+    message: Option<&wa::Message>,
+) -> Result<()> {
+    unit.shown();
+    unit.execute(
+        "UPDATE inbox SET kind = ?2, body = ?3, message = COALESCE(?4, message) WHERE seq = ?1",
+        (
+            seq,
+            &content.kind,
+            json(content)?,
+            message.map(wa::Message::encode_to_vec),
+        ),
+    )?;
+    Ok(())
+}
+
+/// Sets the text of the entry that `said` made.
+pub(crate) fn set_text(unit: &mut Unit<'_>, phone: &str, said: &Said<'_>, text: &str) -> Result<()> {
+    let sql = format!("SELECT {FOUND} FROM inbox WHERE phone = ?1 AND sender = ?2 AND id = ?3");
+    let Some(entry) = found(unit, &sql, (phone, &said.author.phone, said.id))? else {
+        return Ok(());
+    };
+    let content = Content {
+        text: Some(text.to_owned()),
+        ..entry.content
+    };
+    amend(unit, entry.seq, &content, None)
+}
+
+/// The messages after the one with id `after` (all without it), oldest first; those that the phone itself wrote
+/// only if `sent`.
 ///
 /// # Errors
 /// [`Error::NotFound`] for an `after` that is not there.
-pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>) -> Result<Vec<Entry>> {
-    use rusqlite::OptionalExtension as _;
+pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>, sent: bool) -> Result<Vec<Entry>> {
     let seq: i64 = match after {
         None => 0,
         Some(id) => unit
@@ -91,14 +221,11 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>) -> Result<
         "SELECT id, chat, sender, sender_lid, body, received_at, copies,
              (SELECT hash FROM phone_media m
               WHERE m.phone = inbox.phone AND m.sender = inbox.sender AND m.id = inbox.id AND m.state = 'held')
-         FROM inbox WHERE phone = ?1 AND seq > ?2 ORDER BY seq",
+         FROM inbox WHERE phone = ?1 AND seq > ?2 AND (?3 OR NOT sent) ORDER BY seq",
     )?;
-    let mut rows = statement.query((phone, seq))?;
+    let mut rows = statement.query((phone, seq, sent))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
-        let body: String = row.get(4)?;
-        let content: Content =
-            serde_json::from_str(&body).map_err(|error| Error::codec("an inbox entry", error))?;
         let media: Option<Vec<u8>> = row.get(7)?;
         entries.push(Entry {
             id: row.get(0)?,
@@ -107,7 +234,7 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>) -> Result<
             from_lid: row.get(3)?,
             content: Content {
                 media_sha256: media.map(hex::encode),
-                ..content
+                ..parsed(&row.get::<_, String>(4)?)?
             },
             received_at: rfc3339(row.get(5)?),
             copies: row.get(6)?,
@@ -116,11 +243,37 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>) -> Result<
     Ok(entries)
 }
 
+fn json(content: &Content) -> Result<String> {
+    serde_json::to_string(content).map_err(|error| Error::codec("an inbox entry", error))
+}
+
+fn parsed(body: &str) -> Result<Content> {
+    serde_json::from_str(body).map_err(|error| Error::codec("an inbox entry", error))
+}
+
 /// Marks messages of others as read and answers those that were not before: the named ones, or all.
 ///
 /// # Errors
 /// [`Error::NotFound`] for an id that is not there.
 pub(crate) fn mark_read(unit: &Unit<'_>, phone: &str, ids: Option<&[String]>) -> Result<Vec<Unread>> {
+    mark(unit, phone, ids, "read", |_| true)
+}
+
+/// The same for playing, of which only voice messages and video notes are capable.
+///
+/// # Errors
+/// [`Error::NotFound`] for an id that is not there.
+pub(crate) fn mark_played(unit: &Unit<'_>, phone: &str, ids: Option<&[String]>) -> Result<Vec<Unread>> {
+    mark(unit, phone, ids, "played", Unread::plays)
+}
+
+fn mark(
+    unit: &Unit<'_>,
+    phone: &str,
+    ids: Option<&[String]>,
+    column: &'static str,
+    counts: impl Fn(&Unread) -> bool,
+) -> Result<Vec<Unread>> {
     if let Some(ids) = ids {
         let mut known = unit.prepare("SELECT 1 FROM inbox WHERE phone = ?1 AND id = ?2")?;
         for id in ids {
@@ -129,26 +282,29 @@ pub(crate) fn mark_read(unit: &Unit<'_>, phone: &str, ids: Option<&[String]>) ->
             }
         }
     }
-    let unread: Vec<Unread> = {
-        let mut statement = unit.prepare(
-            "SELECT id, sender, family, chat FROM inbox
-             WHERE phone = ?1 AND read = 0 AND sender <> ?1 ORDER BY seq",
-        )?;
+    let open: Vec<Unread> = {
+        let mut statement = unit.prepare(&format!(
+            "SELECT id, chat, sender, family, kind FROM inbox
+             WHERE phone = ?1 AND {column} = 0 AND sender <> ?1 ORDER BY seq"
+        ))?;
         let rows = statement.query_map([phone], |row| {
             Ok(Unread {
                 id: row.get(0)?,
-                sender: row.get(1)?,
-                chat: row.get(3)?,
-                family: Family::named(row.get_ref(2)?.as_str()?),
+                chat: row.get(1)?,
+                sender: row.get(2)?,
+                family: Family::named(row.get_ref(3)?.as_str()?),
+                kind: row.get(4)?,
             })
         })?;
         rows.collect::<rusqlite::Result<_>>()?
     };
-    let chosen: Vec<Unread> = unread
+    let chosen: Vec<Unread> = open
         .into_iter()
-        .filter(|entry| ids.is_none_or(|ids| ids.contains(&entry.id)))
+        .filter(|entry| counts(entry) && ids.is_none_or(|ids| ids.contains(&entry.id)))
         .collect();
-    let mut mark = unit.prepare("UPDATE inbox SET read = 1 WHERE phone = ?1 AND sender = ?2 AND id = ?3")?;
+    let mut mark = unit.prepare(&format!(
+        "UPDATE inbox SET {column} = 1 WHERE phone = ?1 AND sender = ?2 AND id = ?3"
+    ))?;
     for entry in &chosen {
         mark.execute((phone, &entry.sender, &entry.id))?;
     }
@@ -180,23 +336,24 @@ mod tests {
                 ..Content::default()
             };
             for id in ["A", "B", "A"] {
-                put(
-                    unit,
-                    &me.phone,
-                    (&other, Family::Pn),
-                    (&other.phone, id),
-                    &content,
-                )?;
+                let said = Said {
+                    author: &other,
+                    family: Family::Pn,
+                    chat: &other.phone,
+                    id,
+                    sent: false,
+                };
+                put(unit, &me.phone, &said, &content, &wa::Message::default())?;
             }
-            let all = list(unit, &me.phone, None)?;
+            let all = list(unit, &me.phone, None, false)?;
             let seen: Vec<_> = all
                 .iter()
                 .map(|entry| (entry.id.as_str(), entry.copies))
                 .collect();
             assert_eq!(seen, [("A", 2), ("B", 1)]);
-            assert_eq!(list(unit, &me.phone, Some("A"))?.len(), 1);
+            assert_eq!(list(unit, &me.phone, Some("A"), false)?.len(), 1);
             assert!(matches!(
-                list(unit, &me.phone, Some("C")),
+                list(unit, &me.phone, Some("C"), false),
                 Err(Error::NotFound(_))
             ));
             assert_eq!(mark_read(unit, &me.phone, None)?.len(), 2);

@@ -6,6 +6,9 @@
 
 pub(crate) mod adv;
 pub(crate) mod app_state;
+pub(crate) mod auto_reply;
+pub(crate) mod chats;
+pub(crate) mod compose;
 pub(crate) mod content;
 pub(crate) mod gallery;
 pub(crate) mod group;
@@ -16,11 +19,13 @@ pub(crate) mod key_share;
 pub(crate) mod link_code;
 pub(crate) mod media;
 pub(crate) mod peer;
+pub(crate) mod reading;
 pub(crate) mod receive;
 pub(crate) mod resend;
 pub(crate) mod reupload;
 pub(crate) mod runner;
 pub(crate) mod salt;
+pub(crate) mod secrets;
 pub(crate) mod send;
 pub(crate) mod shape;
 pub(crate) mod signal;

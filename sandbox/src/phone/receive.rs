@@ -10,10 +10,11 @@ use wacore_binary::{Jid, Node};
 use wacore_libsignal::protocol::GenericSignedPreKey as _;
 use waproto::whatsapp as wa;
 
-use super::content::Content;
+use super::chats::Taken;
 use super::history::{self, Seen};
+use super::inbox::Said;
 use super::signal::{self, EncType, Opened, sender_keys};
-use super::{app_state, gallery, group, identity, inbox, key_share, peer, resend, reupload, send};
+use super::{app_state, auto_reply, chats, group, identity, inbox, key_share, peer, resend, reupload, send};
 use crate::app_state as collections;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
@@ -189,16 +190,12 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
     };
     let person = person.unwrap_or_else(|| account.clone());
     // A room is known by its JID, a person by the number.
-    let (chat, jid, author) = match &incoming.room {
-        Some(room) => (
-            room.to_string(),
-            room.to_string(),
-            (!own).then(|| incoming.sender.jid(incoming.family, 0).to_string()),
-        ),
-        None => {
-            let jid = person.jid(Family::Pn, 0).to_string();
-            (person.phone, jid, None)
-        }
+    let (chat, jid, author) = if let Some(room) = &incoming.room {
+        let author = (!own).then(|| incoming.sender.jid(incoming.family, 0).to_string());
+        (room.to_string(), room.to_string(), author)
+    } else {
+        let jid = person.jid(Family::Pn, 0).to_string();
+        (person.phone, jid, None)
     };
     let seen = Seen {
         chat: &jid,
@@ -207,28 +204,20 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
         author: author.as_deref(),
     };
     history::keep(unit, account, &seen, &message)?;
-    let Some(content) = Content::read(&message) else {
-        return Ok(());
+    let said = Said {
+        author: &incoming.sender,
+        family: incoming.family,
+        chat: &chat,
+        id: incoming.id,
+        sent: false,
     };
-    resend::keep(
-        unit,
-        &account.phone,
-        (&incoming.sender.phone, incoming.id),
-        &message,
-    )?;
-    inbox::put(
-        unit,
-        &account.phone,
-        (&incoming.sender, incoming.family),
-        (&chat, incoming.id),
-        &content,
-    )?;
-    gallery::note(
-        unit,
-        &account.phone,
-        (&incoming.sender.phone, incoming.id),
-        &message,
-    )
+    match chats::take(unit, &account.phone, &said, &message)? {
+        Taken::New => {
+            resend::keep(unit, &account.phone, (&said.author.phone, said.id), &message)?;
+            auto_reply::answer(unit, account, &said, &message)
+        }
+        Taken::Again | Taken::Unseen => Ok(()),
+    }
 }
 
 /// The server says that shared settings have changed.

@@ -8,8 +8,9 @@ use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
 
 use super::history::{self, Seen};
+use super::inbox::Said;
 use super::shape::Shape;
-use super::{gallery, group, signal};
+use super::{chats, group, signal};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::people::profile;
@@ -91,7 +92,7 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, to: &Account, draf
     Ok(id)
 }
 
-/// Keeps a message for devices that ask for it again; answers the id that it goes under.
+/// Keeps a message for devices that ask for it again, and for its sender to see; answers the id that it goes under.
 pub(super) fn keep(
     unit: &mut Unit<'_>,
     account: &Account,
@@ -110,10 +111,18 @@ pub(super) fn keep(
         ),
     )?;
     unit.execute(
-        "DELETE FROM sent WHERE phone = ?1 AND seq <= ?2",
-        (&account.phone, unit.last_insert_id() - KEPT_FOR_RETRY),
+        "DELETE FROM sent WHERE phone = ?1 AND seq <=
+             (SELECT seq FROM sent WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+        (&account.phone, KEPT_FOR_RETRY),
     )?;
-    gallery::note(unit, &account.phone, (&account.phone, &id), &draft.message)?;
+    let said = Said {
+        author: account,
+        family,
+        chat,
+        id: &id,
+        sent: true,
+    };
+    chats::take(unit, &account.phone, &said, &draft.message)?;
     Ok(id)
 }
 
@@ -233,6 +242,6 @@ impl Copy<'_> {
 }
 
 /// A message id in the form that phones give: 32 hex digits.
-fn new_id() -> String {
+pub(crate) fn new_id() -> String {
     hex::encode_upper(rand::rng().random::<[u8; 16]>())
 }

@@ -6,6 +6,7 @@
 mod chat;
 mod group;
 mod person;
+mod shape;
 mod status;
 
 use std::borrow::Cow;
@@ -85,6 +86,9 @@ pub(crate) fn queue_for(
 
 /// Relays a client's `<message>` and answers its `<ack>`. An `error` in it means that nothing was relayed.
 pub(crate) fn message(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result<Node> {
+    if !shape::fits(node) {
+        return Ok(refusal(unit, node, shape::MALFORMED));
+    }
     let sent = Sent::read(unit, from, node)?;
     let outcome = match Family::of(&sent.to) {
         Some(family) => person::relay(unit, &sent, family)?,
@@ -104,6 +108,21 @@ pub(crate) fn message(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Resul
         Outcome::Refused(code) => ack.attr("error", code),
     };
     Ok(ack.build())
+}
+
+/// The `<ack>` of a stanza that does not fit. It repeats what there is to repeat.
+fn refusal(unit: &Unit<'_>, node: &Node, code: u16) -> Node {
+    let mut ack = NodeBuilder::new("ack")
+        .attr("class", "message")
+        .attr("t", unit.now_secs())
+        .attr("error", code);
+    if let Some(id) = wire::attr(node, "id") {
+        ack = ack.attr("id", id.as_ref());
+    }
+    if let Some(to) = wire::attr_jid(node, "to") {
+        ack = ack.attr("from", to);
+    }
+    ack.build()
 }
 
 /// What the sender is told of its message.

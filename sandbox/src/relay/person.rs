@@ -3,7 +3,7 @@
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, Node};
 
-use super::{Chat, Envelope, Outcome, Sent, participant_hash, queue_for};
+use super::{Chat, Envelope, Outcome, Sent, participant_hash, queue_for, shape};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::Result;
 use crate::store::Unit;
@@ -12,6 +12,9 @@ use crate::{switches, wire};
 
 /// Relays a message whose addressee is a person.
 pub(super) fn relay(unit: &mut Unit<'_>, sent: &Sent<'_>, family: Family) -> Result<Outcome> {
+    if !shape::has_ciphertext(sent.node) {
+        return Ok(Outcome::Refused(shape::MALFORMED));
+    }
     let Some(other) = directory::resolve(unit, &sent.to)? else {
         return Ok(Outcome::Refused(404));
     };
@@ -26,6 +29,9 @@ pub(super) fn relay(unit: &mut Unit<'_>, sent: &Sent<'_>, family: Family) -> Res
         conversation.direct(unit, sent)?;
         return Ok(Outcome::Relayed { phash: None });
     };
+    if conversation.includes_a_stranger(unit, participants)? {
+        return Ok(Outcome::Refused(400));
+    }
     let reached = conversation.fan_out(unit, participants, &sent.shared())?;
     let phash = conversation.expected_phash(unit, &reached)?;
     Ok(Outcome::Relayed { phash })
@@ -37,6 +43,24 @@ struct Conversation<'a> {
 }
 
 impl Conversation<'_> {
+    /// Whether a copy is meant for somebody who has no part in the conversation. Devices that are gone are another
+    /// matter: the sender learns of them by the participant hash.
+    fn includes_a_stranger(&self, unit: &Unit<'_>, participants: &Node) -> Result<bool> {
+        for to in participants.get_children_by_tag("to") {
+            let Some(jid) = wire::attr_jid(to, "jid") else {
+                continue;
+            };
+            let account = directory::resolve(unit, &jid)?;
+            let belongs = |account: Account| {
+                account.phone == self.other.phone || account.phone == self.envelope.sender.phone
+            };
+            if !account.is_some_and(belongs) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// One copy for each `<to jid>`; answers the devices reached.
     fn fan_out(&self, unit: &mut Unit<'_>, participants: &Node, shared: &[Node]) -> Result<Vec<Address>> {
         let mut reached = Vec::new();

@@ -204,6 +204,10 @@ pub(crate) struct Registry {
     /// The clients that show a pairing code.
     pub(crate) codes: Codes,
     pub(crate) agenda: Arc<Agenda>,
+    /// Told when an inbox changed; for all who wait for it.
+    pub(crate) inboxes: Notify,
+    /// Told when a phone got something to answer.
+    pub(crate) answers: Notify,
     /// Told when a phone got media to fetch.
     pub(crate) media: Notify,
     next_client: AtomicU64,
@@ -307,6 +311,12 @@ impl Registry {
 
     /// Passes on what a committed unit of work brought about. Never waits.
     pub(crate) fn apply(&self, effects: Effects) {
+        if effects.shown {
+            self.inboxes.notify_waiters();
+        }
+        if effects.answers {
+            self.answers.notify_one();
+        }
         if effects.media {
             self.media.notify_one();
         }

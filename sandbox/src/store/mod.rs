@@ -36,6 +36,10 @@ pub struct Effects {
     pub removed: Vec<Address>,
     /// Encoded stanzas for devices that are connected, lost on all others.
     pub passing: Vec<(Address, Vec<u8>)>,
+    /// Whether some phone's inbox changed.
+    pub shown: bool,
+    /// Whether a phone got something to answer, or was turned on.
+    pub answers: bool,
     /// Whether a phone got media to fetch.
     pub media: bool,
 }
@@ -90,6 +94,16 @@ impl Unit<'_> {
         let payload = crate::wire::encode(node)?;
         self.effects.passing.push((address, payload));
         Ok(())
+    }
+
+    /// Lets phones give the answers whose time has come, after the commit.
+    pub fn answers_due(&mut self) {
+        self.effects.answers = true;
+    }
+
+    /// Tells those who watch inboxes after the commit.
+    pub fn shown(&mut self) {
+        self.effects.shown = true;
     }
 
     /// Lets phones fetch the media that they got, after the commit.

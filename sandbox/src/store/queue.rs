@@ -331,7 +331,7 @@ mod tests {
                 node: &node,
             };
             for _ in 0..2 * PASSING_KEPT {
-                push_for(unit, &to, &stanza, Duration::from_secs(60))?;
+                push_for(unit, &to, &stanza, Duration::from_mins(1))?;
             }
             assert_eq!(after(unit, &to, 0, 100)?.len(), PASSING_KEPT as usize);
             assert_eq!(backlog(unit, &to)?.total(), 0);

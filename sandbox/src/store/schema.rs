@@ -16,6 +16,7 @@ const TABLES: &[&str] = &[
     include_str!("schema/devices.sql"),
     include_str!("schema/queue.sql"),
     include_str!("schema/phone.sql"),
+    include_str!("schema/auto_reply.sql"),
     include_str!("schema/app_state.sql"),
     include_str!("schema/history.sql"),
     include_str!("schema/people.sql"),

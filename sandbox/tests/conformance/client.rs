@@ -48,14 +48,14 @@ impl TestClient {
         Self::start_as(url, backend, None, NoHttp).await
     }
 
-    /// The same for one that registers under a push name.
-    pub async fn start_named(url: &str, backend: Backend, push_name: Option<&str>) -> Self {
-        Self::start_as(url, backend, push_name, NoHttp).await
-    }
-
     /// The same with a way to the media host.
     pub async fn start_with(url: &str, backend: Backend, http: impl HttpClient + 'static) -> Self {
         Self::start_as(url, backend, None, http).await
+    }
+
+    /// The same for one that registers under a push name.
+    pub async fn start_named(url: &str, backend: Backend, push_name: Option<&str>) -> Self {
+        Self::start_as(url, backend, push_name, NoHttp).await
     }
 
     async fn start_as(

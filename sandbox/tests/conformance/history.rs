@@ -1,7 +1,10 @@
 //! What a new companion learns of the time before it.
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use sandbox::{Config, Sandbox};
 use serde_json::json;
 use wacore::types::events::Event;
 use wacore_binary::Jid;
@@ -11,6 +14,15 @@ use waproto::whatsapp::history_sync::HistorySyncType;
 use crate::client::TestClient;
 use crate::net::{Admin, start, start_with};
 use crate::web::Web;
+
+/// A sandbox that sends as much history as a sandbox does by itself.
+async fn with_history(data_dir: Option<&Path>) -> Sandbox {
+    let usual = Config::new(SocketAddr::from(([127, 0, 0, 1], 0)));
+    start_with(data_dir, |config| {
+        config.history_messages = usual.history_messages
+    })
+    .await
+}
 
 /// Waits for history of one kind.
 async fn history(client: &TestClient, kind: HistorySyncType) -> wa::HistorySync {
@@ -45,7 +57,7 @@ async fn send(admin: Admin, from: &str, to: &str, text: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_companion_gets_what_its_phone_has() {
-    let sandbox = start(None).await;
+    let sandbox = with_history(None).await;
     let admin = Admin(sandbox.addr());
     let phone = admin.phone().await;
     let made = admin.ok("POST", "/admin/phones", r#"{"name": "Ada"}"#).await;
@@ -92,7 +104,7 @@ async fn a_new_companion_gets_what_its_phone_has() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_history_is_a_file_on_the_media_host() {
-    let sandbox = start(None).await;
+    let sandbox = with_history(None).await;
     let admin = Admin(sandbox.addr());
     let web = Web::of(&sandbox);
     let (phone, friend) = (admin.phone().await, admin.phone().await);
@@ -176,7 +188,7 @@ async fn a_companion_asks_for_what_is_older() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_there_is_no_history_none_is_sent() {
-    let sandbox = start_with(None, |config| config.history_messages = 0).await;
+    let sandbox = start(None).await;
     let admin = Admin(sandbox.addr());
     let phone = admin.phone().await;
     let friend = admin.phone().await;
@@ -195,14 +207,14 @@ async fn where_there_is_no_history_none_is_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_network_that_ends_in_between_sends_it_later() {
     let directory = tempfile::tempdir().expect("a directory");
-    let sandbox = start(Some(directory.path())).await;
+    let sandbox = with_history(Some(directory.path())).await;
     let admin = Admin(sandbox.addr());
     let (phone, friend) = (admin.phone().await, admin.phone().await);
     send(admin, &friend, &phone, "kept").await;
     admin.inbox(&phone, 1).await;
     sandbox.shutdown().await;
 
-    let sandbox = start(Some(directory.path())).await;
+    let sandbox = with_history(Some(directory.path())).await;
     let admin = Admin(sandbox.addr());
     let (client, _) = TestClient::paired(&sandbox.ws_url(), admin, Some(&phone)).await;
     let first = history(&client, HistorySyncType::INITIAL_BOOTSTRAP).await;

@@ -13,6 +13,7 @@ mod groups;
 mod history;
 mod hostile;
 mod media;
+mod messages;
 mod offline;
 mod pairing;
 mod people;

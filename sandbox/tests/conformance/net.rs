@@ -23,10 +23,12 @@ pub async fn start(data_dir: Option<&Path>) -> Sandbox {
     start_with(data_dir, |_| ()).await
 }
 
-/// Starts a sandbox with other settings than usual.
+/// Starts a sandbox with other settings than usual. Without being told otherwise it sends no history: what a phone says
+/// to a new companion by itself would be in the way of tests that count stanzas.
 pub async fn start_with(data_dir: Option<&Path>, change: impl FnOnce(&mut Config)) -> Sandbox {
     let mut config = Config::new(SocketAddr::from(([127, 0, 0, 1], 0)));
     config.data_dir = data_dir.map(Path::to_path_buf);
+    config.history_messages = 0;
     change(&mut config);
     Sandbox::start(config).await.expect("the sandbox starts")
 }

@@ -1,6 +1,6 @@
 //! A `whatsapp-rust` client behind lines of JSON, so that a suite in another language can talk to it.
 //!
-//! Standard input has one [`Command`] a line, each with a number; standard output has one object a line:
+//! Standard input has one command a line, each with a number; standard output has one object a line:
 //! `{"answer": number, …}` for a command done or refused (`error`), `{"event": name, …}` for what happens by itself.
 //! The client keeps nothing: it pairs anew each time, and ends with its standard input.
 

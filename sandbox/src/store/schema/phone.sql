@@ -27,12 +27,31 @@ CREATE TABLE IF NOT EXISTS inbox (
     family TEXT NOT NULL,               -- how the sender was addressed: pn or lid
     chat TEXT NOT NULL,
     sender_lid TEXT NOT NULL,
+    kind TEXT NOT NULL,
     body TEXT NOT NULL,                 -- JSON of what was decrypted
+    message BLOB NOT NULL,              -- and the message itself
+    secret BLOB,                        -- what additions to it are encrypted under
+    sent INTEGER NOT NULL DEFAULT 0,    -- 1 where the phone itself wrote it
     received_at INTEGER NOT NULL,
     copies INTEGER NOT NULL DEFAULT 1,
     read INTEGER NOT NULL DEFAULT 0,
+    played INTEGER NOT NULL DEFAULT 0,
     UNIQUE (phone, sender, id)
 );
+CREATE INDEX IF NOT EXISTS inbox_by_id ON inbox (phone, id);
+
+-- Edits, revokes, reactions and the like whose message has not arrived yet.
+CREATE TABLE IF NOT EXISTS changes (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
+    chat TEXT NOT NULL,
+    target TEXT NOT NULL,
+    author TEXT NOT NULL,
+    id TEXT NOT NULL,
+    family TEXT NOT NULL,
+    message BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS changes_by_target ON changes (phone, chat, target);
 
 -- What a phone sent lately, to encrypt again for a device that could not read it.
 CREATE TABLE IF NOT EXISTS sent (
@@ -44,6 +63,7 @@ CREATE TABLE IF NOT EXISTS sent (
     message BLOB NOT NULL,
     UNIQUE (phone, id)
 );
+CREATE INDEX IF NOT EXISTS sent_by_phone ON sent (phone, seq);
 
 -- How often a phone asked for one message again.
 CREATE TABLE IF NOT EXISTS retries (

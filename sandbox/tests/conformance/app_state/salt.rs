@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use wacore::types::events::Event;
 
 use crate::client::TestClient;
-use crate::net::{Admin, DEADLINE, start};
+use crate::net::{Admin, DEADLINE, start_with};
 
 /// A client that registers under a push name, linked.
 async fn named(url: &str, admin: Admin, name: &str) -> TestClient {
@@ -26,7 +26,7 @@ fn salt(client: &TestClient) -> (Option<Vec<u8>>, bool) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_switch_says_how_the_salt_comes() {
-    let sandbox = start(None).await;
+    let sandbox = start_with(None, |config| config.history_messages = 10).await;
     let admin = Admin(sandbox.addr());
     let url = sandbox.ws_url();
     for (name, synced) in [

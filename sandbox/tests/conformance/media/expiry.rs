@@ -2,11 +2,12 @@
 
 use wacore::download::MediaType;
 use wacore_binary::Jid;
-use whatsapp_rust::ErrorChainExt as _;
-use whatsapp_rust::UploadOptions;
 use whatsapp_rust::features::{MediaRetryResult, MediaReuploadRequest};
+use whatsapp_rust::{
+    ErrorChainExt as _, GroupCreateOptions, GroupParticipantOptions, SendOptions, UploadOptions,
+};
 
-use super::{bytes, carrying, download, fetched, paired};
+use super::{bytes, carrying, download, fetched, paired, sha256};
 use crate::net::{Admin, start};
 use crate::web::Web;
 
@@ -116,6 +117,61 @@ async fn a_phone_gives_nothing_that_it_does_not_hold_or_for_another_key() {
         )
         .await;
     assert_eq!(status, 404);
+    alice.stop().await;
+    bob.stop().await;
+    sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn media_of_groups_are_fetched_and_given_again_too() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let web = Web::of(&sandbox);
+    let (alice, a) = paired(&sandbox, &web).await;
+    let (bob, b) = paired(&sandbox, &web).await;
+    let phone = admin.phone().await;
+    let members = [&b, &phone].map(|number| GroupParticipantOptions::new(Jid::pn(number.as_str())));
+    let options = GroupCreateOptions::builder()
+        .subject("Media")
+        .participants(members.into())
+        .finish();
+    let group = alice.client().groups().create_group(options).await;
+    let group = group.expect("a group").metadata.id;
+    let plain = bytes(20_000, 3);
+    let uploaded = alice
+        .client()
+        .upload(plain.clone(), MediaType::Video, UploadOptions::new())
+        .await
+        .expect("an upload");
+    let id = "3EB00000000ED403";
+    let message = carrying(MediaType::Video, &uploaded);
+    alice
+        .client()
+        .send_message_with_options(&group, message, SendOptions::default().with_message_id(id))
+        .await
+        .expect("it is sent");
+    let (mut message, chat) = bob.message(id).await;
+    assert_eq!(chat, group);
+    for number in [&b, &phone] {
+        let entry = fetched(admin, number, id).await;
+        assert_eq!(entry["mediaSha256"], sha256(&plain).as_str());
+    }
+    admin.ok("POST", "/admin/media/expire", "").await;
+    assert!(download(&bob, &message).await.is_err());
+    let author = Jid::pn(a.as_str());
+    let request = MediaReuploadRequest {
+        msg_id: id,
+        chat_jid: &group,
+        media_key: &uploaded.media_key,
+        is_from_me: false,
+        participant: Some(&author),
+    };
+    let result = bob.client().media_reupload().request(&request).await;
+    let MediaRetryResult::Success { direct_path } = result.expect("an answer") else {
+        panic!("the phone has it");
+    };
+    message.video_message.get_or_insert_default().direct_path = Some(direct_path);
+    assert_eq!(download(&bob, &message).await.expect("a download"), plain);
     alice.stop().await;
     bob.stop().await;
     sandbox.shutdown().await;

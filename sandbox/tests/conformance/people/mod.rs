@@ -67,12 +67,18 @@ async fn does(admin: Admin, phone: &str, what: &str, body: &str) -> Value {
         .await
 }
 
-/// Waits for an answer that must come and be good.
-async fn good<T, E: std::fmt::Debug>(what: &str, call: impl Future<Output = Result<T, E>>) -> T {
-    tokio::time::timeout(DEADLINE, call)
-        .await
-        .unwrap_or_else(|_| panic!("{what}: no answer"))
-        .unwrap_or_else(|error| panic!("{what}: {error:?}"))
+/// Waits for an answer that must come and be good. The calls of clients are large: they wait on the heap.
+fn good<T, E: std::fmt::Debug>(
+    what: &'static str,
+    call: impl Future<Output = Result<T, E>>,
+) -> impl Future<Output = T> {
+    let call = Box::pin(call);
+    async move {
+        tokio::time::timeout(DEADLINE, call)
+            .await
+            .unwrap_or_else(|_| panic!("{what}: no answer"))
+            .unwrap_or_else(|error| panic!("{what}: {error:?}"))
+    }
 }
 
 /// Polls until `question` is answered as wanted.

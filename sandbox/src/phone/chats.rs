@@ -1,0 +1,480 @@
+//! What a message does to a phone's chats: most show as an entry of their own, some change one that is there.
+//!
+//! An edit, a revoke, a reaction, a vote names the message it is about. Where that one has not arrived yet (it
+//! waits for a retry, say) the change waits for it, as in the apps.
+
+use buffa::Message as _;
+use tracing::debug;
+use wacore::poll::compute_option_hash;
+use wacore::secret_enc_addon::ModificationType;
+use wacore_binary::{Jid, JidExt as _};
+use waproto::whatsapp as wa;
+use waproto::whatsapp::message::protocol_message::Type as Protocol;
+use waproto::whatsapp::message::secret_encrypted_message::SecretEncType;
+
+use super::content::{Content, Reaction, unwrapped};
+use super::inbox::{self, Found, Said};
+use super::{gallery, secrets};
+use crate::directory::{self, Family};
+use crate::error::{Error, Result};
+use crate::groups;
+use crate::store::Unit;
+
+/// The changes a phone keeps for messages that it does not have yet.
+const KEPT_WAITING: i64 = 500;
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It shows, for the first time.
+    New,
+    /// It showed before.
+    Again,
+    /// It is no entry of its own.
+    Unseen,
+}
+
+/// Takes a decrypted message, no longer wrapped for an own device, into the chats of `phone`.
+pub(crate) fn take(
+    unit: &mut Unit<'_>,
+    phone: &str,
+    said: &Said<'_>,
+    message: &wa::Message,
+) -> Result<Taken> {
+    let taken = match Content::read(message) {
+        None => Taken::Unseen,
+        Some(content) if inbox::put(unit, phone, said, &content, message)? == 1 => {
+            gallery::note(unit, phone, (&said.author.phone, said.id), unwrapped(message))?;
+            Taken::New
+        }
+        Some(_) => Taken::Again,
+    };
+    if let Some((target, change)) = Change::read(message) {
+        match inbox::find_in(unit, phone, said.chat, &target)? {
+            Some(found) => apply(unit, phone, said, &change, found)?,
+            None => wait(unit, phone, said, &target, message)?,
+        }
+    }
+    if taken == Taken::New {
+        settle(unit, phone, said)?;
+    }
+    Ok(taken)
+}
+
+/// What a message changes about another.
+enum Change<'m> {
+    Edit(&'m wa::Message),
+    Revoke,
+    React(&'m str),
+    /// Encrypted under the other's secret.
+    Sealed(ModificationType, Option<&'m [u8]>, Option<&'m [u8]>),
+}
+
+impl<'m> Change<'m> {
+    /// The change, and the id of the message that it is about.
+    fn read(message: &'m wa::Message) -> Option<(String, Self)> {
+        let message = unwrapped(message);
+        let about = |key: Option<&wa::MessageKey>| key.and_then(|key| key.id.clone());
+        if let Some(protocol) = message.protocol_message.as_option() {
+            let change = match (protocol.r#type, protocol.edited_message.as_option()) {
+                (Some(Protocol::REVOKE), _) => Self::Revoke,
+                (_, Some(edited)) => Self::Edit(edited),
+                _ => return None,
+            };
+            return Some((about(protocol.key.as_option())?, change));
+        }
+        if let Some(reaction) = message.reaction_message.as_option() {
+            let text = reaction.text.as_deref().unwrap_or_default();
+            return Some((about(reaction.key.as_option())?, Self::React(text)));
+        }
+        let (key, kind, payload, iv) = if let Some(update) = message.poll_update_message.as_option() {
+            let vote = update.vote.as_option()?;
+            let key = update.poll_creation_message_key.as_option();
+            (key, ModificationType::PollVote, &vote.enc_payload, &vote.enc_iv)
+        } else if let Some(answer) = message.enc_event_response_message.as_option() {
+            let key = answer.event_creation_message_key.as_option();
+            (
+                key,
+                ModificationType::EventResponse,
+                &answer.enc_payload,
+                &answer.enc_iv,
+            )
+        } else if let Some(reaction) = message.enc_reaction_message.as_option() {
+            let key = reaction.target_message_key.as_option();
+            (
+                key,
+                ModificationType::EncReaction,
+                &reaction.enc_payload,
+                &reaction.enc_iv,
+            )
+        } else if let Some(comment) = message.enc_comment_message.as_option() {
+            let key = comment.target_message_key.as_option();
+            (
+                key,
+                ModificationType::EncComment,
+                &comment.enc_payload,
+                &comment.enc_iv,
+            )
+        } else {
+            let edit = message.secret_encrypted_message.as_option()?;
+            let kind = match edit.secret_enc_type? {
+                SecretEncType::MESSAGE_EDIT => ModificationType::MessageEdit,
+                SecretEncType::EVENT_EDIT => ModificationType::EventEdit,
+                SecretEncType::POLL_EDIT => ModificationType::PollEdit,
+                _ => return None,
+            };
+            (
+                edit.target_message_key.as_option(),
+                kind,
+                &edit.enc_payload,
+                &edit.enc_iv,
+            )
+        };
+        Some((about(key)?, Self::Sealed(kind, payload.as_deref(), iv.as_deref())))
+    }
+}
+
+/// Does what `change` says to `target`, if its author may.
+fn apply(
+    unit: &mut Unit<'_>,
+    phone: &str,
+    said: &Said<'_>,
+    change: &Change<'_>,
+    target: Found,
+) -> Result<()> {
+    match change {
+        Change::Edit(message) => edit(unit, said, message, target),
+        Change::Revoke if own(said, &target) || may_moderate(unit, said)? => inbox::amend(
+            unit,
+            target.seq,
+            &Content::revoked(),
+            Some(&wa::Message::default()),
+        ),
+        Change::Revoke => refused(),
+        Change::React(text) => react(unit, said, text, target),
+        Change::Sealed(kind, payload, iv) => {
+            let Some(plain) = secrets::open(unit, (&target, said.author), *kind, (*payload, *iv))? else {
+                debug!("a phone cannot read what was added to a message");
+                return Ok(());
+            };
+            unsealed(unit, phone, said, (*kind, &plain), target)
+        }
+    }
+}
+
+fn unsealed(
+    unit: &mut Unit<'_>,
+    phone: &str,
+    said: &Said<'_>,
+    (kind, plain): (ModificationType, &[u8]),
+    target: Found,
+) -> Result<()> {
+    let broken = |error: buffa::DecodeError| Error::codec("an addition to a message", error);
+    match kind {
+        ModificationType::PollVote => {
+            let vote = wa::message::PollVoteMessage::decode_from_slice(plain).map_err(broken)?;
+            let text = chosen(&target, &vote.selected_options)?;
+            inbox::set_text(unit, phone, said, &text)
+        }
+        ModificationType::EventResponse => {
+            use wa::message::event_response_message::EventResponseType;
+            let answer = wa::message::EventResponseMessage::decode_from_slice(plain).map_err(broken)?;
+            let text = match answer.response {
+                Some(EventResponseType::GOING) => "going",
+                Some(EventResponseType::NOT_GOING) => "not-going",
+                Some(EventResponseType::MAYBE) => "maybe",
+                _ => "unknown",
+            };
+            inbox::set_text(unit, phone, said, text)
+        }
+        ModificationType::EncReaction => {
+            let reaction = wa::message::ReactionMessage::decode_from_slice(plain).map_err(broken)?;
+            let text = reaction.text.unwrap_or_default();
+            inbox::set_text(unit, phone, said, &text)?;
+            react(unit, said, &text, target)
+        }
+        ModificationType::EncComment => {
+            let comment = wa::Message::decode_from_slice(plain).map_err(broken)?;
+            let text = Content::read(&comment).and_then(|content| content.text);
+            inbox::set_text(unit, phone, said, &text.unwrap_or_default())
+        }
+        _ => {
+            let inner = wa::Message::decode_from_slice(plain).map_err(broken)?;
+            let edited = inner
+                .protocol_message
+                .as_option()
+                .and_then(|p| p.edited_message.as_option());
+            edit(unit, said, edited.unwrap_or(&inner), target)
+        }
+    }
+}
+
+fn edit(unit: &mut Unit<'_>, said: &Said<'_>, message: &wa::Message, target: Found) -> Result<()> {
+    let Some(new) = Content::read(message) else {
+        return Ok(());
+    };
+    if !own(said, &target) || target.content.kind == "revoked" {
+        return refused();
+    }
+    // A caption's edit names the media by its kind alone; a text is there as a whole.
+    let whole = (target.content.kind == "text").then_some(message);
+    let content = Content {
+        text: new.text,
+        edited: true,
+        ..target.content
+    };
+    inbox::amend(unit, target.seq, &content, whole)
+}
+
+fn react(unit: &mut Unit<'_>, said: &Said<'_>, text: &str, target: Found) -> Result<()> {
+    let mut content = target.content;
+    content
+        .reactions
+        .retain(|reaction| reaction.from != said.author.phone);
+    if !text.is_empty() {
+        content.reactions.push(Reaction {
+            from: said.author.phone.clone(),
+            text: text.to_owned(),
+        });
+    }
+    inbox::amend(unit, target.seq, &content, None)
+}
+
+/// The names of the options whose hashes a vote has, in the poll's order.
+fn chosen(poll: &Found, hashes: &[Vec<u8>]) -> Result<String> {
+    let names = poll_options(&poll.decoded()?);
+    let chosen = names
+        .into_iter()
+        .filter(|name| hashes.iter().any(|hash| *hash == compute_option_hash(name)));
+    Ok(chosen.collect::<Vec<_>>().join(", "))
+}
+
+/// The poll in a message.
+pub(crate) fn poll(message: &wa::Message) -> Option<&wa::message::PollCreationMessage> {
+    let message = unwrapped(message);
+    [
+        &message.poll_creation_message,
+        &message.poll_creation_message_v2,
+        &message.poll_creation_message_v3,
+        &message.poll_creation_message_v5,
+    ]
+    .into_iter()
+    .find_map(|poll| poll.as_option())
+}
+
+/// The options of a poll; none if the message is no poll.
+pub(crate) fn poll_options(message: &wa::Message) -> Vec<String> {
+    let options = poll(message)
+        .map(|poll| poll.options.as_slice())
+        .unwrap_or_default();
+    options
+        .iter()
+        .map(|option| option.option_name.clone().unwrap_or_default())
+        .collect()
+}
+
+fn own(said: &Said<'_>, target: &Found) -> bool {
+    target.sender == said.author.phone
+}
+
+/// Whether the author may take away what others wrote in this chat: admins of a group may, between two people nobody.
+fn may_moderate(unit: &Unit<'_>, said: &Said<'_>) -> Result<bool> {
+    let Some(room) = said.chat.parse::<Jid>().ok().filter(Jid::is_group) else {
+        return Ok(false);
+    };
+    let Some(group) = groups::find(unit, &room)? else {
+        return Ok(false);
+    };
+    let role = groups::role(unit, &group.id, &said.author.phone)?;
+    Ok(role.is_some_and(groups::Role::is_admin))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the other outcomes of a change can fail")]
+fn refused() -> Result<()> {
+    debug!("a phone ignores a change by someone who may not make it");
+    Ok(())
+}
+
+fn wait(unit: &Unit<'_>, phone: &str, said: &Said<'_>, target: &str, message: &wa::Message) -> Result<()> {
+    unit.execute(
+        "INSERT INTO changes (phone, chat, target, author, id, family, message) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        rusqlite::params![
+            phone,
+            said.chat,
+            target,
+            said.author.phone,
+            said.id,
+            said.family.as_str(),
+            message.encode_to_vec(),
+        ],
+    )?;
+    unit.execute(
+        "DELETE FROM changes WHERE phone = ?1 AND seq <=
+             (SELECT seq FROM changes WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+        (phone, KEPT_WAITING),
+    )?;
+    Ok(())
+}
+
+/// Makes the changes that waited for the message which `said` brought.
+fn settle(unit: &mut Unit<'_>, phone: &str, said: &Said<'_>) -> Result<()> {
+    let waiting: Vec<(i64, String, String, String, Vec<u8>)> = unit
+        .prepare(
+            "SELECT seq, author, id, family, message FROM changes
+             WHERE phone = ?1 AND chat = ?2 AND target = ?3 ORDER BY seq",
+        )?
+        .query_map((phone, said.chat, said.id), |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    for (seq, author, id, family, message) in waiting {
+        unit.execute("DELETE FROM changes WHERE seq = ?1", [seq])?;
+        let Some(author) = directory::by_phone(unit, &author)? else {
+            continue;
+        };
+        let message =
+            wa::Message::decode_from_slice(&message).map_err(|error| Error::codec("a kept change", error))?;
+        let change = Said {
+            author: &author,
+            family: Family::named(&family),
+            chat: said.chat,
+            id: &id,
+            sent: false,
+        };
+        if let (Some((_, what)), Some(target)) = (
+            Change::read(&message),
+            inbox::find_in(unit, phone, said.chat, said.id)?,
+        ) {
+            apply(unit, phone, &change, &what, target)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::directory::Account;
+    use crate::phone::identity;
+    use crate::store::testing::Bench;
+
+    fn text(text: &str) -> wa::Message {
+        wa::Message {
+            conversation: Some(text.into()),
+            ..Default::default()
+        }
+    }
+
+    fn protocol(kind: Protocol, target: &str, edited: Option<wa::Message>) -> wa::Message {
+        wa::Message {
+            protocol_message: wa::message::ProtocolMessage {
+                r#type: Some(kind),
+                key: wa::MessageKey {
+                    id: Some(target.into()),
+                    ..Default::default()
+                }
+                .into(),
+                edited_message: edited.map(buffa::MessageField::some).unwrap_or_default(),
+                ..Default::default()
+            }
+            .into(),
+            ..Default::default()
+        }
+    }
+
+    /// A phone, someone who writes to it, and someone who should not.
+    fn people(unit: &Unit<'_>) -> Result<[Account; 3]> {
+        Ok([
+            identity::create(unit, None, None)?,
+            identity::create(unit, None, None)?,
+            identity::create(unit, None, None)?,
+        ])
+    }
+
+    fn said<'a>(author: &'a Account, chat: &'a Account, id: &'a str) -> Said<'a> {
+        Said {
+            author,
+            family: Family::Pn,
+            chat: &chat.phone,
+            id,
+            sent: false,
+        }
+    }
+
+    #[test]
+    fn a_change_waits_for_its_message_and_only_the_author_makes_it() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let [me, other, stranger] = people(unit)?;
+            let edit = protocol(Protocol::MESSAGE_EDIT, "A", Some(text("new")));
+            assert_eq!(
+                take(unit, &me.phone, &said(&other, &other, "E"), &edit)?,
+                Taken::Unseen
+            );
+            assert_eq!(inbox::list(unit, &me.phone, None, false)?.len(), 0);
+            assert_eq!(
+                take(unit, &me.phone, &said(&other, &other, "A"), &text("old"))?,
+                Taken::New
+            );
+            let shown = inbox::list(unit, &me.phone, None, false)?;
+            assert_eq!(shown.len(), 1);
+            assert_eq!(
+                (shown[0].content.text.as_deref(), shown[0].content.edited),
+                (Some("new"), true)
+            );
+            // Somebody else, even in the same chat, changes nothing.
+            for change in [
+                protocol(Protocol::MESSAGE_EDIT, "A", Some(text("forged"))),
+                protocol(Protocol::REVOKE, "A", None),
+            ] {
+                take(unit, &me.phone, &said(&stranger, &other, "F"), &change)?;
+            }
+            assert_eq!(
+                inbox::list(unit, &me.phone, None, false)?[0].content,
+                shown[0].content
+            );
+            take(
+                unit,
+                &me.phone,
+                &said(&other, &other, "R"),
+                &protocol(Protocol::REVOKE, "A", None),
+            )?;
+            let revoked = &inbox::list(unit, &me.phone, None, false)?[0];
+            assert_eq!(
+                (revoked.content.kind.as_str(), &revoked.content.text),
+                ("revoked", &None)
+            );
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_person_has_one_reaction() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let [me, other, _] = people(unit)?;
+            take(unit, &me.phone, &said(&other, &other, "A"), &text("hi"))?;
+            for (id, emoji) in [("1", "👍"), ("2", "❤"), ("3", "")] {
+                let key = wa::MessageKey {
+                    id: Some("A".into()),
+                    ..Default::default()
+                };
+                let reaction = wacore::proto_helpers::build_reaction_message(key, emoji, 1);
+                take(unit, &me.phone, &said(&other, &other, id), &reaction)?;
+                let shown = inbox::list(unit, &me.phone, None, false)?;
+                let standing: Vec<_> = shown[0]
+                    .content
+                    .reactions
+                    .iter()
+                    .map(|r| r.text.as_str())
+                    .collect();
+                assert_eq!(standing, if emoji.is_empty() { vec![] } else { vec![emoji] });
+            }
+            // Each is an entry too, and says what it is about.
+            let entries = inbox::list(unit, &me.phone, Some("A"), false)?;
+            assert_eq!(entries.len(), 3);
+            assert!(entries.iter().all(|e| e.content.quoted.as_deref() == Some("A")));
+            Ok(())
+        });
+    }
+}

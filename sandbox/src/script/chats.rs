@@ -1,0 +1,206 @@
+//! What a person sees and does in chats.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use waproto::whatsapp as wa;
+
+use super::{AutoReply, Entry, Phone, SendRequest};
+use crate::directory::{self, Account};
+use crate::error::{Error, Result};
+use crate::phone::compose::{self, Addressee, Letter};
+use crate::phone::send::{self, Draft};
+use crate::phone::{auto_reply, group, inbox, reading};
+use crate::store::Unit;
+
+/// Which part of an inbox is wanted.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InboxQuery {
+    /// What comes after the message with this id.
+    pub after: Option<String>,
+    /// Whether what the phone itself sent is wanted too.
+    #[serde(default)]
+    pub sent: bool,
+}
+
+/// A message that went out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Sent {
+    /// Its id on the network.
+    pub id: String,
+    /// The number it went to, or the group's JID.
+    pub to: String,
+}
+
+/// What a person reads.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReadRequest {
+    /// These messages; or else `all`.
+    pub ids: Option<Vec<String>>,
+    /// All messages.
+    #[serde(default)]
+    pub all: bool,
+    /// Whether those that can be played are played.
+    #[serde(default)]
+    pub played: bool,
+}
+
+/// What a person had not read before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReadReport {
+    /// How many messages.
+    pub read: usize,
+    /// How many were not played before, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub played: Option<usize>,
+}
+
+impl Phone {
+    /// Sends a message. It is stored for each of its addressees' devices when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the member and the rule; [`Error::NotFound`] for people and messages that are not
+    /// there; [`Error::Conflict`] where what is named does not allow it.
+    pub async fn send(&self, request: SendRequest) -> Result<Sent> {
+        if let Some(id) = &request.id {
+            compose::check_id(id)?;
+        }
+        // Nothing is uploaded for a message that cannot go out.
+        let (number, to) = (self.number.clone(), request.to.clone());
+        let check = move |unit: &mut Unit<'_>| {
+            reachable(unit, &number)?;
+            compose::addressee(unit, &to).map(drop)
+        };
+        self.network.store.run(check).await?;
+        let file = compose::upload(&self.network, &request.body).await?;
+        let number = self.number.clone();
+        let work = move |unit: &mut Unit<'_>| {
+            let account = reachable(unit, &number)?;
+            let (to, family) = compose::addressee(unit, &request.to)?;
+            let letter = Letter {
+                account: &account,
+                to,
+                family,
+            };
+            let draft = Draft {
+                message: compose::message(unit, &letter, &request, file)?,
+                family,
+                id: request.id,
+            };
+            let id = match &letter.to {
+                Addressee::Person(person) => send::message(unit, &account, person, draft)?,
+                Addressee::Group(group) => group::message(unit, &account, &group.jid(), draft)?,
+            };
+            Ok(Sent {
+                id,
+                to: letter.chat(),
+            })
+        };
+        self.network.store.run(work).await
+    }
+
+    /// What the phone's person sees, oldest first.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where `after` is not there.
+    pub async fn inbox(&self, query: InboxQuery) -> Result<Vec<Entry>> {
+        let number = self.number.clone();
+        let work = move |unit: &mut Unit<'_>| {
+            directory::require(unit, &number)?;
+            inbox::list(unit, &number, query.after.as_deref(), query.sent)
+        };
+        self.network.store.run(work).await
+    }
+
+    /// The message with this id as the phone decrypted it, or sent it; after an edit the new text.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where it is not there.
+    pub async fn message(&self, id: &str) -> Result<wa::Message> {
+        let (number, id) = (self.number.clone(), id.to_owned());
+        let work = move |unit: &mut Unit<'_>| {
+            directory::require(unit, &number)?;
+            let found = inbox::find(unit, &number, &id)?;
+            found
+                .ok_or_else(|| Error::NotFound("the phone has no such message".into()))?
+                .decoded()
+        };
+        self.network.store.run(work).await
+    }
+
+    /// Waits for the first entry of the inbox that is `wanted`, those of the past included.
+    ///
+    /// # Errors
+    /// [`Error::TimedOut`] where there is none within `patience`.
+    pub async fn wait_for(&self, wanted: impl Fn(&Entry) -> bool, patience: Duration) -> Result<Entry> {
+        let search = async {
+            loop {
+                let changed = self.network.registry.inboxes.notified();
+                tokio::pin!(changed);
+                changed.as_mut().enable();
+                let entries = self.inbox(InboxQuery::default()).await?;
+                if let Some(found) = entries.into_iter().find(&wanted) {
+                    return Ok(found);
+                }
+                changed.await;
+            }
+        };
+        tokio::time::timeout(patience, search)
+            .await
+            .unwrap_or_else(|_| Err(Error::TimedOut("no such message came".into())))
+    }
+
+    /// Reads messages, and plays them if asked to.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for an id that is not there.
+    pub async fn read(&self, request: ReadRequest) -> Result<ReadReport> {
+        if request.ids.is_some() == request.all {
+            return Err(Error::Invalid("exactly one of `ids` and `all` is wanted".into()));
+        }
+        let number = self.number.clone();
+        let work = move |unit: &mut Unit<'_>| {
+            let account = reachable(unit, &number)?;
+            let (read, played) = reading::read(unit, &account, request.ids.as_deref(), request.played)?;
+            Ok(ReadReport {
+                read,
+                played: request.played.then_some(played),
+            })
+        };
+        self.network.store.run(work).await
+    }
+
+    /// Lets the phone answer by itself from now on, or no longer.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] names the member and the rule.
+    pub async fn set_auto_reply(&self, rule: Option<AutoReply>) -> Result<()> {
+        let number = self.number.clone();
+        self.network
+            .store
+            .run(move |unit| auto_reply::set(unit, &number, rule.as_ref()))
+            .await
+    }
+
+    /// What the phone answers by itself.
+    pub async fn auto_reply(&self) -> Result<Option<AutoReply>> {
+        let number = self.number.clone();
+        let work = move |unit: &mut Unit<'_>| {
+            directory::require(unit, &number)?;
+            auto_reply::get(unit, &number)
+        };
+        self.network.store.run(work).await
+    }
+}
+
+/// The account of a phone that is on.
+pub(crate) fn reachable(unit: &Unit<'_>, number: &str) -> Result<Account> {
+    let account = directory::require(unit, number)?;
+    if account.online {
+        Ok(account)
+    } else {
+        Err(Error::Conflict("this phone is offline".into()))
+    }
+}
