@@ -35,14 +35,14 @@ impl ApiError {
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         let (status, code) = match &error {
-            Error::Invalid(_) => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
+            Error::Invalid(_) | Error::Refused { code: 406, .. } => {
+                (StatusCode::BAD_REQUEST, "VALIDATION_ERROR")
+            }
             Error::NotFound(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
-            Error::Conflict(_) => (StatusCode::CONFLICT, "CONFLICT"),
             Error::TimedOut(_) => (StatusCode::GATEWAY_TIMEOUT, "TIMED_OUT"),
             Error::Refused { code: 401 | 403, .. } => (StatusCode::FORBIDDEN, "FORBIDDEN"),
-            Error::Refused { code: 406, .. } => (StatusCode::BAD_REQUEST, "VALIDATION_ERROR"),
             Error::Refused { code: 410, .. } => (StatusCode::GONE, "GONE"),
-            Error::Refused { .. } => (StatusCode::CONFLICT, "CONFLICT"),
+            Error::Conflict(_) | Error::Refused { .. } => (StatusCode::CONFLICT, "CONFLICT"),
             Error::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Error::Storage(_) | Error::Commit(_) | Error::Signal(_) | Error::Codec { .. } => {
                 tracing::error!(cause = %error.for_log(), "an admin call failed");

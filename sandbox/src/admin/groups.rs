@@ -22,6 +22,10 @@ use crate::script::reachable;
 use crate::store::Unit;
 
 /// A group as its members see it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, as on the wire"
+)]
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct GroupView {
@@ -93,6 +97,7 @@ fn changes(changes: Vec<Change>) -> Vec<ChangeView> {
         status: match change.verdict {
             Verdict::Done => 200,
             Verdict::Refused(code) => code,
+            Verdict::Invited { .. } => 403,
         },
     });
     views.collect()

@@ -87,22 +87,19 @@ pub(crate) fn set_description(
         return Err(Error::Conflict("the description has changed meanwhile".into()));
     }
     let node = NodeBuilder::new("description").attr("id", change.id.as_str());
-    let node = match change.text {
-        Some(text) => {
-            check_description(&text)?;
-            let node = node.children([view::body(&text)]).build();
-            group.description = Some(Description {
-                text,
-                id: change.id,
-                owner: author.phone.clone(),
-                at: unit.now_secs(),
-            });
-            node
-        }
-        None => {
-            group.description = None;
-            node.children([NodeBuilder::new("delete").build()]).build()
-        }
+    let node = if let Some(text) = change.text {
+        check_description(&text)?;
+        let node = node.children([view::body(&text)]).build();
+        group.description = Some(Description {
+            text,
+            id: change.id,
+            owner: author.phone.clone(),
+            at: unit.now_secs(),
+        });
+        node
+    } else {
+        group.description = None;
+        node.children([NodeBuilder::new("delete").build()]).build()
     };
     record::save(unit, &group)?;
     announce::to_members(unit, &group, author, node)

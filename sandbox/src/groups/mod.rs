@@ -7,6 +7,7 @@
 pub(crate) mod announce;
 pub(crate) mod create;
 pub(crate) mod info;
+pub(crate) mod invitations;
 pub(crate) mod invites;
 pub(crate) mod members;
 pub(crate) mod participants;

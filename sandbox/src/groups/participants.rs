@@ -5,10 +5,10 @@ use wacore_binary::builder::NodeBuilder;
 
 use super::members::{self, Role};
 use super::record::{self, Group};
-use super::{announce, enter, enter_as_admin, info, view};
+use super::{announce, enter, enter_as_admin, info, invitations, view};
 use crate::directory::{self, Account};
 use crate::error::{Error, Result};
-use crate::people::privacy;
+use crate::people::{blocks, privacy};
 use crate::pictures::{self, Owner};
 use crate::store::Unit;
 
@@ -26,8 +26,13 @@ pub(crate) struct Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Done,
-    /// 403: lets others not add them; 404: not on the network, or not in the group; 406: not possible for this person; 409: so already; 419: the
-    /// group is full.
+    /// This person lets them not be added; who tried can pass the invitation on, until the Unix seconds of its end.
+    Invited {
+        code: String,
+        expires_at: i64,
+    },
+    /// 401: blocked by this person; 404: not on the network, or not in the group; 406: not possible for this person;
+    /// 409: so already; 419: the group is full.
     Refused(u16),
 }
 
@@ -83,10 +88,11 @@ pub(super) fn admit(
             Some(account) if members::role(unit, &group.id, &account.phone)?.is_some() => {
                 Verdict::Refused(409)
             }
-            Some(account) if !privacy::may_add_to_group(unit, &adder.phone, &account.phone)? => {
-                Verdict::Refused(403)
-            }
+            Some(account) if blocks::blocks(unit, &account.phone, &adder.phone)? => Verdict::Refused(401),
             Some(_) if members::count(unit, &group.id)? >= super::MAX_MEMBERS => Verdict::Refused(419),
+            Some(account) if !privacy::may_add_to_group(unit, &adder.phone, &account.phone)? => {
+                invitations::invite(unit, adder, group, account)?
+            }
             Some(account) => {
                 members::insert(unit, &group.id, &account.phone, Role::Member)?;
                 Verdict::Done
@@ -202,9 +208,9 @@ fn change_role(
             Ok(Verdict::Done)
         })?);
     }
-    let changed = all_done(&changes);
-    if !changed.is_empty() {
-        tell_role(unit, actor, &mut group, (&changed, to))?;
+    let done = all_done(&changes);
+    if !done.is_empty() {
+        tell_role(unit, actor, &mut group, (&done, to))?;
     }
     Ok((group, changes))
 }

@@ -44,6 +44,10 @@ pub(crate) struct Description {
 }
 
 /// Who may do what in a group.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own, as on the wire"
+)]
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// Only admins edit the info.

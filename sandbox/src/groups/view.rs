@@ -183,6 +183,13 @@ fn result(group: &Group, change: &Change) -> Node {
     match &change.verdict {
         Verdict::Done => node.attr("type", 200).build(),
         Verdict::Refused(code) => node.attr("error", *code).build(),
+        Verdict::Invited { code, expires_at } => {
+            let request = NodeBuilder::new("add_request")
+                .attr("code", code.as_str())
+                .attr("expiration", *expires_at)
+                .build();
+            node.attr("error", 403).children([request]).build()
+        }
     }
 }
 

@@ -228,8 +228,8 @@ fn show_typing(unit: &mut Unit<'_>, ttl: Duration) -> Result<()> {
 /// Gives the answers whose time has come, in the order of their times, and tells when the next one's does. Those of
 /// phones that are off wait until they are on again.
 fn give(unit: &mut Unit<'_>, ttl: Duration) -> Result<Option<i64>> {
-    show_typing(unit, ttl)?;
     type Row = (i64, String, String, String, String, Vec<u8>);
+    show_typing(unit, ttl)?;
     let due: Vec<Row> = unit
         .prepare(
             "SELECT a.seq, a.phone, a.id, a.chat, a.family, a.message FROM auto_answers a

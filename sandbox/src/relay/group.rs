@@ -157,7 +157,7 @@ mod tests {
             subject: "Crew".into(),
             participants: vec![people[1].jid(Family::Pn, 0)],
             description: None,
-            settings: crate::groups::Settings::default(),
+            settings: groups::Settings::default(),
         };
         let (group, _) = create(unit, &people[0], draft)?;
         Ok((people, group))

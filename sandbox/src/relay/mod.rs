@@ -65,11 +65,6 @@ pub(crate) fn queue_for(
         switches::wrote(unit, &addressee.phone, &envelope.sender.phone)?;
     }
     let node = builder.children(children).build();
-    if let Chat::Person(_) = envelope.chat
-        && addressee.phone != envelope.sender.phone
-    {
-        switches::wrote(unit, &addressee.phone, &envelope.sender.phone)?;
-    }
     let from = Address::new(&envelope.sender.phone, envelope.device);
     queue::push(
         unit,

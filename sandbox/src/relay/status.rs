@@ -10,6 +10,7 @@ use super::group::{entries, own_ciphertexts};
 use super::{Chat, Outcome, Sent, queue_for};
 use crate::directory::{self, Address, Family};
 use crate::error::Result;
+use crate::people::blocks;
 use crate::store::Unit;
 use crate::wire;
 
@@ -40,6 +41,9 @@ pub(super) fn relay(unit: &mut Unit<'_>, sent: &Sent<'_>) -> Result<Outcome> {
     let common = sent.ciphertexts_and_shared();
     let sending = Address::new(&sent.sender.phone, sent.device);
     for (phone, family) in audience {
+        if blocks::blocks(unit, &phone, &sent.sender.phone)? {
+            continue;
+        }
         let envelope = sent.envelope(Chat::Status, family);
         for device in directory::devices(unit, &phone)? {
             let device = Address::new(&phone, device);
@@ -129,6 +133,10 @@ mod tests {
             assert_eq!(waiting(unit)?, [1, 1, 1], "the author's phone has it too");
             relay::message(unit, &from, &status(&[(&b, true), (&c, false)], true))?;
             assert_eq!(waiting(unit)?, [1, 2, 1]);
+            // Who has blocked the author sees nothing.
+            blocks::set(unit, &b, &a, true, (None, None))?;
+            relay::message(unit, &from, &status(&[(&b, true), (&c, true)], true))?;
+            assert_eq!(waiting(unit)?, [1, 2, 2]);
             Ok(())
         });
     }

@@ -1,12 +1,12 @@
-//! `<invite>`: links to a group.
+//! Links to a group, and personal invitations.
 
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
 
-use super::Question;
+use super::{Question, jids};
 use crate::error::{Error, Result};
 use crate::groups::invites::{self, Joined};
-use crate::groups::view;
+use crate::groups::{invitations, view};
 use crate::store::Unit;
 use crate::wire;
 
@@ -36,6 +36,23 @@ pub(super) fn change(unit: &mut Unit<'_>, question: &Question<'_>) -> Result<Nod
         Joined::Requested(group) => ("membership_approval_request", group),
     };
     Ok(question.result(NodeBuilder::new(tag).attr("jid", group.jid()).build()))
+}
+
+/// `<accept code admin/>`: a personal invitation.
+pub(super) fn accept(unit: &mut Unit<'_>, question: &Question<'_>) -> Result<Node> {
+    let host = wire::attr_jid(question.child, "admin")
+        .ok_or_else(|| Error::Invalid("who invited is not named".into()))?;
+    let code = code(question)?;
+    let group = invitations::accept(unit, &question.asker, question.group()?, (&code, &host))?;
+    Ok(question.result(NodeBuilder::new("group").attr("jid", group.jid()).build()))
+}
+
+/// `<revoke>` with participants: takes personal invitations back.
+pub(super) fn revoke(unit: &mut Unit<'_>, question: &Question<'_>) -> Result<Node> {
+    let jids = jids(question.child)?;
+    let (group, changes) = invitations::revoke(unit, &question.asker, question.group()?, &jids)?;
+    let answer = NodeBuilder::new("revoke").children(view::results(&group, &changes));
+    Ok(question.result(answer.build()))
 }
 
 fn invite(code: &str) -> Node {

@@ -62,6 +62,8 @@ pub(super) fn answer(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result
         (false, "participating") => query::participating(unit, &question),
         (true, "create") => create::create(unit, &question),
         (true, "add" | "remove" | "promote" | "demote") => participants::change(unit, &question),
+        (true, "accept") => invites::accept(unit, &question),
+        (true, "revoke") => invites::revoke(unit, &question),
         (true, "leave") => participants::leave(unit, &question),
         (true, "subject") => edit::subject(unit, &question),
         (true, "description") => edit::description(unit, &question),

@@ -113,6 +113,7 @@ async fn late_stanzas_keep_their_order() {
     assert_eq!(alice.acked("3EB0000000001802").await, None);
     // The second has no delay of its own: it waits behind the first.
     bob.text("behind").await;
+    // A client tells of messages in no order of its own: that the one behind waited is what the time shows.
     assert!(begun.elapsed() >= LATE, "{:?}", begun.elapsed());
     bob.text("late").await;
     alice.stop().await;

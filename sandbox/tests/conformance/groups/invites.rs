@@ -148,3 +148,66 @@ async fn admins_decide_who_joins() {
     bob.stop().await;
     sandbox.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_lets_nobody_add_them_accepts_an_invitation() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let (alice, a) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let (bob, b) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let c = admin.phone().await;
+    admin
+        .ok(
+            "POST",
+            &format!("/admin/phones/{b}/privacy"),
+            r#"{"groupadd": "none"}"#,
+        )
+        .await;
+    admin
+        .ok(
+            "POST",
+            &format!("/admin/phones/{c}/block"),
+            &format!(r#"{{"who": "{a}"}}"#),
+        )
+        .await;
+    let group = create(&alice, "Crew", &[]).await;
+    let (first, second) = (alice.client(), bob.client());
+    let (hers, his) = (first.groups(), second.groups());
+    let (b, c) = (Jid::pn(b.as_str()), Jid::pn(c.as_str()));
+    let added = hers
+        .add_participants(&group, &[b.clone(), c])
+        .await
+        .expect("results");
+    let errors: Vec<_> = added.iter().map(|one| one.error.as_deref()).collect();
+    assert_eq!(errors, [Some("403"), Some("401")]);
+    let invitation = added[0].add_request.clone().expect("an invitation");
+    let ends = i64::try_from(invitation.expiration).expect("a time");
+
+    let host = Jid::pn(a.as_str());
+    let other = his.join_with_invite_v4(&group, "nonsense", ends, &host).await;
+    assert_eq!(refusal(other), 404);
+    let joined = his
+        .join_with_invite_v4(&group, &invitation.code, ends, &host)
+        .await;
+    assert_eq!(
+        joined.expect("bob accepts"),
+        JoinGroupResult::Joined(group.clone())
+    );
+    assert_eq!(members(&bob, &group).await.len(), 2);
+
+    his.leave(&group).await.expect("bob leaves");
+    let again = hers
+        .add_participants(&group, std::slice::from_ref(&b))
+        .await
+        .expect("results");
+    let invitation = again[0].add_request.clone().expect("another invitation");
+    let revoked = hers.revoke_request_code(&group, &[b]).await.expect("results");
+    assert!(revoked[0].is_ok());
+    let late = his
+        .join_with_invite_v4(&group, &invitation.code, ends, &host)
+        .await;
+    assert_eq!(refusal(late), 404);
+    alice.stop().await;
+    bob.stop().await;
+    sandbox.shutdown().await;
+}

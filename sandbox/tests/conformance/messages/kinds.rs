@@ -13,6 +13,7 @@ use crate::client::TestClient;
 use crate::net::{Admin, start};
 
 /// Messages with the kind and the text that an inbox shows.
+#[expect(clippy::too_many_lines, reason = "one entry a kind")]
 fn messages() -> Vec<(&'static str, Option<&'static str>, wa::Message)> {
     macro_rules! message {
         ($field:ident: $type:ident { $($member:ident: $value:expr),* $(,)? }) => {
@@ -228,6 +229,7 @@ fn file() -> File {
 }
 
 /// What a person sends, with the text that shows.
+#[expect(clippy::too_many_lines, reason = "one entry a kind")]
 fn bodies() -> Vec<(Option<&'static str>, Body)> {
     let contact = |name: &str| Contact {
         name: Some(name.into()),

@@ -67,7 +67,14 @@ async fn a_message_that_cannot_be_taken_is_refused_with_its_code() {
     assert_eq!(client.acked("3EB0000000050001").await, None);
     let phone = sandbox.phone(&other);
     entry(&phone, "3EB0000000050001").await;
-    assert_eq!(phone.inbox(Default::default()).await.expect("an inbox").len(), 1);
+    assert_eq!(
+        phone
+            .inbox(sandbox::script::InboxQuery::default())
+            .await
+            .expect("an inbox")
+            .len(),
+        1
+    );
     client.stop().await;
     sandbox.shutdown().await;
 }

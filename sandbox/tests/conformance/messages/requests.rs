@@ -9,6 +9,7 @@ use waproto::whatsapp as wa;
 use crate::net::{Admin, start};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "one entry a rule")]
 async fn a_request_that_is_wrong_is_told_where_and_why() {
     let sandbox = start(None).await;
     let admin = Admin(sandbox.addr());
