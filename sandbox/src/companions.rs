@@ -299,7 +299,6 @@ mod tests {
             signature: vec![9; 64],
             platform: "chrome".into(),
             name: "Test".into(),
-            device_props: Vec::new(),
         }
     }
 

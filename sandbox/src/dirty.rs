@@ -113,7 +113,6 @@ mod tests {
                 signature: vec![9; 64],
                 platform: String::new(),
                 name: String::new(),
-                device_props: Vec::new(),
             };
             companions::link(unit, &address, &[1; 32], &keys, b"identity")?;
             assert!(kinds(unit, &address)?.is_empty());

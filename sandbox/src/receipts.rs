@@ -247,7 +247,6 @@ mod tests {
             signature: vec![9; 64],
             platform: String::new(),
             name: String::new(),
-            device_props: Vec::new(),
         };
         companions::link(unit, &address, &[noise; 32], &keys, b"identity")?;
         Ok(address)

@@ -19,7 +19,7 @@ use crate::web::Web;
 async fn with_history(data_dir: Option<&Path>) -> Sandbox {
     let usual = Config::new(SocketAddr::from(([127, 0, 0, 1], 0)));
     start_with(data_dir, |config| {
-        config.history_messages = usual.history_messages
+        config.history_messages = usual.history_messages;
     })
     .await
 }

@@ -165,8 +165,8 @@ async fn a_restart_loses_nothing() {
     add(&sandbox, lose).await;
     alice.send(&b, "3EB0000000002301", "before").await;
     assert_eq!(alice.acked("3EB0000000002301").await, None);
-    let lost = |stats: &serde_json::Value| stats["struck"]["lose"].as_u64() >= Some(1);
-    let before = admin.until("/admin/stats", lost).await["handshakes"]["ik"].as_u64();
+    let was_lost = |stats: &serde_json::Value| stats["struck"]["lose"].as_u64() >= Some(1);
+    let before = admin.until("/admin/stats", was_lost).await["handshakes"]["ik"].as_u64();
     sandbox.faults().clear();
     let restarted = admin.ok("POST", "/admin/restart", "").await;
     assert_eq!(restarted["clients"], 2);

@@ -121,7 +121,7 @@ async fn a_group_is_shown_exactly() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn subject_description_and_settings_change_for_all() {
+async fn subject_and_description_change_for_all() {
     let sandbox = start(None).await;
     let admin = Admin(sandbox.addr());
     let (alice, _) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
@@ -175,6 +175,20 @@ async fn subject_description_and_settings_change_for_all() {
         _ => None,
     })
     .await;
+    alice.stop().await;
+    bob.stop().await;
+    sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_change_for_all() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let (alice, _) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let (bob, b) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let group = create(&alice, "Settings", &[&b]).await;
+    let (first, second) = (alice.client(), bob.client());
+    let (hers, his) = (first.groups(), second.groups());
 
     hers.set_member_add_mode(&group, MemberAddMode::AdminAdd)
         .await
