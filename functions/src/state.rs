@@ -14,11 +14,15 @@ use shared::seal::Sealer;
 use shared::storage::Table;
 use shared::storage::accounts::Accounts;
 use shared::storage::api_keys::ApiKeys;
+use shared::storage::audit::AuditLog;
 use shared::storage::counters::Counters;
 use shared::storage::idempotency::IdempotencyKeys;
 use shared::storage::instances::Instances;
+use shared::storage::lockouts::Lockouts;
+use shared::storage::mail_codes::MailCodes;
 use shared::storage::messages::Messages;
-use shared::storage::refresh_tokens::RefreshTokens;
+use shared::storage::rates::{Limit, Rates};
+use shared::storage::sessions::Sessions;
 
 use crate::http::{ApiError, Code};
 
@@ -33,8 +37,16 @@ pub struct Services {
     pub table: Table,
     /// Subscriptions and users.
     pub accounts: Accounts,
-    /// Refresh tokens.
-    pub refresh_tokens: RefreshTokens,
+    /// Sessions of users who are logged in.
+    pub sessions: Sessions,
+    /// Codes sent by e-mail.
+    pub mail_codes: MailCodes,
+    /// Locks after failed logins.
+    pub lockouts: Lockouts,
+    /// Rate limits.
+    pub rates: Rates,
+    /// The audit log.
+    pub audit: AuditLog,
     /// API keys.
     pub api_keys: ApiKeys,
     /// Instances.
@@ -55,6 +67,10 @@ pub struct Services {
     pub jwts: Jwts,
     /// Passwords.
     pub passwords: Passwords,
+    /// What an address may ask of the routes that need no token.
+    pub auth_limit: Limit,
+    /// What a user may ask of the management routes.
+    pub user_limit: Limit,
     /// The networks served; the first is a new instance's default.
     pub networks: Vec<Network>,
     /// Shards of each network.
@@ -78,7 +94,11 @@ impl AppState {
         });
         Ok(Self(Arc::new(Services {
             accounts: Accounts::new(table.clone()),
-            refresh_tokens: RefreshTokens::new(table.clone()),
+            sessions: Sessions::new(table.clone()),
+            mail_codes: MailCodes::new(table.clone()),
+            lockouts: Lockouts::new(table.clone()),
+            rates: Rates::new(table.clone()),
+            audit: AuditLog::new(table.clone()),
             api_keys: ApiKeys::new(table.clone()),
             instances: Instances::new(table.clone()),
             messages: Messages::new(table.clone()),
@@ -90,6 +110,8 @@ impl AppState {
             clock,
             jwts: Jwts::new(&config.jwt_secrets, DEFAULT_LIFETIME),
             passwords: Passwords::new(config.bcrypt_cost),
+            auth_limit: Limit::per_minute(config.auth_rate),
+            user_limit: Limit::per_minute(config.user_rate),
             networks: config.networks.clone(),
             shards: config.common.shards,
             queue_names: names.collect::<Result<_, QueueError>>()?,

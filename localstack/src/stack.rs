@@ -97,6 +97,8 @@ impl Stack {
             networks: vec![NETWORK],
             jwt_secrets: vec![secrets::jwt_secret(&place.path().join("jwt.secret"))?],
             bcrypt_cost: BCRYPT_COST,
+            auth_rate: shared::config::DEFAULT_AUTH_RATE,
+            user_rate: shared::config::DEFAULT_USER_RATE,
         };
         let wrapper = seal::wrapper(
             &shared::aws::stand_in(&database.endpoint),

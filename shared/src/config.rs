@@ -12,6 +12,8 @@
 //! | `WAXWING_KEY_FILE` | instead of it: the file with the wrapping key | — |
 //! | `WAXWING_SANDBOX_URL` | daemon of the sandbox build: the sandbox's WebSocket | `ws://127.0.0.1:3001/ws/chat` |
 //! | `WAXWING_BCRYPT_COST` | functions: the cost of a password's hash, 4 to 31 | 12 |
+//! | `WAXWING_AUTH_RATE` | functions: requests a minute from one address to the routes that need no token | 120 |
+//! | `WAXWING_USER_RATE` | functions: requests a minute of one user to the management routes | 600 |
 //! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
 //!
@@ -22,7 +24,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::auth::password::DEFAULT_COST;
 use crate::domain::network::Network;
+
+/// What an address may ask of the routes that need no token in a minute.
+pub const DEFAULT_AUTH_RATE: u32 = 120;
+
+/// What a user may ask of the management routes in a minute: more than any dashboard does.
+pub const DEFAULT_USER_RATE: u32 = 600;
 
 /// A variable that is missing or not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -98,6 +107,10 @@ pub struct Functions {
     pub jwt_secrets: Vec<JwtSecret>,
     /// The cost of a password's hash.
     pub bcrypt_cost: u32,
+    /// Requests a minute from one address to the routes that need no token.
+    pub auth_rate: u32,
+    /// Requests a minute of one user to the management routes.
+    pub user_rate: u32,
 }
 
 /// The daemon's configuration.
@@ -168,7 +181,9 @@ fn functions_from(get: Lookup<'_>) -> Result<Functions, ConfigError> {
         common: common_from(get)?,
         networks,
         jwt_secrets: secrets.split(',').map(jwt_secret).collect::<Result<_, _>>()?,
-        bcrypt_cost: number(get, "WAXWING_BCRYPT_COST", 12, 4..=31)?,
+        bcrypt_cost: number(get, "WAXWING_BCRYPT_COST", DEFAULT_COST, 4..=31)?,
+        auth_rate: number(get, "WAXWING_AUTH_RATE", DEFAULT_AUTH_RATE, 1..=1_000_000)?,
+        user_rate: number(get, "WAXWING_USER_RATE", DEFAULT_USER_RATE, 1..=1_000_000)?,
     })
 }
 

@@ -1,7 +1,10 @@
 //! Registration, login, and who is logged in.
 
+mod lock;
 mod login;
+mod logout;
 mod me;
+mod refresh;
 mod register;
 mod routes;
 mod tokens;

@@ -1,6 +1,7 @@
 //! What all routers share: the envelope, errors, strict bodies, callers and the layers
 //! around every route.
 
+mod audit;
 pub mod caller;
 mod context;
 mod envelope;
@@ -10,11 +11,13 @@ mod json;
 mod page;
 mod path;
 mod query;
+mod rate_limit;
 mod request_id;
 mod shell;
 mod source_address;
 mod timestamp;
 
+pub use audit::{Record, Trail};
 pub use envelope::Reply;
 pub use error::{ApiError, Code};
 pub use fields::Fields;
@@ -22,5 +25,6 @@ pub use json::{JsonBody, MAX_BODY_BYTES};
 pub use page::{Page, PageQuery};
 pub use path::Path;
 pub use query::Query;
+pub use rate_limit::AuthGate;
 pub use shell::{shell, shell_within};
 pub use timestamp::Timestamp;

@@ -13,6 +13,7 @@ use crate::support::{Answer, World, request};
 
 const USER_ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/auth/me"),
+    ("POST", "/api/auth/logout"),
     ("POST", "/api/instances"),
     ("GET", "/api/instances"),
     ("GET", "/api/instances/sales"),
@@ -37,6 +38,7 @@ const KEY_ROUTES: &[(&str, &str, Scope)] = &[
 const OPEN_ROUTES: &[(&str, &str)] = &[
     ("POST", "/api/auth/register"),
     ("POST", "/api/auth/login"),
+    ("POST", "/api/auth/refresh"),
     ("GET", "/health"),
     ("GET", "/ready"),
     ("GET", "/api/version"),

@@ -45,6 +45,7 @@ pub struct World {
 /// A user who is logged in.
 pub struct User {
     pub token: String,
+    pub refresh_token: String,
     pub subscription: String,
 }
 
@@ -112,6 +113,7 @@ impl World {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         User {
             token: text(&data["tokens"]["accessToken"]),
+            refresh_token: text(&data["tokens"]["refreshToken"]),
             subscription: text(&data["subscription"]["id"]),
         }
     }
@@ -281,6 +283,8 @@ pub fn config() -> Functions {
         networks: vec![Network::Sandbox],
         jwt_secrets: vec![jwt_secret()],
         bcrypt_cost: 4,
+        auth_rate: shared::config::DEFAULT_AUTH_RATE,
+        user_rate: shared::config::DEFAULT_USER_RATE,
     }
 }
 

@@ -33,7 +33,8 @@ pub(super) fn open(directory: Option<&Path>) -> Result<Connection> {
     connection.set_prepared_statement_cache_capacity(128);
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != 0 && version != VERSION {
-        let detail = format!("the file is of version {version}, this build reads {VERSION}: delete it to start anew");
+        let detail =
+            format!("the file is of version {version}, this build reads {VERSION}: delete it to start anew");
         return Err(Error::codec("the sandbox's state", detail));
     }
     let tx = connection.transaction()?;

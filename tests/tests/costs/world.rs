@@ -71,6 +71,8 @@ impl World {
                 secret: Secret::new("a secret of 32 bytes and a few more"),
             }],
             bcrypt_cost: 4,
+            auth_rate: shared::config::DEFAULT_AUTH_RATE,
+            user_rate: shared::config::DEFAULT_USER_RATE,
         };
         let wrapper =
             seal::wrapper(&shared::aws::stand_in(&endpoint), &config.common.wrapping).expect("a key file");

@@ -1,3 +1,4 @@
 mod login;
 mod me;
+mod refresh;
 mod register;
