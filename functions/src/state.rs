@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
-use shared::auth::jwt::{DEFAULT_LIFETIME, Jwts};
+use shared::auth::jwt::Jwts;
 use shared::auth::password::Passwords;
 use shared::clock::Clock;
-use shared::config;
+use shared::config::{self, CorsOrigins};
+use shared::domain::account::EmailAddress;
 use shared::domain::network::Network;
+use shared::mail::{Letters, Mailer};
 use shared::queue::{Queue, QueueError, QueueNames};
 use shared::seal::Sealer;
 use shared::storage::Table;
@@ -67,6 +70,18 @@ pub struct Services {
     pub jwts: Jwts,
     /// Passwords.
     pub passwords: Passwords,
+    /// E-mail.
+    pub mailer: Arc<dyn Mailer>,
+    /// What mails say.
+    pub letters: Letters,
+    /// Whoever has this address, once it is verified, is an administrator.
+    pub admin_email: Option<EmailAddress>,
+    /// How many proxies before a listener of our own add to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
+    /// When a request for a new password is answered, whether a mail goes out or not.
+    pub forgot_password_answer: Duration,
+    /// Whose pages may call the API from a browser.
+    pub cors_origins: CorsOrigins,
     /// What an address may ask of the routes that need no token.
     pub auth_limit: Limit,
     /// What a user may ask of the management routes.
@@ -86,6 +101,7 @@ impl AppState {
         table: Table,
         queue: Arc<dyn Queue>,
         sealer: Arc<Sealer>,
+        mailer: Arc<dyn Mailer>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, QueueError> {
         let names = config.networks.iter().map(|network| {
@@ -108,8 +124,14 @@ impl AppState {
             queue,
             sealer,
             clock,
-            jwts: Jwts::new(&config.jwt_secrets, DEFAULT_LIFETIME),
+            jwts: Jwts::new(&config.jwt_secrets, config.jwt_lifetime),
             passwords: Passwords::new(config.bcrypt_cost),
+            mailer,
+            letters: Letters::new(&config.public_url),
+            admin_email: config.admin_email.clone(),
+            trusted_proxies: config.trusted_proxies,
+            forgot_password_answer: config.forgot_password_answer,
+            cors_origins: config.cors_origins.clone(),
             auth_limit: Limit::per_minute(config.auth_rate),
             user_limit: Limit::per_minute(config.user_rate),
             networks: config.networks.clone(),

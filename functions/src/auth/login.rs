@@ -6,6 +6,7 @@ use shared::auth::password::OfferedPassword;
 use shared::domain::account::EmailAddress;
 use shared::domain::audit::{Action, Actor, Outcome};
 
+use super::administrator;
 use super::lock::CountedAttempt;
 use super::tokens::{Tokens, begin_session};
 use super::view::UserView;
@@ -60,6 +61,7 @@ pub async fn handler(
         trail.record(&state, record.outcome(Outcome::Denied)).await;
         return Err(ApiError::new(Code::Forbidden, "The user is not active"));
     }
+    let user = administrator::promote(&state, &trail, user).await?;
     let tokens = begin_session(&state, &user).await?;
     trail.record(&state, record).await;
     Ok(Reply::ok(Response {

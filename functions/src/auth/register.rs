@@ -8,6 +8,7 @@ use shared::domain::audit::Action;
 use shared::ids::{SubscriptionId, UserId};
 use shared::storage::accounts::Registered;
 
+use super::mails;
 use super::tokens::{Tokens, begin_session};
 use super::view::{SubscriptionView, UserView};
 use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail};
@@ -70,6 +71,10 @@ pub async fn handler(
                 "Another user has this e-mail address",
             ));
         }
+    }
+    if let Err(error) = mails::send_verification(&state, &user).await {
+        // The user is there and can ask for the mail again.
+        tracing::warn!(user.id = %user.id, code = error.code().as_str(), "a verification mail did not go out");
     }
     let tokens = begin_session(&state, &user).await?;
     let record = Record::by(&user, Action::Registered).on(user.id);

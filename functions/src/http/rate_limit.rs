@@ -17,6 +17,11 @@ use crate::state::AppState;
 /// caller stands for the answer's headers.
 pub fn admit(extensions: &Extensions, rate: Rate, now: DateTime<Utc>) -> Result<(), ApiError> {
     RequestContext::note_rate(extensions, rate);
+    refuse_beyond(rate, now)
+}
+
+/// The same without a note: for limits that are not the caller's own.
+pub fn refuse_beyond(rate: Rate, now: DateTime<Utc>) -> Result<(), ApiError> {
     if rate.within {
         return Ok(());
     }

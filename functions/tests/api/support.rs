@@ -29,6 +29,7 @@ use tower::ServiceExt;
 
 pub use crate::answer::Answer;
 use crate::flaky_queue::FlakyQueue;
+use crate::mailbox::Mailbox;
 
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -38,6 +39,7 @@ pub struct World {
     pub clock: SteppedClock,
     pub router: Router,
     pub queue: Arc<FlakyQueue>,
+    pub mail: Arc<Mailbox>,
     _directory: TempDir,
     _server: DropGuard,
 }
@@ -51,6 +53,11 @@ pub struct User {
 
 impl World {
     pub async fn new() -> Self {
+        Self::with(|config| config).await
+    }
+
+    /// A deployment with another configuration than usual.
+    pub async fn with(change: impl FnOnce(Functions) -> Functions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let database = dynoxide::Database::memory().expect("opened");
@@ -70,11 +77,13 @@ impl World {
         let directory = tempfile::tempdir().expect("a directory");
         let wrapper = FileKeyWrapper::open(&directory.path().join("master.key")).expect("a key file");
         let sealer = Sealer::new(table.clone(), Arc::new(wrapper)).restricted_to(&[Purpose::Content]);
+        let mail = Arc::new(Mailbox::default());
         let state = AppState::new(
-            &config(),
+            &change(config()),
             table,
             queue.clone(),
             Arc::new(sealer),
+            mail.clone(),
             Arc::new(clock.clone()),
         )
         .expect("a queue prefix");
@@ -83,6 +92,7 @@ impl World {
             state,
             clock,
             queue,
+            mail,
             _directory: directory,
             _server: stop.drop_guard(),
         }
@@ -273,18 +283,16 @@ pub fn request(method: &str, token: &str, path: &str, body: Body) -> Request<Bod
 }
 
 pub fn config() -> Functions {
+    let common = Common {
+        table: "waxwing".into(),
+        shards: 1,
+        queue_prefix: "test".into(),
+        wrapping: Wrapping::File("unused".into()),
+    };
     Functions {
-        common: Common {
-            table: "waxwing".into(),
-            shards: 1,
-            queue_prefix: "test".into(),
-            wrapping: Wrapping::File("unused".into()),
-        },
-        networks: vec![Network::Sandbox],
-        jwt_secrets: vec![jwt_secret()],
         bcrypt_cost: 4,
-        auth_rate: shared::config::DEFAULT_AUTH_RATE,
-        user_rate: shared::config::DEFAULT_USER_RATE,
+        forgot_password_answer: std::time::Duration::ZERO,
+        ..Functions::new(common, vec![Network::Sandbox], vec![jwt_secret()])
     }
 }
 

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use super::error::{StorageError, classify};
 use super::item::{Item, Reader, s, seconds, strings, text, time};
 use super::keys;
-use super::table::{LIST_INDEX, Table};
+use super::table::Table;
 use crate::domain::audit::{Actor, Entry, TERM};
 use crate::ids::{AuditId, SubscriptionId};
 
@@ -44,7 +44,7 @@ impl AuditLog {
         subscription: SubscriptionId,
         day: NaiveDate,
         before: Option<AuditId>,
-        limit: i32,
+        limit: u32,
     ) -> Result<Vec<Entry>, StorageError> {
         let condition = if before.is_some() {
             "pk = :pk AND sk < :before"
@@ -58,7 +58,17 @@ impl AuditLog {
             .table_name(self.table.name())
             .key_condition_expression(condition)
             .expression_attribute_values(":pk", s(keys::audit_partition(Some(subscription), day)));
-        self.page(request, before, limit).await
+        let request = match before {
+            Some(id) => request.expression_attribute_values(":before", text(id)),
+            None => request,
+        };
+        let output = request
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(classify)?;
+        output.items().iter().map(entry_from_item).collect()
     }
 
     /// The same over all subscriptions, and what belongs to none. For administrators.
@@ -66,41 +76,11 @@ impl AuditLog {
         &self,
         day: NaiveDate,
         before: Option<AuditId>,
-        limit: i32,
+        limit: u32,
     ) -> Result<Vec<Entry>, StorageError> {
-        let condition = if before.is_some() {
-            "listKey = :list AND listSort < :before"
-        } else {
-            "listKey = :list"
-        };
-        let request = self
-            .table
-            .client()
-            .query()
-            .table_name(self.table.name())
-            .index_name(LIST_INDEX)
-            .key_condition_expression(condition)
-            .expression_attribute_values(":list", s(keys::list::audit(day)));
-        self.page(request, before, limit).await
-    }
-
-    async fn page(
-        &self,
-        request: aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder,
-        before: Option<AuditId>,
-        limit: i32,
-    ) -> Result<Vec<Entry>, StorageError> {
-        let request = match before {
-            Some(id) => request.expression_attribute_values(":before", text(id)),
-            None => request,
-        };
-        let output = request
-            .scan_index_forward(false)
-            .limit(limit)
-            .send()
-            .await
-            .map_err(classify)?;
-        output.items().iter().map(entry_from_item).collect()
+        let before = before.map(|id| id.to_string());
+        let items = self.table.list_page(&keys::list::audit(day), before, limit).await?;
+        items.iter().map(entry_from_item).collect()
     }
 }
 

@@ -89,9 +89,12 @@ pub fn instance_name(subscription: SubscriptionId, name: &InstanceName) -> Key {
     Key::new(format!("sub#{subscription}"), format!("name#{name}"))
 }
 
+/// What a subscription's users begin with.
+pub const USER_PREFIX: &str = "user#";
+
 /// A user.
 pub fn user(subscription: SubscriptionId, id: UserId) -> Key {
-    Key::new(format!("sub#{subscription}"), format!("user#{id}"))
+    Key::new(format!("sub#{subscription}"), format!("{USER_PREFIX}{id}"))
 }
 
 /// The item that holds an e-mail address unique, however it is written.
@@ -158,9 +161,12 @@ pub fn api_key(hash: &str) -> Key {
     Key::new(format!("key#{hash}"), "key")
 }
 
+/// What all API keys in an instance's list begin with.
+pub const LISTED_KEY_PREFIX: &str = "key#";
+
 /// An API key in its instance's list.
 pub fn listed_key(instance: InstanceId, id: KeyId) -> Key {
-    Key::new(format!("inst#{instance}"), format!("key#{id}"))
+    Key::new(format!("inst#{instance}"), format!("{LISTED_KEY_PREFIX}{id}"))
 }
 
 /// An instance.

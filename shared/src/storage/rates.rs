@@ -23,6 +23,8 @@ pub enum Scope {
     Key(KeyId),
     /// Requests of a user who is logged in.
     User(UserId),
+    /// Mails that a user asks for.
+    Mail(UserId),
     /// Requests for authentication from a source address.
     Address(IpAddr),
 }
@@ -32,6 +34,7 @@ impl fmt::Display for Scope {
         match self {
             Self::Key(id) => write!(f, "{id}"),
             Self::User(id) => write!(f, "{id}"),
+            Self::Mail(id) => write!(f, "mail#{id}"),
             Self::Address(address) => write!(f, "address#{}", neighbourhood(*address)),
         }
     }
@@ -82,6 +85,10 @@ pub struct Rate {
     pub remaining: u32,
     /// When the next window begins.
     pub resets_at: DateTime<Utc>,
+    /// When this window began.
+    pub began_at: DateTime<Utc>,
+    /// Whether this request was the window's first.
+    pub is_first: bool,
     /// Whether this request was within the limit.
     pub within: bool,
 }
@@ -123,6 +130,8 @@ impl Rates {
             limit: limit.requests,
             remaining: limit.requests.saturating_sub(used),
             resets_at,
+            began_at: DateTime::from_timestamp(begins, 0).unwrap_or(now),
+            is_first: used == 1,
             within: used <= limit.requests,
         })
     }

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use super::error::{StorageError, classify};
-use super::item::Item;
+use super::item::{Item, s};
 use super::keys::Key;
 use super::outcome::{Transacted, failed_conditions};
 
@@ -80,6 +80,35 @@ impl Table {
             .set_key(Some(key.attributes()))
             .consistent_read(consistent);
         Ok(request.send().await.map_err(classify)?.item)
+    }
+
+    /// Up to `limit` items of a list over all subscriptions, newest first, whose `listSort`
+    /// is below `before`. The index is eventually consistent.
+    pub async fn list_page(
+        &self,
+        list: &str,
+        before: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<Item>, StorageError> {
+        let condition = match &before {
+            Some(_) => "listKey = :list AND listSort < :before",
+            None => "listKey = :list",
+        };
+        let mut values = Item::from([(":list".to_owned(), s(list))]);
+        values.extend(before.map(|before| (":before".to_owned(), s(before))));
+        let page = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(LIST_INDEX)
+            .key_condition_expression(condition)
+            .set_expression_attribute_values(Some(values))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(page.items.unwrap_or_default())
     }
 
     /// Writes all or nothing. Where another transaction had one of the items, which is no

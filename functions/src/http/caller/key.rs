@@ -64,6 +64,9 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
             state.accounts.recent_subscription(grant.subscription),
         )?;
         rate_limit::admit(&parts.extensions, rate, now)?;
+        if rate.is_first {
+            state.api_keys.used(&grant, rate.began_at).await?;
+        }
         let subscription = subscription
             .ok_or_else(|| unauthenticated("The API key's subscription does not exist any more"))?;
         let subscription = require_active(subscription)?;

@@ -1,0 +1,167 @@
+//! Subscriptions and their users.
+
+mod changes;
+mod items;
+mod members;
+mod subscriptions;
+
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+
+use self::items::{
+    password_from_item, subscription_from_item, subscription_to_item, user_from_item, user_to_item,
+};
+use super::error::{StorageError, classify};
+use super::item::{Item, Reader, s, text};
+use super::keys;
+use super::outcome::{Transacted, condition_failed};
+use super::table::Table;
+use crate::auth::password::PasswordHash;
+use crate::domain::account::{EmailAddress, Subscription, User};
+use crate::ids::{SubscriptionId, UserId};
+
+/// What came of registering a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registered {
+    /// User and subscription are there.
+    Created,
+    /// Another user has the e-mail address.
+    EmailTaken,
+}
+
+/// What came of changing a user or a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// It is changed.
+    Done,
+    /// It is gone, or was changed by somebody else meanwhile.
+    Stale,
+}
+
+fn changed<T, E, R>(sent: Result<T, SdkError<E, R>>) -> Result<Changed, StorageError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match sent {
+        Ok(_) => Ok(Changed::Done),
+        Err(error) if condition_failed(&error) => Ok(Changed::Stale),
+        Err(error) => Err(classify(error)),
+    }
+}
+
+/// The subscriptions and users of the table.
+#[derive(Debug, Clone)]
+pub struct Accounts {
+    table: Table,
+}
+
+impl Accounts {
+    /// The accounts of this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// Creates a user together with a subscription of its own, where nobody has the e-mail
+    /// address. One transaction: the rule holds under concurrency.
+    pub async fn register(
+        &self,
+        user: &User,
+        password: &PasswordHash,
+        subscription: &Subscription,
+    ) -> Result<Registered, StorageError> {
+        let writes = vec![
+            self.put(email_item(user))?,
+            self.put(with_password(user_to_item(user), Some(password)))?,
+            self.put(subscription_to_item(subscription))?,
+        ];
+        match self.table.transact(writes).await? {
+            Transacted::Done => Ok(Registered::Created),
+            Transacted::Refused(failed) if failed.first() == Some(&true) => Ok(Registered::EmailTaken),
+            Transacted::Refused(_) => Err(StorageError::Conflict("a new id is taken".into())),
+        }
+    }
+
+    /// The user of an e-mail address, and the hash of its password; an invited user who has
+    /// not come yet has none. Reads as much where there is no user, so that the time taken does
+    /// not tell.
+    pub async fn credentials(
+        &self,
+        email: &EmailAddress,
+    ) -> Result<Option<(User, Option<PasswordHash>)>, StorageError> {
+        let found = self.table.get(&keys::email(email)).await?;
+        let key = match &found {
+            Some(item) => {
+                let read = Reader::new("e-mail address", item);
+                keys::user(read.parse("subscription")?, read.parse("user")?)
+            }
+            None => keys::user(SubscriptionId::from_bytes([0; 16]), UserId::from_bytes([0; 16])),
+        };
+        let Some(item) = self.table.get(&key).await? else {
+            return Ok(None);
+        };
+        Ok(Some((user_from_item(&item)?, password_from_item(&item)?)))
+    }
+
+    /// A user of this subscription with the hash of its password.
+    pub async fn user_with_password(
+        &self,
+        subscription: SubscriptionId,
+        id: UserId,
+    ) -> Result<Option<(User, Option<PasswordHash>)>, StorageError> {
+        match self.table.get(&keys::user(subscription, id)).await? {
+            Some(item) => Ok(Some((user_from_item(&item)?, password_from_item(&item)?))),
+            None => Ok(None),
+        }
+    }
+
+    /// A user of this subscription.
+    pub async fn user(&self, subscription: SubscriptionId, id: UserId) -> Result<Option<User>, StorageError> {
+        let found = self.table.get(&keys::user(subscription, id)).await?;
+        found.as_ref().map(user_from_item).transpose()
+    }
+
+    /// A subscription.
+    pub async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StorageError> {
+        let found = self.table.get(&keys::subscription(id)).await?;
+        found.as_ref().map(subscription_from_item).transpose()
+    }
+
+    /// A subscription as it was a moment ago, for half the price: for requests with an API
+    /// key, whose subscription is not new. Where it is not to be seen yet, it is read again.
+    pub async fn recent_subscription(
+        &self,
+        id: SubscriptionId,
+    ) -> Result<Option<Subscription>, StorageError> {
+        match self.table.get_recent(&keys::subscription(id)).await? {
+            Some(item) => subscription_from_item(&item).map(Some),
+            None => self.subscription(id).await,
+        }
+    }
+
+    /// The write of an item that is not there.
+    fn put(&self, item: Item) -> Result<TransactWriteItem, StorageError> {
+        let put = Put::builder()
+            .table_name(self.table.name())
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(|error| StorageError::Refused(error.into()))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
+}
+
+/// The item that holds a user's e-mail address unique and leads to the user.
+fn email_item(user: &User) -> Item {
+    let mut item = keys::email(&user.email).attributes();
+    item.insert("user".into(), text(user.id));
+    item.insert("subscription".into(), text(user.subscription));
+    item
+}
+
+fn with_password(mut item: Item, password: Option<&PasswordHash>) -> Item {
+    if let Some(password) = password {
+        item.insert("password".into(), s(password.as_str()));
+    }
+    item
+}
