@@ -255,7 +255,10 @@ fn functions_from(get: Lookup<'_>) -> Result<Functions, ConfigError> {
         bcrypt_cost: number(get, "WAXWING_BCRYPT_COST", usual.bcrypt_cost, 4..=31)?,
         jwt_lifetime: TimeDelta::minutes(number(get, "WAXWING_JWT_MINUTES", minutes, 1..=1_440)?),
         admin_email: get("WAXWING_ADMIN_EMAIL")
-            .map(|text| text.parse().map_err(|error| problem("WAXWING_ADMIN_EMAIL", error)))
+            .map(|text| {
+                text.parse()
+                    .map_err(|error| problem("WAXWING_ADMIN_EMAIL", error))
+            })
             .transpose()?,
         mail: mail_from(get)?,
         public_url: get("WAXWING_PUBLIC_URL").unwrap_or(usual.public_url),

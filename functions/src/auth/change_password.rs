@@ -46,7 +46,11 @@ pub async fn handler(
         .await?;
     let (user, hash) = found.ok_or_else(|| ApiError::not_found("user"))?;
     let record = Record::by(&user, Action::PasswordChanged).on(user.id);
-    if !state.passwords.verify(request.current_password, hash.as_ref()).await? {
+    if !state
+        .passwords
+        .verify(request.current_password, hash.as_ref())
+        .await?
+    {
         trail.record(&state, record.outcome(Outcome::Failure)).await;
         attempt.failed().await?;
         return Err(ApiError::new(

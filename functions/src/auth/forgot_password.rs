@@ -52,13 +52,9 @@ async fn send(state: &AppState, trail: &Trail, email: &EmailAddress) -> Result<(
         return Ok(());
     }
     let record = Record::by(&user, Action::PasswordResetRequested);
-    let record = record
-        .actor(shared::domain::audit::Actor::Anonymous)
-        .on(user.id);
+    let record = record.actor(shared::domain::audit::Actor::Anonymous).on(user.id);
     trail.record(state, record).await;
     let code = mails::issue(state, &user, Purpose::ResetPassword).await?;
-    let letter = Letter::ResetPassword {
-        code: code.reveal(),
-    };
+    let letter = Letter::ResetPassword { code: code.reveal() };
     mails::send(state, &user, letter).await
 }

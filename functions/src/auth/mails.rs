@@ -38,7 +38,9 @@ pub async fn issue(state: &AppState, user: &User, purpose: Purpose) -> Result<Ma
 pub async fn send(state: &AppState, user: &User, letter: Letter<'_>) -> Result<(), ApiError> {
     let mail = state.letters.write(&user.email, &user.name, letter);
     state.mailer.send(&mail).await.map_err(|error| match error {
-        MailError::Off => ApiError::new(Code::Unavailable, "This deployment sends no e-mail").caused_by(error),
+        MailError::Off => {
+            ApiError::new(Code::Unavailable, "This deployment sends no e-mail").caused_by(error)
+        }
         MailError::Unavailable(_) => ApiError::unavailable(30).caused_by(error),
         MailError::Refused(_) => {
             ApiError::new(Code::UpstreamError, "The mail server refused the mail").caused_by(error)
@@ -56,8 +58,6 @@ pub async fn send_beside(state: &AppState, user: &User, letter: Letter<'_>) {
 /// Sends a code that shows that the address is the user's own.
 pub async fn send_verification(state: &AppState, user: &User) -> Result<(), ApiError> {
     let code = issue(state, user, Purpose::VerifyEmail).await?;
-    let letter = Letter::VerifyEmail {
-        code: code.reveal(),
-    };
+    let letter = Letter::VerifyEmail { code: code.reveal() };
     send(state, user, letter).await
 }

@@ -13,10 +13,7 @@ pub struct Response {
     message: &'static str,
 }
 
-pub async fn handler(
-    State(state): State<AppState>,
-    caller: UserCaller,
-) -> Result<Reply<Response>, ApiError> {
+pub async fn handler(State(state): State<AppState>, caller: UserCaller) -> Result<Reply<Response>, ApiError> {
     if caller.user.email_verified_at.is_some() {
         return Err(ApiError::new(
             Code::Conflict,

@@ -74,5 +74,8 @@ pub async fn handler(
 }
 
 fn refused() -> ApiError {
-    ApiError::field("token", "is not valid, was used before, or is too old: ask for a new one")
+    ApiError::field(
+        "token",
+        "is not valid, was used before, or is too old: ask for a new one",
+    )
 }

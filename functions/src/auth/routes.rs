@@ -21,5 +21,8 @@ pub fn routes() -> Router<AppState> {
         .route("/api/auth/forgot-password", post(forgot_password::handler))
         .route("/api/auth/reset-password", post(reset_password::handler))
         .route("/api/auth/verify-email", post(verify_email::handler))
-        .route("/api/auth/resend-verification", post(resend_verification::handler))
+        .route(
+            "/api/auth/resend-verification",
+            post(resend_verification::handler),
+        )
 }

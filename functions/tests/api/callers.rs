@@ -25,8 +25,14 @@ const USER_ROUTES: &[(&str, &str)] = &[
     ("POST", "/api/instances/sales/connect"),
     ("POST", "/api/instances/sales/keys"),
     ("GET", "/api/instances/sales/keys"),
-    ("PATCH", "/api/instances/sales/keys/key_01JD0000000000000000000000"),
-    ("DELETE", "/api/instances/sales/keys/key_01JD0000000000000000000000"),
+    (
+        "PATCH",
+        "/api/instances/sales/keys/key_01JD0000000000000000000000",
+    ),
+    (
+        "DELETE",
+        "/api/instances/sales/keys/key_01JD0000000000000000000000",
+    ),
     (
         "POST",
         "/api/instances/sales/keys/key_01JD0000000000000000000000/rotate",
@@ -99,7 +105,11 @@ fn every_route_is_in_one_of_the_tables_above() {
 }
 
 async fn call(world: &World, method: &str, path: &str, token: &str) -> Answer {
-    let body = if ["POST", "PATCH"].contains(&method) { "{}" } else { "" };
+    let body = if ["POST", "PATCH"].contains(&method) {
+        "{}"
+    } else {
+        ""
+    };
     world.send(request(method, token, path, body.into())).await
 }
 

@@ -134,7 +134,11 @@ mod tests {
         let mailer = FolderMailer::new(directory.path().join("mail"), Arc::new(clock.clone()));
         assert_eq!(mailer.newest(None, 10).await.expect("read"), []);
         for n in 0..=KEPT {
-            let to = if n % 2 == 0 { "ada@example.com" } else { "Bob@example.com" };
+            let to = if n % 2 == 0 {
+                "ada@example.com"
+            } else {
+                "Bob@example.com"
+            };
             let mail = Mail {
                 to: to.parse().expect("an address"),
                 subject: format!("mail {n}"),

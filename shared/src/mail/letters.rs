@@ -42,7 +42,11 @@ impl Letters {
     pub fn new(public_url: &str) -> Self {
         let mut templates = Environment::new();
         templates.set_auto_escape_callback(|name| {
-            if name.ends_with(".html") { AutoEscape::Html } else { AutoEscape::None }
+            if name.ends_with(".html") {
+                AutoEscape::Html
+            } else {
+                AutoEscape::None
+            }
         });
         for (name, source) in TEMPLATES {
             templates
@@ -96,8 +100,13 @@ macro_rules! templates {
     };
 }
 
-const TEMPLATES: &[(&str, &str)] =
-    templates!["layout", "verify_email", "reset_password", "invitation", "password_changed"];
+const TEMPLATES: &[(&str, &str)] = templates![
+    "layout",
+    "verify_email",
+    "reset_password",
+    "invitation",
+    "password_changed"
+];
 
 #[cfg(test)]
 mod tests {
@@ -112,10 +121,7 @@ mod tests {
         for letter in [
             Letter::VerifyEmail { code },
             Letter::ResetPassword { code },
-            Letter::Invitation {
-                code,
-                inviter: &name,
-            },
+            Letter::Invitation { code, inviter: &name },
         ] {
             let mail = letters.write(&to, &name, letter);
             for body in [&mail.text, &mail.html] {

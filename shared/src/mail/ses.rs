@@ -19,11 +19,7 @@ impl SesMailer {
     /// A mailer with the region and credentials of `config`, from `from`.
     pub fn new(config: &aws_config::SdkConfig, from: impl Into<String>) -> Self {
         let config = aws_sdk_sesv2::config::Builder::from(config)
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_timeout(SEND_DEADLINE)
-                    .build(),
-            )
+            .timeout_config(TimeoutConfig::builder().operation_timeout(SEND_DEADLINE).build())
             .build();
         Self {
             client: Client::from_conf(config),

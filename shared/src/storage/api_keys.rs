@@ -179,10 +179,7 @@ impl ApiKeys {
                 .expression_attribute_values(":scopes", list(&grant.scopes))
                 .expression_attribute_values(":cidrs", list(&grant.allowed_cidrs))
                 .expression_attribute_values(":rate", n(grant.rate_limit))
-                .expression_attribute_values(
-                    ":expires",
-                    expires_at.map_or(AttributeValue::Null(true), time),
-                )
+                .expression_attribute_values(":expires", expires_at.map_or(AttributeValue::Null(true), time))
         };
         let listed = Update::builder()
             .table_name(self.table.name())
@@ -258,7 +255,10 @@ impl ApiKeys {
             }
             None => self.revocation(&key.hash, now),
         };
-        let olds = [Some(old), key.former_hash.as_deref().map(|hash| self.revocation(hash, now))];
+        let olds = [
+            Some(old),
+            key.former_hash.as_deref().map(|hash| self.revocation(hash, now)),
+        ];
         for old in olds.into_iter().flatten() {
             let old = old.build().map_err(refused)?;
             writes.push(TransactWriteItem::builder().update(old).build());
@@ -324,10 +324,13 @@ impl ApiKeys {
 
     /// An item that its own expiry has removed comes back with nothing but this, grants nothing and goes again.
     fn revocation(&self, hash: &str, now: DateTime<Utc>) -> UpdateBuilder {
-        self.by_hash(hash, "SET revokedAt = if_not_exists(revokedAt, :now), #exp = :exp")
-            .expression_attribute_names("#exp", "exp")
-            .expression_attribute_values(":now", time(now))
-            .expression_attribute_values(":exp", seconds(now + REVOKED_TERM))
+        self.by_hash(
+            hash,
+            "SET revokedAt = if_not_exists(revokedAt, :now), #exp = :exp",
+        )
+        .expression_attribute_names("#exp", "exp")
+        .expression_attribute_values(":now", time(now))
+        .expression_attribute_values(":exp", seconds(now + REVOKED_TERM))
     }
 
     async fn change(&self, writes: Vec<UpdateBuilder>) -> Result<KeyChanged, StorageError> {
@@ -337,7 +340,11 @@ impl ApiKeys {
                 .map_err(|error| StorageError::Refused(error.into()))?;
             Ok(TransactWriteItem::builder().update(update).build())
         });
-        match self.table.transact(writes.collect::<Result<_, StorageError>>()?).await? {
+        match self
+            .table
+            .transact(writes.collect::<Result<_, StorageError>>()?)
+            .await?
+        {
             Transacted::Done => Ok(KeyChanged::Done),
             Transacted::Refused(_) => Ok(KeyChanged::Stale),
         }

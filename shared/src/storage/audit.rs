@@ -79,7 +79,10 @@ impl AuditLog {
         limit: u32,
     ) -> Result<Vec<Entry>, StorageError> {
         let before = before.map(|id| id.to_string());
-        let items = self.table.list_page(&keys::list::audit(day), before, limit).await?;
+        let items = self
+            .table
+            .list_page(&keys::list::audit(day), before, limit)
+            .await?;
         items.iter().map(entry_from_item).collect()
     }
 }

@@ -10,8 +10,8 @@ use functions::state::AppState;
 use sandbox::Sandbox;
 use shared::clock::{Clock, SystemClock};
 use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
-use shared::mail::NoMailer;
 use shared::ids::{InstanceId, MessageId};
+use shared::mail::NoMailer;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{QueueNames, names};
 use shared::seal::{self, Purpose, Sealer};
@@ -89,8 +89,8 @@ impl World {
         let api_table = table(&api_meter.endpoint);
         let sealer = Sealer::new(api_table.clone(), wrapper).restricted_to(&[Purpose::Content]);
         let (queues, sealer) = (queue.clone(), Arc::new(sealer));
-        let state = AppState::new(&config, api_table, queues, sealer, Arc::new(NoMailer), clock)
-            .expect("a state");
+        let state =
+            AppState::new(&config, api_table, queues, sealer, Arc::new(NoMailer), clock).expect("a state");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());

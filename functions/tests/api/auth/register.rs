@@ -101,7 +101,7 @@ async fn one_of_twenty_who_race_for_an_address_gets_it() {
         );
     }
     // The losers left nothing behind: one subscription, one user, one address; the winner's session and
-    // entry in the audit log, and the count of the requests.
+    // entry in the audit log, the code of its mail, and the count of the requests.
     let table = &world.state.table;
     let items = table
         .client()
@@ -119,7 +119,10 @@ async fn one_of_twenty_who_race_for_an_address_gets_it() {
         })
         .collect();
     entities.sort_unstable();
-    assert_eq!(entities, ["audit", "email", "rate", "session", "sub", "sub"]);
+    assert_eq!(
+        entities,
+        ["audit", "code", "email", "rate", "session", "sub", "sub"]
+    );
     let address = "ADA@example.com".parse().expect("an address");
     assert_eq!(keys::email(&address).pk, "email#ada@example.com");
 }

@@ -69,7 +69,11 @@ impl Accounts {
             Ok(_) => Ok(TierChange::Done),
             Err(error) if condition_failed(&error) => {
                 let there = self.table.get(&keys::subscription(id)).await?;
-                Ok(if there.is_some() { TierChange::InUse } else { TierChange::Gone })
+                Ok(if there.is_some() {
+                    TierChange::InUse
+                } else {
+                    TierChange::Gone
+                })
             }
             Err(error) => Err(classify(error)),
         }
