@@ -24,9 +24,10 @@ make_table() {
   if call dynamodb describe-table --table-name "$table" >/dev/null 2>&1; then return; fi
   call dynamodb create-table --table-name "$table" --billing-mode PAY_PER_REQUEST \
     --attribute-definitions AttributeName=pk,AttributeType=S AttributeName=sk,AttributeType=S \
-    AttributeName=shardKey,AttributeType=S \
+    AttributeName=shardKey,AttributeType=S AttributeName=listKey,AttributeType=S AttributeName=listSort,AttributeType=S \
     --key-schema AttributeName=pk,KeyType=HASH AttributeName=sk,KeyType=RANGE \
     --global-secondary-indexes 'IndexName=shard,KeySchema=[{AttributeName=shardKey,KeyType=HASH},{AttributeName=pk,KeyType=RANGE}],Projection={ProjectionType=KEYS_ONLY}' \
+    'IndexName=list,KeySchema=[{AttributeName=listKey,KeyType=HASH},{AttributeName=listSort,KeyType=RANGE}],Projection={ProjectionType=ALL}' \
     >/dev/null
   call dynamodb wait table-exists --table-name "$table"
   call dynamodb update-time-to-live --table-name "$table" \

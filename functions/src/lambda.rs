@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::Router;
-use shared::clock::SystemClock;
+use shared::clock::{Clock, SystemClock};
 use shared::config;
+use shared::mail;
 use shared::queue::sqs::SqsQueue;
 use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
@@ -27,12 +28,9 @@ async fn connect(config: &config::Functions) -> Result<AppState, lambda_http::Er
     // A function has no business with session state, which is the account itself.
     let sealer = Sealer::new(table.clone(), wrapper).restricted_to(&[Purpose::Content]);
     let queue = SqsQueue::from_config(&aws);
-    let state = AppState::new(
-        config,
-        table,
-        Arc::new(queue),
-        Arc::new(sealer),
-        Arc::new(SystemClock),
-    )?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let mailer = mail::from_config(&aws, &config.mail, &clock)?;
+    let (queue, sealer) = (Arc::new(queue), Arc::new(sealer));
+    let state = AppState::new(config, table, queue, sealer, mailer, clock)?;
     Ok(state)
 }

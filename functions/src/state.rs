@@ -3,22 +3,29 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
-use shared::auth::jwt::{DEFAULT_LIFETIME, Jwts};
+use shared::auth::jwt::Jwts;
 use shared::auth::password::Passwords;
 use shared::clock::Clock;
-use shared::config;
+use shared::config::{self, CorsOrigins};
+use shared::domain::account::EmailAddress;
 use shared::domain::network::Network;
+use shared::mail::{Letters, Mailer};
 use shared::queue::{Queue, QueueError, QueueNames};
 use shared::seal::Sealer;
 use shared::storage::Table;
 use shared::storage::accounts::Accounts;
 use shared::storage::api_keys::ApiKeys;
+use shared::storage::audit::AuditLog;
 use shared::storage::counters::Counters;
 use shared::storage::idempotency::IdempotencyKeys;
 use shared::storage::instances::Instances;
+use shared::storage::lockouts::Lockouts;
+use shared::storage::mail_codes::MailCodes;
 use shared::storage::messages::Messages;
-use shared::storage::refresh_tokens::RefreshTokens;
+use shared::storage::rates::{Limit, Rates};
+use shared::storage::sessions::Sessions;
 
 use crate::http::{ApiError, Code};
 
@@ -33,8 +40,16 @@ pub struct Services {
     pub table: Table,
     /// Subscriptions and users.
     pub accounts: Accounts,
-    /// Refresh tokens.
-    pub refresh_tokens: RefreshTokens,
+    /// Sessions of users who are logged in.
+    pub sessions: Sessions,
+    /// Codes sent by e-mail.
+    pub mail_codes: MailCodes,
+    /// Locks after failed logins.
+    pub lockouts: Lockouts,
+    /// Rate limits.
+    pub rates: Rates,
+    /// The audit log.
+    pub audit: AuditLog,
     /// API keys.
     pub api_keys: ApiKeys,
     /// Instances.
@@ -55,6 +70,22 @@ pub struct Services {
     pub jwts: Jwts,
     /// Passwords.
     pub passwords: Passwords,
+    /// E-mail.
+    pub mailer: Arc<dyn Mailer>,
+    /// What mails say.
+    pub letters: Letters,
+    /// Whoever has this address, once it is verified, is an administrator.
+    pub admin_email: Option<EmailAddress>,
+    /// How many proxies before a listener of our own add to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
+    /// When a request for a new password is answered, whether a mail goes out or not.
+    pub forgot_password_answer: Duration,
+    /// Whose pages may call the API from a browser.
+    pub cors_origins: CorsOrigins,
+    /// What an address may ask of the routes that need no token.
+    pub auth_limit: Limit,
+    /// What a user may ask of the management routes.
+    pub user_limit: Limit,
     /// The networks served; the first is a new instance's default.
     pub networks: Vec<Network>,
     /// Shards of each network.
@@ -70,6 +101,7 @@ impl AppState {
         table: Table,
         queue: Arc<dyn Queue>,
         sealer: Arc<Sealer>,
+        mailer: Arc<dyn Mailer>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, QueueError> {
         let names = config.networks.iter().map(|network| {
@@ -78,7 +110,11 @@ impl AppState {
         });
         Ok(Self(Arc::new(Services {
             accounts: Accounts::new(table.clone()),
-            refresh_tokens: RefreshTokens::new(table.clone()),
+            sessions: Sessions::new(table.clone()),
+            mail_codes: MailCodes::new(table.clone()),
+            lockouts: Lockouts::new(table.clone()),
+            rates: Rates::new(table.clone()),
+            audit: AuditLog::new(table.clone()),
             api_keys: ApiKeys::new(table.clone()),
             instances: Instances::new(table.clone()),
             messages: Messages::new(table.clone()),
@@ -88,8 +124,16 @@ impl AppState {
             queue,
             sealer,
             clock,
-            jwts: Jwts::new(&config.jwt_secrets, DEFAULT_LIFETIME),
+            jwts: Jwts::new(&config.jwt_secrets, config.jwt_lifetime),
             passwords: Passwords::new(config.bcrypt_cost),
+            mailer,
+            letters: Letters::new(&config.public_url),
+            admin_email: config.admin_email.clone(),
+            trusted_proxies: config.trusted_proxies,
+            forgot_password_answer: config.forgot_password_answer,
+            cors_origins: config.cors_origins.clone(),
+            auth_limit: Limit::per_minute(config.auth_rate),
+            user_limit: Limit::per_minute(config.user_rate),
             networks: config.networks.clone(),
             shards: config.common.shards,
             queue_names: names.collect::<Result<_, QueueError>>()?,

@@ -13,7 +13,8 @@ use daemon::whatsapp::{NETWORK, Settings};
 use functions::state::AppState;
 use sandbox::Sandbox;
 use shared::clock::{Clock, SystemClock};
-use shared::config::{Common, Functions, Wrapping};
+use shared::config::{self, Common, Functions, Wrapping};
+use shared::mail;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{QueueNames, names};
 use shared::seal::{self, Purpose, Sealer};
@@ -93,16 +94,18 @@ impl Stack {
             .await
             .context("cannot create the queues")?;
 
+        let common = Common {
+            table: database.table.name().to_owned(),
+            shards: SHARDS,
+            queue_prefix: QUEUE_PREFIX.to_owned(),
+            wrapping: Wrapping::File(place.path().join("wrapping.key")),
+        };
+        let secret = secrets::jwt_secret(&place.path().join("jwt.secret"))?;
         let config = Functions {
-            common: Common {
-                table: database.table.name().to_owned(),
-                shards: SHARDS,
-                queue_prefix: QUEUE_PREFIX.to_owned(),
-                wrapping: Wrapping::File(place.path().join("wrapping.key")),
-            },
-            networks: vec![NETWORK],
-            jwt_secrets: vec![secrets::jwt_secret(&place.path().join("jwt.secret"))?],
             bcrypt_cost: BCRYPT_COST,
+            mail: config::Mail::Folder(place.path().join("mail")),
+            public_url: format!("http://{api}"),
+            ..Functions::new(common, vec![NETWORK], vec![secret])
         };
         let wrapper = seal::wrapper(
             &shared::aws::stand_in(&database.endpoint),
@@ -124,11 +127,14 @@ impl Stack {
             .context("the daemon cannot start")?;
 
         let sealer = Sealer::new(database.table.clone(), wrapper).restricted_to(&[Purpose::Content]);
+        let aws = shared::aws::stand_in(&database.endpoint);
+        let mailer = mail::from_config(&aws, &config.mail, &clock).context("the mailbox")?;
         let state = AppState::new(
             &config,
             database.table.clone(),
             queue.clone(),
             Arc::new(sealer),
+            mailer,
             clock,
         )?;
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());

@@ -13,6 +13,15 @@
 //! | `WAXWING_SANDBOX_URL` | daemon of the sandbox build: the sandbox's WebSocket | `ws://127.0.0.1:3001/ws/chat` |
 //! | `WAXWING_SANDBOX_CA` | daemon of the sandbox build: file with the root certificate of its media host, PEM | |
 //! | `WAXWING_BCRYPT_COST` | functions: the cost of a password's hash, 4 to 31 | 12 |
+//! | `WAXWING_JWT_MINUTES` | functions: how long an access token lives | 15 |
+//! | `WAXWING_ADMIN_EMAIL` | functions: whoever has this address, once it is verified, is an administrator | — |
+//! | `WAXWING_MAIL` | functions: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
+//! | `WAXWING_MAIL_FROM` | functions: the sender of mails | — |
+//! | `WAXWING_PUBLIC_URL` | functions: where callers reach the API, for links in mails | `http://localhost:3000` |
+//! | `WAXWING_TRUSTED_PROXIES` | functions: how many proxies before a listener of our own add to `X-Forwarded-For` | 0 |
+//! | `WAXWING_CORS_ORIGINS` | functions: origins whose pages may call the API, separated by commas; `*` for all | — |
+//! | `WAXWING_AUTH_RATE` | functions: requests a minute from one address to the routes that need no token | 120 |
+//! | `WAXWING_USER_RATE` | functions: requests a minute of one user to the management routes | 600 |
 //! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
 //!
@@ -23,6 +32,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chrono::TimeDelta;
+
+use crate::auth::jwt::DEFAULT_LIFETIME;
+use crate::auth::password::DEFAULT_COST;
+use crate::domain::account::EmailAddress;
 use crate::domain::network::Network;
 
 /// A variable that is missing or not what it should be.
@@ -88,6 +102,36 @@ pub struct Common {
     pub wrapping: Wrapping,
 }
 
+/// How mails go out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mail {
+    /// Not at all.
+    Off,
+    /// Through SES, from this sender.
+    Ses {
+        /// An address or domain that SES has verified.
+        from: String,
+    },
+    /// Through an SMTP server, from this sender.
+    Smtp {
+        /// Its URL, which may hold a password.
+        url: Secret,
+        /// An address, perhaps with a name before it.
+        from: String,
+    },
+    /// Into a folder.
+    Folder(PathBuf),
+}
+
+/// Whose pages may call the API from a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CorsOrigins {
+    /// Anyone's. Tokens are sent by scripts, never by the browser itself, so this gives nobody a session.
+    Any,
+    /// Those of these origins; none of an empty list.
+    These(Vec<String>),
+}
+
 /// The functions' configuration.
 #[derive(Debug, Clone)]
 pub struct Functions {
@@ -99,6 +143,46 @@ pub struct Functions {
     pub jwt_secrets: Vec<JwtSecret>,
     /// The cost of a password's hash.
     pub bcrypt_cost: u32,
+    /// How long an access token lives.
+    pub jwt_lifetime: TimeDelta,
+    /// Whoever has this address, once it is verified, is an administrator.
+    pub admin_email: Option<EmailAddress>,
+    /// How mails go out.
+    pub mail: Mail,
+    /// Where callers reach the API, for links in mails.
+    pub public_url: String,
+    /// How many proxies before a listener of our own add to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
+    /// When a request for a new password is answered: as late for an address that nobody has
+    /// as for one that gets a mail, so that the time does not tell.
+    pub forgot_password_answer: Duration,
+    /// Whose pages may call the API from a browser.
+    pub cors_origins: CorsOrigins,
+    /// Requests a minute from one address to the routes that need no token.
+    pub auth_rate: u32,
+    /// Requests a minute of one user to the management routes: more than any dashboard does.
+    pub user_rate: u32,
+}
+
+impl Functions {
+    /// The usual settings with what has no default.
+    pub fn new(common: Common, networks: Vec<Network>, jwt_secrets: Vec<JwtSecret>) -> Self {
+        Self {
+            common,
+            networks,
+            jwt_secrets,
+            bcrypt_cost: DEFAULT_COST,
+            jwt_lifetime: DEFAULT_LIFETIME,
+            admin_email: None,
+            mail: Mail::Off,
+            public_url: "http://localhost:3000".to_owned(),
+            trusted_proxies: 0,
+            forgot_password_answer: Duration::from_secs(3),
+            cors_origins: CorsOrigins::These(Vec::new()),
+            auth_rate: 120,
+            user_rate: 600,
+        }
+    }
 }
 
 /// The daemon's configuration.
@@ -167,11 +251,25 @@ fn functions_from(get: Lookup<'_>) -> Result<Functions, ConfigError> {
     networks.sort_unstable();
     networks.dedup();
     let secrets = get("WAXWING_JWT_SECRET").ok_or_else(|| missing("WAXWING_JWT_SECRET"))?;
+    let jwt_secrets = secrets.split(',').map(jwt_secret).collect::<Result<_, _>>()?;
+    let usual = Functions::new(common_from(get)?, networks, jwt_secrets);
+    let minutes = usual.jwt_lifetime.num_minutes();
     Ok(Functions {
-        common: common_from(get)?,
-        networks,
-        jwt_secrets: secrets.split(',').map(jwt_secret).collect::<Result<_, _>>()?,
-        bcrypt_cost: number(get, "WAXWING_BCRYPT_COST", 12, 4..=31)?,
+        bcrypt_cost: number(get, "WAXWING_BCRYPT_COST", usual.bcrypt_cost, 4..=31)?,
+        jwt_lifetime: TimeDelta::minutes(number(get, "WAXWING_JWT_MINUTES", minutes, 1..=1_440)?),
+        admin_email: get("WAXWING_ADMIN_EMAIL")
+            .map(|text| {
+                text.parse()
+                    .map_err(|error| problem("WAXWING_ADMIN_EMAIL", error))
+            })
+            .transpose()?,
+        mail: mail_from(get)?,
+        public_url: get("WAXWING_PUBLIC_URL").unwrap_or(usual.public_url),
+        trusted_proxies: number(get, "WAXWING_TRUSTED_PROXIES", usual.trusted_proxies, 0..=8)?,
+        cors_origins: cors_origins(get("WAXWING_CORS_ORIGINS").as_deref()),
+        auth_rate: number(get, "WAXWING_AUTH_RATE", usual.auth_rate, 1..=1_000_000)?,
+        user_rate: number(get, "WAXWING_USER_RATE", usual.user_rate, 1..=1_000_000)?,
+        ..usual
     })
 }
 
@@ -206,6 +304,40 @@ fn common_from(get: Lookup<'_>) -> Result<Common, ConfigError> {
         queue_prefix: get("WAXWING_QUEUE_PREFIX").unwrap_or_else(|| "waxwing".to_owned()),
         wrapping,
     })
+}
+
+fn mail_from(get: Lookup<'_>) -> Result<Mail, ConfigError> {
+    let from = || get("WAXWING_MAIL_FROM").ok_or_else(|| missing("WAXWING_MAIL_FROM"));
+    match get("WAXWING_MAIL").as_deref() {
+        None | Some("off") => Ok(Mail::Off),
+        Some("ses") => Ok(Mail::Ses { from: from()? }),
+        Some(url) if url.starts_with("smtp://") || url.starts_with("smtps://") => Ok(Mail::Smtp {
+            url: Secret::new(url),
+            from: from()?,
+        }),
+        Some(other) => match other.strip_prefix("folder:") {
+            Some(path) if !path.is_empty() => Ok(Mail::Folder(path.into())),
+            _ => Err(problem(
+                "WAXWING_MAIL",
+                "must be `off`, `ses`, `folder:<path>`, or an smtp:// or smtps:// URL",
+            )),
+        },
+    }
+}
+
+fn cors_origins(text: Option<&str>) -> CorsOrigins {
+    match text.map(str::trim) {
+        Some("*") => CorsOrigins::Any,
+        text => {
+            let origins = text.unwrap_or_default().split(',').map(str::trim);
+            CorsOrigins::These(
+                origins
+                    .filter(|origin| !origin.is_empty())
+                    .map(|origin| origin.trim_end_matches('/').to_owned())
+                    .collect(),
+            )
+        }
+    }
 }
 
 fn jwt_secret(text: &str) -> Result<JwtSecret, ConfigError> {
@@ -283,6 +415,25 @@ mod tests {
         assert_eq!(config.jwt_secrets[1].secret.expose(), SECRET);
         assert_eq!(config.jwt_secrets[0].kid, "b");
         assert_eq!(config.common.shards, 4);
+    }
+
+    #[test]
+    fn mail_is_off_a_folder_ses_or_a_server_and_wants_a_sender() {
+        assert_eq!(mail_from(&get(&[])), Ok(Mail::Off));
+        assert_eq!(
+            mail_from(&get(&[("WAXWING_MAIL", "folder:/tmp/mail")])),
+            Ok(Mail::Folder("/tmp/mail".into()))
+        );
+        let told = |pairs| mail_from(&get(pairs)).expect_err("not complete").to_string();
+        assert_eq!(told(&[("WAXWING_MAIL", "ses")]), "WAXWING_MAIL_FROM must be set");
+        assert_eq!(
+            told(&[("WAXWING_MAIL", "smtps://ada:secret@mail.example.com")]),
+            "WAXWING_MAIL_FROM must be set"
+        );
+        assert_eq!(
+            told(&[("WAXWING_MAIL", "sendmail")]),
+            "WAXWING_MAIL must be `off`, `ses`, `folder:<path>`, or an smtp:// or smtps:// URL"
+        );
     }
 
     #[test]

@@ -120,6 +120,8 @@ prefixed_ids! {
     MessageId = "msg_";
     /// An event that webhooks and the realtime feed tell of.
     EventId = "evt_";
+    /// An entry of the audit log.
+    AuditId = "aud_";
     /// A request, as `X-Request-Id` shows it.
     RequestId = "req_";
 }

@@ -10,6 +10,7 @@ pub mod config;
 pub mod domain;
 pub mod fault;
 pub mod ids;
+pub mod mail;
 pub mod queue;
 pub mod seal;
 pub mod session_state;

@@ -4,10 +4,13 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use shared::auth::password::OfferedPassword;
 use shared::domain::account::EmailAddress;
+use shared::domain::audit::{Action, Actor, Outcome};
 
+use super::administrator;
+use super::lock::CountedAttempt;
 use super::tokens::{Tokens, begin_session};
 use super::view::UserView;
-use crate::http::{ApiError, Code, JsonBody, Reply};
+use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::state::AppState;
 
 #[derive(Deserialize)]
@@ -25,28 +28,42 @@ pub struct Response {
 
 pub async fn handler(
     State(state): State<AppState>,
+    _: AuthGate,
+    trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
-    let email: EmailAddress =
-        request
-            .email
-            .parse()
-            .map_err(|error: shared::domain::account::InvalidEmailAddress| {
-                ApiError::field("email", error.to_string())
-            })?;
-    let (user, hash) = state.accounts.credentials(&email).await?.unzip();
+    let mut fields = Fields::default();
+    let Some(email) = fields.parse::<EmailAddress>("email", &request.email) else {
+        return Err(fields.error());
+    };
+    let attempt = CountedAttempt::begin(&state, &trail, &email).await?;
+    let (user, hash) = match state.accounts.credentials(&email).await? {
+        Some((user, hash)) => (Some(user), hash),
+        None => (None, None),
+    };
     // Always worked through, so that the time taken does not tell whether there is a user.
     let is_right = state.passwords.verify(request.password, hash.as_ref()).await?;
+    let record = match &user {
+        Some(user) => Record::by(user, Action::Login).on(user.id),
+        None => Record::anonymous(Action::Login),
+    };
     let Some(user) = user.filter(|_| is_right) else {
+        let record = record.actor(Actor::Anonymous).outcome(Outcome::Failure);
+        trail.record(&state, record).await;
+        attempt.failed().await?;
         return Err(ApiError::new(
             Code::InvalidCredentials,
             "E-mail address and password do not go together",
         ));
     };
+    attempt.succeeded().await?;
     if !user.active {
+        trail.record(&state, record.outcome(Outcome::Denied)).await;
         return Err(ApiError::new(Code::Forbidden, "The user is not active"));
     }
+    let user = administrator::promote(&state, &trail, user).await?;
     let tokens = begin_session(&state, &user).await?;
+    trail.record(&state, record).await;
     Ok(Reply::ok(Response {
         user: user.into(),
         tokens,

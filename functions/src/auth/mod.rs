@@ -1,10 +1,20 @@
 //! Registration, login, and who is logged in.
 
+mod administrator;
+mod change_password;
+mod forgot_password;
+mod lock;
 mod login;
+mod logout;
+mod mails;
 mod me;
+mod refresh;
 mod register;
+mod resend_verification;
+mod reset_password;
 mod routes;
 mod tokens;
+mod verify_email;
 mod view;
 
 use axum::Router;

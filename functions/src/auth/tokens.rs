@@ -1,7 +1,7 @@
 //! The pair of tokens that a login gives.
 
 use serde::Serialize;
-use shared::auth::refresh::{RefreshToken, Session};
+use shared::auth::session::{LIFETIME, RefreshToken, Session};
 use shared::domain::account::User;
 
 use crate::http::ApiError;
@@ -17,15 +17,31 @@ pub struct Tokens {
     expires_in: i64,
 }
 
-/// Begins a session: a new family of refresh tokens, of which the first is stored.
+/// Begins a session of the user's present credentials, with its first tokens.
 pub async fn begin_session(state: &AppState, user: &User) -> Result<Tokens, ApiError> {
     let now = state.clock.now();
-    let session = Session::begin(user.id, user.subscription, now);
-    let refresh_token = RefreshToken::generate();
-    state.refresh_tokens.put(&refresh_token, &session).await?;
-    let access_token = state
-        .jwts
-        .sign(user.id, user.subscription, user.role, &session.family, now)?;
+    let refresh_token = RefreshToken::generate(None);
+    let session = Session {
+        name: refresh_token.session().to_owned(),
+        user: user.id,
+        subscription: user.subscription,
+        credentials: user.credentials,
+        created_at: now,
+        expires_at: now + LIFETIME,
+    };
+    state.sessions.begin(&refresh_token, &session).await?;
+    issue(state, user, &refresh_token)
+}
+
+/// The pair of tokens of a session whose refresh token is stored.
+pub fn issue(state: &AppState, user: &User, refresh_token: &RefreshToken) -> Result<Tokens, ApiError> {
+    let access_token = state.jwts.sign(
+        user.id,
+        user.subscription,
+        user.role,
+        refresh_token.session(),
+        state.clock.now(),
+    )?;
     Ok(Tokens {
         access_token,
         refresh_token: refresh_token.reveal().to_owned(),

@@ -15,6 +15,7 @@ pub struct UserView {
     name: PersonName,
     role: Role,
     active: bool,
+    email_verified: bool,
     subscription_id: SubscriptionId,
     created_at: Timestamp,
 }
@@ -27,6 +28,7 @@ impl From<User> for UserView {
             name: user.name,
             role: user.role,
             active: user.active,
+            email_verified: user.email_verified_at.is_some(),
             subscription_id: user.subscription,
             created_at: user.created_at.into(),
         }
@@ -38,6 +40,7 @@ impl From<User> for UserView {
 #[serde(rename_all = "camelCase")]
 pub struct SubscriptionView {
     id: SubscriptionId,
+    owner_id: UserId,
     tier: Tier,
     active: bool,
     limits: Limits,
@@ -55,6 +58,7 @@ impl From<Subscription> for SubscriptionView {
     fn from(subscription: Subscription) -> Self {
         Self {
             id: subscription.id,
+            owner_id: subscription.owner,
             tier: subscription.tier,
             active: subscription.active,
             limits: Limits {

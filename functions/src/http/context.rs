@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::http::Extensions;
 use shared::domain::instance::InstanceName;
+use shared::storage::rates::Rate;
 
 /// A request's own facts. One is in every request's extensions.
 #[derive(Debug, Clone)]
@@ -13,6 +14,7 @@ pub struct RequestContext(Arc<Facts>);
 struct Facts {
     id: String,
     instance_name: OnceLock<InstanceName>,
+    rate: OnceLock<Rate>,
 }
 
 impl RequestContext {
@@ -21,6 +23,7 @@ impl RequestContext {
         Self(Arc::new(Facts {
             id,
             instance_name: OnceLock::new(),
+            rate: OnceLock::new(),
         }))
     }
 
@@ -40,6 +43,19 @@ impl RequestContext {
         if let Some(context) = extensions.get::<Self>() {
             // A request has one key, so a second note says the same.
             let _ = context.0.instance_name.set(name.clone());
+        }
+    }
+
+    /// Where the caller stands with its rate limit, once its request is counted.
+    pub fn rate(&self) -> Option<Rate> {
+        self.0.rate.get().copied()
+    }
+
+    /// Notes where the caller stands with its rate limit, for the answer's headers.
+    pub fn note_rate(extensions: &Extensions, rate: Rate) {
+        if let Some(context) = extensions.get::<Self>() {
+            // The first limit that counts a request is the one its headers tell.
+            let _ = context.0.rate.set(rate);
         }
     }
 }

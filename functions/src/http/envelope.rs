@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::context::RequestContext;
 use super::error::{ApiError, Code};
 use super::page::Pagination;
-use super::request_id;
 use super::timestamp::Timestamp;
+use super::{rate_limit, request_id};
 
 /// A successful answer.
 #[derive(Debug)]
@@ -106,6 +106,9 @@ pub(super) fn write(mut response: Response, context: &RequestContext, now: Times
         response.headers_mut().remove(header::CONTENT_LENGTH);
         set(&mut response, header::CONTENT_TYPE, "application/json");
         *response.body_mut() = Body::from(body.to_string());
+    }
+    if let Some(rate) = context.rate() {
+        rate_limit::headers(&mut response, rate);
     }
     set(&mut response, header::CACHE_CONTROL, "no-store");
     set(&mut response, request_id::HEADER, context.id());

@@ -168,6 +168,15 @@ impl ApiError {
         Self::new(Code::Internal, "Something went wrong on our side")
     }
 
+    /// The same with the seconds after which trying again may help.
+    #[must_use]
+    pub fn retry_after(self, seconds: u32) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
+    }
+
     /// The same with the failure behind it, for the log.
     #[must_use]
     pub fn caused_by(self, cause: impl Error + Send + Sync + 'static) -> Self {

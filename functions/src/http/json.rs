@@ -25,10 +25,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
-            return Err(ApiError::new(
-                Code::UnsupportedMediaType,
-                "The body must be JSON: send `Content-Type: application/json`",
-            ));
+            return Err(not_json());
         }
         let bytes = Bytes::from_request(request, state)
             .await
@@ -36,6 +33,35 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         let value = parse(&bytes)?;
         Ok(Self { value, bytes })
     }
+}
+
+/// The same for routes that can do without a body: none is an empty object.
+#[derive(Debug)]
+pub struct OptionalJsonBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let typed = is_json(request.headers());
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|rejection| unreadable(&rejection))?;
+        if bytes.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        if !typed {
+            return Err(not_json());
+        }
+        parse(&bytes).map(Self)
+    }
+}
+
+fn not_json() -> ApiError {
+    ApiError::new(
+        Code::UnsupportedMediaType,
+        "The body must be JSON: send `Content-Type: application/json`",
+    )
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -1,6 +1,7 @@
 //! What all routers share: the envelope, errors, strict bodies, callers and the layers
 //! around every route.
 
+mod audit;
 pub mod caller;
 mod context;
 mod envelope;
@@ -10,17 +11,20 @@ mod json;
 mod page;
 mod path;
 mod query;
+pub mod rate_limit;
 mod request_id;
 mod shell;
 mod source_address;
 mod timestamp;
 
+pub use audit::{Record, Trail};
 pub use envelope::Reply;
 pub use error::{ApiError, Code};
 pub use fields::Fields;
-pub use json::{JsonBody, MAX_BODY_BYTES};
+pub use json::{JsonBody, MAX_BODY_BYTES, OptionalJsonBody};
 pub use page::{Page, PageQuery};
 pub use path::Path;
 pub use query::Query;
+pub use rate_limit::AuthGate;
 pub use shell::{shell, shell_within};
 pub use timestamp::Timestamp;

@@ -68,6 +68,16 @@ impl PageQuery {
 }
 
 impl<I: Display> Page<I> {
+    /// Cuts a list that was read with one thing more than is shown, which tells whether
+    /// there is another page, and answers what `meta` says of it.
+    pub fn cut<T>(&self, mut things: Vec<T>, id: impl Fn(&T) -> I) -> (Vec<T>, Pagination) {
+        let shown = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let more = things.len() > shown;
+        things.truncate(shown);
+        let pagination = self.pagination(more, things.last().map(id));
+        (things, pagination)
+    }
+
     /// `meta.pagination` of this page: `more` tells whether things come after it, the last
     /// of which it shows is `last`.
     pub fn pagination(&self, more: bool, last: Option<I>) -> Pagination {

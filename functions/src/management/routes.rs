@@ -1,7 +1,7 @@
 //! The table of this function's routes.
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, patch, post};
 
 use super::instances::{connect, create, keys, list, qr, show, status};
 use crate::state::AppState;
@@ -14,5 +14,16 @@ pub fn routes() -> Router<AppState> {
         .route("/api/instances/{instance}/status", get(status::handler))
         .route("/api/instances/{instance}/qr", get(qr::handler))
         .route("/api/instances/{instance}/connect", post(connect::handler))
-        .route("/api/instances/{instance}/keys", post(keys::create::handler))
+        .route(
+            "/api/instances/{instance}/keys",
+            post(keys::create::handler).get(keys::list::handler),
+        )
+        .route(
+            "/api/instances/{instance}/keys/{key}",
+            patch(keys::update::handler).delete(keys::revoke::handler),
+        )
+        .route(
+            "/api/instances/{instance}/keys/{key}/rotate",
+            post(keys::rotate::handler),
+        )
 }

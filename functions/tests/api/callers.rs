@@ -13,6 +13,10 @@ use crate::support::{Answer, World, request};
 
 const USER_ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/auth/me"),
+    ("PATCH", "/api/auth/me"),
+    ("POST", "/api/auth/logout"),
+    ("POST", "/api/auth/change-password"),
+    ("POST", "/api/auth/resend-verification"),
     ("POST", "/api/instances"),
     ("GET", "/api/instances"),
     ("GET", "/api/instances/sales"),
@@ -20,6 +24,19 @@ const USER_ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/instances/sales/qr"),
     ("POST", "/api/instances/sales/connect"),
     ("POST", "/api/instances/sales/keys"),
+    ("GET", "/api/instances/sales/keys"),
+    (
+        "PATCH",
+        "/api/instances/sales/keys/key_01JD0000000000000000000000",
+    ),
+    (
+        "DELETE",
+        "/api/instances/sales/keys/key_01JD0000000000000000000000",
+    ),
+    (
+        "POST",
+        "/api/instances/sales/keys/key_01JD0000000000000000000000/rotate",
+    ),
 ];
 
 const KEY_ROUTES: &[(&str, &str, Scope)] = &[
@@ -37,6 +54,10 @@ const KEY_ROUTES: &[(&str, &str, Scope)] = &[
 const OPEN_ROUTES: &[(&str, &str)] = &[
     ("POST", "/api/auth/register"),
     ("POST", "/api/auth/login"),
+    ("POST", "/api/auth/refresh"),
+    ("POST", "/api/auth/forgot-password"),
+    ("POST", "/api/auth/reset-password"),
+    ("POST", "/api/auth/verify-email"),
     ("GET", "/health"),
     ("GET", "/ready"),
     ("GET", "/api/version"),
@@ -55,6 +76,7 @@ fn all_routes() -> BTreeSet<(String, String)> {
         let path = route.split('"').nth(1).expect("a path");
         let path = path
             .replace("{instance}", "sales")
+            .replace("{key}", "key_01JD0000000000000000000000")
             .replace("{message}", "msg_01JD0000000000000000000000");
         for (router, method) in [
             ("get(", "GET"),
@@ -63,7 +85,8 @@ fn all_routes() -> BTreeSet<(String, String)> {
             ("patch(", "PATCH"),
             ("delete(", "DELETE"),
         ] {
-            if route.contains(router) {
+            let chained = format!(".{router}");
+            if route.contains(&format!(" {router}")) || route.contains(&chained) {
                 routes.insert((method.to_owned(), path.clone()));
             }
         }
@@ -82,7 +105,11 @@ fn every_route_is_in_one_of_the_tables_above() {
 }
 
 async fn call(world: &World, method: &str, path: &str, token: &str) -> Answer {
-    let body = if method == "POST" { "{}" } else { "" };
+    let body = if ["POST", "PATCH"].contains(&method) {
+        "{}"
+    } else {
+        ""
+    };
     world.send(request(method, token, path, body.into())).await
 }
 

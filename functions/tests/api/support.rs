@@ -29,6 +29,7 @@ use tower::ServiceExt;
 
 pub use crate::answer::Answer;
 use crate::flaky_queue::FlakyQueue;
+use crate::mailbox::Mailbox;
 
 pub const PASSWORD: &str = "correct horse battery staple";
 
@@ -38,6 +39,7 @@ pub struct World {
     pub clock: SteppedClock,
     pub router: Router,
     pub queue: Arc<FlakyQueue>,
+    pub mail: Arc<Mailbox>,
     _directory: TempDir,
     _server: DropGuard,
 }
@@ -45,11 +47,17 @@ pub struct World {
 /// A user who is logged in.
 pub struct User {
     pub token: String,
+    pub refresh_token: String,
     pub subscription: String,
 }
 
 impl World {
     pub async fn new() -> Self {
+        Self::with(|config| config).await
+    }
+
+    /// A deployment with another configuration than usual.
+    pub async fn with(change: impl FnOnce(Functions) -> Functions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let database = dynoxide::Database::memory().expect("opened");
@@ -69,11 +77,13 @@ impl World {
         let directory = tempfile::tempdir().expect("a directory");
         let wrapper = FileKeyWrapper::open(&directory.path().join("master.key")).expect("a key file");
         let sealer = Sealer::new(table.clone(), Arc::new(wrapper)).restricted_to(&[Purpose::Content]);
+        let mail = Arc::new(Mailbox::default());
         let state = AppState::new(
-            &config(),
+            &change(config()),
             table,
             queue.clone(),
             Arc::new(sealer),
+            mail.clone(),
             Arc::new(clock.clone()),
         )
         .expect("a queue prefix");
@@ -82,6 +92,7 @@ impl World {
             state,
             clock,
             queue,
+            mail,
             _directory: directory,
             _server: stop.drop_guard(),
         }
@@ -112,6 +123,7 @@ impl World {
         let text = |value: &Value| value.as_str().expect("a text").to_owned();
         User {
             token: text(&data["tokens"]["accessToken"]),
+            refresh_token: text(&data["tokens"]["refreshToken"]),
             subscription: text(&data["subscription"]["id"]),
         }
     }
@@ -271,16 +283,16 @@ pub fn request(method: &str, token: &str, path: &str, body: Body) -> Request<Bod
 }
 
 pub fn config() -> Functions {
+    let common = Common {
+        table: "waxwing".into(),
+        shards: 1,
+        queue_prefix: "test".into(),
+        wrapping: Wrapping::File("unused".into()),
+    };
     Functions {
-        common: Common {
-            table: "waxwing".into(),
-            shards: 1,
-            queue_prefix: "test".into(),
-            wrapping: Wrapping::File("unused".into()),
-        },
-        networks: vec![Network::Sandbox],
-        jwt_secrets: vec![jwt_secret()],
         bcrypt_cost: 4,
+        forgot_password_answer: std::time::Duration::ZERO,
+        ..Functions::new(common, vec![Network::Sandbox], vec![jwt_secret()])
     }
 }
 

@@ -7,8 +7,9 @@
 pub mod api_key;
 pub mod cidr;
 pub mod jwt;
+pub mod mail_code;
 pub mod password;
-pub mod refresh;
+pub mod session;
 
 use rand::distr::{Alphanumeric, SampleString};
 use sha2::{Digest, Sha256};

@@ -56,6 +56,8 @@ impl Tier {
 pub struct Subscription {
     /// Its id.
     pub id: SubscriptionId,
+    /// Its first user, who invites and removes the others.
+    pub owner: UserId,
     /// Its tier.
     pub tier: Tier,
     /// Whether it may be used.
@@ -79,6 +81,10 @@ pub struct User {
     pub role: Role,
     /// Whether it may log in.
     pub active: bool,
+    /// When the e-mail address was shown to be the user's own.
+    pub email_verified_at: Option<DateTime<Utc>>,
+    /// Raised whenever the password changes or all sessions are to end.
+    pub credentials: u64,
     /// When it was created.
     pub created_at: DateTime<Utc>,
 }

@@ -1,6 +1,7 @@
 //! What Waxwing is about, free of AWS, HTTP and WhatsApp libraries.
 
 pub mod account;
+pub mod audit;
 pub mod event;
 pub mod instance;
 pub mod job;

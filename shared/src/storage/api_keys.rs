@@ -1,17 +1,19 @@
 //! API keys: one item by the secret's hash, with all that a request needs, and one in the
 //! instance's list, with what its owner sees.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Put, TransactWriteItem};
-use chrono::{DateTime, Utc};
+use aws_sdk_dynamodb::types::builders::UpdateBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
+use chrono::{DateTime, TimeDelta, Utc};
 
-use super::error::StorageError;
-use super::item::{Item, Reader, n, s, text, time};
+use super::error::{StorageError, classify};
+use super::item::{Item, Reader, n, s, seconds, text, time};
 use super::keys;
-use super::outcome::Transacted;
+use super::outcome::{Transacted, condition_failed};
 use super::table::Table;
 use crate::auth::api_key::{Grant, KeySecret};
 use crate::domain::account::PersonName;
 use crate::domain::shard::Shard;
+use crate::ids::{InstanceId, KeyId};
 
 /// What came of creating a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +23,47 @@ pub enum KeyCreated {
     /// The instance it was for is gone.
     InstanceGone,
 }
+
+/// A key as its owner sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedKey {
+    /// What it grants.
+    pub grant: Grant,
+    /// Its name.
+    pub name: PersonName,
+    /// The beginning of its secret.
+    pub prefix: String,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When its secret was replaced last.
+    pub rotated_at: Option<DateTime<Utc>>,
+    /// When the hour began in which it was used last.
+    pub last_used_at: Option<DateTime<Utc>>,
+    /// The hash of its secret.
+    hash: String,
+    /// The hash of the secret before it, which may still be good for a while.
+    former_hash: Option<String>,
+}
+
+impl ListedKey {
+    /// The same key with what was changed of it.
+    #[must_use]
+    pub fn with(self, grant: Grant, name: PersonName) -> Self {
+        Self { grant, name, ..self }
+    }
+}
+
+/// What came of changing a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyChanged {
+    /// It is changed.
+    Done,
+    /// It is gone, or somebody else changed it meanwhile.
+    Stale,
+}
+
+/// How long a revoked key is remembered, so that its holder is told why it does not work.
+const REVOKED_TERM: TimeDelta = TimeDelta::days(90);
 
 /// The API keys of the table.
 #[derive(Debug, Clone)]
@@ -87,8 +130,241 @@ impl ApiKeys {
             None => self.table.get(&key).await?,
             found => found,
         };
+        let found = found.filter(|item| item.contains_key("id"));
         found.as_ref().map(grant_from_item).transpose()
     }
+
+    /// The keys of an instance, newest first, that were created before `before`.
+    pub async fn list(
+        &self,
+        instance: InstanceId,
+        before: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<ListedKey>, StorageError> {
+        let start = before.map(|id| keys::listed_key(instance, id).attributes());
+        let page = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name())
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", s(keys::instance(instance).pk))
+            .expression_attribute_values(":prefix", s(keys::LISTED_KEY_PREFIX))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .set_exclusive_start_key(start)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(classify)?;
+        page.items().iter().map(listed_from_item).collect()
+    }
+
+    /// A key of an instance.
+    pub async fn find(&self, instance: InstanceId, id: KeyId) -> Result<Option<ListedKey>, StorageError> {
+        let found = self.table.get(&keys::listed_key(instance, id)).await?;
+        found.as_ref().map(listed_from_item).transpose()
+    }
+
+    /// Gives a key another name, other scopes, ranges, time or rate: those of `grant`. The secret before the
+    /// present one, where it is still good, gets them too.
+    pub async fn update(
+        &self,
+        key: &ListedKey,
+        grant: &Grant,
+        name: &PersonName,
+    ) -> Result<KeyChanged, StorageError> {
+        let set = |builder: UpdateBuilder, expires_at: Option<DateTime<Utc>>| {
+            builder
+                .expression_attribute_values(":scopes", list(&grant.scopes))
+                .expression_attribute_values(":cidrs", list(&grant.allowed_cidrs))
+                .expression_attribute_values(":rate", n(grant.rate_limit))
+                .expression_attribute_values(":expires", expires_at.map_or(AttributeValue::Null(true), time))
+        };
+        let listed = Update::builder()
+            .table_name(self.table.name())
+            .set_key(Some(keys::listed_key(grant.instance, grant.key).attributes()))
+            .update_expression(
+                "SET #name = :name, scopes = :scopes, cidrs = :cidrs, rateLimit = :rate, expiresAt = :expires",
+            )
+            .condition_expression("#hash = :hash")
+            .expression_attribute_names("#name", "name")
+            .expression_attribute_names("#hash", "hash")
+            .expression_attribute_values(":name", s(name.as_str()))
+            .expression_attribute_values(":hash", s(&key.hash));
+        let mut writes = vec![set(listed, grant.expires_at)];
+        writes.push(set(self.by_hash(&key.hash, GRANT_UPDATE), grant.expires_at));
+        if let Some(former) = &key.former_hash
+            && let Some(item) = self.table.get(&keys::api_key(former)).await?
+        {
+            // Its own end, at the end of its grace, stays.
+            let ends = Reader::new("API key", &item).opt_time("expiresAt")?;
+            let ends = [ends, grant.expires_at].into_iter().flatten().min();
+            writes.push(set(self.by_hash(former, GRANT_UPDATE), ends));
+        }
+        self.change(writes).await
+    }
+
+    /// Puts a new secret in the place of a key's. The old one is good until `old_until`; without that, no longer.
+    pub async fn rotate(
+        &self,
+        key: &ListedKey,
+        secret: &KeySecret,
+        old_until: Option<DateTime<Utc>>,
+        now: DateTime<Utc>,
+    ) -> Result<KeyChanged, StorageError> {
+        let refused = |error: aws_sdk_dynamodb::error::BuildError| StorageError::Refused(error.into());
+        let listed = Update::builder()
+            .table_name(self.table.name())
+            .set_key(Some(
+                keys::listed_key(key.grant.instance, key.grant.key).attributes(),
+            ))
+            .update_expression("SET #hash = :new, formerHash = :hash, prefix = :prefix, rotatedAt = :now")
+            // Of two rotations at once one succeeds.
+            .condition_expression("#hash = :hash")
+            .expression_attribute_names("#hash", "hash")
+            .expression_attribute_values(":new", s(secret.hash()))
+            .expression_attribute_values(":hash", s(&key.hash))
+            .expression_attribute_values(":prefix", s(secret.prefix()))
+            .expression_attribute_values(":now", time(now));
+        let mut by_hash = grant_attributes(&key.grant);
+        by_hash.extend(keys::api_key(&secret.hash()).attributes());
+        let put = Put::builder()
+            .table_name(self.table.name())
+            .set_item(Some(by_hash))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(refused)?;
+        let mut writes = vec![
+            TransactWriteItem::builder()
+                .update(listed.build().map_err(refused)?)
+                .build(),
+            TransactWriteItem::builder().put(put).build(),
+        ];
+        let old = match old_until {
+            Some(until) => {
+                let until = [Some(until), key.grant.expires_at]
+                    .into_iter()
+                    .flatten()
+                    .min()
+                    .unwrap_or(until);
+                self.by_hash(&key.hash, "SET expiresAt = :until, #exp = :exp")
+                    .expression_attribute_names("#exp", "exp")
+                    .expression_attribute_values(":until", time(until))
+                    .expression_attribute_values(":exp", seconds(until + REVOKED_TERM))
+            }
+            None => self.revocation(&key.hash, now),
+        };
+        let olds = [
+            Some(old),
+            key.former_hash.as_deref().map(|hash| self.revocation(hash, now)),
+        ];
+        for old in olds.into_iter().flatten() {
+            let old = old.build().map_err(refused)?;
+            writes.push(TransactWriteItem::builder().update(old).build());
+        }
+        match self.table.transact(writes).await? {
+            Transacted::Done => Ok(KeyChanged::Done),
+            Transacted::Refused(_) => Ok(KeyChanged::Stale),
+        }
+    }
+
+    /// Revokes a key: none of its secrets is good from here on, and it leaves the list.
+    pub async fn revoke(&self, key: &ListedKey, now: DateTime<Utc>) -> Result<KeyChanged, StorageError> {
+        let refused = |error: aws_sdk_dynamodb::error::BuildError| StorageError::Refused(error.into());
+        let listed = Delete::builder()
+            .table_name(self.table.name())
+            .set_key(Some(
+                keys::listed_key(key.grant.instance, key.grant.key).attributes(),
+            ))
+            .condition_expression("#hash = :hash")
+            .expression_attribute_names("#hash", "hash")
+            .expression_attribute_values(":hash", s(&key.hash))
+            .build()
+            .map_err(refused)?;
+        let mut writes = vec![TransactWriteItem::builder().delete(listed).build()];
+        for hash in [Some(&key.hash), key.former_hash.as_ref()].into_iter().flatten() {
+            let revoked = self.revocation(hash, now).build().map_err(refused)?;
+            writes.push(TransactWriteItem::builder().update(revoked).build());
+        }
+        match self.table.transact(writes).await? {
+            Transacted::Done => Ok(KeyChanged::Done),
+            Transacted::Refused(_) => Ok(KeyChanged::Stale),
+        }
+    }
+
+    /// Notes that a key was used in the hour that began at `hour`. Called with the first
+    /// request of an hour, so it costs a write unit an hour and not a request.
+    pub async fn used(&self, grant: &Grant, hour: DateTime<Utc>) -> Result<(), StorageError> {
+        let sent = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::listed_key(grant.instance, grant.key).attributes()))
+            .update_expression("SET lastUsedAt = :hour")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":hour", time(hour))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            // A secret in its grace after the key itself was revoked.
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    fn by_hash(&self, hash: &str, update: &str) -> UpdateBuilder {
+        Update::builder()
+            .table_name(self.table.name())
+            .set_key(Some(keys::api_key(hash).attributes()))
+            .update_expression(update)
+    }
+
+    /// An item that its own expiry has removed comes back with nothing but this, grants nothing and goes again.
+    fn revocation(&self, hash: &str, now: DateTime<Utc>) -> UpdateBuilder {
+        self.by_hash(
+            hash,
+            "SET revokedAt = if_not_exists(revokedAt, :now), #exp = :exp",
+        )
+        .expression_attribute_names("#exp", "exp")
+        .expression_attribute_values(":now", time(now))
+        .expression_attribute_values(":exp", seconds(now + REVOKED_TERM))
+    }
+
+    async fn change(&self, writes: Vec<UpdateBuilder>) -> Result<KeyChanged, StorageError> {
+        let writes = writes.into_iter().map(|update| {
+            let update = update
+                .build()
+                .map_err(|error| StorageError::Refused(error.into()))?;
+            Ok(TransactWriteItem::builder().update(update).build())
+        });
+        match self
+            .table
+            .transact(writes.collect::<Result<_, StorageError>>()?)
+            .await?
+        {
+            Transacted::Done => Ok(KeyChanged::Done),
+            Transacted::Refused(_) => Ok(KeyChanged::Stale),
+        }
+    }
+}
+
+const GRANT_UPDATE: &str = "SET scopes = :scopes, cidrs = :cidrs, rateLimit = :rate, expiresAt = :expires";
+
+fn listed_from_item(item: &Item) -> Result<ListedKey, StorageError> {
+    let read = Reader::new("API key", item);
+    Ok(ListedKey {
+        grant: grant_from_item(item)?,
+        name: read.parse("name")?,
+        prefix: read.str("prefix")?.to_owned(),
+        created_at: read.time("createdAt")?,
+        rotated_at: read.opt_time("rotatedAt")?,
+        last_used_at: read.opt_time("lastUsedAt")?,
+        hash: read.str("hash")?.to_owned(),
+        former_hash: read.opt_str("formerHash")?.map(str::to_owned),
+    })
 }
 
 fn list(values: impl IntoIterator<Item = impl std::fmt::Display>) -> AttributeValue {

@@ -8,7 +8,11 @@
 //! | | `name#<name>` | holds an instance's name unique |
 //! | | `user#<user>` | a user of it |
 //! | `email#<address>` | `email` | holds an e-mail address unique, and leads to its user |
-//! | `refresh#<hash>` | `refresh` | a refresh token |
+//! | `session#<name>` | `session` | a session, with the hash of its refresh token |
+//! | `rate#<scope>` | `<length>#<begin>` | a window's count of a rate limit |
+//! | `lock#<scope>` | `lock` | failed logins, and the lock after too many |
+//! | `code#<hash>` | `code` | a single-use code sent by e-mail |
+//! | `audit#<subscription or none>#<day>` | `<entry>` | an entry of the audit log |
 //! | `key#<hash>` | `key` | an API key, as requests read it |
 //! | `inst#<instance>` | `meta` | the instance |
 //! | | `key#<key>` | an API key, as lists read it |
@@ -21,14 +25,14 @@
 //! | `leases#<network>` | `shard#<n>` | a shard's lease |
 //! | `daemons#<network>` | `<daemon>` | a daemon's beat |
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::item::{Item, s};
 use crate::domain::account::EmailAddress;
 use crate::domain::instance::InstanceName;
 use crate::domain::network::Network;
 use crate::domain::shard::Shard;
-use crate::ids::{InstanceId, KeyId, MessageId, SubscriptionId, UserId};
+use crate::ids::{AuditId, InstanceId, KeyId, MessageId, SubscriptionId, UserId};
 use crate::seal::Purpose;
 
 /// An item's place: partition and sort key.
@@ -85,9 +89,12 @@ pub fn instance_name(subscription: SubscriptionId, name: &InstanceName) -> Key {
     Key::new(format!("sub#{subscription}"), format!("name#{name}"))
 }
 
+/// What a subscription's users begin with.
+pub const USER_PREFIX: &str = "user#";
+
 /// A user.
 pub fn user(subscription: SubscriptionId, id: UserId) -> Key {
-    Key::new(format!("sub#{subscription}"), format!("user#{id}"))
+    Key::new(format!("sub#{subscription}"), format!("{USER_PREFIX}{id}"))
 }
 
 /// The item that holds an e-mail address unique, however it is written.
@@ -95,9 +102,58 @@ pub fn email(address: &EmailAddress) -> Key {
     Key::new(format!("email#{}", address.canonical()), "email")
 }
 
-/// A refresh token, by its hash.
-pub fn refresh(hash: &str) -> Key {
-    Key::new(format!("refresh#{hash}"), "refresh")
+/// A session, by its name.
+pub fn session(name: &str) -> Key {
+    Key::new(format!("session#{name}"), "session")
+}
+
+/// The count of a rate limit's window of `length` seconds that begins at `begin` (Unix
+/// seconds).
+pub fn rate(scope: &str, length: i64, begin: i64) -> Key {
+    Key::new(format!("rate#{scope}"), format!("{length}#{begin}"))
+}
+
+/// Failed logins of an account or an address.
+pub fn lockout(scope: &str) -> Key {
+    Key::new(format!("lock#{scope}"), "lock")
+}
+
+/// A code sent by e-mail, by its hash.
+pub fn mail_code(hash: &str) -> Key {
+    Key::new(format!("code#{hash}"), "code")
+}
+
+/// The partition of a subscription's audit entries of one day (UTC), or of those that
+/// belong to none.
+pub fn audit_partition(subscription: Option<SubscriptionId>, day: NaiveDate) -> String {
+    match subscription {
+        Some(id) => format!("audit#{id}#{day}"),
+        None => format!("audit#none#{day}"),
+    }
+}
+
+/// An entry of the audit log.
+pub fn audit(subscription: Option<SubscriptionId>, id: AuditId) -> Key {
+    Key::new(
+        audit_partition(subscription, id.created_at().date_naive()),
+        id.to_string(),
+    )
+}
+
+/// The values of the index attribute `listKey`: lists that go over all subscriptions, for
+/// administrators.
+pub mod list {
+    use chrono::NaiveDate;
+
+    /// Every subscription.
+    pub const SUBSCRIPTIONS: &str = "subscriptions";
+    /// Every user.
+    pub const USERS: &str = "users";
+
+    /// Every audit entry of a day (UTC).
+    pub fn audit(day: NaiveDate) -> String {
+        format!("audit#{day}")
+    }
 }
 
 /// An API key by its secret's hash: what a request reads.
@@ -105,9 +161,12 @@ pub fn api_key(hash: &str) -> Key {
     Key::new(format!("key#{hash}"), "key")
 }
 
+/// What all API keys in an instance's list begin with.
+pub const LISTED_KEY_PREFIX: &str = "key#";
+
 /// An API key in its instance's list.
 pub fn listed_key(instance: InstanceId, id: KeyId) -> Key {
-    Key::new(format!("inst#{instance}"), format!("key#{id}"))
+    Key::new(format!("inst#{instance}"), format!("{LISTED_KEY_PREFIX}{id}"))
 }
 
 /// An instance.

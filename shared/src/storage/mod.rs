@@ -5,18 +5,23 @@
 
 pub mod accounts;
 pub mod api_keys;
+pub mod audit;
 pub mod counters;
+mod definition;
 mod error;
 pub mod idempotency;
 pub mod instances;
 pub mod item;
 pub mod keys;
 pub mod leases;
+pub mod lockouts;
+pub mod mail_codes;
 pub mod messages;
 pub mod outcome;
-pub mod refresh_tokens;
+pub mod rates;
+pub mod sessions;
 pub mod setup;
 mod table;
 
 pub use error::{StorageError, classify};
-pub use table::{ATTEMPT_DEADLINE, CALL_DEADLINE, Table};
+pub use table::{ATTEMPT_DEADLINE, CALL_DEADLINE, LIST_INDEX, Table};

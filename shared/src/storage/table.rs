@@ -1,22 +1,22 @@
-//! The table's client and name, its creation, and its time-outs.
+//! The table's client and name, its reads and transactions, and its time-outs.
 
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
-use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, TimeToLiveSpecification, TransactWriteItem,
-};
+use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use super::error::{StorageError, classify};
-use super::item::Item;
+use super::item::{Item, s};
 use super::keys::Key;
 use super::outcome::{Transacted, failed_conditions};
 
 /// The name of the index from shards to instances.
 pub const SHARD_INDEX: &str = "shard";
+
+/// The name of the index of lists over all subscriptions (see [`super::keys::list`]): by
+/// `listKey`, in the order of `listSort`, with whole items.
+pub const LIST_INDEX: &str = "list";
 
 /// One call's deadline, the SDK's retries included. It lies inside a lease (4 s by
 /// default), so that no write of an owner arrives after its lease has run out.
@@ -82,6 +82,35 @@ impl Table {
         Ok(request.send().await.map_err(classify)?.item)
     }
 
+    /// Up to `limit` items of a list over all subscriptions, newest first, whose `listSort`
+    /// is below `before`. The index is eventually consistent.
+    pub async fn list_page(
+        &self,
+        list: &str,
+        before: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<Item>, StorageError> {
+        let condition = match &before {
+            Some(_) => "listKey = :list AND listSort < :before",
+            None => "listKey = :list",
+        };
+        let mut values = Item::from([(":list".to_owned(), s(list))]);
+        values.extend(before.map(|before| (":before".to_owned(), s(before))));
+        let page = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(LIST_INDEX)
+            .key_condition_expression(condition)
+            .set_expression_attribute_values(Some(values))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(page.items.unwrap_or_default())
+    }
+
     /// Writes all or nothing. Where another transaction had one of the items, which is no
     /// condition of ours, it tries again after a short random pause, a few times.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StorageError> {
@@ -109,76 +138,5 @@ impl Table {
                 error => return Err(error),
             }
         }
-    }
-
-    /// Creates the table with its index and its expiry attribute where it does not exist.
-    /// For local stacks: a deployment's table comes from its template.
-    pub async fn create_if_absent(&self) -> Result<(), StorageError> {
-        if self
-            .client
-            .describe_table()
-            .table_name(&self.name)
-            .send()
-            .await
-            .is_ok()
-        {
-            return Ok(());
-        }
-        let attribute = |name: &str| {
-            AttributeDefinition::builder()
-                .attribute_name(name)
-                .attribute_type(ScalarAttributeType::S)
-                .build()
-                .expect("a name and a type are all it needs")
-        };
-        let key = |name: &str, kind: KeyType| {
-            KeySchemaElement::builder()
-                .attribute_name(name)
-                .key_type(kind)
-                .build()
-                .expect("a name and a type are all it needs")
-        };
-        let index = GlobalSecondaryIndex::builder()
-            .index_name(SHARD_INDEX)
-            .key_schema(key("shardKey", KeyType::Hash))
-            .key_schema(key("pk", KeyType::Range))
-            .projection(
-                Projection::builder()
-                    .projection_type(ProjectionType::KeysOnly)
-                    .build(),
-            )
-            .build()
-            .expect("a name and keys are all it needs");
-        let created = self
-            .client
-            .create_table()
-            .table_name(&self.name)
-            .billing_mode(BillingMode::PayPerRequest)
-            .attribute_definitions(attribute("pk"))
-            .attribute_definitions(attribute("sk"))
-            .attribute_definitions(attribute("shardKey"))
-            .key_schema(key("pk", KeyType::Hash))
-            .key_schema(key("sk", KeyType::Range))
-            .global_secondary_indexes(index)
-            .send()
-            .await;
-        match created {
-            Ok(_) => {}
-            Err(error) if error.code() == Some("ResourceInUseException") => return Ok(()),
-            Err(error) => return Err(classify(error)),
-        }
-        let ttl = TimeToLiveSpecification::builder()
-            .attribute_name("exp")
-            .enabled(true)
-            .build()
-            .expect("a name and a flag are all it needs");
-        self.client
-            .update_time_to_live()
-            .table_name(&self.name)
-            .time_to_live_specification(ttl)
-            .send()
-            .await
-            .map_err(classify)?;
-        Ok(())
     }
 }

@@ -11,6 +11,7 @@ use sandbox::Sandbox;
 use shared::clock::{Clock, SystemClock};
 use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
 use shared::ids::{InstanceId, MessageId};
+use shared::mail::NoMailer;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{QueueNames, names};
 use shared::seal::{self, Purpose, Sealer};
@@ -58,19 +59,19 @@ impl World {
         names::ensure_all(queue.as_ref(), &queue_names, SHARDS)
             .await
             .expect("created");
+        let common = Common {
+            table: "waxwing".to_owned(),
+            shards: SHARDS,
+            queue_prefix: "waxwing".to_owned(),
+            wrapping: Wrapping::File(directory.path().join("wrapping.key")),
+        };
+        let secret = JwtSecret {
+            kid: "test".to_owned(),
+            secret: Secret::new("a secret of 32 bytes and a few more"),
+        };
         let config = Functions {
-            common: Common {
-                table: "waxwing".to_owned(),
-                shards: SHARDS,
-                queue_prefix: "waxwing".to_owned(),
-                wrapping: Wrapping::File(directory.path().join("wrapping.key")),
-            },
-            networks: vec![NETWORK],
-            jwt_secrets: vec![JwtSecret {
-                kid: "test".to_owned(),
-                secret: Secret::new("a secret of 32 bytes and a few more"),
-            }],
             bcrypt_cost: 4,
+            ..Functions::new(common, vec![NETWORK], vec![secret])
         };
         let wrapper =
             seal::wrapper(&shared::aws::stand_in(&endpoint), &config.common.wrapping).expect("a key file");
@@ -87,8 +88,9 @@ impl World {
         let app = App::start(parts, Some(NETWORK)).await.expect("a daemon");
         let api_table = table(&api_meter.endpoint);
         let sealer = Sealer::new(api_table.clone(), wrapper).restricted_to(&[Purpose::Content]);
+        let (queues, sealer) = (queue.clone(), Arc::new(sealer));
         let state =
-            AppState::new(&config, api_table, queue.clone(), Arc::new(sealer), clock).expect("a state");
+            AppState::new(&config, api_table, queues, sealer, Arc::new(NoMailer), clock).expect("a state");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());

@@ -7,12 +7,14 @@ use axum::http::request::Parts;
 use serde_json::json;
 use shared::auth::api_key::{Grant, Unusable};
 use shared::domain::account::Subscription;
+use shared::storage::rates::{Limit, Scope};
 
 use super::bearer::{Bearer, bearer};
 use super::permission::Permission;
 use super::require_active;
 use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, Code};
+use crate::http::rate_limit;
 use crate::http::source_address::source_address;
 use crate::state::AppState;
 
@@ -55,7 +57,16 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
                     "The API key may not be used from this address",
                 ),
             })?;
-        let subscription = state.accounts.recent_subscription(grant.subscription).await?;
+        let now = state.clock.now();
+        let limit = Limit::per_hour(grant.rate_limit);
+        let (rate, subscription) = tokio::try_join!(
+            state.rates.count(Scope::Key(grant.key), limit, now),
+            state.accounts.recent_subscription(grant.subscription),
+        )?;
+        rate_limit::admit(&parts.extensions, rate, now)?;
+        if rate.is_first {
+            state.api_keys.used(&grant, rate.began_at).await?;
+        }
         let subscription = subscription
             .ok_or_else(|| unauthenticated("The API key's subscription does not exist any more"))?;
         let subscription = require_active(subscription)?;

@@ -2,11 +2,14 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use shared::auth::session::Session;
 use shared::domain::account::{Subscription, User};
+use shared::storage::rates::Scope;
 
 use super::bearer::{Bearer, bearer};
 use super::require_active;
 use crate::http::error::{ApiError, Code};
+use crate::http::rate_limit;
 use crate::state::AppState;
 
 /// A user with a valid access token, active, of an active subscription.
@@ -16,6 +19,8 @@ pub struct UserCaller {
     pub user: User,
     /// The user's subscription: the tenant of all that the request does.
     pub subscription: Subscription,
+    /// The session of the access token.
+    pub session: Session,
 }
 
 impl FromRequestParts<AppState> for UserCaller {
@@ -31,11 +36,13 @@ impl FromRequestParts<AppState> for UserCaller {
                 ));
             }
         };
-        let claims = state.jwts.verify(token, state.clock.now())?;
+        let now = state.clock.now();
+        let claims = state.jwts.verify(token, now)?;
         // Read anew: a token outlives what was true when it was made.
-        let (user, subscription) = tokio::try_join!(
+        let (user, subscription, session) = tokio::try_join!(
             state.accounts.user(claims.sid, claims.sub),
             state.accounts.subscription(claims.sid),
+            state.sessions.find(&claims.family, now),
         )?;
         let (Some(user), Some(subscription)) = (user, subscription) else {
             return Err(ApiError::new(
@@ -43,12 +50,25 @@ impl FromRequestParts<AppState> for UserCaller {
                 "The access token's user does not exist any more",
             ));
         };
+        let session = session.filter(|session| session.credentials == user.credentials);
+        let Some(session) = session.filter(|session| session.user == user.id) else {
+            return Err(ApiError::new(
+                Code::Unauthenticated,
+                "The access token's session is over: log in again",
+            ));
+        };
         if !user.active {
             return Err(ApiError::new(Code::Forbidden, "The user is not active"));
         }
+        let rate = state
+            .rates
+            .count(Scope::User(user.id), state.user_limit, now)
+            .await?;
+        rate_limit::admit(&parts.extensions, rate, now)?;
         Ok(Self {
             user,
             subscription: require_active(subscription)?,
+            session,
         })
     }
 }

@@ -15,15 +15,11 @@ pub async fn handler(
     Query(query): Query<PageQuery>,
 ) -> Result<Reply<Vec<InstanceView>>, ApiError> {
     let page = query.parse::<InstanceId>()?;
-    // One more than is shown tells whether there is another page.
-    let mut instances = state
+    let instances = state
         .instances
         .list(caller.subscription.id, page.after, page.limit + 1)
         .await?;
-    let shown = usize::try_from(page.limit).unwrap_or(usize::MAX);
-    let more = instances.len() > shown;
-    instances.truncate(shown);
-    let pagination = page.pagination(more, instances.last().map(|instance| instance.id));
+    let (instances, pagination) = page.cut(instances, |instance| instance.id);
     let presence = Presence::of(&state, &instances).await?;
     let views = instances
         .into_iter()

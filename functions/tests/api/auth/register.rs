@@ -53,7 +53,7 @@ async fn a_refresh_token_is_stored_by_its_hash() {
     let stored = items
         .items()
         .iter()
-        .find(|item| item["pk"] == AttributeValue::S(format!("refresh#{}", sha256(token))))
+        .find(|item| item.get("hash") == Some(&AttributeValue::S(sha256(token))))
         .expect("there");
     let in_thirty_days = world.clock.now() + TimeDelta::days(30);
     let seconds = AttributeValue::N(in_thirty_days.timestamp().to_string());
@@ -100,7 +100,8 @@ async fn one_of_twenty_who_race_for_an_address_gets_it() {
             "409 EMAIL_TAKEN: Another user has this e-mail address"
         );
     }
-    // The losers left nothing behind: one subscription, one user, one address.
+    // The losers left nothing behind: one subscription, one user, one address; the winner's session and
+    // entry in the audit log, the code of its mail, and the count of the requests.
     let table = &world.state.table;
     let items = table
         .client()
@@ -113,12 +114,15 @@ async fn one_of_twenty_who_race_for_an_address_gets_it() {
         .items()
         .iter()
         .map(|item| {
-            let sk = item["sk"].as_s().expect("a key");
-            sk.split('#').next().unwrap_or_default().to_owned()
+            let pk = item["pk"].as_s().expect("a key");
+            pk.split('#').next().unwrap_or_default().to_owned()
         })
         .collect();
     entities.sort_unstable();
-    assert_eq!(entities, ["email", "meta", "refresh", "user"]);
+    assert_eq!(
+        entities,
+        ["audit", "code", "email", "rate", "session", "sub", "sub"]
+    );
     let address = "ADA@example.com".parse().expect("an address");
     assert_eq!(keys::email(&address).pk, "email#ada@example.com");
 }

@@ -1,14 +1,23 @@
 //! Subscriptions and their users.
 
-use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem};
+mod changes;
+mod items;
+mod members;
+mod subscriptions;
 
-use super::error::StorageError;
-use super::item::{Item, Reader, s, text, time};
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+
+use self::items::{
+    password_from_item, subscription_from_item, subscription_to_item, user_from_item, user_to_item,
+};
+use super::error::{StorageError, classify};
+use super::item::{Item, Reader, s, text};
 use super::keys;
-use super::outcome::Transacted;
+use super::outcome::{Transacted, condition_failed};
 use super::table::Table;
 use crate::auth::password::PasswordHash;
-use crate::domain::account::{EmailAddress, PersonName, Subscription, User};
+use crate::domain::account::{EmailAddress, Subscription, User};
 use crate::ids::{SubscriptionId, UserId};
 
 /// What came of registering a user.
@@ -18,6 +27,27 @@ pub enum Registered {
     Created,
     /// Another user has the e-mail address.
     EmailTaken,
+}
+
+/// What came of changing a user or a subscription.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Changed {
+    /// It is changed.
+    Done,
+    /// It is gone, or was changed by somebody else meanwhile.
+    Stale,
+}
+
+fn changed<T, E, R>(sent: Result<T, SdkError<E, R>>) -> Result<Changed, StorageError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match sent {
+        Ok(_) => Ok(Changed::Done),
+        Err(error) if condition_failed(&error) => Ok(Changed::Stale),
+        Err(error) => Err(classify(error)),
+    }
 }
 
 /// The subscriptions and users of the table.
@@ -40,24 +70,10 @@ impl Accounts {
         password: &PasswordHash,
         subscription: &Subscription,
     ) -> Result<Registered, StorageError> {
-        let put = |item: Item| {
-            let put = Put::builder()
-                .table_name(self.table.name())
-                .set_item(Some(item))
-                .condition_expression("attribute_not_exists(pk)")
-                .build()
-                .map_err(|error| StorageError::Refused(error.into()))?;
-            Ok(TransactWriteItem::builder().put(put).build())
-        };
-        let mut email = keys::email(&user.email).attributes();
-        email.insert("user".into(), text(user.id));
-        email.insert("subscription".into(), text(user.subscription));
-        let mut stored_user = user_to_item(user);
-        stored_user.insert("password".into(), s(password.as_str()));
         let writes = vec![
-            put(email)?,
-            put(stored_user)?,
-            put(subscription_to_item(subscription))?,
+            self.put(email_item(user))?,
+            self.put(with_password(user_to_item(user), Some(password)))?,
+            self.put(subscription_to_item(subscription))?,
         ];
         match self.table.transact(writes).await? {
             Transacted::Done => Ok(Registered::Created),
@@ -66,12 +82,13 @@ impl Accounts {
         }
     }
 
-    /// The user of an e-mail address, and the hash of its password. Reads as much where
-    /// there is none, so that the time taken does not tell.
+    /// The user of an e-mail address, and the hash of its password; an invited user who has
+    /// not come yet has none. Reads as much where there is no user, so that the time taken does
+    /// not tell.
     pub async fn credentials(
         &self,
         email: &EmailAddress,
-    ) -> Result<Option<(User, PasswordHash)>, StorageError> {
+    ) -> Result<Option<(User, Option<PasswordHash>)>, StorageError> {
         let found = self.table.get(&keys::email(email)).await?;
         let key = match &found {
             Some(item) => {
@@ -83,9 +100,19 @@ impl Accounts {
         let Some(item) = self.table.get(&key).await? else {
             return Ok(None);
         };
-        let password = Reader::new("user", &item).str("password")?;
-        let password = PasswordHash::from_stored(password);
-        Ok(Some((user_from_item(&item)?, password)))
+        Ok(Some((user_from_item(&item)?, password_from_item(&item)?)))
+    }
+
+    /// A user of this subscription with the hash of its password.
+    pub async fn user_with_password(
+        &self,
+        subscription: SubscriptionId,
+        id: UserId,
+    ) -> Result<Option<(User, Option<PasswordHash>)>, StorageError> {
+        match self.table.get(&keys::user(subscription, id)).await? {
+            Some(item) => Ok(Some((user_from_item(&item)?, password_from_item(&item)?))),
+            None => Ok(None),
+        }
     }
 
     /// A user of this subscription.
@@ -111,48 +138,30 @@ impl Accounts {
             None => self.subscription(id).await,
         }
     }
+
+    /// The write of an item that is not there.
+    fn put(&self, item: Item) -> Result<TransactWriteItem, StorageError> {
+        let put = Put::builder()
+            .table_name(self.table.name())
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .build()
+            .map_err(|error| StorageError::Refused(error.into()))?;
+        Ok(TransactWriteItem::builder().put(put).build())
+    }
 }
 
-fn subscription_to_item(subscription: &Subscription) -> Item {
-    let mut item = keys::subscription(subscription.id).attributes();
-    item.insert("id".into(), text(subscription.id));
-    item.insert("tier".into(), text(subscription.tier));
-    item.insert("active".into(), AttributeValue::Bool(subscription.active));
-    item.insert("createdAt".into(), time(subscription.created_at));
-    item
-}
-
-fn subscription_from_item(item: &Item) -> Result<Subscription, StorageError> {
-    let read = Reader::new("subscription", item);
-    Ok(Subscription {
-        id: read.parse("id")?,
-        tier: read.parse("tier")?,
-        active: read.flag("active")?,
-        created_at: read.time("createdAt")?,
-    })
-}
-
-fn user_to_item(user: &User) -> Item {
-    let mut item = keys::user(user.subscription, user.id).attributes();
-    item.insert("id".into(), text(user.id));
+/// The item that holds a user's e-mail address unique and leads to the user.
+fn email_item(user: &User) -> Item {
+    let mut item = keys::email(&user.email).attributes();
+    item.insert("user".into(), text(user.id));
     item.insert("subscription".into(), text(user.subscription));
-    item.insert("email".into(), s(user.email.as_str()));
-    item.insert("name".into(), s(user.name.as_str()));
-    item.insert("role".into(), text(user.role));
-    item.insert("active".into(), AttributeValue::Bool(user.active));
-    item.insert("createdAt".into(), time(user.created_at));
     item
 }
 
-fn user_from_item(item: &Item) -> Result<User, StorageError> {
-    let read = Reader::new("user", item);
-    Ok(User {
-        id: read.parse("id")?,
-        subscription: read.parse("subscription")?,
-        email: read.parse::<EmailAddress>("email")?,
-        name: read.parse::<PersonName>("name")?,
-        role: read.parse("role")?,
-        active: read.flag("active")?,
-        created_at: read.time("createdAt")?,
-    })
+fn with_password(mut item: Item, password: Option<&PasswordHash>) -> Item {
+    if let Some(password) = password {
+        item.insert("password".into(), s(password.as_str()));
+    }
+    item
 }

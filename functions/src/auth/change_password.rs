@@ -1,0 +1,80 @@
+//! `POST /api/auth/change-password`: another password for who knows the present one. All
+//! sessions end; the answer begins a new one.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use shared::auth::password::OfferedPassword;
+use shared::domain::account::User;
+use shared::domain::audit::{Action, Outcome};
+use shared::mail::Letter;
+use shared::storage::accounts::Changed;
+
+use super::lock::CountedAttempt;
+use super::mails;
+use super::tokens::{Tokens, begin_session};
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::state::AppState;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    current_password: OfferedPassword,
+    new_password: OfferedPassword,
+}
+
+#[derive(Serialize)]
+pub struct Response {
+    tokens: Tokens,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    trail: Trail,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Reply<Response>, ApiError> {
+    let mut fields = Fields::default();
+    let Some(password) = fields.check("newPassword", request.new_password.to_new()) else {
+        return Err(fields.error());
+    };
+    // A stolen access token must not guess without end.
+    let attempt = CountedAttempt::begin(&state, &trail, &caller.user.email).await?;
+    let found = state
+        .accounts
+        .user_with_password(caller.user.subscription, caller.user.id)
+        .await?;
+    let (user, hash) = found.ok_or_else(|| ApiError::not_found("user"))?;
+    let record = Record::by(&user, Action::PasswordChanged).on(user.id);
+    if !state
+        .passwords
+        .verify(request.current_password, hash.as_ref())
+        .await?
+    {
+        trail.record(&state, record.outcome(Outcome::Failure)).await;
+        attempt.failed().await?;
+        return Err(ApiError::new(
+            Code::InvalidCredentials,
+            "The present password is another one",
+        ));
+    }
+    attempt.succeeded().await?;
+    let hash = state.passwords.hash(password).await?;
+    match state.accounts.set_password(&user, &hash, None).await? {
+        Changed::Done => {}
+        Changed::Stale => {
+            return Err(ApiError::new(
+                Code::Conflict,
+                "The password was changed by another request meanwhile",
+            ));
+        }
+    }
+    let user = User {
+        credentials: user.credentials + 1,
+        ..user
+    };
+    trail.record(&state, record).await;
+    mails::send_beside(&state, &user, Letter::PasswordChanged).await;
+    let tokens = begin_session(&state, &user).await?;
+    Ok(Reply::ok(Response { tokens }))
+}

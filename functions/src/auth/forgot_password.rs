@@ -1,0 +1,60 @@
+//! `POST /api/auth/forgot-password`: a mail with a code for a new password. Answers alike,
+//! in words and in time, whether anybody has the address or not.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use shared::domain::account::EmailAddress;
+use shared::domain::audit::Action;
+use shared::mail::Letter;
+use shared::storage::mail_codes::Purpose;
+
+use super::mails;
+use crate::http::{ApiError, AuthGate, Fields, JsonBody, Record, Reply, Trail};
+use crate::state::AppState;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    email: String,
+}
+
+#[derive(Serialize)]
+pub struct Response {
+    message: &'static str,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    _: AuthGate,
+    trail: Trail,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Reply<Response>, ApiError> {
+    let mut fields = Fields::default();
+    let Some(email) = fields.parse::<EmailAddress>("email", &request.email) else {
+        return Err(fields.error());
+    };
+    let answer_at = tokio::time::sleep(state.forgot_password_answer);
+    let ((), sent) = tokio::join!(answer_at, send(&state, &trail, &email));
+    if let Err(error) = sent {
+        // Told to the log alone: the answer must not say that there was something to send.
+        tracing::warn!(code = error.code().as_str(), "a password reset did not go out");
+    }
+    Ok(Reply::accepted(Response {
+        message: "If somebody has this address, a mail with a code is on its way",
+    }))
+}
+
+async fn send(state: &AppState, trail: &Trail, email: &EmailAddress) -> Result<(), ApiError> {
+    let Some((user, _)) = state.accounts.credentials(email).await? else {
+        return Ok(());
+    };
+    if !user.active || !mails::count(state, &user).await?.within {
+        return Ok(());
+    }
+    let record = Record::by(&user, Action::PasswordResetRequested);
+    let record = record.actor(shared::domain::audit::Actor::Anonymous).on(user.id);
+    trail.record(state, record).await;
+    let code = mails::issue(state, &user, Purpose::ResetPassword).await?;
+    let letter = Letter::ResetPassword { code: code.reveal() };
+    mails::send(state, &user, letter).await
+}

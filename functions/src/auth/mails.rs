@@ -1,0 +1,63 @@
+//! Mails with a code in them, and those that tell of what was done.
+
+use shared::auth::mail_code::MailCode;
+use shared::domain::account::User;
+use shared::mail::{Letter, MailError};
+use shared::storage::StorageError;
+use shared::storage::mail_codes::{Issued, Purpose};
+use shared::storage::rates::{Limit, Rate, Scope};
+
+use crate::http::{ApiError, Code};
+use crate::state::AppState;
+
+/// Mails with a code that a user may cause: nobody is to be flooded through us.
+const LIMIT: Limit = Limit::per_hour(5);
+
+/// Counts a mail that is about to go to a user.
+pub async fn count(state: &AppState, user: &User) -> Result<Rate, StorageError> {
+    state
+        .rates
+        .count(Scope::Mail(user.id), LIMIT, state.clock.now())
+        .await
+}
+
+/// Makes a code for a user.
+pub async fn issue(state: &AppState, user: &User, purpose: Purpose) -> Result<MailCode, StorageError> {
+    let code = MailCode::generate();
+    let issued = Issued {
+        purpose,
+        user: user.id,
+        subscription: user.subscription,
+        credentials: user.credentials,
+    };
+    state.mail_codes.put(&code, &issued, state.clock.now()).await?;
+    Ok(code)
+}
+
+/// Sends a letter to a user.
+pub async fn send(state: &AppState, user: &User, letter: Letter<'_>) -> Result<(), ApiError> {
+    let mail = state.letters.write(&user.email, &user.name, letter);
+    state.mailer.send(&mail).await.map_err(|error| match error {
+        MailError::Off => {
+            ApiError::new(Code::Unavailable, "This deployment sends no e-mail").caused_by(error)
+        }
+        MailError::Unavailable(_) => ApiError::unavailable(30).caused_by(error),
+        MailError::Refused(_) => {
+            ApiError::new(Code::UpstreamError, "The mail server refused the mail").caused_by(error)
+        }
+    })
+}
+
+/// Sends a letter that nobody waits for: where it does not go out, the log says so.
+pub async fn send_beside(state: &AppState, user: &User, letter: Letter<'_>) {
+    if let Err(error) = send(state, user, letter).await {
+        tracing::warn!(user.id = %user.id, code = error.code().as_str(), "a mail did not go out");
+    }
+}
+
+/// Sends a code that shows that the address is the user's own.
+pub async fn send_verification(state: &AppState, user: &User) -> Result<(), ApiError> {
+    let code = issue(state, user, Purpose::VerifyEmail).await?;
+    let letter = Letter::VerifyEmail { code: code.reveal() };
+    send(state, user, letter).await
+}

@@ -1,0 +1,81 @@
+//! `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which is used up.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use shared::auth::session::{RefreshToken, Session};
+use shared::domain::audit::{Action, Actor, Outcome};
+use shared::storage::sessions::Rotated;
+
+use super::tokens::{Tokens, issue};
+use super::view::UserView;
+use crate::http::{ApiError, AuthGate, Code, JsonBody, Record, Reply, Trail};
+use crate::state::AppState;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    refresh_token: String,
+}
+
+#[derive(Serialize)]
+pub struct Response {
+    user: UserView,
+    tokens: Tokens,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    _: AuthGate,
+    trail: Trail,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Reply<Response>, ApiError> {
+    let offered = RefreshToken::parse(&request.refresh_token).ok_or_else(refused)?;
+    let next = RefreshToken::generate(Some(offered.session()));
+    let session = match state.sessions.rotate(&offered, &next, state.clock.now()).await? {
+        Rotated::Done(session) => session,
+        Rotated::Replayed(session) => {
+            trail.record(&state, replayed(&session)).await;
+            return Err(refused());
+        }
+        Rotated::Unknown => return Err(refused()),
+    };
+    let (user, subscription) = tokio::try_join!(
+        state.accounts.user(session.subscription, session.user),
+        state.accounts.subscription(session.subscription),
+    )?;
+    let user = user.filter(|user| user.credentials == session.credentials);
+    let (Some(user), Some(subscription)) = (user, subscription) else {
+        state.sessions.end(&session.name).await?;
+        return Err(refused());
+    };
+    if !user.active {
+        return Err(ApiError::new(Code::Forbidden, "The user is not active"));
+    }
+    if !subscription.active {
+        return Err(ApiError::new(
+            Code::SubscriptionInactive,
+            "The subscription is not active",
+        ));
+    }
+    let tokens = issue(&state, &user, &next)?;
+    Ok(Reply::ok(Response {
+        user: user.into(),
+        tokens,
+    }))
+}
+
+fn replayed(session: &Session) -> Record {
+    Record::anonymous(Action::RefreshReplayed)
+        .of(session.subscription)
+        .actor(Actor::Anonymous)
+        .on(session.user)
+        .outcome(Outcome::Denied)
+}
+
+/// The same words whatever is wrong: they tell a thief nothing.
+fn refused() -> ApiError {
+    ApiError::new(
+        Code::Unauthenticated,
+        "The refresh token is not valid, was used before, or its session is over: log in again",
+    )
+}

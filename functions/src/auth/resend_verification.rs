@@ -1,0 +1,29 @@
+//! `POST /api/auth/resend-verification`: the mail with the code for one's address once more.
+
+use axum::extract::State;
+use serde::Serialize;
+
+use super::mails;
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Code, Reply, rate_limit};
+use crate::state::AppState;
+
+#[derive(Serialize)]
+pub struct Response {
+    message: &'static str,
+}
+
+pub async fn handler(State(state): State<AppState>, caller: UserCaller) -> Result<Reply<Response>, ApiError> {
+    if caller.user.email_verified_at.is_some() {
+        return Err(ApiError::new(
+            Code::Conflict,
+            "The e-mail address is verified already",
+        ));
+    }
+    let rate = mails::count(&state, &caller.user).await?;
+    rate_limit::refuse_beyond(rate, state.clock.now())?;
+    mails::send_verification(&state, &caller.user).await?;
+    Ok(Reply::accepted(Response {
+        message: "A mail with a code is on its way",
+    }))
+}

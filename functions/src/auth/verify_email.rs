@@ -1,0 +1,58 @@
+//! `POST /api/auth/verify-email`: shows with the code of a mail that the address is one's own.
+
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use shared::auth::mail_code::MailCode;
+use shared::domain::account::User;
+use shared::domain::audit::Action;
+use shared::storage::mail_codes::Purpose;
+
+use super::administrator;
+use super::view::UserView;
+use crate::http::{ApiError, AuthGate, JsonBody, Record, Reply, Trail};
+use crate::state::AppState;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    token: String,
+}
+
+#[derive(Serialize)]
+pub struct Response {
+    user: UserView,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    _: AuthGate,
+    trail: Trail,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Reply<Response>, ApiError> {
+    let code = MailCode::parse(&request.token).ok_or_else(refused)?;
+    let now = state.clock.now();
+    let issued = state.mail_codes.take(&code, &[Purpose::VerifyEmail], now).await?;
+    let issued = issued.ok_or_else(refused)?;
+    let user = state.accounts.user(issued.subscription, issued.user).await?;
+    let user = user.ok_or_else(refused)?;
+    state
+        .accounts
+        .set_email_verified(user.subscription, user.id, now)
+        .await?;
+    let user = User {
+        email_verified_at: user.email_verified_at.or(Some(now)),
+        ..user
+    };
+    trail
+        .record(&state, Record::by(&user, Action::EmailVerified).on(user.id))
+        .await;
+    let user = administrator::promote(&state, &trail, user).await?;
+    Ok(Reply::ok(Response { user: user.into() }))
+}
+
+fn refused() -> ApiError {
+    ApiError::field(
+        "token",
+        "is not valid, was used before, or is too old: ask for a new one",
+    )
+}

@@ -1,0 +1,144 @@
+//! Writing the audit log: what a handler tells of, with what the request itself tells.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::net::IpAddr;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use shared::domain::account::User;
+use shared::domain::audit::{Action, Actor, Entry, Outcome};
+use shared::ids::{AuditId, SubscriptionId};
+
+use super::context::RequestContext;
+use super::source_address::source_address;
+use crate::state::AppState;
+
+/// The traces of a request: where it comes from and its id.
+#[derive(Debug, Clone)]
+pub struct Trail {
+    source: Option<IpAddr>,
+    request: Option<String>,
+}
+
+impl FromRequestParts<AppState> for Trail {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Infallible> {
+        Ok(Self {
+            source: source_address(&parts.extensions),
+            request: parts
+                .extensions
+                .get::<RequestContext>()
+                .map(|context| context.id().to_owned()),
+        })
+    }
+}
+
+/// What a handler tells of.
+#[derive(Debug, Clone)]
+pub struct Record {
+    subscription: Option<SubscriptionId>,
+    actor: Actor,
+    action: Action,
+    outcome: Outcome,
+    target: Option<String>,
+    details: BTreeMap<String, String>,
+}
+
+impl Record {
+    /// Something that a user did in a subscription.
+    pub fn by(user: &User, action: Action) -> Self {
+        Self {
+            subscription: Some(user.subscription),
+            actor: Actor::User(user.id),
+            ..Self::anonymous(action)
+        }
+    }
+
+    /// Something that somebody unknown did, about no subscription that is known.
+    pub fn anonymous(action: Action) -> Self {
+        Self {
+            subscription: None,
+            actor: Actor::Anonymous,
+            action,
+            outcome: Outcome::Success,
+            target: None,
+            details: BTreeMap::new(),
+        }
+    }
+
+    /// The same about this subscription, where it is not the actor's own.
+    #[must_use]
+    pub fn of(self, subscription: SubscriptionId) -> Self {
+        Self {
+            subscription: Some(subscription),
+            ..self
+        }
+    }
+
+    /// The same by another actor.
+    #[must_use]
+    pub fn actor(self, actor: Actor) -> Self {
+        Self { actor, ..self }
+    }
+
+    /// The same on this thing.
+    #[must_use]
+    pub fn on(self, target: impl Display) -> Self {
+        Self {
+            target: Some(target.to_string()),
+            ..self
+        }
+    }
+
+    /// The same with another outcome.
+    #[must_use]
+    pub fn outcome(self, outcome: Outcome) -> Self {
+        Self { outcome, ..self }
+    }
+
+    /// The same with one more detail. Never a secret, content or a phone number.
+    #[must_use]
+    pub fn detail(mut self, name: &str, value: impl Display) -> Self {
+        self.details.insert(name.to_owned(), value.to_string());
+        self
+    }
+}
+
+impl Trail {
+    /// Where the request comes from.
+    pub fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+
+    /// Appends to the audit log. What it tells of has happened, so a store that fails now
+    /// does not fail the request: the entry goes to the log instead, as an error.
+    pub async fn record(&self, state: &AppState, record: Record) {
+        let at = state.clock.now();
+        let entry = Entry {
+            id: AuditId::new(at),
+            at,
+            subscription: record.subscription,
+            actor: record.actor,
+            action: record.action,
+            target: record.target,
+            outcome: record.outcome,
+            source: self.source,
+            request: self.request.clone(),
+            details: record.details,
+        };
+        tracing::info!(
+            category = "audit",
+            audit.id = %entry.id,
+            request.id = entry.request,
+            action = %entry.action,
+            outcome = %entry.outcome,
+            "audited"
+        );
+        if let Err(error) = state.audit.append(&entry).await {
+            tracing::error!(category = "audit", ?entry, %error, "an audit entry was not stored");
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! `{key}` in a path: a key of an instance of the caller's.
+
+use serde::Deserialize;
+use shared::ids::{KeyId, SubscriptionId};
+use shared::storage::api_keys::ListedKey;
+
+use crate::http::ApiError;
+use crate::management::instances::find::{InstanceRef, find as find_instance};
+use crate::state::AppState;
+
+/// `{instance}` and `{key}`.
+#[derive(Debug, Deserialize)]
+pub struct KeyPath {
+    instance: String,
+    key: String,
+}
+
+/// The key that is meant.
+pub async fn find(
+    state: &AppState,
+    subscription: SubscriptionId,
+    path: &KeyPath,
+) -> Result<ListedKey, ApiError> {
+    let not_found = || ApiError::not_found("API key");
+    let which: InstanceRef = path
+        .instance
+        .parse()
+        .map_err(|_| ApiError::not_found("instance"))?;
+    let instance = find_instance(state, subscription, &which).await?;
+    let key: KeyId = path.key.parse().map_err(|_| not_found())?;
+    state.api_keys.find(instance.id, key).await?.ok_or_else(not_found)
+}

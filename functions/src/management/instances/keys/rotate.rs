@@ -1,0 +1,59 @@
+//! `POST /api/instances/{instance}/keys/{key}/rotate`: another secret for the same key. The old one is good for
+//! `graceSeconds` more; a grace that runs from an earlier rotation ends.
+
+use axum::extract::State;
+use chrono::TimeDelta;
+use serde::Deserialize;
+use shared::auth::api_key::KeySecret;
+use shared::domain::audit::Action;
+use shared::storage::api_keys::KeyChanged;
+
+use super::find::{KeyPath, find};
+use super::view::{KeyView, KeyWithSecret};
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Code, Fields, OptionalJsonBody, Record, Reply, Trail};
+use crate::state::AppState;
+
+/// The longest grace: a week.
+const MAX_GRACE: u32 = 7 * 24 * 3_600;
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    #[serde(default)]
+    grace_seconds: u32,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    trail: Trail,
+    axum::extract::Path(path): axum::extract::Path<KeyPath>,
+    OptionalJsonBody(request): OptionalJsonBody<Request>,
+) -> Result<Reply<KeyWithSecret>, ApiError> {
+    let mut fields = Fields::default();
+    let grace = request.grace_seconds;
+    if grace > MAX_GRACE {
+        fields.fault("graceSeconds", format!("must be a number from 0 to {MAX_GRACE}"));
+    }
+    fields.finish()?;
+    let key = find(&state, caller.subscription.id, &path).await?;
+    let now = state.clock.now();
+    let secret = KeySecret::generate(key.grant.network);
+    let old_until = (grace > 0).then(|| now + TimeDelta::seconds(i64::from(grace)));
+    match state.api_keys.rotate(&key, &secret, old_until, now).await? {
+        KeyChanged::Done => {}
+        KeyChanged::Stale => {
+            return Err(ApiError::new(
+                Code::Conflict,
+                "The API key was rotated or revoked by another request meanwhile",
+            ));
+        }
+    }
+    let record = Record::by(&caller.user, Action::KeyRotated).on(key.grant.key);
+    trail.record(&state, record.detail("graceSeconds", grace)).await;
+    Ok(Reply::ok(KeyWithSecret {
+        view: KeyView::from(key).rotated(secret.prefix(), now.into()),
+        key: secret.reveal().to_owned(),
+    }))
+}

@@ -1,0 +1,75 @@
+//! `PATCH /api/instances/{instance}/keys/{key}`: other scopes, ranges, time, rate or name. A member that is not
+//! there stays as it is; `null` for `expiresAt` takes the end away.
+
+use axum::extract::State;
+use serde::{Deserialize, Deserializer};
+use shared::domain::account::PersonName;
+use shared::domain::audit::Action;
+use shared::storage::api_keys::KeyChanged;
+
+use super::find::{KeyPath, find};
+use super::settings;
+use super::view::KeyView;
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::state::AppState;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    name: Option<String>,
+    scopes: Option<Vec<String>>,
+    allowed_cidrs: Option<Vec<String>>,
+    #[serde(default, deserialize_with = "present")]
+    expires_at: Option<Option<String>>,
+    rate_limit: Option<u32>,
+}
+
+/// Tells `null` from a member that is not there.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    trail: Trail,
+    axum::extract::Path(path): axum::extract::Path<KeyPath>,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Reply<KeyView>, ApiError> {
+    let key = find(&state, caller.subscription.id, &path).await?;
+    let mut fields = Fields::default();
+    let (mut grant, mut name) = (key.grant.clone(), key.name.clone());
+    if let Some(text) = &request.name
+        && let Some(new) = fields.parse::<PersonName>("name", text)
+    {
+        name = new;
+    }
+    if let Some(texts) = &request.scopes {
+        settings::scopes(&mut fields, &mut grant, texts);
+    }
+    if let Some(texts) = &request.allowed_cidrs {
+        settings::allowed_cidrs(&mut fields, &mut grant, texts);
+    }
+    match &request.expires_at {
+        Some(Some(text)) => settings::expires_at(&mut fields, &mut grant, text, state.clock.now()),
+        Some(None) => grant.expires_at = None,
+        None => {}
+    }
+    if let Some(limit) = request.rate_limit {
+        settings::rate_limit(&mut fields, &mut grant, limit);
+    }
+    fields.finish()?;
+    match state.api_keys.update(&key, &grant, &name).await? {
+        KeyChanged::Done => {}
+        KeyChanged::Stale => {
+            return Err(ApiError::new(
+                Code::Conflict,
+                "The API key was changed by another request meanwhile",
+            ));
+        }
+    }
+    let record = Record::by(&caller.user, Action::KeyUpdated).on(grant.key);
+    trail.record(&state, record).await;
+    Ok(Reply::ok(key.with(grant, name).into()))
+}

@@ -1,0 +1,89 @@
+//! `POST /api/auth/refresh` and `POST /api/auth/logout`.
+
+use chrono::TimeDelta;
+use futures::future::join_all;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, World};
+
+const REFUSED: &str = "401 UNAUTHENTICATED: The refresh token is not valid, was used before, or its session is over: log in again";
+const OVER: &str = "401 UNAUTHENTICATED: The access token's session is over: log in again";
+
+async fn refresh(world: &World, token: &str) -> Answer {
+    world
+        .post("", "/api/auth/refresh", json!({"refreshToken": token}))
+        .await
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+#[tokio::test]
+async fn a_refresh_gives_a_new_pair_and_keeps_the_session() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let mut token = user.refresh_token;
+    for _ in 0..3 {
+        world.clock.advance(TimeDelta::days(20));
+        let data = refresh(&world, &token).await.data(200);
+        assert_eq!(data["user"]["email"], json!("ada@example.com"));
+        let access = text(&data["tokens"]["accessToken"]);
+        assert_eq!(world.get(&access, "/api/auth/me").await.status, 200);
+        let next = text(&data["tokens"]["refreshToken"]);
+        assert_ne!(next, token);
+        token = next;
+    }
+    world.clock.advance(TimeDelta::days(30));
+    assert_eq!(refresh(&world, &token).await.error(), REFUSED);
+}
+
+#[tokio::test]
+async fn a_replay_ends_the_session_with_all_its_tokens() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let data = refresh(&world, &user.refresh_token).await.data(200);
+    assert_eq!(refresh(&world, &user.refresh_token).await.error(), REFUSED);
+    let newest = text(&data["tokens"]["refreshToken"]);
+    assert_eq!(refresh(&world, &newest).await.error(), REFUSED);
+    for access in [&user.token, &text(&data["tokens"]["accessToken"])] {
+        assert_eq!(world.get(access, "/api/auth/me").await.error(), OVER);
+    }
+}
+
+#[tokio::test]
+async fn of_ten_that_race_with_one_token_one_succeeds_at_most() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let answers = join_all((0..10).map(|_| refresh(&world, &user.refresh_token))).await;
+    let good: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+    assert_eq!(good.len(), 1);
+    // The others have replayed it: the session is over for the one, too.
+    let token = text(&good[0].data(200)["tokens"]["refreshToken"]);
+    assert_eq!(refresh(&world, &token).await.error(), REFUSED);
+}
+
+#[tokio::test]
+async fn what_is_no_refresh_token_is_refused_in_the_same_words() {
+    let world = World::new().await;
+    world.register("ada@example.com").await;
+    for token in ["", "x", &"x".repeat(65), &"é".repeat(65)] {
+        assert_eq!(refresh(&world, token).await.error(), REFUSED);
+    }
+    let answer = world.post("", "/api/auth/refresh", json!({"token": "x"})).await;
+    assert_eq!(answer.error(), "400 VALIDATION_ERROR: `token` is unknown");
+}
+
+#[tokio::test]
+async fn a_logout_ends_its_own_session_at_once_and_no_other() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let body = json!({"email": "ada@example.com", "password": crate::support::PASSWORD});
+    let other = world.post("", "/api/auth/login", body).await.data(200);
+    let other = text(&other["tokens"]["accessToken"]);
+    let done = world.post(&user.token, "/api/auth/logout", json!({})).await;
+    assert_eq!(done.data(200), json!({"loggedOut": true}));
+    assert_eq!(world.get(&user.token, "/api/auth/me").await.error(), OVER);
+    assert_eq!(refresh(&world, &user.refresh_token).await.error(), REFUSED);
+    assert_eq!(world.get(&other, "/api/auth/me").await.status, 200);
+}

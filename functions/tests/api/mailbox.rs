@@ -1,0 +1,55 @@
+//! A mailer whose mails a test reads, and which can fail.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use shared::mail::{Mail, MailError, Mailer};
+
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    mails: Mutex<Vec<Mail>>,
+    fails: AtomicBool,
+}
+
+impl Mailbox {
+    /// From here on no mail goes out, or every one again.
+    pub fn fail(&self, fails: bool) {
+        self.fails.store(fails, Ordering::Relaxed);
+    }
+
+    /// How many went out.
+    pub fn len(&self) -> usize {
+        self.mails.lock().expect("no holder panics").len()
+    }
+
+    /// The newest mail to an address.
+    #[track_caller]
+    pub fn newest(&self, to: &str) -> Mail {
+        let mails = self.mails.lock().expect("no holder panics");
+        let mut found = mails.iter().rev();
+        found
+            .find(|mail| mail.to.as_str() == to)
+            .expect("a mail to this address")
+            .clone()
+    }
+
+    /// The code in the newest mail to an address.
+    #[track_caller]
+    pub fn code(&self, to: &str) -> String {
+        let text = self.newest(to).text;
+        let code = text.split(r#""token": ""#).nth(1).expect("a code");
+        code.split('"').next().expect("a code").to_owned()
+    }
+}
+
+#[async_trait]
+impl Mailer for Mailbox {
+    async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(MailError::Unavailable("the mail server is away".into()));
+        }
+        self.mails.lock().expect("no holder panics").push(mail.clone());
+        Ok(())
+    }
+}

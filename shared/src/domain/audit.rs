@@ -1,0 +1,128 @@
+//! What the audit log tells: who did what, to what, from where, and what came of it.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::text_enum;
+use crate::ids::{AuditId, KeyId, SubscriptionId, UserId};
+
+/// How long an entry is kept.
+pub const TERM: TimeDelta = TimeDelta::days(90);
+
+text_enum! {
+    /// What was done. The texts are stable: filters use them.
+    Action {
+        /// A user registered.
+        Registered = "auth.registered",
+        /// Somebody logged in, or failed to.
+        Login = "auth.login",
+        /// A session ended by its user's wish.
+        Logout = "auth.logout",
+        /// A refresh token was used twice: its session was ended.
+        RefreshReplayed = "auth.refresh_replayed",
+        /// An account or an address was locked after failed logins.
+        Locked = "auth.locked",
+        /// A user changed its password.
+        PasswordChanged = "auth.password_changed",
+        /// A reset of a password was asked for.
+        PasswordResetRequested = "auth.password_reset_requested",
+        /// A password was reset by e-mail.
+        PasswordReset = "auth.password_reset",
+        /// An e-mail address was verified.
+        EmailVerified = "auth.email_verified",
+        /// A user was created by an administrator.
+        UserCreated = "user.created",
+        /// A user was changed: name, role, active flag, subscription.
+        UserUpdated = "user.updated",
+        /// A user was deleted.
+        UserDeleted = "user.deleted",
+        /// Somebody was invited into a subscription.
+        MemberInvited = "member.invited",
+        /// A member was removed.
+        MemberRemoved = "member.removed",
+        /// A subscription's tier or active flag was changed.
+        SubscriptionUpdated = "subscription.updated",
+        /// A subscription was deleted.
+        SubscriptionDeleted = "subscription.deleted",
+        /// An instance was created.
+        InstanceCreated = "instance.created",
+        /// An instance was changed.
+        InstanceUpdated = "instance.updated",
+        /// An instance was deleted.
+        InstanceDeleted = "instance.deleted",
+        /// An instance was asked to connect.
+        InstanceConnect = "instance.connect",
+        /// An instance was asked to disconnect.
+        InstanceDisconnect = "instance.disconnect",
+        /// An instance was asked to restart.
+        InstanceRestart = "instance.restart",
+        /// An instance was asked to log out of WhatsApp.
+        InstanceLogout = "instance.logout",
+        /// A pairing code was asked for.
+        PairingCodeRequested = "instance.pairing_code",
+        /// An API key was created.
+        KeyCreated = "key.created",
+        /// An API key was changed.
+        KeyUpdated = "key.updated",
+        /// An API key's secret was replaced.
+        KeyRotated = "key.rotated",
+        /// An API key was revoked.
+        KeyRevoked = "key.revoked",
+        /// A known API key was refused: revoked, expired, or used from elsewhere.
+        KeyRefused = "key.refused",
+        /// A caller asked for what its role does not allow.
+        AccessDenied = "access.denied",
+    }
+}
+
+text_enum! {
+    /// What came of it.
+    Outcome {
+        /// It was done.
+        Success = "success",
+        /// It was tried, and the attempt was wrong: a password, a token.
+        Failure = "failure",
+        /// It is not allowed to this caller.
+        Denied = "denied",
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// A user who is logged in, or is about to be.
+    User(UserId),
+    /// A program with an API key.
+    Key(KeyId),
+    /// Somebody unknown.
+    Anonymous,
+    /// The service itself.
+    System,
+}
+
+/// One entry. Entries are written once and never changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its id, which tells when.
+    pub id: AuditId,
+    /// When, to the millisecond.
+    pub at: DateTime<Utc>,
+    /// The subscription that it is about; `None` where none is known.
+    pub subscription: Option<SubscriptionId>,
+    /// Who.
+    pub actor: Actor,
+    /// What.
+    pub action: Action,
+    /// On what: the id of a user, an instance, a key.
+    pub target: Option<String>,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// From where; `None` for what the service does by itself.
+    pub source: Option<IpAddr>,
+    /// The request that did it.
+    pub request: Option<String>,
+    /// More, such as the fields that changed. Never secrets or content.
+    pub details: BTreeMap<String, String>,
+}

@@ -1,0 +1,70 @@
+//! Subscriptions and users as items.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::auth::password::PasswordHash;
+use crate::domain::account::{EmailAddress, PersonName, Subscription, User};
+use crate::storage::error::StorageError;
+use crate::storage::item::{Item, Reader, n, s, text, time};
+use crate::storage::keys;
+
+pub(super) fn subscription_to_item(subscription: &Subscription) -> Item {
+    let mut item = keys::subscription(subscription.id).attributes();
+    item.insert("listKey".into(), s(keys::list::SUBSCRIPTIONS));
+    item.insert("listSort".into(), text(subscription.id));
+    item.insert("id".into(), text(subscription.id));
+    item.insert("owner".into(), text(subscription.owner));
+    item.insert("tier".into(), text(subscription.tier));
+    item.insert("active".into(), AttributeValue::Bool(subscription.active));
+    item.insert("createdAt".into(), time(subscription.created_at));
+    item
+}
+
+pub(super) fn subscription_from_item(item: &Item) -> Result<Subscription, StorageError> {
+    let read = Reader::new("subscription", item);
+    Ok(Subscription {
+        id: read.parse("id")?,
+        owner: read.parse("owner")?,
+        tier: read.parse("tier")?,
+        active: read.flag("active")?,
+        created_at: read.time("createdAt")?,
+    })
+}
+
+pub(super) fn user_to_item(user: &User) -> Item {
+    let mut item = keys::user(user.subscription, user.id).attributes();
+    item.insert("listKey".into(), s(keys::list::USERS));
+    item.insert("listSort".into(), text(user.id));
+    item.insert("id".into(), text(user.id));
+    item.insert("subscription".into(), text(user.subscription));
+    item.insert("email".into(), s(user.email.as_str()));
+    item.insert("name".into(), s(user.name.as_str()));
+    item.insert("role".into(), text(user.role));
+    item.insert("active".into(), AttributeValue::Bool(user.active));
+    item.insert("credentials".into(), n(user.credentials));
+    item.insert("createdAt".into(), time(user.created_at));
+    if let Some(at) = user.email_verified_at {
+        item.insert("emailVerifiedAt".into(), time(at));
+    }
+    item
+}
+
+pub(super) fn user_from_item(item: &Item) -> Result<User, StorageError> {
+    let read = Reader::new("user", item);
+    Ok(User {
+        id: read.parse("id")?,
+        subscription: read.parse("subscription")?,
+        email: read.parse::<EmailAddress>("email")?,
+        name: read.parse::<PersonName>("name")?,
+        role: read.parse("role")?,
+        active: read.flag("active")?,
+        email_verified_at: read.opt_time("emailVerifiedAt")?,
+        credentials: read.number("credentials")?,
+        created_at: read.time("createdAt")?,
+    })
+}
+
+pub(super) fn password_from_item(item: &Item) -> Result<Option<PasswordHash>, StorageError> {
+    let password = Reader::new("user", item).opt_str("password")?;
+    Ok(password.map(PasswordHash::from_stored))
+}

@@ -1,0 +1,148 @@
+//! The audit log: put once, read in pages, gone after its term. Nothing here can change or
+//! remove an entry.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::NaiveDate;
+
+use super::error::{StorageError, classify};
+use super::item::{Item, Reader, s, seconds, strings, text, time};
+use super::keys;
+use super::table::Table;
+use crate::domain::audit::{Actor, Entry, TERM};
+use crate::ids::{AuditId, SubscriptionId};
+
+/// The audit log of the table.
+#[derive(Debug, Clone)]
+pub struct AuditLog {
+    table: Table,
+}
+
+impl AuditLog {
+    /// The audit log of this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// Appends an entry. Two write units: it is in the list over all subscriptions too.
+    pub async fn append(&self, entry: &Entry) -> Result<(), StorageError> {
+        self.table
+            .client()
+            .put_item()
+            .table_name(self.table.name())
+            .set_item(Some(entry_to_item(entry)))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(())
+    }
+
+    /// Up to `limit` entries of one subscription and day (UTC), newest first, that are older than
+    /// `before`.
+    pub async fn day_of(
+        &self,
+        subscription: SubscriptionId,
+        day: NaiveDate,
+        before: Option<AuditId>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let condition = if before.is_some() {
+            "pk = :pk AND sk < :before"
+        } else {
+            "pk = :pk"
+        };
+        let request = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name())
+            .key_condition_expression(condition)
+            .expression_attribute_values(":pk", s(keys::audit_partition(Some(subscription), day)));
+        let request = match before {
+            Some(id) => request.expression_attribute_values(":before", text(id)),
+            None => request,
+        };
+        let output = request
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(classify)?;
+        output.items().iter().map(entry_from_item).collect()
+    }
+
+    /// The same over all subscriptions, and what belongs to none. For administrators.
+    pub async fn day(
+        &self,
+        day: NaiveDate,
+        before: Option<AuditId>,
+        limit: u32,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let before = before.map(|id| id.to_string());
+        let items = self
+            .table
+            .list_page(&keys::list::audit(day), before, limit)
+            .await?;
+        items.iter().map(entry_from_item).collect()
+    }
+}
+
+fn entry_to_item(entry: &Entry) -> Item {
+    let mut item = keys::audit(entry.subscription, entry.id).attributes();
+    item.insert(
+        "listKey".into(),
+        s(keys::list::audit(entry.id.created_at().date_naive())),
+    );
+    item.insert("listSort".into(), text(entry.id));
+    item.insert("id".into(), text(entry.id));
+    item.insert("at".into(), time(entry.at));
+    item.insert("action".into(), text(entry.action));
+    item.insert("outcome".into(), text(entry.outcome));
+    item.insert("exp".into(), seconds(entry.at + TERM));
+    let actor = match entry.actor {
+        Actor::User(id) => text(id),
+        Actor::Key(id) => text(id),
+        Actor::Anonymous => s("anonymous"),
+        Actor::System => s("system"),
+    };
+    item.insert("actor".into(), actor);
+    let mut put = |name: &str, value: Option<AttributeValue>| {
+        if let Some(value) = value {
+            item.insert(name.to_owned(), value);
+        }
+    };
+    put("subscription", entry.subscription.map(text));
+    put("target", entry.target.as_deref().map(s));
+    put("source", entry.source.map(text));
+    put("request", entry.request.as_deref().map(s));
+    put(
+        "details",
+        (!entry.details.is_empty()).then(|| strings(&entry.details)),
+    );
+    item
+}
+
+fn entry_from_item(item: &Item) -> Result<Entry, StorageError> {
+    let read = Reader::new("audit entry", item);
+    let actor = match read.str("actor")? {
+        "anonymous" => Actor::Anonymous,
+        "system" => Actor::System,
+        id => match (id.parse(), id.parse()) {
+            (Ok(user), _) => Actor::User(user),
+            (_, Ok(key)) => Actor::Key(key),
+            _ => return Err(read.corrupt("actor")),
+        },
+    };
+    Ok(Entry {
+        id: read.parse("id")?,
+        at: read.time("at")?,
+        subscription: read.opt_parse("subscription")?,
+        actor,
+        action: read.parse("action")?,
+        target: read.opt_str("target")?.map(str::to_owned),
+        outcome: read.parse("outcome")?,
+        source: read.opt_parse("source")?,
+        request: read.opt_str("request")?.map(str::to_owned),
+        details: read.strings("details")?,
+    })
+}

@@ -1,0 +1,127 @@
+//! Codes that are sent by e-mail: each for one purpose and one user, good once, for a while.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::error::{StorageError, classify};
+use super::item::{Reader, n, seconds, text, time};
+use super::keys;
+use super::outcome::condition_failed;
+use super::table::Table;
+use crate::auth::mail_code::MailCode;
+use crate::domain::text_enum;
+use crate::ids::{SubscriptionId, UserId};
+
+text_enum! {
+    /// What a code allows.
+    Purpose {
+        /// To show that the address is one's own.
+        VerifyEmail = "verify-email",
+        /// To set a new password.
+        ResetPassword = "reset-password",
+        /// To set a first password, as an invited member.
+        AcceptInvitation = "accept-invitation",
+    }
+}
+
+impl Purpose {
+    /// How long a code of this purpose is good.
+    pub const fn lifetime(self) -> TimeDelta {
+        match self {
+            Self::VerifyEmail => TimeDelta::days(2),
+            Self::ResetPassword => TimeDelta::hours(1),
+            Self::AcceptInvitation => TimeDelta::days(7),
+        }
+    }
+}
+
+/// What a code was made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Issued {
+    /// What it allows.
+    pub purpose: Purpose,
+    /// To whom.
+    pub user: UserId,
+    /// The user's subscription.
+    pub subscription: SubscriptionId,
+    /// The version of the user's credentials when it was made: once they have changed, no
+    /// older code may change them.
+    pub credentials: u64,
+}
+
+/// The codes of the table.
+#[derive(Debug, Clone)]
+pub struct MailCodes {
+    table: Table,
+}
+
+impl MailCodes {
+    /// The codes of this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// Stores a new code; answers until when it is good.
+    pub async fn put(
+        &self,
+        code: &MailCode,
+        issued: &Issued,
+        now: DateTime<Utc>,
+    ) -> Result<DateTime<Utc>, StorageError> {
+        let expires_at = now + issued.purpose.lifetime();
+        let mut item = keys::mail_code(&code.hash()).attributes();
+        item.insert("purpose".into(), text(issued.purpose));
+        item.insert("user".into(), text(issued.user));
+        item.insert("subscription".into(), text(issued.subscription));
+        item.insert("credentials".into(), n(issued.credentials));
+        item.insert("expiresAt".into(), time(expires_at));
+        item.insert("exp".into(), seconds(expires_at));
+        self.table
+            .client()
+            .put_item()
+            .table_name(self.table.name())
+            .set_item(Some(item))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(expires_at)
+    }
+
+    /// Uses a code up: of several that come with the same one gets what it was made for.
+    /// `None` for one that is unknown, used, too old or for another purpose; the last is not
+    /// used up by that.
+    pub async fn take(
+        &self,
+        code: &MailCode,
+        purposes: &[Purpose],
+        now: DateTime<Utc>,
+    ) -> Result<Option<Issued>, StorageError> {
+        let key = keys::mail_code(&code.hash());
+        let Some(item) = self.table.get(&key).await? else {
+            return Ok(None);
+        };
+        let read = Reader::new("e-mail code", &item);
+        let issued = Issued {
+            purpose: read.parse("purpose")?,
+            user: read.parse("user")?,
+            subscription: read.parse("subscription")?,
+            credentials: read.number("credentials")?,
+        };
+        if !purposes.contains(&issued.purpose) || read.time("expiresAt")? <= now {
+            return Ok(None);
+        }
+        let sent = self
+            .table
+            .client()
+            .delete_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.attributes()))
+            .condition_expression("attribute_exists(pk)")
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Some(issued)),
+            Err(error) if condition_failed(&error) => Ok(None),
+            Err(error) => Err(classify(error)),
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Sessions, by their names. They run out by themselves.
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
+use chrono::{DateTime, Utc};
+
+use super::error::{StorageError, classify};
+use super::item::{Item, Reader, n, s, seconds, text, time};
+use super::keys;
+use super::outcome::condition_failed;
+use super::table::Table;
+use crate::auth::session::{LIFETIME, RefreshToken, Session};
+
+/// What came of offering a refresh token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotated {
+    /// It was good, and the next one is stored in its place.
+    Done(Session),
+    /// It was used before: the session is over.
+    Replayed(Session),
+    /// There is no such session: it never was, has ended or has run out.
+    Unknown,
+}
+
+/// The sessions of the table.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    table: Table,
+}
+
+impl Sessions {
+    /// The sessions of this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// Stores a new session with its first token.
+    pub async fn begin(&self, token: &RefreshToken, session: &Session) -> Result<(), StorageError> {
+        let mut item = keys::session(&session.name).attributes();
+        item.insert("user".into(), text(session.user));
+        item.insert("subscription".into(), text(session.subscription));
+        item.insert("credentials".into(), n(session.credentials));
+        item.insert("hash".into(), s(token.hash()));
+        item.insert("createdAt".into(), time(session.created_at));
+        item.insert("expiresAt".into(), time(session.expires_at));
+        item.insert("exp".into(), seconds(session.expires_at));
+        self.table
+            .client()
+            .put_item()
+            .table_name(self.table.name())
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)")
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(())
+    }
+
+    /// The session of this name, if it has not run out. One read unit.
+    pub async fn find(&self, name: &str, now: DateTime<Utc>) -> Result<Option<Session>, StorageError> {
+        let found = self.table.get(&keys::session(name)).await?;
+        let session = found.map(|item| session_from_item(name, &item)).transpose()?;
+        Ok(session.filter(|session| session.expires_at > now))
+    }
+
+    /// Puts `next` in the place of `offered` and prolongs the session. Of several that come
+    /// with the same token one succeeds; the others have replayed it, and the session ends.
+    pub async fn rotate(
+        &self,
+        offered: &RefreshToken,
+        next: &RefreshToken,
+        now: DateTime<Utc>,
+    ) -> Result<Rotated, StorageError> {
+        let name = offered.session();
+        let expires_at = now + LIFETIME;
+        let sent = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::session(name).attributes()))
+            .update_expression("SET #hash = :next, expiresAt = :at, #exp = :exp")
+            .condition_expression("#hash = :offered AND expiresAt > :now")
+            .expression_attribute_names("#hash", "hash")
+            .expression_attribute_names("#exp", "exp")
+            .expression_attribute_values(":next", s(next.hash()))
+            .expression_attribute_values(":offered", s(offered.hash()))
+            .expression_attribute_values(":at", time(expires_at))
+            .expression_attribute_values(":exp", seconds(expires_at))
+            .expression_attribute_values(":now", time(now))
+            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let error = match sent {
+            Ok(output) => {
+                let item = output.attributes.unwrap_or_default();
+                return session_from_item(name, &item).map(Rotated::Done);
+            }
+            Err(error) if condition_failed(&error) => error,
+            Err(error) => return Err(classify(error)),
+        };
+        let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+            return Err(classify(error));
+        };
+        let Some(item) = failed.item.as_ref().filter(|item| !item.is_empty()) else {
+            return Ok(Rotated::Unknown);
+        };
+        let session = session_from_item(name, item)?;
+        if session.expires_at <= now {
+            return Ok(Rotated::Unknown);
+        }
+        self.end(name).await?;
+        Ok(Rotated::Replayed(session))
+    }
+
+    /// Ends a session at once: its access tokens are refused from here on. Ending one that
+    /// is over changes nothing.
+    pub async fn end(&self, name: &str) -> Result<(), StorageError> {
+        self.table
+            .client()
+            .delete_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::session(name).attributes()))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(())
+    }
+}
+
+fn session_from_item(name: &str, item: &Item) -> Result<Session, StorageError> {
+    let read = Reader::new("session", item);
+    Ok(Session {
+        name: name.to_owned(),
+        user: read.parse("user")?,
+        subscription: read.parse("subscription")?,
+        credentials: read.number("credentials")?,
+        created_at: read.time("createdAt")?,
+        expires_at: read.time("expiresAt")?,
+    })
+}
