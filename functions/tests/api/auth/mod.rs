@@ -1,4 +1,5 @@
 mod login;
 mod me;
+mod passwords;
 mod refresh;
 mod register;
