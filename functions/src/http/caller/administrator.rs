@@ -17,7 +17,7 @@ impl FromRequestParts<AppState> for Administrator {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let caller = UserCaller::from_request_parts(parts, state).await?;
+        let caller = Box::pin(UserCaller::from_request_parts(parts, state)).await?;
         match caller.user.role {
             Role::Administrator => Ok(Self(caller)),
             Role::User => Err(deny(parts, state, &caller, "Only an administrator may do this").await),

@@ -16,7 +16,7 @@ impl FromRequestParts<AppState> for Owner {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let caller = UserCaller::from_request_parts(parts, state).await?;
+        let caller = Box::pin(UserCaller::from_request_parts(parts, state)).await?;
         if caller.subscription.owner == caller.user.id {
             Ok(Self(caller))
         } else {

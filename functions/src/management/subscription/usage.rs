@@ -22,7 +22,8 @@ pub struct Response {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InUse {
-    instances_in_use: u32,
+    #[serde(rename = "instancesInUse")]
+    instances: u32,
     /// Accepted in this calendar month, UTC.
     messages_this_month: u32,
     /// When the next month begins.
@@ -32,12 +33,12 @@ pub struct InUse {
 impl InUse {
     /// What it is now.
     pub async fn read(state: &AppState, subscription: SubscriptionId) -> Result<Self, ApiError> {
-        let (instances_in_use, (messages_this_month, renews_at)) = tokio::try_join!(
+        let (instances, (messages_this_month, renews_at)) = tokio::try_join!(
             state.accounts.instances_in_use(subscription),
             state.counters.used_of_quota(subscription, state.clock.now()),
         )?;
         Ok(Self {
-            instances_in_use,
+            instances,
             messages_this_month,
             renews_at: renews_at.into(),
         })

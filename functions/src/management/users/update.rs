@@ -37,12 +37,8 @@ pub async fn handler(
         .accounts
         .change_user(user.subscription, user.id, &change)
         .await?;
-    let (before, after, aftermath) = match changed {
-        UserChanged::Done {
-            before,
-            after,
-            aftermath,
-        } => (before, after, aftermath),
+    let (user, left) = match changed {
+        UserChanged::Done { user, left } => (user, left),
         UserChanged::Gone => return Err(ApiError::not_found("user")),
         UserChanged::LastAdministrator => return Err(people::last_administrator()),
         UserChanged::HasInstances => return Err(people::has_instances()),
@@ -54,14 +50,14 @@ pub async fn handler(
         .record(
             &state,
             record(&change, Record::by(&caller.user, Action::UserUpdated))
-                .of(after.subscription)
+                .of(user.subscription)
                 .on(id),
         )
         .await;
-    if let Some(aftermath) = aftermath {
-        people::record_aftermath(&state, &trail, &caller.user, before.subscription, aftermath).await;
+    if let Some((subscription, aftermath)) = left {
+        people::record_aftermath(&state, &trail, &caller.user, subscription, aftermath).await;
     }
-    Ok(Reply::ok(after.into()))
+    Ok(Reply::ok(user.into()))
 }
 
 fn parse(request: &Request) -> Result<UserChange, ApiError> {

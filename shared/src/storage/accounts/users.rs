@@ -31,12 +31,10 @@ pub struct UserChange {
 pub enum UserChanged {
     /// It is as wanted.
     Done {
-        /// As it was.
-        before: User,
-        /// As it is.
-        after: User,
-        /// What became of the subscription that it left, if it left one.
-        aftermath: Option<Aftermath>,
+        /// As it is now.
+        user: User,
+        /// The subscription that it left, if it left one, and what became of that.
+        left: Option<(SubscriptionId, Aftermath)>,
     },
     /// There is no such user.
     Gone,
@@ -97,7 +95,7 @@ impl Accounts {
                 return Ok(UserChanged::Gone);
             };
             let after = before.clone().with(change);
-            let mut aftermath = None;
+            let mut left = None;
             let verdict = if after == before {
                 Verdict::Done
             } else {
@@ -109,7 +107,8 @@ impl Accounts {
                 if after.subscription == before.subscription {
                     plan.push(Step::Seen, self.rewrite(&before, &after, password.as_ref())?);
                 } else {
-                    aftermath = Some(self.leave(&mut plan, &before).await?);
+                    let aftermath = self.leave(&mut plan, &before).await?;
+                    left = Some((before.subscription, aftermath));
                     plan.push(Step::Seen, self.deletion(&before)?);
                     let moved = with_password(user_to_item(&after), password.as_ref());
                     plan.push(Step::Seen, self.put(moved)?);
@@ -119,13 +118,7 @@ impl Accounts {
                 self.carry_out(plan).await?
             };
             match verdict {
-                Verdict::Done => {
-                    return Ok(UserChanged::Done {
-                        before,
-                        after,
-                        aftermath,
-                    });
-                }
+                Verdict::Done => return Ok(UserChanged::Done { user: after, left }),
                 Verdict::Outdated => {}
                 Verdict::LastAdministrator => return Ok(UserChanged::LastAdministrator),
                 Verdict::HasInstances => return Ok(UserChanged::HasInstances),
