@@ -5,7 +5,7 @@ use serde_json::json;
 use shared::domain::audit::Action;
 
 use crate::management::people::{administrator, audited, delete, id, member, text};
-use crate::support::World;
+use crate::support::{PASSWORD, World};
 
 #[tokio::test]
 async fn a_deleted_users_sessions_end_and_its_address_is_free() {
@@ -90,4 +90,39 @@ async fn all_users_who_go_at_once_leave_no_subscription_without_an_owner() {
     let subscription = format!("/api/subscriptions/{}", ada.subscription);
     assert_eq!(world.get(&root.token, &subscription).await.status, 404);
     assert_eq!(audited(&world, Action::SubscriptionDeleted).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_last_user_who_goes_while_others_come_leaves_an_owner_or_nothing() {
+    let world = World::new().await;
+    let root = administrator(&world, "root@example.com").await;
+    let ada = world.register("ada@example.com").await;
+    let path = format!("/api/users/{}", id(&world, &ada).await);
+    let arrivals = join_all((0..5).map(|n| {
+        let body = json!({
+            "email": format!("m{n}@example.com"),
+            "password": PASSWORD,
+            "name": "Mem",
+            "role": "USER",
+            "subscriptionId": ada.subscription,
+        });
+        world.post(&root.token, "/api/users", body)
+    }));
+    let (arrivals, gone) = tokio::join!(arrivals, delete(&world, &root.token, &path));
+    assert!([200, 503].contains(&gone.status), "{gone:?}");
+    if gone.status == 503 {
+        delete(&world, &root.token, &path).await.data(200);
+    }
+    let came: Vec<_> = arrivals
+        .iter()
+        .filter(|answer| answer.status == 201)
+        .map(|answer| text(&answer.data(201)["id"]))
+        .collect();
+    let subscription = format!("/api/subscriptions/{}", ada.subscription);
+    let found = world.get(&root.token, &subscription).await;
+    if came.is_empty() {
+        assert_eq!(found.status, 404);
+    } else {
+        assert!(came.contains(&text(&found.data(200)["ownerId"])));
+    }
 }
