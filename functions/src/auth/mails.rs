@@ -7,11 +7,14 @@ use shared::storage::StorageError;
 use shared::storage::mail_codes::{Issued, Purpose};
 use shared::storage::rates::{Limit, Rate, Scope};
 
-use crate::http::{ApiError, Code};
+use crate::http::{ApiError, Code, rate_limit};
 use crate::state::AppState;
 
 /// Mails with a code that a user may cause: nobody is to be flooded through us.
 const LIMIT: Limit = Limit::per_hour(5);
+
+/// Invitations that a user may send to others.
+const INVITATIONS: Limit = Limit::per_hour(50);
 
 /// Counts a mail that is about to go to a user.
 pub async fn count(state: &AppState, user: &User) -> Result<Rate, StorageError> {
@@ -59,5 +62,24 @@ pub async fn send_beside(state: &AppState, user: &User, letter: Letter<'_>) {
 pub async fn send_verification(state: &AppState, user: &User) -> Result<(), ApiError> {
     let code = issue(state, user, Purpose::VerifyEmail).await?;
     let letter = Letter::VerifyEmail { code: code.reveal() };
+    send(state, user, letter).await
+}
+
+/// Counts an invitation that a user is about to send, whatever comes of it: so nobody learns
+/// by trying who has an account.
+pub async fn count_invitation(state: &AppState, inviter: &User) -> Result<(), ApiError> {
+    let now = state.clock.now();
+    let scope = Scope::Invitations(inviter.id);
+    let rate = state.rates.count(scope, INVITATIONS, now).await?;
+    rate_limit::refuse_beyond(rate, now)
+}
+
+/// Sends a code that sets a first password.
+pub async fn send_invitation(state: &AppState, user: &User, inviter: &User) -> Result<(), ApiError> {
+    let code = issue(state, user, Purpose::AcceptInvitation).await?;
+    let letter = Letter::Invitation {
+        code: code.reveal(),
+        inviter: &inviter.name,
+    };
     send(state, user, letter).await
 }

@@ -6,7 +6,7 @@ mod forgot_password;
 mod lock;
 mod login;
 mod logout;
-mod mails;
+pub(crate) mod mails;
 mod me;
 mod refresh;
 mod register;
@@ -15,7 +15,7 @@ mod reset_password;
 mod routes;
 mod tokens;
 mod verify_email;
-mod view;
+pub(crate) mod view;
 
 use axum::Router;
 

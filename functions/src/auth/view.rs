@@ -47,11 +47,21 @@ pub struct SubscriptionView {
     created_at: Timestamp,
 }
 
+/// What a tier allows.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Limits {
+pub struct Limits {
     instances: u32,
     messages_per_month: u32,
+}
+
+impl From<Tier> for Limits {
+    fn from(tier: Tier) -> Self {
+        Self {
+            instances: tier.instances(),
+            messages_per_month: tier.messages_per_month(),
+        }
+    }
 }
 
 impl From<Subscription> for SubscriptionView {
@@ -61,10 +71,7 @@ impl From<Subscription> for SubscriptionView {
             owner_id: subscription.owner,
             tier: subscription.tier,
             active: subscription.active,
-            limits: Limits {
-                instances: subscription.tier.instances(),
-                messages_per_month: subscription.tier.messages_per_month(),
-            },
+            limits: subscription.tier.into(),
             created_at: subscription.created_at.into(),
         }
     }

@@ -1,7 +1,12 @@
-//! What a user manages: instances and their keys.
+//! What a user manages: instances and their keys, who belongs to a subscription; and what
+//! administrators do.
 
 mod instances;
+mod people;
 mod routes;
+mod subscription;
+mod subscriptions;
+mod users;
 
 use axum::Router;
 

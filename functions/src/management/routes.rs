@@ -1,9 +1,11 @@
 //! The table of this function's routes.
 
 use axum::Router;
-use axum::routing::{get, patch, post};
+use axum::routing::{delete, get, patch, post};
 
 use super::instances::{connect, create, keys, list, qr, show, status};
+use super::subscription::{self, members};
+use super::{subscriptions, users};
 use crate::state::AppState;
 
 /// Every route of this function.
@@ -25,5 +27,30 @@ pub fn routes() -> Router<AppState> {
         .route(
             "/api/instances/{instance}/keys/{key}/rotate",
             post(keys::rotate::handler),
+        )
+        .route("/api/subscription", get(subscription::show::handler))
+        .route("/api/subscription/usage", get(subscription::usage::handler))
+        .route(
+            "/api/subscription/members",
+            post(members::invite::handler).get(members::list::handler),
+        )
+        .route(
+            "/api/subscription/members/{user}",
+            delete(members::remove::handler),
+        )
+        .route("/api/subscriptions", get(subscriptions::list::handler))
+        .route(
+            "/api/subscriptions/{subscription}",
+            get(subscriptions::show::handler).patch(subscriptions::update::handler),
+        )
+        .route(
+            "/api/users",
+            post(users::create::handler).get(users::list::handler),
+        )
+        .route(
+            "/api/users/{user}",
+            get(users::show::handler)
+                .patch(users::update::handler)
+                .delete(users::delete::handler),
         )
 }

@@ -8,7 +8,9 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::auth::api_key::Scope;
 use shared::clock::Clock;
+use shared::domain::audit::{Action, Outcome};
 
+use crate::management::people;
 use crate::support::{Answer, World, request};
 
 const USER_ROUTES: &[(&str, &str)] = &[
@@ -37,7 +39,26 @@ const USER_ROUTES: &[(&str, &str)] = &[
         "POST",
         "/api/instances/sales/keys/key_01JD0000000000000000000000/rotate",
     ),
+    ("GET", "/api/subscription"),
+    ("GET", "/api/subscription/usage"),
+    ("GET", "/api/subscription/members"),
+    ("POST", "/api/subscription/members"),
+    (
+        "DELETE",
+        "/api/subscription/members/user_01JD0000000000000000000000",
+    ),
+    ("GET", "/api/subscriptions"),
+    ("GET", "/api/subscriptions/sub_01JD0000000000000000000000"),
+    ("PATCH", "/api/subscriptions/sub_01JD0000000000000000000000"),
+    ("POST", "/api/users"),
+    ("GET", "/api/users"),
+    ("GET", "/api/users/user_01JD0000000000000000000000"),
+    ("PATCH", "/api/users/user_01JD0000000000000000000000"),
+    ("DELETE", "/api/users/user_01JD0000000000000000000000"),
 ];
+
+/// What the paths of routes begin with that are an administrator's alone.
+const ADMINISTRATORS: &[&str] = &["/api/users", "/api/subscriptions"];
 
 const KEY_ROUTES: &[(&str, &str, Scope)] = &[
     ("POST", "/api/messages/text", Scope::MessagesSend),
@@ -77,6 +98,8 @@ fn all_routes() -> BTreeSet<(String, String)> {
         let path = path
             .replace("{instance}", "sales")
             .replace("{key}", "key_01JD0000000000000000000000")
+            .replace("{user}", "user_01JD0000000000000000000000")
+            .replace("{subscription}", "sub_01JD0000000000000000000000")
             .replace("{message}", "msg_01JD0000000000000000000000");
         for (router, method) in [
             ("get(", "GET"),
@@ -160,6 +183,38 @@ async fn a_user_route_takes_a_valid_access_token_alone() {
             "401 TOKEN_EXPIRED: The access token has expired: refresh it or log in again",
             "{method} {path}"
         );
+    }
+}
+
+#[tokio::test]
+async fn an_administrators_route_takes_no_other_user_and_each_refusal_is_audited() {
+    let world = World::new().await;
+    // An owner of a subscription is no administrator.
+    let user = world.register("ada@example.com").await;
+    let mut refused = Vec::new();
+    for (method, path) in USER_ROUTES {
+        if ADMINISTRATORS.iter().any(|start| path.starts_with(start)) {
+            let answer = call(&world, method, path, &user.token).await;
+            let forbidden = "403 FORBIDDEN: Only an administrator may do this";
+            assert_eq!(answer.error(), forbidden, "{method} {path}");
+            refused.push((*method).to_owned());
+        }
+    }
+    let entries = people::audited(&world, Action::AccessDenied).await;
+    let mut audited: Vec<_> = entries
+        .iter()
+        .map(|entry| entry.details["method"].clone())
+        .collect();
+    audited.sort_unstable();
+    refused.sort_unstable();
+    assert_eq!(audited, refused);
+    for entry in entries {
+        assert_eq!(entry.outcome, Outcome::Denied);
+        assert_eq!(
+            entry.subscription,
+            Some(user.subscription.parse().expect("an id"))
+        );
+        assert!(!entry.details["route"].contains("01JD"), "{entry:?}");
     }
 }
 

@@ -89,6 +89,13 @@ pub struct User {
     pub created_at: DateTime<Utc>,
 }
 
+impl User {
+    /// Whether it may do what administrators may.
+    pub fn is_active_administrator(&self) -> bool {
+        self.active && self.role == Role::Administrator
+    }
+}
+
 /// An e-mail address as its owner writes it. Two that differ in case alone are one address.
 #[derive(Clone)]
 pub struct EmailAddress(String);

@@ -129,6 +129,21 @@ impl Counters {
         }
     }
 
+    /// How many messages were counted against the quota of this month (UTC), and when the next
+    /// begins. One read unit.
+    pub async fn used_of_quota(
+        &self,
+        subscription: SubscriptionId,
+        now: DateTime<Utc>,
+    ) -> Result<(u32, DateTime<Utc>), StorageError> {
+        let found = self.table.get(&keys::month(subscription, now)).await?;
+        let used = match &found {
+            Some(item) => Reader::new("month", item).opt_number("messages")?.unwrap_or(0),
+            None => 0,
+        };
+        Ok((used, next_month(now)))
+    }
+
     /// Counts one more of each of `counters` on the day of `at` (UTC). One write unit.
     pub async fn count(
         &self,

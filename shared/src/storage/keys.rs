@@ -3,6 +3,7 @@
 //! | partition | sort key | item |
 //! | --- | --- | --- |
 //! | `meta` | `config` | what the table was set up with |
+//! | | `administrators` | the set of active administrators |
 //! | `sub#<subscription>` | `meta` | the subscription |
 //! | | `inst#<instance>` | a reference to an instance of it |
 //! | | `name#<name>` | holds an instance's name unique |
@@ -66,6 +67,11 @@ impl Key {
 /// What the table was set up with.
 pub fn config() -> Key {
     Key::new("meta", "config")
+}
+
+/// The set of active administrators.
+pub fn administrators() -> Key {
+    Key::new("meta", "administrators")
 }
 
 /// A subscription.

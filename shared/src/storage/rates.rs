@@ -25,6 +25,8 @@ pub enum Scope {
     User(UserId),
     /// Mails that a user asks for.
     Mail(UserId),
+    /// Invitations that a user sends to others.
+    Invitations(UserId),
     /// Requests for authentication from a source address.
     Address(IpAddr),
 }
@@ -35,6 +37,7 @@ impl fmt::Display for Scope {
             Self::Key(id) => write!(f, "{id}"),
             Self::User(id) => write!(f, "{id}"),
             Self::Mail(id) => write!(f, "mail#{id}"),
+            Self::Invitations(id) => write!(f, "invitations#{id}"),
             Self::Address(address) => write!(f, "address#{}", neighbourhood(*address)),
         }
     }

@@ -1,12 +1,17 @@
 //! Who calls: extractors whose possession proves authentication, so that no handler can
 //! forget to ask.
 
+mod administrator;
 mod bearer;
+mod denied;
 mod key;
+mod owner;
 pub mod permission;
 mod user;
 
+pub use administrator::Administrator;
 pub use key::KeyCaller;
+pub use owner::Owner;
 pub use permission::Permission;
 pub use user::UserCaller;
 

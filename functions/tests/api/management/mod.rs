@@ -1,1 +1,5 @@
 mod instances;
+pub mod people;
+mod subscription;
+mod subscriptions;
+mod users;

@@ -1,13 +1,13 @@
-//! What changes of a user: password, verified address, role, name.
+//! What changes of a user: password, verified address, name.
 
 use chrono::{DateTime, Utc};
 
 use super::{Accounts, Changed, changed};
 use crate::auth::password::PasswordHash;
-use crate::domain::account::{PersonName, Role, User};
+use crate::domain::account::{PersonName, User};
 use crate::ids::{SubscriptionId, UserId};
 use crate::storage::error::StorageError;
-use crate::storage::item::{n, s, text, time};
+use crate::storage::item::{n, s, time};
 use crate::storage::keys;
 
 impl Accounts {
@@ -54,26 +54,6 @@ impl Accounts {
             .update_expression("SET emailVerifiedAt = if_not_exists(emailVerifiedAt, :at)")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":at", time(at));
-        changed(request.send().await)
-    }
-
-    /// Gives a user another role.
-    pub async fn set_role(
-        &self,
-        subscription: SubscriptionId,
-        id: UserId,
-        role: Role,
-    ) -> Result<Changed, StorageError> {
-        let request = self
-            .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::user(subscription, id).attributes()))
-            .update_expression("SET #role = :role")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_names("#role", "role")
-            .expression_attribute_values(":role", text(role));
         changed(request.send().await)
     }
 

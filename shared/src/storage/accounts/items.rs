@@ -1,5 +1,7 @@
 //! Subscriptions and users as items.
 
+use std::collections::HashMap;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::auth::password::PasswordHash;
@@ -8,6 +10,7 @@ use crate::storage::error::StorageError;
 use crate::storage::item::{Item, Reader, n, s, text, time};
 use crate::storage::keys;
 
+/// A new subscription, which has one user.
 pub(super) fn subscription_to_item(subscription: &Subscription) -> Item {
     let mut item = keys::subscription(subscription.id).attributes();
     item.insert("listKey".into(), s(keys::list::SUBSCRIPTIONS));
@@ -16,6 +19,7 @@ pub(super) fn subscription_to_item(subscription: &Subscription) -> Item {
     item.insert("owner".into(), text(subscription.owner));
     item.insert("tier".into(), text(subscription.tier));
     item.insert("active".into(), AttributeValue::Bool(subscription.active));
+    item.insert("memberCount".into(), n(1));
     item.insert("createdAt".into(), time(subscription.created_at));
     item
 }
@@ -67,4 +71,26 @@ pub(super) fn user_from_item(item: &Item) -> Result<User, StorageError> {
 pub(super) fn password_from_item(item: &Item) -> Result<Option<PasswordHash>, StorageError> {
     let password = Reader::new("user", item).opt_str("password")?;
     Ok(password.map(PasswordHash::from_stored))
+}
+
+/// The condition that a user's item is as it was read, with its names and values. The
+/// credentials' version stands for the password.
+pub(super) fn unchanged(user: &User) -> (String, HashMap<String, String>, Item) {
+    let mut condition =
+        "credentials = :credentials AND #role = :role AND active = :active AND #name = :name".to_owned();
+    let names = [("#role", "role"), ("#name", "name")];
+    let mut values = Item::from([
+        (":credentials".to_owned(), n(user.credentials)),
+        (":role".to_owned(), text(user.role)),
+        (":active".to_owned(), AttributeValue::Bool(user.active)),
+        (":name".to_owned(), s(user.name.as_str())),
+    ]);
+    if let Some(at) = user.email_verified_at {
+        condition += " AND emailVerifiedAt = :verified";
+        values.insert(":verified".to_owned(), time(at));
+    } else {
+        condition += " AND attribute_not_exists(emailVerifiedAt)";
+    }
+    let names = names.map(|(key, name)| (key.to_owned(), name.to_owned()));
+    (condition, HashMap::from(names), values)
 }

@@ -1,16 +1,25 @@
 //! Subscriptions and their users.
 
+mod administrators;
 mod changes;
+mod departures;
 mod items;
 mod members;
+mod plan;
 mod subscriptions;
+mod users;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 
+pub use self::departures::Removed;
 use self::items::{
     password_from_item, subscription_from_item, subscription_to_item, user_from_item, user_to_item,
 };
+pub use self::members::{Added, Member};
+pub use self::plan::Aftermath;
+pub use self::subscriptions::{SubscriptionChange, SubscriptionChanged};
+pub use self::users::{UserChange, UserChanged};
 use super::error::{StorageError, classify};
 use super::item::{Item, Reader, s, text};
 use super::keys;

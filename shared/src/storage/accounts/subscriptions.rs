@@ -1,9 +1,9 @@
 //! Subscriptions as administrators see and change them.
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 
+use super::Accounts;
 use super::items::subscription_from_item;
-use super::{Accounts, Changed, changed};
 use crate::domain::account::{Subscription, Tier};
 use crate::ids::SubscriptionId;
 use crate::storage::error::{StorageError, classify};
@@ -11,13 +11,25 @@ use crate::storage::item::{Reader, n, text};
 use crate::storage::keys;
 use crate::storage::outcome::condition_failed;
 
-/// What came of giving a subscription another tier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TierChange {
-    /// It has it.
-    Done,
+/// What is to be different of a subscription; what is `None` stays.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct SubscriptionChange {
+    /// Its tier.
+    pub tier: Option<Tier>,
+    /// Whether it may be used.
+    pub active: Option<bool>,
+}
+
+/// What came of changing a subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubscriptionChanged {
+    /// It is as wanted.
+    Done(Subscription),
     /// It has more instances than the tier allows.
-    InUse,
+    InUse {
+        /// How many.
+        instances: u32,
+    },
     /// It is gone.
     Gone,
 }
@@ -48,60 +60,55 @@ impl Accounts {
         }
     }
 
-    /// Gives a subscription another tier, where what it has in use fits. The count of its
-    /// instances is on the same item, so the rule holds while instances are created.
-    pub async fn set_tier(&self, id: SubscriptionId, tier: Tier) -> Result<TierChange, StorageError> {
-        let sent = self
+    /// Changes a subscription, where what it has in use fits its tier. The count of its
+    /// instances is on the same item, and so is the new limit, which the creation of an
+    /// instance that knows a higher one respects: the rule holds while instances are created.
+    pub async fn change_subscription(
+        &self,
+        id: SubscriptionId,
+        change: SubscriptionChange,
+    ) -> Result<SubscriptionChanged, StorageError> {
+        let mut request = self
             .table
             .client()
             .update_item()
             .table_name(self.table.name())
             .set_key(Some(keys::subscription(id).attributes()))
-            .update_expression("SET tier = :tier")
-            .condition_expression(
-                "attribute_exists(pk) AND (attribute_not_exists(instanceCount) OR instanceCount <= :limit)",
-            )
-            .expression_attribute_values(":tier", text(tier))
-            .expression_attribute_values(":limit", n(tier.instances()))
+            .return_values(ReturnValue::AllNew);
+        let mut assignments = Vec::new();
+        let mut condition = "attribute_exists(pk)".to_owned();
+        if let Some(tier) = change.tier {
+            assignments.push("tier = :tier, instanceLimit = :limit");
+            condition += " AND (attribute_not_exists(instanceCount) OR instanceCount <= :limit)";
+            request = request
+                .expression_attribute_values(":tier", text(tier))
+                .expression_attribute_values(":limit", n(tier.instances()));
+        }
+        if let Some(active) = change.active {
+            assignments.push("active = :active");
+            request = request.expression_attribute_values(":active", AttributeValue::Bool(active));
+        }
+        if assignments.is_empty() {
+            let found = self.subscription(id).await?;
+            return Ok(found.map_or(SubscriptionChanged::Gone, SubscriptionChanged::Done));
+        }
+        let sent = request
+            .update_expression(format!("SET {}", assignments.join(", ")))
+            .condition_expression(condition)
             .send()
             .await;
         match sent {
-            Ok(_) => Ok(TierChange::Done),
-            Err(error) if condition_failed(&error) => {
-                let there = self.table.get(&keys::subscription(id)).await?;
-                Ok(if there.is_some() {
-                    TierChange::InUse
-                } else {
-                    TierChange::Gone
-                })
+            Ok(output) => {
+                let item = output.attributes.unwrap_or_default();
+                subscription_from_item(&item).map(SubscriptionChanged::Done)
             }
+            Err(error) if condition_failed(&error) => match self.subscription(id).await? {
+                Some(_) => Ok(SubscriptionChanged::InUse {
+                    instances: self.instances_in_use(id).await?,
+                }),
+                None => Ok(SubscriptionChanged::Gone),
+            },
             Err(error) => Err(classify(error)),
         }
-    }
-
-    /// Switches a subscription on or off.
-    pub async fn set_active(&self, id: SubscriptionId, active: bool) -> Result<Changed, StorageError> {
-        let request = self
-            .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::subscription(id).attributes()))
-            .update_expression("SET active = :active")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":active", AttributeValue::Bool(active));
-        changed(request.send().await)
-    }
-
-    /// Removes a subscription that has neither users nor instances any more.
-    pub async fn remove_subscription(&self, id: SubscriptionId) -> Result<Changed, StorageError> {
-        let request = self
-            .table
-            .client()
-            .delete_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::subscription(id).attributes()))
-            .condition_expression("attribute_exists(pk)");
-        changed(request.send().await)
     }
 }

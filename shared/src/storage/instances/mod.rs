@@ -59,7 +59,9 @@ impl Instances {
             .set_key(Some(keys::subscription(instance.subscription).attributes()))
             .update_expression("ADD instanceCount :one")
             .condition_expression(
-                "attribute_exists(pk) AND (attribute_not_exists(instanceCount) OR instanceCount < :limit)",
+                // The second: the tier may have been lowered since the caller read it.
+                "attribute_exists(pk) AND (attribute_not_exists(instanceCount) OR instanceCount < :limit) \
+                 AND (attribute_not_exists(instanceLimit) OR instanceLimit >= :limit)",
             )
             .expression_attribute_values(":one", n(1))
             .expression_attribute_values(":limit", n(limit))

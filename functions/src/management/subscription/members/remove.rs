@@ -1,0 +1,33 @@
+//! `DELETE /api/subscription/members/{user}`: the member's user is deleted, since a user
+//! belongs to one subscription.
+
+use axum::extract::State;
+use shared::domain::audit::Action;
+use shared::ids::UserId;
+use shared::storage::accounts::Removed;
+
+use crate::auth::view::UserView;
+use crate::http::caller::Owner;
+use crate::http::{ApiError, Code, Path, Record, Reply, Trail};
+use crate::management::people;
+use crate::state::AppState;
+
+pub async fn handler(
+    State(state): State<AppState>,
+    Owner(caller): Owner,
+    trail: Trail,
+    Path(id): Path<UserId>,
+) -> Result<Reply<UserView>, ApiError> {
+    if id == caller.user.id {
+        return Err(ApiError::new(Code::Conflict, "The owner cannot remove itself"));
+    }
+    let user = match state.accounts.remove_user(caller.subscription.id, id).await? {
+        Removed::Done { user, .. } => user,
+        Removed::Gone => return Err(ApiError::not_found("user")),
+        Removed::LastAdministrator => return Err(people::last_administrator()),
+        Removed::HasInstances => return Err(people::has_instances()),
+    };
+    let record = Record::by(&caller.user, Action::MemberRemoved).on(id);
+    trail.record(&state, record).await;
+    Ok(Reply::ok(user.into()))
+}

@@ -1,0 +1,28 @@
+//! A member as the others see it.
+
+use serde::Serialize;
+use shared::domain::account::{Subscription, User};
+
+use crate::auth::view::UserView;
+
+/// A user of the caller's subscription.
+#[derive(Debug, Serialize)]
+pub struct MemberView {
+    #[serde(flatten)]
+    user: UserView,
+    /// Whether it invites and removes the others.
+    owner: bool,
+    /// Whether it has not set a password yet.
+    invited: bool,
+}
+
+impl MemberView {
+    /// A user of this subscription.
+    pub fn new(user: User, invited: bool, subscription: &Subscription) -> Self {
+        Self {
+            owner: subscription.owner == user.id,
+            invited,
+            user: user.into(),
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! `GET /api/subscription`: the caller's subscription, with what is in use of it.
+
+use axum::extract::State;
+use serde::Serialize;
+
+use super::usage::InUse;
+use crate::auth::view::SubscriptionView;
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Reply};
+use crate::state::AppState;
+
+/// A subscription and its use, in one object.
+#[derive(Serialize)]
+pub struct Response {
+    #[serde(flatten)]
+    pub subscription: SubscriptionView,
+    #[serde(flatten)]
+    pub in_use: InUse,
+}
+
+pub async fn handler(State(state): State<AppState>, caller: UserCaller) -> Result<Reply<Response>, ApiError> {
+    let in_use = InUse::read(&state, caller.subscription.id).await?;
+    Ok(Reply::ok(Response {
+        subscription: caller.subscription.into(),
+        in_use,
+    }))
+}

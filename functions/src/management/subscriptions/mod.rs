@@ -1,0 +1,5 @@
+//! `/api/subscriptions`: every subscription, for administrators.
+
+pub mod list;
+pub mod show;
+pub mod update;

@@ -1,0 +1,23 @@
+//! `GET /api/subscriptions/{subscription}`: a subscription, with what is in use of it.
+
+use axum::extract::State;
+use shared::ids::SubscriptionId;
+
+use crate::http::caller::Administrator;
+use crate::http::{ApiError, Path, Reply};
+use crate::management::subscription::show::Response;
+use crate::management::subscription::usage::InUse;
+use crate::state::AppState;
+
+pub async fn handler(
+    State(state): State<AppState>,
+    _: Administrator,
+    Path(id): Path<SubscriptionId>,
+) -> Result<Reply<Response>, ApiError> {
+    let found = state.accounts.subscription(id).await?;
+    let found = found.ok_or_else(|| ApiError::not_found("subscription"))?;
+    Ok(Reply::ok(Response {
+        subscription: found.into(),
+        in_use: InUse::read(&state, id).await?,
+    }))
+}

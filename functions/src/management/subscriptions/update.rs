@@ -1,0 +1,73 @@
+//! `PATCH /api/subscriptions/{subscription}`: another tier or active flag. Callers of a
+//! subscription that is not active are refused from their next request on.
+
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::json;
+use shared::domain::account::Tier;
+use shared::domain::audit::Action;
+use shared::ids::SubscriptionId;
+use shared::storage::accounts::{SubscriptionChange, SubscriptionChanged};
+
+use crate::auth::view::SubscriptionView;
+use crate::http::caller::Administrator;
+use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
+use crate::state::AppState;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    tier: Option<String>,
+    active: Option<bool>,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    Administrator(caller): Administrator,
+    trail: Trail,
+    Path(id): Path<SubscriptionId>,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Reply<SubscriptionView>, ApiError> {
+    let mut fields = Fields::default();
+    let tier = request.tier.as_deref();
+    let tier = tier.and_then(|text| fields.parse::<Tier>("tier", text));
+    fields.finish()?;
+    if request.active == Some(false) && id == caller.subscription.id {
+        return Err(ApiError::new(
+            Code::Conflict,
+            "Your own subscription stays active: without it you could not switch it on again",
+        ));
+    }
+    let change = SubscriptionChange {
+        tier,
+        active: request.active,
+    };
+    let subscription = match state.accounts.change_subscription(id, change).await? {
+        SubscriptionChanged::Done(subscription) => subscription,
+        SubscriptionChanged::InUse { instances } => return Err(in_use(instances, tier)),
+        SubscriptionChanged::Gone => return Err(ApiError::not_found("subscription")),
+    };
+    let mut record = Record::by(&caller.user, Action::SubscriptionUpdated)
+        .of(id)
+        .on(id);
+    if let Some(tier) = tier {
+        record = record.detail("tier", tier);
+    }
+    if let Some(active) = request.active {
+        record = record.detail("active", active);
+    }
+    trail.record(&state, record).await;
+    Ok(Reply::ok(subscription.into()))
+}
+
+fn in_use(instances: u32, tier: Option<Tier>) -> ApiError {
+    ApiError::new(
+        Code::Conflict,
+        "The subscription has more instances than this tier allows",
+    )
+    .with_details(json!({
+        "tier": tier,
+        "limit": tier.map(Tier::instances),
+        "instancesInUse": instances,
+    }))
+}

@@ -1,0 +1,18 @@
+//! `GET /api/users/{user}`: a user of whichever subscription.
+
+use axum::extract::State;
+use shared::ids::UserId;
+
+use super::find::find;
+use crate::auth::view::UserView;
+use crate::http::caller::Administrator;
+use crate::http::{ApiError, Path, Reply};
+use crate::state::AppState;
+
+pub async fn handler(
+    State(state): State<AppState>,
+    _: Administrator,
+    Path(id): Path<UserId>,
+) -> Result<Reply<UserView>, ApiError> {
+    Ok(Reply::ok(find(&state, id).await?.into()))
+}

@@ -1,0 +1,97 @@
+//! `PATCH /api/users/{user}`: another name, role, active flag or subscription. What is not
+//! there stays. Another active flag or subscription ends the user's sessions.
+
+use axum::extract::State;
+use serde::Deserialize;
+use shared::domain::account::{PersonName, Role};
+use shared::domain::audit::Action;
+use shared::ids::{SubscriptionId, UserId};
+use shared::storage::accounts::{UserChange, UserChanged};
+
+use super::find::find;
+use crate::auth::view::UserView;
+use crate::http::caller::Administrator;
+use crate::http::{ApiError, Fields, JsonBody, Path, Record, Reply, Trail};
+use crate::management::people;
+use crate::state::AppState;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    name: Option<String>,
+    role: Option<String>,
+    active: Option<bool>,
+    subscription_id: Option<String>,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    Administrator(caller): Administrator,
+    trail: Trail,
+    Path(id): Path<UserId>,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Reply<UserView>, ApiError> {
+    let change = parse(&request)?;
+    let user = find(&state, id).await?;
+    let changed = state
+        .accounts
+        .change_user(user.subscription, user.id, &change)
+        .await?;
+    let (user, left) = match changed {
+        UserChanged::Done { user, left } => (user, left),
+        UserChanged::Gone => return Err(ApiError::not_found("user")),
+        UserChanged::LastAdministrator => return Err(people::last_administrator()),
+        UserChanged::HasInstances => return Err(people::has_instances()),
+        UserChanged::NoSubscription => {
+            return Err(ApiError::field("subscriptionId", "names no subscription"));
+        }
+    };
+    trail
+        .record(
+            &state,
+            record(&change, Record::by(&caller.user, Action::UserUpdated))
+                .of(user.subscription)
+                .on(id),
+        )
+        .await;
+    if let Some((subscription, aftermath)) = left {
+        people::record_aftermath(&state, &trail, &caller.user, subscription, aftermath).await;
+    }
+    Ok(Reply::ok(user.into()))
+}
+
+fn parse(request: &Request) -> Result<UserChange, ApiError> {
+    let mut fields = Fields::default();
+    let mut change = UserChange {
+        active: request.active,
+        ..UserChange::default()
+    };
+    if let Some(text) = &request.name {
+        change.name = fields.parse::<PersonName>("name", text);
+    }
+    if let Some(text) = &request.role {
+        change.role = fields.parse::<Role>("role", text);
+    }
+    if let Some(text) = &request.subscription_id {
+        change.subscription = fields.parse::<SubscriptionId>("subscriptionId", text);
+    }
+    fields.finish()?;
+    Ok(change)
+}
+
+/// Tells what was asked for; of a name only that it was.
+fn record(change: &UserChange, mut record: Record) -> Record {
+    if change.name.is_some() {
+        record = record.detail("name", "changed");
+    }
+    if let Some(role) = change.role {
+        record = record.detail("role", role);
+    }
+    if let Some(active) = change.active {
+        record = record.detail("active", active);
+    }
+    if let Some(subscription) = change.subscription {
+        record = record.detail("subscription", subscription);
+    }
+    record
+}

@@ -1,0 +1,44 @@
+//! Who the active administrators are: one set, written together with every change that makes
+//! or unmakes one. So the last one cannot go, however many go at once.
+
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+
+use super::Accounts;
+use crate::domain::account::User;
+use crate::storage::error::StorageError;
+use crate::storage::item::{n, text};
+use crate::storage::keys;
+
+impl Accounts {
+    /// The write that goes with a user's change from `before` to `after`, where either may be
+    /// nobody. `None` where the set stays as it is. Its condition fails for the last
+    /// administrator alone.
+    pub(super) fn administrators(
+        &self,
+        before: Option<&User>,
+        after: Option<&User>,
+    ) -> Result<Option<TransactWriteItem>, StorageError> {
+        let is = |user: Option<&User>| user.is_some_and(User::is_active_administrator);
+        let Some(id) = before.or(after).map(|user| user.id) else {
+            return Ok(None);
+        };
+        let request = Update::builder()
+            .table_name(self.table.name())
+            .set_key(Some(keys::administrators().attributes()))
+            .expression_attribute_names("#users", "users")
+            .expression_attribute_values(":user", AttributeValue::Ss(vec![id.to_string()]));
+        let request = match (is(before), is(after)) {
+            (false, true) => request.update_expression("ADD #users :user"),
+            (true, false) => request
+                .update_expression("DELETE #users :user")
+                .condition_expression("NOT contains(#users, :id) OR size(#users) > :one")
+                .expression_attribute_values(":id", text(id))
+                .expression_attribute_values(":one", n(1)),
+            (true, true) | (false, false) => return Ok(None),
+        };
+        let update = request
+            .build()
+            .map_err(|error| StorageError::Refused(error.into()))?;
+        Ok(Some(TransactWriteItem::builder().update(update).build()))
+    }
+}
