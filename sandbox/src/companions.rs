@@ -297,7 +297,6 @@ mod tests {
             signed_id: 1,
             signed_key: [8; 32],
             signature: vec![9; 64],
-            device_props: Vec::new(),
             platform: "chrome".into(),
             name: "Test".into(),
         }
