@@ -27,7 +27,7 @@ fn text(stack: &Stack) -> String {
     }
     let _ = writeln!(
         text,
-        "  DynamoDB   {}\n  State      {state}",
+        "  Mails      {api}/dev/mailbox\n  DynamoDB   {}\n  State      {state}",
         stack.database_url()
     );
     if let Some(admin) = stack.admin_url() {

@@ -8,6 +8,7 @@
 mod cli;
 mod database;
 pub mod guide;
+mod mailbox;
 mod secrets;
 mod stack;
 

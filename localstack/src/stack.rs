@@ -26,6 +26,7 @@ use tracing::warn;
 
 use crate::cli::Cli;
 use crate::database::Embedded;
+use crate::mailbox;
 use crate::secrets;
 
 /// Shards of the local network: enough that the parts meet more than one.
@@ -40,6 +41,9 @@ const LEASE: Duration = Duration::from_secs(4);
 
 /// The cost of a password's hash, as in a deployment.
 const BCRYPT_COST: u32 = 12;
+
+/// The folder of the mails that were sent.
+const MAIL: &str = "mail";
 
 /// How long the API may take to answer what it has begun.
 const API_DEADLINE: Duration = Duration::from_secs(10);
@@ -103,7 +107,7 @@ impl Stack {
         let secret = secrets::jwt_secret(&place.path().join("jwt.secret"))?;
         let config = Functions {
             bcrypt_cost: BCRYPT_COST,
-            mail: config::Mail::Folder(place.path().join("mail")),
+            mail: config::Mail::Folder(place.path().join(MAIL)),
             public_url: format!("http://{api}"),
             ..Functions::new(common, vec![NETWORK], vec![secret])
         };
@@ -129,6 +133,7 @@ impl Stack {
         let sealer = Sealer::new(database.table.clone(), wrapper).restricted_to(&[Purpose::Content]);
         let aws = shared::aws::stand_in(&database.endpoint);
         let mailer = mail::from_config(&aws, &config.mail, &clock).context("the mailbox")?;
+        let mailbox = mail::FolderMailer::new(place.path().join(MAIL), clock.clone());
         let state = AppState::new(
             &config,
             database.table.clone(),
@@ -139,7 +144,7 @@ impl Stack {
         )?;
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
         let running = tokio::spawn(app.run(stop_daemon.clone()));
-        let serving = tokio::spawn(serve(listener, state, stop_api.clone()));
+        let serving = tokio::spawn(serve(listener, state, mailbox, stop_api.clone()));
         Ok(Self {
             api,
             sandbox_url,
@@ -201,8 +206,14 @@ impl Stack {
     }
 }
 
-async fn serve(listener: TcpListener, state: AppState, stop: CancellationToken) {
-    let service = functions::all(state).into_make_service_with_connect_info::<SocketAddr>();
+async fn serve(
+    listener: TcpListener,
+    state: AppState,
+    mailbox: mail::FolderMailer,
+    stop: CancellationToken,
+) {
+    let routes = functions::all(state).merge(mailbox::routes(mailbox));
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let listener = listener.tap_io(|stream| {
         // A small answer must not wait for the caller's delayed acknowledgement.
         let _ = stream.set_nodelay(true);
