@@ -3,17 +3,26 @@
 use axum::Router;
 use axum::routing::{get, patch, post};
 
-use super::instances::{connect, create, keys, list, qr, show, status};
+use super::instances::{
+    connect, create, disconnect, keys, list, messages, qr, restart, show, stats, status, update,
+};
 use crate::state::AppState;
 
 /// Every route of this function.
 pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/api/instances", post(create::handler).get(list::handler))
-        .route("/api/instances/{instance}", get(show::handler))
+        .route(
+            "/api/instances/{instance}",
+            get(show::handler).put(update::handler),
+        )
         .route("/api/instances/{instance}/status", get(status::handler))
         .route("/api/instances/{instance}/qr", get(qr::handler))
         .route("/api/instances/{instance}/connect", post(connect::handler))
+        .route("/api/instances/{instance}/disconnect", post(disconnect::handler))
+        .route("/api/instances/{instance}/restart", post(restart::handler))
+        .route("/api/instances/{instance}/stats", get(stats::handler))
+        .route("/api/instances/{instance}/messages", get(messages::handler))
         .route(
             "/api/instances/{instance}/keys",
             post(keys::create::handler).get(keys::list::handler),
