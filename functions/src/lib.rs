@@ -11,6 +11,7 @@ pub mod messaging;
 mod operations;
 mod presence;
 pub mod state;
+mod statistics;
 
 use axum::Router;
 

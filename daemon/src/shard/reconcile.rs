@@ -112,6 +112,8 @@ impl Reconciler {
                 Wanted::Disconnected => self.rest(&instance).await,
             },
             (Some(instance), Some(handle)) => match instance.desired.wanted {
+                // It is begun anew when it has ended.
+                Wanted::Connected if handle.generation < instance.desired.restart => self.end(id, handle),
                 Wanted::Connected if handle.generation < instance.desired.generation => {
                     handle.generation = instance.desired.generation;
                     handle.wake.notify_one();
@@ -152,7 +154,7 @@ impl Reconciler {
         let observed = Observed {
             status: Status::Disconnected,
             since: self.deps.clock.now(),
-            reason: None,
+            reason: Some("DISCONNECT_REQUESTED".to_owned()),
             last_error: instance.observed.last_error.clone(),
             last_round_trip_at: instance.observed.last_round_trip_at,
             qr: None,

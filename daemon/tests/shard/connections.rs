@@ -128,6 +128,7 @@ async fn messages_of_a_disconnected_instance_wait_and_go_out_in_order() {
     world.want(&instance, Wanted::Disconnected).await;
     let resting = world.until_status(&instance, Status::Disconnected).await;
     assert_eq!(resting.observed.generation, 2);
+    assert_eq!(resting.observed.reason.as_deref(), Some("DISCONNECT_REQUESTED"));
     assert!(resting.account.is_some());
     assert!(session.line.disconnected.is_cancelled(), "in order");
     assert!(!session.line.abandoned.is_cancelled());
@@ -158,4 +159,23 @@ async fn messages_of_a_disconnected_instance_wait_and_go_out_in_order() {
     }
     world.until_no_sends().await;
     world.until_counted(&instance, |counts| counts.sent == 5).await;
+}
+
+#[tokio::test]
+async fn a_restart_ends_the_connection_and_makes_another() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    let restarted = world.instances.want_restart(instance.id).await;
+    let restarted = restarted.expect("stored").expect("there");
+    world.nudge(&instance).await;
+    in_time("the orderly end", session.line.disconnected.cancelled()).await;
+    assert!(!session.line.abandoned.is_cancelled());
+    let next = daemon.session().await;
+    next.log_in().await;
+    let connected = world.until_status(&instance, Status::Connected).await;
+    assert_eq!(connected.observed.generation, restarted.generation);
+    world.nudge_and_wait(&instance).await;
+    assert!(!daemon.has_begun_another(), "one restart is one restart");
+    assert!(!next.line.disconnected.is_cancelled());
 }

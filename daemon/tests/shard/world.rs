@@ -108,6 +108,7 @@ impl World {
             desired: Desired {
                 wanted: Wanted::Connected,
                 generation: 1,
+                restart: 0,
             },
             observed: Observed {
                 status: Status::Disconnected,

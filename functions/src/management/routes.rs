@@ -3,7 +3,9 @@
 use axum::Router;
 use axum::routing::{delete, get, patch, post};
 
-use super::instances::{connect, create, keys, list, qr, show, status};
+use super::instances::{
+    connect, create, disconnect, keys, list, messages, qr, restart, show, stats, status, update,
+};
 use super::subscription::{self, members};
 use super::{subscriptions, users};
 use crate::state::AppState;
@@ -12,10 +14,17 @@ use crate::state::AppState;
 pub fn routes() -> Router<AppState> {
     Router::new()
         .route("/api/instances", post(create::handler).get(list::handler))
-        .route("/api/instances/{instance}", get(show::handler))
+        .route(
+            "/api/instances/{instance}",
+            get(show::handler).put(update::handler),
+        )
         .route("/api/instances/{instance}/status", get(status::handler))
         .route("/api/instances/{instance}/qr", get(qr::handler))
         .route("/api/instances/{instance}/connect", post(connect::handler))
+        .route("/api/instances/{instance}/disconnect", post(disconnect::handler))
+        .route("/api/instances/{instance}/restart", post(restart::handler))
+        .route("/api/instances/{instance}/stats", get(stats::handler))
+        .route("/api/instances/{instance}/messages", get(messages::handler))
         .route(
             "/api/instances/{instance}/keys",
             post(keys::create::handler).get(keys::list::handler),

@@ -24,7 +24,12 @@ const USER_ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/instances/sales"),
     ("GET", "/api/instances/sales/status"),
     ("GET", "/api/instances/sales/qr"),
+    ("PUT", "/api/instances/sales"),
+    ("GET", "/api/instances/sales/stats"),
+    ("GET", "/api/instances/sales/messages"),
     ("POST", "/api/instances/sales/connect"),
+    ("POST", "/api/instances/sales/disconnect"),
+    ("POST", "/api/instances/sales/restart"),
     ("POST", "/api/instances/sales/keys"),
     ("GET", "/api/instances/sales/keys"),
     (
@@ -128,7 +133,7 @@ fn every_route_is_in_one_of_the_tables_above() {
 }
 
 async fn call(world: &World, method: &str, path: &str, token: &str) -> Answer {
-    let body = if ["POST", "PATCH"].contains(&method) {
+    let body = if ["POST", "PUT", "PATCH"].contains(&method) {
         "{}"
     } else {
         ""
@@ -304,7 +309,12 @@ async fn another_subscriptions_instance_does_not_exist() {
             ("GET", ""),
             ("GET", "/status"),
             ("GET", "/qr"),
+            ("GET", "/stats"),
+            ("GET", "/messages"),
+            ("PUT", ""),
             ("POST", "/connect"),
+            ("POST", "/disconnect"),
+            ("POST", "/restart"),
         ] {
             let path = format!("/api/instances/{which}{end}");
             let answer = call(&world, method, &path, &other.token).await;

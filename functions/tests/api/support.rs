@@ -12,6 +12,7 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use shared::clock::{Clock, SteppedClock};
 use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
+use shared::domain::audit::Action;
 use shared::domain::instance::{Account, Instance, Observed, QrCode, Status};
 use shared::domain::network::Network;
 use shared::domain::person::Person;
@@ -219,6 +220,18 @@ impl World {
             .await
             .expect("stored");
         assert_eq!(stored, Observation::Stored);
+    }
+
+    /// What today's audit entries of `action` in the user's subscription are on.
+    pub async fn audited(&self, user: &User, action: Action) -> Vec<String> {
+        let subscription = user.subscription.parse().expect("an id");
+        let day = self.clock.now().date_naive();
+        let entries = self.state.audit.day_of(subscription, day, None, 100).await;
+        let entries = entries.expect("read").into_iter();
+        entries
+            .filter(|entry| entry.action == action)
+            .filter_map(|entry| entry.target)
+            .collect()
     }
 
     pub async fn stored(&self, instance: InstanceId) -> Instance {

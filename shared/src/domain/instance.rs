@@ -111,6 +111,9 @@ pub struct Desired {
     pub wanted: Wanted,
     /// Rises with each request.
     pub generation: u64,
+    /// The generation of the last request to begin anew: a connection of an earlier one is
+    /// ended first. Zero where nobody asked for that.
+    pub restart: u64,
 }
 
 /// A QR code that waits to be scanned. Its text is sealed.

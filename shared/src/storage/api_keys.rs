@@ -1,6 +1,8 @@
 //! API keys: one item by the secret's hash, with all that a request needs, and one in the
 //! instance's list, with what its owner sees.
 
+mod instance;
+
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use chrono::{DateTime, TimeDelta, Utc};

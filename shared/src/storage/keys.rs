@@ -201,9 +201,14 @@ pub fn shard_index(network: Network, shard: Shard) -> String {
     format!("{network}#{shard}")
 }
 
+/// The partition of an instance's message records.
+pub fn message_partition(instance: InstanceId) -> String {
+    format!("msgs#{instance}")
+}
+
 /// A message's record.
 pub fn message(instance: InstanceId, id: MessageId) -> Key {
-    Key::new(format!("msgs#{instance}"), id.to_string())
+    Key::new(message_partition(instance), id.to_string())
 }
 
 /// An instance's counters of one day (UTC).

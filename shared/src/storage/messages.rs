@@ -93,6 +93,30 @@ impl Messages {
         found.as_ref().map(from_item).transpose()
     }
 
+    /// Up to `limit` messages of this instance, newest first, that are older than `before`.
+    pub async fn log(
+        &self,
+        instance: InstanceId,
+        before: Option<MessageId>,
+        limit: u32,
+    ) -> Result<Vec<MessageRecord>, StorageError> {
+        let start = before.map(|id| keys::message(instance, id).attributes());
+        let page = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name())
+            .key_condition_expression("pk = :pk")
+            .expression_attribute_values(":pk", s(keys::message_partition(instance)))
+            .scan_index_forward(false)
+            .set_exclusive_start_key(start)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(classify)?;
+        page.items().iter().map(from_item).collect()
+    }
+
     /// Brings a record into a later state; one that is there or past it is left alone.
     /// Where the record is missing nothing is made: a caller that holds the message's job
     /// puts the record from it. One write unit.

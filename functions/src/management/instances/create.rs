@@ -6,22 +6,18 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
+use shared::domain::audit::Action;
 use shared::domain::instance::{Desired, Instance, InstanceName, Observed, Status, Wanted};
 use shared::domain::network::Network;
 use shared::domain::shard::Shard;
 use shared::ids::InstanceId;
 use shared::storage::instances::Created;
 
-use super::InstanceView;
+use super::{InstanceView, metadata};
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Code, Fields, JsonBody, Reply};
+use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::presence::Presence;
 use crate::state::AppState;
-
-/// Most strings of `metadata`, and the longest of their names and values, in characters.
-const MAX_METADATA: usize = 20;
-const MAX_METADATA_NAME: usize = 40;
-const MAX_METADATA_VALUE: usize = 500;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -38,6 +34,7 @@ pub struct Request {
 pub async fn handler(
     State(state): State<AppState>,
     caller: UserCaller,
+    trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<InstanceView>, ApiError> {
     let instance = instance(&state, &caller, request)?;
@@ -54,6 +51,8 @@ pub async fn handler(
                 .with_details(json!({"tier": tier, "limit": limit})));
         }
     }
+    let record = Record::by(&caller.user, Action::InstanceCreated).on(instance.id);
+    trail.record(&state, record).await;
     let presence = Presence::of(&state, [&instance]).await?;
     Ok(Reply::created(InstanceView::new(instance, &presence)))
 }
@@ -65,8 +64,8 @@ fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<I
         Some(text) => fields.check("network", served(state, text)),
         None => state.networks.first().copied(),
     };
-    let metadata = request.metadata.unwrap_or_default();
-    check_metadata(&mut fields, &metadata);
+    let strings = request.metadata.unwrap_or_default();
+    metadata::check(&mut fields, &strings);
     fields.unserved("messagesPerMinute", request.messages_per_minute.is_some());
     fields.unserved("contentInRealtime", request.content_in_realtime.is_some());
     fields.unserved("alwaysOnline", request.always_online.is_some());
@@ -83,11 +82,12 @@ fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<I
         name,
         network,
         shard: Shard::of(id, state.shards),
-        metadata,
+        metadata: strings,
         created_at: now,
         desired: Desired {
             wanted: Wanted::Disconnected,
             generation: 0,
+            restart: 0,
         },
         observed: Observed {
             status: Status::Disconnected,
@@ -110,24 +110,5 @@ fn served(state: &AppState, text: &str) -> Result<Network, String> {
         Ok(network)
     } else {
         Err(format!("`{network}` is not served by this deployment"))
-    }
-}
-
-fn check_metadata(fields: &mut Fields, metadata: &BTreeMap<String, String>) {
-    if metadata.len() > MAX_METADATA {
-        fields.fault("metadata", format!("must have {MAX_METADATA} strings or fewer"));
-    }
-    for (name, value) in metadata {
-        if !(1..=MAX_METADATA_NAME).contains(&name.chars().count()) {
-            fields.fault(
-                "metadata",
-                format!("must have names of 1 to {MAX_METADATA_NAME} characters"),
-            );
-        } else if value.chars().count() > MAX_METADATA_VALUE {
-            fields.fault(
-                format!("metadata.{name}"),
-                format!("must have {MAX_METADATA_VALUE} characters or fewer"),
-            );
-        }
     }
 }

@@ -2,13 +2,20 @@
 
 pub mod connect;
 pub mod create;
+pub mod disconnect;
 pub mod keys;
 pub mod list;
+pub mod messages;
 pub mod qr;
+pub mod restart;
 pub mod show;
+pub mod stats;
 pub mod status;
+pub mod update;
 
+mod desired;
 mod find;
+mod metadata;
 mod picture;
 mod view;
 

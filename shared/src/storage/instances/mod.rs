@@ -1,18 +1,22 @@
 //! Instances: created and steered by functions, observed by the daemon that holds their
 //! shard.
 
+mod desired;
+mod settings;
 mod stored;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
+
+pub use self::settings::Updated;
 
 use self::stored::{from_item, to_item};
 use super::error::{StorageError, classify};
 use super::item::{Item, Reader, b, n, s, text, time};
 use super::keys;
-use super::outcome::{Transacted, condition_failed};
+use super::outcome::Transacted;
 use super::table::{SHARD_INDEX, Table};
-use crate::domain::instance::{Account, Instance, InstanceName, Observed, Wanted};
+use crate::domain::instance::{Account, Instance, InstanceName, Observed};
 use crate::domain::network::Network;
 use crate::domain::shard::Shard;
 use crate::ids::{InstanceId, SubscriptionId};
@@ -191,32 +195,6 @@ impl Instances {
             if start.is_none() {
                 return self.load_all(&ids).await;
             }
-        }
-    }
-
-    /// Asks for `wanted`: what is wanted is stored under the next generation, which is
-    /// answered; `None` where the instance is gone.
-    pub async fn want(&self, id: InstanceId, wanted: Wanted) -> Result<Option<u64>, StorageError> {
-        let sent = self
-            .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::instance(id).attributes()))
-            .update_expression("SET wanted = :wanted ADD generation :one")
-            .condition_expression("attribute_exists(pk)")
-            .expression_attribute_values(":wanted", text(wanted))
-            .expression_attribute_values(":one", n(1))
-            .return_values(ReturnValue::UpdatedNew)
-            .send()
-            .await;
-        match sent {
-            Ok(updated) => {
-                let item = updated.attributes.unwrap_or_default();
-                Reader::new("instance", &item).number("generation").map(Some)
-            }
-            Err(error) if condition_failed(&error) => Ok(None),
-            Err(error) => Err(classify(error)),
         }
     }
 

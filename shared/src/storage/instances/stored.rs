@@ -67,6 +67,7 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
         desired: Desired {
             wanted: read.parse::<Wanted>("wanted")?,
             generation: read.number("generation")?,
+            restart: read.opt_number("restart")?.unwrap_or(0),
         },
         observed: Observed {
             status: read.parse::<Status>("status")?,

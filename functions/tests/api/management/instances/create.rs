@@ -2,6 +2,7 @@
 
 use futures::future::join_all;
 use serde_json::json;
+use shared::domain::audit::Action;
 
 use crate::support::World;
 
@@ -123,4 +124,15 @@ async fn the_tiers_limit_holds_for_twenty_who_race() {
     }
     let list = world.get(&user.token, "/api/instances").await.data(200);
     assert_eq!(list.as_array().map(Vec::len), Some(5));
+}
+
+#[tokio::test]
+async fn a_creation_is_in_the_audit_log() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let instance = world.instance(&user, "sales").await;
+    assert_eq!(
+        world.audited(&user, Action::InstanceCreated).await,
+        [instance.to_string()]
+    );
 }

@@ -1,6 +1,11 @@
 mod connect;
 mod create;
+mod disconnect;
 mod keys;
 mod list;
+mod messages;
 mod qr;
+mod restart;
+mod stats;
 mod status;
+mod update;

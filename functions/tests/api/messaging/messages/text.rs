@@ -165,7 +165,7 @@ async fn where_nothing_can_come_of_waiting_the_caller_is_told() {
         format!("{refused}The instance was disconnected: connect it first")
     );
     let wanted = world.state.instances.want(instance, Wanted::Connected).await;
-    assert_eq!(wanted.expect("stored"), Some(1));
+    assert_eq!(wanted.expect("stored").expect("there").generation, 1);
     for (status, is_taken) in [
         (Status::Connected, true),
         (Status::Reconnecting, true),

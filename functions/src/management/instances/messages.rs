@@ -1,0 +1,61 @@
+//! `GET /api/instances/{instance}/messages`: its message log of 90 days, newest first. It
+//! tells what went through the instance and what became of it, not with whom or what.
+
+use axum::extract::State;
+use serde::Serialize;
+use shared::domain::message::{Direction, Failure, Kind, MessageRecord, State as MessageState};
+use shared::ids::MessageId;
+
+use super::find::{InstanceRef, find};
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, PageQuery, Path, Query, Reply, Timestamp};
+use crate::state::AppState;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    id: MessageId,
+    direction: Direction,
+    kind: Kind,
+    status: MessageState,
+    error: Option<Failure>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+    sent_at: Option<Timestamp>,
+    delivered_at: Option<Timestamp>,
+    read_at: Option<Timestamp>,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    Path(which): Path<InstanceRef>,
+    Query(query): Query<PageQuery>,
+) -> Result<Reply<Vec<Response>>, ApiError> {
+    let page = query.parse::<MessageId>()?;
+    let instance = find(&state, caller.subscription.id, &which).await?;
+    let records = state
+        .messages
+        .log(instance.id, page.after, page.limit + 1)
+        .await?;
+    let (records, pagination) = page.cut(records, |record| record.id);
+    let entries = records.into_iter().map(Response::from).collect();
+    Ok(Reply::ok(entries).page(pagination))
+}
+
+impl From<MessageRecord> for Response {
+    fn from(record: MessageRecord) -> Self {
+        Self {
+            id: record.id,
+            direction: record.direction,
+            kind: record.kind,
+            status: record.state,
+            error: record.failure,
+            created_at: record.created_at.into(),
+            updated_at: record.updated_at.into(),
+            sent_at: record.sent_at.map(Timestamp::from),
+            delivered_at: record.delivered_at.map(Timestamp::from),
+            read_at: record.read_at.map(Timestamp::from),
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! `POST /api/instances/{instance}/restart`: asks its shard's daemon to end the
+//! connection, where there is one, and to make another.
+
+use axum::extract::State;
+use shared::domain::audit::Action;
+
+use super::desired::ask;
+use super::find::{InstanceRef, find};
+use super::status;
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Path, Record, Reply, Trail};
+use crate::state::AppState;
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    trail: Trail,
+    Path(which): Path<InstanceRef>,
+) -> Result<Reply<status::Response>, ApiError> {
+    let instance = find(&state, caller.subscription.id, &which).await?;
+    let record = Record::by(&caller.user, Action::InstanceRestart).on(instance.id);
+    let wanting = state.instances.want_restart(instance.id);
+    let reply = ask(&state, instance, wanting).await?;
+    trail.record(&state, record).await;
+    Ok(reply)
+}

@@ -1,0 +1,20 @@
+//! `GET /api/instances/{instance}/stats`: its counters by day (UTC).
+
+use axum::extract::State;
+
+use super::find::{InstanceRef, find};
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Path, Query, Reply};
+use crate::state::AppState;
+use crate::statistics::{Request, Response};
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    Path(which): Path<InstanceRef>,
+    Query(request): Query<Request>,
+) -> Result<Reply<Response>, ApiError> {
+    let instance = find(&state, caller.subscription.id, &which).await?;
+    let counted = Response::of(&state, instance.id, &request).await?;
+    Ok(Reply::ok(counted))
+}

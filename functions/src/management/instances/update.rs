@@ -1,0 +1,77 @@
+//! `PUT /api/instances/{instance}`: another name, other metadata. A member that is not there
+//! stays as it is; `metadata` is replaced as a whole.
+
+use std::collections::BTreeMap;
+
+use axum::extract::State;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use shared::domain::audit::Action;
+use shared::domain::instance::InstanceName;
+use shared::storage::instances::Updated;
+
+use super::find::{InstanceRef, find};
+use super::{InstanceView, metadata};
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
+use crate::presence::Presence;
+use crate::state::AppState;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    name: Option<String>,
+    network: Option<String>,
+    metadata: Option<BTreeMap<String, String>>,
+    messages_per_minute: Option<IgnoredAny>,
+    content_in_realtime: Option<IgnoredAny>,
+    always_online: Option<IgnoredAny>,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    trail: Trail,
+    Path(which): Path<InstanceRef>,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Reply<InstanceView>, ApiError> {
+    let mut instance = find(&state, caller.subscription.id, &which).await?;
+    let mut fields = Fields::default();
+    let name = request.name.as_deref();
+    let name = name.and_then(|text| fields.parse::<InstanceName>("name", text));
+    if request
+        .network
+        .is_some_and(|text| text != instance.network.as_str())
+    {
+        fields.fault("network", "is fixed at creation");
+    }
+    if let Some(strings) = &request.metadata {
+        metadata::check(&mut fields, strings);
+    }
+    fields.unserved("messagesPerMinute", request.messages_per_minute.is_some());
+    fields.unserved("contentInRealtime", request.content_in_realtime.is_some());
+    fields.unserved("alwaysOnline", request.always_online.is_some());
+    fields.finish()?;
+
+    let name = name.unwrap_or_else(|| instance.name.clone());
+    let metadata = request.metadata.unwrap_or_else(|| instance.metadata.clone());
+    match state.instances.update(&instance, &name, &metadata).await? {
+        Updated::Done => {}
+        Updated::NameTaken => {
+            return Err(ApiError::new(Code::NameTaken, "Another instance has this name"));
+        }
+        Updated::Stale => {
+            return Err(ApiError::new(
+                Code::Conflict,
+                "The instance was changed or deleted by another request meanwhile",
+            ));
+        }
+    }
+    // Where this fails the caller hears of it, and the same request again mends it.
+    state.api_keys.rename_instance(instance.id, &name).await?;
+    let record = Record::by(&caller.user, Action::InstanceUpdated).on(instance.id);
+    trail.record(&state, record).await;
+    (instance.name, instance.metadata) = (name, metadata);
+    let presence = Presence::of(&state, [&instance]).await?;
+    Ok(Reply::ok(InstanceView::new(instance, &presence)))
+}

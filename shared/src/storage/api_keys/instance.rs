@@ -1,0 +1,57 @@
+//! What happens to all keys of an instance.
+
+use super::ApiKeys;
+use crate::domain::instance::InstanceName;
+use crate::ids::InstanceId;
+use crate::storage::error::{StorageError, classify};
+use crate::storage::item::text;
+use crate::storage::keys::{self, Key};
+use crate::storage::outcome::condition_failed;
+
+/// Keys that are read at once.
+const BATCH: u32 = 100;
+
+impl ApiKeys {
+    /// Writes an instance's new name on its keys. Each key has a copy, which `meta` of
+    /// every answer shows, so that a request with a key need not read the instance. May be
+    /// done again.
+    pub async fn rename_instance(
+        &self,
+        instance: InstanceId,
+        name: &InstanceName,
+    ) -> Result<(), StorageError> {
+        let mut before = None;
+        loop {
+            let page = self.list(instance, before, BATCH).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            before = Some(last.grant.key);
+            for key in &page {
+                self.set_instance_name(&keys::listed_key(instance, key.grant.key), name)
+                    .await?;
+                for hash in [Some(&key.hash), key.former_hash.as_ref()].into_iter().flatten() {
+                    self.set_instance_name(&keys::api_key(hash), name).await?;
+                }
+            }
+        }
+    }
+
+    async fn set_instance_name(&self, key: &Key, name: &InstanceName) -> Result<(), StorageError> {
+        let sent = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.attributes()))
+            .update_expression("SET instanceName = :name")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":name", text(name))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            // Revoked or run out meanwhile.
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(classify(error)),
+        }
+    }
+}
