@@ -72,6 +72,12 @@ impl Links {
         self.with(instance, |sender| sender.send_replace(link));
     }
 
+    /// Forgets an instance that is gone. Whoever waits for its link is told by the end of
+    /// the waiting.
+    pub fn remove(&self, instance: InstanceId) {
+        self.0.lock().expect("no holder panics").remove(&instance);
+    }
+
     fn with<T>(&self, instance: InstanceId, act: impl FnOnce(&watch::Sender<Option<Link>>) -> T) -> T {
         let mut links = self.0.lock().expect("no holder panics");
         act(links.entry(instance).or_insert_with(|| watch::Sender::new(None)))

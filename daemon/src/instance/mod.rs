@@ -34,6 +34,7 @@ pub struct Actor {
     fence: Fence,
     links: Arc<Links>,
     stop: CancellationToken,
+    unlink: CancellationToken,
     wake: Arc<Notify>,
     observer: Observer,
 }
@@ -45,6 +46,11 @@ pub struct ActorHandle {
     pub generation: u64,
     /// Asks it to disconnect in order and end.
     pub stop: CancellationToken,
+    /// Where this is cancelled, a session that is logged in unlinks the instance from its
+    /// phone as it ends.
+    pub unlink: CancellationToken,
+    /// Whether it was started for nothing else.
+    pub only_unlinks: bool,
     /// Ends the pause before its next attempt.
     pub wake: Arc<Notify>,
     /// Cancelled when it has ended.
@@ -56,6 +62,31 @@ pub struct ActorHandle {
 impl Actor {
     /// Starts the actor of an instance under a shard's lease.
     pub fn start(deps: Arc<Deps>, instance: &Instance, fence: Fence, links: Arc<Links>) -> ActorHandle {
+        Self::start_for(deps, instance, fence, links, false)
+    }
+
+    /// Starts an actor that makes one session, and unlinks the instance from its phone as
+    /// soon as that is logged in.
+    pub fn start_to_unlink(
+        deps: Arc<Deps>,
+        instance: &Instance,
+        fence: Fence,
+        links: Arc<Links>,
+    ) -> ActorHandle {
+        Self::start_for(deps, instance, fence, links, true)
+    }
+
+    fn start_for(
+        deps: Arc<Deps>,
+        instance: &Instance,
+        fence: Fence,
+        links: Arc<Links>,
+        only_unlinks: bool,
+    ) -> ActorHandle {
+        let unlink = CancellationToken::new();
+        if only_unlinks {
+            unlink.cancel();
+        }
         let stop = CancellationToken::new();
         let wake = Arc::new(Notify::new());
         let generation = instance.desired.generation;
@@ -67,6 +98,7 @@ impl Actor {
             fence,
             links,
             stop: stop.clone(),
+            unlink: unlink.clone(),
             wake: wake.clone(),
         };
         let ended = CancellationToken::new();
@@ -78,6 +110,8 @@ impl Actor {
         ActorHandle {
             generation,
             stop,
+            unlink,
+            only_unlinks,
             wake,
             ended,
             task,
@@ -99,6 +133,11 @@ impl Actor {
             self.links.set(self.id, None);
             self.deps.round_trips.forget(self.id);
             match outcome.ended {
+                // Where the phone could not be told in one session it is not told.
+                Ended::Dropped(why) if self.unlink.is_cancelled() => {
+                    warn!(instance.id = %self.id, why, "the instance could not be unlinked from its phone");
+                    return;
+                }
                 Ended::Stopped | Ended::Lost => return,
                 Ended::For(status, reason) => {
                     info!(instance.id = %self.id, status = %status, reason, "the session has ended for good");

@@ -29,6 +29,9 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long an orderly end may take.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
+/// How long unlinking may take, with the orderly end behind it.
+const LOGOUT_DEADLINE: Duration = Duration::from_secs(45);
+
 /// Events of a session that wait to be handled; the library's own tasks wait when it is
 /// full.
 const EVENTS_WAITING: usize = 256;
@@ -115,18 +118,23 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
         ..
     } = running;
     drop(receipts);
+    let unlinks = matches!(ended, Ended::Stopped) && actor.unlink.is_cancelled() && connected_at.is_some();
+    let in_order = async {
+        if unlinks {
+            tokio::time::timeout(LOGOUT_DEADLINE, connection.logout()).await
+        } else {
+            tokio::time::timeout(DISCONNECT_DEADLINE, connection.disconnect()).await
+        }
+    };
     if matches!(ended, Ended::Lost) {
         connection.abandon();
-    } else if tokio::time::timeout(DISCONNECT_DEADLINE, connection.disconnect())
-        .await
-        .is_err()
-    {
+    } else if in_order.await.is_err() {
         warn!(instance.id = %actor.id, "the session did not end in time: dropping it");
         connection.abandon();
     }
     // What was acknowledged to WhatsApp is stored before the shard is given up.
     let _ = storing.await;
-    if matches!(ended, Ended::For(Status::LoggedOut, _)) {
+    if unlinks || matches!(ended, Ended::For(Status::LoggedOut, _)) {
         forget_account(actor).await;
     }
     Outcome { ended, connected_at }
@@ -172,7 +180,7 @@ impl Running<'_> {
                         let _ = report.send(alive.map_err(|error| format!("no round trip: {}", chain(&error)))).await;
                     }));
                 }
-                () = tokio::time::sleep_until(login_deadline), if !progressed => {
+                () = tokio::time::sleep_until(login_deadline), if !progressed || self.actor.unlink.is_cancelled() => {
                     break Ended::Dropped("no sign of the server in time".into());
                 }
             }
@@ -265,6 +273,10 @@ impl Running<'_> {
             connection: self.connection.clone(),
             acks: self.acks.clone(),
         };
+        if self.actor.unlink.is_cancelled() {
+            // It is logged in to do this, and nothing is sent any more.
+            return Some(Ended::Stopped);
+        }
         self.actor.links.set(self.actor.id, Some(link));
         self.unless(stored)
     }

@@ -1,6 +1,7 @@
 //! What a daemon does for one shard while it holds the lease: it keeps the shard's
 //! instances as they are wanted, and is the only consumer of its two queues.
 
+mod farewell;
 mod hold;
 mod nudges;
 mod reconcile;

@@ -12,6 +12,7 @@ use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use super::farewell::Farewell;
 use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::instance::{Actor, ActorHandle};
@@ -24,6 +25,7 @@ pub struct Reconciler {
     hold: Hold,
     links: Arc<Links>,
     actors: Mutex<HashMap<InstanceId, ActorHandle>>,
+    farewell: Arc<Farewell>,
     following: TaskTracker,
 }
 
@@ -31,6 +33,7 @@ impl Reconciler {
     /// The reconciler of a shard that is held.
     pub fn new(deps: Arc<Deps>, hold: Hold, links: Arc<Links>) -> Self {
         Self {
+            farewell: Arc::new(Farewell::new(deps.clone(), hold.clone(), links.clone())),
             deps,
             hold,
             links,
@@ -62,7 +65,7 @@ impl Reconciler {
 
     /// Looks at one instance, whose wants may have changed.
     pub async fn look_at(self: &Arc<Self>, id: InstanceId) -> Result<(), StorageError> {
-        let instance = self.deps.instances.load(id).await?;
+        let instance = self.deps.instances.load_with_deleted(id).await?;
         self.make_so(id, instance).await;
         Ok(())
     }
@@ -110,6 +113,16 @@ impl Reconciler {
                 }
                 Wanted::Connected => {}
                 Wanted::Disconnected => self.rest(&instance).await,
+                Wanted::LoggedOut | Wanted::Deleted if self.farewell.is_to_be_unlinked(&instance) => {
+                    let (deps, links) = (self.deps.clone(), self.links.clone());
+                    let handle = Actor::start_to_unlink(deps, &instance, self.hold.fence.clone(), links);
+                    self.look_again_after(&handle, id);
+                    actors.insert(id, handle);
+                }
+                Wanted::LoggedOut | Wanted::Deleted => {
+                    let farewell = Arc::clone(&self.farewell);
+                    self.following.spawn(async move { farewell.say(&instance).await });
+                }
             },
             (Some(instance), Some(handle)) => match instance.desired.wanted {
                 // It is begun anew when it has ended.
@@ -120,6 +133,12 @@ impl Reconciler {
                 }
                 Wanted::Connected => {}
                 Wanted::Disconnected => self.end(id, handle),
+                // It is about it.
+                Wanted::LoggedOut | Wanted::Deleted if handle.only_unlinks => {}
+                Wanted::LoggedOut | Wanted::Deleted => {
+                    handle.unlink.cancel();
+                    self.end(id, handle);
+                }
             },
         }
     }
@@ -132,6 +151,10 @@ impl Reconciler {
         }
         info!(instance.id = %id, "disconnecting, as wanted");
         handle.stop.cancel();
+        self.look_again_after(handle, id);
+    }
+
+    fn look_again_after(self: &Arc<Self>, handle: &ActorHandle, id: InstanceId) {
         let (ended, reconciler) = (handle.ended.clone(), Arc::clone(self));
         self.following.spawn(async move {
             ended.cancelled().await;

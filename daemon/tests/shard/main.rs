@@ -5,6 +5,7 @@ mod connections;
 mod daemons;
 #[path = "../support/mod.rs"]
 mod embedded;
+mod farewells;
 mod faults;
 mod inbound;
 mod keepers;

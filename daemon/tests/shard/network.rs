@@ -55,6 +55,7 @@ pub struct Line {
     answers_probes: Arc<Mutex<bool>>,
     refusals: Mutex<Vec<SendError>>,
     pub disconnected: CancellationToken,
+    pub logged_out: CancellationToken,
     pub abandoned: CancellationToken,
 }
 
@@ -84,6 +85,7 @@ impl Connector for Network {
             answers_probes: self.answers_probes.clone(),
             refusals: Mutex::default(),
             disconnected: CancellationToken::new(),
+            logged_out: CancellationToken::new(),
             abandoned: CancellationToken::new(),
         });
         let playing = Playing {
@@ -130,6 +132,7 @@ impl Connection for Line {
     }
 
     async fn logout(&self) {
+        self.logged_out.cancel();
         self.disconnected.cancel();
     }
 

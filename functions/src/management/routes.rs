@@ -4,7 +4,8 @@ use axum::Router;
 use axum::routing::{delete, get, patch, post};
 
 use super::instances::{
-    connect, create, disconnect, keys, list, messages, qr, restart, show, stats, status, update,
+    connect, create, delete, disconnect, keys, list, logout, messages, qr, restart, show, stats, status,
+    update,
 };
 use super::subscription::{self, members};
 use super::{subscriptions, users};
@@ -16,12 +17,13 @@ pub fn routes() -> Router<AppState> {
         .route("/api/instances", post(create::handler).get(list::handler))
         .route(
             "/api/instances/{instance}",
-            get(show::handler).put(update::handler),
+            get(show::handler).put(update::handler).delete(delete::handler),
         )
         .route("/api/instances/{instance}/status", get(status::handler))
         .route("/api/instances/{instance}/qr", get(qr::handler))
         .route("/api/instances/{instance}/connect", post(connect::handler))
         .route("/api/instances/{instance}/disconnect", post(disconnect::handler))
+        .route("/api/instances/{instance}/logout", post(logout::handler))
         .route("/api/instances/{instance}/restart", post(restart::handler))
         .route("/api/instances/{instance}/stats", get(stats::handler))
         .route("/api/instances/{instance}/messages", get(messages::handler))

@@ -30,6 +30,8 @@ const USER_ROUTES: &[(&str, &str)] = &[
     ("POST", "/api/instances/sales/connect"),
     ("POST", "/api/instances/sales/disconnect"),
     ("POST", "/api/instances/sales/restart"),
+    ("POST", "/api/instances/sales/logout"),
+    ("DELETE", "/api/instances/sales"),
     ("POST", "/api/instances/sales/keys"),
     ("GET", "/api/instances/sales/keys"),
     (
@@ -315,6 +317,8 @@ async fn another_subscriptions_instance_does_not_exist() {
             ("POST", "/connect"),
             ("POST", "/disconnect"),
             ("POST", "/restart"),
+            ("POST", "/logout"),
+            ("DELETE", ""),
         ] {
             let path = format!("/api/instances/{which}{end}");
             let answer = call(&world, method, &path, &other.token).await;

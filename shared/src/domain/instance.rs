@@ -50,6 +50,10 @@ text_enum! {
         Connected = "CONNECTED",
         /// It is to be left alone.
         Disconnected = "DISCONNECTED",
+        /// It is to be unlinked from its phone, and paired anew before it can be connected.
+        LoggedOut = "LOGGED_OUT",
+        /// It is deleted: nothing is to be left of it. What is wanted stays so.
+        Deleted = "DELETED",
     }
 }
 
@@ -195,7 +199,7 @@ impl Instance {
             self.observed.status,
             Status::LoggedOut | Status::ForceDisconnected | Status::Banned
         );
-        self.account.is_none() || stopped || self.desired.wanted == Wanted::Disconnected
+        self.account.is_none() || stopped || self.desired.wanted != Wanted::Connected
     }
 }
 

@@ -14,6 +14,7 @@ use super::outcome::{Transacted, condition_failed};
 use super::table::Table;
 use crate::auth::api_key::{Grant, KeySecret};
 use crate::domain::account::PersonName;
+use crate::domain::instance::Wanted;
 use crate::domain::shard::Shard;
 use crate::ids::{InstanceId, KeyId};
 
@@ -92,7 +93,8 @@ impl ApiKeys {
             .table_name(self.table.name())
             .set_key(Some(keys::instance(grant.instance).attributes()))
             // The daemon's own writes can make no instance, but a deletion leaves a tombstone.
-            .condition_expression("attribute_exists(pk) AND subscription = :subscription")
+            .condition_expression("subscription = :subscription AND wanted <> :deleted")
+            .expression_attribute_values(":deleted", text(Wanted::Deleted))
             .expression_attribute_values(":subscription", text(grant.subscription))
             .build()
             .map_err(refused)?;

@@ -198,7 +198,7 @@ impl Counters {
             .query()
             .table_name(self.table.name())
             .key_condition_expression("pk = :pk AND sk BETWEEN :from AND :to")
-            .expression_attribute_values(":pk", s(keys::day(instance, DateTime::UNIX_EPOCH).pk))
+            .expression_attribute_values(":pk", s(keys::counter_partition(instance)))
             .expression_attribute_values(":from", sort_key(from))
             .expression_attribute_values(":to", sort_key(to))
             .into_paginator()

@@ -15,7 +15,7 @@
 //! | `code#<hash>` | `code` | a single-use code sent by e-mail |
 //! | `audit#<subscription or none>#<day>` | `<entry>` | an entry of the audit log |
 //! | `key#<hash>` | `key` | an API key, as requests read it |
-//! | `inst#<instance>` | `meta` | the instance |
+//! | `inst#<instance>` | `meta` | the instance, or its tombstone |
 //! | | `key#<key>` | an API key, as lists read it |
 //! | | `dek#<purpose>` | its wrapped data key for a purpose |
 //! | `sess#<instance>` | `<name>` | an entry of its WhatsApp session state |
@@ -211,10 +211,15 @@ pub fn message(instance: InstanceId, id: MessageId) -> Key {
     Key::new(message_partition(instance), id.to_string())
 }
 
+/// The partition of an instance's counters.
+pub fn counter_partition(instance: InstanceId) -> String {
+    format!("ctr#{instance}")
+}
+
 /// An instance's counters of one day (UTC).
 pub fn day(instance: InstanceId, at: DateTime<Utc>) -> Key {
     Key::new(
-        format!("ctr#{instance}"),
+        counter_partition(instance),
         format!("{DAY_PREFIX}{}", at.format("%Y-%m-%d")),
     )
 }

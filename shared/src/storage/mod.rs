@@ -18,6 +18,7 @@ pub mod lockouts;
 pub mod mail_codes;
 pub mod messages;
 pub mod outcome;
+mod purge;
 pub mod rates;
 pub mod sessions;
 pub mod setup;

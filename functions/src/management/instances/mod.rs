@@ -2,9 +2,11 @@
 
 pub mod connect;
 pub mod create;
+pub mod delete;
 pub mod disconnect;
 pub mod keys;
 pub mod list;
+pub mod logout;
 pub mod messages;
 pub mod qr;
 pub mod restart;

@@ -1,5 +1,7 @@
 //! What happens to all keys of an instance.
 
+use chrono::{DateTime, Utc};
+
 use super::ApiKeys;
 use crate::domain::instance::InstanceName;
 use crate::ids::InstanceId;
@@ -31,6 +33,20 @@ impl ApiKeys {
                 for hash in [Some(&key.hash), key.former_hash.as_ref()].into_iter().flatten() {
                     self.set_instance_name(&keys::api_key(hash), name).await?;
                 }
+            }
+        }
+    }
+
+    /// Revokes all keys of an instance. May be broken off and done again.
+    pub async fn revoke_all(&self, instance: InstanceId, now: DateTime<Utc>) -> Result<(), StorageError> {
+        loop {
+            let page = self.list(instance, None, BATCH).await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for key in &page {
+                // One that is rotated meanwhile is in the list again.
+                self.revoke(key, now).await?;
             }
         }
     }

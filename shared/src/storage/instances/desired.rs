@@ -37,7 +37,8 @@ impl Instances {
             .table_name(self.table.name())
             .set_key(Some(keys::instance(id).attributes()))
             .update_expression(update)
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression("attribute_exists(pk) AND wanted <> :deleted")
+            .expression_attribute_values(":deleted", text(Wanted::Deleted))
             .expression_attribute_values(":wanted", text(wanted))
             .expression_attribute_values(":one", n(1))
             .return_values(ReturnValue::AllNew);

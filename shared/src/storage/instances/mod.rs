@@ -1,6 +1,7 @@
 //! Instances: created and steered by functions, observed by the daemon that holds their
 //! shard.
 
+mod deletion;
 mod desired;
 mod settings;
 mod stored;
@@ -8,15 +9,16 @@ mod stored;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
+pub use self::deletion::Deleted;
 pub use self::settings::Updated;
 
-use self::stored::{from_item, to_item};
+use self::stored::to_item;
 use super::error::{StorageError, classify};
 use super::item::{Item, Reader, b, n, s, text, time};
 use super::keys;
 use super::outcome::Transacted;
 use super::table::{SHARD_INDEX, Table};
-use crate::domain::instance::{Account, Instance, InstanceName, Observed};
+use crate::domain::instance::{Account, Instance, InstanceName, Observed, Wanted};
 use crate::domain::network::Network;
 use crate::domain::shard::Shard;
 use crate::ids::{InstanceId, SubscriptionId};
@@ -158,17 +160,19 @@ impl Instances {
             id.parse::<InstanceId>().map_err(|_| reader.corrupt("sk"))
         });
         let ids = ids.collect::<Result<Vec<_>, _>>()?;
-        self.load_all(&ids).await
+        let mut instances = self.load_all(&ids).await?;
+        instances.retain(|instance| instance.desired.wanted != Wanted::Deleted);
+        Ok(instances)
     }
 
     /// An instance whosever it is. For the daemon, which serves all subscriptions, and for
     /// a caller whose API key names the instance.
     pub async fn load(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
-        let found = self.table.get(&keys::instance(id)).await?;
-        found.as_ref().map(from_item).transpose()
+        let found = self.load_with_deleted(id).await?;
+        Ok(found.filter(|instance| instance.desired.wanted != Wanted::Deleted))
     }
 
-    /// All instances of a shard. The index is eventually consistent: a new instance may be
+    /// All instances of a shard, deleted ones that are not ended yet among them. The index is eventually consistent: a new instance may be
     /// missing for a moment, which is why its first request nudges the shard with its id.
     pub async fn by_shard(&self, network: Network, shard: Shard) -> Result<Vec<Instance>, StorageError> {
         let mut ids = Vec::new();
@@ -306,7 +310,7 @@ impl Instances {
     async fn load_all(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, StorageError> {
         use futures::{StreamExt, TryStreamExt};
         let loaded: Vec<Option<Instance>> = futures::stream::iter(ids.iter().copied())
-            .map(|id| self.load(id))
+            .map(|id| self.load_with_deleted(id))
             .buffered(8)
             .try_collect()
             .await?;

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 
 use super::Instances;
-use crate::domain::instance::{Instance, InstanceName};
+use crate::domain::instance::{Instance, InstanceName, Wanted};
 use crate::storage::error::StorageError;
 use crate::storage::item::{strings, text};
 use crate::storage::keys;
@@ -37,12 +37,13 @@ impl Instances {
             .table_name(self.table.name())
             .set_key(Some(keys::instance(instance.id).attributes()))
             .update_expression("SET #name = :name, #metadata = :metadata")
-            .condition_expression("subscription = :subscription AND #name = :old")
+            .condition_expression("subscription = :subscription AND #name = :old AND wanted <> :deleted")
             .expression_attribute_names("#name", "name")
             .expression_attribute_names("#metadata", "metadata")
             .expression_attribute_values(":name", text(name))
             .expression_attribute_values(":metadata", strings(metadata))
             .expression_attribute_values(":subscription", text(instance.subscription))
+            .expression_attribute_values(":deleted", text(Wanted::Deleted))
             .expression_attribute_values(":old", text(&instance.name))
             .build()
             .map_err(refused)?;

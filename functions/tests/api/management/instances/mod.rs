@@ -1,8 +1,10 @@
 mod connect;
 mod create;
+mod delete;
 mod disconnect;
 mod keys;
 mod list;
+mod logout;
 mod messages;
 mod qr;
 mod restart;

@@ -1,0 +1,27 @@
+//! `POST /api/instances/{instance}/logout`: asks its shard's daemon to unlink the instance from
+//! its phone and to forget the account. It is paired anew by the next connection.
+
+use axum::extract::State;
+use shared::domain::audit::Action;
+use shared::domain::instance::Wanted;
+
+use super::desired::ask;
+use super::find::{InstanceRef, find};
+use super::status;
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Path, Record, Reply, Trail};
+use crate::state::AppState;
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    trail: Trail,
+    Path(which): Path<InstanceRef>,
+) -> Result<Reply<status::Response>, ApiError> {
+    let instance = find(&state, caller.subscription.id, &which).await?;
+    let record = Record::by(&caller.user, Action::InstanceLogout).on(instance.id);
+    let wanting = state.instances.want(instance.id, Wanted::LoggedOut);
+    let reply = ask(&state, instance, wanting).await?;
+    trail.record(&state, record).await;
+    Ok(reply)
+}
