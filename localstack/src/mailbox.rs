@@ -3,6 +3,7 @@
 
 use axum::Json;
 use axum::Router;
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
@@ -30,13 +31,13 @@ struct Params {
     limit: Option<usize>,
 }
 
-async fn newest(State(mailer): State<FolderMailer>, query: Option<Query<Params>>) -> Response {
+async fn newest(State(mailer): State<FolderMailer>, query: Result<Query<Params>, QueryRejection>) -> Response {
     let refused = |message: &str| {
         let error = json!({"code": "VALIDATION_ERROR", "message": message});
         let body = json!({"success": false, "error": error});
         (StatusCode::BAD_REQUEST, Json(body)).into_response()
     };
-    let Some(Query(params)) = query else {
+    let Ok(Query(params)) = query else {
         return refused("the query has `to` and `limit`, and nothing else");
     };
     let limit = params.limit.unwrap_or(DEFAULT_LIMIT);

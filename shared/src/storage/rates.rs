@@ -2,10 +2,14 @@
 //!
 //! A window is fixed (it begins at a multiple of its length since the Unix epoch) and its
 //! count one item, raised by one atomic update before the work is done: concurrent callers
-//! never count too few. One write unit a request.
+//! never count too few. Of a large limit a process takes several requests at once (a
+//! hundredth of it, ten at most), which it then serves without the table: what it takes and
+//! does not use in the window counts as used.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -96,47 +100,102 @@ pub struct Rate {
     pub within: bool,
 }
 
+/// Requests of a window that this process has taken from the shared count and not served.
+#[derive(Debug, Clone, Copy)]
+struct Taken {
+    /// When the window began, Unix seconds.
+    begins: i64,
+    /// The shared count after the last taking.
+    total: u32,
+    /// What is left of what was taken.
+    left: u32,
+}
+
+/// Scopes whose takings are remembered; beyond that those of past windows are forgotten,
+/// and all if that does not help: what was taken is then lost to its window.
+const REMEMBERED: usize = 10_000;
+
 /// The rate counters of the table.
 #[derive(Debug, Clone)]
 pub struct Rates {
     table: Table,
+    taken: Arc<Mutex<HashMap<String, Taken>>>,
 }
 
 impl Rates {
     /// The rate counters of this table.
     pub fn new(table: Table) -> Self {
-        Self { table }
+        Self {
+            table,
+            taken: Arc::default(),
+        }
     }
 
-    /// Counts a request.
+    /// Counts a request. One write unit for each taking.
     pub async fn count(&self, scope: Scope, limit: Limit, now: DateTime<Utc>) -> Result<Rate, StorageError> {
         let length = limit.window.num_seconds().max(1);
         let begins = now.timestamp().div_euclid(length) * length;
         let resets_at = DateTime::from_timestamp(begins + length, 0).unwrap_or(now + limit.window);
+        let scope = scope.to_string();
+        let rate = |total: u32, left: Option<u32>, is_first| Rate {
+            limit: limit.requests,
+            remaining: limit.requests.saturating_sub(total) + left.unwrap_or(0),
+            resets_at,
+            began_at: DateTime::from_timestamp(begins, 0).unwrap_or(now),
+            is_first,
+            within: left.is_some(),
+        };
+        if let Some((total, left)) = self.serve(&scope, begins) {
+            return Ok(rate(total, Some(left), false));
+        }
+        let block = (limit.requests / 100).clamp(1, 10);
         let output = self
             .table
             .client()
             .update_item()
             .table_name(self.table.name())
-            .set_key(Some(keys::rate(&scope.to_string(), length, begins).attributes()))
-            .update_expression("ADD requests :one SET #exp = :exp")
+            .set_key(Some(keys::rate(&scope, length, begins).attributes()))
+            .update_expression("ADD requests :block SET #exp = :exp")
             .expression_attribute_names("#exp", "exp")
-            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":block", n(block))
             .expression_attribute_values(":exp", seconds(resets_at))
             .return_values(ReturnValue::UpdatedNew)
             .send()
             .await
             .map_err(classify)?;
         let item = output.attributes.unwrap_or_default();
-        let used: u32 = Reader::new("rate", &item).number("requests")?;
-        Ok(Rate {
-            limit: limit.requests,
-            remaining: limit.requests.saturating_sub(used),
-            resets_at,
-            began_at: DateTime::from_timestamp(begins, 0).unwrap_or(now),
-            is_first: used == 1,
-            within: used <= limit.requests,
-        })
+        let total: u32 = Reader::new("rate", &item).number("requests")?;
+        let granted = block.saturating_sub(total.saturating_sub(limit.requests));
+        let left = granted.checked_sub(1);
+        if let Some(left) = left.filter(|left| *left > 0) {
+            self.keep(&scope, Taken { begins, total, left });
+        }
+        Ok(rate(total, left, total == block))
+    }
+
+    /// Serves a request from what was taken; answers the shared count and what is left.
+    fn serve(&self, scope: &str, begins: i64) -> Option<(u32, u32)> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let entry = taken.get_mut(scope).filter(|entry| entry.begins == begins)?;
+        entry.left = entry.left.checked_sub(1)?;
+        Some((entry.total, entry.left))
+    }
+
+    fn keep(&self, scope: &str, new: Taken) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if taken.len() >= REMEMBERED {
+            taken.retain(|_, entry| entry.begins >= new.begins);
+            if taken.len() >= REMEMBERED {
+                taken.clear();
+            }
+        }
+        let entry = taken.entry(scope.to_owned()).or_insert(Taken { left: 0, ..new });
+        if entry.begins != new.begins {
+            *entry = Taken { left: 0, ..new };
+        }
+        // Another request may have taken some meanwhile.
+        entry.left += new.left;
+        entry.total = entry.total.max(new.total);
     }
 }
 

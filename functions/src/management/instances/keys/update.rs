@@ -20,14 +20,25 @@ pub struct Request {
     name: Option<String>,
     scopes: Option<Vec<String>>,
     allowed_cidrs: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "present")]
-    expires_at: Option<Option<String>>,
+    #[serde(default)]
+    expires_at: Ends,
     rate_limit: Option<u32>,
 }
 
 /// Tells `null` from a member that is not there.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
+#[derive(Default)]
+enum Ends {
+    #[default]
+    AsItWas,
+    Never,
+    At(String),
+}
+
+impl<'de> Deserialize<'de> for Ends {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        Ok(text.map_or(Self::Never, Self::At))
+    }
 }
 
 pub async fn handler(
@@ -52,9 +63,9 @@ pub async fn handler(
         settings::allowed_cidrs(&mut fields, &mut grant, texts);
     }
     match &request.expires_at {
-        Some(Some(text)) => settings::expires_at(&mut fields, &mut grant, text, state.clock.now()),
-        Some(None) => grant.expires_at = None,
-        None => {}
+        Ends::At(text) => settings::expires_at(&mut fields, &mut grant, text, state.clock.now()),
+        Ends::Never => grant.expires_at = None,
+        Ends::AsItWas => {}
     }
     if let Some(limit) = request.rate_limit {
         settings::rate_limit(&mut fields, &mut grant, limit);
