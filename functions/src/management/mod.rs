@@ -1,5 +1,6 @@
 //! What a user manages: instances and their keys.
 
+mod audit_logs;
 mod instances;
 mod routes;
 

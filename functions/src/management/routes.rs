@@ -3,12 +3,14 @@
 use axum::Router;
 use axum::routing::{get, patch, post};
 
+use super::audit_logs;
 use super::instances::{connect, create, keys, list, qr, show, status};
 use crate::state::AppState;
 
 /// Every route of this function.
 pub fn routes() -> Router<AppState> {
     Router::new()
+        .route("/api/audit-logs", get(audit_logs::handler))
         .route("/api/instances", post(create::handler).get(list::handler))
         .route("/api/instances/{instance}", get(show::handler))
         .route("/api/instances/{instance}/status", get(status::handler))
