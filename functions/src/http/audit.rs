@@ -25,9 +25,9 @@ pub struct Trail {
 impl FromRequestParts<AppState> for Trail {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
         Ok(Self {
-            source: source_address(&parts.extensions),
+            source: source_address(parts, state.trusted_proxies),
             request: parts
                 .extensions
                 .get::<RequestContext>()

@@ -7,6 +7,7 @@ mod context;
 mod envelope;
 mod error;
 mod fields;
+mod headers;
 mod json;
 mod page;
 mod path;

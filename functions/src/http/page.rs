@@ -42,6 +42,11 @@ pub struct Page<I> {
 }
 
 impl PageQuery {
+    /// The same from a query that has more parameters.
+    pub fn new(limit: Option<String>, cursor: Option<String>) -> Self {
+        Self { limit, cursor }
+    }
+
     /// The page that is asked for.
     pub fn parse<I: FromStr>(&self) -> Result<Page<I>, ApiError> {
         let mut fields = Fields::default();

@@ -59,7 +59,7 @@ impl FromRequestParts<AppState> for AuthGate {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        if let Some(address) = source_address(&parts.extensions) {
+        if let Some(address) = source_address(parts, state.trusted_proxies) {
             let now = state.clock.now();
             let rate = state
                 .rates

@@ -1,5 +1,6 @@
-//! The layers around every route: envelope and request id outermost, then the deadline,
-//! then panics; and the answers where there is no route.
+//! The layers around every route: compression outermost, then envelope, request id and
+//! security headers, then CORS, the deadline and panics; and the answers where there is no
+//! route.
 
 use std::time::Duration;
 
@@ -11,11 +12,12 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 
 use super::context::RequestContext;
 use super::error::{ApiError, Code};
 use super::json::MAX_BODY_BYTES;
-use super::{envelope, request_id};
+use super::{envelope, headers, request_id};
 use crate::state::AppState;
 
 /// The longest that a request may take: API Gateway ends one after 30 s, and its answer
@@ -39,15 +41,19 @@ pub fn shell_within(routes: Router<AppState>, state: AppState, deadline: Duratio
                 ApiError::internal().into_response()
             },
         ))
-        .layer(middleware::from_fn_with_state((state.clone(), deadline), around))
+        .layer(middleware::from_fn_with_state(deadline, in_time))
+        .layer(headers::cors(&state.cors_origins))
+        .layer(middleware::from_fn_with_state(state.clone(), around))
+        .layer(CompressionLayer::new())
         .with_state(state)
 }
 
-async fn around(
-    State((state, deadline)): State<(AppState, Duration)>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+async fn in_time(State(deadline): State<Duration>, request: Request, next: Next) -> Response {
+    let answered = tokio::time::timeout(deadline, next.run(request)).await;
+    answered.unwrap_or_else(|_| too_late().into_response())
+}
+
+async fn around(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
     let id = request_id::of(request.headers(), state.clock.now());
     let context = RequestContext::new(id);
     request.extensions_mut().insert(context.clone());
@@ -57,10 +63,10 @@ async fn around(
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let answered = tokio::time::timeout(deadline, next.run(request)).await;
-    let response = answered.unwrap_or_else(|_| too_late().into_response());
+    let response = next.run(request).await;
     envelope::log(&response, &context, method.as_str(), &route);
     let mut response = envelope::write(response, &context, state.clock.now().into());
+    headers::secure(&mut response);
     if method == Method::HEAD {
         *response.body_mut() = Body::empty();
     }

@@ -3,17 +3,77 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
-use axum::http::Extensions;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
 use lambda_http::request::RequestContext;
 
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
 /// The address of the request's sender: behind API Gateway what the gateway saw, on a
-/// listener of our own the peer. Headers such as `X-Forwarded-For` are anyone's to write
-/// and are not read.
-pub fn source_address(extensions: &Extensions) -> Option<IpAddr> {
-    if let Some(RequestContext::ApiGatewayV2(context)) = extensions.get::<RequestContext>() {
+/// listener of our own the peer or, behind trusted proxies, what the first of them saw.
+pub fn source_address(parts: &Parts, trusted_proxies: usize) -> Option<IpAddr> {
+    if let Some(RequestContext::ApiGatewayV2(context)) = parts.extensions.get::<RequestContext>() {
         return context.http.source_ip.as_deref()?.parse().ok();
     }
-    extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map(|ConnectInfo(address)| address.ip())
+    let peer = || {
+        let ConnectInfo(address) = parts.extensions.get::<ConnectInfo<SocketAddr>>()?;
+        Some(address.ip())
+    };
+    forwarded(&parts.headers, trusted_proxies)
+        .or_else(peer)
+        .map(|address| address.to_canonical())
+}
+
+/// What the first of the trusted proxies saw. Each adds an address at the right end of
+/// `X-Forwarded-For`; all that stands left of theirs is anyone's to write.
+fn forwarded(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
+    let mut from_the_right = headers
+        .get_all(FORWARDED_FOR)
+        .iter()
+        .rev()
+        .flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+    let address = from_the_right.nth(trusted_proxies.checked_sub(1)?)?;
+    std::str::from_utf8(address).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Request;
+
+    use super::*;
+
+    fn seen(lines: &[&str], trusted_proxies: usize) -> String {
+        let mut request = Request::builder();
+        for line in lines {
+            request = request.header(FORWARDED_FOR, *line);
+        }
+        let peer = SocketAddr::from(([192, 0, 2, 1], 50_000));
+        let request = request
+            .extension(ConnectInfo(peer))
+            .body(())
+            .expect("well-formed");
+        let (parts, ()) = request.into_parts();
+        source_address(&parts, trusted_proxies)
+            .expect("a peer")
+            .to_string()
+    }
+
+    #[test]
+    fn the_addresses_of_trusted_proxies_count_from_the_right() {
+        let lines = ["198.51.100.1, 198.51.100.2", "2001:db8::3"];
+        assert_eq!(seen(&lines, 0), "192.0.2.1");
+        assert_eq!(seen(&lines, 1), "2001:db8::3");
+        assert_eq!(seen(&lines, 2), "198.51.100.2");
+        assert_eq!(seen(&lines, 3), "198.51.100.1");
+        assert_eq!(seen(&["::ffff:198.51.100.1"], 1), "198.51.100.1");
+    }
+
+    #[test]
+    fn the_peer_counts_where_the_header_tells_of_no_address() {
+        assert_eq!(seen(&[], 1), "192.0.2.1");
+        assert_eq!(seen(&["198.51.100.1"], 2), "192.0.2.1");
+        for malformed in ["", "unknown", "198.51.100.1:80", "198.51.100.1,", "é"] {
+            assert_eq!(seen(&[malformed], 1), "192.0.2.1", "{malformed}");
+        }
+    }
 }

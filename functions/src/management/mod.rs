@@ -1,6 +1,7 @@
 //! What a user manages: instances and their keys, who belongs to a subscription; and what
 //! administrators do.
 
+mod audit_logs;
 mod instances;
 mod people;
 mod routes;

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::routing::{delete, get, patch, post};
 
+use super::audit_logs;
 use super::instances::{
     connect, create, delete, disconnect, keys, list, logout, messages, qr, restart, show, stats, status,
     update,
@@ -14,6 +15,7 @@ use crate::state::AppState;
 /// Every route of this function.
 pub fn routes() -> Router<AppState> {
     Router::new()
+        .route("/api/audit-logs", get(audit_logs::handler))
         .route("/api/instances", post(create::handler).get(list::handler))
         .route(
             "/api/instances/{instance}",

@@ -19,6 +19,7 @@ const USER_ROUTES: &[(&str, &str)] = &[
     ("POST", "/api/auth/logout"),
     ("POST", "/api/auth/change-password"),
     ("POST", "/api/auth/resend-verification"),
+    ("GET", "/api/audit-logs"),
     ("POST", "/api/instances"),
     ("GET", "/api/instances"),
     ("GET", "/api/instances/sales"),

@@ -8,6 +8,7 @@ use axum::http::{Request, header};
 use axum::routing::get;
 use functions::http::{ApiError, shell, shell_within};
 use serde_json::json;
+use shared::config::CorsOrigins;
 
 use crate::support::{PASSWORD, World, request};
 
@@ -172,4 +173,123 @@ async fn without_its_queues_a_function_is_not_ready_and_says_when_to_ask_again()
         "503 UNAVAILABLE: The service cannot do this now; try again later"
     );
     assert_eq!(answer.header("retry-after"), "2");
+}
+
+#[tokio::test]
+async fn every_answer_has_the_security_headers() {
+    let world = World::new().await;
+    for path in ["/health", "/api/nothing", "/api/instances"] {
+        let answer = world.get("", path).await;
+        for (name, value) in [
+            ("strict-transport-security", "max-age=31536000; includeSubDomains"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "SAMEORIGIN"),
+            ("referrer-policy", "no-referrer"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("origin-agent-cluster", "?1"),
+            ("x-dns-prefetch-control", "off"),
+            ("x-download-options", "noopen"),
+            ("x-permitted-cross-domain-policies", "none"),
+            ("x-xss-protection", "0"),
+        ] {
+            assert_eq!(answer.header(name), value, "{path}: {name}");
+        }
+        let policy = answer.header("content-security-policy");
+        assert!(
+            policy.starts_with("default-src 'self';base-uri 'self';"),
+            "{policy}"
+        );
+    }
+}
+
+fn preflight(origin: &str) -> Request<Body> {
+    Request::options("/api/instances/sales/keys")
+        .header(header::ORIGIN, origin)
+        .header("access-control-request-method", "PATCH")
+        .header("access-control-request-headers", "authorization,content-type")
+        .body(Body::empty())
+        .expect("well-formed")
+}
+
+#[tokio::test]
+async fn pages_of_configured_origins_alone_may_call() {
+    let ours = "https://app.example.com";
+    let world = World::with(|config| shared::config::Functions {
+        cors_origins: CorsOrigins::These(vec![ours.to_owned()]),
+        ..config
+    })
+    .await;
+    let answer = world.send(preflight(ours)).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("access-control-allow-origin"), ours);
+    assert!(answer.header("access-control-allow-methods").contains("PATCH"));
+    assert_eq!(
+        answer.header("access-control-allow-headers"),
+        "authorization,content-type"
+    );
+    assert_eq!(answer.header("x-frame-options"), "SAMEORIGIN");
+    for origin in ["https://evil.example.com", "https://app.example.com.evil.example"] {
+        let answer = world.send(preflight(origin)).await;
+        assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
+    }
+    let mut refused = request("GET", "", "/api/instances", Body::empty());
+    let origin = ours.parse().expect("a value");
+    refused.headers_mut().insert(header::ORIGIN, origin);
+    let answer = world.send(refused).await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("access-control-allow-origin"), ours);
+    let exposed = answer.header("access-control-expose-headers");
+    for name in ["x-request-id", "x-ratelimit-limit", "x-ratelimit-remaining"] {
+        assert!(exposed.contains(name), "{exposed}");
+    }
+}
+
+#[tokio::test]
+async fn where_any_origin_may_call_all_may() {
+    let world = World::with(|config| shared::config::Functions {
+        cors_origins: CorsOrigins::Any,
+        ..config
+    })
+    .await;
+    let answer = world.send(preflight("https://anyone.example")).await;
+    assert_eq!(answer.header("access-control-allow-origin"), "*");
+    assert_eq!(answer.header("access-control-allow-credentials"), "");
+}
+
+#[tokio::test]
+async fn an_answer_is_compressed_for_who_takes_it() {
+    let world = World::new().await;
+    let mut asked = request("GET", "", "/health", Body::empty());
+    let gzip = "gzip".parse().expect("a value");
+    asked.headers_mut().insert(header::ACCEPT_ENCODING, gzip);
+    let answer = world.send(asked).await;
+    assert_eq!(answer.header("content-encoding"), "gzip");
+    assert_eq!(answer.bytes[..2], [0x1f, 0x8b]);
+    let plain = world.get("", "/health").await;
+    assert_eq!(plain.header("content-encoding"), "");
+    assert_eq!(plain.data(200), json!({"status": "ok"}));
+}
+
+#[tokio::test]
+async fn behind_a_proxy_a_keys_addresses_are_those_that_the_proxy_saw() {
+    let world = World::with(|config| shared::config::Functions {
+        trusted_proxies: 1,
+        ..config
+    })
+    .await;
+    let (user, instance, _) = world.ready().await;
+    let here = json!({"allowedCidrs": ["203.0.113.0/24"]});
+    let key = world.key(&user, instance, here).await;
+    let from = async |forwarded: &str| {
+        let mut request = request("GET", &key, "/api/instance/info", Body::empty());
+        let forwarded = forwarded.parse().expect("a value");
+        request.headers_mut().insert("x-forwarded-for", forwarded);
+        world.send(request).await.status
+    };
+    assert_eq!(from("203.0.113.5").await, 200);
+    assert_eq!(from("198.51.100.1, 203.0.113.5").await, 200);
+    // What stands left of the proxy's own entry is the caller's invention.
+    assert_eq!(from("203.0.113.5, 198.51.100.1").await, 403);
+    assert_eq!(from("203.0.113.5, nonsense").await, 403);
 }

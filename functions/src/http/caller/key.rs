@@ -46,7 +46,7 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
             .await?
             .ok_or_else(|| unauthenticated("There is no such API key"))?;
         RequestContext::note_instance(&parts.extensions, &grant.instance_name);
-        let from = source_address(&parts.extensions);
+        let from = source_address(parts, state.trusted_proxies);
         grant
             .check(state.clock.now(), from)
             .map_err(|unusable| match unusable {

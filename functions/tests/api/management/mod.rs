@@ -1,3 +1,4 @@
+mod audit_logs;
 mod instances;
 pub mod people;
 mod subscription;

@@ -1,0 +1,224 @@
+//! `GET /api/audit-logs`: who did what, newest first; of the own subscription or, for an
+//! administrator, of all.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use axum::extract::State;
+use chrono::{NaiveDate, TimeDelta};
+use serde::{Deserialize, Serialize};
+use shared::domain::account::Role;
+use shared::domain::audit::{Action, Actor, Entry, Outcome, TERM};
+use shared::ids::{AuditId, SubscriptionId};
+use shared::storage::StorageError;
+
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Code, Fields, Page, PageQuery, Query, Reply, Timestamp};
+use crate::state::AppState;
+
+/// Most reads of one request. Where they end before the page is full, its `nextCursor`
+/// leads on from there.
+const MAX_READS: u32 = 31;
+
+/// Entries of one read.
+const READ: u32 = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Request {
+    limit: Option<String>,
+    cursor: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    action: Option<String>,
+    outcome: Option<String>,
+    actor: Option<String>,
+    subscription_id: Option<String>,
+}
+
+/// One entry.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    id: AuditId,
+    at: Timestamp,
+    action: Action,
+    outcome: Outcome,
+    /// The id of a user or an API key, or `anonymous` or `system`.
+    actor: String,
+    target: Option<String>,
+    subscription_id: Option<SubscriptionId>,
+    source_address: Option<IpAddr>,
+    request_id: Option<String>,
+    details: BTreeMap<String, String>,
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    Query(request): Query<Request>,
+) -> Result<Reply<Vec<Response>>, ApiError> {
+    let page = PageQuery::new(request.limit.clone(), request.cursor.clone()).parse::<AuditId>()?;
+    let walk = Walk::parse(&request, &caller, state.clock.now().date_naive())?;
+    let (mut found, stopped_at) = walk.run(&state, &page).await?;
+    let shown = usize::try_from(page.limit).unwrap_or(usize::MAX);
+    let is_full = found.len() > shown;
+    found.truncate(shown);
+    let last = found.last().map(|entry| entry.id).filter(|_| is_full);
+    let next = last.or(stopped_at);
+    let views = found.into_iter().map(Response::from).collect();
+    Ok(Reply::ok(views).page(page.pagination(next.is_some(), next)))
+}
+
+/// Which entries are wanted.
+struct Walk {
+    subscription: Option<SubscriptionId>,
+    from: NaiveDate,
+    to: NaiveDate,
+    action: Option<Action>,
+    outcome: Option<Outcome>,
+    actor: Option<String>,
+}
+
+impl Walk {
+    fn parse(request: &Request, caller: &UserCaller, today: NaiveDate) -> Result<Self, ApiError> {
+        let mut fields = Fields::default();
+        let mut date = |name: &str, text: &Option<String>| {
+            let text = text.as_deref()?;
+            // Ten characters, since the parser takes years of six digits as well.
+            let date = text.parse::<NaiveDate>().ok().filter(|_| text.len() == 10);
+            if date.is_none() {
+                fields.fault(name, "must be a date such as 2026-01-31");
+            }
+            date
+        };
+        let (from, to) = (date("from", &request.from), date("to", &request.to));
+        if from.zip(to).is_some_and(|(from, to)| from > to) {
+            fields.fault("from", "must not be after `to`");
+        }
+        let action = request
+            .action
+            .as_deref()
+            .and_then(|text| fields.parse("action", text));
+        let outcome = request
+            .outcome
+            .as_deref()
+            .and_then(|text| fields.parse("outcome", text));
+        let named = request
+            .subscription_id
+            .as_deref()
+            .and_then(|text| fields.parse::<SubscriptionId>("subscriptionId", text));
+        fields.finish()?;
+        let own = caller.subscription.id;
+        let subscription = match caller.user.role {
+            Role::Administrator => named,
+            Role::User if named.is_none_or(|named| named == own) => Some(own),
+            Role::User => {
+                return Err(ApiError::new(
+                    Code::Forbidden,
+                    "Only an administrator may read another subscription's audit log",
+                ));
+            }
+        };
+        // Older entries are gone, or about to be.
+        let oldest = today - TimeDelta::days(TERM.num_days());
+        Ok(Self {
+            subscription,
+            from: from.unwrap_or(oldest).max(oldest),
+            to: to.unwrap_or(today).min(today),
+            action,
+            outcome,
+            actor: request.actor.clone(),
+        })
+    }
+
+    /// Up to one entry more than the page shows, and where the walk stopped if it has more
+    /// days to go.
+    async fn run(
+        &self,
+        state: &AppState,
+        page: &Page<AuditId>,
+    ) -> Result<(Vec<Entry>, Option<AuditId>), ApiError> {
+        let mut found = Vec::new();
+        let mut before = page.after;
+        let mut day = match before.map(|id| id.created_at().date_naive()) {
+            Some(day) if day > self.to => {
+                return Err(ApiError::field("cursor", "must be a `nextCursor` of this list"));
+            }
+            Some(day) => day,
+            None => self.to,
+        };
+        let wanted = usize::try_from(page.limit).unwrap_or(usize::MAX);
+        for _ in 0..MAX_READS {
+            if day < self.from {
+                return Ok((found, None));
+            }
+            let entries = self.read(state, day, before).await?;
+            if entries.len() < usize::try_from(READ).unwrap_or(usize::MAX) {
+                before = Some(end_of_day_before(day));
+                day -= TimeDelta::days(1);
+            } else {
+                before = entries.last().map(|entry| entry.id);
+            }
+            found.extend(entries.into_iter().filter(|entry| self.takes(entry)));
+            if found.len() > wanted {
+                return Ok((found, before));
+            }
+        }
+        Ok((found, before.filter(|_| day >= self.from)))
+    }
+
+    async fn read(
+        &self,
+        state: &AppState,
+        day: NaiveDate,
+        before: Option<AuditId>,
+    ) -> Result<Vec<Entry>, StorageError> {
+        match self.subscription {
+            Some(subscription) => state.audit.day_of(subscription, day, before, READ).await,
+            None => state.audit.day(day, before, READ).await,
+        }
+    }
+
+    fn takes(&self, entry: &Entry) -> bool {
+        self.action.is_none_or(|action| action == entry.action)
+            && self.outcome.is_none_or(|outcome| outcome == entry.outcome)
+            && self
+                .actor
+                .as_ref()
+                .is_none_or(|actor| *actor == name(entry.actor))
+    }
+}
+
+/// An id after all those of the day before this one.
+fn end_of_day_before(day: NaiveDate) -> AuditId {
+    let begin = day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_millis();
+    let last = u128::try_from(begin - 1).unwrap_or(0);
+    AuditId::from_bytes(((last << 80) | (u128::MAX >> 48)).to_be_bytes())
+}
+
+fn name(actor: Actor) -> String {
+    match actor {
+        Actor::User(id) => id.to_string(),
+        Actor::Key(id) => id.to_string(),
+        Actor::Anonymous => "anonymous".to_owned(),
+        Actor::System => "system".to_owned(),
+    }
+}
+
+impl From<Entry> for Response {
+    fn from(entry: Entry) -> Self {
+        Self {
+            id: entry.id,
+            at: entry.at.into(),
+            action: entry.action,
+            outcome: entry.outcome,
+            actor: name(entry.actor),
+            target: entry.target,
+            subscription_id: entry.subscription,
+            source_address: entry.source,
+            request_id: entry.request,
+            details: entry.details,
+        }
+    }
+}

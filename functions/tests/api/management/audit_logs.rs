@@ -1,0 +1,110 @@
+//! `GET /api/audit-logs`.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use crate::support::{PASSWORD, World};
+
+fn texts(list: &Value, member: &str) -> Vec<String> {
+    let list = list.as_array().expect("a list");
+    let text = |one: &Value| one[member].as_str().expect("a text").to_owned();
+    list.iter().map(text).collect()
+}
+
+async fn login(world: &World, password: &str) -> String {
+    let body = json!({"email": "ada@example.com", "password": password});
+    let answer = world.post("", "/api/auth/login", body).await;
+    let token = answer.json()["data"]["tokens"]["accessToken"].clone();
+    token.as_str().unwrap_or_default().to_owned()
+}
+
+#[tokio::test]
+async fn logins_and_a_keys_life_are_told_to_their_subscription_alone() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let other = world.register("eve@example.com").await;
+    let instance = world.instance(&user, "sales").await;
+    world.clock.advance(TimeDelta::seconds(1));
+    login(&world, "not the password at all").await;
+    world.clock.advance(TimeDelta::seconds(1));
+    login(&world, PASSWORD).await;
+    world.clock.advance(TimeDelta::seconds(1));
+    world.key(&user, instance, json!({})).await;
+    let list = world.get(&user.token, "/api/audit-logs?limit=3").await.data(200);
+    assert_eq!(
+        texts(&list, "action"),
+        ["key.created", "auth.login", "auth.login"]
+    );
+    assert_eq!(texts(&list, "outcome"), ["success", "success", "failure"]);
+    assert_eq!(list[2]["actor"], json!("anonymous"));
+    assert_eq!(list[1]["actor"], list[2]["target"]);
+    for entry in list.as_array().expect("a list") {
+        assert_eq!(entry["sourceAddress"], json!("192.0.2.1"));
+        assert_eq!(entry["subscriptionId"], json!(user.subscription));
+        assert!(entry["requestId"].as_str().expect("an id").starts_with("req_"));
+    }
+    let failed = "/api/audit-logs?action=auth.login&outcome=failure";
+    assert_eq!(world.get(&user.token, failed).await.data(200), json!([list[2]]));
+    let others = world.get(&other.token, "/api/audit-logs").await.data(200);
+    assert_eq!(texts(&others, "action"), ["auth.registered"]);
+    let path = format!("/api/audit-logs?subscriptionId={}", user.subscription);
+    assert_eq!(
+        world.get(&other.token, &path).await.error(),
+        "403 FORBIDDEN: Only an administrator may read another subscription's audit log"
+    );
+    let table = &world.state.accounts;
+    let (subscription, id) = (
+        other.subscription.parse().expect("an id"),
+        others[0]["actor"]
+            .as_str()
+            .expect("an id")
+            .parse()
+            .expect("an id"),
+    );
+    let role = shared::domain::account::Role::Administrator;
+    table.set_role(subscription, id, role).await.expect("stored");
+    let all = world.get(&other.token, "/api/audit-logs").await.data(200);
+    assert_eq!(texts(&all, "action").len(), 5);
+    let of_one = world.get(&other.token, &path).await.data(200);
+    assert_eq!(texts(&of_one, "action").len(), 4);
+}
+
+#[tokio::test]
+async fn pages_lead_over_days_and_long_silences_to_the_oldest_entry() {
+    let world = World::new().await;
+    world.register("ada@example.com").await;
+    world.clock.advance(TimeDelta::days(1));
+    login(&world, PASSWORD).await;
+    world.clock.advance(TimeDelta::days(80));
+    let token = login(&world, PASSWORD).await;
+    let mut actions = Vec::new();
+    let mut cursor = String::new();
+    for _ in 0..10 {
+        let path = format!("/api/audit-logs?limit=1{cursor}");
+        let answer = world.get(&token, &path).await;
+        actions.extend(texts(&answer.data(200), "action"));
+        match &answer.json()["meta"]["pagination"]["nextCursor"] {
+            Value::String(next) => cursor = format!("&cursor={next}"),
+            _ => {
+                assert_eq!(actions, ["auth.login", "auth.login", "auth.registered"]);
+                return;
+            }
+        }
+    }
+    panic!("the list does not end: {actions:?}");
+}
+
+#[tokio::test]
+async fn what_makes_no_sense_is_refused() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    for (query, error) in [
+        ("cursor=Zm9yZ2Vk", "`cursor` must be a `nextCursor` of this list"),
+        ("from=yesterday", "`from` must be a date such as 2026-01-31"),
+        ("from=2026-01-02&to=2026-01-01", "`from` must not be after `to`"),
+        ("page=2", "`page` is unknown"),
+    ] {
+        let answer = world.get(&user.token, &format!("/api/audit-logs?{query}")).await;
+        assert_eq!(answer.error(), format!("400 VALIDATION_ERROR: {error}"));
+    }
+}
