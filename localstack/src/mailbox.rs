@@ -20,7 +20,9 @@ const MAX_LIMIT: usize = 100;
 
 /// The mailbox's one route.
 pub fn routes(mailer: FolderMailer) -> Router {
-    Router::new().route("/dev/mailbox", get(newest)).with_state(mailer)
+    Router::new()
+        .route("/dev/mailbox", get(newest))
+        .with_state(mailer)
 }
 
 #[derive(Debug, Deserialize)]
@@ -31,7 +33,10 @@ struct Params {
     limit: Option<usize>,
 }
 
-async fn newest(State(mailer): State<FolderMailer>, query: Result<Query<Params>, QueryRejection>) -> Response {
+async fn newest(
+    State(mailer): State<FolderMailer>,
+    query: Result<Query<Params>, QueryRejection>,
+) -> Response {
     let refused = |message: &str| {
         let error = json!({"code": "VALIDATION_ERROR", "message": message});
         let body = json!({"success": false, "error": error});

@@ -206,12 +206,7 @@ impl Stack {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    state: AppState,
-    mailbox: mail::FolderMailer,
-    stop: CancellationToken,
-) {
+async fn serve(listener: TcpListener, state: AppState, mailbox: mail::FolderMailer, stop: CancellationToken) {
     let routes = functions::all(state).merge(mailbox::routes(mailbox));
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let listener = listener.tap_io(|stream| {

@@ -43,7 +43,7 @@ const SECURITY: [(HeaderName, &str); 12] = [
 ];
 
 /// How long a browser need not ask again.
-const PREFLIGHT_AGE: Duration = Duration::from_secs(3_600);
+const PREFLIGHT_AGE: Duration = Duration::from_hours(1);
 
 /// Adds the security headers to an answer.
 pub(super) fn secure(response: &mut Response) {

@@ -41,12 +41,9 @@ impl Letters {
     /// before it.
     pub fn new(public_url: &str) -> Self {
         let mut templates = Environment::new();
-        templates.set_auto_escape_callback(|name| {
-            if name.ends_with(".html") {
-                AutoEscape::Html
-            } else {
-                AutoEscape::None
-            }
+        templates.set_auto_escape_callback(|name| match name.rsplit_once('.') {
+            Some((_, "html")) => AutoEscape::Html,
+            _ => AutoEscape::None,
         });
         for (name, source) in TEMPLATES {
             templates

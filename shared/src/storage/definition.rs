@@ -23,7 +23,9 @@ impl Table {
             .send()
             .await;
         if let Ok(output) = described {
-            let indexes = output.table().map(aws_sdk_dynamodb::types::TableDescription::global_secondary_indexes);
+            let indexes = output
+                .table()
+                .map(aws_sdk_dynamodb::types::TableDescription::global_secondary_indexes);
             let has = |name| {
                 indexes.is_some_and(|indexes| indexes.iter().any(|index| index.index_name() == Some(name)))
             };

@@ -36,7 +36,7 @@ pub async fn handler(
 ) -> Result<Reply<KeyWithSecret>, ApiError> {
     let instance = find(&state, caller.subscription.id, &which).await?;
     let now = state.clock.now();
-    let (name, grant) = parse(request, instance, now)?;
+    let (name, grant) = parse(&request, instance, now)?;
     let secret = KeySecret::generate(grant.network);
     match state.api_keys.create(&grant, &secret, &name, now).await? {
         KeyCreated::Created => {}
@@ -52,7 +52,7 @@ pub async fn handler(
     }))
 }
 
-fn parse(request: Request, instance: Instance, now: DateTime<Utc>) -> Result<(PersonName, Grant), ApiError> {
+fn parse(request: &Request, instance: Instance, now: DateTime<Utc>) -> Result<(PersonName, Grant), ApiError> {
     let mut fields = Fields::default();
     let name = fields.parse::<PersonName>("name", &request.name);
     let mut grant = Grant {
