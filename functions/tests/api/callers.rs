@@ -19,6 +19,8 @@ const USER_ROUTES: &[(&str, &str)] = &[
     ("POST", "/api/auth/logout"),
     ("POST", "/api/auth/change-password"),
     ("POST", "/api/auth/resend-verification"),
+    ("GET", "/api/admin/overview"),
+    ("GET", "/api/admin/workers"),
     ("GET", "/api/audit-logs"),
     ("POST", "/api/instances"),
     ("GET", "/api/instances"),
@@ -66,7 +68,7 @@ const USER_ROUTES: &[(&str, &str)] = &[
 ];
 
 /// What the paths of routes begin with that are an administrator's alone.
-const ADMINISTRATORS: &[&str] = &["/api/users", "/api/subscriptions"];
+const ADMINISTRATORS: &[&str] = &["/api/admin", "/api/users", "/api/subscriptions"];
 
 const KEY_ROUTES: &[(&str, &str, Scope)] = &[
     ("POST", "/api/messages/text", Scope::MessagesSend),
