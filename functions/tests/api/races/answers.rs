@@ -67,3 +67,15 @@ async fn a_lost_answer_to_a_code_that_is_used_up_gives_what_the_code_is_for() {
     assert!(faults.is_done());
     assert_eq!(world.post("", "/api/auth/verify-email", body).await.status, 400);
 }
+
+#[tokio::test]
+async fn a_lost_answer_to_a_changed_password_is_no_other_change() {
+    let world = World::faulty(SEED).await;
+    let user = world.register("ada@example.com").await;
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("UpdateItem", ":password", [Fate::Lost]);
+    let body = json!({"currentPassword": PASSWORD, "newPassword": "another horse, another battery"});
+    let path = "/api/auth/change-password";
+    world.post(&user.token, path, body).await.data(200);
+    assert!(faults.is_done());
+}
