@@ -7,6 +7,7 @@ mod callers;
 mod faulty_table;
 mod flaky_queue;
 mod lambda;
+mod logs;
 mod mailbox;
 mod management;
 mod messaging;
