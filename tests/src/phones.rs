@@ -45,6 +45,24 @@ impl Phones {
         );
     }
 
+    /// The named phone's person enters a pairing code.
+    pub async fn enter_code(&self, phone: &str, code: &str) {
+        let path = format!("/admin/phones/{phone}/link-code");
+        self.post(&path, &json!({"code": code})).await;
+    }
+
+    /// How many devices are linked to a phone.
+    pub async fn companions(&self, phone: &str) -> usize {
+        let url = format!("{}/admin/phones", self.base);
+        let answer = self.http.get(url).send().await.expect("the sandbox answers");
+        let phones: Vec<Value> = answer.json().await.expect("a list");
+        let own = phones
+            .iter()
+            .find(|one| one["phone"] == phone)
+            .expect("the phone");
+        own["companions"].as_array().expect("a list").len()
+    }
+
     /// A phone's inbox, oldest first.
     pub async fn inbox(&self, phone: &str) -> Vec<Value> {
         let url = format!("{}/admin/phones/{phone}/inbox", self.base);

@@ -127,6 +127,14 @@ impl Reconciler {
             (Some(instance), Some(handle)) => match instance.desired.wanted {
                 // It is begun anew when it has ended.
                 Wanted::Connected if handle.generation < instance.desired.restart => self.end(id, handle),
+                // QR codes are wanted by now, and it has a pairing code.
+                Wanted::Connected
+                    if handle.pairs_by_code
+                        && instance.desired.pairing.is_none()
+                        && instance.account.is_none() =>
+                {
+                    self.end(id, handle);
+                }
                 Wanted::Connected if handle.generation < instance.desired.generation => {
                     handle.generation = instance.desired.generation;
                     handle.wake.notify_one();
@@ -181,6 +189,7 @@ impl Reconciler {
             last_error: instance.observed.last_error.clone(),
             last_round_trip_at: instance.observed.last_round_trip_at,
             qr: None,
+            pairing_code: None,
             generation: instance.desired.generation,
         };
         match self

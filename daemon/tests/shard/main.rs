@@ -12,6 +12,7 @@ mod keepers;
 mod messages;
 mod network;
 mod pairing;
+mod pairing_code;
 mod queue;
 mod relay;
 mod sends;

@@ -109,6 +109,7 @@ impl World {
                 wanted: Wanted::Connected,
                 generation: 1,
                 restart: 0,
+                pairing: None,
             },
             observed: Observed {
                 status: Status::Disconnected,
@@ -117,6 +118,7 @@ impl World {
                 last_error: None,
                 last_round_trip_at: None,
                 qr: None,
+                pairing_code: None,
                 generation: 0,
             },
             account: None,

@@ -25,6 +25,7 @@ const USER_ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/instances/sales"),
     ("GET", "/api/instances/sales/status"),
     ("GET", "/api/instances/sales/qr"),
+    ("POST", "/api/instances/sales/pairing-code"),
     ("PUT", "/api/instances/sales"),
     ("GET", "/api/instances/sales/stats"),
     ("GET", "/api/instances/sales/messages"),
@@ -326,9 +327,14 @@ async fn another_subscriptions_instance_does_not_exist() {
             assert_eq!(answer.status, 404, "{path}");
             assert_eq!(answer.json()["error"]["code"], json!("NOT_FOUND"));
         }
-        let path = format!("/api/instances/{which}/keys");
-        let answer = world.post(&other.token, &path, json!({"name": "mine"})).await;
-        assert_eq!(answer.status, 404, "{path}");
+        for (end, body) in [
+            ("keys", json!({"name": "mine"})),
+            ("pairing-code", json!({"phone": "15550100001"})),
+        ] {
+            let path = format!("/api/instances/{which}/{end}");
+            let answer = world.post(&other.token, &path, body).await;
+            assert_eq!(answer.status, 404, "{path}");
+        }
     }
     let list: Value = world.get(&other.token, "/api/instances").await.data(200);
     assert_eq!(list, json!([]));

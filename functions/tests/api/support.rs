@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use shared::clock::{Clock, SteppedClock};
 use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
 use shared::domain::audit::Action;
-use shared::domain::instance::{Account, Instance, Observed, QrCode, Status};
+use shared::domain::instance::{Account, Instance, Observed, PairingCode, QrCode, Status};
 use shared::domain::network::Network;
 use shared::domain::person::Person;
 use shared::ids::InstanceId;
@@ -187,36 +187,65 @@ impl World {
     pub async fn observe(&self, instance: InstanceId, status: Status, qr: Option<(&str, u8)>) {
         let qr = match qr {
             Some((code, attempt)) => Some(QrCode {
-                sealed: self
-                    .state
-                    .sealer
-                    .seal(
-                        instance,
-                        Purpose::Content,
-                        &QrCode::aad(instance),
-                        code.as_bytes(),
-                    )
-                    .await
-                    .expect("sealed"),
+                sealed: self.sealed(instance, &QrCode::aad(instance), code).await,
                 attempt,
                 expires_at: self.clock.now() + TimeDelta::seconds(20),
             }),
             None => None,
         };
-        let generation = self.stored(instance).await.desired.generation;
         let observed = Observed {
+            qr,
+            ..self.observed(instance, status).await
+        };
+        self.store(instance, &observed).await;
+    }
+
+    /// As the daemon does when it has a pairing code.
+    pub async fn show_pairing_code(&self, instance: InstanceId, code: &str) {
+        let aad = PairingCode::aad(instance);
+        let observed = Observed {
+            pairing_code: Some(PairingCode {
+                sealed: self.sealed(instance, &aad, code).await,
+                expires_at: self.clock.now() + TimeDelta::seconds(180),
+            }),
+            ..self.observed(instance, Status::AwaitingPairingCode).await
+        };
+        self.store(instance, &observed).await;
+    }
+
+    /// As the daemon does when an attempt is over.
+    pub async fn end(&self, instance: InstanceId, status: Status, reason: &str) {
+        let observed = Observed {
+            reason: Some(reason.to_owned()),
+            ..self.observed(instance, status).await
+        };
+        self.store(instance, &observed).await;
+    }
+
+    async fn sealed(&self, instance: InstanceId, aad: &[u8], code: &str) -> Vec<u8> {
+        let sealer = &self.state.sealer;
+        let sealed = sealer.seal(instance, Purpose::Content, aad, code.as_bytes());
+        sealed.await.expect("sealed")
+    }
+
+    async fn observed(&self, instance: InstanceId, status: Status) -> Observed {
+        Observed {
             status,
             since: self.clock.now(),
             reason: None,
             last_error: None,
             last_round_trip_at: None,
-            qr,
-            generation,
-        };
+            qr: None,
+            pairing_code: None,
+            generation: self.stored(instance).await.desired.generation,
+        }
+    }
+
+    async fn store(&self, instance: InstanceId, observed: &Observed) {
         let stored = self
             .state
             .instances
-            .observe(instance, 1, &observed)
+            .observe(instance, 1, observed)
             .await
             .expect("stored");
         assert_eq!(stored, Observation::Stored);

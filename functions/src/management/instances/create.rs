@@ -88,6 +88,7 @@ fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<I
             wanted: Wanted::Disconnected,
             generation: 0,
             restart: 0,
+            pairing: None,
         },
         observed: Observed {
             status: Status::Disconnected,
@@ -96,6 +97,7 @@ fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<I
             last_error: None,
             last_round_trip_at: None,
             qr: None,
+            pairing_code: None,
             generation: 0,
         },
         account: None,

@@ -8,6 +8,7 @@ pub mod keys;
 pub mod list;
 pub mod logout;
 pub mod messages;
+pub mod pairing_code;
 pub mod qr;
 pub mod restart;
 pub mod show;

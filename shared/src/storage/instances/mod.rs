@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
 pub use self::deletion::Deleted;
+pub use self::desired::PairingWanted;
 pub use self::settings::Updated;
 
 use self::stored::to_item;
@@ -221,6 +222,9 @@ impl Instances {
         optional("qr", observed.qr.as_ref().map(|qr| b(qr.sealed.clone())));
         optional("qrAttempt", observed.qr.as_ref().map(|qr| n(qr.attempt)));
         optional("qrExpiresAt", observed.qr.as_ref().map(|qr| time(qr.expires_at)));
+        let code = observed.pairing_code.as_ref();
+        optional("pairingCode", code.map(|code| b(code.sealed.clone())));
+        optional("pairingCodeExpiresAt", code.map(|code| time(code.expires_at)));
         set.push(("observedGeneration", n(observed.generation)));
         self.write_fenced(id, token, set, remove).await
     }
