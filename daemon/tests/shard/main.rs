@@ -16,5 +16,6 @@ mod pairing_code;
 mod queue;
 mod relay;
 mod sends;
+mod suspension;
 mod wait;
 mod world;

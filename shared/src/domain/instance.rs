@@ -210,6 +210,8 @@ pub struct Instance {
     pub created_at: DateTime<Utc>,
     /// What is wanted of its connection.
     pub desired: Desired,
+    /// Whether it rests, whatever is wanted, because its subscription is switched off.
+    pub suspended: bool,
     /// How the connection is.
     pub observed: Observed,
     /// The WhatsApp account it is paired with; `None` where it is not.
@@ -226,6 +228,14 @@ pub struct Account {
 }
 
 impl Instance {
+    /// What is to be made so: a suspended instance is left alone.
+    pub fn wanted(&self) -> Wanted {
+        match self.desired.wanted {
+            Wanted::Connected if self.suspended => Wanted::Disconnected,
+            wanted => wanted,
+        }
+    }
+
     /// Why a send has nothing to wait for, where that is so: the instance was never
     /// paired, or is in a state that only its owner can end.
     pub fn refuses_sends(&self) -> bool {

@@ -14,7 +14,7 @@ use shared::ids::InstanceId;
 use shared::storage::instances::Created;
 
 use super::{InstanceView, metadata};
-use crate::http::caller::UserCaller;
+use crate::http::caller::{UserCaller, inactive};
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::presence::Presence;
 use crate::state::AppState;
@@ -44,6 +44,8 @@ pub async fn handler(
         Created::NameTaken => {
             return Err(ApiError::new(Code::NameTaken, "Another instance has this name"));
         }
+        // Since the caller was let in.
+        Created::SubscriptionInactive => return Err(inactive()),
         Created::LimitReached => {
             let tier = caller.subscription.tier;
             let message = format!("The tier {tier} allows {limit} instances");
@@ -90,6 +92,7 @@ fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<I
             restart: 0,
             pairing: None,
         },
+        suspended: false,
         observed: Observed {
             status: Status::Disconnected,
             since: now,

@@ -22,4 +22,5 @@ mod metadata;
 mod picture;
 mod view;
 
+pub use desired::nudge_all;
 pub use view::InstanceView;

@@ -74,6 +74,7 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
         metadata: read.strings("metadata")?,
         created_at: read.time("createdAt")?,
         desired: desired(&read)?,
+        suspended: read.flag("suspended")?,
         observed: Observed {
             status: read.parse::<Status>("status")?,
             since,
