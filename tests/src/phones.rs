@@ -51,8 +51,8 @@ impl Phones {
         self.post(&path, &json!({"code": code})).await;
     }
 
-    /// How many devices are linked to a phone.
-    pub async fn companions(&self, phone: &str) -> usize {
+    /// For each device that is linked to a phone, whether it is connected.
+    pub async fn linked(&self, phone: &str) -> Vec<bool> {
         let url = format!("{}/admin/phones", self.base);
         let answer = self.http.get(url).send().await.expect("the sandbox answers");
         let phones: Vec<Value> = answer.json().await.expect("a list");
@@ -60,7 +60,8 @@ impl Phones {
             .iter()
             .find(|one| one["phone"] == phone)
             .expect("the phone");
-        own["companions"].as_array().expect("a list").len()
+        let companions = own["companions"].as_array().expect("a list").iter();
+        companions.map(|one| one["connected"] == true).collect()
     }
 
     /// A phone's inbox, oldest first.

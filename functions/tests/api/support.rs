@@ -1,5 +1,6 @@
 //! A deployment of one process, and what its callers and its daemon do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -22,6 +23,7 @@ use shared::queue::{QueueName, QueueNames, ReceiveOptions, names};
 use shared::seal::{FileKeyWrapper, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::instances::Observation;
+use shared::storage::item::Item;
 use shared::storage::leases::{Beat, Leases};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -291,6 +293,19 @@ impl World {
             round_trips_since: Some(self.clock.now()),
         };
         leases.beat(&beat).await.expect("stored");
+    }
+
+    /// Every item of the table, by its key.
+    pub async fn items(&self) -> BTreeMap<(String, String), Item> {
+        let table = &self.state.table;
+        let scanning = table.client().scan().table_name(table.name());
+        let items = scanning.into_paginator().items().send();
+        let items = items.collect::<Result<Vec<_>, _>>().await.expect("read");
+        let text = |item: &Item, name: &str| item[name].as_s().expect("a text").clone();
+        let keyed = items
+            .into_iter()
+            .map(|item| ((text(&item, "pk"), text(&item, "sk")), item));
+        keyed.collect()
     }
 
     /// The bodies that wait in a queue, up to ten.

@@ -51,6 +51,12 @@ pub async fn handler(
     let subscription = match state.accounts.change_subscription(id, change).await? {
         SubscriptionChanged::Done(subscription) => subscription,
         SubscriptionChanged::InUse { instances } => return Err(in_use(instances, tier)),
+        SubscriptionChanged::BeingDeleted => {
+            return Err(ApiError::new(
+                Code::Conflict,
+                "The subscription is being deleted: delete its last user again to finish that",
+            ));
+        }
         SubscriptionChanged::Gone => return Err(ApiError::not_found("subscription")),
     };
     let mut record = Record::by(&caller.user, Action::SubscriptionUpdated)

@@ -1,16 +1,17 @@
 //! `DELETE /api/users/{user}`: frees the address and ends the sessions. An owner's
-//! subscription passes to its oldest other user; the last user's goes with it.
+//! subscription passes to its oldest other user; the last user's goes with it, and all that
+//! belongs to it.
 
 use axum::extract::State;
 use shared::domain::audit::Action;
 use shared::ids::UserId;
-use shared::storage::accounts::Removed;
 
 use super::find::find;
 use crate::auth::view::UserView;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Path, Record, Reply, Trail};
 use crate::management::people;
+use crate::management::subscriptions::deletion;
 use crate::state::AppState;
 
 pub async fn handler(
@@ -20,12 +21,7 @@ pub async fn handler(
     Path(id): Path<UserId>,
 ) -> Result<Reply<UserView>, ApiError> {
     let user = find(&state, id).await?;
-    let (user, aftermath) = match state.accounts.remove_user(user.subscription, id).await? {
-        Removed::Done { user, aftermath } => (user, aftermath),
-        Removed::Gone => return Err(ApiError::not_found("user")),
-        Removed::LastAdministrator => return Err(people::last_administrator()),
-        Removed::HasInstances => return Err(people::has_instances()),
-    };
+    let (user, aftermath) = deletion::remove(&state, &trail, &caller.user, &user).await?;
     let record = Record::by(&caller.user, Action::UserDeleted);
     trail.record(&state, record.of(user.subscription).on(id)).await;
     people::record_aftermath(&state, &trail, &caller.user, user.subscription, aftermath).await;

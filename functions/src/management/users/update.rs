@@ -6,7 +6,7 @@ use serde::Deserialize;
 use shared::domain::account::{PersonName, Role};
 use shared::domain::audit::Action;
 use shared::ids::{SubscriptionId, UserId};
-use shared::storage::accounts::{UserChange, UserChanged};
+use shared::storage::accounts::{Aftermath, UserChange, UserChanged};
 
 use super::find::find;
 use crate::auth::view::UserView;
@@ -55,6 +55,9 @@ pub async fn handler(
         )
         .await;
     if let Some((subscription, aftermath)) = left {
+        if aftermath == Aftermath::Deleted {
+            state.counters.forget(subscription).await?;
+        }
         people::record_aftermath(&state, &trail, &caller.user, subscription, aftermath).await;
     }
     Ok(Reply::ok(user.into()))

@@ -1,3 +1,3 @@
 mod list;
-mod update;
 mod suspension;
+mod update;
