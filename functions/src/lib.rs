@@ -8,6 +8,7 @@ pub mod http;
 pub mod lambda;
 pub mod management;
 pub mod messaging;
+pub mod openapi;
 mod operations;
 mod presence;
 pub mod state;

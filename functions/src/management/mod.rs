@@ -12,7 +12,7 @@ mod users;
 use axum::Router;
 
 pub(crate) use instances::InstanceView;
-pub use routes::routes;
+pub use routes::{operations, routes};
 
 use crate::state::AppState;
 use crate::{http, operations};

@@ -10,6 +10,7 @@ use super::instances::{
 };
 use super::subscription::{self, members};
 use super::{subscriptions, users};
+use crate::openapi::Operation;
 use crate::state::AppState;
 
 /// Every route of this function.
@@ -70,4 +71,43 @@ pub fn routes() -> Router<AppState> {
                 .patch(users::update::handler)
                 .delete(users::delete::handler),
         )
+}
+
+/// What the document tells of them.
+pub fn operations() -> Vec<Operation> {
+    vec![
+        audit_logs::operation(),
+        create::operation(),
+        list::operation(),
+        show::operation(),
+        update::operation(),
+        delete::operation(),
+        status::operation(),
+        qr::operation(),
+        pairing_code::operation(),
+        connect::operation(),
+        disconnect::operation(),
+        logout::operation(),
+        restart::operation(),
+        stats::operation(),
+        messages::operation(),
+        keys::create::operation(),
+        keys::list::operation(),
+        keys::update::operation(),
+        keys::revoke::operation(),
+        keys::rotate::operation(),
+        subscription::show::operation(),
+        subscription::usage::operation(),
+        members::invite::operation(),
+        members::list::operation(),
+        members::remove::operation(),
+        subscriptions::list::operation(),
+        subscriptions::show::operation(),
+        subscriptions::update::operation(),
+        users::create::operation(),
+        users::list::operation(),
+        users::show::operation(),
+        users::update::operation(),
+        users::delete::operation(),
+    ]
 }

@@ -93,8 +93,8 @@ const OPEN_ROUTES: &[(&str, &str)] = &[
     ("GET", "/api/version"),
 ];
 
-/// Every route of the tables, read from their sources.
-fn all_routes() -> BTreeSet<(String, String)> {
+/// Every route of the tables, read from their sources: method and path, with the names of its parameters.
+pub fn routes() -> BTreeSet<(String, String)> {
     let tables = [
         include_str!("../../src/auth/routes.rs"),
         include_str!("../../src/management/routes.rs"),
@@ -104,12 +104,6 @@ fn all_routes() -> BTreeSet<(String, String)> {
     let mut routes = BTreeSet::new();
     for route in tables.iter().flat_map(|table| table.split(".route(").skip(1)) {
         let path = route.split('"').nth(1).expect("a path");
-        let path = path
-            .replace("{instance}", "sales")
-            .replace("{key}", "key_01JD0000000000000000000000")
-            .replace("{user}", "user_01JD0000000000000000000000")
-            .replace("{subscription}", "sub_01JD0000000000000000000000")
-            .replace("{message}", "msg_01JD0000000000000000000000");
         for (router, method) in [
             ("get(", "GET"),
             ("post(", "POST"),
@@ -119,11 +113,24 @@ fn all_routes() -> BTreeSet<(String, String)> {
         ] {
             let chained = format!(".{router}");
             if route.contains(&format!(" {router}")) || route.contains(&chained) {
-                routes.insert((method.to_owned(), path.clone()));
+                routes.insert((method.to_owned(), path.to_owned()));
             }
         }
     }
     routes
+}
+
+/// The same with values for the parameters.
+fn all_routes() -> BTreeSet<(String, String)> {
+    let with_values = |path: String| {
+        path.replace("{instance}", "sales")
+            .replace("{key}", "key_01JD0000000000000000000000")
+            .replace("{user}", "user_01JD0000000000000000000000")
+            .replace("{subscription}", "sub_01JD0000000000000000000000")
+            .replace("{message}", "msg_01JD0000000000000000000000")
+    };
+    let routes = routes().into_iter();
+    routes.map(|(method, path)| (method, with_values(path))).collect()
 }
 
 #[test]

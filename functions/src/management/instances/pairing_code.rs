@@ -9,6 +9,7 @@
 use std::time::Duration;
 
 use axum::extract::State;
+use axum::http::Method;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -20,12 +21,14 @@ use shared::ids::InstanceId;
 use shared::storage::instances::PairingWanted;
 use shared::storage::rates::{Limit, Scope};
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use super::desired::nudge;
 use super::find::{InstanceRef, find};
 use super::qr::open;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, rate_limit};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
 /// The pause between two looks at the instance, one read unit each: 40 at most.
@@ -34,17 +37,36 @@ const LOOK: Duration = Duration::from_millis(500);
 /// Codes that a user may ask for: each makes a phone ring that need not be the user's own.
 const LIMIT: Limit = Limit::per_hour(20);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schema(value_type = PhoneNumber)]
     phone: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
+    #[schema(example = "ABCD1234")]
     code: String,
     expires_at: Timestamp,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::POST,
+        "/api/instances/{instance}/pairing-code",
+        "createPairingCode",
+        handler,
+    )
+    .about(Tag::Instances, "Pairs the instance by a code that is entered on its phone")
+    .details(
+        "The person enters it under Linked devices, Link with phone number. The same request, made again, answers the \
+         code that is still good; one for another number makes another. An instance that is paired, or of which another \
+         request has asked something else meanwhile, is a 409.",
+    )
+    .errors(&[Code::Conflict, Code::UpstreamError, Code::UpstreamTimeout])
 }
 
 pub async fn handler(

@@ -3,16 +3,27 @@
 //! belongs to it.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::domain::audit::Action;
 use shared::ids::UserId;
 
 use super::find::find;
 use crate::auth::view::UserView;
 use crate::http::caller::Administrator;
-use crate::http::{ApiError, Path, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Path, Record, Reply, Trail};
 use crate::management::people;
 use crate::management::subscriptions::deletion;
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::DELETE, "/api/users/{user}", "deleteUser", handler)
+        .about(Tag::Administration, "Deletes a user")
+        .details("The subscription of an owner passes to its oldest other user; that of the last user is deleted with it, and all \
+             that belongs to it. Where that was broken off, the same request finishes it.")
+        .errors(&[Code::Conflict])
+}
 
 pub async fn handler(
     State(state): State<AppState>,
