@@ -1,7 +1,7 @@
 //! Asks the daemon that holds an instance's shard for something: what is wanted is stored,
 //! and the shard nudged.
 
-use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use futures::future::try_join_all;
 use shared::domain::instance::{Desired, Instance};
 use shared::domain::job::{self, Query};
 use shared::queue::OutgoingMessage;
@@ -33,14 +33,16 @@ pub async fn ask(
 /// Has the shards of many instances look at them. Where a network is not served any more
 /// there is no shard to tell.
 pub async fn nudge_all(state: &AppState, instances: &[Instance]) -> Result<(), ApiError> {
-    let served = instances
-        .iter()
-        .filter(|instance| state.queue_names(instance.network).is_ok());
-    stream::iter(served)
-        .map(|instance| nudge(state, instance))
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await
+    let mut served = Vec::new();
+    for instance in instances {
+        if state.queue_names(instance.network).is_ok() {
+            served.push(instance);
+        }
+    }
+    for some in served.chunks(AT_ONCE) {
+        try_join_all(some.iter().map(|instance| nudge(state, instance))).await?;
+    }
+    Ok(())
 }
 
 /// Has the instance's shard look at it.
