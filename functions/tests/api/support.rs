@@ -225,8 +225,10 @@ impl World {
     }
 
     async fn sealed(&self, instance: InstanceId, aad: &[u8], code: &str) -> Vec<u8> {
-        let sealer = &self.state.sealer;
-        let sealed = sealer.seal(instance, Purpose::Content, aad, code.as_bytes());
+        let state = &self.state;
+        let sealed = state
+            .sealer
+            .seal(instance, Purpose::Content, aad, code.as_bytes());
         sealed.await.expect("sealed")
     }
 
