@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use shared::domain::message::Kind;
 use shared::domain::person::Person;
+use shared::domain::phone::PhoneNumber;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
 use shared::session_state::SessionState;
@@ -47,6 +48,11 @@ pub trait Connection: Send + Sync + Debug {
     /// comes later, as [`SessionEvent::ServerAck`].
     async fn send_text(&self, message: MessageId, to: &Recipient, text: &str) -> Result<(), SendError>;
 
+    /// Asks the server for a code that links this session to the phone with this number when
+    /// its person enters it there. The session is not paired and has shown a QR code, by which
+    /// the server says that it is ready.
+    async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError>;
+
     /// A round trip to the server.
     async fn probe(&self, deadline: Duration) -> Result<(), SendError>;
 
@@ -81,6 +87,41 @@ pub enum SendError {
     Timeout,
 }
 
+/// A code to enter on a phone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PairingCode {
+    /// The code: a secret.
+    pub code: String,
+    /// For how long it can be entered.
+    pub valid_for: Duration,
+}
+
+/// Codes stay out of logs.
+impl Debug for PairingCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PairingCode")
+            .field("valid_for", &self.valid_for)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no pairing code.
+#[derive(Debug, thiserror::Error)]
+pub enum PairingError {
+    /// The session is not connected (any more).
+    #[error("the session is not connected")]
+    NotConnected,
+    /// WhatsApp says that there were too many requests.
+    #[error("WhatsApp allows no more pairing codes for now")]
+    Throttled(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// WhatsApp does not give one for this number, or the library does not ask for it.
+    #[error("WhatsApp gives no pairing code")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No answer in time.
+    #[error("no answer to the request for a pairing code in time")]
+    Timeout,
+}
+
 /// What a session tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEvent {
@@ -93,6 +134,8 @@ pub enum SessionEvent {
     },
     /// The server gives no more QR codes.
     QrExhausted,
+    /// The pairing code that was given is good for nothing any more.
+    PairingCodeVoid,
     /// A passkey is asked of the phone's owner.
     PasskeyRequested,
     /// The phone has linked this session; it comes back and logs in by itself.

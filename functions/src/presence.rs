@@ -68,7 +68,7 @@ impl Presence {
             .get(&(instance.network, instance.shard))
             .and_then(Option::as_ref);
         let is_asked_anew =
-            instance.desired.wanted == Wanted::Connected && instance.desired.generation > observed.generation;
+            instance.wanted() == Wanted::Connected && instance.desired.generation > observed.generation;
         let (status, reason) = if may_be_held(observed.status) {
             match owner {
                 Some(_) => (observed.status, observed.reason.clone()),

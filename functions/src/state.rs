@@ -82,6 +82,8 @@ pub struct Services {
     pub trusted_proxies: usize,
     /// When a request for a new password is answered, whether a mail goes out or not.
     pub forgot_password_answer: Duration,
+    /// How long a request waits for what a daemon has to answer.
+    pub daemon_answer: Duration,
     /// Whose pages may call the API from a browser.
     pub cors_origins: CorsOrigins,
     /// What an address may ask of the routes that need no token.
@@ -135,6 +137,7 @@ impl AppState {
             admin_email: config.admin_email.clone(),
             trusted_proxies: config.trusted_proxies,
             forgot_password_answer: config.forgot_password_answer,
+            daemon_answer: config.daemon_answer,
             cors_origins: config.cors_origins.clone(),
             auth_limit: Limit::per_minute(config.auth_rate),
             user_limit: Limit::per_minute(config.user_rate),

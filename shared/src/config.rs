@@ -156,6 +156,8 @@ pub struct Functions {
     /// When a request for a new password is answered: as late for an address that nobody has
     /// as for one that gets a mail, so that the time does not tell.
     pub forgot_password_answer: Duration,
+    /// How long a request waits for what a daemon has to answer.
+    pub daemon_answer: Duration,
     /// Whose pages may call the API from a browser.
     pub cors_origins: CorsOrigins,
     /// Requests a minute from one address to the routes that need no token.
@@ -178,6 +180,7 @@ impl Functions {
             public_url: "http://localhost:3000".to_owned(),
             trusted_proxies: 0,
             forgot_password_answer: Duration::from_secs(3),
+            daemon_answer: Duration::from_secs(20),
             cors_origins: CorsOrigins::These(Vec::new()),
             auth_rate: 120,
             user_rate: 600,

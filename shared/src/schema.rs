@@ -17,6 +17,7 @@ use crate::domain::audit::{Action, Outcome};
 use crate::domain::instance::{InstanceName, Status};
 use crate::domain::message::{Direction, Failure, Kind, State};
 use crate::domain::network::Network;
+use crate::domain::phone::PhoneNumber;
 use crate::domain::recipient::Recipient;
 use crate::ids::{AuditId, InstanceId, KeyId, MessageId, SubscriptionId, UserId};
 
@@ -81,6 +82,9 @@ schemas! {
     "Recipient", Recipient = text("15550100001")
         .pattern(Some(RECIPIENT))
         .description(Some("A phone number in E.164 with or without `+`, `lid:` and digits, or a WhatsApp JID"));
+    "PhoneNumber", PhoneNumber = text("15550100001")
+        .pattern(Some(PHONE_NUMBER))
+        .description(Some("In E.164, with the country code, with or without `+`"));
     "Cidr", Cidr = text("203.0.113.0/24")
         .format(Some(SchemaFormat::Custom("cidr".to_owned())))
         .description(Some("An IP address, or a range of them in CIDR notation"));
@@ -100,6 +104,9 @@ const EMAIL_ADDRESS: &str = concat!(
     r"^(?=[^@]{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@",
     r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
 );
+
+/// What [`PhoneNumber`] parses.
+const PHONE_NUMBER: &str = r"^\+?[1-9][0-9]{6,14}$";
 
 /// What [`Recipient`] parses.
 const RECIPIENT: &str = concat!(

@@ -13,7 +13,7 @@ use crate::wait::until;
 pub struct Bases {
     /// `/api/auth/…`
     pub auth: String,
-    /// `/api/instances…`
+    /// `/api/instances…`, `/api/subscription…`, `/api/users…`
     pub management: String,
     /// `/api/messages…` and the other integration routes.
     pub messaging: String,
@@ -32,7 +32,10 @@ impl Bases {
     fn of(&self, path: &str) -> &str {
         if path.starts_with("/api/auth") {
             &self.auth
-        } else if path.starts_with("/api/instances") {
+        } else if ["/api/instances", "/api/subscription", "/api/users"]
+            .iter()
+            .any(|start| path.starts_with(start))
+        {
             &self.management
         } else {
             &self.messaging

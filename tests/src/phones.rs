@@ -45,6 +45,25 @@ impl Phones {
         );
     }
 
+    /// The named phone's person enters a pairing code.
+    pub async fn enter_code(&self, phone: &str, code: &str) {
+        let path = format!("/admin/phones/{phone}/link-code");
+        self.post(&path, &json!({"code": code})).await;
+    }
+
+    /// For each device that is linked to a phone, whether it is connected.
+    pub async fn linked(&self, phone: &str) -> Vec<bool> {
+        let url = format!("{}/admin/phones", self.base);
+        let answer = self.http.get(url).send().await.expect("the sandbox answers");
+        let phones: Vec<Value> = answer.json().await.expect("a list");
+        let own = phones
+            .iter()
+            .find(|one| one["phone"] == phone)
+            .expect("the phone");
+        let companions = own["companions"].as_array().expect("a list").iter();
+        companions.map(|one| one["connected"] == true).collect()
+    }
+
     /// A phone's inbox, oldest first.
     pub async fn inbox(&self, phone: &str) -> Vec<Value> {
         let url = format!("{}/admin/phones/{phone}/inbox", self.base);

@@ -16,6 +16,8 @@ pub struct Process {
     pub api: String,
     /// The base URL of the sandbox's admin API, where the sandbox runs in the process.
     pub admin: Option<String>,
+    /// The endpoint of its DynamoDB.
+    pub database: String,
 }
 
 impl Process {
@@ -39,7 +41,7 @@ impl Process {
             .expect("the stack starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let reading = async {
-            let (mut api, mut admin) = (None, None);
+            let (mut api, mut admin, mut database) = (None, None, None);
             while let Some(line) = lines.next_line().await.expect("readable") {
                 let mut words = line.split_whitespace();
                 match (words.next(), words.last()) {
@@ -47,19 +49,26 @@ impl Process {
                     (Some("Phones"), Some(url)) => {
                         admin = url.strip_suffix("/admin/phones").map(str::to_owned);
                     }
+                    (Some("DynamoDB"), Some(url)) => database = Some(url.to_owned()),
                     // The last line of the block.
                     (Some("State"), _) => break,
                     _ => {}
                 }
             }
-            (api.expect("the API's address"), admin)
+            let database = database.expect("the database's address");
+            (api.expect("the API's address"), admin, database)
         };
-        let (api, admin) = tokio::time::timeout(DEADLINE, reading)
+        let (api, admin, database) = tokio::time::timeout(DEADLINE, reading)
             .await
             .expect("the stack comes up in time");
         // What is printed later is read and dropped, so that the process never waits for us.
         tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
-        Self { child, api, admin }
+        Self {
+            child,
+            api,
+            admin,
+            database,
+        }
     }
 
     /// Asks it to stop in order and waits until it has.

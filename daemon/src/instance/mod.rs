@@ -1,9 +1,10 @@
-//! One task per instance that is to be connected: it connects, shows QR codes, connects
-//! again after a loss, and writes how things are.
+//! One task per instance that is to be connected: it connects, shows codes to pair by,
+//! connects again after a loss, and writes how things are.
 
 pub mod backoff;
 pub mod inbound;
 pub mod link;
+mod pairing;
 pub mod receipts;
 mod session;
 mod status;
@@ -11,7 +12,7 @@ pub mod tally;
 
 use std::sync::Arc;
 
-use shared::domain::instance::{Instance, Status};
+use shared::domain::instance::{Instance, PairingRequest, Status};
 use shared::ids::{InstanceId, SubscriptionId};
 use shared::session_state::Fence;
 use tokio::sync::Notify;
@@ -37,6 +38,10 @@ pub struct Actor {
     unlink: CancellationToken,
     wake: Arc<Notify>,
     observer: Observer,
+    /// By which code the instance is to be paired; `None` for QR codes.
+    pairing: Option<PairingRequest>,
+    /// Whether a pairing code was shown for this request: there is one a request.
+    code_shown: bool,
 }
 
 /// A running actor.
@@ -51,6 +56,8 @@ pub struct ActorHandle {
     pub unlink: CancellationToken,
     /// Whether it was started for nothing else.
     pub only_unlinks: bool,
+    /// Whether it pairs by a code, where it has to pair.
+    pub pairs_by_code: bool,
     /// Ends the pause before its next attempt.
     pub wake: Arc<Notify>,
     /// Cancelled when it has ended.
@@ -90,6 +97,8 @@ impl Actor {
         let stop = CancellationToken::new();
         let wake = Arc::new(Notify::new());
         let generation = instance.desired.generation;
+        let pairing = instance.desired.pairing.clone().filter(|_| !only_unlinks);
+        let pairs_by_code = pairing.is_some();
         let actor = Self {
             observer: Observer::new(deps.clone(), instance, fence.clone()),
             deps,
@@ -100,6 +109,10 @@ impl Actor {
             stop: stop.clone(),
             unlink: unlink.clone(),
             wake: wake.clone(),
+            pairing,
+            // By whoever held the shard before.
+            code_shown: instance.observed.status == Status::AwaitingPairingCode
+                && instance.observed.generation == generation,
         };
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
@@ -114,6 +127,7 @@ impl Actor {
             stop,
             unlink,
             only_unlinks,
+            pairs_by_code,
             wake,
             ended,
             task,

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use shared::domain::instance::{Account, MAX_QR_ATTEMPTS, Status};
+use shared::domain::instance::{Account, Status};
 use shared::ids::MessageId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use super::Actor;
 use super::inbound::Inbound;
 use super::link::{Acks, Link};
+use super::pairing::Pairing;
 use super::receipts::{self, Receipt};
 use crate::connection::{Connection, Session, SessionEvent};
 use crate::lease::chain;
@@ -58,13 +58,14 @@ pub struct Outcome {
     pub connected_at: Option<Instant>,
 }
 
-struct Running<'a> {
-    actor: &'a mut Actor,
-    connection: Arc<dyn Connection>,
+/// A session that runs.
+pub(super) struct Running<'a> {
+    pub(super) actor: &'a mut Actor,
+    pub(super) connection: Arc<dyn Connection>,
     acks: Acks,
     receipts: mpsc::Sender<Receipt>,
     connected_at: Option<Instant>,
-    qr_attempt: u8,
+    pub(super) pairing: Pairing,
 }
 
 /// Runs one session of `actor` to its end.
@@ -99,13 +100,14 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
     };
     let (receipts, waiting) = mpsc::channel(receipts::WAITING);
     let storing = tokio::spawn(receipts::store_all(actor.deps.clone(), actor.id, waiting));
+    let pairing = Pairing::new(actor.pairing.as_ref());
     let mut running = Running {
         actor,
         connection,
         acks: Acks::default(),
         receipts,
         connected_at: None,
-        qr_attempt: 0,
+        pairing,
     };
     let ended = running.until_end(&mut events).await;
     running.actor.links.set(running.actor.id, None);
@@ -167,6 +169,11 @@ impl Running<'_> {
                         break ended;
                     }
                 }
+                progress = self.pairing.progress() => {
+                    if let Some(ended) = self.progressed(progress).await {
+                        break ended;
+                    }
+                }
                 Some(alive) = probed.recv() => {
                     if let Err(why) = alive {
                         break Ended::Dropped(why);
@@ -193,11 +200,16 @@ impl Running<'_> {
 
     async fn handle(&mut self, event: SessionEvent) -> Option<Ended> {
         match event {
-            SessionEvent::Qr { code, valid_for } => self.show_qr(&code, valid_for).await,
-            SessionEvent::QrExhausted => Some(Ended::For(Status::ForceDisconnected, "QR_NOT_SCANNED")),
-            SessionEvent::PasskeyRequested => self.written(Status::AwaitingPasskey).await,
+            SessionEvent::Qr { code, valid_for } => self.qr_came(&code, valid_for).await,
+            SessionEvent::QrExhausted => self.qr_exhausted(),
+            SessionEvent::PairingCodeVoid => self.code_void(),
+            SessionEvent::PasskeyRequested => {
+                self.phone_answered();
+                self.written(Status::AwaitingPasskey).await
+            }
             SessionEvent::Paired => {
                 info!(instance.id = %self.actor.id, "paired");
+                self.phone_answered();
                 self.written(Status::Connecting).await
             }
             SessionEvent::Connected {
@@ -247,22 +259,6 @@ impl Running<'_> {
         }
     }
 
-    async fn show_qr(&mut self, code: &str, valid_for: Duration) -> Option<Ended> {
-        self.qr_attempt += 1;
-        if self.qr_attempt > MAX_QR_ATTEMPTS {
-            return Some(Ended::For(Status::ForceDisconnected, "QR_NOT_SCANNED"));
-        }
-        debug!(instance.id = %self.actor.id, attempt = self.qr_attempt, "a QR code waits");
-        let valid_for = TimeDelta::from_std(valid_for).unwrap_or_default();
-        let expires_at = self.actor.deps.clock.now() + valid_for;
-        let stored = self
-            .actor
-            .observer
-            .set_qr(code, self.qr_attempt, expires_at)
-            .await;
-        self.unless(stored)
-    }
-
     async fn connected(&mut self, account: Account) -> Option<Ended> {
         let actor = &mut *self.actor;
         actor.deps.round_trips.note(actor.id, actor.deps.clock.now());
@@ -287,7 +283,7 @@ impl Running<'_> {
     }
 
     /// A status that cannot be written must not be lived: stop, or connect again.
-    fn unless(&self, stored: bool) -> Option<Ended> {
+    pub(super) fn unless(&self, stored: bool) -> Option<Ended> {
         if stored {
             None
         } else if self.actor.fence.is_revoked() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use shared::domain::instance::{Account, Instance, Observed, QrCode, Status};
+use shared::domain::instance::{Account, Instance, Observed, PairingCode, QrCode, Status};
 use shared::ids::InstanceId;
 use shared::seal::Purpose;
 use shared::session_state::Fence;
@@ -63,6 +63,7 @@ impl Observer {
         self.observed.status = status;
         self.observed.reason = reason.map(str::to_owned);
         self.observed.qr = None;
+        self.observed.pairing_code = None;
         if status == Status::Connected {
             self.observed.last_round_trip_at = Some(now);
             self.observed.last_error = None;
@@ -72,29 +73,50 @@ impl Observer {
 
     /// Writes that a QR code waits.
     pub async fn set_qr(&mut self, code: &str, attempt: u8, expires_at: DateTime<Utc>) -> bool {
-        let sealed = self
-            .deps
-            .sealer
-            .seal(self.id, Purpose::Content, &QrCode::aad(self.id), code.as_bytes())
-            .await;
-        let sealed = match sealed {
-            Ok(sealed) => sealed,
-            Err(error) => {
-                error!(instance.id = %self.id, error = %chain(&error), "a QR text could not be sealed");
-                return false;
-            }
+        let Some(sealed) = self.seal(&QrCode::aad(self.id), code).await else {
+            return false;
         };
-        if self.observed.status != Status::AwaitingQr {
-            self.observed.since = self.deps.clock.now();
-        }
-        self.observed.status = Status::AwaitingQr;
-        self.observed.reason = None;
+        self.begin_awaiting(Status::AwaitingQr);
         self.observed.qr = Some(QrCode {
             sealed,
             attempt,
             expires_at,
         });
         self.write().await
+    }
+
+    /// Writes that a pairing code waits to be entered.
+    pub async fn set_pairing_code(&mut self, code: &str, expires_at: DateTime<Utc>) -> bool {
+        let Some(sealed) = self.seal(&PairingCode::aad(self.id), code).await else {
+            return false;
+        };
+        self.begin_awaiting(Status::AwaitingPairingCode);
+        self.observed.pairing_code = Some(PairingCode { sealed, expires_at });
+        self.write().await
+    }
+
+    fn begin_awaiting(&mut self, status: Status) {
+        if self.observed.status != status {
+            self.observed.since = self.deps.clock.now();
+        }
+        self.observed.status = status;
+        self.observed.reason = None;
+        self.observed.qr = None;
+        self.observed.pairing_code = None;
+    }
+
+    async fn seal(&self, aad: &[u8], code: &str) -> Option<Vec<u8>> {
+        let sealing = self
+            .deps
+            .sealer
+            .seal(self.id, Purpose::Content, aad, code.as_bytes());
+        match sealing.await {
+            Ok(sealed) => Some(sealed),
+            Err(error) => {
+                error!(instance.id = %self.id, error = %chain(&error), "a code to pair by could not be sealed");
+                None
+            }
+        }
     }
 
     /// Writes the account that the instance is paired with, or that it is with none.

@@ -113,6 +113,7 @@ impl Farewell {
             last_error: observed.last_error.clone(),
             last_round_trip_at: observed.last_round_trip_at,
             qr: None,
+            pairing_code: None,
             generation,
         };
         deps.instances.observe(id, token, &observed).await

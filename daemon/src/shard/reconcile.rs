@@ -105,7 +105,7 @@ impl Reconciler {
             // An instance that is gone, or not of this shard, has nothing running for it.
             (None, None) => {}
             (None, Some(handle)) => self.end(id, handle),
-            (Some(instance), None) => match instance.desired.wanted {
+            (Some(instance), None) => match instance.wanted() {
                 Wanted::Connected if is_to_be_attempted(&instance) => {
                     let (deps, links) = (self.deps.clone(), self.links.clone());
                     let handle = Actor::start(deps, &instance, self.hold.fence.clone(), links);
@@ -124,9 +124,17 @@ impl Reconciler {
                     self.following.spawn(async move { farewell.say(&instance).await });
                 }
             },
-            (Some(instance), Some(handle)) => match instance.desired.wanted {
+            (Some(instance), Some(handle)) => match instance.wanted() {
                 // It is begun anew when it has ended.
                 Wanted::Connected if handle.generation < instance.desired.restart => self.end(id, handle),
+                // QR codes are wanted by now, and it has a pairing code.
+                Wanted::Connected
+                    if handle.pairs_by_code
+                        && instance.desired.pairing.is_none()
+                        && instance.account.is_none() =>
+                {
+                    self.end(id, handle);
+                }
                 Wanted::Connected if handle.generation < instance.desired.generation => {
                     handle.generation = instance.desired.generation;
                     handle.wake.notify_one();
@@ -165,7 +173,8 @@ impl Reconciler {
         });
     }
 
-    /// Writes that an instance is disconnected because that is wanted.
+    /// Writes that an instance is disconnected because that is wanted, or because its
+    /// subscription is switched off.
     async fn rest(&self, instance: &Instance) {
         let stays = matches!(
             instance.observed.status,
@@ -174,13 +183,18 @@ impl Reconciler {
         if stays {
             return;
         }
+        let reason = match instance.desired.wanted {
+            Wanted::Connected => "SUBSCRIPTION_INACTIVE",
+            Wanted::Disconnected | Wanted::LoggedOut | Wanted::Deleted => "DISCONNECT_REQUESTED",
+        };
         let observed = Observed {
             status: Status::Disconnected,
             since: self.deps.clock.now(),
-            reason: Some("DISCONNECT_REQUESTED".to_owned()),
+            reason: Some(reason.to_owned()),
             last_error: instance.observed.last_error.clone(),
             last_round_trip_at: instance.observed.last_round_trip_at,
             qr: None,
+            pairing_code: None,
             generation: instance.desired.generation,
         };
         match self

@@ -71,9 +71,11 @@ pub struct Translator {
 }
 
 /// The kinds that are translated; the library makes no others for us.
-const KINDS: [EventKind; 14] = [
+const KINDS: [EventKind; 16] = [
     EventKind::PairingQrCode,
     EventKind::PairingQrCodesExhausted,
+    EventKind::PairingCodeRefresh,
+    EventKind::PairingCodeError,
     EventKind::PairPasskeyRequest,
     EventKind::PairSuccess,
     EventKind::Connected,
@@ -118,6 +120,7 @@ impl Translator {
                 valid_for: qr.timeout,
             },
             Event::PairingQrCodesExhausted(_) => SessionEvent::QrExhausted,
+            Event::PairingCodeRefresh(_) | Event::PairingCodeError(_) => SessionEvent::PairingCodeVoid,
             Event::PairPasskeyRequest(_) => SessionEvent::PasskeyRequested,
             Event::PairSuccess(_) => {
                 self.told.paired.store(true, Ordering::Release);

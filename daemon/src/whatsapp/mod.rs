@@ -11,6 +11,7 @@ mod failure;
 mod http;
 mod inbound;
 mod network;
+mod pairing;
 mod people;
 mod runtime;
 mod secrets;

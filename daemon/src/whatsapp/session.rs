@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use shared::domain::phone::PhoneNumber;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
 use tokio::sync::mpsc;
@@ -25,8 +26,10 @@ use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
 use super::settings::WhatsAppConnector;
 use super::transport::Dialler;
-use super::{content, failure, people};
-use crate::connection::{ConnectError, Connection, SendError, Session, SessionEvent};
+use super::{content, failure, pairing, people};
+use crate::connection::{
+    ConnectError, Connection, PairingCode, PairingError, SendError, Session, SessionEvent,
+};
 use crate::store::SessionStore;
 
 /// How long writing a message to the wire may take, looking up its recipients' devices and
@@ -283,6 +286,14 @@ impl Connection for WhatsAppSession {
                 Ok(Err(error)) => Err(failure::of_send(error)),
                 Err(_) => Err(SendError::Timeout),
             }
+        }
+    }
+
+    async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(PairingError::NotConnected),
+            code = pairing::request(&self.client, phone) => code,
         }
     }
 

@@ -8,13 +8,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use daemon::connection::{
-    ConnectError, Connection, Connector, InboundSink, ReceiptKind, SendError, Session, SessionEvent,
+    ConnectError, Connection, Connector, InboundSink, PairingCode, PairingError, ReceiptKind, SendError,
+    Session, SessionEvent,
 };
 use shared::domain::person::Person;
+use shared::domain::phone::PhoneNumber;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
 use shared::session_state::SessionState;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::wait::in_time;
@@ -37,7 +39,15 @@ pub struct Playing {
     pub inbound: Arc<dyn InboundSink>,
     events: mpsc::Sender<SessionEvent>,
     sent: mpsc::Receiver<Sent>,
+    asked: mpsc::Receiver<Asked>,
     pub line: Arc<Line>,
+}
+
+/// A daemon's request for a pairing code.
+#[derive(Debug)]
+pub struct Asked {
+    pub phone: PhoneNumber,
+    pub answer: oneshot::Sender<Result<PairingCode, PairingError>>,
 }
 
 /// A message that a daemon has sent.
@@ -52,6 +62,7 @@ pub struct Sent {
 #[derive(Debug)]
 pub struct Line {
     sent: mpsc::Sender<Sent>,
+    asked: mpsc::Sender<Asked>,
     answers_probes: Arc<Mutex<bool>>,
     refusals: Mutex<Vec<SendError>>,
     pub disconnected: CancellationToken,
@@ -80,8 +91,10 @@ impl Network {
 impl Connector for Network {
     async fn connect(&self, session: Session) -> Result<Arc<dyn Connection>, ConnectError> {
         let (sender, sent) = mpsc::channel(WAITING);
+        let (asking, asked) = mpsc::channel(WAITING);
         let line = Arc::new(Line {
             sent: sender,
+            asked: asking,
             answers_probes: self.answers_probes.clone(),
             refusals: Mutex::default(),
             disconnected: CancellationToken::new(),
@@ -94,6 +107,7 @@ impl Connector for Network {
             inbound: session.inbound,
             events: session.events,
             sent,
+            asked,
             line: line.clone(),
         };
         self.begun
@@ -117,6 +131,14 @@ impl Connection for Line {
             text: text.to_owned(),
         };
         self.sent.send(sent).await.map_err(|_| SendError::NotConnected)
+    }
+
+    async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError> {
+        let (answer, answered) = oneshot::channel();
+        let phone = phone.clone();
+        let asked = self.asked.send(Asked { phone, answer }).await;
+        asked.map_err(|_| PairingError::NotConnected)?;
+        answered.await.unwrap_or(Err(PairingError::NotConnected))
     }
 
     async fn probe(&self, _deadline: Duration) -> Result<(), SendError> {
@@ -164,6 +186,18 @@ impl Playing {
             display_name: Some("Owner".to_owned()),
         })
         .await;
+    }
+
+    /// The daemon's next request for a pairing code.
+    pub async fn asked_for_code(&mut self) -> Asked {
+        in_time("a request for a pairing code", self.asked.recv())
+            .await
+            .expect("the connection lives")
+    }
+
+    /// Whether it has asked for one that nobody has taken.
+    pub fn has_asked_for_code(&mut self) -> bool {
+        self.asked.try_recv().is_ok()
     }
 
     /// The next message that comes over the wire.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use shared::clock::{Clock as _, SteppedClock, SystemClock};
 use shared::domain::instance::{Desired, Instance, Observed, Status, Wanted};
@@ -14,7 +15,7 @@ use shared::queue::{OutgoingMessage, Queue as _, QueueNames, names};
 use shared::seal::Sealer;
 use shared::storage::Table;
 use shared::storage::counters::Counters;
-use shared::storage::instances::{Created, Instances};
+use shared::storage::instances::{Created, Instances, Suspended};
 use shared::storage::keys;
 use shared::storage::leases::Leases;
 use shared::storage::messages::Messages;
@@ -26,7 +27,7 @@ use crate::queue::Watched;
 use crate::wait::until;
 
 pub const NETWORK: NetworkName = NetworkName::Sandbox;
-const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([9; 16]);
+pub const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([9; 16]);
 
 pub struct World {
     pub table: Table,
@@ -53,7 +54,8 @@ impl World {
     pub async fn of(shards: u32) -> Self {
         let (endpoint, server) = embedded::database().await;
         let table = embedded::table(&endpoint).await;
-        let subscription = keys::subscription(SUBSCRIPTION).attributes();
+        let mut subscription = keys::subscription(SUBSCRIPTION).attributes();
+        subscription.insert("active".to_owned(), AttributeValue::Bool(true));
         table
             .client()
             .put_item()
@@ -109,7 +111,9 @@ impl World {
                 wanted: Wanted::Connected,
                 generation: 1,
                 restart: 0,
+                pairing: None,
             },
+            suspended: false,
             observed: Observed {
                 status: Status::Disconnected,
                 since: self.now(),
@@ -117,6 +121,7 @@ impl World {
                 last_error: None,
                 last_round_trip_at: None,
                 qr: None,
+                pairing_code: None,
                 generation: 0,
             },
             account: None,
@@ -134,6 +139,27 @@ impl World {
             .expect("stored")
             .expect("the instance is there");
         self.nudge(instance).await;
+    }
+
+    /// Switches the subscription as the API does, with what follows for its instances.
+    pub async fn set_active(&self, active: bool) {
+        let sent = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::subscription(SUBSCRIPTION).attributes()))
+            .update_expression("SET active = :active")
+            .expression_attribute_values(":active", AttributeValue::Bool(active))
+            .send();
+        sent.await.expect("stored");
+        let suspended = self.instances.suspend(SUBSCRIPTION, !active).await;
+        let Suspended::Done(instances) = suspended.expect("stored") else {
+            panic!("nobody else switches it");
+        };
+        for instance in &instances {
+            self.nudge(instance).await;
+        }
     }
 
     pub async fn nudge(&self, instance: &Instance) {

@@ -55,10 +55,10 @@ pub fn last_administrator() -> ApiError {
     )
 }
 
-/// There would be instances that are nobody's.
+/// Moved away, it would leave instances that are nobody's.
 pub fn has_instances() -> ApiError {
     ApiError::new(
         Code::Conflict,
-        "The last user of a subscription that has instances cannot leave it: delete the instances first",
+        "The last user of a subscription that has instances cannot move to another: delete the instances first",
     )
 }

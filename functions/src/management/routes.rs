@@ -6,8 +6,8 @@ use axum::routing::{delete, get, patch, post};
 use super::admin::{overview, workers};
 use super::audit_logs;
 use super::instances::{
-    connect, create, delete, disconnect, keys, list, logout, messages, qr, restart, show, stats, status,
-    update,
+    connect, create, delete, disconnect, keys, list, logout, messages, pairing_code, qr, restart, show,
+    stats, status, update,
 };
 use super::subscription::{self, members};
 use super::{subscriptions, users};
@@ -27,6 +27,10 @@ pub fn routes() -> Router<AppState> {
         )
         .route("/api/instances/{instance}/status", get(status::handler))
         .route("/api/instances/{instance}/qr", get(qr::handler))
+        .route(
+            "/api/instances/{instance}/pairing-code",
+            post(pairing_code::handler),
+        )
         .route("/api/instances/{instance}/connect", post(connect::handler))
         .route("/api/instances/{instance}/disconnect", post(disconnect::handler))
         .route("/api/instances/{instance}/logout", post(logout::handler))
@@ -85,6 +89,7 @@ pub fn operations() -> Vec<Operation> {
         delete::operation(),
         status::operation(),
         qr::operation(),
+        pairing_code::operation(),
         connect::operation(),
         disconnect::operation(),
         logout::operation(),

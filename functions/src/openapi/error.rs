@@ -77,7 +77,7 @@ pub fn schema(code: Code) -> RefOr<Schema> {
             details = details.property(name, schema).required(name);
         }
         error = error.property("details", details).required("details");
-    } else if code == Code::Conflict {
+    } else if matches!(code, Code::Conflict | Code::UpstreamError) {
         let details = ObjectBuilder::new()
             .schema_type(Type::Object)
             .description(Some("What stands in the way, where there is more to tell"));

@@ -1,5 +1,6 @@
 //! A deployment of one process, and what its callers and its daemon do.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 use shared::clock::{Clock, SteppedClock};
 use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
 use shared::domain::audit::Action;
-use shared::domain::instance::{Account, Instance, Observed, QrCode, Status};
+use shared::domain::instance::{Account, Instance, Observed, PairingCode, QrCode, Status};
 use shared::domain::network::Network;
 use shared::domain::person::Person;
 use shared::ids::InstanceId;
@@ -22,6 +23,7 @@ use shared::queue::{QueueName, QueueNames, ReceiveOptions, names};
 use shared::seal::{FileKeyWrapper, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::instances::Observation;
+use shared::storage::item::Item;
 use shared::storage::leases::{Beat, Leases};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -207,36 +209,67 @@ impl World {
     pub async fn observe(&self, instance: InstanceId, status: Status, qr: Option<(&str, u8)>) {
         let qr = match qr {
             Some((code, attempt)) => Some(QrCode {
-                sealed: self
-                    .state
-                    .sealer
-                    .seal(
-                        instance,
-                        Purpose::Content,
-                        &QrCode::aad(instance),
-                        code.as_bytes(),
-                    )
-                    .await
-                    .expect("sealed"),
+                sealed: self.sealed(instance, &QrCode::aad(instance), code).await,
                 attempt,
                 expires_at: self.clock.now() + TimeDelta::seconds(20),
             }),
             None => None,
         };
-        let generation = self.stored(instance).await.desired.generation;
         let observed = Observed {
+            qr,
+            ..self.observed(instance, status).await
+        };
+        self.store(instance, &observed).await;
+    }
+
+    /// As the daemon does when it has a pairing code.
+    pub async fn show_pairing_code(&self, instance: InstanceId, code: &str) {
+        let aad = PairingCode::aad(instance);
+        let observed = Observed {
+            pairing_code: Some(PairingCode {
+                sealed: self.sealed(instance, &aad, code).await,
+                expires_at: self.clock.now() + TimeDelta::seconds(180),
+            }),
+            ..self.observed(instance, Status::AwaitingPairingCode).await
+        };
+        self.store(instance, &observed).await;
+    }
+
+    /// As the daemon does when an attempt is over.
+    pub async fn end(&self, instance: InstanceId, status: Status, reason: &str) {
+        let observed = Observed {
+            reason: Some(reason.to_owned()),
+            ..self.observed(instance, status).await
+        };
+        self.store(instance, &observed).await;
+    }
+
+    async fn sealed(&self, instance: InstanceId, aad: &[u8], code: &str) -> Vec<u8> {
+        let state = &self.state;
+        let sealed = state
+            .sealer
+            .seal(instance, Purpose::Content, aad, code.as_bytes());
+        sealed.await.expect("sealed")
+    }
+
+    async fn observed(&self, instance: InstanceId, status: Status) -> Observed {
+        Observed {
             status,
             since: self.clock.now(),
             reason: None,
             last_error: None,
             last_round_trip_at: None,
-            qr,
-            generation,
-        };
+            qr: None,
+            pairing_code: None,
+            generation: self.stored(instance).await.desired.generation,
+        }
+    }
+
+    async fn store(&self, instance: InstanceId, observed: &Observed) {
         let stored = self
             .state
             .instances
-            .observe(instance, 1, &observed)
+            .observe(instance, 1, observed)
             .await
             .expect("stored");
         assert_eq!(stored, Observation::Stored);
@@ -283,6 +316,19 @@ impl World {
             vitals: None,
         };
         leases.beat(&beat).await.expect("stored");
+    }
+
+    /// Every item of the table, by its key.
+    pub async fn items(&self) -> BTreeMap<(String, String), Item> {
+        let table = &self.state.table;
+        let scanning = table.client().scan().table_name(table.name());
+        let items = scanning.into_paginator().items().send();
+        let items = items.collect::<Result<Vec<_>, _>>().await.expect("read");
+        let text = |item: &Item, name: &str| item[name].as_s().expect("a text").clone();
+        let keyed = items
+            .into_iter()
+            .map(|item| ((text(&item, "pk"), text(&item, "sk")), item));
+        keyed.collect()
     }
 
     /// The bodies that wait in a queue, up to ten.

@@ -4,17 +4,22 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 
 use super::network::Network;
 use super::person::Person;
+use super::phone::PhoneNumber;
 use super::shard::Shard;
 use super::text_enum;
 use crate::ids::{InstanceId, SubscriptionId};
 
 /// How many QR codes one attempt to pair shows before it gives up.
 pub const MAX_QR_ATTEMPTS: u8 = 3;
+
+/// How long a request for a pairing code is worth following: whoever asked has gone by then,
+/// and a code would reach nobody but a phone that did not ask for it.
+pub const PAIRING_REQUEST_TERM: TimeDelta = TimeDelta::minutes(1);
 
 text_enum! {
     /// How an instance's connection is.
@@ -35,7 +40,7 @@ text_enum! {
         Reconnecting = "RECONNECTING",
         /// The phone unlinked the instance: it must be paired again.
         LoggedOut = "LOGGED_OUT",
-        /// No QR code was scanned in an attempt, or WhatsApp refuses this client: nothing
+        /// No code was scanned or entered in an attempt, or WhatsApp refuses it: nothing
         /// happens until someone asks again.
         ForceDisconnected = "FORCE_DISCONNECTED",
         /// WhatsApp has banned the number.
@@ -109,7 +114,7 @@ impl Serialize for InstanceName {
 
 /// What is wanted, and by which request: a request is answered by one attempt, so an
 /// attempt that ended in [`Status::ForceDisconnected`] is not made again by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
     /// What is wanted.
     pub wanted: Wanted,
@@ -118,6 +123,17 @@ pub struct Desired {
     /// The generation of the last request to begin anew: a connection of an earlier one is
     /// ended first. Zero where nobody asked for that.
     pub restart: u64,
+    /// By which code an instance that is not paired is to be; `None` for QR codes.
+    pub pairing: Option<PairingRequest>,
+}
+
+/// A wish to be paired by a code that is entered on the phone with this number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairingRequest {
+    /// The number.
+    pub phone: PhoneNumber,
+    /// When it was asked for.
+    pub asked_at: DateTime<Utc>,
 }
 
 /// A QR code that waits to be scanned. Its text is sealed.
@@ -138,6 +154,22 @@ impl QrCode {
     }
 }
 
+/// A pairing code that waits to be entered on a phone. It is sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PairingCode {
+    /// The code, sealed for the purpose of content.
+    pub sealed: Vec<u8>,
+    /// Until when it can be entered.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl PairingCode {
+    /// The associated data under which an instance's pairing code is sealed.
+    pub fn aad(instance: InstanceId) -> Vec<u8> {
+        format!("{instance}|pairing-code").into_bytes()
+    }
+}
+
 /// How the connection is, as the daemon that holds the shard last wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observed {
@@ -153,6 +185,8 @@ pub struct Observed {
     pub last_round_trip_at: Option<DateTime<Utc>>,
     /// The QR code to scan, in [`Status::AwaitingQr`].
     pub qr: Option<QrCode>,
+    /// The code to enter, in [`Status::AwaitingPairingCode`].
+    pub pairing_code: Option<PairingCode>,
     /// The generation of the request that this answers.
     pub generation: u64,
 }
@@ -176,6 +210,8 @@ pub struct Instance {
     pub created_at: DateTime<Utc>,
     /// What is wanted of its connection.
     pub desired: Desired,
+    /// Whether it rests, whatever is wanted, because its subscription is switched off.
+    pub suspended: bool,
     /// How the connection is.
     pub observed: Observed,
     /// The WhatsApp account it is paired with; `None` where it is not.
@@ -192,6 +228,14 @@ pub struct Account {
 }
 
 impl Instance {
+    /// What is to be made so: a suspended instance is left alone.
+    pub fn wanted(&self) -> Wanted {
+        match self.desired.wanted {
+            Wanted::Connected if self.suspended => Wanted::Disconnected,
+            wanted => wanted,
+        }
+    }
+
     /// Why a send has nothing to wait for, where that is so: the instance was never
     /// paired, or is in a state that only its owner can end.
     pub fn refuses_sends(&self) -> bool {

@@ -8,6 +8,7 @@ pub mod job;
 pub mod message;
 pub mod network;
 pub mod person;
+pub mod phone;
 pub mod recipient;
 pub mod shard;
 mod text_enum;

@@ -146,6 +146,12 @@ impl Counters {
         Ok((used, next_month(now)))
     }
 
+    /// Removes what was counted against the quotas of a subscription that goes. It may be
+    /// broken off and done again.
+    pub async fn forget(&self, subscription: SubscriptionId) -> Result<(), StorageError> {
+        self.table.purge(&keys::quota_partition(subscription), "").await
+    }
+
     /// Counts one more of each of `counters` on the day of `at` (UTC). One write unit.
     pub async fn count(
         &self,

@@ -227,10 +227,15 @@ pub fn day(instance: InstanceId, at: DateTime<Utc>) -> Key {
 /// What the sort keys of daily counters begin with; the date follows.
 pub const DAY_PREFIX: &str = "day#";
 
+/// The partition of a subscription's counters.
+pub fn quota_partition(subscription: SubscriptionId) -> String {
+    format!("ctr#{subscription}")
+}
+
 /// A subscription's messages of one calendar month (UTC).
 pub fn month(subscription: SubscriptionId, at: DateTime<Utc>) -> Key {
     Key::new(
-        format!("ctr#{subscription}"),
+        quota_partition(subscription),
         format!("month#{}", at.format("%Y-%m")),
     )
 }

@@ -31,6 +31,8 @@ pub enum Scope {
     Mail(UserId),
     /// Invitations that a user sends to others.
     Invitations(UserId),
+    /// Pairing codes that a user asks for.
+    PairingCodes(UserId),
     /// Requests for authentication from a source address.
     Address(IpAddr),
 }
@@ -42,6 +44,7 @@ impl fmt::Display for Scope {
             Self::User(id) => write!(f, "{id}"),
             Self::Mail(id) => write!(f, "mail#{id}"),
             Self::Invitations(id) => write!(f, "invitations#{id}"),
+            Self::PairingCodes(id) => write!(f, "pairing-codes#{id}"),
             Self::Address(address) => write!(f, "address#{}", neighbourhood(*address)),
         }
     }

@@ -1,5 +1,8 @@
 //! The main job on the local stack, through public interfaces alone.
 
+mod pairing_code;
+mod subscriptions;
+
 use tests::api::Bases;
 use tests::flow::{exchange, pair};
 use tests::phones::Phones;

@@ -24,9 +24,11 @@ fn require_active(subscription: Subscription) -> Result<Subscription, ApiError> 
     if subscription.active {
         Ok(subscription)
     } else {
-        Err(ApiError::new(
-            Code::SubscriptionInactive,
-            "The subscription is not active",
-        ))
+        Err(inactive())
     }
+}
+
+/// The subscription is switched off.
+pub fn inactive() -> ApiError {
+    ApiError::new(Code::SubscriptionInactive, "The subscription is not active")
 }

@@ -16,7 +16,7 @@ use shared::storage::instances::Created;
 use utoipa::ToSchema;
 
 use super::{InstanceView, metadata};
-use crate::http::caller::UserCaller;
+use crate::http::caller::{UserCaller, inactive};
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, RequestContext, Trail};
 use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
@@ -64,6 +64,8 @@ pub async fn handler(
         Created::NameTaken => {
             return Err(ApiError::new(Code::NameTaken, "Another instance has this name"));
         }
+        // Since the caller was let in.
+        Created::SubscriptionInactive => return Err(inactive()),
         Created::LimitReached => {
             let tier = caller.subscription.tier;
             let message = format!("The tier {tier} allows {limit} instances");
@@ -109,7 +111,9 @@ fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<I
             wanted: Wanted::Disconnected,
             generation: 0,
             restart: 0,
+            pairing: None,
         },
+        suspended: false,
         observed: Observed {
             status: Status::Disconnected,
             since: now,
@@ -117,6 +121,7 @@ fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<I
             last_error: None,
             last_round_trip_at: None,
             qr: None,
+            pairing_code: None,
             generation: 0,
         },
         account: None,

@@ -4,12 +4,14 @@
 use axum::extract::State;
 use axum::http::Method;
 use serde::Serialize;
+use shared::domain::account::User;
 use shared::domain::audit::Action;
+use shared::domain::instance::Instance;
 use shared::ids::InstanceId;
 use shared::storage::instances::Deleted;
 use utoipa::ToSchema;
 
-use super::desired::nudge;
+use super::desired::nudge_all;
 use super::find::{InstanceRef, find};
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Path, Record, Reply, Trail, log};
@@ -42,8 +44,7 @@ pub async fn handler(
     Path(which): Path<InstanceRef>,
 ) -> Result<Reply<Response>, ApiError> {
     let instance = find(&state, caller.subscription.id, &which).await?;
-    let now = state.clock.now();
-    match state.instances.delete(&instance, now).await? {
+    match delete(&state, &trail, &caller.user, &instance).await? {
         Deleted::Done => {}
         Deleted::Stale => {
             // Of two who delete it the second finds nothing.
@@ -54,6 +55,23 @@ pub async fn handler(
             ));
         }
     }
+    Ok(Reply::ok(Response {
+        id: instance.id,
+        deleted: true,
+    }))
+}
+
+/// Deletes an instance as it was read, its keys with it, and has its shard end it.
+pub async fn delete(
+    state: &AppState,
+    trail: &Trail,
+    actor: &User,
+    instance: &Instance,
+) -> Result<Deleted, ApiError> {
+    let now = state.clock.now();
+    if state.instances.delete(instance, now).await? == Deleted::Stale {
+        return Ok(Deleted::Stale);
+    }
     if let Err(error) = state.api_keys.revoke_all(instance.id, now).await {
         // It is deleted, and the daemon revokes what is left of them.
         log::went_wrong(
@@ -61,14 +79,9 @@ pub async fn handler(
             "the keys of a deleted instance could not be revoked",
         );
     }
-    let record = Record::by(&caller.user, Action::InstanceDeleted).on(instance.id);
-    trail.record(&state, record).await;
+    let record = Record::by(actor, Action::InstanceDeleted).of(instance.subscription);
+    trail.record(state, record.on(instance.id)).await;
     // An instance of a network that is not served any more can be deleted too.
-    if state.queue_names(instance.network).is_ok() {
-        nudge(&state, &instance).await?;
-    }
-    Ok(Reply::ok(Response {
-        id: instance.id,
-        deleted: true,
-    }))
+    nudge_all(state, std::slice::from_ref(instance)).await?;
+    Ok(Deleted::Done)
 }

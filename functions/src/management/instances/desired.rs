@@ -1,6 +1,7 @@
 //! Asks the daemon that holds an instance's shard for something: what is wanted is stored,
 //! and the shard nudged.
 
+use futures::future::try_join_all;
 use shared::domain::instance::{Desired, Instance};
 use shared::domain::job::{self, Query};
 use shared::queue::OutgoingMessage;
@@ -10,6 +11,9 @@ use super::status;
 use crate::http::{ApiError, Reply, log};
 use crate::presence::Presence;
 use crate::state::AppState;
+
+/// How many nudges are on their way at once.
+const AT_ONCE: usize = 8;
 
 /// Stores by `wanting` what is wanted of the instance, and tells its shard. The answer has
 /// the status as it is by now.
@@ -24,6 +28,21 @@ pub async fn ask(
     nudge(state, &instance).await?;
     let presence = Presence::of(state, [&instance]).await?;
     Ok(Reply::accepted(status::Response::new(instance, &presence)))
+}
+
+/// Has the shards of many instances look at them. Where a network is not served any more
+/// there is no shard to tell.
+pub async fn nudge_all(state: &AppState, instances: &[Instance]) -> Result<(), ApiError> {
+    let mut served = Vec::new();
+    for instance in instances {
+        if state.queue_names(instance.network).is_ok() {
+            served.push(instance);
+        }
+    }
+    for some in served.chunks(AT_ONCE) {
+        try_join_all(some.iter().map(|instance| nudge(state, instance))).await?;
+    }
+    Ok(())
 }
 
 /// Has the instance's shard look at it.

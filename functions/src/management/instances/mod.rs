@@ -8,6 +8,7 @@ pub mod keys;
 pub mod list;
 pub mod logout;
 pub mod messages;
+pub mod pairing_code;
 pub mod qr;
 pub mod restart;
 pub mod show;
@@ -21,4 +22,5 @@ mod metadata;
 mod picture;
 mod view;
 
+pub use desired::nudge_all;
 pub use view::InstanceView;

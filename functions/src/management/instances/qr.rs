@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
 use serde_json::json;
 use shared::domain::instance::{Instance, MAX_QR_ATTEMPTS, QrCode, Status};
+use shared::ids::InstanceId;
 use shared::seal::Purpose;
 use utoipa::ToSchema;
 
@@ -59,7 +60,7 @@ pub async fn handler(
 ) -> Result<HttpResponse, ApiError> {
     let instance = find(&state, caller.subscription.id, &which).await?;
     let qr = to_scan(&state, &instance).await?;
-    let code = open(&state, &instance, &qr).await?;
+    let code = open(&state, instance.id, &QrCode::aad(instance.id), &qr.sealed).await?;
     Ok(match Form::wanted(&headers) {
         Form::Png => ([(header::CONTENT_TYPE, "image/png")], picture::png(&code)?).into_response(),
         Form::Svg => ([(header::CONTENT_TYPE, "image/svg+xml")], picture::svg(&code)?).into_response(),
@@ -86,12 +87,9 @@ async fn to_scan(state: &AppState, instance: &Instance) -> Result<QrCode, ApiErr
         })
 }
 
-async fn open(state: &AppState, instance: &Instance, qr: &QrCode) -> Result<String, ApiError> {
-    let aad = QrCode::aad(instance.id);
-    let opened = state
-        .sealer
-        .open(instance.id, Purpose::Content, &aad, &qr.sealed)
-        .await?;
+/// The text of a code to pair by, which rests sealed.
+pub async fn open(state: &AppState, id: InstanceId, aad: &[u8], sealed: &[u8]) -> Result<String, ApiError> {
+    let opened = state.sealer.open(id, Purpose::Content, aad, sealed).await?;
     String::from_utf8(opened).map_err(|error| ApiError::internal().caused_by(error.utf8_error()))
 }
 

@@ -1,5 +1,9 @@
 //! `PATCH /api/subscriptions/{subscription}`: another tier or active flag. Callers of a
-//! subscription that is not active are refused from their next request on.
+//! subscription that is not active are refused from their next request on, and its
+//! instances' connections end at once. They come back when it is active again.
+//!
+//! The subscription comes first, then its instances, then the nudges. The same request, made
+//! again, makes good what was broken off in between.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -9,11 +13,13 @@ use shared::domain::account::Tier;
 use shared::domain::audit::Action;
 use shared::ids::SubscriptionId;
 use shared::storage::accounts::{SubscriptionChange, SubscriptionChanged};
+use shared::storage::instances::Suspended;
 use utoipa::ToSchema;
 
 use crate::auth::view::SubscriptionView;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
+use crate::management::instances::nudge_all;
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -65,6 +71,12 @@ pub async fn handler(
     let subscription = match state.accounts.change_subscription(id, change).await? {
         SubscriptionChanged::Done(subscription) => subscription,
         SubscriptionChanged::InUse { instances } => return Err(in_use(instances, tier)),
+        SubscriptionChanged::BeingDeleted => {
+            return Err(ApiError::new(
+                Code::Conflict,
+                "The subscription is being deleted: delete its last user again to finish that",
+            ));
+        }
         SubscriptionChanged::Gone => return Err(ApiError::not_found("subscription")),
     };
     let mut record = Record::by(&caller.user, Action::SubscriptionUpdated)
@@ -77,7 +89,19 @@ pub async fn handler(
         record = record.detail("active", active);
     }
     trail.record(&state, record).await;
+    if let Some(active) = request.active {
+        suspend(&state, id, !active).await?;
+    }
     Ok(Reply::ok(subscription.into()))
+}
+
+/// Has the subscription's instances rest, or go on.
+async fn suspend(state: &AppState, id: SubscriptionId, suspended: bool) -> Result<(), ApiError> {
+    match state.instances.suspend(id, suspended).await? {
+        Suspended::Done(instances) => nudge_all(state, &instances).await,
+        // Another request has switched the subscription since.
+        Suspended::Stale => Ok(()),
+    }
 }
 
 fn in_use(instances: u32, tier: Option<Tier>) -> ApiError {

@@ -1,17 +1,18 @@
 //! `DELETE /api/users/{user}`: frees the address and ends the sessions. An owner's
-//! subscription passes to its oldest other user; the last user's goes with it.
+//! subscription passes to its oldest other user; the last user's goes with it, and all that
+//! belongs to it.
 
 use axum::extract::State;
 use axum::http::Method;
 use shared::domain::audit::Action;
 use shared::ids::UserId;
-use shared::storage::accounts::Removed;
 
 use super::find::find;
 use crate::auth::view::UserView;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Path, Record, Reply, Trail};
 use crate::management::people;
+use crate::management::subscriptions::deletion;
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -19,7 +20,8 @@ use crate::state::AppState;
 pub fn operation() -> Operation {
     Operation::new(Method::DELETE, "/api/users/{user}", "deleteUser", handler)
         .about(Tag::Administration, "Deletes a user")
-        .details("The subscription of an owner passes to its oldest other user; that of the last user goes with it.")
+        .details("The subscription of an owner passes to its oldest other user; that of the last user is deleted with it, and all \
+             that belongs to it. Where that was broken off, the same request finishes it.")
         .errors(&[Code::Conflict])
 }
 
@@ -30,12 +32,7 @@ pub async fn handler(
     Path(id): Path<UserId>,
 ) -> Result<Reply<UserView>, ApiError> {
     let user = find(&state, id).await?;
-    let (user, aftermath) = match state.accounts.remove_user(user.subscription, id).await? {
-        Removed::Done { user, aftermath } => (user, aftermath),
-        Removed::Gone => return Err(ApiError::not_found("user")),
-        Removed::LastAdministrator => return Err(people::last_administrator()),
-        Removed::HasInstances => return Err(people::has_instances()),
-    };
+    let (user, aftermath) = deletion::remove(&state, &trail, &caller.user, &user).await?;
     let record = Record::by(&caller.user, Action::UserDeleted);
     trail.record(&state, record.of(user.subscription).on(id)).await;
     people::record_aftermath(&state, &trail, &caller.user, user.subscription, aftermath).await;

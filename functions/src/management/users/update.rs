@@ -7,7 +7,7 @@ use serde::Deserialize;
 use shared::domain::account::{PersonName, Role};
 use shared::domain::audit::Action;
 use shared::ids::{SubscriptionId, UserId};
-use shared::storage::accounts::{UserChange, UserChanged};
+use shared::storage::accounts::{Aftermath, UserChange, UserChanged};
 use utoipa::ToSchema;
 
 use super::find::find;
@@ -69,6 +69,9 @@ pub async fn handler(
         )
         .await;
     if let Some((subscription, aftermath)) = left {
+        if aftermath == Aftermath::Deleted {
+            state.counters.forget(subscription).await?;
+        }
         people::record_aftermath(&state, &trail, &caller.user, subscription, aftermath).await;
     }
     Ok(Reply::ok(user.into()))

@@ -1,13 +1,17 @@
 //! Who the active administrators are: one set, written together with every change that makes
 //! or unmakes one. So the last one cannot go, however many go at once.
 
-use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem, Update};
 
 use super::Accounts;
 use crate::domain::account::User;
+use crate::ids::UserId;
 use crate::storage::error::StorageError;
 use crate::storage::item::{n, text};
 use crate::storage::keys;
+
+/// What fails for the last administrator alone.
+const ANOTHER_IS_LEFT: &str = "NOT contains(#users, :id) OR size(#users) > :one";
 
 impl Accounts {
     /// The write that goes with a user's change from `before` to `after`, where either may be
@@ -31,7 +35,7 @@ impl Accounts {
             (false, true) => request.update_expression("ADD #users :user"),
             (true, false) => request
                 .update_expression("DELETE #users :user")
-                .condition_expression("NOT contains(#users, :id) OR size(#users) > :one")
+                .condition_expression(ANOTHER_IS_LEFT)
                 .expression_attribute_values(":id", text(id))
                 .expression_attribute_values(":one", n(1)),
             (true, true) | (false, false) => return Ok(None),
@@ -40,5 +44,19 @@ impl Accounts {
             .build()
             .map_err(|error| StorageError::Refused(error.into()))?;
         Ok(Some(TransactWriteItem::builder().update(update).build()))
+    }
+
+    /// The check that there is an active administrator besides this user.
+    pub(super) fn another_administrator(&self, id: UserId) -> Result<TransactWriteItem, StorageError> {
+        let check = ConditionCheck::builder()
+            .table_name(self.table.name())
+            .set_key(Some(keys::administrators().attributes()))
+            .condition_expression(ANOTHER_IS_LEFT)
+            .expression_attribute_names("#users", "users")
+            .expression_attribute_values(":id", text(id))
+            .expression_attribute_values(":one", n(1))
+            .build()
+            .map_err(|error| StorageError::Refused(error.into()))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
     }
 }

@@ -1,7 +1,9 @@
 //! Users who leave their subscription: its owner's place is filled, and a subscription that
-//! nobody is left of goes with its last user.
+//! nobody is left of goes with its last user. That one is marked first: from then on nobody
+//! joins it and nothing is created in it, so that it can be emptied in as many steps as it
+//! takes.
 
-use aws_sdk_dynamodb::types::{ConditionCheck, Delete, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, TransactWriteItem, Update};
 
 use super::Accounts;
 use super::items::user_from_item;
@@ -11,6 +13,7 @@ use crate::ids::{SubscriptionId, UserId};
 use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{n, s, text};
 use crate::storage::keys;
+use crate::storage::outcome::Transacted;
 
 /// What came of removing a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +29,19 @@ pub enum Removed {
     Gone,
     /// It is the last active administrator.
     LastAdministrator,
-    /// It is the last user of a subscription that has instances.
-    HasInstances,
+    /// It is the last user of a subscription that is not marked, or not empty yet.
+    LastOfSubscription,
+}
+
+/// What came of marking a subscription whose last user is to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marked {
+    /// It is switched off for ever.
+    Done,
+    /// It has other users, or is gone.
+    NotLast,
+    /// The user is the last active administrator.
+    LastAdministrator,
 }
 
 impl Accounts {
@@ -45,15 +59,42 @@ impl Accounts {
             plan.push(Step::Seen, self.deletion(&user)?);
             plan.push(Step::Seen, self.freed_address(&user)?);
             plan.push(Step::Administrators, self.administrators(Some(&user), None)?);
+            plan.ends_marked = true;
             let aftermath = self.leave(&mut plan, &user).await?;
             match self.carry_out(plan).await? {
                 Verdict::Done => return Ok(Removed::Done { user, aftermath }),
                 Verdict::Outdated | Verdict::NoSubscription => {}
                 Verdict::LastAdministrator => return Ok(Removed::LastAdministrator),
-                Verdict::HasInstances => return Ok(Removed::HasInstances),
+                Verdict::InUse => return Ok(Removed::LastOfSubscription),
             }
         }
         Err(StorageError::Conflict("a user is changed over and over".into()))
+    }
+
+    /// Marks the subscription of its last user as one that is being deleted. It may be done
+    /// again.
+    pub async fn begin_deletion(&self, user: &User) -> Result<Marked, StorageError> {
+        let mark = Update::builder()
+            .table_name(self.table.name())
+            .set_key(Some(keys::subscription(user.subscription).attributes()))
+            .update_expression("SET active = :no, deleting = :yes")
+            .condition_expression("#owner = :user AND memberCount = :one")
+            .expression_attribute_names("#owner", "owner")
+            .expression_attribute_values(":no", AttributeValue::Bool(false))
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
+            .expression_attribute_values(":user", text(user.id))
+            .expression_attribute_values(":one", n(1))
+            .build()
+            .map_err(|error| StorageError::Refused(error.into()))?;
+        let mut writes = vec![TransactWriteItem::builder().update(mark).build()];
+        if user.is_active_administrator() {
+            writes.push(self.another_administrator(user.id)?);
+        }
+        Ok(match self.table.transact(writes).await? {
+            Transacted::Done => Marked::Done,
+            Transacted::Refused(failed) if failed.first() == Some(&true) => Marked::NotLast,
+            Transacted::Refused(_) => Marked::LastAdministrator,
+        })
     }
 
     /// Plans what a user's leaving does to its subscription.
@@ -97,13 +138,16 @@ impl Accounts {
             }
             Aftermath::Deleted => {
                 // Both counts are on the item, so nobody joins and nothing is created meanwhile.
+                let mut condition = "#owner = :user AND memberCount = :one \
+                    AND (attribute_not_exists(instanceCount) OR instanceCount = :none)"
+                    .to_owned();
+                if plan.ends_marked {
+                    condition.push_str(" AND attribute_exists(deleting)");
+                }
                 let delete = Delete::builder()
                     .table_name(self.table.name())
                     .set_key(key)
-                    .condition_expression(
-                        "#owner = :user AND memberCount = :one \
-                         AND (attribute_not_exists(instanceCount) OR instanceCount = :none)",
-                    )
+                    .condition_expression(condition)
                     .expression_attribute_names("#owner", "owner")
                     .expression_attribute_values(":user", text(user.id))
                     .expression_attribute_values(":one", n(1))

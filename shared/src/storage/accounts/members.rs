@@ -19,7 +19,7 @@ pub enum Added {
     Created,
     /// Another user has the e-mail address.
     EmailTaken,
-    /// The subscription is gone.
+    /// The subscription is gone, or about to go.
     SubscriptionGone,
 }
 
@@ -82,13 +82,13 @@ impl Accounts {
         members.collect()
     }
 
-    /// The write that counts one user more of a subscription that is there.
+    /// The write that counts one user more of a subscription that is there to stay.
     pub(super) fn join(&self, id: SubscriptionId) -> Result<TransactWriteItem, StorageError> {
         let update = Update::builder()
             .table_name(self.table.name())
             .set_key(Some(keys::subscription(id).attributes()))
             .update_expression("ADD memberCount :one")
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression("attribute_exists(pk) AND attribute_not_exists(deleting)")
             .expression_attribute_values(":one", n(1))
             .build()
             .map_err(|error| StorageError::Refused(error.into()))?;

@@ -12,7 +12,7 @@ mod users;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 
-pub use self::departures::Removed;
+pub use self::departures::{Marked, Removed};
 use self::items::{
     password_from_item, subscription_from_item, subscription_to_item, user_from_item, user_to_item,
 };

@@ -5,6 +5,8 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use super::Accounts;
 use crate::ids::{SubscriptionId, UserId};
 use crate::storage::error::StorageError;
+use crate::storage::item::Reader;
+use crate::storage::keys;
 use crate::storage::outcome::Transacted;
 
 /// How often a change is tried on what was read anew.
@@ -42,8 +44,9 @@ pub(super) enum Verdict {
     /// Something changed since it was read: read and plan again.
     Outdated,
     LastAdministrator,
-    /// The subscription would be left without users, but with instances.
-    HasInstances,
+    /// The subscription would be left without users, but with instances; or it would go, and
+    /// is not marked for that.
+    InUse,
     NoSubscription,
 }
 
@@ -51,6 +54,8 @@ pub(super) enum Verdict {
 #[derive(Debug)]
 pub(super) struct Plan {
     pub leaves: Option<(SubscriptionId, Aftermath)>,
+    /// Whether a subscription that goes has to be marked before.
+    pub ends_marked: bool,
     steps: Vec<Step>,
     writes: Vec<TransactWriteItem>,
 }
@@ -59,6 +64,7 @@ impl Plan {
     pub fn new() -> Self {
         Self {
             leaves: None,
+            ends_marked: false,
             steps: Vec::new(),
             writes: Vec::new(),
         }
@@ -94,10 +100,22 @@ impl Accounts {
             return Ok(Verdict::NoSubscription);
         }
         match plan.leaves {
-            Some((subscription, Aftermath::Deleted)) if self.instances_in_use(subscription).await? > 0 => {
-                Ok(Verdict::HasInstances)
+            Some((subscription, Aftermath::Deleted))
+                if self.is_in_use(subscription, plan.ends_marked).await? =>
+            {
+                Ok(Verdict::InUse)
             }
             _ => Ok(Verdict::Outdated),
         }
+    }
+
+    /// Whether a subscription has instances, or lacks the mark that it needs to go.
+    async fn is_in_use(&self, id: SubscriptionId, ends_marked: bool) -> Result<bool, StorageError> {
+        let Some(item) = self.table.get(&keys::subscription(id)).await? else {
+            return Ok(false);
+        };
+        let read = Reader::new("subscription", &item);
+        let instances: u32 = read.opt_number("instanceCount")?.unwrap_or(0);
+        Ok(instances > 0 || (ends_marked && !read.flag("deleting")?))
     }
 }

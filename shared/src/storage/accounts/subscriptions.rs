@@ -30,6 +30,8 @@ pub enum SubscriptionChanged {
         /// How many.
         instances: u32,
     },
+    /// It is being deleted, for good.
+    BeingDeleted,
     /// It is gone.
     Gone,
 }
@@ -76,7 +78,7 @@ impl Accounts {
             .set_key(Some(keys::subscription(id).attributes()))
             .return_values(ReturnValue::AllNew);
         let mut assignments = Vec::new();
-        let mut condition = "attribute_exists(pk)".to_owned();
+        let mut condition = "attribute_exists(pk) AND attribute_not_exists(deleting)".to_owned();
         if let Some(tier) = change.tier {
             assignments.push("tier = :tier, instanceLimit = :limit");
             condition += " AND (attribute_not_exists(instanceCount) OR instanceCount <= :limit)";
@@ -102,12 +104,17 @@ impl Accounts {
                 let item = output.attributes.unwrap_or_default();
                 subscription_from_item(&item).map(SubscriptionChanged::Done)
             }
-            Err(error) if condition_failed(&error) => match self.subscription(id).await? {
-                Some(_) => Ok(SubscriptionChanged::InUse {
-                    instances: self.instances_in_use(id).await?,
-                }),
-                None => Ok(SubscriptionChanged::Gone),
-            },
+            Err(error) if condition_failed(&error) => {
+                let Some(item) = self.table.get(&keys::subscription(id)).await? else {
+                    return Ok(SubscriptionChanged::Gone);
+                };
+                let read = Reader::new("subscription", &item);
+                if read.flag("deleting")? {
+                    return Ok(SubscriptionChanged::BeingDeleted);
+                }
+                let instances = read.opt_number("instanceCount")?.unwrap_or(0);
+                Ok(SubscriptionChanged::InUse { instances })
+            }
             Err(error) => Err(classify(error)),
         }
     }

@@ -121,7 +121,7 @@ impl Accounts {
                 Verdict::Done => return Ok(UserChanged::Done { user: after, left }),
                 Verdict::Outdated => {}
                 Verdict::LastAdministrator => return Ok(UserChanged::LastAdministrator),
-                Verdict::HasInstances => return Ok(UserChanged::HasInstances),
+                Verdict::InUse => return Ok(UserChanged::HasInstances),
                 Verdict::NoSubscription => return Ok(UserChanged::NoSubscription),
             }
         }

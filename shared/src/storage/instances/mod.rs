@@ -6,12 +6,15 @@ mod deletion;
 mod desired;
 mod settings;
 mod stored;
+mod suspension;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
 pub use self::deletion::Deleted;
+pub use self::desired::PairingWanted;
 pub use self::settings::Updated;
+pub use self::suspension::Suspended;
 
 use self::stored::to_item;
 use super::error::{StorageError, classify};
@@ -31,6 +34,8 @@ pub enum Created {
     NameTaken,
     /// The subscription has as many instances as its tier allows.
     LimitReached,
+    /// The subscription is switched off, or gone.
+    SubscriptionInactive,
 }
 
 /// What came of a write that only the owner of a shard's lease may do.
@@ -56,8 +61,8 @@ impl Instances {
         Self { table }
     }
 
-    /// Creates an instance where its subscription has fewer than `limit` and none of that
-    /// name. One transaction: both rules hold under concurrency.
+    /// Creates an instance where its subscription is active and has fewer than `limit` and
+    /// none of that name. One transaction: the rules hold under concurrency.
     pub async fn create(&self, instance: &Instance, limit: u32) -> Result<Created, StorageError> {
         let count = Update::builder()
             .table_name(self.table.name())
@@ -65,9 +70,10 @@ impl Instances {
             .update_expression("ADD instanceCount :one")
             .condition_expression(
                 // The second: the tier may have been lowered since the caller read it.
-                "attribute_exists(pk) AND (attribute_not_exists(instanceCount) OR instanceCount < :limit) \
+                "active = :yes AND (attribute_not_exists(instanceCount) OR instanceCount < :limit) \
                  AND (attribute_not_exists(instanceLimit) OR instanceLimit >= :limit)",
             )
+            .expression_attribute_values(":yes", AttributeValue::Bool(true))
             .expression_attribute_values(":one", n(1))
             .expression_attribute_values(":limit", n(limit))
             .build()
@@ -92,8 +98,16 @@ impl Instances {
         Ok(match self.table.transact(writes).await? {
             Transacted::Done => Created::Created,
             Transacted::Refused(failed) if failed.get(1) == Some(&true) => Created::NameTaken,
-            Transacted::Refused(_) => Created::LimitReached,
+            Transacted::Refused(_) if self.is_active(instance.subscription).await? => Created::LimitReached,
+            Transacted::Refused(_) => Created::SubscriptionInactive,
         })
+    }
+
+    async fn is_active(&self, subscription: SubscriptionId) -> Result<bool, StorageError> {
+        match self.table.get(&keys::subscription(subscription)).await? {
+            Some(item) => Reader::new("subscription", &item).flag("active"),
+            None => Ok(false),
+        }
     }
 
     /// An instance of this subscription.
@@ -150,16 +164,30 @@ impl Instances {
             .send()
             .await
             .map_err(classify)?;
-        let ids = page.items().iter().map(|item| {
-            let reader = Reader::new("instance reference", item);
-            let id = reader
-                .str("sk")?
-                .strip_prefix(keys::INSTANCE_REFERENCE_PREFIX)
-                .unwrap_or_default();
-            id.parse::<InstanceId>().map_err(|_| reader.corrupt("sk"))
-        });
-        let ids = ids.collect::<Result<Vec<_>, _>>()?;
+        let ids = referred_to(page.items())?;
         let mut instances = self.load_all(&ids).await?;
+        instances.retain(|instance| instance.desired.wanted != Wanted::Deleted);
+        Ok(instances)
+    }
+
+    /// All instances of this subscription, however many.
+    pub async fn all(&self, subscription: SubscriptionId) -> Result<Vec<Instance>, StorageError> {
+        let references = self
+            .table
+            .client()
+            .query()
+            .table_name(self.table.name())
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", s(keys::subscription(subscription).pk))
+            .expression_attribute_values(":prefix", s(keys::INSTANCE_REFERENCE_PREFIX))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send()
+            .collect::<Result<Vec<_>, _>>()
+            .await
+            .map_err(classify)?;
+        let mut instances = self.load_all(&referred_to(&references)?).await?;
         instances.retain(|instance| instance.desired.wanted != Wanted::Deleted);
         Ok(instances)
     }
@@ -190,6 +218,9 @@ impl Instances {
         optional("qr", observed.qr.as_ref().map(|qr| b(qr.sealed.clone())));
         optional("qrAttempt", observed.qr.as_ref().map(|qr| n(qr.attempt)));
         optional("qrExpiresAt", observed.qr.as_ref().map(|qr| time(qr.expires_at)));
+        let code = observed.pairing_code.as_ref();
+        optional("pairingCode", code.map(|code| b(code.sealed.clone())));
+        optional("pairingCodeExpiresAt", code.map(|code| time(code.expires_at)));
         set.push(("observedGeneration", n(observed.generation)));
         self.write_fenced(id, token, set, remove).await
     }
@@ -285,4 +316,17 @@ impl Instances {
             .await?;
         Ok(loaded.into_iter().flatten().collect())
     }
+}
+
+/// The instances that a subscription's references lead to.
+fn referred_to(references: &[Item]) -> Result<Vec<InstanceId>, StorageError> {
+    let ids = references.iter().map(|item| {
+        let reader = Reader::new("instance reference", item);
+        let id = reader
+            .str("sk")?
+            .strip_prefix(keys::INSTANCE_REFERENCE_PREFIX)
+            .unwrap_or_default();
+        id.parse().map_err(|_| reader.corrupt("sk"))
+    });
+    ids.collect()
 }

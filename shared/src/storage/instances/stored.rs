@@ -3,7 +3,9 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 
-use crate::domain::instance::{Account, Desired, Instance, Observed, QrCode, Status, Wanted};
+use crate::domain::instance::{
+    Account, Desired, Instance, Observed, PairingCode, PairingRequest, QrCode, Status, Wanted,
+};
 use crate::domain::person::Person;
 use crate::domain::shard::Shard;
 use crate::storage::error::StorageError;
@@ -44,6 +46,13 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
         }),
         None => None,
     };
+    let pairing_code = match read.opt_bytes("pairingCode")? {
+        Some(sealed) => Some(PairingCode {
+            sealed: sealed.to_vec(),
+            expires_at: read.time("pairingCodeExpiresAt")?,
+        }),
+        None => None,
+    };
     let account = if read.flag("paired")? {
         Some(Account {
             person: Person {
@@ -64,11 +73,8 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
         shard: Shard(read.number("shard")?),
         metadata: read.strings("metadata")?,
         created_at: read.time("createdAt")?,
-        desired: Desired {
-            wanted: read.parse::<Wanted>("wanted")?,
-            generation: read.number("generation")?,
-            restart: read.opt_number("restart")?.unwrap_or(0),
-        },
+        desired: desired(&read)?,
+        suspended: read.flag("suspended")?,
         observed: Observed {
             status: read.parse::<Status>("status")?,
             since,
@@ -76,8 +82,26 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
             last_error: read.opt_str("lastError")?.map(str::to_owned),
             last_round_trip_at: read.opt_time("lastRoundTripAt")?,
             qr,
+            pairing_code,
             generation: read.number("observedGeneration")?,
         },
         account,
+    })
+}
+
+/// What an instance's item says is wanted.
+pub fn desired(read: &Reader<'_>) -> Result<Desired, StorageError> {
+    let pairing = match read.opt_parse("pairingPhone")? {
+        Some(phone) => Some(PairingRequest {
+            phone,
+            asked_at: read.time("pairingAskedAt")?,
+        }),
+        None => None,
+    };
+    Ok(Desired {
+        wanted: read.parse::<Wanted>("wanted")?,
+        generation: read.number("generation")?,
+        restart: read.opt_number("restart")?.unwrap_or(0),
+        pairing,
     })
 }

@@ -39,7 +39,8 @@ pub async fn handler(
         Removed::Done { user, .. } => user,
         Removed::Gone => return Err(ApiError::not_found("user")),
         Removed::LastAdministrator => return Err(people::last_administrator()),
-        Removed::HasInstances => return Err(people::has_instances()),
+        // The owner stays, so it is not the last.
+        Removed::LastOfSubscription => return Err(ApiError::unavailable(1)),
     };
     let record = Record::by(&caller.user, Action::MemberRemoved).on(id);
     trail.record(&state, record).await;

@@ -6,6 +6,7 @@ mod keys;
 mod list;
 mod logout;
 mod messages;
+mod pairing_code;
 mod qr;
 mod restart;
 mod stats;

@@ -53,20 +53,6 @@ async fn the_oldest_other_member_inherits() {
 }
 
 #[tokio::test]
-async fn the_last_user_stays_while_there_are_instances() {
-    let world = World::new().await;
-    let root = administrator(&world, "root@example.com").await;
-    let ada = world.register("ada@example.com").await;
-    world.instance(&ada, "sales").await;
-    let path = format!("/api/users/{}", id(&world, &ada).await);
-    assert_eq!(
-        delete(&world, &root.token, &path).await.error(),
-        "409 CONFLICT: The last user of a subscription that has instances cannot leave it: delete the instances first"
-    );
-    assert_eq!(world.get(&ada.token, "/api/auth/me").await.status, 200);
-}
-
-#[tokio::test]
 async fn all_users_who_go_at_once_leave_no_subscription_without_an_owner() {
     let world = World::new().await;
     let root = administrator(&world, "root@example.com").await;

@@ -1,4 +1,5 @@
 mod create;
 mod delete;
+mod last;
 mod list;
 mod update;

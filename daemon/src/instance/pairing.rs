@@ -1,0 +1,155 @@
+//! From no account to one: what a session shows for a phone to link it, QR codes one after
+//! another or one code to enter. Either way it ends by itself when nobody does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use shared::domain::instance::{MAX_QR_ATTEMPTS, PAIRING_REQUEST_TERM, PairingRequest, Status};
+use tokio::time::Instant;
+use tracing::debug;
+
+use super::session::{Ended, Running};
+use crate::connection::{PairingCode, PairingError};
+use crate::lease::chain;
+
+/// How long a session goes on after its pairing code has run out: a phone on which it was
+/// entered at the last moment is linked a moment later.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How far the pairing of a session is.
+pub enum Pairing {
+    /// So many QR codes were shown.
+    ByQr(u8),
+    /// A code is to be asked for as soon as the server is ready.
+    ByCode(PairingRequest),
+    /// The code is on its way.
+    Asked(BoxFuture<'static, Result<PairingCode, PairingError>>),
+    /// It is shown until then.
+    Shown(Instant),
+    /// The phone has answered: the rest is between it and the server.
+    Answered,
+}
+
+/// What pairing by a code comes to.
+pub enum Progress {
+    /// WhatsApp's answer to the request for a code.
+    Code(Result<PairingCode, PairingError>),
+    /// Nobody has entered it.
+    Expired,
+}
+
+impl Pairing {
+    /// The pairing of a session that begins.
+    pub fn new(request: Option<&PairingRequest>) -> Self {
+        request.map_or(Self::ByQr(0), |request| Self::ByCode(request.clone()))
+    }
+
+    /// The next that comes of it by itself. May be broken off and called again.
+    pub async fn progress(&mut self) -> Progress {
+        match self {
+            Self::Asked(answer) => Progress::Code(answer.await),
+            Self::Shown(until) => {
+                tokio::time::sleep_until(*until).await;
+                Progress::Expired
+            }
+            Self::ByQr(_) | Self::ByCode(_) | Self::Answered => std::future::pending().await,
+        }
+    }
+}
+
+impl Running<'_> {
+    /// The server has a QR code: it is shown, or says that a pairing code can be asked for.
+    pub(super) async fn qr_came(&mut self, code: &str, valid_for: Duration) -> Option<Ended> {
+        match &mut self.pairing {
+            Pairing::ByQr(shown) => {
+                *shown += 1;
+                let attempt = *shown;
+                self.show_qr(code, attempt, valid_for).await
+            }
+            Pairing::ByCode(request) => {
+                let is_late = self.actor.deps.clock.now() - request.asked_at > PAIRING_REQUEST_TERM;
+                if self.actor.code_shown {
+                    return Some(Ended::For(Status::ForceDisconnected, "PAIRING_CODE_LOST"));
+                }
+                if is_late {
+                    return Some(not_entered());
+                }
+                let (connection, phone) = (Arc::clone(&self.connection), request.phone.clone());
+                let answer = async move { connection.pairing_code(&phone).await };
+                self.pairing = Pairing::Asked(answer.boxed());
+                None
+            }
+            Pairing::Asked(_) | Pairing::Shown(_) | Pairing::Answered => None,
+        }
+    }
+
+    /// The server has no more QR codes. A pairing code is good for longer.
+    pub(super) fn qr_exhausted(&self) -> Option<Ended> {
+        matches!(self.pairing, Pairing::ByQr(_)).then(not_scanned)
+    }
+
+    /// The code that is shown is good for nothing any more.
+    pub(super) fn code_void(&self) -> Option<Ended> {
+        matches!(self.pairing, Pairing::Shown(_)).then(not_entered)
+    }
+
+    /// The code was entered: it runs out no more.
+    pub(super) fn phone_answered(&mut self) {
+        if matches!(self.pairing, Pairing::Shown(_)) {
+            self.pairing = Pairing::Answered;
+        }
+    }
+
+    pub(super) async fn progressed(&mut self, progress: Progress) -> Option<Ended> {
+        match progress {
+            Progress::Code(Ok(code)) => self.show_code(&code).await,
+            Progress::Code(Err(error)) => Some(self.no_code(&error)),
+            Progress::Expired => Some(not_entered()),
+        }
+    }
+
+    async fn show_qr(&mut self, code: &str, attempt: u8, valid_for: Duration) -> Option<Ended> {
+        if attempt > MAX_QR_ATTEMPTS {
+            return Some(not_scanned());
+        }
+        debug!(instance.id = %self.actor.id, attempt, "a QR code waits");
+        let expires_at = self.actor.deps.clock.now() + TimeDelta::from_std(valid_for).unwrap_or_default();
+        let stored = self.actor.observer.set_qr(code, attempt, expires_at).await;
+        self.unless(stored)
+    }
+
+    async fn show_code(&mut self, code: &PairingCode) -> Option<Ended> {
+        debug!(instance.id = %self.actor.id, "a pairing code waits");
+        self.pairing = Pairing::Shown(Instant::now() + code.valid_for + GRACE);
+        self.actor.code_shown = true;
+        let valid_for = TimeDelta::from_std(code.valid_for).unwrap_or_default();
+        let expires_at = self.actor.deps.clock.now() + valid_for;
+        let stored = self.actor.observer.set_pairing_code(&code.code, expires_at).await;
+        self.unless(stored)
+    }
+
+    /// A request that has reached WhatsApp is not repeated by itself: too many of them close
+    /// the way for the number, and each may ring its phone.
+    fn no_code(&mut self, error: &PairingError) -> Ended {
+        let why = chain(error);
+        let reason = match error {
+            PairingError::NotConnected => return Ended::Dropped(why),
+            PairingError::Throttled(_) => "PAIRING_CODE_THROTTLED",
+            PairingError::Refused(_) => "PAIRING_CODE_REFUSED",
+            PairingError::Timeout => "PAIRING_CODE_UNANSWERED",
+        };
+        self.actor.observer.note_error(why);
+        Ended::For(Status::ForceDisconnected, reason)
+    }
+}
+
+fn not_scanned() -> Ended {
+    Ended::For(Status::ForceDisconnected, "QR_NOT_SCANNED")
+}
+
+fn not_entered() -> Ended {
+    Ended::For(Status::ForceDisconnected, "PAIRING_CODE_NOT_ENTERED")
+}

@@ -1,0 +1,222 @@
+//! `POST /api/instances/{instance}/pairing-code`: a code that pairs the instance when it is
+//! entered on the phone with the given number.
+//!
+//! Only a daemon can get one. So this stores that it is wanted, nudges the shard, and reads
+//! the instance until the code is there: what is wanted outlives a crash of either side, and
+//! the same request, made again, finds the code that came meanwhile. One for another number
+//! takes its place.
+
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::Method;
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use shared::domain::account::User;
+use shared::domain::audit::Action;
+use shared::domain::instance::{Instance, PAIRING_REQUEST_TERM, PairingCode, PairingRequest, Status, Wanted};
+use shared::domain::phone::PhoneNumber;
+use shared::ids::InstanceId;
+use shared::storage::instances::PairingWanted;
+use shared::storage::rates::{Limit, Scope};
+use tokio::time::Instant;
+use utoipa::ToSchema;
+
+use super::desired::nudge;
+use super::find::{InstanceRef, find};
+use super::qr::open;
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, rate_limit};
+use crate::openapi::{Operation, Tag};
+use crate::state::AppState;
+
+/// The pause between two looks at the instance, one read unit each: 40 at most.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Codes that a user may ask for: each makes a phone ring that need not be the user's own.
+const LIMIT: Limit = Limit::per_hour(20);
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    #[schema(value_type = PhoneNumber)]
+    phone: String,
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    #[schema(example = "ABCD1234")]
+    code: String,
+    expires_at: Timestamp,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::POST,
+        "/api/instances/{instance}/pairing-code",
+        "createPairingCode",
+        handler,
+    )
+    .about(Tag::Instances, "Pairs the instance by a code that is entered on its phone")
+    .details(
+        "The person enters it under Linked devices, Link with phone number. The same request, made again, answers the \
+         code that is still good; one for another number makes another. An instance that is paired, or of which another \
+         request has asked something else meanwhile, is a 409.",
+    )
+    .errors(&[Code::Conflict, Code::UpstreamError, Code::UpstreamTimeout])
+}
+
+pub async fn handler(
+    State(state): State<AppState>,
+    caller: UserCaller,
+    trail: Trail,
+    Path(which): Path<InstanceRef>,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Reply<Response>, ApiError> {
+    let mut fields = Fields::default();
+    let Some(phone) = fields.parse::<PhoneNumber>("phone", &request.phone) else {
+        return Err(fields.error());
+    };
+    let instance = find(&state, caller.subscription.id, &which).await?;
+    if instance.account.is_some() {
+        return Err(paired());
+    }
+    if !is_on_its_way(&state, &instance, &phone) {
+        ask(&state, &caller.user, &instance, &phone).await?;
+    }
+    let record = Record::by(&caller.user, Action::PairingCodeRequested).on(instance.id);
+    trail.record(&state, record).await;
+    nudge(&state, &instance).await?;
+    let code = wait(&state, &caller, instance.id, &phone).await?;
+    Ok(Reply::ok(Response {
+        code: open(&state, instance.id, &PairingCode::aad(instance.id), &code.sealed).await?,
+        expires_at: code.expires_at.into(),
+    }))
+}
+
+/// Whether a code for this number is there or was asked for a moment ago.
+fn is_on_its_way(state: &AppState, instance: &Instance, phone: &PhoneNumber) -> bool {
+    let (desired, observed) = (&instance.desired, &instance.observed);
+    let Some(request) = desired.pairing.as_ref() else {
+        return false;
+    };
+    let is_new = state.clock.now() - request.asked_at < PAIRING_REQUEST_TERM / 2;
+    let is_at_work = observed.generation < desired.generation || observed.status == Status::Connecting;
+    let is_wanted = desired.wanted == Wanted::Connected && request.phone == *phone;
+    is_wanted && (shown(state, instance).is_some() || (is_new && is_at_work))
+}
+
+/// Stores that a code is wanted.
+async fn ask(
+    state: &AppState,
+    user: &User,
+    instance: &Instance,
+    phone: &PhoneNumber,
+) -> Result<(), ApiError> {
+    // A network that is not served any more has no shard to tell.
+    state.queue_names(instance.network)?;
+    let now = state.clock.now();
+    let rate = state
+        .rates
+        .count(Scope::PairingCodes(user.id), LIMIT, now)
+        .await?;
+    rate_limit::refuse_beyond(rate, now)?;
+    let request = PairingRequest {
+        phone: phone.clone(),
+        asked_at: now,
+    };
+    match state.instances.want_pairing(instance.id, &request).await? {
+        PairingWanted::Asked(_) => Ok(()),
+        PairingWanted::Paired => Err(paired()),
+        PairingWanted::Gone => Err(ApiError::not_found("instance")),
+    }
+}
+
+/// Reads the instance until there is a code or there will be none.
+async fn wait(
+    state: &AppState,
+    caller: &UserCaller,
+    id: InstanceId,
+    phone: &PhoneNumber,
+) -> Result<PairingCode, ApiError> {
+    let deadline = Instant::now() + state.daemon_answer;
+    loop {
+        let instance = find(state, caller.subscription.id, &InstanceRef::Id(id)).await?;
+        let (desired, observed) = (&instance.desired, &instance.observed);
+        let asked_for = desired.pairing.as_ref().map(|request| &request.phone);
+        if desired.wanted != Wanted::Connected || asked_for != Some(phone) {
+            return Err(ApiError::new(
+                Code::Conflict,
+                "Another request has asked something else of the instance meanwhile",
+            ));
+        }
+        let is_taken_up = observed.generation >= desired.generation;
+        if is_taken_up {
+            if let Some(code) = shown(state, &instance) {
+                return Ok(code);
+            }
+            if let Some(error) = end(&instance) {
+                return Err(error);
+            }
+        }
+        if Instant::now() + LOOK > deadline {
+            return Err(too_late(is_taken_up));
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The code that can be entered now.
+fn shown(state: &AppState, instance: &Instance) -> Option<PairingCode> {
+    let observed = &instance.observed;
+    let is_now =
+        observed.generation >= instance.desired.generation && observed.status == Status::AwaitingPairingCode;
+    let code = observed.pairing_code.clone().filter(|_| is_now)?;
+    (state.clock.now() + TimeDelta::seconds(1) < code.expires_at).then_some(code)
+}
+
+/// Why there will be no code, where the attempt is over.
+fn end(instance: &Instance) -> Option<ApiError> {
+    let (status, reason) = (instance.observed.status, instance.observed.reason.as_deref());
+    let (code, message) = match status {
+        Status::Connecting
+        | Status::Reconnecting
+        | Status::AwaitingQr
+        | Status::AwaitingPairingCode
+        | Status::AwaitingPasskey => return None,
+        Status::Connected => return Some(paired()),
+        Status::Disconnected => (Code::Conflict, "The instance was disconnected meanwhile"),
+        Status::Banned => (Code::UpstreamError, "WhatsApp has banned the number"),
+        Status::LoggedOut | Status::ForceDisconnected => match reason {
+            Some("PAIRING_CODE_THROTTLED") => (
+                Code::UpstreamError,
+                "WhatsApp allows no more pairing codes for now: wait, or scan a QR code",
+            ),
+            Some("CLIENT_OUTDATED") => (Code::UpstreamError, "WhatsApp refuses this version of the client"),
+            _ => (
+                Code::UpstreamError,
+                "WhatsApp gave no pairing code for this number: check it, wait a while, or scan a QR code",
+            ),
+        },
+    };
+    Some(ApiError::new(code, message).with_details(json!({"status": status, "reason": reason})))
+}
+
+fn paired() -> ApiError {
+    ApiError::new(
+        Code::Conflict,
+        "The instance is paired already: log it out before it is paired anew",
+    )
+}
+
+fn too_late(is_taken_up: bool) -> ApiError {
+    let outcome = if is_taken_up { "unknown" } else { "not_started" };
+    ApiError::new(
+        Code::UpstreamTimeout,
+        "There was no pairing code in time; the same request finds one that comes later",
+    )
+    .with_details(json!({"outcome": outcome}))
+}

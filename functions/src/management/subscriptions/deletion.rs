@@ -1,0 +1,52 @@
+//! The end of a subscription, which comes with its last user.
+//!
+//! It is marked first, which switches it off and keeps everyone and everything new out; then
+//! its instances are deleted, as their own route does, and its counters; its user goes last,
+//! in one transaction with the subscription. So whatever breaks this off leaves a user whose
+//! deletion, asked for again, goes on from there, and no instance outlives its subscription.
+
+use shared::domain::account::User;
+use shared::ids::SubscriptionId;
+use shared::storage::accounts::{Aftermath, Marked, Removed};
+
+use crate::http::{ApiError, Trail};
+use crate::management::instances::delete;
+use crate::management::people;
+use crate::state::AppState;
+
+/// How often it is tried while others come, go and delete as well.
+const ATTEMPTS: usize = 8;
+
+/// Deletes a user, and its subscription where nobody else is left of it.
+pub async fn remove(
+    state: &AppState,
+    trail: &Trail,
+    actor: &User,
+    user: &User,
+) -> Result<(User, Aftermath), ApiError> {
+    for _ in 0..ATTEMPTS {
+        match state.accounts.remove_user(user.subscription, user.id).await? {
+            Removed::Done { user, aftermath } => return Ok((user, aftermath)),
+            Removed::Gone => return Err(ApiError::not_found("user")),
+            Removed::LastAdministrator => return Err(people::last_administrator()),
+            Removed::LastOfSubscription => {}
+        }
+        match state.accounts.begin_deletion(user).await? {
+            Marked::Done => empty(state, trail, actor, user.subscription).await?,
+            // Somebody has joined, or it is gone already.
+            Marked::NotLast => {}
+            Marked::LastAdministrator => return Err(people::last_administrator()),
+        }
+    }
+    Err(ApiError::unavailable(1))
+}
+
+/// Removes what belongs to a subscription that is marked.
+async fn empty(state: &AppState, trail: &Trail, actor: &User, id: SubscriptionId) -> Result<(), ApiError> {
+    for instance in state.instances.all(id).await? {
+        // One that somebody else has deleted meanwhile is as good.
+        delete::delete(state, trail, actor, &instance).await?;
+    }
+    state.counters.forget(id).await?;
+    Ok(())
+}
