@@ -22,6 +22,7 @@ pub use audit::{Record, Trail};
 pub use envelope::{Listing, Reply};
 pub use error::{ApiError, Code};
 pub use fields::Fields;
+pub use headers::PAGE_POLICY;
 pub use json::{JsonBody, MAX_BODY_BYTES, OptionalJsonBody};
 pub use page::{Page, PageCursor, PageLimit, PageQuery, Pagination};
 pub use path::Path;

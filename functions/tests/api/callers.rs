@@ -90,6 +90,9 @@ const OPEN_ROUTES: &[(&str, &str)] = &[
     ("GET", "/health"),
     ("GET", "/ready"),
     ("GET", "/api/version"),
+    ("GET", "/api/openapi.json"),
+    ("GET", "/api/docs"),
+    ("GET", "/api/docs/start.js"),
 ];
 
 /// Every route of the tables, read from their sources: method and path, with the names of its parameters.
@@ -126,6 +129,7 @@ fn all_routes() -> BTreeSet<(String, String)> {
             .replace("{key}", "key_01JD0000000000000000000000")
             .replace("{user}", "user_01JD0000000000000000000000")
             .replace("{subscription}", "sub_01JD0000000000000000000000")
+            .replace("{file}", "start.js")
             .replace("{message}", "msg_01JD0000000000000000000000")
     };
     let routes = routes().into_iter();
