@@ -64,7 +64,7 @@ schemas! {
     "PersonName", PersonName = text("Ada Lovelace")
         .min_length(Some(1))
         .max_length(Some(100))
-        .pattern(Some(r"^(?=.*\S)[^\u0000-\u001F\u007F-\u009F]*$"))
+        .pattern(Some(PERSON_NAME))
         .description(Some("Space around it is taken off"));
     "InstanceName", InstanceName = text("customer-service")
         .pattern(Some("^(?![Ii][Nn][Ss][Tt]_)[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"))
@@ -99,6 +99,12 @@ schemas! {
 const EMAIL_ADDRESS: &str = concat!(
     r"^(?=[^@]{1,64}@)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@",
     r"([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$",
+);
+
+/// What [`PersonName`] parses: no control character, and something that is no space.
+const PERSON_NAME: &str = concat!(
+    r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F]",
+    r"[^\u0000-\u001F\u007F-\u009F]*$",
 );
 
 /// What [`Recipient`] parses.

@@ -1,0 +1,100 @@
+"""What the run works on: accounts, instances, keys and messages of a fresh local stack, made through its API.
+
+Whatever an operation uses up (a session, a password, an instance, a key, a user) is made anew for each of its calls, so
+that no operation has to be left out for ending another one's means.
+"""
+
+import itertools
+import os
+import re
+import time
+
+import requests
+
+API = os.environ["WAXWING_API"]
+SANDBOX = os.environ["WAXWING_SANDBOX"]
+ADMINISTRATOR = os.environ["WAXWING_ADMIN_EMAIL"]
+PASSWORD = "correct horse battery"
+
+_numbers = itertools.count(1)
+_session = requests.Session()
+
+
+def call(method, path, token=None, **more):
+    headers = {"X-Forwarded-For": source(), **({"Authorization": f"Bearer {token}"} if token else {})}
+    answer = _session.request(method, API + path, headers=headers, timeout=30, **more)
+    answer.raise_for_status()
+    return answer.json()["data"]
+
+
+def source():
+    """Another address for each request: failed logins of one operation must not lock out the others."""
+    number = next(_numbers)
+    return f"2001:db8::{number >> 16:x}:{number & 0xFFFF:x}"
+
+
+def until(what, probe, seconds=30):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = probe()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise TimeoutError(f"{what}: not within {seconds} s")
+
+
+class User:
+    def __init__(self, email=None):
+        self.email = email or f"user{next(_numbers)}@example.com"
+        made = call("POST", "/api/auth/register", json={"email": self.email, "password": PASSWORD, "name": "Ada"})
+        self.token = made["tokens"]["accessToken"]
+        self.refresh_token = made["tokens"]["refreshToken"]
+        self.id = made["user"]["id"]
+        self.subscription = made["subscription"]["id"]
+
+    def code(self):
+        """The code of the newest mail to this user."""
+        mails = until("a mail", lambda: call("GET", "/dev/mailbox", params={"to": self.email}))
+        return re.search(r"\b[A-Za-z0-9]{43}\b", mails[0]["text"]).group()
+
+    def instance(self):
+        name = f"spare{next(_numbers)}"
+        return call("POST", "/api/instances", self.token, json={"name": name})["name"]
+
+    def key(self, instance):
+        body = {"name": "schemathesis", "rateLimit": 1_000_000}
+        return call("POST", f"/api/instances/{instance}/keys", self.token, json=body)
+
+    def connect(self, instance):
+        """Connects an instance and answers its first QR code."""
+        path = f"/api/instances/{instance}"
+        call("POST", f"{path}/connect", self.token)
+        is_shown = lambda: call("GET", f"{path}/status", self.token)["status"] == "AWAITING_QR"
+        until("a QR code", is_shown)
+        return call("GET", f"{path}/qr", self.token)["code"]
+
+
+class World:
+    def __init__(self):
+        self.administrator = User(ADMINISTRATOR)
+        call("POST", "/api/auth/verify-email", json={"token": self.administrator.code()})
+        self.user = User()
+        self.instance = self.user.instance()
+        code = self.user.connect(self.instance)
+        requests.post(f"{SANDBOX}/admin/mock-phone/scan-qr", data=code, timeout=30).raise_for_status()
+        status = f"/api/instances/{self.instance}/status"
+        until("a connection", lambda: call("GET", status, self.user.token)["status"] == "CONNECTED")
+        self.key = self.user.key(self.instance)["key"]
+        text = {"to": "15550100001", "text": "Hello"}
+        self.message = call("POST", "/api/messages/text", self.key, json=text)["id"]
+        self.spare = User()
+        self.awaiting = None
+
+    def instance_with_code(self):
+        """An instance whose QR code waits to be scanned. It shows three of them, then it is to be asked again."""
+        if self.awaiting is None:
+            self.awaiting = self.user.instance()
+        status = call("GET", f"/api/instances/{self.awaiting}/status", self.user.token)["status"]
+        if status != "AWAITING_QR":
+            self.user.connect(self.awaiting)
+        return self.awaiting
