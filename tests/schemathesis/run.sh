@@ -39,7 +39,7 @@ fi
 python3 "$here/examples.py" docs/openapi.json
 
 # With a test among the targets cargo takes the features that `cargo test --workspace` has: nothing is built twice.
-[ -n "${WAXWING_BUILT:-}" ] || cargo build --workspace --bin waxwing-under-test --test api
+cargo build --workspace --bin waxwing-under-test --test api
 built="$(cargo metadata --no-deps --format-version 1 |
   python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug"
 
