@@ -6,6 +6,7 @@ mod auth;
 mod callers;
 mod flaky_queue;
 mod lambda;
+mod logs;
 mod mailbox;
 mod management;
 mod messaging;
