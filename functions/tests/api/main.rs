@@ -4,6 +4,7 @@
 mod answer;
 mod auth;
 mod callers;
+mod faulty_table;
 mod flaky_queue;
 mod lambda;
 mod logs;
@@ -11,5 +12,6 @@ mod mailbox;
 mod management;
 mod messaging;
 mod openapi;
+mod races;
 mod shell;
 mod support;
