@@ -1,7 +1,10 @@
 # shellcheck shell=bash
 # Tools that cargo does not bring, in a Python environment of their own under the cache folder.
 
-tool_versions=(ministack==1.5.33 cfn-lint==1.58.0 awscli==1.46.2 cargo-lambda==1.9.2 aiosmtpd==1.4.6 trustme==1.2.1)
+tool_versions=(
+  ministack==1.5.33 cfn-lint==1.58.0 awscli==1.46.2 cargo-lambda==1.9.2
+  aiosmtpd==1.4.6 trustme==1.2.1 openapi-spec-validator==0.9.0
+)
 
 # install_tools: makes the environment, or keeps the one that has these very versions.
 install_tools() {

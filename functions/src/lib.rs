@@ -25,5 +25,6 @@ pub fn all(state: AppState) -> Router {
     let routes = auth::routes()
         .merge(management::routes())
         .merge(messaging::routes());
+    let routes = routes.merge(operations::documentation());
     http::shell(routes.merge(operations::routes()), state)
 }

@@ -65,7 +65,7 @@ schemas! {
     "PersonName", PersonName = text("Ada Lovelace")
         .min_length(Some(1))
         .max_length(Some(100))
-        .pattern(Some(r"^(?=.*\S)[^\u0000-\u001F\u007F-\u009F]*$"))
+        .pattern(Some(PERSON_NAME))
         .description(Some("Space around it is taken off"));
     "InstanceName", InstanceName = text("customer-service")
         .pattern(Some("^(?![Ii][Nn][Ss][Tt]_)[A-Za-z0-9][A-Za-z0-9_-]{0,62}$"))
@@ -107,6 +107,12 @@ const EMAIL_ADDRESS: &str = concat!(
 
 /// What [`PhoneNumber`] parses.
 const PHONE_NUMBER: &str = r"^\+?[1-9][0-9]{6,14}$";
+
+/// What [`PersonName`] parses: no control character, and something that is no space.
+const PERSON_NAME: &str = concat!(
+    r"^[^\u0000-\u001F\u007F-\u009F]*[^\s\u0000-\u001F\u007F-\u009F]",
+    r"[^\u0000-\u001F\u007F-\u009F]*$",
+);
 
 /// What [`Recipient`] parses.
 const RECIPIENT: &str = concat!(

@@ -42,6 +42,12 @@ const SECURITY: [(HeaderName, &str); 12] = [
     (header::X_XSS_PROTECTION, "0"),
 ];
 
+/// The policy of a page that shows and calls this API, in place of the one above: its own files alone, and no other page
+/// around it. Swagger UI styles elements in place. Without `upgrade-insecure-requests`, so that the local stack's page works
+/// in every browser.
+pub const PAGE_POLICY: &str = "default-src 'none';script-src 'self';style-src 'self' 'unsafe-inline';\
+    img-src 'self' data:;connect-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'";
+
 /// How long a browser need not ask again.
 const PREFLIGHT_AGE: Duration = Duration::from_hours(1);
 

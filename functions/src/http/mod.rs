@@ -24,6 +24,7 @@ pub use context::RequestContext;
 pub use envelope::{Listing, Reply};
 pub use error::{ApiError, Code};
 pub use fields::Fields;
+pub use headers::PAGE_POLICY;
 pub use json::{JsonBody, MAX_BODY_BYTES, OptionalJsonBody};
 pub use page::{Page, PageCursor, PageLimit, PageQuery, Pagination};
 pub use path::Path;

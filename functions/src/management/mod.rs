@@ -21,5 +21,6 @@ use crate::{http, operations};
 
 /// This function's router.
 pub fn router(state: AppState) -> Router {
-    http::shell(routes().merge(operations::routes()), state)
+    let routes = routes().merge(operations::documentation());
+    http::shell(routes.merge(operations::routes()), state)
 }

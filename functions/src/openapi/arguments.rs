@@ -168,7 +168,8 @@ impl Argument for crate::messaging::IdempotencyKey {
             .schema_type(Type::String)
             .min_length(Some(1))
             .max_length(Some(Self::LONGEST))
-            .pattern(Some("^[ -~]+$"))
+            // Space at either end is HTTP's own, and no part of a value.
+            .pattern(Some("^[!-~]([ -~]*[!-~])?$"))
             .examples(["order-4711"]);
         operation.header(
             Self::HEADER,

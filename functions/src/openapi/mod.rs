@@ -39,7 +39,7 @@ const API_KEY: &str = "apiKey";
 /// The document as JSON. It is put together when it is first asked for, once in a process.
 pub fn json() -> &'static str {
     static JSON: LazyLock<String> = LazyLock::new(|| {
-        let document = document().to_pretty_json();
+        let document = document().to_json();
         document.unwrap_or_else(|error| unreachable!("a document of texts and numbers is JSON: {error}"))
     });
     &JSON

@@ -1,6 +1,8 @@
-//! What every function answers about itself.
+//! What every function answers about itself, and the documentation of all of them.
 
+mod docs;
 mod health;
+mod openapi;
 mod ready;
 mod version;
 
@@ -18,7 +20,22 @@ pub fn routes() -> Router<AppState> {
         .route("/api/version", get(version::handler))
 }
 
+/// The documentation, which one function of the deployment serves: the page's files are a megabyte of its binary.
+pub fn documentation() -> Router<AppState> {
+    Router::new()
+        .route("/api/openapi.json", get(openapi::handler))
+        .route("/api/docs", get(docs::page))
+        .route("/api/docs/{file}", get(docs::file))
+}
+
 /// What the document tells of them.
 pub fn operations() -> Vec<Operation> {
-    vec![health::operation(), ready::operation(), version::operation()]
+    vec![
+        health::operation(),
+        ready::operation(),
+        version::operation(),
+        openapi::operation(),
+        docs::operation(),
+        docs::file_operation(),
+    ]
 }

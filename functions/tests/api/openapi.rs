@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::callers;
+use crate::support::World;
 
 fn document() -> Value {
     serde_json::from_str(functions::openapi::json()).expect("JSON")
@@ -26,7 +27,7 @@ fn operations(document: &Value) -> BTreeMap<(String, String), &Value> {
 #[test]
 fn the_document_that_is_checked_in_is_the_codes_own() {
     let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
-    let generated = functions::openapi::json().to_owned() + "\n";
+    let generated = functions::openapi::document().to_pretty_json().expect("JSON") + "\n";
     if std::fs::read_to_string(&checked_in).ok().as_deref() == Some(&*generated) {
         return;
     }
@@ -103,4 +104,54 @@ fn every_operation_tells_what_a_caller_needs() {
             assert!(responses.contains_key(status), "{name}: {status}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_document_is_served_as_it_is() {
+    let world = World::new().await;
+    let answer = world.get("", "/api/openapi.json").await;
+    assert_eq!(
+        (answer.status, answer.header("content-type")),
+        (200, "application/json")
+    );
+    assert_eq!(answer.json(), document());
+    assert!(answer.header("x-request-id").starts_with("req_"));
+}
+
+#[tokio::test]
+async fn the_page_loads_its_own_files_and_nothing_else() {
+    let world = World::new().await;
+    let page = world.get("", "/api/docs").await;
+    assert_eq!(
+        (page.status, page.header("content-type")),
+        (200, "text/html; charset=utf-8")
+    );
+    let html = String::from_utf8(page.bytes.clone()).expect("text");
+    let loaded: Vec<_> = ["src=\"", "href=\""]
+        .iter()
+        .flat_map(|attribute| html.split(attribute).skip(1))
+        .filter_map(|rest| rest.split('"').next())
+        .collect();
+    assert!(loaded.len() > 3, "{loaded:?}");
+    for path in loaded {
+        assert!(path.starts_with("/api/"), "{path} is somebody else's");
+        let file = world.get("", path).await;
+        assert_eq!(file.status, 200, "{path}");
+        assert!(!file.bytes.is_empty(), "{path}");
+    }
+    for answer in [page, world.get("", "/api/docs/swagger-ui.css").await] {
+        let policy = answer.header("content-security-policy");
+        assert!(
+            policy.starts_with("default-src 'none';script-src 'self';"),
+            "{policy}"
+        );
+        assert!(!policy.contains("http"), "{policy}");
+    }
+    let other = world.get("", "/api/docs/oauth2-redirect.html").await;
+    assert_eq!(other.error(), "404 NOT_FOUND: There is no such resource");
+    assert!(
+        other
+            .header("content-security-policy")
+            .starts_with("default-src 'self'")
+    );
 }

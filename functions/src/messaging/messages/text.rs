@@ -21,6 +21,11 @@ use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({
+    "to": "15550100001",
+    "text": "Hello from Waxwing",
+    "reference": "order-4711",
+}))]
 pub struct Request {
     #[schema(value_type = Recipient)]
     to: String,

@@ -171,6 +171,7 @@ impl Cast {
             .replace("{instance}", &self.sales.to_string())
             .replace("{key}", &self.spare_key)
             .replace("{message}", &self.message)
+            .replace("{file}", "start.js")
             .replace("{user}", &self.bobs_id)
             .replace("{subscription}", &self.ada.subscription);
         let number = self.strangers.fetch_add(1, Ordering::Relaxed);

@@ -22,6 +22,13 @@ use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({
+    "name": "Shop",
+    "scopes": ["messages:send", "messages:read"],
+    "allowedCidrs": ["203.0.113.0/24"],
+    "expiresAt": null,
+    "rateLimit": 1_000,
+}))]
 pub struct Request {
     #[schema(value_type = PersonName)]
     name: String,

@@ -1,0 +1,105 @@
+//! `GET /api/docs`: the document as a page that one can call the API from. All of its files are in the binary: a browser
+//! asks nobody else, and the page's policy lets it ask nobody else.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::response::{IntoResponse, Response};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
+use utoipa_swagger_ui::Config;
+
+use crate::http::{ApiError, PAGE_POLICY, Path};
+use crate::openapi::{Operation, Tag};
+
+/// The page, which names the files below.
+const PAGE: &str = include_str!("page.html");
+
+/// Starts Swagger UI with our settings.
+const START: &str = include_str!("start.js");
+
+const START_NAME: &str = "start.js";
+
+/// A file that the page loads. Swagger UI brings more of them, for pages that are built in other ways.
+pub struct File(&'static str);
+
+impl File {
+    const ALL: [&str; 4] = [
+        START_NAME,
+        "swagger-ui-bundle.js",
+        "swagger-ui.css",
+        "favicon-32x32.png",
+    ];
+}
+
+impl FromStr for File {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let name = Self::ALL.into_iter().find(|name| *name == text);
+        name.map(Self).ok_or(())
+    }
+}
+
+impl PartialSchema for File {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .enum_values(Some(Self::ALL))
+            .into()
+    }
+}
+
+impl ToSchema for File {}
+
+/// What the document tells of the page.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/docs", "getDocs", page)
+        .about(Tag::Operations, "This documentation as a page")
+        .answers_plain("text/html")
+}
+
+pub async fn page() -> Response {
+    answer("text/html; charset=utf-8", PAGE.as_bytes().to_vec())
+}
+
+/// What the document tells of the page's files.
+pub fn file_operation() -> Operation {
+    Operation::new(Method::GET, "/api/docs/{file}", "getDocsFile", file)
+        .about(Tag::Operations, "A file of the page")
+        .answers_plain("text/javascript")
+        .answers_plain("text/css")
+        .answers_plain("image/png")
+}
+
+pub async fn file(Path(File(name)): Path<File>) -> Result<Response, ApiError> {
+    if name == START_NAME {
+        return Ok(answer("text/javascript", START.as_bytes().to_vec()));
+    }
+    let found = utoipa_swagger_ui::serve(name, Arc::new(Config::default()));
+    let Some(file) = found.ok().flatten() else {
+        return Err(ApiError::not_found("file"));
+    };
+    let mut response = answer(&file.content_type, file.bytes.into_owned());
+    if file.gzpipped {
+        // As it is in the binary: every browser takes it.
+        set(response.headers_mut(), header::CONTENT_ENCODING, "gzip");
+    }
+    Ok(response)
+}
+
+fn answer(media_type: &str, bytes: Vec<u8>) -> Response {
+    let mut response = bytes.into_response();
+    let headers = response.headers_mut();
+    set(headers, header::CONTENT_TYPE, media_type);
+    set(headers, header::CONTENT_SECURITY_POLICY, PAGE_POLICY);
+    response
+}
+
+fn set(headers: &mut HeaderMap, name: header::HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
