@@ -9,7 +9,7 @@ use super::{AutoReply, Entry, Phone, SendRequest};
 use crate::error::{Error, Result};
 use crate::phone::compose::{self, Addressee, Letter};
 use crate::phone::send::{self, Draft};
-use crate::phone::{auto_reply, group, inbox, reading};
+use crate::phone::{auto_reply, inbox, reading, room};
 
 /// Which part of an inbox is wanted.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -27,7 +27,7 @@ pub struct InboxQuery {
 pub struct Sent {
     /// Its id on the network.
     pub id: String,
-    /// The number it went to, or the group's JID.
+    /// The number it went to, or the JID of the group or of statuses.
     pub to: String,
 }
 
@@ -80,7 +80,7 @@ impl Phone {
             };
             let id = match &letter.to {
                 Addressee::Person(person) => send::message(unit, account, person, draft)?,
-                Addressee::Group(group) => group::message(unit, account, &group.jid(), draft)?,
+                Addressee::Room(room) => room::message(unit, account, room, draft)?,
             };
             Ok(Sent {
                 id,

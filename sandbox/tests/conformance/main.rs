@@ -19,4 +19,5 @@ mod pairing;
 mod people;
 mod pictures;
 mod repair;
+mod status;
 mod texts;
