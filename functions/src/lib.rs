@@ -4,10 +4,13 @@
 //! has them all in one table. What the routers share is in [`http`] and [`state`].
 
 pub mod auth;
+mod cached;
+mod fleet;
 pub mod http;
 pub mod lambda;
 pub mod management;
 pub mod messaging;
+pub mod openapi;
 mod operations;
 mod presence;
 pub mod state;

@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 use shared::domain::message::Kind;
 use shared::ids::InstanceId;
 use shared::storage::counters::Counts;
+use utoipa::ToSchema;
 
-use crate::http::{ApiError, Fields};
+use crate::http::{ApiError, Date, Fields};
 use crate::state::AppState;
 
 /// Days that are told of where the caller names none.
@@ -18,33 +19,43 @@ const DEFAULT_DAYS: i64 = 30;
 const MAX_DAYS: i64 = 366;
 
 /// `?from=&to=`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schema(value_type = Option<Date>)]
     from: Option<String>,
+    #[schema(value_type = Option<Date>)]
     to: Option<String>,
 }
 
 /// The counters of some days, and their sums.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Statistics)]
 pub struct Response {
+    #[schema(value_type = Date)]
     from: NaiveDate,
+    #[schema(value_type = Date)]
     to: NaiveDate,
     totals: Totals,
+    #[schema(example = json!({"text": 1}))]
     by_kind: BTreeMap<Kind, u64>,
     days: Vec<Day>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DayOfStatistics)]
 struct Day {
+    #[schema(value_type = Date)]
     date: NaiveDate,
     #[serde(flatten)]
     totals: Totals,
 }
 
-#[derive(Debug, Serialize)]
-struct Totals {
+/// What happened to messages.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Totals)]
+pub struct Totals {
     sent: u64,
     delivered: u64,
     read: u64,

@@ -39,9 +39,6 @@ const QUEUE_PREFIX: &str = "waxwing";
 /// is back this long after its next start.
 const LEASE: Duration = Duration::from_secs(4);
 
-/// The cost of a password's hash, as in a deployment.
-const BCRYPT_COST: u32 = 12;
-
 /// The folder of the mails that were sent.
 const MAIL: &str = "mail";
 
@@ -105,12 +102,11 @@ impl Stack {
             wrapping: Wrapping::File(place.path().join("wrapping.key")),
         };
         let secret = secrets::jwt_secret(&place.path().join("jwt.secret"))?;
-        let config = Functions {
-            bcrypt_cost: BCRYPT_COST,
+        let config = config::functions_over(Functions {
             mail: config::Mail::Folder(place.path().join(MAIL)),
             public_url: format!("http://{api}"),
             ..Functions::new(common, vec![NETWORK], vec![secret])
-        };
+        })?;
         let wrapper = seal::wrapper(
             &shared::aws::stand_in(&database.endpoint),
             &config.common.wrapping,

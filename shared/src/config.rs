@@ -205,6 +205,12 @@ pub fn functions() -> Result<Functions, ConfigError> {
     functions_from(&variable)
 }
 
+/// The same of functions that run in a process of their own making: the variables for what has a default are read, each
+/// over what `usual` says.
+pub fn functions_over(usual: Functions) -> Result<Functions, ConfigError> {
+    with_settings(usual, &variable)
+}
+
 /// Reads the daemon's configuration.
 pub fn daemon() -> Result<Daemon, ConfigError> {
     daemon_from(&variable)
@@ -252,21 +258,26 @@ fn functions_from(get: Lookup<'_>) -> Result<Functions, ConfigError> {
     networks.dedup();
     let secrets = get("WAXWING_JWT_SECRET").ok_or_else(|| missing("WAXWING_JWT_SECRET"))?;
     let jwt_secrets = secrets.split(',').map(jwt_secret).collect::<Result<_, _>>()?;
-    let usual = Functions::new(common_from(get)?, networks, jwt_secrets);
+    with_settings(Functions::new(common_from(get)?, networks, jwt_secrets), get)
+}
+
+/// What has a default, as the environment says it; where it is silent, as it is in `usual`.
+fn with_settings(usual: Functions, get: Lookup<'_>) -> Result<Functions, ConfigError> {
     let minutes = usual.jwt_lifetime.num_minutes();
+    let admin_email = get("WAXWING_ADMIN_EMAIL")
+        .map(|text| {
+            text.parse()
+                .map_err(|error| problem("WAXWING_ADMIN_EMAIL", error))
+        })
+        .transpose()?;
     Ok(Functions {
         bcrypt_cost: number(get, "WAXWING_BCRYPT_COST", usual.bcrypt_cost, 4..=31)?,
         jwt_lifetime: TimeDelta::minutes(number(get, "WAXWING_JWT_MINUTES", minutes, 1..=1_440)?),
-        admin_email: get("WAXWING_ADMIN_EMAIL")
-            .map(|text| {
-                text.parse()
-                    .map_err(|error| problem("WAXWING_ADMIN_EMAIL", error))
-            })
-            .transpose()?,
-        mail: mail_from(get)?,
+        admin_email: admin_email.or(usual.admin_email),
+        mail: mail_from(get)?.unwrap_or(usual.mail),
         public_url: get("WAXWING_PUBLIC_URL").unwrap_or(usual.public_url),
         trusted_proxies: number(get, "WAXWING_TRUSTED_PROXIES", usual.trusted_proxies, 0..=8)?,
-        cors_origins: cors_origins(get("WAXWING_CORS_ORIGINS").as_deref()),
+        cors_origins: cors_origins(get).unwrap_or(usual.cors_origins),
         auth_rate: number(get, "WAXWING_AUTH_RATE", usual.auth_rate, 1..=1_000_000)?,
         user_rate: number(get, "WAXWING_USER_RATE", usual.user_rate, 1..=1_000_000)?,
         ..usual
@@ -306,38 +317,41 @@ fn common_from(get: Lookup<'_>) -> Result<Common, ConfigError> {
     })
 }
 
-fn mail_from(get: Lookup<'_>) -> Result<Mail, ConfigError> {
+fn mail_from(get: Lookup<'_>) -> Result<Option<Mail>, ConfigError> {
+    let Some(text) = get("WAXWING_MAIL") else {
+        return Ok(None);
+    };
     let from = || get("WAXWING_MAIL_FROM").ok_or_else(|| missing("WAXWING_MAIL_FROM"));
-    match get("WAXWING_MAIL").as_deref() {
-        None | Some("off") => Ok(Mail::Off),
-        Some("ses") => Ok(Mail::Ses { from: from()? }),
-        Some(url) if url.starts_with("smtp://") || url.starts_with("smtps://") => Ok(Mail::Smtp {
+    let mail = match text.as_str() {
+        "off" => Mail::Off,
+        "ses" => Mail::Ses { from: from()? },
+        url if url.starts_with("smtp://") || url.starts_with("smtps://") => Mail::Smtp {
             url: Secret::new(url),
             from: from()?,
-        }),
-        Some(other) => match other.strip_prefix("folder:") {
-            Some(path) if !path.is_empty() => Ok(Mail::Folder(path.into())),
-            _ => Err(problem(
-                "WAXWING_MAIL",
-                "must be `off`, `ses`, `folder:<path>`, or an smtp:// or smtps:// URL",
-            )),
         },
-    }
+        other => match other.strip_prefix("folder:") {
+            Some(path) if !path.is_empty() => Mail::Folder(path.into()),
+            _ => {
+                return Err(problem(
+                    "WAXWING_MAIL",
+                    "must be `off`, `ses`, `folder:<path>`, or an smtp:// or smtps:// URL",
+                ));
+            }
+        },
+    };
+    Ok(Some(mail))
 }
 
-fn cors_origins(text: Option<&str>) -> CorsOrigins {
-    match text.map(str::trim) {
-        Some("*") => CorsOrigins::Any,
-        text => {
-            let origins = text.unwrap_or_default().split(',').map(str::trim);
-            CorsOrigins::These(
-                origins
-                    .filter(|origin| !origin.is_empty())
-                    .map(|origin| origin.trim_end_matches('/').to_owned())
-                    .collect(),
-            )
-        }
+fn cors_origins(get: Lookup<'_>) -> Option<CorsOrigins> {
+    let text = get("WAXWING_CORS_ORIGINS")?;
+    if text.trim() == "*" {
+        return Some(CorsOrigins::Any);
     }
+    let origins = text.split(',').map(str::trim);
+    let origins = origins
+        .filter(|origin| !origin.is_empty())
+        .map(|origin| origin.trim_end_matches('/').to_owned());
+    Some(CorsOrigins::These(origins.collect()))
 }
 
 fn jwt_secret(text: &str) -> Result<JwtSecret, ConfigError> {
@@ -419,10 +433,10 @@ mod tests {
 
     #[test]
     fn mail_is_off_a_folder_ses_or_a_server_and_wants_a_sender() {
-        assert_eq!(mail_from(&get(&[])), Ok(Mail::Off));
+        assert_eq!(mail_from(&get(&[])), Ok(None));
         assert_eq!(
             mail_from(&get(&[("WAXWING_MAIL", "folder:/tmp/mail")])),
-            Ok(Mail::Folder("/tmp/mail".into()))
+            Ok(Some(Mail::Folder("/tmp/mail".into())))
         );
         let told = |pairs| mail_from(&get(pairs)).expect_err("not complete").to_string();
         assert_eq!(told(&[("WAXWING_MAIL", "ses")]), "WAXWING_MAIL_FROM must be set");
@@ -434,6 +448,27 @@ mod tests {
             told(&[("WAXWING_MAIL", "sendmail")]),
             "WAXWING_MAIL must be `off`, `ses`, `folder:<path>`, or an smtp:// or smtps:// URL"
         );
+    }
+
+    #[test]
+    fn the_environment_goes_over_what_a_stack_has_by_itself() {
+        let lookup = get(&[
+            ("WAXWING_ADMIN_EMAIL", "ada@example.com"),
+            ("WAXWING_USER_RATE", "7"),
+        ]);
+        let common = common_from(&get(&[("WAXWING_KEY_FILE", "f")])).expect("complete");
+        let usual = Functions {
+            bcrypt_cost: 5,
+            mail: Mail::Folder("mails".into()),
+            ..Functions::new(common, vec![Network::Sandbox], Vec::new())
+        };
+        let config = with_settings(usual, &lookup).expect("fine");
+        assert_eq!(
+            config.admin_email,
+            Some("ada@example.com".parse().expect("an address"))
+        );
+        assert_eq!((config.user_rate, config.bcrypt_cost), (7, 5));
+        assert_eq!(config.mail, Mail::Folder("mails".into()));
     }
 
     #[test]

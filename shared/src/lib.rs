@@ -12,6 +12,8 @@ pub mod fault;
 pub mod ids;
 pub mod mail;
 pub mod queue;
+#[cfg(feature = "schema")]
+mod schema;
 pub mod seal;
 pub mod session_state;
 pub mod shutdown;

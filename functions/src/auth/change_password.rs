@@ -2,30 +2,55 @@
 //! sessions end; the answer begins a new one.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::{Deserialize, Serialize};
-use shared::auth::password::OfferedPassword;
+use shared::auth::password::{NewPassword, OfferedPassword};
 use shared::domain::account::User;
 use shared::domain::audit::{Action, Outcome};
 use shared::mail::Letter;
 use shared::storage::accounts::Changed;
+use utoipa::ToSchema;
 
 use super::lock::CountedAttempt;
 use super::mails;
 use super::tokens::{Tokens, begin_session};
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
     current_password: OfferedPassword,
+    #[schema(value_type = NewPassword)]
     new_password: OfferedPassword,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Response {
     tokens: Tokens,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::POST,
+        "/api/auth/change-password",
+        "changePassword",
+        handler,
+    )
+    .about(
+        Tag::Authentication,
+        "Changes the password, for who knows the present one",
+    )
+    .details("All sessions end; the answer begins a new one.")
+    .errors(&[
+        Code::InvalidCredentials,
+        Code::AccountLocked,
+        Code::Conflict,
+        Code::NotFound,
+    ])
 }
 
 pub async fn handler(

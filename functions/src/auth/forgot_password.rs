@@ -2,25 +2,43 @@
 //! in words and in time, whether anybody has the address or not.
 
 use axum::extract::State;
+use axum::http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use shared::domain::account::EmailAddress;
 use shared::domain::audit::Action;
 use shared::mail::Letter;
 use shared::storage::mail_codes::Purpose;
+use utoipa::ToSchema;
 
 use super::mails;
 use crate::http::{ApiError, AuthGate, Fields, JsonBody, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schema(value_type = EmailAddress)]
     email: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Response {
+    #[schema(example = "A mail with a code is on its way")]
     message: &'static str,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::POST,
+        "/api/auth/forgot-password",
+        "forgotPassword",
+        handler,
+    )
+    .about(Tag::Authentication, "Sends a code for a new password")
+    .details("Answers alike whether anybody has the address or not.")
+    .status(StatusCode::ACCEPTED)
 }
 
 pub async fn handler(

@@ -1,29 +1,40 @@
 //! `POST /api/auth/login`: tokens for e-mail address and password.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use shared::auth::password::OfferedPassword;
 use shared::domain::account::EmailAddress;
 use shared::domain::audit::{Action, Actor, Outcome};
+use utoipa::ToSchema;
 
 use super::administrator;
 use super::lock::CountedAttempt;
 use super::tokens::{Tokens, begin_session};
 use super::view::UserView;
 use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schema(value_type = EmailAddress)]
     email: String,
     password: OfferedPassword,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Response {
     user: UserView,
     tokens: Tokens,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::POST, "/api/auth/login", "login", handler)
+        .about(Tag::Authentication, "Logs in with e-mail address and password")
+        .errors(&[Code::InvalidCredentials, Code::Forbidden, Code::AccountLocked])
 }
 
 pub async fn handler(

@@ -1,17 +1,26 @@
 //! `POST /api/auth/logout`: ends the session of the access token, with all its tokens.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 use shared::domain::audit::Action;
+use utoipa::ToSchema;
 
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
     logged_out: bool,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::POST, "/api/auth/logout", "logout", handler)
+        .about(Tag::Authentication, "Ends the access token's session")
 }
 
 pub async fn handler(

@@ -19,7 +19,7 @@ pub(crate) mod view;
 
 use axum::Router;
 
-pub use routes::routes;
+pub use routes::{operations, routes};
 
 use crate::state::AppState;
 use crate::{http, operations};

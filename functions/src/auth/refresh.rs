@@ -1,26 +1,41 @@
 //! `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which is used up.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use shared::auth::session::{RefreshToken, Session};
 use shared::domain::audit::{Action, Actor, Outcome};
 use shared::storage::sessions::Rotated;
+use utoipa::ToSchema;
 
 use super::tokens::{Tokens, issue};
 use super::view::UserView;
 use crate::http::{ApiError, AuthGate, Code, JsonBody, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
+    #[schema(value_type = RefreshToken)]
     refresh_token: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Response {
     user: UserView,
     tokens: Tokens,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::POST, "/api/auth/refresh", "refresh", handler)
+        .about(
+            Tag::Authentication,
+            "Trades a refresh token for a new pair of tokens",
+        )
+        .details("A refresh token is used up by this; using it again ends the session.")
+        .errors(&[Code::Unauthenticated, Code::Forbidden, Code::SubscriptionInactive])
 }
 
 pub async fn handler(

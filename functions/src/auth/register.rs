@@ -1,32 +1,50 @@
 //! `POST /api/auth/register`: a new user with a Basic subscription of its own.
 
 use axum::extract::State;
+use axum::http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
-use shared::auth::password::OfferedPassword;
+use shared::auth::password::{NewPassword, OfferedPassword};
 use shared::domain::account::{EmailAddress, PersonName, Role, Subscription, Tier, User};
 use shared::domain::audit::Action;
 use shared::ids::{SubscriptionId, UserId};
 use shared::storage::accounts::Registered;
+use utoipa::ToSchema;
 
 use super::mails;
 use super::tokens::{Tokens, begin_session};
 use super::view::{SubscriptionView, UserView};
 use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schema(value_type = EmailAddress)]
     email: String,
+    #[schema(value_type = NewPassword)]
     password: OfferedPassword,
+    #[schema(value_type = PersonName)]
     name: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Response {
     user: UserView,
     subscription: SubscriptionView,
     tokens: Tokens,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::POST, "/api/auth/register", "register", handler)
+        .about(
+            Tag::Authentication,
+            "Registers a user, with a Basic subscription of its own",
+        )
+        .details("A mail with a code that verifies the address goes out.")
+        .status(StatusCode::CREATED)
+        .errors(&[Code::EmailTaken])
 }
 
 pub async fn handler(

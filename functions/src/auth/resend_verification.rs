@@ -1,16 +1,36 @@
 //! `POST /api/auth/resend-verification`: the mail with the code for one's address once more.
 
 use axum::extract::State;
+use axum::http::{Method, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::mails;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Reply, rate_limit};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Response {
+    #[schema(example = "A mail with a code is on its way")]
     message: &'static str,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::POST,
+        "/api/auth/resend-verification",
+        "resendVerification",
+        handler,
+    )
+    .about(
+        Tag::Authentication,
+        "Sends the code that verifies the address once more",
+    )
+    .status(StatusCode::ACCEPTED)
+    .errors(&[Code::Conflict, Code::UpstreamError])
 }
 
 pub async fn handler(State(state): State<AppState>, caller: UserCaller) -> Result<Reply<Response>, ApiError> {

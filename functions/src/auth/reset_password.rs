@@ -2,31 +2,43 @@
 //! an invited member sets its first one here. All sessions end.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use shared::auth::mail_code::MailCode;
-use shared::auth::password::OfferedPassword;
+use shared::auth::password::{NewPassword, OfferedPassword};
 use shared::domain::account::User;
 use shared::domain::audit::Action;
 use shared::mail::Letter;
 use shared::storage::accounts::Changed;
 use shared::storage::lockouts::Scope;
 use shared::storage::mail_codes::Purpose;
+use utoipa::ToSchema;
 
 use super::view::UserView;
 use super::{administrator, mails};
 use crate::http::{ApiError, AuthGate, Fields, JsonBody, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schema(value_type = MailCode)]
     token: String,
+    #[schema(value_type = NewPassword)]
     password: OfferedPassword,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Response {
     user: UserView,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::POST, "/api/auth/reset-password", "resetPassword", handler)
+        .about(Tag::Authentication, "Sets a new password with the code of a mail")
+        .details("An invited member sets its first password here. All sessions end.")
 }
 
 pub async fn handler(

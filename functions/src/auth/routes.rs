@@ -7,6 +7,7 @@ use super::{
     change_password, forgot_password, login, logout, me, refresh, register, resend_verification,
     reset_password, verify_email,
 };
+use crate::openapi::Operation;
 use crate::state::AppState;
 
 /// Every route of this function.
@@ -25,4 +26,21 @@ pub fn routes() -> Router<AppState> {
             "/api/auth/resend-verification",
             post(resend_verification::handler),
         )
+}
+
+/// What the document tells of them.
+pub fn operations() -> Vec<Operation> {
+    vec![
+        register::operation(),
+        login::operation(),
+        refresh::operation(),
+        logout::operation(),
+        me::operation(),
+        me::change_operation(),
+        change_password::operation(),
+        forgot_password::operation(),
+        reset_password::operation(),
+        verify_email::operation(),
+        resend_verification::operation(),
+    ]
 }

@@ -3,17 +3,21 @@
 use serde::Serialize;
 use shared::auth::session::{LIFETIME, RefreshToken, Session};
 use shared::domain::account::User;
+use utoipa::ToSchema;
 
 use crate::http::ApiError;
 use crate::state::AppState;
 
 /// An access token, a refresh token, and how long the first lives.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Tokens {
+    #[schema(example = "eyJhbGciOiJIUzI1NiIsImtpZCI6IjEifQ.e30.Wx0")]
     access_token: String,
+    #[schema(value_type = RefreshToken)]
     refresh_token: String,
-    /// Seconds.
+    /// For how many seconds the access token is good.
+    #[schema(example = 900)]
     expires_in: i64,
 }
 

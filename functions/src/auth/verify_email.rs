@@ -1,26 +1,38 @@
 //! `POST /api/auth/verify-email`: shows with the code of a mail that the address is one's own.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::{Deserialize, Serialize};
 use shared::auth::mail_code::MailCode;
 use shared::domain::account::User;
 use shared::domain::audit::Action;
 use shared::storage::mail_codes::Purpose;
+use utoipa::ToSchema;
 
 use super::administrator;
 use super::view::UserView;
 use crate::http::{ApiError, AuthGate, JsonBody, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schema(value_type = MailCode)]
     token: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Response {
     user: UserView,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::POST, "/api/auth/verify-email", "verifyEmail", handler).about(
+        Tag::Authentication,
+        "Verifies the e-mail address with the code of a mail",
+    )
 }
 
 pub async fn handler(

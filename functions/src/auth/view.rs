@@ -3,12 +3,14 @@
 use serde::Serialize;
 use shared::domain::account::{EmailAddress, PersonName, Role, Subscription, Tier, User};
 use shared::ids::{SubscriptionId, UserId};
+use utoipa::ToSchema;
 
 use crate::http::Timestamp;
 
 /// A user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = User)]
 pub struct UserView {
     id: UserId,
     email: EmailAddress,
@@ -36,8 +38,9 @@ impl From<User> for UserView {
 }
 
 /// A subscription.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Subscription)]
 pub struct SubscriptionView {
     id: SubscriptionId,
     owner_id: UserId,
@@ -48,10 +51,13 @@ pub struct SubscriptionView {
 }
 
 /// What a tier allows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = TierLimits)]
 pub struct Limits {
+    #[schema(example = 5)]
     instances: u32,
+    #[schema(example = 10_000)]
     messages_per_month: u32,
 }
 

@@ -49,14 +49,25 @@ impl<T: Serialize> Reply<T> {
             ..Self::ok(data)
         }
     }
+}
 
-    /// The same with its place in a list.
-    #[must_use]
-    pub fn page(self, pagination: Pagination) -> Self {
-        Self {
+/// A page of a list.
+#[derive(Debug)]
+pub struct Listing<T>(Reply<Vec<T>>);
+
+impl<T> Reply<Vec<T>> {
+    /// The same as a page of a list.
+    pub fn page(self, pagination: Pagination) -> Listing<T> {
+        Listing(Self {
             pagination: Some(pagination),
             ..self
-        }
+        })
+    }
+}
+
+impl<T: Serialize> IntoResponse for Listing<T> {
+    fn into_response(self) -> Response {
+        self.0.into_response()
     }
 }
 

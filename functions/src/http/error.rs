@@ -15,10 +15,10 @@ use shared::seal::{KeyError, SealError};
 use shared::storage::StorageError;
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $variant:ident = $text:literal, $status:ident;)+) => {
+    ($(#[doc = $meaning:literal] $variant:ident = $text:literal, $status:ident;)+) => {
         /// What an error is called. Codes are stable: clients branch on them.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum Code { $($(#[$doc])* $variant,)+ }
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Code { $(#[doc = $meaning] $variant,)+ }
 
         impl Code {
             /// Every code.
@@ -27,6 +27,11 @@ macro_rules! codes {
             /// The code's text.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// What it means, in a sentence for the documentation.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)+ }.trim()
             }
 
             /// The HTTP status that goes with it.

@@ -19,13 +19,13 @@ mod source_address;
 mod timestamp;
 
 pub use audit::{Record, Trail};
-pub use envelope::Reply;
+pub use envelope::{Listing, Reply};
 pub use error::{ApiError, Code};
 pub use fields::Fields;
 pub use json::{JsonBody, MAX_BODY_BYTES, OptionalJsonBody};
-pub use page::{Page, PageQuery};
+pub use page::{Page, PageCursor, PageLimit, PageQuery, Pagination};
 pub use path::Path;
 pub use query::Query;
 pub use rate_limit::AuthGate;
 pub use shell::{shell, shell_within};
-pub use timestamp::Timestamp;
+pub use timestamp::{Date, Timestamp};

@@ -6,6 +6,9 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::error::ApiError;
 use super::fields::Fields;
@@ -17,20 +20,56 @@ const DEFAULT_LIMIT: u32 = 25;
 const MAX_LIMIT: u32 = 100;
 
 /// `meta.pagination`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pagination {
+    #[schema(example = 25)]
     limit: u32,
+    /// The `cursor` of the next page; `null` on the last one.
+    #[schema(example = json!(null))]
     next_cursor: Option<String>,
 }
 
 /// `?limit=&cursor=`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
+    #[schema(value_type = Option<PageLimit>)]
     limit: Option<String>,
+    #[schema(value_type = Option<PageCursor>)]
     cursor: Option<String>,
 }
+
+/// `limit` as the document tells of it.
+pub struct PageLimit;
+
+impl PartialSchema for PageLimit {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::Integer)
+            .minimum(Some(1))
+            .maximum(Some(MAX_LIMIT))
+            .default(Some(DEFAULT_LIMIT.into()))
+            .description(Some("How many things a page has at most"))
+            .into()
+    }
+}
+
+impl ToSchema for PageLimit {}
+
+/// `cursor` as the document tells of it.
+pub struct PageCursor;
+
+impl PartialSchema for PageCursor {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("The `nextCursor` of the page before"))
+            .into()
+    }
+}
+
+impl ToSchema for PageCursor {}
 
 /// Which page is wanted, of things whose ids are `I`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,6 +2,9 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Serialize, Serializer};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::{KnownFormat, RefOr};
+use utoipa::{PartialSchema, ToSchema};
 
 /// A time that is written as RFC 3339 in UTC with milliseconds, wherever it comes from: the
 /// same time reads the same in the answer that made it and in all later ones.
@@ -19,3 +22,30 @@ impl Serialize for Timestamp {
         serializer.serialize_str(&self.0.to_rfc3339_opts(SecondsFormat::Millis, true))
     }
 }
+
+impl PartialSchema for Timestamp {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .examples(["2026-01-01T10:00:00.000Z"])
+            .into()
+    }
+}
+
+impl ToSchema for Timestamp {}
+
+/// A day (UTC) as the document tells of it.
+pub struct Date;
+
+impl PartialSchema for Date {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
+            .examples(["2026-01-01"])
+            .into()
+    }
+}
+
+impl ToSchema for Date {}

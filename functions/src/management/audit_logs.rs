@@ -5,15 +5,20 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use axum::extract::State;
+use axum::http::Method;
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 use shared::domain::account::Role;
 use shared::domain::audit::{Action, Actor, Entry, Outcome, TERM};
 use shared::ids::{AuditId, SubscriptionId};
 use shared::storage::StorageError;
+use utoipa::ToSchema;
 
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Code, Fields, Page, PageQuery, Query, Reply, Timestamp};
+use crate::http::{
+    ApiError, Code, Date, Fields, Listing, Page, PageCursor, PageLimit, PageQuery, Query, Reply, Timestamp,
+};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
 /// Most reads of one request. Where they end before the page is full, its `nextCursor`
@@ -23,41 +28,61 @@ const MAX_READS: u32 = 31;
 /// Entries of one read.
 const READ: u32 = 100;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
+    #[schema(value_type = Option<PageLimit>)]
     limit: Option<String>,
+    #[schema(value_type = Option<PageCursor>)]
     cursor: Option<String>,
+    #[schema(value_type = Option<Date>)]
     from: Option<String>,
+    #[schema(value_type = Option<Date>)]
     to: Option<String>,
+    #[schema(value_type = Option<Action>)]
     action: Option<String>,
+    #[schema(value_type = Option<Outcome>)]
     outcome: Option<String>,
     actor: Option<String>,
+    #[schema(value_type = Option<SubscriptionId>)]
     subscription_id: Option<String>,
 }
 
 /// One entry.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AuditEntry)]
 pub struct Response {
     id: AuditId,
     at: Timestamp,
     action: Action,
     outcome: Outcome,
     /// The id of a user or an API key, or `anonymous` or `system`.
+    #[schema(example = "user_01JD0000000000000000000000")]
     actor: String,
+    #[schema(example = "inst_01JD0000000000000000000000")]
     target: Option<String>,
     subscription_id: Option<SubscriptionId>,
+    #[schema(value_type = Option<String>, example = "203.0.113.7")]
     source_address: Option<IpAddr>,
+    #[schema(example = "req_01JD0000000000000000000000")]
     request_id: Option<String>,
+    #[schema(example = json!({"fields": "name"}))]
     details: BTreeMap<String, String>,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/audit-logs", "listAuditLogs", handler)
+        .about(Tag::Audit, "Lists who did what, newest first")
+        .details("Of the own subscription; an administrator sees all of them and may name one. A page may have fewer entries than `limit` while there are more to come.")
 }
 
 pub async fn handler(
     State(state): State<AppState>,
     caller: UserCaller,
     Query(request): Query<Request>,
-) -> Result<Reply<Vec<Response>>, ApiError> {
+) -> Result<Listing<Response>, ApiError> {
     let page = PageQuery::new(request.limit.clone(), request.cursor.clone()).parse::<AuditId>()?;
     let walk = Walk::parse(&request, &caller, state.clock.now().date_naive())?;
     let (mut found, stopped_at) = walk.run(&state, &page).await?;

@@ -1,6 +1,7 @@
 //! What a user manages: instances and their keys, who belongs to a subscription; and what
 //! administrators do.
 
+mod admin;
 mod audit_logs;
 mod instances;
 mod people;
@@ -11,8 +12,9 @@ mod users;
 
 use axum::Router;
 
+pub(crate) use admin::overview::Response as Overview;
 pub(crate) use instances::InstanceView;
-pub use routes::routes;
+pub use routes::{operations, routes};
 
 use crate::state::AppState;
 use crate::{http, operations};

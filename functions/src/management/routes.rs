@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::routing::{delete, get, patch, post};
 
+use super::admin::{overview, workers};
 use super::audit_logs;
 use super::instances::{
     connect, create, delete, disconnect, keys, list, logout, messages, qr, restart, show, stats, status,
@@ -10,11 +11,14 @@ use super::instances::{
 };
 use super::subscription::{self, members};
 use super::{subscriptions, users};
+use crate::openapi::Operation;
 use crate::state::AppState;
 
 /// Every route of this function.
 pub fn routes() -> Router<AppState> {
     Router::new()
+        .route("/api/admin/overview", get(overview::handler))
+        .route("/api/admin/workers", get(workers::handler))
         .route("/api/audit-logs", get(audit_logs::handler))
         .route("/api/instances", post(create::handler).get(list::handler))
         .route(
@@ -66,4 +70,44 @@ pub fn routes() -> Router<AppState> {
                 .patch(users::update::handler)
                 .delete(users::delete::handler),
         )
+}
+
+/// What the document tells of them.
+pub fn operations() -> Vec<Operation> {
+    vec![
+        overview::operation(),
+        workers::operation(),
+        audit_logs::operation(),
+        create::operation(),
+        list::operation(),
+        show::operation(),
+        update::operation(),
+        delete::operation(),
+        status::operation(),
+        qr::operation(),
+        connect::operation(),
+        disconnect::operation(),
+        logout::operation(),
+        restart::operation(),
+        stats::operation(),
+        messages::operation(),
+        keys::create::operation(),
+        keys::list::operation(),
+        keys::update::operation(),
+        keys::revoke::operation(),
+        keys::rotate::operation(),
+        subscription::show::operation(),
+        subscription::usage::operation(),
+        members::invite::operation(),
+        members::list::operation(),
+        members::remove::operation(),
+        subscriptions::list::operation(),
+        subscriptions::show::operation(),
+        subscriptions::update::operation(),
+        users::create::operation(),
+        users::list::operation(),
+        users::show::operation(),
+        users::update::operation(),
+        users::delete::operation(),
+    ]
 }

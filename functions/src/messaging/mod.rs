@@ -7,7 +7,8 @@ mod stats;
 
 use axum::Router;
 
-pub use routes::routes;
+pub(crate) use messages::{Accepted, AcceptedView, IdempotencyKey};
+pub use routes::{operations, routes};
 
 use crate::state::AppState;
 use crate::{http, operations};

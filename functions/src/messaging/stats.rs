@@ -1,11 +1,19 @@
 //! `GET /api/stats`: the instance's counters by day (UTC).
 
 use axum::extract::State;
+use axum::http::Method;
 
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Query, Reply};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 use crate::statistics::{Request, Response};
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/stats", "getStats", handler)
+        .about(Tag::Instance, "Tells the counters of the instance by day (UTC)")
+}
 
 pub async fn handler(
     State(state): State<AppState>,

@@ -7,6 +7,7 @@ mod version;
 use axum::Router;
 use axum::routing::get;
 
+use crate::openapi::Operation;
 use crate::state::AppState;
 
 /// The routes of every function.
@@ -15,4 +16,9 @@ pub fn routes() -> Router<AppState> {
         .route("/health", get(health::handler))
         .route("/ready", get(ready::handler))
         .route("/api/version", get(version::handler))
+}
+
+/// What the document tells of them.
+pub fn operations() -> Vec<Operation> {
+    vec![health::operation(), ready::operation(), version::operation()]
 }

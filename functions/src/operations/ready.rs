@@ -1,25 +1,36 @@
 //! `GET /ready`: the process can do its work, which takes the table and the queues.
 
 use axum::extract::State;
+use axum::http::Method;
 use futures::future::try_join_all;
 use serde::Serialize;
 use shared::storage::keys;
+use utoipa::ToSchema;
 
 use crate::http::{ApiError, Reply};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Response {
+    #[schema(example = "ready")]
     status: &'static str,
     networks: Vec<Network>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = NetworkReadiness)]
 pub struct Network {
     network: shared::domain::network::Network,
     /// Messages that wait in the first shard's queue: a sample, at a fixed cost.
     waiting_in_first_shard: u64,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/ready", "getReadiness", handler)
+        .about(Tag::Operations, "Tells whether the process can do its work")
 }
 
 pub async fn handler(State(state): State<AppState>) -> Result<Reply<Response>, ApiError> {

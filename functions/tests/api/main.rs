@@ -9,5 +9,6 @@ mod lambda;
 mod mailbox;
 mod management;
 mod messaging;
+mod openapi;
 mod shell;
 mod support;

@@ -5,7 +5,7 @@ use std::fmt;
 use super::{random_letters, sha256_hex};
 
 /// 43 letters and digits: 256 bits.
-const LENGTH: usize = 43;
+pub(crate) const LENGTH: usize = 43;
 
 /// A code as its recipient has it. Never shown.
 #[derive(Clone, PartialEq, Eq)]

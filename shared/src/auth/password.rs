@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer};
 
 /// bcrypt reads 72 bytes and no more: a longer password would be cut without a word.
-const BYTES: std::ops::RangeInclusive<usize> = 8..=72;
+pub(crate) const BYTES: std::ops::RangeInclusive<usize> = 8..=72;
 
 /// bcrypt's cost where the configuration names none.
 pub const DEFAULT_COST: u32 = 12;

@@ -26,6 +26,9 @@ const SECRET: usize = 43;
 pub struct RefreshToken(String);
 
 impl RefreshToken {
+    /// Letters and digits of a token.
+    pub(crate) const LENGTH: usize = NAME + SECRET;
+
     /// The first token of a new session, or the next of one.
     pub fn generate(session: Option<&str>) -> Self {
         let name = session.map_or_else(|| random_letters(NAME), str::to_owned);
@@ -34,7 +37,7 @@ impl RefreshToken {
 
     /// The token that this text is; `None` for one that cannot be ours.
     pub fn parse(text: &str) -> Option<Self> {
-        let ours = text.len() == NAME + SECRET && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let ours = text.len() == Self::LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         ours.then(|| Self(text.to_owned()))
     }
 

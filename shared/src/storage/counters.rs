@@ -1,6 +1,8 @@
 //! Counters: a subscription's messages of a month, for its quota, and an instance's of a
 //! day, for its statistics. Each is one atomic update.
 
+mod sums;
+
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;

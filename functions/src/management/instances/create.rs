@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
+use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
@@ -12,23 +13,42 @@ use shared::domain::network::Network;
 use shared::domain::shard::Shard;
 use shared::ids::InstanceId;
 use shared::storage::instances::Created;
+use utoipa::ToSchema;
 
 use super::{InstanceView, metadata};
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
+    #[schema(value_type = InstanceName)]
     name: String,
+    #[schema(value_type = Option<Network>)]
     network: Option<String>,
     #[serde(default)]
+    #[schema(schema_with = metadata::schema)]
     metadata: Option<BTreeMap<String, String>>,
+    #[schema(ignore)]
     messages_per_minute: Option<IgnoredAny>,
+    #[schema(ignore)]
     content_in_realtime: Option<IgnoredAny>,
+    #[schema(ignore)]
     always_online: Option<IgnoredAny>,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::POST, "/api/instances", "createInstance", handler)
+        .about(
+            Tag::Instances,
+            "Creates an instance, where the tier has room for one",
+        )
+        .status(StatusCode::CREATED)
+        .errors(&[Code::NameTaken, Code::InstanceLimitReached])
 }
 
 pub async fn handler(

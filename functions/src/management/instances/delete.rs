@@ -2,21 +2,37 @@
 //! once. Its shard's daemon unlinks it from its phone and removes what it leaves.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 use shared::domain::audit::Action;
 use shared::ids::InstanceId;
 use shared::storage::instances::Deleted;
+use utoipa::ToSchema;
 
 use super::desired::nudge;
 use super::find::{InstanceRef, find};
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Path, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Response {
     id: InstanceId,
     deleted: bool,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::DELETE,
+        "/api/instances/{instance}",
+        "deleteInstance",
+        handler,
+    )
+    .about(Tag::Instances, "Deletes an instance with all that it leaves")
+    .details("It is unlinked from its phone, and its keys are revoked at once.")
+    .errors(&[Code::Conflict])
 }
 
 pub async fn handler(

@@ -4,6 +4,9 @@ use std::str::FromStr;
 
 use shared::domain::instance::{Instance, InstanceName, InvalidInstanceName};
 use shared::ids::{InstanceId, SubscriptionId};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::ApiError;
 use crate::state::AppState;
@@ -16,6 +19,20 @@ pub enum InstanceRef {
     /// By its name.
     Name(InstanceName),
 }
+
+impl PartialSchema for InstanceRef {
+    fn schema() -> RefOr<Schema> {
+        AnyOfBuilder::new()
+            .item(InstanceName::schema())
+            .item(InstanceId::schema())
+            .description(Some(
+                "The instance's id, or its name in the caller's subscription",
+            ))
+            .into()
+    }
+}
+
+impl ToSchema for InstanceRef {}
 
 impl FromStr for InstanceRef {
     type Err = InvalidInstanceName;

@@ -1,19 +1,27 @@
 //! `GET /api/instances`: the subscription's instances, newest first.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::ids::InstanceId;
 
 use super::InstanceView;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, PageQuery, Query, Reply};
+use crate::http::{ApiError, Listing, PageQuery, Query, Reply};
+use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/instances", "listInstances", handler)
+        .about(Tag::Instances, "Lists the instances of the subscription")
+}
 
 pub async fn handler(
     State(state): State<AppState>,
     caller: UserCaller,
     Query(query): Query<PageQuery>,
-) -> Result<Reply<Vec<InstanceView>>, ApiError> {
+) -> Result<Listing<InstanceView>, ApiError> {
     let page = query.parse::<InstanceId>()?;
     let instances = state
         .instances

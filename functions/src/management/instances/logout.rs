@@ -2,6 +2,7 @@
 //! its phone and to forget the account. It is paired anew by the next connection.
 
 use axum::extract::State;
+use axum::http::{Method, StatusCode};
 use shared::domain::audit::Action;
 use shared::domain::instance::Wanted;
 
@@ -10,7 +11,20 @@ use super::find::{InstanceRef, find};
 use super::status;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::POST,
+        "/api/instances/{instance}/logout",
+        "logoutInstance",
+        handler,
+    )
+    .about(Tag::Instances, "Asks to unlink the instance from its phone")
+    .status(StatusCode::ACCEPTED)
+}
 
 pub async fn handler(
     State(state): State<AppState>,

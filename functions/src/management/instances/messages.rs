@@ -2,17 +2,21 @@
 //! tells what went through the instance and what became of it, not with whom or what.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 use shared::domain::message::{Direction, Failure, Kind, MessageRecord, State as MessageState};
 use shared::ids::MessageId;
+use utoipa::ToSchema;
 
 use super::find::{InstanceRef, find};
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, PageQuery, Path, Query, Reply, Timestamp};
+use crate::http::{ApiError, Listing, PageQuery, Path, Query, Reply, Timestamp};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = LoggedMessage)]
 pub struct Response {
     id: MessageId,
     direction: Direction,
@@ -26,12 +30,26 @@ pub struct Response {
     read_at: Option<Timestamp>,
 }
 
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::GET,
+        "/api/instances/{instance}/messages",
+        "listInstanceMessages",
+        handler,
+    )
+    .about(
+        Tag::Instances,
+        "Lists the message log of 90 days, without content",
+    )
+}
+
 pub async fn handler(
     State(state): State<AppState>,
     caller: UserCaller,
     Path(which): Path<InstanceRef>,
     Query(query): Query<PageQuery>,
-) -> Result<Reply<Vec<Response>>, ApiError> {
+) -> Result<Listing<Response>, ApiError> {
     let page = query.parse::<MessageId>()?;
     let instance = find(&state, caller.subscription.id, &which).await?;
     let records = state

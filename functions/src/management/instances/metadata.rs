@@ -2,12 +2,33 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+
 use crate::http::Fields;
 
 /// Most strings of `metadata`, and the longest of their names and values, in characters.
 const MAX_METADATA: usize = 20;
 const MAX_METADATA_NAME: usize = 40;
 const MAX_METADATA_VALUE: usize = 500;
+
+/// What the document tells of it.
+pub fn schema() -> Object {
+    let text = |length| {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .max_length(Some(length))
+    };
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
+        .max_properties(Some(MAX_METADATA))
+        .property_names(Some(text(MAX_METADATA_NAME).min_length(Some(1))))
+        .additional_properties(Some(text(MAX_METADATA_VALUE)))
+        .description(Some("The caller's own strings"))
+        .examples([json!({"team": "sales"})])
+        .build()
+}
 
 /// Notes what is wrong with an instance's `metadata`.
 pub fn check(fields: &mut Fields, metadata: &BTreeMap<String, String>) {

@@ -1,7 +1,7 @@
 //! `GET /api/instances/{instance}/qr`: the QR code to scan, as JSON or as a picture.
 
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,22 +9,46 @@ use serde::Serialize;
 use serde_json::json;
 use shared::domain::instance::{Instance, MAX_QR_ATTEMPTS, QrCode, Status};
 use shared::seal::Purpose;
+use utoipa::ToSchema;
 
 use super::find::{InstanceRef, find};
 use super::picture::{self, Undrawable};
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Path, Reply, Timestamp};
+use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
 use crate::state::AppState;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
+    #[schema(example = "2@pJx0,bW9k,c3Vt,a2V5")]
     code: String,
+    #[schema(example = "data:image/png;base64,iVBORw0KGgo=")]
     image: String,
     attempt: u8,
+    #[schema(example = 3)]
     max_attempts: u8,
     expires_at: Timestamp,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::GET,
+        "/api/instances/{instance}/qr",
+        "getInstanceQr",
+        handler,
+    )
+    .about(
+        Tag::Instances,
+        "Shows the QR code to scan, as JSON or as a picture",
+    )
+    .details("`Accept` decides on the form. Where there is no code to scan, the 409 tells the status.")
+    .errors(&[Code::Conflict])
+    .answers::<Response>()
+    .answers_plain("image/png")
+    .answers_plain("image/svg+xml")
 }
 
 pub async fn handler(

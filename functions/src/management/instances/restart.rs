@@ -2,6 +2,7 @@
 //! connection, where there is one, and to make another.
 
 use axum::extract::State;
+use axum::http::{Method, StatusCode};
 use shared::domain::audit::Action;
 
 use super::desired::ask;
@@ -9,7 +10,20 @@ use super::find::{InstanceRef, find};
 use super::status;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::POST,
+        "/api/instances/{instance}/restart",
+        "restartInstance",
+        handler,
+    )
+    .about(Tag::Instances, "Asks to end the connection and to make another")
+    .status(StatusCode::ACCEPTED)
+}
 
 pub async fn handler(
     State(state): State<AppState>,

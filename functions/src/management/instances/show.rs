@@ -1,13 +1,21 @@
 //! `GET /api/instances/{instance}`.
 
 use axum::extract::State;
+use axum::http::Method;
 
 use super::InstanceView;
 use super::find::{InstanceRef, find};
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Reply};
+use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/instances/{instance}", "getInstance", handler)
+        .about(Tag::Instances, "Shows an instance")
+}
 
 pub async fn handler(
     State(state): State<AppState>,

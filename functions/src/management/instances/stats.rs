@@ -1,12 +1,25 @@
 //! `GET /api/instances/{instance}/stats`: its counters by day (UTC).
 
 use axum::extract::State;
+use axum::http::Method;
 
 use super::find::{InstanceRef, find};
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Query, Reply};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 use crate::statistics::{Request, Response};
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::GET,
+        "/api/instances/{instance}/stats",
+        "getInstanceStats",
+        handler,
+    )
+    .about(Tag::Instances, "Tells the counters of an instance by day (UTC)")
+}
 
 pub async fn handler(
     State(state): State<AppState>,

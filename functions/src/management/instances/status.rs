@@ -1,27 +1,48 @@
 //! `GET /api/instances/{instance}/status`: how its connection is.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 use shared::domain::instance::{Instance, Status};
+use utoipa::ToSchema;
 
 use super::find::{InstanceRef, find};
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Reply, Timestamp};
+use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
 use crate::state::AppState;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = InstanceConnection)]
 pub struct Response {
     status: Status,
     since: Timestamp,
+    #[schema(example = json!(null))]
     reason: Option<String>,
+    #[schema(example = "15550100001")]
     phone: Option<String>,
+    #[schema(example = "100000012345678")]
     lid: Option<String>,
+    #[schema(example = "Customer Service")]
     display_name: Option<String>,
     last_round_trip_at: Option<Timestamp>,
+    #[schema(example = json!(null))]
     last_error: Option<String>,
+    #[schema(example = json!(null))]
     qr_attempt: Option<u8>,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::GET,
+        "/api/instances/{instance}/status",
+        "getInstanceStatus",
+        handler,
+    )
+    .about(Tag::Instances, "Tells how the connection of an instance is")
 }
 
 pub async fn handler(

@@ -4,28 +4,51 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use shared::domain::audit::Action;
 use shared::domain::instance::InstanceName;
+use shared::domain::network::Network;
 use shared::storage::instances::Updated;
+use utoipa::ToSchema;
 
 use super::find::{InstanceRef, find};
 use super::{InstanceView, metadata};
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
+    #[schema(value_type = Option<InstanceName>)]
     name: Option<String>,
+    #[schema(value_type = Option<Network>)]
     network: Option<String>,
+    #[schema(schema_with = metadata::schema)]
     metadata: Option<BTreeMap<String, String>>,
+    #[schema(ignore)]
     messages_per_minute: Option<IgnoredAny>,
+    #[schema(ignore)]
     content_in_realtime: Option<IgnoredAny>,
+    #[schema(ignore)]
     always_online: Option<IgnoredAny>,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::PUT,
+        "/api/instances/{instance}",
+        "updateInstance",
+        handler,
+    )
+    .about(Tag::Instances, "Gives an instance another name or other metadata")
+    .details("A member that is not there stays as it is; `metadata` is replaced as a whole.")
+    .errors(&[Code::NameTaken, Code::Conflict])
 }
 
 pub async fn handler(

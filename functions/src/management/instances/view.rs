@@ -6,22 +6,29 @@ use serde::Serialize;
 use shared::domain::instance::{Instance, InstanceName, Status};
 use shared::domain::network::Network;
 use shared::ids::InstanceId;
+use utoipa::ToSchema;
 
 use crate::http::Timestamp;
 use crate::presence::Presence;
 
 /// An instance. Members that have no value are `null`, not absent.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Instance)]
 pub struct InstanceView {
     id: InstanceId,
     name: InstanceName,
     network: Network,
     status: Status,
+    #[schema(example = json!(null))]
     reason: Option<String>,
+    #[schema(example = "15550100001")]
     phone: Option<String>,
+    #[schema(example = "100000012345678")]
     lid: Option<String>,
+    #[schema(example = "Customer Service")]
     display_name: Option<String>,
+    #[schema(example = json!({"team": "sales"}))]
     metadata: BTreeMap<String, String>,
     created_at: Timestamp,
 }

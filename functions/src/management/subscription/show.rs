@@ -1,21 +1,33 @@
 //! `GET /api/subscription`: the caller's subscription, with what is in use of it.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::usage::InUse;
 use crate::auth::view::SubscriptionView;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Reply};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
 /// A subscription and its use, in one object.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubscriptionInUse)]
 pub struct Response {
     #[serde(flatten)]
     pub subscription: SubscriptionView,
     #[serde(flatten)]
     pub in_use: InUse,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/subscription", "getSubscription", handler).about(
+        Tag::Subscription,
+        "Shows the own subscription, with what is in use of it",
+    )
 }
 
 pub async fn handler(State(state): State<AppState>, caller: UserCaller) -> Result<Reply<Response>, ApiError> {

@@ -1,16 +1,20 @@
 //! `GET /api/subscription/usage`: what is in use of what the tier allows.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Serialize;
 use shared::domain::account::Tier;
 use shared::ids::SubscriptionId;
+use utoipa::ToSchema;
 
 use crate::auth::view::Limits;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Reply, Timestamp};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Usage)]
 pub struct Response {
     tier: Tier,
     limits: Limits,
@@ -19,7 +23,7 @@ pub struct Response {
 }
 
 /// What a subscription has in use.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InUse {
     #[serde(rename = "instancesInUse")]
@@ -43,6 +47,12 @@ impl InUse {
             renews_at: renews_at.into(),
         })
     }
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/subscription/usage", "getUsage", handler)
+        .about(Tag::Subscription, "Tells what is in use of what the tier allows")
 }
 
 pub async fn handler(State(state): State<AppState>, caller: UserCaller) -> Result<Reply<Response>, ApiError> {

@@ -1,18 +1,26 @@
 //! `GET /api/subscriptions`: all subscriptions, newest first.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::ids::SubscriptionId;
 
 use crate::auth::view::SubscriptionView;
 use crate::http::caller::Administrator;
-use crate::http::{ApiError, PageQuery, Query, Reply};
+use crate::http::{ApiError, Listing, PageQuery, Query, Reply};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/subscriptions", "listSubscriptions", handler)
+        .about(Tag::Administration, "Lists all subscriptions")
+}
 
 pub async fn handler(
     State(state): State<AppState>,
     _: Administrator,
     Query(query): Query<PageQuery>,
-) -> Result<Reply<Vec<SubscriptionView>>, ApiError> {
+) -> Result<Listing<SubscriptionView>, ApiError> {
     let page = query.parse::<SubscriptionId>()?;
     let found = state.accounts.subscriptions(page.after, page.limit + 1).await?;
     let (found, pagination) = page.cut(found, |subscription| subscription.id);

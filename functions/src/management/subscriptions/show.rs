@@ -1,13 +1,29 @@
 //! `GET /api/subscriptions/{subscription}`: a subscription, with what is in use of it.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::ids::SubscriptionId;
 
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Path, Reply};
 use crate::management::subscription::show::Response;
 use crate::management::subscription::usage::InUse;
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::GET,
+        "/api/subscriptions/{subscription}",
+        "getSubscriptionById",
+        handler,
+    )
+    .about(
+        Tag::Administration,
+        "Shows a subscription, with what is in use of it",
+    )
+}
 
 pub async fn handler(
     State(state): State<AppState>,

@@ -2,23 +2,43 @@
 //! subscription that is not active are refused from their next request on.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Deserialize;
 use serde_json::json;
 use shared::domain::account::Tier;
 use shared::domain::audit::Action;
 use shared::ids::SubscriptionId;
 use shared::storage::accounts::{SubscriptionChange, SubscriptionChanged};
+use utoipa::ToSchema;
 
 use crate::auth::view::SubscriptionView;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schema(value_type = Option<Tier>)]
     tier: Option<String>,
     active: Option<bool>,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::PATCH,
+        "/api/subscriptions/{subscription}",
+        "updateSubscription",
+        handler,
+    )
+    .about(
+        Tag::Administration,
+        "Changes the tier or switches a subscription on or off",
+    )
+    .details("A tier with room for fewer instances than there are is a conflict.")
+    .errors(&[Code::Conflict])
 }
 
 pub async fn handler(

@@ -2,27 +2,44 @@
 //! invited by mail.
 
 use axum::extract::State;
+use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use shared::auth::password::{NewPassword, OfferedPassword};
 use shared::domain::account::{EmailAddress, PersonName, Role, User};
 use shared::domain::audit::Action;
 use shared::ids::{SubscriptionId, UserId};
 use shared::storage::accounts::Added;
+use utoipa::ToSchema;
 
 use crate::auth::view::UserView;
 use crate::http::caller::Administrator;
-use crate::http::{ApiError, Fields, JsonBody, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::management::people;
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
+    #[schema(value_type = EmailAddress)]
     email: String,
+    #[schema(value_type = Option<NewPassword>)]
     password: Option<OfferedPassword>,
+    #[schema(value_type = PersonName)]
     name: String,
+    #[schema(value_type = Role)]
     role: String,
+    #[schema(value_type = SubscriptionId)]
     subscription_id: String,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::POST, "/api/users", "createUser", handler)
+        .about(Tag::Administration, "Creates a user of a subscription")
+        .details("Without a password it is invited by mail.")
+        .status(StatusCode::CREATED)
+        .errors(&[Code::EmailTaken, Code::UpstreamError])
 }
 
 pub async fn handler(

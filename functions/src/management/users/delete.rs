@@ -2,6 +2,7 @@
 //! subscription passes to its oldest other user; the last user's goes with it.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::domain::audit::Action;
 use shared::ids::UserId;
 use shared::storage::accounts::Removed;
@@ -9,9 +10,18 @@ use shared::storage::accounts::Removed;
 use super::find::find;
 use crate::auth::view::UserView;
 use crate::http::caller::Administrator;
-use crate::http::{ApiError, Path, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Path, Record, Reply, Trail};
 use crate::management::people;
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::DELETE, "/api/users/{user}", "deleteUser", handler)
+        .about(Tag::Administration, "Deletes a user")
+        .details("The subscription of an owner passes to its oldest other user; that of the last user goes with it.")
+        .errors(&[Code::Conflict])
+}
 
 pub async fn handler(
     State(state): State<AppState>,

@@ -1,18 +1,26 @@
 //! `GET /api/users`: the users of all subscriptions, newest first.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::ids::UserId;
 
 use crate::auth::view::UserView;
 use crate::http::caller::Administrator;
-use crate::http::{ApiError, PageQuery, Query, Reply};
+use crate::http::{ApiError, Listing, PageQuery, Query, Reply};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/users", "listUsers", handler)
+        .about(Tag::Administration, "Lists the users of all subscriptions")
+}
 
 pub async fn handler(
     State(state): State<AppState>,
     _: Administrator,
     Query(query): Query<PageQuery>,
-) -> Result<Reply<Vec<UserView>>, ApiError> {
+) -> Result<Listing<UserView>, ApiError> {
     let page = query.parse::<UserId>()?;
     let users = state.accounts.users(page.after, page.limit + 1).await?;
     let (users, pagination) = page.cut(users, |user| user.id);

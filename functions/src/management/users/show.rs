@@ -1,13 +1,21 @@
 //! `GET /api/users/{user}`: a user of whichever subscription.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::ids::UserId;
 
 use super::find::find;
 use crate::auth::view::UserView;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Path, Reply};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/users/{user}", "getUser", handler)
+        .about(Tag::Administration, "Shows a user")
+}
 
 pub async fn handler(
     State(state): State<AppState>,

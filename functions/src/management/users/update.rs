@@ -2,26 +2,40 @@
 //! there stays. Another active flag or subscription ends the user's sessions.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::Deserialize;
 use shared::domain::account::{PersonName, Role};
 use shared::domain::audit::Action;
 use shared::ids::{SubscriptionId, UserId};
 use shared::storage::accounts::{UserChange, UserChanged};
+use utoipa::ToSchema;
 
 use super::find::find;
 use crate::auth::view::UserView;
 use crate::http::caller::Administrator;
-use crate::http::{ApiError, Fields, JsonBody, Path, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
 use crate::management::people;
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
+    #[schema(value_type = Option<PersonName>)]
     name: Option<String>,
+    #[schema(value_type = Option<Role>)]
     role: Option<String>,
     active: Option<bool>,
+    #[schema(value_type = Option<SubscriptionId>)]
     subscription_id: Option<String>,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::PATCH, "/api/users/{user}", "updateUser", handler)
+        .about(Tag::Administration, "Changes name, role, active flag or subscription of a user")
+        .details("A member that is not there stays as it is. Another active flag or subscription ends the user's sessions.")
+        .errors(&[Code::Conflict])
 }
 
 pub async fn handler(

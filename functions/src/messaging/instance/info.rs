@@ -1,12 +1,21 @@
 //! `GET /api/instance/info`.
 
 use axum::extract::State;
+use axum::http::Method;
 
 use crate::http::caller::{KeyCaller, permission};
-use crate::http::{ApiError, Reply};
+use crate::http::{ApiError, Code, Reply};
 use crate::management::InstanceView;
+use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/instance/info", "getOwnInstance", handler)
+        .about(Tag::Instance, "Shows the instance that the API key is for")
+        .errors(&[Code::NotFound])
+}
 
 pub async fn handler(
     State(state): State<AppState>,

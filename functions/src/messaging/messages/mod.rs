@@ -6,3 +6,7 @@ mod options;
 pub mod show;
 pub mod text;
 mod view;
+
+pub use accept::Accepted;
+pub use idempotency::IdempotencyKey;
+pub use view::AcceptedView;

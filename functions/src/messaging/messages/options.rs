@@ -2,6 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::de::IgnoredAny;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 use crate::http::Fields;
 
@@ -33,6 +35,20 @@ pub struct Options {
 }
 
 impl GivenOptions {
+    /// What the document tells of `reference`.
+    pub fn reference_schema() -> Object {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .min_length(Some(1))
+            .max_length(Some(MAX_REFERENCE))
+            .pattern(Some(r"^[^\u0000-\u001F\u007F-\u009F]*$"))
+            .description(Some(
+                "The caller's own string, told with every change of the message's state",
+            ))
+            .examples(["order-4711"])
+            .build()
+    }
+
     /// Checks the options of a message that is accepted at `now`; faults go to `fields`.
     pub fn check(self, fields: &mut Fields, now: DateTime<Utc>) -> Options {
         fields.unserved("replyTo", self.reply_to.is_some());

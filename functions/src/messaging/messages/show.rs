@@ -1,12 +1,20 @@
 //! `GET /api/messages/{message}`: what became of a message.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::ids::MessageId;
 
 use super::view::MessageView;
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Path, Reply};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/messages/{message}", "getMessage", handler)
+        .about(Tag::Messages, "Tells what became of a message")
+}
 
 pub async fn handler(
     State(state): State<AppState>,

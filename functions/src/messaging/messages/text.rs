@@ -1,31 +1,64 @@
 //! `POST /api/messages/text`.
 
 use axum::extract::State;
+use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use shared::domain::job::Content;
 use shared::domain::message::{Kind, MAX_TEXT};
 use shared::domain::recipient::Recipient;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::accept::{Accepted, Send, accept};
 use super::idempotency::IdempotencyKey;
 use super::options::GivenOptions;
 use crate::http::caller::{KeyCaller, permission};
-use crate::http::{ApiError, Fields, JsonBody};
+use crate::http::{ApiError, Code, Fields, JsonBody, Timestamp};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
+    #[schema(value_type = Recipient)]
     to: String,
+    #[schema(schema_with = text_schema)]
     text: String,
+    #[schema(ignore)]
     link_preview: Option<IgnoredAny>,
+    /// Until when the message is worth sending: 3 days at most, 24 hours where it is not there.
+    #[schema(value_type = Option<Timestamp>)]
     expires_at: Option<String>,
+    #[schema(schema_with = GivenOptions::reference_schema)]
     reference: Option<String>,
+    #[schema(ignore)]
     reply_to: Option<IgnoredAny>,
+    #[schema(ignore)]
     mentions: Option<IgnoredAny>,
+    #[schema(ignore)]
     scheduled_at: Option<IgnoredAny>,
+    #[schema(ignore)]
     typing_ms: Option<IgnoredAny>,
+}
+
+fn text_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(MAX_TEXT))
+        .examples(["Hello from Waxwing"])
+        .build()
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::POST, "/api/messages/text", "sendText", handler)
+        .about(Tag::Messages, "Sends a text")
+        .details("`202` is a promise: the message is stored durably, and sent in the order of its chat.")
+        .status(StatusCode::ACCEPTED)
+        .errors(&[Code::InstanceNotConnected, Code::QuotaExceeded, Code::NotFound])
 }
 
 pub async fn handler(

@@ -5,14 +5,19 @@ use shared::domain::message::{Direction, Failure, Kind, MessageRecord, State};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
+use utoipa::ToSchema;
 
 use crate::http::Timestamp;
 
 /// A chat, by each name that is known.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Chat)]
 pub struct ChatView {
+    #[schema(example = "15550100001")]
     phone: Option<String>,
+    #[schema(example = json!(null))]
     lid: Option<String>,
+    #[schema(example = json!(null))]
     group: Option<String>,
 }
 
@@ -32,8 +37,15 @@ impl ChatView {
 }
 
 /// The answer to a send.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AcceptedMessage, example = json!({
+    "id": "msg_01JD0000000000000000000000",
+    "status": "queued",
+    "to": {"phone": "15550100001", "lid": null, "group": null},
+    "kind": "text",
+    "createdAt": "2026-01-01T10:00:00.000Z",
+}))]
 pub struct AcceptedView {
     id: MessageId,
     status: State,
@@ -57,8 +69,9 @@ impl AcceptedView {
 }
 
 /// A message and what became of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Message)]
 pub struct MessageView {
     id: MessageId,
     direction: Direction,
@@ -68,6 +81,7 @@ pub struct MessageView {
     to: Option<ChatView>,
     /// Who sent an incoming message, and in which group; `null` for an outgoing one.
     from: Option<ChatView>,
+    #[schema(example = "order-4711")]
     reference: Option<String>,
     error: Option<Failure>,
     created_at: Timestamp,

@@ -1,6 +1,7 @@
 //! `POST /api/instances/{instance}/keys`: a new API key. Its secret is shown this once.
 
 use axum::extract::State;
+use axum::http::{Method, StatusCode};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use shared::auth::api_key::{DEFAULT_RATE_LIMIT, Grant, KeySecret, Scope};
@@ -9,22 +10,42 @@ use shared::domain::audit::Action;
 use shared::domain::instance::Instance;
 use shared::ids::KeyId;
 use shared::storage::api_keys::KeyCreated;
+use utoipa::ToSchema;
 
 use super::settings;
 use super::view::{KeyView, KeyWithSecret};
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Fields, JsonBody, Path, Record, Reply, Trail};
+use crate::http::{ApiError, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail};
 use crate::management::instances::find::{InstanceRef, find};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
+    #[schema(value_type = PersonName)]
     name: String,
+    #[schema(schema_with = settings::scopes_schema)]
     scopes: Option<Vec<String>>,
+    #[schema(schema_with = settings::allowed_cidrs_schema)]
     allowed_cidrs: Option<Vec<String>>,
+    #[schema(value_type = Option<Timestamp>)]
     expires_at: Option<String>,
+    #[schema(schema_with = settings::rate_limit_schema)]
     rate_limit: Option<u32>,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::POST,
+        "/api/instances/{instance}/keys",
+        "createKey",
+        handler,
+    )
+    .about(Tag::Keys, "Creates an API key")
+    .details("Its secret is in this answer and in no other.")
+    .status(StatusCode::CREATED)
 }
 
 pub async fn handler(

@@ -3,15 +3,18 @@
 use serde::Deserialize;
 use shared::ids::{KeyId, SubscriptionId};
 use shared::storage::api_keys::ListedKey;
+use utoipa::ToSchema;
 
 use crate::http::ApiError;
 use crate::management::instances::find::{InstanceRef, find as find_instance};
 use crate::state::AppState;
 
 /// `{instance}` and `{key}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 pub struct KeyPath {
+    #[schema(value_type = InstanceRef)]
     instance: String,
+    #[schema(value_type = KeyId)]
     key: String,
 }
 

@@ -1,20 +1,30 @@
 //! `GET /api/instances/{instance}/keys`: an instance's API keys, newest first, without their secrets.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::ids::KeyId;
 
 use super::view::KeyView;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, PageQuery, Path, Query, Reply};
+use crate::http::{ApiError, Listing, PageQuery, Path, Query, Reply};
 use crate::management::instances::find::{InstanceRef, find};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/instances/{instance}/keys", "listKeys", handler).about(
+        Tag::Keys,
+        "Lists the API keys of an instance, without their secrets",
+    )
+}
 
 pub async fn handler(
     State(state): State<AppState>,
     caller: UserCaller,
     Path(which): Path<InstanceRef>,
     Query(query): Query<PageQuery>,
-) -> Result<Reply<Vec<KeyView>>, ApiError> {
+) -> Result<Listing<KeyView>, ApiError> {
     let instance = find(&state, caller.subscription.id, &which).await?;
     let page = query.parse::<KeyId>()?;
     let keys = state

@@ -1,6 +1,7 @@
 //! `DELETE /api/instances/{instance}/keys/{key}`: the key is good no longer, at once.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::domain::audit::Action;
 use shared::storage::api_keys::KeyChanged;
 
@@ -8,7 +9,20 @@ use super::find::{KeyPath, find};
 use super::view::KeyView;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::DELETE,
+        "/api/instances/{instance}/keys/{key}",
+        "revokeKey",
+        handler,
+    )
+    .about(Tag::Keys, "Revokes an API key, at once")
+    .errors(&[Code::Conflict])
+}
 
 pub async fn handler(
     State(state): State<AppState>,

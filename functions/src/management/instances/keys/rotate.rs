@@ -2,26 +2,51 @@
 //! `graceSeconds` more; a grace that runs from an earlier rotation ends.
 
 use axum::extract::State;
+use axum::http::Method;
 use chrono::TimeDelta;
 use serde::Deserialize;
 use shared::auth::api_key::KeySecret;
 use shared::domain::audit::Action;
 use shared::storage::api_keys::KeyChanged;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::find::{KeyPath, find};
 use super::view::{KeyView, KeyWithSecret};
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, OptionalJsonBody, Record, Reply, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
 /// The longest grace: a week.
 const MAX_GRACE: u32 = 7 * 24 * 3_600;
 
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
     #[serde(default)]
+    #[schema(schema_with = grace_schema)]
     grace_seconds: u32,
+}
+
+fn grace_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(0))
+        .maximum(Some(MAX_GRACE))
+        .default(Some(0.into()))
+        .description(Some("For how many seconds the old secret is good yet"))
+        .examples([3_600])
+        .build()
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::POST, "/api/instances/{instance}/keys/{key}/rotate", "rotateKey", handler)
+        .about(Tag::Keys, "Gives an API key another secret")
+        .details("The new secret is in this answer and in no other. The old one is good for `graceSeconds` more; a grace that runs from an earlier rotation ends.")
+        .errors(&[Code::Conflict])
 }
 
 pub async fn handler(

@@ -1,8 +1,11 @@
 //! What a key's owner decides of it, checked: at its creation and when it is changed.
 
 use chrono::{DateTime, Utc};
-use shared::auth::api_key::{Grant, Scope};
+use shared::auth::api_key::{DEFAULT_RATE_LIMIT, Grant, Scope};
 use shared::auth::cidr::Cidr;
+use utoipa::PartialSchema;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, SchemaType, Type};
 
 use crate::http::Fields;
 
@@ -11,6 +14,45 @@ const MAX_CIDRS: usize = 50;
 
 /// The highest number of requests an hour.
 const MAX_RATE_LIMIT: u32 = 1_000_000;
+
+/// What the document tells of `scopes`.
+pub fn scopes_schema() -> Array {
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(Scope::schema())
+        .min_items(Some(1))
+        .description(Some(
+            "What the key may do; where there are none, all but `webhook:write`",
+        ))
+        .build()
+}
+
+/// What the document tells of `allowedCidrs`.
+pub fn allowed_cidrs_schema() -> Array {
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(Cidr::schema())
+        .max_items(Some(MAX_CIDRS))
+        .description(Some(
+            "Where the key may be used from; anywhere where there are none",
+        ))
+        .build()
+}
+
+/// What the document tells of `rateLimit`.
+pub fn rate_limit_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(nullable(Type::Integer))
+        .minimum(Some(1))
+        .maximum(Some(MAX_RATE_LIMIT))
+        .description(Some("Requests an hour"))
+        .examples([DEFAULT_RATE_LIMIT])
+        .build()
+}
+
+fn nullable(kind: Type) -> SchemaType {
+    SchemaType::from_iter([kind, Type::Null])
+}
 
 /// Sets `scopes`.
 pub fn scopes(fields: &mut Fields, grant: &mut Grant, texts: &[String]) {

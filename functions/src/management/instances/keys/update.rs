@@ -2,26 +2,34 @@
 //! there stays as it is; `null` for `expiresAt` takes the end away.
 
 use axum::extract::State;
+use axum::http::Method;
 use serde::{Deserialize, Deserializer};
 use shared::domain::account::PersonName;
 use shared::domain::audit::Action;
 use shared::storage::api_keys::KeyChanged;
+use utoipa::ToSchema;
 
 use super::find::{KeyPath, find};
 use super::settings;
 use super::view::KeyView;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Timestamp, Trail};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
+    #[schema(value_type = Option<PersonName>)]
     name: Option<String>,
+    #[schema(schema_with = settings::scopes_schema)]
     scopes: Option<Vec<String>>,
+    #[schema(schema_with = settings::allowed_cidrs_schema)]
     allowed_cidrs: Option<Vec<String>>,
     #[serde(default)]
+    #[schema(value_type = Option<Timestamp>)]
     expires_at: Ends,
+    #[schema(schema_with = settings::rate_limit_schema)]
     rate_limit: Option<u32>,
 }
 
@@ -39,6 +47,19 @@ impl<'de> Deserialize<'de> for Ends {
         let text = Option::<String>::deserialize(deserializer)?;
         Ok(text.map_or(Self::Never, Self::At))
     }
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::PATCH,
+        "/api/instances/{instance}/keys/{key}",
+        "updateKey",
+        handler,
+    )
+    .about(Tag::Keys, "Changes what an API key may do")
+    .details("A member that is not there stays as it is; `null` for `expiresAt` takes the end away.")
+    .errors(&[Code::Conflict])
 }
 
 pub async fn handler(

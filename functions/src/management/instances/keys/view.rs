@@ -4,22 +4,28 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use shared::auth::api_key::{Grant, Scope};
+use shared::auth::cidr::Cidr;
 use shared::domain::account::PersonName;
 use shared::ids::KeyId;
 use shared::storage::api_keys::ListedKey;
+use utoipa::ToSchema;
 
 use crate::http::Timestamp;
 
 /// A key without its secret.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = ApiKey)]
 pub struct KeyView {
     id: KeyId,
     name: PersonName,
+    #[schema(example = "wak_test_x7Kp2Q")]
     prefix: String,
     scopes: BTreeSet<Scope>,
+    #[schema(value_type = Vec<Cidr>)]
     allowed_cidrs: Vec<String>,
     expires_at: Option<Timestamp>,
+    #[schema(example = 1_000)]
     rate_limit: u32,
     created_at: Timestamp,
     rotated_at: Option<Timestamp>,
@@ -66,10 +72,12 @@ impl From<ListedKey> for KeyView {
 }
 
 /// A key with its secret, shown once.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKeyWithSecret)]
 pub struct KeyWithSecret {
     #[serde(flatten)]
     pub view: KeyView,
     /// The secret itself.
+    #[schema(example = "wak_test_x7Kp2QmYbR4nTz8sVw3LcD9fGh5JkE1aNp6UoXiBqMtZy")]
     pub key: String,
 }

@@ -2,23 +2,37 @@
 //! on, and can log in once it has set a password with the code of the mail.
 
 use axum::extract::State;
+use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use shared::domain::account::{EmailAddress, PersonName, Role, User};
 use shared::domain::audit::Action;
 use shared::ids::UserId;
 use shared::storage::accounts::Added;
+use utoipa::ToSchema;
 
 use super::view::MemberView;
 use crate::http::caller::Owner;
-use crate::http::{ApiError, Fields, JsonBody, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::management::people;
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
+    #[schema(value_type = EmailAddress)]
     email: String,
+    #[schema(value_type = PersonName)]
     name: String,
+}
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::POST, "/api/subscription/members", "inviteMember", handler)
+        .about(Tag::Subscription, "Invites somebody by e-mail")
+        .details("It can log in once it has set a password with the code of the mail.")
+        .status(StatusCode::CREATED)
+        .errors(&[Code::EmailTaken, Code::UpstreamError, Code::NotFound])
 }
 
 pub async fn handler(

@@ -1,18 +1,26 @@
 //! `GET /api/subscription/members`: who belongs to the caller's subscription, newest first.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::ids::UserId;
 
 use super::view::MemberView;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, PageQuery, Query, Reply};
+use crate::http::{ApiError, Listing, PageQuery, Query, Reply};
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(Method::GET, "/api/subscription/members", "listMembers", handler)
+        .about(Tag::Subscription, "Lists who belongs to the subscription")
+}
 
 pub async fn handler(
     State(state): State<AppState>,
     caller: UserCaller,
     Query(query): Query<PageQuery>,
-) -> Result<Reply<Vec<MemberView>>, ApiError> {
+) -> Result<Listing<MemberView>, ApiError> {
     let page = query.parse::<UserId>()?;
     let subscription = caller.subscription;
     let members = state

@@ -2,6 +2,7 @@
 //! belongs to one subscription.
 
 use axum::extract::State;
+use axum::http::Method;
 use shared::domain::audit::Action;
 use shared::ids::UserId;
 use shared::storage::accounts::Removed;
@@ -10,7 +11,20 @@ use crate::auth::view::UserView;
 use crate::http::caller::Owner;
 use crate::http::{ApiError, Code, Path, Record, Reply, Trail};
 use crate::management::people;
+use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
+
+/// What the document tells of it.
+pub fn operation() -> Operation {
+    Operation::new(
+        Method::DELETE,
+        "/api/subscription/members/{user}",
+        "removeMember",
+        handler,
+    )
+    .about(Tag::Subscription, "Removes a member, whose user is deleted")
+    .errors(&[Code::Conflict])
+}
 
 pub async fn handler(
     State(state): State<AppState>,

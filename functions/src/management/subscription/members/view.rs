@@ -2,11 +2,13 @@
 
 use serde::Serialize;
 use shared::domain::account::{Subscription, User};
+use utoipa::ToSchema;
 
 use crate::auth::view::UserView;
 
 /// A user of the caller's subscription.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Member)]
 pub struct MemberView {
     #[serde(flatten)]
     user: UserView,

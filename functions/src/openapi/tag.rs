@@ -1,0 +1,46 @@
+//! The groups that the document shows endpoints in.
+
+use utoipa::openapi::tag::TagBuilder;
+
+macro_rules! tags {
+    ($($(#[doc = $about:literal])+ $variant:ident = $name:literal;)+) => {
+        /// A group of endpoints.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Tag { $($(#[doc = $about])+ $variant,)+ }
+
+        impl Tag {
+            /// The group's name.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// All groups, in the order in which they are shown.
+            pub(super) fn all() -> Vec<utoipa::openapi::Tag> {
+                vec![$(
+                    TagBuilder::new().name($name).description(Some(concat!($($about),+).trim())).build(),
+                )+]
+            }
+        }
+    };
+}
+
+tags! {
+    /// Accounts, sessions, passwords and e-mail addresses.
+    Authentication = "Authentication";
+    /// The caller's own subscription, its use and its members.
+    Subscription = "Subscription";
+    /// WhatsApp numbers: what is wanted of their connections, and how these are.
+    Instances = "Instances";
+    /// What programs use an instance with.
+    Keys = "API keys";
+    /// Sending messages, and what became of them. Called with an API key.
+    Messages = "Messages";
+    /// The instance of the caller's API key.
+    Instance = "Instance of the key";
+    /// Who did what, for 90 days.
+    Audit = "Audit log";
+    /// Every user and every subscription, for administrators alone.
+    Administration = "Administration";
+    /// What the service tells of itself.
+    Operations = "Operations";
+}

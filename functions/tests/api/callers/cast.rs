@@ -1,0 +1,198 @@
+//! Everyone who may come, in one deployment, and the things that they ask for.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use axum::body::Body;
+use chrono::TimeDelta;
+use serde_json::json;
+use shared::auth::api_key::Scope;
+use shared::auth::session::RefreshToken;
+use shared::clock::Clock;
+use shared::config::Functions;
+use shared::domain::account::Role;
+use shared::ids::InstanceId;
+
+use super::table::{Route, Takes};
+use crate::management::people::{self, administrator, delete, member, text};
+use crate::support::{Answer, User, World, request};
+
+/// Who calls: the columns of the table.
+#[derive(Debug, Clone, Copy)]
+pub enum Caller {
+    Nobody,
+    Garbage,
+    ExpiredToken,
+    OtherTenant,
+    User,
+    Administrator,
+    Key,
+    KeyOfAnotherInstance,
+    KeyWithoutTheScope,
+    RevokedKey,
+    KeyFromElsewhere,
+}
+
+impl Caller {
+    /// In the order of the table's columns.
+    pub const ALL: [Self; 11] = [
+        Self::Nobody,
+        Self::Garbage,
+        Self::ExpiredToken,
+        Self::OtherTenant,
+        Self::User,
+        Self::Administrator,
+        Self::Key,
+        Self::KeyOfAnotherInstance,
+        Self::KeyWithoutTheScope,
+        Self::RevokedKey,
+        Self::KeyFromElsewhere,
+    ];
+}
+
+/// Ada owns the subscription; Bob is its member, whom routes about users are called about. Eve owns another, and so
+/// does Root, the administrator. The instance `sales` is connected, `support` is not paired.
+pub struct Cast {
+    pub world: World,
+    pub ada: User,
+    pub eve: User,
+    pub sales: InstanceId,
+    /// The key of `sales`, with all scopes that keys have by default.
+    pub key: String,
+    root: User,
+    bobs_id: String,
+    spare_key: String,
+    message: String,
+    key_of_support: String,
+    key_from_elsewhere: String,
+    revoked_key: String,
+    /// How many names of people were made up.
+    strangers: AtomicU32,
+}
+
+impl Cast {
+    pub async fn new() -> Self {
+        // All come from one address, and in one minute.
+        let world = World::with(|config| Functions {
+            auth_rate: 10_000,
+            user_rate: 10_000,
+            ..config
+        })
+        .await;
+        let (ada, sales, key) = world.ready().await;
+        let bob = member(&world, &ada, "bob@example.com").await;
+        let eve = world.register("eve@example.com").await;
+        let root = administrator(&world, "root@example.com").await;
+        let support = world.instance(&ada, "support").await;
+
+        let keys = format!("/api/instances/{sales}/keys");
+        let spare = world.post(&ada.token, &keys, json!({"name": "spare"})).await;
+        let revoked = world.post(&ada.token, &keys, json!({"name": "revoked"})).await;
+        let revoked = revoked.data(201);
+        let path = format!("{keys}/{}", text(&revoked["id"]));
+        delete(&world, &ada.token, &path).await.data(200);
+
+        let body = json!({"to": "15550100002", "text": "Hello"});
+        let message = world.post(&key, "/api/messages/text", body).await.data(202);
+        let elsewhere = json!({"allowedCidrs": ["198.51.100.0/24", "2001:db8::/32"]});
+        Self {
+            key_of_support: world.key(&ada, support, json!({})).await,
+            key_from_elsewhere: world.key(&ada, sales, elsewhere).await,
+            bobs_id: people::id(&world, &bob).await,
+            spare_key: text(&spare.data(201)["id"]),
+            revoked_key: text(&revoked["key"]),
+            message: text(&message["id"]),
+            world,
+            ada,
+            sales,
+            key,
+            eve,
+            root,
+            strangers: AtomicU32::new(0),
+        }
+    }
+
+    /// A call of a route with a body that a caller who may would send.
+    pub async fn call(&self, route: &Route, caller: Caller) -> Answer {
+        let token = match caller {
+            Caller::Nobody => String::new(),
+            Caller::Garbage => "not-a-token".to_owned(),
+            Caller::ExpiredToken => self.expired_token().await,
+            Caller::OtherTenant => self.eve.token.clone(),
+            Caller::User => self.ada.token.clone(),
+            Caller::Administrator => self.root.token.clone(),
+            Caller::Key => self.key.clone(),
+            Caller::KeyOfAnotherInstance => self.key_of_support.clone(),
+            Caller::KeyWithoutTheScope => self.key_without(route).await,
+            Caller::RevokedKey => self.revoked_key.clone(),
+            Caller::KeyFromElsewhere => self.key_from_elsewhere.clone(),
+        };
+        self.send(route, &token).await
+    }
+
+    pub async fn send(&self, route: &Route, token: &str) -> Answer {
+        let path = self.fill(route.path).await;
+        self.send_to(route, &path, token).await
+    }
+
+    /// The same at another path than the route's own.
+    pub async fn send_to(&self, route: &Route, path: &str, token: &str) -> Answer {
+        let body = Body::from(self.fill(route.body).await);
+        self.world.send(request(route.method, token, path, body)).await
+    }
+
+    /// A key of `sales` with these scopes alone.
+    pub async fn key_with(&self, scopes: &[Scope]) -> String {
+        let scopes = json!({"scopes": scopes});
+        self.world.key(&self.ada, self.sales, scopes).await
+    }
+
+    /// A key that has all scopes but the route's.
+    async fn key_without(&self, route: &Route) -> String {
+        let mut scopes = Scope::ALL.to_vec();
+        scopes.retain(|scope| route.takes != Takes::Key(*scope));
+        self.key_with(&scopes).await
+    }
+
+    /// A token of Ada's, good but for its age.
+    async fn expired_token(&self) -> String {
+        let id = people::id(&self.world, &self.ada).await.parse().expect("an id");
+        let subscription = self.ada.subscription.parse().expect("an id");
+        let session = RefreshToken::parse(&self.ada.refresh_token).expect("a token");
+        let jwts = &self.world.state.jwts;
+        let signed = self.world.clock.now() - jwts.lifetime() - TimeDelta::seconds(1);
+        jwts.sign(id, subscription, Role::User, session.session(), signed)
+            .expect("signed")
+    }
+
+    /// Puts the names of things that are there in the place of those in braces. What can be used once is made for it.
+    pub async fn fill(&self, template: &str) -> String {
+        let world = &self.world;
+        let filled = template
+            .replace("{instance}", &self.sales.to_string())
+            .replace("{key}", &self.spare_key)
+            .replace("{message}", &self.message)
+            .replace("{user}", &self.bobs_id)
+            .replace("{subscription}", &self.ada.subscription);
+        let number = self.strangers.fetch_add(1, Ordering::Relaxed);
+        let email = format!("stranger-{number}@example.com");
+        if filled.contains("{stranger}") {
+            filled.replace("{stranger}", &email)
+        } else if filled.contains("{registered}") {
+            world.register(&email).await;
+            filled.replace("{registered}", &email)
+        } else if filled.contains("{verification}") {
+            world.register(&email).await;
+            filled.replace("{verification}", &world.mail.code(&email))
+        } else if filled.contains("{reset}") {
+            world.register(&email).await;
+            let body = json!({"email": email});
+            let sent = world.post("", "/api/auth/forgot-password", body).await;
+            assert_eq!(sent.status, 202);
+            filled.replace("{reset}", &world.mail.code(&email))
+        } else if filled.contains("{refresh}") {
+            filled.replace("{refresh}", &world.register(&email).await.refresh_token)
+        } else {
+            filled
+        }
+    }
+}

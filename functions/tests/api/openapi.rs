@@ -1,0 +1,106 @@
+//! The OpenAPI document: what is checked in is what the code says, and it tells of every route.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::callers;
+
+fn document() -> Value {
+    serde_json::from_str(functions::openapi::json()).expect("JSON")
+}
+
+/// Each operation, by method and path.
+fn operations(document: &Value) -> BTreeMap<(String, String), &Value> {
+    let paths = document["paths"].as_object().expect("paths");
+    let operations = paths.iter().flat_map(|(path, item)| {
+        let methods = item.as_object().expect("a path");
+        methods
+            .iter()
+            .map(move |(method, operation)| ((method.to_uppercase(), path.clone()), operation))
+    });
+    operations.collect()
+}
+
+#[test]
+fn the_document_that_is_checked_in_is_the_codes_own() {
+    let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
+    let generated = functions::openapi::json().to_owned() + "\n";
+    if std::fs::read_to_string(&checked_in).ok().as_deref() == Some(&*generated) {
+        return;
+    }
+    let fresh = Path::new(env!("CARGO_TARGET_TMPDIR")).join("openapi.json");
+    std::fs::write(&fresh, generated).expect("written");
+    panic!(
+        "docs/openapi.json is not what the code says. Where the change is meant: cp {} docs/openapi.json",
+        fresh.display()
+    );
+}
+
+#[test]
+fn every_route_has_an_operation_and_every_operation_a_route() {
+    let document = document();
+    let told: BTreeSet<_> = operations(&document).into_keys().collect();
+    assert_eq!(told, callers::routes());
+}
+
+#[test]
+fn every_reference_leads_somewhere() {
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(members) => {
+                found.extend(members.get("$ref").and_then(Value::as_str));
+                members.values().for_each(|value| references(value, found));
+            }
+            Value::Array(items) => items.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+    let document = document();
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(!found.is_empty());
+    for reference in found {
+        let pointer = reference.strip_prefix('#').expect("within the document");
+        assert!(document.pointer(pointer).is_some(), "{reference}");
+    }
+}
+
+#[test]
+fn every_operation_tells_what_a_caller_needs() {
+    let document = document();
+    let mut ids = BTreeSet::new();
+    for ((method, path), operation) in operations(&document) {
+        let name = format!("{method} {path}");
+        let id = operation["operationId"].as_str().expect("an id");
+        assert!(ids.insert(id.to_owned()), "{name}: the id {id} is there twice");
+        assert!(
+            operation["summary"].as_str().is_some_and(|text| !text.is_empty()),
+            "{name}"
+        );
+        assert!(operation["security"].is_array(), "{name}");
+        if let Some(body) = operation.get("requestBody") {
+            assert!(
+                body["content"]["application/json"]["example"].is_object(),
+                "{name}"
+            );
+        }
+        let responses = operation["responses"].as_object().expect("responses");
+        let (_, success) = responses
+            .iter()
+            .find(|(status, _)| status.starts_with('2'))
+            .expect("a success");
+        if let Some(json) = success["content"]
+            .get("application/json")
+            .filter(|_| path != "/api/openapi.json")
+        {
+            assert_eq!(json["example"]["success"], Value::Bool(true), "{name}");
+            assert!(!json["example"]["data"].is_null(), "{name}");
+        }
+        // What may happen to every request.
+        for status in ["500", "504"] {
+            assert!(responses.contains_key(status), "{name}: {status}");
+        }
+    }
+}
