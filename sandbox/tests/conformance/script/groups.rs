@@ -23,16 +23,55 @@ async fn hears(client: &TestClient, what: &str, group: &str, change: impl Fn(&Ac
         .await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_group_is_founded_changed_and_left() {
-    let scene = Scene::new().await;
+/// The founder of a group adds, promotes and removes people.
+async fn people_come_and_go(scene: &Scene, id: &str) {
     let Scene {
         sandbox,
         client,
         own,
         ada,
-    } = &scene;
+    } = scene;
     let grace = sandbox.create_phone(NewPhone::default()).await.expect("a phone");
+    let digits = id.trim_end_matches("@g.us");
+    for (action, people, status) in [
+        (ParticipantAction::Add, grace.number(), 200),
+        (ParticipantAction::Add, grace.number(), 409),
+        (ParticipantAction::Promote, own.number(), 200),
+        (ParticipantAction::Demote, ada.number(), 406),
+        (ParticipantAction::Remove, grace.number(), 200),
+    ] {
+        let request = ParticipantsRequest::new(action, [people]);
+        let results = ada.change_participants(digits, request).await.expect("a result");
+        assert_eq!(
+            (results[0].phone.as_str(), results[0].status),
+            (people, status),
+            "{action:?}"
+        );
+    }
+    hears(client, "a promotion", id, |action| {
+        matches!(action, Action::Promote { .. })
+    })
+    .await;
+    own.send(SendRequest::text(id, "me too"))
+        .await
+        .expect("admins may");
+    let mine = own.groups().await.expect("the groups");
+    let mut expected = [
+        (ada.number().to_owned(), Role::Superadmin),
+        (own.number().to_owned(), Role::Admin),
+    ];
+    expected.sort_by(|one, other| one.0.cmp(&other.0));
+    let people = mine[0].participants.iter();
+    let mut roles: Vec<_> = people.map(|one| (one.phone.clone(), one.role)).collect();
+    roles.sort_by(|one, other| one.0.cmp(&other.0));
+    assert_eq!(roles, expected);
+    assert_eq!(grace.groups().await.expect("the groups").len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_group_is_founded_changed_and_left() {
+    let scene = Scene::new().await;
+    let Scene { client, own, ada, .. } = &scene;
     let new = NewGroup {
         subject: "Engines".into(),
         participants: vec![own.number().into(), "155509999999".into()],
@@ -47,12 +86,6 @@ async fn a_group_is_founded_changed_and_left() {
         (founded.refused[0].phone.as_str(), founded.refused[0].status),
         ("155509999999", 404)
     );
-    let roles = |group: &sandbox::script::GroupInfo| {
-        let people = group.participants.iter();
-        let mut roles: Vec<_> = people.map(|one| (one.phone.clone(), one.role)).collect();
-        roles.sort_by(|one, other| one.0.cmp(&other.0));
-        roles
-    };
     let id = founded.id.as_str();
     ada.send(SendRequest::text(id, "welcome")).await.expect("said");
     assert_eq!(client.text("welcome").await.1.to_string(), id);
@@ -91,38 +124,7 @@ async fn a_group_is_founded_changed_and_left() {
         "{refused:?}"
     );
 
-    let digits = id.trim_end_matches("@g.us");
-    for (action, people, status) in [
-        (ParticipantAction::Add, grace.number(), 200),
-        (ParticipantAction::Add, grace.number(), 409),
-        (ParticipantAction::Promote, own.number(), 200),
-        (ParticipantAction::Demote, ada.number(), 406),
-        (ParticipantAction::Remove, grace.number(), 200),
-    ] {
-        let request = ParticipantsRequest::new(action, [people]);
-        let results = ada.change_participants(digits, request).await.expect("a result");
-        assert_eq!(
-            (results[0].phone.as_str(), results[0].status),
-            (people, status),
-            "{action:?}"
-        );
-    }
-    hears(client, "a promotion", id, |action| {
-        matches!(action, Action::Promote { .. })
-    })
-    .await;
-    own.send(SendRequest::text(id, "me too"))
-        .await
-        .expect("admins may");
-    let mine = own.groups().await.expect("the groups");
-    let mut expected = [
-        (ada.number().to_owned(), Role::Superadmin),
-        (own.number().to_owned(), Role::Admin),
-    ];
-    expected.sort_by(|one, other| one.0.cmp(&other.0));
-    assert_eq!(roles(&mine[0]), expected);
-    assert_eq!(grace.groups().await.expect("the groups").len(), 0);
-
+    people_come_and_go(&scene, id).await;
     ada.leave_group(id).await.expect("left");
     hears(client, "a leave", id, |action| {
         matches!(action, Action::Remove { .. })
