@@ -24,7 +24,7 @@ use super::sends::left_for_a_newer_daemon;
 use crate::connection::SendError;
 use crate::deps::Deps;
 use crate::instance::link::{Link, Links};
-use crate::instance::receipts::passed;
+use crate::instance::receipts::{ended, passed};
 use crate::instance::tally;
 use crate::lease::{Hold, chain};
 
@@ -259,10 +259,11 @@ impl Sender<'_> {
         let Transition::Made { before, kind } = transition else {
             return Ok(());
         };
-        let counters = match change.state {
+        let mut counters = match change.state {
             State::Failed | State::Expired => vec![Counter::Failed],
             state => passed(before, state, kind),
         };
+        counters.extend(ended(before, job.accepted_at, change.at));
         tally::count(deps, instance, &counters, change.at).await;
         Ok(())
     }
