@@ -20,6 +20,7 @@ use ulid::Ulid;
 
 use crate::deps::{Deps, RoundTrips};
 use crate::lease::{HeldShards, Keeper};
+use crate::meter::Meter;
 use crate::shard::Shards;
 use crate::whatsapp::{HttpError, NETWORK, Settings, WhatsAppConnector};
 
@@ -91,6 +92,7 @@ impl App {
             network: NETWORK,
             connector: Arc::new(connector),
             round_trips: RoundTrips::default(),
+            meter: Meter::default(),
         });
         let daemon = format!(
             "daemon_{}",

@@ -16,6 +16,7 @@ use shared::storage::instances::Instances;
 use shared::storage::messages::Messages;
 
 use crate::connection::Connector;
+use crate::meter::Meter;
 
 /// Stores, queues and the network, made once in a process.
 #[derive(Debug)]
@@ -42,6 +43,8 @@ pub struct Deps {
     pub connector: Arc<dyn Connector>,
     /// The last round trips of what is connected.
     pub round_trips: RoundTrips,
+    /// What it has in hand.
+    pub meter: Meter,
 }
 
 impl Deps {
@@ -70,6 +73,11 @@ impl RoundTrips {
     /// Forgets an instance that is not connected any more.
     pub fn forget(&self, instance: InstanceId) {
         self.0.lock().expect("no holder panics").remove(&instance);
+    }
+
+    /// How many instances are connected.
+    pub fn count(&self) -> usize {
+        self.0.lock().expect("no holder panics").len()
     }
 
     /// The oldest of them: everything shown as connected was reached then or later.

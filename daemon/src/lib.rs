@@ -11,6 +11,7 @@ pub mod connection;
 pub mod deps;
 pub mod instance;
 pub mod lease;
+pub mod meter;
 pub mod shard;
 pub mod store;
 pub mod whatsapp;

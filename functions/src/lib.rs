@@ -4,6 +4,8 @@
 //! has them all in one table. What the routers share is in [`http`] and [`state`].
 
 pub mod auth;
+mod cached;
+mod fleet;
 pub mod http;
 pub mod lambda;
 pub mod management;

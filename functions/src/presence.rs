@@ -9,6 +9,7 @@ use shared::domain::network::Network;
 use shared::domain::shard::Shard;
 use shared::storage::leases::{Beat, Leases};
 
+use crate::fleet::Fleet;
 use crate::http::ApiError;
 use crate::state::AppState;
 
@@ -46,6 +47,17 @@ impl Presence {
             }
         }
         Ok(Self(owners))
+    }
+
+    /// The same of all shards of these networks, which are read already.
+    pub fn in_fleets(fleets: &[Fleet], now: DateTime<Utc>) -> Self {
+        let owners = fleets.iter().flat_map(|fleet| {
+            fleet.shards().map(move |(shard, _)| {
+                let owner = fleet.living_owner(shard, now).cloned();
+                ((fleet.network(), shard), owner)
+            })
+        });
+        Self(owners.collect())
     }
 
     /// How this instance's connection is.

@@ -27,7 +27,9 @@ use shared::storage::messages::Messages;
 use shared::storage::rates::{Limit, Rates};
 use shared::storage::sessions::Sessions;
 
+use crate::cached::Cached;
 use crate::http::{ApiError, Code};
+use crate::management::Overview;
 use crate::messaging::messages::backlog::Backlog;
 
 /// The handlers' state. Cheap to clone.
@@ -93,6 +95,8 @@ pub struct Services {
     pub networks: Vec<Network>,
     /// Shards of each network.
     pub shards: u32,
+    /// What administrators were last told of the whole deployment.
+    pub(crate) overview: Cached<Overview>,
     queue_names: BTreeMap<Network, QueueNames>,
 }
 
@@ -140,6 +144,7 @@ impl AppState {
             user_limit: Limit::per_minute(config.user_rate),
             networks: config.networks.clone(),
             shards: config.common.shards,
+            overview: Cached::default(),
             queue_names: names.collect::<Result<_, QueueError>>()?,
         })))
     }

@@ -52,9 +52,10 @@ struct Day {
     totals: Totals,
 }
 
-#[derive(Debug, Serialize, ToSchema)]
+/// What happened to messages.
+#[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = Totals)]
-struct Totals {
+pub struct Totals {
     sent: u64,
     delivered: u64,
     read: u64,

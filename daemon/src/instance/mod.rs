@@ -103,8 +103,10 @@ impl Actor {
         };
         let ended = CancellationToken::new();
         let guard = ended.clone().drop_guard();
+        let session = actor.deps.meter.sessions.count(1);
         let task = tokio::spawn(async move {
             let _guard = guard;
+            let _session = session;
             actor.run().await;
         });
         ActorHandle {

@@ -17,13 +17,14 @@ use shared::clock::Clock;
 use shared::domain::shard::Shard;
 use shared::session_state::Fence;
 use shared::storage::StorageError;
-use shared::storage::leases::{Beat, Lease, Leases};
+use shared::storage::leases::{Beat, Lease, Leases, Load, Vitals};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use self::share::Plan;
 use self::watch::Watch;
+use crate::meter::resident_bytes;
 
 /// The time between two beats.
 const BEAT_INTERVAL: Duration = Duration::from_secs(1);
@@ -51,6 +52,9 @@ pub trait Holder: Send + Sync + 'static {
 
     /// A lower bound of the last round trips of everything shown as connected.
     fn round_trips_since(&self) -> Option<DateTime<Utc>>;
+
+    /// What is in hand, of all shards together.
+    fn load(&self) -> Load;
 }
 
 struct Held {
@@ -65,6 +69,7 @@ pub struct Keeper<H> {
     shards: u32,
     duration: Duration,
     clock: Arc<dyn Clock>,
+    started_at: DateTime<Utc>,
     holder: H,
     counter: u64,
     last_beat: Instant,
@@ -100,6 +105,7 @@ impl<H: Holder> Keeper<H> {
             daemon,
             shards,
             duration,
+            started_at: clock.now(),
             clock,
             holder,
             counter: 0,
@@ -164,6 +170,12 @@ impl<H: Holder> Keeper<H> {
             duration_ms: u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX),
             at: self.clock.now(),
             round_trips_since: self.holder.round_trips_since(),
+            vitals: Some(Vitals {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                started_at: self.started_at,
+                resident_bytes: resident_bytes(),
+                load: self.holder.load(),
+            }),
         };
         let deadline = self.last_beat + self.duration.saturating_sub(STOP_MARGIN);
         // A beat counts from when it was begun: another's clock may have seen it that early.

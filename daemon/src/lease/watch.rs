@@ -89,6 +89,7 @@ mod tests {
             duration_ms: 4_000,
             at: chrono::DateTime::UNIX_EPOCH,
             round_trips_since: None,
+            vitals: None,
         }
     }
 

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use shared::queue::MAX_WAIT;
+use shared::storage::leases::Load;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -54,6 +55,16 @@ impl Holder for Shards {
 
     fn round_trips_since(&self) -> Option<DateTime<Utc>> {
         self.deps.round_trips.oldest()
+    }
+
+    fn load(&self) -> Load {
+        let meter = &self.deps.meter;
+        Load {
+            sessions_held: meter.sessions.get(),
+            sessions_connected: u64::try_from(self.deps.round_trips.count()).unwrap_or(u64::MAX),
+            jobs_in_hand: meter.jobs.get(),
+            sent_last_minute: meter.sent.count(Instant::now()),
+        }
     }
 }
 

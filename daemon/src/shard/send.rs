@@ -17,6 +17,7 @@ use shared::seal::Purpose;
 use shared::storage::StorageError;
 use shared::storage::counters::Counter;
 use shared::storage::messages::{Change, Transition};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::hold::Held;
@@ -259,6 +260,9 @@ impl Sender<'_> {
         let Transition::Made { before, kind } = transition else {
             return Ok(());
         };
+        if change.state == State::Sent {
+            deps.meter.sent.note(Instant::now());
+        }
         let mut counters = match change.state {
             State::Failed | State::Expired => vec![Counter::Failed],
             state => passed(before, state, kind),

@@ -61,6 +61,7 @@ fn by_lane(jobs: Vec<Received>) -> Vec<Vec<Received>> {
 /// it is received.
 async fn work_off(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, jobs: Vec<Received>) {
     let queue = deps.names.sends(hold.shard.0);
+    let mut in_hand = deps.meter.jobs.count(jobs.len());
     let lane = Held::new(jobs.iter().map(|job| job.receipt.clone()).collect());
     let worker = Sender {
         deps: &deps,
@@ -91,6 +92,7 @@ async fn work_off(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, jobs: Vec<Rece
                     return;
                 }
             }
+            in_hand.one_less();
         }
     };
     tokio::select! {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use daemon::deps::{Deps, RoundTrips};
 use daemon::lease::{HeldShards, Keeper};
+use daemon::meter::Meter;
 use daemon::shard::Shards;
 use shared::domain::instance::{Instance, Status};
 use shared::storage::counters::Counters;
@@ -54,6 +55,7 @@ impl World {
             network: NETWORK,
             connector: network.clone(),
             round_trips: RoundTrips::default(),
+            meter: Meter::default(),
             table: table.clone(),
         });
         let keeper = Keeper::new(

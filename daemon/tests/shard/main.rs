@@ -1,6 +1,7 @@
 //! What a daemon does with its shards and their instances, over an embedded table and
 //! queue, with the network played by the test.
 
+mod beats;
 mod connections;
 mod daemons;
 #[path = "../support/mod.rs"]

@@ -1,6 +1,7 @@
 //! What a user manages: instances and their keys, who belongs to a subscription; and what
 //! administrators do.
 
+mod admin;
 mod audit_logs;
 mod instances;
 mod people;
@@ -11,6 +12,7 @@ mod users;
 
 use axum::Router;
 
+pub(crate) use admin::overview::Response as Overview;
 pub(crate) use instances::InstanceView;
 pub use routes::{operations, routes};
 

@@ -3,6 +3,7 @@
 use axum::Router;
 use axum::routing::{delete, get, patch, post};
 
+use super::admin::{overview, workers};
 use super::audit_logs;
 use super::instances::{
     connect, create, delete, disconnect, keys, list, logout, messages, qr, restart, show, stats, status,
@@ -16,6 +17,8 @@ use crate::state::AppState;
 /// Every route of this function.
 pub fn routes() -> Router<AppState> {
     Router::new()
+        .route("/api/admin/overview", get(overview::handler))
+        .route("/api/admin/workers", get(workers::handler))
         .route("/api/audit-logs", get(audit_logs::handler))
         .route("/api/instances", post(create::handler).get(list::handler))
         .route(
@@ -72,6 +75,8 @@ pub fn routes() -> Router<AppState> {
 /// What the document tells of them.
 pub fn operations() -> Vec<Operation> {
     vec![
+        overview::operation(),
+        workers::operation(),
         audit_logs::operation(),
         create::operation(),
         list::operation(),

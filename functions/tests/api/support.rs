@@ -260,6 +260,7 @@ impl World {
             duration_ms: 4_000,
             at: self.clock.now(),
             round_trips_since: Some(self.clock.now()),
+            vitals: None,
         };
         leases.beat(&beat).await.expect("stored");
     }

@@ -2,6 +2,7 @@
 //! day, for its statistics. Each is one atomic update.
 
 mod quota;
+mod sums;
 
 use std::collections::BTreeMap;
 

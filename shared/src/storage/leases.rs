@@ -5,48 +5,18 @@
 //! clock to tell: see the daemon's `lease` module. The cost of being alive does not grow
 //! with the number of shards.
 
+mod beat;
+
 use chrono::{DateTime, Utc};
 
+pub use self::beat::{Beat, Load, Vitals};
 use super::error::{StorageError, classify};
-use super::item::{Reader, n, s, seconds, time};
+use super::item::{Reader, n, s};
 use super::keys;
 use super::outcome::condition_failed;
 use super::table::Table;
 use crate::domain::network::Network;
 use crate::domain::shard::Shard;
-
-/// How long after its last beat a daemon's item is removed.
-const BEAT_TERM: chrono::TimeDelta = chrono::TimeDelta::days(1);
-
-/// A daemon's sign of life.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Beat {
-    /// The daemon.
-    pub daemon: String,
-    /// Rises with each beat.
-    pub counter: u64,
-    /// How long a challenger waits for the next beat, in milliseconds.
-    pub duration_ms: u64,
-    /// The daemon's own time of day: for people and for [`Beat::looks_alive`], never for
-    /// who owns what.
-    pub at: DateTime<Utc>,
-    /// Every instance that this daemon shows as connected has had a round trip to
-    /// WhatsApp at this time or later.
-    pub round_trips_since: Option<DateTime<Utc>>,
-}
-
-impl Beat {
-    /// Whether a reader that saw this beat once may take its daemon for alive: it beat
-    /// within its duration, with 5 s for clocks that differ. Decides what is shown, not
-    /// who owns a shard.
-    pub fn looks_alive(&self, now: DateTime<Utc>) -> bool {
-        let silence = (now - self.at).num_milliseconds();
-        silence
-            <= i64::try_from(self.duration_ms)
-                .unwrap_or(i64::MAX)
-                .saturating_add(5_000)
-    }
-}
 
 /// Who may hold the sockets of a shard's instances and take from its queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,19 +44,11 @@ impl Leases {
 
     /// Beats. Must be called by one task of the daemon alone.
     pub async fn beat(&self, beat: &Beat) -> Result<(), StorageError> {
-        let mut item = keys::daemon(self.network, &beat.daemon).attributes();
-        item.insert("counter".into(), n(beat.counter));
-        item.insert("durationMs".into(), n(beat.duration_ms));
-        item.insert("at".into(), time(beat.at));
-        item.insert("exp".into(), seconds(beat.at + BEAT_TERM));
-        if let Some(since) = beat.round_trips_since {
-            item.insert("roundTripsSince".into(), time(since));
-        }
         self.table
             .client()
             .put_item()
             .table_name(self.table.name())
-            .set_item(Some(item))
+            .set_item(Some(beat.to_item(self.network)))
             .send()
             .await
             .map_err(classify)?;
@@ -96,13 +58,13 @@ impl Leases {
     /// All daemons' beats.
     pub async fn beats(&self) -> Result<Vec<Beat>, StorageError> {
         let items = self.partition(keys::daemon(self.network, "").pk).await?;
-        items.iter().map(beat_from_item).collect()
+        items.iter().map(Beat::from_item).collect()
     }
 
     /// One daemon's beat.
     pub async fn beat_of(&self, daemon: &str) -> Result<Option<Beat>, StorageError> {
         let item = self.table.get(&keys::daemon(self.network, daemon)).await?;
-        item.as_ref().map(beat_from_item).transpose()
+        item.as_ref().map(Beat::from_item).transpose()
     }
 
     /// Removes a daemon's beat, when it stops in order.
@@ -208,17 +170,6 @@ impl Leases {
             .await
             .map_err(classify)
     }
-}
-
-fn beat_from_item(item: &super::item::Item) -> Result<Beat, StorageError> {
-    let read = Reader::new("daemon", item);
-    Ok(Beat {
-        daemon: read.str("sk")?.to_owned(),
-        counter: read.number("counter")?,
-        duration_ms: read.number("durationMs")?,
-        at: read.time("at")?,
-        round_trips_since: read.opt_time("roundTripsSince")?,
-    })
 }
 
 fn lease_from_item(item: &super::item::Item) -> Result<Lease, StorageError> {

@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod api_keys;
 pub mod audit;
+mod batch;
 pub mod counters;
 mod definition;
 mod error;

@@ -13,7 +13,7 @@ use super::table::Table;
 const BATCH: usize = 25;
 
 /// The pauses before what a batch left out is asked for again.
-const PAUSES: [Duration; 4] = [
+pub(super) const PAUSES: [Duration; 4] = [
     Duration::from_millis(50),
     Duration::from_millis(100),
     Duration::from_millis(200),

@@ -1,3 +1,4 @@
+mod admin;
 mod audit_logs;
 mod instances;
 pub mod people;

@@ -1,6 +1,7 @@
 //! Instances: created and steered by functions, observed by the daemon that holds their
 //! shard.
 
+mod by_shard;
 mod deletion;
 mod desired;
 mod settings;
@@ -17,10 +18,8 @@ use super::error::{StorageError, classify};
 use super::item::{Item, Reader, b, n, s, text, time};
 use super::keys;
 use super::outcome::Transacted;
-use super::table::{SHARD_INDEX, Table};
+use super::table::Table;
 use crate::domain::instance::{Account, Instance, InstanceName, Observed, Wanted};
-use crate::domain::network::Network;
-use crate::domain::shard::Shard;
 use crate::ids::{InstanceId, SubscriptionId};
 
 /// What came of creating an instance.
@@ -170,36 +169,6 @@ impl Instances {
     pub async fn load(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
         let found = self.load_with_deleted(id).await?;
         Ok(found.filter(|instance| instance.desired.wanted != Wanted::Deleted))
-    }
-
-    /// All instances of a shard, deleted ones that are not ended yet among them. The index is eventually consistent: a new instance may be
-    /// missing for a moment, which is why its first request nudges the shard with its id.
-    pub async fn by_shard(&self, network: Network, shard: Shard) -> Result<Vec<Instance>, StorageError> {
-        let mut ids = Vec::new();
-        let mut start = None;
-        loop {
-            let page = self
-                .table
-                .client()
-                .query()
-                .table_name(self.table.name())
-                .index_name(SHARD_INDEX)
-                .key_condition_expression("shardKey = :shard")
-                .expression_attribute_values(":shard", s(keys::shard_index(network, shard)))
-                .set_exclusive_start_key(start)
-                .send()
-                .await
-                .map_err(classify)?;
-            for item in page.items() {
-                let reader = Reader::new("shard index", item);
-                let id = reader.str("pk")?.strip_prefix("inst#").unwrap_or_default();
-                ids.push(id.parse::<InstanceId>().map_err(|_| reader.corrupt("pk"))?);
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() {
-                return self.load_all(&ids).await;
-            }
-        }
     }
 
     /// Stores how an instance's connection is, as the owner with lease `token` saw it.

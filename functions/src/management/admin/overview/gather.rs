@@ -1,0 +1,198 @@
+//! Counts what the overview tells. It walks the indexes `list` and `shard`, never the table:
+//!
+//! | what | read units |
+//! | --- | --- |
+//! | subscriptions and users | half a unit for each 4 KiB of their items: some 8 to 16 of them |
+//! | messages of the month | half a unit a subscription |
+//! | instances | half a unit for each, and for each shard one query |
+//! | messages of the day | half a unit an instance |
+//! | daemons | two queries a network |
+//!
+//! and asks two queues a shard and four a network for their depth. With 1,000 subscriptions
+//! of one user and two instances each that is some 2,600 read units, in about 80 requests.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use futures::future::try_join_all;
+use futures::{StreamExt, TryStreamExt};
+use shared::domain::account::Tier;
+use shared::domain::instance::{Instance, Status};
+use shared::domain::network::Network;
+use shared::ids::{InstanceId, SubscriptionId};
+use shared::queue::QueueName;
+
+use super::{
+    Daemons, Instances, Messages, NetworkTotals, Queues, Response, Subscriptions, TierTotals, Users, Waiting,
+};
+use crate::fleet::Fleet;
+use crate::http::ApiError;
+use crate::presence::Presence;
+use crate::state::AppState;
+
+/// How many things of a list are asked for at once.
+const PAGE: u32 = 500;
+
+/// How many shards or queues are asked at once.
+const AT_ONCE: usize = 8;
+
+/// Everything, as of `now`.
+pub async fn all(state: &AppState, now: DateTime<Utc>) -> Result<Response, ApiError> {
+    let ((subscriptions, accepted_this_month), users, (fleets, instances, today)) = tokio::try_join!(
+        async {
+            let (totals, ids) = subscriptions(state).await?;
+            let messages = state.counters.used_of_quotas(&ids, now).await?;
+            Ok::<_, ApiError>((totals, messages))
+        },
+        users(state),
+        async {
+            let fleets = Network::ALL.iter().map(|network| Fleet::read(state, *network));
+            let fleets = try_join_all(fleets).await?;
+            let instances = instances(state, &fleets).await?;
+            let ids: Vec<InstanceId> = instances.iter().map(|instance| instance.id).collect();
+            let today = state.counters.day_of(&ids, now).await?;
+            Ok((fleets, instances, today))
+        },
+    )?;
+    let presence = Presence::in_fleets(&fleets, now);
+    let mut networks = Vec::new();
+    for fleet in &fleets {
+        let instances = of_network(fleet.network(), &instances, &presence);
+        let is_served = state.networks.contains(&fleet.network());
+        if is_served || instances.total > 0 {
+            networks.push(NetworkTotals {
+                network: fleet.network(),
+                instances,
+                daemons: daemons(fleet, now),
+                queues: if is_served {
+                    Some(queues(state, fleet.network()).await?)
+                } else {
+                    None
+                },
+            });
+        }
+    }
+    Ok(Response {
+        generated_at: now.into(),
+        subscriptions,
+        users,
+        messages: Messages {
+            accepted_this_month,
+            today: (&today).into(),
+        },
+        networks,
+    })
+}
+
+async fn subscriptions(state: &AppState) -> Result<(Subscriptions, Vec<SubscriptionId>), ApiError> {
+    let by_tier = Tier::ALL.iter().map(|tier| (*tier, TierTotals::default()));
+    let mut totals = Subscriptions {
+        by_tier: by_tier.collect(),
+        ..Subscriptions::default()
+    };
+    let mut ids = Vec::new();
+    loop {
+        let page = state.accounts.subscriptions(ids.last().copied(), PAGE).await?;
+        // A page may be cut short by its size, so only an empty one is the end.
+        if page.is_empty() {
+            return Ok((totals, ids));
+        }
+        for subscription in page {
+            let of_tier = totals.by_tier.entry(subscription.tier).or_default();
+            if subscription.active {
+                of_tier.active += 1;
+                totals.active += 1;
+            } else {
+                of_tier.inactive += 1;
+                totals.inactive += 1;
+            }
+            totals.total += 1;
+            ids.push(subscription.id);
+        }
+    }
+}
+
+async fn users(state: &AppState) -> Result<Users, ApiError> {
+    let mut totals = Users::default();
+    let mut last = None;
+    loop {
+        let page = state.accounts.users(last, PAGE).await?;
+        let Some(end) = page.last() else {
+            return Ok(totals);
+        };
+        last = Some(end.id);
+        for user in &page {
+            totals.total += 1;
+            totals.active += u64::from(user.active);
+            totals.administrators += u64::from(user.is_active_administrator());
+        }
+    }
+}
+
+/// The instances of all shards that there are.
+async fn instances(state: &AppState, fleets: &[Fleet]) -> Result<Vec<Instance>, ApiError> {
+    let shards: Vec<_> = fleets
+        .iter()
+        .flat_map(|fleet| fleet.shards().map(|(shard, _)| (fleet.network(), shard)))
+        .collect();
+    let found: Vec<Vec<Instance>> = futures::stream::iter(shards)
+        .map(|(network, shard)| state.instances.recent_by_shard(network, shard))
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+fn of_network(network: Network, instances: &[Instance], presence: &Presence) -> Instances {
+    let mut totals = Instances {
+        total: 0,
+        by_status: Status::ALL
+            .iter()
+            .map(|status| (*status, 0))
+            .collect::<BTreeMap<_, _>>(),
+    };
+    for instance in instances.iter().filter(|instance| instance.network == network) {
+        totals.total += 1;
+        *totals
+            .by_status
+            .entry(presence.connection(instance).status)
+            .or_default() += 1;
+    }
+    totals
+}
+
+fn daemons(fleet: &Fleet, now: DateTime<Utc>) -> Daemons {
+    let count = |things: usize| u64::try_from(things).unwrap_or(u64::MAX);
+    let unserved = fleet
+        .shards()
+        .filter(|(shard, _)| fleet.living_owner(*shard, now).is_none());
+    Daemons {
+        alive: count(fleet.beats().iter().filter(|beat| beat.looks_alive(now)).count()),
+        shards: count(fleet.shards().count()),
+        shards_unserved: count(unserved.count()),
+    }
+}
+
+async fn queues(state: &AppState, network: Network) -> Result<Queues, ApiError> {
+    let names = state.queue_names(network)?;
+    let of_shards = |name: &dyn Fn(u32) -> QueueName| (0..state.shards).map(name).collect::<Vec<_>>();
+    let dead = depth(state, vec![names.dead(), names.dead_fifo()]).await?;
+    Ok(Queues {
+        sends: depth(state, of_shards(&|shard| names.sends(shard))).await?,
+        queries: depth(state, of_shards(&|shard| names.queries(shard))).await?,
+        events: depth(state, vec![names.events(), names.events_retry()]).await?,
+        dead_letters: dead.visible + dead.in_flight,
+    })
+}
+
+/// What waits in these queues together.
+async fn depth(state: &AppState, queues: Vec<QueueName>) -> Result<Waiting, ApiError> {
+    let mut waiting = Waiting::default();
+    let mut depths = futures::stream::iter(queues)
+        .map(async |queue| state.queue.depth(&queue).await)
+        .buffer_unordered(AT_ONCE);
+    while let Some(depth) = depths.try_next().await? {
+        waiting += depth;
+    }
+    Ok(waiting)
+}

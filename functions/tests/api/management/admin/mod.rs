@@ -1,0 +1,2 @@
+mod overview;
+mod workers;

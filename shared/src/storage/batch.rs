@@ -1,0 +1,60 @@
+//! Reading many items whose keys are known.
+
+use aws_sdk_dynamodb::types::KeysAndAttributes;
+use futures::{StreamExt, TryStreamExt};
+
+use super::error::{StorageError, classify};
+use super::item::Item;
+use super::keys::Key;
+use super::purge::PAUSES;
+use super::table::Table;
+
+/// The most keys that one `BatchGetItem` takes.
+const BATCH: usize = 100;
+
+/// How many batches are on their way at once.
+const AT_ONCE: usize = 4;
+
+impl Table {
+    /// Those of these items that are there, as they were a moment ago and in no order. Half a
+    /// read unit for each 4 KiB of an item, whether it is there or not. No key may come twice.
+    pub(super) async fn get_many_recent(&self, keys: &[Key]) -> Result<Vec<Item>, StorageError> {
+        // Owned keys: a stream over borrowed ones would tie the future to one lifetime.
+        let batches: Vec<Vec<Item>> = keys
+            .chunks(BATCH)
+            .map(|batch| batch.iter().map(Key::attributes).collect())
+            .collect();
+        let found: Vec<Vec<Item>> = futures::stream::iter(batches)
+            .map(|batch| self.get_batch(batch))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        Ok(found.into_iter().flatten().collect())
+    }
+
+    async fn get_batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, StorageError> {
+        let mut found = Vec::with_capacity(keys.len());
+        let mut pauses = PAUSES.iter();
+        loop {
+            let wanted = KeysAndAttributes::builder()
+                .set_keys(Some(keys))
+                .build()
+                .map_err(|error| StorageError::Refused(error.into()))?;
+            let sent = self.client().batch_get_item();
+            let answer = sent.request_items(self.name(), wanted).send().await;
+            let answer = answer.map_err(classify)?;
+            let mut items = answer.responses.unwrap_or_default();
+            found.extend(items.remove(self.name()).unwrap_or_default());
+            // What the answer had no room for, or the table no capacity.
+            let mut left = answer.unprocessed_keys.unwrap_or_default();
+            keys = left.remove(self.name()).map(|left| left.keys).unwrap_or_default();
+            if keys.is_empty() {
+                return Ok(found);
+            }
+            let Some(pause) = pauses.next() else {
+                return Err(StorageError::Throttled("a batch was left unread".into()));
+            };
+            tokio::time::sleep(*pause).await;
+        }
+    }
+}

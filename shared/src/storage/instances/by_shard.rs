@@ -1,0 +1,68 @@
+//! All instances of a shard, by the index that leads there: for the daemon that holds it, and
+//! for an overview.
+
+use super::Instances;
+use super::stored::from_item;
+use crate::domain::instance::{Instance, Wanted};
+use crate::domain::network::Network;
+use crate::domain::shard::Shard;
+use crate::ids::InstanceId;
+use crate::storage::error::{StorageError, classify};
+use crate::storage::item::{Reader, s};
+use crate::storage::keys;
+use crate::storage::table::SHARD_INDEX;
+
+impl Instances {
+    /// All instances of a shard, deleted ones that are not ended yet among them. The index is
+    /// eventually consistent: a new instance may be missing for a moment, which is why its
+    /// first request nudges the shard with its id.
+    pub async fn by_shard(&self, network: Network, shard: Shard) -> Result<Vec<Instance>, StorageError> {
+        self.load_all(&self.ids_by_shard(network, shard).await?).await
+    }
+
+    /// The instances of a shard as they were a moment ago, without those that are deleted. Half
+    /// a read unit for each, and for each 4 KiB of the index, in batches.
+    pub async fn recent_by_shard(
+        &self,
+        network: Network,
+        shard: Shard,
+    ) -> Result<Vec<Instance>, StorageError> {
+        let ids = self.ids_by_shard(network, shard).await?;
+        let keys: Vec<_> = ids.into_iter().map(keys::instance).collect();
+        let mut items = self.table.get_many_recent(&keys).await?;
+        // A tombstone has no id.
+        items.retain(|item| item.contains_key("id"));
+        let instances: Result<Vec<_>, _> = items.iter().map(from_item).collect();
+        let mut instances = instances?;
+        instances.retain(|instance| instance.desired.wanted != Wanted::Deleted);
+        Ok(instances)
+    }
+
+    async fn ids_by_shard(&self, network: Network, shard: Shard) -> Result<Vec<InstanceId>, StorageError> {
+        let mut ids = Vec::new();
+        let mut start = None;
+        loop {
+            let page = self
+                .table
+                .client()
+                .query()
+                .table_name(self.table.name())
+                .index_name(SHARD_INDEX)
+                .key_condition_expression("shardKey = :shard")
+                .expression_attribute_values(":shard", s(keys::shard_index(network, shard)))
+                .set_exclusive_start_key(start)
+                .send()
+                .await
+                .map_err(classify)?;
+            for item in page.items() {
+                let reader = Reader::new("shard index", item);
+                let id = reader.str("pk")?.strip_prefix("inst#").unwrap_or_default();
+                ids.push(id.parse::<InstanceId>().map_err(|_| reader.corrupt("pk"))?);
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(ids);
+            }
+        }
+    }
+}
