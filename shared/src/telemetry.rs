@@ -3,6 +3,8 @@
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,16 +17,33 @@ pub enum Format {
 
 /// Starts logging to standard error, as [`crate::config::log_filter`] says. Called once, by `main`.
 pub fn start(format: Format) {
-    // The WhatsApp library logs addresses of chats at `info`; ours are no one's to read.
-    let filter = EnvFilter::builder().parse_lossy(format!(
-        "{},whatsapp_rust=warn,wacore=warn,Client=warn,dynoxide=error",
-        crate::config::log_filter()
-    ));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+    let filter = crate::config::log_filter();
     match format {
-        Format::Json => lines.json().flatten_event(true).init(),
-        Format::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
+        Format::Json => json_lines(&filter, std::io::stderr).init(),
+        Format::Text => tracing_subscriber::fmt()
+            .with_env_filter(env_filter(&filter))
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .init(),
     }
+}
+
+/// JSON lines, as a deployment writes them. `filter` is in `tracing`'s syntax.
+pub fn json_lines<W>(filter: &str, writer: W) -> impl tracing::Subscriber + Send + Sync + 'static
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    tracing_subscriber::fmt()
+        .with_env_filter(env_filter(filter))
+        .with_writer(writer)
+        .json()
+        .flatten_event(true)
+        .finish()
+}
+
+fn env_filter(filter: &str) -> EnvFilter {
+    // The WhatsApp library logs addresses of chats at `info`; ours are no one's to read.
+    EnvFilter::builder().parse_lossy(format!(
+        "{filter},whatsapp_rust=warn,wacore=warn,Client=warn,dynoxide=error"
+    ))
 }

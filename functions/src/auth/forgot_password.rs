@@ -11,7 +11,7 @@ use shared::storage::mail_codes::Purpose;
 use utoipa::ToSchema;
 
 use super::mails;
-use crate::http::{ApiError, AuthGate, Fields, JsonBody, Record, Reply, Trail};
+use crate::http::{ApiError, AuthGate, Fields, JsonBody, Record, Reply, Trail, log};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -55,7 +55,7 @@ pub async fn handler(
     let ((), sent) = tokio::join!(answer_at, send(&state, &trail, &email));
     if let Err(error) = sent {
         // Told to the log alone: the answer must not say that there was something to send.
-        tracing::warn!(code = error.code().as_str(), "a password reset did not go out");
+        log::went_wrong(&error, "a password reset did not go out");
     }
     Ok(Reply::accepted(Response {
         message: "If somebody has this address, a mail with a code is on its way",

@@ -7,7 +7,7 @@ use shared::storage::StorageError;
 use shared::storage::mail_codes::{Issued, Purpose};
 use shared::storage::rates::{Limit, Rate, Scope};
 
-use crate::http::{ApiError, Code, rate_limit};
+use crate::http::{ApiError, Code, log, rate_limit};
 use crate::state::AppState;
 
 /// Mails with a code that a user may cause: nobody is to be flooded through us.
@@ -54,7 +54,7 @@ pub async fn send(state: &AppState, user: &User, letter: Letter<'_>) -> Result<(
 /// Sends a letter that nobody waits for: where it does not go out, the log says so.
 pub async fn send_beside(state: &AppState, user: &User, letter: Letter<'_>) {
     if let Err(error) = send(state, user, letter).await {
-        tracing::warn!(user.id = %user.id, code = error.code().as_str(), "a mail did not go out");
+        log::went_wrong(&error, "a mail did not go out");
     }
 }
 

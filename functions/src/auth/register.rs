@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use super::mails;
 use super::tokens::{Tokens, begin_session};
 use super::view::{SubscriptionView, UserView};
-use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail, log};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -92,7 +92,7 @@ pub async fn handler(
     }
     if let Err(error) = mails::send_verification(&state, &user).await {
         // The user is there and can ask for the mail again.
-        tracing::warn!(user.id = %user.id, code = error.code().as_str(), "a verification mail did not go out");
+        log::went_wrong(&error, "a verification mail did not go out");
     }
     let tokens = begin_session(&state, &user).await?;
     let record = Record::by(&user, Action::Registered).on(user.id);

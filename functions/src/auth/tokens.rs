@@ -3,9 +3,10 @@
 use serde::Serialize;
 use shared::auth::session::{LIFETIME, RefreshToken, Session};
 use shared::domain::account::User;
+use shared::domain::audit::Actor;
 use utoipa::ToSchema;
 
-use crate::http::ApiError;
+use crate::http::{ApiError, RequestContext};
 use crate::state::AppState;
 
 /// An access token, a refresh token, and how long the first lives.
@@ -39,6 +40,7 @@ pub async fn begin_session(state: &AppState, user: &User) -> Result<Tokens, ApiE
 
 /// The pair of tokens of a session whose refresh token is stored.
 pub fn issue(state: &AppState, user: &User, refresh_token: &RefreshToken) -> Result<Tokens, ApiError> {
+    RequestContext::note_caller(user.subscription, Actor::User(user.id));
     let access_token = state.jwts.sign(
         user.id,
         user.subscription,

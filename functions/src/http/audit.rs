@@ -12,6 +12,7 @@ use shared::domain::audit::{Action, Actor, Entry, Outcome};
 use shared::ids::{AuditId, SubscriptionId};
 
 use super::context::RequestContext;
+use super::log;
 use super::source_address::source_address;
 use crate::state::AppState;
 
@@ -129,16 +130,9 @@ impl Trail {
             request: self.request.clone(),
             details: record.details,
         };
-        tracing::info!(
-            category = "audit",
-            audit.id = %entry.id,
-            request.id = entry.request,
-            action = %entry.action,
-            outcome = %entry.outcome,
-            "audited"
-        );
+        log::audited(&entry);
         if let Err(error) = state.audit.append(&entry).await {
-            tracing::error!(category = "audit", ?entry, %error, "an audit entry was not stored");
+            log::not_audited(&entry, &error);
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::context::RequestContext;
-use super::error::{ApiError, Code};
+use super::error::ApiError;
 use super::page::Pagination;
 use super::timestamp::Timestamp;
 use super::{rate_limit, request_id};
@@ -143,34 +143,4 @@ fn set(response: &mut Response, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);
     }
-}
-
-/// Tells the log of an answer that is a failure of ours. A caller's mistake is no news.
-pub(super) fn log(response: &Response, context: &RequestContext, method: &str, route: &str) {
-    let Some(error) = response.extensions().get::<ApiError>() else {
-        return;
-    };
-    let cause = error.cause.as_deref().map(chain).unwrap_or_default();
-    let (request, code) = (context.id(), error.code.as_str());
-    match error.code {
-        Code::Internal => {
-            tracing::error!(request.id = request, method, route, code, cause, "request failed");
-        }
-        _ if error.code.status().is_server_error() || !cause.is_empty() => {
-            tracing::warn!(request.id = request, method, route, code, cause, "request failed");
-        }
-        _ => {}
-    }
-}
-
-/// An error and its sources, in one line.
-fn chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -9,6 +9,7 @@ mod error;
 mod fields;
 mod headers;
 mod json;
+pub mod log;
 mod page;
 mod path;
 mod query;
@@ -19,6 +20,7 @@ mod source_address;
 mod timestamp;
 
 pub use audit::{Record, Trail};
+pub use context::RequestContext;
 pub use envelope::{Listing, Reply};
 pub use error::{ApiError, Code};
 pub use fields::Fields;

@@ -2,11 +2,12 @@
 //! security headers, then CORS, the deadline and panics; and the answers where there is no
 //! route.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::request::Parts;
 use axum::http::{Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -17,7 +18,8 @@ use tower_http::compression::CompressionLayer;
 use super::context::RequestContext;
 use super::error::{ApiError, Code};
 use super::json::MAX_BODY_BYTES;
-use super::{envelope, headers, request_id};
+use super::source_address::source_address;
+use super::{envelope, headers, log, request_id};
 use crate::state::AppState;
 
 /// The longest that a request may take: API Gateway ends one after 30 s, and its answer
@@ -53,24 +55,29 @@ async fn in_time(State(deadline): State<Duration>, request: Request, next: Next)
     answered.unwrap_or_else(|_| too_late().into_response())
 }
 
-async fn around(State(state): State<AppState>, mut request: Request, next: Next) -> Response {
-    let id = request_id::of(request.headers(), state.clock.now());
-    let context = RequestContext::new(id);
-    request.extensions_mut().insert(context.clone());
-    let method = request.method().clone();
-    // The route and not the path, which may hold a phone number.
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
-    let response = next.run(request).await;
-    envelope::log(&response, &context, method.as_str(), &route);
+async fn around(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let begun = Instant::now();
+    let (mut parts, body) = request.into_parts();
+    let method = parts.method.clone();
+    let context = context(&state, &parts);
+    parts.extensions.insert(context.clone());
+    let handling = next.run(Request::from_parts(parts, body));
+    let response = context.clone().around(handling).await;
+    log::answered(&response, &context, begun.elapsed());
     let mut response = envelope::write(response, &context, state.clock.now().into());
     headers::secure(&mut response);
     if method == Method::HEAD {
         *response.body_mut() = Body::empty();
     }
     response
+}
+
+fn context(state: &AppState, parts: &Parts) -> RequestContext {
+    let id = request_id::of(&parts.headers, state.clock.now());
+    let route = parts.extensions.get::<MatchedPath>();
+    let route = route.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let source = source_address(parts, state.trusted_proxies);
+    RequestContext::new(id, parts.method.clone(), route, source)
 }
 
 fn too_late() -> ApiError {

@@ -4,11 +4,14 @@
 mod answer;
 mod auth;
 mod callers;
+mod faulty_table;
 mod flaky_queue;
 mod lambda;
+mod logs;
 mod mailbox;
 mod management;
 mod messaging;
 mod openapi;
+mod races;
 mod shell;
 mod support;

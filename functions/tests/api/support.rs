@@ -29,6 +29,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::ServiceExt;
 
 pub use crate::answer::Answer;
+use crate::faulty_table::FaultyTable;
 use crate::flaky_queue::FlakyQueue;
 use crate::mailbox::Mailbox;
 
@@ -41,6 +42,8 @@ pub struct World {
     pub router: Router,
     pub queue: Arc<FlakyQueue>,
     pub mail: Arc<Mailbox>,
+    /// What fails between this deployment and its table.
+    pub faults: Option<FaultyTable>,
     _directory: TempDir,
     _server: DropGuard,
 }
@@ -59,14 +62,30 @@ impl World {
 
     /// A deployment with another configuration than usual.
     pub async fn with(change: impl FnOnce(Functions) -> Functions) -> Self {
+        Self::over(None, change).await
+    }
+
+    /// A deployment whose table fails, by this seed, while its faults rage.
+    pub async fn faulty(seed: u64) -> Self {
+        Self::over(Some(seed), |config| config).await
+    }
+
+    async fn over(seed: Option<u64>, change: impl FnOnce(Functions) -> Functions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let database = dynoxide::Database::memory().expect("opened");
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
         tokio::spawn(async move { dynoxide::server::serve_with_shutdown(listener, database, stopped).await });
-        let table = Table::new(&shared::aws::stand_in(&format!("http://{address}")), "waxwing");
+        let endpoint = format!("http://{address}");
+        let mut table = Table::new(&shared::aws::stand_in(&endpoint), "waxwing");
         table.create_if_absent().await.expect("created");
+        let mut faults = None;
+        if let Some(seed) = seed {
+            let before = FaultyTable::before(&endpoint, seed).await;
+            table = Table::new(&before.sdk_config(), "waxwing");
+            faults = Some(before);
+        }
 
         let clock = SteppedClock::at(DateTime::from_timestamp(1_767_225_600, 0).expect("in range"));
         let queue = EmbeddedQueue::open(None, Arc::new(clock.clone())).expect("opened");
@@ -94,6 +113,7 @@ impl World {
             clock,
             queue,
             mail,
+            faults,
             _directory: directory,
             _server: stop.drop_guard(),
         }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::{StorageError, classify};
-use super::item::{Reader, n, seconds, text, time};
+use super::item::{Reader, n, s, seconds, text, time};
 use super::keys;
 use super::outcome::condition_failed;
 use super::table::Table;
@@ -106,16 +106,22 @@ impl MailCodes {
             subscription: read.parse("subscription")?,
             credentials: read.number("credentials")?,
         };
-        if !purposes.contains(&issued.purpose) || read.time("expiresAt")? <= now {
+        let is_used = item.contains_key("takenBy");
+        if is_used || !purposes.contains(&issued.purpose) || read.time("expiresAt")? <= now {
             return Ok(None);
         }
+        // Marked and not deleted, so that an attempt after a lost answer knows its own mark. Expiry removes it.
         let sent = self
             .table
             .client()
-            .delete_item()
+            .update_item()
             .table_name(self.table.name())
             .set_key(Some(key.attributes()))
-            .condition_expression("attribute_exists(pk)")
+            .update_expression("SET takenBy = :taker")
+            .condition_expression(
+                "attribute_exists(pk) AND (attribute_not_exists(takenBy) OR takenBy = :taker)",
+            )
+            .expression_attribute_values(":taker", s(format!("{:032x}", rand::random::<u128>())))
             .send()
             .await;
         match sent {

@@ -49,7 +49,10 @@ impl Sessions {
             .put_item()
             .table_name(self.table.name())
             .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)")
+            // The second: the SDK tries again where an answer was lost, and finds what it wrote.
+            .condition_expression("attribute_not_exists(pk) OR #hash = :hash")
+            .expression_attribute_names("#hash", "hash")
+            .expression_attribute_values(":hash", s(token.hash()))
             .send()
             .await
             .map_err(classify)?;
@@ -109,6 +112,10 @@ impl Sessions {
         let session = session_from_item(name, item)?;
         if session.expires_at <= now {
             return Ok(Rotated::Unknown);
+        }
+        if Reader::new("session", item).str("hash")? == next.hash() {
+            // Nobody else has `next`: this is the SDK's second attempt, after the answer to the first was lost.
+            return Ok(Rotated::Done(session));
         }
         self.end(name).await?;
         Ok(Rotated::Replayed(session))

@@ -114,6 +114,9 @@ impl Table {
     /// Writes all or nothing. Where another transaction had one of the items, which is no
     /// condition of ours, it tries again after a short random pause, a few times.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StorageError> {
+        // One for all attempts: where an earlier one was executed and its answer lost, a later one is told of its success
+        // and does not fail on what the earlier has written.
+        let token = format!("{:032x}", rand::random::<u128>());
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -121,6 +124,7 @@ impl Table {
                 .client
                 .transact_write_items()
                 .set_transact_items(Some(writes.clone()))
+                .client_request_token(&token)
                 .send()
                 .await;
             let Err(error) = sent else {

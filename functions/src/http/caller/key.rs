@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use serde_json::json;
 use shared::auth::api_key::{Grant, Unusable};
 use shared::domain::account::Subscription;
+use shared::domain::audit::Actor;
 use shared::storage::rates::{Limit, Scope};
 
 use super::bearer::{Bearer, bearer};
@@ -45,7 +46,9 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
             .grant(&secret)
             .await?
             .ok_or_else(|| unauthenticated("There is no such API key"))?;
-        RequestContext::note_instance(&parts.extensions, &grant.instance_name);
+        RequestContext::note_caller(grant.subscription, Actor::Key(grant.key));
+        RequestContext::note_instance(grant.instance);
+        RequestContext::note_instance_name(&parts.extensions, &grant.instance_name);
         let from = source_address(parts, state.trusted_proxies);
         grant
             .check(state.clock.now(), from)

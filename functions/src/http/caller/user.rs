@@ -4,10 +4,12 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use shared::auth::session::Session;
 use shared::domain::account::{Subscription, User};
+use shared::domain::audit::Actor;
 use shared::storage::rates::Scope;
 
 use super::bearer::{Bearer, bearer};
 use super::require_active;
+use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, Code};
 use crate::http::rate_limit;
 use crate::state::AppState;
@@ -50,6 +52,7 @@ impl FromRequestParts<AppState> for UserCaller {
                 "The access token's user does not exist any more",
             ));
         };
+        RequestContext::note_caller(user.subscription, Actor::User(user.id));
         let session = session.filter(|session| session.credentials == user.credentials);
         let Some(session) = session.filter(|session| session.user == user.id) else {
             return Err(ApiError::new(

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 
 use super::{InstanceView, metadata};
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, RequestContext, Trail};
 use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
 use crate::state::AppState;
@@ -71,6 +71,7 @@ pub async fn handler(
                 .with_details(json!({"tier": tier, "limit": limit})));
         }
     }
+    RequestContext::note_instance(instance.id);
     let record = Record::by(&caller.user, Action::InstanceCreated).on(instance.id);
     trail.record(&state, record).await;
     let presence = Presence::of(&state, [&instance]).await?;

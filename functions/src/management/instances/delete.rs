@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::desired::nudge;
 use super::find::{InstanceRef, find};
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Code, Path, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Path, Record, Reply, Trail, log};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -56,7 +56,10 @@ pub async fn handler(
     }
     if let Err(error) = state.api_keys.revoke_all(instance.id, now).await {
         // It is deleted, and the daemon revokes what is left of them.
-        tracing::warn!(instance.id = %instance.id, %error, "the keys of a deleted instance could not be revoked");
+        log::went_wrong(
+            &error.into(),
+            "the keys of a deleted instance could not be revoked",
+        );
     }
     let record = Record::by(&caller.user, Action::InstanceDeleted).on(instance.id);
     trail.record(&state, record).await;

@@ -7,7 +7,7 @@ use shared::queue::OutgoingMessage;
 use shared::storage::StorageError;
 
 use super::status;
-use crate::http::{ApiError, Reply};
+use crate::http::{ApiError, Reply, log};
 use crate::presence::Presence;
 use crate::state::AppState;
 
@@ -34,7 +34,7 @@ pub async fn nudge(state: &AppState, instance: &Instance) -> Result<(), ApiError
     });
     if let Err(error) = state.queue.send(&queries, OutgoingMessage::standard(nudge)).await {
         // What is wanted is stored, and the daemon's sweep finds it within a minute.
-        tracing::warn!(instance.id = %instance.id, error = %error, "the shard could not be nudged");
+        log::went_wrong(&error.into(), "the shard could not be nudged");
     }
     Ok(())
 }

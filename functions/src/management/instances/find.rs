@@ -8,7 +8,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::http::ApiError;
+use crate::http::{ApiError, RequestContext};
 use crate::state::AppState;
 
 /// How a path names an instance. No name looks like an id.
@@ -55,5 +55,7 @@ pub async fn find(
         InstanceRef::Id(id) => state.instances.get(subscription, *id).await?,
         InstanceRef::Name(name) => state.instances.get_by_name(subscription, name).await?,
     };
-    found.ok_or_else(|| ApiError::not_found("instance"))
+    let found = found.ok_or_else(|| ApiError::not_found("instance"))?;
+    RequestContext::note_instance(found.id);
+    Ok(found)
 }

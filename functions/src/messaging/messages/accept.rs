@@ -32,7 +32,7 @@ use shared::storage::idempotency::Claim;
 use super::backlog;
 use super::options::Options;
 use super::view::AcceptedView;
-use crate::http::{ApiError, Code, Reply, Timestamp};
+use crate::http::{ApiError, Code, Reply, Timestamp, log};
 use crate::state::AppState;
 
 /// A message that is well-formed.
@@ -103,6 +103,7 @@ pub async fn accept(
     queued?;
     // A record that is there already was made by the daemon, which may be faster.
     stored?;
+    log::message_accepted(id);
     Ok(Accepted {
         view: AcceptedView::new(&record),
         is_replay: false,

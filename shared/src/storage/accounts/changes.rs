@@ -27,7 +27,8 @@ impl Accounts {
             .update_item()
             .table_name(self.table.name())
             .set_key(Some(keys::user(user.subscription, user.id).attributes()))
-            .condition_expression("credentials = :seen")
+            // The second: the SDK's next attempt, where the answer to the first was lost. A hash is of one request alone.
+            .condition_expression("credentials = :seen OR password = :password")
             .expression_attribute_values(":password", s(password.as_str()))
             .expression_attribute_values(":seen", n(user.credentials))
             .expression_attribute_values(":next", n(user.credentials + 1));

@@ -9,7 +9,7 @@ use shared::ids::InstanceId;
 use shared::queue::OutgoingMessage;
 use shared::storage::counters::Counter;
 
-use crate::management::people::{administrator, delete, member, patch};
+use crate::management::people::{administrator, delete, id, member, patch};
 use crate::support::{User, World};
 
 const PATH: &str = "/api/admin/overview";
@@ -65,15 +65,13 @@ async fn subscriptions_and_users_are_counted_by_what_they_are() {
     let world = World::new().await;
     let root = administrator(&world, "root@example.com").await;
     let ada = world.register("ada@example.com").await;
-    member(&world, &ada, "mem@example.com").await;
+    let mem = member(&world, &ada, "mem@example.com").await;
     let eve = world.register("eve@example.com").await;
     for (user, change) in [(&ada, json!({"tier": "PRO"})), (&eve, json!({"active": false}))] {
         let path = format!("/api/subscriptions/{}", user.subscription);
         patch(&world, &root.token, &path, change).await.data(200);
     }
-    let users = world.get(&root.token, "/api/users").await.data(200);
-    let newest = users[0]["id"].as_str().expect("an id");
-    let path = format!("/api/users/{newest}");
+    let path = format!("/api/users/{}", id(&world, &mem).await);
     patch(&world, &root.token, &path, json!({"active": false}))
         .await
         .data(200);

@@ -1,0 +1,144 @@
+//! Every secret that goes through the API, in what succeeds, what is refused and what fails.
+
+use axum::body::Body;
+use serde_json::{Value, json};
+use shared::domain::instance::Status;
+use shared::ids::InstanceId;
+
+use super::Log;
+use crate::management::people::accept;
+use crate::support::{PASSWORD, User, World, request};
+
+const EMAIL: &str = "zebra.quagga@okapi-bongo.example";
+const INVITED: &str = "tapir.kudu@okapi-bongo.example";
+const NUMBER: &str = "15558675309";
+const SAID: &str = "meet-me-at-the-aardvark-at-noon";
+const WRONG: &str = "wrong-horse-wrong-battery";
+const QR: &str = "2@qr-text-of-a-pangolin";
+
+#[tokio::test]
+async fn no_line_ever_says_a_secret() {
+    let log = Log::start();
+    let world = World::new().await;
+    let user = world.register(EMAIL).await;
+    let instance = world.instance(&user, "sales").await;
+    show_a_code(&world, &user, instance).await;
+    let key = world.key(&user, instance, json!({})).await;
+    send_messages(&world, &user, &key).await;
+    let mut secrets = prove_who_one_is(&world, &user).await;
+
+    let known = [
+        EMAIL,
+        INVITED,
+        "okapi-bongo",
+        NUMBER,
+        SAID,
+        WRONG,
+        QR,
+        PASSWORD,
+        &key,
+    ];
+    secrets.extend(known.map(str::to_owned));
+    secrets.extend([user.token, user.refresh_token]);
+    let text = log.text();
+    assert!(
+        text.contains(&instance.to_string()),
+        "it is this deployment's log"
+    );
+    for secret in secrets {
+        assert!(secret.len() >= 8, "`{secret}` may stand there by chance");
+        let line = text.lines().find(|line| line.contains(&secret));
+        assert_eq!(line, None, "says `{secret}`");
+    }
+}
+
+async fn post(world: &World, token: &str, path: &str, body: Value, status: u16) -> Value {
+    let answer = world.post(token, path, body).await;
+    assert_eq!(answer.status, status, "{path}: {answer:?}");
+    answer.json()["data"].clone()
+}
+
+async fn show_a_code(world: &World, user: &User, instance: InstanceId) {
+    let path = format!("/api/instances/{instance}");
+    post(world, &user.token, &format!("{path}/connect"), json!({}), 202).await;
+    world.observe(instance, Status::AwaitingQr, Some((QR, 1))).await;
+    world.daemon_lives().await;
+    world.get(&user.token, &format!("{path}/qr")).await.data(200);
+    world.pair(instance).await;
+    world.observe(instance, Status::Connected, None).await;
+}
+
+async fn send_messages(world: &World, user: &User, key: &str) {
+    let path = "/api/messages/text";
+    let send = json!({"to": NUMBER, "text": SAID});
+    post(world, key, path, send.clone(), 202).await;
+    post(world, &user.token, path, send.clone(), 401).await;
+    post(world, key, "/api/instances", send.clone(), 401).await;
+    post(
+        world,
+        key,
+        path,
+        json!({"to": NUMBER, "text": SAID, SAID: true}),
+        400,
+    )
+    .await;
+    post(world, key, path, json!({"to": SAID, "text": 7}), 400).await;
+    for path in [
+        format!("/api/messages/{NUMBER}"),
+        format!("/api/{NUMBER}?text={SAID}"),
+    ] {
+        assert_eq!(world.get(key, &path).await.status, 404);
+    }
+    let garbled = request("POST", key, path, Body::from(format!("{{{SAID}")));
+    assert_eq!(world.send(garbled).await.status, 400);
+    world.queue.fail(true);
+    post(world, key, path, send, 503).await;
+    world.queue.fail(false);
+}
+
+/// Answers the secrets that came of it.
+async fn prove_who_one_is(world: &World, user: &User) -> Vec<String> {
+    let verification = world.mail.code(EMAIL);
+    post(
+        world,
+        "",
+        "/api/auth/verify-email",
+        json!({"token": verification}),
+        200,
+    )
+    .await;
+    let login = "/api/auth/login";
+    post(
+        world,
+        "",
+        login,
+        json!({"email": EMAIL, "password": PASSWORD}),
+        200,
+    )
+    .await;
+    for email in [EMAIL, "nobody@okapi-bongo.example"] {
+        post(world, "", login, json!({"email": email, "password": WRONG}), 401).await;
+    }
+    let taken = json!({"email": EMAIL, "password": WRONG, "name": "Zebra"});
+    post(world, "", "/api/auth/register", taken, 409).await;
+    let change = json!({"currentPassword": WRONG, "newPassword": format!("{WRONG}-2")});
+    post(world, &user.token, "/api/auth/change-password", change, 401).await;
+    let forgot = "/api/auth/forgot-password";
+    post(world, "", forgot, json!({"email": EMAIL}), 202).await;
+    let reset = world.mail.code(EMAIL);
+    let invite = json!({"email": INVITED, "name": "Tapir"});
+    post(world, &user.token, "/api/subscription/members", invite, 201).await;
+    let invitation = world.mail.code(INVITED);
+    accept(world, INVITED).await;
+    let refresh = json!({"refreshToken": user.refresh_token});
+    let next = post(world, "", "/api/auth/refresh", refresh.clone(), 200).await;
+    post(world, "", "/api/auth/refresh", refresh, 401).await;
+    world.mail.fail(true);
+    post(world, "", forgot, json!({"email": EMAIL}), 202).await;
+    let next = ["accessToken", "refreshToken"].map(|name| &next["tokens"][name]);
+    let next = next.map(|token| token.as_str().expect("a token").to_owned());
+    [verification, reset, invitation]
+        .into_iter()
+        .chain(next)
+        .collect()
+}

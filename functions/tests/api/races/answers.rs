@@ -1,0 +1,81 @@
+//! Writes that were executed and whose answer was lost: the SDK sends them again, and their second run must know the
+//! first for its own.
+
+use serde_json::json;
+
+use crate::faulty_table::Fate;
+use crate::management::people::text;
+use crate::support::{PASSWORD, World};
+
+const SEED: u64 = 1;
+
+#[tokio::test]
+async fn a_lost_answer_to_a_refresh_is_no_replay() {
+    let world = World::faulty(SEED).await;
+    let user = world.register("ada@example.com").await;
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("UpdateItem", "session#", [Fate::Lost]);
+    let body = json!({"refreshToken": user.refresh_token});
+    let data = world.post("", "/api/auth/refresh", body).await.data(200);
+    assert!(faults.is_done());
+    let access = text(&data["tokens"]["accessToken"]);
+    assert_eq!(world.get(&access, "/api/auth/me").await.status, 200);
+    let body = json!({"refreshToken": data["tokens"]["refreshToken"]});
+    world.post("", "/api/auth/refresh", body).await.data(200);
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_new_session_fails_no_login() {
+    let world = World::faulty(SEED).await;
+    world.register("ada@example.com").await;
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("PutItem", "session#", [Fate::Lost]);
+    let body = json!({"email": "ada@example.com", "password": PASSWORD});
+    let data = world.post("", "/api/auth/login", body).await.data(200);
+    assert!(faults.is_done());
+    let access = text(&data["tokens"]["accessToken"]);
+    assert_eq!(world.get(&access, "/api/auth/me").await.status, 200);
+}
+
+/// The service may say that the transaction is still under way when it is asked again.
+#[tokio::test]
+async fn a_lost_answer_to_a_transaction_is_no_refusal() {
+    let world = World::faulty(SEED).await;
+    let user = world.register("ada@example.com").await;
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan(
+        "TransactWriteItems",
+        "instanceCount",
+        [Fate::Lost, Fate::Conflict],
+    );
+    let body = json!({"name": "sales"});
+    world.post(&user.token, "/api/instances", body).await.data(201);
+    assert!(faults.is_done());
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_code_that_is_used_up_gives_what_the_code_is_for() {
+    let world = World::faulty(SEED).await;
+    world.register("ada@example.com").await;
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("UpdateItem", "code#", [Fate::Lost]);
+    let body = json!({"token": world.mail.code("ada@example.com")});
+    world
+        .post("", "/api/auth/verify-email", body.clone())
+        .await
+        .data(200);
+    assert!(faults.is_done());
+    assert_eq!(world.post("", "/api/auth/verify-email", body).await.status, 400);
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_changed_password_is_no_other_change() {
+    let world = World::faulty(SEED).await;
+    let user = world.register("ada@example.com").await;
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("UpdateItem", ":password", [Fate::Lost]);
+    let body = json!({"currentPassword": PASSWORD, "newPassword": "another horse, another battery"});
+    let path = "/api/auth/change-password";
+    world.post(&user.token, path, body).await.data(200);
+    assert!(faults.is_done());
+}

@@ -1,0 +1,77 @@
+//! For a key's rotation.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use super::{everywhere, storm, with_status};
+use crate::management::people::text;
+use crate::support::{Answer, User, World};
+
+const KEYS: &str = "/api/instances/sales/keys";
+
+/// A key's first secret, and where it is rotated.
+async fn key(world: &World, user: &User) -> (String, String) {
+    let data: Value = world
+        .post(&user.token, KEYS, json!({"name": "backend"}))
+        .await
+        .data(201);
+    (text(&data["key"]), format!("{KEYS}/{}/rotate", text(&data["id"])))
+}
+
+/// Ten rotations at once; answers the secrets that were shown, the first among them, and where the key is rotated.
+async fn rotate(world: &World, user: &User, grace: u32) -> (Vec<String>, String) {
+    let (first, path) = key(world, user).await;
+    let body = || json!({"graceSeconds": grace});
+    let answers = storm(world, (0..10).map(|_| world.post(&user.token, &path, body()))).await;
+    let rotated = with_status(&answers, 200, &["CONFLICT"]);
+    let secret = |(_, answer): &(usize, &Answer)| text(&answer.data(200)["key"]);
+    let secrets = std::iter::once(first).chain(rotated.iter().map(secret));
+    (secrets.collect(), path)
+}
+
+/// How many of these secrets are good.
+async fn good(world: &World, secrets: &[String]) -> usize {
+    let mut good = 0;
+    for secret in secrets {
+        let answer = world.get(secret, "/api/instance/info").await;
+        assert!([200, 401].contains(&answer.status), "{answer:?}");
+        good += usize::from(answer.status == 200);
+    }
+    good
+}
+
+/// Rotates once more while nobody else does: that is the one good secret then.
+async fn settle(world: &World, user: &User, path: &str, secrets: &mut Vec<String>) {
+    let data = world.post(&user.token, path, json!({})).await.data(200);
+    assert_eq!(good(world, secrets).await, 0);
+    secrets.push(text(&data["key"]));
+    assert_eq!(good(world, secrets).await, 1);
+}
+
+#[tokio::test]
+async fn one_secret_is_good_after_a_rotation() {
+    everywhere(async |world| {
+        let (user, _, _) = world.ready().await;
+        let (mut secrets, path) = rotate(world, &user, 0).await;
+        let live = good(world, &secrets).await;
+        // The good one may be one whose answer was lost.
+        assert!(live == 1 || live == 0 && world.faults.is_some(), "{live}");
+        settle(world, &user, &path, &mut secrets).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_secrets_are_good_within_the_grace_and_one_after_it() {
+    everywhere(async |world| {
+        let (user, _, _) = world.ready().await;
+        let (mut secrets, path) = rotate(world, &user, 60).await;
+        let live = good(world, &secrets).await;
+        assert!(live <= 2 && (live > 0 || world.faults.is_some()), "{live}");
+        world.clock.advance(TimeDelta::seconds(60));
+        let live = good(world, &secrets).await;
+        assert!(live == 1 || live == 0 && world.faults.is_some(), "{live}");
+        settle(world, &user, &path, &mut secrets).await;
+    })
+    .await;
+}
