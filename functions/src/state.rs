@@ -30,6 +30,7 @@ use shared::storage::sessions::Sessions;
 use crate::cached::Cached;
 use crate::http::{ApiError, Code};
 use crate::management::Overview;
+use crate::messaging::messages::backlog::Backlog;
 
 /// The handlers' state. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -60,6 +61,8 @@ pub struct Services {
     pub messages: Messages,
     /// Quotas and statistics.
     pub counters: Counters,
+    /// What is known of instances with many messages.
+    pub backlog: Backlog,
     /// Idempotency keys.
     pub idempotency: IdempotencyKeys,
     /// The queues.
@@ -125,6 +128,7 @@ impl AppState {
             instances: Instances::new(table.clone()),
             messages: Messages::new(table.clone()),
             counters: Counters::new(table.clone()),
+            backlog: Backlog::new(config.queue_limit),
             idempotency: IdempotencyKeys::new(table.clone()),
             table,
             queue,

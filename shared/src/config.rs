@@ -22,6 +22,7 @@
 //! | `WAXWING_CORS_ORIGINS` | functions: origins whose pages may call the API, separated by commas; `*` for all | — |
 //! | `WAXWING_AUTH_RATE` | functions: requests a minute from one address to the routes that need no token | 120 |
 //! | `WAXWING_USER_RATE` | functions: requests a minute of one user to the management routes | 600 |
+//! | `WAXWING_QUEUE_LIMIT` | functions: messages of one instance that may wait to be sent, 1 to 100,000 | 5000 |
 //! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
 //!
@@ -164,6 +165,10 @@ pub struct Functions {
     pub auth_rate: u32,
     /// Requests a minute of one user to the management routes: more than any dashboard does.
     pub user_rate: u32,
+    /// Messages of one instance that may wait to be sent. A FIFO queue looks for free groups
+    /// only among its first 120,000 messages (SQS), so what one instance holds back must leave
+    /// room for the others of its shard.
+    pub queue_limit: u32,
 }
 
 impl Functions {
@@ -184,6 +189,7 @@ impl Functions {
             cors_origins: CorsOrigins::These(Vec::new()),
             auth_rate: 120,
             user_rate: 600,
+            queue_limit: 5_000,
         }
     }
 }
@@ -283,6 +289,7 @@ fn with_settings(usual: Functions, get: Lookup<'_>) -> Result<Functions, ConfigE
         cors_origins: cors_origins(get).unwrap_or(usual.cors_origins),
         auth_rate: number(get, "WAXWING_AUTH_RATE", usual.auth_rate, 1..=1_000_000)?,
         user_rate: number(get, "WAXWING_USER_RATE", usual.user_rate, 1..=1_000_000)?,
+        queue_limit: number(get, "WAXWING_QUEUE_LIMIT", usual.queue_limit, 1..=100_000)?,
         ..usual
     })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use shared::domain::message::State;
 use shared::ids::{InstanceId, MessageId};
 use shared::storage::StorageError;
@@ -70,8 +70,10 @@ async fn store(deps: &Deps, instance: InstanceId, receipt: Receipt) -> Result<()
     };
     match deps.messages.change(instance, receipt.message, &change).await? {
         Transition::Made { before, kind } => {
-            let passed = passed(before, state, kind);
-            tally::count(deps, instance, &passed, deps.clock.now()).await;
+            let now = deps.clock.now();
+            let mut counters = passed(before, state, kind);
+            counters.extend(ended(before, receipt.message.created_at(), now));
+            tally::count(deps, instance, &counters, now).await;
             Ok(())
         }
         Transition::AlreadyPast | Transition::Missing => Ok(()),
@@ -95,10 +97,30 @@ pub fn passed(before: State, after: State, kind: shared::domain::message::Kind) 
     counters
 }
 
+/// What is counted beside it when a message that waited does so no longer: once, whatever
+/// follows. One of an earlier month is not counted, because what ends is set against what
+/// the month has accepted.
+pub fn ended(before: State, accepted_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<Counter> {
+    let month = |at: DateTime<Utc>| (at.year(), at.month());
+    let is_the_end = !before.is_past_sending() && month(accepted_at) == month(now);
+    is_the_end.then_some(Counter::Ended)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use shared::domain::message::Kind;
+
+    #[test]
+    fn a_message_stops_waiting_once_and_in_its_own_month() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
+        let (accepted, later) = (at("2026-01-31T23:59:59Z"), at("2026-01-31T23:59:59.9Z"));
+        assert_eq!(ended(State::Queued, accepted, later), Some(Counter::Ended));
+        for before in [State::Sent, State::Delivered, State::Failed] {
+            assert_eq!(ended(before, accepted, later), None, "{before}");
+        }
+        assert_eq!(ended(State::Queued, accepted, at("2026-02-01T00:00:00Z")), None);
+    }
 
     #[test]
     fn a_receipt_that_overtook_the_acknowledgement_counts_for_both() {

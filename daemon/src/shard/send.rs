@@ -25,7 +25,7 @@ use super::sends::left_for_a_newer_daemon;
 use crate::connection::SendError;
 use crate::deps::Deps;
 use crate::instance::link::{Link, Links};
-use crate::instance::receipts::passed;
+use crate::instance::receipts::{ended, passed};
 use crate::instance::tally;
 use crate::lease::{Hold, chain};
 
@@ -263,10 +263,11 @@ impl Sender<'_> {
         if change.state == State::Sent {
             deps.meter.sent.note(Instant::now());
         }
-        let counters = match change.state {
+        let mut counters = match change.state {
             State::Failed | State::Expired => vec![Counter::Failed],
             state => passed(before, state, kind),
         };
+        counters.extend(ended(before, job.accepted_at, change.at));
         tally::count(deps, instance, &counters, change.at).await;
         Ok(())
     }

@@ -19,6 +19,7 @@ fn sent(count: u64) -> Counts {
     Counts {
         sent: count,
         sent_by_kind: [(Kind::Text, count)].into(),
+        ended: count,
         ..Counts::default()
     }
 }
@@ -81,6 +82,7 @@ async fn a_refusal_is_a_failure_with_its_code() {
     let counts = world.until_counted(&instance, |counts| counts.failed == 2).await;
     let failed = Counts {
         failed: 2,
+        ended: 2,
         ..Counts::default()
     };
     assert_eq!(counts, failed);

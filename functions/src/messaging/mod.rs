@@ -1,7 +1,7 @@
 //! What a program does through an instance: send messages and see what became of them.
 
 mod instance;
-mod messages;
+pub(crate) mod messages;
 mod routes;
 mod stats;
 

@@ -33,6 +33,7 @@ fn details(code: Code) -> Option<Vec<(&'static str, RefOr<Schema>)>> {
         Code::InstanceLimitReached => of(vec![("tier", Tier::schema()), ("limit", count(5))]),
         Code::InstanceNotConnected => of(vec![("status", Status::schema())]),
         Code::RateLimited => of(vec![("limit", count(1_000))]),
+        Code::QueueFull => of(vec![("limit", count(5_000)), ("waiting", count(5_000))]),
         Code::AccountLocked => of(vec![("until", Timestamp::schema())]),
         Code::UpstreamTimeout => {
             let outcome = ObjectBuilder::new()

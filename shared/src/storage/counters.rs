@@ -1,20 +1,22 @@
 //! Counters: a subscription's messages of a month, for its quota, and an instance's of a
 //! day, for its statistics. Each is one atomic update.
 
+mod quota;
 mod sums;
 
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{DateTime, Months, NaiveDate, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use super::error::{StorageError, classify};
 use super::item::{Item, Reader, n, s, seconds};
 use super::keys;
-use super::outcome::condition_failed;
 use super::table::Table;
 use crate::domain::message::Kind;
-use crate::ids::{InstanceId, SubscriptionId};
+use crate::ids::InstanceId;
+
+pub use quota::Quota;
 
 /// How long a day's counters are kept.
 const DAY_TERM: TimeDelta = TimeDelta::days(400);
@@ -30,6 +32,8 @@ pub enum Counter {
     Read,
     /// Failed or expired.
     Failed,
+    /// Accepted in the same month and not waiting any more: sent, failed or expired.
+    Ended,
     /// Received.
     Received,
 }
@@ -41,6 +45,7 @@ impl Counter {
             Self::Delivered => "delivered",
             Self::Read => "read",
             Self::Failed => "failed",
+            Self::Ended => "ended",
             Self::Received => "received",
         }
     }
@@ -57,6 +62,8 @@ pub struct Counts {
     pub read: u64,
     /// Failed or expired.
     pub failed: u64,
+    /// Accepted in the same month and not waiting any more.
+    pub ended: u64,
     /// Received.
     pub received: u64,
     /// [`Counts::sent`] by kind.
@@ -70,23 +77,12 @@ impl Counts {
         self.delivered += other.delivered;
         self.read += other.read;
         self.failed += other.failed;
+        self.ended += other.ended;
         self.received += other.received;
         for (kind, count) in &other.sent_by_kind {
             *self.sent_by_kind.entry(*kind).or_default() += count;
         }
     }
-}
-
-/// What came of counting a message against a quota.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quota {
-    /// It is counted.
-    Counted,
-    /// The month's messages are used up; it is not counted.
-    Exceeded {
-        /// When the next month begins.
-        renews_at: DateTime<Utc>,
-    },
 }
 
 /// The counters of the table.
@@ -99,57 +95,6 @@ impl Counters {
     /// The counters of this table.
     pub fn new(table: Table) -> Self {
         Self { table }
-    }
-
-    /// Counts one more message of this month (UTC) where fewer than `limit` are. Counted
-    /// before the message is accepted: a crash in between counts one too many, never one
-    /// too few. One write unit.
-    pub async fn count_against_quota(
-        &self,
-        subscription: SubscriptionId,
-        limit: u32,
-        now: DateTime<Utc>,
-    ) -> Result<Quota, StorageError> {
-        let renews_at = next_month(now);
-        let sent = self
-            .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::month(subscription, now).attributes()))
-            .update_expression("ADD messages :one SET exp = :exp")
-            .condition_expression("attribute_not_exists(messages) OR messages < :limit")
-            .expression_attribute_values(":one", n(1))
-            .expression_attribute_values(":limit", n(limit))
-            .expression_attribute_values(":exp", seconds(renews_at + DAY_TERM))
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Quota::Counted),
-            Err(error) if condition_failed(&error) => Ok(Quota::Exceeded { renews_at }),
-            Err(error) => Err(classify(error)),
-        }
-    }
-
-    /// How many messages were counted against the quota of this month (UTC), and when the next
-    /// begins. One read unit.
-    pub async fn used_of_quota(
-        &self,
-        subscription: SubscriptionId,
-        now: DateTime<Utc>,
-    ) -> Result<(u32, DateTime<Utc>), StorageError> {
-        let found = self.table.get(&keys::month(subscription, now)).await?;
-        let used = match &found {
-            Some(item) => Reader::new("month", item).opt_number("messages")?.unwrap_or(0),
-            None => 0,
-        };
-        Ok((used, next_month(now)))
-    }
-
-    /// Removes what was counted against the quotas of a subscription that goes. It may be
-    /// broken off and done again.
-    pub async fn forget(&self, subscription: SubscriptionId) -> Result<(), StorageError> {
-        self.table.purge(&keys::quota_partition(subscription), "").await
     }
 
     /// Counts one more of each of `counters` on the day of `at` (UTC). One write unit.
@@ -242,29 +187,9 @@ fn day_from_item(item: &Item) -> Result<(NaiveDate, Counts), StorageError> {
             delivered: count("delivered")?,
             read: count("read")?,
             failed: count("failed")?,
+            ended: count("ended")?,
             received: count("received")?,
             sent_by_kind,
         },
     ))
-}
-
-/// Midnight of the next month's first day, UTC.
-fn next_month(now: DateTime<Utc>) -> DateTime<Utc> {
-    use chrono::Datelike;
-    let first = now.date_naive().with_day(1).unwrap_or_default();
-    (first + Months::new(1))
-        .and_time(chrono::NaiveTime::MIN)
-        .and_utc()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_quota_renews_with_the_month() {
-        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
-        assert_eq!(next_month(at("2026-01-31T23:59:59Z")), at("2026-02-01T00:00:00Z"));
-        assert_eq!(next_month(at("2026-12-01T00:00:00Z")), at("2027-01-01T00:00:00Z"));
-    }
 }

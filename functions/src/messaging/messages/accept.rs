@@ -3,7 +3,7 @@
 //! In order, with what each costs: the idempotency key is claimed (1 write unit) while the
 //! instance is read (1 read unit); the message is counted against the month's quota (1
 //! write unit) before it is accepted, so that a crash counts one too many and never one too
-//! few; then the job goes to the shard's queue while the record is put (1 write unit). A
+//! few, and where too many of the instance's wait, it is given back; then the job goes to the shard's queue while the record is put (1 write unit). A
 //! crash between these two leaves no promise: the daemon makes a record that is missing,
 //! and a retry with the same idempotency key goes on under the same message id, by which
 //! the queue drops the second job.
@@ -23,12 +23,13 @@ use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::domain::shard::lane;
 use shared::fault;
-use shared::ids::MessageId;
+use shared::ids::{InstanceId, MessageId};
 use shared::queue::OutgoingMessage;
 use shared::seal::Purpose;
 use shared::storage::counters::Quota;
 use shared::storage::idempotency::Claim;
 
+use super::backlog;
 use super::options::Options;
 use super::view::AcceptedView;
 use crate::http::{ApiError, Code, Reply, Timestamp, log};
@@ -85,7 +86,15 @@ pub async fn accept(
     }
     // From here on a request that is known is one whose first run was cut short.
     require_reachable(&instance)?;
-    count(state, subscription, now).await?;
+    backlog::refuse_while_full(state, instance.id, now).await?;
+    let accepted = count(state, subscription, instance.id, now).await?;
+    if let Err(refused) = backlog::admit(state, &instance, accepted, now).await {
+        let counters = &state.counters;
+        if let Err(error) = counters.give_back(subscription.id, instance.id, now).await {
+            tracing::warn!(instance.id = %instance.id, %error, "a refused message stays counted");
+        }
+        return Err(refused);
+    }
     let record = record(&instance, id, &send, now);
     let (queued, stored) = tokio::join!(
         enqueue(state, &instance, &record, send),
@@ -179,14 +188,20 @@ fn require_reachable(instance: &Instance) -> Result<(), ApiError> {
     Err(ApiError::new(Code::InstanceNotConnected, message).with_details(json!({"status": status})))
 }
 
-async fn count(state: &AppState, subscription: &Subscription, now: DateTime<Utc>) -> Result<(), ApiError> {
+/// Counts the message; answers how many the instance has accepted this month, it included.
+async fn count(
+    state: &AppState,
+    subscription: &Subscription,
+    instance: InstanceId,
+    now: DateTime<Utc>,
+) -> Result<u64, ApiError> {
     let limit = subscription.tier.messages_per_month();
     let counted = state
         .counters
-        .count_against_quota(subscription.id, limit, now)
+        .count_against_quota(subscription.id, instance, limit, now)
         .await?;
     match counted {
-        Quota::Counted => Ok(()),
+        Quota::Counted { of_instance } => Ok(of_instance),
         Quota::Exceeded { renews_at } => {
             let day = renews_at.date_naive();
             let message = format!("The month's {limit} messages are used up; the quota renews on {day}");

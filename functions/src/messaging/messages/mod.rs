@@ -1,6 +1,7 @@
 //! `/api/messages`.
 
 mod accept;
+pub mod backlog;
 mod idempotency;
 mod options;
 pub mod show;

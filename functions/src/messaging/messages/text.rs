@@ -63,7 +63,12 @@ pub fn operation() -> Operation {
         .about(Tag::Messages, "Sends a text")
         .details("`202` is a promise: the message is stored durably, and sent in the order of its chat.")
         .status(StatusCode::ACCEPTED)
-        .errors(&[Code::InstanceNotConnected, Code::QuotaExceeded, Code::NotFound])
+        .errors(&[
+            Code::InstanceNotConnected,
+            Code::QuotaExceeded,
+            Code::QueueFull,
+            Code::NotFound,
+        ])
 }
 
 pub async fn handler(

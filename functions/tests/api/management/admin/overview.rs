@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::domain::instance::Status;
 use shared::domain::message::Kind;
+use shared::ids::InstanceId;
 use shared::queue::OutgoingMessage;
 use shared::storage::counters::Counter;
 
@@ -216,9 +217,10 @@ async fn nothing_is_left_out_of_many() {
     for n in 0..101 {
         let user = world.register(&format!("user{n}@example.com")).await;
         let subscription = user.subscription.parse().expect("an id");
+        let instance = InstanceId::new(world.clock.now());
         let counters = &world.state.counters;
         let counted = counters
-            .count_against_quota(subscription, 10, world.clock.now())
+            .count_against_quota(subscription, instance, 10, world.clock.now())
             .await;
         counted.expect("counted");
     }

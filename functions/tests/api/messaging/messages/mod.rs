@@ -1,3 +1,4 @@
+mod backlog;
 mod idempotency;
 mod show;
 mod text;

@@ -1,0 +1,177 @@
+//! A subscription's messages of a month: for its quota, and by instance, so that it shows
+//! how many of an instance's have not ended yet.
+//!
+//! Both are one item and one update. An instance's attribute has a name of nine characters,
+//! so that the item of a subscription with 40 instances is below 1 KiB and an update is one
+//! write unit.
+
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
+
+use super::{Counters, DAY_TERM};
+use crate::ids::{InstanceId, SubscriptionId};
+use crate::storage::error::{StorageError, classify};
+use crate::storage::item::{Reader, n, seconds};
+use crate::storage::keys;
+use crate::storage::outcome::condition_failed;
+
+/// What came of counting a message against a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quota {
+    /// It is counted.
+    Counted {
+        /// The instance's messages of this month so far, this one included.
+        of_instance: u64,
+    },
+    /// The month's messages are used up; it is not counted.
+    Exceeded {
+        /// When the next month begins.
+        renews_at: DateTime<Utc>,
+    },
+}
+
+impl Counters {
+    /// Counts one more message of this month (UTC) where the subscription has fewer than
+    /// `limit`. Counted before the message is accepted: a crash in between counts one too
+    /// many, never one too few. One write unit.
+    pub async fn count_against_quota(
+        &self,
+        subscription: SubscriptionId,
+        instance: InstanceId,
+        limit: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Quota, StorageError> {
+        let renews_at = next_month(now);
+        let attribute = attribute(instance);
+        let sent = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::month(subscription, now).attributes()))
+            .update_expression("ADD messages :one, #instance :one SET exp = :exp")
+            .condition_expression("attribute_not_exists(messages) OR messages < :limit")
+            .expression_attribute_names("#instance", &attribute)
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":limit", n(limit))
+            .expression_attribute_values(":exp", seconds(renews_at + DAY_TERM))
+            .return_values(ReturnValue::UpdatedNew)
+            .send()
+            .await;
+        match sent {
+            Ok(updated) => {
+                let item = updated.attributes.unwrap_or_default();
+                let of_instance = match item.get(&attribute) {
+                    Some(AttributeValue::N(value)) => value.parse().ok(),
+                    _ => None,
+                };
+                let of_instance = of_instance
+                    .ok_or_else(|| Reader::new("month", &item).corrupt("an instance's messages"))?;
+                Ok(Quota::Counted { of_instance })
+            }
+            Err(error) if condition_failed(&error) => Ok(Quota::Exceeded { renews_at }),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    /// Takes back what [`Counters::count_against_quota`] counted at `counted_at`, of a
+    /// message that was not accepted. One write unit.
+    pub async fn give_back(
+        &self,
+        subscription: SubscriptionId,
+        instance: InstanceId,
+        counted_at: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        self.table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::month(subscription, counted_at).attributes()))
+            .update_expression("ADD messages :less, #instance :less")
+            .condition_expression("messages > :none AND #instance > :none")
+            .expression_attribute_names("#instance", attribute(instance))
+            .expression_attribute_values(":less", n(-1))
+            .expression_attribute_values(":none", n(0))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(())
+    }
+
+    /// Removes what was counted against the quotas of a subscription that goes. It may be
+    /// broken off and done again.
+    pub async fn forget(&self, subscription: SubscriptionId) -> Result<(), StorageError> {
+        self.table.purge(&keys::quota_partition(subscription), "").await
+    }
+
+    /// How many messages were counted against the quota of this month (UTC), and when the next
+    /// begins. One read unit.
+    pub async fn used_of_quota(
+        &self,
+        subscription: SubscriptionId,
+        now: DateTime<Utc>,
+    ) -> Result<(u32, DateTime<Utc>), StorageError> {
+        let found = self.table.get(&keys::month(subscription, now)).await?;
+        let used = match &found {
+            Some(item) => Reader::new("month", item).opt_number("messages")?.unwrap_or(0),
+            None => 0,
+        };
+        Ok((used, next_month(now)))
+    }
+
+    /// How many of the messages that the instance accepted this month (UTC) have ended. Not
+    /// more than there are, and perhaps a moment old. Up to two read units.
+    pub async fn ended_this_month(
+        &self,
+        instance: InstanceId,
+        now: DateTime<Utc>,
+    ) -> Result<u64, StorageError> {
+        let today = now.date_naive();
+        let days = self
+            .days(instance, today.with_day(1).unwrap_or(today), today)
+            .await?;
+        Ok(days.iter().map(|(_, counts)| counts.ended).sum())
+    }
+}
+
+/// The name of an instance's attribute: its id's last 48 bits, which are random, behind a
+/// letter that no other attribute begins with.
+fn attribute(instance: InstanceId) -> String {
+    format!("i{}", URL_SAFE_NO_PAD.encode(&instance.to_bytes()[10..]))
+}
+
+/// Midnight of the next month's first day, UTC.
+fn next_month(now: DateTime<Utc>) -> DateTime<Utc> {
+    let first = now.date_naive().with_day(1).unwrap_or_default();
+    (first + Months::new(1)).and_time(NaiveTime::MIN).and_utc()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_renews_with_the_month() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
+        assert_eq!(next_month(at("2026-01-31T23:59:59Z")), at("2026-02-01T00:00:00Z"));
+        assert_eq!(next_month(at("2026-12-01T00:00:00Z")), at("2027-01-01T00:00:00Z"));
+    }
+
+    #[test]
+    fn the_item_of_forty_instances_stays_below_a_write_unit() {
+        let key = keys::month(SubscriptionId::new(DateTime::UNIX_EPOCH), DateTime::UNIX_EPOCH);
+        let text = |value: &AttributeValue| value.as_s().expect("a text").len();
+        let key: usize = key
+            .attributes()
+            .iter()
+            .map(|(name, value)| name.len() + text(value))
+            .sum();
+        // A number takes a byte for two digits and one more; the most here are 10 digits.
+        let number = 6;
+        let of_instance = attribute(InstanceId::new(DateTime::UNIX_EPOCH)).len() + number;
+        let size = key + "messages".len() + number + "exp".len() + number + 40 * of_instance;
+        assert!(size < 1_024, "{size} bytes");
+    }
+}
