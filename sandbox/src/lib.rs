@@ -138,6 +138,11 @@ impl Sandbox {
         self.network.media.ca_pem()
     }
 
+    /// The public half of the root of the Noise certificates, for clients that check the server's chain.
+    pub fn root_key(&self) -> [u8; 32] {
+        self.network.identity.root
+    }
+
     /// What goes wrong on request.
     pub fn faults(&self) -> FaultControl {
         FaultControl::new(Arc::clone(&self.network))

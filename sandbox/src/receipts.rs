@@ -52,8 +52,15 @@ pub(crate) fn fan_out_for(
     send(unit, receipt, to, builder)
 }
 
-/// The same in a group or on a status: it comes from there, and names the reader as the participant.
+/// The same in a group or on a status: it comes from there, and names the reader as the participant. Who has seen a
+/// status is told as who has read a message is; in groups it is told always.
 pub(crate) fn fan_out_in(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account, room: &Jid) -> Result<()> {
+    if room.is_status_broadcast()
+        && receipt.kind == "read"
+        && !privacy::share_read_receipts(unit, &receipt.reader.phone, &to.phone)?
+    {
+        return Ok(());
+    }
     let alternate = match receipt.family {
         Family::Lid => "participant_pn",
         Family::Pn => "participant_lid",
@@ -185,10 +192,6 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
             ("read-self" | "played-self", Some(room)) => fan_out_in(unit, &receipt, &reader, room)?,
             ("read-self" | "played-self", None) => fan_out_for(unit, &receipt, &reader, Some(author))?,
             ("read", None) => fan_out(unit, &receipt, &account)?,
-            // Who has seen a status is told as who has read a message is; in groups it is told always.
-            ("read", Some(room))
-                if room.is_status_broadcast()
-                    && !privacy::share_read_receipts(unit, &reader.phone, &account.phone)? => {}
             (_, Some(room)) => fan_out_in(unit, &receipt, &account, room)?,
             // A device that rings says so: the caller learns enough by what becomes of the call.
             _ if node.get_optional_child("offer").is_some() => {}

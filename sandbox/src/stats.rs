@@ -60,41 +60,43 @@ pub(crate) struct Stats {
 /// The counters at one moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Counts {
+pub struct Counts {
     /// Stanzas that clients sent.
-    pub(crate) stanzas_in: u64,
+    pub stanzas_in: u64,
     /// Stanzas that clients were sent.
-    pub(crate) stanzas_out: u64,
+    pub stanzas_out: u64,
     /// Both by their tag.
-    pub(crate) stanzas: Stanzas,
+    pub stanzas: Stanzas,
     /// Messages that were stored.
-    pub(crate) messages: u64,
+    pub messages: u64,
     /// Messages and questions that were refused, by faults or because their addressee does not exist.
-    pub(crate) refusals: u64,
+    pub refusals: u64,
     /// Handshakes by their pattern.
-    pub(crate) handshakes: Handshakes,
+    pub handshakes: Handshakes,
     /// Connections that ended, by the reason.
-    pub(crate) closed: BTreeMap<&'static str, u64>,
+    pub closed: BTreeMap<&'static str, u64>,
 }
 
 /// Stanzas by their tag.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Stanzas {
-    pub(crate) r#in: BTreeMap<&'static str, u64>,
-    pub(crate) out: BTreeMap<&'static str, u64>,
+pub struct Stanzas {
+    /// From clients.
+    pub r#in: BTreeMap<&'static str, u64>,
+    /// To clients.
+    pub out: BTreeMap<&'static str, u64>,
 }
 
 /// Handshakes that succeeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub(crate) struct Handshakes {
+pub struct Handshakes {
     /// By clients that knew nothing of the server.
-    pub(crate) xx: u64,
+    pub xx: u64,
     /// Resumed.
-    pub(crate) ik: u64,
+    pub ik: u64,
     /// Begun as IK and finished as XX.
-    pub(crate) fallbacks: u64,
+    pub fallbacks: u64,
     /// Those of all patterns that began with routing data.
-    pub(crate) routed: u64,
+    pub routed: u64,
 }
 
 impl Stats {

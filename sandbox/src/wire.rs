@@ -3,6 +3,8 @@
 #[cfg(test)]
 pub(crate) mod corpus;
 mod guard;
+#[cfg(test)]
+pub(crate) mod memory;
 
 use std::borrow::Cow;
 
@@ -146,7 +148,7 @@ pub(crate) fn bytes_node(tag: &'static str, bytes: impl Into<Vec<u8>>) -> Node {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use proptest::prelude::*;
 
     use super::*;
@@ -214,7 +216,7 @@ mod tests {
         }
     }
 
-    fn deflated(bytes: &[u8]) -> Vec<u8> {
+    pub(super) fn deflated(bytes: &[u8]) -> Vec<u8> {
         use std::io::Write as _;
         let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
         encoder.write_all(bytes).unwrap();

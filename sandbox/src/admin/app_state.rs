@@ -1,44 +1,18 @@
 //! `/admin/phones/{phone}/app-state`: the settings that a phone shares with its companions.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, State};
 use axum::http::StatusCode;
 
 use super::error::{ApiResult, Body};
-use crate::directory;
-use crate::error::Error;
-use crate::network::Network;
-use crate::phone::app_state::actions::{self, Action};
-use crate::phone::app_state::{self, Record};
-use crate::store::Unit;
+use crate::script::{AppStateAction, AppStateRecord, Phone};
 
-/// `GET …/app-state`: what the phone holds, decrypted and verified by it.
-pub(super) async fn list(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
-) -> ApiResult<Json<Vec<Record>>> {
-    let work = move |unit: &mut Unit<'_>| {
-        directory::require(unit, &phone)?;
-        app_state::list(unit, &phone)
-    };
-    Ok(Json(network.store.run(work).await?))
+/// `GET …/app-state`
+pub(super) async fn list(phone: Phone) -> ApiResult<Json<Vec<AppStateRecord>>> {
+    Ok(Json(phone.app_state().await?))
 }
 
-/// `POST …/app-state`: the person does something with a chat, a contact or a setting.
-pub(super) async fn act(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
-    Body(action): Body<Action>,
-) -> ApiResult<StatusCode> {
-    let work = move |unit: &mut Unit<'_>| {
-        let account = directory::require(unit, &phone)?;
-        if !account.online {
-            return Err(Error::Conflict("this phone is offline".into()));
-        }
-        actions::act(unit, &account, action)
-    };
-    network.store.run(work).await?;
+/// `POST …/app-state`
+pub(super) async fn act(phone: Phone, Body(action): Body<AppStateAction>) -> ApiResult<StatusCode> {
+    phone.change_app_state(action).await?;
     Ok(StatusCode::NO_CONTENT)
 }

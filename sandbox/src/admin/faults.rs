@@ -21,12 +21,12 @@ pub(super) async fn add(
 
 /// `GET /admin/faults`: those in force.
 pub(super) async fn list(State(network): State<Arc<Network>>) -> Json<Vec<InForce>> {
-    Json(network.faults.list())
+    Json(FaultControl::new(network).list())
 }
 
 /// `DELETE /admin/faults`: all end.
 pub(super) async fn clear(State(network): State<Arc<Network>>) -> StatusCode {
-    network.faults.clear();
+    FaultControl::new(network).clear();
     StatusCode::NO_CONTENT
 }
 

@@ -1,7 +1,5 @@
 //! `/admin/phones/{phone}/inbox`, `send`, `read` and `auto-reply`: what a person sees and does in chats.
 
-use std::collections::HashMap;
-
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
@@ -10,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use buffa::Message as _;
 use serde::Serialize;
 
-use super::error::{ApiError, ApiResult, Body, Params};
+use super::error::{ApiResult, Body, Params};
 use crate::script::{AutoReply, Entry, InboxQuery, Phone, ReadReport, ReadRequest, SendRequest, Sent};
 
 /// `GET …/inbox?after=&sent=`
@@ -29,10 +27,8 @@ pub(super) struct Decrypted {
 /// `GET …/inbox/{id}`
 pub(super) async fn message(
     phone: Phone,
-    Path(mut members): Path<HashMap<String, String>>,
+    Path((_, id)): Path<(String, String)>,
 ) -> ApiResult<Json<Decrypted>> {
-    let missing = || ApiError::invalid("the path names no message");
-    let id = members.remove("id").ok_or_else(missing)?;
     let message = phone.message(&id).await?;
     Ok(Json(Decrypted {
         id,

@@ -9,14 +9,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::{Deserialize, Serialize};
 
-use super::error::{ApiError, ApiResult, Body};
-use crate::directory;
-use crate::error::Result;
-use crate::media::catalogue;
+use super::error::{ApiResult, Body};
 use crate::network::Network;
-use crate::phone::gallery;
-use crate::pictures::{self, Author, Owner};
-use crate::store::Unit;
+use crate::script::{self, Phone};
 
 /// `GET /admin/ca.pem`: the root certificate of the media host.
 pub(super) async fn ca(State(network): State<Arc<Network>>) -> Response {
@@ -41,57 +36,22 @@ pub(super) async fn expire(
     State(network): State<Arc<Network>>,
     Body(request): Body<ExpireRequest>,
 ) -> ApiResult<Json<Expired>> {
-    let expired = network
-        .store
-        .run(move |unit| catalogue::expire(unit, request.direct_path.as_deref()))
-        .await?;
+    let expired = script::expire_media(&network, request.direct_path).await?;
     Ok(Json(Expired { expired }))
 }
 
 /// `GET /admin/phones/{phone}/inbox/{id}/media`: what the phone decrypted.
-pub(super) async fn open(
-    State(network): State<Arc<Network>>,
-    Path((phone, id)): Path<(String, String)>,
-) -> ApiResult<Response> {
-    let (mime, bytes) = gallery::open(&network, phone, id).await?;
-    // The type is the sender's word, and anything.
-    let mime = HeaderValue::from_str(&mime)
+pub(super) async fn open(phone: Phone, Path((_, id)): Path<(String, String)>) -> ApiResult<Response> {
+    let file = phone.media(&id).await?;
+    let mime = HeaderValue::from_str(&file.mime_type)
         .ok()
         .filter(|mime| !mime.is_empty())
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    Ok(([(header::CONTENT_TYPE, mime)], bytes).into_response())
+    Ok(([(header::CONTENT_TYPE, mime)], file.bytes).into_response())
 }
 
 /// `POST /admin/phones/{phone}/picture`: the person changes the picture; the body is a JPEG, or empty for none.
-pub(super) async fn picture(
-    State(network): State<Arc<Network>>,
-    Path(phone): Path<String>,
-    body: Bytes,
-) -> ApiResult<StatusCode> {
-    if body.is_empty() {
-        let remove = move |unit: &mut Unit<'_>| {
-            let (owner, author) = own_picture(unit, &phone)?;
-            pictures::remove(unit, &owner, &author)
-        };
-        network.store.run(remove).await?;
-        return Ok(StatusCode::NO_CONTENT);
-    }
-    if !pictures::is_picture(&body) {
-        let message = format!("a picture is a JPEG of at most {} bytes", pictures::MAX_BYTES);
-        return Err(ApiError::invalid(message));
-    }
-    network
-        .media
-        .keep(&network.store, [body.clone(), body], move |unit, kept| {
-            let (owner, author) = own_picture(unit, &phone)?;
-            pictures::set(unit, &owner, &author, kept)
-        })
-        .await?;
+pub(super) async fn picture(phone: Phone, body: Bytes) -> ApiResult<StatusCode> {
+    phone.set_picture((!body.is_empty()).then_some(body)).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// A person with the own phone in hand.
-fn own_picture(unit: &Unit<'_>, phone: &str) -> Result<(Owner, Author)> {
-    let account = directory::require(unit, phone)?;
-    Ok((Owner::Person(account.clone()), Author { account, device: 0 }))
 }

@@ -8,45 +8,44 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 
 use super::error::ApiResult;
-use super::stats::View;
 use crate::network::Network;
-use crate::stats::Handshakes;
+use crate::script::{self, Handshakes, Stats};
 
 /// Prometheus' text format, version 0.0.4.
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// `GET /metrics`
 pub(super) async fn metrics(State(network): State<Arc<Network>>) -> ApiResult<impl IntoResponse> {
-    let view = View::of(&network).await?;
-    Ok(([(CONTENT_TYPE, TEXT)], text(&view)))
+    let stats = script::stats(&network).await?;
+    Ok(([(CONTENT_TYPE, TEXT)], text(&stats)))
 }
 
-fn text(view: &View) -> String {
+fn text(stats: &Stats) -> String {
     let mut page = Page(String::new());
     for (name, help, value) in [
         (
             "clients",
             "Linked devices that are connected.",
-            view.clients as u64,
+            stats.clients as u64,
         ),
         (
             "pairing_clients",
             "Clients that show a QR code.",
-            view.pairing as u64,
+            stats.pairing as u64,
         ),
-        ("phones", "Phones on the network.", view.phones.into()),
-        ("companions", "Linked devices.", view.companions.into()),
+        ("phones", "Phones on the network.", stats.phones.into()),
+        ("companions", "Linked devices.", stats.companions.into()),
         (
             "queue_depth",
             "Stanzas that wait for a device.",
-            view.queued.into(),
+            stats.queued.into(),
         ),
-        ("faults_in_force", "Faults in force.", view.faults as u64),
+        ("faults_in_force", "Faults in force.", stats.faults as u64),
     ] {
         page.family(name, "gauge", help);
         page.sample(name, &[], value);
     }
-    let counts = &view.counts;
+    let counts = &stats.counts;
     page.family("stanzas_total", "counter", "Stanzas from and to clients.");
     for (direction, tags) in [("in", &counts.stanzas.r#in), ("out", &counts.stanzas.out)] {
         for (tag, count) in tags {
@@ -76,7 +75,7 @@ fn text(view: &View) -> String {
         page.sample("connections_closed_total", &[("reason", reason)], *count);
     }
     page.family("faults_struck_total", "counter", "How often faults struck.");
-    for (fault, count) in &view.struck {
+    for (fault, count) in &stats.struck {
         page.sample("faults_struck_total", &[("fault", fault)], *count);
     }
     page.0

@@ -9,33 +9,17 @@ use serde::Deserialize;
 
 use super::error::{ApiResult, Body};
 use crate::network::Network;
-use crate::people::business::Business;
 use crate::script::{self, NewPhone, Phone, PhoneInfo};
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(super) struct CreateRequest {
-    phone: Option<String>,
-    name: Option<String>,
-    /// Makes it a business account.
-    business: Option<Business>,
-    /// Whether its devices address people by LID, as migrated accounts do.
-    #[serde(default)]
-    lid_migrated: bool,
-}
 
 /// `POST /admin/phones`
 pub(super) async fn create(
     State(network): State<Arc<Network>>,
-    Body(request): Body<CreateRequest>,
+    Body(new): Body<NewPhone>,
 ) -> ApiResult<(StatusCode, Json<PhoneInfo>)> {
-    let new = NewPhone {
-        phone: request.phone,
-        name: request.name,
-        lid_migrated: request.lid_migrated,
-    };
-    let info = script::create_phone(&network, new, request.business).await?;
-    Ok((StatusCode::CREATED, Json(info)))
+    Ok((
+        StatusCode::CREATED,
+        Json(script::create_phone(&network, new).await?),
+    ))
 }
 
 /// `GET /admin/phones`, oldest first.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use wacore_binary::builder::NodeBuilder;
 
-use super::rule::Subject;
+use super::target::Subject;
 use super::verdict::Ending;
 use super::{Fault, InForce, MAX_RULES, Rule, Standing};
 use crate::companions;

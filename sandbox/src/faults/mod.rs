@@ -33,7 +33,9 @@
 //! place where they could strike costs one atomic read.
 
 mod control;
+mod kind;
 mod rule;
+mod target;
 mod verdict;
 
 use std::collections::HashMap;
@@ -45,8 +47,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use serde::Serialize;
 
 pub use control::{Added, FaultControl};
-pub(crate) use rule::Subject;
-pub use rule::{Direction, Fault, Rule, Target};
+pub use kind::Fault;
+pub use rule::{Direction, Rule};
+pub(crate) use target::Subject;
+pub use target::Target;
 pub(crate) use verdict::{Ending, Fate, Stored};
 
 use crate::clock::Clock;

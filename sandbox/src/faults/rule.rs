@@ -1,139 +1,10 @@
-//! What one fault is: whom it befalls, what goes wrong, how often and until when.
+//! One fault on request: what goes wrong for whom, how often and until when.
 
 use serde::{Deserialize, Serialize};
 
-use crate::directory::Address;
+use super::kind::Fault;
+use super::target::Target;
 use crate::error::{Error, Result};
-
-/// What goes wrong. The table in the module's documentation has the exact meanings.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Fault {
-    /// Sockets are closed without a word.
-    DropSocket,
-    /// A message is neither stored nor acknowledged, and the socket is closed.
-    DropBeforeAck,
-    /// A message is stored and relayed; the socket is closed before the acknowledgement.
-    DropAfterStore,
-    /// Messages are stored and relayed, but never acknowledged.
-    HoldAcks,
-    /// Acknowledgements of any class are lost on their way to the client.
-    LoseAcks,
-    /// The socket is closed after the client's first handshake message.
-    RefuseHandshake,
-    /// Logins and registrations get a `<failure>`.
-    RefuseLogin,
-    /// Stanzas come late, in their order.
-    Delay,
-    /// Stanzas are lost.
-    Lose,
-    /// Stanzas come twice.
-    Duplicate,
-    /// Messages get an acknowledgement with an error and go nowhere.
-    Refuse,
-    /// Questions get an error.
-    RefuseIq,
-    /// The account is banned for a time.
-    Ban,
-    /// Devices are removed from their account.
-    LogOut,
-    /// Connections end as if the device had connected elsewhere.
-    Replace,
-    /// Connections end with a `<stream:error>`.
-    StreamError,
-    /// Messages beyond a number each second are refused.
-    RateLimit,
-    /// The server's clock is wrong.
-    SkewClock,
-    /// The server takes everything and says nothing.
-    Mute,
-    /// All connections are closed, as by a server that starts anew.
-    Restart,
-    /// Pings are not answered.
-    NoPong,
-}
-
-impl Fault {
-    /// Every fault, in the order of their declaration.
-    pub const ALL: [Self; 21] = [
-        Self::DropSocket,
-        Self::DropBeforeAck,
-        Self::DropAfterStore,
-        Self::HoldAcks,
-        Self::LoseAcks,
-        Self::RefuseHandshake,
-        Self::RefuseLogin,
-        Self::Delay,
-        Self::Lose,
-        Self::Duplicate,
-        Self::Refuse,
-        Self::RefuseIq,
-        Self::Ban,
-        Self::LogOut,
-        Self::Replace,
-        Self::StreamError,
-        Self::RateLimit,
-        Self::SkewClock,
-        Self::Mute,
-        Self::Restart,
-        Self::NoPong,
-    ];
-
-    /// Its name in the admin API.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::DropSocket => "drop-socket",
-            Self::DropBeforeAck => "drop-before-ack",
-            Self::DropAfterStore => "drop-after-store",
-            Self::HoldAcks => "hold-acks",
-            Self::LoseAcks => "lose-acks",
-            Self::RefuseHandshake => "refuse-handshake",
-            Self::RefuseLogin => "refuse-login",
-            Self::Delay => "delay",
-            Self::Lose => "lose",
-            Self::Duplicate => "duplicate",
-            Self::Refuse => "refuse",
-            Self::RefuseIq => "refuse-iq",
-            Self::Ban => "ban",
-            Self::LogOut => "log-out",
-            Self::Replace => "replace",
-            Self::StreamError => "stream-error",
-            Self::RateLimit => "rate-limit",
-            Self::SkewClock => "skew-clock",
-            Self::Mute => "mute",
-            Self::Restart => "restart",
-            Self::NoPong => "no-pong",
-        }
-    }
-
-    /// The members besides `target`, `count`, `chance`, `seed` and `seconds` that mean something here.
-    fn members(self) -> (&'static [&'static str], &'static [&'static str]) {
-        match self {
-            Self::DropSocket | Self::Replace => (&[], &["stanza"]),
-            Self::StreamError => (&["code"], &["stanza"]),
-            Self::Delay => (&["delayMs"], &["stanza", "direction"]),
-            Self::Lose | Self::Duplicate => (&[], &["stanza", "direction"]),
-            Self::RefuseLogin | Self::Refuse | Self::RefuseIq => (&["code"], &[]),
-            Self::RateLimit => (&["perSecond"], &[]),
-            Self::SkewClock => (&["skewMs"], &[]),
-            Self::Ban => (&["seconds"], &["code"]),
-            Self::DropBeforeAck
-            | Self::DropAfterStore
-            | Self::HoldAcks
-            | Self::LoseAcks
-            | Self::RefuseHandshake
-            | Self::LogOut
-            | Self::Mute
-            | Self::Restart
-            | Self::NoPong => (&[], &[]),
-        }
-    }
-
-    /// Whether it concerns the server as a whole, or clients before they have said who they are.
-    fn only_for_all(self) -> bool {
-        matches!(self, Self::RefuseHandshake | Self::SkewClock | Self::Restart)
-    }
-}
 
 /// Which way a stanza goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, Serialize)]
@@ -143,64 +14,6 @@ pub enum Direction {
     In,
     /// From the server to a client.
     Out,
-}
-
-/// Whose connections it befalls. Exactly one of `phone`, `client` and `all`; `device` goes with `phone`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub struct Target {
-    /// The number of an account.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phone: Option<String>,
-    /// One companion of that account.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub device: Option<u16>,
-    /// One connection, by its number in the log.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client: Option<u64>,
-    /// Everyone, also those that are not linked yet.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub all: bool,
-}
-
-impl Target {
-    /// Everyone.
-    pub fn all() -> Self {
-        Self {
-            all: true,
-            ..Self::default()
-        }
-    }
-
-    /// The companions of one account.
-    pub fn phone(phone: impl Into<String>) -> Self {
-        Self {
-            phone: Some(phone.into()),
-            ..Self::default()
-        }
-    }
-
-    pub(super) fn covers(&self, subject: Subject<'_>) -> bool {
-        if self.all {
-            return true;
-        }
-        if let Some(client) = self.client {
-            return client == subject.client;
-        }
-        subject.address.is_some_and(|address| {
-            self.phone.as_deref() == Some(address.phone.as_str())
-                && self.device.is_none_or(|device| device == address.device)
-        })
-    }
-}
-
-/// A connection as the rules see it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject<'a> {
-    /// The number of the connection.
-    pub(crate) client: u64,
-    /// The device, once it has said which.
-    pub(crate) address: Option<&'a Address>,
 }
 
 /// One fault on request.
@@ -375,19 +188,6 @@ mod tests {
     }
 
     #[test]
-    fn every_fault_has_the_name_that_the_api_reads() {
-        for fault in Fault::ALL {
-            assert_eq!(
-                serde_json::to_value(fault).unwrap(),
-                serde_json::json!(fault.name())
-            );
-        }
-        let mut sorted = Fault::ALL.map(|fault| fault as usize);
-        sorted.sort_unstable();
-        assert!(sorted.iter().copied().eq(0..Fault::ALL.len()));
-    }
-
-    #[test]
     fn what_makes_no_sense_is_refused_by_name() {
         for (json, named) in [
             (r#"{"target": {}, "fault": "lose"}"#, "`target`"),
@@ -437,45 +237,6 @@ mod tests {
         ] {
             let error = parsed(json).expect_err(json).to_string();
             assert!(error.contains(named), "{json}: {error}");
-        }
-    }
-
-    #[test]
-    fn targets_cover_whom_they_name() {
-        let address = Address::new("155501000001", 2);
-        let linked = Subject {
-            client: 7,
-            address: Some(&address),
-        };
-        let stranger = Subject {
-            client: 8,
-            address: None,
-        };
-        let one = Target {
-            device: Some(2),
-            ..Target::phone("155501000001")
-        };
-        let other = Target {
-            device: Some(1),
-            ..Target::phone("155501000001")
-        };
-        let client = Target {
-            client: Some(8),
-            ..Target::default()
-        };
-        for (target, expected) in [
-            (Target::all(), (true, true)),
-            (Target::phone("155501000001"), (true, false)),
-            (Target::phone("155501000002"), (false, false)),
-            (one, (true, false)),
-            (other, (false, false)),
-            (client, (false, true)),
-        ] {
-            assert_eq!(
-                (target.covers(linked), target.covers(stranger)),
-                expected,
-                "{target:?}"
-            );
         }
     }
 }

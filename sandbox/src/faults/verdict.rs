@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use wacore_binary::Node;
 
-use super::rule::{Direction, Fault, Subject};
+use super::kind::Fault;
+use super::rule::Direction;
+use super::target::Subject;
 use super::{Faults, Standing};
 use crate::server::refusals::Refusal;
 use crate::wire;

@@ -1,6 +1,7 @@
 //! Who is in a group, and in which role.
 
 use rusqlite::OptionalExtension as _;
+use serde::Serialize;
 
 use super::record::{self, Group};
 use crate::directory::{self, Account, Address};
@@ -8,9 +9,12 @@ use crate::error::Result;
 use crate::store::Unit;
 
 /// A member's rights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Nobody in particular.
     Member,
+    /// One who may change the group and who is in it.
     Admin,
     /// Its creator, who cannot be removed or demoted.
     Superadmin,

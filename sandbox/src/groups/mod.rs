@@ -1,7 +1,7 @@
 //! Groups: what they are, who is in them, and who may do what.
 //!
 //! The acts here are the network's rules on accounts and groups. Clients reach them through `iq::groups`, phones
-//! through the admin API; both get the same refusals. Every act stores what it changes and queues the
+//! through `script`; both get the same refusals. Every act stores what it changes and queues the
 //! notifications for all who are in the group, in one unit.
 
 pub(crate) mod announce;
@@ -17,7 +17,8 @@ pub(crate) mod view;
 
 use wacore_binary::Jid;
 
-pub(crate) use members::{Member, Role, members, role};
+pub use members::Role;
+pub(crate) use members::{Member, members, role};
 pub(crate) use record::{Group, Settings, find};
 
 use crate::directory::Account;

@@ -26,48 +26,63 @@ const MAX_ENTRIES: usize = 16;
 /// What a business tells of itself. Only the name must be there.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Business {
+pub struct Business {
     /// The verified name.
-    pub(crate) name: String,
+    pub name: String,
+    /// Up to 2,048 bytes, as all texts of the profile.
     #[serde(default)]
-    pub(crate) description: Option<String>,
+    pub description: Option<String>,
+    /// An e-mail address.
     #[serde(default)]
-    pub(crate) email: Option<String>,
+    pub email: Option<String>,
+    /// Where it is, in words.
     #[serde(default)]
-    pub(crate) address: Option<String>,
+    pub address: Option<String>,
+    /// Up to 16 addresses.
     #[serde(default)]
-    pub(crate) websites: Vec<String>,
+    pub websites: Vec<String>,
+    /// Up to 16 names of what it does.
     #[serde(default)]
-    pub(crate) categories: Vec<String>,
+    pub categories: Vec<String>,
     /// An IANA time zone, for the opening hours.
     #[serde(default)]
-    pub(crate) timezone: Option<String>,
+    pub timezone: Option<String>,
+    /// Up to 16 openings.
     #[serde(default)]
-    pub(crate) hours: Vec<Hours>,
+    pub hours: Vec<Hours>,
 }
 
 /// When a business is open on one day of the week.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(crate) struct Hours {
-    pub(crate) day: Day,
+pub struct Hours {
+    /// The day of the week.
+    pub day: Day,
     /// Minutes since midnight; without both ends it is open all day.
     #[serde(default)]
-    pub(crate) open: Option<u16>,
+    pub open: Option<u16>,
     /// Minutes since midnight.
     #[serde(default)]
-    pub(crate) close: Option<u16>,
+    pub close: Option<u16>,
 }
 
+/// A day of the week.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum Day {
+pub enum Day {
+    /// Sunday.
     Sun,
+    /// Monday.
     Mon,
+    /// Tuesday.
     Tue,
+    /// Wednesday.
     Wed,
+    /// Thursday.
     Thu,
+    /// Friday.
     Fri,
+    /// Saturday.
     Sat,
 }
 

@@ -11,7 +11,7 @@ use wacore_binary::{Jid, JidExt as _, Node};
 
 use super::blocks;
 use crate::directory::{self, Account, Address, Family};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::groups;
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
@@ -20,11 +20,13 @@ use crate::wire;
 /// What a person does in a chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(crate) enum State {
+pub enum State {
+    /// Writes.
     #[default]
     Composing,
-    /// A voice message.
+    /// Records a voice message.
     Recording,
+    /// Does neither any longer.
     Paused,
 }
 
@@ -52,6 +54,15 @@ impl State {
             Self::Composing => "composing",
             Self::Recording => "recording",
             Self::Paused => "paused",
+        }
+    }
+
+    /// The state that the store names so.
+    fn named(name: &str) -> Self {
+        match name {
+            "recording" => Self::Recording,
+            "paused" => Self::Paused,
+            _ => Self::Composing,
         }
     }
 }
@@ -150,15 +161,15 @@ fn in_group(unit: &Unit<'_>, sender: &Account, to: &Jid) -> Result<Option<Audien
 /// What a phone saw last of somebody in a chat.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Seen {
-    /// The other party's number, or the group.
-    pub(crate) chat: String,
-    /// Who does it.
-    pub(crate) from: String,
-    /// `composing`, `recording` or `paused`.
-    pub(crate) state: String,
+pub struct Seen {
+    /// The other party's number, or the group's JID.
+    pub chat: String,
+    /// The number of who does it.
+    pub from: String,
+    /// What they do.
+    pub state: State,
     /// RFC 3339, UTC.
-    pub(crate) at: String,
+    pub at: String,
 }
 
 /// A phone takes a `<chatstate>` from its queue.
@@ -189,27 +200,11 @@ pub(crate) fn seen(unit: &Unit<'_>, phone: &str) -> Result<Vec<Seen>> {
         Ok(Seen {
             chat: row.get(0)?,
             from: row.get(1)?,
-            state: row.get(2)?,
+            state: State::named(row.get_ref(2)?.as_str()?),
             at: crate::phone::inbox::rfc3339(row.get(3)?),
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
-}
-
-/// The JID of the chat that an admin call names by number, `lid:…` or JID.
-///
-/// # Errors
-/// [`Error::Invalid`] for a text that is none of them.
-pub(crate) fn chat(to: &str) -> Result<Jid> {
-    let to = to.strip_prefix('+').unwrap_or(to);
-    if let Some(lid) = to.strip_prefix("lid:") {
-        return Ok(Jid::lid(lid));
-    }
-    if !to.contains('@') {
-        return Ok(Jid::pn(to));
-    }
-    to.parse()
-        .map_err(|_| Error::Invalid("`to` is no number and no JID".into()))
 }
 
 #[cfg(test)]
@@ -240,7 +235,7 @@ mod tests {
             let to = person.jid(Family::Lid, 0);
             let type_to = |unit: &mut Unit<'_>| {
                 send(unit, Duration::from_secs(9), (&sender, 0), &to, State::Composing)?;
-                Ok::<_, Error>(queue::after(unit, &phone, 0, 9)?.len())
+                Ok::<_, crate::error::Error>(queue::after(unit, &phone, 0, 9)?.len())
             };
             assert_eq!(type_to(unit)?, 1);
             blocks::set(unit, &person, &sender, true, (None, None))?;

@@ -32,6 +32,13 @@ pub(crate) fn has(unit: &Unit<'_>, phone: &str, person: &str) -> Result<bool> {
     Ok(known.exists((phone, person))?)
 }
 
+/// Whom `phone` knows.
+pub(crate) fn of(unit: &Unit<'_>, phone: &str) -> Result<Vec<String>> {
+    let mut statement = unit.prepare("SELECT person FROM contacts WHERE phone = ?1")?;
+    let people = statement.query_map([phone], |row| row.get(0))?;
+    Ok(people.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Those who have `person` among their contacts, and are told what changes with them.
 pub(crate) fn who_know(unit: &Unit<'_>, person: &str) -> Result<Vec<String>> {
     let mut statement = unit.prepare("SELECT phone FROM contacts WHERE person = ?1")?;

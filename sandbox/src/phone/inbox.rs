@@ -17,7 +17,7 @@ use crate::store::Unit;
 pub struct Entry {
     /// The message's id on the network.
     pub id: String,
-    /// The other party's number, for a message to oneself one's own; a group's JID.
+    /// The other party's number, for a message to oneself one's own; a group's JID; `status@broadcast`.
     pub chat: String,
     /// The author's number.
     pub from: String,

@@ -14,7 +14,7 @@ use super::chats::Taken;
 use super::history::{self, Seen};
 use super::inbox::Said;
 use super::signal::{self, EncType, Opened, sender_keys};
-use super::{app_state, auto_reply, chats, group, identity, inbox, key_share, peer, resend, reupload, send};
+use super::{app_state, auto_reply, chats, identity, inbox, key_share, peer, resend, reupload, room, send};
 use crate::app_state as collections;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
@@ -134,7 +134,7 @@ impl Sealed {
     fn read(enc: &Node) -> Option<Self> {
         let kind = wire::attr(enc, "type")?;
         let bytes = wire::bytes(enc)?.into_owned();
-        if kind == group::SENDER_KEY {
+        if kind == room::SENDER_KEY {
             return Some(Self::ForAll(bytes));
         }
         Some(Self::Pairwise(EncType::parse(&kind)?, bytes))

@@ -10,7 +10,7 @@ use waproto::whatsapp as wa;
 use super::history::{self, Seen};
 use super::inbox::Said;
 use super::shape::Shape;
-use super::{chats, group, signal};
+use super::{chats, room, signal};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::people::profile;
@@ -180,7 +180,7 @@ pub(crate) fn again(
     let message =
         wa::Message::decode_from_slice(&message).map_err(|error| Error::codec("a sent message", error))?;
     if chat.contains('@') {
-        return group::again(unit, account, (device, id, count), (&chat, message));
+        return room::again(unit, account, (device, id, count), (&chat, message));
     }
     let Some(to) = directory::by_phone(unit, &chat)? else {
         return Ok(());

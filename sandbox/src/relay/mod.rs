@@ -56,16 +56,17 @@ pub(crate) fn queue_for(
     if let Some(edit) = envelope.edit {
         builder = builder.attr("edit", edit);
     }
-    if matches!(envelope.chat, Chat::Person(_)) && addressee.phone != envelope.sender.phone {
-        // The sender learns nothing of it: the ack is the same, and no receipt ever comes.
-        if blocks::blocks(unit, &addressee.phone, &envelope.sender.phone)? {
-            return Ok(());
-        }
-        contacts::add(unit, &envelope.sender.phone, &addressee.phone)?;
-        switches::wrote(unit, &addressee.phone, &envelope.sender.phone)?;
+    let (from, to) = (&envelope.sender.phone, &addressee.phone);
+    // In a group all read all. Elsewhere the sender learns nothing of it: the ack is the same, and no receipt comes.
+    if !matches!(envelope.chat, Chat::Group(_)) && blocks::blocks(unit, to, from)? {
+        return Ok(());
+    }
+    if matches!(envelope.chat, Chat::Person(_)) && from != to {
+        contacts::add(unit, from, to)?;
+        switches::wrote(unit, to, from)?;
     }
     let node = builder.children(children).build();
-    let from = Address::new(&envelope.sender.phone, envelope.device);
+    let from = Address::new(from, envelope.device);
     queue::push(
         unit,
         addressee,

@@ -10,7 +10,6 @@ use super::group::{entries, own_ciphertexts};
 use super::{Chat, Outcome, Sent, queue_for};
 use crate::directory::{self, Address, Family};
 use crate::error::Result;
-use crate::people::blocks;
 use crate::store::Unit;
 use crate::wire;
 
@@ -41,9 +40,6 @@ pub(super) fn relay(unit: &mut Unit<'_>, sent: &Sent<'_>) -> Result<Outcome> {
     let common = sent.ciphertexts_and_shared();
     let sending = Address::new(&sent.sender.phone, sent.device);
     for (phone, family) in audience {
-        if blocks::blocks(unit, &phone, &sent.sender.phone)? {
-            continue;
-        }
         let envelope = sent.envelope(Chat::Status, family);
         for device in directory::devices(unit, &phone)? {
             let device = Address::new(&phone, device);
@@ -82,6 +78,7 @@ mod tests {
 
     use super::*;
     use crate::directory::Account;
+    use crate::people::blocks;
     use crate::phone::identity;
     use crate::relay;
     use crate::store::queue;

@@ -6,12 +6,10 @@ use serde::{Deserialize, Serialize};
 use waproto::whatsapp as wa;
 
 use super::{AutoReply, Entry, Phone, SendRequest};
-use crate::directory::{self, Account};
 use crate::error::{Error, Result};
 use crate::phone::compose::{self, Addressee, Letter};
 use crate::phone::send::{self, Draft};
-use crate::phone::{auto_reply, group, inbox, reading};
-use crate::store::Unit;
+use crate::phone::{auto_reply, inbox, reading, room};
 
 /// Which part of an inbox is wanted.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -29,7 +27,7 @@ pub struct InboxQuery {
 pub struct Sent {
     /// Its id on the network.
     pub id: String,
-    /// The number it went to, or the group's JID.
+    /// The number it went to, or the JID of the group or of statuses.
     pub to: String,
 }
 
@@ -68,37 +66,28 @@ impl Phone {
             compose::check_id(id)?;
         }
         // Nothing is uploaded for a message that cannot go out.
-        let (number, to) = (self.number.clone(), request.to.clone());
-        let check = move |unit: &mut Unit<'_>| {
-            reachable(unit, &number)?;
-            compose::addressee(unit, &to).map(drop)
-        };
-        self.network.store.run(check).await?;
+        let to = request.to.clone();
+        self.act(move |unit, _| compose::addressee(unit, &to).map(drop))
+            .await?;
         let file = compose::upload(&self.network, &request.body).await?;
-        let number = self.number.clone();
-        let work = move |unit: &mut Unit<'_>| {
-            let account = reachable(unit, &number)?;
+        self.act(move |unit, account| {
             let (to, family) = compose::addressee(unit, &request.to)?;
-            let letter = Letter {
-                account: &account,
-                to,
-                family,
-            };
+            let letter = Letter { account, to, family };
             let draft = Draft {
                 message: compose::message(unit, &letter, &request, file)?,
                 family,
                 id: request.id,
             };
             let id = match &letter.to {
-                Addressee::Person(person) => send::message(unit, &account, person, draft)?,
-                Addressee::Group(group) => group::message(unit, &account, &group.jid(), draft)?,
+                Addressee::Person(person) => send::message(unit, account, person, draft)?,
+                Addressee::Room(room) => room::message(unit, account, room, draft)?,
             };
             Ok(Sent {
                 id,
                 to: letter.chat(),
             })
-        };
-        self.network.store.run(work).await
+        })
+        .await
     }
 
     /// What the phone's person sees, oldest first.
@@ -106,12 +95,8 @@ impl Phone {
     /// # Errors
     /// [`Error::NotFound`] where `after` is not there.
     pub async fn inbox(&self, query: InboxQuery) -> Result<Vec<Entry>> {
-        let number = self.number.clone();
-        let work = move |unit: &mut Unit<'_>| {
-            directory::require(unit, &number)?;
-            inbox::list(unit, &number, query.after.as_deref(), query.sent)
-        };
-        self.network.store.run(work).await
+        self.work(move |unit, account| inbox::list(unit, &account.phone, query.after.as_deref(), query.sent))
+            .await
     }
 
     /// The message with this id as the phone decrypted it, or sent it; after an edit the new text.
@@ -119,15 +104,14 @@ impl Phone {
     /// # Errors
     /// [`Error::NotFound`] where it is not there.
     pub async fn message(&self, id: &str) -> Result<wa::Message> {
-        let (number, id) = (self.number.clone(), id.to_owned());
-        let work = move |unit: &mut Unit<'_>| {
-            directory::require(unit, &number)?;
-            let found = inbox::find(unit, &number, &id)?;
+        let id = id.to_owned();
+        self.work(move |unit, account| {
+            let found = inbox::find(unit, &account.phone, &id)?;
             found
                 .ok_or_else(|| Error::NotFound("the phone has no such message".into()))?
                 .decoded()
-        };
-        self.network.store.run(work).await
+        })
+        .await
     }
 
     /// Waits for the first entry of the inbox that is `wanted`, those of the past included.
@@ -160,16 +144,14 @@ impl Phone {
         if request.ids.is_some() == request.all {
             return Err(Error::Invalid("exactly one of `ids` and `all` is wanted".into()));
         }
-        let number = self.number.clone();
-        let work = move |unit: &mut Unit<'_>| {
-            let account = reachable(unit, &number)?;
-            let (read, played) = reading::read(unit, &account, request.ids.as_deref(), request.played)?;
+        self.act(move |unit, account| {
+            let (read, played) = reading::read(unit, account, request.ids.as_deref(), request.played)?;
             Ok(ReadReport {
                 read,
                 played: request.played.then_some(played),
             })
-        };
-        self.network.store.run(work).await
+        })
+        .await
     }
 
     /// Lets the phone answer by itself from now on, or no longer.
@@ -177,30 +159,13 @@ impl Phone {
     /// # Errors
     /// [`Error::Invalid`] names the member and the rule.
     pub async fn set_auto_reply(&self, rule: Option<AutoReply>) -> Result<()> {
-        let number = self.number.clone();
-        self.network
-            .store
-            .run(move |unit| auto_reply::set(unit, &number, rule.as_ref()))
+        self.work(move |unit, account| auto_reply::set(unit, &account.phone, rule.as_ref()))
             .await
     }
 
     /// What the phone answers by itself.
     pub async fn auto_reply(&self) -> Result<Option<AutoReply>> {
-        let number = self.number.clone();
-        let work = move |unit: &mut Unit<'_>| {
-            directory::require(unit, &number)?;
-            auto_reply::get(unit, &number)
-        };
-        self.network.store.run(work).await
-    }
-}
-
-/// The account of a phone that is on.
-pub(crate) fn reachable(unit: &Unit<'_>, number: &str) -> Result<Account> {
-    let account = directory::require(unit, number)?;
-    if account.online {
-        Ok(account)
-    } else {
-        Err(Error::Conflict("this phone is offline".into()))
+        self.work(|unit, account| auto_reply::get(unit, &account.phone))
+            .await
     }
 }

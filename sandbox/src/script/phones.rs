@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Phone;
 use crate::companions;
@@ -55,13 +55,17 @@ pub struct Companion {
 }
 
 /// A phone to make.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NewPhone {
     /// E.164 digits; without it the next of a range that nobody has.
     pub phone: Option<String>,
     /// The push name; without it the end of the number.
     pub name: Option<String>,
+    /// Makes it a business account.
+    pub business: Option<Business>,
     /// Whether its devices address people by LID, as migrated accounts do.
+    #[serde(default)]
     pub lid_migrated: bool,
 }
 
@@ -78,15 +82,10 @@ pub struct Linked {
     pub device: u16,
 }
 
-/// Makes a phone, of a business if it has one.
-pub(crate) async fn create(
-    network: &Arc<Network>,
-    new: NewPhone,
-    business: Option<Business>,
-) -> Result<PhoneInfo> {
+pub(crate) async fn create(network: &Arc<Network>, new: NewPhone) -> Result<PhoneInfo> {
     let work = move |unit: &mut Unit<'_>| {
         let account = identity::create(unit, new.phone, new.name)?;
-        if let Some(business) = &business {
+        if let Some(business) = &new.business {
             business::set(unit, &account.phone, business)?;
         }
         if new.lid_migrated {
@@ -131,12 +130,9 @@ impl From<pairing::Linked> for Linked {
 impl Phone {
     /// The phone and its companions.
     pub async fn info(&self) -> Result<PhoneInfo> {
-        let (number, registry) = (self.number.clone(), Arc::clone(&self.network.registry));
-        let work = move |unit: &mut Unit<'_>| {
-            let account = directory::require(unit, &number)?;
-            info(unit, account, |a| registry.client(a).is_some())
-        };
-        self.network.store.run(work).await
+        let registry = Arc::clone(&self.network.registry);
+        self.work(move |unit, account| info(unit, account.clone(), |a| registry.client(a).is_some()))
+            .await
     }
 
     /// Scans the QR code that a client shows. The phone is made if need be.

@@ -158,6 +158,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::memory;
 
     #[test]
     fn frames_come_whole_however_they_are_cut() {
@@ -217,17 +218,43 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..20), header: bool) {
-            let mut frames = Frames::new();
-            if header {
-                frames.push(&WA_CONN_HEADER).unwrap();
-            }
-            for piece in pieces {
-                frames.push(&piece).unwrap();
-                for _ in 0..piece.len() {
-                    let _ = frames.next();
+        fn no_bytes_make_it_panic_or_take_more_than_there_are(
+            pieces in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 0..20),
+            header: bool,
+            claimed: Option<u16>,
+        ) {
+            let fed: usize = pieces.iter().map(Vec::len).sum();
+            let ((), most) = memory::peak(|| {
+                let mut frames = Frames::new();
+                if header {
+                    frames.push(&WA_CONN_HEADER).unwrap();
                 }
-            }
+                if let Some(length) = claimed {
+                    frames.push(&u32::from(length).to_be_bytes()[1..]).unwrap();
+                }
+                for piece in &pieces {
+                    frames.push(piece).unwrap();
+                    for _ in 0..piece.len() {
+                        let _ = frames.next();
+                    }
+                }
+            });
+            prop_assert!(most <= 4 * fed + 512, "{most} bytes for {fed}");
+        }
+    }
+
+    #[test]
+    fn a_flood_is_held_to_a_few_frames_of_the_longest() {
+        for limit in [HANDSHAKE_LIMIT, LIMIT] {
+            let piece = vec![0xff; 16 * 1024];
+            let (refused, most) = memory::peak(|| {
+                let mut frames = Frames::new();
+                frames.set_limit(limit);
+                (0..1_000).find_map(|_| frames.push(&piece).err())
+            });
+            assert!(matches!(refused, Some(Malformed::TooLong(_))));
+            // What is there moves as it grows.
+            assert!(most <= 8 * limit, "{most} bytes where frames have {limit}");
         }
     }
 }

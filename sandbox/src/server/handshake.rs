@@ -205,7 +205,15 @@ mod tests {
 
     use super::super::certificates::{public, testing};
     use super::*;
-    use crate::wire::corpus;
+    use crate::wire::{corpus, memory};
+
+    /// What a handshake may take besides some bytes for each that the client sent.
+    const BESIDES: usize = 32 * 1024;
+
+    /// The most bytes that answering a message of this length may take.
+    fn bound(message: &[u8]) -> usize {
+        4 * message.len() + BESIDES
+    }
 
     fn payload() -> Vec<u8> {
         wa::ClientPayload {
@@ -301,13 +309,17 @@ mod tests {
             for blow in &damage {
                 blow.apply(&mut hello);
             }
-            if let Ok(Step::Wait(_, waiting)) = respond(&identity, &hello) {
+            let (answered, most) = memory::peak(|| respond(&identity, &hello));
+            proptest::prop_assert!(most <= bound(&hello), "{most} bytes for {}", hello.len());
+            if let Ok(Step::Wait(_, waiting)) = answered {
                 // What follows a hello that nobody meant is rubbish too.
                 let mut finish = hello.clone();
                 for blow in &late {
                     blow.apply(&mut finish);
                 }
-                proptest::prop_assert!(waiting.finish(&finish).is_err());
+                let (finished, most) = memory::peak(|| waiting.finish(&finish));
+                proptest::prop_assert!(finished.is_err());
+                proptest::prop_assert!(most <= bound(&finish), "{most} bytes for {}", finish.len());
             }
         }
 
@@ -325,7 +337,9 @@ mod tests {
             for blow in &damage {
                 blow.apply(&mut finish);
             }
-            if let Ok(secured) = waiting.finish(&finish) {
+            let (finished, most) = memory::peak(|| waiting.finish(&finish));
+            proptest::prop_assert!(most <= bound(&finish), "{most} bytes for {}", finish.len());
+            if let Ok(secured) = finished {
                 // Only bytes that are no part of key and payload can change without notice.
                 proptest::prop_assert_eq!(secured.payload.username, Some(155_501_000_001));
             }

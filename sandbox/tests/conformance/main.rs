@@ -19,4 +19,6 @@ mod pairing;
 mod people;
 mod pictures;
 mod repair;
+mod script;
+mod status;
 mod texts;

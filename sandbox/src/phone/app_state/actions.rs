@@ -21,70 +21,109 @@ use crate::store::Unit;
     rename_all_fields = "camelCase",
     deny_unknown_fields
 )]
-pub(crate) enum Action {
+pub enum Action {
     /// Pins a chat to the top, or unpins it.
     Pin {
+        /// The chat.
         chat: String,
+        /// True without it.
         #[serde(default = "yes")]
         pinned: bool,
     },
     /// Archives a chat, or brings it back.
     Archive {
+        /// The chat.
         chat: String,
+        /// True without it.
         #[serde(default = "yes")]
         archived: bool,
     },
-    /// Mutes a chat, until a moment (milliseconds since the Unix epoch) or for good, or ends that.
+    /// Mutes a chat, or ends that.
     Mute {
+        /// The chat.
         chat: String,
+        /// True without it.
         #[serde(default = "yes")]
         muted: bool,
+        /// Until when, in milliseconds since the Unix epoch; without it for good.
         until: Option<i64>,
     },
     /// Marks a whole chat as read or unread. Nobody else learns of it.
     MarkRead {
+        /// The chat.
         chat: String,
+        /// True without it.
         #[serde(default = "yes")]
         read: bool,
     },
-    /// Stars a message, or takes the star away. `participant` is the author's JID in a group.
+    /// Stars a message, or takes the star away.
     Star {
+        /// The chat.
         chat: String,
+        /// The message's id.
         message: String,
+        /// Whether the person wrote it.
         #[serde(default)]
         from_me: bool,
+        /// The author's JID in a group.
         participant: Option<String>,
+        /// True without it.
         #[serde(default = "yes")]
         starred: bool,
     },
     /// Deletes a chat from the account.
-    DeleteChat { chat: String },
+    DeleteChat {
+        /// The chat.
+        chat: String,
+    },
     /// Deletes a chat's messages from the account.
-    ClearChat { chat: String },
+    ClearChat {
+        /// The chat.
+        chat: String,
+    },
     /// Puts a number into the address book under a name.
     Contact {
+        /// The number.
         phone: String,
+        /// The name.
         full_name: String,
+        /// The first of it.
         first_name: Option<String>,
     },
     /// Changes the name that others see.
-    PushName { name: String },
-    /// Changes the language, such as `en-GB`.
-    Locale { locale: String },
-    /// Whether archived chats come back with a new message.
-    UnarchiveChats { unarchive: bool },
+    PushName {
+        /// The new one.
+        name: String,
+    },
+    /// Changes the language.
+    Locale {
+        /// Such as `en-GB`.
+        locale: String,
+    },
+    /// Says whether archived chats come back with a new message.
+    UnarchiveChats {
+        /// Whether they do.
+        unarchive: bool,
+    },
     /// Makes, renames or deletes a label.
     Label {
+        /// The label's id.
         id: String,
+        /// What it is called.
         name: String,
+        /// The number of its colour.
         color: Option<i32>,
+        /// Whether it goes.
         #[serde(default)]
         deleted: bool,
     },
     /// Puts a label on a chat, or takes it off.
     LabelChat {
+        /// The label's id.
         label: String,
+        /// The chat.
         chat: String,
+        /// True without it.
         #[serde(default = "yes")]
         labeled: bool,
     },

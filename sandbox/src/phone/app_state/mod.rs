@@ -21,8 +21,9 @@ use crate::app_state as server;
 use crate::directory::Account;
 use crate::error::{Error, Result};
 use crate::store::Unit;
+pub use records::Record;
 use records::{Local, State};
-pub(crate) use records::{Record, faults, list, value};
+pub(crate) use records::{faults, list, value};
 pub(crate) use write::{Change, author, found, recovery_snapshot, repair};
 
 /// Takes what the server has of a collection and the phone has not.

@@ -160,12 +160,13 @@ pub(super) fn store(
 /// One setting as the phone holds it.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Record {
-    pub(crate) collection: String,
+pub struct Record {
+    /// The collection that it is in, as `regular_low`.
+    pub collection: String,
     /// What the setting is of: the action's name, then its chat, message or the like.
-    pub(crate) index: Vec<String>,
+    pub index: Vec<String>,
     /// What it is set to: the members of `SyncActionValue` that are there.
-    pub(crate) value: Value,
+    pub value: Value,
 }
 
 /// All settings of a phone, collection by collection. Of one that is there under an older key and a newer one the

@@ -18,6 +18,7 @@ use crate::groups;
 use crate::phone::chats;
 use crate::phone::content::unwrapped;
 use crate::phone::inbox::{self, Found};
+use crate::phone::room::Room;
 use crate::phone::secrets;
 use crate::store::Unit;
 
@@ -37,7 +38,7 @@ fn target(unit: &Unit<'_>, letter: &Letter<'_>, id: &str) -> Result<Found> {
 fn key(unit: &Unit<'_>, letter: &Letter<'_>, target: &Found) -> Result<wa::MessageKey> {
     let own = target.sender == letter.account.phone;
     let participant = match &letter.to {
-        Addressee::Group(group) if !own => {
+        Addressee::Room(Room::Group(group)) if !own => {
             let author = directory::require(unit, &target.sender)?;
             Some(group.name(&author).to_string())
         }
@@ -214,12 +215,12 @@ pub(super) fn revoke(unit: &Unit<'_>, letter: &Letter<'_>, body: &Revoke) -> Res
     let target = target(unit, letter, &body.message_id)?;
     if target.sender != letter.account.phone {
         match &letter.to {
-            Addressee::Person(_) => {
+            Addressee::Person(_) | Addressee::Room(Room::Status) => {
                 return Err(Error::Conflict(
-                    "between two people only one's own messages can be revoked".into(),
+                    "outside of groups only one's own messages can be revoked".into(),
                 ));
             }
-            Addressee::Group(group) => {
+            Addressee::Room(Room::Group(group)) => {
                 groups::enter_as_admin(unit, &group.jid(), letter.account)?;
             }
         }

@@ -7,9 +7,13 @@ use waproto::whatsapp as wa;
 use super::request::{Body, SendRequest};
 use crate::directory::{self, Account, Family};
 use crate::error::{Error, Result};
-use crate::groups::{self, Group};
+use crate::groups;
 use crate::phone::inbox;
+use crate::phone::room::Room;
 use crate::store::Unit;
+
+/// How statuses are named as an addressee, besides their JID.
+const STATUS: &str = "status";
 
 /// Who writes, and where.
 #[derive(Debug)]
@@ -24,15 +28,20 @@ pub(crate) struct Letter<'a> {
 #[derive(Debug)]
 pub(crate) enum Addressee {
     Person(Account),
-    Group(Group),
+    Room(Room),
 }
 
 impl Letter<'_> {
+    /// Whether it is a status.
+    pub(super) fn is_status(&self) -> bool {
+        matches!(self.to, Addressee::Room(Room::Status))
+    }
+
     /// The chat as inboxes name it.
     pub(crate) fn chat(&self) -> String {
         match &self.to {
             Addressee::Person(person) => person.phone.clone(),
-            Addressee::Group(group) => group.jid().to_string(),
+            Addressee::Room(room) => room.jid().to_string(),
         }
     }
 
@@ -40,7 +49,7 @@ impl Letter<'_> {
     pub(crate) fn jid(&self) -> Jid {
         match &self.to {
             Addressee::Person(person) => person.jid(self.family, 0),
-            Addressee::Group(group) => group.jid(),
+            Addressee::Room(room) => room.jid(),
         }
     }
 }
@@ -50,10 +59,15 @@ impl Letter<'_> {
 /// # Errors
 /// [`Error::NotFound`] for those who are not on the network.
 pub(crate) fn addressee(unit: &Unit<'_>, to: &str) -> Result<(Addressee, Family)> {
-    if let Some(room) = to.parse::<Jid>().ok().filter(Jid::is_group) {
-        let group = groups::require(unit, &room)?;
-        let family = group.addressing;
-        return Ok((Addressee::Group(group), family));
+    let room = match to.parse::<Jid>() {
+        _ if to == STATUS => Some(Room::Status),
+        Ok(jid) if jid.is_status_broadcast() => Some(Room::Status),
+        Ok(jid) if jid.is_group() => Some(Room::Group(Box::new(groups::require(unit, &jid)?))),
+        _ => None,
+    };
+    if let Some(room) = room {
+        let family = room.family();
+        return Ok((Addressee::Room(room), family));
     }
     let missing = || Error::NotFound("`to` is not on this network".into());
     let person = person(unit, "to", to)?.ok_or_else(missing)?;

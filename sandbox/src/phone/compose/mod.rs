@@ -42,6 +42,12 @@ pub(crate) fn message(
     request: &SendRequest,
     file: Option<wa::Message>,
 ) -> Result<wa::Message> {
+    if letter.is_status() && !request.body.is_for_statuses() {
+        return Err(Error::Invalid(format!(
+            "a status is not of the kind `{}`",
+            request.body.kind()
+        )));
+    }
     let (mut message, own_secret) = match &request.body {
         Body::Text(body) => (plain::text(body)?, true),
         Body::Image(body)
@@ -69,6 +75,9 @@ pub(crate) fn message(
         Body::Pin(body) => (about::pin(unit, letter, body)?, false),
         Body::Raw(body) => (raw(body)?, false),
     };
+    if letter.is_status() && matches!(request.body, Body::Text(_)) {
+        plain::on_a_colour(&mut message);
+    }
     context::add(unit, letter, request, &mut message)?;
     if let Body::Image(body) | Body::Video(body) | Body::Voice(body) = &request.body
         && body.view_once

@@ -1,12 +1,16 @@
 //! The kinds that stand for themselves: texts, places, contacts, polls, events.
 
 use waproto::whatsapp as wa;
+use waproto::whatsapp::message::extended_text_message::FontType;
 use waproto::whatsapp::message::protocol_message::Type;
 
 use super::request::{Contact, Contacts, Disappearing, Event, LiveLocation, Location, Poll, Text};
 use super::{MAX_TEXT, length};
 use crate::directory;
 use crate::error::{Error, Result};
+
+/// What a text status is written on, as ARGB.
+const STATUS_COLOUR: u32 = 0xFF1E_6E4F;
 
 /// The timers that the apps offer, in seconds.
 const TIMERS: [u32; 4] = [0, 86_400, 604_800, 7_776_000];
@@ -35,6 +39,16 @@ pub(super) fn text(body: &Text) -> Result<wa::Message> {
         .into(),
         ..Default::default()
     })
+}
+
+/// Gives a text the looks of a status: written on a colour.
+pub(super) fn on_a_colour(message: &mut wa::Message) {
+    if let Some(text) = message.conversation.take() {
+        message.extended_text_message.get_or_insert_default().text = Some(text);
+    }
+    let text = message.extended_text_message.get_or_insert_default();
+    text.background_argb = Some(STATUS_COLOUR);
+    text.font = Some(FontType::SYSTEM);
 }
 
 fn coordinates(latitude: f64, longitude: f64) -> Result<()> {

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct SendRequest {
-    /// A number, `lid:<digits>`, or the JID of a person or group. Who is written to by LID sees the message come from one.
+    /// A number, `lid:<digits>`, or the JID of a person or group. Who is written to by LID sees the message come from
+    /// one. `status` (or `status@broadcast`) for what all the person's contacts get to see.
     pub to: String,
     /// The id to send under; by default a new one. The same id twice is the same message twice.
     pub id: Option<String>,
@@ -43,6 +44,11 @@ impl SendRequest {
             preview: None,
         };
         Self::new(to, Body::Text(text))
+    }
+
+    /// A text as a status.
+    pub fn status(text: impl Into<String>) -> Self {
+        Self::text("status", text)
     }
 
     /// The same under `id`.
@@ -131,6 +137,21 @@ kinds! {
     "event-response" => EventResponse(EventResponse),
     /// Any protobuf at all, sent as it is.
     "raw" => Raw(Raw),
+}
+
+impl Body {
+    /// Whether it stands for itself, or takes back what does: the rest is about a chat, or about what others say in it.
+    pub(super) fn is_for_statuses(&self) -> bool {
+        !matches!(
+            self,
+            Self::PollVote(_)
+                | Self::EventResponse(_)
+                | Self::Reaction(_)
+                | Self::Edit(_)
+                | Self::Pin(_)
+                | Self::Disappearing(_)
+        )
+    }
 }
 
 impl Default for Body {

@@ -1,11 +1,10 @@
-//! Groups and statuses, with real clients at both ends.
+//! Groups, with real clients at both ends.
 
 mod acts;
 mod info;
 mod invites;
 mod messages;
 mod phones;
-mod status;
 
 use wacore::stanza::groups::GroupNotificationAction as Action;
 use wacore::types::events::Event;

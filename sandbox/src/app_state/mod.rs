@@ -6,17 +6,19 @@
 //! are replaced and removed by the MAC of their index, so the server can put a snapshot together, whose MAC the
 //! author of the last patch gave. Whether MACs hold is for the devices to say.
 
+mod notice;
+mod patch;
+mod records;
+
 use buffa::Message as _;
 use rusqlite::OptionalExtension as _;
-use wacore_binary::builder::NodeBuilder;
 use waproto::whatsapp as wa;
-use waproto::whatsapp::syncd_mutation::SyncdOperation;
 
-use crate::directory::{self, Address};
+use crate::directory::Address;
 use crate::error::{Error, Result};
 use crate::store::Unit;
-use crate::store::queue::{self, Kind, Stanza};
-use crate::wire;
+use notice::notify;
+use records::{check_room, merge, put_record};
 
 /// The collections, most urgent first.
 pub(crate) const COLLECTIONS: [&str; 5] = [
@@ -27,24 +29,12 @@ pub(crate) const COLLECTIONS: [&str; 5] = [
     "regular_low",
 ];
 
-/// The most mutations in a patch, as the clients limit themselves.
-const MAX_MUTATIONS: usize = 1_000;
-
-/// The longest patch, in bytes.
-const MAX_PATCH: usize = 1024 * 1024;
-
-/// The most records in a collection.
-const MAX_RECORDS: usize = 50_000;
-
 /// Patches that are kept. A device that is further behind gets a snapshot.
 const KEPT_PATCHES: u64 = 500;
 
 /// How many patches, and about how many bytes of them, go out at once.
 const PAGE: usize = 100;
 const PAGE_BYTES: usize = 1024 * 1024;
-
-/// The MACs that bind a patch to a state have this many bytes.
-const MAC: usize = 32;
 
 /// Where a collection stands.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -108,7 +98,7 @@ pub(crate) fn upload(
     base: u64,
     raw: &[u8],
 ) -> Result<Uploaded> {
-    let patch = read(raw)?;
+    let patch = patch::read(raw)?;
     let phone = &author.phone;
     let head = head(unit, phone, collection)?;
     if base > head.version {
@@ -147,86 +137,6 @@ pub(crate) fn upload(
     set_head(unit, phone, collection, &head)?;
     notify(unit, author, collection, version)?;
     Ok(Uploaded::Stored(version))
-}
-
-/// Decodes a patch and checks what the server has to know of it.
-fn read(raw: &[u8]) -> Result<wa::SyncdPatch> {
-    let invalid = |why: &str| Error::Invalid(format!("a patch {why}"));
-    if raw.len() > MAX_PATCH {
-        return Err(invalid("that is too long"));
-    }
-    let patch = wa::SyncdPatch::decode_from_slice(raw).map_err(|_| invalid("that does not decode"))?;
-    if patch.external_mutations.is_set() {
-        return Err(invalid("whose mutations are elsewhere"));
-    }
-    if patch.mutations.is_empty() || patch.mutations.len() > MAX_MUTATIONS {
-        return Err(invalid("without mutations, or with too many"));
-    }
-    let mac = |mac: &Option<Vec<u8>>| mac.as_ref().is_some_and(|mac| mac.len() == MAC);
-    if !mac(&patch.snapshot_mac) || !mac(&patch.patch_mac) || !has_key(&patch.key_id) {
-        return Err(invalid("without its MACs and their key"));
-    }
-    let whole = |mutation: &wa::SyncdMutation| {
-        let record = mutation.record.as_option();
-        operation(mutation).is_some()
-            && record.is_some_and(|record| {
-                mac(&record.index.blob) && record.value.blob.is_some() && has_key(&record.key_id)
-            })
-    };
-    if !patch.mutations.iter().all(whole) {
-        return Err(invalid("with a mutation that is not whole"));
-    }
-    Ok(patch)
-}
-
-fn has_key(key: &buffa::MessageField<wa::KeyId>) -> bool {
-    key.id.as_ref().is_some_and(|id| !id.is_empty())
-}
-
-fn operation(mutation: &wa::SyncdMutation) -> Option<SyncdOperation> {
-    mutation
-        .operation
-        .map_or(Some(SyncdOperation::SET), |operation| operation.as_known())
-}
-
-/// Applies mutations to the records. Removals come first: a patch that removes and sets one index replaces it.
-fn merge(unit: &Unit<'_>, phone: &str, collection: &str, mutations: &[wa::SyncdMutation]) -> Result<()> {
-    let index = |mutation: &wa::SyncdMutation| mutation.record.index.blob.clone().unwrap_or_default();
-    let of = |wanted: SyncdOperation| mutations.iter().filter(move |m| operation(m) == Some(wanted));
-    for mutation in of(SyncdOperation::REMOVE) {
-        unit.execute(
-            "DELETE FROM app_state_records WHERE phone = ?1 AND collection = ?2 AND index_mac = ?3",
-            (phone, collection, index(mutation)),
-        )?;
-    }
-    for mutation in of(SyncdOperation::SET) {
-        put_record(unit, phone, collection, &mutation.record)?;
-    }
-    Ok(())
-}
-
-/// Refuses what would make a collection too large: at worst every index that is set is a new one.
-fn check_room(unit: &Unit<'_>, phone: &str, collection: &str, mutations: usize) -> Result<()> {
-    let records: usize = unit
-        .prepare("SELECT COUNT(*) FROM app_state_records WHERE phone = ?1 AND collection = ?2")?
-        .query_row((phone, collection), |row| row.get(0))?;
-    if records + mutations > MAX_RECORDS {
-        return Err(Error::Invalid("the collection is full".into()));
-    }
-    Ok(())
-}
-
-fn put_record(unit: &Unit<'_>, phone: &str, collection: &str, record: &wa::SyncdRecord) -> Result<()> {
-    unit.execute(
-        "INSERT OR REPLACE INTO app_state_records (phone, collection, index_mac, record) VALUES (?1, ?2, ?3, ?4)",
-        (
-            phone,
-            collection,
-            record.index.blob.clone().unwrap_or_default(),
-            record.encode_to_vec(),
-        ),
-    )?;
-    Ok(())
 }
 
 fn set_head(unit: &Unit<'_>, phone: &str, collection: &str, head: &Head) -> Result<()> {
@@ -326,49 +236,14 @@ pub(crate) fn replace(
     notify(unit, &Address::primary(phone), collection, version)
 }
 
-/// Tells the account's devices but `author` of a collection's new version. What they were told of an older one and
-/// have not taken yet is dropped: the newest says all.
-fn notify(unit: &mut Unit<'_>, author: &Address, collection: &'static str, version: u64) -> Result<()> {
-    let account = directory::require(unit, &author.phone)?;
-    let id = format!("server-sync-{collection}-{version}");
-    let changed = NodeBuilder::new("collection")
-        .attr("name", collection)
-        .attr("version", version)
-        .build();
-    let node = NodeBuilder::new("notification")
-        .attr("from", wire::SERVER)
-        .attr("id", id.as_str())
-        .attr("type", "server_sync")
-        .attr("t", unit.now_secs())
-        .children([changed])
-        .build();
-    let sender = Address::primary(&account.phone);
-    let stanza = Stanza {
-        kind: Kind::Notification,
-        id: &id,
-        subtype: "server_sync",
-        sender: &sender,
-        node: &node,
-    };
-    for device in directory::devices(unit, &account.phone)? {
-        let address = Address::new(&account.phone, device);
-        if address != *author {
-            queue::supersede(
-                unit,
-                &address,
-                "server_sync",
-                &format!("server-sync-{collection}-"),
-            )?;
-            queue::push(unit, &address, &stanza)?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use waproto::whatsapp::syncd_mutation::SyncdOperation;
+
+    use super::patch::{MAC, MAX_PATCH};
     use super::*;
     use crate::phone::identity;
+    use crate::store::queue;
     use crate::store::testing::Bench;
 
     fn mutation(operation: SyncdOperation, index: u8, value: u8) -> wa::SyncdMutation {

@@ -1,4 +1,4 @@
-//! Statuses: to the people that their author names, with receipts back.
+//! Statuses of clients: to the people that their author names, with receipts back.
 
 use wacore::types::events::Event;
 use wacore::types::presence::ReceiptType;
@@ -6,24 +6,9 @@ use wacore_binary::{Jid, JidExt as _};
 use waproto::whatsapp::message::extended_text_message::FontType;
 use whatsapp_rust::features::StatusSendOptions;
 
+use super::{text, texts};
 use crate::client::TestClient;
 use crate::net::{Admin, start};
-
-/// Waits for a status with this text; answers its id and author.
-async fn status(client: &TestClient, text: &str) -> (String, Jid) {
-    client
-        .wait(text, |event| match event {
-            Event::Messages(batch) => batch.messages.iter().find_map(|one| {
-                let shown = one.message.extended_text_message.as_option()?.text.as_deref() == Some(text);
-                shown.then(|| {
-                    assert!(one.info.source.chat.is_status_broadcast());
-                    (one.info.id.clone(), one.info.source.sender.clone())
-                })
-            }),
-            _ => None,
-        })
-        .await
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn those_whom_the_author_names_see_it() {
@@ -41,7 +26,7 @@ async fn those_whom_the_author_names_see_it() {
         .is_on_whatsapp(&known)
         .await
         .expect("an answer");
-    let post = |text: &'static str, id: &'static str| {
+    let post = |words: &'static str, id: &'static str| {
         let (client, people) = (alice.client(), known.clone());
         async move {
             let options = StatusSendOptions {
@@ -50,17 +35,17 @@ async fn those_whom_the_author_names_see_it() {
             };
             client
                 .status()
-                .send_text(text, 0xFF1E_6E4F, FontType::SYSTEM, &people, options)
+                .send_text(words, 0xFF1E_6E4F, FontType::SYSTEM, &people, options)
                 .await
                 .expect("the status goes out");
         }
     };
     post("one", "3EB0000000070001").await;
     assert_eq!(alice.acked("3EB0000000070001").await, None);
-    let (id, author) = status(&bob, "one").await;
+    let (id, author) = text(&bob, "one").await;
     assert_eq!(author.user, alice.client().lid().expect("a LID").user);
     post("two", "3EB0000000070002").await;
-    status(&bob, "two").await;
+    text(&bob, "two").await;
     for phone in [&d, &a] {
         let inbox = admin.inbox(phone, 2).await;
         assert!(inbox.iter().all(|entry| {
@@ -85,8 +70,7 @@ async fn those_whom_the_author_names_see_it() {
     // Who is not named sees nothing.
     alice.send(&c, "3EB0000000070003", "in person").await;
     carol.text("in person").await;
-    let seen = |event: &Event| matches!(event, Event::Messages(batch) if batch.messages.iter().any(|one| one.info.source.chat.is_status_broadcast()));
-    assert_eq!(carol.count(seen), 0);
+    assert_eq!(texts(&carol), [""; 0]);
     for client in [alice, bob, carol] {
         client.stop().await;
     }

@@ -3,6 +3,10 @@
 //! A file under way has its bytes in the order of their arrival beside the complete ones, so that an upload goes on
 //! after a broken connection or a killed process. It becomes a complete one only with the hash that it claims.
 
+mod hash;
+mod source;
+mod writer;
+
 use std::collections::HashMap;
 use std::io::{self, Read, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -10,48 +14,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use futures::Stream;
 use sha2::{Digest as _, Sha256};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+
+pub(crate) use hash::Hash;
+use source::Source;
+pub(crate) use writer::Writer;
 
 /// Bytes read at once.
 const CHUNK: usize = 64 * 1024;
 
 /// What the names of files under way end in.
 const UNFINISHED: &str = ".part";
-
-/// The SHA-256 of a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Hash(pub(crate) [u8; 32]);
-
-impl Hash {
-    /// The hash of `bytes`.
-    pub(crate) fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-
-    /// From 32 bytes.
-    pub(crate) fn from_slice(bytes: &[u8]) -> Option<Self> {
-        bytes.try_into().ok().map(Self)
-    }
-
-    /// From the token of an upload: URL-safe base64, with or without padding.
-    pub(crate) fn from_token(token: &str) -> Option<Self> {
-        let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).ok()?;
-        Self::from_slice(&bytes)
-    }
-
-    fn name(self) -> String {
-        hex::encode(self.0)
-    }
-
-    fn from_name(name: &str) -> Option<Self> {
-        Self::from_slice(&hex::decode(name).ok()?)
-    }
-}
 
 /// Why bytes were not stored.
 #[derive(Debug, thiserror::Error)]
@@ -310,100 +286,6 @@ impl Blobs {
                 used.checked_add(length).filter(|used| *used <= self.capacity)
             });
         reserved.map(drop).map_err(|_| BlobError::Full)
-    }
-}
-
-/// A file under way. Dropped without [`Writer::finish`] it stays unfinished.
-pub(crate) struct Writer<'a> {
-    blobs: &'a Blobs,
-    hash: Hash,
-    digest: Sha256,
-    length: u64,
-    file: Option<tokio::fs::File>,
-}
-
-impl Writer<'_> {
-    /// How much of it is there.
-    pub(crate) fn length(&self) -> u64 {
-        self.length
-    }
-
-    /// Appends bytes.
-    pub(crate) async fn write(&mut self, bytes: &[u8]) -> Result<(), BlobError> {
-        self.blobs.reserve(bytes.len() as u64)?;
-        match (&self.blobs.place, &mut self.file) {
-            (Place::Memory(memory), _) => {
-                lock(memory).growing(self.hash).extend_from_slice(bytes);
-            }
-            (Place::Directory(_), Some(file)) => file.write_all(bytes).await?,
-            (Place::Directory(_), None) => return Err(io::Error::from(io::ErrorKind::NotFound).into()),
-        }
-        self.digest.update(bytes);
-        self.length += bytes.len() as u64;
-        Ok(())
-    }
-
-    /// Leaves it unfinished, with all that came on its way to the file.
-    pub(crate) async fn pause(mut self) -> Result<(), BlobError> {
-        if let Some(file) = &mut self.file {
-            file.flush().await?;
-        }
-        Ok(())
-    }
-
-    /// Makes it a complete file; answers its length.
-    ///
-    /// # Errors
-    /// [`BlobError::Mismatch`] if the bytes are not those of its hash: they are gone then.
-    pub(crate) async fn finish(mut self) -> Result<u64, BlobError> {
-        if let Some(file) = &mut self.file {
-            file.flush().await?;
-        }
-        let right = <[u8; 32]>::from(self.digest.finalize()) == self.hash.0;
-        match &self.blobs.place {
-            Place::Memory(memory) => {
-                let mut memory = lock(memory);
-                let grown = memory.unfinished.remove(&self.hash);
-                if right {
-                    let bytes = grown.map(|growing| growing.bytes).unwrap_or_default();
-                    memory.complete.insert(self.hash, bytes.into());
-                }
-            }
-            Place::Directory(directory) => {
-                let path = unfinished(directory, self.hash);
-                if right {
-                    tokio::fs::rename(path, complete(directory, self.hash)).await?;
-                } else {
-                    tokio::fs::remove_file(path).await?;
-                }
-            }
-        }
-        if right {
-            Ok(self.length)
-        } else {
-            self.blobs.used.fetch_sub(self.length, Ordering::AcqRel);
-            Err(BlobError::Mismatch)
-        }
-    }
-}
-
-enum Source {
-    Memory(Bytes),
-    File(tokio::io::Take<tokio::fs::File>),
-}
-
-impl Source {
-    async fn next(mut self) -> io::Result<Option<(Bytes, Self)>> {
-        let chunk = match &mut self {
-            Self::Memory(rest) => rest.split_to(rest.len().min(CHUNK)),
-            Self::File(file) => {
-                let mut chunk = vec![0; CHUNK];
-                let read = file.read(&mut chunk).await?;
-                chunk.truncate(read);
-                chunk.into()
-            }
-        };
-        Ok((!chunk.is_empty()).then_some((chunk, self)))
     }
 }
 
