@@ -14,7 +14,7 @@ export async function call(method, path, body) {
   const text = typeof body === 'string' ? body : body && JSON.stringify(body);
   const answer = await fetch(BASE + path, { method, body: text, signal: AbortSignal.timeout(30_000) });
   const said = await answer.text();
-  if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${said}`);
+  if (!answer.ok) throw Object.assign(new Error(`${method} ${path}: ${answer.status} ${said}`), { status: answer.status });
   return answer.headers.get('content-type')?.startsWith('application/json') ? JSON.parse(said) : said;
 }
 
@@ -46,9 +46,16 @@ export class Phone {
     return call('POST', `/admin/mock-phone/scan-qr?phone=${this.number}`, qr);
   }
 
-  /** The person types this pairing code. */
+  /** The person types this pairing code. A client shows its code before the server has heard of it. */
   enterCode(code) {
-    return this.#do('link-code', { code });
+    return until(`client that shows a code to ${this.name}`, async () => {
+      try {
+        return { found: await this.#do('link-code', { code }) };
+      } catch (refusal) {
+        if (refusal.status !== 404) throw refusal;
+        return { seen: refusal.message };
+      }
+    });
   }
 
   /** The person sends; answers the message's id. */
