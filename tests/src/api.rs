@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::wait::until;
 
+/// The password that users are registered with.
+pub const PASSWORD: &str = "correct horse battery";
+
 /// Where the API is. Behind one gateway all are the same; under `cargo lambda watch` each
 /// function has its own.
 #[derive(Debug, Clone)]
@@ -154,7 +157,7 @@ impl Api {
 
     /// Registers a user: a client with an access token.
     pub async fn register(&self, email: &str) -> Self {
-        let body = json!({"email": email, "password": "correct horse battery", "name": "Test"});
+        let body = json!({"email": email, "password": PASSWORD, "name": "Test"});
         let data = self.post("/api/auth/register", &body).await.data(201);
         self.with_token(data["tokens"]["accessToken"].as_str().expect("a token"))
     }

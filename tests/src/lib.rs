@@ -1,8 +1,11 @@
 //! What the suites share: Waxwing as its users see it, through public interfaces alone.
 
 pub mod api;
+pub mod database;
 pub mod flow;
+pub mod meter;
 pub mod peer;
 pub mod phones;
 pub mod process;
+pub mod routes;
 pub mod wait;

@@ -145,8 +145,9 @@ impl Walk {
                 ));
             }
         };
-        // Older entries are gone, or about to be.
-        let oldest = today - TimeDelta::days(TERM.num_days());
+        // Older entries are gone, or about to be; and a subscription has none from before it was made.
+        let kept = today - TimeDelta::days(TERM.num_days());
+        let oldest = subscription.map_or(kept, |id| kept.max(id.created_at().date_naive()));
         Ok(Self {
             subscription,
             from: from.unwrap_or(oldest).max(oldest),

@@ -3,16 +3,16 @@
 //!
 //! Session state is left out here; `session` measures it over a long conversation.
 
-mod meter;
+mod routes;
 mod sends;
 mod world;
 
-use meter::{Bill, Units, sum};
 use reqwest::Method;
 use serde_json::json;
 use shared::ids::InstanceId;
 use tests::api::Api;
 use tests::flow::{exchange, pair, unique};
+use tests::meter::{Bill, Units, sum};
 use tests::wait::until;
 use world::World;
 
@@ -116,7 +116,7 @@ fn is_a_messages(prefix: &str) -> bool {
 fn total(bills: &[&Bill]) -> Units {
     let mut all = Units::default();
     for bill in bills {
-        all += sum(bill, is_a_messages);
+        all += sum(bill, is_a_messages).units;
     }
     all
 }

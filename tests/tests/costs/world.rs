@@ -1,6 +1,7 @@
 //! The API and a daemon on one table, each behind a meter of its own, and the sandbox.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,11 +21,12 @@ use shared::storage::counters::{Counters, Counts};
 use shared::storage::messages::Messages;
 use tempfile::TempDir;
 use tests::api::Bases;
+use tests::database::{Database, table};
+use tests::meter::Meter;
 use tests::phones::Phones;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::meter::Meter;
 use crate::sends::Counted;
 
 const SHARDS: u32 = 1;
@@ -39,19 +41,19 @@ pub struct World {
     pub table: Table,
     _sandbox: Sandbox,
     _directory: TempDir,
-    _running: [DropGuard; 3],
+    _database: Database,
+    _running: [DropGuard; 2],
 }
 
 impl World {
     pub async fn start() -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let directory = tempfile::tempdir().expect("a directory");
-        let config = sandbox::Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let sandbox = Sandbox::start(config).await.expect("a sandbox");
-        let (endpoint, database) = database().await;
-        let (api_meter, daemon_meter) = (Meter::before(&endpoint).await, Meter::before(&endpoint).await);
-        let table = |endpoint: &str| Table::new(&shared::aws::stand_in(endpoint), "waxwing");
-        table(&endpoint).create_if_absent().await.expect("created");
+        let network = sandbox::Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let sandbox = Sandbox::start(network).await.expect("a sandbox");
+        let database = Database::start().await;
+        let endpoint = &database.endpoint;
+        let (api_meter, daemon_meter) = (Meter::before(endpoint).await, Meter::before(endpoint).await);
 
         let queue = EmbeddedQueue::open(None, clock.clone()).expect("opened");
         let queue = Arc::new(Counted::new(queue));
@@ -59,22 +61,9 @@ impl World {
         names::ensure_all(queue.as_ref(), &queue_names, SHARDS)
             .await
             .expect("created");
-        let common = Common {
-            table: "waxwing".to_owned(),
-            shards: SHARDS,
-            queue_prefix: "waxwing".to_owned(),
-            wrapping: Wrapping::File(directory.path().join("wrapping.key")),
-        };
-        let secret = JwtSecret {
-            kid: "test".to_owned(),
-            secret: Secret::new("a secret of 32 bytes and a few more"),
-        };
-        let config = Functions {
-            bcrypt_cost: 4,
-            ..Functions::new(common, vec![NETWORK], vec![secret])
-        };
+        let config = config(directory.path());
         let wrapper =
-            seal::wrapper(&shared::aws::stand_in(&endpoint), &config.common.wrapping).expect("a key file");
+            seal::wrapper(&shared::aws::stand_in(endpoint), &config.common.wrapping).expect("a key file");
         let parts = Parts {
             table: table(&daemon_meter.endpoint),
             queue: queue.clone(),
@@ -91,27 +80,20 @@ impl World {
         let (queues, sealer) = (queue.clone(), Arc::new(sealer));
         let state =
             AppState::new(&config, api_table, queues, sealer, Arc::new(NoMailer), clock).expect("a state");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
-        let service = functions::all(state).into_make_service_with_connect_info::<SocketAddr>();
-        let stopped = stop_api.clone().cancelled_owned();
-        tokio::spawn(async move {
-            axum::serve(listener, service)
-                .with_graceful_shutdown(stopped)
-                .await
-        });
+        let (bases, server) = serve(state).await;
+        let stop_daemon = CancellationToken::new();
         tokio::spawn(app.run(stop_daemon.clone()));
         Self {
-            bases: Bases::one(&format!("http://{address}")),
+            bases,
             phones: Phones::new(&sandbox.admin_url()),
             api_meter,
             daemon_meter,
             queue,
-            table: table(&endpoint),
+            table: database.table(),
             _sandbox: sandbox,
             _directory: directory,
-            _running: [stop_api.drop_guard(), stop_daemon.drop_guard(), database],
+            _database: database,
+            _running: [server, stop_daemon.drop_guard()],
         }
     }
 
@@ -135,12 +117,35 @@ impl World {
     }
 }
 
-async fn database() -> (String, DropGuard) {
+/// One shard, cheap passwords, and a wrapping key in this directory.
+pub fn config(directory: &Path) -> Functions {
+    let common = Common {
+        table: "waxwing".to_owned(),
+        shards: SHARDS,
+        queue_prefix: "waxwing".to_owned(),
+        wrapping: Wrapping::File(directory.join("wrapping.key")),
+    };
+    let secret = JwtSecret {
+        kid: "test".to_owned(),
+        secret: Secret::new("a secret of 32 bytes and a few more"),
+    };
+    Functions {
+        bcrypt_cost: 4,
+        ..Functions::new(common, vec![NETWORK], vec![secret])
+    }
+}
+
+/// Serves the API: where, until the guard is dropped.
+pub async fn serve(state: AppState) -> (Bases, DropGuard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
-    let database = dynoxide::Database::memory().expect("opened");
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
-    tokio::spawn(async move { dynoxide::server::serve_with_shutdown(listener, database, stopped).await });
-    (format!("http://{address}"), stop.drop_guard())
+    let service = functions::all(state).into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move {
+        axum::serve(listener, service)
+            .with_graceful_shutdown(stopped)
+            .await
+    });
+    (Bases::one(&format!("http://{address}")), stop.drop_guard())
 }

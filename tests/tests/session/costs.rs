@@ -2,7 +2,9 @@
 
 use shared::ids::MessageId;
 
-use crate::meter::Meter;
+use tests::database::table;
+use tests::meter::{Meter, sum};
+
 use crate::world::{World, to};
 
 const MESSAGES: u8 = 200;
@@ -12,8 +14,9 @@ async fn a_text_in_a_long_conversation_writes_its_retry_copy_and_little_more() {
     let world = World::new().await;
     let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
     world.paired(&own, 1).await.connection.disconnect().await;
-    let meter = Meter::new(world.state(1));
-    let mut session = world.begin_on(meter.clone()).await;
+    let meter = Meter::before(&world.database.endpoint).await;
+    let state = world.state_in(&table(&meter.endpoint), 1);
+    let mut session = world.begin_on(state).await;
     session.connected().await;
     let send = async |session: &mut crate::world::Running, n: u8| {
         let message = MessageId::from_bytes([n; 16]);
@@ -36,9 +39,9 @@ async fn a_text_in_a_long_conversation_writes_its_retry_copy_and_little_more() {
     }
     let outgoing = meter.take();
     println!("{MESSAGES} texts out: {outgoing:?}");
-    let units: usize = outgoing.values().map(|(_, units)| units).sum();
+    let units = sum(&outgoing, |_| true).units.writes;
     assert!(
-        units <= 2 * usize::from(MESSAGES),
+        units <= 2 * u64::from(MESSAGES),
         "{units} write units for {MESSAGES} texts out"
     );
 
@@ -48,9 +51,9 @@ async fn a_text_in_a_long_conversation_writes_its_retry_copy_and_little_more() {
     }
     let incoming = meter.take();
     println!("{MESSAGES} texts in: {incoming:?}");
-    let units: usize = incoming.values().map(|(_, units)| units).sum();
+    let units = sum(&incoming, |_| true).units.writes;
     assert!(
-        units <= 3 * usize::from(MESSAGES) + 3,
+        units <= 3 * u64::from(MESSAGES) + 3,
         "{units} write units for {MESSAGES} texts in"
     );
 }

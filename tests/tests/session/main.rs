@@ -4,7 +4,6 @@
 mod costs;
 mod faults;
 mod media;
-mod meter;
 mod sink;
 mod texts;
 mod world;

@@ -6,8 +6,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};
 use daemon::connection::{Connection, Connector, InboundMessage, Session, SessionEvent};
 use daemon::whatsapp::{Settings, WhatsAppConnector};
 use sandbox::Sandbox;
@@ -19,9 +17,8 @@ use shared::seal::{FileKeyWrapper, Sealer};
 use shared::session_state::{Fence, SessionState, TableSessionState};
 use shared::storage::Table;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tests::database::Database;
 use tokio::sync::mpsc;
-use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::sink::{Seen, Sink};
@@ -37,7 +34,7 @@ pub struct World {
     admin: reqwest::Client,
     seen: Seen,
     directory: TempDir,
-    _database: DropGuard,
+    pub database: Database,
 }
 
 impl World {
@@ -51,25 +48,30 @@ impl World {
         let tasks = TaskTracker::new();
         let connector =
             WhatsAppConnector::new(settings, Arc::new(SystemClock), tasks.clone()).expect("a connector");
-        let (table, database) = table().await;
+        let database = Database::start().await;
         Self {
             sandbox,
             connector,
             tasks,
-            table,
+            table: database.table(),
             admin: reqwest::Client::new(),
             seen: Seen::default(),
             directory: tempfile::tempdir().expect("a directory"),
-            _database: database,
+            database,
         }
     }
 
     /// The instance's state as the holder of `token` has it, in a process of its own.
     pub fn state(&self, token: u64) -> Arc<dyn SessionState> {
+        self.state_in(&self.table, token)
+    }
+
+    /// The same in the table as it is reached through `table`.
+    pub fn state_in(&self, table: &Table, token: u64) -> Arc<dyn SessionState> {
         let wrapper = FileKeyWrapper::open(&self.directory.path().join("master.key")).expect("a key file");
         Arc::new(TableSessionState::new(
-            self.table.clone(),
-            Arc::new(Sealer::new(self.table.clone(), Arc::new(wrapper))),
+            table.clone(),
+            Arc::new(Sealer::new(table.clone(), Arc::new(wrapper))),
             Arc::new(SystemClock),
             InstanceId::from_bytes([1; 16]),
             Fence::new(token),
@@ -256,26 +258,6 @@ pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, future)
         .await
         .unwrap_or_else(|_| panic!("{what} did not come in time"))
-}
-
-async fn table() -> (Table, DropGuard) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    let database = dynoxide::Database::memory().expect("opened");
-    let stop = CancellationToken::new();
-    let stopped = stop.clone().cancelled_owned();
-    tokio::spawn(async move { dynoxide::server::serve_with_shutdown(listener, database, stopped).await });
-    let config = SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-central-1"))
-        .endpoint_url(format!("http://{address}"))
-        .credentials_provider(SharedCredentialsProvider::new(Credentials::new(
-            "id", "secret", None, None, "test",
-        )))
-        .build();
-    let table = Table::new(&config, "waxwing");
-    table.create_if_absent().await.expect("created");
-    (table, stop.drop_guard())
 }
 
 /// Asserts that `value` is one of these events, naming it where it is not.

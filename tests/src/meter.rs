@@ -30,15 +30,36 @@ impl AddAssign for Units {
     }
 }
 
-/// Capacity by the part of the partition key before its first `#`.
-pub type Bill = BTreeMap<String, Units>;
+/// Some requests and what they consumed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Charge {
+    /// The requests.
+    pub calls: u64,
+    /// What they consumed.
+    pub units: Units,
+}
 
+impl AddAssign for Charge {
+    fn add_assign(&mut self, other: Self) {
+        self.calls += other.calls;
+        self.units += other.units;
+    }
+}
+
+/// Charges by the part of the partition key before its first `#`; by the operation, where a
+/// request has no single key.
+pub type Bill = BTreeMap<String, Charge>;
+
+/// A proxy before a table.
+#[derive(Debug)]
 pub struct Meter {
+    /// Where it answers.
     pub endpoint: String,
     wires: Arc<Wires>,
     _server: DropGuard,
 }
 
+#[derive(Debug)]
 struct Wires {
     client: reqwest::Client,
     endpoint: String,
@@ -46,9 +67,10 @@ struct Wires {
 }
 
 impl Meter {
+    /// Stands before the table at `endpoint`.
     pub async fn before(endpoint: &str) -> Self {
         let wires = Arc::new(Wires {
-            client: tests::api::http(),
+            client: crate::api::http(),
             endpoint: endpoint.to_owned(),
             bill: Mutex::default(),
         });
@@ -75,23 +97,29 @@ impl Meter {
     }
 }
 
-/// The sum of what is about `prefixes`.
-pub fn sum(bill: &Bill, counts: impl Fn(&str) -> bool) -> Units {
-    let mut sum = Units::default();
-    for (_, units) in bill.iter().filter(|(prefix, _)| counts(prefix)) {
-        sum += *units;
+/// The sum of what is about the prefixes that count.
+pub fn sum(bill: &Bill, counts: impl Fn(&str) -> bool) -> Charge {
+    let mut sum = Charge::default();
+    for (_, charge) in bill.iter().filter(|(prefix, _)| counts(prefix)) {
+        sum += *charge;
     }
     sum
 }
+
+const READS: [&str; 5] = ["GetItem", "Query", "BatchGetItem", "TransactGetItems", "Scan"];
+const WRITES: [&str; 5] = [
+    "PutItem",
+    "UpdateItem",
+    "DeleteItem",
+    "TransactWriteItems",
+    "BatchWriteItem",
+];
 
 async fn pass(State(wires): State<Arc<Wires>>, headers: HeaderMap, body: Bytes) -> Response {
     let target = headers.get("x-amz-target").and_then(|name| name.to_str().ok());
     let operation = target.unwrap_or_default().rsplit('.').next().unwrap_or_default();
     let mut asked: Value = serde_json::from_slice(&body).expect("the SDK speaks JSON");
-    let is_metered = matches!(
-        operation,
-        "GetItem" | "Query" | "PutItem" | "UpdateItem" | "DeleteItem" | "TransactWriteItems" | "BatchGetItem"
-    );
+    let is_metered = READS.contains(&operation) || WRITES.contains(&operation);
     if is_metered {
         asked["ReturnConsumedCapacity"] = json!("TOTAL");
     }
@@ -114,14 +142,14 @@ async fn pass(State(wires): State<Arc<Wires>>, headers: HeaderMap, body: Bytes) 
             .lock()
             .expect("no holder panics")
             .entry(subject(operation, &asked))
-            .or_default() += units;
+            .or_default() += Charge { calls: 1, units };
     }
     let kind = [("content-type", "application/x-amz-json-1.0")];
     (status, kind, answered).into_response()
 }
 
 fn consumed(operation: &str, status: StatusCode, told: &Value) -> Units {
-    let is_read = matches!(operation, "GetItem" | "Query" | "BatchGetItem");
+    let is_read = READS.contains(&operation);
     if !status.is_success() {
         // A write whose condition does not hold is charged as a write all the same.
         let writes = u64::from(!is_read);

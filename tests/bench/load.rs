@@ -1,0 +1,103 @@
+//! Many users at once over every route.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tests::api::{Api, PASSWORD};
+use tests::flow::{pair, unique};
+use tests::routes;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::report::Report;
+use crate::stack::{ADMINISTRATOR, Stack};
+use crate::user::{Place, User};
+
+/// The cheapest hash: what passwords cost is `WAXWING_BCRYPT_COST`'s choice, and no matter
+/// of the routes.
+const BCRYPT_COST: u32 = 4;
+
+/// How many users are made at once.
+const AT_ONCE: u32 = 8;
+
+/// Measures; answers whether every route met the goal without an error.
+pub async fn run(users: u32, rate: u32, duration: Duration, instances: usize) -> bool {
+    let stack = Stack::start(BCRYPT_COST).await;
+    println!("making {users} users and {instances} connected instances");
+    let mut senders = Vec::new();
+    for _ in 0..instances {
+        senders.push(pair(&stack.bases, &stack.phones).await);
+    }
+    let administrator = administrator(&stack).await;
+    let accounts = accounts(&stack.api, users).await;
+    let place = Arc::new(Place {
+        stack,
+        report: Report::default(),
+        senders,
+        administrator,
+    });
+    println!(
+        "{users} users, {rate} requests a second, {} s",
+        duration.as_secs()
+    );
+    let interval = Duration::from_secs(1) * users / rate;
+    let began = Instant::now() + Duration::from_secs(1);
+    let mut work = JoinSet::new();
+    for (number, account) in (0_u32..).zip(accounts) {
+        let first = began + interval * number / users;
+        let times = (first, interval, began + duration);
+        work.spawn(User::new(place.clone(), account, number, times).work());
+    }
+    work.join_all().await;
+    let mut is_met = place.report.print(began.elapsed());
+    let called = place.report.routes();
+    for route in routes::all()
+        .iter()
+        .filter(|route| !called.contains(&route.as_str()))
+    {
+        println!("{route} was not called");
+        is_met = false;
+    }
+    let place = Arc::into_inner(place).expect("no user is at work any more");
+    place.stack.stop().await;
+    is_met
+}
+
+async fn administrator(stack: &Stack) -> Api {
+    stack.api.register(ADMINISTRATOR).await;
+    let token = stack.code(ADMINISTRATOR).await.expect("a mail");
+    let body = json!({"token": token});
+    stack.api.post("/api/auth/verify-email", &body).await.data(200);
+    let body = json!({"email": ADMINISTRATOR, "password": PASSWORD});
+    let login = stack.api.post("/api/auth/login", &body).await.data(200);
+    stack
+        .api
+        .with_token(login["tokens"]["accessToken"].as_str().expect("a token"))
+}
+
+/// Users, each with an instance that is not connected and a key.
+async fn accounts(api: &Api, users: u32) -> Vec<(Api, String)> {
+    let mut making = JoinSet::new();
+    for part in 0..AT_ONCE {
+        let (api, mine) = (api.clone(), users / AT_ONCE + u32::from(part < users % AT_ONCE));
+        making.spawn(async move {
+            let mut made = Vec::new();
+            for _ in 0..mine {
+                made.push(account(&api).await);
+            }
+            made
+        });
+    }
+    making.join_all().await.concat()
+}
+
+async fn account(api: &Api) -> (Api, String) {
+    let user = api.register(&format!("{}@example.com", unique())).await;
+    let instance = user
+        .post("/api/instances", &json!({"name": "main"}))
+        .await
+        .data(201);
+    user.key("main").await;
+    (user, instance["id"].as_str().expect("an id").to_owned())
+}

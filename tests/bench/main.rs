@@ -1,0 +1,70 @@
+//! Measures the API of a local stack: how long each route takes under load, and whether a
+//! login's time tells who has an account. `docs/capacity.md` has figures.
+
+mod load;
+mod login;
+mod report;
+mod scenes;
+mod stack;
+mod user;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "bench", about, long_about = None)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Many users at once over every route
+    Load {
+        /// Users, each with a connection of its own
+        #[arg(long, default_value_t = 1_000)]
+        users: u32,
+        /// Requests a second of all users together
+        #[arg(long, default_value_t = 200)]
+        rate: u32,
+        /// How long, in seconds
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+        /// Instances that are paired and send messages
+        #[arg(long, default_value_t = 20)]
+        instances: usize,
+    },
+    /// Logins with a wrong password, of addresses that have an account and of others
+    Login {
+        /// Logins of each kind
+        #[arg(long, default_value_t = 60)]
+        times: u32,
+        /// The cost of a password's hash
+        #[arg(long, default_value_t = 12)]
+        cost: u32,
+    },
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let is_met = match Cli::parse().what {
+        What::Load {
+            users,
+            rate,
+            seconds,
+            instances,
+        } => {
+            let duration = Duration::from_secs(seconds);
+            load::run(users.max(1), rate.max(1), duration, instances.max(1)).await
+        }
+        What::Login { times, cost } => login::run(times.max(1), cost).await,
+    };
+    if is_met {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

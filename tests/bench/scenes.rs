@@ -1,0 +1,214 @@
+//! What users do: scenes of requests that build on each other, so that each succeeds.
+
+use serde_json::{Value, json};
+use tests::api::PASSWORD;
+use tests::flow::unique;
+
+use crate::user::{Stop, User};
+
+const NEXT_PASSWORD: &str = "another horse battery";
+
+impl User {
+    /// Plays scenes until the time is over. Mostly users look, and programs send.
+    pub async fn work(mut self) {
+        loop {
+            let played = match self.random(40) {
+                0..=15 => self.looks().await,
+                16..=27 => self.sends().await,
+                28..=31 => self.handles_keys().await,
+                32..=34 => self.handles_members().await,
+                35..=37 => self.comes_and_goes().await,
+                38 => self.handles_an_instance().await,
+                _ => self.administers().await,
+            };
+            if played == Err(Stop::Over) {
+                return;
+            }
+        }
+    }
+
+    async fn looks(&mut self) -> Result<(), Stop> {
+        let (api, instance) = (self.api.clone(), self.instance.clone());
+        let mut routes = [
+            "GET /api/auth/me",
+            "GET /api/subscription",
+            "GET /api/instances",
+            "GET /api/instances/{instance}",
+            "GET /api/instances/{instance}/status",
+            "GET /api/instances/{instance}/stats",
+            "GET /api/instances/{instance}/messages",
+            "GET /api/instances/{instance}/keys",
+            "GET /api/subscription/usage",
+            "GET /api/subscription/members",
+            "GET /api/audit-logs",
+            "GET /health",
+            "GET /ready",
+            "GET /api/version",
+        ];
+        // A thousand users do not look at the same page at the same time.
+        let first = self.random(routes.len());
+        routes.rotate_left(first);
+        for route in routes {
+            self.call(&api, route, &[&instance], None).await?;
+        }
+        Ok(())
+    }
+
+    async fn sends(&mut self) -> Result<(), Stop> {
+        let sender = self.random(self.place.senders.len());
+        let place = self.place.clone();
+        let sender = &place.senders[sender];
+        let body = json!({"to": sender.other, "text": format!("Hello from {}", self.number)});
+        let sent = self
+            .call(&sender.key, "POST /api/messages/text", &[], Some(body))
+            .await?;
+        let message = [id(&sent)];
+        self.call(&sender.key, "GET /api/messages/{message}", &message, None)
+            .await?;
+        self.call(&sender.key, "GET /api/instance/info", &[], None)
+            .await?;
+        self.call(&sender.key, "GET /api/stats", &[], None).await?;
+        Ok(())
+    }
+
+    async fn handles_keys(&mut self) -> Result<(), Stop> {
+        let (api, instance) = (self.api.clone(), self.instance.clone());
+        let body = json!({"name": "a key"});
+        let route = "POST /api/instances/{instance}/keys";
+        let key = self.call(&api, route, &[&instance], Some(body)).await?;
+        let key = [instance.as_str(), id(&key)];
+        let body = json!({"name": "the key"});
+        let route = "PATCH /api/instances/{instance}/keys/{key}";
+        self.call(&api, route, &key, Some(body)).await?;
+        let body = json!({"graceSeconds": 0});
+        let route = "POST /api/instances/{instance}/keys/{key}/rotate";
+        self.call(&api, route, &key, Some(body)).await?;
+        let route = "DELETE /api/instances/{instance}/keys/{key}";
+        self.call(&api, route, &key, None).await?;
+        Ok(())
+    }
+
+    async fn handles_members(&mut self) -> Result<(), Stop> {
+        let api = self.api.clone();
+        let body = json!({"email": format!("{}@example.com", unique()), "name": "Grace"});
+        let member = self
+            .call(&api, "POST /api/subscription/members", &[], Some(body))
+            .await?;
+        let member = [id(&member)];
+        let route = "DELETE /api/subscription/members/{user}";
+        self.call(&api, route, &member, None).await?;
+        Ok(())
+    }
+
+    /// A new user, from its registration to its logout.
+    async fn comes_and_goes(&mut self) -> Result<(), Stop> {
+        let (nobody, place) = (self.place.stack.api.clone(), self.place.clone());
+        let token =
+            |data: &Value| nobody.with_token(data["tokens"]["accessToken"].as_str().expect("a token"));
+        let email = format!("{}@example.com", unique());
+        let body = json!({"email": email, "password": PASSWORD, "name": "Alan"});
+        let data = self
+            .call(&nobody, "POST /api/auth/register", &[], Some(body))
+            .await?;
+        let user = token(&data);
+        self.call(&user, "POST /api/auth/resend-verification", &[], None)
+            .await?;
+        if let Some(code) = place.stack.code(&email).await {
+            let body = json!({"token": code});
+            self.call(&nobody, "POST /api/auth/verify-email", &[], Some(body))
+                .await?;
+        }
+        let body = json!({"name": "Alan Turing"});
+        self.call(&user, "PATCH /api/auth/me", &[], Some(body)).await?;
+        let body = json!({"email": email});
+        self.call(&nobody, "POST /api/auth/forgot-password", &[], Some(body))
+            .await?;
+        let mut password = PASSWORD;
+        if let Some(code) = place.stack.code(&email).await {
+            password = NEXT_PASSWORD;
+            let body = json!({"token": code, "password": password});
+            self.call(&nobody, "POST /api/auth/reset-password", &[], Some(body))
+                .await?;
+        }
+        let body = json!({"email": email, "password": password});
+        let login = self
+            .call(&nobody, "POST /api/auth/login", &[], Some(body))
+            .await?;
+        let body = json!({"refreshToken": login["tokens"]["refreshToken"]});
+        let data = self
+            .call(&nobody, "POST /api/auth/refresh", &[], Some(body))
+            .await?;
+        let body = json!({"currentPassword": password, "newPassword": "a last horse battery"});
+        let route = "POST /api/auth/change-password";
+        let data = self.call(&token(&data), route, &[], Some(body)).await?;
+        self.call(&token(&data), "POST /api/auth/logout", &[], None)
+            .await?;
+        Ok(())
+    }
+
+    /// An instance that is connected until it shows a QR code, which nobody scans.
+    async fn handles_an_instance(&mut self) -> Result<(), Stop> {
+        let api = self.api.clone();
+        let body = json!({"name": format!("i{}", unique().replace("req_", ""))});
+        let made = self.call(&api, "POST /api/instances", &[], Some(body)).await?;
+        let instance = [id(&made)];
+        let body = json!({"metadata": {"team": "sales"}});
+        self.call(&api, "PUT /api/instances/{instance}", &instance, Some(body))
+            .await?;
+        for route in [
+            "POST /api/instances/{instance}/connect",
+            "GET /api/instances/{instance}/qr",
+        ] {
+            self.call(&api, route, &instance, None).await?;
+        }
+        let sender = self.random(self.place.senders.len());
+        let body = json!({"phone": self.place.senders[sender].other});
+        self.call(
+            &api,
+            "POST /api/instances/{instance}/pairing-code",
+            &instance,
+            Some(body),
+        )
+        .await?;
+        for route in [
+            "POST /api/instances/{instance}/restart",
+            "POST /api/instances/{instance}/disconnect",
+            "POST /api/instances/{instance}/logout",
+            "DELETE /api/instances/{instance}",
+        ] {
+            self.call(&api, route, &instance, None).await?;
+        }
+        Ok(())
+    }
+
+    async fn administers(&mut self) -> Result<(), Stop> {
+        let api = self.place.administrator.clone();
+        for route in ["GET /api/admin/overview", "GET /api/admin/workers"] {
+            self.call(&api, route, &[], None).await?;
+        }
+        let list = self.call(&api, "GET /api/subscriptions", &[], None).await?;
+        let subscription = [id(&list[0])];
+        let route = "GET /api/subscriptions/{subscription}";
+        self.call(&api, route, &subscription, None).await?;
+        let route = "PATCH /api/subscriptions/{subscription}";
+        self.call(&api, route, &subscription, Some(json!({"tier": "PRO"})))
+            .await?;
+        let body = json!({
+            "email": format!("{}@example.com", unique()), "password": PASSWORD, "name": "Mary",
+            "role": "USER", "subscriptionId": subscription[0],
+        });
+        let user = self.call(&api, "POST /api/users", &[], Some(body)).await?;
+        let user = [id(&user)];
+        self.call(&api, "GET /api/users", &[], None).await?;
+        self.call(&api, "GET /api/users/{user}", &user, None).await?;
+        let body = json!({"name": "Mary Ann"});
+        self.call(&api, "PATCH /api/users/{user}", &user, Some(body))
+            .await?;
+        self.call(&api, "DELETE /api/users/{user}", &user, None).await?;
+        Ok(())
+    }
+}
+
+fn id(value: &Value) -> &str {
+    value["id"].as_str().expect("an id")
+}

@@ -1,0 +1,68 @@
+//! The local stack that is measured: a process of its own, on files of its own.
+
+use reqwest::Client;
+use serde_json::Value;
+use tempfile::TempDir;
+use tests::api::{Api, Bases};
+use tests::phones::Phones;
+use tests::process::Process;
+
+/// The stack's binary, which is built beside this one.
+const PROGRAM: &str = "waxwing-under-test";
+
+pub struct Stack {
+    pub api: Api,
+    pub bases: Bases,
+    pub phones: Phones,
+    base: String,
+    http: Client,
+    process: Process,
+    _data: TempDir,
+}
+
+impl Stack {
+    /// Starts one that takes callers' addresses from `X-Forwarded-For` and limits nobody's
+    /// rate: it is the routes that are measured.
+    pub async fn start(bcrypt_cost: u32) -> Self {
+        let program = std::env::current_exe().expect("a path").with_file_name(PROGRAM);
+        let program = program.to_str().expect("UTF-8").to_owned();
+        let data = tempfile::tempdir().expect("a directory");
+        let cost = bcrypt_cost.to_string();
+        let variables = [
+            ("WAXWING_BCRYPT_COST", cost.as_str()),
+            ("WAXWING_AUTH_RATE", "1000000"),
+            ("WAXWING_USER_RATE", "1000000"),
+            ("WAXWING_TRUSTED_PROXIES", "1"),
+            ("WAXWING_ADMIN_EMAIL", ADMINISTRATOR),
+            ("WAXWING_LOG", "error"),
+        ];
+        let process = Process::start(&program, data.path(), &["--sandbox-port", "0"], &variables).await;
+        let bases = Bases::one(&process.api);
+        Self {
+            api: Api::new(bases.clone()),
+            bases,
+            phones: Phones::new(process.admin.as_deref().expect("a sandbox")),
+            base: process.api.clone(),
+            http: tests::api::http(),
+            process,
+            _data: data,
+        }
+    }
+
+    /// The code in the newest mail to an address, where there is one.
+    pub async fn code(&self, email: &str) -> Option<String> {
+        let url = format!("{}/dev/mailbox?limit=1&to={email}", self.base);
+        let answer = self.http.get(url).send().await.ok()?;
+        let mails: Value = answer.json().await.ok()?;
+        let text = mails["data"][0]["text"].as_str()?;
+        let code = text.split(r#""token": ""#).nth(1)?;
+        Some(code.split('"').next()?.to_owned())
+    }
+
+    pub async fn stop(self) {
+        self.process.stop().await;
+    }
+}
+
+/// Who becomes the administrator.
+pub const ADMINISTRATOR: &str = "root@example.com";

@@ -1,0 +1,115 @@
+//! One user at work: a request at its time, whatever the one before took.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tests::api::Api;
+use tests::flow::Paired;
+use tests::routes::request;
+use tokio::time::Instant;
+
+use crate::report::Report;
+use crate::stack::Stack;
+
+/// What users have in common.
+pub struct Place {
+    pub stack: Stack,
+    pub report: Report,
+    /// Instances that are connected, each with a key.
+    pub senders: Vec<Paired>,
+    pub administrator: Api,
+}
+
+/// Why a user does not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// The time is over.
+    Over,
+    /// A request failed, and what follows builds on it.
+    Failed,
+}
+
+pub struct User {
+    pub place: Arc<Place>,
+    /// A client with an access token.
+    pub api: Api,
+    /// An instance that is not connected.
+    pub instance: String,
+    pub number: u32,
+    /// When the next request is due.
+    due: Instant,
+    interval: Duration,
+    until: Instant,
+    random: u64,
+}
+
+impl User {
+    pub fn new(
+        place: Arc<Place>,
+        (api, instance): (Api, String),
+        number: u32,
+        (first, interval, until): (Instant, Duration, Instant),
+    ) -> Self {
+        Self {
+            place,
+            api,
+            instance,
+            number,
+            due: first,
+            interval,
+            until,
+            random: u64::from(number),
+        }
+    }
+
+    /// A number below `end`. The sequence is the same in each run (splitmix64).
+    pub fn random(&mut self, end: usize) -> usize {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.random;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(end).expect("small")).expect("small")
+    }
+
+    /// Makes a request when it is due, with `ids` for the route's parameters. Its time is
+    /// counted from when it was due: a stack that stands still is not spared the requests
+    /// that would have come meanwhile.
+    pub async fn call(
+        &mut self,
+        api: &Api,
+        route: &'static str,
+        ids: &[&str],
+        body: Option<Value>,
+    ) -> Result<Value, Stop> {
+        if self.due >= self.until {
+            return Err(Stop::Over);
+        }
+        tokio::time::sleep_until(self.due).await;
+        let due = self.due;
+        self.due += self.interval;
+        let (method, path) = request(route, ids);
+        let answer = api.try_request(method, &path, body.as_ref(), &[]).await;
+        let report = &self.place.report;
+        match answer {
+            Ok(answer) if answer.status.is_success() => {
+                report.took(route, due.elapsed());
+                Ok(answer.body["data"].clone())
+            }
+            Ok(answer) => {
+                let (status, code) = (answer.status.as_u16(), &answer.body["error"]["code"]);
+                report.failed(route, format!("{status} {}", code.as_str().unwrap_or_default()));
+                Err(Stop::Failed)
+            }
+            Err(error) => {
+                let what = if error.is_timeout() {
+                    "no answer"
+                } else {
+                    "no connection"
+                };
+                report.failed(route, what.to_owned());
+                Err(Stop::Failed)
+            }
+        }
+    }
+}

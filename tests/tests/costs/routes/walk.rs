@@ -1,0 +1,205 @@
+//! One request to each route, in an order in which each succeeds.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tests::api::{Api, PASSWORD};
+use tests::meter::Charge;
+use tests::routes::request;
+
+use super::of_request;
+use super::office::{Office, text};
+
+const EMAIL: &str = "ada@example.com";
+const NEXT_PASSWORD: &str = "another horse battery";
+const PHONE: &str = "15550100009";
+
+struct Walk<'a> {
+    office: &'a Office,
+    rows: BTreeMap<String, Charge>,
+}
+
+/// What a request to each route costs.
+pub async fn every_route(office: &Office) -> BTreeMap<String, Charge> {
+    let mut walk = Walk {
+        office,
+        rows: BTreeMap::new(),
+    };
+    let administrator = office.administrator().await;
+    walk.operations().await;
+    let user = walk.accounts().await;
+    walk.instances(&user).await;
+    walk.subscription(&user).await;
+    walk.administration(&administrator).await;
+    walk.rows
+}
+
+impl Walk<'_> {
+    /// A request that succeeds, at the route's own path with `ids` for its parameters.
+    async fn call(&mut self, api: &Api, route: &str, ids: &[&str], body: Option<Value>) -> Value {
+        let (method, path) = request(route, ids);
+        self.office.wait();
+        self.office.meter.take();
+        let answer = api.request(method, &path, body.as_ref()).await;
+        assert!(answer.status.is_success(), "{route}: {}", answer.body);
+        let charge = of_request(&self.office.meter.take());
+        self.rows.insert(route.to_owned(), charge);
+        answer.body["data"].clone()
+    }
+
+    async fn operations(&mut self) {
+        let api = self.office.api.clone();
+        for route in ["GET /health", "GET /ready", "GET /api/version"] {
+            self.call(&api, route, &[], None).await;
+        }
+    }
+
+    /// Everything about a user, who is logged in at the end.
+    async fn accounts(&mut self) -> Api {
+        let api = self.office.api.clone();
+        let token = |data: &Value| api.with_token(data["tokens"]["accessToken"].as_str().expect("a token"));
+        let body = json!({"email": EMAIL, "password": PASSWORD, "name": "Ada"});
+        let registered = self.call(&api, "POST /api/auth/register", &[], Some(body)).await;
+        let user = token(&registered);
+        self.call(&user, "POST /api/auth/resend-verification", &[], None)
+            .await;
+        let body = json!({"token": self.office.code(EMAIL).await});
+        self.call(&api, "POST /api/auth/verify-email", &[], Some(body))
+            .await;
+        self.call(&user, "GET /api/auth/me", &[], None).await;
+        let body = json!({"name": "Ada Lovelace"});
+        self.call(&user, "PATCH /api/auth/me", &[], Some(body)).await;
+        self.call(&user, "POST /api/auth/logout", &[], None).await;
+
+        let body = json!({"email": EMAIL});
+        self.call(&api, "POST /api/auth/forgot-password", &[], Some(body))
+            .await;
+        let body = json!({"token": self.office.code(EMAIL).await, "password": NEXT_PASSWORD});
+        self.call(&api, "POST /api/auth/reset-password", &[], Some(body))
+            .await;
+        let body = json!({"email": EMAIL, "password": NEXT_PASSWORD});
+        let login = self.call(&api, "POST /api/auth/login", &[], Some(body)).await;
+        let body = json!({"refreshToken": login["tokens"]["refreshToken"]});
+        let refreshed = self.call(&api, "POST /api/auth/refresh", &[], Some(body)).await;
+        let body = json!({"currentPassword": NEXT_PASSWORD, "newPassword": PASSWORD});
+        let route = "POST /api/auth/change-password";
+        let changed = self.call(&token(&refreshed), route, &[], Some(body)).await;
+        token(&changed)
+    }
+
+    async fn instances(&mut self, user: &Api) {
+        let (instance, key) = self.office.paired(user).await;
+        // The first message makes the instance's data key.
+        key.post("/api/messages/text", &text()).await.data(202);
+        let sent = self
+            .call(&key, "POST /api/messages/text", &[], Some(text()))
+            .await;
+        let sent = [sent["id"].as_str().expect("an id")];
+        self.call(&key, "GET /api/messages/{message}", &sent, None).await;
+        self.call(&key, "GET /api/instance/info", &[], None).await;
+        self.call(&key, "GET /api/stats", &[], None).await;
+
+        let instance = instance.to_string();
+        let main = [instance.as_str()];
+        for route in [
+            "GET /api/instances",
+            "GET /api/instances/{instance}",
+            "GET /api/instances/{instance}/status",
+            "GET /api/instances/{instance}/stats",
+            "GET /api/instances/{instance}/messages",
+        ] {
+            self.call(user, route, &main, None).await;
+        }
+        let route = "POST /api/instances/{instance}/keys";
+        let key = self
+            .call(user, route, &main, Some(json!({"name": "a key"})))
+            .await;
+        let key = [instance.as_str(), key["id"].as_str().expect("an id")];
+        self.call(user, "GET /api/instances/{instance}/keys", &main, None)
+            .await;
+        let body = json!({"name": "the key"});
+        self.call(
+            user,
+            "PATCH /api/instances/{instance}/keys/{key}",
+            &key,
+            Some(body),
+        )
+        .await;
+        let body = json!({"graceSeconds": 60});
+        let route = "POST /api/instances/{instance}/keys/{key}/rotate";
+        self.call(user, route, &key, Some(body)).await;
+        self.call(user, "DELETE /api/instances/{instance}/keys/{key}", &key, None)
+            .await;
+
+        let body = json!({"name": "support"});
+        let other = self.call(user, "POST /api/instances", &[], Some(body)).await;
+        let other = [other["id"].as_str().expect("an id")];
+        let body = json!({"metadata": {"team": "support"}});
+        self.call(user, "PUT /api/instances/{instance}", &other, Some(body))
+            .await;
+        self.call(user, "POST /api/instances/{instance}/connect", &other, None)
+            .await;
+        self.office.shows_qr(other[0].parse().expect("an id")).await;
+        self.call(user, "GET /api/instances/{instance}/qr", &other, None)
+            .await;
+        self.office
+            .shows_pairing_code(other[0].parse().expect("an id"), PHONE)
+            .await;
+        let route = "POST /api/instances/{instance}/pairing-code";
+        self.call(user, route, &other, Some(json!({"phone": PHONE})))
+            .await;
+        for route in [
+            "POST /api/instances/{instance}/restart",
+            "POST /api/instances/{instance}/disconnect",
+            "POST /api/instances/{instance}/logout",
+            "DELETE /api/instances/{instance}",
+        ] {
+            self.call(user, route, &main, None).await;
+        }
+    }
+
+    async fn subscription(&mut self, user: &Api) {
+        self.call(user, "GET /api/subscription", &[], None).await;
+        self.call(user, "GET /api/subscription/usage", &[], None).await;
+        let body = json!({"email": "grace@example.com", "name": "Grace"});
+        let member = self
+            .call(user, "POST /api/subscription/members", &[], Some(body))
+            .await;
+        let member = [member["id"].as_str().expect("an id")];
+        self.call(user, "GET /api/subscription/members", &[], None).await;
+        self.call(user, "DELETE /api/subscription/members/{user}", &member, None)
+            .await;
+        self.call(user, "GET /api/audit-logs", &[], None).await;
+    }
+
+    async fn administration(&mut self, administrator: &Api) {
+        for route in ["GET /api/admin/overview", "GET /api/admin/workers"] {
+            self.call(administrator, route, &[], None).await;
+        }
+        let list = self
+            .call(administrator, "GET /api/subscriptions", &[], None)
+            .await;
+        // The newest is the other user's.
+        let subscription = list[0]["id"].as_str().expect("an id");
+        let one = [subscription];
+        self.call(administrator, "GET /api/subscriptions/{subscription}", &one, None)
+            .await;
+        let body = json!({"tier": "PRO"});
+        let route = "PATCH /api/subscriptions/{subscription}";
+        self.call(administrator, route, &one, Some(body)).await;
+        let body = json!({
+            "email": "alan@example.com", "password": PASSWORD, "name": "Alan", "role": "USER",
+            "subscriptionId": list[0]["id"],
+        });
+        let user = self.call(administrator, "POST /api/users", &[], Some(body)).await;
+        let user = [user["id"].as_str().expect("an id")];
+        self.call(administrator, "GET /api/users", &[], None).await;
+        self.call(administrator, "GET /api/users/{user}", &user, None)
+            .await;
+        let body = json!({"name": "Alan Turing"});
+        self.call(administrator, "PATCH /api/users/{user}", &user, Some(body))
+            .await;
+        self.call(administrator, "DELETE /api/users/{user}", &user, None)
+            .await;
+    }
+}
