@@ -61,6 +61,10 @@ impl SessionState for Gate {
         self.state.delete_many(keys).await
     }
 
+    async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
+        self.state.is_deleted(key).await
+    }
+
     async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
         self.state.scan(prefix).await
     }

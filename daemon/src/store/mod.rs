@@ -34,6 +34,7 @@ mod prekeys;
 mod protocol;
 mod signal;
 
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -42,7 +43,7 @@ use serde::de::DeserializeOwned;
 use shared::clock::Clock;
 use shared::session_state::SessionState;
 use shared::storage::StorageError;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use wacore::store::error::StoreError;
 
@@ -70,6 +71,31 @@ pub struct SessionStore {
     locks: Locks,
     shut: CancellationToken,
     inbound_lost: CancellationToken,
+    missing: Option<mpsc::Sender<MissingInbound>>,
+}
+
+/// An incoming message that the library has decrypted before and that was neither buffered nor committed.
+///
+/// It comes about where a session ends, in order or not, between two writes: the library makes its ratchets durable
+/// as a whole, while another task has moved one of them and not yet buffered what it decrypted with it. The server
+/// sends such a message again, and it cannot be decrypted again.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MissingInbound {
+    /// The chat's JID.
+    pub chat: String,
+    /// The JID of the device that sent it.
+    pub sender: String,
+    /// Its WhatsApp id.
+    pub id: String,
+}
+
+/// Numbers stay out of logs.
+impl fmt::Debug for MissingInbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MissingInbound")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Held while an entry of the kind is read, changed and written back.
@@ -96,6 +122,16 @@ impl SessionStore {
             locks: Locks::default(),
             shut,
             inbound_lost: CancellationToken::new(),
+            missing: None,
+        }
+    }
+
+    /// The store that tells of [`MissingInbound`] messages, and does not let the library acknowledge them.
+    #[must_use]
+    pub fn telling_missing(self, missing: mpsc::Sender<MissingInbound>) -> Self {
+        Self {
+            missing: Some(missing),
+            ..self
         }
     }
 

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use shared::session_state::Entry;
-use wacore::store::error::Result;
+use wacore::store::error::{Result, StoreError};
 use wacore::store::traits::{
     DeviceListRecord, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore, TcTokenEntry,
 };
@@ -11,8 +11,8 @@ use wacore::store::traits::{
 use super::names::{last, name, prefix};
 use super::pairs::{self, Pairs};
 use super::{
-    BASE_KEY_TERM, PENDING_INBOUND_TERM, SENT_MESSAGE_TERM, SessionStore, corrupt, count, failed, from_json,
-    stamped, to_json, unstamped,
+    BASE_KEY_TERM, MissingInbound, PENDING_INBOUND_TERM, SENT_MESSAGE_TERM, SessionStore, corrupt, count,
+    failed, from_json, stamped, to_json, unstamped,
 };
 
 impl SessionStore {
@@ -354,15 +354,25 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
-        match self
-            .state
-            .get(&name("in", &[chat, sender, id]))
-            .await
-            .map_err(failed)?
-        {
-            Some(stored) => Ok(Some(unstamped(&stored)?.1.to_vec())),
-            None => Ok(None),
+        let key = name("in", &[chat, sender, id]);
+        if let Some(stored) = self.state.get(&key).await.map_err(failed)? {
+            return Ok(Some(unstamped(&stored)?.1.to_vec()));
         }
+        let Some(missing) = &self.missing else {
+            return Ok(None);
+        };
+        if self.state.is_deleted(&key).await.map_err(failed)? {
+            return Ok(None);
+        }
+        // Not taken where many wait already: it stays unacknowledged and comes again.
+        let _ = missing.try_send(MissingInbound {
+            chat: chat.to_owned(),
+            sender: sender.to_owned(),
+            id: id.to_owned(),
+        });
+        Err(StoreError::Validation(
+            "the message was decrypted before and neither buffered nor committed".to_owned(),
+        ))
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {

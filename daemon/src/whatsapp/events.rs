@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use shared::clock::Clock;
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use wacore::runtime::Runtime as _;
@@ -30,7 +30,7 @@ const PRESENCE_DELAY: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Told {
     /// The phone has linked the session: the stream's end is followed by a login.
-    paired: AtomicBool,
+    paired: Notify,
     /// An event that says that the session is over.
     over: AtomicBool,
     /// Why the stream ended, as far as the library said.
@@ -38,9 +38,11 @@ pub struct Told {
 }
 
 impl Told {
-    /// Whether the session was linked since this was last asked.
-    pub fn take_paired(&self) -> bool {
-        self.paired.swap(false, Ordering::AcqRel)
+    /// Whether the session was linked since this was last asked, or is within `patience`.
+    pub async fn take_paired(&self, patience: Duration) -> bool {
+        tokio::time::timeout(patience, self.paired.notified())
+            .await
+            .is_ok()
     }
 
     /// Whether the daemon knows that the session is over.
@@ -123,7 +125,7 @@ impl Translator {
             Event::PairingCodeRefresh(_) | Event::PairingCodeError(_) => SessionEvent::PairingCodeVoid,
             Event::PairPasskeyRequest(_) => SessionEvent::PasskeyRequested,
             Event::PairSuccess(_) => {
-                self.told.paired.store(true, Ordering::Release);
+                self.told.paired.notify_one();
                 SessionEvent::Paired
             }
             Event::Connected(_) => {

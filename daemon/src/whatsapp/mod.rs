@@ -13,6 +13,7 @@ mod inbound;
 mod network;
 mod pairing;
 mod people;
+mod resend;
 mod runtime;
 mod secrets;
 mod session;

@@ -26,7 +26,7 @@ use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
 use super::settings::WhatsAppConnector;
 use super::transport::Dialler;
-use super::{content, failure, pairing, people};
+use super::{content, failure, pairing, people, resend};
 use crate::connection::{
     ConnectError, Connection, PairingCode, PairingError, SendError, Session, SessionEvent,
 };
@@ -44,6 +44,9 @@ const STORE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long the request to unlink may take.
 const LOGOUT_DEADLINE: Duration = Duration::from_secs(25);
+
+/// How long the library may take over a pairing after WhatsApp has ended the pairing's stream.
+const PAIRED_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long closing an abandoned socket may take.
 const HANG_UP_DEADLINE: Duration = Duration::from_secs(1);
@@ -66,7 +69,9 @@ impl WhatsAppSession {
         let secrets = MessageSecrets::load(session.state.as_ref())
             .await
             .map_err(refused)?;
-        let store = Arc::new(SessionStore::new(session.state, Arc::clone(&connector.clock)));
+        let (missing, to_ask_for) = mpsc::channel(resend::CAPACITY);
+        let store =
+            Arc::new(SessionStore::new(session.state, Arc::clone(&connector.clock)).telling_missing(missing));
         let (queue, waiting) = mpsc::channel(events::CAPACITY);
         let told = Arc::new(Told::default());
         let (overflow, commit_failed) = (CancellationToken::new(), CancellationToken::new());
@@ -130,6 +135,10 @@ impl WhatsAppSession {
             over: over.clone(),
             tasks: handle.tasks.clone(),
         };
+        let asking = resend::ask_for(Arc::clone(&handle.client), to_ask_for);
+        handle
+            .tasks
+            .spawn(handle.stop.clone().run_until_cancelled_owned(asking));
         connector
             .tasks
             .spawn(forward(waiting, session.events, handle.stop.clone(), over));
@@ -234,8 +243,10 @@ impl SessionTask {
 
     /// Runs the client until its stream ends, and again where that was the end of pairing.
     async fn serve(&self, client: Arc<Client>, bot: Bot) {
+        let mut linked = client.pn().is_some();
         bot.run().await;
-        while self.told.take_paired() && !self.told.is_over() && !self.asked.is_cancelled() {
+        while self.is_paired(&client, linked).await && !self.told.is_over() && !self.asked.is_cancelled() {
+            linked = true;
             client.run().await;
         }
         if !self.asked.is_cancelled() {
@@ -244,6 +255,17 @@ impl SessionTask {
         }
         // An end that was asked for goes on flushing after the stream's; it says when it is done.
         self.stop.cancelled().await;
+    }
+
+    /// Whether the stream that has ended was that of a pairing. WhatsApp ends it when it has the device's answer, and
+    /// the library may not be done with the pairing then: a client that `was_linked` only now is waited for.
+    async fn is_paired(&self, client: &Client, was_linked: bool) -> bool {
+        let patience = if was_linked || client.pn().is_none() {
+            Duration::ZERO
+        } else {
+            PAIRED_DEADLINE
+        };
+        self.told.take_paired(patience).await
     }
 
     async fn disconnect_in_time(&self) {

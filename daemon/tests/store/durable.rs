@@ -1,10 +1,16 @@
 //! What only ours promises: terms, fences, and nothing in the clear.
 
+use std::sync::Arc;
+
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use chrono::TimeDelta;
+use daemon::store::{MissingInbound, SessionStore};
+use tokio::sync::mpsc;
 use wacore::store::Device;
-use wacore::store::traits::{DeviceStore as _, PendingInboundRow, ProtocolStore as _, SignalStore as _};
+use wacore::store::traits::{
+    DeviceStore as _, PendingInboundKey, PendingInboundRow, ProtocolStore as _, SignalStore as _,
+};
 
 use crate::support::World;
 
@@ -160,4 +166,35 @@ async fn nothing_rests_in_the_clear() {
         }
     }
     assert_eq!(sealed, 3);
+}
+
+#[tokio::test]
+async fn an_incoming_message_that_was_neither_buffered_nor_committed_is_told() {
+    let world = World::new().await;
+    let (sender, mut told) = mpsc::channel(1);
+    let store = SessionStore::new(world.state(1), Arc::new(world.clock.clone())).telling_missing(sender);
+    let message = |id: &str| MissingInbound {
+        chat: "c".into(),
+        sender: "s".into(),
+        id: id.into(),
+    };
+
+    store.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    assert!(store.get_pending_inbound("c", "s", "1").await.unwrap().is_some());
+    let key = PendingInboundKey {
+        chat: "c",
+        sender: "s",
+        id: "1",
+    };
+    store.delete_pending_inbound_batch(&[key]).await.unwrap();
+    assert_eq!(store.get_pending_inbound("c", "s", "1").await.unwrap(), None);
+    assert!(told.try_recv().is_err(), "it is committed");
+
+    assert!(store.get_pending_inbound("c", "s", "2").await.is_err());
+    assert!(
+        store.get_pending_inbound("c", "s", "3").await.is_err(),
+        "one too many is not acknowledged either"
+    );
+    assert_eq!(told.try_recv().unwrap(), message("2"));
+    assert!(told.try_recv().is_err());
 }

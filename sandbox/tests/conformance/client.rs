@@ -26,10 +26,26 @@ pub struct TestClient {
     pub backend: Backend,
 }
 
+/// What a client was told; it can be read after the client has stopped.
 #[derive(Default)]
-struct Log {
+pub struct Log {
     events: Mutex<Vec<Arc<Event>>>,
     grown: Notify,
+}
+
+impl Log {
+    /// Whether a message stanza with this id came, read or not. The client must forward raw nodes.
+    pub fn has_stanza(&self, id: &str) -> bool {
+        let is_it = |event: &Event| match event {
+            Event::RawNode(node) => {
+                let node = node.get();
+                node.tag.as_ref() == "message" && node.get_attr("id").is_some_and(|found| found == id)
+            }
+            _ => false,
+        };
+        let events = self.events.lock().unwrap();
+        events.iter().any(|event| is_it(event))
+    }
 }
 
 /// No test here needs a web.
@@ -116,6 +132,11 @@ impl TestClient {
     /// The library's client.
     pub fn client(&self) -> Arc<Client> {
         self.handle.client()
+    }
+
+    /// What it was told and will be until it has stopped.
+    pub fn log(&self) -> Arc<Log> {
+        Arc::clone(&self.log)
     }
 
     /// Stops in order; answers the device's state.

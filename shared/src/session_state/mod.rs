@@ -84,6 +84,10 @@ pub trait SessionState: Send + Sync + Debug {
     /// The keys that begin with `prefix` and their values, in the order of the keys.
     async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError>;
 
+    /// Whether `key` was there and was deleted, within the last hour: what was deleted longer ago may read as never
+    /// written.
+    async fn is_deleted(&self, key: &str) -> Result<bool, StorageError>;
+
     /// Deletes everything.
     async fn clear(&self) -> Result<(), StorageError>;
 }

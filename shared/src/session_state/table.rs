@@ -301,6 +301,11 @@ impl SessionState for TableSessionState {
             .await
     }
 
+    async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
+        let item = self.table.get(&keys::session_entry(self.instance, key)).await?;
+        Ok(item.is_some_and(|item| !item.contains_key("v")))
+    }
+
     async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
         let mut values = Vec::new();
         for item in self.query(prefix).await? {

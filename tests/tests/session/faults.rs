@@ -1,5 +1,6 @@
 //! Sessions that break, and what the next one finds.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -33,19 +34,34 @@ async fn a_message_that_was_not_committed_comes_again() {
     assert_eq!(session.committed().await.text.as_deref(), Some("and this"));
 }
 
-/// Refuses to buffer incoming messages while it is told to.
+/// Buffers no incoming messages while it is told not to.
 #[derive(Debug)]
 struct NoBuffer {
     inner: Arc<dyn SessionState>,
+    /// Fails them.
     refuse: AtomicBool,
+    /// Lets them pass for stored, as a process does that ends before it stores what it has decrypted.
+    forget: AtomicBool,
 }
 
 impl NoBuffer {
-    fn check(&self, key: &str) -> Result<(), StorageError> {
-        if key.starts_with("in#") && self.refuse.load(Ordering::SeqCst) {
+    fn new(inner: Arc<dyn SessionState>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            refuse: AtomicBool::new(false),
+            forget: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether a value of `key` is to be stored.
+    fn stores(&self, key: &str) -> Result<bool, StorageError> {
+        if !key.starts_with("in#") {
+            return Ok(true);
+        }
+        if self.refuse.load(Ordering::SeqCst) {
             return Err(StorageError::Unavailable("as the test wants it".into()));
         }
-        Ok(())
+        Ok(!self.forget.load(Ordering::SeqCst))
     }
 }
 
@@ -60,13 +76,20 @@ impl SessionState for NoBuffer {
     }
 
     async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<(), StorageError> {
-        self.check(key)?;
-        self.inner.put(key, value, expires).await
+        if self.stores(key)? {
+            self.inner.put(key, value, expires).await?;
+        }
+        Ok(())
     }
 
     async fn put_many(&self, entries: Vec<Entry>) -> Result<(), StorageError> {
-        entries.iter().try_for_each(|entry| self.check(&entry.key))?;
-        self.inner.put_many(entries).await
+        let mut stored = Vec::new();
+        for entry in entries {
+            if self.stores(&entry.key)? {
+                stored.push(entry);
+            }
+        }
+        self.inner.put_many(stored).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
@@ -75,6 +98,10 @@ impl SessionState for NoBuffer {
 
     async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError> {
         self.inner.delete_many(keys).await
+    }
+
+    async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
+        self.inner.is_deleted(key).await
     }
 
     async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
@@ -92,10 +119,7 @@ async fn a_message_that_could_not_be_buffered_is_decrypted_again() {
     let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
     world.paired(&own, 1).await.connection.disconnect().await;
 
-    let state = Arc::new(NoBuffer {
-        inner: world.state(1),
-        refuse: AtomicBool::new(false),
-    });
+    let state = NoBuffer::new(world.state(1));
     let mut session = world.begin_on(Arc::clone(&state) as _).await;
     session.connected().await;
     state.refuse.store(true, Ordering::SeqCst);
@@ -109,6 +133,74 @@ async fn a_message_that_could_not_be_buffered_is_decrypted_again() {
     state.refuse.store(false, Ordering::SeqCst);
     let mut session = world.begin_on(state).await;
     assert_eq!(session.committed().await.text.as_deref(), Some("keep this"));
+}
+
+/// The library makes its ratchets durable as a whole, also while a message is decrypted and not yet buffered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_was_decrypted_and_lost_is_asked_for_again() {
+    let world = World::new().await;
+    let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
+    world.paired(&own, 1).await.connection.disconnect().await;
+    let group = json!({"subject": "Both", "participants": [own]});
+    let group = world.admin(&format!("/admin/phones/{other}/groups"), group).await;
+    let group = group["id"].as_str().expect("a JID");
+
+    let state = NoBuffer::new(world.state(1));
+    let cases = [
+        (&other, own.as_str(), "keep this"),
+        (&other, group, "and this"),
+        (&own, other.as_str(), "what the account's phone sent"),
+        (&other, own.as_str(), "and this too"),
+    ];
+    for (sender, chat, text) in cases {
+        let mut session = world.begin_on(Arc::clone(&state) as _).await;
+        session.connected().await;
+        session.sink.refusals.store(1, Ordering::SeqCst);
+        state.forget.store(true, Ordering::SeqCst);
+        world.send(sender, chat, text).await;
+        let rest = session.rest().await;
+        is(&rest, |rest| {
+            matches!(rest.last(), Some(SessionEvent::Disconnected { .. }))
+        });
+        assert!(session.committed.try_recv().is_err());
+
+        state.forget.store(false, Ordering::SeqCst);
+        let mut session = world.begin_on(Arc::clone(&state) as _).await;
+        assert_eq!(session.committed().await.text.as_deref(), Some(text));
+        // Both copies are acknowledged: the next login brings neither.
+        world.nothing_queued().await;
+        session.connection.disconnect().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_that_end_in_the_middle_of_a_backlog_lose_nothing() {
+    const BACKLOG: usize = 20;
+    let world = World::new().await;
+    let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
+    world.paired(&own, 1).await.connection.disconnect().await;
+    let (mut sent, mut came) = (0, HashSet::new());
+    // Each is over as soon as it has told of a message: one after the other in order and not in order.
+    for session in 0..6 {
+        for _ in 0..BACKLOG {
+            world.send(&other, &own, &format!("text {sent}")).await;
+            sent += 1;
+        }
+        let mut running = world.begin(1).await;
+        came.insert(running.committed().await.text);
+        match session % 2 {
+            0 => running.connection.disconnect().await,
+            _ => running.connection.abandon(),
+        }
+        world.quiet().await;
+        while let Ok(message) = running.committed.try_recv() {
+            came.insert(message.text);
+        }
+    }
+    let mut running = world.begin(1).await;
+    while came.len() < sent {
+        came.insert(running.committed().await.text);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -145,21 +145,29 @@ impl World {
 
     /// What a phone shows, once `enough` says so.
     pub async fn inbox(&self, phone: &str, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
-        let url = format!("{}/admin/phones/{phone}/inbox", self.sandbox.admin_url());
-        in_time("the phone's inbox", async {
+        let path = format!("/admin/phones/{phone}/inbox");
+        let inbox = self.until(&path, |inbox| inbox.as_array().is_some_and(|inbox| enough(inbox)));
+        match inbox.await {
+            Value::Array(inbox) => inbox,
+            other => panic!("no list: {other}"),
+        }
+    }
+
+    /// Waits until the server has nothing left for anyone.
+    pub async fn nothing_queued(&self) {
+        self.until("/admin/stats", |stats| stats["queued"] == 0).await;
+    }
+
+    /// What the admin API answers at `path`, once `enough` says so.
+    async fn until(&self, path: &str, enough: impl Fn(&Value) -> bool) -> Value {
+        let url = format!("{}{path}", self.sandbox.admin_url());
+        in_time(path, async {
             loop {
-                let text = self
-                    .admin
-                    .get(&url)
-                    .send()
-                    .await
-                    .expect("answered")
-                    .text()
-                    .await
-                    .expect("a text");
-                let inbox: Vec<Value> = serde_json::from_str(&text).expect("a list");
-                if enough(&inbox) {
-                    return inbox;
+                let answer = self.admin.get(&url).send().await.expect("answered");
+                let text = answer.text().await.expect("a text");
+                let value = serde_json::from_str(&text).expect("JSON");
+                if enough(&value) {
+                    return value;
                 }
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

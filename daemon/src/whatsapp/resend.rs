@@ -1,0 +1,68 @@
+//! Incoming messages that must be asked for again.
+//!
+//! A message that was decrypted and neither buffered nor committed ([`MissingInbound`]) cannot be decrypted from the
+//! server's copy: that one's key is used up. Its sender encrypts it anew for whoever sends a retry receipt, which is
+//! what every client does with a message that it cannot read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
+use wacore_binary::builder::NodeBuilder;
+use wacore_binary::{Jid, JidExt as _, Node, Server};
+use whatsapp_rust::{Client, RetryRequestOptions};
+
+use crate::store::MissingInbound;
+
+/// How many messages wait to be asked for.
+pub const CAPACITY: usize = 256;
+
+/// How long asking for one may take.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Asks for what is missing, one after the other.
+pub async fn ask_for(client: Arc<Client>, mut missing: mpsc::Receiver<MissingInbound>) {
+    while let Some(message) = missing.recv().await {
+        let id = &message.id;
+        match tokio::time::timeout(DEADLINE, ask(&client, &message)).await {
+            Ok(Ok(())) => {
+                info!(whatsapp.id = %id, "an incoming message is asked for again: its first copy was lost")
+            }
+            Ok(Err(error)) => {
+                warn!(whatsapp.id = %id, %error, "an incoming message could not be asked for again")
+            }
+            Err(_) => warn!(whatsapp.id = %id, "an incoming message could not be asked for again in time"),
+        }
+    }
+}
+
+/// Sends the retry receipt, and only then the acknowledgement: without it the server's unreadable copy would come at
+/// every login.
+async fn ask(client: &Arc<Client>, message: &MissingInbound) -> anyhow::Result<()> {
+    let stanza = stanza(message)?;
+    client
+        .request_message_retry(&stanza.as_node_ref(), RetryRequestOptions::new())
+        .await?;
+    client.acknowledge_stanza(&stanza.as_node_ref()).await?;
+    Ok(())
+}
+
+/// The message's stanza as far as it names the message: the sender in a group or of a status is a participant,
+/// and what another device of the account sent has a recipient.
+fn stanza(message: &MissingInbound) -> anyhow::Result<Node> {
+    let (chat, sender): (Jid, Jid) = (message.chat.parse()?, message.sender.parse()?);
+    // Its time is not known here. Retries find a message by its id.
+    let stanza = NodeBuilder::new("message")
+        .attr("id", message.id.clone())
+        .attr("t", Utc::now().timestamp());
+    let stanza = if chat.is_group() || chat.server == Server::Broadcast {
+        stanza.attr("from", &chat).attr("participant", &sender)
+    } else if sender.is_same_user_as(&chat) {
+        stanza.attr("from", &sender)
+    } else {
+        stanza.attr("from", &sender).attr("recipient", &chat)
+    };
+    Ok(stanza.build())
+}
