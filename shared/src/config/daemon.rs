@@ -1,0 +1,35 @@
+//! The daemon's part.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Common, ConfigError, Lookup, common_from, number, problem};
+use crate::domain::network::Network;
+
+/// The daemon's configuration.
+#[derive(Debug, Clone)]
+pub struct Daemon {
+    /// What it has in common with the functions.
+    pub common: Common,
+    /// The network served; `None` for what the build serves.
+    pub network: Option<Network>,
+    /// The sandbox's WebSocket.
+    pub sandbox_url: String,
+    /// A file with the root certificate of the sandbox's media host, in PEM.
+    pub sandbox_ca: Option<PathBuf>,
+    /// The silence after which this daemon's shards are another's.
+    pub lease: Duration,
+}
+
+pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
+    let network = get("WAXWING_NETWORK")
+        .map(|name| name.parse().map_err(|error| problem("WAXWING_NETWORK", error)))
+        .transpose()?;
+    Ok(Daemon {
+        common: common_from(get)?,
+        network,
+        sandbox_url: get("WAXWING_SANDBOX_URL").unwrap_or_else(|| "ws://127.0.0.1:3001/ws/chat".to_owned()),
+        sandbox_ca: get("WAXWING_SANDBOX_CA").map(PathBuf::from),
+        lease: Duration::from_millis(number(get, "WAXWING_LEASE_MS", 4_000, 4_000..=60_000)?),
+    })
+}

@@ -1,0 +1,174 @@
+//! The one place that reads environment variables.
+//!
+//! | variable | meaning | default |
+//! | --- | --- | --- |
+//! | `WAXWING_TABLE` | the table's name | `waxwing` |
+//! | `WAXWING_NETWORKS` | functions: the networks served, separated by commas | `live` |
+//! | `WAXWING_NETWORK` | daemon: the network served | what the build serves |
+//! | `WAXWING_SHARDS` | shards of each network | 4 |
+//! | `WAXWING_QUEUE_PREFIX` | what queue names begin with | `waxwing` |
+//! | `WAXWING_JWT_SECRET` | functions: signs access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |
+//! | `WAXWING_KMS_KEY` | the KMS key that wraps data keys: id, alias or ARN | — |
+//! | `WAXWING_KEY_FILE` | instead of it: the file with the wrapping key | — |
+//! | `WAXWING_SANDBOX_URL` | daemon of the sandbox build: the sandbox's WebSocket | `ws://127.0.0.1:3001/ws/chat` |
+//! | `WAXWING_SANDBOX_CA` | daemon of the sandbox build: file with the root certificate of its media host, PEM | |
+//! | `WAXWING_BCRYPT_COST` | functions: the cost of a password's hash, 4 to 31 | 12 |
+//! | `WAXWING_JWT_MINUTES` | functions: how long an access token lives | 15 |
+//! | `WAXWING_ADMIN_EMAIL` | functions: whoever has this address, once it is verified, is an administrator | — |
+//! | `WAXWING_MAIL` | functions: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
+//! | `WAXWING_MAIL_FROM` | functions: the sender of mails | — |
+//! | `WAXWING_PUBLIC_URL` | functions: where callers reach the API, for links in mails | `http://localhost:3000` |
+//! | `WAXWING_TRUSTED_PROXIES` | functions: how many proxies before a listener of our own add to `X-Forwarded-For` | 0 |
+//! | `WAXWING_CORS_ORIGINS` | functions: origins whose pages may call the API, separated by commas; `*` for all | — |
+//! | `WAXWING_AUTH_RATE` | functions: requests a minute from one address to the routes that need no token | 120 |
+//! | `WAXWING_USER_RATE` | functions: requests a minute of one user to the management routes | 600 |
+//! | `WAXWING_QUEUE_LIMIT` | functions: messages of one instance that may wait to be sent, 1 to 100,000 | 5000 |
+//! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
+//! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
+//!
+//! Region, credentials and `AWS_ENDPOINT_URL` are the AWS SDK's own.
+
+mod daemon;
+mod functions;
+mod mail;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+pub use daemon::Daemon;
+pub use functions::{CorsOrigins, Functions};
+pub use mail::Mail;
+pub use secret::{JwtSecret, Secret};
+
+/// A variable that is missing or not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} {problem}")]
+pub struct ConfigError {
+    /// The variable.
+    pub variable: &'static str,
+    /// What is wrong, without the value: it may be a secret.
+    pub problem: String,
+}
+
+/// What wraps data keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wrapping {
+    /// A KMS key.
+    Kms(String),
+    /// A file with a key of 32 bytes.
+    File(PathBuf),
+}
+
+/// What functions and daemon have in common.
+#[derive(Debug, Clone)]
+pub struct Common {
+    /// The table's name.
+    pub table: String,
+    /// Shards of each network.
+    pub shards: u32,
+    /// What queue names begin with.
+    pub queue_prefix: String,
+    /// What wraps data keys.
+    pub wrapping: Wrapping,
+}
+
+/// Reads the functions' configuration.
+pub fn functions() -> Result<Functions, ConfigError> {
+    functions::read(&variable)
+}
+
+/// The same of functions that run in a process of their own making: the variables for what has a default are read, each
+/// over what `usual` says.
+pub fn functions_over(usual: Functions) -> Result<Functions, ConfigError> {
+    functions::read_over(usual, &variable)
+}
+
+/// Reads the daemon's configuration.
+pub fn daemon() -> Result<Daemon, ConfigError> {
+    daemon::read(&variable)
+}
+
+/// What is logged, in `tracing`'s filter syntax.
+pub fn log_filter() -> String {
+    variable("WAXWING_LOG").unwrap_or_else(|| "info".to_owned())
+}
+
+/// The point of [`crate::fault`] at which to end the process: `WAXWING_FAULT`.
+#[cfg(feature = "fault-hooks")]
+pub fn fault_point() -> Option<String> {
+    variable("WAXWING_FAULT")
+}
+
+/// The file that a fault leaves behind, so that it happens once: `WAXWING_FAULT_ONCE`.
+#[cfg(feature = "fault-hooks")]
+pub fn fault_marker() -> Option<PathBuf> {
+    variable("WAXWING_FAULT_ONCE").map(PathBuf::from)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads environment variables"
+)]
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+fn common_from(get: Lookup<'_>) -> Result<Common, ConfigError> {
+    let wrapping = match (get("WAXWING_KMS_KEY"), get("WAXWING_KEY_FILE")) {
+        (Some(key), None) => Wrapping::Kms(key),
+        (None, Some(path)) => Wrapping::File(path.into()),
+        (Some(_), Some(_)) => {
+            return Err(problem(
+                "WAXWING_KEY_FILE",
+                "cannot be set beside WAXWING_KMS_KEY",
+            ));
+        }
+        (None, None) => return Err(problem("WAXWING_KMS_KEY", "or WAXWING_KEY_FILE must be set")),
+    };
+    Ok(Common {
+        table: get("WAXWING_TABLE").unwrap_or_else(|| "waxwing".to_owned()),
+        shards: number(get, "WAXWING_SHARDS", 4, 1..=4_096)?,
+        queue_prefix: get("WAXWING_QUEUE_PREFIX").unwrap_or_else(|| "waxwing".to_owned()),
+        wrapping,
+    })
+}
+
+fn number<T>(
+    get: Lookup<'_>,
+    variable: &'static str,
+    default: T,
+    range: std::ops::RangeInclusive<T>,
+) -> Result<T, ConfigError>
+where
+    T: FromStr + PartialOrd + fmt::Display,
+{
+    let Some(text) = get(variable) else {
+        return Ok(default);
+    };
+    text.parse()
+        .ok()
+        .filter(|value| range.contains(value))
+        .ok_or_else(|| {
+            problem(
+                variable,
+                format!("must be a number from {} to {}", range.start(), range.end()),
+            )
+        })
+}
+
+fn missing(variable: &'static str) -> ConfigError {
+    problem(variable, "must be set")
+}
+
+fn problem(variable: &'static str, problem: impl fmt::Display) -> ConfigError {
+    ConfigError {
+        variable,
+        problem: problem.to_string(),
+    }
+}
