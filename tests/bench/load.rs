@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::report::Report;
 use crate::stack::{ADMINISTRATOR, Stack};
-use crate::user::{Place, User};
+use crate::user::{Place, Schedule, User};
 
 /// The cheapest hash: what passwords cost is `WAXWING_BCRYPT_COST`'s choice, and no matter
 /// of the routes.
@@ -20,6 +20,10 @@ const BCRYPT_COST: u32 = 4;
 
 /// How many users are made at once.
 const AT_ONCE: u32 = 8;
+
+/// Over how many of its requests' intervals users begin, one after the other. Who begins does the first step of something,
+/// and mostly a write: a thousand users who begin at once would be all writers first, and all readers then.
+const RAMP: usize = 12;
 
 /// Measures; answers whether every route met the goal without an error.
 pub async fn run(users: u32, rate: u32, duration: Duration, instances: usize) -> bool {
@@ -37,20 +41,27 @@ pub async fn run(users: u32, rate: u32, duration: Duration, instances: usize) ->
         senders,
         administrator,
     });
-    println!(
-        "{users} users, {rate} requests a second, {} s",
-        duration.as_secs()
-    );
     let interval = Duration::from_secs(1) * users / rate;
+    let ramp = interval * u32::try_from(RAMP).expect("small");
+    println!(
+        "{users} users, {rate} requests a second, {} s after {} s in which they begin",
+        duration.as_secs(),
+        ramp.as_secs()
+    );
     let began = Instant::now() + Duration::from_secs(1);
+    let schedule = Schedule {
+        interval,
+        counted: began + ramp,
+        until: began + ramp + duration,
+    };
     let mut work = JoinSet::new();
     for (number, account) in (0_u32..).zip(accounts) {
+        let user = User::new(place.clone(), account, number, schedule);
         let first = began + interval * number / users;
-        let times = (first, interval, began + duration);
-        work.spawn(User::new(place.clone(), account, number, times).work());
+        work.spawn(user.beginning(first, RAMP).work());
     }
     work.join_all().await;
-    let mut is_met = place.report.print(began.elapsed());
+    let mut is_met = place.report.print(schedule.counted.elapsed());
     let called = place.report.routes();
     for route in routes::all()
         .iter()

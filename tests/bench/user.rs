@@ -39,28 +39,39 @@ pub struct User {
     pub number: u32,
     /// When the next request is due.
     due: Instant,
-    interval: Duration,
-    until: Instant,
+    schedule: Schedule,
     random: u64,
 }
 
+/// When users make requests, and which of them count.
+#[derive(Debug, Clone, Copy)]
+pub struct Schedule {
+    /// The time between two requests of a user.
+    pub interval: Duration,
+    /// The first due time that counts.
+    pub counted: Instant,
+    /// No request is due from here on.
+    pub until: Instant,
+}
+
 impl User {
-    pub fn new(
-        place: Arc<Place>,
-        (api, instance): (Api, String),
-        number: u32,
-        (first, interval, until): (Instant, Duration, Instant),
-    ) -> Self {
+    pub fn new(place: Arc<Place>, (api, instance): (Api, String), number: u32, schedule: Schedule) -> Self {
         Self {
             place,
             api,
             instance,
             number,
-            due: first,
-            interval,
-            until,
+            due: schedule.counted,
+            schedule,
             random: u64::from(number),
         }
+    }
+
+    /// The user who begins at `first`, or up to `ramp` intervals later.
+    pub fn beginning(mut self, first: Instant, ramp: usize) -> Self {
+        let later = u32::try_from(self.random(ramp)).expect("small");
+        self.due = first + self.schedule.interval * later;
+        self
     }
 
     /// A number below `end`. The sequence is the same in each run (splitmix64).
@@ -82,18 +93,20 @@ impl User {
         ids: &[&str],
         body: Option<Value>,
     ) -> Result<Value, Stop> {
-        if self.due >= self.until {
+        if self.due >= self.schedule.until {
             return Err(Stop::Over);
         }
         tokio::time::sleep_until(self.due).await;
         let due = self.due;
-        self.due += self.interval;
+        self.due += self.schedule.interval;
         let (method, path) = request(route, ids);
         let answer = api.try_request(method, &path, body.as_ref(), &[]).await;
         let report = &self.place.report;
         match answer {
             Ok(answer) if answer.status.is_success() => {
-                report.took(route, due.elapsed());
+                if due >= self.schedule.counted {
+                    report.took(route, due.elapsed());
+                }
                 Ok(answer.body["data"].clone())
             }
             Ok(answer) => {

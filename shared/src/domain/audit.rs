@@ -70,7 +70,8 @@ text_enum! {
         KeyRotated = "key.rotated",
         /// An API key was revoked.
         KeyRevoked = "key.revoked",
-        /// A known API key was refused: revoked, expired, or used from elsewhere.
+        /// A known API key was refused: revoked, expired, used from elsewhere, or without the scope. Of an hour's
+        /// refusals the first.
         KeyRefused = "key.refused",
         /// A caller asked for what its role does not allow.
         AccessDenied = "access.denied",

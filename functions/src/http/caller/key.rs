@@ -7,12 +7,13 @@ use axum::http::request::Parts;
 use serde_json::json;
 use shared::auth::api_key::{Grant, Unusable};
 use shared::domain::account::Subscription;
-use shared::domain::audit::Actor;
+use shared::domain::audit::{Action, Actor, Outcome};
 use shared::storage::rates::{Limit, Scope};
 
 use super::bearer::{Bearer, bearer};
 use super::permission::Permission;
 use super::require_active;
+use crate::http::audit::{Record, Trail};
 use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, Code};
 use crate::http::rate_limit;
@@ -50,16 +51,18 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
         RequestContext::note_instance(grant.instance);
         RequestContext::note_instance_name(&parts.extensions, &grant.instance_name);
         let from = source_address(parts, state.trusted_proxies);
-        grant
-            .check(state.clock.now(), from)
-            .map_err(|unusable| match unusable {
-                Unusable::Revoked => unauthenticated("The API key has been revoked"),
-                Unusable::Expired => unauthenticated("The API key has expired"),
-                Unusable::Address => ApiError::new(
-                    Code::IpNotAllowed,
-                    "The API key may not be used from this address",
-                ),
-            })?;
+        if let Err(unusable) = grant.check(state.clock.now(), from) {
+            let (reason, refusal) = match unusable {
+                Unusable::Revoked => ("revoked", unauthenticated("The API key has been revoked")),
+                Unusable::Expired => ("expired", unauthenticated("The API key has expired")),
+                Unusable::Address => {
+                    let message = "The API key may not be used from this address";
+                    ("address", ApiError::new(Code::IpNotAllowed, message))
+                }
+            };
+            record_refusal(parts, state, &grant, reason).await;
+            return Err(refusal);
+        }
         let now = state.clock.now();
         let limit = Limit::per_hour(grant.rate_limit);
         let (rate, subscription) = tokio::try_join!(
@@ -74,6 +77,7 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
             .ok_or_else(|| unauthenticated("The API key's subscription does not exist any more"))?;
         let subscription = require_active(subscription)?;
         if !grant.scopes.contains(&P::SCOPE) {
+            record_refusal(parts, state, &grant, "scope").await;
             let message = format!("The API key lacks the scope `{}`", P::SCOPE);
             return Err(ApiError::new(Code::InsufficientScope, message)
                 .with_details(json!({"requiredScope": P::SCOPE})));
@@ -84,6 +88,29 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
             permission: PhantomData,
         })
     }
+}
+
+/// Refusals of a key that are counted apart from its requests. The first of an hour is audited, and the rest would tell
+/// no more: a program that goes on with a revoked key does so every second.
+const REFUSALS: Limit = Limit::per_hour(1_000);
+
+/// Records that a known key was refused. A store that fails now changes nothing about the refusal.
+async fn record_refusal(parts: &mut Parts, state: &AppState, grant: &Grant, reason: &'static str) {
+    let counted = state
+        .rates
+        .count(Scope::RefusedKey(grant.key), REFUSALS, state.clock.now())
+        .await;
+    if counted.is_ok_and(|rate| !rate.is_first) {
+        return;
+    }
+    let record = Record::anonymous(Action::KeyRefused)
+        .of(grant.subscription)
+        .actor(Actor::Key(grant.key))
+        .on(grant.instance)
+        .outcome(Outcome::Denied)
+        .detail("reason", reason);
+    let Ok(trail) = Trail::from_request_parts(parts, state).await;
+    trail.record(state, record).await;
 }
 
 fn unauthenticated(message: &'static str) -> ApiError {

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use serde_json::json;
 use shared::auth::api_key::Scope;
 use shared::clock::Clock;
-use shared::domain::audit::{Action, Outcome};
+use shared::domain::audit::{Action, Actor, Outcome};
 
 use super::cast::{Caller, Cast};
 use super::table::{Route, Takes, table};
@@ -155,6 +155,50 @@ async fn a_key_route_takes_a_valid_key_with_its_scope_alone() {
             assert_eq!(answer.json()["meta"]["instanceName"], json!("sales"));
         }
     }
+}
+
+#[tokio::test]
+async fn the_first_refusal_of_a_known_key_in_an_hour_is_audited() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let expires_at = (world.clock.now() + TimeDelta::seconds(60)).to_rfc3339();
+    let expired = world
+        .key(&cast.ada, cast.sales, json!({"expiresAt": expires_at}))
+        .await;
+    world.clock.advance(TimeDelta::seconds(60));
+    let (route, scope) = key_routes().remove(0);
+    let mut others = Scope::ALL.to_vec();
+    others.retain(|other| *other != scope);
+    let lacking = cast.key_with(&others).await;
+    for _ in 0..3 {
+        for caller in [
+            Caller::Key,
+            Caller::Garbage,
+            Caller::RevokedKey,
+            Caller::KeyFromElsewhere,
+        ] {
+            cast.call(&route, caller).await;
+        }
+        cast.send(&route, &expired).await;
+        cast.send(&route, &lacking).await;
+    }
+    let entries = people::audited(world, Action::KeyRefused).await;
+    let mut reasons: Vec<_> = entries.iter().map(|entry| &*entry.details["reason"]).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["address", "expired", "revoked", "scope"]);
+    for entry in &entries {
+        assert_eq!(entry.outcome, Outcome::Denied);
+        assert!(matches!(entry.actor, Actor::Key(_)), "{entry:?}");
+        let subscription = cast.ada.subscription.parse().expect("an id");
+        assert_eq!(entry.subscription, Some(subscription));
+        assert_eq!(entry.target, Some(cast.sales.to_string()));
+        assert!(entry.request.is_some());
+    }
+
+    world.clock.advance(TimeDelta::hours(1));
+    cast.call(&route, Caller::RevokedKey).await;
+    let later = people::audited(world, Action::KeyRefused).await;
+    assert_eq!(later.len(), entries.len() + 1);
 }
 
 #[tokio::test]
