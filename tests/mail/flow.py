@@ -15,7 +15,7 @@ import time
 import urllib.request
 
 PATIENCE = 60
-EMAIL = "zoë.o'hara@example.com"
+EMAIL = "zoe.o'hara@example.com"
 NAME = "Zoë O’Hara & <Söhne>"
 
 
@@ -41,7 +41,7 @@ def call(url, body, token=None):
 def flow(api, mails):
     registration = {"email": EMAIL, "password": "correct horse", "name": NAME}
     token = call(f"{api}/api/auth/register", registration)["tokens"]["accessToken"]
-    assert call(f"{api}/api/auth/me", None, token)["user"]["emailVerifiedAt"] is None
+    assert call(f"{api}/api/auth/me", None, token)["user"]["emailVerified"] is False
 
     def newest():
         found = [json.loads(path.read_text()) for path in sorted(mails.glob("*.json"))]
@@ -51,7 +51,7 @@ def flow(api, mails):
     code = re.search(r'"token": "([^"]+)"', mail["text"]).group(1)
     assert code in mail["html"], mail
     user = call(f"{api}/api/auth/verify-email", {"token": code})["user"]
-    assert user["emailVerifiedAt"], user
+    assert user["emailVerified"] is True, user
     assert user["role"] == "ADMINISTRATOR", "the configured administrator, once the address is verified"
     print("registered, mailed, verified, administrator")
 
@@ -71,7 +71,13 @@ def main(stack, folder):
         try:
             address = re.compile(r"HTTP API +(\S+)")
             written = folder / "stack.log"
-            flow(until("the local stack", lambda: address.search(written.read_text())).group(1), folder / "mails")
+
+            def answers():
+                if process.poll() is not None:
+                    raise SystemExit("the local stack ended")
+                return address.search(written.read_text())
+
+            flow(until("the local stack", answers).group(1), folder / "mails")
         except BaseException:
             print((folder / "stack.log").read_text()[-4000:])
             raise
