@@ -25,7 +25,8 @@ impl AuditLog {
 
     /// Appends an entry. Two write units: it is in the list over all subscriptions too.
     pub async fn append(&self, entry: &Entry) -> Result<(), StorageError> {
-        self.table
+        let appended = self
+            .table
             .client()
             .put_item()
             .table_name(self.table.name())
@@ -33,8 +34,12 @@ impl AuditLog {
             .condition_expression("attribute_not_exists(pk)")
             .send()
             .await
-            .map_err(classify)?;
-        Ok(())
+            .map_err(classify);
+        match appended {
+            // Ids are made for one entry: it is this one, and the answer to an earlier attempt was lost.
+            Ok(_) | Err(StorageError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Up to `limit` entries of one subscription and day (UTC), newest first, that are older than

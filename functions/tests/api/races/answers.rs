@@ -2,9 +2,10 @@
 //! first for its own.
 
 use serde_json::json;
+use shared::domain::audit::Action;
 
 use crate::faulty_table::Fate;
-use crate::management::people::text;
+use crate::management::people::{self, text};
 use crate::support::{PASSWORD, World};
 
 const SEED: u64 = 1;
@@ -78,4 +79,20 @@ async fn a_lost_answer_to_a_changed_password_is_no_other_change() {
     let path = "/api/auth/change-password";
     world.post(&user.token, path, body).await.data(200);
     assert!(faults.is_done());
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_an_audit_entry_is_no_fault() {
+    let world = World::faulty(SEED).await;
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("PutItem", "auth.registered", [Fate::Lost]);
+    world.register("ada@example.com").await;
+    assert!(faults.is_done());
+    let entries = people::audited(&world, Action::Registered).await;
+    let [entry] = &entries[..] else {
+        panic!("one entry, not {entries:?}")
+    };
+    // What the SDK's second attempt says.
+    world.state.audit.append(entry).await.expect("it is there");
+    assert_eq!(people::audited(&world, Action::Registered).await, entries);
 }
