@@ -3,7 +3,7 @@
 
 tool_versions=(
   ministack==1.5.33 cfn-lint==1.58.0 awscli==1.46.2 cargo-lambda==1.9.2
-  aiosmtpd==1.4.6 trustme==1.2.1 openapi-spec-validator==0.9.0
+  aiosmtpd==1.4.6 trustme==1.2.1 openapi-spec-validator==0.9.0 schemathesis==4.32.5
 )
 
 # install_tools: makes the environment, or keeps the one that has these very versions.

@@ -18,6 +18,7 @@ mod request_id;
 mod shell;
 mod source_address;
 mod timestamp;
+mod whole;
 
 pub use audit::{Record, Trail};
 pub use context::RequestContext;
@@ -32,3 +33,4 @@ pub use query::Query;
 pub use rate_limit::AuthGate;
 pub use shell::{shell, shell_within};
 pub use timestamp::{Date, Timestamp};
+pub use whole::Whole;

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use super::settings;
 use super::view::{KeyView, KeyWithSecret};
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail};
+use crate::http::{ApiError, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, Whole};
 use crate::management::instances::find::{InstanceRef, find};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
@@ -39,7 +39,7 @@ pub struct Request {
     #[schema(value_type = Option<Timestamp>)]
     expires_at: Option<String>,
     #[schema(schema_with = settings::rate_limit_schema)]
-    rate_limit: Option<u32>,
+    rate_limit: Option<Whole>,
 }
 
 /// What the document tells of it.
@@ -105,7 +105,7 @@ fn parse(request: &Request, instance: Instance, now: DateTime<Utc>) -> Result<(P
     if let Some(text) = &request.expires_at {
         settings::expires_at(&mut fields, &mut grant, text, now);
     }
-    if let Some(limit) = request.rate_limit {
+    if let Some(Whole(limit)) = request.rate_limit {
         settings::rate_limit(&mut fields, &mut grant, limit);
     }
     fields.finish()?;

@@ -15,7 +15,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use super::find::{KeyPath, find};
 use super::view::{KeyView, KeyWithSecret};
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Code, Fields, OptionalJsonBody, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Fields, OptionalJsonBody, Record, Reply, Trail, Whole};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -27,7 +27,7 @@ const MAX_GRACE: u32 = 7 * 24 * 3_600;
 pub struct Request {
     #[serde(default)]
     #[schema(schema_with = grace_schema)]
-    grace_seconds: u32,
+    grace_seconds: Whole,
 }
 
 fn grace_schema() -> Object {
@@ -57,7 +57,7 @@ pub async fn handler(
     OptionalJsonBody(request): OptionalJsonBody<Request>,
 ) -> Result<Reply<KeyWithSecret>, ApiError> {
     let mut fields = Fields::default();
-    let grace = request.grace_seconds;
+    let Whole(grace) = request.grace_seconds;
     if grace > MAX_GRACE {
         fields.fault("graceSeconds", format!("must be a number from 0 to {MAX_GRACE}"));
     }

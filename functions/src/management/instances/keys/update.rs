@@ -13,7 +13,7 @@ use super::find::{KeyPath, find};
 use super::settings;
 use super::view::KeyView;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Timestamp, Trail};
+use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Timestamp, Trail, Whole};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -37,7 +37,7 @@ pub struct Request {
     #[schema(value_type = Option<Timestamp>)]
     expires_at: Ends,
     #[schema(schema_with = settings::rate_limit_schema)]
-    rate_limit: Option<u32>,
+    rate_limit: Option<Whole>,
 }
 
 /// Tells `null` from a member that is not there.
@@ -95,7 +95,7 @@ pub async fn handler(
         Ends::Never => grant.expires_at = None,
         Ends::AsItWas => {}
     }
-    if let Some(limit) = request.rate_limit {
+    if let Some(Whole(limit)) = request.rate_limit {
         settings::rate_limit(&mut fields, &mut grant, limit);
     }
     fields.finish()?;

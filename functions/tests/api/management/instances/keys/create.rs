@@ -33,6 +33,25 @@ async fn a_key_is_shown_once_and_stored_as_a_hash() {
 }
 
 #[tokio::test]
+async fn a_whole_number_is_one_with_a_point_in_it_too() {
+    let world = World::new().await;
+    let (user, _, _) = world.ready().await;
+    let path = "/api/instances/sales/keys";
+    let body = json!({"name": "backend", "rateLimit": 50.0});
+    let data = world.post(&user.token, path, body).await.data(201);
+    assert_eq!(data["rateLimit"], json!(50));
+    let rotate = format!("{path}/{}/rotate", data["id"].as_str().expect("an id"));
+    let body = json!({"graceSeconds": 60.0});
+    world.post(&user.token, &rotate, body).await.data(200);
+    let body = json!({"graceSeconds": 60.5});
+    assert_eq!(
+        world.post(&user.token, &rotate, body).await.error(),
+        "400 VALIDATION_ERROR: `graceSeconds` is not valid: invalid value: floating point `60.5`, \
+         expected a whole number from 0 to 4294967295"
+    );
+}
+
+#[tokio::test]
 async fn every_bad_field_is_named_with_its_place() {
     let world = World::new().await;
     let (user, _, _) = world.ready().await;

@@ -1,0 +1,131 @@
+"""What the run works on: accounts, instances, keys and messages of a fresh local stack, made through its API.
+
+Whatever an operation uses up (a session, a password, an instance, a key, a user) is made anew for each of its calls, so
+that no operation has to be left out for ending another one's means.
+"""
+
+import itertools
+import os
+import re
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import requests
+
+API = os.environ["WAXWING_API"]
+SANDBOX = os.environ["WAXWING_SANDBOX"]
+ADMINISTRATOR = os.environ["WAXWING_ADMIN_EMAIL"]
+PASSWORD = "correct horse battery"
+
+numbers = itertools.count(1)
+session = requests.Session()
+
+
+def call(method, path, token=None, headers=None, **more):
+    headers = {"X-Forwarded-For": source(), **(headers or {})}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
+    answer = session.request(method, API + path, headers=headers, timeout=30, **more)
+    answer.raise_for_status()
+    return answer.json()["data"]
+
+
+def source():
+    """Another address for each request: failed logins of one operation must not lock out the others."""
+    number = next(numbers)
+    return f"2001:db8::{number >> 16:x}:{number & 0xFFFF:x}"
+
+
+def until(what, probe, seconds=30):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = probe()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise TimeoutError(f"{what}: not within {seconds} s")
+
+
+class User:
+    def __init__(self, email=None):
+        self.email = email or f"user{next(numbers)}@example.com"
+        made = call("POST", "/api/auth/register", json={"email": self.email, "password": PASSWORD, "name": "Ada"})
+        self.token = made["tokens"]["accessToken"]
+        self.refresh_token = made["tokens"]["refreshToken"]
+        self.id = made["user"]["id"]
+        self.subscription = made["subscription"]["id"]
+
+    def code(self):
+        """The code of the newest mail to this user."""
+        mails = until("a mail", lambda: call("GET", "/dev/mailbox", params={"to": self.email}))
+        return re.search(r"\b[A-Za-z0-9]{43}\b", mails[0]["text"]).group()
+
+    def member(self):
+        body = {"email": f"user{next(numbers)}@example.com", "name": "Ada"}
+        return call("POST", "/api/subscription/members", self.token, json=body)["id"]
+
+    def instance(self):
+        name = f"spare{next(numbers)}"
+        return call("POST", "/api/instances", self.token, json={"name": name})["name"]
+
+    def key(self, instance, **more):
+        body = {"name": "schemathesis", "rateLimit": 1_000_000, **more}
+        return call("POST", f"/api/instances/{instance}/keys", self.token, json=body)
+
+    def connect(self, instance):
+        """Connects an instance and answers its first QR code."""
+        path = f"/api/instances/{instance}"
+        call("POST", f"{path}/connect", self.token)
+        is_shown = lambda: call("GET", f"{path}/status", self.token)["status"] == "AWAITING_QR"
+        until("a QR code", is_shown)
+        return call("GET", f"{path}/qr", self.token)["code"]
+
+
+class World:
+    def __init__(self):
+        self.administrator = User(ADMINISTRATOR)
+        call("POST", "/api/auth/verify-email", json={"token": self.administrator.code()})
+        self.user = User()
+        self.instance = self.user.instance()
+        code = self.user.connect(self.instance)
+        requests.post(f"{SANDBOX}/admin/mock-phone/scan-qr", data=code, timeout=30).raise_for_status()
+        status = f"/api/instances/{self.instance}/status"
+        until("a connection", lambda: call("GET", status, self.user.token)["status"] == "CONNECTED")
+        self.key = self.user.key(self.instance)["key"]
+        self.used_key = "used"
+        text, named = {"to": "15550100001", "text": "Hello"}, {"Idempotency-Key": self.used_key}
+        self.message = call("POST", "/api/messages/text", self.key, named, json=text)["id"]
+        self.powerless_key = self.user.key(self.instance, scopes=["media:read"])["key"]
+        self.awaiting = None
+        self.crowded = None
+        self.reset_codes = []
+
+    def reset_code(self):
+        """A code for a new password. Asking for one takes seconds (it must not tell who is known), so many do at once."""
+        if not self.reset_codes:
+            users = [User() for _ in range(16)]
+            ask = lambda user: call("POST", "/api/auth/forgot-password", json={"email": user.email})
+            with ThreadPoolExecutor(len(users)) as pool:
+                list(pool.map(ask, users))
+            self.reset_codes = [user.code() for user in users]
+        return self.reset_codes.pop()
+
+    def crowded_subscription(self):
+        """One whose instances are more than the smallest tier has room for."""
+        if self.crowded is None:
+            user = User()
+            self.crowded = user.subscription
+            path = f"/api/subscriptions/{self.crowded}"
+            call("PATCH", path, self.administrator.token, json={"tier": "PRO"})
+            for _ in range(6):
+                user.instance()
+        return self.crowded
+
+    def instance_with_code(self):
+        """An instance whose QR code waits to be scanned. It shows three of them, then it is to be asked again."""
+        if self.awaiting is None:
+            self.awaiting = self.user.instance()
+        status = call("GET", f"/api/instances/{self.awaiting}/status", self.user.token)["status"]
+        if status != "AWAITING_QR":
+            self.user.connect(self.awaiting)
+        return self.awaiting
