@@ -61,7 +61,7 @@ pub async fn run(users: u32, rate: u32, duration: Duration, instances: usize) ->
         work.spawn(user.beginning(first, RAMP).work());
     }
     work.join_all().await;
-    let mut is_met = place.report.print(schedule.counted.elapsed());
+    let mut is_met = place.report.print(duration);
     let called = place.report.routes();
     for route in routes::all()
         .iter()

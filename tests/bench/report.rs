@@ -47,7 +47,8 @@ impl Report {
         routes.keys().copied().collect()
     }
 
-    /// Prints the table; answers whether each route meets the goal, without an error.
+    /// Prints the table of requests that were due within this long; answers whether each route meets the goal, without
+    /// an error.
     pub fn print(&self, lasted: Duration) -> bool {
         let mut routes = self.routes.lock().expect("no holder panics");
         println!(

@@ -51,7 +51,10 @@ impl FolderMailer {
         on_a_blocking_thread(move || {
             let mut mails = Vec::new();
             for path in files(&folder)?.iter().rev() {
-                let mail: Stored = serde_json::from_slice(&std::fs::read(path)?)?;
+                let Some(mail) = still_there(std::fs::read(path))? else {
+                    continue;
+                };
+                let mail: Stored = serde_json::from_slice(&mail)?;
                 if to.as_ref().is_none_or(|to| mail.to.eq_ignore_ascii_case(to)) {
                     mails.push(mail);
                 }
@@ -87,7 +90,7 @@ impl Mailer for FolderMailer {
             std::fs::rename(&draft, folder.join(format!("{name}.json")))?;
             let files = files(&folder)?;
             for old in &files[..files.len().saturating_sub(KEPT)] {
-                std::fs::remove_file(old)?;
+                still_there(std::fs::remove_file(old))?;
             }
             Ok(())
         })
@@ -97,10 +100,8 @@ impl Mailer for FolderMailer {
 
 /// The folder's mails, oldest first; none where there is no folder yet.
 fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
+    let Some(entries) = still_there(std::fs::read_dir(folder))? else {
+        return Ok(Vec::new());
     };
     let mut files = Vec::new();
     for entry in entries {
@@ -111,6 +112,15 @@ fn files(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     }
     files.sort_unstable();
     Ok(files)
+}
+
+/// `None` where the file is gone: other senders clear up too.
+fn still_there<T>(done: std::io::Result<T>) -> std::io::Result<Option<T>> {
+    match done {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 async fn on_a_blocking_thread<T: Send + 'static>(
@@ -124,8 +134,31 @@ async fn on_a_blocking_thread<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::SteppedClock;
+    use crate::clock::{SteppedClock, SystemClock};
     use chrono::{DateTime, TimeDelta};
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn many_who_send_at_once_do_not_stumble_over_each_other() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mailer = FolderMailer::new(directory.path(), Arc::new(SystemClock));
+        let mail = Mail {
+            to: "ada@example.com".parse().expect("an address"),
+            subject: "mail".into(),
+            text: "text".into(),
+            html: "html".into(),
+        };
+        let sends = (0..4 * KEPT).map(|_| {
+            let (mailer, mail) = (mailer.clone(), mail.clone());
+            tokio::spawn(async move {
+                mailer.send(&mail).await.expect("written");
+                mailer.newest(None, KEPT).await.expect("read");
+            })
+        });
+        for sent in sends.collect::<Vec<_>>() {
+            sent.await.expect("no fault");
+        }
+        assert_eq!(mailer.newest(None, 1_000).await.expect("read").len(), KEPT);
+    }
 
     #[tokio::test]
     async fn the_newest_mails_are_kept_and_found_by_address() {
