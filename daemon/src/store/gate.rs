@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use shared::session_state::{Entry, SessionState};
 use shared::storage::StorageError;
 use tokio_util::sync::CancellationToken;
@@ -59,6 +59,11 @@ impl SessionState for Gate {
     async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError> {
         self.writable()?;
         self.state.delete_many(keys).await
+    }
+
+    async fn delete_remembered(&self, keys: &[String], remembered: TimeDelta) -> Result<(), StorageError> {
+        self.writable()?;
+        self.state.delete_remembered(keys, remembered).await
     }
 
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {

@@ -20,7 +20,7 @@
 //! | `bk` | a base key, for collisions in retries |
 //! | `dev`, `grp`, `tc` | a user's devices; a group's metadata; a privacy token |
 //! | `sent` | a sent message, for retries: two hours |
-//! | `in` | an incoming message until it is committed: seven days at most |
+//! | `in` | an incoming message until it is committed, seven days at most; that it was, without it: 30 days |
 //! | `ms` | a message's secret, until its own deadline |
 
 mod app_sync;
@@ -57,6 +57,9 @@ const SENT_MESSAGE_TERM: TimeDelta = TimeDelta::hours(2);
 /// How long an incoming message waits for its commit at most; the library's own sweep has
 /// the same term.
 const PENDING_INBOUND_TERM: TimeDelta = TimeDelta::days(7);
+
+/// How long it is remembered that an incoming message was committed: as long as WhatsApp keeps what it could not deliver.
+const COMMITTED_TERM: TimeDelta = TimeDelta::days(30);
 
 /// How long a base key is kept: a retry comes within hours or not at all.
 const BASE_KEY_TERM: TimeDelta = TimeDelta::days(7);

@@ -2,6 +2,7 @@
 //! buffers.
 
 use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
 use shared::session_state::Entry;
 use wacore::store::error::{Result, StoreError};
 use wacore::store::traits::{
@@ -11,9 +12,16 @@ use wacore::store::traits::{
 use super::names::{last, name, prefix};
 use super::pairs::{self, Pairs};
 use super::{
-    BASE_KEY_TERM, MissingInbound, PENDING_INBOUND_TERM, SENT_MESSAGE_TERM, SessionStore, corrupt, count,
-    failed, from_json, stamped, to_json, unstamped,
+    BASE_KEY_TERM, COMMITTED_TERM, MissingInbound, PENDING_INBOUND_TERM, SENT_MESSAGE_TERM, SessionStore,
+    corrupt, count, failed, from_json, stamped, to_json, unstamped,
 };
+
+/// The name of an incoming message's entry: a digest, since the memory of its commit outlives the message and must not
+/// tell who wrote to whom.
+fn inbound(chat: &str, sender: &str, id: &str) -> String {
+    let digest = Sha256::digest(name("in", &[chat, sender, id]));
+    name("in", &[&hex::encode(digest)])
+}
 
 impl SessionStore {
     async fn sender_key_devices(&self, group_jid: &str) -> Result<Pairs> {
@@ -42,7 +50,7 @@ impl SessionStore {
         let now = self.clock.now();
         let expires = Some(self.expiry(PENDING_INBOUND_TERM));
         let entry = |row: &PendingInboundRow<'_>| Entry {
-            key: name("in", &[row.chat, row.sender, row.id]),
+            key: inbound(row.chat, row.sender, row.id),
             value: stamped(now, row.message),
             expires,
         };
@@ -354,7 +362,7 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
-        let key = name("in", &[chat, sender, id]);
+        let key = inbound(chat, sender, id);
         if let Some(stored) = self.state.get(&key).await.map_err(failed)? {
             return Ok(Some(unstamped(&stored)?.1.to_vec()));
         }
@@ -377,7 +385,7 @@ impl ProtocolStore for SessionStore {
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
         self.state
-            .delete(&name("in", &[chat, sender, id]))
+            .delete(&inbound(chat, sender, id))
             .await
             .map_err(failed)
     }
@@ -397,8 +405,11 @@ impl ProtocolStore for SessionStore {
     async fn delete_pending_inbound_batch(&self, keys: &[PendingInboundKey<'_>]) -> Result<()> {
         let names: Vec<String> = keys
             .iter()
-            .map(|key| name("in", &[key.chat, key.sender, key.id]))
+            .map(|key| inbound(key.chat, key.sender, key.id))
             .collect();
-        self.state.delete_many(&names).await.map_err(failed)
+        self.state
+            .delete_remembered(&names, COMMITTED_TERM)
+            .await
+            .map_err(failed)
     }
 }

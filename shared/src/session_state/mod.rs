@@ -30,7 +30,7 @@ mod table;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::storage::StorageError;
 
@@ -84,8 +84,10 @@ pub trait SessionState: Send + Sync + Debug {
     /// The keys that begin with `prefix` and their values, in the order of the keys.
     async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError>;
 
-    /// Whether `key` was there and was deleted, within the last hour: what was deleted longer ago may read as never
-    /// written.
+    /// The same, and [`SessionState::is_deleted`] says so for as long as `remembered`.
+    async fn delete_remembered(&self, keys: &[String], remembered: TimeDelta) -> Result<(), StorageError>;
+
+    /// Whether `key` was deleted. It may read as never written an hour after that, or when it is no longer remembered.
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError>;
 
     /// Deletes everything.

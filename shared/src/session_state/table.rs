@@ -294,8 +294,13 @@ impl SessionState for TableSessionState {
     }
 
     async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError> {
+        self.delete_remembered(keys, TOMBSTONE_TERM).await
+    }
+
+    async fn delete_remembered(&self, keys: &[String], remembered: TimeDelta) -> Result<(), StorageError> {
+        let expires = Some(self.clock.now() + remembered.max(TOMBSTONE_TERM));
         stream::iter(keys.to_vec())
-            .map(|key| async move { self.delete(&key).await })
+            .map(|key| async move { self.write(&key, None, expires).await })
             .buffer_unordered(PARALLEL_WRITES)
             .try_collect()
             .await

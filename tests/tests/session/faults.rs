@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use daemon::connection::SessionEvent;
 use serde_json::json;
 use shared::ids::MessageId;
@@ -98,6 +98,10 @@ impl SessionState for NoBuffer {
 
     async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError> {
         self.inner.delete_many(keys).await
+    }
+
+    async fn delete_remembered(&self, keys: &[String], remembered: TimeDelta) -> Result<(), StorageError> {
+        self.inner.delete_remembered(keys, remembered).await
     }
 
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
