@@ -47,14 +47,20 @@ wait_for() {
   done
 }
 
-# finish: ends what the run started, by process id, and prints where the time went. For `trap finish EXIT`.
-finish() {
-  local status=$? pid
-  trap - EXIT
-  for pid in ${started[@]+"${started[@]}"}; do
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
+# stop_started: ends what was started, by process id; the last goes first, so that nothing is left without what it talks to.
+stop_started() {
+  local index
+  for ((index = ${#started[@]} - 1; index >= 0; index--)); do
+    kill "${started[index]}" 2>/dev/null || true
+    wait "${started[index]}" 2>/dev/null || true
   done
+}
+
+# finish: ends what the run started and prints where the time went. For `trap finish EXIT`.
+finish() {
+  local status=$?
+  trap - EXIT
+  stop_started
   printf '\n=== where the time went\n'
   printf '%s\n' ${summary[@]+"${summary[@]}"}
   if [ "$status" -eq 0 ]; then

@@ -15,12 +15,9 @@ here="$PWD/tests/baileys"
 work="$(mktemp -d)"
 
 end() {
-  local status=$? pid
+  local status=$?
   trap - EXIT
-  for pid in ${started[@]+"${started[@]}"}; do
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
+  stop_started
   if [ "$status" -ne 0 ] && [ -s "$work/sandbox.log" ]; then
     printf '\n--- the end of what the sandbox said\n'
     tail -n 40 "$work/sandbox.log"

@@ -10,12 +10,9 @@ cd "$(dirname "$0")/../.."
 folder="$(mktemp -d)"
 
 end() {
-  local status=$? pid
+  local status=$?
   trap - EXIT
-  for pid in ${started[@]+"${started[@]}"}; do
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
+  stop_started
   [ "$status" -eq 0 ] || tail -n 40 "$folder/server.log"
   rm -rf "$folder"
   exit "$status"

@@ -15,12 +15,9 @@ document="$PWD/docs/openapi.json"
 work="$(mktemp -d)"
 
 end() {
-  local status=$? pid
+  local status=$?
   trap - EXIT
-  for pid in ${started[@]+"${started[@]}"}; do
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
+  stop_started
   if [ "$status" -ne 0 ] && [ -s "$work/stack.log" ]; then
     printf '\n--- the end of what the stack said, without its guide\n'
     sed '/^Waxwing is up/,/^Ctrl-C/d' "$work/stack.log" | tail -n 20

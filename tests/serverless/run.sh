@@ -14,14 +14,9 @@ cd "$(dirname "$0")/../.."
 logs="$(mktemp -d)"
 
 end() {
-  local status=$? pid index log
+  local status=$? log
   trap - EXIT
-  # The last one started goes first: nothing is left without what it talks to.
-  for ((index = ${#started[@]} - 1; index >= 0; index--)); do
-    pid="${started[index]}"
-    kill "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  done
+  stop_started
   if [ "$status" -ne 0 ]; then
     for log in "$logs"/*; do
       printf '\n--- the end of %s\n' "$(basename "$log")"
