@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
+use shared::clock::Clock;
 use tokio::sync::mpsc;
 use tracing::{info, warn};
 use wacore_binary::builder::NodeBuilder;
@@ -23,15 +24,19 @@ pub const CAPACITY: usize = 256;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Asks for what is missing, one after the other.
-pub async fn ask_for(client: Arc<Client>, mut missing: mpsc::Receiver<MissingInbound>) {
+pub async fn ask_for(
+    client: Arc<Client>,
+    clock: Arc<dyn Clock>,
+    mut missing: mpsc::Receiver<MissingInbound>,
+) {
     while let Some(message) = missing.recv().await {
         let id = &message.id;
-        match tokio::time::timeout(DEADLINE, ask(&client, &message)).await {
+        match tokio::time::timeout(DEADLINE, ask(&client, &message, clock.now())).await {
             Ok(Ok(())) => {
-                info!(whatsapp.id = %id, "an incoming message is asked for again: its first copy was lost")
+                info!(whatsapp.id = %id, "an incoming message is asked for again: its first copy was lost");
             }
             Ok(Err(error)) => {
-                warn!(whatsapp.id = %id, %error, "an incoming message could not be asked for again")
+                warn!(whatsapp.id = %id, %error, "an incoming message could not be asked for again");
             }
             Err(_) => warn!(whatsapp.id = %id, "an incoming message could not be asked for again in time"),
         }
@@ -40,8 +45,8 @@ pub async fn ask_for(client: Arc<Client>, mut missing: mpsc::Receiver<MissingInb
 
 /// Sends the retry receipt, and only then the acknowledgement: without it the server's unreadable copy would come at
 /// every login.
-async fn ask(client: &Arc<Client>, message: &MissingInbound) -> anyhow::Result<()> {
-    let stanza = stanza(message)?;
+async fn ask(client: &Arc<Client>, message: &MissingInbound, now: DateTime<Utc>) -> anyhow::Result<()> {
+    let stanza = stanza(message, now)?;
     client
         .request_message_retry(&stanza.as_node_ref(), RetryRequestOptions::new())
         .await?;
@@ -51,12 +56,12 @@ async fn ask(client: &Arc<Client>, message: &MissingInbound) -> anyhow::Result<(
 
 /// The message's stanza as far as it names the message: the sender in a group or of a status is a participant,
 /// and what another device of the account sent has a recipient.
-fn stanza(message: &MissingInbound) -> anyhow::Result<Node> {
+fn stanza(message: &MissingInbound, now: DateTime<Utc>) -> anyhow::Result<Node> {
     let (chat, sender): (Jid, Jid) = (message.chat.parse()?, message.sender.parse()?);
     // Its time is not known here. Retries find a message by its id.
     let stanza = NodeBuilder::new("message")
         .attr("id", message.id.clone())
-        .attr("t", Utc::now().timestamp());
+        .attr("t", now.timestamp());
     let stanza = if chat.is_group() || chat.server == Server::Broadcast {
         stanza.attr("from", &chat).attr("participant", &sender)
     } else if sender.is_same_user_as(&chat) {

@@ -135,7 +135,11 @@ impl WhatsAppSession {
             over: over.clone(),
             tasks: handle.tasks.clone(),
         };
-        let asking = resend::ask_for(Arc::clone(&handle.client), to_ask_for);
+        let asking = resend::ask_for(
+            Arc::clone(&handle.client),
+            Arc::clone(&connector.clock),
+            to_ask_for,
+        );
         handle
             .tasks
             .spawn(handle.stop.clone().run_until_cancelled_owned(asking));
