@@ -188,7 +188,6 @@ async fn an_incoming_message_that_was_neither_buffered_nor_committed_is_told() {
     };
     store.delete_pending_inbound_batch(&[key]).await.unwrap();
     assert_eq!(store.get_pending_inbound("c", "s", "1").await.unwrap(), None);
-    assert_eq!(store.get_pending_inbound("c", "s", "1").await.unwrap(), None);
     assert!(told.try_recv().is_err(), "it is committed");
     let items = world.table.client().scan().table_name(world.table.name());
     let items = items.send().await.unwrap();

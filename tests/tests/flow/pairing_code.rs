@@ -1,5 +1,7 @@
 //! Pairing by a code that is entered on the phone.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 use tests::api::{Api, Bases};
 use tests::flow::{Paired, exchange, unique};
@@ -8,16 +10,22 @@ use tests::process::Process;
 
 use crate::STACK;
 
-#[tokio::test]
-async fn a_code_that_is_entered_on_the_phone_pairs_the_instance() {
-    let data = tempfile::tempdir().expect("a directory");
-    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
+/// A stack in this folder, its phones, and a user with the instance `main`.
+async fn with_an_instance(data: &Path) -> (Process, Phones, Api) {
+    let stack = Process::start(STACK, data, &["--sandbox-port", "0"], &[]).await;
     let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
     let api = Api::new(Bases::one(&stack.api));
     let user = api.register(&format!("{}@example.com", unique())).await;
     user.post("/api/instances", &json!({"name": "main"}))
         .await
         .data(201);
+    (stack, phones, user)
+}
+
+#[tokio::test]
+async fn a_code_that_is_entered_on_the_phone_pairs_the_instance() {
+    let data = tempfile::tempdir().expect("a directory");
+    let (stack, phones, user) = with_an_instance(data.path()).await;
     let own = phones.create("Owner").await;
     let ask = async || {
         let path = "/api/instances/main/pairing-code";
@@ -53,13 +61,7 @@ async fn a_code_that_is_entered_on_the_phone_pairs_the_instance() {
 #[tokio::test]
 async fn a_code_gives_way_to_a_qr_code_and_to_another_code() {
     let data = tempfile::tempdir().expect("a directory");
-    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
-    let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
-    let api = Api::new(Bases::one(&stack.api));
-    let user = api.register(&format!("{}@example.com", unique())).await;
-    user.post("/api/instances", &json!({"name": "main"}))
-        .await
-        .data(201);
+    let (stack, phones, user) = with_an_instance(data.path()).await;
     let own = phones.create("Owner").await;
     let stranger = phones.create("Stranger").await;
     let path = "/api/instances/main/pairing-code";
