@@ -1,7 +1,6 @@
 //! Reading many items whose keys are known.
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
-use futures::{StreamExt, TryStreamExt};
 
 use super::error::{StorageError, classify};
 use super::item::Item;
@@ -12,24 +11,18 @@ use super::table::Table;
 /// The most keys that one `BatchGetItem` takes.
 const BATCH: usize = 100;
 
-/// How many batches are on their way at once.
-const AT_ONCE: usize = 4;
-
 impl Table {
     /// Those of these items that are there, as they were a moment ago and in no order. Half a
     /// read unit for each 4 KiB of an item, whether it is there or not. No key may come twice.
     pub(super) async fn get_many_recent(&self, keys: &[Key]) -> Result<Vec<Item>, StorageError> {
-        // Owned keys: a stream over borrowed ones would tie the future to one lifetime.
-        let batches: Vec<Vec<Item>> = keys
-            .chunks(BATCH)
-            .map(|batch| batch.iter().map(Key::attributes).collect())
-            .collect();
-        let found: Vec<Vec<Item>> = futures::stream::iter(batches)
-            .map(|batch| self.get_batch(batch))
-            .buffer_unordered(AT_ONCE)
-            .try_collect()
-            .await?;
-        Ok(found.into_iter().flatten().collect())
+        let mut found = Vec::with_capacity(keys.len());
+        for batch in keys.chunks(BATCH) {
+            found.extend(
+                self.get_batch(batch.iter().map(Key::attributes).collect())
+                    .await?,
+            );
+        }
+        Ok(found)
     }
 
     async fn get_batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, StorageError> {

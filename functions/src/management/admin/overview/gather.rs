@@ -14,8 +14,6 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use futures::future::try_join_all;
-use futures::{StreamExt, TryStreamExt};
 use shared::domain::account::Tier;
 use shared::domain::instance::{Instance, Status};
 use shared::domain::network::Network;
@@ -30,31 +28,22 @@ use crate::http::ApiError;
 use crate::presence::Presence;
 use crate::state::AppState;
 
-/// How many things of a list are asked for at once: few, so that callers of other routes get their turn where one
-/// process serves everything.
+/// How many things of a list are asked for at once.
 const PAGE: u32 = 100;
 
-/// How many shards or queues are asked at once.
-const AT_ONCE: usize = 2;
-
-/// Everything, as of `now`.
+/// Everything, as of `now`. It asks for one thing after the other: callers of other routes come first, where one process
+/// serves everything, and mostly nobody waits for this.
 pub async fn all(state: &AppState, now: DateTime<Utc>) -> Result<Response, ApiError> {
-    let ((subscriptions, accepted_this_month), users, (fleets, instances, today)) = tokio::try_join!(
-        async {
-            let (totals, ids) = subscriptions(state).await?;
-            let messages = state.counters.used_of_quotas(&ids, now).await?;
-            Ok::<_, ApiError>((totals, messages))
-        },
-        users(state),
-        async {
-            let fleets = Network::ALL.iter().map(|network| Fleet::read(state, *network));
-            let fleets = try_join_all(fleets).await?;
-            let instances = instances(state, &fleets).await?;
-            let ids: Vec<InstanceId> = instances.iter().map(|instance| instance.id).collect();
-            let today = state.counters.day_of(&ids, now).await?;
-            Ok((fleets, instances, today))
-        },
-    )?;
+    let (subscriptions, ids) = subscriptions(state).await?;
+    let accepted_this_month = state.counters.used_of_quotas(&ids, now).await?;
+    let users = users(state).await?;
+    let mut fleets = Vec::new();
+    for network in Network::ALL {
+        fleets.push(Fleet::read(state, *network).await?);
+    }
+    let instances = instances(state, &fleets).await?;
+    let ids: Vec<InstanceId> = instances.iter().map(|instance| instance.id).collect();
+    let today = state.counters.day_of(&ids, now).await?;
     let presence = Presence::in_fleets(&fleets, now);
     let mut networks = Vec::new();
     for fleet in &fleets {
@@ -132,16 +121,13 @@ async fn users(state: &AppState) -> Result<Users, ApiError> {
 
 /// The instances of all shards that there are.
 async fn instances(state: &AppState, fleets: &[Fleet]) -> Result<Vec<Instance>, ApiError> {
-    let shards: Vec<_> = fleets
-        .iter()
-        .flat_map(|fleet| fleet.shards().map(|(shard, _)| (fleet.network(), shard)))
-        .collect();
-    let found: Vec<Vec<Instance>> = futures::stream::iter(shards)
-        .map(|(network, shard)| state.instances.recent_by_shard(network, shard))
-        .buffer_unordered(AT_ONCE)
-        .try_collect()
-        .await?;
-    Ok(found.into_iter().flatten().collect())
+    let mut found = Vec::new();
+    for fleet in fleets {
+        for (shard, _) in fleet.shards() {
+            found.extend(state.instances.recent_by_shard(fleet.network(), shard).await?);
+        }
+    }
+    Ok(found)
 }
 
 fn of_network(network: Network, instances: &[Instance], presence: &Presence) -> Instances {
@@ -189,11 +175,8 @@ async fn queues(state: &AppState, network: Network) -> Result<Queues, ApiError> 
 /// What waits in these queues together.
 async fn depth(state: &AppState, queues: Vec<QueueName>) -> Result<Waiting, ApiError> {
     let mut waiting = Waiting::default();
-    let mut depths = futures::stream::iter(queues)
-        .map(async |queue| state.queue.depth(&queue).await)
-        .buffer_unordered(AT_ONCE);
-    while let Some(depth) = depths.try_next().await? {
-        waiting += depth;
+    for queue in queues {
+        waiting += state.queue.depth(&queue).await?;
     }
     Ok(waiting)
 }

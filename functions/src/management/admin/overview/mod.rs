@@ -1,7 +1,7 @@
 //! `GET /api/admin/overview`: totals over the whole deployment.
 //!
-//! Nothing keeps these totals, so they are counted when somebody asks, and the answer is kept
-//! in the process for [`KEPT`]. See [`gather`] for what it reads.
+//! Nothing keeps these totals, so they are counted when somebody asks, and the answer is told
+//! again for a while ([`crate::cached`]). See [`gather`] for what it reads.
 
 mod gather;
 
@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::Method;
-use chrono::TimeDelta;
 use serde::Serialize;
 use shared::domain::account::Tier;
 use shared::domain::instance::Status;
@@ -24,11 +23,11 @@ use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 use crate::statistics::Totals;
 
-/// For how long an answer is given again.
-const KEPT: TimeDelta = TimeDelta::seconds(10);
+/// How long a request waits for the first answer. It lies below the request's own deadline.
+const WAIT: Duration = Duration::from_secs(15);
 
-/// How long it may take to put one together. It lies below the request's own deadline.
-const DEADLINE: Duration = Duration::from_secs(15);
+/// How long it may take to put one together.
+const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Seconds after which another attempt makes sense, where that was too short.
 const RETRY_AFTER: u32 = 30;
@@ -37,7 +36,7 @@ const RETRY_AFTER: u32 = 30;
 #[serde(rename_all = "camelCase")]
 #[schema(as = Overview)]
 pub struct Response {
-    /// As of when: some seconds ago at most.
+    /// As of when: some seconds ago, or a minute where nobody had asked.
     generated_at: Timestamp,
     subscriptions: Subscriptions,
     users: Users,
@@ -138,15 +137,22 @@ struct Waiting {
 pub fn operation() -> Operation {
     Operation::new(Method::GET, "/api/admin/overview", "getOverview", handler)
         .about(Tag::Administration, "Tells totals over the whole deployment")
-        .details("An answer may be some seconds old: `generatedAt` says from when it is.")
+        .details("An answer may be some seconds old, and a minute where nobody had asked: `generatedAt` says from when it is.")
 }
 
 pub async fn handler(State(state): State<AppState>, _: Administrator) -> Result<Reply<Response>, ApiError> {
-    let now = state.clock.now();
-    let made = Box::pin(gather::all(&state, now));
-    let overview = state.overview.get(now, KEPT, made);
-    match tokio::time::timeout(DEADLINE, overview).await {
+    let overview = state
+        .overview
+        .get(&state.clock, || within_deadline(state.clone()));
+    match tokio::time::timeout(WAIT, overview).await {
         Ok(overview) => Ok(Reply::ok(overview?)),
+        Err(late) => Err(ApiError::unavailable(RETRY_AFTER).caused_by(late)),
+    }
+}
+
+async fn within_deadline(state: AppState) -> Result<Response, ApiError> {
+    match tokio::time::timeout(DEADLINE, gather::all(&state, state.clock.now())).await {
+        Ok(made) => made,
         Err(late) => Err(ApiError::unavailable(RETRY_AFTER).caused_by(late)),
     }
 }
