@@ -82,6 +82,32 @@ impl Table {
         Ok(request.send().await.map_err(classify)?.item)
     }
 
+    /// Up to `limit` items of a partition whose sort keys begin with `prefix`, the last ones first, that come before
+    /// `before`. Consistent.
+    pub async fn last_with_prefix(
+        &self,
+        partition: String,
+        prefix: &str,
+        before: Option<Key>,
+        limit: u32,
+    ) -> Result<Vec<Item>, StorageError> {
+        let page = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
+            .expression_attribute_values(":pk", s(partition))
+            .expression_attribute_values(":prefix", s(prefix))
+            .scan_index_forward(false)
+            .consistent_read(true)
+            .set_exclusive_start_key(before.map(|key| key.attributes()))
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(page.items.unwrap_or_default())
+    }
+
     /// Up to `limit` items of a list over all subscriptions, newest first, whose `listSort`
     /// is below `before`. The index is eventually consistent.
     pub async fn list_page(

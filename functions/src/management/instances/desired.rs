@@ -2,30 +2,69 @@
 //! and the shard nudged.
 
 use futures::future::try_join_all;
-use shared::domain::instance::{Desired, Instance};
+use shared::domain::audit::Action;
+use shared::domain::instance::{Desired, Instance, Wanted};
 use shared::domain::job::{self, Query};
+use shared::ids::InstanceId;
 use shared::queue::OutgoingMessage;
 use shared::storage::StorageError;
+use shared::storage::instances::Instances;
 
+use super::find::{InstanceRef, find};
 use super::status;
-use crate::http::{ApiError, Reply, log};
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, Record, Reply, Trail, log};
 use crate::presence::Presence;
 use crate::state::AppState;
 
 /// How many nudges are on their way at once.
 const AT_ONCE: usize = 8;
 
-/// Stores by `wanting` what is wanted of the instance, and tells its shard. The answer has
-/// the status as it is by now.
+/// What a user asks of an instance's connection.
+#[derive(Debug, Clone, Copy)]
+pub enum Asked {
+    Connect,
+    Disconnect,
+    Logout,
+    Restart,
+}
+
+impl Asked {
+    fn action(self) -> Action {
+        match self {
+            Self::Connect => Action::InstanceConnect,
+            Self::Disconnect => Action::InstanceDisconnect,
+            Self::Logout => Action::InstanceLogout,
+            Self::Restart => Action::InstanceRestart,
+        }
+    }
+
+    async fn store(self, instances: &Instances, id: InstanceId) -> Result<Option<Desired>, StorageError> {
+        match self {
+            Self::Connect => instances.want(id, Wanted::Connected).await,
+            Self::Disconnect => instances.want(id, Wanted::Disconnected).await,
+            Self::Logout => instances.want(id, Wanted::LoggedOut).await,
+            Self::Restart => instances.want_restart(id).await,
+        }
+    }
+}
+
+/// Stores what the caller asks of an instance, and tells its shard. The answer has the status as it is by now.
 pub async fn ask(
     state: &AppState,
-    mut instance: Instance,
-    wanting: impl Future<Output = Result<Option<Desired>, StorageError>>,
+    caller: &UserCaller,
+    trail: &Trail,
+    which: &InstanceRef,
+    asked: Asked,
 ) -> Result<Reply<status::Response>, ApiError> {
+    let mut instance = find(state, caller.subscription.id, which).await?;
     // A network that is not served any more has no shard to tell.
     state.queue_names(instance.network)?;
-    instance.desired = wanting.await?.ok_or_else(|| ApiError::not_found("instance"))?;
+    let desired = asked.store(&state.instances, instance.id).await?;
+    instance.desired = desired.ok_or_else(|| ApiError::not_found("instance"))?;
     nudge(state, &instance).await?;
+    let record = Record::by(&caller.user, asked.action()).on(instance.id);
+    trail.record(state, record).await;
     let presence = Presence::of(state, [&instance]).await?;
     Ok(Reply::accepted(status::Response::new(instance, &presence)))
 }

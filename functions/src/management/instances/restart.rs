@@ -3,13 +3,12 @@
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
-use shared::domain::audit::Action;
 
-use super::desired::ask;
-use super::find::{InstanceRef, find};
+use super::desired::{Asked, ask};
+use super::find::InstanceRef;
 use super::status;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Path, Record, Reply, Trail};
+use crate::http::{ApiError, Path, Reply, Trail};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -31,10 +30,5 @@ pub async fn handler(
     trail: Trail,
     Path(which): Path<InstanceRef>,
 ) -> Result<Reply<status::Response>, ApiError> {
-    let instance = find(&state, caller.subscription.id, &which).await?;
-    let record = Record::by(&caller.user, Action::InstanceRestart).on(instance.id);
-    let wanting = state.instances.want_restart(instance.id);
-    let reply = ask(&state, instance, wanting).await?;
-    trail.record(&state, record).await;
-    Ok(reply)
+    ask(&state, &caller, &trail, &which, Asked::Restart).await
 }

@@ -7,8 +7,8 @@ use super::{Accounts, email_item, with_password};
 use crate::auth::password::PasswordHash;
 use crate::domain::account::User;
 use crate::ids::{SubscriptionId, UserId};
-use crate::storage::error::{StorageError, classify};
-use crate::storage::item::{n, s};
+use crate::storage::error::StorageError;
+use crate::storage::item::n;
 use crate::storage::keys;
 use crate::storage::outcome::Transacted;
 
@@ -57,23 +57,13 @@ impl Accounts {
         before: Option<UserId>,
         limit: u32,
     ) -> Result<Vec<Member>, StorageError> {
-        let start = before.map(|id| keys::user(subscription, id).attributes());
+        let before = before.map(|id| keys::user(subscription, id));
+        let partition = keys::subscription(subscription).pk;
         let page = self
             .table
-            .client()
-            .query()
-            .table_name(self.table.name())
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", s(keys::subscription(subscription).pk))
-            .expression_attribute_values(":prefix", s(keys::USER_PREFIX))
-            .scan_index_forward(false)
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(classify)?;
-        let members = page.items().iter().map(|item| {
+            .last_with_prefix(partition, keys::USER_PREFIX, before, limit);
+        let page = page.await?;
+        let members = page.iter().map(|item| {
             Ok(Member {
                 user: user_from_item(item)?,
                 invited: password_from_item(item)?.is_none(),

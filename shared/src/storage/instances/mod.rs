@@ -147,24 +147,12 @@ impl Instances {
         before: Option<InstanceId>,
         limit: u32,
     ) -> Result<Vec<Instance>, StorageError> {
+        let before = before.map(|id| keys::instance_reference(subscription, id));
         let partition = keys::subscription(subscription).pk;
-        let start = before.map(|id| keys::instance_reference(subscription, id).attributes());
         let page = self
             .table
-            .client()
-            .query()
-            .table_name(self.table.name())
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", s(partition))
-            .expression_attribute_values(":prefix", s(keys::INSTANCE_REFERENCE_PREFIX))
-            .scan_index_forward(false)
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(classify)?;
-        let ids = referred_to(page.items())?;
+            .last_with_prefix(partition, keys::INSTANCE_REFERENCE_PREFIX, before, limit);
+        let ids = referred_to(&page.await?)?;
         let mut instances = self.load_all(&ids).await?;
         instances.retain(|instance| instance.desired.wanted != Wanted::Deleted);
         Ok(instances)
