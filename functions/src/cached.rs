@@ -14,9 +14,12 @@ use crate::http::{ApiError, log};
 /// For how long an answer is told again, at least.
 const FRESH: TimeDelta = TimeDelta::seconds(10);
 
-/// What took longer to put together than a tenth of that is told again for so many times as long: in the largest
-/// deployment too, only a part of the time goes into it.
+/// What took longer to put together than a tenth of that is told again for so many times as long: in a large deployment
+/// too, only a part of the time goes into it.
 const TIMES_AS_LONG: i32 = 10;
+
+/// But for no longer than this.
+const LONGEST: TimeDelta = TimeDelta::minutes(5);
 
 /// For how long it is told once more, while the next one is put together.
 const SPARE: TimeDelta = TimeDelta::seconds(60);
@@ -87,7 +90,7 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
             state.next = None;
             match &made {
                 Ok(value) => {
-                    let term = FRESH.max((clock.now() - begun) * TIMES_AS_LONG);
+                    let term = ((clock.now() - begun) * TIMES_AS_LONG).clamp(FRESH, LONGEST);
                     state.last = Some(Last {
                         value: value.clone(),
                         fresh_until: begun + term,

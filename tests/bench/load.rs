@@ -76,10 +76,10 @@ pub async fn run(users: u32, rate: u32, duration: Duration, instances: usize) ->
 }
 
 async fn administrator(stack: &Stack) -> Api {
-    stack.api.register(ADMINISTRATOR).await;
+    let registered = stack.api.register(ADMINISTRATOR).await;
     let token = stack.code(ADMINISTRATOR).await.expect("a mail");
     let body = json!({"token": token});
-    stack.api.post("/api/auth/verify-email", &body).await.data(200);
+    registered.post("/api/auth/verify-email", &body).await.data(200);
     let body = json!({"email": ADMINISTRATOR, "password": PASSWORD});
     let login = stack.api.post("/api/auth/login", &body).await.data(200);
     stack

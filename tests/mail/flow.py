@@ -50,7 +50,7 @@ def flow(api, mails):
     (mail,) = until("the mail of the registration", newest)
     code = re.search(r'"token": "([^"]+)"', mail["text"]).group(1)
     assert code in mail["html"], mail
-    user = call(f"{api}/api/auth/verify-email", {"token": code})["user"]
+    user = call(f"{api}/api/auth/verify-email", {"token": code}, token)["user"]
     assert user["emailVerified"] is True, user
     assert user["role"] == "ADMINISTRATOR", "the configured administrator, once the address is verified"
     print("registered, mailed, verified, administrator")

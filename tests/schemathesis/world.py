@@ -84,7 +84,7 @@ class User:
 class World:
     def __init__(self):
         self.administrator = User(ADMINISTRATOR)
-        call("POST", "/api/auth/verify-email", json={"token": self.administrator.code()})
+        call("POST", "/api/auth/verify-email", self.administrator.token, json={"token": self.administrator.code()})
         self.user = User()
         self.instance = self.user.instance()
         code = self.user.connect(self.instance)

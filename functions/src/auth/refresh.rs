@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 
 use super::tokens::{Tokens, issue};
 use super::view::UserView;
+use crate::http::caller::require_served;
 use crate::http::{ApiError, AuthGate, Code, JsonBody, Record, Reply, Trail};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
@@ -45,15 +46,9 @@ pub async fn handler(
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
     let offered = RefreshToken::parse(&request.refresh_token).ok_or_else(refused)?;
-    let next = RefreshToken::generate(Some(offered.session()));
-    let session = match state.sessions.rotate(&offered, &next, state.clock.now()).await? {
-        Rotated::Done(session) => session,
-        Rotated::Replayed(session) => {
-            trail.record(&state, replayed(&session)).await;
-            return Err(refused());
-        }
-        Rotated::Unknown => return Err(refused()),
-    };
+    let now = state.clock.now();
+    let session = state.sessions.find(&offered.session(), now).await?;
+    let session = session.ok_or_else(refused)?;
     let (user, subscription) = tokio::try_join!(
         state.accounts.user(session.subscription, session.user),
         state.accounts.subscription(session.subscription),
@@ -66,11 +61,16 @@ pub async fn handler(
     if !user.active {
         return Err(ApiError::new(Code::Forbidden, "The user is not active"));
     }
-    if !subscription.active {
-        return Err(ApiError::new(
-            Code::SubscriptionInactive,
-            "The subscription is not active",
-        ));
+    require_served(&user, &subscription)?;
+    // Last: a token that is used up without an answer is a session that is lost.
+    let next = RefreshToken::generate(Some(&offered));
+    match state.sessions.rotate(&offered, &next, now).await? {
+        Rotated::Done(_) => {}
+        Rotated::Replayed(session) => {
+            trail.record(&state, replayed(&session)).await;
+            return Err(refused());
+        }
+        Rotated::Unknown => return Err(refused()),
     }
     let tokens = issue(&state, &user, &next)?;
     Ok(Reply::ok(Response {

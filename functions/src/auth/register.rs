@@ -94,9 +94,9 @@ pub async fn handler(
         // The user is there and can ask for the mail again.
         log::went_wrong(&error, "a verification mail did not go out");
     }
-    let tokens = begin_session(&state, &user).await?;
     let record = Record::by(&user, Action::Registered).on(user.id);
     trail.record(&state, record).await;
+    let tokens = begin_session(&state, &user).await?;
     Ok(Reply::created(Response {
         user: user.into(),
         subscription: subscription.into(),

@@ -56,8 +56,11 @@ pub async fn handler(
     let code = MailCode::parse(&request.token).ok_or_else(refused)?;
     let purposes = [Purpose::ResetPassword, Purpose::AcceptInvitation];
     let now = state.clock.now();
-    let issued = state.mail_codes.take(&code, &purposes, now).await?;
+    let issued = state.mail_codes.find(&code, &purposes, now).await?;
     let issued = issued.ok_or_else(refused)?;
+    if !state.mail_codes.use_up(&code).await? {
+        return Err(refused());
+    }
     let user = state.accounts.user(issued.subscription, issued.user).await?;
     let user = user
         .filter(|user| user.active && user.credentials == issued.credentials)

@@ -27,7 +27,7 @@ pub async fn begin_session(state: &AppState, user: &User) -> Result<Tokens, ApiE
     let now = state.clock.now();
     let refresh_token = RefreshToken::generate(None);
     let session = Session {
-        name: refresh_token.session().to_owned(),
+        name: refresh_token.session(),
         user: user.id,
         subscription: user.subscription,
         credentials: user.credentials,
@@ -45,7 +45,7 @@ pub fn issue(state: &AppState, user: &User, refresh_token: &RefreshToken) -> Res
         user.id,
         user.subscription,
         user.role,
-        refresh_token.session(),
+        &refresh_token.session(),
         state.clock.now(),
     )?;
     Ok(Tokens {

@@ -11,7 +11,8 @@ use utoipa::ToSchema;
 
 use super::administrator;
 use super::view::UserView;
-use crate::http::{ApiError, AuthGate, JsonBody, Record, Reply, Trail};
+use crate::http::caller::UserCaller;
+use crate::http::{ApiError, AuthGate, Code, JsonBody, Record, Reply, Trail};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -29,24 +30,43 @@ pub struct Response {
 
 /// What the document tells of it.
 pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/auth/verify-email", "verifyEmail", handler).about(
-        Tag::Authentication,
-        "Verifies the e-mail address with the code of a mail",
-    )
+    Operation::new(Method::POST, "/api/auth/verify-email", "verifyEmail", handler)
+        .about(
+            Tag::Authentication,
+            "Verifies the e-mail address with the code of a mail",
+        )
+        .details(
+            "No token is needed, but for the address that makes its user an administrator: send that user's access token \
+             with it.",
+        )
+        .errors(&[Code::Unauthenticated])
 }
 
 pub async fn handler(
     State(state): State<AppState>,
     _: AuthGate,
     trail: Trail,
+    caller: Result<UserCaller, ApiError>,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
     let code = MailCode::parse(&request.token).ok_or_else(refused)?;
     let now = state.clock.now();
-    let issued = state.mail_codes.take(&code, &[Purpose::VerifyEmail], now).await?;
+    let issued = state.mail_codes.find(&code, &[Purpose::VerifyEmail], now).await?;
     let issued = issued.ok_or_else(refused)?;
     let user = state.accounts.user(issued.subscription, issued.user).await?;
     let user = user.ok_or_else(refused)?;
+    // Anybody can register any address: whoever can read its mails need not be the one who knows the password.
+    let is_own = caller.is_ok_and(|caller| caller.user.id == user.id);
+    if !is_own && state.admin_email.as_ref() == Some(&user.email) {
+        return Err(ApiError::new(
+            Code::Unauthenticated,
+            "This address makes its user an administrator: send the access token of that user too, or set a new password \
+             with the code of `POST /api/auth/forgot-password`",
+        ));
+    }
+    if !state.mail_codes.use_up(&code).await? {
+        return Err(refused());
+    }
     state
         .accounts
         .set_email_verified(user.subscription, user.id, now)

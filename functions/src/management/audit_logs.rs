@@ -16,7 +16,8 @@ use utoipa::ToSchema;
 
 use crate::http::caller::UserCaller;
 use crate::http::{
-    ApiError, Code, Date, Fields, Listing, Page, PageCursor, PageLimit, PageQuery, Query, Reply, Timestamp,
+    ApiError, Code, Date, Fields, Listing, Page, PageCursor, PageLimit, PageQuery, Query, Record, Reply,
+    Timestamp, Trail,
 };
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
@@ -71,9 +72,11 @@ pub struct Response {
     details: BTreeMap<String, String>,
 }
 
+const PATH: &str = "/api/audit-logs";
+
 /// What the document tells of it.
 pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/audit-logs", "listAuditLogs", handler)
+    Operation::new(Method::GET, PATH, "listAuditLogs", handler)
         .about(Tag::Audit, "Lists who did what, newest first")
         .details("Of the own subscription; an administrator sees all of them and may name one. A page may have fewer entries than `limit` while there are more to come.")
 }
@@ -81,10 +84,19 @@ pub fn operation() -> Operation {
 pub async fn handler(
     State(state): State<AppState>,
     caller: UserCaller,
+    trail: Trail,
     Query(request): Query<Request>,
 ) -> Result<Listing<Response>, ApiError> {
     let page = PageQuery::new(request.limit.clone(), request.cursor.clone()).parse::<AuditId>()?;
-    let walk = Walk::parse(&request, &caller, state.clock.now().date_naive())?;
+    let walk = Walk::parse(&request, &caller, state.clock.now().date_naive());
+    if let Err(refused) = &walk
+        && refused.code() == Code::Forbidden
+    {
+        let record = Record::by(&caller.user, Action::AccessDenied).outcome(Outcome::Denied);
+        let record = record.detail("method", Method::GET).detail("route", PATH);
+        trail.record(&state, record).await;
+    }
+    let walk = walk?;
     let (mut found, stopped_at) = walk.run(&state, &page).await?;
     let shown = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let is_full = found.len() > shown;

@@ -81,6 +81,11 @@ impl Argument for UserCaller {
     }
 }
 
+/// A token that may be sent and need not.
+impl Argument for Result<UserCaller, ApiError> {
+    fn describe(_: &mut Operation) {}
+}
+
 impl Argument for Administrator {
     fn describe(operation: &mut Operation) {
         operation.called_by(

@@ -1,7 +1,7 @@
 //! Sessions: what a login begins and a logout ends. A session is known by its name, which
 //! access tokens carry, and is kept alive by refresh tokens, each of them good for one use.
 //!
-//! A refresh token is its session's name and a secret. The store keeps one item a session
+//! A refresh token is what its session's name is made from, and a secret. The store keeps one item a session
 //! with the hash of the one secret that is good now: whoever comes with another had a token
 //! that was used before, and the session ends, since one of the two is a thief.
 
@@ -30,8 +30,8 @@ impl RefreshToken {
     pub(crate) const LENGTH: usize = NAME + SECRET;
 
     /// The first token of a new session, or the next of one.
-    pub fn generate(session: Option<&str>) -> Self {
-        let name = session.map_or_else(|| random_letters(NAME), str::to_owned);
+    pub fn generate(before: Option<&Self>) -> Self {
+        let name = before.map_or_else(|| random_letters(NAME), |token| token.0[..NAME].to_owned());
         Self(name + &random_letters(SECRET))
     }
 
@@ -46,9 +46,10 @@ impl RefreshToken {
         &self.0
     }
 
-    /// The name of its session.
-    pub fn session(&self) -> &str {
-        &self.0[..NAME]
+    /// The name of its session: a hash, so that an access token, which shows it, does not lead back to the beginning of
+    /// a refresh token.
+    pub fn session(&self) -> String {
+        sha256_hex(&self.0[..NAME])
     }
 
     /// What the store knows it by.
@@ -88,7 +89,7 @@ mod tests {
     #[test]
     fn a_token_leads_to_its_session() {
         let first = RefreshToken::generate(None);
-        let next = RefreshToken::generate(Some(first.session()));
+        let next = RefreshToken::generate(Some(&first));
         assert_eq!(first.session(), next.session());
         assert_ne!(first.hash(), next.hash());
         assert_eq!(RefreshToken::parse(first.reveal()), Some(first.clone()));

@@ -71,7 +71,7 @@ text_enum! {
         /// An API key was revoked.
         KeyRevoked = "key.revoked",
         /// A known API key was refused: revoked, expired, used from elsewhere, or without the scope. Of an hour's
-        /// refusals the first.
+        /// refusals for a reason the first.
         KeyRefused = "key.refused",
         /// A caller asked for what its role does not allow.
         AccessDenied = "access.denied",

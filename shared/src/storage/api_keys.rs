@@ -42,6 +42,8 @@ pub struct ListedKey {
     pub rotated_at: Option<DateTime<Utc>>,
     /// When the hour began in which it was used last.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// How often it was changed.
+    version: u64,
     /// The hash of its secret.
     hash: String,
     /// The hash of the secret before it, which may still be good for a while.
@@ -112,6 +114,7 @@ impl ApiKeys {
         listed.insert("prefix".into(), s(secret.prefix()));
         listed.insert("hash".into(), s(secret.hash()));
         listed.insert("createdAt".into(), time(now));
+        listed.insert("version".into(), n(0));
         let mut by_hash = grant_attributes(grant);
         by_hash.extend(keys::api_key(&secret.hash()).attributes());
         let writes = vec![
@@ -145,23 +148,12 @@ impl ApiKeys {
         before: Option<KeyId>,
         limit: u32,
     ) -> Result<Vec<ListedKey>, StorageError> {
-        let start = before.map(|id| keys::listed_key(instance, id).attributes());
+        let before = before.map(|id| keys::listed_key(instance, id));
+        let partition = keys::instance(instance).pk;
         let page = self
             .table
-            .client()
-            .query()
-            .table_name(self.table.name())
-            .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
-            .expression_attribute_values(":pk", s(keys::instance(instance).pk))
-            .expression_attribute_values(":prefix", s(keys::LISTED_KEY_PREFIX))
-            .scan_index_forward(false)
-            .consistent_read(true)
-            .set_exclusive_start_key(start)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(classify)?;
-        page.items().iter().map(listed_from_item).collect()
+            .last_with_prefix(partition, keys::LISTED_KEY_PREFIX, before, limit);
+        page.await?.iter().map(listed_from_item).collect()
     }
 
     /// A key of an instance.
@@ -189,13 +181,11 @@ impl ApiKeys {
             .table_name(self.table.name())
             .set_key(Some(keys::listed_key(grant.instance, grant.key).attributes()))
             .update_expression(
-                "SET #name = :name, scopes = :scopes, cidrs = :cidrs, rateLimit = :rate, expiresAt = :expires",
+                "SET #name = :name, scopes = :scopes, cidrs = :cidrs, rateLimit = :rate, expiresAt = :expires, #version = :next",
             )
-            .condition_expression("#hash = :hash")
             .expression_attribute_names("#name", "name")
-            .expression_attribute_names("#hash", "hash")
-            .expression_attribute_values(":name", s(name.as_str()))
-            .expression_attribute_values(":hash", s(&key.hash));
+            .expression_attribute_values(":name", s(name.as_str()));
+        let listed = as_it_was_read(listed, key);
         let mut writes = vec![set(listed, grant.expires_at)];
         writes.push(set(self.by_hash(&key.hash, GRANT_UPDATE), grant.expires_at));
         if let Some(former) = &key.former_hash
@@ -223,14 +213,13 @@ impl ApiKeys {
             .set_key(Some(
                 keys::listed_key(key.grant.instance, key.grant.key).attributes(),
             ))
-            .update_expression("SET #hash = :new, formerHash = :hash, prefix = :prefix, rotatedAt = :now")
-            // Of two rotations at once one succeeds.
-            .condition_expression("#hash = :hash")
-            .expression_attribute_names("#hash", "hash")
+            .update_expression(
+                "SET #hash = :new, formerHash = :hash, prefix = :prefix, rotatedAt = :now, #version = :next",
+            )
             .expression_attribute_values(":new", s(secret.hash()))
-            .expression_attribute_values(":hash", s(&key.hash))
             .expression_attribute_values(":prefix", s(secret.prefix()))
             .expression_attribute_values(":now", time(now));
+        let listed = as_it_was_read(listed, key);
         let mut by_hash = grant_attributes(&key.grant);
         by_hash.extend(keys::api_key(&secret.hash()).attributes());
         let put = Put::builder()
@@ -355,6 +344,18 @@ impl ApiKeys {
     }
 }
 
+/// The condition that nobody has changed the key since it was read, for an update that sets `#version` to `:next`: of
+/// two changes at once one succeeds, so none undoes the other's.
+fn as_it_was_read(update: UpdateBuilder, key: &ListedKey) -> UpdateBuilder {
+    update
+        .condition_expression("#hash = :hash AND (attribute_not_exists(#version) OR #version = :version)")
+        .expression_attribute_names("#hash", "hash")
+        .expression_attribute_names("#version", "version")
+        .expression_attribute_values(":hash", s(&key.hash))
+        .expression_attribute_values(":version", n(key.version))
+        .expression_attribute_values(":next", n(key.version + 1))
+}
+
 const GRANT_UPDATE: &str = "SET scopes = :scopes, cidrs = :cidrs, rateLimit = :rate, expiresAt = :expires";
 
 fn listed_from_item(item: &Item) -> Result<ListedKey, StorageError> {
@@ -366,6 +367,7 @@ fn listed_from_item(item: &Item) -> Result<ListedKey, StorageError> {
         created_at: read.time("createdAt")?,
         rotated_at: read.opt_time("rotatedAt")?,
         last_used_at: read.opt_time("lastUsedAt")?,
+        version: read.opt_number("version")?.unwrap_or(0),
         hash: read.str("hash")?.to_owned(),
         former_hash: read.opt_str("formerHash")?.map(str::to_owned),
     })

@@ -39,6 +39,22 @@ impl IdempotencyKeys {
         Self { table }
     }
 
+    /// The message of the request that came with this key before. One read unit.
+    pub async fn find(
+        &self,
+        instance: InstanceId,
+        key: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<MessageId>, StorageError> {
+        let key = keys::idempotency(instance, &hex::encode(Sha256::digest(key)));
+        let Some(item) = self.table.get(&key).await? else {
+            return Ok(None);
+        };
+        let read = Reader::new("idempotency key", &item);
+        let is_over = read.number::<i64>("exp")? <= now.timestamp();
+        (!is_over).then(|| read.parse("message")).transpose()
+    }
+
     /// Claims a key for a request body. One write unit.
     pub async fn claim(
         &self,

@@ -86,17 +86,14 @@ impl MailCodes {
         Ok(expires_at)
     }
 
-    /// Uses a code up: of several that come with the same one gets what it was made for.
-    /// `None` for one that is unknown, used, too old or for another purpose; the last is not
-    /// used up by that.
-    pub async fn take(
+    /// What a code was made for; `None` for one that is unknown, used, too old or for another purpose.
+    pub async fn find(
         &self,
         code: &MailCode,
         purposes: &[Purpose],
         now: DateTime<Utc>,
     ) -> Result<Option<Issued>, StorageError> {
-        let key = keys::mail_code(&code.hash());
-        let Some(item) = self.table.get(&key).await? else {
+        let Some(item) = self.table.get(&keys::mail_code(&code.hash())).await? else {
             return Ok(None);
         };
         let read = Reader::new("e-mail code", &item);
@@ -110,6 +107,12 @@ impl MailCodes {
         if is_used || !purposes.contains(&issued.purpose) || read.time("expiresAt")? <= now {
             return Ok(None);
         }
+        Ok(Some(issued))
+    }
+
+    /// Uses up a code that was found; answers whether this was the first to do so.
+    pub async fn use_up(&self, code: &MailCode) -> Result<bool, StorageError> {
+        let key = keys::mail_code(&code.hash());
         // Marked and not deleted, so that an attempt after a lost answer knows its own mark. Expiry removes it.
         let sent = self
             .table
@@ -125,8 +128,8 @@ impl MailCodes {
             .send()
             .await;
         match sent {
-            Ok(_) => Ok(Some(issued)),
-            Err(error) if condition_failed(&error) => Ok(None),
+            Ok(_) => Ok(true),
+            Err(error) if condition_failed(&error) => Ok(false),
             Err(error) => Err(classify(error)),
         }
     }

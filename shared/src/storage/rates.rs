@@ -25,8 +25,8 @@ use crate::ids::{KeyId, UserId};
 pub enum Scope {
     /// Requests with an API key.
     Key(KeyId),
-    /// Requests with an API key that were refused.
-    RefusedKey(KeyId),
+    /// Requests with an API key that were refused for this reason.
+    RefusedKey(KeyId, &'static str),
     /// Requests of a user who is logged in.
     User(UserId),
     /// Mails that a user asks for.
@@ -43,7 +43,7 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Key(id) => write!(f, "{id}"),
-            Self::RefusedKey(id) => write!(f, "refused#{id}"),
+            Self::RefusedKey(id, reason) => write!(f, "refused#{id}#{reason}"),
             Self::User(id) => write!(f, "{id}"),
             Self::Mail(id) => write!(f, "mail#{id}"),
             Self::Invitations(id) => write!(f, "invitations#{id}"),

@@ -74,7 +74,7 @@ impl Sessions {
         next: &RefreshToken,
         now: DateTime<Utc>,
     ) -> Result<Rotated, StorageError> {
-        let name = offered.session();
+        let name = &offered.session();
         let expires_at = now + LIFETIME;
         let sent = self
             .table

@@ -90,15 +90,15 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
     }
 }
 
-/// Refusals of a key that are counted apart from its requests. The first of an hour is audited, and the rest would tell
-/// no more: a program that goes on with a revoked key does so every second.
+/// Refusals of a key that are counted apart from its requests. The first of an hour for a reason is audited, and the rest
+/// would tell no more: a program that goes on with a revoked key does so every second.
 const REFUSALS: Limit = Limit::per_hour(1_000);
 
 /// Records that a known key was refused. A store that fails now changes nothing about the refusal.
 async fn record_refusal(parts: &mut Parts, state: &AppState, grant: &Grant, reason: &'static str) {
     let counted = state
         .rates
-        .count(Scope::RefusedKey(grant.key), REFUSALS, state.clock.now())
+        .count(Scope::RefusedKey(grant.key, reason), REFUSALS, state.clock.now())
         .await;
     if counted.is_ok_and(|rate| !rate.is_first) {
         return;

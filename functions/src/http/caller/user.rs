@@ -8,7 +8,7 @@ use shared::domain::audit::Actor;
 use shared::storage::rates::Scope;
 
 use super::bearer::{Bearer, bearer};
-use super::require_active;
+use super::require_served;
 use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, Code};
 use crate::http::rate_limit;
@@ -68,9 +68,10 @@ impl FromRequestParts<AppState> for UserCaller {
             .count(Scope::User(user.id), state.user_limit, now)
             .await?;
         rate_limit::admit(&parts.extensions, rate, now)?;
+        require_served(&user, &subscription)?;
         Ok(Self {
             user,
-            subscription: require_active(subscription)?,
+            subscription,
             session,
         })
     }

@@ -8,11 +8,13 @@
 //! and a retry with the same idempotency key goes on under the same message id, by which
 //! the queue drops the second job.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use shared::auth::api_key::Grant;
 use shared::domain::account::Subscription;
@@ -30,7 +32,7 @@ use shared::storage::counters::Quota;
 use shared::storage::idempotency::Claim;
 
 use super::backlog;
-use super::options::Options;
+use super::options::{GivenOptions, Options};
 use super::view::AcceptedView;
 use crate::http::{ApiError, Code, Reply, Timestamp, log};
 use crate::state::AppState;
@@ -68,6 +70,28 @@ impl IntoResponse for Accepted {
     }
 }
 
+/// How long ago the first request with an idempotency key may have come so that it may still be at work.
+const AT_WORK: TimeDelta = TimeDelta::seconds(5);
+
+/// The pauses, in milliseconds, between two looks for the record of a request that may still be at work.
+const LOOKS: [u64; 5] = [25, 50, 100, 200, 400];
+
+/// When the message was asked for: at `now`, or where the request came before, then. It matters for a message whose time
+/// is over meanwhile, and only then is looked up: one read unit.
+pub async fn asked_at(
+    state: &AppState,
+    grant: &Grant,
+    idempotency_key: Option<&str>,
+    options: &GivenOptions,
+    now: DateTime<Utc>,
+) -> Result<DateTime<Utc>, ApiError> {
+    let Some(key) = idempotency_key.filter(|_| options.is_over(now)) else {
+        return Ok(now);
+    };
+    let known = state.idempotency.find(grant.instance, key, now).await?;
+    Ok(known.map_or(now, MessageId::created_at))
+}
+
 /// Accepts a message of the instance that `grant` is for.
 pub async fn accept(
     state: &AppState,
@@ -81,7 +105,7 @@ pub async fn accept(
     },)?;
     let (id, is_known) = claimed;
     let instance = instance.ok_or_else(|| ApiError::not_found("instance"))?;
-    if is_known && let Some(record) = state.messages.get(grant.instance, id).await? {
+    if is_known && let Some(record) = record_of_first(state, grant.instance, id, now).await? {
         return replay(state, &instance, record, send).await;
     }
     // From here on a request that is known is one whose first run was cut short.
@@ -108,6 +132,25 @@ pub async fn accept(
         view: AcceptedView::new(&record),
         is_replay: false,
     })
+}
+
+/// The record that an earlier request with the same idempotency key has made. One that came a moment ago may still be at
+/// work, and is waited for: to go on beside it would count its message twice.
+async fn record_of_first(
+    state: &AppState,
+    instance: InstanceId,
+    id: MessageId,
+    now: DateTime<Utc>,
+) -> Result<Option<MessageRecord>, ApiError> {
+    let mut looks = LOOKS.iter();
+    loop {
+        let found = state.messages.get(instance, id).await?;
+        let pause = looks.next().filter(|_| now - id.created_at() < AT_WORK);
+        let (None, Some(pause)) = (&found, pause) else {
+            return Ok(found);
+        };
+        tokio::time::sleep(Duration::from_millis(*pause)).await;
+    }
 }
 
 /// Answers a request that came before. Its record alone does not tell that the first run

@@ -49,7 +49,13 @@ impl GivenOptions {
             .build()
     }
 
-    /// Checks the options of a message that is accepted at `now`; faults go to `fields`.
+    /// Whether the time until when the message is worth sending is over at `now`.
+    pub fn is_over(&self, now: DateTime<Utc>) -> bool {
+        let at = self.expires_at.as_deref().map(str::parse::<DateTime<Utc>>);
+        at.is_some_and(|at| at.is_ok_and(|at| at <= now))
+    }
+
+    /// Checks the options of a message that was asked for at `now`; faults go to `fields`.
     pub fn check(self, fields: &mut Fields, now: DateTime<Utc>) -> Options {
         fields.unserved("replyTo", self.reply_to.is_some());
         fields.unserved("mentions", self.mentions.is_some());

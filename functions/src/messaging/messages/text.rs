@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use utoipa::openapi::Object;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::accept::{Accepted, Send, accept};
+use super::accept::{Accepted, Send, accept, asked_at};
 use super::idempotency::IdempotencyKey;
 use super::options::GivenOptions;
 use crate::http::caller::{KeyCaller, permission};
@@ -92,7 +92,8 @@ pub async fn handler(
         scheduled_at: value.scheduled_at,
         typing_ms: value.typing_ms,
     };
-    let options = options.check(&mut fields, now);
+    let asked_at = asked_at(&state, &caller.grant, idempotency_key.as_deref(), &options, now).await?;
+    let options = options.check(&mut fields, asked_at);
     fields.finish()?;
     let Some(to) = to else {
         return Err(fields.error());

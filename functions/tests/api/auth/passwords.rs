@@ -139,8 +139,18 @@ async fn an_address_is_verified_by_the_code_of_the_registration() {
     // Not before the address is shown to be the user's own.
     assert_eq!(role().await, (json!("USER"), json!(false)));
     let code = world.mail.code("ada@example.com");
+    let other = world.register("eve@example.com").await;
+    for stranger in ["", &other.token] {
+        let body = json!({"token": code});
+        let answer = world.post(stranger, "/api/auth/verify-email", body).await;
+        assert_eq!(
+            answer.status, 401,
+            "who registered the address may be somebody else"
+        );
+    }
+    assert_eq!(role().await, (json!("USER"), json!(false)));
     let data = world
-        .post("", "/api/auth/verify-email", json!({"token": code}))
+        .post(&user.token, "/api/auth/verify-email", json!({"token": code}))
         .await
         .data(200);
     assert_eq!(data["user"]["role"], json!("ADMINISTRATOR"));

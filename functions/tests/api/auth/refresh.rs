@@ -1,9 +1,13 @@
 //! `POST /api/auth/refresh` and `POST /api/auth/logout`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::{Value, json};
+use shared::domain::audit::Action;
 
+use crate::management::people::{administrator, audited, patch};
 use crate::support::{Answer, World};
 
 const REFUSED: &str = "401 UNAUTHENTICATED: The refresh token is not valid, was used before, or its session is over: log in again";
@@ -86,4 +90,33 @@ async fn a_logout_ends_its_own_session_at_once_and_no_other() {
     assert_eq!(world.get(&user.token, "/api/auth/me").await.error(), OVER);
     assert_eq!(refresh(&world, &user.refresh_token).await.error(), REFUSED);
     assert_eq!(world.get(&other, "/api/auth/me").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_for_now_is_not_used_up() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let root = administrator(&world, "root@example.com").await;
+    let path = format!("/api/subscriptions/{}", user.subscription);
+    for (active, status) in [(false, 403), (true, 200)] {
+        let changed = patch(&world, &root.token, &path, json!({"active": active})).await;
+        changed.data(200);
+        assert_eq!(refresh(&world, &user.refresh_token).await.status, status);
+    }
+    assert!(audited(&world, Action::RefreshReplayed).await.is_empty());
+}
+
+#[tokio::test]
+async fn an_access_token_does_not_lead_to_its_sessions_end() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let claims = user.token.split('.').nth(1).expect("three parts");
+    let claims = URL_SAFE_NO_PAD.decode(claims).expect("Base64");
+    let claims: Value = serde_json::from_slice(&claims).expect("JSON");
+    let family = text(&claims["family"]);
+    for name in [&family[..22], &family] {
+        let forged: String = name.chars().chain(std::iter::repeat('x')).take(65).collect();
+        assert_eq!(refresh(&world, &forged).await.error(), REFUSED);
+    }
+    assert_eq!(refresh(&world, &user.refresh_token).await.status, 200);
 }

@@ -160,7 +160,7 @@ impl Cast {
         let session = RefreshToken::parse(&self.ada.refresh_token).expect("a token");
         let jwts = &self.world.state.jwts;
         let signed = self.world.clock.now() - jwts.lifetime() - TimeDelta::seconds(1);
-        jwts.sign(id, subscription, Role::User, session.session(), signed)
+        jwts.sign(id, subscription, Role::User, &session.session(), signed)
             .expect("signed")
     }
 

@@ -245,3 +245,48 @@ async fn another_subscriptions_instance_does_not_exist_by_any_name() {
     let list = cast.world.get(&cast.eve.token, "/api/instances").await;
     assert_eq!(list.data(200), json!([]));
 }
+
+#[tokio::test]
+async fn a_key_that_lacks_a_scope_does_not_hide_its_use_from_elsewhere() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let (route, scope) = key_routes().remove(0);
+    let mut others = Scope::ALL.to_vec();
+    others.retain(|other| *other != scope);
+    let key = cast.key_with(&others).await;
+    cast.send(&route, &key).await;
+    let id = people::audited(world, Action::KeyRefused).await[0].actor;
+    let Actor::Key(id) = id else { panic!("{id:?}") };
+    let path = format!("/api/instances/{}/keys/{id}", cast.sales);
+    let elsewhere = json!({"allowedCidrs": ["203.0.113.0/24"]});
+    people::patch(world, &cast.ada.token, &path, elsewhere)
+        .await
+        .data(200);
+    for _ in 0..2 {
+        cast.send(&route, &key).await;
+    }
+    let entries = people::audited(world, Action::KeyRefused).await;
+    let mut reasons: Vec<_> = entries.iter().map(|entry| &*entry.details["reason"]).collect();
+    reasons.sort_unstable();
+    assert_eq!(reasons, ["address", "scope"]);
+}
+
+#[tokio::test]
+async fn an_administrator_is_served_in_a_subscription_that_is_switched_off() {
+    let cast = Cast::new().await;
+    let world = &cast.world;
+    let root = people::administrator(world, "boss@example.com").await;
+    let path = format!("/api/subscriptions/{}", cast.ada.subscription);
+    let off = json!({"active": false});
+    people::patch(world, &root.token, &path, off).await.data(200);
+    let mine = format!("/api/users/{}", people::id(world, &root).await);
+    let there = json!({"subscriptionId": cast.ada.subscription});
+    people::patch(world, &root.token, &mine, there).await.data(200);
+    let root = people::login(world, "boss@example.com").await;
+    let body = json!({"refreshToken": root.refresh_token});
+    let data = world.post("", "/api/auth/refresh", body).await.data(200);
+    let token = people::text(&data["tokens"]["accessToken"]);
+    people::patch(world, &token, &path, json!({"active": true}))
+        .await
+        .data(200);
+}

@@ -64,7 +64,14 @@ async fn logins_and_a_keys_life_are_told_to_their_subscription_alone() {
     let role = shared::domain::account::Role::Administrator;
     table.set_role(subscription, id, role).await.expect("stored");
     let all = world.get(&other.token, "/api/audit-logs").await.data(200);
-    assert_eq!(texts(&all, "action").len(), 6);
+    assert_eq!(texts(&all, "action").len(), 7);
+    // The attempt at the other log.
+    let denied = all.as_array().expect("a list").iter();
+    let denied: Vec<_> = denied
+        .filter(|entry| entry["action"] == "access.denied")
+        .collect();
+    assert_eq!(denied.len(), 1);
+    assert_eq!(denied[0]["details"]["route"], json!("/api/audit-logs"));
     let of_one = world.get(&other.token, &path).await.data(200);
     assert_eq!(texts(&of_one, "action").len(), 5);
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{everywhere, storm, with_status};
-use crate::management::people::text;
+use crate::management::people::{patch, text};
 use crate::support::{Answer, User, World};
 
 const KEYS: &str = "/api/instances/sales/keys";
@@ -72,6 +72,35 @@ async fn two_secrets_are_good_within_the_grace_and_one_after_it() {
         let live = good(world, &secrets).await;
         assert!(live == 1 || live == 0 && world.faults.is_some(), "{live}");
         settle(world, &user, &path, &mut secrets).await;
+    })
+    .await;
+}
+
+/// What one request takes from a key no other gives back.
+#[tokio::test]
+async fn no_change_of_a_key_undoes_another() {
+    everywhere(async |world| {
+        let (user, _, _) = world.ready().await;
+        for _ in 0..10 {
+            let (_, rotation) = key(world, &user).await;
+            let path = rotation.trim_end_matches("/rotate");
+            let narrow = patch(world, &user.token, path, json!({"scopes": ["stats:read"]}));
+            let rename = patch(world, &user.token, path, json!({"name": "Shop"}));
+            let rotate = world.post(&user.token, &rotation, json!({}));
+            let (narrowed, _, rotated) = tokio::join!(narrow, rename, rotate);
+            if narrowed.status != 200 {
+                continue;
+            }
+            let listed = world.get(&user.token, KEYS).await.data(200);
+            let mut listed = listed.as_array().expect("a list").iter();
+            let id = path.rsplit('/').next();
+            let listed = listed.find(|key| key["id"].as_str() == id).expect("the key");
+            assert_eq!(listed["scopes"], json!(["stats:read"]));
+            if rotated.status == 200 {
+                let secret = text(&rotated.data(200)["key"]);
+                assert_eq!(world.get(&secret, "/api/instance/info").await.status, 403);
+            }
+        }
     })
     .await;
 }

@@ -19,7 +19,7 @@ pub enum Updated {
     Done,
     /// Another instance of the subscription has the name.
     NameTaken,
-    /// It is gone, or was given another name since it was read.
+    /// It is gone, or was given another name or other metadata since it was read.
     Stale,
 }
 
@@ -37,11 +37,14 @@ impl Instances {
             .table_name(self.table.name())
             .set_key(Some(keys::instance(instance.id).attributes()))
             .update_expression("SET #name = :name, #metadata = :metadata")
-            .condition_expression("subscription = :subscription AND #name = :old AND wanted <> :deleted")
+            .condition_expression(
+                "subscription = :subscription AND #name = :old AND #metadata = :before AND wanted <> :deleted",
+            )
             .expression_attribute_names("#name", "name")
             .expression_attribute_names("#metadata", "metadata")
             .expression_attribute_values(":name", text(name))
             .expression_attribute_values(":metadata", strings(metadata))
+            .expression_attribute_values(":before", strings(&instance.metadata))
             .expression_attribute_values(":subscription", text(instance.subscription))
             .expression_attribute_values(":deleted", text(Wanted::Deleted))
             .expression_attribute_values(":old", text(&instance.name))

@@ -36,7 +36,7 @@ const RETRY_AFTER: u32 = 30;
 #[serde(rename_all = "camelCase")]
 #[schema(as = Overview)]
 pub struct Response {
-    /// As of when: some seconds ago, or a minute where nobody had asked.
+    /// As of when: some seconds ago, or some minutes in a large deployment.
     generated_at: Timestamp,
     subscriptions: Subscriptions,
     users: Users,
@@ -137,7 +137,7 @@ struct Waiting {
 pub fn operation() -> Operation {
     Operation::new(Method::GET, "/api/admin/overview", "getOverview", handler)
         .about(Tag::Administration, "Tells totals over the whole deployment")
-        .details("An answer may be some seconds old, and a minute where nobody had asked: `generatedAt` says from when it is.")
+        .details("An answer may be some seconds old, or some minutes in a large deployment: `generatedAt` says from when it is.")
 }
 
 pub async fn handler(State(state): State<AppState>, _: Administrator) -> Result<Reply<Response>, ApiError> {

@@ -71,7 +71,7 @@ pub async fn handler(
         KeyChanged::Stale => {
             return Err(ApiError::new(
                 Code::Conflict,
-                "The API key was rotated or revoked by another request meanwhile",
+                "The API key was changed by another request meanwhile",
             ));
         }
     }

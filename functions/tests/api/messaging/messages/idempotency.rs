@@ -1,15 +1,26 @@
 //! `Idempotency-Key`.
 
 use axum::body::Body;
+use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::json;
+use shared::clock::Clock;
 use shared::domain::instance::Status;
 use shared::storage::keys;
 
 use crate::support::{Answer, World, request};
 
 async fn send(world: &World, api_key: &str, key: &str, text: &str) -> Answer {
-    let body = json!({"to": "15550100002", "text": text}).to_string();
+    send_body(
+        world,
+        api_key,
+        key,
+        json!({"to": "15550100002", "text": text}).to_string(),
+    )
+    .await
+}
+
+async fn send_body(world: &World, api_key: &str, key: &str, body: String) -> Answer {
     let mut request = request("POST", api_key, "/api/messages/text", Body::from(body));
     request
         .headers_mut()
@@ -39,13 +50,40 @@ async fn the_same_request_is_answered_and_not_done_again() {
 #[tokio::test]
 async fn ten_at_once_are_one_message() {
     let world = World::new().await;
-    let (_, _, key) = world.ready().await;
+    let (user, _, key) = world.ready().await;
     let answers = join_all((0..10).map(|_| send(&world, &key, "order-42", "x"))).await;
     let id = answers[0].data(202)["id"].clone();
     for answer in &answers {
         assert_eq!(answer.data(202)["id"], id);
     }
     assert_eq!(world.waiting(&world.queue_names().sends(0)).await.len(), 1);
+    let subscription = user.subscription.parse().expect("an id");
+    let counted = world
+        .state
+        .counters
+        .used_of_quota(subscription, world.clock.now());
+    assert_eq!(counted.await.expect("read").0, 1, "counted once");
+}
+
+#[tokio::test]
+async fn a_retry_after_the_messages_time_is_answered_like_the_first() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    let expires_at = (world.clock.now() + TimeDelta::seconds(10)).to_rfc3339();
+    let send = async |idempotency_key| {
+        let body = json!({"to": "15550100002", "text": "x", "expiresAt": expires_at}).to_string();
+        send_body(&world, &key, idempotency_key, body).await
+    };
+    let first = send("order-42").await.data(202);
+    world.clock.advance(TimeDelta::seconds(10));
+    assert_eq!(send("order-42").await.data(202), first);
+    for _ in 0..2 {
+        let refused = send("order-43").await.error();
+        assert!(
+            refused.starts_with("400 VALIDATION_ERROR: `expiresAt`"),
+            "{refused}"
+        );
+    }
 }
 
 #[tokio::test]
