@@ -11,6 +11,7 @@ pub mod domain;
 pub mod fault;
 pub mod ids;
 pub mod mail;
+pub mod nature;
 pub mod queue;
 #[cfg(feature = "schema")]
 mod schema;

@@ -39,7 +39,7 @@ pub async fn store_all(deps: Arc<Deps>, instance: InstanceId, mut receipts: mpsc
         for attempt in 1..=3 {
             match store(&deps, instance, receipt).await {
                 Ok(()) => break,
-                Err(error) if error.is_transient() && attempt < 3 => {}
+                Err(error) if !error.nature().is_permanent() && attempt < 3 => {}
                 Err(error) => {
                     warn!(instance.id = %instance, message.id = %receipt.message, error = %chain(&error), "a receipt could not be stored");
                     break;

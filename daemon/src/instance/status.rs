@@ -154,7 +154,7 @@ impl Observer {
                     self.fence.revoke();
                     return false;
                 }
-                Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+                Err(error) if !error.nature().is_permanent() && attempt < ATTEMPTS => {
                     warn!(instance.id = %self.id, error = %chain(&error), "a status could not be written, trying again");
                     tokio::time::sleep(pause).await;
                     pause *= 2;

@@ -27,7 +27,7 @@ pub async fn count(deps: &Deps, instance: InstanceId, counters: &[Counter], at: 
     for attempt in 1..=ATTEMPTS {
         match deps.counters.count(instance, counters, at).await {
             Ok(()) => return,
-            Err(error) if error.is_transient() && attempt < ATTEMPTS => {
+            Err(error) if !error.nature().is_permanent() && attempt < ATTEMPTS => {
                 tokio::time::sleep(pause).await;
                 pause *= 2;
             }

@@ -110,7 +110,7 @@ impl Sender<'_> {
         };
         match done {
             Ok(done) => done,
-            Err(error) if error.is_transient() => {
+            Err(error) if !error.nature().is_permanent() => {
                 warn!(message.id = %job.message, error = %chain(&error), "the table is in the way of a send");
                 Done::LeaveFor(TABLE_PAUSE)
             }
@@ -169,7 +169,7 @@ impl Sender<'_> {
         {
             Ok(plain) => serde_json::from_slice(&plain)
                 .map_err(|_| Done::Park("content: not what a job carries".into())),
-            Err(error) if error.is_transient() => {
+            Err(error) if !error.nature().is_permanent() => {
                 warn!(message.id = %job.message, error = %chain(&error), "the content's key is out of reach");
                 Err(Done::LeaveFor(TABLE_PAUSE))
             }

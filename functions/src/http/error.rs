@@ -10,8 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use shared::auth::jwt::JwtError;
 use shared::auth::password::PasswordError;
+use shared::nature::Nature;
 use shared::queue::QueueError;
-use shared::seal::{KeyError, SealError};
+use shared::seal::SealError;
 use shared::storage::StorageError;
 
 macro_rules! codes {
@@ -191,6 +192,15 @@ impl ApiError {
         }
     }
 
+    /// The answer to a failure of this nature. What nobody can tell may pass: the caller tries again.
+    fn of_nature(nature: Nature) -> Self {
+        match nature {
+            Nature::Transient => Self::unavailable(2),
+            Nature::Unknown => Self::unavailable(5),
+            Nature::Permanent => Self::internal(),
+        }
+    }
+
     /// What the error is called.
     pub fn code(&self) -> Code {
         self.code
@@ -209,10 +219,7 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         let answer = match &error {
             StorageError::Conflict(_) => Self::unavailable(1),
-            StorageError::Throttled(_) | StorageError::Unavailable(_) => Self::unavailable(2),
-            StorageError::Fenced | StorageError::Refused(_) | StorageError::Corrupt { .. } => {
-                Self::internal()
-            }
+            other => Self::of_nature(other.nature()),
         };
         answer.caused_by(error)
     }
@@ -220,30 +227,13 @@ impl From<StorageError> for ApiError {
 
 impl From<QueueError> for ApiError {
     fn from(error: QueueError) -> Self {
-        let answer = match &error {
-            QueueError::Throttled { .. } | QueueError::Unavailable { .. } | QueueError::Timeout { .. } => {
-                Self::unavailable(2)
-            }
-            QueueError::NoSuchQueue(_)
-            | QueueError::StaleReceipt
-            | QueueError::TooLarge { .. }
-            | QueueError::Invalid(_) => Self::internal(),
-        };
-        answer.caused_by(error)
+        Self::of_nature(error.nature()).caused_by(error)
     }
 }
 
 impl From<SealError> for ApiError {
     fn from(error: SealError) -> Self {
-        let answer = match &error {
-            SealError::Key(KeyError::Unavailable(_)) => Self::unavailable(2),
-            SealError::Storage(storage) if storage.is_transient() => Self::unavailable(2),
-            SealError::Storage(_)
-            | SealError::PurposeDenied(_)
-            | SealError::DoesNotOpen
-            | SealError::Key(KeyError::WrongContext | KeyError::Refused(_)) => Self::internal(),
-        };
-        answer.caused_by(error)
+        Self::of_nature(error.nature()).caused_by(error)
     }
 }
 

@@ -3,11 +3,12 @@
 use std::error::Error;
 
 use super::{MAX_BODY_BYTES, QueueName};
+use crate::nature::Nature;
 
 /// Why a queue call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The queue does not exist: a deployment that is not finished, or a wrong name. Retrying does not help.
+    /// The queue does not exist: a deployment that is not finished, or a wrong name. Whether it comes is not known.
     #[error("queue {0} does not exist")]
     NoSuchQueue(QueueName),
 
@@ -54,10 +55,11 @@ pub enum QueueError {
 impl QueueError {
     /// Whether the same call may succeed later. Sends to a FIFO queue are safe to repeat within the
     /// deduplication window; sends to a standard queue may then arrive twice.
-    pub fn is_transient(&self) -> bool {
+    pub fn nature(&self) -> Nature {
         match self {
-            Self::Throttled { .. } | Self::Unavailable { .. } | Self::Timeout { .. } => true,
-            Self::NoSuchQueue(_) | Self::StaleReceipt | Self::TooLarge { .. } | Self::Invalid(_) => false,
+            Self::Throttled { .. } | Self::Unavailable { .. } | Self::Timeout { .. } => Nature::Transient,
+            Self::NoSuchQueue(_) => Nature::Unknown,
+            Self::StaleReceipt | Self::TooLarge { .. } | Self::Invalid(_) => Nature::Permanent,
         }
     }
 

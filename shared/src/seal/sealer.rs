@@ -14,6 +14,7 @@ use super::Purpose;
 use super::cipher;
 use super::wrapper::{DataKey, KeyContext, KeyError, KeyWrapper};
 use crate::ids::InstanceId;
+use crate::nature::Nature;
 use crate::storage::{StorageError, Table, classify, keys};
 
 /// How long a plain key is kept before it is unwrapped anew. A withdrawn permission takes
@@ -41,14 +42,15 @@ pub enum SealError {
 }
 
 impl SealError {
-    /// Whether the same call may succeed when it is tried again unchanged.
-    pub fn is_transient(&self) -> bool {
+    /// Whether the same call may succeed later, unchanged. A value that does not open under a
+    /// key that did is corrupt. A key that does not open proves nothing: a disabled or mistaken
+    /// wrapping key does that to every instance at once.
+    pub fn nature(&self) -> Nature {
         match self {
-            Self::Key(KeyError::Unavailable(_)) => true,
-            Self::Storage(error) => error.is_transient(),
-            Self::PurposeDenied(_)
-            | Self::DoesNotOpen
-            | Self::Key(KeyError::WrongContext | KeyError::Refused(_)) => false,
+            Self::Key(KeyError::Unavailable(_)) => Nature::Transient,
+            Self::Key(KeyError::WrongContext | KeyError::Refused(_)) => Nature::Unknown,
+            Self::Storage(error) => error.nature(),
+            Self::PurposeDenied(_) | Self::DoesNotOpen => Nature::Permanent,
         }
     }
 }

@@ -351,13 +351,12 @@ fn sealing(error: SealError, path: &str) -> StorageError {
     match error {
         SealError::Storage(error) => error,
         SealError::Key(KeyError::Unavailable(_)) => StorageError::Unavailable(error.into()),
-        SealError::DoesNotOpen | SealError::Key(KeyError::WrongContext) => StorageError::Corrupt {
+        SealError::DoesNotOpen => StorageError::Corrupt {
             entity: "session state",
             key: path.to_owned(),
             field: "v",
         },
-        SealError::PurposeDenied(_) | SealError::Key(KeyError::Refused(_)) => {
-            StorageError::Refused(error.into())
-        }
+        SealError::PurposeDenied(_) => StorageError::Refused(error.into()),
+        SealError::Key(KeyError::WrongContext | KeyError::Refused(_)) => StorageError::Unknown(error.into()),
     }
 }

@@ -5,6 +5,8 @@ use std::fmt::Debug;
 
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
+use crate::nature::Nature;
+
 /// A failed call to the store. Conditions that did not hold are no errors: the functions
 /// that write under a condition answer an outcome of their own.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +27,10 @@ pub enum StorageError {
     /// The request itself is wrong: a defect of ours, or a table of another shape.
     #[error("the store refused the request")]
     Refused(#[source] BoxError),
+    /// The store failed in a way that this build cannot sort: a code that it does not know, a
+    /// permission that is missing, a table that is not there (yet).
+    #[error("the store failed for a reason that is not known")]
+    Unknown(#[source] BoxError),
     /// An item does not have the shape that its reader knows.
     #[error("stored {entity} {key} is corrupt at {field}")]
     Corrupt {
@@ -41,11 +47,12 @@ pub enum StorageError {
 pub type BoxError = Box<dyn Error + Send + Sync + 'static>;
 
 impl StorageError {
-    /// Whether the same call may succeed when it is tried again unchanged.
-    pub fn is_transient(&self) -> bool {
+    /// Whether the same call may succeed later, unchanged.
+    pub fn nature(&self) -> Nature {
         match self {
-            Self::Conflict(_) | Self::Throttled(_) | Self::Unavailable(_) => true,
-            Self::Fenced | Self::Refused(_) | Self::Corrupt { .. } => false,
+            Self::Conflict(_) | Self::Throttled(_) | Self::Unavailable(_) => Nature::Transient,
+            Self::Fenced | Self::Refused(_) | Self::Corrupt { .. } => Nature::Permanent,
+            Self::Unknown(_) => Nature::Unknown,
         }
     }
 }
@@ -73,10 +80,12 @@ where
             | "ThrottlingException"
             | "LimitExceededException",
         ) => StorageError::Throttled(error.into()),
+        (SdkError::ServiceError(_), "ValidationException" | "SerializationException")
+        | (SdkError::ConstructionFailure(_), _) => StorageError::Refused(error.into()),
         (SdkError::ServiceError(_), "InternalServerError" | "ServiceUnavailable")
         | (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_), _) => {
             StorageError::Unavailable(error.into())
         }
-        _ => StorageError::Refused(error.into()),
+        _ => StorageError::Unknown(error.into()),
     }
 }

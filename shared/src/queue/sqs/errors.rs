@@ -100,6 +100,7 @@ fn text_of(error: &(dyn std::error::Error + Send + Sync)) -> Box<dyn std::error:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::nature::Nature;
 
     fn sorted(code: &str, message: &str) -> QueueError {
         classify(&QueueName::new("q.fifo").unwrap(), code, message, "source")
@@ -137,6 +138,6 @@ mod tests {
             sorted("RequestThrottled", ""),
             QueueError::Throttled { .. }
         ));
-        assert!(sorted("InternalFailure", "").is_transient());
+        assert_eq!(sorted("InternalFailure", "").nature(), Nature::Transient);
     }
 }
