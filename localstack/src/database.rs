@@ -1,12 +1,14 @@
 //! The embedded DynamoDB: an engine on `SQLite`, served on a loopback port for the AWS SDK.
 
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use dynoxide::Database;
 use shared::storage::Table;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -16,6 +18,9 @@ const TABLE: &str = "waxwing";
 
 /// How often what has expired is removed: the engine does not do it by itself.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// How many connections may wait to be accepted.
+const BACKLOG: u32 = 1_024;
 
 /// A running engine.
 pub struct Embedded {
@@ -37,9 +42,7 @@ impl Embedded {
             }
             None => Database::memory().context("cannot open a database in memory")?,
         };
-        let listener = TcpListener::bind("127.0.0.1:0")
-            .await
-            .context("no free port for the database")?;
+        let listener = listen().context("no free port for the database")?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let stop = CancellationToken::new();
         let (sweeping, swept) = (database.clone(), stop.clone());
@@ -76,6 +79,15 @@ impl Embedded {
     }
 }
 
+/// A free port of this machine. Connections inherit `TCP_NODELAY` from their listener: a small
+/// answer must not wait for the caller's delayed acknowledgement.
+fn listen() -> io::Result<TcpListener> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_nodelay(true)?;
+    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    socket.listen(BACKLOG)
+}
+
 async fn sweep(database: Database, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     while !stop.is_cancelled() {
@@ -90,5 +102,19 @@ async fn sweep(database: Database, stop: CancellationToken) {
             }
             () = stop.cancelled() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_inherit_that_they_do_not_wait() {
+        let listener = listen().expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let (accepted, _dialled) = tokio::join!(listener.accept(), tokio::net::TcpStream::connect(address));
+        let (stream, _) = accepted.expect("accepted");
+        assert!(stream.nodelay().expect("told"));
     }
 }
