@@ -1,8 +1,9 @@
 //! The function `auth`.
 
 use functions::{auth, lambda};
+use shared::config::Function;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    lambda::run(auth::router).await
+    lambda::run(Function::Auth, auth::router).await
 }

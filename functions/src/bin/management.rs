@@ -1,8 +1,9 @@
 //! The function `management`.
 
 use functions::{lambda, management};
+use shared::config::Function;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    lambda::run(management::router).await
+    lambda::run(Function::Management, management::router).await
 }

@@ -19,6 +19,28 @@ pub enum CorsOrigins {
     These(Vec<String>),
 }
 
+/// Which function reads its configuration. Each has what it needs: a hole in one gives away no
+/// secret of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// `auth`: it signs access tokens and sends mails.
+    Auth,
+    /// `management`: it verifies access tokens and sends mails.
+    Management,
+    /// `messaging`: its callers have API keys, and it sends no mail.
+    Messaging,
+}
+
+impl Function {
+    /// Whether its callers have access tokens. The same functions send mails.
+    const fn serves_users(self) -> bool {
+        match self {
+            Self::Auth | Self::Management => true,
+            Self::Messaging => false,
+        }
+    }
+}
+
 /// The functions' configuration.
 #[derive(Debug, Clone)]
 pub struct Functions {
@@ -26,7 +48,7 @@ pub struct Functions {
     pub common: Common,
     /// The networks served; the first is a new instance's default.
     pub networks: Vec<Network>,
-    /// The secrets of access tokens; the first signs.
+    /// The secrets of access tokens; the first signs. None in a function that serves no users.
     pub jwt_secrets: Vec<JwtSecret>,
     /// The cost of a password's hash.
     pub bcrypt_cost: u32,
@@ -80,7 +102,7 @@ impl Functions {
     }
 }
 
-pub(super) fn read(get: Lookup<'_>) -> Result<Functions, ConfigError> {
+pub(super) fn read(function: Function, get: Lookup<'_>) -> Result<Functions, ConfigError> {
     let networks = get("WAXWING_NETWORKS").unwrap_or_else(|| Network::Live.to_string());
     let mut networks = networks
         .split(',')
@@ -93,6 +115,11 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Functions, ConfigError> {
     // A new instance is live where the deployment serves that.
     networks.sort_unstable();
     networks.dedup();
+    if !function.serves_users() {
+        // What is set for the others is not even read.
+        let without = |name: &str| get(name).filter(|_| !USERS_ALONE.contains(&name));
+        return read_over(Functions::new(common_from(get)?, networks, Vec::new()), &without);
+    }
     let secrets = get("WAXWING_JWT_SECRET").ok_or_else(|| missing("WAXWING_JWT_SECRET"))?;
     let jwt_secrets = secrets
         .split(',')
@@ -100,6 +127,14 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Functions, ConfigError> {
         .collect::<Result<_, _>>()?;
     read_over(Functions::new(common_from(get)?, networks, jwt_secrets), get)
 }
+
+/// What only a function needs that serves users: secrets, and who may become administrator.
+const USERS_ALONE: [&str; 4] = [
+    "WAXWING_JWT_SECRET",
+    "WAXWING_ADMIN_EMAIL",
+    "WAXWING_MAIL",
+    "WAXWING_MAIL_FROM",
+];
 
 /// What has a default, as the environment says it; where it is silent, as it is in `usual`.
 pub(super) fn read_over(usual: Functions, get: Lookup<'_>) -> Result<Functions, ConfigError> {

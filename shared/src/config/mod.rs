@@ -7,16 +7,16 @@
 //! | `WAXWING_NETWORK` | daemon: the network served | what the build serves |
 //! | `WAXWING_SHARDS` | shards of each network | 4 |
 //! | `WAXWING_QUEUE_PREFIX` | what queue names begin with | `waxwing` |
-//! | `WAXWING_JWT_SECRET` | functions: signs access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |
+//! | `WAXWING_JWT_SECRET` | auth and management: signs access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |
 //! | `WAXWING_KMS_KEY` | the KMS key that wraps data keys: id, alias or ARN | — |
 //! | `WAXWING_KEY_FILE` | instead of it: the file with the wrapping key | — |
 //! | `WAXWING_SANDBOX_URL` | daemon of the sandbox build: the sandbox's WebSocket | `ws://127.0.0.1:3001/ws/chat` |
 //! | `WAXWING_SANDBOX_CA` | daemon of the sandbox build: file with the root certificate of its media host, PEM | |
 //! | `WAXWING_BCRYPT_COST` | functions: the cost of a password's hash, 4 to 31 | 12 |
 //! | `WAXWING_JWT_MINUTES` | functions: how long an access token lives | 15 |
-//! | `WAXWING_ADMIN_EMAIL` | functions: whoever has this address, once it is verified, is an administrator | — |
-//! | `WAXWING_MAIL` | functions: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
-//! | `WAXWING_MAIL_FROM` | functions: the sender of mails | — |
+//! | `WAXWING_ADMIN_EMAIL` | auth and management: whoever has this address, once it is verified, is an administrator | — |
+//! | `WAXWING_MAIL` | auth and management: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
+//! | `WAXWING_MAIL_FROM` | auth and management: the sender of mails | — |
 //! | `WAXWING_PUBLIC_URL` | functions: where callers reach the API, for links in mails | `http://localhost:3000` |
 //! | `WAXWING_TRUSTED_PROXIES` | functions: how many proxies before a listener of our own add to `X-Forwarded-For` | 0 |
 //! | `WAXWING_CORS_ORIGINS` | functions: origins whose pages may call the API, separated by commas; `*` for all | — |
@@ -40,7 +40,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use daemon::Daemon;
-pub use functions::{CorsOrigins, Functions};
+pub use functions::{CorsOrigins, Function, Functions};
 pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};
 
@@ -76,9 +76,9 @@ pub struct Common {
     pub wrapping: Wrapping,
 }
 
-/// Reads the functions' configuration.
-pub fn functions() -> Result<Functions, ConfigError> {
-    functions::read(&variable)
+/// Reads the configuration of a function.
+pub fn functions(function: Function) -> Result<Functions, ConfigError> {
+    functions::read(function, &variable)
 }
 
 /// The same of functions that run in a process of their own making: the variables for what has a default are read, each

@@ -22,11 +22,28 @@ fn a_live_network_comes_first_however_it_is_listed() {
             "b:another-access-token-secret-for-tests,a:an-access-token-secret-for-tests-alone",
         ),
     ]);
-    let config = functions::read(&lookup).expect("complete");
+    let config = functions::read(Function::Auth, &lookup).expect("complete");
     assert_eq!(config.networks, [Network::Live, Network::Sandbox]);
     assert_eq!(config.jwt_secrets[1].secret.expose(), SECRET);
     assert_eq!(config.jwt_secrets[0].kid, "b");
     assert_eq!(config.common.shards, 4);
+}
+
+#[test]
+fn a_function_that_serves_no_users_reads_no_secret_of_theirs() {
+    let lookup = get(&[
+        ("WAXWING_KMS_KEY", "alias/waxwing"),
+        ("WAXWING_JWT_SECRET", "short-and-never-read"),
+        ("WAXWING_ADMIN_EMAIL", "ada@example.com"),
+        ("WAXWING_MAIL", "smtps://ada:secret@mail.example.com"),
+        ("WAXWING_MAIL_FROM", "waxwing@example.com"),
+    ]);
+    let config = functions::read(Function::Messaging, &lookup).expect("complete");
+    assert!(config.jwt_secrets.is_empty());
+    assert_eq!((config.admin_email, config.mail), (None, Mail::Off));
+    for function in [Function::Auth, Function::Management] {
+        functions::read(function, &lookup).expect_err("its secret is too short");
+    }
 }
 
 #[test]
@@ -71,7 +88,7 @@ fn the_environment_goes_over_what_a_stack_has_by_itself() {
 
 #[test]
 fn a_fault_names_the_variable_and_not_its_value() {
-    let error = functions::read(&get(&[
+    let error = functions::read(Function::Management, &get(&[
         ("WAXWING_KMS_KEY", "k"),
         ("WAXWING_JWT_SECRET", "short-secret"),
     ]))
