@@ -19,6 +19,7 @@ use tracing::info;
 use ulid::Ulid;
 
 use crate::deps::{Deps, RoundTrips};
+use crate::instance::starts::Starts;
 use crate::lease::{HeldShards, Keeper};
 use crate::meter::Meter;
 use crate::shard::Shards;
@@ -32,6 +33,8 @@ const TASKS_DEADLINE: Duration = Duration::from_secs(5);
 pub struct Parts {
     /// The table.
     pub table: Table,
+    /// The same table through a client of its own, for beats alone: they wait behind nothing else.
+    pub beats: Table,
     /// The queues.
     pub queue: Arc<dyn Queue>,
     /// Their names.
@@ -44,6 +47,8 @@ pub struct Parts {
     pub shards: u32,
     /// The silence after which this daemon's shards are another's.
     pub lease: Duration,
+    /// How many sessions may begin at once.
+    pub starts: usize,
     /// Where sessions connect to.
     pub settings: Settings,
 }
@@ -93,6 +98,7 @@ impl App {
             connector: Arc::new(connector),
             round_trips: RoundTrips::default(),
             meter: Meter::default(),
+            starts: Starts::new(parts.starts),
         });
         let daemon = format!(
             "daemon_{}",
@@ -101,6 +107,7 @@ impl App {
         info!(daemon, network = %NETWORK, shards = parts.shards, "the daemon starts");
         let keeper = Keeper::new(
             Leases::new(parts.table, NETWORK),
+            Leases::new(parts.beats, NETWORK),
             daemon,
             parts.shards,
             parts.lease,

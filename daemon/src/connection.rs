@@ -59,9 +59,10 @@ pub trait Connection: Send + Sync + Debug {
     /// Ends the session in order: its state is stored, the socket closed.
     async fn disconnect(&self);
 
-    /// Unlinks this session from its phone, as far as that can be told to WhatsApp now, and
-    /// ends it in order. Its stored state is of no use from then on.
-    async fn logout(&self);
+    /// Unlinks this session from its phone and ends it in order. `Ok` where WhatsApp has confirmed
+    /// it: the stored state is of no use from then on. After an error it may have been unlinked all
+    /// the same; the next session finds out.
+    async fn logout(&self) -> Result<(), SendError>;
 
     /// Drops the session at once and stores nothing more.
     fn abandon(&self);

@@ -16,6 +16,7 @@ use shared::storage::instances::Instances;
 use shared::storage::messages::Messages;
 
 use crate::connection::Connector;
+use crate::instance::starts::Starts;
 use crate::meter::Meter;
 
 /// Stores, queues and the network, made once in a process.
@@ -45,6 +46,8 @@ pub struct Deps {
     pub round_trips: RoundTrips,
     /// What it has in hand.
     pub meter: Meter,
+    /// The places in which sessions begin.
+    pub starts: Starts,
 }
 
 impl Deps {

@@ -24,12 +24,14 @@ async fn main() -> anyhow::Result<()> {
     let wrapper = seal::wrapper(&aws_config, &config.common.wrapping).context("the wrapping key")?;
     let parts = Parts {
         sealer: Arc::new(Sealer::new(table.clone(), wrapper)),
+        beats: Table::new(&aws_config, table.name()),
         table,
         queue: Arc::new(SqsQueue::from_config(&aws_config)),
         names: QueueNames::new(config.common.queue_prefix, NETWORK.as_str())?,
         clock: Arc::new(SystemClock),
         shards: config.common.shards,
         lease: config.lease,
+        starts: config.starts,
         settings: Settings::for_network(&config.sandbox_url).with_sandbox_ca(sandbox_ca),
     };
     let app = App::start(parts, config.network).await?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use shared::domain::network::Network;
 use shared::domain::shard::Shard;
-use shared::storage::leases::{Beat, Leases};
+use shared::storage::leases::{Beat, Lease, Leases, LiveOwner};
 
 use crate::http::ApiError;
 use crate::state::AppState;
@@ -15,7 +15,7 @@ use crate::state::AppState;
 #[derive(Debug)]
 pub struct Fleet {
     network: Network,
-    owners: BTreeMap<Shard, Option<String>>,
+    leases: BTreeMap<Shard, Option<Lease>>,
     beats: Vec<Beat>,
 }
 
@@ -24,11 +24,11 @@ impl Fleet {
     pub async fn read(state: &AppState, network: Network) -> Result<Self, ApiError> {
         let leases = Leases::new(state.table.clone(), network);
         let (held, beats) = tokio::try_join!(leases.leases(), leases.beats())?;
-        let mut owners: BTreeMap<_, _> = (0..state.shards).map(|shard| (Shard(shard), None)).collect();
-        owners.extend(held.into_iter().map(|lease| (lease.shard, lease.owner)));
+        let mut all: BTreeMap<_, _> = (0..state.shards).map(|shard| (Shard(shard), None)).collect();
+        all.extend(held.into_iter().map(|lease| (lease.shard, Some(lease))));
         Ok(Self {
             network,
-            owners,
+            leases: all,
             beats,
         })
     }
@@ -45,15 +45,20 @@ impl Fleet {
 
     /// Its shards, each with the daemon that has its lease, which may have died.
     pub fn shards(&self) -> impl Iterator<Item = (Shard, Option<&str>)> {
-        self.owners
-            .iter()
-            .map(|(shard, owner)| (*shard, owner.as_deref()))
+        self.leases.iter().map(|(shard, lease)| {
+            let owner = lease.as_ref().and_then(|lease| lease.owner.as_deref());
+            (*shard, owner)
+        })
     }
 
-    /// The beat of the daemon that has a shard's lease, where that daemon looks alive.
-    pub fn living_owner(&self, shard: Shard, now: DateTime<Utc>) -> Option<&Beat> {
-        let owner = self.owners.get(&shard)?.as_deref()?;
+    /// The daemon that has a shard's lease, where it looks alive.
+    pub fn living_owner(&self, shard: Shard, now: DateTime<Utc>) -> Option<LiveOwner> {
+        let lease = self.leases.get(&shard)?.as_ref()?;
+        let owner = lease.owner.as_deref()?;
         let beat = self.beats.iter().find(|beat| beat.daemon == owner)?;
-        beat.looks_alive(now).then_some(beat)
+        beat.looks_alive(now).then(|| LiveOwner {
+            token: lease.token,
+            beat: beat.clone(),
+        })
     }
 }

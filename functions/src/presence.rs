@@ -1,13 +1,13 @@
-//! How an instance's connection is, told honestly: what the daemon last wrote and whether
-//! that daemon still lives, put together.
+//! How an instance's connection is, told honestly: what a daemon last wrote, whether that daemon
+//! has the shard still, and whether it lives, put together.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use shared::domain::instance::{Instance, Status, Wanted};
+use shared::domain::instance::{Instance, LOGOUT_PENDING, Status, Wanted};
 use shared::domain::network::Network;
 use shared::domain::shard::Shard;
-use shared::storage::leases::{Beat, Leases};
+use shared::storage::leases::{Leases, LiveOwner};
 
 use crate::fleet::Fleet;
 use crate::http::ApiError;
@@ -15,7 +15,7 @@ use crate::state::AppState;
 
 /// The daemons that hold the shards of some instances, where they look alive.
 #[derive(Debug)]
-pub struct Presence(BTreeMap<(Network, Shard), Option<Beat>>);
+pub struct Presence(BTreeMap<(Network, Shard), Option<LiveOwner>>);
 
 /// How an instance's connection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,12 +52,19 @@ impl Presence {
     /// The same of all shards of these networks, which are read already.
     pub fn in_fleets(fleets: &[Fleet], now: DateTime<Utc>) -> Self {
         let owners = fleets.iter().flat_map(|fleet| {
-            fleet.shards().map(move |(shard, _)| {
-                let owner = fleet.living_owner(shard, now).cloned();
-                ((fleet.network(), shard), owner)
-            })
+            fleet
+                .shards()
+                .map(move |(shard, _)| ((fleet.network(), shard), fleet.living_owner(shard, now)))
         });
         Self(owners.collect())
+    }
+
+    /// Whether the daemon that now has the instance's shard, and lives, wrote how the connection is.
+    pub fn is_vouched_for(&self, instance: &Instance) -> bool {
+        let owner = self.0.get(&(instance.network, instance.shard));
+        owner
+            .and_then(Option::as_ref)
+            .is_some_and(|owner| is_the_word_of(owner, instance))
     }
 
     /// How this instance's connection is.
@@ -69,9 +76,13 @@ impl Presence {
             .and_then(Option::as_ref);
         let is_asked_anew =
             instance.wanted() == Wanted::Connected && instance.desired.generation > observed.generation;
-        let (status, reason) = if may_be_held(observed.status) {
+        let (status, reason) = if is_logout_pending(instance) {
+            (Status::Reconnecting, Some(LOGOUT_PENDING.to_owned()))
+        } else if may_be_held(observed.status) {
             match owner {
-                Some(_) => (observed.status, observed.reason.clone()),
+                Some(owner) if is_the_word_of(owner, instance) => (observed.status, observed.reason.clone()),
+                // Whoever wrote it has lost the shard, and its next owner has not written yet.
+                Some(_) => (Status::Reconnecting, None),
                 None => (Status::Reconnecting, Some("NO_DAEMON".to_owned())),
             }
         } else if is_asked_anew {
@@ -83,7 +94,7 @@ impl Presence {
         // A connected instance's daemon vouches for round trips with its beat.
         let vouched = owner
             .filter(|_| status == Status::Connected)
-            .and_then(|beat| beat.round_trips_since);
+            .and_then(|owner| owner.beat.round_trips_since);
         Connection {
             status,
             since: observed.since,
@@ -91,6 +102,18 @@ impl Presence {
             last_round_trip_at: observed.last_round_trip_at.max(vouched),
         }
     }
+}
+
+/// Whether the lease's owner itself wrote how the connection is. What an earlier one wrote was so in
+/// its life.
+fn is_the_word_of(owner: &LiveOwner, instance: &Instance) -> bool {
+    instance.fence == Some(owner.token)
+}
+
+/// Whether the owner has logged the instance out, and its phone has not been told yet.
+fn is_logout_pending(instance: &Instance) -> bool {
+    let is_gone = matches!(instance.observed.status, Status::LoggedOut | Status::Banned);
+    instance.desired.wanted == Wanted::LoggedOut && instance.account.is_some() && !is_gone
 }
 
 /// Whether the status says that a daemon is at work on the connection.

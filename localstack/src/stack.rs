@@ -18,6 +18,8 @@ use shared::mail;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{QueueNames, names};
 use shared::seal::{self, Purpose, Sealer};
+use shared::storage::Table;
+use shared::storage::leases::Leases;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -35,8 +37,7 @@ const SHARDS: u32 = 2;
 /// What queue names begin with.
 const QUEUE_PREFIX: &str = "waxwing";
 
-/// The silence after which a daemon's shards are another's. A local stack that was killed
-/// is back this long after its next start.
+/// The silence after which a daemon's shards are another's.
 const LEASE: Duration = Duration::from_secs(4);
 
 /// The folder of the mails that were sent.
@@ -87,6 +88,12 @@ impl Stack {
         };
 
         let database = Embedded::start(place.durable("table.db").as_deref()).await?;
+        // The place is this stack's alone, so whoever is said to hold a shard has gone. Nothing is
+        // shown as connected on a dead daemon's word, and nobody waits for its lease to run out.
+        Leases::new(database.table.clone(), NETWORK)
+            .forget_owners()
+            .await
+            .context("cannot clear the leases of an earlier run")?;
         let queue = EmbeddedQueue::open(place.durable("queues.db").as_deref(), clock.clone())
             .context("cannot open the queues")?;
         let queue = Arc::new(queue);
@@ -114,12 +121,14 @@ impl Stack {
         .context("cannot read or make the wrapping key")?;
         let parts = Parts {
             table: database.table.clone(),
+            beats: Table::new(&shared::aws::stand_in(&database.endpoint), database.table.name()),
             queue: queue.clone(),
             names: queue_names,
             sealer: Arc::new(Sealer::new(database.table.clone(), wrapper.clone())),
             clock: clock.clone(),
             shards: SHARDS,
             lease: LEASE,
+            starts: config::SESSION_STARTS,
             settings: Settings::for_network(&sandbox_url).with_sandbox_ca(sandbox_ca),
         };
         let app = App::start(parts, Some(NETWORK))

@@ -63,6 +63,10 @@ impl Pairing {
 impl Running<'_> {
     /// The server has a QR code: it is shown, or says that a pairing code can be asked for.
     pub(super) async fn qr_came(&mut self, code: &str, valid_for: Duration) -> Option<Ended> {
+        if self.actor.unlink.is_cancelled() {
+            // The session state is gone, and with it all that could be unlinked.
+            return Some(Ended::For(Status::LoggedOut, "LOGGED_OUT"));
+        }
         match &mut self.pairing {
             Pairing::ByQr(shown) => {
                 *shown += 1;

@@ -125,18 +125,31 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
         if unlinks {
             tokio::time::timeout(LOGOUT_DEADLINE, connection.logout()).await
         } else {
-            tokio::time::timeout(DISCONNECT_DEADLINE, connection.disconnect()).await
+            tokio::time::timeout(DISCONNECT_DEADLINE, connection.disconnect())
+                .await
+                .map(Ok)
         }
     };
-    if matches!(ended, Ended::Lost) {
-        connection.abandon();
-    } else if in_order.await.is_err() {
-        warn!(instance.id = %actor.id, "the session did not end in time: dropping it");
-        connection.abandon();
+    let ended_in_order = tokio::select! {
+        biased;
+        () = actor.fence.revoked() => None,
+        in_order = in_order => Some(in_order),
+    };
+    let is_unlinked = unlinks && matches!(ended_in_order, Some(Ok(Ok(()))));
+    match ended_in_order {
+        Some(Ok(Ok(()))) => {}
+        Some(Ok(Err(error))) => {
+            warn!(instance.id = %actor.id, error = %chain(&error), "WhatsApp has not confirmed that the instance is unlinked");
+        }
+        Some(Err(_)) => {
+            warn!(instance.id = %actor.id, "the session did not end in time: dropping it");
+            connection.abandon();
+        }
+        None => connection.abandon(),
     }
     // What was acknowledged to WhatsApp is stored before the shard is given up.
     let _ = storing.await;
-    if unlinks || matches!(ended, Ended::For(Status::LoggedOut, _)) {
+    if is_unlinked || matches!(ended, Ended::For(Status::LoggedOut, _)) {
         forget_account(actor).await;
     }
     Outcome { ended, connected_at }
@@ -261,18 +274,18 @@ impl Running<'_> {
 
     async fn connected(&mut self, account: Account) -> Option<Ended> {
         let actor = &mut *self.actor;
+        self.connected_at.get_or_insert_with(Instant::now);
+        if actor.unlink.is_cancelled() {
+            // It is logged in to do this, and nothing is sent any more.
+            return Some(Ended::Stopped);
+        }
         actor.deps.round_trips.note(actor.id, actor.deps.clock.now());
         let stored = actor.observer.set_account(Some(account)).await
             && actor.observer.set(Status::Connected, None).await;
-        self.connected_at.get_or_insert_with(Instant::now);
         let link = Link {
             connection: self.connection.clone(),
             acks: self.acks.clone(),
         };
-        if self.actor.unlink.is_cancelled() {
-            // It is logged in to do this, and nothing is sent any more.
-            return Some(Ended::Stopped);
-        }
         self.actor.links.set(self.actor.id, Some(link));
         self.unless(stored)
     }

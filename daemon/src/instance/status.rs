@@ -1,6 +1,7 @@
 //! Writes how an instance's connection is, each change once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +13,7 @@ use shared::storage::StorageError;
 use shared::storage::instances::Observation;
 use tracing::{error, info, warn};
 
+use super::starts::Start;
 use crate::deps::Deps;
 use crate::lease::chain;
 
@@ -26,14 +28,20 @@ pub struct Observer {
     fence: Fence,
     observed: Observed,
     account: Option<Account>,
+    /// The latest request that the attempt has been told of: it answers that.
+    asked: Arc<AtomicU64>,
+    /// The place in which the session began, until it is over.
+    start: Start,
 }
 
 impl Observer {
     /// The observer of an instance that is being served for its current request.
-    pub fn new(deps: Arc<Deps>, instance: &Instance, fence: Fence) -> Self {
+    pub fn new(deps: Arc<Deps>, instance: &Instance, fence: Fence, asked: Arc<AtomicU64>) -> Self {
         let mut observed = instance.observed.clone();
         observed.generation = instance.desired.generation;
         Self {
+            asked,
+            start: Start::default(),
             deps,
             id: instance.id,
             fence,
@@ -45,6 +53,11 @@ impl Observer {
     /// Whether the instance is paired with an account.
     pub fn is_paired(&self) -> bool {
         self.account.is_some()
+    }
+
+    /// A session begins in this place. It is over when a code is shown or the session is connected.
+    pub fn begins(&mut self, start: Start) {
+        self.start = start;
     }
 
     /// Keeps an error for the next status that is written.
@@ -65,6 +78,7 @@ impl Observer {
         self.observed.qr = None;
         self.observed.pairing_code = None;
         if status == Status::Connected {
+            self.start.over();
             self.observed.last_round_trip_at = Some(now);
             self.observed.last_error = None;
         }
@@ -96,6 +110,7 @@ impl Observer {
     }
 
     fn begin_awaiting(&mut self, status: Status) {
+        self.start.over();
         if self.observed.status != status {
             self.observed.since = self.deps.clock.now();
         }
@@ -131,7 +146,8 @@ impl Observer {
             .await
     }
 
-    async fn write(&self) -> bool {
+    async fn write(&mut self) -> bool {
+        self.observed.generation = self.observed.generation.max(self.asked.load(Ordering::Relaxed));
         let (deps, id, token) = (&self.deps, self.id, self.fence.token());
         self.persist(|| deps.instances.observe(id, token, &self.observed))
             .await
@@ -147,7 +163,12 @@ impl Observer {
             if self.fence.is_revoked() {
                 return false;
             }
-            match write().await {
+            // A call that hangs must not hold up the end of a lease that is lost.
+            let written = tokio::select! {
+                written = write() => written,
+                () = self.fence.revoked() => return false,
+            };
+            match written {
                 Ok(Observation::Stored) => return true,
                 Ok(Observation::Gone) => return false,
                 Ok(Observation::Fenced) => {
@@ -156,7 +177,10 @@ impl Observer {
                 }
                 Err(error) if !error.nature().is_permanent() && attempt < ATTEMPTS => {
                     warn!(instance.id = %self.id, error = %chain(&error), "a status could not be written, trying again");
-                    tokio::time::sleep(pause).await;
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => {}
+                        () = self.fence.revoked() => return false,
+                    }
                     pause *= 2;
                 }
                 Err(error) => {

@@ -3,84 +3,134 @@
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use shared::storage::leases::Beat;
+use shared::storage::leases::{Beat, LONGEST_LEASE, Lease};
 use tokio::time::Instant;
 
-/// What is known of the daemons' beats.
-#[derive(Debug, Default)]
+/// What is known of the daemons.
+#[derive(Debug)]
 pub struct Watch {
+    own_duration: Duration,
     seen: HashMap<String, Seen>,
-    first_look: Option<Instant>,
-    longest: Duration,
 }
 
 #[derive(Debug)]
 struct Seen {
-    counter: u64,
+    /// The last beat's number; `None` where the daemon owns a shard and has no beat.
+    counter: Option<u64>,
     duration: Duration,
+    draining: bool,
+    /// When the beat was last found changed: the end of that look, since what it found may have
+    /// been so no earlier.
     changed: Instant,
+    /// The beginning of the last look that found it as it was: it may have changed right after.
+    unchanged: Instant,
+    /// Whether it was ever found changed.
+    moved: bool,
+}
+
+/// What the last look says of all daemons.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Whoever may be alive: its shards are its own.
+    pub alive: BTreeSet<String>,
+    /// Those of them that are to have shares: all but the ones that hand over.
+    pub sharing: BTreeSet<String>,
+    /// Whether each of them is known to live, so that their number is the true one.
+    pub settled: bool,
 }
 
 impl Watch {
-    /// Takes in the beats as they are `now`.
-    pub fn see(&mut self, beats: &[Beat], now: Instant) {
-        self.first_look.get_or_insert(now);
-        self.seen
-            .retain(|daemon, _| beats.iter().any(|beat| beat.daemon == *daemon));
+    /// For a daemon that waits so long for owners who have no beat at all.
+    pub fn new(own_duration: Duration) -> Self {
+        Self {
+            own_duration: own_duration.min(LONGEST_LEASE),
+            seen: HashMap::new(),
+        }
+    }
+
+    /// Takes in what a look found that lasted from `begun` to `ended`.
+    pub fn see(&mut self, beats: &[Beat], leases: &[Lease], begun: Instant, ended: Instant) {
+        let owners: BTreeSet<&str> = leases.iter().filter_map(|lease| lease.owner.as_deref()).collect();
+        self.seen.retain(|daemon, _| {
+            owners.contains(daemon.as_str()) || beats.iter().any(|beat| beat.daemon == *daemon)
+        });
         for beat in beats {
-            let duration = Duration::from_millis(beat.duration_ms);
-            self.longest = self.longest.max(duration);
-            match self.seen.get_mut(&beat.daemon) {
-                Some(seen) if seen.counter == beat.counter => {}
-                Some(seen) => {
-                    *seen = Seen {
-                        counter: beat.counter,
-                        duration,
-                        changed: now,
-                    }
-                }
-                None => {
-                    self.seen.insert(
-                        beat.daemon.clone(),
-                        Seen {
-                            counter: beat.counter,
-                            duration,
-                            changed: now,
-                        },
-                    );
-                }
+            // A duration that nobody may state is a defect, and must not keep shards for ever.
+            let duration = Duration::from_millis(beat.duration_ms).min(LONGEST_LEASE);
+            self.note(
+                &beat.daemon,
+                Some(beat.counter),
+                duration,
+                beat.draining,
+                begun,
+                ended,
+            );
+        }
+        for owner in owners {
+            if !beats.iter().any(|beat| beat.daemon == owner) {
+                self.note(owner, None, self.own_duration, true, begun, ended);
             }
         }
     }
 
-    /// The daemons whose beat has changed within their duration.
-    pub fn living(&self, now: Instant) -> BTreeSet<String> {
-        self.seen
-            .keys()
-            .filter(|daemon| self.is_alive(daemon, now))
-            .cloned()
-            .collect()
+    fn note(
+        &mut self,
+        daemon: &str,
+        counter: Option<u64>,
+        duration: Duration,
+        draining: bool,
+        begun: Instant,
+        ended: Instant,
+    ) {
+        match self.seen.get_mut(daemon) {
+            Some(seen) if seen.counter == counter => seen.unchanged = begun.max(seen.unchanged),
+            known => {
+                let moved = known.is_some() && counter.is_some();
+                let seen = Seen {
+                    counter,
+                    duration,
+                    draining,
+                    changed: ended,
+                    unchanged: ended,
+                    moved,
+                };
+                self.seen.insert(daemon.to_owned(), seen);
+            }
+        }
     }
 
-    /// Whether this daemon's beat has changed within its duration. One that is seen for
-    /// the first time gets its whole duration.
-    fn is_alive(&self, daemon: &str, now: Instant) -> bool {
-        self.seen
-            .get(daemon)
-            .is_some_and(|seen| now.duration_since(seen.changed) <= seen.duration)
+    /// What is known by the last look.
+    pub fn census(&self) -> Census {
+        let mut census = Census {
+            settled: true,
+            ..Census::default()
+        };
+        for (daemon, seen) in self.seen.iter().filter(|(_, seen)| seen.may_live()) {
+            census.alive.insert(daemon.clone());
+            if !seen.draining {
+                census.sharing.insert(daemon.clone());
+            }
+            census.settled &= seen.moved;
+        }
+        census
     }
+}
 
-    /// Whether every daemon that is silent has been watched for its whole duration, so
-    /// that counting the living gives their true number.
-    pub fn settled(&self, now: Instant) -> bool {
-        self.first_look
-            .is_some_and(|first| now.duration_since(first) > self.longest)
+impl Seen {
+    /// Whether its beat was found changed within its duration. One that is seen for the first time
+    /// gets its whole duration, whatever its item's age.
+    fn may_live(&self) -> bool {
+        self.unchanged.saturating_duration_since(self.changed) <= self.duration
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use shared::domain::shard::Shard;
+
     use super::*;
+
+    const OWN: Duration = Duration::from_secs(4);
 
     fn beat(daemon: &str, counter: u64) -> Beat {
         Beat {
@@ -89,25 +139,117 @@ mod tests {
             duration_ms: 4_000,
             at: chrono::DateTime::UNIX_EPOCH,
             round_trips_since: None,
+            draining: false,
             vitals: None,
         }
     }
 
+    /// Looks that take no time, by the second.
+    struct Looks {
+        watch: Watch,
+        start: Instant,
+    }
+
+    impl Looks {
+        fn new() -> Self {
+            Self {
+                watch: Watch::new(OWN),
+                start: Instant::now(),
+            }
+        }
+
+        fn look(&mut self, at: u64, beats: &[Beat], leases: &[Lease]) -> Census {
+            self.slow_look(at, at, beats, leases)
+        }
+
+        fn slow_look(&mut self, begun: u64, ended: u64, beats: &[Beat], leases: &[Lease]) -> Census {
+            let at = |seconds| self.start + Duration::from_secs(seconds);
+            self.watch.see(beats, leases, at(begun), at(ended));
+            self.watch.census()
+        }
+    }
+
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
     #[test]
     fn a_daemon_is_dead_when_its_counter_stands_for_longer_than_its_duration() {
-        let start = Instant::now();
-        let at = |seconds| start + Duration::from_secs(seconds);
-        let mut watch = Watch::default();
-        watch.see(&[beat("a", 7)], at(0));
-        assert!(
-            watch.is_alive("a", at(4)),
-            "its whole duration, whatever its item's age"
+        let mut looks = Looks::new();
+        let census = looks.look(0, &[beat("a", 7)], &[]);
+        assert_eq!(census.alive, names(&["a"]), "whatever its item's age");
+        assert!(!census.settled, "it may have been dead for hours");
+        let census = looks.look(4, &[beat("a", 7)], &[]);
+        assert_eq!(census.alive, names(&["a"]), "its whole duration");
+        let census = looks.look(5, &[beat("a", 7)], &[]);
+        assert_eq!((census.alive, census.settled), (names(&[]), true));
+        let census = looks.look(6, &[beat("a", 8)], &[]);
+        assert_eq!(
+            (census.alive, census.settled),
+            (names(&["a"]), true),
+            "it beats again"
         );
-        assert!(!watch.is_alive("a", at(5)));
-        watch.see(&[beat("a", 8)], at(5));
-        assert!(watch.is_alive("a", at(6)), "it beats again");
-        watch.see(&[], at(7));
-        assert!(!watch.is_alive("a", at(7)), "it has retired");
-        assert!(!watch.is_alive("b", at(7)));
+        let census = looks.look(7, &[], &[]);
+        assert_eq!(census.alive, names(&[]), "it has retired");
+    }
+
+    #[test]
+    fn a_slow_look_makes_nobody_dead_before_its_time() {
+        let mut looks = Looks::new();
+        looks.look(0, &[beat("a", 7)], &[]);
+        looks.look(1, &[beat("a", 8)], &[]);
+        // What it found may have been so at its beginning alone.
+        let census = looks.slow_look(4, 7, &[beat("a", 8)], &[]);
+        assert_eq!(census.alive, names(&["a"]));
+        // And what changed may have changed at its end.
+        let census = looks.slow_look(8, 11, &[beat("a", 9)], &[]);
+        assert_eq!(census.alive, names(&["a"]));
+        let census = looks.look(15, &[beat("a", 9)], &[]);
+        assert_eq!(census.alive, names(&["a"]));
+        let census = looks.look(16, &[beat("a", 9)], &[]);
+        assert_eq!(census.alive, names(&[]));
+    }
+
+    #[test]
+    fn a_dead_daemon_that_stated_a_huge_duration_stops_nothing_for_ever() {
+        let mut looks = Looks::new();
+        let huge = Beat {
+            duration_ms: u64::MAX,
+            ..beat("a", 7)
+        };
+        assert!(!looks.look(0, std::slice::from_ref(&huge), &[]).settled);
+        let most = LONGEST_LEASE.as_secs();
+        assert!(!looks.look(most, std::slice::from_ref(&huge), &[]).settled);
+        let census = looks.look(most + 1, &[huge], &[]);
+        assert_eq!((census.alive, census.settled), (names(&[]), true));
+    }
+
+    #[test]
+    fn an_owner_without_any_beat_gets_this_daemons_own_duration() {
+        let mut looks = Looks::new();
+        let lease = Lease {
+            shard: Shard(0),
+            owner: Some("a".to_owned()),
+            token: 1,
+        };
+        let census = looks.look(0, &[], std::slice::from_ref(&lease));
+        assert_eq!(census.alive, names(&["a"]));
+        assert_eq!(census.sharing, names(&[]));
+        let census = looks.look(5, &[], std::slice::from_ref(&lease));
+        assert_eq!((census.alive, census.settled), (names(&[]), true));
+        assert_eq!(looks.look(6, &[beat("a", 1)], &[lease]).alive, names(&["a"]));
+    }
+
+    #[test]
+    fn a_daemon_that_hands_over_counts_for_no_share() {
+        let mut looks = Looks::new();
+        looks.look(0, &[beat("a", 7)], &[]);
+        let handing_over = Beat {
+            draining: true,
+            ..beat("a", 8)
+        };
+        let census = looks.look(1, &[handing_over], &[]);
+        assert_eq!(census.alive, names(&["a"]), "its shards are its own until then");
+        assert_eq!(census.sharing, names(&[]));
     }
 }

@@ -1,7 +1,7 @@
 //! The last that is done for an instance whose owner logs it out or deletes it, when
 //! nothing runs for it any more. All of it may be broken off and done again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use shared::domain::instance::{Instance, Observed, Status, Wanted};
@@ -21,9 +21,8 @@ pub struct Farewell {
     deps: Arc<Deps>,
     hold: Hold,
     links: Arc<Links>,
-    /// The requests for which a session was begun to unlink the instance: one is enough.
-    unlinked: Mutex<HashMap<InstanceId, u64>>,
-    at_work: Mutex<HashSet<InstanceId>>,
+    /// The instances that are being ended; `true` where one was asked for something meanwhile.
+    at_work: Mutex<HashMap<InstanceId, bool>>,
 }
 
 impl Farewell {
@@ -33,72 +32,83 @@ impl Farewell {
             deps,
             hold,
             links,
-            unlinked: Mutex::default(),
             at_work: Mutex::default(),
         }
     }
 
-    /// Whether a session is to be begun for nothing but to unlink the instance from its
-    /// phone. `true` once for a request; never for an account that WhatsApp has closed.
-    pub fn is_to_be_unlinked(&self, instance: &Instance) -> bool {
-        if instance.account.is_none() || instance.observed.status == Status::Banned {
-            return false;
-        }
-        let request = instance.desired.generation;
-        let mut unlinked = self.unlinked.lock().expect("no holder panics");
-        unlinked.insert(instance.id, request) != Some(request)
+    /// Whether an instance is being ended. Whoever does that looks at it again afterwards.
+    pub fn is_at_work_on(&self, id: InstanceId) -> bool {
+        let mut at_work = self.at_work.lock().expect("no holder panics");
+        at_work.get_mut(&id).map(|again| *again = true).is_some()
     }
 
     /// Does what is left to do, until the shard is given up. Where it fails, the sweep
-    /// comes back to it.
-    pub async fn say(&self, instance: &Instance) {
+    /// comes back to it. `true` where the instance is to be looked at again.
+    pub async fn say(&self, instance: &Instance) -> bool {
         let id = instance.id;
-        if !self.at_work.lock().expect("no holder panics").insert(id) {
-            return;
+        if self.is_at_work_on(id) {
+            return false;
         }
-        let work = async {
-            match instance.desired.wanted {
-                Wanted::Deleted => self.remove(instance).await,
-                Wanted::LoggedOut => self.forget(instance).await,
-                Wanted::Connected | Wanted::Disconnected => Ok(Observation::Stored),
-            }
-        };
+        self.at_work.lock().expect("no holder panics").insert(id, false);
         tokio::select! {
-            done = work => match done {
-                Ok(Observation::Stored | Observation::Gone) => {}
-                Ok(Observation::Fenced) => self.hold.fence.revoke(),
-                Err(error) => {
-                    warn!(instance.id = %id, error = %chain(&error), "an instance could not be ended");
-                }
-            },
+            () = self.say_once(instance) => {}
             () = super::over(&self.hold) => {}
         }
-        self.at_work.lock().expect("no holder panics").remove(&id);
+        let again = self.at_work.lock().expect("no holder panics").remove(&id);
+        again.unwrap_or(false)
     }
 
-    /// Session state first: it is what could still act for the account.
+    async fn say_once(&self, instance: &Instance) {
+        let done = match instance.desired.wanted {
+            Wanted::Deleted => self.remove(instance).await,
+            Wanted::LoggedOut => self.forget(instance).await,
+            Wanted::Connected | Wanted::Disconnected => Ok(Observation::Stored),
+        };
+        match done {
+            Ok(Observation::Stored | Observation::Gone) => {}
+            Ok(Observation::Fenced) => self.hold.fence.revoke(),
+            Err(error) => {
+                warn!(instance.id = %instance.id, error = %chain(&error), "an instance could not be ended");
+            }
+        }
+    }
+
+    /// What could act for the account goes first, and stays as long as its phone is to be told;
+    /// everything else goes at once.
     async fn remove(&self, instance: &Instance) -> Result<Observation, StorageError> {
         let (deps, id) = (&self.deps, instance.id);
-        deps.session_state(id, &self.hold.fence).clear().await?;
+        let is_to_be_unlinked = instance.is_to_be_unlinked(deps.clock.now());
+        if !is_to_be_unlinked {
+            deps.session_state(id, &self.hold.fence).clear().await?;
+        }
         // The function that deleted it has begun with the keys.
         let keys = ApiKeys::new(deps.table.clone());
         keys.revoke_all(id, deps.clock.now()).await?;
-        deps.instances.purge(id).await?;
+        if is_to_be_unlinked {
+            deps.instances.purge_content(id).await?;
+        } else {
+            deps.instances.purge(id).await?;
+        }
+        // Its jobs that wait for a connection look again, and find it gone.
+        self.links.remove(id);
+        if is_to_be_unlinked {
+            return Ok(Observation::Stored);
+        }
         let token = self.hold.fence.token();
         let buried = deps.instances.bury(id, token, deps.clock.now()).await?;
         if buried == Observation::Stored {
             info!(instance.id = %id, "a deleted instance is gone");
         }
-        // Its jobs that wait for a connection look again, and find it gone.
         self.links.remove(id);
-        self.unlinked.lock().expect("no holder panics").remove(&id);
         Ok(buried)
     }
 
+    /// Forgets the account, where its phone is told or is not to be.
     async fn forget(&self, instance: &Instance) -> Result<Observation, StorageError> {
         let (deps, id, token) = (&self.deps, instance.id, self.hold.fence.token());
         let (observed, generation) = (&instance.observed, instance.desired.generation);
-        if observed.status == Status::LoggedOut && observed.generation >= generation {
+        let is_done = observed.status == Status::LoggedOut && observed.generation >= generation;
+        if is_done || instance.is_to_be_unlinked(deps.clock.now()) {
             return Ok(Observation::Stored);
         }
         deps.session_state(id, &self.hold.fence).clear().await?;

@@ -89,7 +89,11 @@ async fn sweep(reconciler: &Arc<Reconciler>, hold: &Hold) {
     let settled = Instant::now() + MAX_WAIT;
     while !is_over(hold) {
         let begun = Instant::now();
-        let pause = if !reconciler.sweep().await {
+        let swept = tokio::select! {
+            swept = reconciler.sweep() => swept,
+            () = over(hold) => return,
+        };
+        let pause = if !swept {
             PAUSE_AFTER_FAILURE
         } else if begun < settled {
             FIRST_SWEEPS_INTERVAL

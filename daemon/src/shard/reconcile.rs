@@ -3,7 +3,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use futures::StreamExt as _;
 use shared::domain::instance::{Instance, Observed, Status, Wanted};
 use shared::ids::InstanceId;
 use shared::storage::StorageError;
@@ -18,15 +20,53 @@ use crate::instance::link::Links;
 use crate::instance::{Actor, ActorHandle};
 use crate::lease::{Hold, chain};
 
+/// How many instances a sweep reads at once.
+const READ_AT_ONCE: usize = 8;
+
 /// A shard's instances, kept as they are wanted.
 #[derive(Debug)]
 pub struct Reconciler {
     deps: Arc<Deps>,
     hold: Hold,
     links: Arc<Links>,
-    actors: Mutex<HashMap<InstanceId, ActorHandle>>,
+    instances: Mutex<Instances>,
+    /// Counts looks, in the order in which they begin.
+    looks: AtomicU64,
     farewell: Arc<Farewell>,
     following: TaskTracker,
+}
+
+#[derive(Debug, Default)]
+struct Instances {
+    actors: HashMap<InstanceId, ActorHandle>,
+    seen: HashMap<InstanceId, Seen>,
+}
+
+/// The newest that was seen of an instance: what was read before it is not acted upon.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    look: u64,
+    generation: u64,
+}
+
+/// What is to be done for an instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Act {
+    Nothing,
+    /// Begin to connect it.
+    Connect,
+    /// Begin to unlink it from its phone.
+    Unlink,
+    /// Write that it rests.
+    Rest,
+    /// Do the last for it.
+    BidFarewell,
+    /// Tell its task of a later request.
+    Tell,
+    /// End its task, and look again.
+    End,
+    /// End its task in such a way that it unlinks the instance, and look again.
+    EndUnlinking,
 }
 
 impl Reconciler {
@@ -37,45 +77,61 @@ impl Reconciler {
             deps,
             hold,
             links,
-            actors: Mutex::default(),
+            instances: Mutex::default(),
+            looks: AtomicU64::new(0),
             following: TaskTracker::new(),
         }
     }
 
-    /// Looks at every instance of the shard. `false` where they could not be read.
+    /// Looks at every instance of the shard, each as it is at that moment. `false` where some could
+    /// not be read and may be soon. One that cannot be read costs that instance alone; where many
+    /// in a row cannot, the table is away.
     pub async fn sweep(self: &Arc<Self>) -> bool {
-        match self
-            .deps
-            .instances
-            .by_shard(self.deps.network, self.hold.shard)
-            .await
-        {
-            Ok(instances) => {
-                for instance in instances {
-                    self.make_so(instance.id, Some(instance)).await;
-                }
-                true
-            }
+        let shard = self.hold.shard;
+        let ids = match self.deps.instances.ids_by_shard(self.deps.network, shard).await {
+            Ok(ids) => ids,
             Err(error) => {
-                warn!(shard = %self.hold.shard, error = %chain(&error), "could not read the shard's instances");
-                false
+                warn!(%shard, error = %chain(&error), "could not read the shard's instances");
+                return false;
+            }
+        };
+        let looking = futures::stream::iter(ids).map(|id| async move { (id, self.look_at(id).await) });
+        let mut looking = std::pin::pin!(looking.buffer_unordered(READ_AT_ONCE));
+        let (mut is_complete, mut failed_in_a_row) = (true, 0);
+        while let Some((id, looked)) = looking.next().await {
+            let Err(error) = looked else {
+                failed_in_a_row = 0;
+                continue;
+            };
+            warn!(%shard, instance.id = %id, error = %chain(&error), "could not look at an instance");
+            if error.nature().is_permanent() {
+                continue;
+            }
+            is_complete = false;
+            failed_in_a_row += 1;
+            if failed_in_a_row >= READ_AT_ONCE {
+                break;
             }
         }
+        is_complete
     }
 
     /// Looks at one instance, whose wants may have changed.
     pub async fn look_at(self: &Arc<Self>, id: InstanceId) -> Result<(), StorageError> {
+        // A look that begins later sees what is as new or newer.
+        let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
         let instance = self.deps.instances.load_with_deleted(id).await?;
-        self.make_so(id, instance).await;
+        self.make_so(look, id, instance).await;
         Ok(())
     }
 
     /// Disconnects everything, in order where the lease still holds.
     pub async fn stop_all(&self) {
         let handles: Vec<ActorHandle> = self
-            .actors
+            .instances
             .lock()
             .await
+            .actors
             .drain()
             .map(|(_, handle)| handle)
             .collect();
@@ -91,64 +147,98 @@ impl Reconciler {
         self.following.wait().await;
     }
 
-    async fn make_so(self: &Arc<Self>, id: InstanceId, instance: Option<Instance>) {
-        let mut actors = self.actors.lock().await;
+    async fn make_so(self: &Arc<Self>, look: u64, id: InstanceId, instance: Option<Instance>) {
+        let mut instances = self.instances.lock().await;
         if super::is_over(&self.hold) {
             return;
         }
+        let Instances { actors, seen } = &mut *instances;
+        let seen = seen.entry(id).or_default();
+        let generation = instance.as_ref().map(|instance| instance.desired.generation);
+        if look < seen.look || generation.is_some_and(|generation| generation < seen.generation) {
+            return;
+        }
+        seen.look = look;
+        seen.generation = generation.unwrap_or(seen.generation);
         if actors.get(&id).is_some_and(|handle| handle.ended.is_cancelled()) {
             actors.remove(&id);
         }
         let ours = instance
             .filter(|instance| instance.network == self.deps.network && instance.shard == self.hold.shard);
-        match (ours, actors.get_mut(&id)) {
+        let act = self.decide(ours.as_ref(), actors.get(&id));
+        let (deps, links) = (self.deps.clone(), self.links.clone());
+        let fence = self.hold.fence.clone();
+        match (act, &ours, actors.get(&id)) {
+            // What is being removed must be gone before it is begun anew.
+            (Act::Connect | Act::Unlink, ..) if self.farewell.is_at_work_on(id) => {}
+            (Act::Connect, Some(instance), _) => {
+                actors.insert(id, Actor::start(deps, instance, fence, links));
+            }
+            (Act::Unlink, Some(instance), _) => {
+                let handle = Actor::start_to_unlink(deps, instance, fence, links);
+                self.look_again_after(&handle, id);
+                actors.insert(id, handle);
+                if instance.desired.wanted == Wanted::Deleted {
+                    self.bid_farewell(instance);
+                }
+            }
+            (Act::Rest, Some(instance), _) => self.rest(instance).await,
+            (Act::BidFarewell, Some(instance), _) => self.bid_farewell(instance),
+            (Act::Tell, Some(instance), Some(handle)) => handle.tell(instance.desired.generation),
+            (Act::End, _, Some(handle)) => self.end(id, handle),
+            (Act::EndUnlinking, _, Some(handle)) => {
+                handle.unlink.cancel();
+                self.end(id, handle);
+            }
+            (_, _, _) => {}
+        }
+    }
+
+    /// Compares an instance with the task that runs for it.
+    fn decide(&self, instance: Option<&Instance>, handle: Option<&ActorHandle>) -> Act {
+        match (instance, handle) {
             // An instance that is gone, or not of this shard, has nothing running for it.
-            (None, None) => {}
-            (None, Some(handle)) => self.end(id, handle),
+            (None, None) => Act::Nothing,
+            (None, Some(_)) => Act::End,
             (Some(instance), None) => match instance.wanted() {
-                Wanted::Connected if is_to_be_attempted(&instance) => {
-                    let (deps, links) = (self.deps.clone(), self.links.clone());
-                    let handle = Actor::start(deps, &instance, self.hold.fence.clone(), links);
-                    actors.insert(id, handle);
+                Wanted::Connected if is_to_be_attempted(instance) => Act::Connect,
+                Wanted::Connected => Act::Nothing,
+                Wanted::Disconnected => Act::Rest,
+                Wanted::LoggedOut | Wanted::Deleted if instance.is_to_be_unlinked(self.deps.clock.now()) => {
+                    Act::Unlink
                 }
-                Wanted::Connected => {}
-                Wanted::Disconnected => self.rest(&instance).await,
-                Wanted::LoggedOut | Wanted::Deleted if self.farewell.is_to_be_unlinked(&instance) => {
-                    let (deps, links) = (self.deps.clone(), self.links.clone());
-                    let handle = Actor::start_to_unlink(deps, &instance, self.hold.fence.clone(), links);
-                    self.look_again_after(&handle, id);
-                    actors.insert(id, handle);
-                }
-                Wanted::LoggedOut | Wanted::Deleted => {
-                    let farewell = Arc::clone(&self.farewell);
-                    self.following.spawn(async move { farewell.say(&instance).await });
-                }
+                Wanted::LoggedOut | Wanted::Deleted => Act::BidFarewell,
             },
             (Some(instance), Some(handle)) => match instance.wanted() {
+                // The wish is taken back, as far as that is possible still.
+                Wanted::Connected if handle.only_unlinks => Act::End,
                 // It is begun anew when it has ended.
-                Wanted::Connected if handle.generation < instance.desired.restart => self.end(id, handle),
+                Wanted::Connected if handle.generation() < instance.desired.restart => Act::End,
                 // QR codes are wanted by now, and it has a pairing code.
                 Wanted::Connected
                     if handle.pairs_by_code
                         && instance.desired.pairing.is_none()
                         && instance.account.is_none() =>
                 {
-                    self.end(id, handle);
+                    Act::End
                 }
-                Wanted::Connected if handle.generation < instance.desired.generation => {
-                    handle.generation = instance.desired.generation;
-                    handle.wake.notify_one();
-                }
-                Wanted::Connected => {}
-                Wanted::Disconnected => self.end(id, handle),
+                Wanted::Connected if handle.generation() < instance.desired.generation => Act::Tell,
+                Wanted::Connected => Act::Nothing,
+                Wanted::Disconnected => Act::End,
                 // It is about it.
-                Wanted::LoggedOut | Wanted::Deleted if handle.only_unlinks => {}
-                Wanted::LoggedOut | Wanted::Deleted => {
-                    handle.unlink.cancel();
-                    self.end(id, handle);
-                }
+                Wanted::LoggedOut | Wanted::Deleted if handle.only_unlinks => Act::Nothing,
+                Wanted::LoggedOut | Wanted::Deleted => Act::EndUnlinking,
             },
         }
+    }
+
+    fn bid_farewell(self: &Arc<Self>, instance: &Instance) {
+        let (reconciler, instance) = (Arc::clone(self), instance.clone());
+        self.following.spawn(async move {
+            if reconciler.farewell.say(&instance).await {
+                reconciler.look_again(instance.id).await;
+            }
+        });
     }
 
     /// Asks an instance's task to end, and looks at the instance again when it has. No one
@@ -166,11 +256,19 @@ impl Reconciler {
         let (ended, reconciler) = (handle.ended.clone(), Arc::clone(self));
         self.following.spawn(async move {
             ended.cancelled().await;
-            if let Err(error) = reconciler.look_at(id).await {
-                // The sweep looks too.
-                warn!(instance.id = %id, error = %chain(&error), "could not look at an instance that was disconnected");
-            }
+            reconciler.look_again(id).await;
         });
+    }
+
+    async fn look_again(self: &Arc<Self>, id: InstanceId) {
+        let looked = tokio::select! {
+            looked = self.look_at(id) => looked,
+            () = super::over(&self.hold) => return,
+        };
+        if let Err(error) = looked {
+            // The sweep looks too.
+            warn!(instance.id = %id, error = %chain(&error), "could not look at an instance again");
+        }
     }
 
     /// Writes that an instance is disconnected because that is wanted, or because its

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
+use wacore::iq::devices::RemoveCompanionDeviceSpec;
 use wacore::iq::keepalive::KeepaliveSpec;
 use wacore::msg_secret::MsgSecretPolicy;
 use wacore::store::DevicePropsOverride;
@@ -148,6 +149,18 @@ impl WhatsAppSession {
             .spawn(forward(waiting, session.events, handle.stop.clone(), over));
         connector.tasks.spawn(task.run(bot));
         Ok(handle)
+    }
+}
+
+impl WhatsAppSession {
+    /// Asks the server to take this device off its account. The library's own `logout` does the
+    /// same and keeps the answer to itself.
+    async fn unlink(&self) -> Result<(), SendError> {
+        let Some(own) = self.client.pn().filter(|_| self.client.is_logged_in()) else {
+            return Err(SendError::NotConnected);
+        };
+        let unlinked = self.client.execute(RemoveCompanionDeviceSpec::new(&own));
+        unlinked.await.map_err(failure::of_query)
     }
 }
 
@@ -350,15 +363,17 @@ impl Connection for WhatsAppSession {
         self.tasks.wait().await;
     }
 
-    async fn logout(&self) {
+    async fn logout(&self) -> Result<(), SendError> {
         self.asked.cancel();
-        let out = tokio::time::timeout(LOGOUT_DEADLINE, self.client.logout());
-        tokio::select! {
+        let told = tokio::select! {
             biased;
-            () = self.stop.cancelled() => {}
-            _ = out => {}
-        }
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            told = tokio::time::timeout(LOGOUT_DEADLINE, self.unlink()) => {
+                told.unwrap_or(Err(SendError::Timeout))
+            }
+        };
         self.disconnect().await;
+        told
     }
 
     fn abandon(&self) {

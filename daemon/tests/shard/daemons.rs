@@ -3,14 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use daemon::deps::{Deps, RoundTrips};
-use daemon::lease::{HeldShards, Keeper};
+use daemon::instance::starts::Starts;
+use daemon::lease::{HeldShards, Hold, Holder, Keeper};
 use daemon::meter::Meter;
 use daemon::shard::Shards;
 use shared::domain::instance::{Instance, Status};
+use shared::session_state::Fence;
 use shared::storage::counters::Counters;
 use shared::storage::instances::Instances;
-use shared::storage::leases::Leases;
+use shared::storage::leases::{Leases, Load};
 use shared::storage::messages::Messages;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -25,12 +28,44 @@ use crate::world::{NETWORK, World};
 /// for the tests that wait for it.
 pub const LEASE: Duration = Duration::from_secs(3);
 
+/// Serves shards under fences that fall with the keeper's until the daemon is frozen: a process
+/// that stands still revokes nothing.
+struct Freezable {
+    shards: Shards,
+    frozen: CancellationToken,
+}
+
+impl Holder for Freezable {
+    fn serve(&self, hold: Hold) -> JoinHandle<()> {
+        let inner = Fence::new(hold.fence.token());
+        let (outer, told, frozen) = (hold.fence.clone(), inner.clone(), self.frozen.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                biased;
+                () = frozen.cancelled() => {}
+                () = outer.revoked() => told.revoke(),
+                () = told.revoked() => outer.revoke(),
+            }
+        });
+        self.shards.serve(Hold { fence: inner, ..hold })
+    }
+
+    fn round_trips_since(&self) -> Option<DateTime<Utc>> {
+        self.shards.round_trips_since()
+    }
+
+    fn load(&self) -> Load {
+        self.shards.load()
+    }
+}
+
 /// A daemon that runs.
 pub struct Daemon {
     pub network: Arc<Network>,
     pub holding: HeldShards,
     sessions: mpsc::Receiver<Playing>,
     stop: CancellationToken,
+    frozen: CancellationToken,
     running: JoinHandle<()>,
 }
 
@@ -43,6 +78,7 @@ impl World {
     /// Starts a daemon that reaches the table at this endpoint.
     pub async fn daemon_on(&self, name: &str, endpoint: &str) -> Daemon {
         let table = embedded::table(endpoint).await;
+        let frozen = CancellationToken::new();
         let (network, sessions) = Network::new();
         let deps = Arc::new(Deps {
             instances: Instances::new(table.clone()),
@@ -56,15 +92,20 @@ impl World {
             connector: network.clone(),
             round_trips: RoundTrips::default(),
             meter: Meter::default(),
+            starts: Starts::new(16),
             table: table.clone(),
         });
         let keeper = Keeper::new(
             Leases::new(table, NETWORK),
+            Leases::new(embedded::table(endpoint).await, NETWORK),
             name.to_owned(),
             self.shards,
             LEASE,
             Arc::new(self.clock.clone()),
-            Shards::new(deps),
+            Freezable {
+                shards: Shards::new(deps),
+                frozen: frozen.clone(),
+            },
         );
         let holding = keeper.holding();
         let stop = CancellationToken::new();
@@ -74,6 +115,7 @@ impl World {
             sessions,
             running: tokio::spawn(keeper.run(stop.clone())),
             stop,
+            frozen,
         }
     }
 
@@ -110,6 +152,7 @@ impl Daemon {
     /// Lets it beat no more, without a word: what it serves goes on for as long as nothing
     /// tells it.
     pub fn freeze(&self) {
+        self.frozen.cancel();
         self.running.abort();
     }
 

@@ -153,9 +153,14 @@ impl Connection for Line {
         self.disconnected.cancel();
     }
 
-    async fn logout(&self) {
-        self.logged_out.cancel();
+    async fn logout(&self) -> Result<(), SendError> {
         self.disconnected.cancel();
+        if *self.answers_probes.lock().expect("no holder panics") {
+            self.logged_out.cancel();
+            Ok(())
+        } else {
+            Err(SendError::Timeout)
+        }
     }
 
     fn abandon(&self) {

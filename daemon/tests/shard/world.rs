@@ -112,6 +112,7 @@ impl World {
                 generation: 1,
                 restart: 0,
                 pairing: None,
+                unlink_asked_at: None,
             },
             suspended: false,
             observed: Observed {
@@ -124,6 +125,7 @@ impl World {
                 pairing_code: None,
                 generation: 0,
             },
+            fence: None,
             account: None,
         };
         let created = self.instances.create(&instance, 100).await.expect("created");
@@ -133,11 +135,11 @@ impl World {
 
     /// Asks for `wanted` as the API does: stores it and nudges the shard.
     pub async fn want(&self, instance: &Instance, wanted: Wanted) {
-        self.instances
-            .want(instance.id, wanted)
-            .await
-            .expect("stored")
-            .expect("the instance is there");
+        let desired = match wanted {
+            Wanted::LoggedOut => self.instances.want_logout(instance.id, self.now()).await,
+            wanted => self.instances.want(instance.id, wanted).await,
+        };
+        desired.expect("stored").expect("the instance is there");
         self.nudge(instance).await;
     }
 

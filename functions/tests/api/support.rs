@@ -313,6 +313,7 @@ impl World {
             duration_ms: 4_000,
             at: self.clock.now(),
             round_trips_since: Some(self.clock.now()),
+            draining: false,
             vitals: None,
         };
         leases.beat(&beat).await.expect("stored");

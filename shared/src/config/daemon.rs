@@ -19,7 +19,12 @@ pub struct Daemon {
     pub sandbox_ca: Option<PathBuf>,
     /// The silence after which this daemon's shards are another's.
     pub lease: Duration,
+    /// How many sessions may begin at once.
+    pub starts: usize,
 }
+
+/// How many sessions begin at once where nothing else is asked for.
+pub const SESSION_STARTS: usize = 16;
 
 pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
     let network = get("WAXWING_NETWORK")
@@ -31,5 +36,6 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         sandbox_url: get("WAXWING_SANDBOX_URL").unwrap_or_else(|| "ws://127.0.0.1:3001/ws/chat".to_owned()),
         sandbox_ca: get("WAXWING_SANDBOX_CA").map(PathBuf::from),
         lease: Duration::from_millis(number(get, "WAXWING_LEASE_MS", 4_000, 4_000..=60_000)?),
+        starts: number(get, "WAXWING_SESSION_STARTS", SESSION_STARTS, 1..=1_000)?,
     })
 }

@@ -24,6 +24,7 @@
 //! | `WAXWING_USER_RATE` | functions: requests a minute of one user to the management routes | 600 |
 //! | `WAXWING_QUEUE_LIMIT` | functions: messages of one instance that may wait to be sent, 1 to 100,000 | 5000 |
 //! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
+//! | `WAXWING_SESSION_STARTS` | daemon: sessions that may begin at once, 1 to 1,000 | 16 |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
 //!
 //! Region, credentials and `AWS_ENDPOINT_URL` are the AWS SDK's own.
@@ -39,7 +40,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-pub use daemon::Daemon;
+pub use daemon::{Daemon, SESSION_STARTS};
 pub use functions::{CorsOrigins, Function, Functions};
 pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};

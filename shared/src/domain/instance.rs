@@ -21,6 +21,13 @@ pub const MAX_QR_ATTEMPTS: u8 = 3;
 /// and a code would reach nobody but a phone that did not ask for it.
 pub const PAIRING_REQUEST_TERM: TimeDelta = TimeDelta::minutes(1);
 
+/// For how long an instance whose owner logs it out or deletes it is tried to be unlinked from its
+/// phone. WhatsApp itself drops a companion device that has not been used for 14 days.
+pub const UNLINK_TERM: TimeDelta = TimeDelta::days(14);
+
+/// The reason of an instance that is logged out and whose phone has not been told yet.
+pub const LOGOUT_PENDING: &str = "LOGOUT_PENDING";
+
 text_enum! {
     /// How an instance's connection is.
     Status {
@@ -125,6 +132,8 @@ pub struct Desired {
     pub restart: u64,
     /// By which code an instance that is not paired is to be; `None` for QR codes.
     pub pairing: Option<PairingRequest>,
+    /// When it was asked to be unlinked, by a logout or because it is deleted.
+    pub unlink_asked_at: Option<DateTime<Utc>>,
 }
 
 /// A wish to be paired by a code that is entered on the phone with this number.
@@ -214,6 +223,8 @@ pub struct Instance {
     pub suspended: bool,
     /// How the connection is.
     pub observed: Observed,
+    /// The token of the lease under which a daemon last wrote how it is; `None` where none has.
+    pub fence: Option<u64>,
     /// The WhatsApp account it is paired with; `None` where it is not.
     pub account: Option<Account>,
 }
@@ -234,6 +245,20 @@ impl Instance {
             Wanted::Connected if self.suspended => Wanted::Disconnected,
             wanted => wanted,
         }
+    }
+
+    /// Until when it is tried to unlink the instance; `None` where there is no end.
+    pub fn unlink_until(&self) -> Option<DateTime<Utc>> {
+        self.desired.unlink_asked_at.map(|at| at + UNLINK_TERM)
+    }
+
+    /// Whether the instance's phone is to be told that it is linked no longer. Not where WhatsApp
+    /// has closed the account, and not for ever.
+    pub fn is_to_be_unlinked(&self, now: DateTime<Utc>) -> bool {
+        matches!(self.desired.wanted, Wanted::LoggedOut | Wanted::Deleted)
+            && self.account.is_some()
+            && self.observed.status != Status::Banned
+            && self.unlink_until().is_none_or(|until| now < until)
     }
 
     /// Why a send has nothing to wait for, where that is so: the instance was never

@@ -7,6 +7,8 @@
 
 mod beat;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 
 pub use self::beat::{Beat, Load, Vitals};
@@ -18,6 +20,9 @@ use super::table::Table;
 use crate::domain::network::Network;
 use crate::domain::shard::Shard;
 
+/// The longest silence that a daemon may state. Whoever states more counts as dead after this.
+pub const LONGEST_LEASE: Duration = Duration::from_mins(1);
+
 /// Who may hold the sockets of a shard's instances and take from its queues.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
@@ -27,6 +32,16 @@ pub struct Lease {
     pub owner: Option<String>,
     /// Rises with each change of owner: the fence of all that an owner writes.
     pub token: u64,
+}
+
+/// The owner of a shard's lease, that looks alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveOwner {
+    /// The lease's token: what an instance of the shard is said to be under an earlier one is the
+    /// word of an earlier owner.
+    pub token: u64,
+    /// The owner's beat.
+    pub beat: Beat,
 }
 
 /// The leases of a network's shards.
@@ -147,12 +162,37 @@ impl Leases {
         }
     }
 
-    /// Whether the shard has an owner who looks alive, and that owner's beat. Two reads.
-    pub async fn live_owner(&self, shard: Shard, now: DateTime<Utc>) -> Result<Option<Beat>, StorageError> {
-        let Some(owner) = self.lease(shard).await?.and_then(|lease| lease.owner) else {
+    /// The shard's owner, where it has one that looks alive. Two reads.
+    pub async fn live_owner(
+        &self,
+        shard: Shard,
+        now: DateTime<Utc>,
+    ) -> Result<Option<LiveOwner>, StorageError> {
+        let Some(lease) = self.lease(shard).await? else {
             return Ok(None);
         };
-        Ok(self.beat_of(&owner).await?.filter(|beat| beat.looks_alive(now)))
+        let Some(owner) = lease.owner else {
+            return Ok(None);
+        };
+        let beat = self.beat_of(&owner).await?.filter(|beat| beat.looks_alive(now));
+        Ok(beat.map(|beat| LiveOwner {
+            token: lease.token,
+            beat,
+        }))
+    }
+
+    /// Takes away the beats and the ownership that daemons of an earlier life have left. Only for
+    /// whoever knows that no other daemon works on this table.
+    pub async fn forget_owners(&self) -> Result<(), StorageError> {
+        for lease in self.leases().await? {
+            if lease.owner.is_some() {
+                self.release(lease.shard, lease.token).await?;
+            }
+        }
+        for beat in self.beats().await? {
+            self.retire(&beat.daemon).await?;
+        }
+        Ok(())
     }
 
     async fn partition(&self, pk: String) -> Result<Vec<super::item::Item>, StorageError> {

@@ -66,12 +66,14 @@ impl World {
             seal::wrapper(&shared::aws::stand_in(endpoint), &config.common.wrapping).expect("a key file");
         let parts = Parts {
             table: table(&daemon_meter.endpoint),
+            beats: table(&daemon_meter.endpoint),
             queue: queue.clone(),
             names: queue_names,
             sealer: Arc::new(Sealer::new(table(&daemon_meter.endpoint), wrapper.clone())),
             clock: clock.clone(),
             shards: SHARDS,
             lease: Duration::from_secs(4),
+            starts: 16,
             settings: Settings::for_network(&sandbox.ws_url()),
         };
         let app = App::start(parts, Some(NETWORK)).await.expect("a daemon");

@@ -345,7 +345,7 @@ async fn a_session_that_logs_out_is_unlinked() {
     let world = World::new().await;
     let own = world.phone("Instance").await;
     let mut session = world.paired(&own, 1).await;
-    session.connection.logout().await;
+    session.connection.logout().await.expect("confirmed");
     session.rest().await;
     world.quiet().await;
     let rest = world.begin(1).await.rest().await;

@@ -112,6 +112,7 @@ fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<I
             generation: 0,
             restart: 0,
             pairing: None,
+            unlink_asked_at: None,
         },
         suspended: false,
         observed: Observed {
@@ -124,6 +125,7 @@ fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<I
             pairing_code: None,
             generation: 0,
         },
+        fence: None,
         account: None,
     })
 }

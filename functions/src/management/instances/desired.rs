@@ -1,6 +1,7 @@
 //! Asks the daemon that holds an instance's shard for something: what is wanted is stored,
 //! and the shard nudged.
 
+use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use shared::domain::audit::Action;
 use shared::domain::instance::{Desired, Instance, Wanted};
@@ -39,11 +40,16 @@ impl Asked {
         }
     }
 
-    async fn store(self, instances: &Instances, id: InstanceId) -> Result<Option<Desired>, StorageError> {
+    async fn store(
+        self,
+        instances: &Instances,
+        id: InstanceId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Desired>, StorageError> {
         match self {
             Self::Connect => instances.want(id, Wanted::Connected).await,
             Self::Disconnect => instances.want(id, Wanted::Disconnected).await,
-            Self::Logout => instances.want(id, Wanted::LoggedOut).await,
+            Self::Logout => instances.want_logout(id, now).await,
             Self::Restart => instances.want_restart(id).await,
         }
     }
@@ -60,7 +66,9 @@ pub async fn ask(
     let mut instance = find(state, caller.subscription.id, which).await?;
     // A network that is not served any more has no shard to tell.
     state.queue_names(instance.network)?;
-    let desired = asked.store(&state.instances, instance.id).await?;
+    let desired = asked
+        .store(&state.instances, instance.id, state.clock.now())
+        .await?;
     instance.desired = desired.ok_or_else(|| ApiError::not_found("instance"))?;
     nudge(state, &instance).await?;
     let record = Record::by(&caller.user, asked.action()).on(instance.id);

@@ -29,6 +29,7 @@ use super::qr::open;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, rate_limit};
 use crate::openapi::{Operation, Tag};
+use crate::presence::Presence;
 use crate::state::AppState;
 
 /// The pause between two looks at the instance, one read unit each: 40 at most.
@@ -84,7 +85,7 @@ pub async fn handler(
     if instance.account.is_some() {
         return Err(paired());
     }
-    if !is_on_its_way(&state, &instance, &phone) {
+    if !is_on_its_way(&state, &instance, &phone).await? {
         ask(&state, &caller.user, &instance, &phone).await?;
     }
     let record = Record::by(&caller.user, Action::PairingCodeRequested).on(instance.id);
@@ -98,15 +99,15 @@ pub async fn handler(
 }
 
 /// Whether a code for this number is there or was asked for a moment ago.
-fn is_on_its_way(state: &AppState, instance: &Instance, phone: &PhoneNumber) -> bool {
+async fn is_on_its_way(state: &AppState, instance: &Instance, phone: &PhoneNumber) -> Result<bool, ApiError> {
     let (desired, observed) = (&instance.desired, &instance.observed);
     let Some(request) = desired.pairing.as_ref() else {
-        return false;
+        return Ok(false);
     };
     let is_new = state.clock.now() - request.asked_at < PAIRING_REQUEST_TERM / 2;
     let is_at_work = observed.generation < desired.generation || observed.status == Status::Connecting;
     let is_wanted = desired.wanted == Wanted::Connected && request.phone == *phone;
-    is_wanted && (shown(state, instance).is_some() || (is_new && is_at_work))
+    Ok(is_wanted && (shown(state, instance).await?.is_some() || (is_new && is_at_work)))
 }
 
 /// Stores that a code is wanted.
@@ -155,7 +156,7 @@ async fn wait(
         }
         let is_taken_up = observed.generation >= desired.generation;
         if is_taken_up {
-            if let Some(code) = shown(state, &instance) {
+            if let Some(code) = shown(state, &instance).await? {
                 return Ok(code);
             }
             if let Some(error) = end(&instance) {
@@ -169,13 +170,22 @@ async fn wait(
     }
 }
 
-/// The code that can be entered now.
-fn shown(state: &AppState, instance: &Instance) -> Option<PairingCode> {
+/// The code that can be entered now. One that a daemon showed which has lost the shard, or lives no
+/// more, leads nowhere.
+async fn shown(state: &AppState, instance: &Instance) -> Result<Option<PairingCode>, ApiError> {
     let observed = &instance.observed;
     let is_now =
         observed.generation >= instance.desired.generation && observed.status == Status::AwaitingPairingCode;
-    let code = observed.pairing_code.clone().filter(|_| is_now)?;
-    (state.clock.now() + TimeDelta::seconds(1) < code.expires_at).then_some(code)
+    let is_good = |code: &PairingCode| state.clock.now() + TimeDelta::seconds(1) < code.expires_at;
+    let Some(code) = observed
+        .pairing_code
+        .clone()
+        .filter(|code| is_now && is_good(code))
+    else {
+        return Ok(None);
+    };
+    let presence = Presence::of(state, [instance]).await?;
+    Ok(presence.is_vouched_for(instance).then_some(code))
 }
 
 /// Why there will be no code, where the attempt is over.

@@ -13,13 +13,6 @@ use crate::storage::keys;
 use crate::storage::table::SHARD_INDEX;
 
 impl Instances {
-    /// All instances of a shard, deleted ones that are not ended yet among them. The index is
-    /// eventually consistent: a new instance may be missing for a moment, which is why its
-    /// first request nudges the shard with its id.
-    pub async fn by_shard(&self, network: Network, shard: Shard) -> Result<Vec<Instance>, StorageError> {
-        self.load_all(&self.ids_by_shard(network, shard).await?).await
-    }
-
     /// The instances of a shard as they were a moment ago, without those that are deleted. Half
     /// a read unit for each, and for each 4 KiB of the index, in batches.
     pub async fn recent_by_shard(
@@ -32,13 +25,20 @@ impl Instances {
         let mut items = self.table.get_many_recent(&keys).await?;
         // A tombstone has no id.
         items.retain(|item| item.contains_key("id"));
-        let instances: Result<Vec<_>, _> = items.iter().map(from_item).collect();
-        let mut instances = instances?;
+        // One that cannot be read costs a count nothing but itself.
+        let mut instances: Vec<_> = items.iter().filter_map(|item| from_item(item).ok()).collect();
         instances.retain(|instance| instance.desired.wanted != Wanted::Deleted);
         Ok(instances)
     }
 
-    async fn ids_by_shard(&self, network: Network, shard: Shard) -> Result<Vec<InstanceId>, StorageError> {
+    /// The ids of all instances of a shard, deleted ones that are not ended yet among them. The
+    /// index is eventually consistent: a new instance may be missing for a moment, which is why its
+    /// first request nudges the shard with its id. An entry that is none is left out.
+    pub async fn ids_by_shard(
+        &self,
+        network: Network,
+        shard: Shard,
+    ) -> Result<Vec<InstanceId>, StorageError> {
         let mut ids = Vec::new();
         let mut start = None;
         loop {
@@ -55,9 +55,11 @@ impl Instances {
                 .await
                 .map_err(classify)?;
             for item in page.items() {
-                let reader = Reader::new("shard index", item);
-                let id = reader.str("pk")?.strip_prefix("inst#").unwrap_or_default();
-                ids.push(id.parse::<InstanceId>().map_err(|_| reader.corrupt("pk"))?);
+                let key = Reader::new("shard index", item).str("pk").unwrap_or_default();
+                ids.extend(
+                    key.strip_prefix("inst#")
+                        .and_then(|id| id.parse::<InstanceId>().ok()),
+                );
             }
             start = page.last_evaluated_key;
             if start.is_none() {

@@ -35,7 +35,9 @@ impl Instances {
         let deleted = Update::builder()
             .table_name(self.table.name())
             .set_key(Some(keys::instance(instance.id).attributes()))
-            .update_expression("SET wanted = :deleted, deletedAt = :now, generation = generation + :one")
+            .update_expression(
+                "SET wanted = :deleted, deletedAt = :now, unlinkAskedAt = :now, generation = generation + :one",
+            )
             .condition_expression("subscription = :subscription AND #name = :name AND wanted <> :deleted")
             .expression_attribute_names("#name", "name")
             .expression_attribute_values(":deleted", text(Wanted::Deleted))
@@ -87,10 +89,15 @@ impl Instances {
     /// messages, counters, data keys, and whatever else is in its partition. May be broken
     /// off and done again.
     pub async fn purge(&self, id: InstanceId) -> Result<(), StorageError> {
+        self.purge_content(id).await?;
         let own = keys::instance(id);
-        self.table.purge(&keys::message_partition(id), "").await?;
-        self.table.purge(&keys::counter_partition(id), "").await?;
         self.table.purge(&own.pk, &own.sk).await
+    }
+
+    /// Removes its messages and counters alone, where its session is needed for a while yet.
+    pub async fn purge_content(&self, id: InstanceId) -> Result<(), StorageError> {
+        self.table.purge(&keys::message_partition(id), "").await?;
+        self.table.purge(&keys::counter_partition(id), "").await
     }
 
     /// Reduces a deleted instance to a tombstone, as the owner with lease `token`: it is in

@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use chrono::{DateTime, Utc};
 
 use super::Instances;
 use super::stored::desired;
@@ -13,8 +14,8 @@ use crate::storage::item::{Item, Reader, n, text, time};
 use crate::storage::keys;
 use crate::storage::outcome::condition_failed;
 
-/// What a request by code leaves on the item: every later request takes it away.
-const NO_PAIRING: &str = "REMOVE pairingPhone, pairingAskedAt";
+/// What a request by code or a logout leaves on the item: every later request takes it away.
+const NO_PAIRING: &str = "REMOVE pairingPhone, pairingAskedAt, unlinkAskedAt";
 
 /// What came of asking that an instance be paired by a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,10 +30,26 @@ pub enum PairingWanted {
 
 impl Instances {
     /// Asks for `wanted`: what is wanted is stored under the next generation, and answered;
-    /// `None` where the instance is gone.
+    /// `None` where the instance is gone. A logout is asked for by [`Self::want_logout`].
     pub async fn want(&self, id: InstanceId, wanted: Wanted) -> Result<Option<Desired>, StorageError> {
         let update = format!("SET wanted = :wanted, generation = generation + :one {NO_PAIRING}");
         self.ask(id, wanted, update).await
+    }
+
+    /// Asks that the instance be unlinked from its phone, as of `now`.
+    pub async fn want_logout(
+        &self,
+        id: InstanceId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Desired>, StorageError> {
+        let request = self
+            .asking(id, Wanted::LoggedOut)
+            .update_expression(
+                "SET wanted = :wanted, generation = generation + :one, unlinkAskedAt = :now \
+                 REMOVE pairingPhone, pairingAskedAt",
+            )
+            .expression_attribute_values(":now", time(now));
+        Self::asked(request).await
     }
 
     /// Asks for a connection that is begun anew, whatever there is now.
@@ -53,7 +70,7 @@ impl Instances {
             .asking(id, Wanted::Connected)
             .update_expression(
                 "SET wanted = :wanted, restart = generation + :one, generation = generation + :one, \
-                 pairingPhone = :phone, pairingAskedAt = :at",
+                 pairingPhone = :phone, pairingAskedAt = :at REMOVE unlinkAskedAt",
             )
             .condition_expression("attribute_exists(pk) AND wanted <> :deleted AND paired = :no")
             .expression_attribute_values(":phone", text(&pairing.phone))
@@ -87,10 +104,11 @@ impl Instances {
         wanted: Wanted,
         update: String,
     ) -> Result<Option<Desired>, StorageError> {
-        let request = self
-            .asking(id, wanted)
-            .update_expression(update)
-            .condition_expression("attribute_exists(pk) AND wanted <> :deleted");
+        Self::asked(self.asking(id, wanted).update_expression(update)).await
+    }
+
+    async fn asked(request: UpdateItemFluentBuilder) -> Result<Option<Desired>, StorageError> {
+        let request = request.condition_expression("attribute_exists(pk) AND wanted <> :deleted");
         match request.send().await {
             Ok(updated) => {
                 let item = updated.attributes.unwrap_or_default();

@@ -256,7 +256,8 @@ impl Instances {
             .update_item()
             .table_name(self.table.name())
             .set_key(Some(keys::instance(id).attributes()))
-            .condition_expression("attribute_exists(pk) AND (attribute_not_exists(fence) OR fence <= :fence)")
+            // A tombstone has no id.
+            .condition_expression("attribute_exists(id) AND (attribute_not_exists(fence) OR fence <= :fence)")
             .return_values_on_condition_check_failure(
                 aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure::AllOld,
             );
@@ -285,7 +286,7 @@ impl Instances {
                     ) => failed.item.as_ref(),
                     _ => None,
                 });
-                Ok(if item.is_some_and(|item| !item.is_empty()) {
+                Ok(if item.is_some_and(|item| item.contains_key("id")) {
                     Observation::Fenced
                 } else {
                     Observation::Gone

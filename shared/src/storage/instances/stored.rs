@@ -85,6 +85,7 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
             pairing_code,
             generation: read.number("observedGeneration")?,
         },
+        fence: read.opt_number("fence")?,
         account,
     })
 }
@@ -103,5 +104,6 @@ pub fn desired(read: &Reader<'_>) -> Result<Desired, StorageError> {
         generation: read.number("generation")?,
         restart: read.opt_number("restart")?.unwrap_or(0),
         pairing,
+        unlink_asked_at: read.opt_time("unlinkAskedAt")?,
     })
 }

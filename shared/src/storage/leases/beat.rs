@@ -1,6 +1,7 @@
 //! A daemon's beat as an item, with what the daemon tells of itself. The numbers ride on the
 //! write that is made anyway, and with them the item stays far below 1 KiB: one write unit.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 
 use crate::domain::network::Network;
@@ -26,6 +27,8 @@ pub struct Beat {
     /// Every instance that this daemon shows as connected has had a round trip to
     /// WhatsApp at this time or later.
     pub round_trips_since: Option<DateTime<Utc>>,
+    /// Whether it is handing over its shards and takes none: it counts for no share of them.
+    pub draining: bool,
     /// What it tells of itself; `None` where its version tells nothing yet.
     pub vitals: Option<Vitals>,
 }
@@ -80,6 +83,9 @@ impl Beat {
         if let Some(since) = self.round_trips_since {
             set("roundTripsSince", time(since));
         }
+        if self.draining {
+            set("draining", AttributeValue::Bool(true));
+        }
         if let Some(vitals) = &self.vitals {
             set("version", s(&vitals.version));
             set("startedAt", time(vitals.started_at));
@@ -116,6 +122,7 @@ impl Beat {
             duration_ms: read.number("durationMs")?,
             at: read.time("at")?,
             round_trips_since: read.opt_time("roundTripsSince")?,
+            draining: read.flag("draining")?,
             vitals,
         })
     }
@@ -123,8 +130,6 @@ impl Beat {
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_dynamodb::types::AttributeValue;
-
     use super::*;
 
     fn fullest() -> Beat {
@@ -134,6 +139,7 @@ mod tests {
             duration_ms: 60_000,
             at: DateTime::UNIX_EPOCH,
             round_trips_since: Some(DateTime::UNIX_EPOCH),
+            draining: true,
             vitals: Some(Vitals {
                 version: "100.100.100-candidate.100".into(),
                 started_at: DateTime::UNIX_EPOCH,
@@ -154,6 +160,7 @@ mod tests {
         for _ in 0..3 {
             let item = beat.to_item(Network::Live);
             assert_eq!(Beat::from_item(&item).expect("sound"), beat);
+            beat.draining = false;
             match &mut beat.vitals {
                 Some(Vitals {
                     resident_bytes: bytes @ Some(_),
@@ -172,6 +179,7 @@ mod tests {
             .map(|(name, value)| match value {
                 // Counted longer than the service does, which packs two digits into a byte.
                 AttributeValue::S(text) | AttributeValue::N(text) => name.len() + text.len(),
+                AttributeValue::Bool(_) => name.len() + 1,
                 other => panic!("{name}: {other:?}"),
             })
             .sum();

@@ -203,6 +203,7 @@ impl Office {
             duration_ms: 4_000,
             at: self.now(),
             round_trips_since: Some(self.now()),
+            draining: false,
             vitals: None,
         };
         let leases = Leases::new(self.state.table.clone(), Network::Sandbox);

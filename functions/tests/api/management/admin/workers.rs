@@ -42,6 +42,7 @@ async fn a_daemon_is_told_of_as_it_told_and_its_shards_as_they_are_held() {
         duration_ms: 4_000,
         at: world.clock.now(),
         round_trips_since: None,
+        draining: false,
         vitals: Some(Vitals {
             version: "1.2.3".into(),
             started_at: world.clock.now() - TimeDelta::hours(1),

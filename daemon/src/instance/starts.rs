@@ -1,0 +1,98 @@
+//! How many sessions begin at once. A daemon that takes over thousands of instances must neither
+//! starve its own work nor knock at WhatsApp with all of them in the same second.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a start keeps its place at most: one that hangs must not stop the others.
+pub const LONGEST_START: Duration = Duration::from_secs(40);
+
+/// Who had to wait for a place waits a little more, at random up to this: places that become
+/// free together are not taken up together.
+const JITTER_MS: u64 = 250;
+
+/// The places of a daemon in which sessions begin.
+#[derive(Debug)]
+pub struct Starts {
+    all: Arc<Semaphore>,
+    /// Of them, those for sessions that begin by themselves: nobody who waits for a QR code
+    /// stands behind a whole take-over.
+    unasked: Arc<Semaphore>,
+}
+
+impl Starts {
+    /// So many places, one at least. A quarter of them are kept for starts that somebody waits for.
+    pub fn new(places: usize) -> Self {
+        let places = places.max(1);
+        Self {
+            all: Arc::new(Semaphore::new(places)),
+            unasked: Arc::new(Semaphore::new(places - places / 4)),
+        }
+    }
+
+    /// Waits for a place. `is_awaited` says that somebody waits for this start.
+    pub async fn begin(&self, is_awaited: bool) -> Start {
+        let had_to_wait =
+            self.all.available_permits() == 0 || (!is_awaited && self.unasked.available_permits() == 0);
+        let mut permits = Vec::new();
+        if !is_awaited {
+            permits.push(acquire(&self.unasked).await);
+        }
+        permits.push(acquire(&self.all).await);
+        if had_to_wait {
+            tokio::time::sleep(Duration::from_millis(rand::random_range(0..=JITTER_MS))).await;
+        }
+        Start(Arc::new(Mutex::new(permits)))
+    }
+}
+
+async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    let acquired = Arc::clone(semaphore).acquire_owned().await;
+    acquired.expect("it is never closed")
+}
+
+/// A place that is taken until the start is over: connected, a code shown, or ended. Its clones
+/// are one.
+#[derive(Debug, Clone, Default)]
+pub struct Start(Arc<Mutex<Vec<OwnedSemaphorePermit>>>);
+
+impl Start {
+    /// Gives the place to the next. May be called again.
+    pub fn over(&self) {
+        self.0.lock().expect("no holder panics").clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_more_begin_at_once_than_there_are_places() {
+        let starts = Starts::new(2);
+        let first = starts.begin(false).await;
+        let second = starts.begin(false).await;
+        assert!(starts.begin(true).now_or_never().is_none(), "both are taken");
+        first.over();
+        first.over();
+        let third = starts.begin(true).await;
+        assert!(starts.begin(true).now_or_never().is_none(), "given back once");
+        drop((second, third));
+        starts.begin(true).await;
+    }
+
+    #[tokio::test]
+    async fn a_take_over_leaves_places_for_whoever_waits() {
+        let starts = Starts::new(4);
+        let mut unasked = Vec::new();
+        for _ in 0..3 {
+            unasked.push(starts.begin(false).await);
+        }
+        assert!(starts.begin(false).now_or_never().is_none());
+        assert!(starts.begin(true).now_or_never().is_some());
+    }
+}

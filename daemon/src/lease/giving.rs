@@ -1,0 +1,118 @@
+//! Whether to hand shards over to daemons that have too few. One that beats may be unable to
+//! take; shards that nobody took come back, and must not go to and fro for ever.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use shared::domain::shard::Shard;
+use shared::storage::leases::Lease;
+use tokio::time::Instant;
+
+/// The pauses before the next attempt to hand one over, after a shard came back: a minute, then
+/// twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_mins(1);
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
+/// How generous this daemon is.
+#[derive(Debug, Default)]
+pub struct Giving {
+    refused: Option<Refused>,
+    /// Handed over, and not seen with another daemon yet.
+    given: BTreeSet<Shard>,
+}
+
+#[derive(Debug)]
+struct Refused {
+    pause: Duration,
+    until: Instant,
+    /// The daemons that did not take.
+    by: BTreeSet<String>,
+}
+
+impl Giving {
+    /// How many shards may be handed over now, where these daemons are to have shares.
+    pub fn limit(&self, sharing: &BTreeSet<String>, now: Instant) -> usize {
+        match &self.refused {
+            // A newcomer is trusted.
+            Some(refused) if sharing.is_subset(&refused.by) => {
+                usize::from(now >= refused.until && self.given.is_empty())
+            }
+            _ => usize::MAX,
+        }
+    }
+
+    /// A shard is being handed over.
+    pub fn gave(&mut self, shard: Shard) {
+        self.given.insert(shard);
+    }
+
+    /// A shard was taken beyond this daemon's share, since none of these did.
+    pub fn came_back(&mut self, shard: Shard, sharing: &BTreeSet<String>, now: Instant) {
+        self.given.remove(&shard);
+        let pause = match &self.refused {
+            Some(refused) if now < refused.until => refused.pause,
+            Some(refused) => (refused.pause * 2).min(LONGEST_PAUSE),
+            None => FIRST_PAUSE,
+        };
+        self.refused = Some(Refused {
+            pause,
+            until: now + pause,
+            by: sharing.clone(),
+        });
+    }
+
+    /// Takes in who has the shards now: whoever took one that was handed over can take.
+    pub fn see(&mut self, me: &str, leases: &[Lease]) {
+        for lease in leases {
+            let is_anothers = lease.owner.as_deref().is_some_and(|owner| owner != me);
+            if is_anothers && self.given.remove(&lease.shard) {
+                self.refused = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn lease(owner: Option<&str>) -> Lease {
+        Lease {
+            shard: Shard(3),
+            owner: owner.map(str::to_owned),
+            token: 1,
+        }
+    }
+
+    #[test]
+    fn what_came_back_is_offered_one_at_a_time_after_growing_pauses() {
+        let start = Instant::now();
+        let minutes = |minutes| start + Duration::from_mins(minutes);
+        let both = names(&["a", "b"]);
+        let mut giving = Giving::default();
+        assert_eq!(giving.limit(&both, start), usize::MAX);
+        giving.gave(Shard(3));
+        giving.see("a", &[lease(Some("a"))]);
+        giving.see("a", &[lease(None)]);
+        giving.came_back(Shard(3), &both, start);
+        assert_eq!(giving.limit(&both, start), 0, "not to and fro");
+        assert_eq!(
+            giving.limit(&names(&["a", "b", "c"]), start),
+            usize::MAX,
+            "a newcomer may take"
+        );
+        assert_eq!(giving.limit(&both, minutes(1)), 1);
+        giving.gave(Shard(3));
+        assert_eq!(giving.limit(&both, minutes(1)), 0, "one at a time");
+        giving.came_back(Shard(3), &both, minutes(1));
+        assert_eq!(giving.limit(&both, minutes(2)), 0, "longer each time");
+        assert_eq!(giving.limit(&both, minutes(3)), 1);
+        giving.gave(Shard(3));
+        giving.see("a", &[lease(Some("b"))]);
+        assert_eq!(giving.limit(&both, minutes(3)), usize::MAX, "it can take again");
+    }
+}

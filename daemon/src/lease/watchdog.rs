@@ -1,0 +1,135 @@
+//! Keeps this daemon alive in the others' eyes, and stops it in time where it cannot.
+//!
+//! Beating and stopping are one task with a client of its own, so that nothing else delays
+//! them: no slow look at the leases, no take, no release and no flood of sessions that begin.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use shared::clock::Clock;
+use shared::storage::StorageError;
+use shared::storage::leases::{Beat, Leases, Vitals};
+use tokio::time::{Instant, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::vigil::Vigil;
+use super::{Holder, chain};
+use crate::meter::resident_bytes;
+
+/// The time between two beats.
+pub(super) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long one beat may take. One that hangs makes room for the next, on another connection:
+/// within the shortest lease there are three of them.
+const BEAT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Where beats go.
+#[async_trait]
+pub(super) trait Pulse: Send + Sync + 'static {
+    /// Stores a beat.
+    async fn beat(&self, beat: &Beat) -> Result<(), StorageError>;
+}
+
+#[async_trait]
+impl Pulse for Leases {
+    async fn beat(&self, beat: &Beat) -> Result<(), StorageError> {
+        Leases::beat(self, beat).await
+    }
+}
+
+/// What a watchdog is made of.
+pub(super) struct Watchdog<H> {
+    pub pulse: Arc<dyn Pulse>,
+    pub daemon: String,
+    pub duration: Duration,
+    pub clock: Arc<dyn Clock>,
+    pub started_at: DateTime<Utc>,
+    pub holder: Arc<H>,
+    pub vigil: Vigil,
+}
+
+/// Revokes everything when the watchdog ends, in whatever way: without it nothing would.
+struct FailSafe(Vigil);
+
+impl Drop for FailSafe {
+    fn drop(&mut self) {
+        self.0.revoke_all();
+    }
+}
+
+type Beating = Pin<Box<dyn Future<Output = (Instant, Result<(), String>)> + Send>>;
+
+impl<H: Holder> Watchdog<H> {
+    /// Beats until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        let _fail_safe = FailSafe(self.vigil.clone());
+        let mut ticks = tokio::time::interval(BEAT_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut beating: Option<Beating> = None;
+        loop {
+            tokio::select! {
+                biased;
+                () = end_of(self.vigil.until()) => {
+                    if let Some(shards @ 1..) = self.vigil.expire(Instant::now()) {
+                        error!(shards, "could not beat for too long: dropping all shards");
+                    }
+                }
+                (begun, beaten) = outcome(&mut beating) => {
+                    beating = None;
+                    match beaten {
+                        Ok(()) => self.vigil.beaten(begun),
+                        Err(why) => warn!(error = why, "could not beat"),
+                    }
+                }
+                () = stop.cancelled() => return,
+                _ = ticks.tick(), if beating.is_none() => beating = Some(self.beat()),
+                () = self.vigil.drained(), if beating.is_none() => beating = Some(self.beat()),
+            }
+        }
+    }
+
+    fn beat(&self) -> Beating {
+        let beat = Beat {
+            daemon: self.daemon.clone(),
+            counter: self.vigil.next_beat(),
+            duration_ms: u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX),
+            at: self.clock.now(),
+            round_trips_since: self.holder.round_trips_since(),
+            draining: self.vigil.is_draining(),
+            vitals: Some(Vitals {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                started_at: self.started_at,
+                resident_bytes: resident_bytes(),
+                load: self.holder.load(),
+            }),
+        };
+        let pulse = Arc::clone(&self.pulse);
+        Box::pin(async move {
+            let begun = Instant::now();
+            let beaten = match tokio::time::timeout(BEAT_DEADLINE, pulse.beat(&beat)).await {
+                Ok(beaten) => beaten.map_err(|error| chain(&error)),
+                Err(_) => Err("no answer in time".to_owned()),
+            };
+            (begun, beaten)
+        })
+    }
+}
+
+async fn end_of(term: Option<Instant>) {
+    match term {
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn outcome(beating: &mut Option<Beating>) -> (Instant, Result<(), String>) {
+    match beating {
+        Some(beating) => beating.await,
+        None => std::future::pending().await,
+    }
+}
