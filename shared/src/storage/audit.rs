@@ -94,11 +94,10 @@ impl AuditLog {
 
 fn entry_to_item(entry: &Entry) -> Item {
     let mut item = keys::audit(entry.subscription, entry.id).attributes();
-    item.insert(
-        "listKey".into(),
-        s(keys::list::audit(entry.id.created_at().date_naive())),
-    );
-    item.insert("listSort".into(), text(entry.id));
+    let (day, id) = (entry.id.created_at().date_naive(), entry.id.to_string());
+    let key = keys::list::key(&keys::list::audit(day), &id);
+    item.insert("listKey".into(), s(key));
+    item.insert("listSort".into(), s(id));
     item.insert("id".into(), text(entry.id));
     item.insert("at".into(), time(entry.at));
     item.insert("action".into(), text(entry.action));

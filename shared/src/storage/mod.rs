@@ -15,6 +15,7 @@ pub mod instances;
 pub mod item;
 pub mod keys;
 pub mod leases;
+mod lists;
 pub mod lockouts;
 pub mod mail_codes;
 pub mod messages;

@@ -108,35 +108,6 @@ impl Table {
         Ok(page.items.unwrap_or_default())
     }
 
-    /// Up to `limit` items of a list over all subscriptions, newest first, whose `listSort`
-    /// is below `before`. The index is eventually consistent.
-    pub async fn list_page(
-        &self,
-        list: &str,
-        before: Option<String>,
-        limit: u32,
-    ) -> Result<Vec<Item>, StorageError> {
-        let condition = match &before {
-            Some(_) => "listKey = :list AND listSort < :before",
-            None => "listKey = :list",
-        };
-        let mut values = Item::from([(":list".to_owned(), s(list))]);
-        values.extend(before.map(|before| (":before".to_owned(), s(before))));
-        let page = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(LIST_INDEX)
-            .key_condition_expression(condition)
-            .set_expression_attribute_values(Some(values))
-            .scan_index_forward(false)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(classify)?;
-        Ok(page.items.unwrap_or_default())
-    }
-
     /// Writes all or nothing. Where another transaction had one of the items, which is no
     /// condition of ours, it tries again after a short random pause, a few times.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StorageError> {

@@ -10,11 +10,16 @@ use crate::storage::error::StorageError;
 use crate::storage::item::{Item, Reader, n, s, text, time};
 use crate::storage::keys;
 
+/// Gives an item its place in a list over all subscriptions.
+fn put_into_list(item: &mut Item, list: &str, id: &str) {
+    item.insert("listKey".into(), s(keys::list::key(list, id)));
+    item.insert("listSort".into(), s(id));
+}
+
 /// A new subscription, which has one user.
 pub(super) fn subscription_to_item(subscription: &Subscription) -> Item {
     let mut item = keys::subscription(subscription.id).attributes();
-    item.insert("listKey".into(), s(keys::list::SUBSCRIPTIONS));
-    item.insert("listSort".into(), text(subscription.id));
+    put_into_list(&mut item, keys::list::SUBSCRIPTIONS, &subscription.id.to_string());
     item.insert("id".into(), text(subscription.id));
     item.insert("owner".into(), text(subscription.owner));
     item.insert("tier".into(), text(subscription.tier));
@@ -37,8 +42,7 @@ pub(super) fn subscription_from_item(item: &Item) -> Result<Subscription, Storag
 
 pub(super) fn user_to_item(user: &User) -> Item {
     let mut item = keys::user(user.subscription, user.id).attributes();
-    item.insert("listKey".into(), s(keys::list::USERS));
-    item.insert("listSort".into(), text(user.id));
+    put_into_list(&mut item, keys::list::USERS, &user.id.to_string());
     item.insert("id".into(), text(user.id));
     item.insert("subscription".into(), text(user.subscription));
     item.insert("email".into(), s(user.email.as_str()));

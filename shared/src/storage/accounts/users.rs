@@ -8,10 +8,9 @@ use super::{Accounts, Changed, email_item, with_password};
 use crate::auth::password::PasswordHash;
 use crate::domain::account::{PersonName, Role, User};
 use crate::ids::{SubscriptionId, UserId};
-use crate::storage::error::{StorageError, classify};
-use crate::storage::item::{s, text};
+use crate::storage::error::StorageError;
+use crate::storage::item::text;
 use crate::storage::keys;
-use crate::storage::table::LIST_INDEX;
 
 /// What is to be different of a user; what is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,20 +59,9 @@ impl Accounts {
     /// A user of whichever subscription. For administrators. Read as it is now, where the
     /// list knows the user already, which it does within moments of its creation.
     pub async fn find_user(&self, id: UserId) -> Result<Option<User>, StorageError> {
-        let page = self
-            .table
-            .client()
-            .query()
-            .table_name(self.table.name())
-            .index_name(LIST_INDEX)
-            .key_condition_expression("listKey = :list AND listSort = :id")
-            .expression_attribute_values(":list", s(keys::list::USERS))
-            .expression_attribute_values(":id", text(id))
-            .send()
-            .await
-            .map_err(classify)?;
+        let page = self.table.listed(keys::list::USERS, &id.to_string()).await?;
         // Two, for a moment, where the user has just moved.
-        for item in page.items() {
+        for item in &page {
             let seen = user_from_item(item)?;
             if let Some(user) = self.user(seen.subscription, id).await? {
                 return Ok(Some(user));

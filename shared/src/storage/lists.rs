@@ -1,0 +1,119 @@
+//! Lists over all subscriptions, newest first. Each is spread over several keys of an index ([`keys::list`]), whose
+//! things are merged here.
+
+use std::collections::VecDeque;
+
+use futures::future::try_join_all;
+
+use super::error::{StorageError, classify};
+use super::item::{Item, Reader, s};
+use super::keys;
+use super::table::{LIST_INDEX, Table};
+
+impl Table {
+    /// Up to `limit` items of a list over all subscriptions, newest first, whose `listSort` is below `before`; fewer where
+    /// there are no more. The index is eventually consistent.
+    ///
+    /// One query a key at least, each of which costs half a read unit for 4 KiB of items.
+    pub async fn list_page(
+        &self,
+        list: &str,
+        before: Option<String>,
+        limit: u32,
+    ) -> Result<Vec<Item>, StorageError> {
+        let mut runs: Vec<Run> = keys::list::keys(list)
+            .map(|key| Run::new(key, before.clone()))
+            .collect();
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        // Things are spread evenly, so a key's share of a page and some more is mostly enough.
+        let share = limit / usize::from(keys::list::SPREAD) * 3 / 2 + 2;
+        let mut page: Vec<(String, Item)> = Vec::new();
+        while page.len() < limit {
+            // The newest of a key whose things are used up here may be the newest of all.
+            let empty = runs.iter_mut().filter(|run| run.items.is_empty() && run.has_more);
+            try_join_all(empty.map(|run| self.read_on(run, share.min(limit)))).await?;
+            if runs.iter().any(|run| run.items.is_empty() && run.has_more) {
+                continue;
+            }
+            let newest = runs.iter_mut().max_by(|a, b| a.next().cmp(&b.next()));
+            let Some((sort, item)) = newest.and_then(|run| run.items.pop_front()) else {
+                break;
+            };
+            // For a moment a thing is there twice: where it has just moved.
+            if page.last().is_none_or(|(last, _)| *last != sort) {
+                page.push((sort, item));
+            }
+        }
+        Ok(page.into_iter().map(|(_, item)| item).collect())
+    }
+
+    /// The items of one thing of a list, as they were a moment ago. There are two for a moment, where it has just moved.
+    pub async fn listed(&self, list: &str, id: &str) -> Result<Vec<Item>, StorageError> {
+        let mut found = Vec::new();
+        for key in [keys::list::key(list, id), list.to_owned()] {
+            let request = self.client().query().table_name(self.name());
+            let page = request
+                .index_name(LIST_INDEX)
+                .key_condition_expression("listKey = :list AND listSort = :id")
+                .expression_attribute_values(":list", s(key))
+                .expression_attribute_values(":id", s(id))
+                .send()
+                .await
+                .map_err(classify)?;
+            found.extend(page.items.unwrap_or_default());
+        }
+        Ok(found)
+    }
+
+    async fn read_on(&self, run: &mut Run, limit: usize) -> Result<(), StorageError> {
+        let condition = match &run.before {
+            Some(_) => "listKey = :list AND listSort < :before",
+            None => "listKey = :list",
+        };
+        let mut values = Item::from([(":list".to_owned(), s(&run.key))]);
+        values.extend(run.before.clone().map(|before| (":before".to_owned(), s(before))));
+        let read = self
+            .client()
+            .query()
+            .table_name(self.name())
+            .index_name(LIST_INDEX)
+            .key_condition_expression(condition)
+            .set_expression_attribute_values(Some(values))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .send()
+            .await
+            .map_err(classify)?;
+        run.has_more = read.last_evaluated_key.is_some();
+        for item in read.items.unwrap_or_default() {
+            let sort = Reader::new("list", &item).str("listSort")?.to_owned();
+            run.before = Some(sort.clone());
+            run.items.push_back((sort, item));
+        }
+        Ok(())
+    }
+}
+
+/// What is read of one key, newest first.
+struct Run {
+    key: String,
+    items: VecDeque<(String, Item)>,
+    /// Below what the next read begins.
+    before: Option<String>,
+    has_more: bool,
+}
+
+impl Run {
+    fn new(key: String, before: Option<String>) -> Self {
+        Self {
+            key,
+            items: VecDeque::new(),
+            before,
+            has_more: true,
+        }
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.items.front().map(|(sort, _)| &**sort)
+    }
+}
