@@ -1,13 +1,16 @@
-//! An answer that is costly to put together, kept in the process: however many ask, one task
-//! puts it together, and mostly while they are told the last one.
+//! An answer that is costly to put together, kept in the process: however many ask, one of them puts it together, and the
+//! others are told the last one meanwhile.
+//!
+//! All of it is done inside the request of whoever does it, and ends with that request at the latest. A task beside it would
+//! stand still with a process that is frozen between two requests, and the next caller would wait for it.
 
-use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex as Cell};
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
 use shared::clock::Clock;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout_at};
 
 use crate::http::{ApiError, log};
 
@@ -21,88 +24,94 @@ const TIMES_AS_LONG: i32 = 10;
 /// But for no longer than this.
 const LONGEST: TimeDelta = TimeDelta::minutes(5);
 
-/// For how long it is told once more, while the next one is put together.
-const SPARE: TimeDelta = TimeDelta::seconds(60);
+/// How old an answer may be that is told because there is no newer one to be had. It says itself of when it is.
+const OLDEST: TimeDelta = TimeDelta::hours(1);
 
-/// The last answer, and the next one while it is put together.
+/// The last answer.
 #[derive(Debug)]
-pub struct Cached<T>(Arc<Mutex<State<T>>>);
-
-#[derive(Debug)]
-struct State<T> {
-    last: Option<Last<T>>,
-    next: Option<Next<T>>,
+pub struct Cached<T> {
+    last: Cell<Option<Last<T>>>,
+    /// Whoever holds this puts the next one together. It goes with the request that holds it.
+    making: Mutex<()>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Last<T> {
     value: T,
+    of: DateTime<Utc>,
     fresh_until: DateTime<Utc>,
 }
 
-type Next<T> = Shared<BoxFuture<'static, Result<T, ApiError>>>;
-
 impl<T> Default for Cached<T> {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(State {
-            last: None,
-            next: None,
-        })))
+        Self {
+            last: Cell::new(None),
+            making: Mutex::new(()),
+        }
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Cached<T> {
-    /// The last answer while it is young enough, and what `make` makes where there is none. What is made is made to its
-    /// end, whether its caller waits or not. A failure is told to those who wait, and forgotten.
-    pub async fn get<F>(&self, clock: &Arc<dyn Clock>, make: impl FnOnce() -> F) -> Result<T, ApiError>
-    where
-        F: Future<Output = Result<T, ApiError>> + Send + 'static,
-    {
-        let next = {
-            let mut state = self.0.lock().expect("no holder panics");
-            let State { last, next } = &mut *state;
-            let now = clock.now();
-            let last = last.as_ref().filter(|last| now < last.fresh_until + SPARE);
-            if let Some(last) = last
-                && now < last.fresh_until
-            {
-                return Ok(last.value.clone());
-            }
-            let next = next.get_or_insert_with(|| self.begin(clock.clone(), make()));
-            if let Some(last) = last {
-                return Ok(last.value.clone());
-            }
-            next.clone()
+impl<T: Clone> Cached<T> {
+    /// The last answer while it is fresh, and what `make` makes where there is none. While somebody else makes one, or where
+    /// that fails, the last one is told though it is older. All of it takes `within` at most.
+    ///
+    /// # Errors
+    /// What `make` says, or what `late` says where the time is over, and there is no last answer to tell.
+    pub async fn get<F: Future<Output = Result<T, ApiError>>>(
+        &self,
+        clock: &Arc<dyn Clock>,
+        within: Duration,
+        make: impl FnOnce() -> F,
+        late: impl FnOnce() -> ApiError,
+    ) -> Result<T, ApiError> {
+        let deadline = Instant::now() + within;
+        if let Some(last) = self.fresh(clock.now()) {
+            return Ok(last);
+        }
+        let making = match (self.making.try_lock(), self.old(clock.now())) {
+            (Ok(making), _) => making,
+            (Err(_), Some(last)) => return Ok(last),
+            (Err(_), None) => match timeout_at(deadline, self.making.lock()).await {
+                Ok(making) => making,
+                Err(_) => return Err(late()),
+            },
         };
-        next.await
+        let begun = clock.now();
+        if let Some(last) = self.fresh(begun) {
+            return Ok(last);
+        }
+        let made = timeout_at(deadline, make()).await.unwrap_or_else(|_| Err(late()));
+        drop(making);
+        match made {
+            Ok(value) => {
+                let term = ((clock.now() - begun) * TIMES_AS_LONG).clamp(FRESH, LONGEST);
+                *self.last.lock().expect("no holder panics") = Some(Last {
+                    value: value.clone(),
+                    of: begun,
+                    fresh_until: begun + term,
+                });
+                Ok(value)
+            }
+            Err(error) => {
+                let last = self.old(clock.now()).ok_or_else(|| error.clone())?;
+                log::went_wrong(&error, "an older answer is told");
+                Ok(last)
+            }
+        }
     }
 
-    fn begin(
-        &self,
-        clock: Arc<dyn Clock>,
-        work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
-    ) -> Next<T> {
-        let (begun, state) = (clock.now(), self.0.clone());
-        let made = tokio::spawn(async move {
-            let made = AssertUnwindSafe(work).catch_unwind().await;
-            let made = made.unwrap_or_else(|_| Err(ApiError::internal()));
-            let mut state = state.lock().expect("no holder panics");
-            state.next = None;
-            match &made {
-                Ok(value) => {
-                    let term = ((clock.now() - begun) * TIMES_AS_LONG).clamp(FRESH, LONGEST);
-                    state.last = Some(Last {
-                        value: value.clone(),
-                        fresh_until: begun + term,
-                    });
-                }
-                Err(error) => log::went_wrong(error, "an answer that is told again"),
-            }
-            made
-        });
-        made.map(|made| made.unwrap_or_else(|end| Err(ApiError::internal().caused_by(end))))
-            .boxed()
-            .shared()
+    fn fresh(&self, now: DateTime<Utc>) -> Option<T> {
+        self.last(|last| now < last.fresh_until)
+    }
+
+    fn old(&self, now: DateTime<Utc>) -> Option<T> {
+        self.last(|last| now < last.of + OLDEST)
+    }
+
+    fn last(&self, will_do: impl FnOnce(&Last<T>) -> bool) -> Option<T> {
+        let last = self.last.lock().expect("no holder panics");
+        let last = last.as_ref().filter(|last| will_do(last));
+        last.map(|last| last.value.clone())
     }
 }
 
@@ -110,101 +119,111 @@ impl<T: Clone + Send + Sync + 'static> Cached<T> {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use futures::FutureExt as _;
     use shared::clock::SteppedClock;
     use tokio::task::yield_now;
 
     use super::*;
     use crate::http::Code;
 
+    const WITHIN: Duration = Duration::from_secs(15);
+
     /// A number that takes a while, and how often it was asked for.
-    #[derive(Default)]
     struct Asked {
         cached: Cached<u32>,
-        begun: Arc<AtomicU32>,
+        begun: AtomicU32,
+        clock: SteppedClock,
     }
 
     impl Asked {
-        async fn get(&self, clock: &SteppedClock, takes: TimeDelta) -> Result<u32, ApiError> {
-            let (begun, stepped) = (self.begun.clone(), clock.clone());
-            let clock: Arc<dyn Clock> = Arc::new(clock.clone());
-            let make = || async move {
-                let number = begun.fetch_add(1, Ordering::Relaxed);
+        fn new() -> Self {
+            Self {
+                cached: Cached::default(),
+                begun: AtomicU32::new(0),
+                clock: SteppedClock::at(DateTime::UNIX_EPOCH),
+            }
+        }
+
+        async fn get(&self, takes: TimeDelta) -> u32 {
+            let made = async {
+                let number = self.begun.fetch_add(1, Ordering::Relaxed);
                 yield_now().await;
-                stepped.advance(takes);
+                self.clock.advance(takes);
                 Ok(number)
             };
-            self.cached.get(&clock, make).await
+            self.ask(made).await.expect("made")
         }
-    }
 
-    fn clock() -> SteppedClock {
-        SteppedClock::at(DateTime::UNIX_EPOCH)
-    }
-
-    async fn settle() {
-        for _ in 0..8 {
-            yield_now().await;
+        async fn ask(&self, made: impl Future<Output = Result<u32, ApiError>>) -> Result<u32, ApiError> {
+            let clock: Arc<dyn Clock> = Arc::new(self.clock.clone());
+            let late = || ApiError::unavailable(30);
+            self.cached.get(&clock, WITHIN, || made, late).await
         }
     }
 
     #[tokio::test]
     async fn many_who_ask_at_once_are_answered_by_one_making() {
-        let (asked, clock) = (Asked::default(), clock());
-        let ask = || async { asked.get(&clock, TimeDelta::zero()).await.expect("made") };
-        assert_eq!(tokio::join!(ask(), ask()), (0, 0));
-        clock.advance(FRESH - TimeDelta::milliseconds(1));
-        assert_eq!(ask().await, 0);
-        settle().await;
+        let asked = Asked::new();
+        let none = TimeDelta::zero();
+        assert_eq!(tokio::join!(asked.get(none), asked.get(none)), (0, 0));
+        asked.clock.advance(FRESH - TimeDelta::milliseconds(1));
+        assert_eq!(asked.get(none).await, 0);
         assert_eq!(asked.begun.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]
-    async fn the_last_one_is_told_while_the_next_is_made() {
-        let (asked, clock) = (Asked::default(), clock());
-        let ask = || async { asked.get(&clock, TimeDelta::zero()).await.expect("made") };
-        assert_eq!(ask().await, 0);
-        clock.advance(FRESH);
-        assert_eq!(tokio::join!(ask(), ask()), (0, 0));
-        settle().await;
-        assert_eq!(ask().await, 1, "made behind their backs, once");
-        clock.advance(FRESH + SPARE);
-        assert_eq!(ask().await, 2, "what is too old is not told");
-    }
-
-    #[tokio::test]
-    async fn what_takes_long_is_told_for_longer() {
-        let (asked, clock) = (Asked::default(), clock());
-        let takes = TimeDelta::seconds(3);
-        assert_eq!(asked.get(&clock, takes).await.expect("made"), 0);
-        clock.advance(takes * (TIMES_AS_LONG - 1) - TimeDelta::milliseconds(1));
-        asked.get(&clock, takes).await.expect("kept");
-        settle().await;
-        assert_eq!(asked.begun.load(Ordering::Relaxed), 1);
-        clock.advance(TimeDelta::milliseconds(1));
-        asked.get(&clock, takes).await.expect("kept");
-        settle().await;
+    async fn the_last_one_is_told_while_somebody_makes_the_next() {
+        let asked = Asked::new();
+        let none = TimeDelta::zero();
+        assert_eq!(asked.get(none).await, 0);
+        asked.clock.advance(FRESH);
+        assert_eq!(tokio::join!(asked.get(none), asked.get(none)), (1, 0));
         assert_eq!(asked.begun.load(Ordering::Relaxed), 2);
     }
 
     #[tokio::test]
-    async fn a_failure_is_not_kept_and_a_panic_is_one() {
-        let cached = Cached::<u32>::default();
-        let clock: Arc<dyn Clock> = Arc::new(clock());
-        let failed = cached
-            .get(&clock, || async { Err(ApiError::unavailable(1)) })
-            .await;
-        assert_eq!(failed.expect_err("told").code(), Code::Unavailable);
-        let failed = cached.get(&clock, || async { panic!("on purpose") }).await;
-        assert_eq!(failed.expect_err("told").code(), Code::Internal);
-        assert_eq!(cached.get(&clock, || async { Ok(7) }).await.expect("made"), 7);
+    async fn what_takes_long_is_told_for_longer() {
+        let asked = Asked::new();
+        let takes = TimeDelta::seconds(3);
+        assert_eq!(asked.get(takes).await, 0);
+        asked
+            .clock
+            .advance(takes * (TIMES_AS_LONG - 1) - TimeDelta::milliseconds(1));
+        assert_eq!(asked.get(takes).await, 0);
+        asked.clock.advance(TimeDelta::milliseconds(1));
+        assert_eq!(asked.get(takes).await, 1);
     }
 
     #[tokio::test]
-    async fn a_caller_who_goes_does_not_end_it() {
-        let (asked, clock) = (Asked::default(), clock());
-        let gone = asked.get(&clock, TimeDelta::zero()).now_or_never();
-        assert!(gone.is_none());
-        settle().await;
-        assert_eq!(asked.get(&clock, TimeDelta::zero()).await.expect("kept"), 0);
+    async fn a_failure_is_not_kept_and_an_older_answer_is_told_in_its_place() {
+        let asked = Asked::new();
+        let fails = || async { Err(ApiError::unavailable(1)) };
+        let failed = asked.ask(fails()).await;
+        assert_eq!(failed.expect_err("told").code(), Code::Unavailable);
+        assert_eq!(asked.ask(async { Ok(7) }).await.expect("made"), 7);
+        asked.clock.advance(FRESH);
+        assert_eq!(asked.ask(fails()).await.expect("told again"), 7);
+        asked.clock.advance(OLDEST);
+        assert!(asked.ask(fails()).await.is_err(), "what is too old is not told");
+    }
+
+    #[tokio::test]
+    async fn who_goes_holds_nobody_up() {
+        let asked = Asked::new();
+        // As in a process that is frozen, and whose request is over when it thaws.
+        assert!(asked.ask(std::future::pending()).now_or_never().is_none());
+        assert_eq!(asked.get(TimeDelta::zero()).await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_within_its_time() {
+        let asked = Asked::new();
+        let begun = Instant::now();
+        let (one, other) = tokio::join!(
+            asked.ask(std::future::pending()),
+            asked.ask(std::future::pending())
+        );
+        assert!(one.is_err() && other.is_err());
+        assert_eq!(begun.elapsed(), WITHIN);
     }
 }

@@ -28,22 +28,29 @@ use crate::http::ApiError;
 use crate::presence::Presence;
 use crate::state::AppState;
 
-/// How many things of a list are asked for at once.
-const PAGE: u32 = 100;
+/// How many things of a list are asked for at once: of each of the keys that it is spread over, some hundred.
+const PAGE: u32 = 500;
 
-/// Everything, as of `now`. It asks for one thing after the other: callers of other routes come first, where one process
-/// serves everything, and mostly nobody waits for this.
+/// Everything, as of `now`. What does not need each other is asked for at once, since a caller waits for all of it; within
+/// that it is one thing after the other, so that callers of other routes come first where one process serves everything.
 pub async fn all(state: &AppState, now: DateTime<Utc>) -> Result<Response, ApiError> {
-    let (subscriptions, ids) = subscriptions(state).await?;
-    let accepted_this_month = state.counters.used_of_quotas(&ids, now).await?;
-    let users = users(state).await?;
-    let mut fleets = Vec::new();
-    for network in Network::ALL {
-        fleets.push(Fleet::read(state, *network).await?);
-    }
-    let instances = instances(state, &fleets).await?;
-    let ids: Vec<InstanceId> = instances.iter().map(|instance| instance.id).collect();
-    let today = state.counters.day_of(&ids, now).await?;
+    let accounts = async {
+        let (subscriptions, ids) = subscriptions(state).await?;
+        let accepted = state.counters.used_of_quotas(&ids, now).await?;
+        Ok::<_, ApiError>((subscriptions, accepted))
+    };
+    let connections = async {
+        let mut fleets = Vec::new();
+        for network in Network::ALL {
+            fleets.push(Fleet::read(state, *network).await?);
+        }
+        let instances = instances(state, &fleets).await?;
+        let ids: Vec<InstanceId> = instances.iter().map(|instance| instance.id).collect();
+        let today = state.counters.day_of(&ids, now).await?;
+        Ok::<_, ApiError>((fleets, instances, today))
+    };
+    let (accounts, users, connections) = tokio::try_join!(accounts, users(state), connections)?;
+    let ((subscriptions, accepted_this_month), (fleets, instances, today)) = (accounts, connections);
     let presence = Presence::in_fleets(&fleets, now);
     let mut networks = Vec::new();
     for fleet in &fleets {

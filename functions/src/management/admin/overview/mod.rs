@@ -23,11 +23,8 @@ use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 use crate::statistics::Totals;
 
-/// How long a request waits for the first answer. It lies below the request's own deadline.
-const WAIT: Duration = Duration::from_secs(15);
-
-/// How long it may take to put one together.
-const DEADLINE: Duration = Duration::from_mins(2);
+/// How long it may take to put one together. It lies below the request's own deadline.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// Seconds after which another attempt makes sense, where that was too short.
 const RETRY_AFTER: u32 = 30;
@@ -141,20 +138,10 @@ pub fn operation() -> Operation {
 }
 
 pub async fn handler(State(state): State<AppState>, _: Administrator) -> Result<Reply<Response>, ApiError> {
-    let overview = state
-        .overview
-        .get(&state.clock, || within_deadline(state.clone()));
-    match tokio::time::timeout(WAIT, overview).await {
-        Ok(overview) => Ok(Reply::ok(overview?)),
-        Err(late) => Err(ApiError::unavailable(RETRY_AFTER).caused_by(late)),
-    }
-}
-
-async fn within_deadline(state: AppState) -> Result<Response, ApiError> {
-    match tokio::time::timeout(DEADLINE, gather::all(&state, state.clock.now())).await {
-        Ok(made) => made,
-        Err(late) => Err(ApiError::unavailable(RETRY_AFTER).caused_by(late)),
-    }
+    let make = || gather::all(&state, state.clock.now());
+    let late = || ApiError::unavailable(RETRY_AFTER);
+    let overview = state.overview.get(&state.clock, DEADLINE, make, late).await?;
+    Ok(Reply::ok(overview))
 }
 
 impl std::ops::AddAssign<Depth> for Waiting {
