@@ -11,6 +11,7 @@ use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::telemetry;
 
+use crate::http;
 use crate::state::AppState;
 
 /// Runs a function until its environment ends it. `router` makes the function's router.
@@ -18,6 +19,10 @@ pub async fn run(function: config::Function, router: fn(AppState) -> Router) -> 
     telemetry::start(telemetry::Format::Json);
     let config = config::functions(function)?;
     let state = connect(&config).await?;
+    // The first request need not wait for this. Where they do not agree each request says so, in the envelope.
+    if let Err(error) = state.setup.hold(&state).await {
+        http::log::went_wrong(&error, "the table is not the one that this configuration is for");
+    }
     lambda_http::run(router(state)).await
 }
 

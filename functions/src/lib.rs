@@ -13,18 +13,25 @@ pub mod messaging;
 pub mod openapi;
 mod operations;
 mod presence;
+mod setup;
 pub mod state;
 mod statistics;
 
 use axum::Router;
 
+use http::Limits;
 use state::AppState;
 
 /// All routes, for a process that serves them by itself.
 pub fn all(state: AppState) -> Router {
+    all_within(state, Limits::default())
+}
+
+/// The same with other limits than usual.
+pub fn all_within(state: AppState, limits: Limits) -> Router {
     let routes = auth::routes()
         .merge(management::routes())
         .merge(messaging::routes());
     let routes = routes.merge(operations::documentation());
-    http::shell(routes.merge(operations::routes()), state)
+    http::shell_within(routes.merge(operations::routes()), state, limits)
 }

@@ -31,6 +31,7 @@ use crate::cached::Cached;
 use crate::http::{ApiError, Code};
 use crate::management::Overview;
 use crate::messaging::messages::backlog::Backlog;
+use crate::setup::Setup;
 
 /// The handlers' state. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -97,6 +98,8 @@ pub struct Services {
     pub networks: Vec<Network>,
     /// Shards of each network.
     pub shards: u32,
+    /// Whether the table is the one that this configuration is for.
+    pub(crate) setup: Setup,
     /// What administrators were last told of the whole deployment.
     pub(crate) overview: Cached<Overview>,
     queue_names: BTreeMap<Network, QueueNames>,
@@ -147,6 +150,7 @@ impl AppState {
             user_limit: Limit::per_minute(config.user_rate),
             networks: config.networks.clone(),
             shards: config.common.shards,
+            setup: Setup::default(),
             overview: Cached::default(),
             queue_names: names.collect::<Result<_, QueueError>>()?,
         })))

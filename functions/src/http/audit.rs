@@ -1,6 +1,6 @@
 //! Writing the audit log: what a handler tells of, with what the request itself tells.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::fmt::Display;
 use std::net::IpAddr;
@@ -104,6 +104,81 @@ impl Record {
     #[must_use]
     pub fn detail(mut self, name: &str, value: impl Display) -> Self {
         self.details.insert(name.to_owned(), value.to_string());
+        self
+    }
+}
+
+impl Record {
+    /// The same with what changed.
+    #[must_use]
+    pub fn changes(mut self, changes: Changes) -> Self {
+        self.details.extend(changes.values);
+        self.detail("fields", changes.fields.join(", "))
+    }
+}
+
+/// What a change has changed. `fields` of the entry names it; of each member that may be told, `<member>.from` and
+/// `<member>.to` say what it was and is.
+#[derive(Debug, Default)]
+pub struct Changes {
+    fields: Vec<String>,
+    values: BTreeMap<String, String>,
+}
+
+impl Changes {
+    /// Notes a member where its value has changed.
+    #[must_use]
+    pub fn value<T: PartialEq + Display>(self, field: &str, before: &T, after: &T) -> Self {
+        self.text(field, &before.to_string(), &after.to_string())
+    }
+
+    /// The same of one that may have none.
+    #[must_use]
+    pub fn option<T: Display>(self, field: &str, before: Option<T>, after: Option<T>) -> Self {
+        let text = |value: Option<T>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
+        self.text(field, &text(before), &text(after))
+    }
+
+    /// The same of several.
+    #[must_use]
+    pub fn list<T: Display>(
+        self,
+        field: &str,
+        before: impl IntoIterator<Item = T>,
+        after: impl IntoIterator<Item = T>,
+    ) -> Self {
+        let text = |values: Vec<String>| {
+            if values.is_empty() {
+                "none".to_owned()
+            } else {
+                values.join(", ")
+            }
+        };
+        let before = before.into_iter().map(|value| value.to_string()).collect();
+        let after = after.into_iter().map(|value| value.to_string()).collect();
+        self.text(field, &text(before), &text(after))
+    }
+
+    /// Notes which of a customer's own strings have changed, and not what they say.
+    #[must_use]
+    pub fn names(
+        mut self,
+        field: &str,
+        before: &BTreeMap<String, String>,
+        after: &BTreeMap<String, String>,
+    ) -> Self {
+        let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
+        let changed = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+        self.fields.extend(changed.map(|name| format!("{field}.{name}")));
+        self
+    }
+
+    fn text(mut self, field: &str, before: &str, after: &str) -> Self {
+        if before != after {
+            self.fields.push(field.to_owned());
+            self.values.insert(format!("{field}.from"), before.to_owned());
+            self.values.insert(format!("{field}.to"), after.to_owned());
+        }
         self
     }
 }

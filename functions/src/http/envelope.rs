@@ -97,8 +97,10 @@ pub(super) fn write(mut response: Response, context: &RequestContext, now: Times
     if let Some(name) = context.instance_name() {
         meta["instanceName"] = json!(name);
     }
+    let mut rate = context.rate();
     let body = if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         error_headers(&mut response, &error);
+        rate = error.rate.or(rate);
         let mut body = json!({"code": error.code.as_str(), "message": error.message});
         if let Some(details) = &error.details {
             body["details"] = details.clone();
@@ -118,7 +120,7 @@ pub(super) fn write(mut response: Response, context: &RequestContext, now: Times
         set(&mut response, header::CONTENT_TYPE, "application/json");
         *response.body_mut() = Body::from(body.to_string());
     }
-    if let Some(rate) = context.rate() {
+    if let Some(rate) = rate {
         rate_limit::headers(&mut response, rate);
     }
     set(&mut response, header::CACHE_CONTROL, "no-store");

@@ -14,6 +14,7 @@ use shared::nature::Nature;
 use shared::queue::QueueError;
 use shared::seal::SealError;
 use shared::storage::StorageError;
+use shared::storage::rates::Rate;
 
 macro_rules! codes {
     ($(#[doc = $meaning:literal] $variant:ident = $text:literal, $status:ident;)+) => {
@@ -82,6 +83,8 @@ codes! {
     IdempotencyConflict = "IDEMPOTENCY_CONFLICT", CONFLICT;
     /// The message can no longer be edited.
     EditWindowClosed = "EDIT_WINDOW_CLOSED", CONFLICT;
+    /// The body did not come in time.
+    RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT;
     /// The body is too large.
     PayloadTooLarge = "PAYLOAD_TOO_LARGE", PAYLOAD_TOO_LARGE;
     /// The body is of a type that the route does not take.
@@ -111,6 +114,8 @@ pub struct ApiError {
     pub(super) message: Cow<'static, str>,
     pub(super) details: Option<Value>,
     pub(super) retry_after: Option<u32>,
+    /// The limit that refused the request, where it is not the caller's own.
+    pub(super) rate: Option<Rate>,
     pub(super) cause: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -122,6 +127,7 @@ impl ApiError {
             message: message.into(),
             details: None,
             retry_after: None,
+            rate: None,
             cause: None,
         }
     }
@@ -179,6 +185,15 @@ impl ApiError {
     pub fn retry_after(self, seconds: u32) -> Self {
         Self {
             retry_after: Some(seconds),
+            ..self
+        }
+    }
+
+    /// The same with the limit that refused the request: the answer's headers tell of it.
+    #[must_use]
+    pub(super) fn by_limit(self, rate: Rate) -> Self {
+        Self {
+            rate: Some(rate),
             ..self
         }
     }

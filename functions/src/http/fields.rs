@@ -33,6 +33,11 @@ impl Fields {
         }
     }
 
+    /// Whether there is no fault.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The error that tells all faults.
     pub fn error(&self) -> ApiError {
         ApiError::fields(&self.0)
@@ -40,7 +45,7 @@ impl Fields {
 
     /// Goes on where there is no fault.
     pub fn finish(&self) -> Result<(), ApiError> {
-        if self.0.is_empty() {
+        if self.is_empty() {
             Ok(())
         } else {
             Err(self.error())

@@ -87,6 +87,9 @@ pub(super) fn cors(origins: &CorsOrigins) -> CorsLayer {
         .expose_headers([
             request_id::HEADER,
             header::RETRY_AFTER,
+            header::ALLOW,
+            header::WWW_AUTHENTICATE,
+            HeaderName::from_static("idempotency-replayed"),
             HeaderName::from_static("x-ratelimit-limit"),
             HeaderName::from_static("x-ratelimit-remaining"),
             HeaderName::from_static("x-ratelimit-reset"),

@@ -115,6 +115,7 @@ fn told_by(code: Code) -> Told {
         | Code::AccountLocked => Told::Security,
         Code::QuotaExceeded | Code::InstanceLimitReached | Code::QueueFull => Told::Business,
         Code::ValidationError
+        | Code::RequestTimeout
         | Code::InvalidJson
         | Code::NotFound
         | Code::MethodNotAllowed

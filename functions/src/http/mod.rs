@@ -2,12 +2,15 @@
 //! around every route.
 
 mod audit;
+mod body;
 pub mod caller;
 mod context;
+mod deleted;
 mod envelope;
 mod error;
 mod fields;
 mod headers;
+mod intake;
 mod json;
 pub mod log;
 mod page;
@@ -20,17 +23,19 @@ mod source_address;
 mod timestamp;
 mod whole;
 
-pub use audit::{Record, Trail};
+pub use audit::{Changes, Record, Trail};
+pub use body::{BodyTimes, MAX_BODY_BYTES};
 pub use context::RequestContext;
+pub use deleted::Deleted;
 pub use envelope::{Listing, Reply};
 pub use error::{ApiError, Code};
 pub use fields::Fields;
 pub use headers::PAGE_POLICY;
-pub use json::{JsonBody, MAX_BODY_BYTES, OptionalJsonBody};
-pub use page::{Page, PageCursor, PageLimit, PageQuery, Pagination};
+pub use json::{Given, JsonBody, OptionalJsonBody};
+pub use page::{List, Page, PageCursor, PageLimit, PageQuery, Pagination};
 pub use path::Path;
 pub use query::Query;
 pub use rate_limit::AuthGate;
-pub use shell::{shell, shell_within};
+pub use shell::{Limits, shell, shell_within};
 pub use timestamp::{Date, Timestamp};
 pub use whole::Whole;

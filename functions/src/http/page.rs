@@ -1,4 +1,8 @@
-//! Lists in pages, newest first. A cursor names the last thing of the page before.
+//! Lists in pages, newest first. A cursor names the last thing of the page before, and the list that it is of: one of another
+//! list, of another tenant or with other filters is refused.
+//!
+//! What binds it is a hash and no secret. A cursor that somebody makes up by our own rule leads on in a list that they may
+//! read, from an id that they chose, and nowhere else: whose list it is comes from the caller.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -6,6 +10,7 @@ use std::str::FromStr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -71,13 +76,63 @@ impl PartialSchema for PageCursor {
 
 impl ToSchema for PageCursor {}
 
+/// Bytes of a cursor's seal.
+const SEAL_BYTES: usize = 8;
+
+/// Which list is read: its name, whose it is and its filters. Cursors are good for one list alone.
+#[derive(Debug, Clone)]
+pub struct List(Sha256);
+
+impl List {
+    /// The list of this name.
+    pub fn new(name: &str) -> Self {
+        Self(Sha256::new()).of(name)
+    }
+
+    /// The same of one owner, or with one filter more. The order counts.
+    #[must_use]
+    pub fn of(mut self, what: impl Display) -> Self {
+        let what = what.to_string();
+        self.0.update(what.len().to_be_bytes());
+        self.0.update(what.as_bytes());
+        self
+    }
+
+    /// The same with a filter that may not be there.
+    #[must_use]
+    pub fn filter(self, text: Option<&str>) -> Self {
+        match text {
+            Some(text) => self.of("some").of(text),
+            None => self.of("none"),
+        }
+    }
+
+    /// What a cursor of this list carries beside its id.
+    fn seal(&self, id: &str) -> [u8; SEAL_BYTES] {
+        let hash = self.clone().of(id).0.finalize();
+        std::array::from_fn(|index| hash[index])
+    }
+
+    fn cursor(&self, id: &str) -> String {
+        URL_SAFE_NO_PAD.encode([&self.seal(id), id.as_bytes()].concat())
+    }
+
+    fn read<I: FromStr>(&self, cursor: &str) -> Option<I> {
+        let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+        let (seal, id) = bytes.split_at_checked(SEAL_BYTES)?;
+        let id = std::str::from_utf8(id).ok()?;
+        (seal == self.seal(id)).then(|| id.parse().ok()).flatten()
+    }
+}
+
 /// Which page is wanted, of things whose ids are `I`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Page<I> {
     /// How many things.
     pub limit: u32,
     /// After which.
     pub after: Option<I>,
+    list: List,
 }
 
 impl PageQuery {
@@ -86,28 +141,35 @@ impl PageQuery {
         Self { limit, cursor }
     }
 
-    /// The page that is asked for.
-    pub fn parse<I: FromStr>(&self) -> Result<Page<I>, ApiError> {
+    /// The page of this list that is asked for.
+    pub fn parse<I: FromStr>(&self, list: List) -> Result<Page<I>, ApiError> {
         let mut fields = Fields::default();
+        let page = self.check(&mut fields, list);
+        fields.finish()?;
+        Ok(page)
+    }
+
+    /// The same where there is more to check; faults go to `fields`.
+    pub fn check<I: FromStr>(&self, fields: &mut Fields, list: List) -> Page<I> {
         let limit = self.limit.as_deref().map(|text| {
             let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
             limit.unwrap_or_else(|| {
-                fields.fault("limit", format!("must be a number from 1 to {MAX_LIMIT}"));
+                fields.fault("limit", format!("must be a whole number from 1 to {MAX_LIMIT}"));
                 DEFAULT_LIMIT
             })
         });
         let after = self.cursor.as_deref().and_then(|text| {
-            let cursor = decode(text);
+            let cursor = list.read(text);
             if cursor.is_none() {
                 fields.fault("cursor", "must be a `nextCursor` of this list");
             }
             cursor
         });
-        fields.finish()?;
-        Ok(Page {
+        Page {
             limit: limit.unwrap_or(DEFAULT_LIMIT),
             after,
-        })
+            list,
+        }
     }
 }
 
@@ -129,14 +191,9 @@ impl<I: Display> Page<I> {
             limit: self.limit,
             next_cursor: last
                 .filter(|_| more)
-                .map(|id| URL_SAFE_NO_PAD.encode(id.to_string())),
+                .map(|id| self.list.cursor(&id.to_string())),
         }
     }
-}
-
-fn decode<I: FromStr>(cursor: &str) -> Option<I> {
-    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    String::from_utf8(bytes).ok()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -146,52 +203,46 @@ mod tests {
 
     use super::*;
 
+    fn query(cursor: &str) -> PageQuery {
+        PageQuery::new(Some("2".into()), Some(cursor.into()))
+    }
+
     #[test]
     fn a_cursor_leads_on_and_a_forged_one_is_refused() {
+        let list = || List::new("instances").of("sub_1").filter(None);
         let id = InstanceId::new(DateTime::UNIX_EPOCH);
-        let page = Page::<InstanceId> {
-            limit: 2,
-            after: None,
-        };
-        let cursor = page
-            .pagination(true, Some(id))
-            .next_cursor
-            .expect("there is more");
+        let page: Page<InstanceId> = PageQuery::default().parse(list()).expect("fine");
+        let cursor = page.pagination(true, Some(id)).next_cursor;
+        let cursor = cursor.expect("there is more");
         assert_eq!(page.pagination(false, Some(id)).next_cursor, None);
-        let query = |cursor: &str| PageQuery {
-            limit: Some("2".into()),
-            cursor: Some(cursor.into()),
-        };
-        assert_eq!(
-            query(&cursor).parse::<InstanceId>().expect("ours").after,
-            Some(id)
-        );
-        let other = Page::<UserId> {
-            limit: 2,
-            after: None,
+        let next = query(&cursor).parse::<InstanceId>(list()).expect("ours");
+        assert_eq!(next.after, Some(id));
+        for other in [
+            List::new("instances").of("sub_2").filter(None),
+            List::new("keys").of("sub_1").filter(None),
+            List::new("instances").of("sub_1").filter(Some("x")),
+            List::new("instances").of("sub_1"),
+            List::new("instancess").of("ub_1").filter(None),
+        ] {
+            assert!(query(&cursor).parse::<InstanceId>(other).is_err());
         }
-        .pagination(true, Some(UserId::new(DateTime::UNIX_EPOCH)))
-        .next_cursor
-        .expect("there is more");
-        for forged in ["", "abc", "%%%", &other] {
-            assert!(query(forged).parse::<InstanceId>().is_err(), "{forged}");
+        let bare = URL_SAFE_NO_PAD.encode(id.to_string());
+        let other = list().cursor(&UserId::new(DateTime::UNIX_EPOCH).to_string());
+        for forged in ["", "abc", "%%%", &bare, &other] {
+            assert!(query(forged).parse::<InstanceId>(list()).is_err(), "{forged}");
         }
     }
 
     #[test]
     fn a_page_has_its_bounds() {
         let limit = |text: &str| {
-            PageQuery {
-                limit: Some(text.into()),
-                cursor: None,
-            }
-            .parse::<InstanceId>()
+            PageQuery::new(Some(text.into()), None).parse::<InstanceId>(List::new("instances"))
         };
         assert_eq!(limit("100").expect("fine").limit, 100);
         for text in ["0", "101", "-1", "x", ""] {
             assert!(limit(text).is_err(), "{text}");
         }
-        let default = PageQuery::default().parse::<InstanceId>().expect("fine");
-        assert_eq!(default.limit, DEFAULT_LIMIT);
+        let default = PageQuery::default().parse::<InstanceId>(List::new("instances"));
+        assert_eq!(default.expect("fine").limit, DEFAULT_LIMIT);
     }
 }

@@ -20,7 +20,7 @@ pub fn admit(extensions: &Extensions, rate: Rate, now: DateTime<Utc>) -> Result<
     refuse_beyond(rate, now)
 }
 
-/// The same without a note: for limits that are not the caller's own.
+/// The same without a note: for limits that are not the caller's own. Only their refusal tells of them.
 pub fn refuse_beyond(rate: Rate, now: DateTime<Utc>) -> Result<(), ApiError> {
     if rate.within {
         return Ok(());
@@ -33,6 +33,7 @@ pub fn refuse_beyond(rate: Rate, now: DateTime<Utc>) -> Result<(), ApiError> {
     );
     Err(ApiError::new(Code::RateLimited, message)
         .with_details(json!({"limit": rate.limit}))
+        .by_limit(rate)
         .retry_after(u32::try_from(wait).unwrap_or(u32::MAX)))
 }
 

@@ -1,39 +1,64 @@
 //! The layers around every route: compression outermost, then envelope, request id and
-//! security headers, then CORS, the deadline and panics; and the answers where there is no
-//! route.
+//! security headers, then CORS, the deadline, panics and the intake; and the answers where there
+//! is no route.
 
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{DefaultBodyLimit, MatchedPath, RawPathParams, Request, State};
+use axum::http::Uri;
 use axum::http::request::Parts;
-use axum::http::{Method, Uri};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
+use super::body::{BodyTimes, MAX_BODY_BYTES};
 use super::context::RequestContext;
 use super::error::{ApiError, Code};
-use super::json::MAX_BODY_BYTES;
+use super::intake::{Intake, intake};
 use super::source_address::source_address;
 use super::{envelope, headers, log, request_id};
+use crate::openapi;
 use crate::state::AppState;
 
 /// The longest that a request may take: API Gateway ends one after 30 s, and its answer
 /// would have no envelope.
 const DEADLINE: Duration = Duration::from_secs(25);
 
-/// Wraps a router's routes, once.
-pub fn shell(routes: Router<AppState>, state: AppState) -> Router {
-    shell_within(routes, state, DEADLINE)
+/// How long requests may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// A request with its answer.
+    pub deadline: Duration,
+    /// Its body.
+    pub body: BodyTimes,
 }
 
-/// The same with another deadline.
-pub fn shell_within(routes: Router<AppState>, state: AppState, deadline: Duration) -> Router {
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline: DEADLINE,
+            body: BodyTimes::default(),
+        }
+    }
+}
+
+/// Wraps a router's routes, once.
+pub fn shell(routes: Router<AppState>, state: AppState) -> Router {
+    shell_within(routes, state, Limits::default())
+}
+
+/// The same with other limits.
+pub fn shell_within(routes: Router<AppState>, state: AppState, limits: Limits) -> Router {
+    let takes_in = Intake {
+        state: state.clone(),
+        times: limits.body,
+    };
     routes
+        .route_layer(middleware::from_fn_with_state(takes_in, intake))
         .fallback(unknown_route)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -43,7 +68,7 @@ pub fn shell_within(routes: Router<AppState>, state: AppState, deadline: Duratio
                 ApiError::internal().into_response()
             },
         ))
-        .layer(middleware::from_fn_with_state(deadline, in_time))
+        .layer(middleware::from_fn_with_state(limits.deadline, in_time))
         .layer(headers::cors(&state.cors_origins))
         .layer(middleware::from_fn_with_state(state.clone(), around))
         .layer(CompressionLayer::new())
@@ -58,7 +83,6 @@ async fn in_time(State(deadline): State<Duration>, request: Request, next: Next)
 async fn around(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let (mut parts, body) = request.into_parts();
-    let method = parts.method.clone();
     let context = context(&state, &parts);
     parts.extensions.insert(context.clone());
     let handling = next.run(Request::from_parts(parts, body));
@@ -66,9 +90,7 @@ async fn around(State(state): State<AppState>, request: Request, next: Next) -> 
     log::answered(&response, &context, begun.elapsed());
     let mut response = envelope::write(response, &context, state.clock.now().into());
     headers::secure(&mut response);
-    if method == Method::HEAD {
-        *response.body_mut() = Body::empty();
-    }
+    // The body of an answer to HEAD is taken off by the router, after its length was told.
     response
 }
 
@@ -89,10 +111,27 @@ fn too_late() -> ApiError {
 }
 
 async fn unknown_route(uri: Uri) -> ApiError {
+    no_route(&uri)
+}
+
+fn no_route(uri: &Uri) -> ApiError {
     ApiError::new(Code::NotFound, format!("There is no route {}", uri.path()))
 }
 
-async fn wrong_method() -> ApiError {
+/// A path whose last part is a name of nothing is no route, whatever the method: `POST /api/messages/{message}` is not what
+/// somebody means who sends a kind of message that is not there.
+async fn wrong_method(
+    uri: Uri,
+    route: Option<MatchedPath>,
+    names: Result<RawPathParams, RawPathParamsRejection>,
+) -> ApiError {
+    if let (Some(route), Ok(names)) = (route, names)
+        && names
+            .iter()
+            .any(|(_, name)| !openapi::may_name(route.as_str(), name))
+    {
+        return no_route(&uri);
+    }
     ApiError::new(
         Code::MethodNotAllowed,
         "The route does not have this method; `Allow` lists those it has",

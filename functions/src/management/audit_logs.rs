@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use crate::http::caller::UserCaller;
 use crate::http::{
-    ApiError, Code, Date, Fields, Listing, Page, PageCursor, PageLimit, PageQuery, Query, Record, Reply,
+    ApiError, Code, Date, Fields, List, Listing, Page, PageCursor, PageLimit, PageQuery, Query, Record, Reply,
     Timestamp, Trail,
 };
 use crate::openapi::{Operation, Tag};
@@ -79,6 +79,7 @@ pub fn operation() -> Operation {
     Operation::new(Method::GET, PATH, "listAuditLogs", handler)
         .about(Tag::Audit, "Lists who did what, newest first")
         .details("Of the own subscription; an administrator sees all of them and may name one. A page may have fewer entries than `limit` while there are more to come.")
+        .errors(&[Code::NotFound])
 }
 
 pub async fn handler(
@@ -87,16 +88,15 @@ pub async fn handler(
     trail: Trail,
     Query(request): Query<Request>,
 ) -> Result<Listing<Response>, ApiError> {
-    let page = PageQuery::new(request.limit.clone(), request.cursor.clone()).parse::<AuditId>()?;
-    let walk = Walk::parse(&request, &caller, state.clock.now().date_naive());
-    if let Err(refused) = &walk
-        && refused.code() == Code::Forbidden
+    let parsed = parse(&request, &caller, state.clock.now().date_naive());
+    if let Err(refused) = &parsed
+        && refused.code() == Code::NotFound
     {
         let record = Record::by(&caller.user, Action::AccessDenied).outcome(Outcome::Denied);
         let record = record.detail("method", Method::GET).detail("route", PATH);
         trail.record(&state, record).await;
     }
-    let walk = walk?;
+    let (walk, page) = parsed?;
     let (mut found, stopped_at) = walk.run(&state, &page).await?;
     let shown = usize::try_from(page.limit).unwrap_or(usize::MAX);
     let is_full = found.len() > shown;
@@ -117,59 +117,74 @@ struct Walk {
     actor: Option<String>,
 }
 
-impl Walk {
-    fn parse(request: &Request, caller: &UserCaller, today: NaiveDate) -> Result<Self, ApiError> {
-        let mut fields = Fields::default();
-        let mut date = |name: &str, text: &Option<String>| {
-            let text = text.as_deref()?;
-            // Ten characters, since the parser takes years of six digits as well.
-            let date = text.parse::<NaiveDate>().ok().filter(|_| text.len() == 10);
-            if date.is_none() {
-                fields.fault(name, "must be a date such as 2026-01-31");
-            }
-            date
-        };
-        let (from, to) = (date("from", &request.from), date("to", &request.to));
-        if from.zip(to).is_some_and(|(from, to)| from > to) {
-            fields.fault("from", "must not be after `to`");
+/// What is asked for: which entries, and which page of them.
+fn parse(
+    request: &Request,
+    caller: &UserCaller,
+    today: NaiveDate,
+) -> Result<(Walk, Page<AuditId>), ApiError> {
+    let mut fields = Fields::default();
+    let mut date = |name: &str, text: &Option<String>| {
+        let text = text.as_deref()?;
+        // Ten characters, since the parser takes years of six digits as well.
+        let date = text.parse::<NaiveDate>().ok().filter(|_| text.len() == 10);
+        if date.is_none() {
+            fields.fault(name, "must be a date such as 2026-01-31");
         }
-        let action = request
-            .action
-            .as_deref()
-            .and_then(|text| fields.parse("action", text));
-        let outcome = request
-            .outcome
-            .as_deref()
-            .and_then(|text| fields.parse("outcome", text));
-        let named = request
-            .subscription_id
-            .as_deref()
-            .and_then(|text| fields.parse::<SubscriptionId>("subscriptionId", text));
-        fields.finish()?;
-        let own = caller.subscription.id;
-        let subscription = match caller.user.role {
-            Role::Administrator => named,
-            Role::User if named.is_none_or(|named| named == own) => Some(own),
-            Role::User => {
-                return Err(ApiError::new(
-                    Code::Forbidden,
-                    "Only an administrator may read another subscription's audit log",
-                ));
-            }
-        };
-        // Older entries are gone, or about to be; and a subscription has none from before it was made.
-        let kept = today - TimeDelta::days(TERM.num_days());
-        let oldest = subscription.map_or(kept, |id| kept.max(id.created_at().date_naive()));
-        Ok(Self {
-            subscription,
-            from: from.unwrap_or(oldest).max(oldest),
-            to: to.unwrap_or(today).min(today),
-            action,
-            outcome,
-            actor: request.actor.clone(),
-        })
+        date
+    };
+    let (from, to) = (date("from", &request.from), date("to", &request.to));
+    if from.zip(to).is_some_and(|(from, to)| from > to) {
+        fields.fault("from", "must not be after `to`");
     }
+    let action = request
+        .action
+        .as_deref()
+        .and_then(|text| fields.parse("action", text));
+    let outcome = request
+        .outcome
+        .as_deref()
+        .and_then(|text| fields.parse("outcome", text));
+    let named = request
+        .subscription_id
+        .as_deref()
+        .and_then(|text| fields.parse::<SubscriptionId>("subscriptionId", text));
+    let own = caller.subscription.id;
+    let subscription = match caller.user.role {
+        Role::Administrator => named,
+        Role::User => Some(named.unwrap_or(own)),
+    };
+    let whose = subscription.map(|id| id.to_string());
+    let list = [
+        &whose,
+        &request.from,
+        &request.to,
+        &request.action,
+        &request.outcome,
+        &request.actor,
+    ]
+    .into_iter()
+    .fold(List::new("audit"), |list, filter| list.filter(filter.as_deref()));
+    let page = PageQuery::new(request.limit.clone(), request.cursor.clone()).check(&mut fields, list);
+    fields.finish()?;
+    if caller.user.role == Role::User && subscription != Some(own) {
+        return Err(ApiError::not_found("subscription"));
+    }
+    // Older entries are gone, or about to be; and a subscription has none from before it was made.
+    let kept = today - TimeDelta::days(TERM.num_days());
+    let oldest = subscription.map_or(kept, |id| kept.max(id.created_at().date_naive()));
+    let walk = Walk {
+        subscription,
+        from: from.unwrap_or(oldest).max(oldest),
+        to: to.unwrap_or(today).min(today),
+        action,
+        outcome,
+        actor: request.actor.clone(),
+    };
+    Ok((walk, page))
+}
 
+impl Walk {
     /// Up to one entry more than the page shows, and where the walk stopped if it has more
     /// days to go.
     async fn run(
@@ -180,10 +195,8 @@ impl Walk {
         let mut found = Vec::new();
         let mut before = page.after;
         let mut day = match before.map(|id| id.created_at().date_naive()) {
-            Some(day) if day > self.to => {
-                return Err(ApiError::field("cursor", "must be a `nextCursor` of this list"));
-            }
-            Some(day) => day,
+            // A cursor of another day of this very list: entries that came since are none of its pages'.
+            Some(day) => day.min(self.to),
             None => self.to,
         };
         let wanted = usize::try_from(page.limit).unwrap_or(usize::MAX);

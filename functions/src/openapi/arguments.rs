@@ -1,5 +1,7 @@
 //! What a handler's type says of its endpoint: each argument and the answer add their part.
 
+use std::str::FromStr;
+
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
@@ -8,6 +10,7 @@ use utoipa::openapi::path::ParameterIn;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::operation::{Caller, Operation};
+use super::taken::gate;
 use crate::http::caller::{Administrator, KeyCaller, Owner, Permission, UserCaller};
 use crate::http::{ApiError, AuthGate, Code, JsonBody, Listing, OptionalJsonBody, Path, Query, Reply, Trail};
 use crate::state::AppState;
@@ -72,12 +75,14 @@ silent!(Trail, HeaderMap, Uri);
 impl Argument for State<AppState> {
     fn describe(operation: &mut Operation) {
         operation.codes.insert(Code::Unavailable);
+        operation.needs_stores = true;
     }
 }
 
 impl Argument for UserCaller {
     fn describe(operation: &mut Operation) {
         operation.called_by(Caller::User(None), &[Code::TokenExpired, Code::Forbidden]);
+        operation.gate = Some(gate::<Self>());
     }
 }
 
@@ -93,6 +98,7 @@ impl Argument for Administrator {
             &[Code::TokenExpired, Code::Forbidden],
         );
         operation.description.push("For administrators alone.".into());
+        operation.gate = Some(gate::<Self>());
     }
 }
 
@@ -105,6 +111,7 @@ impl Argument for Owner {
         operation
             .description
             .push("For the subscription's owner alone.".into());
+        operation.gate = Some(gate::<Self>());
     }
 }
 
@@ -114,6 +121,7 @@ impl<P: Permission> Argument for KeyCaller<P> {
         operation.called_by(Caller::Key(scope), &[Code::InsufficientScope, Code::IpNotAllowed]);
         let needs = format!("Needs an API key with the scope `{scope}`.");
         operation.description.push(needs.into());
+        operation.gate = Some(gate::<Self>());
     }
 }
 
@@ -121,11 +129,13 @@ impl Argument for AuthGate {
     fn describe(operation: &mut Operation) {
         operation.is_counted = true;
         operation.codes.insert(Code::RateLimited);
+        operation.gate = Some(gate::<Self>());
     }
 }
 
-const OF_BODIES: [Code; 4] = [
+const OF_BODIES: [Code; 5] = [
     Code::ValidationError,
+    Code::RequestTimeout,
     Code::InvalidJson,
     Code::PayloadTooLarge,
     Code::UnsupportedMediaType,
@@ -145,7 +155,7 @@ impl<T: ToSchema> Argument for OptionalJsonBody<T> {
     }
 }
 
-impl<T: ToSchema> Argument for Path<T> {
+impl<T: ToSchema + FromStr> Argument for Path<T> {
     fn describe(operation: &mut Operation) {
         operation.path_parameter::<T>();
         operation.codes.insert(Code::NotFound);

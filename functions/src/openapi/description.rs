@@ -18,9 +18,12 @@ pub fn text() -> String {
          WhatsApp number, with an access token; programs use an instance with an API key.\n\n\
          ## Answers\n\n\
          Every answer is JSON in one envelope: `success`, `data` or `error`, and `meta`. Members that have no value are \
-         `null` in answers. Members and query parameters that are not known are refused by name. Times are RFC 3339 in UTC. \
-         Lists are newest first; `meta.pagination.nextCursor` is the `cursor` of the next page, `null` on the last.\n\n\
-         Bodies are JSON of up to {MAX_BODY_BYTES} bytes.\n\n\
+         `null` in answers. Times are RFC 3339 in UTC. Lists are newest first; `meta.pagination.nextCursor` is the `cursor` of \
+         the next page of the same list with the same filters, `null` on the last.\n\n\
+         ## Requests\n\n\
+         Bodies are JSON of up to {MAX_BODY_BYTES} bytes, without a `Content-Encoding`. `null` for a member that may have no \
+         value means none; it is refused for any other. Members and query parameters that are not known or are there twice \
+         are refused by name, and so is a body where a route takes none. `details.fields` names all that is wrong.\n\n\
          Every answer carries `X-Request-Id`. A caller's own `X-Request-Id` of up to 128 letters, digits and `-_.:` is \
          kept.\n\n\
          ## Limits\n\n\

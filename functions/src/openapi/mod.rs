@@ -9,6 +9,7 @@ mod example;
 mod header;
 mod operation;
 mod tag;
+mod taken;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,11 +25,13 @@ use utoipa::openapi::{
 };
 
 use crate::http::Code;
-use crate::{auth, management, messaging, operations};
+use crate::operations as of_all;
+use crate::{auth, management, messaging};
 use example::{Schemas, example};
 pub use operation::Operation;
 use operation::{Caller, Shape};
 pub use tag::Tag;
+pub use taken::{Gate, Taken, may_name, parts, taken};
 
 /// The security scheme of users.
 const ACCESS_TOKEN: &str = "accessToken";
@@ -45,12 +48,18 @@ pub fn json() -> &'static str {
     &JSON
 }
 
-/// The document.
-pub fn document() -> OpenApi {
+/// Every endpoint of every function.
+fn operations() -> Vec<Operation> {
     let mut operations = auth::operations();
     operations.extend(management::operations());
     operations.extend(messaging::operations());
-    operations.extend(operations::operations());
+    operations.extend(of_all::operations());
+    operations
+}
+
+/// The document.
+pub fn document() -> OpenApi {
+    let mut operations = operations();
     let schemas = schemas(&mut operations);
     let mut responses = BTreeMap::new();
     let mut paths = PathsBuilder::new().build();

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use axum::http::{Method, StatusCode};
 use utoipa::ToSchema;
@@ -12,6 +13,7 @@ use utoipa::openapi::{Object, Ref, RefOr, Required};
 
 use super::arguments::Handler;
 use super::tag::Tag;
+use super::taken::Gate;
 use crate::http::Code;
 
 /// One endpoint of the document.
@@ -34,6 +36,12 @@ pub struct Operation {
     pub(super) is_counted: bool,
     /// Whether an answer may be an earlier one, by an idempotency key.
     pub(super) is_replayed: bool,
+    /// Whether it works with the stores.
+    pub(super) needs_stores: bool,
+    /// The extractor of its callers, on its own.
+    pub(super) gate: Option<Gate>,
+    /// Whether a text may name what the path's one parameter stands for.
+    pub(super) names: Option<fn(&str) -> bool>,
     /// Schemas that the others refer to.
     pub(super) schemas: Vec<(String, RefOr<Schema>)>,
 }
@@ -83,10 +91,13 @@ impl Operation {
             status: StatusCode::OK,
             answer: None,
             plain: Vec::new(),
-            // A panic and the deadline are every handler's.
-            codes: BTreeSet::from([Code::Internal, Code::UpstreamTimeout]),
+            // A panic and the deadline are every handler's; parameters and bodies that it does not take are refused for it.
+            codes: BTreeSet::from([Code::Internal, Code::UpstreamTimeout, Code::ValidationError]),
             is_counted: false,
             is_replayed: false,
+            needs_stores: false,
+            gate: None,
+            names: None,
             schemas: Vec::new(),
         };
         H::describe(&mut operation);
@@ -178,7 +189,8 @@ impl Operation {
     }
 
     /// The path's one parameter.
-    pub(super) fn path_parameter<T: ToSchema>(&mut self) {
+    pub(super) fn path_parameter<T: ToSchema + FromStr>(&mut self) {
+        self.names = Some(|text| text.parse::<T>().is_ok());
         let name = self.path.split(['{', '}']).nth(1).unwrap_or_default();
         T::schemas(&mut self.schemas);
         let Shape {

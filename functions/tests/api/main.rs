@@ -14,4 +14,7 @@ mod messaging;
 mod openapi;
 mod races;
 mod shell;
+mod setup;
+mod socket;
+mod strict;
 mod support;

@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use axum::routing::get;
-use functions::http::{ApiError, shell, shell_within};
+use functions::http::{ApiError, Limits, shell, shell_within};
 use serde_json::json;
 use shared::config::CorsOrigins;
 
@@ -136,7 +136,10 @@ async fn without_its_table_a_function_is_not_ready() {
         .await
         .expect("deleted");
     let answer = world.get("", "/ready").await;
-    assert_eq!(answer.error(), "500 INTERNAL: Something went wrong on our side");
+    assert_eq!(
+        answer.error(),
+        "503 UNAVAILABLE: The service cannot do this now; try again later"
+    );
 }
 
 #[tokio::test]
@@ -154,7 +157,11 @@ async fn a_request_that_takes_too_long_is_ended() {
     let mut world = World::new().await;
     let hangs = get(async || -> Result<(), ApiError> { std::future::pending().await });
     let routes = Router::new().route("/hangs", hangs);
-    world.router = shell_within(routes, world.state.clone(), Duration::from_millis(1));
+    let limits = Limits {
+        deadline: Duration::from_millis(1),
+        ..Limits::default()
+    };
+    world.router = shell_within(routes, world.state.clone(), limits);
     let answer = world.get("", "/hangs").await;
     assert_eq!(
         answer.error(),

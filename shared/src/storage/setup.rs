@@ -32,6 +32,17 @@ pub enum Mismatch {
     },
 }
 
+/// Holds the number of shards against the table's, and changes nothing: for those who serve no shard. More shards than the
+/// table has agree, as they do for a daemon, which raises the table's number. So does a table that no daemon has set up
+/// yet. Half a read unit.
+pub async fn check(table: &Table, shards: u32) -> Result<Result<(), Mismatch>, StorageError> {
+    let Some(item) = table.get_recent(&keys::config()).await? else {
+        return Ok(Ok(()));
+    };
+    let read = Reader::new("configuration", &item);
+    Ok(compare(&read, shards)?.map_or(Ok(()), Err))
+}
+
 /// Holds the number of shards against the table's and raises the table's where it grew.
 pub async fn agree(table: &Table, shards: u32) -> Result<Result<(), Mismatch>, StorageError> {
     let sent = table
@@ -55,13 +66,25 @@ pub async fn agree(table: &Table, shards: u32) -> Result<Result<(), Mismatch>, S
         return Err(classify(error));
     };
     let item = failed.item.clone().unwrap_or_default();
-    let read = Reader::new("configuration", &item);
-    let layout: u32 = read.number("layout")?;
-    if layout > LAYOUT {
-        return Ok(Err(Mismatch::NewerLayout { table: layout }));
+    match compare(&Reader::new("configuration", &item), shards)? {
+        Some(mismatch) => Ok(Err(mismatch)),
+        None => Err(StorageError::Conflict(
+            "the table's configuration changed meanwhile".into(),
+        )),
     }
-    Ok(Err(Mismatch::FewerShards {
-        table: read.number("shards")?,
-        configured: shards,
-    }))
+}
+
+/// How the table's configuration and this one differ, if they do.
+fn compare(read: &Reader<'_>, shards: u32) -> Result<Option<Mismatch>, StorageError> {
+    let (layout, table) = (read.number("layout")?, read.number("shards")?);
+    Ok(if layout > LAYOUT {
+        Some(Mismatch::NewerLayout { table: layout })
+    } else if table > shards {
+        Some(Mismatch::FewerShards {
+            table,
+            configured: shards,
+        })
+    } else {
+        None
+    })
 }

@@ -94,14 +94,19 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
 /// would tell no more: a program that goes on with a revoked key does so every second.
 const REFUSALS: Limit = Limit::per_hour(1_000);
 
-/// Records that a known key was refused. A store that fails now changes nothing about the refusal.
+/// Counts and records that a known key was refused. The count is what the answer's headers tell of: the key's own is left to
+/// those who may use it. A store that fails now changes nothing about the refusal.
 async fn record_refusal(parts: &mut Parts, state: &AppState, grant: &Grant, reason: &'static str) {
     let counted = state
         .rates
         .count(Scope::RefusedKey(grant.key, reason), REFUSALS, state.clock.now())
         .await;
-    if counted.is_ok_and(|rate| !rate.is_first) {
-        return;
+    if let Ok(rate) = counted {
+        // Where the key's own limit has counted the request already, that one is told.
+        RequestContext::note_rate(&parts.extensions, rate);
+        if !rate.is_first {
+            return;
+        }
     }
     let record = Record::anonymous(Action::KeyRefused)
         .of(grant.subscription)

@@ -1,15 +1,25 @@
-//! Strict JSON bodies: a typo in a member must not send a message without it.
+//! Strict JSON bodies: a typo in a member must not send a message without it, and one answer names all that is wrong.
+//!
+//! A body is held against the schema that the document tells of it, so both say the same. What a schema cannot tell is the
+//! handler's to say.
+
+mod check;
+mod given;
+mod strict;
+mod texts;
 
 use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use utoipa::ToSchema;
 
+pub use self::given::Given;
+pub(super) use self::check::parameter;
+use super::body;
 use super::error::{ApiError, Code};
-
-/// The largest JSON body.
-pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+use super::fields::Fields;
 
 /// A body that is JSON of type `T`. `T` denies unknown fields.
 #[derive(Debug)]
@@ -20,16 +30,14 @@ pub struct JsonBody<T> {
     pub bytes: Bytes,
 }
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
             return Err(not_json());
         }
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| unreadable(&rejection))?;
+        let bytes = body::collect(request).await?;
         let value = parse(&bytes)?;
         Ok(Self { value, bytes })
     }
@@ -39,14 +47,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 #[derive(Debug)]
 pub struct OptionalJsonBody<T>(pub T);
 
-impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
+impl<T: DeserializeOwned + Default + ToSchema, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
         let typed = is_json(request.headers());
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| unreadable(&rejection))?;
+        let bytes = body::collect(request).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -74,33 +80,30 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.trim().eq_ignore_ascii_case("application/json")
 }
 
-fn unreadable(rejection: &BytesRejection) -> ApiError {
-    match rejection {
-        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => ApiError::new(
-            Code::PayloadTooLarge,
-            format!("The body is larger than {MAX_BODY_BYTES} bytes"),
-        ),
-        _ => ApiError::new(Code::InvalidJson, "The body could not be read"),
+fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, ApiError> {
+    let read = strict::read(bytes).map_err(|error| syntax(&error))?;
+    let mut fields = Fields::default();
+    for path in read.doubled {
+        fields.fault(path, "is there twice");
     }
+    check::body::<T>(&read.value, &mut fields);
+    fields.finish()?;
+    serde_path_to_error::deserialize(read.value).map_err(|error| {
+        // What the schema lets pass and the type does not. The type's own words are not for callers.
+        let path = error.path().to_string();
+        let field = if matches!(&*path, "." | "") { "body" } else { &path };
+        ApiError::field(field, "is not valid")
+    })
 }
 
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    // Derived structs would take their members from an array as well, by position.
-    if bytes.trim_ascii_start().first() == Some(&b'[') {
-        return Err(ApiError::field("body", "must be an object"));
-    }
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        if inner.is_data() {
-            fault(&path, &inner.to_string())
-        } else {
-            syntax(&inner)
-        }
-    })?;
-    deserializer.end().map_err(|error| syntax(&error))?;
-    Ok(value)
+/// Whether `T` knows a member of this name, whatever its value.
+fn knows<T: DeserializeOwned>(name: &str) -> bool {
+    let alone = Value::Object([(name.to_owned(), Value::Null)].into_iter().collect());
+    // Members are looked at in turn, and what is missing comes last.
+    T::deserialize(alone).err().is_none_or(|error| {
+        let words = error.to_string();
+        !words.starts_with("unknown field")
+    })
 }
 
 fn syntax(error: &serde_json::Error) -> ApiError {
@@ -111,96 +114,97 @@ fn syntax(error: &serde_json::Error) -> ApiError {
     )
 }
 
-/// Names the field. The deserializer's own words name a member that is missing or unknown
-/// in backticks, and its path leads to the object around it.
-fn fault(path: &str, words: &str) -> ApiError {
-    // The place in the text is of no use to someone who has the field.
-    let words = words.rsplit_once(" at line ").map_or(words, |(words, _)| words);
-    let member = |what: &str| {
-        let rest = words.strip_prefix(what)?;
-        let name = rest.strip_prefix('`')?.split_once('`')?.0;
-        let is_in_path = path == name || path.ends_with(&format!(".{name}"));
-        Some(match path {
-            "." | "" => name.to_owned(),
-            _ if is_in_path => path.to_owned(),
-            _ => format!("{path}.{name}"),
-        })
-    };
-    if let Some(field) = member("missing field ") {
-        return ApiError::field(field, "is missing");
-    }
-    if let Some(field) = member("unknown field ") {
-        return ApiError::field(field, "is unknown");
-    }
-    if let Some(field) = member("duplicate field ") {
-        return ApiError::field(field, "is there twice");
-    }
-    let field = if matches!(path, "." | "") { "body" } else { path };
-    ApiError::field(field, format!("is not valid: {words}"))
-}
-
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;
+    use serde::de::IgnoredAny;
+    use shared::domain::account::{EmailAddress, PersonName};
 
     use super::*;
+    use crate::http::Whole;
 
-    #[derive(Debug, Deserialize)]
-    #[serde(deny_unknown_fields)]
+    #[derive(Debug, Deserialize, ToSchema)]
+    #[serde(deny_unknown_fields, rename_all = "camelCase")]
     struct Outer {
         #[expect(dead_code, reason = "only its presence matters")]
+        #[schema(value_type = EmailAddress)]
         to: String,
         #[expect(dead_code, reason = "only its presence matters")]
+        #[schema(value_type = PersonName, required = false)]
+        full_name: Option<String>,
+        #[expect(dead_code, reason = "only its presence matters")]
         quote: Option<Inner>,
+        #[expect(dead_code, reason = "only its presence matters")]
+        #[schema(value_type = Vec<String>, required = false)]
+        tags: Option<Vec<String>>,
+        #[schema(ignore)]
+        #[expect(dead_code, reason = "only its presence matters")]
+        later: Option<IgnoredAny>,
     }
 
-    #[derive(Debug, Deserialize)]
+    #[derive(Debug, Deserialize, ToSchema)]
     #[serde(deny_unknown_fields)]
     struct Inner {
         #[expect(dead_code, reason = "only its presence matters")]
-        id: u32,
+        #[schema(value_type = u32, maximum = 9)]
+        id: Whole,
     }
 
     fn told(body: &str) -> String {
         let error = parse::<Outer>(body.as_bytes()).expect_err("not valid");
-        format!("{} {}", error.code.as_str(), error.message)
+        let fields = error.details.as_ref().map(|details| &details["fields"]);
+        let fields: Vec<_> = fields
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .map(|fault| {
+                let text = |name: &str| fault[name].as_str().unwrap_or_default().to_owned();
+                format!("{} {}", text("field"), text("message"))
+            })
+            .collect();
+        format!("{}: {}", error.code.as_str(), fields.join("; "))
     }
 
     #[test]
-    fn a_member_is_named_with_its_path() {
-        assert_eq!(told(r#"{"quote":null}"#), "VALIDATION_ERROR `to` is missing");
-        assert_eq!(
-            told(r#"{"to":"1","tto":"2"}"#),
-            "VALIDATION_ERROR `tto` is unknown"
+    fn every_member_that_is_wrong_is_named_with_its_path() {
+        for (body, faults) in [
+            (r#"{"quote":null}"#, "to is missing"),
+            (r#"{"to":"a@b.example","tto":"2","x":null}"#, "tto is unknown; x is unknown"),
+            (r#"{"to":"a@b.example","to":"c@d.example"}"#, "to is there twice"),
+            (
+                r#"{"to":"a@b.example","quote":{"id":1,"x":2}}"#,
+                "quote.x is unknown",
+            ),
+            (r#"{"to":"a@b.example","quote":{}}"#, "quote.id is missing"),
+            (r#"{"to":7}"#, "to must be a string"),
+            (r#"{"to":null,"fullName":null}"#, "to must not be null; fullName must not be null"),
+            (
+                r#"{"to":"a@b.example","quote":{"id":"x"}}"#,
+                "quote.id must be a whole number from 0 to 9",
+            ),
+            (r#"{"quote":{"id":10}}"#, "to is missing; quote.id must be a whole number from 0 to 9"),
+            (
+                r#"{"to":"a@b.example","tags":["x",1,{}],"fullName":true}"#,
+                "fullName must be a string; tags[1] must be a string; tags[2] must be a string",
+            ),
+            (r#"["1", null]"#, "body must be an object"),
+            ("7", "body must be an object"),
+            ("null", "body must be an object"),
+        ] {
+            assert_eq!(told(body), format!("VALIDATION_ERROR: {faults}"), "{body}");
+        }
+    }
+
+    #[test]
+    fn beside_what_is_missing_the_texts_that_do_not_parse_are_named() {
+        let told = told(r#"{"to":"nobody","fullName":7,"later":1}"#);
+        assert!(told.starts_with("VALIDATION_ERROR: to must be"), "{told}");
+        assert!(
+            told.ends_with("; fullName must be a string; later is not served by this version"),
+            "{told}"
         );
-        assert_eq!(
-            told(r#"{"to":"1","to":"2"}"#),
-            "VALIDATION_ERROR `to` is there twice"
-        );
-        assert_eq!(
-            told(r#"{"to":"1","quote":{"id":1,"x":2}}"#),
-            "VALIDATION_ERROR `quote.x` is unknown"
-        );
-        assert_eq!(
-            told(r#"{"to":"1","quote":{}}"#),
-            "VALIDATION_ERROR `quote.id` is missing"
-        );
-        assert_eq!(
-            told(r#"{"to":7}"#),
-            "VALIDATION_ERROR `to` is not valid: invalid type: integer `7`, expected a string"
-        );
-        assert_eq!(
-            told(r#"{"to":"1","quote":{"id":"x"}}"#),
-            "VALIDATION_ERROR `quote.id` is not valid: invalid type: string \"x\", expected u32"
-        );
-        assert_eq!(
-            told(r#"["1", null]"#),
-            "VALIDATION_ERROR `body` must be an object"
-        );
-        assert_eq!(
-            told("7"),
-            "VALIDATION_ERROR `body` is not valid: invalid type: integer `7`, expected struct Outer"
-        );
+        // A handler tells these by itself where nothing else is wrong.
+        assert!(parse::<Outer>(br#"{"to":"nobody","later":1}"#).is_ok());
     }
 
     #[test]
@@ -210,5 +214,19 @@ mod tests {
         }
         let not_utf8 = parse::<Outer>(b"{\"to\":\"\xff\"}").expect_err("no UTF-8");
         assert_eq!(not_utf8.code, Code::InvalidJson);
+    }
+
+    #[test]
+    fn none_is_told_from_a_member_that_is_not_there() {
+        #[derive(Deserialize, ToSchema)]
+        struct Change {
+            #[serde(default)]
+            #[schema(value_type = Option<String>)]
+            end: Given<String>,
+        }
+        let end = |body: &str| parse::<Change>(body.as_bytes()).expect("valid").end;
+        assert_eq!(end("{}"), Given::Absent);
+        assert_eq!(end(r#"{"end":null}"#), Given::Null);
+        assert_eq!(end(r#"{"end":"x"}"#), Given::Value("x".to_owned()));
     }
 }

@@ -27,7 +27,7 @@ use crate::state::AppState;
 pub struct Request {
     #[schema(value_type = InstanceName)]
     name: String,
-    #[schema(value_type = Option<Network>)]
+    #[schema(value_type = Network, required = false)]
     network: Option<String>,
     #[serde(default)]
     #[schema(schema_with = metadata::schema)]

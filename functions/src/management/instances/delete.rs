@@ -3,26 +3,17 @@
 
 use axum::extract::State;
 use axum::http::Method;
-use serde::Serialize;
 use shared::domain::account::User;
 use shared::domain::audit::Action;
 use shared::domain::instance::Instance;
-use shared::ids::InstanceId;
-use shared::storage::instances::Deleted;
-use utoipa::ToSchema;
+use shared::storage::instances::Deleted as Outcome;
 
 use super::desired::nudge_all;
 use super::find::{InstanceRef, find};
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Code, Path, Record, Reply, Trail, log};
+use crate::http::{ApiError, Code, Deleted, Path, Record, Reply, Trail, log};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
-
-#[derive(Serialize, ToSchema)]
-pub struct Response {
-    id: InstanceId,
-    deleted: bool,
-}
 
 /// What the document tells of it.
 pub fn operation() -> Operation {
@@ -42,11 +33,11 @@ pub async fn handler(
     caller: UserCaller,
     trail: Trail,
     Path(which): Path<InstanceRef>,
-) -> Result<Reply<Response>, ApiError> {
+) -> Result<Reply<Deleted>, ApiError> {
     let instance = find(&state, caller.subscription.id, &which).await?;
     match delete(&state, &trail, &caller.user, &instance).await? {
-        Deleted::Done => {}
-        Deleted::Stale => {
+        Outcome::Done => {}
+        Outcome::Stale => {
             // Of two who delete it the second finds nothing.
             find(&state, caller.subscription.id, &InstanceRef::Id(instance.id)).await?;
             return Err(ApiError::new(
@@ -55,10 +46,7 @@ pub async fn handler(
             ));
         }
     }
-    Ok(Reply::ok(Response {
-        id: instance.id,
-        deleted: true,
-    }))
+    Ok(Reply::ok(Deleted::of(instance.id)))
 }
 
 /// Deletes an instance as it was read, its keys with it, and has its shard end it.
@@ -67,10 +55,10 @@ pub async fn delete(
     trail: &Trail,
     actor: &User,
     instance: &Instance,
-) -> Result<Deleted, ApiError> {
+) -> Result<Outcome, ApiError> {
     let now = state.clock.now();
-    if state.instances.delete(instance, now).await? == Deleted::Stale {
-        return Ok(Deleted::Stale);
+    if state.instances.delete(instance, now).await? == Outcome::Stale {
+        return Ok(Outcome::Stale);
     }
     if let Err(error) = state.api_keys.revoke_all(instance.id, now).await {
         // It is deleted, and the daemon revokes what is left of them.
@@ -83,5 +71,5 @@ pub async fn delete(
     trail.record(state, record.on(instance.id)).await;
     // An instance of a network that is not served any more can be deleted too.
     nudge_all(state, std::slice::from_ref(instance)).await?;
-    Ok(Deleted::Done)
+    Ok(Outcome::Done)
 }

@@ -6,7 +6,7 @@ use shared::ids::InstanceId;
 
 use super::InstanceView;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Listing, PageQuery, Query, Reply};
+use crate::http::{ApiError, List, Listing, PageQuery, Query, Reply};
 use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
 use crate::state::AppState;
@@ -22,7 +22,7 @@ pub async fn handler(
     caller: UserCaller,
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<InstanceView>, ApiError> {
-    let page = query.parse::<InstanceId>()?;
+    let page = query.parse::<InstanceId>(List::new("instances").of(caller.subscription.id))?;
     let instances = state
         .instances
         .list(caller.subscription.id, page.after, page.limit + 1)

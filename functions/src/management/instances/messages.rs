@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::find::{InstanceRef, find};
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Listing, PageQuery, Path, Query, Reply, Timestamp};
+use crate::http::{ApiError, List, Listing, PageQuery, Path, Query, Reply, Timestamp};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -50,8 +50,8 @@ pub async fn handler(
     Path(which): Path<InstanceRef>,
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<Response>, ApiError> {
-    let page = query.parse::<MessageId>()?;
     let instance = find(&state, caller.subscription.id, &which).await?;
+    let page = query.parse::<MessageId>(List::new("messages").of(instance.id))?;
     let records = state
         .messages
         .log(instance.id, page.after, page.limit + 1)

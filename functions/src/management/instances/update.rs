@@ -1,5 +1,5 @@
 //! `PUT /api/instances/{instance}`: another name, other metadata. A member that is not there
-//! stays as it is; `metadata` is replaced as a whole.
+//! stays as it is; `metadata` is replaced as a whole, and `null` takes it away.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use super::find::{InstanceRef, find};
 use super::{InstanceView, metadata};
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
+use crate::http::{ApiError, Changes, Code, Fields, Given, JsonBody, Path, Record, Reply, Trail};
 use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
 use crate::state::AppState;
@@ -24,12 +24,13 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
-    #[schema(value_type = Option<InstanceName>)]
+    #[schema(value_type = InstanceName, required = false)]
     name: Option<String>,
-    #[schema(value_type = Option<Network>)]
+    #[schema(value_type = Network, required = false)]
     network: Option<String>,
+    #[serde(default)]
     #[schema(schema_with = metadata::schema)]
-    metadata: Option<BTreeMap<String, String>>,
+    metadata: Given<BTreeMap<String, String>>,
     #[schema(ignore)]
     messages_per_minute: Option<IgnoredAny>,
     #[schema(ignore)]
@@ -47,7 +48,7 @@ pub fn operation() -> Operation {
         handler,
     )
     .about(Tag::Instances, "Gives an instance another name or other metadata")
-    .details("A member that is not there stays as it is; `metadata` is replaced as a whole.")
+    .details("A member that is not there stays as it is; `metadata` is replaced as a whole, and `null` takes it away.")
     .errors(&[Code::NameTaken, Code::Conflict])
 }
 
@@ -68,16 +69,20 @@ pub async fn handler(
     {
         fields.fault("network", "is fixed at creation");
     }
-    if let Some(strings) = &request.metadata {
-        metadata::check(&mut fields, strings);
-    }
+    let metadata = match request.metadata {
+        Given::Absent => instance.metadata.clone(),
+        Given::Null => BTreeMap::new(),
+        Given::Value(strings) => {
+            metadata::check(&mut fields, &strings);
+            strings
+        }
+    };
     fields.unserved("messagesPerMinute", request.messages_per_minute.is_some());
     fields.unserved("contentInRealtime", request.content_in_realtime.is_some());
     fields.unserved("alwaysOnline", request.always_online.is_some());
     fields.finish()?;
 
     let name = name.unwrap_or_else(|| instance.name.clone());
-    let metadata = request.metadata.unwrap_or_else(|| instance.metadata.clone());
     match state.instances.update(&instance, &name, &metadata).await? {
         Updated::Done => {}
         Updated::NameTaken => {
@@ -93,7 +98,10 @@ pub async fn handler(
     // Where this fails the caller hears of it, and the same request again mends it.
     state.api_keys.rename_instance(instance.id, &name).await?;
     let record = Record::by(&caller.user, Action::InstanceUpdated).on(instance.id);
-    trail.record(&state, record).await;
+    let changes = Changes::default()
+        .value("name", &instance.name, &name)
+        .names("metadata", &instance.metadata, &metadata);
+    trail.record(&state, record.changes(changes)).await;
     (instance.name, instance.metadata) = (name, metadata);
     let presence = Presence::of(&state, [&instance]).await?;
     Ok(Reply::ok(InstanceView::new(instance, &presence)))

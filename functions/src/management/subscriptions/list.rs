@@ -6,7 +6,7 @@ use shared::ids::SubscriptionId;
 
 use crate::auth::view::SubscriptionView;
 use crate::http::caller::Administrator;
-use crate::http::{ApiError, Listing, PageQuery, Query, Reply};
+use crate::http::{ApiError, List, Listing, PageQuery, Query, Reply};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -21,7 +21,7 @@ pub async fn handler(
     _: Administrator,
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<SubscriptionView>, ApiError> {
-    let page = query.parse::<SubscriptionId>()?;
+    let page = query.parse::<SubscriptionId>(List::new("subscriptions"))?;
     let found = state.accounts.subscriptions(page.after, page.limit + 1).await?;
     let (found, pagination) = page.cut(found, |subscription| subscription.id);
     let views = found.into_iter().map(SubscriptionView::from);

@@ -26,8 +26,9 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    #[schema(value_type = Option<Tier>)]
+    #[schema(value_type = Tier, required = false)]
     tier: Option<String>,
+    #[schema(value_type = bool, required = false)]
     active: Option<bool>,
 }
 

@@ -8,9 +8,8 @@ use shared::domain::audit::Action;
 use shared::ids::UserId;
 
 use super::find::find;
-use crate::auth::view::UserView;
 use crate::http::caller::Administrator;
-use crate::http::{ApiError, Code, Path, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Deleted, Path, Record, Reply, Trail};
 use crate::management::people;
 use crate::management::subscriptions::deletion;
 use crate::openapi::{Operation, Tag};
@@ -30,11 +29,11 @@ pub async fn handler(
     Administrator(caller): Administrator,
     trail: Trail,
     Path(id): Path<UserId>,
-) -> Result<Reply<UserView>, ApiError> {
+) -> Result<Reply<Deleted>, ApiError> {
     let user = find(&state, id).await?;
     let (user, aftermath) = deletion::remove(&state, &trail, &caller.user, &user).await?;
     let record = Record::by(&caller.user, Action::UserDeleted);
     trail.record(&state, record.of(user.subscription).on(id)).await;
     people::record_aftermath(&state, &trail, &caller.user, user.subscription, aftermath).await;
-    Ok(Reply::ok(user.into()))
+    Ok(Reply::ok(Deleted::of(id)))
 }

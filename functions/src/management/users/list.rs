@@ -6,7 +6,7 @@ use shared::ids::UserId;
 
 use crate::auth::view::UserView;
 use crate::http::caller::Administrator;
-use crate::http::{ApiError, Listing, PageQuery, Query, Reply};
+use crate::http::{ApiError, List, Listing, PageQuery, Query, Reply};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -21,7 +21,7 @@ pub async fn handler(
     _: Administrator,
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<UserView>, ApiError> {
-    let page = query.parse::<UserId>()?;
+    let page = query.parse::<UserId>(List::new("users"))?;
     let users = state.accounts.users(page.after, page.limit + 1).await?;
     let (users, pagination) = page.cut(users, |user| user.id);
     Ok(Reply::ok(users.into_iter().map(UserView::from).collect()).page(pagination))

@@ -21,12 +21,13 @@ use crate::state::AppState;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
-    #[schema(value_type = Option<PersonName>)]
+    #[schema(value_type = PersonName, required = false)]
     name: Option<String>,
-    #[schema(value_type = Option<Role>)]
+    #[schema(value_type = Role, required = false)]
     role: Option<String>,
+    #[schema(value_type = bool, required = false)]
     active: Option<bool>,
-    #[schema(value_type = Option<SubscriptionId>)]
+    #[schema(value_type = SubscriptionId, required = false)]
     subscription_id: Option<String>,
 }
 

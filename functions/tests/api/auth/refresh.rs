@@ -70,11 +70,12 @@ async fn of_ten_that_race_with_one_token_one_succeeds_at_most() {
 #[tokio::test]
 async fn what_is_no_refresh_token_is_refused_in_the_same_words() {
     let world = World::new().await;
-    world.register("ada@example.com").await;
+    let user = world.register("ada@example.com").await;
     for token in ["", "x", &"x".repeat(65), &"é".repeat(65)] {
         assert_eq!(refresh(&world, token).await.error(), REFUSED);
     }
-    let answer = world.post("", "/api/auth/refresh", json!({"token": "x"})).await;
+    let body = json!({"refreshToken": user.refresh_token, "token": "x"});
+    let answer = world.post("", "/api/auth/refresh", body).await;
     assert_eq!(answer.error(), "400 VALIDATION_ERROR: `token` is unknown");
 }
 

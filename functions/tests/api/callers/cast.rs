@@ -113,7 +113,23 @@ impl Cast {
 
     /// A call of a route with a body that a caller who may would send.
     pub async fn call(&self, route: &Route, caller: Caller) -> Answer {
-        let token = match caller {
+        let token = self.token(route, caller).await;
+        self.send(route, &token).await
+    }
+
+    /// The token of a caller who may call a route.
+    pub async fn token_for(&self, route: &Route) -> String {
+        let caller = match route.takes {
+            Takes::Anyone => Caller::Nobody,
+            Takes::User => Caller::User,
+            Takes::Administrator => Caller::Administrator,
+            Takes::Key(_) => Caller::Key,
+        };
+        self.token(route, caller).await
+    }
+
+    async fn token(&self, route: &Route, caller: Caller) -> String {
+        match caller {
             Caller::Nobody => String::new(),
             Caller::Garbage => "not-a-token".to_owned(),
             Caller::ExpiredToken => self.expired_token().await,
@@ -125,8 +141,7 @@ impl Cast {
             Caller::KeyWithoutTheScope => self.key_without(route).await,
             Caller::RevokedKey => self.revoked_key.clone(),
             Caller::KeyFromElsewhere => self.key_from_elsewhere.clone(),
-        };
-        self.send(route, &token).await
+        }
     }
 
     pub async fn send(&self, route: &Route, token: &str) -> Answer {

@@ -5,6 +5,7 @@
 //! refusal is for the caller's sake alone, and who may gets what the route is for.
 
 mod cast;
+mod intake;
 mod refusals;
 mod table;
 

@@ -32,13 +32,13 @@ use crate::state::AppState;
 pub struct Request {
     #[schema(value_type = PersonName)]
     name: String,
-    #[schema(schema_with = settings::scopes_schema)]
+    #[schema(schema_with = settings::scopes_schema, required = false)]
     scopes: Option<Vec<String>>,
     #[schema(schema_with = settings::allowed_cidrs_schema)]
     allowed_cidrs: Option<Vec<String>>,
     #[schema(value_type = Option<Timestamp>)]
     expires_at: Option<String>,
-    #[schema(schema_with = settings::rate_limit_schema)]
+    #[schema(schema_with = settings::rate_limit_schema, required = false)]
     rate_limit: Option<Whole>,
 }
 

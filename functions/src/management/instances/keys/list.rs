@@ -6,7 +6,7 @@ use shared::ids::KeyId;
 
 use super::view::KeyView;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Listing, PageQuery, Path, Query, Reply};
+use crate::http::{ApiError, List, Listing, PageQuery, Path, Query, Reply};
 use crate::management::instances::find::{InstanceRef, find};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
@@ -26,7 +26,7 @@ pub async fn handler(
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<KeyView>, ApiError> {
     let instance = find(&state, caller.subscription.id, &which).await?;
-    let page = query.parse::<KeyId>()?;
+    let page = query.parse::<KeyId>(List::new("keys").of(instance.id))?;
     let keys = state
         .api_keys
         .list(instance.id, page.after, page.limit + 1)

@@ -6,9 +6,8 @@ use shared::domain::audit::Action;
 use shared::storage::api_keys::KeyChanged;
 
 use super::find::{KeyPath, find};
-use super::view::KeyView;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Code, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Deleted, Record, Reply, Trail};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -29,7 +28,7 @@ pub async fn handler(
     caller: UserCaller,
     trail: Trail,
     axum::extract::Path(path): axum::extract::Path<KeyPath>,
-) -> Result<Reply<KeyView>, ApiError> {
+) -> Result<Reply<Deleted>, ApiError> {
     let key = find(&state, caller.subscription.id, &path).await?;
     match state.api_keys.revoke(&key, state.clock.now()).await? {
         KeyChanged::Done => {}
@@ -42,5 +41,5 @@ pub async fn handler(
     }
     let record = Record::by(&caller.user, Action::KeyRevoked).on(key.grant.key);
     trail.record(&state, record).await;
-    Ok(Reply::ok(key.into()))
+    Ok(Reply::ok(Deleted::of(key.grant.key)))
 }

@@ -18,11 +18,10 @@ const MAX_RATE_LIMIT: u32 = 1_000_000;
 /// What the document tells of `scopes`.
 pub fn scopes_schema() -> Array {
     ArrayBuilder::new()
-        .schema_type(nullable(Type::Array))
         .items(Scope::schema())
         .min_items(Some(1))
         .description(Some(
-            "What the key may do; where there are none, all but `webhook:write`",
+            "What the key may do; a new one all but `webhook:write` where it is not there",
         ))
         .build()
 }
@@ -30,7 +29,7 @@ pub fn scopes_schema() -> Array {
 /// What the document tells of `allowedCidrs`.
 pub fn allowed_cidrs_schema() -> Array {
     ArrayBuilder::new()
-        .schema_type(nullable(Type::Array))
+        .schema_type(SchemaType::from_iter([Type::Array, Type::Null]))
         .items(Cidr::schema())
         .max_items(Some(MAX_CIDRS))
         .description(Some(
@@ -42,16 +41,12 @@ pub fn allowed_cidrs_schema() -> Array {
 /// What the document tells of `rateLimit`.
 pub fn rate_limit_schema() -> Object {
     ObjectBuilder::new()
-        .schema_type(nullable(Type::Integer))
+        .schema_type(Type::Integer)
         .minimum(Some(1))
         .maximum(Some(MAX_RATE_LIMIT))
         .description(Some("Requests an hour"))
         .examples([DEFAULT_RATE_LIMIT])
         .build()
-}
-
-fn nullable(kind: Type) -> SchemaType {
-    SchemaType::from_iter([kind, Type::Null])
 }
 
 /// Sets `scopes`.
@@ -91,7 +86,7 @@ pub fn rate_limit(fields: &mut Fields, grant: &mut Grant, limit: u32) {
     if !(1..=MAX_RATE_LIMIT).contains(&limit) {
         fields.fault(
             "rateLimit",
-            format!("must be a number from 1 to {MAX_RATE_LIMIT}"),
+            format!("must be a whole number from 1 to {MAX_RATE_LIMIT}"),
         );
     }
     grant.rate_limit = limit;

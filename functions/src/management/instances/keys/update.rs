@@ -1,9 +1,10 @@
 //! `PATCH /api/instances/{instance}/keys/{key}`: other scopes, ranges, time, rate or name. A member that is not
-//! there stays as it is; `null` for `expiresAt` takes the end away.
+//! there stays as it is; `null` for `allowedCidrs` or `expiresAt` takes it away.
 
 use axum::extract::State;
 use axum::http::Method;
-use serde::{Deserialize, Deserializer};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::Deserialize;
 use shared::domain::account::PersonName;
 use shared::domain::audit::Action;
 use shared::storage::api_keys::KeyChanged;
@@ -13,7 +14,9 @@ use super::find::{KeyPath, find};
 use super::settings;
 use super::view::KeyView;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Timestamp, Trail, Whole};
+use crate::http::{
+    ApiError, Changes, Code, Fields, Given, JsonBody, Record, Reply, Timestamp, Trail, Whole,
+};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -27,33 +30,18 @@ use crate::state::AppState;
     "rateLimit": 1_000,
 }))]
 pub struct Request {
-    #[schema(value_type = Option<PersonName>)]
+    #[schema(value_type = PersonName, required = false)]
     name: Option<String>,
-    #[schema(schema_with = settings::scopes_schema)]
+    #[schema(schema_with = settings::scopes_schema, required = false)]
     scopes: Option<Vec<String>>,
+    #[serde(default)]
     #[schema(schema_with = settings::allowed_cidrs_schema)]
-    allowed_cidrs: Option<Vec<String>>,
+    allowed_cidrs: Given<Vec<String>>,
     #[serde(default)]
     #[schema(value_type = Option<Timestamp>)]
-    expires_at: Ends,
-    #[schema(schema_with = settings::rate_limit_schema)]
+    expires_at: Given<String>,
+    #[schema(schema_with = settings::rate_limit_schema, required = false)]
     rate_limit: Option<Whole>,
-}
-
-/// Tells `null` from a member that is not there.
-#[derive(Default)]
-enum Ends {
-    #[default]
-    AsItWas,
-    Never,
-    At(String),
-}
-
-impl<'de> Deserialize<'de> for Ends {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Option::<String>::deserialize(deserializer)?;
-        Ok(text.map_or(Self::Never, Self::At))
-    }
 }
 
 /// What the document tells of it.
@@ -65,7 +53,7 @@ pub fn operation() -> Operation {
         handler,
     )
     .about(Tag::Keys, "Changes what an API key may do")
-    .details("A member that is not there stays as it is; `null` for `expiresAt` takes the end away.")
+    .details("A member that is not there stays as it is; `null` for `allowedCidrs` or `expiresAt` takes it away.")
     .errors(&[Code::Conflict])
 }
 
@@ -87,13 +75,15 @@ pub async fn handler(
     if let Some(texts) = &request.scopes {
         settings::scopes(&mut fields, &mut grant, texts);
     }
-    if let Some(texts) = &request.allowed_cidrs {
-        settings::allowed_cidrs(&mut fields, &mut grant, texts);
+    match &request.allowed_cidrs {
+        Given::Value(texts) => settings::allowed_cidrs(&mut fields, &mut grant, texts),
+        Given::Null => grant.allowed_cidrs.clear(),
+        Given::Absent => {}
     }
     match &request.expires_at {
-        Ends::At(text) => settings::expires_at(&mut fields, &mut grant, text, state.clock.now()),
-        Ends::Never => grant.expires_at = None,
-        Ends::AsItWas => {}
+        Given::Value(text) => settings::expires_at(&mut fields, &mut grant, text, state.clock.now()),
+        Given::Null => grant.expires_at = None,
+        Given::Absent => {}
     }
     if let Some(Whole(limit)) = request.rate_limit {
         settings::rate_limit(&mut fields, &mut grant, limit);
@@ -109,6 +99,14 @@ pub async fn handler(
         }
     }
     let record = Record::by(&caller.user, Action::KeyUpdated).on(grant.key);
-    trail.record(&state, record).await;
+    let before = &key.grant;
+    let time = |at: Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true));
+    let changes = Changes::default()
+        .value("name", &key.name.as_str(), &name.as_str())
+        .list("scopes", &before.scopes, &grant.scopes)
+        .list("allowedCidrs", &before.allowed_cidrs, &grant.allowed_cidrs)
+        .option("expiresAt", time(before.expires_at), time(grant.expires_at))
+        .value("rateLimit", &before.rate_limit, &grant.rate_limit);
+    trail.record(&state, record.changes(changes)).await;
     Ok(Reply::ok(key.with(grant, name).into()))
 }

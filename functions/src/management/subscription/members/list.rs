@@ -6,7 +6,7 @@ use shared::ids::UserId;
 
 use super::view::MemberView;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Listing, PageQuery, Query, Reply};
+use crate::http::{ApiError, List, Listing, PageQuery, Query, Reply};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -21,7 +21,7 @@ pub async fn handler(
     caller: UserCaller,
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<MemberView>, ApiError> {
-    let page = query.parse::<UserId>()?;
+    let page = query.parse::<UserId>(List::new("members").of(caller.subscription.id))?;
     let subscription = caller.subscription;
     let members = state
         .accounts

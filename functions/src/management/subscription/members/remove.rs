@@ -7,9 +7,8 @@ use shared::domain::audit::Action;
 use shared::ids::UserId;
 use shared::storage::accounts::Removed;
 
-use crate::auth::view::UserView;
 use crate::http::caller::Owner;
-use crate::http::{ApiError, Code, Path, Record, Reply, Trail};
+use crate::http::{ApiError, Code, Deleted, Path, Record, Reply, Trail};
 use crate::management::people;
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
@@ -31,18 +30,18 @@ pub async fn handler(
     Owner(caller): Owner,
     trail: Trail,
     Path(id): Path<UserId>,
-) -> Result<Reply<UserView>, ApiError> {
+) -> Result<Reply<Deleted>, ApiError> {
     if id == caller.user.id {
         return Err(ApiError::new(Code::Conflict, "The owner cannot remove itself"));
     }
-    let user = match state.accounts.remove_user(caller.subscription.id, id).await? {
-        Removed::Done { user, .. } => user,
+    match state.accounts.remove_user(caller.subscription.id, id).await? {
+        Removed::Done { .. } => {}
         Removed::Gone => return Err(ApiError::not_found("user")),
         Removed::LastAdministrator => return Err(people::last_administrator()),
         // The owner stays, so it is not the last.
         Removed::LastOfSubscription => return Err(ApiError::unavailable(1)),
-    };
+    }
     let record = Record::by(&caller.user, Action::MemberRemoved).on(id);
     trail.record(&state, record).await;
-    Ok(Reply::ok(user.into()))
+    Ok(Reply::ok(Deleted::of(id)))
 }

@@ -56,7 +56,7 @@ async fn a_forged_cursor_and_an_unknown_parameter_are_refused() {
     );
     assert_eq!(
         told("limit=101").await,
-        "400 VALIDATION_ERROR: `limit` must be a number from 1 to 100"
+        "400 VALIDATION_ERROR: `limit` must be a whole number from 1 to 100"
     );
     assert_eq!(told("page=2").await, "400 VALIDATION_ERROR: `page` is unknown");
     assert_eq!(

@@ -1,0 +1,101 @@
+//! Reading a body: in bounded memory and in bounded time, so that a sender who stalls holds nothing up.
+//!
+//! Behind API Gateway a body has come whole before a function hears of it. A listener of our own has whatever a sender does.
+
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody as _};
+use axum::extract::Request;
+use http_body_util::BodyExt as _;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::error::{ApiError, Code};
+
+/// The largest JSON body.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// How long a body may take.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyTimes {
+    /// The longest pause between two pieces.
+    pub pause: Duration,
+    /// All of it together. It lies below the request's own deadline.
+    pub whole: Duration,
+}
+
+impl Default for BodyTimes {
+    fn default() -> Self {
+        Self {
+            pause: Duration::from_secs(5),
+            whole: Duration::from_secs(20),
+        }
+    }
+}
+
+/// A request's whole body.
+pub(super) async fn collect(request: Request) -> Result<Bytes, ApiError> {
+    let times = request
+        .extensions()
+        .get::<BodyTimes>()
+        .copied()
+        .unwrap_or_default();
+    let mut body = request.into_body();
+    let end = Instant::now() + times.whole;
+    let mut collected = Vec::new();
+    loop {
+        let until = end.min(Instant::now() + times.pause);
+        let piece = timeout_at(until, body.frame()).await.map_err(|_| stalled())?;
+        match piece {
+            None => return Ok(collected.into()),
+            Some(Err(_)) => return Err(ApiError::new(Code::InvalidJson, "The body could not be read")),
+            Some(Ok(piece)) => {
+                let data = piece.into_data().unwrap_or_default();
+                if collected.len() + data.len() > MAX_BODY_BYTES {
+                    return Err(too_large());
+                }
+                collected.extend_from_slice(&data);
+            }
+        }
+    }
+}
+
+/// Whether there is anything in a body. Of one that tells no length the first piece is awaited; a sender who keeps it back
+/// has something to send.
+pub(super) async fn is_empty(body: &mut Body, times: BodyTimes) -> bool {
+    if body.is_end_stream() {
+        return true;
+    }
+    if let Some(length) = body.size_hint().exact() {
+        return length == 0;
+    }
+    if body.size_hint().lower() > 0 {
+        return false;
+    }
+    loop {
+        match timeout(times.pause, body.frame()).await {
+            Ok(None) => return true,
+            Ok(Some(Ok(piece))) if piece.data_ref().is_none_or(Bytes::is_empty) => {}
+            Ok(Some(_)) | Err(_) => return false,
+        }
+    }
+}
+
+/// Whether a body is announced as larger than any that is taken.
+pub(super) fn is_too_large(body: &Body) -> bool {
+    usize::try_from(body.size_hint().lower()).is_ok_and(|length| length > MAX_BODY_BYTES)
+}
+
+/// The refusal of one that is too large.
+pub(super) fn too_large() -> ApiError {
+    ApiError::new(
+        Code::PayloadTooLarge,
+        format!("The body is larger than {MAX_BODY_BYTES} bytes"),
+    )
+}
+
+fn stalled() -> ApiError {
+    ApiError::new(
+        Code::RequestTimeout,
+        "The body did not come in time: nothing was done, send the request again",
+    )
+}

@@ -1,0 +1,128 @@
+//! What a route takes, held against what came, before its handler is asked: parameters that it does not know, a body where
+//! it takes none, one that is too large or is not plain. No handler has to think of these, and none can forget them.
+//!
+//! What a route takes is what its operation tells ([`crate::openapi::taken`]). Whoever may not call it learns that first: a
+//! request that is faulty here goes through the route's own gate before it is refused, which counts it as well.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, Uri, Version, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::body::{self, BodyTimes};
+use super::error::{ApiError, Code};
+use super::fields::Fields;
+use super::json;
+use crate::openapi::{self, Taken};
+use crate::state::AppState;
+
+/// What the layer works with.
+#[derive(Clone)]
+pub(super) struct Intake {
+    pub state: AppState,
+    pub times: BodyTimes,
+}
+
+/// Lets a request through to its handler where it carries nothing that the route does not take.
+pub(super) async fn intake(State(intake): State<Intake>, request: Request, next: Next) -> Response {
+    match admit(&intake, request).await {
+        Ok(request) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn admit(intake: &Intake, request: Request) -> Result<Request, ApiError> {
+    let (mut parts, mut body) = request.into_parts();
+    parts.extensions.insert(intake.times);
+    let route = parts.extensions.get::<MatchedPath>();
+    let taken = route.and_then(|route| openapi::taken(&parts.method, route.as_str()));
+    if taken.is_some_and(|taken| taken.needs_stores) {
+        intake.state.setup.hold(&intake.state).await?;
+    }
+    let Some(fault) = fault(&parts, &mut body, taken, intake.times).await else {
+        return Ok(Request::from_parts(parts, body));
+    };
+    if let Some(gate) = taken.and_then(|taken| taken.gate) {
+        gate(&mut parts, &intake.state).await?;
+    }
+    Err(fault)
+}
+
+/// What is wrong with a request, whoever sends it.
+async fn fault(parts: &Parts, body: &mut Body, taken: Option<&Taken>, times: BodyTimes) -> Option<ApiError> {
+    if let Err(fault) = host(parts) {
+        return Some(fault);
+    }
+    let mut fields = Fields::default();
+    query(&parts.uri, taken, &mut fields);
+    if !taken.is_some_and(|taken| taken.has_body) && !body::is_empty(body, times).await {
+        fields.fault("body", "must be empty: this route takes none");
+    }
+    if let Err(fault) = fields.finish() {
+        return Some(fault);
+    }
+    if !is_plain(&parts.headers) {
+        return Some(ApiError::new(
+            Code::UnsupportedMediaType,
+            "The body must come as it is: `Content-Encoding` is not taken",
+        ));
+    }
+    body::is_too_large(body).then(body::too_large)
+}
+
+/// A request that came over a socket of our own names its host once (RFC 9112, 3.2). API Gateway sees to that itself.
+fn host(parts: &Parts) -> Result<(), ApiError> {
+    if parts.version != Version::HTTP_11 || parts.extensions.get::<ConnectInfo<SocketAddr>>().is_none() {
+        return Ok(());
+    }
+    let mut values = parts.headers.get_all(header::HOST).iter();
+    let is_named = values
+        .next()
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.parse::<Authority>().is_ok());
+    if is_named && values.next().is_none() {
+        Ok(())
+    } else {
+        Err(ApiError::field("Host", "must be there once, and name a host"))
+    }
+}
+
+/// Notes parameters that the route does not know and those that are there twice; where there are such ones, also the others
+/// that are not what they should be.
+fn query(uri: &Uri, taken: Option<&Taken>, fields: &mut Fields) {
+    let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
+    let Ok(axum::extract::Query(pairs)) = pairs else {
+        fields.fault("query", "is not well-formed");
+        return;
+    };
+    let schema = |name: &str| taken.and_then(|taken| taken.query.get(name));
+    let is_known = |name: &str| schema(name).is_some();
+    for (index, (name, _)) in pairs.iter().enumerate() {
+        let before = pairs[..index].iter().filter(|(other, _)| other == name).count();
+        // Each is named once, however often it comes.
+        if !is_known(name) && before == 0 {
+            fields.fault(name, "is unknown");
+        } else if is_known(name) && before == 1 {
+            fields.fault(name, "is there twice");
+        }
+    }
+    if fields.is_empty() {
+        return;
+    }
+    for (name, text) in &pairs {
+        let fault = schema(name).and_then(|schema| json::parameter(schema, text, openapi::parts()));
+        if let Some(fault) = fault {
+            fields.fault(name, fault);
+        }
+    }
+}
+
+fn is_plain(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+    values.all(|value| value.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity"))
+}

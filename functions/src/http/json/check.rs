@@ -1,0 +1,352 @@
+//! Holds a body against the schema that the document tells of it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{
+    AdditionalProperties, Array, ArrayItems, Object, Schema, SchemaFormat, SchemaType, Type,
+};
+use utoipa::{Number, ToSchema};
+
+use super::strict::Path;
+use super::{knows, texts};
+use crate::http::fields::Fields;
+
+type Schemas = BTreeMap<String, RefOr<Schema>>;
+
+/// Notes every member of a body of type `T` that is missing, unknown, `null` or of another type than it should be. Where
+/// there is such a one, texts that their parsers refuse and numbers beyond their bounds are noted as well: the handler, who
+/// tells of them otherwise, is not asked then.
+pub fn body<T: DeserializeOwned + ToSchema>(value: &Value, fields: &mut Fields) {
+    let mut all = Vec::new();
+    T::schemas(&mut all);
+    let all = all.into_iter().collect();
+    let schema = T::schema();
+    let mut found = Check::new(&all);
+    found.value(&schema, value, &Path::Root);
+    let mut unserved = Vec::new();
+    if let (RefOr::T(Schema::Object(object)), Value::Object(members)) = (&schema, value) {
+        // What a version to come will serve is known to the type and not in the document.
+        let beside = members.iter().filter(|(name, _)| !object.properties.contains_key(*name));
+        for (name, value) in beside {
+            if !knows::<T>(name) {
+                found.shape.push((name.clone(), "is unknown".to_owned()));
+            } else if !value.is_null() {
+                unserved.push(name);
+            }
+        }
+    }
+    if found.shape.is_empty() && fields.is_empty() {
+        return;
+    }
+    found.tell(fields);
+    for name in unserved {
+        fields.unserved(name, true);
+    }
+}
+
+/// What is wrong with the text of a parameter, in so far as its schema tells.
+pub fn parameter(schema: &RefOr<Schema>, text: &str, all: &Schemas) -> Option<String> {
+    let itself = match schema {
+        RefOr::Ref(reference) => all.get(component(&reference.ref_location))?,
+        itself @ RefOr::T(_) => itself,
+    };
+    if let RefOr::T(Schema::Object(object)) = itself
+        && object.schema_type == SchemaType::Type(Type::Integer)
+    {
+        let is_fine = text.parse::<u64>().is_ok_and(|number| is_within(object, &number.into()));
+        return (!is_fine).then(|| rule(&Type::Integer, object));
+    }
+    let mut found = Check::new(all);
+    found.value(schema, &Value::from(text), &Path::Root);
+    let mut faults = found.shape.into_iter().chain(found.texts.into_iter().map(|(_, fault)| fault));
+    faults.next().map(|(_, message)| message)
+}
+
+struct Check<'a> {
+    all: &'a Schemas,
+    /// Members of another shape, each with its message.
+    shape: Vec<(String, String)>,
+    /// Texts that their parsers refuse and numbers beyond their bounds, each with the number of faults of shape before it.
+    texts: Vec<(usize, (String, String))>,
+}
+
+impl<'a> Check<'a> {
+    fn new(all: &'a Schemas) -> Self {
+        Self {
+            all,
+            shape: Vec::new(),
+            texts: Vec::new(),
+        }
+    }
+
+    /// Notes all faults in the order in which they were found.
+    fn tell(self, fields: &mut Fields) {
+        let mut texts = self.texts.into_iter().peekable();
+        let mut shape = self.shape.into_iter().enumerate();
+        loop {
+            let next = shape.next();
+            let number = next.as_ref().map_or(usize::MAX, |(number, _)| *number);
+            while let Some((_, (field, message))) = texts.next_if(|(before, _)| *before <= number) {
+                fields.fault(field, message);
+            }
+            let Some((_, (field, message))) = next else {
+                return;
+            };
+            fields.fault(field, message);
+        }
+    }
+
+    fn wrong(&mut self, at: &Path<'_>, message: impl Into<String>) {
+        self.shape.push((name(at), message.into()));
+    }
+
+    fn value(&mut self, schema: &RefOr<Schema>, value: &Value, at: &Path<'_>) {
+        let schema = match schema {
+            RefOr::T(schema) => schema,
+            RefOr::Ref(reference) => {
+                let name = component(&reference.ref_location);
+                let all = self.all;
+                let before = self.shape.len();
+                if let Some(schema) = all.get(name) {
+                    self.value(schema, value, at);
+                }
+                if let Some(text) = value.as_str()
+                    && self.shape.len() == before
+                {
+                    let fault = texts::ask(name, text);
+                    self.text(at, fault);
+                }
+                return;
+            }
+        };
+        match schema {
+            Schema::Object(object) => self.object(object, value, at),
+            Schema::Array(array) => self.array(array, value, at),
+            Schema::OneOf(choice) => self.choice(&choice.items, value, at),
+            Schema::AnyOf(choice) => self.choice(&choice.items, value, at),
+            Schema::AllOf(parts) => {
+                for part in &parts.items {
+                    self.value(part, value, at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, at: &Path<'_>, fault: Option<String>) {
+        // A parser may have been asked by its name already.
+        if let Some(fault) = fault
+            && self.texts.last().is_none_or(|(_, (field, _))| *field != name(at))
+        {
+            self.texts.push((self.shape.len(), (name(at), fault)));
+        }
+    }
+
+    fn object(&mut self, object: &Object, value: &Value, at: &Path<'_>) {
+        let Some(kind) = self.kind(&object.schema_type, value, at) else {
+            return;
+        };
+        let is_fine = match (&kind, value) {
+            (Type::Object, Value::Object(_)) | (Type::Boolean, Value::Bool(_)) | (Type::Number, Value::Number(_)) => {
+                true
+            }
+            (Type::String, Value::String(text)) => {
+                let fault = refused(object, text);
+                self.text(at, fault);
+                true
+            }
+            // To JSON Schema `60.0` is an integer as `60` is.
+            (Type::Integer, Value::Number(number)) if is_whole(number) => {
+                let fault = (!is_within(object, number)).then(|| rule(&kind, object));
+                self.text(at, fault);
+                true
+            }
+            _ => false,
+        };
+        if !is_fine {
+            self.wrong(at, rule(&kind, object));
+            return;
+        }
+        let Value::Object(members) = value else {
+            return;
+        };
+        for (name, schema) in &object.properties {
+            let at = Path::Member(at, name);
+            match members.get(name) {
+                Some(value) => self.value(schema, value, &at),
+                None if object.required.contains(name) => self.wrong(&at, "is missing"),
+                None => {}
+            }
+        }
+        let beside = members.iter().filter(|(name, _)| !object.properties.contains_key(*name));
+        match object.additional_properties.as_deref() {
+            Some(AdditionalProperties::RefOr(schema)) => {
+                for (name, value) in beside {
+                    self.value(schema, value, &Path::Member(at, name));
+                }
+            }
+            // Those of the body itself are the caller's to look at.
+            Some(AdditionalProperties::FreeForm(false)) if !matches!(at, Path::Root) => {
+                for (name, _) in beside {
+                    self.wrong(&Path::Member(at, name), "is unknown");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn array(&mut self, array: &Array, value: &Value, at: &Path<'_>) {
+        if self.kind(&array.schema_type, value, at).is_none() {
+            return;
+        }
+        let Value::Array(items) = value else {
+            self.wrong(at, "must be a list");
+            return;
+        };
+        if let ArrayItems::RefOrSchema(schema) = &array.items {
+            for (index, item) in items.iter().enumerate() {
+                self.value(schema, item, &Path::Item(at, index));
+            }
+        }
+    }
+
+    /// The one type, besides none, that a value should have; nothing where the value is none, or anything will do.
+    fn kind(&mut self, types: &SchemaType, value: &Value, at: &Path<'_>) -> Option<Type> {
+        let types = match types {
+            SchemaType::Type(kind) => std::slice::from_ref(kind),
+            SchemaType::Array(kinds) => kinds,
+            SchemaType::AnyValue => return None,
+        };
+        if value.is_null() {
+            if !types.contains(&Type::Null) {
+                self.none(at);
+            }
+            return None;
+        }
+        types.iter().find(|kind| **kind != Type::Null).cloned()
+    }
+
+    fn none(&mut self, at: &Path<'_>) {
+        let message = match at {
+            Path::Root => "must be an object",
+            _ => "must not be null",
+        };
+        self.wrong(at, message);
+    }
+
+    /// One of several, of which one may be none.
+    fn choice(&mut self, items: &[RefOr<Schema>], value: &Value, at: &Path<'_>) {
+        let is_none = |schema: &RefOr<Schema>| {
+            matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null))
+        };
+        if value.is_null() {
+            if !items.iter().any(is_none) {
+                self.none(at);
+            }
+            return;
+        }
+        let choices: Vec<_> = items.iter().filter(|item| !is_none(item)).collect();
+        if let [only] = *choices {
+            return self.value(only, value, at);
+        }
+        let fits = choices.iter().any(|choice| {
+            let mut check = Check::new(self.all);
+            check.value(choice, value, at);
+            check.shape.is_empty()
+        });
+        if !fits {
+            self.wrong(at, "is of none of the types that it may have");
+        }
+    }
+}
+
+/// The name of the schema that a reference leads to.
+fn component(reference: &str) -> &str {
+    reference.rsplit('/').next().unwrap_or_default()
+}
+
+/// A member's name in a fault: the body itself has none of its own.
+fn name(at: &Path<'_>) -> String {
+    match at {
+        Path::Root => "body".to_owned(),
+        _ => at.to_string(),
+    }
+}
+
+/// What is wrong with a text, as far as its schema tells in words that suit people.
+fn refused(object: &Object, text: &str) -> Option<String> {
+    let wanted: Vec<_> = object.enum_values.iter().flatten().filter_map(Value::as_str).collect();
+    if !wanted.is_empty() && !wanted.contains(&text) {
+        return Some(format!("must be one of {}", wanted.join(", ")));
+    }
+    if let Some(fault) = object.format.as_ref().and_then(|format| texts::ask_format(&format_name(format), text)) {
+        return Some(fault);
+    }
+    // Where a pattern says more, its type's parser has the words for it.
+    if object.pattern.is_some() {
+        return None;
+    }
+    let (least, most) = (object.min_length?, object.max_length?);
+    let length = text.chars().count();
+    (!(least..=most).contains(&length)).then(|| format!("must have {least} to {most} characters"))
+}
+
+fn format_name(format: &SchemaFormat) -> String {
+    match format {
+        SchemaFormat::Custom(name) => name.clone(),
+        SchemaFormat::KnownFormat(_) => {
+            let name = serde_json::to_value(format).ok();
+            let name = name.as_ref().and_then(Value::as_str);
+            name.unwrap_or_default().to_owned()
+        }
+    }
+}
+
+fn bound(number: &Number) -> f64 {
+    match number {
+        Number::Float(number) => *number,
+        #[expect(clippy::cast_precision_loss, reason = "bounds are small")]
+        Number::Int(number) => *number as f64,
+        #[expect(clippy::cast_precision_loss, reason = "bounds are small")]
+        Number::UInt(number) => *number as f64,
+    }
+}
+
+/// Whether a number is a whole one that a handler can take, and say itself what bounds it has.
+fn is_whole(number: &serde_json::Number) -> bool {
+    let range = 0.0..=f64::from(u32::MAX);
+    number
+        .as_f64()
+        .is_some_and(|number| number.fract() == 0.0 && range.contains(&number))
+}
+
+fn is_within(object: &Object, number: &serde_json::Number) -> bool {
+    let number = number.as_f64().unwrap_or(f64::INFINITY);
+    let above = |least: &Number| bound(least) <= number;
+    let below = |most: &Number| number <= bound(most);
+    object.minimum.as_ref().is_none_or(above) && object.maximum.as_ref().is_none_or(below)
+}
+
+/// What a value of this type must be.
+fn rule(kind: &Type, object: &Object) -> String {
+    let mut rule = match kind {
+        Type::String => "must be a string",
+        Type::Integer => "must be a whole number",
+        Type::Number => "must be a number",
+        Type::Boolean => "must be true or false",
+        Type::Object => "must be an object",
+        Type::Array => "must be a list",
+        Type::Null => "must be null",
+    }
+    .to_owned();
+    if let (Type::Integer | Type::Number, Some(least), Some(most)) = (kind, &object.minimum, &object.maximum) {
+        let (least, most) = (bound(least), bound(most));
+        // Writing to a text does not fail.
+        let _ = write!(rule, " from {least} to {most}");
+    }
+    rule
+}
