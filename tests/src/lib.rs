@@ -3,7 +3,6 @@
 pub mod api;
 pub mod database;
 pub mod flow;
-pub mod meter;
 pub mod peer;
 pub mod phones;
 pub mod process;

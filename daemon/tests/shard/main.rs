@@ -15,7 +15,6 @@ mod network;
 mod pairing;
 mod pairing_code;
 mod queue;
-mod relay;
 mod sends;
 mod suspension;
 mod wait;

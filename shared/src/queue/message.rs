@@ -128,6 +128,18 @@ pub struct SendOutcome {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Receipt(pub(super) String);
 
+impl Receipt {
+    /// A receipt that came by another way than [`Received`]: as text, from who holds it.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The receipt as the queue spelled it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// A message that this consumer holds until its visibility time runs out. Its `Debug` form leaves out the body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Received {

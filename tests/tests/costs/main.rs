@@ -7,12 +7,12 @@ mod routes;
 mod sends;
 mod world;
 
+use relay::meter::{Bill, Units, sum};
 use reqwest::Method;
 use serde_json::json;
 use shared::ids::InstanceId;
 use tests::api::Api;
 use tests::flow::{exchange, pair, unique};
-use tests::meter::{Bill, Units, sum};
 use tests::wait::until;
 use world::World;
 
@@ -130,11 +130,11 @@ async fn outgoing(
 ) -> (Cost, Cost) {
     let counted = world.counts(instance).await.read;
     let sends = world.queue.sends();
-    world.api_meter.take();
-    world.daemon_meter.take();
+    world.api_meter.take_bill();
+    world.daemon_meter.take_bill();
     let text = format!("Hello {}", unique());
     let message = post(&paired.key, &paired.other, &text, idempotency_key.as_deref()).await;
-    let accepting = world.api_meter.take();
+    let accepting = world.api_meter.take_bill();
     let accepted = Cost {
         units: total(&[&accepting]),
         sends: world.queue.sends() - sends,
@@ -150,7 +150,7 @@ async fn outgoing(
     })
     .await;
     assert_eq!(world.state(instance, &message).await, "read");
-    let living = world.daemon_meter.take();
+    let living = world.daemon_meter.take_bill();
     println!("accept: {accepting:?}, then: {living:?}");
     let life = Cost {
         units: total(&[&accepting, &living]),
@@ -178,14 +178,14 @@ async fn post(key: &Api, to: &str, text: &str, idempotency_key: Option<&str>) ->
 async fn incoming(world: &World, paired: &tests::flow::Paired, instance: InstanceId) -> Cost {
     let counted = world.counts(instance).await.received;
     let sends = world.queue.sends();
-    world.daemon_meter.take();
+    world.daemon_meter.take_bill();
     world.phones.send(&paired.other, &paired.own, "And back").await;
     until("its event and its count", async || {
         let is_counted = world.counts(instance).await.received > counted;
         (is_counted && world.queue.sends() > sends).then_some(())
     })
     .await;
-    let bill = world.daemon_meter.take();
+    let bill = world.daemon_meter.take_bill();
     println!("incoming: {bill:?}");
     Cost {
         units: total(&[&bill]),

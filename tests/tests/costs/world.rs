@@ -8,6 +8,7 @@ use std::time::Duration;
 use daemon::app::{App, Parts};
 use daemon::whatsapp::{NETWORK, Settings};
 use functions::state::AppState;
+use relay::Relay;
 use sandbox::Sandbox;
 use shared::clock::{Clock, SystemClock};
 use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
@@ -22,7 +23,6 @@ use shared::storage::messages::Messages;
 use tempfile::TempDir;
 use tests::api::Bases;
 use tests::database::{Database, table};
-use tests::meter::Meter;
 use tests::phones::Phones;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -34,8 +34,8 @@ const SHARDS: u32 = 1;
 pub struct World {
     pub bases: Bases,
     pub phones: Phones,
-    pub api_meter: Meter,
-    pub daemon_meter: Meter,
+    pub api_meter: Relay,
+    pub daemon_meter: Relay,
     pub queue: Arc<Counted>,
     /// The table past all meters.
     pub table: Table,
@@ -53,7 +53,7 @@ impl World {
         let sandbox = Sandbox::start(network).await.expect("a sandbox");
         let database = Database::start().await;
         let endpoint = &database.endpoint;
-        let (api_meter, daemon_meter) = (Meter::before(endpoint).await, Meter::before(endpoint).await);
+        let (api_meter, daemon_meter) = (Relay::metering(endpoint).await, Relay::metering(endpoint).await);
 
         let queue = EmbeddedQueue::open(None, clock.clone()).expect("opened");
         let queue = Arc::new(Counted::new(queue));
@@ -65,11 +65,11 @@ impl World {
         let wrapper =
             seal::wrapper(&shared::aws::stand_in(endpoint), &config.common.wrapping).expect("a key file");
         let parts = Parts {
-            table: table(&daemon_meter.endpoint),
-            beats: table(&daemon_meter.endpoint),
+            table: table(daemon_meter.endpoint()),
+            beats: table(daemon_meter.endpoint()),
             queue: queue.clone(),
             names: queue_names,
-            sealer: Arc::new(Sealer::new(table(&daemon_meter.endpoint), wrapper.clone())),
+            sealer: Arc::new(Sealer::new(table(daemon_meter.endpoint()), wrapper.clone())),
             clock: clock.clone(),
             shards: SHARDS,
             lease: Duration::from_secs(4),
@@ -77,7 +77,7 @@ impl World {
             settings: Settings::for_network(&sandbox.ws_url()),
         };
         let app = App::start(parts, Some(NETWORK)).await.expect("a daemon");
-        let api_table = table(&api_meter.endpoint);
+        let api_table = table(api_meter.endpoint());
         let sealer = Sealer::new(api_table.clone(), wrapper).restricted_to(&[Purpose::Content]);
         let (queues, sealer) = (queue.clone(), Arc::new(sealer));
         let state =

@@ -2,8 +2,9 @@
 
 use shared::ids::MessageId;
 
+use relay::Relay;
+use relay::meter::sum;
 use tests::database::table;
-use tests::meter::{Meter, sum};
 
 use crate::world::{World, to};
 
@@ -14,8 +15,8 @@ async fn a_text_in_a_long_conversation_writes_its_retry_copy_and_little_more() {
     let world = World::new().await;
     let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
     world.paired(&own, 1).await.connection.disconnect().await;
-    let meter = Meter::before(&world.database.endpoint).await;
-    let state = world.state_in(&table(&meter.endpoint), 1);
+    let meter = Relay::metering(&world.database.endpoint).await;
+    let state = world.state_in(&table(meter.endpoint()), 1);
     let mut session = world.begin_on(state).await;
     session.connected().await;
     let send = async |session: &mut crate::world::Running, n: u8| {
@@ -32,12 +33,12 @@ async fn a_text_in_a_long_conversation_writes_its_retry_copy_and_little_more() {
     world.send(&other, &own, "hello yourself").await;
     session.committed().await;
     send(&mut session, 254).await;
-    println!("to begin: {:?}", meter.take());
+    println!("to begin: {:?}", meter.take_bill());
 
     for n in 0..MESSAGES {
         send(&mut session, n).await;
     }
-    let outgoing = meter.take();
+    let outgoing = meter.take_bill();
     println!("{MESSAGES} texts out: {outgoing:?}");
     let units = sum(&outgoing, |_| true).units.writes;
     assert!(
@@ -49,7 +50,7 @@ async fn a_text_in_a_long_conversation_writes_its_retry_copy_and_little_more() {
         world.send(&other, &own, &format!("incoming {n}")).await;
         session.committed().await;
     }
-    let incoming = meter.take();
+    let incoming = meter.take_bill();
     println!("{MESSAGES} texts in: {incoming:?}");
     let units = sum(&incoming, |_| true).units.writes;
     assert!(

@@ -1,10 +1,10 @@
 //! Writes that were executed and whose answer was lost: the SDK sends them again, and their second run must know the
 //! first for its own.
 
+use relay::Fate;
 use serde_json::json;
 use shared::domain::audit::Action;
 
-use crate::faulty_table::Fate;
 use crate::management::people::{self, text};
 use crate::support::{PASSWORD, World};
 
@@ -15,7 +15,7 @@ async fn a_lost_answer_to_a_refresh_is_no_replay() {
     let world = World::faulty(SEED).await;
     let user = world.register("ada@example.com").await;
     let faults = world.faults.as_ref().expect("faults");
-    faults.plan("UpdateItem", "session#", [Fate::Lost]);
+    faults.plan("UpdateItem", "session#", [Fate::LOST]);
     let body = json!({"refreshToken": user.refresh_token});
     let data = world.post("", "/api/auth/refresh", body).await.data(200);
     assert!(faults.is_done());
@@ -30,7 +30,7 @@ async fn a_lost_answer_to_a_new_session_fails_no_login() {
     let world = World::faulty(SEED).await;
     world.register("ada@example.com").await;
     let faults = world.faults.as_ref().expect("faults");
-    faults.plan("PutItem", "session#", [Fate::Lost]);
+    faults.plan("PutItem", "session#", [Fate::LOST]);
     let body = json!({"email": "ada@example.com", "password": PASSWORD});
     let data = world.post("", "/api/auth/login", body).await.data(200);
     assert!(faults.is_done());
@@ -47,7 +47,7 @@ async fn a_lost_answer_to_a_transaction_is_no_refusal() {
     faults.plan(
         "TransactWriteItems",
         "instanceCount",
-        [Fate::Lost, Fate::Conflict],
+        [Fate::LOST, Fate::CONFLICT],
     );
     let body = json!({"name": "sales"});
     world.post(&user.token, "/api/instances", body).await.data(201);
@@ -59,7 +59,7 @@ async fn a_lost_answer_to_a_code_that_is_used_up_gives_what_the_code_is_for() {
     let world = World::faulty(SEED).await;
     world.register("ada@example.com").await;
     let faults = world.faults.as_ref().expect("faults");
-    faults.plan("UpdateItem", "code#", [Fate::Lost]);
+    faults.plan("UpdateItem", "code#", [Fate::LOST]);
     let body = json!({"token": world.mail.code("ada@example.com")});
     world
         .post("", "/api/auth/verify-email", body.clone())
@@ -74,7 +74,7 @@ async fn a_lost_answer_to_a_changed_password_is_no_other_change() {
     let world = World::faulty(SEED).await;
     let user = world.register("ada@example.com").await;
     let faults = world.faults.as_ref().expect("faults");
-    faults.plan("UpdateItem", ":password", [Fate::Lost]);
+    faults.plan("UpdateItem", ":password", [Fate::LOST]);
     let body = json!({"currentPassword": PASSWORD, "newPassword": "another horse, another battery"});
     let path = "/api/auth/change-password";
     world.post(&user.token, path, body).await.data(200);
@@ -85,7 +85,7 @@ async fn a_lost_answer_to_a_changed_password_is_no_other_change() {
 async fn a_lost_answer_to_an_audit_entry_is_no_fault() {
     let world = World::faulty(SEED).await;
     let faults = world.faults.as_ref().expect("faults");
-    faults.plan("PutItem", "auth.registered", [Fate::Lost]);
+    faults.plan("PutItem", "auth.registered", [Fate::LOST]);
     world.register("ada@example.com").await;
     assert!(faults.is_done());
     let entries = people::audited(&world, Action::Registered).await;

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use relay::meter::{Bill, Charge, sum};
 use shared::storage::counters::Counter;
-use tests::meter::{Bill, Charge, sum};
 use tests::routes;
 
 use self::office::{Office, text};
@@ -68,9 +68,9 @@ async fn the_cap_on_waiting_messages_costs_a_query_for_each_time_that_as_many_we
     let mut calls = Vec::new();
     for _ in 0..16 {
         office.wait();
-        office.meter.take();
+        office.meter.take_bill();
         key.post("/api/messages/text", &text()).await.data(202);
-        calls.push(of_request(&office.meter.take()).calls);
+        calls.push(of_request(&office.meter.take_bill()).calls);
         let now = office.now();
         let counters = &office.state.counters;
         counters

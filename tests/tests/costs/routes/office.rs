@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use functions::state::AppState;
+use relay::Relay;
 use serde_json::{Value, json};
 use shared::clock::{Clock, SteppedClock};
 use shared::config::Functions;
@@ -24,7 +25,6 @@ use shared::storage::leases::{Beat, Leases};
 use tempfile::TempDir;
 use tests::api::Api;
 use tests::database::{Database, table};
-use tests::meter::Meter;
 use tokio_util::sync::DropGuard;
 
 use crate::world;
@@ -36,7 +36,7 @@ pub fn text() -> Value {
 
 pub struct Office {
     pub state: AppState,
-    pub meter: Meter,
+    pub meter: Relay,
     /// A client without a token.
     pub api: Api,
     pub mails: Arc<FolderMailer>,
@@ -52,8 +52,8 @@ impl Office {
         let clock = SteppedClock::at(DateTime::from_timestamp(1_767_225_600, 0).expect("in range"));
         let directory = tempfile::tempdir().expect("a directory");
         let database = Database::start().await;
-        let meter = Meter::before(&database.endpoint).await;
-        let metered = table(&meter.endpoint);
+        let meter = Relay::metering(&database.endpoint).await;
+        let metered = table(meter.endpoint());
         let config = Functions {
             forgot_password_answer: Duration::ZERO,
             queue_limit,
@@ -65,7 +65,7 @@ impl Office {
         names::ensure_all(&queue, &queue_names, shards)
             .await
             .expect("created");
-        let aws = shared::aws::stand_in(&meter.endpoint);
+        let aws = shared::aws::stand_in(meter.endpoint());
         let wrapper = seal::wrapper(&aws, &config.common.wrapping).expect("a key file");
         let sealer = Sealer::new(metered.clone(), wrapper).restricted_to(&[Purpose::Content]);
         let mails = Arc::new(FolderMailer::new(

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use relay::meter::Charge;
 use serde_json::{Value, json};
 use tests::api::{Api, PASSWORD};
-use tests::meter::Charge;
 use tests::routes::request;
 
 use super::of_request;
@@ -39,10 +39,10 @@ impl Walk<'_> {
     async fn call(&mut self, api: &Api, route: &str, ids: &[&str], body: Option<Value>) -> Value {
         let (method, path) = request(route, ids);
         self.office.wait();
-        self.office.meter.take();
+        self.office.meter.take_bill();
         let answer = api.request(method, &path, body.as_ref()).await;
         assert!(answer.status.is_success(), "{route}: {}", answer.body);
-        let charge = of_request(&self.office.meter.take());
+        let charge = of_request(&self.office.meter.take_bill());
         self.rows.insert(route.to_owned(), charge);
         answer.body["data"].clone()
     }

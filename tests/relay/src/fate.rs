@@ -1,0 +1,96 @@
+//! What becomes of a call.
+
+use std::time::Duration;
+
+/// What becomes of one call: how long it waits, whether it takes effect, and what its sender hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fate {
+    pub(crate) delay: Duration,
+    pub(crate) takes_effect: bool,
+    pub(crate) reply: Reply,
+}
+
+/// What a sender hears.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reply {
+    /// The target's own answer.
+    Real,
+    /// The service asks for fewer calls, in its own words.
+    Throttled,
+    /// Another transaction has the item. Only a table says so, and only to writes: other calls pass.
+    Conflict,
+    /// The service's own 500, of which nobody can tell whether the call took effect.
+    Failed,
+    /// A 500 with a page of HTML, as a load balancer before the service may answer.
+    Garbled,
+    /// This status and this code of the service.
+    Code(u16, &'static str),
+    /// Nothing, for as long as the sender waits.
+    Silence,
+    /// The connection breaks.
+    Broken,
+}
+
+impl Fate {
+    /// It passes, as without a rule.
+    pub const PASS: Self = Self {
+        delay: Duration::ZERO,
+        takes_effect: true,
+        reply: Reply::Real,
+    };
+
+    /// It takes no effect: the service throttles.
+    pub const THROTTLED: Self = Self::refused(Reply::Throttled);
+
+    /// It takes no effect: another transaction has the item.
+    pub const CONFLICT: Self = Self::refused(Reply::Conflict);
+
+    /// It takes no effect, and the service answers 500.
+    pub const FAILED: Self = Self::refused(Reply::Failed);
+
+    /// It takes effect, and the service answers 500.
+    pub const LOST: Self = Self::lost(Reply::Failed);
+
+    /// It takes no effect, and a 500 comes that is no error of AWS.
+    pub const GARBLED: Self = Self::refused(Reply::Garbled);
+
+    /// It takes no effect and is never answered.
+    pub const STALLED: Self = Self::refused(Reply::Silence);
+
+    /// It takes no effect, and the connection breaks.
+    pub const BROKEN: Self = Self::refused(Reply::Broken);
+
+    /// It takes no effect, and the sender hears this.
+    pub const fn refused(reply: Reply) -> Self {
+        Self {
+            delay: Duration::ZERO,
+            takes_effect: false,
+            reply,
+        }
+    }
+
+    /// It takes effect, and the sender hears this instead of the answer.
+    pub const fn lost(reply: Reply) -> Self {
+        Self {
+            delay: Duration::ZERO,
+            takes_effect: true,
+            reply,
+        }
+    }
+
+    /// It takes effect, and the answer never comes.
+    #[must_use]
+    pub const fn unanswered(self) -> Self {
+        Self {
+            takes_effect: true,
+            reply: Reply::Silence,
+            ..self
+        }
+    }
+
+    /// The same, so much later.
+    #[must_use]
+    pub const fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+}
