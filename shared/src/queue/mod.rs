@@ -8,8 +8,11 @@
 //!   (received, and neither deleted nor past its visibility time) the group is blocked; other groups are not.
 //! - A second message with the same deduplication id in the same group within five minutes is accepted and dropped.
 //! - Delivery is at least once. A consumer deletes a message only after its effect is durable.
-//! - A receipt stands for one delivery. After the message was delivered again, the older receipt of a FIFO
-//!   message is [`QueueError::StaleReceipt`]; standard queues may accept it still, as SQS does.
+//! - A receipt stands for one delivery and ends with its visibility time: to extend or to delete with it later is
+//!   [`QueueError::StaleReceipt`]. Only a standard queue still deletes with it, until the message is delivered again
+//!   (SQS even then, at times).
+//! - A delivery ends 12 h after its receive; an extension beyond that is [`QueueError::Invalid`].
+//! - A FIFO queue looks for free groups among its first [`LOOKED_AT`] messages alone.
 //! - After `max_receive_count` deliveries without a delete, a message moves to the dead-letter queue.
 //!
 //! All futures may be dropped. A dropped send may still take effect, and a dropped receive may leave messages
@@ -39,10 +42,13 @@ pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 pub const MAX_DELAY: Duration = Duration::from_mins(15);
 /// Longest long poll (SQS `WaitTimeSeconds`).
 pub const MAX_WAIT: Duration = Duration::from_secs(20);
-/// Longest visibility time (SQS `VisibilityTimeout`).
+/// Longest visibility time (SQS `VisibilityTimeout`), all extensions after a receive included.
 pub const MAX_VISIBILITY: Duration = Duration::from_hours(12);
 /// Most messages that a receive answers, and most entries of a batch.
 pub const MAX_BATCH: usize = 10;
+/// Among how many of its first messages, those in flight included, a FIFO queue looks for groups that are free. Behind
+/// so many messages of blocked groups nothing is delivered. SQS delivers nothing either while as many are in flight.
+pub const LOOKED_AT: u32 = 120_000;
 /// For how long a FIFO queue remembers a deduplication id.
 pub const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(5);
 
@@ -60,6 +66,8 @@ pub trait Queue: Send + Sync + Debug {
     async fn receive(&self, queue: &QueueName, options: ReceiveOptions) -> Result<Vec<Received>, QueueError>;
 
     /// Lets a received message's visibility time end `visibility` from now; zero returns it to the queue at once.
+    /// Fails with [`QueueError::StaleReceipt`] once that time is over, and with [`QueueError::Invalid`] where it would
+    /// end later than [`MAX_VISIBILITY`] after the receive.
     async fn extend(
         &self,
         queue: &QueueName,

@@ -10,6 +10,7 @@ use shared::clock::SystemClock;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::sqs::SqsQueue;
 use shared::queue::{OutgoingMessage, Queue, QueueAttributes, QueueName, ReceiveOptions, Received};
+use sqs_stand_in::SqsStandIn;
 
 /// An adapter with its service behind it.
 #[async_trait]
@@ -26,7 +27,8 @@ pub struct Embedded {
 }
 
 impl Embedded {
-    pub fn start() -> Self {
+    #[expect(clippy::unused_async, reason = "the adapters are started alike")]
+    pub async fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder for temporary files");
         Self {
             queue: open(&folder),
@@ -59,11 +61,47 @@ impl Adapter for Embedded {
     }
 }
 
+/// The SQS adapter over SQS's protocol on top of the embedded queue.
+pub struct SqsOverEmbedded {
+    behind: Embedded,
+    stand_in: SqsStandIn,
+    queue: Arc<SqsQueue>,
+}
+
+impl SqsOverEmbedded {
+    pub async fn start() -> Self {
+        Self::over(Embedded::start().await).await
+    }
+
+    async fn over(behind: Embedded) -> Self {
+        let stand_in = SqsStandIn::over(behind.queue()).await;
+        let queue = Arc::new(SqsQueue::new(client(stand_in.endpoint())));
+        Self {
+            behind,
+            stand_in,
+            queue,
+        }
+    }
+}
+
+#[async_trait]
+impl Adapter for SqsOverEmbedded {
+    fn queue(&self) -> Arc<dyn Queue> {
+        self.queue.clone()
+    }
+
+    async fn crash(&mut self) {
+        self.behind.crash().await;
+        self.stand_in = SqsStandIn::over(self.behind.queue()).await;
+        self.queue = Arc::new(SqsQueue::new(client(self.stand_in.endpoint())));
+    }
+}
+
 pub struct Sqs(Arc<SqsQueue>);
 
 impl Sqs {
     pub fn start() -> Self {
-        Self(Arc::new(SqsQueue::new(client())))
+        Self(Arc::new(SqsQueue::new(client(&endpoint()))))
     }
 }
 
@@ -75,13 +113,16 @@ impl Adapter for Sqs {
 
     /// The service lives on; what dies is the consumer with its client and its receipts.
     async fn crash(&mut self) {
-        self.0 = Arc::new(SqsQueue::new(client()));
+        self.0 = Arc::new(SqsQueue::new(client(&endpoint())));
     }
 }
 
-fn client() -> Client {
-    #[expect(clippy::disallowed_methods, reason = "the suite's one setting")]
-    let endpoint = std::env::var("WAXWING_SQS_ENDPOINT").expect("WAXWING_SQS_ENDPOINT names an SQS endpoint");
+#[expect(clippy::disallowed_methods, reason = "the suite's one setting")]
+fn endpoint() -> String {
+    std::env::var("WAXWING_SQS_ENDPOINT").expect("WAXWING_SQS_ENDPOINT names an SQS endpoint")
+}
+
+fn client(endpoint: &str) -> Client {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))

@@ -1,6 +1,7 @@
 //! What the embedded queue promises beyond the contract: time that the test steers, restarts, and agreement with
 //! a plain model under any interleaving.
 
+mod limits;
 mod model;
 mod time;
 
@@ -22,15 +23,26 @@ fn open(folder: &Path, clock: &SteppedClock) -> EmbeddedQueue {
     EmbeddedQueue::open(Some(&folder.join("queue.db")), clock).expect("the file opens")
 }
 
+fn open_looking_at(folder: &Path, clock: &SteppedClock, looked_at: u32) -> EmbeddedQueue {
+    let clock: Arc<dyn Clock> = Arc::new(clock.clone());
+    let file = folder.join("queue.db");
+    EmbeddedQueue::open_looking_at(Some(&file), clock, looked_at).expect("the file opens")
+}
+
 /// What a killed process leaves behind: the files as they are at this moment, opened in another folder.
 fn reopen_after_kill(folder: &tempfile::TempDir, clock: &SteppedClock) -> (tempfile::TempDir, EmbeddedQueue) {
+    let copy = copy_of(folder);
+    let queue = open(copy.path(), clock);
+    (copy, queue)
+}
+
+fn copy_of(folder: &tempfile::TempDir) -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("a folder for temporary files");
     for entry in std::fs::read_dir(folder.path()).expect("the folder is there") {
         let entry = entry.expect("its entries can be read");
         std::fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("they can be copied");
     }
-    let queue = open(copy.path(), clock);
-    (copy, queue)
+    copy
 }
 
 /// Makes a queue that keeps messages for an hour.

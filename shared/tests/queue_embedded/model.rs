@@ -8,10 +8,12 @@ use shared::clock::SteppedClock;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{OutgoingMessage, Queue, QueueError, QueueName, Receipt, ReceiveOptions};
 
-use super::{create_with, open, reopen_after_kill, stepped_clock};
+use super::{copy_of, create_with, open_looking_at, stepped_clock};
 
 const MAX_RECEIVES: u32 = 3;
 const GROUPS: u8 = 3;
+/// Few, so that runs get there.
+const LOOKED_AT: u32 = 5;
 
 /// One step of a run. Receipts are named by the order in which they were given out.
 #[derive(Debug, Clone)]
@@ -98,7 +100,7 @@ impl Model {
                     .any(|m| m.group == group && m.hidden_until > now)
             };
             let mut free: Vec<u8> = Vec::new();
-            for message in &self.messages {
+            for message in self.messages.iter().take(LOOKED_AT as usize) {
                 if !free.contains(&message.group) && !blocked(message.group) {
                     free.push(message.group);
                 }
@@ -136,10 +138,12 @@ impl Model {
         }
     }
 
+    /// The message of a receipt, as long as its time is not over.
     fn held(&mut self, receipt: usize) -> Option<&mut Message> {
+        let now = self.now;
         self.messages
             .iter_mut()
-            .find(|message| message.receipt == Some(receipt))
+            .find(|message| message.receipt == Some(receipt) && message.hidden_until > now)
     }
 }
 
@@ -158,7 +162,7 @@ struct Run {
 impl Run {
     async fn start() -> Self {
         let (folder, clock) = (tempfile::tempdir().unwrap(), stepped_clock());
-        let queue = open(folder.path(), &clock);
+        let queue = open_looking_at(folder.path(), &clock, LOOKED_AT);
         // Longer than any run: the model keeps messages for ever.
         let keep = Duration::from_hours(14 * 24);
         let dead = create_with(&queue, "dead.fifo", keep, None).await;
@@ -202,14 +206,21 @@ impl Run {
             Step::Delete { receipt } => {
                 let Some(at) = self.pick(receipt) else { return };
                 let outcome = self.queue.delete(&self.name, &self.receipts[at]).await;
-                agree(&outcome, self.model.held(at).is_some());
-                self.model.messages.retain(|message| message.receipt != Some(at));
+                let is_held = self.model.held(at).is_some();
+                agree(&outcome, is_held);
+                if is_held {
+                    self.model.messages.retain(|message| message.receipt != Some(at));
+                }
             }
             Step::Wait { seconds } => {
                 self.clock.advance(TimeDelta::seconds(seconds));
                 self.model.now += seconds;
             }
-            Step::Kill => (self.folder, self.queue) = reopen_after_kill(&self.folder, &self.clock),
+            Step::Kill => {
+                let copy = copy_of(&self.folder);
+                self.queue = open_looking_at(copy.path(), &self.clock, LOOKED_AT);
+                self.folder = copy;
+            }
         }
     }
 

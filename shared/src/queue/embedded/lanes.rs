@@ -3,7 +3,7 @@
 //! A group is blocked as long as any of its messages is in flight. FIFO messages are never delayed, so that is
 //! until the latest `visible_at` of the group; both that and the first `seq` are the ends of an index.
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::store::{Candidate, Millis, candidate};
 use crate::queue::QueueError;
@@ -36,25 +36,32 @@ pub(super) fn changed(db: &Connection, queue: i64, group: &str) -> Result<(), Qu
     Ok(())
 }
 
-/// The first messages of free groups: groups by the age of their head, each with as many messages as fit.
+/// The first messages of free groups: groups by the age of their head, each with as many messages as fit. As on SQS,
+/// groups are looked for among the queue's first messages alone, `looked_at` of them, whether these can be had or not.
 pub(super) fn candidates(
     db: &Connection,
     queue: i64,
     now: Millis,
     limit: usize,
+    looked_at: u32,
 ) -> Result<Vec<Candidate>, QueueError> {
-    let groups = db
+    let mut groups = db
         .prepare_cached(
-            "SELECT grp FROM lanes WHERE queue = ?1 AND blocked_until <= ?2 ORDER BY head LIMIT ?3",
+            "SELECT grp, head FROM lanes WHERE queue = ?1 AND blocked_until <= ?2 ORDER BY head LIMIT ?3",
         )?
-        .query_map(params![queue, now, limit], |row| row.get(0))?
-        .collect::<Result<Vec<String>, _>>()?;
+        .query_map(params![queue, now, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<Result<Vec<(String, i64)>, _>>()?;
+    if let Some((_, last)) = groups.last()
+        && let Some(beyond) = beyond(db, queue, *last, looked_at)?
+    {
+        groups.retain(|(_, head)| *head < beyond);
+    }
     let mut first = db.prepare_cached(
         "SELECT seq, message_id, grp, body, receive_count FROM messages
          WHERE queue = ?1 AND grp = ?2 ORDER BY seq LIMIT ?3",
     )?;
     let mut found = Vec::new();
-    for group in groups {
+    for (group, _) in groups {
         let room = limit - found.len();
         if room == 0 {
             break;
@@ -64,4 +71,19 @@ pub(super) fn candidates(
         }
     }
     Ok(found)
+}
+
+/// The first message that is not looked at, where there may be one at `seq` or before it. Counting takes a step for
+/// each message, so it is left out as long as numbers alone tell that there is none.
+fn beyond(db: &Connection, queue: i64, seq: i64, looked_at: u32) -> Result<Option<i64>, QueueError> {
+    let first: Option<i64> = db
+        .prepare_cached("SELECT min(seq) FROM messages WHERE queue = ?1")?
+        .query_row([queue], |row| row.get(0))?;
+    if first.is_none_or(|first| seq - first < i64::from(looked_at)) {
+        return Ok(None);
+    }
+    Ok(db
+        .prepare_cached("SELECT seq FROM messages WHERE queue = ?1 ORDER BY seq LIMIT 1 OFFSET ?2")?
+        .query_row(params![queue, looked_at], |row| row.get(0))
+        .optional()?)
 }

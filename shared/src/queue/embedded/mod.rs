@@ -25,8 +25,8 @@ use self::waiters::Waiters;
 use self::worker::Command;
 use super::message::check_visibility;
 use super::{
-    Depth, OutgoingMessage, Queue, QueueAttributes, QueueError, QueueName, Receipt, ReceiveOptions, Received,
-    SendOutcome,
+    Depth, LOOKED_AT, OutgoingMessage, Queue, QueueAttributes, QueueError, QueueName, Receipt,
+    ReceiveOptions, Received, SendOutcome,
 };
 use crate::clock::Clock;
 
@@ -55,6 +55,15 @@ impl EmbeddedQueue {
     /// process has it open. Blocks for a moment (up to five seconds in the last case): meant for the start of a
     /// process.
     pub fn open(path: Option<&Path>, clock: Arc<dyn Clock>) -> Result<Self, QueueError> {
+        Self::open_looking_at(path, clock, LOOKED_AT)
+    }
+
+    /// The same with another number of messages in place of [`LOOKED_AT`], for tests of what it means.
+    pub fn open_looking_at(
+        path: Option<&Path>,
+        clock: Arc<dyn Clock>,
+        looked_at: u32,
+    ) -> Result<Self, QueueError> {
         let db = schema::open(path)?;
         let (commands, inbox) = mpsc::channel(WAITING);
         let waiters = Arc::<Waiters>::default();
@@ -62,7 +71,7 @@ impl EmbeddedQueue {
             .name("embedded-queue".to_owned())
             .spawn({
                 let (clock, waiters) = (Arc::clone(&clock), Arc::clone(&waiters));
-                move || worker::run(db, inbox, &clock, &waiters)
+                move || worker::run(db, inbox, &clock, &waiters, looked_at)
             })
             .map_err(QueueError::unavailable)?;
         Ok(Self {

@@ -10,12 +10,12 @@ const OPEN_WAIT: Duration = Duration::from_secs(5);
 /// Prepared statements that the connection keeps; more than the adapter has.
 const STATEMENTS: usize = 64;
 /// Raised with every change of the tables.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 /// Times are milliseconds since the Unix epoch, by the wall clock, so that they mean the same after a restart.
 ///
 /// `messages.grp` is empty in standard queues. `messages.seq` gives the order; `AUTOINCREMENT` keeps it rising
-/// even after the newest message is deleted. A `lanes` row stands for each group that has messages: it makes
+/// even after the newest message is deleted. `messages_by_queue` ends in it, as every index does. A `lanes` row stands for each group that has messages: it makes
 /// "the first free groups" a walk along one index however long the groups are.
 const TABLES: &str = "
 CREATE TABLE queues (
@@ -34,8 +34,10 @@ CREATE TABLE messages (
     sent_at INTEGER NOT NULL,
     visible_at INTEGER NOT NULL,
     receive_count INTEGER NOT NULL,
-    receipt TEXT
+    receipt TEXT,
+    received_at INTEGER
 );
+CREATE INDEX messages_by_queue ON messages (queue);
 CREATE INDEX messages_by_order ON messages (queue, grp, seq);
 CREATE INDEX messages_by_visibility ON messages (queue, grp, visible_at);
 CREATE INDEX messages_by_age ON messages (queue, sent_at);
@@ -58,6 +60,12 @@ CREATE TABLE sent (
 CREATE INDEX sent_by_age ON sent (forget_at);
 ";
 
+/// From a file of version 1. What is held there counts its 12 h from now on: when it was received is not known.
+const FROM_1: &str = "
+ALTER TABLE messages ADD COLUMN received_at INTEGER;
+CREATE INDEX messages_by_queue ON messages (queue);
+";
+
 /// Opens the file, or a database in memory, and makes the tables where they are missing.
 pub(super) fn open(path: Option<&Path>) -> rusqlite::Result<Connection> {
     let mut db = match path {
@@ -78,6 +86,10 @@ pub(super) fn open(path: Option<&Path>) -> rusqlite::Result<Connection> {
     match version {
         0 => {
             tx.execute_batch(TABLES)?;
+            tx.pragma_update(None, "user_version", VERSION)?;
+        }
+        1 => {
+            tx.execute_batch(FROM_1)?;
             tx.pragma_update(None, "user_version", VERSION)?;
         }
         VERSION => {}

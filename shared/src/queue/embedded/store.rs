@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::lanes;
 use crate::queue::{
-    DEDUPLICATION_WINDOW, Depth, OutgoingMessage, QueueAttributes, QueueError, QueueName, Receipt,
-    ReceiveOptions, Received, SendOutcome,
+    DEDUPLICATION_WINDOW, Depth, MAX_VISIBILITY, OutgoingMessage, QueueAttributes, QueueError, QueueName,
+    Receipt, ReceiveOptions, Received, SendOutcome,
 };
 
 /// Milliseconds since the Unix epoch.
@@ -155,6 +155,7 @@ pub(super) fn receive(
     name: &QueueName,
     options: ReceiveOptions,
     now: Millis,
+    looked_at: u32,
 ) -> Result<Taken, QueueError> {
     let queue = find(db, name)?;
     expire(db, queue, now)?;
@@ -164,7 +165,7 @@ pub(super) fn receive(
         let room = usize::from(options.max) - taken.messages.len();
         let candidates = match (room, queue.fifo) {
             (0, _) => break,
-            (_, true) => lanes::candidates(db, queue.id, now, room)?,
+            (_, true) => lanes::candidates(db, queue.id, now, room, looked_at)?,
             (_, false) => standard_candidates(db, queue.id, now, room)?,
         };
         let mut dead = 0;
@@ -185,7 +186,7 @@ pub(super) fn receive(
         taken.dead_letters_to = dead_letter_name(db, queue)?;
     }
     if taken.messages.is_empty() {
-        taken.next_visible = next_visible(db, queue)?;
+        taken.next_visible = next_visible(db, queue, now)?;
     }
     Ok(taken)
 }
@@ -225,9 +226,10 @@ fn hand_out(
     let visible_at = now + millis(visibility);
     let secret = hex::encode(rand::random::<[u8; 8]>());
     db.prepare_cached(
-        "UPDATE messages SET visible_at = ?2, receipt = ?3, receive_count = receive_count + 1 WHERE seq = ?1",
+        "UPDATE messages SET visible_at = ?2, receipt = ?3, received_at = ?4, receive_count = receive_count + 1
+         WHERE seq = ?1",
     )?
-    .execute(params![candidate.seq, visible_at, secret])?;
+    .execute(params![candidate.seq, visible_at, secret, now])?;
     if queue.fifo {
         lanes::changed(db, queue.id, &candidate.group)?;
     }
@@ -287,17 +289,29 @@ fn expire(db: &Connection, queue: StoredQueue, now: Millis) -> Result<(), QueueE
     Ok(())
 }
 
-fn next_visible(db: &Connection, queue: StoredQueue) -> Result<Option<Millis>, QueueError> {
+/// A group that is free already waits for something else than time: its messages are behind those that are looked at.
+fn next_visible(db: &Connection, queue: StoredQueue, now: Millis) -> Result<Option<Millis>, QueueError> {
     let sql = if queue.fifo {
-        "SELECT min(blocked_until) FROM lanes WHERE queue = ?1"
+        "SELECT min(blocked_until) FROM lanes WHERE queue = ?1 AND blocked_until > ?2"
     } else {
-        "SELECT min(visible_at) FROM messages WHERE queue = ?1 AND grp = ''"
+        "SELECT min(visible_at) FROM messages WHERE queue = ?1 AND grp = '' AND visible_at > ?2"
     };
-    Ok(db.prepare_cached(sql)?.query_row([queue.id], |row| row.get(0))?)
+    Ok(db
+        .prepare_cached(sql)?
+        .query_row([queue.id, now], |row| row.get(0))?)
 }
 
-/// The message that a receipt stands for: its `seq` and group.
-fn held(db: &Connection, queue: StoredQueue, receipt: &Receipt) -> Result<(i64, String), QueueError> {
+/// A message as its receipt stands for it.
+struct Held {
+    seq: i64,
+    group: String,
+    received_at: Millis,
+    /// Whether its visibility time goes on.
+    is_in_flight: bool,
+}
+
+/// The message that a receipt stands for.
+fn held(db: &Connection, queue: StoredQueue, receipt: &Receipt, now: Millis) -> Result<Held, QueueError> {
     let parts = receipt
         .0
         .split_once('.')
@@ -305,13 +319,24 @@ fn held(db: &Connection, queue: StoredQueue, receipt: &Receipt) -> Result<(i64, 
     let Some((seq, secret)) = parts else {
         return Err(QueueError::StaleReceipt);
     };
-    let group = db
-        .prepare_cached("SELECT grp FROM messages WHERE seq = ?1 AND queue = ?2 AND receipt = ?3")?
-        .query_row(params![seq, queue.id, secret], |row| row.get(0))
-        .optional()?;
-    group.map(|group| (seq, group)).ok_or(QueueError::StaleReceipt)
+    db.prepare_cached(
+        "SELECT grp, coalesce(received_at, ?4), visible_at > ?4 FROM messages
+         WHERE seq = ?1 AND queue = ?2 AND receipt = ?3",
+    )?
+    .query_row(params![seq, queue.id, secret, now], |row| {
+        Ok(Held {
+            seq,
+            group: row.get(0)?,
+            received_at: row.get(1)?,
+            is_in_flight: row.get(2)?,
+        })
+    })
+    .optional()?
+    .ok_or(QueueError::StaleReceipt)
 }
 
+/// As on SQS, no message's time is changed once it is over, in queues of either kind, and none ends later than 12 h
+/// after the receive, however often it is extended.
 pub(super) fn extend(
     db: &Connection,
     name: &QueueName,
@@ -320,22 +345,41 @@ pub(super) fn extend(
     now: Millis,
 ) -> Result<(), QueueError> {
     let queue = find(db, name)?;
-    let (seq, group) = held(db, queue, receipt)?;
+    let held = held(db, queue, receipt, now)?;
+    if !held.is_in_flight {
+        return Err(QueueError::StaleReceipt);
+    }
+    let visible_at = now + millis(visibility);
+    if visible_at > held.received_at + millis(MAX_VISIBILITY) {
+        return Err(QueueError::invalid(
+            "the message's total visibility time is over 12 h",
+        ));
+    }
     db.prepare_cached("UPDATE messages SET visible_at = ?2 WHERE seq = ?1")?
-        .execute([seq, now + millis(visibility)])?;
+        .execute([held.seq, visible_at])?;
     if queue.fifo {
-        lanes::changed(db, queue.id, &group)?;
+        lanes::changed(db, queue.id, &held.group)?;
     }
     Ok(())
 }
 
-pub(super) fn delete(db: &Connection, name: &QueueName, receipt: &Receipt) -> Result<(), QueueError> {
+/// As on SQS, a receipt of a FIFO queue ends with the visibility time; one of a standard queue holds until the message
+/// is delivered again.
+pub(super) fn delete(
+    db: &Connection,
+    name: &QueueName,
+    receipt: &Receipt,
+    now: Millis,
+) -> Result<(), QueueError> {
     let queue = find(db, name)?;
-    let (seq, group) = held(db, queue, receipt)?;
+    let held = held(db, queue, receipt, now)?;
+    if queue.fifo && !held.is_in_flight {
+        return Err(QueueError::StaleReceipt);
+    }
     db.prepare_cached("DELETE FROM messages WHERE seq = ?1")?
-        .execute([seq])?;
+        .execute([held.seq])?;
     if queue.fifo {
-        lanes::changed(db, queue.id, &group)?;
+        lanes::changed(db, queue.id, &held.group)?;
     }
     Ok(())
 }

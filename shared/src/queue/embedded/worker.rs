@@ -43,19 +43,30 @@ enum Answer {
     Depth(Reply<Depth>, Result<Depth, QueueError>),
 }
 
+/// What the operations of one transaction go by.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    now: Millis,
+    looked_at: u32,
+}
+
 /// Works until every sender of `commands` is gone; what was accepted is done before the thread ends.
 pub(super) fn run(
     mut db: Connection,
     mut commands: mpsc::Receiver<Command>,
     clock: &Arc<dyn Clock>,
     waiters: &Waiters,
+    looked_at: u32,
 ) {
     let mut group = Vec::with_capacity(GROUP);
     while commands.blocking_recv_many(&mut group, GROUP) > 0 {
-        let now = clock.now().timestamp_millis();
+        let rules = Rules {
+            now: clock.now().timestamp_millis(),
+            looked_at,
+        };
         let mut changed = BTreeSet::new();
         let mut answers = Vec::with_capacity(group.len());
-        match work(&mut db, group.drain(..), now, &mut changed, &mut answers) {
+        match work(&mut db, group.drain(..), rules, &mut changed, &mut answers) {
             Ok(()) => {
                 answers.into_iter().for_each(Answer::give);
                 waiters.wake(&changed);
@@ -84,7 +95,7 @@ pub(super) fn run(
 fn work(
     db: &mut Connection,
     commands: impl Iterator<Item = Command>,
-    now: Millis,
+    rules: Rules,
     changed: &mut BTreeSet<QueueName>,
     answers: &mut Vec<Answer>,
 ) -> rusqlite::Result<()> {
@@ -99,12 +110,13 @@ fn work(
     answers.extend(
         commands
             .by_ref()
-            .map(|command| execute(&tx, command, now, changed)),
+            .map(|command| execute(&tx, command, rules, changed)),
     );
     tx.commit()
 }
 
-fn execute(db: &Connection, command: Command, now: Millis, changed: &mut BTreeSet<QueueName>) -> Answer {
+fn execute(db: &Connection, command: Command, rules: Rules, changed: &mut BTreeSet<QueueName>) -> Answer {
+    let Rules { now, looked_at } = rules;
     match command {
         Command::Send(queue, message, reply) => {
             let outcome = store::send(db, &queue, &message, now);
@@ -116,7 +128,7 @@ fn execute(db: &Connection, command: Command, now: Millis, changed: &mut BTreeSe
             if reply.is_closed() {
                 return Answer::Receive(reply, Ok(Taken::default()));
             }
-            let mut taken = store::receive(db, &queue, options, now);
+            let mut taken = store::receive(db, &queue, options, now, looked_at);
             if let Ok(taken) = &mut taken {
                 changed.extend(taken.dead_letters_to.take());
             }
@@ -128,7 +140,7 @@ fn execute(db: &Connection, command: Command, now: Millis, changed: &mut BTreeSe
             Answer::Done(reply, outcome)
         }
         Command::Delete(queue, receipt, reply) => {
-            let outcome = store::delete(db, &queue, &receipt);
+            let outcome = store::delete(db, &queue, &receipt, now);
             changed.insert(queue);
             Answer::Done(reply, outcome)
         }

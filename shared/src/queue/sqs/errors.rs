@@ -54,8 +54,8 @@ fn classify(
     match code.rsplit('.').next().unwrap_or(code) {
         "QueueDoesNotExist" | "NonExistentQueue" => QueueError::NoSuchQueue(queue.clone()),
         "ReceiptHandleIsInvalid" | "MessageNotInflight" => QueueError::StaleReceipt,
-        // What a FIFO queue answers for a receipt whose visibility time is over.
-        "InvalidParameterValue" if message.contains("receipt handle") => QueueError::StaleReceipt,
+        // What SQS answers for a receipt whose visibility time is over; it has no code of its own for that.
+        "InvalidParameterValue" if message.contains("ReceiptHandle") => QueueError::StaleReceipt,
         "InvalidParameterValue"
         | "InvalidParameterCombination"
         | "MissingParameter"
@@ -122,9 +122,19 @@ mod tests {
     fn an_expired_receipt_is_stale_and_no_mistake() {
         let text =
             "Value AQEB for parameter ReceiptHandle is invalid. Reason: The receipt handle has expired.";
+        let changed = "Value AQEB for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not \
+                       available for visibility timeout change.";
+        for text in [text, changed] {
+            assert!(matches!(
+                sorted("InvalidParameterValue", text),
+                QueueError::StaleReceipt
+            ));
+        }
+        let total = "Value 43200 for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the \
+                     message is beyond the limit [43200 seconds].";
         assert!(matches!(
-            sorted("InvalidParameterValue", text),
-            QueueError::StaleReceipt
+            sorted("InvalidParameterValue", total),
+            QueueError::Invalid(_)
         ));
         assert!(matches!(
             sorted("InvalidParameterValue", "Value 900"),

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use shared::queue::{QueueError, Receipt, ReceiveOptions};
+use shared::queue::{MAX_VISIBILITY, QueueError, Receipt, ReceiveOptions};
 
 use crate::adapters::{Adapter, bodies, fifo, send, standard, take, wait_for_one};
 
@@ -163,4 +163,47 @@ pub async fn batches_answer_for_each_entry(adapter: &mut dyn Adapter) {
     );
     receipts.clear();
     assert!(queue.delete_batch(&name, &receipts).await.is_empty());
+}
+
+pub async fn a_receipt_ends_with_its_visibility(adapter: &mut dyn Adapter) {
+    let queue = adapter.queue();
+    for name in [fifo(&*queue).await, standard(&*queue).await] {
+        send(&*queue, &name, "a", "x").await;
+        let receipt = wait_for_one(&*queue, &name, MINUTE).await.receipt;
+        queue
+            .extend(&name, &receipt, Duration::ZERO)
+            .await
+            .expect("the receipt is fresh");
+        let late = queue.extend(&name, &receipt, MINUTE).await;
+        assert!(matches!(late, Err(QueueError::StaleReceipt)), "{name}: {late:?}");
+        let late = queue.delete(&name, &receipt).await;
+        let again = take(&*queue, &name, 1).await;
+        if name.is_fifo() {
+            assert!(matches!(late, Err(QueueError::StaleReceipt)), "{late:?}");
+            assert_eq!(bodies(&again), ["x"]);
+        } else {
+            late.expect("a standard queue still deletes");
+            assert!(again.is_empty(), "{again:?}");
+        }
+    }
+}
+
+pub async fn a_delivery_ends_after_twelve_hours(adapter: &mut dyn Adapter) {
+    let queue = adapter.queue();
+    let name = fifo(&*queue).await;
+    send(&*queue, &name, "a", "x").await;
+    let receipt = wait_for_one(&*queue, &name, MINUTE).await.receipt;
+    // Once any time has gone by since the receive, twelve hours from now are too much.
+    let started = Instant::now();
+    loop {
+        match queue.extend(&name, &receipt, MAX_VISIBILITY).await {
+            Ok(()) => assert!(started.elapsed() < MINUTE, "an extension beyond 12 h is accepted"),
+            Err(QueueError::Invalid(_)) => break,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    queue
+        .delete(&name, &receipt)
+        .await
+        .expect("what is refused leaves the receipt as it is");
 }
