@@ -12,6 +12,7 @@ pub mod deps;
 pub mod instance;
 pub mod lease;
 pub mod meter;
+pub mod service;
 pub mod shard;
 pub mod store;
 pub mod whatsapp;

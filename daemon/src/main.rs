@@ -1,45 +1,7 @@
 //! The connection daemon as a process of its own. Its configuration is in the environment:
 //! see `shared::config`.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use anyhow::Context as _;
-use daemon::app::{App, Parts};
-use daemon::whatsapp::{NETWORK, Settings};
-use shared::clock::SystemClock;
-use shared::queue::QueueNames;
-use shared::queue::sqs::SqsQueue;
-use shared::seal::{self, Sealer};
-use shared::storage::Table;
-use shared::{aws, config, shutdown, telemetry};
-
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    telemetry::start(telemetry::Format::Json);
-    let config = config::daemon()?;
-    let sandbox_ca = config.sandbox_ca.as_deref().map(read_ca).transpose()?;
-    let aws_config = aws::from_environment().await;
-    let table = Table::new(&aws_config, &config.common.table);
-    let wrapper = seal::wrapper(&aws_config, &config.common.wrapping).context("the wrapping key")?;
-    let parts = Parts {
-        sealer: Arc::new(Sealer::new(table.clone(), wrapper)),
-        beats: Table::new(&aws_config, table.name()),
-        table,
-        queue: Arc::new(SqsQueue::from_config(&aws_config)),
-        names: QueueNames::new(config.common.queue_prefix, NETWORK.as_str())?,
-        clock: Arc::new(SystemClock),
-        shards: config.common.shards,
-        lease: config.lease,
-        starts: config.starts,
-        settings: Settings::for_network(&config.sandbox_url).with_sandbox_ca(sandbox_ca),
-    };
-    let app = App::start(parts, config.network).await?;
-    app.run(shutdown::on_signal()?).await;
-    Ok(())
-}
-
-fn read_ca(path: &Path) -> anyhow::Result<String> {
-    std::fs::read_to_string(path)
-        .with_context(|| format!("WAXWING_SANDBOX_CA: cannot read {}", path.display()))
+    daemon::service::run().await
 }

@@ -1,6 +1,7 @@
 //! What the suites share: Waxwing as its users see it, through public interfaces alone.
 
 pub mod api;
+pub mod daemon_process;
 pub mod database;
 pub mod flow;
 pub mod peer;
