@@ -15,6 +15,8 @@ use shared::ids::{InstanceId, MessageId};
 use shared::session_state::SessionState;
 use tokio::sync::mpsc;
 
+use crate::stop::Stop;
+
 /// Makes connections to a network.
 #[async_trait]
 pub trait Connector: Send + Sync + Debug {
@@ -148,27 +150,13 @@ pub enum SessionEvent {
         /// The name that it shows others.
         display_name: Option<String>,
     },
-    /// The connection is gone; this session is over.
+    /// The connection is gone as connections are; this session is over.
     Disconnected {
         /// Why, for people.
         reason: String,
     },
-    /// The phone has unlinked this session; it is over.
-    LoggedOut {
-        /// Why, for people.
-        reason: String,
-    },
-    /// Another connection with the same keys took over; this session is over.
-    Replaced,
-    /// WhatsApp has banned the account for a while; this session is over.
-    Banned {
-        /// Until when, where WhatsApp says so.
-        until: Option<DateTime<Utc>>,
-        /// Why, for people.
-        reason: String,
-    },
-    /// WhatsApp refuses this version of the client; this session is over.
-    ClientOutdated,
+    /// WhatsApp has ended this session or refused it, and said why; it is over.
+    Stopped(Stop),
     /// The server has taken a message, or refused it.
     ServerAck {
         /// The message's WhatsApp id.

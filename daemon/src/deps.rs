@@ -73,9 +73,9 @@ impl RoundTrips {
         self.0.lock().expect("no holder panics").insert(instance, at);
     }
 
-    /// Forgets an instance that is not connected any more.
-    pub fn forget(&self, instance: InstanceId) {
-        self.0.lock().expect("no holder panics").remove(&instance);
+    /// Forgets an instance that is not connected any more. Answers its last round trip.
+    pub fn forget(&self, instance: InstanceId) -> Option<DateTime<Utc>> {
+        self.0.lock().expect("no holder panics").remove(&instance)
     }
 
     /// How many instances are connected.

@@ -14,5 +14,6 @@ pub mod lease;
 pub mod meter;
 pub mod service;
 pub mod shard;
+pub mod stop;
 pub mod store;
 pub mod whatsapp;

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use shared::domain::instance::{Instance, LOGOUT_PENDING, Status, Wanted};
+use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::network::Network;
+use shared::domain::reason::Reason;
 use shared::domain::shard::Shard;
 use shared::storage::leases::{Leases, LiveOwner};
 
@@ -77,13 +78,13 @@ impl Presence {
         let is_asked_anew =
             instance.wanted() == Wanted::Connected && instance.desired.generation > observed.generation;
         let (status, reason) = if is_logout_pending(instance) {
-            (Status::Reconnecting, Some(LOGOUT_PENDING.to_owned()))
+            (Status::Reconnecting, Some(Reason::LogoutPending.to_string()))
         } else if may_be_held(observed.status) {
             match owner {
                 Some(owner) if is_the_word_of(owner, instance) => (observed.status, observed.reason.clone()),
                 // Whoever wrote it has lost the shard, and its next owner has not written yet.
                 Some(_) => (Status::Reconnecting, None),
-                None => (Status::Reconnecting, Some("NO_DAEMON".to_owned())),
+                None => (Status::Reconnecting, Some(Reason::NoDaemon.to_string())),
             }
         } else if is_asked_anew {
             // The last attempt's end is not this one's.

@@ -12,24 +12,28 @@ mod status;
 pub mod tally;
 mod unlinking;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use shared::domain::instance::{Instance, PairingRequest, Status};
+use futures::FutureExt as _;
+use shared::domain::instance::{Instance, PairingRequest, Pause, Status};
+use shared::domain::reason::Reason;
 use shared::ids::{InstanceId, SubscriptionId};
 use shared::session_state::Fence;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use self::backoff::Backoff;
+use self::backoff::{Backoff, Next};
 use self::link::Links;
 use self::session::{Ended, Outcome, run_session};
 use self::starts::{LONGEST_START, Start};
 use self::status::Observer;
 use crate::deps::Deps;
+use crate::stop::{Answer, Course, Stop};
 
 /// Keeps one instance connected until it is told to stop or cannot be.
 #[derive(Debug)]
@@ -47,6 +51,8 @@ pub struct Actor {
     pairing: Option<PairingRequest>,
     /// Whether a pairing code was shown for this request: there is one a request.
     code_shown: bool,
+    /// Whether its request is one that no attempt has answered yet.
+    asked_anew: bool,
     /// Whether somebody waits for what comes of the next attempt.
     is_awaited: bool,
     /// When it is of no use any more to unlink the instance.
@@ -119,6 +125,7 @@ impl Actor {
             unlink: unlink.clone(),
             wake: wake.clone(),
             pairing,
+            asked_anew: instance.observed.generation < instance.desired.generation,
             // By whoever held the shard before.
             code_shown: instance.observed.status == Status::AwaitingPairingCode
                 && instance.observed.generation == instance.desired.generation,
@@ -151,6 +158,10 @@ impl Actor {
     }
 
     async fn run(mut self) {
+        self.heed_request();
+        if self.wait_out_pause().await.is_break() {
+            return;
+        }
         let mut backoff = Backoff::default();
         loop {
             let is_awaited = self.is_awaited || !self.observer.is_paired();
@@ -158,30 +169,36 @@ impl Actor {
                 return;
             };
             self.is_awaited = false;
-            let connecting = if self.observer.is_paired() {
-                Status::Reconnecting
-            } else {
-                Status::Connecting
-            };
-            if !self.observer.set(connecting, None).await {
+            if !self.observer.set(self.connecting(), None).await {
                 return;
             }
-            let outcome = self.session(start).await;
-            match outcome.ended {
-                Ended::Stopped | Ended::Lost => return,
-                // Whoever looks again when it has ended sees to the rest.
-                Ended::Dropped(_) if self.unlink.is_cancelled() => return,
-                Ended::For(status, reason) => {
-                    info!(instance.id = %self.id, status = %status, reason, "the session has ended for good");
+            let (outcome, is_news) = self.session(start).await;
+            let lasted = outcome.connected_at.map(|at| at.elapsed());
+            let pausing = match self.answer(outcome.ended) {
+                Answered::Over => {
+                    // What writes the next status goes by the item.
+                    if is_news && !self.fence.is_revoked() {
+                        self.observer.keep().await;
+                    }
+                    return;
+                }
+                Answered::End(status, reason) => {
+                    info!(instance.id = %self.id, status = %status, %reason, "the session has ended for good");
                     self.observer.set(status, Some(reason)).await;
                     return;
                 }
-                Ended::Dropped(why) => {
-                    warn!(instance.id = %self.id, why, "the connection is lost");
-                    self.observer.note_error(why);
+                // Whoever looks again when it has ended sees to the rest.
+                Answered::Lost | Answered::Pause if self.unlink.is_cancelled() => {
+                    self.observer.keep().await;
+                    return;
                 }
-            }
-            if self.pause(&mut backoff, outcome.connected_at).await.is_break() {
+                Answered::Lost => {
+                    let pause = backoff.after_loss(lasted, rand::random());
+                    self.pause(&mut backoff, pause).await
+                }
+                Answered::Pause => self.wait_out_pause().await,
+            };
+            if pausing.is_break() {
                 return;
             }
         }
@@ -198,8 +215,8 @@ impl Actor {
     }
 
     /// Runs a session to its end. The place in which it began is free when it is connected, shows a
-    /// code, or has taken too long.
-    async fn session(&mut self, start: Start) -> Outcome {
+    /// code, or has taken too long. Answers as well whether it had a later round trip than was known.
+    async fn session(&mut self, start: Start) -> (Outcome, bool) {
         self.observer.begins(start.clone());
         let outcome = {
             let mut session = std::pin::pin!(run_session(self));
@@ -213,30 +230,101 @@ impl Actor {
         };
         start.over();
         self.links.set(self.id, None);
-        self.deps.round_trips.forget(self.id);
-        outcome
+        let round_trip = self.deps.round_trips.forget(self.id);
+        let is_news = round_trip.is_some_and(|at| self.observer.note_round_trip(at));
+        (outcome, is_news)
     }
 
-    async fn pause(
-        &mut self,
-        backoff: &mut Backoff,
-        connected_at: Option<Instant>,
-    ) -> std::ops::ControlFlow<()> {
-        let reconnecting = if self.observer.is_paired() {
+    /// What comes of the end of a session. What is to be told of it is noted.
+    fn answer(&mut self, ended: Ended) -> Answered {
+        let stop = match ended {
+            Ended::Stopped | Ended::Lost => return Answered::Over,
+            Ended::For(status, reason) => return Answered::End(status, reason),
+            Ended::Dropped(said) => Stop {
+                answer: Answer::Return(Course::Lost),
+                said,
+            },
+            Ended::Told(stop) => stop,
+        };
+        warn!(instance.id = %self.id, why = stop.said, "the connection is lost");
+        self.observer.note_error(stop.said);
+        let course = match stop.answer {
+            Answer::End(status, reason) => return Answered::End(status, reason),
+            Answer::Return(course) => course,
+        };
+        let (last, now) = (self.observer.pause(), self.deps.clock.now());
+        match backoff::after_stop(course, last, now, rand::random()) {
+            None => Answered::Lost,
+            Some(Next::End(status, reason)) => Answered::End(status, reason),
+            Some(Next::Pause(pause)) => {
+                self.observer.note_pause(pause);
+                Answered::Pause
+            }
+        }
+    }
+
+    /// The status of an instance that is being connected.
+    fn connecting(&self) -> Status {
+        if self.observer.is_paired() {
             Status::Reconnecting
         } else {
             Status::Connecting
-        };
-        if !self.observer.set(reconnecting, None).await {
-            return std::ops::ControlFlow::Break(());
+        }
+    }
+
+    /// Waits for the next attempt after a lost connection.
+    async fn pause(&mut self, backoff: &mut Backoff, pause: Duration) -> ControlFlow<()> {
+        if !self.observer.set(self.connecting(), None).await {
+            return ControlFlow::Break(());
         }
         tokio::select! {
-            () = tokio::time::sleep(backoff.pause(connected_at.map(|at| at.elapsed()))) => {}
+            () = tokio::time::sleep(pause) => {}
             () = self.wake.notified() => backoff.reset(),
-            () = self.stop.cancelled() => return std::ops::ControlFlow::Break(()),
-            () = self.fence.revoked() => return std::ops::ControlFlow::Break(()),
+            () = self.stop.cancelled() => return ControlFlow::Break(()),
+            () = self.fence.revoked() => return ControlFlow::Break(()),
         }
-        std::ops::ControlFlow::Continue(())
+        ControlFlow::Continue(())
+    }
+
+    /// Waits until the instance's last pause is over. A person who asks for a connection ends it,
+    /// or shortens it as far as it may be.
+    async fn wait_out_pause(&mut self) -> ControlFlow<()> {
+        // Who asked while there was a connection has had it.
+        let _ = self.wake.notified().now_or_never();
+        while let Some((pause, left)) = self.left_of_pause() {
+            info!(instance.id = %self.id, reason = pause.reason, seconds = left.as_secs(), "nothing knocks at WhatsApp");
+            let reason = pause.reason.parse().ok();
+            if !self.observer.set(self.connecting(), reason).await {
+                return ControlFlow::Break(());
+            }
+            tokio::select! {
+                () = tokio::time::sleep(left) => return ControlFlow::Continue(()),
+                () = self.wake.notified() => self.cut_pause(),
+                () = self.stop.cancelled() => return ControlFlow::Break(()),
+                () = self.fence.revoked() => return ControlFlow::Break(()),
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn left_of_pause(&self) -> Option<(Pause, Duration)> {
+        let pause = self.observer.pause()?;
+        let left = backoff::left(pause, self.deps.clock.now());
+        (!left.is_zero()).then(|| (pause.clone(), left))
+    }
+
+    /// A person has asked for what this actor is to do.
+    fn heed_request(&mut self) {
+        if self.asked_anew {
+            self.cut_pause();
+        }
+    }
+
+    fn cut_pause(&mut self) {
+        if let Some(pause) = self.observer.pause() {
+            let cut = backoff::cut(pause, self.deps.clock.now());
+            self.observer.note_pause(cut);
+        }
     }
 }
 
@@ -252,4 +340,16 @@ impl ActorHandle {
         self.generation.fetch_max(generation, Ordering::Relaxed);
         self.wake.notify_one();
     }
+}
+
+/// What comes of the end of a session.
+enum Answered {
+    /// This owner is done with the instance.
+    Over,
+    /// Nothing until someone asks again.
+    End(Status, Reason),
+    /// Another session, soon.
+    Lost,
+    /// Another session, after the pause that was noted.
+    Pause,
 }

@@ -8,6 +8,7 @@ use chrono::TimeDelta;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use shared::domain::instance::{MAX_QR_ATTEMPTS, PAIRING_REQUEST_TERM, PairingRequest, Status};
+use shared::domain::reason::Reason;
 use tokio::time::Instant;
 use tracing::debug;
 
@@ -65,7 +66,7 @@ impl Running<'_> {
     pub(super) async fn qr_came(&mut self, code: &str, valid_for: Duration) -> Option<Ended> {
         if self.actor.unlink.is_cancelled() {
             // The session state is gone, and with it all that could be unlinked.
-            return Some(Ended::For(Status::LoggedOut, "LOGGED_OUT"));
+            return Some(Ended::For(Status::LoggedOut, Reason::LoggedOut));
         }
         match &mut self.pairing {
             Pairing::ByQr(shown) => {
@@ -76,7 +77,7 @@ impl Running<'_> {
             Pairing::ByCode(request) => {
                 let is_late = self.actor.deps.clock.now() - request.asked_at > PAIRING_REQUEST_TERM;
                 if self.actor.code_shown {
-                    return Some(Ended::For(Status::ForceDisconnected, "PAIRING_CODE_LOST"));
+                    return Some(Ended::For(Status::ForceDisconnected, Reason::PairingCodeLost));
                 }
                 if is_late {
                     return Some(not_entered());
@@ -141,9 +142,9 @@ impl Running<'_> {
         let why = chain(error);
         let reason = match error {
             PairingError::NotConnected => return Ended::Dropped(why),
-            PairingError::Throttled(_) => "PAIRING_CODE_THROTTLED",
-            PairingError::Refused(_) => "PAIRING_CODE_REFUSED",
-            PairingError::Timeout => "PAIRING_CODE_UNANSWERED",
+            PairingError::Throttled(_) => Reason::PairingCodeThrottled,
+            PairingError::Refused(_) => Reason::PairingCodeRefused,
+            PairingError::Timeout => Reason::PairingCodeUnanswered,
         };
         self.actor.observer.note_error(why);
         Ended::For(Status::ForceDisconnected, reason)
@@ -151,9 +152,9 @@ impl Running<'_> {
 }
 
 fn not_scanned() -> Ended {
-    Ended::For(Status::ForceDisconnected, "QR_NOT_SCANNED")
+    Ended::For(Status::ForceDisconnected, Reason::QrNotScanned)
 }
 
 fn not_entered() -> Ended {
-    Ended::For(Status::ForceDisconnected, "PAIRING_CODE_NOT_ENTERED")
+    Ended::For(Status::ForceDisconnected, Reason::PairingCodeNotEntered)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shared::domain::instance::{Account, Status};
+use shared::domain::reason::Reason;
 use shared::ids::MessageId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ use super::pairing::Pairing;
 use super::receipts::{self, Receipt};
 use crate::connection::{Connection, Session, SessionEvent};
 use crate::lease::chain;
+use crate::stop::{Answer, Stop};
 
 /// How long connecting and logging in may take. An unpaired session shows its first QR
 /// code within it.
@@ -44,9 +46,22 @@ pub enum Ended {
     /// The lease is lost.
     Lost,
     /// There is nothing to do until someone asks again.
-    For(Status, &'static str),
+    For(Status, Reason),
     /// The connection was lost: connect again.
     Dropped(String),
+    /// WhatsApp has ended it, and said why.
+    Told(Stop),
+}
+
+impl Ended {
+    /// Whether the session's keys are good for nothing any more.
+    fn is_logout(&self) -> bool {
+        match self {
+            Self::For(status, _) => *status == Status::LoggedOut,
+            Self::Told(stop) => matches!(stop.answer, Answer::End(Status::LoggedOut, _)),
+            Self::Stopped | Self::Lost | Self::Dropped(_) => false,
+        }
+    }
 }
 
 /// A session's end, and when it had been connected.
@@ -149,7 +164,7 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
     }
     // What was acknowledged to WhatsApp is stored before the shard is given up.
     let _ = storing.await;
-    if is_unlinked || matches!(ended, Ended::For(Status::LoggedOut, _)) {
+    if is_unlinked || ended.is_logout() {
         forget_account(actor).await;
     }
     Outcome { ended, connected_at }
@@ -236,19 +251,7 @@ impl Running<'_> {
                 .await
             }
             SessionEvent::Disconnected { reason } => Some(Ended::Dropped(reason)),
-            SessionEvent::LoggedOut { reason } => {
-                self.actor.observer.note_error(reason);
-                Some(Ended::For(Status::LoggedOut, "LOGGED_OUT"))
-            }
-            // Whoever replaced us holds the lease now, or will be found out by the next
-            // connection. Fighting back would end in a ban.
-            SessionEvent::Replaced => Some(Ended::Dropped("replaced by another connection".into())),
-            SessionEvent::Banned { until, reason } => {
-                let until = until.map(|until| format!(", until {until}")).unwrap_or_default();
-                self.actor.observer.note_error(format!("{reason}{until}"));
-                Some(Ended::For(Status::Banned, "BANNED"))
-            }
-            SessionEvent::ClientOutdated => Some(Ended::For(Status::ForceDisconnected, "CLIENT_OUTDATED")),
+            SessionEvent::Stopped(stop) => Some(Ended::Told(stop)),
             SessionEvent::ServerAck { whatsapp_id, error } => {
                 if let Some(message) = MessageId::from_whatsapp(&whatsapp_id) {
                     self.acks.tell(message, error);

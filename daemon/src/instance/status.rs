@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use shared::domain::instance::{Account, Instance, Observed, PairingCode, QrCode, Status};
+use shared::domain::instance::{Account, Instance, Observed, PairingCode, Pause, QrCode, Status};
+use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use shared::seal::Purpose;
 use shared::session_state::Fence;
@@ -65,23 +66,41 @@ impl Observer {
         self.observed.last_error = Some(error);
     }
 
+    /// The last pause that WhatsApp made necessary; it may be over.
+    pub fn pause(&self) -> Option<&Pause> {
+        self.observed.pause.as_ref()
+    }
+
+    /// Keeps a pause for the next status that is written.
+    pub fn note_pause(&mut self, pause: Pause) {
+        self.observed.pause = Some(pause);
+    }
+
+    /// Keeps a round trip for the next status that is written. Answers whether it is a later one.
+    pub fn note_round_trip(&mut self, at: DateTime<Utc>) -> bool {
+        let is_later = self.observed.last_round_trip_at < Some(at);
+        if is_later {
+            self.observed.last_round_trip_at = Some(at);
+        }
+        is_later
+    }
+
     /// Writes a status. `false` where this owner must stop: the instance is gone, the lease
     /// lost, or the table cannot be written.
-    pub async fn set(&mut self, status: Status, reason: Option<&str>) -> bool {
+    pub async fn set(&mut self, status: Status, reason: Option<Reason>) -> bool {
         let now = self.deps.clock.now();
-        if self.observed.status != status {
-            self.observed.since = now;
-            info!(instance.id = %self.id, from = %self.observed.status, to = %status, reason, "status changes");
-        }
-        self.observed.status = status;
-        self.observed.reason = reason.map(str::to_owned);
-        self.observed.qr = None;
-        self.observed.pairing_code = None;
+        let reason = reason.map(Reason::as_str);
+        self.turn_to(status, reason);
         if status == Status::Connected {
             self.start.over();
-            self.observed.last_round_trip_at = Some(now);
+            self.note_round_trip(now);
             self.observed.last_error = None;
         }
+        self.write().await
+    }
+
+    /// Writes what was noted, under the status as it is.
+    pub async fn keep(&mut self) -> bool {
         self.write().await
     }
 
@@ -90,7 +109,8 @@ impl Observer {
         let Some(sealed) = self.seal(&QrCode::aad(self.id), code).await else {
             return false;
         };
-        self.begin_awaiting(Status::AwaitingQr);
+        self.start.over();
+        self.turn_to(Status::AwaitingQr, None);
         self.observed.qr = Some(QrCode {
             sealed,
             attempt,
@@ -104,18 +124,19 @@ impl Observer {
         let Some(sealed) = self.seal(&PairingCode::aad(self.id), code).await else {
             return false;
         };
-        self.begin_awaiting(Status::AwaitingPairingCode);
+        self.start.over();
+        self.turn_to(Status::AwaitingPairingCode, None);
         self.observed.pairing_code = Some(PairingCode { sealed, expires_at });
         self.write().await
     }
 
-    fn begin_awaiting(&mut self, status: Status) {
-        self.start.over();
+    fn turn_to(&mut self, status: Status, reason: Option<&str>) {
         if self.observed.status != status {
-            self.observed.since = self.deps.clock.now();
+            self.observed.since = self.observed.next_since(self.deps.clock.now());
+            info!(instance.id = %self.id, from = %self.observed.status, to = %status, reason, "status changes");
         }
         self.observed.status = status;
-        self.observed.reason = None;
+        self.observed.reason = reason.map(str::to_owned);
         self.observed.qr = None;
         self.observed.pairing_code = None;
     }

@@ -4,57 +4,74 @@
 
 use std::time::Duration;
 
-use shared::domain::instance::{LOGOUT_PENDING, Status};
+use shared::domain::instance::Status;
+use shared::domain::reason::Reason;
 use tracing::{info, warn};
 
-use super::Actor;
 use super::session::Ended;
+use super::{Actor, Answered};
 
 /// The first pause after an attempt that failed, and the longest: each is twice the last, between
 /// half and the whole of that at random.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
+/// The pause after WhatsApp has refused the login for a cause that waiting does not mend; a newer
+/// build may.
+const REFUSED_PAUSE: Duration = Duration::from_hours(12);
+
 impl Actor {
     /// Makes sessions until one has unlinked the instance.
     pub(super) async fn run_to_unlink(mut self) {
         let mut pause = FIRST_PAUSE;
+        self.heed_request();
         while !self.is_too_late_to_unlink() {
+            if self.wait_out_pause().await.is_break() {
+                return;
+            }
             let Some(start) = self.begin(false).await else {
                 return;
             };
             if !self
                 .observer
-                .set(Status::Reconnecting, Some(LOGOUT_PENDING))
+                .set(Status::Reconnecting, Some(Reason::LogoutPending))
                 .await
             {
                 return;
             }
-            let outcome = self.session(start).await;
+            let (outcome, _) = self.session(start).await;
             if !self.observer.is_paired() {
                 info!(instance.id = %self.id, "unlinked from its phone");
                 return;
             }
-            let why = match outcome.ended {
+            let ended = match outcome.ended {
                 Ended::Lost => return,
                 Ended::Stopped if self.stop.is_cancelled() => return,
-                Ended::For(Status::Banned, reason) => {
+                Ended::Stopped => Ended::Dropped("WhatsApp has not confirmed the unlinking".to_owned()),
+                ended => ended,
+            };
+            let whole = match self.answer(ended) {
+                Answered::Over => return,
+                Answered::End(Status::Banned, reason) => {
                     self.observer.set(Status::Banned, Some(reason)).await;
                     return;
                 }
-                Ended::Stopped => "WhatsApp has not confirmed it".to_owned(),
-                Ended::For(_, reason) => reason.to_owned(),
-                Ended::Dropped(why) => why,
+                Answered::End(_, reason) => {
+                    warn!(instance.id = %self.id, %reason, "the instance cannot be unlinked from its phone now");
+                    REFUSED_PAUSE
+                }
+                Answered::Pause => continue,
+                Answered::Lost => {
+                    let whole = pause;
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    whole
+                }
             };
-            warn!(instance.id = %self.id, why, "the instance could not be unlinked from its phone yet");
-            self.observer.note_error(why);
-            let whole = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
             tokio::select! {
-                () = tokio::time::sleep(Duration::from_millis(rand::random_range(whole / 2..=whole))) => {}
+                () = tokio::time::sleep(whole.mul_f64(rand::random_range(0.5..=1.0))) => {}
                 () = self.stop.cancelled() => return,
                 () = self.fence.revoked() => return,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-use shared::domain::instance::{Instance, Observed, Status, Wanted};
+use shared::domain::instance::{Instance, Status, Wanted};
+use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use shared::storage::StorageError;
 use shared::storage::api_keys::ApiKeys;
@@ -116,16 +117,8 @@ impl Farewell {
         if forgotten != Observation::Stored {
             return Ok(forgotten);
         }
-        let observed = Observed {
-            status: Status::LoggedOut,
-            since: deps.clock.now(),
-            reason: Some("LOGOUT_REQUESTED".to_owned()),
-            last_error: observed.last_error.clone(),
-            last_round_trip_at: observed.last_round_trip_at,
-            qr: None,
-            pairing_code: None,
-            generation,
-        };
+        let now = deps.clock.now();
+        let observed = observed.at_rest(Status::LoggedOut, Reason::LogoutRequested, now, generation);
         deps.instances.observe(id, token, &observed).await
     }
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures::StreamExt as _;
-use shared::domain::instance::{Instance, Observed, Status, Wanted};
+use shared::domain::instance::{Instance, Status, Wanted};
+use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use shared::storage::StorageError;
 use shared::storage::instances::Observation;
@@ -282,19 +283,13 @@ impl Reconciler {
             return;
         }
         let reason = match instance.desired.wanted {
-            Wanted::Connected => "SUBSCRIPTION_INACTIVE",
-            Wanted::Disconnected | Wanted::LoggedOut | Wanted::Deleted => "DISCONNECT_REQUESTED",
+            Wanted::Connected => Reason::SubscriptionInactive,
+            Wanted::Disconnected | Wanted::LoggedOut | Wanted::Deleted => Reason::DisconnectRequested,
         };
-        let observed = Observed {
-            status: Status::Disconnected,
-            since: self.deps.clock.now(),
-            reason: Some(reason.to_owned()),
-            last_error: instance.observed.last_error.clone(),
-            last_round_trip_at: instance.observed.last_round_trip_at,
-            qr: None,
-            pairing_code: None,
-            generation: instance.desired.generation,
-        };
+        let (now, generation) = (self.deps.clock.now(), instance.desired.generation);
+        let observed = instance
+            .observed
+            .at_rest(Status::Disconnected, reason, now, generation);
         match self
             .deps
             .instances

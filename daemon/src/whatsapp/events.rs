@@ -1,23 +1,27 @@
 //! The library's events as ours.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::SecondsFormat;
 use shared::clock::Clock;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use wacore::runtime::Runtime as _;
-use wacore::types::events::{ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, Receipt};
+use wacore::types::events::{
+    ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, Receipt, TemporaryBan,
+};
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::Client;
 
 use super::people;
 use super::runtime::SessionRuntime;
+use super::stops::{Signal, StreamError};
 use crate::connection::{ReceiptKind, SessionEvent};
+use crate::stop::{Answer, Course, Stop};
 
 /// How many events wait for the daemon to take them. The library calls without waiting:
 /// beyond this, receipts are left out, and anything else ends the session.
@@ -26,15 +30,24 @@ pub const CAPACITY: usize = 1_024;
 /// How long after an event the library's own presence is surely out.
 const PRESENCE_DELAY: Duration = Duration::from_secs(1);
 
+/// For how long a stream error that need not be the connection's end is blamed for one.
+const BLAMED: Duration = Duration::from_secs(30);
+
 /// What the session's task must know of what was told.
 #[derive(Debug, Default)]
 pub struct Told {
     /// The phone has linked the session: the stream's end is followed by a login.
     paired: Notify,
-    /// An event that says that the session is over.
-    over: AtomicBool,
-    /// Why the stream ended, as far as the library said.
-    reason: Mutex<Option<String>>,
+    /// Why the session ends, as far as anything has said so.
+    noted: Mutex<Option<Noted>>,
+    /// Something has ended the session that the library does not take for its end.
+    hang_up: Notify,
+}
+
+#[derive(Debug)]
+struct Noted {
+    stop: Stop,
+    at: Instant,
 }
 
 impl Told {
@@ -45,19 +58,63 @@ impl Told {
             .is_ok()
     }
 
-    /// Whether the daemon knows that the session is over.
+    /// Whether there is no other session until someone asks for it.
     pub fn is_over(&self) -> bool {
-        self.over.load(Ordering::Acquire)
+        let noted = self.noted.lock().expect("no holder panics");
+        noted
+            .as_ref()
+            .is_some_and(|noted| matches!(noted.stop.answer, Answer::End(..)))
     }
 
-    /// Why the stream ended.
-    pub fn reason(&self) -> String {
-        let reason = self.reason.lock().expect("no holder panics").take();
-        reason.unwrap_or_else(|| "the connection could not be made or was lost".to_owned())
+    /// Waits until the connection is to be ended by us.
+    pub async fn hung_up(&self) {
+        self.hang_up.notified().await;
     }
 
-    fn set_reason(&self, reason: String) {
-        *self.reason.lock().expect("no holder panics") = Some(reason);
+    /// Why the session has ended. What ended it for good outweighs everything else, and what asks
+    /// for a pause of its own a loss; of equals the first is the cause.
+    pub fn take_stop(&self) -> Option<Stop> {
+        let noted = self.noted.lock().expect("no holder panics").take()?;
+        noted.counts(Instant::now()).then_some(noted.stop)
+    }
+
+    /// Forgets what was said of a stream after which the session goes on.
+    pub fn forget(&self) {
+        self.noted.lock().expect("no holder panics").take();
+    }
+
+    /// Notes something that ends the session, or may.
+    pub fn note(&self, signal: &Signal) {
+        if signal.row().hangs_up {
+            self.hang_up.notify_one();
+        }
+        self.note_stop(signal.stop());
+    }
+
+    fn note_stop(&self, stop: Stop) {
+        let at = Instant::now();
+        let mut noted = self.noted.lock().expect("no holder panics");
+        let outweighs = noted
+            .as_ref()
+            .is_some_and(|before| before.counts(at) && weight(&before.stop) >= weight(&stop));
+        if !outweighs {
+            *noted = Some(Noted { stop, at });
+        }
+    }
+}
+
+impl Noted {
+    /// Whether it is to blame for an end at `now`.
+    fn counts(&self, now: Instant) -> bool {
+        matches!(self.stop.answer, Answer::End(..)) || now - self.at < BLAMED
+    }
+}
+
+fn weight(stop: &Stop) -> u8 {
+    match stop.answer {
+        Answer::Return(Course::Lost) => 0,
+        Answer::Return(_) => 1,
+        Answer::End(..) => 2,
     }
 }
 
@@ -73,7 +130,7 @@ pub struct Translator {
 }
 
 /// The kinds that are translated; the library makes no others for us.
-const KINDS: [EventKind; 16] = [
+const KINDS: [EventKind; 17] = [
     EventKind::PairingQrCode,
     EventKind::PairingQrCodesExhausted,
     EventKind::PairingCodeRefresh,
@@ -90,6 +147,7 @@ const KINDS: [EventKind; 16] = [
     EventKind::ConnectFailure,
     EventKind::ServerAck,
     EventKind::Receipt,
+    EventKind::RawNode,
 ];
 
 impl EventHandler for Translator {
@@ -136,26 +194,37 @@ impl Translator {
                 self.be_unavailable();
                 return None;
             }
+            Event::RawNode(node) => {
+                if let Some(signal) = Signal::of_stanza(node.get()) {
+                    self.told.note(&signal);
+                }
+                return None;
+            }
             Event::Disconnected(disconnected) => {
-                self.told.set_reason(disconnected.reason.to_string());
+                self.told.note(&Signal::Transport(disconnected.reason.clone()));
                 return None;
             }
             Event::ConnectFailure(failure) => {
-                let code = failure.reason;
-                self.told
-                    .set_reason(format!("WhatsApp refused the login: {code:?}"));
+                self.told.note(&Signal::Failure(failure.reason));
                 return None;
             }
-            Event::LoggedOut(out) => self.over(logged_out(out.reason)),
-            Event::StreamReplaced(_) => self.over(SessionEvent::Replaced),
-            Event::TemporaryBan(ban) => {
-                let until = self.now().checked_add_signed(ban.expire);
-                self.over(SessionEvent::Banned {
-                    until,
-                    reason: ban.code.to_string(),
-                })
+            Event::LoggedOut(out) => {
+                self.told.note(&Signal::Failure(out.reason));
+                return None;
             }
-            Event::ClientOutdated(_) => self.over(SessionEvent::ClientOutdated),
+            Event::StreamReplaced(_) => {
+                self.told.note(&Signal::Stream(StreamError::ConflictReplaced));
+                return None;
+            }
+            Event::ClientOutdated(_) => {
+                self.told
+                    .note(&Signal::Failure(ConnectFailureReason::ClientOutdated));
+                return None;
+            }
+            Event::TemporaryBan(ban) => {
+                self.told.note_stop(self.banned(ban));
+                return None;
+            }
             Event::ServerAck(ack) if ack.class.as_deref() == Some("message") => SessionEvent::ServerAck {
                 whatsapp_id: ack.id.clone(),
                 // An error that is no number is one nevertheless.
@@ -191,26 +260,18 @@ impl Translator {
         self.runtime.spawn(Box::pin(task)).detach();
     }
 
-    fn over(&self, event: SessionEvent) -> SessionEvent {
-        self.told.over.store(true, Ordering::Release);
-        event
-    }
-
-    fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
-    }
-}
-
-/// A lock of the account by WhatsApp comes as a logout too.
-fn logged_out(reason: ConnectFailureReason) -> SessionEvent {
-    match reason {
-        ConnectFailureReason::AccountLocked => SessionEvent::Banned {
-            until: None,
-            reason: "WhatsApp has locked the account".to_owned(),
-        },
-        _ => SessionEvent::LoggedOut {
-            reason: "the phone has unlinked this device".to_owned(),
-        },
+    /// A ban that ends. Nothing knocks by itself when it has ended: whether its cause is gone, a
+    /// person must say.
+    fn banned(&self, ban: &TemporaryBan) -> Stop {
+        let stop = Signal::Failure(ConnectFailureReason::TempBanned).stop();
+        let until = self.clock.now().checked_add_signed(ban.expire);
+        let until = until.map_or_else(String::new, |until| {
+            format!(", until {}", until.to_rfc3339_opts(SecondsFormat::Secs, true))
+        });
+        Stop {
+            said: format!("{}{until}: {}", stop.said, ban.code),
+            ..stop
+        }
     }
 }
 

@@ -18,7 +18,9 @@ mod runtime;
 mod secrets;
 mod session;
 mod settings;
+mod stops;
 mod transport;
+mod versions;
 
 pub use http::{Http, HttpError};
 pub use network::NETWORK;

@@ -10,8 +10,8 @@ pub const NETWORK: Network = if cfg!(feature = "sandbox") {
     Network::Live
 };
 
-/// The client version that is announced; `None` asks WhatsApp over HTTPS for the current
-/// one. The sandbox takes any, and nothing leaves the machine.
+/// The client version that is announced; `None` for the current one, which is looked up at WhatsApp
+/// over HTTPS (`versions.rs`). The sandbox takes any, and nothing leaves the machine.
 pub const VERSION: Option<(u32, u32, u32)> = match NETWORK {
     Network::Sandbox => Some((2, 3_000, 1_000_000_000)),
     Network::Live => None,

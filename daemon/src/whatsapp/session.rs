@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::domain::phone::PhoneNumber;
+use shared::domain::reason::Reason;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
 use tokio::sync::mpsc;
@@ -18,19 +19,21 @@ use wacore::iq::keepalive::KeepaliveSpec;
 use wacore::msg_secret::MsgSecretPolicy;
 use wacore::store::DevicePropsOverride;
 use whatsapp_rust::bot::Bot;
-use whatsapp_rust::{CacheConfig, Client, SendOptions};
+use whatsapp_rust::{CacheConfig, Client, RawNodeLease, SendOptions};
 
 use super::events::{self, Told, Translator};
 use super::inbound::Inbound;
-use super::network::VERSION;
 use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
 use super::settings::WhatsAppConnector;
+use super::stops::Signal;
 use super::transport::Dialler;
+use super::versions::{Refused, Version, Versions};
 use super::{content, failure, pairing, people, resend};
 use crate::connection::{
     ConnectError, Connection, PairingCode, PairingError, SendError, Session, SessionEvent,
 };
+use crate::stop::{Answer, Course};
 use crate::store::SessionStore;
 
 /// How long writing a message to the wire may take, looking up its recipients' devices and
@@ -48,6 +51,9 @@ const LOGOUT_DEADLINE: Duration = Duration::from_secs(25);
 
 /// How long the library may take over a pairing after WhatsApp has ended the pairing's stream.
 const PAIRED_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the library may take over the end of a stream whose socket was closed.
+const STREAM_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long closing an abandoned socket may take.
 const HANG_UP_DEADLINE: Duration = Duration::from_secs(1);
@@ -70,6 +76,7 @@ impl WhatsAppSession {
         let secrets = MessageSecrets::load(session.state.as_ref())
             .await
             .map_err(refused)?;
+        let version = connector.versions.current().await.map_err(refused)?;
         let (missing, to_ask_for) = mpsc::channel(resend::CAPACITY);
         let store =
             Arc::new(SessionStore::new(session.state, Arc::clone(&connector.clock)).telling_missing(missing));
@@ -90,8 +97,8 @@ impl WhatsAppSession {
             overflow: overflow.clone(),
             runtime: runtime.clone(),
         });
-        let dialler = Dialler::new(&connector.settings.websocket_url);
-        let mut builder = Bot::builder()
+        let dialler = Dialler::new(&connector.settings.websocket_url, Arc::clone(&told));
+        let builder = Bot::builder()
             .with_backend_arc(Arc::clone(&store) as Arc<dyn wacore::store::traits::Backend>)
             .with_transport_factory(dialler.clone())
             .with_http_client(connector.http.clone())
@@ -102,10 +109,8 @@ impl WhatsAppSession {
                 ..DevicePropsOverride::default()
             })
             .with_cache_config(cache_config(&secrets))
+            .with_version(version)
             .skip_history_sync();
-        if let Some(version) = VERSION {
-            builder = builder.with_version(version);
-        }
         let bot = builder.build().await.map_err(refused)?;
         let client = bot.client();
         // Cannot be set already: this is the one place that does.
@@ -124,6 +129,10 @@ impl WhatsAppSession {
         };
         let task = SessionTask {
             instance: session.instance,
+            // Stream errors show in their stanzas, not all in events.
+            stanzas: client.acquire_raw_node_forwarding(),
+            versions: Arc::clone(&connector.versions),
+            version,
             client,
             store,
             dialler,
@@ -207,6 +216,11 @@ async fn forward(
 /// The task that runs the client, to its end.
 struct SessionTask {
     instance: InstanceId,
+    /// For as long as it lives, the translator is shown the server's stanzas.
+    stanzas: RawNodeLease,
+    versions: Arc<Versions>,
+    /// The version that the session announces.
+    version: Version,
     client: Arc<Client>,
     store: Arc<SessionStore>,
     dialler: Dialler,
@@ -247,10 +261,13 @@ impl SessionTask {
             debug!(instance.id = %self.instance, "the socket did not close in time");
         }
         self.client.signal_shutdown_sync();
-        if !self.told.is_over() && !self.asked.is_cancelled() {
-            let reason = reason.map_or_else(|| self.told.reason(), str::to_owned);
-            // Refused where the daemon has gone already.
-            let _ = self.queue.send(SessionEvent::Disconnected { reason }).await;
+        drop(self.stanzas);
+        if !self.asked.is_cancelled() {
+            let end = end(&self.told, reason, &self.versions, self.version);
+            if let Some(end) = self.asked.run_until_cancelled(end).await {
+                // Refused where the daemon has gone already.
+                let _ = self.queue.send(end).await;
+            }
         }
         self.tasks.close();
         self.tasks.wait().await;
@@ -261,10 +278,11 @@ impl SessionTask {
     /// Runs the client until its stream ends, and again where that was the end of pairing.
     async fn serve(&self, client: Arc<Client>, bot: Bot) {
         let mut linked = client.pn().is_some();
-        bot.run().await;
+        self.until_end(bot.run()).await;
         while self.is_paired(&client, linked).await && !self.told.is_over() && !self.asked.is_cancelled() {
             linked = true;
-            client.run().await;
+            self.told.forget();
+            self.until_end(client.run()).await;
         }
         if !self.asked.is_cancelled() {
             store_deferred(&self.store).await;
@@ -272,6 +290,19 @@ impl SessionTask {
         }
         // An end that was asked for goes on flushing after the stream's; it says when it is done.
         self.stop.cancelled().await;
+    }
+
+    /// Runs the client until its stream ends, and ends it where the library would go on.
+    async fn until_end(&self, run: impl Future<Output = ()>) {
+        tokio::pin!(run);
+        tokio::select! {
+            () = &mut run => return,
+            () = self.told.hung_up() => {}
+        }
+        self.dialler.hang_up().await;
+        if tokio::time::timeout(STREAM_DEADLINE, run).await.is_err() {
+            debug!(instance.id = %self.instance, "the stream did not end in time");
+        }
     }
 
     /// Whether the stream that has ended was that of a pairing. WhatsApp ends it when it has the device's answer, and
@@ -293,6 +324,32 @@ impl SessionTask {
             debug!(instance.id = %self.instance, "the session did not end in time");
         }
         store_deferred(&self.store).await;
+    }
+}
+
+/// The last that a session tells: why it is over, `ours` being a reason of our own.
+async fn end(told: &Told, ours: Option<&str>, versions: &Versions, version: Version) -> SessionEvent {
+    let stop = match (told.take_stop(), ours) {
+        (Some(stop), None) => stop,
+        // For whatever reason of ours, there is none after it.
+        (Some(stop), Some(_)) if matches!(stop.answer, Answer::End(..)) => stop,
+        (_, Some(ours)) => return disconnected(ours),
+        (None, None) => Signal::Silent.stop(),
+    };
+    if stop.answer == Answer::Return(Course::Lost) {
+        return disconnected(stop.said);
+    }
+    let is_outdated = matches!(stop.answer, Answer::End(_, Reason::ClientOutdated));
+    if is_outdated && versions.refused(version).await != Refused::IsCurrent {
+        // The next session announces a newer version, or is not begun before one is known.
+        return disconnected(stop.said);
+    }
+    SessionEvent::Stopped(stop)
+}
+
+fn disconnected(reason: impl Into<String>) -> SessionEvent {
+    SessionEvent::Disconnected {
+        reason: reason.into(),
     }
 }
 

@@ -10,8 +10,9 @@ use tokio_util::task::TaskTracker;
 use wacore::net::WHATSAPP_WEB_WS_URL;
 
 use super::http::{Http, HttpError};
-use super::network::NETWORK;
+use super::network::{NETWORK, VERSION};
 use super::session::WhatsAppSession;
+use super::versions::Versions;
 use crate::connection::{ConnectError, Connection, Connector, Session};
 
 /// Where sessions connect to, and as what.
@@ -66,6 +67,7 @@ impl Settings {
 pub struct WhatsAppConnector {
     pub(super) settings: Settings,
     pub(super) http: Http,
+    pub(super) versions: Arc<Versions>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) tasks: TaskTracker,
 }
@@ -73,8 +75,14 @@ pub struct WhatsAppConnector {
 impl WhatsAppConnector {
     /// A connector whose sessions run as tasks of `tasks`.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>, tasks: TaskTracker) -> Result<Self, HttpError> {
+        let http = Http::new(settings.root_certificates.as_deref())?;
+        let versions = match VERSION {
+            Some(version) => Versions::fixed(version, Arc::clone(&clock)),
+            None => Versions::looked_up(Arc::new(http.clone()), Arc::clone(&clock)),
+        };
         Ok(Self {
-            http: Http::new(settings.root_certificates.as_deref())?,
+            http,
+            versions: Arc::new(versions),
             settings,
             clock,
             tasks,

@@ -13,10 +13,13 @@ use async_trait::async_trait;
 use reqwest::Url;
 use reqwest::header::{HeaderValue, ORIGIN};
 use tokio::net::TcpStream;
-use tokio_websockets::{ClientBuilder, Connector};
+use tokio_websockets::{ClientBuilder, Connector, Error, upgrade};
 use wacore::net::{Transport, TransportEvent, TransportFactory, WHATSAPP_WEB_ORIGIN};
 use whatsapp_rust::async_channel::Receiver;
 use whatsapp_rust_tokio_transport::{default_tls_connector, from_websocket};
+
+use super::events::Told;
+use super::stops::Signal;
 
 /// How long one address of the server may take to accept a connection, before the next is
 /// tried. The library gives all of dialling 20 s.
@@ -29,14 +32,17 @@ static TLS: LazyLock<Connector> = LazyLock::new(default_tls_connector);
 #[derive(Clone)]
 pub struct Dialler {
     url: Arc<str>,
+    told: Arc<Told>,
     last: Arc<Mutex<Option<Arc<dyn Transport>>>>,
 }
 
 impl Dialler {
-    /// Opens sockets to `url` (`ws` or `wss`).
-    pub fn new(url: &str) -> Self {
+    /// Opens sockets to `url` (`ws` or `wss`), and notes in `told` where there is none: the library
+    /// tells nobody.
+    pub fn new(url: &str, told: Arc<Told>) -> Self {
         Self {
             url: url.into(),
+            told,
             last: Arc::default(),
         }
     }
@@ -53,10 +59,20 @@ impl Dialler {
 #[async_trait]
 impl TransportFactory for Dialler {
     async fn create_transport(&self) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
-        let (transport, events) = dial(&self.url).await?;
+        let dialled = dial(&self.url).await;
+        let (transport, events) = dialled.inspect_err(|error| self.told.note(&refusal(error)))?;
         *self.last.lock().expect("no holder panics") = Some(Arc::clone(&transport));
         Ok((transport, events))
     }
+}
+
+/// What a failure to dial says: the server's HTTP status, where there was a server.
+fn refusal(error: &anyhow::Error) -> Signal {
+    let status = error.chain().find_map(|cause| match cause.downcast_ref() {
+        Some(Error::Upgrade(upgrade::Error::DidNotSwitchProtocols(status))) => Some(*status),
+        _ => None,
+    });
+    status.map_or(Signal::Unreachable, Signal::Upgrade)
 }
 
 async fn dial(url: &str) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
@@ -110,6 +126,7 @@ mod tests {
     use axum::Router;
     use axum::extract::State;
     use axum::extract::ws::{WebSocket, WebSocketUpgrade};
+    use axum::http::StatusCode;
     use axum::routing::get;
     use bytes::Bytes;
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -118,6 +135,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
+    use crate::stop::{Answer, Course};
 
     /// How many pairs of frames are sent.
     const PAIRS: usize = 20;
@@ -195,7 +213,7 @@ mod tests {
         let routes = Router::new().route("/ws/chat", get(upgrade)).with_state(came_in);
         let server = tokio::spawn(async move { axum::serve(LazyPort(listener), routes).await });
 
-        let (transport, _events) = Dialler::new(&url).create_transport().await.expect("dialled");
+        let (transport, _events) = Dialler::new(&url, Arc::default()).create_transport().await.expect("dialled");
         let mut pauses = 0;
         for _ in 0..PAIRS {
             let begun = Instant::now();
@@ -211,5 +229,25 @@ mod tests {
         assert!(pauses <= PAIRS / 2, "{pauses} of {PAIRS} pairs waited");
         transport.disconnect().await;
         server.abort();
+    }
+    #[tokio::test]
+    async fn a_server_that_takes_no_connection_says_why() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        let refuse = async || StatusCode::TOO_MANY_REQUESTS;
+        let routes = Router::new().route("/ws/chat", get(refuse));
+        let server = tokio::spawn(async move { axum::serve(listener, routes).await });
+        let told = Arc::new(Told::default());
+        let dialler = Dialler::new(&format!("ws://{address}/ws/chat"), Arc::clone(&told));
+        assert!(dialler.create_transport().await.is_err());
+        let stop = told.take_stop().expect("noted");
+        assert_eq!(stop.answer, Answer::Return(Course::RateLimited));
+        assert_eq!(stop.said, "WhatsApp asks for fewer connections (HTTP 429)");
+        server.abort();
+        let _ = server.await;
+        assert!(dialler.create_transport().await.is_err());
+        let stop = told.take_stop().expect("noted");
+        assert_eq!(stop.answer, Answer::Return(Course::Lost));
+        assert_eq!(stop.said, "WhatsApp cannot be reached");
     }
 }

@@ -1,9 +1,9 @@
 //! What a daemon tells of itself with its beat.
 
-use daemon::connection::SessionEvent;
 use shared::domain::instance::Status;
 use shared::storage::leases::{Load, Vitals};
 
+use crate::network::unlinked;
 use crate::wait::until;
 use crate::world::World;
 
@@ -53,11 +53,7 @@ async fn a_beat_tells_what_the_daemon_has_in_hand() {
     load.jobs_in_hand = 0;
     world.until_load("a", load).await;
 
-    session
-        .tell(SessionEvent::LoggedOut {
-            reason: "unlinked on the phone".to_owned(),
-        })
-        .await;
+    session.tell(unlinked("on the phone")).await;
     world.until_status(&instance, Status::LoggedOut).await;
     load.sessions_held = 1;
     load.sessions_connected = 0;

@@ -1,10 +1,14 @@
 //! How connections end, and what comes after.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use daemon::connection::SessionEvent;
-use shared::domain::instance::{Status, Wanted};
+use daemon::stop::{Answer, Course};
+use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::message::State;
 
-use crate::wait::in_time;
+use crate::daemons::Daemon;
+use crate::network::{Playing, stopped, unlinked};
+use crate::wait::{in_time, until};
 use crate::world::World;
 
 fn lost() -> SessionEvent {
@@ -23,11 +27,7 @@ async fn an_unlinked_instance_loses_its_account_and_its_keys() {
         .put("identity", b"a key", None)
         .await
         .expect("stored");
-    session
-        .tell(SessionEvent::LoggedOut {
-            reason: "unlinked on the phone".to_owned(),
-        })
-        .await;
+    session.tell(unlinked("unlinked on the phone")).await;
     let ended = world.until_status(&instance, Status::LoggedOut).await;
     assert_eq!(ended.account, None);
     assert_eq!(ended.observed.reason.as_deref(), Some("LOGGED_OUT"));
@@ -47,45 +47,16 @@ async fn an_unlinked_instance_loses_its_account_and_its_keys() {
 }
 
 #[tokio::test]
-async fn a_ban_and_an_outdated_client_wait_for_a_person() {
-    let world = World::new().await;
-    let mut daemon = world.daemon("a").await;
-    let (instance, session) = world.connected(&mut daemon).await;
-    let until = world.now() + chrono::TimeDelta::hours(6);
-    session
-        .tell(SessionEvent::Banned {
-            until: Some(until),
-            reason: "too many messages".to_owned(),
-        })
-        .await;
-    let banned = world.until_status(&instance, Status::Banned).await;
-    assert_eq!(banned.observed.reason.as_deref(), Some("BANNED"));
-    let error = banned.observed.last_error.expect("an error");
-    assert!(
-        error.starts_with("too many messages") && error.contains(&until.to_string()),
-        "{error}"
-    );
-    assert!(banned.account.is_some(), "it is still linked");
-    world.nudge_and_wait(&instance).await;
-    assert!(!daemon.has_begun_another());
-
-    world.want(&instance, Wanted::Connected).await;
-    let session = daemon.session().await;
-    session.tell(SessionEvent::ClientOutdated).await;
-    let outdated = world.until_status(&instance, Status::ForceDisconnected).await;
-    assert_eq!(outdated.observed.reason.as_deref(), Some("CLIENT_OUTDATED"));
-    world.nudge_and_wait(&instance).await;
-    assert!(!daemon.has_begun_another());
-}
-
-#[tokio::test]
 async fn a_lost_or_replaced_connection_is_made_again() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, mut session) = world.connected(&mut daemon).await;
     for (event, why) in [
         (lost(), "the stream ended"),
-        (SessionEvent::Replaced, "replaced by another connection"),
+        (
+            stopped(Answer::Return(Course::Replaced), "replaced"),
+            "replaced",
+        ),
     ] {
         session.tell(event).await;
         let dropped = world.until_status(&instance, Status::Reconnecting).await;
@@ -178,4 +149,49 @@ async fn a_restart_ends_the_connection_and_makes_another() {
     world.nudge_and_wait(&instance).await;
     assert!(!daemon.has_begun_another(), "one restart is one restart");
     assert!(!next.line.disconnected.is_cancelled());
+}
+
+/// A connected instance whose last round trip is later than its login: the beat tells of it, and
+/// `/status` with the beat.
+async fn probed(world: &World, daemon: &mut Daemon) -> (Instance, Playing, DateTime<Utc>) {
+    let (instance, session) = world.connected(daemon).await;
+    assert_eq!(instance.observed.last_round_trip_at, Some(world.now()));
+    world.clock.advance(TimeDelta::seconds(30));
+    let seen = world.now();
+    until("a round trip in the beat", async || {
+        let beat = world.leases.beat_of("a").await.expect("read")?;
+        (beat.round_trips_since == Some(seen)).then_some(())
+    })
+    .await;
+    (instance, session, seen)
+}
+
+#[tokio::test]
+async fn the_last_round_trip_does_not_go_back_when_the_connection_is_lost() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session, seen) = probed(&world, &mut daemon).await;
+    session.tell(lost()).await;
+    let ended = world.until_status(&instance, Status::Reconnecting).await;
+    assert_eq!(ended.observed.last_round_trip_at, Some(seen));
+}
+
+#[tokio::test]
+async fn nor_does_it_when_its_owner_disconnects_it() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, _session, seen) = probed(&world, &mut daemon).await;
+    world.want(&instance, Wanted::Disconnected).await;
+    let ended = world.until_status(&instance, Status::Disconnected).await;
+    assert_eq!(ended.observed.last_round_trip_at, Some(seen));
+}
+
+#[tokio::test]
+async fn nor_does_it_when_the_shard_is_handed_over() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, _session, seen) = probed(&world, &mut daemon).await;
+    daemon.stop().await;
+    let handed_over = world.load(&instance).await;
+    assert_eq!(handed_over.observed.last_round_trip_at, Some(seen));
 }

@@ -16,6 +16,7 @@ mod pairing;
 mod pairing_code;
 mod queue;
 mod sends;
+mod stops;
 mod suspension;
 mod wait;
 mod world;

@@ -11,8 +11,11 @@ use daemon::connection::{
     ConnectError, Connection, Connector, InboundSink, PairingCode, PairingError, ReceiptKind, SendError,
     Session, SessionEvent,
 };
+use daemon::stop::{Answer, Stop};
+use shared::domain::instance::Status;
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
+use shared::domain::reason::Reason;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
 use shared::session_state::SessionState;
@@ -256,4 +259,17 @@ pub fn account() -> Person {
         phone: Some("15550100000".to_owned()),
         lid: Some("100000000000000".to_owned()),
     }
+}
+
+/// WhatsApp ends a session, as the phone has unlinked it.
+pub fn unlinked(said: &str) -> SessionEvent {
+    stopped(Answer::End(Status::LoggedOut, Reason::LoggedOut), said)
+}
+
+/// WhatsApp ends a session, and this is to be done about it.
+pub fn stopped(answer: Answer, said: &str) -> SessionEvent {
+    SessionEvent::Stopped(Stop {
+        answer,
+        said: said.to_owned(),
+    })
 }

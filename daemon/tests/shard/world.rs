@@ -124,6 +124,7 @@ impl World {
                 qr: None,
                 pairing_code: None,
                 generation: 0,
+                pause: None,
             },
             fence: None,
             account: None,

@@ -277,6 +277,7 @@ impl World {
             qr: None,
             pairing_code: None,
             generation: self.stored(instance).await.desired.generation,
+            pause: None,
         }
     }
 

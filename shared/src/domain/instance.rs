@@ -10,6 +10,7 @@ use serde::{Serialize, Serializer};
 use super::network::Network;
 use super::person::Person;
 use super::phone::PhoneNumber;
+use super::reason::Reason;
 use super::shard::Shard;
 use super::text_enum;
 use crate::ids::{InstanceId, SubscriptionId};
@@ -21,12 +22,12 @@ pub const MAX_QR_ATTEMPTS: u8 = 3;
 /// and a code would reach nobody but a phone that did not ask for it.
 pub const PAIRING_REQUEST_TERM: TimeDelta = TimeDelta::minutes(1);
 
+/// By how much the clocks of two daemons may differ. A time that is further ahead is no time.
+const MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
+
 /// For how long an instance whose owner logs it out or deletes it is tried to be unlinked from its
 /// phone. WhatsApp itself drops a companion device that has not been used for 14 days.
 pub const UNLINK_TERM: TimeDelta = TimeDelta::days(14);
-
-/// The reason of an instance that is logged out and whose phone has not been told yet.
-pub const LOGOUT_PENDING: &str = "LOGOUT_PENDING";
 
 text_enum! {
     /// How an instance's connection is.
@@ -186,7 +187,8 @@ pub struct Observed {
     pub status: Status,
     /// Since when.
     pub since: DateTime<Utc>,
-    /// Why, where there is a reason to tell: a stable code such as `QR_NOT_SCANNED`.
+    /// Why, where there is a reason to tell: the text of a [`Reason`], or of one
+    /// that only a newer build knows.
     pub reason: Option<String>,
     /// The last error of the connection, for people.
     pub last_error: Option<String>,
@@ -198,6 +200,49 @@ pub struct Observed {
     pub pairing_code: Option<PairingCode>,
     /// The generation of the request that this answers.
     pub generation: u64,
+    /// The last pause that WhatsApp made necessary; it may be over.
+    pub pause: Option<Pause>,
+}
+
+impl Observed {
+    /// The same at rest: nothing waits to be scanned or entered. `generation` is that of the request
+    /// which this answers; what is remembered of the connection stays.
+    #[must_use]
+    pub fn at_rest(&self, status: Status, reason: Reason, now: DateTime<Utc>, generation: u64) -> Self {
+        Self {
+            status,
+            since: self.next_since(now),
+            reason: Some(reason.to_string()),
+            qr: None,
+            pairing_code: None,
+            generation,
+            ..self.clone()
+        }
+    }
+
+    /// The time of a change at `now`. The clock of whoever wrote the last one may be a little ahead
+    /// of this one's, and the times of an instance do not run backwards.
+    pub fn next_since(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        if self.since - now < MAX_SKEW {
+            now.max(self.since)
+        } else {
+            now
+        }
+    }
+}
+
+/// A time in which nothing of an instance knocks at WhatsApp, whoever holds its shard. It stays on
+/// the item when it is over, so that the next one is the longer for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pause {
+    /// Why: the text of a [`Reason`].
+    pub reason: String,
+    /// When it began.
+    pub since: DateTime<Utc>,
+    /// When it is over.
+    pub not_before: DateTime<Utc>,
+    /// The how manieth of its kind in a row it is, from 1.
+    pub strikes: u32,
 }
 
 /// An instance as the table keeps it.
@@ -275,6 +320,31 @@ impl Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_times_of_an_instance_do_not_run_backwards() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+        let mut observed = Observed {
+            status: Status::Connected,
+            since: now + TimeDelta::seconds(3),
+            reason: None,
+            last_error: Some("lost".to_owned()),
+            last_round_trip_at: Some(now),
+            qr: None,
+            pairing_code: None,
+            generation: 1,
+            pause: None,
+        };
+        let rested = observed.at_rest(Status::Disconnected, Reason::DisconnectRequested, now, 2);
+        assert_eq!(rested.since, observed.since, "the other's clock was ahead");
+        assert_eq!((rested.reason.as_deref(), rested.generation), (Some("DISCONNECT_REQUESTED"), 2));
+        assert_eq!(rested.last_error, observed.last_error);
+        assert_eq!(rested.last_round_trip_at, observed.last_round_trip_at);
+        observed.since = now + TimeDelta::days(1);
+        assert_eq!(observed.next_since(now), now, "a clock that was wrong is not followed");
+        observed.since = now - TimeDelta::days(1);
+        assert_eq!(observed.next_since(now), now);
+    }
 
     #[test]
     fn names_are_lower_cased_and_bounded() {

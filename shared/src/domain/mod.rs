@@ -9,6 +9,7 @@ pub mod message;
 pub mod network;
 pub mod person;
 pub mod phone;
+pub mod reason;
 pub mod recipient;
 pub mod shard;
 mod text_enum;

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use daemon::connection::SessionEvent;
+use daemon::stop::{Answer, Course};
 use serde_json::json;
+use shared::domain::instance::Status;
 use shared::ids::MessageId;
 use shared::session_state::{Entry, SessionState};
 use shared::storage::StorageError;
 
-use crate::world::{World, is, to};
+use crate::world::{World, ends_as, is, to};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_was_not_committed_comes_again() {
@@ -314,14 +316,10 @@ async fn a_session_that_the_phone_unlinks_is_logged_out() {
         .admin(&format!("/admin/phones/{own}/unlink"), json!({}))
         .await;
     let rest = session.rest().await;
-    is(&rest, |rest| {
-        matches!(rest.last(), Some(SessionEvent::LoggedOut { .. }))
-    });
+    is(&rest, |rest| matches!(rest.last(), Some(end) if ends_as(end, Status::LoggedOut)));
     // So is the next, at its login.
     let rest = world.begin(1).await.rest().await;
-    is(&rest, |rest| {
-        matches!(rest.last(), Some(SessionEvent::LoggedOut { .. }))
-    });
+    is(&rest, |rest| matches!(rest.last(), Some(end) if ends_as(end, Status::LoggedOut)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -332,7 +330,10 @@ async fn a_session_that_another_replaces_says_so() {
     let mut second = world.begin(2).await;
     second.connected().await;
     let rest = first.rest().await;
-    is(&rest, |rest| matches!(rest.last(), Some(SessionEvent::Replaced)));
+    let replaced = Answer::Return(Course::Replaced);
+    is(&rest, |rest| {
+        matches!(rest.last(), Some(SessionEvent::Stopped(stop)) if stop.answer == replaced)
+    });
     second
         .connection
         .probe(std::time::Duration::from_secs(5))
@@ -349,7 +350,5 @@ async fn a_session_that_logs_out_is_unlinked() {
     session.rest().await;
     world.quiet().await;
     let rest = world.begin(1).await.rest().await;
-    is(&rest, |rest| {
-        matches!(rest.last(), Some(SessionEvent::LoggedOut { .. }))
-    });
+    is(&rest, |rest| matches!(rest.last(), Some(end) if ends_as(end, Status::LoggedOut)));
 }

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::connection::{Connection, Connector, InboundMessage, Session, SessionEvent};
+use daemon::stop::Answer;
 use daemon::whatsapp::{Settings, WhatsAppConnector};
 use sandbox::Sandbox;
 use serde_json::{Value, json};
 use shared::clock::SystemClock;
+use shared::domain::instance::Status;
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
 use shared::seal::{FileKeyWrapper, Sealer};
@@ -271,4 +273,9 @@ pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
 /// Asserts that `value` is one of these events, naming it where it is not.
 pub fn is<T: Debug>(value: &T, wanted: impl Fn(&T) -> bool) {
     assert!(wanted(value), "{value:?}");
+}
+
+/// Whether a session has ended for good, and leaves the instance in this status.
+pub fn ends_as(event: &SessionEvent, status: Status) -> bool {
+    matches!(event, SessionEvent::Stopped(stop) if matches!(stop.answer, Answer::End(as_is, _) if as_is == status))
 }

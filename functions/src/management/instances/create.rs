@@ -124,6 +124,7 @@ fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<I
             qr: None,
             pairing_code: None,
             generation: 0,
+            pause: None,
         },
         fence: None,
         account: None,

@@ -17,6 +17,7 @@ use shared::domain::account::User;
 use shared::domain::audit::Action;
 use shared::domain::instance::{Instance, PAIRING_REQUEST_TERM, PairingCode, PairingRequest, Status, Wanted};
 use shared::domain::phone::PhoneNumber;
+use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use shared::storage::instances::PairingWanted;
 use shared::storage::rates::{Limit, Scope};
@@ -191,7 +192,12 @@ async fn shown(state: &AppState, instance: &Instance) -> Result<Option<PairingCo
 /// Why there will be no code, where the attempt is over.
 fn end(instance: &Instance) -> Option<ApiError> {
     let (status, reason) = (instance.observed.status, instance.observed.reason.as_deref());
+    let known: Option<Reason> = reason.and_then(|reason| reason.parse().ok());
     let (code, message) = match status {
+        Status::Connecting | Status::Reconnecting if known == Some(Reason::RateLimited) => (
+            Code::UpstreamError,
+            "WhatsApp asks for fewer requests: try again later",
+        ),
         Status::Connecting
         | Status::Reconnecting
         | Status::AwaitingQr
@@ -200,12 +206,12 @@ fn end(instance: &Instance) -> Option<ApiError> {
         Status::Connected => return Some(paired()),
         Status::Disconnected => (Code::Conflict, "The instance was disconnected meanwhile"),
         Status::Banned => (Code::UpstreamError, "WhatsApp has banned the number"),
-        Status::LoggedOut | Status::ForceDisconnected => match reason {
-            Some("PAIRING_CODE_THROTTLED") => (
+        Status::LoggedOut | Status::ForceDisconnected => match known {
+            Some(Reason::PairingCodeThrottled) => (
                 Code::UpstreamError,
                 "WhatsApp allows no more pairing codes for now: wait, or scan a QR code",
             ),
-            Some("CLIENT_OUTDATED") => (Code::UpstreamError, "WhatsApp refuses this version of the client"),
+            Some(Reason::ClientOutdated) => (Code::UpstreamError, "WhatsApp refuses this version of the client"),
             _ => (
                 Code::UpstreamError,
                 "WhatsApp gave no pairing code for this number: check it, wait a while, or scan a QR code",

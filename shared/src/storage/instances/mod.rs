@@ -209,6 +209,11 @@ impl Instances {
         let code = observed.pairing_code.as_ref();
         optional("pairingCode", code.map(|code| b(code.sealed.clone())));
         optional("pairingCodeExpiresAt", code.map(|code| time(code.expires_at)));
+        let pause = observed.pause.as_ref();
+        optional("notBefore", pause.map(|pause| time(pause.not_before)));
+        optional("pauseSince", pause.map(|pause| time(pause.since)));
+        optional("pauseReason", pause.map(|pause| s(pause.reason.as_str())));
+        optional("pauseStrikes", pause.map(|pause| n(pause.strikes)));
         set.push(("observedGeneration", n(observed.generation)));
         self.write_fenced(id, token, set, remove).await
     }

@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 
 use crate::domain::instance::{
-    Account, Desired, Instance, Observed, PairingCode, PairingRequest, QrCode, Status, Wanted,
+    Account, Desired, Instance, Observed, PairingCode, PairingRequest, Pause, QrCode, Status, Wanted,
 };
 use crate::domain::person::Person;
 use crate::domain::shard::Shard;
@@ -53,6 +53,15 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
         }),
         None => None,
     };
+    let pause = match read.opt_time("notBefore")? {
+        Some(not_before) => Some(Pause {
+            reason: read.str("pauseReason")?.to_owned(),
+            since: read.time("pauseSince")?,
+            not_before,
+            strikes: read.number("pauseStrikes")?,
+        }),
+        None => None,
+    };
     let account = if read.flag("paired")? {
         Some(Account {
             person: Person {
@@ -84,6 +93,7 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
             qr,
             pairing_code,
             generation: read.number("observedGeneration")?,
+            pause,
         },
         fence: read.opt_number("fence")?,
         account,

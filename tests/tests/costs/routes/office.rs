@@ -219,6 +219,7 @@ impl Office {
             qr,
             pairing_code,
             generation: stored.desired.generation,
+            pause: None,
         };
         let stored = instances.observe(instance, 1, &observed).await;
         assert_eq!(stored.expect("stored"), Observation::Stored);
