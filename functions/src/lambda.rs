@@ -15,7 +15,10 @@ use crate::http;
 use crate::state::AppState;
 
 /// Runs a function until its environment ends it. `router` makes the function's router.
-pub async fn run(function: config::Function, router: fn(AppState) -> Router) -> Result<(), lambda_http::Error> {
+pub async fn run(
+    function: config::Function,
+    router: fn(AppState) -> Router,
+) -> Result<(), lambda_http::Error> {
     telemetry::start(telemetry::Format::Json);
     let config = config::functions(function)?;
     let state = connect(&config).await?;

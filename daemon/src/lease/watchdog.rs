@@ -133,3 +133,140 @@ async fn outcome(beating: &mut Option<Beating>) -> (Instant, Result<(), String>)
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+    use shared::clock::SteppedClock;
+    use shared::domain::shard::Shard;
+    use shared::session_state::Fence;
+    use shared::storage::leases::Load;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+    use crate::lease::Hold;
+    use crate::lease::vigil::STOP_MARGIN;
+
+    /// So short that a beat that hangs does not end before it.
+    const TERM: Duration = Duration::from_millis(400);
+
+    /// Takes beats until it hangs, and never answers from then on.
+    #[derive(Default)]
+    struct Heart {
+        taken: AtomicU64,
+        draining: AtomicBool,
+        hangs: AtomicBool,
+    }
+
+    #[async_trait]
+    impl Pulse for Heart {
+        async fn beat(&self, beat: &Beat) -> Result<(), StorageError> {
+            if self.hangs.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
+            self.draining.store(beat.draining, Ordering::SeqCst);
+            self.taken.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+    }
+
+    /// Has nothing in hand, and panics when it is asked where it is told to.
+    #[derive(Default)]
+    struct Idle {
+        panics: AtomicBool,
+    }
+
+    impl Holder for Idle {
+        fn serve(&self, _hold: Hold) -> JoinHandle<()> {
+            tokio::spawn(async {})
+        }
+
+        fn round_trips_since(&self) -> Option<DateTime<Utc>> {
+            None
+        }
+
+        fn load(&self) -> Load {
+            assert!(!self.panics.load(Ordering::SeqCst), "as the test wants it");
+            Load::default()
+        }
+    }
+
+    struct Case {
+        heart: Arc<Heart>,
+        holder: Arc<Idle>,
+        vigil: Vigil,
+        stop: CancellationToken,
+        running: JoinHandle<()>,
+    }
+
+    fn case(term: Duration) -> Case {
+        let (heart, holder) = (Arc::new(Heart::default()), Arc::new(Idle::default()));
+        let (vigil, stop) = (Vigil::new(term + STOP_MARGIN), CancellationToken::new());
+        let watchdog = Watchdog {
+            pulse: heart.clone(),
+            daemon: "a".to_owned(),
+            duration: term + STOP_MARGIN,
+            clock: Arc::new(SteppedClock::at(DateTime::UNIX_EPOCH)),
+            started_at: DateTime::UNIX_EPOCH,
+            holder: holder.clone(),
+            vigil: vigil.clone(),
+        };
+        Case {
+            heart,
+            holder,
+            vigil,
+            stop: stop.clone(),
+            running: tokio::spawn(watchdog.run(stop)),
+        }
+    }
+
+    async fn in_time<T>(future: impl Future<Output = T>) -> T {
+        let deadline = Duration::from_secs(30);
+        tokio::time::timeout(deadline, future).await.expect("in time")
+    }
+
+    #[tokio::test]
+    async fn everything_falls_while_a_beat_hangs_and_beating_goes_on() {
+        // One interval and a little more: the second beat hangs.
+        let case = case(BEAT_INTERVAL + TERM);
+        in_time(case.vigil.revived()).await;
+        case.heart.hangs.store(true, Ordering::SeqCst);
+        let fence = Fence::new(1);
+        assert!(case.vigil.guard(Shard(0), &fence, Instant::now()));
+        in_time(fence.revoked()).await;
+        assert_eq!(case.heart.taken.load(Ordering::SeqCst), 1);
+        case.heart.hangs.store(false, Ordering::SeqCst);
+        in_time(case.vigil.revived()).await;
+        assert!(case.vigil.is_fresh(Instant::now()));
+        case.stop.cancel();
+        in_time(case.running).await.expect("no panic");
+        assert!(!case.vigil.is_fresh(Instant::now()), "nobody beats any more");
+    }
+
+    #[tokio::test]
+    async fn a_panic_takes_everything_with_it() {
+        let case = case(Duration::from_mins(1));
+        in_time(case.vigil.revived()).await;
+        let fence = Fence::new(1);
+        assert!(case.vigil.guard(Shard(0), &fence, Instant::now()));
+        case.holder.panics.store(true, Ordering::SeqCst);
+        in_time(fence.revoked()).await;
+        assert!(in_time(case.running).await.expect_err("it panics").is_panic());
+    }
+
+    #[tokio::test]
+    async fn handing_over_is_told_at_once() {
+        let case = case(Duration::from_mins(1));
+        in_time(case.vigil.revived()).await;
+        case.vigil.drain();
+        in_time(async {
+            while !case.heart.draining.load(Ordering::SeqCst) {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        case.stop.cancel();
+        in_time(case.running).await.expect("no panic");
+    }
+}

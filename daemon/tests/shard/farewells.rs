@@ -1,9 +1,12 @@
 //! Instances that are logged out or deleted.
 
-use shared::domain::instance::{Instance, Status, Wanted};
-use shared::storage::instances::Deleted;
+use daemon::connection::SessionEvent;
+use shared::domain::instance::{Instance, Status, UNLINK_TERM, Wanted};
+use shared::storage::instances::{Deleted, Observation};
 use shared::storage::keys;
 
+use crate::daemons::Daemon;
+use crate::network::Playing;
 use crate::wait::{in_time, until};
 use crate::world::World;
 
@@ -130,4 +133,158 @@ async fn a_logout_unlinks_and_the_next_connection_pairs_anew() {
     let session = daemon.session().await;
     session.show_qr("2@code").await;
     world.until_status(&instance, Status::AwaitingQr).await;
+}
+
+/// A connected instance whose logout WhatsApp does not confirm.
+async fn unconfirmed(world: &World, daemon: &mut Daemon) -> (Instance, Playing) {
+    let (instance, session) = world.connected(daemon).await;
+    session
+        .state
+        .put("identity", b"a key", None)
+        .await
+        .expect("stored");
+    daemon.network.set_answers_probes(false);
+    (instance, session)
+}
+
+/// Waits until the phone is known not to have been told.
+async fn until_pending(world: &World, instance: &Instance) -> Instance {
+    until("a logout that is pending", async || {
+        let loaded = world.instances.load_with_deleted(instance.id).await;
+        let loaded = loaded.expect("read").expect("it is there");
+        (loaded.observed.reason.as_deref() == Some("LOGOUT_PENDING")).then_some(loaded)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn the_wish_to_unlink_outlives_failures_and_daemons() {
+    let world = World::new().await;
+    let mut first = world.daemon("a").await;
+    let (instance, session) = unconfirmed(&world, &mut first).await;
+    world.want(&instance, Wanted::LoggedOut).await;
+    in_time("the end of the session", session.line.disconnected.cancelled()).await;
+    // The next attempt fails as well.
+    let session = first.session().await;
+    let pending = until_pending(&world, &instance).await;
+    assert_eq!(pending.observed.status, Status::Reconnecting);
+    assert!(pending.account.is_some() && pending.refuses_sends());
+    session.log_in().await;
+    in_time("the end of the session", session.line.disconnected.cancelled()).await;
+    assert!(!session.line.logged_out.is_cancelled());
+    let session = first.session().await;
+    assert_eq!(
+        session.state.get("identity").await.expect("read").as_deref(),
+        Some(&b"a key"[..])
+    );
+    first.stop().await;
+
+    let mut second = world.daemon("b").await;
+    let session = second.session().await;
+    session.log_in().await;
+    in_time("the logout", session.line.logged_out.cancelled()).await;
+    let out = world.until_status(&instance, Status::LoggedOut).await;
+    assert_eq!(out.observed.reason.as_deref(), Some("LOGOUT_REQUESTED"));
+    assert_eq!(out.account, None);
+    assert_eq!(session.state.scan("").await.expect("read"), []);
+    world.nudge_and_wait(&instance).await;
+    assert!(!second.has_begun_another());
+}
+
+#[tokio::test]
+async fn a_later_connect_takes_the_wish_back() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, _session) = unconfirmed(&world, &mut daemon).await;
+    world.want(&instance, Wanted::LoggedOut).await;
+    let attempt = daemon.session().await;
+    until_pending(&world, &instance).await;
+    daemon.network.set_answers_probes(true);
+    world.want(&instance, Wanted::Connected).await;
+    in_time("the end of the attempt", attempt.line.disconnected.cancelled()).await;
+    let session = daemon.session().await;
+    session.log_in().await;
+    world.until_status(&instance, Status::Connected).await;
+    assert!(!attempt.line.logged_out.is_cancelled() && !session.line.logged_out.is_cancelled());
+}
+
+#[tokio::test]
+async fn after_fourteen_days_the_rest_is_done_without_the_phone() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, _session) = unconfirmed(&world, &mut daemon).await;
+    world.want(&instance, Wanted::LoggedOut).await;
+    let attempt = daemon.session().await;
+    until_pending(&world, &instance).await;
+    world.clock.advance(UNLINK_TERM);
+    attempt
+        .tell(SessionEvent::Disconnected {
+            reason: "refused".to_owned(),
+        })
+        .await;
+    let out = world.until_status(&instance, Status::LoggedOut).await;
+    assert_eq!(out.account, None);
+    assert_eq!(attempt.state.scan("").await.expect("read"), []);
+}
+
+#[tokio::test]
+async fn an_account_that_is_gone_needs_no_phone() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, _session) = unconfirmed(&world, &mut daemon).await;
+    world.want(&instance, Wanted::LoggedOut).await;
+    let attempt = daemon.session().await;
+    attempt
+        .tell(SessionEvent::LoggedOut {
+            reason: "unlinked on the phone".to_owned(),
+        })
+        .await;
+    let out = world.until_status(&instance, Status::LoggedOut).await;
+    assert_eq!(out.account, None);
+}
+
+#[tokio::test]
+async fn a_deleted_instance_keeps_its_session_alone_until_the_phone_is_told() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    session
+        .state
+        .put("identity", b"a key", None)
+        .await
+        .expect("stored");
+    let message = world.accept(&instance, "15550100001", "hello").await;
+    session.sent().await;
+    session.acknowledge(message, None).await;
+    world.until_counted(&instance, |counts| counts.sent == 1).await;
+    daemon.network.set_answers_probes(false);
+    delete(&world, &instance).await;
+    let attempt = daemon.session().await;
+    until_pending(&world, &instance).await;
+    until("the end of its content", async || {
+        let left = remains(&world, &instance).await;
+        let content = |key: &String| key.starts_with("msgs#") || key.starts_with("ctr#");
+        (!left.iter().any(content)).then_some(())
+    })
+    .await;
+    assert!(attempt.state.get("identity").await.expect("read").is_some());
+    daemon.network.set_answers_probes(true);
+    attempt.log_in().await;
+    in_time("the logout", attempt.line.logged_out.cancelled()).await;
+    until_gone(&world, &instance).await;
+
+    // Whoever is late writes nothing into what is left.
+    let tombstone = world.table.get(&keys::instance(instance.id)).await.expect("read");
+    let token = u64::MAX / 2;
+    let late = world
+        .instances
+        .observe(instance.id, token, &instance.observed)
+        .await;
+    assert_eq!(late.expect("answered"), Observation::Gone);
+    let late = world.instances.set_account(instance.id, token, None).await;
+    assert_eq!(late.expect("answered"), Observation::Gone);
+    assert_eq!(
+        world.table.get(&keys::instance(instance.id)).await.expect("read"),
+        tombstone
+    );
 }

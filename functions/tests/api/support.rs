@@ -248,6 +248,7 @@ impl World {
             ..self.observed(instance, Status::AwaitingPairingCode).await
         };
         self.store(instance, &observed).await;
+        self.daemon_lives().await;
     }
 
     /// As the daemon does when an attempt is over.
@@ -333,6 +334,19 @@ impl World {
             vitals: None,
         };
         leases.beat(&beat).await.expect("stored");
+    }
+
+    /// As a daemon does that takes the first shard over from the one that had it.
+    pub async fn another_daemon_takes_over(&self) {
+        let leases = Leases::new(self.state.table.clone(), Network::Sandbox);
+        let shard = shared::domain::shard::Shard(0);
+        let token = leases.lease(shard).await.expect("read").map(|lease| lease.token);
+        leases
+            .take(shard, "daemon-1", token)
+            .await
+            .expect("taken")
+            .expect("free");
+        self.daemon_lives().await;
     }
 
     /// Every item of the table, by its key.

@@ -88,10 +88,10 @@ fn the_environment_goes_over_what_a_stack_has_by_itself() {
 
 #[test]
 fn a_fault_names_the_variable_and_not_its_value() {
-    let error = functions::read(Function::Management, &get(&[
-        ("WAXWING_KMS_KEY", "k"),
-        ("WAXWING_JWT_SECRET", "short-secret"),
-    ]))
+    let error = functions::read(
+        Function::Management,
+        &get(&[("WAXWING_KMS_KEY", "k"), ("WAXWING_JWT_SECRET", "short-secret")]),
+    )
     .expect_err("too short");
     assert_eq!(error.to_string(), "WAXWING_JWT_SECRET must have 32 bytes or more");
     let error = daemon::read(&get(&[("WAXWING_KEY_FILE", "f"), ("WAXWING_SHARDS", "0")])).expect_err("zero");

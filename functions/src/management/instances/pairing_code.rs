@@ -86,29 +86,50 @@ pub async fn handler(
     if instance.account.is_some() {
         return Err(paired());
     }
-    if !is_on_its_way(&state, &instance, &phone).await? {
+    let known = known(&state, &instance, &phone).await?;
+    if matches!(known, Known::Nothing) {
         ask(&state, &caller.user, &instance, &phone).await?;
     }
     let record = Record::by(&caller.user, Action::PairingCodeRequested).on(instance.id);
     trail.record(&state, record).await;
     nudge(&state, &instance).await?;
-    let code = wait(&state, &caller, instance.id, &phone).await?;
+    let code = match known {
+        Known::Shown(code) => code,
+        Known::OnItsWay | Known::Nothing => wait(&state, &caller, instance.id, &phone).await?,
+    };
     Ok(Reply::ok(Response {
         code: open(&state, instance.id, &PairingCode::aad(instance.id), &code.sealed).await?,
         expires_at: code.expires_at.into(),
     }))
 }
 
-/// Whether a code for this number is there or was asked for a moment ago.
-async fn is_on_its_way(state: &AppState, instance: &Instance, phone: &PhoneNumber) -> Result<bool, ApiError> {
+/// What there is of a code for a number.
+enum Known {
+    /// It can be entered.
+    Shown(PairingCode),
+    /// It was asked for a moment ago.
+    OnItsWay,
+    /// Nothing.
+    Nothing,
+}
+
+async fn known(state: &AppState, instance: &Instance, phone: &PhoneNumber) -> Result<Known, ApiError> {
     let (desired, observed) = (&instance.desired, &instance.observed);
-    let Some(request) = desired.pairing.as_ref() else {
-        return Ok(false);
+    let is_wanted =
+        |request: &&PairingRequest| desired.wanted == Wanted::Connected && request.phone == *phone;
+    let Some(request) = desired.pairing.as_ref().filter(is_wanted) else {
+        return Ok(Known::Nothing);
     };
+    if let Some(code) = shown(state, instance).await? {
+        return Ok(Known::Shown(code));
+    }
     let is_new = state.clock.now() - request.asked_at < PAIRING_REQUEST_TERM / 2;
     let is_at_work = observed.generation < desired.generation || observed.status == Status::Connecting;
-    let is_wanted = desired.wanted == Wanted::Connected && request.phone == *phone;
-    Ok(is_wanted && (shown(state, instance).await?.is_some() || (is_new && is_at_work)))
+    Ok(if is_new && is_at_work {
+        Known::OnItsWay
+    } else {
+        Known::Nothing
+    })
 }
 
 /// Stores that a code is wanted.

@@ -284,3 +284,23 @@ async fn a_user_may_ask_for_so_many_codes() {
     // To look for the code of the last is not to ask for one.
     assert_eq!(ask(&world, &user, "15550100019").await.status, 504);
 }
+
+#[tokio::test]
+async fn a_code_of_an_earlier_life_is_not_shown_again() {
+    let world = impatient().await;
+    let user = world.register("ada@example.com").await;
+    let instance = world.instance(&user, "sales").await;
+    assert_eq!(ask(&world, &user, PHONE).await.status, 504);
+    world.show_pairing_code(instance, "ABCD1234").await;
+    assert_eq!(
+        ask(&world, &user, PHONE).await.data(200)["code"],
+        json!("ABCD1234")
+    );
+    world.another_daemon_takes_over().await;
+    assert_eq!(ask(&world, &user, PHONE).await.status, 504, "it leads nowhere");
+    assert_eq!(
+        world.stored(instance).await.desired.generation,
+        2,
+        "another is asked for"
+    );
+}

@@ -68,4 +68,8 @@ async fn without_a_code_to_scan_the_state_is_told() {
     world.clock.advance(TimeDelta::seconds(20));
     world.daemon_lives().await;
     assert_eq!(told().await, json!("AWAITING_QR"));
+    // Nor that of one whose daemon has lost the shard, though its next owner lives.
+    world.observe(instance, Status::AwaitingQr, Some((CODE, 1))).await;
+    world.another_daemon_takes_over().await;
+    assert_eq!(told().await, json!("RECONNECTING"));
 }

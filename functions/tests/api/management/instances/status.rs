@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::json;
+use shared::domain::instance::Status;
 
 use crate::support::World;
 
@@ -37,4 +38,46 @@ async fn connected_means_that_a_daemon_lives_and_vouches_for_it() {
     let data = world.get(&user.token, &path).await.data(200);
     assert_eq!(data["status"], json!("CONNECTED"));
     assert_eq!(data["lastRoundTripAt"], json!("2026-01-01T00:00:10.000Z"));
+}
+
+#[tokio::test]
+async fn a_status_of_an_earlier_life_is_nobodys_word() {
+    let world = World::new().await;
+    let (user, _, key) = world.ready().await;
+    let path = "/api/instances/sales/status";
+    world.another_daemon_takes_over().await;
+    let data = world.get(&user.token, path).await.data(200);
+    assert_eq!(
+        (&data["status"], &data["reason"]),
+        (&json!("RECONNECTING"), &json!(null))
+    );
+    let info = world.get(&key, "/api/instance/info").await.data(200);
+    assert_eq!(info["status"], json!("RECONNECTING"));
+}
+
+#[tokio::test]
+async fn a_logout_is_pending_until_the_phone_has_been_told() {
+    let world = World::new().await;
+    let (user, instance, _) = world.ready().await;
+    let answer = world.post(&user.token, "/api/instances/sales/logout", json!({}));
+    let data = answer.await.data(202);
+    let pending = (json!("RECONNECTING"), json!("LOGOUT_PENDING"));
+    assert_eq!((data["status"].clone(), data["reason"].clone()), pending);
+    // Whether a daemon lives or not.
+    world.clock.advance(TimeDelta::minutes(1));
+    let data = world
+        .get(&user.token, "/api/instances/sales/status")
+        .await
+        .data(200);
+    assert_eq!((data["status"].clone(), data["reason"].clone()), pending);
+    let instances = &world.state.instances;
+    let forgotten = instances.set_account(instance, 1, None).await;
+    forgotten.expect("stored");
+    world.end(instance, Status::LoggedOut, "LOGOUT_REQUESTED").await;
+    let data = world
+        .get(&user.token, "/api/instances/sales/status")
+        .await
+        .data(200);
+    assert_eq!(data["status"], json!("LOGGED_OUT"));
+    assert_eq!(data["reason"], json!("LOGOUT_REQUESTED"));
 }

@@ -1,0 +1,87 @@
+//! Looks at instances that come late, fail, or find another request.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use daemon::connection::SessionEvent;
+use shared::domain::instance::{Status, Wanted};
+use shared::storage::keys;
+use tokio_util::sync::CancellationToken;
+
+use crate::unsteady::{Fate, Unsteady};
+use crate::wait::in_time;
+use crate::world::World;
+
+#[tokio::test]
+async fn a_second_request_does_not_buy_an_attempt_another_round() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let instance = world.instance("main").await;
+    world.nudge(&instance).await;
+    let session = daemon.session().await;
+    session.show_qr("2@code").await;
+    world.until_status(&instance, Status::AwaitingQr).await;
+    world.want(&instance, Wanted::Connected).await;
+    world.nudge_and_wait(&instance).await;
+    session.tell(SessionEvent::QrExhausted).await;
+    let ended = world.until_status(&instance, Status::ForceDisconnected).await;
+    assert_eq!(ended.observed.generation, ended.desired.generation);
+    world.nudge_and_wait(&instance).await;
+    assert!(!daemon.has_begun_another());
+}
+
+#[tokio::test]
+async fn an_instance_that_cannot_be_read_costs_itself_alone() {
+    let world = World::new().await;
+    let (broken, sound) = (world.instance("broken").await, world.instance("sound").await);
+    let sent = world
+        .table
+        .client()
+        .update_item()
+        .table_name(world.table.name())
+        .set_key(Some(keys::instance(broken.id).attributes()))
+        .update_expression("REMOVE wanted")
+        .send();
+    sent.await.expect("stored");
+    // Nobody nudges: a sweep finds it.
+    let mut daemon = world.daemon("a").await;
+    let session = daemon.session().await;
+    assert_eq!(session.instance, sound.id);
+    session.log_in().await;
+    world.until_status(&sound, Status::Connected).await;
+}
+
+#[tokio::test]
+async fn an_older_look_undoes_nothing_that_a_newer_one_has_done() {
+    let world = World::new().await;
+    let table = Unsteady::before(&world.endpoint).await;
+    let mut daemon = world.daemon_on("a", &table.endpoint).await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world.want(&instance, Wanted::Disconnected).await;
+    in_time("the end of the session", session.line.disconnected.cancelled()).await;
+    world.until_status(&instance, Status::Disconnected).await;
+
+    // A sweep reads that it is to rest; its answer comes when the next session has begun.
+    let (held, released) = (CancellationToken::new(), CancellationToken::new());
+    let (holding, releasing, is_first) = (held.clone(), released.clone(), AtomicBool::new(true));
+    let id = instance.id.to_string();
+    table.rule(move |seen| {
+        let is_look = seen.operation == "GetItem" && seen.body.contains(&id);
+        if is_look && is_first.swap(false, Ordering::Relaxed) {
+            holding.cancel();
+            Fate::AnswerAfter(releasing.clone())
+        } else {
+            Fate::Pass
+        }
+    });
+    in_time("a sweep", held.cancelled()).await;
+    world.want(&instance, Wanted::Connected).await;
+    let session = daemon.session().await;
+    released.cancel();
+    session.log_in().await;
+    world.until_status(&instance, Status::Connected).await;
+    world.nudge_and_wait(&instance).await;
+    let disconnected = session.line.disconnected.cancelled();
+    let ended = tokio::time::timeout(Duration::from_millis(200), disconnected).await;
+    assert!(ended.is_err(), "it stays connected");
+}

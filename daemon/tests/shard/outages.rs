@@ -1,0 +1,227 @@
+//! What a daemon does with its leases when the table does not do what it should.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use shared::domain::instance::Status;
+use shared::domain::message::State;
+use shared::domain::shard::Shard;
+use shared::storage::leases::{Beat, Lease};
+use tokio_util::sync::CancellationToken;
+
+use crate::daemons::LEASE;
+use crate::unsteady::{Fate, Unsteady};
+use crate::wait::{in_time, until};
+use crate::world::World;
+
+impl World {
+    async fn lease(&self, shard: u32) -> Lease {
+        let lease = self.leases.lease(Shard(shard)).await.expect("read");
+        lease.expect("a lease")
+    }
+
+    async fn beat_of(&self, daemon: &str) -> Beat {
+        until("a beat", async || {
+            self.leases.beat_of(daemon).await.expect("read")
+        })
+        .await
+    }
+
+    /// Waits until a daemon has beaten so many times more.
+    async fn until_beats(&self, daemon: &str, more: u64) {
+        let before = self.beat_of(daemon).await.counter;
+        until(&format!("{more} beats"), async || {
+            (self.beat_of(daemon).await.counter >= before + more).then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_serves_again_when_the_table_is_back() {
+    let world = World::new().await;
+    let table = Unsteady::before(&world.endpoint).await;
+    let mut daemon = world.daemon_on("a", &table.endpoint).await;
+    let (instance, old) = world.connected(&mut daemon).await;
+    let token = world.lease(0).await.token;
+    table.rule(|_| Fate::Lost);
+    in_time("the end of the session", old.line.abandoned.cancelled()).await;
+    until("no shard held", async || {
+        daemon.holding.get().is_empty().then_some(())
+    })
+    .await;
+    table.be_steady();
+
+    let mut session = daemon.session().await;
+    session.log_in().await;
+    world.until_status(&instance, Status::Connected).await;
+    let lease = world.lease(0).await;
+    assert_eq!(lease.owner.as_deref(), Some("a"));
+    assert!(lease.token > token, "taken anew, under a token of its own");
+    let message = world.accept(&instance, "15550100001", "after the outage").await;
+    assert_eq!(session.sent().await.message, message);
+    session.acknowledge(message, None).await;
+    world.until_state(&instance, message, State::Sent).await;
+}
+
+#[tokio::test]
+async fn a_take_whose_answer_was_lost_is_found() {
+    let world = World::new().await;
+    let table = Unsteady::before(&world.endpoint).await;
+    let is_first = AtomicBool::new(true);
+    table.rule(move |seen| {
+        if seen.is_take() && is_first.swap(false, Ordering::Relaxed) {
+            Fate::Unanswered
+        } else {
+            Fate::Pass
+        }
+    });
+    let daemon = world.daemon_on("a", &table.endpoint).await;
+    daemon.until_holding(1).await;
+    let lease = world.lease(0).await;
+    assert_eq!(
+        (lease.owner.as_deref(), lease.token),
+        (Some("a"), 2),
+        "the first take was applied, and said that someone was faster when it was repeated"
+    );
+}
+
+#[tokio::test]
+async fn a_release_that_failed_is_made_good() {
+    let world = World::of(4).await;
+    let table = Unsteady::before(&world.endpoint).await;
+    let first = world.daemon_on("a", &table.endpoint).await;
+    first.until_holding(4).await;
+    let failing = AtomicU32::new(12);
+    table.rule(move |seen| {
+        let fails = |left: u32| left.checked_sub(1);
+        if seen.is_release()
+            && failing
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fails)
+                .is_ok()
+        {
+            Fate::Refused
+        } else {
+            Fate::Pass
+        }
+    });
+    let second = world.daemon("b").await;
+    second.until_holding(2).await;
+    assert_eq!(first.holding.get(), [Shard(0), Shard(1)]);
+    first.stop().await;
+    second.until_holding(4).await;
+}
+
+#[tokio::test]
+async fn whatever_else_hangs_delays_no_beat() {
+    let world = World::new().await;
+    let table = Unsteady::before(&world.endpoint).await;
+    let mut daemon = world.daemon_on("a", &table.endpoint).await;
+    let (_instance, session) = world.connected(&mut daemon).await;
+    let looks = Arc::new(AtomicU32::new(0));
+    let counted = looks.clone();
+    table.rule(move |seen| {
+        counted.fetch_add(u32::from(seen.is_look()), Ordering::Relaxed);
+        if seen.is_beat() { Fate::Pass } else { Fate::Lost }
+    });
+    // Longer than two leases, each look taking its full deadline.
+    world.until_beats("a", 2 * LEASE.as_secs() + 2).await;
+    assert!(looks.load(Ordering::Relaxed) >= 2);
+    assert_eq!(daemon.holding.get(), [Shard(0)]);
+    assert!(!session.line.abandoned.is_cancelled());
+}
+
+#[tokio::test]
+async fn a_daemon_that_does_not_beat_takes_nothing() {
+    let world = World::new().await;
+    let table = Unsteady::before(&world.endpoint).await;
+    let (looks, takes) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    let (looked, taken) = (looks.clone(), takes.clone());
+    table.rule(move |seen| {
+        looked.fetch_add(u32::from(seen.is_look()), Ordering::Relaxed);
+        taken.fetch_add(u32::from(seen.is_take()), Ordering::Relaxed);
+        if seen.is_beat() { Fate::Lost } else { Fate::Pass }
+    });
+    let daemon = world.daemon_on("a", &table.endpoint).await;
+    until("some looks", async || {
+        (looks.load(Ordering::Relaxed) >= 3).then_some(())
+    })
+    .await;
+    assert_eq!(takes.load(Ordering::Relaxed), 0);
+    table.be_steady();
+    daemon.until_holding(1).await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_hands_over_counts_for_no_share() {
+    let world = World::of(4).await;
+    let mut first = world.daemon("a").await;
+    first.until_holding(4).await;
+    let second = world.daemon("b").await;
+    second.until_holding(2).await;
+    let instance = world.instance_of("main", Shard(0)).await;
+    world.nudge(&instance).await;
+    let mut session = first.session().await;
+    session.log_in().await;
+    world.until_status(&instance, Status::Connected).await;
+    let message = world.accept(&instance, "15550100001", "on the wire").await;
+    assert_eq!(session.sent().await.message, message);
+
+    // It waits for the acknowledgement; its other shard goes at once.
+    let stopping = tokio::spawn(first.stop());
+    second.until_holding(3).await;
+    assert!(world.beat_of("a").await.draining);
+    assert!(!stopping.is_finished(), "the message is on the wire still");
+    assert_eq!(world.lease(0).await.owner.as_deref(), Some("a"));
+    session.acknowledge(message, None).await;
+    in_time("the orderly end", stopping).await.expect("no panic");
+    second.until_holding(4).await;
+}
+
+#[tokio::test]
+async fn what_another_beats_for_and_does_not_take_is_served_and_stays() {
+    let world = World::of(4).await;
+    let (leases, stop) = (world.leases.clone(), CancellationToken::new());
+    let _stops = stop.clone().drop_guard();
+    let mut beat = Beat {
+        daemon: "b".to_owned(),
+        counter: 0,
+        duration_ms: 4_000,
+        at: world.now(),
+        round_trips_since: None,
+        draining: false,
+        vitals: None,
+    };
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        loop {
+            beat.counter += 1;
+            leases.beat(&beat).await.expect("stored");
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    }));
+    world.beat_of("b").await;
+    let daemon = world.daemon("a").await;
+    daemon.until_holding(4).await;
+    let tokens: Vec<u64> = [world.lease(2).await, world.lease(3).await]
+        .map(|lease| lease.token)
+        .to_vec();
+    assert_eq!(tokens, [1, 1]);
+    world.until_beats("a", 4).await;
+    assert_eq!(daemon.holding.get().len(), 4, "not to and fro");
+    assert_eq!(world.lease(3).await.token, 1);
+}
+
+#[tokio::test]
+async fn who_knows_to_be_alone_forgets_the_owners_of_an_earlier_life() {
+    let world = World::of(2).await;
+    let first = world.daemon("a").await;
+    first.until_holding(2).await;
+    first.freeze();
+    world.leases.forget_owners().await.expect("forgotten");
+    assert_eq!(world.leases.beats().await.expect("read"), []);
+    assert_eq!(world.lease(1).await.owner, None);
+    let second = world.daemon("b").await;
+    second.until_holding(2).await;
+    assert_eq!(world.lease(1).await.token, 2);
+}
