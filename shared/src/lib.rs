@@ -13,6 +13,7 @@ pub mod ids;
 pub mod mail;
 pub mod nature;
 pub mod queue;
+pub mod recent;
 #[cfg(feature = "schema")]
 mod schema;
 pub mod seal;
