@@ -2,11 +2,17 @@
 //!
 //! A window is fixed (it begins at a multiple of its length since the Unix epoch) and its
 //! count one item, raised by one atomic update before the work is done: concurrent callers
-//! never count too few. Of a large limit a process takes several requests at once (a
-//! hundredth of it, ten at most), which it then serves without the table: what it takes and
-//! does not use in the window counts as used.
+//! never count too few. Of a large limit a process that comes again takes several requests at
+//! once (a hundredth of the limit, ten at most), which it then serves without the table.
+//!
+//! What a process takes and does not serve, because it ends, is lost to its window. So the item
+//! tells how much is at risk: all that processes have taken beyond the request in hand, and not
+//! yet reported as served. It never exceeds a twentieth of the limit; where it would, and for a
+//! process's first request, one is taken at a time. Nobody is refused below 95 % of a limit,
+//! however short processes live, nor let through above it.
+//!
+//! A process that has seen the window's count reach the limit refuses without asking again.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,10 +21,12 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::{StorageError, classify};
-use super::item::{Reader, n, seconds};
+use super::item::{Item, Reader, n, seconds};
 use super::keys;
+use super::outcome::condition_failed;
 use super::table::Table;
 use crate::ids::{KeyId, UserId};
+use crate::recent::Recent;
 
 /// What is counted by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +114,7 @@ pub struct Rate {
     pub within: bool,
 }
 
-/// Requests of a window that this process has taken from the shared count and not served.
+/// What this process knows of a scope.
 #[derive(Debug, Clone, Copy)]
 struct Taken {
     /// When the window began, Unix seconds.
@@ -115,17 +123,43 @@ struct Taken {
     total: u32,
     /// What is left of what was taken.
     left: u32,
+    /// How much of what was taken counts as at risk.
+    at_risk: u32,
+    /// From when on several may be taken at once again.
+    blocks_from: DateTime<Utc>,
 }
 
-/// Scopes whose takings are remembered; beyond that those of past windows are forgotten,
-/// and all if that does not help: what was taken is then lost to its window.
+/// What a process is to take from the shared count.
+#[derive(Debug, Clone, Copy)]
+struct Plan {
+    block: u32,
+    /// What is at risk no longer: it was taken before and is served.
+    settled: u32,
+}
+
+/// Scopes that a process remembers. What was taken for one that is forgotten is lost to its window.
 const REMEMBERED: usize = 10_000;
+
+/// For how long one request is taken at a time where too much is at risk.
+const SINGLY: TimeDelta = TimeDelta::seconds(30);
 
 /// The rate counters of the table.
 #[derive(Debug, Clone)]
 pub struct Rates {
     table: Table,
-    taken: Arc<Mutex<HashMap<String, Taken>>>,
+    taken: Arc<Mutex<Recent<String, Taken>>>,
+}
+
+impl Limit {
+    /// How many requests a process takes at once.
+    fn block(self) -> u32 {
+        (self.requests / 100).clamp(1, 10)
+    }
+
+    /// How many may be at risk.
+    fn risk(self) -> u32 {
+        self.requests / 20
+    }
 }
 
 impl Rates {
@@ -133,11 +167,11 @@ impl Rates {
     pub fn new(table: Table) -> Self {
         Self {
             table,
-            taken: Arc::default(),
+            taken: Arc::new(Mutex::new(Recent::new(REMEMBERED))),
         }
     }
 
-    /// Counts a request. One write unit for each taking.
+    /// Counts a request. One write unit for each taking, none where the window is known to be full.
     pub async fn count(&self, scope: Scope, limit: Limit, now: DateTime<Utc>) -> Result<Rate, StorageError> {
         let length = limit.window.num_seconds().max(1);
         let begins = now.timestamp().div_euclid(length) * length;
@@ -151,58 +185,131 @@ impl Rates {
             is_first,
             within: left.is_some(),
         };
-        if let Some((total, left)) = self.serve(&scope, begins) {
-            return Ok(rate(total, Some(left), false));
+        let mut plan = match self.serve(&scope, begins, limit, now) {
+            Served::FromTaken { total, left } => return Ok(rate(total, left, false)),
+            Served::Not(plan) => plan,
+        };
+        let key = keys::rate(&scope, length, begins).attributes();
+        let mut total = self.take(key.clone(), plan, limit, resets_at).await?;
+        if total.is_none() {
+            self.take_singly(&scope, now + SINGLY);
+            plan.block = 1;
+            total = self.take(key, plan, limit, resets_at).await?;
         }
-        let block = (limit.requests / 100).clamp(1, 10);
-        let output = self
+        let total = total.ok_or_else(|| StorageError::Conflict("too much is at risk".into()))?;
+        let granted = plan.block.saturating_sub(total.saturating_sub(limit.requests));
+        let left = granted.checked_sub(1);
+        self.keep(&scope, begins, total, left.unwrap_or(0), plan, now);
+        Ok(rate(total, left, total == plan.block))
+    }
+
+    /// Raises the shared count; answers it, or nothing where too much would be at risk.
+    async fn take(
+        &self,
+        key: Item,
+        plan: Plan,
+        limit: Limit,
+        resets_at: DateTime<Utc>,
+    ) -> Result<Option<u32>, StorageError> {
+        let risk = i64::from(plan.block) - 1 - i64::from(plan.settled);
+        let mut request = self
             .table
             .client()
             .update_item()
             .table_name(self.table.name())
-            .set_key(Some(keys::rate(&scope, length, begins).attributes()))
-            .update_expression("ADD requests :block SET #exp = :exp")
+            .set_key(Some(key))
+            .update_expression("ADD requests :block, atRisk :risk SET #exp = :exp")
             .expression_attribute_names("#exp", "exp")
-            .expression_attribute_values(":block", n(block))
+            .expression_attribute_values(":block", n(plan.block))
+            .expression_attribute_values(":risk", n(risk))
             .expression_attribute_values(":exp", seconds(resets_at))
-            .return_values(ReturnValue::UpdatedNew)
-            .send()
-            .await
-            .map_err(classify)?;
-        let item = output.attributes.unwrap_or_default();
-        let total: u32 = Reader::new("rate", &item).number("requests")?;
-        let granted = block.saturating_sub(total.saturating_sub(limit.requests));
-        let left = granted.checked_sub(1);
-        if let Some(left) = left.filter(|left| *left > 0) {
-            self.keep(&scope, Taken { begins, total, left });
+            .return_values(ReturnValue::UpdatedNew);
+        if risk > 0 {
+            request = request
+                .condition_expression("attribute_not_exists(atRisk) OR atRisk <= :room")
+                .expression_attribute_values(":room", n(i64::from(limit.risk()) - risk));
         }
-        Ok(rate(total, left, total == block))
+        match request.send().await {
+            Ok(updated) => {
+                let item = updated.attributes.unwrap_or_default();
+                Ok(Some(Reader::new("rate", &item).number("requests")?))
+            }
+            Err(error) if condition_failed(&error) => Ok(None),
+            Err(error) => Err(classify(error)),
+        }
     }
 
-    /// Serves a request from what was taken; answers the shared count and what is left.
-    fn serve(&self, scope: &str, begins: i64) -> Option<(u32, u32)> {
+    /// Serves a request from what was taken, or refuses it where the window is known to be full; else says what to take.
+    fn serve(&self, scope: &str, begins: i64, limit: Limit, now: DateTime<Utc>) -> Served {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = taken.get_mut(scope).filter(|entry| entry.begins == begins)?;
-        entry.left = entry.left.checked_sub(1)?;
-        Some((entry.total, entry.left))
+        let Some(entry) = taken.get(scope) else {
+            // Many a process serves one request and ends.
+            return Served::Not(Plan { block: 1, settled: 0 });
+        };
+        if entry.begins == begins {
+            if let Some(left) = entry.left.checked_sub(1) {
+                entry.left = left;
+                let (total, left) = (entry.total, Some(left));
+                return Served::FromTaken { total, left };
+            }
+            if entry.total >= limit.requests {
+                let (total, left) = (limit.requests, None);
+                return Served::FromTaken { total, left };
+            }
+        } else {
+            *entry = Taken {
+                begins,
+                total: 0,
+                left: 0,
+                at_risk: 0,
+                blocks_from: entry.blocks_from.min(now),
+            };
+        }
+        let may_take_several = entry.blocks_from <= now && limit.risk() >= limit.block() - 1;
+        Served::Not(Plan {
+            block: if may_take_several { limit.block() } else { 1 },
+            settled: std::mem::take(&mut entry.at_risk),
+        })
     }
 
-    fn keep(&self, scope: &str, new: Taken) {
+    fn take_singly(&self, scope: &str, until: DateTime<Utc>) {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if taken.len() >= REMEMBERED {
-            taken.retain(|_, entry| entry.begins >= new.begins);
-            if taken.len() >= REMEMBERED {
-                taken.clear();
+        if let Some(entry) = taken.get(scope) {
+            entry.blocks_from = until;
+        }
+    }
+
+    fn keep(&self, scope: &str, begins: i64, total: u32, left: u32, plan: Plan, now: DateTime<Utc>) {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let at_risk = plan.block - 1;
+        match taken.get(scope) {
+            // Another request may have taken some meanwhile.
+            Some(entry) if entry.begins == begins => {
+                entry.total = entry.total.max(total);
+                entry.left += left;
+                entry.at_risk += at_risk;
+            }
+            Some(entry) if entry.begins > begins => {}
+            _ => {
+                let new = Taken {
+                    begins,
+                    total,
+                    left,
+                    at_risk,
+                    blocks_from: now,
+                };
+                taken.insert(scope.to_owned(), new);
             }
         }
-        let entry = taken.entry(scope.to_owned()).or_insert(Taken { left: 0, ..new });
-        if entry.begins != new.begins {
-            *entry = Taken { left: 0, ..new };
-        }
-        // Another request may have taken some meanwhile.
-        entry.left += new.left;
-        entry.total = entry.total.max(new.total);
     }
+}
+
+/// What came of looking at what was taken.
+enum Served {
+    /// It is served, or refused where nothing is left.
+    FromTaken { total: u32, left: Option<u32> },
+    /// The shared count has to be asked.
+    Not(Plan),
 }
 
 #[cfg(test)]
