@@ -6,6 +6,7 @@
 //! AES-256-GCM. A process that may use one purpose only, by its configuration here and by
 //! its KMS policy there, cannot read what was sealed for another.
 
+mod cache;
 mod cipher;
 mod file;
 mod kms;
@@ -17,6 +18,7 @@ use std::sync::Arc;
 
 use crate::config::Wrapping;
 
+pub use cache::{GRACE, Pin};
 pub use file::FileKeyWrapper;
 pub use kms::KmsKeyWrapper;
 pub use sealer::{SealError, Sealer};

@@ -1,16 +1,14 @@
 //! Seals and opens values under the instances' data keys.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
 use super::Purpose;
+use super::cache::{Cache, Pin};
 use super::cipher;
 use super::wrapper::{DataKey, KeyContext, KeyError, KeyWrapper};
 use crate::ids::InstanceId;
@@ -21,7 +19,7 @@ use crate::storage::{StorageError, Table, classify, keys};
 /// effect within this time.
 const DEFAULT_TERM: Duration = Duration::from_mins(5);
 
-/// How many plain keys are kept.
+/// How many plain keys are kept besides those of pinned instances.
 const DEFAULT_CAPACITY: usize = 4_096;
 
 /// Why a value could not be sealed or opened.
@@ -55,9 +53,6 @@ impl SealError {
     }
 }
 
-/// A plain key on its way or at hand. Whoever needs it meanwhile waits for the same one.
-type Slot = Arc<OnceCell<DataKey>>;
-
 /// Seals and opens values. Shared by reference; made once in a process.
 #[derive(Debug)]
 pub struct Sealer {
@@ -65,8 +60,7 @@ pub struct Sealer {
     wrapper: Arc<dyn KeyWrapper>,
     purposes: Vec<Purpose>,
     term: Duration,
-    capacity: usize,
-    cache: Mutex<HashMap<KeyContext, (Slot, Instant)>>,
+    cache: Arc<Cache>,
 }
 
 impl Sealer {
@@ -77,8 +71,7 @@ impl Sealer {
             wrapper,
             purposes: Purpose::ALL.to_vec(),
             term: DEFAULT_TERM,
-            capacity: DEFAULT_CAPACITY,
-            cache: Mutex::default(),
+            cache: Arc::new(Cache::new(DEFAULT_CAPACITY)),
         }
     }
 
@@ -89,12 +82,18 @@ impl Sealer {
         self
     }
 
-    /// The same, keeping at most `capacity` plain keys, each for `term`.
+    /// The same, keeping the `capacity` plain keys used last (twice as many at most), each for `term`.
     #[must_use]
     pub fn keeping(mut self, capacity: usize, term: Duration) -> Self {
-        self.capacity = capacity.max(1);
+        self.cache = Arc::new(Cache::new(capacity));
         self.term = term;
         self
+    }
+
+    /// Keeps an instance's plain keys at hand for as long as the pin is held, however many others are used meanwhile. They
+    /// are unwrapped anew after their term like any.
+    pub fn pin(&self, instance: InstanceId) -> Pin {
+        self.cache.pin(instance)
     }
 
     /// Seals `plain` for `purpose`. `aad` names what it is, such as its table key: the
@@ -139,9 +138,7 @@ impl Sealer {
                 .map_err(classify)?;
         }
         self.cache
-            .lock()
-            .expect("no holder panics")
-            .retain(|context, _| context.instance != instance);
+            .forget(Purpose::ALL.map(|purpose| KeyContext { purpose, instance }));
         Ok(())
     }
 
@@ -149,33 +146,16 @@ impl Sealer {
         if !self.purposes.contains(&context.purpose) {
             return Err(SealError::PurposeDenied(context.purpose));
         }
-        let slot = self.slot(context);
-        slot.get_or_try_init(|| self.load_or_create(&context))
+        let slot = self.cache.slot(context);
+        slot.key(self.term_of(context), || self.load_or_create(&context))
             .await
-            .cloned()
     }
 
-    fn slot(&self, context: KeyContext) -> Slot {
-        let now = Instant::now();
-        let mut cache = self.cache.lock().expect("no holder panics");
-        if let Some((slot, until)) = cache.get(&context)
-            && now < *until
-        {
-            return slot.clone();
-        }
-        if cache.len() >= self.capacity {
-            cache.retain(|_, (_, until)| now < *until);
-        }
-        if cache.len() >= self.capacity {
-            let soonest = cache
-                .iter()
-                .min_by_key(|(_, (_, until))| *until)
-                .map(|(context, _)| *context);
-            soonest.map(|context| cache.remove(&context));
-        }
-        let slot = Slot::default();
-        cache.insert(context, (slot.clone(), now + self.term));
-        slot
+    /// Up to a tenth less than the term, by instance: what is loaded together, when a shard is taken over, is not
+    /// unwrapped anew together.
+    fn term_of(&self, context: KeyContext) -> Duration {
+        let share = u32::from(context.instance.to_bytes()[15]);
+        self.term - self.term / 10 * share / 255
     }
 
     async fn load_or_create(&self, context: &KeyContext) -> Result<DataKey, SealError> {

@@ -16,7 +16,7 @@ use super::fence::{self, Fence};
 use super::{Entry, SessionState};
 use crate::clock::Clock;
 use crate::ids::InstanceId;
-use crate::seal::{KeyError, Purpose, SealError, Sealer};
+use crate::seal::{KeyError, Pin, Purpose, SealError, Sealer};
 use crate::storage::{CALL_DEADLINE, StorageError, Table, classify, keys};
 
 /// The longest value, in bytes. An item may have 400 KB (409,600 bytes), its key, its other
@@ -49,6 +49,8 @@ pub struct TableSessionState {
     clock: Arc<dyn Clock>,
     instance: InstanceId,
     fence: Fence,
+    /// An instance whose state is at work keeps its keys at hand.
+    _pin: Pin,
 }
 
 impl TableSessionState {
@@ -61,6 +63,7 @@ impl TableSessionState {
         fence: Fence,
     ) -> Self {
         Self {
+            _pin: sealer.pin(instance),
             table,
             sealer,
             clock,

@@ -1,7 +1,7 @@
 //! Data keys in the table, and what is sealed under them.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -131,66 +131,165 @@ async fn deleted_keys_open_nothing_more() {
     assert!(matches!(opened, Err(SealError::DoesNotOpen)), "{opened:?}");
 }
 
-/// Counts how often a key is unwrapped.
+/// Counts how often a key is unwrapped, and answers as it is told to.
 #[derive(Debug)]
-struct Counting {
+struct Scripted {
     inner: Arc<dyn KeyWrapper>,
     unwrapped: AtomicUsize,
+    mood: Mutex<Mood>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mood {
+    Unwraps,
+    Away,
+    Silent,
+    Refuses,
+}
+
+impl Scripted {
+    fn new() -> (Arc<Self>, tempfile::TempDir) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = shared::seal::FileKeyWrapper::open(&directory.path().join("key")).expect("a key file");
+        let scripted = Self {
+            inner: Arc::new(file),
+            unwrapped: AtomicUsize::new(0),
+            mood: Mutex::new(Mood::Unwraps),
+        };
+        (Arc::new(scripted), directory)
+    }
+
+    fn set(&self, mood: Mood) {
+        *self.mood.lock().expect("no holder panics") = mood;
+    }
+
+    fn unwrapped(&self) -> usize {
+        self.unwrapped.load(Ordering::Relaxed)
+    }
 }
 
 #[async_trait]
-impl KeyWrapper for Counting {
+impl KeyWrapper for Scripted {
     async fn generate(&self, context: &KeyContext) -> Result<(DataKey, Vec<u8>), KeyError> {
         self.inner.generate(context).await
     }
 
     async fn unwrap(&self, context: &KeyContext, wrapped: &[u8]) -> Result<DataKey, KeyError> {
         self.unwrapped.fetch_add(1, Ordering::Relaxed);
-        self.inner.unwrap(context, wrapped).await
+        let mood = *self.mood.lock().expect("no holder panics");
+        match mood {
+            Mood::Unwraps => self.inner.unwrap(context, wrapped).await,
+            Mood::Away => Err(KeyError::Unavailable("away".into())),
+            Mood::Silent => std::future::pending().await,
+            Mood::Refuses => Err(KeyError::Refused("no permission".into())),
+        }
+    }
+}
+
+fn instance(n: u8) -> InstanceId {
+    InstanceId::from_bytes([n; 16])
+}
+
+async fn seal(sealer: &Sealer, n: u8) -> Result<(), SealError> {
+    let sealed = sealer.seal(instance(n), Purpose::Content, b"a", b"x").await;
+    sealed.map(|_| ())
+}
+
+/// A sealer with nothing at hand, over keys of ten instances.
+async fn over_ten(world: &World, wrapper: &Arc<Scripted>, capacity: usize, term: Duration) -> Sealer {
+    let first = Sealer::new(world.table.clone(), wrapper.clone());
+    for n in 0..10 {
+        seal(&first, n).await.expect("sealed");
+    }
+    Sealer::new(world.table.clone(), wrapper.clone()).keeping(capacity, term)
+}
+
+#[tokio::test]
+async fn a_plain_key_that_is_used_is_unwrapped_once_in_its_term_and_the_others_are_bounded() {
+    let world = World::new().await;
+    let (wrapper, _directory) = Scripted::new();
+    let sealer = over_ten(&world, &wrapper, 2, Duration::from_mins(1)).await;
+    let before = wrapper.unwrapped();
+    for n in 1..10 {
+        seal(&sealer, 0).await.expect("sealed");
+        seal(&sealer, n).await.expect("sealed");
+    }
+    assert_eq!(wrapper.unwrapped() - before, 10, "the one in use is not dropped");
+    seal(&sealer, 1).await.expect("sealed");
+    assert_eq!(wrapper.unwrapped() - before, 11, "one that was not used is");
+
+    let forgetful = Sealer::new(world.table.clone(), wrapper.clone()).keeping(2, Duration::ZERO);
+    for expected in [12, 13] {
+        seal(&forgetful, 0).await.expect("sealed");
+        assert_eq!(wrapper.unwrapped() - before, expected);
     }
 }
 
 #[tokio::test]
-async fn a_plain_key_is_unwrapped_once_in_its_term_and_the_cache_is_bounded() {
+async fn keys_of_a_pinned_instance_stay_however_many_others_are_used() {
     let world = World::new().await;
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = shared::seal::FileKeyWrapper::open(&directory.path().join("key")).expect("a key file");
-    let file: Arc<dyn KeyWrapper> = Arc::new(file);
-    let instances: Vec<_> = (1..4).map(|n| InstanceId::from_bytes([n; 16])).collect();
-    let first = Sealer::new(world.table.clone(), file.clone());
-    for instance in &instances {
-        first
-            .seal(*instance, Purpose::Content, b"a", b"x")
-            .await
-            .expect("sealed");
+    let (wrapper, _directory) = Scripted::new();
+    let sealer = over_ten(&world, &wrapper, 1, Duration::from_mins(1)).await;
+    let pins: Vec<_> = (0..5).map(|n| sealer.pin(instance(n))).collect();
+    for n in 0..10 {
+        seal(&sealer, n).await.expect("sealed");
     }
+    let before = wrapper.unwrapped();
+    for n in 0..5 {
+        seal(&sealer, n).await.expect("sealed");
+    }
+    assert_eq!(wrapper.unwrapped(), before);
+    drop(pins);
+    for n in 0..5 {
+        seal(&sealer, n).await.expect("sealed");
+    }
+    assert!(wrapper.unwrapped() > before, "they are like the others again");
+}
 
-    let counting = Arc::new(Counting {
-        inner: file,
-        unwrapped: AtomicUsize::new(0),
-    });
-    let sealer = Sealer::new(world.table.clone(), counting.clone()).keeping(2, Duration::from_mins(1));
-    let seal = async |instance: InstanceId| {
-        sealer
-            .seal(instance, Purpose::Content, b"a", b"x")
-            .await
-            .expect("sealed");
-        counting.unwrapped.load(Ordering::Relaxed)
-    };
-    assert_eq!(seal(instances[0]).await, 1);
-    assert_eq!(seal(instances[0]).await, 1);
-    assert_eq!(seal(instances[1]).await, 2);
-    // The third takes the place of the one that would have gone soonest.
-    assert_eq!(seal(instances[2]).await, 3);
-    assert_eq!(seal(instances[1]).await, 3);
-    assert_eq!(seal(instances[0]).await, 4);
+#[tokio::test]
+async fn a_key_at_hand_serves_on_while_the_key_service_is_away_and_no_longer_where_it_refuses() {
+    let world = World::new().await;
+    let (wrapper, _directory) = Scripted::new();
+    // Every use is beyond the term.
+    let sealer = over_ten(&world, &wrapper, 10, Duration::ZERO).await;
+    seal(&sealer, 0).await.expect("sealed");
+    wrapper.set(Mood::Away);
+    let before = wrapper.unwrapped();
+    for _ in 0..3 {
+        seal(&sealer, 0).await.expect("by the key at hand");
+    }
+    assert_eq!(wrapper.unwrapped() - before, 1, "asked once, and later again");
+    let stranger = seal(&sealer, 1).await;
+    assert!(
+        matches!(stranger, Err(SealError::Key(KeyError::Unavailable(_)))),
+        "{stranger:?}"
+    );
 
-    let forgetful = Sealer::new(world.table.clone(), counting.clone()).keeping(2, Duration::ZERO);
-    for expected in [5, 6] {
-        forgetful
-            .seal(instances[0], Purpose::Content, b"a", b"x")
-            .await
-            .expect("sealed");
-        assert_eq!(counting.unwrapped.load(Ordering::Relaxed), expected);
+    // A permission that is withdrawn takes effect with the term.
+    wrapper.set(Mood::Unwraps);
+    seal(&sealer, 2).await.expect("sealed");
+    wrapper.set(Mood::Refuses);
+    for _ in 0..2 {
+        let refused = seal(&sealer, 2).await;
+        assert!(
+            matches!(refused, Err(SealError::Key(KeyError::Refused(_)))),
+            "{refused:?}"
+        );
+    }
+    wrapper.set(Mood::Away);
+    let gone = seal(&sealer, 2).await;
+    assert!(gone.is_err(), "what was refused does not come back by an outage");
+}
+
+#[tokio::test]
+async fn a_key_service_that_does_not_answer_holds_nobody_up_for_long() {
+    let world = World::new().await;
+    let (wrapper, _directory) = Scripted::new();
+    let sealer = over_ten(&world, &wrapper, 10, Duration::ZERO).await;
+    seal(&sealer, 0).await.expect("sealed");
+    wrapper.set(Mood::Silent);
+    let many = (0..8).map(|_| seal(&sealer, 0));
+    for sealed in futures::future::join_all(many).await {
+        sealed.expect("by the key at hand");
     }
 }
