@@ -22,6 +22,7 @@ use crate::deps::{Deps, RoundTrips};
 use crate::instance::starts::Starts;
 use crate::lease::{HeldShards, Keeper};
 use crate::meter::Meter;
+use crate::people::Directory;
 use crate::shard::Shards;
 use crate::whatsapp::{HttpError, NETWORK, Settings, WhatsAppConnector};
 
@@ -89,6 +90,11 @@ impl App {
             instances: Instances::new(parts.table.clone()),
             messages: Messages::new(parts.table.clone()),
             counters: Counters::new(parts.table.clone()),
+            people: Arc::new(Directory::new(
+                parts.table.clone(),
+                parts.clock.clone(),
+                tasks.clone(),
+            )),
             table: parts.table.clone(),
             queue: parts.queue,
             names: parts.names,

@@ -50,6 +50,11 @@ pub trait Connection: Send + Sync + Debug {
     /// comes later, as [`SessionEvent::ServerAck`].
     async fn send_text(&self, message: MessageId, to: &Recipient, text: &str) -> Result<(), SendError>;
 
+    /// The other name of a person, where this session has learnt it. The server is not asked.
+    async fn other_name(&self, _name: &Recipient) -> Option<Recipient> {
+        None
+    }
+
     /// Asks the server for a code that links this session to the phone with this number when
     /// its person enters it there. The session is not paired and has shown a QR code, by which
     /// the server says that it is ready.

@@ -18,6 +18,7 @@ use shared::storage::messages::Messages;
 use crate::connection::Connector;
 use crate::instance::starts::Starts;
 use crate::meter::Meter;
+use crate::people::Directory;
 
 /// Stores, queues and the network, made once in a process.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Deps {
     pub messages: Messages,
     /// Its counters.
     pub counters: Counters,
+    /// Who is who to each instance.
+    pub people: Arc<Directory>,
     /// The queues.
     pub queue: Arc<dyn Queue>,
     /// Their names.

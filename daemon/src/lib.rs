@@ -4,7 +4,7 @@
 //! `lease` decides which shards are ours; `shard` serves one: `shard::reconcile` keeps its
 //! instances as they are wanted, `shard::sends` works off its jobs; `instance` is one
 //! instance's connection; `connection` is the port to a WhatsApp session, `whatsapp` its
-//! adapter, and `store` the library's storage.
+//! adapter, `store` the library's storage, and `people` knows who is who.
 
 pub mod app;
 pub mod connection;
@@ -12,6 +12,7 @@ pub mod deps;
 pub mod instance;
 pub mod lease;
 pub mod meter;
+pub mod people;
 pub mod service;
 pub mod shard;
 pub mod stop;

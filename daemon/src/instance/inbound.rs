@@ -8,9 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use shared::domain::event::{self, Event, EventType, MessageReceived};
 use shared::domain::job;
 use shared::domain::message::{Direction, MessageRecord, State};
+use shared::domain::person::{Acquaintance, Person};
+use shared::domain::recipient::Recipient;
 use shared::ids::{EventId, InstanceId, MessageId, SubscriptionId};
 use shared::queue::OutgoingMessage;
 use shared::seal::Purpose;
+use shared::session_state::Fence;
 use shared::storage::counters::Counter;
 use shared::storage::messages::Put;
 use tracing::debug;
@@ -26,18 +29,35 @@ pub struct Inbound {
     deps: Arc<Deps>,
     instance: InstanceId,
     subscription: SubscriptionId,
+    fence: Fence,
 }
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Inbound {
     /// The sink of this instance.
-    pub fn new(deps: Arc<Deps>, instance: InstanceId, subscription: SubscriptionId) -> Self {
+    pub fn new(deps: Arc<Deps>, instance: InstanceId, subscription: SubscriptionId, fence: Fence) -> Self {
         Self {
             deps,
             instance,
             subscription,
+            fence,
         }
+    }
+
+    /// Who the chat's other side is, and what is learnt of whoever wrote.
+    async fn who_wrote(&self, message: &InboundMessage) -> Acquaintance {
+        let people = &self.deps.people;
+        // Before the lesson: whoever was met by another name keeps that chat.
+        let chat = people.who_is(self.instance, &message.chat).await;
+        if !message.from_me {
+            let met = message.sender.parse::<Recipient>();
+            if let Some(met) = met.ok().or_else(|| message.from.names().next()) {
+                let other = message.from.names().find(|name| *name != met);
+                people.meet(self.instance, &self.fence, &met, other);
+            }
+        }
+        chat
     }
 
     async fn commit_one(&self, message: &InboundMessage) -> Result<(), Cause> {
@@ -45,6 +65,7 @@ impl Inbound {
         let chat = message.chat.to_jid();
         let parts: [&str; 4] = [&instance, &chat, &message.sender, &message.whatsapp_id];
         let id = MessageId::derived(message.at, &parts);
+        let known = self.who_wrote(message).await;
         let record = MessageRecord {
             id,
             instance: self.instance,
@@ -54,8 +75,8 @@ impl Inbound {
                 Direction::Incoming
             },
             kind: message.kind,
-            chat: message.chat.clone(),
-            person: message.from.clone(),
+            chat: known.chat.clone(),
+            person: person_of(message, &known),
             state: if message.from_me {
                 State::Sent
             } else {
@@ -65,6 +86,7 @@ impl Inbound {
             reference: None,
             created_at: message.at,
             updated_at: self.deps.clock.now(),
+            expires_at: None,
             sent_at: None,
             delivered_at: None,
             read_at: None,
@@ -115,6 +137,16 @@ impl Inbound {
         self.deps.queue.send(&self.deps.names.events(), outgoing).await?;
         Ok(())
     }
+}
+
+/// Whoever wrote a message, by each name that the message or the directory gives.
+fn person_of(message: &InboundMessage, chat: &Acquaintance) -> Person {
+    let mut person = message.from.clone();
+    if !message.from_me && message.chat.group().is_none() {
+        person.phone = person.phone.or_else(|| chat.person.phone.clone());
+        person.lid = person.lid.or_else(|| chat.person.lid.clone());
+    }
+    person
 }
 
 #[async_trait]

@@ -9,8 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use shared::domain::job::{self, Content, Job, PayloadError, SendJob};
-use shared::domain::message::{Direction, Failure, MessageRecord, State};
-use shared::domain::person::Person;
+use shared::domain::message::{Failure, State};
 use shared::fault;
 use shared::queue::Received;
 use shared::seal::Purpose;
@@ -202,6 +201,8 @@ impl Sender<'_> {
             match self.over(&link, job, content).await {
                 Attempt::Answered(error) => return Wire::Acked(error),
                 Attempt::Failed(SendError::NotOnWhatsApp) => {
+                    let fence = &self.hold.fence;
+                    self.deps.people.miss(job.instance, fence, &job.to);
                     return Wire::Refused(Failure::from_server(404));
                 }
                 ended @ (Attempt::CutShort | Attempt::Failed(SendError::NotConnected)) => {
@@ -242,7 +243,13 @@ impl Sender<'_> {
         }
         fault::point("after-wire");
         match tokio::time::timeout(ACK_DEADLINE, ack).await {
-            Ok(Ok(error)) => Attempt::Answered(error),
+            Ok(Ok(error)) => {
+                if error.is_none() {
+                    let people = &self.deps.people;
+                    people.reach(job.instance, &self.hold.fence, &link.connection, &job.to);
+                }
+                Attempt::Answered(error)
+            }
             Ok(Err(_)) => Attempt::CutShort,
             Err(_) => Attempt::Unanswered,
         }
@@ -254,7 +261,7 @@ impl Sender<'_> {
         let (deps, instance) = (self.deps, job.instance);
         let mut transition = deps.messages.change(instance, job.message, change).await?;
         if transition == Transition::Missing {
-            deps.messages.put(&accepted(job)).await?;
+            deps.messages.put(&job.record()).await?;
             transition = deps.messages.change(instance, job.message, change).await?;
         }
         let Transition::Made { before, kind } = transition else {
@@ -270,30 +277,6 @@ impl Sender<'_> {
         counters.extend(ended(before, job.accepted_at, change.at));
         tally::count(deps, instance, &counters, change.at).await;
         Ok(())
-    }
-}
-
-/// The record of a message as it was accepted.
-fn accepted(job: &SendJob) -> MessageRecord {
-    MessageRecord {
-        id: job.message,
-        instance: job.instance,
-        direction: Direction::Outgoing,
-        kind: job.kind,
-        chat: job.to.clone(),
-        person: Person {
-            phone: job.to.phone().map(str::to_owned),
-            lid: job.to.lid().map(str::to_owned),
-        },
-        state: State::Queued,
-        failure: None,
-        reference: job.reference.clone(),
-        created_at: job.accepted_at,
-        updated_at: job.accepted_at,
-        sent_at: None,
-        delivered_at: None,
-        read_at: None,
-        whatsapp_id: None,
     }
 }
 

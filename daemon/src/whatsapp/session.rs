@@ -40,6 +40,9 @@ use crate::store::SessionStore;
 /// their keys included.
 const SEND_DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long a look for a name in the library's memory or its store may take.
+const LOOK_UP_DEADLINE: Duration = Duration::from_secs(1);
+
 /// How long an orderly end may take; the library's own flushes have deadlines of 5 s each.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -383,6 +386,20 @@ impl Connection for WhatsAppSession {
                 Err(_) => Err(SendError::Timeout),
             }
         }
+    }
+
+    async fn other_name(&self, name: &Recipient) -> Option<Recipient> {
+        let jid = people::jid(name);
+        let known = self.client.get_lid_pn_entry(&jid);
+        let known = tokio::time::timeout(LOOK_UP_DEADLINE, known).await;
+        // A store that does not answer is no reason to know less than before.
+        let entry = known.ok()?.ok()??;
+        let other = match name {
+            Recipient::Phone(_) => format!("{}@lid", entry.lid),
+            Recipient::Lid(_) => format!("{}@s.whatsapp.net", entry.phone_number),
+            Recipient::Group(_) => return None,
+        };
+        other.parse().ok()
     }
 
     async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError> {

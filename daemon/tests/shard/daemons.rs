@@ -8,6 +8,7 @@ use daemon::deps::{Deps, RoundTrips};
 use daemon::instance::starts::Starts;
 use daemon::lease::{HeldShards, Hold, Holder, Keeper};
 use daemon::meter::Meter;
+use daemon::people::Directory;
 use daemon::shard::Shards;
 use shared::domain::instance::{Instance, Status};
 use shared::session_state::Fence;
@@ -18,6 +19,7 @@ use shared::storage::messages::Messages;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::embedded;
 use crate::network::{Network, Playing};
@@ -84,6 +86,11 @@ impl World {
             instances: Instances::new(table.clone()),
             messages: Messages::new(table.clone()),
             counters: Counters::new(table.clone()),
+            people: Arc::new(Directory::new(
+                table.clone(),
+                Arc::new(self.clock.clone()),
+                TaskTracker::new(),
+            )),
             queue: self.queue.clone(),
             names: self.names.clone(),
             sealer: embedded::sealer(&table, self.directory.path()),

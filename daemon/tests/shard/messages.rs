@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use shared::domain::instance::Instance;
 use shared::domain::job::{self, Content, Job, SendJob};
-use shared::domain::message::{Direction, Kind, MessageRecord, State};
+use shared::domain::message::{Kind, MessageRecord, State};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::domain::shard::lane;
@@ -38,6 +38,8 @@ impl World {
             message,
             instance: instance.id,
             to: to.parse::<Recipient>().expect("a number"),
+            chat: None,
+            person: Person::default(),
             kind: Kind::Text,
             reference: Some("order 7".to_owned()),
             accepted_at: self.now(),
@@ -48,27 +50,10 @@ impl World {
 
     /// Stores a job's record.
     pub async fn record(&self, job: &SendJob) {
-        let record = MessageRecord {
-            id: job.message,
-            instance: job.instance,
-            direction: Direction::Outgoing,
-            kind: job.kind,
-            chat: job.to.clone(),
-            person: Person {
-                phone: job.to.phone().map(str::to_owned),
-                lid: None,
-            },
-            state: State::Queued,
-            failure: None,
-            reference: job.reference.clone(),
-            created_at: job.accepted_at,
-            updated_at: job.accepted_at,
-            sent_at: None,
-            delivered_at: None,
-            read_at: None,
-            whatsapp_id: None,
-        };
-        assert_eq!(self.messages.put(&record).await.expect("stored"), Put::Created);
+        assert_eq!(
+            self.messages.put(&job.record()).await.expect("stored"),
+            Put::Created
+        );
     }
 
     /// Queues a job.

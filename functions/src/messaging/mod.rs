@@ -2,6 +2,7 @@
 
 mod instance;
 pub(crate) mod messages;
+pub(crate) mod people;
 mod routes;
 mod stats;
 

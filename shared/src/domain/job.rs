@@ -4,7 +4,8 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::message::Kind;
+use super::message::{Direction, Kind, MessageRecord, State};
+use super::person::Person;
 use super::recipient::Recipient;
 use crate::ids::{InstanceId, MessageId};
 
@@ -19,8 +20,14 @@ pub struct SendJob {
     pub message: MessageId,
     /// The instance that sends.
     pub instance: InstanceId,
-    /// Whom to.
+    /// Whom to, as the caller named it.
     pub to: Recipient,
+    /// The canonical chat, where that is not `to`: see [`super::person::Acquaintance`]. Lanes and locks go by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<Recipient>,
+    /// The names of whom it goes to, as far as they were known when it was accepted.
+    #[serde(default, skip_serializing_if = "Person::is_nobody")]
+    pub person: Person,
     /// What it is.
     pub kind: Kind,
     /// The caller's own string.
@@ -33,6 +40,40 @@ pub struct SendJob {
     /// The [`Content`] as JSON, sealed for the purpose of content with the message's id as
     /// associated data, in base64.
     pub content: String,
+}
+
+impl SendJob {
+    /// The canonical chat.
+    pub fn chat(&self) -> &Recipient {
+        self.chat.as_ref().unwrap_or(&self.to)
+    }
+
+    /// The message's record as it is when the message is accepted.
+    pub fn record(&self) -> MessageRecord {
+        let person = if self.person.is_nobody() {
+            Person::of(&self.to)
+        } else {
+            self.person.clone()
+        };
+        MessageRecord {
+            id: self.message,
+            instance: self.instance,
+            direction: Direction::Outgoing,
+            kind: self.kind,
+            chat: self.chat().clone(),
+            person,
+            state: State::Queued,
+            failure: None,
+            reference: self.reference.clone(),
+            created_at: self.accepted_at,
+            updated_at: self.accepted_at,
+            expires_at: Some(self.expires_at),
+            sent_at: None,
+            delivered_at: None,
+            read_at: None,
+            whatsapp_id: None,
+        }
+    }
 }
 
 /// What a message says. It rests only sealed.

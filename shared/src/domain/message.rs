@@ -14,6 +14,9 @@ pub const RECORD_TERM: TimeDelta = TimeDelta::days(90);
 /// How long an accepted message may wait to be sent where the caller names no time.
 pub const DEFAULT_EXPIRY: TimeDelta = TimeDelta::hours(24);
 
+/// How long after its time a message that waits is over, even if no daemon has said so.
+const EXPIRED_FOR_SURE: TimeDelta = TimeDelta::hours(1);
+
 /// The longest text, in Unicode scalar values.
 pub const MAX_TEXT: usize = 4_096;
 
@@ -183,6 +186,8 @@ pub struct MessageRecord {
     pub created_at: DateTime<Utc>,
     /// When its state changed last.
     pub updated_at: DateTime<Utc>,
+    /// Until when an outgoing one is worth sending.
+    pub expires_at: Option<DateTime<Utc>>,
     /// When the server acknowledged it.
     pub sent_at: Option<DateTime<Utc>>,
     /// When it was delivered.
@@ -191,6 +196,27 @@ pub struct MessageRecord {
     pub read_at: Option<DateTime<Utc>>,
     /// WhatsApp's id of an incoming message; an outgoing one's derives from [`Self::id`].
     pub whatsapp_id: Option<String>,
+}
+
+impl MessageRecord {
+    /// The record as whoever reads it at `now` is to see it. One that waits though its time is over will not be sent any
+    /// more, whatever became of its job, which nobody may have: it has expired. An hour is left to a daemon that had it on
+    /// the wire.
+    #[must_use]
+    pub fn as_of(mut self, now: DateTime<Utc>) -> Self {
+        if let Some(over) = self.expires_at.filter(|over| now - *over > EXPIRED_FOR_SURE)
+            && self.state == State::Queued
+        {
+            self.state = State::Expired;
+            self.updated_at = over;
+            self.failure = Some(Failure {
+                code: "EXPIRED".to_owned(),
+                message: "The message's time to be sent ran out".to_owned(),
+                retryable: true,
+            });
+        }
+        self
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! The two names of a person: WhatsApp is moving from phone numbers to LIDs, and either
 //! may be all that is known.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+
+use super::recipient::Recipient;
 
 /// A person as payloads show one: both members are always there, `null` where WhatsApp
 /// gives none.
@@ -11,4 +14,71 @@ pub struct Person {
     pub phone: Option<String>,
     /// The LID's digits.
     pub lid: Option<String>,
+}
+
+impl Person {
+    /// The person of a chat, by the one name that it gives; nobody of a group.
+    pub fn of(chat: &Recipient) -> Self {
+        Self {
+            phone: chat.phone().map(str::to_owned),
+            lid: chat.lid().map(str::to_owned),
+        }
+    }
+
+    /// Whether neither name is known.
+    pub fn is_nobody(&self) -> bool {
+        self.phone.is_none() && self.lid.is_none()
+    }
+
+    /// Whether this is one of the person's names.
+    pub fn is_named(&self, name: &Recipient) -> bool {
+        match name {
+            Recipient::Phone(digits) => self.phone.as_ref() == Some(digits),
+            Recipient::Lid(digits) => self.lid.as_ref() == Some(digits),
+            Recipient::Group(_) => false,
+        }
+    }
+
+    /// The names that are known, as chats: the number first.
+    pub fn names(&self) -> impl Iterator<Item = Recipient> {
+        let phone = self.phone.clone().map(Recipient::Phone);
+        phone.into_iter().chain(self.lid.clone().map(Recipient::Lid))
+    }
+}
+
+/// What an instance knows of a person whom it has met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acquaintance {
+    /// The names: the number as WhatsApp spells it, and the LID.
+    pub person: Person,
+    /// The canonical chat: the name under which the person was first met. Keys, lanes, locks and records go by it.
+    pub chat: Recipient,
+    /// Whether the person is on WhatsApp, where that was looked up.
+    pub on_whatsapp: Option<Belief>,
+}
+
+impl Acquaintance {
+    /// Somebody of whom nothing but this name is known.
+    pub fn stranger(name: &Recipient) -> Self {
+        Self {
+            person: Person::of(name),
+            chat: name.clone(),
+            on_whatsapp: None,
+        }
+    }
+
+    /// Whether a look-up that is still believed at `now` did not find the person on WhatsApp.
+    pub fn is_known_to_be_absent(&self, now: DateTime<Utc>) -> bool {
+        self.on_whatsapp
+            .is_some_and(|belief| !belief.is_there && now < belief.until)
+    }
+}
+
+/// What a look-up of a person on WhatsApp found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Belief {
+    /// Whether the person is there.
+    pub is_there: bool,
+    /// Until when that is believed.
+    pub until: DateTime<Utc>,
 }

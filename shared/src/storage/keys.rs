@@ -20,7 +20,9 @@
 //! | | `dek#<purpose>` | its wrapped data key for a purpose |
 //! | `sess#<instance>` | `<name>` | an entry of its WhatsApp session state |
 //! | `msgs#<instance>` | `<message>` | a message's record |
+//! | `people#<instance>` | `<name>` | a person whom it has met, by a number or a LID |
 //! | `ctr#<instance>` | `day#<date>` | a day's counters |
+//! | | `doubt` | the doubt whether its messages that are counted as waiting do wait |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
 //! | `idem#<instance>#<hash>` | `idem` | an idempotency key |
 //! | `leases#<network>` | `shard#<n>` | a shard's lease |
@@ -32,6 +34,7 @@ use super::item::{Item, s};
 use crate::domain::account::EmailAddress;
 use crate::domain::instance::InstanceName;
 use crate::domain::network::Network;
+use crate::domain::recipient::Recipient;
 use crate::domain::shard::Shard;
 use crate::ids::{AuditId, InstanceId, KeyId, MessageId, SubscriptionId, UserId};
 use crate::seal::Purpose;
@@ -232,6 +235,16 @@ pub fn message(instance: InstanceId, id: MessageId) -> Key {
     Key::new(message_partition(instance), id.to_string())
 }
 
+/// The partition of the people whom an instance has met.
+pub fn people_partition(instance: InstanceId) -> String {
+    format!("people#{instance}")
+}
+
+/// A person whom an instance has met, by one of its names.
+pub fn person(instance: InstanceId, name: &Recipient) -> Key {
+    Key::new(people_partition(instance), name.to_jid())
+}
+
 /// The partition of an instance's counters.
 pub fn counter_partition(instance: InstanceId) -> String {
     format!("ctr#{instance}")
@@ -243,6 +256,11 @@ pub fn day(instance: InstanceId, at: DateTime<Utc>) -> Key {
         counter_partition(instance),
         format!("{DAY_PREFIX}{}", at.format("%Y-%m-%d")),
     )
+}
+
+/// The doubt whether an instance's messages that are counted as waiting do wait.
+pub fn doubt(instance: InstanceId) -> Key {
+    Key::new(counter_partition(instance), "doubt")
 }
 
 /// What the sort keys of daily counters begin with; the date follows.

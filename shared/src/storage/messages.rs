@@ -1,5 +1,7 @@
 //! The records of messages: ids, kinds, states and times, never content.
 
+mod withdraw;
+
 use std::fmt::Write as _;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -41,6 +43,8 @@ pub enum Transition {
     /// There is no such record, or it has run out.
     Missing,
 }
+
+pub use withdraw::Withdrawn;
 
 /// A new state, and what goes with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,6 +223,9 @@ fn to_item(record: &MessageRecord) -> Item {
             set(name, s(value));
         }
     }
+    if let Some(expires_at) = record.expires_at {
+        set("expiresAt", time(expires_at));
+    }
     item
 }
 
@@ -247,6 +254,7 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
         reference: read.opt_str("reference")?.map(str::to_owned),
         created_at: read.time("createdAt")?,
         updated_at: read.time("updatedAt")?,
+        expires_at: read.opt_time("expiresAt")?,
         sent_at: read.opt_time("sentAt")?,
         delivered_at: read.opt_time("deliveredAt")?,
         read_at: read.opt_time("readAt")?,

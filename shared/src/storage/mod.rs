@@ -20,6 +20,7 @@ pub mod lockouts;
 pub mod mail_codes;
 pub mod messages;
 pub mod outcome;
+pub mod people;
 mod purge;
 pub mod rates;
 pub mod sessions;

@@ -86,7 +86,7 @@ impl Instances {
     }
 
     /// Removes what a deleted instance leaves besides its item and its session state:
-    /// messages, counters, data keys, and whatever else is in its partition. May be broken
+    /// messages, the directory of people, counters, data keys, and whatever else is in its partition. May be broken
     /// off and done again.
     pub async fn purge(&self, id: InstanceId) -> Result<(), StorageError> {
         self.purge_content(id).await?;
@@ -97,6 +97,7 @@ impl Instances {
     /// Removes its messages and counters alone, where its session is needed for a while yet.
     pub async fn purge_content(&self, id: InstanceId) -> Result<(), StorageError> {
         self.table.purge(&keys::message_partition(id), "").await?;
+        self.table.purge(&keys::people_partition(id), "").await?;
         self.table.purge(&keys::counter_partition(id), "").await
     }
 

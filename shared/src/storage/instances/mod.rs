@@ -120,6 +120,24 @@ impl Instances {
         Ok(found.filter(|instance| instance.subscription == subscription))
     }
 
+    /// An instance of this subscription as it was a moment ago. Half a read unit.
+    pub async fn get_recent(
+        &self,
+        subscription: SubscriptionId,
+        id: InstanceId,
+    ) -> Result<Option<Instance>, StorageError> {
+        let Some(item) = self.table.get_recent(&keys::instance(id)).await? else {
+            return Ok(None);
+        };
+        // A tombstone has no id.
+        if !item.contains_key("id") {
+            return Ok(None);
+        }
+        let found = stored::from_item(&item)?;
+        let is_there = found.desired.wanted != Wanted::Deleted && found.subscription == subscription;
+        Ok(is_there.then_some(found))
+    }
+
     /// An instance of this subscription by its name.
     pub async fn get_by_name(
         &self,

@@ -1,0 +1,317 @@
+//! The daemon's side of the directory of people: it learns who is who from what passes by, and knows it when it has to.
+//!
+//! Learning is beside the work: it never blocks a message and never fails one. What this process knows already costs
+//! nothing; what may be new is stored by a task of its own, of which so many run at once, and beyond that it is left for the
+//! next time that the person is met. What is stored is under the lease's fence and may be done again.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::clock::Clock;
+use shared::domain::person::{Acquaintance, Belief};
+use shared::domain::recipient::Recipient;
+use shared::ids::InstanceId;
+use shared::recent::Recent;
+use shared::session_state::Fence;
+use shared::storage::Table;
+use shared::storage::people::{Learnt, Lesson, People};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, warn};
+
+use crate::connection::Connection;
+use crate::lease::chain;
+
+/// How many people a process remembers at least.
+const REMEMBERED: usize = 20_000;
+
+/// For how long. What is met later is looked up again, by which its place in the directory is kept.
+const TERM: TimeDelta = TimeDelta::hours(12);
+
+/// After how long a session is asked again for a name that it did not know.
+const ASKED_AGAIN: TimeDelta = TimeDelta::minutes(10);
+
+/// How long it is believed that somebody is not on WhatsApp, who may come any moment.
+const ABSENT_FOR: TimeDelta = TimeDelta::minutes(15);
+
+/// How many lessons are stored at once.
+const AT_ONCE: usize = 16;
+
+/// How long a message waits to hear who it is from, and a lesson to be stored.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Who is who, to every instance that this process serves.
+#[derive(Debug)]
+pub struct Directory {
+    people: People,
+    clock: Arc<dyn Clock>,
+    known: Mutex<Recent<(InstanceId, Recipient), Known>>,
+    at_work: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    acquaintance: Acquaintance,
+    at: DateTime<Utc>,
+    /// When a session was last asked for the other name.
+    asked_at: DateTime<Utc>,
+    /// Whether it is stored as it is here, or on its way there.
+    is_stored: bool,
+}
+
+impl Directory {
+    /// The directories of this table. Lessons are stored by `tasks`.
+    pub fn new(table: Table, clock: Arc<dyn Clock>, tasks: TaskTracker) -> Self {
+        Self {
+            people: People::new(table),
+            clock,
+            known: Mutex::new(Recent::new(REMEMBERED)),
+            at_work: Arc::new(Semaphore::new(AT_ONCE)),
+            tasks,
+        }
+    }
+
+    /// Who this is, for all that this process knows.
+    pub fn known(&self, instance: InstanceId, name: &Recipient) -> Option<Acquaintance> {
+        let now = self.clock.now();
+        let mut known = self.lock();
+        let known = known.get(&(instance, name.clone()))?;
+        // What is on its way to the table may come to something else there.
+        (known.is_stored && now - known.at < TERM).then(|| known.acquaintance.clone())
+    }
+
+    /// Notes that a message has reached this name, and asks the session for the other one.
+    pub fn reach(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        fence: &Fence,
+        connection: &Arc<dyn Connection>,
+        name: &Recipient,
+    ) {
+        if !self.is_to_be_asked_for(instance, name) {
+            return;
+        }
+        let Ok(permit) = Arc::clone(&self.at_work).try_acquire_owned() else {
+            return;
+        };
+        let (directory, fence) = (Arc::clone(self), fence.clone());
+        let (connection, name) = (Arc::clone(connection), name.clone());
+        self.tasks.spawn(async move {
+            let other = connection.other_name(&name).await;
+            drop(permit);
+            directory.meet(instance, &fence, &name, other);
+        });
+    }
+
+    /// Whether a session is to be asked for the person's other name: where that is not known, now and then.
+    fn is_to_be_asked_for(&self, instance: InstanceId, name: &Recipient) -> bool {
+        if name.group().is_some() {
+            return false;
+        }
+        let now = self.clock.now();
+        let mut known = self.lock();
+        let Some(known) = known.get(&(instance, name.clone())) else {
+            return true;
+        };
+        let asked = now - known.asked_at;
+        let person = &known.acquaintance.person;
+        let was_absent = known
+            .acquaintance
+            .on_whatsapp
+            .is_some_and(|belief| !belief.is_there);
+        let is_half = person.phone.is_none() || person.lid.is_none();
+        let is_due = was_absent || now - known.at >= TERM || (is_half && asked >= ASKED_AGAIN);
+        if is_due {
+            known.asked_at = now;
+        }
+        is_due
+    }
+
+    /// Who this is. Half a read unit where this process has not met the person; a table that does not answer makes a
+    /// stranger of anybody.
+    pub async fn who_is(&self, instance: InstanceId, name: &Recipient) -> Acquaintance {
+        if name.group().is_some() {
+            return Acquaintance::stranger(name);
+        }
+        if let Some(known) = self.known(instance, name) {
+            return known;
+        }
+        let now = self.clock.now();
+        let finding = self.people.find(instance, name, now);
+        match tokio::time::timeout(PATIENCE, finding).await {
+            Ok(Ok(Some(found))) => {
+                self.remember(instance, &found, now, true);
+                found
+            }
+            Ok(Ok(None)) => Acquaintance::stranger(name),
+            Ok(Err(error)) => {
+                warn!(instance.id = %instance, error = %chain(&error), "the directory of people could not be read");
+                Acquaintance::stranger(name)
+            }
+            Err(_) => Acquaintance::stranger(name),
+        }
+    }
+
+    /// Notes that a person was met under this name, who has another one where that is known.
+    pub fn meet(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        fence: &Fence,
+        met: &Recipient,
+        other: Option<Recipient>,
+    ) {
+        self.learn(instance, fence, met, other, None);
+    }
+
+    /// Notes that WhatsApp did not know this name.
+    pub fn miss(self: &Arc<Self>, instance: InstanceId, fence: &Fence, name: &Recipient) {
+        let until = self.clock.now() + ABSENT_FOR;
+        let absent = Belief {
+            is_there: false,
+            until,
+        };
+        self.learn(instance, fence, name, None, Some(absent));
+    }
+
+    /// Notes that this name is on WhatsApp: it was reached, or wrote.
+    fn is_there(&self, now: DateTime<Utc>, instance: InstanceId, name: &Recipient) -> Option<Belief> {
+        let mut known = self.lock();
+        let known = known.get(&(instance, name.clone()))?;
+        let was_absent = known
+            .acquaintance
+            .on_whatsapp
+            .is_some_and(|belief| !belief.is_there);
+        was_absent.then_some(Belief {
+            is_there: true,
+            until: now + TimeDelta::days(1),
+        })
+    }
+
+    fn learn(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        fence: &Fence,
+        met: &Recipient,
+        other: Option<Recipient>,
+        belief: Option<Belief>,
+    ) {
+        let is_person = |name: &Recipient| name.group().is_none();
+        let other = other.filter(|other| is_person(other) && other != met);
+        if !is_person(met) || fence.is_revoked() {
+            return;
+        }
+        let now = self.clock.now();
+        let on_whatsapp = belief.or_else(|| self.is_there(now, instance, met));
+        let lesson = Lesson {
+            met: met.clone(),
+            other,
+            on_whatsapp,
+        };
+        if !self.is_new(instance, &lesson, now) {
+            return;
+        }
+        let Ok(permit) = Arc::clone(&self.at_work).try_acquire_owned() else {
+            debug!(instance.id = %instance, "too much is learnt at once; a lesson is left for the next time");
+            return;
+        };
+        // Whoever meets the same person meanwhile has nothing new.
+        self.remember(instance, &expected(&lesson), now, false);
+        let (directory, fence) = (Arc::clone(self), fence.clone());
+        self.tasks.spawn(async move {
+            let _permit = permit;
+            directory.store(instance, &fence, &lesson, now).await;
+        });
+    }
+
+    async fn store(&self, instance: InstanceId, fence: &Fence, lesson: &Lesson, now: DateTime<Utc>) {
+        let learning = self.people.learn(instance, fence.token(), lesson, now);
+        let learnt = tokio::select! {
+            learnt = tokio::time::timeout(4 * PATIENCE, learning) => learnt,
+            () = fence.revoked() => return,
+        };
+        match learnt {
+            Ok(Ok(Learnt::Known(acquaintance))) => {
+                self.remember(instance, &acquaintance, now, true);
+                return;
+            }
+            Ok(Ok(Learnt::Fenced)) => {
+                fence.revoke();
+                return;
+            }
+            Ok(Err(error)) => {
+                debug!(instance.id = %instance, error = %chain(&error), "what was learnt of a person was not stored");
+            }
+            Err(_) => debug!(instance.id = %instance, "what was learnt of a person was not stored in time"),
+        }
+        // Learnt again when the person is met again.
+        let mut known = self.lock();
+        for name in [Some(&lesson.met), lesson.other.as_ref()].into_iter().flatten() {
+            known.remove(&(instance, name.clone()));
+        }
+    }
+
+    fn is_new(&self, instance: InstanceId, lesson: &Lesson, now: DateTime<Utc>) -> bool {
+        let mut known = self.lock();
+        let Some(known) = known.get(&(instance, lesson.met.clone())) else {
+            return true;
+        };
+        let acquaintance = &known.acquaintance;
+        let is_named = |name: &Recipient| acquaintance.person.is_named(name);
+        let believes = |belief: Belief| {
+            acquaintance.on_whatsapp.is_some_and(|before| {
+                // One that was noted a moment ago is not noted again for each message that it refuses.
+                before.is_there == belief.is_there && belief.until - before.until < ABSENT_FOR / 3
+            })
+        };
+        now - known.at >= TERM
+            || !lesson.other.as_ref().is_none_or(is_named)
+            || !lesson.on_whatsapp.is_none_or(believes)
+    }
+
+    fn remember(
+        &self,
+        instance: InstanceId,
+        acquaintance: &Acquaintance,
+        at: DateTime<Utc>,
+        is_stored: bool,
+    ) {
+        let mut known = self.lock();
+        for name in acquaintance.person.names() {
+            let mut entry = known.get(&(instance, name.clone()));
+            // What is only expected does not take the place of what is stored: the canonical chat is the table's to say.
+            if let Some(entry) = entry.as_mut().filter(|entry| !is_stored && entry.is_stored) {
+                let (person, new) = (&mut entry.acquaintance.person, &acquaintance.person);
+                person.phone = new.phone.clone().or(person.phone.take());
+                person.lid = new.lid.clone().or(person.lid.take());
+                entry.acquaintance.on_whatsapp = acquaintance.on_whatsapp.or(entry.acquaintance.on_whatsapp);
+                entry.at = at;
+                continue;
+            }
+            let new = Known {
+                acquaintance: acquaintance.clone(),
+                at,
+                asked_at: entry.map_or(at, |entry| entry.asked_at),
+                is_stored,
+            };
+            known.insert((instance, name), new);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Recent<(InstanceId, Recipient), Known>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a lesson will come to, if nothing else is known.
+fn expected(lesson: &Lesson) -> Acquaintance {
+    let mut acquaintance = Acquaintance::stranger(&lesson.met);
+    acquaintance.on_whatsapp = lesson.on_whatsapp;
+    match &lesson.other {
+        Some(Recipient::Phone(digits)) => acquaintance.person.phone = Some(digits.clone()),
+        Some(Recipient::Lid(digits)) => acquaintance.person.lid = Some(digits.clone()),
+        Some(Recipient::Group(_)) | None => {}
+    }
+    acquaintance
+}

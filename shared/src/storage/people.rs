@@ -1,0 +1,331 @@
+//! Each instance's directory of the people whom it has met: both names of each, the name under which it was first met, and
+//! whether it is on WhatsApp.
+//!
+//! A person has an item under each name, so that one read of half a unit finds it by either. The daemon writes them as it
+//! learns, under its lease's fence; functions read them. What is stored is believed until something newer is learnt, and
+//! nothing depends on its being there: a stranger is its own canonical chat.
+//!
+//! - **The canonical chat does not change** while it names the person. So two processes of which one has not heard of a
+//!   second name yet agree on the chat of the first.
+//! - **A number that WhatsApp gives to somebody else** leaves the one who had it, and takes no canonical chat along: a person
+//!   whose canonical name is gone is known by the other one.
+//! - **Two items are two writes**, not a transaction. Where the second fails both still lead to the same chat, and the next
+//!   lesson makes it good.
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::error::{StorageError, classify};
+use super::item::{Item, Reader, n, s, seconds, time};
+use super::keys;
+use super::outcome::condition_failed;
+use super::table::Table;
+use crate::domain::person::{Acquaintance, Belief, Person};
+use crate::domain::recipient::Recipient;
+use crate::ids::InstanceId;
+
+/// How long a person is remembered that nothing is heard of: twice as long as a message's record.
+const TERM: TimeDelta = TimeDelta::days(180);
+
+/// What has less of its term left than this is written anew when the person is met.
+const RENEWED_WITHIN: TimeDelta = TimeDelta::days(90);
+
+/// How often a lesson is begun again because somebody else has written meanwhile.
+const ATTEMPTS: u32 = 3;
+
+/// What was learnt of a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lesson {
+    /// The name under which the person was met.
+    pub met: Recipient,
+    /// The other name, where it is known now.
+    pub other: Option<Recipient>,
+    /// What a look-up found, where there was one.
+    pub on_whatsapp: Option<Belief>,
+}
+
+/// What came of a lesson.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Learnt {
+    /// This is known now.
+    Known(Acquaintance),
+    /// A newer owner of the shard has written: this one must stop.
+    Fenced,
+}
+
+/// The directories of the table.
+#[derive(Debug, Clone)]
+pub struct People {
+    table: Table,
+}
+
+/// A person's item, and what a write of it is conditional on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stored {
+    acquaintance: Acquaintance,
+    met_at: DateTime<Utc>,
+    forgotten_at: DateTime<Utc>,
+    revision: u64,
+}
+
+impl People {
+    /// The directories of this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// What the instance knew of a person a moment ago. Half a read unit.
+    pub async fn find(
+        &self,
+        instance: InstanceId,
+        name: &Recipient,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Acquaintance>, StorageError> {
+        let found = self.table.get_recent(&keys::person(instance, name)).await?;
+        let stored = found.as_ref().map(from_item).transpose()?;
+        let stored = stored.filter(|stored| now < stored.forgotten_at);
+        Ok(stored.map(|stored| stored.acquaintance))
+    }
+
+    /// Stores what was learnt, as the owner with lease `token`. What is known already is read, one read unit for each name,
+    /// and not written; what is new is one write unit for each name. It may be broken off and done again.
+    pub async fn learn(
+        &self,
+        instance: InstanceId,
+        token: u64,
+        lesson: &Lesson,
+        now: DateTime<Utc>,
+    ) -> Result<Learnt, StorageError> {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.try_to_learn(instance, token, lesson, now).await? {
+                Some(learnt) => return Ok(learnt),
+                None if attempt < ATTEMPTS => {}
+                None => return Err(StorageError::Conflict("others write of the same person".into())),
+            }
+        }
+    }
+
+    async fn try_to_learn(
+        &self,
+        instance: InstanceId,
+        token: u64,
+        lesson: &Lesson,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Learnt>, StorageError> {
+        let mut known: Vec<(Recipient, Option<Stored>)> = Vec::new();
+        let mut asked: Vec<Recipient> = Vec::new();
+        asked.extend(lesson.other.clone());
+        asked.push(lesson.met.clone());
+        while let Some(name) = asked.pop() {
+            if known.iter().any(|(other, _)| *other == name) {
+                continue;
+            }
+            let found = self.table.get(&keys::person(instance, &name)).await?;
+            let stored = found.as_ref().map(from_item).transpose()?;
+            if let Some(stored) = &stored {
+                asked.extend(stored.acquaintance.person.names());
+            }
+            known.push((name, stored));
+        }
+        let (acquaintance, writes) = merge(lesson, &known, now);
+        for (name, stored) in writes {
+            match self.write(instance, token, &name, &stored).await? {
+                Write::Done => {}
+                Write::Overtaken => return Ok(None),
+                Write::Fenced => return Ok(Some(Learnt::Fenced)),
+            }
+        }
+        Ok(Some(Learnt::Known(acquaintance)))
+    }
+
+    async fn write(
+        &self,
+        instance: InstanceId,
+        token: u64,
+        name: &Recipient,
+        stored: &Stored,
+    ) -> Result<Write, StorageError> {
+        let mut item = keys::person(instance, name).attributes();
+        item.extend(to_attributes(stored));
+        item.insert("fence".to_owned(), n(token));
+        let mut request = self
+            .table
+            .client()
+            .put_item()
+            .table_name(self.table.name())
+            .set_item(Some(item));
+        // A write that comes late, behind one that was tried after it, finds another revision.
+        request = match stored.revision.checked_sub(1) {
+            None | Some(0) => request.condition_expression("attribute_not_exists(pk)"),
+            Some(before) => request
+                .condition_expression("revision = :before AND fence <= :token")
+                .expression_attribute_values(":before", n(before))
+                .expression_attribute_values(":token", n(token)),
+        };
+        let sent = request
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let error = match sent {
+            Ok(_) => return Ok(Write::Done),
+            Err(error) if condition_failed(&error) => error,
+            Err(error) => return Err(classify(error)),
+        };
+        let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
+            return Err(classify(error));
+        };
+        let found = failed.item.clone().unwrap_or_default();
+        let fence = Reader::new("person", &found).opt_number::<u64>("fence")?;
+        Ok(if fence.is_some_and(|fence| fence > token) {
+            Write::Fenced
+        } else {
+            Write::Overtaken
+        })
+    }
+}
+
+enum Write {
+    Done,
+    Overtaken,
+    Fenced,
+}
+
+/// What a lesson makes of what is known under the names that it leads to, and the items that change by it.
+fn merge(
+    lesson: &Lesson,
+    known: &[(Recipient, Option<Stored>)],
+    now: DateTime<Utc>,
+) -> (Acquaintance, Vec<(Recipient, Stored)>) {
+    let at = |name: &Recipient| {
+        let entry = known.iter().find(|(other, _)| other == name);
+        let stored = entry.and_then(|(_, stored)| stored.as_ref());
+        stored.filter(|stored| now < stored.forgotten_at)
+    };
+    let mut person = Person::of(&lesson.met);
+    let other = lesson.other.as_ref().map(Person::of);
+    // What the lesson does not say is as it was, where both sides of the old pair say so.
+    let before = at(&lesson.met).map(|stored| stored.acquaintance.person.clone());
+    for source in other.into_iter().chain(before) {
+        person.phone = person.phone.or(source.phone);
+        person.lid = person.lid.or(source.lid);
+    }
+    // What an item says of a pair that is no more is of no account.
+    let own: Vec<&Stored> = person
+        .names()
+        .filter_map(|name| at(&name))
+        .filter(|stored| agrees(&stored.acquaintance.person, &person))
+        .collect();
+    let first = own
+        .iter()
+        .filter(|stored| person.is_named(&stored.acquaintance.chat))
+        .min_by_key(|stored| stored.met_at);
+    let believed = own.iter().filter_map(|stored| stored.acquaintance.on_whatsapp);
+    let acquaintance = Acquaintance {
+        chat: first.map_or_else(|| lesson.met.clone(), |stored| stored.acquaintance.chat.clone()),
+        on_whatsapp: lesson
+            .on_whatsapp
+            .or_else(|| believed.max_by_key(|belief| belief.until)),
+        person,
+    };
+    let met_at = first.map_or(now, |stored| stored.met_at);
+    let mut writes = Vec::new();
+    for (name, stored) in known {
+        let revision = stored.as_ref().map_or(0, |stored| stored.revision) + 1;
+        let mut new = Stored {
+            acquaintance: acquaintance.clone(),
+            met_at,
+            forgotten_at: now + TERM,
+            revision,
+        };
+        if acquaintance.person.is_named(name) {
+            let is_new = stored.as_ref().is_none_or(|stored| {
+                stored.acquaintance != new.acquaintance
+                    || stored.met_at != new.met_at
+                    || stored.forgotten_at < now + RENEWED_WITHIN
+            });
+            if is_new {
+                writes.push((name.clone(), new));
+            }
+        } else if let Some(stored) = stored.as_ref().filter(|stored| now < stored.forgotten_at) {
+            // Somebody who had one of the names and has it no longer.
+            let mut left = stored.acquaintance.clone();
+            let lost = |name: Option<Recipient>| name.is_some_and(|name| acquaintance.person.is_named(&name));
+            if lost(left.person.phone.clone().map(Recipient::Phone)) {
+                left.person.phone = None;
+            }
+            if lost(left.person.lid.clone().map(Recipient::Lid)) {
+                left.person.lid = None;
+            }
+            if left.person == stored.acquaintance.person {
+                continue;
+            }
+            if !left.person.is_named(&left.chat) {
+                left.chat = name.clone();
+            }
+            new.acquaintance = left;
+            new.met_at = stored.met_at;
+            new.forgotten_at = stored.forgotten_at;
+            writes.push((name.clone(), new));
+        }
+    }
+    (acquaintance, writes)
+}
+
+/// Whether an item may be of this person: no name of it is another one.
+fn agrees(stored: &Person, person: &Person) -> bool {
+    let agree = |a: &Option<String>, b: &Option<String>| a.is_none() || b.is_none() || a == b;
+    agree(&stored.phone, &person.phone) && agree(&stored.lid, &person.lid)
+}
+
+fn to_attributes(stored: &Stored) -> Item {
+    let acquaintance = &stored.acquaintance;
+    let mut item = Item::from([
+        ("chat".to_owned(), s(acquaintance.chat.to_jid())),
+        ("metAt".to_owned(), time(stored.met_at)),
+        ("revision".to_owned(), n(stored.revision)),
+        ("exp".to_owned(), seconds(stored.forgotten_at)),
+    ]);
+    let names = [
+        ("phone", &acquaintance.person.phone),
+        ("lid", &acquaintance.person.lid),
+    ];
+    for (attribute, name) in names {
+        item.extend(name.as_ref().map(|name| (attribute.to_owned(), s(name))));
+    }
+    if let Some(belief) = acquaintance.on_whatsapp {
+        item.insert("onWhatsapp".to_owned(), AttributeValue::Bool(belief.is_there));
+        item.insert("believedUntil".to_owned(), time(belief.until));
+    }
+    item
+}
+
+fn from_item(item: &Item) -> Result<Stored, StorageError> {
+    let read = Reader::new("person", item);
+    let on_whatsapp = match read.opt_time("believedUntil")? {
+        Some(until) => Some(Belief {
+            is_there: read.flag("onWhatsapp")?,
+            until,
+        }),
+        None => None,
+    };
+    let forgotten_at = DateTime::from_timestamp(read.number("exp")?, 0);
+    Ok(Stored {
+        acquaintance: Acquaintance {
+            person: Person {
+                phone: read.opt_str("phone")?.map(str::to_owned),
+                lid: read.opt_str("lid")?.map(str::to_owned),
+            },
+            chat: read.parse("chat")?,
+            on_whatsapp,
+        },
+        met_at: read.time("metAt")?,
+        forgotten_at: forgotten_at.ok_or_else(|| read.corrupt("exp"))?,
+        revision: read.number("revision")?,
+    })
+}
+
+#[cfg(test)]
+mod tests;
