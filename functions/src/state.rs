@@ -30,7 +30,8 @@ use shared::storage::sessions::Sessions;
 use crate::cached::Cached;
 use crate::http::{ApiError, Code};
 use crate::management::Overview;
-use crate::messaging::messages::backlog::Backlog;
+use crate::messaging::messages::backlog::{Backlog, Limits};
+use crate::messaging::people::Directory;
 use crate::setup::Setup;
 
 /// The handlers' state. Cheap to clone.
@@ -62,8 +63,10 @@ pub struct Services {
     pub messages: Messages,
     /// Quotas and statistics.
     pub counters: Counters,
-    /// What is known of instances with many messages.
+    /// What is known of instances and shards with many messages.
     pub backlog: Backlog,
+    /// Who is who to each instance.
+    pub people: Directory,
     /// Idempotency keys.
     pub idempotency: IdempotencyKeys,
     /// The queues.
@@ -88,6 +91,8 @@ pub struct Services {
     pub forgot_password_answer: Duration,
     /// How long a request waits for what a daemon has to answer.
     pub daemon_answer: Duration,
+    /// How long a request tries to bring a message into its queue.
+    pub queue_answer: Duration,
     /// Whose pages may call the API from a browser.
     pub cors_origins: CorsOrigins,
     /// What an address may ask of the routes that need no token.
@@ -131,7 +136,12 @@ impl AppState {
             instances: Instances::new(table.clone()),
             messages: Messages::new(table.clone()),
             counters: Counters::new(table.clone()),
-            backlog: Backlog::new(config.queue_limit),
+            backlog: Backlog::new(Limits {
+                instance: config.queue_limit,
+                offline: config.offline_queue_limit,
+                shard: config.shard_queue_limit,
+            }),
+            people: Directory::new(table.clone()),
             idempotency: IdempotencyKeys::new(table.clone()),
             table,
             queue,
@@ -145,6 +155,7 @@ impl AppState {
             trusted_proxies: config.trusted_proxies,
             forgot_password_answer: config.forgot_password_answer,
             daemon_answer: config.daemon_answer,
+            queue_answer: config.queue_answer,
             cors_origins: config.cors_origins.clone(),
             auth_limit: Limit::per_minute(config.auth_rate),
             user_limit: Limit::per_minute(config.user_rate),

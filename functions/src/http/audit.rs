@@ -168,7 +168,9 @@ impl Changes {
         after: &BTreeMap<String, String>,
     ) -> Self {
         let names: BTreeSet<_> = before.keys().chain(after.keys()).collect();
-        let changed = names.into_iter().filter(|name| before.get(*name) != after.get(*name));
+        let changed = names
+            .into_iter()
+            .filter(|name| before.get(*name) != after.get(*name));
         self.fields.extend(changed.map(|name| format!("{field}.{name}")));
         self
     }

@@ -189,9 +189,7 @@ impl<I: Display> Page<I> {
     pub fn pagination(&self, more: bool, last: Option<I>) -> Pagination {
         Pagination {
             limit: self.limit,
-            next_cursor: last
-                .filter(|_| more)
-                .map(|id| self.list.cursor(&id.to_string())),
+            next_cursor: last.filter(|_| more).map(|id| self.list.cursor(&id.to_string())),
         }
     }
 }
@@ -235,9 +233,8 @@ mod tests {
 
     #[test]
     fn a_page_has_its_bounds() {
-        let limit = |text: &str| {
-            PageQuery::new(Some(text.into()), None).parse::<InstanceId>(List::new("instances"))
-        };
+        let limit =
+            |text: &str| PageQuery::new(Some(text.into()), None).parse::<InstanceId>(List::new("instances"));
         assert_eq!(limit("100").expect("fine").limit, 100);
         for text in ["0", "101", "-1", "x", ""] {
             assert!(limit(text).is_err(), "{text}");

@@ -16,8 +16,8 @@ use utoipa::ToSchema;
 
 use crate::http::caller::UserCaller;
 use crate::http::{
-    ApiError, Code, Date, Fields, List, Listing, Page, PageCursor, PageLimit, PageQuery, Query, Record, Reply,
-    Timestamp, Trail,
+    ApiError, Code, Date, Fields, List, Listing, Page, PageCursor, PageLimit, PageQuery, Query, Record,
+    Reply, Timestamp, Trail,
 };
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;

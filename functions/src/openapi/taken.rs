@@ -63,7 +63,11 @@ static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
 
 /// What the route of this method and pattern takes; nothing where the document does not know it.
 pub fn taken(method: &Method, path: &str) -> Option<&'static Taken> {
-    let method = if method == Method::HEAD { &Method::GET } else { method };
+    let method = if method == Method::HEAD {
+        &Method::GET
+    } else {
+        method
+    };
     let methods = ROUTES.by_path.get(path)?;
     let (_, taken) = methods.iter().find(|(of, _)| of == method)?;
     Some(taken)

@@ -1,5 +1,7 @@
 //! A queue that can be made to fail.
 
+use std::collections::VecDeque;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -15,6 +17,19 @@ use shared::queue::{
 pub struct FlakyQueue {
     inner: EmbeddedQueue,
     fails: AtomicBool,
+    sends: Mutex<VecDeque<Send>>,
+    every_send: Mutex<Option<Send>>,
+}
+
+/// What becomes of a send.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Send {
+    /// It does not reach the queue, and nobody says so.
+    Away,
+    /// It takes effect, and its answer is lost.
+    Lost,
+    /// It is told that there is no such queue.
+    NoQueue,
 }
 
 impl FlakyQueue {
@@ -22,11 +37,23 @@ impl FlakyQueue {
         Self {
             inner,
             fails: AtomicBool::new(false),
+            sends: Mutex::default(),
+            every_send: Mutex::default(),
         }
     }
 
     pub fn fail(&self, fails: bool) {
         self.fails.store(fails, Ordering::SeqCst);
+    }
+
+    /// What becomes of the next sends.
+    pub fn next_sends<const N: usize>(&self, sends: [Send; N]) {
+        *self.sends.lock().expect("no holder panics") = sends.into();
+    }
+
+    /// What becomes of every send from here on.
+    pub fn every_send(&self, send: Option<Send>) {
+        *self.every_send.lock().expect("no holder panics") = send;
     }
 
     fn reach(&self) -> Result<&EmbeddedQueue, QueueError> {
@@ -41,7 +68,17 @@ impl FlakyQueue {
 #[async_trait]
 impl Queue for FlakyQueue {
     async fn send(&self, queue: &QueueName, message: OutgoingMessage) -> Result<SendOutcome, QueueError> {
-        self.reach()?.send(queue, message).await
+        let next = self.sends.lock().expect("no holder panics").pop_front();
+        let fate = next.or(*self.every_send.lock().expect("no holder panics"));
+        match fate {
+            None => return self.reach()?.send(queue, message).await,
+            Some(Send::NoQueue) => return Err(QueueError::NoSuchQueue(queue.clone())),
+            Some(Send::Away) => {}
+            Some(Send::Lost) => {
+                self.reach()?.send(queue, message).await?;
+            }
+        }
+        Err(QueueError::Timeout { operation: "send" })
     }
 
     async fn receive(&self, queue: &QueueName, options: ReceiveOptions) -> Result<Vec<Received>, QueueError> {

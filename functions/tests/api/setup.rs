@@ -49,6 +49,9 @@ async fn a_table_of_a_newer_layout_is_left_alone_while_it_is_one() {
 #[tokio::test]
 async fn a_function_with_more_shards_than_the_table_goes_on() {
     let world = World::new().await;
-    agree(&world.state.table, 1).await.expect("stored").expect("as many");
+    agree(&world.state.table, 1)
+        .await
+        .expect("stored")
+        .expect("as many");
     world.register("ada@example.com").await;
 }

@@ -80,7 +80,9 @@ async fn a_request_names_its_host_once() {
         ("Host: a b\r\n", "400"),
         ("Host:\r\n", "400"),
     ] {
-        let answer = listening.send(&format!("GET /health HTTP/1.1\r\n{hosts}\r\n")).await;
+        let answer = listening
+            .send(&format!("GET /health HTTP/1.1\r\n{hosts}\r\n"))
+            .await;
         assert_eq!(status(&answer), expected, "{hosts:?}: {answer}");
     }
     let old = listening.send("GET /health HTTP/1.0\r\n\r\n").await;
@@ -112,7 +114,10 @@ async fn a_body_that_is_announced_as_too_large_is_not_asked_for() {
 #[tokio::test]
 async fn a_body_that_stalls_is_not_waited_for() {
     let listening = Listening::new().await;
-    for length in ["Content-Length: 100\r\n\r\n{", "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"] {
+    for length in [
+        "Content-Length: 100\r\n\r\n{",
+        "Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    ] {
         let answer = listening
             .send(&format!(
                 "POST /api/auth/login HTTP/1.1\r\nHost: a.example\r\nContent-Type: application/json\r\n{length}"
@@ -155,7 +160,8 @@ async fn the_length_that_head_tells_is_that_of_the_body() {
     let listening = Listening::new().await;
     for path in ["/health", "/api/nothing", "/api/openapi.json", "/api/instances"] {
         let length = async |method: &str| {
-            let request = format!("{method} {path} HTTP/1.1\r\nHost: a.example\r\nX-Request-Id: same\r\n\r\n");
+            let request =
+                format!("{method} {path} HTTP/1.1\r\nHost: a.example\r\nX-Request-Id: same\r\n\r\n");
             let answer = listening.send(&request).await.to_ascii_lowercase();
             let (_, rest) = answer.split_once("content-length: ").unwrap_or_default();
             rest.split("\r\n").next().unwrap_or_default().to_owned()

@@ -40,7 +40,14 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
     let told = faults(&answer);
     let fields: Vec<_> = told.iter().filter_map(|fault| fault.split(' ').next()).collect();
     assert_eq!(fields, ["email", "password", "name", "surname"], "{told:?}");
-    assert_eq!(told[1..], ["password must be a string", "name is missing", "surname is unknown"]);
+    assert_eq!(
+        told[1..],
+        [
+            "password must be a string",
+            "name is missing",
+            "surname is unknown"
+        ]
+    );
 
     let text = json!({"to": "x", "text": null, "reference": 1, "expiresAt": "soon", "mentions": []});
     let answer = world.post(&key, "/api/messages/text", text).await;
@@ -56,7 +63,8 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
         ]
     );
     let keys = "/api/instances/sales/keys";
-    let body = json!({"name": "k", "scopes": ["messages:send", 1, "x"], "rateLimit": 0, "allowedCidrs": "all"});
+    let body =
+        json!({"name": "k", "scopes": ["messages:send", 1, "x"], "rateLimit": 0, "allowedCidrs": "all"});
     assert_eq!(
         faults(&world.post(&user.token, keys, body).await),
         [
@@ -80,8 +88,14 @@ async fn all_that_is_wrong_with_a_query_is_named_at_once() {
     let path = "/api/audit-logs?page=2&limit=0&limit=1&from=yesterday&action=x&cursor=y&page=3";
     let told = faults(&world.get(&user.token, path).await);
     assert_eq!(told[..2], ["page is unknown", "limit is there twice"]);
-    assert!(told.contains(&"limit must be a whole number from 1 to 100".to_owned()), "{told:?}");
-    assert!(told.contains(&"from must be a date such as 2026-01-31".to_owned()), "{told:?}");
+    assert!(
+        told.contains(&"limit must be a whole number from 1 to 100".to_owned()),
+        "{told:?}"
+    );
+    assert!(
+        told.contains(&"from must be a date such as 2026-01-31".to_owned()),
+        "{told:?}"
+    );
     let path = "/api/audit-logs?limit=0&from=yesterday&action=x&cursor=y";
     let told = faults(&world.get(&user.token, path).await);
     assert_eq!(told.len(), 4, "{told:?}");
@@ -115,7 +129,10 @@ async fn none_takes_away_what_can_be_taken_away_and_is_refused_elsewhere() {
     let emptied = put(&world, &user.token, &path, r#"{"metadata": null}"#).await;
     assert_eq!(emptied.data(200)["metadata"], json!({}));
     let refused = put(&world, &user.token, &path, r#"{"name": null, "network": null}"#).await;
-    assert_eq!(faults(&refused), ["name must not be null", "network must not be null"]);
+    assert_eq!(
+        faults(&refused),
+        ["name must not be null", "network must not be null"]
+    );
 
     let keys = format!("{path}/keys");
     let expires_at = world.clock.now() + TimeDelta::hours(1);
@@ -137,10 +154,7 @@ async fn none_takes_away_what_can_be_taken_away_and_is_refused_elsewhere() {
     );
     let none = json!({"graceSeconds": null});
     let answer = world.post(&user.token, &format!("{key}/rotate"), none).await;
-    assert_eq!(
-        faults(&answer),
-        ["graceSeconds must not be null"]
-    );
+    assert_eq!(faults(&answer), ["graceSeconds must not be null"]);
 
     let root = administrator(&world, "root@example.com").await;
     let path = format!("/api/subscriptions/{}", user.subscription);
@@ -191,7 +205,9 @@ async fn a_cursor_is_good_for_its_own_list_alone() {
         (&eve.token, "/api/audit-logs?limit=2", &audit, false),
     ] {
         let separator = if path.contains('?') { '&' } else { '?' };
-        let answer = world.get(token, &format!("{path}{separator}cursor={cursor}")).await;
+        let answer = world
+            .get(token, &format!("{path}{separator}cursor={cursor}"))
+            .await;
         if is_its_own {
             answer.data(200);
         } else {
@@ -224,7 +240,10 @@ async fn a_list_over_several_keys_reads_as_one_and_has_what_was_written_before_i
             continue;
         };
         used.insert(key.clone());
-        let list = key.rsplit_once('#').map(|(list, _)| list.to_owned()).expect("spread");
+        let list = key
+            .rsplit_once('#')
+            .map(|(list, _)| list.to_owned())
+            .expect("spread");
         if number % 2 == 0 {
             item.insert("listKey".into(), s(list));
             let put = table.client().put_item().table_name(table.name());
@@ -238,7 +257,10 @@ async fn a_list_over_several_keys_reads_as_one_and_has_what_was_written_before_i
         ("/api/subscriptions", "id"),
         ("/api/audit-logs", "id"),
     ] {
-        let all = world.get(&root.token, &format!("{path}?limit=100")).await.data(200);
+        let all = world
+            .get(&root.token, &format!("{path}?limit=100"))
+            .await
+            .data(200);
         let all = each(&all, member);
         assert_eq!(all.len(), 31, "{path}");
         assert_eq!(pages(&world, &root.token, path, member).await, all, "{path}");
@@ -248,10 +270,15 @@ async fn a_list_over_several_keys_reads_as_one_and_has_what_was_written_before_i
     }
     let users = world.get(&root.token, "/api/users?limit=100").await.data(200);
     for id in each(&users, "id") {
-        world.get(&root.token, &format!("/api/users/{id}")).await.data(200);
+        world
+            .get(&root.token, &format!("/api/users/{id}"))
+            .await
+            .data(200);
         // Written again, it moves to its own key.
         let path = format!("/api/users/{id}");
-        patch(&world, &root.token, &path, json!({"name": "Other"})).await.data(200);
+        patch(&world, &root.token, &path, json!({"name": "Other"}))
+            .await
+            .data(200);
     }
     let left = world.items().await;
     let bare = s(keys::list::USERS);
@@ -263,7 +290,14 @@ async fn an_entry_says_what_an_update_changed() {
     let world = World::new().await;
     let (user, instance, _) = world.ready().await;
     let path = format!("/api/instances/{instance}");
-    put(&world, &user.token, &path, r#"{"metadata": {"a": "1", "b": "secret"}}"#).await.data(200);
+    put(
+        &world,
+        &user.token,
+        &path,
+        r#"{"metadata": {"a": "1", "b": "secret"}}"#,
+    )
+    .await
+    .data(200);
     world.clock.advance(TimeDelta::milliseconds(1));
     let body = r#"{"name": "support", "metadata": {"b": "another", "c": "3"}}"#;
     put(&world, &user.token, &path, body).await.data(200);
@@ -276,7 +310,10 @@ async fn an_entry_says_what_an_update_changed() {
     assert_eq!(json!(entry.details), details);
 
     let body = json!({"name": "shop", "scopes": ["messages:send"]});
-    let made = world.post(&user.token, &format!("{path}/keys"), body).await.data(201);
+    let made = world
+        .post(&user.token, &format!("{path}/keys"), body)
+        .await
+        .data(201);
     let key = format!("{path}/keys/{}", made["id"].as_str().expect("an id"));
     let change = json!({
         "name": "shop",
@@ -305,8 +342,13 @@ async fn an_entry_says_what_an_update_changed() {
 async fn a_kind_of_message_that_is_not_there_is_no_route() {
     let world = World::new().await;
     let (user, _, key) = world.ready().await;
-    let answer = world.post(&key, "/api/messages/fax", json!({"to": "15550100002"})).await;
-    assert_eq!(answer.error(), "404 NOT_FOUND: There is no route /api/messages/fax");
+    let answer = world
+        .post(&key, "/api/messages/fax", json!({"to": "15550100002"}))
+        .await;
+    assert_eq!(
+        answer.error(),
+        "404 NOT_FOUND: There is no route /api/messages/fax"
+    );
     let there = "/api/messages/msg_01JD0000000000000000000000";
     let answer = world.post(&key, there, json!({})).await;
     assert_eq!(answer.status, 405);
@@ -321,7 +363,11 @@ async fn the_limit_that_refuses_is_the_one_that_the_headers_tell() {
     let mut last = None;
     for _ in 0..7 {
         let path = "/api/auth/resend-verification";
-        last = Some(world.send(request("POST", &user.token, path, Body::empty())).await);
+        last = Some(
+            world
+                .send(request("POST", &user.token, path, Body::empty()))
+                .await,
+        );
     }
     let refused = last.expect("sent");
     assert_eq!(refused.status, 429);
@@ -343,7 +389,9 @@ async fn a_key_that_is_refused_is_told_where_it_stands() {
     for key in listed.as_array().expect("a list") {
         if key["allowedCidrs"] == json!([]) {
             let id = key["id"].as_str().expect("an id");
-            delete(&world, &user.token, &format!("{path}/{id}")).await.data(200);
+            delete(&world, &user.token, &format!("{path}/{id}"))
+                .await
+                .data(200);
         }
     }
     for (key, status) in [(&key, 401), (&elsewhere, 403)] {
@@ -361,13 +409,23 @@ async fn a_delete_says_what_is_gone() {
     let (user, instance, _) = world.ready().await;
     let root = administrator(&world, "root@example.com").await;
     let body = json!({"email": "bob@example.com", "name": "Bob"});
-    let member = world.post(&user.token, "/api/subscription/members", body).await.data(201);
+    let member = world
+        .post(&user.token, "/api/subscription/members", body)
+        .await
+        .data(201);
     let other = world.register("eve@example.com").await;
     let me = world.get(&other.token, "/api/auth/me").await.data(200);
-    let keys = world.get(&user.token, &format!("/api/instances/{instance}/keys")).await.data(200);
+    let keys = world
+        .get(&user.token, &format!("/api/instances/{instance}/keys"))
+        .await
+        .data(200);
     let id = |value: &Value| value["id"].as_str().expect("an id").to_owned();
     for (token, path, id) in [
-        (&user.token, format!("/api/instances/{instance}/keys"), id(&keys[0])),
+        (
+            &user.token,
+            format!("/api/instances/{instance}/keys"),
+            id(&keys[0]),
+        ),
         (&user.token, "/api/subscription/members".to_owned(), id(&member)),
         (&root.token, "/api/users".to_owned(), id(&me["user"])),
         (&user.token, "/api/instances".to_owned(), instance.to_string()),
@@ -384,7 +442,10 @@ async fn browsers_may_read_what_clients_need() {
     let origin = "http://localhost:5173".parse().expect("a value");
     asked.headers_mut().insert(header::ORIGIN, origin);
     let answer = world.send(asked).await;
-    let exposed: Vec<_> = answer.header("access-control-expose-headers").split(',').collect();
+    let exposed: Vec<_> = answer
+        .header("access-control-expose-headers")
+        .split(',')
+        .collect();
     for name in [
         "x-request-id",
         "retry-after",

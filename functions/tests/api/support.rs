@@ -130,6 +130,19 @@ impl World {
         }
     }
 
+    /// Another process of the same deployment.
+    pub fn another(&self, change: impl FnOnce(Functions) -> Functions) -> Router {
+        let state = AppState::new(
+            &change(config()),
+            self.state.table.clone(),
+            self.queue.clone(),
+            self.state.sealer.clone(),
+            self.mail.clone(),
+            Arc::new(self.clock.clone()),
+        );
+        functions::all(state.expect("a queue prefix"))
+    }
+
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.expect("infallible");
         let (parts, body) = response.into_parts();
@@ -164,6 +177,13 @@ impl World {
             refresh_token: text(&data["tokens"]["refreshToken"]),
             subscription: text(&data["subscription"]["id"]),
         }
+    }
+
+    /// A new access token of a user: an older one has run out.
+    pub async fn log_in(&self, _: &User) -> String {
+        let body = json!({"email": "ada@example.com", "password": PASSWORD});
+        let data = self.post("", "/api/auth/login", body).await.data(200);
+        data["tokens"]["accessToken"].as_str().expect("a text").to_owned()
     }
 
     pub async fn instance(&self, user: &User, name: &str) -> InstanceId {
@@ -404,6 +424,7 @@ pub fn config() -> Functions {
     Functions {
         bcrypt_cost: 4,
         forgot_password_answer: std::time::Duration::ZERO,
+        queue_answer: std::time::Duration::from_millis(200),
         ..Functions::new(common, vec![Network::Sandbox], vec![jwt_secret()])
     }
 }

@@ -67,6 +67,9 @@ pub struct Functions {
     pub forgot_password_answer: Duration,
     /// How long a request waits for what a daemon has to answer.
     pub daemon_answer: Duration,
+    /// How long a request tries to bring a message into its queue where that does not answer. With what comes before and
+    /// after it must stay below the 29 s that API Gateway gives a request.
+    pub queue_answer: Duration,
     /// Whose pages may call the API from a browser.
     pub cors_origins: CorsOrigins,
     /// Requests a minute from one address to the routes that need no token.
@@ -77,6 +80,10 @@ pub struct Functions {
     /// only among its first 120,000 messages (SQS), so what one instance holds back must leave
     /// room for the others of its shard.
     pub queue_limit: u32,
+    /// The same of one that is not connected; where it is more than [`Self::queue_limit`], that holds.
+    pub offline_queue_limit: u32,
+    /// The same of all instances of a shard together.
+    pub shard_queue_limit: u32,
 }
 
 impl Functions {
@@ -94,10 +101,13 @@ impl Functions {
             trusted_proxies: 0,
             forgot_password_answer: Duration::from_secs(3),
             daemon_answer: Duration::from_secs(20),
+            queue_answer: Duration::from_secs(10),
             cors_origins: CorsOrigins::These(Vec::new()),
             auth_rate: 120,
             user_rate: 600,
-            queue_limit: 5_000,
+            queue_limit: 10_000,
+            offline_queue_limit: 5_000,
+            shard_queue_limit: 100_000,
         }
     }
 }
@@ -156,6 +166,18 @@ pub(super) fn read_over(usual: Functions, get: Lookup<'_>) -> Result<Functions, 
         auth_rate: number(get, "WAXWING_AUTH_RATE", usual.auth_rate, 1..=1_000_000)?,
         user_rate: number(get, "WAXWING_USER_RATE", usual.user_rate, 1..=1_000_000)?,
         queue_limit: number(get, "WAXWING_QUEUE_LIMIT", usual.queue_limit, 1..=100_000)?,
+        offline_queue_limit: number(
+            get,
+            "WAXWING_OFFLINE_QUEUE_LIMIT",
+            usual.offline_queue_limit,
+            1..=100_000,
+        )?,
+        shard_queue_limit: number(
+            get,
+            "WAXWING_SHARD_QUEUE_LIMIT",
+            usual.shard_queue_limit,
+            1..=100_000,
+        )?,
         ..usual
     })
 }

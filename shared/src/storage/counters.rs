@@ -1,6 +1,7 @@
 //! Counters: a subscription's messages of a month, for its quota, and an instance's of a
 //! day, for its statistics. Each is one atomic update.
 
+mod doubt;
 mod quota;
 mod sums;
 

@@ -1,4 +1,9 @@
-//! Idempotency keys: the first request with a key fixes its body and its message's id.
+//! Idempotency keys: the first request with a key fixes what is asked and its message's id.
+//!
+//! Compared is what was asked, in a form that the caller of [`IdempotencyKeys::claim`] makes of it, and not its bytes: the
+//! order of members and white space do not matter. The item keeps a digest of both. A build that compares bytes alone reads
+//! and writes `body`; so that two builds can serve side by side, bytes that are the same count as the same request too, and
+//! an item without a digest of what was asked, or with one of another form, is compared by its bytes.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
@@ -20,11 +25,22 @@ pub const TERM: TimeDelta = TimeDelta::hours(24);
 pub enum Claim {
     /// The key is new: go on with the id that was offered.
     New,
-    /// The key came before with the same body, and this is its message: go on with it, or
+    /// The key came before with the same request, and this is its message: go on with it, or
     /// answer for it.
     Known(MessageId),
-    /// The key came before with another body.
-    OtherBody,
+    /// The key came before with another request.
+    OtherRequest,
+}
+
+/// What a request asks, as keys are compared by it.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// Its bytes.
+    pub bytes: &'a [u8],
+    /// What they say, in a form that is the same however it is written.
+    pub meaning: &'a [u8],
+    /// The number of that form: raised where the same request gets another one.
+    pub form: u32,
 }
 
 /// The idempotency keys of the table.
@@ -55,18 +71,20 @@ impl IdempotencyKeys {
         (!is_over).then(|| read.parse("message")).transpose()
     }
 
-    /// Claims a key for a request body. One write unit.
+    /// Claims a key for a request. One write unit.
     pub async fn claim(
         &self,
         instance: InstanceId,
         key: &str,
-        body: &[u8],
+        asked: Asked<'_>,
         offered: MessageId,
         now: DateTime<Utc>,
     ) -> Result<Claim, StorageError> {
-        let body = hex::encode(Sha256::digest(body));
+        let body = hex::encode(Sha256::digest(asked.bytes));
+        let meaning = format!("{}#{}", asked.form, hex::encode(Sha256::digest(asked.meaning)));
         let mut item = keys::idempotency(instance, &hex::encode(Sha256::digest(key))).attributes();
         item.insert("body".into(), s(&body));
+        item.insert("asked".into(), s(&meaning));
         item.insert("message".into(), text(offered));
         item.insert("exp".into(), seconds(now + TERM));
         let sent = self
@@ -91,10 +109,36 @@ impl IdempotencyKeys {
         };
         let item = failed.item.clone().unwrap_or_default();
         let read = Reader::new("idempotency key", &item);
-        if read.str("body")? == body {
+        if read.str("body")? == body || read.opt_str("asked")? == Some(&meaning) {
             Ok(Claim::Known(read.parse("message")?))
         } else {
-            Ok(Claim::OtherBody)
+            Ok(Claim::OtherRequest)
+        }
+    }
+
+    /// Gives a key back whose request came to nothing, where it still stands for that message: the next request with it is
+    /// a first one. One write unit.
+    pub async fn release(
+        &self,
+        instance: InstanceId,
+        key: &str,
+        message: MessageId,
+    ) -> Result<(), StorageError> {
+        let key = keys::idempotency(instance, &hex::encode(Sha256::digest(key)));
+        let sent = self
+            .table
+            .client()
+            .delete_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.attributes()))
+            .condition_expression("message = :message")
+            .expression_attribute_values(":message", text(message))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(classify(error)),
         }
     }
 }

@@ -30,7 +30,9 @@ pub fn body<T: DeserializeOwned + ToSchema>(value: &Value, fields: &mut Fields) 
     let mut unserved = Vec::new();
     if let (RefOr::T(Schema::Object(object)), Value::Object(members)) = (&schema, value) {
         // What a version to come will serve is known to the type and not in the document.
-        let beside = members.iter().filter(|(name, _)| !object.properties.contains_key(*name));
+        let beside = members
+            .iter()
+            .filter(|(name, _)| !object.properties.contains_key(*name));
         for (name, value) in beside {
             if !knows::<T>(name) {
                 found.shape.push((name.clone(), "is unknown".to_owned()));
@@ -57,12 +59,17 @@ pub fn parameter(schema: &RefOr<Schema>, text: &str, all: &Schemas) -> Option<St
     if let RefOr::T(Schema::Object(object)) = itself
         && object.schema_type == SchemaType::Type(Type::Integer)
     {
-        let is_fine = text.parse::<u64>().is_ok_and(|number| is_within(object, &number.into()));
+        let is_fine = text
+            .parse::<u64>()
+            .is_ok_and(|number| is_within(object, &number.into()));
         return (!is_fine).then(|| rule(&Type::Integer, object));
     }
     let mut found = Check::new(all);
     found.value(schema, &Value::from(text), &Path::Root);
-    let mut faults = found.shape.into_iter().chain(found.texts.into_iter().map(|(_, fault)| fault));
+    let mut faults = found
+        .shape
+        .into_iter()
+        .chain(found.texts.into_iter().map(|(_, fault)| fault));
     faults.next().map(|(_, message)| message)
 }
 
@@ -151,9 +158,9 @@ impl<'a> Check<'a> {
             return;
         };
         let is_fine = match (&kind, value) {
-            (Type::Object, Value::Object(_)) | (Type::Boolean, Value::Bool(_)) | (Type::Number, Value::Number(_)) => {
-                true
-            }
+            (Type::Object, Value::Object(_))
+            | (Type::Boolean, Value::Bool(_))
+            | (Type::Number, Value::Number(_)) => true,
             (Type::String, Value::String(text)) => {
                 let fault = refused(object, text);
                 self.text(at, fault);
@@ -182,7 +189,9 @@ impl<'a> Check<'a> {
                 None => {}
             }
         }
-        let beside = members.iter().filter(|(name, _)| !object.properties.contains_key(*name));
+        let beside = members
+            .iter()
+            .filter(|(name, _)| !object.properties.contains_key(*name));
         match object.additional_properties.as_deref() {
             Some(AdditionalProperties::RefOr(schema)) => {
                 for (name, value) in beside {
@@ -240,9 +249,7 @@ impl<'a> Check<'a> {
 
     /// One of several, of which one may be none.
     fn choice(&mut self, items: &[RefOr<Schema>], value: &Value, at: &Path<'_>) {
-        let is_none = |schema: &RefOr<Schema>| {
-            matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null))
-        };
+        let is_none = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null));
         if value.is_null() {
             if !items.iter().any(is_none) {
                 self.none(at);
@@ -279,11 +286,20 @@ fn name(at: &Path<'_>) -> String {
 
 /// What is wrong with a text, as far as its schema tells in words that suit people.
 fn refused(object: &Object, text: &str) -> Option<String> {
-    let wanted: Vec<_> = object.enum_values.iter().flatten().filter_map(Value::as_str).collect();
+    let wanted: Vec<_> = object
+        .enum_values
+        .iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if !wanted.is_empty() && !wanted.contains(&text) {
         return Some(format!("must be one of {}", wanted.join(", ")));
     }
-    if let Some(fault) = object.format.as_ref().and_then(|format| texts::ask_format(&format_name(format), text)) {
+    if let Some(fault) = object
+        .format
+        .as_ref()
+        .and_then(|format| texts::ask_format(&format_name(format), text))
+    {
         return Some(fault);
     }
     // Where a pattern says more, its type's parser has the words for it.
@@ -343,7 +359,8 @@ fn rule(kind: &Type, object: &Object) -> String {
         Type::Null => "must be null",
     }
     .to_owned();
-    if let (Type::Integer | Type::Number, Some(least), Some(most)) = (kind, &object.minimum, &object.maximum) {
+    if let (Type::Integer | Type::Number, Some(least), Some(most)) = (kind, &object.minimum, &object.maximum)
+    {
         let (least, most) = (bound(least), bound(most));
         // Writing to a text does not fail.
         let _ = write!(rule, " from {least} to {most}");

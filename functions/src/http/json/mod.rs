@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub use self::given::Given;
 pub(super) use self::check::parameter;
+pub use self::given::Given;
 use super::body;
 use super::error::{ApiError, Code};
 use super::fields::Fields;
@@ -169,7 +169,10 @@ mod tests {
     fn every_member_that_is_wrong_is_named_with_its_path() {
         for (body, faults) in [
             (r#"{"quote":null}"#, "to is missing"),
-            (r#"{"to":"a@b.example","tto":"2","x":null}"#, "tto is unknown; x is unknown"),
+            (
+                r#"{"to":"a@b.example","tto":"2","x":null}"#,
+                "tto is unknown; x is unknown",
+            ),
             (r#"{"to":"a@b.example","to":"c@d.example"}"#, "to is there twice"),
             (
                 r#"{"to":"a@b.example","quote":{"id":1,"x":2}}"#,
@@ -177,12 +180,18 @@ mod tests {
             ),
             (r#"{"to":"a@b.example","quote":{}}"#, "quote.id is missing"),
             (r#"{"to":7}"#, "to must be a string"),
-            (r#"{"to":null,"fullName":null}"#, "to must not be null; fullName must not be null"),
+            (
+                r#"{"to":null,"fullName":null}"#,
+                "to must not be null; fullName must not be null",
+            ),
             (
                 r#"{"to":"a@b.example","quote":{"id":"x"}}"#,
                 "quote.id must be a whole number from 0 to 9",
             ),
-            (r#"{"quote":{"id":10}}"#, "to is missing; quote.id must be a whole number from 0 to 9"),
+            (
+                r#"{"quote":{"id":10}}"#,
+                "to is missing; quote.id must be a whole number from 0 to 9",
+            ),
             (
                 r#"{"to":"a@b.example","tags":["x",1,{}],"fullName":true}"#,
                 "fullName must be a string; tags[1] must be a string; tags[2] must be a string",

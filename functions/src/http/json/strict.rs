@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn what_is_there_twice_is_found_wherever_it_is() {
-        let read = read(br#"{"a": {"b": 1, "b": 2, "b": 3}, "c": [{"d": null, "d": null}], "e": 60.0}"#).expect("JSON");
+        let read = read(br#"{"a": {"b": 1, "b": 2, "b": 3}, "c": [{"d": null, "d": null}], "e": 60.0}"#)
+            .expect("JSON");
         assert_eq!(read.doubled, ["a.b", "c[0].d"]);
         assert_eq!(read.value, json!({"a": {"b": 3}, "c": [{"d": null}], "e": 60.0}));
     }

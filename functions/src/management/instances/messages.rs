@@ -57,7 +57,11 @@ pub async fn handler(
         .log(instance.id, page.after, page.limit + 1)
         .await?;
     let (records, pagination) = page.cut(records, |record| record.id);
-    let entries = records.into_iter().map(Response::from).collect();
+    let now = state.clock.now();
+    let entries = records
+        .into_iter()
+        .map(|record| record.as_of(now).into())
+        .collect();
     Ok(Reply::ok(entries).page(pagination))
 }
 

@@ -98,9 +98,11 @@ pub async fn handler(
     // Where this fails the caller hears of it, and the same request again mends it.
     state.api_keys.rename_instance(instance.id, &name).await?;
     let record = Record::by(&caller.user, Action::InstanceUpdated).on(instance.id);
-    let changes = Changes::default()
-        .value("name", &instance.name, &name)
-        .names("metadata", &instance.metadata, &metadata);
+    let changes = Changes::default().value("name", &instance.name, &name).names(
+        "metadata",
+        &instance.metadata,
+        &metadata,
+    );
     trail.record(&state, record.changes(changes)).await;
     (instance.name, instance.metadata) = (name, metadata);
     let presence = Presence::of(&state, [&instance]).await?;

@@ -1,12 +1,13 @@
-//! Accepts a message: a 202 is a promise, so the job and the record are durable before it.
+//! Accepts a message: a 202 is a promise, and the job in the shard's queue is what keeps it.
 //!
 //! In order, with what each costs: the idempotency key is claimed (1 write unit) while the
-//! instance is read (1 read unit); the message is counted against the month's quota (1
+//! instance and the recipient's place in the directory of people are read (half a read unit each); the content is
+//! sealed; the message is counted against the month's quota (1
 //! write unit) before it is accepted, so that a crash counts one too many and never one too
-//! few, and where too many of the instance's wait, it is given back; then the job goes to the shard's queue while the record is put (1 write unit). A
-//! crash between these two leaves no promise: the daemon makes a record that is missing,
-//! and a retry with the same idempotency key goes on under the same message id, by which
-//! the queue drops the second job.
+//! few, and where too many of the instance's wait, it is given back; then the job goes to the shard's queue while the record
+//! is put (1 write unit). Once the job is in, the answer is 202: the daemon makes a record that is missing. Where it is not,
+//! or nobody knows, [`super::settle`] ends it. A retry with the same idempotency key goes on under the same message id, by
+//! which the queue drops the second job.
 
 use std::time::Duration;
 
@@ -19,20 +20,21 @@ use serde_json::json;
 use shared::auth::api_key::Grant;
 use shared::domain::account::Subscription;
 use shared::domain::instance::{Instance, Status};
-use shared::domain::job::{self, Content, Job, SendJob};
-use shared::domain::message::{DEFAULT_EXPIRY, Direction, Kind, MessageRecord, State};
-use shared::domain::person::Person;
+use shared::domain::job::{Content, SendJob};
+use shared::domain::message::{DEFAULT_EXPIRY, Kind, MessageRecord, State};
+use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
-use shared::domain::shard::lane;
-use shared::fault;
 use shared::ids::{InstanceId, MessageId};
-use shared::queue::OutgoingMessage;
 use shared::seal::Purpose;
 use shared::storage::counters::Quota;
-use shared::storage::idempotency::Claim;
+use shared::storage::idempotency::{Asked, Claim};
+use tracing::Instrument as _;
 
 use super::backlog;
+use super::enqueue::{Queued, enqueue};
+use super::fingerprint;
 use super::options::{GivenOptions, Options};
+use super::settle::Written;
 use super::view::AcceptedView;
 use crate::http::{ApiError, Code, Reply, Timestamp, log};
 use crate::state::AppState;
@@ -100,38 +102,80 @@ pub async fn accept(
     send: Send,
     now: DateTime<Utc>,
 ) -> Result<Accepted, ApiError> {
-    let (claimed, instance) = tokio::try_join!(claim(state, grant, &send, now), async {
-        Ok(state.instances.get(subscription.id, grant.instance).await?)
-    },)?;
+    let (claimed, instance, to, ()) = tokio::try_join!(
+        claim(state, grant, &send, now),
+        find_instance(state, subscription, grant.instance),
+        async { Ok(state.people.find(grant.instance, &send.to, now).await?) },
+        async {
+            backlog::shard::look(state, grant.network, grant.shard, now).await;
+            Ok(())
+        },
+    )?;
     let (id, is_known) = claimed;
-    let instance = instance.ok_or_else(|| ApiError::not_found("instance"))?;
     if is_known && let Some(record) = record_of_first(state, grant.instance, id, now).await? {
         return replay(state, &instance, record, send).await;
     }
     // From here on a request that is known is one whose first run was cut short.
     require_reachable(&instance)?;
-    backlog::refuse_while_full(state, instance.id, now).await?;
-    let accepted = count(state, subscription, instance.id, now).await?;
-    if let Err(refused) = backlog::admit(state, &instance, accepted, now).await {
-        let counters = &state.counters;
-        if let Err(error) = counters.give_back(subscription.id, instance.id, now).await {
-            tracing::warn!(instance.id = %instance.id, %error, "a refused message stays counted");
-        }
-        return Err(refused);
-    }
-    let record = record(&instance, id, &send, now);
-    let (queued, stored) = tokio::join!(
-        enqueue(state, &instance, &record, send),
-        state.messages.put(&record),
-    );
-    queued?;
-    // A record that is there already was made by the daemon, which may be faster.
-    stored?;
+    require_present(&to, now)?;
+    let idempotency_key = send.idempotency_key.clone();
+    let job = seal(state, &instance, id, &to, send, now).await?;
+    let record = job.record();
+    backlog::shard::require_room(state, &instance)?;
+    backlog::refuse_while_full(state, &instance, now).await?;
+    let written = Written {
+        subscription: subscription.id,
+        record: record.clone(),
+        idempotency_key,
+    };
+    // Whoever asked may hang up: what is begun is brought to its end nevertheless, so that nothing stays counted.
+    let committing = commit(state.clone(), subscription.clone(), instance, job, written);
+    let committed = tokio::spawn(committing.in_current_span());
+    committed
+        .await
+        .map_err(|error| ApiError::internal().caused_by(error))??;
     log::message_accepted(id);
     Ok(Accepted {
         view: AcceptedView::new(&record),
         is_replay: false,
     })
+}
+
+/// Counts a message, and writes its job and its record.
+async fn commit(
+    state: AppState,
+    subscription: Subscription,
+    instance: Instance,
+    job: SendJob,
+    written: Written,
+) -> Result<(), ApiError> {
+    let state = &state;
+    let counted_at = job.accepted_at;
+    let accepted = count(state, &subscription, instance.id, counted_at).await?;
+    if let Err(refused) = backlog::admit(state, &instance, accepted, counted_at).await {
+        written.give_back(state).await;
+        return Err(refused);
+    }
+    let (queued, stored) = tokio::join!(
+        enqueue(state, &instance, &job),
+        state.messages.put(&written.record),
+    );
+    backlog::shard::note_sent(state, &instance);
+    written.settle(state, queued?, stored).await
+}
+
+/// The instance as it was a moment ago; as it is now, where that would refuse the message.
+async fn find_instance(
+    state: &AppState,
+    subscription: &Subscription,
+    id: InstanceId,
+) -> Result<Instance, ApiError> {
+    let recent = state.instances.get_recent(subscription.id, id).await?;
+    if let Some(instance) = recent.filter(|instance| !instance.refuses_sends()) {
+        return Ok(instance);
+    }
+    let found = state.instances.get(subscription.id, id).await?;
+    found.ok_or_else(|| ApiError::not_found("instance"))
 }
 
 /// The record that an earlier request with the same idempotency key has made. One that came a moment ago may still be at
@@ -163,27 +207,22 @@ async fn replay(
     send: Send,
 ) -> Result<Accepted, ApiError> {
     if record.state == State::Queued {
-        enqueue(state, instance, &record, send).await?;
+        let to = Acquaintance {
+            person: record.person.clone(),
+            chat: record.chat.clone(),
+            on_whatsapp: None,
+        };
+        let job = seal(state, instance, record.id, &to, send, record.created_at).await?;
+        match enqueue(state, instance, &job).await? {
+            Queued::In => {}
+            // It stays as the first run left it, for the next retry.
+            Queued::NotIn(error) | Queued::Unknown(error) => return Err(error.into()),
+        }
     }
     Ok(Accepted {
         view: AcceptedView::new(&record),
         is_replay: true,
     })
-}
-
-async fn enqueue(
-    state: &AppState,
-    instance: &Instance,
-    record: &MessageRecord,
-    send: Send,
-) -> Result<(), ApiError> {
-    let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
-    let job = seal(state, record, send).await?;
-    let group = lane(instance.id, &record.chat);
-    let message = OutgoingMessage::fifo(job::encode(&Job::Send(job)), group, record.id.to_string());
-    state.queue.send(&sends, message).await?;
-    fault::point("after-queue-write");
-    Ok(())
 }
 
 /// The message's id, and whether an earlier request with the same key fixed it.
@@ -198,15 +237,22 @@ async fn claim(
         return Ok((offered, false));
     };
     // The kind belongs to the request as well: it stands in its path.
-    let request = [send.kind.as_str().as_bytes(), b"\n", &send.body[..]].concat();
+    let bytes = [send.kind.as_str().as_bytes(), b"\n", &send.body[..]].concat();
+    let meaning = fingerprint::meaning(send.kind, &send.to, &send.content, &send.options)
+        .map_err(|error| ApiError::internal().caused_by(error))?;
+    let asked = Asked {
+        bytes: &bytes,
+        meaning: &meaning,
+        form: fingerprint::FORM,
+    };
     let claim = state
         .idempotency
-        .claim(grant.instance, key, &request, offered, now)
+        .claim(grant.instance, key, asked, offered, now)
         .await?;
     match claim {
         Claim::New => Ok((offered, false)),
         Claim::Known(id) => Ok((id, true)),
-        Claim::OtherBody => Err(ApiError::new(
+        Claim::OtherRequest => Err(ApiError::new(
             Code::IdempotencyConflict,
             "The idempotency key came with another request before",
         )),
@@ -229,6 +275,17 @@ fn require_reachable(instance: &Instance) -> Result<(), ApiError> {
         }
     };
     Err(ApiError::new(Code::InstanceNotConnected, message).with_details(json!({"status": status})))
+}
+
+/// Whoever was looked up a moment ago and not found is not sent to.
+fn require_present(to: &Acquaintance, now: DateTime<Utc>) -> Result<(), ApiError> {
+    if !to.is_known_to_be_absent(now) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::RecipientNotOnWhatsapp,
+        "WhatsApp was asked a moment ago, and does not know the recipient",
+    ))
 }
 
 /// Counts the message; answers how many the instance has accepted this month, it included.
@@ -254,52 +311,42 @@ async fn count(
     }
 }
 
-fn record(instance: &Instance, id: MessageId, send: &Send, now: DateTime<Utc>) -> MessageRecord {
-    MessageRecord {
-        id,
-        instance: instance.id,
-        direction: Direction::Outgoing,
-        kind: send.kind,
-        person: Person {
-            phone: send.to.phone().map(str::to_owned),
-            lid: send.to.lid().map(str::to_owned),
-        },
-        chat: send.to.clone(),
-        state: State::Queued,
-        failure: None,
-        reference: send.options.reference.clone(),
-        created_at: now,
-        updated_at: now,
-        sent_at: None,
-        delivered_at: None,
-        read_at: None,
-        whatsapp_id: None,
-    }
-}
-
-async fn seal(state: &AppState, record: &MessageRecord, send: Send) -> Result<SendJob, ApiError> {
+/// The message's job, with its content sealed.
+async fn seal(
+    state: &AppState,
+    instance: &Instance,
+    id: MessageId,
+    to: &Acquaintance,
+    send: Send,
+    accepted_at: DateTime<Utc>,
+) -> Result<SendJob, ApiError> {
     let content = serde_json::to_vec(&send.content).map_err(|error| ApiError::internal().caused_by(error))?;
-    let associated_data = record.id.to_string();
+    let associated_data = id.to_string();
     let sealed = state
         .sealer
         .seal(
-            record.instance,
+            instance.id,
             Purpose::Content,
             associated_data.as_bytes(),
             &content,
         )
         .await?;
+    let chat = Some(to.chat.clone()).filter(|chat| *chat != send.to);
+    let person = if send.to.group().is_some() {
+        Person::default()
+    } else {
+        to.person.clone()
+    };
     Ok(SendJob {
-        message: record.id,
-        instance: record.instance,
-        to: send.to,
+        message: id,
+        instance: instance.id,
+        chat,
+        person,
         kind: send.kind,
         reference: send.options.reference,
-        accepted_at: record.created_at,
-        expires_at: send
-            .options
-            .expires_at
-            .unwrap_or(record.created_at + DEFAULT_EXPIRY),
+        accepted_at,
+        expires_at: send.options.expires_at.unwrap_or(accepted_at + DEFAULT_EXPIRY),
         content: STANDARD.encode(sealed),
+        to: send.to,
     })
 }

@@ -1,4 +1,4 @@
-//! The cap on an instance's messages that wait to be sent.
+//! The caps on messages that wait to be sent: of an instance, of one that is not connected, and of a shard.
 //!
 //! The update that counts a message against the quota tells how many the instance has
 //! accepted this month; its day counters tell how many of these have ended. The rest waits.
@@ -9,17 +9,24 @@
 //!
 //! - Messages of the month before are not counted. Where many wait at the turn of the month
 //!   twice the cap may, for three days at most, after which they have expired.
-//! - A message may be counted and not end: a process ended in between, or a queue dropped its
-//!   job. Where an instance seems full for a minute the queue itself is asked. It is the whole
-//!   shard's, so if it holds fewer than the cap, the difference is taken for lost.
+//! - A message may be counted and not end: a process ended in between. Where an instance
+//!   seems full the queue itself is asked. It is the whole
+//!   shard's, so if it holds fewer than the instance's counts say, the difference is in doubt,
+//!   and counted as ended when it is still in doubt a minute later: see
+//!   [`shared::storage::counters::Counters::doubt`]. The doubt rests in the table, so that it
+//!   grows old where processes do not.
 
-use std::collections::HashMap;
+pub mod shard;
+
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use serde_json::json;
-use shared::domain::instance::Instance;
+use shared::domain::instance::{Instance, Status};
 use shared::ids::InstanceId;
+use shared::recent::Recent;
+use shared::storage::StorageError;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::http::{ApiError, Code};
@@ -28,22 +35,44 @@ use crate::state::AppState;
 /// How long what was looked up is good enough to refuse by.
 const FRESH: TimeDelta = TimeDelta::seconds(1);
 
-/// How long an instance seems full before its queue is asked: SQS's numbers may be a minute
-/// old.
-const DOUBT_AFTER: TimeDelta = TimeDelta::minutes(1);
-
 /// What a refused caller is told to wait, in seconds.
 const RETRY_AFTER: u32 = 5;
 
-/// Instances that are remembered; beyond that all are forgotten, and looked up again.
-const REMEMBERED: usize = 10_000;
+/// How long the queue of a full instance may take to say what it holds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Instances that a process remembers at least.
+const REMEMBERED: usize = 5_000;
 
 /// What a process remembers of instances that accepted more messages in a month than may
-/// wait.
+/// wait, and of shards.
 #[derive(Debug)]
 pub struct Backlog {
-    limit: u64,
-    known: Mutex<HashMap<InstanceId, Arc<AsyncMutex<Known>>>>,
+    limits: Limits,
+    known: Mutex<Recent<InstanceId, Arc<AsyncMutex<Known>>>>,
+    shards: shard::Shards,
+}
+
+/// How many messages may wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Of an instance.
+    pub instance: u32,
+    /// Of one that is not connected: these leave the queue by nothing but their time.
+    pub offline: u32,
+    /// Of a shard.
+    pub shard: u32,
+}
+
+impl Limits {
+    fn of(self, instance: &Instance) -> u64 {
+        let limit = if instance.observed.status == Status::Connected {
+            self.instance
+        } else {
+            self.offline.min(self.instance)
+        };
+        u64::from(limit)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -51,74 +80,71 @@ struct Known {
     month: (i32, u32),
     /// Of the month's messages, those that had ended at the last look.
     ended: u64,
-    /// Of the month's messages, those that neither wait nor will end.
-    lost: u64,
     looked_at: Option<DateTime<Utc>>,
-    full: Option<Full>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Full {
-    since: DateTime<Utc>,
-    waiting: u64,
+    /// How many waited when a message was last refused.
+    full_with: Option<u64>,
 }
 
 impl Known {
     /// How many of `accepted` messages wait, for all that is known.
     fn waiting(&self, accepted: u64) -> u64 {
-        accepted.saturating_sub(self.ended + self.lost)
+        accepted.saturating_sub(self.ended)
     }
 
     fn is_fresh(&self, now: DateTime<Utc>) -> bool {
-        self.looked_at.is_some_and(|at| now - at < FRESH)
+        let age = self.looked_at.map(|at| now - at);
+        age.is_some_and(|age| (TimeDelta::zero()..FRESH).contains(&age))
     }
 }
 
 impl Backlog {
-    /// Lets so many messages of an instance wait.
-    pub fn new(limit: u32) -> Self {
+    /// Lets so many messages wait.
+    pub fn new(limits: Limits) -> Self {
         Self {
-            limit: u64::from(limit),
-            known: Mutex::default(),
+            limits,
+            known: Mutex::new(Recent::new(REMEMBERED)),
+            shards: shard::Shards::new(limits.shard),
         }
     }
 
     fn find(&self, instance: InstanceId) -> Option<Arc<AsyncMutex<Known>>> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(&instance).cloned()
     }
 
     fn find_or_begin(&self, instance: InstanceId) -> Arc<AsyncMutex<Known>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= REMEMBERED && !known.contains_key(&instance) {
-            known.clear();
+        if let Some(known) = known.get(&instance) {
+            return known.clone();
         }
-        known.entry(instance).or_default().clone()
+        let new = Arc::<AsyncMutex<Known>>::default();
+        known.insert(instance, new.clone());
+        new
     }
+}
 
-    fn refusal(&self, waiting: u64) -> ApiError {
-        let limit = self.limit;
-        let message =
-            format!("{waiting} messages of the instance wait to be sent, and {limit} may: try again later");
-        ApiError::new(Code::QueueFull, message)
-            .with_details(json!({"limit": limit, "waiting": waiting}))
-            .retry_after(RETRY_AFTER)
-    }
+fn refusal(waiting: u64, limit: u64) -> ApiError {
+    let message =
+        format!("{waiting} messages of the instance wait to be sent, and {limit} may: try again later");
+    ApiError::new(Code::QueueFull, message)
+        .with_details(json!({"limit": limit, "waiting": waiting}))
+        .retry_after(RETRY_AFTER)
 }
 
 /// Refuses a message of an instance that was found full a moment ago, before it is counted.
 pub async fn refuse_while_full(
     state: &AppState,
-    instance: InstanceId,
+    instance: &Instance,
     now: DateTime<Utc>,
 ) -> Result<(), ApiError> {
-    let Some(known) = state.backlog.find(instance) else {
+    let Some(known) = state.backlog.find(instance.id) else {
         return Ok(());
     };
+    let limit = state.backlog.limits.of(instance);
     let known = known.lock().await;
-    match known.full {
-        Some(full) if known.is_fresh(now) && known.month == month(now) => {
-            Err(state.backlog.refusal(full.waiting))
+    match known.full_with {
+        Some(waiting) if waiting >= limit && known.is_fresh(now) && known.month == month(now) => {
+            Err(refusal(waiting, limit))
         }
         _ => Ok(()),
     }
@@ -132,7 +158,7 @@ pub async fn admit(
     accepted: u64,
     now: DateTime<Utc>,
 ) -> Result<(), ApiError> {
-    let limit = state.backlog.limit;
+    let limit = state.backlog.limits.of(instance);
     if accepted <= limit {
         return Ok(());
     }
@@ -146,18 +172,17 @@ pub async fn admit(
         };
     }
     if known.waiting(accepted) > limit && !known.is_fresh(now) {
-        look(state, instance, &mut known, accepted, now).await?;
+        look(state, instance, &mut known, accepted, limit, now).await?;
     }
     let waiting = known.waiting(accepted);
     if waiting <= limit {
-        known.full = None;
+        known.full_with = None;
         return Ok(());
     }
     // This one does not wait: it is refused.
     let waiting = waiting - 1;
-    let since = known.full.map_or(now, |full| full.since);
-    known.full = Some(Full { since, waiting });
-    Err(state.backlog.refusal(waiting))
+    known.full_with = Some(waiting);
+    Err(refusal(waiting, limit))
 }
 
 async fn look(
@@ -165,21 +190,30 @@ async fn look(
     instance: &Instance,
     known: &mut Known,
     accepted: u64,
+    limit: u64,
     now: DateTime<Utc>,
-) -> Result<(), ApiError> {
+) -> Result<(), StorageError> {
     let ended = state.counters.ended_this_month(instance.id, now).await?;
     known.ended = known.ended.max(ended);
     known.looked_at = Some(now);
-    let in_doubt = known.full.is_some_and(|full| now - full.since >= DOUBT_AFTER);
-    if in_doubt && known.waiting(accepted) > state.backlog.limit {
-        let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
-        let depth = state.queue.depth(&sends).await?;
-        let held = depth.visible + depth.in_flight + depth.delayed;
-        if held < state.backlog.limit {
-            known.lost += known.waiting(accepted).saturating_sub(1 + held);
-        }
+    let waiting = known.waiting(accepted);
+    if waiting > limit
+        && let Some(held) = held_by_queue(state, instance).await
+    {
+        // The one in hand is counted, and not in the queue yet.
+        let missing = (waiting - 1).saturating_sub(held);
+        known.ended += state.counters.doubt(instance.id, missing, now).await?;
     }
     Ok(())
+}
+
+/// How many messages the instance's shard holds; nothing where the queue does not say.
+async fn held_by_queue(state: &AppState, instance: &Instance) -> Option<u64> {
+    let names = state.queue_names(instance.network).ok()?;
+    let sends = names.sends(instance.shard.0);
+    let depth = tokio::time::timeout(PATIENCE, state.queue.depth(&sends)).await;
+    let depth = depth.ok()?.ok()?;
+    Some(depth.visible + depth.in_flight + depth.delayed)
 }
 
 fn month(at: DateTime<Utc>) -> (i32, u32) {

@@ -23,5 +23,5 @@ pub async fn handler(
 ) -> Result<Reply<MessageView>, ApiError> {
     let found = state.messages.get(caller.grant.instance, id).await?;
     let record = found.ok_or_else(|| ApiError::not_found("message"))?;
-    Ok(Reply::ok(record.into()))
+    Ok(Reply::ok(record.as_of(state.clock.now()).into()))
 }

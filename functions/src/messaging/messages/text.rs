@@ -13,6 +13,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::accept::{Accepted, Send, accept, asked_at};
 use super::idempotency::IdempotencyKey;
+use super::legible;
 use super::options::GivenOptions;
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Code, Fields, JsonBody, Timestamp};
@@ -53,6 +54,7 @@ fn text_schema() -> Object {
         .schema_type(Type::String)
         .min_length(Some(1))
         .max_length(Some(MAX_TEXT))
+        .pattern(Some(legible::PATTERN))
         .examples(["Hello from Waxwing"])
         .build()
 }
@@ -68,6 +70,7 @@ pub fn operation() -> Operation {
             Code::QuotaExceeded,
             Code::QueueFull,
             Code::NotFound,
+            Code::RecipientNotOnWhatsapp,
         ])
 }
 
@@ -82,6 +85,8 @@ pub async fn handler(
     let to = fields.parse::<Recipient>("to", &value.to);
     if !(1..=MAX_TEXT).contains(&value.text.chars().count()) {
         fields.fault("text", format!("must have 1 to {MAX_TEXT} characters"));
+    } else {
+        fields.check("text", legible::check(&value.text));
     }
     fields.unserved("linkPreview", value.link_preview.is_some());
     let options = GivenOptions {

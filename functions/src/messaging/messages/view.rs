@@ -60,8 +60,7 @@ impl AcceptedView {
         Self {
             id: record.id,
             status: State::Queued,
-            // As it was named: what WhatsApp tells of it later was not known.
-            to: ChatView::new(&record.chat, &Person::default()),
+            to: ChatView::new(&record.chat, &record.person),
             kind: record.kind,
             created_at: record.created_at.into(),
         }

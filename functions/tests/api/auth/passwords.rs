@@ -215,7 +215,9 @@ async fn a_name_is_changed() {
         "400 VALIDATION_ERROR: `name` must have 1 to 100 characters, and no control characters"
     );
     assert_eq!(
-        patch(json!({"name": "Ada", "role": "ADMINISTRATOR"})).await.error(),
+        patch(json!({"name": "Ada", "role": "ADMINISTRATOR"}))
+            .await
+            .error(),
         "400 VALIDATION_ERROR: `role` is unknown"
     );
 }

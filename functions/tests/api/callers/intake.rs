@@ -73,7 +73,12 @@ async fn a_route_that_takes_no_body_takes_none_at_all() {
 async fn a_stream_without_anything_in_it_is_no_body() {
     let cast = Cast::new().await;
     let pieces = futures::stream::iter([Ok::<_, std::io::Error>(String::new())]);
-    let request = request("GET", &cast.ada.token, "/api/instances", Body::from_stream(pieces));
+    let request = request(
+        "GET",
+        &cast.ada.token,
+        "/api/instances",
+        Body::from_stream(pieces),
+    );
     cast.world.send(request).await.data(200);
 }
 

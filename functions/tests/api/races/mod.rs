@@ -6,6 +6,7 @@ mod answers;
 mod instances;
 mod keys;
 mod quota;
+mod rates;
 mod sessions;
 
 use futures::future::join_all;

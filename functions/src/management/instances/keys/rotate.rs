@@ -59,7 +59,10 @@ pub async fn handler(
     let mut fields = Fields::default();
     let Whole(grace) = request.grace_seconds;
     if grace > MAX_GRACE {
-        fields.fault("graceSeconds", format!("must be a whole number from 0 to {MAX_GRACE}"));
+        fields.fault(
+            "graceSeconds",
+            format!("must be a whole number from 0 to {MAX_GRACE}"),
+        );
     }
     fields.finish()?;
     let key = find(&state, caller.subscription.id, &path).await?;

@@ -14,9 +14,7 @@ use super::find::{KeyPath, find};
 use super::settings;
 use super::view::KeyView;
 use crate::http::caller::UserCaller;
-use crate::http::{
-    ApiError, Changes, Code, Fields, Given, JsonBody, Record, Reply, Timestamp, Trail, Whole,
-};
+use crate::http::{ApiError, Changes, Code, Fields, Given, JsonBody, Record, Reply, Timestamp, Trail, Whole};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -53,7 +51,9 @@ pub fn operation() -> Operation {
         handler,
     )
     .about(Tag::Keys, "Changes what an API key may do")
-    .details("A member that is not there stays as it is; `null` for `allowedCidrs` or `expiresAt` takes it away.")
+    .details(
+        "A member that is not there stays as it is; `null` for `allowedCidrs` or `expiresAt` takes it away.",
+    )
     .errors(&[Code::Conflict])
 }
 

@@ -201,7 +201,11 @@ async fn it_is_put_together_once_in_some_seconds() {
     assert_eq!(overview(&world, &root).await, first);
     world.clock.advance(TimeDelta::minutes(59));
     let root = people::login(&world, "root@example.com").await;
-    assert_eq!(overview(&world, &root).await, first, "there is no newer one to be had");
+    assert_eq!(
+        overview(&world, &root).await,
+        first,
+        "there is no newer one to be had"
+    );
     world.clock.advance(TimeDelta::minutes(1));
     let root = people::login(&world, "root@example.com").await;
     let answer = world.get(&root.token, PATH).await;

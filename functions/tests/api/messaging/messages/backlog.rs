@@ -1,19 +1,17 @@
 //! The cap on an instance's messages that wait to be sent.
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Body;
 use chrono::TimeDelta;
-use functions::state::AppState;
 use futures::future::join_all;
 use serde_json::json;
 use shared::clock::Clock;
+use shared::domain::instance::Status;
 use shared::ids::InstanceId;
 use shared::storage::counters::Counter;
 use tower::ServiceExt;
 
-use crate::support::{Answer, User, World, config, request};
+use crate::support::{Answer, User, World, request};
 
 const PATH: &str = "/api/messages/text";
 
@@ -57,19 +55,10 @@ async fn used_of_quota(world: &World, user: &User) -> u32 {
 
 /// Another process of the same deployment.
 fn another_process(world: &World, limit: u32) -> Router {
-    let config = shared::config::Functions {
+    World::another(world, |config| shared::config::Functions {
         queue_limit: limit,
-        ..config()
-    };
-    let state = AppState::new(
-        &config,
-        world.state.table.clone(),
-        world.queue.clone(),
-        world.state.sealer.clone(),
-        world.mail.clone(),
-        Arc::new(world.clock.clone()),
-    );
-    functions::all(state.expect("a queue prefix"))
+        ..config
+    })
 }
 
 #[tokio::test]
@@ -142,7 +131,7 @@ async fn a_replay_is_answered_and_a_refused_request_may_come_again() {
 }
 
 #[tokio::test]
-async fn messages_that_are_lost_do_not_shut_an_instance_for_ever() {
+async fn messages_that_are_lost_do_not_shut_an_instance_for_ever_however_short_processes_live() {
     let world = world(2).await;
     let (user, instance, key) = world.ready().await;
     // Counted by processes that ended before they came to the queue.
@@ -152,17 +141,113 @@ async fn messages_that_are_lost_do_not_shut_an_instance_for_ever() {
         let counted = counters.count_against_quota(subscription, instance, 100, world.clock.now());
         counted.await.expect("counted");
     }
-    assert_eq!(send(&world, &key).await.status, 429);
-    world.clock.advance(TimeDelta::seconds(59));
-    assert_eq!(send(&world, &key).await.status, 429);
-    world.clock.advance(TimeDelta::seconds(1));
-    send(&world, &key).await.data(202);
-    send(&world, &key).await.data(202);
+    // Each by a process of its own, of which none lives to see the next.
+    let send = async || {
+        let body = json!({"to": "15550100002", "text": "x"}).to_string();
+        let request = request("POST", &key, PATH, Body::from(body));
+        let answer = another_process(&world, 2).oneshot(request).await;
+        answer.expect("infallible").status().as_u16()
+    };
+    for _ in 0..4 {
+        assert_eq!(send().await, 429);
+        world.clock.advance(TimeDelta::seconds(15));
+    }
+    assert_eq!(send().await, 202);
+    assert_eq!(send().await, 202);
     // These do wait, as the queue knows.
-    for _ in 0..3 {
-        assert_eq!(send(&world, &key).await.status, 429);
+    for _ in 0..6 {
+        assert_eq!(send().await, 429);
         world.clock.advance(TimeDelta::minutes(1));
     }
+    assert_eq!(used_of_quota(&world, &user).await, 4);
+}
+
+#[tokio::test]
+async fn what_was_missing_for_a_moment_only_is_not_taken_for_lost() {
+    let world = world(2).await;
+    let (_, instance, _) = world.ready().await;
+    let doubt = async |missing| {
+        let doubt = world.state.counters.doubt(instance, missing, world.clock.now());
+        doubt.await.expect("stored")
+    };
+    // The queue has not counted a burst yet, and then it has.
+    assert_eq!(doubt(2).await, 0);
+    world.clock.advance(TimeDelta::seconds(30));
+    assert_eq!(doubt(0).await, 0);
+    world.clock.advance(TimeDelta::seconds(30));
+    assert_eq!(doubt(2).await, 0, "the doubt begins here");
+    world.clock.advance(TimeDelta::seconds(59));
+    assert_eq!(doubt(1).await, 0);
+    world.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(doubt(2).await, 1, "the least that was told in between");
+    assert_eq!(doubt(1).await, 0, "and it begins anew");
+    world.clock.advance(TimeDelta::minutes(30));
+    assert_eq!(doubt(1).await, 0, "too long ago");
+}
+
+#[tokio::test]
+async fn an_instance_that_is_not_connected_may_have_fewer_waiting() {
+    let world = World::with(|config| shared::config::Functions {
+        queue_limit: 3,
+        offline_queue_limit: 1,
+        ..config
+    })
+    .await;
+    let (_, instance, key) = world.ready().await;
+    world.observe(instance, Status::Reconnecting, None).await;
+    send(&world, &key).await.data(202);
+    let refused = send(&world, &key).await;
+    assert_eq!(
+        refused.json()["error"]["details"],
+        json!({"limit": 1, "waiting": 1})
+    );
+    world.observe(instance, Status::Connected, None).await;
+    send(&world, &key).await.data(202);
+    send(&world, &key).await.data(202);
+    assert_eq!(send(&world, &key).await.status, 429);
+}
+
+#[tokio::test]
+async fn a_shard_has_a_cap_that_no_tenant_reaches_alone() {
+    let world = World::with(|config| shared::config::Functions {
+        shard_queue_limit: 3,
+        ..config
+    })
+    .await;
+    let (user, _, key) = world.ready().await;
+    for _ in 0..3 {
+        send(&world, &key).await.data(202);
+    }
+    let refused = send(&world, &key).await;
+    assert_eq!(
+        refused.error(),
+        "429 QUEUE_FULL: Too many messages wait to be sent in this part of the service: try again later"
+    );
+    let details = &refused.json()["error"]["details"];
+    assert_eq!(*details, json!({"limit": 3, "waiting": 3, "scope": "shard"}));
+    assert_eq!(used_of_quota(&world, &user).await, 3);
+    // A process that has not sent any of them finds the same.
+    let body = json!({"to": "15550100002", "text": "x"}).to_string();
+    let elsewhere = World::another(&world, |config| shared::config::Functions {
+        shard_queue_limit: 3,
+        ..config
+    });
+    let answer = elsewhere
+        .oneshot(request("POST", &key, PATH, Body::from(body)))
+        .await;
+    assert_eq!(answer.expect("infallible").status().as_u16(), 429);
+    // One is sent.
+    let sends = world.queue_names().sends(0);
+    let waiting = world.waiting(&sends).await;
+    world
+        .state
+        .queue
+        .delete(&sends, &waiting[0].receipt)
+        .await
+        .expect("deleted");
+    world.clock.advance(TimeDelta::seconds(1));
+    send(&world, &key).await.data(202);
+    assert_eq!(send(&world, &key).await.status, 429);
 }
 
 #[tokio::test]

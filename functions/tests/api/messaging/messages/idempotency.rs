@@ -4,6 +4,7 @@ use axum::body::Body;
 use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 use shared::clock::Clock;
 use shared::domain::instance::Status;
 use shared::storage::keys;
@@ -45,6 +46,59 @@ async fn the_same_request_is_answered_and_not_done_again() {
         other.error(),
         "409 IDEMPOTENCY_CONFLICT: The idempotency key came with another request before"
     );
+}
+
+#[tokio::test]
+async fn what_is_asked_counts_and_not_how_it_is_written() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    let send = async |body: &str| send_body(&world, &key, "order-42", body.to_owned()).await;
+    let first = r#"{"to":"15550100002","text":"x\u00e4","expiresAt":"2026-01-02T00:00:00Z","reference":"r"}"#;
+    let first = send(first).await.data(202);
+    for same in [
+        r#"{"reference":"r","expiresAt":"2026-01-02T00:00:00Z","text":"x\u00e4","to":"15550100002"}"#,
+        "{ \"to\": \"+15550100002\", \"text\": \"xä\",\n\"expiresAt\": \"2026-01-02T01:00:00+01:00\", \"reference\": \"r\" }",
+        r#"{"to":"15550100002@s.whatsapp.net","text":"xä","expiresAt":"2026-01-02T00:00:00.000Z","reference":"r","replyTo":null}"#,
+    ] {
+        let again = send(same).await;
+        assert_eq!(again.header("idempotency-replayed"), "true", "{same}");
+        assert_eq!(again.data(202), first);
+    }
+    for other in [
+        r#"{"to":"15550100003","text":"xä","expiresAt":"2026-01-02T00:00:00Z","reference":"r"}"#,
+        r#"{"to":"15550100002","text":"xa","expiresAt":"2026-01-02T00:00:00Z","reference":"r"}"#,
+        r#"{"to":"15550100002","text":"xä","expiresAt":"2026-01-02T00:00:01Z","reference":"r"}"#,
+        r#"{"to":"15550100002","text":"xä","expiresAt":"2026-01-02T00:00:00Z"}"#,
+    ] {
+        assert_eq!(send(other).await.status, 409, "{other}");
+    }
+}
+
+#[tokio::test]
+async fn builds_that_compare_bytes_and_builds_that_compare_what_is_asked_serve_side_by_side() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let bytes = |text: &str| format!(r#"{{"to":"15550100002","text":"{text}"}}"#);
+    let digest = |text: &str| hex::encode(Sha256::digest(format!("text\n{}", bytes(text))));
+    let item = |name: &str| keys::idempotency(instance, &hex::encode(Sha256::digest(name))).attributes();
+    // As the older build left it.
+    let first = send_body(&world, &key, "order-1", bytes("x")).await.data(202);
+    let table = &world.state.table;
+    let older = table.client().update_item().table_name(table.name());
+    let older = older
+        .set_key(Some(item("order-1")))
+        .update_expression("REMOVE asked");
+    older.send().await.expect("stored");
+    let again = send_body(&world, &key, "order-1", bytes("x")).await;
+    assert_eq!(again.data(202), first);
+    assert_eq!(send_body(&world, &key, "order-1", bytes("y")).await.status, 409);
+    // What the older build compares by is there.
+    send_body(&world, &key, "order-2", bytes("z")).await.data(202);
+    let found = world.items().await;
+    let stored = item("order-2");
+    let text = |name: &str| stored[name].as_s().expect("a text").clone();
+    let stored = &found[&(text("pk"), text("sk"))];
+    assert_eq!(stored["body"].as_s().expect("a text"), &digest("z"));
 }
 
 #[tokio::test]

@@ -1,4 +1,6 @@
+mod accept;
 mod backlog;
 mod idempotency;
+mod people;
 mod show;
 mod text;

@@ -108,6 +108,18 @@ async fn what_is_wrong_is_told_by_field() {
             "400 VALIDATION_ERROR: `text` must have 1 to 4096 characters"
         );
     }
+    for text in [" \n\u{a0}", "\u{200b}\u{feff}", "\u{2800}"] {
+        assert_eq!(
+            told(json!({"to": "15550100002", "text": text})).await,
+            "400 VALIDATION_ERROR: `text` must show something: white space and invisible characters alone do not"
+        );
+    }
+    for text in ["\0", "before\0after"] {
+        assert_eq!(
+            told(json!({"to": "15550100002", "text": text})).await,
+            "400 VALIDATION_ERROR: `text` must have no NUL character"
+        );
+    }
     assert_eq!(
         told(json!({"to": "15550100002", "text": "x", "txt": "x"})).await,
         "400 VALIDATION_ERROR: `txt` is unknown"

@@ -189,7 +189,11 @@ async fn another_subscriptions_key_does_not_exist() {
         ("DELETE", path.clone()),
         ("POST", format!("{path}/rotate")),
     ] {
-        let body = if method == "DELETE" { Value::Null } else { json!({}) };
+        let body = if method == "DELETE" {
+            Value::Null
+        } else {
+            json!({})
+        };
         let answer = send(&world, &eve.token, method, &path, body).await;
         assert_eq!(answer.status, 404, "{method} {path}");
     }

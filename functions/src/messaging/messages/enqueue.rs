@@ -1,0 +1,70 @@
+//! Brings a job into its shard's queue, and finds out whether it is in.
+
+use std::time::Duration;
+
+use shared::domain::instance::Instance;
+use shared::domain::job::{self, Job, SendJob};
+use shared::domain::shard::lane;
+use shared::fault;
+use shared::queue::{OutgoingMessage, QueueError};
+use tokio::time::{Instant, timeout_at};
+
+use crate::http::ApiError;
+use crate::state::AppState;
+
+/// The pause before a send is repeated at first; twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a job is.
+#[derive(Debug)]
+pub enum Queued {
+    /// In the queue: its message will be sent.
+    In,
+    /// Certainly not in the queue.
+    NotIn(QueueError),
+    /// The queue did not answer as long as a request can wait: nobody knows.
+    Unknown(QueueError),
+}
+
+/// Sends a job. One whose send is not answered is sent again, under the same deduplication id, by which the queue drops what
+/// it has.
+pub async fn enqueue(state: &AppState, instance: &Instance, job: &SendJob) -> Result<Queued, ApiError> {
+    let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
+    let group = lane(instance.id, job.chat());
+    let message = OutgoingMessage::fifo(
+        job::encode(&Job::Send(job.clone())),
+        group,
+        job.message.to_string(),
+    );
+    let deadline = Instant::now() + state.queue_answer;
+    let (mut pause, mut may_be_in) = (FIRST_PAUSE, false);
+    loop {
+        let sent = timeout_at(deadline, state.queue.send(&sends, message.clone())).await;
+        let error = match sent {
+            Ok(Ok(_)) => {
+                fault::point("after-queue-write");
+                return Ok(Queued::In);
+            }
+            Ok(Err(error)) => error,
+            Err(_) => QueueError::Timeout { operation: "send" },
+        };
+        match error {
+            // These say that there is no place for it, and so of an attempt that was not answered before as well.
+            QueueError::NoSuchQueue(_)
+            | QueueError::TooLarge { .. }
+            | QueueError::Invalid(_)
+            | QueueError::StaleReceipt
+                if !may_be_in =>
+            {
+                return Ok(Queued::NotIn(error));
+            }
+            // A refusal for too many requests is the client's last attempt; what became of those before it is not known.
+            _ => may_be_in = true,
+        }
+        if Instant::now() + pause >= deadline {
+            return Ok(Queued::Unknown(error));
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+}

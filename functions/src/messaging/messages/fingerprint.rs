@@ -1,0 +1,41 @@
+//! What a send asks, by which a repetition under one idempotency key is told from another request: its kind and what its
+//! body was parsed to, so that the order of members, white space and spellings of the same number or time do not matter.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use shared::domain::job::Content;
+use shared::domain::message::Kind;
+use shared::domain::recipient::Recipient;
+
+use super::options::Options;
+
+/// The number of this form. A member that is left out where it is not given can be added without raising it.
+pub const FORM: u32 = 1;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Meaning<'a> {
+    kind: Kind,
+    to: &'a Recipient,
+    content: &'a Content,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<&'a str>,
+}
+
+/// The same bytes for each request that asks the same.
+pub fn meaning(
+    kind: Kind,
+    to: &Recipient,
+    content: &Content,
+    options: &Options,
+) -> Result<Vec<u8>, serde_json::Error> {
+    serde_json::to_vec(&Meaning {
+        kind,
+        to,
+        content,
+        expires_at: options.expires_at,
+        reference: options.reference.as_deref(),
+    })
+}

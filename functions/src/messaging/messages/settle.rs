@@ -1,0 +1,112 @@
+//! What becomes of a message whose job did not surely come into the queue. See the table in the architecture's "Life of a
+//! message".
+
+use shared::domain::message::{Failure, MessageRecord};
+use shared::ids::SubscriptionId;
+use shared::queue::QueueError;
+use shared::storage::StorageError;
+use shared::storage::messages::{Put, Withdrawn};
+
+use super::enqueue::Queued;
+use crate::http::ApiError;
+use crate::state::AppState;
+
+/// A message that was counted, and whose record and job were written at once.
+#[derive(Debug)]
+pub struct Written {
+    /// Whose quota it is counted against.
+    pub subscription: SubscriptionId,
+    /// Its record.
+    pub record: MessageRecord,
+    /// The idempotency key of its request.
+    pub idempotency_key: Option<String>,
+}
+
+impl Written {
+    /// Ends what was begun: `Ok` where the message will be sent, whatever became of its record.
+    pub async fn settle(
+        self,
+        state: &AppState,
+        queued: Queued,
+        stored: Result<Put, StorageError>,
+    ) -> Result<(), ApiError> {
+        match queued {
+            Queued::In => {
+                if let Err(error) = stored {
+                    // The daemon makes a record that is missing from the job.
+                    tracing::warn!(message.id = %self.record.id, %error, "the record of an accepted message was not stored");
+                }
+                Ok(())
+            }
+            Queued::NotIn(error) => {
+                self.undo(state, stored).await;
+                Err(error.into())
+            }
+            Queued::Unknown(error) if self.idempotency_key.is_some() => {
+                self.leave(state, stored).await;
+                Err(error.into())
+            }
+            Queued::Unknown(error) => self.withdraw(state, error).await,
+        }
+    }
+
+    /// There is no job: nothing stays, and the key is as if it had not come.
+    async fn undo(&self, state: &AppState, stored: Result<Put, StorageError>) {
+        let record = &self.record;
+        if !matches!(stored, Ok(Put::AlreadyThere))
+            && let Err(error) = state.messages.withdraw(record, &not_accepted()).await
+        {
+            tracing::warn!(message.id = %record.id, %error, "the record of a refused message waits until its time is over");
+        }
+        if let Some(key) = &self.idempotency_key
+            && let Err(error) = state.idempotency.release(record.instance, key, record.id).await
+        {
+            tracing::warn!(message.id = %record.id, %error, "the idempotency key of a refused message stays");
+        }
+        self.give_back(state).await;
+    }
+
+    /// There may be a job, and a retry with the same key goes on under the same id: it finds the record, and sends the job
+    /// again. The message stays counted with its record, and is counted by the retry where there is none. Where no retry
+    /// comes, the message is sent, or its record reads `expired` when its time is over.
+    async fn leave(&self, state: &AppState, stored: Result<Put, StorageError>) {
+        if stored.is_err() && state.messages.put(&self.record).await.is_err() {
+            self.give_back(state).await;
+        }
+    }
+
+    /// There may be a job, and no retry will ask for this message: it is taken back. A daemon that comes upon the job reads
+    /// that the message has failed, and one that has sent it already was faster: then it is accepted.
+    async fn withdraw(&self, state: &AppState, error: QueueError) -> Result<(), ApiError> {
+        match state.messages.withdraw(&self.record, &not_accepted()).await {
+            Ok(Withdrawn::Done) => self.give_back(state).await,
+            Ok(Withdrawn::TooLate) => return Ok(()),
+            Err(error) => {
+                // Neither queue nor table answers: it may be sent or not, and stays counted.
+                tracing::warn!(message.id = %self.record.id, %error, "nobody knows whether a message is accepted");
+            }
+        }
+        Err(error.into())
+    }
+
+    /// Takes back what was counted of it.
+    pub async fn give_back(&self, state: &AppState) {
+        let record = &self.record;
+        let counters = &state.counters;
+        if let Err(error) = counters
+            .give_back(self.subscription, record.instance, record.created_at)
+            .await
+        {
+            tracing::warn!(instance.id = %record.instance, %error, "a message that was not accepted stays counted");
+        }
+    }
+}
+
+/// Why a message failed whose request was answered with an error.
+fn not_accepted() -> Failure {
+    Failure {
+        code: "UNPROCESSABLE".to_owned(),
+        message: "The message was not accepted: its request was answered with an error".to_owned(),
+        retryable: true,
+    }
+}

@@ -1,0 +1,144 @@
+//! The doubt whether all of an instance's messages that are counted as waiting do wait.
+//!
+//! A message may be counted and never end: its process ended before it came to the queue. Whoever finds an instance full asks
+//! the queue, and tells here how many of the waiting it does not hold. The queue's numbers may be a minute old; so what is
+//! missing is believed when it was missing a minute ago as well, and the least of what was told in between is counted as
+//! ended. The doubt rests in the table: it outlives the process that began it.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::{Counters, DAY_TERM};
+use crate::ids::InstanceId;
+use crate::storage::error::{StorageError, classify};
+use crate::storage::item::{Reader, n, seconds, time};
+use crate::storage::keys;
+use crate::storage::outcome::condition_failed;
+
+/// How long messages are missing before they are taken for lost.
+const BELIEVED_AFTER: TimeDelta = TimeDelta::minutes(1);
+
+/// After so long a doubt is begun anew: too much may have happened in between.
+const FORGOTTEN_AFTER: TimeDelta = TimeDelta::minutes(30);
+
+impl Counters {
+    /// Tells that the queue holds `missing` messages fewer than the instance's counts say. Answers how many are counted as
+    /// ended by it now: 0 while it is a doubt. One read unit, and at most two write units.
+    pub async fn doubt(
+        &self,
+        instance: InstanceId,
+        missing: u64,
+        now: DateTime<Utc>,
+    ) -> Result<u64, StorageError> {
+        let key = keys::doubt(instance);
+        let found = self.table.get(&key).await?;
+        let doubt = match &found {
+            Some(item) => {
+                let read = Reader::new("doubt", item);
+                Some((read.time("since")?, read.number::<u64>("missing")?))
+            }
+            None => None,
+        };
+        let doubt = doubt.filter(|(since, _)| now - *since < FORGOTTEN_AFTER);
+        let Some((since, least)) = doubt else {
+            if missing > 0 {
+                self.begin_doubt(instance, missing, now).await?;
+            }
+            return Ok(0);
+        };
+        let least = least.min(missing);
+        if least > 0 && now - since < BELIEVED_AFTER {
+            if least == missing {
+                self.note_least(instance, least, since).await?;
+            }
+            return Ok(0);
+        }
+        // Of several that come to it at once one ends it.
+        let ended = self
+            .table
+            .client()
+            .delete_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.attributes()))
+            .condition_expression("since = :since")
+            .expression_attribute_values(":since", time(since))
+            .send()
+            .await;
+        match ended {
+            Ok(_) if least > 0 => {
+                self.count_ended(instance, least, now).await?;
+                Ok(least)
+            }
+            Ok(_) => Ok(0),
+            Err(error) if condition_failed(&error) => Ok(0),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    async fn begin_doubt(
+        &self,
+        instance: InstanceId,
+        missing: u64,
+        now: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        self.table
+            .client()
+            .put_item()
+            .table_name(self.table.name())
+            .set_item(Some(keys::doubt(instance).attributes()))
+            .item("since", time(now))
+            .item("missing", n(missing))
+            .item("exp", seconds(now + FORGOTTEN_AFTER))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(())
+    }
+
+    async fn note_least(
+        &self,
+        instance: InstanceId,
+        least: u64,
+        since: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let sent = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::doubt(instance).attributes()))
+            .update_expression("SET #missing = :least")
+            .condition_expression("since = :since AND #missing > :least")
+            .expression_attribute_names("#missing", "missing")
+            .expression_attribute_values(":since", time(since))
+            .expression_attribute_values(":least", n(least))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    async fn count_ended(
+        &self,
+        instance: InstanceId,
+        count: u64,
+        at: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        self.table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::day(instance, at).attributes()))
+            .update_expression("ADD ended :count SET #exp = :exp")
+            .expression_attribute_names("#exp", "exp")
+            .expression_attribute_values(":count", AttributeValue::N(count.to_string()))
+            .expression_attribute_values(":exp", seconds(at + DAY_TERM))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(())
+    }
+}
