@@ -57,7 +57,14 @@ const HOUR: i64 = 3_600;
 /// 5, 10, 20, 40, 80 minutes, then 2 hours each. A number that goes on knocking is banned in the end.
 const RATE_LIMITED: Pauses = Pauses {
     reason: Reason::RateLimited,
-    seconds: &[5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 40 * MINUTE, 80 * MINUTE, 120 * MINUTE],
+    seconds: &[
+        5 * MINUTE,
+        10 * MINUTE,
+        20 * MINUTE,
+        40 * MINUTE,
+        80 * MINUTE,
+        120 * MINUTE,
+    ],
     most: None,
     remembered: 6 * HOUR,
     floor: 40,

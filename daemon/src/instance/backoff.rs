@@ -127,7 +127,16 @@ mod tests {
     #[test]
     fn pauses_after_losses_grow_to_a_minute_and_begin_anew_after_a_good_connection() {
         let mut backoff = Backoff::default();
-        for (whole, random) in [(1, 0.0), (2, 1.0), (4, 0.5), (8, 0.0), (16, 1.0), (32, 0.1), (60, 1.0), (60, 0.0)] {
+        for (whole, random) in [
+            (1, 0.0),
+            (2, 1.0),
+            (4, 0.5),
+            (8, 0.0),
+            (16, 1.0),
+            (32, 0.1),
+            (60, 1.0),
+            (60, 0.0),
+        ] {
             let pause = backoff.after_loss(None, random);
             let range = Duration::from_millis(whole * 500)..=Duration::from_secs(whole);
             assert!(range.contains(&pause), "{pause:?} of {whole}");
@@ -142,11 +151,27 @@ mod tests {
     #[test]
     fn a_rate_limit_pauses_for_minutes_and_longer_each_time() {
         let (mut last, mut at) = (None, now());
-        for (whole, random) in [(5, 0.0), (10, 1.0), (20, 0.0), (40, 0.0), (80, 1.0), (120, 0.0), (120, 1.0)] {
+        for (whole, random) in [
+            (5, 0.0),
+            (10, 1.0),
+            (20, 0.0),
+            (40, 0.0),
+            (80, 1.0),
+            (120, 0.0),
+            (120, 1.0),
+        ] {
             let next = after_stop(Course::RateLimited, last.as_ref(), at, random);
-            let Some(Next::Pause(pause)) = next else { panic!("{next:?}") };
-            assert!(minutes(&pause) >= whole && minutes(&pause) <= whole * 5 / 4, "{pause:?}");
-            assert_eq!(left(&pause, at).as_secs(), (pause.not_before - at).num_seconds().unsigned_abs());
+            let Some(Next::Pause(pause)) = next else {
+                panic!("{next:?}")
+            };
+            assert!(
+                minutes(&pause) >= whole && minutes(&pause) <= whole * 5 / 4,
+                "{pause:?}"
+            );
+            assert_eq!(
+                left(&pause, at).as_secs(),
+                (pause.not_before - at).num_seconds().unsigned_abs()
+            );
             at = pause.not_before + TimeDelta::hours(5);
             last = Some(pause);
         }
@@ -154,10 +179,18 @@ mod tests {
         assert_eq!(strikes, Some(7));
         let later = last.as_ref().expect("a pause").not_before + TimeDelta::hours(6);
         let next = after_stop(Course::RateLimited, last.as_ref(), later, 0.0);
-        let Some(Next::Pause(pause)) = next else { panic!("{next:?}") };
-        assert_eq!((minutes(&pause), pause.strikes), (5, 1), "what was long ago is forgotten");
+        let Some(Next::Pause(pause)) = next else {
+            panic!("{next:?}")
+        };
+        assert_eq!(
+            (minutes(&pause), pause.strikes),
+            (5, 1),
+            "what was long ago is forgotten"
+        );
         let next = after_stop(Course::Replaced, last.as_ref(), at, 0.0);
-        let Some(Next::Pause(pause)) = next else { panic!("{next:?}") };
+        let Some(Next::Pause(pause)) = next else {
+            panic!("{next:?}")
+        };
         assert_eq!(pause.strikes, 1, "one kind does not count for another");
     }
 
@@ -188,7 +221,9 @@ mod tests {
     #[test]
     fn a_person_shortens_a_pause_to_its_floor() {
         let next = after_stop(Course::RateLimited, None, now(), 0.0);
-        let Some(Next::Pause(pause)) = next else { panic!("{next:?}") };
+        let Some(Next::Pause(pause)) = next else {
+            panic!("{next:?}")
+        };
         let floor = now() + TimeDelta::minutes(2);
         assert_eq!(cut(&pause, now()).not_before, floor);
         assert_eq!(cut(&cut(&pause, now()), now()).not_before, floor, "however often");
@@ -197,7 +232,9 @@ mod tests {
         let over = pause.not_before + TimeDelta::minutes(1);
         assert_eq!(cut(&pause, over), pause, "it is over");
         let next = after_stop(Course::Replaced, None, now(), 0.0);
-        let Some(Next::Pause(pause)) = next else { panic!("{next:?}") };
+        let Some(Next::Pause(pause)) = next else {
+            panic!("{next:?}")
+        };
         assert_eq!(left(&cut(&pause, now()), now()), Duration::ZERO);
     }
 
@@ -211,7 +248,10 @@ mod tests {
         };
         assert_eq!(left(&pause, now()), Duration::from_mins(150));
         assert_eq!(left(&pause, now() + TimeDelta::days(5_000)), Duration::ZERO);
-        let unknown = Pause { reason: "SOMETHING_NEW".to_owned(), ..pause };
+        let unknown = Pause {
+            reason: "SOMETHING_NEW".to_owned(),
+            ..pause
+        };
         assert_eq!(left(&unknown, now()), LONGEST);
         assert_eq!(cut(&unknown, now()), unknown);
     }

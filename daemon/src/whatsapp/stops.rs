@@ -119,34 +119,83 @@ impl Signal {
     pub fn row(&self) -> Row {
         match self {
             // The library logs out: 401, 403, 406.
-            Self::Failure(Failure::LoggedOut) => row(End(LoggedOut, Reason::LoggedOut), "the phone has unlinked this device"),
-            Self::Failure(Failure::AccountLocked) => row(End(Banned, Reason::AccountLocked), "WhatsApp has locked the account"),
-            Self::Failure(Failure::UnknownLogout) => row(End(LoggedOut, Reason::LoggedOut), "WhatsApp has logged this device out"),
+            Self::Failure(Failure::LoggedOut) => row(
+                End(LoggedOut, Reason::LoggedOut),
+                "the phone has unlinked this device",
+            ),
+            Self::Failure(Failure::AccountLocked) => row(
+                End(Banned, Reason::AccountLocked),
+                "WhatsApp has locked the account",
+            ),
+            Self::Failure(Failure::UnknownLogout) => row(
+                End(LoggedOut, Reason::LoggedOut),
+                "WhatsApp has logged this device out",
+            ),
             // The library stops: all but 500 and 503. A ban has its end in the stanza, or none.
-            Self::Failure(Failure::TempBanned) => row(End(Banned, Reason::Banned), "WhatsApp has banned the number"),
-            Self::Failure(Failure::ClientOutdated) => row(End(ForceDisconnected, Reason::ClientOutdated), "WhatsApp refuses this version of the client"),
-            Self::Failure(Failure::BadUserAgent) => row(End(ForceDisconnected, Reason::ClientRefused), "WhatsApp refuses this kind of client"),
-            Self::Failure(Failure::ClientUnknown) => row(End(ForceDisconnected, Reason::ClientRefused), "WhatsApp does not know this kind of client"),
-            Self::Failure(Failure::Generic) => row(End(ForceDisconnected, Reason::LoginRefused), "WhatsApp refused the login"),
-            Self::Failure(Failure::CatExpired) => row(End(ForceDisconnected, Reason::LoginRefused), "WhatsApp refused the login: its token has run out"),
-            Self::Failure(Failure::CatInvalid) => row(End(ForceDisconnected, Reason::LoginRefused), "WhatsApp refused the login: its token is not valid"),
-            Self::Failure(Failure::NotFound) => row(End(ForceDisconnected, Reason::LoginRefused), "WhatsApp refused the login: it does not find the account"),
-            Self::Failure(Failure::Experimental) => row(End(ForceDisconnected, Reason::LoginRefused), "WhatsApp refused the login: not available for this account"),
+            Self::Failure(Failure::TempBanned) => {
+                row(End(Banned, Reason::Banned), "WhatsApp has banned the number")
+            }
+            Self::Failure(Failure::ClientOutdated) => row(
+                End(ForceDisconnected, Reason::ClientOutdated),
+                "WhatsApp refuses this version of the client",
+            ),
+            Self::Failure(Failure::BadUserAgent) => row(
+                End(ForceDisconnected, Reason::ClientRefused),
+                "WhatsApp refuses this kind of client",
+            ),
+            Self::Failure(Failure::ClientUnknown) => row(
+                End(ForceDisconnected, Reason::ClientRefused),
+                "WhatsApp does not know this kind of client",
+            ),
+            Self::Failure(Failure::Generic) => row(
+                End(ForceDisconnected, Reason::LoginRefused),
+                "WhatsApp refused the login",
+            ),
+            Self::Failure(Failure::CatExpired) => row(
+                End(ForceDisconnected, Reason::LoginRefused),
+                "WhatsApp refused the login: its token has run out",
+            ),
+            Self::Failure(Failure::CatInvalid) => row(
+                End(ForceDisconnected, Reason::LoginRefused),
+                "WhatsApp refused the login: its token is not valid",
+            ),
+            Self::Failure(Failure::NotFound) => row(
+                End(ForceDisconnected, Reason::LoginRefused),
+                "WhatsApp refused the login: it does not find the account",
+            ),
+            Self::Failure(Failure::Experimental) => row(
+                End(ForceDisconnected, Reason::LoginRefused),
+                "WhatsApp refused the login: not available for this account",
+            ),
             // To pause is to stop for now, and it passes.
-            Self::Failure(Failure::Unknown(429)) => row(Return(RateLimited), "WhatsApp asks for fewer logins"),
-            Self::Failure(Failure::Unknown(_)) => row(End(ForceDisconnected, Reason::LoginRefused), "WhatsApp refused the login with a code that is not known here"),
+            Self::Failure(Failure::Unknown(429)) => {
+                row(Return(RateLimited), "WhatsApp asks for fewer logins")
+            }
+            Self::Failure(Failure::Unknown(_)) => row(
+                End(ForceDisconnected, Reason::LoginRefused),
+                "WhatsApp refused the login with a code that is not known here",
+            ),
             // The library comes back.
-            Self::Failure(Failure::InternalServerError) => row(Return(Lost), "WhatsApp could not take the login"),
+            Self::Failure(Failure::InternalServerError) => {
+                row(Return(Lost), "WhatsApp could not take the login")
+            }
             Self::Failure(Failure::ServiceUnavailable) => row(Return(Lost), "WhatsApp takes no logins now"),
 
             // The library logs out.
-            Self::Stream(StreamError::ConflictOther | StreamError::Code(401 | 516)) => row(End(LoggedOut, Reason::LoggedOut), "the phone has unlinked this device"),
+            Self::Stream(StreamError::ConflictOther | StreamError::Code(401 | 516)) => row(
+                End(LoggedOut, Reason::LoggedOut),
+                "the phone has unlinked this device",
+            ),
             // The library stops. A daemon without a lease may have been the other one for a moment.
-            Self::Stream(StreamError::ConflictReplaced | StreamError::Code(409)) => row(Return(Replaced), "replaced by another connection"),
+            Self::Stream(StreamError::ConflictReplaced | StreamError::Code(409)) => {
+                row(Return(Replaced), "replaced by another connection")
+            }
             // As after pairing: the server wants a new connection.
             Self::Stream(StreamError::Code(515)) => row(Return(Lost), "WhatsApp asked for a new connection"),
             // The library tells nobody, and waits for the server to close the connection.
-            Self::Stream(StreamError::Code(429)) => hanging_up(Return(RateLimited), "WhatsApp asks for fewer requests"),
+            Self::Stream(StreamError::Code(429)) => {
+                hanging_up(Return(RateLimited), "WhatsApp asks for fewer requests")
+            }
             Self::Stream(StreamError::Code(503)) => hanging_up(Return(Lost), "WhatsApp is not available now"),
             Self::Stream(StreamError::Code(500)) => row(Return(Lost), "WhatsApp could not go on"),
             // The library closes the connection, and comes back.
@@ -154,10 +203,15 @@ impl Signal {
             // The library leaves the connection open: these need not be its end.
             Self::Stream(StreamError::Ack) => row(Return(Lost), "WhatsApp misses an acknowledgement"),
             Self::Stream(StreamError::Other) => row(Return(Lost), "WhatsApp ended the stream with an error"),
-            Self::Stream(StreamError::Code(_)) => row(Return(Refused), "WhatsApp ended the stream with an error that is not known here"),
+            Self::Stream(StreamError::Code(_)) => row(
+                Return(Refused),
+                "WhatsApp ended the stream with an error that is not known here",
+            ),
             Self::StreamEnd => row(Return(Lost), "WhatsApp has ended the stream"),
 
-            Self::Transport(DisconnectReason::ServerClose { .. }) => row(Return(Lost), "WhatsApp has closed the connection"),
+            Self::Transport(DisconnectReason::ServerClose { .. }) => {
+                row(Return(Lost), "WhatsApp has closed the connection")
+            }
             Self::Transport(DisconnectReason::StreamEnded) => row(Return(Lost), "the connection has ended"),
             Self::Transport(DisconnectReason::ReadError(_)) => row(Return(Lost), "the connection is broken"),
             Self::Transport(DisconnectReason::Unknown) => row(Return(Lost), "the connection was lost"),
@@ -191,7 +245,9 @@ impl fmt::Display for Signal {
             Self::Transport(
                 reason @ (DisconnectReason::ServerClose { .. } | DisconnectReason::ReadError(_)),
             ) => write!(f, ": {reason}"),
-            Self::Stream(_) | Self::StreamEnd | Self::Transport(_) | Self::Unreachable | Self::Silent => Ok(()),
+            Self::Stream(_) | Self::StreamEnd | Self::Transport(_) | Self::Unreachable | Self::Silent => {
+                Ok(())
+            }
         }
     }
 }
@@ -226,7 +282,11 @@ mod tests {
         let child = |tag: &'static str| Some(NodeBuilder::new(tag));
         for (code, inside, read) in [
             (None, conflict("replaced"), StreamError::ConflictReplaced),
-            (Some("401"), conflict("device_removed"), StreamError::ConflictOther),
+            (
+                Some("401"),
+                conflict("device_removed"),
+                StreamError::ConflictOther,
+            ),
             (Some("429"), conflict(""), StreamError::Code(429)),
             (Some("515"), None, StreamError::Code(515)),
             (Some("503"), child("ack"), StreamError::Code(503)),
@@ -303,7 +363,13 @@ mod tests {
             assert_eq!(Signal::Stream(error.clone()).row().answer, answer, "{error:?}");
         }
         assert_eq!(Signal::Upgrade(429).row().answer, Return(RateLimited));
-        for end in [Signal::Upgrade(403), Signal::StreamEnd, Signal::Silent, Signal::Unreachable, Signal::Transport(DisconnectReason::StreamEnded)] {
+        for end in [
+            Signal::Upgrade(403),
+            Signal::StreamEnd,
+            Signal::Silent,
+            Signal::Unreachable,
+            Signal::Transport(DisconnectReason::StreamEnded),
+        ] {
             assert_eq!(end.row().answer, Return(Lost), "{end:?}");
         }
     }
@@ -328,9 +394,15 @@ mod tests {
     fn people_are_told_the_code() {
         let said = Signal::Failure(Failure::CatExpired).stop().said;
         assert_eq!(said, "WhatsApp refused the login: its token has run out (413)");
-        let closed = DisconnectReason::ServerClose { code: Some(1_013), reason: "later".to_owned() };
+        let closed = DisconnectReason::ServerClose {
+            code: Some(1_013),
+            reason: "later".to_owned(),
+        };
         let said = Signal::Transport(closed).stop().said;
-        assert_eq!(said, "WhatsApp has closed the connection: server close frame (code 1013: later)");
+        assert_eq!(
+            said,
+            "WhatsApp has closed the connection: server close frame (code 1013: later)"
+        );
     }
 
     /// The rows were written by reading this version of the library: what it makes an event of, what

@@ -213,7 +213,10 @@ mod tests {
         let routes = Router::new().route("/ws/chat", get(upgrade)).with_state(came_in);
         let server = tokio::spawn(async move { axum::serve(LazyPort(listener), routes).await });
 
-        let (transport, _events) = Dialler::new(&url, Arc::default()).create_transport().await.expect("dialled");
+        let (transport, _events) = Dialler::new(&url, Arc::default())
+            .create_transport()
+            .await
+            .expect("dialled");
         let mut pauses = 0;
         for _ in 0..PAIRS {
             let begun = Instant::now();

@@ -28,7 +28,9 @@ const PAUSE: TimeDelta = TimeDelta::minutes(1);
 
 /// There is no version that WhatsApp may take.
 #[derive(Debug, thiserror::Error)]
-#[error("WhatsApp refuses the version of the client that is known, and its current one could not be looked up")]
+#[error(
+    "WhatsApp refuses the version of the client that is known, and its current one could not be looked up"
+)]
 pub struct NoVersion;
 
 /// What becomes of a version that WhatsApp has refused.
@@ -222,7 +224,10 @@ mod tests {
             };
             tokio::task::yield_now().await;
             let body = format!("{{\"client_revision\":{revision}}}").into_bytes();
-            Ok(HttpResponse { status_code: 200, body })
+            Ok(HttpResponse {
+                status_code: 200,
+                body,
+            })
         }
     }
 
@@ -237,14 +242,22 @@ mod tests {
         host.set(revision);
         let mut versions = Versions::looked_up(Arc::clone(&host) as _, Arc::new(clock.clone()));
         versions.deadline = Duration::from_millis(20);
-        World { host, clock, versions }
+        World {
+            host,
+            clock,
+            versions,
+        }
     }
 
     const NEWER: u32 = u32::MAX - 1;
 
     #[tokio::test]
     async fn sessions_that_begin_at_once_share_one_look_up() {
-        let World { host, clock, mut versions } = world(Some(NEWER));
+        let World {
+            host,
+            clock,
+            mut versions,
+        } = world(Some(NEWER));
         versions.deadline = DEADLINE;
         let asking = (0..100).map(|_| versions.current());
         for version in futures::future::join_all(asking).await {
@@ -262,7 +275,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_host_that_does_not_answer_keeps_no_session_from_beginning() {
-        let World { host, clock, versions } = world(None);
+        let World {
+            host,
+            clock,
+            versions,
+        } = world(None);
         for _ in 0..3 {
             assert_eq!(versions.current().await.expect("the library's own"), built_in());
         }
@@ -272,10 +289,17 @@ mod tests {
         assert_eq!(versions.current().await.expect("known"), (2, 3_000, NEWER));
         host.set(None);
         clock.advance(TERM);
-        assert_eq!(versions.current().await.expect("the last known"), (2, 3_000, NEWER));
+        assert_eq!(
+            versions.current().await.expect("the last known"),
+            (2, 3_000, NEWER)
+        );
         host.set(Some(0));
         clock.advance(PAUSE);
-        assert_eq!(versions.current().await.expect("the last known"), (2, 3_000, NEWER), "no number");
+        assert_eq!(
+            versions.current().await.expect("the last known"),
+            (2, 3_000, NEWER),
+            "no number"
+        );
         assert_eq!(host.asked(), 4);
     }
 
@@ -285,18 +309,30 @@ mod tests {
         let old = versions.current().await.expect("known");
         assert_eq!(versions.refused(old).await, Refused::IsCurrent);
         assert_eq!(host.asked(), 2, "the look-up is a fresh one");
-        assert_eq!(versions.current().await.expect("known"), old, "whoever asks again may try");
+        assert_eq!(
+            versions.current().await.expect("known"),
+            old,
+            "whoever asks again may try"
+        );
         host.set(Some(NEWER + 1));
         assert_eq!(versions.refused(old).await, Refused::Superseded);
         let asked = host.asked();
         assert_eq!(versions.refused(old).await, Refused::Superseded);
         assert_eq!(versions.current().await.expect("known"), (2, 3_000, NEWER + 1));
-        assert_eq!(host.asked(), asked, "one look-up for all sessions that were refused");
+        assert_eq!(
+            host.asked(),
+            asked,
+            "one look-up for all sessions that were refused"
+        );
     }
 
     #[tokio::test]
     async fn a_version_that_nobody_has_named_is_not_announced_twice() {
-        let World { host, clock, versions } = world(None);
+        let World {
+            host,
+            clock,
+            versions,
+        } = world(None);
         let announced = versions.current().await.expect("the library's own");
         assert_eq!(versions.refused(announced).await, Refused::Unknown);
         versions.current().await.expect_err("WhatsApp would refuse it");

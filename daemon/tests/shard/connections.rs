@@ -53,10 +53,7 @@ async fn a_lost_or_replaced_connection_is_made_again() {
     let (instance, mut session) = world.connected(&mut daemon).await;
     for (event, why) in [
         (lost(), "the stream ended"),
-        (
-            stopped(Answer::Return(Course::Replaced), "replaced"),
-            "replaced",
-        ),
+        (stopped(Answer::Return(Course::Replaced), "replaced"), "replaced"),
     ] {
         session.tell(event).await;
         let dropped = world.until_status(&instance, Status::Reconnecting).await;

@@ -6,7 +6,7 @@ use shared::storage::instances::{Deleted, Observation};
 use shared::storage::keys;
 
 use crate::daemons::Daemon;
-use crate::network::Playing;
+use crate::network::{Playing, unlinked};
 use crate::wait::{in_time, until};
 use crate::world::World;
 
@@ -234,11 +234,7 @@ async fn an_account_that_is_gone_needs_no_phone() {
     let (instance, _session) = unconfirmed(&world, &mut daemon).await;
     world.want(&instance, Wanted::LoggedOut).await;
     let attempt = daemon.session().await;
-    attempt
-        .tell(SessionEvent::LoggedOut {
-            reason: "unlinked on the phone".to_owned(),
-        })
-        .await;
+    attempt.tell(unlinked("unlinked on the phone")).await;
     let out = world.until_status(&instance, Status::LoggedOut).await;
     assert_eq!(out.account, None);
 }

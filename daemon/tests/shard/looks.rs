@@ -1,14 +1,12 @@
 //! Looks at instances that come late, fail, or find another request.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use daemon::connection::SessionEvent;
+use relay::{On, Relay};
 use shared::domain::instance::{Status, Wanted};
 use shared::storage::keys;
-use tokio_util::sync::CancellationToken;
 
-use crate::unsteady::{Fate, Unsteady};
 use crate::wait::in_time;
 use crate::world::World;
 
@@ -54,30 +52,19 @@ async fn an_instance_that_cannot_be_read_costs_itself_alone() {
 #[tokio::test]
 async fn an_older_look_undoes_nothing_that_a_newer_one_has_done() {
     let world = World::new().await;
-    let table = Unsteady::before(&world.endpoint).await;
-    let mut daemon = world.daemon_on("a", &table.endpoint).await;
+    let table = Relay::before(&world.endpoint).await;
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
     let (instance, session) = world.connected(&mut daemon).await;
     world.want(&instance, Wanted::Disconnected).await;
     in_time("the end of the session", session.line.disconnected.cancelled()).await;
     world.until_status(&instance, Status::Disconnected).await;
 
     // A sweep reads that it is to rest; its answer comes when the next session has begun.
-    let (held, released) = (CancellationToken::new(), CancellationToken::new());
-    let (holding, releasing, is_first) = (held.clone(), released.clone(), AtomicBool::new(true));
-    let id = instance.id.to_string();
-    table.rule(move |seen| {
-        let is_look = seen.operation == "GetItem" && seen.body.contains(&id);
-        if is_look && is_first.swap(false, Ordering::Relaxed) {
-            holding.cancel();
-            Fate::AnswerAfter(releasing.clone())
-        } else {
-            Fate::Pass
-        }
-    });
-    in_time("a sweep", held.cancelled()).await;
+    let look = table.hold_answer(On::operation("GetItem").with(instance.id.to_string()));
+    let held = in_time("a sweep", look.arrived()).await;
     world.want(&instance, Wanted::Connected).await;
     let session = daemon.session().await;
-    released.cancel();
+    held.pass();
     session.log_in().await;
     world.until_status(&instance, Status::Connected).await;
     world.nudge_and_wait(&instance).await;

@@ -20,6 +20,5 @@ mod queue;
 mod sends;
 mod stops;
 mod suspension;
-mod unsteady;
 mod wait;
 mod world;

@@ -1,9 +1,8 @@
 //! What a daemon does with its leases when the table does not do what it should.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
+use relay::{Away, Fate, On, Relay};
 use shared::domain::instance::Status;
 use shared::domain::message::State;
 use shared::domain::shard::Shard;
@@ -11,9 +10,24 @@ use shared::storage::leases::{Beat, Lease};
 use tokio_util::sync::CancellationToken;
 
 use crate::daemons::LEASE;
-use crate::unsteady::{Fate, Unsteady};
 use crate::wait::{in_time, until};
 use crate::world::World;
+
+fn beats() -> On {
+    On::operation("PutItem").with("daemons#")
+}
+
+fn takes() -> On {
+    On::operation("PutItem").with("leases#")
+}
+
+fn looks() -> On {
+    On::operation("Query").with("leases#")
+}
+
+fn releases() -> On {
+    On::operation("UpdateItem").with("leases#")
+}
 
 impl World {
     async fn lease(&self, shard: u32) -> Lease {
@@ -41,17 +55,17 @@ impl World {
 #[tokio::test]
 async fn a_daemon_serves_again_when_the_table_is_back() {
     let world = World::new().await;
-    let table = Unsteady::before(&world.endpoint).await;
-    let mut daemon = world.daemon_on("a", &table.endpoint).await;
+    let table = Relay::before(&world.endpoint).await;
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
     let (instance, old) = world.connected(&mut daemon).await;
     let token = world.lease(0).await.token;
-    table.rule(|_| Fate::Lost);
+    table.take_away(Away::Stalled);
     in_time("the end of the session", old.line.abandoned.cancelled()).await;
     until("no shard held", async || {
         daemon.holding.get().is_empty().then_some(())
     })
     .await;
-    table.be_steady();
+    table.give_back();
 
     let mut session = daemon.session().await;
     session.log_in().await;
@@ -68,17 +82,11 @@ async fn a_daemon_serves_again_when_the_table_is_back() {
 #[tokio::test]
 async fn a_take_whose_answer_was_lost_is_found() {
     let world = World::new().await;
-    let table = Unsteady::before(&world.endpoint).await;
-    let is_first = AtomicBool::new(true);
-    table.rule(move |seen| {
-        if seen.is_take() && is_first.swap(false, Ordering::Relaxed) {
-            Fate::Unanswered
-        } else {
-            Fate::Pass
-        }
-    });
-    let daemon = world.daemon_on("a", &table.endpoint).await;
+    let table = Relay::before(&world.endpoint).await;
+    let lost = table.plan(takes(), [Fate::PASS.unanswered()]);
+    let daemon = world.daemon_on("a", table.endpoint()).await;
     daemon.until_holding(1).await;
+    assert!(lost.is_done());
     let lease = world.lease(0).await;
     assert_eq!(
         (lease.owner.as_deref(), lease.token),
@@ -90,24 +98,14 @@ async fn a_take_whose_answer_was_lost_is_found() {
 #[tokio::test]
 async fn a_release_that_failed_is_made_good() {
     let world = World::of(4).await;
-    let table = Unsteady::before(&world.endpoint).await;
-    let first = world.daemon_on("a", &table.endpoint).await;
+    let table = Relay::before(&world.endpoint).await;
+    let first = world.daemon_on("a", table.endpoint()).await;
     first.until_holding(4).await;
-    let failing = AtomicU32::new(12);
-    table.rule(move |seen| {
-        let fails = |left: u32| left.checked_sub(1);
-        if seen.is_release()
-            && failing
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fails)
-                .is_ok()
-        {
-            Fate::Refused
-        } else {
-            Fate::Pass
-        }
-    });
+    // More than the SDK tries for two shards.
+    let failing = table.plan(releases(), [Fate::FAILED; 12]);
     let second = world.daemon("b").await;
     second.until_holding(2).await;
+    assert!(failing.is_done());
     assert_eq!(first.holding.get(), [Shard(0), Shard(1)]);
     first.stop().await;
     second.until_holding(4).await;
@@ -116,18 +114,15 @@ async fn a_release_that_failed_is_made_good() {
 #[tokio::test]
 async fn whatever_else_hangs_delays_no_beat() {
     let world = World::new().await;
-    let table = Unsteady::before(&world.endpoint).await;
-    let mut daemon = world.daemon_on("a", &table.endpoint).await;
+    let table = Relay::before(&world.endpoint).await;
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
     let (_instance, session) = world.connected(&mut daemon).await;
-    let looks = Arc::new(AtomicU32::new(0));
-    let counted = looks.clone();
-    table.rule(move |seen| {
-        counted.fetch_add(u32::from(seen.is_look()), Ordering::Relaxed);
-        if seen.is_beat() { Fate::Pass } else { Fate::Lost }
-    });
+    let looked = table.watch(looks());
+    table.always(beats(), Fate::PASS);
+    table.always(On::any(), Fate::STALLED);
     // Longer than two leases, each look taking its full deadline.
     world.until_beats("a", 2 * LEASE.as_secs() + 2).await;
-    assert!(looks.load(Ordering::Relaxed) >= 2);
+    assert!(looked.hits() >= 2);
     assert_eq!(daemon.holding.get(), [Shard(0)]);
     assert!(!session.line.abandoned.is_cancelled());
 }
@@ -135,21 +130,13 @@ async fn whatever_else_hangs_delays_no_beat() {
 #[tokio::test]
 async fn a_daemon_that_does_not_beat_takes_nothing() {
     let world = World::new().await;
-    let table = Unsteady::before(&world.endpoint).await;
-    let (looks, takes) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
-    let (looked, taken) = (looks.clone(), takes.clone());
-    table.rule(move |seen| {
-        looked.fetch_add(u32::from(seen.is_look()), Ordering::Relaxed);
-        taken.fetch_add(u32::from(seen.is_take()), Ordering::Relaxed);
-        if seen.is_beat() { Fate::Lost } else { Fate::Pass }
-    });
-    let daemon = world.daemon_on("a", &table.endpoint).await;
-    until("some looks", async || {
-        (looks.load(Ordering::Relaxed) >= 3).then_some(())
-    })
-    .await;
-    assert_eq!(takes.load(Ordering::Relaxed), 0);
-    table.be_steady();
+    let table = Relay::before(&world.endpoint).await;
+    let (looked, taken) = (table.watch(looks()), table.watch(takes()));
+    let stalled = table.always(beats(), Fate::STALLED);
+    let daemon = world.daemon_on("a", table.endpoint()).await;
+    until("some looks", async || (looked.hits() >= 3).then_some(())).await;
+    assert_eq!(taken.hits(), 0);
+    stalled.end();
     daemon.until_holding(1).await;
 }
 

@@ -91,7 +91,11 @@ async fn a_rate_limit_is_kept_by_the_next_session_and_the_next_owner() {
 
     // The next one is the longer, whichever daemon it befalls.
     session.tell(limit()).await;
-    let pause = until_limited(&world, &instance).await.observed.pause.expect("a pause");
+    let pause = until_limited(&world, &instance)
+        .await
+        .observed
+        .pause
+        .expect("a pause");
     assert_eq!(pause.strikes, 2);
     assert!(pause.not_before >= world.now() + TimeDelta::minutes(10));
     daemon.stop().await;
@@ -108,7 +112,10 @@ async fn a_request_made_while_nobody_served_shortens_the_pause_too() {
     let mut daemon = world.daemon("a").await;
     let (instance, session) = world.connected(&mut daemon).await;
     session
-        .tell(stopped(Answer::Return(Course::RateLimited), "fewer, please (429)"))
+        .tell(stopped(
+            Answer::Return(Course::RateLimited),
+            "fewer, please (429)",
+        ))
         .await;
     until_limited(&world, &instance).await;
     daemon.stop().await;

@@ -337,11 +337,18 @@ mod tests {
         };
         let rested = observed.at_rest(Status::Disconnected, Reason::DisconnectRequested, now, 2);
         assert_eq!(rested.since, observed.since, "the other's clock was ahead");
-        assert_eq!((rested.reason.as_deref(), rested.generation), (Some("DISCONNECT_REQUESTED"), 2));
+        assert_eq!(
+            (rested.reason.as_deref(), rested.generation),
+            (Some("DISCONNECT_REQUESTED"), 2)
+        );
         assert_eq!(rested.last_error, observed.last_error);
         assert_eq!(rested.last_round_trip_at, observed.last_round_trip_at);
         observed.since = now + TimeDelta::days(1);
-        assert_eq!(observed.next_since(now), now, "a clock that was wrong is not followed");
+        assert_eq!(
+            observed.next_since(now),
+            now,
+            "a clock that was wrong is not followed"
+        );
         observed.since = now - TimeDelta::days(1);
         assert_eq!(observed.next_since(now), now);
     }

@@ -316,10 +316,16 @@ async fn a_session_that_the_phone_unlinks_is_logged_out() {
         .admin(&format!("/admin/phones/{own}/unlink"), json!({}))
         .await;
     let rest = session.rest().await;
-    is(&rest, |rest| matches!(rest.last(), Some(end) if ends_as(end, Status::LoggedOut)));
+    is(
+        &rest,
+        |rest| matches!(rest.last(), Some(end) if ends_as(end, Status::LoggedOut)),
+    );
     // So is the next, at its login.
     let rest = world.begin(1).await.rest().await;
-    is(&rest, |rest| matches!(rest.last(), Some(end) if ends_as(end, Status::LoggedOut)));
+    is(
+        &rest,
+        |rest| matches!(rest.last(), Some(end) if ends_as(end, Status::LoggedOut)),
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -331,9 +337,10 @@ async fn a_session_that_another_replaces_says_so() {
     second.connected().await;
     let rest = first.rest().await;
     let replaced = Answer::Return(Course::Replaced);
-    is(&rest, |rest| {
-        matches!(rest.last(), Some(SessionEvent::Stopped(stop)) if stop.answer == replaced)
-    });
+    is(
+        &rest,
+        |rest| matches!(rest.last(), Some(SessionEvent::Stopped(stop)) if stop.answer == replaced),
+    );
     second
         .connection
         .probe(std::time::Duration::from_secs(5))
@@ -350,5 +357,8 @@ async fn a_session_that_logs_out_is_unlinked() {
     session.rest().await;
     world.quiet().await;
     let rest = world.begin(1).await.rest().await;
-    is(&rest, |rest| matches!(rest.last(), Some(end) if ends_as(end, Status::LoggedOut)));
+    is(
+        &rest,
+        |rest| matches!(rest.last(), Some(end) if ends_as(end, Status::LoggedOut)),
+    );
 }

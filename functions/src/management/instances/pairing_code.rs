@@ -232,7 +232,9 @@ fn end(instance: &Instance) -> Option<ApiError> {
                 Code::UpstreamError,
                 "WhatsApp allows no more pairing codes for now: wait, or scan a QR code",
             ),
-            Some(Reason::ClientOutdated) => (Code::UpstreamError, "WhatsApp refuses this version of the client"),
+            Some(Reason::ClientOutdated) => {
+                (Code::UpstreamError, "WhatsApp refuses this version of the client")
+            }
             _ => (
                 Code::UpstreamError,
                 "WhatsApp gave no pairing code for this number: check it, wait a while, or scan a QR code",
