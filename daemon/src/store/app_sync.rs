@@ -128,13 +128,8 @@ impl AppSyncStore for SessionStore {
 
     async fn clear_mutation_macs(&self, collection: &str) -> Result<()> {
         let _alone = self.locks.mutation_macs.lock().await;
-        let found = self
-            .state
-            .scan(&prefix("mac", &[collection]))
-            .await
-            .map_err(failed)?;
-        let names: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
-        self.state.delete_many(&names).await.map_err(failed)
+        self.delete_each(&prefix("mac", &[collection]), |_| true).await?;
+        Ok(())
     }
 
     async fn get_latest_sync_key_id(&self) -> Result<Option<Vec<u8>>> {

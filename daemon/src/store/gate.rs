@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::session_state::{Entry, SessionState};
+use shared::session_state::{Entry, Listed, Page, SessionState};
 use shared::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 
@@ -70,8 +70,12 @@ impl SessionState for Gate {
         self.state.is_deleted(key).await
     }
 
-    async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
-        self.state.scan(prefix).await
+    async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError> {
+        self.state.keys(prefix, after).await
+    }
+
+    async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError> {
+        self.state.page(prefix, after).await
     }
 
     async fn clear(&self) -> Result<(), StorageError> {

@@ -20,7 +20,7 @@
 //! | `bk` | a base key, for collisions in retries |
 //! | `dev`, `grp`, `tc` | a user's devices; a group's metadata; a privacy token |
 //! | `sent` | a sent message, for retries: two hours |
-//! | `in` | an incoming message until it is committed, seven days at most; that it was, without it: 30 days |
+//! | `in` | an incoming message, or a stub of one that is too large (`oversize`), until it is committed, seven days at most; that it was, without it: 30 days |
 //! | `ms` | a message's secret, until its own deadline |
 
 mod app_sync;
@@ -29,11 +29,14 @@ mod device;
 mod gate;
 mod msg_secret;
 mod names;
+mod oversize;
 mod pairs;
 mod prekeys;
 mod protocol;
+mod received;
 mod signal;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -41,15 +44,20 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use shared::clock::Clock;
-use shared::session_state::SessionState;
+use shared::session_state::{Entry, Listed, MAX_VALUE_LENGTH, SessionState};
 use shared::storage::StorageError;
 use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 use wacore::store::error::StoreError;
 
 use deferred::Deferred;
 use gate::Gate;
+use names::kind;
 use prekeys::Prekeys;
+use received::Received;
+
+pub use oversize::{MAX_TEXT, is_oversize, is_stub};
 
 /// How long a sent message is kept for retries: no content rests longer.
 const SENT_MESSAGE_TERM: TimeDelta = TimeDelta::hours(2);
@@ -72,6 +80,7 @@ pub struct SessionStore {
     prekeys: Prekeys,
     deferred: Deferred,
     locks: Locks,
+    received: Received,
     shut: CancellationToken,
     inbound_lost: CancellationToken,
     missing: Option<mpsc::Sender<MissingInbound>>,
@@ -123,6 +132,7 @@ impl SessionStore {
             clock,
             deferred: Deferred::default(),
             locks: Locks::default(),
+            received: Received::default(),
             shut,
             inbound_lost: CancellationToken::new(),
             missing: None,
@@ -173,20 +183,61 @@ impl SessionStore {
         cutoff <= (self.clock.now() - term).timestamp()
     }
 
-    /// Deletes what begins with `prefix` and was written before `cutoff`, where the value
-    /// begins with the second it was written at ([`stamped`]).
-    async fn delete_written_before(&self, prefix: &str, cutoff: i64) -> Result<u32, StoreError> {
-        let old: Vec<String> = self
-            .state
-            .scan(prefix)
-            .await
-            .map_err(failed)?
+    /// Deletes of what begins with `prefix` what `goes`, page by page and without reading a
+    /// value. Answers how much that was.
+    async fn delete_each(
+        &self,
+        prefix: &str,
+        goes: impl Fn(&Listed) -> bool + Send,
+    ) -> Result<u32, StoreError> {
+        let (mut deleted, mut after) = (0, None);
+        loop {
+            let page = self.state.keys(prefix, after.as_deref()).await.map_err(failed)?;
+            let going = page.items.into_iter().filter(&goes);
+            let going: Vec<String> = going.map(|listed| listed.key).collect();
+            self.state.delete_many(&going).await.map_err(failed)?;
+            deleted += going.len();
+            after = page.next;
+            if after.is_none() {
+                return Ok(count(deleted));
+            }
+        }
+    }
+
+    /// Deletes what begins with `prefix` and was written before `cutoff` (Unix seconds), where
+    /// it was written to expire after `term`.
+    async fn delete_written_before(
+        &self,
+        prefix: &str,
+        cutoff: i64,
+        term: TimeDelta,
+    ) -> Result<u32, StoreError> {
+        let cutoff = cutoff.saturating_add(term.num_seconds());
+        self.delete_each(prefix, |listed| {
+            listed.expires.is_some_and(|expires| expires.timestamp() < cutoff)
+        })
+        .await
+    }
+
+    /// Stores what can be learnt or agreed upon anew. A value that is too large to be stored, as
+    /// others may make it grow, is forgotten instead: nothing that waits behind it may stand
+    /// still for ever.
+    async fn put_or_forget(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
+        let (fitting, too_large): (Vec<Entry>, Vec<Entry>) = entries
             .into_iter()
-            .filter(|(_, value)| unstamped(value).is_ok_and(|(written, _)| written < cutoff))
-            .map(|(name, _)| name)
-            .collect();
-        self.state.delete_many(&old).await.map_err(failed)?;
-        Ok(count(old.len()))
+            .partition(|entry| entry.value.len() <= MAX_VALUE_LENGTH);
+        let too_large: Vec<String> = too_large.into_iter().map(|entry| entry.key).collect();
+        self.state.put_many(fitting).await.map_err(failed)?;
+        if !too_large.is_empty() {
+            let kinds = too_large.iter().map(|key| kind(key)).collect::<BTreeSet<_>>();
+            warn!(
+                ?kinds,
+                count = too_large.len(),
+                "session state is too large to be stored and is forgotten"
+            );
+            self.state.delete_many(&too_large).await.map_err(failed)?;
+        }
+        Ok(())
     }
 }
 
@@ -211,12 +262,21 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// `value` behind the Unix second it was written at.
+/// `value` behind the time it was written at, in microseconds since the epoch.
 fn stamped(written: DateTime<Utc>, value: &[u8]) -> Vec<u8> {
-    [&written.timestamp().to_be_bytes(), value].concat()
+    [&written.timestamp_micros().to_be_bytes(), value].concat()
 }
 
-fn unstamped(stored: &[u8]) -> Result<(i64, &[u8]), StoreError> {
+/// What [`stamped`] made.
+fn unstamped(stored: &[u8]) -> Result<(DateTime<Utc>, &[u8]), StoreError> {
+    /// Builds before this one wrote seconds, which stay below this for ages.
+    const SECONDS: i64 = 1 << 40;
     let (written, value) = stored.split_first_chunk().ok_or_else(|| corrupt("message"))?;
-    Ok((i64::from_be_bytes(*written), value))
+    let written = i64::from_be_bytes(*written);
+    let at = if written < SECONDS {
+        DateTime::from_timestamp(written, 0)
+    } else {
+        DateTime::from_timestamp_micros(written)
+    };
+    Ok((at.ok_or_else(|| corrupt("message"))?, value))
 }

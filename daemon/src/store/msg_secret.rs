@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use chrono::DateTime;
 use shared::session_state::Entry;
-use wacore::store::error::{Result, StoreError};
+use wacore::store::error::Result;
 use wacore::store::traits::{
     MessageSecret, MsgSecretEntry, MsgSecretStore, merge_msg_secret_expiry, merge_msg_secret_message_ts,
 };
 
 use super::names::{name, prefix};
-use super::{SessionStore, corrupt, count, failed};
+use super::{SessionStore, corrupt, failed};
 
 /// A secret with its deadline (0: none) and its message's time (0: unknown), in Unix
 /// seconds.
@@ -116,18 +116,11 @@ impl MsgSecretStore for SessionStore {
             return Ok(0);
         }
         let _alone = self.locks.msg_secrets.lock().await;
-        let rows = self.state.scan(&prefix("ms", &[])).await.map_err(failed)?;
-        let expired: Vec<String> = rows
-            .into_iter()
-            .map(|(name, bytes)| Ok::<_, StoreError>((name, Row::decode(&bytes)?)))
-            .filter(|row| {
-                row.as_ref().map_or(true, |(_, row)| {
-                    row.expires_at != 0 && row.expires_at <= cutoff_timestamp
-                })
-            })
-            .map(|row| row.map(|(name, _)| name))
-            .collect::<Result<_>>()?;
-        self.state.delete_many(&expired).await.map_err(failed)?;
-        Ok(count(expired.len()))
+        self.delete_each(&prefix("ms", &[]), |listed| {
+            listed
+                .expires
+                .is_some_and(|expires| expires.timestamp() <= cutoff_timestamp)
+        })
+        .await
     }
 }

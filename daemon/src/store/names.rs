@@ -35,6 +35,11 @@ pub fn prefix(kind: &str, parts: &[&str]) -> String {
     prefix
 }
 
+/// The kind of the entry that has this name.
+pub fn kind(name: &str) -> &str {
+    name.split_once('#').map_or(name, |(kind, _)| kind)
+}
+
 /// The last part of a name that was neither cut nor escaped.
 pub fn last(name: &str) -> &str {
     name.rsplit_once('#').map_or(name, |(_, last)| last)

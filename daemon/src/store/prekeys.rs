@@ -143,10 +143,25 @@ impl Prekeys {
     }
 
     pub async fn max_id(&self) -> Result<u32, StoreError> {
-        let packs = self.state.scan(&prefix("pre", &[])).await.map_err(failed)?;
-        for (name, bytes) in packs.iter().rev() {
+        let (mut names, mut after) = (Vec::new(), None);
+        loop {
+            let page = self
+                .state
+                .keys(&prefix("pre", &[]), after.as_deref())
+                .await
+                .map_err(failed)?;
+            names.extend(page.items.into_iter().map(|listed| listed.key));
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        for name in names.iter().rev() {
             u32::from_str_radix(last(name), 16).map_err(|_| corrupt("prekey"))?;
-            if let Some((id, _)) = Pack::decode(bytes)?.0.last_key_value() {
+            let Some(bytes) = self.state.get(name).await.map_err(failed)? else {
+                continue;
+            };
+            if let Some((id, _)) = Pack::decode(&bytes)?.0.last_key_value() {
                 return Ok(*id);
             }
         }

@@ -2,14 +2,18 @@
 //! buffers.
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
-use shared::session_state::Entry;
+use shared::session_state::{Entry, MAX_VALUE_LENGTH};
+use shared::storage::StorageError;
+use tracing::debug;
 use wacore::store::error::{Result, StoreError};
 use wacore::store::traits::{
     DeviceListRecord, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore, TcTokenEntry,
 };
 
 use super::names::{last, name, prefix};
+use super::oversize::{self, is_oversize};
 use super::pairs::{self, Pairs};
 use super::{
     BASE_KEY_TERM, COMMITTED_TERM, MissingInbound, PENDING_INBOUND_TERM, SENT_MESSAGE_TERM, SessionStore,
@@ -47,20 +51,51 @@ impl SessionStore {
     /// Puts incoming messages away until they are committed. Where that fails, the client
     /// must go: see [`SessionStore::inbound_lost`].
     async fn buffer_inbound(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
-        let now = self.clock.now();
-        let expires = Some(self.expiry(PENDING_INBOUND_TERM));
-        let entry = |row: &PendingInboundRow<'_>| Entry {
-            key: inbound(row.chat, row.sender, row.id),
-            value: stamped(now, row.message),
-            expires,
+        let (now, expires) = (self.clock.now(), Some(self.expiry(PENDING_INBOUND_TERM)));
+        let entry = |row: &PendingInboundRow<'_>, as_stub: bool| {
+            let key = inbound(row.chat, row.sender, row.id);
+            let received_at = self.received.note(&key, now);
+            let value = if as_stub {
+                stamped(received_at, &oversize::stub(row.message))
+            } else {
+                stamped(received_at, row.message)
+            };
+            Entry { key, value, expires }
         };
-        let stored = self.state.put_many(rows.iter().map(entry).collect()).await;
+        let as_they_fit = |row: &PendingInboundRow<'_>| entry(row, is_oversize(row.message.len()));
+        let mut stored = self.state.put_many(rows.iter().map(as_they_fit).collect()).await;
+        if stored.as_ref().is_err_and(is_of_the_value) {
+            stored = async {
+                // One of them is refused for good: the others are not, and it goes as a stub.
+                for row in rows {
+                    match self.state.put_many(vec![as_they_fit(row)]).await {
+                        Err(error) if is_of_the_value(&error) => {
+                            self.state.put_many(vec![entry(row, true)]).await?;
+                        }
+                        stored => stored?,
+                    }
+                }
+                Ok(())
+            }
+            .await;
+        }
         if stored.is_err() {
             self.shut();
             self.inbound_lost.cancel();
         }
         stored.map_err(failed)
     }
+
+    /// When an incoming message came that is buffered and not yet committed: the same at every
+    /// delivery.
+    pub fn received_at(&self, chat: &str, sender: &str, id: &str) -> Option<DateTime<Utc>> {
+        self.received.of(&inbound(chat, sender, id))
+    }
+}
+
+/// Whether another value in its place may be stored.
+fn is_of_the_value(error: &StorageError) -> bool {
+    matches!(error, StorageError::TooLarge(_) | StorageError::Refused(_))
 }
 
 #[async_trait]
@@ -84,10 +119,13 @@ impl ProtocolStore for SessionStore {
         if devices == before {
             return Ok(());
         }
-        self.state
-            .put(&name("skd", &[group_jid]), &pairs::encode(&devices)?, None)
-            .await
-            .map_err(failed)
+        // Where it is forgotten, the next message brings the key to all devices again.
+        self.put_or_forget(vec![Entry {
+            key: name("skd", &[group_jid]),
+            value: pairs::encode(&devices)?,
+            expires: None,
+        }])
+        .await
     }
 
     async fn clear_sender_key_devices(&self, group_jid: &str) -> Result<()> {
@@ -103,27 +141,36 @@ impl ProtocolStore for SessionStore {
             return Ok(());
         }
         let _alone = self.locks.sender_key_devices.lock().await;
-        let mut changed = Vec::new();
-        for (key, bytes) in self.state.scan(&prefix("skd", &[])).await.map_err(failed)? {
-            let mut devices = pairs::decode(&bytes)?;
-            let before = devices.len();
-            devices.retain(|jid, _| !device_jids.iter().any(|gone| gone.as_bytes() == jid));
-            if devices.len() < before {
-                changed.push(Entry {
-                    key,
-                    value: pairs::encode(&devices)?,
-                    expires: None,
-                });
+        // Which groups a device is in no key tells, so all are read: a page at a time.
+        let mut after = None;
+        loop {
+            let page = self.state.page(&prefix("skd", &[]), after.as_deref()).await;
+            let page = page.map_err(failed)?;
+            let mut changed = Vec::new();
+            for (key, bytes) in page.items {
+                let mut devices = pairs::decode(&bytes)?;
+                let before = devices.len();
+                devices.retain(|jid, _| !device_jids.iter().any(|gone| gone.as_bytes() == jid));
+                if devices.len() < before {
+                    changed.push(Entry {
+                        key,
+                        value: pairs::encode(&devices)?,
+                        expires: None,
+                    });
+                }
+            }
+            self.state.put_many(changed).await.map_err(failed)?;
+            after = page.next;
+            if after.is_none() {
+                return Ok(());
             }
         }
-        self.state.put_many(changed).await.map_err(failed)
     }
 
     async fn clear_all_sender_key_devices(&self) -> Result<()> {
         let _alone = self.locks.sender_key_devices.lock().await;
-        let groups = self.state.scan(&prefix("skd", &[])).await.map_err(failed)?;
-        let names: Vec<String> = groups.into_iter().map(|(name, _)| name).collect();
-        self.state.delete_many(&names).await.map_err(failed)
+        self.delete_each(&prefix("skd", &[]), |_| true).await?;
+        Ok(())
     }
 
     async fn get_lid_mapping(&self, lid: &str) -> Result<Option<LidPnMappingEntry>> {
@@ -173,8 +220,18 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {
-        let mappings = self.state.scan(&prefix("lid", &[])).await.map_err(failed)?;
-        mappings.iter().map(|(_, bytes)| from_json(bytes)).collect()
+        let (mut mappings, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.state.page(&prefix("lid", &[]), after.as_deref()).await;
+            let page = page.map_err(failed)?;
+            for (_, bytes) in &page.items {
+                mappings.push(from_json(bytes)?);
+            }
+            after = page.next;
+            if after.is_none() {
+                return Ok(mappings);
+            }
+        }
     }
 
     async fn save_base_key(&self, address: &str, message_id: &str, base_key: &[u8]) -> Result<()> {
@@ -207,7 +264,7 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn update_device_list(&self, record: DeviceListRecord) -> Result<()> {
-        self.put_json(&name("dev", &[&record.user]), &record).await
+        self.update_device_lists(vec![record]).await
     }
 
     async fn update_device_lists(&self, records: Vec<DeviceListRecord>) -> Result<()> {
@@ -221,7 +278,7 @@ impl ProtocolStore for SessionStore {
                 expires: None,
             });
         }
-        self.state.put_many(entries).await.map_err(failed)
+        self.put_or_forget(entries).await
     }
 
     async fn get_devices(&self, user: &str) -> Result<Option<DeviceListRecord>> {
@@ -237,10 +294,12 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn put_group_metadata(&self, group_jid: &str, blob: &[u8]) -> Result<()> {
-        self.state
-            .put(&name("grp", &[group_jid]), blob, None)
-            .await
-            .map_err(failed)
+        self.put_or_forget(vec![Entry {
+            key: name("grp", &[group_jid]),
+            value: blob.to_vec(),
+            expires: None,
+        }])
+        .await
     }
 
     async fn delete_group_metadata(&self, group_jid: &str) -> Result<()> {
@@ -264,25 +323,42 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn get_all_tc_token_jids(&self) -> Result<Vec<String>> {
-        let tokens = self.state.scan(&prefix("tc", &[])).await.map_err(failed)?;
-        Ok(tokens.iter().map(|(name, _)| last(name).to_owned()).collect())
+        let (mut jids, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.state.keys(&prefix("tc", &[]), after.as_deref()).await;
+            let page = page.map_err(failed)?;
+            jids.extend(page.items.iter().map(|listed| last(&listed.key).to_owned()));
+            after = page.next;
+            if after.is_none() {
+                return Ok(jids);
+            }
+        }
     }
 
     async fn delete_expired_tc_tokens(&self, token_cutoff: i64, sender_cutoff: i64) -> Result<u32> {
         let _alone = self.locks.tc_tokens.lock().await;
-        let mut stale = Vec::new();
-        for (name, bytes) in self.state.scan(&prefix("tc", &[])).await.map_err(failed)? {
-            let entry: TcTokenEntry = from_json(&bytes)?;
-            let received = !entry.token.is_empty() && entry.token_timestamp >= token_cutoff;
-            let issued = entry
-                .sender_timestamp
-                .is_some_and(|issued| issued >= sender_cutoff);
-            if !received && !issued {
-                stale.push(name);
+        let (mut deleted, mut after) = (0, None);
+        loop {
+            let page = self.state.page(&prefix("tc", &[]), after.as_deref()).await;
+            let page = page.map_err(failed)?;
+            let mut stale = Vec::new();
+            for (name, bytes) in page.items {
+                let entry: TcTokenEntry = from_json(&bytes)?;
+                let received = !entry.token.is_empty() && entry.token_timestamp >= token_cutoff;
+                let issued = entry
+                    .sender_timestamp
+                    .is_some_and(|issued| issued >= sender_cutoff);
+                if !received && !issued {
+                    stale.push(name);
+                }
+            }
+            self.state.delete_many(&stale).await.map_err(failed)?;
+            deleted += stale.len();
+            after = page.next;
+            if after.is_none() {
+                return Ok(count(deleted));
             }
         }
-        self.state.delete_many(&stale).await.map_err(failed)?;
-        Ok(count(stale.len()))
     }
 
     async fn touch_tc_token_sender_timestamp(&self, jid: &str, sender_timestamp: i64) -> Result<()> {
@@ -326,6 +402,12 @@ impl ProtocolStore for SessionStore {
 
     async fn store_sent_message(&self, chat_jid: &str, message_id: &str, payload: &[u8]) -> Result<()> {
         let value = stamped(self.clock.now(), payload);
+        if value.len() > MAX_VALUE_LENGTH {
+            // It goes out all the same; a device that cannot read it is answered from memory,
+            // or not.
+            debug!("a sent message is too large to be kept for retries");
+            return Ok(());
+        }
         let expires = Some(self.expiry(SENT_MESSAGE_TERM));
         self.state
             .put(&name("sent", &[chat_jid, message_id]), &value, expires)
@@ -347,7 +429,7 @@ impl ProtocolStore for SessionStore {
         if self.has_expired(cutoff_timestamp, SENT_MESSAGE_TERM) {
             return Ok(0);
         }
-        self.delete_written_before(&prefix("sent", &[]), cutoff_timestamp)
+        self.delete_written_before(&prefix("sent", &[]), cutoff_timestamp, SENT_MESSAGE_TERM)
             .await
     }
 
@@ -364,7 +446,9 @@ impl ProtocolStore for SessionStore {
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
         let key = inbound(chat, sender, id);
         if let Some(stored) = self.state.get(&key).await.map_err(failed)? {
-            return Ok(Some(unstamped(&stored)?.1.to_vec()));
+            let (received_at, message) = unstamped(&stored)?;
+            self.received.learn(&key, received_at);
+            return Ok(Some(message.to_vec()));
         }
         let Some(missing) = &self.missing else {
             return Ok(None);
@@ -384,17 +468,16 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
-        self.state
-            .delete(&inbound(chat, sender, id))
-            .await
-            .map_err(failed)
+        let name = inbound(chat, sender, id);
+        self.received.forget(&name);
+        self.state.delete(&name).await.map_err(failed)
     }
 
     async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
         if self.has_expired(cutoff_timestamp, PENDING_INBOUND_TERM) {
             return Ok(0);
         }
-        self.delete_written_before(&prefix("in", &[]), cutoff_timestamp)
+        self.delete_written_before(&prefix("in", &[]), cutoff_timestamp, PENDING_INBOUND_TERM)
             .await
     }
 
@@ -407,6 +490,9 @@ impl ProtocolStore for SessionStore {
             .iter()
             .map(|key| inbound(key.chat, key.sender, key.id))
             .collect();
+        for name in &names {
+            self.received.forget(name);
+        }
         self.state
             .delete_remembered(&names, COMMITTED_TERM)
             .await

@@ -18,10 +18,9 @@ impl SessionStore {
             value: value.as_ref().to_vec(),
             expires: None,
         };
-        self.state
-            .put_many(values.iter().map(entry).collect())
-            .await
-            .map_err(failed)
+        // A session or a sender key that is gone is agreed upon anew: its owner is told by a
+        // retry receipt.
+        self.put_or_forget(values.iter().map(entry).collect()).await
     }
 
     /// Stores the sessions' steps that are only in memory. For the end of a session.
@@ -118,8 +117,16 @@ impl SignalStore for SessionStore {
         for kind in ["s", "id"] {
             for separator in ['@', ':'] {
                 let prefix = format!("{kind}{user}{separator}");
-                if !self.state.scan(&prefix).await.map_err(failed)?.is_empty() {
-                    return Ok(true);
+                let mut after = None;
+                loop {
+                    let page = self.state.keys(&prefix, after.as_deref()).await.map_err(failed)?;
+                    if !page.items.is_empty() {
+                        return Ok(true);
+                    }
+                    after = page.next;
+                    if after.is_none() {
+                        break;
+                    }
                 }
             }
         }
@@ -178,7 +185,7 @@ impl SignalStore for SessionStore {
     }
 
     async fn put_sender_key(&self, address: &str, record: &[u8]) -> Result<()> {
-        self.put_one("sk", address, record).await
+        self.put_all("sk", &[(Arc::from(address), record)]).await
     }
 
     async fn put_sender_keys_batch(&self, sender_keys: &[(Arc<str>, Bytes)]) -> Result<()> {

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use chrono::TimeDelta;
-use daemon::store::{MissingInbound, SessionStore};
+use daemon::store::{MAX_TEXT, MissingInbound, SessionStore, is_stub};
 use tokio::sync::mpsc;
+use wacore::proto_helpers::MessageExt as _;
 use wacore::store::Device;
 use wacore::store::traits::{
     DeviceStore as _, PendingInboundKey, PendingInboundRow, ProtocolStore as _, SignalStore as _,
 };
+
+use waproto::whatsapp as wa;
 
 use crate::support::World;
 
@@ -130,6 +133,77 @@ async fn an_inbound_buffer_that_fails_says_so() {
     assert!(!late.inbound_lost().is_cancelled());
     assert!(late.store_pending_inbound_batch(&[row]).await.is_err());
     assert!(late.inbound_lost().is_cancelled());
+}
+
+#[tokio::test]
+async fn a_message_that_no_item_holds_is_buffered_as_a_stub_beside_its_neighbours() {
+    let world = World::new().await;
+    let store = world.store(1);
+    let text = |text: &str| {
+        waproto::codec::message_to_vec(&wa::Message {
+            conversation: Some(text.to_owned()),
+            ..wa::Message::default()
+        })
+    };
+    let (large, image) = (
+        text(&"x".repeat(400_000)),
+        waproto::codec::message_to_vec(&wa::Message {
+            image_message: buffa::MessageField::some(wa::message::ImageMessage {
+                jpeg_thumbnail: Some(vec![7; 3_000_000]),
+                ..wa::message::ImageMessage::default()
+            }),
+            ..wa::Message::default()
+        }),
+    );
+    let small = text("hello");
+    let row = |id: &'static str, message| PendingInboundRow {
+        chat: "c",
+        sender: "s",
+        id,
+        message,
+    };
+    let rows = [row("1", &large[..]), row("2", &small), row("3", &image)];
+    store.store_pending_inbound_batch(&rows).await.unwrap();
+    assert!(!store.inbound_lost().is_cancelled(), "the session goes on");
+
+    let received: Vec<_> = ["1", "2", "3"].map(|id| store.received_at("c", "s", id)).into();
+    assert!(received.is_sorted() && received[0] >= Some(world.now()));
+    world.clock.advance(TimeDelta::minutes(5));
+    let store = world.store(1);
+    let mut kept = Vec::new();
+    for id in ["1", "2", "3"] {
+        let bytes = store.get_pending_inbound("c", "s", id).await.unwrap().unwrap();
+        kept.push(waproto::codec::message_decode(&bytes).unwrap());
+    }
+    assert_eq!(kept[0].text_content().map(str::len), Some(MAX_TEXT + 1));
+    assert_eq!(kept[1].text_content(), Some("hello"));
+    assert!(is_stub(&kept[2]));
+    // Stored anew by the library as it is replayed, each keeps its time.
+    store.store_pending_inbound_batch(&rows).await.unwrap();
+    let again: Vec<_> = ["1", "2", "3"].map(|id| store.received_at("c", "s", id)).into();
+    assert_eq!(again, received);
+}
+
+#[tokio::test]
+async fn what_others_make_too_large_is_forgotten_and_stands_in_nobodys_way() {
+    let world = World::new().await;
+    let store = world.store(1);
+    let large = vec![7; 400_001];
+    let session = |address: &'static str, bytes: &[u8]| (address.into(), Bytes::copy_from_slice(bytes));
+    store.put_session(ALICE, b"a session").await.unwrap();
+    store
+        .put_sessions_batch(&[session(ALICE, &large), session("b@lid", b"another")])
+        .await
+        .unwrap();
+    assert_eq!(world.store(1).get_session(ALICE).await.unwrap(), None);
+    assert!(world.store(1).get_session("b@lid").await.unwrap().is_some());
+    store.put_sender_key("g::a", b"a key").await.unwrap();
+    store.put_sender_key("g::a", &large).await.unwrap();
+    assert_eq!(store.get_sender_key("g::a").await.unwrap(), None);
+    store.put_group_metadata("g", &large).await.unwrap();
+    assert_eq!(store.get_group_metadata("g").await.unwrap(), None);
+    store.store_sent_message("c", "M1", &large).await.unwrap();
+    assert_eq!(store.take_sent_message("c", "M1").await.unwrap(), None);
 }
 
 #[tokio::test]

@@ -4,11 +4,16 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::message::Kind;
+use super::message::{Kind, Truncation};
 use super::person::Person;
 use super::recipient::Recipient;
 use super::text_enum;
 use crate::ids::{EventId, InstanceId, MessageId, SubscriptionId};
+
+/// The longest text that an event tells, in Unicode scalar values: as much as WhatsApp's apps
+/// let one write. A longer one is cut, and the event says so. In JSON, sealed and in base64 it
+/// stays below what a queue takes, whatever its characters.
+pub const MAX_TEXT: usize = 65_536;
 
 text_enum! {
     /// What happened.
@@ -54,8 +59,17 @@ pub struct MessageReceived {
     pub kind: Kind,
     /// Its text, where it has one.
     pub text: Option<String>,
-    /// When WhatsApp says it was sent.
+    /// When WhatsApp says it was sent, in whole seconds.
     pub timestamp: DateTime<Utc>,
+    /// When it came to us.
+    #[serde(default)]
+    pub received_at: Option<DateTime<Utc>>,
+    /// Whether the content is not whole, or not there.
+    #[serde(default)]
+    pub truncated: bool,
+    /// Why.
+    #[serde(default)]
+    pub truncation_reason: Option<Truncation>,
 }
 
 /// The event's message group: order holds within a chat.

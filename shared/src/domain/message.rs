@@ -160,6 +160,28 @@ impl Failure {
     }
 }
 
+text_enum! {
+    /// Why an incoming message's content is not whole, or not there.
+    Truncation {
+        /// It is larger than what can be stored or told of.
+        TooLarge = "too_large",
+        /// The store or the queue refused it for good.
+        Refused = "refused",
+    }
+}
+
+/// How many members of a group a message has reached. Each counts once, whatever number of
+/// devices they have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupReceipts {
+    /// How many have it.
+    pub delivered: u32,
+    /// How many have seen it.
+    pub read: u32,
+    /// How many there were when it was sent, the account itself left out.
+    pub of: u32,
+}
+
 /// A message as the table keeps it: never its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageRecord {
@@ -174,7 +196,7 @@ pub struct MessageRecord {
     /// The chat it belongs to.
     pub chat: Recipient,
     /// The other side, with both names where they are known; in a group, an incoming
-    /// message's sender.
+    /// message's sender, and nobody for an outgoing one.
     pub person: Person,
     /// How far it has come.
     pub state: State,
@@ -194,8 +216,15 @@ pub struct MessageRecord {
     pub delivered_at: Option<DateTime<Utc>>,
     /// When it was read.
     pub read_at: Option<DateTime<Utc>>,
-    /// WhatsApp's id of an incoming message; an outgoing one's derives from [`Self::id`].
+    /// WhatsApp's id of a message that came in, be it from others or from another device of
+    /// the account; that of one that was accepted here derives from [`Self::id`].
     pub whatsapp_id: Option<String>,
+    /// When a message that came in did so.
+    pub received_at: Option<DateTime<Utc>>,
+    /// Why the content of a message that came in is not whole, where it is not.
+    pub truncated: Option<Truncation>,
+    /// How many members it has reached, for an outgoing message to a group once that is known.
+    pub receipts: Option<GroupReceipts>,
 }
 
 impl MessageRecord {

@@ -58,6 +58,25 @@ impl Debug for Entry {
     }
 }
 
+/// A key that has a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The key.
+    pub key: String,
+    /// When its value ceases to be, to the second.
+    pub expires: Option<DateTime<Utc>>,
+}
+
+/// A part of what begins with a prefix, in the order of the keys. It may be empty and yet not
+/// the last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    /// Behind which key the next one begins; `None` on the last.
+    pub next: Option<String>,
+}
+
 /// The key-value port that WhatsApp's session state rests behind. Reads see every write
 /// that was answered; an expired value reads as absent. [`StorageError::Fenced`] means that
 /// this owner must stop.
@@ -81,8 +100,26 @@ pub trait SessionState: Send + Sync + Debug {
     /// Deletes all keys, several at a time. Where it fails, some may be deleted.
     async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError>;
 
-    /// The keys that begin with `prefix` and their values, in the order of the keys.
-    async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError>;
+    /// A page of the keys that begin with `prefix`, behind `after`. Values are not read out:
+    /// a page is small whatever they are.
+    async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError>;
+
+    /// A page of the keys that begin with `prefix` and their values, behind `after`: about 1 MB
+    /// at most.
+    async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError>;
+
+    /// Every page at once: for kinds of which an instance has a few.
+    async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
+        let (mut values, mut after) = (Vec::new(), None);
+        loop {
+            let mut page = self.page(prefix, after.as_deref()).await?;
+            values.append(&mut page.items);
+            after = page.next;
+            if after.is_none() {
+                return Ok(values);
+            }
+        }
+    }
 
     /// The same, and [`SessionState::is_deleted`] says so for as long as `remembered`.
     async fn delete_remembered(&self, keys: &[String], remembered: TimeDelta) -> Result<(), StorageError>;
@@ -90,6 +127,6 @@ pub trait SessionState: Send + Sync + Debug {
     /// Whether `key` was deleted. It may read as never written an hour after that, or when it is no longer remembered.
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError>;
 
-    /// Deletes everything.
+    /// Deletes everything, page by page. Where it fails, some may be deleted.
     async fn clear(&self) -> Result<(), StorageError>;
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,7 +14,7 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::fence::{self, Fence};
-use super::{Entry, SessionState};
+use super::{Entry, Listed, Page, SessionState};
 use crate::clock::Clock;
 use crate::ids::InstanceId;
 use crate::seal::{KeyError, Pin, Purpose, SealError, Sealer};
@@ -32,6 +33,12 @@ const PARALLEL_WRITES: usize = 8;
 
 /// The most keys that one `BatchGetItem` takes.
 const BATCH_GET_LIMIT: usize = 100;
+
+/// The most keys on a page without values.
+const KEYS_ON_A_PAGE: i32 = 500;
+
+/// The most values on a page; 1 MB ends one before.
+const VALUES_ON_A_PAGE: i32 = 100;
 
 const WRITE_CONDITION: &str =
     "attribute_not_exists(#fence) OR #fence < :token OR (#fence = :token AND #seq <= :seq)";
@@ -84,7 +91,7 @@ impl TableSessionState {
         expires: Option<DateTime<Utc>>,
     ) -> Result<(), StorageError> {
         if value.is_some_and(|value| value.len() > MAX_VALUE_LENGTH) {
-            return Err(StorageError::Refused(
+            return Err(StorageError::TooLarge(
                 "a value of session state has at most 400,000 bytes".into(),
             ));
         }
@@ -182,36 +189,50 @@ impl TableSessionState {
     }
 
     fn is_gone(&self, item: &Item) -> bool {
-        let expired = match item.get("exp") {
-            Some(AttributeValue::N(exp)) => exp
-                .parse()
-                .is_ok_and(|exp: i64| exp <= self.clock.now().timestamp()),
-            _ => false,
-        };
+        let expired = expiry(item).is_some_and(|expires| expires <= self.clock.now());
         expired || !item.contains_key("v")
     }
 
-    async fn query(&self, prefix: &str) -> Result<Vec<Item>, StorageError> {
-        let mut query = self
+    fn query(&self, prefix: &str, after: Option<&str>) -> QueryFluentBuilder {
+        let start = after.map(|key| keys::session_entry(self.instance, key).attributes());
+        let query = self
             .table
             .client()
             .query()
             .table_name(self.table.name())
             .consistent_read(true)
+            .set_exclusive_start_key(start)
             .expression_attribute_values(":pk", AttributeValue::S(keys::session_partition(self.instance)));
-        query = if prefix.is_empty() {
+        if prefix.is_empty() {
             query.key_condition_expression("pk = :pk")
         } else {
             query
                 .key_condition_expression("pk = :pk AND begins_with(sk, :prefix)")
                 .expression_attribute_values(":prefix", AttributeValue::S(prefix.to_owned()))
-        };
-        let mut items = Vec::new();
-        let mut pages = query.into_paginator().send();
-        while let Some(page) = pages.next().await {
-            items.append(&mut page.map_err(classify)?.items.unwrap_or_default());
         }
-        Ok(items)
+    }
+
+    /// The items of a page of keys, those of expired values too: without values, and without
+    /// tombstones.
+    async fn key_page(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<(Vec<Item>, Option<String>), StorageError> {
+        let answer = self
+            .query(prefix, after)
+            .projection_expression("sk, #exp")
+            .filter_expression("attribute_exists(#v)")
+            .expression_attribute_names("#exp", "exp")
+            .expression_attribute_names("#v", "v")
+            .limit(KEYS_ON_A_PAGE)
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok((
+            answer.items.unwrap_or_default(),
+            sort_key(answer.last_evaluated_key),
+        ))
     }
 
     /// One batch, asked again for what the store left out, until the call's deadline.
@@ -314,28 +335,65 @@ impl SessionState for TableSessionState {
         Ok(item.is_some_and(|item| !item.contains_key("v")))
     }
 
-    async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
-        let mut values = Vec::new();
-        for item in self.query(prefix).await? {
-            values.extend(self.read(item).await?);
+    async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError> {
+        let (items, next) = self.key_page(prefix, after).await?;
+        let now = self.clock.now();
+        let listed = items.into_iter().filter_map(|item| {
+            let expires = expiry(&item);
+            let listed = Listed {
+                key: sort_key(Some(item))?,
+                expires,
+            };
+            expires.is_none_or(|expires| expires > now).then_some(listed)
+        });
+        Ok(Page {
+            items: listed.collect(),
+            next,
+        })
+    }
+
+    async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError> {
+        let query = self.query(prefix, after).limit(VALUES_ON_A_PAGE);
+        let answer = query.send().await.map_err(classify)?;
+        let mut items = Vec::new();
+        for item in answer.items.unwrap_or_default() {
+            items.extend(self.read(item).await?);
         }
-        Ok(values)
+        Ok(Page {
+            items,
+            next: sort_key(answer.last_evaluated_key),
+        })
     }
 
     async fn clear(&self) -> Result<(), StorageError> {
-        let names: Vec<String> = self
-            .query("")
-            .await?
-            .into_iter()
+        let mut after: Option<String> = None;
+        loop {
             // Expired values too: until the store removes them, their content rests there.
-            .filter(|item| item.contains_key("v"))
-            .filter_map(|mut item| match item.remove("sk") {
-                Some(AttributeValue::S(name)) => Some(name),
-                _ => None,
-            })
-            .collect();
-        self.delete_many(&names).await
+            let (items, next) = self.key_page("", after.as_deref()).await?;
+            let names: Vec<String> = items
+                .into_iter()
+                .filter_map(|item| sort_key(Some(item)))
+                .collect();
+            self.delete_many(&names).await?;
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
     }
+}
+
+fn sort_key(item: Option<Item>) -> Option<String> {
+    match item?.remove("sk")? {
+        AttributeValue::S(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// The second from which on a value is gone.
+fn expiry(item: &Item) -> Option<DateTime<Utc>> {
+    let seconds = i64::try_from(read_number(item, "exp")?).ok()?;
+    DateTime::from_timestamp(seconds, 0)
 }
 
 fn number(value: impl Into<i128>) -> AttributeValue {

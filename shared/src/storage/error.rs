@@ -27,6 +27,9 @@ pub enum StorageError {
     /// The request itself is wrong: a defect of ours, or a table of another shape.
     #[error("the store refused the request")]
     Refused(#[source] BoxError),
+    /// What was to be stored is larger than an item may be: it is stored smaller or not at all.
+    #[error("the item is too large to be stored")]
+    TooLarge(#[source] BoxError),
     /// The store failed in a way that this build cannot sort: a code that it does not know, a
     /// permission that is missing, a table that is not there (yet).
     #[error("the store failed for a reason that is not known")]
@@ -51,7 +54,7 @@ impl StorageError {
     pub fn nature(&self) -> Nature {
         match self {
             Self::Conflict(_) | Self::Throttled(_) | Self::Unavailable(_) => Nature::Transient,
-            Self::Fenced | Self::Refused(_) | Self::Corrupt { .. } => Nature::Permanent,
+            Self::Fenced | Self::Refused(_) | Self::TooLarge(_) | Self::Corrupt { .. } => Nature::Permanent,
             Self::Unknown(_) => Nature::Unknown,
         }
     }
@@ -80,6 +83,9 @@ where
             | "ThrottlingException"
             | "LimitExceededException",
         ) => StorageError::Throttled(error.into()),
+        (SdkError::ServiceError(_), "ValidationException") if is_about_size(error.message()) => {
+            StorageError::TooLarge(error.into())
+        }
         (SdkError::ServiceError(_), "ValidationException" | "SerializationException")
         | (SdkError::ConstructionFailure(_), _) => StorageError::Refused(error.into()),
         (SdkError::ServiceError(_), "InternalServerError" | "ServiceUnavailable")
@@ -88,4 +94,13 @@ where
         }
         _ => StorageError::Unknown(error.into()),
     }
+}
+
+/// DynamoDB has no code of its own for items over 400 KB: it says "Item size has exceeded the
+/// maximum allowed size", and of updates "Item size to update has exceeded …".
+fn is_about_size(message: Option<&str>) -> bool {
+    message.is_some_and(|message| {
+        let message = message.to_ascii_lowercase();
+        message.contains("item size") && message.contains("exceeded")
+    })
 }

@@ -121,7 +121,49 @@ async fn a_value_too_long_for_an_item_is_refused_and_the_longest_fits() {
     state.put("long", &longest, None).await.expect("put");
     assert_eq!(state.get("long").await.expect("read"), Some(longest));
     let refused = state.put("long", &vec![7; MAX_VALUE_LENGTH + 1], None).await;
-    assert!(matches!(refused, Err(StorageError::Refused(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StorageError::TooLarge(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn keys_come_in_pages_without_tombstones_and_what_has_expired() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    let soon = world.clock.now() + TimeDelta::seconds(10);
+    let many: Vec<String> = (0..1_100).map(|n| format!("many#{n:04}")).collect();
+    let entries = many.iter().map(|key| entry(key, b"x")).collect();
+    state.put_many(entries).await.expect("put");
+    state.put("many#0003", b"x", Some(soon)).await.expect("put");
+    state.delete("many#0001").await.expect("deleted");
+    state.put("other", b"x", None).await.expect("put");
+    let all = async |prefix: &str| {
+        let (mut listed, mut after, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page = state.keys(prefix, after.as_deref()).await.expect("read");
+            listed.extend(page.items);
+            pages += 1;
+            after = page.next;
+            if after.is_none() {
+                return (listed, pages);
+            }
+        }
+    };
+    let (listed, pages) = all("many#").await;
+    assert!(pages > 1, "a page is small");
+    assert_eq!(listed.len(), 1_099);
+    assert!(listed.is_sorted_by(|a, b| a.key < b.key));
+    let third = &listed[2];
+    assert_eq!((third.key.as_str(), third.expires), ("many#0003", Some(soon)));
+    world.clock.advance(TimeDelta::seconds(10));
+    assert_eq!(all("many#").await.0.len(), 1_098);
+
+    // What rests there goes, expired or not, in bounded steps.
+    state.clear().await.expect("cleared");
+    assert!(all("").await.0.is_empty());
+    let raw = world
+        .raw(&keys::session_entry(world.instance, "many#0003"))
+        .await
+        .expect("its tombstone");
+    assert!(!raw.contains_key("v"));
 }
 
 #[tokio::test]

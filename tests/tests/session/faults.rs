@@ -11,7 +11,7 @@ use daemon::stop::{Answer, Course};
 use serde_json::json;
 use shared::domain::instance::Status;
 use shared::ids::MessageId;
-use shared::session_state::{Entry, SessionState};
+use shared::session_state::{Entry, Listed, Page, SessionState};
 use shared::storage::StorageError;
 
 use crate::world::{World, ends_as, is, to};
@@ -110,8 +110,12 @@ impl SessionState for NoBuffer {
         self.inner.is_deleted(key).await
     }
 
-    async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
-        self.inner.scan(prefix).await
+    async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError> {
+        self.inner.keys(prefix, after).await
+    }
+
+    async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError> {
+        self.inner.page(prefix, after).await
     }
 
     async fn clear(&self) -> Result<(), StorageError> {
