@@ -47,6 +47,16 @@ macro_rules! prefixed_ids {
                 Self(Ulid::from_parts(milliseconds(at), u128::from_be_bytes(random)))
             }
 
+            /// The same for what happened at a time that is told to the microsecond: such
+            /// identifiers sort by it.
+            pub fn derived_in_order(at: DateTime<Utc>, parts: &[&str]) -> Self {
+                const DIGEST_BITS: u32 = 70;
+                let digest = Self::derived(at, parts).0.random() & ((1 << DIGEST_BITS) - 1);
+                // Ten bits hold it: it is below 1,000.
+                let within = u128::from(at.timestamp_subsec_micros() % 1_000);
+                Self(Ulid::from_parts(milliseconds(at), (within << DIGEST_BITS) | digest))
+            }
+
             /// The identifier that these 16 bytes are.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Ulid::from_bytes(bytes))
@@ -173,6 +183,16 @@ mod tests {
         assert_eq!(MessageId::from_whatsapp(&whatsapp), Some(id));
         assert_eq!(MessageId::from_whatsapp("3EB0C0FFEE"), None);
         assert_eq!(MessageId::from_whatsapp("A5D0"), None);
+    }
+
+    #[test]
+    fn ids_that_are_derived_in_order_sort_by_the_microsecond() {
+        let at = |micros: i64| now() + chrono::TimeDelta::microseconds(micros);
+        let id = |micros, part| MessageId::derived_in_order(at(micros), &[part]);
+        assert!(id(0, "b") < id(1, "a") && id(1, "a") < id(999, "z") && id(999, "z") < id(1_000, "a"));
+        assert_eq!(id(7, "a"), id(7, "a"));
+        assert_ne!(id(7, "a"), id(7, "b"));
+        assert_eq!(id(999, "a").created_at(), now());
     }
 
     #[test]

@@ -72,6 +72,9 @@ impl SendJob {
             delivered_at: None,
             read_at: None,
             whatsapp_id: None,
+            received_at: None,
+            truncated: None,
+            receipts: None,
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod person;
 pub mod phone;
 pub mod reason;
 pub mod recipient;
+pub mod roster;
 pub mod shard;
 mod text_enum;
 

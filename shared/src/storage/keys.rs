@@ -21,6 +21,8 @@
 //! | `sess#<instance>` | `<name>` | an entry of its WhatsApp session state |
 //! | `msgs#<instance>` | `<message>` | a message's record |
 //! | `people#<instance>` | `<name>` | a person whom it has met, by a number or a LID |
+//! | `rcpt#<instance>` | `wa#<hash>` | leads from another device's WhatsApp id to the message's record |
+//! | | `roster#<digest>` | the members of a group at one time |
 //! | `ctr#<instance>` | `day#<date>` | a day's counters |
 //! | | `doubt` | the doubt whether its messages that are counted as waiting do wait |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
@@ -29,6 +31,7 @@
 //! | `daemons#<network>` | `<daemon>` | a daemon's beat |
 
 use chrono::{DateTime, NaiveDate, Utc};
+use sha2::{Digest as _, Sha256};
 
 use super::item::{Item, s};
 use crate::domain::account::EmailAddress;
@@ -243,6 +246,23 @@ pub fn people_partition(instance: InstanceId) -> String {
 /// A person whom an instance has met, by one of its names.
 pub fn person(instance: InstanceId, name: &Recipient) -> Key {
     Key::new(people_partition(instance), name.to_jid())
+}
+
+/// The partition of what an instance's receipts need besides its message records.
+pub fn receipt_partition(instance: InstanceId) -> String {
+    format!("rcpt#{instance}")
+}
+
+/// What leads from the WhatsApp id of a message that another device of the account sent to its
+/// record. The id is its sender's to choose and may be long: it is hashed.
+pub fn whatsapp_id(instance: InstanceId, id: &str) -> Key {
+    let digest = hex::encode(&Sha256::digest(id)[..16]);
+    Key::new(receipt_partition(instance), format!("wa#{digest}"))
+}
+
+/// The members of a group at one time, by [`crate::domain::roster::Roster::digest`].
+pub fn roster(instance: InstanceId, digest: &str) -> Key {
+    Key::new(receipt_partition(instance), format!("roster#{digest}"))
 }
 
 /// The partition of an instance's counters.

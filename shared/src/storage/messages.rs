@@ -9,11 +9,12 @@ use aws_sdk_dynamodb::types::ReturnValue;
 use chrono::{DateTime, Utc};
 
 use super::error::{StorageError, classify};
+use super::group_receipts::read_receipts;
 use super::item::{Item, Reader, n, s, seconds, text, time};
 use super::keys;
 use super::outcome::condition_failed;
 use super::table::Table;
-use crate::domain::message::{Direction, Failure, Kind, MessageRecord, RECORD_TERM, State};
+use crate::domain::message::{Direction, Failure, Kind, MessageRecord, RECORD_TERM, State, Truncation};
 use crate::domain::person::Person;
 use crate::domain::recipient::Recipient;
 use crate::ids::{InstanceId, MessageId};
@@ -57,10 +58,17 @@ pub struct Change {
     pub failure: Option<Failure>,
 }
 
+/// What came of one write.
+enum Attempt {
+    Done(Transition),
+    /// Only the time is in the way: the record was changed later, at this time.
+    Older(DateTime<Utc>),
+}
+
 /// The message records of the table.
 #[derive(Debug, Clone)]
 pub struct Messages {
-    table: Table,
+    pub(super) table: Table,
 }
 
 impl Messages {
@@ -123,13 +131,31 @@ impl Messages {
 
     /// Brings a record into a later state; one that is there or past it is left alone.
     /// Where the record is missing nothing is made: a caller that holds the message's job
-    /// puts the record from it. One write unit.
+    /// puts the record from it. One write unit, and another where the change is told to be
+    /// older than the last one: the times of a record never run backwards, whosever clocks
+    /// they are by.
     pub async fn change(
         &self,
         instance: InstanceId,
         id: MessageId,
         change: &Change,
     ) -> Result<Transition, StorageError> {
+        match self.change_at(instance, id, change, change.at).await? {
+            Attempt::Done(transition) => Ok(transition),
+            Attempt::Older(last) => match self.change_at(instance, id, change, last).await? {
+                Attempt::Done(transition) => Ok(transition),
+                Attempt::Older(_) => Err(StorageError::Conflict("others change it too".into())),
+            },
+        }
+    }
+
+    async fn change_at(
+        &self,
+        instance: InstanceId,
+        id: MessageId,
+        change: &Change,
+        at: DateTime<Utc>,
+    ) -> Result<Attempt, StorageError> {
         let mut expression = "SET #state = :state, #rank = :rank, updatedAt = :at".to_owned();
         let mut request = self
             .table
@@ -137,13 +163,15 @@ impl Messages {
             .update_item()
             .table_name(self.table.name())
             .set_key(Some(keys::message(instance, id).attributes()))
-            .condition_expression("attribute_exists(pk) AND #rank <= :from AND #rank < :rank")
+            .condition_expression(
+                "attribute_exists(pk) AND #rank <= :from AND #rank < :rank AND updatedAt <= :at",
+            )
             .expression_attribute_names("#state", "state")
             .expression_attribute_names("#rank", "rank")
             .expression_attribute_values(":state", text(change.state))
             .expression_attribute_values(":rank", n(change.state.rank()))
             .expression_attribute_values(":from", n(change.state.may_follow_up_to()))
-            .expression_attribute_values(":at", time(change.at));
+            .expression_attribute_values(":at", time(at));
         // A later state stands for the ones that were skipped.
         let passed = match change.state {
             State::Sent => &["sentAt"][..],
@@ -176,21 +204,26 @@ impl Messages {
             Ok(updated) => {
                 let old = updated.attributes.unwrap_or_default();
                 let read = Reader::new("message", &old);
-                Ok(Transition::Made {
+                Ok(Attempt::Done(Transition::Made {
                     before: read.parse("state")?,
                     kind: read.parse("kind")?,
-                })
+                }))
             }
             Err(error) if condition_failed(&error) => {
-                let there = matches!(
-                    error.as_service_error(),
-                    Some(UpdateItemError::ConditionalCheckFailedException(failed))
-                        if failed.item.as_ref().is_some_and(|item| !item.is_empty())
-                );
-                Ok(if there {
-                    Transition::AlreadyPast
+                let found = match error.as_service_error() {
+                    Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.as_ref(),
+                    _ => None,
+                };
+                let Some(found) = found.filter(|item| !item.is_empty()) else {
+                    return Ok(Attempt::Done(Transition::Missing));
+                };
+                let read = Reader::new("message", found);
+                let (rank, last) = (read.number::<u8>("rank")?, read.time("updatedAt")?);
+                let may_follow = rank <= change.state.may_follow_up_to() && rank < change.state.rank();
+                Ok(if may_follow && at < last {
+                    Attempt::Older(last)
                 } else {
-                    Transition::Missing
+                    Attempt::Done(Transition::AlreadyPast)
                 })
             }
             Err(error) => Err(classify(error)),
@@ -212,7 +245,17 @@ fn to_item(record: &MessageRecord) -> Item {
     set("rank", n(record.state.rank()));
     set("createdAt", time(record.created_at));
     set("updatedAt", time(record.updated_at));
-    set("exp", seconds(record.created_at + RECORD_TERM));
+    // By our own clock where there is a choice: a sender's time may be any.
+    let begun = record.received_at.unwrap_or(record.created_at);
+    set("exp", seconds(begun + RECORD_TERM));
+    for (name, value) in [("sentAt", record.sent_at), ("receivedAt", record.received_at)] {
+        if let Some(value) = value {
+            set(name, time(value));
+        }
+    }
+    if let Some(truncated) = record.truncated {
+        set("truncated", text(truncated));
+    }
     for (name, value) in [
         ("phone", &record.person.phone),
         ("lid", &record.person.lid),
@@ -259,5 +302,11 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
         delivered_at: read.opt_time("deliveredAt")?,
         read_at: read.opt_time("readAt")?,
         whatsapp_id: read.opt_str("whatsappId")?.map(str::to_owned),
+        received_at: read.opt_time("receivedAt")?,
+        // A reason that this build does not know is one nevertheless.
+        truncated: read
+            .opt_str("truncated")?
+            .map(|reason| reason.parse().unwrap_or(Truncation::Refused)),
+        receipts: read_receipts(item)?,
     })
 }

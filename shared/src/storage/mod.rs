@@ -10,6 +10,7 @@ mod batch;
 pub mod counters;
 mod definition;
 mod error;
+pub mod group_receipts;
 pub mod idempotency;
 pub mod instances;
 pub mod item;

@@ -23,7 +23,12 @@ pub struct Response {
     kind: Kind,
     status: MessageState,
     error: Option<Failure>,
+    /// When it was accepted or, where it came in, when WhatsApp says it was sent, in whole
+    /// seconds.
     created_at: Timestamp,
+    /// When it came in. The list is in this order, and in that of `createdAt` for what was
+    /// accepted here.
+    received_at: Option<Timestamp>,
     updated_at: Timestamp,
     sent_at: Option<Timestamp>,
     delivered_at: Option<Timestamp>,
@@ -74,6 +79,7 @@ impl From<MessageRecord> for Response {
             status: record.state,
             error: record.failure,
             created_at: record.created_at.into(),
+            received_at: record.received_at.map(Timestamp::from),
             updated_at: record.updated_at.into(),
             sent_at: record.sent_at.map(Timestamp::from),
             delivered_at: record.delivered_at.map(Timestamp::from),

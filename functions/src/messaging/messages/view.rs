@@ -1,7 +1,7 @@
 //! Messages as the API shows them.
 
 use serde::Serialize;
-use shared::domain::message::{Direction, Failure, Kind, MessageRecord, State};
+use shared::domain::message::{Direction, Failure, GroupReceipts, Kind, MessageRecord, State};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
@@ -67,6 +67,21 @@ impl AcceptedView {
     }
 }
 
+/// How many members of a group a message has reached. Each counts once.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = GroupReceipts)]
+pub struct ReceiptsView {
+    /// How many have it.
+    #[schema(example = 3)]
+    delivered: u32,
+    /// How many have seen it.
+    #[schema(example = 1)]
+    read: u32,
+    /// How many there were when it was sent, the sender left out.
+    #[schema(example = 4)]
+    of: u32,
+}
+
 /// A message and what became of it.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -83,11 +98,31 @@ pub struct MessageView {
     #[schema(example = "order-4711")]
     reference: Option<String>,
     error: Option<Failure>,
+    /// For an outgoing message to a group, once WhatsApp has taken it. `delivered` and `read` as
+    /// a `status` mean all of them.
+    receipts: Option<ReceiptsView>,
+    /// Whether its content was too large to be told of as a whole.
+    truncated: bool,
+    /// When it was accepted or, where it came in, when WhatsApp says it was sent, in whole
+    /// seconds.
     created_at: Timestamp,
+    /// When it came in, from others or from another device of the account. Lists are in this
+    /// order, and in that of `createdAt` for what was accepted here.
+    received_at: Option<Timestamp>,
     updated_at: Timestamp,
     sent_at: Option<Timestamp>,
     delivered_at: Option<Timestamp>,
     read_at: Option<Timestamp>,
+}
+
+impl From<GroupReceipts> for ReceiptsView {
+    fn from(receipts: GroupReceipts) -> Self {
+        Self {
+            delivered: receipts.delivered,
+            read: receipts.read,
+            of: receipts.of,
+        }
+    }
 }
 
 impl From<MessageRecord> for MessageView {
@@ -112,7 +147,10 @@ impl From<MessageRecord> for MessageView {
             from,
             reference: record.reference,
             error: record.failure,
+            receipts: record.receipts.map(ReceiptsView::from),
+            truncated: record.truncated.is_some(),
             created_at: record.created_at.into(),
+            received_at: record.received_at.map(Timestamp::from),
             updated_at: record.updated_at.into(),
             sent_at: record.sent_at.map(Timestamp::from),
             delivered_at: record.delivered_at.map(Timestamp::from),

@@ -98,6 +98,7 @@ impl Instances {
     pub async fn purge_content(&self, id: InstanceId) -> Result<(), StorageError> {
         self.table.purge(&keys::message_partition(id), "").await?;
         self.table.purge(&keys::people_partition(id), "").await?;
+        self.table.purge(&keys::receipt_partition(id), "").await?;
         self.table.purge(&keys::counter_partition(id), "").await
     }
 

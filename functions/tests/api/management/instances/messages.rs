@@ -27,6 +27,7 @@ async fn the_log_tells_what_became_of_messages_and_not_what_they_say() {
             "status": "queued",
             "error": null,
             "createdAt": "2026-01-01T00:00:01.000Z",
+            "receivedAt": null,
             "updatedAt": "2026-01-01T00:00:01.000Z",
             "sentAt": null,
             "deliveredAt": null,

@@ -3,6 +3,8 @@
 use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::message::{Failure, State};
+use shared::domain::person::Person;
+use shared::domain::roster::Roster;
 use shared::ids::MessageId;
 use shared::storage::messages::Change;
 
@@ -43,12 +45,43 @@ async fn what_became_of_a_message_is_told() {
                 "message": "WhatsApp does not let this account begin new chats now (error 463)",
                 "retryable": true,
             },
+            "receipts": null,
+            "truncated": false,
             "createdAt": "2026-01-01T00:00:00.000Z",
+            "receivedAt": null,
             "updatedAt": "2026-01-01T00:00:01.000Z",
             "sentAt": null,
             "deliveredAt": null,
             "readAt": null,
         })
+    );
+
+    // In a group it tells how many members it has reached.
+    let body = json!({"to": "120363021033254949@g.us", "text": "x"});
+    let sent = world.post(&key, "/api/messages/text", body).await.data(202);
+    let id: MessageId = sent["id"].as_str().expect("an id").parse().expect("an id");
+    let messages = &world.state.messages;
+    let members: Vec<Person> = ["15550100003", "15550100004"]
+        .map(|phone| Person {
+            phone: Some(phone.to_owned()),
+            lid: None,
+        })
+        .into();
+    let roster = Roster::new(instance, &members);
+    assert!(
+        messages
+            .begin_progress(instance, id, &roster)
+            .await
+            .expect("stored")
+    );
+    let progress = messages.progress(instance, id).await.expect("read");
+    let mut progress = progress.expect("a record");
+    progress.delivered.add(1);
+    assert!(messages.advance(instance, id, &progress).await.expect("stored"));
+    let in_group = format!("/api/messages/{id}");
+    assert_eq!(
+        world.get(&key, &in_group).await.data(200)["receipts"],
+        json!({"delivered": 1, "read": 0, "of": 2})
     );
 
     // Another instance's message is nobody's.
