@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use shared::domain::message::Kind;
+use shared::domain::message::{Kind, Truncation};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::recipient::Recipient;
@@ -59,6 +59,12 @@ pub trait Connection: Send + Sync + Debug {
     /// its person enters it there. The session is not paired and has shown a QR code, by which
     /// the server says that it is ready.
     async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError>;
+
+    /// The members of a group other than the account itself, each with the names that are known.
+    async fn group_members(&self, group: &Recipient) -> Result<Vec<Person>, SendError> {
+        let _ = group;
+        Err(SendError::NotConnected)
+    }
 
     /// A round trip to the server.
     async fn probe(&self, deadline: Duration) -> Result<(), SendError>;
@@ -168,22 +174,26 @@ pub enum SessionEvent {
         whatsapp_id: String,
         /// The server's error, where it refused.
         error: Option<u32>,
+        /// The chat, where the server names one.
+        chat: Option<Recipient>,
     },
     /// A recipient's device tells of messages.
     Receipt {
-        /// The messages' WhatsApp ids.
+        /// The messages' WhatsApp ids: of this connection, or of another device of the account.
         whatsapp_ids: Vec<String>,
         /// What it tells.
         kind: ReceiptKind,
-        /// When.
+        /// When, as WhatsApp says, in whole seconds.
         at: DateTime<Utc>,
-        /// Whether the chat is a group, where one receipt does not stand for all.
-        is_group: bool,
+        /// The group, where the chat is one: there a receipt stands for one member.
+        group: Option<Recipient>,
+        /// Whose device it is, by the names that the receipt gives.
+        reader: Person,
     },
 }
 
 /// What a receipt tells of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ReceiptKind {
     /// It has reached the device.
     Delivered,
@@ -205,6 +215,9 @@ pub struct InboundMessage {
     pub sender: String,
     /// Who sent it, with both names where they are known.
     pub from: Person,
+    /// The other side of a chat with a person, with both names where they are known; nobody
+    /// in a group.
+    pub with: Person,
     /// The name that the sender shows others.
     pub push_name: Option<String>,
     /// Whether the account itself sent it, from another of its devices.
@@ -213,8 +226,13 @@ pub struct InboundMessage {
     pub kind: Kind,
     /// Its text, where it has one.
     pub text: Option<String>,
-    /// When WhatsApp says it was sent.
+    /// Why its content is not whole, where it is not.
+    pub truncated: Option<Truncation>,
+    /// When WhatsApp says it was sent, in whole seconds.
     pub at: DateTime<Utc>,
+    /// When it came to us: the same at every delivery until it is committed, and no two
+    /// messages of an instance came at the same microsecond.
+    pub received_at: DateTime<Utc>,
 }
 
 /// Content and numbers stay out of logs.

@@ -19,6 +19,25 @@ pub struct Meter {
     pub jobs: Gauge,
     /// Messages that the server acknowledged.
     pub sent: LastMinute,
+    /// Receipts that were not stored: the states of their messages stay behind.
+    pub receipts_given_up: Total,
+}
+
+/// How often something has happened since the process began.
+#[derive(Debug, Clone, Default)]
+pub struct Total(Arc<AtomicU64>);
+
+impl Total {
+    /// It has happened so many times more.
+    pub fn add(&self, count: usize) {
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        self.0.fetch_add(count, Ordering::Relaxed);
+    }
+
+    /// How often.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 /// How many of a thing there are now.

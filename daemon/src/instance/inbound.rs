@@ -5,22 +5,24 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use shared::domain::event::{self, Event, EventType, MessageReceived};
+use shared::domain::event::{self, Event, EventType, MAX_TEXT, MessageReceived};
 use shared::domain::job;
-use shared::domain::message::{Direction, MessageRecord, State};
+use shared::domain::message::{Direction, MessageRecord, RECORD_TERM, State, Truncation};
 use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
 use shared::ids::{EventId, InstanceId, MessageId, SubscriptionId};
-use shared::queue::OutgoingMessage;
+use shared::queue::{OutgoingMessage, QueueError};
 use shared::seal::Purpose;
 use shared::session_state::Fence;
+use shared::storage::StorageError;
 use shared::storage::counters::Counter;
 use shared::storage::messages::Put;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::tally;
 use crate::connection::{CommitError, InboundMessage, InboundSink};
 use crate::deps::Deps;
+use crate::lease::chain;
 
 /// Commits an instance's incoming messages. A message that comes again finds its record
 /// and has the same event id.
@@ -31,6 +33,12 @@ pub struct Inbound {
     subscription: SubscriptionId,
     fence: Fence,
 }
+
+/// The longest WhatsApp id that a record keeps, in bytes. Clients make some forty.
+const MAX_WHATSAPP_ID: usize = 512;
+
+/// The longest name of a sender that is told, in characters. The apps allow 25.
+const MAX_PUSH_NAME: usize = 256;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -64,36 +72,15 @@ impl Inbound {
         let instance = self.instance.to_string();
         let chat = message.chat.to_jid();
         let parts: [&str; 4] = [&instance, &chat, &message.sender, &message.whatsapp_id];
-        let id = MessageId::derived(message.at, &parts);
+        let id = MessageId::derived_in_order(message.received_at, &parts);
         let known = self.who_wrote(message).await;
-        let record = MessageRecord {
-            id,
-            instance: self.instance,
-            direction: if message.from_me {
-                Direction::Outgoing
-            } else {
-                Direction::Incoming
-            },
-            kind: message.kind,
-            chat: known.chat.clone(),
-            person: person_of(message, &known),
-            state: if message.from_me {
-                State::Sent
-            } else {
-                State::Received
-            },
-            failure: None,
-            reference: None,
-            created_at: message.at,
-            updated_at: self.deps.clock.now(),
-            expires_at: None,
-            sent_at: None,
-            delivered_at: None,
-            read_at: None,
-            whatsapp_id: Some(message.whatsapp_id.clone()),
-        };
-        let put = self.deps.messages.put(&record).await?;
+        let put = self.record(id, message, &known).await?;
         if message.from_me {
+            // After the record, which it leads to: where this fails the message comes again.
+            let expires = message.received_at + RECORD_TERM;
+            let whatsapp_id = &message.whatsapp_id;
+            let pointing = self.deps.messages.point(self.instance, whatsapp_id, id, expires);
+            pointing.await?;
             return Ok(());
         }
         // Before the event: where that fails the message comes again, and its record is
@@ -106,18 +93,102 @@ impl Inbound {
         Ok(())
     }
 
+    /// Puts the message's record. One that the table refuses for good is put as a stub: where
+    /// that one is taken, it was the message that was in the way.
+    async fn record(
+        &self,
+        id: MessageId,
+        message: &InboundMessage,
+        known: &Acquaintance,
+    ) -> Result<Put, StorageError> {
+        let whole = self.record_of(id, message, known);
+        let refused = match self.deps.messages.put(&whole).await {
+            Err(error) if error.nature().is_permanent() => error,
+            put => return put,
+        };
+        warn!(instance.id = %self.instance, message.id = %id, error = %chain(&refused), "an incoming message is recorded as a stub");
+        let stub = MessageRecord {
+            whatsapp_id: None,
+            reference: None,
+            truncated: Some(match refused {
+                StorageError::TooLarge(_) => Truncation::TooLarge,
+                _ => Truncation::Refused,
+            }),
+            ..whole
+        };
+        self.deps.messages.put(&stub).await
+    }
+
+    fn record_of(&self, id: MessageId, message: &InboundMessage, known: &Acquaintance) -> MessageRecord {
+        let text = message.text.as_deref();
+        let is_cut = text.is_some_and(|text| cut(text, MAX_TEXT).is_some());
+        let truncated = message.truncated.or(is_cut.then_some(Truncation::TooLarge));
+        MessageRecord {
+            id,
+            instance: self.instance,
+            direction: if message.from_me {
+                Direction::Outgoing
+            } else {
+                Direction::Incoming
+            },
+            kind: message.kind,
+            chat: known.chat.clone(),
+            person: person_of(message, known),
+            state: if message.from_me {
+                State::Sent
+            } else {
+                State::Received
+            },
+            failure: None,
+            reference: None,
+            created_at: message.at,
+            // By whichever clock is ahead: nothing of it happened later.
+            updated_at: message.at.max(message.received_at),
+            expires_at: None,
+            sent_at: message.from_me.then_some(message.at),
+            delivered_at: None,
+            read_at: None,
+            // The sender's to choose: one that no client makes is not kept.
+            whatsapp_id: Some(message.whatsapp_id.clone()).filter(|id| id.len() <= MAX_WHATSAPP_ID),
+            received_at: Some(message.received_at),
+            truncated,
+            receipts: None,
+        }
+    }
+
+    /// Queues the message's event. One that the queue refuses for good goes without content:
+    /// where that one is taken, it was the content that was in the way.
     async fn announce(&self, id: MessageId, message: &InboundMessage, parts: &[&str]) -> Result<(), Cause> {
+        let whole = told(id, message);
+        let refused = match self.queue(message, &whole, parts).await? {
+            Ok(()) => return Ok(()),
+            Err(refused) => refused,
+        };
+        warn!(instance.id = %self.instance, message.id = %id, error = %chain(&refused), "an incoming message is told of without content");
+        let stub = MessageReceived {
+            push_name: None,
+            text: None,
+            truncated: true,
+            truncation_reason: Some(match refused {
+                QueueError::TooLarge { .. } => Truncation::TooLarge,
+                _ => Truncation::Refused,
+            }),
+            ..whole
+        };
+        self.queue(message, &stub, parts).await??;
+        Ok(())
+    }
+
+    /// Seals and queues an event; the inner error is what the queue refuses for good.
+    async fn queue(
+        &self,
+        message: &InboundMessage,
+        data: &MessageReceived,
+        parts: &[&str],
+    ) -> Result<Result<(), QueueError>, Cause> {
         let kind = EventType::MessageReceived;
         let event_id = EventId::derived(message.at, &[parts, &[kind.as_str()]].concat());
-        let data = serde_json::to_vec(&MessageReceived {
-            id,
-            chat: message.chat.clone(),
-            from: message.from.clone(),
-            push_name: message.push_name.clone(),
-            kind: message.kind,
-            text: message.text.clone(),
-            timestamp: message.at,
-        })?;
+        let data = serde_json::to_vec(data)?;
         let aad = event_id.to_string();
         let sealed = self
             .deps
@@ -134,19 +205,57 @@ impl Inbound {
         };
         let group = event::group(self.instance, &message.chat);
         let outgoing = OutgoingMessage::fifo(job::encode(&event), group, aad);
-        self.deps.queue.send(&self.deps.names.events(), outgoing).await?;
-        Ok(())
+        match self.deps.queue.send(&self.deps.names.events(), outgoing).await {
+            Err(error) if error.nature().is_permanent() => Ok(Err(error)),
+            sent => {
+                sent?;
+                Ok(Ok(()))
+            }
+        }
     }
 }
 
-/// Whoever wrote a message, by each name that the message or the directory gives.
+/// The other side of a chat with a person, and in a group whoever wrote, by each name that the
+/// message or the directory gives.
 fn person_of(message: &InboundMessage, chat: &Acquaintance) -> Person {
-    let mut person = message.from.clone();
-    if !message.from_me && message.chat.group().is_none() {
+    let is_person = message.chat.group().is_none();
+    if !is_person && !message.from_me {
+        return message.from.clone();
+    }
+    let mut person = message.with.clone();
+    if is_person {
         person.phone = person.phone.or_else(|| chat.person.phone.clone());
         person.lid = person.lid.or_else(|| chat.person.lid.clone());
     }
     person
+}
+
+/// What is told of a message: as much of its content as an event carries.
+fn told(id: MessageId, message: &InboundMessage) -> MessageReceived {
+    let text = message.text.as_deref();
+    let shortened = text.and_then(|text| cut(text, MAX_TEXT));
+    let reason = message
+        .truncated
+        .or(shortened.is_some().then_some(Truncation::TooLarge));
+    let name = message.push_name.as_deref();
+    MessageReceived {
+        id,
+        chat: message.chat.clone(),
+        from: message.from.clone(),
+        push_name: name.map(|name| cut(name, MAX_PUSH_NAME).unwrap_or(name).to_owned()),
+        kind: message.kind,
+        text: shortened.or(text).map(str::to_owned),
+        timestamp: message.at,
+        received_at: Some(message.received_at),
+        truncated: reason.is_some(),
+        truncation_reason: reason,
+    }
+}
+
+/// The first `most` characters of a text; `None` where it has no more.
+fn cut(text: &str, most: usize) -> Option<&str> {
+    let (end, _) = text.char_indices().nth(most)?;
+    Some(&text[..end])
 }
 
 #[async_trait]

@@ -2,9 +2,11 @@
 //! connects again after a loss, and writes how things are.
 
 pub mod backoff;
+mod group_receipts;
 pub mod inbound;
 pub mod link;
 mod pairing;
+mod pending;
 pub mod receipts;
 mod session;
 pub mod starts;
@@ -29,6 +31,7 @@ use tracing::{info, warn};
 
 use self::backoff::{Backoff, Next};
 use self::link::Links;
+use self::receipts::Receipts;
 use self::session::{Ended, Outcome, run_session};
 use self::starts::{LONGEST_START, Start};
 use self::status::Observer;
@@ -43,6 +46,7 @@ pub struct Actor {
     subscription: SubscriptionId,
     fence: Fence,
     links: Arc<Links>,
+    receipts: Receipts,
     stop: CancellationToken,
     unlink: CancellationToken,
     wake: Arc<Notify>,
@@ -114,6 +118,7 @@ impl Actor {
         let generation = Arc::new(AtomicU64::new(instance.desired.generation));
         let pairing = instance.desired.pairing.clone().filter(|_| !only_unlinks);
         let pairs_by_code = pairing.is_some();
+        let (receipts, storing) = receipts::start(deps.clone(), instance.id, links.clone(), fence.clone());
         let actor = Self {
             observer: Observer::new(deps.clone(), instance, fence.clone(), generation.clone()),
             deps,
@@ -121,6 +126,7 @@ impl Actor {
             subscription: instance.subscription,
             fence,
             links,
+            receipts,
             stop: stop.clone(),
             unlink: unlink.clone(),
             wake: wake.clone(),
@@ -144,6 +150,8 @@ impl Actor {
             } else {
                 actor.run().await;
             }
+            // What was acknowledged to WhatsApp is stored before the shard is given up.
+            storing.finish().await;
         });
         ActorHandle {
             generation,

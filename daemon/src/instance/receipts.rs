@@ -1,88 +1,361 @@
 //! Receipts bring messages that were sent into later states.
+//!
+//! WhatsApp counts a receipt as told once the library has it, so nobody tells it again. What
+//! comes is put into a [`Pending`] at once, where receipts of one message are put together, and
+//! one task an instance stores it from there. The task outlives sessions: a table that is away
+//! or throttles costs time and no receipt, as long as the shard is held. What is given up all
+//! the same is counted.
 
+use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
-use shared::domain::message::State;
+use futures::stream::{self, StreamExt as _};
+use shared::domain::message::{Kind, State};
+use shared::domain::person::Person;
+use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
+use shared::session_state::Fence;
 use shared::storage::StorageError;
 use shared::storage::counters::Counter;
 use shared::storage::messages::{Change, Transition};
-use tokio::sync::mpsc;
-use tracing::warn;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
 
+use super::group_receipts::{Counted, Groups};
+use super::link::Links;
+use super::pending::{Pending, Told};
 use super::tally;
 use crate::connection::ReceiptKind;
 use crate::deps::Deps;
 use crate::lease::chain;
 
-/// How many receipts may wait to be stored. When it is full the session's events wait, and
-/// with them the socket.
-pub const WAITING: usize = 1_024;
+/// How many messages' receipts are stored at once for an instance.
+const AT_ONCE: usize = 8;
 
-/// One receipt of one message of ours.
-#[derive(Debug, Clone, Copy)]
-pub struct Receipt {
-    /// The message.
-    pub message: MessageId,
-    /// What is told.
-    pub kind: ReceiptKind,
-    /// When.
-    pub at: DateTime<Utc>,
+/// How many are taken up together.
+const BATCH: usize = 64;
+
+/// The pause after a failure of the table; it doubles each time, to [`LONGEST_PAUSE`].
+const PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How long storing what is left may take when the instance's task ends.
+const END_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The pauses after which a receipt is tried again whose message has no record: it may have
+/// overtaken the record of a message that another device of the account sent.
+const RECORD_PAUSES: [Duration; 3] = [
+    Duration::from_secs(1),
+    Duration::from_secs(3),
+    Duration::from_secs(10),
+];
+
+/// How many WhatsApp ids of other devices are remembered with their records.
+const KNOWN: usize = 1_024;
+
+/// Where an instance's receipts go. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Receipts(Arc<Pending>);
+
+impl Receipts {
+    /// Takes a receipt of messages in a chat with a person, or in a `group` one member's. Does
+    /// not wait.
+    pub fn told(
+        &self,
+        whatsapp_ids: Vec<String>,
+        kind: ReceiptKind,
+        at: DateTime<Utc>,
+        group: Option<&Recipient>,
+        reader: &Person,
+    ) {
+        for id in whatsapp_ids {
+            self.0.told(id, kind, at, group, reader);
+        }
+    }
+
+    /// The server has taken a message to a group: its members are to be known.
+    pub fn sent_to(&self, whatsapp_id: String, group: Recipient) {
+        self.0.sent_to(whatsapp_id, group);
+    }
 }
 
-/// Stores receipts as they come, in order, until the channel ends.
-pub async fn store_all(deps: Arc<Deps>, instance: InstanceId, mut receipts: mpsc::Receiver<Receipt>) {
-    while let Some(receipt) = receipts.recv().await {
-        // WhatsApp counts a receipt as told once the library has it, so this is the only
-        // chance: a few tries, then it is lost and the state stays behind.
-        for attempt in 1..=3 {
-            match store(&deps, instance, receipt).await {
-                Ok(()) => break,
-                Err(error) if !error.nature().is_permanent() && attempt < 3 => {}
-                Err(error) => {
-                    warn!(instance.id = %instance, message.id = %receipt.message, error = %chain(&error), "a receipt could not be stored");
-                    break;
-                }
+/// The task that stores an instance's receipts.
+#[derive(Debug)]
+pub struct Storing {
+    pending: Arc<Pending>,
+    end: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+/// Starts storing an instance's receipts, for as long as `fence` holds.
+pub fn start(deps: Arc<Deps>, instance: InstanceId, links: Arc<Links>, fence: Fence) -> (Receipts, Storing) {
+    let pending = Arc::new(Pending::new(deps.meter.receipts_given_up.clone()));
+    let end = CancellationToken::new();
+    let keeper = Keeper {
+        groups: Groups::new(Arc::clone(&deps), instance, links),
+        deps,
+        instance,
+        pending: Arc::clone(&pending),
+        fence,
+        end: end.clone(),
+        known: std::sync::Mutex::default(),
+    };
+    let storing = Storing {
+        pending: Arc::clone(&pending),
+        end,
+        task: tokio::spawn(keeper.run()),
+    };
+    (Receipts(pending), storing)
+}
+
+impl Storing {
+    /// Ends it, storing what is left within a deadline.
+    pub async fn finish(mut self) {
+        self.end.cancel();
+        if tokio::time::timeout(END_DEADLINE, &mut self.task).await.is_err() {
+            self.task.abort();
+            let _ = (&mut self.task).await;
+        }
+        let given_up = self.pending.give_up_all();
+        if given_up > 0 {
+            warn!(given_up, "receipts were not stored before the end");
+        }
+    }
+}
+
+impl Drop for Storing {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// What came of one message's receipts.
+enum Stored {
+    Done,
+    /// There is no record (yet).
+    NoRecord,
+    /// Not now, and not because of the table: after this pause.
+    Later(Duration),
+    /// It is of no use to try again.
+    Never,
+}
+
+struct Keeper {
+    deps: Arc<Deps>,
+    instance: InstanceId,
+    pending: Arc<Pending>,
+    groups: Groups,
+    fence: Fence,
+    end: CancellationToken,
+    /// The records of messages that other devices of the account sent.
+    known: std::sync::Mutex<HashMap<String, MessageId>>,
+}
+
+impl Keeper {
+    async fn run(self) {
+        let mut pause = PAUSE;
+        loop {
+            let batch = tokio::select! {
+                biased;
+                () = self.fence.revoked() => return,
+                () = self.end.cancelled() => break,
+                batch = self.pending.due(BATCH) => batch,
+            };
+            if self.store_all(batch).await {
+                pause = PAUSE;
+                continue;
+            }
+            tokio::select! {
+                () = self.fence.revoked() => return,
+                () = self.end.cancelled() => break,
+                () = tokio::time::sleep(pause) => {}
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        // What is left, windows and pauses or not: once, and again what the table refused.
+        self.pending.hurry();
+        loop {
+            let batch = self.pending.take(BATCH);
+            if batch.is_empty() || self.fence.is_revoked() {
+                return;
+            }
+            if !self.store_all(batch).await {
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
-}
 
-async fn store(deps: &Deps, instance: InstanceId, receipt: Receipt) -> Result<(), StorageError> {
-    let state = match receipt.kind {
-        ReceiptKind::Delivered => State::Delivered,
-        ReceiptKind::Read => State::Read,
-        ReceiptKind::Played => State::Played,
-    };
-    // WhatsApp tells seconds: a receipt of this very second would seem to come before the
-    // acknowledgement that it followed.
-    let now = deps.clock.now();
-    let at = if now - receipt.at < TimeDelta::seconds(2) {
-        now
-    } else {
-        receipt.at
-    };
-    let change = Change {
-        state,
-        at,
-        failure: None,
-    };
-    match deps.messages.change(instance, receipt.message, &change).await? {
-        Transition::Made { before, kind } => {
-            let now = deps.clock.now();
-            let mut counters = passed(before, state, kind);
-            counters.extend(ended(before, receipt.message.created_at(), now));
-            tally::count(deps, instance, &counters, now).await;
-            Ok(())
+    /// Stores a batch; `false` where the table was in the way of one.
+    async fn store_all(&self, batch: Vec<(String, Told)>) -> bool {
+        let results = stream::iter(batch)
+            .map(|(id, told)| async move {
+                let stored = self.store(&id, &told).await;
+                (id, told, stored)
+            })
+            .buffer_unordered(AT_ONCE)
+            .collect::<Vec<_>>()
+            .await;
+        let (mut all_well, mut given_up) = (true, 0);
+        for (id, mut told, stored) in results {
+            let entries = told.len();
+            match stored {
+                Ok(Stored::Done) => self.pending.done(entries),
+                Ok(Stored::NoRecord) => match RECORD_PAUSES.get(told.tries) {
+                    Some(pause) => {
+                        told.tries += 1;
+                        self.pending.put_back(id, told, *pause);
+                    }
+                    // Of a message that is not recorded, such as one from before the pairing.
+                    None => self.pending.done(entries),
+                },
+                Ok(Stored::Later(pause)) => self.pending.put_back(id, told, pause),
+                Ok(Stored::Never) => {
+                    given_up += entries;
+                    self.pending.give_up(entries);
+                }
+                Err(error) if error.nature().is_permanent() => {
+                    warn!(instance.id = %self.instance, error = %chain(&error), "a receipt cannot be stored");
+                    given_up += entries;
+                    self.pending.give_up(entries);
+                }
+                Err(error) => {
+                    debug!(instance.id = %self.instance, error = %chain(&error), "the table is in the way of receipts");
+                    all_well = false;
+                    self.pending.put_back(id, told, Duration::ZERO);
+                }
+            }
         }
-        Transition::AlreadyPast | Transition::Missing => Ok(()),
+        if given_up > 0 {
+            warn!(instance.id = %self.instance, given_up, "receipts were given up");
+        }
+        all_well
+    }
+
+    async fn store(&self, id: &str, told: &Told) -> Result<Stored, StorageError> {
+        if told.is_group() {
+            self.store_of_group(id, told).await
+        } else {
+            self.store_of_person(id, told).await
+        }
+    }
+
+    async fn store_of_person(&self, id: &str, told: &Told) -> Result<Stored, StorageError> {
+        let Some((kind, at)) = told.highest() else {
+            return Ok(Stored::Done);
+        };
+        let change = Change {
+            state: state(kind),
+            at: self.time(at),
+            failure: None,
+        };
+        let known = self.known(id);
+        if let (Some(own), None) = (MessageId::from_whatsapp(id), known) {
+            match self.deps.messages.change(self.instance, own, &change).await? {
+                Transition::Made { before, kind } => {
+                    self.count(own, before, change.state, kind).await;
+                    return Ok(Stored::Done);
+                }
+                Transition::AlreadyPast => return Ok(Stored::Done),
+                // It may be another instance's of the same account.
+                Transition::Missing => {}
+            }
+        }
+        let Some(message) = self.find(id, known).await? else {
+            return Ok(Stored::NoRecord);
+        };
+        // What this instance did not send it does not count either.
+        match self.deps.messages.change(self.instance, message, &change).await? {
+            Transition::Made { .. } | Transition::AlreadyPast => Ok(Stored::Done),
+            Transition::Missing => Ok(Stored::NoRecord),
+        }
+    }
+
+    async fn store_of_group(&self, id: &str, told: &Told) -> Result<Stored, StorageError> {
+        let (known, at_once) = (self.known(id), self.pending.is_hurried());
+        let own = MessageId::from_whatsapp(id).filter(|_| known.is_none());
+        let mut counted = match own {
+            Some(own) => self.groups.count(own, told, at_once).await?,
+            None => Counted::NoRecord,
+        };
+        let mut message = own;
+        if matches!(counted, Counted::NoRecord) {
+            message = self.find(id, known).await?;
+            if let Some(message) = message {
+                counted = self.groups.count(message, told, at_once).await?;
+            }
+        }
+        let (reached, of_all) = match counted {
+            Counted::NoRecord => return Ok(Stored::NoRecord),
+            Counted::Later(pause) => return Ok(Stored::Later(pause)),
+            Counted::Never => return Ok(Stored::Never),
+            Counted::Done { all } => (all, told.latest()),
+        };
+        let (Some(state), Some(message)) = (reached, message) else {
+            return Ok(Stored::Done);
+        };
+        let change = Change {
+            state,
+            at: self.time(of_all.unwrap_or_else(|| self.deps.clock.now())),
+            failure: None,
+        };
+        let made = self.deps.messages.change(self.instance, message, &change).await?;
+        self.groups.is_in(message, state);
+        if let (Transition::Made { before, kind }, true) = (made, own == Some(message)) {
+            self.count(message, before, state, kind).await;
+        }
+        Ok(Stored::Done)
+    }
+
+    /// WhatsApp tells seconds: a receipt of this very second would seem to come before the
+    /// acknowledgement that it followed. And nothing has happened before it does.
+    fn time(&self, at: DateTime<Utc>) -> DateTime<Utc> {
+        let now = self.deps.clock.now();
+        if now - at < TimeDelta::seconds(2) { now } else { at }
+    }
+
+    async fn count(&self, message: MessageId, before: State, after: State, kind: Kind) {
+        let now = self.deps.clock.now();
+        let mut counters = passed(before, after, kind);
+        counters.extend(ended(before, message.created_at(), now));
+        tally::count(&self.deps, self.instance, &counters, now).await;
+    }
+
+    fn known(&self, id: &str) -> Option<MessageId> {
+        self.known.lock().expect("no holder panics").get(id).copied()
+    }
+
+    /// The record of a message that another device of the account sent.
+    async fn find(&self, id: &str, known: Option<MessageId>) -> Result<Option<MessageId>, StorageError> {
+        if known.is_some() {
+            return Ok(known);
+        }
+        let found = self.deps.messages.find(self.instance, id).await?;
+        if let Some(message) = found {
+            let mut known = self.known.lock().expect("no holder panics");
+            if known.len() >= KNOWN {
+                known.clear();
+            }
+            known.insert(id.to_owned(), message);
+        }
+        Ok(found)
     }
 }
 
+/// The state that a receipt tells of.
+fn state(kind: ReceiptKind) -> State {
+    match kind {
+        ReceiptKind::Delivered => State::Delivered,
+        ReceiptKind::Read => State::Read,
+        ReceiptKind::Played => State::Played,
+    }
+}
 /// What is counted when a message goes from one state to a later one: a state that was
 /// skipped counts too.
-pub fn passed(before: State, after: State, kind: shared::domain::message::Kind) -> Vec<Counter> {
+
+pub fn passed(before: State, after: State, kind: Kind) -> Vec<Counter> {
     let reached = |state: State| before.rank() < state.rank() && state.rank() <= after.rank();
     let mut counters = Vec::new();
     if reached(State::Sent) {

@@ -14,7 +14,6 @@ use super::Actor;
 use super::inbound::Inbound;
 use super::link::{Acks, Link};
 use super::pairing::Pairing;
-use super::receipts::{self, Receipt};
 use crate::connection::{Connection, Session, SessionEvent};
 use crate::lease::chain;
 use crate::stop::{Answer, Stop};
@@ -78,7 +77,6 @@ pub(super) struct Running<'a> {
     pub(super) actor: &'a mut Actor,
     pub(super) connection: Arc<dyn Connection>,
     acks: Acks,
-    receipts: mpsc::Sender<Receipt>,
     connected_at: Option<Instant>,
     pub(super) pairing: Pairing,
 }
@@ -118,14 +116,11 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
             };
         }
     };
-    let (receipts, waiting) = mpsc::channel(receipts::WAITING);
-    let storing = tokio::spawn(receipts::store_all(actor.deps.clone(), actor.id, waiting));
     let pairing = Pairing::new(actor.pairing.as_ref());
     let mut running = Running {
         actor,
         connection,
         acks: Acks::default(),
-        receipts,
         connected_at: None,
         pairing,
     };
@@ -134,12 +129,10 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
     running.acks.close();
     let Running {
         connection,
-        receipts,
         connected_at,
         actor,
         ..
     } = running;
-    drop(receipts);
     let unlinks = matches!(ended, Ended::Stopped) && actor.unlink.is_cancelled() && connected_at.is_some();
     let in_order = async {
         if unlinks {
@@ -167,8 +160,6 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
         }
         None => connection.abandon(),
     }
-    // What was acknowledged to WhatsApp is stored before the shard is given up.
-    let _ = storing.await;
     if is_unlinked || ended.is_logout() {
         forget_account(actor).await;
     }
@@ -257,9 +248,16 @@ impl Running<'_> {
             }
             SessionEvent::Disconnected { reason } => Some(Ended::Dropped(reason)),
             SessionEvent::Stopped(stop) => Some(Ended::Told(stop)),
-            SessionEvent::ServerAck { whatsapp_id, error } => {
+            SessionEvent::ServerAck {
+                whatsapp_id,
+                error,
+                chat,
+            } => {
                 if let Some(message) = MessageId::from_whatsapp(&whatsapp_id) {
                     self.acks.tell(message, error);
+                }
+                if let (None, Some(group)) = (error, chat.filter(|chat| chat.group().is_some())) {
+                    self.actor.receipts.sent_to(whatsapp_id, group);
                 }
                 None
             }
@@ -267,14 +265,11 @@ impl Running<'_> {
                 whatsapp_ids,
                 kind,
                 at,
-                is_group,
+                group,
+                reader,
             } => {
-                // One member's receipt does not stand for a group.
-                if !is_group {
-                    for message in whatsapp_ids.iter().filter_map(|id| MessageId::from_whatsapp(id)) {
-                        let _ = self.receipts.send(Receipt { message, kind, at }).await;
-                    }
-                }
+                let receipts = &self.actor.receipts;
+                receipts.told(whatsapp_ids, kind, at, group.as_ref(), &reader);
                 None
             }
         }

@@ -4,6 +4,8 @@ use shared::domain::message::Kind;
 use wacore::proto_helpers::{MessageBuilderExt as _, MessageExt as _};
 use waproto::whatsapp as wa;
 
+use crate::store::is_stub;
+
 /// A text with its secret.
 pub fn text(text: &str, secret: [u8; 32]) -> wa::Message {
     wa::Message {
@@ -36,6 +38,12 @@ pub fn read(message: &wa::Message) -> Option<(Kind, Option<String>)> {
         return None;
     }
     Some((Kind::Unknown, None))
+}
+
+/// Whether a message without text is the stub of one that did not fit into the buffer, or does
+/// not fit (`is_oversize`, by its bytes) and comes again as one.
+pub fn is_cut(message: &wa::Message, is_oversize: fn(usize) -> bool) -> bool {
+    is_stub(message) || is_oversize(waproto::codec::message_encoded_len(message))
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use wacore::types::events::{
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::Client;
 
+use super::own_chat::OwnChat;
 use super::people;
 use super::runtime::SessionRuntime;
 use super::stops::{Signal, StreamError};
@@ -127,6 +128,7 @@ pub struct Translator {
     /// Cancelled where the queue is full and what came is no receipt.
     pub overflow: CancellationToken,
     pub runtime: SessionRuntime,
+    pub own_chat: std::sync::Arc<OwnChat>,
 }
 
 /// The kinds that are translated; the library makes no others for us.
@@ -229,11 +231,46 @@ impl Translator {
                 whatsapp_id: ack.id.clone(),
                 // An error that is no number is one nevertheless.
                 error: ack.error.as_deref().map(|error| error.parse().unwrap_or(0)),
+                chat: ack.from.as_ref().and_then(people::chat),
             },
-            Event::Receipt(receipt) => translate_receipt(receipt)?,
+            Event::Receipt(receipt) => self.receipt(receipt)?,
             _ => return None,
         };
         Some(event)
+    }
+
+    /// Receipts of recipients' devices, and those of the protocol's inside left out. What another
+    /// device of the account has is delivered in the chat with oneself alone.
+    fn receipt(&self, receipt: &Receipt) -> Option<SessionEvent> {
+        let client = self.client.get()?.upgrade()?;
+        let source = &receipt.source;
+        let is_own = people::is_own(&client, &source.sender);
+        let kind = match receipt.r#type {
+            // Inactive: it has reached a device whose app is in the background.
+            ReceiptType::Delivered | ReceiptType::Inactive => ReceiptKind::Delivered,
+            ReceiptType::Sender if is_own => ReceiptKind::Delivered,
+            ReceiptType::Read => ReceiptKind::Read,
+            ReceiptType::Played => ReceiptKind::Played,
+            _ => return None,
+        };
+        let chat = people::chat(&source.chat)?;
+        let group = chat.group().is_some().then_some(chat);
+        let whatsapp_ids = match (is_own, &group) {
+            (false, _) => receipt.message_ids.clone(),
+            (true, None) => self.own_chat.of(&receipt.message_ids),
+            (true, Some(_)) => Vec::new(),
+        };
+        if whatsapp_ids.is_empty() {
+            return None;
+        }
+        let reader = [Some(&source.sender), source.sender_alt.as_ref()];
+        Some(SessionEvent::Receipt {
+            whatsapp_ids,
+            kind,
+            at: receipt.timestamp,
+            group,
+            reader: people::person(reader.into_iter().flatten()),
+        })
     }
 
     fn connected(&self) -> Option<SessionEvent> {
@@ -273,25 +310,4 @@ impl Translator {
             ..stop
         }
     }
-}
-
-/// Receipts of recipients' devices; those of our own devices and of the protocol's inside
-/// tell a sender nothing.
-fn translate_receipt(receipt: &Receipt) -> Option<SessionEvent> {
-    let kind = match receipt.r#type {
-        // Inactive: it has reached a device whose app is in the background.
-        ReceiptType::Delivered | ReceiptType::Inactive => ReceiptKind::Delivered,
-        ReceiptType::Read => ReceiptKind::Read,
-        ReceiptType::Played => ReceiptKind::Played,
-        _ => return None,
-    };
-    if receipt.source.is_from_me {
-        return None;
-    }
-    Some(SessionEvent::Receipt {
-        whatsapp_ids: receipt.message_ids.clone(),
-        kind,
-        at: receipt.timestamp,
-        is_group: receipt.source.is_group,
-    })
 }

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use shared::clock::Clock;
+use shared::domain::message::Truncation;
+use shared::domain::person::Person;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use wacore::types::events::InboundMessage as LibraryMessage;
@@ -10,25 +13,97 @@ use whatsapp_rust::{Client, InboundDurabilityHook};
 
 use super::{content, people};
 use crate::connection::{InboundMessage, InboundSink};
+use crate::store::{SessionStore, is_oversize};
 
 /// Commits what the library has decrypted and buffered.
 pub struct Inbound {
     sink: Arc<dyn InboundSink>,
+    store: Arc<SessionStore>,
+    clock: Arc<dyn Clock>,
     /// Cancelled when a commit failed: the server sends an unacknowledged message again
     /// on the next login only, so the session ends to let one come soon.
     failed: CancellationToken,
 }
 
 impl Inbound {
-    pub fn new(sink: Arc<dyn InboundSink>, failed: CancellationToken) -> Self {
-        Self { sink, failed }
+    pub fn new(
+        sink: Arc<dyn InboundSink>,
+        store: Arc<SessionStore>,
+        clock: Arc<dyn Clock>,
+        failed: CancellationToken,
+    ) -> Self {
+        Self {
+            sink,
+            store,
+            clock,
+            failed,
+        }
     }
+
+    /// A message in our types; `None` for what no one is told of.
+    async fn translate(&self, client: &Client, message: &LibraryMessage) -> Option<InboundMessage> {
+        let info = &message.info;
+        let source = &info.source;
+        let (kind, text) = content::read(&message.message)?;
+        let sender = [Some(&source.sender), source.sender_alt.as_ref()];
+        let from = people::person(sender.into_iter().flatten());
+        let with = if source.is_group {
+            Person::default()
+        } else if source.is_from_me {
+            other_side(client, message).await
+        } else {
+            from.clone()
+        };
+        // What has no text and does not fit into the buffer comes again as a stub: the same is
+        // told either way.
+        let is_cut = text.is_none() && content::is_cut(&message.message, is_oversize);
+        let (chat, device) = (source.chat.to_string(), source.sender.to_string());
+        let received_at = self.store.received_at(&chat, &device, &info.id);
+        Some(InboundMessage {
+            whatsapp_id: info.id.clone(),
+            chat: people::chat(&source.chat)?,
+            sender: source.sender.to_non_ad().to_string(),
+            from,
+            with,
+            push_name: Some(info.push_name.clone()).filter(|name| !name.is_empty()),
+            from_me: source.is_from_me,
+            kind,
+            text,
+            truncated: is_cut.then_some(Truncation::TooLarge),
+            at: info.timestamp,
+            // The library buffers before it asks for the commit.
+            received_at: received_at.unwrap_or_else(|| self.clock.now()),
+        })
+    }
+}
+
+/// Whom another device of the account wrote to, by each name that is known.
+async fn other_side(client: &Client, message: &LibraryMessage) -> Person {
+    let info = &message.info;
+    let source = &info.source;
+    let named = [
+        Some(&source.chat),
+        source.recipient_alt.as_ref(),
+        info.peer_recipient_pn.as_ref(),
+    ];
+    let mut person = people::person(named.into_iter().flatten());
+    if person.phone.is_none() || person.lid.is_none() {
+        // Not known is no reason to hold a message up.
+        if let Ok(Some(known)) = client.get_lid_pn_entry(&source.chat.to_non_ad()).await {
+            person.phone.get_or_insert_with(|| known.phone_number.to_string());
+            person.lid.get_or_insert_with(|| known.lid.to_string());
+        }
+    }
+    person
 }
 
 #[async_trait]
 impl InboundDurabilityHook for Inbound {
-    async fn on_messages(&self, _client: Arc<Client>, batch: &[LibraryMessage]) -> anyhow::Result<()> {
-        let messages: Vec<InboundMessage> = batch.iter().filter_map(translate).collect();
+    async fn on_messages(&self, client: Arc<Client>, batch: &[LibraryMessage]) -> anyhow::Result<()> {
+        let mut messages = Vec::with_capacity(batch.len());
+        for message in batch {
+            messages.extend(self.translate(&client, message).await);
+        }
         if messages.is_empty() {
             return Ok(());
         }
@@ -39,26 +114,4 @@ impl InboundDurabilityHook for Inbound {
         }
         Ok(())
     }
-}
-
-/// A message in our types; `None` for what no one is told of.
-fn translate(message: &LibraryMessage) -> Option<InboundMessage> {
-    let info = &message.info;
-    let source = &info.source;
-    let (kind, text) = content::read(&message.message)?;
-    Some(InboundMessage {
-        whatsapp_id: info.id.clone(),
-        chat: people::chat(&source.chat)?,
-        sender: source.sender.to_non_ad().to_string(),
-        from: people::person(
-            [Some(&source.sender), source.sender_alt.as_ref()]
-                .into_iter()
-                .flatten(),
-        ),
-        push_name: Some(info.push_name.clone()).filter(|name| !name.is_empty()),
-        from_me: source.is_from_me,
-        kind,
-        text,
-        at: info.timestamp,
-    })
 }

@@ -11,6 +11,7 @@ mod failure;
 mod http;
 mod inbound;
 mod network;
+mod own_chat;
 mod pairing;
 mod people;
 mod resend;

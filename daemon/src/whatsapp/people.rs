@@ -2,7 +2,9 @@
 
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
-use wacore_binary::{Jid, Server};
+use wacore::client::context::GroupInfo;
+use wacore_binary::{Jid, JidExt as _, Server};
+use whatsapp_rust::Client;
 
 /// The JID that a message to `recipient` goes to.
 pub fn jid(recipient: &Recipient) -> Jid {
@@ -35,6 +37,30 @@ pub fn person<'a>(jids: impl IntoIterator<Item = &'a Jid>) -> Person {
         }
     }
     person
+}
+
+/// Whether a JID names the account of this client, or a device of it.
+pub fn is_own(client: &Client, jid: &Jid) -> bool {
+    let own = [client.pn(), client.lid()];
+    own.iter().flatten().any(|own| own.is_same_user_as(jid))
+}
+
+/// The members of a group but the account itself.
+pub fn members(client: &Client, group: &GroupInfo) -> Vec<Person> {
+    let others = group.participants.iter().filter(|jid| !is_own(client, jid));
+    let member = |jid: &Jid| {
+        let mut member = person(
+            [Some(jid), group.phone_jid_for_lid_user(&jid.user)]
+                .into_iter()
+                .flatten(),
+        );
+        if member.lid.is_none() {
+            let lid = group.lid_user_for_phone_user(&jid.user);
+            member.lid = lid.map(ToString::to_string);
+        }
+        member
+    };
+    others.map(member).collect()
 }
 
 #[cfg(test)]

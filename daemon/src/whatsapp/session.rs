@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::reason::Reason;
 use shared::domain::recipient::Recipient;
@@ -19,10 +20,11 @@ use wacore::iq::keepalive::KeepaliveSpec;
 use wacore::msg_secret::MsgSecretPolicy;
 use wacore::store::DevicePropsOverride;
 use whatsapp_rust::bot::Bot;
-use whatsapp_rust::{CacheConfig, Client, RawNodeLease, SendOptions};
+use whatsapp_rust::{CacheConfig, Client, GroupError, RawNodeLease, SendOptions};
 
 use super::events::{self, Told, Translator};
 use super::inbound::Inbound;
+use super::own_chat::OwnChat;
 use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
 use super::settings::WhatsAppConnector;
@@ -42,6 +44,10 @@ const SEND_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long a look for a name in the library's memory or its store may take.
 const LOOK_UP_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How long looking up a group may take. The library has just done so for the message that is
+/// asked for, and remembers it.
+const GROUP_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long an orderly end may take; the library's own flushes have deadlines of 5 s each.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(15);
@@ -66,6 +72,7 @@ pub struct WhatsAppSession {
     client: Arc<Client>,
     store: Arc<SessionStore>,
     secrets: MessageSecrets,
+    own_chat: Arc<OwnChat>,
     /// Ends every task of the session at once.
     stop: CancellationToken,
     /// The session's end was asked for: nothing more is told.
@@ -85,6 +92,7 @@ impl WhatsAppSession {
             Arc::new(SessionStore::new(session.state, Arc::clone(&connector.clock)).telling_missing(missing));
         let (queue, waiting) = mpsc::channel(events::CAPACITY);
         let told = Arc::new(Told::default());
+        let own_chat = Arc::new(OwnChat::default());
         let (overflow, commit_failed) = (CancellationToken::new(), CancellationToken::new());
         let (stop, over, tasks) = (
             CancellationToken::new(),
@@ -99,6 +107,7 @@ impl WhatsAppSession {
             told: Arc::clone(&told),
             overflow: overflow.clone(),
             runtime: runtime.clone(),
+            own_chat: Arc::clone(&own_chat),
         });
         let dialler = Dialler::new(&connector.settings.websocket_url, Arc::clone(&told));
         let builder = Bot::builder()
@@ -106,7 +115,12 @@ impl WhatsAppSession {
             .with_transport_factory(dialler.clone())
             .with_http_client(connector.http.clone())
             .with_runtime(runtime)
-            .with_inbound_durability_hook(Inbound::new(session.inbound, commit_failed.clone()))
+            .with_inbound_durability_hook(Inbound::new(
+                session.inbound,
+                Arc::clone(&store),
+                Arc::clone(&connector.clock),
+                commit_failed.clone(),
+            ))
             .with_device_props(DevicePropsOverride {
                 os: Some(connector.settings.device_name.clone()),
                 ..DevicePropsOverride::default()
@@ -126,6 +140,7 @@ impl WhatsAppSession {
             client: Arc::clone(&client),
             store: Arc::clone(&store),
             secrets,
+            own_chat,
             stop,
             asked: CancellationToken::new(),
             tasks,
@@ -374,9 +389,11 @@ impl Connection for WhatsAppSession {
         }
         let content = content::text(text, self.secrets.of(message));
         let options = SendOptions::default().with_message_id(message.to_whatsapp());
-        let sent = self
-            .client
-            .send_message_with_options(people::jid(to), content, options);
+        let to = people::jid(to);
+        if people::is_own(&self.client, &to) {
+            self.own_chat.note(message.to_whatsapp());
+        }
+        let sent = self.client.send_message_with_options(to, content, options);
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(SendError::NotConnected),
@@ -407,6 +424,20 @@ impl Connection for WhatsAppSession {
             biased;
             () = self.stop.cancelled() => Err(PairingError::NotConnected),
             code = pairing::request(&self.client, phone) => code,
+        }
+    }
+
+    async fn group_members(&self, group: &Recipient) -> Result<Vec<Person>, SendError> {
+        let (groups, jid) = (self.client.groups(), people::jid(group));
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            info = tokio::time::timeout(GROUP_DEADLINE, groups.query_info(&jid)) => match info {
+                Ok(Ok(info)) => Ok(people::members(&self.client, &info)),
+                Ok(Err(GroupError::Iq(error))) => Err(failure::of_query(error)),
+                Ok(Err(error)) => Err(SendError::Failed(Box::new(error))),
+                Err(_) => Err(SendError::Timeout),
+            }
         }
     }
 

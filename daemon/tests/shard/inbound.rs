@@ -28,11 +28,17 @@ fn message(world: &World, whatsapp_id: &str) -> InboundMessage {
             phone: None,
             lid: Some("200000000000001".to_owned()),
         },
+        with: Person {
+            phone: None,
+            lid: Some("200000000000001".to_owned()),
+        },
         push_name: Some("Alice".to_owned()),
         from_me: false,
         kind: Kind::Text,
         text: Some(TEXT.to_owned()),
+        truncated: None,
         at: world.now() - TimeDelta::seconds(4),
+        received_at: world.now(),
     }
 }
 
@@ -86,7 +92,7 @@ async fn a_message_that_comes_twice_is_one() {
         "200000000000001@lid",
         "3AFF01",
     ];
-    let id = MessageId::derived(incoming.at, &parts);
+    let id = MessageId::derived_in_order(incoming.received_at, &parts);
     assert_eq!(
         event.id,
         EventId::derived(incoming.at, &[&parts[..], &["message.received"]].concat())
@@ -108,6 +114,9 @@ async fn a_message_that_comes_twice_is_one() {
         kind: Kind::Text,
         text: Some(TEXT.to_owned()),
         timestamp: incoming.at,
+        received_at: Some(incoming.received_at),
+        truncated: false,
+        truncation_reason: None,
     };
     assert!(data == expected, "the event tells of the message");
     let record = world.messages.get(instance.id, id).await.expect("read");
@@ -143,8 +152,8 @@ async fn another_message_is_another_and_ones_own_is_no_event() {
     assert_ne!(one.id, two.id);
     assert_eq!(events[0].group, events[1].group, "order holds within the chat");
     assert_eq!(world.counts(&instance).await, received(2));
-    let id = MessageId::derived(
-        own.at,
+    let id = MessageId::derived_in_order(
+        own.received_at,
         &[
             &instance.id.to_string(),
             &own.chat.to_jid(),

@@ -233,6 +233,7 @@ impl Playing {
         self.tell(SessionEvent::ServerAck {
             whatsapp_id: message.to_whatsapp(),
             error,
+            chat: None,
         })
         .await;
     }
@@ -242,7 +243,8 @@ impl Playing {
             whatsapp_ids: vec![message.to_whatsapp()],
             kind,
             at,
-            is_group: false,
+            group: None,
+            reader: Person::default(),
         })
         .await;
     }

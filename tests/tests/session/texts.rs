@@ -38,7 +38,7 @@ async fn a_text_goes_out_and_its_receipts_come_back() {
             SessionEvent::Receipt {
                 whatsapp_ids,
                 kind,
-                is_group: false,
+                group: None,
                 ..
             } if kind == wanted => {
                 assert_eq!(whatsapp_ids, [id.as_str()]);

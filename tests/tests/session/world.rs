@@ -235,7 +235,9 @@ impl Running {
 
     pub async fn acknowledged(&mut self, id: &str) -> Option<u32> {
         self.until("the acknowledgement", |event| match event {
-            SessionEvent::ServerAck { whatsapp_id, error } if whatsapp_id == id => Some(error),
+            SessionEvent::ServerAck {
+                whatsapp_id, error, ..
+            } if whatsapp_id == id => Some(error),
             _ => None,
         })
         .await
