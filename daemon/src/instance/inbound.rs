@@ -40,6 +40,9 @@ const MAX_WHATSAPP_ID: usize = 512;
 /// The longest name of a sender that is told, in characters. The apps allow 25.
 const MAX_PUSH_NAME: usize = 256;
 
+/// The longest number or LID that a stub keeps, in bytes. They have some twenty digits.
+const MAX_NAME: usize = 64;
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Inbound {
@@ -108,8 +111,8 @@ impl Inbound {
         };
         warn!(instance.id = %self.instance, message.id = %id, error = %chain(&refused), "an incoming message is recorded as a stub");
         let stub = MessageRecord {
+            person: sane(&whole.person),
             whatsapp_id: None,
-            reference: None,
             truncated: Some(match refused {
                 StorageError::TooLarge(_) => Truncation::TooLarge,
                 _ => Truncation::Refused,
@@ -166,6 +169,7 @@ impl Inbound {
         };
         warn!(instance.id = %self.instance, message.id = %id, error = %chain(&refused), "an incoming message is told of without content");
         let stub = MessageReceived {
+            from: sane(&whole.from),
             push_name: None,
             text: None,
             truncated: true,
@@ -249,6 +253,15 @@ fn told(id: MessageId, message: &InboundMessage) -> MessageReceived {
         received_at: Some(message.received_at),
         truncated: reason.is_some(),
         truncation_reason: reason,
+    }
+}
+
+/// The names of a person that are as long as names are.
+fn sane(person: &Person) -> Person {
+    let sane = |name: &Option<String>| name.clone().filter(|name| name.len() <= MAX_NAME);
+    Person {
+        phone: sane(&person.phone),
+        lid: sane(&person.lid),
     }
 }
 

@@ -143,6 +143,15 @@ enum Stored {
     Never,
 }
 
+/// How the table took a batch.
+enum Went {
+    Well,
+    /// It was in the way of some.
+    InPart,
+    /// It was in the way of all.
+    Nowhere,
+}
+
 struct Keeper {
     deps: Arc<Deps>,
     instance: InstanceId,
@@ -164,9 +173,13 @@ impl Keeper {
                 () = self.end.cancelled() => break,
                 batch = self.pending.due(BATCH) => batch,
             };
-            if self.store_all(batch).await {
-                pause = PAUSE;
-                continue;
+            match self.store_all(batch).await {
+                Went::Well => {
+                    pause = PAUSE;
+                    continue;
+                }
+                Went::InPart => pause = (pause / 2).max(PAUSE),
+                Went::Nowhere => {}
             }
             tokio::select! {
                 () = self.fence.revoked() => return,
@@ -182,14 +195,14 @@ impl Keeper {
             if batch.is_empty() || self.fence.is_revoked() {
                 return;
             }
-            if !self.store_all(batch).await {
+            if !matches!(self.store_all(batch).await, Went::Well) {
                 tokio::time::sleep(PAUSE).await;
             }
         }
     }
 
-    /// Stores a batch; `false` where the table was in the way of one.
-    async fn store_all(&self, batch: Vec<(String, Told)>) -> bool {
+    /// Stores a batch.
+    async fn store_all(&self, batch: Vec<(String, Told)>) -> Went {
         let results = stream::iter(batch)
             .map(|(id, told)| async move {
                 let stored = self.store(&id, &told).await;
@@ -198,9 +211,12 @@ impl Keeper {
             .buffer_unordered(AT_ONCE)
             .collect::<Vec<_>>()
             .await;
-        let (mut all_well, mut given_up) = (true, 0);
+        let (mut answered, mut refused, mut given_up) = (0, 0, 0);
         for (id, mut told, stored) in results {
             let entries = told.len();
+            if stored.is_ok() {
+                answered += 1;
+            }
             match stored {
                 Ok(Stored::Done) => self.pending.done(entries),
                 Ok(Stored::NoRecord) => match RECORD_PAUSES.get(told.tries) {
@@ -223,7 +239,7 @@ impl Keeper {
                 }
                 Err(error) => {
                     debug!(instance.id = %self.instance, error = %chain(&error), "the table is in the way of receipts");
-                    all_well = false;
+                    refused += 1;
                     self.pending.put_back(id, told, Duration::ZERO);
                 }
             }
@@ -231,7 +247,11 @@ impl Keeper {
         if given_up > 0 {
             warn!(instance.id = %self.instance, given_up, "receipts were given up");
         }
-        all_well
+        match (answered, refused) {
+            (_, 0) => Went::Well,
+            (0, _) => Went::Nowhere,
+            _ => Went::InPart,
+        }
     }
 
     async fn store(&self, id: &str, told: &Told) -> Result<Stored, StorageError> {

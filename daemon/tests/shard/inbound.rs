@@ -2,12 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use daemon::connection::InboundMessage;
 use shared::domain::event::{Event, EventType, MessageReceived};
 use shared::domain::instance::Instance;
 use shared::domain::job;
-use shared::domain::message::{Direction, Kind, State};
+use shared::domain::message::{Direction, Kind, State, Truncation};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::{EventId, MessageId};
@@ -189,4 +189,85 @@ async fn a_message_whose_event_could_not_be_queued_comes_again_and_counts_once()
     let depth = world.queue.depth(&world.names.events()).await.expect("read");
     assert_eq!(depth.visible, 0);
     assert_eq!(world.counts(&instance).await, received(1));
+}
+
+#[tokio::test]
+async fn what_is_too_large_is_told_of_as_far_as_it_goes_and_holds_up_no_other() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    let at = |n: i64| world.now() + TimeDelta::microseconds(n);
+    let mut long = message(&world, "3AFF01");
+    (long.text, long.received_at) = (Some("\u{1F4AC}".repeat(400_000)), at(1));
+    // More than an item takes and more than a queue takes, in what a sender may choose.
+    let mut odd = message(&world, &"F".repeat(500_000));
+    (odd.push_name, odd.received_at) = (Some("\u{7}".repeat(900_000)), at(2));
+    let mut odder = message(&world, "3AFF03");
+    (odder.from.phone, odder.received_at) = (Some("1".repeat(1_100_000)), at(3));
+    odder.with = odder.from.clone();
+    let mut cut = message(&world, "3AFF04");
+    (cut.kind, cut.text, cut.received_at) = (Kind::Unknown, None, at(4));
+    cut.truncated = Some(Truncation::TooLarge);
+    let mut small = message(&world, "3AFF05");
+    small.received_at = at(5);
+    session
+        .inbound
+        .commit(&[long, odd, odder, cut, small])
+        .await
+        .expect("stored, each as far as it goes");
+
+    let events = world.taken(&world.names.events()).await;
+    let mut told = Vec::new();
+    for received in &events {
+        told.push(opened(&world, &instance, received).await.1);
+    }
+    let too_large = (true, Some(Truncation::TooLarge));
+    let whole = (false, None);
+    let reasons: Vec<_> = told
+        .iter()
+        .map(|data| (data.truncated, data.truncation_reason))
+        .collect();
+    assert_eq!(reasons, [too_large, whole, too_large, too_large, whole]);
+    let lengths: Vec<_> = told
+        .iter()
+        .map(|data| data.text.as_ref().map(|text| text.chars().count()))
+        .collect();
+    let short = Some(TEXT.chars().count());
+    assert_eq!(lengths, [Some(65_536), short, None, None, short]);
+    assert_eq!(told[2].from.lid.as_deref(), Some("200000000000001"));
+
+    // Newest first, in the order in which they came within one second of WhatsApp's.
+    let log = world.messages.log(instance.id, None, 10).await.expect("read");
+    let ids: Vec<_> = log.iter().rev().map(|record| record.id).collect();
+    assert_eq!(ids, told.iter().map(|data| data.id).collect::<Vec<_>>());
+    let reasons: Vec<_> = log.iter().rev().map(|record| record.truncated).collect();
+    let too_large = Some(Truncation::TooLarge);
+    assert_eq!(reasons, [too_large, None, too_large, too_large, None]);
+}
+
+#[tokio::test]
+async fn the_log_is_in_the_order_in_which_messages_came_and_were_accepted() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    let mut order = Vec::new();
+    for n in 0..6 {
+        world.clock.advance(TimeDelta::milliseconds(70));
+        if n % 2 == 0 {
+            let mut incoming = message(&world, &format!("3AFF0{n}"));
+            // Whole seconds, and those of another clock.
+            incoming.at = DateTime::from_timestamp(world.now().timestamp() + 2, 0).expect("in range");
+            session.inbound.commit(&[incoming]).await.expect("stored");
+            order.push(Direction::Incoming);
+        } else {
+            world.accept(&instance, "15550100001", "an answer").await;
+            order.push(Direction::Outgoing);
+        }
+    }
+    let log = world.messages.log(instance.id, None, 10).await.expect("read");
+    let told: Vec<Direction> = log.iter().rev().map(|record| record.direction).collect();
+    assert_eq!(told, order);
+    let newest = log.first().expect("a record");
+    assert_eq!(newest.direction, Direction::Outgoing);
+    assert_eq!(log[1].received_at, Some(log[1].id.created_at()));
 }

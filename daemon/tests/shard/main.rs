@@ -17,6 +17,7 @@ mod outages;
 mod pairing;
 mod pairing_code;
 mod queue;
+mod receipts;
 mod sends;
 mod stops;
 mod suspension;
