@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use chrono::TimeDelta;
+use relay::Fate;
 use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::job::{self, Job, SendJob};
@@ -9,7 +10,6 @@ use shared::domain::message::{Failure, MessageRecord, State};
 use shared::ids::InstanceId;
 use shared::storage::messages::{Change, Withdrawn};
 
-use crate::faulty_table::Fate;
 use crate::flaky_queue::Send;
 use crate::support::{Answer, User, World, request};
 
@@ -68,7 +68,7 @@ async fn a_message_whose_record_cannot_be_written_is_accepted_for_its_job() {
     let world = World::faulty(1).await;
     let (user, instance, key) = world.ready().await;
     let faults = world.faults.as_ref().expect("a faulty table");
-    faults.plan("PutItem", "msgs#", [Fate::Failed; 3]);
+    faults.plan("PutItem", "msgs#", [Fate::FAILED; 3]);
     let accepted = send(&world, &key).await.data(202);
     assert!(faults.is_done());
     assert!(records(&world, instance).await.is_empty());
@@ -195,7 +195,7 @@ async fn nothing_is_counted_of_a_message_whose_content_cannot_be_sealed() {
     let world = World::faulty(1).await;
     let (user, instance, key) = world.ready().await;
     let faults = world.faults.as_ref().expect("a faulty table");
-    faults.plan("GetItem", "dek#content", [Fate::Failed; 3]);
+    faults.plan("GetItem", "dek#content", [Fate::FAILED; 3]);
     assert_eq!(send(&world, &key).await.status, 503);
     assert!(faults.is_done());
     assert_eq!(counted(&world, &user).await, 0);
