@@ -72,9 +72,12 @@ schemas! {
         .description(Some("Unique in its subscription; kept in lower case; does not look like an id"));
     "NewPassword", NewPassword = text("correct horse battery")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)))
-        .min_length(Some(*password::BYTES.start()))
-        .max_length(Some(*password::BYTES.end()))
-        .description(Some("The bounds are bytes of UTF-8"));
+        .min_length(Some(password::FEWEST_CHARACTERS))
+        .max_length(Some(password::MOST_BYTES))
+        .pattern(Some(r"^[^\u0000-\u001f\u007f-\u009f]*$"))
+        .description(Some(
+            "Measured after Unicode normalization (RFC 8265): 8 characters at least, 72 bytes of UTF-8 at most",
+        ));
     "Password", OfferedPassword = text("correct horse battery")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)));
     "MailCode", MailCode = letters(mail_code::LENGTH).description(Some("The code of a mail"));

@@ -72,7 +72,7 @@ async fn every_bad_field_is_named_at_once() {
         answer.json()["error"]["details"],
         json!({"fields": [
             {"field": "email", "message": "must be an e-mail address, such as name@example.com"},
-            {"field": "password", "message": "must be 8 to 72 bytes long"},
+            {"field": "password", "message": "must have 8 characters at least and 72 bytes of UTF-8 at most"},
             {"field": "name", "message": "must have 1 to 100 characters, and no control characters"},
         ]})
     );
