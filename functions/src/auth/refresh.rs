@@ -1,4 +1,5 @@
-//! `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which is used up.
+//! `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which is used up. Within a short grace it may come
+//! once more.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -8,18 +9,23 @@ use shared::domain::audit::{Action, Actor, Outcome};
 use shared::storage::sessions::Rotated;
 use utoipa::ToSchema;
 
-use super::tokens::{Tokens, issue};
+use super::cookie::RefreshCookie;
+use super::tokens::{Carrier, Issued, Tokens, issue};
 use super::view::UserView;
 use crate::http::caller::require_served;
-use crate::http::{ApiError, AuthGate, Code, JsonBody, Record, Reply, Trail};
+use crate::http::{ApiError, AuthGate, Code, OptionalJsonBody, Record, Reply, Trail};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Request {
-    #[schema(value_type = RefreshToken)]
-    refresh_token: String,
+    /// Where it is not here, the cookie's counts.
+    #[schema(value_type = RefreshToken, required = false)]
+    refresh_token: Option<String>,
+    /// Whether the next refresh token is to be set as a cookie too, as it is where the present one came as one.
+    #[serde(default)]
+    cookie: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -35,7 +41,11 @@ pub fn operation() -> Operation {
             Tag::Authentication,
             "Trades a refresh token for a new pair of tokens",
         )
-        .details("A refresh token is used up by this; using it again ends the session.")
+        .details(
+            "A refresh token is used up by this. Within 30 seconds it may come once more (two tabs, a lost answer), and is \
+             given the same next token; using it again after that, or an older one, ends the session. Without a body the \
+             token is taken from the cookie `waxwing_refresh`.",
+        )
         .errors(&[Code::Unauthenticated, Code::Forbidden, Code::SubscriptionInactive])
 }
 
@@ -43,9 +53,17 @@ pub async fn handler(
     State(state): State<AppState>,
     _: AuthGate,
     trail: Trail,
-    JsonBody { value: request, .. }: JsonBody<Request>,
+    cookie: RefreshCookie,
+    OptionalJsonBody(request): OptionalJsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
-    let offered = RefreshToken::parse(&request.refresh_token).ok_or_else(refused)?;
+    let (offered, carrier) = match &request.refresh_token {
+        Some(text) => (text.as_str(), Carrier::cookie_if(request.cookie)),
+        None => match cookie.token()? {
+            Some(text) => (text, Carrier::Cookie),
+            None => return Err(ApiError::field("refreshToken", "is missing")),
+        },
+    };
+    let offered = RefreshToken::parse(offered).ok_or_else(refused)?;
     let now = state.clock.now();
     let session = state.sessions.find(&offered.session(), now).await?;
     let session = session.ok_or_else(refused)?;
@@ -63,20 +81,20 @@ pub async fn handler(
     }
     require_served(&user, &subscription)?;
     // Last: a token that is used up without an answer is a session that is lost.
-    let next = RefreshToken::generate(Some(&offered));
-    match state.sessions.rotate(&offered, &next, now).await? {
-        Rotated::Done(_) => {}
+    let next = match state.sessions.rotate(&offered, now).await? {
+        Rotated::Done(next) => next,
         Rotated::Replayed(session) => {
             trail.record(&state, replayed(&session)).await;
             return Err(refused());
         }
         Rotated::Unknown => return Err(refused()),
-    }
-    let tokens = issue(&state, &user, &next)?;
-    Ok(Reply::ok(Response {
+    };
+    let Issued { tokens, cookie } = issue(&state, &user, &next, carrier)?;
+    let response = Response {
         user: user.into(),
         tokens,
-    }))
+    };
+    Ok(Reply::ok(response).cookie(cookie))
 }
 
 fn replayed(session: &Session) -> Record {

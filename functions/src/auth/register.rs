@@ -11,7 +11,7 @@ use shared::storage::accounts::Registered;
 use utoipa::ToSchema;
 
 use super::mails;
-use super::tokens::{Tokens, begin_session};
+use super::tokens::{Carrier, Issued, Tokens, begin_session};
 use super::view::{SubscriptionView, UserView};
 use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail, log};
 use crate::openapi::{Operation, Tag};
@@ -26,6 +26,9 @@ pub struct Request {
     password: OfferedPassword,
     #[schema(value_type = PersonName)]
     name: String,
+    /// Whether the refresh token is to be set as a cookie instead of being answered: for browsers.
+    #[serde(default)]
+    cookie: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -96,10 +99,12 @@ pub async fn handler(
     }
     let record = Record::by(&user, Action::Registered).on(user.id);
     trail.record(&state, record).await;
-    let tokens = begin_session(&state, &user).await?;
-    Ok(Reply::created(Response {
+    let carrier = Carrier::cookie_if(request.cookie);
+    let Issued { tokens, cookie } = begin_session(&state, &user, carrier).await?;
+    let response = Response {
         user: user.into(),
         subscription: subscription.into(),
         tokens,
-    }))
+    };
+    Ok(Reply::created(response).cookie(cookie))
 }

@@ -22,6 +22,7 @@ pub struct Reply<T> {
     status: StatusCode,
     data: T,
     pagination: Option<Pagination>,
+    cookie: Option<HeaderValue>,
 }
 
 impl<T: Serialize> Reply<T> {
@@ -31,6 +32,7 @@ impl<T: Serialize> Reply<T> {
             status: StatusCode::OK,
             data,
             pagination: None,
+            cookie: None,
         }
     }
 
@@ -48,6 +50,12 @@ impl<T: Serialize> Reply<T> {
             status: StatusCode::ACCEPTED,
             ..Self::ok(data)
         }
+    }
+
+    /// The same with a cookie for a browser, where there is one to set.
+    #[must_use]
+    pub fn cookie(self, cookie: Option<HeaderValue>) -> Self {
+        Self { cookie, ..self }
     }
 }
 
@@ -85,6 +93,9 @@ impl<T: Serialize> IntoResponse for Reply<T> {
             Err(error) => return ApiError::internal().caused_by(error).into_response(),
         };
         let mut response = self.status.into_response();
+        if let Some(cookie) = self.cookie {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
         let pagination = self.pagination;
         response.extensions_mut().insert(Parts { data, pagination });
         response

@@ -61,9 +61,10 @@ pub(super) fn secure(response: &mut Response) {
     }
 }
 
-/// Answers preflights, and tells browsers which pages may read an answer. Tokens are sent by
-/// scripts and never by the browser itself, so any header may come.
+/// Answers preflights, and tells browsers which pages may read an answer. Any header may come, `X-Waxwing-Client` among
+/// them. Cookies come from the configured origins alone: where any page may call, the browser sends and takes none.
 pub(super) fn cors(origins: &CorsOrigins) -> CorsLayer {
+    let with_cookies = matches!(origins, CorsOrigins::These(_));
     let origin = match origins {
         CorsOrigins::Any => AllowOrigin::any(),
         CorsOrigins::These(origins) => {
@@ -75,6 +76,7 @@ pub(super) fn cors(origins: &CorsOrigins) -> CorsLayer {
     };
     CorsLayer::new()
         .allow_origin(origin)
+        .allow_credentials(with_cookies)
         .allow_methods([
             Method::GET,
             Method::HEAD,

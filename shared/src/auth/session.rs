@@ -4,16 +4,24 @@
 //! A refresh token is what its session's name is made from, and a secret. The store keeps one item a session
 //! with the hash of the one secret that is good now: whoever comes with another had a token
 //! that was used before, and the session ends, since one of the two is a thief.
+//!
+//! But for [`GRACE`]: two tabs come with one token at the same time, and an answer gets lost. So the token that was just
+//! traded may come once more, and is given the same next token. A next token is made from the one before it and a salt of
+//! the store's: who has only one of the two cannot make it, and there is always one token alone that is good.
 
 use std::fmt;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use sha2::{Digest, Sha512};
 
 use super::{random_letters, sha256_hex};
 use crate::ids::{SubscriptionId, UserId};
 
 /// How long a session lives after its last refresh.
 pub const LIFETIME: TimeDelta = TimeDelta::days(30);
+
+/// For how long the token that was just traded may be used once more.
+pub const GRACE: TimeDelta = TimeDelta::seconds(30);
 
 /// 22 letters and digits: 131 bits.
 const NAME: usize = 22;
@@ -29,10 +37,22 @@ impl RefreshToken {
     /// Letters and digits of a token.
     pub(crate) const LENGTH: usize = NAME + SECRET;
 
-    /// The first token of a new session, or the next of one.
-    pub fn generate(before: Option<&Self>) -> Self {
-        let name = before.map_or_else(|| random_letters(NAME), |token| token.0[..NAME].to_owned());
-        Self(name + &random_letters(SECRET))
+    /// The first token of a new session.
+    pub fn generate() -> Self {
+        Self(random_letters(Self::LENGTH))
+    }
+
+    /// The token that follows this one by `salt`: always the same one.
+    pub fn successor(&self, salt: &Salt) -> Self {
+        const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let digest = Sha512::new()
+            .chain_update(&salt.0)
+            .chain_update(&self.0)
+            .finalize();
+        let letters = digest
+            .iter()
+            .map(|byte| char::from(LETTERS[usize::from(*byte) % LETTERS.len()]));
+        Self(self.0[..NAME].chars().chain(letters.take(SECRET)).collect())
     }
 
     /// The token that this text is; `None` for one that cannot be ours.
@@ -64,6 +84,33 @@ impl fmt::Debug for RefreshToken {
     }
 }
 
+/// What the store adds to a token to make the next. Of no use without that token, but never shown either.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Salt(String);
+
+impl Salt {
+    /// A new salt.
+    pub fn generate() -> Self {
+        Self(random_letters(SECRET))
+    }
+
+    /// The salt that the store keeps as this text.
+    pub fn from_stored(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text that the store keeps.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Salt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Salt")
+    }
+}
+
 /// What the store keeps of a session besides its token's hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
@@ -88,10 +135,15 @@ mod tests {
 
     #[test]
     fn a_token_leads_to_its_session() {
-        let first = RefreshToken::generate(None);
-        let next = RefreshToken::generate(Some(&first));
+        let first = RefreshToken::generate();
+        let salt = Salt::generate();
+        let next = first.successor(&salt);
         assert_eq!(first.session(), next.session());
         assert_ne!(first.hash(), next.hash());
+        assert_eq!(RefreshToken::parse(next.reveal()), Some(next.clone()));
+        assert_eq!(first.successor(&Salt::from_stored(salt.as_str())), next);
+        assert_ne!(first.successor(&Salt::generate()), next);
+        assert_ne!(next.successor(&salt), next);
         assert_eq!(RefreshToken::parse(first.reveal()), Some(first.clone()));
         for text in [
             "",

@@ -9,13 +9,13 @@ use super::item::{Item, Reader, n, s, seconds, text, time};
 use super::keys;
 use super::outcome::condition_failed;
 use super::table::Table;
-use crate::auth::session::{LIFETIME, RefreshToken, Session};
+use crate::auth::session::{GRACE, LIFETIME, RefreshToken, Salt, Session};
 
 /// What came of offering a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotated {
-    /// It was good, and the next one is stored in its place.
-    Done(Session),
+    /// It was good, or is within its grace: this is the next one, which is stored in its place.
+    Done(RefreshToken),
     /// It was used before: the session is over.
     Replayed(Session),
     /// There is no such session: it never was, has ended or has run out.
@@ -66,15 +66,13 @@ impl Sessions {
         Ok(session.filter(|session| session.expires_at > now))
     }
 
-    /// Puts `next` in the place of `offered` and prolongs the session. Of several that come
-    /// with the same token one succeeds; the others have replayed it, and the session ends.
-    pub async fn rotate(
-        &self,
-        offered: &RefreshToken,
-        next: &RefreshToken,
-        now: DateTime<Utc>,
-    ) -> Result<Rotated, StorageError> {
+    /// Puts the next token in the place of `offered` and prolongs the session. Of several that come
+    /// with the same token one succeeds; within [`GRACE`] a second is given the same next token; whoever else comes
+    /// with it has replayed it, and the session ends. One write unit; two within the grace.
+    pub async fn rotate(&self, offered: &RefreshToken, now: DateTime<Utc>) -> Result<Rotated, StorageError> {
         let name = &offered.session();
+        let salt = Salt::generate();
+        let next = offered.successor(&salt);
         let expires_at = now + LIFETIME;
         let sent = self
             .table
@@ -82,24 +80,24 @@ impl Sessions {
             .update_item()
             .table_name(self.table.name())
             .set_key(Some(keys::session(name).attributes()))
-            .update_expression("SET #hash = :next, expiresAt = :at, #exp = :exp")
+            .update_expression(
+                "SET #hash = :next, formerHash = :offered, salt = :salt, rotatedAt = :now, expiresAt = :at, #exp = :exp \
+                 REMOVE graceUsedBy",
+            )
             .condition_expression("#hash = :offered AND expiresAt > :now")
             .expression_attribute_names("#hash", "hash")
             .expression_attribute_names("#exp", "exp")
             .expression_attribute_values(":next", s(next.hash()))
             .expression_attribute_values(":offered", s(offered.hash()))
+            .expression_attribute_values(":salt", s(salt.as_str()))
             .expression_attribute_values(":at", time(expires_at))
             .expression_attribute_values(":exp", seconds(expires_at))
             .expression_attribute_values(":now", time(now))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         let error = match sent {
-            Ok(output) => {
-                let item = output.attributes.unwrap_or_default();
-                return session_from_item(name, &item).map(Rotated::Done);
-            }
+            Ok(_) => return Ok(Rotated::Done(next)),
             Err(error) if condition_failed(&error) => error,
             Err(error) => return Err(classify(error)),
         };
@@ -115,10 +113,51 @@ impl Sessions {
         }
         if Reader::new("session", item).str("hash")? == next.hash() {
             // Nobody else has `next`: this is the SDK's second attempt, after the answer to the first was lost.
-            return Ok(Rotated::Done(session));
+            return Ok(Rotated::Done(next));
+        }
+        if let Some(next) = self.within_grace(offered, item, now).await? {
+            return Ok(Rotated::Done(next));
         }
         self.end(name).await?;
         Ok(Rotated::Replayed(session))
+    }
+
+    /// The next token once more, for the one who comes with the token just before it. `None` where that is not the
+    /// token just before, where it was traded too long ago, or has come once more already.
+    async fn within_grace(
+        &self,
+        offered: &RefreshToken,
+        item: &Item,
+        now: DateTime<Utc>,
+    ) -> Result<Option<RefreshToken>, StorageError> {
+        let read = Reader::new("session", item);
+        let rotated_at = read.opt_time("rotatedAt")?;
+        let is_recent = rotated_at.is_some_and(|at| now < at + GRACE);
+        if !is_recent || read.opt_str("formerHash")? != Some(&offered.hash()) {
+            return Ok(None);
+        }
+        let next = offered.successor(&Salt::from_stored(read.str("salt")?));
+        let sent = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::session(&offered.session()).attributes()))
+            .update_expression("SET graceUsedBy = :me")
+            // The second: the SDK's next attempt, after the answer to the first was lost.
+            .condition_expression(
+                "#hash = :next AND (attribute_not_exists(graceUsedBy) OR graceUsedBy = :me)",
+            )
+            .expression_attribute_names("#hash", "hash")
+            .expression_attribute_values(":next", s(next.hash()))
+            .expression_attribute_values(":me", s(format!("{:032x}", rand::random::<u128>())))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(Some(next)),
+            Err(error) if condition_failed(&error) => Ok(None),
+            Err(error) => Err(classify(error)),
+        }
     }
 
     /// Ends a session at once: its access tokens are refused from here on. Ending one that

@@ -12,25 +12,27 @@ async fn refresh(world: &World, token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_token_is_good_once_and_its_replay_ends_the_session() {
+async fn a_token_is_good_once_and_once_more_and_its_replay_ends_the_session() {
     everywhere(async |world| {
         let user = world.register("ada@example.com").await;
         let answers = storm(world, (0..10).map(|_| refresh(world, &user.refresh_token))).await;
         let good = with_status(&answers, 200, &["UNAUTHENTICATED"]);
-        assert!(good.len() <= 1);
+        assert!(good.len() <= 2);
         if world.faults.is_none() {
-            assert_eq!(good.len(), 1);
+            assert!(!good.is_empty());
         }
         let mut tokens: Vec<_> = good
             .iter()
             .map(|(_, answer)| answer.data(200)["tokens"].clone())
             .collect();
-        // Where none of the ten came through, one does now.
-        let again = refresh(world, &user.refresh_token).await;
-        if again.status == 200 {
-            assert!(tokens.is_empty());
-            tokens.push(again.data(200)["tokens"].clone());
+        // Where fewer of the ten came through than may, others do now.
+        for _ in 0..2 {
+            let again = refresh(world, &user.refresh_token).await;
+            if again.status == 200 {
+                tokens.push(again.data(200)["tokens"].clone());
+            }
         }
+        assert!(tokens.len() <= 2);
         assert_eq!(refresh(world, &user.refresh_token).await.status, 401);
         assert_eq!(world.get(&user.token, "/api/auth/me").await.status, 401);
         for pair in tokens {

@@ -1,0 +1,85 @@
+//! The refresh token of a browser: a cookie that scripts cannot read.
+//!
+//! The browser adds it to requests by itself, whoever makes them. So it counts only beside a header that no form and no
+//! other site's script can send without this API's leave (CORS), and the cookie is for this site alone.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, header};
+use shared::auth::session::{LIFETIME, RefreshToken};
+
+use crate::http::{ApiError, Code};
+use crate::state::AppState;
+
+/// The cookie's name.
+pub const NAME: &str = "waxwing_refresh";
+
+/// What a request with the cookie must carry. Its value is the page's own affair.
+pub const CLIENT_HEADER: HeaderName = HeaderName::from_static("x-waxwing-client");
+
+/// The cookie that a request brought.
+#[derive(Clone)]
+pub struct RefreshCookie {
+    text: Option<String>,
+    is_from_script: bool,
+}
+
+impl FromRequestParts<AppState> for RefreshCookie {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Infallible> {
+        let lines = parts.headers.get_all(header::COOKIE).iter();
+        let text = lines
+            .filter_map(|line| line.to_str().ok())
+            .flat_map(|line| line.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='))
+            .find(|(name, text)| *name == NAME && !text.is_empty())
+            .map(|(_, text)| text.to_owned());
+        Ok(Self {
+            text,
+            is_from_script: parts.headers.contains_key(CLIENT_HEADER),
+        })
+    }
+}
+
+impl RefreshCookie {
+    /// Whether there is one.
+    pub fn is_there(&self) -> bool {
+        self.text.is_some()
+    }
+
+    /// What it holds.
+    ///
+    /// # Errors
+    /// `FORBIDDEN` where the header is missing that shows that one's own page sends it.
+    pub fn token(&self) -> Result<Option<&str>, ApiError> {
+        if self.is_there() && !self.is_from_script {
+            return Err(ApiError::new(
+                Code::Forbidden,
+                "The refresh token came as a cookie: send the header `X-Waxwing-Client` with it, or the token in the body",
+            ));
+        }
+        Ok(self.text.as_deref())
+    }
+
+    /// What takes it from the browser, where it has one.
+    pub fn removal(&self) -> Option<HeaderValue> {
+        let removal = format!("{NAME}=; {ATTRIBUTES}; Max-Age=0");
+        self.text
+            .as_ref()
+            .and_then(|_| HeaderValue::from_str(&removal).ok())
+    }
+}
+
+const ATTRIBUTES: &str = "HttpOnly; Secure; SameSite=Strict; Path=/api/auth";
+
+/// What gives a browser a token.
+pub fn set(token: &RefreshToken) -> Option<HeaderValue> {
+    let seconds = LIFETIME.num_seconds();
+    let cookie = format!("{NAME}={}; {ATTRIBUTES}; Max-Age={seconds}", token.reveal());
+    let mut cookie = HeaderValue::from_str(&cookie).ok()?;
+    cookie.set_sensitive(true);
+    Some(cookie)
+}
