@@ -9,11 +9,13 @@ use shared::domain::account::User;
 use shared::domain::audit::{Action, Outcome};
 use shared::mail::Letter;
 use shared::storage::accounts::Changed;
+use shared::storage::lockouts::Scope;
 use utoipa::ToSchema;
 
+use super::cookie::RefreshCookie;
 use super::lock::CountedAttempt;
 use super::mails;
-use super::tokens::{Tokens, begin_session};
+use super::tokens::{Carrier, Issued, Tokens, begin_session};
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::openapi::{Operation, Tag};
@@ -44,7 +46,7 @@ pub fn operation() -> Operation {
         Tag::Authentication,
         "Changes the password, for who knows the present one",
     )
-    .details("All sessions end; the answer begins a new one.")
+    .details("All sessions end; the answer begins a new one, with a cookie where the request came with one.")
     .errors(&[
         Code::InvalidCredentials,
         Code::AccountLocked,
@@ -57,14 +59,17 @@ pub async fn handler(
     State(state): State<AppState>,
     caller: UserCaller,
     trail: Trail,
+    cookie: RefreshCookie,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
     let mut fields = Fields::default();
     let Some(password) = fields.check("newPassword", request.new_password.to_new()) else {
         return Err(fields.error());
     };
-    // A stolen access token must not guess without end.
-    let attempt = CountedAttempt::begin(&state, &trail, &caller.user.email).await?;
+    // A stolen access token must not guess without end. Counted by itself: guesses from elsewhere must not keep a session from
+    // changing its password.
+    let scope = Scope::Session(&caller.session.name);
+    let attempt = CountedAttempt::begin(&state, &trail, scope).await?;
     let found = state
         .accounts
         .user_with_password(caller.user.subscription, caller.user.id)
@@ -77,7 +82,7 @@ pub async fn handler(
         .await?
     {
         trail.record(&state, record.outcome(Outcome::Failure)).await;
-        attempt.failed().await?;
+        attempt.failed(Some(&user)).await?;
         return Err(ApiError::new(
             Code::InvalidCredentials,
             "The present password is another one",
@@ -100,6 +105,7 @@ pub async fn handler(
     };
     trail.record(&state, record).await;
     mails::send_beside(&state, &user, Letter::PasswordChanged).await;
-    let tokens = begin_session(&state, &user).await?;
-    Ok(Reply::ok(Response { tokens }))
+    let carrier = Carrier::cookie_if(cookie.is_there());
+    let Issued { tokens, cookie } = begin_session(&state, &user, carrier).await?;
+    Ok(Reply::ok(Response { tokens }).cookie(cookie))
 }

@@ -9,8 +9,8 @@ use shared::domain::audit::{Action, Actor, Outcome};
 use utoipa::ToSchema;
 
 use super::administrator;
-use super::lock::CountedAttempt;
-use super::tokens::{Tokens, begin_session};
+use super::lock::CountedLogin;
+use super::tokens::{Carrier, Issued, Tokens, begin_session};
 use super::view::UserView;
 use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::openapi::{Operation, Tag};
@@ -22,6 +22,9 @@ pub struct Request {
     #[schema(value_type = EmailAddress)]
     email: String,
     password: OfferedPassword,
+    /// Whether the refresh token is to be set as a cookie instead of being answered: for browsers.
+    #[serde(default)]
+    cookie: bool,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -34,6 +37,11 @@ pub struct Response {
 pub fn operation() -> Operation {
     Operation::new(Method::POST, "/api/auth/login", "login", handler)
         .about(Tag::Authentication, "Logs in with e-mail address and password")
+        .details(
+            "Ten failures in a quarter of an hour lock the account for the network that they come from (an IPv4 network of 24 \
+             bits, an IPv6 network of 64), until then. A hundred lock it for every network that nobody has logged in from in \
+             the last 90 days. With `cookie` the refresh token is set as the cookie `waxwing_refresh`.",
+        )
         .errors(&[Code::InvalidCredentials, Code::Forbidden, Code::AccountLocked])
 }
 
@@ -47,7 +55,7 @@ pub async fn handler(
     let Some(email) = fields.parse::<EmailAddress>("email", &request.email) else {
         return Err(fields.error());
     };
-    let attempt = CountedAttempt::begin(&state, &trail, &email).await?;
+    let attempt = CountedLogin::begin(&state, &trail, &email).await?;
     let (user, hash) = match state.accounts.credentials(&email).await? {
         Some((user, hash)) => (Some(user), hash),
         None => (None, None),
@@ -58,10 +66,10 @@ pub async fn handler(
         Some(user) => Record::by(user, Action::Login).on(user.id),
         None => Record::anonymous(Action::Login),
     };
-    let Some(user) = user.filter(|_| is_right) else {
+    let Some(user) = user.as_ref().filter(|_| is_right) else {
         let record = record.actor(Actor::Anonymous).outcome(Outcome::Failure);
         trail.record(&state, record).await;
-        attempt.failed().await?;
+        attempt.failed(user.as_ref()).await?;
         return Err(ApiError::new(
             Code::InvalidCredentials,
             "E-mail address and password do not go together",
@@ -72,11 +80,13 @@ pub async fn handler(
         trail.record(&state, record.outcome(Outcome::Denied)).await;
         return Err(ApiError::new(Code::Forbidden, "The user is not active"));
     }
-    let user = administrator::promote(&state, &trail, user).await?;
-    let tokens = begin_session(&state, &user).await?;
+    let user = administrator::promote(&state, &trail, user.clone()).await?;
+    let carrier = Carrier::cookie_if(request.cookie);
+    let Issued { tokens, cookie } = begin_session(&state, &user, carrier).await?;
     trail.record(&state, record).await;
-    Ok(Reply::ok(Response {
+    let response = Response {
         user: user.into(),
         tokens,
-    }))
+    };
+    Ok(Reply::ok(response).cookie(cookie))
 }

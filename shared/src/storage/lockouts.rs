@@ -1,19 +1,26 @@
 //! Locks after repeated failures to log in.
 //!
-//! An attempt on an account is counted before the password is looked at, so that no number
-//! of guesses at once gets past the limit; a success takes the count back. An address is
-//! counted after a failure alone: many people may log in from one at the same time, and one's own right
-//! password must not buy more guesses.
+//! What is locked first is the pair of an account and the network that the guesses come from: whoever guesses at a
+//! stranger's account locks out itself, and not the stranger. An account as a whole is locked only by many more failures,
+//! which take many networks since each pair stops long before; and then not for networks that somebody has logged in from
+//! with its password, nor for sessions that exist. A source address that tries many accounts is locked for all of them.
+//!
+//! An attempt of a pair is counted before the password is looked at, so that no number of guesses at once gets past the
+//! limit; a success takes the count back. Addresses and accounts are counted after a failure alone: many people may log in
+//! from one address at the same time, and one's own right password must not buy more guesses.
+//!
+//! Every scope is one item of fixed size, which runs out by itself. A source makes no more of them than its own limit
+//! allows in a term, whatever accounts it names.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{ReturnValue, ReturnValuesOnConditionCheckFailure};
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 
 use super::error::{StorageError, classify};
-use super::item::{Reader, n, seconds, time};
+use super::item::{Item, Reader, n, seconds, time};
 use super::keys;
 use super::outcome::condition_failed;
 use super::rates::neighbourhood;
@@ -23,21 +30,39 @@ use crate::domain::account::EmailAddress;
 /// How long a lock holds, and how long a failure counts.
 pub const TERM: TimeDelta = TimeDelta::minutes(15);
 
+/// How long a network is remembered after the last login from it.
+pub const FAMILIAR: TimeDelta = TimeDelta::days(90);
+
 /// What is locked.
 #[derive(Debug, Clone)]
 pub enum Scope<'a> {
-    /// An account by its e-mail address, whether there is one or not.
+    /// An account by its e-mail address, whether there is one or not, as one network tries it.
+    Pair(&'a EmailAddress, Network),
+    /// An account, as all networks together try it.
     Account(&'a EmailAddress),
     /// A source address: it may try more accounts than one may have tries.
     Address(IpAddr),
+    /// A session, by its name, whose user's present password is asked for.
+    Session(&'a str),
 }
 
 impl Scope<'_> {
     /// Failures within [`TERM`] that lock it.
     pub const fn limit(&self) -> u32 {
         match self {
-            Self::Account(_) => 10,
+            Self::Pair(..) | Self::Session(_) => 10,
             Self::Address(_) => 50,
+            Self::Account(_) => 100,
+        }
+    }
+
+    /// What it is, in a word for the audit log.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Pair(..) => "network",
+            Self::Account(_) => "account",
+            Self::Address(_) => "address",
+            Self::Session(_) => "session",
         }
     }
 }
@@ -45,8 +70,35 @@ impl Scope<'_> {
 impl fmt::Display for Scope<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Pair(email, network) => write!(f, "pair#{}#{network}", email.canonical()),
             Self::Account(email) => write!(f, "account#{}", email.canonical()),
             Self::Address(address) => write!(f, "address#{}", neighbourhood(*address)),
+            Self::Session(name) => write!(f, "session#{name}"),
+        }
+    }
+}
+
+/// Where guesses come from: an IPv4 network of 24 bits, whose addresses one provider's customer changes between, or an
+/// IPv6 network of 64 bits, which is what one customer line has at least; `None` where the source is not known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network(Option<IpAddr>);
+
+impl Network {
+    /// The network of a source address.
+    pub fn of(source: Option<IpAddr>) -> Self {
+        Self(source.map(|address| match address.to_canonical() {
+            IpAddr::V4(address) => Ipv4Addr::from_bits(address.to_bits() & !0xff).into(),
+            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        }))
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(IpAddr::V4(address)) => write!(f, "{address}/24"),
+            Some(IpAddr::V6(address)) => write!(f, "{address}/64"),
+            None => f.write_str("unknown"),
         }
     }
 }
@@ -54,11 +106,11 @@ impl fmt::Display for Scope<'_> {
 /// Whether an attempt may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    /// It is counted as a failure until [`Lockouts::clear`].
+    /// It is counted as a failure until [`Lockouts::succeeded`].
     Allowed,
     /// It is the last before the lock, which begins with it.
     Last {
-        /// When the lock ends.
+        /// When the lock ends, in whole seconds.
         until: DateTime<Utc>,
     },
     /// There were too many.
@@ -82,7 +134,7 @@ impl Lockouts {
 
     /// Counts an attempt. One write unit; two for the one that begins a lock or a new term.
     pub async fn attempt(&self, scope: &Scope<'_>, now: DateTime<Utc>) -> Result<Attempt, StorageError> {
-        // A second turn only where the item's term was over and somebody else cleared it first.
+        // A second turn only where the item's term was over and somebody else began a new one first.
         for _ in 0..3 {
             let sent = self
                 .table
@@ -91,17 +143,19 @@ impl Lockouts {
                 .table_name(self.table.name())
                 .set_key(Some(keys::lockout(&scope.to_string()).attributes()))
                 .update_expression(
-                    "ADD failures :one SET startedAt = if_not_exists(startedAt, :now), #exp = :exp",
+                    "ADD failures :one SET startedAt = if_not_exists(startedAt, :now), #exp = if_not_exists(#exp, :exp)",
                 )
+                // None begun since the last login, or one that is not over; and an item that does not run out meanwhile.
                 .condition_expression(
-                    "attribute_not_exists(pk) OR (attribute_not_exists(lockedUntil) AND startedAt > :oldest)",
+                    "(attribute_not_exists(startedAt) AND (attribute_not_exists(#exp) OR #exp >= :exp)) \
+                     OR (attribute_not_exists(lockedUntil) AND startedAt > :oldest)",
                 )
                 .expression_attribute_names("#exp", "exp")
                 .expression_attribute_values(":one", n(1))
                 .expression_attribute_values(":now", time(now))
                 .expression_attribute_values(":oldest", time(now - TERM))
-                .expression_attribute_values(":exp", seconds(now + TERM * 2))
-                .return_values(ReturnValue::AllNew)
+                .expression_attribute_values(":exp", seconds(term_ends(now)))
+                .return_values(ReturnValue::UpdatedNew)
                 .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
                 .send()
                 .await;
@@ -109,16 +163,7 @@ impl Lockouts {
                 Ok(output) => {
                     let item = output.attributes.unwrap_or_default();
                     let failures: u32 = Reader::new("lock-out", &item).number("failures")?;
-                    if failures < scope.limit() {
-                        return Ok(Attempt::Allowed);
-                    }
-                    let until = now + TERM;
-                    self.lock(scope, until).await?;
-                    return Ok(if failures == scope.limit() {
-                        Attempt::Last { until }
-                    } else {
-                        Attempt::Locked { until }
-                    });
+                    return self.counted(scope, failures, now).await;
                 }
                 Err(error) if condition_failed(&error) => error,
                 Err(error) => return Err(classify(error)),
@@ -128,15 +173,36 @@ impl Lockouts {
                 return Err(classify(error));
             };
             let item = failed.item.clone().unwrap_or_default();
-            let read = Reader::new("lock-out", &item);
-            if let Some(until) = read.opt_time("lockedUntil")?.filter(|until| *until > now) {
+            if let Some(until) = Reader::new("lock-out", &item).opt_time("lockedUntil")?
+                && until > now
+            {
                 return Ok(Attempt::Locked { until });
             }
-            self.clear_since(scope, read.time("startedAt")?).await?;
+            if self.begin_term(scope, &item, now).await? {
+                return self.counted(scope, 1, now).await;
+            }
         }
         Err(StorageError::Conflict(
             "a lock-out's term ends over and over".into(),
         ))
+    }
+
+    async fn counted(
+        &self,
+        scope: &Scope<'_>,
+        failures: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Attempt, StorageError> {
+        if failures < scope.limit() {
+            return Ok(Attempt::Allowed);
+        }
+        let until = lock_ends(now);
+        self.lock(scope, until).await?;
+        Ok(if failures == scope.limit() {
+            Attempt::Last { until }
+        } else {
+            Attempt::Locked { until }
+        })
     }
 
     /// Until when a scope is locked, without counting an attempt. Half a read unit.
@@ -153,7 +219,45 @@ impl Lockouts {
         Ok(until.filter(|until| *until > now))
     }
 
-    /// Takes back what was counted, and ends a lock before its time.
+    /// Whether somebody has logged in to this account from this network lately. One read unit.
+    pub async fn is_familiar(
+        &self,
+        email: &EmailAddress,
+        network: Network,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StorageError> {
+        let key = keys::lockout(&Scope::Pair(email, network).to_string());
+        match self.table.get(&key).await? {
+            Some(item) => Ok(familiar_until(&item)?.is_some_and(|until| until > now)),
+            None => Ok(false),
+        }
+    }
+
+    /// Takes back what was counted of a pair, ends its lock before its time, and remembers that somebody has logged in to
+    /// this account from this network. One write unit.
+    pub async fn succeeded(
+        &self,
+        email: &EmailAddress,
+        network: Network,
+        now: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let key = keys::lockout(&Scope::Pair(email, network).to_string());
+        self.table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.attributes()))
+            .update_expression("SET loggedInAt = :now, #exp = :exp REMOVE failures, startedAt, lockedUntil")
+            .expression_attribute_names("#exp", "exp")
+            .expression_attribute_values(":now", time(now))
+            .expression_attribute_values(":exp", seconds(now + FAMILIAR))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(())
+    }
+
+    /// Forgets what was counted of a scope, and ends its lock before its time.
     pub async fn clear(&self, scope: &Scope<'_>) -> Result<(), StorageError> {
         self.table
             .client()
@@ -187,22 +291,81 @@ impl Lockouts {
         }
     }
 
-    /// Clears a count whose term is over, unless somebody did and a new one has begun.
-    async fn clear_since(&self, scope: &Scope<'_>, started_at: DateTime<Utc>) -> Result<(), StorageError> {
-        let sent = self
+    /// Begins a new term with one failure where the item is as it was read: its term is over, or the item itself is about
+    /// to run out. Answers whether it was.
+    async fn begin_term(
+        &self,
+        scope: &Scope<'_>,
+        read: &Item,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StorageError> {
+        let ends = term_ends(now).max(familiar_until(read)?.unwrap_or(now));
+        let mut request = self
             .table
             .client()
-            .delete_item()
+            .update_item()
             .table_name(self.table.name())
             .set_key(Some(keys::lockout(&scope.to_string()).attributes()))
-            .condition_expression("startedAt = :started")
-            .expression_attribute_values(":started", time(started_at))
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
+            .update_expression("SET failures = :one, startedAt = :now, #exp = :exp REMOVE lockedUntil")
+            .expression_attribute_names("#exp", "exp")
+            .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":now", time(now))
+            .expression_attribute_values(":exp", seconds(ends));
+        request = match read.get("startedAt") {
+            Some(started) => request
+                .condition_expression("startedAt = :started")
+                .expression_attribute_values(":started", started.clone()),
+            None => request.condition_expression("attribute_not_exists(startedAt)"),
+        };
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) if condition_failed(&error) => Ok(false),
             Err(error) => Err(classify(error)),
         }
+    }
+}
+
+/// Until when an account's login from a network is remembered.
+fn familiar_until(item: &Item) -> Result<Option<DateTime<Utc>>, StorageError> {
+    let last = Reader::new("lock-out", item).opt_time("loggedInAt")?;
+    Ok(last.map(|at| at + FAMILIAR))
+}
+
+/// When a term that begins now can be forgotten: its last failure begins a lock.
+fn term_ends(now: DateTime<Utc>) -> DateTime<Utc> {
+    now + TERM * 2 + TimeDelta::seconds(1)
+}
+
+/// When a lock that begins now ends, in whole seconds.
+fn lock_ends(now: DateTime<Utc>) -> DateTime<Utc> {
+    let until = now + TERM;
+    match until.duration_trunc(TimeDelta::seconds(1)) {
+        Ok(whole) if whole < until => whole + TimeDelta::seconds(1),
+        _ => until,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_what_one_customer_changes_between() {
+        let of = |text: &str| Network::of(Some(text.parse().expect("an address"))).to_string();
+        assert_eq!(of("192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(of("::ffff:192.0.2.77"), "192.0.2.0/24");
+        assert_eq!(of("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_ne!(of("192.0.3.77"), of("192.0.2.77"));
+        assert_eq!(Network::of(None).to_string(), "unknown");
+    }
+
+    #[test]
+    fn a_lock_ends_at_a_whole_second() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
+        assert_eq!(lock_ends(at("2026-01-01T00:00:00Z")), at("2026-01-01T00:15:00Z"));
+        assert_eq!(
+            lock_ends(at("2026-01-01T00:00:00.001Z")),
+            at("2026-01-01T00:15:01Z")
+        );
     }
 }

@@ -2,8 +2,10 @@
 
 use chrono::TimeDelta;
 use serde_json::json;
+use shared::domain::audit::{Action, Outcome};
 
-use crate::support::{PASSWORD, World};
+use crate::management::people::{audited, id};
+use crate::support::{Answer, PASSWORD, World};
 
 const WRONG: &str = "401 INVALID_CREDENTIALS: E-mail address and password do not go together";
 
@@ -79,6 +81,157 @@ async fn guesses_lock_an_account_and_say_until_when() {
     );
     world.clock.advance(TimeDelta::minutes(15));
     assert_eq!(login(PASSWORD).await.status, 200);
+}
+
+const LOCKED: &str = "429 ACCOUNT_LOCKED: Too many failed logins: try again when the lock has ended";
+
+async fn login_from(world: &World, source: &str, email: &str, password: &str) -> Answer {
+    let body = json!({"email": email, "password": password});
+    world.post_from(source, "", "/api/auth/login", body).await
+}
+
+#[tokio::test]
+async fn who_guesses_at_a_stranger_locks_out_its_own_network_alone() {
+    let world = World::new().await;
+    world.register("ada@example.com").await;
+    for n in 0..10 {
+        let source = format!("198.51.100.{n}");
+        let answer = login_from(&world, &source, "ada@example.com", "a wrong password").await;
+        assert_eq!(answer.error(), WRONG);
+    }
+    // The network is what counts: another address of it does not buy more guesses.
+    let answer = login_from(&world, "198.51.100.99", "ada@example.com", PASSWORD).await;
+    assert_eq!(answer.error(), LOCKED);
+    for source in ["198.51.101.1", "2001:db8::1"] {
+        let answer = login_from(&world, source, "ada@example.com", PASSWORD).await;
+        assert_eq!(answer.status, 200, "{source}");
+    }
+}
+
+/// Guesses at an account from so many networks that it is locked.
+async fn lock_from_everywhere(world: &World, email: &str) {
+    for network in 0..10 {
+        for n in 0..10 {
+            let source = format!("2001:db8:{network}::{n}");
+            let answer = login_from(world, &source, email, "a wrong password").await;
+            assert_eq!(answer.error(), WRONG, "{source}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn guesses_from_many_networks_lock_an_account_but_not_where_its_user_is_known() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    // From home, once.
+    login_from(&world, "203.0.113.7", "ada@example.com", PASSWORD)
+        .await
+        .data(200);
+    lock_from_everywhere(&world, "ada@example.com").await;
+    for source in ["198.51.100.1", "2001:db8:ffff::1"] {
+        let answer = login_from(&world, source, "ada@example.com", PASSWORD).await;
+        assert_eq!(answer.error(), LOCKED, "{source}");
+    }
+    // A session goes on, and changes its password.
+    assert_eq!(world.get(&user.token, "/api/auth/me").await.status, 200);
+    let body = json!({"currentPassword": PASSWORD, "newPassword": PASSWORD});
+    let changed = world.post_from("198.51.100.1", &user.token, "/api/auth/change-password", body);
+    changed.await.data(200);
+    // Home is known, whichever address the provider gives today.
+    let answer = login_from(&world, "203.0.113.200", "ada@example.com", PASSWORD).await;
+    assert_eq!(answer.status, 200);
+    // Who reads the account's mails is let in as well.
+    let forgot = json!({"email": "ada@example.com"});
+    world
+        .post("", "/api/auth/forgot-password", forgot)
+        .await
+        .data(202);
+    let body = json!({"token": world.mail.code("ada@example.com"), "password": PASSWORD});
+    let reset = world.post_from("198.51.100.1", "", "/api/auth/reset-password", body);
+    reset.await.data(200);
+    let answer = login_from(&world, "198.51.100.1", "ada@example.com", PASSWORD).await;
+    assert_eq!(answer.status, 200);
+    world.clock.advance(TimeDelta::minutes(15));
+    let answer = login_from(&world, "2001:db8:ffff::1", "ada@example.com", PASSWORD).await;
+    assert_eq!(answer.status, 200);
+}
+
+#[tokio::test]
+async fn a_network_is_known_for_a_while_and_guesses_do_not_take_that_away() {
+    let world = World::new().await;
+    world.register("ada@example.com").await;
+    let home = "203.0.113.7";
+    login_from(&world, home, "ada@example.com", PASSWORD)
+        .await
+        .data(200);
+    for _ in 0..10 {
+        let answer = login_from(&world, home, "ada@example.com", "a wrong password").await;
+        assert_eq!(answer.error(), WRONG);
+    }
+    world.clock.advance(TimeDelta::days(89));
+    // A new term for the pair, with one failure.
+    assert_eq!(
+        login_from(&world, home, "ada@example.com", "wrong again")
+            .await
+            .error(),
+        WRONG
+    );
+    world.clock.advance(TimeDelta::minutes(15));
+    lock_from_everywhere(&world, "ada@example.com").await;
+    login_from(&world, home, "ada@example.com", PASSWORD)
+        .await
+        .data(200);
+    world.clock.advance(TimeDelta::days(91));
+    lock_from_everywhere(&world, "ada@example.com").await;
+    assert_eq!(
+        login_from(&world, home, "ada@example.com", PASSWORD)
+            .await
+            .error(),
+        LOCKED
+    );
+}
+
+#[tokio::test]
+async fn a_lock_is_audited_with_its_user_and_in_whole_seconds() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    world.clock.advance(TimeDelta::milliseconds(1));
+    for email in ["ada@example.com", "nobody@example.com"] {
+        for _ in 0..11 {
+            let body = json!({"email": email, "password": "a wrong password"});
+            world.post("", "/api/auth/login", body).await;
+        }
+    }
+    let entries = audited(&world, Action::Locked).await;
+    let [of_nobody, of_ada] = &entries[..] else {
+        panic!("two locks, not {entries:?}")
+    };
+    assert_eq!(of_ada.target, Some(id(&world, &user).await));
+    assert_eq!(of_ada.subscription, user.subscription.parse().ok());
+    assert_eq!((&of_nobody.target, of_nobody.subscription), (&None, None));
+    for entry in [of_ada, of_nobody] {
+        assert_eq!(entry.outcome, Outcome::Denied);
+        assert_eq!(entry.details["what"], "network");
+        assert_eq!(entry.details["until"], "2026-01-01T00:15:01Z");
+    }
+}
+
+#[tokio::test]
+async fn one_source_makes_no_more_items_than_its_own_limit_allows() {
+    let world = World::with(|config| shared::config::Functions {
+        auth_rate: 10_000,
+        ..config
+    })
+    .await;
+    for n in 0..200 {
+        login_from(&world, "198.51.100.1", &format!("user{n}@example.com"), PASSWORD).await;
+    }
+    let items = world.items().await;
+    let locks = items.keys().filter(|(pk, _)| pk.starts_with("lock#"));
+    let runs_out = items.iter().filter(|((pk, _), _)| pk.starts_with("lock#"));
+    assert!(runs_out.clone().all(|(_, item)| item.contains_key("exp")));
+    // A pair and an account for each of its fifty failures, and itself.
+    assert_eq!(locks.count(), 101);
 }
 
 #[tokio::test]
