@@ -34,9 +34,10 @@ pub async fn run(users: u32, rate: u32, duration: Duration, instances: usize) ->
         senders.push(pair(&stack.bases, &stack.phones).await);
     }
     let administrator = administrator(&stack).await;
-    let accounts = accounts(&stack.api, users).await;
+    let stack = Arc::new(stack);
+    let accounts = accounts(&stack, users).await;
     let place = Arc::new(Place {
-        stack,
+        stack: Arc::into_inner(stack).expect("all accounts are made"),
         report: Report::default(),
         senders,
         administrator,
@@ -88,14 +89,14 @@ async fn administrator(stack: &Stack) -> Api {
 }
 
 /// Users, each with an instance that is not connected and a key.
-async fn accounts(api: &Api, users: u32) -> Vec<(Api, String)> {
+async fn accounts(stack: &Arc<Stack>, users: u32) -> Vec<(Api, String)> {
     let mut making = JoinSet::new();
     for part in 0..AT_ONCE {
-        let (api, mine) = (api.clone(), users / AT_ONCE + u32::from(part < users % AT_ONCE));
+        let (stack, mine) = (stack.clone(), users / AT_ONCE + u32::from(part < users % AT_ONCE));
         making.spawn(async move {
             let mut made = Vec::new();
             for _ in 0..mine {
-                made.push(account(&api).await);
+                made.push(account(&stack).await);
             }
             made
         });
@@ -103,8 +104,12 @@ async fn accounts(api: &Api, users: u32) -> Vec<(Api, String)> {
     making.join_all().await.concat()
 }
 
-async fn account(api: &Api) -> (Api, String) {
-    let user = api.register(&format!("{}@example.com", unique())).await;
+async fn account(stack: &Stack) -> (Api, String) {
+    let email = format!("{}@example.com", unique());
+    let user = stack.api.register(&email).await;
+    // Who invites has shown that its address is its own.
+    let body = json!({"token": stack.code(&email).await.expect("a mail")});
+    user.post("/api/auth/verify-email", &body).await.data(200);
     let instance = user
         .post("/api/instances", &json!({"name": "main"}))
         .await

@@ -115,7 +115,7 @@ impl User {
             .await?;
         if let Some(code) = place.stack.code(&email).await {
             let body = json!({"token": code});
-            self.call(&nobody, "POST /api/auth/verify-email", &[], Some(body))
+            self.call(&user, "POST /api/auth/verify-email", &[], Some(body))
                 .await?;
         }
         let body = json!({"name": "Alan Turing"});

@@ -47,7 +47,7 @@ def before_load_schema(context, raw_schema):
 
 # Whose caller or instance is used up by the call, or would run into a limit of its own.
 USED_UP = {
-    "logout", "changePassword", "resendVerification", "inviteMember", "removeMember", "createInstance",
+    "logout", "changePassword", "resendVerification", "verifyEmail", "inviteMember", "removeMember", "createInstance",
     "updateInstance", "deleteInstance", "connectInstance", "disconnectInstance", "restartInstance", "logoutInstance",
     "createPairingCode",
 }  # fmt: skip
@@ -59,7 +59,10 @@ def operation_id(case):
 
 def caller_of(case):
     if operation_id(case) in USED_UP:
-        return User()
+        user = User()
+        if operation_id(case) == "inviteMember":
+            user.verify()
+        return user
     if "Administration" in case.operation.tags:
         return world.administrator
     return world.user
@@ -139,7 +142,7 @@ def fill_body(case, caller):
     elif name == "refresh":
         body["refreshToken"] = User().refresh_token
     elif name == "verifyEmail":
-        body["token"] = User().code()
+        body["token"] = caller.code()
     elif name == "resetPassword":
         body["token"] = world.reset_code()
     elif name == "changePassword":
@@ -189,8 +192,9 @@ def call_on_paired(case, caller):
 
 CONFLICTS = {
     "register": lambda case, caller: case.body.update(email=world.user.email),
-    "createUser": lambda case, caller: case.body.update(email=world.user.email),
-    "inviteMember": lambda case, caller: case.body.update(email=world.user.email),
+    # Without a password it would be an invitation, which takes no address.
+    "createUser": lambda case, caller: case.body.update(email=world.user.email, password=PASSWORD),
+    "inviteMember": lambda case, caller: case.body.update(email=caller.email),
     "removeMember": lambda case, caller: case.path_parameters.update(user=caller.id),
     "resendVerification": lambda case, caller: call_as(case, world.administrator.token),
     "createInstance": lambda case, caller: case.body.update(name=caller.instance()),
@@ -257,6 +261,9 @@ def before_call(context, case, kwargs):
         fill_path(case, caller)
     if case.query and is_positive(case, "query"):
         fill_query(case)
+    if operation_id(case) == "refresh" and not isinstance(case.body, dict) and is_positive(case, "body"):
+        # Without a body it wants a cookie, which the document's body cannot say.
+        case.body, case.media_type = {}, "application/json"
     if isinstance(case.body, dict) and is_positive(case, "body"):
         fill_body(case, caller)
     if case.meta and case.meta.generation.mode.is_positive and (status := refuse(case, caller)):

@@ -60,7 +60,11 @@ class User:
         mails = until("a mail", lambda: call("GET", "/dev/mailbox", params={"to": self.email}))
         return re.search(r"\b[A-Za-z0-9]{43}\b", mails[0]["text"]).group()
 
+    def verify(self):
+        call("POST", "/api/auth/verify-email", self.token, json={"token": self.code()})
+
     def member(self):
+        self.verify()
         body = {"email": f"user{next(numbers)}@example.com", "name": "Ada"}
         return call("POST", "/api/subscription/members", self.token, json=body)["id"]
 
@@ -84,7 +88,7 @@ class User:
 class World:
     def __init__(self):
         self.administrator = User(ADMINISTRATOR)
-        call("POST", "/api/auth/verify-email", self.administrator.token, json={"token": self.administrator.code()})
+        self.administrator.verify()
         self.user = User()
         self.instance = self.user.instance()
         code = self.user.connect(self.instance)

@@ -63,10 +63,11 @@ pub async fn handler(
 }
 
 async fn send(state: &AppState, trail: &Trail, email: &EmailAddress) -> Result<(), ApiError> {
-    let Some((user, _)) = state.accounts.credentials(email).await? else {
+    let Some((user, password)) = state.accounts.credentials(email).await? else {
         return Ok(());
     };
-    if !user.active || !mails::count(state, &user).await?.within {
+    // Whoever was only invited joins by accepting, and by nothing else.
+    if user.never_came(password.as_ref()) || !user.active || !mails::count(state, &user).await?.within {
         return Ok(());
     }
     let record = Record::by(&user, Action::PasswordResetRequested);

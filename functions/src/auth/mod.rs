@@ -2,7 +2,9 @@
 
 mod administrator;
 mod change_password;
+pub(crate) mod cookie;
 mod forgot_password;
+mod invitation;
 mod lock;
 mod login;
 mod logout;

@@ -1,5 +1,8 @@
 //! `POST /api/auth/reset-password`: a new password for the code of a mail, which is used up;
-//! an invited member sets its first one here. All sessions end.
+//! an invitation is accepted here. All sessions end.
+//!
+//! Where the address was not verified before, whoever registered it may have been a stranger. Then the API keys that the
+//! account made end as well, and so does everything else that would outlive its password.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -10,13 +13,13 @@ use shared::domain::account::User;
 use shared::domain::audit::Action;
 use shared::mail::Letter;
 use shared::storage::accounts::Changed;
-use shared::storage::lockouts::Scope;
+use shared::storage::lockouts::Network;
 use shared::storage::mail_codes::Purpose;
 use utoipa::ToSchema;
 
 use super::view::UserView;
-use super::{administrator, mails};
-use crate::http::{ApiError, AuthGate, Fields, JsonBody, Record, Reply, Trail};
+use super::{administrator, invitation, mails};
+use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -32,13 +35,34 @@ pub struct Request {
 #[derive(Serialize, ToSchema)]
 pub struct Response {
     user: UserView,
+    /// What was made before the address was verified, and ended with this: `null` where the address was verified already, or
+    /// the account is new.
+    revoked: Option<Revoked>,
+}
+
+/// What ended because nobody had shown yet that the address is its own.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RevokedAtVerification)]
+pub struct Revoked {
+    /// Every session ended.
+    #[schema(example = true)]
+    sessions: bool,
+    /// API keys that were revoked.
+    #[schema(example = 1)]
+    api_keys: u32,
 }
 
 /// What the document tells of it.
 pub fn operation() -> Operation {
     Operation::new(Method::POST, "/api/auth/reset-password", "resetPassword", handler)
         .about(Tag::Authentication, "Sets a new password with the code of a mail")
-        .details("An invited member sets its first password here. All sessions end.")
+        .details(
+            "All sessions end. Where this verifies the address for the first time, the API keys that the account made before \
+             are revoked too, and `revoked` says so. With the code of an invitation it is accepted: that makes the user, or \
+             moves the one who has the address. An account that would leave instances behind does not move: a 409.",
+        )
+        .errors(&[Code::Conflict])
 }
 
 pub async fn handler(
@@ -58,34 +82,84 @@ pub async fn handler(
     let now = state.clock.now();
     let issued = state.mail_codes.find(&code, &purposes, now).await?;
     let issued = issued.ok_or_else(refused)?;
-    if !state.mail_codes.use_up(&code).await? {
+    if issued.purpose == Purpose::AcceptInvitation
+        && let Some(invitation) = state
+            .accounts
+            .invitation(issued.subscription, issued.user, now)
+            .await?
+    {
+        let user = invitation::accept(&state, &trail, &invitation, password).await?;
+        let user = user.ok_or_else(refused)?;
+        return Ok(Reply::ok(Response {
+            user: user.into(),
+            revoked: None,
+        }));
+    }
+    let found = state
+        .accounts
+        .user_with_password(issued.subscription, issued.user)
+        .await?;
+    let (user, present) = found.filter(|(user, _)| user.active).ok_or_else(refused)?;
+    // A code of an invitation is good for nobody who has come already.
+    if issued.purpose == Purpose::AcceptInvitation && !user.never_came(present.as_ref()) {
         return Err(refused());
     }
-    let user = state.accounts.user(issued.subscription, issued.user).await?;
-    let user = user
-        .filter(|user| user.active && user.credentials == issued.credentials)
-        .ok_or_else(refused)?;
     let hash = state.passwords.hash(password).await?;
+    // The version of the credentials uses the code up: it is good for one version, and what follows makes another.
+    let (user, revoked) = if user.email_verified_at.is_some() {
+        let is_current = user.credentials == issued.credentials;
+        (is_current.then_some(user).ok_or_else(refused)?, None)
+    } else {
+        let begun = state
+            .accounts
+            .begin_reset(&user, issued.credentials, &code)
+            .await?;
+        let user = begun.ok_or_else(refused)?;
+        let api_keys = revoke_keys(&state, &user).await?;
+        let sessions = true;
+        (user, Some(Revoked { sessions, api_keys }))
+    };
     // The code came to the address, so the address is verified too.
     match state.accounts.set_password(&user, &hash, Some(now)).await? {
         Changed::Done => {}
         Changed::Stale => return Err(refused()),
     }
     // Whoever shows the code is not kept out by somebody else's guesses.
-    state.lockouts.clear(&Scope::Account(&user.email)).await?;
+    let network = Network::of(trail.source());
+    state.lockouts.succeeded(&user.email, network, now).await?;
     let user = User {
         credentials: user.credentials + 1,
         email_verified_at: user.email_verified_at.or(Some(now)),
         ..user
     };
-    trail
-        .record(&state, Record::by(&user, Action::PasswordReset).on(user.id))
-        .await;
+    let mut record = Record::by(&user, Action::PasswordReset).on(user.id);
+    if let Some(revoked) = &revoked {
+        record = record.detail("revokedKeys", revoked.api_keys);
+    }
+    trail.record(&state, record).await;
     let user = administrator::promote(&state, &trail, user).await?;
     if issued.purpose == Purpose::ResetPassword {
         mails::send_beside(&state, &user, Letter::PasswordChanged).await;
     }
-    Ok(Reply::ok(Response { user: user.into() }))
+    Ok(Reply::ok(Response {
+        user: user.into(),
+        revoked,
+    }))
+}
+
+/// Revokes the API keys whose secrets somebody knows who had no claim to the address: an owner's are all of its
+/// subscription's, since whoever registered it was alone there; another member's are those that were shown to it.
+async fn revoke_keys(state: &AppState, user: &User) -> Result<u32, ApiError> {
+    let subscription = state.accounts.subscription(user.subscription).await?;
+    let is_owner = subscription.is_some_and(|subscription| subscription.owner == user.id);
+    let shown_to = (!is_owner).then_some(user.id);
+    let mut revoked = 0;
+    for instance in state.instances.all(user.subscription).await? {
+        let now = state.clock.now();
+        let of_instance = state.api_keys.revoke_shown_to(instance.id, shown_to, now);
+        revoked += of_instance.await?;
+    }
+    Ok(revoked)
 }
 
 fn refused() -> ApiError {

@@ -1,4 +1,8 @@
 //! `POST /api/auth/verify-email`: shows with the code of a mail that the address is one's own.
+//!
+//! The code alone does not: anybody can register any address, and whoever reads its mails need not be the one who knows the
+//! password. So the code comes with the access token of the user whose address it is to verify. Who has the code alone can
+//! take the account over by setting a new password.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -12,7 +16,7 @@ use utoipa::ToSchema;
 use super::administrator;
 use super::view::UserView;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, AuthGate, Code, JsonBody, Record, Reply, Trail};
+use crate::http::{ApiError, JsonBody, Record, Reply, Trail};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -36,33 +40,24 @@ pub fn operation() -> Operation {
             "Verifies the e-mail address with the code of a mail",
         )
         .details(
-            "No token is needed, but for the address that makes its user an administrator: send that user's access token \
-             with it.",
+            "With the access token of the user whose address it is: who reads its mails need not be the one who registered it. \
+             If somebody else did, set a new password by `POST /api/auth/forgot-password`.",
         )
-        .errors(&[Code::Unauthenticated])
 }
 
 pub async fn handler(
     State(state): State<AppState>,
-    _: AuthGate,
+    caller: UserCaller,
     trail: Trail,
-    caller: Result<UserCaller, ApiError>,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
     let code = MailCode::parse(&request.token).ok_or_else(refused)?;
     let now = state.clock.now();
     let issued = state.mail_codes.find(&code, &[Purpose::VerifyEmail], now).await?;
     let issued = issued.ok_or_else(refused)?;
-    let user = state.accounts.user(issued.subscription, issued.user).await?;
-    let user = user.ok_or_else(refused)?;
-    // Anybody can register any address: whoever can read its mails need not be the one who knows the password.
-    let is_own = caller.is_ok_and(|caller| caller.user.id == user.id);
-    if !is_own && state.admin_email.as_ref() == Some(&user.email) {
-        return Err(ApiError::new(
-            Code::Unauthenticated,
-            "This address makes its user an administrator: send the access token of that user too, or set a new password \
-             with the code of `POST /api/auth/forgot-password`",
-        ));
+    let user = caller.user;
+    if issued.user != user.id {
+        return Err(refused());
     }
     if !state.mail_codes.use_up(&code).await? {
         return Err(refused());

@@ -113,12 +113,7 @@ impl Record {
     #[must_use]
     pub fn changes(mut self, changes: Changes) -> Self {
         self.details.extend(changes.values);
-        let fields = if changes.fields.is_empty() {
-            "none".to_owned()
-        } else {
-            changes.fields.join(", ")
-        };
-        self.detail("fields", fields)
+        self.detail("fields", changes.fields.join(", "))
     }
 }
 

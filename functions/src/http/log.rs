@@ -194,6 +194,7 @@ fn told_by_action(action: Action) -> Told {
         | Action::UserCreated
         | Action::UserUpdated
         | Action::MemberInvited
+        | Action::MemberJoined
         | Action::MemberRemoved
         | Action::InstanceUpdated
         | Action::KeyCreated

@@ -4,7 +4,7 @@
 mod admin;
 mod audit_logs;
 mod instances;
-mod people;
+pub(crate) mod people;
 mod routes;
 mod subscription;
 mod subscriptions;

@@ -1,27 +1,59 @@
 //! What the routes about users share: invitations, what follows when somebody goes, and the
 //! refusals.
 
-use shared::domain::account::User;
+use shared::domain::account::{EmailAddress, PersonName, Role, User};
 use shared::domain::audit::Action;
-use shared::ids::SubscriptionId;
-use shared::storage::accounts::{Added, Aftermath};
+use shared::ids::{SubscriptionId, UserId};
+use shared::storage::accounts::{Aftermath, Invitation, Invited};
+use shared::storage::mail_codes::Purpose;
 
 use crate::auth::mails;
 use crate::http::{ApiError, Code, Record, Trail};
 use crate::state::AppState;
 
-/// Adds a user without a password and sends the code that sets one. Where the mail does not
-/// go out, the user is not added.
-pub async fn invite(state: &AppState, inviter: &User, user: &User) -> Result<Added, ApiError> {
+/// Whom an invitation is for.
+pub struct Invitee {
+    pub email: EmailAddress,
+    pub name: PersonName,
+    pub role: Role,
+    pub subscription: SubscriptionId,
+}
+
+/// Stores an invitation and sends its code. Where the mail does not go out, there is none.
+pub async fn invite(state: &AppState, inviter: &User, invitee: Invitee) -> Result<Invitation, ApiError> {
     mails::count_invitation(state, inviter).await?;
-    let added = state.accounts.add(user, None).await?;
-    if added == Added::Created
-        && let Err(error) = mails::send_invitation(state, user, inviter).await
-    {
-        state.accounts.remove_user(user.subscription, user.id).await?;
+    let now = state.clock.now();
+    let present = state.accounts.credentials(&invitee.email).await?;
+    if present.is_some_and(|(user, _)| user.subscription == invitee.subscription) {
+        return Err(ApiError::new(
+            Code::EmailTaken,
+            "A user of the subscription has this e-mail address",
+        ));
+    }
+    let invitation = Invitation {
+        id: UserId::new(now),
+        subscription: invitee.subscription,
+        email: invitee.email,
+        name: invitee.name,
+        role: invitee.role,
+        created_at: now,
+        expires_at: now + Purpose::AcceptInvitation.lifetime(),
+    };
+    match state.accounts.invite(&invitation, now).await? {
+        Invited::Done => {}
+        Invited::Already => {
+            return Err(ApiError::new(
+                Code::Conflict,
+                "The e-mail address is invited already: delete that invitation to send another",
+            ));
+        }
+        Invited::SubscriptionGone => return Err(ApiError::not_found("subscription")),
+    }
+    if let Err(error) = mails::send_invitation(state, &invitation.user(), inviter).await {
+        state.accounts.withdraw(&invitation).await?;
         return Err(error);
     }
-    Ok(added)
+    Ok(invitation)
 }
 
 /// Records what became of a subscription that somebody left.

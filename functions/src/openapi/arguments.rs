@@ -11,6 +11,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::operation::{Caller, Operation};
 use super::taken::gate;
+use crate::auth::cookie::{self, RefreshCookie};
 use crate::http::caller::{Administrator, KeyCaller, Owner, Permission, UserCaller};
 use crate::http::{ApiError, AuthGate, Code, JsonBody, Listing, OptionalJsonBody, Path, Query, Reply, Trail};
 use crate::state::AppState;
@@ -86,9 +87,11 @@ impl Argument for UserCaller {
     }
 }
 
-/// A token that may be sent and need not.
+/// Where the endpoint knows another way for who has no token.
 impl Argument for Result<UserCaller, ApiError> {
-    fn describe(_: &mut Operation) {}
+    fn describe(operation: &mut Operation) {
+        UserCaller::describe(operation);
+    }
 }
 
 impl Argument for Administrator {
@@ -174,6 +177,18 @@ impl<T: ToSchema> Argument for Query<T> {
     fn describe(operation: &mut Operation) {
         operation.parameters_of::<T>(&ParameterIn::Query);
         operation.codes.insert(Code::ValidationError);
+    }
+}
+
+impl Argument for RefreshCookie {
+    fn describe(operation: &mut Operation) {
+        operation.header(
+            cookie::CLIENT_HEADER.as_str(),
+            "Any text. Needed where the refresh token comes as the cookie `waxwing_refresh`: it shows that a page of one's own \
+             sends the request",
+            ObjectBuilder::new().schema_type(Type::String).examples(["dashboard"]).build(),
+        );
+        operation.codes.insert(Code::Forbidden);
     }
 }
 

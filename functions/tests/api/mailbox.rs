@@ -10,12 +10,18 @@ use shared::mail::{Mail, MailError, Mailer};
 pub struct Mailbox {
     mails: Mutex<Vec<Mail>>,
     fails: AtomicBool,
+    is_off: AtomicBool,
 }
 
 impl Mailbox {
     /// From here on no mail goes out, or every one again.
     pub fn fail(&self, fails: bool) {
         self.fails.store(fails, Ordering::Relaxed);
+    }
+
+    /// From here on this deployment sends no mail.
+    pub fn switch_off(&self) {
+        self.is_off.store(true, Ordering::Relaxed);
     }
 
     /// How many went out.
@@ -45,7 +51,14 @@ impl Mailbox {
 
 #[async_trait]
 impl Mailer for Mailbox {
+    fn sends(&self) -> bool {
+        !self.is_off.load(Ordering::Relaxed)
+    }
+
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        if !self.sends() {
+            return Err(MailError::Off);
+        }
         if self.fails.load(Ordering::Relaxed) {
             return Err(MailError::Unavailable("the mail server is away".into()));
         }

@@ -168,6 +168,27 @@ impl World {
         self.send(request("POST", token, path, body)).await
     }
 
+    /// The same from another source address.
+    pub async fn post_from(&self, source: &str, token: &str, path: &str, body: Value) -> Answer {
+        let mut request = request("POST", token, path, Body::from(body.to_string()));
+        let peer = std::net::SocketAddr::new(source.parse().expect("an address"), 50_000);
+        request.extensions_mut().insert(ConnectInfo(peer));
+        self.send(request).await
+    }
+
+    /// As if the user had shown that its address is its own.
+    pub async fn verify(&self, user: &User) {
+        let me = self.get(&user.token, "/api/auth/me").await.data(200)["user"].clone();
+        let id = |member: &str| me[member].as_str().expect("an id").to_owned();
+        let (subscription, user) = (id("subscriptionId"), id("id"));
+        let verified = self.state.accounts.set_email_verified(
+            subscription.parse().expect("an id"),
+            user.parse().expect("an id"),
+            self.clock.now(),
+        );
+        verified.await.expect("stored");
+    }
+
     pub async fn register(&self, email: &str) -> User {
         let body = json!({"email": email, "password": PASSWORD, "name": "Ada"});
         let data = self.post("", "/api/auth/register", body).await.data(201);
@@ -259,7 +280,6 @@ impl World {
 
     /// As the daemon does when it has a pairing code.
     pub async fn show_pairing_code(&self, instance: InstanceId, code: &str) {
-        self.daemon_lives().await;
         let aad = PairingCode::aad(instance);
         let observed = Observed {
             pairing_code: Some(PairingCode {

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Serialize, Serializer};
 
 use super::text_enum;
+use crate::auth::password::PasswordHash;
 use crate::ids::{SubscriptionId, UserId};
 
 text_enum! {
@@ -90,6 +91,12 @@ pub struct User {
 }
 
 impl User {
+    /// Whether it is one of those who were made members by an invitation, as invitations once did, and has not accepted.
+    pub fn never_came(&self, password: Option<&PasswordHash>) -> bool {
+        // Who has ever had a password has later credentials.
+        password.is_none() && self.credentials == 1 && self.email_verified_at.is_none()
+    }
+
     /// Whether it may do what administrators may.
     pub fn is_active_administrator(&self) -> bool {
         self.active && self.role == Role::Administrator

@@ -40,6 +40,8 @@ text_enum! {
         UserDeleted = "user.deleted",
         /// Somebody was invited into a subscription.
         MemberInvited = "member.invited",
+        /// Somebody accepted an invitation into a subscription.
+        MemberJoined = "member.joined",
         /// A member was removed.
         MemberRemoved = "member.removed",
         /// A subscription's tier or active flag was changed.

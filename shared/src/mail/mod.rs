@@ -69,6 +69,11 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub trait Mailer: fmt::Debug + Send + Sync {
     /// Hands a mail over to whoever carries it on.
     async fn send(&self, mail: &Mail) -> Result<(), MailError>;
+
+    /// Whether mails go out at all: where they do not, no address can be verified.
+    fn sends(&self) -> bool {
+        true
+    }
 }
 
 /// The mailer that a configuration names.
@@ -96,5 +101,9 @@ pub struct NoMailer;
 impl Mailer for NoMailer {
     async fn send(&self, _: &Mail) -> Result<(), MailError> {
         Err(MailError::Off)
+    }
+
+    fn sends(&self) -> bool {
+        false
     }
 }

@@ -13,10 +13,10 @@ use super::keys;
 use super::outcome::{Transacted, condition_failed};
 use super::table::Table;
 use crate::auth::api_key::{Grant, KeySecret};
-use crate::domain::account::PersonName;
+use crate::domain::account::{PersonName, User};
 use crate::domain::instance::Wanted;
 use crate::domain::shard::Shard;
-use crate::ids::{InstanceId, KeyId};
+use crate::ids::{InstanceId, KeyId, UserId};
 
 /// What came of creating a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum KeyCreated {
     Created,
     /// The instance it was for is gone.
     InstanceGone,
+    /// The sessions of the user who asked for it ended meanwhile.
+    SessionOver,
 }
 
 /// A key as its owner sees it.
@@ -42,6 +44,8 @@ pub struct ListedKey {
     pub rotated_at: Option<DateTime<Utc>>,
     /// When the hour began in which it was used last.
     pub last_used_at: Option<DateTime<Utc>>,
+    /// Whom its secret was shown to.
+    shown_to: Option<UserId>,
     /// How often it was changed.
     version: u64,
     /// The hash of its secret.
@@ -82,12 +86,14 @@ impl ApiKeys {
         Self { table }
     }
 
-    /// Creates a key for an instance that is there: both items or neither.
+    /// Creates a key for an instance that is there: both items or neither. Where the sessions of the user who asks for it
+    /// have ended meanwhile there is none: what ends them may revoke keys, and must not miss one.
     pub async fn create(
         &self,
         grant: &Grant,
         secret: &KeySecret,
         name: &PersonName,
+        by: &User,
         now: DateTime<Utc>,
     ) -> Result<KeyCreated, StorageError> {
         let refused = |error: aws_sdk_dynamodb::error::BuildError| StorageError::Refused(error.into());
@@ -115,16 +121,19 @@ impl ApiKeys {
         listed.insert("hash".into(), s(secret.hash()));
         listed.insert("createdAt".into(), time(now));
         listed.insert("version".into(), n(0));
+        listed.insert("shownTo".into(), text(by.id));
         let mut by_hash = grant_attributes(grant);
         by_hash.extend(keys::api_key(&secret.hash()).attributes());
         let writes = vec![
             TransactWriteItem::builder().condition_check(instance).build(),
             TransactWriteItem::builder().put(put(by_hash)?).build(),
             TransactWriteItem::builder().put(put(listed)?).build(),
+            self.is_logged_in(by)?,
         ];
         match self.table.transact(writes).await? {
             Transacted::Done => Ok(KeyCreated::Created),
             Transacted::Refused(failed) if failed.first() == Some(&true) => Ok(KeyCreated::InstanceGone),
+            Transacted::Refused(failed) if failed.last() == Some(&true) => Ok(KeyCreated::SessionOver),
             Transacted::Refused(_) => Err(StorageError::Conflict("a new key is taken".into())),
         }
     }
@@ -199,12 +208,14 @@ impl ApiKeys {
         self.change(writes).await
     }
 
-    /// Puts a new secret in the place of a key's. The old one is good until `old_until`; without that, no longer.
+    /// Puts a new secret in the place of a key's. The old one is good until `old_until`; without that, no longer. As with
+    /// a new key, nothing is changed where the sessions of the user who asks for it have ended.
     pub async fn rotate(
         &self,
         key: &ListedKey,
         secret: &KeySecret,
         old_until: Option<DateTime<Utc>>,
+        by: &User,
         now: DateTime<Utc>,
     ) -> Result<KeyChanged, StorageError> {
         let refused = |error: aws_sdk_dynamodb::error::BuildError| StorageError::Refused(error.into());
@@ -214,8 +225,9 @@ impl ApiKeys {
                 keys::listed_key(key.grant.instance, key.grant.key).attributes(),
             ))
             .update_expression(
-                "SET #hash = :new, formerHash = :hash, prefix = :prefix, rotatedAt = :now, #version = :next",
+                "SET #hash = :new, formerHash = :hash, prefix = :prefix, rotatedAt = :now, shownTo = :by, #version = :next",
             )
+            .expression_attribute_values(":by", text(by.id))
             .expression_attribute_values(":new", s(secret.hash()))
             .expression_attribute_values(":prefix", s(secret.prefix()))
             .expression_attribute_values(":now", time(now));
@@ -233,6 +245,7 @@ impl ApiKeys {
                 .update(listed.build().map_err(refused)?)
                 .build(),
             TransactWriteItem::builder().put(put).build(),
+            self.is_logged_in(by)?,
         ];
         let old = match old_until {
             Some(until) => {
@@ -308,6 +321,18 @@ impl ApiKeys {
         }
     }
 
+    /// The check that a user's credentials are as they were when its request was let in.
+    fn is_logged_in(&self, user: &User) -> Result<TransactWriteItem, StorageError> {
+        let check = ConditionCheck::builder()
+            .table_name(self.table.name())
+            .set_key(Some(keys::user(user.subscription, user.id).attributes()))
+            .condition_expression("credentials = :credentials")
+            .expression_attribute_values(":credentials", n(user.credentials))
+            .build()
+            .map_err(|error| StorageError::Refused(error.into()))?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+
     fn by_hash(&self, hash: &str, update: &str) -> UpdateBuilder {
         Update::builder()
             .table_name(self.table.name())
@@ -367,6 +392,7 @@ fn listed_from_item(item: &Item) -> Result<ListedKey, StorageError> {
         created_at: read.time("createdAt")?,
         rotated_at: read.opt_time("rotatedAt")?,
         last_used_at: read.opt_time("lastUsedAt")?,
+        shown_to: read.opt_parse("shownTo")?,
         version: read.opt_number("version")?.unwrap_or(0),
         hash: read.str("hash")?.to_owned(),
         former_hash: read.opt_str("formerHash")?.map(str::to_owned),

@@ -8,10 +8,13 @@
 //! | | `inst#<instance>` | a reference to an instance of it |
 //! | | `name#<name>` | holds an instance's name unique |
 //! | | `user#<user>` | a user of it |
+//! | | `invite#<user>` | an invitation into it, by the id that its user will have |
+//! | | `invited#<address>` | keeps an address from being invited into it twice at a time |
+//! | `invite#<user>` | `invite` | leads to the invitation |
 //! | `email#<address>` | `email` | holds an e-mail address unique, and leads to its user |
 //! | `session#<name>` | `session` | a session, with the hash of its refresh token |
 //! | `rate#<scope>` | `<length>#<begin>` | a window's count of a rate limit |
-//! | `lock#<scope>` | `lock` | failed logins, and the lock after too many |
+//! | `lock#<scope>` | `lock` | failed logins, the lock after too many, and the last login of an account from a network |
 //! | `code#<hash>` | `code` | a single-use code sent by e-mail |
 //! | `audit#<subscription or none>#<day>` | `<entry>` | an entry of the audit log |
 //! | `key#<hash>` | `key` | an API key, as requests read it |
@@ -109,6 +112,27 @@ pub fn user(subscription: SubscriptionId, id: UserId) -> Key {
     Key::new(format!("sub#{subscription}"), format!("{USER_PREFIX}{id}"))
 }
 
+/// What a subscription's invitations begin with.
+pub const INVITATION_PREFIX: &str = "invite#";
+
+/// An invitation into a subscription, by the id that its user will have.
+pub fn invitation(subscription: SubscriptionId, id: UserId) -> Key {
+    Key::new(format!("sub#{subscription}"), format!("{INVITATION_PREFIX}{id}"))
+}
+
+/// What keeps an e-mail address from being invited into a subscription twice at a time.
+pub fn invited_address(subscription: SubscriptionId, address: &EmailAddress) -> Key {
+    Key::new(
+        format!("sub#{subscription}"),
+        format!("invited#{}", address.canonical()),
+    )
+}
+
+/// What leads to an invitation of whichever subscription.
+pub fn invitation_reference(id: UserId) -> Key {
+    Key::new(format!("invite#{id}"), "invite")
+}
+
 /// The item that holds an e-mail address unique, however it is written.
 pub fn email(address: &EmailAddress) -> Key {
     Key::new(format!("email#{}", address.canonical()), "email")
@@ -125,7 +149,7 @@ pub fn rate(scope: &str, length: i64, begin: i64) -> Key {
     Key::new(format!("rate#{scope}"), format!("{length}#{begin}"))
 }
 
-/// Failed logins of an account or an address.
+/// Failed logins of an account, from a network or altogether, of an address or a session.
 pub fn lockout(scope: &str) -> Key {
     Key::new(format!("lock#{scope}"), "lock")
 }

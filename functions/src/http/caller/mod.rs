@@ -18,6 +18,7 @@ pub use user::UserCaller;
 use shared::domain::account::{Subscription, User};
 
 use super::error::{ApiError, Code};
+use crate::state::AppState;
 
 /// A subscription that is switched off serves no one, but for administrators: they are the ones who switch it on.
 pub fn require_served(user: &User, subscription: &Subscription) -> Result<(), ApiError> {
@@ -28,6 +29,19 @@ pub fn require_served(user: &User, subscription: &Subscription) -> Result<(), Ap
     }
 }
 
+/// What reaches people in a user's name needs an address that is the user's own, where the deployment sends mails that show
+/// it.
+pub fn require_verified(state: &AppState, user: &User) -> Result<(), ApiError> {
+    if user.email_verified_at.is_some() || !state.mailer.sends() {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::Forbidden,
+        "Your e-mail address is not verified, which this needs: send the code of the mail to `POST /api/auth/verify-email`; \
+         `POST /api/auth/resend-verification` sends another. Until then the network `sandbox` is open to you",
+    ))
+}
+
 /// A subscription that is switched off serves no program.
 fn require_active(subscription: Subscription) -> Result<Subscription, ApiError> {
     if subscription.active {
@@ -35,6 +49,14 @@ fn require_active(subscription: Subscription) -> Result<Subscription, ApiError> 
     } else {
         Err(inactive())
     }
+}
+
+/// The session of the access token has ended.
+pub fn session_over() -> ApiError {
+    ApiError::new(
+        Code::Unauthenticated,
+        "The access token's session is over: log in again",
+    )
 }
 
 /// The subscription is switched off.

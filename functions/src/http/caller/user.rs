@@ -8,7 +8,7 @@ use shared::domain::audit::Actor;
 use shared::storage::rates::Scope;
 
 use super::bearer::{Bearer, bearer};
-use super::require_served;
+use super::{require_served, session_over};
 use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, Code};
 use crate::http::rate_limit;
@@ -55,10 +55,7 @@ impl FromRequestParts<AppState> for UserCaller {
         RequestContext::note_caller(user.subscription, Actor::User(user.id));
         let session = session.filter(|session| session.credentials == user.credentials);
         let Some(session) = session.filter(|session| session.user == user.id) else {
-            return Err(ApiError::new(
-                Code::Unauthenticated,
-                "The access token's session is over: log in again",
-            ));
+            return Err(session_over());
         };
         if !user.active {
             return Err(ApiError::new(Code::Forbidden, "The user is not active"));

@@ -117,11 +117,15 @@ impl<'a> Check<'a> {
             RefOr::Ref(reference) => {
                 let name = component(&reference.ref_location);
                 let all = self.all;
-                // The type's own words come before those for its lengths.
-                let fault = value.as_str().and_then(|text| texts::ask(name, text));
-                self.text(at, fault);
+                let before = self.shape.len();
                 if let Some(schema) = all.get(name) {
                     self.value(schema, value, at);
+                }
+                if let Some(text) = value.as_str()
+                    && self.shape.len() == before
+                {
+                    let fault = texts::ask(name, text);
+                    self.text(at, fault);
                 }
                 return;
             }

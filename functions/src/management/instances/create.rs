@@ -16,7 +16,7 @@ use shared::storage::instances::Created;
 use utoipa::ToSchema;
 
 use super::{InstanceView, metadata};
-use crate::http::caller::{UserCaller, inactive};
+use crate::http::caller::{UserCaller, inactive, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, RequestContext, Trail};
 use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
@@ -58,6 +58,9 @@ pub async fn handler(
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<InstanceView>, ApiError> {
     let instance = instance(&state, &caller, request)?;
+    if instance.network == Network::Live {
+        require_verified(&state, &caller.user)?;
+    }
     let limit = caller.subscription.tier.instances();
     match state.instances.create(&instance, limit).await? {
         Created::Created => {}

@@ -6,6 +6,7 @@ use futures::future::try_join_all;
 use shared::domain::audit::Action;
 use shared::domain::instance::{Desired, Instance, Wanted};
 use shared::domain::job::{self, Query};
+use shared::domain::network::Network;
 use shared::ids::InstanceId;
 use shared::queue::OutgoingMessage;
 use shared::storage::StorageError;
@@ -13,7 +14,7 @@ use shared::storage::instances::Instances;
 
 use super::find::{InstanceRef, find};
 use super::status;
-use crate::http::caller::UserCaller;
+use crate::http::caller::{UserCaller, require_verified};
 use crate::http::{ApiError, Record, Reply, Trail, log};
 use crate::presence::Presence;
 use crate::state::AppState;
@@ -31,6 +32,14 @@ pub enum Asked {
 }
 
 impl Asked {
+    /// Whether a connection comes of it.
+    fn connects(self) -> bool {
+        match self {
+            Self::Connect | Self::Restart => true,
+            Self::Disconnect | Self::Logout => false,
+        }
+    }
+
     fn action(self) -> Action {
         match self {
             Self::Connect => Action::InstanceConnect,
@@ -66,6 +75,9 @@ pub async fn ask(
     let mut instance = find(state, caller.subscription.id, which).await?;
     // A network that is not served any more has no shard to tell.
     state.queue_names(instance.network)?;
+    if asked.connects() && instance.network == Network::Live {
+        require_verified(state, &caller.user)?;
+    }
     let desired = asked
         .store(&state.instances, instance.id, state.clock.now())
         .await?;

@@ -16,6 +16,7 @@ use serde_json::json;
 use shared::domain::account::User;
 use shared::domain::audit::Action;
 use shared::domain::instance::{Instance, PAIRING_REQUEST_TERM, PairingCode, PairingRequest, Status, Wanted};
+use shared::domain::network::Network;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
@@ -27,7 +28,7 @@ use utoipa::ToSchema;
 use super::desired::nudge;
 use super::find::{InstanceRef, find};
 use super::qr::open;
-use crate::http::caller::UserCaller;
+use crate::http::caller::{UserCaller, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, rate_limit};
 use crate::openapi::{Operation, Tag};
 use crate::presence::Presence;
@@ -83,6 +84,9 @@ pub async fn handler(
         return Err(fields.error());
     };
     let instance = find(&state, caller.subscription.id, &which).await?;
+    if instance.network == Network::Live {
+        require_verified(&state, &caller.user)?;
+    }
     if instance.account.is_some() {
         return Err(paired());
     }

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 use crate::auth::view::UserView;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
-use crate::management::people;
+use crate::management::people::{self, Invitee};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -23,7 +23,7 @@ use crate::state::AppState;
 pub struct Request {
     #[schema(value_type = EmailAddress)]
     email: String,
-    #[schema(value_type = Option<NewPassword>)]
+    #[schema(value_type = NewPassword, required = false)]
     password: Option<OfferedPassword>,
     #[schema(value_type = PersonName)]
     name: String,
@@ -37,9 +37,12 @@ pub struct Request {
 pub fn operation() -> Operation {
     Operation::new(Method::POST, "/api/users", "createUser", handler)
         .about(Tag::Administration, "Creates a user of a subscription")
-        .details("Without a password it is invited by mail.")
+        .details(
+            "Without a password it is invited by mail, and there once it has accepted: until then its id leads to nothing, and \
+             `DELETE /api/users/{user}` takes the invitation back.",
+        )
         .status(StatusCode::CREATED)
-        .errors(&[Code::EmailTaken, Code::UpstreamError])
+        .errors(&[Code::EmailTaken, Code::Conflict, Code::UpstreamError])
 }
 
 pub async fn handler(
@@ -49,25 +52,49 @@ pub async fn handler(
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<UserView>, ApiError> {
     let (user, password) = parse(&state, &request)?;
-    let added = match password {
-        Some(password) => {
-            let hash = state.passwords.hash(password).await?;
-            state.accounts.add(&user, Some(&hash)).await?
-        }
-        None => people::invite(&state, &caller.user, &user).await?,
+    let Some(password) = password else {
+        return invite(&state, &caller.user, &trail, user).await;
     };
-    match added {
+    let hash = state.passwords.hash(password).await?;
+    match state.accounts.add(&user, Some(&hash)).await? {
         Added::Created => {}
         Added::EmailTaken => return Err(people::email_taken()),
-        Added::SubscriptionGone => {
-            return Err(ApiError::field("subscriptionId", "names no subscription"));
-        }
+        Added::SubscriptionGone => return Err(no_subscription()),
     }
     let record = Record::by(&caller.user, Action::UserCreated).of(user.subscription);
     trail
         .record(&state, record.on(user.id).detail("role", user.role))
         .await;
     Ok(Reply::created(user.into()))
+}
+
+/// Invites the one who is to be that user: it is there once it has accepted.
+async fn invite(
+    state: &AppState,
+    inviter: &User,
+    trail: &Trail,
+    user: User,
+) -> Result<Reply<UserView>, ApiError> {
+    let invitee = Invitee {
+        email: user.email,
+        name: user.name,
+        role: user.role,
+        subscription: user.subscription,
+    };
+    let invited = people::invite(state, inviter, invitee).await;
+    let invitation = invited.map_err(|error| match error.code() {
+        Code::NotFound => no_subscription(),
+        _ => error,
+    })?;
+    let record = Record::by(inviter, Action::MemberInvited).of(invitation.subscription);
+    trail
+        .record(state, record.on(invitation.id).detail("role", invitation.role))
+        .await;
+    Ok(Reply::created(invitation.user().into()))
+}
+
+fn no_subscription() -> ApiError {
+    ApiError::field("subscriptionId", "names no subscription")
 }
 
 fn parse(state: &AppState, request: &Request) -> Result<(User, Option<NewPassword>), ApiError> {

@@ -1,5 +1,9 @@
+mod cookies;
 mod login;
 mod me;
 mod passwords;
 mod refresh;
 mod register;
+mod spelling;
+mod takeover;
+mod verified;

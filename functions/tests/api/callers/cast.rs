@@ -82,6 +82,10 @@ impl Cast {
         let bob = member(&world, &ada, "bob@example.com").await;
         let eve = world.register("eve@example.com").await;
         let root = administrator(&world, "root@example.com").await;
+        // Who invites has shown that its own address is its own.
+        for user in [&ada, &eve, &root] {
+            world.verify(user).await;
+        }
         let support = world.instance(&ada, "support").await;
 
         let keys = format!("/api/instances/{sales}/keys");

@@ -165,6 +165,7 @@ async fn whoever_is_kept_out_is_told_of_as_security() {
     let body = json!({"refreshToken": user.refresh_token});
     let path = "/api/auth/refresh";
     world.post("", path, body.clone()).await.data(200);
+    world.clock.advance(chrono::TimeDelta::minutes(1));
     let answer = world.post("", path, body).await;
     let events: Vec<_> = log
         .of("security", &answer)

@@ -101,7 +101,7 @@ async fn prove_who_one_is(world: &World, user: &User) -> Vec<String> {
     let verification = world.mail.code(EMAIL);
     post(
         world,
-        "",
+        &user.token,
         "/api/auth/verify-email",
         json!({"token": verification}),
         200,
@@ -132,6 +132,7 @@ async fn prove_who_one_is(world: &World, user: &User) -> Vec<String> {
     accept(world, INVITED).await;
     let refresh = json!({"refreshToken": user.refresh_token});
     let next = post(world, "", "/api/auth/refresh", refresh.clone(), 200).await;
+    post(world, "", "/api/auth/refresh", refresh.clone(), 200).await;
     post(world, "", "/api/auth/refresh", refresh, 401).await;
     world.mail.fail(true);
     post(world, "", forgot, json!({"email": EMAIL}), 202).await;

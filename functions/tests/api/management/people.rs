@@ -30,6 +30,7 @@ pub async fn id(world: &World, user: &User) -> String {
 
 /// A member whom the owner invited and who has set its password.
 pub async fn member(world: &World, owner: &User, email: &str) -> User {
+    world.verify(owner).await;
     let body = json!({"email": email, "name": "Mem"});
     world
         .post(&owner.token, "/api/subscription/members", body)

@@ -57,16 +57,17 @@ async fn a_lost_answer_to_a_transaction_is_no_refusal() {
 #[tokio::test]
 async fn a_lost_answer_to_a_code_that_is_used_up_gives_what_the_code_is_for() {
     let world = World::faulty(SEED).await;
-    world.register("ada@example.com").await;
+    let user = world.register("ada@example.com").await;
     let faults = world.faults.as_ref().expect("faults");
     faults.plan("UpdateItem", "code#", [Fate::LOST]);
     let body = json!({"token": world.mail.code("ada@example.com")});
     world
-        .post("", "/api/auth/verify-email", body.clone())
+        .post(&user.token, "/api/auth/verify-email", body.clone())
         .await
         .data(200);
     assert!(faults.is_done());
-    assert_eq!(world.post("", "/api/auth/verify-email", body).await.status, 400);
+    let again = world.post(&user.token, "/api/auth/verify-email", body).await;
+    assert_eq!(again.status, 400);
 }
 
 #[tokio::test]

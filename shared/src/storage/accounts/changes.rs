@@ -1,8 +1,14 @@
 //! What changes of a user: password, verified address, name.
+//!
+//! A new password that verifies the address for the first time takes the account over from whoever registered it, which may
+//! be a stranger. That is done in steps, each of which may be broken off: the old password goes first, with all sessions;
+//! then what the stranger made; the new password and the verified address come last. So as long as anything of before may
+//! be there, the address counts as unverified and nobody can log in, and another code begins anew.
 
 use chrono::{DateTime, Utc};
 
 use super::{Accounts, Changed, changed};
+use crate::auth::mail_code::MailCode;
 use crate::auth::password::PasswordHash;
 use crate::domain::account::{PersonName, User};
 use crate::ids::{SubscriptionId, UserId};
@@ -36,7 +42,38 @@ impl Accounts {
             update.push_str(", emailVerifiedAt = if_not_exists(emailVerifiedAt, :verified)");
             request = request.expression_attribute_values(":verified", time(at));
         }
+        update.push_str(" REMOVE resetBy");
         changed(request.update_expression(update).send().await)
+    }
+
+    /// Takes away a user's password, and with it all sessions, where its credentials are still of version `seen`; answers
+    /// the user as it is then. May be done again with the same code.
+    pub async fn begin_reset(
+        &self,
+        user: &User,
+        seen: u64,
+        code: &MailCode,
+    ) -> Result<Option<User>, StorageError> {
+        let sent = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::user(user.subscription, user.id).attributes()))
+            .update_expression("SET credentials = :next, resetBy = :code REMOVE password")
+            .condition_expression("credentials = :seen OR (credentials = :next AND resetBy = :code)")
+            .expression_attribute_values(":seen", n(seen))
+            .expression_attribute_values(":next", n(seen + 1))
+            .expression_attribute_values(":code", s(code.hash()))
+            .send()
+            .await;
+        Ok(match changed(sent)? {
+            Changed::Done => Some(User {
+                credentials: seen + 1,
+                ..user.clone()
+            }),
+            Changed::Stale => None,
+        })
     }
 
     /// Notes that a user's e-mail address is its own. The first time counts.

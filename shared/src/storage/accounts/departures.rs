@@ -63,7 +63,7 @@ impl Accounts {
             let aftermath = self.leave(&mut plan, &user).await?;
             match self.carry_out(plan).await? {
                 Verdict::Done => return Ok(Removed::Done { user, aftermath }),
-                Verdict::Outdated | Verdict::NoSubscription => {}
+                Verdict::Outdated | Verdict::NoSubscription | Verdict::Uninvited => {}
                 Verdict::LastAdministrator => return Ok(Removed::LastAdministrator),
                 Verdict::InUse => return Ok(Removed::LastOfSubscription),
             }

@@ -3,6 +3,7 @@
 mod administrators;
 mod changes;
 mod departures;
+mod invitations;
 mod items;
 mod members;
 mod plan;
@@ -13,6 +14,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 
 pub use self::departures::{Marked, Removed};
+pub use self::invitations::{Accepted, Invitation, Invited};
 use self::items::{
     password_from_item, subscription_from_item, subscription_to_item, user_from_item, user_to_item,
 };
@@ -72,8 +74,26 @@ impl Accounts {
     }
 
     /// Creates a user together with a subscription of its own, where nobody has the e-mail
-    /// address. One transaction: the rule holds under concurrency.
+    /// address. One transaction: the rule holds under concurrency. Who was made a member by an invitation and never came
+    /// has no claim to the address, and makes room.
     pub async fn register(
+        &self,
+        user: &User,
+        password: &PasswordHash,
+        subscription: &Subscription,
+    ) -> Result<Registered, StorageError> {
+        let registered = self.register_new(user, password, subscription).await?;
+        if registered == Registered::EmailTaken
+            && let Some((present, of_present)) = self.credentials(&user.email).await?
+            && present.never_came(of_present.as_ref())
+        {
+            self.remove_user(present.subscription, present.id).await?;
+            return self.register_new(user, password, subscription).await;
+        }
+        Ok(registered)
+    }
+
+    async fn register_new(
         &self,
         user: &User,
         password: &PasswordHash,
@@ -91,8 +111,7 @@ impl Accounts {
         }
     }
 
-    /// The user of an e-mail address, and the hash of its password; an invited user who has
-    /// not come yet has none. Reads as much where there is no user, so that the time taken does
+    /// The user of an e-mail address, and the hash of its password; who is about to set a new one has none. Reads as much where there is no user, so that the time taken does
     /// not tell.
     pub async fn credentials(
         &self,

@@ -29,6 +29,8 @@ pub(super) enum Step {
     /// The user itself, its address or its subscription's heir: refused where somebody else
     /// changed them meanwhile.
     Seen,
+    /// The invitation that is accepted: refused where it has ended meanwhile.
+    Invitation,
     /// The set of administrators: refused for the last.
     Administrators,
     /// The subscription that the user leaves.
@@ -43,6 +45,8 @@ pub(super) enum Verdict {
     Done,
     /// Something changed since it was read: read and plan again.
     Outdated,
+    /// There is no such invitation any more.
+    Uninvited,
     LastAdministrator,
     /// The subscription would be left without users, but with instances; or it would go, and
     /// is not marked for that.
@@ -90,6 +94,9 @@ impl Accounts {
                 .zip(&failed)
                 .any(|(of, failed)| *of == step && *failed)
         };
+        if refused(Step::Invitation) {
+            return Ok(Verdict::Uninvited);
+        }
         if refused(Step::Seen) {
             return Ok(Verdict::Outdated);
         }

@@ -107,7 +107,7 @@ impl Accounts {
             };
             match verdict {
                 Verdict::Done => return Ok(UserChanged::Done { user: after, left }),
-                Verdict::Outdated => {}
+                Verdict::Outdated | Verdict::Uninvited => {}
                 Verdict::LastAdministrator => return Ok(UserChanged::LastAdministrator),
                 Verdict::InUse => return Ok(UserChanged::HasInstances),
                 Verdict::NoSubscription => return Ok(UserChanged::NoSubscription),
@@ -136,7 +136,7 @@ impl Accounts {
         })
     }
 
-    fn rewrite(
+    pub(super) fn rewrite(
         &self,
         before: &User,
         after: &User,
@@ -155,7 +155,7 @@ impl Accounts {
     }
 
     /// Leads a user's address to where the user is now.
-    fn led_address(&self, user: &User) -> Result<TransactWriteItem, StorageError> {
+    pub(super) fn led_address(&self, user: &User) -> Result<TransactWriteItem, StorageError> {
         let put = Put::builder()
             .table_name(self.table.name())
             .set_item(Some(email_item(user)))

@@ -2,9 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::ApiKeys;
+use super::{ApiKeys, KeyChanged};
 use crate::domain::instance::InstanceName;
-use crate::ids::InstanceId;
+use crate::ids::{InstanceId, UserId};
 use crate::storage::error::{StorageError, classify};
 use crate::storage::item::text;
 use crate::storage::keys::{self, Key};
@@ -47,6 +47,38 @@ impl ApiKeys {
             for key in &page {
                 // One that is rotated meanwhile is in the list again.
                 self.revoke(key, now).await?;
+            }
+        }
+    }
+
+    /// Revokes the keys of an instance, or those alone whose present secret was shown to `user`; answers how many. May be
+    /// broken off and done again.
+    pub async fn revoke_shown_to(
+        &self,
+        instance: InstanceId,
+        user: Option<UserId>,
+        now: DateTime<Utc>,
+    ) -> Result<u32, StorageError> {
+        let mut revoked = 0;
+        let mut before = None;
+        loop {
+            let page = self.list(instance, before, BATCH).await?;
+            let Some(last) = page.last() else {
+                return Ok(revoked);
+            };
+            before = Some(last.grant.key);
+            for key in page {
+                let mut present = Some(key);
+                while let Some(key) = present.take() {
+                    if user.is_some() && key.shown_to != user {
+                        break;
+                    }
+                    match self.revoke(&key, now).await? {
+                        KeyChanged::Done => revoked += 1,
+                        // Rotated or gone meanwhile.
+                        KeyChanged::Stale => present = self.find(instance, key.grant.key).await?,
+                    }
+                }
             }
         }
     }

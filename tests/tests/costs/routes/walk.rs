@@ -64,7 +64,7 @@ impl Walk<'_> {
         self.call(&user, "POST /api/auth/resend-verification", &[], None)
             .await;
         let body = json!({"token": self.office.code(EMAIL).await});
-        self.call(&api, "POST /api/auth/verify-email", &[], Some(body))
+        self.call(&user, "POST /api/auth/verify-email", &[], Some(body))
             .await;
         self.call(&user, "GET /api/auth/me", &[], None).await;
         let body = json!({"name": "Ada Lovelace"});

@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use super::settings;
 use super::view::{KeyView, KeyWithSecret};
-use crate::http::caller::UserCaller;
+use crate::http::caller::{UserCaller, session_over};
 use crate::http::{ApiError, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, Whole};
 use crate::management::instances::find::{InstanceRef, find};
 use crate::openapi::{Operation, Tag};
@@ -66,9 +66,14 @@ pub async fn handler(
     let now = state.clock.now();
     let (name, grant) = parse(&request, instance, now)?;
     let secret = KeySecret::generate(grant.network);
-    match state.api_keys.create(&grant, &secret, &name, now).await? {
+    let created = state
+        .api_keys
+        .create(&grant, &secret, &name, &caller.user, now)
+        .await?;
+    match created {
         KeyCreated::Created => {}
         KeyCreated::InstanceGone => return Err(ApiError::not_found("instance")),
+        KeyCreated::SessionOver => return Err(session_over()),
     }
     let record = Record::by(&caller.user, Action::KeyCreated).on(grant.key);
     trail

@@ -69,7 +69,11 @@ pub async fn handler(
     let now = state.clock.now();
     let secret = KeySecret::generate(key.grant.network);
     let old_until = (grace > 0).then(|| now + TimeDelta::seconds(i64::from(grace)));
-    match state.api_keys.rotate(&key, &secret, old_until, now).await? {
+    let rotated = state
+        .api_keys
+        .rotate(&key, &secret, old_until, &caller.user, now)
+        .await?;
+    match rotated {
         KeyChanged::Done => {}
         KeyChanged::Stale => {
             return Err(ApiError::new(

@@ -1,19 +1,17 @@
-//! `POST /api/subscription/members`: invites somebody by e-mail. It is a member from here
-//! on, and can log in once it has set a password with the code of the mail.
+//! `POST /api/subscription/members`: invites somebody by e-mail. It is a member once it has accepted with the code of the
+//! mail, and nobody before that. Whether the address has an account is not told.
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
-use shared::domain::account::{EmailAddress, PersonName, Role, User};
+use shared::domain::account::{EmailAddress, PersonName, Role};
 use shared::domain::audit::Action;
-use shared::ids::UserId;
-use shared::storage::accounts::Added;
 use utoipa::ToSchema;
 
 use super::view::MemberView;
-use crate::http::caller::Owner;
+use crate::http::caller::{Owner, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
-use crate::management::people;
+use crate::management::people::{self, Invitee};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -30,9 +28,13 @@ pub struct Request {
 pub fn operation() -> Operation {
     Operation::new(Method::POST, "/api/subscription/members", "inviteMember", handler)
         .about(Tag::Subscription, "Invites somebody by e-mail")
-        .details("It can log in once it has set a password with the code of the mail.")
+        .details(
+            "It is a member once it has accepted, by `POST /api/auth/reset-password` with the code of the mail and a password. \
+             Until then it is listed as `invited`, for seven days, and can be removed like a member. The inviter's own address \
+             must be verified.",
+        )
         .status(StatusCode::CREATED)
-        .errors(&[Code::EmailTaken, Code::UpstreamError, Code::NotFound])
+        .errors(&[Code::EmailTaken, Code::Conflict, Code::UpstreamError, Code::NotFound])
 }
 
 pub async fn handler(
@@ -47,24 +49,17 @@ pub async fn handler(
     let (Some(email), Some(name)) = (email, name) else {
         return Err(fields.error());
     };
-    let now = state.clock.now();
-    let user = User {
-        id: UserId::new(now),
-        subscription: caller.subscription.id,
+    // Whoever invites lets others into what may not be its own.
+    require_verified(&state, &caller.user)?;
+    let invitee = Invitee {
         email,
         name,
         role: Role::User,
-        active: true,
-        email_verified_at: None,
-        credentials: 1,
-        created_at: now,
+        subscription: caller.subscription.id,
     };
-    match people::invite(&state, &caller.user, &user).await? {
-        Added::Created => {}
-        Added::EmailTaken => return Err(people::email_taken()),
-        Added::SubscriptionGone => return Err(ApiError::not_found("subscription")),
-    }
-    let record = Record::by(&caller.user, Action::MemberInvited).on(user.id);
+    let invitation = people::invite(&state, &caller.user, invitee).await?;
+    let record = Record::by(&caller.user, Action::MemberInvited).on(invitation.id);
     trail.record(&state, record).await;
+    let user = invitation.user();
     Ok(Reply::created(MemberView::new(user, true, &caller.subscription)))
 }

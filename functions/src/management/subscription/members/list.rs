@@ -1,8 +1,11 @@
-//! `GET /api/subscription/members`: who belongs to the caller's subscription, newest first.
+//! `GET /api/subscription/members`: who belongs to the caller's subscription or is invited into it, newest first.
+
+use std::cmp::Reverse;
 
 use axum::extract::State;
 use axum::http::Method;
 use shared::ids::UserId;
+use shared::storage::accounts::Member;
 
 use super::view::MemberView;
 use crate::http::caller::UserCaller;
@@ -23,10 +26,19 @@ pub async fn handler(
 ) -> Result<Listing<MemberView>, ApiError> {
     let page = query.parse::<UserId>(List::new("members").of(caller.subscription.id))?;
     let subscription = caller.subscription;
-    let members = state
-        .accounts
-        .members(subscription.id, page.after, page.limit + 1)
-        .await?;
+    let (limit, now) = (page.limit + 1, state.clock.now());
+    let (mut members, invitations) = tokio::try_join!(
+        state.accounts.members(subscription.id, page.after, limit),
+        state
+            .accounts
+            .invitations(subscription.id, page.after, limit, now),
+    )?;
+    members.extend(invitations.iter().map(|invitation| Member {
+        user: invitation.user(),
+        invited: true,
+    }));
+    members.sort_unstable_by_key(|member| Reverse(member.user.id.to_string()));
+    members.truncate(limit as usize);
     let (members, pagination) = page.cut(members, |member| member.user.id);
     let views = members
         .into_iter()

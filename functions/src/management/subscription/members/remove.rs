@@ -1,10 +1,10 @@
 //! `DELETE /api/subscription/members/{user}`: the member's user is deleted, since a user
-//! belongs to one subscription.
+//! belongs to one subscription; an invitation is taken back.
 
 use axum::extract::State;
 use axum::http::Method;
 use shared::domain::audit::Action;
-use shared::ids::UserId;
+use shared::ids::{SubscriptionId, UserId};
 use shared::storage::accounts::Removed;
 
 use crate::http::caller::Owner;
@@ -21,7 +21,10 @@ pub fn operation() -> Operation {
         "removeMember",
         handler,
     )
-    .about(Tag::Subscription, "Removes a member, whose user is deleted")
+    .about(
+        Tag::Subscription,
+        "Removes a member, whose user is deleted, or takes an invitation back",
+    )
     .errors(&[Code::Conflict])
 }
 
@@ -36,7 +39,7 @@ pub async fn handler(
     }
     match state.accounts.remove_user(caller.subscription.id, id).await? {
         Removed::Done { .. } => {}
-        Removed::Gone => return Err(ApiError::not_found("user")),
+        Removed::Gone => withdraw(&state, caller.subscription.id, id).await?,
         Removed::LastAdministrator => return Err(people::last_administrator()),
         // The owner stays, so it is not the last.
         Removed::LastOfSubscription => return Err(ApiError::unavailable(1)),
@@ -44,4 +47,16 @@ pub async fn handler(
     let record = Record::by(&caller.user, Action::MemberRemoved).on(id);
     trail.record(&state, record).await;
     Ok(Reply::ok(Deleted::of(id)))
+}
+
+/// Takes an invitation back that nobody has accepted.
+async fn withdraw(state: &AppState, subscription: SubscriptionId, id: UserId) -> Result<(), ApiError> {
+    let now = state.clock.now();
+    let invitation = state.accounts.invitation(subscription, id, now).await?;
+    let invitation = invitation.ok_or_else(|| ApiError::not_found("user"))?;
+    if state.accounts.withdraw(&invitation).await? {
+        Ok(())
+    } else {
+        Err(ApiError::not_found("user"))
+    }
 }

@@ -14,7 +14,7 @@ pub struct MemberView {
     user: UserView,
     /// Whether it invites and removes the others.
     owner: bool,
-    /// Whether it has not set a password yet.
+    /// Whether it has not accepted yet: then nobody can log in as this user, and the address may be another's still.
     invited: bool,
 }
 

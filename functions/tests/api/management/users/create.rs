@@ -69,6 +69,12 @@ async fn a_user_without_a_password_is_invited() {
     let offered = json!({"email": "bob@example.com", "password": PASSWORD});
     let answer = world.post("", "/api/auth/login", offered).await;
     assert_eq!(answer.status, 401);
+    let listed = world.get(&root.token, "/api/users").await.data(200);
+    assert_eq!(
+        people::each(&listed, "email"),
+        ["root@example.com"],
+        "nobody is there yet"
+    );
     accept(&world, "bob@example.com").await;
     login(&world, "bob@example.com").await;
 
@@ -131,4 +137,29 @@ async fn every_bad_field_is_named_at_once() {
     request["rolle"] = json!("USER");
     let answer = world.post(&root.token, "/api/users", request).await;
     assert_eq!(answer.error(), "400 VALIDATION_ERROR: `rolle` is unknown");
+}
+
+#[tokio::test]
+async fn an_invitation_is_taken_back_by_an_administrator_of_whichever_subscription() {
+    let world = World::new().await;
+    let root = administrator(&world, "root@example.com").await;
+    let ada = world.register("ada@example.com").await;
+    let mut request = body(&ada, "bob@example.com");
+    request["role"] = json!("ADMINISTRATOR");
+    request.as_object_mut().expect("an object").remove("password");
+    let data = world
+        .post(&root.token, "/api/users", request.clone())
+        .await
+        .data(201);
+    let path = format!("/api/users/{}", text(&data["id"]));
+    assert_eq!(world.get(&root.token, &path).await.status, 404);
+    people::delete(&world, &root.token, &path).await.data(200);
+    let code = json!({"token": world.mail.code("bob@example.com"), "password": PASSWORD});
+    assert_eq!(world.post("", "/api/auth/reset-password", code).await.status, 400);
+    assert_eq!(people::delete(&world, &root.token, &path).await.status, 404);
+    // Accepted, it is what the administrator has made it.
+    world.post(&root.token, "/api/users", request).await.data(201);
+    accept(&world, "bob@example.com").await;
+    let bob = login(&world, "bob@example.com").await;
+    assert_eq!(world.get(&bob.token, "/api/users").await.status, 200);
 }
