@@ -80,9 +80,9 @@ impl<T: Clone> Cached<T> {
         if let Some(last) = self.fresh(begun) {
             return Ok(last);
         }
-        let made = timeout_at(deadline, make()).await.unwrap_or_else(|_| Err(late()));
+        let answer = timeout_at(deadline, make()).await.unwrap_or_else(|_| Err(late()));
         drop(making);
-        match made {
+        match answer {
             Ok(value) => {
                 let term = ((clock.now() - begun) * TIMES_AS_LONG).clamp(FRESH, LONGEST);
                 *self.last.lock().expect("no holder panics") = Some(Last {

@@ -15,26 +15,46 @@ const BELIEVED: TimeDelta = TimeDelta::minutes(15);
 /// How long a mismatch is believed: a deployment that goes on mends it.
 const DOUBTED: TimeDelta = TimeDelta::seconds(5);
 
-/// What the table said last, and until when that is believed.
+/// [`DOUBTED`] as callers are told it.
+const DOUBTED_SECONDS: u32 = 5;
+
+/// What the table said last.
 #[derive(Debug, Default)]
-pub struct Setup(Mutex<Option<(Result<(), Mismatch>, DateTime<Utc>)>>);
+pub struct Setup(Mutex<Option<Word>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Word {
+    said: Result<(), Mismatch>,
+    /// Until when it is believed.
+    until: DateTime<Utc>,
+}
 
 impl Setup {
     /// Lets a request go on where the table and the configuration agree. Where the table does not answer it goes on as well:
     /// what it needs of the table it asks for itself.
     ///
+    /// Shards grow while functions of the old number serve, and an instance's shard is on its item: so a process that has
+    /// agreed once goes on with fewer, as a daemon does. It never goes on with a newer layout, in which it could read and
+    /// write what is wrong.
+    ///
     /// # Errors
     /// `UNAVAILABLE` where they do not agree.
     pub async fn hold(&self, services: &Services) -> Result<(), ApiError> {
         let now = services.clock.now();
-        let known = *self.0.lock().expect("no holder panics");
-        let word = match known {
-            Some((word, until)) if now < until => word,
+        let last = *self.0.lock().expect("no holder panics");
+        let said = match last {
+            Some(word) if now < word.until => word.said,
             _ => match setup::check(&services.table, services.shards).await {
-                Ok(word) => {
-                    let term = if word.is_ok() { BELIEVED } else { DOUBTED };
-                    *self.0.lock().expect("no holder panics") = Some((word, now + term));
-                    word
+                Ok(said) => {
+                    let has_agreed = last.is_some_and(|word| word.said.is_ok());
+                    let said = match said {
+                        Err(Mismatch::FewerShards { .. }) if has_agreed => Ok(()),
+                        said => said,
+                    };
+                    let term = if said.is_ok() { BELIEVED } else { DOUBTED };
+                    let until = now + term;
+                    *self.0.lock().expect("no holder panics") = Some(Word { said, until });
+                    said
                 }
                 Err(error) => {
                     log::went_wrong(&error.into(), "the table's configuration could not be read");
@@ -42,9 +62,6 @@ impl Setup {
                 }
             },
         };
-        word.map_err(|mismatch| ApiError::unavailable(DOUBTED_SECONDS).caused_by(mismatch))
+        said.map_err(|mismatch| ApiError::unavailable(DOUBTED_SECONDS).caused_by(mismatch))
     }
 }
-
-/// [`DOUBTED`] as callers are told it.
-const DOUBTED_SECONDS: u32 = 5;

@@ -113,7 +113,12 @@ impl Record {
     #[must_use]
     pub fn changes(mut self, changes: Changes) -> Self {
         self.details.extend(changes.values);
-        self.detail("fields", changes.fields.join(", "))
+        let fields = if changes.fields.is_empty() {
+            "none".to_owned()
+        } else {
+            changes.fields.join(", ")
+        };
+        self.detail("fields", fields)
     }
 }
 

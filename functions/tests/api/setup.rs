@@ -47,6 +47,18 @@ async fn a_table_of_a_newer_layout_is_left_alone_while_it_is_one() {
 }
 
 #[tokio::test]
+async fn shards_grow_under_a_function_that_serves_already() {
+    let world = World::new().await;
+    world.register("ada@example.com").await;
+    agree(&world.state.table, 2).await.expect("stored").expect("more");
+    world.clock.advance(TimeDelta::minutes(20));
+    for _ in 0..2 {
+        assert_eq!(world.get("", "/ready").await.status, 200);
+        world.clock.advance(TimeDelta::minutes(20));
+    }
+}
+
+#[tokio::test]
 async fn a_function_with_more_shards_than_the_table_goes_on() {
     let world = World::new().await;
     agree(&world.state.table, 1)

@@ -280,6 +280,7 @@ impl World {
 
     /// As the daemon does when it has a pairing code.
     pub async fn show_pairing_code(&self, instance: InstanceId, code: &str) {
+        self.daemon_lives().await;
         let aad = PairingCode::aad(instance);
         let observed = Observed {
             pairing_code: Some(PairingCode {

@@ -117,15 +117,11 @@ impl<'a> Check<'a> {
             RefOr::Ref(reference) => {
                 let name = component(&reference.ref_location);
                 let all = self.all;
-                let before = self.shape.len();
+                // The type's own words come before those for its lengths.
+                let fault = value.as_str().and_then(|text| texts::ask(name, text));
+                self.text(at, fault);
                 if let Some(schema) = all.get(name) {
                     self.value(schema, value, at);
-                }
-                if let Some(text) = value.as_str()
-                    && self.shape.len() == before
-                {
-                    let fault = texts::ask(name, text);
-                    self.text(at, fault);
                 }
                 return;
             }
