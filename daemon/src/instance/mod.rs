@@ -6,6 +6,7 @@ mod group_receipts;
 pub mod inbound;
 pub mod link;
 mod pairing;
+mod pausing;
 mod pending;
 pub mod receipts;
 mod session;
@@ -14,14 +15,11 @@ mod status;
 pub mod tally;
 mod unlinking;
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use futures::FutureExt as _;
-use shared::domain::instance::{Instance, PairingRequest, Pause, Status};
+use shared::domain::instance::{Instance, PairingRequest, Status};
 use shared::domain::reason::Reason;
 use shared::ids::{InstanceId, SubscriptionId};
 use shared::session_state::Fence;
@@ -277,61 +275,6 @@ impl Actor {
             Status::Reconnecting
         } else {
             Status::Connecting
-        }
-    }
-
-    /// Waits for the next attempt after a lost connection.
-    async fn pause(&mut self, backoff: &mut Backoff, pause: Duration) -> ControlFlow<()> {
-        if !self.observer.set(self.connecting(), None).await {
-            return ControlFlow::Break(());
-        }
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = self.wake.notified() => backoff.reset(),
-            () = self.stop.cancelled() => return ControlFlow::Break(()),
-            () = self.fence.revoked() => return ControlFlow::Break(()),
-        }
-        ControlFlow::Continue(())
-    }
-
-    /// Waits until the instance's last pause is over. A person who asks for a connection ends it,
-    /// or shortens it as far as it may be.
-    async fn wait_out_pause(&mut self) -> ControlFlow<()> {
-        // Who asked while there was a connection has had it.
-        let _ = self.wake.notified().now_or_never();
-        while let Some((pause, left)) = self.left_of_pause() {
-            info!(instance.id = %self.id, reason = pause.reason, seconds = left.as_secs(), "nothing knocks at WhatsApp");
-            let reason = pause.reason.parse().ok();
-            if !self.observer.set(self.connecting(), reason).await {
-                return ControlFlow::Break(());
-            }
-            tokio::select! {
-                () = tokio::time::sleep(left) => return ControlFlow::Continue(()),
-                () = self.wake.notified() => self.cut_pause(),
-                () = self.stop.cancelled() => return ControlFlow::Break(()),
-                () = self.fence.revoked() => return ControlFlow::Break(()),
-            }
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn left_of_pause(&self) -> Option<(Pause, Duration)> {
-        let pause = self.observer.pause()?;
-        let left = backoff::left(pause, self.deps.clock.now());
-        (!left.is_zero()).then(|| (pause.clone(), left))
-    }
-
-    /// A person has asked for what this actor is to do.
-    fn heed_request(&mut self) {
-        if self.asked_anew {
-            self.cut_pause();
-        }
-    }
-
-    fn cut_pause(&mut self) {
-        if let Some(pause) = self.observer.pause() {
-            let cut = backoff::cut(pause, self.deps.clock.now());
-            self.observer.note_pause(cut);
         }
     }
 }

@@ -1,13 +1,11 @@
 //! The library's events as ours.
 
-use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::SecondsFormat;
 use shared::clock::Clock;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{Notify, mpsc};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use wacore::runtime::Runtime as _;
@@ -21,8 +19,9 @@ use super::own_chat::OwnChat;
 use super::people;
 use super::runtime::SessionRuntime;
 use super::stops::{Signal, StreamError};
+use super::told::Told;
 use crate::connection::{ReceiptKind, SessionEvent};
-use crate::stop::{Answer, Course, Stop};
+use crate::stop::Stop;
 
 /// How many events wait for the daemon to take them. The library calls without waiting:
 /// beyond this, receipts are left out, and anything else ends the session.
@@ -30,94 +29,6 @@ pub const CAPACITY: usize = 1_024;
 
 /// How long after an event the library's own presence is surely out.
 const PRESENCE_DELAY: Duration = Duration::from_secs(1);
-
-/// For how long a stream error that need not be the connection's end is blamed for one.
-const BLAMED: Duration = Duration::from_secs(30);
-
-/// What the session's task must know of what was told.
-#[derive(Debug, Default)]
-pub struct Told {
-    /// The phone has linked the session: the stream's end is followed by a login.
-    paired: Notify,
-    /// Why the session ends, as far as anything has said so.
-    noted: Mutex<Option<Noted>>,
-    /// Something has ended the session that the library does not take for its end.
-    hang_up: Notify,
-}
-
-#[derive(Debug)]
-struct Noted {
-    stop: Stop,
-    at: Instant,
-}
-
-impl Told {
-    /// Whether the session was linked since this was last asked, or is within `patience`.
-    pub async fn take_paired(&self, patience: Duration) -> bool {
-        tokio::time::timeout(patience, self.paired.notified())
-            .await
-            .is_ok()
-    }
-
-    /// Whether there is no other session until someone asks for it.
-    pub fn is_over(&self) -> bool {
-        let noted = self.noted.lock().expect("no holder panics");
-        noted
-            .as_ref()
-            .is_some_and(|noted| matches!(noted.stop.answer, Answer::End(..)))
-    }
-
-    /// Waits until the connection is to be ended by us.
-    pub async fn hung_up(&self) {
-        self.hang_up.notified().await;
-    }
-
-    /// Why the session has ended. What ended it for good outweighs everything else, and what asks
-    /// for a pause of its own a loss; of equals the first is the cause.
-    pub fn take_stop(&self) -> Option<Stop> {
-        let noted = self.noted.lock().expect("no holder panics").take()?;
-        noted.counts(Instant::now()).then_some(noted.stop)
-    }
-
-    /// Forgets what was said of a stream after which the session goes on.
-    pub fn forget(&self) {
-        self.noted.lock().expect("no holder panics").take();
-    }
-
-    /// Notes something that ends the session, or may.
-    pub fn note(&self, signal: &Signal) {
-        if signal.row().hangs_up {
-            self.hang_up.notify_one();
-        }
-        self.note_stop(signal.stop());
-    }
-
-    fn note_stop(&self, stop: Stop) {
-        let at = Instant::now();
-        let mut noted = self.noted.lock().expect("no holder panics");
-        let outweighs = noted
-            .as_ref()
-            .is_some_and(|before| before.counts(at) && weight(&before.stop) >= weight(&stop));
-        if !outweighs {
-            *noted = Some(Noted { stop, at });
-        }
-    }
-}
-
-impl Noted {
-    /// Whether it is to blame for an end at `now`.
-    fn counts(&self, now: Instant) -> bool {
-        matches!(self.stop.answer, Answer::End(..)) || now - self.at < BLAMED
-    }
-}
-
-fn weight(stop: &Stop) -> u8 {
-    match stop.answer {
-        Answer::Return(Course::Lost) => 0,
-        Answer::Return(_) => 1,
-        Answer::End(..) => 2,
-    }
-}
 
 /// Takes the library's events, in their order.
 pub struct Translator {
@@ -185,7 +96,7 @@ impl Translator {
             Event::PairingCodeRefresh(_) | Event::PairingCodeError(_) => SessionEvent::PairingCodeVoid,
             Event::PairPasskeyRequest(_) => SessionEvent::PasskeyRequested,
             Event::PairSuccess(_) => {
-                self.told.paired.notify_one();
+                self.told.note_paired();
                 SessionEvent::Paired
             }
             Event::Connected(_) => {

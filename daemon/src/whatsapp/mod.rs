@@ -20,6 +20,7 @@ mod secrets;
 mod session;
 mod settings;
 mod stops;
+mod told;
 mod transport;
 mod versions;
 

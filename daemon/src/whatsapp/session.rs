@@ -22,13 +22,14 @@ use wacore::store::DevicePropsOverride;
 use whatsapp_rust::bot::Bot;
 use whatsapp_rust::{CacheConfig, Client, GroupError, RawNodeLease, SendOptions};
 
-use super::events::{self, Told, Translator};
+use super::events::{self, Translator};
 use super::inbound::Inbound;
 use super::own_chat::OwnChat;
 use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
 use super::settings::WhatsAppConnector;
 use super::stops::Signal;
+use super::told::Told;
 use super::transport::Dialler;
 use super::versions::{Refused, Version, Versions};
 use super::{content, failure, pairing, people, resend};
@@ -73,6 +74,7 @@ pub struct WhatsAppSession {
     store: Arc<SessionStore>,
     secrets: MessageSecrets,
     own_chat: Arc<OwnChat>,
+    told: Arc<Told>,
     /// Ends every task of the session at once.
     stop: CancellationToken,
     /// The session's end was asked for: nothing more is told.
@@ -141,6 +143,7 @@ impl WhatsAppSession {
             store: Arc::clone(&store),
             secrets,
             own_chat,
+            told: Arc::clone(&told),
             stop,
             asked: CancellationToken::new(),
             tasks,
@@ -478,7 +481,9 @@ impl Connection for WhatsAppSession {
             }
         };
         self.disconnect().await;
-        told
+        // The server ends the stream of a device that it has taken off, perhaps before its answer
+        // is read.
+        if self.told.is_logged_out() { Ok(()) } else { told }
     }
 
     fn abandon(&self) {

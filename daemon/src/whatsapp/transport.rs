@@ -18,8 +18,8 @@ use wacore::net::{Transport, TransportEvent, TransportFactory, WHATSAPP_WEB_ORIG
 use whatsapp_rust::async_channel::Receiver;
 use whatsapp_rust_tokio_transport::{default_tls_connector, from_websocket};
 
-use super::events::Told;
 use super::stops::Signal;
+use super::told::Told;
 
 /// How long one address of the server may take to accept a connection, before the next is
 /// tried. The library gives all of dialling 20 s.

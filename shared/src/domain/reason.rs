@@ -48,3 +48,20 @@ text_enum! {
         RateLimited = "RATE_LIMITED",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_reason_is_explained() {
+        let page = include_str!("../../../docs/statuses.md");
+        for reason in Reason::ALL {
+            let rows = page
+                .lines()
+                .filter(|line| line.starts_with(&format!("| `{reason}` |")))
+                .filter(|line| line.matches('|').count() == 5);
+            assert_eq!(rows.count(), 1, "docs/statuses.md has a row for {reason}");
+        }
+    }
+}

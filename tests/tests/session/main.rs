@@ -5,5 +5,6 @@ mod costs;
 mod faults;
 mod media;
 mod sink;
+mod stops;
 mod texts;
 mod world;

@@ -1,0 +1,188 @@
+//! Why a session ends, put together from all that says so: events of the library, the server's
+//! stanzas, the socket.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use shared::domain::instance::Status;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::stops::Signal;
+use crate::stop::{Answer, Course, Stop};
+
+/// For how long a stream error that need not be the connection's end is blamed for one.
+const BLAMED: Duration = Duration::from_secs(30);
+
+/// What the session's task must know of what was told.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The phone has linked the session: the stream's end is followed by a login.
+    paired: Notify,
+    /// Why the session ends, as far as anything has said so.
+    noted: Mutex<Option<Noted>>,
+    /// Something has ended the session that the library does not take for its end.
+    hang_up: Notify,
+}
+
+#[derive(Debug)]
+struct Noted {
+    stop: Stop,
+    at: Instant,
+}
+
+impl Told {
+    /// Notes that the phone has linked the session.
+    pub fn note_paired(&self) {
+        self.paired.notify_one();
+    }
+
+    /// Whether the session was linked since this was last asked, or is within `patience`.
+    pub async fn take_paired(&self, patience: Duration) -> bool {
+        tokio::time::timeout(patience, self.paired.notified())
+            .await
+            .is_ok()
+    }
+
+    /// Whether there is no other session until someone asks for it.
+    pub fn is_over(&self) -> bool {
+        let noted = self.noted.lock().expect("no holder panics");
+        noted
+            .as_ref()
+            .is_some_and(|noted| matches!(noted.stop.answer, Answer::End(..)))
+    }
+
+    /// Whether the session's device is off its account.
+    pub fn is_logged_out(&self) -> bool {
+        let noted = self.noted.lock().expect("no holder panics");
+        noted
+            .as_ref()
+            .is_some_and(|noted| matches!(noted.stop.answer, Answer::End(Status::LoggedOut, _)))
+    }
+
+    /// Waits until the connection is to be ended by us.
+    pub async fn hung_up(&self) {
+        self.hang_up.notified().await;
+    }
+
+    /// Why the session has ended. What ended it for good outweighs everything else, and what asks
+    /// for a pause of its own a loss; of equals the first is the cause.
+    pub fn take_stop(&self) -> Option<Stop> {
+        let noted = self.noted.lock().expect("no holder panics").take()?;
+        noted.counts(Instant::now()).then_some(noted.stop)
+    }
+
+    /// Forgets what was said of a stream after which the session goes on.
+    pub fn forget(&self) {
+        self.noted.lock().expect("no holder panics").take();
+    }
+
+    /// Notes something that ends the session, or may.
+    pub fn note(&self, signal: &Signal) {
+        if signal.row().hangs_up {
+            self.hang_up.notify_one();
+        }
+        self.note_stop(signal.stop());
+    }
+
+    /// The same of something that was read already.
+    pub fn note_stop(&self, stop: Stop) {
+        let at = Instant::now();
+        let mut noted = self.noted.lock().expect("no holder panics");
+        let outweighs = noted
+            .as_ref()
+            .is_some_and(|before| before.counts(at) && weight(&before.stop) >= weight(&stop));
+        if !outweighs {
+            *noted = Some(Noted { stop, at });
+        }
+    }
+}
+
+impl Noted {
+    /// Whether it is to blame for an end at `now`.
+    fn counts(&self, now: Instant) -> bool {
+        matches!(self.stop.answer, Answer::End(..)) || now - self.at < BLAMED
+    }
+}
+
+fn weight(stop: &Stop) -> u8 {
+    match stop.answer {
+        Answer::Return(Course::Lost) => 0,
+        Answer::Return(_) => 1,
+        Answer::End(..) => 2,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+    use wacore::net::DisconnectReason;
+    use wacore::types::events::ConnectFailureReason;
+
+    use super::super::stops::StreamError;
+    use super::*;
+
+    fn answer_to(signals: &[Signal]) -> Answer {
+        let told = Told::default();
+        for signal in signals {
+            told.note(signal);
+        }
+        told.take_stop().expect("noted").answer
+    }
+
+    #[test]
+    fn what_ends_a_session_for_good_outweighs_what_brings_it_back() {
+        let lost = Signal::Transport(DisconnectReason::StreamEnded);
+        let limited = Signal::Stream(StreamError::Code(429));
+        let unlinked = Signal::Failure(ConnectFailureReason::LoggedOut);
+        let locked = Signal::Failure(ConnectFailureReason::AccountLocked);
+        let limit = Answer::Return(Course::RateLimited);
+        assert_eq!(answer_to(&[limited.clone(), lost.clone()]), limit);
+        assert_eq!(answer_to(&[lost.clone(), limited.clone()]), limit);
+        let out = unlinked.row().answer;
+        assert_eq!(answer_to(&[lost, limited, unlinked.clone()]), out);
+        assert_eq!(answer_to(&[unlinked, locked]), out, "the first of two ends");
+        assert_eq!(Told::default().take_stop(), None);
+    }
+
+    #[test]
+    fn a_stream_that_is_followed_by_a_login_has_not_ended_the_session() {
+        let told = Told::default();
+        told.note(&Signal::Stream(StreamError::Code(515)));
+        assert!(!told.is_over());
+        told.forget();
+        assert_eq!(told.take_stop(), None);
+        told.note(&Signal::Failure(ConnectFailureReason::CatExpired));
+        assert!(told.is_over());
+    }
+
+    /// Where the server says 429 or 503 the library waits for it to close the connection.
+    #[test]
+    fn a_connection_that_nobody_else_ends_is_hung_up() {
+        for (code, hangs_up) in [(429, true), (503, true), (500, false), (413, false)] {
+            let told = Told::default();
+            assert_eq!(told.hung_up().now_or_never(), None);
+            told.note(&Signal::Stream(StreamError::Code(code)));
+            assert_eq!(told.hung_up().now_or_never().is_some(), hangs_up, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_error_that_the_connection_outlives_is_not_blamed_for_a_later_end() {
+        let told = Told::default();
+        let refused = Signal::Stream(StreamError::Code(999));
+        let lost = Signal::Transport(DisconnectReason::StreamEnded);
+        let long_ago = |stop| Noted {
+            stop,
+            at: Instant::now().checked_sub(BLAMED).expect("the machine runs longer"),
+        };
+        *told.noted.lock().expect("no panic") = Some(long_ago(refused.stop()));
+        assert_eq!(told.take_stop(), None);
+        *told.noted.lock().expect("no panic") = Some(long_ago(refused.stop()));
+        told.note(&lost);
+        assert_eq!(told.take_stop(), Some(lost.stop()));
+        let locked = Signal::Failure(ConnectFailureReason::AccountLocked);
+        *told.noted.lock().expect("no panic") = Some(long_ago(locked.stop()));
+        assert_eq!(told.take_stop(), Some(locked.stop()), "an end stays one");
+    }
+}
