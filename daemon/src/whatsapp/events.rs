@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chrono::SecondsFormat;
 use shared::clock::Clock;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use wacore::runtime::Runtime as _;

@@ -174,7 +174,9 @@ mod tests {
         let lost = Signal::Transport(DisconnectReason::StreamEnded);
         let long_ago = |stop| Noted {
             stop,
-            at: Instant::now().checked_sub(BLAMED).expect("the machine runs longer"),
+            at: Instant::now()
+                .checked_sub(BLAMED)
+                .expect("the machine runs longer"),
         };
         *told.noted.lock().expect("no panic") = Some(long_ago(refused.stop()));
         assert_eq!(told.take_stop(), None);

@@ -34,7 +34,10 @@ async fn a_login_that_is_refused_ends_or_comes_back() {
         // Without an end.
         (402, Answer::End(Status::Banned, Reason::Banned)),
         (403, Answer::End(Status::Banned, Reason::AccountLocked)),
-        (405, Answer::End(Status::ForceDisconnected, Reason::ClientOutdated)),
+        (
+            405,
+            Answer::End(Status::ForceDisconnected, Reason::ClientOutdated),
+        ),
         (406, Answer::End(Status::LoggedOut, Reason::LoggedOut)),
         (409, client),
         (413, refused),
