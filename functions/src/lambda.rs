@@ -34,7 +34,9 @@ async fn connect(config: &config::Functions) -> Result<AppState, lambda_http::Er
     let table = Table::new(&aws, &config.common.table);
     let wrapper = seal::wrapper(&aws, &config.common.wrapping)?;
     // A function has no business with session state, which is the account itself.
-    let sealer = Sealer::new(table.clone(), wrapper).restricted_to(&[Purpose::Content]);
+    let sealer = Sealer::new(table.clone(), wrapper)
+        .restricted_to(&[Purpose::Content])
+        .making_no_keys();
     let queue = SqsQueue::from_config(&aws);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let mailer = mail::from_config(&aws, &config.mail, &clock)?;

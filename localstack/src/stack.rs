@@ -135,7 +135,9 @@ impl Stack {
             .await
             .context("the daemon cannot start")?;
 
-        let sealer = Sealer::new(database.table.clone(), wrapper).restricted_to(&[Purpose::Content]);
+        let sealer = Sealer::new(database.table.clone(), wrapper)
+            .restricted_to(&[Purpose::Content])
+            .making_no_keys();
         let aws = shared::aws::stand_in(&database.endpoint);
         let mailer = mail::from_config(&aws, &config.mail, &clock).context("the mailbox")?;
         let mailbox = mail::FolderMailer::new(place.path().join(MAIL), clock.clone());

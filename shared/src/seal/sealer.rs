@@ -13,7 +13,8 @@ use super::cipher;
 use super::wrapper::{DataKey, KeyContext, KeyError, KeyWrapper};
 use crate::ids::InstanceId;
 use crate::nature::Nature;
-use crate::storage::{StorageError, Table, classify, keys};
+use crate::storage::keys::{self, Key};
+use crate::storage::{StorageError, Table, classify};
 
 /// How long a plain key is kept before it is unwrapped anew. A withdrawn permission takes
 /// effect within this time.
@@ -31,6 +32,9 @@ pub enum SealError {
     /// The value was sealed for another purpose, instance or item, or was changed.
     #[error("the sealed value does not open here")]
     DoesNotOpen,
+    /// There is no data key yet, and this process makes none.
+    #[error("the instance has no data key for `{0}` yet")]
+    NoKey(Purpose),
     /// The data key could not be made or unwrapped.
     #[error("the data key could not be had")]
     Key(#[from] KeyError),
@@ -46,7 +50,7 @@ impl SealError {
     pub fn nature(&self) -> Nature {
         match self {
             Self::Key(KeyError::Unavailable(_)) => Nature::Transient,
-            Self::Key(KeyError::WrongContext | KeyError::Refused(_)) => Nature::Unknown,
+            Self::Key(KeyError::WrongContext | KeyError::Refused(_)) | Self::NoKey(_) => Nature::Unknown,
             Self::Storage(error) => error.nature(),
             Self::PurposeDenied(_) | Self::DoesNotOpen => Nature::Permanent,
         }
@@ -59,6 +63,7 @@ pub struct Sealer {
     table: Table,
     wrapper: Arc<dyn KeyWrapper>,
     purposes: Vec<Purpose>,
+    makes_keys: bool,
     term: Duration,
     cache: Arc<Cache>,
 }
@@ -70,6 +75,7 @@ impl Sealer {
             table,
             wrapper,
             purposes: Purpose::ALL.to_vec(),
+            makes_keys: true,
             term: DEFAULT_TERM,
             cache: Arc::new(Cache::new(DEFAULT_CAPACITY)),
         }
@@ -79,6 +85,14 @@ impl Sealer {
     #[must_use]
     pub fn restricted_to(mut self, purposes: &[Purpose]) -> Self {
         self.purposes = purposes.to_vec();
+        self
+    }
+
+    /// The same, making no data keys: a function may not write them. An instance that is paired
+    /// has them, because its daemon has sealed with them.
+    #[must_use]
+    pub fn making_no_keys(mut self) -> Self {
+        self.makes_keys = false;
         self
     }
 
@@ -126,8 +140,13 @@ impl Sealer {
     /// under them, in the table or in a backup of it, is unreadable from then on. Other
     /// processes forget them within their cache's term.
     pub async fn delete_keys(&self, instance: InstanceId) -> Result<(), StorageError> {
-        for purpose in Purpose::ALL {
-            let key = keys::data_key(instance, purpose);
+        let everywhere = Purpose::ALL.into_iter().flat_map(|purpose| {
+            [
+                keys::data_key(instance, purpose),
+                keys::old_data_key(instance, purpose),
+            ]
+        });
+        for key in everywhere {
             self.table
                 .client()
                 .delete_item()
@@ -162,6 +181,9 @@ impl Sealer {
         if let Some(wrapped) = self.load(context).await? {
             return Ok(self.wrapper.unwrap(context, &wrapped).await?);
         }
+        if !self.makes_keys {
+            return Err(SealError::NoKey(context.purpose));
+        }
         let (key, wrapped) = self.wrapper.generate(context).await?;
         if self.store(context, wrapped).await? {
             return Ok(key);
@@ -174,8 +196,15 @@ impl Sealer {
     }
 
     async fn load(&self, context: &KeyContext) -> Result<Option<Vec<u8>>, StorageError> {
-        let key = keys::data_key(context.instance, context.purpose);
-        let answer = self.table.get(&key).await?;
+        let &KeyContext { purpose, instance } = context;
+        match self.load_from(&keys::data_key(instance, purpose)).await? {
+            Some(wrapped) => Ok(Some(wrapped)),
+            None => self.load_from(&keys::old_data_key(instance, purpose)).await,
+        }
+    }
+
+    async fn load_from(&self, key: &Key) -> Result<Option<Vec<u8>>, StorageError> {
+        let answer = self.table.get(key).await?;
         let Some(mut item) = answer else {
             return Ok(None);
         };

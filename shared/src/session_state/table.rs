@@ -418,6 +418,8 @@ fn sealing(error: SealError, path: &str) -> StorageError {
             field: "v",
         },
         SealError::PurposeDenied(_) => StorageError::Refused(error.into()),
-        SealError::Key(KeyError::WrongContext | KeyError::Refused(_)) => StorageError::Unknown(error.into()),
+        SealError::Key(KeyError::WrongContext | KeyError::Refused(_)) | SealError::NoKey(_) => {
+            StorageError::Unknown(error.into())
+        }
     }
 }

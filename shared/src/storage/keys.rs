@@ -20,7 +20,8 @@
 //! | `key#<hash>` | `key` | an API key, as requests read it |
 //! | `inst#<instance>` | `meta` | the instance, or its tombstone |
 //! | | `key#<key>` | an API key, as lists read it |
-//! | | `dek#<purpose>` | its wrapped data key for a purpose |
+//! | | `dek#<purpose>` | a wrapped data key where older versions kept it |
+//! | `dek#<instance>` | `<purpose>` | its wrapped data key for a purpose |
 //! | `sess#<instance>` | `<name>` | an entry of its WhatsApp session state |
 //! | `msgs#<instance>` | `<message>` | a message's record |
 //! | `people#<instance>` | `<name>` | a person whom it has met, by a number or a LID |
@@ -231,8 +232,19 @@ pub fn instance(id: InstanceId) -> Key {
     Key::new(format!("inst#{id}"), "meta")
 }
 
+/// The partition of an instance's wrapped data keys. It is one of its own, so that functions can
+/// be denied to write it.
+pub fn data_key_partition(instance: InstanceId) -> String {
+    format!("dek#{instance}")
+}
+
 /// An instance's wrapped data key for one purpose.
 pub fn data_key(instance: InstanceId, purpose: Purpose) -> Key {
+    Key::new(data_key_partition(instance), purpose.to_string())
+}
+
+/// The same where older versions kept it: it is read from there and never written.
+pub fn old_data_key(instance: InstanceId, purpose: Purpose) -> Key {
     Key::new(format!("inst#{instance}"), format!("dek#{purpose}"))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::ids::InstanceId;
+use shared::nature::Nature;
 use shared::seal::{DataKey, KeyContext, KeyError, KeyWrapper, Purpose, SealError, Sealer};
 use shared::storage::keys;
 
@@ -94,6 +95,66 @@ async fn a_purpose_that_is_not_granted_is_an_error_before_any_key_is_made() {
         .seal(world.instance, Purpose::Content, b"item", b"hello")
         .await
         .expect("granted");
+}
+
+#[tokio::test]
+async fn a_process_that_makes_no_keys_seals_once_another_has_made_one() {
+    let world = World::new().await;
+    let function = world.sealer().making_no_keys();
+    let early = function
+        .seal(world.instance, Purpose::Content, b"item", b"hello")
+        .await;
+    let Err(error) = early else {
+        panic!("sealed without a key")
+    };
+    assert!(matches!(error, SealError::NoKey(Purpose::Content)), "{error:?}");
+    assert_eq!(error.nature(), Nature::Unknown, "it may come");
+    let stored = world.raw(&keys::data_key(world.instance, Purpose::Content)).await;
+    assert!(stored.is_none());
+
+    let daemon = world.sealer();
+    daemon
+        .seal(world.instance, Purpose::Content, b"code", b"2@a,b")
+        .await
+        .expect("the daemon makes it");
+    let sealed = function
+        .seal(world.instance, Purpose::Content, b"item", b"hello")
+        .await;
+    let opened = daemon
+        .open(
+            world.instance,
+            Purpose::Content,
+            b"item",
+            &sealed.expect("sealed"),
+        )
+        .await;
+    assert_eq!(opened.expect("opened"), b"hello");
+}
+
+#[tokio::test]
+async fn a_key_that_an_older_version_stored_is_used_where_it_lies() {
+    let world = World::new().await;
+    let sealed = world
+        .sealer()
+        .seal(world.instance, Purpose::Session, b"item", b"hello")
+        .await
+        .expect("sealed");
+    let (key, old) = (
+        keys::data_key(world.instance, Purpose::Session),
+        keys::old_data_key(world.instance, Purpose::Session),
+    );
+    let mut item = world.raw(&key).await.expect("stored");
+    item.extend(old.attributes());
+    world.write_raw(item).await;
+    world.remove_raw(&key).await;
+
+    let opened = world
+        .sealer()
+        .open(world.instance, Purpose::Session, b"item", &sealed)
+        .await;
+    // What is bound to its context opens from either place.
+    assert_eq!(opened.expect("opened"), b"hello");
+    assert!(world.raw(&key).await.is_none(), "no second key beside it");
 }
 
 #[tokio::test]

@@ -65,4 +65,14 @@ impl World {
         let request = self.table.client().put_item().table_name(self.table.name());
         request.set_item(Some(item)).send().await.expect("written");
     }
+
+    /// Removes an item past everything.
+    pub async fn remove_raw(&self, key: &Key) {
+        let request = self.table.client().delete_item().table_name(self.table.name());
+        request
+            .set_key(Some(key.attributes()))
+            .send()
+            .await
+            .expect("removed");
+    }
 }

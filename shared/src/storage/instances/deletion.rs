@@ -90,6 +90,7 @@ impl Instances {
     /// off and done again.
     pub async fn purge(&self, id: InstanceId) -> Result<(), StorageError> {
         self.purge_content(id).await?;
+        self.table.purge(&keys::data_key_partition(id), "").await?;
         let own = keys::instance(id);
         self.table.purge(&own.pk, &own.sk).await
     }
