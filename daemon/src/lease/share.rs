@@ -176,12 +176,10 @@ mod tests {
         }
     }
 
-    fn holding(held: &[(u32, Option<u64>)]) -> Option<BTreeMap<Shard, Option<u64>>> {
-        Some(
-            held.iter()
-                .map(|(shard, token)| (Shard(*shard), *token))
-                .collect(),
-        )
+    fn holding(held: &[(u32, Option<u64>)]) -> BTreeMap<Shard, Option<u64>> {
+        held.iter()
+            .map(|(shard, token)| (Shard(*shard), *token))
+            .collect()
     }
 
     #[test]
@@ -210,12 +208,12 @@ mod tests {
     fn a_shard_that_the_table_gives_to_a_daemon_that_holds_none_is_free_to_it() {
         let leases = [lease(0, Some("a"), 7), lease(1, Some("a"), 3)];
         let mut case = Case::new("a", &leases, &["a"]);
-        case.held = holding(&[(1, Some(3))]);
+        case.held = Some(holding(&[(1, Some(3))]));
         assert_eq!(case.plan().take, [(Shard(0), Some(7))], "an answer was lost");
         // Another is not told by the table that it is free.
         case.me = "b";
         case.census = living(&["a", "b"]);
-        case.held = holding(&[]);
+        case.held = Some(holding(&[]));
         assert_eq!(case.plan().take, []);
     }
 
@@ -223,12 +221,12 @@ mod tests {
     fn a_lost_shard_is_taken_anew_when_its_serving_has_ended() {
         let leases = [lease(0, Some("a"), 7)];
         let mut case = Case::new("a", &leases, &["a"]);
-        case.held = holding(&[(0, None)]);
+        case.held = Some(holding(&[(0, None)]));
         assert_eq!(case.plan(), Plan::default());
-        case.held = holding(&[]);
+        case.held = Some(holding(&[]));
         assert_eq!(case.plan().take, [(Shard(0), Some(7))]);
         // Another token than the one it serves under is no lease of its own.
-        case.held = holding(&[(0, Some(6))]);
+        case.held = Some(holding(&[(0, Some(6))]));
         assert_eq!(case.plan(), Plan::default());
     }
 
@@ -236,7 +234,7 @@ mod tests {
     fn a_shard_of_ones_own_beyond_the_share_is_let_go() {
         let leases = [lease(0, Some("a"), 7), lease(1, Some("a"), 3)];
         let mut case = Case::new("a", &leases, &["a", "b"]);
-        case.held = holding(&[(0, Some(7))]);
+        case.held = Some(holding(&[(0, Some(7))]));
         let plan = case.plan();
         assert_eq!((plan.take.len(), plan.let_go), (0, vec![(Shard(1), 3)]));
     }

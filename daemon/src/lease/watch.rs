@@ -6,11 +6,21 @@ use std::time::Duration;
 use shared::storage::leases::{Beat, LONGEST_LEASE, Lease};
 use tokio::time::Instant;
 
+/// A time without a look after which the daemons are given a moment before their silence counts: an
+/// outage of the table silences all of them, and whoever comes back first must not rob the others.
+const BLIND_AFTER: Duration = Duration::from_secs(3);
+
+/// How long that moment is: two beats.
+const MOMENT: Duration = Duration::from_secs(2);
+
 /// What is known of the daemons.
 #[derive(Debug)]
 pub struct Watch {
     own_duration: Duration,
     seen: HashMap<String, Seen>,
+    last_look: Option<Instant>,
+    /// Until then nobody counts as dead.
+    lenient_until: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -45,11 +55,17 @@ impl Watch {
         Self {
             own_duration: own_duration.min(LONGEST_LEASE),
             seen: HashMap::new(),
+            last_look: None,
+            lenient_until: None,
         }
     }
 
     /// Takes in what a look found that lasted from `begun` to `ended`.
     pub fn see(&mut self, beats: &[Beat], leases: &[Lease], begun: Instant, ended: Instant) {
+        let last = self.last_look.replace(ended);
+        if last.is_some_and(|last| begun.saturating_duration_since(last) > BLIND_AFTER) {
+            self.lenient_until = Some(ended + MOMENT);
+        }
         let owners: BTreeSet<&str> = leases.iter().filter_map(|lease| lease.owner.as_deref()).collect();
         self.seen.retain(|daemon, _| {
             owners.contains(daemon.as_str()) || beats.iter().any(|beat| beat.daemon == *daemon)
@@ -105,7 +121,9 @@ impl Watch {
             settled: true,
             ..Census::default()
         };
-        for (daemon, seen) in self.seen.iter().filter(|(_, seen)| seen.may_live()) {
+        let may_live =
+            |seen: &Seen| seen.may_live() || self.lenient_until.is_some_and(|until| seen.unchanged < until);
+        for (daemon, seen) in self.seen.iter().filter(|(_, seen)| may_live(seen)) {
             census.alive.insert(daemon.clone());
             if !seen.draining {
                 census.sharing.insert(daemon.clone());
@@ -179,6 +197,7 @@ mod tests {
         let census = looks.look(0, &[beat("a", 7)], &[]);
         assert_eq!(census.alive, names(&["a"]), "whatever its item's age");
         assert!(!census.settled, "it may have been dead for hours");
+        looks.look(2, &[beat("a", 7)], &[]);
         let census = looks.look(4, &[beat("a", 7)], &[]);
         assert_eq!(census.alive, names(&["a"]), "its whole duration");
         let census = looks.look(5, &[beat("a", 7)], &[]);
@@ -204,10 +223,24 @@ mod tests {
         // And what changed may have changed at its end.
         let census = looks.slow_look(8, 11, &[beat("a", 9)], &[]);
         assert_eq!(census.alive, names(&["a"]));
+        looks.look(13, &[beat("a", 9)], &[]);
         let census = looks.look(15, &[beat("a", 9)], &[]);
         assert_eq!(census.alive, names(&["a"]));
         let census = looks.look(16, &[beat("a", 9)], &[]);
         assert_eq!(census.alive, names(&[]));
+    }
+
+    #[test]
+    fn after_an_outage_nobody_is_dead_before_it_could_beat_again() {
+        let mut looks = Looks::new();
+        looks.look(0, &[beat("a", 7), beat("b", 1)], &[]);
+        looks.look(1, &[beat("a", 8), beat("b", 2)], &[]);
+        let census = looks.look(60, &[beat("a", 8), beat("b", 2)], &[]);
+        assert_eq!(census.alive, names(&["a", "b"]));
+        let census = looks.look(61, &[beat("a", 9), beat("b", 2)], &[]);
+        assert_eq!(census.alive, names(&["a", "b"]));
+        let census = looks.look(62, &[beat("a", 10), beat("b", 2)], &[]);
+        assert_eq!(census.alive, names(&["a"]), "it died meanwhile");
     }
 
     #[test]
@@ -219,7 +252,9 @@ mod tests {
         };
         assert!(!looks.look(0, std::slice::from_ref(&huge), &[]).settled);
         let most = LONGEST_LEASE.as_secs();
-        assert!(!looks.look(most, std::slice::from_ref(&huge), &[]).settled);
+        for second in 1..=most {
+            assert!(!looks.look(second, std::slice::from_ref(&huge), &[]).settled);
+        }
         let census = looks.look(most + 1, &[huge], &[]);
         assert_eq!((census.alive, census.settled), (names(&[]), true));
     }
@@ -235,6 +270,7 @@ mod tests {
         let census = looks.look(0, &[], std::slice::from_ref(&lease));
         assert_eq!(census.alive, names(&["a"]));
         assert_eq!(census.sharing, names(&[]));
+        looks.look(3, &[], std::slice::from_ref(&lease));
         let census = looks.look(5, &[], std::slice::from_ref(&lease));
         assert_eq!((census.alive, census.settled), (names(&[]), true));
         assert_eq!(looks.look(6, &[beat("a", 1)], &[lease]).alive, names(&["a"]));

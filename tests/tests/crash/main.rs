@@ -8,6 +8,7 @@ use tests::api::{Api, Bases};
 use tests::flow::{Paired, exchange, pair, stats, unique};
 use tests::phones::Phones;
 use tests::process::Process;
+use tests::wait::until;
 
 const STACK: &str = env!("CARGO_BIN_EXE_waxwing-under-test");
 
@@ -119,4 +120,34 @@ async fn after_the_store_before_the_delete() {
 #[tokio::test]
 async fn after_the_queue_write() {
     assert!(was_cut_short_by_a_crash_at("after-queue-write").await);
+}
+
+/// What a dead daemon said of a connection, or of a code, is not repeated after a restart.
+#[tokio::test]
+async fn a_restart_is_honest_from_the_first_request_on() {
+    let World {
+        data,
+        sandbox,
+        phones,
+    } = World::new().await;
+    let arguments = ["--sandbox-url", &sandbox.ws_url()];
+    let stack = Process::start(STACK, data.path(), &arguments, &[]).await;
+    let paired = pair(&Bases::one(&stack.api), &phones).await;
+    stack.kill().await;
+    // Nothing can be connected any more.
+    sandbox.shutdown().await;
+    let stack = Process::start(STACK, data.path(), &arguments, &[]).await;
+    let paired = paired.at(&Bases::one(&stack.api));
+    let path = format!("/api/instances/{}/status", paired.instance);
+    let user = &paired.user;
+    let status = user.get(&path).await.data(200);
+    assert_eq!(status["status"], "RECONNECTING", "{status}");
+    // And it is served at once: its new owner tells of it, without waiting for the dead one.
+    until("the new owner's word", async || {
+        let status = user.get(&path).await.data(200);
+        assert_eq!(status["status"], "RECONNECTING", "{status}");
+        (!status["lastError"].is_null()).then_some(())
+    })
+    .await;
+    stack.kill().await;
 }
