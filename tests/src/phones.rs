@@ -53,15 +53,24 @@ impl Phones {
 
     /// For each device that is linked to a phone, whether it is connected.
     pub async fn linked(&self, phone: &str) -> Vec<bool> {
+        let own = self.phone(phone).await;
+        let companions = own["companions"].as_array().expect("a list").iter();
+        companions.map(|one| one["connected"] == true).collect()
+    }
+
+    /// A person's LID, its digits alone.
+    pub async fn lid(&self, phone: &str) -> String {
+        let own = self.phone(phone).await;
+        let lid = own["lid"].as_str().expect("a LID");
+        lid.split('@').next().unwrap_or(lid).to_owned()
+    }
+
+    async fn phone(&self, phone: &str) -> Value {
         let url = format!("{}/admin/phones", self.base);
         let answer = self.http.get(url).send().await.expect("the sandbox answers");
         let phones: Vec<Value> = answer.json().await.expect("a list");
-        let own = phones
-            .iter()
-            .find(|one| one["phone"] == phone)
-            .expect("the phone");
-        let companions = own["companions"].as_array().expect("a list").iter();
-        companions.map(|one| one["connected"] == true).collect()
+        let found = phones.into_iter().find(|one| one["phone"] == phone);
+        found.expect("the phone")
     }
 
     /// A phone's inbox, oldest first.

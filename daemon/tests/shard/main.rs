@@ -16,6 +16,7 @@ mod network;
 mod outages;
 mod pairing;
 mod pairing_code;
+mod people;
 mod queue;
 mod receipts;
 mod sends;

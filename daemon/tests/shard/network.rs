@@ -70,6 +70,7 @@ pub struct Line {
     answers_probes: Arc<Mutex<bool>>,
     members: Arc<Mutex<Vec<Person>>>,
     refusals: Mutex<Vec<SendError>>,
+    names: Mutex<Vec<(Recipient, Recipient)>>,
     pub disconnected: CancellationToken,
     pub logged_out: CancellationToken,
     pub abandoned: CancellationToken,
@@ -109,6 +110,7 @@ impl Connector for Network {
             answers_probes: self.answers_probes.clone(),
             members: self.members.clone(),
             refusals: Mutex::default(),
+            names: Mutex::default(),
             disconnected: CancellationToken::new(),
             logged_out: CancellationToken::new(),
             abandoned: CancellationToken::new(),
@@ -143,6 +145,12 @@ impl Connection for Line {
             text: text.to_owned(),
         };
         self.sent.send(sent).await.map_err(|_| SendError::NotConnected)
+    }
+
+    async fn other_name(&self, name: &Recipient) -> Option<Recipient> {
+        let names = self.names.lock().expect("no holder panics");
+        let pair = names.iter().find(|(one, other)| one == name || other == name)?;
+        Some(if pair.0 == *name { &pair.1 } else { &pair.0 }.clone())
     }
 
     async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError> {
@@ -260,6 +268,12 @@ impl Playing {
             reader: Person::default(),
         })
         .await;
+    }
+
+    /// The session has learnt that these are one person's names.
+    pub fn knows(&self, one: &Recipient, other: &Recipient) {
+        let mut names = self.line.names.lock().expect("no holder panics");
+        names.push((one.clone(), other.clone()));
     }
 
     /// Lets the next send fail like this; the one given last fails first.

@@ -45,17 +45,17 @@ const ROWS: [Row; 4] = [
     Row {
         work: "accept a message",
         most: cost(4, 4, 1),
-        today: cost(2, 4, 1),
+        today: cost(2, 3, 1),
     },
     Row {
         work: "accept a message with an idempotency key",
         most: cost(5, 4, 1),
-        today: cost(3, 4, 1),
+        today: cost(3, 3, 1),
     },
     Row {
         work: "a message's life to `read`",
         most: cost(8, 6, 1),
-        today: cost(8, 6, 1),
+        today: cost(8, 5, 1),
     },
     Row {
         work: "an incoming message",

@@ -1,6 +1,7 @@
 //! The main job on the local stack, through public interfaces alone.
 
 mod pairing_code;
+mod people;
 mod subscriptions;
 
 use tests::api::Bases;

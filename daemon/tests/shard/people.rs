@@ -1,0 +1,124 @@
+//! What a daemon learns of people, and that it goes by it.
+
+use chrono::TimeDelta;
+use daemon::connection::{InboundMessage, SendError};
+use shared::domain::instance::Instance;
+use shared::domain::message::{Kind, State};
+use shared::domain::person::{Acquaintance, Person};
+use shared::domain::recipient::Recipient;
+use shared::storage::item::Item;
+use shared::storage::keys;
+use shared::storage::people::People;
+
+use crate::wait::until;
+use crate::world::World;
+
+const ALICE: &str = "15550100001";
+const ALICE_LID: &str = "lid:200000000000001";
+
+fn name(text: &str) -> Recipient {
+    text.parse().expect("a name")
+}
+
+/// What the directory says of a name, when it says this.
+async fn until_known(
+    world: &World,
+    instance: &Instance,
+    of: &str,
+    is_so: impl Fn(&Acquaintance) -> bool,
+) -> Acquaintance {
+    let people = People::new(world.table.clone());
+    until("an entry of the directory", async || {
+        let found = people.find(instance.id, &name(of), world.now()).await;
+        found.expect("read").filter(|found| is_so(found))
+    })
+    .await
+}
+
+/// The directory's items.
+async fn items(world: &World, instance: &Instance) -> Vec<Item> {
+    let partition = keys::people_partition(instance.id);
+    let items = world.table.last_with_prefix(partition, "", None, 10).await;
+    items.expect("read")
+}
+
+fn incoming(world: &World, whatsapp_id: &str, phone: Option<&str>) -> InboundMessage {
+    InboundMessage {
+        whatsapp_id: whatsapp_id.to_owned(),
+        chat: name(ALICE_LID),
+        sender: "200000000000001@lid".to_owned(),
+        from: Person {
+            phone: phone.map(str::to_owned),
+            lid: Some("200000000000001".to_owned()),
+        },
+        push_name: None,
+        from_me: false,
+        kind: Kind::Text,
+        text: Some("hello".to_owned()),
+        at: world.now(),
+    }
+}
+
+#[tokio::test]
+async fn whoever_was_sent_to_by_number_is_known_by_lid_and_keeps_the_chat() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    // The library learns it with the look-up of the devices.
+    session.knows(&name(ALICE), &name(ALICE_LID));
+    let message = world.accept(&instance, ALICE, "hello").await;
+    session.sent().await;
+    session.acknowledge(message, None).await;
+    let met = until_known(&world, &instance, ALICE_LID, |_| true).await;
+    assert_eq!(met.chat, name(ALICE));
+    assert_eq!(met.person.names().collect::<Vec<_>>(), [name(ALICE), name(ALICE_LID)]);
+    until_known(&world, &instance, ALICE, |met| met.person.lid.is_some()).await;
+
+    // What comes in by the LID is of that chat, and has both names.
+    let answer = incoming(&world, "3AFF01", None);
+    session.inbound.commit(&[answer]).await.expect("stored");
+    let log = world.messages.log(instance.id, None, 10).await.expect("read");
+    let answer = log.iter().find(|record| record.state == State::Received);
+    let answer = answer.expect("recorded");
+    assert_eq!(answer.chat, name(ALICE));
+    assert_eq!(answer.person, met.person);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_writes_first_is_met_by_the_name_of_the_chat_and_written_once() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    let first = incoming(&world, "3AFF01", Some(ALICE));
+    session.inbound.commit(&[first]).await.expect("stored");
+    let met = until_known(&world, &instance, ALICE, |_| true).await;
+    assert_eq!(met.chat, name(ALICE_LID));
+    let before = items(&world, &instance).await;
+    for n in 2..10 {
+        let next = incoming(&world, &format!("3AFF{n:02}"), Some(ALICE));
+        session.inbound.commit(&[next]).await.expect("stored");
+    }
+    daemon.stop().await;
+    assert_eq!(items(&world, &instance).await, before);
+    assert_eq!(before.len(), 2);
+}
+
+#[tokio::test]
+async fn whoever_is_not_on_whatsapp_is_remembered_until_a_message_comes_through() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    session.refuse_next(SendError::NotOnWhatsApp);
+    let lost = world.accept(&instance, ALICE, "anyone?").await;
+    world.until_state(&instance, lost, State::Failed).await;
+    let now = world.now();
+    let absent = until_known(&world, &instance, ALICE, |_| true).await;
+    assert!(absent.is_known_to_be_absent(now + TimeDelta::minutes(14)));
+    assert!(!absent.is_known_to_be_absent(now + TimeDelta::minutes(15)));
+    let found = world.accept(&instance, ALICE, "there?").await;
+    session.sent().await;
+    session.acknowledge(found, None).await;
+    until_known(&world, &instance, ALICE, |met| !met.is_known_to_be_absent(now)).await;
+    daemon.stop().await;
+}
