@@ -13,6 +13,8 @@ use shared::recent::Recent;
 use shared::storage::people::People;
 use shared::storage::{StorageError, Table};
 
+use crate::http::log;
+
 /// For how long what was read is good.
 const FRESH: TimeDelta = TimeDelta::seconds(5);
 
@@ -60,7 +62,7 @@ impl Directory {
             Ok(found) => found,
             // What cannot be read must not shut a chat: it is met anew.
             Err(error @ StorageError::Corrupt { .. }) => {
-                tracing::error!(instance.id = %instance, %error, "an entry of the directory of people is passed over");
+                log::went_wrong(&error.into(), "an entry of the directory of people is passed over");
                 None
             }
             Err(error) => return Err(error),

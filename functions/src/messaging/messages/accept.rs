@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::FutureExt as _;
 use serde_json::json;
 use shared::auth::api_key::Grant;
 use shared::domain::account::Subscription;
@@ -25,6 +26,7 @@ use shared::domain::message::{DEFAULT_EXPIRY, Kind, MessageRecord, State};
 use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
+use shared::queue::QueueName;
 use shared::seal::Purpose;
 use shared::storage::counters::Quota;
 use shared::storage::idempotency::{Asked, Claim};
@@ -36,7 +38,7 @@ use super::fingerprint;
 use super::options::{GivenOptions, Options};
 use super::settle::Written;
 use super::view::AcceptedView;
-use crate::http::{ApiError, Code, Reply, Timestamp, log};
+use crate::http::{ApiError, Code, Reply, RequestContext, Timestamp, log};
 use crate::state::AppState;
 
 /// A message that is well-formed.
@@ -119,6 +121,7 @@ pub async fn accept(
     require_reachable(&instance)?;
     require_present(&to, now)?;
     let idempotency_key = send.idempotency_key.clone();
+    let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
     let job = seal(state, &instance, id, &to, send, now).await?;
     let record = job.record();
     backlog::shard::require_room(state, &instance)?;
@@ -129,9 +132,12 @@ pub async fn accept(
         idempotency_key,
     };
     // Whoever asked may hang up: what is begun is brought to its end nevertheless, so that nothing stays counted.
-    let committing = commit(state.clone(), subscription.clone(), instance, job, written);
-    let committed = tokio::spawn(committing.in_current_span());
-    committed
+    let committing = commit(state.clone(), subscription.clone(), instance, sends, job, written);
+    let committing = match RequestContext::current() {
+        Some(context) => context.around(committing).left_future(),
+        None => committing.right_future(),
+    };
+    tokio::spawn(committing.in_current_span())
         .await
         .map_err(|error| ApiError::internal().caused_by(error))??;
     log::message_accepted(id);
@@ -146,6 +152,7 @@ async fn commit(
     state: AppState,
     subscription: Subscription,
     instance: Instance,
+    sends: QueueName,
     job: SendJob,
     written: Written,
 ) -> Result<(), ApiError> {
@@ -157,11 +164,11 @@ async fn commit(
         return Err(refused);
     }
     let (queued, stored) = tokio::join!(
-        enqueue(state, &instance, &job),
+        enqueue(state, &sends, &job),
         state.messages.put(&written.record),
     );
     backlog::shard::note_sent(state, &instance);
-    written.settle(state, queued?, stored).await
+    written.settle(state, queued, stored).await
 }
 
 /// The instance as it was a moment ago; as it is now, where that would refuse the message.
@@ -213,7 +220,8 @@ async fn replay(
             on_whatsapp: None,
         };
         let job = seal(state, instance, record.id, &to, send, record.created_at).await?;
-        match enqueue(state, instance, &job).await? {
+        let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
+        match enqueue(state, &sends, &job).await {
             Queued::In => {}
             // It stays as the first run left it, for the next retry.
             Queued::NotIn(error) | Queued::Unknown(error) => return Err(error.into()),

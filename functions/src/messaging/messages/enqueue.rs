@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use shared::domain::instance::Instance;
 use shared::domain::job::{self, Job, SendJob};
 use shared::domain::shard::lane;
 use shared::fault;
-use shared::queue::{OutgoingMessage, QueueError};
+use shared::queue::{OutgoingMessage, QueueError, QueueName};
 use tokio::time::{Instant, timeout_at};
 
-use crate::http::ApiError;
 use crate::state::AppState;
 
 /// The pause before a send is repeated at first; twice as long each time.
@@ -28,9 +26,8 @@ pub enum Queued {
 
 /// Sends a job. One whose send is not answered is sent again, under the same deduplication id, by which the queue drops what
 /// it has.
-pub async fn enqueue(state: &AppState, instance: &Instance, job: &SendJob) -> Result<Queued, ApiError> {
-    let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
-    let group = lane(instance.id, job.chat());
+pub async fn enqueue(state: &AppState, sends: &QueueName, job: &SendJob) -> Queued {
+    let group = lane(job.instance, job.chat());
     let message = OutgoingMessage::fifo(
         job::encode(&Job::Send(job.clone())),
         group,
@@ -39,11 +36,11 @@ pub async fn enqueue(state: &AppState, instance: &Instance, job: &SendJob) -> Re
     let deadline = Instant::now() + state.queue_answer;
     let (mut pause, mut may_be_in) = (FIRST_PAUSE, false);
     loop {
-        let sent = timeout_at(deadline, state.queue.send(&sends, message.clone())).await;
+        let sent = timeout_at(deadline, state.queue.send(sends, message.clone())).await;
         let error = match sent {
             Ok(Ok(_)) => {
                 fault::point("after-queue-write");
-                return Ok(Queued::In);
+                return Queued::In;
             }
             Ok(Err(error)) => error,
             Err(_) => QueueError::Timeout { operation: "send" },
@@ -56,13 +53,13 @@ pub async fn enqueue(state: &AppState, instance: &Instance, job: &SendJob) -> Re
             | QueueError::StaleReceipt
                 if !may_be_in =>
             {
-                return Ok(Queued::NotIn(error));
+                return Queued::NotIn(error);
             }
             // A refusal for too many requests is the client's last attempt; what became of those before it is not known.
             _ => may_be_in = true,
         }
         if Instant::now() + pause >= deadline {
-            return Ok(Queued::Unknown(error));
+            return Queued::Unknown(error);
         }
         tokio::time::sleep(pause).await;
         pause *= 2;

@@ -8,7 +8,7 @@ use shared::storage::StorageError;
 use shared::storage::messages::{Put, Withdrawn};
 
 use super::enqueue::Queued;
-use crate::http::ApiError;
+use crate::http::{ApiError, log};
 use crate::state::AppState;
 
 /// A message that was counted, and whose record and job were written at once.
@@ -34,7 +34,7 @@ impl Written {
             Queued::In => {
                 if let Err(error) = stored {
                     // The daemon makes a record that is missing from the job.
-                    tracing::warn!(message.id = %self.record.id, %error, "the record of an accepted message was not stored");
+                    log::went_wrong(&error.into(), "the record of an accepted message was not stored");
                 }
                 Ok(())
             }
@@ -56,12 +56,12 @@ impl Written {
         if !matches!(stored, Ok(Put::AlreadyThere))
             && let Err(error) = state.messages.withdraw(record, &not_accepted()).await
         {
-            tracing::warn!(message.id = %record.id, %error, "the record of a refused message waits until its time is over");
+            log::went_wrong(&error.into(), "the record of a refused message waits until its time is over");
         }
         if let Some(key) = &self.idempotency_key
             && let Err(error) = state.idempotency.release(record.instance, key, record.id).await
         {
-            tracing::warn!(message.id = %record.id, %error, "the idempotency key of a refused message stays");
+            log::went_wrong(&error.into(), "the idempotency key of a refused message stays");
         }
         self.give_back(state).await;
     }
@@ -81,9 +81,9 @@ impl Written {
         match state.messages.withdraw(&self.record, &not_accepted()).await {
             Ok(Withdrawn::Done) => self.give_back(state).await,
             Ok(Withdrawn::TooLate) => return Ok(()),
-            Err(error) => {
+            Err(away) => {
                 // Neither queue nor table answers: it may be sent or not, and stays counted.
-                tracing::warn!(message.id = %self.record.id, %error, "nobody knows whether a message is accepted");
+                log::went_wrong(&away.into(), "nobody knows whether a message is accepted");
             }
         }
         Err(error.into())
@@ -97,7 +97,7 @@ impl Written {
             .give_back(self.subscription, record.instance, record.created_at)
             .await
         {
-            tracing::warn!(instance.id = %record.instance, %error, "a message that was not accepted stays counted");
+            log::went_wrong(&error.into(), "a message that was not accepted stays counted");
         }
     }
 }
