@@ -9,7 +9,6 @@ use shared::domain::event::{self, Event, EventType, MAX_TEXT, MessageReceived};
 use shared::domain::job;
 use shared::domain::message::{Direction, MessageRecord, RECORD_TERM, State, Truncation};
 use shared::domain::person::{Acquaintance, Person};
-use shared::domain::recipient::Recipient;
 use shared::ids::{EventId, InstanceId, MessageId, SubscriptionId};
 use shared::queue::{OutgoingMessage, QueueError};
 use shared::seal::Purpose;
@@ -56,17 +55,24 @@ impl Inbound {
         }
     }
 
-    /// Who the chat's other side is, and what is learnt of whoever wrote.
+    /// Who the chat's other side is. It is learnt how a person's names belong together: of the other side of a chat, and of
+    /// whoever wrote in a group.
     async fn who_wrote(&self, message: &InboundMessage) -> Acquaintance {
         let people = &self.deps.people;
         // Before the lesson: whoever was met by another name keeps that chat.
         let chat = people.who_is(self.instance, &message.chat).await;
-        if !message.from_me {
-            let met = message.sender.parse::<Recipient>();
-            if let Some(met) = met.ok().or_else(|| message.from.names().next()) {
-                let other = message.from.names().find(|name| *name != met);
-                people.meet(self.instance, &self.fence, &met, other);
+        let met = match (message.chat.group(), message.from_me) {
+            (None, _) => Some((message.chat.clone(), &message.with)),
+            (Some(_), true) => None,
+            (Some(_), false) => {
+                let sender = message.sender.parse().ok();
+                let sender = sender.or_else(|| message.from.names().next());
+                sender.map(|sender| (sender, &message.from))
             }
+        };
+        if let Some((name, person)) = met {
+            let other = person.names().find(|other| *other != name);
+            people.meet(self.instance, &self.fence, &name, other);
         }
         chat
     }

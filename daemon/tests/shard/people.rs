@@ -51,11 +51,17 @@ fn incoming(world: &World, whatsapp_id: &str, phone: Option<&str>) -> InboundMes
             phone: phone.map(str::to_owned),
             lid: Some("200000000000001".to_owned()),
         },
+        with: Person {
+            phone: phone.map(str::to_owned),
+            lid: Some("200000000000001".to_owned()),
+        },
         push_name: None,
         from_me: false,
         kind: Kind::Text,
         text: Some("hello".to_owned()),
+        truncated: None,
         at: world.now(),
+        received_at: world.now(),
     }
 }
 
