@@ -77,7 +77,10 @@ async fn whoever_was_sent_to_by_number_is_known_by_lid_and_keeps_the_chat() {
     session.acknowledge(message, None).await;
     let met = until_known(&world, &instance, ALICE_LID, |_| true).await;
     assert_eq!(met.chat, name(ALICE));
-    assert_eq!(met.person.names().collect::<Vec<_>>(), [name(ALICE), name(ALICE_LID)]);
+    assert_eq!(
+        met.person.names().collect::<Vec<_>>(),
+        [name(ALICE), name(ALICE_LID)]
+    );
     until_known(&world, &instance, ALICE, |met| met.person.lid.is_some()).await;
 
     // What comes in by the LID is of that chat, and has both names.

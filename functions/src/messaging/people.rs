@@ -62,7 +62,10 @@ impl Directory {
             Ok(found) => found,
             // What cannot be read must not shut a chat: it is met anew.
             Err(error @ StorageError::Corrupt { .. }) => {
-                log::went_wrong(&error.into(), "an entry of the directory of people is passed over");
+                log::went_wrong(
+                    &error.into(),
+                    "an entry of the directory of people is passed over",
+                );
                 None
             }
             Err(error) => return Err(error),

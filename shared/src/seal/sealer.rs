@@ -174,7 +174,7 @@ impl Sealer {
     /// unwrapped anew together.
     fn term_of(&self, context: KeyContext) -> Duration {
         let share = u32::from(context.instance.to_bytes()[15]);
-        self.term - self.term / 10 * share / 255
+        self.term * (2_550 - share) / 2_550
     }
 
     async fn load_or_create(&self, context: &KeyContext) -> Result<DataKey, SealError> {

@@ -163,10 +163,7 @@ async fn commit(
         written.give_back(state).await;
         return Err(refused);
     }
-    let (queued, stored) = tokio::join!(
-        enqueue(state, &sends, &job),
-        state.messages.put(&written.record),
-    );
+    let (queued, stored) = tokio::join!(enqueue(state, &sends, &job), state.messages.put(&written.record),);
     backlog::shard::note_sent(state, &instance);
     written.settle(state, queued, stored).await
 }

@@ -56,7 +56,10 @@ impl Written {
         if !matches!(stored, Ok(Put::AlreadyThere))
             && let Err(error) = state.messages.withdraw(record, &not_accepted()).await
         {
-            log::went_wrong(&error.into(), "the record of a refused message waits until its time is over");
+            log::went_wrong(
+                &error.into(),
+                "the record of a refused message waits until its time is over",
+            );
         }
         if let Some(key) = &self.idempotency_key
             && let Err(error) = state.idempotency.release(record.instance, key, record.id).await
