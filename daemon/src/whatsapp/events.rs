@@ -15,6 +15,7 @@ use wacore::types::events::{
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::Client;
 
+use super::keys_only::KeysOnly;
 use super::own_chat::OwnChat;
 use super::people;
 use super::runtime::SessionRuntime;
@@ -40,6 +41,7 @@ pub struct Translator {
     pub overflow: CancellationToken,
     pub runtime: SessionRuntime,
     pub own_chat: std::sync::Arc<OwnChat>,
+    pub keys_only: std::sync::Arc<KeysOnly>,
 }
 
 /// The kinds that are translated; the library makes no others for us.
@@ -111,6 +113,7 @@ impl Translator {
                 if let Some(signal) = Signal::of_stanza(node.get()) {
                     self.told.note(&signal);
                 }
+                self.keys_only.note(node.get());
                 return None;
             }
             Event::Disconnected(disconnected) => {

@@ -10,6 +10,7 @@ mod events;
 mod failure;
 mod http;
 mod inbound;
+mod keys_only;
 mod network;
 mod own_chat;
 mod pairing;

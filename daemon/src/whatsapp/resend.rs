@@ -10,11 +10,12 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use shared::clock::Clock;
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node, Server};
 use whatsapp_rust::{Client, RetryRequestOptions};
 
+use super::keys_only::KeysOnly;
 use crate::store::MissingInbound;
 
 /// How many messages wait to be asked for.
@@ -27,11 +28,14 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub async fn ask_for(
     client: Arc<Client>,
     clock: Arc<dyn Clock>,
+    keys_only: Arc<KeysOnly>,
     mut missing: mpsc::Receiver<MissingInbound>,
 ) {
     while let Some(message) = missing.recv().await {
         let id = &message.id;
-        match tokio::time::timeout(DEADLINE, ask(&client, &message, clock.now())).await {
+        let is_lost = !keys_only.has(&message.chat, id);
+        match tokio::time::timeout(DEADLINE, ask(&client, &message, is_lost, clock.now())).await {
+            Ok(Ok(())) if !is_lost => debug!(whatsapp.id = %id, "a sender's key came twice"),
             Ok(Ok(())) => {
                 info!(whatsapp.id = %id, "an incoming message is asked for again: its first copy was lost");
             }
@@ -43,13 +47,20 @@ pub async fn ask_for(
     }
 }
 
-/// Sends the retry receipt, and only then the acknowledgement: without it the server's unreadable copy would come at
-/// every login.
-async fn ask(client: &Arc<Client>, message: &MissingInbound, now: DateTime<Utc>) -> anyhow::Result<()> {
+/// Sends the retry receipt where something is lost, and only then the acknowledgement: without it the server's
+/// unreadable copy would come at every login.
+async fn ask(
+    client: &Arc<Client>,
+    message: &MissingInbound,
+    is_lost: bool,
+    now: DateTime<Utc>,
+) -> anyhow::Result<()> {
     let stanza = stanza(message, now)?;
-    client
-        .request_message_retry(&stanza.as_node_ref(), RetryRequestOptions::new())
-        .await?;
+    if is_lost {
+        client
+            .request_message_retry(&stanza.as_node_ref(), RetryRequestOptions::new())
+            .await?;
+    }
     client.acknowledge_stanza(&stanza.as_node_ref()).await?;
     Ok(())
 }

@@ -24,6 +24,7 @@ use whatsapp_rust::{CacheConfig, Client, GroupError, RawNodeLease, SendOptions};
 
 use super::events::{self, Translator};
 use super::inbound::Inbound;
+use super::keys_only::KeysOnly;
 use super::own_chat::OwnChat;
 use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
@@ -95,6 +96,7 @@ impl WhatsAppSession {
         let (queue, waiting) = mpsc::channel(events::CAPACITY);
         let told = Arc::new(Told::default());
         let own_chat = Arc::new(OwnChat::default());
+        let keys_only = Arc::new(KeysOnly::default());
         let (overflow, commit_failed) = (CancellationToken::new(), CancellationToken::new());
         let (stop, over, tasks) = (
             CancellationToken::new(),
@@ -110,6 +112,7 @@ impl WhatsAppSession {
             overflow: overflow.clone(),
             runtime: runtime.clone(),
             own_chat: Arc::clone(&own_chat),
+            keys_only: Arc::clone(&keys_only),
         });
         let dialler = Dialler::new(&connector.settings.websocket_url, Arc::clone(&told));
         let builder = Bot::builder()
@@ -169,6 +172,7 @@ impl WhatsAppSession {
         let asking = resend::ask_for(
             Arc::clone(&handle.client),
             Arc::clone(&connector.clock),
+            keys_only,
             to_ask_for,
         );
         handle

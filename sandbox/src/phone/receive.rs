@@ -234,7 +234,8 @@ fn notification(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<(
     Ok(())
 }
 
-/// Tells the sender that the message arrived. One's own companions need no word.
+/// Tells the sender that the message arrived. One's own companions need no word, but for what they sent to the account
+/// itself: whoever else tells that it has arrived?
 fn delivered(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<()> {
     unit.execute(
         "DELETE FROM retries WHERE phone = ?1 AND sender = ?2 AND sender_device = ?3 AND id = ?4",
@@ -245,14 +246,15 @@ fn delivered(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
             incoming.id,
         ),
     )?;
-    if incoming.sender.phone == account.phone {
+    let is_own = incoming.sender.phone == account.phone;
+    if is_own && !is_to_oneself(unit, account, incoming)? {
         return Ok(());
     }
     let receipt = Receipt {
         reader: account,
         device: 0,
         family: incoming.family,
-        kind: "",
+        kind: if is_own { "sender" } else { "" },
         ids: &[incoming.id.to_owned()],
         only: None,
         extra: Vec::new(),
@@ -261,6 +263,15 @@ fn delivered(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
         Some(room) => receipts::fan_out_in(unit, &receipt, &incoming.sender, room),
         None => receipts::fan_out(unit, &receipt, &incoming.sender),
     }
+}
+
+/// Whether an own companion has written to the account itself.
+fn is_to_oneself(unit: &Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<bool> {
+    let recipient = match &incoming.recipient {
+        Some(recipient) => directory::resolve(unit, recipient)?,
+        None => None,
+    };
+    Ok(recipient.is_some_and(|recipient| recipient.phone == account.phone))
 }
 
 /// Starts a new session with an own companion, so that what follows can be read.

@@ -4,6 +4,8 @@
 mod costs;
 mod faults;
 mod media;
+mod oversize;
+mod receipts;
 mod sink;
 mod stops;
 mod texts;
