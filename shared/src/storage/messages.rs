@@ -219,8 +219,9 @@ impl Messages {
                 };
                 let read = Reader::new("message", found);
                 let (rank, last) = (read.number::<u8>("rank")?, read.time("updatedAt")?);
-                let may_follow = rank <= change.state.may_follow_up_to() && rank < change.state.rank();
-                Ok(if may_follow && at < last {
+                // What ends a message ranks above all, and may be overruled all the same.
+                let is_past = rank >= change.state.rank() && rank < State::Failed.rank();
+                Ok(if at < last && !is_past {
                     Attempt::Older(last)
                 } else {
                     Attempt::Done(Transition::AlreadyPast)
