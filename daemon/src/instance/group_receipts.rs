@@ -186,17 +186,16 @@ impl Groups {
         };
         let roster = Roster::new(self.instance, &members);
         let digest = roster.digest();
-        let roster = match self.kept(&digest) {
-            Some(roster) => roster,
-            None => {
-                // Messages of a long session go on naming it.
-                let expires = self.deps.clock.now() + RECORD_TERM * 2;
-                self.deps
-                    .messages
-                    .put_roster(self.instance, &roster, expires)
-                    .await?;
-                self.keep_roster(roster)
-            }
+        let roster = if let Some(kept) = self.kept(&digest) {
+            kept
+        } else {
+            // Messages of a long session go on naming it.
+            let expires = self.deps.clock.now() + RECORD_TERM * 2;
+            self.deps
+                .messages
+                .put_roster(self.instance, &roster, expires)
+                .await?;
+            self.keep_roster(roster)
         };
         let noted = self
             .deps

@@ -79,17 +79,14 @@ impl Told {
 
     /// Adds what a reader tells; whether nothing of theirs was there.
     fn add(&mut self, reader: &Person, kind: ReceiptKind, at: DateTime<Utc>) -> bool {
-        match self.readers.get_mut(reader) {
-            Some(told) => {
-                if told.0 < kind {
-                    *told = (kind, at);
-                }
-                false
+        if let Some(told) = self.readers.get_mut(reader) {
+            if told.0 < kind {
+                *told = (kind, at);
             }
-            None => {
-                self.readers.insert(reader.clone(), (kind, at));
-                true
-            }
+            false
+        } else {
+            self.readers.insert(reader.clone(), (kind, at));
+            true
         }
     }
 }

@@ -374,7 +374,6 @@ fn state(kind: ReceiptKind) -> State {
 }
 /// What is counted when a message goes from one state to a later one: a state that was
 /// skipped counts too.
-
 pub fn passed(before: State, after: State, kind: Kind) -> Vec<Counter> {
     let reached = |state: State| before.rank() < state.rank() && state.rank() <= after.rank();
     let mut counters = Vec::new();
