@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use shared::domain::message::{Kind, Truncation};
+use shared::domain::message::{Failure, FailureCode, Kind, Truncation};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::recipient::Recipient;
@@ -55,6 +55,10 @@ pub trait Connection: Send + Sync + Debug {
         None
     }
 
+    /// Asks WhatsApp what stands behind a message to `to` that it refused with `error`, or that failed
+    /// here for no reason that is known. `None` where nothing is behind it that lasts.
+    async fn explain(&self, to: &Recipient, error: Option<u32>) -> Result<Option<Failure>, SendError>;
+
     /// Asks the server for a code that links this session to the phone with this number when
     /// its person enters it there. The session is not paired and has shown a QR code, by which
     /// the server says that it is ready.
@@ -84,19 +88,37 @@ pub trait Connection: Send + Sync + Debug {
 /// Why something did not go out.
 #[derive(Debug, thiserror::Error)]
 pub enum SendError {
-    /// The session is not connected (any more): wait for the next.
+    /// The session is not connected (any more), and nothing was begun: wait for the next.
     #[error("the session is not connected")]
     NotConnected,
+    /// The session's connection ended on the way.
+    #[error("the connection ended on the way")]
+    Interrupted {
+        /// Whether it may be on the wire.
+        may_be_out: bool,
+    },
     /// The session state could not be read or written: try again.
     #[error("the session state could not be read or written")]
     State(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// WhatsApp or the library did not do it; trying again may help.
+    /// WhatsApp asks for fewer requests of this account.
+    #[error("WhatsApp asks for fewer requests")]
+    Throttled {
+        /// For how long it asks to be left alone, where it says so.
+        after: Option<Duration>,
+        /// Its answer.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// WhatsApp's server cannot do it now, for anyone.
+    #[error("WhatsApp cannot do it now")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// WhatsApp or the library did not do it, for a reason that is not known or is of this chat;
+    /// trying again may help.
     #[error("the message could not be sent now")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The recipient has no WhatsApp account.
-    #[error("the recipient is not on WhatsApp")]
-    NotOnWhatsApp,
-    /// No answer within the deadline.
+    /// It can never be sent.
+    #[error("the message can never be sent: {0}")]
+    Refused(FailureCode),
+    /// No answer within the deadline: it may be on the wire.
     #[error("no answer in time")]
     Timeout,
 }

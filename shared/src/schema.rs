@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
@@ -98,8 +98,13 @@ schemas! {
         .property("message", text("WhatsApp does not let this account begin new chats now"))
         .property("retryable", ObjectBuilder::new()
             .schema_type(Type::Boolean)
-            .description(Some("Whether sending the same again may succeed")))
-        .description(Some("Why a message failed"));
+            .description(Some("Whether sending the same again may succeed by itself, and cannot show it twice")))
+        .property("retryAfter", ObjectBuilder::new()
+            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+            .examples([serde_json::Value::Null])
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .description(Some("When it may succeed; `null` where WhatsApp does not say")))
+        .description(Some("Why a message failed; `docs/message-failures.md` lists the codes"));
 }
 
 /// What [`EmailAddress`] parses: atoms (RFC 5322, 3.2.3) with dots between them, and a domain of two labels or more.

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use shared::domain::person::Person;
 use shared::ids::{InstanceId, MessageId};
 use tokio::sync::{oneshot, watch};
 
@@ -14,8 +15,20 @@ use crate::connection::Connection;
 pub struct Link {
     /// The connection itself.
     pub connection: Arc<dyn Connection>,
+    /// The account that it is logged in as.
+    pub account: Person,
     /// The acknowledgements that its jobs wait for.
     pub acks: Acks,
+    /// Which of the instance's links this is, counted as they are shown: whoever has missed one
+    /// sees that it was there.
+    pub number: u64,
+}
+
+/// An instance's link, for whoever waits for it.
+#[derive(Debug)]
+struct Shown {
+    sender: watch::Sender<Option<Link>>,
+    count: u64,
 }
 
 /// The acknowledgements that a connection's jobs wait for. When the connection ends its
@@ -59,28 +72,46 @@ impl Acks {
 
 /// The links of a shard's instances. One that has none yet can be waited for.
 #[derive(Debug, Default)]
-pub struct Links(Mutex<HashMap<InstanceId, watch::Sender<Option<Link>>>>);
+pub struct Links(Mutex<HashMap<InstanceId, Shown>>);
 
 impl Links {
     /// An instance's link, as it comes and goes.
     pub fn watch(&self, instance: InstanceId) -> watch::Receiver<Option<Link>> {
-        self.with(instance, watch::Sender::subscribe)
+        self.with(instance, |shown| shown.sender.subscribe())
     }
 
     /// Sets or takes away an instance's link.
     pub fn set(&self, instance: InstanceId, link: Option<Link>) {
-        self.with(instance, |sender| sender.send_replace(link));
+        self.with(instance, |shown| {
+            let link = link.map(|link| {
+                shown.count += 1;
+                Link {
+                    number: shown.count,
+                    ..link
+                }
+            });
+            shown.sender.send_replace(link);
+        });
     }
 
-    /// Forgets an instance that is gone. Whoever waits for its link is told by the end of
-    /// the waiting.
-    pub fn remove(&self, instance: InstanceId) {
-        self.0.lock().expect("no holder panics").remove(&instance);
-    }
-
-    fn with<T>(&self, instance: InstanceId, act: impl FnOnce(&watch::Sender<Option<Link>>) -> T) -> T {
+    /// Lets whoever waits for the link of an instance that has none look at that instance again, by the end of
+    /// the waiting: it may be gone, or logged out.
+    pub fn look_again(&self, instance: InstanceId) {
         let mut links = self.0.lock().expect("no holder panics");
-        act(links.entry(instance).or_insert_with(|| watch::Sender::new(None)))
+        if links
+            .get(&instance)
+            .is_some_and(|shown| shown.sender.borrow().is_none())
+        {
+            links.remove(&instance);
+        }
+    }
+
+    fn with<T>(&self, instance: InstanceId, act: impl FnOnce(&mut Shown) -> T) -> T {
+        let mut links = self.0.lock().expect("no holder panics");
+        act(links.entry(instance).or_insert_with(|| Shown {
+            sender: watch::Sender::new(None),
+            count: 0,
+        }))
     }
 }
 

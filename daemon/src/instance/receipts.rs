@@ -375,6 +375,11 @@ fn state(kind: ReceiptKind) -> State {
 /// What is counted when a message goes from one state to a later one: a state that was
 /// skipped counts too.
 pub fn passed(before: State, after: State, kind: Kind) -> Vec<Counter> {
+    // One that we had given up has passed nothing before the receipt that proves us wrong.
+    let before = match before {
+        State::Failed | State::Expired => State::Queued,
+        before => before,
+    };
     let reached = |state: State| before.rank() < state.rank() && state.rank() <= after.rank();
     let mut counters = Vec::new();
     if reached(State::Sent) {
@@ -427,5 +432,10 @@ mod tests {
             [Counter::Delivered, Counter::Read]
         );
         assert_eq!(counted(State::Read, State::Played), []);
+        assert_eq!(
+            counted(State::Failed, State::Delivered),
+            [Counter::Sent(Kind::Text), Counter::Delivered],
+            "it was given up, and arrived"
+        );
     }
 }

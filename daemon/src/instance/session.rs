@@ -283,11 +283,14 @@ impl Running<'_> {
             return Some(Ended::Stopped);
         }
         actor.deps.round_trips.note(actor.id, actor.deps.clock.now());
+        let person = account.person.clone();
         let stored = actor.observer.set_account(Some(account)).await
             && actor.observer.set(Status::Connected, None).await;
         let link = Link {
             connection: self.connection.clone(),
+            account: person,
             acks: self.acks.clone(),
+            number: 0,
         };
         self.actor.links.set(self.actor.id, Some(link));
         self.unless(stored)

@@ -66,7 +66,9 @@ impl Farewell {
             Wanted::Connected | Wanted::Disconnected => Ok(Observation::Stored),
         };
         match done {
-            Ok(Observation::Stored | Observation::Gone) => {}
+            // Its jobs that wait for a connection look again: an account that was logged out, or an
+            // instance that is gone, sends no more.
+            Ok(Observation::Stored | Observation::Gone) => self.links.look_again(instance.id),
             Ok(Observation::Fenced) => self.hold.fence.revoke(),
             Err(error) => {
                 warn!(instance.id = %instance.id, error = %chain(&error), "an instance could not be ended");
@@ -91,7 +93,7 @@ impl Farewell {
             deps.instances.purge(id).await?;
         }
         // Its jobs that wait for a connection look again, and find it gone.
-        self.links.remove(id);
+        self.links.look_again(id);
         if is_to_be_unlinked {
             return Ok(Observation::Stored);
         }
@@ -100,7 +102,7 @@ impl Farewell {
         if buried == Observation::Stored {
             info!(instance.id = %id, "a deleted instance is gone");
         }
-        self.links.remove(id);
+        self.links.look_again(id);
         Ok(buried)
     }
 

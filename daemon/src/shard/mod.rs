@@ -1,12 +1,18 @@
 //! What a daemon does for one shard while it holds the lease: it keeps the shard's
 //! instances as they are wanted, and is the only consumer of its two queues.
 
+mod attempt;
 mod farewell;
 mod hold;
+mod lanes;
 mod nudges;
+mod pace;
+mod park;
 mod reconcile;
 mod send;
 mod sends;
+mod verdict;
+mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,7 +1,6 @@
 //! The shard's second queue: nudges, and the queries that need the socket.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use shared::domain::job::{self, PayloadError, Query};
 use shared::queue::names::QUERIES_VISIBILITY;
@@ -9,12 +8,10 @@ use shared::queue::{MAX_WAIT, ReceiveOptions, Received};
 use tracing::{error, warn};
 
 use super::PAUSE_AFTER_FAILURE;
+use super::pace;
 use super::reconcile::Reconciler;
 use crate::deps::Deps;
 use crate::lease::{Hold, chain};
-
-/// Where a payload of a newer version waits for a newer daemon.
-const NEWER_VERSION_WAIT: Duration = Duration::from_mins(1);
 
 /// Takes from the queue until the shard is given up.
 pub async fn consume(deps: &Arc<Deps>, hold: &Hold, reconciler: &Arc<Reconciler>) {
@@ -50,23 +47,28 @@ async fn answer(deps: &Deps, hold: &Hold, reconciler: &Arc<Reconciler>, message:
             if let Err(error) = reconciler.look_at(instance).await {
                 // It comes again, and the sweep finds it too.
                 warn!(instance.id = %instance, error = %chain(&error), "could not follow a nudge");
+                leave(deps, hold, message).await;
                 return;
             }
         }
         Err(PayloadError::Newer(version)) => {
             warn!(%queue, version, "left a query of a newer version");
-            if let Err(error) = deps
-                .queue
-                .extend(&queue, &message.receipt, NEWER_VERSION_WAIT)
-                .await
-            {
-                warn!(%queue, error = %chain(&error), "could not hide a query");
-            }
+            leave(deps, hold, message).await;
             return;
         }
         Err(error) => error!(%queue, error = %chain(&error), "dropped a malformed query"),
     }
     if let Err(error) = deps.queue.delete(&queue, &message.receipt).await {
         warn!(%queue, error = %chain(&error), "could not delete a query");
+    }
+}
+
+/// Leaves a message in the queue, for this daemon later or for a newer one. It waits there for as
+/// long as the queue keeps it, and is received too seldom to be taken for poison.
+async fn leave(deps: &Deps, hold: &Hold, message: &Received) {
+    let queue = deps.names.queries(hold.shard.0);
+    let pause = pace::nudge(message.receive_count);
+    if let Err(error) = deps.queue.extend(&queue, &message.receipt, pause).await {
+        warn!(%queue, error = %chain(&error), "could not hide a query");
     }
 }

@@ -179,6 +179,8 @@ impl Reconciler {
                 let handle = Actor::start_to_unlink(deps, instance, fence, links);
                 self.look_again_after(&handle, id);
                 actors.insert(id, handle);
+                // What waits to be sent has nothing to wait for.
+                self.links.look_again(id);
                 if instance.desired.wanted == Wanted::Deleted {
                     self.bid_farewell(instance);
                 }

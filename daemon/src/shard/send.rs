@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use shared::domain::job::{self, Content, Job, PayloadError, SendJob};
-use shared::domain::message::{Failure, State};
+use chrono::TimeDelta;
+use shared::domain::instance::{Status, Wanted};
+use shared::domain::job::{Content, PayloadError, SendJob};
+use shared::domain::message::{Failure, FailureCode, State};
 use shared::fault;
-use shared::queue::Received;
 use shared::seal::Purpose;
 use shared::storage::StorageError;
 use shared::storage::counters::Counter;
@@ -19,40 +20,30 @@ use shared::storage::messages::{Change, Transition};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-use super::hold::Held;
-use super::sends::left_for_a_newer_daemon;
-use crate::connection::SendError;
+use super::attempt::{End, Journey};
+use super::lanes::{Job, Lane};
+use super::pace;
+use super::park::set_aside;
+use super::wire::Wire;
 use crate::deps::Deps;
-use crate::instance::link::{Link, Links};
+use crate::instance::link::Links;
 use crate::instance::receipts::{ended, passed};
 use crate::instance::tally;
 use crate::lease::{Hold, chain};
 
-/// How long the server may take to acknowledge a message before it is sent again under
-/// the same id.
-const ACK_DEADLINE: Duration = Duration::from_secs(20);
-
-/// How often a message is tried on a connection that stands before it counts as poison.
-const ATTEMPTS: u32 = 5;
-
-/// The pause between two of them, times the attempts so far.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// How long a job is hidden when the table cannot be read or written.
-const TABLE_PAUSE: Duration = Duration::from_secs(5);
+/// How far the clocks of functions and daemons may be apart.
+const CLOCKS: TimeDelta = TimeDelta::minutes(1);
 
 /// What is to become of a job.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Done {
     /// Its effect is stored: delete it.
     Delete,
-    /// It cannot be done, ever.
-    Park(String),
-    /// It stays in the queue, hidden for a while, and the lane behind it too.
+    /// It stays in the queue, hidden for a while, and what is behind it in its chat too.
     LeaveFor(Duration),
 }
 
-/// Sends the messages of one lane.
+/// Sends messages of one instance.
 #[derive(Debug, Clone, Copy)]
 pub struct Sender<'a> {
     /// Stores and queues.
@@ -61,208 +52,196 @@ pub struct Sender<'a> {
     pub hold: &'a Hold,
     /// The connections.
     pub links: &'a Links,
-    /// The lane's jobs.
-    pub held: &'a Held,
+    /// The lane of the jobs.
+    pub lane: &'a Lane,
+    /// The instance's wire.
+    pub wire: &'a Wire,
 }
 
-enum Wire {
-    Acked(Option<u32>),
-    Refused(Failure),
-    Expired,
-    GivenUp,
-}
-
-/// What came of sending over one connection.
-enum Attempt {
-    /// The server took it, or refused it with an error.
-    Answered(Option<u32>),
-    /// It went out, and the server has not answered in time.
-    Unanswered,
-    /// It went out, and the connection ended before an answer.
-    CutShort,
-    /// It did not go out.
-    Failed(SendError),
+/// Why a job is not sent.
+enum Stop {
+    /// It stays in the queue.
+    Leave,
+    /// It cannot be done, ever.
+    Park(String),
 }
 
 impl Sender<'_> {
-    /// Does a job.
-    pub async fn run(&self, received: &Received) -> Done {
-        let job = match job::decode::<Job>(&received.body) {
-            Ok(Job::Send(job)) => job,
+    /// Does a job. `past` is what this process knows of it from before.
+    pub async fn run(&self, job: &Job, past: &mut Journey) -> Done {
+        let send = match &job.decoded {
+            Ok(send) => send,
             Err(PayloadError::Newer(version)) => {
                 warn!(version, "left a job of a newer version");
-                return left_for_a_newer_daemon();
+                return Done::LeaveFor(pace::newer(job.received.receive_count));
             }
-            Err(error) => return Done::Park(chain(&error)),
+            Err(error) => return self.park(job, None, &chain(error)).await,
         };
-        let done = match self.send(&job).await {
-            // Whoever sent it must not wait for ever for a job that no one can do.
-            Ok(Done::Park(reason)) => {
-                let change = Change {
-                    state: State::Failed,
-                    at: self.deps.clock.now(),
-                    failure: Some(impossible()),
-                };
-                self.store(&job, &change).await.map(|()| Done::Park(reason))
-            }
-            done => done,
-        };
-        match done {
+        match self.send(job, send, past).await {
             Ok(done) => done,
-            Err(error) if !error.nature().is_permanent() => {
-                warn!(message.id = %job.message, error = %chain(&error), "the table is in the way of a send");
-                Done::LeaveFor(TABLE_PAUSE)
+            // Nothing that is stored is wrong for good but what cannot be read.
+            Err(error @ StorageError::Corrupt { .. }) => self.park(job, None, &chain(&error)).await,
+            Err(error) => {
+                warn!(message.id = %send.message, error = %chain(&error), "the table is in the way of a send");
+                Done::LeaveFor(pace::left(job.received.receive_count))
             }
-            Err(error) => Done::Park(chain(&error)),
         }
     }
 
-    async fn send(&self, job: &SendJob) -> Result<Done, StorageError> {
-        let record = self.deps.messages.get(job.instance, job.message).await?;
+    async fn send(&self, job: &Job, send: &SendJob, past: &mut Journey) -> Result<Done, StorageError> {
+        let record = self.deps.messages.get(send.instance, send.message).await?;
         if record.is_some_and(|record| record.state.is_past_sending()) {
-            debug!(message.id = %job.message, "this message is past sending already");
+            debug!(message.id = %send.message, "this message is past sending already");
             return Ok(Done::Delete);
         }
-        // An instance with a connection is there. To ask for each of its messages would
-        // double what a send reads.
-        let is_connected = self.links.watch(job.instance).borrow().is_some();
-        if !is_connected && self.deps.instances.load(job.instance).await?.is_none() {
-            info!(message.id = %job.message, "the instance is gone, and its messages with it");
-            return Ok(Done::Delete);
-        }
-        let content = match self.open(job).await {
-            Ok(content) => content,
-            Err(done) => return Ok(done),
+        let mut content = None;
+        let end = loop {
+            // An instance with a connection is there. To ask for each of its messages would
+            // double what a send reads.
+            let is_connected = self.links.watch(send.instance).borrow().is_some();
+            if !is_connected && let Some(end) = self.without_connection(send, past).await? {
+                break end;
+            }
+            if self.left(send).is_none() {
+                break End::OutOfTime;
+            }
+            if content.is_none() {
+                content = match self.open(send).await {
+                    Ok(content) => Some(content),
+                    Err(Stop::Leave) => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
+                    Err(Stop::Park(reason)) => {
+                        let failure = Failure::of(FailureCode::Unprocessable);
+                        return Ok(self.park(job, Some((send, failure)), &reason).await);
+                    }
+                };
+            }
+            if let Some(content) = &content
+                && let Some(end) = self.until_acked(job, send, content, past).await
+            {
+                break end;
+            }
         };
-        let (state, failure) = match self.until_acked(job, &content).await {
-            Wire::Acked(None) => (State::Sent, None),
-            Wire::Acked(Some(error)) => (State::Failed, Some(Failure::from_server(error))),
-            Wire::Refused(failure) => (State::Failed, Some(failure)),
-            Wire::Expired => (State::Expired, Some(expired())),
-            Wire::GivenUp => return Ok(Done::LeaveFor(Duration::ZERO)),
+        let failure = match end {
+            End::Sent => None,
+            End::Gone => {
+                info!(message.id = %send.message, "the instance is gone, and its messages with it");
+                return Ok(Done::Delete);
+            }
+            End::GivenUp => return Ok(Done::LeaveFor(Duration::ZERO)),
+            End::Poison => {
+                let failure = Failure::of(FailureCode::Poison);
+                let reason = "the connection ended each time this message was sent";
+                return Ok(self.park(job, Some((send, failure)), reason).await);
+            }
+            End::Failed(failure) => {
+                if failure.code == FailureCode::RecipientNotOnWhatsapp.as_str() {
+                    let fence = &self.hold.fence;
+                    self.deps.people.miss(send.instance, fence, &send.to);
+                }
+                Some((State::Failed, failure))
+            }
+            End::OutOfTime => Some(past.out_of_time()),
         };
+        let (state, failure) = match failure {
+            None => (State::Sent, None),
+            Some((state, failure)) if past.may_be_out || past.is_unknown => {
+                (state, Some(failure.that_may_have_gone_out()))
+            }
+            Some((state, failure)) => (state, Some(failure)),
+        };
+        let at = self.deps.clock.now();
         fault::point("after-ack");
-        self.store(
-            job,
-            &Change {
-                state,
-                at: self.deps.clock.now(),
-                failure,
-            },
-        )
-        .await?;
+        self.store(send, &Change { state, at, failure }).await?;
         fault::point("after-store");
         Ok(Done::Delete)
     }
 
-    async fn open(&self, job: &SendJob) -> Result<Content, Done> {
+    /// What ends a job while its instance has no connection; `None` where it waits for one.
+    async fn without_connection(
+        &self,
+        send: &SendJob,
+        past: &mut Journey,
+    ) -> Result<Option<End>, StorageError> {
+        let Some(instance) = self.deps.instances.load(send.instance).await? else {
+            return Ok(Some(End::Gone));
+        };
+        let observed = &instance.observed;
+        if observed.status != Status::Connected && observed.since + CLOCKS < send.accepted_at {
+            // There was no connection since before it was accepted: no daemon can have sent it.
+            past.is_unknown = false;
+        }
+        let Some(account) = &send.account else {
+            return Ok(None);
+        };
+        // An owner who logs out has done with the account. A phone that has unlinked the instance
+        // may link it again, and then what waits goes out.
+        let is_over = instance.desired.wanted == Wanted::LoggedOut
+            || instance
+                .account
+                .is_some_and(|paired| paired.person.is_same_as(account) == Some(false));
+        Ok(is_over.then(account_changed))
+    }
+
+    async fn open(&self, send: &SendJob) -> Result<Content, Stop> {
         let sealed = STANDARD
-            .decode(&job.content)
-            .map_err(|error| Done::Park(format!("content: {error}")))?;
-        let aad = job.message.to_string();
-        match self
+            .decode(&send.content)
+            .map_err(|error| Stop::Park(format!("content: {error}")))?;
+        let aad = send.message.to_string();
+        let opening = self
             .deps
             .sealer
-            .open(job.instance, Purpose::Content, aad.as_bytes(), &sealed)
-            .await
-        {
+            .open(send.instance, Purpose::Content, aad.as_bytes(), &sealed);
+        match opening.await {
             Ok(plain) => serde_json::from_slice(&plain)
-                .map_err(|_| Done::Park("content: not what a job carries".into())),
+                .map_err(|_| Stop::Park("content: not what a job carries".into())),
             Err(error) if !error.nature().is_permanent() => {
-                warn!(message.id = %job.message, error = %chain(&error), "the content's key is out of reach");
-                Err(Done::LeaveFor(TABLE_PAUSE))
+                warn!(message.id = %send.message, error = %chain(&error), "the content's key is out of reach");
+                Err(Stop::Leave)
             }
-            Err(error) => Err(Done::Park(chain(&error))),
+            Err(error) => Err(Stop::Park(chain(&error))),
         }
     }
 
-    /// Brings the message to the server, over as many connections as it takes.
-    async fn until_acked(&self, job: &SendJob, content: &Content) -> Wire {
-        let (mut failures, mut was_out) = (0, false);
-        let mut links = self.links.watch(job.instance);
-        loop {
-            let Ok(left) = (job.expires_at - self.deps.clock.now()).to_std() else {
-                return Wire::Expired;
-            };
-            if left.is_zero() {
-                return Wire::Expired;
-            }
-            self.held.set_waiting(links.borrow().is_none());
-            let link = tokio::select! {
-                link = links.wait_for(Option::is_some) => match link {
-                    Ok(link) => link.clone(),
-                    Err(_) => return Wire::GivenUp,
-                },
-                () = tokio::time::sleep(left) => return Wire::Expired,
-                () = super::over(self.hold) => return Wire::GivenUp,
-            };
-            let Some(link) = link else { continue };
-            self.held.set_waiting(false);
-            match self.over(&link, job, content).await {
-                Attempt::Answered(error) => return Wire::Acked(error),
-                Attempt::Failed(SendError::NotOnWhatsApp) => {
-                    let fence = &self.hold.fence;
-                    self.deps.people.miss(job.instance, fence, &job.to);
-                    return Wire::Refused(Failure::from_server(404));
-                }
-                ended @ (Attempt::CutShort | Attempt::Failed(SendError::NotConnected)) => {
-                    was_out |= matches!(ended, Attempt::CutShort);
-                    // The link is about to be taken away; a moment later there is another.
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                    continue;
-                }
-                Attempt::Unanswered => {
-                    failures += 1;
-                    was_out = true;
-                    warn!(message.id = %job.message, failures, "no acknowledgement in time");
-                }
-                Attempt::Failed(error) => {
-                    failures += 1;
-                    warn!(message.id = %job.message, failures, error = %chain(&error), "a send failed");
-                }
-            }
-            if failures >= ATTEMPTS {
-                return Wire::Refused(given_up(was_out));
-            }
-            tokio::select! {
-                () = tokio::time::sleep(PAUSE * failures) => {}
-                () = super::over(self.hold) => return Wire::GivenUp,
-            }
-        }
+    /// The time that a message has left to be sent.
+    pub fn left(&self, send: &SendJob) -> Option<Duration> {
+        let left = (send.expires_at - self.deps.clock.now()).to_std().ok()?;
+        (!left.is_zero()).then_some(left)
     }
 
-    /// Sends over one connection and waits for the server's answer.
-    async fn over(&self, link: &Link, job: &SendJob, content: &Content) -> Attempt {
-        let ack = link.acks.expect(job.message);
-        let Content::Text { text } = content;
-        let sending = link.connection.send_text(job.message, &job.to, text);
-        match tokio::time::timeout(ACK_DEADLINE, sending).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Attempt::Failed(error),
-            Err(_) => return Attempt::Failed(SendError::Timeout),
+    /// Sets a job aside that cannot be done. First it is in the dead letters, then its message is
+    /// told to have failed, then the job goes: so nothing is lost wherever that is broken off.
+    async fn park(&self, job: &Job, failed: Option<(&SendJob, Failure)>, reason: &str) -> Done {
+        let leave = Done::LeaveFor(pace::left(job.received.receive_count));
+        if let Err(error) = set_aside(self.deps, self.hold, &job.received, reason).await {
+            warn!(job.id = job.received.message_id, error = %chain(&error), "could not park a job");
+            return leave;
         }
-        fault::point("after-wire");
-        match tokio::time::timeout(ACK_DEADLINE, ack).await {
-            Ok(Ok(error)) => {
-                if error.is_none() {
-                    let people = &self.deps.people;
-                    people.reach(job.instance, &self.hold.fence, &link.connection, &job.to);
-                }
-                Attempt::Answered(error)
+        let Some((send, failure)) = failed else {
+            return Done::Delete;
+        };
+        // Whoever sent it must not wait for ever for a job that no one can do.
+        let change = Change {
+            state: State::Failed,
+            at: self.deps.clock.now(),
+            failure: Some(failure),
+        };
+        match self.store(send, &change).await {
+            Ok(()) => Done::Delete,
+            Err(error) => {
+                warn!(message.id = %send.message, error = %chain(&error), "the failure of a parked job could not be stored");
+                leave
             }
-            Ok(Err(_)) => Attempt::CutShort,
-            Err(_) => Attempt::Unanswered,
         }
     }
 
     /// Stores the message's new state; makes its record where the one that accepted it
     /// has not come to that.
-    async fn store(&self, job: &SendJob, change: &Change) -> Result<(), StorageError> {
-        let (deps, instance) = (self.deps, job.instance);
-        let mut transition = deps.messages.change(instance, job.message, change).await?;
+    async fn store(&self, send: &SendJob, change: &Change) -> Result<(), StorageError> {
+        let (deps, instance) = (self.deps, send.instance);
+        let mut transition = deps.messages.change(instance, send.message, change).await?;
         if transition == Transition::Missing {
-            deps.messages.put(&job.record()).await?;
-            transition = deps.messages.change(instance, job.message, change).await?;
+            deps.messages.put(&send.record()).await?;
+            transition = deps.messages.change(instance, send.message, change).await?;
         }
         let Transition::Made { before, kind } = transition else {
             return Ok(());
@@ -274,43 +253,13 @@ impl Sender<'_> {
             State::Failed | State::Expired => vec![Counter::Failed],
             state => passed(before, state, kind),
         };
-        counters.extend(ended(before, job.accepted_at, change.at));
+        counters.extend(ended(before, send.accepted_at, change.at));
         tally::count(deps, instance, &counters, change.at).await;
         Ok(())
     }
 }
 
-/// Why a message failed that was tried often enough on a connection that stands. One that
-/// was on the wire may have arrived: to send it anew, under another id, might show it twice.
-fn given_up(was_out: bool) -> Failure {
-    let (code, message) = if was_out {
-        (
-            "NO_ACKNOWLEDGEMENT",
-            "WhatsApp did not acknowledge the message in several attempts; it may have arrived",
-        )
-    } else {
-        ("SEND_FAILED", "The message could not be sent in several attempts")
-    };
-    Failure {
-        code: code.to_owned(),
-        message: message.to_owned(),
-        retryable: !was_out,
-    }
-}
-
-/// Why a message failed whose job is parked.
-fn impossible() -> Failure {
-    Failure {
-        code: "UNPROCESSABLE".to_owned(),
-        message: "The message's job could not be read; it is kept for the operator".to_owned(),
-        retryable: true,
-    }
-}
-
-fn expired() -> Failure {
-    Failure {
-        code: "EXPIRED".to_owned(),
-        message: "The message's time to be sent ran out".to_owned(),
-        retryable: true,
-    }
+/// The end of a message that was accepted for another account than is paired.
+pub fn account_changed() -> End {
+    End::Failed(Failure::of(FailureCode::AccountChanged))
 }

@@ -1,25 +1,43 @@
 //! The library's errors as ours.
 
 use std::error::Error;
+use std::time::Duration;
 
+use shared::domain::message::FailureCode;
+use shared::domain::recipient::Recipient;
+use wacore::request::{IqError as CoreIqError, ServerErrorCode};
 use wacore::store::error::StoreError;
 use whatsapp_rust::{ClientError, IqError, SendError as LibraryError};
 
 use crate::connection::SendError;
 
-/// Why a message did not go out.
-pub fn of_send(error: LibraryError) -> SendError {
-    match error {
+/// Why a message to `to` did not go out.
+pub fn of_send(error: LibraryError, to: &Recipient) -> SendError {
+    match &error {
+        // Questions are asked before a message is written, so it is not out where one of these ends.
         LibraryError::NotLoggedIn
-        | LibraryError::Client(
-            ClientError::NotConnected
-            | ClientError::NotLoggedIn
-            | ClientError::Socket(_)
-            | ClientError::EncryptSend(_),
-        ) => SendError::NotConnected,
-        LibraryError::Iq(error) => of_query(error),
-        other if is_of_the_store(&other) => SendError::State(Box::new(other)),
-        other => SendError::Failed(Box::new(other)),
+        | LibraryError::Client(ClientError::NotConnected | ClientError::NotLoggedIn)
+        | LibraryError::Iq(
+            IqError::NotConnected
+            | IqError::Socket(_)
+            | IqError::EncryptSend(_)
+            | IqError::ClientState(_)
+            | IqError::Disconnected(_)
+            | IqError::InternalChannelClosed,
+        ) => return SendError::Interrupted { may_be_out: false },
+        LibraryError::Client(ClientError::Socket(_) | ClientError::EncryptSend(_)) => {
+            return SendError::Interrupted { may_be_out: true };
+        }
+        LibraryError::Iq(IqError::Timeout) => return SendError::Unavailable(Box::new(error)),
+        _ => {}
+    }
+    if let Some(answered) = Answered::of(&error) {
+        return of_answer(answered, to, Box::new(error));
+    }
+    if is_of_the_store(&error) {
+        SendError::State(Box::new(error))
+    } else {
+        SendError::Failed(Box::new(error))
     }
 }
 
@@ -37,6 +55,54 @@ pub fn of_query(error: IqError) -> SendError {
     }
 }
 
+/// An error that the server answered a question with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Answered {
+    code: u16,
+    /// For how long it asks to be left alone.
+    backoff: Option<Duration>,
+}
+
+impl Answered {
+    /// Looks for it among an error's causes: the library wraps it in several ways, by the question.
+    fn of(error: &(dyn Error + 'static)) -> Option<Self> {
+        let answered = |code: &u16, backoff: &Option<u32>| Self {
+            code: *code,
+            backoff: backoff.map(|seconds| Duration::from_secs(seconds.into())),
+        };
+        let mut cause = Some(error);
+        while let Some(error) = cause {
+            if let Some(IqError::ServerError { code, backoff, .. }) = error.downcast_ref() {
+                return Some(answered(code, backoff));
+            }
+            if let Some(CoreIqError::ServerError { code, backoff, .. }) = error.downcast_ref() {
+                return Some(answered(code, backoff));
+            }
+            if let Some(ServerErrorCode { code, backoff, .. }) = error.downcast_ref() {
+                return Some(answered(code, backoff));
+            }
+            cause = error.source();
+        }
+        None
+    }
+}
+
+/// What it means for a message that one of the questions before it was answered so. To a group the
+/// question that fails is the one for its members; to a person it is one for devices or their keys,
+/// which says nothing for good.
+fn of_answer(answered: Answered, to: &Recipient, source: Box<LibraryError>) -> SendError {
+    match (answered.code, to) {
+        (404 | 410, Recipient::Group(_)) => SendError::Refused(FailureCode::GroupNotFound),
+        (401 | 403, Recipient::Group(_)) => SendError::Refused(FailureCode::NotAMember),
+        (429, _) => SendError::Throttled {
+            after: answered.backoff,
+            source,
+        },
+        (500..=599, _) => SendError::Unavailable(source),
+        _ => SendError::Failed(source),
+    }
+}
+
 fn is_of_the_store(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -46,4 +112,92 @@ fn is_of_the_store(error: &(dyn Error + 'static)) -> bool {
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person() -> Recipient {
+        "15550100001".parse().expect("a number")
+    }
+
+    fn group() -> Recipient {
+        "120363021033254949@g.us".parse().expect("a group")
+    }
+
+    fn server_error(code: u16, backoff: Option<u32>) -> IqError {
+        IqError::ServerError {
+            code,
+            text: String::new(),
+            error_type: None,
+            backoff,
+        }
+    }
+
+    #[test]
+    fn a_group_that_is_not_ours_is_proven_and_a_persons_keys_are_not() {
+        let failed = |code, to: &Recipient| of_send(LibraryError::Iq(server_error(code, None)), to);
+        assert!(matches!(
+            failed(404, &group()),
+            SendError::Refused(FailureCode::GroupNotFound)
+        ));
+        assert!(matches!(
+            failed(403, &group()),
+            SendError::Refused(FailureCode::NotAMember)
+        ));
+        for code in [400, 403, 404, 406] {
+            assert!(matches!(failed(code, &person()), SendError::Failed(_)), "{code}");
+        }
+    }
+
+    #[test]
+    fn what_passes_is_told_however_deep_it_lies() {
+        let wrapped = |code| {
+            let error = anyhow::Error::new(ServerErrorCode {
+                code,
+                text: String::new(),
+                error_type: None,
+                backoff: Some(7),
+            });
+            LibraryError::Internal(error.context("prekeys").context("sessions"))
+        };
+        let after = Some(Duration::from_secs(7));
+        assert!(matches!(
+            of_send(wrapped(429), &person()),
+            SendError::Throttled { after: told, .. } if told == after
+        ));
+        assert!(matches!(
+            of_send(LibraryError::Iq(server_error(429, Some(7))), &group()),
+            SendError::Throttled { after: told, .. } if told == after
+        ));
+        assert!(matches!(
+            of_send(wrapped(503), &group()),
+            SendError::Unavailable(_)
+        ));
+        assert!(matches!(
+            of_send(LibraryError::Iq(IqError::Timeout), &person()),
+            SendError::Unavailable(_)
+        ));
+        let store = StoreError::DeviceNotFound(1);
+        assert!(matches!(
+            of_send(
+                LibraryError::Internal(anyhow::Error::new(store).context("sessions")),
+                &person()
+            ),
+            SendError::State(_)
+        ));
+        assert!(matches!(
+            of_send(LibraryError::Internal(anyhow::anyhow!("no idea")), &person()),
+            SendError::Failed(_)
+        ));
+    }
+
+    #[test]
+    fn a_message_is_not_out_while_its_questions_are_asked() {
+        assert!(matches!(
+            of_send(LibraryError::Iq(IqError::NotConnected), &person()),
+            SendError::Interrupted { may_be_out: false }
+        ));
+    }
 }

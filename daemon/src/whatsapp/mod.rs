@@ -7,6 +7,7 @@
 
 mod content;
 mod events;
+mod explain;
 mod failure;
 mod http;
 mod inbound;

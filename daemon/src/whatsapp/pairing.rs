@@ -43,9 +43,12 @@ fn failure(error: PairError) -> PairingError {
     match error {
         PairError::RequestFailed(error) => match of_query(error) {
             SendError::Timeout => PairingError::Timeout,
-            SendError::NotConnected => PairingError::NotConnected,
-            SendError::State(source) | SendError::Failed(source) => PairingError::Refused(source),
-            other @ SendError::NotOnWhatsApp => PairingError::Refused(Box::new(other)),
+            SendError::NotConnected | SendError::Interrupted { .. } => PairingError::NotConnected,
+            SendError::Throttled { source, .. } => PairingError::Throttled(source),
+            SendError::State(source) | SendError::Unavailable(source) | SendError::Failed(source) => {
+                PairingError::Refused(source)
+            }
+            other @ SendError::Refused(_) => PairingError::Refused(Box::new(other)),
         },
         // Withdrawn, as every code is when the connection ends.
         PairError::PairCode(PairCodeError::Cancelled) => PairingError::NotConnected,

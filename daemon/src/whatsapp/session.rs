@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use shared::domain::message::Failure;
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::reason::Reason;
@@ -33,7 +34,7 @@ use super::stops::Signal;
 use super::told::Told;
 use super::transport::Dialler;
 use super::versions::{Refused, Version, Versions};
-use super::{content, failure, pairing, people, resend};
+use super::{content, explain, failure, pairing, people, resend};
 use crate::connection::{
     ConnectError, Connection, PairingCode, PairingError, SendError, Session, SessionEvent,
 };
@@ -50,6 +51,9 @@ const LOOK_UP_DEADLINE: Duration = Duration::from_secs(1);
 /// How long looking up a group may take. The library has just done so for the message that is
 /// asked for, and remembers it.
 const GROUP_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long WhatsApp may take to say what stands behind a refusal.
+const EXPLAIN_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long an orderly end may take; the library's own flushes have deadlines of 5 s each.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(15);
@@ -396,17 +400,17 @@ impl Connection for WhatsAppSession {
         }
         let content = content::text(text, self.secrets.of(message));
         let options = SendOptions::default().with_message_id(message.to_whatsapp());
-        let to = people::jid(to);
-        if people::is_own(&self.client, &to) {
+        let chat = people::jid(to);
+        if people::is_own(&self.client, &chat) {
             self.own_chat.note(message.to_whatsapp());
         }
-        let sent = self.client.send_message_with_options(to, content, options);
+        let sent = self.client.send_message_with_options(chat, content, options);
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            () = self.stop.cancelled() => Err(SendError::Interrupted { may_be_out: true }),
             sent = tokio::time::timeout(SEND_DEADLINE, sent) => match sent {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err(error)) => Err(failure::of_send(error)),
+                Ok(Err(error)) => Err(failure::of_send(error, to)),
                 Err(_) => Err(SendError::Timeout),
             }
         }
@@ -424,6 +428,15 @@ impl Connection for WhatsAppSession {
             Recipient::Group(_) => return None,
         };
         other.parse().ok()
+    }
+
+    async fn explain(&self, to: &Recipient, error: Option<u32>) -> Result<Option<Failure>, SendError> {
+        let asking = explain::explain(&self.client, to, error);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            told = tokio::time::timeout(EXPLAIN_DEADLINE, asking) => told.unwrap_or(Err(SendError::Timeout)),
+        }
     }
 
     async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError> {

@@ -1,6 +1,7 @@
 //! What a daemon does with its shards and their instances, over an embedded table and
 //! queue, with the network played by the test.
 
+mod accounts;
 mod beats;
 mod connections;
 mod daemons;
@@ -8,6 +9,7 @@ mod daemons;
 mod embedded;
 mod farewells;
 mod faults;
+mod in_hand;
 mod inbound;
 mod keepers;
 mod looks;
@@ -17,10 +19,12 @@ mod outages;
 mod pairing;
 mod pairing_code;
 mod people;
+mod poison;
 mod queue;
 mod receipts;
 mod sends;
 mod stops;
 mod suspension;
 mod wait;
+mod waits;
 mod world;

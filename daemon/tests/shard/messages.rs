@@ -17,6 +17,7 @@ use shared::seal::Purpose;
 use shared::storage::counters::Counts;
 use shared::storage::messages::Put;
 
+use crate::network::account;
 use crate::wait::until;
 use crate::world::World;
 
@@ -40,6 +41,7 @@ impl World {
             to: to.parse::<Recipient>().expect("a number"),
             chat: None,
             person: Person::default(),
+            account: Some(account()),
             kind: Kind::Text,
             reference: Some("order 7".to_owned()),
             accepted_at: self.now(),

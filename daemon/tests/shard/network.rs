@@ -13,6 +13,7 @@ use daemon::connection::{
 };
 use daemon::stop::{Answer, Stop};
 use shared::domain::instance::Status;
+use shared::domain::message::Failure;
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::reason::Reason;
@@ -71,6 +72,7 @@ pub struct Line {
     members: Arc<Mutex<Vec<Person>>>,
     refusals: Mutex<Vec<SendError>>,
     names: Mutex<Vec<(Recipient, Recipient)>>,
+    explanations: Mutex<Vec<Option<Failure>>>,
     pub disconnected: CancellationToken,
     pub logged_out: CancellationToken,
     pub abandoned: CancellationToken,
@@ -111,6 +113,7 @@ impl Connector for Network {
             members: self.members.clone(),
             refusals: Mutex::default(),
             names: Mutex::default(),
+            explanations: Mutex::default(),
             disconnected: CancellationToken::new(),
             logged_out: CancellationToken::new(),
             abandoned: CancellationToken::new(),
@@ -151,6 +154,15 @@ impl Connection for Line {
         let names = self.names.lock().expect("no holder panics");
         let pair = names.iter().find(|(one, other)| one == name || other == name)?;
         Some(if pair.0 == *name { &pair.1 } else { &pair.0 }.clone())
+    }
+
+    async fn explain(&self, _to: &Recipient, _error: Option<u32>) -> Result<Option<Failure>, SendError> {
+        Ok(self
+            .explanations
+            .lock()
+            .expect("no holder panics")
+            .pop()
+            .flatten())
     }
 
     async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError> {
@@ -210,8 +222,13 @@ impl Playing {
 
     /// Logs the session in.
     pub async fn log_in(&self) {
+        self.log_in_as(account()).await;
+    }
+
+    /// Logs the session in as this account.
+    pub async fn log_in_as(&self, account: Person) {
         self.tell(SessionEvent::Connected {
-            account: account(),
+            account,
             display_name: Some("Owner".to_owned()),
         })
         .await;
@@ -274,6 +291,16 @@ impl Playing {
     pub fn knows(&self, one: &Recipient, other: &Recipient) {
         let mut names = self.line.names.lock().expect("no holder panics");
         names.push((one.clone(), other.clone()));
+    }
+
+    /// The answer to the next question for what stands behind a failure; the one given last comes
+    /// first, and nothing does behind the others.
+    pub fn explain_next(&self, failure: Option<Failure>) {
+        self.line
+            .explanations
+            .lock()
+            .expect("no holder panics")
+            .push(failure);
     }
 
     /// Lets the next send fail like this; the one given last fails first.

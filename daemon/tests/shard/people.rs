@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use daemon::connection::{InboundMessage, SendError};
 use shared::domain::instance::Instance;
-use shared::domain::message::{Kind, State};
+use shared::domain::message::{FailureCode, Kind, State};
 use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
 use shared::storage::item::Item;
@@ -118,7 +118,7 @@ async fn whoever_is_not_on_whatsapp_is_remembered_until_a_message_comes_through(
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, mut session) = world.connected(&mut daemon).await;
-    session.refuse_next(SendError::NotOnWhatsApp);
+    session.refuse_next(SendError::Refused(FailureCode::RecipientNotOnWhatsapp));
     let lost = world.accept(&instance, ALICE, "anyone?").await;
     world.until_state(&instance, lost, State::Failed).await;
     let now = world.now();

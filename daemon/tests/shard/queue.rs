@@ -2,7 +2,7 @@
 //! fails every so often where it is asked to.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -22,6 +22,10 @@ pub struct Watched {
     failing: AtomicU32,
     calls: AtomicU32,
     failed: AtomicU32,
+    /// Whether nothing can be held.
+    refuses_extensions: AtomicBool,
+    /// The queues of messages that were received for a second time or more.
+    again: Mutex<Vec<QueueName>>,
 }
 
 impl Watched {
@@ -32,12 +36,25 @@ impl Watched {
             failing: AtomicU32::new(0),
             calls: AtomicU32::new(0),
             failed: AtomicU32::new(0),
+            refuses_extensions: AtomicBool::new(false),
+            again: Mutex::default(),
         }
     }
 
     /// Lets every `nth` call fail from now on; zero ends that.
     pub fn fail_every(&self, nth: u32) {
         self.failing.store(nth, Ordering::Relaxed);
+    }
+
+    /// Whether every extension fails from now on.
+    pub fn refuse_extensions(&self, refuse: bool) {
+        self.refuses_extensions.store(refuse, Ordering::Relaxed);
+    }
+
+    /// How many messages of this queue were received for a second time or more.
+    pub fn received_again(&self, queue: &QueueName) -> usize {
+        let again = self.again.lock().expect("no holder panics");
+        again.iter().filter(|name| *name == queue).count()
     }
 
     /// How many calls have failed on purpose.
@@ -81,7 +98,13 @@ impl Queue for Watched {
     }
 
     async fn receive(&self, queue: &QueueName, options: ReceiveOptions) -> Result<Vec<Received>, QueueError> {
-        self.pass(self.inner.receive(queue, options)).await
+        let received = self.pass(self.inner.receive(queue, options)).await?;
+        let again = received.iter().filter(|message| message.receive_count > 1);
+        self.again
+            .lock()
+            .expect("no holder panics")
+            .extend(again.map(|_| queue.clone()));
+        Ok(received)
     }
 
     async fn extend(
@@ -94,6 +117,9 @@ impl Queue for Watched {
             .lock()
             .expect("no holder panics")
             .push((queue.clone(), visibility));
+        if self.refuses_extensions.load(Ordering::Relaxed) {
+            return Err(QueueError::Timeout { operation: "extend" });
+        }
         self.pass(self.inner.extend(queue, receipt, visibility)).await
     }
 

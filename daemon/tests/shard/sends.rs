@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use daemon::connection::{ReceiptKind, SendError, SessionEvent};
 use shared::domain::instance::{Status, Wanted};
 use shared::domain::job::{self, Job};
-use shared::domain::message::{Kind, State};
+use shared::domain::message::{FailureCode, Kind, State};
 use shared::domain::shard::lane;
 use shared::queue::Queue as _;
 use shared::storage::counters::Counts;
@@ -66,11 +66,11 @@ async fn a_refusal_is_a_failure_with_its_code() {
     let failure = record.failure.expect("a failure");
     assert_eq!(
         (failure.code.as_str(), failure.retryable),
-        ("REACHOUT_RESTRICTED", true)
+        ("TRUST_TOKEN_MISSING", false)
     );
     assert_eq!(record.sent_at, None);
 
-    session.refuse_next(SendError::NotOnWhatsApp);
+    session.refuse_next(SendError::Refused(FailureCode::RecipientNotOnWhatsapp));
     let unknown = world.accept(&instance, ALICE, "anyone?").await;
     let record = world.until_state(&instance, unknown, State::Failed).await;
     let failure = record.failure.expect("a failure");
@@ -314,21 +314,4 @@ async fn a_message_on_a_line_that_breaks_goes_out_on_the_next() {
     world.until_state(&instance, message, State::Sent).await;
     world.until_no_sends().await;
     world.until_counted(&instance, |counts| counts.sent == 1).await;
-}
-
-/// Five attempts with 2, 4, 6 and 8 s between them.
-#[tokio::test]
-async fn a_message_that_fails_again_and_again_is_given_up() {
-    let world = World::new().await;
-    let mut daemon = world.daemon("a").await;
-    let (instance, mut session) = world.connected(&mut daemon).await;
-    for _ in 0..5 {
-        session.refuse_next(SendError::Failed("no".into()));
-    }
-    let message = world.accept(&instance, ALICE, "poison").await;
-    let record = world.until_state(&instance, message, State::Failed).await;
-    let failure = record.failure.expect("a failure");
-    assert_eq!((failure.code.as_str(), failure.retryable), ("SEND_FAILED", true));
-    let next = world.accept(&instance, ALICE, "the next").await;
-    assert_eq!(session.sent().await.message, next, "its lane goes on");
 }

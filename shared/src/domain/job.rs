@@ -28,6 +28,10 @@ pub struct SendJob {
     /// The names of whom it goes to, as far as they were known when it was accepted.
     #[serde(default, skip_serializing_if = "Person::is_nobody")]
     pub person: Person,
+    /// The account that it was accepted for: the one that the instance was paired with. It goes
+    /// out from no other. Jobs of older functions name none, and go out from any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub account: Option<Person>,
     /// What it is.
     pub kind: Kind,
     /// The caller's own string.

@@ -1,12 +1,13 @@
 //! A message and the states it goes through.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde::{Deserialize, Serialize};
 
 use super::person::Person;
 use super::recipient::Recipient;
 use super::text_enum;
 use crate::ids::{InstanceId, MessageId};
+
+pub use super::failure::{Failure, FailureCode};
 
 /// How long a message's record is kept: the message log reaches back 90 days.
 pub const RECORD_TERM: TimeDelta = TimeDelta::days(90);
@@ -94,69 +95,15 @@ impl State {
         }
     }
 
+    /// Whether this proves that the message has arrived: it overrules an end that we only guessed
+    /// ([`FailureCode::is_a_guess`]).
+    pub const fn is_proof_of_arrival(self) -> bool {
+        matches!(self, Self::Delivered | Self::Read | Self::Played)
+    }
+
     /// Whether the job of a message in this state has nothing left to do.
     pub const fn is_past_sending(self) -> bool {
         self.rank() >= Self::Sent.rank()
-    }
-}
-
-/// Why a message failed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
-    /// A stable code, such as `REACHOUT_RESTRICTED`.
-    pub code: String,
-    /// The same for people.
-    pub message: String,
-    /// Whether sending the same again may succeed.
-    pub retryable: bool,
-}
-
-impl Failure {
-    /// What a refusal by WhatsApp's server means, by the `error` of its acknowledgement.
-    pub fn from_server(error: u32) -> Self {
-        let (code, message, retryable) = match error {
-            400 => (
-                "REFUSED_MALFORMED",
-                "WhatsApp refused the message as malformed",
-                false,
-            ),
-            403 | 406 => (
-                "REFUSED_FORBIDDEN",
-                "WhatsApp does not let this account write to this chat",
-                false,
-            ),
-            404 => (
-                "RECIPIENT_NOT_ON_WHATSAPP",
-                "The recipient is not on WhatsApp",
-                false,
-            ),
-            429 => (
-                "RATE_OVERLIMIT",
-                "WhatsApp asks for fewer messages from this account",
-                true,
-            ),
-            463 => (
-                "REACHOUT_RESTRICTED",
-                "WhatsApp does not let this account begin new chats now",
-                true,
-            ),
-            479 => (
-                "STALE_DEVICE_LIST",
-                "The recipient's devices changed while the message was sent",
-                true,
-            ),
-            500..=599 => (
-                "WHATSAPP_UNAVAILABLE",
-                "WhatsApp's server could not take the message",
-                true,
-            ),
-            _ => ("REFUSED", "WhatsApp refused the message", false),
-        };
-        Self {
-            code: code.to_owned(),
-            message: format!("{message} (error {error})"),
-            retryable,
-        }
     }
 }
 
@@ -238,11 +185,8 @@ impl MessageRecord {
         {
             self.state = State::Expired;
             self.updated_at = over;
-            self.failure = Some(Failure {
-                code: "EXPIRED".to_owned(),
-                message: "The message's time to be sent ran out".to_owned(),
-                retryable: true,
-            });
+            // A daemon may have had it on the wire and ended before it could say so.
+            self.failure = Some(Failure::of(FailureCode::Expired).that_may_have_gone_out());
         }
         self
     }

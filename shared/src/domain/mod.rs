@@ -3,6 +3,7 @@
 pub mod account;
 pub mod audit;
 pub mod event;
+pub mod failure;
 pub mod instance;
 pub mod job;
 pub mod message;

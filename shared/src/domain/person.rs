@@ -17,6 +17,14 @@ pub struct Person {
 }
 
 impl Person {
+    /// Whether both are the same person: by LID where both have one, else by phone number, since
+    /// a number may go to somebody else and a LID does not. `None` where they have no kind of
+    /// name in common.
+    pub fn is_same_as(&self, other: &Self) -> Option<bool> {
+        let same = |one: &Option<String>, another: &Option<String>| Some(one.as_ref()? == another.as_ref()?);
+        same(&self.lid, &other.lid).or_else(|| same(&self.phone, &other.phone))
+    }
+
     /// The person of a chat, by the one name that it gives; nobody of a group.
     pub fn of(chat: &Recipient) -> Self {
         Self {
@@ -81,4 +89,31 @@ pub struct Belief {
     pub is_there: bool,
     /// Until when that is believed.
     pub until: DateTime<Utc>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn person(phone: Option<&str>, lid: Option<&str>) -> Person {
+        Person {
+            phone: phone.map(str::to_owned),
+            lid: lid.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_lid_says_more_than_a_number() {
+        let known = person(Some("15550100000"), Some("100000000000000"));
+        let moved = person(Some("15550100009"), Some("100000000000000"));
+        let heir = person(Some("15550100000"), Some("100000000000009"));
+        assert_eq!(known.is_same_as(&moved), Some(true));
+        assert_eq!(known.is_same_as(&heir), Some(false));
+        assert_eq!(known.is_same_as(&person(Some("15550100000"), None)), Some(true));
+        assert_eq!(known.is_same_as(&person(Some("15550100001"), None)), Some(false));
+        assert_eq!(
+            person(None, Some("1")).is_same_as(&person(Some("15550100000"), None)),
+            None
+        );
+    }
 }

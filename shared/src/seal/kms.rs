@@ -108,3 +108,50 @@ where
         _ => KeyError::Refused(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kms::error::ErrorMetadata;
+    use aws_sdk_kms::operation::decrypt::DecryptError;
+
+    use super::*;
+    use crate::nature::Nature;
+    use crate::seal::SealError;
+
+    fn nature(code: &str) -> Nature {
+        let metadata = ErrorMetadata::builder().code(code).build();
+        let error: SdkError<DecryptError, ()> = SdkError::service_error(DecryptError::generic(metadata), ());
+        SealError::from(classify(error)).nature()
+    }
+
+    /// A disabled key, a withdrawn permission or a key of another region fails for every instance
+    /// at once: it proves nothing about a single value.
+    #[test]
+    fn no_answer_of_kms_proves_that_a_value_is_corrupt() {
+        for code in [
+            "DisabledException",
+            "KMSInvalidStateException",
+            "NotFoundException",
+            "AccessDeniedException",
+            "InvalidCiphertextException",
+            "IncorrectKeyException",
+            "InvalidKeyUsageException",
+            "CodeOfNextYear",
+            "",
+        ] {
+            assert_eq!(nature(code), Nature::Unknown, "{code}");
+        }
+        for code in [
+            "ThrottlingException",
+            "KMSInternalException",
+            "KeyUnavailableException",
+        ] {
+            assert_eq!(nature(code), Nature::Transient, "{code}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_does_not_open_under_its_key_is_corrupt() {
+        assert!(SealError::DoesNotOpen.nature().is_permanent());
+    }
+}

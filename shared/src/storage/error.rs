@@ -104,3 +104,60 @@ fn is_about_size(message: Option<&str>) -> bool {
         message.contains("item size") && message.contains("exceeded")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_dynamodb::error::ErrorMetadata;
+    use aws_sdk_dynamodb::operation::get_item::GetItemError;
+
+    use super::*;
+
+    fn sorted(code: &str) -> StorageError {
+        let metadata = ErrorMetadata::builder().code(code).build();
+        classify(SdkError::service_error(GetItemError::generic(metadata), ()))
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_transient() {
+        for code in [
+            "ConditionalCheckFailedException",
+            "TransactionConflictException",
+            "ProvisionedThroughputExceededException",
+            "ThrottlingException",
+            "RequestLimitExceeded",
+            "InternalServerError",
+            "ServiceUnavailable",
+        ] {
+            assert_eq!(sorted(code).nature(), Nature::Transient, "{code}");
+        }
+        let none: SdkError<GetItemError, ()> = SdkError::timeout_error("no answer");
+        assert_eq!(classify(none).nature(), Nature::Transient);
+    }
+
+    /// Somebody may mend each of these, and what met them waits until then.
+    #[test]
+    fn what_nobody_can_sort_is_unknown() {
+        for code in [
+            "AccessDeniedException",
+            "ResourceNotFoundException",
+            "UnrecognizedClientException",
+            "ExpiredTokenException",
+            "ReplicatedWriteConflictException",
+            "CodeOfNextYear",
+            "",
+        ] {
+            assert_eq!(sorted(code).nature(), Nature::Unknown, "{code}");
+        }
+    }
+
+    #[test]
+    fn only_a_request_that_is_wrong_and_an_item_that_is_damaged_are_permanent() {
+        assert!(sorted("ValidationException").nature().is_permanent());
+        let corrupt = StorageError::Corrupt {
+            entity: "message",
+            key: "m#1".to_owned(),
+            field: "state",
+        };
+        assert!(corrupt.nature().is_permanent());
+    }
+}

@@ -14,7 +14,9 @@ use super::item::{Item, Reader, n, s, seconds, text, time};
 use super::keys;
 use super::outcome::condition_failed;
 use super::table::Table;
-use crate::domain::message::{Direction, Failure, Kind, MessageRecord, RECORD_TERM, State, Truncation};
+use crate::domain::message::{
+    Direction, Failure, FailureCode, Kind, MessageRecord, RECORD_TERM, State, Truncation,
+};
 use crate::domain::person::Person;
 use crate::domain::recipient::Recipient;
 use crate::ids::{InstanceId, MessageId};
@@ -129,7 +131,8 @@ impl Messages {
         page.items().iter().map(from_item).collect()
     }
 
-    /// Brings a record into a later state; one that is there or past it is left alone.
+    /// Brings a record into a later state; one that is there or past it is left alone. A proof of
+    /// arrival overrules an end that was guessed, and takes its failure away.
     /// Where the record is missing nothing is made: a caller that holds the message's job
     /// puts the record from it. One write unit, and another where the change is told to be
     /// older than the last one: the times of a record never run backwards, whosever clocks
@@ -163,15 +166,19 @@ impl Messages {
             .update_item()
             .table_name(self.table.name())
             .set_key(Some(keys::message(instance, id).attributes()))
-            .condition_expression(
-                "attribute_exists(pk) AND #rank <= :from AND #rank < :rank AND updatedAt <= :at",
-            )
             .expression_attribute_names("#state", "state")
             .expression_attribute_names("#rank", "rank")
             .expression_attribute_values(":state", text(change.state))
             .expression_attribute_values(":rank", n(change.state.rank()))
             .expression_attribute_values(":from", n(change.state.may_follow_up_to()))
             .expression_attribute_values(":at", time(at));
+        let mut condition = "#rank <= :from AND #rank < :rank".to_owned();
+        if change.state.is_proof_of_arrival() {
+            for code in FailureCode::ALL.iter().filter(|code| code.is_a_guess()) {
+                let _ = write!(condition, " OR errorCode = :{code}");
+                request = request.expression_attribute_values(format!(":{code}"), text(code));
+            }
+        }
         // A later state stands for the ones that were skipped.
         let passed = match change.state {
             State::Sent => &["sentAt"][..],
@@ -191,8 +198,18 @@ impl Messages {
                     ":retryable",
                     aws_sdk_dynamodb::types::AttributeValue::Bool(failure.retryable),
                 );
+            if let Some(at) = failure.retry_after {
+                expression.push_str(", errorRetryAfter = :retryAfter");
+                request = request.expression_attribute_values(":retryAfter", time(at));
+            }
+        }
+        if change.state.is_proof_of_arrival() {
+            expression.push_str(" REMOVE errorCode, errorMessage, errorRetryable, errorRetryAfter");
         }
         let sent = request
+            .condition_expression(format!(
+                "attribute_exists(pk) AND updatedAt <= :at AND ({condition})"
+            ))
             .update_expression(expression)
             .return_values(ReturnValue::AllOld)
             .return_values_on_condition_check_failure(
@@ -219,9 +236,12 @@ impl Messages {
                 };
                 let read = Reader::new("message", found);
                 let (rank, last) = (read.number::<u8>("rank")?, read.time("updatedAt")?);
-                // What ends a message ranks above all, and may be overruled all the same.
-                let is_past = rank >= change.state.rank() && rank < State::Failed.rank();
-                Ok(if at < last && !is_past {
+                let may_follow = rank <= change.state.may_follow_up_to() && rank < change.state.rank()
+                    || change.state.is_proof_of_arrival()
+                        && read
+                            .opt_str("errorCode")?
+                            .is_some_and(FailureCode::is_text_of_a_guess);
+                Ok(if may_follow && at < last {
                     Attempt::Older(last)
                 } else {
                     Attempt::Done(Transition::AlreadyPast)
@@ -280,6 +300,7 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
             code: code.to_owned(),
             message: read.str("errorMessage")?.to_owned(),
             retryable: read.flag("errorRetryable")?,
+            retry_after: read.opt_time("errorRetryAfter")?,
         }),
         None => None,
     };

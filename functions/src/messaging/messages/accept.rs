@@ -347,6 +347,7 @@ async fn seal(
         instance: instance.id,
         chat,
         person,
+        account: instance.account.as_ref().map(|account| account.person.clone()),
         kind: send.kind,
         reference: send.options.reference,
         accepted_at,

@@ -1,7 +1,7 @@
 //! What becomes of a message whose job did not surely come into the queue. See the table in the architecture's "Life of a
 //! message".
 
-use shared::domain::message::{Failure, MessageRecord};
+use shared::domain::message::{Failure, FailureCode, MessageRecord};
 use shared::ids::SubscriptionId;
 use shared::queue::QueueError;
 use shared::storage::StorageError;
@@ -108,8 +108,7 @@ impl Written {
 /// Why a message failed whose request was answered with an error.
 fn not_accepted() -> Failure {
     Failure {
-        code: "UNPROCESSABLE".to_owned(),
         message: "The message was not accepted: its request was answered with an error".to_owned(),
-        retryable: true,
+        ..Failure::of(FailureCode::Unprocessable)
     }
 }

@@ -150,4 +150,21 @@ mod tests {
         ));
         assert_eq!(sorted("InternalFailure", "").nature(), Nature::Transient);
     }
+
+    /// A permission that is missing or a key that is disabled may come back: what met it waits.
+    #[test]
+    fn no_code_that_is_not_known_is_permanent() {
+        for code in [
+            "AccessDenied",
+            "KmsDisabled",
+            "KmsAccessDenied",
+            "InvalidSecurity",
+            "CodeOfNextYear",
+            "",
+        ] {
+            assert!(!sorted(code, "").nature().is_permanent(), "{code}");
+        }
+        assert_eq!(sorted("QueueDoesNotExist", "").nature(), Nature::Unknown);
+        assert!(sorted("InvalidMessageContents", "").nature().is_permanent());
+    }
 }

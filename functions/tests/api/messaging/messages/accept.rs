@@ -124,6 +124,7 @@ async fn a_message_that_a_daemon_has_sent_cannot_be_taken_back() {
         code: "UNPROCESSABLE".to_owned(),
         message: "not accepted".to_owned(),
         retryable: true,
+        retry_after: None,
     };
     let withdrawn = messages.withdraw(&record, &failure).await;
     assert_eq!(withdrawn.expect("stored"), Withdrawn::TooLate);

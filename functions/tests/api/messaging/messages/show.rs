@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use shared::clock::Clock;
-use shared::domain::message::{Failure, State};
+use shared::domain::message::{Failure, FailureCode, State};
 use shared::domain::person::Person;
 use shared::domain::roster::Roster;
 use shared::ids::MessageId;
@@ -22,7 +22,7 @@ async fn what_became_of_a_message_is_told() {
     let change = Change {
         state: State::Failed,
         at: world.clock.now(),
-        failure: Some(Failure::from_server(463)),
+        failure: Some(Failure::of(FailureCode::ReachoutRestricted).with_error(463)),
     };
     world
         .state
@@ -44,6 +44,7 @@ async fn what_became_of_a_message_is_told() {
                 "code": "REACHOUT_RESTRICTED",
                 "message": "WhatsApp does not let this account begin new chats now (error 463)",
                 "retryable": true,
+                "retryAfter": null,
             },
             "receipts": null,
             "truncated": false,

@@ -41,6 +41,15 @@ async fn an_accepted_message_is_a_job_and_a_record() {
     assert!(!jobs[0].body.contains("Hello"));
     let Job::Send(job) = job::decode(&jobs[0].body).expect("ours");
     assert_eq!(job.message.to_string(), id);
+    let paired = world
+        .state
+        .instances
+        .load(instance)
+        .await
+        .expect("read")
+        .expect("there");
+    let account = paired.account.expect("paired").person;
+    assert_eq!(job.account, Some(account), "it goes out from no other");
     assert_eq!(jobs[0].group, Some(lane(instance, &job.to)));
     assert_eq!(job.expires_at, world.clock.now() + chrono::TimeDelta::hours(24));
     let sealed = STANDARD.decode(&job.content).expect("base64");

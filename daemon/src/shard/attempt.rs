@@ -1,0 +1,429 @@
+//! Bringing one message to the server: over as many connections, and with as many pauses, as its
+//! time allows.
+
+use std::time::Duration;
+
+use shared::domain::job::{Content, SendJob};
+use shared::domain::message::{Failure, FailureCode, State};
+use shared::fault;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::{debug, warn};
+
+use super::lanes::Job;
+use super::pace;
+use super::send::{Sender, account_changed};
+use super::verdict::{self, Verdict};
+use crate::connection::SendError;
+use crate::instance::link::Link;
+use crate::lease::chain;
+
+/// How long the server may take to acknowledge a message before it is sent again under
+/// the same id, and how long it may take to get onto the wire.
+const ACK_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How often in a row a connection ends while a message is alone on it before that is its fault.
+const CUTS: u32 = 3;
+
+/// How long a connection has to stand without a message that is under suspicion, so that its end
+/// under that message says something of the message.
+const STANDS: Duration = Duration::from_secs(3);
+
+/// How long the round trip behind that may take.
+const PROBE_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a link that has ended may still be shown.
+const LINK_LAG: Duration = Duration::from_millis(200);
+
+/// How often a recipient is found without devices before that is believed: the server's lists
+/// come back empty at times.
+const LOOKS_FOR_DEVICES: u32 = 4;
+
+/// What this process knows of a message's way so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Journey {
+    /// It was on the wire, or may have been, and nothing came of it: it may have arrived.
+    pub may_be_out: bool,
+    /// Its job was received before, and not by this process: nobody knows what came of that.
+    pub is_unknown: bool,
+    /// Attempts that failed, for the pauses between them.
+    failures: u32,
+    /// What it waits for, where that has a code.
+    waits_for: Option<FailureCode>,
+    /// It was on the wire when a connection ended: it goes alone from then on.
+    is_suspect: bool,
+    /// How often in a row a connection ended while it was alone.
+    cuts: u32,
+    /// The number of the last of these links.
+    cut_link: u64,
+}
+
+impl Journey {
+    /// The way of a message whose job was received, maybe not for the first time.
+    pub fn begun(was_received_before: bool) -> Self {
+        Self {
+            is_unknown: was_received_before,
+            ..Self::default()
+        }
+    }
+
+    /// What becomes of the message when its time runs out.
+    pub fn out_of_time(&self) -> (State, Failure) {
+        if self.may_be_out {
+            (State::Failed, Failure::of(FailureCode::NoAcknowledgement))
+        } else {
+            let code = self.waits_for.unwrap_or(FailureCode::Expired);
+            (State::Expired, Failure::of(code))
+        }
+    }
+
+    /// The connection stood, whatever came of the message.
+    fn clear(&mut self) {
+        self.is_suspect = false;
+        self.cuts = 0;
+    }
+
+    fn cut(&mut self, was_alone: bool, link: u64) {
+        self.is_suspect = true;
+        self.cut_link = link;
+        self.cuts = if was_alone { self.cuts + 1 } else { 0 };
+    }
+}
+
+/// How a message's sending ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// The server has it.
+    Sent,
+    /// No waiting helps.
+    Failed(Failure),
+    /// Its time ran out.
+    OutOfTime,
+    /// It ends every connection.
+    Poison,
+    /// Its instance is gone.
+    Gone,
+    /// Another owner, or this one anew, goes on with it.
+    GivenUp,
+}
+
+/// Why a round was not followed by another.
+enum Stopped {
+    End(End),
+    /// The instance's links are forgotten: it may be gone.
+    LookAgain,
+}
+
+impl From<End> for Stopped {
+    fn from(end: End) -> Self {
+        Self::End(end)
+    }
+}
+
+/// What came of sending over one connection.
+enum Attempt {
+    /// The server took it.
+    Acknowledged,
+    /// The server refused it with an error.
+    Refused(u32),
+    /// It went out, and the server has not answered in time.
+    Unanswered,
+    /// The connection ended on the way.
+    CutShort { may_be_out: bool },
+    /// It did not go out.
+    Failed(SendError),
+}
+
+type Links = watch::Receiver<Option<Link>>;
+
+impl Sender<'_> {
+    /// Brings the message to the server. `None` where the instance has to be looked at again first.
+    pub async fn until_acked(
+        &self,
+        job: &Job,
+        send: &SendJob,
+        content: &Content,
+        journey: &mut Journey,
+    ) -> Option<End> {
+        let mut links = self.links.watch(send.instance);
+        loop {
+            let round = self.round(&mut links, job, send, content, journey).await;
+            // A pause, or a lane's wait for its instance, ends with the round.
+            self.lane.held.set_waits(&job.received.message_id, false);
+            match round {
+                Ok(()) => {}
+                Err(Stopped::End(end)) => return Some(end),
+                Err(Stopped::LookAgain) => return None,
+            }
+        }
+    }
+
+    /// One attempt and, where it failed, the pause behind it. A lane has one message on the wire
+    /// at a time; while this one pauses it is the next chat's turn.
+    async fn round(
+        &self,
+        links: &mut Links,
+        job: &Job,
+        send: &SendJob,
+        content: &Content,
+        journey: &mut Journey,
+    ) -> Result<(), Stopped> {
+        let mut turn = self.unless_over(send, self.lane.turn.lock()).await?;
+        self.lane.held.set_waiting(links.borrow().is_none());
+        let link = async { links.wait_for(Option::is_some).await.map(|link| link.clone()) };
+        let link = self.unless_over(send, link).await?;
+        let Some(link) = link.map_err(|_| Stopped::LookAgain)? else {
+            return Ok(());
+        };
+        self.lane.held.set_waiting(false);
+        if let Some(account) = &send.account
+            && link.account.is_same_as(account) == Some(false)
+        {
+            return Err(account_changed().into());
+        }
+        if journey.cuts > 0 && link.number != journey.cut_link + 1 {
+            debug!(message.id = %send.message, "a connection has ended without this message");
+            journey.cuts = 0;
+        }
+        if journey.cuts > 0 {
+            drop(turn);
+            if !self.unless_over(send, stands(&link, links)).await? {
+                debug!(message.id = %send.message, "the connection does not stand without this message either");
+                journey.cuts = 0;
+                return Ok(());
+            }
+            turn = self.unless_over(send, self.lane.turn.lock()).await?;
+        }
+        self.lane.held.set_waiting(self.wire.pace.until().is_some());
+        let entering = self.wire.enter(send.message, journey.is_suspect);
+        let present = self.unless_over(send, entering).await?;
+        self.lane.held.set_waiting(false);
+        if links.has_changed().unwrap_or(true) {
+            return Ok(());
+        }
+        let attempt = self.over(&link, send, content).await;
+        let (began, was_alone) = (present.began, present.is_alone());
+        drop(present);
+        drop(turn);
+        self.judge(attempt, &link, send, journey, began, was_alone)
+            .await?;
+        self.lane.held.set_waits(&job.received.message_id, true);
+        let pause = if journey.is_suspect || journey.failures == 0 {
+            LINK_LAG
+        } else {
+            pace::after(journey.failures, rand::random())
+        };
+        self.unless_over(send, tokio::time::sleep(pause)).await
+    }
+
+    /// What follows from an attempt: an end, or a pause and another.
+    async fn judge(
+        &self,
+        attempt: Attempt,
+        link: &Link,
+        send: &SendJob,
+        journey: &mut Journey,
+        began: Instant,
+        was_alone: bool,
+    ) -> Result<(), End> {
+        let (id, pace) = (send.message, &self.wire.pace);
+        let slow = |at_least| pace.slow(began, at_least, rand::random());
+        match &attempt {
+            Attempt::CutShort { may_be_out } => {
+                journey.may_be_out |= may_be_out;
+                journey.cut(was_alone, link.number);
+                let cuts = journey.cuts;
+                warn!(message.id = %id, was_alone, cuts, "the connection ended under this message");
+                return if cuts >= CUTS { Err(End::Poison) } else { Ok(()) };
+            }
+            // There is another link in a moment, and nothing was tried.
+            Attempt::Failed(SendError::NotConnected | SendError::Interrupted { .. }) => {
+                journey.failures = 0;
+                return Ok(());
+            }
+            _ => journey.clear(),
+        }
+        journey.failures = journey.failures.saturating_add(1);
+        let failures = journey.failures;
+        match attempt {
+            Attempt::Acknowledged => {
+                pace.ease(began);
+                let (people, fence) = (&self.deps.people, &self.hold.fence);
+                people.reach(send.instance, fence, &link.connection, &send.to);
+                return Err(End::Sent);
+            }
+            Attempt::Refused(error) => {
+                warn!(message.id = %id, error, failures, "WhatsApp refused a message");
+                match verdict::of(error, &send.to) {
+                    Verdict::Final(code) => {
+                        return Err(End::Failed(Failure::of(code).with_error(error)));
+                    }
+                    Verdict::Asked(code) => {
+                        let told = explained(link, send, Some(error)).await;
+                        let failure = told.unwrap_or_else(|| Failure::of(code));
+                        return Err(End::Failed(failure.with_error(error)));
+                    }
+                    Verdict::Slower => {
+                        journey.waits_for = Some(FailureCode::RateOverlimit);
+                        slow(None);
+                    }
+                    Verdict::Busy => {
+                        journey.waits_for = None;
+                        slow(None);
+                    }
+                    Verdict::Waits(code) => {
+                        journey.waits_for = code;
+                        look_behind(link, send, Some(error), failures).await?;
+                    }
+                }
+            }
+            Attempt::Unanswered => {
+                journey.may_be_out = true;
+                warn!(message.id = %id, failures, "no acknowledgement in time");
+            }
+            Attempt::Failed(error) => {
+                warn!(message.id = %id, failures, error = %chain(&error), "a send failed");
+                match error {
+                    SendError::Refused(code) => return Err(End::Failed(Failure::of(code))),
+                    SendError::Throttled { after, .. } => {
+                        journey.waits_for = Some(FailureCode::RateOverlimit);
+                        slow(after);
+                    }
+                    SendError::Timeout => {
+                        journey.may_be_out = true;
+                        slow(None);
+                    }
+                    SendError::State(_) | SendError::Unavailable(_) => slow(None),
+                    SendError::Failed(_) => look_behind(link, send, None, failures).await?,
+                    SendError::NotConnected | SendError::Interrupted { .. } => {}
+                }
+            }
+            Attempt::CutShort { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Sends over one connection and waits for the server's answer.
+    async fn over(&self, link: &Link, send: &SendJob, content: &Content) -> Attempt {
+        let mut ack = link.acks.expect(send.message);
+        let Content::Text { text } = content;
+        let sending = link.connection.send_text(send.message, &send.to, text);
+        let sent = match tokio::time::timeout(ACK_DEADLINE, sending).await {
+            Ok(sent) => sent,
+            Err(_) => Err(SendError::Timeout),
+        };
+        if let Err(error) = sent {
+            // What failed may have been behind the wire, and the server's answer is here.
+            return match (ack.try_recv(), error) {
+                (Ok(answer), _) => answered(answer),
+                (Err(_), SendError::Interrupted { may_be_out }) => Attempt::CutShort { may_be_out },
+                (Err(_), error) => Attempt::Failed(error),
+            };
+        }
+        fault::point("after-wire");
+        match tokio::time::timeout(ACK_DEADLINE, ack).await {
+            Ok(Ok(answer)) => answered(answer),
+            Ok(Err(_)) => Attempt::CutShort { may_be_out: true },
+            Err(_) => Attempt::Unanswered,
+        }
+    }
+
+    /// Waits for `what`, but no longer than the message's time, the lease and the hold of its job.
+    async fn unless_over<T>(&self, send: &SendJob, what: impl Future<Output = T>) -> Result<T, Stopped> {
+        let left = self.left(send).ok_or(End::OutOfTime)?;
+        tokio::select! {
+            biased;
+            () = super::over(self.hold) => Err(End::GivenUp.into()),
+            () = self.lane.back.cancelled() => Err(End::GivenUp.into()),
+            done = what => Ok(done),
+            () = tokio::time::sleep(left) => Err(End::OutOfTime.into()),
+        }
+    }
+}
+
+fn answered(error: Option<u32>) -> Attempt {
+    error.map_or(Attempt::Acknowledged, Attempt::Refused)
+}
+
+/// Whether a connection stands while a message that is under suspicion is not on it.
+async fn stands(link: &Link, links: &mut Links) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep(STANDS) => {}
+        _ = links.changed() => return false,
+    }
+    link.connection.probe(PROBE_DEADLINE).await.is_ok() && !links.has_changed().unwrap_or(true)
+}
+
+/// Asks WhatsApp what stands behind a failure.
+async fn explained(link: &Link, send: &SendJob, error: Option<u32>) -> Option<Failure> {
+    match link.connection.explain(&send.to, error).await {
+        Ok(failure) => failure,
+        Err(why) => {
+            debug!(message.id = %send.message, error = %chain(&why), "a failure was not explained");
+            None
+        }
+    }
+}
+
+/// Looks whether something that lasts is behind a failure which may pass: at the first, and then
+/// more and more seldom.
+async fn look_behind(link: &Link, send: &SendJob, error: Option<u32>, failures: u32) -> Result<(), End> {
+    if !failures.is_power_of_two() {
+        return Ok(());
+    }
+    match explained(link, send, error).await {
+        Some(failure)
+            if failure.code == FailureCode::NoRecipientDevice.as_str() && failures < LOOKS_FOR_DEVICES =>
+        {
+            Ok(())
+        }
+        Some(failure) => Err(End::Failed(failure)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_on_the_wire_does_not_expire() {
+        let code = |journey: Journey| {
+            let (state, failure) = journey.out_of_time();
+            (state, failure.code, failure.retryable)
+        };
+        let told = |state, code: FailureCode, again| (state, code.as_str().to_owned(), again);
+        assert_eq!(
+            code(Journey::default()),
+            told(State::Expired, FailureCode::Expired, true)
+        );
+        let throttled = Journey {
+            waits_for: Some(FailureCode::RateOverlimit),
+            ..Journey::default()
+        };
+        assert_eq!(
+            code(throttled.clone()),
+            told(State::Expired, FailureCode::RateOverlimit, true)
+        );
+        let out = Journey {
+            may_be_out: true,
+            ..throttled
+        };
+        assert_eq!(
+            code(out),
+            told(State::Failed, FailureCode::NoAcknowledgement, false)
+        );
+    }
+
+    #[test]
+    fn only_cuts_alone_and_in_a_row_count() {
+        let mut journey = Journey::default();
+        journey.cut(false, 1);
+        assert!(journey.is_suspect && journey.cuts == 0);
+        journey.cut(true, 2);
+        journey.cut(true, 3);
+        assert_eq!(journey.cuts, 2);
+        journey.clear();
+        assert!(!journey.is_suspect && journey.cuts == 0);
+    }
+}

@@ -1,0 +1,268 @@
+//! The lanes whose jobs are in hand: which job is where, and in what order they are done.
+//!
+//! A lane's jobs are received in order and together, and while any of them is held none behind
+//! it is received. Each chat's jobs are done one after the other; the lane has one message on the
+//! wire at a time, and a job that pauses for a reason of its own chat leaves the others their turn.
+//!
+//! A job is in one lane once. Its visibility may end before it could be extended, and then it is
+//! received again, by this very process: it goes on as it was, with the new receipt.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
+use shared::domain::job::{self, Job as Payload, PayloadError, SendJob};
+use shared::queue::Received;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info, warn};
+
+use super::attempt::Journey;
+use super::hold::{Held, TERMS};
+use super::send::{Done, Sender};
+use super::wire::Wires;
+use crate::deps::Deps;
+use crate::instance::link::Links;
+use crate::lease::{Hold, chain};
+use crate::meter::Counted;
+
+/// For how long a job that was left in the queue is remembered: longer than it may be hidden.
+const MEMORY: Duration = Duration::from_hours(1);
+
+/// A job in hand.
+#[derive(Debug)]
+pub struct Job {
+    /// As it was received first.
+    pub received: Received,
+    /// What it asks for.
+    pub decoded: Result<SendJob, PayloadError>,
+    /// Jobs of the same chat are done in order.
+    chat: String,
+    _counted: Counted,
+}
+
+/// A lane with jobs in hand.
+#[derive(Debug)]
+pub struct Lane {
+    group: String,
+    /// Its jobs, as the queue knows them.
+    pub held: Held,
+    /// Whose turn it is to be on the wire.
+    pub turn: tokio::sync::Mutex<()>,
+    /// Cancelled when all of its jobs go back to the queue.
+    pub back: CancellationToken,
+    arrivals: Mutex<Vec<Job>>,
+    arrived: Notify,
+}
+
+/// The lanes of a shard.
+#[derive(Debug)]
+pub struct Lanes {
+    deps: Arc<Deps>,
+    hold: Hold,
+    links: Arc<Links>,
+    wires: Wires,
+    tasks: TaskTracker,
+    open: Mutex<HashMap<String, Arc<Lane>>>,
+    /// What is known of jobs that were left in the queue, by the queue's ids.
+    left: Mutex<HashMap<String, (Journey, Instant)>>,
+}
+
+impl Lanes {
+    /// The lanes of a shard that is held; they run in `tasks`.
+    pub fn new(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, tasks: TaskTracker) -> Arc<Self> {
+        Arc::new(Self {
+            deps,
+            hold,
+            links,
+            wires: Wires::default(),
+            tasks,
+            open: Mutex::default(),
+            left: Mutex::default(),
+        })
+    }
+
+    /// Takes jobs that were received, in their order.
+    pub fn take(self: &Arc<Self>, jobs: Vec<Received>) {
+        for received in jobs {
+            let group = received.group.clone().unwrap_or_default();
+            let mut open = self.open.lock().expect("no holder panics");
+            let lane = open.entry(group.clone()).or_insert_with(|| {
+                let lane = Arc::new(Lane {
+                    group,
+                    held: Held::new(TERMS),
+                    turn: tokio::sync::Mutex::new(()),
+                    back: CancellationToken::new(),
+                    arrivals: Mutex::default(),
+                    arrived: Notify::new(),
+                });
+                self.tasks.spawn(self.clone().work_off(lane.clone()));
+                lane
+            });
+            if !lane.held.take(&received) {
+                debug!(job.id = received.message_id, "a job in hand came again");
+                continue;
+            }
+            let job = Job::new(received, self.deps.meter.jobs.count(1));
+            lane.arrivals.lock().expect("no holder panics").push(job);
+            lane.arrived.notify_one();
+        }
+    }
+
+    /// Works off a lane until none of its jobs is in hand.
+    async fn work_off(self: Arc<Self>, lane: Arc<Lane>) {
+        let queue = self.deps.names.sends(self.hold.shard.0);
+        tokio::select! {
+            () = self.in_order(&lane) => {}
+            () = lane.held.keep(self.deps.queue.as_ref(), &queue) => {}
+            () = self.hand_back_in_time(&lane) => {}
+            () = self.hold.fence.revoked() => {}
+        }
+    }
+
+    async fn in_order(&self, lane: &Arc<Lane>) {
+        let mut waiting: VecDeque<Job> = VecDeque::new();
+        let mut busy: HashSet<String> = HashSet::new();
+        let mut running = FuturesUnordered::new();
+        loop {
+            waiting.extend(lane.take_arrivals());
+            for _ in 0..waiting.len() {
+                let Some(job) = waiting.pop_front() else { break };
+                if busy.insert(job.chat.clone()) {
+                    running.push(self.run(lane, job));
+                } else {
+                    waiting.push_back(job);
+                }
+            }
+            if running.is_empty() && self.close(lane) {
+                return;
+            }
+            tokio::select! {
+                Some((chat, left)) = running.next() => {
+                    busy.remove(&chat);
+                    let Some(pause) = left else { continue };
+                    // Those behind it in its chat come back with it, in order.
+                    let (behind, others) = waiting.into_iter().partition(|job| job.chat == chat);
+                    waiting = others;
+                    for job in Vec::from_iter::<VecDeque<Job>>(behind) {
+                        let past = self.recall(&job.received);
+                        self.leave(lane, &job, past, pause).await;
+                    }
+                }
+                () = lane.arrived.notified() => {}
+            }
+        }
+    }
+
+    /// Does one job; answers its chat, and for how long it is left in the queue where it is.
+    async fn run(&self, lane: &Lane, job: Job) -> (String, Option<Duration>) {
+        let wire = match &job.decoded {
+            Ok(send) => self.wires.of(send.instance),
+            Err(_) => Arc::default(),
+        };
+        let sender = Sender {
+            deps: &self.deps,
+            hold: &self.hold,
+            links: &self.links,
+            lane,
+            wire: &wire,
+        };
+        let mut past = self.recall(&job.received);
+        let left = match sender.run(&job, &mut past).await {
+            Done::Delete => {
+                self.delete(lane, &job).await;
+                None
+            }
+            Done::LeaveFor(pause) => {
+                self.leave(lane, &job, past, pause).await;
+                Some(pause)
+            }
+        };
+        (job.chat, left)
+    }
+
+    async fn delete(&self, lane: &Lane, job: &Job) {
+        let queue = self.deps.names.sends(self.hold.shard.0);
+        let Some(receipt) = lane.held.let_go(&job.received.message_id) else {
+            return;
+        };
+        if let Err(error) = self.deps.queue.delete(&queue, &receipt).await {
+            // It comes again, and its message's state says that it is done.
+            warn!(%queue, error = %chain(&error), "could not delete a job that is done");
+        }
+    }
+
+    async fn leave(&self, lane: &Lane, job: &Job, past: Journey, pause: Duration) {
+        let queue = self.deps.names.sends(self.hold.shard.0);
+        let id = &job.received.message_id;
+        self.remember(id, past);
+        let Some(receipt) = lane.held.let_go(id) else {
+            return;
+        };
+        if let Err(error) = self.deps.queue.extend(&queue, &receipt, pause).await {
+            warn!(%queue, error = %chain(&error), "could not hide a job");
+        }
+    }
+
+    /// Gives a lane's jobs back before SQS does it, and goes on with them when they come again. A
+    /// group keeps its order, and none of its messages is received while one of them is held.
+    async fn hand_back_in_time(&self, lane: &Lane) {
+        lane.held.ceiling().await;
+        info!(shard = %self.hold.shard, "handing back the jobs of a lane that were held for long");
+        lane.back.cancel();
+        std::future::pending().await
+    }
+
+    /// Closes a lane that has nothing in hand; `false` where something came meanwhile.
+    fn close(&self, lane: &Lane) -> bool {
+        let mut open = self.open.lock().expect("no holder panics");
+        let is_done = lane.arrivals.lock().expect("no holder panics").is_empty();
+        if is_done {
+            open.remove(&lane.group);
+        }
+        is_done
+    }
+
+    /// What this process knows of a job's way. One that another process has received before may
+    /// have gone out.
+    fn recall(&self, received: &Received) -> Journey {
+        let mut left = self.left.lock().expect("no holder panics");
+        match left.remove(&received.message_id) {
+            Some((journey, _)) => journey,
+            None => Journey::begun(received.receive_count > 1),
+        }
+    }
+
+    fn remember(&self, id: &str, journey: Journey) {
+        let now = Instant::now();
+        let mut left = self.left.lock().expect("no holder panics");
+        left.retain(|_, (_, since)| now - *since < MEMORY);
+        left.insert(id.to_owned(), (journey, now));
+    }
+}
+
+impl Lane {
+    fn take_arrivals(&self) -> Vec<Job> {
+        std::mem::take(&mut *self.arrivals.lock().expect("no holder panics"))
+    }
+}
+
+impl Job {
+    fn new(received: Received, counted: Counted) -> Self {
+        let decoded = job::decode::<Payload>(&received.body).map(|Payload::Send(send)| send);
+        let chat = match &decoded {
+            Ok(send) => send.chat().to_jid(),
+            Err(_) => received.message_id.clone(),
+        };
+        Self {
+            received,
+            decoded,
+            chat,
+            _counted: counted,
+        }
+    }
+}

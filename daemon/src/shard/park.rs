@@ -1,0 +1,19 @@
+//! Jobs that cannot be done go to the dead letters, with the reason.
+
+use shared::queue::{OutgoingMessage, QueueError, Received};
+use tracing::error;
+
+use crate::deps::Deps;
+use crate::lease::Hold;
+
+/// Puts a copy of a job into the dead letters. Its own message is left to the caller, who deletes
+/// it when all else is stored.
+pub async fn set_aside(deps: &Deps, hold: &Hold, job: &Received, reason: &str) -> Result<(), QueueError> {
+    let queue = deps.names.sends(hold.shard.0);
+    let body = serde_json::json!({ "reason": reason, "queue": queue.as_str(), "body": job.body }).to_string();
+    let group = job.group.clone().unwrap_or_else(|| "parked".to_owned());
+    let letter = OutgoingMessage::fifo(body, group, job.message_id.clone());
+    deps.queue.send(&deps.names.dead_fifo(), letter).await?;
+    error!(%queue, job.id = job.message_id, reason, "parked a job that cannot be done");
+    Ok(())
+}
