@@ -145,12 +145,11 @@ impl Directory {
                 self.remember(instance, &found, now, true);
                 found
             }
-            Ok(Ok(None)) => Acquaintance::stranger(name),
             Ok(Err(error)) => {
                 warn!(instance.id = %instance, error = %chain(&error), "the directory of people could not be read");
                 Acquaintance::stranger(name)
             }
-            Err(_) => Acquaintance::stranger(name),
+            Ok(Ok(None)) | Err(_) => Acquaintance::stranger(name),
         }
     }
 

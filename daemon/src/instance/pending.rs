@@ -305,7 +305,15 @@ mod tests {
     #[tokio::test]
     async fn receipts_of_one_message_are_one_and_the_highest_stands() {
         let pending = Pending::new(Total::default());
-        let tell = |kind, second| pending.told("A".into(), kind, at(second), None, &member(second as usize));
+        let tell = |kind, second| {
+            pending.told(
+                "A".into(),
+                kind,
+                at(second),
+                None,
+                &member(usize::try_from(second).expect("a few")),
+            )
+        };
         tell(ReceiptKind::Delivered, 1);
         tell(ReceiptKind::Read, 2);
         tell(ReceiptKind::Delivered, 3);

@@ -237,10 +237,10 @@ async fn what_is_too_large_is_told_of_as_far_as_it_goes_and_holds_up_no_other() 
     assert_eq!(told[2].from.lid.as_deref(), Some("200000000000001"));
 
     // Newest first, in the order in which they came within one second of WhatsApp's.
-    let log = world.messages.log(instance.id, None, 10).await.expect("read");
-    let ids: Vec<_> = log.iter().rev().map(|record| record.id).collect();
+    let listed = world.messages.log(instance.id, None, 10).await.expect("read");
+    let ids: Vec<_> = listed.iter().rev().map(|record| record.id).collect();
     assert_eq!(ids, told.iter().map(|data| data.id).collect::<Vec<_>>());
-    let reasons: Vec<_> = log.iter().rev().map(|record| record.truncated).collect();
+    let reasons: Vec<_> = listed.iter().rev().map(|record| record.truncated).collect();
     let too_large = Some(Truncation::TooLarge);
     assert_eq!(reasons, [too_large, None, too_large, too_large, None]);
 }

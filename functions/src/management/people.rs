@@ -20,11 +20,11 @@ pub struct Invitee {
 }
 
 /// Stores an invitation and sends its code. Where the mail does not go out, there is none.
-pub async fn invite(state: &AppState, inviter: &User, invitee: Invitee) -> Result<Invitation, ApiError> {
+pub async fn invite(state: &AppState, inviter: &User, whom: Invitee) -> Result<Invitation, ApiError> {
     mails::count_invitation(state, inviter).await?;
     let now = state.clock.now();
-    let present = state.accounts.credentials(&invitee.email).await?;
-    if present.is_some_and(|(user, _)| user.subscription == invitee.subscription) {
+    let present = state.accounts.credentials(&whom.email).await?;
+    if present.is_some_and(|(user, _)| user.subscription == whom.subscription) {
         return Err(ApiError::new(
             Code::EmailTaken,
             "A user of the subscription has this e-mail address",
@@ -32,10 +32,10 @@ pub async fn invite(state: &AppState, inviter: &User, invitee: Invitee) -> Resul
     }
     let invitation = Invitation {
         id: UserId::new(now),
-        subscription: invitee.subscription,
-        email: invitee.email,
-        name: invitee.name,
-        role: invitee.role,
+        subscription: whom.subscription,
+        email: whom.email,
+        name: whom.name,
+        role: whom.role,
         created_at: now,
         expires_at: now + Purpose::AcceptInvitation.lifetime(),
     };

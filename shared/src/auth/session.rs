@@ -43,6 +43,7 @@ impl RefreshToken {
     }
 
     /// The token that follows this one by `salt`: always the same one.
+    #[must_use]
     pub fn successor(&self, salt: &Salt) -> Self {
         const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
         let digest = Sha512::new()

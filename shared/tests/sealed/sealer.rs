@@ -252,8 +252,8 @@ fn instance(n: u8) -> InstanceId {
 }
 
 async fn seal(sealer: &Sealer, n: u8) -> Result<(), SealError> {
-    let sealed = sealer.seal(instance(n), Purpose::Content, b"a", b"x").await;
-    sealed.map(|_| ())
+    let outcome = sealer.seal(instance(n), Purpose::Content, b"a", b"x").await;
+    outcome.map(|_| ())
 }
 
 /// A sealer with nothing at hand, over keys of ten instances.

@@ -235,10 +235,10 @@ async fn a_target_that_refuses_breaks_connections_until_it_is_back() {
 #[tokio::test]
 async fn a_call_is_held_until_it_is_released() {
     let world = World::new().await;
-    let hold = world.relay.hold(On::operation("PutItem").with("leases#"));
+    let holding = world.relay.hold(On::operation("PutItem").with("leases#"));
     assert_eq!(effect_in(world.put(r#""beat""#).await), 1, "another call passes");
     let (outcome, ()) = tokio::join!(world.put(r#""leases#7""#), async {
-        let held = hold.arrived().await;
+        let held = holding.arrived().await;
         assert_eq!(held.call.body, r#""leases#7""#);
         assert_eq!(
             effect_in(world.put(r#""leases#8""#).await),
@@ -253,11 +253,11 @@ async fn a_call_is_held_until_it_is_released() {
 #[tokio::test]
 async fn a_held_call_takes_effect_after_its_sender_has_gone() {
     let world = World::new().await;
-    let hold = world.relay.hold(On::any());
+    let holding = world.relay.hold(On::any());
     let mut call = Box::pin(world.put("{}"));
     let held = tokio::select! {
         _ = &mut call => panic!("it is held"),
-        held = hold.arrived() => held,
+        held = holding.arrived() => held,
     };
     drop(call);
     held.pass();
@@ -267,9 +267,9 @@ async fn a_held_call_takes_effect_after_its_sender_has_gone() {
 #[tokio::test]
 async fn an_answer_is_held_after_the_effect() {
     let world = World::new().await;
-    let hold = world.relay.hold_answer(On::any());
+    let holding = world.relay.hold_answer(On::any());
     let (outcome, ()) = tokio::join!(world.put("{}"), async {
-        let held = hold.arrived().await;
+        let held = holding.arrived().await;
         assert_eq!(world.effects(), 1);
         held.release(Fate::lost(Reply::Garbled));
     });

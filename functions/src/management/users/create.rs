@@ -75,14 +75,14 @@ async fn invite(
     trail: &Trail,
     user: User,
 ) -> Result<Reply<UserView>, ApiError> {
-    let invitee = Invitee {
+    let whom = Invitee {
         email: user.email,
         name: user.name,
         role: user.role,
         subscription: user.subscription,
     };
-    let invited = people::invite(state, inviter, invitee).await;
-    let invitation = invited.map_err(|error| match error.code() {
+    let outcome = people::invite(state, inviter, whom).await;
+    let invitation = outcome.map_err(|error| match error.code() {
         Code::NotFound => no_subscription(),
         _ => error,
     })?;

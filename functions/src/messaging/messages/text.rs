@@ -83,10 +83,10 @@ pub async fn handler(
     let now = state.clock.now();
     let mut fields = Fields::default();
     let to = fields.parse::<Recipient>("to", &value.to);
-    if !(1..=MAX_TEXT).contains(&value.text.chars().count()) {
-        fields.fault("text", format!("must have 1 to {MAX_TEXT} characters"));
-    } else {
+    if (1..=MAX_TEXT).contains(&value.text.chars().count()) {
         fields.check("text", legible::check(&value.text));
+    } else {
+        fields.fault("text", format!("must have 1 to {MAX_TEXT} characters"));
     }
     fields.unserved("linkPreview", value.link_preview.is_some());
     let options = GivenOptions {
@@ -111,5 +111,5 @@ pub async fn handler(
         idempotency_key,
         body: bytes,
     };
-    accept(&state, &caller.grant, &caller.subscription, send, now).await
+    Box::pin(accept(&state, &caller.grant, &caller.subscription, send, now)).await
 }
