@@ -312,7 +312,7 @@ mod tests {
                 at(second),
                 None,
                 &member(usize::try_from(second).expect("a few")),
-            )
+            );
         };
         tell(ReceiptKind::Delivered, 1);
         tell(ReceiptKind::Read, 2);
