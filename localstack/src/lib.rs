@@ -5,6 +5,7 @@
 //! on ECS, the table is reached through the AWS SDK. What differs is what they stand on:
 //! a DynamoDB engine in this process, and queues in a file.
 
+mod between;
 mod cli;
 mod database;
 pub mod guide;
@@ -12,6 +13,7 @@ mod mailbox;
 mod secrets;
 mod stack;
 
+pub use between::{Between, Directly};
 pub use cli::Cli;
 pub use stack::Stack;
 

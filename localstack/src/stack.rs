@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::between::{Between, Directly};
 use crate::cli::Cli;
 use crate::database::Embedded;
 use crate::mailbox;
@@ -65,6 +66,11 @@ impl Stack {
     /// Starts everything. Fails without leaving anything behind where a port is in use, or
     /// another stack works on the same data.
     pub async fn start(cli: &Cli) -> anyhow::Result<Self> {
+        Self::start_between(cli, &Directly).await
+    }
+
+    /// The same with `between` before the table and the queues, once these are set up.
+    pub async fn start_between(cli: &Cli, between: &dyn Between) -> anyhow::Result<Self> {
         // The ports first: two stacks are most often two starts of the same command.
         let listener = listen(cli.port, "--port").await?;
         let api = listener.local_addr()?;
@@ -101,9 +107,12 @@ impl Stack {
         names::ensure_all(queue.as_ref(), &queue_names, SHARDS)
             .await
             .context("cannot create the queues")?;
+        let aws = shared::aws::stand_in(&between.table(&database.endpoint).await);
+        let table = Table::new(&aws, database.table.name());
+        let reached = between.queue(queue.clone()).await;
 
         let common = Common {
-            table: database.table.name().to_owned(),
+            table: table.name().to_owned(),
             shards: SHARDS,
             queue_prefix: QUEUE_PREFIX.to_owned(),
             wrapping: Wrapping::File(place.path().join("wrapping.key")),
@@ -114,17 +123,14 @@ impl Stack {
             public_url: format!("http://{api}"),
             ..Functions::new(common, vec![NETWORK], vec![secret])
         })?;
-        let wrapper = seal::wrapper(
-            &shared::aws::stand_in(&database.endpoint),
-            &config.common.wrapping,
-        )
-        .context("cannot read or make the wrapping key")?;
+        let wrapper =
+            seal::wrapper(&aws, &config.common.wrapping).context("cannot read or make the wrapping key")?;
         let parts = Parts {
-            table: database.table.clone(),
-            beats: Table::new(&shared::aws::stand_in(&database.endpoint), database.table.name()),
-            queue: queue.clone(),
+            table: table.clone(),
+            beats: Table::new(&aws, table.name()),
+            queue: reached.clone(),
             names: queue_names,
-            sealer: Arc::new(Sealer::new(database.table.clone(), wrapper.clone())),
+            sealer: Arc::new(Sealer::new(table.clone(), wrapper.clone())),
             clock: clock.clone(),
             shards: SHARDS,
             lease: LEASE,
@@ -135,20 +141,12 @@ impl Stack {
             .await
             .context("the daemon cannot start")?;
 
-        let sealer = Sealer::new(database.table.clone(), wrapper)
+        let sealer = Sealer::new(table.clone(), wrapper)
             .restricted_to(&[Purpose::Content])
             .making_no_keys();
-        let aws = shared::aws::stand_in(&database.endpoint);
         let mailer = mail::from_config(&aws, &config.mail, &clock).context("the mailbox")?;
         let mailbox = mail::FolderMailer::new(place.path().join(MAIL), clock.clone());
-        let state = AppState::new(
-            &config,
-            database.table.clone(),
-            queue.clone(),
-            Arc::new(sealer),
-            mailer,
-            clock,
-        )?;
+        let state = AppState::new(&config, table, reached, Arc::new(sealer), mailer, clock)?;
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
         let running = tokio::spawn(app.run(stop_daemon.clone()));
         let serving = tokio::spawn(serve(listener, state, mailbox, stop_api.clone()));

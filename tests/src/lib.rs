@@ -3,6 +3,7 @@
 pub mod api;
 pub mod daemon_process;
 pub mod database;
+pub mod faults;
 pub mod flow;
 pub mod peer;
 pub mod phones;

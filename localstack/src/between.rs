@@ -1,0 +1,31 @@
+//! What may stand between the stack and its stores: nothing, or the faults of a test.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use shared::queue::Queue;
+
+/// Stands before the table and the queues. What starts the stack keeps it, and steers it from outside.
+#[async_trait]
+pub trait Between: Send + Sync {
+    /// Where the table at `endpoint` is reached.
+    async fn table(&self, endpoint: &str) -> String;
+
+    /// How the queues are reached.
+    async fn queue(&self, queue: Arc<dyn Queue>) -> Arc<dyn Queue>;
+}
+
+/// Nothing in between.
+#[derive(Debug, Clone, Copy)]
+pub struct Directly;
+
+#[async_trait]
+impl Between for Directly {
+    async fn table(&self, endpoint: &str) -> String {
+        endpoint.to_owned()
+    }
+
+    async fn queue(&self, queue: Arc<dyn Queue>) -> Arc<dyn Queue> {
+        queue
+    }
+}
