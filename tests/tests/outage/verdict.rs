@@ -1,0 +1,229 @@
+//! What must hold after a trouble.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::Value;
+use shared::domain::message::{Direction, MessageRecord, State};
+use shared::ids::{InstanceId, MessageId};
+use shared::queue::Queue as _;
+use shared::storage::messages::Messages;
+use tokio::time::Instant;
+
+use crate::case::Case;
+use crate::traffic::Sent;
+use crate::world::{SHARDS, World};
+
+/// What a busy machine may take on top of the time in which shards must be served again.
+const SLACK: Duration = Duration::from_secs(12);
+
+/// How long all messages may take to arrive once every shard is served: a job that was held when the trouble came is
+/// hidden for up to a minute, and tried after a pause.
+const ARRIVAL: Duration = Duration::from_secs(100);
+
+/// Records of a page.
+const PAGE: u32 = 500;
+
+/// Every instance is connected within twice the lease: somebody serves its shard, and not in the table alone.
+pub async fn is_served(world: &World, case: &Case) {
+    let since = Instant::now();
+    let deadline = since + 2 * world.lease() + SLACK;
+    for line in &world.lines {
+        let own = &line.paired.own;
+        while world.phones.linked(own).await != [true] {
+            assert!(
+                Instant::now() < deadline,
+                "the instance of {own} is not served {} s after the trouble",
+                since.elapsed().as_secs()
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+    println!("{case}: served after {:.1} s", since.elapsed().as_secs_f64());
+}
+
+/// All the rest: what was accepted is shown, what came is recorded, and statuses are true.
+pub async fn holds(world: World, case: &Case, sent: &[Vec<Sent>]) {
+    let since = Instant::now();
+    let deadline = since + ARRIVAL;
+    let mut missing = lacks(&world, sent).await;
+    while !missing.is_empty() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        missing = lacks(&world, sent).await;
+    }
+    let all: usize = sent.iter().flatten().map(|chat| chat.out.len()).sum();
+    let back: usize = sent.iter().flatten().map(|chat| chat.back.len()).sum();
+    assert!(
+        missing.is_empty(),
+        "of {all} out and {back} in, {} s later: {}",
+        since.elapsed().as_secs(),
+        missing.join("; ")
+    );
+    let again = shown_once_and_in_order(&world, sent).await;
+    let chats: u64 = sent.iter().flatten().map(|_| 1).sum();
+    assert!(
+        again <= chats * case.handovers(),
+        "{again} messages of {all} came again: more than were on the wire when their daemons let go"
+    );
+    println!(
+        "{case}: {all} out, {back} in, all there after {:.1} s, {again} came again under their ids",
+        since.elapsed().as_secs_f64()
+    );
+    is_empty(&world).await;
+    is_honest(world).await;
+}
+
+/// What is not there yet, in words.
+async fn lacks(world: &World, sent: &[Vec<Sent>]) -> Vec<String> {
+    let mut lacks = Vec::new();
+    let of_lines = join_all(world.lines.iter().map(|line| records(world, line.id))).await;
+    for ((line, chats), records) in world.lines.iter().zip(sent).zip(of_lines) {
+        let states: BTreeMap<String, State> = records
+            .iter()
+            .filter(|record| record.direction == Direction::Outgoing)
+            .map(|record| (record.id.to_string(), record.state))
+            .collect();
+        let mut recorded: Vec<&str> = records
+            .iter()
+            .filter_map(|record| record.whatsapp_id.as_deref())
+            .collect();
+        recorded.sort_unstable();
+        for chat in chats {
+            let inbox = inbox_of(world, &chat.person, &line.paired.own).await;
+            let shown: BTreeSet<&str> = inbox.iter().map(|entry| entry.id.as_str()).collect();
+            let unshown: Vec<&String> = chat
+                .out
+                .iter()
+                .filter(|id| !shown.contains(whatsapp_id(id).as_str()))
+                .collect();
+            if let Some(first) = unshown.first() {
+                let state = states.get(*first);
+                let person = &chat.person;
+                lacks.push(format!(
+                    "{} not shown to {person}, {first} is {state:?}",
+                    unshown.len()
+                ));
+            }
+            let unsent = chat.out.iter().filter(|id| {
+                !states
+                    .get(*id)
+                    .is_some_and(|state| matches!(state, State::Sent | State::Delivered | State::Read))
+            });
+            let unsent: Vec<&String> = unsent.collect();
+            if let Some(first) = unsent.first() {
+                lacks.push(format!(
+                    "{} not sent, {first} is {:?}",
+                    unsent.len(),
+                    states.get(*first)
+                ));
+            }
+            let unrecorded = chat
+                .back
+                .iter()
+                .filter(|id| recorded.iter().filter(|one| one == id).count() != 1);
+            let unrecorded: Vec<&String> = unrecorded.collect();
+            if let Some(first) = unrecorded.first() {
+                lacks.push(format!(
+                    "{} of {} not recorded once, {first}",
+                    unrecorded.len(),
+                    chat.person
+                ));
+            }
+        }
+        let status = line.paired.user.get("/api/instances/main/status").await;
+        let status = &status.body["data"]["status"];
+        if status != "CONNECTED" {
+            lacks.push(format!("an instance is {status}"));
+        }
+    }
+    lacks
+}
+
+/// Every message is there once, in the order of its chat; answers how many were on the wire more than once.
+async fn shown_once_and_in_order(world: &World, sent: &[Vec<Sent>]) -> u64 {
+    let mut again = 0;
+    for (line, chats) in world.lines.iter().zip(sent) {
+        for chat in chats {
+            let inbox = inbox_of(world, &chat.person, &line.paired.own).await;
+            let shown: Vec<&str> = inbox.iter().map(|entry| entry.id.as_str()).collect();
+            let accepted: Vec<String> = chat.out.iter().map(|id| whatsapp_id(id)).collect();
+            assert_eq!(
+                shown, accepted,
+                "what {} was shown, and what was accepted",
+                chat.person
+            );
+            again += inbox.iter().map(|entry| entry.copies - 1).sum::<u64>();
+        }
+    }
+    again
+}
+
+/// No job is left, and none was given up.
+async fn is_empty(world: &World) {
+    let deadline = Instant::now() + ARRIVAL;
+    for shard in 0..SHARDS {
+        loop {
+            let depth = world.queues.depth(&world.names.sends(shard)).await.expect("read");
+            if depth.visible + depth.in_flight == 0 {
+                break;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "jobs are left in shard {shard}: {depth:?}"
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+    for dead in [world.names.dead_fifo(), world.names.dead()] {
+        let depth = world.queues.depth(&dead).await.expect("read");
+        assert_eq!(depth.visible, 0, "dead letters in {dead}");
+    }
+}
+
+/// Once no daemon lives, nothing says that it is connected.
+async fn is_honest(mut world: World) {
+    for daemon in std::mem::take(&mut world.daemons) {
+        daemon.kill().await;
+    }
+    for line in &world.lines {
+        line.paired.user.until_status("main", "RECONNECTING").await;
+    }
+}
+
+/// A message in an inbox.
+struct Shown {
+    id: String,
+    copies: u64,
+}
+
+/// What a person was shown from this number, oldest first.
+async fn inbox_of(world: &World, person: &str, own: &str) -> Vec<Shown> {
+    let inbox = world.phones.inbox(person).await;
+    let from_own = inbox.iter().filter(|entry| entry["from"] == own);
+    from_own
+        .map(|entry: &Value| Shown {
+            id: entry["id"].as_str().expect("an id").to_owned(),
+            copies: entry["copies"].as_u64().expect("a number"),
+        })
+        .collect()
+}
+
+fn whatsapp_id(message: &str) -> String {
+    let id: MessageId = message.parse().expect("a message's id");
+    id.to_whatsapp()
+}
+
+/// All records of an instance, read past the relay.
+async fn records(world: &World, instance: InstanceId) -> Vec<MessageRecord> {
+    let messages = Messages::new(world.records.clone());
+    let mut all: Vec<MessageRecord> = Vec::new();
+    loop {
+        let before = all.last().map(|record| record.id);
+        let page = messages.log(instance, before, PAGE).await.expect("read");
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}

@@ -1,0 +1,221 @@
+//! A network under trouble: daemons as processes, the API, the sandbox, and a relay before the table and the queues.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use daemon::whatsapp::NETWORK;
+use functions::state::AppState;
+use futures::future::join_all;
+use relay::Relay;
+use sandbox::Sandbox;
+use shared::clock::{Clock, SystemClock};
+use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
+use shared::ids::InstanceId;
+use shared::mail::NoMailer;
+use shared::queue::embedded::EmbeddedQueue;
+use shared::queue::sqs::SqsQueue;
+use shared::queue::{QueueNames, names};
+use shared::seal::{self, Purpose, Sealer};
+use shared::storage::Table;
+use shared::storage::leases::Leases;
+use sqs_stand_in::SqsStandIn;
+use tests::api::Bases;
+use tests::daemon_process::{DaemonProcess, Surroundings};
+use tests::database::{Database, table};
+use tests::flow::{Paired, pair};
+use tests::phones::Phones;
+use tests::wait::until;
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+const DAEMON: &str = env!("CARGO_BIN_EXE_daemon-under-test");
+
+/// What the queues' names begin with.
+const PREFIX: &str = "waxwing";
+
+/// Shards of the network: more than daemons, so that each has some.
+pub const SHARDS: u32 = 4;
+
+/// Instances, each of an owner of its own.
+const INSTANCES: usize = 4;
+
+/// People who write with each instance.
+const PEOPLE: usize = 3;
+
+/// An instance, and whom it writes with.
+pub struct Line {
+    pub paired: Paired,
+    pub id: InstanceId,
+    /// The numbers of the people.
+    pub people: Vec<String>,
+}
+
+pub struct World {
+    /// Between everybody and the table.
+    pub table: Relay,
+    /// Between everybody and the queues.
+    pub queue: Relay,
+    pub daemons: Vec<DaemonProcess>,
+    pub lines: Vec<Line>,
+    pub phones: Phones,
+    /// The table past the relay.
+    pub records: Table,
+    /// The queues past the relay.
+    pub queues: Arc<EmbeddedQueue>,
+    pub names: QueueNames,
+    directory: PathBuf,
+    surroundings: Surroundings,
+    started: usize,
+    _sandbox: Sandbox,
+    _sqs: SqsStandIn,
+    _database: Database,
+    _api: DropGuard,
+}
+
+impl World {
+    /// Starts all of it with so many daemons, and pairs the instances. Logs and keys are in a directory of this name.
+    pub async fn start(name: &str, daemons: usize) -> Self {
+        let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
+            .join("outage")
+            .join(name);
+        let _ = std::fs::remove_dir_all(&directory);
+        std::fs::create_dir_all(&directory).expect("a directory");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let network = sandbox::Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let sandbox = Sandbox::start(network).await.expect("a sandbox");
+        let database = Database::start().await;
+        let queues = Arc::new(EmbeddedQueue::open(None, clock.clone()).expect("opened"));
+        let names = QueueNames::new(PREFIX, NETWORK.as_str()).expect("names");
+        names::ensure_all(queues.as_ref(), &names, SHARDS)
+            .await
+            .expect("created");
+        let sqs = SqsStandIn::over(queues.clone()).await;
+        let (table, queue) = (
+            Relay::before(&database.endpoint).await,
+            Relay::before(sqs.endpoint()).await,
+        );
+        let key_file = directory.join("wrapping.key");
+        let (bases, api) = serve(&table, &queue, key_file.clone(), clock).await;
+        let surroundings = Surroundings {
+            table: table.endpoint().to_owned(),
+            queue: queue.endpoint().to_owned(),
+            sandbox: sandbox.ws_url(),
+            key_file,
+            shards: SHARDS,
+        };
+        let mut world = Self {
+            table,
+            queue,
+            daemons: Vec::new(),
+            lines: Vec::new(),
+            phones: Phones::new(&sandbox.admin_url()),
+            records: database.table(),
+            queues,
+            names,
+            directory,
+            surroundings,
+            started: 0,
+            _sandbox: sandbox,
+            _sqs: sqs,
+            _database: database,
+            _api: api,
+        };
+        for _ in 0..daemons {
+            world.add_daemon().await;
+        }
+        world.until_shared_out().await;
+        world.lines = join_all((0..INSTANCES).map(|_| line(&bases, &world.phones))).await;
+        world
+    }
+
+    pub async fn add_daemon(&mut self) {
+        let log = self.directory.join(format!("daemon-{}.log", self.started));
+        self.started += 1;
+        self.daemons
+            .push(DaemonProcess::start(DAEMON, &log, &self.surroundings).await);
+    }
+
+    /// Waits until every daemon has shards. While these change hands QR codes come and go.
+    async fn until_shared_out(&self) {
+        let leases = Leases::new(self.records.clone(), NETWORK);
+        until("every daemon's share", async || {
+            let leases = leases.leases().await.expect("read");
+            let owners: BTreeSet<String> = leases.iter().filter_map(|lease| lease.owner.clone()).collect();
+            (leases.len() == SHARDS as usize && owners.len() == self.daemons.len()).then_some(())
+        })
+        .await;
+    }
+
+    /// The silence after which a daemon's shards are another's: the default.
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(4)
+    }
+}
+
+async fn line(bases: &Bases, phones: &Phones) -> Line {
+    let paired = pair(bases, phones).await;
+    let shown = paired
+        .user
+        .get(&format!("/api/instances/{}", paired.instance))
+        .await;
+    let id = shown.data(200)["id"].as_str().expect("an id").parse();
+    let people = join_all((0..PEOPLE).map(|_| phones.create("Person"))).await;
+    Line {
+        paired,
+        id: id.expect("an instance's"),
+        people,
+    }
+}
+
+/// The API on the same table and queues: where, until the guard is dropped.
+async fn serve(
+    table_relay: &Relay,
+    queue: &Relay,
+    key_file: PathBuf,
+    clock: Arc<dyn Clock>,
+) -> (Bases, DropGuard) {
+    let common = Common {
+        table: "waxwing".to_owned(),
+        shards: SHARDS,
+        queue_prefix: PREFIX.to_owned(),
+        wrapping: Wrapping::File(key_file),
+    };
+    let secret = JwtSecret {
+        kid: "test".to_owned(),
+        secret: Secret::new("a secret of 32 bytes and a few more"),
+    };
+    let config = Functions {
+        bcrypt_cost: 4,
+        ..Functions::new(common, vec![NETWORK], vec![secret])
+    };
+    let aws = shared::aws::stand_in(queue.endpoint());
+    let queues = Arc::new(SqsQueue::from_config(&aws));
+    let records = table(table_relay.endpoint());
+    let wrapper = seal::wrapper(&aws, &config.common.wrapping).expect("a key file");
+    let sealer = Sealer::new(records.clone(), wrapper)
+        .restricted_to(&[Purpose::Content])
+        .making_no_keys();
+    let state = AppState::new(
+        &config,
+        records,
+        queues,
+        Arc::new(sealer),
+        Arc::new(NoMailer),
+        clock,
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    let routes = functions::all(state.expect("a state"));
+    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
+    tokio::spawn(async move {
+        axum::serve(listener, service)
+            .with_graceful_shutdown(stopped)
+            .await
+    });
+    (Bases::one(&format!("http://{address}")), stop.drop_guard())
+}
