@@ -15,7 +15,7 @@ use crate::verdict;
 use crate::world::World;
 
 /// Cases at a time, of all tests together: they wait most of their time, and each has up to four processes.
-static ROOM: Semaphore = Semaphore::const_new(5);
+static ROOM: Semaphore = Semaphore::const_new(3);
 
 /// How long messages go out and come in before and after the trouble.
 const CALM: Duration = Duration::from_secs(3);

@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use tests::api::Api;
 use tests::phones::Phones;
 use tests::wait::until;
-use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::world::World;
 
@@ -32,7 +32,8 @@ pub struct Sent {
     pub back: Vec<String>,
 }
 
-type Chat = (JoinHandle<Vec<String>>, JoinHandle<Vec<String>>, String);
+/// What goes out and what comes back in one chat, and its person. It ends with this, so that a case that fails is over.
+type Chat = (AbortOnDropHandle<Vec<String>>, AbortOnDropHandle<Vec<String>>, String);
 
 /// Messages under way.
 pub struct Traffic {
@@ -60,7 +61,7 @@ impl Traffic {
                     line.paired.own.clone(),
                     stop.clone(),
                 );
-                (tokio::spawn(outgoing), tokio::spawn(incoming), person.clone())
+                (AbortOnDropHandle::new(tokio::spawn(outgoing)), AbortOnDropHandle::new(tokio::spawn(incoming)), person.clone())
             });
             chats.collect()
         };
