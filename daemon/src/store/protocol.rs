@@ -51,6 +51,11 @@ impl SessionStore {
     /// Puts incoming messages away until they are committed. Where that fails, the client
     /// must go: see [`SessionStore::inbound_lost`].
     async fn buffer_inbound(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
+        if let Err(error) = self.buffered.get_or_try_init(|| self.learn_buffered()).await {
+            self.shut();
+            self.inbound_lost.cancel();
+            return Err(failed(error));
+        }
         let (now, expires) = (self.clock.now(), Some(self.expiry(PENDING_INBOUND_TERM)));
         let entry = |row: &PendingInboundRow<'_>, as_stub: bool| {
             let key = inbound(row.chat, row.sender, row.id);
@@ -84,6 +89,18 @@ impl SessionStore {
             self.inbound_lost.cancel();
         }
         stored.map_err(failed)
+    }
+
+    /// Learns when the messages came that an earlier client has buffered and not committed. Where its last ratchets
+    /// were lost with it they decrypt anew, as if they came for the first time, and yet their records may be there.
+    async fn learn_buffered(&self) -> std::result::Result<(), StorageError> {
+        for (key, stored) in self.state.scan(&prefix("in", &[])).await? {
+            // One that cannot be read is written over.
+            if let Ok((received_at, _)) = unstamped(&stored) {
+                self.received.learn(&key, received_at);
+            }
+        }
+        Ok(())
     }
 
     /// When an incoming message came that is buffered and not yet committed: the same at every

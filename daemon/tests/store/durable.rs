@@ -283,3 +283,19 @@ async fn an_incoming_message_that_was_neither_buffered_nor_committed_is_told() {
     assert_eq!(told.try_recv().unwrap(), message("2"));
     assert!(told.try_recv().is_err());
 }
+
+/// Its ratchets were lost with the client that had buffered it, but not the buffer: to the library it is new.
+#[tokio::test]
+async fn a_message_that_is_decrypted_anew_keeps_the_time_of_its_first_copy() {
+    let world = World::new().await;
+    let first = world.store(1);
+    first.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    let came = first.received_at("c", "s", "1").expect("buffered");
+    world.clock.advance(TimeDelta::minutes(1));
+    let second = world.store(2);
+    second.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    assert_eq!(second.received_at("c", "s", "1"), Some(came));
+    second.store_pending_inbound("c", "s", "2", b"text").await.unwrap();
+    let next = second.received_at("c", "s", "2").expect("buffered");
+    assert!(next >= came + TimeDelta::minutes(1), "another message has its own");
+}
