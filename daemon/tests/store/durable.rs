@@ -293,9 +293,18 @@ async fn a_message_that_is_decrypted_anew_keeps_the_time_of_its_first_copy() {
     let came = first.received_at("c", "s", "1").expect("buffered");
     world.clock.advance(TimeDelta::minutes(1));
     let second = world.store(2);
-    second.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    second
+        .store_pending_inbound("c", "s", "1", b"text")
+        .await
+        .unwrap();
     assert_eq!(second.received_at("c", "s", "1"), Some(came));
-    second.store_pending_inbound("c", "s", "2", b"text").await.unwrap();
+    second
+        .store_pending_inbound("c", "s", "2", b"text")
+        .await
+        .unwrap();
     let next = second.received_at("c", "s", "2").expect("buffered");
-    assert!(next >= came + TimeDelta::minutes(1), "another message has its own");
+    assert!(
+        next >= came + TimeDelta::minutes(1),
+        "another message has its own"
+    );
 }

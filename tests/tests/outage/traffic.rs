@@ -33,7 +33,11 @@ pub struct Sent {
 }
 
 /// What goes out and what comes back in one chat, and its person. It ends with this, so that a case that fails is over.
-type Chat = (AbortOnDropHandle<Vec<String>>, AbortOnDropHandle<Vec<String>>, String);
+type Chat = (
+    AbortOnDropHandle<Vec<String>>,
+    AbortOnDropHandle<Vec<String>>,
+    String,
+);
 
 /// Messages under way.
 pub struct Traffic {
@@ -61,7 +65,11 @@ impl Traffic {
                     line.paired.own.clone(),
                     stop.clone(),
                 );
-                (AbortOnDropHandle::new(tokio::spawn(outgoing)), AbortOnDropHandle::new(tokio::spawn(incoming)), person.clone())
+                (
+                    AbortOnDropHandle::new(tokio::spawn(outgoing)),
+                    AbortOnDropHandle::new(tokio::spawn(incoming)),
+                    person.clone(),
+                )
             });
             chats.collect()
         };
