@@ -126,7 +126,7 @@ async fn a_body_that_stalls_is_not_waited_for() {
         assert_eq!(status(&answer), "408", "{answer}");
     }
     let answer = listening
-        .send("POST /api/auth/logout HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .send("POST /api/auth/resend-verification HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n")
         .await;
     assert_eq!(status(&answer), "401", "{answer}");
 }

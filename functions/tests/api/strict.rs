@@ -407,6 +407,7 @@ async fn a_key_that_is_refused_is_told_where_it_stands() {
 async fn a_delete_says_what_is_gone() {
     let world = World::new().await;
     let (user, instance, _) = world.ready().await;
+    world.verify(&user).await;
     let root = administrator(&world, "root@example.com").await;
     let body = json!({"email": "bob@example.com", "name": "Bob"});
     let member = world

@@ -88,7 +88,8 @@ async fn everything_of_the_subscription_goes_and_nothing_of_anybody_else() {
     // What a daemon has to end, and nothing else.
     let instances = &names[2..names.len()];
     for key in left(&after, &names) {
-        let instance = key.strip_prefix("inst#").expect("an instance");
+        let of_the_daemon = key.strip_prefix("inst#").or(key.strip_prefix("dek#"));
+        let instance = of_the_daemon.expect("an instance");
         let (instance, _) = instance.split_once('|').expect("a key");
         assert!(instances.iter().any(|name| name == instance), "{key}");
         let item = world
@@ -143,7 +144,7 @@ async fn what_was_broken_off_is_finished_by_the_same_request() {
         let items = world.items().await;
         let left = left(&items, &names);
         // Of an instance whose deletion was broken off the daemon revokes the keys.
-        let is_the_daemons = |key: &String| key.starts_with("inst#") || key.starts_with("key#");
+        let is_the_daemons = |key: &String| ["inst#", "dek#", "key#"].iter().any(|own| key.starts_with(own));
         assert!(left.iter().all(is_the_daemons), "{left:?}");
         assert_eq!(delete(&world, &root.token, &path).await.status, 404);
         assert_eq!(audited(&world, Action::SubscriptionDeleted).await.len(), 1);
