@@ -308,11 +308,8 @@ impl Sender<'_> {
         let mut ack = link.acks.expect(send.message);
         let Content::Text { text } = content;
         let sending = link.connection.send_text(send.message, &send.to, text);
-        let sent = match tokio::time::timeout(ACK_DEADLINE, sending).await {
-            Ok(sent) => sent,
-            Err(_) => Err(SendError::Timeout),
-        };
-        if let Err(error) = sent {
+        let written = tokio::time::timeout(ACK_DEADLINE, sending).await;
+        if let Err(error) = written.unwrap_or(Err(SendError::Timeout)) {
             // What failed may have been behind the wire, and the server's answer is here.
             return match (ack.try_recv(), error) {
                 (Ok(answer), _) => answered(answer),

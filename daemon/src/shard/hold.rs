@@ -91,28 +91,25 @@ impl Held {
         let now = Instant::now();
         let mut jobs = self.jobs.lock().expect("no holder panics");
         let hidden_until = now + self.terms.working;
-        let is_new = match jobs.iter_mut().find(|job| job.id == received.message_id) {
-            Some(job) => {
-                job.receipt = received.receipt.clone();
-                job.taken_at = now;
-                job.hidden_until = hidden_until;
-                job.not_before = now;
-                job.is_stale = false;
-                false
-            }
-            None => {
-                jobs.push(Job {
-                    id: received.message_id.clone(),
-                    receipt: received.receipt.clone(),
-                    taken_at: now,
-                    hidden_until,
-                    not_before: now,
-                    waits: false,
-                    is_stale: false,
-                });
-                true
-            }
-        };
+        let known = jobs.iter_mut().find(|job| job.id == received.message_id);
+        let is_new = known.is_none();
+        if let Some(job) = known {
+            job.receipt = received.receipt.clone();
+            job.taken_at = now;
+            job.hidden_until = hidden_until;
+            job.not_before = now;
+            job.is_stale = false;
+        } else {
+            jobs.push(Job {
+                id: received.message_id.clone(),
+                receipt: received.receipt.clone(),
+                taken_at: now,
+                hidden_until,
+                not_before: now,
+                waits: false,
+                is_stale: false,
+            });
+        }
         drop(jobs);
         self.changed.notify_one();
         is_new
@@ -169,17 +166,14 @@ impl Held {
             let began = Instant::now();
             let entries: Vec<(Receipt, Duration)> = due.iter().map(|(_, entry)| entry.clone()).collect();
             let extending = queue.extend_batch(name, &entries);
-            match tokio::time::timeout(self.terms.deadline, extending).await {
-                Ok(results) => {
-                    for ((id, (receipt, visibility)), result) in due.iter().zip(results) {
-                        self.note(name, id, receipt, began + *visibility, result);
-                    }
+            if let Ok(results) = tokio::time::timeout(self.terms.deadline, extending).await {
+                for ((id, (receipt, visibility)), result) in due.iter().zip(results) {
+                    self.note(name, id, receipt, began + *visibility, result);
                 }
-                Err(_) => {
-                    warn!(queue = %name, "no answer to the extension of jobs in time");
-                    for (id, (receipt, _)) in &due {
-                        self.try_again(id, receipt);
-                    }
+            } else {
+                warn!(queue = %name, "no answer to the extension of jobs in time");
+                for (id, (receipt, _)) in &due {
+                    self.try_again(id, receipt);
                 }
             }
         }
@@ -265,7 +259,7 @@ mod tests {
 
     const SHORT: Terms = Terms {
         working: Duration::from_millis(1_500),
-        waiting: Duration::from_millis(2_000),
+        waiting: Duration::from_secs(2),
         margin: Duration::from_millis(1_200),
         again: Duration::from_millis(30),
         deadline: Duration::from_millis(200),

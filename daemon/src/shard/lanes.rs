@@ -214,7 +214,7 @@ impl Lanes {
         lane.held.ceiling().await;
         info!(shard = %self.hold.shard, "handing back the jobs of a lane that were held for long");
         lane.back.cancel();
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Closes a lane that has nothing in hand; `false` where something came meanwhile.

@@ -83,10 +83,10 @@ async fn of_group(client: &Client, to: &Recipient) -> Result<Option<Failure>, Se
         .await;
     let info = match asked {
         Ok(info) => info,
-        Err(GroupError::Iq(IqError::ServerError { code, .. })) if matches!(code, 404 | 410) => {
+        Err(GroupError::Iq(IqError::ServerError { code: 404 | 410, .. })) => {
             return Ok(Some(Failure::of(FailureCode::GroupNotFound)));
         }
-        Err(GroupError::Iq(IqError::ServerError { code, .. })) if matches!(code, 401 | 403) => {
+        Err(GroupError::Iq(IqError::ServerError { code: 401 | 403, .. })) => {
             return Ok(Some(Failure::of(FailureCode::NotAMember)));
         }
         Err(GroupError::Iq(error)) => return Err(failure::of_query(error)),

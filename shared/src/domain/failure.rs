@@ -169,6 +169,7 @@ pub struct Failure {
 }
 
 /// As all times of the API are written.
+#[expect(clippy::ref_option, reason = "serde calls it with a reference to the member")]
 fn in_milliseconds<S: Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
     at.map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
         .serialize(serializer)
