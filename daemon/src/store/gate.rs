@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::session_state::{Entry, Listed, Page, SessionState};
+use shared::session_state::{Entry, Gone, Listed, Page, SessionState};
 use shared::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 
@@ -61,9 +61,14 @@ impl SessionState for Gate {
         self.state.delete_many(keys).await
     }
 
-    async fn delete_remembered(&self, keys: &[String], remembered: TimeDelta) -> Result<(), StorageError> {
+    async fn delete_remembered(&self, gone: &[Gone], remembered: TimeDelta) -> Result<(), StorageError> {
         self.writable()?;
-        self.state.delete_remembered(keys, remembered).await
+        self.state.delete_remembered(gone, remembered).await
+    }
+
+    async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>, StorageError> {
+        self.writable()?;
+        self.state.put_recalling(entries).await
     }
 
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {

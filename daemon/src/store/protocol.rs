@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
-use shared::session_state::{Entry, MAX_VALUE_LENGTH};
+use shared::session_state::{Entry, Gone, MAX_VALUE_LENGTH};
 use shared::storage::StorageError;
 use tracing::debug;
 use wacore::store::error::{Result, StoreError};
@@ -68,27 +68,62 @@ impl SessionStore {
             Entry { key, value, expires }
         };
         let as_they_fit = |row: &PendingInboundRow<'_>| entry(row, is_oversize(row.message.len()));
-        let mut stored = self.state.put_many(rows.iter().map(as_they_fit).collect()).await;
-        if stored.as_ref().is_err_and(is_of_the_value) {
-            stored = async {
-                // One of them is refused for good: the others are not, and it goes as a stub.
-                for row in rows {
-                    match self.state.put_many(vec![as_they_fit(row)]).await {
-                        Err(error) if is_of_the_value(&error) => {
-                            self.state.put_many(vec![entry(row, true)]).await?;
-                        }
-                        stored => stored?,
+        // One that is refused for good goes as a stub.
+        let put = async |row| match self.state.put_recalling(vec![as_they_fit(row)]).await {
+            Err(error) if is_of_the_value(&error) => self.state.put_recalling(vec![entry(row, true)]).await,
+            stored => stored,
+        };
+        let storing = async {
+            let all = self
+                .state
+                .put_recalling(rows.iter().map(as_they_fit).collect())
+                .await;
+            let mut known = match all {
+                Err(error) if is_of_the_value(&error) => {
+                    let mut known = Vec::new();
+                    for row in rows {
+                        known.extend(put(row).await?);
                     }
+                    known
                 }
-                Ok(())
+                stored => stored?,
+            };
+            // These were committed before and come again: their ratchet or their acknowledgement
+            // was lost. They keep the time, and by it the ids, of their first coming.
+            known.retain(|gone| self.received.relearn(&gone.key, gone.note));
+            for row in rows {
+                let key = inbound(row.chat, row.sender, row.id);
+                if known.iter().any(|gone| gone.key == key) {
+                    put(row).await?;
+                }
             }
-            .await;
-        }
+            Ok(())
+        };
+        let stored: std::result::Result<(), StorageError> = storing.await;
         if stored.is_err() {
             self.shut();
             self.inbound_lost.cancel();
         }
         stored.map_err(failed)
+    }
+
+    /// Removes what is committed. That it was, and when it came, is remembered.
+    async fn delete_committed(&self, names: Vec<String>) -> Result<()> {
+        let gone: Vec<Gone> = names
+            .into_iter()
+            .map(|key| {
+                let note = self.received.of(&key).map(|at| at.timestamp_micros());
+                Gone { key, note }
+            })
+            .collect();
+        self.state
+            .delete_remembered(&gone, COMMITTED_TERM)
+            .await
+            .map_err(failed)?;
+        for gone in &gone {
+            self.received.forget(&gone.key);
+        }
+        Ok(())
     }
 
     /// Learns when the messages came that an earlier client has buffered and not committed. Where its last ratchets
@@ -485,9 +520,7 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
-        let name = inbound(chat, sender, id);
-        self.received.forget(&name);
-        self.state.delete(&name).await.map_err(failed)
+        self.delete_committed(vec![inbound(chat, sender, id)]).await
     }
 
     async fn delete_expired_pending_inbound(&self, cutoff_timestamp: i64) -> Result<u32> {
@@ -507,12 +540,6 @@ impl ProtocolStore for SessionStore {
             .iter()
             .map(|key| inbound(key.chat, key.sender, key.id))
             .collect();
-        for name in &names {
-            self.received.forget(name);
-        }
-        self.state
-            .delete_remembered(&names, COMMITTED_TERM)
-            .await
-            .map_err(failed)
+        self.delete_committed(names).await
     }
 }

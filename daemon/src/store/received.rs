@@ -40,6 +40,12 @@ impl Received {
         self.times().by_name.insert(name.to_owned(), at);
     }
 
+    /// The same, from a time in microseconds since the epoch; whether it was one.
+    pub fn relearn(&self, name: &str, micros: Option<i64>) -> bool {
+        let at = micros.and_then(DateTime::from_timestamp_micros);
+        at.inspect(|at| self.learn(name, *at)).is_some()
+    }
+
     /// When the message of this entry came, where that is known.
     pub fn of(&self, name: &str) -> Option<DateTime<Utc>> {
         self.times().by_name.get(name).copied()

@@ -308,3 +308,36 @@ async fn a_message_that_is_decrypted_anew_keeps_the_time_of_its_first_copy() {
         "another message has its own"
     );
 }
+
+/// The ratchet or the acknowledgement was lost after the commit: to the library it is new once more.
+#[tokio::test]
+async fn a_message_that_was_committed_and_comes_again_keeps_its_time() {
+    let world = World::new().await;
+    let first = world.store(1);
+    let ids = ["1", "2", "3"];
+    let row = |id| PendingInboundRow {
+        chat: "c",
+        sender: "s",
+        id,
+        message: b"text",
+    };
+    let rows = ids.map(row);
+    first.store_pending_inbound_batch(&rows).await.unwrap();
+    let came = ids.map(|id| first.received_at("c", "s", id).expect("buffered"));
+    let keys = ids.map(|id| PendingInboundKey {
+        chat: "c",
+        sender: "s",
+        id,
+    });
+    first.delete_pending_inbound_batch(&keys[..2]).await.unwrap();
+    first.delete_pending_inbound("c", "s", "3").await.unwrap();
+
+    for (token, days) in [(2, 1), (3, 20)] {
+        world.clock.advance(TimeDelta::days(days));
+        let later = world.store(token);
+        later.store_pending_inbound_batch(&rows).await.unwrap();
+        let again = ids.map(|id| later.received_at("c", "s", id).expect("buffered"));
+        assert_eq!(again, came, "in its place in the log, under the same ids");
+        later.delete_pending_inbound_batch(&keys).await.unwrap();
+    }
+}

@@ -67,6 +67,15 @@ pub struct Listed {
     pub expires: Option<DateTime<Utc>>,
 }
 
+/// A key whose value is deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gone {
+    /// The key.
+    pub key: String,
+    /// A number to keep in the value's place, for whoever puts one there again.
+    pub note: Option<i64>,
+}
+
 /// A part of what begins with a prefix, in the order of the keys. It may be empty and yet not
 /// the last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,8 +130,13 @@ pub trait SessionState: Send + Sync + Debug {
         }
     }
 
-    /// The same, and [`SessionState::is_deleted`] says so for as long as `remembered`.
-    async fn delete_remembered(&self, keys: &[String], remembered: TimeDelta) -> Result<(), StorageError>;
+    /// Deletes these, and [`SessionState::is_deleted`] says so for as long as `remembered`. What
+    /// is noted of them is [`SessionState::put_recalling`]'s to tell.
+    async fn delete_remembered(&self, gone: &[Gone], remembered: TimeDelta) -> Result<(), StorageError>;
+
+    /// Stores all entries as [`SessionState::put_many`] does, and answers what was noted of those
+    /// that had been deleted. It costs nothing more.
+    async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>, StorageError>;
 
     /// Whether `key` was deleted. It may read as never written an hour after that, or when it is no longer remembered.
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError>;

@@ -8,13 +8,15 @@ use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::primitives::Blob;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValuesOnConditionCheckFailure};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
 
 use super::fence::{self, Fence};
-use super::{Entry, Listed, Page, SessionState};
+use super::{Entry, Gone, Listed, Page, SessionState};
 use crate::clock::Clock;
 use crate::ids::InstanceId;
 use crate::seal::{KeyError, Pin, Purpose, SealError, Sealer};
@@ -47,7 +49,7 @@ type Item = HashMap<String, AttributeValue>;
 
 /// The session state of one instance under one lease. The item of a key has `pk =
 /// sess#<instance>` and `sk = <key>`, the attributes `fence` and `seq` (numbers), `v` (the
-/// sealed value; absent from a tombstone) and `exp` (seconds since the epoch, where it
+/// sealed value; absent from a tombstone), `note` (a number that a tombstone may keep) and `exp` (seconds since the epoch, where it
 /// expires).
 #[derive(Debug)]
 pub struct TableSessionState {
@@ -90,6 +92,21 @@ impl TableSessionState {
         value: Option<&[u8]>,
         expires: Option<DateTime<Utc>>,
     ) -> Result<(), StorageError> {
+        self.replace(key, value, expires, None, ReturnValue::None)
+            .await
+            .map(|_| ())
+    }
+
+    /// Writes an item, with a number beside or in place of its value, and answers the number of
+    /// the item that it replaced, if that is asked for.
+    async fn replace(
+        &self,
+        key: &str,
+        value: Option<&[u8]>,
+        expires: Option<DateTime<Utc>>,
+        note: Option<i64>,
+        returned: ReturnValue,
+    ) -> Result<Option<i64>, StorageError> {
         if value.is_some_and(|value| value.len() > MAX_VALUE_LENGTH) {
             return Err(StorageError::TooLarge(
                 "a value of session state has at most 400,000 bytes".into(),
@@ -110,6 +127,9 @@ impl TableSessionState {
         if let Some(expires) = expires {
             item.insert("exp".to_owned(), number(expires.timestamp()));
         }
+        if let Some(note) = note {
+            item.insert("note".to_owned(), number(note));
+        }
         item.insert("fence".to_owned(), number(self.fence.token()));
         item.insert("seq".to_owned(), number(seq));
         // Asked last, so that little time passes between the answer and the request.
@@ -127,14 +147,15 @@ impl TableSessionState {
             .expression_attribute_names("#seq", "seq")
             .expression_attribute_values(":token", number(self.fence.token()))
             .expression_attribute_values(":seq", number(seq))
+            .return_values(returned)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match written {
-            Ok(_) => Ok(()),
+            Ok(written) => Ok(written.attributes.as_ref().and_then(|old| read_note(old))),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    self.refused(failed.item.as_ref(), &path)
+                    self.refused(failed.item.as_ref(), &path).map(|()| None)
                 }
                 _ => Err(classify(error)),
             },
@@ -318,16 +339,47 @@ impl SessionState for TableSessionState {
     }
 
     async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError> {
-        self.delete_remembered(keys, TOMBSTONE_TERM).await
+        let gone: Vec<Gone> = keys
+            .iter()
+            .map(|key| Gone {
+                key: key.clone(),
+                note: None,
+            })
+            .collect();
+        self.delete_remembered(&gone, TOMBSTONE_TERM).await
     }
 
-    async fn delete_remembered(&self, keys: &[String], remembered: TimeDelta) -> Result<(), StorageError> {
+    async fn delete_remembered(&self, gone: &[Gone], remembered: TimeDelta) -> Result<(), StorageError> {
         let expires = Some(self.clock.now() + remembered.max(TOMBSTONE_TERM));
-        stream::iter(keys.to_vec())
-            .map(|key| async move { self.write(&key, None, expires).await })
+        stream::iter(gone.to_vec())
+            .map(|gone| async move {
+                self.replace(&gone.key, None, expires, gone.note, ReturnValue::None)
+                    .await
+                    .map(|_| ())
+            })
             .buffer_unordered(PARALLEL_WRITES)
             .try_collect()
             .await
+    }
+
+    async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>, StorageError> {
+        let replaced: Vec<Gone> = stream::iter(entries)
+            .map(|entry| async move {
+                let note = self
+                    .replace(
+                        &entry.key,
+                        Some(&entry.value),
+                        entry.expires,
+                        None,
+                        ReturnValue::AllOld,
+                    )
+                    .await?;
+                Ok::<_, StorageError>(Gone { key: entry.key, note })
+            })
+            .buffer_unordered(PARALLEL_WRITES)
+            .try_collect()
+            .await?;
+        Ok(replaced.into_iter().filter(|gone| gone.note.is_some()).collect())
     }
 
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
@@ -398,6 +450,13 @@ fn expiry(item: &Item) -> Option<DateTime<Utc>> {
 
 fn number(value: impl Into<i128>) -> AttributeValue {
     AttributeValue::N(value.into().to_string())
+}
+
+fn read_note(item: &Item) -> Option<i64> {
+    match item.get("note")? {
+        AttributeValue::N(text) => text.parse().ok(),
+        _ => None,
+    }
 }
 
 fn read_number(item: &Item, name: &str) -> Option<u64> {

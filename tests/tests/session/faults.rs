@@ -11,7 +11,7 @@ use daemon::stop::{Answer, Course};
 use serde_json::json;
 use shared::domain::instance::Status;
 use shared::ids::MessageId;
-use shared::session_state::{Entry, Listed, Page, SessionState};
+use shared::session_state::{Entry, Gone, Listed, Page, SessionState};
 use shared::storage::StorageError;
 
 use crate::world::{World, ends_as, is, to};
@@ -102,8 +102,18 @@ impl SessionState for NoBuffer {
         self.inner.delete_many(keys).await
     }
 
-    async fn delete_remembered(&self, keys: &[String], remembered: TimeDelta) -> Result<(), StorageError> {
-        self.inner.delete_remembered(keys, remembered).await
+    async fn delete_remembered(&self, gone: &[Gone], remembered: TimeDelta) -> Result<(), StorageError> {
+        self.inner.delete_remembered(gone, remembered).await
+    }
+
+    async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>, StorageError> {
+        let mut stored = Vec::new();
+        for entry in entries {
+            if self.stores(&entry.key)? {
+                stored.push(entry);
+            }
+        }
+        self.inner.put_recalling(stored).await
     }
 
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
