@@ -30,6 +30,10 @@ pub struct Entry {
     pub received_at: String,
     /// How often this id arrived, or was sent by the phone itself.
     pub copies: u32,
+    /// How often the phone could not read it and asked its sender to encrypt it again: it came when that was done, behind
+    /// what was sent meanwhile.
+    #[serde(skip_serializing_if = "is_none_at_all")]
+    pub retries: u32,
 }
 
 /// A message on its way into an inbox.
@@ -220,7 +224,9 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>, sent: bool
     let mut statement = unit.prepare(
         "SELECT id, chat, sender, sender_lid, body, received_at, copies,
              (SELECT hash FROM phone_media m
-              WHERE m.phone = inbox.phone AND m.sender = inbox.sender AND m.id = inbox.id AND m.state = 'held')
+              WHERE m.phone = inbox.phone AND m.sender = inbox.sender AND m.id = inbox.id AND m.state = 'held'),
+             (SELECT coalesce(sum(count), 0) FROM retries r
+              WHERE r.phone = inbox.phone AND r.sender = inbox.sender AND r.id = inbox.id)
          FROM inbox WHERE phone = ?1 AND seq > ?2 AND (?3 OR NOT sent) ORDER BY seq",
     )?;
     let mut rows = statement.query((phone, seq, sent))?;
@@ -238,9 +244,18 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>, sent: bool
             },
             received_at: rfc3339(row.get(5)?),
             copies: row.get(6)?,
+            retries: row.get(8)?,
         });
     }
     Ok(entries)
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_none_at_all(count: &u32) -> bool {
+    *count == 0
 }
 
 fn json(content: &Content) -> Result<String> {

@@ -237,15 +237,6 @@ fn notification(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<(
 /// Tells the sender that the message arrived. One's own companions need no word, but for what they sent to the account
 /// itself: whoever else tells that it has arrived?
 fn delivered(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<()> {
-    unit.execute(
-        "DELETE FROM retries WHERE phone = ?1 AND sender = ?2 AND sender_device = ?3 AND id = ?4",
-        (
-            &account.phone,
-            &incoming.device.phone,
-            incoming.device.device,
-            incoming.id,
-        ),
-    )?;
     let is_own = incoming.sender.phone == account.phone;
     if is_own && !is_to_oneself(unit, account, incoming)? {
         return Ok(());

@@ -60,7 +60,7 @@ pub async fn holds(world: World, case: &Case, sent: &[Vec<Sent>]) {
         since.elapsed().as_secs(),
         missing.join("; ")
     );
-    let again = shown_once_and_in_order(&world, sent).await;
+    let (again, unread) = shown_once_and_in_order(&world, sent).await;
     let chats: u64 = sent.iter().flatten().map(|_| 1).sum();
     assert!(
         again <= chats * case.handovers(),
@@ -69,7 +69,8 @@ pub async fn holds(world: World, case: &Case, sent: &[Vec<Sent>]) {
     let twice = recorded_again(&world).await;
     assert_eq!(twice, 0, "records beyond one for each of {back}");
     println!(
-        "{case}: {all} out, {back} in, all there after {:.1} s, {again} came again under their ids",
+        "{case}: {all} out, {back} in, all there after {:.1} s, {again} came again under their ids, \
+         {unread} could not be read at first",
         since.elapsed().as_secs_f64()
     );
     is_empty(&world).await;
@@ -142,23 +143,35 @@ async fn lacks(world: &World, sent: &[Vec<Sent>]) -> Vec<String> {
     lacks
 }
 
-/// Every message is there once, in the order of its chat; answers how many were on the wire more than once.
-async fn shown_once_and_in_order(world: &World, sent: &[Vec<Sent>]) -> u64 {
-    let mut again = 0;
+/// Every message is there once, in the order of its chat; answers how many were on the wire more than once,
+/// and how many a phone could not read at first.
+async fn shown_once_and_in_order(world: &World, sent: &[Vec<Sent>]) -> (u64, usize) {
+    let (mut again, mut unread) = (0, 0);
     for (line, chats) in world.lines.iter().zip(sent) {
         for chat in chats {
             let inbox = inbox_of(world, &chat.person, &line.paired.own).await;
-            let shown: Vec<&str> = inbox.iter().map(|entry| entry.id.as_str()).collect();
             let accepted: Vec<String> = chat.out.iter().map(|id| whatsapp_id(id)).collect();
+            let mut all: Vec<&str> = inbox.iter().map(|entry| entry.id.as_str()).collect();
+            all.sort_unstable();
+            // Ids rise with the time of acceptance.
             assert_eq!(
-                shown, accepted,
+                all, accepted,
                 "what {} was shown, and what was accepted",
                 chat.person
             );
+            // What a phone could not read comes when it is encrypted again. Apps sort it in by its time.
+            let read_at_once = inbox.iter().filter(|entry| entry.retries == 0);
+            let in_order: Vec<&str> = read_at_once.map(|entry| entry.id.as_str()).collect();
+            assert!(
+                in_order.is_sorted(),
+                "what {} was shown is out of order: {in_order:?}",
+                chat.person
+            );
             again += inbox.iter().map(|entry| entry.copies - 1).sum::<u64>();
+            unread += inbox.len() - in_order.len();
         }
     }
-    again
+    (again, unread)
 }
 
 /// Records of incoming messages beyond one for each. A message whose commit was done, and whose ratchet or
@@ -209,6 +222,8 @@ async fn is_honest(mut world: World) {
 struct Shown {
     id: String,
     copies: u64,
+    /// How often the phone had it encrypted again.
+    retries: u64,
 }
 
 /// What a person was shown from this number, oldest first.
@@ -219,6 +234,7 @@ async fn inbox_of(world: &World, person: &str, own: &str) -> Vec<Shown> {
         .map(|entry: &Value| Shown {
             id: entry["id"].as_str().expect("an id").to_owned(),
             copies: entry["copies"].as_u64().expect("a number"),
+            retries: entry["retries"].as_u64().unwrap_or(0),
         })
         .collect()
 }
