@@ -187,6 +187,8 @@ pub enum SessionEvent {
     Disconnected {
         /// Why, for people.
         reason: String,
+        /// Whether what was on the wire may be the cause: nothing else is known to be.
+        blames_wire: bool,
     },
     /// WhatsApp has ended this session or refused it, and said why; it is over.
     Stopped(Stop),

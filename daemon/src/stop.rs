@@ -10,6 +10,8 @@ pub struct Stop {
     pub answer: Answer,
     /// What was said, for people.
     pub said: String,
+    /// Whether what was on the wire may be the cause: nothing else is known to be.
+    pub blames_wire: bool,
 }
 
 /// What is done about the end of a session.

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use shared::domain::person::Person;
 use shared::ids::{InstanceId, MessageId};
@@ -34,39 +35,49 @@ struct Shown {
 /// The acknowledgements that a connection's jobs wait for. When the connection ends its
 /// jobs are told by the end of the waiting.
 #[derive(Debug, Clone, Default)]
-pub struct Acks(Arc<Mutex<Waiting>>);
+pub struct Acks(Arc<Waiting>);
 
 #[derive(Debug, Default)]
 struct Waiting {
-    closed: bool,
-    senders: HashMap<MessageId, oneshot::Sender<Option<u32>>>,
+    senders: Mutex<HashMap<MessageId, oneshot::Sender<Option<u32>>>>,
+    /// The connection's end, and whether what was on the wire may be its cause.
+    end: watch::Sender<Option<bool>>,
 }
 
 impl Acks {
     /// Waits for a message's acknowledgement. Called before the message is sent.
     pub fn expect(&self, message: MessageId) -> oneshot::Receiver<Option<u32>> {
         let (sender, receiver) = oneshot::channel();
-        let mut waiting = self.0.lock().expect("no holder panics");
-        if !waiting.closed {
-            waiting.senders.insert(message, sender);
+        let mut senders = self.0.senders.lock().expect("no holder panics");
+        if self.0.end.borrow().is_none() {
+            senders.insert(message, sender);
         }
         receiver
     }
 
     /// Tells the job of a message what the server said: `None`, or an error.
     pub fn tell(&self, message: MessageId, error: Option<u32>) {
-        let sender = self.0.lock().expect("no holder panics").senders.remove(&message);
+        let sender = self.0.senders.lock().expect("no holder panics").remove(&message);
         if let Some(sender) = sender {
             // The job may have stopped waiting.
             let _ = sender.send(error);
         }
     }
 
-    /// Ends all waiting: no acknowledgement comes any more.
-    pub fn close(&self) {
-        let mut waiting = self.0.lock().expect("no holder panics");
-        waiting.closed = true;
-        waiting.senders.clear();
+    /// Ends all waiting: no acknowledgement comes any more. `blames_wire` where what was on the wire
+    /// may be the cause.
+    pub fn close(&self, blames_wire: bool) {
+        let mut senders = self.0.senders.lock().expect("no holder panics");
+        self.0.end.send_replace(Some(blames_wire));
+        senders.clear();
+    }
+
+    /// Whether what was on the wire may be the cause of the connection's end. Waits for the end for
+    /// up to `patience`; one that does not come blames nothing.
+    pub async fn blames_wire(&self, patience: Duration) -> bool {
+        let mut end = self.0.end.subscribe();
+        let told = tokio::time::timeout(patience, end.wait_for(Option::is_some)).await;
+        matches!(told, Ok(Ok(end)) if *end == Some(true))
     }
 }
 
@@ -132,8 +143,10 @@ mod tests {
         assert_eq!(refused.await, Ok(Some(463)));
 
         let unanswered = acks.expect(id());
-        acks.close();
+        assert!(!acks.blames_wire(Duration::ZERO).await, "it has not ended");
+        acks.close(true);
         assert!(unanswered.await.is_err());
+        assert!(acks.blames_wire(Duration::ZERO).await);
         assert!(
             acks.expect(id()).await.is_err(),
             "nor does waiting begin after the end"

@@ -249,6 +249,7 @@ impl Actor {
             Ended::Dropped(said) => Stop {
                 answer: Answer::Return(Course::Lost),
                 said,
+                blames_wire: false,
             },
             Ended::Told(stop) => stop,
         };

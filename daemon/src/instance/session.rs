@@ -77,6 +77,8 @@ pub(super) struct Running<'a> {
     pub(super) actor: &'a mut Actor,
     pub(super) connection: Arc<dyn Connection>,
     acks: Acks,
+    /// The session has ended, and what was on the wire may be the cause.
+    blames_wire: bool,
     connected_at: Option<Instant>,
     pub(super) pairing: Pairing,
 }
@@ -121,12 +123,13 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
         actor,
         connection,
         acks: Acks::default(),
+        blames_wire: false,
         connected_at: None,
         pairing,
     };
     let ended = running.until_end(&mut events).await;
     running.actor.links.set(running.actor.id, None);
-    running.acks.close();
+    running.acks.close(running.blames_wire);
     let Running {
         connection,
         connected_at,
@@ -246,8 +249,14 @@ impl Running<'_> {
                 })
                 .await
             }
-            SessionEvent::Disconnected { reason } => Some(Ended::Dropped(reason)),
-            SessionEvent::Stopped(stop) => Some(Ended::Told(stop)),
+            SessionEvent::Disconnected { reason, blames_wire } => {
+                self.blames_wire = blames_wire;
+                Some(Ended::Dropped(reason))
+            }
+            SessionEvent::Stopped(stop) => {
+                self.blames_wire = stop.blames_wire;
+                Some(Ended::Told(stop))
+            }
             SessionEvent::ServerAck {
                 whatsapp_id,
                 error,

@@ -35,6 +35,9 @@ const PROBE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a link that has ended may still be shown.
 const LINK_LAG: Duration = Duration::from_millis(200);
 
+/// How long after a send was broken off the session's end may be told.
+const END_LAG: Duration = Duration::from_secs(15);
+
 /// How often a recipient is found without devices before that is believed: the server's lists
 /// come back empty at times.
 const LOOKS_FOR_DEVICES: u32 = 4;
@@ -128,8 +131,8 @@ enum Attempt {
     Refused(u32),
     /// It went out, and the server has not answered in time.
     Unanswered,
-    /// The connection ended on the way.
-    CutShort { may_be_out: bool },
+    /// The connection ended on the way. `is_told_of` where that tells something of the message.
+    CutShort { may_be_out: bool, is_told_of: bool },
     /// It did not go out.
     Failed(SendError),
 }
@@ -229,7 +232,18 @@ impl Sender<'_> {
         let (id, pace) = (send.message, &self.wire.pace);
         let slow = |at_least| pace.slow(began, at_least, rand::random());
         match &attempt {
-            Attempt::CutShort { may_be_out } => {
+            Attempt::CutShort {
+                may_be_out,
+                is_told_of: false,
+            } => {
+                // WhatsApp has no room, or the end is one of ours: the message has no part in it.
+                journey.may_be_out |= may_be_out;
+                journey.cut_link = link.number;
+                journey.failures = 0;
+                slow(None);
+                return Ok(());
+            }
+            Attempt::CutShort { may_be_out, .. } => {
                 journey.may_be_out |= may_be_out;
                 journey.cut(was_alone, link.number);
                 let cuts = journey.cuts;
@@ -313,14 +327,14 @@ impl Sender<'_> {
             // What failed may have been behind the wire, and the server's answer is here.
             return match (ack.try_recv(), error) {
                 (Ok(answer), _) => answered(answer),
-                (Err(_), SendError::Interrupted { may_be_out }) => Attempt::CutShort { may_be_out },
+                (Err(_), SendError::Interrupted { may_be_out }) => cut_short(link, may_be_out).await,
                 (Err(_), error) => Attempt::Failed(error),
             };
         }
         fault::point("after-wire");
         match tokio::time::timeout(ACK_DEADLINE, ack).await {
             Ok(Ok(answer)) => answered(answer),
-            Ok(Err(_)) => Attempt::CutShort { may_be_out: true },
+            Ok(Err(_)) => cut_short(link, true).await,
             Err(_) => Attempt::Unanswered,
         }
     }
@@ -340,6 +354,15 @@ impl Sender<'_> {
 
 fn answered(error: Option<u32>) -> Attempt {
     error.map_or(Attempt::Acknowledged, Attempt::Refused)
+}
+
+/// A connection has ended under a message. That tells of the message only where its bytes may have been on the wire.
+async fn cut_short(link: &Link, may_be_out: bool) -> Attempt {
+    let is_told_of = may_be_out && link.acks.blames_wire(END_LAG).await;
+    Attempt::CutShort {
+        may_be_out,
+        is_told_of,
+    }
 }
 
 /// Whether a connection stands while a message that is under suspicion is not on it.

@@ -362,23 +362,24 @@ async fn end(told: &Told, ours: Option<&str>, versions: &Versions, version: Vers
         (Some(stop), None) => stop,
         // For whatever reason of ours, there is none after it.
         (Some(stop), Some(_)) if matches!(stop.answer, Answer::End(..)) => stop,
-        (_, Some(ours)) => return disconnected(ours),
+        (_, Some(ours)) => return disconnected(ours, false),
         (None, None) => Signal::Silent.stop(),
     };
     if stop.answer == Answer::Return(Course::Lost) {
-        return disconnected(stop.said);
+        return disconnected(stop.said, stop.blames_wire);
     }
     let is_outdated = matches!(stop.answer, Answer::End(_, Reason::ClientOutdated));
     if is_outdated && versions.refused(version).await != Refused::IsCurrent {
         // The next session announces a newer version, or is not begun before one is known.
-        return disconnected(stop.said);
+        return disconnected(stop.said, stop.blames_wire);
     }
     SessionEvent::Stopped(stop)
 }
 
-fn disconnected(reason: impl Into<String>) -> SessionEvent {
+fn disconnected(reason: impl Into<String>, blames_wire: bool) -> SessionEvent {
     SessionEvent::Disconnected {
         reason: reason.into(),
+        blames_wire,
     }
 }
 

@@ -233,6 +233,21 @@ impl Signal {
         Stop {
             answer: row.answer,
             said: format!("{}{self}", row.said),
+            blames_wire: self.blames_wire(),
+        }
+    }
+
+    /// Whether a message that was on the wire may be the cause. WhatsApp throws out whoever sends what it cannot
+    /// read, with an error that is not known here or without a word. What it says of itself (429, every 5xx, 515), of
+    /// the device or of the login is nothing of a message's.
+    fn blames_wire(&self) -> bool {
+        match self {
+            Self::Stream(StreamError::Code(code)) => !matches!(code, 401 | 409 | 429 | 500..=599),
+            Self::Stream(StreamError::ConflictReplaced | StreamError::ConflictOther) => false,
+            Self::Stream(StreamError::BadXml | StreamError::Ack | StreamError::Other)
+            | Self::StreamEnd
+            | Self::Transport(_) => true,
+            Self::Failure(_) | Self::Upgrade(_) | Self::Unreachable | Self::Silent => false,
         }
     }
 }
@@ -278,6 +293,16 @@ mod tests {
             Some(Signal::Stream(error)) => error,
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn no_message_is_blamed_for_what_whatsapp_says_of_itself() {
+        for code in [401, 409, 429, 500, 503, 515, 516, 599] {
+            assert!(!Signal::Stream(StreamError::Code(code)).blames_wire(), "{code}");
+        }
+        assert!(!Signal::Silent.blames_wire() && !Signal::Unreachable.blames_wire());
+        assert!(Signal::Stream(StreamError::Code(479)).stop().blames_wire);
+        assert!(Signal::Stream(StreamError::BadXml).blames_wire() && Signal::StreamEnd.blames_wire());
     }
 
     #[test]

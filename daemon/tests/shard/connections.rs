@@ -14,6 +14,7 @@ use crate::world::World;
 fn lost() -> SessionEvent {
     SessionEvent::Disconnected {
         reason: "the stream ended".to_owned(),
+        blames_wire: true,
     }
 }
 

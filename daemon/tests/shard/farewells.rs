@@ -220,6 +220,7 @@ async fn after_fourteen_days_the_rest_is_done_without_the_phone() {
     attempt
         .tell(SessionEvent::Disconnected {
             reason: "refused".to_owned(),
+            blames_wire: true,
         })
         .await;
     let out = world.until_status(&instance, Status::LoggedOut).await;

@@ -327,5 +327,6 @@ pub fn stopped(answer: Answer, said: &str) -> SessionEvent {
     SessionEvent::Stopped(Stop {
         answer,
         said: said.to_owned(),
+        blames_wire: false,
     })
 }

@@ -176,6 +176,7 @@ async fn a_code_goes_with_its_connection_and_another_is_not_made_unasked() {
     session
         .tell(SessionEvent::Disconnected {
             reason: "the stream ended".to_owned(),
+            blames_wire: true,
         })
         .await;
     let mut next = daemon.session().await;

@@ -16,8 +16,20 @@ const ALICE: &str = "15550100001";
 
 /// Ends the connection, and logs the next one in without the usual pause.
 async fn reconnected(world: &World, daemon: &mut Daemon, instance: &Instance, session: &Playing) -> Playing {
+    ended(world, daemon, instance, session, true).await
+}
+
+/// The same, where what was on the wire may be the cause or is not.
+async fn ended(
+    world: &World,
+    daemon: &mut Daemon,
+    instance: &Instance,
+    session: &Playing,
+    blames_wire: bool,
+) -> Playing {
     let reason = "the stream ended".to_owned();
-    session.tell(SessionEvent::Disconnected { reason }).await;
+    let end = SessionEvent::Disconnected { reason, blames_wire };
+    session.tell(end).await;
     world.want(instance, Wanted::Connected).await;
     let next = daemon.session().await;
     next.log_in().await;
@@ -25,12 +37,13 @@ async fn reconnected(world: &World, daemon: &mut Daemon, instance: &Instance, se
     next
 }
 
-/// Numbers of other lanes than [`ALICE`]'s.
+/// Numbers of other lanes than [`ALICE`]'s, and each of one of its own.
 fn neighbours(instance: &Instance) -> Vec<String> {
     let of = |number: &str| lane(instance.id, &number.parse().expect("a number"));
+    let mut taken = HashSet::from([of(ALICE)]);
     (2..99)
         .map(|n| format!("155501000{n:02}"))
-        .filter(|number| of(number) != of(ALICE))
+        .filter(|number| taken.insert(of(number)))
         .take(4)
         .collect()
 }
@@ -79,6 +92,24 @@ async fn a_message_that_ends_the_connection_three_times_alone_is_set_aside_and_i
         letter["reason"],
         "the connection ended each time this message was sent"
     );
+}
+
+/// Each end is followed by a pause of the instance: 2, 4 and 8 s.
+#[tokio::test]
+async fn a_server_that_is_away_makes_no_poison() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let message = world.accept(&instance, ALICE, "innocent").await;
+    for _ in 0..3 {
+        assert_eq!(session.sent().await.message, message);
+        session = ended(&world, &mut daemon, &instance, &session, false).await;
+    }
+    assert_eq!(session.sent().await.message, message);
+    session.acknowledge(message, None).await;
+    world.until_state(&instance, message, State::Sent).await;
+    world.until_no_sends().await;
+    assert_eq!(world.taken(&world.names.dead_fifo()).await, []);
 }
 
 #[tokio::test]

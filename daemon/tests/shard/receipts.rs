@@ -245,6 +245,7 @@ async fn receipts_wait_for_the_table_and_nothing_waits_for_them() {
     session
         .tell(SessionEvent::Disconnected {
             reason: "as the test wants it".to_owned(),
+            blames_wire: true,
         })
         .await;
     let session = daemon.session().await;

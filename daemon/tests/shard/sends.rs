@@ -304,6 +304,7 @@ async fn a_message_on_a_line_that_breaks_goes_out_on_the_next() {
     session
         .tell(SessionEvent::Disconnected {
             reason: "the stream ended".to_owned(),
+            blames_wire: true,
         })
         .await;
     let mut next = daemon.session().await;

@@ -13,9 +13,10 @@ use crate::world::{World, in_time};
 fn end(events: &[SessionEvent]) -> Stop {
     match events.last() {
         Some(SessionEvent::Stopped(stop)) => stop.clone(),
-        Some(SessionEvent::Disconnected { reason }) => Stop {
+        Some(SessionEvent::Disconnected { reason, blames_wire }) => Stop {
             answer: Answer::Return(Course::Lost),
             said: reason.clone(),
+            blames_wire: *blames_wire,
         },
         other => panic!("no end: {other:?}"),
     }
