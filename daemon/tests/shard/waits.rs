@@ -33,7 +33,12 @@ fn told(record: &MessageRecord) -> (&str, bool) {
 
 async fn drop_line(session: &Playing) {
     let reason = "the stream ended".to_owned();
-    session.tell(SessionEvent::Disconnected { reason, blames_wire: true }).await;
+    session
+        .tell(SessionEvent::Disconnected {
+            reason,
+            blames_wire: true,
+        })
+        .await;
 }
 
 impl World {
