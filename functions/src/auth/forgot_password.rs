@@ -67,7 +67,7 @@ async fn send(state: &AppState, trail: &Trail, email: &EmailAddress) -> Result<(
         return Ok(());
     };
     // Whoever was only invited joins by accepting, and by nothing else.
-    if user.never_came(password.as_ref()) || !user.active || !mails::count(state, &user).await?.within {
+    if user.never_came(password.as_ref()) || !user.active || !mails::count_reset(state, &user).await?.within {
         return Ok(());
     }
     let record = Record::by(&user, Action::PasswordResetRequested);

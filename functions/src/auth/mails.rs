@@ -16,11 +16,20 @@ const LIMIT: Limit = Limit::per_hour(5);
 /// Invitations that a user may send to others.
 const INVITATIONS: Limit = Limit::per_hour(50);
 
-/// Counts a mail that is about to go to a user.
+/// Counts a mail that a user has asked for.
 pub async fn count(state: &AppState, user: &User) -> Result<Rate, StorageError> {
     state
         .rates
         .count(Scope::Mail(user.id), LIMIT, state.clock.now())
+        .await
+}
+
+/// Counts a mail for a new password, apart from the others: a stranger who has registered the address is logged in and may
+/// use those up, and must not keep the address's owner from what leads to the account.
+pub async fn count_reset(state: &AppState, user: &User) -> Result<Rate, StorageError> {
+    state
+        .rates
+        .count(Scope::Reset(user.id), LIMIT, state.clock.now())
         .await
 }
 

@@ -37,8 +37,10 @@ pub enum Scope {
     RefusedKey(KeyId, &'static str),
     /// Requests of a user who is logged in.
     User(UserId),
-    /// Mails that a user asks for.
+    /// Mails that a user who is logged in asks for.
     Mail(UserId),
+    /// Mails for a new password, which anybody may ask for.
+    Reset(UserId),
     /// Invitations that a user sends to others.
     Invitations(UserId),
     /// Pairing codes that a user asks for.
@@ -54,6 +56,7 @@ impl fmt::Display for Scope {
             Self::RefusedKey(id, reason) => write!(f, "refused#{id}#{reason}"),
             Self::User(id) => write!(f, "{id}"),
             Self::Mail(id) => write!(f, "mail#{id}"),
+            Self::Reset(id) => write!(f, "reset#{id}"),
             Self::Invitations(id) => write!(f, "invitations#{id}"),
             Self::PairingCodes(id) => write!(f, "pairing-codes#{id}"),
             Self::Address(address) => write!(f, "address#{}", neighbourhood(*address)),

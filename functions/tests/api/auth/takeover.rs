@@ -205,3 +205,19 @@ async fn an_unverified_account_does_not_invite() {
         ""
     );
 }
+
+/// Whoever registered the address is logged in, and asks for as many mails as it may, hour for hour.
+#[tokio::test]
+async fn a_stranger_who_holds_an_address_does_not_keep_its_owner_from_a_reset() {
+    let world = World::new().await;
+    let stranger = world.register(EMAIL).await;
+    let again = async || {
+        world
+            .post(&stranger.token, "/api/auth/resend-verification", json!({}))
+            .await
+            .status
+    };
+    while again().await == 202 {}
+    let data = reset(&world).await.data(200);
+    assert_eq!(data["revoked"]["sessions"], json!(true));
+}
