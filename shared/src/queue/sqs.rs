@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_sqs::Client;
+use aws_sdk_sqs::config::Config;
+use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
@@ -26,6 +28,10 @@ use super::{
 /// How long a call may take, the SDK's retries included. A long poll has its wait on top.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How long one attempt of a call may take. A connection that went silent costs this, and not the whole call: the next attempt
+/// goes over another one. Long polls wait for messages and have no such end.
+pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// [`Queue`] over an SQS client, which brings region, credentials and endpoint.
 #[derive(Debug)]
 pub struct SqsQueue {
@@ -35,17 +41,19 @@ pub struct SqsQueue {
 }
 
 impl SqsQueue {
-    /// Queues of the client's account and region.
-    pub fn new(client: Client) -> Self {
+    /// Queues of the client's account and region, within this module's time-outs.
+    pub fn new(client: &Client) -> Self {
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT);
+        let config = client.config().to_builder().timeout_config(timeouts.build());
         Self {
-            client,
+            client: Client::from_conf(config.build()),
             urls: RwLock::default(),
         }
     }
 
     /// Queues of the account, region and endpoint that `config` names.
     pub fn from_config(config: &aws_config::SdkConfig) -> Self {
-        Self::new(Client::new(config))
+        Self::new(&Client::new(config))
     }
 
     async fn url(&self, queue: &QueueName) -> Result<String, QueueError> {
@@ -183,6 +191,10 @@ impl Queue for SqsQueue {
                 .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId);
         }
         let timeout = options.wait + CALL_TIMEOUT;
+        let patient = TimeoutConfig::builder().disable_operation_attempt_timeout();
+        let call = call
+            .customize()
+            .config_override(Config::builder().timeout_config(patient.build()));
         let answer = self.within(queue, "ReceiveMessage", timeout, call.send()).await?;
         let messages = answer.messages.unwrap_or_default();
         let messages: Option<Vec<Received>> = messages.into_iter().map(received).collect();

@@ -75,7 +75,7 @@ impl SqsOverEmbedded {
 
     async fn over(behind: Embedded) -> Self {
         let stand_in = SqsStandIn::over(behind.queue()).await;
-        let queue = Arc::new(SqsQueue::new(client(stand_in.endpoint())));
+        let queue = Arc::new(SqsQueue::new(&client(stand_in.endpoint())));
         Self {
             behind,
             stand_in,
@@ -93,7 +93,7 @@ impl Adapter for SqsOverEmbedded {
     async fn crash(&mut self) {
         self.behind.crash().await;
         self.stand_in = SqsStandIn::over(self.behind.queue()).await;
-        self.queue = Arc::new(SqsQueue::new(client(self.stand_in.endpoint())));
+        self.queue = Arc::new(SqsQueue::new(&client(self.stand_in.endpoint())));
     }
 }
 
@@ -101,7 +101,7 @@ pub struct Sqs(Arc<SqsQueue>);
 
 impl Sqs {
     pub fn start() -> Self {
-        Self(Arc::new(SqsQueue::new(client(&endpoint()))))
+        Self(Arc::new(SqsQueue::new(&client(&endpoint()))))
     }
 }
 
@@ -113,7 +113,7 @@ impl Adapter for Sqs {
 
     /// The service lives on; what dies is the consumer with its client and its receipts.
     async fn crash(&mut self) {
-        self.0 = Arc::new(SqsQueue::new(client(&endpoint())));
+        self.0 = Arc::new(SqsQueue::new(&client(&endpoint())));
     }
 }
 
@@ -122,7 +122,7 @@ fn endpoint() -> String {
     std::env::var("WAXWING_SQS_ENDPOINT").expect("WAXWING_SQS_ENDPOINT names an SQS endpoint")
 }
 
-fn client(endpoint: &str) -> Client {
+pub fn client(endpoint: &str) -> Client {
     let config = Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))

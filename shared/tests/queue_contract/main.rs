@@ -9,6 +9,7 @@
 //! SQS: `queue_embedded` shows it with fewer.
 
 mod adapters;
+mod attempts;
 mod cases;
 
 /// Each case once per adapter. What stands behind `beyond` the service behind `WAXWING_SQS_ENDPOINT` need not know.
