@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use super::error::{StorageError, classify};
-use super::item::{Reader, n, s, seconds, text};
+use super::item::{Reader, n, s, seconds, text, time};
 use super::keys;
 use super::outcome::condition_failed;
 use super::table::Table;
@@ -25,9 +25,13 @@ pub const TERM: TimeDelta = TimeDelta::hours(24);
 pub enum Claim {
     /// The key is new: go on with the id that was offered.
     New,
-    /// The key came before with the same request, and this is its message: go on with it, or
-    /// answer for it.
-    Known(MessageId),
+    /// The key came before with the same request: go on with its message, or answer for it.
+    Known {
+        /// The request's message.
+        message: MessageId,
+        /// Whether its job is known to be in the queue: see [`IdempotencyKeys::note_queued`].
+        is_queued: bool,
+    },
     /// The key came before with another request.
     OtherRequest,
 }
@@ -110,9 +114,42 @@ impl IdempotencyKeys {
         let item = failed.item.clone().unwrap_or_default();
         let read = Reader::new("idempotency key", &item);
         if read.str("body")? == body || read.opt_str("asked")? == Some(&meaning) {
-            Ok(Claim::Known(read.parse("message")?))
+            Ok(Claim::Known {
+                message: read.parse("message")?,
+                is_queued: item.contains_key("queuedAt"),
+            })
         } else {
             Ok(Claim::OtherRequest)
+        }
+    }
+
+    /// Notes that the job of a key's message is in the queue, so that no later request with the key sends it again. One write
+    /// unit. The first request does not pay for it: within the queue's own memory a second job does no harm.
+    pub async fn note_queued(
+        &self,
+        instance: InstanceId,
+        key: &str,
+        message: MessageId,
+        now: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let key = keys::idempotency(instance, &hex::encode(Sha256::digest(key)));
+        let sent = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.attributes()))
+            .update_expression("SET queuedAt = :now")
+            .condition_expression("message = :message")
+            .expression_attribute_values(":now", time(now))
+            .expression_attribute_values(":message", text(message))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(()),
+            // Freed, or run out and removed meanwhile.
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(classify(error)),
         }
     }
 

@@ -77,6 +77,10 @@ impl IntoResponse for Accepted {
 /// How long ago the first request with an idempotency key may have come so that it may still be at work.
 const AT_WORK: TimeDelta = TimeDelta::seconds(5);
 
+/// How long after its first request a message may be sent to the queue again at no risk: every job of it before is within the
+/// queue's memory, and the queue drops another. A minute less than [`shared::queue::DEDUPLICATION_WINDOW`], for clocks that differ.
+const DROPPED_WITHIN: TimeDelta = TimeDelta::minutes(4);
+
 /// The pauses, in milliseconds, between two looks for the record of a request that may still be at work.
 const LOOKS: [u64; 5] = [25, 50, 100, 200, 400];
 
@@ -113,9 +117,11 @@ pub async fn accept(
             Ok(())
         },
     )?;
-    let (id, is_known) = claimed;
-    if is_known && let Some(record) = record_of_first(state, grant.instance, id, now).await? {
-        return replay(state, &instance, record, send).await;
+    let (id, known) = claimed;
+    if let Some(known) = known
+        && let Some(record) = record_of_first(state, grant.instance, id, now).await?
+    {
+        return replay(state, &instance, record, send, known, now).await;
     }
     // From here on a request that is known is one whose first run was cut short.
     require_reachable(&instance)?;
@@ -201,27 +207,53 @@ async fn record_of_first(
     }
 }
 
-/// Answers a request that came before. Its record alone does not tell that the first run
-/// reached the queue, so a message that is not sent yet is queued again: the queue drops
-/// the second job, and so does the daemon where it comes after the queue's memory.
+/// What a request that came before is known by, besides its message.
+#[derive(Debug, Clone, Copy)]
+struct Known {
+    /// Whether the message's job is known to be in the queue.
+    is_queued: bool,
+}
+
+/// Answers a request that came before. Its record alone does not tell that the first run reached the queue, so a message that
+/// is not sent yet is queued again. While the queue remembers the first job it drops this one. After that it would be one more
+/// job, which takes a place in the shard: so it waits for room there, and once it is in, the key says so, and no other
+/// follows. The daemon sends a message once, however many jobs it has.
 async fn replay(
     state: &AppState,
     instance: &Instance,
     record: MessageRecord,
     send: Send,
+    known: Known,
+    now: DateTime<Utc>,
 ) -> Result<Accepted, ApiError> {
-    if record.state == State::Queued {
+    if record.state == State::Queued && !known.is_queued {
+        let may_be_another = now - record.id.created_at() >= DROPPED_WITHIN;
+        if may_be_another {
+            backlog::shard::require_room(state, instance)?;
+        }
         let to = Acquaintance {
             person: record.person.clone(),
             chat: record.chat.clone(),
             on_whatsapp: None,
         };
+        let key = send.idempotency_key.clone();
         let job = seal(state, instance, record.id, &to, send, record.created_at).await?;
         let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
         match enqueue(state, &sends, &job).await {
             Queued::In => {}
             // It stays as the first run left it, for the next retry.
             Queued::NotIn(error) | Queued::Unknown(error) => return Err(error.into()),
+        }
+        if may_be_another {
+            backlog::shard::note_sent(state, instance);
+            if let Some(key) = key
+                && let Err(error) = state
+                    .idempotency
+                    .note_queued(instance.id, &key, record.id, now)
+                    .await
+            {
+                log::went_wrong(&error.into(), "a replayed message may be queued once more");
+            }
         }
     }
     Ok(Accepted {
@@ -230,16 +262,16 @@ async fn replay(
     })
 }
 
-/// The message's id, and whether an earlier request with the same key fixed it.
+/// The message's id, and what is known of the earlier request with the same key that fixed it.
 async fn claim(
     state: &AppState,
     grant: &Grant,
     send: &Send,
     now: DateTime<Utc>,
-) -> Result<(MessageId, bool), ApiError> {
+) -> Result<(MessageId, Option<Known>), ApiError> {
     let offered = MessageId::new(now);
     let Some(key) = &send.idempotency_key else {
-        return Ok((offered, false));
+        return Ok((offered, None));
     };
     // The kind belongs to the request as well: it stands in its path.
     let bytes = [send.kind.as_str().as_bytes(), b"\n", &send.body[..]].concat();
@@ -255,8 +287,8 @@ async fn claim(
         .claim(grant.instance, key, asked, offered, now)
         .await?;
     match claim {
-        Claim::New => Ok((offered, false)),
-        Claim::Known(id) => Ok((id, true)),
+        Claim::New => Ok((offered, None)),
+        Claim::Known { message, is_queued } => Ok((message, Some(Known { is_queued }))),
         Claim::OtherRequest => Err(ApiError::new(
             Code::IdempotencyConflict,
             "The idempotency key came with another request before",

@@ -190,6 +190,75 @@ async fn a_message_that_did_not_reach_the_queue_does_with_the_retry() {
     assert_eq!(world.waiting(&world.queue_names().sends(0)).await.len(), 1);
 }
 
+async fn jobs(world: &World) -> u64 {
+    let sends = world.queue_names().sends(0);
+    let depth = world.state.queue.depth(&sends).await.expect("answered");
+    depth.visible + depth.in_flight + depth.delayed
+}
+
+/// The queue remembers a job for five minutes, and a caller may repeat its request for a day.
+#[tokio::test]
+async fn replays_fill_no_queue() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    let first = send(&world, &key, "order-42", "x").await.data(202);
+    for _ in 0..3 {
+        assert_eq!(send(&world, &key, "order-42", "x").await.data(202), first);
+    }
+    assert_eq!(jobs(&world).await, 1);
+    for _ in 0..5 {
+        world.clock.advance(TimeDelta::minutes(6));
+        let again = send(&world, &key, "order-42", "x").await;
+        assert_eq!(again.header("idempotency-replayed"), "true");
+        assert_eq!(again.data(202), first);
+    }
+    // Of the first replay nobody knew whether the first run had come to the queue; of the others the key did.
+    assert_eq!(jobs(&world).await, 2);
+}
+
+/// As after a crash, or an outage of the queue, between the record and the job.
+#[tokio::test]
+async fn a_record_without_a_job_gets_one_however_late_the_retry_comes() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    world.queue.fail(true);
+    assert_eq!(send(&world, &key, "order-42", "x").await.status, 503);
+    world.clock.advance(TimeDelta::hours(1));
+    assert_eq!(send(&world, &key, "order-42", "x").await.status, 503);
+    world.queue.fail(false);
+    assert_eq!(jobs(&world).await, 0);
+    for _ in 0..3 {
+        send(&world, &key, "order-42", "x").await.data(202);
+        assert_eq!(jobs(&world).await, 1);
+        world.clock.advance(TimeDelta::hours(1));
+    }
+}
+
+#[tokio::test]
+async fn a_late_replay_waits_for_room_in_its_shard() {
+    let world = World::with(|config| shared::config::Functions {
+        shard_queue_limit: 2,
+        ..config
+    })
+    .await;
+    let (_, _, key) = world.ready().await;
+    let first = send(&world, &key, "order-1", "x").await.data(202);
+    send(&world, &key, "order-2", "x").await.data(202);
+    // It adds nothing yet, and is answered.
+    assert_eq!(send(&world, &key, "order-1", "x").await.data(202), first);
+    world.clock.advance(TimeDelta::minutes(6));
+    let refused = send(&world, &key, "order-1", "x").await;
+    assert_eq!(refused.json()["error"]["code"], json!("QUEUE_FULL"));
+    assert_eq!(jobs(&world).await, 2);
+    let sends = world.queue_names().sends(0);
+    for waiting in world.waiting(&sends).await {
+        let deleted = world.state.queue.delete(&sends, &waiting.receipt).await;
+        deleted.expect("deleted");
+    }
+    world.clock.advance(TimeDelta::seconds(1));
+    assert_eq!(send(&world, &key, "order-1", "x").await.data(202), first);
+}
+
 #[tokio::test]
 async fn a_key_has_its_form() {
     let world = World::new().await;
