@@ -10,11 +10,13 @@ mod pausing;
 mod pending;
 pub mod receipts;
 mod session;
+mod sorter;
 pub mod starts;
 mod status;
 pub mod tally;
 mod unlinking;
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -174,28 +176,38 @@ impl Actor {
             let Some(start) = self.begin(is_awaited).await else {
                 return;
             };
-            self.is_awaited = false;
             if !self.observer.set(self.connecting(), None).await {
-                return;
+                // Whoever waits for the table keeps no place.
+                start.over();
+                if self.settle(self.connecting(), None).await.is_break() {
+                    return;
+                }
+                continue;
             }
+            self.is_awaited = false;
             let (outcome, is_news) = self.session(start).await;
             let lasted = outcome.connected_at.map(|at| at.elapsed());
             let pausing = match self.answer(outcome.ended) {
                 Answered::Over => {
                     // What writes the next status goes by the item.
-                    if is_news && !self.fence.is_revoked() {
-                        self.observer.keep().await;
+                    if is_news || self.observer.owes_account() {
+                        self.settle_noted().await;
                     }
                     return;
                 }
                 Answered::End(status, reason) => {
                     info!(instance.id = %self.id, status = %status, %reason, "the session has ended for good");
-                    self.observer.set(status, Some(reason)).await;
-                    return;
+                    match self.settle_end(status, reason).await {
+                        ControlFlow::Break(()) => return,
+                        ControlFlow::Continue(()) => {
+                            self.is_awaited = true;
+                            continue;
+                        }
+                    }
                 }
                 // Whoever looks again when it has ended sees to the rest.
                 Answered::Lost | Answered::Pause if self.unlink.is_cancelled() => {
-                    self.observer.keep().await;
+                    self.settle_noted().await;
                     return;
                 }
                 Answered::Lost => {

@@ -1,23 +1,60 @@
 //! The pauses between the sessions of an instance, and what ends them.
+//!
+//! A status that an instance owes is tried for as long as its shard is held. Whoever comes next goes
+//! by the item: without what WhatsApp demanded in it, it would knock at once.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use shared::domain::instance::Pause;
+use shared::domain::instance::{Pause, Status};
+use shared::domain::reason::Reason;
+use tokio::time::Instant;
 use tracing::info;
 
 use super::Actor;
 use super::backoff::{self, Backoff};
+use super::status::Settled;
 
 impl Actor {
+    /// Writes a status, however long that takes. Answers whether somebody asked for a connection
+    /// before it was written; `Break` where this owner is done.
+    pub(super) async fn settle(
+        &mut self,
+        status: Status,
+        reason: Option<Reason>,
+    ) -> ControlFlow<(), Settled> {
+        match self.observer.settle(status, reason, &self.stop, &self.wake).await {
+            Settled::Over => ControlFlow::Break(()),
+            settled => ControlFlow::Continue(settled),
+        }
+    }
+
+    /// Writes what was noted, under the status as it is, and is done.
+    pub(super) async fn settle_noted(&mut self) {
+        while self.observer.settle_noted(&self.stop, &self.wake).await == Settled::Asked {}
+    }
+
+    /// Writes how the instance ends. `Continue` where somebody asked for a connection before that
+    /// was written, which is as if they had asked right after.
+    pub(super) async fn settle_end(&mut self, status: Status, reason: Reason) -> ControlFlow<()> {
+        // Who asked before this end is answered by it.
+        let _ = self.wake.notified().now_or_never();
+        match self.settle(status, Some(reason)).await? {
+            Settled::Asked => ControlFlow::Continue(()),
+            Settled::Stored | Settled::Over => ControlFlow::Break(()),
+        }
+    }
+
     /// Waits for the next attempt after a lost connection.
     pub(super) async fn pause(&mut self, backoff: &mut Backoff, pause: Duration) -> ControlFlow<()> {
-        if !self.observer.set(self.connecting(), None).await {
-            return ControlFlow::Break(());
+        let mut until = Instant::now() + pause;
+        while self.settle(self.connecting(), None).await? == Settled::Asked {
+            backoff.reset();
+            until = Instant::now();
         }
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep_until(until) => {}
             () = self.wake.notified() => backoff.reset(),
             () = self.stop.cancelled() => return ControlFlow::Break(()),
             () = self.fence.revoked() => return ControlFlow::Break(()),
@@ -33,9 +70,14 @@ impl Actor {
         while let Some((pause, left)) = self.left_of_pause() {
             info!(instance.id = %self.id, reason = pause.reason, seconds = left.as_secs(), "nothing knocks at WhatsApp");
             let reason = pause.reason.parse().ok();
-            if !self.observer.set(self.connecting(), reason).await {
-                return ControlFlow::Break(());
+            if self.settle(self.connecting(), reason).await? == Settled::Asked {
+                self.cut_pause();
+                continue;
             }
+            // Writing it may have taken a part of it.
+            let Some((_, left)) = self.left_of_pause() else {
+                break;
+            };
             tokio::select! {
                 () = tokio::time::sleep(left) => return ControlFlow::Continue(()),
                 () = self.wake.notified() => self.cut_pause(),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use shared::domain::instance::{Account, Status};
 use shared::domain::reason::Reason;
-use shared::ids::MessageId;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -14,6 +13,7 @@ use super::Actor;
 use super::inbound::Inbound;
 use super::link::{Acks, Link};
 use super::pairing::Pairing;
+use super::sorter::Sorter;
 use crate::connection::{Connection, Session, SessionEvent};
 use crate::lease::chain;
 use crate::stop::{Answer, Stop};
@@ -32,10 +32,6 @@ const DISCONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long unlinking may take, with the orderly end behind it.
 const LOGOUT_DEADLINE: Duration = Duration::from_secs(45);
-
-/// Events of a session that wait to be handled; the library's own tasks wait when it is
-/// full.
-const EVENTS_WAITING: usize = 256;
 
 /// How a session ended.
 #[derive(Debug)]
@@ -85,7 +81,8 @@ pub(super) struct Running<'a> {
 
 /// Runs one session of `actor` to its end.
 pub async fn run_session(actor: &mut Actor) -> Outcome {
-    let (events_in, mut events) = mpsc::channel(EVENTS_WAITING);
+    let acks = Acks::default();
+    let (sorter, events_in, mut events) = Sorter::start(acks.clone(), actor.receipts.clone());
     let session = Session {
         instance: actor.id,
         state: actor.deps.session_state(actor.id, &actor.fence),
@@ -122,7 +119,7 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
     let mut running = Running {
         actor,
         connection,
-        acks: Acks::default(),
+        acks,
         blames_wire: false,
         connected_at: None,
         pairing,
@@ -151,6 +148,10 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
         () = actor.fence.revoked() => None,
         in_order = in_order => Some(in_order),
     };
+    drop(events);
+    if !actor.fence.is_revoked() {
+        sorter.finish().await;
+    }
     let is_unlinked = unlinks && matches!(ended_in_order, Some(Ok(Ok(()))));
     match ended_in_order {
         Some(Ok(Ok(()))) => {}
@@ -257,30 +258,8 @@ impl Running<'_> {
                 self.blames_wire = stop.blames_wire;
                 Some(Ended::Told(stop))
             }
-            SessionEvent::ServerAck {
-                whatsapp_id,
-                error,
-                chat,
-            } => {
-                if let Some(message) = MessageId::from_whatsapp(&whatsapp_id) {
-                    self.acks.tell(message, error);
-                }
-                if let (None, Some(group)) = (error, chat.filter(|chat| chat.group().is_some())) {
-                    self.actor.receipts.sent_to(whatsapp_id, group);
-                }
-                None
-            }
-            SessionEvent::Receipt {
-                whatsapp_ids,
-                kind,
-                at,
-                group,
-                reader,
-            } => {
-                let receipts = &self.actor.receipts;
-                receipts.told(whatsapp_ids, kind, at, group.as_ref(), &reader);
-                None
-            }
+            // The sorter's.
+            SessionEvent::ServerAck { .. } | SessionEvent::Receipt { .. } => None,
         }
     }
 
@@ -295,13 +274,15 @@ impl Running<'_> {
         let person = account.person.clone();
         let stored = actor.observer.set_account(Some(account)).await
             && actor.observer.set(Status::Connected, None).await;
-        let link = Link {
-            connection: self.connection.clone(),
-            account: person,
-            acks: self.acks.clone(),
-            number: 0,
-        };
-        self.actor.links.set(self.actor.id, Some(link));
+        if stored {
+            let link = Link {
+                connection: self.connection.clone(),
+                account: person,
+                acks: self.acks.clone(),
+                number: 0,
+            };
+            self.actor.links.set(self.actor.id, Some(link));
+        }
         self.unless(stored)
     }
 

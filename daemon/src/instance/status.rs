@@ -12,14 +12,42 @@ use shared::seal::Purpose;
 use shared::session_state::Fence;
 use shared::storage::StorageError;
 use shared::storage::instances::Observation;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::starts::Start;
 use crate::deps::Deps;
 use crate::lease::chain;
 
-/// How often a write is tried before the instance is let go.
+/// How often a write is tried in a row: some three seconds where each fails at once.
 const ATTEMPTS: u32 = 6;
+
+/// The pause before the next row of a write that is owed; it doubles each time, to
+/// [`LONGEST_OWED_PAUSE`], each between half and the whole of it at random.
+const OWED_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_OWED_PAUSE: Duration = Duration::from_secs(30);
+
+/// What came of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Stored,
+    /// The instance is gone or the lease is lost: this owner is done.
+    Over,
+    /// Not stored, as far as is known.
+    Failed,
+}
+
+/// What came of a write that was owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It is stored.
+    Stored,
+    /// Not yet: somebody asks for a connection.
+    Asked,
+    /// This owner is done: the instance is gone, the lease is lost, or it was told to stop.
+    Over,
+}
 
 /// An instance's status as this owner knows it, and its way into the table.
 #[derive(Debug)]
@@ -29,6 +57,8 @@ pub struct Observer {
     fence: Fence,
     observed: Observed,
     account: Option<Account>,
+    /// Whether the table may say something else of the account.
+    owes_account: bool,
     /// The latest request that the attempt has been told of: it answers that.
     asked: Arc<AtomicU64>,
     /// The place in which the session began, until it is over.
@@ -48,12 +78,18 @@ impl Observer {
             fence,
             observed,
             account: instance.account.clone(),
+            owes_account: false,
         }
     }
 
     /// Whether the instance is paired with an account.
     pub fn is_paired(&self) -> bool {
         self.account.is_some()
+    }
+
+    /// Whether the table may say something else of the account.
+    pub fn owes_account(&self) -> bool {
+        self.owes_account
     }
 
     /// A session begins in this place. It is over when a code is shown or the session is connected.
@@ -85,8 +121,8 @@ impl Observer {
         is_later
     }
 
-    /// Writes a status. `false` where this owner must stop: the instance is gone, the lease
-    /// lost, or the table cannot be written.
+    /// Writes a status, trying for some seconds. `false` where it is not stored: the instance is
+    /// gone, the lease lost, or the table cannot be written now.
     pub async fn set(&mut self, status: Status, reason: Option<Reason>) -> bool {
         let now = self.deps.clock.now();
         let reason = reason.map(Reason::as_str);
@@ -96,12 +132,43 @@ impl Observer {
             self.note_round_trip(now);
             self.observed.last_error = None;
         }
-        self.write().await
+        self.write().await == Written::Stored
     }
 
-    /// Writes what was noted, under the status as it is.
-    pub async fn keep(&mut self) -> bool {
-        self.write().await
+    /// Writes a status that must not be lost, for as long as the shard is held: whoever is told to
+    /// go on from the item goes by what it says. `stop` ends it after the writes of a row, `asked`
+    /// between two rows.
+    pub async fn settle(
+        &mut self,
+        status: Status,
+        reason: Option<Reason>,
+        stop: &CancellationToken,
+        asked: &Notify,
+    ) -> Settled {
+        self.turn_to(status, reason.map(Reason::as_str));
+        self.settle_noted(stop, asked).await
+    }
+
+    /// The same of what was noted, under the status as it is.
+    pub async fn settle_noted(&mut self, stop: &CancellationToken, asked: &Notify) -> Settled {
+        let mut pause = OWED_PAUSE;
+        loop {
+            match self.write().await {
+                Written::Stored => return Settled::Stored,
+                Written::Over => return Settled::Over,
+                Written::Failed if stop.is_cancelled() => return Settled::Over,
+                Written::Failed => {}
+            }
+            tokio::select! {
+                biased;
+                () = self.fence.revoked() => return Settled::Over,
+                // Another row before the end.
+                () = stop.cancelled() => {}
+                () = asked.notified() => return Settled::Asked,
+                () = tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))) => {}
+            }
+            pause = (pause * 2).min(LONGEST_OWED_PAUSE);
+        }
     }
 
     /// Writes that a QR code waits.
@@ -116,7 +183,7 @@ impl Observer {
             attempt,
             expires_at,
         });
-        self.write().await
+        self.write().await == Written::Stored
     }
 
     /// Writes that a pairing code waits to be entered.
@@ -127,7 +194,7 @@ impl Observer {
         self.start.over();
         self.turn_to(Status::AwaitingPairingCode, None);
         self.observed.pairing_code = Some(PairingCode { sealed, expires_at });
-        self.write().await
+        self.write().await == Written::Stored
     }
 
     fn turn_to(&mut self, status: Status, reason: Option<&str>) {
@@ -155,26 +222,41 @@ impl Observer {
         }
     }
 
-    /// Writes the account that the instance is paired with, or that it is with none.
+    /// Writes the account that the instance is paired with, or that it is with none. One that
+    /// cannot be written is owed: it goes before the next status.
     pub async fn set_account(&mut self, account: Option<Account>) -> bool {
-        if self.account == account {
-            return true;
+        if self.account != account {
+            self.account = account;
+            self.owes_account = true;
         }
-        self.account = account;
-        let (deps, id, token) = (self.deps.clone(), self.id, self.fence.token());
-        let account = self.account.clone();
-        self.persist(|| async { deps.instances.set_account(id, token, account.as_ref()).await })
-            .await
+        self.write_account().await == Written::Stored
     }
 
-    async fn write(&mut self) -> bool {
+    async fn write_account(&mut self) -> Written {
+        if !self.owes_account {
+            return Written::Stored;
+        }
+        let (deps, id, token) = (&self.deps, self.id, self.fence.token());
+        let account = self.account.as_ref();
+        let written = self
+            .persist(|| deps.instances.set_account(id, token, account))
+            .await;
+        self.owes_account = written != Written::Stored;
+        written
+    }
+
+    async fn write(&mut self) -> Written {
+        let account = self.write_account().await;
+        if account != Written::Stored {
+            return account;
+        }
         self.observed.generation = self.observed.generation.max(self.asked.load(Ordering::Relaxed));
         let (deps, id, token) = (&self.deps, self.id, self.fence.token());
         self.persist(|| deps.instances.observe(id, token, &self.observed))
             .await
     }
 
-    async fn persist<F, W>(&self, write: F) -> bool
+    async fn persist<F, W>(&self, write: F) -> Written
     where
         F: Fn() -> W,
         W: Future<Output = Result<Observation, StorageError>>,
@@ -182,34 +264,34 @@ impl Observer {
         let mut pause = Duration::from_millis(100);
         for attempt in 1..=ATTEMPTS {
             if self.fence.is_revoked() {
-                return false;
+                return Written::Over;
             }
             // A call that hangs must not hold up the end of a lease that is lost.
             let written = tokio::select! {
                 written = write() => written,
-                () = self.fence.revoked() => return false,
+                () = self.fence.revoked() => return Written::Over,
             };
             match written {
-                Ok(Observation::Stored) => return true,
-                Ok(Observation::Gone) => return false,
+                Ok(Observation::Stored) => return Written::Stored,
+                Ok(Observation::Gone) => return Written::Over,
                 Ok(Observation::Fenced) => {
                     self.fence.revoke();
-                    return false;
+                    return Written::Over;
                 }
                 Err(error) if !error.nature().is_permanent() && attempt < ATTEMPTS => {
                     warn!(instance.id = %self.id, error = %chain(&error), "a status could not be written, trying again");
                     tokio::select! {
                         () = tokio::time::sleep(pause) => {}
-                        () = self.fence.revoked() => return false,
+                        () = self.fence.revoked() => return Written::Over,
                     }
                     pause *= 2;
                 }
                 Err(error) => {
                     error!(instance.id = %self.id, error = %chain(&error), "a status could not be written");
-                    return false;
+                    return Written::Failed;
                 }
             }
         }
-        false
+        Written::Failed
     }
 }

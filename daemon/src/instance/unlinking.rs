@@ -2,6 +2,7 @@
 //! growing pauses and by each next holder of the shard, until WhatsApp has confirmed it, the
 //! account turns out to be gone, or nobody needs to be told any more.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use shared::domain::instance::Status;
@@ -9,6 +10,7 @@ use shared::domain::reason::Reason;
 use tracing::{info, warn};
 
 use super::session::Ended;
+use super::status::Settled;
 use super::{Actor, Answered};
 
 /// The first pause after an attempt that failed, and the longest: each is twice the last, between
@@ -32,15 +34,20 @@ impl Actor {
             let Some(start) = self.begin(false).await else {
                 return;
             };
-            if !self
-                .observer
-                .set(Status::Reconnecting, Some(Reason::LogoutPending))
-                .await
-            {
-                return;
+            let (status, reason) = (Status::Reconnecting, Some(Reason::LogoutPending));
+            if !self.observer.set(status, reason).await {
+                // Whoever waits for the table keeps no place.
+                start.over();
+                if self.settle(status, reason).await.is_break() {
+                    return;
+                }
+                continue;
             }
             let (outcome, _) = self.session(start).await;
             if !self.observer.is_paired() {
+                if self.observer.owes_account() {
+                    self.settle_noted().await;
+                }
                 info!(instance.id = %self.id, "unlinked from its phone");
                 return;
             }
@@ -53,7 +60,11 @@ impl Actor {
             let whole = match self.answer(ended) {
                 Answered::Over => return,
                 Answered::End(Status::Banned, reason) => {
-                    self.observer.set(Status::Banned, Some(reason)).await;
+                    let mut settled = ControlFlow::Continue(Settled::Asked);
+                    // Whoever asks for a connection is not this actor's to answer.
+                    while settled == ControlFlow::Continue(Settled::Asked) {
+                        settled = self.settle(Status::Banned, Some(reason)).await;
+                    }
                     return;
                 }
                 Answered::End(_, reason) => {

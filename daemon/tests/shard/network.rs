@@ -73,6 +73,7 @@ pub struct Line {
     refusals: Mutex<Vec<SendError>>,
     names: Mutex<Vec<(Recipient, Recipient)>>,
     explanations: Mutex<Vec<Option<Failure>>>,
+    last_words: Mutex<Vec<SessionEvent>>,
     pub disconnected: CancellationToken,
     pub logged_out: CancellationToken,
     pub abandoned: CancellationToken,
@@ -114,15 +115,18 @@ impl Connector for Network {
             refusals: Mutex::default(),
             names: Mutex::default(),
             explanations: Mutex::default(),
+            last_words: Mutex::default(),
             disconnected: CancellationToken::new(),
             logged_out: CancellationToken::new(),
             abandoned: CancellationToken::new(),
         });
+        let (events, told) = mpsc::channel(WAITING);
+        tokio::spawn(forward(told, session.events, line.clone()));
         let playing = Playing {
             instance: session.instance,
             state: session.state,
             inbound: session.inbound,
-            events: session.events,
+            events,
             sent,
             asked,
             line: line.clone(),
@@ -132,6 +136,38 @@ impl Connector for Network {
             .await
             .map_err(|error| ConnectError(error.to_string().into()))?;
         Ok(line)
+    }
+}
+
+/// Hands on what a session tells. Once its end was asked for nothing more goes in, and what is in
+/// comes out: a session tells all that it has received.
+async fn forward(
+    mut told: mpsc::Receiver<SessionEvent>,
+    events: mpsc::Sender<SessionEvent>,
+    line: Arc<Line>,
+) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            () = line.disconnected.cancelled() => {
+                told.close();
+                told.recv().await
+            }
+            () = line.abandoned.cancelled() => {
+                told.close();
+                told.recv().await
+            }
+            event = told.recv() => event,
+        };
+        let Some(event) = event else { break };
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+    let last_words = std::mem::take(&mut *line.last_words.lock().expect("no holder panics"));
+    for event in last_words {
+        // The daemon may want nothing more.
+        let _ = events.send(event).await;
     }
 }
 
@@ -301,6 +337,12 @@ impl Playing {
             .lock()
             .expect("no holder panics")
             .push(failure);
+    }
+
+    /// The session tells this when it has been ended: it was on its way by then.
+    pub fn tell_at_its_end(&self, event: SessionEvent) {
+        let mut last_words = self.line.last_words.lock().expect("no holder panics");
+        last_words.push(event);
     }
 
     /// Lets the next send fail like this; the one given last fails first.

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use daemon::connection::{InboundMessage, ReceiptKind, SessionEvent};
 use relay::{Fate, On, Relay};
-use shared::domain::instance::{Instance, Status};
+use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::message::{Direction, GroupReceipts, Kind, MessageRecord, State};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
@@ -130,6 +130,39 @@ async fn a_group_has_read_what_all_its_members_have_read() {
     assert!(record.delivered_at <= record.read_at);
     let counts = world.until_counted(&instance, |counts| counts.read == 1).await;
     assert_eq!((counts.delivered, counts.read), (1, 1));
+}
+
+#[tokio::test]
+async fn a_receipt_waits_for_no_status_and_for_no_end() {
+    let world = World::new().await;
+    let table = Relay::before(&world.endpoint).await;
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let message = world.accept(&instance, ALICE, "hello").await;
+    assert_eq!(session.sent().await.message, message);
+    session.acknowledge(message, None).await;
+    world.until_state(&instance, message, State::Sent).await;
+
+    let statuses = On::operation("UpdateItem").with("observedGeneration");
+    let held = table.hold(statuses);
+    session.log_in().await;
+    let held = held.arrived().await;
+    session
+        .receipt(message, ReceiptKind::Delivered, world.now())
+        .await;
+    world.until_state(&instance, message, State::Delivered).await;
+    held.pass();
+
+    // The library acknowledges until the session has ended, and tells it after.
+    session.tell_at_its_end(SessionEvent::Receipt {
+        whatsapp_ids: vec![message.to_whatsapp()],
+        kind: ReceiptKind::Read,
+        at: world.now(),
+        group: None,
+        reader: Person::default(),
+    });
+    world.want(&instance, Wanted::Disconnected).await;
+    world.until_state(&instance, message, State::Read).await;
 }
 
 fn own(world: &World, whatsapp_id: &str) -> InboundMessage {

@@ -3,11 +3,12 @@
 
 use chrono::TimeDelta;
 use daemon::stop::{Answer, Course};
+use relay::{Fate, On, Relay};
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::reason::Reason;
 
-use crate::network::stopped;
-use crate::wait::until;
+use crate::network::{account, stopped};
+use crate::wait::{in_time, until};
 use crate::world::World;
 
 #[tokio::test]
@@ -162,4 +163,70 @@ async fn two_clients_do_not_throw_each_other_out_for_ever() {
     assert_eq!(replaced, 5);
     world.nudge_and_wait(&instance).await;
     assert!(!daemon.has_begun_another(), "nobody has asked for it");
+}
+
+/// A row of tries lasts some seconds; this is longer, however often the client repeats each.
+#[tokio::test]
+async fn a_pause_is_kept_however_long_its_status_cannot_be_written() {
+    let world = World::new().await;
+    let table = Relay::before(&world.endpoint).await;
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    let statuses = || On::operation("UpdateItem").with("observedGeneration");
+    let failing = table.always(statuses(), Fate::FAILED);
+    session
+        .tell(stopped(
+            Answer::Return(Course::RateLimited),
+            "fewer, please (429)",
+        ))
+        .await;
+    in_time("the end of the session", session.line.disconnected.cancelled()).await;
+    until("two rows of tries", async || (failing.hits() >= 20).then_some(())).await;
+    world.nudge_and_wait(&instance).await;
+    failing.end();
+    let limited = until_limited(&world, &instance).await.observed;
+    assert_eq!(limited.pause.map(|pause| pause.strikes), Some(1));
+    world.nudge_and_wait(&instance).await;
+    assert!(!daemon.has_begun_another());
+
+    // And so is an end.
+    world.clock.advance(TimeDelta::hours(1));
+    world.want(&instance, Wanted::Connected).await;
+    let session = daemon.session().await;
+    session.log_in().await;
+    world.until_status(&instance, Status::Connected).await;
+    let failing = table.always(statuses(), Fate::FAILED);
+    session
+        .tell(stopped(Answer::End(Status::Banned, Reason::Banned), "banned"))
+        .await;
+    until("two rows of tries", async || (failing.hits() >= 20).then_some(())).await;
+    failing.end();
+    world.until_status(&instance, Status::Banned).await;
+    assert!(!daemon.has_begun_another());
+}
+
+#[tokio::test]
+async fn an_account_that_could_not_be_stored_is_stored_later() {
+    let world = World::new().await;
+    let table = Relay::before(&world.endpoint).await;
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
+    let instance = world.instance("main").await;
+    world.nudge(&instance).await;
+    let mut session = daemon.session().await;
+    world
+        .accept(&instance, "15550100001", "not before it is connected")
+        .await;
+    let failing = table.always(On::operation("UpdateItem").with("paired"), Fate::FAILED);
+    session.log_in().await;
+    in_time("the end of the session", session.line.disconnected.cancelled()).await;
+    assert_eq!(
+        session.sent_besides(),
+        [],
+        "it was not connected as far as anyone knows"
+    );
+    failing.end();
+    let session = daemon.session().await;
+    session.log_in().await;
+    let connected = world.until_status(&instance, Status::Connected).await;
+    assert_eq!(connected.account.map(|found| found.person), Some(account()));
 }

@@ -1,0 +1,106 @@
+//! Takes what a session tells, and keeps receipts and acknowledgements from waiting behind the rest.
+//!
+//! The library has acknowledged a receipt before it tells of it, so nobody tells it again. The actor
+//! writes statuses between two events, which takes as long as the table takes; and it stops listening
+//! when its session ends, while what the session had received is still on its way. So a task of its
+//! own takes all that is told, from the session's first event to its last.
+
+use std::time::Duration;
+
+use shared::ids::MessageId;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::warn;
+
+use super::link::Acks;
+use super::receipts::Receipts;
+use crate::connection::SessionEvent;
+
+/// Events of a session that wait to be handled; the library's own tasks wait when it is full.
+const EVENTS_WAITING: usize = 256;
+
+/// How long a session that has ended in order may take to tell the last that it has received.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// The task that takes what a session tells.
+pub struct Sorter {
+    task: AbortOnDropHandle<()>,
+    close: CancellationToken,
+}
+
+impl Sorter {
+    /// Starts it. Answers where the session tells, and where everything but receipts and
+    /// acknowledgements comes out.
+    pub fn start(
+        acks: Acks,
+        receipts: Receipts,
+    ) -> (Self, mpsc::Sender<SessionEvent>, mpsc::Receiver<SessionEvent>) {
+        let (told, events) = mpsc::channel(EVENTS_WAITING);
+        let (others, handled) = mpsc::channel(EVENTS_WAITING);
+        let close = CancellationToken::new();
+        let sorting = sort(events, others, acks, receipts, close.clone());
+        let sorter = Self {
+            task: AbortOnDropHandle::new(tokio::spawn(sorting)),
+            close,
+        };
+        (sorter, told, handled)
+    }
+
+    /// Takes the rest, once the session has been ended in order. Whoever waits for other events has
+    /// gone by then.
+    pub async fn finish(mut self) {
+        if tokio::time::timeout(LAST_WORDS, &mut self.task).await.is_ok() {
+            return;
+        }
+        warn!("a session that has ended goes on telling: what it has told is the last");
+        self.close.cancel();
+        let _ = self.task.await;
+    }
+}
+
+async fn sort(
+    mut events: mpsc::Receiver<SessionEvent>,
+    others: mpsc::Sender<SessionEvent>,
+    acks: Acks,
+    receipts: Receipts,
+    close: CancellationToken,
+) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = events.recv() => event,
+            () = close.cancelled() => {
+                // Nothing more goes in; what is in comes out.
+                events.close();
+                events.recv().await
+            }
+        };
+        match event {
+            None => return,
+            Some(SessionEvent::ServerAck {
+                whatsapp_id,
+                error,
+                chat,
+            }) => {
+                if let Some(message) = MessageId::from_whatsapp(&whatsapp_id) {
+                    acks.tell(message, error);
+                }
+                if let (None, Some(group)) = (error, chat.filter(|chat| chat.group().is_some())) {
+                    receipts.sent_to(whatsapp_id, group);
+                }
+            }
+            Some(SessionEvent::Receipt {
+                whatsapp_ids,
+                kind,
+                at,
+                group,
+                reader,
+            }) => receipts.told(whatsapp_ids, kind, at, group.as_ref(), &reader),
+            // Refused where the session is at its end for the actor: the rest does not matter then.
+            Some(other) => {
+                let _ = others.send(other).await;
+            }
+        }
+    }
+}
