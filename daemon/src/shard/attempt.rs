@@ -6,6 +6,7 @@ use std::time::Duration;
 use shared::domain::job::{Content, SendJob};
 use shared::domain::message::{Failure, FailureCode, State};
 use shared::fault;
+use shared::storage::StorageError;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -38,6 +39,9 @@ const LINK_LAG: Duration = Duration::from_millis(200);
 /// How long after a send was broken off the session's end may be told.
 const END_LAG: Duration = Duration::from_secs(15);
 
+/// For how long a record that was read is believed: a message that waits may be taken back.
+const FRESH: Duration = Duration::from_secs(2);
+
 /// How often a recipient is found without devices before that is believed: the server's lists
 /// come back empty at times.
 const LOOKS_FOR_DEVICES: u32 = 4;
@@ -59,6 +63,8 @@ pub struct Journey {
     cuts: u32,
     /// The number of the last of these links.
     cut_link: u64,
+    /// When its record was read last.
+    pub read_at: Option<Instant>,
 }
 
 impl Journey {
@@ -106,6 +112,10 @@ pub enum End {
     Poison,
     /// Its instance is gone.
     Gone,
+    /// Its record says that nothing is left to do: it was taken back, or a receipt has come.
+    Past,
+    /// Its record cannot be read, or says what a newer version knows: nobody can say whether it is to be sent.
+    Unread,
     /// Another owner, or this one anew, goes on with it.
     GivenUp,
 }
@@ -201,6 +211,12 @@ impl Sender<'_> {
         let entering = self.wire.enter(send.message, journey.is_suspect);
         let present = self.unless_over(send, entering).await?;
         self.lane.held.set_waiting(false);
+        if journey.read_at.is_none_or(|at| at.elapsed() > FRESH) {
+            let looked = self.unless_over(send, self.look_at_record(send, journey)).await?;
+            if let Some(end) = looked {
+                return Err(end.into());
+            }
+        }
         if links.has_changed().unwrap_or(true) {
             return Ok(());
         }
@@ -315,6 +331,30 @@ impl Sender<'_> {
             Attempt::CutShort { .. } => {}
         }
         Ok(())
+    }
+
+    /// Reads the record of a message that goes to the wire: it may have been taken back while it waited.
+    async fn look_at_record(&self, send: &SendJob, journey: &mut Journey) -> Option<End> {
+        match self.is_to_be_sent(send, journey).await {
+            Ok(end) => end,
+            Err(error) => {
+                warn!(message.id = %send.message, error = %chain(&error), "a record cannot be read before its message is sent");
+                Some(End::Unread)
+            }
+        }
+    }
+
+    /// What the record says against sending the message; `None` where it says nothing.
+    pub async fn is_to_be_sent(
+        &self,
+        send: &SendJob,
+        journey: &mut Journey,
+    ) -> Result<Option<End>, StorageError> {
+        let began = Instant::now();
+        let record = self.deps.messages.get(send.instance, send.message).await?;
+        journey.read_at = Some(began);
+        let is_past = record.is_some_and(|record| record.state.is_past_sending());
+        Ok(is_past.then_some(End::Past))
     }
 
     /// Sends over one connection and waits for the server's answer.

@@ -89,13 +89,12 @@ impl Sender<'_> {
     }
 
     async fn send(&self, job: &Job, send: &SendJob, past: &mut Journey) -> Result<Done, StorageError> {
-        let record = self.deps.messages.get(send.instance, send.message).await?;
-        if record.is_some_and(|record| record.state.is_past_sending()) {
-            debug!(message.id = %send.message, "this message is past sending already");
-            return Ok(Done::Delete);
-        }
         let mut content = None;
+        let mut against = self.is_to_be_sent(send, past).await?;
         let end = loop {
+            if let Some(end) = against.take() {
+                break end;
+            }
             // An instance with a connection is there. To ask for each of its messages would
             // double what a send reads.
             let is_connected = self.links.watch(send.instance).borrow().is_some();
@@ -127,6 +126,11 @@ impl Sender<'_> {
                 info!(message.id = %send.message, "the instance is gone, and its messages with it");
                 return Ok(Done::Delete);
             }
+            End::Past => {
+                debug!(message.id = %send.message, "this message is past sending");
+                return Ok(Done::Delete);
+            }
+            End::Unread => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
             End::GivenUp => return Ok(Done::LeaveFor(Duration::ZERO)),
             End::Poison => {
                 let failure = Failure::of(FailureCode::Poison);

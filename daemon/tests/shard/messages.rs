@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use shared::domain::instance::Instance;
 use shared::domain::job::{self, Content, Job, SendJob};
-use shared::domain::message::{Kind, MessageRecord, State};
+use shared::domain::message::{Failure, FailureCode, Kind, MessageRecord, State};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::domain::shard::lane;
@@ -15,7 +15,7 @@ use shared::ids::MessageId;
 use shared::queue::{OutgoingMessage, Queue as _, QueueName, ReceiveOptions, Received};
 use shared::seal::Purpose;
 use shared::storage::counters::Counts;
-use shared::storage::messages::Put;
+use shared::storage::messages::{Put, Withdrawn};
 
 use crate::network::account;
 use crate::wait::until;
@@ -79,6 +79,14 @@ impl World {
         self.record(&job).await;
         self.enqueue(instance, &job).await;
         job.message
+    }
+
+    /// Takes a message back, as the API does where it does not know whether its job is queued.
+    pub async fn take_back(&self, instance: &Instance, message: MessageId) {
+        let record = self.messages.get(instance.id, message).await.expect("read");
+        let failure = Failure::of(FailureCode::NotAccepted);
+        let taken = self.messages.withdraw(&record.expect("there"), &failure).await;
+        assert_eq!(taken.expect("stored"), Withdrawn::Done);
     }
 
     pub async fn until_state(&self, instance: &Instance, message: MessageId, state: State) -> MessageRecord {

@@ -275,6 +275,39 @@ async fn a_job_that_comes_again_is_not_sent_again() {
     assert_eq!(world.counts(&instance).await, sent(1));
 }
 
+/// The pauses after two rate limits are 2 and 4 s, shortened by a quarter at most.
+#[tokio::test]
+async fn a_message_that_is_taken_back_while_it_waits_does_not_go_out() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let message = world.accept(&instance, ALICE, "never mind").await;
+    for _ in 0..2 {
+        assert_eq!(session.sent().await.message, message);
+        session.acknowledge(message, Some(429)).await;
+    }
+    world.take_back(&instance, message).await;
+    world.until_no_sends().await;
+    assert_eq!(session.sent_besides(), []);
+    let record = world.until_state(&instance, message, State::Failed).await;
+    assert_eq!(record.failure.expect("why").code, "NOT_ACCEPTED");
+}
+
+#[tokio::test]
+async fn an_acknowledgement_overrules_that_a_message_was_taken_back() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let message = world.accept(&instance, ALICE, "on its way").await;
+    assert_eq!(session.sent().await.message, message);
+    world.take_back(&instance, message).await;
+    session.acknowledge(message, None).await;
+    let record = world.until_state(&instance, message, State::Sent).await;
+    assert_eq!(record.failure, None);
+    assert!(record.sent_at.is_some());
+    world.until_no_sends().await;
+}
+
 /// The server has 20 s to answer, and the pause before the second attempt is 2 s.
 #[tokio::test]
 async fn an_unanswered_message_goes_out_again_under_its_id() {

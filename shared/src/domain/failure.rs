@@ -40,6 +40,8 @@ text_enum! {
         Expired = "EXPIRED",
         /// The message's job is damaged.
         Unprocessable = "UNPROCESSABLE",
+        /// The request that brought the message was answered with an error.
+        NotAccepted = "NOT_ACCEPTED",
     }
 }
 
@@ -74,6 +76,9 @@ impl FailureCode {
             }
             Self::Expired => "The message's time to be sent ran out",
             Self::Unprocessable => "The message's job could not be read; it is kept for the operator",
+            Self::NotAccepted => {
+                "The request was answered with an error, and the message taken back; it may have gone out before"
+            }
         }
     }
 
@@ -94,6 +99,7 @@ impl FailureCode {
             | Self::NotAMember
             | Self::AccountChanged
             | Self::NoAcknowledgement
+            | Self::NotAccepted
             | Self::Poison => false,
         }
     }
@@ -127,12 +133,15 @@ impl FailureCode {
                 "Do not send it again; a receipt still brings it to `delivered`. The operator finds it in the dead letters"
             }
             Self::Expired => "Send it again with a later `expiresAt`",
+            Self::NotAccepted => {
+                "Do as the request's error said, best with an `Idempotency-Key`; an acknowledgement or a receipt still brings it to `sent` or `delivered`"
+            }
             Self::Unprocessable => "Send it again; the operator finds the job in the dead letters",
         }
     }
 
-    /// Whether it is a guess of ours that a receipt of the recipient's device proves wrong. WhatsApp's own
-    /// refusals are none.
+    /// Whether it is a guess of ours that the server's acknowledgement or a receipt of the recipient's
+    /// device proves wrong. WhatsApp's own refusals are none.
     pub const fn is_a_guess(self) -> bool {
         matches!(
             self,
@@ -142,6 +151,7 @@ impl FailureCode {
                 | Self::RateOverlimit
                 | Self::StaleDeviceList
                 | Self::AccountChanged
+                | Self::NotAccepted
         )
     }
 }
@@ -233,7 +243,11 @@ mod tests {
 
     #[test]
     fn what_may_have_arrived_is_not_to_be_sent_again() {
-        for code in [FailureCode::NoAcknowledgement, FailureCode::Poison] {
+        for code in [
+            FailureCode::NoAcknowledgement,
+            FailureCode::Poison,
+            FailureCode::NotAccepted,
+        ] {
             assert!(!code.is_retryable() && code.is_a_guess(), "{code}");
         }
         let unknown = Failure::of(FailureCode::Expired).that_may_have_gone_out();

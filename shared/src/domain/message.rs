@@ -95,10 +95,10 @@ impl State {
         }
     }
 
-    /// Whether this proves that the message has arrived: it overrules an end that we only guessed
+    /// Whether this proves that WhatsApp has the message: it overrules an end that we only guessed
     /// ([`FailureCode::is_a_guess`]).
-    pub const fn is_proof_of_arrival(self) -> bool {
-        matches!(self, Self::Delivered | Self::Read | Self::Played)
+    pub const fn is_proof_of_sending(self) -> bool {
+        matches!(self, Self::Sent | Self::Delivered | Self::Read | Self::Played)
     }
 
     /// Whether the job of a message in this state has nothing left to do.

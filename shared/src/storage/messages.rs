@@ -131,8 +131,8 @@ impl Messages {
         page.items().iter().map(from_item).collect()
     }
 
-    /// Brings a record into a later state; one that is there or past it is left alone. A proof of
-    /// arrival overrules an end that was guessed, and takes its failure away.
+    /// Brings a record into a later state; one that is there or past it is left alone. A proof that
+    /// WhatsApp has it overrules an end that was guessed, and takes its failure away.
     /// Where the record is missing nothing is made: a caller that holds the message's job
     /// puts the record from it. One write unit, and another where the change is told to be
     /// older than the last one: the times of a record never run backwards, whosever clocks
@@ -173,7 +173,7 @@ impl Messages {
             .expression_attribute_values(":from", n(change.state.may_follow_up_to()))
             .expression_attribute_values(":at", time(at));
         let mut condition = "#rank <= :from AND #rank < :rank".to_owned();
-        if change.state.is_proof_of_arrival() {
+        if change.state.is_proof_of_sending() {
             for code in FailureCode::ALL.iter().filter(|code| code.is_a_guess()) {
                 let _ = write!(condition, " OR errorCode = :{code}");
                 request = request.expression_attribute_values(format!(":{code}"), text(code));
@@ -203,7 +203,7 @@ impl Messages {
                 request = request.expression_attribute_values(":retryAfter", time(at));
             }
         }
-        if change.state.is_proof_of_arrival() {
+        if change.state.is_proof_of_sending() {
             expression.push_str(" REMOVE errorCode, errorMessage, errorRetryable, errorRetryAfter");
         }
         let sent = request
@@ -237,7 +237,7 @@ impl Messages {
                 let read = Reader::new("message", found);
                 let (rank, last) = (read.number::<u8>("rank")?, read.time("updatedAt")?);
                 let may_follow = rank <= change.state.may_follow_up_to() && rank < change.state.rank()
-                    || change.state.is_proof_of_arrival()
+                    || change.state.is_proof_of_sending()
                         && read
                             .opt_str("errorCode")?
                             .is_some_and(FailureCode::is_text_of_a_guess);

@@ -79,7 +79,8 @@ impl Written {
     }
 
     /// There may be a job, and no retry will ask for this message: it is taken back. A daemon that comes upon the job reads
-    /// that the message has failed, and one that has sent it already was faster: then it is accepted.
+    /// that the message has failed, before it writes it to the wire; one that has sent it already was faster: then it is
+    /// accepted. It may be on the wire just now, so the failure is a guess that the server's acknowledgement overrules.
     async fn withdraw(&self, state: &AppState, error: QueueError) -> Result<(), ApiError> {
         match state.messages.withdraw(&self.record, &not_accepted()).await {
             Ok(Withdrawn::Done) => self.give_back(state).await,
@@ -107,8 +108,5 @@ impl Written {
 
 /// Why a message failed whose request was answered with an error.
 fn not_accepted() -> Failure {
-    Failure {
-        message: "The message was not accepted: its request was answered with an error".to_owned(),
-        ..Failure::of(FailureCode::Unprocessable)
-    }
+    Failure::of(FailureCode::NotAccepted)
 }
