@@ -6,7 +6,7 @@ use relay::Fate;
 use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::job::{self, Job, SendJob};
-use shared::domain::message::{Failure, MessageRecord, State};
+use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
 use shared::ids::InstanceId;
 use shared::storage::messages::{Change, Withdrawn};
 
@@ -97,7 +97,7 @@ async fn without_a_key_a_message_of_which_nobody_knows_is_taken_back() {
         let failure = records[0].failure.as_ref().expect("why");
         assert_eq!(
             (failure.code.as_str(), failure.retryable),
-            ("UNPROCESSABLE", true)
+            ("NOT_ACCEPTED", false)
         );
         assert_eq!(counted(&world, &user).await, 0, "{fate:?}");
     }
@@ -120,12 +120,7 @@ async fn a_message_that_a_daemon_has_sent_cannot_be_taken_back() {
         .change(instance, record.id, &change)
         .await
         .expect("stored");
-    let failure = Failure {
-        code: "UNPROCESSABLE".to_owned(),
-        message: "not accepted".to_owned(),
-        retryable: true,
-        retry_after: None,
-    };
+    let failure = Failure::of(FailureCode::NotAccepted);
     let withdrawn = messages.withdraw(&record, &failure).await;
     assert_eq!(withdrawn.expect("stored"), Withdrawn::TooLate);
     assert_eq!(records(&world, instance).await[0].state, State::Sent);
