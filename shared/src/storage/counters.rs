@@ -13,6 +13,7 @@ use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use super::error::{StorageError, classify};
 use super::item::{Item, Reader, n, s, seconds};
 use super::keys;
+use super::once::update_once;
 use super::table::Table;
 use crate::domain::message::Kind;
 use crate::ids::InstanceId;
@@ -129,9 +130,7 @@ impl Counters {
             request = request.expression_attribute_names(format!("#n{index}"), name);
         }
         let expression = format!("ADD {} SET exp = :exp", additions.join(", "));
-        request
-            .update_expression(expression)
-            .send()
+        update_once(request.update_expression(expression))
             .await
             .map_err(classify)?;
         Ok(())

@@ -96,6 +96,43 @@ where
     }
 }
 
+/// Whether a request certainly was not executed: the store refused it for its load or another's transaction, or nobody took
+/// the connection. A failed condition is none of these: it is an outcome. Of every other failure nobody can tell.
+pub(super) fn was_not_executed<E, R>(error: &SdkError<E, R>) -> bool
+where
+    E: ProvideErrorMetadata + Error + 'static,
+    R: Debug,
+{
+    match error {
+        SdkError::ServiceError(_) => matches!(
+            error.code().unwrap_or_default(),
+            "ProvisionedThroughputExceededException"
+                | "RequestLimitExceeded"
+                | "ThrottlingException"
+                | "LimitExceededException"
+                | "TransactionConflictException"
+        ),
+        SdkError::DispatchFailure(failure) => failure
+            .as_connector_error()
+            .is_some_and(|error| was_refused_a_connection(error)),
+        _ => false,
+    }
+}
+
+/// Whether one of an error's causes is that nobody listens.
+fn was_refused_a_connection(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<std::io::Error>()
+            && error.kind() == std::io::ErrorKind::ConnectionRefused
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// DynamoDB has no code of its own for items over 400 KB: it says "Item size has exceeded the
 /// maximum allowed size", and of updates "Item size to update has exceeded …".
 fn is_about_size(message: Option<&str>) -> bool {
@@ -148,6 +185,33 @@ mod tests {
         ] {
             assert_eq!(sorted(code).nature(), Nature::Unknown, "{code}");
         }
+    }
+
+    /// What a request for a count comes to whose connection this listener ends at once, or refuses where there is none.
+    async fn unanswered(listener: Option<tokio::net::TcpListener>, port: u16) -> bool {
+        let ending = listener.map(|listener| {
+            tokio::spawn(async move { while listener.accept().await.is_ok() {} })
+        });
+        let table = super::super::Table::new(
+            &crate::aws::stand_in(&format!("http://127.0.0.1:{port}")),
+            "waxwing",
+        );
+        let retries = aws_sdk_dynamodb::config::retry::RetryConfig::disabled();
+        let config = aws_sdk_dynamodb::config::Builder::new().retry_config(retries);
+        let request = table.client().update_item().table_name(table.name());
+        let sent = request.customize().config_override(config).send().await;
+        if let Some(ending) = ending {
+            ending.abort();
+        }
+        was_not_executed(&sent.expect_err("no answer"))
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_nobody_takes_has_executed_nothing_and_one_that_ends_may_have() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        assert!(!unanswered(Some(listener), port).await);
+        assert!(unanswered(None, port).await);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use super::error::{StorageError, classify};
 use super::item::{Item, Reader, n, seconds, time};
 use super::keys;
+use super::once::update_once;
 use super::outcome::condition_failed;
 use super::rates::neighbourhood;
 use super::table::Table;
@@ -136,7 +137,7 @@ impl Lockouts {
     pub async fn attempt(&self, scope: &Scope<'_>, now: DateTime<Utc>) -> Result<Attempt, StorageError> {
         // A second turn only where the item's term was over and somebody else began a new one first.
         for _ in 0..3 {
-            let sent = self
+            let request = self
                 .table
                 .client()
                 .update_item()
@@ -156,10 +157,8 @@ impl Lockouts {
                 .expression_attribute_values(":oldest", time(now - TERM))
                 .expression_attribute_values(":exp", seconds(term_ends(now)))
                 .return_values(ReturnValue::UpdatedNew)
-                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-                .send()
-                .await;
-            let error = match sent {
+                .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+            let error = match update_once(request).await {
                 Ok(output) => {
                     let item = output.attributes.unwrap_or_default();
                     let failures: u32 = Reader::new("lock-out", &item).number("failures")?;

@@ -20,6 +20,7 @@ mod lists;
 pub mod lockouts;
 pub mod mail_codes;
 pub mod messages;
+mod once;
 pub mod outcome;
 pub mod people;
 mod purge;

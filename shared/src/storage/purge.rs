@@ -12,7 +12,7 @@ use super::table::Table;
 /// The most writes that one `BatchWriteItem` takes.
 const BATCH: usize = 25;
 
-/// The pauses before what a batch left out is asked for again.
+/// The pauses before what was not executed, or what a batch left out, is asked for again.
 pub(super) const PAUSES: [Duration; 4] = [
     Duration::from_millis(50),
     Duration::from_millis(100),

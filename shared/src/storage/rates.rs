@@ -23,6 +23,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::error::{StorageError, classify};
 use super::item::{Item, Reader, n, seconds};
 use super::keys;
+use super::once::update_once;
 use super::outcome::condition_failed;
 use super::table::Table;
 use crate::ids::{KeyId, UserId};
@@ -232,7 +233,7 @@ impl Rates {
                 .condition_expression("attribute_not_exists(atRisk) OR atRisk <= :room")
                 .expression_attribute_values(":room", n(i64::from(limit.risk()) - risk));
         }
-        match request.send().await {
+        match update_once(request).await {
             Ok(updated) => {
                 let item = updated.attributes.unwrap_or_default();
                 Ok(Some(Reader::new("rate", &item).number("requests")?))

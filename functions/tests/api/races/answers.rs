@@ -1,9 +1,15 @@
 //! Writes that were executed and whose answer was lost: the SDK sends them again, and their second run must know the
-//! first for its own.
+//! first for its own. What adds to a number cannot know, so it is not sent again.
 
+use chrono::TimeDelta;
 use relay::Fate;
 use serde_json::json;
+use shared::clock::Clock;
 use shared::domain::audit::Action;
+use shared::domain::instance::Wanted;
+use shared::storage::counters::{Counter, Quota};
+use shared::storage::lockouts::{self, Attempt};
+use shared::storage::rates::{Limit, Rates, Scope};
 
 use crate::management::people::{self, text};
 use crate::support::{PASSWORD, World};
@@ -96,4 +102,103 @@ async fn a_lost_answer_to_an_audit_entry_is_no_fault() {
     // What the SDK's second attempt says.
     world.state.audit.append(entry).await.expect("it is there");
     assert_eq!(people::audited(&world, Action::Registered).await, entries);
+}
+
+/// The fates of a count whose answer is lost, and of one that is refused for the load and repeated.
+const FATES: [Fate; 3] = [Fate::LOST, Fate::THROTTLED, Fate::CONFLICT];
+
+#[tokio::test]
+async fn a_lost_answer_to_a_count_against_the_quota_counts_one() {
+    let world = World::faulty(SEED).await;
+    let (user, instance, _) = world.ready().await;
+    let subscription = user.subscription.parse().expect("an id");
+    let (counters, now) = (&world.state.counters, world.clock.now());
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("UpdateItem", "month#", FATES);
+    let count = || counters.count_against_quota(subscription, instance, 100, now);
+    count().await.expect_err("nobody knows");
+    assert_eq!(counters.used_of_quota(subscription, now).await.expect("read").0, 1);
+    // The next is refused twice before it is executed.
+    assert_eq!(count().await.expect("counted"), Quota::Counted { of_instance: 2 });
+    assert!(faults.is_done());
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_days_count_counts_one() {
+    let world = World::faulty(SEED).await;
+    let (_, instance, _) = world.ready().await;
+    let (counters, now) = (&world.state.counters, world.clock.now());
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("UpdateItem", "day#", FATES);
+    let counted = counters.count(instance, &[Counter::Ended], now).await;
+    counted.expect_err("nobody knows");
+    let counted = counters.count(instance, &[Counter::Ended], now).await;
+    counted.expect("counted");
+    assert!(faults.is_done());
+    assert_eq!(counters.ended_this_month(instance, now).await.expect("read"), 2);
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_what_is_believed_lost_counts_it_once() {
+    let world = World::faulty(SEED).await;
+    let (_, instance, _) = world.ready().await;
+    let counters = &world.state.counters;
+    counters
+        .doubt(instance, 2, world.clock.now())
+        .await
+        .expect("begun");
+    world.clock.advance(TimeDelta::minutes(1));
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("UpdateItem", "ADD ended", [Fate::LOST]);
+    let doubt = counters.doubt(instance, 2, world.clock.now()).await;
+    doubt.expect_err("nobody knows");
+    assert!(faults.is_done());
+    let ended = counters.ended_this_month(instance, world.clock.now()).await;
+    assert_eq!(ended.expect("read"), 2);
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_request_of_a_rate_limit_counts_one() {
+    let world = World::faulty(SEED).await;
+    let faults = world.faults.as_ref().expect("faults");
+    let scope = Scope::PairingCodes("user_01JD0000000000000000000000".parse().expect("an id"));
+    let rates = Rates::new(world.state.table.clone());
+    let count = || rates.count(scope, Limit::per_hour(10), world.clock.now());
+    faults.plan("UpdateItem", "pairing-codes#", FATES);
+    count().await.expect_err("nobody knows");
+    assert_eq!(count().await.expect("counted").remaining, 8);
+    assert!(faults.is_done());
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_failed_login_counts_one() {
+    let world = World::faulty(SEED).await;
+    let faults = world.faults.as_ref().expect("faults");
+    let scope = lockouts::Scope::Session("one");
+    let attempt = || world.state.lockouts.attempt(&scope, world.clock.now());
+    faults.plan("UpdateItem", "session#one", FATES);
+    attempt().await.expect_err("nobody knows");
+    for _ in 1..scope.limit() - 1 {
+        assert_eq!(attempt().await.expect("counted"), Attempt::Allowed);
+    }
+    assert!(faults.is_done());
+    assert!(matches!(attempt().await.expect("counted"), Attempt::Last { .. }));
+}
+
+#[tokio::test]
+async fn a_lost_answer_to_a_wish_asks_once() {
+    let world = World::faulty(SEED).await;
+    let (_, instance, _) = world.ready().await;
+    let faults = world.faults.as_ref().expect("faults");
+    let instances = &world.state.instances;
+    let before = instances.want(instance, Wanted::Connected).await;
+    let before = before.expect("stored").expect("there").generation;
+    faults.plan("UpdateItem", "generation", [Fate::LOST]);
+    let wish = instances.want_restart(instance).await;
+    let wish = wish.expect("its own").expect("there");
+    assert!(faults.is_done());
+    assert_eq!((wish.generation, wish.restart), (before + 1, before + 1));
+    faults.plan("UpdateItem", "generation", [Fate::LOST]);
+    let wish = instances.want_logout(instance, world.clock.now()).await;
+    assert_eq!(wish.expect("its own").expect("there").generation, before + 2);
 }

@@ -13,6 +13,7 @@ use crate::ids::InstanceId;
 use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{Reader, n, seconds, time};
 use crate::storage::keys;
+use crate::storage::once::update_once;
 use crate::storage::outcome::condition_failed;
 
 /// How long messages are missing before they are taken for lost.
@@ -127,7 +128,8 @@ impl Counters {
         count: u64,
         at: DateTime<Utc>,
     ) -> Result<(), StorageError> {
-        self.table
+        let request = self
+            .table
             .client()
             .update_item()
             .table_name(self.table.name())
@@ -135,10 +137,8 @@ impl Counters {
             .update_expression("ADD ended :count SET #exp = :exp")
             .expression_attribute_names("#exp", "exp")
             .expression_attribute_values(":count", AttributeValue::N(count.to_string()))
-            .expression_attribute_values(":exp", seconds(at + DAY_TERM))
-            .send()
-            .await
-            .map_err(classify)?;
+            .expression_attribute_values(":exp", seconds(at + DAY_TERM));
+        update_once(request).await.map_err(classify)?;
         Ok(())
     }
 }

@@ -5,8 +5,6 @@
 //! so that the item of a subscription with 40 instances is below 1 KiB and an update is one
 //! write unit.
 
-use aws_sdk_dynamodb::config::Builder;
-use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,8 +15,8 @@ use crate::ids::{InstanceId, SubscriptionId};
 use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{Reader, n, seconds};
 use crate::storage::keys;
+use crate::storage::once::update_once;
 use crate::storage::outcome::condition_failed;
-use crate::storage::purge::PAUSES;
 
 /// What came of counting a message against a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +35,8 @@ pub enum Quota {
 
 impl Counters {
     /// Counts one more message of this month (UTC) where the subscription has fewer than
-    /// `limit`. Counted before the message is accepted: a crash in between counts one too
-    /// many, never one too few. One write unit.
+    /// `limit`. Counted before the message is accepted: a crash in between or an answer that
+    /// is lost counts one too many, never one too few. One write unit.
     pub async fn count_against_quota(
         &self,
         subscription: SubscriptionId,
@@ -48,7 +46,7 @@ impl Counters {
     ) -> Result<Quota, StorageError> {
         let renews_at = next_month(now);
         let attribute = attribute(instance);
-        let sent = self
+        let request = self
             .table
             .client()
             .update_item()
@@ -60,10 +58,8 @@ impl Counters {
             .expression_attribute_values(":one", n(1))
             .expression_attribute_values(":limit", n(limit))
             .expression_attribute_values(":exp", seconds(renews_at + DAY_TERM))
-            .return_values(ReturnValue::UpdatedNew)
-            .send()
-            .await;
-        match sent {
+            .return_values(ReturnValue::UpdatedNew);
+        match update_once(request).await {
             Ok(updated) => {
                 let item = updated.attributes.unwrap_or_default();
                 let of_instance = match item.get(&attribute) {
@@ -87,36 +83,21 @@ impl Counters {
         instance: InstanceId,
         counted_at: DateTime<Utc>,
     ) -> Result<(), StorageError> {
-        let mut pauses = PAUSES.iter();
-        loop {
-            let sent = self
-                .table
-                .client()
-                .update_item()
-                .table_name(self.table.name())
-                .set_key(Some(keys::month(subscription, counted_at).attributes()))
-                .update_expression("ADD messages :less, #instance :less")
-                .condition_expression("messages > :none AND #instance > :none")
-                .expression_attribute_names("#instance", attribute(instance))
-                .expression_attribute_values(":less", n(-1))
-                .expression_attribute_values(":none", n(0))
-                .customize()
-                // The SDK's own attempts do not tell an answer that was lost from a request that was.
-                .config_override(Builder::new().retry_config(RetryConfig::disabled()))
-                .send()
-                .await;
-            let error = match sent {
-                Ok(_) => return Ok(()),
-                Err(error) if condition_failed(&error) => return Ok(()),
-                Err(error) => classify(error),
-            };
-            let pause = pauses.next();
-            match (&error, pause) {
-                (StorageError::Throttled(_) | StorageError::Conflict(_), Some(pause)) => {
-                    tokio::time::sleep(*pause).await;
-                }
-                _ => return Err(error),
-            }
+        let request = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(keys::month(subscription, counted_at).attributes()))
+            .update_expression("ADD messages :less, #instance :less")
+            .condition_expression("messages > :none AND #instance > :none")
+            .expression_attribute_names("#instance", attribute(instance))
+            .expression_attribute_values(":less", n(-1))
+            .expression_attribute_values(":none", n(0));
+        match update_once(request).await {
+            Ok(_) => Ok(()),
+            Err(error) if condition_failed(&error) => Ok(()),
+            Err(error) => Err(classify(error)),
         }
     }
 

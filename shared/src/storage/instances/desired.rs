@@ -1,6 +1,7 @@
 //! What is wanted of an instance's connection.
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use chrono::{DateTime, Utc};
@@ -10,12 +11,16 @@ use super::stored::desired;
 use crate::domain::instance::{Desired, PairingRequest, Wanted};
 use crate::ids::InstanceId;
 use crate::storage::error::{StorageError, classify};
-use crate::storage::item::{Item, Reader, n, text, time};
+use crate::storage::item::{Item, Reader, n, s, text, time};
 use crate::storage::keys;
 use crate::storage::outcome::condition_failed;
 
 /// What a request by code or a logout leaves on the item: every later request takes it away.
 const NO_PAIRING: &str = "REMOVE pairingPhone, pairingAskedAt, unlinkAskedAt";
+
+/// An update that was executed and whose answer was lost is sent again by the SDK: it finds its own mark, and asks no second time.
+const NOT_ASKED_YET: &str =
+    "attribute_exists(pk) AND wanted <> :deleted AND (attribute_not_exists(askedAs) OR askedAs <> :ask)";
 
 /// What came of asking that an instance be paired by a code.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +37,8 @@ impl Instances {
     /// Asks for `wanted`: what is wanted is stored under the next generation, and answered;
     /// `None` where the instance is gone. A logout is asked for by [`Self::want_logout`].
     pub async fn want(&self, id: InstanceId, wanted: Wanted) -> Result<Option<Desired>, StorageError> {
-        let update = format!("SET wanted = :wanted, generation = generation + :one {NO_PAIRING}");
-        self.ask(id, wanted, update).await
+        let update = format!("SET wanted = :wanted, generation = generation + :one, askedAs = :ask {NO_PAIRING}");
+        self.asking(id, wanted).updating(update).send().await
     }
 
     /// Asks that the instance be unlinked from its phone, as of `now`.
@@ -42,22 +47,20 @@ impl Instances {
         id: InstanceId,
         now: DateTime<Utc>,
     ) -> Result<Option<Desired>, StorageError> {
-        let request = self
-            .asking(id, Wanted::LoggedOut)
-            .update_expression(
-                "SET wanted = :wanted, generation = generation + :one, unlinkAskedAt = :now \
-                 REMOVE pairingPhone, pairingAskedAt",
-            )
-            .expression_attribute_values(":now", time(now));
-        Self::asked(request).await
+        let mut ask = self.asking(id, Wanted::LoggedOut).updating(
+            "SET wanted = :wanted, generation = generation + :one, askedAs = :ask, unlinkAskedAt = :now \
+             REMOVE pairingPhone, pairingAskedAt",
+        );
+        ask.request = ask.request.expression_attribute_values(":now", time(now));
+        ask.send().await
     }
 
     /// Asks for a connection that is begun anew, whatever there is now.
     pub async fn want_restart(&self, id: InstanceId) -> Result<Option<Desired>, StorageError> {
         let update = format!(
-            "SET wanted = :wanted, restart = generation + :one, generation = generation + :one {NO_PAIRING}"
+            "SET wanted = :wanted, restart = generation + :one, generation = generation + :one, askedAs = :ask {NO_PAIRING}"
         );
-        self.ask(id, Wanted::Connected, update).await
+        self.asking(id, Wanted::Connected).updating(update).send().await
     }
 
     /// Asks that an instance which is not paired be connected anew and paired by a code.
@@ -66,68 +69,86 @@ impl Instances {
         id: InstanceId,
         pairing: &PairingRequest,
     ) -> Result<PairingWanted, StorageError> {
-        let sent = self
-            .asking(id, Wanted::Connected)
-            .update_expression(
-                "SET wanted = :wanted, restart = generation + :one, generation = generation + :one, \
-                 pairingPhone = :phone, pairingAskedAt = :at REMOVE unlinkAskedAt",
-            )
-            .condition_expression("attribute_exists(pk) AND wanted <> :deleted AND paired = :no")
+        let mut ask = self.asking(id, Wanted::Connected).updating(
+            "SET wanted = :wanted, restart = generation + :one, generation = generation + :one, askedAs = :ask, \
+             pairingPhone = :phone, pairingAskedAt = :at REMOVE unlinkAskedAt",
+        );
+        ask.request = ask
+            .request
+            .condition_expression(format!("{NOT_ASKED_YET} AND paired = :no"))
             .expression_attribute_values(":phone", text(&pairing.phone))
             .expression_attribute_values(":at", time(pairing.asked_at))
-            .expression_attribute_values(":no", AttributeValue::Bool(false))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
-            .send()
-            .await;
-        let error = match sent {
-            Ok(updated) => {
-                let item = updated.attributes.unwrap_or_default();
-                return desired(&Reader::new("instance", &item)).map(PairingWanted::Asked);
+            .expression_attribute_values(":no", AttributeValue::Bool(false));
+        Ok(match ask.sent().await? {
+            Sent::Done(item) => PairingWanted::Asked(desired(&Reader::new("instance", &item))?),
+            Sent::Refused(item) if item.is_empty() || item.get("wanted") == Some(&text(Wanted::Deleted)) => {
+                PairingWanted::Gone
             }
-            Err(error) if condition_failed(&error) => error,
-            Err(error) => return Err(classify(error)),
-        };
-        let found: Option<&Item> = match error.as_service_error() {
-            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.as_ref(),
-            _ => None,
-        };
-        let is_there = found.and_then(|item| item.get("wanted")) != Some(&text(Wanted::Deleted));
-        Ok(match found.filter(|item| is_there && !item.is_empty()) {
-            Some(_) => PairingWanted::Paired,
-            None => PairingWanted::Gone,
+            Sent::Refused(_) => PairingWanted::Paired,
         })
     }
 
-    async fn ask(
-        &self,
-        id: InstanceId,
-        wanted: Wanted,
-        update: String,
-    ) -> Result<Option<Desired>, StorageError> {
-        Self::asked(self.asking(id, wanted).update_expression(update)).await
-    }
-
-    async fn asked(request: UpdateItemFluentBuilder) -> Result<Option<Desired>, StorageError> {
-        let request = request.condition_expression("attribute_exists(pk) AND wanted <> :deleted");
-        match request.send().await {
-            Ok(updated) => {
-                let item = updated.attributes.unwrap_or_default();
-                desired(&Reader::new("instance", &item)).map(Some)
-            }
-            Err(error) if condition_failed(&error) => Ok(None),
-            Err(error) => Err(classify(error)),
-        }
-    }
-
-    fn asking(&self, id: InstanceId, wanted: Wanted) -> UpdateItemFluentBuilder {
-        self.table
+    fn asking(&self, id: InstanceId, wanted: Wanted) -> Ask {
+        let mark = s(format!("{:032x}", rand::random::<u128>()));
+        let request = self
+            .table
             .client()
             .update_item()
             .table_name(self.table.name())
             .set_key(Some(keys::instance(id).attributes()))
+            .condition_expression(NOT_ASKED_YET)
             .expression_attribute_values(":deleted", text(Wanted::Deleted))
             .expression_attribute_values(":wanted", text(wanted))
             .expression_attribute_values(":one", n(1))
+            .expression_attribute_values(":ask", mark.clone())
             .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        Ask { request, mark }
+    }
+}
+
+/// A request for the next generation, under a mark of its own.
+struct Ask {
+    request: UpdateItemFluentBuilder,
+    mark: AttributeValue,
+}
+
+/// What came of it.
+enum Sent {
+    /// It is stored: the item.
+    Done(Item),
+    /// A condition did not hold: the item, empty where there is none.
+    Refused(Item),
+}
+
+impl Ask {
+    fn updating(mut self, update: impl Into<String>) -> Self {
+        self.request = self.request.update_expression(update);
+        self
+    }
+
+    async fn send(self) -> Result<Option<Desired>, StorageError> {
+        match self.sent().await? {
+            Sent::Done(item) => desired(&Reader::new("instance", &item)).map(Some),
+            Sent::Refused(_) => Ok(None),
+        }
+    }
+
+    async fn sent(self) -> Result<Sent, StorageError> {
+        let error: SdkError<UpdateItemError> = match self.request.send().await {
+            Ok(UpdateItemOutput { attributes, .. }) => return Ok(Sent::Done(attributes.unwrap_or_default())),
+            Err(error) if condition_failed(&error) => error,
+            Err(error) => return Err(classify(error)),
+        };
+        let item = match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.clone(),
+            _ => None,
+        };
+        let item = item.unwrap_or_default();
+        Ok(if item.get("askedAs") == Some(&self.mark) {
+            Sent::Done(item)
+        } else {
+            Sent::Refused(item)
+        })
     }
 }
