@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 
@@ -14,6 +13,7 @@ use super::wrapper::{DataKey, KeyContext, KeyError, KeyWrapper};
 use crate::ids::InstanceId;
 use crate::nature::Nature;
 use crate::storage::keys::{self, Key};
+use crate::storage::outcome::condition_failed;
 use crate::storage::{StorageError, Table, classify};
 
 /// How long a plain key is kept before it is unwrapped anew. A withdrawn permission takes
@@ -189,7 +189,8 @@ impl Sealer {
             return Ok(key);
         }
         // Someone else was first: theirs is the key.
-        let wrapped = self.load(context).await?.ok_or_else(|| {
+        let old = keys::old_data_key(context.instance, context.purpose);
+        let wrapped = self.load_from(&old).await?.ok_or_else(|| {
             StorageError::Conflict("the wrapped data key was deleted while it was made".into())
         })?;
         Ok(self.wrapper.unwrap(context, &wrapped).await?)
@@ -218,29 +219,39 @@ impl Sealer {
         }
     }
 
-    /// Stores the wrapped key unless there is one; whether it did.
+    /// Stores the wrapped key unless there is one; whether it did. Processes of the version before know the old place alone, and
+    /// make keys there: so that place decides whose key it is, and the other follows. A key that came to the old place alone is
+    /// read from there.
     async fn store(&self, context: &KeyContext, wrapped: Vec<u8>) -> Result<bool, StorageError> {
-        let key = keys::data_key(context.instance, context.purpose);
+        let &KeyContext { purpose, instance } = context;
+        let wrapped = AttributeValue::B(Blob::new(wrapped));
+        if !self
+            .put_new(&keys::old_data_key(instance, purpose), wrapped.clone())
+            .await?
+        {
+            return Ok(false);
+        }
+        self.put_new(&keys::data_key(instance, purpose), wrapped).await
+    }
+
+    /// Puts a wrapped key where there is none, or this one; whether it is there.
+    async fn put_new(&self, key: &Key, wrapped: AttributeValue) -> Result<bool, StorageError> {
         let stored = self
             .table
             .client()
             .put_item()
             .table_name(self.table.name())
             .set_item(Some(key.attributes()))
-            .item("wrapped", AttributeValue::B(Blob::new(wrapped)))
-            .condition_expression("attribute_not_exists(pk)")
+            .item("wrapped", wrapped.clone())
+            // The second: the SDK tries again where an answer was lost, and finds what it wrote.
+            .condition_expression("attribute_not_exists(pk) OR #wrapped = :wrapped")
+            .expression_attribute_names("#wrapped", "wrapped")
+            .expression_attribute_values(":wrapped", wrapped)
             .send()
             .await;
         match stored {
             Ok(_) => Ok(true),
-            Err(error)
-                if matches!(
-                    error.as_service_error(),
-                    Some(PutItemError::ConditionalCheckFailedException(_))
-                ) =>
-            {
-                Ok(false)
-            }
+            Err(error) if condition_failed(&error) => Ok(false),
             Err(error) => Err(classify(error)),
         }
     }

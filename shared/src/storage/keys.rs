@@ -20,7 +20,7 @@
 //! | `key#<hash>` | `key` | an API key, as requests read it |
 //! | `inst#<instance>` | `meta` | the instance, or its tombstone |
 //! | | `key#<key>` | an API key, as lists read it |
-//! | | `dek#<purpose>` | a wrapped data key where older versions kept it |
+//! | | `dek#<purpose>` | a wrapped data key where the version before looks for it |
 //! | `dek#<instance>` | `<purpose>` | its wrapped data key for a purpose |
 //! | `sess#<instance>` | `<name>` | an entry of its WhatsApp session state |
 //! | `msgs#<instance>` | `<message>` | a message's record |
@@ -243,7 +243,8 @@ pub fn data_key(instance: InstanceId, purpose: Purpose) -> Key {
     Key::new(data_key_partition(instance), purpose.to_string())
 }
 
-/// The same where older versions kept it: it is read from there and never written.
+/// The same where the version before keeps it. It is written there too, and first, so that processes of both versions make
+/// one key between them; the version after this one need not.
 pub fn old_data_key(instance: InstanceId, purpose: Purpose) -> Key {
     Key::new(format!("inst#{instance}"), format!("dek#{purpose}"))
 }

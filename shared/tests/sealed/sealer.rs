@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use aws_sdk_dynamodb::primitives::Blob;
 use shared::ids::InstanceId;
 use shared::nature::Nature;
 use shared::seal::{DataKey, KeyContext, KeyError, KeyWrapper, Purpose, SealError, Sealer};
@@ -155,6 +156,80 @@ async fn a_key_that_an_older_version_stored_is_used_where_it_lies() {
     // What is bound to its context opens from either place.
     assert_eq!(opened.expect("opened"), b"hello");
     assert!(world.raw(&key).await.is_none(), "no second key beside it");
+}
+
+#[tokio::test]
+async fn a_key_is_found_by_processes_that_know_either_place_alone() {
+    let world = World::new().await;
+    let sealed = world
+        .sealer()
+        .seal(world.instance, Purpose::Content, b"item", b"hello")
+        .await
+        .expect("sealed");
+    let places = [
+        keys::data_key(world.instance, Purpose::Content),
+        keys::old_data_key(world.instance, Purpose::Content),
+    ];
+    for (there, other) in [(0, 1), (1, 0)] {
+        let item = world.raw(&places[other]).await.expect("stored in both");
+        world.remove_raw(&places[other]).await;
+        let function = world.sealer().making_no_keys();
+        let opened = function
+            .open(world.instance, Purpose::Content, b"item", &sealed)
+            .await;
+        assert_eq!(opened.expect("opened"), b"hello", "by {:?}", places[there]);
+        world.write_raw(item).await;
+    }
+}
+
+/// While this process makes a key, one of the version before does so too and is first.
+#[derive(Debug)]
+struct Overtaken {
+    inner: Arc<dyn KeyWrapper>,
+    table: shared::storage::Table,
+}
+
+#[async_trait]
+impl KeyWrapper for Overtaken {
+    async fn generate(&self, context: &KeyContext) -> Result<(DataKey, Vec<u8>), KeyError> {
+        let (_, theirs) = self.inner.generate(context).await?;
+        let old = keys::old_data_key(context.instance, context.purpose);
+        let wrapped = aws_sdk_dynamodb::types::AttributeValue::B(Blob::new(theirs));
+        let put = self.table.client().put_item().table_name(self.table.name());
+        let put = put
+            .set_item(Some(old.attributes()))
+            .item("wrapped", wrapped)
+            .condition_expression("attribute_not_exists(pk)");
+        put.send().await.expect("they are first");
+        self.inner.generate(context).await
+    }
+
+    async fn unwrap(&self, context: &KeyContext, wrapped: &[u8]) -> Result<DataKey, KeyError> {
+        self.inner.unwrap(context, wrapped).await
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_the_version_before_makes_meanwhile_is_the_one_key() {
+    let world = World::new().await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = shared::seal::FileKeyWrapper::open(&directory.path().join("key")).expect("a key file");
+    let inner: Arc<dyn KeyWrapper> = Arc::new(file);
+    let overtaken = Overtaken {
+        inner: inner.clone(),
+        table: world.table.clone(),
+    };
+    let sealed = Sealer::new(world.table.clone(), Arc::new(overtaken))
+        .seal(world.instance, Purpose::Content, b"item", b"hello")
+        .await
+        .expect("sealed");
+    let new = keys::data_key(world.instance, Purpose::Content);
+    assert!(world.raw(&new).await.is_none(), "no second key beside it");
+    let function = Sealer::new(world.table.clone(), inner).making_no_keys();
+    let opened = function
+        .open(world.instance, Purpose::Content, b"item", &sealed)
+        .await;
+    assert_eq!(opened.expect("opened"), b"hello");
 }
 
 #[tokio::test]
