@@ -9,7 +9,7 @@ use axum::http::Method;
 use chrono::{NaiveDate, TimeDelta};
 use serde::{Deserialize, Serialize};
 use shared::domain::account::Role;
-use shared::domain::audit::{Action, Actor, Entry, Outcome, TERM};
+use shared::domain::audit::{Action, Listed, Outcome, TERM};
 use shared::ids::{AuditId, SubscriptionId};
 use shared::storage::StorageError;
 use utoipa::ToSchema;
@@ -56,8 +56,11 @@ pub struct Request {
 pub struct Response {
     id: AuditId,
     at: Timestamp,
-    action: Action,
-    outcome: Outcome,
+    // While versions are mixed there may be texts of a newer one.
+    #[schema(value_type = Action)]
+    action: String,
+    #[schema(value_type = Outcome)]
+    outcome: String,
     /// The id of a user or an API key, or `anonymous` or `system`.
     #[schema(example = "user_01JD0000000000000000000000")]
     actor: String,
@@ -191,7 +194,7 @@ impl Walk {
         &self,
         state: &AppState,
         page: &Page<AuditId>,
-    ) -> Result<(Vec<Entry>, Option<AuditId>), ApiError> {
+    ) -> Result<(Vec<Listed>, Option<AuditId>), ApiError> {
         let mut found = Vec::new();
         let mut before = page.after;
         let mut day = match before.map(|id| id.created_at().date_naive()) {
@@ -224,20 +227,19 @@ impl Walk {
         state: &AppState,
         day: NaiveDate,
         before: Option<AuditId>,
-    ) -> Result<Vec<Entry>, StorageError> {
+    ) -> Result<Vec<Listed>, StorageError> {
         match self.subscription {
             Some(subscription) => state.audit.day_of(subscription, day, before, READ).await,
             None => state.audit.day(day, before, READ).await,
         }
     }
 
-    fn takes(&self, entry: &Entry) -> bool {
-        self.action.is_none_or(|action| action == entry.action)
-            && self.outcome.is_none_or(|outcome| outcome == entry.outcome)
+    fn takes(&self, entry: &Listed) -> bool {
+        self.action.is_none_or(|action| action.as_str() == entry.action)
             && self
-                .actor
-                .as_ref()
-                .is_none_or(|actor| *actor == name(entry.actor))
+                .outcome
+                .is_none_or(|outcome| outcome.as_str() == entry.outcome)
+            && self.actor.as_ref().is_none_or(|actor| *actor == entry.actor)
     }
 }
 
@@ -248,23 +250,14 @@ fn end_of_day_before(day: NaiveDate) -> AuditId {
     AuditId::from_bytes(((last << 80) | (u128::MAX >> 48)).to_be_bytes())
 }
 
-fn name(actor: Actor) -> String {
-    match actor {
-        Actor::User(id) => id.to_string(),
-        Actor::Key(id) => id.to_string(),
-        Actor::Anonymous => "anonymous".to_owned(),
-        Actor::System => "system".to_owned(),
-    }
-}
-
-impl From<Entry> for Response {
-    fn from(entry: Entry) -> Self {
+impl From<Listed> for Response {
+    fn from(entry: Listed) -> Self {
         Self {
             id: entry.id,
             at: entry.at.into(),
             action: entry.action,
             outcome: entry.outcome,
-            actor: name(entry.actor),
+            actor: entry.actor,
             target: entry.target,
             subscription_id: entry.subscription,
             source_address: entry.source,

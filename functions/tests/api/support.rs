@@ -341,7 +341,7 @@ impl World {
         let entries = self.state.audit.day_of(subscription, day, None, 100).await;
         let entries = entries.expect("read").into_iter();
         entries
-            .filter(|entry| entry.action == action)
+            .filter(|entry| entry.action == action.as_str())
             .filter_map(|entry| entry.target)
             .collect()
     }

@@ -1,11 +1,13 @@
 //! What the audit log tells: who did what, to what, from where, and what came of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
+use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::text_enum;
+use super::{UnknownText, text_enum};
 use crate::ids::{AuditId, KeyId, SubscriptionId, UserId};
 
 /// How long an entry is kept.
@@ -105,6 +107,35 @@ pub enum Actor {
     System,
 }
 
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(id) => write!(f, "{id}"),
+            Self::Key(id) => write!(f, "{id}"),
+            Self::Anonymous => f.write_str("anonymous"),
+            Self::System => f.write_str("system"),
+        }
+    }
+}
+
+impl FromStr for Actor {
+    type Err = UnknownText;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "anonymous" => Ok(Self::Anonymous),
+            "system" => Ok(Self::System),
+            id => match (id.parse(), id.parse()) {
+                (Ok(user), _) => Ok(Self::User(user)),
+                (_, Ok(key)) => Ok(Self::Key(key)),
+                _ => Err(UnknownText {
+                    wanted: &["anonymous", "system", "the id of a user", "the id of a key"],
+                }),
+            },
+        }
+    }
+}
+
 /// One entry. Entries are written once and never changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -128,4 +159,48 @@ pub struct Entry {
     pub request: Option<String>,
     /// More, such as the fields that changed. Never secrets or content.
     pub details: BTreeMap<String, String>,
+}
+
+/// An entry as a list shows it, in the texts that it was stored with: a newer version may know actions, outcomes and actors
+/// that this one does not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id, which tells when.
+    pub id: AuditId,
+    /// When, to the millisecond.
+    pub at: DateTime<Utc>,
+    /// The subscription that it is about; `None` where none is known.
+    pub subscription: Option<SubscriptionId>,
+    /// Who: the id of a user or a key, or a word.
+    pub actor: String,
+    /// What.
+    pub action: String,
+    /// On what.
+    pub target: Option<String>,
+    /// What came of it.
+    pub outcome: String,
+    /// From where.
+    pub source: Option<IpAddr>,
+    /// The request that did it.
+    pub request: Option<String>,
+    /// More.
+    pub details: BTreeMap<String, String>,
+}
+
+impl Listed {
+    /// The entry, where this version knows all of its texts.
+    pub fn entry(&self) -> Option<Entry> {
+        Some(Entry {
+            id: self.id,
+            at: self.at,
+            subscription: self.subscription,
+            actor: self.actor.parse().ok()?,
+            action: self.action.parse().ok()?,
+            target: self.target.clone(),
+            outcome: self.outcome.parse().ok()?,
+            source: self.source,
+            request: self.request.clone(),
+            details: self.details.clone(),
+        })
+    }
 }

@@ -8,7 +8,7 @@ use super::error::{StorageError, classify};
 use super::item::{Item, Reader, s, seconds, strings, text, time};
 use super::keys;
 use super::table::Table;
-use crate::domain::audit::{Actor, Entry, TERM};
+use crate::domain::audit::{Entry, Listed, TERM};
 use crate::ids::{AuditId, SubscriptionId};
 
 /// The audit log of the table.
@@ -50,7 +50,7 @@ impl AuditLog {
         day: NaiveDate,
         before: Option<AuditId>,
         limit: u32,
-    ) -> Result<Vec<Entry>, StorageError> {
+    ) -> Result<Vec<Listed>, StorageError> {
         let condition = if before.is_some() {
             "pk = :pk AND sk < :before"
         } else {
@@ -73,7 +73,7 @@ impl AuditLog {
             .send()
             .await
             .map_err(classify)?;
-        output.items().iter().map(entry_from_item).collect()
+        output.items().iter().map(listed_from_item).collect()
     }
 
     /// The same over all subscriptions, and what belongs to none. For administrators.
@@ -82,13 +82,13 @@ impl AuditLog {
         day: NaiveDate,
         before: Option<AuditId>,
         limit: u32,
-    ) -> Result<Vec<Entry>, StorageError> {
+    ) -> Result<Vec<Listed>, StorageError> {
         let before = before.map(|id| id.to_string());
         let items = self
             .table
             .list_page(&keys::list::audit(day), before, limit)
             .await?;
-        items.iter().map(entry_from_item).collect()
+        items.iter().map(listed_from_item).collect()
     }
 }
 
@@ -103,13 +103,7 @@ fn entry_to_item(entry: &Entry) -> Item {
     item.insert("action".into(), text(entry.action));
     item.insert("outcome".into(), text(entry.outcome));
     item.insert("exp".into(), seconds(entry.at + TERM));
-    let actor = match entry.actor {
-        Actor::User(id) => text(id),
-        Actor::Key(id) => text(id),
-        Actor::Anonymous => s("anonymous"),
-        Actor::System => s("system"),
-    };
-    item.insert("actor".into(), actor);
+    item.insert("actor".into(), text(entry.actor));
     let mut put = |name: &str, value: Option<AttributeValue>| {
         if let Some(value) = value {
             item.insert(name.to_owned(), value);
@@ -126,27 +120,22 @@ fn entry_to_item(entry: &Entry) -> Item {
     item
 }
 
-fn entry_from_item(item: &Item) -> Result<Entry, StorageError> {
+/// A list fails on no entry: what this version cannot read is shown as it is, or left out of its entry.
+fn listed_from_item(item: &Item) -> Result<Listed, StorageError> {
     let read = Reader::new("audit entry", item);
-    let actor = match read.str("actor")? {
-        "anonymous" => Actor::Anonymous,
-        "system" => Actor::System,
-        id => match (id.parse(), id.parse()) {
-            (Ok(user), _) => Actor::User(user),
-            (_, Ok(key)) => Actor::Key(key),
-            _ => return Err(read.corrupt("actor")),
-        },
-    };
-    Ok(Entry {
-        id: read.parse("id")?,
-        at: read.time("at")?,
-        subscription: read.opt_parse("subscription")?,
-        actor,
-        action: read.parse("action")?,
-        target: read.opt_str("target")?.map(str::to_owned),
-        outcome: read.parse("outcome")?,
-        source: read.opt_parse("source")?,
-        request: read.opt_str("request")?.map(str::to_owned),
-        details: read.strings("details")?,
+    let opt_str = |name| read.opt_str(name).ok().flatten().map(str::to_owned);
+    let word = |name| opt_str(name).unwrap_or_default();
+    let id: AuditId = read.parse("id")?;
+    Ok(Listed {
+        id,
+        at: read.time("at").unwrap_or_else(|_| id.created_at()),
+        subscription: read.opt_parse("subscription").ok().flatten(),
+        actor: word("actor"),
+        action: word("action"),
+        target: opt_str("target"),
+        outcome: word("outcome"),
+        source: read.opt_parse("source").ok().flatten(),
+        request: opt_str("request"),
+        details: read.strings("details").unwrap_or_default(),
     })
 }

@@ -1,7 +1,10 @@
 //! `GET /api/audit-logs`.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::domain::audit::Listed;
 
 use crate::support::{PASSWORD, World};
 
@@ -98,6 +101,39 @@ async fn pages_lead_over_days_and_long_silences_to_the_oldest_entry() {
         }
     }
     panic!("the list does not end: {actions:?}");
+}
+
+#[tokio::test]
+async fn an_entry_of_a_newer_version_is_listed_as_it_is() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    world.clock.advance(TimeDelta::seconds(1));
+    login(&world, PASSWORD).await;
+    let stored = world.items().await;
+    let (_, newest) = stored
+        .iter()
+        .rfind(|((pk, _), _)| pk.starts_with("audit#"))
+        .expect("an entry");
+    let mut newer = newest.clone();
+    for (name, text) in [("action", "webhook.failed"), ("outcome", "partly"), ("actor", "robot")] {
+        newer.insert(name.to_owned(), AttributeValue::S(text.to_owned()));
+    }
+    newer.insert("source".to_owned(), AttributeValue::S("the moon".to_owned()));
+    let table = &world.state.table;
+    let put = table.client().put_item().table_name(table.name());
+    put.set_item(Some(newer)).send().await.expect("stored");
+
+    let list = world.get(&user.token, "/api/audit-logs").await.data(200);
+    assert_eq!(texts(&list, "action"), ["webhook.failed", "auth.registered"]);
+    assert_eq!(texts(&list, "outcome"), ["partly", "success"]);
+    assert_eq!(list[0]["actor"], json!("robot"));
+    assert_eq!(list[0]["sourceAddress"], Value::Null);
+    let day = world.clock.now().date_naive();
+    let all = world.state.audit.day(day, None, 100).await.expect("read");
+    assert_eq!(all.len(), 2);
+    assert_eq!(all.iter().filter_map(Listed::entry).count(), 1);
+    let known = "/api/audit-logs?action=auth.registered";
+    assert_eq!(world.get(&user.token, known).await.data(200), json!([list[1]]));
 }
 
 #[tokio::test]

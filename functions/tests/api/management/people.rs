@@ -69,9 +69,9 @@ pub async fn delete(world: &World, token: &str, path: &str) -> Answer {
 /// Today's entries of the audit log about one action, newest first.
 pub async fn audited(world: &World, action: Action) -> Vec<Entry> {
     let today = world.clock.now().date_naive();
-    let mut entries = world.state.audit.day(today, None, 100).await.expect("read");
-    entries.retain(|entry| entry.action == action);
-    entries
+    let entries = world.state.audit.day(today, None, 100).await.expect("read");
+    let entries = entries.iter().map(|listed| listed.entry().expect("of this version"));
+    entries.filter(|entry| entry.action == action).collect()
 }
 
 /// What `member` is in each thing of a list.
