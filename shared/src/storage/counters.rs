@@ -18,6 +18,7 @@ use super::table::Table;
 use crate::domain::message::Kind;
 use crate::ids::InstanceId;
 
+pub use doubt::Basis;
 pub use quota::Quota;
 
 /// How long a day's counters are kept.

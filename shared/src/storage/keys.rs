@@ -28,7 +28,9 @@
 //! | `rcpt#<instance>` | `wa#<hash>` | leads from another device's WhatsApp id to the message's record |
 //! | | `roster#<digest>` | the members of a group at one time |
 //! | `ctr#<instance>` | `day#<date>` | a day's counters |
-//! | | `doubt` | the doubt whether its messages that are counted as waiting do wait |
+//! | | `doubt` | the doubt whether its messages that are counted as waiting do wait, by the queue |
+//! | | `doubt#records` | the same by the messages' records |
+//! | | `records` | when these were counted last |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
 //! | `idem#<instance>#<hash>` | `idem` | an idempotency key |
 //! | `leases#<network>` | `shard#<n>` | a shard's lease |
@@ -315,9 +317,19 @@ pub fn day(instance: InstanceId, at: DateTime<Utc>) -> Key {
     )
 }
 
-/// The doubt whether an instance's messages that are counted as waiting do wait.
+/// The doubt whether an instance's messages that are counted as waiting do wait, by the queue.
 pub fn doubt(instance: InstanceId) -> Key {
     Key::new(counter_partition(instance), "doubt")
+}
+
+/// The same by the messages' records.
+pub fn doubt_by_records(instance: InstanceId) -> Key {
+    Key::new(counter_partition(instance), "doubt#records")
+}
+
+/// When an instance's records were counted last.
+pub fn records_counted(instance: InstanceId) -> Key {
+    Key::new(counter_partition(instance), "records")
 }
 
 /// What the sort keys of daily counters begin with; the date follows.

@@ -1,5 +1,6 @@
 //! The records of messages: ids, kinds, states and times, never content.
 
+mod waiting;
 mod withdraw;
 
 use std::fmt::Write as _;

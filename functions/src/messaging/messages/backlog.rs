@@ -10,11 +10,12 @@
 //! - Messages of the month before are not counted. Where many wait at the turn of the month
 //!   twice the cap may, for three days at most, after which they have expired.
 //! - A message may be counted and not end: a process ended in between. Where an instance
-//!   seems full the queue itself is asked. It is the whole
-//!   shard's, so if it holds fewer than the instance's counts say, the difference is in doubt,
-//!   and counted as ended when it is still in doubt a minute later: see
+//!   seems full the queue itself is asked. If it holds fewer than the instance's counts say, the
+//!   difference is in doubt, and counted as ended when it is still in doubt a minute later: see
 //!   [`shared::storage::counters::Counters::doubt`]. The doubt rests in the table, so that it
-//!   grows old where processes do not.
+//!   grows old where processes do not. The queue is the whole shard's: where it holds as many,
+//!   the instance's own records that say `queued` are counted, once in five minutes, and what is
+//!   missing of them is in doubt likewise.
 
 pub mod shard;
 
@@ -27,6 +28,7 @@ use shared::domain::instance::{Instance, Status};
 use shared::ids::InstanceId;
 use shared::recent::Recent;
 use shared::storage::StorageError;
+use shared::storage::counters::Basis;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::http::{ApiError, Code};
@@ -40,6 +42,9 @@ const RETRY_AFTER: u32 = 5;
 
 /// How long the queue of a full instance may take to say what it holds.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How often a process asks whether the records of a full instance are to be counted.
+const RECORDS_EVERY: TimeDelta = TimeDelta::minutes(1);
 
 /// Instances that a process remembers at least.
 const REMEMBERED: usize = 5_000;
@@ -81,6 +86,8 @@ struct Known {
     /// Of the month's messages, those that had ended at the last look.
     ended: u64,
     looked_at: Option<DateTime<Utc>>,
+    /// When the instance's records were to be counted last.
+    records_at: Option<DateTime<Utc>>,
     /// How many waited when a message was last refused.
     full_with: Option<u64>,
 }
@@ -202,9 +209,47 @@ async fn look(
     {
         // The one in hand is counted, and not in the queue yet.
         let missing = (waiting - 1).saturating_sub(held);
-        known.ended += state.counters.doubt(instance.id, missing, now).await?;
+        let believed = state
+            .counters
+            .doubt(instance.id, Basis::Queue, missing, now)
+            .await?;
+        known.ended += believed;
+        if missing == 0 {
+            known.ended += missing_by_records(state, instance, known, waiting - 1, now).await?;
+        }
     }
     Ok(())
+}
+
+/// The queue holds as many as wait, but they may be others'. Every few minutes the instance's own records are counted.
+async fn missing_by_records(
+    state: &AppState,
+    instance: &Instance,
+    known: &mut Known,
+    waiting: u64,
+    now: DateTime<Utc>,
+) -> Result<u64, StorageError> {
+    if known.records_at.is_some_and(|at| now - at < RECORDS_EVERY) {
+        return Ok(0);
+    }
+    known.records_at = Some(now);
+    if !state.counters.may_count_records(instance.id, now).await? {
+        return Ok(0);
+    }
+    let counting = state.messages.waiting(instance.id, waiting, now);
+    let Ok(counted) = tokio::time::timeout(PATIENCE, counting).await else {
+        return Ok(0);
+    };
+    match counted? {
+        Some(found) => {
+            let missing = waiting.saturating_sub(found);
+            state
+                .counters
+                .doubt(instance.id, Basis::Records, missing, now)
+                .await
+        }
+        None => Ok(0),
+    }
 }
 
 /// How many messages the instance's shard holds; nothing where the queue does not say.

@@ -7,7 +7,7 @@ use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::audit::Action;
 use shared::domain::instance::Wanted;
-use shared::storage::counters::{Counter, Quota};
+use shared::storage::counters::{Basis, Counter, Quota};
 use shared::storage::lockouts::{self, Attempt};
 use shared::storage::rates::{Limit, Rates, Scope};
 
@@ -144,13 +144,13 @@ async fn a_lost_answer_to_what_is_believed_lost_counts_it_once() {
     let (_, instance, _) = world.ready().await;
     let counters = &world.state.counters;
     counters
-        .doubt(instance, 2, world.clock.now())
+        .doubt(instance, Basis::Queue, 2, world.clock.now())
         .await
         .expect("begun");
     world.clock.advance(TimeDelta::minutes(1));
     let faults = world.faults.as_ref().expect("faults");
     faults.plan("UpdateItem", "ADD ended", [Fate::LOST]);
-    let doubt = counters.doubt(instance, 2, world.clock.now()).await;
+    let doubt = counters.doubt(instance, Basis::Queue, 2, world.clock.now()).await;
     doubt.expect_err("nobody knows");
     assert!(faults.is_done());
     let ended = counters.ended_this_month(instance, world.clock.now()).await;

@@ -4,6 +4,9 @@
 //! the queue, and tells here how many of the waiting it does not hold. The queue's numbers may be a minute old; so what is
 //! missing is believed when it was missing a minute ago as well, and the least of what was told in between is counted as
 //! ended. The doubt rests in the table: it outlives the process that began it.
+//!
+//! The queue is a whole shard's. Where others fill it it tells nothing of one instance, whose own records are counted then: that
+//! takes more reads, so it is done once in some minutes, whoever asks. Either has a doubt of its own.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -12,7 +15,7 @@ use super::{Counters, DAY_TERM};
 use crate::ids::InstanceId;
 use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{Reader, n, seconds, time};
-use crate::storage::keys;
+use crate::storage::keys::{self, Key};
 use crate::storage::once::update_once;
 use crate::storage::outcome::condition_failed;
 
@@ -22,16 +25,64 @@ const BELIEVED_AFTER: TimeDelta = TimeDelta::minutes(1);
 /// After so long a doubt is begun anew: too much may have happened in between.
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::minutes(30);
 
+/// How often an instance's records may be counted.
+const RECORDS_EVERY: TimeDelta = TimeDelta::minutes(5);
+
+/// By what messages are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Basis {
+    /// The queue of the instance's shard holds fewer.
+    Queue,
+    /// Fewer of the instance's records say that they wait.
+    Records,
+}
+
+impl Basis {
+    fn key(self, instance: InstanceId) -> Key {
+        match self {
+            Self::Queue => keys::doubt(instance),
+            Self::Records => keys::doubt_by_records(instance),
+        }
+    }
+}
+
 impl Counters {
-    /// Tells that the queue holds `missing` messages fewer than the instance's counts say. Answers how many are counted as
+    /// Whether the caller is to count the instance's records, which nobody has done in the last five minutes. One write unit.
+    pub async fn may_count_records(
+        &self,
+        instance: InstanceId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, StorageError> {
+        let sent = self
+            .table
+            .client()
+            .put_item()
+            .table_name(self.table.name())
+            .set_item(Some(keys::records_counted(instance).attributes()))
+            .item("at", time(now))
+            .item("exp", seconds(now + FORGOTTEN_AFTER))
+            .condition_expression("attribute_not_exists(pk) OR #at <= :due")
+            .expression_attribute_names("#at", "at")
+            .expression_attribute_values(":due", time(now - RECORDS_EVERY))
+            .send()
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(error) if condition_failed(&error) => Ok(false),
+            Err(error) => Err(classify(error)),
+        }
+    }
+
+    /// Tells that by `basis` `missing` messages fewer wait than the instance's counts say. Answers how many are counted as
     /// ended by it now: 0 while it is a doubt. One read unit, and at most two write units.
     pub async fn doubt(
         &self,
         instance: InstanceId,
+        basis: Basis,
         missing: u64,
         now: DateTime<Utc>,
     ) -> Result<u64, StorageError> {
-        let key = keys::doubt(instance);
+        let key = basis.key(instance);
         let found = self.table.get(&key).await?;
         let doubt = match &found {
             Some(item) => {
@@ -43,14 +94,14 @@ impl Counters {
         let doubt = doubt.filter(|(since, _)| now - *since < FORGOTTEN_AFTER);
         let Some((since, least)) = doubt else {
             if missing > 0 {
-                self.begin_doubt(instance, missing, now).await?;
+                self.begin_doubt(&key, missing, now).await?;
             }
             return Ok(0);
         };
         let least = least.min(missing);
         if least > 0 && now - since < BELIEVED_AFTER {
             if least == missing {
-                self.note_least(instance, least, since).await?;
+                self.note_least(&key, least, since).await?;
             }
             return Ok(0);
         }
@@ -78,7 +129,7 @@ impl Counters {
 
     async fn begin_doubt(
         &self,
-        instance: InstanceId,
+        key: &Key,
         missing: u64,
         now: DateTime<Utc>,
     ) -> Result<(), StorageError> {
@@ -86,7 +137,7 @@ impl Counters {
             .client()
             .put_item()
             .table_name(self.table.name())
-            .set_item(Some(keys::doubt(instance).attributes()))
+            .set_item(Some(key.attributes()))
             .item("since", time(now))
             .item("missing", n(missing))
             .item("exp", seconds(now + FORGOTTEN_AFTER))
@@ -98,7 +149,7 @@ impl Counters {
 
     async fn note_least(
         &self,
-        instance: InstanceId,
+        key: &Key,
         least: u64,
         since: DateTime<Utc>,
     ) -> Result<(), StorageError> {
@@ -107,7 +158,7 @@ impl Counters {
             .client()
             .update_item()
             .table_name(self.table.name())
-            .set_key(Some(keys::doubt(instance).attributes()))
+            .set_key(Some(key.attributes()))
             .update_expression("SET #missing = :least")
             .condition_expression("since = :since AND #missing > :least")
             .expression_attribute_names("#missing", "missing")

@@ -8,7 +8,7 @@ use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::instance::Status;
 use shared::ids::InstanceId;
-use shared::storage::counters::Counter;
+use shared::storage::counters::{Basis, Counter};
 use tower::ServiceExt;
 
 use crate::support::{Answer, User, World, request};
@@ -163,11 +163,47 @@ async fn messages_that_are_lost_do_not_shut_an_instance_for_ever_however_short_p
 }
 
 #[tokio::test]
+async fn messages_that_are_lost_do_not_shut_an_instance_whose_shard_others_fill() {
+    let world = world(2).await;
+    let (user, instance, key) = world.ready().await;
+    for name in ["support", "orders"] {
+        let other = world.instance(&user, name).await;
+        world.pair(other).await;
+        let wanted = shared::domain::instance::Wanted::Connected;
+        world.state.instances.want(other, wanted).await.expect("stored");
+        let other = world.key(&user, other, json!({})).await;
+        for _ in 0..2 {
+            send(&world, &other).await.data(202);
+        }
+    }
+    let subscription = user.subscription.parse().expect("an id");
+    for _ in 0..2 {
+        let counters = &world.state.counters;
+        let counted = counters.count_against_quota(subscription, instance, 100, world.clock.now());
+        counted.await.expect("counted");
+    }
+    let mut refused = 0;
+    while send(&world, &key).await.status == 429 {
+        refused += 1;
+        assert!(refused < 15, "it is shut for ever");
+        world.clock.advance(TimeDelta::minutes(1));
+    }
+    assert!(refused >= 5, "what is missing for a moment is not lost");
+    send(&world, &key).await.data(202);
+    // These do wait, as their records say.
+    for _ in 0..15 {
+        assert_eq!(send(&world, &key).await.status, 429);
+        world.clock.advance(TimeDelta::minutes(1));
+    }
+    assert_eq!(world.waiting(&world.queue_names().sends(0)).await.len(), 6);
+}
+
+#[tokio::test]
 async fn what_was_missing_for_a_moment_only_is_not_taken_for_lost() {
     let world = world(2).await;
     let (_, instance, _) = world.ready().await;
     let doubt = async |missing| {
-        let doubt = world.state.counters.doubt(instance, missing, world.clock.now());
+        let doubt = world.state.counters.doubt(instance, Basis::Queue, missing, world.clock.now());
         doubt.await.expect("stored")
     };
     // The queue has not counted a burst yet, and then it has.
