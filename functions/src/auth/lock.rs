@@ -7,7 +7,7 @@ use shared::domain::account::{EmailAddress, User};
 use shared::domain::audit::{Action, Actor, Outcome};
 use shared::storage::lockouts::{Attempt, Network, Scope};
 
-use crate::http::{ApiError, Code, Record, Timestamp, Trail};
+use crate::http::{ApiError, Code, Record, Timestamp, Trail, log};
 use crate::state::AppState;
 
 /// An attempt to log in that was counted beforehand.
@@ -119,6 +119,15 @@ impl<'a> CountedAttempt<'a> {
             record(self.state, self.trail, self.scope.kind(), until, user).await;
         }
         Ok(())
+    }
+}
+
+/// The account knows the network that this request comes from. Where that cannot be stored the request goes on: it is done
+/// already.
+pub async fn remember_network(state: &AppState, trail: &Trail, email: &EmailAddress) {
+    let network = Network::of(trail.source());
+    if let Err(error) = state.lockouts.remember(email, network, state.clock.now()).await {
+        log::went_wrong(&error.into(), "a network was not remembered");
     }
 }
 

@@ -4,12 +4,13 @@
 use axum::extract::State;
 use axum::http::Method;
 use serde::{Deserialize, Serialize};
-use shared::auth::session::{RefreshToken, Session};
+use shared::auth::session::{LIFETIME, RefreshToken, Session};
 use shared::domain::audit::{Action, Actor, Outcome};
 use shared::storage::sessions::Rotated;
 use utoipa::ToSchema;
 
 use super::cookie::RefreshCookie;
+use super::lock::remember_network;
 use super::tokens::{Carrier, Issued, Tokens, issue};
 use super::view::UserView;
 use crate::http::caller::require_served;
@@ -89,6 +90,11 @@ pub async fn handler(
         }
         Rotated::Unknown => return Err(refused()),
     };
+    // The first of a day: a session that goes on keeps its user's network known, as logins do.
+    let last = session.expires_at - LIFETIME;
+    if last.date_naive() != now.date_naive() {
+        remember_network(&state, &trail, &user.email).await;
+    }
     let Issued { tokens, cookie } = issue(&state, &user, &next, carrier)?;
     let response = Response {
         user: user.into(),

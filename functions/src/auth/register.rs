@@ -10,6 +10,7 @@ use shared::ids::{SubscriptionId, UserId};
 use shared::storage::accounts::Registered;
 use utoipa::ToSchema;
 
+use super::lock::remember_network;
 use super::mails;
 use super::tokens::{Carrier, Issued, Tokens, begin_session};
 use super::view::{SubscriptionView, UserView};
@@ -93,6 +94,7 @@ pub async fn handler(
             ));
         }
     }
+    remember_network(&state, &trail, &user.email).await;
     if let Err(error) = mails::send_verification(&state, &user).await {
         // The user is there and can ask for the mail again.
         log::went_wrong(&error, "a verification mail did not go out");

@@ -256,6 +256,30 @@ impl Lockouts {
         Ok(())
     }
 
+    /// Remembers that somebody who is let in to this account uses it from this network, and takes nothing back of what was
+    /// counted. One write unit.
+    pub async fn remember(
+        &self,
+        email: &EmailAddress,
+        network: Network,
+        now: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let key = keys::lockout(&Scope::Pair(email, network).to_string());
+        self.table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.attributes()))
+            .update_expression("SET loggedInAt = :now, #exp = :exp")
+            .expression_attribute_names("#exp", "exp")
+            .expression_attribute_values(":now", time(now))
+            .expression_attribute_values(":exp", seconds(now + FAMILIAR))
+            .send()
+            .await
+            .map_err(classify)?;
+        Ok(())
+    }
+
     /// Forgets what was counted of a scope, and ends its lock before its time.
     pub async fn clear(&self, scope: &Scope<'_>) -> Result<(), StorageError> {
         self.table

@@ -192,6 +192,31 @@ async fn a_network_is_known_for_a_while_and_guesses_do_not_take_that_away() {
 }
 
 #[tokio::test]
+async fn a_network_is_known_by_registering_and_by_a_session_that_goes_on() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    // Where the registration came from, without any login.
+    lock_from_everywhere(&world, "ada@example.com").await;
+    login_from(&world, "192.0.2.1", "ada@example.com", PASSWORD)
+        .await
+        .data(200);
+    // Ninety days and more, with a refresh every three weeks.
+    let mut token = user.refresh_token;
+    for _ in 0..5 {
+        world.clock.advance(TimeDelta::days(21));
+        let body = json!({"refreshToken": token});
+        let data = world.post("", "/api/auth/refresh", body).await.data(200);
+        token = data["tokens"]["refreshToken"].as_str().expect("a text").to_owned();
+    }
+    lock_from_everywhere(&world, "ada@example.com").await;
+    login_from(&world, "192.0.2.1", "ada@example.com", PASSWORD)
+        .await
+        .data(200);
+    let stranger = login_from(&world, "198.51.100.1", "ada@example.com", PASSWORD).await;
+    assert_eq!(stranger.error(), LOCKED);
+}
+
+#[tokio::test]
 async fn a_lock_is_audited_with_its_user_and_in_whole_seconds() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
