@@ -189,9 +189,8 @@ mod tests {
 
     /// What a request for a count comes to whose connection this listener ends at once, or refuses where there is none.
     async fn unanswered(listener: Option<tokio::net::TcpListener>, port: u16) -> bool {
-        let ending = listener.map(|listener| {
-            tokio::spawn(async move { while listener.accept().await.is_ok() {} })
-        });
+        let ending =
+            listener.map(|listener| tokio::spawn(async move { while listener.accept().await.is_ok() {} }));
         let table = super::super::Table::new(
             &crate::aws::stand_in(&format!("http://127.0.0.1:{port}")),
             "waxwing",
@@ -208,7 +207,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_that_nobody_takes_has_executed_nothing_and_one_that_ends_may_have() {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         assert!(!unanswered(Some(listener), port).await);
         assert!(unanswered(None, port).await);

@@ -206,7 +206,10 @@ async fn a_network_is_known_by_registering_and_by_a_session_that_goes_on() {
         world.clock.advance(TimeDelta::days(21));
         let body = json!({"refreshToken": token});
         let data = world.post("", "/api/auth/refresh", body).await.data(200);
-        token = data["tokens"]["refreshToken"].as_str().expect("a text").to_owned();
+        token = data["tokens"]["refreshToken"]
+            .as_str()
+            .expect("a text")
+            .to_owned();
     }
     lock_from_everywhere(&world, "ada@example.com").await;
     login_from(&world, "192.0.2.1", "ada@example.com", PASSWORD)

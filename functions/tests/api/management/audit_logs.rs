@@ -115,7 +115,11 @@ async fn an_entry_of_a_newer_version_is_listed_as_it_is() {
         .rfind(|((pk, _), _)| pk.starts_with("audit#"))
         .expect("an entry");
     let mut newer = newest.clone();
-    for (name, text) in [("action", "webhook.failed"), ("outcome", "partly"), ("actor", "robot")] {
+    for (name, text) in [
+        ("action", "webhook.failed"),
+        ("outcome", "partly"),
+        ("actor", "robot"),
+    ] {
         newer.insert(name.to_owned(), AttributeValue::S(text.to_owned()));
     }
     newer.insert("source".to_owned(), AttributeValue::S("the moon".to_owned()));

@@ -70,7 +70,9 @@ pub async fn delete(world: &World, token: &str, path: &str) -> Answer {
 pub async fn audited(world: &World, action: Action) -> Vec<Entry> {
     let today = world.clock.now().date_naive();
     let entries = world.state.audit.day(today, None, 100).await.expect("read");
-    let entries = entries.iter().map(|listed| listed.entry().expect("of this version"));
+    let entries = entries
+        .iter()
+        .map(|listed| listed.entry().expect("of this version"));
     entries.filter(|entry| entry.action == action).collect()
 }
 

@@ -117,7 +117,10 @@ async fn a_lost_answer_to_a_count_against_the_quota_counts_one() {
     faults.plan("UpdateItem", "month#", FATES);
     let count = || counters.count_against_quota(subscription, instance, 100, now);
     count().await.expect_err("nobody knows");
-    assert_eq!(counters.used_of_quota(subscription, now).await.expect("read").0, 1);
+    assert_eq!(
+        counters.used_of_quota(subscription, now).await.expect("read").0,
+        1
+    );
     // The next is refused twice before it is executed.
     assert_eq!(count().await.expect("counted"), Quota::Counted { of_instance: 2 });
     assert!(faults.is_done());

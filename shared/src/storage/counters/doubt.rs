@@ -127,12 +127,7 @@ impl Counters {
         }
     }
 
-    async fn begin_doubt(
-        &self,
-        key: &Key,
-        missing: u64,
-        now: DateTime<Utc>,
-    ) -> Result<(), StorageError> {
+    async fn begin_doubt(&self, key: &Key, missing: u64, now: DateTime<Utc>) -> Result<(), StorageError> {
         self.table
             .client()
             .put_item()
@@ -147,12 +142,7 @@ impl Counters {
         Ok(())
     }
 
-    async fn note_least(
-        &self,
-        key: &Key,
-        least: u64,
-        since: DateTime<Utc>,
-    ) -> Result<(), StorageError> {
+    async fn note_least(&self, key: &Key, least: u64, since: DateTime<Utc>) -> Result<(), StorageError> {
         let sent = self
             .table
             .client()

@@ -1,8 +1,8 @@
 //! What is wanted of an instance's connection.
 
 use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::{UpdateItemError, UpdateItemOutput};
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use chrono::{DateTime, Utc};
 
@@ -37,7 +37,8 @@ impl Instances {
     /// Asks for `wanted`: what is wanted is stored under the next generation, and answered;
     /// `None` where the instance is gone. A logout is asked for by [`Self::want_logout`].
     pub async fn want(&self, id: InstanceId, wanted: Wanted) -> Result<Option<Desired>, StorageError> {
-        let update = format!("SET wanted = :wanted, generation = generation + :one, askedAs = :ask {NO_PAIRING}");
+        let update =
+            format!("SET wanted = :wanted, generation = generation + :one, askedAs = :ask {NO_PAIRING}");
         self.asking(id, wanted).updating(update).send().await
     }
 

@@ -37,7 +37,9 @@ impl Messages {
                 .query()
                 .table_name(self.table.name())
                 .key_condition_expression("pk = :pk AND sk > :oldest")
-                .filter_expression("#state = :queued AND (attribute_not_exists(expiresAt) OR expiresAt > :over)")
+                .filter_expression(
+                    "#state = :queued AND (attribute_not_exists(expiresAt) OR expiresAt > :over)",
+                )
                 .expression_attribute_names("#state", "state")
                 .expression_attribute_values(":pk", s(keys::message_partition(instance)))
                 .expression_attribute_values(":oldest", text(first_of(now - LONGEST_WAIT)))

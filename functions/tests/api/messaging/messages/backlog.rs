@@ -203,7 +203,10 @@ async fn what_was_missing_for_a_moment_only_is_not_taken_for_lost() {
     let world = world(2).await;
     let (_, instance, _) = world.ready().await;
     let doubt = async |missing| {
-        let doubt = world.state.counters.doubt(instance, Basis::Queue, missing, world.clock.now());
+        let doubt = world
+            .state
+            .counters
+            .doubt(instance, Basis::Queue, missing, world.clock.now());
         doubt.await.expect("stored")
     };
     // The queue has not counted a burst yet, and then it has.
