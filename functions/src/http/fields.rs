@@ -5,14 +5,19 @@ use std::str::FromStr;
 
 use super::error::ApiError;
 
-/// The faults found so far.
+/// So many faults are told of at most: a list of a hundred thousand items that are all wrong makes no larger answer.
+const TOLD: usize = 100;
+
+/// The faults found so far, the first [`TOLD`].
 #[derive(Debug, Default)]
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {
     /// Notes a fault.
     pub fn fault(&mut self, field: impl Into<String>, message: impl Display) {
-        self.0.push((field.into(), message.to_string()));
+        if self.0.len() < TOLD {
+            self.0.push((field.into(), message.to_string()));
+        }
     }
 
     /// The value, or a fault noted.

@@ -1,15 +1,23 @@
 //! JSON read with nothing lost: of members that are there twice other readers keep the last.
 
 use std::cell::RefCell;
-use std::fmt;
+use std::collections::HashSet;
+use std::fmt::{self, Write as _};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+/// So many members that are there more than once are told of. Whoever mends these learns of the next.
+const DOUBLED_TOLD: usize = 32;
+
+/// So many bytes of a path are told at most: a body of one long name around many short ones must not become a path of that
+/// length for each of them.
+const PATH_TOLD: usize = 200;
+
 /// A text that was read.
 pub struct Read {
     pub value: Value,
-    /// The paths of members that are there more than once.
+    /// The paths of members that are there more than once: the first ones, cut where they are long.
     pub doubled: Vec<String>,
 }
 
@@ -43,6 +51,32 @@ impl fmt::Display for Path<'_> {
             Self::Member(Path::Root, name) => formatter.write_str(name),
             Self::Member(of, name) => write!(formatter, "{of}.{name}"),
             Self::Item(of, index) => write!(formatter, "{of}[{index}]"),
+        }
+    }
+}
+
+impl Path<'_> {
+    /// The path, or its beginning where it is long. Takes no more memory than that.
+    fn told(&self) -> String {
+        let mut beginning = Beginning(String::new());
+        if write!(beginning, "{self}").is_err() {
+            beginning.0.push('…');
+        }
+        beginning.0
+    }
+}
+
+/// Takes [`PATH_TOLD`] bytes of text, and fails beyond them.
+struct Beginning(String);
+
+impl fmt::Write for Beginning {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = PATH_TOLD.saturating_sub(self.0.len());
+        self.0.push_str(&text[..text.floor_char_boundary(room)]);
+        if text.len() > room {
+            Err(fmt::Error)
+        } else {
+            Ok(())
         }
     }
 }
@@ -110,14 +144,18 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut read = Map::new();
+        let mut told = HashSet::new();
         while let Some(name) = members.next_key::<String>()? {
             let at = Path::Member(self.at, &name);
             let value = members.next_value_seed(Node { at: &at, ..self })?;
-            if read.contains_key(&name) {
-                let path = at.to_string();
+            if read.contains_key(&name) && !told.contains(&name) {
                 let mut doubled = self.doubled.borrow_mut();
-                if !doubled.contains(&path) {
-                    doubled.push(path);
+                if doubled.len() < DOUBLED_TOLD {
+                    let path = at.told();
+                    if !doubled.contains(&path) {
+                        doubled.push(path);
+                    }
+                    told.insert(name.clone());
                 }
             }
             read.insert(name, value);
@@ -144,5 +182,19 @@ mod tests {
     fn many_that_are_there_twice_do_not_take_long() {
         let text = format!("{{{}\"x\": 1}}", "\"x\": 1, ".repeat(50_000));
         assert_eq!(read(text.as_bytes()).expect("JSON").doubled, ["x"]);
+    }
+
+    /// A name of half a body around many short ones: a whole path for each of these would be gigabytes.
+    #[test]
+    fn what_is_told_of_a_body_is_small_whatever_the_body_is() {
+        let outer = "ä".repeat(250_000);
+        let twice = |n: u32| format!("\"{n:x}\":0,\"{n:x}\":0,");
+        let many: String = (0..30_000).map(twice).collect();
+        let text = format!("{{\"{outer}\": {{{many}\"x\": 1}}, \"z\": [{{{many}\"x\": 1}}]}}");
+        let doubled = read(text.as_bytes()).expect("JSON").doubled;
+        assert!(doubled.len() <= 32, "{}", doubled.len());
+        let bytes: usize = doubled.iter().map(String::len).sum();
+        assert!(bytes < 32 * 256, "{bytes}");
+        assert!(doubled[0].starts_with('ä') && doubled[0].ends_with('…'));
     }
 }
