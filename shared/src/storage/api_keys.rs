@@ -25,6 +25,8 @@ pub enum KeyCreated {
     Created,
     /// The instance it was for is gone.
     InstanceGone,
+    /// The instance has [`MAX_KEYS`] already.
+    TooMany,
     /// The sessions of the user who asked for it ended meanwhile.
     SessionOver,
 }
@@ -52,6 +54,8 @@ pub struct ListedKey {
     hash: String,
     /// The hash of the secret before it, which may still be good for a while.
     former_hash: Option<String>,
+    /// The hash of the oldest secret that was still good when the present one came, where that is not the one just before.
+    oldest_hash: Option<String>,
 }
 
 impl ListedKey {
@@ -59,6 +63,17 @@ impl ListedKey {
     #[must_use]
     pub fn with(self, grant: Grant, name: PersonName) -> Self {
         Self { grant, name, ..self }
+    }
+
+    /// The hashes of its secrets before the present one that may still be good.
+    fn earlier(&self) -> impl Iterator<Item = &str> {
+        let earlier = [&self.oldest_hash, &self.former_hash];
+        earlier.into_iter().filter_map(Option::as_deref)
+    }
+
+    /// The hashes of all its secrets that may be good.
+    fn hashes(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.hash).chain(self.earlier())
     }
 }
 
@@ -70,6 +85,9 @@ pub enum KeyChanged {
     /// It is gone, or somebody else changed it meanwhile.
     Stale,
 }
+
+/// Keys that an instance may have, expired ones included: what is done to all keys of an instance has an end.
+pub const MAX_KEYS: u32 = 100;
 
 /// How long a revoked key is remembered, so that its holder is told why it does not work.
 const REVOKED_TERM: TimeDelta = TimeDelta::days(90);
@@ -87,7 +105,8 @@ impl ApiKeys {
     }
 
     /// Creates a key for an instance that is there: both items or neither. Where the sessions of the user who asks for it
-    /// have ended meanwhile there is none: what ends them may revoke keys, and must not miss one.
+    /// have ended meanwhile there is none: what ends them may revoke keys, and must not miss one. Of requests that come together
+    /// a few may pass [`MAX_KEYS`].
     pub async fn create(
         &self,
         grant: &Grant,
@@ -96,6 +115,10 @@ impl ApiKeys {
         by: &User,
         now: DateTime<Utc>,
     ) -> Result<KeyCreated, StorageError> {
+        let present = self.list(grant.instance, None, MAX_KEYS).await?;
+        if present.len() >= MAX_KEYS as usize {
+            return Ok(KeyCreated::TooMany);
+        }
         let refused = |error: aws_sdk_dynamodb::error::BuildError| StorageError::Refused(error.into());
         let instance = ConditionCheck::builder()
             .table_name(self.table.name())
@@ -171,8 +194,8 @@ impl ApiKeys {
         found.as_ref().map(listed_from_item).transpose()
     }
 
-    /// Gives a key another name, other scopes, ranges, time or rate: those of `grant`. The secret before the
-    /// present one, where it is still good, gets them too.
+    /// Gives a key another name, other scopes, ranges, time or rate: those of `grant`. The secrets before the
+    /// present one, where they are still good, get them too.
     pub async fn update(
         &self,
         key: &ListedKey,
@@ -197,19 +220,21 @@ impl ApiKeys {
         let listed = as_it_was_read(listed, key);
         let mut writes = vec![set(listed, grant.expires_at)];
         writes.push(set(self.by_hash(&key.hash, GRANT_UPDATE), grant.expires_at));
-        if let Some(former) = &key.former_hash
-            && let Some(item) = self.table.get(&keys::api_key(former)).await?
-        {
-            // Its own end, at the end of its grace, stays.
-            let ends = Reader::new("API key", &item).opt_time("expiresAt")?;
-            let ends = [ends, grant.expires_at].into_iter().flatten().min();
-            writes.push(set(self.by_hash(former, GRANT_UPDATE), ends));
+        for earlier in key.earlier() {
+            if let Some(item) = self.table.get(&keys::api_key(earlier)).await? {
+                // Its own end, at the end of its grace, stays.
+                let ends = Reader::new("API key", &item).opt_time("expiresAt")?;
+                let ends = [ends, grant.expires_at].into_iter().flatten().min();
+                writes.push(set(self.by_hash(earlier, GRANT_UPDATE), ends));
+            }
         }
         self.change(writes).await
     }
 
-    /// Puts a new secret in the place of a key's. The old one is good until `old_until`; without that, no longer. As with
-    /// a new key, nothing is changed where the sessions of the user who asks for it have ended.
+    /// Puts a new secret in the place of a key's. The old one is good until `old_until`; without that no older one is, either.
+    /// With it the oldest that is still good stays so until its own end: where nobody learnt of the rotation before this one,
+    /// because its answer was lost, that is the secret that everybody uses. As with a new key, nothing is changed where the
+    /// sessions of the user who asks for it have ended.
     pub async fn rotate(
         &self,
         key: &ListedKey,
@@ -219,14 +244,20 @@ impl ApiKeys {
         now: DateTime<Utc>,
     ) -> Result<KeyChanged, StorageError> {
         let refused = |error: aws_sdk_dynamodb::error::BuildError| StorageError::Refused(error.into());
+        let oldest = match old_until {
+            Some(_) => self.oldest_that_is_good(key, now).await?,
+            None => None,
+        };
         let listed = Update::builder()
             .table_name(self.table.name())
             .set_key(Some(
                 keys::listed_key(key.grant.instance, key.grant.key).attributes(),
             ))
             .update_expression(
-                "SET #hash = :new, formerHash = :hash, prefix = :prefix, rotatedAt = :now, shownTo = :by, #version = :next",
+                "SET #hash = :new, formerHash = :hash, oldestHash = :oldest, prefix = :prefix, rotatedAt = :now, \
+                 shownTo = :by, #version = :next",
             )
+            .expression_attribute_values(":oldest", oldest.map_or(AttributeValue::Null(true), s))
             .expression_attribute_values(":by", text(by.id))
             .expression_attribute_values(":new", s(secret.hash()))
             .expression_attribute_values(":prefix", s(secret.prefix()))
@@ -261,11 +292,9 @@ impl ApiKeys {
             }
             None => self.revocation(&key.hash, now),
         };
-        let olds = [
-            Some(old),
-            key.former_hash.as_deref().map(|hash| self.revocation(hash, now)),
-        ];
-        for old in olds.into_iter().flatten() {
+        let earlier = key.earlier().filter(|hash| Some(*hash) != oldest);
+        let earlier = earlier.map(|hash| self.revocation(hash, now));
+        for old in std::iter::once(old).chain(earlier) {
             let old = old.build().map_err(refused)?;
             writes.push(TransactWriteItem::builder().update(old).build());
         }
@@ -289,7 +318,7 @@ impl ApiKeys {
             .build()
             .map_err(refused)?;
         let mut writes = vec![TransactWriteItem::builder().delete(listed).build()];
-        for hash in [Some(&key.hash), key.former_hash.as_ref()].into_iter().flatten() {
+        for hash in key.hashes() {
             let revoked = self.revocation(hash, now).build().map_err(refused)?;
             writes.push(TransactWriteItem::builder().update(revoked).build());
         }
@@ -297,6 +326,26 @@ impl ApiKeys {
             Transacted::Done => Ok(KeyChanged::Done),
             Transacted::Refused(_) => Ok(KeyChanged::Stale),
         }
+    }
+
+    /// The oldest secret of a key before the present one that is still good. One read unit for each that there is.
+    async fn oldest_that_is_good<'a>(
+        &self,
+        key: &'a ListedKey,
+        now: DateTime<Utc>,
+    ) -> Result<Option<&'a str>, StorageError> {
+        for hash in key.earlier() {
+            let found = self.table.get(&keys::api_key(hash)).await?;
+            let found = found.filter(|item| item.contains_key("id"));
+            let grant = found.as_ref().map(grant_from_item).transpose()?;
+            let is_good = |grant: Grant| {
+                grant.revoked_at.is_none() && grant.expires_at.is_none_or(|expires_at| expires_at > now)
+            };
+            if grant.is_some_and(is_good) {
+                return Ok(Some(hash));
+            }
+        }
+        Ok(None)
     }
 
     /// Notes that a key was used in the hour that began at `hour`. Called with the first
@@ -396,6 +445,7 @@ fn listed_from_item(item: &Item) -> Result<ListedKey, StorageError> {
         version: read.opt_number("version")?.unwrap_or(0),
         hash: read.str("hash")?.to_owned(),
         former_hash: read.opt_str("formerHash")?.map(str::to_owned),
+        oldest_hash: read.opt_str("oldestHash")?.map(str::to_owned),
     })
 }
 

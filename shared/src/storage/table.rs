@@ -29,6 +29,9 @@ pub const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
 /// then twice as long each time.
 const TRANSACTION_ATTEMPTS: u32 = 7;
 
+/// How often a transaction is asked for again whose outcome is not known, after the SDK's own attempts.
+const TRANSACTION_DOUBTS: u32 = 2;
+
 /// The one table and the client that reaches it. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -108,13 +111,14 @@ impl Table {
         Ok(page.items.unwrap_or_default())
     }
 
-    /// Writes all or nothing. Where another transaction had one of the items, which is no
-    /// condition of ours, it tries again after a short random pause, a few times.
+    /// Writes all or nothing. Where another transaction had one of the items, which is no condition of ours, it tries again
+    /// after a short random pause, a few times; and so where nobody answered, since whoever is told of a failure does the same
+    /// again and must not undo what was done.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StorageError> {
         // One for all attempts: where an earlier one was executed and its answer lost, a later one is told of its success
         // and does not fail on what the earlier has written.
         let token = format!("{:032x}", rand::random::<u128>());
-        let mut attempt = 0;
+        let (mut attempt, mut doubts) = (0, 0);
         loop {
             attempt += 1;
             let sent = self
@@ -134,6 +138,11 @@ impl Table {
             match classify(error) {
                 StorageError::Conflict(_) if attempt < TRANSACTION_ATTEMPTS => {
                     let pause = rand::random_range(5..=20) << attempt;
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
+                StorageError::Unavailable(_) if doubts < TRANSACTION_DOUBTS => {
+                    doubts += 1;
+                    let pause = rand::random_range(5..=20) << doubts;
                     tokio::time::sleep(Duration::from_millis(pause)).await;
                 }
                 error => return Err(error),

@@ -30,7 +30,7 @@ impl ApiKeys {
             for key in &page {
                 self.set_instance_name(&keys::listed_key(instance, key.grant.key), name)
                     .await?;
-                for hash in [Some(&key.hash), key.former_hash.as_ref()].into_iter().flatten() {
+                for hash in key.hashes() {
                     self.set_instance_name(&keys::api_key(hash), name).await?;
                 }
             }

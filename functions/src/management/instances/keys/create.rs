@@ -4,18 +4,19 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::json;
 use shared::auth::api_key::{DEFAULT_RATE_LIMIT, Grant, KeySecret, Scope};
 use shared::domain::account::PersonName;
 use shared::domain::audit::Action;
 use shared::domain::instance::Instance;
 use shared::ids::KeyId;
-use shared::storage::api_keys::KeyCreated;
+use shared::storage::api_keys::{KeyCreated, MAX_KEYS};
 use utoipa::ToSchema;
 
 use super::settings;
 use super::view::{KeyView, KeyWithSecret};
 use crate::http::caller::{UserCaller, session_over};
-use crate::http::{ApiError, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, Whole};
+use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, Whole};
 use crate::management::instances::find::{InstanceRef, find};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
@@ -51,8 +52,9 @@ pub fn operation() -> Operation {
         handler,
     )
     .about(Tag::Keys, "Creates an API key")
-    .details("Its secret is in this answer and in no other.")
+    .details("Its secret is in this answer and in no other. An instance has 100 keys at most, expired ones included: a 409 beyond that.")
     .status(StatusCode::CREATED)
+    .errors(&[Code::Conflict])
 }
 
 pub async fn handler(
@@ -74,6 +76,12 @@ pub async fn handler(
         KeyCreated::Created => {}
         KeyCreated::InstanceGone => return Err(ApiError::not_found("instance")),
         KeyCreated::SessionOver => return Err(session_over()),
+        KeyCreated::TooMany => {
+            let message = format!(
+                "The instance has {MAX_KEYS} API keys, expired ones included, and may have no more: revoke one that is not needed"
+            );
+            return Err(ApiError::new(Code::Conflict, message).with_details(json!({"limit": MAX_KEYS})));
+        }
     }
     let record = Record::by(&caller.user, Action::KeyCreated).on(grant.key);
     trail

@@ -1,5 +1,6 @@
 //! `POST /api/instances/{instance}/keys/{key}/rotate`: another secret for the same key. The old one is good for
-//! `graceSeconds` more; a grace that runs from an earlier rotation ends.
+//! `graceSeconds` more. Of earlier rotations the oldest secret that is still good stays so until its own end; without a grace
+//! all end.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -45,7 +46,7 @@ fn grace_schema() -> Object {
 pub fn operation() -> Operation {
     Operation::new(Method::POST, "/api/instances/{instance}/keys/{key}/rotate", "rotateKey", handler)
         .about(Tag::Keys, "Gives an API key another secret")
-        .details("The new secret is in this answer and in no other. The old one is good for `graceSeconds` more; a grace that runs from an earlier rotation ends.")
+        .details("The new secret is in this answer and in no other. The old one is good for `graceSeconds` more, and of those before it the oldest whose grace still runs stays good until its end: so a rotation may be asked for again whose answer was lost. Without `graceSeconds` every older secret ends at once.")
         .errors(&[Code::Conflict])
 }
 

@@ -133,6 +133,92 @@ async fn a_rotated_key_has_a_grace_of_its_own() {
     );
 }
 
+async fn is_good(world: &World, secret: &str) -> bool {
+    world.get(secret, UNUSED).await.status == 200
+}
+
+/// The answer to a rotation was lost: everybody uses the first secret, and nobody knows the second.
+#[tokio::test]
+async fn a_rotation_that_is_asked_for_again_leaves_the_secret_that_everybody_uses() {
+    let world = World::new().await;
+    let (user, _, _) = world.ready().await;
+    let (path, first) = key(&world, &user.token, "backend").await;
+    let rotate = async |body: Value| {
+        let data = send(&world, &user.token, "POST", &format!("{path}/rotate"), body).await;
+        data.data(200)["key"].as_str().expect("a secret").to_owned()
+    };
+    let hour = json!({"graceSeconds": 3_600});
+    let second = rotate(hour.clone()).await;
+    world.clock.advance(TimeDelta::seconds(600));
+    let third = rotate(hour.clone()).await;
+    for secret in [&first, &second, &third] {
+        assert!(is_good(&world, secret).await);
+    }
+    let fourth = rotate(hour.clone()).await;
+    assert!(is_good(&world, &first).await, "the oldest, until its own end");
+    assert!(!is_good(&world, &second).await);
+    for secret in [&third, &fourth] {
+        assert!(is_good(&world, secret).await);
+    }
+    // What is changed of the key is changed for each of its secrets.
+    let narrow = json!({"scopes": ["messages:send"]});
+    send(&world, &user.token, "PATCH", &path, narrow).await.data(200);
+    for secret in [&first, &third, &fourth] {
+        assert_eq!(world.get(secret, UNUSED).await.status, 403);
+    }
+    let wide = json!({"scopes": ["instance:read"]});
+    send(&world, &user.token, "PATCH", &path, wide).await.data(200);
+    // The first one's hour is over, and two others' is not.
+    world.clock.advance(TimeDelta::seconds(3_000));
+    assert!(!is_good(&world, &first).await);
+    let token = world.log_in(&user).await;
+    let rotate = async |body: Value| {
+        let data = send(&world, &token, "POST", &format!("{path}/rotate"), body).await;
+        data.data(200)["key"].as_str().expect("a secret").to_owned()
+    };
+    let fifth = rotate(hour).await;
+    assert!(is_good(&world, &third).await && is_good(&world, &fourth).await);
+    // Without a grace nothing older stays.
+    let sixth = rotate(Value::Null).await;
+    for secret in [&first, &second, &third, &fourth, &fifth] {
+        assert!(!is_good(&world, secret).await);
+    }
+    assert!(is_good(&world, &sixth).await);
+}
+
+#[tokio::test]
+async fn a_revoked_key_takes_its_oldest_secret_with_it() {
+    let world = World::new().await;
+    let (user, _, _) = world.ready().await;
+    let (path, first) = key(&world, &user.token, "backend").await;
+    for _ in 0..2 {
+        let body = json!({"graceSeconds": 3_600});
+        let rotated = send(&world, &user.token, "POST", &format!("{path}/rotate"), body).await;
+        rotated.data(200);
+    }
+    assert!(is_good(&world, &first).await);
+    let revoked = send(&world, &user.token, "DELETE", &path, Value::Null).await;
+    revoked.data(200);
+    assert!(!is_good(&world, &first).await);
+}
+
+#[tokio::test]
+async fn an_instance_has_a_hundred_keys_at_most() {
+    let world = World::new().await;
+    let (user, _, _) = world.ready().await;
+    let (path, _) = key(&world, &user.token, "the second").await;
+    let token = &user.token;
+    join_all((0..98).map(|_| key(&world, token, "more"))).await;
+    let create = async || world.post(token, KEYS, json!({"name": "one more"})).await;
+    assert_eq!(
+        create().await.error(),
+        "409 CONFLICT: The instance has 100 API keys, expired ones included, and may have no more: revoke one that is not needed"
+    );
+    let revoked = send(&world, token, "DELETE", &path, Value::Null).await;
+    revoked.data(200);
+    create().await.data(201);
+}
+
 #[tokio::test]
 async fn of_ten_rotations_at_once_each_secret_given_out_last_is_good() {
     let world = World::new().await;
