@@ -191,7 +191,10 @@ impl<H: Holder> Keeper<H> {
                 continue;
             };
             if let Err(panic) = held.task.await {
-                error!(%shard, error = %panic, "serving the shard ended in a panic");
+                error!(%shard, error = %panic, "serving the shard ended in a panic: what it began ends, and the shard is taken anew");
+                // Its sessions were not ended in order. The lease stays, so that nobody takes it
+                // before they are told.
+                held.hold.fence.revoke();
             }
             self.vigil.dismiss(shard);
             if !held.hold.fence.is_revoked() {
