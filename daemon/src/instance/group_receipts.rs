@@ -112,7 +112,11 @@ impl Groups {
             let roster = match self.roster(message, &mut progress, group, told).await? {
                 Known::Roster(roster) => roster,
                 Known::Noted => continue,
-                Known::Later(pause) => return Ok(Counted::Later(pause)),
+                Known::Later(pause) => {
+                    // Nothing was stored: it need not be read again.
+                    self.keep(message, progress);
+                    return Ok(Counted::Later(pause));
+                }
                 Known::Never => return Ok(Counted::Never),
             };
             let waits = window(roster.len()).saturating_sub(told.since().elapsed());
@@ -165,7 +169,9 @@ impl Groups {
             }
             return Ok(match self.deps.messages.roster(self.instance, digest).await? {
                 Some(roster) => Known::Roster(self.keep_roster(roster)),
-                None => Known::Never,
+                // A roster is put before it is named: it has run out.
+                None if told.since().elapsed() >= PATIENCE => Known::Never,
+                None => Known::Later(NOT_TOLD_PAUSE),
             });
         }
         let link = self.links.watch(self.instance).borrow().clone();

@@ -110,9 +110,15 @@ impl Messages {
         self.put_item(item).await
     }
 
-    /// A roster that was put. Half a read unit for each 4 KiB.
+    /// A roster that was put. Half a read unit for each 4 KiB, and three times that where it was put
+    /// a moment ago, or is not there.
     pub async fn roster(&self, instance: InstanceId, digest: &str) -> Result<Option<Roster>, StorageError> {
-        let found = self.table.get_recent(&keys::roster(instance, digest)).await?;
+        let key = keys::roster(instance, digest);
+        let mut found = self.table.get_recent(&key).await?;
+        if found.is_none() {
+            // What was written a moment ago may be missed.
+            found = self.table.get(&key).await?;
+        }
         let read = |item: &Item| {
             let read = Reader::new("roster", item);
             Roster::from_bytes(read.bytes("v")?, read.number("of")?).ok_or_else(|| read.corrupt("v"))
