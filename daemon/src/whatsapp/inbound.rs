@@ -1,6 +1,7 @@
 //! Incoming messages on their way to the sink, with WhatsApp's acknowledgement held back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use shared::clock::Clock;
@@ -9,6 +10,7 @@ use shared::domain::person::Person;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use wacore::types::events::InboundMessage as LibraryMessage;
+use wacore_binary::Jid;
 use whatsapp_rust::{Client, InboundDurabilityHook};
 
 use super::{content, people};
@@ -23,6 +25,8 @@ pub struct Inbound {
     /// Cancelled when a commit failed: the server sends an unacknowledged message again
     /// on the next login only, so the session ends to let one come soon.
     failed: CancellationToken,
+    /// Messages of this session whose chat has no name here.
+    left_out: AtomicU64,
 }
 
 impl Inbound {
@@ -37,7 +41,18 @@ impl Inbound {
             store,
             clock,
             failed,
+            left_out: AtomicU64::new(0),
         }
+    }
+
+    /// Says that a message of this chat is told to nobody, where it is of a person or a group, or of
+    /// a kind of chat that is not known here. Neither content nor numbers are said.
+    fn leave_out(&self, chat: &Jid) {
+        if people::is_no_conversation(chat) {
+            return;
+        }
+        let left_out = self.left_out.fetch_add(1, Ordering::Relaxed) + 1;
+        warn!(server = ?chat.server, left_out, "a message came in a chat that has no name here, and is told to nobody");
     }
 
     /// A message in our types; `None` for what no one is told of.
@@ -57,11 +72,15 @@ impl Inbound {
         // What has no text and does not fit into the buffer comes again as a stub: the same is
         // told either way.
         let is_cut = text.is_none() && content::is_cut(&message.message, is_oversize);
-        let (chat, device) = (source.chat.to_string(), source.sender.to_string());
-        let received_at = self.store.received_at(&chat, &device, &info.id);
+        let (buffered, device) = (source.chat.to_string(), source.sender.to_string());
+        let received_at = self.store.received_at(&buffered, &device, &info.id);
+        let Some(chat) = people::chat_or_other_name(&source.chat, &with) else {
+            self.leave_out(&source.chat);
+            return None;
+        };
         Some(InboundMessage {
             whatsapp_id: info.id.clone(),
-            chat: people::chat(&source.chat)?,
+            chat,
             sender: source.sender.to_non_ad().to_string(),
             from,
             with,

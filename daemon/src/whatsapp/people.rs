@@ -26,6 +26,24 @@ pub fn chat(jid: &Jid) -> Option<Recipient> {
     format!("{}@{server}", jid.user).parse().ok()
 }
 
+/// The same of a chat that is perhaps with `person`: one that the JID gives no name to has theirs.
+pub fn chat_or_other_name(jid: &Jid, person: &Person) -> Option<Recipient> {
+    chat(jid).or_else(|| {
+        let is_person = matches!(
+            jid.server,
+            Server::Pn | Server::Hosted | Server::Legacy | Server::Lid | Server::HostedLid
+        );
+        let lid = person.lid.clone().map(Recipient::Lid);
+        let other = lid.or_else(|| person.phone.clone().map(Recipient::Phone));
+        other.filter(|_| is_person)
+    })
+}
+
+/// Whether a JID names what is known to be no conversation: status updates, lists, newsletters.
+pub fn is_no_conversation(jid: &Jid) -> bool {
+    matches!(jid.server, Server::Broadcast | Server::Newsletter)
+}
+
 /// A person by the names that `jids` give.
 pub fn person<'a>(jids: impl IntoIterator<Item = &'a Jid>) -> Person {
     let mut person = Person::default();
@@ -79,6 +97,26 @@ mod tests {
         ]);
         assert_eq!(person.phone.as_deref(), Some("15550100001"));
         assert_eq!(person.lid.as_deref(), Some("100000000000001"));
+    }
+
+    #[test]
+    fn a_chat_without_a_name_has_its_persons_other_one() {
+        let known = Person {
+            phone: None,
+            lid: Some("100000000000001".to_owned()),
+        };
+        let short = parse("0@s.whatsapp.net");
+        assert_eq!(chat(&short), None);
+        assert_eq!(
+            chat_or_other_name(&short, &known),
+            Some(Recipient::Lid("100000000000001".to_owned()))
+        );
+        assert_eq!(chat_or_other_name(&short, &Person::default()), None);
+        assert!(!is_no_conversation(&short), "it is left out with a word");
+        for text in ["status@broadcast", "120363021033254949@newsletter"] {
+            assert_eq!(chat_or_other_name(&parse(text), &known), None, "{text}");
+            assert!(is_no_conversation(&parse(text)));
+        }
     }
 
     #[test]
