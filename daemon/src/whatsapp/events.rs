@@ -124,6 +124,10 @@ impl Translator {
                 self.told.note(&Signal::Failure(failure.reason));
                 return None;
             }
+            // The library makes one of every conflict; the stanza, which came before, says which it was.
+            Event::LoggedOut(out) if out.raw.as_ref().is_some_and(|raw| raw.tag == "stream:error") => {
+                return None;
+            }
             Event::LoggedOut(out) => {
                 self.told.note(&Signal::Failure(out.reason));
                 return None;

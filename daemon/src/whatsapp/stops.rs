@@ -42,7 +42,9 @@ pub enum Signal {
 pub enum StreamError {
     /// `<conflict type="replaced">`: the device has connected from elsewhere.
     ConflictReplaced,
-    /// `<conflict>` of any other type, `device_removed` above all: the device was unlinked.
+    /// `<conflict type="device_removed">`: the device was unlinked.
+    DeviceRemoved,
+    /// `<conflict>` of any other type.
     ConflictOther,
     /// `<xml-not-well-formed>`: the server could not read what it was sent.
     BadXml,
@@ -63,6 +65,7 @@ impl StreamError {
         match conflict.as_deref() {
             None | Some("") => {}
             Some("replaced") => return Self::ConflictReplaced,
+            Some("device_removed") => return Self::DeviceRemoved,
             Some(_) => return Self::ConflictOther,
         }
         // A code that is no number is one that nobody knows.
@@ -175,8 +178,9 @@ impl Signal {
             Self::Failure(Failure::Unknown(429)) => {
                 row(Return(RateLimited), "WhatsApp asks for fewer logins")
             }
+            // The library stops; a new kind of pause or failure passes all the same.
             Self::Failure(Failure::Unknown(_)) => row(
-                End(ForceDisconnected, Reason::LoginRefused),
+                Return(Refused),
                 "WhatsApp refused the login with a code that is not known here",
             ),
             // The library comes back.
@@ -186,9 +190,15 @@ impl Signal {
             Self::Failure(Failure::ServiceUnavailable) => row(Return(Lost), "WhatsApp takes no logins now"),
 
             // The library logs out.
-            Self::Stream(StreamError::ConflictOther | StreamError::Code(401 | 516)) => row(
+            Self::Stream(StreamError::DeviceRemoved | StreamError::Code(401 | 516)) => row(
                 End(LoggedOut, Reason::LoggedOut),
                 "the phone has unlinked this device",
+            ),
+            // The library logs out of these too. What is not known costs nobody their keys: where the
+            // device is gone, the next login says so.
+            Self::Stream(StreamError::ConflictOther) => row(
+                Return(Refused),
+                "WhatsApp ended the stream with a conflict that is not known here",
             ),
             // The library stops. A daemon without a lease may have been the other one for a moment.
             Self::Stream(StreamError::ConflictReplaced | StreamError::Code(409)) => {
@@ -243,7 +253,9 @@ impl Signal {
     fn blames_wire(&self) -> bool {
         match self {
             Self::Stream(StreamError::Code(code)) => !matches!(code, 401 | 409 | 429 | 500..=599),
-            Self::Stream(StreamError::ConflictReplaced | StreamError::ConflictOther) => false,
+            Self::Stream(
+                StreamError::ConflictReplaced | StreamError::DeviceRemoved | StreamError::ConflictOther,
+            ) => false,
             Self::Stream(StreamError::BadXml | StreamError::Ack | StreamError::Other)
             | Self::StreamEnd
             | Self::Transport(_) => true,
@@ -314,8 +326,9 @@ mod tests {
             (
                 Some("401"),
                 conflict("device_removed"),
-                StreamError::ConflictOther,
+                StreamError::DeviceRemoved,
             ),
+            (Some("401"), conflict("strange"), StreamError::ConflictOther),
             (Some("429"), conflict(""), StreamError::Code(429)),
             (Some("515"), None, StreamError::Code(515)),
             (Some("503"), child("ack"), StreamError::Code(503)),
@@ -339,21 +352,21 @@ mod tests {
         (405, End(ForceDisconnected, Reason::ClientOutdated)),
         (406, End(LoggedOut, Reason::LoggedOut)),
         (409, End(ForceDisconnected, Reason::ClientRefused)),
-        (411, End(ForceDisconnected, Reason::LoginRefused)),
-        (412, End(ForceDisconnected, Reason::LoginRefused)),
+        (411, Return(Refused)),
+        (412, Return(Refused)),
         (413, End(ForceDisconnected, Reason::LoginRefused)),
         (414, End(ForceDisconnected, Reason::LoginRefused)),
         (415, End(ForceDisconnected, Reason::LoginRefused)),
-        (416, End(ForceDisconnected, Reason::LoginRefused)),
-        (417, End(ForceDisconnected, Reason::LoginRefused)),
+        (416, Return(Refused)),
+        (417, Return(Refused)),
         (418, End(ForceDisconnected, Reason::ClientRefused)),
         (429, Return(RateLimited)),
-        (499, End(ForceDisconnected, Reason::LoginRefused)),
+        (499, Return(Refused)),
         (500, Return(Lost)),
         (501, End(ForceDisconnected, Reason::LoginRefused)),
         (503, Return(Lost)),
-        (599, End(ForceDisconnected, Reason::LoginRefused)),
-        (0, End(ForceDisconnected, Reason::LoginRefused)),
+        (599, Return(Refused)),
+        (0, Return(Refused)),
     ];
 
     #[test]
@@ -371,7 +384,8 @@ mod tests {
     #[test]
     fn streams_end_for_good_or_come_back_after_their_pause() {
         for (error, answer) in [
-            (StreamError::ConflictOther, End(LoggedOut, Reason::LoggedOut)),
+            (StreamError::DeviceRemoved, End(LoggedOut, Reason::LoggedOut)),
+            (StreamError::ConflictOther, Return(Refused)),
             (StreamError::ConflictReplaced, Return(Replaced)),
             (StreamError::Code(401), End(LoggedOut, Reason::LoggedOut)),
             (StreamError::Code(402), Return(Refused)),
@@ -407,15 +421,15 @@ mod tests {
     #[test]
     fn nothing_that_is_unknown_knocks_for_ever() {
         for code in (400..600).filter(|code| ![429, 500, 503].contains(code)) {
-            let login = Signal::Failure(Failure::from(code)).row().answer;
-            assert!(matches!(login, End(..)), "a login with {code}: {login:?}");
-            let code = code.unsigned_abs();
-            let stream = Signal::Stream(StreamError::Code(code)).row().answer;
-            let ends = match stream {
+            let ends = |answer| match answer {
                 End(..) => true,
                 Return(course) => course.pauses().is_some_and(|pauses| pauses.most.is_some()),
             };
-            assert!(ends || code == 515, "a stream with {code}: {stream:?}");
+            let login = Signal::Failure(Failure::from(code)).row().answer;
+            assert!(ends(login), "a login with {code}: {login:?}");
+            let code = code.unsigned_abs();
+            let stream = Signal::Stream(StreamError::Code(code)).row().answer;
+            assert!(ends(stream) || code == 515, "a stream with {code}: {stream:?}");
         }
     }
 

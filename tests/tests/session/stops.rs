@@ -29,6 +29,7 @@ async fn a_login_that_is_refused_ends_or_comes_back() {
     world.paired(&own, 1).await.connection.disconnect().await;
     let lost = Answer::Return(Course::Lost);
     let refused = Answer::End(Status::ForceDisconnected, Reason::LoginRefused);
+    let unknown = Answer::Return(Course::Refused);
     let client = Answer::End(Status::ForceDisconnected, Reason::ClientRefused);
     for (code, answer) in [
         (400, refused),
@@ -44,14 +45,14 @@ async fn a_login_that_is_refused_ends_or_comes_back() {
         (413, refused),
         (414, refused),
         (415, refused),
-        (416, refused),
-        (417, refused),
+        (416, unknown),
+        (417, unknown),
         (418, client),
         (429, Answer::Return(Course::RateLimited)),
         (500, lost),
         (501, refused),
         (503, lost),
-        (599, refused),
+        (599, unknown),
     ] {
         let rule = Rule {
             code: Some(code),
