@@ -8,7 +8,7 @@ use shared::storage::accounts::{Accepted, Aftermath, Invitation};
 use shared::storage::lockouts::Network;
 
 use super::{administrator, mails};
-use crate::http::{ApiError, Code, Record, Trail};
+use crate::http::{ApiError, Code, Record, Trail, log};
 use crate::management::people;
 use crate::state::AppState;
 
@@ -33,17 +33,25 @@ pub async fn accept(
         }
     };
     let network = Network::of(trail.source());
-    state.lockouts.succeeded(&user.email, network, now).await?;
+    // From here on what fails is told to the log alone: the invitation is accepted, and the code is used up.
+    if let Err(error) = state.lockouts.succeeded(&user.email, network, now).await {
+        log::went_wrong(
+            &error.into(),
+            "guesses at an account that was joined stay counted",
+        );
+    }
     let record = Record::by(&user, Action::MemberJoined).on(user.id);
     trail.record(state, record).await;
     if let Some((subscription, aftermath)) = left {
-        if aftermath == Aftermath::Deleted {
-            state.counters.forget(subscription).await?;
+        if aftermath == Aftermath::Deleted
+            && let Err(error) = state.counters.forget(subscription).await
+        {
+            log::went_wrong(&error.into(), "the counts of a deleted subscription stay");
         }
         people::record_aftermath(state, trail, &user, subscription, aftermath).await;
     }
     let is_new = user.id == invitation.id;
-    let user = administrator::promote(state, trail, user).await?;
+    let user = administrator::promote(state, trail, user).await;
     if !is_new {
         mails::send_beside(state, &user, Letter::PasswordChanged).await;
     }

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use super::view::UserView;
 use super::{administrator, invitation, mails};
-use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail, log};
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
@@ -124,9 +124,15 @@ pub async fn handler(
         Changed::Done => {}
         Changed::Stale => return Err(refused()),
     }
-    // Whoever shows the code is not kept out by somebody else's guesses.
+    // Whoever shows the code is not kept out by somebody else's guesses. Where that fails the password is set nevertheless, and
+    // the code used up.
     let network = Network::of(trail.source());
-    state.lockouts.succeeded(&user.email, network, now).await?;
+    if let Err(error) = state.lockouts.succeeded(&user.email, network, now).await {
+        log::went_wrong(
+            &error.into(),
+            "guesses at an account whose password was reset stay counted",
+        );
+    }
     let user = User {
         credentials: user.credentials + 1,
         email_verified_at: user.email_verified_at.or(Some(now)),
@@ -137,7 +143,7 @@ pub async fn handler(
         record = record.detail("revokedKeys", revoked.api_keys);
     }
     trail.record(&state, record).await;
-    let user = administrator::promote(&state, &trail, user).await?;
+    let user = administrator::promote(&state, &trail, user).await;
     if issued.purpose == Purpose::ResetPassword {
         mails::send_beside(&state, &user, Letter::PasswordChanged).await;
     }

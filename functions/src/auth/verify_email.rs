@@ -73,7 +73,7 @@ pub async fn handler(
     trail
         .record(&state, Record::by(&user, Action::EmailVerified).on(user.id))
         .await;
-    let user = administrator::promote(&state, &trail, user).await?;
+    let user = administrator::promote(&state, &trail, user).await;
     Ok(Reply::ok(Response { user: user.into() }))
 }
 

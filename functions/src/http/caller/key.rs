@@ -16,8 +16,8 @@ use super::require_active;
 use crate::http::audit::{Record, Trail};
 use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, Code};
-use crate::http::rate_limit;
 use crate::http::source_address::source_address;
+use crate::http::{log, rate_limit};
 use crate::state::AppState;
 
 /// A valid API key with the scope `P`, of an active subscription.
@@ -70,8 +70,10 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
             state.accounts.recent_subscription(grant.subscription),
         )?;
         rate_limit::admit(&parts.extensions, rate, now)?;
-        if rate.is_first {
-            state.api_keys.used(&grant, rate.began_at).await?;
+        if rate.is_first
+            && let Err(error) = state.api_keys.used(&grant, rate.began_at).await
+        {
+            log::went_wrong(&error.into(), "when a key was used was not noted");
         }
         let subscription = subscription
             .ok_or_else(|| unauthenticated("The API key's subscription does not exist any more"))?;

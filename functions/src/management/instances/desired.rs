@@ -78,6 +78,8 @@ pub async fn ask(
     if asked.connects() && instance.network == Network::Live {
         require_verified(state, &caller.user)?;
     }
+    // Before anything is stored: an error after that would have the caller ask again, and a restart be done twice.
+    let presence = Presence::of(state, [&instance]).await?;
     let desired = asked
         .store(&state.instances, instance.id, state.clock.now())
         .await?;
@@ -85,7 +87,6 @@ pub async fn ask(
     nudge(state, &instance).await?;
     let record = Record::by(&caller.user, asked.action()).on(instance.id);
     trail.record(state, record).await;
-    let presence = Presence::of(state, [&instance]).await?;
     Ok(Reply::accepted(status::Response::new(instance, &presence)))
 }
 

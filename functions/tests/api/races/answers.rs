@@ -60,6 +60,27 @@ async fn a_lost_answer_to_a_transaction_is_no_refusal() {
     assert!(faults.is_done());
 }
 
+/// Longer than the SDK tries.
+#[tokio::test]
+async fn a_rotation_whose_answer_is_lost_again_and_again_tells_its_secret() {
+    let world = World::faulty(SEED).await;
+    let (user, _, _) = world.ready().await;
+    let path = "/api/instances/sales/keys";
+    let made = world
+        .post(&user.token, path, json!({"name": "a key"}))
+        .await
+        .data(201);
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("TransactWriteItems", "formerHash", [Fate::LOST; 4]);
+    let rotate = format!("{path}/{}/rotate", text(&made["id"]));
+    let body = json!({"graceSeconds": 3_600});
+    let rotated = world.post(&user.token, &rotate, body).await.data(200);
+    assert!(faults.is_done());
+    for key in [&made["key"], &rotated["key"]] {
+        assert_eq!(world.get(&text(key), "/api/instance/info").await.status, 200);
+    }
+}
+
 #[tokio::test]
 async fn a_lost_answer_to_a_code_that_is_used_up_gives_what_the_code_is_for() {
     let world = World::faulty(SEED).await;
@@ -204,4 +225,49 @@ async fn a_lost_answer_to_a_wish_asks_once() {
     faults.plan("UpdateItem", "generation", [Fate::LOST]);
     let wish = instances.want_logout(instance, world.clock.now()).await;
     assert_eq!(wish.expect("its own").expect("there").generation, before + 2);
+}
+
+/// As often as the SDK tries.
+const AWAY: [Fate; 3] = [Fate::FAILED; 3];
+
+#[tokio::test]
+async fn a_request_does_not_fail_on_what_only_notes_when_its_key_was_used() {
+    let world = World::faulty(SEED).await;
+    let (_, _, key) = world.ready().await;
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("UpdateItem", "lastUsedAt", AWAY);
+    world.get(&key, "/api/instance/info").await.data(200);
+    assert!(faults.is_done());
+}
+
+#[tokio::test]
+async fn a_restart_that_is_answered_with_an_error_is_not_done() {
+    let world = World::faulty(SEED).await;
+    let (user, instance, _) = world.ready().await;
+    let before = world.stored(instance).await.desired;
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("GetItem", "leases#", AWAY);
+    let path = "/api/instances/sales/restart";
+    let answer = world.post(&user.token, path, json!({})).await;
+    assert!(faults.is_done());
+    assert_eq!(answer.status, 503);
+    assert_eq!(world.stored(instance).await.desired, before);
+    world.post(&user.token, path, json!({})).await.data(202);
+}
+
+#[tokio::test]
+async fn a_password_that_is_set_is_told_of_though_old_guesses_stay_counted() {
+    let world = World::faulty(SEED).await;
+    world.register("ada@example.com").await;
+    let forgot = json!({"email": "ada@example.com"});
+    world
+        .post("", "/api/auth/forgot-password", forgot)
+        .await
+        .data(202);
+    let faults = world.faults.as_ref().expect("faults");
+    faults.plan("UpdateItem", "loggedInAt", AWAY);
+    let body =
+        json!({"token": world.mail.code("ada@example.com"), "password": "another horse, another battery"});
+    world.post("", "/api/auth/reset-password", body).await.data(200);
+    assert!(faults.is_done());
 }
