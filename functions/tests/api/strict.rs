@@ -460,3 +460,21 @@ async fn browsers_may_read_what_clients_need() {
         assert!(exposed.contains(&name), "{exposed:?}");
     }
 }
+
+/// Nobody need be logged in for this: one long name around many short ones, each of them wrong.
+#[tokio::test]
+async fn an_answer_to_a_wrong_body_is_small_whatever_the_body_is() {
+    let world = World::new().await;
+    let name = "n".repeat(20_000);
+    let twice: String = (0..1_000).map(|n| format!("\"{n}\":0,\"{n}\":0,")).collect();
+    let nested = format!("{{\"{name}\":{{{twice}\"x\":0}}}}");
+    let unknown: String = (0..2_000).map(|n| format!("\"{n}\":0,")).collect();
+    let flat = format!("{{{unknown}\"x\":0}}");
+    for (body, told) in [(nested, 4), (flat, 100)] {
+        let body = Body::from(body);
+        let answer = world.send(request("POST", "", "/api/auth/login", body)).await;
+        let faults = faults(&answer);
+        assert!(faults.len() >= told, "{}", faults.len());
+        assert!(answer.bytes.len() < 65_536, "{}", answer.bytes.len());
+    }
+}
