@@ -121,7 +121,7 @@ async fn one_of_twenty_who_race_for_an_address_gets_it() {
     entities.sort_unstable();
     assert_eq!(
         entities,
-        ["audit", "code", "email", "rate", "session", "sub", "sub"]
+        ["audit", "code", "email", "lock", "rate", "session", "sub", "sub"]
     );
     let address = "ADA@example.com".parse().expect("an address");
     assert_eq!(keys::email(&address).pk, "email#ada@example.com");
