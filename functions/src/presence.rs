@@ -126,6 +126,10 @@ fn may_be_held(status: Status) -> bool {
         | Status::AwaitingPasskey
         | Status::Connected
         | Status::Reconnecting => true,
-        Status::Disconnected | Status::LoggedOut | Status::ForceDisconnected | Status::Banned => false,
+        Status::Disconnected
+        | Status::LoggedOut
+        | Status::ForceDisconnected
+        | Status::Banned
+        | Status::Unknown => false,
     }
 }

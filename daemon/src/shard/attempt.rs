@@ -353,8 +353,15 @@ impl Sender<'_> {
         let began = Instant::now();
         let record = self.deps.messages.get(send.instance, send.message).await?;
         journey.read_at = Some(began);
-        let is_past = record.is_some_and(|record| record.state.is_past_sending());
-        Ok(is_past.then_some(End::Past))
+        Ok(match record.map(|record| record.state) {
+            Some(State::Unknown) if self.left(send).is_none() => None,
+            Some(State::Unknown) => {
+                warn!(message.id = %send.message, "left the job of a message in a state of a newer version");
+                Some(End::Unread)
+            }
+            Some(state) if state.is_past_sending() => Some(End::Past),
+            _ => None,
+        })
     }
 
     /// Sends over one connection and waits for the server's answer.

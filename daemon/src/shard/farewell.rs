@@ -63,7 +63,7 @@ impl Farewell {
         let done = match instance.desired.wanted {
             Wanted::Deleted => self.remove(instance).await,
             Wanted::LoggedOut => self.forget(instance).await,
-            Wanted::Connected | Wanted::Disconnected => Ok(Observation::Stored),
+            Wanted::Connected | Wanted::Disconnected | Wanted::Unknown => Ok(Observation::Stored),
         };
         match done {
             // Its jobs that wait for a connection look again: an account that was logged out, or an

@@ -211,6 +211,7 @@ impl Reconciler {
                     Act::Unlink
                 }
                 Wanted::LoggedOut | Wanted::Deleted => Act::BidFarewell,
+                Wanted::Unknown => Act::Nothing,
             },
             (Some(instance), Some(handle)) => match instance.wanted() {
                 // The wish is taken back, as far as that is possible still.
@@ -231,6 +232,7 @@ impl Reconciler {
                 // It is about it.
                 Wanted::LoggedOut | Wanted::Deleted if handle.only_unlinks => Act::Nothing,
                 Wanted::LoggedOut | Wanted::Deleted => Act::EndUnlinking,
+                Wanted::Unknown => Act::Nothing,
             },
         }
     }
@@ -279,14 +281,20 @@ impl Reconciler {
     async fn rest(&self, instance: &Instance) {
         let stays = matches!(
             instance.observed.status,
-            Status::Disconnected | Status::LoggedOut | Status::ForceDisconnected | Status::Banned
+            Status::Disconnected
+                | Status::LoggedOut
+                | Status::ForceDisconnected
+                | Status::Banned
+                | Status::Unknown
         );
         if stays {
             return;
         }
         let reason = match instance.desired.wanted {
             Wanted::Connected => Reason::SubscriptionInactive,
-            Wanted::Disconnected | Wanted::LoggedOut | Wanted::Deleted => Reason::DisconnectRequested,
+            Wanted::Disconnected | Wanted::LoggedOut | Wanted::Deleted | Wanted::Unknown => {
+                Reason::DisconnectRequested
+            }
         };
         let (now, generation) = (self.deps.clock.now(), instance.desired.generation);
         let observed = instance
@@ -308,10 +316,10 @@ impl Reconciler {
 }
 
 /// A state that only a person can end stays until a later request than the one that led
-/// to it.
+/// to it. So does one that only a newer version knows: it may be such a one.
 fn is_to_be_attempted(instance: &Instance) -> bool {
     match instance.observed.status {
-        Status::ForceDisconnected | Status::LoggedOut | Status::Banned => {
+        Status::ForceDisconnected | Status::LoggedOut | Status::Banned | Status::Unknown => {
             instance.desired.generation > instance.observed.generation
         }
         _ => true,

@@ -79,8 +79,11 @@ impl Sender<'_> {
         };
         match self.send(job, send, past).await {
             Ok(done) => done,
-            // Nothing that is stored is wrong for good but what cannot be read.
-            Err(error @ StorageError::Corrupt { .. }) => self.park(job, None, &chain(&error)).await,
+            Err(error @ StorageError::Corrupt { .. }) if self.left(send).is_none() => {
+                self.park(job, None, &chain(&error)).await
+            }
+            // Nothing that is stored is the job's fault: an item that cannot be read here may be a newer version's, or
+            // be mended.
             Err(error) => {
                 warn!(message.id = %send.message, error = %chain(&error), "the table is in the way of a send");
                 Done::LeaveFor(pace::left(job.received.receive_count))
@@ -170,7 +173,8 @@ impl Sender<'_> {
             return Ok(Some(End::Gone));
         };
         let observed = &instance.observed;
-        if observed.status != Status::Connected && observed.since + CLOCKS < send.accepted_at {
+        let is_without = !matches!(observed.status, Status::Connected | Status::Unknown);
+        if is_without && observed.since + CLOCKS < send.accepted_at {
             // There was no connection since before it was accepted: no daemon can have sent it.
             past.is_unknown = false;
         }

@@ -8,7 +8,7 @@ use shared::domain::instance::{Status, Wanted};
 use shared::storage::keys;
 
 use crate::wait::in_time;
-use crate::world::World;
+use crate::world::{SUBSCRIPTION, World};
 
 #[tokio::test]
 async fn a_second_request_does_not_buy_an_attempt_another_round() {
@@ -26,6 +26,39 @@ async fn a_second_request_does_not_buy_an_attempt_another_round() {
     assert_eq!(ended.observed.generation, ended.desired.generation);
     world.nudge_and_wait(&instance).await;
     assert!(!daemon.has_begun_another());
+}
+
+#[tokio::test]
+async fn nothing_is_done_about_what_only_a_newer_version_knows() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world
+        .store_text(keys::instance(instance.id), "wanted", "HIBERNATING")
+        .await;
+    world.nudge_and_wait(&instance).await;
+    let read = world.load(&instance).await;
+    assert_eq!(
+        (read.desired.wanted, read.observed.status),
+        (Wanted::Unknown, Status::Connected)
+    );
+    assert!(!session.line.disconnected.is_cancelled(), "it stays connected");
+
+    let other = world.instance("other").await;
+    world
+        .store_text(keys::instance(other.id), "status", "LEVITATING")
+        .await;
+    world.nudge_and_wait(&other).await;
+    let listed = world
+        .instances
+        .list(SUBSCRIPTION, None, 10)
+        .await
+        .expect("listed");
+    assert!(
+        listed
+            .iter()
+            .any(|listed| listed.observed.status == Status::Unknown)
+    );
 }
 
 #[tokio::test]

@@ -275,6 +275,43 @@ async fn a_job_that_comes_again_is_not_sent_again() {
     assert_eq!(world.counts(&instance).await, sent(1));
 }
 
+/// A job is hidden for 5 s where its record is in the way.
+#[tokio::test]
+async fn a_record_that_this_version_cannot_read_costs_no_message() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    for (name, unknown, known) in [
+        ("state", "levitating", "queued"),
+        ("createdAt", "noon", "2026-01-01T00:00:00.000Z"),
+    ] {
+        let job = world.job(&instance, ALICE, "patience").await;
+        world.record(&job).await;
+        let key = || keys::message(instance.id, job.message);
+        world.store_text(key(), name, unknown).await;
+        world.enqueue(&instance, &job).await;
+        let other = (2..99)
+            .map(|n| format!("155501000{n:02}"))
+            .find(|other| lane(instance.id, &other.parse().expect("a number")) != lane(instance.id, &job.to))
+            .expect("eight lanes");
+        let other = world.accept(&instance, &other, "meanwhile").await;
+        assert_eq!(session.sent().await.message, other);
+        session.acknowledge(other, None).await;
+        world.until_state(&instance, other, State::Sent).await;
+        let listed = world.messages.log(instance.id, None, 10).await.expect("listed");
+        assert!(
+            listed.iter().any(|record| record.id == other),
+            "one item costs a list itself alone"
+        );
+        world.store_text(key(), name, known).await;
+        assert_eq!(session.sent().await.message, job.message);
+        session.acknowledge(job.message, None).await;
+        world.until_state(&instance, job.message, State::Sent).await;
+    }
+    world.until_no_sends().await;
+    assert_eq!(world.taken(&world.names.dead_fifo()).await, []);
+}
+
 /// The pauses after two rate limits are 2 and 4 s, shortened by a quarter at most.
 #[tokio::test]
 async fn a_message_that_is_taken_back_while_it_waits_does_not_go_out() {

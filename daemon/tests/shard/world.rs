@@ -145,6 +145,21 @@ impl World {
     }
 
     /// Switches the subscription as the API does, with what follows for its instances.
+    /// Stores this text in an item, as a newer version may.
+    pub async fn store_text(&self, key: keys::Key, name: &str, value: &str) {
+        let stored = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.attributes()))
+            .update_expression("SET #name = :value")
+            .expression_attribute_names("#name", name)
+            .expression_attribute_values(":value", AttributeValue::S(value.to_owned()))
+            .send();
+        stored.await.expect("stored");
+    }
+
     pub async fn set_active(&self, active: bool) {
         let sent = self
             .table

@@ -54,6 +54,9 @@ text_enum! {
         /// WhatsApp has banned the number.
         Banned = "BANNED",
     }
+    else
+        /// One that a newer version has stored.
+        Unknown = "UNKNOWN"
 }
 
 text_enum! {
@@ -68,6 +71,9 @@ text_enum! {
         /// It is deleted: nothing is to be left of it. What is wanted stays so.
         Deleted = "DELETED",
     }
+    else
+        /// Something that a newer version knows: nothing is done about it here.
+        Unknown = "UNKNOWN"
 }
 
 /// An instance's name: unique within its subscription, lower case.
@@ -313,7 +319,8 @@ impl Instance {
             self.observed.status,
             Status::LoggedOut | Status::ForceDisconnected | Status::Banned
         );
-        self.account.is_none() || stopped || self.desired.wanted != Wanted::Connected
+        let is_to_be = matches!(self.desired.wanted, Wanted::Connected | Wanted::Unknown);
+        self.account.is_none() || stopped || !is_to_be
     }
 }
 

@@ -65,6 +65,9 @@ text_enum! {
         /// Its sender took it back before it was sent.
         Cancelled = "cancelled",
     }
+    else
+        /// One that a newer version has stored.
+        Unknown = "unknown"
 }
 
 impl State {
@@ -80,7 +83,8 @@ impl State {
             Self::Read => 4,
             Self::Played => 5,
             Self::Received => 6,
-            Self::Failed | Self::Expired | Self::Cancelled => 9,
+            // Whatever it is, nothing is known to come after it.
+            Self::Failed | Self::Expired | Self::Cancelled | Self::Unknown => 9,
         }
     }
 
@@ -91,6 +95,7 @@ impl State {
         match self {
             Self::Failed => Self::Sent.rank(),
             Self::Expired | Self::Cancelled => Self::Queued.rank(),
+            Self::Unknown => 0,
             _ => self.rank().saturating_sub(1),
         }
     }
@@ -101,7 +106,8 @@ impl State {
         matches!(self, Self::Sent | Self::Delivered | Self::Read | Self::Played)
     }
 
-    /// Whether the job of a message in this state has nothing left to do.
+    /// Whether the job of a message in this state has nothing left to do. Nobody can say so of
+    /// [`Self::Unknown`]: its job is to be left.
     pub const fn is_past_sending(self) -> bool {
         self.rank() >= Self::Sent.rank()
     }

@@ -16,6 +16,7 @@ pub mod roster;
 pub mod shard;
 mod text_enum;
 
+pub use text_enum::OrUnknown;
 pub(crate) use text_enum::text_enum;
 
 /// A text that is none of an enumeration's.

@@ -1,23 +1,33 @@
 //! Enumerations whose variants have one fixed text each, in the API and in the table.
 
 /// Defines an enumeration with `as_str`, `Display`, `FromStr` and the serde traits.
+///
+/// With `else`, it has a reading for what a newer version has stored: a variant that is not among `ALL`, and that no
+/// text parses as. Where a stored text is none of the others, [`Reader::known`](crate::storage::item::Reader::known)
+/// gives it. It is never written.
 macro_rules! text_enum {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }
+        $(else $(#[$unknown_doc:meta])* $unknown:ident = $unknown_text:literal)?) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
         pub enum $name {
             $($(#[$variant_doc])* #[serde(rename = $text)] $variant,)+
+            $($(#[$unknown_doc])* #[serde(rename = $unknown_text, skip_deserializing)] $unknown,)?
         }
 
         impl $name {
-            /// Every variant, in the order of definition.
+            /// Every variant that is known, in the order of definition.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The one text of this variant.
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
+                match self { $(Self::$variant => $text,)+ $(Self::$unknown => $unknown_text,)? }
             }
         }
+
+        $(impl crate::domain::OrUnknown for $name {
+            const UNKNOWN: Self = Self::$unknown;
+        })?
 
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -36,6 +46,12 @@ macro_rules! text_enum {
             }
         }
     };
+}
+
+/// An enumeration that has a reading for what a newer version has stored.
+pub trait OrUnknown: std::str::FromStr {
+    /// That reading.
+    const UNKNOWN: Self;
 }
 
 pub(crate) use text_enum;

@@ -177,7 +177,7 @@ fn read_progress(item: &Item) -> Result<Progress, StorageError> {
     let read = Reader::new("message", item);
     let reached = |field| Ok(Reached::from_bytes(read.opt_bytes(field)?.unwrap_or_default()));
     Ok(Progress {
-        state: read.parse("state")?,
+        state: read.known("state")?,
         roster: read.opt_str("roster")?.map(str::to_owned),
         delivered: reached("membersDelivered")?,
         read: reached("membersRead")?,

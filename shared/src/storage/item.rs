@@ -10,6 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::error::StorageError;
+use crate::domain::OrUnknown;
 
 /// An item as the SDK has it.
 pub type Item = HashMap<String, AttributeValue>;
@@ -107,6 +108,11 @@ impl<'a> Reader<'a> {
             .transpose()
     }
 
+    /// Text that is there, as this version reads it: one that only a newer version knows is unknown, not corrupt.
+    pub fn known<T: OrUnknown>(&self, field: &'static str) -> Result<T, StorageError> {
+        Ok(self.str(field)?.parse().unwrap_or(T::UNKNOWN))
+    }
+
     /// A number that is there.
     pub fn number<T: FromStr>(&self, field: &'static str) -> Result<T, StorageError> {
         self.required(field, self.opt_number(field)?)
@@ -191,6 +197,17 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::message::State;
+
+    #[test]
+    fn what_a_newer_version_has_stored_is_unknown_and_not_corrupt() {
+        let item = Item::from([("state".to_owned(), s("levitating")), ("rank".to_owned(), n(1))]);
+        let read = Reader::new("message", &item);
+        assert_eq!(read.known::<State>("state").expect("read"), State::Unknown);
+        assert!(read.known::<State>("rank").is_err(), "no text");
+        assert!(read.known::<State>("sort").is_err(), "not there");
+        assert!("unknown".parse::<State>().is_err() && !State::ALL.contains(&State::Unknown));
+    }
 
     #[test]
     fn a_fault_names_entity_key_and_field() {

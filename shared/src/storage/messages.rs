@@ -108,28 +108,42 @@ impl Messages {
         found.as_ref().map(from_item).transpose()
     }
 
-    /// Up to `limit` messages of this instance, newest first, that are older than `before`.
+    /// Up to `limit` messages of this instance, newest first, that are older than `before`. A record that cannot be
+    /// read is left out.
     pub async fn log(
         &self,
         instance: InstanceId,
         before: Option<MessageId>,
         limit: u32,
     ) -> Result<Vec<MessageRecord>, StorageError> {
-        let start = before.map(|id| keys::message(instance, id).attributes());
-        let page = self
-            .table
-            .client()
-            .query()
-            .table_name(self.table.name())
-            .key_condition_expression("pk = :pk")
-            .expression_attribute_values(":pk", s(keys::message_partition(instance)))
-            .scan_index_forward(false)
-            .set_exclusive_start_key(start)
-            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
-            .send()
-            .await
-            .map_err(classify)?;
-        page.items().iter().map(from_item).collect()
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut start = before.map(|id| keys::message(instance, id).attributes());
+        let mut records = Vec::new();
+        loop {
+            let page = self
+                .table
+                .client()
+                .query()
+                .table_name(self.table.name())
+                .key_condition_expression("pk = :pk")
+                .expression_attribute_values(":pk", s(keys::message_partition(instance)))
+                .scan_index_forward(false)
+                .set_exclusive_start_key(start)
+                .limit(i32::try_from(wanted - records.len()).unwrap_or(i32::MAX))
+                .send()
+                .await
+                .map_err(classify)?;
+            for item in page.items() {
+                match from_item(item) {
+                    Ok(record) => records.push(record),
+                    Err(error) => tracing::error!(instance.id = %instance, %error, "left out of a list"),
+                }
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() || records.len() >= wanted {
+                return Ok(records);
+            }
+        }
     }
 
     /// Brings a record into a later state; one that is there or past it is left alone. A proof that
@@ -223,8 +237,8 @@ impl Messages {
                 let old = updated.attributes.unwrap_or_default();
                 let read = Reader::new("message", &old);
                 Ok(Attempt::Done(Transition::Made {
-                    before: read.parse("state")?,
-                    kind: read.parse("kind")?,
+                    before: read.known("state")?,
+                    kind: read.str("kind")?.parse().unwrap_or(Kind::Unknown),
                 }))
             }
             Err(error) if condition_failed(&error) => {
@@ -309,13 +323,14 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
         id: read.parse("id")?,
         instance: read.parse("instance")?,
         direction: read.parse::<Direction>("direction")?,
-        kind: read.parse::<Kind>("kind")?,
+        // A kind that this build does not know is one nevertheless.
+        kind: read.str("kind")?.parse().unwrap_or(Kind::Unknown),
         chat: read.parse::<Recipient>("chat")?,
         person: Person {
             phone: read.opt_str("phone")?.map(str::to_owned),
             lid: read.opt_str("lid")?.map(str::to_owned),
         },
-        state: read.parse("state")?,
+        state: read.known("state")?,
         failure,
         reference: read.opt_str("reference")?.map(str::to_owned),
         created_at: read.time("createdAt")?,

@@ -227,7 +227,8 @@ fn end(instance: &Instance) -> Option<ApiError> {
         | Status::Reconnecting
         | Status::AwaitingQr
         | Status::AwaitingPairingCode
-        | Status::AwaitingPasskey => return None,
+        | Status::AwaitingPasskey
+        | Status::Unknown => return None,
         Status::Connected => return Some(paired()),
         Status::Disconnected => (Code::Conflict, "The instance was disconnected meanwhile"),
         Status::Banned => (Code::UpstreamError, "WhatsApp has banned the number"),

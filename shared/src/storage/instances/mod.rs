@@ -158,22 +158,41 @@ impl Instances {
     }
 
     /// Up to `limit` instances of this subscription, newest first, that were created
-    /// before `before`.
+    /// before `before`. One that cannot be read is left out.
     pub async fn list(
         &self,
         subscription: SubscriptionId,
         before: Option<InstanceId>,
         limit: u32,
     ) -> Result<Vec<Instance>, StorageError> {
-        let before = before.map(|id| keys::instance_reference(subscription, id));
-        let partition = keys::subscription(subscription).pk;
-        let page = self
-            .table
-            .last_with_prefix(partition, keys::INSTANCE_REFERENCE_PREFIX, before, limit);
-        let ids = referred_to(&page.await?)?;
-        let mut instances = self.load_all(&ids).await?;
-        instances.retain(|instance| instance.desired.wanted != Wanted::Deleted);
-        Ok(instances)
+        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+        let (mut before, mut instances) = (before, Vec::new());
+        loop {
+            let start = before.map(|id| keys::instance_reference(subscription, id));
+            let partition = keys::subscription(subscription).pk;
+            let left = u32::try_from(wanted - instances.len()).unwrap_or(limit);
+            let page = self
+                .table
+                .last_with_prefix(partition, keys::INSTANCE_REFERENCE_PREFIX, start, left);
+            let ids = referred_to(&page.await?)?;
+            for loaded in self.load_each(&ids).await {
+                match loaded {
+                    Ok(Some(instance)) if instance.desired.wanted != Wanted::Deleted => {
+                        instances.push(instance)
+                    }
+                    Ok(_) => {}
+                    Err(error @ StorageError::Corrupt { .. }) => {
+                        tracing::error!(subscription.id = %subscription, %error, "left out of a list");
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            before = ids.last().copied();
+            let is_end = ids.len() < usize::try_from(left).unwrap_or(usize::MAX);
+            if is_end || instances.len() >= wanted {
+                return Ok(instances);
+            }
+        }
     }
 
     /// All instances of this subscription, however many.
@@ -320,13 +339,17 @@ impl Instances {
     }
 
     async fn load_all(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, StorageError> {
-        use futures::{StreamExt, TryStreamExt};
-        let loaded: Vec<Option<Instance>> = futures::stream::iter(ids.iter().copied())
+        let loaded: Result<Vec<_>, _> = self.load_each(ids).await.into_iter().collect();
+        Ok(loaded?.into_iter().flatten().collect())
+    }
+
+    async fn load_each(&self, ids: &[InstanceId]) -> Vec<Result<Option<Instance>, StorageError>> {
+        use futures::StreamExt;
+        futures::stream::iter(ids.iter().copied())
             .map(|id| self.load_with_deleted(id))
             .buffered(8)
-            .try_collect()
-            .await?;
-        Ok(loaded.into_iter().flatten().collect())
+            .collect()
+            .await
     }
 }
 

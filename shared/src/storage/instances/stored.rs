@@ -85,7 +85,7 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
         desired: desired(&read)?,
         suspended: read.flag("suspended")?,
         observed: Observed {
-            status: read.parse::<Status>("status")?,
+            status: read.known::<Status>("status")?,
             since,
             reason: read.opt_str("reason")?.map(str::to_owned),
             last_error: read.opt_str("lastError")?.map(str::to_owned),
@@ -110,7 +110,7 @@ pub fn desired(read: &Reader<'_>) -> Result<Desired, StorageError> {
         None => None,
     };
     Ok(Desired {
-        wanted: read.parse::<Wanted>("wanted")?,
+        wanted: read.known::<Wanted>("wanted")?,
         generation: read.number("generation")?,
         restart: read.opt_number("restart")?.unwrap_or(0),
         pairing,
