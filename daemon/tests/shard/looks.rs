@@ -8,7 +8,7 @@ use shared::domain::instance::{Status, Wanted};
 use shared::storage::keys;
 
 use crate::wait::in_time;
-use crate::world::{SUBSCRIPTION, World};
+use crate::world::World;
 
 #[tokio::test]
 async fn a_second_request_does_not_buy_an_attempt_another_round() {
@@ -43,22 +43,6 @@ async fn nothing_is_done_about_what_only_a_newer_version_knows() {
         (Wanted::Unknown, Status::Connected)
     );
     assert!(!session.line.disconnected.is_cancelled(), "it stays connected");
-
-    let other = world.instance("other").await;
-    world
-        .store_text(keys::instance(other.id), "status", "LEVITATING")
-        .await;
-    world.nudge_and_wait(&other).await;
-    let listed = world
-        .instances
-        .list(SUBSCRIPTION, None, 10)
-        .await
-        .expect("listed");
-    assert!(
-        listed
-            .iter()
-            .any(|listed| listed.observed.status == Status::Unknown)
-    );
 }
 
 #[tokio::test]
