@@ -16,7 +16,7 @@ use shared::storage::counters::Counters;
 use shared::storage::instances::Instances;
 use shared::storage::leases::{Leases, Load};
 use shared::storage::messages::Messages;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -35,6 +35,7 @@ pub const LEASE: Duration = Duration::from_secs(3);
 struct Freezable {
     shards: Shards,
     frozen: CancellationToken,
+    panics: Arc<Notify>,
 }
 
 impl Holder for Freezable {
@@ -49,7 +50,15 @@ impl Holder for Freezable {
                 () = told.revoked() => outer.revoke(),
             }
         });
-        self.shards.serve(Hold { fence: inner, ..hold })
+        let serving = self.shards.serve(Hold { fence: inner, ..hold });
+        let panics = Arc::clone(&self.panics);
+        tokio::spawn(async move {
+            tokio::select! {
+                served = serving => served.expect("no panic"),
+                // What it had begun goes on by itself.
+                () = panics.notified() => panic!("as the test wants it"),
+            }
+        })
     }
 
     fn round_trips_since(&self) -> Option<DateTime<Utc>> {
@@ -68,6 +77,7 @@ pub struct Daemon {
     sessions: mpsc::Receiver<Playing>,
     stop: CancellationToken,
     frozen: CancellationToken,
+    panics: Arc<Notify>,
     running: JoinHandle<()>,
 }
 
@@ -80,7 +90,7 @@ impl World {
     /// Starts a daemon that reaches the table at this endpoint.
     pub async fn daemon_on(&self, name: &str, endpoint: &str) -> Daemon {
         let table = embedded::table(endpoint).await;
-        let frozen = CancellationToken::new();
+        let (frozen, panics) = (CancellationToken::new(), Arc::new(Notify::new()));
         let (network, sessions) = Network::new();
         let deps = Arc::new(Deps {
             instances: Instances::new(table.clone()),
@@ -112,6 +122,7 @@ impl World {
             Freezable {
                 shards: Shards::new(deps),
                 frozen: frozen.clone(),
+                panics: Arc::clone(&panics),
             },
         );
         let holding = keeper.holding();
@@ -123,6 +134,7 @@ impl World {
             running: tokio::spawn(keeper.run(stop.clone())),
             stop,
             frozen,
+            panics,
         }
     }
 
@@ -161,6 +173,11 @@ impl Daemon {
     pub fn freeze(&self) {
         self.frozen.cancel();
         self.running.abort();
+    }
+
+    /// Lets the task that serves a shard end in a panic.
+    pub fn panic(&self) {
+        self.panics.notify_one();
     }
 
     pub async fn until_holding(&self, shards: usize) {

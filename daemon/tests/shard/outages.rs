@@ -212,3 +212,17 @@ async fn who_knows_to_be_alone_forgets_the_owners_of_an_earlier_life() {
     second.until_holding(2).await;
     assert_eq!(world.lease(1).await.token, 2);
 }
+
+#[tokio::test]
+async fn a_shard_whose_task_panics_leaves_no_session_behind() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, old) = world.connected(&mut daemon).await;
+    let token = world.lease(0).await.token;
+    daemon.panic();
+    in_time("the end of the session", old.line.abandoned.cancelled()).await;
+    let session = daemon.session().await;
+    assert_eq!(session.instance, instance.id);
+    assert!(world.lease(0).await.token > token, "taken anew");
+    daemon.stop().await;
+}
