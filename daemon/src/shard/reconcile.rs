@@ -205,13 +205,12 @@ impl Reconciler {
             (None, Some(_)) => Act::End,
             (Some(instance), None) => match instance.wanted() {
                 Wanted::Connected if is_to_be_attempted(instance) => Act::Connect,
-                Wanted::Connected => Act::Nothing,
+                Wanted::Connected | Wanted::Unknown => Act::Nothing,
                 Wanted::Disconnected => Act::Rest,
                 Wanted::LoggedOut | Wanted::Deleted if instance.is_to_be_unlinked(self.deps.clock.now()) => {
                     Act::Unlink
                 }
                 Wanted::LoggedOut | Wanted::Deleted => Act::BidFarewell,
-                Wanted::Unknown => Act::Nothing,
             },
             (Some(instance), Some(handle)) => match instance.wanted() {
                 // The wish is taken back, as far as that is possible still.
@@ -227,12 +226,11 @@ impl Reconciler {
                     Act::End
                 }
                 Wanted::Connected if handle.generation() < instance.desired.generation => Act::Tell,
-                Wanted::Connected => Act::Nothing,
+                Wanted::Connected | Wanted::Unknown => Act::Nothing,
                 Wanted::Disconnected => Act::End,
                 // It is about it.
                 Wanted::LoggedOut | Wanted::Deleted if handle.only_unlinks => Act::Nothing,
                 Wanted::LoggedOut | Wanted::Deleted => Act::EndUnlinking,
-                Wanted::Unknown => Act::Nothing,
             },
         }
     }

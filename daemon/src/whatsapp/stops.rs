@@ -253,13 +253,16 @@ impl Signal {
     fn blames_wire(&self) -> bool {
         match self {
             Self::Stream(StreamError::Code(code)) => !matches!(code, 401 | 409 | 429 | 500..=599),
-            Self::Stream(
-                StreamError::ConflictReplaced | StreamError::DeviceRemoved | StreamError::ConflictOther,
-            ) => false,
             Self::Stream(StreamError::BadXml | StreamError::Ack | StreamError::Other)
             | Self::StreamEnd
             | Self::Transport(_) => true,
-            Self::Failure(_) | Self::Upgrade(_) | Self::Unreachable | Self::Silent => false,
+            Self::Stream(
+                StreamError::ConflictReplaced | StreamError::DeviceRemoved | StreamError::ConflictOther,
+            )
+            | Self::Failure(_)
+            | Self::Upgrade(_)
+            | Self::Unreachable
+            | Self::Silent => false,
         }
     }
 }

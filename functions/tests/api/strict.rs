@@ -466,10 +466,11 @@ async fn browsers_may_read_what_clients_need() {
 async fn an_answer_to_a_wrong_body_is_small_whatever_the_body_is() {
     let world = World::new().await;
     let name = "n".repeat(20_000);
-    let twice: String = (0..1_000).map(|n| format!("\"{n}\":0,\"{n}\":0,")).collect();
-    let nested = format!("{{\"{name}\":{{{twice}\"x\":0}}}}");
-    let unknown: String = (0..2_000).map(|n| format!("\"{n}\":0,")).collect();
-    let flat = format!("{{{unknown}\"x\":0}}");
+    let twice: Vec<String> = (0..1_000).map(|n| format!("\"{n}\":0,\"{n}\":0")).collect();
+    let twice = twice.join(",");
+    let nested = format!("{{\"{name}\":{{{twice},\"x\":0}}}}");
+    let unknown: Vec<String> = (0..2_000).map(|n| format!("\"{n}\":0")).collect();
+    let flat = format!("{{{},\"x\":0}}", unknown.join(","));
     for (body, told) in [(nested, 4), (flat, 100)] {
         let body = Body::from(body);
         let answer = world.send(request("POST", "", "/api/auth/login", body)).await;

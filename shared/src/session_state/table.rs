@@ -152,7 +152,7 @@ impl TableSessionState {
             .send()
             .await;
         match written {
-            Ok(written) => Ok(written.attributes.as_ref().and_then(|old| read_note(old))),
+            Ok(written) => Ok(written.attributes.as_ref().and_then(read_note)),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                     self.refused(failed.item.as_ref(), &path).map(|()| None)

@@ -128,12 +128,12 @@ async fn lose_leases(world: &mut World) {
     let lost = [takes, releases].map(|on| world.table.share(on, 7, &lost, 0..1));
     world.add_daemon().await;
     world.add_daemon().await;
-    tokio::time::sleep(2 * world.lease()).await;
+    tokio::time::sleep(2 * World::LEASE).await;
     world.daemons.remove(0).stop().await;
-    tokio::time::sleep(2 * world.lease()).await;
+    tokio::time::sleep(2 * World::LEASE).await;
     world.daemons.remove(0).kill().await;
     world.add_daemon().await;
-    tokio::time::sleep(3 * world.lease()).await;
+    tokio::time::sleep(3 * World::LEASE).await;
     let losses: u64 = lost.iter().map(relay::Rule::hits).sum();
     assert!(losses > 0, "no lease changed hands");
     lost.iter().for_each(relay::Rule::end);

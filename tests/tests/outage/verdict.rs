@@ -28,7 +28,7 @@ const PAGE: u32 = 500;
 /// Every instance is connected within twice the lease: somebody serves its shard, and not in the table alone.
 pub async fn is_served(world: &World, case: &Case) {
     let since = Instant::now();
-    let deadline = since + 2 * world.lease() + SLACK;
+    let deadline = since + 2 * World::LEASE + SLACK;
     for line in &world.lines {
         let own = &line.paired.own;
         while world.phones.linked(own).await != [true] {
@@ -134,10 +134,10 @@ async fn lacks(world: &World, sent: &[Vec<Sent>]) -> Vec<String> {
                 ));
             }
         }
-        let status = line.paired.user.get("/api/instances/main/status").await;
-        let status = &status.body["data"]["status"];
-        if status != "CONNECTED" {
-            lacks.push(format!("an instance is {status}"));
+        let told = line.paired.user.get("/api/instances/main/status").await;
+        let connection = &told.body["data"]["status"];
+        if connection != "CONNECTED" {
+            lacks.push(format!("an instance is {connection}"));
         }
     }
     lacks

@@ -178,7 +178,7 @@ impl Instances {
             for loaded in self.load_each(&ids).await {
                 match loaded {
                     Ok(Some(instance)) if instance.desired.wanted != Wanted::Deleted => {
-                        instances.push(instance)
+                        instances.push(instance);
                     }
                     Ok(_) => {}
                     Err(error @ StorageError::Corrupt { .. }) => {
