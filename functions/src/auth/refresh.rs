@@ -1,5 +1,5 @@
 //! `POST /api/auth/refresh`: a new pair of tokens for a refresh token, which is used up. Within a short grace it may come
-//! again.
+//! once more.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -43,8 +43,8 @@ pub fn operation() -> Operation {
             "Trades a refresh token for a new pair of tokens",
         )
         .details(
-            "A refresh token is used up by this. Within 30 seconds it may come again (two tabs, lost answers), and is given \
-             the same next token; using it after that, or an older one, ends the session. Without a body the \
+            "A refresh token is used up by this. Within 30 seconds it may come once more (two tabs, a lost answer), and is \
+             given the same next token; using it again after that, or an older one, ends the session. Without a body the \
              token is taken from the cookie `waxwing_refresh`.",
         )
         .errors(&[Code::Unauthenticated, Code::Forbidden, Code::SubscriptionInactive])
@@ -84,11 +84,6 @@ pub async fn handler(
     // Last: a token that is used up without an answer is a session that is lost.
     let next = match state.sessions.rotate(&offered, now).await? {
         Rotated::Done(next) => next,
-        Rotated::Again(next, session) => {
-            let record = replayed(&session).outcome(Outcome::Success);
-            trail.record(&state, record).await;
-            next
-        }
         Rotated::Replayed(session) => {
             trail.record(&state, replayed(&session)).await;
             return Err(refused());

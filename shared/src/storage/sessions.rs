@@ -14,24 +14,12 @@ use crate::auth::session::{GRACE, LIFETIME, RefreshToken, Salt, Session};
 /// What came of offering a refresh token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rotated {
-    /// It was good, or comes for the second time within its grace: this is the next one, which is stored in its place.
+    /// It was good, or is within its grace: this is the next one, which is stored in its place.
     Done(RefreshToken),
-    /// It comes once more within its grace, not for the first time: this is the same next one.
-    Again(RefreshToken, Session),
     /// It was used before: the session is over.
     Replayed(Session),
     /// There is no such session: it never was, has ended or has run out.
     Unknown,
-}
-
-/// Whether a token that was traded is within its grace, and the one that it was traded for.
-enum Grace {
-    /// It is, and comes for the first time since.
-    First(RefreshToken),
-    /// It is, and has come since.
-    Again(RefreshToken),
-    /// It is not the token just before, or was traded too long ago.
-    Over,
 }
 
 /// The sessions of the table.
@@ -79,9 +67,8 @@ impl Sessions {
     }
 
     /// Puts the next token in the place of `offered` and prolongs the session. Of several that come
-    /// with the same token one succeeds; within [`GRACE`] the others are given the same next token, as often as they ask:
-    /// answers may be lost one after the other, and it is no more than the first was given. Whoever comes with it later has
-    /// replayed it, and the session ends. One write unit; two within the grace.
+    /// with the same token one succeeds; within [`GRACE`] a second is given the same next token; whoever else comes
+    /// with it has replayed it, and the session ends. One write unit; two within the grace.
     pub async fn rotate(&self, offered: &RefreshToken, now: DateTime<Utc>) -> Result<Rotated, StorageError> {
         let name = &offered.session();
         let salt = Salt::generate();
@@ -128,27 +115,26 @@ impl Sessions {
             // Nobody else has `next`: this is the SDK's second attempt, after the answer to the first was lost.
             return Ok(Rotated::Done(next));
         }
-        match self.within_grace(offered, item, now).await? {
-            Grace::First(next) => return Ok(Rotated::Done(next)),
-            Grace::Again(next) => return Ok(Rotated::Again(next, session)),
-            Grace::Over => {}
+        if let Some(next) = self.within_grace(offered, item, now).await? {
+            return Ok(Rotated::Done(next));
         }
         self.end(name).await?;
         Ok(Rotated::Replayed(session))
     }
 
-    /// The next token once more, for whoever comes with the token just before it.
+    /// The next token once more, for the one who comes with the token just before it. `None` where that is not the
+    /// token just before, where it was traded too long ago, or has come once more already.
     async fn within_grace(
         &self,
         offered: &RefreshToken,
         item: &Item,
         now: DateTime<Utc>,
-    ) -> Result<Grace, StorageError> {
+    ) -> Result<Option<RefreshToken>, StorageError> {
         let read = Reader::new("session", item);
         let rotated_at = read.opt_time("rotatedAt")?;
         let is_recent = rotated_at.is_some_and(|at| now < at + GRACE);
         if !is_recent || read.opt_str("formerHash")? != Some(&offered.hash()) {
-            return Ok(Grace::Over);
+            return Ok(None);
         }
         let next = offered.successor(&Salt::from_stored(read.str("salt")?));
         let sent = self
@@ -165,26 +151,12 @@ impl Sessions {
             .expression_attribute_names("#hash", "hash")
             .expression_attribute_values(":next", s(next.hash()))
             .expression_attribute_values(":me", s(format!("{:032x}", rand::random::<u128>())))
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
-        let error = match sent {
-            Ok(_) => return Ok(Grace::First(next)),
-            Err(error) if condition_failed(&error) => error,
-            Err(error) => return Err(classify(error)),
-        };
-        let Some(UpdateItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
-            return Err(classify(error));
-        };
-        // Another hash: the next token was traded meanwhile.
-        let hash = failed
-            .item
-            .as_ref()
-            .filter(|item| !item.is_empty())
-            .map(|item| Reader::new("session", item).str("hash"));
-        match hash.transpose()? {
-            Some(hash) if hash == next.hash() => Ok(Grace::Again(next)),
-            _ => Ok(Grace::Over),
+        match sent {
+            Ok(_) => Ok(Some(next)),
+            Err(error) if condition_failed(&error) => Ok(None),
+            Err(error) => Err(classify(error)),
         }
     }
 

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::{Value, json};
-use shared::domain::audit::{Action, Outcome};
+use shared::domain::audit::Action;
 
 use crate::management::people::{administrator, audited, patch};
 use crate::support::{Answer, World};
@@ -94,29 +94,21 @@ async fn a_lost_answer_is_asked_for_once_more_within_the_grace() {
     }
 }
 
-/// A phone in a tunnel: every answer is lost, and each time it asks again.
 #[tokio::test]
-async fn answers_that_are_lost_one_after_the_other_end_no_session() {
+async fn the_grace_is_for_one_use_and_for_the_token_just_before() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
-    let first = refresh(&world, &user.refresh_token).await.data(200);
+    let data = refresh(&world, &user.refresh_token).await.data(200);
     refresh(&world, &user.refresh_token).await.data(200);
-    assert!(audited(&world, Action::RefreshReplayed).await.is_empty());
-    for _ in 0..2 {
-        let again = refresh(&world, &user.refresh_token).await.data(200);
-        assert_eq!(again["tokens"]["refreshToken"], first["tokens"]["refreshToken"]);
-    }
-    // Nobody asks so often, or two do.
-    let entries = audited(&world, Action::RefreshReplayed).await;
-    assert_eq!(entries.len(), 2);
-    assert_eq!(entries[0].outcome, Outcome::Success);
-    let next = text(&first["tokens"]["refreshToken"]);
-    refresh(&world, &next).await.data(200);
-}
+    assert_eq!(refresh(&world, &user.refresh_token).await.error(), REFUSED);
+    assert_eq!(
+        refresh(&world, &text(&data["tokens"]["refreshToken"]))
+            .await
+            .error(),
+        REFUSED
+    );
+    assert_eq!(audited(&world, Action::RefreshReplayed).await.len(), 1);
 
-#[tokio::test]
-async fn the_grace_is_for_the_token_just_before() {
-    let world = World::new().await;
     let user = world.register("bob@example.com").await;
     let second = refresh(&world, &user.refresh_token).await.data(200);
     let second = text(&second["tokens"]["refreshToken"]);
@@ -128,23 +120,18 @@ async fn the_grace_is_for_the_token_just_before() {
             .error(),
         REFUSED
     );
-    let entries = audited(&world, Action::RefreshReplayed).await;
-    assert_eq!(entries.len(), 1);
-    assert_eq!(entries[0].outcome, Outcome::Denied);
 }
 
 #[tokio::test]
-async fn of_ten_that_race_with_one_token_all_are_given_the_same_next_one() {
+async fn of_ten_that_race_with_one_token_two_succeed_at_most() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
     let answers = join_all((0..10).map(|_| refresh(&world, &user.refresh_token))).await;
-    let mut tokens: Vec<_> = answers
-        .iter()
-        .map(|answer| text(&answer.data(200)["tokens"]["refreshToken"]))
-        .collect();
-    tokens.dedup();
-    assert_eq!(tokens.len(), 1);
-    refresh(&world, &tokens[0]).await.data(200);
+    let good: Vec<_> = answers.iter().filter(|answer| answer.status == 200).collect();
+    assert!((1..=2).contains(&good.len()), "{}", good.len());
+    // The others have replayed it: the session is over for the ones, too.
+    let token = text(&good[0].data(200)["tokens"]["refreshToken"]);
+    assert_eq!(refresh(&world, &token).await.error(), REFUSED);
 }
 
 #[tokio::test]
