@@ -201,6 +201,8 @@ mod tests {
         let sent = request.customize().config_override(config).send().await;
         if let Some(ending) = ending {
             ending.abort();
+            // It listens until it has ended.
+            let _ = ending.await;
         }
         was_not_executed(&sent.expect_err("no answer"))
     }

@@ -76,7 +76,7 @@ async fn what_one_sends_to_oneself_is_delivered_when_another_device_has_it() {
         let id = message.to_whatsapp();
         let sent = session.connection.send_text(message, &to(chat), "a note").await;
         sent.expect("on the wire");
-        assert_eq!(session.acknowledged(&id).await, None);
+        // It may come before the server's acknowledgement.
         let told = session.until("delivery", |event| match event {
             SessionEvent::Receipt {
                 whatsapp_ids, kind, ..
