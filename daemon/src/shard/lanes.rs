@@ -8,21 +8,23 @@
 //! received again, by this very process: it goes on as it was, with the new receipt.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use shared::domain::job::{self, Job as Payload, PayloadError, SendJob};
 use shared::queue::Received;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::attempt::Journey;
 use super::hold::{Held, TERMS};
+use super::pace;
 use super::send::{Done, Sender};
 use super::wire::Wires;
 use crate::deps::Deps;
@@ -115,6 +117,10 @@ impl Lanes {
 
     /// Works off a lane until none of its jobs is in hand.
     async fn work_off(self: Arc<Self>, lane: Arc<Lane>) {
+        let _open = Open {
+            lanes: &self,
+            lane: &lane,
+        };
         let queue = self.deps.names.sends(self.hold.shard.0);
         tokio::select! {
             () = self.in_order(&lane) => {}
@@ -172,7 +178,18 @@ impl Lanes {
             wire: &wire,
         };
         let mut past = self.recall(&job.received);
-        let left = match sender.run(&job, &mut past).await {
+        let doing = AssertUnwindSafe(sender.run(&job, &mut past)).catch_unwind().await;
+        let done = doing.unwrap_or_else(|_| {
+            // The panic hook has logged what it was. Nobody knows what came of the message: it waits, and
+            // its time runs out if this goes on.
+            error!(
+                job.id = job.received.message_id,
+                "doing a job ended in a panic: it is left for a while"
+            );
+            past = Journey::begun(true);
+            Done::LeaveFor(pace::left(job.received.receive_count))
+        });
+        let left = match done {
             Done::Delete => {
                 self.delete(lane, &job).await;
                 None
@@ -242,6 +259,26 @@ impl Lanes {
         let mut left = self.left.lock().expect("no holder panics");
         left.retain(|_, (_, since)| now - *since < MEMORY);
         left.insert(id.to_owned(), (journey, now));
+    }
+}
+
+/// A lane that is worked off. Whatever ends that, the lane is open no longer: its jobs come again, and
+/// must not be taken for jobs in hand.
+struct Open<'a> {
+    lanes: &'a Lanes,
+    lane: &'a Arc<Lane>,
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        let mut open = self.lanes.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // Another one may have been opened in its place.
+        if open
+            .get(&self.lane.group)
+            .is_some_and(|lane| Arc::ptr_eq(lane, self.lane))
+        {
+            open.remove(&self.lane.group);
+        }
     }
 }
 

@@ -63,6 +63,9 @@ pub struct Sent {
     pub text: String,
 }
 
+/// A text at which the library panics.
+pub const PANICS: &str = "panic";
+
 /// The connection that the daemon holds.
 #[derive(Debug)]
 pub struct Line {
@@ -174,6 +177,7 @@ async fn forward(
 #[async_trait]
 impl Connection for Line {
     async fn send_text(&self, message: MessageId, to: &Recipient, text: &str) -> Result<(), SendError> {
+        assert_ne!(text, PANICS, "as a defect of the library would");
         let refusal = self.refusals.lock().expect("no holder panics").pop();
         if let Some(refusal) = refusal {
             return Err(refusal);
