@@ -1,7 +1,7 @@
 //! Receipts bring messages that were sent into later states.
 //!
 //! WhatsApp counts a receipt as told once the library has it, so nobody tells it again. What
-//! comes is put into a [`Pending`] at once, where receipts of one message are put together, and
+//! comes is put into a line (`pending.rs`) at once, where receipts of one message are put together, and
 //! one task an instance stores it from there. The task outlives sessions: a table that is away
 //! or throttles costs time and no receipt, as long as the shard is held. What is given up all
 //! the same is counted.

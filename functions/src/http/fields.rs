@@ -8,7 +8,7 @@ use super::error::ApiError;
 /// So many faults are told of at most: a list of a hundred thousand items that are all wrong makes no larger answer.
 const TOLD: usize = 100;
 
-/// The faults found so far, the first [`TOLD`].
+/// The faults found so far, the first hundred of them.
 #[derive(Debug, Default)]
 pub struct Fields(Vec<(String, String)>);
 
