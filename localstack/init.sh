@@ -55,7 +55,7 @@ arn() {
   call sqs get-queue-attributes --queue-url "$url" --attribute-names QueueArn --query Attributes.QueueArn
 }
 
-# The attributes stand in shared/src/queue/names.rs; a test compares what this makes with them.
+# The attributes stand in shared/src/queue/deployment.rs; a test compares what this makes with them.
 make_queues() {
   local base="$prefix-$1" shard dead dead_fifo existing
   existing="$(call sqs list-queues --queue-name-prefix "$base-" --query 'QueueUrls[]' | tr '\t' '\n')"

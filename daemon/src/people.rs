@@ -16,12 +16,12 @@ use shared::recent::Recent;
 use shared::session_state::Fence;
 use shared::storage::Table;
 use shared::storage::people::{Learnt, Lesson, People};
+use shared::telemetry::chain;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::connection::Connection;
-use crate::lease::chain;
 
 /// How many people a process remembers at least.
 const REMEMBERED: usize = 20_000;
@@ -139,7 +139,7 @@ impl Directory {
             return known;
         }
         let now = self.clock.now();
-        let finding = self.people.find(instance, name, now);
+        let finding = self.people.get(instance, name, now);
         match tokio::time::timeout(PATIENCE, finding).await {
             Ok(Ok(Some(found))) => {
                 self.remember(instance, &found, now, true);

@@ -1,5 +1,5 @@
 //! The daemons of a network and the shards that they hold, all at once: for administrators. Who
-//! asks for some instances alone reads less with `Presence::of`.
+//! asks for some instances alone reads less with `Owners::of`.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +23,7 @@ impl Fleet {
     /// Reads a network's. Two queries; shards that nobody ever held are among them.
     pub async fn read(state: &AppState, network: Network) -> Result<Self, ApiError> {
         let leases = Leases::new(state.table.clone(), network);
-        let (held, beats) = tokio::try_join!(leases.leases(), leases.beats())?;
+        let (held, beats) = tokio::try_join!(leases.list_all(), leases.list_beats())?;
         let mut all: BTreeMap<_, _> = (0..state.shards).map(|shard| (Shard(shard), None)).collect();
         all.extend(held.into_iter().map(|lease| (lease.shard, Some(lease))));
         Ok(Self {

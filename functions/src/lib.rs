@@ -5,14 +5,15 @@
 
 pub mod auth;
 mod cached;
+mod connection;
+mod docs;
 mod fleet;
 pub mod http;
 pub mod lambda;
 pub mod management;
 pub mod messaging;
 pub mod openapi;
-mod operations;
-mod presence;
+mod probes;
 mod setup;
 pub mod state;
 mod statistics;
@@ -32,6 +33,6 @@ pub fn all_within(state: AppState, limits: Limits) -> Router {
     let routes = auth::routes()
         .merge(management::routes())
         .merge(messaging::routes());
-    let routes = routes.merge(operations::documentation());
-    http::shell_within(routes.merge(operations::routes()), state, limits)
+    let routes = routes.merge(docs::routes());
+    http::shell_within(routes.merge(probes::routes()), state, limits)
 }

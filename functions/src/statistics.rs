@@ -67,7 +67,7 @@ impl Response {
     /// The counters of an instance in the days that are asked for.
     pub async fn of(state: &AppState, instance: InstanceId, request: &Request) -> Result<Self, ApiError> {
         let (from, to) = range(request, state.clock.now().date_naive())?;
-        let days = state.counters.days(instance, from, to).await?;
+        let days = state.counters.list_days(instance, from, to).await?;
         let mut sum = Counts::default();
         for (_, counts) in &days {
             sum.add(counts);

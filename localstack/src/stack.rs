@@ -16,7 +16,7 @@ use shared::clock::{Clock, SystemClock};
 use shared::config::{self, Common, Functions, Wrapping};
 use shared::mail;
 use shared::queue::embedded::EmbeddedQueue;
-use shared::queue::{QueueNames, names};
+use shared::queue::{QueueNames, deployment};
 use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::leases::Leases;
@@ -104,7 +104,7 @@ impl Stack {
             .context("cannot open the queues")?;
         let queue = Arc::new(queue);
         let queue_names = QueueNames::new(QUEUE_PREFIX, NETWORK.as_str())?;
-        names::ensure_all(queue.as_ref(), &queue_names, SHARDS)
+        deployment::ensure_all(queue.as_ref(), &queue_names, SHARDS)
             .await
             .context("cannot create the queues")?;
         let aws = shared::aws::stand_in(&between.table(&database.endpoint).await);

@@ -1,4 +1,4 @@
-//! Logs: JSON lines in a deployment, text on a developer's terminal.
+//! Logs: JSON lines in a deployment, text on a developer's terminal. Errors stand in them with their causes, in one line.
 
 use std::io::IsTerminal as _;
 
@@ -39,6 +39,18 @@ where
         .json()
         .flatten_event(true)
         .finish()
+}
+
+/// An error with its causes, in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
 }
 
 fn env_filter(filter: &str) -> EnvFilter {

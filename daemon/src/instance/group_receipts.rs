@@ -19,13 +19,13 @@ use shared::domain::roster::Roster;
 use shared::ids::{InstanceId, MessageId};
 use shared::storage::StorageError;
 use shared::storage::group_receipts::Progress;
+use shared::telemetry::chain;
 use tracing::debug;
 
 use super::link::Links;
-use super::pending::{Told, WINDOW};
+use super::pending::{Unstored, WINDOW};
 use crate::connection::{ReceiptKind, SendError};
 use crate::deps::Deps;
-use crate::lease::chain;
 
 /// How long receipts of a message wait for others, for each member of its group, and at most.
 const WINDOW_OF_A_MEMBER: Duration = Duration::from_millis(10);
@@ -93,7 +93,7 @@ impl Groups {
     pub async fn count(
         &self,
         message: MessageId,
-        told: &Told,
+        told: &Unstored,
         at_once: bool,
     ) -> Result<Counted, StorageError> {
         let Some(group) = &told.group else {
@@ -104,7 +104,7 @@ impl Groups {
             let kept = self.progress.lock().expect("no holder panics").remove(&message);
             let found = match kept {
                 Some(progress) => Some(progress),
-                None => self.deps.messages.progress(self.instance, message).await?,
+                None => self.deps.messages.get_progress(self.instance, message).await?,
             };
             let Some(mut progress) = found else {
                 return Ok(Counted::NoRecord);
@@ -161,18 +161,20 @@ impl Groups {
         message: MessageId,
         progress: &mut Progress,
         group: &Recipient,
-        told: &Told,
+        told: &Unstored,
     ) -> Result<Known, StorageError> {
         if let Some(digest) = &progress.roster {
             if let Some(roster) = self.kept(digest) {
                 return Ok(Known::Roster(roster));
             }
-            return Ok(match self.deps.messages.roster(self.instance, digest).await? {
-                Some(roster) => Known::Roster(self.keep_roster(roster)),
-                // A roster is put before it is named: it has run out.
-                None if told.since().elapsed() >= PATIENCE => Known::Never,
-                None => Known::Later(NOT_TOLD_PAUSE),
-            });
+            return Ok(
+                match self.deps.messages.get_roster(self.instance, digest).await? {
+                    Some(roster) => Known::Roster(self.keep_roster(roster)),
+                    // A roster is put before it is named: it has run out.
+                    None if told.since().elapsed() >= PATIENCE => Known::Never,
+                    None => Known::Later(NOT_TOLD_PAUSE),
+                },
+            );
         }
         let link = self.links.watch(self.instance).borrow().clone();
         let Some(link) = link else {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use shared::domain::counting::Counter;
 use shared::domain::event::{self, Event, EventType, MAX_TEXT, MessageReceived};
 use shared::domain::job;
 use shared::domain::message::{Direction, MessageRecord, RECORD_TERM, State, Truncation};
@@ -14,14 +15,13 @@ use shared::queue::{OutgoingMessage, QueueError};
 use shared::seal::Purpose;
 use shared::session_state::Fence;
 use shared::storage::StorageError;
-use shared::storage::counters::Counter;
 use shared::storage::messages::Put;
+use shared::telemetry::chain;
 use tracing::{debug, warn};
 
 use super::tally;
 use crate::connection::{CommitError, InboundMessage, InboundSink};
 use crate::deps::Deps;
-use crate::lease::chain;
 
 /// Commits an instance's incoming messages. A message that comes again finds its record
 /// and has the same event id.

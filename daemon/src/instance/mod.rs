@@ -263,7 +263,7 @@ impl Actor {
                 said,
                 blames_wire: false,
             },
-            Ended::Told(stop) => stop,
+            Ended::ByWhatsApp(stop) => stop,
         };
         warn!(instance.id = %self.id, why = stop.said, "the connection is lost");
         self.observer.note_error(stop.said);

@@ -9,12 +9,12 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use shared::domain::instance::{MAX_QR_ATTEMPTS, PAIRING_REQUEST_TERM, PairingRequest, Status};
 use shared::domain::reason::Reason;
+use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::session::{Ended, Running};
 use crate::connection::{PairingCode, PairingError};
-use crate::lease::chain;
 
 /// How long a session goes on after its pairing code has run out: a phone on which it was
 /// entered at the last moment is linked a moment later.

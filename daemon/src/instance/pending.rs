@@ -21,9 +21,9 @@ pub const WAITING: usize = 4_096;
 /// How long the first receipt of a message to a group waits for others: they come in bursts.
 pub const WINDOW: Duration = Duration::from_millis(250);
 
-/// What is told of one message.
+/// What receipts have told of one message, and no table knows yet.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub struct Unstored {
     /// The group, where the chat is one.
     pub group: Option<Recipient>,
     /// What each reader has told; in a chat with a person there is one, without a name.
@@ -35,7 +35,7 @@ pub struct Told {
     not_before: Instant,
 }
 
-impl Told {
+impl Unstored {
     fn new(group: Option<Recipient>, now: Instant) -> Self {
         let window = if group.is_some() { WINDOW } else { Duration::ZERO };
         Self {
@@ -101,7 +101,7 @@ pub struct Pending {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    told: HashMap<String, Told>,
+    told: HashMap<String, Unstored>,
     /// The messages in the order in which they came.
     order: VecDeque<String>,
     /// Receipts that wait or are being stored.
@@ -155,7 +155,7 @@ impl Pending {
     }
 
     /// Up to `most` messages whose time has come, once there is one.
-    pub async fn due(&self, most: usize) -> Vec<(String, Told)> {
+    pub async fn due(&self, most: usize) -> Vec<(String, Unstored)> {
         loop {
             let came = self.came.notified();
             let next = {
@@ -178,7 +178,7 @@ impl Pending {
     }
 
     /// Up to `most` messages, whether or not their time has come.
-    pub fn take(&self, most: usize) -> Vec<(String, Told)> {
+    pub fn take(&self, most: usize) -> Vec<(String, Unstored)> {
         self.waiting().take(most, |_| true)
     }
 
@@ -194,7 +194,7 @@ impl Pending {
 
     /// Puts back what was not stored, to be tried after `pause`. What has come since is kept
     /// with it.
-    pub fn put_back(&self, id: String, mut told: Told, pause: Duration) {
+    pub fn put_back(&self, id: String, mut told: Unstored, pause: Duration) {
         let mut waiting = self.waiting();
         if waiting.hurried && !pause.is_zero() {
             // It would wait for what does not come any more.
@@ -249,7 +249,7 @@ impl Waiting {
         &mut self,
         id: String,
         group: Option<Recipient>,
-        add: impl FnOnce(&mut Told, bool) -> Option<usize>,
+        add: impl FnOnce(&mut Unstored, bool) -> Option<usize>,
     ) -> bool {
         let room = self.count < WAITING;
         if let Some(told) = self.told.get_mut(&id) {
@@ -257,7 +257,7 @@ impl Waiting {
             self.count += added.unwrap_or(0);
             return added.is_some();
         }
-        let mut told = Told::new(group, Instant::now());
+        let mut told = Unstored::new(group, Instant::now());
         let Some(added) = add(&mut told, room) else {
             return false;
         };
@@ -267,7 +267,7 @@ impl Waiting {
         true
     }
 
-    fn take(&mut self, most: usize, is_due: impl Fn(&Told) -> bool) -> Vec<(String, Told)> {
+    fn take(&mut self, most: usize, is_due: impl Fn(&Unstored) -> bool) -> Vec<(String, Unstored)> {
         let mut taken = Vec::new();
         for _ in 0..self.order.len() {
             if taken.len() == most {

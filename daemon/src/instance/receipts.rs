@@ -10,27 +10,27 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Datelike, TimeDelta, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt as _};
+use shared::domain::counting;
 use shared::domain::message::{Kind, State};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
 use shared::session_state::Fence;
 use shared::storage::StorageError;
-use shared::storage::counters::Counter;
 use shared::storage::messages::{Change, Transition};
+use shared::telemetry::chain;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
 use super::group_receipts::{Counted, Groups};
 use super::link::Links;
-use super::pending::{Pending, Told};
+use super::pending::{Pending, Unstored};
 use super::tally;
 use crate::connection::ReceiptKind;
 use crate::deps::Deps;
-use crate::lease::chain;
 
 /// How many messages' receipts are stored at once for an instance.
 const AT_ONCE: usize = 8;
@@ -202,7 +202,7 @@ impl Keeper {
     }
 
     /// Stores a batch.
-    async fn store_all(&self, batch: Vec<(String, Told)>) -> Went {
+    async fn store_all(&self, batch: Vec<(String, Unstored)>) -> Went {
         let results = stream::iter(batch)
             .map(|(id, told)| async move {
                 let stored = self.store(&id, &told).await;
@@ -254,7 +254,7 @@ impl Keeper {
         }
     }
 
-    async fn store(&self, id: &str, told: &Told) -> Result<Stored, StorageError> {
+    async fn store(&self, id: &str, told: &Unstored) -> Result<Stored, StorageError> {
         if told.is_group() {
             self.store_of_group(id, told).await
         } else {
@@ -262,7 +262,7 @@ impl Keeper {
         }
     }
 
-    async fn store_of_person(&self, id: &str, told: &Told) -> Result<Stored, StorageError> {
+    async fn store_of_person(&self, id: &str, told: &Unstored) -> Result<Stored, StorageError> {
         let Some((kind, at)) = told.highest() else {
             return Ok(Stored::Done);
         };
@@ -293,7 +293,7 @@ impl Keeper {
         }
     }
 
-    async fn store_of_group(&self, id: &str, told: &Told) -> Result<Stored, StorageError> {
+    async fn store_of_group(&self, id: &str, told: &Unstored) -> Result<Stored, StorageError> {
         let (known, at_once) = (self.known(id), self.pending.is_hurried());
         let own = MessageId::from_whatsapp(id).filter(|_| known.is_none());
         let mut counted = match own {
@@ -338,8 +338,7 @@ impl Keeper {
 
     async fn count(&self, message: MessageId, before: State, after: State, kind: Kind) {
         let now = self.deps.clock.now();
-        let mut counters = passed(before, after, kind);
-        counters.extend(ended(before, message.created_at(), now));
+        let counters = counting::moved(kind, before, after, message.created_at(), now);
         tally::count(&self.deps, self.instance, &counters, now).await;
     }
 
@@ -352,7 +351,7 @@ impl Keeper {
         if known.is_some() {
             return Ok(known);
         }
-        let found = self.deps.messages.find(self.instance, id).await?;
+        let found = self.deps.messages.get_by_whatsapp_id(self.instance, id).await?;
         if let Some(message) = found {
             let mut known = self.known.lock().expect("no holder panics");
             if known.len() >= KNOWN {
@@ -370,72 +369,5 @@ fn state(kind: ReceiptKind) -> State {
         ReceiptKind::Delivered => State::Delivered,
         ReceiptKind::Read => State::Read,
         ReceiptKind::Played => State::Played,
-    }
-}
-/// What is counted when a message goes from one state to a later one: a state that was
-/// skipped counts too.
-pub fn passed(before: State, after: State, kind: Kind) -> Vec<Counter> {
-    // One that we had given up has passed nothing before the receipt that proves us wrong.
-    let before = match before {
-        State::Failed | State::Expired => State::Queued,
-        before => before,
-    };
-    let reached = |state: State| before.rank() < state.rank() && state.rank() <= after.rank();
-    let mut counters = Vec::new();
-    if reached(State::Sent) {
-        counters.push(Counter::Sent(kind));
-    }
-    if reached(State::Delivered) {
-        counters.push(Counter::Delivered);
-    }
-    if reached(State::Read) {
-        counters.push(Counter::Read);
-    }
-    counters
-}
-
-/// What is counted beside it when a message that waited does so no longer: once, whatever
-/// follows. One of an earlier month is not counted, because what ends is set against what
-/// the month has accepted.
-pub fn ended(before: State, accepted_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<Counter> {
-    let month = |at: DateTime<Utc>| (at.year(), at.month());
-    let is_the_end = !before.is_past_sending() && month(accepted_at) == month(now);
-    is_the_end.then_some(Counter::Ended)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use shared::domain::message::Kind;
-
-    #[test]
-    fn a_message_stops_waiting_once_and_in_its_own_month() {
-        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
-        let (accepted, later) = (at("2026-01-31T23:59:59Z"), at("2026-01-31T23:59:59.9Z"));
-        assert_eq!(ended(State::Queued, accepted, later), Some(Counter::Ended));
-        for before in [State::Sent, State::Delivered, State::Failed] {
-            assert_eq!(ended(before, accepted, later), None, "{before}");
-        }
-        assert_eq!(ended(State::Queued, accepted, at("2026-02-01T00:00:00Z")), None);
-    }
-
-    #[test]
-    fn a_receipt_that_overtook_the_acknowledgement_counts_for_both() {
-        let counted = |before, after| passed(before, after, Kind::Text);
-        assert_eq!(counted(State::Queued, State::Sent), [Counter::Sent(Kind::Text)]);
-        assert_eq!(
-            counted(State::Queued, State::Delivered),
-            [Counter::Sent(Kind::Text), Counter::Delivered]
-        );
-        assert_eq!(
-            counted(State::Sent, State::Read),
-            [Counter::Delivered, Counter::Read]
-        );
-        assert_eq!(counted(State::Read, State::Played), []);
-        assert_eq!(
-            counted(State::Failed, State::Delivered),
-            [Counter::Sent(Kind::Text), Counter::Delivered],
-            "it was given up, and arrived"
-        );
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shared::domain::instance::{Account, Status};
 use shared::domain::reason::Reason;
+use shared::telemetry::chain;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -15,7 +16,6 @@ use super::link::{Acks, Link};
 use super::pairing::Pairing;
 use super::sorter::Sorter;
 use crate::connection::{Connection, Session, SessionEvent};
-use crate::lease::chain;
 use crate::stop::{Answer, Stop};
 
 /// How long connecting and logging in may take. An unpaired session shows its first QR
@@ -45,7 +45,7 @@ pub enum Ended {
     /// The connection was lost: connect again.
     Dropped(String),
     /// WhatsApp has ended it, and said why.
-    Told(Stop),
+    ByWhatsApp(Stop),
 }
 
 impl Ended {
@@ -53,7 +53,7 @@ impl Ended {
     fn is_logout(&self) -> bool {
         match self {
             Self::For(status, _) => *status == Status::LoggedOut,
-            Self::Told(stop) => matches!(stop.answer, Answer::End(Status::LoggedOut, _)),
+            Self::ByWhatsApp(stop) => matches!(stop.answer, Answer::End(Status::LoggedOut, _)),
             Self::Stopped | Self::Lost | Self::Dropped(_) => false,
         }
     }
@@ -256,7 +256,7 @@ impl Running<'_> {
             }
             SessionEvent::Stopped(stop) => {
                 self.blames_wire = stop.blames_wire;
-                Some(Ended::Told(stop))
+                Some(Ended::ByWhatsApp(stop))
             }
             // The sorter's.
             SessionEvent::ServerAck { .. } | SessionEvent::Receipt { .. } => None,

@@ -12,13 +12,13 @@ use shared::seal::Purpose;
 use shared::session_state::Fence;
 use shared::storage::StorageError;
 use shared::storage::instances::Observation;
+use shared::telemetry::chain;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::starts::Start;
 use crate::deps::Deps;
-use crate::lease::chain;
 
 /// How often a write is tried in a row: some three seconds where each fails at once.
 const ATTEMPTS: u32 = 6;

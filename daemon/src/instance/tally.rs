@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use shared::domain::counting::Counter;
 use shared::ids::InstanceId;
-use shared::storage::counters::Counter;
+use shared::telemetry::chain;
 use tracing::warn;
 
 use crate::deps::Deps;
-use crate::lease::chain;
 
 /// How often a count is tried, the store's own tries within each.
 const ATTEMPTS: u32 = 4;

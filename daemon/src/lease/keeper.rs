@@ -11,6 +11,7 @@ use shared::domain::shard::Shard;
 use shared::session_state::Fence;
 use shared::storage::StorageError;
 use shared::storage::leases::{Beat, LONGEST_LEASE, Lease, Leases};
+use shared::telemetry::chain;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -21,7 +22,7 @@ use super::share::{Plan, View};
 use super::vigil::Vigil;
 use super::watch::{Census, Watch};
 use super::watchdog::{BEAT_INTERVAL, Watchdog};
-use super::{HeldShards, Hold, Holder, chain};
+use super::{HeldShards, Hold, Holder};
 
 /// How many shards are taken or released at once.
 const AT_ONCE: usize = 8;
@@ -174,7 +175,7 @@ impl<H: Holder> Keeper<H> {
     }
 
     async fn look(&self) -> Result<(Vec<Lease>, Vec<Beat>), StorageError> {
-        tokio::try_join!(self.leases.leases(), self.leases.beats())
+        tokio::try_join!(self.leases.list_all(), self.leases.list_beats())
     }
 
     /// Releases the shards whose tasks have ended.

@@ -13,12 +13,13 @@ use chrono::{DateTime, Utc};
 use shared::clock::Clock;
 use shared::storage::StorageError;
 use shared::storage::leases::{Beat, Leases, Vitals};
+use shared::telemetry::chain;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
+use super::Holder;
 use super::vigil::Vigil;
-use super::{Holder, chain};
 use crate::meter::resident_bytes;
 
 /// The time between two beats.

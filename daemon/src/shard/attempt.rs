@@ -7,6 +7,7 @@ use shared::domain::job::{Content, SendJob};
 use shared::domain::message::{Failure, FailureCode, State};
 use shared::fault;
 use shared::storage::StorageError;
+use shared::telemetry::chain;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -17,7 +18,6 @@ use super::send::{Sender, account_changed};
 use super::verdict::{self, Verdict};
 use crate::connection::SendError;
 use crate::instance::link::Link;
-use crate::lease::chain;
 
 /// How long the server may take to acknowledge a message before it is sent again under
 /// the same id, and how long it may take to get onto the wire.

@@ -10,11 +10,12 @@ use shared::ids::InstanceId;
 use shared::storage::StorageError;
 use shared::storage::api_keys::ApiKeys;
 use shared::storage::instances::Observation;
+use shared::telemetry::chain;
 use tracing::{info, warn};
 
 use crate::deps::Deps;
 use crate::instance::link::Links;
-use crate::lease::{Hold, chain};
+use crate::lease::Hold;
 
 /// What a shard's instances leave when they go.
 #[derive(Debug)]

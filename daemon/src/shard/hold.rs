@@ -4,13 +4,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use shared::queue::names::SENDS_VISIBILITY;
+use shared::queue::deployment::SENDS_VISIBILITY;
 use shared::queue::{MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, QueueName, Receipt, Received};
+use shared::telemetry::chain;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::warn;
-
-use crate::lease::chain;
 
 /// For how long jobs are hidden and held.
 #[derive(Debug, Clone, Copy)]
@@ -253,7 +252,7 @@ mod tests {
 
     use shared::clock::SystemClock;
     use shared::queue::embedded::EmbeddedQueue;
-    use shared::queue::{OutgoingMessage, QueueNames, ReceiveOptions, names};
+    use shared::queue::{OutgoingMessage, QueueNames, ReceiveOptions, deployment};
 
     use super::*;
 
@@ -270,7 +269,7 @@ mod tests {
     async fn queue_of_one() -> (EmbeddedQueue, QueueName, Received) {
         let queue = EmbeddedQueue::open(None, Arc::new(SystemClock)).expect("opened");
         let names = QueueNames::new("waxwing", "sandbox").expect("names");
-        names::ensure_all(&queue, &names, 1).await.expect("created");
+        deployment::ensure_all(&queue, &names, 1).await.expect("created");
         let name = names.sends(0);
         let message = OutgoingMessage::fifo("job", "lane", "job");
         queue.send(&name, message).await.expect("queued");

@@ -16,6 +16,7 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use shared::domain::job::{self, Job as Payload, PayloadError, SendJob};
 use shared::queue::Received;
+use shared::telemetry::chain;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -29,7 +30,7 @@ use super::send::{Done, Sender};
 use super::wire::Wires;
 use crate::deps::Deps;
 use crate::instance::link::Links;
-use crate::lease::{Hold, chain};
+use crate::lease::Hold;
 use crate::meter::Counted;
 
 /// For how long a job that was left in the queue is remembered: longer than it may be hidden.

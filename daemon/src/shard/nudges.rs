@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use shared::domain::job::{self, PayloadError, Query};
-use shared::queue::names::QUERIES_VISIBILITY;
+use shared::queue::deployment::QUERIES_VISIBILITY;
 use shared::queue::{MAX_WAIT, ReceiveOptions, Received};
+use shared::telemetry::chain;
 use tracing::{error, warn};
 
 use super::PAUSE_AFTER_FAILURE;
 use super::pace;
 use super::reconcile::Reconciler;
 use crate::deps::Deps;
-use crate::lease::{Hold, chain};
+use crate::lease::Hold;
 
 /// Takes from the queue until the shard is given up.
 pub async fn consume(deps: &Arc<Deps>, hold: &Hold, reconciler: &Arc<Reconciler>) {

@@ -108,7 +108,7 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use shared::queue::names::{MAX_RECEIVES, QUERIES_MAX_RECEIVES, QUERIES_RETENTION, SENDS_RETENTION};
+    use shared::queue::deployment::{MAX_RECEIVES, QUERIES_MAX_RECEIVES, QUERIES_RETENTION, SENDS_RETENTION};
     use shared::queue::{MAX_DELAY, MAX_VISIBILITY};
 
     use super::*;

@@ -11,6 +11,7 @@ use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use shared::storage::StorageError;
 use shared::storage::instances::Observation;
+use shared::telemetry::chain;
 use tokio::sync::Mutex;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -19,7 +20,7 @@ use super::farewell::Farewell;
 use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::instance::{Actor, ActorHandle};
-use crate::lease::{Hold, chain};
+use crate::lease::Hold;
 
 /// How many instances a sweep reads at once.
 const READ_AT_ONCE: usize = 8;
@@ -89,7 +90,12 @@ impl Reconciler {
     /// in a row cannot, the table is away.
     pub async fn sweep(self: &Arc<Self>) -> bool {
         let shard = self.hold.shard;
-        let ids = match self.deps.instances.ids_by_shard(self.deps.network, shard).await {
+        let ids = match self
+            .deps
+            .instances
+            .list_ids_by_shard(self.deps.network, shard)
+            .await
+        {
             Ok(ids) => ids,
             Err(error) => {
                 warn!(%shard, error = %chain(&error), "could not read the shard's instances");
@@ -121,7 +127,7 @@ impl Reconciler {
     pub async fn look_at(self: &Arc<Self>, id: InstanceId) -> Result<(), StorageError> {
         // A look that begins later sees what is as new or newer.
         let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
-        let instance = self.deps.instances.load_with_deleted(id).await?;
+        let instance = self.deps.instances.get_with_deleted(id).await?;
         self.make_so(look, id, instance).await;
         Ok(())
     }

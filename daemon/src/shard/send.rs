@@ -9,14 +9,15 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
+use shared::domain::counting;
 use shared::domain::instance::{Status, Wanted};
 use shared::domain::job::{Content, PayloadError, SendJob};
 use shared::domain::message::{Failure, FailureCode, State};
 use shared::fault;
 use shared::seal::Purpose;
 use shared::storage::StorageError;
-use shared::storage::counters::Counter;
 use shared::storage::messages::{Change, Transition};
+use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -27,9 +28,8 @@ use super::park::set_aside;
 use super::wire::Wire;
 use crate::deps::Deps;
 use crate::instance::link::Links;
-use crate::instance::receipts::{ended, passed};
 use crate::instance::tally;
-use crate::lease::{Hold, chain};
+use crate::lease::Hold;
 
 /// How far the clocks of functions and daemons may be apart.
 const CLOCKS: TimeDelta = TimeDelta::minutes(1);
@@ -169,7 +169,7 @@ impl Sender<'_> {
         send: &SendJob,
         past: &mut Journey,
     ) -> Result<Option<End>, StorageError> {
-        let Some(instance) = self.deps.instances.load(send.instance).await? else {
+        let Some(instance) = self.deps.instances.get_of_any(send.instance).await? else {
             return Ok(Some(End::Gone));
         };
         let observed = &instance.observed;
@@ -257,11 +257,7 @@ impl Sender<'_> {
         if change.state == State::Sent {
             deps.meter.sent.note(Instant::now());
         }
-        let mut counters = match change.state {
-            State::Failed | State::Expired => vec![Counter::Failed],
-            state => passed(before, state, kind),
-        };
-        counters.extend(ended(before, send.accepted_at, change.at));
+        let counters = counting::moved(kind, before, change.state, send.accepted_at, change.at);
         tally::count(deps, instance, &counters, change.at).await;
         Ok(())
     }

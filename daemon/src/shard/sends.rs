@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use shared::queue::names::SENDS_VISIBILITY;
+use shared::queue::deployment::SENDS_VISIBILITY;
 use shared::queue::{MAX_WAIT, ReceiveOptions};
+use shared::telemetry::chain;
 use tokio_util::task::TaskTracker;
 use tracing::warn;
 
@@ -11,7 +12,7 @@ use super::PAUSE_AFTER_FAILURE;
 use super::lanes::Lanes;
 use crate::deps::Deps;
 use crate::instance::link::Links;
-use crate::lease::{Hold, chain};
+use crate::lease::Hold;
 
 /// Takes from the queue until the shard is given up. Lanes run in `tasks`.
 pub async fn consume(deps: &Arc<Deps>, hold: &Hold, links: &Arc<Links>, tasks: &TaskTracker) {

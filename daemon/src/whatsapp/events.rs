@@ -15,12 +15,12 @@ use wacore::types::events::{
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::Client;
 
+use super::ending::Ending;
 use super::keys_only::KeysOnly;
 use super::own_chat::OwnChat;
 use super::people;
 use super::runtime::SessionRuntime;
 use super::stops::{Signal, StreamError};
-use super::told::Told;
 use crate::connection::{ReceiptKind, SessionEvent};
 use crate::stop::Stop;
 
@@ -36,7 +36,7 @@ pub struct Translator {
     pub client: std::sync::OnceLock<std::sync::Weak<Client>>,
     pub clock: std::sync::Arc<dyn Clock>,
     pub queue: mpsc::Sender<SessionEvent>,
-    pub told: std::sync::Arc<Told>,
+    pub ending: std::sync::Arc<Ending>,
     /// Cancelled where the queue is full and what came is no receipt.
     pub overflow: CancellationToken,
     pub runtime: SessionRuntime,
@@ -98,7 +98,7 @@ impl Translator {
             Event::PairingCodeRefresh(_) | Event::PairingCodeError(_) => SessionEvent::PairingCodeVoid,
             Event::PairPasskeyRequest(_) => SessionEvent::PasskeyRequested,
             Event::PairSuccess(_) => {
-                self.told.note_paired();
+                self.ending.note_paired();
                 SessionEvent::Paired
             }
             Event::Connected(_) => {
@@ -111,17 +111,17 @@ impl Translator {
             }
             Event::RawNode(node) => {
                 if let Some(signal) = Signal::of_stanza(node.get()) {
-                    self.told.note(&signal);
+                    self.ending.note(&signal);
                 }
                 self.keys_only.note(node.get());
                 return None;
             }
             Event::Disconnected(disconnected) => {
-                self.told.note(&Signal::Transport(disconnected.reason.clone()));
+                self.ending.note(&Signal::Transport(disconnected.reason.clone()));
                 return None;
             }
             Event::ConnectFailure(failure) => {
-                self.told.note(&Signal::Failure(failure.reason));
+                self.ending.note(&Signal::Failure(failure.reason));
                 return None;
             }
             // The library makes one of every conflict; the stanza, which came before, says which it was.
@@ -129,20 +129,20 @@ impl Translator {
                 return None;
             }
             Event::LoggedOut(out) => {
-                self.told.note(&Signal::Failure(out.reason));
+                self.ending.note(&Signal::Failure(out.reason));
                 return None;
             }
             Event::StreamReplaced(_) => {
-                self.told.note(&Signal::Stream(StreamError::ConflictReplaced));
+                self.ending.note(&Signal::Stream(StreamError::ConflictReplaced));
                 return None;
             }
             Event::ClientOutdated(_) => {
-                self.told
+                self.ending
                     .note(&Signal::Failure(ConnectFailureReason::ClientOutdated));
                 return None;
             }
             Event::TemporaryBan(ban) => {
-                self.told.note_stop(self.banned(ban));
+                self.ending.note_stop(self.banned(ban));
                 return None;
             }
             Event::ServerAck(ack) if ack.class.as_deref() == Some("message") => SessionEvent::ServerAck {

@@ -6,6 +6,7 @@
 //! closing the stream, is part of the same session.
 
 mod content;
+mod ending;
 mod events;
 mod explain;
 mod failure;
@@ -22,7 +23,7 @@ mod secrets;
 mod session;
 mod settings;
 mod stops;
-mod told;
+
 mod transport;
 mod versions;
 

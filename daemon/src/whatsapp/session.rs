@@ -23,6 +23,7 @@ use wacore::store::DevicePropsOverride;
 use whatsapp_rust::bot::Bot;
 use whatsapp_rust::{CacheConfig, Client, GroupError, RawNodeLease, SendOptions};
 
+use super::ending::Ending;
 use super::events::{self, Translator};
 use super::inbound::Inbound;
 use super::keys_only::KeysOnly;
@@ -31,7 +32,6 @@ use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
 use super::settings::WhatsAppConnector;
 use super::stops::Signal;
-use super::told::Told;
 use super::transport::Dialler;
 use super::versions::{Refused, Version, Versions};
 use super::{content, explain, failure, pairing, people, resend};
@@ -79,7 +79,7 @@ pub struct WhatsAppSession {
     store: Arc<SessionStore>,
     secrets: MessageSecrets,
     own_chat: Arc<OwnChat>,
-    told: Arc<Told>,
+    ending: Arc<Ending>,
     /// Ends every task of the session at once.
     stop: CancellationToken,
     /// The session's end was asked for: nothing more is told.
@@ -98,7 +98,7 @@ impl WhatsAppSession {
         let store =
             Arc::new(SessionStore::new(session.state, Arc::clone(&connector.clock)).telling_missing(missing));
         let (queue, waiting) = mpsc::channel(events::CAPACITY);
-        let told = Arc::new(Told::default());
+        let ending = Arc::new(Ending::default());
         let own_chat = Arc::new(OwnChat::default());
         let keys_only = Arc::new(KeysOnly::default());
         let (overflow, commit_failed) = (CancellationToken::new(), CancellationToken::new());
@@ -112,13 +112,13 @@ impl WhatsAppSession {
             client: std::sync::OnceLock::new(),
             clock: Arc::clone(&connector.clock),
             queue: queue.clone(),
-            told: Arc::clone(&told),
+            ending: Arc::clone(&ending),
             overflow: overflow.clone(),
             runtime: runtime.clone(),
             own_chat: Arc::clone(&own_chat),
             keys_only: Arc::clone(&keys_only),
         });
-        let dialler = Dialler::new(&connector.settings.websocket_url, Arc::clone(&told));
+        let dialler = Dialler::new(&connector.settings.websocket_url, Arc::clone(&ending));
         let builder = Bot::builder()
             .with_backend_arc(Arc::clone(&store) as Arc<dyn wacore::store::traits::Backend>)
             .with_transport_factory(dialler.clone())
@@ -150,7 +150,7 @@ impl WhatsAppSession {
             store: Arc::clone(&store),
             secrets,
             own_chat,
-            told: Arc::clone(&told),
+            ending: Arc::clone(&ending),
             stop,
             asked: CancellationToken::new(),
             tasks,
@@ -164,7 +164,7 @@ impl WhatsAppSession {
             client,
             store,
             dialler,
-            told,
+            ending,
             queue,
             stop: handle.stop.clone(),
             asked: handle.asked.clone(),
@@ -253,7 +253,7 @@ struct SessionTask {
     client: Arc<Client>,
     store: Arc<SessionStore>,
     dialler: Dialler,
-    told: Arc<Told>,
+    ending: Arc<Ending>,
     queue: mpsc::Sender<SessionEvent>,
     stop: CancellationToken,
     asked: CancellationToken,
@@ -292,7 +292,7 @@ impl SessionTask {
         self.client.signal_shutdown_sync();
         drop(self.stanzas);
         if !self.asked.is_cancelled() {
-            let end = end(&self.told, reason, &self.versions, self.version);
+            let end = end(&self.ending, reason, &self.versions, self.version);
             if let Some(end) = self.asked.run_until_cancelled(end).await {
                 // Refused where the daemon has gone already.
                 let _ = self.queue.send(end).await;
@@ -308,9 +308,9 @@ impl SessionTask {
     async fn serve(&self, client: Arc<Client>, bot: Bot) {
         let mut linked = client.pn().is_some();
         self.until_end(bot.run()).await;
-        while self.is_paired(&client, linked).await && !self.told.is_over() && !self.asked.is_cancelled() {
+        while self.is_paired(&client, linked).await && !self.ending.is_over() && !self.asked.is_cancelled() {
             linked = true;
-            self.told.forget();
+            self.ending.forget();
             self.until_end(client.run()).await;
         }
         if !self.asked.is_cancelled() {
@@ -326,7 +326,7 @@ impl SessionTask {
         tokio::pin!(run);
         tokio::select! {
             () = &mut run => return,
-            () = self.told.hung_up() => {}
+            () = self.ending.hung_up() => {}
         }
         self.dialler.hang_up().await;
         if tokio::time::timeout(STREAM_DEADLINE, run).await.is_err() {
@@ -342,7 +342,7 @@ impl SessionTask {
         } else {
             PAIRED_DEADLINE
         };
-        self.told.take_paired(patience).await
+        self.ending.take_paired(patience).await
     }
 
     async fn disconnect_in_time(&self) {
@@ -357,8 +357,8 @@ impl SessionTask {
 }
 
 /// The last that a session tells: why it is over, `ours` being a reason of our own.
-async fn end(told: &Told, ours: Option<&str>, versions: &Versions, version: Version) -> SessionEvent {
-    let stop = match (told.take_stop(), ours) {
+async fn end(ending: &Ending, ours: Option<&str>, versions: &Versions, version: Version) -> SessionEvent {
+    let stop = match (ending.take_stop(), ours) {
         (Some(stop), None) => stop,
         // For whatever reason of ours, there is none after it.
         (Some(stop), Some(_)) if matches!(stop.answer, Answer::End(..)) => stop,
@@ -501,7 +501,7 @@ impl Connection for WhatsAppSession {
         self.disconnect().await;
         // The server ends the stream of a device that it has taken off, perhaps before its answer
         // is read.
-        if self.told.is_logged_out() { Ok(()) } else { told }
+        if self.ending.is_logged_out() { Ok(()) } else { told }
     }
 
     fn abandon(&self) {

@@ -18,8 +18,8 @@ use wacore::net::{Transport, TransportEvent, TransportFactory, WHATSAPP_WEB_ORIG
 use whatsapp_rust::async_channel::Receiver;
 use whatsapp_rust_tokio_transport::{default_tls_connector, from_websocket};
 
+use super::ending::Ending;
 use super::stops::Signal;
-use super::told::Told;
 
 /// How long one address of the server may take to accept a connection, before the next is
 /// tried. The library gives all of dialling 20 s.
@@ -32,17 +32,17 @@ static TLS: LazyLock<Connector> = LazyLock::new(default_tls_connector);
 #[derive(Clone)]
 pub struct Dialler {
     url: Arc<str>,
-    told: Arc<Told>,
+    ending: Arc<Ending>,
     last: Arc<Mutex<Option<Arc<dyn Transport>>>>,
 }
 
 impl Dialler {
-    /// Opens sockets to `url` (`ws` or `wss`), and notes in `told` where there is none: the library
+    /// Opens sockets to `url` (`ws` or `wss`), and notes in `ending` where there is none: the library
     /// tells nobody.
-    pub fn new(url: &str, told: Arc<Told>) -> Self {
+    pub fn new(url: &str, ending: Arc<Ending>) -> Self {
         Self {
             url: url.into(),
-            told,
+            ending,
             last: Arc::default(),
         }
     }
@@ -60,7 +60,7 @@ impl Dialler {
 impl TransportFactory for Dialler {
     async fn create_transport(&self) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
         let dialled = dial(&self.url).await;
-        let (transport, events) = dialled.inspect_err(|error| self.told.note(&refusal(error)))?;
+        let (transport, events) = dialled.inspect_err(|error| self.ending.note(&refusal(error)))?;
         *self.last.lock().expect("no holder panics") = Some(Arc::clone(&transport));
         Ok((transport, events))
     }
@@ -240,16 +240,16 @@ mod tests {
         let refuse = async || StatusCode::TOO_MANY_REQUESTS;
         let routes = Router::new().route("/ws/chat", get(refuse));
         let server = tokio::spawn(async move { axum::serve(listener, routes).await });
-        let told = Arc::new(Told::default());
-        let dialler = Dialler::new(&format!("ws://{address}/ws/chat"), Arc::clone(&told));
+        let ending = Arc::new(Ending::default());
+        let dialler = Dialler::new(&format!("ws://{address}/ws/chat"), Arc::clone(&ending));
         assert!(dialler.create_transport().await.is_err());
-        let stop = told.take_stop().expect("noted");
+        let stop = ending.take_stop().expect("noted");
         assert_eq!(stop.answer, Answer::Return(Course::RateLimited));
         assert_eq!(stop.said, "WhatsApp asks for fewer connections (HTTP 429)");
         server.abort();
         let _ = server.await;
         assert!(dialler.create_transport().await.is_err());
-        let stop = told.take_stop().expect("noted");
+        let stop = ending.take_stop().expect("noted");
         assert_eq!(stop.answer, Answer::Return(Course::Lost));
         assert_eq!(stop.said, "WhatsApp cannot be reached");
     }

@@ -11,7 +11,7 @@ impl World {
     /// Waits until a daemon's beat tells of this load, and answers all that it tells.
     async fn until_load(&self, daemon: &str, load: Load) -> Vitals {
         until(&format!("{load:?}"), async || {
-            let beat = self.leases.beat_of(daemon).await.expect("read");
+            let beat = self.leases.get_beat(daemon).await.expect("read");
             let vitals = beat.and_then(|beat| beat.vitals);
             vitals.filter(|vitals| vitals.load == load)
         })

@@ -157,7 +157,7 @@ async fn probed(world: &World, daemon: &mut Daemon) -> (Instance, Playing, DateT
     world.clock.advance(TimeDelta::seconds(30));
     let seen = world.now();
     until("a round trip in the beat", async || {
-        let beat = world.leases.beat_of("a").await.expect("read")?;
+        let beat = world.leases.get_beat("a").await.expect("read")?;
         (beat.round_trips_since == Some(seen)).then_some(())
     })
     .await;

@@ -46,7 +46,7 @@ async fn until_gone(world: &World, instance: &Instance) {
     })
     .await;
     assert_eq!(remains(world, instance).await, Vec::<String>::new());
-    let loaded = world.instances.load_with_deleted(instance.id).await;
+    let loaded = world.instances.get_with_deleted(instance.id).await;
     assert_eq!(loaded.expect("read"), None);
 }
 
@@ -150,7 +150,7 @@ async fn unconfirmed(world: &World, daemon: &mut Daemon) -> (Instance, Playing) 
 /// Waits until the phone is known not to have been told.
 async fn until_pending(world: &World, instance: &Instance) -> Instance {
     until("a logout that is pending", async || {
-        let loaded = world.instances.load_with_deleted(instance.id).await;
+        let loaded = world.instances.get_with_deleted(instance.id).await;
         let loaded = loaded.expect("read").expect("it is there");
         (loaded.observed.reason.as_deref() == Some("LOGOUT_PENDING")).then_some(loaded)
     })

@@ -237,7 +237,7 @@ async fn what_is_too_large_is_told_of_as_far_as_it_goes_and_holds_up_no_other() 
     assert_eq!(told[2].from.lid.as_deref(), Some("200000000000001"));
 
     // Newest first, in the order in which they came within one second of WhatsApp's.
-    let listed = world.messages.log(instance.id, None, 10).await.expect("read");
+    let listed = world.messages.list(instance.id, None, 10).await.expect("read");
     let ids: Vec<_> = listed.iter().rev().map(|record| record.id).collect();
     assert_eq!(ids, told.iter().map(|data| data.id).collect::<Vec<_>>());
     let reasons: Vec<_> = listed.iter().rev().map(|record| record.truncated).collect();
@@ -264,7 +264,7 @@ async fn the_log_is_in_the_order_in_which_messages_came_and_were_accepted() {
             order.push(Direction::Outgoing);
         }
     }
-    let log = world.messages.log(instance.id, None, 10).await.expect("read");
+    let log = world.messages.list(instance.id, None, 10).await.expect("read");
     let told: Vec<Direction> = log.iter().rev().map(|record| record.direction).collect();
     assert_eq!(told, order);
     let newest = log.first().expect("a record");

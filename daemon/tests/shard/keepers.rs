@@ -57,12 +57,7 @@ async fn shards_spread_and_a_silent_daemons_are_taken_over() {
 
     // The first stands still: it neither beats nor looks, but its sockets are open.
     old.state.put("ratchet", b"1", None).await.expect("stored");
-    let lease = world
-        .leases
-        .lease(Shard(0))
-        .await
-        .expect("read")
-        .expect("a lease");
+    let lease = world.leases.get(Shard(0)).await.expect("read").expect("a lease");
     let old_token = lease.token;
     assert_eq!(lease.owner.as_deref(), Some("a"));
     first.freeze();
@@ -73,12 +68,7 @@ async fn shards_spread_and_a_silent_daemons_are_taken_over() {
         frozen.elapsed() + Duration::from_secs(2) > LEASE,
         "it was left its time"
     );
-    let lease = world
-        .leases
-        .lease(Shard(0))
-        .await
-        .expect("read")
-        .expect("a lease");
+    let lease = world.leases.get(Shard(0)).await.expect("read").expect("a lease");
     assert_eq!(lease.owner.as_deref(), Some("b"));
     assert!(lease.token > old_token);
     let mut new = connected(&world, &mut second, &kept).await;
@@ -158,8 +148,8 @@ async fn an_orderly_stop_hands_over_without_waiting_for_the_lease() {
     assert!(!old.line.abandoned.is_cancelled());
     let record = world.until_state(&instance, message, State::Sent).await;
     assert_eq!(record.sent_at, Some(world.now()), "what was on the wire is done");
-    assert_eq!(world.leases.beat_of("a").await.expect("read"), None);
-    for lease in world.leases.leases().await.expect("read") {
+    assert_eq!(world.leases.get_beat("a").await.expect("read"), None);
+    for lease in world.leases.list_all().await.expect("read") {
         assert_ne!(lease.owner.as_deref(), Some("a"), "{lease:?}");
     }
     second.until_holding(4).await;

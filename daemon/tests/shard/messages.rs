@@ -129,7 +129,7 @@ impl World {
         let day = |days| (self.now() + TimeDelta::days(days)).date_naive();
         let days = self
             .counters
-            .days(instance.id, day(-7), day(7))
+            .list_days(instance.id, day(-7), day(7))
             .await
             .expect("read");
         let mut sum = Counts::default();

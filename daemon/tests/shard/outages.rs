@@ -31,13 +31,13 @@ fn releases() -> On {
 
 impl World {
     async fn lease(&self, shard: u32) -> Lease {
-        let lease = self.leases.lease(Shard(shard)).await.expect("read");
+        let lease = self.leases.get(Shard(shard)).await.expect("read");
         lease.expect("a lease")
     }
 
     async fn beat_of(&self, daemon: &str) -> Beat {
         until("a beat", async || {
-            self.leases.beat_of(daemon).await.expect("read")
+            self.leases.get_beat(daemon).await.expect("read")
         })
         .await
     }
@@ -206,7 +206,7 @@ async fn who_knows_to_be_alone_forgets_the_owners_of_an_earlier_life() {
     first.until_holding(2).await;
     first.freeze();
     world.leases.forget_owners().await.expect("forgotten");
-    assert_eq!(world.leases.beats().await.expect("read"), []);
+    assert_eq!(world.leases.list_beats().await.expect("read"), []);
     assert_eq!(world.lease(1).await.owner, None);
     let second = world.daemon("b").await;
     second.until_holding(2).await;

@@ -141,7 +141,7 @@ async fn a_refusal_waits_for_a_person() {
         (PairingError::Timeout, "PAIRING_CODE_UNANSWERED"),
     ];
     for (refusal, reason) in refusals {
-        let error = daemon::lease::chain(&refusal);
+        let error = shared::telemetry::chain(&refusal);
         ask(&world, &instance, PHONE).await;
         let mut session = daemon.session().await;
         session.show_qr("2@ready").await;

@@ -29,7 +29,7 @@ async fn until_known(
 ) -> Acquaintance {
     let people = People::new(world.table.clone());
     until("an entry of the directory", async || {
-        let found = people.find(instance.id, &name(of), world.now()).await;
+        let found = people.get(instance.id, &name(of), world.now()).await;
         found.expect("read").filter(|found| is_so(found))
     })
     .await
@@ -86,7 +86,7 @@ async fn whoever_was_sent_to_by_number_is_known_by_lid_and_keeps_the_chat() {
     // What comes in by the LID is of that chat, and has both names.
     let answer = incoming(&world, "3AFF01", None);
     session.inbound.commit(&[answer]).await.expect("stored");
-    let log = world.messages.log(instance.id, None, 10).await.expect("read");
+    let log = world.messages.list(instance.id, None, 10).await.expect("read");
     let answer = log.iter().find(|record| record.state == State::Received);
     let answer = answer.expect("recorded");
     assert_eq!(answer.chat, name(ALICE));

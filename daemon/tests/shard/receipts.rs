@@ -201,7 +201,7 @@ async fn what_another_device_of_the_account_sent_follows_its_receipts() {
             .commit(std::slice::from_ref(&message))
             .await
             .expect("stored");
-        let log = world.messages.log(instance.id, None, 1).await.expect("read");
+        let log = world.messages.list(instance.id, None, 1).await.expect("read");
         let record = &log[0];
         assert_eq!(
             (record.direction, &record.person, record.sent_at),

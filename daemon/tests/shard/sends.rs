@@ -298,7 +298,7 @@ async fn a_record_that_this_version_cannot_read_costs_no_message() {
         assert_eq!(session.sent().await.message, other);
         session.acknowledge(other, None).await;
         world.until_state(&instance, other, State::Sent).await;
-        let listed = world.messages.log(instance.id, None, 10).await.expect("listed");
+        let listed = world.messages.list(instance.id, None, 10).await.expect("listed");
         assert!(
             listed.iter().any(|record| record.id == other),
             "one item costs a list itself alone"

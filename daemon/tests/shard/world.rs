@@ -11,7 +11,7 @@ use shared::domain::network::Network as NetworkName;
 use shared::domain::shard::Shard;
 use shared::ids::{InstanceId, SubscriptionId};
 use shared::queue::embedded::EmbeddedQueue;
-use shared::queue::{OutgoingMessage, Queue as _, QueueNames, names};
+use shared::queue::{OutgoingMessage, Queue as _, QueueNames, deployment};
 use shared::seal::Sealer;
 use shared::storage::Table;
 use shared::storage::counters::Counters;
@@ -68,7 +68,7 @@ impl World {
         let queue = EmbeddedQueue::open(None, Arc::new(SystemClock)).expect("opened");
         let queue = Arc::new(Watched::new(queue));
         let names = QueueNames::new("waxwing", NETWORK.as_str()).expect("names");
-        names::ensure_all(queue.as_ref(), &names, shards)
+        deployment::ensure_all(queue.as_ref(), &names, shards)
             .await
             .expect("created");
         let directory = tempfile::tempdir().expect("a directory");
@@ -208,7 +208,7 @@ impl World {
     }
 
     pub async fn load(&self, instance: &Instance) -> Instance {
-        let loaded = self.instances.load(instance.id).await.expect("read");
+        let loaded = self.instances.get_of_any(instance.id).await.expect("read");
         loaded.expect("the instance is there")
     }
 

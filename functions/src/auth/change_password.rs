@@ -72,7 +72,7 @@ pub async fn handler(
     let attempt = CountedAttempt::begin(&state, &trail, scope).await?;
     let found = state
         .accounts
-        .user_with_password(caller.user.subscription, caller.user.id)
+        .get_user_with_password(caller.user.subscription, caller.user.id)
         .await?;
     let (user, hash) = found.ok_or_else(|| ApiError::not_found("user"))?;
     let record = Record::by(&user, Action::PasswordChanged).on(user.id);

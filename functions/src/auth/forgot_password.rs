@@ -63,7 +63,7 @@ pub async fn handler(
 }
 
 async fn send(state: &AppState, trail: &Trail, email: &EmailAddress) -> Result<(), ApiError> {
-    let Some((user, password)) = state.accounts.credentials(email).await? else {
+    let Some((user, password)) = state.accounts.get_credentials(email).await? else {
         return Ok(());
     };
     // Whoever was only invited joins by accepting, and by nothing else.

@@ -56,7 +56,7 @@ pub async fn handler(
         return Err(fields.error());
     };
     let attempt = CountedLogin::begin(&state, &trail, &email).await?;
-    let (user, hash) = match state.accounts.credentials(&email).await? {
+    let (user, hash) = match state.accounts.get_credentials(&email).await? {
         Some((user, hash)) => (Some(user), hash),
         None => (None, None),
     };

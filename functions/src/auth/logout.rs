@@ -79,7 +79,7 @@ async fn end_by_refresh_token(state: &AppState, trail: &Trail, token: &str) -> R
     let Some(token) = RefreshToken::parse(token) else {
         return Ok(());
     };
-    if let Some(session) = state.sessions.find(&token.session(), now).await? {
+    if let Some(session) = state.sessions.get(&token.session(), now).await? {
         state.sessions.end(&session.name).await?;
         let record = Record::anonymous(Action::Logout)
             .of(session.subscription)

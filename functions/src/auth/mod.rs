@@ -24,9 +24,9 @@ use axum::Router;
 pub use routes::{operations, routes};
 
 use crate::state::AppState;
-use crate::{http, operations};
+use crate::{http, probes};
 
 /// This function's router.
 pub fn router(state: AppState) -> Router {
-    http::shell(routes().merge(operations::routes()), state)
+    http::shell(routes().merge(probes::routes()), state)
 }

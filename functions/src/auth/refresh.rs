@@ -66,11 +66,11 @@ pub async fn handler(
     };
     let offered = RefreshToken::parse(offered).ok_or_else(refused)?;
     let now = state.clock.now();
-    let session = state.sessions.find(&offered.session(), now).await?;
+    let session = state.sessions.get(&offered.session(), now).await?;
     let session = session.ok_or_else(refused)?;
     let (user, subscription) = tokio::try_join!(
-        state.accounts.user(session.subscription, session.user),
-        state.accounts.subscription(session.subscription),
+        state.accounts.get_user(session.subscription, session.user),
+        state.accounts.get_subscription(session.subscription),
     )?;
     let user = user.filter(|user| user.credentials == session.credentials);
     let (Some(user), Some(subscription)) = (user, subscription) else {

@@ -80,12 +80,12 @@ pub async fn handler(
     let code = MailCode::parse(&request.token).ok_or_else(refused)?;
     let purposes = [Purpose::ResetPassword, Purpose::AcceptInvitation];
     let now = state.clock.now();
-    let issued = state.mail_codes.find(&code, &purposes, now).await?;
+    let issued = state.mail_codes.get(&code, &purposes, now).await?;
     let issued = issued.ok_or_else(refused)?;
     if issued.purpose == Purpose::AcceptInvitation
         && let Some(invitation) = state
             .accounts
-            .invitation(issued.subscription, issued.user, now)
+            .get_invitation(issued.subscription, issued.user, now)
             .await?
     {
         let user = invitation::accept(&state, &trail, &invitation, password).await?;
@@ -97,7 +97,7 @@ pub async fn handler(
     }
     let found = state
         .accounts
-        .user_with_password(issued.subscription, issued.user)
+        .get_user_with_password(issued.subscription, issued.user)
         .await?;
     let (user, present) = found.filter(|(user, _)| user.active).ok_or_else(refused)?;
     // A code of an invitation is good for nobody who has come already.
@@ -156,11 +156,11 @@ pub async fn handler(
 /// Revokes the API keys whose secrets somebody knows who had no claim to the address: an owner's are all of its
 /// subscription's, since whoever registered it was alone there; another member's are those that were shown to it.
 async fn revoke_keys(state: &AppState, user: &User) -> Result<u32, ApiError> {
-    let subscription = state.accounts.subscription(user.subscription).await?;
+    let subscription = state.accounts.get_subscription(user.subscription).await?;
     let is_owner = subscription.is_some_and(|subscription| subscription.owner == user.id);
     let shown_to = (!is_owner).then_some(user.id);
     let mut revoked = 0;
-    for instance in state.instances.all(user.subscription).await? {
+    for instance in state.instances.list_all(user.subscription).await? {
         let now = state.clock.now();
         let of_instance = state.api_keys.revoke_shown_to(instance.id, shown_to, now);
         revoked += of_instance.await?;

@@ -53,7 +53,7 @@ pub async fn handler(
 ) -> Result<Reply<Response>, ApiError> {
     let code = MailCode::parse(&request.token).ok_or_else(refused)?;
     let now = state.clock.now();
-    let issued = state.mail_codes.find(&code, &[Purpose::VerifyEmail], now).await?;
+    let issued = state.mail_codes.get(&code, &[Purpose::VerifyEmail], now).await?;
     let issued = issued.ok_or_else(refused)?;
     let user = caller.user;
     if issued.user != user.id {

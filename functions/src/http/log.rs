@@ -12,6 +12,7 @@ use std::time::Duration;
 use axum::response::Response;
 use shared::domain::audit::{Action, Actor, Entry};
 use shared::ids::{KeyId, MessageId, UserId};
+use shared::telemetry;
 
 use super::context::RequestContext;
 use super::error::{ApiError, Code};
@@ -58,7 +59,7 @@ pub(super) fn answered(response: &Response, context: &RequestContext, taken: Dur
 
 /// A failure of ours, or of what we need. A caller's mistake is no news.
 fn failed(error: &ApiError, context: &RequestContext) {
-    let cause = error.cause.as_deref().map(|cause| chain(cause));
+    let cause = error.cause.as_deref().map(|cause| without_addresses(cause));
     let code = error.code.as_str();
     if error.code == Code::Internal {
         line!(ERROR, "error", Some(context), code, cause, "request failed");
@@ -214,7 +215,7 @@ pub(super) fn not_audited(entry: &Entry, error: &(dyn Error + 'static)) {
         "audit",
         context.as_ref(),
         ?entry,
-        error = chain(error),
+        error = without_addresses(error),
         "an audit entry was not stored"
     );
 }
@@ -235,7 +236,7 @@ pub fn message_accepted(id: MessageId) {
 /// Something beside the request's own purpose failed, and the request goes on.
 pub fn went_wrong(error: &ApiError, what: &'static str) {
     let context = RequestContext::current();
-    let cause = error.cause.as_deref().map(|cause| chain(cause));
+    let cause = error.cause.as_deref().map(|cause| without_addresses(cause));
     line!(
         WARN,
         "error",
@@ -261,16 +262,10 @@ fn key(caller: Actor) -> Option<KeyId> {
     }
 }
 
-/// An error and its sources, in one line. What others' servers say may name the address that
-/// they were asked about, and so may the key of a stored item.
-fn chain(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
+/// An error with its causes, in one line, without addresses: what others' servers say may name the address that they were
+/// asked about, and so may the key of a stored item.
+fn without_addresses(error: &(dyn Error + 'static)) -> String {
+    let text = telemetry::chain(error);
     let words = text
         .split(' ')
         .map(|word| if word.contains('@') { "…" } else { word });
@@ -290,7 +285,7 @@ mod tests {
         let said = "550 5.1.1 <ada@example.com>: no such recipient";
         let error = Outer(std::io::Error::other(said));
         assert_eq!(
-            chain(&error),
+            without_addresses(&error),
             "the mail server refused the mail: 550 5.1.1 … no such recipient"
         );
     }

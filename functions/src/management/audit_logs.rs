@@ -229,8 +229,8 @@ impl Walk {
         before: Option<AuditId>,
     ) -> Result<Vec<Listed>, StorageError> {
         match self.subscription {
-            Some(subscription) => state.audit.day_of(subscription, day, before, READ).await,
-            None => state.audit.day(day, before, READ).await,
+            Some(subscription) => state.audit.list_day_of(subscription, day, before, READ).await,
+            None => state.audit.list_day(day, before, READ).await,
         }
     }
 

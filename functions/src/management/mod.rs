@@ -17,10 +17,10 @@ pub(crate) use instances::InstanceView;
 pub use routes::{operations, routes};
 
 use crate::state::AppState;
-use crate::{http, operations};
+use crate::{docs, http, probes};
 
 /// This function's router.
 pub fn router(state: AppState) -> Router {
-    let routes = routes().merge(operations::documentation());
-    http::shell(routes.merge(operations::routes()), state)
+    let routes = routes().merge(docs::routes());
+    http::shell(routes.merge(probes::routes()), state)
 }

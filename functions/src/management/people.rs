@@ -23,7 +23,7 @@ pub struct Invitee {
 pub async fn invite(state: &AppState, inviter: &User, whom: Invitee) -> Result<Invitation, ApiError> {
     mails::count_invitation(state, inviter).await?;
     let now = state.clock.now();
-    let present = state.accounts.credentials(&whom.email).await?;
+    let present = state.accounts.get_credentials(&whom.email).await?;
     if present.is_some_and(|(user, _)| user.subscription == whom.subscription) {
         return Err(ApiError::new(
             Code::EmailTaken,

@@ -45,7 +45,7 @@ impl Directory {
 
     /// Who this is to the instance; somebody whom it has not met is a stranger, and so is a group. Half a read unit in five
     /// seconds for each name.
-    pub async fn find(
+    pub async fn get(
         &self,
         instance: InstanceId,
         name: &Recipient,
@@ -58,7 +58,7 @@ impl Directory {
         if let Some(known) = self.remembered(&key, now) {
             return Ok(known);
         }
-        let found = match self.people.find(instance, name, now).await {
+        let found = match self.people.get(instance, name, now).await {
             Ok(found) => found,
             // What cannot be read must not shut a chat: it is met anew.
             Err(error @ StorageError::Corrupt { .. }) => {

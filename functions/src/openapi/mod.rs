@@ -25,8 +25,8 @@ use utoipa::openapi::{
 };
 
 use crate::http::Code;
-use crate::operations as of_all;
 use crate::{auth, management, messaging};
+use crate::{docs, probes};
 use example::{Schemas, example};
 pub use operation::Operation;
 use operation::{Caller, Shape};
@@ -53,7 +53,8 @@ fn operations() -> Vec<Operation> {
     let mut operations = auth::operations();
     operations.extend(management::operations());
     operations.extend(messaging::operations());
-    operations.extend(of_all::operations());
+    operations.extend(probes::operations());
+    operations.extend(docs::operations());
     operations
 }
 

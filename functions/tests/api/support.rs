@@ -19,7 +19,7 @@ use shared::domain::network::Network;
 use shared::domain::person::Person;
 use shared::ids::InstanceId;
 use shared::queue::embedded::EmbeddedQueue;
-use shared::queue::{QueueName, QueueNames, ReceiveOptions, names};
+use shared::queue::{QueueName, QueueNames, ReceiveOptions, deployment};
 use shared::seal::{FileKeyWrapper, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::instances::Observation;
@@ -101,7 +101,7 @@ impl World {
         let clock = SteppedClock::at(DateTime::from_timestamp(1_767_225_600, 0).expect("in range"));
         let queue = EmbeddedQueue::open(None, Arc::new(clock.clone())).expect("opened");
         let names = QueueNames::new("test", "sandbox").expect("names");
-        names::ensure_all(&queue, &names, 1).await.expect("created");
+        deployment::ensure_all(&queue, &names, 1).await.expect("created");
 
         let queue = Arc::new(FlakyQueue::over(queue));
 
@@ -338,7 +338,7 @@ impl World {
     pub async fn audited(&self, user: &User, action: Action) -> Vec<String> {
         let subscription = user.subscription.parse().expect("an id");
         let day = self.clock.now().date_naive();
-        let entries = self.state.audit.day_of(subscription, day, None, 100).await;
+        let entries = self.state.audit.list_day_of(subscription, day, None, 100).await;
         let entries = entries.expect("read").into_iter();
         entries
             .filter(|entry| entry.action == action.as_str())
@@ -349,7 +349,7 @@ impl World {
     pub async fn stored(&self, instance: InstanceId) -> Instance {
         self.state
             .instances
-            .load(instance)
+            .get_of_any(instance)
             .await
             .expect("read")
             .expect("there")
@@ -359,7 +359,7 @@ impl World {
     pub async fn daemon_lives(&self) {
         let leases = Leases::new(self.state.table.clone(), Network::Sandbox);
         let shard = shared::domain::shard::Shard(0);
-        if leases.lease(shard).await.expect("read").is_none() {
+        if leases.get(shard).await.expect("read").is_none() {
             leases
                 .take(shard, "daemon-1", None)
                 .await
@@ -382,7 +382,7 @@ impl World {
     pub async fn another_daemon_takes_over(&self) {
         let leases = Leases::new(self.state.table.clone(), Network::Sandbox);
         let shard = shared::domain::shard::Shard(0);
-        let token = leases.lease(shard).await.expect("read").map(|lease| lease.token);
+        let token = leases.get(shard).await.expect("read").map(|lease| lease.token);
         leases
             .take(shard, "daemon-1", token)
             .await

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod audit;
+pub mod counting;
 pub mod event;
 pub mod failure;
 pub mod instance;
@@ -10,6 +11,7 @@ pub mod message;
 pub mod network;
 pub mod person;
 pub mod phone;
+pub mod purpose;
 pub mod reason;
 pub mod recipient;
 pub mod roster;

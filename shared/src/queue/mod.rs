@@ -18,11 +18,11 @@
 //! All futures may be dropped. A dropped send may still take effect, and a dropped receive may leave messages
 //! in flight until their visibility time runs out.
 
+pub mod deployment;
 pub mod embedded;
 mod error;
 mod message;
 mod name;
-pub mod names;
 pub mod sqs;
 
 use std::fmt::Debug;
@@ -31,10 +31,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::future::join_all;
 
+pub use deployment::QueueNames;
 pub use error::QueueError;
 pub use message::{Depth, OutgoingMessage, QueueAttributes, Receipt, ReceiveOptions, Received, SendOutcome};
 pub use name::QueueName;
-pub use names::QueueNames;
 
 /// Largest body, in bytes of UTF-8: SQS's limit since August 2025.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;

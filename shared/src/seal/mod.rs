@@ -13,11 +13,11 @@ mod kms;
 mod sealer;
 mod wrapper;
 
-use std::fmt;
 use std::sync::Arc;
 
 use crate::config::Wrapping;
 
+pub use crate::domain::purpose::Purpose;
 pub use cache::{GRACE, Pin};
 pub use file::FileKeyWrapper;
 pub use kms::KmsKeyWrapper;
@@ -30,32 +30,4 @@ pub fn wrapper(aws: &aws_config::SdkConfig, wrapping: &Wrapping) -> std::io::Res
         Wrapping::Kms(key) => Arc::new(KmsKeyWrapper::new(aws, key)),
         Wrapping::File(path) => Arc::new(FileKeyWrapper::open(path)?),
     })
-}
-
-/// What a data key is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Purpose {
-    /// Message bodies and the like, which functions and the daemon read.
-    Content,
-    /// WhatsApp session state, which the daemon alone may read: it is the account.
-    Session,
-}
-
-impl Purpose {
-    /// Every purpose.
-    pub const ALL: [Self; 2] = [Self::Content, Self::Session];
-
-    /// The word that keys and encryption contexts use.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Content => "content",
-            Self::Session => "session",
-        }
-    }
-}
-
-impl fmt::Display for Purpose {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }

@@ -189,7 +189,7 @@ impl ApiKeys {
     }
 
     /// A key of an instance.
-    pub async fn find(&self, instance: InstanceId, id: KeyId) -> Result<Option<ListedKey>, StorageError> {
+    pub async fn get(&self, instance: InstanceId, id: KeyId) -> Result<Option<ListedKey>, StorageError> {
         let found = self.table.get(&keys::listed_key(instance, id)).await?;
         found.as_ref().map(listed_from_item).transpose()
     }

@@ -44,7 +44,7 @@ impl AuditLog {
 
     /// Up to `limit` entries of one subscription and day (UTC), newest first, that are older than
     /// `before`.
-    pub async fn day_of(
+    pub async fn list_day_of(
         &self,
         subscription: SubscriptionId,
         day: NaiveDate,
@@ -77,7 +77,7 @@ impl AuditLog {
     }
 
     /// The same over all subscriptions, and what belongs to none. For administrators.
-    pub async fn day(
+    pub async fn list_day(
         &self,
         day: NaiveDate,
         before: Option<AuditId>,

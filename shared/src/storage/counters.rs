@@ -15,6 +15,7 @@ use super::item::{Item, Reader, n, s, seconds};
 use super::keys;
 use super::once::update_once;
 use super::table::Table;
+use crate::domain::counting::Counter;
 use crate::domain::message::Kind;
 use crate::ids::InstanceId;
 
@@ -23,23 +24,6 @@ pub use quota::Quota;
 
 /// How long a day's counters are kept.
 const DAY_TERM: TimeDelta = TimeDelta::days(400);
-
-/// What a day's counters count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counter {
-    /// Acknowledged by the server, by kind.
-    Sent(Kind),
-    /// Delivered.
-    Delivered,
-    /// Read.
-    Read,
-    /// Failed or expired.
-    Failed,
-    /// Accepted in the same month and not waiting any more: sent, failed or expired.
-    Ended,
-    /// Received.
-    Received,
-}
 
 impl Counter {
     const fn attribute(self) -> &'static str {
@@ -139,7 +123,7 @@ impl Counters {
 
     /// The counters of each day from `from` to `to`, both included, that has any; oldest
     /// first.
-    pub async fn days(
+    pub async fn list_days(
         &self,
         instance: InstanceId,
         from: NaiveDate,

@@ -32,7 +32,7 @@ pub struct Progress {
 
 impl Messages {
     /// How far a message to a group has come. One read unit.
-    pub async fn progress(
+    pub async fn get_progress(
         &self,
         instance: InstanceId,
         id: MessageId,
@@ -112,7 +112,11 @@ impl Messages {
 
     /// A roster that was put. Half a read unit for each 4 KiB, and three times that where it was put
     /// a moment ago, or is not there.
-    pub async fn roster(&self, instance: InstanceId, digest: &str) -> Result<Option<Roster>, StorageError> {
+    pub async fn get_roster(
+        &self,
+        instance: InstanceId,
+        digest: &str,
+    ) -> Result<Option<Roster>, StorageError> {
         let key = keys::roster(instance, digest);
         let mut found = self.table.get_recent(&key).await?;
         if found.is_none() {
@@ -143,7 +147,7 @@ impl Messages {
 
     /// The record of a message that another device of the account sent, by its WhatsApp id.
     /// Half a read unit.
-    pub async fn find(
+    pub async fn get_by_whatsapp_id(
         &self,
         instance: InstanceId,
         whatsapp_id: &str,

@@ -60,7 +60,7 @@ impl IdempotencyKeys {
     }
 
     /// The message of the request that came with this key before. One read unit.
-    pub async fn find(
+    pub async fn get(
         &self,
         instance: InstanceId,
         key: &str,

@@ -43,10 +43,10 @@ use super::item::{Item, s};
 use crate::domain::account::EmailAddress;
 use crate::domain::instance::InstanceName;
 use crate::domain::network::Network;
+use crate::domain::purpose::Purpose;
 use crate::domain::recipient::Recipient;
 use crate::domain::shard::Shard;
 use crate::ids::{AuditId, InstanceId, KeyId, MessageId, SubscriptionId, UserId};
-use crate::seal::Purpose;
 
 /// An item's place: partition and sort key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -71,13 +71,13 @@ impl Leases {
     }
 
     /// All daemons' beats.
-    pub async fn beats(&self) -> Result<Vec<Beat>, StorageError> {
+    pub async fn list_beats(&self) -> Result<Vec<Beat>, StorageError> {
         let items = self.partition(keys::daemon(self.network, "").pk).await?;
         items.iter().map(Beat::from_item).collect()
     }
 
     /// One daemon's beat.
-    pub async fn beat_of(&self, daemon: &str) -> Result<Option<Beat>, StorageError> {
+    pub async fn get_beat(&self, daemon: &str) -> Result<Option<Beat>, StorageError> {
         let item = self.table.get(&keys::daemon(self.network, daemon)).await?;
         item.as_ref().map(Beat::from_item).transpose()
     }
@@ -96,13 +96,13 @@ impl Leases {
     }
 
     /// All leases that were ever taken.
-    pub async fn leases(&self) -> Result<Vec<Lease>, StorageError> {
+    pub async fn list_all(&self) -> Result<Vec<Lease>, StorageError> {
         let items = self.partition(keys::lease(self.network, Shard(0)).pk).await?;
         items.iter().map(lease_from_item).collect()
     }
 
     /// One shard's lease.
-    pub async fn lease(&self, shard: Shard) -> Result<Option<Lease>, StorageError> {
+    pub async fn get(&self, shard: Shard) -> Result<Option<Lease>, StorageError> {
         let item = self.table.get(&keys::lease(self.network, shard)).await?;
         item.as_ref().map(lease_from_item).transpose()
     }
@@ -163,18 +163,18 @@ impl Leases {
     }
 
     /// The shard's owner, where it has one that looks alive. Two reads.
-    pub async fn live_owner(
+    pub async fn get_live_owner(
         &self,
         shard: Shard,
         now: DateTime<Utc>,
     ) -> Result<Option<LiveOwner>, StorageError> {
-        let Some(lease) = self.lease(shard).await? else {
+        let Some(lease) = self.get(shard).await? else {
             return Ok(None);
         };
         let Some(owner) = lease.owner else {
             return Ok(None);
         };
-        let beat = self.beat_of(&owner).await?.filter(|beat| beat.looks_alive(now));
+        let beat = self.get_beat(&owner).await?.filter(|beat| beat.looks_alive(now));
         Ok(beat.map(|beat| LiveOwner {
             token: lease.token,
             beat,
@@ -184,12 +184,12 @@ impl Leases {
     /// Takes away the beats and the ownership that daemons of an earlier life have left. Only for
     /// whoever knows that no other daemon works on this table.
     pub async fn forget_owners(&self) -> Result<(), StorageError> {
-        for lease in self.leases().await? {
+        for lease in self.list_all().await? {
             if lease.owner.is_some() {
                 self.release(lease.shard, lease.token).await?;
             }
         }
-        for beat in self.beats().await? {
+        for beat in self.list_beats().await? {
             self.retire(&beat.daemon).await?;
         }
         Ok(())

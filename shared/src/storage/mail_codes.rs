@@ -87,7 +87,7 @@ impl MailCodes {
     }
 
     /// What a code was made for; `None` for one that is unknown, used, too old or for another purpose.
-    pub async fn find(
+    pub async fn get(
         &self,
         code: &MailCode,
         purposes: &[Purpose],

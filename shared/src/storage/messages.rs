@@ -110,7 +110,7 @@ impl Messages {
 
     /// Up to `limit` messages of this instance, newest first, that are older than `before`. A record that cannot be
     /// read is left out.
-    pub async fn log(
+    pub async fn list(
         &self,
         instance: InstanceId,
         before: Option<MessageId>,

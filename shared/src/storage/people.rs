@@ -76,7 +76,7 @@ impl People {
     }
 
     /// What the instance knew of a person a moment ago. Half a read unit.
-    pub async fn find(
+    pub async fn get(
         &self,
         instance: InstanceId,
         name: &Recipient,

@@ -60,7 +60,7 @@ impl Sessions {
     }
 
     /// The session of this name, if it has not run out. One read unit.
-    pub async fn find(&self, name: &str, now: DateTime<Utc>) -> Result<Option<Session>, StorageError> {
+    pub async fn get(&self, name: &str, now: DateTime<Utc>) -> Result<Option<Session>, StorageError> {
         let found = self.table.get(&keys::session(name)).await?;
         let session = found.map(|item| session_from_item(name, &item)).transpose()?;
         Ok(session.filter(|session| session.expires_at > now))

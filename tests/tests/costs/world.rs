@@ -15,7 +15,7 @@ use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
 use shared::ids::{InstanceId, MessageId};
 use shared::mail::NoMailer;
 use shared::queue::embedded::EmbeddedQueue;
-use shared::queue::{QueueNames, names};
+use shared::queue::{QueueNames, deployment};
 use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::counters::{Counters, Counts};
@@ -58,7 +58,7 @@ impl World {
         let queue = EmbeddedQueue::open(None, clock.clone()).expect("opened");
         let queue = Arc::new(Counted::new(queue));
         let queue_names = QueueNames::new("waxwing", NETWORK.as_str()).expect("names");
-        names::ensure_all(queue.as_ref(), &queue_names, SHARDS)
+        deployment::ensure_all(queue.as_ref(), &queue_names, SHARDS)
             .await
             .expect("created");
         let config = config(directory.path());
@@ -108,7 +108,7 @@ impl World {
     pub async fn counts(&self, instance: InstanceId) -> Counts {
         let today = SystemClock.now().date_naive();
         let days = Counters::new(self.table.clone())
-            .days(instance, today - chrono::TimeDelta::days(1), today)
+            .list_days(instance, today - chrono::TimeDelta::days(1), today)
             .await
             .expect("read");
         let mut sum = Counts::default();

@@ -250,7 +250,7 @@ async fn records(world: &World, instance: InstanceId) -> Vec<MessageRecord> {
     let mut all: Vec<MessageRecord> = Vec::new();
     loop {
         let before = all.last().map(|record| record.id);
-        let page = messages.log(instance, before, PAGE).await.expect("read");
+        let page = messages.list(instance, before, PAGE).await.expect("read");
         if page.is_empty() {
             return all;
         }

@@ -17,7 +17,7 @@ use shared::ids::InstanceId;
 use shared::mail::NoMailer;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::sqs::SqsQueue;
-use shared::queue::{QueueNames, names};
+use shared::queue::{QueueNames, deployment};
 use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::leases::Leases;
@@ -89,7 +89,7 @@ impl World {
         let database = Database::start().await;
         let queues = Arc::new(EmbeddedQueue::open(None, clock.clone()).expect("opened"));
         let names = QueueNames::new(PREFIX, NETWORK.as_str()).expect("names");
-        names::ensure_all(queues.as_ref(), &names, SHARDS)
+        deployment::ensure_all(queues.as_ref(), &names, SHARDS)
             .await
             .expect("created");
         let sqs = SqsStandIn::over(queues.clone()).await;
@@ -142,7 +142,7 @@ impl World {
     async fn until_shared_out(&self) {
         let leases = Leases::new(self.records.clone(), NETWORK);
         until("every daemon's share", async || {
-            let leases = leases.leases().await.expect("read");
+            let leases = leases.list_all().await.expect("read");
             let owners: BTreeSet<String> = leases.iter().filter_map(|lease| lease.owner.clone()).collect();
             (leases.len() == SHARDS as usize && owners.len() == self.daemons.len()).then_some(())
         })

@@ -5,7 +5,7 @@ mod stack;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::queue::names::QUERIES_VISIBILITY;
+use shared::queue::deployment::QUERIES_VISIBILITY;
 use tests::api::{Api, Bases};
 use tests::flow::{Paired, exchange, pair, unique};
 use tests::phones::Phones;

@@ -67,7 +67,7 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
         let limit = Limit::per_hour(grant.rate_limit);
         let (rate, subscription) = tokio::try_join!(
             state.rates.count(Scope::Key(grant.key), limit, now),
-            state.accounts.recent_subscription(grant.subscription),
+            state.accounts.get_recent_subscription(grant.subscription),
         )?;
         rate_limit::admit(&parts.extensions, rate, now)?;
         if rate.is_first

@@ -42,9 +42,9 @@ impl FromRequestParts<AppState> for UserCaller {
         let claims = state.jwts.verify(token, now)?;
         // Read anew: a token outlives what was true when it was made.
         let (user, subscription, session) = tokio::try_join!(
-            state.accounts.user(claims.sid, claims.sub),
-            state.accounts.subscription(claims.sid),
-            state.sessions.find(&claims.family, now),
+            state.accounts.get_user(claims.sid, claims.sub),
+            state.accounts.get_subscription(claims.sid),
+            state.sessions.get(&claims.family, now),
         )?;
         let (Some(user), Some(subscription)) = (user, subscription) else {
             return Err(ApiError::new(

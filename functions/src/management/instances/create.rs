@@ -16,10 +16,10 @@ use shared::storage::instances::Created;
 use utoipa::ToSchema;
 
 use super::{InstanceView, metadata};
+use crate::connection::Owners;
 use crate::http::caller::{UserCaller, inactive, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, RequestContext, Trail};
 use crate::openapi::{Operation, Tag};
-use crate::presence::Presence;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -79,8 +79,8 @@ pub async fn handler(
     RequestContext::note_instance(instance.id);
     let record = Record::by(&caller.user, Action::InstanceCreated).on(instance.id);
     trail.record(&state, record).await;
-    let presence = Presence::of(&state, [&instance]).await?;
-    Ok(Reply::created(InstanceView::new(instance, &presence)))
+    let owners = Owners::of(&state, [&instance]).await?;
+    Ok(Reply::created(InstanceView::new(instance, &owners)))
 }
 
 fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<Instance, ApiError> {

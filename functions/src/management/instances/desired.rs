@@ -14,9 +14,9 @@ use shared::storage::instances::Instances;
 
 use super::find::{InstanceRef, find};
 use super::status;
+use crate::connection::Owners;
 use crate::http::caller::{UserCaller, require_verified};
 use crate::http::{ApiError, Record, Reply, Trail, log};
-use crate::presence::Presence;
 use crate::state::AppState;
 
 /// How many nudges are on their way at once.
@@ -79,7 +79,7 @@ pub async fn ask(
         require_verified(state, &caller.user)?;
     }
     // Before anything is stored: an error after that would have the caller ask again, and a restart be done twice.
-    let presence = Presence::of(state, [&instance]).await?;
+    let owners = Owners::of(state, [&instance]).await?;
     let desired = asked
         .store(&state.instances, instance.id, state.clock.now())
         .await?;
@@ -87,7 +87,7 @@ pub async fn ask(
     nudge(state, &instance).await?;
     let record = Record::by(&caller.user, asked.action()).on(instance.id);
     trail.record(state, record).await;
-    Ok(Reply::accepted(status::Response::new(instance, &presence)))
+    Ok(Reply::accepted(status::Response::new(instance, &owners)))
 }
 
 /// Has the shards of many instances look at them. Where a network is not served any more

@@ -5,10 +5,10 @@ use axum::http::Method;
 use shared::ids::InstanceId;
 
 use super::InstanceView;
+use crate::connection::Owners;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, List, Listing, PageQuery, Query, Reply};
 use crate::openapi::{Operation, Tag};
-use crate::presence::Presence;
 use crate::state::AppState;
 
 /// What the document tells of it.
@@ -28,9 +28,9 @@ pub async fn handler(
         .list(caller.subscription.id, page.after, page.limit + 1)
         .await?;
     let (instances, pagination) = page.cut(instances, |instance| instance.id);
-    let presence = Presence::of(&state, &instances).await?;
+    let owners = Owners::of(&state, &instances).await?;
     let views = instances
         .into_iter()
-        .map(|instance| InstanceView::new(instance, &presence));
+        .map(|instance| InstanceView::new(instance, &owners));
     Ok(Reply::ok(views.collect()).page(pagination))
 }

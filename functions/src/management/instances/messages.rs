@@ -59,7 +59,7 @@ pub async fn handler(
     let page = query.parse::<MessageId>(List::new("messages").of(instance.id))?;
     let records = state
         .messages
-        .log(instance.id, page.after, page.limit + 1)
+        .list(instance.id, page.after, page.limit + 1)
         .await?;
     let (records, pagination) = page.cut(records, |record| record.id);
     let now = state.clock.now();

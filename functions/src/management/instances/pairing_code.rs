@@ -28,10 +28,10 @@ use utoipa::ToSchema;
 use super::desired::nudge;
 use super::find::{InstanceRef, find};
 use super::qr::open;
+use crate::connection::Owners;
 use crate::http::caller::{UserCaller, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, rate_limit};
 use crate::openapi::{Operation, Tag};
-use crate::presence::Presence;
 use crate::state::AppState;
 
 /// The pause between two looks at the instance, one read unit each: 40 at most.
@@ -210,8 +210,8 @@ async fn shown(state: &AppState, instance: &Instance) -> Result<Option<PairingCo
     else {
         return Ok(None);
     };
-    let presence = Presence::of(state, [instance]).await?;
-    Ok(presence.is_vouched_for(instance).then_some(code))
+    let owners = Owners::of(state, [instance]).await?;
+    Ok(owners.is_vouched_for(instance).then_some(code))
 }
 
 /// Why there will be no code, where the attempt is over.

@@ -14,10 +14,10 @@ use utoipa::ToSchema;
 
 use super::find::{InstanceRef, find};
 use super::picture::{self, Undrawable};
+use crate::connection::Owners;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Path, Reply, Timestamp};
 use crate::openapi::{Operation, Tag};
-use crate::presence::Presence;
 use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
@@ -77,8 +77,8 @@ pub async fn handler(
 
 /// The code that can be scanned now.
 async fn to_scan(state: &AppState, instance: &Instance) -> Result<QrCode, ApiError> {
-    let presence = Presence::of(state, [instance]).await?;
-    let status = presence.connection(instance).status;
+    let owners = Owners::of(state, [instance]).await?;
+    let status = owners.connection(instance).status;
     let qr = instance.observed.qr.clone();
     qr.filter(|qr| status == Status::AwaitingQr && state.clock.now() < qr.expires_at)
         .ok_or_else(|| {

@@ -5,10 +5,10 @@ use axum::http::Method;
 
 use super::InstanceView;
 use super::find::{InstanceRef, find};
+use crate::connection::Owners;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Reply};
 use crate::openapi::{Operation, Tag};
-use crate::presence::Presence;
 use crate::state::AppState;
 
 /// What the document tells of it.
@@ -23,6 +23,6 @@ pub async fn handler(
     Path(which): Path<InstanceRef>,
 ) -> Result<Reply<InstanceView>, ApiError> {
     let instance = find(&state, caller.subscription.id, &which).await?;
-    let presence = Presence::of(&state, [&instance]).await?;
-    Ok(Reply::ok(InstanceView::new(instance, &presence)))
+    let owners = Owners::of(&state, [&instance]).await?;
+    Ok(Reply::ok(InstanceView::new(instance, &owners)))
 }

@@ -7,10 +7,10 @@ use shared::domain::instance::{Instance, Status};
 use utoipa::ToSchema;
 
 use super::find::{InstanceRef, find};
+use crate::connection::Owners;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Reply, Timestamp};
 use crate::openapi::{Operation, Tag};
-use crate::presence::Presence;
 use crate::state::AppState;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -51,14 +51,14 @@ pub async fn handler(
     Path(which): Path<InstanceRef>,
 ) -> Result<Reply<Response>, ApiError> {
     let instance = find(&state, caller.subscription.id, &which).await?;
-    let presence = Presence::of(&state, [&instance]).await?;
-    Ok(Reply::ok(Response::new(instance, &presence)))
+    let owners = Owners::of(&state, [&instance]).await?;
+    Ok(Reply::ok(Response::new(instance, &owners)))
 }
 
 impl Response {
     /// The instance's status.
-    pub fn new(instance: Instance, presence: &Presence) -> Self {
-        let connection = presence.connection(&instance);
+    pub fn new(instance: Instance, owners: &Owners) -> Self {
+        let connection = owners.connection(&instance);
         let account = instance.account;
         let display_name = account.as_ref().and_then(|account| account.display_name.clone());
         let person = account.map(|account| account.person).unwrap_or_default();

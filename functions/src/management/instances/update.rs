@@ -15,10 +15,10 @@ use utoipa::ToSchema;
 
 use super::find::{InstanceRef, find};
 use super::{InstanceView, metadata};
+use crate::connection::Owners;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Changes, Code, Fields, Given, JsonBody, Path, Record, Reply, Trail};
 use crate::openapi::{Operation, Tag};
-use crate::presence::Presence;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -105,6 +105,6 @@ pub async fn handler(
     );
     trail.record(&state, record.changes(changes)).await;
     (instance.name, instance.metadata) = (name, metadata);
-    let presence = Presence::of(&state, [&instance]).await?;
-    Ok(Reply::ok(InstanceView::new(instance, &presence)))
+    let owners = Owners::of(&state, [&instance]).await?;
+    Ok(Reply::ok(InstanceView::new(instance, &owners)))
 }

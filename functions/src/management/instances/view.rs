@@ -8,8 +8,8 @@ use shared::domain::network::Network;
 use shared::ids::InstanceId;
 use utoipa::ToSchema;
 
+use crate::connection::Owners;
 use crate::http::Timestamp;
-use crate::presence::Presence;
 
 /// An instance. Members that have no value are `null`, not absent.
 #[derive(Debug, Serialize, ToSchema)]
@@ -35,8 +35,8 @@ pub struct InstanceView {
 
 impl InstanceView {
     /// The instance, with how its connection is.
-    pub fn new(instance: Instance, presence: &Presence) -> Self {
-        let connection = presence.connection(&instance);
+    pub fn new(instance: Instance, owners: &Owners) -> Self {
+        let connection = owners.connection(&instance);
         let account = instance.account;
         let display_name = account.as_ref().and_then(|account| account.display_name.clone());
         let person = account.map(|account| account.person).unwrap_or_default();

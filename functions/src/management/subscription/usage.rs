@@ -39,7 +39,7 @@ impl InUse {
     pub async fn read(state: &AppState, subscription: SubscriptionId) -> Result<Self, ApiError> {
         let (instances, (messages_this_month, renews_at)) = tokio::try_join!(
             state.accounts.instances_in_use(subscription),
-            state.counters.used_of_quota(subscription, state.clock.now()),
+            state.counters.get_used_of_quota(subscription, state.clock.now()),
         )?;
         Ok(Self {
             instances,

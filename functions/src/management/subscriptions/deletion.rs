@@ -25,7 +25,7 @@ pub async fn remove(
     user: &User,
 ) -> Result<(User, Aftermath), ApiError> {
     for _ in 0..ATTEMPTS {
-        match state.accounts.remove_user(user.subscription, user.id).await? {
+        match state.accounts.delete_user(user.subscription, user.id).await? {
             Removed::Done { user, aftermath } => return Ok((user, aftermath)),
             Removed::Gone => return Err(ApiError::not_found("user")),
             Removed::LastAdministrator => return Err(people::last_administrator()),
@@ -43,7 +43,7 @@ pub async fn remove(
 
 /// Removes what belongs to a subscription that is marked.
 async fn empty(state: &AppState, trail: &Trail, actor: &User, id: SubscriptionId) -> Result<(), ApiError> {
-    for instance in state.instances.all(id).await? {
+    for instance in state.instances.list_all(id).await? {
         // One that somebody else has deleted meanwhile is as good.
         delete::delete(state, trail, actor, &instance).await?;
     }

@@ -22,7 +22,10 @@ pub async fn handler(
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<SubscriptionView>, ApiError> {
     let page = query.parse::<SubscriptionId>(List::new("subscriptions"))?;
-    let found = state.accounts.subscriptions(page.after, page.limit + 1).await?;
+    let found = state
+        .accounts
+        .list_subscriptions(page.after, page.limit + 1)
+        .await?;
     let (found, pagination) = page.cut(found, |subscription| subscription.id);
     let views = found.into_iter().map(SubscriptionView::from);
     Ok(Reply::ok(views.collect()).page(pagination))

@@ -30,7 +30,7 @@ pub async fn handler(
     _: Administrator,
     Path(id): Path<SubscriptionId>,
 ) -> Result<Reply<Response>, ApiError> {
-    let found = state.accounts.subscription(id).await?;
+    let found = state.accounts.get_subscription(id).await?;
     let found = found.ok_or_else(|| ApiError::not_found("subscription"))?;
     Ok(Reply::ok(Response {
         subscription: found.into(),

@@ -69,7 +69,7 @@ pub async fn handler(
         tier,
         active: request.active,
     };
-    let subscription = match state.accounts.change_subscription(id, change).await? {
+    let subscription = match state.accounts.update_subscription(id, change).await? {
         SubscriptionChanged::Done(subscription) => subscription,
         SubscriptionChanged::InUse { instances } => return Err(in_use(instances, tier)),
         SubscriptionChanged::BeingDeleted => {

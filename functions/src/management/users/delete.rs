@@ -30,7 +30,7 @@ pub async fn handler(
     trail: Trail,
     Path(id): Path<UserId>,
 ) -> Result<Reply<Deleted>, ApiError> {
-    let Some(user) = state.accounts.find_user(id).await? else {
+    let Some(user) = state.accounts.get_user_of_any(id).await? else {
         return withdraw(&state, &caller.user, &trail, id).await;
     };
     let (user, aftermath) = deletion::remove(&state, &trail, &caller.user, &user).await?;
@@ -48,7 +48,7 @@ async fn withdraw(
     id: UserId,
 ) -> Result<Reply<Deleted>, ApiError> {
     let now = state.clock.now();
-    let invitation = state.accounts.find_invitation(id, now).await?;
+    let invitation = state.accounts.get_invitation_of_any(id, now).await?;
     let invitation = invitation.ok_or_else(|| ApiError::not_found("user"))?;
     if !state.accounts.withdraw(&invitation).await? {
         return Err(ApiError::not_found("user"));

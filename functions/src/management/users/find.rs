@@ -8,6 +8,6 @@ use crate::state::AppState;
 
 /// The user that is meant.
 pub async fn find(state: &AppState, id: UserId) -> Result<User, ApiError> {
-    let found = state.accounts.find_user(id).await?;
+    let found = state.accounts.get_user_of_any(id).await?;
     found.ok_or_else(|| ApiError::not_found("user"))
 }

@@ -22,7 +22,7 @@ pub async fn handler(
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<UserView>, ApiError> {
     let page = query.parse::<UserId>(List::new("users"))?;
-    let users = state.accounts.users(page.after, page.limit + 1).await?;
+    let users = state.accounts.list_users(page.after, page.limit + 1).await?;
     let (users, pagination) = page.cut(users, |user| user.id);
     Ok(Reply::ok(users.into_iter().map(UserView::from).collect()).page(pagination))
 }

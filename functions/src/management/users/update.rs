@@ -50,7 +50,7 @@ pub async fn handler(
     let user = find(&state, id).await?;
     let changed = state
         .accounts
-        .change_user(user.subscription, user.id, &change)
+        .update_user(user.subscription, user.id, &change)
         .await?;
     let (user, left) = match changed {
         UserChanged::Done { user, left } => (user, left),

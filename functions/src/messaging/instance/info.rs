@@ -3,11 +3,11 @@
 use axum::extract::State;
 use axum::http::Method;
 
+use crate::connection::Owners;
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Code, Reply};
 use crate::management::InstanceView;
 use crate::openapi::{Operation, Tag};
-use crate::presence::Presence;
 use crate::state::AppState;
 
 /// What the document tells of it.
@@ -26,6 +26,6 @@ pub async fn handler(
         .get(caller.subscription.id, caller.grant.instance)
         .await?;
     let instance = found.ok_or_else(|| ApiError::not_found("instance"))?;
-    let presence = Presence::of(&state, [&instance]).await?;
-    Ok(Reply::ok(InstanceView::new(instance, &presence)))
+    let owners = Owners::of(&state, [&instance]).await?;
+    Ok(Reply::ok(InstanceView::new(instance, &owners)))
 }

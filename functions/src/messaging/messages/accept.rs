@@ -96,7 +96,7 @@ pub async fn asked_at(
     let Some(key) = idempotency_key.filter(|_| options.is_over(now)) else {
         return Ok(now);
     };
-    let known = state.idempotency.find(grant.instance, key, now).await?;
+    let known = state.idempotency.get(grant.instance, key, now).await?;
     Ok(known.map_or(now, MessageId::created_at))
 }
 
@@ -111,7 +111,7 @@ pub async fn accept(
     let (claimed, instance, to, ()) = tokio::try_join!(
         claim(state, grant, &send, now),
         find_instance(state, subscription, grant.instance),
-        async { Ok(state.people.find(grant.instance, &send.to, now).await?) },
+        async { Ok(state.people.get(grant.instance, &send.to, now).await?) },
         async {
             backlog::shard::look(state, grant.network, grant.shard, now).await;
             Ok(())

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use shared::domain::network::Network;
-use shared::queue::{QueueNames, names};
+use shared::queue::{QueueNames, deployment};
 
 use crate::support::{Answer, User, World};
 
@@ -17,7 +17,9 @@ async fn world() -> World {
     })
     .await;
     let live = QueueNames::new("test", "live").expect("names");
-    names::ensure_all(&*world.queue, &live, 1).await.expect("created");
+    deployment::ensure_all(&*world.queue, &live, 1)
+        .await
+        .expect("created");
     world
 }
 

@@ -133,7 +133,7 @@ async fn an_entry_of_a_newer_version_is_listed_as_it_is() {
     assert_eq!(list[0]["actor"], json!("robot"));
     assert_eq!(list[0]["sourceAddress"], Value::Null);
     let day = world.clock.now().date_naive();
-    let all = world.state.audit.day(day, None, 100).await.expect("read");
+    let all = world.state.audit.list_day(day, None, 100).await.expect("read");
     assert_eq!(all.len(), 2);
     assert_eq!(all.iter().filter_map(Listed::entry).count(), 1);
     let known = "/api/audit-logs?action=auth.registered";

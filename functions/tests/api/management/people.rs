@@ -69,7 +69,7 @@ pub async fn delete(world: &World, token: &str, path: &str) -> Answer {
 /// Today's entries of the audit log about one action, newest first.
 pub async fn audited(world: &World, action: Action) -> Vec<Entry> {
     let today = world.clock.now().date_naive();
-    let entries = world.state.audit.day(today, None, 100).await.expect("read");
+    let entries = world.state.audit.list_day(today, None, 100).await.expect("read");
     let entries = entries
         .iter()
         .map(|listed| listed.entry().expect("of this version"));

@@ -3,8 +3,8 @@
 use chrono::TimeDelta;
 use serde_json::json;
 use shared::clock::Clock;
+use shared::domain::counting::Counter;
 use shared::domain::message::Kind;
-use shared::storage::counters::Counter;
 
 use crate::support::World;
 

@@ -30,7 +30,7 @@ async fn an_address_has_one_owner_and_that_one_can_log_in() {
         assert!([201, 409].contains(&again.status), "{again:?}");
 
         let email = EMAIL.parse().expect("an address");
-        let owner = world.state.accounts.credentials(&email).await.expect("read");
+        let owner = world.state.accounts.get_credentials(&email).await.expect("read");
         let (owner, _) = owner.expect("there");
         let n = owner.name.as_str().strip_prefix("Ada ").expect("a number");
         let n = n.parse().expect("a number");

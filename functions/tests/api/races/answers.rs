@@ -6,8 +6,9 @@ use relay::Fate;
 use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::audit::Action;
+use shared::domain::counting::Counter;
 use shared::domain::instance::Wanted;
-use shared::storage::counters::{Basis, Counter, Quota};
+use shared::storage::counters::{Basis, Quota};
 use shared::storage::lockouts::{self, Attempt};
 use shared::storage::rates::{Limit, Rates, Scope};
 
@@ -139,7 +140,11 @@ async fn a_lost_answer_to_a_count_against_the_quota_counts_one() {
     let count = || counters.count_against_quota(subscription, instance, 100, now);
     count().await.expect_err("nobody knows");
     assert_eq!(
-        counters.used_of_quota(subscription, now).await.expect("read").0,
+        counters
+            .get_used_of_quota(subscription, now)
+            .await
+            .expect("read")
+            .0,
         1
     );
     // The next is refused twice before it is executed.

@@ -31,7 +31,7 @@ async fn send_the_last(world: &World, left: u32) {
     let counted = world
         .state
         .counters
-        .used_of_quota(subscription, world.clock.now());
+        .get_used_of_quota(subscription, world.clock.now());
     let (counted, _) = counted.await.expect("read");
     let counted = usize::try_from(counted - before).expect("a number");
     let left = usize::try_from(left).expect("a number");

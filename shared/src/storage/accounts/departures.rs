@@ -46,13 +46,13 @@ pub enum Marked {
 
 impl Accounts {
     /// Removes a user: its address is free again, its sessions and codes lead nowhere.
-    pub async fn remove_user(
+    pub async fn delete_user(
         &self,
         subscription: SubscriptionId,
         id: UserId,
     ) -> Result<Removed, StorageError> {
         for _ in 0..ATTEMPTS {
-            let Some(user) = self.user(subscription, id).await? else {
+            let Some(user) = self.get_user(subscription, id).await? else {
                 return Ok(Removed::Gone);
             };
             let mut plan = Plan::new();
@@ -99,7 +99,7 @@ impl Accounts {
 
     /// Plans what a user's leaving does to its subscription.
     pub(super) async fn leave(&self, plan: &mut Plan, user: &User) -> Result<Aftermath, StorageError> {
-        let Some(subscription) = self.subscription(user.subscription).await? else {
+        let Some(subscription) = self.get_subscription(user.subscription).await? else {
             return Ok(Aftermath::Stays);
         };
         let aftermath = if subscription.owner == user.id {

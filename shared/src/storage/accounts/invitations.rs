@@ -101,7 +101,7 @@ impl Accounts {
     }
 
     /// An invitation that can be accepted still.
-    pub async fn invitation(
+    pub async fn get_invitation(
         &self,
         subscription: SubscriptionId,
         id: UserId,
@@ -113,7 +113,7 @@ impl Accounts {
     }
 
     /// An invitation into whichever subscription. For administrators.
-    pub async fn find_invitation(
+    pub async fn get_invitation_of_any(
         &self,
         id: UserId,
         now: DateTime<Utc>,
@@ -122,11 +122,11 @@ impl Accounts {
             return Ok(None);
         };
         let subscription = Reader::new("invitation", &item).parse("subscription")?;
-        self.invitation(subscription, id, now).await
+        self.get_invitation(subscription, id, now).await
     }
 
     /// Up to `limit` invitations into a subscription that can be accepted still, newest first, made before `before`.
-    pub async fn invitations(
+    pub async fn list_invitations(
         &self,
         subscription: SubscriptionId,
         before: Option<UserId>,
@@ -175,7 +175,7 @@ impl Accounts {
         now: DateTime<Utc>,
     ) -> Result<Accepted, StorageError> {
         for _ in 0..ATTEMPTS {
-            let present = self.credentials(&invitation.email).await?;
+            let present = self.get_credentials(&invitation.email).await?;
             let mut plan = Plan::new();
             for write in self.end(invitation)? {
                 plan.push(Step::Invitation, write);

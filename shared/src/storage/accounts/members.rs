@@ -51,7 +51,7 @@ impl Accounts {
     }
 
     /// Up to `limit` users of a subscription, newest first, that were created before `before`.
-    pub async fn members(
+    pub async fn list_members(
         &self,
         subscription: SubscriptionId,
         before: Option<UserId>,

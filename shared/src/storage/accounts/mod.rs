@@ -84,10 +84,10 @@ impl Accounts {
     ) -> Result<Registered, StorageError> {
         let registered = self.register_new(user, password, subscription).await?;
         if registered == Registered::EmailTaken
-            && let Some((present, of_present)) = self.credentials(&user.email).await?
+            && let Some((present, of_present)) = self.get_credentials(&user.email).await?
             && present.never_came(of_present.as_ref())
         {
-            self.remove_user(present.subscription, present.id).await?;
+            self.delete_user(present.subscription, present.id).await?;
             return self.register_new(user, password, subscription).await;
         }
         Ok(registered)
@@ -113,7 +113,7 @@ impl Accounts {
 
     /// The user of an e-mail address, and the hash of its password; who is about to set a new one has none. Reads as much where there is no user, so that the time taken does
     /// not tell.
-    pub async fn credentials(
+    pub async fn get_credentials(
         &self,
         email: &EmailAddress,
     ) -> Result<Option<(User, Option<PasswordHash>)>, StorageError> {
@@ -132,7 +132,7 @@ impl Accounts {
     }
 
     /// A user of this subscription with the hash of its password.
-    pub async fn user_with_password(
+    pub async fn get_user_with_password(
         &self,
         subscription: SubscriptionId,
         id: UserId,
@@ -144,26 +144,30 @@ impl Accounts {
     }
 
     /// A user of this subscription.
-    pub async fn user(&self, subscription: SubscriptionId, id: UserId) -> Result<Option<User>, StorageError> {
+    pub async fn get_user(
+        &self,
+        subscription: SubscriptionId,
+        id: UserId,
+    ) -> Result<Option<User>, StorageError> {
         let found = self.table.get(&keys::user(subscription, id)).await?;
         found.as_ref().map(user_from_item).transpose()
     }
 
     /// A subscription.
-    pub async fn subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StorageError> {
+    pub async fn get_subscription(&self, id: SubscriptionId) -> Result<Option<Subscription>, StorageError> {
         let found = self.table.get(&keys::subscription(id)).await?;
         found.as_ref().map(subscription_from_item).transpose()
     }
 
     /// A subscription as it was a moment ago, for half the price: for requests with an API
     /// key, whose subscription is not new. Where it is not to be seen yet, it is read again.
-    pub async fn recent_subscription(
+    pub async fn get_recent_subscription(
         &self,
         id: SubscriptionId,
     ) -> Result<Option<Subscription>, StorageError> {
         match self.table.get_recent(&keys::subscription(id)).await? {
             Some(item) => subscription_from_item(&item).map(Some),
-            None => self.subscription(id).await,
+            None => self.get_subscription(id).await,
         }
     }
 

@@ -39,7 +39,7 @@ pub enum SubscriptionChanged {
 impl Accounts {
     /// Up to `limit` subscriptions, newest first, that were created before `before`. For
     /// administrators.
-    pub async fn subscriptions(
+    pub async fn list_subscriptions(
         &self,
         before: Option<SubscriptionId>,
         limit: u32,
@@ -65,7 +65,7 @@ impl Accounts {
     /// Changes a subscription, where what it has in use fits its tier. The count of its
     /// instances is on the same item, and so is the new limit, which the creation of an
     /// instance that knows a higher one respects: the rule holds while instances are created.
-    pub async fn change_subscription(
+    pub async fn update_subscription(
         &self,
         id: SubscriptionId,
         change: SubscriptionChange,
@@ -91,7 +91,7 @@ impl Accounts {
             request = request.expression_attribute_values(":active", AttributeValue::Bool(active));
         }
         if assignments.is_empty() {
-            let found = self.subscription(id).await?;
+            let found = self.get_subscription(id).await?;
             return Ok(found.map_or(SubscriptionChanged::Gone, SubscriptionChanged::Done));
         }
         let sent = request

@@ -48,7 +48,7 @@ pub enum UserChanged {
 impl Accounts {
     /// Up to `limit` users of all subscriptions, newest first, that were created before
     /// `before`. For administrators.
-    pub async fn users(&self, before: Option<UserId>, limit: u32) -> Result<Vec<User>, StorageError> {
+    pub async fn list_users(&self, before: Option<UserId>, limit: u32) -> Result<Vec<User>, StorageError> {
         let items = self
             .table
             .list_page(keys::list::USERS, before.map(|id| id.to_string()), limit)
@@ -58,12 +58,12 @@ impl Accounts {
 
     /// A user of whichever subscription. For administrators. Read as it is now, where the
     /// list knows the user already, which it does within moments of its creation.
-    pub async fn find_user(&self, id: UserId) -> Result<Option<User>, StorageError> {
+    pub async fn get_user_of_any(&self, id: UserId) -> Result<Option<User>, StorageError> {
         let page = self.table.listed(keys::list::USERS, &id.to_string()).await?;
         // Two, for a moment, where the user has just moved.
         for item in &page {
             let seen = user_from_item(item)?;
-            if let Some(user) = self.user(seen.subscription, id).await? {
+            if let Some(user) = self.get_user(seen.subscription, id).await? {
                 return Ok(Some(user));
             }
         }
@@ -72,14 +72,14 @@ impl Accounts {
 
     /// Changes a user, in one transaction with all that follows from it. Its sessions end
     /// where the active flag or the subscription changes.
-    pub async fn change_user(
+    pub async fn update_user(
         &self,
         subscription: SubscriptionId,
         id: UserId,
         change: &UserChange,
     ) -> Result<UserChanged, StorageError> {
         for _ in 0..ATTEMPTS {
-            let Some((before, password)) = self.user_with_password(subscription, id).await? else {
+            let Some((before, password)) = self.get_user_with_password(subscription, id).await? else {
                 return Ok(UserChanged::Gone);
             };
             let after = before.clone().with(change);
@@ -127,7 +127,7 @@ impl Accounts {
             role: Some(role),
             ..UserChange::default()
         };
-        Ok(match self.change_user(subscription, id, &change).await? {
+        Ok(match self.update_user(subscription, id, &change).await? {
             UserChanged::Done { .. } => Changed::Done,
             UserChanged::Gone
             | UserChanged::LastAdministrator

@@ -76,7 +76,7 @@ impl ApiKeys {
                     match self.revoke(&key, now).await? {
                         KeyChanged::Done => revoked += 1,
                         // Rotated or gone meanwhile.
-                        KeyChanged::Stale => present = self.find(instance, key.grant.key).await?,
+                        KeyChanged::Stale => present = self.get(instance, key.grant.key).await?,
                     }
                 }
             }

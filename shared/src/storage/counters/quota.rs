@@ -109,7 +109,7 @@ impl Counters {
 
     /// How many messages were counted against the quota of this month (UTC), and when the next
     /// begins. One read unit.
-    pub async fn used_of_quota(
+    pub async fn get_used_of_quota(
         &self,
         subscription: SubscriptionId,
         now: DateTime<Utc>,
@@ -131,7 +131,7 @@ impl Counters {
     ) -> Result<u64, StorageError> {
         let today = now.date_naive();
         let days = self
-            .days(instance, today.with_day(1).unwrap_or(today), today)
+            .list_days(instance, today.with_day(1).unwrap_or(today), today)
             .await?;
         Ok(days.iter().map(|(_, counts)| counts.ended).sum())
     }

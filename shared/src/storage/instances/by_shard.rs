@@ -15,12 +15,12 @@ use crate::storage::table::SHARD_INDEX;
 impl Instances {
     /// The instances of a shard as they were a moment ago, without those that are deleted. Half
     /// a read unit for each, and for each 4 KiB of the index, in batches.
-    pub async fn recent_by_shard(
+    pub async fn list_recent_by_shard(
         &self,
         network: Network,
         shard: Shard,
     ) -> Result<Vec<Instance>, StorageError> {
-        let ids = self.ids_by_shard(network, shard).await?;
+        let ids = self.list_ids_by_shard(network, shard).await?;
         let keys: Vec<_> = ids.into_iter().map(keys::instance).collect();
         let mut items = self.table.get_many_recent(&keys).await?;
         // A tombstone has no id.
@@ -34,7 +34,7 @@ impl Instances {
     /// The ids of all instances of a shard, deleted ones that are not ended yet among them. The
     /// index is eventually consistent: a new instance may be missing for a moment, which is why its
     /// first request nudges the shard with its id. An entry that is none is left out.
-    pub async fn ids_by_shard(
+    pub async fn list_ids_by_shard(
         &self,
         network: Network,
         shard: Shard,

@@ -78,7 +78,7 @@ impl Instances {
 
     /// An instance, or what is left of a deleted one: for the daemon, which has to end it.
     /// `None` for a tombstone.
-    pub async fn load_with_deleted(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
+    pub async fn get_with_deleted(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
         let found = self.table.get(&keys::instance(id)).await?;
         // A tombstone has no id.
         let found = found.filter(|item| item.contains_key("id"));

@@ -116,7 +116,7 @@ impl Instances {
         subscription: SubscriptionId,
         id: InstanceId,
     ) -> Result<Option<Instance>, StorageError> {
-        let found = self.load(id).await?;
+        let found = self.get_of_any(id).await?;
         Ok(found.filter(|instance| instance.subscription == subscription))
     }
 
@@ -196,7 +196,7 @@ impl Instances {
     }
 
     /// All instances of this subscription, however many.
-    pub async fn all(&self, subscription: SubscriptionId) -> Result<Vec<Instance>, StorageError> {
+    pub async fn list_all(&self, subscription: SubscriptionId) -> Result<Vec<Instance>, StorageError> {
         let references = self
             .table
             .client()
@@ -219,8 +219,8 @@ impl Instances {
 
     /// An instance whosever it is. For the daemon, which serves all subscriptions, and for
     /// a caller whose API key names the instance.
-    pub async fn load(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
-        let found = self.load_with_deleted(id).await?;
+    pub async fn get_of_any(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
+        let found = self.get_with_deleted(id).await?;
         Ok(found.filter(|instance| instance.desired.wanted != Wanted::Deleted))
     }
 
@@ -346,7 +346,7 @@ impl Instances {
     async fn load_each(&self, ids: &[InstanceId]) -> Vec<Result<Option<Instance>, StorageError>> {
         use futures::StreamExt;
         futures::stream::iter(ids.iter().copied())
-            .map(|id| self.load_with_deleted(id))
+            .map(|id| self.get_with_deleted(id))
             .buffered(8)
             .collect()
             .await

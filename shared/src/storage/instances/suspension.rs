@@ -36,7 +36,7 @@ impl Instances {
     /// nothing but their reads, so a request that was broken off is made good by the next.
     pub async fn suspend(&self, id: SubscriptionId, suspended: bool) -> Result<Suspended, StorageError> {
         for _ in 0..ATTEMPTS {
-            let instances = self.all(id).await?;
+            let instances = self.list_all(id).await?;
             let others: Vec<_> = instances
                 .iter()
                 .filter(|instance| instance.suspended != suspended)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shared::queue::names::ensure_all;
+use shared::queue::deployment::ensure_all;
 use shared::queue::{QueueName, QueueNames};
 
 use crate::adapters::{Adapter, attributes, bodies, fifo, send, standard, take, unique, wait_for_one};

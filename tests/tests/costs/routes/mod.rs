@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use relay::meter::{Bill, Charge, sum};
-use shared::storage::counters::Counter;
+use shared::domain::counting::Counter;
 use tests::routes;
 
 use self::office::{Office, text};

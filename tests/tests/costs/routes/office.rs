@@ -18,7 +18,7 @@ use shared::domain::shard::Shard;
 use shared::ids::InstanceId;
 use shared::mail::FolderMailer;
 use shared::queue::embedded::EmbeddedQueue;
-use shared::queue::{QueueNames, names};
+use shared::queue::{QueueNames, deployment};
 use shared::seal::{self, Purpose, Sealer};
 use shared::storage::instances::{Observation, PairingWanted};
 use shared::storage::leases::{Beat, Leases};
@@ -62,7 +62,7 @@ impl Office {
         let queue = EmbeddedQueue::open(None, Arc::new(clock.clone())).expect("opened");
         let queue_names = QueueNames::new("waxwing", Network::Sandbox.as_str()).expect("names");
         let shards = config.common.shards;
-        names::ensure_all(&queue, &queue_names, shards)
+        deployment::ensure_all(&queue, &queue_names, shards)
             .await
             .expect("created");
         let aws = shared::aws::stand_in(meter.endpoint());
@@ -209,7 +209,11 @@ impl Office {
         let leases = Leases::new(self.state.table.clone(), Network::Sandbox);
         leases.beat(&beat).await.expect("stored");
         let instances = &self.state.instances;
-        let stored = instances.load(instance).await.expect("read").expect("there");
+        let stored = instances
+            .get_of_any(instance)
+            .await
+            .expect("read")
+            .expect("there");
         let observed = Observed {
             status,
             since: self.now(),

@@ -23,9 +23,9 @@ use shared::queue::QueueName;
 use super::{
     Daemons, Instances, Messages, NetworkTotals, Queues, Response, Subscriptions, TierTotals, Users, Waiting,
 };
+use crate::connection::Owners;
 use crate::fleet::Fleet;
 use crate::http::ApiError;
-use crate::presence::Presence;
 use crate::state::AppState;
 
 /// How many things of a list are asked for at once: of each of the keys that it is spread over, some hundred.
@@ -51,10 +51,10 @@ pub async fn all(state: &AppState, now: DateTime<Utc>) -> Result<Response, ApiEr
     };
     let (accounts, users, connections) = tokio::try_join!(accounts, users(state), connections)?;
     let ((subscriptions, accepted_this_month), (fleets, instances, today)) = (accounts, connections);
-    let presence = Presence::in_fleets(&fleets, now);
+    let owners = Owners::in_fleets(&fleets, now);
     let mut networks = Vec::new();
     for fleet in &fleets {
-        let instances = of_network(fleet.network(), &instances, &presence);
+        let instances = of_network(fleet.network(), &instances, &owners);
         let is_served = state.networks.contains(&fleet.network());
         if is_served || instances.total > 0 {
             networks.push(NetworkTotals {
@@ -89,7 +89,10 @@ async fn subscriptions(state: &AppState) -> Result<(Subscriptions, Vec<Subscript
     };
     let mut ids = Vec::new();
     loop {
-        let page = state.accounts.subscriptions(ids.last().copied(), PAGE).await?;
+        let page = state
+            .accounts
+            .list_subscriptions(ids.last().copied(), PAGE)
+            .await?;
         let is_last = is_last(page.len());
         for subscription in page {
             let of_tier = totals.by_tier.entry(subscription.tier).or_default();
@@ -113,7 +116,7 @@ async fn users(state: &AppState) -> Result<Users, ApiError> {
     let mut totals = Users::default();
     let mut last = None;
     loop {
-        let page = state.accounts.users(last, PAGE).await?;
+        let page = state.accounts.list_users(last, PAGE).await?;
         last = page.last().map(|user| user.id);
         for user in &page {
             totals.total += 1;
@@ -136,13 +139,18 @@ async fn instances(state: &AppState, fleets: &[Fleet]) -> Result<Vec<Instance>, 
     let mut found = Vec::new();
     for fleet in fleets {
         for (shard, _) in fleet.shards() {
-            found.extend(state.instances.recent_by_shard(fleet.network(), shard).await?);
+            found.extend(
+                state
+                    .instances
+                    .list_recent_by_shard(fleet.network(), shard)
+                    .await?,
+            );
         }
     }
     Ok(found)
 }
 
-fn of_network(network: Network, instances: &[Instance], presence: &Presence) -> Instances {
+fn of_network(network: Network, instances: &[Instance], owners: &Owners) -> Instances {
     let mut totals = Instances {
         total: 0,
         by_status: Status::ALL
@@ -154,7 +162,7 @@ fn of_network(network: Network, instances: &[Instance], presence: &Presence) -> 
         totals.total += 1;
         *totals
             .by_status
-            .entry(presence.connection(instance).status)
+            .entry(owners.connection(instance).status)
             .or_default() += 1;
     }
     totals

@@ -31,5 +31,5 @@ pub async fn find(
         .map_err(|_| ApiError::not_found("instance"))?;
     let instance = find_instance(state, subscription, &which).await?;
     let key: KeyId = path.key.parse().map_err(|_| not_found())?;
-    state.api_keys.find(instance.id, key).await?.ok_or_else(not_found)
+    state.api_keys.get(instance.id, key).await?.ok_or_else(not_found)
 }

@@ -28,10 +28,10 @@ pub async fn handler(
     let subscription = caller.subscription;
     let (limit, now) = (page.limit + 1, state.clock.now());
     let (mut members, invitations) = tokio::try_join!(
-        state.accounts.members(subscription.id, page.after, limit),
+        state.accounts.list_members(subscription.id, page.after, limit),
         state
             .accounts
-            .invitations(subscription.id, page.after, limit, now),
+            .list_invitations(subscription.id, page.after, limit, now),
     )?;
     members.extend(invitations.iter().map(|invitation| Member {
         user: invitation.user(),

@@ -37,7 +37,7 @@ pub async fn handler(
     if id == caller.user.id {
         return Err(ApiError::new(Code::Conflict, "The owner cannot remove itself"));
     }
-    match state.accounts.remove_user(caller.subscription.id, id).await? {
+    match state.accounts.delete_user(caller.subscription.id, id).await? {
         Removed::Done { .. } => {}
         Removed::Gone => withdraw(&state, caller.subscription.id, id).await?,
         Removed::LastAdministrator => return Err(people::last_administrator()),
@@ -52,7 +52,7 @@ pub async fn handler(
 /// Takes an invitation back that nobody has accepted.
 async fn withdraw(state: &AppState, subscription: SubscriptionId, id: UserId) -> Result<(), ApiError> {
     let now = state.clock.now();
-    let invitation = state.accounts.invitation(subscription, id, now).await?;
+    let invitation = state.accounts.get_invitation(subscription, id, now).await?;
     let invitation = invitation.ok_or_else(|| ApiError::not_found("user"))?;
     if state.accounts.withdraw(&invitation).await? {
         Ok(())

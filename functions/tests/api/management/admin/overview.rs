@@ -3,11 +3,11 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::clock::Clock;
+use shared::domain::counting::Counter;
 use shared::domain::instance::Status;
 use shared::domain::message::Kind;
 use shared::ids::InstanceId;
 use shared::queue::OutgoingMessage;
-use shared::storage::counters::Counter;
 
 use crate::management::people::{self, administrator, delete, id, member, patch};
 use crate::support::{User, World};

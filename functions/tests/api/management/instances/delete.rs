@@ -49,7 +49,7 @@ async fn a_deleted_instance_is_nowhere_and_its_keys_are_no_good() {
         world.get(&key, "/api/instance/info").await.error(),
         "401 UNAUTHENTICATED: The API key has been revoked"
     );
-    let left = world.state.instances.load_with_deleted(instance).await;
+    let left = world.state.instances.get_with_deleted(instance).await;
     let left = left.expect("read").expect("until a daemon has ended it");
     assert_eq!(left.desired.wanted, Wanted::Deleted);
     let wanted = world.state.instances.want(instance, Wanted::Connected).await;

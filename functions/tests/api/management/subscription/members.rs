@@ -253,7 +253,10 @@ async fn an_invitation_moves_no_account_and_accepting_it_does() {
     assert_eq!(world.post("", "/api/auth/reset-password", body).await.status, 400);
     // The subscription that it left is gone with its last user.
     let gone = bob.subscription.parse().expect("an id");
-    assert_eq!(world.state.accounts.subscription(gone).await.expect("read"), None);
+    assert_eq!(
+        world.state.accounts.get_subscription(gone).await.expect("read"),
+        None
+    );
     let list = world.get(&ada.token, PATH).await.data(200);
     assert_eq!(each(&list, "email"), ["bob@example.com", "ada@example.com"]);
     assert_eq!(list[0]["invited"], json!(false));

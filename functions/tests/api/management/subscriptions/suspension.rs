@@ -19,7 +19,12 @@ async fn switch(world: &World, root: &User, of: &User, active: bool) {
 }
 
 async fn all(world: &World, of: &User) -> Vec<Instance> {
-    world.state.instances.all(subscription(of)).await.expect("read")
+    world
+        .state
+        .instances
+        .list_all(subscription(of))
+        .await
+        .expect("read")
 }
 
 fn subscription(of: &User) -> SubscriptionId {
@@ -76,7 +81,7 @@ async fn a_request_that_was_broken_off_is_made_good_by_the_next() {
             active: Some(active),
         };
         let accounts = &world.state.accounts;
-        let changed = accounts.change_subscription(subscription(&ada), change).await;
+        let changed = accounts.update_subscription(subscription(&ada), change).await;
         assert!(matches!(changed, Ok(SubscriptionChanged::Done(_))));
         assert_eq!(world.stored(instance).await.suspended, active, "not yet");
         nudged(&world).await;
@@ -133,7 +138,7 @@ async fn of_requests_that_switch_to_and_fro_one_holds_for_all() {
     }
     for _ in 0..4 {
         join_all((0..6).map(|n| switch(&world, &root, &ada, n % 2 == 0))).await;
-        let found = world.state.accounts.subscription(subscription(&ada)).await;
+        let found = world.state.accounts.get_subscription(subscription(&ada)).await;
         let active = found.expect("read").expect("there").active;
         for instance in all(&world, &ada).await {
             assert_eq!(instance.suspended, !active);

@@ -95,7 +95,7 @@ async fn everything_of_the_subscription_goes_and_nothing_of_anybody_else() {
         let item = world
             .state
             .instances
-            .load_with_deleted(instance.parse().expect("an id"));
+            .get_with_deleted(instance.parse().expect("an id"));
         let item = item.await.expect("read").expect("until a daemon has ended it");
         assert_eq!(item.desired.wanted, Wanted::Deleted);
     }
@@ -126,11 +126,11 @@ async fn what_was_broken_off_is_finished_by_the_same_request() {
         let (ada, names) = busy(&world).await;
         let user = names[0].parse().expect("an id");
         let (accounts, instances) = (&world.state.accounts, &world.state.instances);
-        let found = accounts.user(subscription(&ada), user).await;
+        let found = accounts.get_user(subscription(&ada), user).await;
         let found = found.expect("read").expect("there");
         let marked = accounts.begin_deletion(&found).await;
         assert_eq!(marked.expect("stored"), Marked::Done);
-        let all = instances.all(subscription(&ada)).await.expect("read");
+        let all = instances.list_all(subscription(&ada)).await.expect("read");
         for instance in all.iter().take(steps) {
             let now = shared::clock::Clock::now(&world.clock);
             instances.delete(instance, now).await.expect("stored");
@@ -158,7 +158,7 @@ async fn what_is_being_deleted_takes_nothing_new_and_does_not_come_back() {
     let (ada, names) = busy(&world).await;
     let user = names[0].parse().expect("an id");
     let accounts = &world.state.accounts;
-    let found = accounts.user(subscription(&ada), user).await;
+    let found = accounts.get_user(subscription(&ada), user).await;
     let found = found.expect("read").expect("there");
     accounts.begin_deletion(&found).await.expect("stored");
 

@@ -27,13 +27,13 @@ async fn send_once(world: &World, key: &str, idempotency_key: &str) -> Answer {
 }
 
 async fn records(world: &World, instance: InstanceId) -> Vec<MessageRecord> {
-    world.state.messages.log(instance, None, 10).await.expect("read")
+    world.state.messages.list(instance, None, 10).await.expect("read")
 }
 
 async fn counted(world: &World, user: &User) -> u32 {
     let subscription = user.subscription.parse().expect("an id");
     let counters = &world.state.counters;
-    let counted = counters.used_of_quota(subscription, world.clock.now()).await;
+    let counted = counters.get_used_of_quota(subscription, world.clock.now()).await;
     counted.expect("read").0
 }
 

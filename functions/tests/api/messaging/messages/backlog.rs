@@ -6,9 +6,10 @@ use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::json;
 use shared::clock::Clock;
+use shared::domain::counting::Counter;
 use shared::domain::instance::Status;
 use shared::ids::InstanceId;
-use shared::storage::counters::{Basis, Counter};
+use shared::storage::counters::Basis;
 use tower::ServiceExt;
 
 use crate::support::{Answer, User, World, request};
@@ -49,7 +50,7 @@ async fn one_ends(world: &World, instance: InstanceId) {
 async fn used_of_quota(world: &World, user: &User) -> u32 {
     let subscription = user.subscription.parse().expect("an id");
     let now = world.clock.now();
-    let counted = world.state.counters.used_of_quota(subscription, now).await;
+    let counted = world.state.counters.get_used_of_quota(subscription, now).await;
     counted.expect("read").0
 }
 

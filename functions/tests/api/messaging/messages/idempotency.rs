@@ -115,7 +115,7 @@ async fn ten_at_once_are_one_message() {
     let counted = world
         .state
         .counters
-        .used_of_quota(subscription, world.clock.now());
+        .get_used_of_quota(subscription, world.clock.now());
     assert_eq!(counted.await.expect("read").0, 1, "counted once");
 }
 

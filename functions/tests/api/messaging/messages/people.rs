@@ -92,7 +92,7 @@ async fn whoever_was_just_looked_up_in_vain_is_refused_and_not_for_long() {
     );
     let subscription = user.subscription.parse().expect("an id");
     let counters = &world.state.counters;
-    let counted = counters.used_of_quota(subscription, world.clock.now()).await;
+    let counted = counters.get_used_of_quota(subscription, world.clock.now()).await;
     assert_eq!(counted.expect("read").0, 0);
     world.clock.advance(TimeDelta::minutes(15));
     send().await.data(202);
@@ -116,17 +116,17 @@ async fn a_directory_is_its_instances_own_and_a_newer_owners() {
     learn(2, &lesson(NUMBER, None)).await;
     let late = learn(1, &lesson(NUMBER, Some(LID))).await;
     assert_eq!(late, Learnt::Fenced);
-    let found = people.find(instance, &name(NUMBER), now).await.expect("read");
+    let found = people.get(instance, &name(NUMBER), now).await.expect("read");
     assert_eq!(found.expect("there").person.lid, None);
     let other = InstanceId::new(now);
-    assert_eq!(people.find(other, &name(NUMBER), now).await.expect("read"), None);
+    assert_eq!(people.get(other, &name(NUMBER), now).await.expect("read"), None);
     // What is known is read and not written.
     let before = world.items().await;
     learn(3, &lesson(NUMBER, None)).await;
     assert_eq!(world.items().await, before);
     world.state.instances.purge(instance).await.expect("removed");
     assert_eq!(
-        people.find(instance, &name(NUMBER), now).await.expect("read"),
+        people.get(instance, &name(NUMBER), now).await.expect("read"),
         None
     );
 }

@@ -75,7 +75,7 @@ async fn what_became_of_a_message_is_told() {
             .await
             .expect("stored")
     );
-    let progress = messages.progress(instance, id).await.expect("read");
+    let progress = messages.get_progress(instance, id).await.expect("read");
     let mut progress = progress.expect("a record");
     progress.delivered.add(1);
     assert!(messages.advance(instance, id, &progress).await.expect("stored"));

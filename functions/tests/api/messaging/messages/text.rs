@@ -44,7 +44,7 @@ async fn an_accepted_message_is_a_job_and_a_record() {
     let paired = world
         .state
         .instances
-        .load(instance)
+        .get_of_any(instance)
         .await
         .expect("read")
         .expect("there");

@@ -56,12 +56,12 @@ impl ToSchema for File {}
 
 /// What the document tells of the page.
 pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/docs", "getDocs", page)
+    Operation::new(Method::GET, "/api/docs", "getDocs", handler)
         .about(Tag::Operations, "This documentation as a page")
         .answers_plain("text/html")
 }
 
-pub async fn page() -> Response {
+pub async fn handler() -> Response {
     answer("text/html; charset=utf-8", PAGE.as_bytes().to_vec())
 }
 

@@ -14,9 +14,9 @@ use crate::stop::{Answer, Course, Stop};
 /// For how long a stream error that need not be the connection's end is blamed for one.
 const BLAMED: Duration = Duration::from_secs(30);
 
-/// What the session's task must know of what was told.
+/// How a session ends, as far as anything has said so, and what else its task must know.
 #[derive(Debug, Default)]
-pub struct Told {
+pub struct Ending {
     /// The phone has linked the session: the stream's end is followed by a login.
     paired: Notify,
     /// Why the session ends, as far as anything has said so.
@@ -31,7 +31,7 @@ struct Noted {
     at: Instant,
 }
 
-impl Told {
+impl Ending {
     /// Notes that the phone has linked the session.
     pub fn note_paired(&self) {
         self.paired.notify_one();
@@ -123,11 +123,11 @@ mod tests {
     use super::*;
 
     fn answer_to(signals: &[Signal]) -> Answer {
-        let told = Told::default();
+        let ending = Ending::default();
         for signal in signals {
-            told.note(signal);
+            ending.note(signal);
         }
-        told.take_stop().expect("noted").answer
+        ending.take_stop().expect("noted").answer
     }
 
     #[test]
@@ -142,34 +142,34 @@ mod tests {
         let out = unlinked.row().answer;
         assert_eq!(answer_to(&[lost, limited, unlinked.clone()]), out);
         assert_eq!(answer_to(&[unlinked, locked]), out, "the first of two ends");
-        assert_eq!(Told::default().take_stop(), None);
+        assert_eq!(Ending::default().take_stop(), None);
     }
 
     #[test]
     fn a_stream_that_is_followed_by_a_login_has_not_ended_the_session() {
-        let told = Told::default();
-        told.note(&Signal::Stream(StreamError::Code(515)));
-        assert!(!told.is_over());
-        told.forget();
-        assert_eq!(told.take_stop(), None);
-        told.note(&Signal::Failure(ConnectFailureReason::CatExpired));
-        assert!(told.is_over());
+        let ending = Ending::default();
+        ending.note(&Signal::Stream(StreamError::Code(515)));
+        assert!(!ending.is_over());
+        ending.forget();
+        assert_eq!(ending.take_stop(), None);
+        ending.note(&Signal::Failure(ConnectFailureReason::CatExpired));
+        assert!(ending.is_over());
     }
 
     /// Where the server says 429 or 503 the library waits for it to close the connection.
     #[test]
     fn a_connection_that_nobody_else_ends_is_hung_up() {
         for (code, hangs_up) in [(429, true), (503, true), (500, false), (413, false)] {
-            let told = Told::default();
-            assert_eq!(told.hung_up().now_or_never(), None);
-            told.note(&Signal::Stream(StreamError::Code(code)));
-            assert_eq!(told.hung_up().now_or_never().is_some(), hangs_up, "{code}");
+            let ending = Ending::default();
+            assert_eq!(ending.hung_up().now_or_never(), None);
+            ending.note(&Signal::Stream(StreamError::Code(code)));
+            assert_eq!(ending.hung_up().now_or_never().is_some(), hangs_up, "{code}");
         }
     }
 
     #[test]
     fn an_error_that_the_connection_outlives_is_not_blamed_for_a_later_end() {
-        let told = Told::default();
+        let ending = Ending::default();
         let refused = Signal::Stream(StreamError::Code(999));
         let lost = Signal::Transport(DisconnectReason::StreamEnded);
         let long_ago = |stop| Noted {
@@ -178,13 +178,13 @@ mod tests {
                 .checked_sub(BLAMED)
                 .expect("the machine runs longer"),
         };
-        *told.noted.lock().expect("no panic") = Some(long_ago(refused.stop()));
-        assert_eq!(told.take_stop(), None);
-        *told.noted.lock().expect("no panic") = Some(long_ago(refused.stop()));
-        told.note(&lost);
-        assert_eq!(told.take_stop(), Some(lost.stop()));
+        *ending.noted.lock().expect("no panic") = Some(long_ago(refused.stop()));
+        assert_eq!(ending.take_stop(), None);
+        *ending.noted.lock().expect("no panic") = Some(long_ago(refused.stop()));
+        ending.note(&lost);
+        assert_eq!(ending.take_stop(), Some(lost.stop()));
         let locked = Signal::Failure(ConnectFailureReason::AccountLocked);
-        *told.noted.lock().expect("no panic") = Some(long_ago(locked.stop()));
-        assert_eq!(told.take_stop(), Some(locked.stop()), "an end stays one");
+        *ending.noted.lock().expect("no panic") = Some(long_ago(locked.stop()));
+        assert_eq!(ending.take_stop(), Some(locked.stop()), "an end stays one");
     }
 }

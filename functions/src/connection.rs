@@ -16,7 +16,7 @@ use crate::state::AppState;
 
 /// The daemons that hold the shards of some instances, where they look alive.
 #[derive(Debug)]
-pub struct Presence(BTreeMap<(Network, Shard), Option<LiveOwner>>);
+pub struct Owners(BTreeMap<(Network, Shard), Option<LiveOwner>>);
 
 /// How an instance's connection is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Connection {
     pub last_round_trip_at: Option<DateTime<Utc>>,
 }
 
-impl Presence {
+impl Owners {
     /// Looks up who holds the shards of these instances. Two reads a shard.
     pub async fn of<'a>(
         state: &AppState,
@@ -44,7 +44,7 @@ impl Presence {
             // No daemon holds a socket for an instance that rests.
             if may_be_held(instance.observed.status) && !owners.contains_key(&place) {
                 let leases = Leases::new(state.table.clone(), instance.network);
-                owners.insert(place, leases.live_owner(instance.shard, now).await?);
+                owners.insert(place, leases.get_live_owner(instance.shard, now).await?);
             }
         }
         Ok(Self(owners))

@@ -1,0 +1,107 @@
+//! What is counted of messages, in an instance's counters of a day: for its statistics, and for how many of the month's
+//! messages wait still.
+
+use chrono::{DateTime, Datelike as _, Utc};
+
+use super::message::{Kind, State};
+
+/// What a day's counters count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counter {
+    /// Acknowledged by the server, by kind.
+    Sent(Kind),
+    /// Delivered.
+    Delivered,
+    /// Read.
+    Read,
+    /// Failed or expired.
+    Failed,
+    /// Accepted in the same month and not waiting any more: sent, failed or expired.
+    Ended,
+    /// Received.
+    Received,
+}
+
+/// What is counted when an outgoing message that was accepted at `accepted_at` has gone from one state to another at `now`.
+/// Whoever brought the record there counts; the record does not go there twice.
+pub fn moved(
+    kind: Kind,
+    before: State,
+    after: State,
+    accepted_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Vec<Counter> {
+    let mut counters = match after {
+        State::Failed | State::Expired => vec![Counter::Failed],
+        after => passed(before, after, kind),
+    };
+    counters.extend(ended(before, accepted_at, now));
+    counters
+}
+
+/// What is counted when a message goes from one state to a later one: a state that was
+/// skipped counts too.
+fn passed(before: State, after: State, kind: Kind) -> Vec<Counter> {
+    // One that we had given up has passed nothing before the receipt that proves us wrong.
+    let before = match before {
+        State::Failed | State::Expired => State::Queued,
+        before => before,
+    };
+    let reached = |state: State| before.rank() < state.rank() && state.rank() <= after.rank();
+    let mut counters = Vec::new();
+    if reached(State::Sent) {
+        counters.push(Counter::Sent(kind));
+    }
+    if reached(State::Delivered) {
+        counters.push(Counter::Delivered);
+    }
+    if reached(State::Read) {
+        counters.push(Counter::Read);
+    }
+    counters
+}
+
+/// What is counted beside it when a message that waited does so no longer: once, whatever
+/// follows. One of an earlier month is not counted, because what ends is set against what
+/// the month has accepted.
+fn ended(before: State, accepted_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<Counter> {
+    let month = |at: DateTime<Utc>| (at.year(), at.month());
+    let is_the_end = !before.is_past_sending() && month(accepted_at) == month(now);
+    is_the_end.then_some(Counter::Ended)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_stops_waiting_once_and_in_its_own_month() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
+        let (accepted, later) = (at("2026-01-31T23:59:59Z"), at("2026-01-31T23:59:59.9Z"));
+        assert_eq!(ended(State::Queued, accepted, later), Some(Counter::Ended));
+        for before in [State::Sent, State::Delivered, State::Failed] {
+            assert_eq!(ended(before, accepted, later), None, "{before}");
+        }
+        assert_eq!(ended(State::Queued, accepted, at("2026-02-01T00:00:00Z")), None);
+    }
+
+    #[test]
+    fn a_receipt_that_overtook_the_acknowledgement_counts_for_both() {
+        let counted = |before, after| passed(before, after, Kind::Text);
+        assert_eq!(counted(State::Queued, State::Sent), [Counter::Sent(Kind::Text)]);
+        assert_eq!(
+            counted(State::Queued, State::Delivered),
+            [Counter::Sent(Kind::Text), Counter::Delivered]
+        );
+        assert_eq!(
+            counted(State::Sent, State::Read),
+            [Counter::Delivered, Counter::Read]
+        );
+        assert_eq!(counted(State::Read, State::Played), []);
+        assert_eq!(
+            counted(State::Failed, State::Delivered),
+            [Counter::Sent(Kind::Text), Counter::Delivered],
+            "it was given up, and arrived"
+        );
+    }
+}
