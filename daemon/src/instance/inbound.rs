@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use shared::domain::counting::Counter;
 use shared::domain::event::{self, Event, EventType, MAX_TEXT, MessageReceived};
-use shared::domain::job;
 use shared::domain::message::{Direction, MessageRecord, RECORD_TERM, State, Truncation};
+use shared::domain::payload;
 use shared::domain::person::{Acquaintance, Person};
 use shared::ids::{EventId, InstanceId, MessageId, SubscriptionId};
 use shared::queue::{OutgoingMessage, QueueError};
@@ -214,7 +214,7 @@ impl Inbound {
             data: STANDARD.encode(sealed),
         };
         let group = event::group(self.instance, &message.chat);
-        let outgoing = OutgoingMessage::fifo(job::encode(&event), group, aad);
+        let outgoing = OutgoingMessage::fifo(payload::encode(&event), group, aad);
         match self.deps.queue.send(&self.deps.names.events(), outgoing).await {
             Err(error) if error.nature().is_permanent() => Ok(Err(error)),
             sent => {

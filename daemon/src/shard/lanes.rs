@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use shared::domain::job::{self, Job as Payload, PayloadError, SendJob};
+use shared::domain::job::{self, SendJob};
+use shared::domain::payload::{self, PayloadError};
 use shared::queue::Received;
 use shared::telemetry::chain;
 use tokio::sync::Notify;
@@ -291,7 +292,7 @@ impl Lane {
 
 impl Job {
     fn new(received: Received, counted: Counted) -> Self {
-        let decoded = job::decode::<Payload>(&received.body).map(|Payload::Send(send)| send);
+        let decoded = payload::decode::<job::Job>(&received.body).map(|job::Job::Send(send)| send);
         let chat = match &decoded {
             Ok(send) => send.chat().to_jid(),
             Err(_) => received.message_id.clone(),

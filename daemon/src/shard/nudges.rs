@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use shared::domain::job::{self, PayloadError, Query};
+use shared::domain::job::Query;
+use shared::domain::payload::{self, PayloadError};
 use shared::queue::deployment::QUERIES_VISIBILITY;
 use shared::queue::{MAX_WAIT, ReceiveOptions, Received};
 use shared::telemetry::chain;
@@ -43,7 +44,7 @@ pub async fn consume(deps: &Arc<Deps>, hold: &Hold, reconciler: &Arc<Reconciler>
 
 async fn answer(deps: &Deps, hold: &Hold, reconciler: &Arc<Reconciler>, message: &Received) {
     let queue = deps.names.queries(hold.shard.0);
-    match job::decode(&message.body) {
+    match payload::decode(&message.body) {
         Ok(Query::Nudge { instance }) => {
             if let Err(error) = reconciler.look_at(instance).await {
                 // It comes again, and the sweep finds it too.

@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta};
 use daemon::connection::InboundMessage;
 use shared::domain::event::{Event, EventType, MessageReceived};
 use shared::domain::instance::Instance;
-use shared::domain::job;
 use shared::domain::message::{Direction, Kind, State, Truncation};
+use shared::domain::payload;
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::{EventId, MessageId};
@@ -44,7 +44,7 @@ fn message(world: &World, whatsapp_id: &str) -> InboundMessage {
 
 async fn opened(world: &World, instance: &Instance, received: &Received) -> (Event, MessageReceived) {
     assert!(!received.body.contains(TEXT), "content rests only sealed");
-    let event: Event = job::decode(&received.body).expect("an event");
+    let event: Event = payload::decode(&received.body).expect("an event");
     let sealed = STANDARD.decode(&event.data).expect("base64");
     let plain = world
         .sealer

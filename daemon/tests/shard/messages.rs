@@ -6,8 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use shared::domain::instance::Instance;
-use shared::domain::job::{self, Content, Job, SendJob};
+use shared::domain::job::{Content, Job, SendJob};
 use shared::domain::message::{Failure, FailureCode, Kind, MessageRecord, State};
+use shared::domain::payload;
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::domain::shard::lane;
@@ -60,7 +61,7 @@ impl World {
 
     /// Queues a job.
     pub async fn enqueue(&self, instance: &Instance, job: &SendJob) {
-        let body = job::encode(&Job::Send(job.clone()));
+        let body = payload::encode(&Job::Send(job.clone()));
         self.enqueue_raw(instance, &job.to, body, &job.message.to_string())
             .await;
     }

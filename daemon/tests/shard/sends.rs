@@ -3,8 +3,9 @@
 use chrono::TimeDelta;
 use daemon::connection::{ReceiptKind, SendError, SessionEvent};
 use shared::domain::instance::{Status, Wanted};
-use shared::domain::job::{self, Job};
+use shared::domain::job::Job;
 use shared::domain::message::{FailureCode, Kind, State};
+use shared::domain::payload;
 use shared::domain::shard::lane;
 use shared::queue::Queue as _;
 use shared::storage::counters::Counts;
@@ -207,7 +208,7 @@ async fn a_malformed_job_is_parked_with_its_reason_and_its_lane_goes_on() {
         "{reason}"
     );
     assert_eq!(parked[1]["reason"], "the sealed value does not open here");
-    assert_eq!(parked[1]["body"], job::encode(&Job::Send(unopenable.clone())));
+    assert_eq!(parked[1]["body"], payload::encode(&Job::Send(unopenable.clone())));
     let record = world.messages.get(instance.id, unopenable.message).await;
     let record = record.expect("read").expect("its sender is told");
     assert_eq!(record.state, State::Failed);
@@ -266,7 +267,7 @@ async fn a_job_that_comes_again_is_not_sent_again() {
     assert_eq!(session.sent().await.message, job.message);
     session.acknowledge(job.message, None).await;
     world.until_no_sends().await;
-    let body = job::encode(&Job::Send(job.clone()));
+    let body = payload::encode(&Job::Send(job.clone()));
     world
         .enqueue_raw(&instance, &job.to, body, "past-the-memory-of-the-queue")
         .await;

@@ -6,8 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use shared::clock::{Clock as _, SteppedClock, SystemClock};
 use shared::domain::instance::{Desired, Instance, Observed, Status, Wanted};
-use shared::domain::job::{self, Query};
+use shared::domain::job::Query;
 use shared::domain::network::Network as NetworkName;
+use shared::domain::payload;
 use shared::domain::shard::Shard;
 use shared::ids::{InstanceId, SubscriptionId};
 use shared::queue::embedded::EmbeddedQueue;
@@ -181,7 +182,7 @@ impl World {
     }
 
     pub async fn nudge(&self, instance: &Instance) {
-        let nudge = job::encode(&Query::Nudge {
+        let nudge = payload::encode(&Query::Nudge {
             instance: instance.id,
         });
         self.queue

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::message::{Kind, Truncation};
+use super::payload::Payload;
 use super::person::Person;
 use super::recipient::Recipient;
 use super::text_enum;
@@ -41,6 +42,16 @@ pub struct Event {
     /// The event's data as JSON (such as [`MessageReceived`]), sealed for the purpose of
     /// content with the event's id as associated data, in base64.
     pub data: String,
+}
+
+impl Payload for Event {
+    const READS: u32 = 1;
+
+    fn needs(&self) -> u32 {
+        match self.kind {
+            EventType::MessageReceived => 1,
+        }
+    }
 }
 
 /// The data of [`EventType::MessageReceived`].

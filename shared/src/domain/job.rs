@@ -1,16 +1,13 @@
-//! What functions ask of the daemon, through a shard's queues. Tagged and versioned: a
-//! job of a version that a daemon does not know is left for a newer one.
+//! What functions ask of the daemon, through a shard's queues.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::message::{Direction, Kind, MessageRecord, State};
+use super::payload::Payload;
 use super::person::Person;
 use super::recipient::Recipient;
 use crate::ids::{InstanceId, MessageId};
-
-/// The version that this code writes, and the highest that it reads.
-pub const VERSION: u32 = 1;
 
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,72 +119,40 @@ pub enum Query {
     },
 }
 
-#[derive(Serialize, Deserialize)]
-struct Versioned<T> {
-    v: u32,
-    #[serde(flatten)]
-    payload: T,
-}
+impl Payload for Job {
+    const READS: u32 = 1;
 
-/// Why a queue's message is not one that this code can do.
-#[derive(Debug, thiserror::Error)]
-pub enum PayloadError {
-    /// A newer version wrote it: leave it.
-    #[error("the payload is of version {0}, which is newer than this code")]
-    Newer(u32),
-    /// It is not what it should be: park it with this reason.
-    #[error("the payload is malformed: {0}")]
-    Malformed(#[source] serde_json::Error),
-}
-
-/// The text that a queue carries for a payload.
-pub fn encode<T: Serialize>(payload: &T) -> String {
-    serde_json::to_string(&Versioned { v: VERSION, payload }).expect("payloads are plain data")
-}
-
-/// Reads the text that [`encode`] wrote.
-pub fn decode<T: for<'de> Deserialize<'de>>(body: &str) -> Result<T, PayloadError> {
-    #[derive(Deserialize)]
-    struct VersionOnly {
-        v: u32,
+    fn needs(&self) -> u32 {
+        match self {
+            Self::Send(_) => 1,
+        }
     }
-    let version: VersionOnly = serde_json::from_str(body).map_err(PayloadError::Malformed)?;
-    if version.v > VERSION {
-        return Err(PayloadError::Newer(version.v));
+}
+
+impl Payload for Query {
+    const READS: u32 = 1;
+
+    fn needs(&self) -> u32 {
+        match self {
+            Self::Nudge { .. } => 1,
+        }
     }
-    let versioned: Versioned<T> = serde_json::from_str(body).map_err(PayloadError::Malformed)?;
-    Ok(versioned.payload)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn instance() -> InstanceId {
-        "inst_01JD0000000000000000000000".parse().expect("well-formed")
-    }
+    use crate::domain::payload::{decode, encode};
 
     #[test]
-    fn a_payload_is_read_back() {
-        let nudge = Query::Nudge { instance: instance() };
+    fn a_nudge_is_read_back() {
+        let instance = "inst_01JD0000000000000000000000".parse().expect("well-formed");
+        let nudge = Query::Nudge { instance };
         let body = encode(&nudge);
         assert_eq!(
             body,
             r#"{"v":1,"type":"nudge","instance":"inst_01JD0000000000000000000000"}"#
         );
         assert_eq!(decode::<Query>(&body).expect("ours"), nudge);
-    }
-
-    #[test]
-    fn a_newer_version_is_told_from_a_malformed_payload() {
-        assert!(matches!(
-            decode::<Query>(r#"{"v":2,"type":"dance"}"#),
-            Err(PayloadError::Newer(2))
-        ));
-        assert!(matches!(
-            decode::<Query>(r#"{"v":1,"type":"dance"}"#),
-            Err(PayloadError::Malformed(_))
-        ));
-        assert!(matches!(decode::<Query>("{"), Err(PayloadError::Malformed(_))));
     }
 }

@@ -9,6 +9,7 @@ pub mod instance;
 pub mod job;
 pub mod message;
 pub mod network;
+pub mod payload;
 pub mod person;
 pub mod phone;
 pub mod purpose;

@@ -5,8 +5,9 @@ use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
 use shared::domain::audit::Action;
 use shared::domain::instance::{Desired, Instance, Wanted};
-use shared::domain::job::{self, Query};
+use shared::domain::job::Query;
 use shared::domain::network::Network;
+use shared::domain::payload;
 use shared::ids::InstanceId;
 use shared::queue::OutgoingMessage;
 use shared::storage::StorageError;
@@ -108,7 +109,7 @@ pub async fn nudge_all(state: &AppState, instances: &[Instance]) -> Result<(), A
 /// Has the instance's shard look at it.
 pub async fn nudge(state: &AppState, instance: &Instance) -> Result<(), ApiError> {
     let queries = state.queue_names(instance.network)?.queries(instance.shard.0);
-    let nudge = job::encode(&Query::Nudge {
+    let nudge = payload::encode(&Query::Nudge {
         instance: instance.id,
     });
     if let Err(error) = state.queue.send(&queries, OutgoingMessage::standard(nudge)).await {

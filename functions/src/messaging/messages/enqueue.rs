@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use shared::domain::job::{self, Job, SendJob};
+use shared::domain::job::{Job, SendJob};
+use shared::domain::payload;
 use shared::domain::shard::lane;
 use shared::fault;
 use shared::queue::{OutgoingMessage, QueueError, QueueName};
@@ -29,7 +30,7 @@ pub enum Queued {
 pub async fn enqueue(state: &AppState, sends: &QueueName, job: &SendJob) -> Queued {
     let group = lane(job.instance, job.chat());
     let message = OutgoingMessage::fifo(
-        job::encode(&Job::Send(job.clone())),
+        payload::encode(&Job::Send(job.clone())),
         group,
         job.message.to_string(),
     );

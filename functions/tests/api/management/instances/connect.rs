@@ -2,7 +2,8 @@
 
 use serde_json::json;
 use shared::domain::instance::{Status, Wanted};
-use shared::domain::job::{self, Query};
+use shared::domain::job::Query;
+use shared::domain::payload;
 
 use crate::support::World;
 
@@ -20,7 +21,7 @@ async fn what_is_wanted_is_stored_and_the_shard_nudged() {
     let nudges = world.waiting(&world.queue_names().queries(0)).await;
     assert_eq!(nudges.len(), 1);
     assert_eq!(
-        job::decode::<Query>(&nudges[0].body).expect("ours"),
+        payload::decode::<Query>(&nudges[0].body).expect("ours"),
         Query::Nudge { instance }
     );
 }

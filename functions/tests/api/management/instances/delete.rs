@@ -5,7 +5,8 @@ use futures::future::join_all;
 use serde_json::json;
 use shared::domain::audit::Action;
 use shared::domain::instance::Wanted;
-use shared::domain::job::{self, Query};
+use shared::domain::job::Query;
+use shared::domain::payload;
 
 use crate::support::{Answer, User, World, request};
 
@@ -56,7 +57,7 @@ async fn a_deleted_instance_is_nowhere_and_its_keys_are_no_good() {
     assert_eq!(wanted.expect("answered"), None, "there is no way back");
     let nudges = world.waiting(&world.queue_names().queries(0)).await;
     assert_eq!(
-        job::decode::<Query>(&nudges[0].body).expect("ours"),
+        payload::decode::<Query>(&nudges[0].body).expect("ours"),
         Query::Nudge { instance }
     );
     assert_eq!(

@@ -3,7 +3,8 @@
 use serde_json::json;
 use shared::domain::audit::Action;
 use shared::domain::instance::{Status, Wanted};
-use shared::domain::job::{self, Query};
+use shared::domain::job::Query;
+use shared::domain::payload;
 
 use crate::support::World;
 
@@ -19,7 +20,7 @@ async fn a_disconnection_is_wanted_and_its_sends_are_refused() {
     assert_eq!(stored.desired.generation, 2);
     let nudges = world.waiting(&world.queue_names().queries(0)).await;
     assert_eq!(
-        job::decode::<Query>(&nudges[0].body).expect("ours"),
+        payload::decode::<Query>(&nudges[0].body).expect("ours"),
         Query::Nudge { instance }
     );
     world.observe(instance, Status::Disconnected, None).await;

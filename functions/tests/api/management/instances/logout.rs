@@ -3,7 +3,8 @@
 use serde_json::json;
 use shared::domain::audit::Action;
 use shared::domain::instance::Wanted;
-use shared::domain::job::{self, Query};
+use shared::domain::job::Query;
+use shared::domain::payload;
 
 use crate::support::World;
 
@@ -16,7 +17,7 @@ async fn a_logout_is_wanted_and_sends_are_refused_at_once() {
     assert_eq!(world.stored(instance).await.desired.wanted, Wanted::LoggedOut);
     let nudges = world.waiting(&world.queue_names().queries(0)).await;
     assert_eq!(
-        job::decode::<Query>(&nudges[0].body).expect("ours"),
+        payload::decode::<Query>(&nudges[0].body).expect("ours"),
         Query::Nudge { instance }
     );
     let body = json!({"to": "15550100002", "text": "x"});

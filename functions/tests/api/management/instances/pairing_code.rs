@@ -7,7 +7,8 @@ use serde_json::json;
 use shared::clock::Clock as _;
 use shared::domain::audit::Action;
 use shared::domain::instance::{Instance, Status, Wanted};
-use shared::domain::job::{self, Query};
+use shared::domain::job::Query;
+use shared::domain::payload;
 use shared::ids::InstanceId;
 
 use crate::support::{Answer, User, World};
@@ -67,7 +68,7 @@ async fn the_code_that_the_daemon_gets_is_the_answer() {
     assert_eq!(answer.data(200), expected);
     let nudges = world.waiting(&world.queue_names().queries(0)).await;
     assert_eq!(
-        job::decode::<Query>(&nudges[0].body).expect("ours"),
+        payload::decode::<Query>(&nudges[0].body).expect("ours"),
         Query::Nudge { instance }
     );
     assert_eq!(

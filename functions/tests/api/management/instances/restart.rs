@@ -3,7 +3,8 @@
 use serde_json::json;
 use shared::domain::audit::Action;
 use shared::domain::instance::Wanted;
-use shared::domain::job::{self, Query};
+use shared::domain::job::Query;
+use shared::domain::payload;
 
 use crate::support::World;
 
@@ -18,7 +19,7 @@ async fn a_restart_asks_for_a_connection_later_than_the_present_one() {
     assert_eq!((desired.generation, desired.restart), (2, 2));
     let nudges = world.waiting(&world.queue_names().queries(0)).await;
     assert_eq!(
-        job::decode::<Query>(&nudges[0].body).expect("ours"),
+        payload::decode::<Query>(&nudges[0].body).expect("ours"),
         Query::Nudge { instance }
     );
     // A connection that is asked for afterwards does not take the restart back.

@@ -3,7 +3,8 @@
 use futures::future::join_all;
 use serde_json::json;
 use shared::domain::instance::{Instance, Wanted};
-use shared::domain::job::{self, Query};
+use shared::domain::job::Query;
+use shared::domain::payload;
 use shared::ids::{InstanceId, SubscriptionId};
 use shared::storage::accounts::{SubscriptionChange, SubscriptionChanged};
 use shared::storage::instances::{Created, Suspended};
@@ -36,7 +37,7 @@ async fn nudged(world: &World) -> Vec<InstanceId> {
     let mut nudged = Vec::new();
     let queue = world.queue_names().queries(0);
     for received in world.waiting(&queue).await {
-        let Query::Nudge { instance } = job::decode(&received.body).expect("ours");
+        let Query::Nudge { instance } = payload::decode(&received.body).expect("ours");
         nudged.push(instance);
         let deleted = world.state.queue.delete(&queue, &received.receipt).await;
         deleted.expect("deleted");

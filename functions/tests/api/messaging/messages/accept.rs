@@ -5,8 +5,9 @@ use chrono::TimeDelta;
 use relay::Fate;
 use serde_json::json;
 use shared::clock::Clock;
-use shared::domain::job::{self, Job, SendJob};
+use shared::domain::job::{Job, SendJob};
 use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
+use shared::domain::payload;
 use shared::ids::InstanceId;
 use shared::storage::messages::{Change, Withdrawn};
 
@@ -39,7 +40,9 @@ async fn counted(world: &World, user: &User) -> u32 {
 
 async fn jobs(world: &World) -> Vec<SendJob> {
     let waiting = world.waiting(&world.queue_names().sends(0)).await;
-    let jobs = waiting.iter().map(|received| job::decode::<Job>(&received.body));
+    let jobs = waiting
+        .iter()
+        .map(|received| payload::decode::<Job>(&received.body));
     jobs.map(|job| match job.expect("ours") {
         Job::Send(job) => job,
     })

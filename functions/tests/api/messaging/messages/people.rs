@@ -3,7 +3,8 @@
 use chrono::TimeDelta;
 use serde_json::json;
 use shared::clock::Clock;
-use shared::domain::job::{self, Job};
+use shared::domain::job::Job;
+use shared::domain::payload;
 use shared::domain::person::Belief;
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
@@ -49,7 +50,7 @@ async fn both_names_of_a_person_lead_to_one_chat_lane_and_record() {
         assert_eq!(waiting.len(), 2);
         assert_eq!(waiting[0].group, waiting[1].group);
         for (received, to) in waiting.iter().zip([first, second]) {
-            let Job::Send(job) = job::decode(&received.body).expect("ours");
+            let Job::Send(job) = payload::decode(&received.body).expect("ours");
             // It goes to the name that was asked for, in the chat of the first.
             assert_eq!(job.to, name(to));
             assert_eq!(*job.chat(), name(first));

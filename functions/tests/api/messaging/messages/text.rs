@@ -6,8 +6,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::instance::{Status, Wanted};
-use shared::domain::job::{self, Content, Job};
+use shared::domain::job::{Content, Job};
 use shared::domain::message::State;
+use shared::domain::payload;
 use shared::domain::shard::lane;
 use shared::seal::Purpose;
 use shared::storage::keys;
@@ -39,7 +40,7 @@ async fn an_accepted_message_is_a_job_and_a_record() {
     let jobs = world.waiting(&world.queue_names().sends(0)).await;
     assert_eq!(jobs.len(), 1);
     assert!(!jobs[0].body.contains("Hello"));
-    let Job::Send(job) = job::decode(&jobs[0].body).expect("ours");
+    let Job::Send(job) = payload::decode(&jobs[0].body).expect("ours");
     assert_eq!(job.message.to_string(), id);
     let paired = world
         .state
