@@ -17,6 +17,7 @@ pub mod recent;
 #[cfg(feature = "schema")]
 mod schema;
 pub mod seal;
+pub mod sealed;
 pub mod session_state;
 pub mod shutdown;
 pub mod storage;

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use shared::domain::counting::Counter;
 use shared::domain::event::{self, Event, EventType, MAX_TEXT, MessageReceived};
 use shared::domain::message::{Direction, MessageRecord, RECORD_TERM, State, Truncation};
@@ -12,7 +10,7 @@ use shared::domain::payload;
 use shared::domain::person::{Acquaintance, Person};
 use shared::ids::{EventId, InstanceId, MessageId, SubscriptionId};
 use shared::queue::{OutgoingMessage, QueueError};
-use shared::seal::Purpose;
+use shared::sealed;
 use shared::session_state::Fence;
 use shared::storage::StorageError;
 use shared::storage::messages::Put;
@@ -198,23 +196,17 @@ impl Inbound {
     ) -> Result<Result<(), QueueError>, Cause> {
         let kind = EventType::MessageReceived;
         let event_id = EventId::derived(message.at, &[parts, &[kind.as_str()]].concat());
-        let data = serde_json::to_vec(data)?;
-        let aad = event_id.to_string();
-        let sealed = self
-            .deps
-            .sealer
-            .seal(self.instance, Purpose::Content, aad.as_bytes(), &data)
-            .await?;
+        let data = sealed::seal(&self.deps.sealer, self.instance, &event_id, data).await?;
         let event = Event {
             id: event_id,
             kind,
             timestamp: message.at,
             instance: self.instance,
             subscription: self.subscription,
-            data: STANDARD.encode(sealed),
+            data,
         };
         let group = event::group(self.instance, &message.chat);
-        let outgoing = OutgoingMessage::fifo(payload::encode(&event), group, aad);
+        let outgoing = OutgoingMessage::fifo(payload::encode(&event), group, event_id.to_string());
         match self.deps.queue.send(&self.deps.names.events(), outgoing).await {
             Err(error) if error.nature().is_permanent() => Ok(Err(error)),
             sent => {

@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use shared::domain::counting;
 use shared::domain::instance::{Status, Wanted};
@@ -15,7 +13,7 @@ use shared::domain::job::{Content, SendJob};
 use shared::domain::message::{Failure, FailureCode, State};
 use shared::domain::payload::PayloadError;
 use shared::fault;
-use shared::seal::Purpose;
+use shared::sealed;
 use shared::storage::StorageError;
 use shared::storage::messages::{Change, Transition};
 use shared::telemetry::chain;
@@ -192,17 +190,9 @@ impl Sender<'_> {
     }
 
     async fn open(&self, send: &SendJob) -> Result<Content, Stop> {
-        let sealed = STANDARD
-            .decode(&send.content)
-            .map_err(|error| Stop::Park(format!("content: {error}")))?;
-        let aad = send.message.to_string();
-        let opening = self
-            .deps
-            .sealer
-            .open(send.instance, Purpose::Content, aad.as_bytes(), &sealed);
+        let opening = sealed::open(&self.deps.sealer, send.instance, &send.message, &send.content);
         match opening.await {
-            Ok(plain) => serde_json::from_slice(&plain)
-                .map_err(|_| Stop::Park("content: not what a job carries".into())),
+            Ok(content) => Ok(content),
             Err(error) if !error.nature().is_permanent() => {
                 warn!(message.id = %send.message, error = %chain(&error), "the content's key is out of reach");
                 Err(Stop::Leave)

@@ -1,7 +1,5 @@
 //! Incoming messages: one record, one count and one event, however often they come.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta};
 use daemon::connection::InboundMessage;
 use shared::domain::event::{Event, EventType, MessageReceived};
@@ -12,7 +10,7 @@ use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::{EventId, MessageId};
 use shared::queue::{Queue as _, Received};
-use shared::seal::Purpose;
+use shared::sealed;
 use shared::storage::counters::Counts;
 
 use crate::world::World;
@@ -45,18 +43,9 @@ fn message(world: &World, whatsapp_id: &str) -> InboundMessage {
 async fn opened(world: &World, instance: &Instance, received: &Received) -> (Event, MessageReceived) {
     assert!(!received.body.contains(TEXT), "content rests only sealed");
     let event: Event = payload::decode(&received.body).expect("an event");
-    let sealed = STANDARD.decode(&event.data).expect("base64");
-    let plain = world
-        .sealer
-        .open(
-            instance.id,
-            Purpose::Content,
-            event.id.to_string().as_bytes(),
-            &sealed,
-        )
-        .await
-        .expect("it opens");
-    (event, serde_json::from_slice(&plain).expect("its data"))
+    let opening = sealed::open(&world.sealer, instance.id, &event.id, &event.data);
+    let data = opening.await.expect("it opens");
+    (event, data)
 }
 
 fn received(count: u64) -> Counts {

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use shared::domain::instance::Instance;
 use shared::domain::job::{Content, Job, SendJob};
@@ -14,7 +12,7 @@ use shared::domain::recipient::Recipient;
 use shared::domain::shard::lane;
 use shared::ids::MessageId;
 use shared::queue::{OutgoingMessage, Queue as _, QueueName, ReceiveOptions, Received};
-use shared::seal::Purpose;
+use shared::sealed;
 use shared::storage::counters::Counts;
 use shared::storage::messages::{Put, Withdrawn};
 
@@ -29,13 +27,8 @@ impl World {
         let content = Content::Text {
             text: text.to_owned(),
         };
-        let content = serde_json::to_vec(&content).expect("plain data");
-        let aad = message.to_string();
-        let sealed = self
-            .sealer
-            .seal(instance.id, Purpose::Content, aad.as_bytes(), &content)
-            .await
-            .expect("sealed");
+        let sealing = sealed::seal(&self.sealer, instance.id, &message, &content);
+        let content = sealing.await.expect("sealed");
         SendJob {
             message,
             instance: instance.id,
@@ -47,7 +40,7 @@ impl World {
             reference: Some("order 7".to_owned()),
             accepted_at: self.now(),
             expires_at: self.now() + TimeDelta::hours(24),
-            content: STANDARD.encode(sealed),
+            content,
         }
     }
 

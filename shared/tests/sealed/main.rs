@@ -4,3 +4,4 @@ mod kms;
 mod sealer;
 mod session_state;
 mod support;
+mod values;

@@ -13,8 +13,6 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt as _;
 use serde_json::json;
@@ -27,7 +25,7 @@ use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
 use shared::queue::QueueName;
-use shared::seal::Purpose;
+use shared::sealed;
 use shared::storage::counters::Quota;
 use shared::storage::idempotency::{Asked, Claim};
 use tracing::Instrument as _;
@@ -357,17 +355,7 @@ async fn seal(
     send: Send,
     accepted_at: DateTime<Utc>,
 ) -> Result<SendJob, ApiError> {
-    let content = serde_json::to_vec(&send.content).map_err(|error| ApiError::internal().caused_by(error))?;
-    let associated_data = id.to_string();
-    let sealed = state
-        .sealer
-        .seal(
-            instance.id,
-            Purpose::Content,
-            associated_data.as_bytes(),
-            &content,
-        )
-        .await?;
+    let content = sealed::seal(&state.sealer, instance.id, &id, &send.content).await?;
     let chat = Some(to.chat.clone()).filter(|chat| *chat != send.to);
     let person = if send.to.group().is_some() {
         Person::default()
@@ -384,7 +372,7 @@ async fn seal(
         reference: send.options.reference,
         accepted_at,
         expires_at: send.options.expires_at.unwrap_or(accepted_at + DEFAULT_EXPIRY),
-        content: STANDARD.encode(sealed),
+        content,
         to: send.to,
     })
 }

@@ -1,8 +1,6 @@
 //! `POST /api/messages/text`.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::instance::{Status, Wanted};
@@ -10,7 +8,7 @@ use shared::domain::job::{Content, Job};
 use shared::domain::message::State;
 use shared::domain::payload;
 use shared::domain::shard::lane;
-use shared::seal::Purpose;
+use shared::sealed;
 use shared::storage::keys;
 
 use crate::support::World;
@@ -53,14 +51,8 @@ async fn an_accepted_message_is_a_job_and_a_record() {
     assert_eq!(job.account, Some(account), "it goes out from no other");
     assert_eq!(jobs[0].group, Some(lane(instance, &job.to)));
     assert_eq!(job.expires_at, world.clock.now() + chrono::TimeDelta::hours(24));
-    let sealed = STANDARD.decode(&job.content).expect("base64");
-    let opened = world
-        .state
-        .sealer
-        .open(instance, Purpose::Content, id.as_bytes(), &sealed)
-        .await
-        .expect("opens");
-    let Content::Text { text } = serde_json::from_slice(&opened).expect("content");
+    let opening = sealed::open(&world.state.sealer, instance, &id, &job.content);
+    let Content::Text { text } = opening.await.expect("opens");
     assert_eq!(text, "Hello, world");
 
     let record = world
