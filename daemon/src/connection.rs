@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use shared::domain::message::{Failure, FailureCode, Kind, Truncation};
+use shared::domain::content::Content;
+use shared::domain::message::{Failure, FailureCode, Truncation};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::recipient::Recipient;
@@ -46,9 +47,9 @@ pub struct ConnectError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 /// A running session.
 #[async_trait]
 pub trait Connection: Send + Sync + Debug {
-    /// Writes a text to the wire under the message's own WhatsApp id. The server's answer
+    /// Writes a message to the wire under its own WhatsApp id. The server's answer
     /// comes later, as [`SessionEvent::ServerAck`].
-    async fn send_text(&self, message: MessageId, to: &Recipient, text: &str) -> Result<(), SendError>;
+    async fn send(&self, message: MessageId, to: &Recipient, content: &Content) -> Result<(), SendError>;
 
     /// The other name of a person, where this session has learnt it. The server is not asked.
     async fn other_name(&self, _name: &Recipient) -> Option<Recipient> {
@@ -228,7 +229,7 @@ pub enum ReceiptKind {
 }
 
 /// A message that came in, decrypted.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub struct InboundMessage {
     /// The message's WhatsApp id, unique within chat and sender.
     pub whatsapp_id: String,
@@ -246,10 +247,8 @@ pub struct InboundMessage {
     pub push_name: Option<String>,
     /// Whether the account itself sent it, from another of its devices.
     pub from_me: bool,
-    /// What it is.
-    pub kind: Kind,
-    /// Its text, where it has one.
-    pub text: Option<String>,
+    /// What it says.
+    pub content: Content,
     /// Why its content is not whole, where it is not.
     pub truncated: Option<Truncation>,
     /// When WhatsApp says it was sent, in whole seconds.
@@ -263,7 +262,7 @@ pub struct InboundMessage {
 impl Debug for InboundMessage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("InboundMessage")
-            .field("kind", &self.kind)
+            .field("content", &self.content)
             .finish_non_exhaustive()
     }
 }

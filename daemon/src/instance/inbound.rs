@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use shared::domain::content::{Content, Excerpt};
 use shared::domain::counting::Counter;
-use shared::domain::event::{self, Event, EventType, MAX_TEXT, MessageReceived};
+use shared::domain::event::{self, Event, EventType, MessageReceived};
 use shared::domain::message::{Direction, MessageRecord, RECORD_TERM, State, Truncation};
 use shared::domain::payload;
 use shared::domain::person::{Acquaintance, Person};
@@ -127,9 +128,7 @@ impl Inbound {
     }
 
     fn record_of(&self, id: MessageId, message: &InboundMessage, known: &Acquaintance) -> MessageRecord {
-        let text = message.text.as_deref();
-        let is_cut = text.is_some_and(|text| cut(text, MAX_TEXT).is_some());
-        let truncated = message.truncated.or(is_cut.then_some(Truncation::TooLarge));
+        let (_, truncated) = told_content(message);
         MessageRecord {
             id,
             instance: self.instance,
@@ -138,7 +137,7 @@ impl Inbound {
             } else {
                 Direction::Incoming
             },
-            kind: message.kind,
+            kind: message.content.kind(),
             chat: known.chat.clone(),
             person: person_of(message, known),
             state: if message.from_me {
@@ -175,7 +174,7 @@ impl Inbound {
         let stub = MessageReceived {
             from: sane(&whole.from),
             push_name: None,
-            text: None,
+            content: whole.content.without_content(),
             truncated: true,
             truncation_reason: Some(match refused {
                 QueueError::TooLarge { .. } => Truncation::TooLarge,
@@ -196,6 +195,7 @@ impl Inbound {
     ) -> Result<Result<(), QueueError>, Cause> {
         let kind = EventType::MessageReceived;
         let event_id = EventId::derived(message.at, &[parts, &[kind.as_str()]].concat());
+        let needs = data.content.kind().needs();
         let data = sealed::seal(&self.deps.sealer, self.instance, &event_id, data).await?;
         let event = Event {
             id: event_id,
@@ -203,6 +203,7 @@ impl Inbound {
             timestamp: message.at,
             instance: self.instance,
             subscription: self.subscription,
+            needs,
             data,
         };
         let group = event::group(self.instance, &message.chat);
@@ -232,21 +233,24 @@ fn person_of(message: &InboundMessage, chat: &Acquaintance) -> Person {
     person
 }
 
-/// What is told of a message: as much of its content as an event carries.
+/// As much of a message's content as an event carries, and why that is not all.
+fn told_content(message: &InboundMessage) -> (Content, Option<Truncation>) {
+    let mut content = message.content.clone();
+    let is_cut = content.shorten();
+    let reason = message.truncated.or(is_cut.then_some(Truncation::TooLarge));
+    (content, reason)
+}
+
+/// What is told of a message.
 fn told(id: MessageId, message: &InboundMessage) -> MessageReceived {
-    let text = message.text.as_deref();
-    let shortened = text.and_then(|text| cut(text, MAX_TEXT));
-    let reason = message
-        .truncated
-        .or(shortened.is_some().then_some(Truncation::TooLarge));
+    let (content, reason) = told_content(message);
     let name = message.push_name.as_deref();
     MessageReceived {
         id,
         chat: message.chat.clone(),
         from: message.from.clone(),
         push_name: name.map(|name| cut(name, MAX_PUSH_NAME).unwrap_or(name).to_owned()),
-        kind: message.kind,
-        text: shortened.or(text).map(str::to_owned),
+        content: Excerpt::Content(content),
         timestamp: message.at,
         received_at: Some(message.received_at),
         truncated: reason.is_some(),

@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use shared::domain::job::{Content, SendJob};
+use shared::domain::content::Content;
+use shared::domain::job::SendJob;
 use shared::domain::message::{Failure, FailureCode, State};
 use shared::fault;
 use shared::storage::StorageError;
@@ -367,8 +368,7 @@ impl Sender<'_> {
     /// Sends over one connection and waits for the server's answer.
     async fn over(&self, link: &Link, send: &SendJob, content: &Content) -> Attempt {
         let mut ack = link.acks.expect(send.message);
-        let Content::Text { text } = content;
-        let sending = link.connection.send_text(send.message, &send.to, text);
+        let sending = link.connection.send(send.message, &send.to, content);
         let written = tokio::time::timeout(ACK_DEADLINE, sending).await;
         if let Err(error) = written.unwrap_or(Err(SendError::Timeout)) {
             // What failed may have been behind the wire, and the server's answer is here.

@@ -294,9 +294,12 @@ impl Job {
     fn new(received: Received, counted: Counted) -> Self {
         let decoded = payload::decode::<job::Job>(&received.body).map(|job::Job::Send(send)| send);
         let chat = match &decoded {
-            Ok(send) => send.chat().to_jid(),
-            Err(_) => received.message_id.clone(),
+            Ok(send) => Some(send.chat().to_jid()),
+            // It keeps its place in its chat.
+            Err(PayloadError::Newer(_)) => job::chat_of(&received.body).map(|chat| chat.to_jid()),
+            Err(PayloadError::Malformed(_)) => None,
         };
+        let chat = chat.unwrap_or_else(|| received.message_id.clone());
         Self {
             received,
             decoded,

@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use shared::domain::content::Content;
 use shared::domain::counting;
 use shared::domain::instance::{Status, Wanted};
-use shared::domain::job::{Content, SendJob};
+use shared::domain::job::SendJob;
 use shared::domain::message::{Failure, FailureCode, State};
 use shared::domain::payload::PayloadError;
 use shared::fault;
@@ -192,6 +193,8 @@ impl Sender<'_> {
     async fn open(&self, send: &SendJob) -> Result<Content, Stop> {
         let opening = sealed::open(&self.deps.sealer, send.instance, &send.message, &send.content);
         match opening.await {
+            // Its version says that this daemon knows it.
+            Ok(Content::Unknown) => Err(Stop::Park("the content is of no kind that can be sent".into())),
             Ok(content) => Ok(content),
             Err(error) if !error.nature().is_permanent() => {
                 warn!(message.id = %send.message, error = %chain(&error), "the content's key is out of reach");

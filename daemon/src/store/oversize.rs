@@ -10,7 +10,7 @@ use wacore::proto_helpers::MessageExt as _;
 use waproto::whatsapp as wa;
 
 /// As much text as is told of, in characters: what WhatsApp's apps let one write.
-pub const MAX_TEXT: usize = shared::domain::event::MAX_TEXT;
+pub const MAX_TEXT: usize = shared::domain::content::MAX_TOLD;
 
 /// Bytes before a buffered message: its time.
 const STAMP: usize = 8;

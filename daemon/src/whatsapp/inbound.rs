@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use shared::clock::Clock;
+use shared::domain::content::Content;
 use shared::domain::message::Truncation;
 use shared::domain::person::Person;
 use tokio_util::sync::CancellationToken;
@@ -59,7 +60,14 @@ impl Inbound {
     async fn translate(&self, client: &Client, message: &LibraryMessage) -> Option<InboundMessage> {
         let info = &message.info;
         let source = &info.source;
-        let (kind, text) = content::read(&message.message)?;
+        // What does not fit into the buffer comes again as a stub, which keeps texts alone: the same is told either way.
+        let (content, truncated) = match content::read(&message.message)? {
+            text @ Content::Text(_) => (text, None),
+            _ if content::is_cut(&message.message, is_oversize) => {
+                (Content::Unknown, Some(Truncation::TooLarge))
+            }
+            content => (content, None),
+        };
         let sender = [Some(&source.sender), source.sender_alt.as_ref()];
         let from = people::person(sender.into_iter().flatten());
         let with = if source.is_group {
@@ -69,9 +77,6 @@ impl Inbound {
         } else {
             from.clone()
         };
-        // What has no text and does not fit into the buffer comes again as a stub: the same is
-        // told either way.
-        let is_cut = text.is_none() && content::is_cut(&message.message, is_oversize);
         let (buffered, device) = (source.chat.to_string(), source.sender.to_string());
         let received_at = self.store.received_at(&buffered, &device, &info.id);
         let Some(chat) = people::chat_or_other_name(&source.chat, &with) else {
@@ -86,9 +91,8 @@ impl Inbound {
             with,
             push_name: Some(info.push_name.clone()).filter(|name| !name.is_empty()),
             from_me: source.is_from_me,
-            kind,
-            text,
-            truncated: is_cut.then_some(Truncation::TooLarge),
+            content,
+            truncated,
             at: info.timestamp,
             // The library buffers before it asks for the commit.
             received_at: received_at.unwrap_or_else(|| self.clock.now()),

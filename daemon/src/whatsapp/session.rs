@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::domain::message::Failure;
+use shared::domain::content::Content;
+use shared::domain::message::{Failure, FailureCode};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::reason::Reason;
@@ -395,11 +396,13 @@ async fn store_deferred(store: &SessionStore) {
 
 #[async_trait]
 impl Connection for WhatsAppSession {
-    async fn send_text(&self, message: MessageId, to: &Recipient, text: &str) -> Result<(), SendError> {
+    async fn send(&self, message: MessageId, to: &Recipient, content: &Content) -> Result<(), SendError> {
         if !self.client.is_logged_in() {
             return Err(SendError::NotConnected);
         }
-        let content = content::text(text, self.secrets.of(message));
+        let Some(content) = content::write(content, self.secrets.of(message)) else {
+            return Err(SendError::Refused(FailureCode::Unprocessable));
+        };
         let options = SendOptions::default().with_message_id(message.to_whatsapp());
         let chat = people::jid(to);
         if people::is_own(&self.client, &chat) {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use daemon::connection::SessionEvent;
 use daemon::stop::{Answer, Course};
+use shared::domain::content::Content;
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::message::State;
 
@@ -117,7 +118,10 @@ async fn messages_of_a_disconnected_instance_wait_and_go_out_in_order() {
     session.log_in().await;
     for (n, message) in messages.iter().enumerate() {
         let sent = session.sent().await;
-        assert_eq!((sent.message, sent.text), (*message, format!("text {n}")));
+        assert_eq!(
+            (sent.message, sent.content),
+            (*message, Content::text(format!("text {n}")))
+        );
         assert_eq!(
             session.sent_besides(),
             [],

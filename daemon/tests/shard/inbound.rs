@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, TimeDelta};
 use daemon::connection::InboundMessage;
+use shared::domain::content::{Content, Excerpt, Kind, Text};
 use shared::domain::event::{Event, EventType, MessageReceived};
 use shared::domain::instance::Instance;
-use shared::domain::message::{Direction, Kind, State, Truncation};
+use shared::domain::message::{Direction, State, Truncation};
 use shared::domain::payload;
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
@@ -32,8 +33,7 @@ fn message(world: &World, whatsapp_id: &str) -> InboundMessage {
         },
         push_name: Some("Alice".to_owned()),
         from_me: false,
-        kind: Kind::Text,
-        text: Some(TEXT.to_owned()),
+        content: Content::text(TEXT),
         truncated: None,
         at: world.now() - TimeDelta::seconds(4),
         received_at: world.now(),
@@ -100,8 +100,7 @@ async fn a_message_that_comes_twice_is_one() {
         chat: incoming.chat.clone(),
         from: incoming.from.clone(),
         push_name: incoming.push_name.clone(),
-        kind: Kind::Text,
-        text: Some(TEXT.to_owned()),
+        content: Excerpt::Content(Content::text(TEXT)),
         timestamp: incoming.at,
         received_at: Some(incoming.received_at),
         truncated: false,
@@ -187,7 +186,7 @@ async fn what_is_too_large_is_told_of_as_far_as_it_goes_and_holds_up_no_other() 
     let (instance, session) = world.connected(&mut daemon).await;
     let at = |n: i64| world.now() + TimeDelta::microseconds(n);
     let mut long = message(&world, "3AFF01");
-    (long.text, long.received_at) = (Some("\u{1F4AC}".repeat(400_000)), at(1));
+    (long.content, long.received_at) = (Content::text("\u{1F4AC}".repeat(400_000)), at(1));
     // More than an item takes and more than a queue takes, in what a sender may choose.
     let mut odd = message(&world, &"F".repeat(500_000));
     (odd.push_name, odd.received_at) = (Some("\u{7}".repeat(900_000)), at(2));
@@ -195,7 +194,7 @@ async fn what_is_too_large_is_told_of_as_far_as_it_goes_and_holds_up_no_other() 
     (odder.from.phone, odder.received_at) = (Some("1".repeat(1_100_000)), at(3));
     odder.with = odder.from.clone();
     let mut cut = message(&world, "3AFF04");
-    (cut.kind, cut.text, cut.received_at) = (Kind::Unknown, None, at(4));
+    (cut.content, cut.received_at) = (Content::Unknown, at(4));
     cut.truncated = Some(Truncation::TooLarge);
     let mut small = message(&world, "3AFF05");
     small.received_at = at(5);
@@ -219,10 +218,18 @@ async fn what_is_too_large_is_told_of_as_far_as_it_goes_and_holds_up_no_other() 
     assert_eq!(reasons, [too_large, whole, too_large, too_large, whole]);
     let lengths: Vec<_> = told
         .iter()
-        .map(|data| data.text.as_ref().map(|text| text.chars().count()))
+        .map(|data| match &data.content {
+            Excerpt::Content(Content::Text(Text { text })) => Some(text.chars().count()),
+            _ => None,
+        })
         .collect();
     let short = Some(TEXT.chars().count());
     assert_eq!(lengths, [Some(65_536), short, None, None, short]);
+    let kinds: Vec<_> = told.iter().map(|data| data.content.kind()).collect();
+    assert_eq!(
+        kinds,
+        [Kind::Text, Kind::Text, Kind::Text, Kind::Unknown, Kind::Text]
+    );
     assert_eq!(told[2].from.lid.as_deref(), Some("200000000000001"));
 
     // Newest first, in the order in which they came within one second of WhatsApp's.

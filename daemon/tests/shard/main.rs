@@ -15,6 +15,7 @@ mod keepers;
 mod looks;
 mod messages;
 mod network;
+mod newer;
 mod outages;
 mod pairing;
 mod pairing_code;

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use shared::domain::content::Content;
 use shared::domain::instance::Instance;
-use shared::domain::job::{Content, Job, SendJob};
+use shared::domain::job::{Job, SendJob};
 use shared::domain::message::{Failure, FailureCode, Kind, MessageRecord, State};
 use shared::domain::payload;
 use shared::domain::person::Person;
@@ -24,9 +25,7 @@ impl World {
     /// A job of a text as the API makes it.
     pub async fn job(&self, instance: &Instance, to: &str, text: &str) -> SendJob {
         let message = MessageId::new(self.now());
-        let content = Content::Text {
-            text: text.to_owned(),
-        };
+        let content = Content::text(text);
         let sealing = sealed::seal(&self.sealer, instance.id, &message, &content);
         let content = sealing.await.expect("sealed");
         SendJob {

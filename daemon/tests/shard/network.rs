@@ -12,6 +12,7 @@ use daemon::connection::{
     Session, SessionEvent,
 };
 use daemon::stop::{Answer, Stop};
+use shared::domain::content::Content;
 use shared::domain::instance::Status;
 use shared::domain::message::Failure;
 use shared::domain::person::Person;
@@ -56,11 +57,11 @@ pub struct Asked {
 }
 
 /// A message that a daemon has sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sent {
     pub message: MessageId,
     pub to: Recipient,
-    pub text: String,
+    pub content: Content,
 }
 
 /// A text at which the library panics.
@@ -176,8 +177,12 @@ async fn forward(
 
 #[async_trait]
 impl Connection for Line {
-    async fn send_text(&self, message: MessageId, to: &Recipient, text: &str) -> Result<(), SendError> {
-        assert_ne!(text, PANICS, "as a defect of the library would");
+    async fn send(&self, message: MessageId, to: &Recipient, content: &Content) -> Result<(), SendError> {
+        assert_ne!(
+            content,
+            &Content::text(PANICS),
+            "as a defect of the library would"
+        );
         let refusal = self.refusals.lock().expect("no holder panics").pop();
         if let Some(refusal) = refusal {
             return Err(refusal);
@@ -185,7 +190,7 @@ impl Connection for Line {
         let sent = Sent {
             message,
             to: to.clone(),
-            text: text.to_owned(),
+            content: content.clone(),
         };
         self.sent.send(sent).await.map_err(|_| SendError::NotConnected)
     }

@@ -2,8 +2,9 @@
 
 use chrono::TimeDelta;
 use daemon::connection::{InboundMessage, SendError};
+use shared::domain::content::Content;
 use shared::domain::instance::Instance;
-use shared::domain::message::{FailureCode, Kind, State};
+use shared::domain::message::{FailureCode, State};
 use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
 use shared::storage::item::Item;
@@ -57,8 +58,7 @@ fn incoming(world: &World, whatsapp_id: &str, phone: Option<&str>) -> InboundMes
         },
         push_name: None,
         from_me: false,
-        kind: Kind::Text,
-        text: Some("hello".to_owned()),
+        content: Content::text("hello"),
         truncated: None,
         at: world.now(),
         received_at: world.now(),

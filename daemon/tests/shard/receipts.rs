@@ -3,8 +3,9 @@
 use chrono::TimeDelta;
 use daemon::connection::{InboundMessage, ReceiptKind, SessionEvent};
 use relay::{Fate, On, Relay};
+use shared::domain::content::Content;
 use shared::domain::instance::{Instance, Status, Wanted};
-use shared::domain::message::{Direction, GroupReceipts, Kind, MessageRecord, State};
+use shared::domain::message::{Direction, GroupReceipts, MessageRecord, State};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
@@ -174,8 +175,7 @@ fn own(world: &World, whatsapp_id: &str) -> InboundMessage {
         with: member(1),
         push_name: None,
         from_me: true,
-        kind: Kind::Text,
-        text: Some("from my phone".to_owned()),
+        content: Content::text("from my phone"),
         truncated: None,
         at: world.now() - TimeDelta::seconds(1),
         received_at: world.now(),

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use daemon::connection::{ReceiptKind, SendError, SessionEvent};
+use shared::domain::content::Content;
 use shared::domain::instance::{Status, Wanted};
 use shared::domain::job::Job;
 use shared::domain::message::{FailureCode, Kind, State};
@@ -46,7 +47,7 @@ async fn a_chat_keeps_its_order_and_holds_up_no_other() {
 
     session.acknowledge(first, None).await;
     let next = session.sent().await;
-    assert_eq!((next.message, next.text.as_str()), (second, "two"));
+    assert_eq!((next.message, next.content), (second, Content::text("two")));
     let record = world.until_state(&instance, first, State::Sent).await;
     assert_eq!(record.sent_at, Some(world.now()));
     session.acknowledge(second, None).await;

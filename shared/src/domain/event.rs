@@ -4,17 +4,13 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::message::{Kind, Truncation};
+use super::content::{self, Excerpt};
+use super::message::Truncation;
 use super::payload::Payload;
 use super::person::Person;
 use super::recipient::Recipient;
 use super::text_enum;
 use crate::ids::{EventId, InstanceId, MessageId, SubscriptionId};
-
-/// The longest text that an event tells, in Unicode scalar values: as much as WhatsApp's apps
-/// let one write. A longer one is cut, and the event says so. In JSON, sealed and in base64 it
-/// stays below what a queue takes, whatever its characters.
-pub const MAX_TEXT: usize = 65_536;
 
 text_enum! {
     /// What happened.
@@ -39,23 +35,32 @@ pub struct Event {
     pub instance: InstanceId,
     /// The instance's subscription.
     pub subscription: SubscriptionId,
-    /// The event's data as JSON (such as [`MessageReceived`]), sealed for the purpose of
-    /// content with the event's id as associated data, in base64.
+    /// The version that a reader must know to get the data right: see [`Payload::needs`].
+    #[serde(default = "first", skip_serializing_if = "is_first")]
+    pub needs: u32,
+    /// The event's data (such as [`MessageReceived`]), [sealed](crate::sealed) as that of the event.
     pub data: String,
 }
 
+const fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+const fn is_first(needs: &u32) -> bool {
+    *needs == first()
+}
+
 impl Payload for Event {
-    const READS: u32 = 1;
+    const READS: u32 = content::NEWEST;
 
     fn needs(&self) -> u32 {
-        match self.kind {
-            EventType::MessageReceived => 1,
-        }
+        self.needs
     }
 }
 
 /// The data of [`EventType::MessageReceived`].
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageReceived {
     /// The message's id.
@@ -66,10 +71,9 @@ pub struct MessageReceived {
     pub from: Person,
     /// The name that the sender shows others.
     pub push_name: Option<String>,
-    /// What it is.
-    pub kind: Kind,
-    /// Its text, where it has one.
-    pub text: Option<String>,
+    /// What it says, and what it is.
+    #[serde(flatten)]
+    pub content: Excerpt,
     /// When WhatsApp says it was sent, in whole seconds.
     pub timestamp: DateTime<Utc>,
     /// When it came to us.
@@ -88,4 +92,45 @@ pub fn group(instance: InstanceId, chat: &Recipient) -> String {
     use sha2::{Digest, Sha256};
     // The chat itself is a phone number and has no place in a queue's clear text.
     format!("{instance}#{}", hex::encode(&Sha256::digest(chat.to_jid())[..8]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::content::{Content, Kind};
+    use crate::domain::payload::{PayloadError, decode, encode};
+
+    /// As the build before wrote them.
+    const EVENT: &str = concat!(
+        r#"{"v":1,"id":"evt_01JD0000000000000000000000","type":"message.received","#,
+        r#""timestamp":"2026-01-01T00:00:00Z","instance":"inst_01JD0000000000000000000000","#,
+        r#""subscription":"sub_01JD0000000000000000000000","data":"c2VhbGVk"}"#,
+    );
+    const DATA: &str = concat!(
+        r#"{"id":"msg_01JD0000000000000000000000","chat":"15550100001@s.whatsapp.net","#,
+        r#""from":{"phone":"15550100001","lid":null},"pushName":"Ada","kind":"text","#,
+        r#""text":"hello","timestamp":"2026-01-01T00:00:00Z"}"#,
+    );
+
+    #[test]
+    fn an_event_of_before_is_read_and_written_alike() {
+        let event: Event = decode(EVENT).expect("an event");
+        assert_eq!(event.needs(), 1);
+        assert_eq!(encode(&event), EVENT);
+        let data: MessageReceived = serde_json::from_str(DATA).expect("its data");
+        assert!(data.content == Excerpt::Content(Content::text("hello")));
+        let stub = DATA.replace(r#""hello""#, "null");
+        let data: MessageReceived = serde_json::from_str(&stub).expect("its data");
+        assert!(data.content == Excerpt::KindAlone { kind: Kind::Text });
+        let json = serde_json::to_value(&data).expect("plain data");
+        assert_eq!(json["kind"], "text");
+    }
+
+    #[test]
+    fn an_event_that_needs_a_newer_reader_is_left_to_it() {
+        let mut event: Event = decode(EVENT).expect("an event");
+        event.needs = Event::READS + 1;
+        let newer = decode::<Event>(&encode(&event));
+        assert!(matches!(newer, Err(PayloadError::Newer(_))));
+    }
 }

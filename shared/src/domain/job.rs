@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::content;
 use super::message::{Direction, Kind, MessageRecord, State};
 use super::payload::Payload;
 use super::person::Person;
@@ -38,8 +39,7 @@ pub struct SendJob {
     pub accepted_at: DateTime<Utc>,
     /// Until when it is worth sending.
     pub expires_at: DateTime<Utc>,
-    /// The [`Content`] as JSON, sealed for the purpose of content with the message's id as
-    /// associated data, in base64.
+    /// The [`Content`](super::content::Content), [sealed](crate::sealed) as that of the message.
     pub content: String,
 }
 
@@ -80,32 +80,24 @@ impl SendJob {
     }
 }
 
-/// What a message says. It rests only sealed.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Content {
-    /// Text.
-    Text {
-        /// The text itself.
-        text: String,
-    },
-}
-
-/// Content stays out of logs.
-impl std::fmt::Debug for Content {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Text { .. } => f.write_str("Text(…)"),
-        }
-    }
-}
-
 /// A job in a shard's queue of sends.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Job {
     /// Send a message.
     Send(SendJob),
+}
+
+/// The canonical chat of a job of a version that is newer than this code, where it tells that as jobs of this version do.
+pub fn chat_of(body: &str) -> Option<Recipient> {
+    #[derive(Deserialize)]
+    struct Addressed {
+        to: Recipient,
+        #[serde(default)]
+        chat: Option<Recipient>,
+    }
+    let addressed: Addressed = serde_json::from_str(body).ok()?;
+    Some(addressed.chat.unwrap_or(addressed.to))
 }
 
 /// A message in a shard's queue of queries and nudges.
@@ -120,11 +112,11 @@ pub enum Query {
 }
 
 impl Payload for Job {
-    const READS: u32 = 1;
+    const READS: u32 = content::NEWEST;
 
     fn needs(&self) -> u32 {
         match self {
-            Self::Send(_) => 1,
+            Self::Send(send) => send.kind.needs(),
         }
     }
 }
@@ -142,7 +134,39 @@ impl Payload for Query {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::payload::{decode, encode};
+    use crate::domain::payload::{PayloadError, decode, encode};
+
+    /// A job as the build before wrote it, which knew texts alone.
+    const TEXT: &str = concat!(
+        r#"{"v":1,"type":"send","message":"msg_01JD0000000000000000000000","#,
+        r#""instance":"inst_01JD0000000000000000000000","to":"15550100001@s.whatsapp.net","#,
+        r#""kind":"text","acceptedAt":"2026-01-01T00:00:00Z","expiresAt":"2026-01-02T00:00:00Z","#,
+        r#""content":"c2VhbGVk"}"#,
+    );
+
+    #[test]
+    fn a_text_reads_and_is_written_as_before() {
+        let Job::Send(send) = decode(TEXT).expect("a job");
+        assert_eq!((send.kind, send.content.as_str()), (Kind::Text, "c2VhbGVk"));
+        let body: serde_json::Value = serde_json::from_str(&encode(&Job::Send(send))).expect("JSON");
+        let before: serde_json::Value = serde_json::from_str(TEXT).expect("JSON");
+        assert_eq!(body["v"], before["v"]);
+        assert_eq!(body["kind"], before["kind"]);
+    }
+
+    #[test]
+    fn a_job_of_a_kind_that_only_a_newer_build_knows_tells_its_chat() {
+        let newer = TEXT
+            .replace(r#""v":1"#, &format!(r#""v":{}"#, Job::READS + 1))
+            .replace(r#""kind":"text""#, r#""kind":"hologram""#);
+        assert!(matches!(decode::<Job>(&newer), Err(PayloadError::Newer(_))));
+        let to: Recipient = "15550100001".parse().expect("a number");
+        assert_eq!(chat_of(&newer), Some(to));
+        let chat = newer.replace(r#""kind""#, r#""chat":"200000000000001@lid","kind""#);
+        let lid: Recipient = "lid:200000000000001".parse().expect("a LID");
+        assert_eq!(chat_of(&chat), Some(lid));
+        assert_eq!(chat_of(r#"{"v":9,"type":"dance"}"#), None);
+    }
 
     #[test]
     fn a_nudge_is_read_back() {

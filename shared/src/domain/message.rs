@@ -7,6 +7,7 @@ use super::recipient::Recipient;
 use super::text_enum;
 use crate::ids::{InstanceId, MessageId};
 
+pub use super::content::Kind;
 pub use super::failure::{Failure, FailureCode};
 
 /// How long a message's record is kept: the message log reaches back 90 days.
@@ -17,19 +18,6 @@ pub const DEFAULT_EXPIRY: TimeDelta = TimeDelta::hours(24);
 
 /// How long after its time a message that waits is over, even if no daemon has said so.
 const EXPIRED_FOR_SURE: TimeDelta = TimeDelta::hours(1);
-
-/// The longest text, in Unicode scalar values.
-pub const MAX_TEXT: usize = 4_096;
-
-text_enum! {
-    /// What a message is.
-    Kind {
-        /// Text.
-        Text = "text",
-        /// Something this version does not take apart; it is told of, without content.
-        Unknown = "unknown",
-    }
-}
 
 text_enum! {
     /// Who wrote it, seen from the instance.

@@ -15,6 +15,7 @@ use super::item::{Item, Reader, n, s, seconds};
 use super::keys;
 use super::once::update_once;
 use super::table::Table;
+use crate::domain::OrUnknown as _;
 use crate::domain::counting::Counter;
 use crate::domain::message::Kind;
 use crate::ids::InstanceId;
@@ -24,6 +25,9 @@ pub use quota::Quota;
 
 /// How long a day's counters are kept.
 const DAY_TERM: TimeDelta = TimeDelta::days(400);
+
+/// What the names of the counters of single kinds begin with.
+const SENT_PREFIX: &str = "sent#";
 
 impl Counter {
     const fn attribute(self) -> &'static str {
@@ -150,7 +154,7 @@ impl Counters {
 }
 
 fn kind_attribute(kind: Kind) -> String {
-    format!("sent#{kind}")
+    format!("{SENT_PREFIX}{kind}")
 }
 
 fn day_from_item(item: &Item) -> Result<(NaiveDate, Counts), StorageError> {
@@ -158,13 +162,16 @@ fn day_from_item(item: &Item) -> Result<(NaiveDate, Counts), StorageError> {
     let date = read.str("sk")?.strip_prefix(keys::DAY_PREFIX).unwrap_or_default();
     let date = date.parse().map_err(|_| read.corrupt("sk"))?;
     let count = |name| Ok::<u64, StorageError>(read.opt_number(name)?.unwrap_or(0));
-    let sent_by_kind = Kind::ALL
-        .iter()
-        .filter_map(|kind| match item.get(&kind_attribute(*kind)) {
-            Some(AttributeValue::N(value)) => Some((*kind, value.parse().ok()?)),
-            _ => None,
-        })
-        .collect();
+    let mut sent_by_kind = BTreeMap::new();
+    for (name, value) in item {
+        if let (Some(kind), AttributeValue::N(value)) = (name.strip_prefix(SENT_PREFIX), value)
+            && let Ok(count) = value.parse::<u64>()
+        {
+            // Of kinds that only a newer build knows as well.
+            let kind = kind.parse().unwrap_or(Kind::UNKNOWN);
+            *sent_by_kind.entry(kind).or_default() += count;
+        }
+    }
     Ok((
         date,
         Counts {

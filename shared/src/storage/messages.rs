@@ -238,7 +238,7 @@ impl Messages {
                 let read = Reader::new("message", &old);
                 Ok(Attempt::Done(Transition::Made {
                     before: read.known("state")?,
-                    kind: read.str("kind")?.parse().unwrap_or(Kind::Unknown),
+                    kind: read.known("kind")?,
                 }))
             }
             Err(error) if condition_failed(&error) => {
@@ -323,8 +323,7 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
         id: read.parse("id")?,
         instance: read.parse("instance")?,
         direction: read.parse::<Direction>("direction")?,
-        // A kind that this build does not know is one nevertheless.
-        kind: read.str("kind")?.parse().unwrap_or(Kind::Unknown),
+        kind: read.known("kind")?,
         chat: read.parse::<Recipient>("chat")?,
         person: Person {
             phone: read.opt_str("phone")?.map(str::to_owned),

@@ -9,12 +9,13 @@ use chrono::{DateTime, TimeDelta, Utc};
 use daemon::connection::SessionEvent;
 use daemon::stop::{Answer, Course};
 use serde_json::json;
+use shared::domain::content::Content;
 use shared::domain::instance::Status;
 use shared::ids::MessageId;
 use shared::session_state::{Entry, Gone, Listed, Page, SessionState};
 use shared::storage::StorageError;
 
-use crate::world::{World, ends_as, is, to};
+use crate::world::{World, ends_as, is, text_of, to};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_was_not_committed_comes_again() {
@@ -31,9 +32,9 @@ async fn a_message_that_was_not_committed_comes_again() {
 
     let mut session = world.begin(1).await;
     let message = session.committed().await;
-    assert_eq!(message.text.as_deref(), Some("keep this"));
+    assert_eq!(message.content, Content::text("keep this"));
     world.send(&other, &own, "and this").await;
-    assert_eq!(session.committed().await.text.as_deref(), Some("and this"));
+    assert_eq!(session.committed().await.content, Content::text("and this"));
 }
 
 /// Buffers no incoming messages while it is told not to.
@@ -152,7 +153,7 @@ async fn a_message_that_could_not_be_buffered_is_decrypted_again() {
 
     state.refuse.store(false, Ordering::SeqCst);
     let mut session = world.begin_on(state).await;
-    assert_eq!(session.committed().await.text.as_deref(), Some("keep this"));
+    assert_eq!(session.committed().await.content, Content::text("keep this"));
 }
 
 /// The library makes its ratchets durable as a whole, also while a message is decrypted and not yet buffered.
@@ -186,7 +187,7 @@ async fn a_message_that_was_decrypted_and_lost_is_asked_for_again() {
 
         state.forget.store(false, Ordering::SeqCst);
         let mut session = world.begin_on(Arc::clone(&state) as _).await;
-        assert_eq!(session.committed().await.text.as_deref(), Some(text));
+        assert_eq!(session.committed().await.content, Content::text(text));
         // Both copies are acknowledged: the next login brings neither.
         world.nothing_queued().await;
         session.connection.disconnect().await;
@@ -207,19 +208,19 @@ async fn sessions_that_end_in_the_middle_of_a_backlog_lose_nothing() {
             sent += 1;
         }
         let mut running = world.begin(1).await;
-        came.insert(running.committed().await.text);
+        came.insert(text_of(&running.committed().await));
         match session % 2 {
             0 => running.connection.disconnect().await,
             _ => running.connection.abandon(),
         }
         world.quiet().await;
         while let Ok(message) = running.committed.try_recv() {
-            came.insert(message.text);
+            came.insert(text_of(&message));
         }
     }
     let mut running = world.begin(1).await;
     while came.len() < sent {
-        came.insert(running.committed().await.text);
+        came.insert(text_of(&running.committed().await));
     }
 }
 
@@ -232,12 +233,15 @@ async fn an_abandoned_session_stores_nothing_more_and_the_next_owner_goes_on() {
         let message = MessageId::from_bytes([n; 16]);
         session
             .connection
-            .send_text(message, &to(&other), &n.to_string())
+            .send(message, &to(&other), &Content::text(n.to_string()))
             .await
             .expect("on the wire");
         assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
         world.send(&other, &own, &format!("answer {n}")).await;
-        assert_eq!(session.committed().await.text, Some(format!("answer {n}")));
+        assert_eq!(
+            session.committed().await.content,
+            Content::text(format!("answer {n}"))
+        );
     };
     // Some steps of both ratchets are stored, and some are in memory only.
     for n in 0..10 {
@@ -247,7 +251,7 @@ async fn an_abandoned_session_stores_nothing_more_and_the_next_owner_goes_on() {
         let message = MessageId::from_bytes([n; 16]);
         first
             .connection
-            .send_text(message, &to(&other), &n.to_string())
+            .send(message, &to(&other), &Content::text(n.to_string()))
             .await
             .expect("on the wire");
         assert_eq!(first.acknowledged(&message.to_whatsapp()).await, None);
@@ -310,7 +314,7 @@ async fn an_acknowledgement_that_does_not_come_is_not_told() {
     for message in [held, told] {
         session
             .connection
-            .send_text(message, &to(&other), "hello")
+            .send(message, &to(&other), &Content::text("hello"))
             .await
             .expect("on the wire");
     }

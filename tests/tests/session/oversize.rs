@@ -5,11 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 use buffa::Message as _;
 use daemon::connection::SessionEvent;
 use serde_json::json;
-use shared::domain::message::{Kind, Truncation};
+use shared::domain::content::Content;
+use shared::domain::message::Truncation;
 use std::sync::atomic::Ordering;
 use waproto::whatsapp as wa;
 
-use crate::world::{World, is};
+use crate::world::{World, is, text_of};
 
 async fn send(world: &World, from: &str, to: &str, message: &wa::Message) {
     let protobuf = STANDARD.encode(message.encode_to_vec());
@@ -36,16 +37,16 @@ async fn a_message_that_no_item_holds_is_committed_and_so_are_its_neighbours() {
     for length in [400_000, 2_000_000] {
         send(&world, &other, &own, &text(length)).await;
         let committed = session.committed().await;
-        assert_eq!(committed.text.map(|text| text.len()), Some(length));
+        assert_eq!(text_of(&committed).map(|text| text.len()), Some(length));
     }
     send(&world, &other, &own, &image).await;
     let committed = session.committed().await;
     assert_eq!(
-        (committed.kind, committed.truncated),
-        (Kind::Unknown, Some(Truncation::TooLarge))
+        (committed.content, committed.truncated),
+        (Content::Unknown, Some(Truncation::TooLarge))
     );
     world.send(&other, &own, "hello").await;
-    assert_eq!(session.committed().await.text.as_deref(), Some("hello"));
+    assert_eq!(session.committed().await.content, Content::text("hello"));
     world.nothing_queued().await;
 
     // One whose commit fails comes again from the buffer, as far as it is kept there.
@@ -58,7 +59,7 @@ async fn a_message_that_no_item_holds_is_committed_and_so_are_its_neighbours() {
     let mut session = world.begin(1).await;
     let again = session.committed().await;
     assert_eq!(
-        again.text.map(|text| text.len()),
+        text_of(&again).map(|text| text.len()),
         Some(65_537),
         "one more than is told of"
     );
@@ -89,7 +90,7 @@ async fn large_messages_that_waited_come_with_the_others_in_their_order() {
     assert!(came.is_sorted_by(|a, b| a.received_at < b.received_at));
     let lengths: Vec<_> = came
         .iter()
-        .filter_map(|message| message.text.as_ref().map(String::len))
+        .filter_map(|message| text_of(message).map(|text| text.len()))
         .collect();
     assert_eq!(lengths, [3, 4_000, 450_000, 5, 4_000, 450_001, 7]);
     world.nothing_queued().await;

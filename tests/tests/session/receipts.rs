@@ -3,6 +3,7 @@
 use daemon::connection::{ReceiptKind, SessionEvent};
 use serde_json::json;
 use shared::clock::{Clock as _, SystemClock};
+use shared::domain::content::Content;
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
@@ -30,7 +31,10 @@ async fn a_groups_members_are_known_and_each_is_named_by_receipts() {
     assert!(members.iter().all(|member| member.lid.is_some()));
 
     let message = MessageId::new(SystemClock.now());
-    let sent = session.connection.send_text(message, &group, "hello all").await;
+    let sent = session
+        .connection
+        .send(message, &group, &Content::text("hello all"))
+        .await;
     sent.expect("on the wire");
     let chat = session
         .until("the acknowledgement", |event| match event {
@@ -74,7 +78,10 @@ async fn what_one_sends_to_oneself_is_delivered_when_another_device_has_it() {
     for chat in [&other, &own] {
         let message = MessageId::new(SystemClock.now());
         let id = message.to_whatsapp();
-        let sent = session.connection.send_text(message, &to(chat), "a note").await;
+        let sent = session
+            .connection
+            .send(message, &to(chat), &Content::text("a note"))
+            .await;
         sent.expect("on the wire");
         // It may come before the server's acknowledgement.
         let told = session.until("delivery", |event| match event {

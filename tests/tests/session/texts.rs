@@ -2,7 +2,7 @@
 
 use daemon::connection::{ReceiptKind, SendError, SessionEvent};
 use serde_json::json;
-use shared::domain::message::Kind;
+use shared::domain::content::Content;
 use shared::ids::MessageId;
 
 use crate::world::{World, to};
@@ -22,7 +22,7 @@ async fn a_text_goes_out_and_its_receipts_come_back() {
     let id = message.to_whatsapp();
     session
         .connection
-        .send_text(message, &to(&other), "hello")
+        .send(message, &to(&other), &Content::text("hello"))
         .await
         .expect("on the wire");
     assert_eq!(session.acknowledged(&id).await, None);
@@ -65,12 +65,15 @@ async fn a_session_comes_back_on_its_stored_state_without_a_code() {
     let message = MessageId::from_bytes([1; 16]);
     first
         .connection
-        .send_text(message, &to(&other), "one")
+        .send(message, &to(&other), &Content::text("one"))
         .await
         .expect("on the wire");
     assert_eq!(first.acknowledged(&message.to_whatsapp()).await, None);
     first.connection.disconnect().await;
-    let refused = first.connection.send_text(message, &to(&other), "one").await;
+    let refused = first
+        .connection
+        .send(message, &to(&other), &Content::text("one"))
+        .await;
     assert!(matches!(refused, Err(SendError::NotConnected)), "{refused:?}");
 
     // By the next owner, in another process.
@@ -82,7 +85,7 @@ async fn a_session_comes_back_on_its_stored_state_without_a_code() {
         let message = MessageId::from_bytes([n; 16]);
         second
             .connection
-            .send_text(message, &to(&other), text)
+            .send(message, &to(&other), &Content::text(text))
             .await
             .expect("on the wire");
         assert_eq!(second.acknowledged(&message.to_whatsapp()).await, None);
@@ -104,7 +107,7 @@ async fn a_message_sent_twice_is_shown_once() {
     for _ in 0..2 {
         session
             .connection
-            .send_text(message, &to(&other), "hello")
+            .send(message, &to(&other), &Content::text("hello"))
             .await
             .expect("on the wire");
         assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
@@ -122,8 +125,8 @@ async fn a_text_comes_in_with_both_names_of_its_sender() {
     let mut session = world.paired(&own, 1).await;
     world.send(&other, &own, "good morning").await;
     let message = session.committed().await;
-    assert_eq!(message.text.as_deref(), Some("good morning"));
-    assert_eq!((message.kind, message.from_me), (Kind::Text, false));
+    assert_eq!(message.content, Content::text("good morning"));
+    assert!(!message.from_me);
     assert_eq!(message.from.phone.as_deref(), Some(other.as_str()));
     assert!(message.from.lid.is_some());
 
@@ -134,7 +137,10 @@ async fn a_text_comes_in_with_both_names_of_its_sender() {
     }
     let mut session = world.begin(2).await;
     for n in 0..20 {
-        assert_eq!(session.committed().await.text, Some(format!("while away {n}")));
+        assert_eq!(
+            session.committed().await.content,
+            Content::text(format!("while away {n}"))
+        );
     }
 }
 
@@ -146,5 +152,5 @@ async fn what_the_account_sends_from_its_phone_is_known_as_its_own() {
     world.send(&own, &other, "from the phone itself").await;
     let message = session.committed().await;
     assert!(message.from_me);
-    assert_eq!(message.text.as_deref(), Some("from the phone itself"));
+    assert_eq!(message.content, Content::text("from the phone itself"));
 }

@@ -12,6 +12,7 @@ use daemon::whatsapp::{Settings, WhatsAppConnector};
 use sandbox::Sandbox;
 use serde_json::{Value, json};
 use shared::clock::SystemClock;
+use shared::domain::content::{Content, Text};
 use shared::domain::instance::Status;
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
@@ -260,6 +261,14 @@ impl Running {
         })
         .await
     }
+}
+
+/// What a message says that is a text.
+pub fn text_of(message: &InboundMessage) -> Option<String> {
+    let Content::Text(Text { text }) = &message.content else {
+        return None;
+    };
+    Some(text.clone())
 }
 
 pub fn to(phone: &str) -> Recipient {

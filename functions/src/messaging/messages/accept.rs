@@ -18,9 +18,10 @@ use futures::FutureExt as _;
 use serde_json::json;
 use shared::auth::api_key::Grant;
 use shared::domain::account::Subscription;
+use shared::domain::content::Content;
 use shared::domain::instance::{Instance, Status};
-use shared::domain::job::{Content, SendJob};
-use shared::domain::message::{DEFAULT_EXPIRY, Kind, MessageRecord, State};
+use shared::domain::job::SendJob;
+use shared::domain::message::{DEFAULT_EXPIRY, MessageRecord, State};
 use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
@@ -43,8 +44,6 @@ use crate::state::AppState;
 pub struct Send {
     /// Whom to.
     pub to: Recipient,
-    /// What it is.
-    pub kind: Kind,
     /// What it says.
     pub content: Content,
     /// The common options.
@@ -272,8 +271,8 @@ async fn claim(
         return Ok((offered, None));
     };
     // The kind belongs to the request as well: it stands in its path.
-    let bytes = [send.kind.as_str().as_bytes(), b"\n", &send.body[..]].concat();
-    let meaning = fingerprint::meaning(send.kind, &send.to, &send.content, &send.options)
+    let bytes = [send.content.kind().as_str().as_bytes(), b"\n", &send.body[..]].concat();
+    let meaning = fingerprint::meaning(&send.to, &send.content, &send.options)
         .map_err(|error| ApiError::internal().caused_by(error))?;
     let asked = Asked {
         bytes: &bytes,
@@ -368,7 +367,7 @@ async fn seal(
         chat,
         person,
         account: instance.account.as_ref().map(|account| account.person.clone()),
-        kind: send.kind,
+        kind: send.content.kind(),
         reference: send.options.reference,
         accepted_at,
         expires_at: send.options.expires_at.unwrap_or(accepted_at + DEFAULT_EXPIRY),

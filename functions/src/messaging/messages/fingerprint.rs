@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use shared::domain::job::Content;
+use shared::domain::content::Content;
 use shared::domain::message::Kind;
 use shared::domain::recipient::Recipient;
 
@@ -25,14 +25,9 @@ struct Meaning<'a> {
 }
 
 /// The same bytes for each request that asks the same.
-pub fn meaning(
-    kind: Kind,
-    to: &Recipient,
-    content: &Content,
-    options: &Options,
-) -> Result<Vec<u8>, serde_json::Error> {
+pub fn meaning(to: &Recipient, content: &Content, options: &Options) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Meaning {
-        kind,
+        kind: content.kind(),
         to,
         content,
         expires_at: options.expires_at,

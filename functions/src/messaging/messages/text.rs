@@ -4,8 +4,7 @@ use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use shared::domain::job::Content;
-use shared::domain::message::{Kind, MAX_TEXT};
+use shared::domain::content::{Content, MAX_SENT};
 use shared::domain::recipient::Recipient;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
@@ -53,7 +52,7 @@ fn text_schema() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
-        .max_length(Some(MAX_TEXT))
+        .max_length(Some(MAX_SENT))
         .pattern(Some(legible::PATTERN))
         .examples(["Hello from Waxwing"])
         .build()
@@ -83,10 +82,10 @@ pub async fn handler(
     let now = state.clock.now();
     let mut fields = Fields::default();
     let to = fields.parse::<Recipient>("to", &value.to);
-    if (1..=MAX_TEXT).contains(&value.text.chars().count()) {
+    if (1..=MAX_SENT).contains(&value.text.chars().count()) {
         fields.check("text", legible::check(&value.text));
     } else {
-        fields.fault("text", format!("must have 1 to {MAX_TEXT} characters"));
+        fields.fault("text", format!("must have 1 to {MAX_SENT} characters"));
     }
     fields.unserved("linkPreview", value.link_preview.is_some());
     let options = GivenOptions {
@@ -105,8 +104,7 @@ pub async fn handler(
     };
     let send = Send {
         to,
-        kind: Kind::Text,
-        content: Content::Text { text: value.text },
+        content: Content::text(value.text),
         options,
         idempotency_key,
         body: bytes,

@@ -1,11 +1,13 @@
 //! `GET /api/messages/{message}`.
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::message::{Failure, FailureCode, State};
 use shared::domain::person::Person;
 use shared::domain::roster::Roster;
 use shared::ids::MessageId;
+use shared::storage::keys;
 use shared::storage::messages::Change;
 
 use crate::support::World;
@@ -96,4 +98,43 @@ async fn what_became_of_a_message_is_told() {
         world.get(&key, "/api/messages/3EB0C0FFEE").await.error(),
         "404 NOT_FOUND: There is no such resource"
     );
+}
+
+/// As a build stores it that knows one kind more.
+#[tokio::test]
+async fn a_message_of_a_newer_kind_is_listed_as_unknown() {
+    let world = World::new().await;
+    let (user, instance, key) = world.ready().await;
+    let body = json!({"to": "15550100002", "text": "x"});
+    let sent = world.post(&key, "/api/messages/text", body).await.data(202);
+    let id: MessageId = sent["id"].as_str().expect("an id").parse().expect("an id");
+    let table = &world.state.table;
+    let update = |key: keys::Key, expression: &str, value| {
+        table
+            .client()
+            .update_item()
+            .table_name(table.name())
+            .set_key(Some(key.attributes()))
+            .update_expression(expression)
+            .expression_attribute_values(":value", value)
+    };
+    let hologram = AttributeValue::S("hologram".to_owned());
+    let stored = update(keys::message(instance, id), "SET kind = :value", hologram);
+    stored.send().await.expect("stored");
+    let day = keys::day(instance, world.clock.now());
+    let two = AttributeValue::N("2".to_owned());
+    let counted = update(day, "ADD #kind :value, sent :value", two);
+    let counted = counted.expression_attribute_names("#kind", "sent#hologram");
+    counted.send().await.expect("counted");
+
+    let shown = world.get(&key, &format!("/api/messages/{id}")).await.data(200);
+    assert_eq!(
+        (&shown["kind"], &shown["status"]),
+        (&json!("unknown"), &json!("queued"))
+    );
+    let listed = world.get(&user.token, "/api/instances/sales/messages").await;
+    assert_eq!(listed.data(200)[0]["kind"], "unknown");
+    let counts = world.get(&key, "/api/stats").await.data(200);
+    assert_eq!(counts["byKind"], json!({"unknown": 2}));
+    assert_eq!(counts["totals"]["sent"], 2);
 }

@@ -3,8 +3,9 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use shared::clock::Clock;
+use shared::domain::content::Content;
 use shared::domain::instance::{Status, Wanted};
-use shared::domain::job::{Content, Job};
+use shared::domain::job::Job;
 use shared::domain::message::State;
 use shared::domain::payload;
 use shared::domain::shard::lane;
@@ -52,8 +53,8 @@ async fn an_accepted_message_is_a_job_and_a_record() {
     assert_eq!(jobs[0].group, Some(lane(instance, &job.to)));
     assert_eq!(job.expires_at, world.clock.now() + chrono::TimeDelta::hours(24));
     let opening = sealed::open(&world.state.sealer, instance, &id, &job.content);
-    let Content::Text { text } = opening.await.expect("opens");
-    assert_eq!(text, "Hello, world");
+    let content: Content = opening.await.expect("opens");
+    assert_eq!(content, Content::text("Hello, world"));
 
     let record = world
         .state

@@ -1,0 +1,111 @@
+//! What messages say, to and from the wire. Each kind is a file here that writes and reads it.
+
+mod text;
+
+use shared::domain::content::Content;
+use wacore::proto_helpers::MessageExt as _;
+use waproto::whatsapp as wa;
+
+use crate::store::is_stub;
+
+/// Reads one kind of content from a message; `None` where the message is of another.
+type Read = fn(&wa::Message) -> Option<Content>;
+
+/// Who reads what comes in, each kind that [`write`] knows.
+const READERS: [Read; 1] = [text::read];
+
+/// A message that says this, with its secret. `None` for what cannot be sent.
+pub fn write(content: &Content, secret: [u8; 32]) -> Option<wa::Message> {
+    let message = match content {
+        Content::Text(text) => text::write(text),
+        Content::Unknown => return None,
+    };
+    Some(wa::Message {
+        message_context_info: buffa::MessageField::some(wa::MessageContextInfo {
+            message_secret: Some(secret.to_vec()),
+            ..wa::MessageContextInfo::default()
+        }),
+        ..message
+    })
+}
+
+/// What an incoming message says. `None` for what only clients have to do with
+/// (key shares, settings, key distribution), which no one is told of.
+pub fn read(message: &wa::Message) -> Option<Content> {
+    let known = READERS.iter().find_map(|read| read(message));
+    if known.is_some() {
+        return known;
+    }
+    let base = message.get_base_message();
+    if base.protocol_message.as_option().is_some() {
+        return None;
+    }
+    let only_keys = wa::Message {
+        sender_key_distribution_message: base.sender_key_distribution_message.clone(),
+        message_context_info: base.message_context_info.clone(),
+        ..wa::Message::default()
+    };
+    // On the wire's form: a part that is there but empty equals an absent one in memory.
+    let encode = waproto::codec::message_to_vec;
+    if encode(base) == encode(&only_keys) {
+        return None;
+    }
+    Some(Content::Unknown)
+}
+
+/// Whether a message is the stub of one that did not fit into the buffer, or does
+/// not fit (`is_oversize`, by its bytes) and comes again as one.
+pub fn is_cut(message: &wa::Message, is_oversize: fn(usize) -> bool) -> bool {
+    is_stub(message) || is_oversize(waproto::codec::message_encoded_len(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use shared::domain::content::Kind;
+
+    use super::*;
+
+    /// One of each kind that can be sent.
+    fn samples() -> Vec<Content> {
+        let sample = |kind: &Kind| match kind {
+            Kind::Text => Some(Content::text("hello")),
+            Kind::Unknown => None,
+        };
+        Kind::SENT.iter().filter_map(sample).collect()
+    }
+
+    #[test]
+    fn each_kind_is_read_back() {
+        let samples = samples();
+        assert_eq!(samples.len(), Kind::SENT.len());
+        for content in samples {
+            let message = write(&content, [7; 32]).expect("it can be sent");
+            assert!(read(&message) == Some(content.clone()), "{content:?}");
+            let secret = message
+                .message_context_info
+                .as_option()
+                .and_then(|info| info.message_secret.clone());
+            assert_eq!(secret, Some(vec![7; 32]));
+        }
+        assert_eq!(write(&Content::Unknown, [7; 32]), None);
+    }
+
+    #[test]
+    fn what_is_of_no_kind_is_told_of_without_content() {
+        let image = wa::Message {
+            image_message: buffa::MessageField::some(wa::message::ImageMessage::default()),
+            ..wa::Message::default()
+        };
+        assert_eq!(read(&image), Some(Content::Unknown));
+    }
+
+    #[test]
+    fn what_is_for_clients_alone_is_not_told_of() {
+        let protocol = wa::Message {
+            protocol_message: buffa::MessageField::some(wa::message::ProtocolMessage::default()),
+            ..wa::Message::default()
+        };
+        assert_eq!(read(&protocol), None);
+        assert_eq!(read(&wa::Message::default()), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! What messages say. Each kind is a file here and a row of the table below, and [`Content`] and [`Kind`] follow from it.
+//!
+//! Content reads the same wherever it rests sealed: in a job, where it is to be sent, and in an event, where it came in. A
+//! kind's members are those by which the API's events tell of it. What a message's record keeps of it is its [`Kind`].
+
+mod excerpt;
+mod text;
+
+use serde::{Deserialize, Serialize};
+
+use super::text_enum;
+
+pub use excerpt::Excerpt;
+pub use text::{MAX_SENT, MAX_TOLD, Text};
+
+/// What a kind's file says of its content.
+trait Body {
+    /// Leaves out what is more than an event tells. Answers whether there was any.
+    fn shorten(&mut self) -> bool;
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $text:literal from $version:literal;)+) => {
+        text_enum! {
+            /// What a message is.
+            Kind {
+                $($(#[$doc])* $name = $text,)+
+                /// Something that this build does not take apart. It is told of, without content, and cannot be sent.
+                #[serde(other)]
+                Unknown = "unknown",
+            }
+        }
+
+        impl Kind {
+            /// The kinds that one can send.
+            pub const SENT: &'static [Self] = &[$(Self::$name),+];
+
+            /// The version that a reader of payloads must know to know this kind. A new kind raises it by one.
+            pub const fn needs(self) -> u32 {
+                match self {
+                    $(Self::$name => $version,)+
+                    Self::Unknown => 1,
+                }
+            }
+        }
+
+        /// What a message says. It rests only sealed, and stays out of logs.
+        #[derive(Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind")]
+        pub enum Content {
+            $($(#[$doc])* #[serde(rename = $text)] $name($name),)+
+            /// Something that this build does not take apart.
+            #[serde(rename = "unknown", other)]
+            Unknown,
+        }
+
+        impl Content {
+            /// What it is.
+            pub const fn kind(&self) -> Kind {
+                match self {
+                    $(Self::$name(_) => Kind::$name,)+
+                    Self::Unknown => Kind::Unknown,
+                }
+            }
+
+            /// Leaves out what is more than an event tells. Answers whether there was any.
+            pub fn shorten(&mut self) -> bool {
+                match self {
+                    $(Self::$name(body) => body.shorten(),)+
+                    Self::Unknown => false,
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Text.
+    Text = "text" from 1;
+}
+
+/// The version of the newest kind.
+pub const NEWEST: u32 = {
+    let (mut newest, mut index) = (1, 0);
+    while index < Kind::SENT.len() {
+        let needs = Kind::SENT[index].needs();
+        if needs > newest {
+            newest = needs;
+        }
+        index += 1;
+    }
+    newest
+};
+
+impl super::OrUnknown for Kind {
+    const UNKNOWN: Self = Self::Unknown;
+}
+
+/// The kind alone.
+impl std::fmt::Debug for Content {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}(…)", self.kind())
+    }
+}
+
+/// Leaves the first `most` characters of a text. Answers whether it had more.
+fn cut(text: &mut String, most: usize) -> bool {
+    let Some((end, _)) = text.char_indices().nth(most) else {
+        return false;
+    };
+    text.truncate(end);
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_says_what_it_is() {
+        let text = Content::text("hello");
+        assert_eq!(text.kind(), Kind::Text);
+        assert_eq!(format!("{text:?}"), "Text(…)");
+        let json = serde_json::to_string(&text).expect("plain data");
+        assert_eq!(json, r#"{"kind":"text","text":"hello"}"#);
+        assert_eq!(serde_json::from_str::<Content>(&json).expect("ours"), text);
+    }
+
+    #[test]
+    fn a_kind_that_only_a_newer_build_knows_reads_as_unknown() {
+        let newer = r#"{"kind":"hologram","depth":3}"#;
+        let content: Content = serde_json::from_str(newer).expect("something");
+        assert_eq!(content, Content::Unknown);
+        let kind: Kind = serde_json::from_str(r#""hologram""#).expect("a kind");
+        assert_eq!(kind, Kind::Unknown);
+        // Whoever names a kind in a request has it right or is told.
+        assert!("hologram".parse::<Kind>().is_err());
+    }
+
+    #[test]
+    fn versions_rise_along_the_table() {
+        let versions: Vec<_> = Kind::SENT.iter().map(|kind| kind.needs()).collect();
+        assert!(versions.is_sorted() && versions[0] == 1);
+        assert_eq!(versions.last(), Some(&NEWEST));
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters() {
+        let mut text = "añb".to_owned();
+        assert!(!cut(&mut text, 3));
+        assert!(cut(&mut text, 2));
+        assert_eq!(text, "añ");
+    }
+}
