@@ -47,10 +47,10 @@ pub async fn seal<T: Serialize>(
 ) -> Result<String, SealError> {
     let plain = serde_json::to_vec(value).expect("what is sealed is plain data");
     let of = of.to_string();
-    let sealed = sealer
+    let bytes = sealer
         .seal(instance, Purpose::Content, of.as_bytes(), &plain)
         .await?;
-    Ok(STANDARD.encode(sealed))
+    Ok(STANDARD.encode(bytes))
 }
 
 /// Opens what [`seal`] made of a value of the same instance and thing.
@@ -60,10 +60,10 @@ pub async fn open<T: DeserializeOwned>(
     of: &impl Display,
     text: &str,
 ) -> Result<T, OpenError> {
-    let sealed = STANDARD.decode(text).map_err(OpenError::Encoding)?;
+    let bytes = STANDARD.decode(text).map_err(OpenError::Encoding)?;
     let of = of.to_string();
     let plain = sealer
-        .open(instance, Purpose::Content, of.as_bytes(), &sealed)
+        .open(instance, Purpose::Content, of.as_bytes(), &bytes)
         .await?;
     serde_json::from_slice(&plain).map_err(|_| OpenError::Value)
 }
