@@ -1,5 +1,5 @@
-//! API keys: one item by the secret's hash, with all that a request needs, and one in the
-//! instance's list, with what its owner sees.
+//! API keys. Each has two items: one by the secret's hash, with all that a request needs, and one in the instance's
+//! list, with what its owner sees.
 
 mod instance;
 
@@ -52,14 +52,15 @@ pub struct ListedKey {
     version: u64,
     /// The hash of its secret.
     hash: String,
-    /// The hash of the secret before it, which may still be good for a while.
+    /// The hash of the secret just before it, which may be good for a while yet.
     former_hash: Option<String>,
-    /// The hash of the oldest secret that was still good when the present one came, where that is not the one just before.
+    /// The hash of the oldest secret that was still good when the present one came. `None` where that is the one just
+    /// before.
     oldest_hash: Option<String>,
 }
 
 impl ListedKey {
-    /// The same key with what was changed of it.
+    /// The key with a change.
     #[must_use]
     pub fn with(self, grant: Grant, name: PersonName) -> Self {
         Self { grant, name, ..self }
@@ -86,7 +87,7 @@ pub enum KeyChanged {
     Stale,
 }
 
-/// Keys that an instance may have, expired ones included: what is done to all keys of an instance has an end.
+/// Keys that an instance may have, expired ones included. It bounds the work that is done to all keys of an instance.
 pub const MAX_KEYS: u32 = 100;
 
 /// How long a revoked key is remembered, so that its holder is told why it does not work.
@@ -104,9 +105,9 @@ impl ApiKeys {
         Self { table }
     }
 
-    /// Creates a key for an instance that is there: both items or neither. Where the sessions of the user who asks for it
-    /// have ended meanwhile there is none: what ends them may revoke keys, and must not miss one. Of requests that come together
-    /// a few may pass [`MAX_KEYS`].
+    /// Creates a key for an instance that exists: both items or neither. Where the sessions of the user who asks for
+    /// it have ended meanwhile no key is made: what ends them may revoke keys, and must not miss one. Requests that
+    /// come together may pass [`MAX_KEYS`] by a few.
     pub async fn create(
         &self,
         grant: &Grant,
@@ -123,7 +124,7 @@ impl ApiKeys {
         let instance = ConditionCheck::builder()
             .table_name(self.table.name())
             .set_key(Some(keys::instance(grant.instance).attributes()))
-            // The daemon's own writes can make no instance, but a deletion leaves a tombstone.
+            // No write of a daemon makes an instance, but a deletion leaves a tombstone.
             .condition_expression("subscription = :subscription AND wanted <> :deleted")
             .expression_attribute_values(":deleted", text(Wanted::Deleted))
             .expression_attribute_values(":subscription", text(grant.subscription))
@@ -161,8 +162,8 @@ impl ApiKeys {
         }
     }
 
-    /// What a secret grants. Half a read unit for a key that is not brand-new: only what is
-    /// not to be seen yet is read again, consistently.
+    /// What a secret grants. Half a read unit; a secret that this read does not find, as a brand-new one may be, is
+    /// read again consistently.
     pub async fn grant(&self, secret: &KeySecret) -> Result<Option<Grant>, StorageError> {
         let key = keys::api_key(&secret.hash());
         let found = match self.table.get_recent(&key).await? {
@@ -194,8 +195,8 @@ impl ApiKeys {
         found.as_ref().map(listed_from_item).transpose()
     }
 
-    /// Gives a key another name, other scopes, ranges, time or rate: those of `grant`. The secrets before the
-    /// present one, where they are still good, get them too.
+    /// Gives a key the name, scopes, ranges, expiry and rate of `grant`. Earlier secrets that are still good get them
+    /// too.
     pub async fn update(
         &self,
         key: &ListedKey,
@@ -222,7 +223,7 @@ impl ApiKeys {
         writes.push(set(self.by_hash(&key.hash, GRANT_UPDATE), grant.expires_at));
         for earlier in key.earlier() {
             if let Some(item) = self.table.get(&keys::api_key(earlier)).await? {
-                // Its own end, at the end of its grace, stays.
+                // An earlier secret keeps its own end, which is the end of its grace.
                 let ends = Reader::new("API key", &item).opt_time("expiresAt")?;
                 let ends = [ends, grant.expires_at].into_iter().flatten().min();
                 writes.push(set(self.by_hash(earlier, GRANT_UPDATE), ends));
@@ -231,10 +232,10 @@ impl ApiKeys {
         self.change(writes).await
     }
 
-    /// Puts a new secret in the place of a key's. The old one is good until `old_until`; without that no older one is, either.
-    /// With it the oldest that is still good stays so until its own end: where nobody learnt of the rotation before this one,
-    /// because its answer was lost, that is the secret that everybody uses. As with a new key, nothing is changed where the
-    /// sessions of the user who asks for it have ended.
+    /// Replaces a key's secret. Without `old_until` no earlier secret is good from here on. With it the present
+    /// secret is good until then, and the oldest one that is still good stays so until its own end: if the answer to
+    /// an earlier rotation was lost, that oldest secret is the one that everybody uses. As with a new key, nothing
+    /// changes where the sessions of the user who asks for it have ended.
     pub async fn rotate(
         &self,
         key: &ListedKey,
@@ -328,7 +329,7 @@ impl ApiKeys {
         }
     }
 
-    /// The oldest secret of a key before the present one that is still good. One read unit for each that there is.
+    /// The oldest earlier secret of a key that is still good. One read unit for each earlier secret.
     async fn oldest_that_is_good<'a>(
         &self,
         key: &'a ListedKey,
@@ -348,8 +349,8 @@ impl ApiKeys {
         Ok(None)
     }
 
-    /// Notes that a key was used in the hour that began at `hour`. Called with the first
-    /// request of an hour, so it costs a write unit an hour and not a request.
+    /// Notes that a key was used in the hour that began at `hour`. Called with the first request of an hour, so it
+    /// costs one write unit an hour and not one a request.
     pub async fn used(&self, grant: &Grant, hour: DateTime<Utc>) -> Result<(), StorageError> {
         let sent = self
             .table
@@ -364,7 +365,7 @@ impl ApiKeys {
             .await;
         match sent {
             Ok(_) => Ok(()),
-            // A secret in its grace after the key itself was revoked.
+            // The secret is in its grace, and the key itself was revoked.
             Err(error) if condition_failed(&error) => Ok(()),
             Err(error) => Err(classify(error)),
         }
@@ -389,7 +390,8 @@ impl ApiKeys {
             .update_expression(update)
     }
 
-    /// An item that its own expiry has removed comes back with nothing but this, grants nothing and goes again.
+    /// The update that revokes a secret. An item that expiry has removed comes back with nothing but the revocation:
+    /// it grants nothing, and expires again.
     fn revocation(&self, hash: &str, now: DateTime<Utc>) -> UpdateBuilder {
         self.by_hash(
             hash,
@@ -418,8 +420,8 @@ impl ApiKeys {
     }
 }
 
-/// The condition that nobody has changed the key since it was read, for an update that sets `#version` to `:next`: of
-/// two changes at once one succeeds, so none undoes the other's.
+/// Adds the condition that nobody has changed the key since it was read, to an update that sets `#version` to
+/// `:next`. Of two changes at once one succeeds, so neither undoes the other.
 fn as_it_was_read(update: UpdateBuilder, key: &ListedKey) -> UpdateBuilder {
     update
         .condition_expression("#hash = :hash AND (attribute_not_exists(#version) OR #version = :version)")

@@ -23,7 +23,7 @@ impl AuditLog {
         Self { table }
     }
 
-    /// Appends an entry. Two write units: it is in the list over all subscriptions too.
+    /// Appends an entry. Two write units, since it goes into the list over all subscriptions too.
     pub async fn append(&self, entry: &Entry) -> Result<(), StorageError> {
         let appended = self
             .table
@@ -36,7 +36,8 @@ impl AuditLog {
             .await
             .map_err(classify);
         match appended {
-            // Ids are made for one entry: it is this one, and the answer to an earlier attempt was lost.
+            // An id belongs to one entry. So the item is this very entry, and the answer to an earlier attempt was
+            // lost.
             Ok(_) | Err(StorageError::Conflict(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -76,7 +77,7 @@ impl AuditLog {
         output.items().iter().map(listed_from_item).collect()
     }
 
-    /// The same over all subscriptions, and what belongs to none. For administrators.
+    /// The same over all subscriptions, with entries that belong to none. For administrators.
     pub async fn list_day(
         &self,
         day: NaiveDate,
@@ -120,7 +121,8 @@ fn entry_to_item(entry: &Entry) -> Item {
     item
 }
 
-/// A list fails on no entry: what this version cannot read is shown as it is, or left out of its entry.
+/// An entry as a list shows it. No entry fails the list: a field that this version cannot read is shown as it is, or
+/// left out.
 fn listed_from_item(item: &Item) -> Result<Listed, StorageError> {
     let read = Reader::new("audit entry", item);
     let opt_str = |name| read.opt_str(name).ok().flatten().map(str::to_owned);

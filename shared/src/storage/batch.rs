@@ -12,8 +12,8 @@ use super::table::Table;
 const BATCH: usize = 100;
 
 impl Table {
-    /// Those of these items that are there, as they were a moment ago and in no order. Half a
-    /// read unit for each 4 KiB of an item, whether it is there or not. No key may come twice.
+    /// The items with these keys that exist, as they were a moment ago, in no order. Half a read unit for each 4 KiB
+    /// of an item, and for each key without one. No key may come twice.
     pub(super) async fn get_many_recent(&self, keys: &[Key]) -> Result<Vec<Item>, StorageError> {
         let mut found = Vec::with_capacity(keys.len());
         for batch in keys.chunks(BATCH) {
@@ -38,7 +38,7 @@ impl Table {
             let answer = answer.map_err(classify)?;
             let mut items = answer.responses.unwrap_or_default();
             found.extend(items.remove(self.name()).unwrap_or_default());
-            // What the answer had no room for, or the table no capacity.
+            // Keys for which the answer had no room or the table no capacity.
             let mut left = answer.unprocessed_keys.unwrap_or_default();
             keys = left.remove(self.name()).map(|left| left.keys).unwrap_or_default();
             if keys.is_empty() {

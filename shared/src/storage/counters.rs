@@ -26,7 +26,7 @@ pub use quota::Quota;
 /// How long a day's counters are kept.
 const DAY_TERM: TimeDelta = TimeDelta::days(400);
 
-/// What the names of the counters of single kinds begin with.
+/// Each kind has a counter whose name begins with this.
 const SENT_PREFIX: &str = "sent#";
 
 impl Counter {
@@ -53,7 +53,7 @@ pub struct Counts {
     pub read: u64,
     /// Failed or expired.
     pub failed: u64,
-    /// Accepted in the same month and not waiting any more.
+    /// Accepted in the same month and no longer waiting.
     pub ended: u64,
     /// Received.
     pub received: u64,
@@ -167,7 +167,7 @@ fn day_from_item(item: &Item) -> Result<(NaiveDate, Counts), StorageError> {
         if let (Some(kind), AttributeValue::N(value)) = (name.strip_prefix(SENT_PREFIX), value)
             && let Ok(count) = value.parse::<u64>()
         {
-            // Of kinds that only a newer build knows as well.
+            // Kinds that only a newer build knows are counted too.
             let kind = kind.parse().unwrap_or(Kind::UNKNOWN);
             *sent_by_kind.entry(kind).or_default() += count;
         }

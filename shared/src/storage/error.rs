@@ -1,4 +1,4 @@
-//! What can go wrong with the store, told by what the caller can do about it.
+//! What can go wrong with the store, sorted by what the caller can do about it.
 
 use std::error::Error;
 use std::fmt::Debug;
@@ -7,12 +7,12 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use crate::nature::Nature;
 
-/// A failed call to the store. Conditions that did not hold are no errors: the functions
-/// that write under a condition answer an outcome of their own.
+/// A failed call to the store. A condition that did not hold is no error: functions that write under a condition
+/// answer an outcome of their own.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// A condition did not hold where the caller expected it to, or another transaction
-    /// had the item: reading again and trying again may help.
+    /// A condition did not hold where the caller expected it to, or another transaction had the item. Reading and
+    /// trying again may help.
     #[error("the item was changed by someone else meanwhile")]
     Conflict(#[source] BoxError),
     /// A writer with a newer lease has been here: this writer must stop.
@@ -27,7 +27,7 @@ pub enum StorageError {
     /// The request itself is wrong: a defect of ours, or a table of another shape.
     #[error("the store refused the request")]
     Refused(#[source] BoxError),
-    /// What was to be stored is larger than an item may be: it is stored smaller or not at all.
+    /// The item is larger than the store allows: it can be stored smaller or not at all.
     #[error("the item is too large to be stored")]
     TooLarge(#[source] BoxError),
     /// The store failed in a way that this build cannot sort: a code that it does not know, a
@@ -96,8 +96,9 @@ where
     }
 }
 
-/// Whether a request certainly was not executed: the store refused it for its load or another's transaction, or nobody took
-/// the connection. A failed condition is none of these: it is an outcome. Of every other failure nobody can tell.
+/// Whether a request certainly was not executed: the store was throttling, another transaction had the item, or
+/// nobody took the connection. A failed condition does not count, since it is an outcome. After every other failure
+/// nobody can tell.
 pub(super) fn was_not_executed<E, R>(error: &SdkError<E, R>) -> bool
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -171,7 +172,7 @@ mod tests {
         assert_eq!(classify(none).nature(), Nature::Transient);
     }
 
-    /// Somebody may mend each of these, and what met them waits until then.
+    /// Somebody may mend each of these errors, so a caller that meets one waits.
     #[test]
     fn what_nobody_can_sort_is_unknown() {
         for code in [
@@ -187,7 +188,8 @@ mod tests {
         }
     }
 
-    /// What a request for a count comes to whose connection this listener ends at once, or refuses where there is none.
+    /// The outcome of a request to count whose connection this listener ends at once. Without a listener the
+    /// connection is refused.
     async fn unanswered(listener: Option<tokio::net::TcpListener>, port: u16) -> bool {
         let ending =
             listener.map(|listener| tokio::spawn(async move { while listener.accept().await.is_ok() {} }));

@@ -1,5 +1,5 @@
-//! How far a message to a group has come with each of its members, and what leads from the
-//! WhatsApp id of a message that another device of the account sent to its record.
+//! How far a message to a group has come with each of its members. Also the items that lead from a WhatsApp id to the
+//! record of a message that another device of the account sent.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
@@ -18,15 +18,15 @@ use crate::ids::{InstanceId, MessageId};
 pub struct Progress {
     /// The message's state.
     pub state: State,
-    /// The digest of the roster that the sets are of; `None` where it is not known yet.
+    /// The digest of the roster whose members the sets mark; `None` where it is not known yet.
     pub roster: Option<String>,
-    /// Who has it.
+    /// Who has received it.
     pub delivered: Reached,
-    /// Who has seen it.
+    /// Who has read it.
     pub read: Reached,
-    /// How many there are.
+    /// How many members there are.
     pub of: u32,
-    /// Rises with each change, so that two writers do not undo each other's.
+    /// Rises with each change, so that no writer undoes another's change.
     pub revision: u64,
 }
 
@@ -41,8 +41,8 @@ impl Messages {
         found.as_ref().map(read_progress).transpose()
     }
 
-    /// Notes whom a message to a group goes to, where that is not known yet. One write unit.
-    /// `false` where it is, or where there is no such record.
+    /// Notes whom a message to a group goes to. `false` where that is known already, or where there is no such
+    /// record. One write unit.
     pub async fn begin_progress(
         &self,
         instance: InstanceId,
@@ -64,8 +64,8 @@ impl Messages {
         done(sent)
     }
 
-    /// Stores how far a message to a group has come, as it follows from `progress` as it was
-    /// read. One write unit. `false` where somebody else has changed it since.
+    /// Stores how far a message to a group has come, computed from `progress` as it was read. `false` where somebody
+    /// else has changed it since. One write unit.
     pub async fn advance(
         &self,
         instance: InstanceId,
@@ -95,8 +95,8 @@ impl Messages {
         done(request.send().await)
     }
 
-    /// Puts a roster; the same one may be there. A write unit for each KiB: 64 members with
-    /// both of their names.
+    /// Puts a roster; it may exist already. One write unit for each KiB, which holds 64 members with both of their
+    /// names.
     pub async fn put_roster(
         &self,
         instance: InstanceId,
@@ -110,8 +110,8 @@ impl Messages {
         self.put_item(item).await
     }
 
-    /// A roster that was put. Half a read unit for each 4 KiB, and three times that where it was put
-    /// a moment ago, or is not there.
+    /// A roster. Half a read unit for each 4 KiB, and three times that for one that was put a moment ago or does not
+    /// exist.
     pub async fn get_roster(
         &self,
         instance: InstanceId,
@@ -120,7 +120,7 @@ impl Messages {
         let key = keys::roster(instance, digest);
         let mut found = self.table.get_recent(&key).await?;
         if found.is_none() {
-            // What was written a moment ago may be missed.
+            // That read may miss what was written a moment ago.
             found = self.table.get(&key).await?;
         }
         let read = |item: &Item| {

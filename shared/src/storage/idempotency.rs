@@ -1,9 +1,10 @@
 //! Idempotency keys: the first request with a key fixes what is asked and its message's id.
 //!
-//! Compared is what was asked, in a form that the caller of [`IdempotencyKeys::claim`] makes of it, and not its bytes: the
-//! order of members and white space do not matter. The item keeps a digest of both. A build that compares bytes alone reads
-//! and writes `body`; so that two builds can serve side by side, bytes that are the same count as the same request too, and
-//! an item without a digest of what was asked, or with one of another form, is compared by its bytes.
+//! Requests are compared by their meaning, in a form that the caller of [`IdempotencyKeys::claim`] makes, and not by
+//! their bytes: white space and the order of members do not matter. The item keeps a digest of both. An older build
+//! compares bytes alone, and reads and writes `body`. So that both builds can serve side by side, the same bytes
+//! count as the same request too. An item without a digest of the meaning, or with one of another form, is compared
+//! by its bytes.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
@@ -36,14 +37,14 @@ pub enum Claim {
     OtherRequest,
 }
 
-/// What a request asks, as keys are compared by it.
+/// What a request asks, as far as it is compared.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
     /// Its bytes.
     pub bytes: &'a [u8],
-    /// What they say, in a form that is the same however it is written.
+    /// Their meaning, in a form that does not depend on how the request is written.
     pub meaning: &'a [u8],
-    /// The number of that form: raised where the same request gets another one.
+    /// The number of that form. It is raised when the same request gets another one.
     pub form: u32,
 }
 
@@ -97,7 +98,7 @@ impl IdempotencyKeys {
             .put_item()
             .table_name(self.table.name())
             .set_item(Some(item))
-            // What has run out may still be there: expiry removes items some time after.
+            // A key that has run out may still be there: expiry removes items some time later.
             .condition_expression("attribute_not_exists(pk) OR exp <= :now")
             .expression_attribute_values(":now", n(now.timestamp()))
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
@@ -123,8 +124,9 @@ impl IdempotencyKeys {
         }
     }
 
-    /// Notes that the job of a key's message is in the queue, so that no later request with the key sends it again. One write
-    /// unit. The first request does not pay for it: within the queue's own memory a second job does no harm.
+    /// Notes that the job of a key's message is in the queue, so that no later request with the key sends it again.
+    /// One write unit, which the first request need not pay: while the queue itself remembers the job, a second one
+    /// does no harm.
     pub async fn note_queued(
         &self,
         instance: InstanceId,
@@ -153,8 +155,8 @@ impl IdempotencyKeys {
         }
     }
 
-    /// Gives a key back whose request came to nothing, where it still stands for that message: the next request with it is
-    /// a first one. One write unit.
+    /// Frees a key whose request came to nothing, where it still stands for that message. The next request with it
+    /// counts as the first. One write unit.
     pub async fn release(
         &self,
         instance: InstanceId,

@@ -1,5 +1,5 @@
-//! Typed access to a table item's attributes, so that repositories read and write structs
-//! and corrupt data names its entity, key and field.
+//! Typed access to a table item's attributes. Repositories read and write structs, and an error about corrupt data
+//! names entity, key and field.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Display;
@@ -50,7 +50,7 @@ pub fn strings(value: &BTreeMap<String, String>) -> AttributeValue {
     AttributeValue::M(value.iter().map(|(key, value)| (key.clone(), s(value))).collect())
 }
 
-/// Reads an item's attributes, each answer typed and each fault named.
+/// Reads an item's attributes with their types, and names what is corrupt.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {
     entity: &'static str,
@@ -108,7 +108,7 @@ impl<'a> Reader<'a> {
             .transpose()
     }
 
-    /// Text that is there, as this version reads it: one that only a newer version knows is unknown, not corrupt.
+    /// Text that is there. A value that only a newer version knows reads as unknown, not as corrupt.
     pub fn known<T: OrUnknown>(&self, field: &'static str) -> Result<T, StorageError> {
         Ok(self.str(field)?.parse().unwrap_or(T::UNKNOWN))
     }

@@ -70,7 +70,7 @@ impl Key {
         Item::from([("pk".to_owned(), s(&self.pk)), ("sk".to_owned(), s(&self.sk))])
     }
 
-    /// The key in one text: for errors, and as associated data of what is sealed in the item.
+    /// The key as one text: for errors, and as the associated data of sealed values in the item.
     pub fn path(&self) -> String {
         format!("{}|{}", self.pk, self.sk)
     }
@@ -91,7 +91,7 @@ pub fn subscription(id: SubscriptionId) -> Key {
     Key::new(format!("sub#{id}"), "meta")
 }
 
-/// What all references of a subscription to its instances begin with.
+/// The sort keys of a subscription's references to its instances begin with this.
 pub const INSTANCE_REFERENCE_PREFIX: &str = "inst#";
 
 /// A subscription's reference to one of its instances.
@@ -107,7 +107,7 @@ pub fn instance_name(subscription: SubscriptionId, name: &InstanceName) -> Key {
     Key::new(format!("sub#{subscription}"), format!("name#{name}"))
 }
 
-/// What a subscription's users begin with.
+/// The sort keys of a subscription's users begin with this.
 pub const USER_PREFIX: &str = "user#";
 
 /// A user.
@@ -115,7 +115,7 @@ pub fn user(subscription: SubscriptionId, id: UserId) -> Key {
     Key::new(format!("sub#{subscription}"), format!("{USER_PREFIX}{id}"))
 }
 
-/// What a subscription's invitations begin with.
+/// The sort keys of a subscription's invitations begin with this.
 pub const INVITATION_PREFIX: &str = "invite#";
 
 /// An invitation into a subscription, by the id that its user will have.
@@ -123,7 +123,7 @@ pub fn invitation(subscription: SubscriptionId, id: UserId) -> Key {
     Key::new(format!("sub#{subscription}"), format!("{INVITATION_PREFIX}{id}"))
 }
 
-/// What keeps an e-mail address from being invited into a subscription twice at a time.
+/// The item that keeps an e-mail address from being invited into a subscription twice at a time.
 pub fn invited_address(subscription: SubscriptionId, address: &EmailAddress) -> Key {
     Key::new(
         format!("sub#{subscription}"),
@@ -131,7 +131,7 @@ pub fn invited_address(subscription: SubscriptionId, address: &EmailAddress) -> 
     )
 }
 
-/// What leads to an invitation of whichever subscription.
+/// The item that leads to an invitation into whichever subscription.
 pub fn invitation_reference(id: UserId) -> Key {
     Key::new(format!("invite#{id}"), "invite")
 }
@@ -182,10 +182,10 @@ pub fn audit(subscription: Option<SubscriptionId>, id: AuditId) -> Key {
 /// The values of the index attribute `listKey`: lists that go over all subscriptions, for
 /// administrators.
 ///
-/// A list is spread over several keys, since all writes to one key of an index go to one partition, which takes 1,000 units a
-/// second: a busy deployment's audit log alone would be held up by that. A thing's key follows from its id, so one thing is
-/// found without asking all of them. What was written before lists were spread has the list's bare name as its key and is
-/// read from there; it moves when it is written again.
+/// A list is spread over several keys. All writes to one key of an index go to one partition, which takes 1,000 units
+/// a second: too few for the audit log of a busy deployment. An entry's key follows from its id, so one entry is
+/// found without asking all keys. Entries from before lists were spread have the list's bare name as their key, are
+/// read from there, and move when they are written again.
 pub mod list {
     use chrono::NaiveDate;
     use sha2::{Digest as _, Sha256};
@@ -203,13 +203,13 @@ pub mod list {
         format!("audit#{day}")
     }
 
-    /// The key of the thing with this id in a list.
+    /// The key of the entry with this id in a list.
     pub fn key(list: &str, id: &str) -> String {
         let hash = Sha256::digest(id.as_bytes());
         format!("{list}#{}", hash[0] % SPREAD)
     }
 
-    /// All keys of a list, the bare one of old among them.
+    /// All keys of a list, the old bare one among them.
     pub fn keys(list: &str) -> impl Iterator<Item = String> {
         let spread = (0..SPREAD).map(move |number| format!("{list}#{number}"));
         spread.chain(std::iter::once(list.to_owned()))
@@ -221,7 +221,7 @@ pub fn api_key(hash: &str) -> Key {
     Key::new(format!("key#{hash}"), "key")
 }
 
-/// What all API keys in an instance's list begin with.
+/// The sort keys of the API keys in an instance's list begin with this.
 pub const LISTED_KEY_PREFIX: &str = "key#";
 
 /// An API key in its instance's list.
@@ -245,14 +245,14 @@ pub fn data_key(instance: InstanceId, purpose: Purpose) -> Key {
     Key::new(data_key_partition(instance), purpose.to_string())
 }
 
-/// The same where the version before keeps it. It is written there too, and first, so that processes of both versions make
-/// one key between them; the version after this one need not.
+/// The same key where the previous version keeps it. It is written there first, so that processes of both versions
+/// agree on one key. The next version need not write it there.
 pub fn old_data_key(instance: InstanceId, purpose: Purpose) -> Key {
     Key::new(format!("inst#{instance}"), format!("dek#{purpose}"))
 }
 
-/// The partition of an instance's WhatsApp session state. It is one of its own, so that
-/// its many writes stay away from the instance's item.
+/// The partition of an instance's WhatsApp session state. It is one of its own, to keep its many writes away from the
+/// instance's item.
 pub fn session_partition(instance: InstanceId) -> String {
     format!("sess#{instance}")
 }
@@ -287,13 +287,13 @@ pub fn person(instance: InstanceId, name: &Recipient) -> Key {
     Key::new(people_partition(instance), name.to_jid())
 }
 
-/// The partition of what an instance's receipts need besides its message records.
+/// The partition of what an instance's receipts need beside its message records.
 pub fn receipt_partition(instance: InstanceId) -> String {
     format!("rcpt#{instance}")
 }
 
-/// What leads from the WhatsApp id of a message that another device of the account sent to its
-/// record. The id is its sender's to choose and may be long: it is hashed.
+/// The item that leads from a WhatsApp id to the record of a message that another device of the account sent. The id
+/// is hashed, since its sender chooses it and it may be long.
 pub fn whatsapp_id(instance: InstanceId, id: &str) -> Key {
     let digest = hex::encode(&Sha256::digest(id)[..16]);
     Key::new(receipt_partition(instance), format!("wa#{digest}"))
@@ -317,12 +317,12 @@ pub fn day(instance: InstanceId, at: DateTime<Utc>) -> Key {
     )
 }
 
-/// The doubt whether an instance's messages that are counted as waiting do wait, by the queue.
+/// The doubt, by the queue, whether an instance's messages that are counted as waiting do wait.
 pub fn doubt(instance: InstanceId) -> Key {
     Key::new(counter_partition(instance), "doubt")
 }
 
-/// The same by the messages' records.
+/// The same doubt by the messages' records.
 pub fn doubt_by_records(instance: InstanceId) -> Key {
     Key::new(counter_partition(instance), "doubt#records")
 }
@@ -332,7 +332,7 @@ pub fn records_counted(instance: InstanceId) -> Key {
     Key::new(counter_partition(instance), "records")
 }
 
-/// What the sort keys of daily counters begin with; the date follows.
+/// The sort keys of daily counters begin with this; the date follows.
 pub const DAY_PREFIX: &str = "day#";
 
 /// The partition of a subscription's counters.
@@ -348,8 +348,7 @@ pub fn month(subscription: SubscriptionId, at: DateTime<Utc>) -> Key {
     )
 }
 
-/// An idempotency key of an instance, by its hash: the key itself is the caller's own
-/// text and may be long.
+/// An idempotency key of an instance, by its hash: the key itself is the caller's text and may be long.
 pub fn idempotency(instance: InstanceId, hash: &str) -> Key {
     Key::new(format!("idem#{instance}#{hash}"), "idem")
 }

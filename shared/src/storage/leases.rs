@@ -1,9 +1,8 @@
 //! Leases on shards, without clocks.
 //!
-//! A daemon beats on one item of its own; a shard's lease names its owner and lives as
-//! long as the owner's beat goes on. Whether it does is for a challenger's own monotonic
-//! clock to tell: see the daemon's `lease` module. The cost of being alive does not grow
-//! with the number of shards.
+//! A daemon beats on one item of its own. A shard's lease names its owner and lives as long as the owner's beat goes
+//! on. A challenger tells by its own monotonic clock whether it does: see the daemon's `lease` module. The cost of
+//! being alive does not grow with the number of shards.
 
 mod beat;
 
@@ -20,7 +19,7 @@ use super::table::Table;
 use crate::domain::network::Network;
 use crate::domain::shard::Shard;
 
-/// The longest silence that a daemon may state. Whoever states more counts as dead after this.
+/// The longest duration that a daemon may state. A daemon that states more counts as dead after this one.
 pub const LONGEST_LEASE: Duration = Duration::from_mins(1);
 
 /// Who may hold the sockets of a shard's instances and take from its queues.
@@ -34,11 +33,10 @@ pub struct Lease {
     pub token: u64,
 }
 
-/// The owner of a shard's lease, that looks alive.
+/// The owner of a shard's lease, which looks alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveOwner {
-    /// The lease's token: what an instance of the shard is said to be under an earlier one is the
-    /// word of an earlier owner.
+    /// The lease's token. A status that was written under an earlier token is an earlier owner's.
     pub token: u64,
     /// The owner's beat.
     pub beat: Beat,
@@ -107,8 +105,8 @@ impl Leases {
         item.as_ref().map(lease_from_item).transpose()
     }
 
-    /// Takes a shard whose lease was last seen with `seen` as its token (`None` where it
-    /// never had one). Answers the new token; `None` where someone else was faster.
+    /// Takes a shard whose lease was last seen with the token `seen`, `None` where it never had one. Answers the new
+    /// token; `None` where another daemon was faster.
     pub async fn take(
         &self,
         shard: Shard,
@@ -181,8 +179,8 @@ impl Leases {
         }))
     }
 
-    /// Takes away the beats and the ownership that daemons of an earlier life have left. Only for
-    /// whoever knows that no other daemon works on this table.
+    /// Removes the beats and the ownership that daemons of an earlier run have left. Only for a caller that knows
+    /// that no other daemon works on this table.
     pub async fn forget_owners(&self) -> Result<(), StorageError> {
         for lease in self.list_all().await? {
             if lease.owner.is_some() {

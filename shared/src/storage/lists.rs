@@ -1,5 +1,5 @@
 //! Lists over all subscriptions, newest first. Each is spread over several keys of an index ([`keys::list`]), whose
-//! things are merged here.
+//! entries are merged here.
 
 use std::collections::VecDeque;
 
@@ -11,10 +11,10 @@ use super::keys;
 use super::table::{LIST_INDEX, Table};
 
 impl Table {
-    /// Up to `limit` items of a list over all subscriptions, newest first, whose `listSort` is below `before`; fewer where
-    /// there are no more. The index is eventually consistent.
+    /// Up to `limit` items of a list over all subscriptions, newest first, whose `listSort` is below `before`. The
+    /// index is eventually consistent.
     ///
-    /// One query a key at least, each of which costs half a read unit for 4 KiB of items.
+    /// At least one query for each key, which costs half a read unit for 4 KiB of items.
     pub async fn list_page(
         &self,
         list: &str,
@@ -25,11 +25,11 @@ impl Table {
             .map(|key| Run::new(key, before.clone()))
             .collect();
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        // Things are spread evenly, so a key's share of a page and some more is mostly enough.
+        // Entries are spread evenly, so a key's share of a page and some more is mostly enough.
         let share = limit / usize::from(keys::list::SPREAD) * 3 / 2 + 2;
         let mut page: Vec<(String, Item)> = Vec::new();
         while page.len() < limit {
-            // The newest of a key whose things are used up here may be the newest of all.
+            // A key whose entries are used up here may have the newest entry of all.
             let empty = runs.iter_mut().filter(|run| run.items.is_empty() && run.has_more);
             try_join_all(empty.map(|run| self.read_on(run, share.min(limit)))).await?;
             if runs.iter().any(|run| run.items.is_empty() && run.has_more) {
@@ -39,7 +39,7 @@ impl Table {
             let Some((sort, item)) = newest.and_then(|run| run.items.pop_front()) else {
                 break;
             };
-            // For a moment a thing is there twice: where it has just moved.
+            // An entry that has just moved is there twice for a moment.
             if page.last().is_none_or(|(last, _)| *last != sort) {
                 page.push((sort, item));
             }
@@ -47,7 +47,8 @@ impl Table {
         Ok(page.into_iter().map(|(_, item)| item).collect())
     }
 
-    /// The items of one thing of a list, as they were a moment ago. There are two for a moment, where it has just moved.
+    /// The items of one entry of a list, as they were a moment ago. There are two for a moment after the entry has
+    /// moved.
     pub async fn listed(&self, list: &str, id: &str) -> Result<Vec<Item>, StorageError> {
         let mut found = Vec::new();
         for key in [keys::list::key(list, id), list.to_owned()] {
@@ -98,7 +99,7 @@ impl Table {
 struct Run {
     key: String,
     items: VecDeque<(String, Item)>,
-    /// Below what the next read begins.
+    /// The next read begins below this.
     before: Option<String>,
     has_more: bool,
 }

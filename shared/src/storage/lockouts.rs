@@ -1,16 +1,16 @@
 //! Locks after repeated failures to log in.
 //!
-//! What is locked first is the pair of an account and the network that the guesses come from: whoever guesses at a
-//! stranger's account locks out itself, and not the stranger. An account as a whole is locked only by many more failures,
-//! which take many networks since each pair stops long before; and then not for networks that somebody has logged in from
-//! with its password, nor for sessions that exist. A source address that tries many accounts is locked for all of them.
+//! First the pair of an account and the network that the guesses come from is locked: a guesser locks out itself, and
+//! not the account's user. An account as a whole is locked only by many more failures. They take many networks, since
+//! each pair stops long before. Even then networks from which somebody has logged in with its password are let in,
+//! and so are existing sessions. A source address that tries many accounts is locked for all of them.
 //!
-//! An attempt of a pair is counted before the password is looked at, so that no number of guesses at once gets past the
-//! limit; a success takes the count back. Addresses and accounts are counted after a failure alone: many people may log in
-//! from one address at the same time, and one's own right password must not buy more guesses.
+//! An attempt of a pair is counted before the password is checked, so no number of guesses at once gets past the
+//! limit; a success takes the count back. Addresses and accounts are counted only after a failure: many people may
+//! log in from one address at the same time, and a success with one's own password must not buy more guesses.
 //!
-//! Every scope is one item of fixed size, which runs out by itself. A source makes no more of them than its own limit
-//! allows in a term, whatever accounts it names.
+//! Every scope is one item of fixed size, which runs out by itself. However many accounts a source names, its own
+//! limit bounds the items that it makes in a term.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -41,7 +41,7 @@ pub enum Scope<'a> {
     Pair(&'a EmailAddress, Network),
     /// An account, as all networks together try it.
     Account(&'a EmailAddress),
-    /// A source address: it may try more accounts than one may have tries.
+    /// A source address, over all accounts that it tries.
     Address(IpAddr),
     /// A session, by its name, whose user's present password is asked for.
     Session(&'a str),
@@ -57,7 +57,7 @@ impl Scope<'_> {
         }
     }
 
-    /// What it is, in a word for the audit log.
+    /// Its kind, as the audit log has it.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Pair(..) => "network",
@@ -79,8 +79,8 @@ impl fmt::Display for Scope<'_> {
     }
 }
 
-/// Where guesses come from: an IPv4 network of 24 bits, whose addresses one provider's customer changes between, or an
-/// IPv6 network of 64 bits, which is what one customer line has at least; `None` where the source is not known.
+/// Where guesses come from; `None` where that is not known. An IPv4 network has 24 bits, since a provider's customer
+/// changes between its addresses. An IPv6 network has 64 bits, which one customer line has at least.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Network(Option<IpAddr>);
 
@@ -107,9 +107,9 @@ impl fmt::Display for Network {
 /// Whether an attempt may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempt {
-    /// It is counted as a failure until [`Lockouts::succeeded`].
+    /// It may, and counts as a failure until [`Lockouts::succeeded`].
     Allowed,
-    /// It is the last before the lock, which begins with it.
+    /// It may, and is the last one: the lock begins with it.
     Last {
         /// When the lock ends, in whole seconds.
         until: DateTime<Utc>,
@@ -135,7 +135,7 @@ impl Lockouts {
 
     /// Counts an attempt. One write unit; two for the one that begins a lock or a new term.
     pub async fn attempt(&self, scope: &Scope<'_>, now: DateTime<Utc>) -> Result<Attempt, StorageError> {
-        // A second turn only where the item's term was over and somebody else began a new one first.
+        // A second turn is needed only where the item's term was over and somebody else began a new one first.
         for _ in 0..3 {
             let request = self
                 .table
@@ -146,7 +146,7 @@ impl Lockouts {
                 .update_expression(
                     "ADD failures :one SET startedAt = if_not_exists(startedAt, :now), #exp = if_not_exists(#exp, :exp)",
                 )
-                // None begun since the last login, or one that is not over; and an item that does not run out meanwhile.
+                // No term has begun since the last login, or it is not over; and the item does not run out meanwhile.
                 .condition_expression(
                     "(attribute_not_exists(startedAt) AND (attribute_not_exists(#exp) OR #exp >= :exp)) \
                      OR (attribute_not_exists(lockedUntil) AND startedAt > :oldest)",
@@ -232,8 +232,8 @@ impl Lockouts {
         }
     }
 
-    /// Takes back what was counted of a pair, ends its lock before its time, and remembers that somebody has logged in to
-    /// this account from this network. One write unit.
+    /// Takes back a pair's count, ends its lock, and remembers that somebody has logged in to this account from this
+    /// network. One write unit.
     pub async fn succeeded(
         &self,
         email: &EmailAddress,
@@ -256,8 +256,8 @@ impl Lockouts {
         Ok(())
     }
 
-    /// Remembers that somebody who is let in to this account uses it from this network, and takes nothing back of what was
-    /// counted. One write unit.
+    /// Remembers that somebody with a session uses this account from this network. The pair's count stays. One write
+    /// unit.
     pub async fn remember(
         &self,
         email: &EmailAddress,
@@ -280,7 +280,7 @@ impl Lockouts {
         Ok(())
     }
 
-    /// Forgets what was counted of a scope, and ends its lock before its time.
+    /// Forgets a scope's count and ends its lock.
     pub async fn clear(&self, scope: &Scope<'_>) -> Result<(), StorageError> {
         self.table
             .client()
@@ -314,8 +314,8 @@ impl Lockouts {
         }
     }
 
-    /// Begins a new term with one failure where the item is as it was read: its term is over, or the item itself is about
-    /// to run out. Answers whether it was.
+    /// Begins a new term with one failure, where the item is as it was read. Answers whether it was. For an item
+    /// whose term is over, or that is about to run out.
     async fn begin_term(
         &self,
         scope: &Scope<'_>,
@@ -354,7 +354,7 @@ fn familiar_until(item: &Item) -> Result<Option<DateTime<Utc>>, StorageError> {
     Ok(last.map(|at| at + FAMILIAR))
 }
 
-/// When a term that begins now can be forgotten: its last failure begins a lock.
+/// When a term that begins now can be forgotten. Its last failure may begin a lock, which has to be over by then.
 fn term_ends(now: DateTime<Utc>) -> DateTime<Utc> {
     now + TERM * 2 + TimeDelta::seconds(1)
 }

@@ -64,7 +64,7 @@ pub struct Change {
 /// What came of one write.
 enum Attempt {
     Done(Transition),
-    /// Only the time is in the way: the record was changed later, at this time.
+    /// Only the time was in the way: the record's last change is newer, of this time.
     Older(DateTime<Utc>),
 }
 
@@ -146,12 +146,12 @@ impl Messages {
         }
     }
 
-    /// Brings a record into a later state; one that is there or past it is left alone. A proof that
-    /// WhatsApp has it overrules an end that was guessed, and takes its failure away.
-    /// Where the record is missing nothing is made: a caller that holds the message's job
-    /// puts the record from it. One write unit, and another where the change is told to be
-    /// older than the last one: the times of a record never run backwards, whosever clocks
-    /// they are by.
+    /// Brings a record into a later state. A record in that state or past it is left alone. A proof that WhatsApp has
+    /// the message overrules an end that was guessed, and takes its failure away. A missing record is not made: a
+    /// caller that holds the message's job makes it from that.
+    ///
+    /// One write unit. A change with an older time than the last one takes another: it gets the time of that, since
+    /// the times of a record never run backwards, whatever clocks they come from.
     pub async fn change(
         &self,
         instance: InstanceId,
@@ -281,7 +281,7 @@ fn to_item(record: &MessageRecord) -> Item {
     set("rank", n(record.state.rank()));
     set("createdAt", time(record.created_at));
     set("updatedAt", time(record.updated_at));
-    // By our own clock where there is a choice: a sender's time may be any.
+    // Our own clock's time, where there is one: a sender may claim any time.
     let begun = record.received_at.unwrap_or(record.created_at);
     set("exp", seconds(begun + RECORD_TERM));
     for (name, value) in [("sentAt", record.sent_at), ("receivedAt", record.received_at)] {
@@ -340,7 +340,7 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
         read_at: read.opt_time("readAt")?,
         whatsapp_id: read.opt_str("whatsappId")?.map(str::to_owned),
         received_at: read.opt_time("receivedAt")?,
-        // A reason that this build does not know is one nevertheless.
+        // A reason that this build does not know still counts as one.
         truncated: read
             .opt_str("truncated")?
             .map(|reason| reason.parse().unwrap_or(Truncation::Refused)),

@@ -1,7 +1,7 @@
 //! The one table, and the repositories over it.
 //!
-//! Reads that answer a question about one item answer an `Option`; writes under a
-//! condition answer an outcome. [`StorageError`] is for what the caller did not foresee.
+//! A read of one item answers an `Option`; a write under a condition answers an outcome. [`StorageError`] is for what
+//! the caller did not foresee.
 
 pub mod accounts;
 pub mod api_keys;

@@ -1,8 +1,8 @@
 //! Updates that add to what is there: made twice, they count twice.
 //!
-//! The SDK's own attempts do not tell an answer that was lost from a request that was, so these requests have none. They are
-//! repeated here where they certainly were not executed, and only there. One whose outcome nobody knows is an error, and has
-//! counted one too many at most.
+//! The SDK's own retries cannot tell a lost answer from a lost request, so these requests have none. They are
+//! repeated here, and only where they certainly were not executed. A request whose outcome nobody knows is an error,
+//! and has counted one too many at most.
 
 use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::config::retry::RetryConfig;

@@ -1,16 +1,16 @@
 //! Each instance's directory of the people whom it has met: both names of each, the name under which it was first met, and
 //! whether it is on WhatsApp.
 //!
-//! A person has an item under each name, so that one read of half a unit finds it by either. The daemon writes them as it
-//! learns, under its lease's fence; functions read them. What is stored is believed until something newer is learnt, and
-//! nothing depends on its being there: a stranger is its own canonical chat.
+//! A person has an item under each name, so one read of half a unit finds the person by either. The daemon writes the
+//! items as it learns, under its lease's fence; functions read them. An item is believed until something newer is
+//! learnt. Nothing depends on its being there: a stranger is its own canonical chat.
 //!
-//! - **The canonical chat does not change** while it names the person. So two processes of which one has not heard of a
-//!   second name yet agree on the chat of the first.
-//! - **A number that WhatsApp gives to somebody else** leaves the one who had it, and takes no canonical chat along: a person
-//!   whose canonical name is gone is known by the other one.
-//! - **Two items are two writes**, not a transaction. Where the second fails both still lead to the same chat, and the next
-//!   lesson makes it good.
+//! - **The canonical chat does not change** while it names the person. So two processes agree on the chat of the
+//!   first name, though one of them has not heard of the second yet.
+//! - **A number that WhatsApp gives to somebody else** takes no canonical chat along: a person whose canonical name
+//!   is gone is known by the other one.
+//! - **Two items are two writes**, not a transaction. Where the second fails, both still lead to the same chat, and
+//!   the next lesson completes it.
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
@@ -25,13 +25,13 @@ use crate::domain::person::{Acquaintance, Belief, Person};
 use crate::domain::recipient::Recipient;
 use crate::ids::InstanceId;
 
-/// How long a person is remembered that nothing is heard of: twice as long as a message's record.
+/// How long a person of whom nothing is heard is remembered: twice as long as a message's record.
 const TERM: TimeDelta = TimeDelta::days(180);
 
-/// What has less of its term left than this is written anew when the person is met.
+/// An item with less of its term left than this is written anew when the person is met.
 const RENEWED_WITHIN: TimeDelta = TimeDelta::days(90);
 
-/// How often a lesson is begun again because somebody else has written meanwhile.
+/// How often a lesson is tried where somebody else has written meanwhile.
 const ATTEMPTS: u32 = 3;
 
 /// What was learnt of a person.
@@ -88,8 +88,8 @@ impl People {
         Ok(stored.map(|stored| stored.acquaintance))
     }
 
-    /// Stores what was learnt, as the owner with lease `token`. What is known already is read, one read unit for each name,
-    /// and not written; what is new is one write unit for each name. It may be broken off and done again.
+    /// Stores what was learnt, as the owner with lease `token`. One read unit for each name, and for each item that
+    /// changes one write unit. May be broken off and done again.
     pub async fn learn(
         &self,
         instance: InstanceId,
@@ -157,7 +157,7 @@ impl People {
             .put_item()
             .table_name(self.table.name())
             .set_item(Some(item));
-        // A write that comes late, behind one that was tried after it, finds another revision.
+        // A late write that comes behind a later attempt finds another revision.
         request = match stored.revision.checked_sub(1) {
             None | Some(0) => request.condition_expression("attribute_not_exists(pk)"),
             Some(before) => request
@@ -193,7 +193,7 @@ enum Write {
     Fenced,
 }
 
-/// What a lesson makes of what is known under the names that it leads to, and the items that change by it.
+/// What is known after a lesson under each of its names, and the items that it changes.
 fn merge(
     lesson: &Lesson,
     known: &[(Recipient, Option<Stored>)],
@@ -206,13 +206,13 @@ fn merge(
     };
     let mut person = Person::of(&lesson.met);
     let other = lesson.other.as_ref().map(Person::of);
-    // What the lesson does not say is as it was, where both sides of the old pair say so.
+    // What the lesson does not say stays, where both items of the old pair agree on it.
     let before = at(&lesson.met).map(|stored| stored.acquaintance.person.clone());
     for source in other.into_iter().chain(before) {
         person.phone = person.phone.or(source.phone);
         person.lid = person.lid.or(source.lid);
     }
-    // What an item says of a pair that is no more is of no account.
+    // An item that tells of a pair which is no more does not count.
     let own: Vec<&Stored> = person
         .names()
         .filter_map(|name| at(&name))
@@ -250,7 +250,7 @@ fn merge(
                 writes.push((name.clone(), new));
             }
         } else if let Some(stored) = stored.as_ref().filter(|stored| now < stored.forgotten_at) {
-            // Somebody who had one of the names and has it no longer.
+            // A person who had one of the names and lost it.
             let mut left = stored.acquaintance.clone();
             let lost = |name: Option<Recipient>| name.is_some_and(|name| acquaintance.person.is_named(&name));
             if lost(left.person.phone.clone().map(Recipient::Phone)) {
@@ -274,7 +274,7 @@ fn merge(
     (acquaintance, writes)
 }
 
-/// Whether an item may be of this person: no name of it is another one.
+/// Whether an item may be of this person: none of its names contradicts the person's.
 fn agrees(stored: &Person, person: &Person) -> bool {
     let agree = |a: &Option<String>, b: &Option<String>| a.is_none() || b.is_none() || a == b;
     agree(&stored.phone, &person.phone) && agree(&stored.lid, &person.lid)

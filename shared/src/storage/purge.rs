@@ -12,7 +12,7 @@ use super::table::Table;
 /// The most writes that one `BatchWriteItem` takes.
 const BATCH: usize = 25;
 
-/// The pauses before what was not executed, or what a batch left out, is asked for again.
+/// The pauses before a request that was not executed, or what a batch left out, is sent again.
 pub(super) const PAUSES: [Duration; 4] = [
     Duration::from_millis(50),
     Duration::from_millis(100),
@@ -21,8 +21,8 @@ pub(super) const PAUSES: [Duration; 4] = [
 ];
 
 impl Table {
-    /// Removes every item of a partition but the one with the sort key `except`. What is
-    /// written under a fence must not be removed like this.
+    /// Removes every item of a partition but the one with the sort key `except`. Items that are written under a fence
+    /// must not be removed like this.
     pub(super) async fn purge(&self, partition: &str, except: &str) -> Result<(), StorageError> {
         let mut pages = self
             .client()

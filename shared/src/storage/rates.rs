@@ -1,15 +1,14 @@
 //! Rate limits, counted in the table so that any number of processes share them.
 //!
-//! A window is fixed (it begins at a multiple of its length since the Unix epoch) and its
-//! count one item, raised by one atomic update before the work is done: concurrent callers
-//! never count too few. Of a large limit a process that comes again takes several requests at
-//! once (a hundredth of the limit, ten at most), which it then serves without the table.
+//! A window begins at a multiple of its length since the Unix epoch. Its count is one item, raised by one atomic
+//! update before the work is done, so concurrent callers never count too few. A process that comes again takes
+//! several requests of a large limit at once (a hundredth of the limit, ten at most), and then serves them without
+//! the table.
 //!
-//! What a process takes and does not serve, because it ends, is lost to its window. So the item
-//! tells how much is at risk: all that processes have taken beyond the request in hand, and not
-//! yet reported as served. It never exceeds a twentieth of the limit; where it would, and for a
-//! process's first request, one is taken at a time. Nobody is refused below 95 % of a limit,
-//! however short processes live, nor let through above it.
+//! Requests that a process takes and does not serve, because it ends, are lost to their window. So the item tells how
+//! many are at risk: taken beyond the request in hand, and not yet reported as served. That number never exceeds a
+//! twentieth of the limit. Where it would, and for a process's first request, one request is taken at a time. However
+//! short processes live, nobody is refused below 95 % of a limit nor let through above it.
 //!
 //! A process that has seen the window's count reach the limit refuses without asking again.
 
@@ -65,8 +64,8 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Who shares a limit by address: an IPv4 address, or an IPv6 network of 64 bits, which is
-/// what one customer line has at least.
+/// The addresses that share a limit: one IPv4 address, or an IPv6 network of 64 bits, which one customer line has at
+/// least.
 pub(super) fn neighbourhood(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((address.to_bits() & !u128::from(u64::MAX)).into()),
@@ -129,7 +128,7 @@ struct Taken {
     left: u32,
     /// How much of what was taken counts as at risk.
     at_risk: u32,
-    /// From when on several may be taken at once again.
+    /// From this time on several may be taken at once again.
     blocks_from: DateTime<Utc>,
 }
 
@@ -137,14 +136,14 @@ struct Taken {
 #[derive(Debug, Clone, Copy)]
 struct Plan {
     block: u32,
-    /// What is at risk no longer: it was taken before and is served.
+    /// How many are no longer at risk, since they were taken before and are served.
     settled: u32,
 }
 
-/// Scopes that a process remembers. What was taken for one that is forgotten is lost to its window.
+/// Scopes that a process remembers. Requests taken for a forgotten scope are lost to its window.
 const REMEMBERED: usize = 10_000;
 
-/// For how long one request is taken at a time where too much is at risk.
+/// How long one request at a time is taken after too much was at risk.
 const SINGLY: TimeDelta = TimeDelta::seconds(30);
 
 /// The rate counters of the table.
@@ -175,7 +174,7 @@ impl Rates {
         }
     }
 
-    /// Counts a request. One write unit for each taking, none where the window is known to be full.
+    /// Counts a request. One write unit each time that requests are taken; none where the window is known to be full.
     pub async fn count(&self, scope: Scope, limit: Limit, now: DateTime<Utc>) -> Result<Rate, StorageError> {
         let length = limit.window.num_seconds().max(1);
         let begins = now.timestamp().div_euclid(length) * length;
@@ -207,7 +206,7 @@ impl Rates {
         Ok(rate(total, left, total == plan.block))
     }
 
-    /// Raises the shared count; answers it, or nothing where too much would be at risk.
+    /// Raises the shared count and answers it; `None` where too much would be at risk.
     async fn take(
         &self,
         key: Item,
@@ -243,11 +242,12 @@ impl Rates {
         }
     }
 
-    /// Serves a request from what was taken, or refuses it where the window is known to be full; else says what to take.
+    /// Serves a request from what was taken, or refuses it where the window is known to be full. Otherwise answers
+    /// what to take.
     fn serve(&self, scope: &str, begins: i64, limit: Limit, now: DateTime<Utc>) -> Served {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(entry) = taken.get(scope) else {
-            // Many a process serves one request and ends.
+            // Many processes serve one request and end.
             return Served::Not(Plan { block: 1, settled: 0 });
         };
         if entry.begins == begins {

@@ -49,7 +49,7 @@ impl Sessions {
             .put_item()
             .table_name(self.table.name())
             .set_item(Some(item))
-            // The second: the SDK tries again where an answer was lost, and finds what it wrote.
+            // The second condition is for the SDK's next attempt after a lost answer: it finds what it wrote.
             .condition_expression("attribute_not_exists(pk) OR #hash = :hash")
             .expression_attribute_names("#hash", "hash")
             .expression_attribute_values(":hash", s(token.hash()))
@@ -66,9 +66,9 @@ impl Sessions {
         Ok(session.filter(|session| session.expires_at > now))
     }
 
-    /// Puts the next token in the place of `offered` and prolongs the session. Of several that come
-    /// with the same token one succeeds; within [`GRACE`] a second is given the same next token; whoever else comes
-    /// with it has replayed it, and the session ends. One write unit; two within the grace.
+    /// Replaces `offered` with the next token and prolongs the session. Of several requests with one token the first
+    /// succeeds. A second within [`GRACE`] is given the same next token. Any other is a replay, and ends the session.
+    /// One write unit; two within the grace.
     pub async fn rotate(&self, offered: &RefreshToken, now: DateTime<Utc>) -> Result<Rotated, StorageError> {
         let name = &offered.session();
         let salt = Salt::generate();
@@ -112,7 +112,7 @@ impl Sessions {
             return Ok(Rotated::Unknown);
         }
         if Reader::new("session", item).str("hash")? == next.hash() {
-            // Nobody else has `next`: this is the SDK's second attempt, after the answer to the first was lost.
+            // Nobody else has `next`, so this is the SDK's second attempt after the answer to the first was lost.
             return Ok(Rotated::Done(next));
         }
         if let Some(next) = self.within_grace(offered, item, now).await? {
@@ -122,8 +122,8 @@ impl Sessions {
         Ok(Rotated::Replayed(session))
     }
 
-    /// The next token once more, for the one who comes with the token just before it. `None` where that is not the
-    /// token just before, where it was traded too long ago, or has come once more already.
+    /// The next token once more, for a request with the token just before it. `None` where `offered` is not that
+    /// token, was traded too long ago, or has come once more already.
     async fn within_grace(
         &self,
         offered: &RefreshToken,
@@ -144,7 +144,7 @@ impl Sessions {
             .table_name(self.table.name())
             .set_key(Some(keys::session(&offered.session()).attributes()))
             .update_expression("SET graceUsedBy = :me")
-            // The second: the SDK's next attempt, after the answer to the first was lost.
+            // The second condition is for the SDK's next attempt, after the answer to the first was lost.
             .condition_expression(
                 "#hash = :next AND (attribute_not_exists(graceUsedBy) OR graceUsedBy = :me)",
             )
@@ -160,8 +160,7 @@ impl Sessions {
         }
     }
 
-    /// Ends a session at once: its access tokens are refused from here on. Ending one that
-    /// is over changes nothing.
+    /// Ends a session. Its access tokens are refused from here on. Ending one that is over changes nothing.
     pub async fn end(&self, name: &str) -> Result<(), StorageError> {
         self.table
             .client()

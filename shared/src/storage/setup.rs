@@ -1,5 +1,5 @@
-//! What the table was set up with: a process whose configuration does not match refuses
-//! to start, rather than look for instances in the wrong shards.
+//! The table's own configuration. A process whose configuration does not match it refuses to start, rather than look
+//! for instances in the wrong shards.
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
@@ -13,10 +13,10 @@ use super::table::Table;
 /// The layout of items that this code reads and writes.
 const LAYOUT: u32 = 1;
 
-/// What came of holding the configuration against the table's.
+/// How a process's configuration does not match the table's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
-    /// The table was set up for more shards: instances of some would have no owner.
+    /// The table was set up for more shards, so instances of some would have no owner.
     #[error("the table has {table} shards, this configuration {configured}: shards can only grow")]
     FewerShards {
         /// The table's number.
@@ -32,9 +32,9 @@ pub enum Mismatch {
     },
 }
 
-/// Holds the number of shards against the table's, and changes nothing: for those who serve no shard. More shards than the
-/// table has agree, as they do for a daemon, which raises the table's number. So does a table that no daemon has set up
-/// yet. Half a read unit.
+/// Compares the number of shards with the table's, and changes nothing: for processes that serve no shard. A higher
+/// number agrees, since a daemon with it raises the table's. A table that no daemon has set up yet agrees too. Half a
+/// read unit.
 pub async fn check(table: &Table, shards: u32) -> Result<Result<(), Mismatch>, StorageError> {
     let Some(item) = table.get_recent(&keys::config()).await? else {
         return Ok(Ok(()));
@@ -43,7 +43,7 @@ pub async fn check(table: &Table, shards: u32) -> Result<Result<(), Mismatch>, S
     Ok(compare(&read, shards)?.map_or(Ok(()), Err))
 }
 
-/// Holds the number of shards against the table's and raises the table's where it grew.
+/// Compares the number of shards with the table's, and raises the table's where it grew.
 pub async fn agree(table: &Table, shards: u32) -> Result<Result<(), Mismatch>, StorageError> {
     let sent = table
         .client()

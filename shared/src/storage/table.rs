@@ -18,18 +18,18 @@ pub const SHARD_INDEX: &str = "shard";
 /// `listKey`, in the order of `listSort`, with whole items.
 pub const LIST_INDEX: &str = "list";
 
-/// One call's deadline, the SDK's retries included. It lies inside a lease (4 s by
-/// default), so that no write of an owner arrives after its lease has run out.
+/// The deadline of a call, the SDK's retries included. It lies inside a lease (4 s by default), so that no write of
+/// an owner arrives after its lease has run out.
 pub const CALL_DEADLINE: Duration = Duration::from_millis(2_500);
 
 /// One attempt's deadline within a call.
 pub const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
 
-/// How often a transaction is tried while others have its items: pauses of 10 to 40 ms,
-/// then twice as long each time.
+/// How often a transaction is tried while others have its items. The pauses begin with 10 to 40 ms and double each
+/// time.
 const TRANSACTION_ATTEMPTS: u32 = 7;
 
-/// How often a transaction is asked for again whose outcome is not known, after the SDK's own attempts.
+/// How often a transaction of unknown outcome is sent again, after the SDK's own attempts.
 const TRANSACTION_DOUBTS: u32 = 2;
 
 /// The one table and the client that reaches it. Cheap to clone.
@@ -72,7 +72,7 @@ impl Table {
         self.read(key, true).await
     }
 
-    /// An item as it was a moment ago, for half as much.
+    /// An item as it was a moment ago. Half a read unit for each 4 KiB.
     pub async fn get_recent(&self, key: &Key) -> Result<Option<Item>, StorageError> {
         self.read(key, false).await
     }
@@ -111,12 +111,12 @@ impl Table {
         Ok(page.items.unwrap_or_default())
     }
 
-    /// Writes all or nothing. Where another transaction had one of the items, which is no condition of ours, it tries again
-    /// after a short random pause, a few times; and so where nobody answered, since whoever is told of a failure does the same
-    /// again and must not undo what was done.
+    /// Writes all or nothing. Where another transaction had one of the items, it tries again a few times, after short
+    /// random pauses. It does so too where nobody answered: a caller that is told of a failure would do the same
+    /// again, and must not undo what was done.
     pub async fn transact(&self, writes: Vec<TransactWriteItem>) -> Result<Transacted, StorageError> {
-        // One for all attempts: where an earlier one was executed and its answer lost, a later one is told of its success
-        // and does not fail on what the earlier has written.
+        // One token for all attempts: where an earlier attempt was executed and its answer lost, a later one is told
+        // of its success, and does not fail on what the earlier has written.
         let token = format!("{:032x}", rand::random::<u128>());
         let (mut attempt, mut doubts) = (0, 0);
         loop {

@@ -1,5 +1,5 @@
-//! Who the active administrators are: one set, written together with every change that makes
-//! or unmakes one. So the last one cannot go, however many go at once.
+//! The set of active administrators. Every change that makes or unmakes one writes it in the same transaction, so the
+//! last one cannot go, however many go at once.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem, Update};
 
@@ -10,13 +10,12 @@ use crate::storage::error::StorageError;
 use crate::storage::item::{n, text};
 use crate::storage::keys;
 
-/// What fails for the last administrator alone.
+/// The condition that fails only for the last administrator.
 const ANOTHER_IS_LEFT: &str = "NOT contains(#users, :id) OR size(#users) > :one";
 
 impl Accounts {
-    /// The write that goes with a user's change from `before` to `after`, where either may be
-    /// nobody. `None` where the set stays as it is. Its condition fails for the last
-    /// administrator alone.
+    /// The write of the set that belongs to a user's change from `before` to `after`; either may be nobody. `None`
+    /// where the set stays as it is. The write's condition fails only for the last administrator.
     pub(super) fn administrators(
         &self,
         before: Option<&User>,

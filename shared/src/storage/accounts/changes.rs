@@ -1,9 +1,9 @@
 //! What changes of a user: password, verified address, name.
 //!
-//! A new password that verifies the address for the first time takes the account over from whoever registered it, which may
-//! be a stranger. That is done in steps, each of which may be broken off: the old password goes first, with all sessions;
-//! then what the stranger made; the new password and the verified address come last. So as long as anything of before may
-//! be there, the address counts as unverified and nobody can log in, and another code begins anew.
+//! A new password that verifies the address for the first time takes the account over from whoever registered it, who
+//! may be a stranger. That takes steps, each of which may be broken off. First the old password goes, with all
+//! sessions; then what the stranger made; the new password and the verified address come last. Until then the address
+//! counts as unverified and nobody can log in, and another code begins anew.
 
 use chrono::{DateTime, Utc};
 
@@ -17,9 +17,9 @@ use crate::storage::item::{n, s, time};
 use crate::storage::keys;
 
 impl Accounts {
-    /// Sets a user's password where its credentials are still of version `seen`, and raises
-    /// the version: every session and code of before is over. Where `verified_at` is given, the
-    /// e-mail address is verified too, since the code came to it.
+    /// Sets a user's password where its credentials are still of version `seen`, and raises the version, which ends
+    /// every earlier session and code. Where `verified_at` is given, the e-mail address is verified too, since the
+    /// code came to it.
     pub async fn set_password(
         &self,
         user: &User,
@@ -33,7 +33,8 @@ impl Accounts {
             .update_item()
             .table_name(self.table.name())
             .set_key(Some(keys::user(user.subscription, user.id).attributes()))
-            // The second: the SDK's next attempt, where the answer to the first was lost. A hash is of one request alone.
+            // The second condition is for the SDK's next attempt, after the answer to the first was lost: no two
+            // requests have the same hash.
             .condition_expression("credentials = :seen OR password = :password")
             .expression_attribute_values(":password", s(password.as_str()))
             .expression_attribute_values(":seen", n(user.credentials))

@@ -1,7 +1,6 @@
-//! Users who leave their subscription: its owner's place is filled, and a subscription that
-//! nobody is left of goes with its last user. That one is marked first: from then on nobody
-//! joins it and nothing is created in it, so that it can be emptied in as many steps as it
-//! takes.
+//! Users who leave their subscription. Where the owner leaves, another user becomes the owner. The last user takes
+//! the subscription along. Such a subscription is marked first: from then on nobody joins it and nothing is created
+//! in it, so it can be emptied in as many steps as it takes.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, TransactWriteItem, Update};
 
@@ -71,8 +70,7 @@ impl Accounts {
         Err(StorageError::Conflict("a user is changed over and over".into()))
     }
 
-    /// Marks the subscription of its last user as one that is being deleted. It may be done
-    /// again.
+    /// Marks a subscription as being deleted, where `user` is its last one. May be done again.
     pub async fn begin_deletion(&self, user: &User) -> Result<Marked, StorageError> {
         let mark = Update::builder()
             .table_name(self.table.name())

@@ -1,8 +1,8 @@
 //! Invitations into a subscription.
 //!
-//! An invited person is nobody until it accepts: an invitation is an item of its own, takes no e-mail address and gives no
-//! one a password. Accepting is one transaction: the invitation goes, and the user is there, or is moved where somebody has
-//! the address by then. What nobody accepts runs out by itself.
+//! An invited person is no user until they accept: an invitation is an item of its own, claims no e-mail address and
+//! has no password. Accepting is one transaction: the invitation goes, and the user is created, or moved where the
+//! address has one by then. An invitation that nobody accepts runs out by itself.
 
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem};
 use chrono::{DateTime, Utc};
@@ -38,7 +38,7 @@ pub struct Invitation {
 }
 
 impl Invitation {
-    /// The user that it will be of, where none has the address.
+    /// The user that accepting it creates, where none has the address.
     pub fn user(&self) -> User {
         User {
             id: self.id,
@@ -82,8 +82,8 @@ pub enum Accepted {
 }
 
 impl Accounts {
-    /// Stores an invitation into a subscription that is there. Whether the address has an account does not matter, and
-    /// nobody learns it.
+    /// Stores an invitation into a subscription that exists. Whether the address has an account does not matter, and
+    /// the outcome does not tell.
     pub async fn invite(&self, invitation: &Invitation, now: DateTime<Utc>) -> Result<Invited, StorageError> {
         let reference = keys::invitation_reference(invitation.id).attributes();
         let writes = vec![
@@ -100,7 +100,7 @@ impl Accounts {
         }
     }
 
-    /// An invitation that can be accepted still.
+    /// An invitation that can still be accepted.
     pub async fn get_invitation(
         &self,
         subscription: SubscriptionId,
@@ -125,7 +125,7 @@ impl Accounts {
         self.get_invitation(subscription, id, now).await
     }
 
-    /// Up to `limit` invitations into a subscription that can be accepted still, newest first, made before `before`.
+    /// Up to `limit` invitations into a subscription that can still be accepted, newest first, made before `before`.
     pub async fn list_invitations(
         &self,
         subscription: SubscriptionId,
@@ -148,7 +148,7 @@ impl Accounts {
                 .collect::<Result<Vec<_>, _>>()?;
             let is_last = page.len() < limit as usize;
             before = page.last().map(|last| last.id);
-            // What has run out is there until the table removes it.
+            // The table removes an item some time after it has run out.
             found.extend(page.into_iter().filter(|one| one.expires_at > now));
             if is_last || found.len() >= limit as usize {
                 found.truncate(limit as usize);
@@ -165,9 +165,9 @@ impl Accounts {
         }
     }
 
-    /// Accepts an invitation for whoever has shown that the address is its own: a new user of the subscription with this
-    /// password; or the one who has the address, who moves there, and whose sessions end. One transaction, which takes the
-    /// invitation with it: of several that accept at once one does.
+    /// Accepts an invitation for whoever has shown that the address is theirs. Either a new user of the subscription
+    /// is created with this password, or the user who has the address moves there, and their sessions end. One
+    /// transaction, which removes the invitation too: of several requests at once only one accepts it.
     pub async fn accept(
         &self,
         invitation: &Invitation,
@@ -256,7 +256,7 @@ impl Accounts {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// The writes that end an invitation, of which the first fails where it has ended already.
+    /// The writes that end an invitation. The first one fails where it has ended already.
     fn end(&self, invitation: &Invitation) -> Result<Vec<TransactWriteItem>, StorageError> {
         let (subscription, id) = (invitation.subscription, invitation.id);
         let delete = |key: &keys::Key, condition: Option<&str>| {
@@ -277,7 +277,7 @@ impl Accounts {
 }
 
 impl User {
-    /// The same as a member by an invitation: its address is shown to be its own, and its sessions are over.
+    /// The user as a member by this invitation: the address is verified, and all sessions are over.
     fn accepting(self, invitation: &Invitation, now: DateTime<Utc>) -> Self {
         let role = match invitation.role {
             Role::Administrator => Role::Administrator,

@@ -77,8 +77,8 @@ pub(super) fn password_from_item(item: &Item) -> Result<Option<PasswordHash>, St
     Ok(password.map(PasswordHash::from_stored))
 }
 
-/// The condition that a user's item is as it was read, with its names and values. The
-/// credentials' version stands for the password.
+/// The condition that a user's item is as it was read, with the condition's names and values. The version of the
+/// credentials stands for the password.
 pub(super) fn unchanged(user: &User) -> (String, HashMap<String, String>, Item) {
     let mut condition =
         "credentials = :credentials AND #role = :role AND active = :active AND #name = :name".to_owned();

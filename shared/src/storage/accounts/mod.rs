@@ -73,9 +73,9 @@ impl Accounts {
         Self { table }
     }
 
-    /// Creates a user together with a subscription of its own, where nobody has the e-mail
-    /// address. One transaction: the rule holds under concurrency. Who was made a member by an invitation and never came
-    /// has no claim to the address, and makes room.
+    /// Creates a user together with a subscription of its own, where nobody has the e-mail address. One transaction:
+    /// the rule holds under concurrency. A member made by an invitation who never set a password has no claim to the
+    /// address and makes room.
     pub async fn register(
         &self,
         user: &User,
@@ -111,8 +111,8 @@ impl Accounts {
         }
     }
 
-    /// The user of an e-mail address, and the hash of its password; who is about to set a new one has none. Reads as much where there is no user, so that the time taken does
-    /// not tell.
+    /// The user of an e-mail address, and the hash of its password. A user who is about to set a new one has none.
+    /// Where there is no user just as much is read, so that the time taken does not tell.
     pub async fn get_credentials(
         &self,
         email: &EmailAddress,
@@ -159,8 +159,8 @@ impl Accounts {
         found.as_ref().map(subscription_from_item).transpose()
     }
 
-    /// A subscription as it was a moment ago, for half the price: for requests with an API
-    /// key, whose subscription is not new. Where it is not to be seen yet, it is read again.
+    /// A subscription as it was a moment ago, for half the price: for requests with an API key, whose subscription is
+    /// not new. One that this read does not find is read again, consistently.
     pub async fn get_recent_subscription(
         &self,
         id: SubscriptionId,
@@ -171,7 +171,7 @@ impl Accounts {
         }
     }
 
-    /// The write of an item that is not there.
+    /// The write of an item that does not exist yet.
     fn put(&self, item: Item) -> Result<TransactWriteItem, StorageError> {
         let put = Put::builder()
             .table_name(self.table.name())

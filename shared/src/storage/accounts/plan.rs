@@ -9,7 +9,7 @@ use crate::storage::item::Reader;
 use crate::storage::keys;
 use crate::storage::outcome::Transacted;
 
-/// How often a change is tried on what was read anew.
+/// How often a change is read, planned and tried.
 pub(super) const ATTEMPTS: usize = 8;
 
 /// What became of the subscription that a user has left.
@@ -48,17 +48,16 @@ pub(super) enum Verdict {
     /// There is no such invitation any more.
     Uninvited,
     LastAdministrator,
-    /// The subscription would be left without users, but with instances; or it would go, and
-    /// is not marked for that.
+    /// The subscription would keep instances but no user; or it would be deleted without having been marked before.
     InUse,
     NoSubscription,
 }
 
-/// Writes that are done together or not at all.
+/// Writes that are made together or not at all.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub leaves: Option<(SubscriptionId, Aftermath)>,
-    /// Whether a subscription that goes has to be marked before.
+    /// Whether a subscription has to be marked before it may be deleted.
     pub ends_marked: bool,
     steps: Vec<Step>,
     writes: Vec<TransactWriteItem>,

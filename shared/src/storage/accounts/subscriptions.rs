@@ -62,9 +62,9 @@ impl Accounts {
         }
     }
 
-    /// Changes a subscription, where what it has in use fits its tier. The count of its
-    /// instances is on the same item, and so is the new limit, which the creation of an
-    /// instance that knows a higher one respects: the rule holds while instances are created.
+    /// Changes a subscription, where its instances fit the tier. Their number is on the same item, and so is the new
+    /// limit. A request that still knows a higher limit creates nothing beyond the new one, so the rule holds while
+    /// instances are created.
     pub async fn update_subscription(
         &self,
         id: SubscriptionId,

@@ -56,11 +56,11 @@ impl Accounts {
         items.iter().map(user_from_item).collect()
     }
 
-    /// A user of whichever subscription. For administrators. Read as it is now, where the
-    /// list knows the user already, which it does within moments of its creation.
+    /// A user of whichever subscription. For administrators. The list, which knows a user within moments of its
+    /// creation, tells where to look; the user is then read as it is now.
     pub async fn get_user_of_any(&self, id: UserId) -> Result<Option<User>, StorageError> {
         let page = self.table.listed(keys::list::USERS, &id.to_string()).await?;
-        // Two, for a moment, where the user has just moved.
+        // The list has two for a moment after the user has moved.
         for item in &page {
             let seen = user_from_item(item)?;
             if let Some(user) = self.get_user(seen.subscription, id).await? {
@@ -154,7 +154,7 @@ impl Accounts {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// Leads a user's address to where the user is now.
+    /// The write that leads a user's address to where the user is now.
     pub(super) fn led_address(&self, user: &User) -> Result<TransactWriteItem, StorageError> {
         let put = Put::builder()
             .table_name(self.table.name())
@@ -169,7 +169,7 @@ impl Accounts {
 }
 
 impl User {
-    /// The same with a change. Other credentials end its sessions.
+    /// The user with a change. A raised version of its credentials ends its sessions.
     fn with(self, change: &UserChange) -> Self {
         let active = change.active.unwrap_or(self.active);
         let subscription = change.subscription.unwrap_or(self.subscription);

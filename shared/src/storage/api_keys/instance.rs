@@ -14,9 +14,8 @@ use crate::storage::outcome::condition_failed;
 const BATCH: u32 = 100;
 
 impl ApiKeys {
-    /// Writes an instance's new name on its keys. Each key has a copy, which `meta` of
-    /// every answer shows, so that a request with a key need not read the instance. May be
-    /// done again.
+    /// Writes an instance's new name on its keys. Each key has a copy of the name for `meta` of every answer, so that
+    /// a request with a key need not read the instance. May be done again.
     pub async fn rename_instance(
         &self,
         instance: InstanceId,
@@ -51,8 +50,8 @@ impl ApiKeys {
         }
     }
 
-    /// Revokes the keys of an instance, or those alone whose present secret was shown to `user`; answers how many. May be
-    /// broken off and done again.
+    /// Revokes the keys of an instance, or only those whose present secret was shown to `user`; answers how many. May
+    /// be broken off and done again.
     pub async fn revoke_shown_to(
         &self,
         instance: InstanceId,

@@ -1,12 +1,14 @@
 //! The doubt whether all of an instance's messages that are counted as waiting do wait.
 //!
-//! A message may be counted and never end: its process ended before it came to the queue. Whoever finds an instance full asks
-//! the queue, and tells here how many of the waiting it does not hold. The queue's numbers may be a minute old; so what is
-//! missing is believed when it was missing a minute ago as well, and the least of what was told in between is counted as
-//! ended. The doubt rests in the table: it outlives the process that began it.
+//! A message may be counted and never end, because its process ended before the job came to the queue. A request that
+//! finds an instance full asks the queue, and notes here how many of the waiting messages the queue does not hold.
+//! The queue's numbers may be a minute old. So missing messages are believed only when they were missing a minute ago
+//! as well, and the lowest number noted in between is counted as ended. The doubt is an item of the table and
+//! outlives the process that began it.
 //!
-//! The queue is a whole shard's. Where others fill it it tells nothing of one instance, whose own records are counted then: that
-//! takes more reads, so it is done once in some minutes, whoever asks. Either has a doubt of its own.
+//! The queue belongs to a whole shard. Where others fill it, it tells nothing of one instance. Then the instance's
+//! own records are counted, which takes more reads and is done once in some minutes at most. Queue and records have a
+//! doubt each.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,16 +21,16 @@ use crate::storage::keys::{self, Key};
 use crate::storage::once::update_once;
 use crate::storage::outcome::condition_failed;
 
-/// How long messages are missing before they are taken for lost.
+/// How long messages have to be missing before they are taken for lost.
 const BELIEVED_AFTER: TimeDelta = TimeDelta::minutes(1);
 
-/// After so long a doubt is begun anew: too much may have happened in between.
+/// A doubt older than this is begun anew, since too much may have happened in between.
 const FORGOTTEN_AFTER: TimeDelta = TimeDelta::minutes(30);
 
 /// How often an instance's records may be counted.
 const RECORDS_EVERY: TimeDelta = TimeDelta::minutes(5);
 
-/// By what messages are missing.
+/// What shows that messages are missing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Basis {
     /// The queue of the instance's shard holds fewer.
@@ -47,7 +49,8 @@ impl Basis {
 }
 
 impl Counters {
-    /// Whether the caller is to count the instance's records, which nobody has done in the last five minutes. One write unit.
+    /// Whether the caller is to count the instance's records: `true` where nobody has in the last five minutes. One
+    /// write unit.
     pub async fn may_count_records(
         &self,
         instance: InstanceId,
@@ -73,8 +76,8 @@ impl Counters {
         }
     }
 
-    /// Tells that by `basis` `missing` messages fewer wait than the instance's counts say. Answers how many are counted as
-    /// ended by it now: 0 while it is a doubt. One read unit, and at most two write units.
+    /// Notes that `basis` shows `missing` fewer waiting messages than the instance's counts. Answers how many of them
+    /// are counted as ended now: 0 while it is only a doubt. One read unit, and at most two write units.
     pub async fn doubt(
         &self,
         instance: InstanceId,
@@ -105,7 +108,7 @@ impl Counters {
             }
             return Ok(0);
         }
-        // Of several that come to it at once one ends it.
+        // Of several callers at once only one ends the doubt.
         let ended = self
             .table
             .client()

@@ -1,9 +1,8 @@
-//! A subscription's messages of a month: for its quota, and by instance, so that it shows
-//! how many of an instance's have not ended yet.
+//! A subscription's messages of a month: in all, for its quota, and by instance, which shows how many messages of an
+//! instance have not ended yet.
 //!
-//! Both are one item and one update. An instance's attribute has a name of nine characters,
-//! so that the item of a subscription with 40 instances is below 1 KiB and an update is one
-//! write unit.
+//! Both are in one item and one update. The name of an instance's attribute has nine characters, so the item of a
+//! subscription with 40 instances is below 1 KiB and an update is one write unit.
 
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use base64::Engine as _;
@@ -34,9 +33,9 @@ pub enum Quota {
 }
 
 impl Counters {
-    /// Counts one more message of this month (UTC) where the subscription has fewer than
-    /// `limit`. Counted before the message is accepted: a crash in between or an answer that
-    /// is lost counts one too many, never one too few. One write unit.
+    /// Counts one more message of this month (UTC) where the subscription has fewer than `limit`. It is called before
+    /// the message is accepted: a crash in between, or a lost answer, counts one too many and never one too few. One
+    /// write unit.
     pub async fn count_against_quota(
         &self,
         subscription: SubscriptionId,
@@ -75,8 +74,9 @@ impl Counters {
         }
     }
 
-    /// Takes back what [`Counters::count_against_quota`] counted at `counted_at`, of a message that was not accepted. Tried
-    /// again where it certainly was not done, and only there: done twice it would count one too few. One write unit.
+    /// Takes back what [`Counters::count_against_quota`] counted at `counted_at`, for a message that was not
+    /// accepted. Repeated only where it certainly was not done: done twice, it would count one too few. One write
+    /// unit.
     pub async fn give_back(
         &self,
         subscription: SubscriptionId,
@@ -122,8 +122,8 @@ impl Counters {
         Ok((used, next_month(now)))
     }
 
-    /// How many of the messages that the instance accepted this month (UTC) have ended. Not
-    /// more than there are, and perhaps a moment old. Up to two read units.
+    /// How many of the messages that the instance accepted this month (UTC) have ended. Never too many, and perhaps a
+    /// moment old. Up to two read units.
     pub async fn ended_this_month(
         &self,
         instance: InstanceId,
@@ -169,7 +169,7 @@ mod tests {
             .iter()
             .map(|(name, value)| name.len() + text(value))
             .sum();
-        // A number takes a byte for two digits and one more; the most here are 10 digits.
+        // A number takes one byte for two digits and one byte more. The longest here has 10 digits.
         let number = 6;
         let of_instance = attribute(InstanceId::new(DateTime::UNIX_EPOCH)).len() + number;
         let size = key + "messages".len() + number + "exp".len() + number + 40 * of_instance;

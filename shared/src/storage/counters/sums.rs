@@ -1,6 +1,5 @@
-//! Counters of many at once, for administrators. Nothing adds them up as they are written, so
-//! a sum reads each of them: half a read unit for each, in batches, and more as there are
-//! more. Whoever asks keeps the answer for a while.
+//! Sums of many counters, for administrators. No sums are kept as counters are written, so a sum reads each counter,
+//! in batches: half a read unit each. Callers keep the answer for a while.
 
 use chrono::{DateTime, Utc};
 
@@ -11,8 +10,7 @@ use crate::storage::item::Reader;
 use crate::storage::keys;
 
 impl Counters {
-    /// How many messages were counted against the quotas of these subscriptions in this month
-    /// (UTC), together.
+    /// How many messages were counted against the quotas of these subscriptions in this month (UTC), in all.
     pub async fn used_of_quotas(
         &self,
         subscriptions: &[SubscriptionId],
@@ -28,7 +26,7 @@ impl Counters {
         Ok(sum)
     }
 
-    /// The counters of these instances on the day of `at` (UTC), together.
+    /// The sum of these instances' counters on the day of `at` (UTC).
     pub async fn day_of(&self, instances: &[InstanceId], at: DateTime<Utc>) -> Result<Counts, StorageError> {
         let keys: Vec<_> = instances.iter().map(|id| keys::day(*id, at)).collect();
         let mut sum = Counts::default();

@@ -1,5 +1,5 @@
-//! All instances of a shard, by the index that leads there: for the daemon that holds it, and
-//! for an overview.
+//! All instances of a shard, by the index from shards to instances: for the daemon that holds the shard, and for an
+//! overview.
 
 use super::Instances;
 use super::stored::from_item;
@@ -13,8 +13,8 @@ use crate::storage::keys;
 use crate::storage::table::SHARD_INDEX;
 
 impl Instances {
-    /// The instances of a shard as they were a moment ago, without those that are deleted. Half
-    /// a read unit for each, and for each 4 KiB of the index, in batches.
+    /// The instances of a shard as they were a moment ago, without deleted ones. They are read in batches: half a
+    /// read unit for each, and for each 4 KiB of the index.
     pub async fn list_recent_by_shard(
         &self,
         network: Network,
@@ -25,15 +25,15 @@ impl Instances {
         let mut items = self.table.get_many_recent(&keys).await?;
         // A tombstone has no id.
         items.retain(|item| item.contains_key("id"));
-        // One that cannot be read costs a count nothing but itself.
+        // One that cannot be read is left out.
         let mut instances: Vec<_> = items.iter().filter_map(|item| from_item(item).ok()).collect();
         instances.retain(|instance| instance.desired.wanted != Wanted::Deleted);
         Ok(instances)
     }
 
-    /// The ids of all instances of a shard, deleted ones that are not ended yet among them. The
-    /// index is eventually consistent: a new instance may be missing for a moment, which is why its
-    /// first request nudges the shard with its id. An entry that is none is left out.
+    /// The ids of all instances of a shard, deleted ones that are not tombstones yet among them. The index is
+    /// eventually consistent, so a new instance may be missing for a moment; its first request nudges the shard with
+    /// its id. An entry without a valid id is left out.
     pub async fn list_ids_by_shard(
         &self,
         network: Network,

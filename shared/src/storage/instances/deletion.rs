@@ -1,5 +1,5 @@
-//! The end of an instance. A function deletes it: from then on nobody finds it. The daemon
-//! that holds its shard removes what it leaves and reduces it to a tombstone.
+//! The end of an instance. A function deletes it, and from then on no function finds it. The daemon that holds its
+//! shard removes what it leaves and reduces it to a tombstone.
 
 use aws_sdk_dynamodb::error::{BuildError, ProvideErrorMetadata};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
@@ -28,8 +28,7 @@ pub enum Deleted {
 }
 
 impl Instances {
-    /// Deletes an instance as it was read: its name is free and its place in the
-    /// subscription too. One transaction.
+    /// Deletes an instance as it was read, and frees its name and its place in the subscription. One transaction.
     pub async fn delete(&self, instance: &Instance, now: DateTime<Utc>) -> Result<Deleted, StorageError> {
         let refused = |error: BuildError| StorageError::Refused(error.into());
         let deleted = Update::builder()
@@ -85,9 +84,8 @@ impl Instances {
         found.as_ref().map(from_item).transpose()
     }
 
-    /// Removes what a deleted instance leaves besides its item and its session state:
-    /// messages, the directory of people, counters, data keys, and whatever else is in its partition. May be broken
-    /// off and done again.
+    /// Removes what a deleted instance leaves: messages, the directory of people, counters, data keys, and whatever
+    /// else is in its partition. Its item and its session state stay. May be broken off and done again.
     pub async fn purge(&self, id: InstanceId) -> Result<(), StorageError> {
         self.purge_content(id).await?;
         self.table.purge(&keys::data_key_partition(id), "").await?;
@@ -95,7 +93,7 @@ impl Instances {
         self.table.purge(&own.pk, &own.sk).await
     }
 
-    /// Removes its messages and counters alone, where its session is needed for a while yet.
+    /// Removes its messages and counters only, where its session is needed for a while yet.
     pub async fn purge_content(&self, id: InstanceId) -> Result<(), StorageError> {
         self.table.purge(&keys::message_partition(id), "").await?;
         self.table.purge(&keys::people_partition(id), "").await?;
@@ -103,8 +101,8 @@ impl Instances {
         self.table.purge(&keys::counter_partition(id), "").await
     }
 
-    /// Reduces a deleted instance to a tombstone, as the owner with lease `token`: it is in
-    /// its shard no longer.
+    /// Reduces a deleted instance to a tombstone, as the owner with lease `token`. The tombstone is in no shard's
+    /// index.
     pub async fn bury(
         &self,
         id: InstanceId,

@@ -15,10 +15,11 @@ use crate::storage::item::{Item, Reader, n, s, text, time};
 use crate::storage::keys;
 use crate::storage::outcome::condition_failed;
 
-/// What a request by code or a logout leaves on the item: every later request takes it away.
+/// Takes away what a request to pair by code or a logout has left on the item, as every later request does.
 const NO_PAIRING: &str = "REMOVE pairingPhone, pairingAskedAt, unlinkAskedAt";
 
-/// An update that was executed and whose answer was lost is sent again by the SDK: it finds its own mark, and asks no second time.
+/// The condition that this request was not stored yet. The SDK sends an update again whose answer was lost; the
+/// second attempt finds its own mark and changes nothing.
 const NOT_ASKED_YET: &str =
     "attribute_exists(pk) AND wanted <> :deleted AND (attribute_not_exists(askedAs) OR askedAs <> :ask)";
 
@@ -34,8 +35,8 @@ pub enum PairingWanted {
 }
 
 impl Instances {
-    /// Asks for `wanted`: what is wanted is stored under the next generation, and answered;
-    /// `None` where the instance is gone. A logout is asked for by [`Self::want_logout`].
+    /// Stores `wanted` under the next generation, and answers what is wanted now; `None` where the instance is gone.
+    /// For a logout there is [`Self::want_logout`].
     pub async fn want(&self, id: InstanceId, wanted: Wanted) -> Result<Option<Desired>, StorageError> {
         let update =
             format!("SET wanted = :wanted, generation = generation + :one, askedAs = :ask {NO_PAIRING}");
@@ -56,7 +57,7 @@ impl Instances {
         ask.send().await
     }
 
-    /// Asks for a connection that is begun anew, whatever there is now.
+    /// Asks for a new connection, whatever there is now.
     pub async fn want_restart(&self, id: InstanceId) -> Result<Option<Desired>, StorageError> {
         let update = format!(
             "SET wanted = :wanted, restart = generation + :one, generation = generation + :one, askedAs = :ask {NO_PAIRING}"

@@ -61,15 +61,15 @@ impl Instances {
         Self { table }
     }
 
-    /// Creates an instance where its subscription is active and has fewer than `limit` and
-    /// none of that name. One transaction: the rules hold under concurrency.
+    /// Creates an instance, where its subscription is active, has fewer than `limit` instances and none of that name.
+    /// One transaction: the rules hold under concurrency.
     pub async fn create(&self, instance: &Instance, limit: u32) -> Result<Created, StorageError> {
         let count = Update::builder()
             .table_name(self.table.name())
             .set_key(Some(keys::subscription(instance.subscription).attributes()))
             .update_expression("ADD instanceCount :one")
             .condition_expression(
-                // The second: the tier may have been lowered since the caller read it.
+                // The limit stands twice, since the tier may have been lowered after the caller read it.
                 "active = :yes AND (attribute_not_exists(instanceCount) OR instanceCount < :limit) \
                  AND (attribute_not_exists(instanceLimit) OR instanceLimit >= :limit)",
             )
@@ -217,14 +217,14 @@ impl Instances {
         Ok(instances)
     }
 
-    /// An instance whosever it is. For the daemon, which serves all subscriptions, and for
-    /// a caller whose API key names the instance.
+    /// An instance of whichever subscription. For the daemon, which serves all subscriptions, and for a caller whose
+    /// API key names the instance.
     pub async fn get_of_any(&self, id: InstanceId) -> Result<Option<Instance>, StorageError> {
         let found = self.get_with_deleted(id).await?;
         Ok(found.filter(|instance| instance.desired.wanted != Wanted::Deleted))
     }
 
-    /// Stores how an instance's connection is, as the owner with lease `token` saw it.
+    /// Stores the state of an instance's connection, as the owner with lease `token` saw it.
     pub async fn observe(
         &self,
         id: InstanceId,
@@ -255,7 +255,7 @@ impl Instances {
         self.write_fenced(id, token, set, remove).await
     }
 
-    /// Stores the account that an instance is paired with, or that it is with none.
+    /// Stores the account that an instance is paired with, or that there is none.
     pub async fn set_account(
         &self,
         id: InstanceId,

@@ -24,8 +24,8 @@ pub enum Updated {
 }
 
 impl Instances {
-    /// Gives an instance, as it was read, a name and metadata. One transaction: of two who
-    /// want a name one gets it, and the old name is free at once.
+    /// Changes name and metadata of an instance as it was read. One transaction: of two requests for one name one
+    /// gets it, and the old name is free at once.
     pub async fn update(
         &self,
         instance: &Instance,

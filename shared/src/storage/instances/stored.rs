@@ -35,7 +35,7 @@ pub fn to_item(instance: &Instance) -> Item {
     item
 }
 
-/// The instance that an item is.
+/// The instance of an item.
 pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
     let read = Reader::new("instance", item);
     let qr = match read.opt_bytes("qr")? {

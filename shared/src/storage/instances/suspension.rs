@@ -1,6 +1,5 @@
-//! A subscription that is switched off takes its instances' connections with it. Each
-//! instance says so itself, so that a daemon has nothing more to read; what its owner wants
-//! of it stays as it is.
+//! Suspension. When a subscription is switched off, its instances disconnect. Each instance's item is marked, so that
+//! a daemon reads no subscriptions. What the instance's owner wants stays as it is.
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, TransactWriteItem, Update};
@@ -16,24 +15,23 @@ use crate::storage::outcome::Transacted;
 /// The most instances that are changed at once; a transaction takes a hundred writes.
 const MOST: usize = 50;
 
-/// How often it is tried where instances are deleted meanwhile.
+/// How often the change is tried when instances are deleted meanwhile.
 const ATTEMPTS: usize = 8;
 
 /// What came of suspending a subscription's instances.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Suspended {
-    /// All of them are as wanted: these.
+    /// All of them are as wanted.
     Done(Vec<Instance>),
-    /// The subscription is not (any more) what they were to follow: it is gone, or another
-    /// request switched it meanwhile, and sees to them.
+    /// The subscription is gone, or another request has switched it meanwhile and sees to the instances.
     Stale,
 }
 
 impl Instances {
-    /// Suspends all instances of a subscription that is switched off, or ends that where it is
-    /// on. Each write holds only while the subscription is so: of requests that switch it to
-    /// and fro, the last one's word holds for all instances. Those that are so already cost
-    /// nothing but their reads, so a request that was broken off is made good by the next.
+    /// Suspends all instances of a subscription that is switched off, or ends their suspension where it is on. Each
+    /// write is conditional on the subscription's state: of requests that switch it to and fro, the last one decides
+    /// for all instances. An instance that is as wanted costs only its read, so the next request completes one that
+    /// was broken off.
     pub async fn suspend(&self, id: SubscriptionId, suspended: bool) -> Result<Suspended, StorageError> {
         for _ in 0..ATTEMPTS {
             let instances = self.list_all(id).await?;

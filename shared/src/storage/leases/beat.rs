@@ -1,5 +1,5 @@
-//! A daemon's beat as an item, with what the daemon tells of itself. The numbers ride on the
-//! write that is made anyway, and with them the item stays far below 1 KiB: one write unit.
+//! A daemon's beat as an item, with what the daemon tells of itself. That rides on a write which is made anyway. With
+//! it the item stays far below 1 KiB, so a beat is one write unit.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
@@ -27,7 +27,7 @@ pub struct Beat {
     /// Every instance that this daemon shows as connected has had a round trip to
     /// WhatsApp at this time or later.
     pub round_trips_since: Option<DateTime<Utc>>,
-    /// Whether it is handing over its shards and takes none: it counts for no share of them.
+    /// Whether it is handing over its shards and takes none. It then counts for no share.
     pub draining: bool,
     /// What it tells of itself; `None` where its version tells nothing yet.
     pub vitals: Option<Vitals>,
@@ -60,9 +60,8 @@ pub struct Load {
 }
 
 impl Beat {
-    /// Whether a reader that saw this beat once may take its daemon for alive: it beat
-    /// within its duration, with 5 s for clocks that differ. Decides what is shown, not
-    /// who owns a shard.
+    /// Whether a reader that saw this beat once may take its daemon for alive: it beat within its duration and 5 s
+    /// more, for clocks that differ. It decides what is shown, not who owns a shard.
     pub fn looks_alive(&self, now: DateTime<Utc>) -> bool {
         let silence = (now - self.at).num_milliseconds();
         silence
@@ -177,7 +176,7 @@ mod tests {
             .to_item(Network::Sandbox)
             .iter()
             .map(|(name, value)| match value {
-                // Counted longer than the service does, which packs two digits into a byte.
+                // An upper bound: the service packs two digits into a byte.
                 AttributeValue::S(text) | AttributeValue::N(text) => name.len() + text.len(),
                 AttributeValue::Bool(_) => name.len() + 1,
                 other => panic!("{name}: {other:?}"),

@@ -1,4 +1,4 @@
-//! How many messages of an instance wait to be sent, by their records.
+//! How many messages of an instance wait to be sent, as their records tell.
 
 use aws_sdk_dynamodb::types::Select;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -10,18 +10,18 @@ use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{s, text, time};
 use crate::storage::keys;
 
-/// Older records do not wait: a message expires before.
+/// Messages with older records do not wait, since they have expired.
 const LONGEST_WAIT: TimeDelta = TimeDelta::days(4);
 
-/// How long after its time a message may be in the queue still, until a daemon takes it and lets it expire.
+/// How long after its `expiresAt` a message may still be in the queue, until a daemon takes it and lets it expire.
 const GRACE: TimeDelta = TimeDelta::hours(1);
 
-/// The most pages that are read, of 1 MiB each: some 25,000 records, and 1,500 read units.
+/// The most pages of 1 MiB that are read: some 25,000 records, and 1,500 read units.
 const MOST_PAGES: usize = 12;
 
 impl Messages {
-    /// How many of an instance's messages wait, or `enough` where it is so many at least; `None` where that takes more than a
-    /// bounded number of reads. Half a read unit for each 4 KiB of records, newest first.
+    /// How many of an instance's messages wait, counted up to `enough`; `None` where that takes too many reads. Half
+    /// a read unit for each 4 KiB of records, newest first.
     pub async fn waiting(
         &self,
         instance: InstanceId,

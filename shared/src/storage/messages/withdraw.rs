@@ -11,15 +11,15 @@ use crate::storage::outcome::condition_failed;
 /// What came of taking a message back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Withdrawn {
-    /// Its record says that it failed: a job of it, if there is one, is not sent.
+    /// Its record says that it failed. If it has a job, that is not sent.
     Done,
     /// It has gone out.
     TooLate,
 }
 
 impl Messages {
-    /// Stores that a message of this record, which may not be there yet, has failed, where it was not sent: a daemon that
-    /// comes upon its job reads that first. One write unit.
+    /// Stores that the message of this record has failed, where it was not sent; the record may not exist yet. A
+    /// daemon that receives the message's job reads that first. One write unit.
     pub async fn withdraw(
         &self,
         record: &MessageRecord,
