@@ -20,7 +20,7 @@ pub const DEFAULT_RATE_LIMIT: u32 = 1_000;
 /// Letters and digits behind a secret's beginning: 43 carry 256 bits.
 const SECRET_LETTERS: usize = 43;
 
-/// How much of a secret its owner sees in lists, to tell keys apart.
+/// How many characters of a secret its owner sees in lists, to tell keys apart.
 const PREFIX_LENGTH: usize = "wak_live_".len() + 6;
 
 text_enum! {
@@ -63,7 +63,7 @@ impl Scope {
     }
 }
 
-/// A key's secret. Never shown, but to its creator.
+/// A key's secret, which only its creator is shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeySecret(String);
 
@@ -77,7 +77,7 @@ impl KeySecret {
         ))
     }
 
-    /// The key that a request's token is; `None` for a token that is none.
+    /// The secret in a request's token; `None` for a token that is no key.
     pub fn from_token(token: &str) -> Option<Self> {
         let is_key = Network::ALL
             .iter()
@@ -131,7 +131,7 @@ pub struct Grant {
     pub shard: Shard,
     /// What the key may do.
     pub scopes: BTreeSet<Scope>,
-    /// Where it may be used from; anywhere where there are none.
+    /// Where it may be used from; anywhere, if the list is empty.
     pub allowed_cidrs: Vec<Cidr>,
     /// Until when it may be used.
     pub expires_at: Option<DateTime<Utc>>,

@@ -1,5 +1,5 @@
-//! Access tokens: JWTs (RFC 7519) with HS256, the algorithm pinned and the secret named by
-//! `kid`, so that a secret can be replaced while tokens of the old one run out.
+//! Access tokens: JWTs (RFC 7519) with HS256. The algorithm is pinned. `kid` names the secret, so that a secret can
+//! be replaced while tokens of the old one run out.
 
 use std::fmt;
 
@@ -70,14 +70,13 @@ impl fmt::Debug for Jwts {
 }
 
 impl Jwts {
-    /// With these secrets, of which the first signs and all verify, for tokens that live for
-    /// `lifetime`.
+    /// The first of `secrets` signs, and all of them verify. Tokens live for `lifetime`.
     pub fn new(secrets: &[JwtSecret], lifetime: TimeDelta) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        // Held against the injected clock below.
+        // The expiry is checked below, by the injected clock.
         validation.validate_exp = false;
         let keys = secrets.iter().map(|JwtSecret { kid, secret }| {
             let secret = secret.expose().as_bytes();

@@ -17,7 +17,7 @@ impl MailCode {
         Self(random_letters(LENGTH))
     }
 
-    /// The code that this text is; `None` for one that cannot be ours.
+    /// The code in this text; `None` for a text that cannot be one of ours.
     pub fn parse(text: &str) -> Option<Self> {
         let ours = text.len() == LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         ours.then(|| Self(text.to_owned()))

@@ -1,8 +1,7 @@
 //! Who is calling: passwords, sessions (JWT and refresh token) and API keys.
 //!
-//! Nothing here reads the table or knows HTTP: `storage::accounts` and
-//! `storage::api_keys` keep what this module makes, and the functions' extractors tell
-//! what is wrong with a header.
+//! Nothing here reads the table or knows HTTP. `storage::accounts` and `storage::api_keys` keep what this module
+//! makes; the functions' extractors tell what is wrong with a header.
 
 pub mod api_key;
 pub mod cidr;

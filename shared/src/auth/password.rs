@@ -1,14 +1,16 @@
-//! Passwords: prepared as RFC 8265 has it, hashed with bcrypt, and the same time whether an account exists or not.
+//! Passwords: prepared as RFC 8265 has it and hashed with bcrypt. A check takes as long whether an account exists or
+//! not.
 //!
 //! The same password reaches us in different bytes: one keyboard sends `é` as one code point, another as a letter and an
-//! accent. So a password is prepared by the rules of the PRECIS profile `OpaqueString` (RFC 8265, section 4.2) before it is
-//! hashed: spaces outside ASCII become U+0020, then Unicode's normalization form C; control characters are refused. The
-//! profile's refusal of code points that its Unicode version has not assigned, and of joiners by their context, is left
-//! out: such tables age, and emoji are made with joiners.
+//! accent. So a password is prepared by the rules of the PRECIS profile `OpaqueString` (RFC 8265, section 4.2) before
+//! it is hashed: spaces outside ASCII become U+0020, the text is brought into Unicode's normalization form C, and
+//! control characters are refused. Two rules of the profile are left out. It refuses code points that its Unicode
+//! version has not assigned, but such tables age; and it refuses joiners by their context, but emoji are made with
+//! joiners.
 //!
-//! Older hashes are of the bytes as they were sent. Nobody can tell from a hash which kind it is, so a text that
-//! preparation changes is tried in both forms, at the same time. How much is tried depends on what is offered alone, never
-//! on the account: the time tells nothing.
+//! Older hashes are of the bytes as they were sent. A hash does not tell which kind it is, so a text that preparation
+//! changes is tried in both forms, at the same time. How much is tried depends on the offered text alone, never on
+//! the account, so the time tells nothing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -94,7 +96,7 @@ impl fmt::Debug for NewPassword {
     }
 }
 
-/// What someone offers as a password: of any length, since a wrong one may be. Never shown.
+/// What someone offers as a password. It may be of any length, since wrong ones are. Never shown.
 #[derive(Clone)]
 pub struct OfferedPassword(String);
 
@@ -105,7 +107,7 @@ impl<'de> Deserialize<'de> for OfferedPassword {
 }
 
 impl OfferedPassword {
-    /// The password that this text is.
+    /// A password of this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -115,8 +117,8 @@ impl OfferedPassword {
         self.0.parse()
     }
 
-    /// What may have been hashed where this is the right password: its prepared form, and the bytes as they are where
-    /// those differ. `None` stands for a text that no hash is of, and is worked through all the same.
+    /// The texts whose hash may be stored, if this is the right password: its prepared form, and its bytes as they
+    /// are where they differ. `None` stands for a text that no hash can be of; it takes as long all the same.
     fn candidates(self) -> Vec<Option<String>> {
         // bcrypt would take a longer password for its first 72 bytes, and end at a NUL.
         let fitting =
@@ -124,7 +126,7 @@ impl OfferedPassword {
         match prepare(&self.0) {
             Ok(prepared) if prepared == self.0 => vec![fitting(prepared)],
             Ok(prepared) => vec![fitting(prepared), fitting(self.0)],
-            // Such a password can be an old one.
+            // A password from before preparation may be one of these.
             Err(InvalidPassword::Nul | InvalidPassword::Control | InvalidPassword::Length) => {
                 vec![fitting(self.0)]
             }
@@ -210,10 +212,10 @@ impl Passwords {
         Ok(has_hash && answers.contains(&true))
     }
 
-    /// A well-formed hash of the same cost. What password it stands for is unknown and of
-    /// no matter: its answer is not used.
+    /// A well-formed hash of the same cost. Its password is unknown and does not matter, since the answer is not
+    /// used.
     fn decoy(&self) -> String {
-        // In bcrypt's base64 a dot is zero: salt and hash of nothing but zero bits.
+        // In bcrypt's base64 a dot is zero, so salt and hash are all zero bits.
         format!("$2b${:02}${}", self.cost, ".".repeat(SALT_AND_HASH))
     }
 }

@@ -1,13 +1,13 @@
-//! Sessions: what a login begins and a logout ends. A session is known by its name, which
-//! access tokens carry, and is kept alive by refresh tokens, each of them good for one use.
+//! Sessions: what a login begins and a logout ends. A session is known by its name, which access tokens carry, and is
+//! kept alive by refresh tokens, each of them good for one use.
 //!
-//! A refresh token is what its session's name is made from, and a secret. The store keeps one item a session
-//! with the hash of the one secret that is good now: whoever comes with another had a token
-//! that was used before, and the session ends, since one of the two is a thief.
+//! A refresh token has two parts: the text from which its session's name is made, and a secret. The store keeps one
+//! item a session, with the hash of the one secret that is good now. Whoever comes with another secret has a token
+//! that was used before. Then the session ends, since one of its two users is a thief.
 //!
-//! But for [`GRACE`]: two tabs come with one token at the same time, and an answer gets lost. So the token that was just
-//! traded may come once more, and is given the same next token. A next token is made from the one before it and a salt of
-//! the store's: who has only one of the two cannot make it, and there is always one token alone that is good.
+//! There is one exception, for two tabs with one token and for lost answers: within [`GRACE`] the token that was just
+//! traded may come once more, and is given the same next token. A next token is made from the one before it and a
+//! salt that the store keeps. Whoever has only one of the two cannot make it, and only one token is good at a time.
 
 use std::fmt;
 
@@ -20,7 +20,7 @@ use crate::ids::{SubscriptionId, UserId};
 /// How long a session lives after its last refresh.
 pub const LIFETIME: TimeDelta = TimeDelta::days(30);
 
-/// For how long the token that was just traded may be used once more.
+/// How long the token that was just traded may be used once more.
 pub const GRACE: TimeDelta = TimeDelta::seconds(30);
 
 /// 22 letters and digits: 131 bits.
@@ -42,7 +42,7 @@ impl RefreshToken {
         Self(random_letters(Self::LENGTH))
     }
 
-    /// The token that follows this one by `salt`: always the same one.
+    /// The token that follows this one, made with `salt`: always the same one.
     #[must_use]
     pub fn successor(&self, salt: &Salt) -> Self {
         const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
@@ -56,7 +56,7 @@ impl RefreshToken {
         Self(self.0[..NAME].chars().chain(letters.take(SECRET)).collect())
     }
 
-    /// The token that this text is; `None` for one that cannot be ours.
+    /// The token in this text; `None` for a text that cannot be one of ours.
     pub fn parse(text: &str) -> Option<Self> {
         let ours = text.len() == Self::LENGTH && text.bytes().all(|byte| byte.is_ascii_alphanumeric());
         ours.then(|| Self(text.to_owned()))
@@ -67,8 +67,8 @@ impl RefreshToken {
         &self.0
     }
 
-    /// The name of its session: a hash, so that an access token, which shows it, does not lead back to the beginning of
-    /// a refresh token.
+    /// The name of its session. It is a hash: access tokens show it, and must not tell the beginning of a refresh
+    /// token.
     pub fn session(&self) -> String {
         sha256_hex(&self.0[..NAME])
     }
@@ -85,7 +85,7 @@ impl fmt::Debug for RefreshToken {
     }
 }
 
-/// What the store adds to a token to make the next. Of no use without that token, but never shown either.
+/// The store's part of the next token. It is of no use without the token before, and never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Salt(String);
 

@@ -17,13 +17,13 @@ pub struct Daemon {
     pub sandbox_url: String,
     /// A file with the root certificate of the sandbox's media host, in PEM.
     pub sandbox_ca: Option<PathBuf>,
-    /// The silence after which this daemon's shards are another's.
+    /// The silence after which another daemon may take this one's shards.
     pub lease: Duration,
     /// How many sessions may begin at once.
     pub starts: usize,
 }
 
-/// How many sessions begin at once where nothing else is asked for.
+/// How many sessions begin at once by default.
 pub const SESSION_STARTS: usize = 16;
 
 pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {

@@ -32,7 +32,7 @@ pub enum Function {
 }
 
 impl Function {
-    /// Whether its callers have access tokens. The same functions send mails.
+    /// Whether its callers have access tokens. Exactly these functions send mails.
     const fn serves_users(self) -> bool {
         match self {
             Self::Auth | Self::Management => true,
@@ -62,32 +62,32 @@ pub struct Functions {
     pub public_url: String,
     /// How many proxies before a listener of our own add to `X-Forwarded-For`.
     pub trusted_proxies: usize,
-    /// When a request for a new password is answered: as late for an address that nobody has
-    /// as for one that gets a mail, so that the time does not tell.
+    /// How long after it came a request for a new password is answered. An address that nobody has takes as long as
+    /// one that gets a mail, so the time does not tell.
     pub forgot_password_answer: Duration,
-    /// How long a request waits for what a daemon has to answer.
+    /// How long a request waits for a daemon's answer.
     pub daemon_answer: Duration,
-    /// How long a request tries to bring a message into its queue where that does not answer. With what comes before and
-    /// after it must stay below the 29 s that API Gateway gives a request.
+    /// How long a request tries to send a job to a queue that does not answer. With what comes before and after, it
+    /// must stay below the 29 s that API Gateway gives a request.
     pub queue_answer: Duration,
     /// Whose pages may call the API from a browser.
     pub cors_origins: CorsOrigins,
     /// Requests a minute from one address to the routes that need no token.
     pub auth_rate: u32,
-    /// Requests a minute of one user to the management routes: more than any dashboard does.
+    /// Requests a minute of one user to the management routes: more than any dashboard makes.
     pub user_rate: u32,
     /// Messages of one instance that may wait to be sent. A FIFO queue looks for free groups
     /// only among its first 120,000 messages (SQS), so what one instance holds back must leave
     /// room for the others of its shard.
     pub queue_limit: u32,
-    /// The same of one that is not connected; where it is more than [`Self::queue_limit`], that holds.
+    /// The same for an instance that is not connected. The lower of this and [`Self::queue_limit`] holds.
     pub offline_queue_limit: u32,
-    /// The same of all instances of a shard together.
+    /// The same for all instances of a shard together.
     pub shard_queue_limit: u32,
 }
 
 impl Functions {
-    /// The usual settings with what has no default.
+    /// The defaults, with these values for what has none.
     pub fn new(common: Common, networks: Vec<Network>, jwt_secrets: Vec<JwtSecret>) -> Self {
         Self {
             common,
@@ -122,11 +122,11 @@ pub(super) fn read(function: Function, get: Lookup<'_>) -> Result<Functions, Con
                 .map_err(|error| problem("WAXWING_NETWORKS", error))
         })
         .collect::<Result<Vec<Network>, _>>()?;
-    // A new instance is live where the deployment serves that.
+    // The first network is a new instance's default: `live`, where the deployment serves it.
     networks.sort_unstable();
     networks.dedup();
     if !function.serves_users() {
-        // What is set for the others is not even read.
+        // Variables of the other functions are not even read.
         let without = |name: &str| get(name).filter(|_| !USERS_ALONE.contains(&name));
         return read_over(Functions::new(common_from(get)?, networks, Vec::new()), &without);
     }
@@ -138,7 +138,7 @@ pub(super) fn read(function: Function, get: Lookup<'_>) -> Result<Functions, Con
     read_over(Functions::new(common_from(get)?, networks, jwt_secrets), get)
 }
 
-/// What only a function needs that serves users: secrets, and who may become administrator.
+/// Variables for functions that serve users only: secrets, and who may become administrator.
 const USERS_ALONE: [&str; 4] = [
     "WAXWING_JWT_SECRET",
     "WAXWING_ADMIN_EMAIL",
@@ -146,7 +146,7 @@ const USERS_ALONE: [&str; 4] = [
     "WAXWING_MAIL_FROM",
 ];
 
-/// What has a default, as the environment says it; where it is silent, as it is in `usual`.
+/// Reads the variables that have a default; where one is not set, the value in `usual` stays.
 pub(super) fn read_over(usual: Functions, get: Lookup<'_>) -> Result<Functions, ConfigError> {
     let minutes = usual.jwt_lifetime.num_minutes();
     let admin_email = get("WAXWING_ADMIN_EMAIL")

@@ -84,8 +84,8 @@ pub fn functions(function: Function) -> Result<Functions, ConfigError> {
     functions::read(function, &variable)
 }
 
-/// The same of functions that run in a process of their own making: the variables for what has a default are read, each
-/// over what `usual` says.
+/// The same for a process that wires the functions itself: only the variables that have a default are read, and each
+/// replaces what `usual` says.
 pub fn functions_over(usual: Functions) -> Result<Functions, ConfigError> {
     functions::read_over(usual, &variable)
 }
@@ -100,7 +100,7 @@ pub fn log_filter() -> String {
     variable("WAXWING_LOG").unwrap_or_else(|| "info".to_owned())
 }
 
-/// The point of [`crate::fault`] at which to end the process: `WAXWING_FAULT`.
+/// The point of [`crate::fault`] at which the process ends: `WAXWING_FAULT`.
 #[cfg(feature = "fault-hooks")]
 pub fn fault_point() -> Option<String> {
     variable("WAXWING_FAULT")

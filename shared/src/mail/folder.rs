@@ -1,4 +1,4 @@
-//! Mails as files in a folder: for the local stack, where their reader is their sender.
+//! Mails as files in a folder: for the local stack, whose user reads them there.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::clock::Clock;
 /// Mails that are kept; older ones are removed.
 const KEPT: usize = 100;
 
-/// A folder with one JSON file a mail, whose names sort by time.
+/// A folder with one JSON file a mail. The files' names sort by time.
 #[derive(Debug, Clone)]
 pub struct FolderMailer {
     folder: PathBuf,
@@ -44,7 +44,7 @@ impl FolderMailer {
         }
     }
 
-    /// Up to `limit` mails, newest first; those to `to` alone, where it is given.
+    /// Up to `limit` mails, newest first; only those to `to`, where it is given.
     pub async fn newest(&self, to: Option<&str>, limit: usize) -> Result<Vec<Stored>, MailError> {
         let folder = self.folder.clone();
         let to = to.map(str::to_ascii_lowercase);
@@ -84,7 +84,7 @@ impl Mailer for FolderMailer {
         let folder = self.folder.clone();
         on_a_blocking_thread(move || {
             std::fs::create_dir_all(&folder)?;
-            // Written beside its place and moved there: a reader finds it whole or not at all.
+            // It is written beside its place and moved there, so a reader finds it whole or not at all.
             let draft = folder.join(format!("{name}.draft"));
             std::fs::write(&draft, serde_json::to_vec_pretty(&stored)?)?;
             std::fs::rename(&draft, folder.join(format!("{name}.json")))?;

@@ -1,4 +1,4 @@
-//! What we write: each letter a pair of templates, text and HTML, and a subject.
+//! The letters that we write. Each has a subject and two templates, text and HTML.
 
 use minijinja::{AutoEscape, Environment, context};
 
@@ -37,8 +37,7 @@ pub struct Letters {
 }
 
 impl Letters {
-    /// Letters whose links lead to `public_url`, the address of the API or of the pages
-    /// before it.
+    /// Letters whose links lead to `public_url`: the address of the API, or of the pages in front of it.
     pub fn new(public_url: &str) -> Self {
         let mut templates = Environment::new();
         templates.set_auto_escape_callback(|name| match name.rsplit_once('.') {

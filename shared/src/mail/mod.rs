@@ -1,8 +1,7 @@
 //! E-mail: a port, and what we write.
 //!
-//! A mail is rendered before it is handed over, so adapters know an address, a subject and
-//! two bodies. Sending has a time-out; nothing is queued here: whoever asked for a mail that
-//! did not go out asks again.
+//! A mail is rendered before it is handed over, so adapters know only an address, a subject and two bodies. Sending
+//! has a time-out, and nothing is queued: whoever asked for a mail that did not go out asks again.
 
 mod folder;
 mod letters;
@@ -67,10 +66,10 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// Sends mails.
 #[async_trait]
 pub trait Mailer: fmt::Debug + Send + Sync {
-    /// Hands a mail over to whoever carries it on.
+    /// Hands a mail over to the mail service.
     async fn send(&self, mail: &Mail) -> Result<(), MailError>;
 
-    /// Whether mails go out at all: where they do not, no address can be verified.
+    /// Whether mails go out at all. Where they do not, no address can be verified.
     fn sends(&self) -> bool {
         true
     }

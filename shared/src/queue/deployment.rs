@@ -1,7 +1,7 @@
 //! Which queues a deployment has, and what each is created with.
 //!
-//! The one place that knows; `template.yaml` and `localstack/init.sh` spell the same queues for AWS. The test
-//! `deployed_queues` and `.ci/template.py` compare all three.
+//! This is the one place that decides. `template.yaml` and `localstack/init.sh` spell the same queues for AWS; the
+//! test `deployed_queues` and `.ci/template.py` compare all three.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{Queue, QueueAttributes, QueueError, QueueName};
 pub const SENDS_VISIBILITY: Duration = Duration::from_secs(10);
 /// A send that nobody took for so long is past its own expiry (24 h after acceptance, or after its schedule).
 pub const SENDS_RETENTION: Duration = Duration::from_hours(4 * 24);
-/// A query's caller is gone after 20 s, so the second delivery comes when nobody waits any more.
+/// Longer than the 20 s that a query's caller waits, so a second delivery comes when nobody waits any more.
 pub const QUERIES_VISIBILITY: Duration = Duration::from_secs(30);
 /// Queries are worthless after their deadline, and a lost nudge is found by the minute's sweep.
 pub const QUERIES_RETENTION: Duration = Duration::from_mins(15);
@@ -21,7 +21,7 @@ pub const EVENTS_VISIBILITY: Duration = Duration::from_mins(3);
 pub const EVENTS_RETENTION: Duration = Duration::from_hours(14 * 24);
 /// Dead letters wait for a person.
 pub const DEAD_RETENTION: Duration = Duration::from_hours(14 * 24);
-/// SQS's maximum. Consumers count poison by themselves: a job may be received often without fault of its own.
+/// SQS's maximum. Consumers count poison themselves, since a job may be received often without a fault of its own.
 pub const MAX_RECEIVES: u32 = 1_000;
 /// A query that takes its consumer down is not tried for long.
 pub const QUERIES_MAX_RECEIVES: u32 = 5;

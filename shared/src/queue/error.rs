@@ -8,12 +8,12 @@ use crate::nature::Nature;
 /// Why a queue call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
-    /// The queue does not exist: a deployment that is not finished, or a wrong name. Whether it comes is not known.
+    /// The queue does not exist: the deployment is not finished, or the name is wrong. It may come yet or never.
     #[error("queue {0} does not exist")]
     NoSuchQueue(QueueName),
 
-    /// The receipt no longer stands for the message's latest delivery: its visibility time ran out and
-    /// somebody else received the message, or it was deleted. Drop the work; its result belongs to another.
+    /// The receipt is not of the message's latest delivery: its visibility time ran out and another consumer received
+    /// the message, or it was deleted. Drop the work, which is another's now.
     #[error("the receipt is stale: the message was received again or is gone")]
     StaleReceipt,
 

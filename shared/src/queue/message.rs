@@ -1,6 +1,6 @@
 //! What goes into a queue and comes out of it, and the rules that hold before a call leaves the process.
 //!
-//! Both adapters check here, so a mistake shows on the local stack and not first on AWS.
+//! Both adapters check these rules, so a mistake shows on the local stack and not first on AWS.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub struct OutgoingMessage {
     /// The line in which the message keeps its place; needed for FIFO queues, refused for standard ones.
     /// 1 to 128 ASCII letters, digits and punctuation marks.
     pub group: Option<String>,
-    /// What makes two sends the same message; the rules of `group` hold.
+    /// Sends with the same id are the same message. It is needed and spelled as `group` is.
     pub dedup_id: Option<String>,
     /// For how long the message stays hidden at first, up to 15 min; standard queues only.
     pub delay: Option<Duration>,
@@ -129,7 +129,7 @@ pub struct SendOutcome {
 pub struct Receipt(pub(super) String);
 
 impl Receipt {
-    /// A receipt that came by another way than [`Received`]: as text, from who holds it.
+    /// A receipt from its text, for a holder that did not get it from [`Received`].
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -173,7 +173,8 @@ pub struct ReceiveOptions {
     pub max: u8,
     /// How long to wait for the first message, up to 20 s. SQS counts in whole seconds, rounded up.
     pub wait: Duration,
-    /// For how long the messages are this consumer's, more than nothing and up to 12 h. SQS counts in whole seconds, rounded up.
+    /// How long the messages are this consumer's: more than 0 and up to 12 h. SQS counts in whole seconds, rounded
+    /// up.
     pub visibility: Duration,
 }
 
@@ -217,7 +218,7 @@ pub struct QueueAttributes {
     pub visibility: Duration,
     /// For how long a message is kept, counted from its send: 1 min to 14 days.
     pub retention: Duration,
-    /// Where a message goes after how many deliveries (1 to 1,000).
+    /// The dead-letter queue, and after how many deliveries (1 to 1,000) a message goes there.
     pub dead_letter: Option<(QueueName, u32)>,
 }
 

@@ -8,11 +8,11 @@
 //!   (received, and neither deleted nor past its visibility time) the group is blocked; other groups are not.
 //! - A second message with the same deduplication id in the same group within five minutes is accepted and dropped.
 //! - Delivery is at least once. A consumer deletes a message only after its effect is durable.
-//! - A receipt stands for one delivery and ends with its visibility time: to extend or to delete with it later is
+//! - A receipt stands for one delivery and ends with its visibility time. Extending or deleting with it later is
 //!   [`QueueError::StaleReceipt`]. Only a standard queue still deletes with it, until the message is delivered again
-//!   (SQS even then, at times).
+//!   (SQS at times even then).
 //! - A delivery ends 12 h after its receive; an extension beyond that is [`QueueError::Invalid`].
-//! - A FIFO queue looks for free groups among its first [`LOOKED_AT`] messages alone.
+//! - A FIFO queue looks for free groups only among its first [`LOOKED_AT`] messages.
 //! - After `max_receive_count` deliveries without a delete, a message moves to the dead-letter queue.
 //!
 //! All futures may be dropped. A dropped send may still take effect, and a dropped receive may leave messages
@@ -46,8 +46,8 @@ pub const MAX_WAIT: Duration = Duration::from_secs(20);
 pub const MAX_VISIBILITY: Duration = Duration::from_hours(12);
 /// Most messages that a receive answers, and most entries of a batch.
 pub const MAX_BATCH: usize = 10;
-/// Among how many of its first messages, those in flight included, a FIFO queue looks for groups that are free. Behind
-/// so many messages of blocked groups nothing is delivered. SQS delivers nothing either while as many are in flight.
+/// A FIFO queue looks for free groups only among this many of its first messages, those in flight included. Behind so
+/// many messages of blocked groups nothing is delivered. SQS also delivers nothing while as many are in flight.
 pub const LOOKED_AT: u32 = 120_000;
 /// For how long a FIFO queue remembers a deduplication id.
 pub const DEDUPLICATION_WINDOW: Duration = Duration::from_mins(5);
@@ -61,13 +61,13 @@ pub trait Queue: Send + Sync + Debug {
     /// [`QueueError::NoSuchQueue`].
     async fn send(&self, queue: &QueueName, message: OutgoingMessage) -> Result<SendOutcome, QueueError>;
 
-    /// Takes up to `options.max` messages, waiting up to `options.wait` for the first. An empty answer means that
-    /// there was none. Messages of one group come in their order.
+    /// Takes up to `options.max` messages, and waits up to `options.wait` for the first. The answer is empty where
+    /// none came. Messages of one group come in their order.
     async fn receive(&self, queue: &QueueName, options: ReceiveOptions) -> Result<Vec<Received>, QueueError>;
 
-    /// Lets a received message's visibility time end `visibility` from now; zero returns it to the queue at once.
-    /// Fails with [`QueueError::StaleReceipt`] once that time is over, and with [`QueueError::Invalid`] where it would
-    /// end later than [`MAX_VISIBILITY`] after the receive.
+    /// Makes a received message's visibility time end `visibility` from now; zero returns the message to the queue at
+    /// once. Fails with [`QueueError::StaleReceipt`] once that time is over, and with [`QueueError::Invalid`] where
+    /// it would end later than [`MAX_VISIBILITY`] after the receive.
     async fn extend(
         &self,
         queue: &QueueName,

@@ -28,8 +28,8 @@ use super::{
 /// How long a call may take, the SDK's retries included. A long poll has its wait on top.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long one attempt of a call may take. A connection that went silent costs this, and not the whole call: the next attempt
-/// goes over another one. Long polls wait for messages and have no such end.
+/// How long one attempt of a call may take. A connection that goes silent costs this much and not the whole call,
+/// since the next attempt goes over another one. Long polls wait for messages and have no such limit.
 pub const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// [`Queue`] over an SQS client, which brings region, credentials and endpoint.
@@ -41,7 +41,7 @@ pub struct SqsQueue {
 }
 
 impl SqsQueue {
-    /// Queues of the client's account and region, within this module's time-outs.
+    /// The queues of the client's account and region, with this module's time-outs.
     pub fn new(client: &Client) -> Self {
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(ATTEMPT_TIMEOUT);
         let config = client.config().to_builder().timeout_config(timeouts.build());
@@ -79,7 +79,8 @@ impl SqsQueue {
         Ok(url)
     }
 
-    /// Bounds a call and names its failure. A queue that is gone may come back under another address.
+    /// Bounds a call and names its failure. Forgets the address of a queue that is gone, which may come back under
+    /// another.
     async fn within<T, E, R>(
         &self,
         queue: &QueueName,
@@ -184,8 +185,8 @@ impl Queue for SqsQueue {
             .visibility_timeout(seconds(options.visibility))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
         if queue.is_fifo() {
-            // With the same attempt id the SDK's own retry gets the messages of an answer that was lost on its
-            // way; without it their groups would be blocked for the visibility time.
+            // With the same attempt id the SDK's own retry gets the messages of a lost answer. Without it their
+            // groups would be blocked for the visibility time.
             call = call
                 .receive_request_attempt_id(hex::encode(rand::random::<[u8; 16]>()))
                 .message_system_attribute_names(MessageSystemAttributeName::MessageGroupId);
@@ -336,7 +337,7 @@ impl Queue for SqsQueue {
     }
 }
 
-/// SQS refuses empty and oversized batches as a whole: the former is nothing to do, the latter a mistake.
+/// Answers what SQS would refuse as a whole: an empty batch, which is nothing to do, and an oversized one, a mistake.
 async fn outcome_of<T>(
     entries: usize,
     call: impl Future<Output = Result<T, QueueError>>,

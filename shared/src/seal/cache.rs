@@ -1,11 +1,11 @@
-//! Plain data keys at hand: which are kept, for how long, and what serves while the key service is away.
+//! The cache of plain data keys: which are kept, for how long, and what serves while the key service is away.
 //!
-//! A key is unwrapped anew after its term, so that a withdrawn permission takes effect within it. Where the key service or
-//! the table does not answer then, the key that is at hand serves on, for [`GRACE`] after it was last unwrapped: an outage
-//! stops nothing that runs. Where they answer that the key is not to be had, it is dropped at once.
+//! A key is unwrapped anew after its term, so that a withdrawn permission takes effect within it. Where the key
+//! service or the table does not answer then, the cached key serves on, for [`GRACE`] after it was last unwrapped: an
+//! outage stops nothing that runs. Where they answer that the key cannot be had, it is dropped at once.
 //!
-//! Keys of pinned instances stay as long as the pin, so that their number follows what a process holds. Others stay while
-//! they are used and not crowded out: what is used is never dropped before what is not.
+//! Keys of pinned instances stay as long as the pin, so their number follows what a process holds. Of the others, a
+//! key that is used is never dropped before one that is not.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,29 +20,29 @@ use crate::ids::InstanceId;
 use crate::nature::Nature;
 use crate::recent::Recent;
 
-/// For how long after it was last unwrapped a key serves while it cannot be unwrapped anew.
+/// How long after it was last unwrapped a key serves while it cannot be unwrapped anew.
 pub const GRACE: Duration = Duration::from_hours(1);
 
-/// How long unwrapping anew may take while a key that serves is at hand.
+/// How long unwrapping anew may take while a cached key can serve.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The pause before it is tried again.
+/// The pause before the next try.
 const PAUSE: Duration = Duration::from_secs(15);
 
-/// A plain key, and until when.
+/// A plain key with its two terms.
 struct Plain {
     key: DataKey,
-    /// Unwrapped anew from then on.
+    /// From then on it is unwrapped anew.
     fresh_until: Instant,
-    /// Of no use from then on.
+    /// From then on it does not serve.
     good_until: Instant,
 }
 
-/// A key on its way or at hand. Whoever needs it meanwhile waits for the same one.
+/// A key that is cached or being loaded. All who need it meanwhile wait for the same load.
 #[derive(Default)]
 pub struct Slot {
     plain: Mutex<Option<Plain>>,
-    /// Held while it is loaded.
+    /// Held while the key is loaded.
     loading: tokio::sync::Mutex<()>,
 }
 
@@ -53,7 +53,7 @@ impl fmt::Debug for Slot {
 }
 
 impl Slot {
-    /// The key, loaded by `load` where none is at hand whose term is not over.
+    /// The key, loaded by `load` where none is cached or its term is over.
     pub async fn key<F>(&self, term: Duration, load: impl FnOnce() -> F) -> Result<DataKey, SealError>
     where
         F: Future<Output = Result<DataKey, SealError>>,
@@ -62,7 +62,7 @@ impl Slot {
             return Ok(key);
         }
         let _alone = match self.good() {
-            // Somebody else is at it: what is at hand serves meanwhile.
+            // Another task is loading it: the cached key serves meanwhile.
             Some(key) => match self.loading.try_lock() {
                 Ok(alone) => alone,
                 Err(_) => return Ok(key),
@@ -155,7 +155,7 @@ pub struct Pin {
 }
 
 impl Cache {
-    /// A cache that keeps the `capacity` keys used last besides those of pinned instances.
+    /// A cache that keeps the keys of pinned instances and the `capacity` others used last.
     pub fn new(capacity: usize) -> Self {
         Self(Mutex::new(Slots {
             pinned: HashMap::new(),
@@ -213,7 +213,7 @@ impl Drop for Pin {
         if pinned.pins > 0 {
             return;
         }
-        // What was held may be held again in a moment, by another session.
+        // The instance may be held again in a moment, by another session.
         let gone = slots.pinned.remove(&self.instance).unwrap_or_default();
         for (context, slot) in gone.slots {
             slots.others.insert(context, slot);

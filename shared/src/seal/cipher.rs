@@ -13,7 +13,7 @@ use super::wrapper::DataKey;
 const VERSION: u8 = 1;
 const NONCE_LENGTH: usize = 12;
 
-/// What a sealed value has beyond its plaintext, in bytes.
+/// How many bytes longer a sealed value is than its plaintext.
 pub const OVERHEAD: usize = 1 + NONCE_LENGTH + 16;
 
 /// Seals `plain`. `aad` names what it is, so that it opens nowhere else.
@@ -33,7 +33,7 @@ pub fn seal(key: &DataKey, aad: &[u8], plain: &[u8]) -> Vec<u8> {
     sealed
 }
 
-/// Opens what [`seal`] made; `None` where key, `aad` or any bit of it is another.
+/// Opens what [`seal`] made; `None` where the key, `aad` or any bit of the value is another.
 pub fn open(key: &DataKey, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let (&VERSION, rest) = sealed.split_first()? else {
         return None;

@@ -18,8 +18,8 @@ pub struct FileKeyWrapper {
 }
 
 impl FileKeyWrapper {
-    /// Reads the key file, and makes it first (readable to its owner alone, in directories
-    /// made as needed) where there is none. Processes that start together agree on one key.
+    /// Reads the key file. Where there is none it is made first, readable to its owner alone, with the directories
+    /// that it needs. Processes that start together agree on one key.
     pub fn open(path: &Path) -> io::Result<Self> {
         match fs::read(path) {
             Ok(bytes) => return Self::from_bytes(&Zeroizing::new(bytes)),
@@ -42,8 +42,8 @@ impl FileKeyWrapper {
     }
 }
 
-/// Makes the file in one step: it is written whole under another name, and a link, which
-/// never replaces a file, gives it its own. Whoever comes second keeps the first one's key.
+/// Makes the file in one step: it is written whole under another name, then linked to its own. A link never replaces
+/// a file, so the second process keeps the first one's key.
 fn create(path: &Path, directory: &Path) -> io::Result<()> {
     let draft = directory.join(format!(".key-{:032x}", rand::random::<u128>()));
     let mut options = OpenOptions::new();
@@ -60,7 +60,7 @@ fn create(path: &Path, directory: &Path) -> io::Result<()> {
     });
     fs::remove_file(&draft)?;
     linked?;
-    // What is sealed under a key that a power cut takes back would be lost.
+    // A power cut must not take the key back: all that was sealed under it would be lost.
     File::open(directory)?.sync_all()
 }
 

@@ -11,15 +11,14 @@ use aws_sdk_kms::types::DataKeySpec;
 
 use super::wrapper::{DataKey, KeyContext, KeyError, KeyWrapper};
 
-/// One call's deadline, the SDK's retries included: a session that starts waits for it.
+/// The deadline of a call, the SDK's retries included: a session that starts waits for it.
 const CALL_DEADLINE: Duration = Duration::from_secs(5);
 
 /// One attempt's deadline within a call.
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Has KMS make and unwrap data keys, with the context as its encryption context. A key
-/// policy can then grant a role one purpose alone
-/// (`kms:EncryptionContext:purpose = "content"`).
+/// Has KMS make and unwrap data keys, with the context as KMS's encryption context. So a key policy can grant a role
+/// one purpose alone (`kms:EncryptionContext:purpose = "content"`).
 #[derive(Debug, Clone)]
 pub struct KmsKeyWrapper {
     client: Client,
@@ -124,8 +123,8 @@ mod tests {
         SealError::from(classify(error)).nature()
     }
 
-    /// A disabled key, a withdrawn permission or a key of another region fails for every instance
-    /// at once: it proves nothing about a single value.
+    /// A disabled key, a withdrawn permission or a key of another region fails for every instance at once, so it
+    /// proves nothing about a single value.
     #[test]
     fn no_answer_of_kms_proves_that_a_value_is_corrupt() {
         for code in [

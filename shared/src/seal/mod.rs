@@ -1,10 +1,9 @@
 //! Envelope encryption of what must not be readable in the table.
 //!
-//! Each instance has one data key per [`Purpose`]. A [`KeyWrapper`] (KMS, or a key file on
-//! a local stack) makes and wraps it under the context `{purpose, instance}`, and the
-//! wrapped key rests beside the instance. The [`Sealer`] seals values with it by
-//! AES-256-GCM. A process that may use one purpose only, by its configuration here and by
-//! its KMS policy there, cannot read what was sealed for another.
+//! Each instance has one data key per [`Purpose`]. A [`KeyWrapper`] (KMS, or a key file on a local stack) makes it
+//! and wraps it under the context `{purpose, instance}`; the wrapped key rests in the table. The [`Sealer`] seals
+//! values with the data key by AES-256-GCM. A process that may use one purpose only, by its code and by its KMS
+//! policy, cannot read what was sealed for another.
 
 mod cache;
 mod cipher;

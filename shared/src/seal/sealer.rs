@@ -44,9 +44,9 @@ pub enum SealError {
 }
 
 impl SealError {
-    /// Whether the same call may succeed later, unchanged. A value that does not open under a
-    /// key that did is corrupt. A key that does not open proves nothing: a disabled or mistaken
-    /// wrapping key does that to every instance at once.
+    /// Whether the same call may succeed later, unchanged. A value that does not open under an unwrapped key is
+    /// corrupt. A data key that does not unwrap proves nothing: a disabled or mistaken wrapping key does that to
+    /// every instance at once.
     pub fn nature(&self) -> Nature {
         match self {
             Self::Key(KeyError::Unavailable(_)) => Nature::Transient,
@@ -81,22 +81,22 @@ impl Sealer {
         }
     }
 
-    /// The same for these purposes alone: asking for another is an error.
+    /// The same sealer for these purposes alone. Another purpose is an error.
     #[must_use]
     pub fn restricted_to(mut self, purposes: &[Purpose]) -> Self {
         self.purposes = purposes.to_vec();
         self
     }
 
-    /// The same, making no data keys: a function may not write them. An instance that is paired
-    /// has them, because its daemon has sealed with them.
+    /// The same sealer, which makes no data keys, since a function may not write them. An instance that is paired has
+    /// them, because its daemon has sealed with them.
     #[must_use]
     pub fn making_no_keys(mut self) -> Self {
         self.makes_keys = false;
         self
     }
 
-    /// The same, keeping the `capacity` plain keys used last (twice as many at most), each for `term`.
+    /// The same sealer, which keeps the `capacity` plain keys used last (twice as many at most), each for `term`.
     #[must_use]
     pub fn keeping(mut self, capacity: usize, term: Duration) -> Self {
         self.cache = Arc::new(Cache::new(capacity));
@@ -104,15 +104,14 @@ impl Sealer {
         self
     }
 
-    /// Keeps an instance's plain keys at hand for as long as the pin is held, however many others are used meanwhile. They
-    /// are unwrapped anew after their term like any.
+    /// Keeps an instance's plain keys cached for as long as the pin is held, however many others are used meanwhile.
+    /// They are unwrapped anew after their term, as all are.
     pub fn pin(&self, instance: InstanceId) -> Pin {
         self.cache.pin(instance)
     }
 
-    /// Seals `plain` for `purpose`. `aad` names what it is, such as its table key: the
-    /// value opens with the same `aad` only, so that sealed values cannot be exchanged.
-    /// An instance's first value makes its key.
+    /// Seals `plain` for `purpose`. `aad` names what it is, such as its table key. The value opens with the same
+    /// `aad` only, so sealed values cannot be exchanged. An instance's first value makes its data key.
     pub async fn seal(
         &self,
         instance: InstanceId,
@@ -136,9 +135,8 @@ impl Sealer {
         cipher::open(&key, aad, sealed).ok_or(SealError::DoesNotOpen)
     }
 
-    /// Deletes an instance's wrapped keys and forgets the plain ones: whatever was sealed
-    /// under them, in the table or in a backup of it, is unreadable from then on. Other
-    /// processes forget them within their cache's term.
+    /// Deletes an instance's wrapped keys and forgets the plain ones. All that was sealed under them is unreadable
+    /// from then on, in the table and in its backups. Other processes forget the keys within their cache's term.
     pub async fn delete_keys(&self, instance: InstanceId) -> Result<(), StorageError> {
         let everywhere = Purpose::ALL.into_iter().flat_map(|purpose| {
             [
@@ -170,7 +168,7 @@ impl Sealer {
             .await
     }
 
-    /// Up to a tenth less than the term, by instance: what is loaded together, when a shard is taken over, is not
+    /// The term, less up to a tenth by instance: keys that are loaded together when a shard is taken over are not
     /// unwrapped anew together.
     fn term_of(&self, context: KeyContext) -> Duration {
         let share = u32::from(context.instance.to_bytes()[15]);
@@ -188,7 +186,7 @@ impl Sealer {
         if self.store(context, wrapped).await? {
             return Ok(key);
         }
-        // Someone else was first: theirs is the key.
+        // Another process was first, and its key counts.
         let old = keys::old_data_key(context.instance, context.purpose);
         let wrapped = self.load_from(&old).await?.ok_or_else(|| {
             StorageError::Conflict("the wrapped data key was deleted while it was made".into())
@@ -219,9 +217,9 @@ impl Sealer {
         }
     }
 
-    /// Stores the wrapped key unless there is one; whether it did. Processes of the version before know the old place alone, and
-    /// make keys there: so that place decides whose key it is, and the other follows. A key that came to the old place alone is
-    /// read from there.
+    /// Stores the wrapped key unless there is one; answers whether it did. Processes of the previous version know
+    /// only the old place, and make keys there. So the old place decides whose key counts, and the new one follows. A
+    /// key that is only in the old place is read from there.
     async fn store(&self, context: &KeyContext, wrapped: Vec<u8>) -> Result<bool, StorageError> {
         let &KeyContext { purpose, instance } = context;
         let wrapped = AttributeValue::B(Blob::new(wrapped));
@@ -234,7 +232,7 @@ impl Sealer {
         self.put_new(&keys::data_key(instance, purpose), wrapped).await
     }
 
-    /// Puts a wrapped key where there is none, or this one; whether it is there.
+    /// Puts a wrapped key where there is none, or this very one; answers whether it is there now.
     async fn put_new(&self, key: &Key, wrapped: AttributeValue) -> Result<bool, StorageError> {
         let stored = self
             .table
@@ -243,7 +241,7 @@ impl Sealer {
             .table_name(self.table.name())
             .set_item(Some(key.attributes()))
             .item("wrapped", wrapped.clone())
-            // The second: the SDK tries again where an answer was lost, and finds what it wrote.
+            // The second condition is for the SDK's next attempt after a lost answer: it finds what it wrote.
             .condition_expression("attribute_not_exists(pk) OR #wrapped = :wrapped")
             .expression_attribute_names("#wrapped", "wrapped")
             .expression_attribute_values(":wrapped", wrapped)

@@ -18,7 +18,7 @@ impl DataKey {
         Self(Zeroizing::new(rand::random()))
     }
 
-    /// The key that these bytes are; `None` unless they are 32.
+    /// A key of these bytes; `None` unless there are 32.
     pub fn from_slice(bytes: &[u8]) -> Option<Self> {
         bytes.try_into().ok().map(|bytes| Self(Zeroizing::new(bytes)))
     }
@@ -44,7 +44,7 @@ pub struct KeyContext {
 }
 
 impl KeyContext {
-    /// The pairs that KMS binds to the wrapped key, logs, and offers to key policies.
+    /// The pairs that KMS binds to the wrapped key, writes into its log and offers to key policies.
     pub fn pairs(&self) -> [(&'static str, String); 2] {
         [
             ("purpose", self.purpose.to_string()),

@@ -8,8 +8,7 @@ use tokio_util::sync::CancellationToken;
 /// The last sequence number that this process has given out.
 static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 
-/// The token of a lease, and whether it is known to be lost. Its clones are revoked
-/// together.
+/// The token of a lease, and whether that lease is known to be lost. Clones are revoked together.
 #[derive(Debug, Clone)]
 pub struct Fence {
     token: u64,
@@ -17,7 +16,7 @@ pub struct Fence {
 }
 
 impl Fence {
-    /// The fence of a lease with this token. Each time a lease changes hands its token rises.
+    /// The fence of a lease with this token, which rises each time the lease changes hands.
     pub fn new(token: u64) -> Self {
         Self {
             token,
@@ -40,15 +39,14 @@ impl Fence {
         self.lost.is_cancelled()
     }
 
-    /// Waits until it is revoked: by [`Fence::revoke`], or by a write that found a newer
-    /// owner's item.
+    /// Waits until it is revoked, by [`Fence::revoke`] or by a write that found a newer owner's item.
     pub async fn revoked(&self) {
         self.lost.cancelled().await;
     }
 }
 
-/// The number of a write that begins now: higher than any that this process gave out, and
-/// by the clock (in microseconds) higher than those of an earlier process.
+/// The number of a write that begins now. It is higher than any that this process gave out. Since it begins with the
+/// clock, in microseconds, it is higher than those of an earlier process too.
 pub(super) fn next_sequence(now: DateTime<Utc>) -> u64 {
     let floor = u64::try_from(now.timestamp_micros()).unwrap_or(0);
     let update = |last: u64| Some(last.saturating_add(1).max(floor));

@@ -1,28 +1,26 @@
-//! WhatsApp session state: a sealed key-value store of one instance, which only the holder
-//! of its shard's lease can change.
+//! WhatsApp session state: a sealed key-value store of one instance, which only the holder of its shard's lease can
+//! change.
 //!
-//! # What the fence holds off
+//! # What the fence keeps out
 //!
-//! A daemon that lost its lease without noticing (its machine stood still, its packets
-//! were late) must not undo what the next owner wrote: a ratchet set back makes two
-//! messages under one key. So each item carries the `fence` token of the lease it was
-//! written under, and a write is conditional on the item's fence being no newer. That
-//! costs nothing beside the write itself, where checking the lease in a transaction would
-//! cost four write units for each.
+//! A daemon may lose its lease without noticing: its machine stood still, or its packets were late. It must not undo
+//! what the next owner wrote, since a ratchet that is set back makes two messages under one key. So each item carries
+//! the token of the lease it was written under as its `fence`, and a write is conditional on the item's fence being
+//! no newer. This costs nothing beside the write itself; checking the lease in a transaction would cost four write
+//! units each time.
 //!
-//! - **Deletions leave a tombstone**: an item without a value that carries the fence and
-//!   expires an hour later. Without it, a late write of the old owner would find no fence
-//!   and bring the item back. An hour is far more than the life of a request (2.5 s).
+//! - **Deletions leave a tombstone**: an item without a value, which carries the fence and expires an hour later.
+//!   Without it a late write of the old owner would find no fence and bring the item back. An hour is far more than
+//!   the life of a request (2.5 s).
 //! - **Late writes of one's own**: a request that timed out may still arrive after its
 //!   successor. Within one token, items carry the sequence number `seq` of their write, and
 //!   a write never replaces one with a higher number.
-//! - **What is left**: the old owner can still create an item that the new owner has neither
-//!   written nor deleted. It is then as if the write had come just before the change of
-//!   owners. A new owner that read it as absent meanwhile writes it itself before it
-//!   relies on that (sessions, sender keys, prekeys), or uses it as a cache only (device
-//!   lists, LID mappings), so that nothing it depends on changes under it.
-//! - **No more after the first refusal**: one refused write, or a lease known to be lost,
-//!   revokes the [`Fence`], and every later write fails without being sent.
+//! - **What is left**: the old owner can still create an item that the new owner has neither written nor deleted, as
+//!   if just before the change of owners. The new owner may have read that item as absent meanwhile. It either writes
+//!   the item itself before it relies on that (sessions, sender keys, prekeys), or uses it as a cache only (device
+//!   lists, LID mappings). So nothing that it depends on changes under it.
+//! - **No more after the first refusal**: one refused write, or a lease known to be lost, revokes the [`Fence`].
+//!   Every later write fails without being sent.
 
 mod fence;
 mod table;
@@ -44,7 +42,7 @@ pub struct Entry {
     pub key: String,
     /// Its value, in the clear: at most [`MAX_VALUE_LENGTH`] bytes.
     pub value: Vec<u8>,
-    /// When it ceases to be, to the second.
+    /// When it expires, to the second.
     pub expires: Option<DateTime<Utc>>,
 }
 
@@ -63,7 +61,7 @@ impl Debug for Entry {
 pub struct Listed {
     /// The key.
     pub key: String,
-    /// When its value ceases to be, to the second.
+    /// When its value expires, to the second.
     pub expires: Option<DateTime<Utc>>,
 }
 
@@ -72,23 +70,21 @@ pub struct Listed {
 pub struct Gone {
     /// The key.
     pub key: String,
-    /// A number to keep in the value's place, for whoever puts one there again.
+    /// A number to keep in the value's place, for whoever puts a value there again.
     pub note: Option<i64>,
 }
 
-/// A part of what begins with a prefix, in the order of the keys. It may be empty and yet not
-/// the last.
+/// A page of what begins with a prefix, in the order of the keys. A page may be empty and not the last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page<T> {
     /// What is on it.
     pub items: Vec<T>,
-    /// Behind which key the next one begins; `None` on the last.
+    /// The next page begins behind this key; `None` on the last.
     pub next: Option<String>,
 }
 
-/// The key-value port that WhatsApp's session state rests behind. Reads see every write
-/// that was answered; an expired value reads as absent. [`StorageError::Fenced`] means that
-/// this owner must stop.
+/// The key-value port behind which WhatsApp's session state rests. Reads see every write that was answered. An
+/// expired value reads as absent. [`StorageError::Fenced`] means that this owner must stop.
 #[async_trait]
 pub trait SessionState: Send + Sync + Debug {
     /// The value of `key`.
@@ -109,15 +105,15 @@ pub trait SessionState: Send + Sync + Debug {
     /// Deletes all keys, several at a time. Where it fails, some may be deleted.
     async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError>;
 
-    /// A page of the keys that begin with `prefix`, behind `after`. Values are not read out:
-    /// a page is small whatever they are.
+    /// A page of the keys that begin with `prefix`, behind `after`, without values: it is small however large they
+    /// are.
     async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError>;
 
     /// A page of the keys that begin with `prefix` and their values, behind `after`: about 1 MB
     /// at most.
     async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError>;
 
-    /// Every page at once: for kinds of which an instance has a few.
+    /// All pages: for kinds of which an instance has a few.
     async fn scan(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
         let (mut values, mut after) = (Vec::new(), None);
         loop {
@@ -130,12 +126,12 @@ pub trait SessionState: Send + Sync + Debug {
         }
     }
 
-    /// Deletes these, and [`SessionState::is_deleted`] says so for as long as `remembered`. What
-    /// is noted of them is [`SessionState::put_recalling`]'s to tell.
+    /// Deletes these keys. [`SessionState::is_deleted`] answers `true` for them for as long as `remembered`, and
+    /// [`SessionState::put_recalling`] answers their notes.
     async fn delete_remembered(&self, gone: &[Gone], remembered: TimeDelta) -> Result<(), StorageError>;
 
-    /// Stores all entries as [`SessionState::put_many`] does, and answers what was noted of those
-    /// that had been deleted. It costs nothing more.
+    /// Stores all entries as [`SessionState::put_many`] does, at no further cost, and answers the notes of those that
+    /// had been deleted.
     async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>, StorageError>;
 
     /// Whether `key` was deleted. It may read as never written an hour after that, or when it is no longer remembered.

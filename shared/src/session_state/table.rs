@@ -39,7 +39,7 @@ const BATCH_GET_LIMIT: usize = 100;
 /// The most keys on a page without values.
 const KEYS_ON_A_PAGE: i32 = 500;
 
-/// The most values on a page; 1 MB ends one before.
+/// The most values on a page, which also ends at 1 MB.
 const VALUES_ON_A_PAGE: i32 = 100;
 
 const WRITE_CONDITION: &str =
@@ -58,7 +58,7 @@ pub struct TableSessionState {
     clock: Arc<dyn Clock>,
     instance: InstanceId,
     fence: Fence,
-    /// An instance whose state is at work keeps its keys at hand.
+    /// Keeps the data keys of an instance whose state is in use.
     _pin: Pin,
 }
 
@@ -97,8 +97,8 @@ impl TableSessionState {
             .map(|_| ())
     }
 
-    /// Writes an item, with a number beside or in place of its value, and answers the number of
-    /// the item that it replaced, if that is asked for.
+    /// Writes an item, with a number beside or in place of its value. Answers the number of the item that it
+    /// replaced, if that is asked for.
     async fn replace(
         &self,
         key: &str,
@@ -132,7 +132,7 @@ impl TableSessionState {
         }
         item.insert("fence".to_owned(), number(self.fence.token()));
         item.insert("seq".to_owned(), number(seq));
-        // Asked last, so that little time passes between the answer and the request.
+        // This is checked last, so that little time passes between the check and the request.
         if self.fence.is_revoked() {
             return Err(StorageError::Fenced);
         }
@@ -162,8 +162,8 @@ impl TableSessionState {
         }
     }
 
-    /// A write found an item that it may not replace: written later by ourselves, which
-    /// makes this write one of the past, or by a newer owner.
+    /// A write found an item that it may not replace. We wrote that item later ourselves, which makes this write an
+    /// old one, or a newer owner wrote it.
     fn refused(&self, found: Option<&Item>, path: &str) -> Result<(), StorageError> {
         let corrupt = |field| StorageError::Corrupt {
             entity: "session state",
@@ -233,8 +233,7 @@ impl TableSessionState {
         }
     }
 
-    /// The items of a page of keys, those of expired values too: without values, and without
-    /// tombstones.
+    /// The items of a page of keys without their values: with expired ones, without tombstones.
     async fn key_page(
         &self,
         prefix: &str,
@@ -256,7 +255,7 @@ impl TableSessionState {
         ))
     }
 
-    /// One batch, asked again for what the store left out, until the call's deadline.
+    /// Reads one batch. What the store leaves out is asked for again, until the call's deadline.
     async fn batch_get(&self, batch: &[String]) -> Result<Vec<Item>, StorageError> {
         let deadline = Instant::now() + CALL_DEADLINE;
         let keys = batch
@@ -420,7 +419,7 @@ impl SessionState for TableSessionState {
     async fn clear(&self) -> Result<(), StorageError> {
         let mut after: Option<String> = None;
         loop {
-            // Expired values too: until the store removes them, their content rests there.
+            // With expired values: their content rests there until the store removes them.
             let (items, next) = self.key_page("", after.as_deref()).await?;
             let names: Vec<String> = items
                 .into_iter()

@@ -1,7 +1,7 @@
 //! The groups of FIFO queues: which are free, and which message is first in each.
 //!
-//! A group is blocked as long as any of its messages is in flight. FIFO messages are never delayed, so that is
-//! until the latest `visible_at` of the group; both that and the first `seq` are the ends of an index.
+//! A group is blocked as long as any of its messages is in flight. FIFO messages are never delayed, so it is blocked
+//! until its latest `visible_at`. That time and the group's first `seq` are each found at an end of an index.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -17,7 +17,7 @@ pub(super) fn joined(db: &Connection, queue: i64, group: &str, seq: i64) -> Resu
     Ok(())
 }
 
-/// A message of the group was received, returned, deleted or moved: looks again for head and block.
+/// A message of the group was received, returned, deleted or moved: finds head and block anew.
 pub(super) fn changed(db: &Connection, queue: i64, group: &str) -> Result<(), QueueError> {
     let head: Option<i64> = db
         .prepare_cached("SELECT min(seq) FROM messages WHERE queue = ?1 AND grp = ?2")?
@@ -37,7 +37,7 @@ pub(super) fn changed(db: &Connection, queue: i64, group: &str) -> Result<(), Qu
 }
 
 /// The first messages of free groups: groups by the age of their head, each with as many messages as fit. As on SQS,
-/// groups are looked for among the queue's first messages alone, `looked_at` of them, whether these can be had or not.
+/// free groups are looked for only among the queue's first `looked_at` messages, those of blocked groups included.
 pub(super) fn candidates(
     db: &Connection,
     queue: i64,
@@ -74,7 +74,7 @@ pub(super) fn candidates(
 }
 
 /// The first message that is not looked at, where there may be one at `seq` or before it. Counting takes a step for
-/// each message, so it is left out as long as numbers alone tell that there is none.
+/// each message, so it is left out where the sequence numbers alone show that there is none.
 fn beyond(db: &Connection, queue: i64, seq: i64, looked_at: u32) -> Result<Option<i64>, QueueError> {
     let first: Option<i64> = db
         .prepare_cached("SELECT min(seq) FROM messages WHERE queue = ?1")?

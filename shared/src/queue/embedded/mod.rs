@@ -1,9 +1,9 @@
 //! The durable queue of the local stack: SQS's semantics in one `SQLite` file.
 //!
-//! One thread owns the connection (`worker`); callers reach it through a bounded channel and wait for its
-//! answer, which comes after the commit is on disk. Long polls wait on this side, so an idle queue costs
-//! nothing. Visibility, delay, retention and deduplication count by the injected wall clock and go on while the
-//! process is down.
+//! One thread owns the connection (`worker`). Callers reach it through a bounded channel and wait for its answer,
+//! which comes after the commit is on disk. Long polls wait on the callers' side, so an idle queue costs nothing.
+//! Visibility, delay, retention and deduplication count by the injected wall clock and go on while the process is
+//! down.
 
 mod lanes;
 mod schema;
@@ -38,8 +38,7 @@ const SHORTEST_SLEEP: Duration = Duration::from_millis(5);
 
 /// Queues in one `SQLite` file, or in memory.
 ///
-/// Dropping it lets the worker finish what it accepted and end by itself; [`EmbeddedQueue::close`] also waits
-/// for that.
+/// When it is dropped the worker finishes what it accepted and ends; [`EmbeddedQueue::close`] also waits for that.
 #[derive(Debug)]
 pub struct EmbeddedQueue {
     commands: Mutex<Option<mpsc::Sender<Command>>>,
@@ -51,14 +50,13 @@ pub struct EmbeddedQueue {
 impl EmbeddedQueue {
     /// Opens the file, creating it where it is missing; `None` keeps all in memory, and it is gone with the value.
     ///
-    /// Fails with [`QueueError::Unavailable`] when the file cannot be opened, is of a newer version, or another
-    /// process has it open. Blocks for a moment (up to five seconds in the last case): meant for the start of a
-    /// process.
+    /// Fails with [`QueueError::Unavailable`] when the file cannot be opened, is of a newer version, or is open in
+    /// another process. Blocks for a moment, in the last case up to five seconds: meant for the start of a process.
     pub fn open(path: Option<&Path>, clock: Arc<dyn Clock>) -> Result<Self, QueueError> {
         Self::open_looking_at(path, clock, LOOKED_AT)
     }
 
-    /// The same with another number of messages in place of [`LOOKED_AT`], for tests of what it means.
+    /// The same with another number of messages in place of [`LOOKED_AT`], for tests.
     pub fn open_looking_at(
         path: Option<&Path>,
         clock: Arc<dyn Clock>,
@@ -113,7 +111,7 @@ impl EmbeddedQueue {
         let (reply, answer) = oneshot::channel();
         let commands = commands.ok_or_else(closed)?;
         commands.send(command(reply)).await.map_err(|_| closed())?;
-        // A sender kept over the wait would keep the worker from ending.
+        // A sender that is kept while waiting would keep the worker from ending.
         drop(commands);
         answer.await.map_err(|_| closed())?
     }

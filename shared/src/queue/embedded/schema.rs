@@ -7,16 +7,16 @@ use rusqlite::Connection;
 
 /// How long an opener waits for a process that is just closing the file.
 const OPEN_WAIT: Duration = Duration::from_secs(5);
-/// Prepared statements that the connection keeps; more than the adapter has.
+/// Prepared statements that the connection keeps: more than the adapter uses.
 const STATEMENTS: usize = 64;
 /// Raised with every change of the tables.
 const VERSION: i64 = 2;
 
 /// Times are milliseconds since the Unix epoch, by the wall clock, so that they mean the same after a restart.
 ///
-/// `messages.grp` is empty in standard queues. `messages.seq` gives the order; `AUTOINCREMENT` keeps it rising
-/// even after the newest message is deleted. `messages_by_queue` ends in it, as every index does. A `lanes` row stands for each group that has messages: it makes
-/// "the first free groups" a walk along one index however long the groups are.
+/// `messages.grp` is empty in standard queues. `messages.seq` gives the order; `AUTOINCREMENT` keeps it rising even
+/// after the newest message is deleted. `messages_by_queue` ends in it, as every index does. Each group that has
+/// messages has a `lanes` row, so that the first free groups are found along one index however long the groups are.
 const TABLES: &str = "
 CREATE TABLE queues (
     id INTEGER PRIMARY KEY,
@@ -60,7 +60,7 @@ CREATE TABLE sent (
 CREATE INDEX sent_by_age ON sent (forget_at);
 ";
 
-/// From a file of version 1. What is held there counts its 12 h from now on: when it was received is not known.
+/// From a file of version 1. It does not tell when messages in flight were received, so their 12 h count from now on.
 const FROM_1: &str = "
 ALTER TABLE messages ADD COLUMN received_at INTEGER;
 CREATE INDEX messages_by_queue ON messages (queue);

@@ -33,9 +33,9 @@ pub(super) struct StoredQueue {
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     pub messages: Vec<Received>,
-    /// When the next hidden message comes back by itself; asked for only where nothing was there.
+    /// When the next hidden message comes back by itself; known only where nothing was found.
     pub next_visible: Option<Millis>,
-    /// The queue that got dead letters, and has something for its own waiters now.
+    /// The queue that got dead letters, whose own waiters are to be woken.
     pub dead_letters_to: Option<QueueName>,
 }
 
@@ -289,7 +289,8 @@ fn expire(db: &Connection, queue: StoredQueue, now: Millis) -> Result<(), QueueE
     Ok(())
 }
 
-/// A group that is free already waits for something else than time: its messages are behind those that are looked at.
+/// When time alone brings the next message. A group that is free already does not count: its messages are behind
+/// those that are looked at.
 fn next_visible(db: &Connection, queue: StoredQueue, now: Millis) -> Result<Option<Millis>, QueueError> {
     let sql = if queue.fifo {
         "SELECT min(blocked_until) FROM lanes WHERE queue = ?1 AND blocked_until > ?2"
@@ -301,7 +302,7 @@ fn next_visible(db: &Connection, queue: StoredQueue, now: Millis) -> Result<Opti
         .query_row([queue.id, now], |row| row.get(0))?)
 }
 
-/// A message as its receipt stands for it.
+/// A message, as found by its receipt.
 struct Held {
     seq: i64,
     group: String,
@@ -335,8 +336,8 @@ fn held(db: &Connection, queue: StoredQueue, receipt: &Receipt, now: Millis) -> 
     .ok_or(QueueError::StaleReceipt)
 }
 
-/// As on SQS, no message's time is changed once it is over, in queues of either kind, and none ends later than 12 h
-/// after the receive, however often it is extended.
+/// As on SQS, in queues of either kind, a visibility time that is over cannot be extended, and none ends later than
+/// 12 h after the receive.
 pub(super) fn extend(
     db: &Connection,
     name: &QueueName,

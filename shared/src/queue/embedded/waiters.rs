@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use crate::queue::QueueName;
 
-/// A bell per queue that somebody ever polled; as many as a deployment has queues.
+/// A bell for each queue that was ever polled: no more than a deployment has queues.
 #[derive(Debug, Default)]
 pub(super) struct Waiters(Mutex<HashMap<QueueName, Arc<Notify>>>);
 

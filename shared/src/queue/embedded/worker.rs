@@ -43,7 +43,7 @@ enum Answer {
     Depth(Reply<Depth>, Result<Depth, QueueError>),
 }
 
-/// What the operations of one transaction go by.
+/// What all operations of one transaction share.
 #[derive(Debug, Clone, Copy)]
 struct Rules {
     now: Millis,
@@ -83,7 +83,7 @@ pub(super) fn run(
             }
         }
     }
-    // Moves the log into the database, so that the file stands alone. A failure loses nothing: the log stays.
+    // Moves the log into the database, so that one file is all. A failure loses nothing, since the log stays.
     if let Err((_, error)) = db.close() {
         tracing::warn!(
             error = &error as &dyn std::error::Error,
@@ -124,7 +124,7 @@ fn execute(db: &Connection, command: Command, rules: Rules, changed: &mut BTreeS
             Answer::Send(reply, outcome)
         }
         Command::Receive(queue, options, reply) => {
-            // The caller gave up while the command waited: its messages would be hidden for nothing.
+            // The caller gave up while the command waited. Messages received for it would be hidden for nothing.
             if reply.is_closed() {
                 return Answer::Receive(reply, Ok(Taken::default()));
             }

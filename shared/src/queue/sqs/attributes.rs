@@ -36,7 +36,7 @@ pub(super) fn changeable(
             Name::MessageRetentionPeriod,
             attributes.retention.as_secs().to_string(),
         ),
-        // The default was 256 KiB until August 2025, and queues of then keep it.
+        // The default was 256 KiB until August 2025, and queues made before keep it.
         (Name::MaximumMessageSize, MAX_BODY_BYTES.to_string()),
     ]);
     if let Some((arn, max)) = dead_letter {

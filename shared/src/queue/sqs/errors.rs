@@ -76,7 +76,7 @@ fn classify(
     }
 }
 
-/// The error of a whole batch, once for each entry. Sources cannot be cloned, so their text stands in.
+/// The error of a whole batch again, for one of its entries. Sources cannot be cloned, so their text stands in.
 fn again(error: &QueueError) -> QueueError {
     match error {
         QueueError::NoSuchQueue(queue) => QueueError::NoSuchQueue(queue.clone()),
@@ -151,7 +151,7 @@ mod tests {
         assert_eq!(sorted("InternalFailure", "").nature(), Nature::Transient);
     }
 
-    /// A permission that is missing or a key that is disabled may come back: what met it waits.
+    /// A missing permission or a disabled key may come back, so a caller that meets one waits.
     #[test]
     fn no_code_that_is_not_known_is_permanent() {
         for code in [
