@@ -1,5 +1,5 @@
-//! Whether to hand shards over to daemons that have too few. One that beats may be unable to
-//! take; shards that nobody took come back, and must not go to and fro for ever.
+//! Whether to hand shards over to daemons that have too few. A daemon that beats may still be unable to take. Shards
+//! that nobody took come back, and must not go to and fro for ever.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use shared::domain::shard::Shard;
 use shared::storage::leases::Lease;
 use tokio::time::Instant;
 
-/// The pauses before the next attempt to hand one over, after a shard came back: a minute, then
-/// twice as long each time.
+/// The first pause before another attempt to hand a shard over, after one came back. Each further pause is twice as
+/// long.
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
@@ -17,7 +17,7 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 #[derive(Debug, Default)]
 pub struct Giving {
     refused: Option<Refused>,
-    /// Handed over, and not seen with another daemon yet.
+    /// Shards handed over that were not seen with another daemon yet.
     given: BTreeSet<Shard>,
 }
 
@@ -25,15 +25,15 @@ pub struct Giving {
 struct Refused {
     pause: Duration,
     until: Instant,
-    /// The daemons that did not take.
+    /// The daemons that did not take it.
     by: BTreeSet<String>,
 }
 
 impl Giving {
-    /// How many shards may be handed over now, where these daemons are to have shares.
+    /// How many shards may be handed over now to the daemons of `sharing`.
     pub fn limit(&self, sharing: &BTreeSet<String>, now: Instant) -> usize {
         match &self.refused {
-            // A newcomer is trusted.
+            // A new daemon is trusted.
             Some(refused) if sharing.is_subset(&refused.by) => {
                 usize::from(now >= refused.until && self.given.is_empty())
             }
@@ -46,7 +46,7 @@ impl Giving {
         self.given.insert(shard);
     }
 
-    /// A shard was taken beyond this daemon's share, since none of these did.
+    /// This daemon took a shard beyond its share, since none of `sharing` did.
     pub fn came_back(&mut self, shard: Shard, sharing: &BTreeSet<String>, now: Instant) {
         self.given.remove(&shard);
         let pause = match &self.refused {
@@ -61,7 +61,7 @@ impl Giving {
         });
     }
 
-    /// Takes in who has the shards now: whoever took one that was handed over can take.
+    /// Takes in who has the shards now. A daemon that took one which was handed over can take.
     pub fn see(&mut self, me: &str, leases: &[Lease]) {
         for lease in leases {
             let is_anothers = lease.owner.as_deref().is_some_and(|owner| owner != me);

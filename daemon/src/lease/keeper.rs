@@ -27,7 +27,7 @@ use super::{HeldShards, Hold, Holder};
 /// How many shards are taken or released at once.
 const AT_ONCE: usize = 8;
 
-/// How often releasing what is left is tried at the very end.
+/// How often the last shards' release is tried at the very end.
 const LAST_RELEASES: u32 = 3;
 
 struct Held {
@@ -51,15 +51,14 @@ pub struct Keeper<H> {
     giving: Giving,
     free_since: BTreeMap<Shard, Instant>,
     held: BTreeMap<Shard, Held>,
-    /// What could not be released, with its token.
+    /// Shards that could not be released, with their tokens.
     unreleased: BTreeMap<Shard, u64>,
     holding: HeldShards,
 }
 
 impl<H: Holder> Keeper<H> {
-    /// A keeper for the daemon of this name. `pulse` are the leases through a client of its own,
-    /// for beats alone; `duration`, [`LONGEST_LEASE`] at most, is the silence after which this
-    /// daemon's shards are another's.
+    /// A keeper for the daemon of this name. `pulse` are the leases through a client of its own, for beats alone.
+    /// After a silence of `duration`, [`LONGEST_LEASE`] at most, other daemons may take this one's shards.
     pub fn new(
         leases: Leases,
         pulse: Leases,
@@ -89,13 +88,12 @@ impl<H: Holder> Keeper<H> {
         }
     }
 
-    /// The shards held, as they change.
+    /// The shards held at any time.
     pub fn holding(&self) -> HeldShards {
         self.holding.clone()
     }
 
-    /// Keeps leases until `stop`; then hands over in order: drains each shard, releases it
-    /// and removes the beat.
+    /// Keeps leases until `stop`. Then it hands over: it drains and releases each shard, and removes the beat.
     pub async fn run(mut self, stop: CancellationToken) {
         let still = CancellationToken::new();
         let mut watchdog = self.watchdog(&still);
@@ -205,8 +203,8 @@ impl<H: Holder> Keeper<H> {
         self.let_go(released).await;
     }
 
-    /// Releases these, each under its token. What fails is the next look's to find: the table
-    /// gives it to this daemon, which does not hold it.
+    /// Releases these shards, each under its token. One whose release fails is found by the next look: its lease
+    /// names this daemon, which does not hold it.
     async fn let_go(&mut self, shards: Vec<(Shard, u64)>) {
         let leases = &self.leases;
         let mut releasing = futures::stream::iter(shards)
@@ -231,7 +229,7 @@ impl<H: Holder> Keeper<H> {
         self.let_go(rest).await;
     }
 
-    /// Where the table says that a shard is another's, stop at once.
+    /// Stops serving, at once, each shard whose lease names another daemon.
     fn drop_stolen(&self, leases: &[Lease]) {
         for held in self.held.values() {
             let ours = leases.iter().any(|lease| {
@@ -276,7 +274,7 @@ impl<H: Holder> Keeper<H> {
             self.free_since.entry(*shard).or_insert(now);
         }
         if !taking {
-            // What it would take of its own it lets go instead.
+            // Shards of its own that it would take anew are let go instead.
             let own = |shard: &Shard| {
                 let lease = leases.iter().find(|lease| lease.shard == *shard);
                 lease.is_some_and(|lease| lease.owner.as_deref() == Some(&self.daemon))
@@ -305,7 +303,7 @@ impl<H: Holder> Keeper<H> {
     }
 
     async fn take(&mut self, shards: Vec<(Shard, Option<u64>)>, beyond: &BTreeSet<Shard>, census: &Census) {
-        // A lease under a name that does not beat is nobody's.
+        // A lease under the name of a daemon that does not beat would be nobody's.
         if !self.vigil.is_fresh(Instant::now()) {
             return;
         }
@@ -326,8 +324,8 @@ impl<H: Holder> Keeper<H> {
                     }
                     self.serve(shard, token);
                 }
-                // Someone was faster; or an answer was lost and the table names this daemon, which
-                // the next look finds.
+                // Another daemon was faster; or an answer was lost, and the next look finds that the table names this
+                // daemon.
                 Ok(None) => {}
                 Err(error) => warn!(%shard, error = %chain(&error), "could not take the shard"),
             }

@@ -1,12 +1,11 @@
-//! Which shards this daemon holds: it beats, takes its share of the shards, gives up what
-//! is too much, and stops at once where a shard is another's.
+//! Which shards this daemon holds. It beats, takes its share of the shards, gives up those beyond it, and stops
+//! serving at once a shard that another daemon has taken.
 //!
-//! Ownership needs no clock that two machines agree on. A daemon counts as alive while its
-//! beat changes within its own duration on *our* monotonic clock, and this daemon counts
-//! itself as dead before anyone else can.
+//! Ownership needs no clock that two machines agree on. A daemon counts as alive while its beat changes within its
+//! own duration on *our* monotonic clock. It counts itself as dead before anyone else can.
 //!
-//! Two tasks do it. The watchdog beats, and revokes every fence in time where it cannot. The
-//! keeper looks at the table, takes and releases; however slow that is, it delays no beat.
+//! Two tasks do it. The watchdog beats, and revokes every fence in time where it cannot. The keeper looks at the
+//! table, takes and releases; however slow that is, it delays no beat.
 
 mod giving;
 mod keeper;
@@ -25,31 +24,31 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::keeper::Keeper;
 
-/// What a holder of a shard listens to.
+/// A lease while this process has it: what whoever serves the shard listens to.
 #[derive(Debug, Clone)]
 pub struct Hold {
     /// The shard.
     pub shard: Shard,
-    /// The fence of all that is written under this lease. Once it is revoked the lease is
-    /// lost: drop everything, write nothing.
+    /// The fence of all writes under this lease. Once it is revoked the lease is lost: drop everything, write
+    /// nothing.
     pub fence: Fence,
-    /// Asks to finish what was begun and stop.
+    /// Cancelled when the shard is handed over: finish what was begun and stop.
     pub drain: CancellationToken,
 }
 
 /// Runs whatever a shard needs while it is held.
 pub trait Holder: Send + Sync + 'static {
-    /// Begins to serve a shard; the task ends when all of it is over.
+    /// Begins to serve a shard. The task ends when nothing of that goes on any more.
     fn serve(&self, hold: Hold) -> tokio::task::JoinHandle<()>;
 
     /// A lower bound of the last round trips of everything shown as connected.
     fn round_trips_since(&self) -> Option<DateTime<Utc>>;
 
-    /// What is in hand, of all shards together.
+    /// What is in hand, over all shards.
     fn load(&self) -> Load;
 }
 
-/// The shards that are held now, for whoever asks whether this daemon is ready.
+/// The shards that are held now: for health checks.
 #[derive(Debug, Clone, Default)]
 pub struct HeldShards(Arc<Mutex<Vec<(Shard, Fence)>>>);
 

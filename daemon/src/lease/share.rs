@@ -1,4 +1,4 @@
-//! How shards spread over daemons: each comes to the same plan from the same table.
+//! How shards are spread over daemons: each daemon makes the same plan from the same table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,18 +36,17 @@ pub struct Plan {
     pub beyond: BTreeSet<Shard>,
     /// Shards to hand over, because others have too few.
     pub give: Vec<Shard>,
-    /// Shards that the table gives to this daemon, which neither serves nor wants them, with
-    /// their tokens: others cannot know that they are free.
+    /// Shards whose leases name this daemon, which neither serves nor wants them, with their tokens. Others cannot
+    /// know that they are free.
     pub let_go: Vec<(Shard, u64)>,
-    /// All shards that somebody could take now.
+    /// All shards that some daemon could take now.
     pub free: BTreeSet<Shard>,
 }
 
 impl Plan {
-    /// The plan of one daemon. A shard whose lease names it and that it does not hold under that
-    /// very token is free to it alone: an answer was lost, or a lease was. Shards are taken up to
-    /// the share, and beyond it where nobody else does. None is given before the living are known
-    /// for sure.
+    /// The plan of one daemon. A shard whose lease names it, but which it does not hold under that very token, is
+    /// free to it alone: the answer to a take was lost, or the lease was. Shards are taken up to the share, and
+    /// beyond it where nobody else takes them. None is given before it is certain who lives.
     pub fn make(view: &View<'_>) -> Self {
         let leases: BTreeMap<Shard, &Lease> = view.leases.iter().map(|lease| (lease.shard, lease)).collect();
         let mut mine = Vec::new();
@@ -59,7 +58,7 @@ impl Plan {
             let owner = lease.and_then(|lease| lease.owner.as_deref());
             match view.held.get(&shard) {
                 Some(Some(token)) if owner == Some(view.me) && seen == Some(*token) => mine.push(shard),
-                // What it served must have ended before it is served anew.
+                // The shard's earlier serving must have ended before it is served anew.
                 Some(_) => {}
                 None => match (owner, seen) {
                     (Some(owner), Some(token)) if owner == view.me => stray.push((shard, token)),
@@ -68,9 +67,8 @@ impl Plan {
                 },
             }
         }
-        // What does not divide evenly goes to the daemons that are first by name, which are
-        // the oldest: everyone comes to the same answer, and a newcomer disturbs no more
-        // than it must.
+        // The rest of an uneven division goes to the daemons that are first by name, which are the oldest. So all
+        // daemons come to the same answer, and a new one disturbs no more than it must.
         let mut sharing: BTreeSet<&str> = view.census.sharing.iter().map(String::as_str).collect();
         sharing.insert(view.me);
         let total = usize::try_from(view.shards).unwrap_or(usize::MAX);
@@ -170,7 +168,7 @@ mod tests {
                 orphans: &self.orphans,
                 may_give: self.may_give,
             });
-            // Told for the count of orphans alone.
+            // This field is only for the count of orphans.
             plan.free.clear();
             plan
         }
@@ -210,7 +208,7 @@ mod tests {
         let mut case = Case::new("a", &leases, &["a"]);
         case.held = Some(holding(&[(1, Some(3))]));
         assert_eq!(case.plan().take, [(Shard(0), Some(7))], "an answer was lost");
-        // Another is not told by the table that it is free.
+        // The table does not tell another daemon that the shard is free.
         case.me = "b";
         case.census = living(&["a", "b"]);
         case.held = Some(holding(&[]));
@@ -225,7 +223,7 @@ mod tests {
         assert_eq!(case.plan(), Plan::default());
         case.held = Some(holding(&[]));
         assert_eq!(case.plan().take, [(Shard(0), Some(7))]);
-        // Another token than the one it serves under is no lease of its own.
+        // A lease under another token than the one it serves under does not count as held.
         case.held = Some(holding(&[(0, Some(6))]));
         assert_eq!(case.plan(), Plan::default());
     }

@@ -1,5 +1,5 @@
-//! What the keeper of leases and the watchdog share: until when this daemon may count itself as
-//! alive, and the fences that fall when that time is over.
+//! What the keeper and the watchdog share: until when this daemon counts itself as alive, and the fences that are
+//! revoked when that time is over.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,17 +10,16 @@ use shared::session_state::Fence;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-/// How long before the end of its lease a daemon that cannot beat stops: time enough to
-/// drop its sockets.
+/// A daemon that cannot beat stops this long before the end of its lease: long enough to drop its sockets.
 pub(super) const STOP_MARGIN: Duration = Duration::from_millis(700);
 
-/// Whether this daemon lives, as it knows itself. Its clones are one.
+/// Whether this daemon counts itself as alive. Clones share their state.
 #[derive(Debug, Clone)]
 pub(super) struct Vigil(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// For how long a beat counts.
+    /// How long a beat counts.
     term: Duration,
     state: Mutex<State>,
     revived: Notify,
@@ -37,7 +36,7 @@ struct State {
 }
 
 impl Vigil {
-    /// For a daemon whose shards are another's after a silence of `duration`.
+    /// For a daemon whose shards others may take after a silence of `duration`.
     pub fn new(duration: Duration) -> Self {
         Self(Arc::new(Shared {
             term: duration.saturating_sub(STOP_MARGIN),
@@ -47,7 +46,7 @@ impl Vigil {
         }))
     }
 
-    /// A lock that a panic has poisoned still guards the fences.
+    /// The state, also behind a lock that a panic has poisoned: it still guards the fences.
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -59,8 +58,8 @@ impl Vigil {
         state.counter
     }
 
-    /// A beat came through that was begun then. It counts from its begin: another's clock may have
-    /// seen it that early.
+    /// A beat came through that began at `begun`. It counts from then, since another daemon may have seen it that
+    /// early.
     pub fn beaten(&self, begun: Instant) {
         let mut state = self.state();
         let until = begun + self.0.term;
@@ -98,12 +97,12 @@ impl Vigil {
         }
     }
 
-    /// Guards a shard's fence no longer: nothing is written under it any more.
+    /// Stops guarding a shard's fence, under which nothing is written any more.
     pub fn dismiss(&self, shard: Shard) {
         self.state().fences.remove(&shard);
     }
 
-    /// Revokes every fence where the term is over by now; answers how many there were.
+    /// Revokes every fence if the last beat's term is over by now; answers how many there were.
     pub fn expire(&self, now: Instant) -> Option<usize> {
         let mut state = self.state();
         if state.until.is_some_and(|until| now < until) {
@@ -125,7 +124,7 @@ impl Vigil {
         revoked
     }
 
-    /// This daemon hands over, and its beat is to say so at once.
+    /// This daemon begins to hand over, and its beat is to say so at once.
     pub fn drain(&self) {
         self.state().draining = true;
         self.0.drained.notify_one();

@@ -6,11 +6,11 @@ use std::time::Duration;
 use shared::storage::leases::{Beat, LONGEST_LEASE, Lease};
 use tokio::time::Instant;
 
-/// A time without a look after which the daemons are given a moment before their silence counts: an
-/// outage of the table silences all of them, and whoever comes back first must not rob the others.
+/// After so long without a look, silence does not count for [`MOMENT`]. An outage of the table silences all daemons,
+/// and the first that comes back must not rob the others.
 const BLIND_AFTER: Duration = Duration::from_secs(3);
 
-/// How long that moment is: two beats.
+/// How long silence does not count after an outage: two beats.
 const MOMENT: Duration = Duration::from_secs(2);
 
 /// What is known of the daemons.
@@ -29,10 +29,9 @@ struct Seen {
     counter: Option<u64>,
     duration: Duration,
     draining: bool,
-    /// When the beat was last found changed: the end of that look, since what it found may have
-    /// been so no earlier.
+    /// When the beat was last found changed: the end of that look, since the beat may have changed that late.
     changed: Instant,
-    /// The beginning of the last look that found it as it was: it may have changed right after.
+    /// The beginning of the last look that found the beat unchanged: it may have changed right after.
     unchanged: Instant,
     /// Whether it was ever found changed.
     moved: bool,
@@ -41,16 +40,16 @@ struct Seen {
 /// What the last look says of all daemons.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Whoever may be alive: its shards are its own.
+    /// The daemons that may be alive: their shards are their own.
     pub alive: BTreeSet<String>,
-    /// Those of them that are to have shares: all but the ones that hand over.
+    /// Those of them that get shares: all but the ones that hand over.
     pub sharing: BTreeSet<String>,
-    /// Whether each of them is known to live, so that their number is the true one.
+    /// Whether each of them is known to live, so that their number is certain.
     pub settled: bool,
 }
 
 impl Watch {
-    /// For a daemon that waits so long for owners who have no beat at all.
+    /// For a daemon that waits `own_duration` for an owner without a beat.
     pub fn new(own_duration: Duration) -> Self {
         Self {
             own_duration: own_duration.min(LONGEST_LEASE),
@@ -60,7 +59,7 @@ impl Watch {
         }
     }
 
-    /// Takes in what a look found that lasted from `begun` to `ended`.
+    /// Takes in what a look found, which lasted from `begun` to `ended`.
     pub fn see(&mut self, beats: &[Beat], leases: &[Lease], begun: Instant, ended: Instant) {
         let last = self.last_look.replace(ended);
         if last.is_some_and(|last| begun.saturating_duration_since(last) > BLIND_AFTER) {
@@ -71,7 +70,7 @@ impl Watch {
             owners.contains(daemon.as_str()) || beats.iter().any(|beat| beat.daemon == *daemon)
         });
         for beat in beats {
-            // A duration that nobody may state is a defect, and must not keep shards for ever.
+            // A longer duration is a defect, and must not keep shards for ever.
             let duration = Duration::from_millis(beat.duration_ms).min(LONGEST_LEASE);
             self.note(
                 &beat.daemon,
@@ -135,8 +134,8 @@ impl Watch {
 }
 
 impl Seen {
-    /// Whether its beat was found changed within its duration. One that is seen for the first time
-    /// gets its whole duration, whatever its item's age.
+    /// Whether its beat was found changed within its duration. A daemon that is seen for the first time gets its
+    /// whole duration, whatever its item's age.
     fn may_live(&self) -> bool {
         self.unchanged.saturating_duration_since(self.changed) <= self.duration
     }
@@ -217,10 +216,10 @@ mod tests {
         let mut looks = Looks::new();
         looks.look(0, &[beat("a", 7)], &[]);
         looks.look(1, &[beat("a", 8)], &[]);
-        // What it found may have been so at its beginning alone.
+        // It may have read the beat at its very beginning.
         let census = looks.slow_look(4, 7, &[beat("a", 8)], &[]);
         assert_eq!(census.alive, names(&["a"]));
-        // And what changed may have changed at its end.
+        // And a beat that changed may have changed at its end.
         let census = looks.slow_look(8, 11, &[beat("a", 9)], &[]);
         assert_eq!(census.alive, names(&["a"]));
         looks.look(13, &[beat("a", 9)], &[]);

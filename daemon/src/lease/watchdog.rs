@@ -1,7 +1,7 @@
-//! Keeps this daemon alive in the others' eyes, and stops it in time where it cannot.
+//! Beats, so that other daemons see that this one lives, and stops this daemon in time where beats fail.
 //!
-//! Beating and stopping are one task with a client of its own, so that nothing else delays
-//! them: no slow look at the leases, no take, no release and no flood of sessions that begin.
+//! Beating and stopping are one task with a client of its own, so that nothing else delays them: no slow look at the
+//! leases, no take, no release and no flood of sessions that begin.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,8 +25,8 @@ use crate::meter::resident_bytes;
 /// The time between two beats.
 pub(super) const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long one beat may take. One that hangs makes room for the next, on another connection:
-/// within the shortest lease there are three of them.
+/// How long one beat may take. A beat that hangs makes room for the next one, on another connection. The shortest
+/// lease has time for three.
 const BEAT_DEADLINE: Duration = Duration::from_secs(1);
 
 /// Where beats go.
@@ -54,7 +54,7 @@ pub(super) struct Watchdog<H> {
     pub vigil: Vigil,
 }
 
-/// Revokes everything when the watchdog ends, in whatever way: without it nothing would.
+/// Revokes every fence when the watchdog ends, in whatever way, since nothing else would.
 struct FailSafe(Vigil);
 
 impl Drop for FailSafe {
@@ -149,7 +149,7 @@ mod tests {
     use crate::lease::Hold;
     use crate::lease::vigil::STOP_MARGIN;
 
-    /// So short that a beat that hangs does not end before it.
+    /// Shorter than a beat that hangs.
     const TERM: Duration = Duration::from_millis(400);
 
     /// Takes beats until it hangs, and never answers from then on.
@@ -172,7 +172,7 @@ mod tests {
         }
     }
 
-    /// Has nothing in hand, and panics when it is asked where it is told to.
+    /// Has nothing in hand, and panics when it is asked, if it is told to.
     #[derive(Default)]
     struct Idle {
         panics: AtomicBool,

@@ -1,7 +1,6 @@
 //! App state: sync keys, versions, and mutation MACs in 64 buckets for each collection.
 //!
-//! A first sync brings thousands of MACs of 64 bytes; one entry each would be one write
-//! unit each.
+//! A first sync brings thousands of MACs of 64 bytes. With an entry for each, each would take a write unit.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -39,7 +38,7 @@ impl AppSyncStore for SessionStore {
     }
 
     async fn set_sync_key(&self, key_id: &[u8], key: AppStateSyncKey) -> Result<()> {
-        // The latest id never names a key that is not there.
+        // The key is written first, so that the latest id never names a missing one.
         self.put_json(&name("ask", &[&hex::encode(key_id)]), &key).await?;
         self.state.put("ask-latest", key_id, None).await.map_err(failed)
     }

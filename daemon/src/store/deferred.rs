@@ -1,12 +1,12 @@
 //! Session records whose latest steps need not be stored one by one.
 //!
-//! The library writes a session some milliseconds after each message. Most of these
-//! writes only move a counter on: within the batch of 64 that a stored record has reserved
-//! (a reader of the stored record skips the whole batch, so no counter is used twice), or
-//! on a receiving chain (which is derived anew from an older step). Such a step is kept in
-//! memory, and lost with the process without harm. Everything else is stored at once: a new
-//! session, a new ratchet key of either side, a new reservation. So is every 64th step, and
-//! what is kept when a session ends in order.
+//! The library writes a session some milliseconds after each message. Most of these writes only move a counter on.
+//! Either it stays within the batch of 64 that the stored record has reserved; a reader of that record skips the
+//! whole batch, so no counter is used twice. Or it is on a receiving chain, which is derived anew from an older step.
+//! Such a step is kept in memory, and does no harm when it is lost with the process.
+//!
+//! Everything else is stored at once: a new session, a new ratchet key of either side, a new reservation, and every
+//! 64th step. The steps in memory are stored when a session ends in order.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -18,7 +18,7 @@ use wacore::libsignal::protocol::SessionRecord;
 /// How many steps of a record are kept before it is stored.
 const MAX_STEPS: u32 = 64;
 
-/// For how many records that is done; those of further addresses are stored at once.
+/// How many records may have steps in memory; records of further addresses are stored at once.
 const MAX_RECORDS: usize = 128;
 
 /// The records that one process has stored, and their later steps.
@@ -26,10 +26,10 @@ const MAX_RECORDS: usize = 128;
 pub struct Deferred(Mutex<HashMap<String, Tracked>>);
 
 struct Tracked {
-    /// What the stored record has that a lost step must not change.
+    /// The [`fingerprint`] of the stored record: a lost step must not change it.
     stored: [u8; 32],
     steps: u32,
-    /// The record as of the last step, where it is not what is stored.
+    /// The record after the last step; `None` where that is the stored one.
     latest: Option<Bytes>,
 }
 
@@ -43,8 +43,7 @@ impl std::fmt::Debug for Deferred {
 }
 
 impl Deferred {
-    /// Keeps a step in memory if that is all the record is; whether it did. The record must
-    /// be stored otherwise.
+    /// Keeps a record in memory if it is only a step; answers whether it did. If not, the record must be stored.
     pub fn keep(&self, address: &str, record: &Bytes) -> bool {
         let mut tracked = self.tracked();
         let Some(entry) = tracked.get_mut(address) else {
@@ -78,17 +77,17 @@ impl Deferred {
         }
     }
 
-    /// A record is gone, or it is not known what of it is stored.
+    /// A record is gone, or nobody knows what of it is stored.
     pub fn forget(&self, address: &str) {
         self.tracked().remove(address);
     }
 
-    /// The record's last step, where that is only here.
+    /// The record after its last step, where that is only in memory.
     pub fn latest(&self, address: &str) -> Option<Bytes> {
         self.tracked().get(address)?.latest.clone()
     }
 
-    /// All that is only here.
+    /// All records that are only in memory.
     pub fn unstored(&self) -> Vec<(String, Bytes)> {
         let latest = |(address, entry): (&String, &Tracked)| Some((address.clone(), entry.latest.clone()?));
         self.tracked().iter().filter_map(latest).collect()
@@ -99,9 +98,9 @@ impl Deferred {
     }
 }
 
-/// A digest of all but the counters: the session (its base key), the ratchet keys of both
-/// sides, the reservation, what waits for the other side's first answer, and how many older
-/// sessions there are. `None` for what cannot be read.
+/// A digest of all but the counters: the session's base key, the ratchet keys of both sides, the reservation, what
+/// waits for the other side's first answer, and the number of older sessions. `None` for a record that cannot be
+/// read.
 fn fingerprint(record: &[u8]) -> Option<[u8; 32]> {
     let record = SessionRecord::deserialize(record).ok()?;
     let state = record.session_state()?;

@@ -8,7 +8,7 @@ use wacore::store::traits::DeviceStore;
 
 use super::{SessionStore, failed};
 
-/// The entry's name. Whoever looks whether an instance was ever paired reads it too.
+/// The entry's name. It is there once an instance was paired.
 pub const DEVICE: &str = "device";
 
 #[async_trait]

@@ -8,9 +8,8 @@ use shared::session_state::{Entry, Gone, Listed, Page, SessionState};
 use shared::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 
-/// Passes everything on until it is shut; then it refuses writes. The library has
-/// write-back caches and savers that flush when they end: a session that must store
-/// nothing more is shut here, below all of them.
+/// Passes everything on until it is shut; then it refuses writes. The library's write-back caches and savers flush
+/// when they end. A session that must store nothing more is shut here, below all of them.
 #[derive(Debug)]
 pub struct Gate {
     state: Arc<dyn SessionState>,

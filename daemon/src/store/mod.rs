@@ -1,9 +1,8 @@
 //! The WhatsApp library's storage traits over the fenced, sealed session state.
 //!
-//! The library keeps its own write-back caches of sessions, sender keys and identities, so
-//! nothing is cached here but two packs of prekeys, and the last steps of
-//! sessions that need not be stored one by one (`deferred`). The owner of the fence is alone:
-//! reading, changing and writing back under a lock of this process is atomic.
+//! The library has its own write-back caches of sessions, sender keys and identities. So only two packs of prekeys
+//! are cached here, and the last steps of sessions that need not be stored one by one (`deferred`). The owner of the
+//! fence is alone, so reading, changing and writing back under a lock of this process is atomic.
 //!
 //! Entries are named `<kind>#<parts>`:
 //!
@@ -59,14 +58,15 @@ use received::Received;
 
 pub use oversize::{MAX_TEXT, is_oversize, is_stub};
 
-/// How long a sent message is kept for retries: no content rests longer.
+/// How long a sent message is kept for retries; its content rests no longer.
 const SENT_MESSAGE_TERM: TimeDelta = TimeDelta::hours(2);
 
 /// How long an incoming message waits for its commit at most; the library's own sweep has
 /// the same term.
 const PENDING_INBOUND_TERM: TimeDelta = TimeDelta::days(7);
 
-/// How long it is remembered that an incoming message was committed: as long as WhatsApp keeps what it could not deliver.
+/// How long the commit of an incoming message is remembered: as long as WhatsApp keeps a message that it cannot
+/// deliver.
 const COMMITTED_TERM: TimeDelta = TimeDelta::days(30);
 
 /// How long a base key is kept: a retry comes within hours or not at all.
@@ -81,18 +81,18 @@ pub struct SessionStore {
     deferred: Deferred,
     locks: Locks,
     received: Received,
-    /// Set once the times of what is buffered are known to `received`.
+    /// Set once `received` knows the times of the buffered messages.
     buffered: OnceCell<()>,
     shut: CancellationToken,
     inbound_lost: CancellationToken,
     missing: Option<mpsc::Sender<MissingInbound>>,
 }
 
-/// An incoming message that the library has decrypted before and that was neither buffered nor committed.
+/// An incoming message that the library has decrypted before, and that was neither buffered nor committed.
 ///
-/// It comes about where a session ends, in order or not, between two writes: the library makes its ratchets durable
-/// as a whole, while another task has moved one of them and not yet buffered what it decrypted with it. The server
-/// sends such a message again, and it cannot be decrypted again.
+/// Such a message is left when a session ends, in order or not, between two writes. The library makes all its
+/// ratchets durable at once; one of them may have decrypted a message that another task has not buffered yet. The
+/// server sends that message again, and it cannot be decrypted again.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MissingInbound {
     /// The chat's JID.
@@ -112,7 +112,7 @@ impl fmt::Debug for MissingInbound {
     }
 }
 
-/// Held while an entry of the kind is read, changed and written back.
+/// Locks, one for a kind: held while an entry of that kind is read, changed and written back.
 #[derive(Debug, Default)]
 struct Locks {
     sessions: Mutex<()>,
@@ -142,7 +142,7 @@ impl SessionStore {
         }
     }
 
-    /// The store that tells of [`MissingInbound`] messages, and does not let the library acknowledge them.
+    /// The store with a channel for [`MissingInbound`] messages, which it does not let the library acknowledge.
     #[must_use]
     pub fn telling_missing(self, missing: mpsc::Sender<MissingInbound>) -> Self {
         Self {
@@ -156,9 +156,9 @@ impl SessionStore {
         self.shut.cancel();
     }
 
-    /// Cancelled when an incoming message could not be buffered. Its ratchet step is then
-    /// in the library's memory alone, and the store is shut so that no flush makes it
-    /// durable: a new client on the stored state can decrypt the server's redelivery.
+    /// Cancelled when an incoming message could not be buffered. Its ratchet step is then only in the library's
+    /// memory, and the store is shut so that no flush makes it durable. A new client on the stored state can decrypt
+    /// the server's redelivery.
     pub fn inbound_lost(&self) -> &CancellationToken {
         &self.inbound_lost
     }
@@ -180,14 +180,14 @@ impl SessionStore {
         self.clock.now() + term
     }
 
-    /// Whether everything written before `cutoff` (Unix seconds) with `term` has expired by
-    /// itself, so that no sweep is needed. Idle instances thereby cost no reads.
+    /// Whether everything written before `cutoff` (Unix seconds) with `term` has expired by itself. Then no sweep is
+    /// needed, and idle instances cost no reads.
     fn has_expired(&self, cutoff: i64, term: TimeDelta) -> bool {
         cutoff <= (self.clock.now() - term).timestamp()
     }
 
-    /// Deletes of what begins with `prefix` what `goes`, page by page and without reading a
-    /// value. Answers how much that was.
+    /// Deletes the entries that begin with `prefix` and for which `goes` holds, page by page and without reading a
+    /// value. Answers how many.
     async fn delete_each(
         &self,
         prefix: &str,
@@ -207,8 +207,8 @@ impl SessionStore {
         }
     }
 
-    /// Deletes what begins with `prefix` and was written before `cutoff` (Unix seconds), where
-    /// it was written to expire after `term`.
+    /// Deletes the entries that begin with `prefix` and were written before `cutoff` (Unix seconds) to expire after
+    /// `term`.
     async fn delete_written_before(
         &self,
         prefix: &str,
@@ -222,9 +222,8 @@ impl SessionStore {
         .await
     }
 
-    /// Stores what can be learnt or agreed upon anew. A value that is too large to be stored, as
-    /// others may make it grow, is forgotten instead: nothing that waits behind it may stand
-    /// still for ever.
+    /// Stores entries that can be learnt or agreed upon anew. Others may make a value grow until it is too large to
+    /// be stored. It is then forgotten, so that nothing that waits behind it stands still for ever.
     async fn put_or_forget(&self, entries: Vec<Entry>) -> Result<(), StoreError> {
         let (fitting, too_large): (Vec<Entry>, Vec<Entry>) = entries
             .into_iter()
@@ -265,14 +264,14 @@ fn count(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }
 
-/// `value` behind the time it was written at, in microseconds since the epoch.
+/// `value`, preceded by the time at which it was written, in microseconds since the epoch.
 fn stamped(written: DateTime<Utc>, value: &[u8]) -> Vec<u8> {
     [&written.timestamp_micros().to_be_bytes(), value].concat()
 }
 
 /// What [`stamped`] made.
 fn unstamped(stored: &[u8]) -> Result<(DateTime<Utc>, &[u8]), StoreError> {
-    /// Builds before this one wrote seconds, which stay below this for ages.
+    /// Earlier builds wrote seconds, which stay below this for ages.
     const SECONDS: i64 = 1 << 40;
     let (written, value) = stored.split_first_chunk().ok_or_else(|| corrupt("message"))?;
     let written = i64::from_be_bytes(*written);

@@ -110,7 +110,7 @@ impl MsgSecretStore for SessionStore {
         Ok(row.map(|row| (row.secret.to_vec(), row.message_ts)))
     }
 
-    /// Deadlines that have passed need no sweep: the entries have expired by themselves.
+    /// Deletes nothing: entries whose deadline has passed have expired by themselves.
     async fn delete_expired_msg_secrets(&self, cutoff_timestamp: i64) -> Result<u32> {
         if cutoff_timestamp <= self.clock.now().timestamp() {
             return Ok(0);

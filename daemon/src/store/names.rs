@@ -5,9 +5,8 @@ use sha2::{Digest as _, Sha256};
 /// The longest name that is stored as it is; a sort key takes 1,024 bytes.
 const MAX_NAME_LENGTH: usize = 900;
 
-/// The name of an entry. Parts may come from the network (message ids are the sender's to
-/// choose): separators in them are escaped, and a name that is too long is cut and ends in
-/// its digest.
+/// The name of an entry. Parts may come from the network; a sender chooses its message ids. So separators in parts
+/// are escaped, and a name that is too long is cut and ends in its digest.
 pub fn name(kind: &str, parts: &[&str]) -> String {
     let mut name = kind.to_owned();
     for part in parts {
@@ -28,7 +27,7 @@ pub fn name(kind: &str, parts: &[&str]) -> String {
     name
 }
 
-/// What the names of all entries of `kind` whose first parts are `parts` begin with.
+/// The beginning of the names of all entries of `kind` whose first parts are `parts`.
 pub fn prefix(kind: &str, parts: &[&str]) -> String {
     let mut prefix = name(kind, parts);
     prefix.push('#');

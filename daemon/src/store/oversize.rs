@@ -1,15 +1,15 @@
 //! Incoming messages that are too large to be buffered.
 //!
-//! A sender chooses how large a message is, and the table takes items of 400 KB. What is larger
-//! is buffered as a stub, from which the same is told as from the message itself: its text as
-//! far as anybody is told of it, or that there was something. So no sender can take a session
-//! down with a message that is never stored and therefore comes for ever.
+//! A sender chooses how large a message is, and the table takes items of 400 KB. A larger message is buffered as a
+//! stub. It has all that records and events tell of the message: the beginning of its text, or that there was
+//! something. So no sender can take a session down with a message that cannot be stored and therefore comes again for
+//! ever.
 
 use shared::session_state::MAX_VALUE_LENGTH;
 use wacore::proto_helpers::MessageExt as _;
 use waproto::whatsapp as wa;
 
-/// As much text as is told of, in characters: what WhatsApp's apps let one write.
+/// The most characters of a text that an event tells: what WhatsApp's apps let one write.
 pub const MAX_TEXT: usize = shared::domain::content::MAX_TOLD;
 
 /// Bytes before a buffered message: its time.
@@ -20,9 +20,9 @@ pub fn is_oversize(bytes: usize) -> bool {
     bytes > MAX_VALUE_LENGTH - STAMP
 }
 
-/// What is buffered of a message in its place.
+/// The stub that is buffered in a message's place.
 pub fn stub(message: &[u8]) -> Vec<u8> {
-    // What the library has encoded it can decode.
+    // The library has encoded it, and can decode it.
     let message = waproto::codec::message_decode(message).unwrap_or_default();
     waproto::codec::message_to_vec(&stub_of(&message))
 }
@@ -30,7 +30,7 @@ pub fn stub(message: &[u8]) -> Vec<u8> {
 fn stub_of(message: &wa::Message) -> wa::Message {
     if let Some(text) = message.text_content() {
         return wa::Message {
-            // One character more than is told of, so that what is left out shows.
+            // One character more than is told, to show that the text was longer.
             conversation: Some(text.chars().take(MAX_TEXT + 1).collect()),
             ..wa::Message::default()
         };
@@ -48,7 +48,7 @@ fn stub_of(message: &wa::Message) -> wa::Message {
     }
 }
 
-/// Whether a message is the stub of one that had no text.
+/// Whether a message is a stub of a message without text.
 pub fn is_stub(message: &wa::Message) -> bool {
     let placeholder = message.placeholder_message.as_option();
     placeholder.is_some_and(|placeholder| placeholder.r#type.is_none())

@@ -1,4 +1,4 @@
-//! Many small values in one entry: a list of key and value, each behind its length.
+//! Many small values in one entry: a list of keys and values, each preceded by its length.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
 //! One-time prekeys, packed 64 to an entry by their ids.
 //!
-//! A client makes 812 of them at once. As single entries they would take 812 write units
-//! from a partition that has 1,000 a second; packed they are 13 entries and a tenth of
-//! that. Using one up rewrites its pack, about 5 write units, once per new contact.
+//! A client makes 812 of them at once. As single entries they would take 812 write units from a partition that has
+//! 1,000 a second; packed they take 13 entries and a tenth of the units. Using one up rewrites its pack, about 5
+//! write units, once per new contact.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ const CACHED_PACKS: usize = 2;
 #[derive(Debug)]
 pub struct Prekeys {
     state: Arc<dyn SessionState>,
-    /// The packs used last, the latest at the end. Its lock is held over every change.
+    /// The packs used last, the latest at the end. The lock is held over every change.
     cache: Mutex<Vec<(u32, Pack)>>,
 }
 
@@ -111,7 +111,7 @@ impl Prekeys {
         .await
     }
 
-    /// Marks those that exist: one that was used up meanwhile stays away.
+    /// Marks those that exist; one that was used up meanwhile does not come back.
     pub async fn mark_uploaded(&self, ids: &[u32]) -> Result<(), StoreError> {
         self.change(by_pack(ids), |pack, ids| {
             let mut changed = false;
@@ -168,8 +168,7 @@ impl Prekeys {
         Ok(0)
     }
 
-    /// Applies `change` to the packs and writes those back of which it says that they
-    /// changed.
+    /// Applies `change` to the packs, and writes back those that it says have changed.
     async fn change<T>(
         &self,
         mut wanted: BTreeMap<u32, T>,
@@ -194,7 +193,7 @@ impl Prekeys {
                 });
             }
         }
-        // Out of the cache until it is known what was stored.
+        // They leave the cache until it is known what was stored.
         cache.retain(|(number, _)| !packs.contains_key(number));
         self.state.put_many(entries).await.map_err(failed)?;
         self.state.delete_many(&emptied).await.map_err(failed)?;

@@ -20,8 +20,8 @@ use super::{
     corrupt, count, failed, from_json, stamped, to_json, unstamped,
 };
 
-/// The name of an incoming message's entry: a digest, since the memory of its commit outlives the message and must not
-/// tell who wrote to whom.
+/// The name of an incoming message's entry. It is a digest: the tombstone outlives the message and must not tell who
+/// wrote to whom.
 fn inbound(chat: &str, sender: &str, id: &str) -> String {
     let digest = Sha256::digest(name("in", &[chat, sender, id]));
     name("in", &[&hex::encode(digest)])
@@ -35,7 +35,7 @@ impl SessionStore {
         }
     }
 
-    /// Reads a token, changes it and writes it back where `change` answers one.
+    /// Reads a token and writes back what `change` makes of it, if anything.
     async fn change_tc_token(
         &self,
         jid: &str,
@@ -48,8 +48,8 @@ impl SessionStore {
         }
     }
 
-    /// Puts incoming messages away until they are committed. Where that fails, the client
-    /// must go: see [`SessionStore::inbound_lost`].
+    /// Buffers incoming messages until they are committed. Where that fails, the client must be dropped: see
+    /// [`SessionStore::inbound_lost`].
     async fn buffer_inbound(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
         if let Err(error) = self.buffered.get_or_try_init(|| self.learn_buffered()).await {
             self.shut();
@@ -68,7 +68,7 @@ impl SessionStore {
             Entry { key, value, expires }
         };
         let as_they_fit = |row: &PendingInboundRow<'_>| entry(row, is_oversize(row.message.len()));
-        // One that is refused for good goes as a stub.
+        // One that is refused for good is buffered as a stub.
         let put = async |row| match self.state.put_recalling(vec![as_they_fit(row)]).await {
             Err(error) if is_of_the_value(&error) => self.state.put_recalling(vec![entry(row, true)]).await,
             stored => stored,
@@ -88,8 +88,8 @@ impl SessionStore {
                 }
                 stored => stored?,
             };
-            // These were committed before and come again: their ratchet or their acknowledgement
-            // was lost. They keep the time, and by it the ids, of their first coming.
+            // These were committed before and come again, since their ratchet or their acknowledgement was lost. They
+            // keep the time at which they first came, and with it their ids.
             known.retain(|gone| self.received.relearn(&gone.key, gone.note));
             for row in rows {
                 let key = inbound(row.chat, row.sender, row.id);
@@ -107,7 +107,7 @@ impl SessionStore {
         stored.map_err(failed)
     }
 
-    /// Removes what is committed. That it was, and when it came, is remembered.
+    /// Removes committed messages. Their commit, and the time at which they came, is remembered.
     async fn delete_committed(&self, names: Vec<String>) -> Result<()> {
         let gone: Vec<Gone> = names
             .into_iter()
@@ -126,11 +126,11 @@ impl SessionStore {
         Ok(())
     }
 
-    /// Learns when the messages came that an earlier client has buffered and not committed. Where its last ratchets
-    /// were lost with it they decrypt anew, as if they came for the first time, and yet their records may be there.
+    /// Learns when the messages came that an earlier client has buffered and not committed. If that client's last
+    /// ratchets were lost, these messages decrypt as if they came for the first time, though their records may exist.
     async fn learn_buffered(&self) -> std::result::Result<(), StorageError> {
         for (key, stored) in self.state.scan(&prefix("in", &[])).await? {
-            // One that cannot be read is written over.
+            // An entry that cannot be read will be written over.
             if let Ok((received_at, _)) = unstamped(&stored) {
                 self.received.learn(&key, received_at);
             }
@@ -138,14 +138,13 @@ impl SessionStore {
         Ok(())
     }
 
-    /// When an incoming message came that is buffered and not yet committed: the same at every
-    /// delivery.
+    /// When an incoming message came, if it is buffered and not yet committed. It is the same at every delivery.
     pub fn received_at(&self, chat: &str, sender: &str, id: &str) -> Option<DateTime<Utc>> {
         self.received.of(&inbound(chat, sender, id))
     }
 }
 
-/// Whether another value in its place may be stored.
+/// Whether the store refused the value itself, so that another one may be stored in its place.
 fn is_of_the_value(error: &StorageError) -> bool {
     matches!(error, StorageError::TooLarge(_) | StorageError::Refused(_))
 }
@@ -171,7 +170,7 @@ impl ProtocolStore for SessionStore {
         if devices == before {
             return Ok(());
         }
-        // Where it is forgotten, the next message brings the key to all devices again.
+        // If it is forgotten, the next message brings the key to all devices again.
         self.put_or_forget(vec![Entry {
             key: name("skd", &[group_jid]),
             value: pairs::encode(&devices)?,
@@ -193,7 +192,7 @@ impl ProtocolStore for SessionStore {
             return Ok(());
         }
         let _alone = self.locks.sender_key_devices.lock().await;
-        // Which groups a device is in no key tells, so all are read: a page at a time.
+        // No key tells which groups a device is in, so all entries are read, a page at a time.
         let mut after = None;
         loop {
             let page = self.state.page(&prefix("skd", &[]), after.as_deref()).await;
@@ -229,9 +228,8 @@ impl ProtocolStore for SessionStore {
         self.get_json(&name("lid", &[lid])).await
     }
 
-    /// A phone number's entry names the LID that it was last seen with. Whether the two
-    /// still belong together is the LID's entry to say, so that a LID can change its number
-    /// in one write.
+    /// A phone number's entry names the LID that it was last seen with. The LID's entry decides whether the two still
+    /// belong together, so that a LID can change its number in one write.
     async fn get_pn_mapping(&self, phone: &str) -> Result<Option<LidPnMappingEntry>> {
         let Some(lid) = self.state.get(&name("pn", &[phone])).await.map_err(failed)? else {
             return Ok(None);
@@ -248,7 +246,7 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
-        // In order of the sequence: of two mappings for one LID, the last counts.
+        // The order is kept: of two mappings for one LID, the last counts.
         let mut writes = Vec::with_capacity(2 * entries.len());
         for (index, entry) in entries.iter().enumerate() {
             let later = &entries[index + 1..];
@@ -455,8 +453,7 @@ impl ProtocolStore for SessionStore {
     async fn store_sent_message(&self, chat_jid: &str, message_id: &str, payload: &[u8]) -> Result<()> {
         let value = stamped(self.clock.now(), payload);
         if value.len() > MAX_VALUE_LENGTH {
-            // It goes out all the same; a device that cannot read it is answered from memory,
-            // or not.
+            // The message goes out all the same. A device that cannot read it is answered from memory, or not at all.
             debug!("a sent message is too large to be kept for retries");
             return Ok(());
         }
@@ -508,7 +505,7 @@ impl ProtocolStore for SessionStore {
         if self.state.is_deleted(&key).await.map_err(failed)? {
             return Ok(None);
         }
-        // Not taken where many wait already: it stays unacknowledged and comes again.
+        // Where too many wait already it is not taken: it stays unacknowledged and comes again.
         let _ = missing.try_send(MissingInbound {
             chat: chat.to_owned(),
             sender: sender.to_owned(),

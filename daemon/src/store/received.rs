@@ -1,8 +1,8 @@
 //! When incoming messages came.
 //!
-//! Lists show messages in the order in which they came here, and a message that comes again
-//! keeps its place and its ids. So the time of a message is stored with its buffered copy, and
-//! kept here for the commit that follows. No two messages have the same microsecond.
+//! Lists show messages in the order in which they came, and a message that comes again keeps its place and its ids.
+//! So the time of a message is stored with its buffered copy, and kept in memory for the commit that follows. No two
+//! messages have the same microsecond.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -21,7 +21,7 @@ struct Times {
 }
 
 impl Received {
-    /// When the message of this entry came: at the time that is known of it, or now.
+    /// When the message of this entry came: the time that is known, or now.
     pub fn note(&self, name: &str, now: DateTime<Utc>) -> DateTime<Utc> {
         let mut times = self.times();
         if let Some(at) = times.by_name.get(name) {
@@ -40,7 +40,7 @@ impl Received {
         self.times().by_name.insert(name.to_owned(), at);
     }
 
-    /// The same, from a time in microseconds since the epoch; whether it was one.
+    /// The same, from a time in microseconds since the epoch; answers whether there was a valid one.
     pub fn relearn(&self, name: &str, micros: Option<i64>) -> bool {
         let at = micros.and_then(DateTime::from_timestamp_micros);
         at.inspect(|at| self.learn(name, *at)).is_some()
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(received.of("b"), Some(second));
         received.forget("b");
         assert_eq!(received.of("b"), None);
-        // A clock that is set back does not turn the order.
+        // A clock that is set back does not change the order.
         assert!(received.note("c", now - TimeDelta::hours(1)) > second);
         received.learn("d", now);
         assert_eq!(received.note("d", now + TimeDelta::hours(1)), now);

@@ -18,12 +18,11 @@ impl SessionStore {
             value: value.as_ref().to_vec(),
             expires: None,
         };
-        // A session or a sender key that is gone is agreed upon anew: its owner is told by a
-        // retry receipt.
+        // A session or a sender key that is gone is agreed upon anew, upon a retry receipt to its owner.
         self.put_or_forget(values.iter().map(entry).collect()).await
     }
 
-    /// Stores the sessions' steps that are only in memory. For the end of a session.
+    /// Stores the session steps that are only in memory: for the end of a session.
     pub async fn store_deferred(&self) -> Result<()> {
         let _alone = self.locks.sessions.lock().await;
         let unstored = self.deferred.unstored().into_iter();
@@ -94,7 +93,7 @@ impl SignalStore for SessionStore {
             return Ok(());
         }
         for (address, _) in &unkept {
-            // Until it is known what was stored.
+            // Nobody knows yet what was stored.
             self.deferred.forget(address);
         }
         self.put_all("s", &unkept).await?;

@@ -62,8 +62,8 @@ pub struct Functions {
     pub public_url: String,
     /// How many proxies before a listener of our own add to `X-Forwarded-For`.
     pub trusted_proxies: usize,
-    /// How long after it came a request for a new password is answered. An address that nobody has takes as long as
-    /// one that gets a mail, so the time does not tell.
+    /// How long a request for a new password takes. An address that nobody has takes as long as one that gets a mail,
+    /// so the time does not tell.
     pub forgot_password_answer: Duration,
     /// How long a request waits for a daemon's answer.
     pub daemon_answer: Duration,
