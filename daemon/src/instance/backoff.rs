@@ -8,11 +8,11 @@ use shared::domain::reason::Reason;
 
 use crate::stop::{Course, Pauses};
 
-/// The pauses after lost connections: 1, 2, 4, 8, 16, 32, then 60 s each, every one of them
-/// between half and the whole of that at random, so that a fleet does not come back at once.
+/// The pauses after lost connections: 1, 2, 4, 8, 16, 32, then 60 s each. Each lasts between half and the whole of
+/// that, at random, so that a fleet does not come back at once.
 const LOST: [u64; 7] = [1, 2, 4, 8, 16, 32, 60];
 
-/// A connection that lasted this long was a good one: these pauses begin anew.
+/// A connection that lasted this long was a good one: after it the pauses begin anew.
 const GOOD: Duration = Duration::from_mins(1);
 
 /// Counts attempts that failed.
@@ -22,8 +22,8 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The pause after a lost connection; `lasted` is for how long it was connected, if it was.
-    /// `random` is from 0 to 1.
+    /// The pause after a lost connection. `lasted` says how long it was connected, if it was; `random` is from 0 to
+    /// 1.
     pub fn after_loss(&mut self, lasted: Option<Duration>, random: f64) -> Duration {
         if lasted.is_some_and(|lasted| lasted >= GOOD) {
             self.failures = 0;
@@ -44,12 +44,12 @@ impl Backoff {
 pub enum Next {
     /// A pause.
     Pause(Pause),
-    /// The last of the row was the last pause: nothing until someone asks again.
+    /// No pauses are left: nothing happens until someone asks again.
     End(Status, Reason),
 }
 
-/// What follows a stop of this `course` at `now`, where `last` is the last pause that the instance
-/// had. `None` where such pauses are not kept. `random` is from 0 to 1.
+/// What follows a stop of this `course` at `now`. `last` is the instance's last pause; `random` is from 0 to 1.
+/// `None` where pauses of this course are not kept.
 pub fn after_stop(course: Course, last: Option<&Pause>, now: DateTime<Utc>, random: f64) -> Option<Next> {
     let pauses = course.pauses()?;
     let in_a_row = last.filter(|last| {
@@ -69,22 +69,20 @@ pub fn after_stop(course: Course, last: Option<&Pause>, now: DateTime<Utc>, rand
     }))
 }
 
-/// How long is left of a pause. Never longer than the longest of its kind, whatever the clock of
-/// whoever wrote it was.
+/// How long is left of a pause. Never longer than the longest of its kind, whatever the writer's clock said.
 pub fn left(pause: &Pause, now: DateTime<Utc>) -> Duration {
     let longest = Course::pauses_of(&pause.reason).map_or(LONGEST, longest);
     let left = (pause.not_before - now).to_std().unwrap_or_default();
     left.min(longest)
 }
 
-/// The pause where a person asks for a connection at `now`: it ends now, or when the least of it is
-/// over.
+/// The pause after a person asks for a connection at `now`. It ends now, or when its floor is over.
 #[must_use]
 pub fn cut(pause: &Pause, now: DateTime<Utc>) -> Pause {
     let Some(pauses) = Course::pauses_of(&pause.reason) else {
         return pause.clone();
     };
-    // Of the pause as it was told: however often one asks, the least of it stays.
+    // The floor is a part of the whole pause, so it stays however often one asks.
     let least = whole_of(pauses, pause.strikes) * u64::from(pauses.floor) / 100;
     let least = pause.since + delta(Duration::from_secs(least));
     Pause {

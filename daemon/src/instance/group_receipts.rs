@@ -1,13 +1,12 @@
-//! How many members of a group have a message, and have seen it.
+//! How many members of a group have received a message, and how many have read it.
 //!
-//! Who the members were is noted when the server has taken the message: a roster that all
-//! messages to the same members share, one write unit for each 64 of them and change of
-//! membership, and a write unit for the message. From then on receipts are two bits a member,
-//! so what comes within a window is one write unit, of a group of three or of a thousand. The
-//! window grows with the group: in one of 1,024 a message whose receipts all come at once costs
-//! some ten write units, and one whose members look at it one by one two for each of them at
-//! most. A receipt that comes twice, from another device of a member or after a crash, finds its
-//! bit set.
+//! The members are noted when the server has taken the message. They are a roster, which all messages to the same
+//! members share. It costs one write unit for each 64 members when the membership changes, and one for each message.
+//!
+//! From then on receipts are two bits a member. All that come within a window are one write unit, in a group of three
+//! or of a thousand. The window grows with the group. In a group of 1,024, a message costs some ten write units when
+//! all its receipts come at once, and at most two for each member when they come one by one. A receipt that comes
+//! twice, from another device of a member or after a crash, finds its bit set.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -27,19 +26,18 @@ use super::pending::{Unstored, WINDOW};
 use crate::connection::{ReceiptKind, SendError};
 use crate::deps::Deps;
 
-/// How long receipts of a message wait for others, for each member of its group, and at most.
+/// How long receipts of a message wait for others: this for each member of its group, and the longest wait.
 const WINDOW_OF_A_MEMBER: Duration = Duration::from_millis(10);
 const LONGEST_WINDOW: Duration = Duration::from_secs(10);
 
-/// The pause before members are asked for again, where nobody is connected who could tell and
-/// where WhatsApp did not.
+/// The pauses before members are asked for again: without a connection, and after WhatsApp did not tell them.
 const NOT_CONNECTED_PAUSE: Duration = Duration::from_secs(5);
 const NOT_TOLD_PAUSE: Duration = Duration::from_secs(30);
 
-/// For how long they are asked for. Who is no member any more is not told.
+/// How long they are asked for. Whoever is no member any more is not told.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// How often a message's sets are read anew where somebody else has changed them.
+/// How often a message's progress is read anew where somebody else has changed it.
 const ATTEMPTS: usize = 4;
 
 /// How many messages' sets and how many rosters are kept in memory.
@@ -52,18 +50,18 @@ pub enum Counted {
     NoRecord,
     /// Not now: after this pause.
     Later(Duration),
-    /// Who the members are is not to be known.
+    /// The members cannot be known.
     Never,
     /// It is counted.
     Done {
-        /// The state that all members have brought the message into, where it is not in it.
+        /// The state that all members have reached, where the message is not in it yet.
         all: Option<State>,
     },
 }
 
 enum Known {
     Roster(Arc<Roster>),
-    /// Somebody else has noted one meanwhile.
+    /// Somebody else has noted a roster meanwhile.
     Noted,
     Later(Duration),
     Never,
@@ -100,7 +98,7 @@ impl Groups {
             return Ok(Counted::Never);
         };
         for _ in 0..ATTEMPTS {
-            // Taken out: it is known again when it is known what was stored.
+            // It leaves the cache until it is known what was stored.
             let kept = self.progress.lock().expect("no holder panics").remove(&message);
             let found = match kept {
                 Some(progress) => Some(progress),
@@ -113,7 +111,7 @@ impl Groups {
                 Known::Roster(roster) => roster,
                 Known::Noted => continue,
                 Known::Later(pause) => {
-                    // Nothing was stored: it need not be read again.
+                    // Nothing was stored, so it need not be read again.
                     self.keep(message, progress);
                     return Ok(Counted::Later(pause));
                 }
@@ -170,7 +168,7 @@ impl Groups {
             return Ok(
                 match self.deps.messages.get_roster(self.instance, digest).await? {
                     Some(roster) => Known::Roster(self.keep_roster(roster)),
-                    // A roster is put before it is named: it has run out.
+                    // A roster is stored before a record names it, so this one has run out.
                     None if told.since().elapsed() >= PATIENCE => Known::Never,
                     None => Known::Later(NOT_TOLD_PAUSE),
                 },
@@ -250,7 +248,7 @@ fn window(members: u16) -> Duration {
     (WINDOW_OF_A_MEMBER * u32::from(members)).clamp(WINDOW, LONGEST_WINDOW)
 }
 
-/// The state that all members have brought a message into, where it is not in it.
+/// The state that all members have reached, where the message is not in it yet.
 fn reached_by_all(progress: &Progress) -> Option<State> {
     let by_all = |count: u32| progress.of > 0 && count >= progress.of;
     let reached = if by_all(progress.read.count()) {

@@ -1,5 +1,4 @@
-//! Where jobs find their instance's connection, and the server's acknowledgements their
-//! jobs.
+//! Where jobs find their instance's connection, and where the server's acknowledgements find their jobs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -20,8 +19,7 @@ pub struct Link {
     pub account: Person,
     /// The acknowledgements that its jobs wait for.
     pub acks: Acks,
-    /// Which of the instance's links this is, counted as they are shown: whoever has missed one
-    /// sees that it was there.
+    /// The number of this link among the instance's, so that whoever has missed one sees that it was there.
     pub number: u64,
 }
 
@@ -32,8 +30,8 @@ struct Shown {
     count: u64,
 }
 
-/// The acknowledgements that a connection's jobs wait for. When the connection ends its
-/// jobs are told by the end of the waiting.
+/// The acknowledgements that a connection's jobs wait for. When the connection ends, the waiting ends, which tells
+/// its jobs.
 #[derive(Debug, Clone, Default)]
 pub struct Acks(Arc<Waiting>);
 
@@ -64,16 +62,16 @@ impl Acks {
         }
     }
 
-    /// Ends all waiting: no acknowledgement comes any more. `blames_wire` where what was on the wire
-    /// may be the cause.
+    /// Ends all waiting, since no acknowledgement comes any more. `blames_wire` says that what was on the wire may be
+    /// the cause.
     pub fn close(&self, blames_wire: bool) {
         let mut senders = self.0.senders.lock().expect("no holder panics");
         self.0.end.send_replace(Some(blames_wire));
         senders.clear();
     }
 
-    /// Whether what was on the wire may be the cause of the connection's end. Waits for the end for
-    /// up to `patience`; one that does not come blames nothing.
+    /// Whether what was on the wire may be the cause of the connection's end. Waits up to `patience` for that end;
+    /// `false` where it does not come.
     pub async fn blames_wire(&self, patience: Duration) -> bool {
         let mut end = self.0.end.subscribe();
         let told = tokio::time::timeout(patience, end.wait_for(Option::is_some)).await;
@@ -105,8 +103,8 @@ impl Links {
         });
     }
 
-    /// Lets whoever waits for the link of an instance that has none look at that instance again, by the end of
-    /// the waiting: it may be gone, or logged out.
+    /// Ends the waiting for the link of an instance that has none. Those who waited look at the instance again, which
+    /// may be gone or logged out.
     pub fn look_again(&self, instance: InstanceId) {
         let mut links = self.0.lock().expect("no holder panics");
         if links

@@ -1,5 +1,5 @@
-//! One task per instance that is to be connected: it connects, shows codes to pair by,
-//! connects again after a loss, and writes how things are.
+//! One task for each instance that is to be connected, its actor. It connects, shows codes to pair by, connects again
+//! after a loss, and writes the status.
 
 pub mod backoff;
 mod group_receipts;
@@ -38,7 +38,7 @@ use self::status::Observer;
 use crate::deps::Deps;
 use crate::stop::{Answer, Course, Stop};
 
-/// Keeps one instance connected until it is told to stop or cannot be.
+/// Keeps one instance connected, until it is told to stop or cannot go on.
 #[derive(Debug)]
 pub struct Actor {
     deps: Arc<Deps>,
@@ -53,29 +53,28 @@ pub struct Actor {
     observer: Observer,
     /// By which code the instance is to be paired; `None` for QR codes.
     pairing: Option<PairingRequest>,
-    /// Whether a pairing code was shown for this request: there is one a request.
+    /// Whether a pairing code was shown for this request, which gets only one.
     code_shown: bool,
-    /// Whether its request is one that no attempt has answered yet.
+    /// Whether no attempt has answered its request yet.
     asked_anew: bool,
     /// Whether somebody waits for what comes of the next attempt.
     is_awaited: bool,
-    /// When it is of no use any more to unlink the instance.
+    /// Until when it is of use to unlink the instance.
     unlink_until: Option<DateTime<Utc>>,
 }
 
 /// A running actor.
 #[derive(Debug)]
 pub struct ActorHandle {
-    /// The request that it answers, the latest that it was told of.
+    /// The latest request that it was told of, which it answers.
     generation: Arc<AtomicU64>,
     /// Asks it to disconnect in order and end.
     pub stop: CancellationToken,
-    /// Where this is cancelled, a session that is logged in unlinks the instance from its
-    /// phone as it ends.
+    /// If this is cancelled, a session that is logged in unlinks the instance from its phone as it ends.
     pub unlink: CancellationToken,
-    /// Whether it was started for nothing else.
+    /// Whether it was started only to unlink the instance.
     pub only_unlinks: bool,
-    /// Whether it pairs by a code, where it has to pair.
+    /// Whether it pairs by a code and not by QR, if it has to pair.
     pub pairs_by_code: bool,
     /// Ends the pause before its next attempt.
     pub wake: Arc<Notify>,
@@ -91,8 +90,7 @@ impl Actor {
         Self::start_for(deps, instance, fence, links, false)
     }
 
-    /// Starts an actor that makes sessions for nothing else than to unlink the instance from its
-    /// phone, and ends when that is done.
+    /// Starts an actor that makes sessions only to unlink the instance from its phone, and ends when that is done.
     pub fn start_to_unlink(
         deps: Arc<Deps>,
         instance: &Instance,
@@ -132,7 +130,7 @@ impl Actor {
             wake: wake.clone(),
             pairing,
             asked_anew: instance.observed.generation < instance.desired.generation,
-            // By whoever held the shard before.
+            // The shard's last owner may have shown it.
             code_shown: instance.observed.status == Status::AwaitingPairingCode
                 && instance.observed.generation == instance.desired.generation,
             is_awaited: instance.account.is_none()
@@ -177,7 +175,7 @@ impl Actor {
                 return;
             };
             if !self.observer.set(self.connecting(), None).await {
-                // Whoever waits for the table keeps no place.
+                // A task that waits for the table keeps no place.
                 start.over();
                 if self.settle(self.connecting(), None).await.is_break() {
                     return;
@@ -205,7 +203,7 @@ impl Actor {
                         }
                     }
                 }
-                // Whoever looks again when it has ended sees to the rest.
+                // The look that follows its end sees to the rest.
                 Answered::Lost | Answered::Pause if self.unlink.is_cancelled() => {
                     self.settle_noted().await;
                     return;
@@ -232,8 +230,8 @@ impl Actor {
         }
     }
 
-    /// Runs a session to its end. The place in which it began is free when it is connected, shows a
-    /// code, or has taken too long. Answers as well whether it had a later round trip than was known.
+    /// Runs a session to its end. The place in which it began is freed when it is connected, shows a code, or has
+    /// taken too long. Also answers whether it had a later round trip than was known.
     async fn session(&mut self, start: Start) -> (Outcome, bool) {
         self.observer.begins(start.clone());
         let outcome = {
@@ -253,7 +251,7 @@ impl Actor {
         (outcome, is_news)
     }
 
-    /// What comes of the end of a session. What is to be told of it is noted.
+    /// What follows the end of a session. Notes what the next status is to tell of it.
     fn answer(&mut self, ended: Ended) -> Answered {
         let stop = match ended {
             Ended::Stopped | Ended::Lost => return Answered::Over,
@@ -298,19 +296,19 @@ impl ActorHandle {
         self.generation.load(Ordering::Relaxed)
     }
 
-    /// Tells it of a later request. The attempt that runs answers that one too; a pause before the
-    /// next is cut short.
+    /// Tells it of a later request. The present attempt answers that one too; a pause before the next attempt is cut
+    /// short.
     pub fn tell(&self, generation: u64) {
         self.generation.fetch_max(generation, Ordering::Relaxed);
         self.wake.notify_one();
     }
 }
 
-/// What comes of the end of a session.
+/// What follows the end of a session.
 enum Answered {
     /// This owner is done with the instance.
     Over,
-    /// Nothing until someone asks again.
+    /// Nothing happens until someone asks again.
     End(Status, Reason),
     /// Another session, soon.
     Lost,

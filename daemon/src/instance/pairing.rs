@@ -1,5 +1,5 @@
-//! From no account to one: what a session shows for a phone to link it, QR codes one after
-//! another or one code to enter. Either way it ends by itself when nobody does.
+//! From no account to one: a session shows a phone QR codes one after another, or one code to enter. It ends by
+//! itself when nobody uses them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,25 +16,25 @@ use tracing::debug;
 use super::session::{Ended, Running};
 use crate::connection::{PairingCode, PairingError};
 
-/// How long a session goes on after its pairing code has run out: a phone on which it was
-/// entered at the last moment is linked a moment later.
+/// How long a session goes on after its pairing code has run out: a phone on which the code is entered at the last
+/// moment is linked a little later.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// How far the pairing of a session is.
 pub enum Pairing {
-    /// So many QR codes were shown.
+    /// By QR codes, of which so many were shown.
     ByQr(u8),
-    /// A code is to be asked for as soon as the server is ready.
+    /// By a code, which is asked for as soon as the server is ready.
     ByCode(PairingRequest),
     /// The code is on its way.
     Asked(BoxFuture<'static, Result<PairingCode, PairingError>>),
-    /// It is shown until then.
+    /// The code is shown until then.
     Shown(Instant),
     /// The phone has answered: the rest is between it and the server.
     Answered,
 }
 
-/// What pairing by a code comes to.
+/// What happens while pairing by a code.
 pub enum Progress {
     /// WhatsApp's answer to the request for a code.
     Code(Result<PairingCode, PairingError>),
@@ -48,7 +48,7 @@ impl Pairing {
         request.map_or(Self::ByQr(0), |request| Self::ByCode(request.clone()))
     }
 
-    /// The next that comes of it by itself. May be broken off and called again.
+    /// Waits for what happens next by itself. May be broken off and called again.
     pub async fn progress(&mut self) -> Progress {
         match self {
             Self::Asked(answer) => Progress::Code(answer.await),
@@ -62,10 +62,10 @@ impl Pairing {
 }
 
 impl Running<'_> {
-    /// The server has a QR code: it is shown, or says that a pairing code can be asked for.
+    /// The server has a QR code. It is shown; or it is the sign that a pairing code can be asked for.
     pub(super) async fn qr_came(&mut self, code: &str, valid_for: Duration) -> Option<Ended> {
         if self.actor.unlink.is_cancelled() {
-            // The session state is gone, and with it all that could be unlinked.
+            // The session state is gone, and nothing is left to unlink.
             return Some(Ended::For(Status::LoggedOut, Reason::LoggedOut));
         }
         match &mut self.pairing {
@@ -91,17 +91,17 @@ impl Running<'_> {
         }
     }
 
-    /// The server has no more QR codes. A pairing code is good for longer.
+    /// The server has no more QR codes. Pairing by a code goes on.
     pub(super) fn qr_exhausted(&self) -> Option<Ended> {
         matches!(self.pairing, Pairing::ByQr(_)).then(not_scanned)
     }
 
-    /// The code that is shown is good for nothing any more.
+    /// The code that is shown does not work any more.
     pub(super) fn code_void(&self) -> Option<Ended> {
         matches!(self.pairing, Pairing::Shown(_)).then(not_entered)
     }
 
-    /// The code was entered: it runs out no more.
+    /// The code was entered, and cannot run out any more.
     pub(super) fn phone_answered(&mut self) {
         if matches!(self.pairing, Pairing::Shown(_)) {
             self.pairing = Pairing::Answered;
@@ -136,8 +136,8 @@ impl Running<'_> {
         self.unless(stored)
     }
 
-    /// A request that has reached WhatsApp is not repeated by itself: too many of them close
-    /// the way for the number, and each may ring its phone.
+    /// There is no code. A request that has reached WhatsApp is not repeated by itself: each may ring the phone, and
+    /// too many get the number refused.
     fn no_code(&mut self, error: &PairingError) -> Ended {
         let why = chain(error);
         let reason = match error {

@@ -1,7 +1,7 @@
 //! The pauses between the sessions of an instance, and what ends them.
 //!
-//! A status that an instance owes is tried for as long as its shard is held. Whoever comes next goes
-//! by the item: without what WhatsApp demanded in it, it would knock at once.
+//! A status that is owed to the item is tried for as long as the shard is held. The next session goes by the item: if
+//! WhatsApp's demand for a pause were missing there, it would knock at once.
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use super::backoff::{self, Backoff};
 use super::status::Settled;
 
 impl Actor {
-    /// Writes a status, however long that takes. Answers whether somebody asked for a connection
-    /// before it was written; `Break` where this owner is done.
+    /// Writes a status, however long that takes. Answers whether somebody asked for a connection before it was
+    /// written. `Break` where this owner is done.
     pub(super) async fn settle(
         &mut self,
         status: Status,
@@ -30,15 +30,15 @@ impl Actor {
         }
     }
 
-    /// Writes what was noted, under the status as it is, and is done.
+    /// Writes what was noted, under the present status.
     pub(super) async fn settle_noted(&mut self) {
         while self.observer.settle_noted(&self.stop, &self.wake).await == Settled::Asked {}
     }
 
-    /// Writes how the instance ends. `Continue` where somebody asked for a connection before that
-    /// was written, which is as if they had asked right after.
+    /// Writes the status in which the instance ends. `Continue` where somebody asked for a connection before it was
+    /// written: that counts as if they had asked right after.
     pub(super) async fn settle_end(&mut self, status: Status, reason: Reason) -> ControlFlow<()> {
-        // Who asked before this end is answered by it.
+        // Requests from before this end are answered by it.
         let _ = self.wake.notified().now_or_never();
         match self.settle(status, Some(reason)).await? {
             Settled::Asked => ControlFlow::Continue(()),
@@ -65,7 +65,7 @@ impl Actor {
     /// Waits until the instance's last pause is over. A person who asks for a connection ends it,
     /// or shortens it as far as it may be.
     pub(super) async fn wait_out_pause(&mut self) -> ControlFlow<()> {
-        // Who asked while there was a connection has had it.
+        // Requests from while there was a connection are answered.
         let _ = self.wake.notified().now_or_never();
         while let Some((pause, left)) = self.left_of_pause() {
             info!(instance.id = %self.id, reason = pause.reason, seconds = left.as_secs(), "nothing knocks at WhatsApp");
@@ -74,7 +74,7 @@ impl Actor {
                 self.cut_pause();
                 continue;
             }
-            // Writing it may have taken a part of it.
+            // Writing the pause may have taken a part of it.
             let Some((_, left)) = self.left_of_pause() else {
                 break;
             };

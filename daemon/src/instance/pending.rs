@@ -1,4 +1,4 @@
-//! Receipts that wait to be stored, put together by message.
+//! Receipts that wait to be stored, grouped by message.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard};
@@ -13,15 +13,14 @@ use tokio::time::Instant;
 use crate::connection::ReceiptKind;
 use crate::meter::Total;
 
-/// How many receipts of an instance wait at most, a member's of a message counting once. What
-/// comes beyond is given up: some hundred bytes each are what a table that is away for long may
-/// cost.
+/// How many receipts of an instance wait at most; all of a member's receipts of one message count once. Further ones
+/// are given up. Each takes some hundred bytes, so this bounds what a table that is away for long may cost.
 pub const WAITING: usize = 4_096;
 
 /// How long the first receipt of a message to a group waits for others: they come in bursts.
 pub const WINDOW: Duration = Duration::from_millis(250);
 
-/// What receipts have told of one message, and no table knows yet.
+/// What receipts have told of one message and the table does not have yet.
 #[derive(Debug, Clone)]
 pub struct Unstored {
     /// The group, where the chat is one.
@@ -30,7 +29,7 @@ pub struct Unstored {
     readers: HashMap<Person, (ReceiptKind, DateTime<Utc>)>,
     /// How often its record was looked for in vain.
     pub tries: usize,
-    /// Since when the first of them waits.
+    /// When the first of them came.
     since: Instant,
     not_before: Instant,
 }
@@ -57,7 +56,7 @@ impl Unstored {
         self.readers.len()
     }
 
-    /// Since when the first of them waits.
+    /// When the first of them came.
     pub fn since(&self) -> Instant {
         self.since
     }
@@ -67,17 +66,17 @@ impl Unstored {
         self.readers.iter().map(|(person, (kind, _))| (person, *kind))
     }
 
-    /// The most that was told, and when.
+    /// The highest state that was told, and when.
     pub fn highest(&self) -> Option<(ReceiptKind, DateTime<Utc>)> {
         self.readers.values().copied().max_by_key(|(kind, _)| *kind)
     }
 
-    /// When the latest of them was.
+    /// The time of the latest of them.
     pub fn latest(&self) -> Option<DateTime<Utc>> {
         self.readers.values().map(|(_, at)| *at).max()
     }
 
-    /// Adds what a reader tells; whether nothing of theirs was there.
+    /// Adds what a reader tells; answers whether it is the first from them.
     fn add(&mut self, reader: &Person, kind: ReceiptKind, at: DateTime<Utc>) -> bool {
         if let Some(told) = self.readers.get_mut(reader) {
             if told.0 < kind {
@@ -110,7 +109,7 @@ struct Waiting {
 }
 
 impl Pending {
-    /// None so far; those that are given up count for `given_up`.
+    /// With none yet. `given_up` counts those that are given up.
     pub fn new(given_up: Total) -> Self {
         Self {
             waiting: Mutex::default(),
@@ -144,8 +143,8 @@ impl Pending {
         }
     }
 
-    /// The members of a message's group are to be known. One that finds no room is learnt of
-    /// with the first receipt.
+    /// Asks that the members of a message's group be noted. Where there is no room for that, the first receipt brings
+    /// it about.
     pub fn sent_to(&self, id: String, group: Recipient) {
         let mut waiting = self.waiting();
         if waiting.told.len() < WAITING {
@@ -154,7 +153,7 @@ impl Pending {
         }
     }
 
-    /// Up to `most` messages whose time has come, once there is one.
+    /// Waits for messages whose time has come; answers up to `most`.
     pub async fn due(&self, most: usize) -> Vec<(String, Unstored)> {
         loop {
             let came = self.came.notified();
@@ -182,22 +181,21 @@ impl Pending {
         self.waiting().take(most, |_| true)
     }
 
-    /// From now on nothing is put back to wait for something else than the table.
+    /// From now on receipts wait for nothing but the table.
     pub fn hurry(&self) {
         self.waiting().hurried = true;
     }
 
-    /// Whether nothing more is to be waited for.
+    /// Whether receipts wait for nothing but the table.
     pub fn is_hurried(&self) -> bool {
         self.waiting().hurried
     }
 
-    /// Puts back what was not stored, to be tried after `pause`. What has come since is kept
-    /// with it.
+    /// Puts back what was not stored, to be tried again after `pause`, and joins it with what has come since.
     pub fn put_back(&self, id: String, mut told: Unstored, pause: Duration) {
         let mut waiting = self.waiting();
         if waiting.hurried && !pause.is_zero() {
-            // It would wait for what does not come any more.
+            // What it would wait for does not come any more.
             waiting.count -= told.len();
             self.given_up.add(told.len());
             return;
@@ -243,8 +241,8 @@ impl Pending {
 }
 
 impl Waiting {
-    /// Has `add` add to what is told of a message, saying whether there is room for one more;
-    /// it answers how many it added. `false` where it had no room.
+    /// Changes what is told of a message by `add`, which learns whether there is room for one more and answers how
+    /// many it added. `false` where there was no room.
     fn put(
         &mut self,
         id: String,

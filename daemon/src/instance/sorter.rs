@@ -1,9 +1,9 @@
-//! Takes what a session tells, and keeps receipts and acknowledgements from waiting behind the rest.
+//! Takes a session's events, and keeps receipts and acknowledgements from waiting behind the rest.
 //!
-//! The library has acknowledged a receipt before it tells of it, so nobody tells it again. The actor
-//! writes statuses between two events, which takes as long as the table takes; and it stops listening
-//! when its session ends, while what the session had received is still on its way. So a task of its
-//! own takes all that is told, from the session's first event to its last.
+//! The library has acknowledged a receipt before it tells of it, so the receipt does not come again. The actor cannot
+//! take it in time: between two events it writes statuses, as slowly as the table is, and it stops listening when its
+//! session ends, while received events are still on their way. So a task of its own takes all events, from the
+//! session's first to its last.
 
 use std::time::Duration;
 
@@ -20,18 +20,17 @@ use crate::connection::SessionEvent;
 /// Events of a session that wait to be handled; the library's own tasks wait when it is full.
 const EVENTS_WAITING: usize = 256;
 
-/// How long a session that has ended in order may take to tell the last that it has received.
+/// How long a session that has ended in order may take to tell what it has received last.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
-/// The task that takes what a session tells.
+/// The task that takes a session's events.
 pub struct Sorter {
     task: AbortOnDropHandle<()>,
     close: CancellationToken,
 }
 
 impl Sorter {
-    /// Starts it. Answers where the session tells, and where everything but receipts and
-    /// acknowledgements comes out.
+    /// Starts it. Answers where the session's events go in, and where all but receipts and acknowledgements come out.
     pub fn start(
         acks: Acks,
         receipts: Receipts,
@@ -47,8 +46,7 @@ impl Sorter {
         (sorter, told, handled)
     }
 
-    /// Takes the rest, once the session has been ended in order. Whoever waits for other events has
-    /// gone by then.
+    /// Takes the rest, once the session has ended in order. Nobody waits for other events by then.
     pub async fn finish(mut self) {
         if tokio::time::timeout(LAST_WORDS, &mut self.task).await.is_ok() {
             return;
@@ -97,7 +95,7 @@ async fn sort(
                 group,
                 reader,
             }) => receipts.told(whatsapp_ids, kind, at, group.as_ref(), &reader),
-            // Refused where the session is at its end for the actor: the rest does not matter then.
+            // Refused once the session is over for the actor: the rest does not matter then.
             Some(other) => {
                 let _ = others.send(other).await;
             }

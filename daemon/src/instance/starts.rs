@@ -9,21 +9,21 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// How long a start keeps its place at most: one that hangs must not stop the others.
 pub const LONGEST_START: Duration = Duration::from_secs(40);
 
-/// Who had to wait for a place waits a little more, at random up to this: places that become
-/// free together are not taken up together.
+/// A start that had to wait for a place waits up to this much more, at random, so that places which become free
+/// together are not taken together.
 const JITTER_MS: u64 = 250;
 
 /// The places of a daemon in which sessions begin.
 #[derive(Debug)]
 pub struct Starts {
     all: Arc<Semaphore>,
-    /// Of them, those for sessions that begin by themselves: nobody who waits for a QR code
-    /// stands behind a whole take-over.
+    /// Those of them that sessions which begin by themselves may take, so that nobody waits for a QR code behind a
+    /// whole take-over.
     unasked: Arc<Semaphore>,
 }
 
 impl Starts {
-    /// So many places, one at least. A quarter of them are kept for starts that somebody waits for.
+    /// So many places, at least one. A quarter of them are kept for starts that somebody waits for.
     pub fn new(places: usize) -> Self {
         let places = places.max(1);
         Self {
@@ -53,8 +53,8 @@ async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     acquired.expect("it is never closed")
 }
 
-/// A place that is taken until the start is over: connected, a code shown, or ended. Its clones
-/// are one.
+/// A place that is taken until the start is over: the session is connected, shows a code, or has ended. Clones share
+/// it.
 #[derive(Debug, Clone, Default)]
 pub struct Start(Arc<Mutex<Vec<OwnedSemaphorePermit>>>);
 

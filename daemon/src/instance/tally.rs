@@ -1,7 +1,7 @@
 //! Counts what has happened to messages.
 //!
-//! A state is counted by whoever brought the record into it, and the record does not go
-//! there twice: a count that fails is made up for here or never.
+//! A state is counted by the task that brought the record into it, and a record enters a state only once. So a count
+//! that fails is repeated here or never.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use tracing::warn;
 
 use crate::deps::Deps;
 
-/// How often a count is tried, the store's own tries within each.
+/// How often a count is tried. Each try has the store's own within it.
 const ATTEMPTS: u32 = 4;
 
 /// The pause after the first; it doubles each time.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Counts one more of each of `counters` on the day of `at`. Where the table did not say
-/// whether it counted, this may count one too many rather than one too few. Gives up after
-/// some seconds: what is counted stands in its record all the same.
+/// Counts one more of each of `counters` on the day of `at`. A try whose outcome is not known is repeated, so this
+/// may count one too many rather than one too few. Gives up after some seconds; the records have the states all the
+/// same.
 pub async fn count(deps: &Deps, instance: InstanceId, counters: &[Counter], at: DateTime<Utc>) {
     let mut pause = PAUSE;
     for attempt in 1..=ATTEMPTS {

@@ -13,13 +13,12 @@ use super::session::Ended;
 use super::status::Settled;
 use super::{Actor, Answered};
 
-/// The first pause after an attempt that failed, and the longest: each is twice the last, between
-/// half and the whole of that at random.
+/// The first and the longest pause after an attempt that failed. Each is twice the last, and lasts between half and
+/// the whole of that, at random.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
-/// The pause after WhatsApp has refused the login for a cause that waiting does not mend; a newer
-/// build may.
+/// The pause after WhatsApp has refused the login for a cause that waiting does not mend, but a newer build may.
 const REFUSED_PAUSE: Duration = Duration::from_hours(12);
 
 impl Actor {
@@ -36,7 +35,7 @@ impl Actor {
             };
             let (status, reason) = (Status::Reconnecting, Some(Reason::LogoutPending));
             if !self.observer.set(status, reason).await {
-                // Whoever waits for the table keeps no place.
+                // A task that waits for the table keeps no place.
                 start.over();
                 if self.settle(status, reason).await.is_break() {
                     return;
@@ -61,7 +60,7 @@ impl Actor {
                 Answered::Over => return,
                 Answered::End(Status::Banned, reason) => {
                     let mut settled = ControlFlow::Continue(Settled::Asked);
-                    // Whoever asks for a connection is not this actor's to answer.
+                    // This actor does not answer requests for a connection.
                     while settled == ControlFlow::Continue(Settled::Asked) {
                         settled = self.settle(Status::Banned, Some(reason)).await;
                     }

@@ -24,43 +24,43 @@ use crate::instance::link::Link;
 /// the same id, and how long it may take to get onto the wire.
 const ACK_DEADLINE: Duration = Duration::from_secs(20);
 
-/// How often in a row a connection ends while a message is alone on it before that is its fault.
+/// A message that is alone on the wire is to blame once connections have ended under it this often in a row.
 const CUTS: u32 = 3;
 
-/// How long a connection has to stand without a message that is under suspicion, so that its end
-/// under that message says something of the message.
+/// How long a connection has to stand without a suspected message before an end under that message tells something of
+/// it.
 const STANDS: Duration = Duration::from_secs(3);
 
-/// How long the round trip behind that may take.
+/// How long the round trip after that may take.
 const PROBE_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long a link that has ended may still be shown.
+/// How long a link may still be shown after it has ended.
 const LINK_LAG: Duration = Duration::from_millis(200);
 
-/// How long after a send was broken off the session's end may be told.
+/// How long after a broken-off send the session's end may be told.
 const END_LAG: Duration = Duration::from_secs(15);
 
-/// For how long a record that was read is believed: a message that waits may be taken back.
+/// How long a record that was read is believed: a message that waits may be taken back.
 const FRESH: Duration = Duration::from_secs(2);
 
-/// How often a recipient is found without devices before that is believed: the server's lists
-/// come back empty at times.
+/// How often a recipient has to be found without devices before that is believed: the server's lists are empty at
+/// times.
 const LOOKS_FOR_DEVICES: u32 = 4;
 
 /// What this process knows of a message's way so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Journey {
-    /// It was on the wire, or may have been, and nothing came of it: it may have arrived.
+    /// It was on the wire, or may have been, and has no acknowledgement: it may have arrived.
     pub may_be_out: bool,
-    /// Its job was received before, and not by this process: nobody knows what came of that.
+    /// Its job was received before, by another process: nobody knows what came of that.
     pub is_unknown: bool,
     /// Attempts that failed, for the pauses between them.
     failures: u32,
     /// What it waits for, where that has a code.
     waits_for: Option<FailureCode>,
-    /// It was on the wire when a connection ended: it goes alone from then on.
+    /// It was on the wire when a connection ended, and goes out alone from then on.
     is_suspect: bool,
-    /// How often in a row a connection ended while it was alone.
+    /// How often in a row a connection ended while it was alone on the wire.
     cuts: u32,
     /// The number of the last of these links.
     cut_link: u64,
@@ -69,7 +69,7 @@ pub struct Journey {
 }
 
 impl Journey {
-    /// The way of a message whose job was received, maybe not for the first time.
+    /// The journey of a message whose job was received just now, and perhaps before.
     pub fn begun(was_received_before: bool) -> Self {
         Self {
             is_unknown: was_received_before,
@@ -172,8 +172,8 @@ impl Sender<'_> {
         }
     }
 
-    /// One attempt and, where it failed, the pause behind it. A lane has one message on the wire
-    /// at a time; while this one pauses it is the next chat's turn.
+    /// One attempt and, where it failed, the pause after it. A lane has one message on the wire at a time; while this
+    /// one pauses it is the next chat's turn.
     async fn round(
         &self,
         links: &mut Links,
@@ -253,7 +253,7 @@ impl Sender<'_> {
                 may_be_out,
                 is_told_of: false,
             } => {
-                // WhatsApp has no room, or the end is one of ours: the message has no part in it.
+                // WhatsApp has no room, or we ended the connection: the message has no part in it.
                 journey.may_be_out |= may_be_out;
                 journey.cut_link = link.number;
                 journey.failures = 0;
@@ -334,7 +334,7 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Reads the record of a message that goes to the wire: it may have been taken back while it waited.
+    /// Reads a message's record before it goes to the wire: the message may have been taken back while it waited.
     async fn look_at_record(&self, send: &SendJob, journey: &mut Journey) -> Option<End> {
         match self.is_to_be_sent(send, journey).await {
             Ok(end) => end,
@@ -345,7 +345,7 @@ impl Sender<'_> {
         }
     }
 
-    /// What the record says against sending the message; `None` where it says nothing.
+    /// What the record has against sending the message; `None` for nothing.
     pub async fn is_to_be_sent(
         &self,
         send: &SendJob,
@@ -371,7 +371,7 @@ impl Sender<'_> {
         let sending = link.connection.send(send.message, &send.to, content);
         let written = tokio::time::timeout(ACK_DEADLINE, sending).await;
         if let Err(error) = written.unwrap_or(Err(SendError::Timeout)) {
-            // What failed may have been behind the wire, and the server's answer is here.
+            // The failure may have come after the wire, and the server's answer is here.
             return match (ack.try_recv(), error) {
                 (Ok(answer), _) => answered(answer),
                 (Err(_), SendError::Interrupted { may_be_out }) => cut_short(link, may_be_out).await,
@@ -403,7 +403,8 @@ fn answered(error: Option<u32>) -> Attempt {
     error.map_or(Attempt::Acknowledged, Attempt::Refused)
 }
 
-/// A connection has ended under a message. That tells of the message only where its bytes may have been on the wire.
+/// A connection has ended under a message. That tells something of the message only if its bytes may have been on the
+/// wire.
 async fn cut_short(link: &Link, may_be_out: bool) -> Attempt {
     let is_told_of = may_be_out && link.acks.blames_wire(END_LAG).await;
     Attempt::CutShort {
@@ -412,7 +413,7 @@ async fn cut_short(link: &Link, may_be_out: bool) -> Attempt {
     }
 }
 
-/// Whether a connection stands while a message that is under suspicion is not on it.
+/// Whether a connection stands while a suspected message is not on it.
 async fn stands(link: &Link, links: &mut Links) -> bool {
     tokio::select! {
         () = tokio::time::sleep(STANDS) => {}
@@ -432,8 +433,7 @@ async fn explained(link: &Link, send: &SendJob, error: Option<u32>) -> Option<Fa
     }
 }
 
-/// Looks whether something that lasts is behind a failure which may pass: at the first, and then
-/// more and more seldom.
+/// Asks whether something lasting is behind a failure that may pass: at the first failure, then more and more seldom.
 async fn look_behind(link: &Link, send: &SendJob, error: Option<u32>, failures: u32) -> Result<(), End> {
     if !failures.is_power_of_two() {
         return Ok(());

@@ -1,5 +1,5 @@
-//! The last that is done for an instance whose owner logs it out or deletes it, when
-//! nothing runs for it any more. All of it may be broken off and done again.
+//! The last work for an instance that its owner logs out or deletes, once nothing runs for it any more. All of it may
+//! be broken off and done again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -17,7 +17,7 @@ use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::lease::Hold;
 
-/// What a shard's instances leave when they go.
+/// Ends the instances of a shard that are to go.
 #[derive(Debug)]
 pub struct Farewell {
     deps: Arc<Deps>,
@@ -38,14 +38,14 @@ impl Farewell {
         }
     }
 
-    /// Whether an instance is being ended. Whoever does that looks at it again afterwards.
+    /// Whether an instance is being ended. If so, it is looked at again afterwards.
     pub fn is_at_work_on(&self, id: InstanceId) -> bool {
         let mut at_work = self.at_work.lock().expect("no holder panics");
         at_work.get_mut(&id).map(|again| *again = true).is_some()
     }
 
-    /// Does what is left to do, until the shard is given up. Where it fails, the sweep
-    /// comes back to it. `true` where the instance is to be looked at again.
+    /// Does what is left to do, until the shard is given up. What fails is left to the next sweep. `true` where the
+    /// instance is to be looked at again.
     pub async fn say(&self, instance: &Instance) -> bool {
         let id = instance.id;
         if self.is_at_work_on(id) {
@@ -77,8 +77,8 @@ impl Farewell {
         }
     }
 
-    /// What could act for the account goes first, and stays as long as its phone is to be told;
-    /// everything else goes at once.
+    /// Removes a deleted instance. Its session state stays as long as its phone is to be told; everything else goes
+    /// at once.
     async fn remove(&self, instance: &Instance) -> Result<Observation, StorageError> {
         let (deps, id) = (&self.deps, instance.id);
         let is_to_be_unlinked = instance.is_to_be_unlinked(deps.clock.now());
@@ -107,7 +107,7 @@ impl Farewell {
         Ok(buried)
     }
 
-    /// Forgets the account, where its phone is told or is not to be.
+    /// Forgets the account, once its phone was told or is not to be told any more.
     async fn forget(&self, instance: &Instance) -> Result<Observation, StorageError> {
         let (deps, id, token) = (&self.deps, instance.id, self.hold.fence.token());
         let (observed, generation) = (&instance.observed, instance.desired.generation);

@@ -11,16 +11,16 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::warn;
 
-/// For how long jobs are hidden and held.
+/// How long jobs are hidden and held.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
-    /// How long a job is hidden that is worked on: so much does a crash delay it.
+    /// How long a job that is worked on is hidden, which is how long a crash delays it.
     pub working: Duration,
-    /// How long one that only waits is hidden: it is looked after less often.
+    /// How long a job that only waits is hidden. It is longer, so that it takes fewer extensions.
     pub waiting: Duration,
-    /// How long before its end a hiding is repeated: time for several tries.
+    /// How long before its end a visibility time is extended: long enough for several tries.
     pub margin: Duration,
-    /// The pause before a repetition that failed is tried again.
+    /// The pause before a failed extension is tried again.
     pub again: Duration,
     /// How long one try may take.
     pub deadline: Duration,
@@ -57,12 +57,12 @@ struct Job {
     taken_at: Instant,
     /// When it comes back to the queue at the earliest.
     hidden_until: Instant,
-    /// When a hiding that failed is tried again.
+    /// When a failed extension is tried again.
     not_before: Instant,
-    /// Whether it waits by itself, for a reason of its own.
+    /// Whether it waits for a reason of its own.
     waits: bool,
-    /// Its receipt stands for nothing any more: it was received again, and that delivery has not
-    /// come here yet, or its end was not told.
+    /// Its receipt is stale: the job was received again and that delivery has not come here yet, or it was deleted
+    /// and the answer was lost.
     is_stale: bool,
 }
 
@@ -84,8 +84,8 @@ impl Held {
         }
     }
 
-    /// Holds a job that was received just now. Where it is held already, its visibility ended
-    /// before it could be extended: this receipt takes the place of the other. `false` then.
+    /// Holds a job that was received just now. `false` where it is held already: then its visibility time ended
+    /// before it could be extended, and the new receipt replaces the old one.
     pub fn take(&self, received: &Received) -> bool {
         let now = Instant::now();
         let mut jobs = self.jobs.lock().expect("no holder panics");
@@ -114,21 +114,21 @@ impl Held {
         is_new
     }
 
-    /// A job is done, or given back: the receipt to do that with.
+    /// Stops holding a job that is done or given back. Answers the receipt to do that with.
     pub fn let_go(&self, id: &str) -> Option<Receipt> {
         let mut jobs = self.jobs.lock().expect("no holder panics");
         let at = jobs.iter().position(|job| job.id == id)?;
         Some(jobs.remove(at).receipt)
     }
 
-    /// Whether the whole lane waits for its instance.
+    /// Sets whether the whole lane waits for its instance.
     pub fn set_waiting(&self, waiting: bool) {
         if self.waiting.swap(waiting, Ordering::Relaxed) != waiting {
             self.changed.notify_one();
         }
     }
 
-    /// Whether a job waits for a reason of its own.
+    /// Sets whether a job waits for a reason of its own.
     pub fn set_waits(&self, id: &str, waits: bool) {
         let mut jobs = self.jobs.lock().expect("no holder panics");
         if let Some(job) = jobs.iter_mut().find(|job| job.id == id) {
@@ -151,7 +151,7 @@ impl Held {
         }
     }
 
-    /// Extends the visibility time of what is held, for ever.
+    /// Keeps extending the visibility time of the held jobs, for ever.
     pub async fn keep(&self, queue: &dyn Queue, name: &QueueName) {
         loop {
             let (due, next) = self.due();
@@ -178,7 +178,7 @@ impl Held {
         }
     }
 
-    /// What is to be extended now, at most a batch; else when the next is.
+    /// The jobs to extend now, at most a batch; if there are none, when the next one is to be extended.
     #[expect(
         clippy::type_complexity,
         reason = "a receipt and a time are what the queue takes"
@@ -213,7 +213,7 @@ impl Held {
     ) {
         match result {
             Ok(()) => self.with(id, receipt, |job| job.hidden_until = until),
-            // It was done and deleted meanwhile, or it comes here again with another receipt.
+            // It was done and deleted meanwhile, or comes here again with another receipt.
             Err(QueueError::StaleReceipt) => self.with(id, receipt, |job| job.is_stale = true),
             Err(error) => {
                 warn!(queue = %name, error = %chain(&error), "could not hold a job, trying again");
@@ -227,7 +227,7 @@ impl Held {
         self.with(id, receipt, |job| job.not_before = again);
     }
 
-    /// Only where the receipt is the one that the call was made with.
+    /// Changes a job, if its receipt is still the one that the call was made with.
     fn with(&self, id: &str, receipt: &Receipt, change: impl FnOnce(&mut Job)) {
         let mut jobs = self.jobs.lock().expect("no holder panics");
         if let Some(job) = jobs

@@ -1,11 +1,11 @@
 //! The lanes whose jobs are in hand: which job is where, and in what order they are done.
 //!
-//! A lane's jobs are received in order and together, and while any of them is held none behind
-//! it is received. Each chat's jobs are done one after the other; the lane has one message on the
-//! wire at a time, and a job that pauses for a reason of its own chat leaves the others their turn.
+//! A lane's jobs are received together and in order. While any of them is held, no later job of the lane is received.
+//! Each chat's jobs are done one after the other. The lane has one message on the wire at a time; a job that pauses
+//! for a reason of its own chat leaves other chats their turn.
 //!
-//! A job is in one lane once. Its visibility may end before it could be extended, and then it is
-//! received again, by this very process: it goes on as it was, with the new receipt.
+//! A job is in one lane once. If its visibility time ends before it could be extended, this very process receives the
+//! job again. It then goes on as it was, with the new receipt.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
@@ -34,7 +34,7 @@ use crate::instance::link::Links;
 use crate::lease::Hold;
 use crate::meter::Counted;
 
-/// For how long a job that was left in the queue is remembered: longer than it may be hidden.
+/// How long a job that was left in the queue is remembered: longer than it may be hidden.
 const MEMORY: Duration = Duration::from_hours(1);
 
 /// A job in hand.
@@ -153,7 +153,7 @@ impl Lanes {
                 Some((chat, left)) = running.next() => {
                     busy.remove(&chat);
                     let Some(pause) = left else { continue };
-                    // Those behind it in its chat come back with it, in order.
+                    // Later jobs of its chat go back with it, in order.
                     let (behind, others) = waiting.into_iter().partition(|job| job.chat == chat);
                     waiting = others;
                     for job in Vec::from_iter::<VecDeque<Job>>(behind) {
@@ -166,7 +166,7 @@ impl Lanes {
         }
     }
 
-    /// Does one job; answers its chat, and for how long it is left in the queue where it is.
+    /// Does one job. Answers its chat, and how long the job is left in the queue, if it is.
     async fn run(&self, lane: &Lane, job: Job) -> (String, Option<Duration>) {
         let wire = match &job.decoded {
             Ok(send) => self.wires.of(send.instance),
@@ -210,7 +210,7 @@ impl Lanes {
             return;
         };
         if let Err(error) = self.deps.queue.delete(&queue, &receipt).await {
-            // It comes again, and its message's state says that it is done.
+            // The job comes again, and its message's state says that it is done.
             warn!(%queue, error = %chain(&error), "could not delete a job that is done");
         }
     }
@@ -227,8 +227,8 @@ impl Lanes {
         }
     }
 
-    /// Gives a lane's jobs back before SQS does it, and goes on with them when they come again. A
-    /// group keeps its order, and none of its messages is received while one of them is held.
+    /// Gives a lane's jobs back before SQS ends their visibility, and goes on with them when they come again. They
+    /// keep their order: a group's messages are received in order, and none while one of them is held.
     async fn hand_back_in_time(&self, lane: &Lane) {
         lane.held.ceiling().await;
         info!(shard = %self.hold.shard, "handing back the jobs of a lane that were held for long");
@@ -236,7 +236,7 @@ impl Lanes {
         std::future::pending::<()>().await;
     }
 
-    /// Closes a lane that has nothing in hand; `false` where something came meanwhile.
+    /// Closes a lane that has no job in hand; `false` where one came meanwhile.
     fn close(&self, lane: &Lane) -> bool {
         let mut open = self.open.lock().expect("no holder panics");
         let is_done = lane.arrivals.lock().expect("no holder panics").is_empty();
@@ -246,8 +246,7 @@ impl Lanes {
         is_done
     }
 
-    /// What this process knows of a job's way. One that another process has received before may
-    /// have gone out.
+    /// What this process knows of a job's journey. A job that another process has received before may have gone out.
     fn recall(&self, received: &Received) -> Journey {
         let mut left = self.left.lock().expect("no holder panics");
         match left.remove(&received.message_id) {
@@ -264,7 +263,7 @@ impl Lanes {
     }
 }
 
-/// A lane that is worked off. Whatever ends that, the lane is open no longer: its jobs come again, and
+/// A lane that is being worked off. When that ends, for whatever reason, the lane is closed: its jobs come again, and
 /// must not be taken for jobs in hand.
 struct Open<'a> {
     lanes: &'a Lanes,
@@ -274,7 +273,7 @@ struct Open<'a> {
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         let mut open = self.lanes.open.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another one may have been opened in its place.
+        // Another lane may have been opened in its place.
         if open
             .get(&self.lane.group)
             .is_some_and(|lane| Arc::ptr_eq(lane, self.lane))

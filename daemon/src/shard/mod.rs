@@ -30,12 +30,12 @@ use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::lease::{Hold, Holder};
 
-/// How often all instances of a shard are looked at: finds what a lost nudge asked for.
+/// The time between two sweeps, which find what a lost nudge asked for.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
-/// How often they are looked at for as long as a poll may last after the shard is taken.
-/// The last holder's poll goes on in SQS after its connection has closed, and a nudge that
-/// is given to it stays hidden for the queue's visibility time-out.
+/// The time between sweeps right after the shard is taken, for as long as a poll may last. The last owner's poll goes
+/// on in SQS after its connection has closed, and a nudge that is given to that poll stays hidden for the queue's
+/// visibility time.
 const FIRST_SWEEPS_INTERVAL: Duration = Duration::from_secs(4);
 
 /// The pause after a queue or table could not be read.
@@ -48,7 +48,7 @@ pub struct Shards {
 }
 
 impl Shards {
-    /// Shards served with these.
+    /// Serves shards with these.
     pub fn new(deps: Arc<Deps>) -> Self {
         Self { deps }
     }

@@ -1,29 +1,29 @@
-//! How long to wait: before a message is tried again, before an instance sends again, and before
-//! a job comes back that was left in its queue.
+//! How long to wait before a message is tried again, before an instance sends again, and before a job that was left
+//! in its queue comes back.
 //!
-//! What fails for a reason that may pass is tried until its time runs out. So every pause grows:
-//! an outage of a day must not become a storm of attempts, nor use up the 1,000 receives after
-//! which SQS takes a job for poison.
+//! A message that fails for a reason that may pass is tried until its time runs out. So every pause grows: an outage
+//! of a day must not become a storm of attempts, nor use up the 1,000 receives after which SQS takes a job for
+//! poison.
 
 use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The pauses after the first failure, the second and so on, in seconds; then the last one again
-/// and again. Each is shortened by up to a quarter at random, so that lanes do not come back at once.
+/// The pauses after each failure in a row, in seconds; the last one repeats. Each is shortened by up to a quarter at
+/// random, so that lanes do not come back at once.
 const PAUSES: [u64; 9] = [2, 4, 8, 16, 32, 64, 128, 256, 300];
 
 /// The longest pause that is believed where the server names one.
 const LONGEST: Duration = Duration::from_hours(1);
 
-/// For how long a job that is left in its queue is hidden, for each time that it was received.
+/// A job that is left in its queue is hidden for this long, times its receives.
 const LEFT_STEP: Duration = Duration::from_secs(5);
 
 /// The longest time that a job is hidden for.
 const LEFT_LONGEST: Duration = Duration::from_mins(15);
 
-/// The shortest time that a job of a newer version is hidden for: only a deployment helps it.
+/// The shortest time that a job of a newer version is hidden for, since only a deployment helps it.
 const NEWER_SHORTEST: Duration = Duration::from_mins(1);
 
 /// The first pause of a nudge that waits in its queue. They double, so that the fifth receive
@@ -37,40 +37,38 @@ pub fn after(failures: u32, random: f64) -> Duration {
     whole.mul_f64(1.0 - random.clamp(0.0, 1.0) / 4.0)
 }
 
-/// For how long a job is hidden that was received so often, when the table or the key service is
-/// in its way.
+/// How long a job that was received this often is hidden, when the table or the key service is away.
 pub fn left(receive_count: u32) -> Duration {
     LEFT_STEP.saturating_mul(receive_count.max(1)).min(LEFT_LONGEST)
 }
 
-/// The same for a job of a newer version, which waits for a newer daemon.
+/// The same for a job of a newer version.
 pub fn newer(receive_count: u32) -> Duration {
     left(receive_count).max(NEWER_SHORTEST)
 }
 
-/// For how long a nudge or question is hidden that was received so often and could not be followed.
+/// How long a nudge or question that was received this often and could not be followed is hidden.
 pub fn nudge(receive_count: u32) -> Duration {
     let doubled = NUDGE_FIRST.saturating_mul(1 << receive_count.saturating_sub(1).min(10));
     doubled.min(LEFT_LONGEST)
 }
 
-/// The pauses of one instance, of all its lanes together: WhatsApp counts an account's messages,
-/// not a chat's. It outlives connections, so a new one does not begin with what the last was
-/// refused for.
+/// The pauses of one instance, which hold for all its lanes: WhatsApp counts an account's messages, not a chat's.
+/// They outlive connections, so that a new connection does not repeat what the last one was refused for.
 #[derive(Debug, Default)]
 pub struct Pace(Mutex<Slowed>);
 
 #[derive(Debug, Default)]
 struct Slowed {
     failures: u32,
-    /// When the last pause began: what was under way then tells nothing of how it is after it.
+    /// When the last pause began. An attempt from before it tells nothing of how things are after it.
     at: Option<Instant>,
     until: Option<Instant>,
 }
 
 impl Pace {
-    /// An attempt that `began` then has failed for a reason that touches the whole instance. The
-    /// pause is `at_least` what the server asks for.
+    /// An attempt that began at `began` has failed for a reason that touches the whole instance. The pause lasts
+    /// `at_least` as long as the server asks for.
     pub fn slow(&self, began: Instant, at_least: Option<Duration>, random: f64) {
         let now = Instant::now();
         let mut slowed = self.0.lock().expect("no holder panics");
@@ -86,7 +84,7 @@ impl Pace {
         }
     }
 
-    /// An attempt that `began` then has succeeded: nothing slows the instance any more.
+    /// An attempt that began at `began` has succeeded: nothing slows the instance any more.
     pub fn ease(&self, began: Instant) {
         let mut slowed = self.0.lock().expect("no holder panics");
         if slowed.at.is_none_or(|at| began >= at) {
@@ -94,13 +92,13 @@ impl Pace {
         }
     }
 
-    /// Until when nothing is sent; `None` where that is over.
+    /// Until when nothing is sent; `None` where nothing is paused.
     pub fn until(&self) -> Option<Instant> {
         let slowed = self.0.lock().expect("no holder panics");
         slowed.until.filter(|until| *until > Instant::now())
     }
 
-    /// Whether the last attempt has failed: the next goes alone, to find out.
+    /// Whether the last attempt has failed. The next message then goes alone, to find out.
     pub fn is_strained(&self) -> bool {
         self.0.lock().expect("no holder panics").failures > 0
     }

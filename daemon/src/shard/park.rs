@@ -6,8 +6,7 @@ use tracing::error;
 use crate::deps::Deps;
 use crate::lease::Hold;
 
-/// Puts a copy of a job into the dead letters. Its own message is left to the caller, who deletes
-/// it when all else is stored.
+/// Puts a copy of a job into the dead letters. The job itself is the caller's to delete, once all else is stored.
 pub async fn set_aside(deps: &Deps, hold: &Hold, job: &Received, reason: &str) -> Result<(), QueueError> {
     let queue = deps.names.sends(hold.shard.0);
     let body = serde_json::json!({ "reason": reason, "queue": queue.as_str(), "body": job.body }).to_string();

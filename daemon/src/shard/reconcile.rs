@@ -1,4 +1,4 @@
-//! Compares what is wanted of each instance with what is, and makes it so. It takes no
+//! The reconciler: compares what is wanted of each instance with what is observed, and makes them agree. It takes no
 //! input but the instance's id, and may run twice.
 
 use std::collections::HashMap;
@@ -44,7 +44,7 @@ struct Instances {
     seen: HashMap<InstanceId, Seen>,
 }
 
-/// The newest that was seen of an instance: what was read before it is not acted upon.
+/// The newest that was seen of an instance. Nothing older is acted upon.
 #[derive(Debug, Clone, Copy, Default)]
 struct Seen {
     look: u64,
@@ -59,15 +59,15 @@ enum Act {
     Connect,
     /// Begin to unlink it from its phone.
     Unlink,
-    /// Write that it rests.
+    /// Write that it is disconnected.
     Rest,
-    /// Do the last for it.
+    /// Do the last work for it.
     BidFarewell,
     /// Tell its task of a later request.
     Tell,
     /// End its task, and look again.
     End,
-    /// End its task in such a way that it unlinks the instance, and look again.
+    /// End its task so that it unlinks the instance, and look again.
     EndUnlinking,
 }
 
@@ -85,9 +85,8 @@ impl Reconciler {
         }
     }
 
-    /// Looks at every instance of the shard, each as it is at that moment. `false` where some could
-    /// not be read and may be soon. One that cannot be read costs that instance alone; where many
-    /// in a row cannot, the table is away.
+    /// Looks at every instance of the shard. `false` where some could not be read and may be soon. One that cannot be
+    /// read costs that instance alone; where many in a row cannot be read, the table is away.
     pub async fn sweep(self: &Arc<Self>) -> bool {
         let shard = self.hold.shard;
         let ids = match self
@@ -125,7 +124,7 @@ impl Reconciler {
 
     /// Looks at one instance, whose wants may have changed.
     pub async fn look_at(self: &Arc<Self>, id: InstanceId) -> Result<(), StorageError> {
-        // A look that begins later sees what is as new or newer.
+        // A look that begins later sees something as new or newer.
         let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
         let instance = self.deps.instances.get_with_deleted(id).await?;
         self.make_so(look, id, instance).await;
@@ -176,7 +175,7 @@ impl Reconciler {
         let (deps, links) = (self.deps.clone(), self.links.clone());
         let fence = self.hold.fence.clone();
         match (act, &ours, actors.get(&id)) {
-            // What is being removed must be gone before it is begun anew.
+            // The instance's remains must be gone before it is begun anew.
             (Act::Connect | Act::Unlink, ..) if self.farewell.is_at_work_on(id) => {}
             (Act::Connect, Some(instance), _) => {
                 actors.insert(id, Actor::start(deps, instance, fence, links));
@@ -185,7 +184,7 @@ impl Reconciler {
                 let handle = Actor::start_to_unlink(deps, instance, fence, links);
                 self.look_again_after(&handle, id);
                 actors.insert(id, handle);
-                // What waits to be sent has nothing to wait for.
+                // Messages that wait have no connection to wait for.
                 self.links.look_again(id);
                 if instance.desired.wanted == Wanted::Deleted {
                     self.bid_farewell(instance);
@@ -206,7 +205,7 @@ impl Reconciler {
     /// Compares an instance with the task that runs for it.
     fn decide(&self, instance: Option<&Instance>, handle: Option<&ActorHandle>) -> Act {
         match (instance, handle) {
-            // An instance that is gone, or not of this shard, has nothing running for it.
+            // Nothing runs for an instance that is gone or not of this shard.
             (None, None) => Act::Nothing,
             (None, Some(_)) => Act::End,
             (Some(instance), None) => match instance.wanted() {
@@ -219,11 +218,11 @@ impl Reconciler {
                 Wanted::LoggedOut | Wanted::Deleted => Act::BidFarewell,
             },
             (Some(instance), Some(handle)) => match instance.wanted() {
-                // The wish is taken back, as far as that is possible still.
+                // The wish to unlink is taken back, as far as that is still possible.
                 Wanted::Connected if handle.only_unlinks => Act::End,
-                // It is begun anew when it has ended.
+                // It begins anew after its end.
                 Wanted::Connected if handle.generation() < instance.desired.restart => Act::End,
-                // QR codes are wanted by now, and it has a pairing code.
+                // QR codes are wanted now, but it shows a pairing code.
                 Wanted::Connected
                     if handle.pairs_by_code
                         && instance.desired.pairing.is_none()
@@ -234,7 +233,7 @@ impl Reconciler {
                 Wanted::Connected if handle.generation() < instance.desired.generation => Act::Tell,
                 Wanted::Connected | Wanted::Unknown => Act::Nothing,
                 Wanted::Disconnected => Act::End,
-                // It is about it.
+                // It does that already.
                 Wanted::LoggedOut | Wanted::Deleted if handle.only_unlinks => Act::Nothing,
                 Wanted::LoggedOut | Wanted::Deleted => Act::EndUnlinking,
             },
@@ -250,8 +249,8 @@ impl Reconciler {
         });
     }
 
-    /// Asks an instance's task to end, and looks at the instance again when it has. No one
-    /// waits for it meanwhile: a session may take its time, and others are not held up.
+    /// Asks an instance's task to end, and looks at the instance again when it has. Nothing waits for that meanwhile:
+    /// a session may take its time to end, and other instances are not held up.
     fn end(self: &Arc<Self>, id: InstanceId, handle: &ActorHandle) {
         if handle.stop.is_cancelled() {
             return;
@@ -319,8 +318,8 @@ impl Reconciler {
     }
 }
 
-/// A state that only a person can end stays until a later request than the one that led
-/// to it. So does one that only a newer version knows: it may be such a one.
+/// Whether to try to connect. A status that only a person can end stays until a later request than the one that led
+/// to it. So does a status that only a newer version knows, since it may be such a one.
 fn is_to_be_attempted(instance: &Instance) -> bool {
     match instance.observed.status {
         Status::ForceDisconnected | Status::LoggedOut | Status::Banned | Status::Unknown => {

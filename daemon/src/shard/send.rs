@@ -1,8 +1,8 @@
 //! One send: from its job to its stored state.
 //!
-//! A job may come twice, and its daemon may end at any point of this. It is sent under an
-//! id that derives from the message's own, its state is read first and written before the
-//! job is deleted: so the recipient's apps show it once, whatever happens.
+//! A job may come twice, and its daemon may end at any point. So the message is sent under an id that is derived from
+//! its own, its state is read first, and the new state is written before the job is deleted. Whatever happens, the
+//! recipient's apps show the message once.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ const CLOCKS: TimeDelta = TimeDelta::minutes(1);
 pub enum Done {
     /// Its effect is stored: delete it.
     Delete,
-    /// It stays in the queue, hidden for a while, and what is behind it in its chat too.
+    /// It stays in the queue, hidden for a while, and so do later jobs of its chat.
     LeaveFor(Duration),
 }
 
@@ -82,8 +82,7 @@ impl Sender<'_> {
             Err(error @ StorageError::Corrupt { .. }) if self.left(send).is_none() => {
                 self.park(job, None, &chain(&error)).await
             }
-            // Nothing that is stored is the job's fault: an item that cannot be read here may be a newer version's, or
-            // be mended.
+            // A stored item that cannot be read is not the job's fault: it may be a newer version's, or be mended.
             Err(error) => {
                 warn!(message.id = %send.message, error = %chain(&error), "the table is in the way of a send");
                 Done::LeaveFor(pace::left(job.received.receive_count))
@@ -98,8 +97,7 @@ impl Sender<'_> {
             if let Some(end) = against.take() {
                 break end;
             }
-            // An instance with a connection is there. To ask for each of its messages would
-            // double what a send reads.
+            // An instance with a connection exists. Reading it for each message would double what a send reads.
             let is_connected = self.links.watch(send.instance).borrow().is_some();
             if !is_connected && let Some(end) = self.without_connection(send, past).await? {
                 break end;
@@ -163,7 +161,7 @@ impl Sender<'_> {
         Ok(Done::Delete)
     }
 
-    /// What ends a job while its instance has no connection; `None` where it waits for one.
+    /// What ends a job while its instance has no connection; `None` where the job waits for one.
     async fn without_connection(
         &self,
         send: &SendJob,
@@ -181,8 +179,8 @@ impl Sender<'_> {
         let Some(account) = &send.account else {
             return Ok(None);
         };
-        // An owner who logs out has done with the account. A phone that has unlinked the instance
-        // may link it again, and then what waits goes out.
+        // An owner who logs out is done with the account. A phone that has unlinked the instance may link it again,
+        // and then the waiting messages go out.
         let is_over = instance.desired.wanted == Wanted::LoggedOut
             || instance
                 .account
@@ -193,7 +191,7 @@ impl Sender<'_> {
     async fn open(&self, send: &SendJob) -> Result<Content, Stop> {
         let opening = sealed::open(&self.deps.sealer, send.instance, &send.message, &send.content);
         match opening.await {
-            // Its version says that this daemon knows it.
+            // Its version says that this daemon knows all kinds that it may have.
             Ok(Content::Unknown) => Err(Stop::Park("the content is of no kind that can be sent".into())),
             Ok(content) => Ok(content),
             Err(error) if !error.nature().is_permanent() => {
@@ -210,8 +208,8 @@ impl Sender<'_> {
         (!left.is_zero()).then_some(left)
     }
 
-    /// Sets a job aside that cannot be done. First it is in the dead letters, then its message is
-    /// told to have failed, then the job goes: so nothing is lost wherever that is broken off.
+    /// Parks a job that cannot be done. First a copy goes to the dead letters, then its message is marked as failed,
+    /// then the job is deleted. So nothing is lost wherever this is broken off.
     async fn park(&self, job: &Job, failed: Option<(&SendJob, Failure)>, reason: &str) -> Done {
         let leave = Done::LeaveFor(pace::left(job.received.receive_count));
         if let Err(error) = set_aside(self.deps, self.hold, &job.received, reason).await {
@@ -221,7 +219,7 @@ impl Sender<'_> {
         let Some((send, failure)) = failed else {
             return Done::Delete;
         };
-        // Whoever sent it must not wait for ever for a job that no one can do.
+        // Its sender must not wait for ever for a job that nobody can do.
         let change = Change {
             state: State::Failed,
             at: self.deps.clock.now(),
@@ -236,8 +234,7 @@ impl Sender<'_> {
         }
     }
 
-    /// Stores the message's new state; makes its record where the one that accepted it
-    /// has not come to that.
+    /// Stores the message's new state. Makes the record, if the function that accepted the message has not.
     async fn store(&self, send: &SendJob, change: &Change) -> Result<(), StorageError> {
         let (deps, instance) = (self.deps, send.instance);
         let mut transition = deps.messages.change(instance, send.message, change).await?;
@@ -257,7 +254,7 @@ impl Sender<'_> {
     }
 }
 
-/// The end of a message that was accepted for another account than is paired.
+/// The end of a message that was accepted for another account than the paired one.
 pub fn account_changed() -> End {
     End::Failed(Failure::of(FailureCode::AccountChanged))
 }

@@ -8,20 +8,21 @@ use shared::domain::recipient::Recipient;
 pub enum Verdict {
     /// No waiting helps.
     Final(FailureCode),
-    /// No waiting helps. WhatsApp can tell why; else it is this.
+    /// No waiting helps. WhatsApp is asked why; this is the code where it does not tell.
     Asked(FailureCode),
     /// WhatsApp wants fewer messages of this account: the whole instance slows down.
     Slower,
-    /// The server is in trouble: it passes for all alike.
+    /// The server is in trouble, for everybody. It passes.
     Busy,
-    /// It passes for this chat, if nothing that lasts is behind it; the code where its time runs out meanwhile.
+    /// It passes for this chat, if nothing lasting is behind it. The code is for a message whose time runs out
+    /// meanwhile.
     Waits(Option<FailureCode>),
 }
 
-/// The verdict on a message to `to` that was refused with this error. What is not known waits.
+/// The verdict on a message to `to` that was refused with this error. An unknown error waits.
 ///
-/// 479 is WhatsApp's word for a stanza that does not fit, and 421 for a group whose members are
-/// named otherwise by now: both come of lists that were read too long ago.
+/// WhatsApp says 479 of a stanza that does not fit, and 421 of a group whose members have other names by now. Both
+/// come from lists that were read too long ago.
 pub fn of(error: u32, to: &Recipient) -> Verdict {
     let is_group = to.group().is_some();
     match error {

@@ -1,10 +1,9 @@
-//! Who is on an instance's wire: as a rule one message of each lane, and one alone where that
-//! has to be found out about something.
+//! Which messages are on an instance's wire: as a rule one of each lane, and a single one where something has to be
+//! found out.
 //!
-//! A connection that ends while several messages are on it does not say whose fault that was. So
-//! those messages go out one at a time afterwards, and only one that ends the connection again
-//! and again while it is alone is to blame. In the same way a single message finds out whether
-//! WhatsApp has room again after it had none.
+//! A connection that ends while several messages are on it does not say whose fault that was. So those messages go
+//! out one at a time afterwards. Only one under which the connection ends again and again while it is alone is to
+//! blame. In the same way a single message finds out whether WhatsApp has room again after it had none.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -18,10 +17,10 @@ use super::pace::Pace;
 /// One instance's wire.
 #[derive(Debug, Default)]
 pub struct Wire {
-    /// Held shared by who may have company, exclusively by who may not. It is fair: whoever wants
-    /// to be alone is not passed by others for ever.
+    /// A message that may have company holds it shared, one that has to be alone exclusively. It is fair: a message
+    /// that wants to be alone is not passed by others for ever.
     gate: RwLock<()>,
-    /// What is on it, and whether it has or had company.
+    /// The messages on it, and whether each has or had company.
     present: Mutex<HashMap<MessageId, bool>>,
     /// How fast it may be used.
     pub pace: Pace,
