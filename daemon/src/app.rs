@@ -34,7 +34,7 @@ const TASKS_DEADLINE: Duration = Duration::from_secs(5);
 pub struct Parts {
     /// The table.
     pub table: Table,
-    /// The same table through a client of its own, for beats alone: they wait behind nothing else.
+    /// The same table through a client for beats alone, which wait behind nothing else.
     pub beats: Table,
     /// The queues.
     pub queue: Arc<dyn Queue>,
@@ -46,7 +46,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// Shards of the network.
     pub shards: u32,
-    /// The silence after which this daemon's shards are another's.
+    /// The silence after which other daemons may take this one's shards.
     pub lease: Duration,
     /// How many sessions may begin at once.
     pub starts: usize,
@@ -123,7 +123,7 @@ impl App {
         Ok(Self { keeper, tasks })
     }
 
-    /// The shards held, as they change.
+    /// The shards held at any time.
     pub fn holding(&self) -> HeldShards {
         self.keeper.holding()
     }
@@ -132,7 +132,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         self.keeper.run(stop).await;
         self.tasks.close();
-        // Sessions were disconnected with their shards; what is left is the library's.
+        // Sessions were disconnected with their shards; only tasks of the library are left.
         let _ = tokio::time::timeout(TASKS_DEADLINE, self.tasks.wait()).await;
         info!("the daemon has stopped");
     }

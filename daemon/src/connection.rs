@@ -56,13 +56,12 @@ pub trait Connection: Send + Sync + Debug {
         None
     }
 
-    /// Asks WhatsApp what stands behind a message to `to` that it refused with `error`, or that failed
-    /// here for no reason that is known. `None` where nothing is behind it that lasts.
+    /// Asks WhatsApp why it refused a message to `to` with `error`, or why the message failed here without a known
+    /// reason. `None` where the cause is nothing lasting.
     async fn explain(&self, to: &Recipient, error: Option<u32>) -> Result<Option<Failure>, SendError>;
 
-    /// Asks the server for a code that links this session to the phone with this number when
-    /// its person enters it there. The session is not paired and has shown a QR code, by which
-    /// the server says that it is ready.
+    /// Asks the server for a code that links this session to the phone with this number, once it is entered there.
+    /// The session is not paired, and has got a QR code: the server's sign that it is ready.
     async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError>;
 
     /// The members of a group other than the account itself, each with the names that are known.
@@ -77,9 +76,9 @@ pub trait Connection: Send + Sync + Debug {
     /// Ends the session in order: its state is stored, the socket closed.
     async fn disconnect(&self);
 
-    /// Unlinks this session from its phone and ends it in order. `Ok` where WhatsApp has confirmed
-    /// it: the stored state is of no use from then on. After an error it may have been unlinked all
-    /// the same; the next session finds out.
+    /// Unlinks this session from its phone and ends it in order. `Ok` where WhatsApp has confirmed it: the stored
+    /// state is of no use from then on. After an error the session may be unlinked all the same; the next one finds
+    /// out.
     async fn logout(&self) -> Result<(), SendError>;
 
     /// Drops the session at once and stores nothing more.
@@ -112,8 +111,7 @@ pub enum SendError {
     /// WhatsApp's server cannot do it now, for anyone.
     #[error("WhatsApp cannot do it now")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// WhatsApp or the library did not do it, for a reason that is not known or is of this chat;
-    /// trying again may help.
+    /// WhatsApp or the library did not do it, for an unknown reason or one of this chat. Trying again may help.
     #[error("the message could not be sent now")]
     Failed(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It can never be sent.
@@ -171,7 +169,7 @@ pub enum SessionEvent {
     },
     /// The server gives no more QR codes.
     QrExhausted,
-    /// The pairing code that was given is good for nothing any more.
+    /// The pairing code does not work any more.
     PairingCodeVoid,
     /// A passkey is asked of the phone's owner.
     PasskeyRequested,
@@ -184,7 +182,7 @@ pub enum SessionEvent {
         /// The name that it shows others.
         display_name: Option<String>,
     },
-    /// The connection is gone as connections are; this session is over.
+    /// The connection was lost, as connections are; this session is over.
     Disconnected {
         /// Why, for people.
         reason: String,
@@ -202,9 +200,9 @@ pub enum SessionEvent {
         /// The chat, where the server names one.
         chat: Option<Recipient>,
     },
-    /// A recipient's device tells of messages.
+    /// A recipient's device tells what it did with messages.
     Receipt {
-        /// The messages' WhatsApp ids: of this connection, or of another device of the account.
+        /// The messages' WhatsApp ids. This session sent them, or another device of the account did.
         whatsapp_ids: Vec<String>,
         /// What it tells.
         kind: ReceiptKind,
@@ -235,8 +233,8 @@ pub struct InboundMessage {
     pub whatsapp_id: String,
     /// The chat it came in.
     pub chat: Recipient,
-    /// Who sent it, as the stanza itself names them: the same at every delivery, whatever
-    /// has been learnt of the sender in between.
+    /// Who sent it, as the stanza names them. That is the same at every delivery, whatever was learnt of the sender
+    /// in between.
     pub sender: String,
     /// Who sent it, with both names where they are known.
     pub from: Person,
@@ -253,8 +251,8 @@ pub struct InboundMessage {
     pub truncated: Option<Truncation>,
     /// When WhatsApp says it was sent, in whole seconds.
     pub at: DateTime<Utc>,
-    /// When it came to us: the same at every delivery until it is committed, and no two
-    /// messages of an instance came at the same microsecond.
+    /// When it came to us. That is the same at every delivery until it is committed, and no two messages of an
+    /// instance have the same microsecond.
     pub received_at: DateTime<Utc>,
 }
 
@@ -267,11 +265,11 @@ impl Debug for InboundMessage {
     }
 }
 
-/// Takes incoming messages. WhatsApp's acknowledgement is held back until `commit`
-/// answers, and a message that was not committed comes again: so it must be idempotent.
+/// Takes incoming messages. WhatsApp's acknowledgement is held back until `commit` answers. A message that was not
+/// committed comes again, so `commit` must be idempotent.
 #[async_trait]
 pub trait InboundSink: Send + Sync + Debug {
-    /// Stores the messages, all of them or none that counts.
+    /// Stores the messages. Where it fails, all of them come again.
     async fn commit(&self, batch: &[InboundMessage]) -> Result<(), CommitError>;
 }
 

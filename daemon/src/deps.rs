@@ -86,7 +86,7 @@ impl RoundTrips {
         self.0.lock().expect("no holder panics").len()
     }
 
-    /// The oldest of them: everything shown as connected was reached then or later.
+    /// The oldest of them: all that is shown as connected had a round trip then or later.
     pub fn oldest(&self) -> Option<DateTime<Utc>> {
         self.0.lock().expect("no holder panics").values().min().copied()
     }

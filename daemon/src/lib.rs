@@ -1,10 +1,9 @@
 //! The connection daemon: it holds the WhatsApp sockets of the shards it has leases on,
 //! drains their queues, and writes what happens to the table and the events queue.
 //!
-//! `lease` decides which shards are ours; `shard` serves one: `shard::reconcile` keeps its
-//! instances as they are wanted, `shard::sends` works off its jobs; `instance` is one
-//! instance's connection; `connection` is the port to a WhatsApp session, `whatsapp` its
-//! adapter, `store` the library's storage, and `people` knows who is who.
+//! `lease` decides which shards are ours. `shard` serves one: `shard::reconcile` keeps its instances as they are
+//! wanted, `shard::sends` works off its jobs. `instance` is one instance's connection. `connection` is the port to a
+//! WhatsApp session, `whatsapp` its adapter, and `store` the library's storage. `people` knows who is who.
 
 pub mod app;
 pub mod connection;

@@ -1,4 +1,4 @@
-//! What this daemon has in hand, counted as it comes and goes: its beat tells of it.
+//! Counts what this daemon has in hand. Its beat tells the numbers.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -116,8 +116,8 @@ fn forget(seconds: &mut VecDeque<(Instant, u64)>, now: Instant) {
     }
 }
 
-/// Memory of this process that is resident, in bytes; `None` where the system does not tell,
-/// as only Linux does. The file is made up by the kernel as it is read: no disk waits.
+/// Resident memory of this process, in bytes; `None` where the system does not tell, as only Linux does. The kernel
+/// makes the file as it is read, so no disk is waited for.
 pub fn resident_bytes() -> Option<u64> {
     resident_in(&std::fs::read_to_string("/proc/self/status").ok()?)
 }

@@ -1,8 +1,9 @@
-//! The daemon's side of the directory of people: it learns who is who from what passes by, and knows it when it has to.
+//! The daemon's side of the directory of people: it learns who is who from passing messages, and answers who somebody
+//! is.
 //!
-//! Learning is beside the work: it never blocks a message and never fails one. What this process knows already costs
-//! nothing; what may be new is stored by a task of its own, of which so many run at once, and beyond that it is left for the
-//! next time that the person is met. What is stored is under the lease's fence and may be done again.
+//! Learning never blocks a message and never fails one. What this process knows already costs nothing. What may be
+//! new is stored by a task of its own, under the lease's fence. Only a few such tasks run at once; beyond them a
+//! lesson is left for the next time that the person is met.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -26,19 +27,20 @@ use crate::connection::Connection;
 /// How many people a process remembers at least.
 const REMEMBERED: usize = 20_000;
 
-/// For how long. What is met later is looked up again, by which its place in the directory is kept.
+/// How long it remembers them. A person who is met later is looked up again, which keeps their place in the
+/// directory.
 const TERM: TimeDelta = TimeDelta::hours(12);
 
-/// After how long a session is asked again for a name that it did not know.
+/// A session is asked again for a name that it did not know after this long.
 const ASKED_AGAIN: TimeDelta = TimeDelta::minutes(10);
 
-/// How long it is believed that somebody is not on WhatsApp, who may come any moment.
+/// How long it is believed that somebody is not on WhatsApp: they may join any moment.
 const ABSENT_FOR: TimeDelta = TimeDelta::minutes(15);
 
 /// How many lessons are stored at once.
 const AT_ONCE: usize = 16;
 
-/// How long a message waits to hear who it is from, and a lesson to be stored.
+/// How long a message waits until it is known who sent it, and a lesson until it is stored.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Who is who, to every instance that this process serves.
@@ -57,7 +59,7 @@ struct Known {
     at: DateTime<Utc>,
     /// When a session was last asked for the other name.
     asked_at: DateTime<Utc>,
-    /// Whether it is stored as it is here, or on its way there.
+    /// Whether it is stored like this, and not still on its way.
     is_stored: bool,
 }
 
@@ -73,12 +75,12 @@ impl Directory {
         }
     }
 
-    /// Who this is, for all that this process knows.
+    /// Who this is, as far as this process knows.
     pub fn known(&self, instance: InstanceId, name: &Recipient) -> Option<Acquaintance> {
         let now = self.clock.now();
         let mut known = self.lock();
         let known = known.get(&(instance, name.clone()))?;
-        // What is on its way to the table may come to something else there.
+        // A lesson that is on its way to the table may come out differently there.
         (known.is_stored && now - known.at < TERM).then(|| known.acquaintance.clone())
     }
 
@@ -105,7 +107,7 @@ impl Directory {
         });
     }
 
-    /// Whether a session is to be asked for the person's other name: where that is not known, now and then.
+    /// Whether to ask a session for the person's other name: now and then, while that is not known.
     fn is_to_be_asked_for(&self, instance: InstanceId, name: &Recipient) -> bool {
         if name.group().is_some() {
             return false;
@@ -129,8 +131,8 @@ impl Directory {
         is_due
     }
 
-    /// Who this is. Half a read unit where this process has not met the person; a table that does not answer makes a
-    /// stranger of anybody.
+    /// Who this is. Half a read unit where this process has not met the person. If the table does not answer, the
+    /// person counts as a stranger.
     pub async fn who_is(&self, instance: InstanceId, name: &Recipient) -> Acquaintance {
         if name.group().is_some() {
             return Acquaintance::stranger(name);
@@ -153,7 +155,7 @@ impl Directory {
         }
     }
 
-    /// Notes that a person was met under this name, who has another one where that is known.
+    /// Notes that a person was met under this name, and their other name where it is known.
     pub fn meet(
         self: &Arc<Self>,
         instance: InstanceId,
@@ -174,7 +176,7 @@ impl Directory {
         self.learn(instance, fence, name, None, Some(absent));
     }
 
-    /// Notes that this name is on WhatsApp: it was reached, or wrote.
+    /// Notes that this name is on WhatsApp, since it was reached or wrote.
     fn is_there(&self, now: DateTime<Utc>, instance: InstanceId, name: &Recipient) -> Option<Belief> {
         let mut known = self.lock();
         let known = known.get(&(instance, name.clone()))?;
@@ -215,7 +217,7 @@ impl Directory {
             debug!(instance.id = %instance, "too much is learnt at once; a lesson is left for the next time");
             return;
         };
-        // Whoever meets the same person meanwhile has nothing new.
+        // A message that meets the same person meanwhile has nothing new.
         self.remember(instance, &expected(&lesson), now, false);
         let (directory, fence) = (Arc::clone(self), fence.clone());
         self.tasks.spawn(async move {
@@ -244,7 +246,7 @@ impl Directory {
             }
             Err(_) => debug!(instance.id = %instance, "what was learnt of a person was not stored in time"),
         }
-        // Learnt again when the person is met again.
+        // It is learnt again when the person is met again.
         let mut known = self.lock();
         for name in [Some(&lesson.met), lesson.other.as_ref()].into_iter().flatten() {
             known.remove(&(instance, name.clone()));
@@ -260,7 +262,7 @@ impl Directory {
         let is_named = |name: &Recipient| acquaintance.person.is_named(name);
         let believes = |belief: Belief| {
             acquaintance.on_whatsapp.is_some_and(|before| {
-                // One that was noted a moment ago is not noted again for each message that it refuses.
+                // An absence that was noted a moment ago is not noted again for each message.
                 before.is_there == belief.is_there && belief.until - before.until < ABSENT_FOR / 3
             })
         };
@@ -279,7 +281,7 @@ impl Directory {
         let mut known = self.lock();
         for name in acquaintance.person.names() {
             let mut entry = known.get(&(instance, name.clone()));
-            // What is only expected does not take the place of what is stored: the canonical chat is the table's to say.
+            // What is only expected does not replace what is stored: the table decides the canonical chat.
             if let Some(entry) = entry.as_mut().filter(|entry| !is_stored && entry.is_stored) {
                 let (person, new) = (&mut entry.acquaintance.person, &acquaintance.person);
                 person.phone = new.phone.clone().or(person.phone.take());

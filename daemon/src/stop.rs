@@ -1,4 +1,4 @@
-//! What a session's end is answered with: whether there is another one, and when.
+//! What follows a session's end: whether there is another session, and when.
 
 use shared::domain::instance::Status;
 use shared::domain::reason::Reason;
@@ -30,33 +30,32 @@ pub enum Course {
     Lost,
     /// WhatsApp asks for fewer requests: minutes to hours.
     RateLimited,
-    /// Another client with the same keys took over: longer each time, and not for ever.
+    /// Another client with the same keys took over: pauses that grow, and an end.
     Replaced,
-    /// WhatsApp ended the connection with an error that is not known here: the same.
+    /// WhatsApp ended the connection with an unknown error: the same.
     Refused,
 }
 
-/// How a course goes on from one session to the next. Its pauses are kept with the instance: the
-/// next session, and the shard's next owner, know of them.
+/// The pauses of a course. They are kept with the instance, so that the next session and the shard's next owner know
+/// of them.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Pauses {
     /// What the status says meanwhile.
     pub reason: Reason,
     /// The pauses in seconds, each as long as said or a quarter longer; the last one repeats.
     pub seconds: &'static [u32],
-    /// How many of them there are in a row before the attempt ends as
-    /// [`Status::ForceDisconnected`]; `None` for as many as it takes.
+    /// After this many pauses in a row the attempt ends as [`Status::ForceDisconnected`]; `None` where it never does.
     pub most: Option<u32>,
-    /// How long after a pause, in seconds, the next stop of this kind is still one in a row.
+    /// A stop of this kind that comes within so many seconds after a pause counts as in a row with it.
     pub remembered: i64,
-    /// The least that is left of a pause where a person asks for a connection, in hundredths of it.
+    /// How much of a pause remains when a person asks for a connection, in hundredths of the whole.
     pub floor: u32,
 }
 
 const MINUTE: u32 = 60;
 const HOUR: i64 = 3_600;
 
-/// 5, 10, 20, 40, 80 minutes, then 2 hours each. A number that goes on knocking is banned in the end.
+/// 5, 10, 20, 40, 80 minutes, then 2 hours each. WhatsApp bans a number that goes on knocking.
 const RATE_LIMITED: Pauses = Pauses {
     reason: Reason::RateLimited,
     seconds: &[
@@ -72,8 +71,8 @@ const RATE_LIMITED: Pauses = Pauses {
     floor: 40,
 };
 
-/// 5 s, as a connection that a daemon without a lease has taken is its own again by then; 30 s, 2 and
-/// 10 minutes. Then there is a second client, and two that throw each other out are a way to a ban.
+/// 5 s, 30 s, 2 and 10 minutes. After 5 s a daemon whose lease was lost has found out and gone. Whoever is still
+/// there after all of them is a second client, and two that throw each other out are a way to a ban.
 const REPLACED: Pauses = Pauses {
     reason: Reason::Replaced,
     seconds: &[5, 30, 2 * MINUTE, 10 * MINUTE],
@@ -82,7 +81,7 @@ const REPLACED: Pauses = Pauses {
     floor: 0,
 };
 
-/// 30 s, 2, 10, 30 minutes, an hour: whatever it is, it does not pass by knocking.
+/// 30 s, 2, 10, 30 minutes, an hour: knocking often does not help.
 const REFUSED: Pauses = Pauses {
     reason: Reason::ConnectionRefused,
     seconds: &[30, 2 * MINUTE, 10 * MINUTE, 30 * MINUTE, 60 * MINUTE],
@@ -92,8 +91,7 @@ const REFUSED: Pauses = Pauses {
 };
 
 impl Course {
-    /// Its pauses, where they are kept with the instance. Those of a lost connection are not
-    /// (`instance/backoff.rs`).
+    /// Its pauses, if they are kept with the instance. Those of a lost connection are not (`instance/backoff.rs`).
     pub const fn pauses(self) -> Option<&'static Pauses> {
         match self {
             Self::Lost => None,

@@ -77,8 +77,8 @@ impl Farewell {
         }
     }
 
-    /// Removes a deleted instance. Its session state stays as long as its phone is to be told; everything else goes
-    /// at once.
+    /// Removes a deleted instance. Its session state goes first, unless its phone is still to be told; everything
+    /// else goes at once.
     async fn remove(&self, instance: &Instance) -> Result<Observation, StorageError> {
         let (deps, id) = (&self.deps, instance.id);
         let is_to_be_unlinked = instance.is_to_be_unlinked(deps.clock.now());

@@ -1,5 +1,4 @@
-//! Why a session ends, put together from all that says so: events of the library, the server's
-//! stanzas, the socket.
+//! Why a session ends, gathered from all that tells of it: the library's events, the server's stanzas and the socket.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -11,17 +10,17 @@ use tokio::time::Instant;
 use super::stops::Signal;
 use crate::stop::{Answer, Course, Stop};
 
-/// For how long a stream error that need not be the connection's end is blamed for one.
+/// How long a stream error that need not end the connection counts as the cause of an end.
 const BLAMED: Duration = Duration::from_secs(30);
 
-/// How a session ends, as far as anything has said so, and what else its task must know.
+/// Why a session ends, as far as known, and what else its task must know.
 #[derive(Debug, Default)]
 pub struct Ending {
     /// The phone has linked the session: the stream's end is followed by a login.
     paired: Notify,
-    /// Why the session ends, as far as anything has said so.
+    /// Why the session ends, as far as known.
     noted: Mutex<Option<Noted>>,
-    /// Something has ended the session that the library does not take for its end.
+    /// Something has ended the session, but the library goes on.
     hang_up: Notify,
 }
 
@@ -37,7 +36,7 @@ impl Ending {
         self.paired.notify_one();
     }
 
-    /// Whether the session was linked since this was last asked, or is within `patience`.
+    /// Whether the session was linked since this was last called, or is linked within `patience`.
     pub async fn take_paired(&self, patience: Duration) -> bool {
         tokio::time::timeout(patience, self.paired.notified())
             .await
@@ -60,19 +59,19 @@ impl Ending {
             .is_some_and(|noted| matches!(noted.stop.answer, Answer::End(Status::LoggedOut, _)))
     }
 
-    /// Waits until the connection is to be ended by us.
+    /// Waits until we are to end the connection.
     pub async fn hung_up(&self) {
         self.hang_up.notified().await;
     }
 
-    /// Why the session has ended. What ended it for good outweighs everything else, and what asks
-    /// for a pause of its own a loss; of equals the first is the cause.
+    /// Why the session has ended. A cause that ends it for good outweighs all others, and one with a pause of its own
+    /// outweighs a loss. Of equal causes the first counts.
     pub fn take_stop(&self) -> Option<Stop> {
         let noted = self.noted.lock().expect("no holder panics").take()?;
         noted.counts(Instant::now()).then_some(noted.stop)
     }
 
-    /// Forgets what was said of a stream after which the session goes on.
+    /// Forgets what was noted of a stream, since the session goes on after it.
     pub fn forget(&self) {
         self.noted.lock().expect("no holder panics").take();
     }
@@ -85,7 +84,7 @@ impl Ending {
         self.note_stop(signal.stop());
     }
 
-    /// The same of something that was read already.
+    /// The same for a stop that was made already.
     pub fn note_stop(&self, stop: Stop) {
         let at = Instant::now();
         let mut noted = self.noted.lock().expect("no holder panics");
@@ -99,7 +98,7 @@ impl Ending {
 }
 
 impl Noted {
-    /// Whether it is to blame for an end at `now`.
+    /// Whether it counts as the cause of an end at `now`.
     fn counts(&self, now: Instant) -> bool {
         matches!(self.stop.answer, Answer::End(..)) || now - self.at < BLAMED
     }

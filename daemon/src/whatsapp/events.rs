@@ -24,11 +24,11 @@ use super::stops::{Signal, StreamError};
 use crate::connection::{ReceiptKind, SessionEvent};
 use crate::stop::Stop;
 
-/// How many events wait for the daemon to take them. The library calls without waiting:
-/// beyond this, receipts are left out, and anything else ends the session.
+/// How many events may wait for the daemon to take them. The library does not wait: beyond this, a receipt is left
+/// out, and any other event ends the session.
 pub const CAPACITY: usize = 1_024;
 
-/// How long after an event the library's own presence is surely out.
+/// After this long the library's own presence has certainly gone out.
 const PRESENCE_DELAY: Duration = Duration::from_secs(1);
 
 /// Takes the library's events, in their order.
@@ -37,7 +37,7 @@ pub struct Translator {
     pub clock: std::sync::Arc<dyn Clock>,
     pub queue: mpsc::Sender<SessionEvent>,
     pub ending: std::sync::Arc<Ending>,
-    /// Cancelled where the queue is full and what came is no receipt.
+    /// Cancelled when the queue is full and an event came that is no receipt.
     pub overflow: CancellationToken,
     pub runtime: SessionRuntime,
     pub own_chat: std::sync::Arc<OwnChat>,
@@ -124,7 +124,7 @@ impl Translator {
                 self.ending.note(&Signal::Failure(failure.reason));
                 return None;
             }
-            // The library makes one of every conflict; the stanza, which came before, says which it was.
+            // The library makes this event of every conflict; the stanza, which came before, tells which one it was.
             Event::LoggedOut(out) if out.raw.as_ref().is_some_and(|raw| raw.tag == "stream:error") => {
                 return None;
             }
@@ -147,7 +147,7 @@ impl Translator {
             }
             Event::ServerAck(ack) if ack.class.as_deref() == Some("message") => SessionEvent::ServerAck {
                 whatsapp_id: ack.id.clone(),
-                // An error that is no number is one nevertheless.
+                // An error that is no number still counts as one.
                 error: ack.error.as_deref().map(|error| error.parse().unwrap_or(0)),
                 chat: ack.from.as_ref().and_then(people::chat),
             },
@@ -157,8 +157,8 @@ impl Translator {
         Some(event)
     }
 
-    /// Receipts of recipients' devices, and those of the protocol's inside left out. What another
-    /// device of the account has is delivered in the chat with oneself alone.
+    /// A receipt of a recipient's device; `None` for receipts that are internal to the protocol. That another device
+    /// of the account has a message means delivery only in the chat with oneself.
     fn receipt(&self, receipt: &Receipt) -> Option<SessionEvent> {
         let client = self.client.get()?.upgrade()?;
         let source = &receipt.source;
@@ -200,8 +200,8 @@ impl Translator {
         })
     }
 
-    /// The library says "available" after each login and change of name, which mutes the
-    /// notifications of the phone. This takes it back, behind what the library sends.
+    /// Takes back the presence "available", which the library sends after each login and change of name, and which
+    /// mutes the phone's notifications. It goes out after the library's.
     fn be_unavailable(&self) {
         let Some(client) = self.client.get().and_then(std::sync::Weak::upgrade) else {
             return;
@@ -215,8 +215,8 @@ impl Translator {
         self.runtime.spawn(Box::pin(task)).detach();
     }
 
-    /// A ban that ends. Nothing knocks by itself when it has ended: whether its cause is gone, a
-    /// person must say.
+    /// A ban that ends. Nothing connects by itself after its end, since only a person can say whether its cause is
+    /// gone.
     fn banned(&self, ban: &TemporaryBan) -> Stop {
         let stop = Signal::Failure(ConnectFailureReason::TempBanned).stop();
         let until = self.clock.now().checked_add_signed(ban.expire);

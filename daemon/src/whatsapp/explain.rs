@@ -1,4 +1,4 @@
-//! What stands behind a refusal: WhatsApp says no in few words, and answers when it is asked.
+//! Finds out why WhatsApp refused a message: its refusals say little, but it answers questions.
 
 use chrono::{DateTime, Utc};
 use shared::domain::message::{Failure, FailureCode};
@@ -13,8 +13,7 @@ use crate::connection::SendError;
 /// The error of an acknowledgement that wants a token of trust (`MissingTcToken`).
 const MISSING_TOKEN: u32 = 463;
 
-/// Why a message to `to` was refused with `error`, or failed without one. `None` where nothing
-/// is behind it that lasts.
+/// Why a message to `to` was refused with `error`, or failed without one. `None` where the cause is nothing lasting.
 pub async fn explain(
     client: &Client,
     to: &Recipient,
@@ -29,8 +28,8 @@ pub async fn explain(
     }
 }
 
-/// The same error stands for an account that may not begin chats for a time, and for a recipient
-/// whose token of trust is missing. WhatsApp tells of the first.
+/// One error stands for an account that may not begin chats for a time, and for a recipient whose trust token is
+/// missing. WhatsApp, when asked, tells of the first.
 async fn of_reaching_out(client: &Client) -> Result<Failure, SendError> {
     let lock = client.mex().fetch_reachout_timelock().await.map_err(of_mex)?;
     if lock.is_active != Some(true) {
@@ -75,7 +74,7 @@ async fn of_person(client: &Client, to: &Recipient) -> Result<Option<Failure>, S
     Ok(none)
 }
 
-/// Asks anew for the group's members: what the library has of them let the message go out.
+/// Asks for the group's members anew, since the library's list of them let the message go out.
 async fn of_group(client: &Client, to: &Recipient) -> Result<Option<Failure>, SendError> {
     let groups = client.groups();
     let asked = groups

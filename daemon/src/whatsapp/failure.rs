@@ -14,7 +14,7 @@ use crate::connection::SendError;
 /// Why a message to `to` did not go out.
 pub fn of_send(error: LibraryError, to: &Recipient) -> SendError {
     match &error {
-        // Questions are asked before a message is written, so it is not out where one of these ends.
+        // These end a question that is asked before the message is written, so the message is not out.
         LibraryError::NotLoggedIn
         | LibraryError::Client(ClientError::NotConnected | ClientError::NotLoggedIn)
         | LibraryError::Iq(
@@ -64,7 +64,7 @@ struct Answered {
 }
 
 impl Answered {
-    /// Looks for it among an error's causes: the library wraps it in several ways, by the question.
+    /// Looks for it among an error's causes, since the library wraps it in several ways.
     fn of(error: &(dyn Error + 'static)) -> Option<Self> {
         let answered = |code: &u16, backoff: &Option<u32>| Self {
             code: *code,
@@ -87,9 +87,8 @@ impl Answered {
     }
 }
 
-/// What it means for a message that one of the questions before it was answered so. To a group the
-/// question that fails is the one for its members; to a person it is one for devices or their keys,
-/// which says nothing for good.
+/// What this answer to a question before a message means for the message. For a group the question was for its
+/// members. For a person it was for devices or their keys, and proves nothing lasting.
 fn of_answer(answered: Answered, to: &Recipient, source: Box<LibraryError>) -> SendError {
     match (answered.code, to) {
         (404 | 410, Recipient::Group(_)) => SendError::Refused(FailureCode::GroupNotFound),

@@ -52,8 +52,7 @@ impl Http {
 
 #[async_trait]
 impl HttpClient for Http {
-    /// Every status is an answer: the library tells a stale authorisation from a missing
-    /// file by it.
+    /// Every status is an answer, by which the library tells a stale authorisation from a missing file.
     async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
         let method = Method::from_bytes(request.method.as_bytes())?;
         let mut builder = self.0.request(method, &request.url);

@@ -23,10 +23,10 @@ pub struct Inbound {
     sink: Arc<dyn InboundSink>,
     store: Arc<SessionStore>,
     clock: Arc<dyn Clock>,
-    /// Cancelled when a commit failed: the server sends an unacknowledged message again
-    /// on the next login only, so the session ends to let one come soon.
+    /// Cancelled when a commit failed. The server sends an unacknowledged message again only at the next login, so
+    /// the session ends to let that come soon.
     failed: CancellationToken,
-    /// Messages of this session whose chat has no name here.
+    /// How many messages of this session were left out, since their chat has no name here.
     left_out: AtomicU64,
 }
 
@@ -46,8 +46,8 @@ impl Inbound {
         }
     }
 
-    /// Says that a message of this chat is told to nobody, where it is of a person or a group, or of
-    /// a kind of chat that is not known here. Neither content nor numbers are said.
+    /// Logs that a message of this chat is left out, where the chat is a person, a group or of an unknown kind. The
+    /// line has neither content nor numbers.
     fn leave_out(&self, chat: &Jid) {
         if people::is_no_conversation(chat) {
             return;
@@ -100,7 +100,7 @@ impl Inbound {
     }
 }
 
-/// Whom another device of the account wrote to, by each name that is known.
+/// The person to whom another device of the account wrote, with each known name.
 async fn other_side(client: &Client, message: &LibraryMessage) -> Person {
     let info = &message.info;
     let source = &info.source;
@@ -111,7 +111,7 @@ async fn other_side(client: &Client, message: &LibraryMessage) -> Person {
     ];
     let mut person = people::person(named.into_iter().flatten());
     if person.phone.is_none() || person.lid.is_none() {
-        // Not known is no reason to hold a message up.
+        // An unknown name is no reason to hold a message up.
         if let Ok(Some(known)) = client.get_lid_pn_entry(&source.chat.to_non_ad()).await {
             person.phone.get_or_insert_with(|| known.phone_number.to_string());
             person.lid.get_or_insert_with(|| known.lid.to_string());

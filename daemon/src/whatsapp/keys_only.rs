@@ -1,18 +1,19 @@
 //! Stanzas that bring a sender's key for a group and nothing else.
 //!
-//! The library keeps the key and acknowledges the stanza, and commits nothing. Where the acknowledgement is lost the
-//! stanza comes again as a duplicate of which no commit is known, as that of a lost message is. But nothing is lost: its
-//! key was made durable with the ratchet that says that it is a duplicate. So it is only acknowledged.
+//! The library keeps the key, acknowledges the stanza and commits nothing. If the acknowledgement is lost, the stanza
+//! comes again, as a duplicate without a known commit. A lost message looks the same. But here nothing is lost: the
+//! ratchet that marks the stanza as a duplicate was made durable together with the key. So the stanza is only
+//! acknowledged.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
 use wacore_binary::{Jid, JidExt as _, NodeRef, Server};
 
-/// How many such stanzas are remembered; one is asked about at once.
+/// How many such stanzas are remembered. Each is asked about right after it came.
 const REMEMBERED: usize = 256;
 
-/// Those of a session that came last, by chat and WhatsApp id.
+/// The last such stanzas of a session, by chat and WhatsApp id.
 #[derive(Debug, Default)]
 pub struct KeysOnly(Mutex<VecDeque<(String, String)>>);
 
@@ -42,8 +43,9 @@ impl KeysOnly {
     }
 }
 
-/// In a group the content is encrypted once for all (`skmsg`) and the key for each (`pkmsg`, `msg`). Content that is
-/// encrypted again for one device is so too, and says how often that was (`count`).
+/// Chat and id of a stanza that brings only a key. In a group the content is encrypted once for all (`skmsg`), and
+/// the key for each device (`pkmsg`, `msg`). Content that is encrypted again for one device looks like a key, but has
+/// a `count`.
 fn read(stanza: &NodeRef<'_>) -> Option<(String, String)> {
     if stanza.tag.as_ref() != "message" {
         return None;

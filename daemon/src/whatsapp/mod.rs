@@ -1,9 +1,8 @@
 //! WhatsApp sessions on `whatsapp-rust`: the adapter of [`crate::connection`].
 //!
-//! Every session is a client of its own on its own stored state. The library's own
-//! reconnecting is off: a session that ends says why, and whoever holds the lease decides
-//! whether there is another. Only a login that follows pairing, which WhatsApp asks for by
-//! closing the stream, is part of the same session.
+//! Every session is a client of its own on its own stored state. The library's own reconnecting is off: a session
+//! that ends says why, and the holder of the lease decides whether there is another. Only the login after pairing is
+//! part of the same session; WhatsApp asks for it by closing the stream.
 
 mod content;
 mod ending;

@@ -1,5 +1,5 @@
-//! Which network this build serves. The sandbox's certificate chain is accepted by builds
-//! with the feature `sandbox` alone, and nothing else differs between the two.
+//! Which network this build serves. Only builds with the feature `sandbox` accept the sandbox's certificate chain;
+//! nothing else differs between the two.
 
 use shared::domain::network::Network;
 
@@ -10,8 +10,8 @@ pub const NETWORK: Network = if cfg!(feature = "sandbox") {
     Network::Live
 };
 
-/// The client version that is announced; `None` for the current one, which is looked up at WhatsApp
-/// over HTTPS (`versions.rs`). The sandbox takes any, and nothing leaves the machine.
+/// The client version that is announced; `None` for the current one, which is looked up at WhatsApp over HTTPS
+/// (`versions.rs`). The sandbox takes any version, so no request leaves the machine for it.
 pub const VERSION: Option<(u32, u32, u32)> = match NETWORK {
     Network::Sandbox => Some((2, 3_000, 1_000_000_000)),
     Network::Live => None,

@@ -1,8 +1,8 @@
 //! What was sent to the account's own number.
 //!
-//! A device of the account that takes a message which another of them sent says so with a
-//! receipt of a type of its own (`sender`), whoever the message is for, and the library does not
-//! tell the chat. Only in the chat with oneself does it mean that the message was delivered.
+//! When a device of the account takes a message that another of them sent, it says so with a receipt of the type
+//! `sender`, whoever the message is for. The library does not tell the chat. Only in the chat with oneself does such
+//! a receipt mean that the message was delivered.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
@@ -15,7 +15,7 @@ const WAITING: usize = 256;
 pub struct OwnChat(Mutex<VecDeque<String>>);
 
 impl OwnChat {
-    /// A message goes there.
+    /// Notes a message to the own number.
     pub fn note(&self, whatsapp_id: String) {
         let mut ids = self.ids();
         if ids.contains(&whatsapp_id) {
@@ -27,7 +27,7 @@ impl OwnChat {
         ids.push_back(whatsapp_id);
     }
 
-    /// Those of `whatsapp_ids` that went there.
+    /// Those of `whatsapp_ids` that went to the own number.
     pub fn of(&self, whatsapp_ids: &[String]) -> Vec<String> {
         let ids = self.ids();
         let went = whatsapp_ids.iter().filter(|id| ids.contains(id));

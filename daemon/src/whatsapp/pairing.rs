@@ -34,8 +34,7 @@ pub async fn request(client: &Arc<Client>, phone: &PhoneNumber) -> Result<Pairin
     }
 }
 
-/// A refusal for the number's own limit comes as `bad-request` too, and cannot be told from
-/// one that says that the number is wrong.
+/// Why there is no code. `bad-request` stands for a wrong number and for too many requests of a number alike.
 fn failure(error: PairError) -> PairingError {
     if error.rejection() == Some(PairCodeRejection::RateOverlimit) {
         return PairingError::Throttled(Box::new(error));
@@ -50,7 +49,7 @@ fn failure(error: PairError) -> PairingError {
             }
             other @ SendError::Refused(_) => PairingError::Refused(Box::new(other)),
         },
-        // Withdrawn, as every code is when the connection ends.
+        // The code was withdrawn, as every code is when its connection ends.
         PairError::PairCode(PairCodeError::Cancelled) => PairingError::NotConnected,
         other => PairingError::Refused(Box::new(other)),
     }

@@ -26,7 +26,7 @@ pub fn chat(jid: &Jid) -> Option<Recipient> {
     format!("{}@{server}", jid.user).parse().ok()
 }
 
-/// The same of a chat that is perhaps with `person`: one that the JID gives no name to has theirs.
+/// The same for a chat that may be with `person`: if the JID gives the chat no name, it has the person's.
 pub fn chat_or_other_name(jid: &Jid, person: &Person) -> Option<Recipient> {
     chat(jid).or_else(|| {
         let is_person = matches!(
@@ -39,7 +39,7 @@ pub fn chat_or_other_name(jid: &Jid, person: &Person) -> Option<Recipient> {
     })
 }
 
-/// Whether a JID names what is known to be no conversation: status updates, lists, newsletters.
+/// Whether a JID is known to name no conversation: status updates, lists, newsletters.
 pub fn is_no_conversation(jid: &Jid) -> bool {
     matches!(jid.server, Server::Broadcast | Server::Newsletter)
 }

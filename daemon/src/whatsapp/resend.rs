@@ -1,8 +1,8 @@
 //! Incoming messages that must be asked for again.
 //!
 //! A message that was decrypted and neither buffered nor committed ([`MissingInbound`]) cannot be decrypted from the
-//! server's copy: that one's key is used up. Its sender encrypts it anew for whoever sends a retry receipt, which is
-//! what every client does with a message that it cannot read.
+//! server's copy again, since its key is used up. Its sender encrypts it anew upon a retry receipt, which every
+//! client sends for a message that it cannot read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub const CAPACITY: usize = 256;
 /// How long asking for one may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Asks for what is missing, one after the other.
+/// Asks for missing messages, one after the other.
 pub async fn ask_for(
     client: Arc<Client>,
     clock: Arc<dyn Clock>,
@@ -47,7 +47,7 @@ pub async fn ask_for(
     }
 }
 
-/// Sends the retry receipt where something is lost, and only then the acknowledgement: without it the server's
+/// Sends the retry receipt where something is lost, and then the acknowledgement. Without that the server's
 /// unreadable copy would come at every login.
 async fn ask(
     client: &Arc<Client>,
@@ -65,8 +65,8 @@ async fn ask(
     Ok(())
 }
 
-/// The message's stanza as far as it names the message: the sender in a group or of a status is a participant,
-/// and what another device of the account sent has a recipient.
+/// The message's stanza, as far as it names the message. The sender in a group or of a status is a participant; a
+/// message from another device of the account has a recipient.
 fn stanza(message: &MissingInbound, now: DateTime<Utc>) -> anyhow::Result<Node> {
     let (chat, sender): (Jid, Jid) = (message.chat.parse()?, message.sender.parse()?);
     // Its time is not known here. Retries find a message by its id.

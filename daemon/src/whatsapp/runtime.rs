@@ -43,7 +43,7 @@ impl Runtime for SessionRuntime {
     fn spawn_blocking(&self, work: Box<dyn FnOnce() + Send + 'static>) -> Task {
         let task = self.tasks.spawn_blocking(work);
         Box::pin(async move {
-            // A panic of it shows in whatever it was to bring about.
+            // A panic of the task shows in what it fails to do.
             let _ = task.await;
         })
     }

@@ -1,9 +1,8 @@
 //! The secrets of our own messages: derived, so that they need not be stored.
 //!
-//! A message's secret goes out with it, and whoever reacts to it, edits it or votes in it
-//! uses the secret. A job that is sent again must carry the same secret under the same id.
-//! So it is HMAC-SHA-256 (RFC 2104) of the message's id under a random key in the
-//! session's state, which saves a write for every message too.
+//! A message's secret goes out with it, and is used by whoever reacts to it, edits it or votes in it. A job that is
+//! sent again must carry the same secret under the same id. So the secret is HMAC-SHA-256 (RFC 2104) of the message's
+//! id under a random key in the session's state. This also saves a write for every message.
 
 use async_trait::async_trait;
 use hmac::{Hmac, KeyInit as _, Mac as _};

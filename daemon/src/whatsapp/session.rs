@@ -42,15 +42,13 @@ use crate::connection::{
 use crate::stop::{Answer, Course};
 use crate::store::SessionStore;
 
-/// How long writing a message to the wire may take, looking up its recipients' devices and
-/// their keys included.
+/// How long writing a message to the wire may take, with the look-up of its recipients' devices and their keys.
 const SEND_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long a look for a name in the library's memory or its store may take.
 const LOOK_UP_DEADLINE: Duration = Duration::from_secs(1);
 
-/// How long looking up a group may take. The library has just done so for the message that is
-/// asked for, and remembers it.
+/// How long looking up a group may take. The library has just looked it up for the message, and remembers it.
 const GROUP_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long WhatsApp may take to say what stands behind a refusal.
@@ -83,7 +81,7 @@ pub struct WhatsAppSession {
     ending: Arc<Ending>,
     /// Ends every task of the session at once.
     stop: CancellationToken,
-    /// The session's end was asked for: nothing more is told.
+    /// Cancelled when the session's end was asked for: nothing more is told.
     asked: CancellationToken,
     tasks: TaskTracker,
 }
@@ -140,7 +138,7 @@ impl WhatsAppSession {
             .skip_history_sync();
         let bot = builder.build().await.map_err(refused)?;
         let client = bot.client();
-        // Cannot be set already: this is the one place that does.
+        // It cannot be set already, since this is the only place that sets it.
         let _ = translator.client.set(Arc::downgrade(&client));
         client.subscribe_handler(translator).detach();
         client.enable_auto_reconnect.store(false, Ordering::Relaxed);
@@ -192,8 +190,8 @@ impl WhatsAppSession {
 }
 
 impl WhatsAppSession {
-    /// Asks the server to take this device off its account. The library's own `logout` does the
-    /// same and keeps the answer to itself.
+    /// Asks the server to take this device off its account. The library's own `logout` does the same, but does not
+    /// tell the answer.
     async fn unlink(&self) -> Result<(), SendError> {
         let Some(own) = self.client.pn().filter(|_| self.client.is_logged_in()) else {
             return Err(SendError::NotConnected);
@@ -217,8 +215,8 @@ fn cache_config(secrets: &MessageSecrets) -> CacheConfig {
     }
 }
 
-/// Hands events on, waiting for the daemon to take them. Ends behind the last one of a
-/// session that is over, or when the daemon does not want any more, which ends the session.
+/// Hands events on, and waits for the daemon to take them. Ends after the last event of a session that is over. Also
+/// ends when the daemon takes no more, which ends the session.
 async fn forward(
     mut waiting: mpsc::Receiver<SessionEvent>,
     events: mpsc::Sender<SessionEvent>,
@@ -246,7 +244,7 @@ async fn forward(
 /// The task that runs the client, to its end.
 struct SessionTask {
     instance: InstanceId,
-    /// For as long as it lives, the translator is shown the server's stanzas.
+    /// While it lives, the translator sees the server's stanzas.
     stanzas: RawNodeLease,
     versions: Arc<Versions>,
     /// The version that the session announces.
@@ -274,7 +272,7 @@ impl SessionTask {
             () = self.store.inbound_lost().cancelled() => Some("an incoming message could not be stored"),
             () = self.overflow.cancelled() => Some("events were not taken in time"),
             () = self.commit_failed.cancelled() => {
-                // Buffered and durable: an orderly end keeps it, and it comes again.
+                // The message is buffered and durable: an orderly end keeps it, and it comes again.
                 self.disconnect_in_time().await;
                 Some("an incoming message could not be committed")
             }
@@ -318,7 +316,7 @@ impl SessionTask {
             store_deferred(&self.store).await;
             return;
         }
-        // An end that was asked for goes on flushing after the stream's; it says when it is done.
+        // An orderly end that was asked for goes on flushing after the stream's end, and says when it is done.
         self.stop.cancelled().await;
     }
 
@@ -335,8 +333,8 @@ impl SessionTask {
         }
     }
 
-    /// Whether the stream that has ended was that of a pairing. WhatsApp ends it when it has the device's answer, and
-    /// the library may not be done with the pairing then: a client that `was_linked` only now is waited for.
+    /// Whether the stream that has ended was that of a pairing. WhatsApp ends it when it has the device's answer,
+    /// perhaps before the library is done with the pairing. If the client was linked only now, that is waited for.
     async fn is_paired(&self, client: &Client, was_linked: bool) -> bool {
         let patience = if was_linked || client.pn().is_none() {
             Duration::ZERO
@@ -357,11 +355,11 @@ impl SessionTask {
     }
 }
 
-/// The last that a session tells: why it is over, `ours` being a reason of our own.
+/// A session's last event: why it is over. `ours` is a reason of our own.
 async fn end(ending: &Ending, ours: Option<&str>, versions: &Versions, version: Version) -> SessionEvent {
     let stop = match (ending.take_stop(), ours) {
         (Some(stop), None) => stop,
-        // For whatever reason of ours, there is none after it.
+        // An end for good stays one, whatever our own reason is.
         (Some(stop), Some(_)) if matches!(stop.answer, Answer::End(..)) => stop,
         (_, Some(ours)) => return disconnected(ours, false),
         (None, None) => Signal::Silent.stop(),
@@ -384,8 +382,8 @@ fn disconnected(reason: impl Into<String>, blames_wire: bool) -> SessionEvent {
     }
 }
 
-/// Without it the next session skips what the last one had reserved; so a failure costs
-/// little.
+/// Stores the last steps of Signal sessions. If that fails, the next session skips what this one had reserved, which
+/// costs little.
 async fn store_deferred(store: &SessionStore) {
     match tokio::time::timeout(STORE_DEADLINE, store.store_deferred()).await {
         Ok(Ok(())) => {}
@@ -424,7 +422,7 @@ impl Connection for WhatsAppSession {
         let jid = people::jid(name);
         let known = self.client.get_lid_pn_entry(&jid);
         let known = tokio::time::timeout(LOOK_UP_DEADLINE, known).await;
-        // A store that does not answer is no reason to know less than before.
+        // If the store does not answer, what was known before still counts.
         let entry = known.ok()?.ok()??;
         let other = match name {
             Recipient::Phone(_) => format!("{}@lid", entry.lid),
@@ -502,8 +500,7 @@ impl Connection for WhatsAppSession {
             }
         };
         self.disconnect().await;
-        // The server ends the stream of a device that it has taken off, perhaps before its answer
-        // is read.
+        // The server may end the stream of a device that it has taken off before its answer is read.
         if self.ending.is_logged_out() { Ok(()) } else { told }
     }
 
@@ -515,7 +512,7 @@ impl Connection for WhatsAppSession {
 }
 
 impl Drop for WhatsAppSession {
-    /// Without its handle no one can end a session in order.
+    /// Stops the session: without its handle nobody can end it in order.
     fn drop(&mut self) {
         self.abandon();
     }

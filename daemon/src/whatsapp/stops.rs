@@ -1,8 +1,8 @@
-//! What is done about each way in which WhatsApp, or the library, ends a session: one table.
+//! The table of what is done about each way in which WhatsApp, or the library, ends a session.
 //!
-//! The library tells some of these by events of their own, some by none at all (a stream error with
-//! 429 or 503 only shows in the stanza), and would go on by itself after some. Here it never does
-//! (`session.rs`), so that each has its row. Where it would stop for good, so do we.
+//! The library tells some of these ends by events of their own, and some not at all: a stream error with 429 or 503
+//! only shows in the stanza. After some it would go on by itself; here it never does (`session.rs`), so that each end
+//! has its row. Where the library would stop for good, so do we.
 
 use std::fmt;
 
@@ -19,8 +19,7 @@ use crate::stop::Stop;
 /// A way in which a session ends.
 #[derive(Debug, Clone)]
 pub enum Signal {
-    /// A login was answered with `<failure>`, or the library says for which of its reasons a
-    /// session is logged out.
+    /// A login was answered with `<failure>`, or the library tells by one of its codes why it logs the session out.
     Failure(Failure),
     /// The server's `<stream:error>`.
     Stream(StreamError),
@@ -57,7 +56,7 @@ pub enum StreamError {
 }
 
 impl StreamError {
-    /// Reads what the library reads, in its order: a conflict, a code that it knows, what is in it.
+    /// Reads what the library reads, in its order: a conflict, a known code, the children.
     fn of(node: &NodeRef<'_>) -> Self {
         let conflict = node
             .get_optional_child("conflict")
@@ -68,7 +67,7 @@ impl StreamError {
             Some("device_removed") => return Self::DeviceRemoved,
             Some(_) => return Self::ConflictOther,
         }
-        // A code that is no number is one that nobody knows.
+        // A code that is no number counts as an unknown one.
         let code = node
             .get_attr("code")
             .map(|code| code.as_str().parse().unwrap_or(0));
@@ -87,7 +86,7 @@ impl StreamError {
 pub struct Row {
     /// What is done.
     pub answer: Answer,
-    /// Whether the connection is ended here, as the library waits for the server's end.
+    /// Whether we end the connection, since the library would wait for the server to do it.
     pub hangs_up: bool,
     /// What people are told.
     said: &'static str,
@@ -138,7 +137,7 @@ impl Signal {
                 End(LoggedOut, Reason::LoggedOut),
                 "WhatsApp has logged this device out",
             ),
-            // The library stops: all but 500 and 503. A ban has its end in the stanza, or none.
+            // The library stops at all but 500 and 503. A ban's end is in the stanza, if it has one.
             Self::Failure(Failure::TempBanned) => {
                 row(End(Banned, Reason::Banned), "WhatsApp has banned the number")
             }
@@ -174,11 +173,11 @@ impl Signal {
                 End(ForceDisconnected, Reason::LoginRefused),
                 "WhatsApp refused the login: not available for this account",
             ),
-            // To pause is to stop for now, and it passes.
+            // WhatsApp asks for a pause: it passes.
             Self::Failure(Failure::Unknown(429)) => {
                 row(Return(RateLimited), "WhatsApp asks for fewer logins")
             }
-            // The library stops; a new kind of pause or failure passes all the same.
+            // The library stops. A new kind of pause or failure may pass all the same.
             Self::Failure(Failure::Unknown(_)) => row(
                 Return(Refused),
                 "WhatsApp refused the login with a code that is not known here",
@@ -194,13 +193,13 @@ impl Signal {
                 End(LoggedOut, Reason::LoggedOut),
                 "the phone has unlinked this device",
             ),
-            // The library logs out of these too. What is not known costs nobody their keys: where the
-            // device is gone, the next login says so.
+            // The library logs out at these too. An unknown conflict costs nobody their keys: if the device is gone,
+            // the next login says so.
             Self::Stream(StreamError::ConflictOther) => row(
                 Return(Refused),
                 "WhatsApp ended the stream with a conflict that is not known here",
             ),
-            // The library stops. A daemon without a lease may have been the other one for a moment.
+            // The library stops. The other client may be a daemon whose lease was lost, for a moment.
             Self::Stream(StreamError::ConflictReplaced | StreamError::Code(409)) => {
                 row(Return(Replaced), "replaced by another connection")
             }
@@ -214,7 +213,7 @@ impl Signal {
             Self::Stream(StreamError::Code(500)) => row(Return(Lost), "WhatsApp could not go on"),
             // The library closes the connection, and comes back.
             Self::Stream(StreamError::BadXml) => row(Return(Lost), "WhatsApp could not read a stanza"),
-            // The library leaves the connection open: these need not be its end.
+            // The library leaves the connection open, since these need not be its end.
             Self::Stream(StreamError::Ack) => row(Return(Lost), "WhatsApp misses an acknowledgement"),
             Self::Stream(StreamError::Other) => row(Return(Lost), "WhatsApp ended the stream with an error"),
             Self::Stream(StreamError::Code(_)) => row(
@@ -247,9 +246,9 @@ impl Signal {
         }
     }
 
-    /// Whether a message that was on the wire may be the cause. WhatsApp throws out whoever sends what it cannot
-    /// read, with an error that is not known here or without a word. What it says of itself (429, every 5xx, 515), of
-    /// the device or of the login is nothing of a message's.
+    /// Whether a message that was on the wire may be the cause. WhatsApp ends the connection of a client that sends
+    /// what it cannot read, with an unknown error or without a word. What it says of itself (429, every 5xx, 515), of
+    /// the device or of the login has nothing to do with a message.
     fn blames_wire(&self) -> bool {
         match self {
             Self::Stream(StreamError::Code(code)) => !matches!(code, 401 | 409 | 429 | 500..=599),
@@ -267,7 +266,7 @@ impl Signal {
     }
 }
 
-/// What stands behind the row's own words: codes, and the server's text where there is one.
+/// What is added to the row's own words: codes, and the server's text where there is one.
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -420,7 +419,7 @@ mod tests {
         }
     }
 
-    /// What comes back for ever does so in a course that is slow, or in one that is a lost connection's.
+    /// An end after which sessions go on for ever has slow pauses, or those of a lost connection.
     #[test]
     fn nothing_that_is_unknown_knocks_for_ever() {
         for code in (400..600).filter(|code| ![429, 500, 503].contains(code)) {
@@ -451,8 +450,8 @@ mod tests {
         );
     }
 
-    /// The rows were written by reading this version of the library: what it makes an event of, what
-    /// it makes none of, where it stops and where it goes on. Read another one before changing this.
+    /// The rows were written by reading this version of the library: what it makes an event of, where it stops and
+    /// where it goes on. Read another version before changing this.
     #[test]
     fn the_library_is_the_one_that_was_read() {
         let lock = include_str!("../../../Cargo.lock");

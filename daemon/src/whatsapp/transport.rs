@@ -1,4 +1,4 @@
-//! The WebSocket: dialled here, and remembered so that it can be closed past the client.
+//! The WebSocket. It is dialled here, and remembered so that it can be closed without the client.
 //!
 //! A session writes a message in several small frames and waits for the server in between. With
 //! Nagle's algorithm (RFC 896) each frame waits for the server's delayed acknowledgement of the
@@ -37,8 +37,7 @@ pub struct Dialler {
 }
 
 impl Dialler {
-    /// Opens sockets to `url` (`ws` or `wss`), and notes in `ending` where there is none: the library
-    /// tells nobody.
+    /// Opens sockets to `url` (`ws` or `wss`). A failure is noted in `ending`, since the library tells nobody.
     pub fn new(url: &str, ending: Arc<Ending>) -> Self {
         Self {
             url: url.into(),
@@ -47,7 +46,7 @@ impl Dialler {
         }
     }
 
-    /// Closes the last socket, whatever the client is about.
+    /// Closes the last socket, whatever the client is doing.
     pub async fn hang_up(&self) {
         let last = self.last.lock().expect("no holder panics").take();
         if let Some(transport) = last {

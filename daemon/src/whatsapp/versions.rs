@@ -16,17 +16,17 @@ use whatsapp_rust::version::fetch_latest_app_version;
 /// A version of the client.
 pub type Version = (u32, u32, u32);
 
-/// How long a version that was looked up is taken for the current one. WhatsApp brings out several a
-/// day, and takes those of some weeks.
+/// How long a version that was looked up counts as the current one. WhatsApp publishes several a day, and accepts
+/// those of some weeks.
 const TERM: TimeDelta = TimeDelta::hours(6);
 
-/// How long a look-up may take. Sessions that begin wait for it, which have 40 s in all.
+/// How long a look-up may take. Sessions that begin wait for it, and have 40 s in all.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// The pause after a look-up that failed; meanwhile the last version that is known is announced.
+/// The pause after a look-up that failed; meanwhile the last known version is announced.
 const PAUSE: TimeDelta = TimeDelta::minutes(1);
 
-/// There is no version that WhatsApp may take.
+/// No version is known that WhatsApp may accept.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "WhatsApp refuses the version of the client that is known, and its current one could not be looked up"
@@ -40,7 +40,7 @@ pub enum Refused {
     Superseded,
     /// It is the current one: trying it again does not help.
     IsCurrent,
-    /// Nobody knows: the current one could not be looked up, and it was never said to be this one.
+    /// Nobody knows: the current one could not be looked up, and was never seen to be this one.
     Unknown,
 }
 
@@ -88,8 +88,8 @@ impl Versions {
         }
     }
 
-    /// The version to announce. Sessions that begin while it is looked up wait for the same look-up.
-    /// Where it fails it is the last one that was known, or the one that the library was made with.
+    /// The version to announce. Sessions that begin while it is looked up wait for the same look-up. Where that
+    /// fails, it is the last known version, or the one that the library was made with.
     pub async fn current(&self) -> Result<Version, NoVersion> {
         let http = match &self.source {
             Source::Fixed(version) => return Ok(*version),
@@ -110,15 +110,14 @@ impl Versions {
             .ok_or(NoVersion)
     }
 
-    /// WhatsApp has refused a session that announced this version. The next look-up is a fresh one,
-    /// and it is made now.
+    /// WhatsApp has refused a session that announced this version. A fresh look-up is made now.
     pub async fn refused(&self, version: Version) -> Refused {
         let Source::LookUp(http) = &self.source else {
             return Refused::IsCurrent;
         };
         let mut known = self.known.lock().await;
         known.refused = known.refused.max(Some(version));
-        // Another session may have been refused before, and have found it.
+        // Another session that was refused may have found the newer version already.
         if known.fresh(self.clock.now()).is_some() {
             return Refused::Superseded;
         }
@@ -135,7 +134,7 @@ impl Versions {
         if known.failed.is_some_and(|at| (now - at).abs() < PAUSE) {
             return None;
         }
-        // Where the caller is broken off it counts as failed: the next one has its pause.
+        // If the caller is broken off, the look-up counts as failed, and its pause holds.
         known.failed = Some(now);
         let found = match tokio::time::timeout(self.deadline, fetch_latest_app_version(http)).await {
             // The library finds a version without its number where the page has none.
@@ -161,7 +160,7 @@ impl Versions {
 }
 
 impl Known {
-    /// The last one, where it need not be looked up.
+    /// The last one, if it need not be looked up.
     fn fresh(&self, now: DateTime<Utc>) -> Option<Version> {
         let (version, at) = self.last?;
         let is_refused = self.refused.is_some_and(|refused| version <= refused);
