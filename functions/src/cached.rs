@@ -1,8 +1,8 @@
-//! An answer that is costly to put together, kept in the process: however many ask, one of them puts it together, and the
-//! others are told the last one meanwhile.
+//! A costly answer that the process keeps. However many requests want it, one of them makes it, and the others get
+//! the last one meanwhile.
 //!
-//! All of it is done inside the request of whoever does it, and ends with that request at the latest. A task beside it would
-//! stand still with a process that is frozen between two requests, and the next caller would wait for it.
+//! The answer is made inside a request, and the work ends with that request. A task beside it would stand still while
+//! a function's process is frozen between two requests, and the next caller would wait for it.
 
 use std::sync::{Arc, Mutex as Cell};
 use std::time::Duration;
@@ -14,24 +14,24 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::http::{ApiError, log};
 
-/// For how long an answer is told again, at least.
+/// The shortest time for which an answer is given again.
 const FRESH: TimeDelta = TimeDelta::seconds(10);
 
-/// What took longer to put together than a tenth of that is told again for so many times as long: in a large deployment
-/// too, only a part of the time goes into it.
+/// An answer is given again for this many times as long as it took to make. So even in a large deployment little of
+/// the time goes into making it.
 const TIMES_AS_LONG: i32 = 10;
 
-/// But for no longer than this.
+/// The longest time for which an answer is given again.
 const LONGEST: TimeDelta = TimeDelta::minutes(5);
 
-/// How old an answer may be that is told because there is no newer one to be had. It says itself of when it is.
+/// How old an answer may be that is given because no newer one can be made. The answer itself says how old it is.
 const OLDEST: TimeDelta = TimeDelta::hours(1);
 
 /// The last answer.
 #[derive(Debug)]
 pub struct Cached<T> {
     last: Cell<Option<Last<T>>>,
-    /// Whoever holds this puts the next one together. It goes with the request that holds it.
+    /// The request that holds this makes the next answer. The lock goes with the request.
     making: Mutex<()>,
 }
 
@@ -52,11 +52,11 @@ impl<T> Default for Cached<T> {
 }
 
 impl<T: Clone> Cached<T> {
-    /// The last answer while it is fresh, and what `make` makes where there is none. While somebody else makes one, or where
-    /// that fails, the last one is told though it is older. All of it takes `within` at most.
+    /// The last answer while it is fresh, else a new one from `make`. While another request makes one, or if making
+    /// one fails, the last answer is given though it is older. All of it takes `within` at most.
     ///
     /// # Errors
-    /// What `make` says, or what `late` says where the time is over, and there is no last answer to tell.
+    /// Where there is no last answer to give: the error of `make`, or of `late` where the time is over.
     pub async fn get<F: Future<Output = Result<T, ApiError>>>(
         &self,
         clock: &Arc<dyn Clock>,
@@ -216,7 +216,7 @@ mod tests {
     #[tokio::test]
     async fn who_goes_holds_nobody_up() {
         let asked = Asked::new();
-        // As in a process that is frozen, and whose request is over when it thaws.
+        // This is as in a process that is frozen, and whose request is over when it thaws.
         assert!(asked.ask(std::future::pending()).now_or_never().is_none());
         assert_eq!(asked.get(TimeDelta::zero()).await, 0);
     }

@@ -1,5 +1,5 @@
-//! How an instance's connection is, told honestly: what a daemon last wrote, whether that daemon
-//! has the shard still, and whether it lives, put together.
+//! The honest state of an instance's connection. It is put together from what a daemon last wrote, whether that
+//! daemon still has the shard, and whether it lives.
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ impl Owners {
         Ok(Self(owners))
     }
 
-    /// The same of all shards of these networks, which are read already.
+    /// The same for all shards of these networks, which were read before.
     pub fn in_fleets(fleets: &[Fleet], now: DateTime<Utc>) -> Self {
         let owners = fleets.iter().flat_map(|fleet| {
             fleet
@@ -60,7 +60,7 @@ impl Owners {
         Self(owners.collect())
     }
 
-    /// Whether the daemon that now has the instance's shard, and lives, wrote how the connection is.
+    /// Whether the instance's status was written by the daemon that now has its shard and lives.
     pub fn is_vouched_for(&self, instance: &Instance) -> bool {
         let owner = self.0.get(&(instance.network, instance.shard));
         owner
@@ -82,12 +82,12 @@ impl Owners {
         } else if may_be_held(observed.status) {
             match owner {
                 Some(owner) if is_the_word_of(owner, instance) => (observed.status, observed.reason.clone()),
-                // Whoever wrote it has lost the shard, and its next owner has not written yet.
+                // The daemon that wrote it has lost the shard, and the next owner has not written yet.
                 Some(_) => (Status::Reconnecting, None),
                 None => (Status::Reconnecting, Some(Reason::NoDaemon.to_string())),
             }
         } else if is_asked_anew {
-            // The last attempt's end is not this one's.
+            // The reason tells how the last attempt ended, not this one.
             (Status::Connecting, None)
         } else {
             (observed.status, observed.reason.clone())
@@ -105,8 +105,7 @@ impl Owners {
     }
 }
 
-/// Whether the lease's owner itself wrote how the connection is. What an earlier one wrote was so in
-/// its life.
+/// Whether the lease's present owner wrote the status. What an earlier owner wrote was true in its time only.
 fn is_the_word_of(owner: &LiveOwner, instance: &Instance) -> bool {
     instance.fence == Some(owner.token)
 }

@@ -1,5 +1,5 @@
-//! The daemons of a network and the shards that they hold, all at once: for administrators. Who
-//! asks for some instances alone reads less with `Owners::of`.
+//! All daemons of a network and the shards that they hold: for administrators. For single instances `Owners::of`
+//! reads less.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Reads a network's. Two queries; shards that nobody ever held are among them.
+    /// Reads a network's daemons and leases, with shards that nobody ever held. Two queries.
     pub async fn read(state: &AppState, network: Network) -> Result<Self, ApiError> {
         let leases = Leases::new(state.table.clone(), network);
         let (held, beats) = tokio::try_join!(leases.list_all(), leases.list_beats())?;

@@ -1,5 +1,5 @@
-//! Whether the table is the one that this configuration is for. A daemon asks when it starts; a function's process may be
-//! started while the table is away, and lives on while others deploy, so it asks with its requests, now and then.
+//! Checks that this configuration is for the table. A daemon checks when it starts. A function's process may start
+//! while the table is away, and lives on while others deploy, so it checks now and then with its requests.
 
 use std::sync::Mutex;
 
@@ -9,10 +9,10 @@ use shared::storage::setup::{self, Mismatch};
 use crate::http::{ApiError, log};
 use crate::state::Services;
 
-/// How long the table's word is believed. Asking costs half a read unit.
+/// How long an agreement is believed. A check costs half a read unit.
 const BELIEVED: TimeDelta = TimeDelta::minutes(15);
 
-/// How long a mismatch is believed: a deployment that goes on mends it.
+/// How long a mismatch is believed: a deployment under way mends it.
 const DOUBTED: TimeDelta = TimeDelta::seconds(5);
 
 /// [`DOUBTED`] as callers are told it.
@@ -30,12 +30,12 @@ struct Word {
 }
 
 impl Setup {
-    /// Lets a request go on where the table and the configuration agree. Where the table does not answer it goes on as well:
-    /// what it needs of the table it asks for itself.
+    /// Lets a request go on if the table and the configuration agree. If the table does not answer it goes on as
+    /// well, and finds out by itself what it needs of the table.
     ///
-    /// Shards grow while functions of the old number serve, and an instance's shard is on its item: so a process that has
-    /// agreed once goes on with fewer, as a daemon does. It never goes on with a newer layout, in which it could read and
-    /// write what is wrong.
+    /// The number of shards may grow while functions with the old number serve, and an instance's shard is on its
+    /// item. So a process that has agreed once goes on with fewer shards, as a daemon does. It never goes on with a
+    /// newer layout, which it could read or write wrongly.
     ///
     /// # Errors
     /// `UNAVAILABLE` where they do not agree.

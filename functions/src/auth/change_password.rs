@@ -1,5 +1,5 @@
-//! `POST /api/auth/change-password`: another password for who knows the present one. All
-//! sessions end; the answer begins a new one.
+//! `POST /api/auth/change-password`: a new password for a user who knows the present one. All sessions end; the
+//! answer begins a new one.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -66,8 +66,8 @@ pub async fn handler(
     let Some(password) = fields.check("newPassword", request.new_password.to_new()) else {
         return Err(fields.error());
     };
-    // A stolen access token must not guess without end. Counted by itself: guesses from elsewhere must not keep a session from
-    // changing its password.
+    // Whoever has a stolen access token must not guess without end. Each session has its own count: guesses from
+    // elsewhere must not keep it from changing the password.
     let scope = Scope::Session(&caller.session.name);
     let attempt = CountedAttempt::begin(&state, &trail, scope).await?;
     let found = state

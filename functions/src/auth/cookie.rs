@@ -1,7 +1,7 @@
 //! The refresh token of a browser: a cookie that scripts cannot read.
 //!
-//! The browser adds it to requests by itself, whoever makes them. So it counts only beside a header that no form and no
-//! other site's script can send without this API's leave (CORS), and the cookie is for this site alone.
+//! The browser adds the cookie to requests by itself, whoever makes them. So it is for this site alone, and counts
+//! only beside a header that no form can send, and no other site's script without this API's leave (CORS).
 
 use std::convert::Infallible;
 
@@ -16,7 +16,7 @@ use crate::state::AppState;
 /// The cookie's name.
 pub const NAME: &str = "waxwing_refresh";
 
-/// What a request with the cookie must carry. Its value is the page's own affair.
+/// The header that a request with the cookie must carry, with any value.
 pub const CLIENT_HEADER: HeaderName = HeaderName::from_static("x-waxwing-client");
 
 /// The cookie that a request brought.
@@ -50,10 +50,10 @@ impl RefreshCookie {
         self.text.is_some()
     }
 
-    /// What it holds.
+    /// The token in it.
     ///
     /// # Errors
-    /// `FORBIDDEN` where the header is missing that shows that one's own page sends it.
+    /// `FORBIDDEN` without the header, which shows that the user's own page sends the request.
     pub fn token(&self) -> Result<Option<&str>, ApiError> {
         if self.is_there() && !self.is_from_script {
             return Err(ApiError::new(
@@ -64,7 +64,7 @@ impl RefreshCookie {
         Ok(self.text.as_deref())
     }
 
-    /// What takes it from the browser, where it has one.
+    /// The header value that takes the cookie from the browser, where it has one.
     pub fn removal(&self) -> Option<HeaderValue> {
         let removal = format!("{NAME}=; {ATTRIBUTES}; Max-Age=0");
         self.text
@@ -75,7 +75,7 @@ impl RefreshCookie {
 
 const ATTRIBUTES: &str = "HttpOnly; Secure; SameSite=Strict; Path=/api/auth";
 
-/// What gives a browser a token.
+/// The header value that gives a browser a token.
 pub fn set(token: &RefreshToken) -> Option<HeaderValue> {
     let seconds = LIFETIME.num_seconds();
     let cookie = format!("{NAME}={}; {ATTRIBUTES}; Max-Age={seconds}", token.reveal());

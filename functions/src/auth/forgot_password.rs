@@ -1,5 +1,5 @@
-//! `POST /api/auth/forgot-password`: a mail with a code for a new password. Answers alike,
-//! in words and in time, whether anybody has the address or not.
+//! `POST /api/auth/forgot-password`: a mail with a code for a new password. The answer has the same words and takes
+//! the same time whether anybody has the address or not.
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
@@ -54,7 +54,7 @@ pub async fn handler(
     let answer_at = tokio::time::sleep(state.forgot_password_answer);
     let ((), sent) = tokio::join!(answer_at, send(&state, &trail, &email));
     if let Err(error) = sent {
-        // Told to the log alone: the answer must not say that there was something to send.
+        // Only the log tells it: the answer must not say that there was something to send.
         log::went_wrong(&error, "a password reset did not go out");
     }
     Ok(Reply::accepted(Response {
@@ -66,7 +66,7 @@ async fn send(state: &AppState, trail: &Trail, email: &EmailAddress) -> Result<(
     let Some((user, password)) = state.accounts.get_credentials(email).await? else {
         return Ok(());
     };
-    // Whoever was only invited joins by accepting, and by nothing else.
+    // A person who was only invited joins by accepting, and not in this way.
     if user.never_came(password.as_ref()) || !user.active || !mails::count_reset(state, &user).await?.within {
         return Ok(());
     }

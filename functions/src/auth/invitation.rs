@@ -33,7 +33,7 @@ pub async fn accept(
         }
     };
     let network = Network::of(trail.source());
-    // From here on what fails is told to the log alone: the invitation is accepted, and the code is used up.
+    // From here on only the log tells of failures: the invitation is accepted, and the code is used up.
     if let Err(error) = state.lockouts.succeeded(&user.email, network, now).await {
         log::went_wrong(
             &error.into(),

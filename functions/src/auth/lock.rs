@@ -1,4 +1,4 @@
-//! The locks after too many failed attempts at a password: of an account as a network tries it, of an account, of a source
+//! The locks after too many failed attempts at a password: of an account for one network, of an account, of a source
 //! address, and of a session whose user is asked for the present password.
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -18,11 +18,11 @@ pub struct CountedLogin<'a> {
 }
 
 impl<'a> CountedLogin<'a> {
-    /// Counts an attempt on an account, before its password is looked at.
+    /// Counts an attempt on an account, before its password is checked.
     ///
     /// # Errors
-    /// `ACCOUNT_LOCKED`, with the time until when, where there were too many: of this account from this network, from this
-    /// address, or of this account altogether and this network is new to it.
+    /// `ACCOUNT_LOCKED`, with the end of the lock, after too many attempts: on this account from this network, from
+    /// this address, or on this account from all networks, if this network is new to it.
     pub async fn begin(
         state: &'a AppState,
         trail: &'a Trail,
@@ -56,7 +56,7 @@ impl<'a> CountedLogin<'a> {
         })
     }
 
-    /// The password was right: the count begins anew, and the account knows the network.
+    /// The password was right: the count begins anew, and the network is remembered.
     pub async fn succeeded(self) -> Result<(), ApiError> {
         let state = self.attempt.state;
         let now = state.clock.now();
@@ -84,15 +84,15 @@ pub struct CountedAttempt<'a> {
     state: &'a AppState,
     trail: &'a Trail,
     scope: Scope<'a>,
-    /// Until when the lock holds that begins with it, where it is the last.
+    /// Until when the lock holds, if this attempt begins one.
     until: Option<DateTime<Utc>>,
 }
 
 impl<'a> CountedAttempt<'a> {
-    /// Counts an attempt, before the password is looked at.
+    /// Counts an attempt, before the password is checked.
     ///
     /// # Errors
-    /// `ACCOUNT_LOCKED`, with the time until when, where there were too many.
+    /// `ACCOUNT_LOCKED`, with the end of the lock, after too many attempts.
     pub async fn begin(state: &'a AppState, trail: &'a Trail, scope: Scope<'a>) -> Result<Self, ApiError> {
         let now = state.clock.now();
         let until = match state.lockouts.attempt(&scope, now).await? {
@@ -122,8 +122,8 @@ impl<'a> CountedAttempt<'a> {
     }
 }
 
-/// The account knows the network that this request comes from. Where that cannot be stored the request goes on: it is done
-/// already.
+/// Remembers that the account is used from the network of this request. If that cannot be stored the request goes on,
+/// since its work is done.
 pub async fn remember_network(state: &AppState, trail: &Trail, email: &EmailAddress) {
     let network = Network::of(trail.source());
     if let Err(error) = state.lockouts.remember(email, network, state.clock.now()).await {
@@ -152,7 +152,7 @@ async fn record(
 }
 
 fn locked_until(until: DateTime<Utc>, now: DateTime<Utc>) -> ApiError {
-    // Up to the end, and not a moment before it.
+    // Rounded up, so that nobody comes back too early.
     let wait = ((until - now).num_milliseconds() + 999) / 1_000;
     ApiError::new(
         Code::AccountLocked,

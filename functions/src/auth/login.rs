@@ -60,7 +60,7 @@ pub async fn handler(
         Some((user, hash)) => (Some(user), hash),
         None => (None, None),
     };
-    // Always worked through, so that the time taken does not tell whether there is a user.
+    // This is always done, so that the time taken does not tell whether there is a user.
     let is_right = state.passwords.verify(request.password, hash.as_ref()).await?;
     let record = match &user {
         Some(user) => Record::by(user, Action::Login).on(user.id),

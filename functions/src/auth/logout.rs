@@ -1,5 +1,5 @@
-//! `POST /api/auth/logout`: ends the session of the access token, with all its tokens. A browser whose access token is not
-//! at hand, or over, ends that of its refresh token.
+//! `POST /api/auth/logout`: ends the session of the access token, with all its tokens. A browser whose access token
+//! is lost or expired ends the session of its refresh token.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -65,8 +65,8 @@ pub async fn handler(
     Ok(Reply::ok(Response { logged_out: true }).cookie(removal))
 }
 
-/// Ends the session of a refresh token, if it is not over. Its name is in every token of the session and in nothing else, so
-/// an older one is as good.
+/// Ends the session of a refresh token, if it is not over. Every token of a session holds the session's name, so an
+/// older one will do.
 async fn end_by_refresh_token(state: &AppState, trail: &Trail, token: &str) -> Result<(), ApiError> {
     let now = state.clock.now();
     if let Some(address) = trail.source() {

@@ -1,4 +1,4 @@
-//! Mails with a code in them, and those that tell of what was done.
+//! Mails with a code, and mails that tell what was done.
 
 use shared::auth::mail_code::MailCode;
 use shared::domain::account::User;
@@ -24,8 +24,8 @@ pub async fn count(state: &AppState, user: &User) -> Result<Rate, StorageError> 
         .await
 }
 
-/// Counts a mail for a new password, apart from the others: a stranger who has registered the address is logged in and may
-/// use those up, and must not keep the address's owner from what leads to the account.
+/// Counts a mail for a new password, apart from other mails. A stranger who has registered the address may use those
+/// up, and must not keep the address's owner from the way to the account.
 pub async fn count_reset(state: &AppState, user: &User) -> Result<Rate, StorageError> {
     state
         .rates
@@ -60,7 +60,7 @@ pub async fn send(state: &AppState, user: &User, letter: Letter<'_>) -> Result<(
     })
 }
 
-/// Sends a letter that nobody waits for: where it does not go out, the log says so.
+/// Sends a letter that nobody waits for. If it does not go out, the log says so.
 pub async fn send_beside(state: &AppState, user: &User, letter: Letter<'_>) {
     if let Err(error) = send(state, user, letter).await {
         log::went_wrong(&error, "a mail did not go out");
@@ -74,8 +74,8 @@ pub async fn send_verification(state: &AppState, user: &User) -> Result<(), ApiE
     send(state, user, letter).await
 }
 
-/// Counts an invitation that a user is about to send, whatever comes of it: so nobody learns
-/// by trying who has an account.
+/// Counts an invitation that a user is about to send, whatever its outcome, so that nobody learns by trying who has
+/// an account.
 pub async fn count_invitation(state: &AppState, inviter: &User) -> Result<(), ApiError> {
     let now = state.clock.now();
     let scope = Scope::Invitations(inviter.id);

@@ -81,7 +81,7 @@ pub async fn handler(
         return Err(ApiError::new(Code::Forbidden, "The user is not active"));
     }
     require_served(&user, &subscription)?;
-    // Last: a token that is used up without an answer is a session that is lost.
+    // This comes last: a token that is used up without an answer is a lost session.
     let next = match state.sessions.rotate(&offered, now).await? {
         Rotated::Done(next) => next,
         Rotated::Replayed(session) => {
@@ -90,7 +90,7 @@ pub async fn handler(
         }
         Rotated::Unknown => return Err(refused()),
     };
-    // The first of a day: a session that goes on keeps its user's network known, as logins do.
+    // With the first refresh of a day, a session keeps its user's network known, as logins do.
     let last = session.expires_at - LIFETIME;
     if last.date_naive() != now.date_naive() {
         remember_network(&state, &trail, &user.email).await;

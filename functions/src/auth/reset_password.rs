@@ -1,8 +1,8 @@
-//! `POST /api/auth/reset-password`: a new password for the code of a mail, which is used up;
-//! an invitation is accepted here. All sessions end.
+//! `POST /api/auth/reset-password`: a new password for the code of a mail, which is used up. All sessions end. An
+//! invitation is accepted here too.
 //!
-//! Where the address was not verified before, whoever registered it may have been a stranger. Then the API keys that the
-//! account made end as well, and so does everything else that would outlive its password.
+//! If the address was not verified before, a stranger may have registered it. Then the account's API keys are revoked
+//! as well, and everything else ends that would outlive the old password.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -71,7 +71,7 @@ pub async fn handler(
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
-    // The password first: a code is not used up by one that is too short.
+    // The password is checked first, so that one that is too short does not use up the code.
     let mut fields = Fields::default();
     let password = fields.check("password", request.password.to_new());
     let Some(password) = password else {
@@ -100,12 +100,12 @@ pub async fn handler(
         .get_user_with_password(issued.subscription, issued.user)
         .await?;
     let (user, present) = found.filter(|(user, _)| user.active).ok_or_else(refused)?;
-    // A code of an invitation is good for nobody who has come already.
+    // An invitation's code is no good for a user who has accepted already.
     if issued.purpose == Purpose::AcceptInvitation && !user.never_came(present.as_ref()) {
         return Err(refused());
     }
     let hash = state.passwords.hash(password).await?;
-    // The version of the credentials uses the code up: it is good for one version, and what follows makes another.
+    // The code is good for one version of the credentials. What follows raises it, and so uses the code up.
     let (user, revoked) = if user.email_verified_at.is_some() {
         let is_current = user.credentials == issued.credentials;
         (is_current.then_some(user).ok_or_else(refused)?, None)
@@ -124,8 +124,8 @@ pub async fn handler(
         Changed::Done => {}
         Changed::Stale => return Err(refused()),
     }
-    // Whoever shows the code is not kept out by somebody else's guesses. Where that fails the password is set nevertheless, and
-    // the code used up.
+    // A user who has shown the code is not kept out by somebody else's guesses. If this fails, the password is set
+    // and the code used up all the same.
     let network = Network::of(trail.source());
     if let Err(error) = state.lockouts.succeeded(&user.email, network, now).await {
         log::went_wrong(
@@ -153,8 +153,9 @@ pub async fn handler(
     }))
 }
 
-/// Revokes the API keys whose secrets somebody knows who had no claim to the address: an owner's are all of its
-/// subscription's, since whoever registered it was alone there; another member's are those that were shown to it.
+/// Revokes the API keys whose secrets the stranger may know who registered the address. Of an owner these are all
+/// keys of the subscription, since whoever registered it was alone there; of another member, those that were shown to
+/// that member.
 async fn revoke_keys(state: &AppState, user: &User) -> Result<u32, ApiError> {
     let subscription = state.accounts.get_subscription(user.subscription).await?;
     let is_owner = subscription.is_some_and(|subscription| subscription.owner == user.id);

@@ -1,8 +1,8 @@
 //! `POST /api/auth/verify-email`: shows with the code of a mail that the address is one's own.
 //!
-//! The code alone does not: anybody can register any address, and whoever reads its mails need not be the one who knows the
-//! password. So the code comes with the access token of the user whose address it is to verify. Who has the code alone can
-//! take the account over by setting a new password.
+//! The code alone does not show it: anybody can register any address, and whoever reads its mails need not be the one
+//! who knows the password. So the code has to come with the user's access token. Whoever has only the code can take
+//! the account over by setting a new password.
 
 use axum::extract::State;
 use axum::http::Method;

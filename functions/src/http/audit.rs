@@ -1,4 +1,4 @@
-//! Writing the audit log: what a handler tells of, with what the request itself tells.
+//! Writing the audit log: an entry has what a handler tells, and what the request itself tells.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -122,8 +122,8 @@ impl Record {
     }
 }
 
-/// What a change has changed. `fields` of the entry names it; of each member that may be told, `<member>.from` and
-/// `<member>.to` say what it was and is.
+/// The members that a change has changed. The entry's `fields` names them. For members whose values may be told,
+/// `<member>.from` and `<member>.to` have the old and the new value.
 #[derive(Debug, Default)]
 pub struct Changes {
     fields: Vec<String>,
@@ -137,14 +137,14 @@ impl Changes {
         self.text(field, &before.to_string(), &after.to_string())
     }
 
-    /// The same of one that may have none.
+    /// The same for a member that may have no value.
     #[must_use]
     pub fn option<T: Display>(self, field: &str, before: Option<T>, after: Option<T>) -> Self {
         let text = |value: Option<T>| value.map_or_else(|| "none".to_owned(), |value| value.to_string());
         self.text(field, &text(before), &text(after))
     }
 
-    /// The same of several.
+    /// The same for a member with several values.
     #[must_use]
     pub fn list<T: Display>(
         self,
@@ -164,7 +164,7 @@ impl Changes {
         self.text(field, &text(before), &text(after))
     }
 
-    /// Notes which of a customer's own strings have changed, and not what they say.
+    /// Notes which of a customer's own strings have changed, but not their values.
     #[must_use]
     pub fn names(
         mut self,
@@ -196,8 +196,8 @@ impl Trail {
         self.source
     }
 
-    /// Appends to the audit log. What it tells of has happened, so a store that fails now
-    /// does not fail the request: the entry goes to the log instead, as an error.
+    /// Appends to the audit log. The entry tells of something done, so a store that fails now does not fail the
+    /// request: the entry goes to the log instead, as an error.
     pub async fn record(&self, state: &AppState, record: Record) {
         let at = state.clock.now();
         let entry = Entry {

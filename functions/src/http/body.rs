@@ -1,6 +1,7 @@
 //! Reading a body: in bounded memory and in bounded time, so that a sender who stalls holds nothing up.
 //!
-//! Behind API Gateway a body has come whole before a function hears of it. A listener of our own has whatever a sender does.
+//! Behind API Gateway a body has come whole before a function is called. A listener of our own meets whatever a
+//! sender does.
 
 use std::time::Duration;
 
@@ -59,8 +60,8 @@ pub(super) async fn collect(request: Request) -> Result<Bytes, ApiError> {
     }
 }
 
-/// Whether there is anything in a body. Of one that tells no length the first piece is awaited; a sender who keeps it back
-/// has something to send.
+/// Whether a body is empty. If it tells no length its first piece is awaited; a body whose first piece does not come
+/// counts as not empty.
 pub(super) async fn is_empty(body: &mut Body, times: BodyTimes) -> bool {
     if body.is_end_stream() {
         return true;
@@ -80,7 +81,7 @@ pub(super) async fn is_empty(body: &mut Body, times: BodyTimes) -> bool {
     }
 }
 
-/// Whether a body is announced as larger than any that is taken.
+/// Whether a body is announced as larger than allowed.
 pub(super) fn is_too_large(body: &Body) -> bool {
     usize::try_from(body.size_hint().lower()).is_ok_and(|length| length > MAX_BODY_BYTES)
 }

@@ -1,8 +1,7 @@
-//! What the envelope and the log say of a request besides its answer, gathered while it is
-//! handled.
+//! The context of a request: what the envelope and the log tell besides its answer, gathered while it is handled.
 //!
-//! It is in the request's extensions, for extractors, and around the task that handles the
-//! request, for what is told from deep below a handler: the log's lines and the notes for them.
+//! It is in the request's extensions, for extractors. It is also around the task that handles the request, for the
+//! log's lines and notes from deep below a handler.
 
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
@@ -101,7 +100,7 @@ impl RequestContext {
 
     /// Notes who calls, for the log.
     pub fn note_caller(subscription: SubscriptionId, caller: Actor) {
-        // The first who is known is the one who calls.
+        // The first caller that is noted counts.
         let _ = CURRENT.try_with(|context| context.0.caller.set((subscription, caller)));
     }
 
@@ -110,8 +109,7 @@ impl RequestContext {
         let _ = CURRENT.try_with(|context| context.0.instance.set(instance));
     }
 
-    /// Notes the name of the instance that the caller's API key is for: from here on the
-    /// answer, whatever it is, names it.
+    /// Notes the name of the instance that the caller's API key is for. From here on any answer names it.
     pub fn note_instance_name(extensions: &Extensions, name: &InstanceName) {
         if let Some(context) = extensions.get::<Self>() {
             // A request has one key, so a second note says the same.
@@ -127,7 +125,7 @@ impl RequestContext {
     /// Notes where the caller stands with its rate limit, for the answer's headers.
     pub fn note_rate(extensions: &Extensions, rate: Rate) {
         if let Some(context) = extensions.get::<Self>() {
-            // The first limit that counts a request is the one its headers tell.
+            // The headers tell the first limit that counts a request.
             let _ = context.0.rate.set(rate);
         }
     }

@@ -1,8 +1,7 @@
 //! The envelope that every answer has: `success`, `data` or `error`, and `meta`.
 //!
-//! Handlers answer a [`Reply`] or an `ApiError`, both of which only mark the response; the
-//! layer writes the body, since it alone knows the request's id and, after a key was read,
-//! its instance.
+//! Handlers answer a [`Reply`] or an `ApiError`, both of which only mark the response. The layer writes the body,
+//! since it alone knows the request's id and, once a key was read, its instance.
 
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -126,7 +125,7 @@ pub(super) fn write(mut response: Response, context: &RequestContext, now: Times
         None
     };
     if let Some(body) = body {
-        // Whatever stood in the response before, its length among it, was a place-holder.
+        // What stood in the response before, with its length, was a place-holder.
         response.headers_mut().remove(header::CONTENT_LENGTH);
         set(&mut response, header::CONTENT_TYPE, "application/json");
         *response.body_mut() = Body::from(body.to_string());

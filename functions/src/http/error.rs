@@ -207,7 +207,7 @@ impl ApiError {
         }
     }
 
-    /// The answer to a failure of this nature. What nobody can tell may pass: the caller tries again.
+    /// The answer to a failure of this nature. An unknown one may pass, so the caller is asked to try again.
     fn of_nature(nature: Nature) -> Self {
         match nature {
             Nature::Transient => Self::unavailable(2),

@@ -1,11 +1,11 @@
-//! Gathers all that is wrong with a request's fields, so that a caller learns it at once.
+//! Gathers all that is wrong with a request's fields, so that one answer tells all of it.
 
 use std::fmt::Display;
 use std::str::FromStr;
 
 use super::error::ApiError;
 
-/// So many faults are told of at most: a list of a hundred thousand items that are all wrong makes no larger answer.
+/// The most faults that are told, so that a list of a hundred thousand wrong items does not make a huge answer.
 const TOLD: usize = 100;
 
 /// The faults found so far, the first hundred of them.

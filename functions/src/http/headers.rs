@@ -42,9 +42,9 @@ const SECURITY: [(HeaderName, &str); 12] = [
     (header::X_XSS_PROTECTION, "0"),
 ];
 
-/// The policy of a page that shows and calls this API, in place of the one above: its own files alone, and no other page
-/// around it. Swagger UI styles elements in place. Without `upgrade-insecure-requests`, so that the local stack's page works
-/// in every browser.
+/// The policy of a page that shows and calls this API, in place of the one above. It allows the page's own files
+/// alone, no other page around it, and styles in place, which Swagger UI uses. It lacks `upgrade-insecure-requests`,
+/// so that the local stack's page works in every browser.
 pub const PAGE_POLICY: &str = "default-src 'none';script-src 'self';style-src 'self' 'unsafe-inline';\
     img-src 'self' data:;connect-src 'self';base-uri 'none';form-action 'none';frame-ancestors 'none'";
 
@@ -61,8 +61,8 @@ pub(super) fn secure(response: &mut Response) {
     }
 }
 
-/// Answers preflights, and tells browsers which pages may read an answer. Any header may come, `X-Waxwing-Client` among
-/// them. Cookies come from the configured origins alone: where any page may call, the browser sends and takes none.
+/// Answers preflights, and tells browsers which pages may read an answer. Any header is allowed, `X-Waxwing-Client`
+/// among them. Cookies are for the configured origins only: where any page may call, browsers send and take none.
 pub(super) fn cors(origins: &CorsOrigins) -> CorsLayer {
     let with_cookies = matches!(origins, CorsOrigins::These(_));
     let origin = match origins {

@@ -1,8 +1,9 @@
-//! What a route takes, held against what came, before its handler is asked: parameters that it does not know, a body where
-//! it takes none, one that is too large or is not plain. No handler has to think of these, and none can forget them.
+//! Compares a request with what its route takes, before the handler is called: unknown parameters, a body where none
+//! is taken, a body that is too large or encoded. No handler has to think of these, and none can forget them.
 //!
-//! What a route takes is what its operation tells ([`crate::openapi::taken`]). Whoever may not call it learns that first: a
-//! request that is faulty here goes through the route's own gate before it is refused, which counts it as well.
+//! What a route takes is what its operation tells ([`crate::openapi::taken`]). A caller who may not use the route
+//! learns that first: a faulty request goes through the route's own gate before it is refused. The gate counts it as
+//! well.
 
 use std::net::SocketAddr;
 
@@ -28,7 +29,7 @@ pub(super) struct Intake {
     pub times: BodyTimes,
 }
 
-/// Lets a request through to its handler where it carries nothing that the route does not take.
+/// Lets a request through to its handler, if it carries nothing that the route does not take.
 pub(super) async fn intake(State(intake): State<Intake>, request: Request, next: Next) -> Response {
     match admit(&intake, request).await {
         Ok(request) => next.run(request).await,
@@ -75,7 +76,8 @@ async fn fault(parts: &Parts, body: &mut Body, taken: Option<&Taken>, times: Bod
     body::is_too_large(body).then(body::too_large)
 }
 
-/// A request that came over a socket of our own names its host once (RFC 9112, 3.2). API Gateway sees to that itself.
+/// Checks that a request over a socket of our own names its host once (RFC 9112, 3.2). API Gateway sees to that
+/// itself.
 fn host(parts: &Parts) -> Result<(), ApiError> {
     if parts.version != Version::HTTP_11 || parts.extensions.get::<ConnectInfo<SocketAddr>>().is_none() {
         return Ok(());
@@ -92,8 +94,8 @@ fn host(parts: &Parts) -> Result<(), ApiError> {
     }
 }
 
-/// Notes parameters that the route does not know and those that are there twice; where there are such ones, also the others
-/// that are not what they should be.
+/// Notes parameters that the route does not know or that are there twice. If there are any, invalid values of the
+/// others are noted as well.
 fn query(uri: &Uri, taken: Option<&Taken>, fields: &mut Fields) {
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
     let Ok(axum::extract::Query(pairs)) = pairs else {

@@ -68,7 +68,7 @@ fn failed(error: &ApiError, context: &RequestContext) {
     }
 }
 
-/// What a code says beside the request's own line.
+/// Which line a code has beside the request's own.
 enum Told {
     /// Somebody was kept out.
     Security,
@@ -136,7 +136,7 @@ fn told_by(code: Code) -> Told {
     }
 }
 
-/// Something goes into the audit log; what is of interest by itself has a line of its own.
+/// An entry goes into the audit log. Some entries have a line of their own here.
 pub(super) fn audited(entry: &Entry) {
     let context = RequestContext::current();
     let context = context.as_ref();
@@ -207,7 +207,7 @@ fn told_by_action(action: Action) -> Told {
     }
 }
 
-/// An audit entry could not be stored: what it says stands here instead.
+/// An audit entry could not be stored, so the log has it instead.
 pub(super) fn not_audited(entry: &Entry, error: &(dyn Error + 'static)) {
     let context = RequestContext::current();
     line!(
@@ -262,8 +262,8 @@ fn key(caller: Actor) -> Option<KeyId> {
     }
 }
 
-/// An error with its causes, in one line, without addresses: what others' servers say may name the address that they were
-/// asked about, and so may the key of a stored item.
+/// An error with its causes, in one line, without e-mail addresses: other servers' words and keys of stored items may
+/// hold them.
 fn without_addresses(error: &(dyn Error + 'static)) -> String {
     let text = telemetry::chain(error);
     let words = text

@@ -1,8 +1,8 @@
-//! Lists in pages, newest first. A cursor names the last thing of the page before, and the list that it is of: one of another
+//! Lists in pages, newest first. A cursor names the last entry of the page before, and its list. A cursor of another
 //! list, of another tenant or with other filters is refused.
 //!
-//! What binds it is a hash and no secret. A cursor that somebody makes up by our own rule leads on in a list that they may
-//! read, from an id that they chose, and nowhere else: whose list it is comes from the caller.
+//! A hash without a secret binds a cursor to its list. Whoever makes one up by our rule gets a list that they may
+//! read anyway, from an id that they chose: whose list it is comes from the caller.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -79,7 +79,7 @@ impl ToSchema for PageCursor {}
 /// Bytes of a cursor's seal.
 const SEAL_BYTES: usize = 8;
 
-/// Which list is read: its name, whose it is and its filters. Cursors are good for one list alone.
+/// Which list is read: its name, its owner and its filters. A cursor is good for one list only.
 #[derive(Debug, Clone)]
 pub struct List(Sha256);
 
@@ -89,7 +89,7 @@ impl List {
         Self(Sha256::new()).of(name)
     }
 
-    /// The same of one owner, or with one filter more. The order counts.
+    /// The same list of one owner, or with one filter more. The order counts.
     #[must_use]
     pub fn of(mut self, what: impl Display) -> Self {
         let what = what.to_string();
@@ -149,7 +149,7 @@ impl PageQuery {
         Ok(page)
     }
 
-    /// The same where there is more to check; faults go to `fields`.
+    /// The same where more is checked; faults go to `fields`.
     pub fn check<I: FromStr>(&self, fields: &mut Fields, list: List) -> Page<I> {
         let limit = self.limit.as_deref().map(|text| {
             let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
@@ -174,8 +174,8 @@ impl PageQuery {
 }
 
 impl<I: Display> Page<I> {
-    /// Cuts a list that was read with one thing more than is shown, which tells whether
-    /// there is another page, and answers what `meta` says of it.
+    /// Cuts a list to the page's length, and answers what `meta` says of it. The list was read with one entry more
+    /// than is shown, which tells whether there is another page.
     pub fn cut<T>(&self, mut things: Vec<T>, id: impl Fn(&T) -> I) -> (Vec<T>, Pagination) {
         let shown = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let more = things.len() > shown;
@@ -184,8 +184,8 @@ impl<I: Display> Page<I> {
         (things, pagination)
     }
 
-    /// `meta.pagination` of this page: `more` tells whether things come after it, the last
-    /// of which it shows is `last`.
+    /// `meta.pagination` of this page. `more` tells whether entries come after it; `last` is the last entry that it
+    /// shows.
     pub fn pagination(&self, more: bool, last: Option<I>) -> Pagination {
         Pagination {
             limit: self.limit,

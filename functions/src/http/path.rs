@@ -1,4 +1,4 @@
-//! Path parameters: one that does not parse names nothing, which is a 404.
+//! Path parameters. One that does not parse names nothing, and is a 404.
 
 use std::str::FromStr;
 

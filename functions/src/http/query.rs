@@ -6,8 +6,8 @@ use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 
-/// A query of type `T`. `T` takes texts, which its handler parses: so a fault names its parameter. Those that are unknown or
-/// there twice do not come this far (`intake.rs`).
+/// A query of type `T`. `T` takes texts, which the handler parses, so that a fault names its parameter. Parameters
+/// that are unknown or there twice do not come this far (`intake.rs`).
 #[derive(Debug)]
 pub struct Query<T>(pub T);
 

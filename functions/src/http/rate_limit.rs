@@ -13,14 +13,14 @@ use super::error::{ApiError, Code};
 use super::source_address::source_address;
 use crate::state::AppState;
 
-/// Lets a request that was counted go on where it is within the limit, and notes where its
-/// caller stands for the answer's headers.
+/// Lets a counted request go on if it is within the limit, and notes where its caller stands for the answer's
+/// headers.
 pub fn admit(extensions: &Extensions, rate: Rate, now: DateTime<Utc>) -> Result<(), ApiError> {
     RequestContext::note_rate(extensions, rate);
     refuse_beyond(rate, now)
 }
 
-/// The same without a note: for limits that are not the caller's own. Only their refusal tells of them.
+/// The same without a note: for limits that are not the caller's own, of which only a refusal tells.
 pub fn refuse_beyond(rate: Rate, now: DateTime<Utc>) -> Result<(), ApiError> {
     if rate.within {
         return Ok(());
@@ -51,8 +51,7 @@ pub(super) fn headers(response: &mut Response, rate: Rate) {
     }
 }
 
-/// Proof that a request without a token is within its source address's limit: every route
-/// of authentication takes it.
+/// Proof that a request without a token is within its source address's limit. Every route of authentication takes it.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthGate(());
 

@@ -1,5 +1,5 @@
-//! `X-Request-Id`: the caller's own where it is well-formed, so that both sides' logs name
-//! a request alike; else one of ours.
+//! `X-Request-Id`: the caller's own if it is well-formed, so that both sides' logs name a request alike; else one of
+//! ours.
 
 use axum::http::{HeaderMap, HeaderName};
 use chrono::{DateTime, Utc};
@@ -11,7 +11,7 @@ pub const HEADER: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest id that is taken from a caller.
 const LONGEST: usize = 128;
 
-/// The request's id: goes into logs, so only plain characters are taken from a caller.
+/// The request's id. It goes into logs, so only plain characters are taken from a caller.
 pub fn of(headers: &HeaderMap, now: DateTime<Utc>) -> String {
     let own = headers.get(HEADER).and_then(|value| value.to_str().ok());
     match own {

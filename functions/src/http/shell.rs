@@ -24,8 +24,7 @@ use super::{envelope, headers, log, request_id};
 use crate::openapi;
 use crate::state::AppState;
 
-/// The longest that a request may take: API Gateway ends one after 30 s, and its answer
-/// would have no envelope.
+/// The longest time that a request may take. API Gateway ends one after 30 s, with an answer without an envelope.
 const DEADLINE: Duration = Duration::from_secs(25);
 
 /// How long requests may take.
@@ -64,7 +63,7 @@ pub fn shell_within(routes: Router<AppState>, state: AppState, limits: Limits) -
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(
             |_: Box<dyn std::any::Any + Send + 'static>| {
-                // What a panic says may hold anything; the hook has written it where panics go.
+                // A panic's text may hold anything. The hook has written it where panics go.
                 ApiError::internal().into_response()
             },
         ))
@@ -90,7 +89,7 @@ async fn around(State(state): State<AppState>, request: Request, next: Next) -> 
     log::answered(&response, &context, begun.elapsed());
     let mut response = envelope::write(response, &context, state.clock.now().into());
     headers::secure(&mut response);
-    // The body of an answer to HEAD is taken off by the router, after its length was told.
+    // The router takes the body of an answer to HEAD off, after its length was told.
     response
 }
 
@@ -118,8 +117,8 @@ fn no_route(uri: &Uri) -> ApiError {
     ApiError::new(Code::NotFound, format!("There is no route {}", uri.path()))
 }
 
-/// A path whose last part is a name of nothing is no route, whatever the method: `POST /api/messages/{message}` is not what
-/// somebody means who sends a kind of message that is not there.
+/// A method that a path does not have. If the path's last part names nothing, there is no such route, whatever the
+/// method: a caller who sends an unknown kind of message does not mean `POST /api/messages/{message}`.
 async fn wrong_method(
     uri: Uri,
     route: Option<MatchedPath>,

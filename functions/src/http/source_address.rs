@@ -9,8 +9,8 @@ use lambda_http::request::RequestContext;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address of the request's sender: behind API Gateway what the gateway saw, on a
-/// listener of our own the peer or, behind trusted proxies, what the first of them saw.
+/// The address of the request's sender. Behind API Gateway it is the one that the gateway saw. On a listener of our
+/// own it is the peer's or, behind trusted proxies, the one that the first of them saw.
 pub fn source_address(parts: &Parts, trusted_proxies: usize) -> Option<IpAddr> {
     if let Some(RequestContext::ApiGatewayV2(context)) = parts.extensions.get::<RequestContext>() {
         return context.http.source_ip.as_deref()?.parse().ok();
@@ -24,8 +24,8 @@ pub fn source_address(parts: &Parts, trusted_proxies: usize) -> Option<IpAddr> {
         .map(|address| address.to_canonical())
 }
 
-/// What the first of the trusted proxies saw. Each adds an address at the right end of
-/// `X-Forwarded-For`; all that stands left of theirs is anyone's to write.
+/// The address that the first of the trusted proxies saw. Each adds an address at the right end of `X-Forwarded-For`;
+/// anybody may have written what stands left of theirs.
 fn forwarded(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
     let mut from_the_right = headers
         .get_all(FORWARDED_FOR)

@@ -6,8 +6,8 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::{KnownFormat, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-/// A time that is written as RFC 3339 in UTC with milliseconds, wherever it comes from: the
-/// same time reads the same in the answer that made it and in all later ones.
+/// A time that is written as RFC 3339 in UTC with milliseconds, so that it reads the same in the answer that made it
+/// and in all later ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp(pub DateTime<Utc>);
 

@@ -1,5 +1,5 @@
 //! Whole numbers in JSON bodies. To the document `60.0` is an integer as `60` is (JSON Schema, "type"), and some
-//! languages write all their numbers so; serde takes the latter alone.
+//! languages write all their numbers like that; serde takes only `60`.
 
 use std::fmt;
 

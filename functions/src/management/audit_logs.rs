@@ -1,5 +1,4 @@
-//! `GET /api/audit-logs`: who did what, newest first; of the own subscription or, for an
-//! administrator, of all.
+//! `GET /api/audit-logs`: who did what, newest first, in the caller's subscription or, for an administrator, in all.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -173,7 +172,7 @@ fn parse(
     if caller.user.role == Role::User && subscription != Some(own) {
         return Err(ApiError::not_found("subscription"));
     }
-    // Older entries are gone, or about to be; and a subscription has none from before it was made.
+    // Older entries are gone, or about to be, and a subscription has none from before it was made.
     let kept = today - TimeDelta::days(TERM.num_days());
     let oldest = subscription.map_or(kept, |id| kept.max(id.created_at().date_naive()));
     let walk = Walk {
@@ -198,7 +197,7 @@ impl Walk {
         let mut found = Vec::new();
         let mut before = page.after;
         let mut day = match before.map(|id| id.created_at().date_naive()) {
-            // A cursor of another day of this very list: entries that came since are none of its pages'.
+            // Entries that came after the first page belong to none of its pages.
             Some(day) => day.min(self.to),
             None => self.to,
         };

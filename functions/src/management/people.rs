@@ -1,5 +1,4 @@
-//! What the routes about users share: invitations, what follows when somebody goes, and the
-//! refusals.
+//! What the routes about users share: invitations, what follows when a user goes, and refusals.
 
 use shared::domain::account::{EmailAddress, PersonName, Role, User};
 use shared::domain::audit::Action;
@@ -19,7 +18,7 @@ pub struct Invitee {
     pub subscription: SubscriptionId,
 }
 
-/// Stores an invitation and sends its code. Where the mail does not go out, there is none.
+/// Stores an invitation and sends its code. If the mail does not go out, there is no invitation.
 pub async fn invite(state: &AppState, inviter: &User, whom: Invitee) -> Result<Invitation, ApiError> {
     mails::count_invitation(state, inviter).await?;
     let now = state.clock.now();
@@ -87,7 +86,7 @@ pub fn last_administrator() -> ApiError {
     )
 }
 
-/// Moved away, it would leave instances that are nobody's.
+/// Moving the user would leave instances that are nobody's.
 pub fn has_instances() -> ApiError {
     ApiError::new(
         Code::Conflict,

@@ -92,19 +92,19 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
     }
 }
 
-/// Refusals of a key that are counted apart from its requests. The first of an hour for a reason is audited, and the rest
-/// would tell no more: a program that goes on with a revoked key does so every second.
+/// Refusals of a key, counted apart from its requests. Only the first of an hour for each reason is audited. More
+/// would tell nothing new, since a program with a revoked key may go on every second.
 const REFUSALS: Limit = Limit::per_hour(1_000);
 
-/// Counts and records that a known key was refused. The count is what the answer's headers tell of: the key's own is left to
-/// those who may use it. A store that fails now changes nothing about the refusal.
+/// Counts and records that a known key was refused. The answer's headers tell this count, and not the key's own,
+/// which is for those who may use it. A store that fails now does not change the refusal.
 async fn record_refusal(parts: &mut Parts, state: &AppState, grant: &Grant, reason: &'static str) {
     let counted = state
         .rates
         .count(Scope::RefusedKey(grant.key, reason), REFUSALS, state.clock.now())
         .await;
     if let Ok(rate) = counted {
-        // Where the key's own limit has counted the request already, that one is told.
+        // If the key's own limit has counted the request already, the headers tell that one.
         RequestContext::note_rate(&parts.extensions, rate);
         if !rate.is_first {
             return;

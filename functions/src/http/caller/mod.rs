@@ -1,5 +1,4 @@
-//! Who calls: extractors whose possession proves authentication, so that no handler can
-//! forget to ask.
+//! Who calls. Holding one of these extractors proves authentication, so no handler can forget to check it.
 
 mod administrator;
 mod bearer;
@@ -20,7 +19,7 @@ use shared::domain::account::{Subscription, User};
 use super::error::{ApiError, Code};
 use crate::state::AppState;
 
-/// A subscription that is switched off serves no one, but for administrators: they are the ones who switch it on.
+/// A subscription that is switched off serves only administrators, who are the ones to switch it on.
 pub fn require_served(user: &User, subscription: &Subscription) -> Result<(), ApiError> {
     if subscription.active || user.is_active_administrator() {
         Ok(())
@@ -29,8 +28,8 @@ pub fn require_served(user: &User, subscription: &Subscription) -> Result<(), Ap
     }
 }
 
-/// What reaches people in a user's name needs an address that is the user's own, where the deployment sends mails that show
-/// it.
+/// What reaches people in a user's name needs a verified address, where the deployment sends the mails that verify
+/// one.
 pub fn require_verified(state: &AppState, user: &User) -> Result<(), ApiError> {
     if user.email_verified_at.is_some() || !state.mailer.sends() {
         return Ok(());

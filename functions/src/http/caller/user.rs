@@ -40,7 +40,7 @@ impl FromRequestParts<AppState> for UserCaller {
         };
         let now = state.clock.now();
         let claims = state.jwts.verify(token, now)?;
-        // Read anew: a token outlives what was true when it was made.
+        // All is read anew, since it may have changed after the token was made.
         let (user, subscription, session) = tokio::try_join!(
             state.accounts.get_user(claims.sid, claims.sub),
             state.accounts.get_subscription(claims.sid),

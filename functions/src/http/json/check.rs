@@ -1,4 +1,4 @@
-//! Holds a body against the schema that the document tells of it.
+//! Checks a body against its schema in the document.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,9 +17,9 @@ use crate::http::fields::Fields;
 
 type Schemas = BTreeMap<String, RefOr<Schema>>;
 
-/// Notes every member of a body of type `T` that is missing, unknown, `null` or of another type than it should be. Where
-/// there is such a one, texts that their parsers refuse and numbers beyond their bounds are noted as well: the handler, who
-/// tells of them otherwise, is not asked then.
+/// Notes every member of a body of type `T` that is missing, unknown, `null` or of the wrong type. If there is any,
+/// texts that their parsers refuse and numbers beyond their bounds are noted as well. Otherwise the handler notes
+/// those; but with such a member it is not called.
 pub fn body<T: DeserializeOwned + ToSchema>(value: &Value, fields: &mut Fields) {
     let mut all = Vec::new();
     T::schemas(&mut all);
@@ -29,7 +29,7 @@ pub fn body<T: DeserializeOwned + ToSchema>(value: &Value, fields: &mut Fields) 
     found.value(&schema, value, &Path::Root);
     let mut unserved = Vec::new();
     if let (RefOr::T(Schema::Object(object)), Value::Object(members)) = (&schema, value) {
-        // What a version to come will serve is known to the type and not in the document.
+        // A member that only a later version will serve is known to the type, and is not in the document.
         let beside = members
             .iter()
             .filter(|(name, _)| !object.properties.contains_key(*name));
@@ -50,7 +50,7 @@ pub fn body<T: DeserializeOwned + ToSchema>(value: &Value, fields: &mut Fields) 
     }
 }
 
-/// What is wrong with the text of a parameter, in so far as its schema tells.
+/// What is wrong with the text of a parameter, as far as its schema tells.
 pub fn parameter(schema: &RefOr<Schema>, text: &str, all: &Schemas) -> Option<String> {
     let itself = match schema {
         RefOr::Ref(reference) => all.get(component(&reference.ref_location))?,
@@ -117,7 +117,7 @@ impl<'a> Check<'a> {
             RefOr::Ref(reference) => {
                 let name = component(&reference.ref_location);
                 let all = self.all;
-                // The type's own words come before those for its lengths.
+                // The type's own words come before those about lengths.
                 let fault = value.as_str().and_then(|text| texts::ask(name, text));
                 self.text(at, fault);
                 if let Some(schema) = all.get(name) {
@@ -194,7 +194,7 @@ impl<'a> Check<'a> {
                     self.value(schema, value, &Path::Member(at, name));
                 }
             }
-            // Those of the body itself are the caller's to look at.
+            // Unknown members of the body itself are left to the caller.
             Some(AdditionalProperties::FreeForm(false)) if !matches!(at, Path::Root) => {
                 for (name, _) in beside {
                     self.wrong(&Path::Member(at, name), "is unknown");
@@ -219,7 +219,7 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// The one type, besides none, that a value should have; nothing where the value is none, or anything will do.
+    /// The one type, besides null, that a value should have. `None` where the value is null, or any type will do.
     fn kind(&mut self, types: &SchemaType, value: &Value, at: &Path<'_>) -> Option<Type> {
         let types = match types {
             SchemaType::Type(kind) => std::slice::from_ref(kind),
@@ -243,7 +243,7 @@ impl<'a> Check<'a> {
         self.wrong(at, message);
     }
 
-    /// One of several, of which one may be none.
+    /// Checks a value that may be of one of several types, null among them.
     fn choice(&mut self, items: &[RefOr<Schema>], value: &Value, at: &Path<'_>) {
         let is_none = |schema: &RefOr<Schema>| matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null));
         if value.is_null() {
@@ -280,7 +280,7 @@ fn name(at: &Path<'_>) -> String {
     }
 }
 
-/// What is wrong with a text, as far as its schema tells in words that suit people.
+/// What is wrong with a text, as far as its schema tells it in words for people.
 fn refused(object: &Object, text: &str) -> Option<String> {
     let wanted: Vec<_> = object
         .enum_values
@@ -298,7 +298,7 @@ fn refused(object: &Object, text: &str) -> Option<String> {
     {
         return Some(fault);
     }
-    // Where a pattern says more, its type's parser has the words for it.
+    // For a pattern the type's parser has better words.
     if object.pattern.is_some() {
         return None;
     }
@@ -328,7 +328,7 @@ fn bound(number: &Number) -> f64 {
     }
 }
 
-/// Whether a number is a whole one that a handler can take, and say itself what bounds it has.
+/// Whether a number is whole and small enough for a handler, which checks the bounds itself.
 fn is_whole(number: &serde_json::Number) -> bool {
     let range = 0.0..=f64::from(u32::MAX);
     number

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// An optional member that `null` takes away: such a member is `#[serde(default)]`. One that has always a value is an
-/// `Option` whose schema does not allow `null`.
+/// An optional member that `null` takes away; such a member is `#[serde(default)]`. A member that always has a value
+/// is an `Option` whose schema does not allow `null`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Given<T> {
     /// It is not there: what it was stays.

@@ -1,7 +1,7 @@
 //! Strict JSON bodies: a typo in a member must not send a message without it, and one answer names all that is wrong.
 //!
-//! A body is held against the schema that the document tells of it, so both say the same. What a schema cannot tell is the
-//! handler's to say.
+//! A body is checked against its schema in the document, so both say the same. What a schema cannot tell the handler
+//! checks.
 
 mod check;
 mod given;
@@ -26,7 +26,7 @@ use super::fields::Fields;
 pub struct JsonBody<T> {
     /// What it says.
     pub value: T,
-    /// What it is to the byte, by which a repetition is told from another request.
+    /// Its bytes, which tell a repetition from another request.
     pub bytes: Bytes,
 }
 
@@ -43,7 +43,7 @@ impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for JsonBody
     }
 }
 
-/// The same for routes that can do without a body: none is an empty object.
+/// The same for routes that can do without a body: no body counts as an empty object.
 #[derive(Debug)]
 pub struct OptionalJsonBody<T>(pub T);
 
@@ -89,7 +89,7 @@ fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, ApiError> {
     check::body::<T>(&read.value, &mut fields);
     fields.finish()?;
     serde_path_to_error::deserialize(read.value).map_err(|error| {
-        // What the schema lets pass and the type does not. The type's own words are not for callers.
+        // The schema accepts it and the type does not. The type's own words are not for callers.
         let path = error.path().to_string();
         let field = if matches!(&*path, "." | "") { "body" } else { &path };
         ApiError::field(field, "is not valid")
@@ -99,7 +99,7 @@ fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, ApiError> {
 /// Whether `T` knows a member of this name, whatever its value.
 fn knows<T: DeserializeOwned>(name: &str) -> bool {
     let alone = Value::Object([(name.to_owned(), Value::Null)].into_iter().collect());
-    // Members are looked at in turn, and what is missing comes last.
+    // Members are checked in turn, and missing ones come last.
     T::deserialize(alone).err().is_none_or(|error| {
         let words = error.to_string();
         !words.starts_with("unknown field")

@@ -1,4 +1,4 @@
-//! JSON read with nothing lost: of members that are there twice other readers keep the last.
+//! JSON read with nothing lost. Of a member that is there twice, other readers silently keep the last.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -7,11 +7,11 @@ use std::fmt::{self, Write as _};
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// So many members that are there more than once are told of. Whoever mends these learns of the next.
+/// The most members that are told of as being there more than once. Whoever mends these learns of the next.
 const DOUBLED_TOLD: usize = 32;
 
-/// So many bytes of a path are told at most: a body of one long name around many short ones must not become a path of that
-/// length for each of them.
+/// The most bytes of a path that are told. A body with one long name around many short ones must not make a long path
+/// for each of them.
 const PATH_TOLD: usize = 200;
 
 /// A text that was read.
@@ -37,7 +37,7 @@ pub fn read(bytes: &[u8]) -> Result<Read, serde_json::Error> {
     })
 }
 
-/// Where a value is, as far as anybody asks.
+/// Where a value is. The text is made only when it is needed.
 pub enum Path<'a> {
     Root,
     Member(&'a Path<'a>, &'a str),
@@ -56,7 +56,7 @@ impl fmt::Display for Path<'_> {
 }
 
 impl Path<'_> {
-    /// The path, or its beginning where it is long. Takes no more memory than that.
+    /// The path, or the beginning of a long one. Takes no more memory than that.
     fn told(&self) -> String {
         let mut beginning = Beginning(String::new());
         if write!(beginning, "{self}").is_err() {

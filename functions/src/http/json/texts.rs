@@ -1,5 +1,5 @@
-//! What the parsers of texts say, by the names that their types have in the document. A handler asks its parsers itself; here
-//! they are asked where it does not come to that, since something else of the body is wrong.
+//! The parsers of texts, by the names that their types have in the document. A handler calls its parsers itself. They
+//! are called here where the handler is not, because something else of the body is wrong.
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -67,7 +67,7 @@ pub async fn handler(
         Created::NameTaken => {
             return Err(ApiError::new(Code::NameTaken, "Another instance has this name"));
         }
-        // Since the caller was let in.
+        // It was switched off after the caller was let in.
         Created::SubscriptionInactive => return Err(inactive()),
         Created::LimitReached => {
             let tier = caller.subscription.tier;

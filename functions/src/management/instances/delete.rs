@@ -1,5 +1,5 @@
-//! `DELETE /api/instances/{instance}`: nobody finds it any more and its keys are revoked, at
-//! once. Its shard's daemon unlinks it from its phone and removes what it leaves.
+//! `DELETE /api/instances/{instance}`. At once nobody finds it any more, and its keys are revoked. Its shard's daemon
+//! unlinks it from its phone and removes what it leaves.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -38,7 +38,7 @@ pub async fn handler(
     match delete(&state, &trail, &caller.user, &instance).await? {
         Outcome::Done => {}
         Outcome::Stale => {
-            // Of two who delete it the second finds nothing.
+            // Of two requests that delete it the second finds nothing.
             find(&state, caller.subscription.id, &InstanceRef::Id(instance.id)).await?;
             return Err(ApiError::new(
                 Code::Conflict,
@@ -61,7 +61,7 @@ pub async fn delete(
         return Ok(Outcome::Stale);
     }
     if let Err(error) = state.api_keys.revoke_all(instance.id, now).await {
-        // It is deleted, and the daemon revokes what is left of them.
+        // The instance is deleted, and the daemon revokes the keys that are left.
         log::went_wrong(
             &error.into(),
             "the keys of a deleted instance could not be revoked",
@@ -69,7 +69,7 @@ pub async fn delete(
     }
     let record = Record::by(actor, Action::InstanceDeleted).of(instance.subscription);
     trail.record(state, record.on(instance.id)).await;
-    // An instance of a network that is not served any more can be deleted too.
+    // This is no error for a network that is not served any more: its instances can be deleted too.
     nudge_all(state, std::slice::from_ref(instance)).await?;
     Ok(Outcome::Done)
 }

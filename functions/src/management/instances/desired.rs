@@ -1,5 +1,4 @@
-//! Asks the daemon that holds an instance's shard for something: what is wanted is stored,
-//! and the shard nudged.
+//! Asks something of the daemon that holds an instance's shard: stores what is wanted, and nudges the shard.
 
 use chrono::{DateTime, Utc};
 use futures::future::try_join_all;
@@ -33,7 +32,7 @@ pub enum Asked {
 }
 
 impl Asked {
-    /// Whether a connection comes of it.
+    /// Whether it leads to a connection.
     fn connects(self) -> bool {
         match self {
             Self::Connect | Self::Restart => true,
@@ -65,7 +64,7 @@ impl Asked {
     }
 }
 
-/// Stores what the caller asks of an instance, and tells its shard. The answer has the status as it is by now.
+/// Stores what the caller asks of an instance, and nudges its shard. The answer has the present status.
 pub async fn ask(
     state: &AppState,
     caller: &UserCaller,
@@ -79,7 +78,7 @@ pub async fn ask(
     if asked.connects() && instance.network == Network::Live {
         require_verified(state, &caller.user)?;
     }
-    // Before anything is stored: an error after that would have the caller ask again, and a restart be done twice.
+    // This comes before anything is stored: after an error the caller would ask again, and a restart be done twice.
     let owners = Owners::of(state, [&instance]).await?;
     let desired = asked
         .store(&state.instances, instance.id, state.clock.now())
@@ -91,8 +90,7 @@ pub async fn ask(
     Ok(Reply::accepted(status::Response::new(instance, &owners)))
 }
 
-/// Has the shards of many instances look at them. Where a network is not served any more
-/// there is no shard to tell.
+/// Nudges the shards of many instances. A network that is not served any more has no shard to nudge.
 pub async fn nudge_all(state: &AppState, instances: &[Instance]) -> Result<(), ApiError> {
     let mut served = Vec::new();
     for instance in instances {
@@ -106,7 +104,7 @@ pub async fn nudge_all(state: &AppState, instances: &[Instance]) -> Result<(), A
     Ok(())
 }
 
-/// Has the instance's shard look at it.
+/// Nudges the instance's shard to look at it.
 pub async fn nudge(state: &AppState, instance: &Instance) -> Result<(), ApiError> {
     let queries = state.queue_names(instance.network)?.queries(instance.shard.0);
     let nudge = payload::encode(&Query::Nudge {

@@ -1,5 +1,5 @@
-//! `GET /api/instances/{instance}/messages`: its message log of 90 days, newest first. It
-//! tells what went through the instance and what became of it, not with whom or what.
+//! `GET /api/instances/{instance}/messages`: its message log of 90 days, newest first. It tells which messages went
+//! through the instance and what became of them, but neither their content nor with whom.
 
 use axum::extract::State;
 use axum::http::Method;

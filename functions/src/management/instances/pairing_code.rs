@@ -1,10 +1,9 @@
 //! `POST /api/instances/{instance}/pairing-code`: a code that pairs the instance when it is
 //! entered on the phone with the given number.
 //!
-//! Only a daemon can get one. So this stores that it is wanted, nudges the shard, and reads
-//! the instance until the code is there: what is wanted outlives a crash of either side, and
-//! the same request, made again, finds the code that came meanwhile. One for another number
-//! takes its place.
+//! Only a daemon can get one. So this stores that a code is wanted, nudges the shard, and reads the instance until
+//! the code is there. The wish outlives a crash of either side. The same request, made again, finds the code that
+//! came meanwhile; a request for another number replaces it.
 
 use std::time::Duration;
 
@@ -34,10 +33,10 @@ use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timesta
 use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 
-/// The pause between two looks at the instance, one read unit each: 40 at most.
+/// The pause between two reads of the instance. There are 40 at most, of one read unit each.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Codes that a user may ask for: each makes a phone ring that need not be the user's own.
+/// Codes that a user may ask for. Each makes a phone ring, which need not be the user's own.
 const LIMIT: Limit = Limit::per_hour(20);
 
 #[derive(Deserialize, ToSchema)]
@@ -107,7 +106,7 @@ pub async fn handler(
     }))
 }
 
-/// What there is of a code for a number.
+/// What is known of a code for a number.
 enum Known {
     /// It can be entered.
     Shown(PairingCode),
@@ -143,7 +142,7 @@ async fn ask(
     instance: &Instance,
     phone: &PhoneNumber,
 ) -> Result<(), ApiError> {
-    // A network that is not served any more has no shard to tell.
+    // A network that is not served any more has no shard to nudge.
     state.queue_names(instance.network)?;
     let now = state.clock.now();
     let rate = state
@@ -196,8 +195,7 @@ async fn wait(
     }
 }
 
-/// The code that can be entered now. One that a daemon showed which has lost the shard, or lives no
-/// more, leads nowhere.
+/// The code that can be entered now. A code leads nowhere if its daemon has lost the shard or lives no more.
 async fn shown(state: &AppState, instance: &Instance) -> Result<Option<PairingCode>, ApiError> {
     let observed = &instance.observed;
     let is_now =

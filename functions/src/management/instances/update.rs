@@ -95,7 +95,7 @@ pub async fn handler(
             ));
         }
     }
-    // Where this fails the caller hears of it, and the same request again mends it.
+    // If this fails the caller gets an error, and the same request again mends it.
     state.api_keys.rename_instance(instance.id, &name).await?;
     let record = Record::by(&caller.user, Action::InstanceUpdated).on(instance.id);
     let changes = Changes::default().value("name", &instance.name, &name).names(

@@ -1,9 +1,9 @@
 //! The end of a subscription, which comes with its last user.
 //!
-//! It is marked first, which switches it off and keeps everyone and everything new out; then
-//! its instances are deleted, as their own route does, and its counters; its user goes last,
-//! in one transaction with the subscription. So whatever breaks this off leaves a user whose
-//! deletion, asked for again, goes on from there, and no instance outlives its subscription.
+//! It is marked first, which switches it off and lets nobody and nothing new in. Then its instances are deleted, as
+//! their own route does it, and its counters. Its user goes last, in one transaction with the subscription. So if
+//! this is broken off, a user is left, and deleting that user again goes on from there. No instance outlives its
+//! subscription.
 
 use shared::domain::account::User;
 use shared::ids::SubscriptionId;
@@ -14,10 +14,10 @@ use crate::management::instances::delete;
 use crate::management::people;
 use crate::state::AppState;
 
-/// How often it is tried while others come, go and delete as well.
+/// How often it is tried while others join, leave and delete.
 const ATTEMPTS: usize = 8;
 
-/// Deletes a user, and its subscription where nobody else is left of it.
+/// Deletes a user, and its subscription if nobody else is left in it.
 pub async fn remove(
     state: &AppState,
     trail: &Trail,
@@ -44,7 +44,7 @@ pub async fn remove(
 /// Removes what belongs to a subscription that is marked.
 async fn empty(state: &AppState, trail: &Trail, actor: &User, id: SubscriptionId) -> Result<(), ApiError> {
     for instance in state.instances.list_all(id).await? {
-        // One that somebody else has deleted meanwhile is as good.
+        // It does no harm if somebody else has deleted it meanwhile.
         delete::delete(state, trail, actor, &instance).await?;
     }
     state.counters.forget(id).await?;

@@ -2,8 +2,8 @@
 //! subscription that is not active are refused from their next request on, and its
 //! instances' connections end at once. They come back when it is active again.
 //!
-//! The subscription comes first, then its instances, then the nudges. The same request, made
-//! again, makes good what was broken off in between.
+//! The subscription is written first, then its instances, then the nudges are sent. If that is broken off, the same
+//! request completes it.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -96,7 +96,7 @@ pub async fn handler(
     Ok(Reply::ok(subscription.into()))
 }
 
-/// Has the subscription's instances rest, or go on.
+/// Suspends the subscription's instances, or lets them go on.
 async fn suspend(state: &AppState, id: SubscriptionId, suspended: bool) -> Result<(), ApiError> {
     match state.instances.suspend(id, suspended).await? {
         Suspended::Done(instances) => nudge_all(state, &instances).await,

@@ -1,5 +1,4 @@
-//! `POST /api/users`: a new user of a subscription that is there; without a password it is
-//! invited by mail.
+//! `POST /api/users`: a new user of an existing subscription. Without a password the person is invited by mail.
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
@@ -68,7 +67,7 @@ pub async fn handler(
     Ok(Reply::created(user.into()))
 }
 
-/// Invites the one who is to be that user: it is there once it has accepted.
+/// Invites the person who is to be that user, who exists once they have accepted.
 async fn invite(
     state: &AppState,
     inviter: &User,

@@ -1,6 +1,5 @@
-//! `DELETE /api/users/{user}`: frees the address and ends the sessions. An owner's
-//! subscription passes to its oldest other user; the last user's goes with it, and all that
-//! belongs to it.
+//! `DELETE /api/users/{user}`: frees the address and ends the sessions. An owner's subscription passes to its oldest
+//! other user. The last user's subscription is deleted too, with all that belongs to it.
 
 use axum::extract::State;
 use axum::http::Method;

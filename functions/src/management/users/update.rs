@@ -97,7 +97,7 @@ fn parse(request: &Request) -> Result<UserChange, ApiError> {
     Ok(change)
 }
 
-/// Tells what was asked for; of a name only that it was.
+/// Adds what was asked for to the record; of a name, only that it was.
 fn record(change: &UserChange, mut record: Record) -> Record {
     if change.name.is_some() {
         record = record.detail("name", "changed");

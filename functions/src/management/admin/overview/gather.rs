@@ -28,11 +28,12 @@ use crate::fleet::Fleet;
 use crate::http::ApiError;
 use crate::state::AppState;
 
-/// How many things of a list are asked for at once: of each of the keys that it is spread over, some hundred.
+/// How many entries of a list are asked for at once: some hundred from each of the keys that it is spread over.
 const PAGE: u32 = 500;
 
-/// Everything, as of `now`. What does not need each other is asked for at once, since a caller waits for all of it; within
-/// that it is one thing after the other, so that callers of other routes come first where one process serves everything.
+/// Everything, as of `now`. Independent parts are asked for at once, since a caller waits for all of it. Within a
+/// part it is one request after the other, so that callers of other routes come first where one process serves
+/// everything.
 pub async fn all(state: &AppState, now: DateTime<Utc>) -> Result<Response, ApiError> {
     let accounts = async {
         let (subscriptions, ids) = subscriptions(state).await?;
@@ -192,7 +193,7 @@ async fn queues(state: &AppState, network: Network) -> Result<Queues, ApiError> 
     })
 }
 
-/// What waits in these queues together.
+/// What waits in these queues, in all.
 async fn depth(state: &AppState, queues: Vec<QueueName>) -> Result<Waiting, ApiError> {
     let mut waiting = Waiting::default();
     for queue in queues {

@@ -1,7 +1,7 @@
 //! `GET /api/admin/overview`: totals over the whole deployment.
 //!
-//! Nothing keeps these totals, so they are counted when somebody asks, and the answer is told
-//! again for a while ([`crate::cached`]). See [`gather`] for what it reads.
+//! Nothing keeps these totals, so they are counted when somebody asks, and the answer is given again for a while
+//! ([`crate::cached`]). See [`gather`] for what it reads.
 
 mod gather;
 
@@ -23,10 +23,10 @@ use crate::openapi::{Operation, Tag};
 use crate::state::AppState;
 use crate::statistics::Totals;
 
-/// How long it may take to put one together. It lies below the request's own deadline.
+/// How long making one may take. It lies below the request's own deadline.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Seconds after which another attempt makes sense, where that was too short.
+/// Seconds after which another attempt makes sense, if that was too short.
 const RETRY_AFTER: u32 = 30;
 
 #[derive(Debug, Clone, Serialize, ToSchema)]

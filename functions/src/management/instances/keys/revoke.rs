@@ -1,4 +1,4 @@
-//! `DELETE /api/instances/{instance}/keys/{key}`: the key is good no longer, at once.
+//! `DELETE /api/instances/{instance}/keys/{key}`: revokes the key at once.
 
 use axum::extract::State;
 use axum::http::Method;

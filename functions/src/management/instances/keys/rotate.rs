@@ -1,6 +1,6 @@
 //! `POST /api/instances/{instance}/keys/{key}/rotate`: another secret for the same key. The old one is good for
-//! `graceSeconds` more. Of earlier rotations the oldest secret that is still good stays so until its own end; without a grace
-//! all end.
+//! `graceSeconds` more. Of the secrets before it, the oldest one that is still good stays so until its own end.
+//! Without a grace all earlier secrets end.
 
 use axum::extract::State;
 use axum::http::Method;

@@ -1,5 +1,5 @@
-//! `POST /api/subscription/members`: invites somebody by e-mail. It is a member once it has accepted with the code of the
-//! mail, and nobody before that. Whether the address has an account is not told.
+//! `POST /api/subscription/members`: invites somebody by e-mail. They are a member once they have accepted with the
+//! code of the mail, and not before. The answer does not tell whether the address has an account.
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
@@ -49,7 +49,7 @@ pub async fn handler(
     let (Some(email), Some(name)) = (email, name) else {
         return Err(fields.error());
     };
-    // Whoever invites lets others into what may not be its own.
+    // An inviter without a verified address may let others into what is not theirs.
     require_verified(&state, &caller.user)?;
     let invitee = Invitee {
         email,

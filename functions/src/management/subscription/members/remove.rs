@@ -1,5 +1,5 @@
-//! `DELETE /api/subscription/members/{user}`: the member's user is deleted, since a user
-//! belongs to one subscription; an invitation is taken back.
+//! `DELETE /api/subscription/members/{user}`: deletes the member's user, since a user belongs to one subscription, or
+//! takes an invitation back.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -41,7 +41,7 @@ pub async fn handler(
         Removed::Done { .. } => {}
         Removed::Gone => withdraw(&state, caller.subscription.id, id).await?,
         Removed::LastAdministrator => return Err(people::last_administrator()),
-        // The owner stays, so it is not the last.
+        // The owner stays, so this user is not the last.
         Removed::LastOfSubscription => return Err(ApiError::unavailable(1)),
     }
     let record = Record::by(&caller.user, Action::MemberRemoved).on(id);
