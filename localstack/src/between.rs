@@ -5,13 +5,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use shared::queue::Queue;
 
-/// Stands before the table and the queues. What starts the stack keeps it, and steers it from outside.
+/// Stands between the stack and its table and queues. Whatever starts the stack keeps it, and steers it from outside.
 #[async_trait]
 pub trait Between: Send + Sync {
-    /// Where the table at `endpoint` is reached.
+    /// The address at which the table at `endpoint` is reached.
     async fn table(&self, endpoint: &str) -> String;
 
-    /// How the queues are reached.
+    /// The queues as the stack reaches them.
     async fn queue(&self, queue: Arc<dyn Queue>) -> Arc<dyn Queue>;
 }
 

@@ -16,7 +16,7 @@ use tracing::warn;
 /// The table's name.
 const TABLE: &str = "waxwing";
 
-/// How often what has expired is removed: the engine does not do it by itself.
+/// How often expired items are removed, since the engine does not do it by itself.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How many connections may wait to be accepted.
@@ -79,7 +79,7 @@ impl Embedded {
     }
 }
 
-/// A free port of this machine. Connections inherit `TCP_NODELAY` from their listener: a small
+/// Listens on a free port of this machine. Connections inherit `TCP_NODELAY` from their listener, since a small
 /// answer must not wait for the caller's delayed acknowledgement.
 fn listen() -> io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;

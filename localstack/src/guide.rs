@@ -1,4 +1,4 @@
-//! What the terminal shows once everything runs: where it is, and a walk to copy.
+//! What the terminal shows once everything runs: the addresses, and a first message as commands to copy.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,7 +7,7 @@ use crate::stack::Stack;
 
 /// Prints the guide to standard output.
 pub fn print(stack: &Stack) {
-    // Whoever started this may not read it: that is no reason to end.
+    // If nobody reads it, that is no reason to end.
     let _ = std::io::stdout().write_all(text(stack).as_bytes());
     let _ = std::io::stdout().flush();
 }

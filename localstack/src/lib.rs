@@ -1,9 +1,9 @@
 //! The local stack: API, daemon, table, queues and the sandbox network in one process, on
 //! embedded stores.
 //!
-//! The routers are those that the Lambda functions serve, the daemon is the one that runs
-//! on ECS, the table is reached through the AWS SDK. What differs is what they stand on:
-//! a DynamoDB engine in this process, and queues in a file.
+//! The routers are those that the Lambda functions serve, the daemon is the one that runs on ECS, and the table is
+//! reached through the AWS SDK. Only what they stand on differs: a DynamoDB engine in this process, and queues in a
+//! file.
 
 mod between;
 mod cli;

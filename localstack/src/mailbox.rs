@@ -1,5 +1,5 @@
-//! `GET /dev/mailbox`: the mails that the local stack has sent, newest first. Only here: a deployment sends its mails
-//! away.
+//! `GET /dev/mailbox`: the mails that the local stack has sent, newest first. A deployment sends its mails away, and
+//! does not have this route.
 
 use axum::Json;
 use axum::Router;

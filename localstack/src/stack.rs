@@ -38,13 +38,13 @@ const SHARDS: u32 = 2;
 /// What queue names begin with.
 const QUEUE_PREFIX: &str = "waxwing";
 
-/// The silence after which a daemon's shards are another's.
+/// The silence after which another daemon may take a daemon's shards.
 const LEASE: Duration = Duration::from_secs(4);
 
 /// The folder of the mails that were sent.
 const MAIL: &str = "mail";
 
-/// How long the API may take to answer what it has begun.
+/// How long the API may take to answer open requests when it stops.
 const API_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A running local stack.
@@ -63,13 +63,13 @@ pub struct Stack {
 }
 
 impl Stack {
-    /// Starts everything. Fails without leaving anything behind where a port is in use, or
-    /// another stack works on the same data.
+    /// Starts everything. Fails, and leaves nothing behind, where a port is in use or another stack works on the same
+    /// data.
     pub async fn start(cli: &Cli) -> anyhow::Result<Self> {
         Self::start_between(cli, &Directly).await
     }
 
-    /// The same with `between` before the table and the queues, once these are set up.
+    /// The same with `between` before the table and the queues, after these are set up.
     pub async fn start_between(cli: &Cli, between: &dyn Between) -> anyhow::Result<Self> {
         // The ports first: two stacks are most often two starts of the same command.
         let listener = listen(cli.port, "--port").await?;
@@ -94,8 +94,8 @@ impl Stack {
         };
 
         let database = Embedded::start(place.durable("table.db").as_deref()).await?;
-        // The place is this stack's alone, so whoever is said to hold a shard has gone. Nothing is
-        // shown as connected on a dead daemon's word, and nobody waits for its lease to run out.
+        // The place is this stack's alone, so any daemon that holds a shard by the table has gone. Nothing is shown
+        // as connected on a dead daemon's word, and nobody waits for its lease to run out.
         Leases::new(database.table.clone(), NETWORK)
             .forget_owners()
             .await
@@ -242,7 +242,7 @@ async fn listen(port: u16, option: &str) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// The directory that the state is in, held against a second stack.
+/// The directory of the state, locked against a second stack.
 enum Place {
     Kept { directory: PathBuf, _lock: File },
     Ephemeral(TempDir),

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::http::HeaderMap;
 
-/// What calls to a table are named that only read.
+/// The operations of a table that only read.
 const READS: [&str; 5] = ["GetItem", "Query", "Scan", "BatchGetItem", "TransactGetItems"];
 
 /// A call as a rule sees it.
@@ -72,14 +72,14 @@ impl On {
         self
     }
 
-    /// Of these only those with this text in their body, such as a part of a key.
+    /// Only those of them with this text in their body, such as a part of a key.
     #[must_use]
     pub fn with(mut self, part: impl Into<Cow<'static, str>>) -> Self {
         self.parts.push(part.into());
         self
     }
 
-    /// Of these only those without this text in their body.
+    /// Only those of them without this text in their body.
     #[must_use]
     pub fn without(mut self, part: impl Into<Cow<'static, str>>) -> Self {
         self.without.push(part.into());

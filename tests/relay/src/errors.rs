@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use crate::call::Call;
 
-/// A service that is stood before.
+/// The service behind the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Service {
     DynamoDb,
     Sqs,
     Kms,
-    /// None that is known; its errors read like DynamoDB's.
+    /// An unknown one, whose errors read like DynamoDB's.
     Other,
 }
 
@@ -89,7 +89,7 @@ impl Service {
     }
 }
 
-/// What a load balancer answers where the service behind it does not.
+/// What a load balancer answers when the service behind it does not.
 pub(crate) fn garbled() -> Response {
     let page = "<html><body><h1>500 Internal Server Error</h1></body></html>";
     let kind = [(CONTENT_TYPE, "text/html")];

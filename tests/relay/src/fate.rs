@@ -17,9 +17,9 @@ pub enum Reply {
     Real,
     /// The service asks for fewer calls, in its own words.
     Throttled,
-    /// Another transaction has the item. Only a table says so, and only to writes: other calls pass.
+    /// Another transaction has the item. Only a table says so, and only to writes; other calls pass.
     Conflict,
-    /// The service's own 500, of which nobody can tell whether the call took effect.
+    /// The service's own 500, which does not tell whether the call took effect.
     Failed,
     /// A 500 with a page of HTML, as a load balancer before the service may answer.
     Garbled,
@@ -51,7 +51,7 @@ impl Fate {
     /// It takes effect, and the service answers 500.
     pub const LOST: Self = Self::lost(Reply::Failed);
 
-    /// It takes no effect, and a 500 comes that is no error of AWS.
+    /// It takes no effect, and the sender hears a 500 that is no error of AWS.
     pub const GARBLED: Self = Self::refused(Reply::Garbled);
 
     /// It takes no effect and is never answered.
@@ -88,7 +88,7 @@ impl Fate {
         }
     }
 
-    /// The same, so much later.
+    /// The same fate, so much later.
     #[must_use]
     pub const fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }

@@ -17,8 +17,8 @@
 //! # }
 //! ```
 //!
-//! What happens to a call is found in this order: first where the target is away ([`Relay::take_away`]), then by the first
-//! rule in the order of their making that matches the call and has something to say, and else the call passes.
+//! What happens to a call is decided in this order. First the target may be away ([`Relay::take_away`]). Then the
+//! oldest rule decides that matches the call and has something to say. Otherwise the call passes.
 
 mod call;
 mod errors;
@@ -50,10 +50,10 @@ use crate::wires::Wires;
 /// How a target is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Away {
-    /// Connections stand and nothing is answered. Once the target is back, who still waits gets through; calls whose
-    /// sender has gone are forgotten.
+    /// Connections stand and nothing is answered. Once the target is back, calls whose sender still waits get
+    /// through; the others are forgotten.
     Stalled,
-    /// The same, and once the target is back every call reaches it, as retransmitted packets do: also those whose sender
+    /// The same, but once the target is back every call reaches it, as retransmitted packets do, even if its sender
     /// gave up long ago.
     Late,
     /// Calls take effect at once, and answers wait until the target is back.
@@ -76,7 +76,7 @@ impl Relay {
         Self::start(endpoint, false).await
     }
 
-    /// The same, and adds up the capacity that calls to a table consume: [`Relay::take_bill`].
+    /// The same, and adds up the capacity that calls to a table consume (see [`Relay::take_bill`]).
     pub async fn metering(endpoint: &str) -> Self {
         Self::start(endpoint, true).await
     }
@@ -123,18 +123,18 @@ impl Relay {
         self.give_back();
     }
 
-    /// What becomes of the next matching calls, in their order. The rule is done when all of it has happened.
+    /// Gives the next matching calls these fates, in their order. The rule is done when all of them have happened.
     pub fn plan(&self, on: On, fates: impl IntoIterator<Item = Fate>) -> Rule {
         self.rule(on, Script::Plan(fates.into_iter().collect()))
     }
 
-    /// The same becomes of every matching call, until the rule ends.
+    /// Gives every matching call this fate, until the rule ends.
     pub fn always(&self, on: On, fate: Fate) -> Rule {
         self.rule(on, Script::Always(fate))
     }
 
-    /// Of matching calls a share in percent for each fate, by a seed; the others pass. Each of them takes so many
-    /// milliseconds more.
+    /// Gives each fate to a share of the matching calls, in percent, chosen by a seed; the others pass. Every
+    /// matching call takes `delay_ms` longer.
     pub fn share(&self, on: On, seed: u64, shares: &[(u8, Fate)], delay_ms: Range<u64>) -> Rule {
         let all: u32 = shares.iter().map(|(percent, _)| u32::from(*percent)).sum();
         assert!(all <= 100, "shares of {all} percent");
@@ -150,7 +150,7 @@ impl Relay {
         )
     }
 
-    /// Of every `period` matching calls of one operation the last `length` have this fate, in a row.
+    /// Of every `period` matching calls of one operation, gives the last `length` this fate.
     pub fn bursts(&self, on: On, period: u32, length: u32, fate: Fate) -> Rule {
         assert!(length <= period && period > 0, "{length} of {period}");
         self.rule(
@@ -195,7 +195,7 @@ impl Relay {
         self.wires.failed.load(Ordering::SeqCst)
     }
 
-    /// What was consumed since this was last asked; nothing where the relay does not meter.
+    /// What was consumed since this was last called; nothing where the relay does not meter.
     pub fn take_bill(&self) -> Bill {
         self.wires.take_bill()
     }

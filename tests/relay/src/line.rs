@@ -39,7 +39,7 @@ impl Listener for Lines {
             let (stream, address) = Listener::accept(&mut self.listener).await;
             // An answer must not wait for the caller's delayed acknowledgement.
             let _ = stream.set_nodelay(true);
-            // Where the target refuses, there is no token, and the stream is closed by its end here.
+            // While the target refuses there is no token, and the stream is closed when it is dropped here.
             if let Some(cut) = self.wires.connected() {
                 return (Line::new(stream, cut), address);
             }

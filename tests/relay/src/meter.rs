@@ -40,11 +40,11 @@ impl AddAssign for Charge {
     }
 }
 
-/// Charges by the part of the partition key before its first `#`; by the operation, where a
-/// request has no single key.
+/// Charges by the part of the partition key before its first `#`, or by the operation where a request has no single
+/// key.
 pub type Bill = BTreeMap<String, Charge>;
 
-/// The sum of what is about the prefixes that count.
+/// The sum of the charges whose prefix counts.
 pub fn sum(bill: &Bill, counts: impl Fn(&str) -> bool) -> Charge {
     let mut sum = Charge::default();
     for (_, charge) in bill.iter().filter(|(prefix, _)| counts(prefix)) {
@@ -66,14 +66,14 @@ pub(crate) fn is_metered(call: &Call) -> bool {
     call.is_read() || WRITES.contains(&call.operation.as_str())
 }
 
-/// The same request, which also asks what it consumes.
+/// The request's body, which now also asks what the call consumes.
 pub(crate) fn asking(call: &Call) -> String {
     let mut asked = json_of(call);
     asked["ReturnConsumedCapacity"] = json!("TOTAL");
     asked.to_string()
 }
 
-/// What a call consumed by its answer.
+/// What a call consumed, by its answer.
 pub(crate) fn charge(call: &Call, status: StatusCode, answer: &[u8]) -> Charge {
     let told: Value = serde_json::from_slice(answer).unwrap_or_default();
     Charge {
@@ -84,7 +84,7 @@ pub(crate) fn charge(call: &Call, status: StatusCode, answer: &[u8]) -> Charge {
 
 fn consumed(call: &Call, status: StatusCode, told: &Value) -> Units {
     if !status.is_success() {
-        // A write whose condition does not hold is charged as a write all the same.
+        // A write whose condition does not hold is charged all the same.
         return Units {
             writes: u64::from(!call.is_read()),
             half_reads: 0,

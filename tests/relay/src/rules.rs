@@ -47,7 +47,7 @@ pub(crate) enum Verdict {
     },
 }
 
-/// A rule's own part that its handle sees.
+/// The part of a rule that its handle sees.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     hits: AtomicU64,
@@ -168,7 +168,7 @@ fn mixed(number: u64) -> u64 {
 pub struct Rule(Arc<Seen>);
 
 impl Rule {
-    /// How many calls it has had a word on.
+    /// How many calls it has decided.
     pub fn hits(&self) -> u64 {
         self.0.hits.load(Ordering::SeqCst)
     }
@@ -178,7 +178,7 @@ impl Rule {
         self.0.open.load(Ordering::SeqCst) == 0
     }
 
-    /// Ends it: later calls are none of its business.
+    /// Ends it for later calls.
     pub fn end(&self) {
         self.0.ended.store(true, Ordering::SeqCst);
     }
@@ -197,7 +197,7 @@ impl Hold {
     }
 }
 
-/// A call that waits for the test. Dropped, it passes.
+/// A call that waits for the test. It passes when this is dropped.
 #[derive(Debug)]
 pub struct Held {
     /// The call.
@@ -211,7 +211,7 @@ impl Held {
         self.release(Fate::PASS);
     }
 
-    /// Lets this become of it. Of a held answer only the delay and the reply count: it took effect before.
+    /// Gives it this fate. For a held answer only the delay and the reply count, since the call took effect before.
     pub fn release(self, fate: Fate) {
         // The relay may have ended meanwhile, and the call with it.
         let _ = self.release.send(fate);

@@ -28,7 +28,7 @@ pub(crate) struct Wires {
     target: String,
     rules: Rules,
     away: watch::Sender<Option<Away>>,
-    /// What open connections end with: the relay's end, or a target that refuses.
+    /// Cancelled to end all open connections: when the relay ends, or the target refuses.
     lines: Mutex<CancellationToken>,
     stop: CancellationToken,
     tally: Mutex<BTreeMap<String, u64>>,
@@ -65,7 +65,7 @@ impl Wires {
         self.away.send_replace(None);
     }
 
-    /// What a new connection ends with; `None` while the target refuses.
+    /// The token that ends a new connection; `None` while the target refuses.
     pub(crate) fn connected(&self) -> Option<CancellationToken> {
         if *self.away.borrow() == Some(Away::Refused) {
             return None;
@@ -129,7 +129,7 @@ struct Request {
     outlives: Arc<AtomicBool>,
 }
 
-/// Ends the work for a call when its sender goes, unless that outlives it.
+/// Ends the work for a call when its sender goes, unless the work is to outlive the sender.
 struct Work {
     task: JoinHandle<Response>,
     outlives: Arc<AtomicBool>,
@@ -224,7 +224,7 @@ impl Wires {
             tokio::time::sleep(fate.delay).await;
             reply = fate.reply;
         }
-        // What went out before the target was away may have its answer lost on the way back.
+        // The answer to a call from before the target was away may be lost on its way back.
         self.reachable(&[Away::Stalled, Away::Late, Away::Deaf]).await;
         if reply != Reply::Real {
             self.failed.fetch_add(1, Ordering::SeqCst);

@@ -17,7 +17,7 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
 }
 
-/// What a receipt was shown for.
+/// What a receipt was given for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shown {
     /// To delete the message.
@@ -51,7 +51,7 @@ impl Refusal {
                     format!("The specified queue {queue} does not exist."),
                 )
             },
-            // The words of SQS, which has no code of its own for either.
+            // These are SQS's words; it has no code of its own for either.
             QueueError::StaleReceipt => Self::invalid(match shown {
                 Shown::Change => {
                     "Value for parameter ReceiptHandle is invalid. Reason: Message does not exist or is not available \

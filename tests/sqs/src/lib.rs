@@ -1,7 +1,7 @@
 //! SQS's protocol on 127.0.0.1 over any adapter of the queue port, most often the embedded one.
 //!
-//! With it the SQS adapter runs where there is no AWS: several processes share queues, and a fault relay fits between
-//! them and their queues. It speaks what the adapter speaks, which is the JSON protocol, and words errors as SQS does.
+//! With it the SQS adapter runs without AWS: several processes can share queues, and a fault relay fits between them
+//! and their queues. It speaks the JSON protocol, as the adapter does, and words errors as SQS does.
 
 mod answers;
 mod operations;

@@ -7,11 +7,11 @@ use shared::queue::{OutgoingMessage, Queue, QueueAttributes, QueueName, Receipt,
 
 use crate::answers::{Refusal, Shown};
 
-/// What stands before a queue's name in its address and in its ARN.
+/// The part of a queue's address and of its ARN before its name.
 const ADDRESS: &str = "http://queues.invalid/000000000000/";
 const ARN: &str = "arn:aws:sqs:us-east-1:000000000000:";
 
-/// SQS's own defaults for what a queue is created without.
+/// SQS's own defaults for attributes that a queue is created without.
 const VISIBILITY: u64 = 30;
 const RETENTION: u64 = 4 * 24 * 3_600;
 

@@ -73,7 +73,7 @@ pub async fn ask(
     asked: Asked,
 ) -> Result<Reply<status::Response>, ApiError> {
     let mut instance = find(state, caller.subscription.id, which).await?;
-    // A network that is not served any more has no shard to tell.
+    // A network that is not served any more has no shard to nudge.
     state.queue_names(instance.network)?;
     if asked.connects() && instance.network == Network::Live {
         require_verified(state, &caller.user)?;
