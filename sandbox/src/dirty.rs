@@ -1,8 +1,8 @@
 //! What changed while a companion was away: the bits that the server raises at login, and the client cleans.
 //!
-//! A change that a companion has not taken still waits in its queue as a notification. At login those tell which kinds
-//! of state are dirty, and since when; a bit stands until the client says that it has looked, over any number of
-//! logins.
+//! A change that a companion has not taken waits in its queue as a notification. At login these notifications tell
+//! which kinds of state are dirty, and since when. A bit stays over any number of logins, until the client says that
+//! it has looked.
 
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;

@@ -1,7 +1,7 @@
 //! What can go wrong inside the network, by what its caller can do about it.
 //!
-//! The admin API turns a variant into an HTTP status, the wire side into a stanza's error code; storage and
-//! crypto failures are logged where they are handled and reach nobody in detail.
+//! The admin API turns a variant into an HTTP status, the wire side into a stanza's error code. Failures of storage
+//! and crypto are logged where they are handled, and nobody else learns their details.
 
 use wacore_libsignal::protocol::SignalProtocolError;
 

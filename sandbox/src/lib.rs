@@ -1,9 +1,9 @@
 //! A WhatsApp network on this machine: a server that speaks the real wire protocol, and phones one can script.
 //!
 //! Clients connect over WebSocket, secure the stream with Noise, pair by QR code or by a code to type, and exchange
-//! Signal-encrypted messages as with WhatsApp itself, so what works here is the client's own code, not a double of
-//! it. Phones are driven through an admin API over HTTP on the same port. Media go to a host of their own, over TLS.
-//! All state is in one directory (a `SQLite` file, and the media) and survives a killed process.
+//! Signal-encrypted messages, as with WhatsApp itself. So tests run the client's own code, not a double of it. Phones
+//! are driven through an admin API over HTTP on the same port. Media go to a host of their own, over TLS. All state
+//! is in one directory (a `SQLite` file, and the media) and survives a killed process.
 //!
 //! Three layers: `server` (sockets, handshake, stanzas), the network's rules (`iq`, `relay`, `receipts`,
 //! `pairing`, `companions`, `directory`, `prekeys`, `people`), and `phone` (the people's side). Rules and phones work on

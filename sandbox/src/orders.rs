@@ -1,4 +1,4 @@
-//! What a test can order the network to do to clients, beyond the phones' own doings.
+//! What a test can order the network to do to clients, besides what phones do.
 
 use crate::Sandbox;
 use crate::error::Result;

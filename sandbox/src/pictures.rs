@@ -1,7 +1,7 @@
 //! Pictures of people and groups: what is shown of them, and who hears of a change.
 //!
-//! A picture is a JPEG in two sizes. Clients scale it down themselves where the server is to have a small one; of one
-//! that came alone both sizes are the same. The files are on the media host, open to whoever knows their path.
+//! A picture is a JPEG in two sizes. Clients make the small one; if they send only one size, it stands for both. The
+//! files are on the media host, open to whoever knows their path.
 
 use rusqlite::OptionalExtension as _;
 use wacore_binary::builder::NodeBuilder;

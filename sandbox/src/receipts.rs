@@ -1,7 +1,7 @@
-//! Receipts: what takes a message off its queue, and what its sender learns from it.
+//! Receipts: they take a message off its queue, and tell its sender.
 //!
-//! A delivery or read receipt goes to every companion of the person who sent the message, in the family of JIDs
-//! in which the reader was addressed. A retry goes to the one device that can encrypt again.
+//! A delivery or read receipt goes to every companion of the message's sender, and names the reader in the same
+//! family of JIDs in which they were addressed. A retry receipt goes to the one device that can encrypt again.
 
 use wacore_binary::builder::NodeBuilder;
 use wacore_binary::{Jid, JidExt as _, Node};

@@ -2,7 +2,7 @@
 //! `restricted:<name>`, or `scenario:<switch>[,<switch>…]:<name>` with switches like `tc_enabled=0`.
 //!
 //! `restricted` accounts may write only to people who have written to them, unless a message carries a privacy token.
-//! Those that are experiments of the network's are told to clients as such. The others are kept and shown.
+//! Switches that are experiments of the network are told to clients as such. Others are kept and shown.
 
 use std::collections::BTreeMap;
 

@@ -1,10 +1,10 @@
 //! The server's side of app state: settings that an account's devices share, in five collections of encrypted
 //! records.
 //!
-//! The server reads nothing of them. A device brings a patch together with the version that it knows; a patch on the
-//! current version raises it by one, any other is a conflict that its author resolves with what it missed. Records
-//! are replaced and removed by the MAC of their index, so the server can put a snapshot together, whose MAC the
-//! author of the last patch gave. Whether MACs hold is for the devices to say.
+//! The server reads nothing of them. A device brings a patch together with the version that it knows. A patch on the
+//! current version raises it by one. Any other patch is a conflict, which its author resolves with what it missed.
+//! Records are replaced and removed by the MAC of their index. So the server can make a snapshot, whose MAC the
+//! author of the last patch gave. Only devices check MACs.
 
 mod notice;
 mod patch;

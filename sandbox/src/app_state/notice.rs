@@ -1,4 +1,4 @@
-//! The word that a collection has changed.
+//! The notification that a collection has changed.
 
 use wacore_binary::builder::NodeBuilder;
 

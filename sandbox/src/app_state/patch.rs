@@ -1,4 +1,4 @@
-//! What the server has to know of a patch before it takes it.
+//! What the server reads of a patch before it takes it.
 
 use buffa::Message as _;
 use waproto::whatsapp as wa;

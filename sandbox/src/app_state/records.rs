@@ -1,4 +1,4 @@
-//! The records of a collection: what its patches have come to.
+//! The records of a collection, as its patches have left them.
 
 use buffa::Message as _;
 use waproto::whatsapp as wa;

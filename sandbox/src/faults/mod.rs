@@ -25,12 +25,12 @@
 //! | `no-pong` | | the client's pings (`w:p`) are not answered |
 //!
 //! All take `target`, `count`, `chance` with `seed`, and `seconds`. `drop-socket`, `replace` and `stream-error`
-//! without `stanza`, `log-out` and `restart` are blows: they strike those that are there, and are over. The others
-//! stand until they are deleted, used up or expired. Where several rules meet one stanza, they apply in the order in
-//! which they were made, and one that ends the stanza's way hides the later ones.
+//! without `stanza`, `log-out` and `restart` are blows: they strike the connections that there are, and are over. The
+//! others stand until they are deleted, used up or expired. Where several rules match one stanza, they apply in the
+//! order in which they were made; one that ends the stanza's way hides the later ones.
 //!
-//! Rules are part of a test, not of the network: the end of the process ends them. While none is in force, each
-//! place where they could strike costs one atomic read.
+//! Rules are part of a test, not of the network, and end with the process. While none is in force, each place where
+//! they could strike costs one atomic read.
 
 mod control;
 mod kind;

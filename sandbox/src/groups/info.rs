@@ -1,4 +1,4 @@
-//! Changing what a group is called and about, and its settings.
+//! Changing a group's subject, description and settings.
 
 use rand::RngExt as _;
 use wacore_binary::Jid;

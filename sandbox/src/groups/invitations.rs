@@ -1,6 +1,6 @@
-//! Personal invitations: what remains where a person's privacy settings do not let somebody add them.
+//! Personal invitations, for people whose privacy settings do not let somebody add them.
 //!
-//! The code is the person's alone. Who tried to add them passes it on in a message, and the person accepts.
+//! The code is for that person alone. Whoever tried to add them passes it on in a message, and the person accepts.
 
 use rand::RngExt as _;
 use rand::distr::Alphanumeric;

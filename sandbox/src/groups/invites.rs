@@ -1,4 +1,4 @@
-//! Invite links: a code with which everybody can join, and see before what they would join.
+//! Invite links: a code with which everybody can look at a group and join it.
 
 use rand::RngExt as _;
 use rand::distr::Alphanumeric;

@@ -1,4 +1,4 @@
-//! Coming and going: adding, removing, leaving, and an admin's rights given and taken.
+//! Adding and removing members, leaving, and giving and taking an admin's rights.
 
 use wacore_binary::Jid;
 use wacore_binary::builder::NodeBuilder;

@@ -1,4 +1,4 @@
-//! What clients ask about their account at start-up and that has one answer for everybody here.
+//! Questions about their account that clients ask at start-up, and that have one answer for everybody here.
 
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;

@@ -1,7 +1,7 @@
 //! `w:mex`: questions in GraphQL, by the number of a document that both sides know.
 //!
-//! Answered are those that clients ask at start-up and about people. To all others the network says what it says to
-//! a document that it does not have: an answer with an error in it, of the form that clients expect.
+//! The network answers those that clients ask at start-up and about people. All others get the answer to an unknown
+//! document: one with an error in it, in the form that clients expect.
 
 use serde_json::{Value as Json, json};
 use wacore_binary::builder::NodeBuilder;

@@ -1,7 +1,7 @@
 //! Questions that clients ask the server: one file a namespace.
 //!
-//! Every question gets an answer, be it that the network does not know it: a client that hears nothing waits out
-//! its time-out, at start-up one after the other.
+//! Every question gets an answer, even one that the network does not know. A client that hears nothing waits out its
+//! time-out, and at start-up it asks one question after the other.
 
 mod account;
 mod app_state;

@@ -1,4 +1,4 @@
-//! `privacy`: settings asked and changed, with the lists of those whom "my contacts except" excepts.
+//! `privacy`: reading and changing settings, with the people whom "my contacts except" leaves out.
 
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;

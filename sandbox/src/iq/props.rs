@@ -1,6 +1,6 @@
 //! `abt` and `w`: the experiments and settings with which the real network steers its clients.
 //!
-//! Here an account has those that its switches turn on, and no others: a client goes by its own defaults.
+//! Here an account has only those that its switches turn on. For all others a client goes by its own defaults.
 
 use sha2::{Digest as _, Sha256};
 use wacore_binary::Node;

@@ -1,4 +1,4 @@
-//! Who may upload: whoever was given a token by `media_conn` lately.
+//! Who may upload: clients that `media_conn` gave a token not long ago.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

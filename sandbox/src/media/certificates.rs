@@ -1,7 +1,7 @@
 //! The certificates of the media host: a root that is made once and kept, and leaves that it signs.
 //!
-//! A client is given the root; a leaf lives for three months, and its successor takes over a month before it ends,
-//! at the next connection.
+//! A client is given the root. A leaf lives for three months; its successor takes over a month before that, at the
+//! next connection.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! Connections of the media host, handed on once their TLS handshake is done.
 //!
-//! Handshakes run beside each other, or a client that says nothing would keep out all behind it.
+//! Handshakes run at the same time, or a client that says nothing would keep out all others.
 
 use std::io;
 use std::net::SocketAddr;

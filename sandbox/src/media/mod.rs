@@ -1,12 +1,12 @@
 //! The media host: encrypted files over TLS, on a port of its own.
 //!
-//! Clients build `https://` URLs whatever they are told, so the host has a certificate, from a root of the sandbox's
-//! own ([`certificates`]). They learn host and authorisation from `media_conn`, upload a file under the hash of its
-//! bytes ([`upload`]) and download it by the path they got in return ([`download`]). The host cannot read what it
-//! keeps; pictures of people and groups are its only open files.
+//! Clients build `https://` URLs whatever they are told, so the host has a certificate, from the sandbox's own root
+//! ([`certificates`]). They learn host and authorisation from `media_conn`, upload a file under the hash of its bytes
+//! ([`upload`]) and download it by the path they got in return ([`download`]). The host cannot read the files that it
+//! keeps, except for pictures of people and groups.
 //!
-//! Which path leads to which bytes is in the store ([`catalogue`]); the bytes are files named by their hash
-//! ([`blobs`]), whoever refers to them, and go when nobody does any more ([`sweep`]).
+//! The store says which path leads to which bytes ([`catalogue`]). The bytes are files named by their hash
+//! ([`blobs`]), and are removed when nothing refers to them any more ([`sweep`]).
 
 mod auth;
 pub(crate) mod blobs;

@@ -1,4 +1,4 @@
-//! Removes files that nobody refers to: expired ones, and what a killed process or a client left half done.
+//! Removes files that nothing refers to: expired ones, and those that a killed process or a client left half done.
 
 use std::sync::Arc;
 use std::time::Duration;

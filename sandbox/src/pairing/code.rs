@@ -1,8 +1,8 @@
-//! Linking by code: a client tells the server for which number it shows one, the phone's person types it, and the
+//! Linking by code: a client shows a code and tells the server for which number. The phone's person types it, and the
 //! server passes two messages between the phone and the client.
 //!
-//! The server never learns the code. It finds the client by the number alone: the last one that asked for a number is
-//! the one that its phone reaches.
+//! The server never learns the code. It finds the client by the number alone: a phone reaches the client that asked
+//! last for its number.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

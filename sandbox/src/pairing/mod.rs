@@ -1,8 +1,9 @@
 //! Linking a companion: by the QR code that it shows, or by the code of eight characters that its person types.
 //!
-//! Either way the phone comes to share a secret with the client and to know its identity key, which it signs; the
-//! client checks and countersigns; the device is stored; then the server ends the stream with 515 and the client
-//! comes back to log in. How the secret gets across is the difference: [`qr`] shows it, [`code`] agrees on it.
+//! Either way the phone gets to share a secret with the client and to know its identity key. The phone signs that
+//! key, the client checks the signature and countersigns, and the device is stored. Then the server ends the stream
+//! with 515, and the client comes back to log in. Only the way of the secret differs: [`qr`] shows it, [`code`]
+//! agrees on it.
 
 pub(crate) mod code;
 mod qr;

@@ -1,7 +1,7 @@
-//! Linking by QR code: references of the server's, the client's keys and a secret that the client made.
+//! Linking by QR code. A code holds a reference of the server's, the client's keys and a secret that the client made.
 //!
-//! A client shows one reference after the other. When the last has run out the server ends the stream after a while;
-//! a client that still wants to be linked connects again and gets new ones.
+//! A client shows one reference after the other. Some time after the last has run out, the server ends the stream. A
+//! client that still wants to be linked connects again and gets new ones.
 
 use std::sync::Arc;
 use std::time::Duration;

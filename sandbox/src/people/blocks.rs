@@ -1,6 +1,6 @@
-//! Block lists: whose messages, calls and chat states do not arrive, and who sees nothing.
+//! Block lists. A blocked person's messages, calls and chat states do not arrive, and that person sees nothing.
 //!
-//! The blocked person is told nothing: what they send is acknowledged and goes nowhere.
+//! The blocked person is not told: what they send is acknowledged and goes nowhere.
 
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;

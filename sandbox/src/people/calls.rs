@@ -1,8 +1,8 @@
-//! Calls: what rings, and how it ends. Only the signals pass here; there is nothing to talk over.
+//! Calls: who rings, and how it ends. Only signals pass here; there is nothing to talk over.
 //!
-//! An offer goes to the devices of the person called, and what becomes of it back. Of a call that one device takes or
-//! refuses the person's other devices are told, so that they stop ringing. Who has blocked the caller, or is called
-//! only by contacts, hears nothing, and the caller does not learn why.
+//! An offer goes to the devices of the called person, and the answer back. When one device takes or refuses a call,
+//! the person's other devices are told, so that they stop ringing. A person who has blocked the caller, or takes
+//! calls only from contacts, hears nothing, and the caller does not learn why.
 
 use rand::RngExt as _;
 use wacore_binary::builder::NodeBuilder;

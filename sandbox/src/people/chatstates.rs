@@ -1,7 +1,7 @@
 //! "… is typing": chat states between people.
 //!
-//! A chat state goes to the devices of those in the chat. For a device that is not connected it waits for a short
-//! while (`Config::chatstate_ttl`) and is dropped then: who was typing a minute ago is of no interest.
+//! A chat state goes to the devices of those in the chat. For a device that is not connected it waits a short while
+//! (`Config::chatstate_ttl`) and is then dropped: it does not matter who was typing a minute ago.
 
 use std::time::Duration;
 

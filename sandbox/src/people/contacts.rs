@@ -1,7 +1,7 @@
 //! Whom a person knows.
 //!
-//! "My contacts" of the privacy settings are those whom the person has written to or has saved. Being written to by
-//! a stranger makes nobody a contact of that stranger's addressee.
+//! "My contacts" of the privacy settings are the people whom the person has written to or has saved. A stranger who
+//! writes to a person does not become that person's contact.
 
 use crate::error::Result;
 use crate::store::Unit;

@@ -1,7 +1,7 @@
 //! What people say of themselves, whom they let see it, and who hears when they come, go and write.
 //!
-//! Everything here is a rule of the server's: it holds for the person at a phone and for each of the person's
-//! companions alike, and it is keyed by the number, whichever of a person's two names a stanza used.
+//! All rules here are the server's. They hold for the person at a phone and for each of the person's companions
+//! alike, and go by the number, whichever of a person's two names a stanza used.
 
 pub(crate) mod blocks;
 pub(crate) mod business;

@@ -1,8 +1,8 @@
 //! Who is there, and who hears of it.
 //!
-//! A companion says `available` and `unavailable`; a person is there while one of their devices is. What is said is
-//! true of a connection: with its end the device is away and its subscriptions are gone. Presence is never queued:
-//! a device that is not connected asks anew when it is back.
+//! A companion says `available` and `unavailable`; a person is there while one of their devices is. Both hold for one
+//! connection: when it ends the device is away, and its subscriptions are gone. Presence is never queued: a device
+//! that was not connected asks anew when it is back.
 
 use rusqlite::OptionalExtension as _;
 use wacore_binary::Node;

@@ -1,8 +1,8 @@
 //! Privacy settings: who may see, add and call a person.
 //!
-//! Honoured are `last`, `online`, `profile`, `status`, `groupadd`, `calladd` and `readreceipts`; `messages`,
-//! `defense` and `stickers` are kept and have no effect here. Who hides when they were there does not see it of those
-//! they hide from: as in the apps, `last`, `online` and `readreceipts` go both ways.
+//! `last`, `online`, `profile`, `status`, `groupadd`, `calladd` and `readreceipts` take effect; `messages`, `defense`
+//! and `stickers` are kept and have none here. As in the apps, `last`, `online` and `readreceipts` go both ways:
+//! whoever hides them from somebody does not see that person's.
 
 use rusqlite::OptionalExtension as _;
 use wacore_binary::Node;

@@ -1,7 +1,7 @@
 //! Trusted-contact tokens: proof that a person has written to somebody.
 //!
-//! A client issues one to whomever it writes to. The holder's clients show it where the network wants to know that
-//! they are no strangers. This network keeps and delivers tokens; it asks for them of restricted accounts alone.
+//! A client gives one to everybody it writes to. The holder's clients show it where the network wants proof that they
+//! are no strangers. This network keeps and delivers tokens, and wants them only from restricted accounts.
 
 use rand::RngExt as _;
 use wacore_binary::Node;

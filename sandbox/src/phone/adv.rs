@@ -1,7 +1,7 @@
 //! Account signatures: how a phone vouches for the devices linked to it.
 //!
-//! A phone signs each companion's identity key (`ADVSignedDeviceIdentity`) and the list of the key indexes that
-//! are valid (`ADVSignedKeyIndexList`). Clients skip companions of a contact whose list comes without the latter.
+//! A phone signs each companion's identity key (`ADVSignedDeviceIdentity`) and the list of valid key indexes
+//! (`ADVSignedKeyIndexList`). Clients skip the companions of a contact whose device list lacks the latter.
 
 use buffa::Message as _;
 use hmac::{Hmac, KeyInit as _, Mac as _};

@@ -1,8 +1,8 @@
 //! Phones that answer by themselves: a rule of the phone, kept until it is taken back.
 //!
-//! Each message that a person gets from another is answered once, however often it arrives. Answers are told from
-//! other messages by their ids, so that two phones with a rule do not keep each other busy for ever. What is to be
-//! said later is stored with its time, and said after a restart too.
+//! Each message from another person is answered once, however often it arrives. Answers are known by their ids and
+//! not answered, so that two phones with a rule do not keep each other busy for ever. An answer that is due later is
+//! stored with its time, and survives a restart.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! The media that phones hold: fetched, opened, and checked against both hashes before an inbox names them.
 //!
-//! A message with media is shown at once; a task fetches what it carries, one file after the other and outside of
-//! the store's thread, and then the inbox has the hash of what was really decrypted. A phone keeps the file as it was
-//! uploaded, with its key, so that it can show it, and upload it again when the host has dropped it.
+//! A message with media is shown at once. A task fetches its files, one after the other and outside of the store's
+//! thread; then the inbox has the hash of what was really decrypted. A phone keeps the file as it was uploaded, with
+//! its key, so that it can show it, and upload it again when the host has dropped it.
 
 use std::io::{self, Read, Write};
 use std::sync::Arc;

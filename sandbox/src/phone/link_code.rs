@@ -1,8 +1,8 @@
-//! The phone's half of linking by code: two ephemeral keys travel under a key made of the code, and what both sides
-//! agree on protects the companion's keys and becomes the secret under which the phone's signature goes back.
+//! The phone's half of linking by code. Two ephemeral keys travel under a key made of the code. The secret that both
+//! sides agree on by them protects the companion's keys, and the phone's signature on its way back.
 //!
-//! Nothing tells a phone that a code is wrong until it opens the companion's keys: a wrong code yields another
-//! ephemeral key, and a bundle that does not open.
+//! A phone does not notice a wrong code until it opens the companion's keys: the code yields another ephemeral key,
+//! and the bundle does not open.
 
 use hkdf::Hkdf;
 use rand::rngs::StdRng;

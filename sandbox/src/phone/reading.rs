@@ -1,4 +1,4 @@
-//! Reading and playing: what the senders of messages, and one's own other devices, learn of it.
+//! Reading and playing messages: what their senders, and the reader's own other devices, learn of it.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! What a phone hands to a companion of its own that could not read a message: the message itself.
+//! A phone hands its own companion a message that the companion could not read.
 //!
-//! A companion that fails to decrypt asks the sender to encrypt again, and its own phone for what the phone has read
-//! (a peer data operation, `PLACEHOLDER_MESSAGE_RESEND`). The phone answers with what it keeps, or with nothing but the
-//! key where it has not read the message either.
+//! A companion that fails to decrypt asks the sender to encrypt again. It also asks its own phone for the message (a
+//! peer data operation, `PLACEHOLDER_MESSAGE_RESEND`). The phone answers with the message, or with nothing but its
+//! key where it has not read it either.
 
 use buffa::Message as _;
 use rusqlite::OptionalExtension as _;

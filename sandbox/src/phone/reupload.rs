@@ -1,8 +1,8 @@
 //! Uploading again what the media host has dropped, for a companion that asks.
 //!
-//! A companion that cannot download the media of a message sends its own phone a `server-error` receipt, sealed with
-//! the key of those media so that only somebody who has them understands it. A phone that holds them gives the file a
-//! new path and says so in a `mediaretry` notification, sealed likewise, to that companion alone.
+//! A companion that cannot download the media of a message sends its own phone a `server-error` receipt. It is sealed
+//! with the media's key, so that only somebody who has them understands it. A phone that holds the file uploads it
+//! under a new path, and tells only that companion so, in a `mediaretry` notification that is sealed likewise.
 
 use buffa::Message as _;
 use rand::RngExt as _;

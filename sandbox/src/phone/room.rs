@@ -1,8 +1,8 @@
 //! What a phone sends to many at once, in a group or as a status: one ciphertext under its sender key, and the key for
 //! each device that lacks it.
 //!
-//! Who is in a group the group says. Who sees a status the author says, and a phone names the contacts that its person
-//! has not blocked.
+//! The recipients in a group are its members. The author of a status names who sees it; a phone names the contacts
+//! that its person has not blocked.
 
 use wacore::messages::MessageUtils;
 use wacore_binary::builder::NodeBuilder;

@@ -1,6 +1,6 @@
 //! The salt from which an account's devices make tokens for people who know no other (NCT).
 //!
-//! Accounts get it where a switch says so: in their settings (`nct_syncd_delivery`) or with the first piece of their
+//! Accounts get it if a switch says so, in their settings (`nct_syncd_delivery`) or with the first piece of their
 //! history (`nct_history_delivery`).
 
 use hkdf::Hkdf;

@@ -1,9 +1,9 @@
 //! What is encrypted under another message's secret: votes, event responses, comments, edits.
 //!
 //! A message carries 32 random bytes that only its readers know. Whoever adds something to it later encrypts that
-//! under a key from this secret, the message's id, its author and the one who adds. Authors go by their number or
-//! their LID, and not everyone has moved from the one to the other at the same time: what does not open under one
-//! pair of names is tried under the others.
+//! under a key from this secret, the message's id, its author and the one who adds. Both people go by their number or
+//! their LID, and not everybody moves from one to the other at the same time. So what does not open under one pair of
+//! names is tried under the others.
 
 use rand::RngExt as _;
 use wacore::secret_enc_addon::{AddonContext, ModificationType, decrypt_addon, encrypt_addon};

@@ -1,5 +1,4 @@
-//! How a message looks from outside: the attributes by which servers and recipients tell kinds apart without
-//! reading them.
+//! How a message looks from outside: the attributes by which servers and recipients tell its kind without reading it.
 //!
 //! Clients derive them from the message, and so do phones, by the rules of WhatsApp Web: `type` and `edit` of the
 //! `<message>`, `mediatype` and `decrypt-fail` of each `<enc>`, and a `<meta>` for polls, events and view-once media.

@@ -1,7 +1,7 @@
 //! Messages: from one device to every device that the sender encrypted for.
 //!
-//! The copies are in their addressees' queues before the sender is acknowledged. A message that is sent again
-//! under the same id is relayed and acknowledged again: dropping the repetition is the recipient's part.
+//! The copies are in their addressees' queues before the message is acknowledged. A message that is sent again under
+//! the same id is relayed and acknowledged again: recipients drop the repetition.
 
 mod chat;
 mod group;

@@ -1,6 +1,6 @@
-//! What a `<message>` must look like before anybody asks whom it is for.
+//! What a `<message>` must look like to be relayed at all.
 //!
-//! The real server parses stanzas against a schema and answers those that do not fit with error 479, relaying
+//! The real server parses stanzas against a schema. It answers those that do not fit with error 479, and relays
 //! nothing. Clients take that for a fault of their own and do not try again.
 
 use wacore_binary::{Node, NodeContent};

@@ -1,6 +1,6 @@
 //! Status updates: what a person shows for a day to those they choose.
 //!
-//! The sender names the people; the server keeps no list of whose status goes to whom.
+//! The sender names the recipients; the server keeps no list of them.
 
 use std::collections::BTreeMap;
 

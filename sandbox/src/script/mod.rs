@@ -1,4 +1,4 @@
-//! What a script can let people do. The admin API and programs in Rust call the same functions, so that what works
+//! What a script can make people do. The admin API and programs in Rust call the same functions, so that what works
 //! in one works in the other.
 //!
 //! ```no_run

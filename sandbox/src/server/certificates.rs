@@ -1,8 +1,8 @@
 //! The server's Noise key and the chain that vouches for it.
 //!
-//! Root signs intermediate signs leaf (`XEdDSA`), and the leaf's key is the server's static key. Clients of
-//! WhatsApp pin WhatsApp's root, so only those built to skip the check, or given this root, connect. They keep
-//! the chain and resume with the static key, hence all of it is made once and stored.
+//! The root signs the intermediate, which signs the leaf (`XEdDSA`); the leaf's key is the server's static key.
+//! Clients of WhatsApp pin WhatsApp's root, so only those that skip the check, or that were given this root, connect.
+//! They keep the chain and resume with the static key, so all of it is made once and stored.
 
 use buffa::Message as _;
 use rand::rngs::StdRng;

@@ -1,6 +1,6 @@
 //! One client's connection, from its first byte to its last.
 //!
-//! What is wrong with one connection ends that connection, with its reason in the log, and no other.
+//! A fault of one connection ends that connection alone, with the reason in the log.
 
 use std::sync::Arc;
 use std::time::Duration;

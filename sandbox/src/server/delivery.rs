@@ -1,5 +1,4 @@
-//! Bringing a device what waits for it: first the backlog, by batches that the client asks for, then each stanza
-//! as it comes.
+//! Delivery to a device: first the backlog, in batches that the client asks for, then each stanza as it comes.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -1,8 +1,8 @@
 //! The responder's half of the Noise handshakes.
 //!
-//! A client that knows nothing of the server does XX. One that kept the server's certificate chain does IK and
-//! sends its payload at once; where that does not decrypt (another server, a lost key), the answer is an
-//! XX-shaped hello and both go on as `XXfallback` from the client's ephemeral.
+//! A client that knows nothing of the server does XX. One that has kept the server's certificate chain does IK, and
+//! sends its payload at once. If that does not decrypt (another server, a lost key), the server answers with a hello
+//! as in XX, and both go on as `XXfallback` from the client's ephemeral key.
 
 use buffa::Message as _;
 use rand::rngs::StdRng;

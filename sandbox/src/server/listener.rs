@@ -1,7 +1,7 @@
-//! The port: how many connections it takes, and how long it bears with one that says nothing.
+//! The port: how many connections it takes, and how long it waits for one that says nothing.
 //!
-//! Time-outs of handshakes and stanzas begin where a WebSocket does. A peer that never gets that far, or whose machine
-//! is gone without a word, is cut off here.
+//! The time-outs of handshakes and stanzas begin with the WebSocket. A peer that never gets that far, or whose
+//! machine is gone without a word, is cut off here.
 
 use std::io;
 use std::net::SocketAddr;

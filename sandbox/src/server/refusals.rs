@@ -1,8 +1,8 @@
 //! How the server turns clients away: logins that are refused, streams that it ends.
 //!
-//! What a client makes of a refusal is its own affair, and most of what can go wrong with an account shows itself
-//! only here: unlinked (401), banned for a time (402), locked (403), outdated (405), a server in trouble (5xx). A
-//! standing refusal is part of the account's state and survives a restart; one that has an end is over by itself.
+//! Most of what can go wrong with an account shows only here: unlinked (401), banned for a time (402), locked (403),
+//! outdated (405), a server in trouble (5xx). A standing refusal is part of the account's state and survives a
+//! restart. One with an end is over by itself.
 
 use rusqlite::OptionalExtension as _;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,10 @@
 //! The network's whole state, in one `SQLite` file.
 //!
-//! One thread owns the connection and runs units of work one after another, each whole or not at all: what a unit
-//! did is stored before its caller hears of it, so an acknowledgement never precedes the fact. Units that wait at
-//! the same time share a commit, which is what costs. WAL with
-//! `synchronous=NORMAL` survives a killed process at any moment (a power cut may lose the last units, whole).
-//! What a unit wants to happen outside the store (a client told that its queue grew) is collected in
-//! [`Effects`] and happens only after the commit.
+//! One thread owns the connection and runs units of work one after another, each whole or not at all. What a unit did
+//! is stored before its caller hears of it, so an acknowledgement never precedes the fact. Commits are what costs, so
+//! units that wait at the same time share one. WAL with `synchronous=NORMAL` survives a killed process at any moment;
+//! a power cut may lose the last units, each as a whole. What a unit wants to happen outside the store, such as
+//! telling a client that its queue grew, is collected in [`Effects`] and happens only after the commit.
 
 pub(crate) mod queue;
 mod schema;

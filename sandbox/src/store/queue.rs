@@ -1,7 +1,7 @@
 //! Stanzas that wait for a device.
 //!
-//! A row is stored before the sender is acknowledged and goes when the device says that it has the stanza:
-//! a receipt for a message, an `<ack>` for receipts and notifications. A device that dies in between gets the
+//! A row is stored before the sender's stanza is acknowledged. It goes when the device says that it has the stanza:
+//! by a receipt for a message, by an `<ack>` for receipts and notifications. A device that dies in between gets the
 //! row again at its next login.
 
 use std::time::Duration;

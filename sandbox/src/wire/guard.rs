@@ -1,8 +1,8 @@
-//! A look at an encoded stanza before it is decoded.
+//! Checks an encoded stanza before it is decoded.
 //!
-//! The decoder trusts what a stanza says of itself: it makes room for as many children and attributes as are
-//! announced, and follows a JID within a JID within a JID until the stack is used up, which ends the process. This
-//! walk over the same bytes makes nothing and goes no deeper than any client does.
+//! The decoder trusts what a stanza says of itself. It makes room for as many children and attributes as are
+//! announced, and follows a JID within a JID until the stack is used up, which ends the process. This walk over the
+//! same bytes makes no room for anything, and goes no deeper than any client does.
 
 use wacore_binary::token;
 

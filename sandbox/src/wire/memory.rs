@@ -1,7 +1,7 @@
-//! How much memory the decoders take, held against bounds.
+//! Bounds on the memory that the decoders take.
 //!
-//! That nothing panics is the decoders' own tests' part. Here every frame, sound, damaged or made up, is decoded with
-//! the allocations of the thread counted, and may take so much for each of its bytes and no more.
+//! The decoders' own tests check that nothing panics. Here every frame, sound, damaged or made up, is decoded while
+//! the thread's allocations are counted, and may take only so much for each of its bytes.
 
 /// Does `work`; answers what came of it, and the most bytes that it held at one time, its answer included.
 ///

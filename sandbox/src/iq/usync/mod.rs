@@ -1,7 +1,7 @@
 //! `usync`: who exists, by which names, with which devices, and what they show of themselves.
 //!
-//! One question names several protocols and several people, by JID or by number, and each person is answered for
-//! each protocol, or refused for it alone. A protocol that the network does not have is refused in the `<result>`.
+//! One question names several protocols and several people, by JID or by number. Each person has an answer or a
+//! refusal for each protocol. A protocol that the network does not have is refused in the `<result>`.
 
 mod devices;
 mod protocols;

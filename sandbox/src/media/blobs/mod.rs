@@ -1,7 +1,7 @@
 //! Files named by the SHA-256 of their bytes: in a directory, or in memory where nothing is kept.
 //!
-//! A file under way has its bytes in the order of their arrival beside the complete ones, so that an upload goes on
-//! after a broken connection or a killed process. It becomes a complete one only with the hash that it claims.
+//! The bytes of a file under way are kept beside the complete files, so that an upload goes on after a broken
+//! connection or a killed process. A file is complete only when its bytes have the hash that it claims.
 
 mod hash;
 mod source;

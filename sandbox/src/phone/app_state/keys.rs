@@ -1,7 +1,7 @@
 //! The keys of an account's app state: the phone makes them, and every companion gets them.
 //!
-//! All records stay readable to those who have the keys they were written with. A companion that goes takes its keys
-//! along, so the phone makes a new one then, and what is written from that moment on is not for the one that went.
+//! Whoever has the key that a record was written with can read it. A companion that goes takes its keys along. So the
+//! phone then makes a new key, and the companion cannot read what is written from that moment on.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! A phone's side of app state: it reads what its companions write, and writes itself.
 //!
 //! The phone verifies as its companions do: the MACs of every value and index, of each patch, and of the whole state
-//! after it (an LT-hash). A patch that does not hold leaves the phone's own state as it was, is counted, and the
-//! phone puts a snapshot of what it holds in the place of the collection ([`repair`]): the companions, which refused
-//! the patch too, take that over. (The real phone goes further and unlinks them all.)
+//! after it (an LT-hash). A patch that does not hold is counted, and leaves the phone's own state as it was. The
+//! phone then replaces the collection with a snapshot of its own state ([`repair`]). The companions, which refused
+//! the patch too, take the snapshot. (The real phone goes further and unlinks them all.)
 
 pub(crate) mod actions;
 mod changes;

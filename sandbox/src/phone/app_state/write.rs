@@ -1,4 +1,4 @@
-//! What a phone writes: patches of its own, and snapshots in the place of what does not hold.
+//! What a phone writes: patches of its own, and snapshots that replace a broken collection.
 
 use std::collections::BTreeMap;
 

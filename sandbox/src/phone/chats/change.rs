@@ -1,4 +1,4 @@
-//! What a message changes about another: how it says so, and who may.
+//! Messages that change another message: how they say so, and who may send them.
 
 use buffa::Message as _;
 use tracing::debug;

@@ -1,7 +1,7 @@
-//! What a message does to a phone's chats: most show as an entry of their own, some change one that is there.
+//! What a message does to a phone's chats: most make an entry of their own, some change an existing one.
 //!
-//! An edit, a revoke, a reaction, a vote names the message it is about. Where that one has not arrived yet (it
-//! waits for a retry, say) the change waits for it, as in the apps.
+//! An edit, a revoke, a reaction or a vote names the message it is about. If that one has not arrived yet (it may
+//! wait for a retry), the change waits for it, as in the apps.
 
 mod change;
 

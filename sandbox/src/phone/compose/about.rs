@@ -1,4 +1,4 @@
-//! The kinds that are about another message: votes, reactions, edits, revokes, pins.
+//! The kinds that refer to another message: votes, reactions, edits, revokes, pins.
 
 use buffa::Message as _;
 use wacore::poll::compute_option_hash;

@@ -1,7 +1,7 @@
 //! Making the messages that people send.
 //!
 //! A request becomes the protobuf that a phone's app would encrypt. Files are uploaded before the unit of work that
-//! sends the message, everything else is made within it: it may name messages of the phone's own inbox.
+//! sends the message. Everything else is made within that unit, since it may name messages of the phone's own inbox.
 
 mod about;
 mod context;

@@ -1,4 +1,4 @@
-//! The kinds that stand for themselves: texts, places, contacts, polls, events.
+//! The kinds that need neither a file nor another message: texts, places, contacts, polls, events.
 
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::extended_text_message::FontType;

@@ -1,6 +1,6 @@
 //! What a person may send, as the admin API and programs say it.
 //!
-//! Members that all kinds share stand beside those of the kind. Whatever is not known is refused by name.
+//! Members that all kinds share stand beside those of the kind. Unknown members are refused by name.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

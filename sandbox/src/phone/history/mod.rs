@@ -1,9 +1,10 @@
 //! History: the messages that a phone had before a companion was linked, and how the companion gets them.
 //!
-//! A new companion starts empty. After its keys the phone sends it, in messages between devices of one account, the
-//! latest of every chat, the names of people and the LIDs of numbers (`INITIAL_BOOTSTRAP`, `PUSH_NAME`), then more
-//! (`RECENT`), and all that there is where the companion registered as wanting it (`FULL`). A companion may ask for
-//! what is older still. How much of it a network has is set by [`crate::Config::history_messages`].
+//! A new companion starts empty. After its keys, the phone sends it history in messages between devices of one
+//! account. First come the latest messages of every chat, the names of people and the LIDs of numbers
+//! (`INITIAL_BOOTSTRAP`, `PUSH_NAME`), then more messages (`RECENT`). A companion that registered as wanting all gets
+//! all (`FULL`). A companion may ask for still older messages. [`crate::Config::history_messages`] sets how much
+//! history a network has.
 
 mod chunk;
 mod chunks;

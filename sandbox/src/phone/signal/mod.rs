@@ -1,8 +1,8 @@
 //! A phone's side of Signal: sessions with every device it ever spoke to, by (number, device).
 //!
-//! libsignal asks for its stores one record at a time through async traits. Here the records one message needs
-//! are read first, the operation runs on them at once, and what changed is written in the same unit of work:
-//! no message is shown without its session having moved, and none moves a session without being shown.
+//! libsignal asks its stores for one record at a time, through async traits. Here all records that a message needs
+//! are read first, the operation runs on them at once, and what changed is written in the same unit of work. So a
+//! message is shown if and only if its session has moved.
 
 pub(crate) mod sender_keys;
 mod stores;
