@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use shared::clock::{Clock, SystemClock};
 use shared::config;
 use shared::mail;
@@ -11,14 +10,11 @@ use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::telemetry;
 
-use crate::http;
 use crate::state::AppState;
+use crate::{http, service};
 
-/// Runs a function until its environment ends it. `router` makes the function's router.
-pub async fn run(
-    function: config::Function,
-    router: fn(AppState) -> Router,
-) -> Result<(), lambda_http::Error> {
+/// Runs a function until its environment ends it.
+pub async fn run(function: config::Function) -> Result<(), lambda_http::Error> {
     telemetry::start(telemetry::Format::Json);
     let config = config::functions(function)?;
     let state = connect(&config).await?;
@@ -26,7 +22,7 @@ pub async fn run(
     if let Err(error) = state.setup.hold(&state).await {
         http::log::went_wrong(&error, "the table is not the one that this configuration is for");
     }
-    lambda_http::run(router(state)).await
+    lambda_http::run(service::router(function, state)).await
 }
 
 async fn connect(config: &config::Functions) -> Result<AppState, lambda_http::Error> {

@@ -212,7 +212,7 @@ impl Stack {
 }
 
 async fn serve(listener: TcpListener, state: AppState, mailbox: mail::FolderMailer, stop: CancellationToken) {
-    let routes = functions::all(state).merge(mailbox::routes(mailbox));
+    let routes = functions::service::all(state).merge(mailbox::routes(mailbox));
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let listener = listener.tap_io(|stream| {
         // A small answer must not wait for the caller's delayed acknowledgement.

@@ -1,23 +1,19 @@
-//! The routes, from the OpenAPI document, which a test of `functions` holds to the routers.
+//! The routes, from the functions' lists of endpoints.
 
+use functions::service;
 use reqwest::Method;
-use serde_json::Value;
 
 /// What is served as it lies in the binary: it costs the table nothing, and answers without the envelope.
 const PAGES: [&str; 2] = ["/api/docs", "/api/openapi.json"];
 
 /// Every route that answers with the envelope, as `GET /api/instances/{instance}`, in order.
 pub fn all() -> Vec<String> {
-    let document: Value = serde_json::from_str(functions::openapi::json()).expect("JSON");
-    let mut routes = Vec::new();
-    let paths = document["paths"].as_object().expect("paths").iter();
-    for (path, item) in paths.filter(|(path, _)| !PAGES.iter().any(|page| path.starts_with(page))) {
-        for method in ["get", "post", "put", "patch", "delete"] {
-            if item.get(method).is_some() {
-                routes.push(format!("{} {path}", method.to_uppercase()));
-            }
-        }
-    }
+    let operations = service::every_operation();
+    let mut routes: Vec<_> = operations
+        .iter()
+        .filter(|operation| !PAGES.iter().any(|page| operation.path().starts_with(page)))
+        .map(|operation| format!("{} {}", operation.method(), operation.path()))
+        .collect();
     routes.sort();
     routes
 }

@@ -16,9 +16,10 @@ use super::cookie::RefreshCookie;
 use super::lock::CountedAttempt;
 use super::mails;
 use super::tokens::{Carrier, Issued, Tokens, begin_session};
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -34,9 +35,8 @@ pub struct Response {
     tokens: Tokens,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::POST,
         "/api/auth/change-password",
         "changePassword",

@@ -9,9 +9,11 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, header};
 use shared::auth::session::{LIFETIME, RefreshToken};
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
+use crate::endpoint::Argument;
 use crate::http::{ApiError, Code};
-use crate::state::AppState;
+use crate::openapi::Operation;
 
 /// The cookie's name.
 pub const NAME: &str = "waxwing_refresh";
@@ -26,10 +28,10 @@ pub struct RefreshCookie {
     is_from_script: bool,
 }
 
-impl FromRequestParts<AppState> for RefreshCookie {
+impl<S: Send + Sync> FromRequestParts<S> for RefreshCookie {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &AppState) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let lines = parts.headers.get_all(header::COOKIE).iter();
         let text = lines
             .filter_map(|line| line.to_str().ok())
@@ -41,6 +43,18 @@ impl FromRequestParts<AppState> for RefreshCookie {
             text,
             is_from_script: parts.headers.contains_key(CLIENT_HEADER),
         })
+    }
+}
+
+impl<S> Argument<S> for RefreshCookie {
+    fn describe(operation: &mut Operation) {
+        operation.header(
+            CLIENT_HEADER.as_str(),
+            "Any text. Needed where the refresh token comes as the cookie `waxwing_refresh`: it shows that a page of one's own \
+             sends the request",
+            ObjectBuilder::new().schema_type(Type::String).examples(["dashboard"]).build(),
+        );
+        operation.codes.insert(Code::Forbidden);
     }
 }
 

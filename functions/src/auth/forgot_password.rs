@@ -11,8 +11,9 @@ use shared::storage::mail_codes::Purpose;
 use utoipa::ToSchema;
 
 use super::mails;
+use crate::endpoint::Endpoint;
 use crate::http::{ApiError, AuthGate, Fields, JsonBody, Record, Reply, Trail, log};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -28,9 +29,8 @@ pub struct Response {
     message: &'static str,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::POST,
         "/api/auth/forgot-password",
         "forgotPassword",

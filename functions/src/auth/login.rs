@@ -12,8 +12,9 @@ use super::administrator;
 use super::lock::CountedLogin;
 use super::tokens::{Carrier, Issued, Tokens, begin_session};
 use super::view::UserView;
+use crate::endpoint::Endpoint;
 use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -33,9 +34,8 @@ pub struct Response {
     tokens: Tokens,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/auth/login", "login", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::POST, "/api/auth/login", "login", handler)
         .about(Tag::Authentication, "Logs in with e-mail address and password")
         .details(
             "Ten failures in a quarter of an hour lock the account for the network that they come from (an IPv4 network of 24 \

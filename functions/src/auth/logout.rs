@@ -10,9 +10,10 @@ use shared::storage::rates::Scope;
 use utoipa::ToSchema;
 
 use super::cookie::RefreshCookie;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, OptionalJsonBody, Record, Reply, Trail, rate_limit};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -29,9 +30,8 @@ pub struct Response {
     logged_out: bool,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/auth/logout", "logout", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::POST, "/api/auth/logout", "logout", handler)
         .about(Tag::Authentication, "Ends the access token's session")
         .details(
             "Without an access token that is good, the session of the refresh token in the body ends, or of the one in the \

@@ -13,9 +13,10 @@ use super::cookie::RefreshCookie;
 use super::lock::remember_network;
 use super::tokens::{Carrier, Issued, Tokens, issue};
 use super::view::UserView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::require_served;
 use crate::http::{ApiError, AuthGate, Code, OptionalJsonBody, Record, Reply, Trail};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -35,9 +36,8 @@ pub struct Response {
     tokens: Tokens,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/auth/refresh", "refresh", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::POST, "/api/auth/refresh", "refresh", handler)
         .about(
             Tag::Authentication,
             "Trades a refresh token for a new pair of tokens",

@@ -14,8 +14,9 @@ use super::lock::remember_network;
 use super::mails;
 use super::tokens::{Carrier, Issued, Tokens, begin_session};
 use super::view::{SubscriptionView, UserView};
+use crate::endpoint::Endpoint;
 use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail, log};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -39,9 +40,8 @@ pub struct Response {
     tokens: Tokens,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/auth/register", "register", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::POST, "/api/auth/register", "register", handler)
         .about(
             Tag::Authentication,
             "Registers a user, with a Basic subscription of its own",

@@ -6,9 +6,10 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::mails;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Reply, rate_limit};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
@@ -17,9 +18,8 @@ pub struct Response {
     message: &'static str,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::POST,
         "/api/auth/resend-verification",
         "resendVerification",

@@ -19,8 +19,9 @@ use utoipa::ToSchema;
 
 use super::view::UserView;
 use super::{administrator, invitation, mails};
+use crate::endpoint::Endpoint;
 use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail, log};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -53,9 +54,8 @@ pub struct Revoked {
     api_keys: u32,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/auth/reset-password", "resetPassword", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::POST, "/api/auth/reset-password", "resetPassword", handler)
         .about(Tag::Authentication, "Sets a new password with the code of a mail")
         .details(
             "All sessions end. Where this verifies the address for the first time, the API keys that the account made before \

@@ -15,9 +15,10 @@ use utoipa::ToSchema;
 
 use super::administrator;
 use super::view::UserView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, JsonBody, Record, Reply, Trail};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -32,9 +33,8 @@ pub struct Response {
     user: UserView,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/auth/verify-email", "verifyEmail", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::POST, "/api/auth/verify-email", "verifyEmail", handler)
         .about(
             Tag::Authentication,
             "Verifies the e-mail address with the code of a mail",

@@ -1,9 +1,9 @@
 //! The function `management`.
 
-use functions::{lambda, management};
+use functions::lambda;
 use shared::config::Function;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    lambda::run(Function::Management, management::router).await
+    lambda::run(Function::Management).await
 }

@@ -1,9 +1,9 @@
 //! The function `messaging`.
 
-use functions::{lambda, messaging};
+use functions::lambda;
 use shared::config::Function;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    lambda::run(Function::Messaging, messaging::router).await
+    lambda::run(Function::Messaging).await
 }

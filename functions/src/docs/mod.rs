@@ -4,21 +4,9 @@
 mod openapi;
 mod page;
 
-use axum::Router;
-use axum::routing::get;
+use crate::endpoint::Endpoint;
 
-use crate::openapi::Operation;
-use crate::state::AppState;
-
-/// The routes of the documentation.
-pub fn routes() -> Router<AppState> {
-    Router::new()
-        .route("/api/openapi.json", get(openapi::handler))
-        .route("/api/docs", get(page::handler))
-        .route("/api/docs/{file}", get(page::file))
-}
-
-/// What the document tells of them.
-pub fn operations() -> Vec<Operation> {
-    vec![openapi::operation(), page::operation(), page::file_operation()]
+/// The endpoints of the documentation.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![openapi::endpoint(), page::endpoint(), page::file_endpoint()]
 }

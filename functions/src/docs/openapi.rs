@@ -3,15 +3,20 @@
 use axum::http::{Method, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::openapi::{self, Operation, Tag};
+use crate::endpoint::Endpoint;
+use crate::openapi::Tag;
+use crate::service;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/openapi.json", "getOpenApi", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/openapi.json", "getOpenApi", handler)
         .about(Tag::Operations, "The OpenAPI document")
         .answers_plain("application/json")
 }
 
 pub async fn handler() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], openapi::json()).into_response()
+    (
+        [(header::CONTENT_TYPE, "application/json")],
+        service::document_json(),
+    )
+        .into_response()
 }

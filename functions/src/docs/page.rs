@@ -11,8 +11,9 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 use utoipa_swagger_ui::Config;
 
+use crate::endpoint::Endpoint;
 use crate::http::{ApiError, PAGE_POLICY, Path};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 
 /// The page, which names the files below.
 const PAGE: &str = include_str!("page.html");
@@ -54,9 +55,8 @@ impl PartialSchema for File {
 
 impl ToSchema for File {}
 
-/// What the document tells of the page.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/docs", "getDocs", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/docs", "getDocs", handler)
         .about(Tag::Operations, "This documentation as a page")
         .answers_plain("text/html")
 }
@@ -65,9 +65,8 @@ pub async fn handler() -> Response {
     answer("text/html; charset=utf-8", PAGE.as_bytes().to_vec())
 }
 
-/// What the document tells of the page's files.
-pub fn file_operation() -> Operation {
-    Operation::new(Method::GET, "/api/docs/{file}", "getDocsFile", file)
+pub fn file_endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/docs/{file}", "getDocsFile", file)
         .about(Tag::Operations, "A file of the page")
         .answers_plain("text/javascript")
         .answers_plain("text/css")

@@ -62,7 +62,7 @@ pub(super) async fn collect(request: Request) -> Result<Bytes, ApiError> {
 
 /// Whether a body is empty. If it tells no length its first piece is awaited; a body whose first piece does not come
 /// counts as not empty.
-pub(super) async fn is_empty(body: &mut Body, times: BodyTimes) -> bool {
+pub(crate) async fn is_empty(body: &mut Body, times: BodyTimes) -> bool {
     if body.is_end_stream() {
         return true;
     }
@@ -82,12 +82,12 @@ pub(super) async fn is_empty(body: &mut Body, times: BodyTimes) -> bool {
 }
 
 /// Whether a body is announced as larger than allowed.
-pub(super) fn is_too_large(body: &Body) -> bool {
+pub(crate) fn is_too_large(body: &Body) -> bool {
     usize::try_from(body.size_hint().lower()).is_ok_and(|length| length > MAX_BODY_BYTES)
 }
 
 /// The refusal of one that is too large.
-pub(super) fn too_large() -> ApiError {
+pub(crate) fn too_large() -> ApiError {
     ApiError::new(
         Code::PayloadTooLarge,
         format!("The body is larger than {MAX_BODY_BYTES} bytes"),

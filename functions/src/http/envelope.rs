@@ -102,7 +102,7 @@ impl<T: Serialize> IntoResponse for Reply<T> {
 }
 
 /// Writes the envelope of an answer that is marked, and the headers that all have.
-pub(super) fn write(mut response: Response, context: &RequestContext, now: Timestamp) -> Response {
+pub(crate) fn write(mut response: Response, context: &RequestContext, now: Timestamp) -> Response {
     let mut meta = json!({"timestamp": now, "request_id": context.id()});
     if let Some(name) = context.instance_name() {
         meta["instanceName"] = json!(name);

@@ -52,7 +52,7 @@ pub const PAGE_POLICY: &str = "default-src 'none';script-src 'self';style-src 's
 const PREFLIGHT_AGE: Duration = Duration::from_hours(1);
 
 /// Adds the security headers to an answer.
-pub(super) fn secure(response: &mut Response) {
+pub(crate) fn secure(response: &mut Response) {
     for (name, value) in SECURITY {
         response
             .headers_mut()
@@ -63,7 +63,7 @@ pub(super) fn secure(response: &mut Response) {
 
 /// Answers preflights, and tells browsers which pages may read an answer. Any header is allowed, `X-Waxwing-Client`
 /// among them. Cookies are for the configured origins only: where any page may call, browsers send and take none.
-pub(super) fn cors(origins: &CorsOrigins) -> CorsLayer {
+pub(crate) fn cors(origins: &CorsOrigins) -> CorsLayer {
     let with_cookies = matches!(origins, CorsOrigins::These(_));
     let origin = match origins {
         CorsOrigins::Any => AllowOrigin::any(),

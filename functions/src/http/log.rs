@@ -40,7 +40,7 @@ macro_rules! line {
 
 /// A request is answered. One line for each, and others where the answer is a refusal or a
 /// failure.
-pub(super) fn answered(response: &Response, context: &RequestContext, taken: Duration) {
+pub(crate) fn answered(response: &Response, context: &RequestContext, taken: Duration) {
     let error = response.extensions().get::<ApiError>();
     if let Some(error) = error {
         failed(error, context);

@@ -1,25 +1,22 @@
-//! What all routers share: the envelope, errors, strict bodies, callers and the layers
-//! around every route.
+//! What all endpoints share: the envelope, errors, strict bodies, callers.
 
 mod audit;
-mod body;
+pub(crate) mod body;
 pub mod caller;
 mod context;
 mod deleted;
-mod envelope;
+pub(crate) mod envelope;
 mod error;
 mod fields;
-mod headers;
-mod intake;
-mod json;
+pub(crate) mod headers;
+pub(crate) mod json;
 pub mod log;
 mod page;
 mod path;
 mod query;
 pub mod rate_limit;
-mod request_id;
-mod shell;
-mod source_address;
+pub(crate) mod request_id;
+pub(crate) mod source_address;
 mod timestamp;
 mod whole;
 
@@ -36,6 +33,5 @@ pub use page::{List, Page, PageCursor, PageLimit, PageQuery, Pagination};
 pub use path::Path;
 pub use query::Query;
 pub use rate_limit::AuthGate;
-pub use shell::{Limits, shell, shell_within};
 pub use timestamp::{Date, Timestamp};
 pub use whole::Whole;

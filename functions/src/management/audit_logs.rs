@@ -13,12 +13,13 @@ use shared::ids::{AuditId, SubscriptionId};
 use shared::storage::StorageError;
 use utoipa::ToSchema;
 
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{
     ApiError, Code, Date, Fields, List, Listing, Page, PageCursor, PageLimit, PageQuery, Query, Record,
     Reply, Timestamp, Trail,
 };
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 /// Most reads of one request. Where they end before the page is full, its `nextCursor`
@@ -76,9 +77,8 @@ pub struct Response {
 
 const PATH: &str = "/api/audit-logs";
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, PATH, "listAuditLogs", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, PATH, "listAuditLogs", handler)
         .about(Tag::Audit, "Lists who did what, newest first")
         .details("Of the own subscription; an administrator sees all of them and may name one. A page may have fewer entries than `limit` while there are more to come.")
         .errors(&[Code::NotFound])

@@ -3,15 +3,15 @@
 use axum::extract::State;
 use axum::http::Method;
 
+use crate::endpoint::Endpoint;
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Query, Reply};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 use crate::statistics::{Request, Response};
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/stats", "getStats", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/stats", "getStats", handler)
         .about(Tag::Instance, "Tells the counters of the instance by day (UTC)")
 }
 

@@ -1,7 +1,6 @@
-//! The OpenAPI document, generated from the handlers' types. Each endpoint's file tells its part by an [`Operation`]; here
-//! they are put together, with the envelope, the errors and the headers that no endpoint needs to repeat.
+//! The OpenAPI document, generated from the handlers' types. Each endpoint tells its part by an [`Operation`]; here they are
+//! put together, with the envelope, the errors and the headers that no endpoint needs to repeat.
 
-mod arguments;
 mod description;
 mod envelope;
 mod error;
@@ -9,11 +8,9 @@ mod example;
 mod header;
 mod operation;
 mod tag;
-mod taken;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
 use axum::http::Method;
 use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, PathsBuilder};
@@ -25,13 +22,11 @@ use utoipa::openapi::{
 };
 
 use crate::http::Code;
-use crate::{auth, management, messaging};
-use crate::{docs, probes};
-use example::{Schemas, example};
-pub use operation::Operation;
-use operation::{Caller, Shape};
+pub use example::Schemas;
+use example::example;
+use operation::Shape;
+pub use operation::{Caller, Operation};
 pub use tag::Tag;
-pub use taken::{Gate, Taken, may_name, parts, taken};
 
 /// The security scheme of users.
 const ACCESS_TOKEN: &str = "accessToken";
@@ -39,28 +34,8 @@ const ACCESS_TOKEN: &str = "accessToken";
 /// The security scheme of programs.
 const API_KEY: &str = "apiKey";
 
-/// The document as JSON. It is put together when it is first asked for, once in a process.
-pub fn json() -> &'static str {
-    static JSON: LazyLock<String> = LazyLock::new(|| {
-        let document = document().to_json();
-        document.unwrap_or_else(|error| unreachable!("a document of texts and numbers is JSON: {error}"))
-    });
-    &JSON
-}
-
-/// Every endpoint of every function.
-fn operations() -> Vec<Operation> {
-    let mut operations = auth::operations();
-    operations.extend(management::operations());
-    operations.extend(messaging::operations());
-    operations.extend(probes::operations());
-    operations.extend(docs::operations());
-    operations
-}
-
-/// The document.
-pub fn document() -> OpenApi {
-    let mut operations = operations();
+/// The document of these endpoints.
+pub fn document(mut operations: Vec<Operation>) -> OpenApi {
     let schemas = schemas(&mut operations);
     let mut responses = BTreeMap::new();
     let mut paths = PathsBuilder::new().build();

@@ -1,5 +1,5 @@
-//! What is told of one endpoint. Most of it is read off the handler's own type: who may call it, what it takes, what it
-//! answers, and the errors that come with each of these; the endpoint's file adds the rest.
+//! What is told of one endpoint. Most of it is read off the handler's own type ([`crate::endpoint`]): who may call it, what
+//! it takes, what it answers, and the errors that come with each of these; the endpoint's file adds the rest.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -11,39 +11,35 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
 use utoipa::openapi::{Object, Ref, RefOr, Required};
 
-use super::arguments::Handler;
 use super::tag::Tag;
-use super::taken::Gate;
 use crate::http::Code;
 
 /// One endpoint of the document.
 pub struct Operation {
-    pub(super) method: Method,
-    pub(super) path: &'static str,
-    pub(super) id: &'static str,
-    pub(super) tag: Tag,
-    pub(super) summary: &'static str,
-    pub(super) description: Vec<Cow<'static, str>>,
-    pub(super) caller: Caller,
-    pub(super) parameters: Vec<Parameter>,
-    pub(super) body: Option<Body>,
-    pub(super) status: StatusCode,
-    pub(super) answer: Option<Answer>,
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) id: &'static str,
+    pub(crate) tag: Tag,
+    pub(crate) summary: &'static str,
+    pub(crate) description: Vec<Cow<'static, str>>,
+    pub(crate) caller: Caller,
+    pub(crate) parameters: Vec<Parameter>,
+    pub(crate) body: Option<Body>,
+    pub(crate) status: StatusCode,
+    pub(crate) answer: Option<Answer>,
     /// Media types that are answered beside JSON, without the envelope.
-    pub(super) plain: Vec<&'static str>,
-    pub(super) codes: BTreeSet<Code>,
+    pub(crate) plain: Vec<&'static str>,
+    pub(crate) codes: BTreeSet<Code>,
     /// Whether requests are counted against a limit that the answer's headers tell.
-    pub(super) is_counted: bool,
+    pub(crate) is_counted: bool,
     /// Whether an answer may be an earlier one, by an idempotency key.
-    pub(super) is_replayed: bool,
+    pub(crate) is_replayed: bool,
     /// Whether it works with the stores.
-    pub(super) needs_stores: bool,
-    /// The extractor of its callers, on its own.
-    pub(super) gate: Option<Gate>,
+    pub(crate) needs_stores: bool,
     /// Whether a text may name what the path's one parameter stands for.
-    pub(super) names: Option<fn(&str) -> bool>,
+    pub(crate) names: Option<fn(&str) -> bool>,
     /// Schemas that the others refer to.
-    pub(super) schemas: Vec<(String, RefOr<Schema>)>,
+    pub(crate) schemas: Vec<(String, RefOr<Schema>)>,
 }
 
 /// Who may call.
@@ -76,9 +72,9 @@ pub struct Shape {
 }
 
 impl Operation {
-    /// The endpoint that `handler` serves. `id` is its name in clients that are generated.
-    pub fn new<A, H: Handler<A>>(method: Method, path: &'static str, id: &'static str, _: H) -> Self {
-        let mut operation = Self {
+    /// One of this method and path. `id` is its name in clients that are generated.
+    pub fn new(method: Method, path: &'static str, id: &'static str) -> Self {
+        Self {
             method,
             path,
             id,
@@ -96,12 +92,24 @@ impl Operation {
             is_counted: false,
             is_replayed: false,
             needs_stores: false,
-            gate: None,
             names: None,
             schemas: Vec::new(),
-        };
-        H::describe(&mut operation);
-        operation
+        }
+    }
+
+    /// Its method.
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Its path, with the names of its parameters.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+
+    /// The schemas that its own refer to.
+    pub fn into_schemas(self) -> Vec<(String, RefOr<Schema>)> {
+        self.schemas
     }
 
     /// The group that it is shown in, and what it does, in a few words.
@@ -144,7 +152,7 @@ impl Operation {
         self
     }
 
-    pub(super) fn answer_with<T: ToSchema>(&mut self, is_list: bool) {
+    pub(crate) fn answer_with<T: ToSchema>(&mut self, is_list: bool) {
         // What the API answers has all its members, `null` where there is no value.
         let mut nested = Vec::new();
         T::schemas(&mut nested);
@@ -157,13 +165,13 @@ impl Operation {
         self.answer = Some(Answer { shape, is_list });
     }
 
-    pub(super) fn take_body<T: ToSchema>(&mut self, is_required: bool) {
+    pub(crate) fn take_body<T: ToSchema>(&mut self, is_required: bool) {
         T::schemas(&mut self.schemas);
         let shape = Shape::of::<T>();
         self.body = Some(Body { shape, is_required });
     }
 
-    pub(super) fn called_by(&mut self, caller: Caller, codes: &[Code]) {
+    pub(crate) fn called_by(&mut self, caller: Caller, codes: &[Code]) {
         self.caller = caller;
         self.is_counted = true;
         self.codes.extend(codes);
@@ -176,7 +184,7 @@ impl Operation {
     }
 
     /// Each member of `T` as a parameter of its own.
-    pub(super) fn parameters_of<T: ToSchema>(&mut self, place: &ParameterIn) {
+    pub(crate) fn parameters_of<T: ToSchema>(&mut self, place: &ParameterIn) {
         T::schemas(&mut self.schemas);
         let RefOr::T(Schema::Object(object)) = T::schema() else {
             unreachable!("parameters are the fields of a struct")
@@ -189,7 +197,7 @@ impl Operation {
     }
 
     /// The path's one parameter.
-    pub(super) fn path_parameter<T: ToSchema + FromStr>(&mut self) {
+    pub(crate) fn path_parameter<T: ToSchema + FromStr>(&mut self) {
         self.names = Some(|text| text.parse::<T>().is_ok());
         let name = self.path.split(['{', '}']).nth(1).unwrap_or_default();
         T::schemas(&mut self.schemas);
@@ -203,7 +211,7 @@ impl Operation {
             .push(parameter(name, ParameterIn::Path, schema, true));
     }
 
-    pub(super) fn header(&mut self, name: &str, about: &str, schema: Object) {
+    pub(crate) fn header(&mut self, name: &str, about: &str, schema: Object) {
         let parameter = ParameterBuilder::new()
             .name(name)
             .parameter_in(ParameterIn::Header)
@@ -262,7 +270,7 @@ impl Shape {
 }
 
 /// Declares all members of an object to be there, those of flattened parts too.
-pub(super) fn require_all(schema: &mut RefOr<Schema>) {
+pub(crate) fn require_all(schema: &mut RefOr<Schema>) {
     match schema {
         RefOr::T(Schema::Object(object)) => {
             object.required = object.properties.keys().cloned().collect();

@@ -4,8 +4,9 @@ use axum::http::Method;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::endpoint::Endpoint;
 use crate::http::Reply;
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 
 #[derive(Serialize, ToSchema)]
 pub struct Response {
@@ -13,9 +14,8 @@ pub struct Response {
     status: &'static str,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/health", "getHealth", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/health", "getHealth", handler)
         .about(Tag::Operations, "Answers while the process does")
 }
 

@@ -7,8 +7,9 @@ use serde::Serialize;
 use shared::storage::keys;
 use utoipa::ToSchema;
 
+use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Reply};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
@@ -27,9 +28,8 @@ pub struct Network {
     waiting_in_first_shard: u64,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/ready", "getReadiness", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/ready", "getReadiness", handler)
         .about(Tag::Operations, "Tells whether the process can do its work")
 }
 

@@ -1,15 +1,16 @@
-//! The OpenAPI document: what is checked in is what the code says, and it tells of every route.
+//! The OpenAPI document: what is checked in is what the code says, and it tells of every endpoint.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use functions::service;
 use serde_json::Value;
 
 use crate::callers;
 use crate::support::World;
 
 fn document() -> Value {
-    serde_json::from_str(functions::openapi::json()).expect("JSON")
+    serde_json::from_str(service::document_json()).expect("JSON")
 }
 
 /// Each operation, by method and path.
@@ -27,7 +28,7 @@ fn operations(document: &Value) -> BTreeMap<(String, String), &Value> {
 #[test]
 fn the_document_that_is_checked_in_is_the_codes_own() {
     let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
-    let generated = functions::openapi::document().to_pretty_json().expect("JSON") + "\n";
+    let generated = service::document().to_pretty_json().expect("JSON") + "\n";
     if std::fs::read_to_string(&checked_in).ok().as_deref() == Some(&*generated) {
         return;
     }
@@ -40,7 +41,7 @@ fn the_document_that_is_checked_in_is_the_codes_own() {
 }
 
 #[test]
-fn every_route_has_an_operation_and_every_operation_a_route() {
+fn the_document_tells_of_every_endpoint() {
     let document = document();
     let told: BTreeSet<_> = operations(&document).into_keys().collect();
     assert_eq!(told, callers::routes());

@@ -6,7 +6,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, header};
 use axum::routing::get;
-use functions::http::{ApiError, Limits, shell, shell_within};
+use functions::http::ApiError;
+use functions::service::{Limits, router, shell};
 use serde_json::json;
 use shared::config::CorsOrigins;
 
@@ -114,9 +115,9 @@ async fn every_function_tells_of_itself() {
     let version = world.get("", "/api/version").await.data(200);
     assert_eq!(version, json!({"version": env!("CARGO_PKG_VERSION")}));
     for router in [
-        functions::auth::router(world.state.clone()),
-        functions::management::router(world.state.clone()),
-        functions::messaging::router(world.state.clone()),
+        router(Function::Auth, world.state.clone()),
+        router(Function::Management, world.state.clone()),
+        router(Function::Messaging, world.state.clone()),
     ] {
         world.router = router;
         assert_eq!(world.get("", "/health").await.status, 200);
@@ -146,7 +147,11 @@ async fn without_its_table_a_function_is_not_ready() {
 async fn a_panic_answers_the_envelope() {
     let mut world = World::new().await;
     let panics = get(async || -> Result<(), ApiError> { panic!("a defect, with a secret in its words") });
-    world.router = shell(Router::new().route("/panics", panics), world.state.clone());
+    world.router = shell(
+        Router::new().route("/panics", panics),
+        world.state.clone(),
+        Limits::default(),
+    );
     let answer = world.get("", "/panics").await;
     assert_eq!(answer.error(), "500 INTERNAL: Something went wrong on our side");
     assert!(!String::from_utf8_lossy(&answer.bytes).contains("secret"));
@@ -161,7 +166,7 @@ async fn a_request_that_takes_too_long_is_ended() {
         deadline: Duration::from_millis(1),
         ..Limits::default()
     };
-    world.router = shell_within(routes, world.state.clone(), limits);
+    world.router = shell(routes, world.state.clone(), limits);
     let answer = world.get("", "/hangs").await;
     assert_eq!(
         answer.error(),

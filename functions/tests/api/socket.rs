@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use functions::http::{BodyTimes, Limits};
+use functions::http::BodyTimes;
+use functions::service::Limits;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -27,7 +28,7 @@ impl Listening {
             },
             ..Limits::default()
         };
-        let routes = functions::all_within(world.state.clone(), limits);
+        let routes = functions::service::all_within(world.state.clone(), limits);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let stop = CancellationToken::new();

@@ -119,7 +119,7 @@ impl World {
         )
         .expect("a queue prefix");
         Self {
-            router: functions::all(state.clone()),
+            router: functions::service::all(state.clone()),
             state,
             clock,
             queue,
@@ -140,7 +140,7 @@ impl World {
             self.mail.clone(),
             Arc::new(self.clock.clone()),
         );
-        functions::all(state.expect("a queue prefix"))
+        functions::service::all(state.expect("a queue prefix"))
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {

@@ -143,7 +143,7 @@ pub async fn serve(state: AppState) -> (Bases, DropGuard) {
     let address = listener.local_addr().expect("bound");
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
-    let service = functions::all(state).into_make_service_with_connect_info::<SocketAddr>();
+    let service = functions::service::all(state).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         axum::serve(listener, service)
             .with_graceful_shutdown(stopped)

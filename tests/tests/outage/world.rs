@@ -208,7 +208,7 @@ async fn serve(
     let address = listener.local_addr().expect("bound");
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
-    let routes = functions::all(state.expect("a state"));
+    let routes = functions::service::all(state.expect("a state"));
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         axum::serve(listener, service)

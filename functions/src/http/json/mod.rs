@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-pub(super) use self::check::parameter;
+pub(crate) use self::check::parameter;
 pub use self::given::Given;
 use super::body;
 use super::error::{ApiError, Code};

@@ -10,10 +10,11 @@ use shared::domain::network::Network;
 use shared::storage::leases::{Beat, Load};
 use utoipa::ToSchema;
 
+use crate::endpoint::Endpoint;
 use crate::fleet::Fleet;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Reply, Timestamp};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
@@ -82,9 +83,8 @@ struct ShardView {
     served: bool,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/admin/workers", "listWorkers", handler).about(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/admin/workers", "listWorkers", handler).about(
         Tag::Administration,
         "Lists the connection daemons and their shards",
     )

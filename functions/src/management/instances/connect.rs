@@ -7,14 +7,14 @@ use axum::http::{Method, StatusCode};
 use super::desired::{Asked, ask};
 use super::find::InstanceRef;
 use super::status;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Reply, Trail};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::POST,
         "/api/instances/{instance}/connect",
         "connectInstance",

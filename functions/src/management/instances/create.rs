@@ -17,9 +17,10 @@ use utoipa::ToSchema;
 
 use super::{InstanceView, metadata};
 use crate::connection::Owners;
+use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, inactive, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, RequestContext, Trail};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -40,9 +41,8 @@ pub struct Request {
     always_online: Option<IgnoredAny>,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/instances", "createInstance", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::POST, "/api/instances", "createInstance", handler)
         .about(
             Tag::Instances,
             "Creates an instance, where the tier has room for one",

@@ -10,14 +10,14 @@ use shared::storage::instances::Deleted as Outcome;
 
 use super::desired::nudge_all;
 use super::find::{InstanceRef, find};
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Deleted, Path, Record, Reply, Trail, log};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::DELETE,
         "/api/instances/{instance}",
         "deleteInstance",

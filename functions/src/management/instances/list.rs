@@ -6,14 +6,14 @@ use shared::ids::InstanceId;
 
 use super::InstanceView;
 use crate::connection::Owners;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, List, Listing, PageQuery, Query, Reply};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/instances", "listInstances", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/instances", "listInstances", handler)
         .about(Tag::Instances, "Lists the instances of the subscription")
 }
 

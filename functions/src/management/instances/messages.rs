@@ -9,9 +9,10 @@ use shared::ids::MessageId;
 use utoipa::ToSchema;
 
 use super::find::{InstanceRef, find};
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, List, Listing, PageQuery, Path, Query, Reply, Timestamp};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
@@ -35,9 +36,8 @@ pub struct Response {
     read_at: Option<Timestamp>,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::GET,
         "/api/instances/{instance}/messages",
         "listInstanceMessages",

@@ -28,9 +28,10 @@ use super::desired::nudge;
 use super::find::{InstanceRef, find};
 use super::qr::open;
 use crate::connection::Owners;
+use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, rate_limit};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 /// The pause between two reads of the instance. There are 40 at most, of one read unit each.
@@ -54,9 +55,8 @@ pub struct Response {
     expires_at: Timestamp,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::POST,
         "/api/instances/{instance}/pairing-code",
         "createPairingCode",

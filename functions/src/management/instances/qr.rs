@@ -15,9 +15,10 @@ use utoipa::ToSchema;
 use super::find::{InstanceRef, find};
 use super::picture::{self, Undrawable};
 use crate::connection::Owners;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Path, Reply, Timestamp};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
@@ -33,9 +34,8 @@ pub struct Response {
     expires_at: Timestamp,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::GET,
         "/api/instances/{instance}/qr",
         "getInstanceQr",

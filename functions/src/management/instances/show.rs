@@ -6,14 +6,14 @@ use axum::http::Method;
 use super::InstanceView;
 use super::find::{InstanceRef, find};
 use crate::connection::Owners;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Reply};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/instances/{instance}", "getInstance", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/instances/{instance}", "getInstance", handler)
         .about(Tag::Instances, "Shows an instance")
 }
 

@@ -4,15 +4,15 @@ use axum::extract::State;
 use axum::http::Method;
 
 use super::find::{InstanceRef, find};
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Query, Reply};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 use crate::statistics::{Request, Response};
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::GET,
         "/api/instances/{instance}/stats",
         "getInstanceStats",

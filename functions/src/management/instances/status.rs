@@ -8,9 +8,10 @@ use utoipa::ToSchema;
 
 use super::find::{InstanceRef, find};
 use crate::connection::Owners;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Reply, Timestamp};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,9 +35,8 @@ pub struct Response {
     qr_attempt: Option<u8>,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::GET,
         "/api/instances/{instance}/status",
         "getInstanceStatus",

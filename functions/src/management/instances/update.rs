@@ -16,9 +16,10 @@ use utoipa::ToSchema;
 use super::find::{InstanceRef, find};
 use super::{InstanceView, metadata};
 use crate::connection::Owners;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Changes, Code, Fields, Given, JsonBody, Path, Record, Reply, Trail};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -39,9 +40,8 @@ pub struct Request {
     always_online: Option<IgnoredAny>,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::PUT,
         "/api/instances/{instance}",
         "updateInstance",

@@ -7,9 +7,10 @@ use utoipa::ToSchema;
 
 use super::usage::InUse;
 use crate::auth::view::SubscriptionView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Reply};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 /// A subscription and its use, in one object.
@@ -22,9 +23,8 @@ pub struct Response {
     pub in_use: InUse,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/subscription", "getSubscription", handler).about(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/subscription", "getSubscription", handler).about(
         Tag::Subscription,
         "Shows the own subscription, with what is in use of it",
     )

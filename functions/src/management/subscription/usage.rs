@@ -8,9 +8,10 @@ use shared::ids::SubscriptionId;
 use utoipa::ToSchema;
 
 use crate::auth::view::Limits;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Reply, Timestamp};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
@@ -49,9 +50,8 @@ impl InUse {
     }
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/subscription/usage", "getUsage", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/subscription/usage", "getUsage", handler)
         .about(Tag::Subscription, "Tells what is in use of what the tier allows")
 }
 

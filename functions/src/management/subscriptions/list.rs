@@ -5,14 +5,14 @@ use axum::http::Method;
 use shared::ids::SubscriptionId;
 
 use crate::auth::view::SubscriptionView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, List, Listing, PageQuery, Query, Reply};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/subscriptions", "listSubscriptions", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/subscriptions", "listSubscriptions", handler)
         .about(Tag::Administration, "Lists all subscriptions")
 }
 

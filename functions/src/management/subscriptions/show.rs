@@ -4,16 +4,16 @@ use axum::extract::State;
 use axum::http::Method;
 use shared::ids::SubscriptionId;
 
+use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Path, Reply};
 use crate::management::subscription::show::Response;
 use crate::management::subscription::usage::InUse;
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::GET,
         "/api/subscriptions/{subscription}",
         "getSubscriptionById",

@@ -17,10 +17,11 @@ use shared::storage::instances::Suspended;
 use utoipa::ToSchema;
 
 use crate::auth::view::SubscriptionView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
 use crate::management::instances::nudge_all;
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -32,9 +33,8 @@ pub struct Request {
     active: Option<bool>,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::PATCH,
         "/api/subscriptions/{subscription}",
         "updateSubscription",

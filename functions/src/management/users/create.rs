@@ -11,10 +11,11 @@ use shared::storage::accounts::Added;
 use utoipa::ToSchema;
 
 use crate::auth::view::UserView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::management::people::{self, Invitee};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -32,9 +33,8 @@ pub struct Request {
     subscription_id: String,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/users", "createUser", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::POST, "/api/users", "createUser", handler)
         .about(Tag::Administration, "Creates a user of a subscription")
         .details(
             "Without a password it is invited by mail, and there once it has accepted: until then its id leads to nothing, and \

@@ -7,16 +7,16 @@ use shared::domain::account::User;
 use shared::domain::audit::Action;
 use shared::ids::UserId;
 
+use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Deleted, Path, Record, Reply, Trail};
 use crate::management::people;
 use crate::management::subscriptions::deletion;
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::DELETE, "/api/users/{user}", "deleteUser", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::DELETE, "/api/users/{user}", "deleteUser", handler)
         .about(Tag::Administration, "Deletes a user")
         .details("The subscription of an owner passes to its oldest other user; that of the last user is deleted with it, and all \
              that belongs to it. Where that was broken off, the same request finishes it. An invitation is taken back.")

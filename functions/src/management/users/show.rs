@@ -6,14 +6,14 @@ use shared::ids::UserId;
 
 use super::find::find;
 use crate::auth::view::UserView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Path, Reply};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/users/{user}", "getUser", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/users/{user}", "getUser", handler)
         .about(Tag::Administration, "Shows a user")
 }
 

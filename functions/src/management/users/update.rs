@@ -12,10 +12,11 @@ use utoipa::ToSchema;
 
 use super::find::find;
 use crate::auth::view::UserView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
 use crate::management::people;
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -31,9 +32,8 @@ pub struct Request {
     subscription_id: Option<String>,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::PATCH, "/api/users/{user}", "updateUser", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::PATCH, "/api/users/{user}", "updateUser", handler)
         .about(Tag::Administration, "Changes name, role, active flag or subscription of a user")
         .details("A member that is not there stays as it is. Another active flag or subscription ends the user's sessions.")
         .errors(&[Code::Conflict])

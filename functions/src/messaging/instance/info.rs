@@ -4,15 +4,15 @@ use axum::extract::State;
 use axum::http::Method;
 
 use crate::connection::Owners;
+use crate::endpoint::Endpoint;
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Code, Reply};
 use crate::management::InstanceView;
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/instance/info", "getOwnInstance", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/instance/info", "getOwnInstance", handler)
         .about(Tag::Instance, "Shows the instance that the API key is for")
         .errors(&[Code::NotFound])
 }

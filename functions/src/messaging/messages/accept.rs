@@ -37,7 +37,9 @@ use super::fingerprint;
 use super::options::{GivenOptions, Options};
 use super::settle::Written;
 use super::view::AcceptedView;
+use crate::endpoint::Answers;
 use crate::http::{ApiError, Code, Reply, RequestContext, Timestamp, log};
+use crate::openapi::Operation;
 use crate::state::AppState;
 
 /// A message that is well-formed.
@@ -58,6 +60,12 @@ pub struct Send {
 pub struct Accepted {
     view: AcceptedView,
     is_replay: bool,
+}
+
+impl Answers for Accepted {
+    fn describe(operation: &mut Operation) {
+        operation.answer_with::<AcceptedView>(false);
+    }
 }
 
 impl IntoResponse for Accepted {

@@ -2,19 +2,20 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use crate::http::ApiError;
+use crate::endpoint::Argument;
+use crate::http::{ApiError, Code};
+use crate::openapi::Operation;
 
 /// The request's key, where it has one: 1 to 255 printable ASCII characters.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey(pub Option<String>);
 
 impl IdempotencyKey {
-    /// The header's name.
-    pub const HEADER: &str = "Idempotency-Key";
+    const HEADER: &str = "Idempotency-Key";
 
-    /// The longest key.
-    pub const LONGEST: usize = 255;
+    const LONGEST: usize = 255;
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
@@ -39,5 +40,27 @@ impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
                 ),
             )),
         }
+    }
+}
+
+impl<S> Argument<S> for IdempotencyKey {
+    fn describe(operation: &mut Operation) {
+        let key = ObjectBuilder::new()
+            .schema_type(Type::String)
+            .min_length(Some(1))
+            .max_length(Some(Self::LONGEST))
+            // Space at either end is HTTP's own, and no part of a value.
+            .pattern(Some("^[!-~]([ -~]*[!-~])?$"))
+            .examples(["order-4711"]);
+        operation.header(
+            Self::HEADER,
+            "A name for this request, kept for 24 hours: the same request under it is answered with the first \
+             result, and not done again",
+            key.build(),
+        );
+        operation.is_replayed = true;
+        operation
+            .codes
+            .extend([Code::ValidationError, Code::IdempotencyConflict]);
     }
 }

@@ -11,7 +11,3 @@ mod settle;
 pub mod show;
 pub mod text;
 mod view;
-
-pub use accept::Accepted;
-pub use idempotency::IdempotencyKey;
-pub use view::AcceptedView;

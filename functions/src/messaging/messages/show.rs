@@ -5,14 +5,14 @@ use axum::http::Method;
 use shared::ids::MessageId;
 
 use super::view::MessageView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Path, Reply};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/messages/{message}", "getMessage", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/messages/{message}", "getMessage", handler)
         .about(Tag::Messages, "Tells what became of a message")
 }
 

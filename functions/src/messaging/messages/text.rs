@@ -14,9 +14,10 @@ use super::accept::{Accepted, Send, accept, asked_at};
 use super::idempotency::IdempotencyKey;
 use super::legible;
 use super::options::GivenOptions;
+use crate::endpoint::Endpoint;
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Code, Fields, JsonBody, Timestamp};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -58,9 +59,8 @@ fn text_schema() -> Object {
         .build()
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/messages/text", "sendText", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::POST, "/api/messages/text", "sendText", handler)
         .about(Tag::Messages, "Sends a text")
         .details("`202` is a promise: the message is stored durably, and sent in the order of its chat.")
         .status(StatusCode::ACCEPTED)

@@ -1,7 +1,6 @@
 //! The table of `table.txt`, and the routes that it must have.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use shared::auth::api_key::Scope;
 
@@ -57,52 +56,13 @@ fn route(line: &'static str) -> Route {
     }
 }
 
-/// Every route of the routers, read from their sources: method and path.
+/// Every endpoint that there is: method and path.
 pub fn routes() -> BTreeSet<(String, String)> {
-    let mut routes = BTreeSet::new();
-    read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut routes);
-    routes
-}
-
-fn read(folder: &Path, routes: &mut BTreeSet<(String, String)>) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            read(&path, routes);
-        } else {
-            let source = std::fs::read_to_string(&path).expect("text");
-            for unread in [".nest(", ".nest_service(", ".route_service(", "MethodRouter"] {
-                let path = path.display();
-                assert!(
-                    !source.contains(unread),
-                    "{path} has routes that are not read here"
-                );
-            }
-            for call in source.split(".route(").skip(1) {
-                routes.extend(methods(call));
-            }
-        }
-    }
-}
-
-/// The routes of one call, of which `call` is what comes after the opening parenthesis.
-fn methods(call: &str) -> Vec<(String, String)> {
-    let mut open = 1;
-    let end = call.find(|letter| {
-        open += i32::from(letter == '(') - i32::from(letter == ')');
-        open == 0
-    });
-    let call = &call[..end.expect("a closing parenthesis")];
-    let path = call.split('"').nth(1).expect("a path");
-    let mut routes = Vec::new();
-    for method in ["get", "post", "put", "patch", "delete", "head", "options", "any"] {
-        if [" ", "."]
-            .iter()
-            .any(|before| call.contains(&format!("{before}{method}(")))
-        {
-            routes.push((method.to_uppercase(), path.to_owned()));
-        }
-    }
-    assert!(!routes.is_empty(), "{path} has no method that is read here");
+    let operations = functions::service::every_operation();
+    let routes: BTreeSet<_> = operations
+        .iter()
+        .map(|operation| (operation.method().to_string(), operation.path().to_owned()))
+        .collect();
+    assert_eq!(routes.len(), operations.len(), "an endpoint is listed twice");
     routes
 }

@@ -17,9 +17,10 @@ use shared::domain::network::Network;
 use shared::queue::Depth;
 use utoipa::ToSchema;
 
+use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Reply, Timestamp};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 use crate::statistics::Totals;
 
@@ -130,9 +131,8 @@ struct Waiting {
     in_flight: u64,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/admin/overview", "getOverview", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/admin/overview", "getOverview", handler)
         .about(Tag::Administration, "Tells totals over the whole deployment")
         .details("An answer may be some seconds old, or some minutes in a large deployment: `generatedAt` says from when it is.")
 }

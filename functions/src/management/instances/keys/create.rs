@@ -15,10 +15,11 @@ use utoipa::ToSchema;
 
 use super::settings;
 use super::view::{KeyView, KeyWithSecret};
+use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, session_over};
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, Whole};
 use crate::management::instances::find::{InstanceRef, find};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -43,9 +44,8 @@ pub struct Request {
     rate_limit: Option<Whole>,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::POST,
         "/api/instances/{instance}/keys",
         "createKey",

@@ -5,15 +5,15 @@ use axum::http::Method;
 use shared::ids::KeyId;
 
 use super::view::KeyView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, List, Listing, PageQuery, Path, Query, Reply};
 use crate::management::instances::find::{InstanceRef, find};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/instances/{instance}/keys", "listKeys", handler).about(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/instances/{instance}/keys", "listKeys", handler).about(
         Tag::Keys,
         "Lists the API keys of an instance, without their secrets",
     )

@@ -6,14 +6,14 @@ use shared::domain::audit::Action;
 use shared::storage::api_keys::KeyChanged;
 
 use super::find::{KeyPath, find};
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Deleted, Record, Reply, Trail};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::DELETE,
         "/api/instances/{instance}/keys/{key}",
         "revokeKey",

@@ -15,9 +15,10 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::find::{KeyPath, find};
 use super::view::{KeyView, KeyWithSecret};
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, OptionalJsonBody, Record, Reply, Trail, Whole};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 /// The longest grace: a week.
@@ -42,9 +43,8 @@ fn grace_schema() -> Object {
         .build()
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/instances/{instance}/keys/{key}/rotate", "rotateKey", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::POST, "/api/instances/{instance}/keys/{key}/rotate", "rotateKey", handler)
         .about(Tag::Keys, "Gives an API key another secret")
         .details("The new secret is in this answer and in no other. The old one is good for `graceSeconds` more, and of those before it the oldest whose grace still runs stays good until its end: so a rotation may be asked for again whose answer was lost. Without `graceSeconds` every older secret ends at once.")
         .errors(&[Code::Conflict])

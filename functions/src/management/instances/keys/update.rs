@@ -13,9 +13,10 @@ use utoipa::ToSchema;
 use super::find::{KeyPath, find};
 use super::settings;
 use super::view::KeyView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Changes, Code, Fields, Given, JsonBody, Record, Reply, Timestamp, Trail, Whole};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -42,9 +43,8 @@ pub struct Request {
     rate_limit: Option<Whole>,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::PATCH,
         "/api/instances/{instance}/keys/{key}",
         "updateKey",

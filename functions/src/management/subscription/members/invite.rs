@@ -9,10 +9,11 @@ use shared::domain::audit::Action;
 use utoipa::ToSchema;
 
 use super::view::MemberView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::{Owner, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::management::people::{self, Invitee};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
@@ -24,9 +25,8 @@ pub struct Request {
     name: String,
 }
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::POST, "/api/subscription/members", "inviteMember", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::POST, "/api/subscription/members", "inviteMember", handler)
         .about(Tag::Subscription, "Invites somebody by e-mail")
         .details(
             "It is a member once it has accepted, by `POST /api/auth/reset-password` with the code of the mail and a password. \

@@ -8,14 +8,14 @@ use shared::ids::UserId;
 use shared::storage::accounts::Member;
 
 use super::view::MemberView;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, List, Listing, PageQuery, Query, Reply};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/subscription/members", "listMembers", handler)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::GET, "/api/subscription/members", "listMembers", handler)
         .about(Tag::Subscription, "Lists who belongs to the subscription")
 }
 

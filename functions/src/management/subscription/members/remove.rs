@@ -7,15 +7,15 @@ use shared::domain::audit::Action;
 use shared::ids::{SubscriptionId, UserId};
 use shared::storage::accounts::Removed;
 
+use crate::endpoint::Endpoint;
 use crate::http::caller::Owner;
 use crate::http::{ApiError, Code, Deleted, Path, Record, Reply, Trail};
 use crate::management::people;
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
 
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(
         Method::DELETE,
         "/api/subscription/members/{user}",
         "removeMember",

@@ -1,31 +1,38 @@
-//! What a handler's type says of its endpoint: each argument and the answer add their part.
+//! What a handler's type says of its endpoint: each argument and the answer add their part. An extractor that is a
+//! function's own tells its part where it is.
 
 use std::str::FromStr;
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use utoipa::ToSchema;
 use utoipa::openapi::path::ParameterIn;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::operation::{Caller, Operation};
-use super::taken::gate;
-use crate::auth::cookie::{self, RefreshCookie};
+use super::taken::{Gate, gate};
 use crate::http::caller::{Administrator, KeyCaller, Owner, Permission, UserCaller};
 use crate::http::{ApiError, AuthGate, Code, JsonBody, Listing, OptionalJsonBody, Path, Query, Reply, Trail};
+use crate::openapi::{Caller, Operation};
 use crate::state::AppState;
 
 /// A handler: a function whose arguments and whose answer can be described.
-pub trait Handler<Arguments> {
+pub trait Described<Arguments, S> {
     /// Adds what the function's type says.
     fn describe(operation: &mut Operation);
+
+    /// Who may call it, where not everybody.
+    fn gate() -> Option<Gate<S>>;
 }
 
-/// Something that a handler takes.
-pub trait Argument {
+/// Something that a handler takes in a function whose state is `S`.
+pub trait Argument<S> {
     /// Adds what it means for an endpoint to take it.
     fn describe(operation: &mut Operation);
+
+    /// The extractor of callers that it is.
+    fn gate() -> Option<Gate<S>> {
+        None
+    }
 }
 
 /// Something that a handler answers.
@@ -36,16 +43,20 @@ pub trait Answers {
 
 macro_rules! handlers {
     ($(($($argument:ident),*),)+) => {$(
-        impl<F, Fut, R, $($argument),*> Handler<($($argument,)*)> for F
+        impl<F, Fut, R, S, $($argument),*> Described<($($argument,)*), S> for F
         where
             F: Fn($($argument),*) -> Fut,
             Fut: Future<Output = R>,
             R: Answers,
-            $($argument: Argument,)*
+            $($argument: Argument<S>,)*
         {
             fn describe(operation: &mut Operation) {
-                $($argument::describe(operation);)*
+                $(<$argument as Argument<S>>::describe(operation);)*
                 R::describe(operation);
+            }
+
+            fn gate() -> Option<Gate<S>> {
+                None$(.or_else(<$argument as Argument<S>>::gate))*
             }
         }
     )+};
@@ -64,7 +75,7 @@ handlers! {
 /// For arguments that tell callers nothing.
 macro_rules! silent {
     ($($argument:ty),+) => {$(
-        impl Argument for $argument {
+        impl<S> Argument<S> for $argument {
             fn describe(_: &mut Operation) {}
         }
     )+};
@@ -73,39 +84,61 @@ macro_rules! silent {
 silent!(Trail, HeaderMap, Uri);
 
 /// Whoever takes the state works with the stores.
-impl Argument for State<AppState> {
+impl<S> Argument<S> for State<AppState> {
     fn describe(operation: &mut Operation) {
         operation.codes.insert(Code::Unavailable);
         operation.needs_stores = true;
     }
 }
 
-impl Argument for UserCaller {
+impl<S: Send + Sync> Argument<S> for UserCaller
+where
+    Self: FromRequestParts<S, Rejection = ApiError>,
+{
     fn describe(operation: &mut Operation) {
         operation.called_by(Caller::User(None), &[Code::TokenExpired, Code::Forbidden]);
-        operation.gate = Some(gate::<Self>());
+    }
+
+    fn gate() -> Option<Gate<S>> {
+        Some(gate::<Self, S>())
     }
 }
 
 /// Where the endpoint knows another way for who has no token.
-impl Argument for Result<UserCaller, ApiError> {
+impl<S> Argument<S> for Result<UserCaller, ApiError>
+where
+    UserCaller: Argument<S>,
+{
     fn describe(operation: &mut Operation) {
-        UserCaller::describe(operation);
+        <UserCaller as Argument<S>>::describe(operation);
+    }
+
+    fn gate() -> Option<Gate<S>> {
+        <UserCaller as Argument<S>>::gate()
     }
 }
 
-impl Argument for Administrator {
+impl<S: Send + Sync> Argument<S> for Administrator
+where
+    Self: FromRequestParts<S, Rejection = ApiError>,
+{
     fn describe(operation: &mut Operation) {
         operation.called_by(
             Caller::User(Some("administrator")),
             &[Code::TokenExpired, Code::Forbidden],
         );
         operation.description.push("For administrators alone.".into());
-        operation.gate = Some(gate::<Self>());
+    }
+
+    fn gate() -> Option<Gate<S>> {
+        Some(gate::<Self, S>())
     }
 }
 
-impl Argument for Owner {
+impl<S: Send + Sync> Argument<S> for Owner
+where
+    Self: FromRequestParts<S, Rejection = ApiError>,
+{
     fn describe(operation: &mut Operation) {
         operation.called_by(
             Caller::User(Some("owner")),
@@ -114,25 +147,40 @@ impl Argument for Owner {
         operation
             .description
             .push("For the subscription's owner alone.".into());
-        operation.gate = Some(gate::<Self>());
+    }
+
+    fn gate() -> Option<Gate<S>> {
+        Some(gate::<Self, S>())
     }
 }
 
-impl<P: Permission> Argument for KeyCaller<P> {
+impl<S: Send + Sync, P: Permission> Argument<S> for KeyCaller<P>
+where
+    Self: FromRequestParts<S, Rejection = ApiError>,
+{
     fn describe(operation: &mut Operation) {
         let scope = P::SCOPE.as_str();
         operation.called_by(Caller::Key(scope), &[Code::InsufficientScope, Code::IpNotAllowed]);
         let needs = format!("Needs an API key with the scope `{scope}`.");
         operation.description.push(needs.into());
-        operation.gate = Some(gate::<Self>());
+    }
+
+    fn gate() -> Option<Gate<S>> {
+        Some(gate::<Self, S>())
     }
 }
 
-impl Argument for AuthGate {
+impl<S: Send + Sync> Argument<S> for AuthGate
+where
+    Self: FromRequestParts<S, Rejection = ApiError>,
+{
     fn describe(operation: &mut Operation) {
         operation.is_counted = true;
         operation.codes.insert(Code::RateLimited);
-        operation.gate = Some(gate::<Self>());
+    }
+
+    fn gate() -> Option<Gate<S>> {
+        Some(gate::<Self, S>())
     }
 }
 
@@ -144,21 +192,21 @@ const OF_BODIES: [Code; 5] = [
     Code::UnsupportedMediaType,
 ];
 
-impl<T: ToSchema> Argument for JsonBody<T> {
+impl<S, T: ToSchema> Argument<S> for JsonBody<T> {
     fn describe(operation: &mut Operation) {
         operation.take_body::<T>(true);
         operation.codes.extend(OF_BODIES);
     }
 }
 
-impl<T: ToSchema> Argument for OptionalJsonBody<T> {
+impl<S, T: ToSchema> Argument<S> for OptionalJsonBody<T> {
     fn describe(operation: &mut Operation) {
         operation.take_body::<T>(false);
         operation.codes.extend(OF_BODIES);
     }
 }
 
-impl<T: ToSchema + FromStr> Argument for Path<T> {
+impl<S, T: ToSchema + FromStr> Argument<S> for Path<T> {
     fn describe(operation: &mut Operation) {
         operation.path_parameter::<T>();
         operation.codes.insert(Code::NotFound);
@@ -166,51 +214,17 @@ impl<T: ToSchema + FromStr> Argument for Path<T> {
 }
 
 /// Several parameters, each a field of `T`.
-impl<T: ToSchema> Argument for axum::extract::Path<T> {
+impl<S, T: ToSchema> Argument<S> for axum::extract::Path<T> {
     fn describe(operation: &mut Operation) {
         operation.parameters_of::<T>(&ParameterIn::Path);
         operation.codes.insert(Code::NotFound);
     }
 }
 
-impl<T: ToSchema> Argument for Query<T> {
+impl<S, T: ToSchema> Argument<S> for Query<T> {
     fn describe(operation: &mut Operation) {
         operation.parameters_of::<T>(&ParameterIn::Query);
         operation.codes.insert(Code::ValidationError);
-    }
-}
-
-impl Argument for RefreshCookie {
-    fn describe(operation: &mut Operation) {
-        operation.header(
-            cookie::CLIENT_HEADER.as_str(),
-            "Any text. Needed where the refresh token comes as the cookie `waxwing_refresh`: it shows that a page of one's own \
-             sends the request",
-            ObjectBuilder::new().schema_type(Type::String).examples(["dashboard"]).build(),
-        );
-        operation.codes.insert(Code::Forbidden);
-    }
-}
-
-impl Argument for crate::messaging::IdempotencyKey {
-    fn describe(operation: &mut Operation) {
-        let key = ObjectBuilder::new()
-            .schema_type(Type::String)
-            .min_length(Some(1))
-            .max_length(Some(Self::LONGEST))
-            // Space at either end is HTTP's own, and no part of a value.
-            .pattern(Some("^[!-~]([ -~]*[!-~])?$"))
-            .examples(["order-4711"]);
-        operation.header(
-            Self::HEADER,
-            "A name for this request, kept for 24 hours: the same request under it is answered with the first \
-             result, and not done again",
-            key.build(),
-        );
-        operation.is_replayed = true;
-        operation
-            .codes
-            .extend([Code::ValidationError, Code::IdempotencyConflict]);
     }
 }
 
@@ -232,13 +246,8 @@ impl<T: Answers> Answers for Result<T, ApiError> {
     }
 }
 
-/// Says nothing: [`Operation::answers`] and [`Operation::answers_plain`] do.
+/// Says nothing: [`Endpoint::answers`](super::Endpoint::answers) and
+/// [`answers_plain`](super::Endpoint::answers_plain) do.
 impl Answers for Response {
     fn describe(_: &mut Operation) {}
-}
-
-impl Answers for crate::messaging::Accepted {
-    fn describe(operation: &mut Operation) {
-        operation.answer_with::<crate::messaging::AcceptedView>(false);
-    }
 }

@@ -1,12 +1,10 @@
-//! The layers around every route: compression outermost, then envelope, request id and
-//! security headers, then CORS, the deadline, panics and the intake; and the answers where there
-//! is no route.
+//! The layers around every route: compression outermost, then envelope, request id and security headers, then CORS, the
+//! deadline and panics; and the answer where there is no route.
 
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{DefaultBodyLimit, MatchedPath, RawPathParams, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::Uri;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
@@ -15,13 +13,9 @@ use serde_json::json;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
-use super::body::{BodyTimes, MAX_BODY_BYTES};
-use super::context::RequestContext;
-use super::error::{ApiError, Code};
-use super::intake::{Intake, intake};
-use super::source_address::source_address;
-use super::{envelope, headers, log, request_id};
-use crate::openapi;
+use crate::http::body::{BodyTimes, MAX_BODY_BYTES};
+use crate::http::source_address::source_address;
+use crate::http::{ApiError, Code, RequestContext, envelope, headers, log, request_id};
 use crate::state::AppState;
 
 /// The longest time that a request may take. API Gateway ends one after 30 s, with an answer without an envelope.
@@ -45,21 +39,10 @@ impl Default for Limits {
     }
 }
 
-/// Wraps a router's routes, once.
-pub fn shell(routes: Router<AppState>, state: AppState) -> Router {
-    shell_within(routes, state, Limits::default())
-}
-
-/// The same with other limits.
-pub fn shell_within(routes: Router<AppState>, state: AppState, limits: Limits) -> Router {
-    let takes_in = Intake {
-        state: state.clone(),
-        times: limits.body,
-    };
+/// Wraps routes, once.
+pub fn shell(routes: Router, state: AppState, limits: Limits) -> Router {
     routes
-        .route_layer(middleware::from_fn_with_state(takes_in, intake))
         .fallback(unknown_route)
-        .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(CatchPanicLayer::custom(
             |_: Box<dyn std::any::Any + Send + 'static>| {
@@ -69,9 +52,8 @@ pub fn shell_within(routes: Router<AppState>, state: AppState, limits: Limits) -
         ))
         .layer(middleware::from_fn_with_state(limits.deadline, in_time))
         .layer(headers::cors(&state.cors_origins))
-        .layer(middleware::from_fn_with_state(state.clone(), around))
+        .layer(middleware::from_fn_with_state(state, around))
         .layer(CompressionLayer::new())
-        .with_state(state)
 }
 
 async fn in_time(State(deadline): State<Duration>, request: Request, next: Next) -> Response {
@@ -113,26 +95,7 @@ async fn unknown_route(uri: Uri) -> ApiError {
     no_route(&uri)
 }
 
-fn no_route(uri: &Uri) -> ApiError {
+/// There is nothing at this path.
+pub(super) fn no_route(uri: &Uri) -> ApiError {
     ApiError::new(Code::NotFound, format!("There is no route {}", uri.path()))
-}
-
-/// A method that a path does not have. If the path's last part names nothing, there is no such route, whatever the
-/// method: a caller who sends an unknown kind of message does not mean `POST /api/messages/{message}`.
-async fn wrong_method(
-    uri: Uri,
-    route: Option<MatchedPath>,
-    names: Result<RawPathParams, RawPathParamsRejection>,
-) -> ApiError {
-    if let (Some(route), Ok(names)) = (route, names)
-        && names
-            .iter()
-            .any(|(_, name)| !openapi::may_name(route.as_str(), name))
-    {
-        return no_route(&uri);
-    }
-    ApiError::new(
-        Code::MethodNotAllowed,
-        "The route does not have this method; `Allow` lists those it has",
-    )
 }

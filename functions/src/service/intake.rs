@@ -1,11 +1,12 @@
 //! Compares a request with what its route takes, before the handler is called: unknown parameters, a body where none
 //! is taken, a body that is too large or encoded. No handler has to think of these, and none can forget them.
 //!
-//! What a route takes is what its operation tells ([`crate::openapi::taken`]). A caller who may not use the route
+//! What a route takes is what its endpoint tells ([`crate::endpoint`]). A caller who may not use the route
 //! learns that first: a faulty request goes through the route's own gate before it is refused. The gate counts it as
 //! well.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
@@ -15,37 +16,46 @@ use axum::http::{HeaderMap, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::body::{self, BodyTimes};
-use super::error::{ApiError, Code};
-use super::fields::Fields;
-use super::json;
-use crate::openapi::{self, Taken};
+use crate::endpoint::{Taken, TakenByRoute};
+use crate::http::body::{self, BodyTimes};
+use crate::http::{ApiError, Code, Fields, json};
+use crate::openapi::Schemas;
 use crate::state::AppState;
 
 /// What the layer works with.
-#[derive(Clone)]
-pub(super) struct Intake {
-    pub state: AppState,
+pub(super) struct Intake<S> {
+    pub state: S,
+    pub taken: Arc<TakenByRoute<S>>,
     pub times: BodyTimes,
 }
 
-/// Lets a request through to its handler, if it carries nothing that the route does not take.
-pub(super) async fn intake(State(intake): State<Intake>, request: Request, next: Next) -> Response {
+impl<S: Clone> Clone for Intake<S> {
+    fn clone(&self) -> Self {
+        Self {
+            state: self.state.clone(),
+            taken: Arc::clone(&self.taken),
+            times: self.times,
+        }
+    }
+}
+
+/// Lets a request through to its handler where it carries nothing that the route does not take.
+pub(super) async fn intake(State(intake): State<Intake<AppState>>, request: Request, next: Next) -> Response {
     match admit(&intake, request).await {
         Ok(request) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn admit(intake: &Intake, request: Request) -> Result<Request, ApiError> {
+async fn admit(intake: &Intake<AppState>, request: Request) -> Result<Request, ApiError> {
     let (mut parts, mut body) = request.into_parts();
     parts.extensions.insert(intake.times);
     let route = parts.extensions.get::<MatchedPath>();
-    let taken = route.and_then(|route| openapi::taken(&parts.method, route.as_str()));
+    let taken = route.and_then(|route| intake.taken.of(&parts.method, route.as_str()));
     if taken.is_some_and(|taken| taken.needs_stores) {
         intake.state.setup.hold(&intake.state).await?;
     }
-    let Some(fault) = fault(&parts, &mut body, taken, intake.times).await else {
+    let Some(fault) = fault(&parts, &mut body, taken, intake).await else {
         return Ok(Request::from_parts(parts, body));
     };
     if let Some(gate) = taken.and_then(|taken| taken.gate) {
@@ -55,13 +65,18 @@ async fn admit(intake: &Intake, request: Request) -> Result<Request, ApiError> {
 }
 
 /// What is wrong with a request, whoever sends it.
-async fn fault(parts: &Parts, body: &mut Body, taken: Option<&Taken>, times: BodyTimes) -> Option<ApiError> {
+async fn fault<S>(
+    parts: &Parts,
+    body: &mut Body,
+    taken: Option<&Taken<S>>,
+    intake: &Intake<S>,
+) -> Option<ApiError> {
     if let Err(fault) = host(parts) {
         return Some(fault);
     }
     let mut fields = Fields::default();
-    query(&parts.uri, taken, &mut fields);
-    if !taken.is_some_and(|taken| taken.has_body) && !body::is_empty(body, times).await {
+    query(&parts.uri, taken, intake.taken.parts(), &mut fields);
+    if !taken.is_some_and(|taken| taken.has_body) && !body::is_empty(body, intake.times).await {
         fields.fault("body", "must be empty: this route takes none");
     }
     if let Err(fault) = fields.finish() {
@@ -96,7 +111,7 @@ fn host(parts: &Parts) -> Result<(), ApiError> {
 
 /// Notes parameters that the route does not know or that are there twice. If there are any, invalid values of the
 /// others are noted as well.
-fn query(uri: &Uri, taken: Option<&Taken>, fields: &mut Fields) {
+fn query<S>(uri: &Uri, taken: Option<&Taken<S>>, schemas: &Schemas, fields: &mut Fields) {
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
     let Ok(axum::extract::Query(pairs)) = pairs else {
         fields.fault("query", "is not well-formed");
@@ -117,7 +132,7 @@ fn query(uri: &Uri, taken: Option<&Taken>, fields: &mut Fields) {
         return;
     }
     for (name, text) in &pairs {
-        let fault = schema(name).and_then(|schema| json::parameter(schema, text, openapi::parts()));
+        let fault = schema(name).and_then(|schema| json::parameter(schema, text, schemas));
         if let Some(fault) = fault {
             fields.fault(name, fault);
         }

@@ -1,40 +1,19 @@
-//! `GET` and `PATCH /api/auth/me`: who am I, and by which name.
+//! `PATCH /api/auth/me`: by which name the caller goes.
 
 use axum::extract::State;
 use axum::http::Method;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use shared::domain::account::{PersonName, User};
 use shared::domain::audit::Action;
 use shared::storage::accounts::Changed;
 use utoipa::ToSchema;
 
-use super::view::{SubscriptionView, UserView};
+use super::Response;
+use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
-use crate::openapi::{Operation, Tag};
+use crate::openapi::Tag;
 use crate::state::AppState;
-
-#[derive(Serialize, ToSchema)]
-#[schema(as = Me)]
-pub struct Response {
-    user: UserView,
-    subscription: SubscriptionView,
-}
-
-/// What the document tells of it.
-pub fn operation() -> Operation {
-    Operation::new(Method::GET, "/api/auth/me", "getMe", show).about(
-        Tag::Authentication,
-        "Tells who the caller is, with the subscription",
-    )
-}
-
-pub async fn show(caller: UserCaller) -> Reply<Response> {
-    Reply::ok(Response {
-        user: caller.user.into(),
-        subscription: caller.subscription.into(),
-    })
-}
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -43,14 +22,13 @@ pub struct Request {
     name: String,
 }
 
-/// What the document tells of it.
-pub fn change_operation() -> Operation {
-    Operation::new(Method::PATCH, "/api/auth/me", "updateMe", change)
+pub fn endpoint() -> Endpoint {
+    Endpoint::new(Method::PATCH, "/api/auth/me", "updateMe", handler)
         .about(Tag::Authentication, "Changes the caller's name")
         .errors(&[Code::NotFound])
 }
 
-pub async fn change(
+pub async fn handler(
     State(state): State<AppState>,
     caller: UserCaller,
     trail: Trail,

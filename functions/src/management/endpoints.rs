@@ -1,0 +1,45 @@
+//! The list of this function's endpoints. Each is declared in its own file, whose path mirrors the endpoint's.
+
+use super::{admin, audit_logs, instances, subscription, subscriptions, users};
+use crate::endpoint::Endpoint;
+
+/// Every endpoint of this function.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        admin::overview::endpoint(),
+        admin::workers::endpoint(),
+        audit_logs::endpoint(),
+        instances::create::endpoint(),
+        instances::list::endpoint(),
+        instances::show::endpoint(),
+        instances::update::endpoint(),
+        instances::delete::endpoint(),
+        instances::status::endpoint(),
+        instances::qr::endpoint(),
+        instances::pairing_code::endpoint(),
+        instances::connect::endpoint(),
+        instances::disconnect::endpoint(),
+        instances::logout::endpoint(),
+        instances::restart::endpoint(),
+        instances::stats::endpoint(),
+        instances::messages::endpoint(),
+        instances::keys::create::endpoint(),
+        instances::keys::list::endpoint(),
+        instances::keys::update::endpoint(),
+        instances::keys::revoke::endpoint(),
+        instances::keys::rotate::endpoint(),
+        subscription::show::endpoint(),
+        subscription::usage::endpoint(),
+        subscription::members::invite::endpoint(),
+        subscription::members::list::endpoint(),
+        subscription::members::remove::endpoint(),
+        subscriptions::list::endpoint(),
+        subscriptions::show::endpoint(),
+        subscriptions::update::endpoint(),
+        users::create::endpoint(),
+        users::list::endpoint(),
+        users::show::endpoint(),
+        users::update::endpoint(),
+        users::delete::endpoint(),
+    ]
+}

@@ -1,0 +1,14 @@
+//! The list of this function's endpoints. Each is declared in its own file, whose path mirrors the endpoint's.
+
+use super::{instance, messages, stats};
+use crate::endpoint::Endpoint;
+
+/// Every endpoint of this function.
+pub fn endpoints() -> Vec<Endpoint> {
+    vec![
+        messages::text::endpoint(),
+        messages::show::endpoint(),
+        instance::info::endpoint(),
+        stats::endpoint(),
+    ]
+}
