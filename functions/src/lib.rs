@@ -16,7 +16,6 @@ pub mod management;
 pub mod messaging;
 pub mod openapi;
 mod probes;
-
 pub mod service;
 mod setup;
 pub mod state;

@@ -18,3 +18,4 @@ mod shell;
 mod socket;
 mod strict;
 mod support;
+mod template;

@@ -32,7 +32,19 @@ pub enum Function {
 }
 
 impl Function {
-    /// Whether its callers have access tokens. Exactly these functions send mails.
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Auth, Self::Management, Self::Messaging];
+
+    /// Its name, which is its binary's too.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Management => "management",
+            Self::Messaging => "messaging",
+        }
+    }
+
+    /// Whether its callers have access tokens. The same functions send mails.
     const fn serves_users(self) -> bool {
         match self {
             Self::Auth | Self::Management => true,
