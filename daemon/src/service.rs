@@ -21,7 +21,7 @@ pub async fn run() -> anyhow::Result<()> {
     let sandbox_ca = config.sandbox_ca.as_deref().map(read_ca).transpose()?;
     let aws_config = aws::from_environment().await;
     let table = Table::new(&aws_config, &config.common.table);
-    let wrapper = seal::wrapper(&aws_config, &config.common.wrapping).context("the wrapping key")?;
+    let wrapper = seal::wrapper(&aws_config, &config.wrapping).context("the wrapping key")?;
     let parts = Parts {
         sealer: Arc::new(Sealer::new(table.clone(), wrapper)),
         beats: Table::new(&aws_config, table.name()),

@@ -12,7 +12,7 @@ use shared::storage::leases::{Leases, LiveOwner};
 
 use crate::fleet::Fleet;
 use crate::http::ApiError;
-use crate::state::AppState;
+use crate::state::Base;
 
 /// The daemons that hold the shards of some instances, where they look alive.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Connection {
 impl Owners {
     /// Looks up who holds the shards of these instances. Two reads a shard.
     pub async fn of<'a>(
-        state: &AppState,
+        state: &Base,
         instances: impl IntoIterator<Item = &'a Instance>,
     ) -> Result<Self, ApiError> {
         let now = state.clock.now();

@@ -18,10 +18,9 @@ pub use taken::{Gate, Taken, TakenByRoute};
 
 use crate::http::Code;
 use crate::openapi::{Operation, Tag};
-use crate::state::AppState;
 
 /// An endpoint of the function whose state is `S`.
-pub struct Endpoint<S = AppState> {
+pub struct Endpoint<S> {
     operation: Operation,
     gate: Option<Gate<S>>,
     route: MethodRouter<S>,

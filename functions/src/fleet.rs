@@ -9,7 +9,7 @@ use shared::domain::shard::Shard;
 use shared::storage::leases::{Beat, Lease, Leases, LiveOwner};
 
 use crate::http::ApiError;
-use crate::state::AppState;
+use crate::state::Base;
 
 /// A network's daemons and leases, as they were read once.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Fleet {
 
 impl Fleet {
     /// Reads a network's daemons and leases, with shards that nobody ever held. Two queries.
-    pub async fn read(state: &AppState, network: Network) -> Result<Self, ApiError> {
+    pub async fn read(state: &Base, network: Network) -> Result<Self, ApiError> {
         let leases = Leases::new(state.table.clone(), network);
         let (held, beats) = tokio::try_join!(leases.list_all(), leases.list_beats())?;
         let mut all: BTreeMap<_, _> = (0..state.shards).map(|shard| (Shard(shard), None)).collect();

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use aws_config::SdkConfig;
+use axum::Router;
+use lambda_http::Error;
 use shared::clock::{Clock, SystemClock};
 use shared::config;
 use shared::mail;
@@ -10,33 +13,73 @@ use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::telemetry;
 
-use crate::state::AppState;
+use crate::auth::AuthState;
+use crate::management::ManagementState;
+use crate::messaging::MessagingState;
+use crate::state::{Base, Users};
 use crate::{http, service};
 
-/// Runs a function until its environment ends it.
-pub async fn run(function: config::Function) -> Result<(), lambda_http::Error> {
+/// Runs the function `auth` until its environment ends it.
+pub async fn auth() -> Result<(), Error> {
     telemetry::start(telemetry::Format::Json);
-    let config = config::functions(function)?;
-    let state = connect(&config).await?;
-    // The first request need not wait for this. Where they do not agree each request says so, in the envelope.
-    if let Err(error) = state.setup.hold(&state).await {
-        http::log::went_wrong(&error, "the table is not the one that this configuration is for");
-    }
-    lambda_http::run(service::router(function, state)).await
+    let (base, users, own) = config::auth()?;
+    let aws = shared::aws::from_environment().await;
+    let secrets = &users.jwt_secrets;
+    let users_state = users_over(&aws, base_over(&aws, &base)?, &users)?;
+    let state = AuthState::new(users_state, secrets, &own);
+    run(Base::clone(&state), service::auth(state)).await
 }
 
-async fn connect(config: &config::Functions) -> Result<AppState, lambda_http::Error> {
+/// Runs the function `management` until its environment ends it.
+pub async fn management() -> Result<(), Error> {
+    telemetry::start(telemetry::Format::Json);
+    let (base, users, wrapping, own) = config::management()?;
     let aws = shared::aws::from_environment().await;
-    let table = Table::new(&aws, &config.common.table);
-    let wrapper = seal::wrapper(&aws, &config.common.wrapping)?;
-    // A function has no business with session state, which is the account itself.
-    let sealer = Sealer::new(table.clone(), wrapper)
+    let base = base_over(&aws, &base)?;
+    let sealer = sealer(&aws, &base, &wrapping)?;
+    let state = ManagementState::new(users_over(&aws, base.clone(), &users)?, sealer, &own);
+    run(base, service::management(state)).await
+}
+
+/// Runs the function `messaging` until its environment ends it.
+pub async fn messaging() -> Result<(), Error> {
+    telemetry::start(telemetry::Format::Json);
+    let (base, wrapping, own) = config::messaging()?;
+    let aws = shared::aws::from_environment().await;
+    let base = base_over(&aws, &base)?;
+    let sealer = sealer(&aws, &base, &wrapping)?;
+    let state = MessagingState::new(base.clone(), sealer, &own);
+    run(base, service::messaging(state)).await
+}
+
+async fn run(base: Base, router: Router) -> Result<(), Error> {
+    // The first request need not wait for this. Where they do not agree each request says so, in the envelope.
+    if let Err(error) = service::require_setup(&base).await {
+        http::log::went_wrong(&error, "the table is not the one that this configuration is for");
+    }
+    lambda_http::run(router).await
+}
+
+fn base_over(aws: &SdkConfig, config: &config::Base) -> Result<Base, Error> {
+    let table = Table::new(aws, &config.common.table);
+    let queue = Arc::new(SqsQueue::from_config(aws));
+    Ok(Base::new(config, table, queue, clock())?)
+}
+
+fn users_over(aws: &SdkConfig, base: Base, config: &config::Users) -> Result<Users, Error> {
+    let mailer = mail::from_config(aws, &config.mail, &clock())?;
+    Ok(Users::new(base, config, mailer))
+}
+
+/// A function has no business with session state, which is the account itself.
+fn sealer(aws: &SdkConfig, base: &Base, wrapping: &config::Wrapping) -> Result<Arc<Sealer>, Error> {
+    let wrapper = seal::wrapper(aws, wrapping)?;
+    let sealer = Sealer::new(base.table.clone(), wrapper)
         .restricted_to(&[Purpose::Content])
         .making_no_keys();
-    let queue = SqsQueue::from_config(&aws);
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let mailer = mail::from_config(&aws, &config.mail, &clock)?;
-    let (queue, sealer) = (Arc::new(queue), Arc::new(sealer));
-    let state = AppState::new(config, table, queue, sealer, mailer, clock)?;
-    Ok(state)
+    Ok(Arc::new(sealer))
+}
+
+fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
 }

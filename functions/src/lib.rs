@@ -5,7 +5,6 @@
 //! [`http`] and [`state`].
 
 pub mod auth;
-mod cached;
 mod connection;
 mod docs;
 pub mod endpoint;
@@ -17,6 +16,5 @@ pub mod messaging;
 pub mod openapi;
 mod probes;
 pub mod service;
-mod setup;
 pub mod state;
 mod statistics;

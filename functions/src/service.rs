@@ -7,69 +7,134 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
-use axum::extract::{MatchedPath, RawPathParams};
+use axum::extract::{FromRef, MatchedPath, RawPathParams};
 use axum::http::Uri;
 use axum::middleware;
-use shared::config::Function;
+use shared::clock::Clock;
+use shared::config::{self, Function};
+use shared::mail::Mailer;
+use shared::queue::{Queue, QueueError};
+use shared::seal::Sealer;
+use shared::storage::Table;
 use utoipa::openapi::OpenApi;
 
+pub use self::intake::require_setup;
 use self::intake::{Intake, intake};
 use self::shell::no_route;
 pub use self::shell::{Limits, shell};
+use crate::auth::{self, AuthState};
 use crate::endpoint::{self, Endpoint, TakenByRoute};
 use crate::http::{ApiError, Code};
+use crate::management::{self, ManagementState};
+use crate::messaging::{self, MessagingState};
 use crate::openapi::{self, Operation};
-use crate::state::AppState;
-use crate::{auth, docs, management, messaging, probes};
+use crate::state::{Base, Users};
+use crate::{docs, probes};
 
-/// The endpoints of a function of the deployment.
-fn endpoints(function: Function) -> Vec<Endpoint> {
-    let mut endpoints = match function {
-        Function::Auth => auth::endpoints(),
-        Function::Management => {
-            let mut endpoints = management::endpoints();
-            endpoints.extend(docs::endpoints());
-            endpoints
-        }
-        Function::Messaging => messaging::endpoints(),
-    };
-    endpoints.extend(probes::endpoints());
-    endpoints
+/// What a process works with that has all functions.
+#[derive(Debug, Clone)]
+pub struct States {
+    /// What every function has.
+    pub base: Base,
+    /// The state of `auth`.
+    pub auth: AuthState,
+    /// The state of `management`.
+    pub management: ManagementState,
+    /// The state of `messaging`.
+    pub messaging: MessagingState,
 }
 
-/// Every endpoint of every function, once.
-fn every_endpoint() -> Vec<Endpoint> {
-    let mut endpoints = auth::endpoints();
-    endpoints.extend(management::endpoints());
-    endpoints.extend(messaging::endpoints());
-    endpoints.extend(probes::endpoints());
-    endpoints.extend(docs::endpoints());
-    endpoints
+impl States {
+    /// Fails where the queue prefix makes no queue name.
+    pub fn new(
+        config: &config::Functions,
+        table: Table,
+        queue: Arc<dyn Queue>,
+        sealer: Arc<Sealer>,
+        mailer: Arc<dyn Mailer>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, QueueError> {
+        let base = Base::new(&config.base, table, queue, clock)?;
+        let users = Users::new(base.clone(), &config.users, mailer);
+        Ok(Self {
+            auth: AuthState::new(users.clone(), &config.users.jwt_secrets, &config.auth),
+            management: ManagementState::new(users, Arc::clone(&sealer), &config.management),
+            messaging: MessagingState::new(base.clone(), sealer, &config.messaging),
+            base,
+        })
+    }
 }
 
-/// The router of a function of the deployment.
-pub fn router(function: Function, state: AppState) -> Router {
-    within(endpoints(function), state, Limits::default())
+/// The router of the function `auth`.
+pub fn auth(state: AuthState) -> Router {
+    of_function(auth_endpoints(), state)
+}
+
+/// The router of the function `management`, which serves the documentation too.
+pub fn management(state: ManagementState) -> Router {
+    of_function(management_endpoints(), state)
+}
+
+/// The router of the function `messaging`.
+pub fn messaging(state: MessagingState) -> Router {
+    of_function(messaging_endpoints(), state)
 }
 
 /// All routes, for a process that serves them by itself.
-pub fn all(state: AppState) -> Router {
-    all_within(state, Limits::default())
+pub fn all(states: States) -> Router {
+    all_within(states, Limits::default())
 }
 
 /// The same with other limits than usual.
-pub fn all_within(state: AppState, limits: Limits) -> Router {
-    within(every_endpoint(), state, limits)
+pub fn all_within(states: States, limits: Limits) -> Router {
+    let mut of_all = probes::endpoints();
+    of_all.extend(docs::endpoints(document_json));
+    let routes = routes(auth::endpoints(), states.auth, limits)
+        .merge(routes(management::endpoints(), states.management, limits))
+        .merge(routes(messaging::endpoints(), states.messaging, limits))
+        .merge(routes(of_all, states.base.clone(), limits));
+    shell(routes, states.base, limits)
 }
 
 /// What the document tells of each endpoint of a function.
 pub fn operations(function: Function) -> Vec<Operation> {
-    told(endpoints(function))
+    match function {
+        Function::Auth => told(auth_endpoints()),
+        Function::Management => told(management_endpoints()),
+        Function::Messaging => told(messaging_endpoints()),
+    }
 }
 
-/// What the document tells of each endpoint of every function.
+/// What the document tells of each endpoint of every function, once.
 pub fn every_operation() -> Vec<Operation> {
-    told(every_endpoint())
+    let mut all = told(auth::endpoints());
+    all.extend(told(management::endpoints()));
+    all.extend(told(messaging::endpoints()));
+    all.extend(told(probes::endpoints::<Base>()));
+    all.extend(told(docs::endpoints::<Base>(document_json)));
+    all
+}
+
+fn auth_endpoints() -> Vec<Endpoint<AuthState>> {
+    with_those_of_all(auth::endpoints())
+}
+
+fn management_endpoints() -> Vec<Endpoint<ManagementState>> {
+    let mut endpoints = with_those_of_all(management::endpoints());
+    endpoints.extend(docs::endpoints(document_json));
+    endpoints
+}
+
+fn messaging_endpoints() -> Vec<Endpoint<MessagingState>> {
+    with_those_of_all(messaging::endpoints())
+}
+
+fn with_those_of_all<S: Clone + Send + Sync + 'static>(mut endpoints: Vec<Endpoint<S>>) -> Vec<Endpoint<S>>
+where
+    Base: FromRef<S>,
+{
+    endpoints.extend(probes::endpoints());
+    endpoints
 }
 
 /// The document of every endpoint.
@@ -86,11 +151,23 @@ pub fn document_json() -> &'static str {
     &JSON
 }
 
-fn told(endpoints: Vec<Endpoint>) -> Vec<Operation> {
+fn told<S: Clone + Send + Sync + 'static>(endpoints: Vec<Endpoint<S>>) -> Vec<Operation> {
     endpoints.into_iter().map(Endpoint::into_operation).collect()
 }
 
-fn within(endpoints: Vec<Endpoint>, state: AppState, limits: Limits) -> Router {
+fn of_function<S: Clone + Send + Sync + 'static>(endpoints: Vec<Endpoint<S>>, state: S) -> Router
+where
+    Base: FromRef<S>,
+{
+    let (base, limits) = (Base::from_ref(&state), Limits::default());
+    shell(routes(endpoints, state, limits), base, limits)
+}
+
+/// The routes of these endpoints, each behind the intake.
+fn routes<S: Clone + Send + Sync + 'static>(endpoints: Vec<Endpoint<S>>, state: S, limits: Limits) -> Router
+where
+    Base: FromRef<S>,
+{
     let (routes, taken) = endpoint::routes(endpoints);
     let taken = Arc::new(taken);
     let takes_in = Intake {
@@ -98,27 +175,21 @@ fn within(endpoints: Vec<Endpoint>, state: AppState, limits: Limits) -> Router {
         taken: Arc::clone(&taken),
         times: limits.body,
     };
-    let routes = routes
+    let refuse = async move |uri: Uri, route: Option<MatchedPath>, names: Names| {
+        wrong_method(&taken, &uri, route, names)
+    };
+    routes
         .route_layer(middleware::from_fn_with_state(takes_in, intake))
-        .method_not_allowed_fallback(
-            async move |uri: Uri,
-                        route: Option<MatchedPath>,
-                        names: Result<RawPathParams, RawPathParamsRejection>| {
-                wrong_method(&taken, &uri, route, names)
-            },
-        )
-        .with_state(state.clone());
-    shell(routes, state, limits)
+        .method_not_allowed_fallback(refuse)
+        .with_state(state)
 }
+
+/// The values of a path's parameters.
+type Names = Result<RawPathParams, RawPathParamsRejection>;
 
 /// A method that a path does not have. If the path's last part names nothing, there is no such route, whatever the
 /// method: a caller who sends an unknown kind of message does not mean `POST /api/messages/{message}`.
-fn wrong_method<S>(
-    taken: &TakenByRoute<S>,
-    uri: &Uri,
-    route: Option<MatchedPath>,
-    names: Result<RawPathParams, RawPathParamsRejection>,
-) -> ApiError {
+fn wrong_method<S>(taken: &TakenByRoute<S>, uri: &Uri, route: Option<MatchedPath>, names: Names) -> ApiError {
     if let (Some(route), Ok(names)) = (route, names)
         && names
             .iter()

@@ -2,15 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, TimeDelta};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use shared::domain::message::Kind;
 use shared::ids::InstanceId;
-use shared::storage::counters::Counts;
+use shared::storage::counters::{Counters, Counts};
 use utoipa::ToSchema;
 
 use crate::http::{ApiError, Date, Fields};
-use crate::state::AppState;
 
 /// Days that are told of where the caller names none.
 const DEFAULT_DAYS: i64 = 30;
@@ -65,9 +64,14 @@ pub struct Totals {
 
 impl Response {
     /// The counters of an instance in the days that are asked for.
-    pub async fn of(state: &AppState, instance: InstanceId, request: &Request) -> Result<Self, ApiError> {
-        let (from, to) = range(request, state.clock.now().date_naive())?;
-        let days = state.counters.list_days(instance, from, to).await?;
+    pub async fn of(
+        counters: &Counters,
+        instance: InstanceId,
+        request: &Request,
+        now: DateTime<Utc>,
+    ) -> Result<Self, ApiError> {
+        let (from, to) = range(request, now.date_naive())?;
+        let days = counters.list_days(instance, from, to).await?;
         let mut sum = Counts::default();
         for (_, counts) in &days {
             sum.add(counts);

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
 use daemon::app::{App, Parts};
 use daemon::whatsapp::{NETWORK, Settings};
-use functions::state::AppState;
+use functions::service::{self, States};
 use sandbox::Sandbox;
 use shared::clock::{Clock, SystemClock};
 use shared::config::{self, Common, Functions, Wrapping};
@@ -115,16 +115,15 @@ impl Stack {
             table: table.name().to_owned(),
             shards: SHARDS,
             queue_prefix: QUEUE_PREFIX.to_owned(),
-            wrapping: Wrapping::File(place.path().join("wrapping.key")),
         };
+        let wrapping = Wrapping::File(place.path().join("wrapping.key"));
         let secret = secrets::jwt_secret(&place.path().join("jwt.secret"))?;
-        let config = config::functions_over(Functions {
-            mail: config::Mail::Folder(place.path().join(MAIL)),
-            public_url: format!("http://{api}"),
-            ..Functions::new(common, vec![NETWORK], vec![secret])
-        })?;
+        let mut usual = Functions::new(common, vec![NETWORK], vec![secret], wrapping);
+        usual.users.mail = config::Mail::Folder(place.path().join(MAIL));
+        usual.users.public_url = format!("http://{api}");
+        let config = config::functions_over(usual)?;
         let wrapper =
-            seal::wrapper(&aws, &config.common.wrapping).context("cannot read or make the wrapping key")?;
+            seal::wrapper(&aws, &config.wrapping).context("cannot read or make the wrapping key")?;
         let parts = Parts {
             table: table.clone(),
             beats: Table::new(&aws, table.name()),
@@ -144,12 +143,12 @@ impl Stack {
         let sealer = Sealer::new(table.clone(), wrapper)
             .restricted_to(&[Purpose::Content])
             .making_no_keys();
-        let mailer = mail::from_config(&aws, &config.mail, &clock).context("the mailbox")?;
+        let mailer = mail::from_config(&aws, &config.users.mail, &clock).context("the mailbox")?;
         let mailbox = mail::FolderMailer::new(place.path().join(MAIL), clock.clone());
-        let state = AppState::new(&config, table, reached, Arc::new(sealer), mailer, clock)?;
+        let states = States::new(&config, table, reached, Arc::new(sealer), mailer, clock)?;
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
         let running = tokio::spawn(app.run(stop_daemon.clone()));
-        let serving = tokio::spawn(serve(listener, state, mailbox, stop_api.clone()));
+        let serving = tokio::spawn(serve(listener, states, mailbox, stop_api.clone()));
         Ok(Self {
             api,
             sandbox_url,
@@ -211,8 +210,8 @@ impl Stack {
     }
 }
 
-async fn serve(listener: TcpListener, state: AppState, mailbox: mail::FolderMailer, stop: CancellationToken) {
-    let routes = functions::service::all(state).merge(mailbox::routes(mailbox));
+async fn serve(listener: TcpListener, states: States, mailbox: mail::FolderMailer, stop: CancellationToken) {
+    let routes = service::all(states).merge(mailbox::routes(mailbox));
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let listener = listener.tap_io(|stream| {
         // A small answer must not wait for the caller's delayed acknowledgement.

@@ -3,12 +3,12 @@
 use shared::domain::account::{Role, User};
 use shared::domain::audit::{Action, Actor};
 
+use crate::auth::AuthState;
 use crate::http::{Record, Trail, log};
-use crate::state::AppState;
 
 /// Makes a user an administrator, where its verified address is the configured one. If that fails, the next login
 /// does it: the present request is done already, and must not be answered with an error.
-pub async fn promote(state: &AppState, trail: &Trail, user: User) -> User {
+pub async fn promote(state: &AuthState, trail: &Trail, user: User) -> User {
     let is_the_one = user.email_verified_at.is_some() && state.admin_email.as_ref() == Some(&user.email);
     if !is_the_one || user.role == Role::Administrator {
         return user;

@@ -16,11 +16,11 @@ use super::cookie::RefreshCookie;
 use super::lock::CountedAttempt;
 use super::mails;
 use super::tokens::{Carrier, Issued, Tokens, begin_session};
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -35,7 +35,7 @@ pub struct Response {
     tokens: Tokens,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(
         Method::POST,
         "/api/auth/change-password",
@@ -56,7 +56,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<AuthState>,
     caller: UserCaller,
     trail: Trail,
     cookie: RefreshCookie,

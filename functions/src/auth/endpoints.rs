@@ -4,10 +4,11 @@ use super::{
     change_password, forgot_password, login, logout, me, refresh, register, resend_verification,
     reset_password, verify_email,
 };
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 
 /// Every endpoint of this function.
-pub fn endpoints() -> Vec<Endpoint> {
+pub fn endpoints() -> Vec<Endpoint<AuthState>> {
     vec![
         register::endpoint(),
         login::endpoint(),

@@ -11,10 +11,10 @@ use shared::storage::mail_codes::Purpose;
 use utoipa::ToSchema;
 
 use super::mails;
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, AuthGate, Fields, JsonBody, Record, Reply, Trail, log};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -29,7 +29,7 @@ pub struct Response {
     message: &'static str,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(
         Method::POST,
         "/api/auth/forgot-password",
@@ -42,7 +42,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<AuthState>,
     _: AuthGate,
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,
@@ -62,7 +62,7 @@ pub async fn handler(
     }))
 }
 
-async fn send(state: &AppState, trail: &Trail, email: &EmailAddress) -> Result<(), ApiError> {
+async fn send(state: &AuthState, trail: &Trail, email: &EmailAddress) -> Result<(), ApiError> {
     let Some((user, password)) = state.accounts.get_credentials(email).await? else {
         return Ok(());
     };

@@ -8,13 +8,13 @@ use shared::storage::accounts::{Accepted, Aftermath, Invitation};
 use shared::storage::lockouts::Network;
 
 use super::{administrator, mails};
+use crate::auth::AuthState;
 use crate::http::{ApiError, Code, Record, Trail, log};
 use crate::management::people;
-use crate::state::AppState;
 
 /// Makes the invited person a member, with this password. `None` where the invitation has ended meanwhile.
 pub async fn accept(
-    state: &AppState,
+    state: &AuthState,
     trail: &Trail,
     invitation: &Invitation,
     password: NewPassword,

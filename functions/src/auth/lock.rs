@@ -7,8 +7,8 @@ use shared::domain::account::{EmailAddress, User};
 use shared::domain::audit::{Action, Actor, Outcome};
 use shared::storage::lockouts::{Attempt, Network, Scope};
 
+use crate::auth::AuthState;
 use crate::http::{ApiError, Code, Record, Timestamp, Trail, log};
-use crate::state::AppState;
 
 /// An attempt to log in that was counted beforehand.
 pub struct CountedLogin<'a> {
@@ -24,7 +24,7 @@ impl<'a> CountedLogin<'a> {
     /// `ACCOUNT_LOCKED`, with the end of the lock, after too many attempts: on this account from this network, from
     /// this address, or on this account from all networks, if this network is new to it.
     pub async fn begin(
-        state: &'a AppState,
+        state: &'a AuthState,
         trail: &'a Trail,
         email: &'a EmailAddress,
     ) -> Result<Self, ApiError> {
@@ -81,7 +81,7 @@ impl<'a> CountedLogin<'a> {
 
 /// An attempt at a password that was counted beforehand.
 pub struct CountedAttempt<'a> {
-    state: &'a AppState,
+    state: &'a AuthState,
     trail: &'a Trail,
     scope: Scope<'a>,
     /// Until when the lock holds, if this attempt begins one.
@@ -93,7 +93,7 @@ impl<'a> CountedAttempt<'a> {
     ///
     /// # Errors
     /// `ACCOUNT_LOCKED`, with the end of the lock, after too many attempts.
-    pub async fn begin(state: &'a AppState, trail: &'a Trail, scope: Scope<'a>) -> Result<Self, ApiError> {
+    pub async fn begin(state: &'a AuthState, trail: &'a Trail, scope: Scope<'a>) -> Result<Self, ApiError> {
         let now = state.clock.now();
         let until = match state.lockouts.attempt(&scope, now).await? {
             Attempt::Allowed => None,
@@ -124,7 +124,7 @@ impl<'a> CountedAttempt<'a> {
 
 /// Remembers that the account is used from the network of this request. If that cannot be stored the request goes on,
 /// since its work is done.
-pub async fn remember_network(state: &AppState, trail: &Trail, email: &EmailAddress) {
+pub async fn remember_network(state: &AuthState, trail: &Trail, email: &EmailAddress) {
     let network = Network::of(trail.source());
     if let Err(error) = state.lockouts.remember(email, network, state.clock.now()).await {
         log::went_wrong(&error.into(), "a network was not remembered");
@@ -133,7 +133,7 @@ pub async fn remember_network(state: &AppState, trail: &Trail, email: &EmailAddr
 
 /// Records that a lock has begun, and whose account was tried, where there is one.
 async fn record(
-    state: &AppState,
+    state: &AuthState,
     trail: &Trail,
     what: &'static str,
     until: DateTime<Utc>,

@@ -12,10 +12,10 @@ use super::administrator;
 use super::lock::CountedLogin;
 use super::tokens::{Carrier, Issued, Tokens, begin_session};
 use super::view::UserView;
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -34,7 +34,7 @@ pub struct Response {
     tokens: Tokens,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(Method::POST, "/api/auth/login", "login", handler)
         .about(Tag::Authentication, "Logs in with e-mail address and password")
         .details(
@@ -46,7 +46,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<AuthState>,
     _: AuthGate,
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,

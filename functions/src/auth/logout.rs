@@ -10,11 +10,11 @@ use shared::storage::rates::Scope;
 use utoipa::ToSchema;
 
 use super::cookie::RefreshCookie;
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, OptionalJsonBody, Record, Reply, Trail, rate_limit};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -30,7 +30,7 @@ pub struct Response {
     logged_out: bool,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(Method::POST, "/api/auth/logout", "logout", handler)
         .about(Tag::Authentication, "Ends the access token's session")
         .details(
@@ -40,7 +40,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<AuthState>,
     caller: Result<UserCaller, ApiError>,
     trail: Trail,
     cookie: RefreshCookie,
@@ -67,7 +67,7 @@ pub async fn handler(
 
 /// Ends the session of a refresh token, if it is not over. Every token of a session holds the session's name, so an
 /// older one will do.
-async fn end_by_refresh_token(state: &AppState, trail: &Trail, token: &str) -> Result<(), ApiError> {
+async fn end_by_refresh_token(state: &AuthState, trail: &Trail, token: &str) -> Result<(), ApiError> {
     let now = state.clock.now();
     if let Some(address) = trail.source() {
         let rate = state

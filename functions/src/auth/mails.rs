@@ -8,7 +8,7 @@ use shared::storage::mail_codes::{Issued, Purpose};
 use shared::storage::rates::{Limit, Rate, Scope};
 
 use crate::http::{ApiError, Code, log, rate_limit};
-use crate::state::AppState;
+use crate::state::Users;
 
 /// Mails with a code that a user may cause: nobody is to be flooded through us.
 const LIMIT: Limit = Limit::per_hour(5);
@@ -17,7 +17,7 @@ const LIMIT: Limit = Limit::per_hour(5);
 const INVITATIONS: Limit = Limit::per_hour(50);
 
 /// Counts a mail that a user has asked for.
-pub async fn count(state: &AppState, user: &User) -> Result<Rate, StorageError> {
+pub async fn count(state: &Users, user: &User) -> Result<Rate, StorageError> {
     state
         .rates
         .count(Scope::Mail(user.id), LIMIT, state.clock.now())
@@ -26,7 +26,7 @@ pub async fn count(state: &AppState, user: &User) -> Result<Rate, StorageError> 
 
 /// Counts a mail for a new password, apart from other mails. A stranger who has registered the address may use those
 /// up, and must not keep the address's owner from the way to the account.
-pub async fn count_reset(state: &AppState, user: &User) -> Result<Rate, StorageError> {
+pub async fn count_reset(state: &Users, user: &User) -> Result<Rate, StorageError> {
     state
         .rates
         .count(Scope::Reset(user.id), LIMIT, state.clock.now())
@@ -34,7 +34,7 @@ pub async fn count_reset(state: &AppState, user: &User) -> Result<Rate, StorageE
 }
 
 /// Makes a code for a user.
-pub async fn issue(state: &AppState, user: &User, purpose: Purpose) -> Result<MailCode, StorageError> {
+pub async fn issue(state: &Users, user: &User, purpose: Purpose) -> Result<MailCode, StorageError> {
     let code = MailCode::generate();
     let issued = Issued {
         purpose,
@@ -47,7 +47,7 @@ pub async fn issue(state: &AppState, user: &User, purpose: Purpose) -> Result<Ma
 }
 
 /// Sends a letter to a user.
-pub async fn send(state: &AppState, user: &User, letter: Letter<'_>) -> Result<(), ApiError> {
+pub async fn send(state: &Users, user: &User, letter: Letter<'_>) -> Result<(), ApiError> {
     let mail = state.letters.write(&user.email, &user.name, letter);
     state.mailer.send(&mail).await.map_err(|error| match error {
         MailError::Off => {
@@ -61,14 +61,14 @@ pub async fn send(state: &AppState, user: &User, letter: Letter<'_>) -> Result<(
 }
 
 /// Sends a letter that nobody waits for. If it does not go out, the log says so.
-pub async fn send_beside(state: &AppState, user: &User, letter: Letter<'_>) {
+pub async fn send_beside(state: &Users, user: &User, letter: Letter<'_>) {
     if let Err(error) = send(state, user, letter).await {
         log::went_wrong(&error, "a mail did not go out");
     }
 }
 
 /// Sends a code that shows that the address is the user's own.
-pub async fn send_verification(state: &AppState, user: &User) -> Result<(), ApiError> {
+pub async fn send_verification(state: &Users, user: &User) -> Result<(), ApiError> {
     let code = issue(state, user, Purpose::VerifyEmail).await?;
     let letter = Letter::VerifyEmail { code: code.reveal() };
     send(state, user, letter).await
@@ -76,7 +76,7 @@ pub async fn send_verification(state: &AppState, user: &User) -> Result<(), ApiE
 
 /// Counts an invitation that a user is about to send, whatever its outcome, so that nobody learns by trying who has
 /// an account.
-pub async fn count_invitation(state: &AppState, inviter: &User) -> Result<(), ApiError> {
+pub async fn count_invitation(state: &Users, inviter: &User) -> Result<(), ApiError> {
     let now = state.clock.now();
     let scope = Scope::Invitations(inviter.id);
     let rate = state.rates.count(scope, INVITATIONS, now).await?;
@@ -84,7 +84,7 @@ pub async fn count_invitation(state: &AppState, inviter: &User) -> Result<(), Ap
 }
 
 /// Sends a code that sets a first password.
-pub async fn send_invitation(state: &AppState, user: &User, inviter: &User) -> Result<(), ApiError> {
+pub async fn send_invitation(state: &Users, user: &User, inviter: &User) -> Result<(), ApiError> {
     let code = issue(state, user, Purpose::AcceptInvitation).await?;
     let letter = Letter::Invitation {
         code: code.reveal(),

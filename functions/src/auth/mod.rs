@@ -15,8 +15,10 @@ mod refresh;
 mod register;
 mod resend_verification;
 mod reset_password;
+mod state;
 mod tokens;
 mod verify_email;
 pub(crate) mod view;
 
 pub use endpoints::endpoints;
+pub use state::AuthState;

@@ -13,11 +13,11 @@ use super::cookie::RefreshCookie;
 use super::lock::remember_network;
 use super::tokens::{Carrier, Issued, Tokens, issue};
 use super::view::UserView;
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 use crate::http::caller::require_served;
 use crate::http::{ApiError, AuthGate, Code, OptionalJsonBody, Record, Reply, Trail};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -36,7 +36,7 @@ pub struct Response {
     tokens: Tokens,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(Method::POST, "/api/auth/refresh", "refresh", handler)
         .about(
             Tag::Authentication,
@@ -51,7 +51,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<AuthState>,
     _: AuthGate,
     trail: Trail,
     cookie: RefreshCookie,

@@ -14,10 +14,10 @@ use super::lock::remember_network;
 use super::mails;
 use super::tokens::{Carrier, Issued, Tokens, begin_session};
 use super::view::{SubscriptionView, UserView};
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail, log};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -40,7 +40,7 @@ pub struct Response {
     tokens: Tokens,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(Method::POST, "/api/auth/register", "register", handler)
         .about(
             Tag::Authentication,
@@ -52,7 +52,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<AuthState>,
     _: AuthGate,
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,

@@ -6,11 +6,11 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::mails;
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Reply, rate_limit};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
 pub struct Response {
@@ -18,7 +18,7 @@ pub struct Response {
     message: &'static str,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(
         Method::POST,
         "/api/auth/resend-verification",
@@ -33,7 +33,10 @@ pub fn endpoint() -> Endpoint {
     .errors(&[Code::Conflict, Code::UpstreamError])
 }
 
-pub async fn handler(State(state): State<AppState>, caller: UserCaller) -> Result<Reply<Response>, ApiError> {
+pub async fn handler(
+    State(state): State<AuthState>,
+    caller: UserCaller,
+) -> Result<Reply<Response>, ApiError> {
     if caller.user.email_verified_at.is_some() {
         return Err(ApiError::new(
             Code::Conflict,

@@ -19,10 +19,10 @@ use utoipa::ToSchema;
 
 use super::view::UserView;
 use super::{administrator, invitation, mails};
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, AuthGate, Code, Fields, JsonBody, Record, Reply, Trail, log};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -54,7 +54,7 @@ pub struct Revoked {
     api_keys: u32,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(Method::POST, "/api/auth/reset-password", "resetPassword", handler)
         .about(Tag::Authentication, "Sets a new password with the code of a mail")
         .details(
@@ -66,7 +66,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<AuthState>,
     _: AuthGate,
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,
@@ -156,7 +156,7 @@ pub async fn handler(
 /// Revokes the API keys whose secrets the stranger may know who registered the address. Of an owner these are all
 /// keys of the subscription, since whoever registered it was alone there; of another member, those that were shown to
 /// that member.
-async fn revoke_keys(state: &AppState, user: &User) -> Result<u32, ApiError> {
+async fn revoke_keys(state: &AuthState, user: &User) -> Result<u32, ApiError> {
     let subscription = state.accounts.get_subscription(user.subscription).await?;
     let is_owner = subscription.is_some_and(|subscription| subscription.owner == user.id);
     let shown_to = (!is_owner).then_some(user.id);

@@ -8,8 +8,8 @@ use shared::domain::audit::Actor;
 use utoipa::ToSchema;
 
 use super::cookie;
+use crate::auth::AuthState;
 use crate::http::{ApiError, RequestContext};
-use crate::state::AppState;
 
 /// An access token, a refresh token, and how long the first lives.
 #[derive(Serialize, ToSchema)]
@@ -50,7 +50,7 @@ pub struct Issued {
 }
 
 /// Begins a session of the user's present credentials, with its first tokens.
-pub async fn begin_session(state: &AppState, user: &User, carrier: Carrier) -> Result<Issued, ApiError> {
+pub async fn begin_session(state: &AuthState, user: &User, carrier: Carrier) -> Result<Issued, ApiError> {
     let now = state.clock.now();
     let refresh_token = RefreshToken::generate();
     let session = Session {
@@ -67,13 +67,13 @@ pub async fn begin_session(state: &AppState, user: &User, carrier: Carrier) -> R
 
 /// The pair of tokens of a session whose refresh token is stored.
 pub fn issue(
-    state: &AppState,
+    state: &AuthState,
     user: &User,
     refresh_token: &RefreshToken,
     carrier: Carrier,
 ) -> Result<Issued, ApiError> {
     RequestContext::note_caller(user.subscription, Actor::User(user.id));
-    let access_token = state.jwts.sign(
+    let access_token = state.signer.sign(
         user.id,
         user.subscription,
         user.role,
@@ -87,7 +87,7 @@ pub fn issue(
     let tokens = Tokens {
         access_token,
         refresh_token: in_body,
-        expires_in: state.jwts.lifetime().num_seconds(),
+        expires_in: state.signer.lifetime().num_seconds(),
     };
     Ok(Issued { tokens, cookie })
 }

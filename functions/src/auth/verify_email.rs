@@ -15,11 +15,11 @@ use utoipa::ToSchema;
 
 use super::administrator;
 use super::view::UserView;
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, JsonBody, Record, Reply, Trail};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,7 +33,7 @@ pub struct Response {
     user: UserView,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(Method::POST, "/api/auth/verify-email", "verifyEmail", handler)
         .about(
             Tag::Authentication,
@@ -46,7 +46,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<AuthState>,
     caller: UserCaller,
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,

@@ -1,9 +1,6 @@
 //! The function `auth`.
 
-use functions::lambda;
-use shared::config::Function;
-
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    lambda::run(Function::Auth).await
+    functions::lambda::auth().await
 }

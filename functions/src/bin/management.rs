@@ -1,9 +1,6 @@
 //! The function `management`.
 
-use functions::lambda;
-use shared::config::Function;
-
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {
-    lambda::run(Function::Management).await
+    functions::lambda::management().await
 }

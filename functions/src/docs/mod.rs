@@ -6,7 +6,11 @@ mod page;
 
 use crate::endpoint::Endpoint;
 
-/// The endpoints of the documentation.
-pub fn endpoints() -> Vec<Endpoint> {
-    vec![openapi::endpoint(), page::endpoint(), page::file_endpoint()]
+/// The endpoints of the documentation. `document` is the OpenAPI document as JSON.
+pub fn endpoints<S: Clone + Send + Sync + 'static>(document: fn() -> &'static str) -> Vec<Endpoint<S>> {
+    vec![
+        openapi::endpoint(document),
+        page::endpoint(),
+        page::file_endpoint(),
+    ]
 }

@@ -55,7 +55,7 @@ impl PartialSchema for File {
 
 impl ToSchema for File {}
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint<S: Clone + Send + Sync + 'static>() -> Endpoint<S> {
     Endpoint::new(Method::GET, "/api/docs", "getDocs", handler)
         .about(Tag::Operations, "This documentation as a page")
         .answers_plain("text/html")
@@ -65,7 +65,7 @@ pub async fn handler() -> Response {
     answer("text/html; charset=utf-8", PAGE.as_bytes().to_vec())
 }
 
-pub fn file_endpoint() -> Endpoint {
+pub fn file_endpoint<S: Clone + Send + Sync + 'static>() -> Endpoint<S> {
     Endpoint::new(Method::GET, "/api/docs/{file}", "getDocsFile", file)
         .about(Tag::Operations, "A file of the page")
         .answers_plain("text/javascript")

@@ -13,7 +13,6 @@ use super::taken::{Gate, gate};
 use crate::http::caller::{Administrator, KeyCaller, Owner, Permission, UserCaller};
 use crate::http::{ApiError, AuthGate, Code, JsonBody, Listing, OptionalJsonBody, Path, Query, Reply, Trail};
 use crate::openapi::{Caller, Operation};
-use crate::state::AppState;
 
 /// A handler: a function whose arguments and whose answer can be described.
 pub trait Described<Arguments, S> {
@@ -84,7 +83,7 @@ macro_rules! silent {
 silent!(Trail, HeaderMap, Uri);
 
 /// Whoever takes the state works with the stores.
-impl<S> Argument<S> for State<AppState> {
+impl<S, T> Argument<S> for State<T> {
     fn describe(operation: &mut Operation) {
         operation.codes.insert(Code::Unavailable);
         operation.needs_stores = true;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::fmt::Display;
 use std::net::IpAddr;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use shared::domain::account::User;
 use shared::domain::audit::{Action, Actor, Entry, Outcome};
@@ -14,7 +14,7 @@ use shared::ids::{AuditId, SubscriptionId};
 use super::context::RequestContext;
 use super::log;
 use super::source_address::source_address;
-use crate::state::AppState;
+use crate::state::Base;
 
 /// The traces of a request: where it comes from and its id.
 #[derive(Debug, Clone)]
@@ -23,17 +23,14 @@ pub struct Trail {
     request: Option<String>,
 }
 
-impl FromRequestParts<AppState> for Trail {
+impl<S: Send + Sync> FromRequestParts<S> for Trail
+where
+    Base: FromRef<S>,
+{
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
-        Ok(Self {
-            source: source_address(parts, state.trusted_proxies),
-            request: parts
-                .extensions
-                .get::<RequestContext>()
-                .map(|context| context.id().to_owned()),
-        })
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self::of(parts, &Base::from_ref(state)))
     }
 }
 
@@ -191,6 +188,15 @@ impl Changes {
 }
 
 impl Trail {
+    /// The traces of this request.
+    pub(super) fn of(parts: &Parts, state: &Base) -> Self {
+        let context = parts.extensions.get::<RequestContext>();
+        Self {
+            source: source_address(parts, state.trusted_proxies),
+            request: context.map(|context| context.id().to_owned()),
+        }
+    }
+
     /// Where the request comes from.
     pub fn source(&self) -> Option<IpAddr> {
         self.source
@@ -198,7 +204,7 @@ impl Trail {
 
     /// Appends to the audit log. The entry tells of something done, so a store that fails now does not fail the
     /// request: the entry goes to the log instead, as an error.
-    pub async fn record(&self, state: &AppState, record: Record) {
+    pub async fn record(&self, state: &Base, record: Record) {
         let at = state.clock.now();
         let entry = Entry {
             id: AuditId::new(at),

@@ -16,6 +16,8 @@ use shared::seal::SealError;
 use shared::storage::StorageError;
 use shared::storage::rates::Rate;
 
+use crate::state::NotServed;
+
 macro_rules! codes {
     ($(#[doc = $meaning:literal] $variant:ident = $text:literal, $status:ident;)+) => {
         /// What an error is called. Codes are stable: clients branch on them.
@@ -243,6 +245,13 @@ impl From<StorageError> for ApiError {
 impl From<QueueError> for ApiError {
     fn from(error: QueueError) -> Self {
         Self::of_nature(error.nature()).caused_by(error)
+    }
+}
+
+impl From<NotServed> for ApiError {
+    fn from(NotServed(network): NotServed) -> Self {
+        let message = format!("This deployment does not serve the network `{network}`");
+        Self::new(Code::Unavailable, message)
     }
 }
 

@@ -32,6 +32,6 @@ pub use json::{Given, JsonBody, OptionalJsonBody};
 pub use page::{List, Page, PageCursor, PageLimit, PageQuery, Pagination};
 pub use path::Path;
 pub use query::Query;
-pub use rate_limit::AuthGate;
+pub use rate_limit::{AuthGate, AuthLimit};
 pub use timestamp::{Date, Timestamp};
 pub use whole::Whole;

@@ -1,17 +1,17 @@
 //! Rate limits as callers see them: the headers of an answer, and the refusal.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderName, HeaderValue};
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde_json::json;
-use shared::storage::rates::{Rate, Scope};
+use shared::storage::rates::{Limit, Rate, Scope};
 
 use super::context::RequestContext;
 use super::error::{ApiError, Code};
 use super::source_address::source_address;
-use crate::state::AppState;
+use crate::state::Base;
 
 /// Lets a counted request go on if it is within the limit, and notes where its caller stands for the answer's
 /// headers.
@@ -55,16 +55,22 @@ pub(super) fn headers(response: &mut Response, rate: Rate) {
 #[derive(Debug, Clone, Copy)]
 pub struct AuthGate(());
 
-impl FromRequestParts<AppState> for AuthGate {
+/// What a source address may ask of these routes.
+#[derive(Debug, Clone, Copy)]
+pub struct AuthLimit(pub Limit);
+
+impl<S: Send + Sync> FromRequestParts<S> for AuthGate
+where
+    Base: FromRef<S>,
+    AuthLimit: FromRef<S>,
+{
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let (AuthLimit(limit), state) = (AuthLimit::from_ref(state), Base::from_ref(state));
         if let Some(address) = source_address(parts, state.trusted_proxies) {
             let now = state.clock.now();
-            let rate = state
-                .rates
-                .count(Scope::Address(address), state.auth_limit, now)
-                .await?;
+            let rate = state.rates.count(Scope::Address(address), limit, now).await?;
             admit(&parts.extensions, rate, now)?;
         }
         Ok(Self(()))

@@ -19,8 +19,8 @@ use crate::http::{
     ApiError, Code, Date, Fields, List, Listing, Page, PageCursor, PageLimit, PageQuery, Query, Record,
     Reply, Timestamp, Trail,
 };
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 /// Most reads of one request. Where they end before the page is full, its `nextCursor`
 /// leads on from there.
@@ -77,7 +77,7 @@ pub struct Response {
 
 const PATH: &str = "/api/audit-logs";
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::GET, PATH, "listAuditLogs", handler)
         .about(Tag::Audit, "Lists who did what, newest first")
         .details("Of the own subscription; an administrator sees all of them and may name one. A page may have fewer entries than `limit` while there are more to come.")
@@ -85,7 +85,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     trail: Trail,
     Query(request): Query<Request>,
@@ -191,7 +191,7 @@ impl Walk {
     /// days to go.
     async fn run(
         &self,
-        state: &AppState,
+        state: &ManagementState,
         page: &Page<AuditId>,
     ) -> Result<(Vec<Listed>, Option<AuditId>), ApiError> {
         let mut found = Vec::new();
@@ -223,7 +223,7 @@ impl Walk {
 
     async fn read(
         &self,
-        state: &AppState,
+        state: &ManagementState,
         day: NaiveDate,
         before: Option<AuditId>,
     ) -> Result<Vec<Listed>, StorageError> {

@@ -2,9 +2,10 @@
 
 use super::{admin, audit_logs, instances, subscription, subscriptions, users};
 use crate::endpoint::Endpoint;
+use crate::management::ManagementState;
 
 /// Every endpoint of this function.
-pub fn endpoints() -> Vec<Endpoint> {
+pub fn endpoints() -> Vec<Endpoint<ManagementState>> {
     vec![
         admin::overview::endpoint(),
         admin::workers::endpoint(),

@@ -6,10 +6,11 @@ mod audit_logs;
 mod endpoints;
 mod instances;
 pub(crate) mod people;
+mod state;
 mod subscription;
 mod subscriptions;
 mod users;
 
-pub(crate) use admin::overview::Response as Overview;
 pub use endpoints::endpoints;
 pub(crate) use instances::InstanceView;
+pub use state::ManagementState;

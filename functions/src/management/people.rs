@@ -8,7 +8,7 @@ use shared::storage::mail_codes::Purpose;
 
 use crate::auth::mails;
 use crate::http::{ApiError, Code, Record, Trail};
-use crate::state::AppState;
+use crate::state::{Base, Users};
 
 /// Whom an invitation is for.
 pub struct Invitee {
@@ -19,7 +19,7 @@ pub struct Invitee {
 }
 
 /// Stores an invitation and sends its code. If the mail does not go out, there is no invitation.
-pub async fn invite(state: &AppState, inviter: &User, whom: Invitee) -> Result<Invitation, ApiError> {
+pub async fn invite(state: &Users, inviter: &User, whom: Invitee) -> Result<Invitation, ApiError> {
     mails::count_invitation(state, inviter).await?;
     let now = state.clock.now();
     let present = state.accounts.get_credentials(&whom.email).await?;
@@ -57,7 +57,7 @@ pub async fn invite(state: &AppState, inviter: &User, whom: Invitee) -> Result<I
 
 /// Records what became of a subscription that somebody left.
 pub async fn record_aftermath(
-    state: &AppState,
+    state: &Base,
     trail: &Trail,
     actor: &User,
     subscription: SubscriptionId,

@@ -2,9 +2,10 @@
 
 use super::{instance, messages, stats};
 use crate::endpoint::Endpoint;
+use crate::messaging::MessagingState;
 
 /// Every endpoint of this function.
-pub fn endpoints() -> Vec<Endpoint> {
+pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
     vec![
         messages::text::endpoint(),
         messages::show::endpoint(),

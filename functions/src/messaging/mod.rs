@@ -4,6 +4,8 @@ mod endpoints;
 mod instance;
 pub(crate) mod messages;
 pub(crate) mod people;
+mod state;
 mod stats;
 
 pub use endpoints::endpoints;
+pub use state::MessagingState;

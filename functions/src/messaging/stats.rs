@@ -6,20 +6,26 @@ use axum::http::Method;
 use crate::endpoint::Endpoint;
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Query, Reply};
+use crate::messaging::MessagingState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 use crate::statistics::{Request, Response};
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<MessagingState> {
     Endpoint::new(Method::GET, "/api/stats", "getStats", handler)
         .about(Tag::Instance, "Tells the counters of the instance by day (UTC)")
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<MessagingState>,
     caller: KeyCaller<permission::StatsRead>,
     Query(request): Query<Request>,
 ) -> Result<Reply<Response>, ApiError> {
-    let counted = Response::of(&state, caller.grant.instance, &request).await?;
+    let counted = Response::of(
+        &state.counters,
+        caller.grant.instance,
+        &request,
+        state.clock.now(),
+    )
+    .await?;
     Ok(Reply::ok(counted))
 }

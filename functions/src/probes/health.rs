@@ -14,7 +14,7 @@ pub struct Response {
     status: &'static str,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint<S: Clone + Send + Sync + 'static>() -> Endpoint<S> {
     Endpoint::new(Method::GET, "/health", "getHealth", handler)
         .about(Tag::Operations, "Answers while the process does")
 }

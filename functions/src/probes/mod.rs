@@ -4,9 +4,15 @@ mod health;
 mod ready;
 mod version;
 
+use axum::extract::FromRef;
+
 use crate::endpoint::Endpoint;
+use crate::state::Base;
 
 /// The endpoints of every function.
-pub fn endpoints() -> Vec<Endpoint> {
+pub fn endpoints<S: Clone + Send + Sync + 'static>() -> Vec<Endpoint<S>>
+where
+    Base: FromRef<S>,
+{
     vec![health::endpoint(), ready::endpoint(), version::endpoint()]
 }

@@ -1,6 +1,6 @@
 //! `GET /ready`: the process can do its work, which takes the table and the queues.
 
-use axum::extract::State;
+use axum::extract::{FromRef, State};
 use axum::http::Method;
 use futures::future::try_join_all;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Reply};
 use crate::openapi::Tag;
-use crate::state::AppState;
+use crate::state::Base;
 
 #[derive(Serialize, ToSchema)]
 pub struct Response {
@@ -28,12 +28,15 @@ pub struct Network {
     waiting_in_first_shard: u64,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint<S: Clone + Send + Sync + 'static>() -> Endpoint<S>
+where
+    Base: FromRef<S>,
+{
     Endpoint::new(Method::GET, "/ready", "getReadiness", handler)
         .about(Tag::Operations, "Tells whether the process can do its work")
 }
 
-pub async fn handler(State(state): State<AppState>) -> Result<Reply<Response>, ApiError> {
+pub async fn handler(State(state): State<Base>) -> Result<Reply<Response>, ApiError> {
     state.table.get_recent(&keys::config()).await?;
     let networks = try_join_all(state.networks.iter().map(async |network| {
         let depth = state.queue.depth(&state.queue_names(*network)?.sends(0)).await?;

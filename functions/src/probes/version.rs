@@ -14,7 +14,7 @@ pub struct Response {
     version: &'static str,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint<S: Clone + Send + Sync + 'static>() -> Endpoint<S> {
     Endpoint::new(Method::GET, "/api/version", "getVersion", handler)
         .about(Tag::Operations, "Tells which version answers")
 }

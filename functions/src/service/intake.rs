@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{ConnectInfo, MatchedPath, Request, State};
+use axum::extract::{ConnectInfo, FromRef, MatchedPath, Request, State};
 use axum::http::request::Parts;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri, Version, header};
@@ -18,9 +18,10 @@ use axum::response::{IntoResponse, Response};
 
 use crate::endpoint::{Taken, TakenByRoute};
 use crate::http::body::{self, BodyTimes};
-use crate::http::{ApiError, Code, Fields, json};
+use crate::http::{ApiError, Code, Fields, json, log};
 use crate::openapi::Schemas;
-use crate::state::AppState;
+use crate::state::Base;
+use crate::state::setup::DOUBTED_SECONDS;
 
 /// What the layer works with.
 pub(super) struct Intake<S> {
@@ -40,20 +41,26 @@ impl<S: Clone> Clone for Intake<S> {
 }
 
 /// Lets a request through to its handler where it carries nothing that the route does not take.
-pub(super) async fn intake(State(intake): State<Intake<AppState>>, request: Request, next: Next) -> Response {
+pub(super) async fn intake<S>(State(intake): State<Intake<S>>, request: Request, next: Next) -> Response
+where
+    Base: FromRef<S>,
+{
     match admit(&intake, request).await {
         Ok(request) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     }
 }
 
-async fn admit(intake: &Intake<AppState>, request: Request) -> Result<Request, ApiError> {
+async fn admit<S>(intake: &Intake<S>, request: Request) -> Result<Request, ApiError>
+where
+    Base: FromRef<S>,
+{
     let (mut parts, mut body) = request.into_parts();
     parts.extensions.insert(intake.times);
     let route = parts.extensions.get::<MatchedPath>();
     let taken = route.and_then(|route| intake.taken.of(&parts.method, route.as_str()));
     if taken.is_some_and(|taken| taken.needs_stores) {
-        intake.state.setup.hold(&intake.state).await?;
+        require_setup(&Base::from_ref(&intake.state)).await?;
     }
     let Some(fault) = fault(&parts, &mut body, taken, intake).await else {
         return Ok(Request::from_parts(parts, body));
@@ -62,6 +69,25 @@ async fn admit(intake: &Intake<AppState>, request: Request) -> Result<Request, A
         gate(&mut parts, &intake.state).await?;
     }
     Err(fault)
+}
+
+/// Lets a request go on where the table and the configuration agree. Where the table does not answer it goes on as well:
+/// what it needs of the table it asks for itself.
+///
+/// # Errors
+/// `UNAVAILABLE` where they do not agree.
+pub async fn require_setup(state: &Base) -> Result<(), ApiError> {
+    let agrees = state
+        .setup
+        .agrees(&state.table, state.shards, state.clock.now())
+        .await;
+    match agrees {
+        Ok(said) => said.map_err(|mismatch| ApiError::unavailable(DOUBTED_SECONDS).caused_by(mismatch)),
+        Err(error) => {
+            log::went_wrong(&error.into(), "the table's configuration could not be read");
+            Ok(())
+        }
+    }
 }
 
 /// What is wrong with a request, whoever sends it.

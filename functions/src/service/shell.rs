@@ -16,7 +16,7 @@ use tower_http::compression::CompressionLayer;
 use crate::http::body::{BodyTimes, MAX_BODY_BYTES};
 use crate::http::source_address::source_address;
 use crate::http::{ApiError, Code, RequestContext, envelope, headers, log, request_id};
-use crate::state::AppState;
+use crate::state::Base;
 
 /// The longest time that a request may take. API Gateway ends one after 30 s, with an answer without an envelope.
 const DEADLINE: Duration = Duration::from_secs(25);
@@ -40,7 +40,7 @@ impl Default for Limits {
 }
 
 /// Wraps routes, once.
-pub fn shell(routes: Router, state: AppState, limits: Limits) -> Router {
+pub fn shell(routes: Router, state: Base, limits: Limits) -> Router {
     routes
         .fallback(unknown_route)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
@@ -61,7 +61,7 @@ async fn in_time(State(deadline): State<Duration>, request: Request, next: Next)
     answered.unwrap_or_else(|_| too_late().into_response())
 }
 
-async fn around(State(state): State<AppState>, request: Request, next: Next) -> Response {
+async fn around(State(state): State<Base>, request: Request, next: Next) -> Response {
     let begun = Instant::now();
     let (mut parts, body) = request.into_parts();
     let context = context(&state, &parts);
@@ -75,7 +75,7 @@ async fn around(State(state): State<AppState>, request: Request, next: Next) -> 
     response
 }
 
-fn context(state: &AppState, parts: &Parts) -> RequestContext {
+fn context(state: &Base, parts: &Parts) -> RequestContext {
     let id = request_id::of(&parts.headers, state.clock.now());
     let route = parts.extensions.get::<MatchedPath>();
     let route = route.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());

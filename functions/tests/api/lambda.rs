@@ -1,9 +1,8 @@
 //! API Gateway's events, through the Lambda runtime's own reading of them.
 
 use axum::Router;
-use functions::service::router;
+use functions::service;
 use serde_json::{Value, json};
-use shared::config::Function;
 
 use crate::support::{Answer, PASSWORD, World};
 
@@ -33,7 +32,7 @@ async fn a_login_comes_through() {
     let world = World::new().await;
     world.register("ada@example.com").await;
     let event = include_str!("../../fixtures/auth.json");
-    let router = router(Function::Auth, world.state.clone());
+    let router = service::auth(world.states.auth.clone());
     let data = feed(router, event, &[("PASSWORD", PASSWORD)]).await.data(200);
     assert_eq!(data["user"]["email"], json!("ada@example.com"));
 }
@@ -45,7 +44,7 @@ async fn a_list_comes_through_with_its_query() {
     world.instance(&user, "a").await;
     world.instance(&user, "b").await;
     let event = include_str!("../../fixtures/management.json");
-    let router = router(Function::Management, world.state.clone());
+    let router = service::management(world.states.management.clone());
     let answer = feed(router, event, &[("TOKEN", &user.token)]).await;
     assert_eq!(answer.data(200).as_array().map(Vec::len), Some(1));
     assert_eq!(answer.json()["meta"]["pagination"]["limit"], json!(1));
@@ -57,7 +56,7 @@ async fn a_message_comes_through_from_its_source_address() {
     let (user, instance, _) = world.ready().await;
     // The event is from 203.0.113.5, and its body is in base64.
     let event = include_str!("../../fixtures/messaging.json");
-    let router = router(Function::Messaging, world.state.clone());
+    let router = service::messaging(world.states.messaging.clone());
     let send = async |cidr: &str| {
         let key = world.key(&user, instance, json!({"allowedCidrs": [cidr]})).await;
         feed(router.clone(), event, &[("TOKEN", &key)]).await

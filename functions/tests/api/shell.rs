@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, header};
 use axum::routing::get;
 use functions::http::ApiError;
-use functions::service::{Limits, router, shell};
+use functions::service::{self, Limits, shell};
 use serde_json::json;
 use shared::config::CorsOrigins;
 
@@ -115,9 +115,9 @@ async fn every_function_tells_of_itself() {
     let version = world.get("", "/api/version").await.data(200);
     assert_eq!(version, json!({"version": env!("CARGO_PKG_VERSION")}));
     for router in [
-        router(Function::Auth, world.state.clone()),
-        router(Function::Management, world.state.clone()),
-        router(Function::Messaging, world.state.clone()),
+        service::auth(world.states.auth.clone()),
+        service::management(world.states.management.clone()),
+        service::messaging(world.states.messaging.clone()),
     ] {
         world.router = router;
         assert_eq!(world.get("", "/health").await.status, 200);
@@ -149,7 +149,7 @@ async fn a_panic_answers_the_envelope() {
     let panics = get(async || -> Result<(), ApiError> { panic!("a defect, with a secret in its words") });
     world.router = shell(
         Router::new().route("/panics", panics),
-        world.state.clone(),
+        world.states.base.clone(),
         Limits::default(),
     );
     let answer = world.get("", "/panics").await;
@@ -166,7 +166,7 @@ async fn a_request_that_takes_too_long_is_ended() {
         deadline: Duration::from_millis(1),
         ..Limits::default()
     };
-    world.router = shell(routes, world.state.clone(), limits);
+    world.router = shell(routes, world.states.base.clone(), limits);
     let answer = world.get("", "/hangs").await;
     assert_eq!(
         answer.error(),
@@ -227,9 +227,9 @@ fn preflight(origin: &str) -> Request<Body> {
 #[tokio::test]
 async fn pages_of_configured_origins_alone_may_call() {
     let ours = "https://app.example.com";
-    let world = World::with(|config| shared::config::Functions {
-        cors_origins: CorsOrigins::These(vec![ours.to_owned()]),
-        ..config
+    let world = World::with(|mut config| {
+        config.base.cors_origins = CorsOrigins::These(vec![ours.to_owned()]);
+        config
     })
     .await;
     let answer = world.send(preflight(ours)).await;
@@ -259,9 +259,9 @@ async fn pages_of_configured_origins_alone_may_call() {
 
 #[tokio::test]
 async fn where_any_origin_may_call_all_may() {
-    let world = World::with(|config| shared::config::Functions {
-        cors_origins: CorsOrigins::Any,
-        ..config
+    let world = World::with(|mut config| {
+        config.base.cors_origins = CorsOrigins::Any;
+        config
     })
     .await;
     let answer = world.send(preflight("https://anyone.example")).await;
@@ -285,9 +285,9 @@ async fn an_answer_is_compressed_for_who_takes_it() {
 
 #[tokio::test]
 async fn behind_a_proxy_a_keys_addresses_are_those_that_the_proxy_saw() {
-    let world = World::with(|config| shared::config::Functions {
-        trusted_proxies: 1,
-        ..config
+    let world = World::with(|mut config| {
+        config.base.trusted_proxies = 1;
+        config
     })
     .await;
     let (user, instance, _) = world.ready().await;

@@ -28,7 +28,7 @@ impl Listening {
             },
             ..Limits::default()
         };
-        let routes = functions::service::all_within(world.state.clone(), limits);
+        let routes = functions::service::all_within(world.states.clone(), limits);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let stop = CancellationToken::new();

@@ -8,7 +8,8 @@ use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, header};
 use chrono::{DateTime, TimeDelta};
-use functions::state::AppState;
+use functions::management::ManagementState;
+use functions::service::{self, States};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use shared::clock::{Clock, SteppedClock};
@@ -48,8 +49,13 @@ const BODILESS: [&str; 5] = [
 
 /// A deployment with one shard on the sandbox network. Its table's server ends with it.
 pub struct World {
-    pub state: AppState,
+    /// What the functions work with.
+    pub states: States,
+    /// That of `management`, through which tests look into the stores.
+    pub state: ManagementState,
     pub clock: SteppedClock,
+    /// The table's engine.
+    pub endpoint: String,
     pub router: Router,
     pub queue: Arc<FlakyQueue>,
     pub mail: Arc<Mailbox>,
@@ -109,7 +115,7 @@ impl World {
         let wrapper = FileKeyWrapper::open(&directory.path().join("master.key")).expect("a key file");
         let sealer = Sealer::new(table.clone(), Arc::new(wrapper)).restricted_to(&[Purpose::Content]);
         let mail = Arc::new(Mailbox::default());
-        let state = AppState::new(
+        let states = States::new(
             &change(config()),
             table,
             queue.clone(),
@@ -119,9 +125,11 @@ impl World {
         )
         .expect("a queue prefix");
         Self {
-            router: functions::service::all(state.clone()),
-            state,
+            router: service::all(states.clone()),
+            state: states.management.clone(),
+            states,
             clock,
+            endpoint,
             queue,
             mail,
             faults,
@@ -132,7 +140,7 @@ impl World {
 
     /// Another process of the same deployment.
     pub fn another(&self, change: impl FnOnce(Functions) -> Functions) -> Router {
-        let state = AppState::new(
+        let states = States::new(
             &change(config()),
             self.state.table.clone(),
             self.queue.clone(),
@@ -140,7 +148,7 @@ impl World {
             self.mail.clone(),
             Arc::new(self.clock.clone()),
         );
-        functions::service::all(state.expect("a queue prefix"))
+        service::all(states.expect("a queue prefix"))
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
@@ -441,14 +449,13 @@ pub fn config() -> Functions {
         table: "waxwing".into(),
         shards: 1,
         queue_prefix: "test".into(),
-        wrapping: Wrapping::File("unused".into()),
     };
-    Functions {
-        bcrypt_cost: 4,
-        forgot_password_answer: std::time::Duration::ZERO,
-        queue_answer: std::time::Duration::from_millis(200),
-        ..Functions::new(common, vec![Network::Sandbox], vec![jwt_secret()])
-    }
+    let wrapping = Wrapping::File("unused".into());
+    let mut config = Functions::new(common, vec![Network::Sandbox], vec![jwt_secret()], wrapping);
+    config.users.bcrypt_cost = 4;
+    config.auth.forgot_password_answer = std::time::Duration::ZERO;
+    config.messaging.queue_answer = std::time::Duration::from_millis(200);
+    config
 }
 
 pub fn jwt_secret() -> JwtSecret {

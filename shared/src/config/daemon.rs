@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Common, ConfigError, Lookup, common_from, number, problem};
+use super::{Common, ConfigError, Lookup, Wrapping, common_from, number, problem, wrapping_from};
 use crate::domain::network::Network;
 
 /// The daemon's configuration.
@@ -11,6 +11,8 @@ use crate::domain::network::Network;
 pub struct Daemon {
     /// What it has in common with the functions.
     pub common: Common,
+    /// What wraps data keys.
+    pub wrapping: Wrapping,
     /// The network served; `None` for what the build serves.
     pub network: Option<Network>,
     /// The sandbox's WebSocket.
@@ -32,6 +34,7 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         .transpose()?;
     Ok(Daemon {
         common: common_from(get)?,
+        wrapping: wrapping_from(get)?,
         network,
         sandbox_url: get("WAXWING_SANDBOX_URL").unwrap_or_else(|| "ws://127.0.0.1:3001/ws/chat".to_owned()),
         sandbox_ca: get("WAXWING_SANDBOX_CA").map(PathBuf::from),

@@ -1,10 +1,15 @@
-//! The functions' part.
+//! The functions' part. Each reads what it needs and nothing else, so that a hole in one gives away no secret of another:
+//! [`Auth`], [`Management`] and [`Messaging`] are what one of them has for itself, [`Base`] is what all have, and [`Users`] what
+//! those have that serve users.
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::{Common, ConfigError, JwtSecret, Lookup, Mail, common_from, mail, missing, number, problem};
+use super::{
+    Common, ConfigError, JwtSecret, Lookup, Mail, Wrapping, common_from, mail, missing, number, problem,
+    wrapping_from,
+};
 use crate::auth::jwt::DEFAULT_LIFETIME;
 use crate::auth::password::DEFAULT_COST;
 use crate::domain::account::EmailAddress;
@@ -19,8 +24,7 @@ pub enum CorsOrigins {
     These(Vec<String>),
 }
 
-/// Which function reads its configuration. Each has what it needs: a hole in one gives away no
-/// secret of another.
+/// A function of the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
     /// `auth`: it signs access tokens and sends mails.
@@ -43,51 +47,63 @@ impl Function {
             Self::Messaging => "messaging",
         }
     }
-
-    /// Whether its callers have access tokens. The same functions send mails.
-    const fn serves_users(self) -> bool {
-        match self {
-            Self::Auth | Self::Management => true,
-            Self::Messaging => false,
-        }
-    }
 }
 
-/// The functions' configuration.
+/// What every function has.
 #[derive(Debug, Clone)]
-pub struct Functions {
+pub struct Base {
     /// What they have in common with the daemon.
     pub common: Common,
     /// The networks served; the first is a new instance's default.
     pub networks: Vec<Network>,
-    /// The secrets of access tokens; the first signs. None in a function that serves no users.
+    /// How many proxies before a listener of our own add to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
+    /// Whose pages may call the API from a browser.
+    pub cors_origins: CorsOrigins,
+}
+
+/// What a function has that serves users: `auth` and `management`.
+#[derive(Debug, Clone)]
+pub struct Users {
+    /// The secrets of access tokens; the first signs.
     pub jwt_secrets: Vec<JwtSecret>,
     /// The cost of a password's hash.
     pub bcrypt_cost: u32,
-    /// How long an access token lives.
-    pub jwt_lifetime: TimeDelta,
-    /// Whoever has this address, once it is verified, is an administrator.
-    pub admin_email: Option<EmailAddress>,
     /// How mails go out.
     pub mail: Mail,
     /// Where callers reach the API, for links in mails.
     pub public_url: String,
-    /// How many proxies before a listener of our own add to `X-Forwarded-For`.
-    pub trusted_proxies: usize,
+    /// Requests a minute of one user to the management routes: more than any dashboard does.
+    pub user_rate: u32,
+}
+
+/// What `auth` alone has.
+#[derive(Debug, Clone)]
+pub struct Auth {
+    /// How long an access token lives.
+    pub jwt_lifetime: TimeDelta,
+    /// Whoever has this address, once it is verified, is an administrator.
+    pub admin_email: Option<EmailAddress>,
     /// How long a request for a new password takes. An address that nobody has takes as long as one that gets a mail,
     /// so the time does not tell.
     pub forgot_password_answer: Duration,
+    /// Requests a minute from one address to the routes that need no token.
+    pub auth_rate: u32,
+}
+
+/// What `management` alone has.
+#[derive(Debug, Clone)]
+pub struct Management {
     /// How long a request waits for a daemon's answer.
     pub daemon_answer: Duration,
+}
+
+/// What `messaging` alone has.
+#[derive(Debug, Clone)]
+pub struct Messaging {
     /// How long a request tries to send a job to a queue that does not answer. With what comes before and after, it
     /// must stay below the 29 s that API Gateway gives a request.
     pub queue_answer: Duration,
-    /// Whose pages may call the API from a browser.
-    pub cors_origins: CorsOrigins,
-    /// Requests a minute from one address to the routes that need no token.
-    pub auth_rate: u32,
-    /// Requests a minute of one user to the management routes: more than any dashboard makes.
-    pub user_rate: u32,
     /// Messages of one instance that may wait to be sent. A FIFO queue looks for free groups
     /// only among its first 120,000 messages (SQS), so what one instance holds back must leave
     /// room for the others of its shard.
@@ -98,25 +114,107 @@ pub struct Functions {
     pub shard_queue_limit: u32,
 }
 
-impl Functions {
-    /// The defaults, with these values for what has none.
-    pub fn new(common: Common, networks: Vec<Network>, jwt_secrets: Vec<JwtSecret>) -> Self {
+/// The configuration of a process that has all functions.
+#[derive(Debug, Clone)]
+pub struct Functions {
+    /// What every function has.
+    pub base: Base,
+    /// What those have that serve users.
+    pub users: Users,
+    /// What wraps data keys.
+    pub wrapping: Wrapping,
+    /// What `auth` has for itself.
+    pub auth: Auth,
+    /// What `management` has for itself.
+    pub management: Management,
+    /// What `messaging` has for itself.
+    pub messaging: Messaging,
+}
+
+impl Base {
+    /// The usual settings with what has no default.
+    pub fn new(common: Common, networks: Vec<Network>) -> Self {
         Self {
             common,
             networks,
+            trusted_proxies: 0,
+            cors_origins: CorsOrigins::These(Vec::new()),
+        }
+    }
+
+    fn over(self, get: Lookup<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            trusted_proxies: number(get, "WAXWING_TRUSTED_PROXIES", self.trusted_proxies, 0..=8)?,
+            cors_origins: cors_origins(get).unwrap_or(self.cors_origins),
+            ..self
+        })
+    }
+}
+
+impl Users {
+    /// The usual settings with what has no default.
+    pub fn new(jwt_secrets: Vec<JwtSecret>) -> Self {
+        Self {
             jwt_secrets,
             bcrypt_cost: DEFAULT_COST,
-            jwt_lifetime: DEFAULT_LIFETIME,
-            admin_email: None,
             mail: Mail::Off,
             public_url: "http://localhost:3000".to_owned(),
-            trusted_proxies: 0,
-            forgot_password_answer: Duration::from_secs(3),
-            daemon_answer: Duration::from_secs(20),
-            queue_answer: Duration::from_secs(10),
-            cors_origins: CorsOrigins::These(Vec::new()),
-            auth_rate: 120,
             user_rate: 600,
+        }
+    }
+
+    fn over(self, get: Lookup<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            bcrypt_cost: number(get, "WAXWING_BCRYPT_COST", self.bcrypt_cost, 4..=31)?,
+            mail: mail::read(get)?.unwrap_or(self.mail),
+            public_url: get("WAXWING_PUBLIC_URL").unwrap_or(self.public_url),
+            user_rate: number(get, "WAXWING_USER_RATE", self.user_rate, 1..=1_000_000)?,
+            ..self
+        })
+    }
+}
+
+impl Default for Auth {
+    fn default() -> Self {
+        Self {
+            jwt_lifetime: DEFAULT_LIFETIME,
+            admin_email: None,
+            forgot_password_answer: Duration::from_secs(3),
+            auth_rate: 120,
+        }
+    }
+}
+
+impl Auth {
+    fn over(self, get: Lookup<'_>) -> Result<Self, ConfigError> {
+        let minutes = self.jwt_lifetime.num_minutes();
+        let admin_email = get("WAXWING_ADMIN_EMAIL")
+            .map(|text| {
+                text.parse()
+                    .map_err(|error| problem("WAXWING_ADMIN_EMAIL", error))
+            })
+            .transpose()?;
+        Ok(Self {
+            jwt_lifetime: TimeDelta::minutes(number(get, "WAXWING_JWT_MINUTES", minutes, 1..=1_440)?),
+            admin_email: admin_email.or(self.admin_email),
+            auth_rate: number(get, "WAXWING_AUTH_RATE", self.auth_rate, 1..=1_000_000)?,
+            ..self
+        })
+    }
+}
+
+impl Default for Management {
+    fn default() -> Self {
+        Self {
+            daemon_answer: Duration::from_secs(20),
+        }
+    }
+}
+
+impl Default for Messaging {
+    fn default() -> Self {
+        Self {
+            queue_answer: Duration::from_secs(10),
             queue_limit: 10_000,
             offline_queue_limit: 5_000,
             shard_queue_limit: 100_000,
@@ -124,7 +222,66 @@ impl Functions {
     }
 }
 
-pub(super) fn read(function: Function, get: Lookup<'_>) -> Result<Functions, ConfigError> {
+impl Messaging {
+    fn over(self, get: Lookup<'_>) -> Result<Self, ConfigError> {
+        let limit = |variable, usual| number(get, variable, usual, 1..=100_000);
+        Ok(Self {
+            queue_limit: limit("WAXWING_QUEUE_LIMIT", self.queue_limit)?,
+            offline_queue_limit: limit("WAXWING_OFFLINE_QUEUE_LIMIT", self.offline_queue_limit)?,
+            shard_queue_limit: limit("WAXWING_SHARD_QUEUE_LIMIT", self.shard_queue_limit)?,
+            ..self
+        })
+    }
+}
+
+impl Functions {
+    /// The usual settings with what has no default.
+    pub fn new(
+        common: Common,
+        networks: Vec<Network>,
+        jwt_secrets: Vec<JwtSecret>,
+        wrapping: Wrapping,
+    ) -> Self {
+        Self {
+            base: Base::new(common, networks),
+            users: Users::new(jwt_secrets),
+            wrapping,
+            auth: Auth::default(),
+            management: Management::default(),
+            messaging: Messaging::default(),
+        }
+    }
+
+    /// What has a default, as the environment says it; where it is silent, as it is here.
+    pub(super) fn over(self, get: Lookup<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            base: self.base.over(get)?,
+            users: self.users.over(get)?,
+            auth: self.auth.over(get)?,
+            messaging: self.messaging.over(get)?,
+            ..self
+        })
+    }
+}
+
+pub(super) fn auth(get: Lookup<'_>) -> Result<(Base, Users, Auth), ConfigError> {
+    Ok((base_from(get)?, users_from(get)?, Auth::default().over(get)?))
+}
+
+pub(super) fn management(get: Lookup<'_>) -> Result<(Base, Users, Wrapping, Management), ConfigError> {
+    let management = Management::default();
+    Ok((base_from(get)?, users_from(get)?, wrapping_from(get)?, management))
+}
+
+pub(super) fn messaging(get: Lookup<'_>) -> Result<(Base, Wrapping, Messaging), ConfigError> {
+    Ok((
+        base_from(get)?,
+        wrapping_from(get)?,
+        Messaging::default().over(get)?,
+    ))
+}
+
+fn base_from(get: Lookup<'_>) -> Result<Base, ConfigError> {
     let networks = get("WAXWING_NETWORKS").unwrap_or_else(|| Network::Live.to_string());
     let mut networks = networks
         .split(',')
@@ -137,61 +294,13 @@ pub(super) fn read(function: Function, get: Lookup<'_>) -> Result<Functions, Con
     // The first network is a new instance's default: `live`, where the deployment serves it.
     networks.sort_unstable();
     networks.dedup();
-    if !function.serves_users() {
-        // Variables of the other functions are not even read.
-        let without = |name: &str| get(name).filter(|_| !USERS_ALONE.contains(&name));
-        return read_over(Functions::new(common_from(get)?, networks, Vec::new()), &without);
-    }
-    let secrets = get("WAXWING_JWT_SECRET").ok_or_else(|| missing("WAXWING_JWT_SECRET"))?;
-    let jwt_secrets = secrets
-        .split(',')
-        .map(JwtSecret::read)
-        .collect::<Result<_, _>>()?;
-    read_over(Functions::new(common_from(get)?, networks, jwt_secrets), get)
+    Base::new(common_from(get)?, networks).over(get)
 }
 
-/// Variables for functions that serve users only: secrets, and who may become administrator.
-const USERS_ALONE: [&str; 4] = [
-    "WAXWING_JWT_SECRET",
-    "WAXWING_ADMIN_EMAIL",
-    "WAXWING_MAIL",
-    "WAXWING_MAIL_FROM",
-];
-
-/// Reads the variables that have a default; where one is not set, the value in `usual` stays.
-pub(super) fn read_over(usual: Functions, get: Lookup<'_>) -> Result<Functions, ConfigError> {
-    let minutes = usual.jwt_lifetime.num_minutes();
-    let admin_email = get("WAXWING_ADMIN_EMAIL")
-        .map(|text| {
-            text.parse()
-                .map_err(|error| problem("WAXWING_ADMIN_EMAIL", error))
-        })
-        .transpose()?;
-    Ok(Functions {
-        bcrypt_cost: number(get, "WAXWING_BCRYPT_COST", usual.bcrypt_cost, 4..=31)?,
-        jwt_lifetime: TimeDelta::minutes(number(get, "WAXWING_JWT_MINUTES", minutes, 1..=1_440)?),
-        admin_email: admin_email.or(usual.admin_email),
-        mail: mail::read(get)?.unwrap_or(usual.mail),
-        public_url: get("WAXWING_PUBLIC_URL").unwrap_or(usual.public_url),
-        trusted_proxies: number(get, "WAXWING_TRUSTED_PROXIES", usual.trusted_proxies, 0..=8)?,
-        cors_origins: cors_origins(get).unwrap_or(usual.cors_origins),
-        auth_rate: number(get, "WAXWING_AUTH_RATE", usual.auth_rate, 1..=1_000_000)?,
-        user_rate: number(get, "WAXWING_USER_RATE", usual.user_rate, 1..=1_000_000)?,
-        queue_limit: number(get, "WAXWING_QUEUE_LIMIT", usual.queue_limit, 1..=100_000)?,
-        offline_queue_limit: number(
-            get,
-            "WAXWING_OFFLINE_QUEUE_LIMIT",
-            usual.offline_queue_limit,
-            1..=100_000,
-        )?,
-        shard_queue_limit: number(
-            get,
-            "WAXWING_SHARD_QUEUE_LIMIT",
-            usual.shard_queue_limit,
-            1..=100_000,
-        )?,
-        ..usual
-    })
+fn users_from(get: Lookup<'_>) -> Result<Users, ConfigError> {
+    let secrets = get("WAXWING_JWT_SECRET").ok_or_else(|| missing("WAXWING_JWT_SECRET"))?;
+    let secrets = secrets.split(',').map(JwtSecret::read);
+    Users::new(secrets.collect::<Result<_, _>>()?).over(get)
 }
 
 fn cors_origins(get: Lookup<'_>) -> Option<CorsOrigins> {

@@ -8,23 +8,23 @@
 //! | `WAXWING_SHARDS` | shards of each network | 4 |
 //! | `WAXWING_QUEUE_PREFIX` | what queue names begin with | `waxwing` |
 //! | `WAXWING_JWT_SECRET` | auth and management: signs access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |
-//! | `WAXWING_KMS_KEY` | the KMS key that wraps data keys: id, alias or ARN | — |
+//! | `WAXWING_KMS_KEY` | management, messaging and daemon: the KMS key that wraps data keys: id, alias or ARN | — |
 //! | `WAXWING_KEY_FILE` | instead of it: the file with the wrapping key | — |
 //! | `WAXWING_SANDBOX_URL` | daemon of the sandbox build: the sandbox's WebSocket | `ws://127.0.0.1:3001/ws/chat` |
 //! | `WAXWING_SANDBOX_CA` | daemon of the sandbox build: file with the root certificate of its media host, PEM | |
-//! | `WAXWING_BCRYPT_COST` | functions: the cost of a password's hash, 4 to 31 | 12 |
-//! | `WAXWING_JWT_MINUTES` | functions: how long an access token lives | 15 |
-//! | `WAXWING_ADMIN_EMAIL` | auth and management: whoever has this address, once it is verified, is an administrator | — |
+//! | `WAXWING_BCRYPT_COST` | auth and management: the cost of a password's hash, 4 to 31 | 12 |
+//! | `WAXWING_JWT_MINUTES` | auth: how long an access token lives | 15 |
+//! | `WAXWING_ADMIN_EMAIL` | auth: whoever has this address, once it is verified, is an administrator | — |
 //! | `WAXWING_MAIL` | auth and management: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
 //! | `WAXWING_MAIL_FROM` | auth and management: the sender of mails | — |
-//! | `WAXWING_PUBLIC_URL` | functions: where callers reach the API, for links in mails | `http://localhost:3000` |
+//! | `WAXWING_PUBLIC_URL` | auth and management: where callers reach the API, for links in mails | `http://localhost:3000` |
 //! | `WAXWING_TRUSTED_PROXIES` | functions: how many proxies before a listener of our own add to `X-Forwarded-For` | 0 |
 //! | `WAXWING_CORS_ORIGINS` | functions: origins whose pages may call the API, separated by commas; `*` for all | — |
-//! | `WAXWING_AUTH_RATE` | functions: requests a minute from one address to the routes that need no token | 120 |
-//! | `WAXWING_USER_RATE` | functions: requests a minute of one user to the management routes | 600 |
-//! | `WAXWING_QUEUE_LIMIT` | functions: messages of one instance that may wait to be sent, 1 to 100,000 | 10000 |
-//! | `WAXWING_OFFLINE_QUEUE_LIMIT` | functions: the same of one that is not connected | 5000 |
-//! | `WAXWING_SHARD_QUEUE_LIMIT` | functions: the same of all instances of a shard together | 100000 |
+//! | `WAXWING_AUTH_RATE` | auth: requests a minute from one address to the routes that need no token | 120 |
+//! | `WAXWING_USER_RATE` | auth and management: requests a minute of one user to the management routes | 600 |
+//! | `WAXWING_QUEUE_LIMIT` | messaging: messages of one instance that may wait to be sent, 1 to 100,000 | 10000 |
+//! | `WAXWING_OFFLINE_QUEUE_LIMIT` | messaging: the same of one that is not connected | 5000 |
+//! | `WAXWING_SHARD_QUEUE_LIMIT` | messaging: the same of all instances of a shard together | 100000 |
 //! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
 //! | `WAXWING_SESSION_STARTS` | daemon: sessions that may begin at once, 1 to 1,000 | 16 |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
@@ -43,7 +43,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use daemon::{Daemon, SESSION_STARTS};
-pub use functions::{CorsOrigins, Function, Functions};
+pub use functions::{Auth, Base, CorsOrigins, Function, Functions, Management, Messaging, Users};
 pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};
 
@@ -75,19 +75,27 @@ pub struct Common {
     pub shards: u32,
     /// What queue names begin with.
     pub queue_prefix: String,
-    /// What wraps data keys.
-    pub wrapping: Wrapping,
 }
 
-/// Reads the configuration of a function.
-pub fn functions(function: Function) -> Result<Functions, ConfigError> {
-    functions::read(function, &variable)
+/// Reads the configuration of the function `auth`.
+pub fn auth() -> Result<(Base, Users, Auth), ConfigError> {
+    functions::auth(&variable)
 }
 
-/// The same for a process that wires the functions itself: only the variables that have a default are read, and each
-/// replaces what `usual` says.
+/// Reads the configuration of the function `management`.
+pub fn management() -> Result<(Base, Users, Wrapping, Management), ConfigError> {
+    functions::management(&variable)
+}
+
+/// Reads the configuration of the function `messaging`.
+pub fn messaging() -> Result<(Base, Wrapping, Messaging), ConfigError> {
+    functions::messaging(&variable)
+}
+
+/// The configuration of a process that has all functions: the variables for what has a default are read, each over what
+/// `usual` says.
 pub fn functions_over(usual: Functions) -> Result<Functions, ConfigError> {
-    functions::read_over(usual, &variable)
+    usual.over(&variable)
 }
 
 /// Reads the daemon's configuration.
@@ -122,23 +130,23 @@ fn variable(name: &str) -> Option<String> {
 
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+fn wrapping_from(get: Lookup<'_>) -> Result<Wrapping, ConfigError> {
+    match (get("WAXWING_KMS_KEY"), get("WAXWING_KEY_FILE")) {
+        (Some(key), None) => Ok(Wrapping::Kms(key)),
+        (None, Some(path)) => Ok(Wrapping::File(path.into())),
+        (Some(_), Some(_)) => Err(problem(
+            "WAXWING_KEY_FILE",
+            "cannot be set beside WAXWING_KMS_KEY",
+        )),
+        (None, None) => Err(problem("WAXWING_KMS_KEY", "or WAXWING_KEY_FILE must be set")),
+    }
+}
+
 fn common_from(get: Lookup<'_>) -> Result<Common, ConfigError> {
-    let wrapping = match (get("WAXWING_KMS_KEY"), get("WAXWING_KEY_FILE")) {
-        (Some(key), None) => Wrapping::Kms(key),
-        (None, Some(path)) => Wrapping::File(path.into()),
-        (Some(_), Some(_)) => {
-            return Err(problem(
-                "WAXWING_KEY_FILE",
-                "cannot be set beside WAXWING_KMS_KEY",
-            ));
-        }
-        (None, None) => return Err(problem("WAXWING_KMS_KEY", "or WAXWING_KEY_FILE must be set")),
-    };
     Ok(Common {
         table: get("WAXWING_TABLE").unwrap_or_else(|| "waxwing".to_owned()),
         shards: number(get, "WAXWING_SHARDS", 4, 1..=4_096)?,
         queue_prefix: get("WAXWING_QUEUE_PREFIX").unwrap_or_else(|| "waxwing".to_owned()),
-        wrapping,
     })
 }
 

@@ -1,3 +1,6 @@
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::domain::network::Network;
 
@@ -22,28 +25,110 @@ fn a_live_network_comes_first_however_it_is_listed() {
             "b:another-access-token-secret-for-tests,a:an-access-token-secret-for-tests-alone",
         ),
     ]);
-    let config = functions::read(Function::Auth, &lookup).expect("complete");
-    assert_eq!(config.networks, [Network::Live, Network::Sandbox]);
-    assert_eq!(config.jwt_secrets[1].secret.expose(), SECRET);
-    assert_eq!(config.jwt_secrets[0].kid, "b");
-    assert_eq!(config.common.shards, 4);
+    let (base, users, _) = functions::auth(&lookup).expect("complete");
+    assert_eq!(base.networks, [Network::Live, Network::Sandbox]);
+    assert_eq!(users.jwt_secrets[1].secret.expose(), SECRET);
+    assert_eq!(users.jwt_secrets[0].kid, "b");
+    assert_eq!(base.common.shards, 4);
+}
+
+/// What a function asks its environment for.
+fn asked<T>(read: impl Fn(Lookup<'_>) -> Result<T, ConfigError>) -> BTreeSet<String> {
+    let asked = RefCell::new(BTreeSet::new());
+    let lookup = |name: &str| {
+        asked.borrow_mut().insert(name.to_owned());
+        match name {
+            "WAXWING_JWT_SECRET" => Some(SECRET.to_owned()),
+            "WAXWING_KMS_KEY" => Some("alias/waxwing".to_owned()),
+            "WAXWING_MAIL" => Some("ses".to_owned()),
+            "WAXWING_MAIL_FROM" => Some("waxwing@example.com".to_owned()),
+            _ => None,
+        }
+    };
+    read(&lookup).map(drop).expect("complete");
+    asked.into_inner()
+}
+
+/// The same of a function of the deployment.
+fn asked_by(function: Function) -> BTreeSet<String> {
+    match function {
+        Function::Auth => asked(functions::auth),
+        Function::Management => asked(functions::management),
+        Function::Messaging => asked(functions::messaging),
+    }
+}
+
+/// The variables that the template gives a function, those of all functions among them.
+fn given(function: Function) -> BTreeSet<String> {
+    let template = include_str!("../../../template.yaml");
+    let resource = format!("{}function:", function.as_str());
+    let (mut block, mut given) = (String::new(), BTreeSet::new());
+    for line in template.lines() {
+        if !line.trim_start().starts_with('#') && line.len() - line.trim_start().len() == 2 {
+            block = line.trim().to_ascii_lowercase();
+        }
+        let name = line.trim().split(':').next().unwrap_or_default();
+        if name.starts_with("WAXWING_") && (block == "function:" || block == resource) {
+            given.insert(name.to_owned());
+        }
+    }
+    given
 }
 
 #[test]
-fn a_function_that_serves_no_users_reads_no_secret_of_theirs() {
-    let lookup = get(&[
-        ("WAXWING_KMS_KEY", "alias/waxwing"),
-        ("WAXWING_JWT_SECRET", "short-and-never-read"),
-        ("WAXWING_ADMIN_EMAIL", "ada@example.com"),
-        ("WAXWING_MAIL", "smtps://ada:secret@mail.example.com"),
-        ("WAXWING_MAIL_FROM", "waxwing@example.com"),
-    ]);
-    let config = functions::read(Function::Messaging, &lookup).expect("complete");
-    assert!(config.jwt_secrets.is_empty());
-    assert_eq!((config.admin_email, config.mail), (None, Mail::Off));
-    for function in [Function::Auth, Function::Management] {
-        functions::read(function, &lookup).expect_err("its secret is too short");
+fn the_template_gives_each_function_what_it_needs_alone() {
+    let needed = [
+        "WAXWING_TABLE",
+        "WAXWING_NETWORKS",
+        "WAXWING_SHARDS",
+        "WAXWING_QUEUE_PREFIX",
+    ];
+    for function in Function::ALL {
+        let (given, asked) = (given(function), asked_by(function));
+        let unread: Vec<_> = given.difference(&asked).collect();
+        assert!(unread.is_empty(), "`{}` reads no {unread:?}", function.as_str());
+        let of_secrets = ["WAXWING_JWT_SECRET", "WAXWING_KMS_KEY", "WAXWING_PUBLIC_URL"];
+        for name in needed.into_iter().chain(of_secrets) {
+            if asked.contains(name) {
+                assert!(given.contains(name), "`{}` is given no {name}", function.as_str());
+            }
+        }
     }
+}
+
+#[test]
+fn each_function_asks_for_what_it_needs_alone() {
+    let of_all = [
+        "WAXWING_CORS_ORIGINS",
+        "WAXWING_NETWORKS",
+        "WAXWING_QUEUE_PREFIX",
+        "WAXWING_SHARDS",
+        "WAXWING_TABLE",
+        "WAXWING_TRUSTED_PROXIES",
+    ];
+    let of_users = [
+        "WAXWING_BCRYPT_COST",
+        "WAXWING_JWT_SECRET",
+        "WAXWING_MAIL",
+        "WAXWING_MAIL_FROM",
+        "WAXWING_PUBLIC_URL",
+        "WAXWING_USER_RATE",
+    ];
+    let of_keys = ["WAXWING_KEY_FILE", "WAXWING_KMS_KEY"];
+    let all =
+        |lists: &[&[&str]]| -> BTreeSet<String> { lists.concat().into_iter().map(str::to_owned).collect() };
+    let own: &[&str] = &["WAXWING_ADMIN_EMAIL", "WAXWING_AUTH_RATE", "WAXWING_JWT_MINUTES"];
+    assert_eq!(asked_by(Function::Auth), all(&[&of_all, &of_users, own]));
+    assert_eq!(
+        asked_by(Function::Management),
+        all(&[&of_all, &of_users, &of_keys])
+    );
+    let own: &[&str] = &[
+        "WAXWING_OFFLINE_QUEUE_LIMIT",
+        "WAXWING_QUEUE_LIMIT",
+        "WAXWING_SHARD_QUEUE_LIMIT",
+    ];
+    assert_eq!(asked_by(Function::Messaging), all(&[&of_all, &of_keys, own]));
 }
 
 #[test]
@@ -71,28 +156,24 @@ fn the_environment_goes_over_what_a_stack_has_by_itself() {
         ("WAXWING_ADMIN_EMAIL", "ada@example.com"),
         ("WAXWING_USER_RATE", "7"),
     ]);
-    let common = common_from(&get(&[("WAXWING_KEY_FILE", "f")])).expect("complete");
-    let usual = Functions {
-        bcrypt_cost: 5,
-        mail: Mail::Folder("mails".into()),
-        ..Functions::new(common, vec![Network::Sandbox], Vec::new())
-    };
-    let config = functions::read_over(usual, &lookup).expect("fine");
+    let common = common_from(&get(&[])).expect("complete");
+    let wrapping = Wrapping::File("f".into());
+    let mut usual = Functions::new(common, vec![Network::Sandbox], Vec::new(), wrapping);
+    usual.users.bcrypt_cost = 5;
+    usual.users.mail = Mail::Folder("mails".into());
+    let config = usual.over(&lookup).expect("fine");
     assert_eq!(
-        config.admin_email,
+        config.auth.admin_email,
         Some("ada@example.com".parse().expect("an address"))
     );
-    assert_eq!((config.user_rate, config.bcrypt_cost), (7, 5));
-    assert_eq!(config.mail, Mail::Folder("mails".into()));
+    assert_eq!((config.users.user_rate, config.users.bcrypt_cost), (7, 5));
+    assert_eq!(config.users.mail, Mail::Folder("mails".into()));
 }
 
 #[test]
 fn a_fault_names_the_variable_and_not_its_value() {
-    let error = functions::read(
-        Function::Management,
-        &get(&[("WAXWING_KMS_KEY", "k"), ("WAXWING_JWT_SECRET", "short-secret")]),
-    )
-    .expect_err("too short");
+    let short = get(&[("WAXWING_KMS_KEY", "k"), ("WAXWING_JWT_SECRET", "short-secret")]);
+    let error = functions::management(&short).expect_err("too short");
     assert_eq!(error.to_string(), "WAXWING_JWT_SECRET must have 32 bytes or more");
     let error = daemon::read(&get(&[("WAXWING_KEY_FILE", "f"), ("WAXWING_SHARDS", "0")])).expect_err("zero");
     assert_eq!(

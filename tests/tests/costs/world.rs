@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use daemon::app::{App, Parts};
 use daemon::whatsapp::{NETWORK, Settings};
-use functions::state::AppState;
+use functions::service::States;
 use relay::Relay;
 use sandbox::Sandbox;
 use shared::clock::{Clock, SystemClock};
@@ -62,8 +62,7 @@ impl World {
             .await
             .expect("created");
         let config = config(directory.path());
-        let wrapper =
-            seal::wrapper(&shared::aws::stand_in(endpoint), &config.common.wrapping).expect("a key file");
+        let wrapper = seal::wrapper(&shared::aws::stand_in(endpoint), &config.wrapping).expect("a key file");
         let parts = Parts {
             table: table(daemon_meter.endpoint()),
             beats: table(daemon_meter.endpoint()),
@@ -80,9 +79,8 @@ impl World {
         let api_table = table(api_meter.endpoint());
         let sealer = Sealer::new(api_table.clone(), wrapper).restricted_to(&[Purpose::Content]);
         let (queues, sealer) = (queue.clone(), Arc::new(sealer));
-        let state =
-            AppState::new(&config, api_table, queues, sealer, Arc::new(NoMailer), clock).expect("a state");
-        let (bases, server) = serve(state).await;
+        let states = States::new(&config, api_table, queues, sealer, Arc::new(NoMailer), clock);
+        let (bases, server) = serve(states.expect("a queue prefix")).await;
         let stop_daemon = CancellationToken::new();
         tokio::spawn(app.run(stop_daemon.clone()));
         Self {
@@ -125,25 +123,24 @@ pub fn config(directory: &Path) -> Functions {
         table: "waxwing".to_owned(),
         shards: SHARDS,
         queue_prefix: "waxwing".to_owned(),
-        wrapping: Wrapping::File(directory.join("wrapping.key")),
     };
+    let wrapping = Wrapping::File(directory.join("wrapping.key"));
     let secret = JwtSecret {
         kid: "test".to_owned(),
         secret: Secret::new("a secret of 32 bytes and a few more"),
     };
-    Functions {
-        bcrypt_cost: 4,
-        ..Functions::new(common, vec![NETWORK], vec![secret])
-    }
+    let mut config = Functions::new(common, vec![NETWORK], vec![secret], wrapping);
+    config.users.bcrypt_cost = 4;
+    config
 }
 
 /// Serves the API: where, until the guard is dropped.
-pub async fn serve(state: AppState) -> (Bases, DropGuard) {
+pub async fn serve(states: States) -> (Bases, DropGuard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
-    let service = functions::service::all(state).into_make_service_with_connect_info::<SocketAddr>();
+    let service = functions::service::all(states).into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         axum::serve(listener, service)
             .with_graceful_shutdown(stopped)

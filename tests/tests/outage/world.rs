@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::whatsapp::NETWORK;
-use functions::state::AppState;
+use functions::service::{self, States};
 use futures::future::join_all;
 use relay::Relay;
 use sandbox::Sandbox;
@@ -179,24 +179,22 @@ async fn serve(
         table: "waxwing".to_owned(),
         shards: SHARDS,
         queue_prefix: PREFIX.to_owned(),
-        wrapping: Wrapping::File(key_file),
     };
     let secret = JwtSecret {
         kid: "test".to_owned(),
         secret: Secret::new("a secret of 32 bytes and a few more"),
     };
-    let config = Functions {
-        bcrypt_cost: 4,
-        ..Functions::new(common, vec![NETWORK], vec![secret])
-    };
+    let wrapping = Wrapping::File(key_file);
+    let mut config = Functions::new(common, vec![NETWORK], vec![secret], wrapping);
+    config.users.bcrypt_cost = 4;
     let aws = shared::aws::stand_in(queue.endpoint());
     let queues = Arc::new(SqsQueue::from_config(&aws));
     let records = table(table_relay.endpoint());
-    let wrapper = seal::wrapper(&aws, &config.common.wrapping).expect("a key file");
+    let wrapper = seal::wrapper(&aws, &config.wrapping).expect("a key file");
     let sealer = Sealer::new(records.clone(), wrapper)
         .restricted_to(&[Purpose::Content])
         .making_no_keys();
-    let state = AppState::new(
+    let states = States::new(
         &config,
         records,
         queues,
@@ -208,7 +206,7 @@ async fn serve(
     let address = listener.local_addr().expect("bound");
     let stop = CancellationToken::new();
     let stopped = stop.clone().cancelled_owned();
-    let routes = functions::service::all(state.expect("a state"));
+    let routes = service::all(states.expect("a queue prefix"));
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     tokio::spawn(async move {
         axum::serve(listener, service)

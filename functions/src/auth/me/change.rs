@@ -9,11 +9,11 @@ use shared::storage::accounts::Changed;
 use utoipa::ToSchema;
 
 use super::Response;
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -22,14 +22,14 @@ pub struct Request {
     name: String,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(Method::PATCH, "/api/auth/me", "updateMe", handler)
         .about(Tag::Authentication, "Changes the caller's name")
         .errors(&[Code::NotFound])
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<AuthState>,
     caller: UserCaller,
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,

@@ -3,12 +3,13 @@
 use axum::http::Method;
 
 use super::Response;
+use crate::auth::AuthState;
 use crate::endpoint::Endpoint;
 use crate::http::Reply;
 use crate::http::caller::UserCaller;
 use crate::openapi::Tag;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(Method::GET, "/api/auth/me", "getMe", handler).about(
         Tag::Authentication,
         "Tells who the caller is, with the subscription",

@@ -1,18 +1,18 @@
 //! The refusal of a user whose role does not allow a route. It is audited.
 
-use axum::extract::{FromRequestParts, MatchedPath};
+use axum::extract::MatchedPath;
 use axum::http::request::Parts;
 use shared::domain::audit::{Action, Outcome};
 
 use super::UserCaller;
 use crate::http::audit::{Record, Trail};
 use crate::http::error::{ApiError, Code};
-use crate::state::AppState;
+use crate::state::Base;
 
 /// The refusal, after it was recorded with its route.
 pub(super) async fn deny(
-    parts: &mut Parts,
-    state: &AppState,
+    parts: &Parts,
+    state: &Base,
     caller: &UserCaller,
     message: &'static str,
 ) -> ApiError {
@@ -22,7 +22,6 @@ pub(super) async fn deny(
     if let Some(route) = parts.extensions.get::<MatchedPath>() {
         record = record.detail("route", route.as_str());
     }
-    let Ok(trail) = Trail::from_request_parts(parts, state).await;
-    trail.record(state, record).await;
+    Trail::of(parts, state).record(state, record).await;
     ApiError::new(Code::Forbidden, message)
 }

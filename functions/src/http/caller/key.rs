@@ -2,12 +2,13 @@
 
 use std::marker::PhantomData;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use serde_json::json;
 use shared::auth::api_key::{Grant, Unusable};
 use shared::domain::account::Subscription;
 use shared::domain::audit::{Action, Actor, Outcome};
+use shared::storage::api_keys::ApiKeys;
 use shared::storage::rates::{Limit, Scope};
 
 use super::bearer::{Bearer, bearer};
@@ -18,7 +19,7 @@ use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, Code};
 use crate::http::source_address::source_address;
 use crate::http::{log, rate_limit};
-use crate::state::AppState;
+use crate::state::Base;
 
 /// A valid API key with the scope `P`, of an active subscription.
 #[derive(Debug, Clone)]
@@ -30,10 +31,15 @@ pub struct KeyCaller<P> {
     permission: PhantomData<P>,
 }
 
-impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
+impl<S: Send + Sync, P: Permission> FromRequestParts<S> for KeyCaller<P>
+where
+    Base: FromRef<S>,
+    ApiKeys: FromRef<S>,
+{
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let (api_keys, state) = (ApiKeys::from_ref(state), Base::from_ref(state));
         let secret = match bearer(&parts.headers)? {
             Bearer::Key(secret) => secret,
             Bearer::Jwt(_) => {
@@ -42,8 +48,7 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
                 ));
             }
         };
-        let grant = state
-            .api_keys
+        let grant = api_keys
             .grant(&secret)
             .await?
             .ok_or_else(|| unauthenticated("There is no such API key"))?;
@@ -60,7 +65,7 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
                     ("address", ApiError::new(Code::IpNotAllowed, message))
                 }
             };
-            record_refusal(parts, state, &grant, reason).await;
+            record_refusal(parts, &state, &grant, reason).await;
             return Err(refusal);
         }
         let now = state.clock.now();
@@ -71,7 +76,7 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
         )?;
         rate_limit::admit(&parts.extensions, rate, now)?;
         if rate.is_first
-            && let Err(error) = state.api_keys.used(&grant, rate.began_at).await
+            && let Err(error) = api_keys.used(&grant, rate.began_at).await
         {
             log::went_wrong(&error.into(), "when a key was used was not noted");
         }
@@ -79,7 +84,7 @@ impl<P: Permission> FromRequestParts<AppState> for KeyCaller<P> {
             .ok_or_else(|| unauthenticated("The API key's subscription does not exist any more"))?;
         let subscription = require_active(subscription)?;
         if !grant.scopes.contains(&P::SCOPE) {
-            record_refusal(parts, state, &grant, "scope").await;
+            record_refusal(parts, &state, &grant, "scope").await;
             let message = format!("The API key lacks the scope `{}`", P::SCOPE);
             return Err(ApiError::new(Code::InsufficientScope, message)
                 .with_details(json!({"requiredScope": P::SCOPE})));
@@ -98,7 +103,7 @@ const REFUSALS: Limit = Limit::per_hour(1_000);
 
 /// Counts and records that a known key was refused. The answer's headers tell this count, and not the key's own,
 /// which is for those who may use it. A store that fails now does not change the refusal.
-async fn record_refusal(parts: &mut Parts, state: &AppState, grant: &Grant, reason: &'static str) {
+async fn record_refusal(parts: &Parts, state: &Base, grant: &Grant, reason: &'static str) {
     let counted = state
         .rates
         .count(Scope::RefusedKey(grant.key, reason), REFUSALS, state.clock.now())
@@ -116,8 +121,7 @@ async fn record_refusal(parts: &mut Parts, state: &AppState, grant: &Grant, reas
         .on(grant.instance)
         .outcome(Outcome::Denied)
         .detail("reason", reason);
-    let Ok(trail) = Trail::from_request_parts(parts, state).await;
-    trail.record(state, record).await;
+    Trail::of(parts, state).record(state, record).await;
 }
 
 fn unauthenticated(message: &'static str) -> ApiError {

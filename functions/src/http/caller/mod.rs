@@ -17,7 +17,7 @@ pub use user::UserCaller;
 use shared::domain::account::{Subscription, User};
 
 use super::error::{ApiError, Code};
-use crate::state::AppState;
+use crate::state::Users;
 
 /// A subscription that is switched off serves only administrators, who are the ones to switch it on.
 pub fn require_served(user: &User, subscription: &Subscription) -> Result<(), ApiError> {
@@ -30,7 +30,7 @@ pub fn require_served(user: &User, subscription: &Subscription) -> Result<(), Ap
 
 /// What reaches people in a user's name needs a verified address, where the deployment sends the mails that verify
 /// one.
-pub fn require_verified(state: &AppState, user: &User) -> Result<(), ApiError> {
+pub fn require_verified(state: &Users, user: &User) -> Result<(), ApiError> {
     if user.email_verified_at.is_some() || !state.mailer.sends() {
         return Ok(());
     }

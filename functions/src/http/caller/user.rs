@@ -1,6 +1,6 @@
 //! A user who is logged in: management routes.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use shared::auth::session::Session;
 use shared::domain::account::{Subscription, User};
@@ -12,7 +12,7 @@ use super::{require_served, session_over};
 use crate::http::context::RequestContext;
 use crate::http::error::{ApiError, Code};
 use crate::http::rate_limit;
-use crate::state::AppState;
+use crate::state::Users;
 
 /// A user with a valid access token, active, of an active subscription.
 #[derive(Debug, Clone)]
@@ -25,10 +25,14 @@ pub struct UserCaller {
     pub session: Session,
 }
 
-impl FromRequestParts<AppState> for UserCaller {
+impl<S: Send + Sync> FromRequestParts<S> for UserCaller
+where
+    Users: FromRef<S>,
+{
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let state = Users::from_ref(state);
         let token = match bearer(&parts.headers)? {
             Bearer::Jwt(token) => token,
             Bearer::Key(_) => {

@@ -14,8 +14,8 @@ use crate::endpoint::Endpoint;
 use crate::fleet::Fleet;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Reply, Timestamp};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Workers)]
@@ -83,14 +83,17 @@ struct ShardView {
     served: bool,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::GET, "/api/admin/workers", "listWorkers", handler).about(
         Tag::Administration,
         "Lists the connection daemons and their shards",
     )
 }
 
-pub async fn handler(State(state): State<AppState>, _: Administrator) -> Result<Reply<Response>, ApiError> {
+pub async fn handler(
+    State(state): State<ManagementState>,
+    _: Administrator,
+) -> Result<Reply<Response>, ApiError> {
     let reading = state.networks.iter().map(|network| Fleet::read(&state, *network));
     let fleets = try_join_all(reading).await?;
     let now = state.clock.now();

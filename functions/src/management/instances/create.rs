@@ -20,8 +20,8 @@ use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, inactive, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, RequestContext, Trail};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -41,7 +41,7 @@ pub struct Request {
     always_online: Option<IgnoredAny>,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::POST, "/api/instances", "createInstance", handler)
         .about(
             Tag::Instances,
@@ -52,7 +52,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,
@@ -83,7 +83,7 @@ pub async fn handler(
     Ok(Reply::created(InstanceView::new(instance, &owners)))
 }
 
-fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<Instance, ApiError> {
+fn instance(state: &ManagementState, caller: &UserCaller, request: Request) -> Result<Instance, ApiError> {
     let mut fields = Fields::default();
     let name = fields.parse::<InstanceName>("name", &request.name);
     let network = match &request.network {
@@ -134,7 +134,7 @@ fn instance(state: &AppState, caller: &UserCaller, request: Request) -> Result<I
     })
 }
 
-fn served(state: &AppState, text: &str) -> Result<Network, String> {
+fn served(state: &ManagementState, text: &str) -> Result<Network, String> {
     let network: Network = text
         .parse()
         .map_err(|error: shared::domain::UnknownText| error.to_string())?;

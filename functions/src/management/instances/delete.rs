@@ -13,10 +13,10 @@ use super::find::{InstanceRef, find};
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Deleted, Path, Record, Reply, Trail, log};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(
         Method::DELETE,
         "/api/instances/{instance}",
@@ -29,7 +29,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     trail: Trail,
     Path(which): Path<InstanceRef>,
@@ -51,7 +51,7 @@ pub async fn handler(
 
 /// Deletes an instance as it was read, its keys with it, and has its shard end it.
 pub async fn delete(
-    state: &AppState,
+    state: &ManagementState,
     trail: &Trail,
     actor: &User,
     instance: &Instance,

@@ -17,7 +17,7 @@ use super::status;
 use crate::connection::Owners;
 use crate::http::caller::{UserCaller, require_verified};
 use crate::http::{ApiError, Record, Reply, Trail, log};
-use crate::state::AppState;
+use crate::management::ManagementState;
 
 /// How many nudges are on their way at once.
 const AT_ONCE: usize = 8;
@@ -66,7 +66,7 @@ impl Asked {
 
 /// Stores what the caller asks of an instance, and nudges its shard. The answer has the present status.
 pub async fn ask(
-    state: &AppState,
+    state: &ManagementState,
     caller: &UserCaller,
     trail: &Trail,
     which: &InstanceRef,
@@ -91,7 +91,7 @@ pub async fn ask(
 }
 
 /// Nudges the shards of many instances. A network that is not served any more has no shard to nudge.
-pub async fn nudge_all(state: &AppState, instances: &[Instance]) -> Result<(), ApiError> {
+pub async fn nudge_all(state: &ManagementState, instances: &[Instance]) -> Result<(), ApiError> {
     let mut served = Vec::new();
     for instance in instances {
         if state.queue_names(instance.network).is_ok() {
@@ -105,7 +105,7 @@ pub async fn nudge_all(state: &AppState, instances: &[Instance]) -> Result<(), A
 }
 
 /// Nudges the instance's shard to look at it.
-pub async fn nudge(state: &AppState, instance: &Instance) -> Result<(), ApiError> {
+pub async fn nudge(state: &ManagementState, instance: &Instance) -> Result<(), ApiError> {
     let queries = state.queue_names(instance.network)?.queries(instance.shard.0);
     let nudge = payload::encode(&Query::Nudge {
         instance: instance.id,

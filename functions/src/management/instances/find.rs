@@ -9,7 +9,7 @@ use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::{ApiError, RequestContext};
-use crate::state::AppState;
+use crate::management::ManagementState;
 
 /// How a path names an instance. No name looks like an id.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl FromStr for InstanceRef {
 
 /// The instance that is meant, if it is this subscription's.
 pub async fn find(
-    state: &AppState,
+    state: &ManagementState,
     subscription: SubscriptionId,
     which: &InstanceRef,
 ) -> Result<Instance, ApiError> {

@@ -9,16 +9,16 @@ use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, List, Listing, PageQuery, Query, Reply};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::GET, "/api/instances", "listInstances", handler)
         .about(Tag::Instances, "Lists the instances of the subscription")
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<InstanceView>, ApiError> {

@@ -12,8 +12,8 @@ use super::find::{InstanceRef, find};
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, List, Listing, PageQuery, Path, Query, Reply, Timestamp};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -36,7 +36,7 @@ pub struct Response {
     read_at: Option<Timestamp>,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(
         Method::GET,
         "/api/instances/{instance}/messages",
@@ -50,7 +50,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     Path(which): Path<InstanceRef>,
     Query(query): Query<PageQuery>,

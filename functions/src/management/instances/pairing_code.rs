@@ -31,8 +31,8 @@ use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, rate_limit};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 /// The pause between two reads of the instance. There are 40 at most, of one read unit each.
 const LOOK: Duration = Duration::from_millis(500);
@@ -55,7 +55,7 @@ pub struct Response {
     expires_at: Timestamp,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(
         Method::POST,
         "/api/instances/{instance}/pairing-code",
@@ -72,7 +72,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     trail: Trail,
     Path(which): Path<InstanceRef>,
@@ -116,7 +116,7 @@ enum Known {
     Nothing,
 }
 
-async fn known(state: &AppState, instance: &Instance, phone: &PhoneNumber) -> Result<Known, ApiError> {
+async fn known(state: &ManagementState, instance: &Instance, phone: &PhoneNumber) -> Result<Known, ApiError> {
     let (desired, observed) = (&instance.desired, &instance.observed);
     let is_wanted =
         |request: &&PairingRequest| desired.wanted == Wanted::Connected && request.phone == *phone;
@@ -137,7 +137,7 @@ async fn known(state: &AppState, instance: &Instance, phone: &PhoneNumber) -> Re
 
 /// Stores that a code is wanted.
 async fn ask(
-    state: &AppState,
+    state: &ManagementState,
     user: &User,
     instance: &Instance,
     phone: &PhoneNumber,
@@ -163,7 +163,7 @@ async fn ask(
 
 /// Reads the instance until there is a code or there will be none.
 async fn wait(
-    state: &AppState,
+    state: &ManagementState,
     caller: &UserCaller,
     id: InstanceId,
     phone: &PhoneNumber,
@@ -196,7 +196,7 @@ async fn wait(
 }
 
 /// The code that can be entered now. A code leads nowhere if its daemon has lost the shard or lives no more.
-async fn shown(state: &AppState, instance: &Instance) -> Result<Option<PairingCode>, ApiError> {
+async fn shown(state: &ManagementState, instance: &Instance) -> Result<Option<PairingCode>, ApiError> {
     let observed = &instance.observed;
     let is_now =
         observed.generation >= instance.desired.generation && observed.status == Status::AwaitingPairingCode;

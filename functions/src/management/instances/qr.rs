@@ -18,8 +18,8 @@ use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Path, Reply, Timestamp};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -34,7 +34,7 @@ pub struct Response {
     expires_at: Timestamp,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(
         Method::GET,
         "/api/instances/{instance}/qr",
@@ -53,7 +53,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     Path(which): Path<InstanceRef>,
     headers: HeaderMap,
@@ -76,7 +76,7 @@ pub async fn handler(
 }
 
 /// The code that can be scanned now.
-async fn to_scan(state: &AppState, instance: &Instance) -> Result<QrCode, ApiError> {
+async fn to_scan(state: &ManagementState, instance: &Instance) -> Result<QrCode, ApiError> {
     let owners = Owners::of(state, [instance]).await?;
     let status = owners.connection(instance).status;
     let qr = instance.observed.qr.clone();
@@ -88,7 +88,12 @@ async fn to_scan(state: &AppState, instance: &Instance) -> Result<QrCode, ApiErr
 }
 
 /// The text of a code to pair by, which rests sealed.
-pub async fn open(state: &AppState, id: InstanceId, aad: &[u8], sealed: &[u8]) -> Result<String, ApiError> {
+pub async fn open(
+    state: &ManagementState,
+    id: InstanceId,
+    aad: &[u8],
+    sealed: &[u8],
+) -> Result<String, ApiError> {
     let opened = state.sealer.open(id, Purpose::Content, aad, sealed).await?;
     String::from_utf8(opened).map_err(|error| ApiError::internal().caused_by(error.utf8_error()))
 }

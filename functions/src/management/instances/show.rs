@@ -9,16 +9,16 @@ use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Path, Reply};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::GET, "/api/instances/{instance}", "getInstance", handler)
         .about(Tag::Instances, "Shows an instance")
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     Path(which): Path<InstanceRef>,
 ) -> Result<Reply<InstanceView>, ApiError> {

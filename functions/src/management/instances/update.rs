@@ -19,8 +19,8 @@ use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Changes, Code, Fields, Given, JsonBody, Path, Record, Reply, Trail};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -40,7 +40,7 @@ pub struct Request {
     always_online: Option<IgnoredAny>,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(
         Method::PUT,
         "/api/instances/{instance}",
@@ -53,7 +53,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     trail: Trail,
     Path(which): Path<InstanceRef>,

@@ -10,8 +10,8 @@ use crate::auth::view::SubscriptionView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Reply};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 /// A subscription and its use, in one object.
 #[derive(Serialize, ToSchema)]
@@ -23,14 +23,17 @@ pub struct Response {
     pub in_use: InUse,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::GET, "/api/subscription", "getSubscription", handler).about(
         Tag::Subscription,
         "Shows the own subscription, with what is in use of it",
     )
 }
 
-pub async fn handler(State(state): State<AppState>, caller: UserCaller) -> Result<Reply<Response>, ApiError> {
+pub async fn handler(
+    State(state): State<ManagementState>,
+    caller: UserCaller,
+) -> Result<Reply<Response>, ApiError> {
     let in_use = InUse::read(&state, caller.subscription.id).await?;
     Ok(Reply::ok(Response {
         subscription: caller.subscription.into(),

@@ -11,8 +11,8 @@ use crate::auth::view::Limits;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Reply, Timestamp};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Usage)]
@@ -37,7 +37,7 @@ pub struct InUse {
 
 impl InUse {
     /// What it is now.
-    pub async fn read(state: &AppState, subscription: SubscriptionId) -> Result<Self, ApiError> {
+    pub async fn read(state: &ManagementState, subscription: SubscriptionId) -> Result<Self, ApiError> {
         let (instances, (messages_this_month, renews_at)) = tokio::try_join!(
             state.accounts.instances_in_use(subscription),
             state.counters.get_used_of_quota(subscription, state.clock.now()),
@@ -50,12 +50,15 @@ impl InUse {
     }
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::GET, "/api/subscription/usage", "getUsage", handler)
         .about(Tag::Subscription, "Tells what is in use of what the tier allows")
 }
 
-pub async fn handler(State(state): State<AppState>, caller: UserCaller) -> Result<Reply<Response>, ApiError> {
+pub async fn handler(
+    State(state): State<ManagementState>,
+    caller: UserCaller,
+) -> Result<Reply<Response>, ApiError> {
     let in_use = InUse::read(&state, caller.subscription.id).await?;
     let tier = caller.subscription.tier;
     Ok(Reply::ok(Response {

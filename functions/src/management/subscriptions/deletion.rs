@@ -10,16 +10,16 @@ use shared::ids::SubscriptionId;
 use shared::storage::accounts::{Aftermath, Marked, Removed};
 
 use crate::http::{ApiError, Trail};
+use crate::management::ManagementState;
 use crate::management::instances::delete;
 use crate::management::people;
-use crate::state::AppState;
 
 /// How often it is tried while others join, leave and delete.
 const ATTEMPTS: usize = 8;
 
 /// Deletes a user, and its subscription if nobody else is left in it.
 pub async fn remove(
-    state: &AppState,
+    state: &ManagementState,
     trail: &Trail,
     actor: &User,
     user: &User,
@@ -42,7 +42,12 @@ pub async fn remove(
 }
 
 /// Removes what belongs to a subscription that is marked.
-async fn empty(state: &AppState, trail: &Trail, actor: &User, id: SubscriptionId) -> Result<(), ApiError> {
+async fn empty(
+    state: &ManagementState,
+    trail: &Trail,
+    actor: &User,
+    id: SubscriptionId,
+) -> Result<(), ApiError> {
     for instance in state.instances.list_all(id).await? {
         // It does no harm if somebody else has deleted it meanwhile.
         delete::delete(state, trail, actor, &instance).await?;

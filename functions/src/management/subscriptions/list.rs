@@ -8,16 +8,16 @@ use crate::auth::view::SubscriptionView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, List, Listing, PageQuery, Query, Reply};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::GET, "/api/subscriptions", "listSubscriptions", handler)
         .about(Tag::Administration, "Lists all subscriptions")
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     _: Administrator,
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<SubscriptionView>, ApiError> {

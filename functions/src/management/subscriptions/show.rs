@@ -7,12 +7,12 @@ use shared::ids::SubscriptionId;
 use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Path, Reply};
+use crate::management::ManagementState;
 use crate::management::subscription::show::Response;
 use crate::management::subscription::usage::InUse;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(
         Method::GET,
         "/api/subscriptions/{subscription}",
@@ -26,7 +26,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     _: Administrator,
     Path(id): Path<SubscriptionId>,
 ) -> Result<Reply<Response>, ApiError> {

@@ -20,9 +20,9 @@ use crate::auth::view::SubscriptionView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
+use crate::management::ManagementState;
 use crate::management::instances::nudge_all;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,7 +33,7 @@ pub struct Request {
     active: Option<bool>,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(
         Method::PATCH,
         "/api/subscriptions/{subscription}",
@@ -49,7 +49,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     Administrator(caller): Administrator,
     trail: Trail,
     Path(id): Path<SubscriptionId>,
@@ -97,7 +97,7 @@ pub async fn handler(
 }
 
 /// Suspends the subscription's instances, or lets them go on.
-async fn suspend(state: &AppState, id: SubscriptionId, suspended: bool) -> Result<(), ApiError> {
+async fn suspend(state: &ManagementState, id: SubscriptionId, suspended: bool) -> Result<(), ApiError> {
     match state.instances.suspend(id, suspended).await? {
         Suspended::Done(instances) => nudge_all(state, &instances).await,
         // Another request has switched the subscription since.

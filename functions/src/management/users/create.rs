@@ -14,9 +14,9 @@ use crate::auth::view::UserView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::management::ManagementState;
 use crate::management::people::{self, Invitee};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -33,7 +33,7 @@ pub struct Request {
     subscription_id: String,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::POST, "/api/users", "createUser", handler)
         .about(Tag::Administration, "Creates a user of a subscription")
         .details(
@@ -45,7 +45,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     Administrator(caller): Administrator,
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,
@@ -69,7 +69,7 @@ pub async fn handler(
 
 /// Invites the person who is to be that user, who exists once they have accepted.
 async fn invite(
-    state: &AppState,
+    state: &ManagementState,
     inviter: &User,
     trail: &Trail,
     user: User,
@@ -96,7 +96,7 @@ fn no_subscription() -> ApiError {
     ApiError::field("subscriptionId", "names no subscription")
 }
 
-fn parse(state: &AppState, request: &Request) -> Result<(User, Option<NewPassword>), ApiError> {
+fn parse(state: &ManagementState, request: &Request) -> Result<(User, Option<NewPassword>), ApiError> {
     let mut fields = Fields::default();
     let email = fields.parse::<EmailAddress>("email", &request.email);
     let offered = request.password.as_ref();

@@ -10,12 +10,12 @@ use shared::ids::UserId;
 use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Deleted, Path, Record, Reply, Trail};
+use crate::management::ManagementState;
 use crate::management::people;
 use crate::management::subscriptions::deletion;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::DELETE, "/api/users/{user}", "deleteUser", handler)
         .about(Tag::Administration, "Deletes a user")
         .details("The subscription of an owner passes to its oldest other user; that of the last user is deleted with it, and all \
@@ -24,7 +24,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     Administrator(caller): Administrator,
     trail: Trail,
     Path(id): Path<UserId>,
@@ -41,7 +41,7 @@ pub async fn handler(
 
 /// Takes an invitation back that nobody has accepted.
 async fn withdraw(
-    state: &AppState,
+    state: &ManagementState,
     actor: &User,
     trail: &Trail,
     id: UserId,

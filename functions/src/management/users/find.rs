@@ -4,10 +4,10 @@ use shared::domain::account::User;
 use shared::ids::UserId;
 
 use crate::http::ApiError;
-use crate::state::AppState;
+use crate::management::ManagementState;
 
 /// The user that is meant.
-pub async fn find(state: &AppState, id: UserId) -> Result<User, ApiError> {
+pub async fn find(state: &ManagementState, id: UserId) -> Result<User, ApiError> {
     let found = state.accounts.get_user_of_any(id).await?;
     found.ok_or_else(|| ApiError::not_found("user"))
 }

@@ -9,16 +9,16 @@ use crate::auth::view::UserView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Path, Reply};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::GET, "/api/users/{user}", "getUser", handler)
         .about(Tag::Administration, "Shows a user")
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     _: Administrator,
     Path(id): Path<UserId>,
 ) -> Result<Reply<UserView>, ApiError> {

@@ -15,9 +15,9 @@ use crate::auth::view::UserView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
+use crate::management::ManagementState;
 use crate::management::people;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -32,7 +32,7 @@ pub struct Request {
     subscription_id: Option<String>,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::PATCH, "/api/users/{user}", "updateUser", handler)
         .about(Tag::Administration, "Changes name, role, active flag or subscription of a user")
         .details("A member that is not there stays as it is. Another active flag or subscription ends the user's sessions.")
@@ -40,7 +40,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     Administrator(caller): Administrator,
     trail: Trail,
     Path(id): Path<UserId>,

@@ -8,17 +8,17 @@ use crate::endpoint::Endpoint;
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Code, Reply};
 use crate::management::InstanceView;
+use crate::messaging::MessagingState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<MessagingState> {
     Endpoint::new(Method::GET, "/api/instance/info", "getOwnInstance", handler)
         .about(Tag::Instance, "Shows the instance that the API key is for")
         .errors(&[Code::NotFound])
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<MessagingState>,
     caller: KeyCaller<permission::InstanceRead>,
 ) -> Result<Reply<InstanceView>, ApiError> {
     let found = state

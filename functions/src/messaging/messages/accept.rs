@@ -31,7 +31,6 @@ use shared::storage::counters::Quota;
 use shared::storage::idempotency::{Asked, Claim};
 use tracing::Instrument as _;
 
-use super::backlog;
 use super::enqueue::{Queued, enqueue};
 use super::fingerprint;
 use super::options::{GivenOptions, Options};
@@ -39,8 +38,8 @@ use super::settle::Written;
 use super::view::AcceptedView;
 use crate::endpoint::Answers;
 use crate::http::{ApiError, Code, Reply, RequestContext, Timestamp, log};
+use crate::messaging::MessagingState;
 use crate::openapi::Operation;
-use crate::state::AppState;
 
 /// A message that is well-formed.
 pub struct Send {
@@ -92,7 +91,7 @@ const LOOKS: [u64; 5] = [25, 50, 100, 200, 400];
 /// When the message was asked for: at `now`, or where the request came before, then. It matters for a message whose time
 /// is over meanwhile, and only then is looked up: one read unit.
 pub async fn asked_at(
-    state: &AppState,
+    state: &MessagingState,
     grant: &Grant,
     idempotency_key: Option<&str>,
     options: &GivenOptions,
@@ -107,7 +106,7 @@ pub async fn asked_at(
 
 /// Accepts a message of the instance that `grant` is for.
 pub async fn accept(
-    state: &AppState,
+    state: &MessagingState,
     grant: &Grant,
     subscription: &Subscription,
     send: Send,
@@ -118,7 +117,11 @@ pub async fn accept(
         find_instance(state, subscription, grant.instance),
         async { Ok(state.people.get(grant.instance, &send.to, now).await?) },
         async {
-            backlog::shard::look(state, grant.network, grant.shard, now).await;
+            state
+                .backlog
+                .shards
+                .look(state, grant.network, grant.shard, now)
+                .await;
             Ok(())
         },
     )?;
@@ -135,8 +138,8 @@ pub async fn accept(
     let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
     let job = seal(state, &instance, id, &to, send, now).await?;
     let record = job.record();
-    backlog::shard::require_room(state, &instance)?;
-    backlog::refuse_while_full(state, &instance, now).await?;
+    state.backlog.shards.require_room(&instance)?;
+    state.backlog.refuse_while_full(&instance, now).await?;
     let written = Written {
         subscription: subscription.id,
         record: record.clone(),
@@ -160,7 +163,7 @@ pub async fn accept(
 
 /// Counts a message, and writes its job and its record.
 async fn commit(
-    state: AppState,
+    state: MessagingState,
     subscription: Subscription,
     instance: Instance,
     sends: QueueName,
@@ -170,18 +173,18 @@ async fn commit(
     let state = &state;
     let counted_at = job.accepted_at;
     let accepted = count(state, &subscription, instance.id, counted_at).await?;
-    if let Err(refused) = backlog::admit(state, &instance, accepted, counted_at).await {
+    if let Err(refused) = state.backlog.admit(&instance, accepted, counted_at).await {
         written.give_back(state).await;
         return Err(refused);
     }
     let (queued, stored) = tokio::join!(enqueue(state, &sends, &job), state.messages.put(&written.record),);
-    backlog::shard::note_sent(state, &instance);
+    state.backlog.shards.note_sent(&instance);
     written.settle(state, queued, stored).await
 }
 
 /// The instance as it was a moment ago; as it is now, where that would refuse the message.
 async fn find_instance(
-    state: &AppState,
+    state: &MessagingState,
     subscription: &Subscription,
     id: InstanceId,
 ) -> Result<Instance, ApiError> {
@@ -196,7 +199,7 @@ async fn find_instance(
 /// The record that an earlier request with the same idempotency key has made. One that came a moment ago may still be at
 /// work, and is waited for: to go on beside it would count its message twice.
 async fn record_of_first(
-    state: &AppState,
+    state: &MessagingState,
     instance: InstanceId,
     id: MessageId,
     now: DateTime<Utc>,
@@ -224,7 +227,7 @@ struct Known {
 /// job, which takes a place in the shard: so it waits for room there, and once it is in, the key says so, and no other
 /// follows. The daemon sends a message once, however many jobs it has.
 async fn replay(
-    state: &AppState,
+    state: &MessagingState,
     instance: &Instance,
     record: MessageRecord,
     send: Send,
@@ -234,7 +237,7 @@ async fn replay(
     if record.state == State::Queued && !known.is_queued {
         let may_be_another = now - record.id.created_at() >= DROPPED_WITHIN;
         if may_be_another {
-            backlog::shard::require_room(state, instance)?;
+            state.backlog.shards.require_room(instance)?;
         }
         let to = Acquaintance {
             person: record.person.clone(),
@@ -250,7 +253,7 @@ async fn replay(
             Queued::NotIn(error) | Queued::Unknown(error) => return Err(error.into()),
         }
         if may_be_another {
-            backlog::shard::note_sent(state, instance);
+            state.backlog.shards.note_sent(instance);
             if let Some(key) = key
                 && let Err(error) = state
                     .idempotency
@@ -269,7 +272,7 @@ async fn replay(
 
 /// The message's id, and what is known of the earlier request with the same key that fixed it.
 async fn claim(
-    state: &AppState,
+    state: &MessagingState,
     grant: &Grant,
     send: &Send,
     now: DateTime<Utc>,
@@ -332,7 +335,7 @@ fn require_present(to: &Acquaintance, now: DateTime<Utc>) -> Result<(), ApiError
 
 /// Counts the message; answers how many the instance has accepted this month, it included.
 async fn count(
-    state: &AppState,
+    state: &MessagingState,
     subscription: &Subscription,
     instance: InstanceId,
     now: DateTime<Utc>,
@@ -355,7 +358,7 @@ async fn count(
 
 /// The message's job, with its content sealed.
 async fn seal(
-    state: &AppState,
+    state: &MessagingState,
     instance: &Instance,
     id: MessageId,
     to: &Acquaintance,

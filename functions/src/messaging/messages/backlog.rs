@@ -17,7 +17,7 @@
 //!   the instance's own records that say `queued` are counted, once in five minutes, and what is
 //!   missing of them is in doubt likewise.
 
-pub mod shard;
+mod shard;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,11 +28,13 @@ use shared::domain::instance::{Instance, Status};
 use shared::ids::InstanceId;
 use shared::recent::Recent;
 use shared::storage::StorageError;
-use shared::storage::counters::Basis;
+use shared::storage::counters::{Basis, Counters};
+use shared::storage::messages::Messages;
 use tokio::sync::Mutex as AsyncMutex;
 
+use self::shard::Shards;
 use crate::http::{ApiError, Code};
-use crate::state::AppState;
+use crate::state::Base;
 
 /// How long what was looked up is good enough to refuse by.
 const FRESH: TimeDelta = TimeDelta::seconds(1);
@@ -53,9 +55,13 @@ const REMEMBERED: usize = 5_000;
 /// wait, and of shards.
 #[derive(Debug)]
 pub struct Backlog {
+    base: Base,
+    counters: Counters,
+    messages: Messages,
     limits: Limits,
     known: Mutex<Recent<InstanceId, Arc<AsyncMutex<Known>>>>,
-    shards: shard::Shards,
+    /// What is known of the shards' queues.
+    pub shards: Shards,
 }
 
 /// How many messages may wait.
@@ -106,11 +112,14 @@ impl Known {
 
 impl Backlog {
     /// Lets so many messages wait.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(base: Base, limits: Limits) -> Self {
         Self {
+            counters: Counters::new(base.table.clone()),
+            messages: Messages::new(base.table.clone()),
+            base,
             limits,
             known: Mutex::new(Recent::new(REMEMBERED)),
-            shards: shard::Shards::new(limits.shard),
+            shards: Shards::new(limits.shard),
         }
     }
 
@@ -128,6 +137,124 @@ impl Backlog {
         known.insert(instance, new.clone());
         new
     }
+
+    /// Refuses a message of an instance that was found full a moment ago, before it is counted.
+    pub async fn refuse_while_full(&self, instance: &Instance, now: DateTime<Utc>) -> Result<(), ApiError> {
+        let Some(known) = self.find(instance.id) else {
+            return Ok(());
+        };
+        let limit = self.limits.of(instance);
+        let known = known.lock().await;
+        match known.full_with {
+            Some(waiting) if waiting >= limit && known.is_fresh(now) && known.month == month(now) => {
+                Err(refusal(waiting, limit))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Lets a message go on that was counted as the instance's `accepted`th of the month, where
+    /// fewer others wait than may. A refused one is to be given back.
+    pub async fn admit(
+        &self,
+        instance: &Instance,
+        accepted: u64,
+        now: DateTime<Utc>,
+    ) -> Result<(), ApiError> {
+        let limit = self.limits.of(instance);
+        if accepted <= limit {
+            return Ok(());
+        }
+        let known = self.find_or_begin(instance.id);
+        // Held while the table is asked, so that requests that come together ask once.
+        let mut known = known.lock().await;
+        if known.month != month(now) {
+            *known = Known {
+                month: month(now),
+                ..Known::default()
+            };
+        }
+        if known.waiting(accepted) > limit && !known.is_fresh(now) {
+            self.look(instance, &mut known, accepted, limit, now).await?;
+        }
+        let waiting = known.waiting(accepted);
+        if waiting <= limit {
+            known.full_with = None;
+            return Ok(());
+        }
+        // This one does not wait: it is refused.
+        let waiting = waiting - 1;
+        known.full_with = Some(waiting);
+        Err(refusal(waiting, limit))
+    }
+
+    async fn look(
+        &self,
+        instance: &Instance,
+        known: &mut Known,
+        accepted: u64,
+        limit: u64,
+        now: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let ended = self.counters.ended_this_month(instance.id, now).await?;
+        known.ended = known.ended.max(ended);
+        known.looked_at = Some(now);
+        let waiting = known.waiting(accepted);
+        if waiting > limit
+            && let Some(held) = self.held_by_queue(instance).await
+        {
+            // The one in hand is counted, and not in the queue yet.
+            let missing = (waiting - 1).saturating_sub(held);
+            let believed = self
+                .counters
+                .doubt(instance.id, Basis::Queue, missing, now)
+                .await?;
+            known.ended += believed;
+            if missing == 0 {
+                known.ended += self.missing_by_records(instance, known, waiting - 1, now).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The queue holds as many as wait, but they may be others'. Every few minutes the instance's own records are counted.
+    async fn missing_by_records(
+        &self,
+        instance: &Instance,
+        known: &mut Known,
+        waiting: u64,
+        now: DateTime<Utc>,
+    ) -> Result<u64, StorageError> {
+        if known.records_at.is_some_and(|at| now - at < RECORDS_EVERY) {
+            return Ok(0);
+        }
+        known.records_at = Some(now);
+        if !self.counters.may_count_records(instance.id, now).await? {
+            return Ok(0);
+        }
+        let counting = self.messages.waiting(instance.id, waiting, now);
+        let Ok(counted) = tokio::time::timeout(PATIENCE, counting).await else {
+            return Ok(0);
+        };
+        match counted? {
+            Some(found) => {
+                let missing = waiting.saturating_sub(found);
+                self.counters
+                    .doubt(instance.id, Basis::Records, missing, now)
+                    .await
+            }
+            None => Ok(0),
+        }
+    }
+
+    /// How many messages the instance's shard holds; nothing where the queue does not say.
+    async fn held_by_queue(&self, instance: &Instance) -> Option<u64> {
+        let names = self.base.queue_names(instance.network).ok()?;
+        let sends = names.sends(instance.shard.0);
+        let depth = tokio::time::timeout(PATIENCE, self.base.queue.depth(&sends)).await;
+        let depth = depth.ok()?.ok()?;
+        Some(depth.visible + depth.in_flight + depth.delayed)
+    }
 }
 
 fn refusal(waiting: u64, limit: u64) -> ApiError {
@@ -136,129 +263,6 @@ fn refusal(waiting: u64, limit: u64) -> ApiError {
     ApiError::new(Code::QueueFull, message)
         .with_details(json!({"limit": limit, "waiting": waiting}))
         .retry_after(RETRY_AFTER)
-}
-
-/// Refuses a message of an instance that was found full a moment ago, before it is counted.
-pub async fn refuse_while_full(
-    state: &AppState,
-    instance: &Instance,
-    now: DateTime<Utc>,
-) -> Result<(), ApiError> {
-    let Some(known) = state.backlog.find(instance.id) else {
-        return Ok(());
-    };
-    let limit = state.backlog.limits.of(instance);
-    let known = known.lock().await;
-    match known.full_with {
-        Some(waiting) if waiting >= limit && known.is_fresh(now) && known.month == month(now) => {
-            Err(refusal(waiting, limit))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Lets a message go on that was counted as the instance's `accepted`th of the month, where
-/// fewer others wait than may. A refused one is to be given back.
-pub async fn admit(
-    state: &AppState,
-    instance: &Instance,
-    accepted: u64,
-    now: DateTime<Utc>,
-) -> Result<(), ApiError> {
-    let limit = state.backlog.limits.of(instance);
-    if accepted <= limit {
-        return Ok(());
-    }
-    let known = state.backlog.find_or_begin(instance.id);
-    // Held while the table is asked, so that requests that come together ask once.
-    let mut known = known.lock().await;
-    if known.month != month(now) {
-        *known = Known {
-            month: month(now),
-            ..Known::default()
-        };
-    }
-    if known.waiting(accepted) > limit && !known.is_fresh(now) {
-        look(state, instance, &mut known, accepted, limit, now).await?;
-    }
-    let waiting = known.waiting(accepted);
-    if waiting <= limit {
-        known.full_with = None;
-        return Ok(());
-    }
-    // This one does not wait: it is refused.
-    let waiting = waiting - 1;
-    known.full_with = Some(waiting);
-    Err(refusal(waiting, limit))
-}
-
-async fn look(
-    state: &AppState,
-    instance: &Instance,
-    known: &mut Known,
-    accepted: u64,
-    limit: u64,
-    now: DateTime<Utc>,
-) -> Result<(), StorageError> {
-    let ended = state.counters.ended_this_month(instance.id, now).await?;
-    known.ended = known.ended.max(ended);
-    known.looked_at = Some(now);
-    let waiting = known.waiting(accepted);
-    if waiting > limit
-        && let Some(held) = held_by_queue(state, instance).await
-    {
-        // The one in hand is counted, and not in the queue yet.
-        let missing = (waiting - 1).saturating_sub(held);
-        let believed = state
-            .counters
-            .doubt(instance.id, Basis::Queue, missing, now)
-            .await?;
-        known.ended += believed;
-        if missing == 0 {
-            known.ended += missing_by_records(state, instance, known, waiting - 1, now).await?;
-        }
-    }
-    Ok(())
-}
-
-/// The queue holds as many as wait, but they may be others'. Every few minutes the instance's own records are counted.
-async fn missing_by_records(
-    state: &AppState,
-    instance: &Instance,
-    known: &mut Known,
-    waiting: u64,
-    now: DateTime<Utc>,
-) -> Result<u64, StorageError> {
-    if known.records_at.is_some_and(|at| now - at < RECORDS_EVERY) {
-        return Ok(0);
-    }
-    known.records_at = Some(now);
-    if !state.counters.may_count_records(instance.id, now).await? {
-        return Ok(0);
-    }
-    let counting = state.messages.waiting(instance.id, waiting, now);
-    let Ok(counted) = tokio::time::timeout(PATIENCE, counting).await else {
-        return Ok(0);
-    };
-    match counted? {
-        Some(found) => {
-            let missing = waiting.saturating_sub(found);
-            state
-                .counters
-                .doubt(instance.id, Basis::Records, missing, now)
-                .await
-        }
-        None => Ok(0),
-    }
-}
-
-/// How many messages the instance's shard holds; nothing where the queue does not say.
-async fn held_by_queue(state: &AppState, instance: &Instance) -> Option<u64> {
-    let names = state.queue_names(instance.network).ok()?;
-    let sends = names.sends(instance.shard.0);
-    let depth = tokio::time::timeout(PATIENCE, state.queue.depth(&sends)).await;
-    let depth = depth.ok()?.ok()?;
-    Some(depth.visible + depth.in_flight + depth.delayed)
 }
 
 fn month(at: DateTime<Utc>) -> (i32, u32) {

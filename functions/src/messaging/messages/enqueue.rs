@@ -9,7 +9,7 @@ use shared::fault;
 use shared::queue::{OutgoingMessage, QueueError, QueueName};
 use tokio::time::{Instant, timeout_at};
 
-use crate::state::AppState;
+use crate::messaging::MessagingState;
 
 /// The pause before a send is repeated at first; twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -27,7 +27,7 @@ pub enum Queued {
 
 /// Sends a job. One whose send is not answered is sent again, under the same deduplication id, by which the queue drops what
 /// it has.
-pub async fn enqueue(state: &AppState, sends: &QueueName, job: &SendJob) -> Queued {
+pub async fn enqueue(state: &MessagingState, sends: &QueueName, job: &SendJob) -> Queued {
     let group = lane(job.instance, job.chat());
     let message = OutgoingMessage::fifo(
         payload::encode(&Job::Send(job.clone())),

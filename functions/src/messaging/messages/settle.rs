@@ -9,7 +9,7 @@ use shared::storage::messages::{Put, Withdrawn};
 
 use super::enqueue::Queued;
 use crate::http::{ApiError, log};
-use crate::state::AppState;
+use crate::messaging::MessagingState;
 
 /// A message that was counted, and whose record and job were written at once.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Written {
     /// Ends what was begun: `Ok` where the message will be sent, whatever became of its record.
     pub async fn settle(
         self,
-        state: &AppState,
+        state: &MessagingState,
         queued: Queued,
         stored: Result<Put, StorageError>,
     ) -> Result<(), ApiError> {
@@ -51,7 +51,7 @@ impl Written {
     }
 
     /// There is no job: nothing stays, and the key is as if it had not come.
-    async fn undo(&self, state: &AppState, stored: Result<Put, StorageError>) {
+    async fn undo(&self, state: &MessagingState, stored: Result<Put, StorageError>) {
         let record = &self.record;
         if !matches!(stored, Ok(Put::AlreadyThere))
             && let Err(error) = state.messages.withdraw(record, &not_accepted()).await
@@ -72,7 +72,7 @@ impl Written {
     /// There may be a job, and a retry with the same key goes on under the same id: it finds the record, and sends the job
     /// again. The message stays counted with its record, and is counted by the retry where there is none. Where no retry
     /// comes, the message is sent, or its record reads `expired` when its time is over.
-    async fn leave(&self, state: &AppState, stored: Result<Put, StorageError>) {
+    async fn leave(&self, state: &MessagingState, stored: Result<Put, StorageError>) {
         if stored.is_err() && state.messages.put(&self.record).await.is_err() {
             self.give_back(state).await;
         }
@@ -81,7 +81,7 @@ impl Written {
     /// There may be a job, and no retry will ask for this message: it is taken back. A daemon that comes upon the job reads
     /// that the message has failed, before it writes it to the wire; one that has sent it already was faster: then it is
     /// accepted. It may be on the wire just now, so the failure is a guess that the server's acknowledgement overrules.
-    async fn withdraw(&self, state: &AppState, error: QueueError) -> Result<(), ApiError> {
+    async fn withdraw(&self, state: &MessagingState, error: QueueError) -> Result<(), ApiError> {
         match state.messages.withdraw(&self.record, &not_accepted()).await {
             Ok(Withdrawn::Done) => self.give_back(state).await,
             Ok(Withdrawn::TooLate) => return Ok(()),
@@ -94,7 +94,7 @@ impl Written {
     }
 
     /// Takes back what was counted of it.
-    pub async fn give_back(&self, state: &AppState) {
+    pub async fn give_back(&self, state: &MessagingState) {
         let record = &self.record;
         let counters = &state.counters;
         if let Err(error) = counters

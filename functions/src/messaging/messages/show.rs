@@ -8,16 +8,16 @@ use super::view::MessageView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Path, Reply};
+use crate::messaging::MessagingState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<MessagingState> {
     Endpoint::new(Method::GET, "/api/messages/{message}", "getMessage", handler)
         .about(Tag::Messages, "Tells what became of a message")
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<MessagingState>,
     caller: KeyCaller<permission::MessagesRead>,
     Path(id): Path<MessageId>,
 ) -> Result<Reply<MessageView>, ApiError> {

@@ -17,8 +17,8 @@ use super::options::GivenOptions;
 use crate::endpoint::Endpoint;
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Code, Fields, JsonBody, Timestamp};
+use crate::messaging::MessagingState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -59,7 +59,7 @@ fn text_schema() -> Object {
         .build()
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<MessagingState> {
     Endpoint::new(Method::POST, "/api/messages/text", "sendText", handler)
         .about(Tag::Messages, "Sends a text")
         .details("`202` is a promise: the message is stored durably, and sent in the order of its chat.")
@@ -74,7 +74,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<MessagingState>,
     caller: KeyCaller<permission::MessagesSend>,
     IdempotencyKey(idempotency_key): IdempotencyKey,
     JsonBody { value, bytes }: JsonBody<Request>,

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::Request;
 use serde_json::{Value, json};
-use shared::config::{CorsOrigins, Functions};
+use shared::config::CorsOrigins;
 
 use crate::support::{Answer, PASSWORD, User, World, request};
 
@@ -175,9 +175,9 @@ async fn pages_of_the_configured_origins_may_send_cookie_and_header() {
         // Where any page may call, none sends the user's cookies.
         (CorsOrigins::Any, ""),
     ] {
-        let world = World::with(|config| Functions {
-            cors_origins: origins,
-            ..config
+        let world = World::with(|mut config| {
+            config.base.cors_origins = origins;
+            config
         })
         .await;
         let answer = world.send(preflight()).await;

@@ -248,9 +248,9 @@ async fn a_lock_is_audited_with_its_user_and_in_whole_seconds() {
 
 #[tokio::test]
 async fn one_source_makes_no_more_items_than_its_own_limit_allows() {
-    let world = World::with(|config| shared::config::Functions {
-        auth_rate: 10_000,
-        ..config
+    let world = World::with(|mut config| {
+        config.auth.auth_rate = 10_000;
+        config
     })
     .await;
     for n in 0..200 {

@@ -126,9 +126,9 @@ async fn an_older_code_is_of_no_use_once_the_password_has_changed() {
 
 #[tokio::test]
 async fn an_address_is_verified_by_the_code_of_the_registration() {
-    let world = World::with(|config| shared::config::Functions {
-        admin_email: Some("Ada@Example.com".parse().expect("an address")),
-        ..config
+    let world = World::with(|mut config| {
+        config.auth.admin_email = Some("Ada@Example.com".parse().expect("an address"));
+        config
     })
     .await;
     let user = world.register("ada@example.com").await;

@@ -11,9 +11,9 @@ const REFUSED: &str = "403 FORBIDDEN: Your e-mail address is not verified, which
     open to you";
 
 async fn world() -> World {
-    let world = World::with(|config| shared::config::Functions {
-        networks: vec![Network::Live, Network::Sandbox],
-        ..config
+    let world = World::with(|mut config| {
+        config.base.networks = vec![Network::Live, Network::Sandbox];
+        config
     })
     .await;
     let live = QueueNames::new("test", "live").expect("names");

@@ -8,7 +8,6 @@ use serde_json::json;
 use shared::auth::api_key::Scope;
 use shared::auth::session::RefreshToken;
 use shared::clock::Clock;
-use shared::config::Functions;
 use shared::domain::account::Role;
 use shared::ids::InstanceId;
 
@@ -72,10 +71,10 @@ pub struct Cast {
 impl Cast {
     pub async fn new() -> Self {
         // All come from one address, and in one minute.
-        let world = World::with(|config| Functions {
-            auth_rate: 10_000,
-            user_rate: 10_000,
-            ..config
+        let world = World::with(|mut config| {
+            config.auth.auth_rate = 10_000;
+            config.users.user_rate = 10_000;
+            config
         })
         .await;
         let (ada, sales, key) = world.ready().await;

@@ -11,9 +11,9 @@ mod table;
 
 use std::collections::BTreeSet;
 
-use self::cast::{Caller, Cast};
-pub use self::table::routes;
-use self::table::{Takes, table};
+use self::cast::Caller;
+pub use self::cast::Cast;
+pub use self::table::{Takes, routes, table};
 
 #[test]
 fn every_route_is_in_the_table_once() {

@@ -204,7 +204,7 @@ async fn a_lost_answer_to_a_failed_login_counts_one() {
     let world = World::faulty(SEED).await;
     let faults = world.faults.as_ref().expect("faults");
     let scope = lockouts::Scope::Session("one");
-    let attempt = || world.state.lockouts.attempt(&scope, world.clock.now());
+    let attempt = || world.states.auth.lockouts.attempt(&scope, world.clock.now());
     faults.plan("UpdateItem", "session#one", FATES);
     attempt().await.expect_err("nobody knows");
     for _ in 1..scope.limit() - 1 {

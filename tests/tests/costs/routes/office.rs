@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use functions::state::AppState;
+use functions::management::ManagementState;
+use functions::service::States;
 use relay::Relay;
 use serde_json::{Value, json};
 use shared::clock::{Clock, SteppedClock};
-use shared::config::Functions;
 use shared::domain::account::Role;
 use shared::domain::instance::{Account, Observed, PairingCode, PairingRequest, QrCode, Status, Wanted};
 use shared::domain::network::Network;
@@ -35,7 +35,8 @@ pub fn text() -> Value {
 }
 
 pub struct Office {
-    pub state: AppState,
+    /// That of `management`, through which tests look into the stores.
+    pub state: ManagementState,
     pub meter: Relay,
     /// A client without a token.
     pub api: Api,
@@ -54,25 +55,23 @@ impl Office {
         let database = Database::start().await;
         let meter = Relay::metering(&database.endpoint).await;
         let metered = table(meter.endpoint());
-        let config = Functions {
-            forgot_password_answer: Duration::ZERO,
-            queue_limit,
-            ..world::config(directory.path())
-        };
+        let mut config = world::config(directory.path());
+        config.auth.forgot_password_answer = Duration::ZERO;
+        config.messaging.queue_limit = queue_limit;
         let queue = EmbeddedQueue::open(None, Arc::new(clock.clone())).expect("opened");
         let queue_names = QueueNames::new("waxwing", Network::Sandbox.as_str()).expect("names");
-        let shards = config.common.shards;
+        let shards = config.base.common.shards;
         deployment::ensure_all(&queue, &queue_names, shards)
             .await
             .expect("created");
         let aws = shared::aws::stand_in(meter.endpoint());
-        let wrapper = seal::wrapper(&aws, &config.common.wrapping).expect("a key file");
+        let wrapper = seal::wrapper(&aws, &config.wrapping).expect("a key file");
         let sealer = Sealer::new(metered.clone(), wrapper).restricted_to(&[Purpose::Content]);
         let mails = Arc::new(FolderMailer::new(
             directory.path().join("mails"),
             Arc::new(clock.clone()),
         ));
-        let state = AppState::new(
+        let states = States::new(
             &config,
             metered,
             Arc::new(queue),
@@ -80,8 +79,9 @@ impl Office {
             mails.clone(),
             Arc::new(clock.clone()),
         );
-        let state = state.expect("a queue prefix");
-        let (bases, server) = world::serve(state.clone()).await;
+        let states = states.expect("a queue prefix");
+        let state = states.management.clone();
+        let (bases, server) = world::serve(states).await;
         Self {
             state,
             meter,

@@ -26,7 +26,7 @@ use super::{
 use crate::connection::Owners;
 use crate::fleet::Fleet;
 use crate::http::ApiError;
-use crate::state::AppState;
+use crate::management::ManagementState;
 
 /// How many entries of a list are asked for at once: some hundred from each of the keys that it is spread over.
 const PAGE: u32 = 500;
@@ -34,7 +34,7 @@ const PAGE: u32 = 500;
 /// Everything, as of `now`. Independent parts are asked for at once, since a caller waits for all of it. Within a
 /// part it is one request after the other, so that callers of other routes come first where one process serves
 /// everything.
-pub async fn all(state: &AppState, now: DateTime<Utc>) -> Result<Response, ApiError> {
+pub async fn all(state: &ManagementState, now: DateTime<Utc>) -> Result<Response, ApiError> {
     let accounts = async {
         let (subscriptions, ids) = subscriptions(state).await?;
         let accepted = state.counters.used_of_quotas(&ids, now).await?;
@@ -82,7 +82,7 @@ pub async fn all(state: &AppState, now: DateTime<Utc>) -> Result<Response, ApiEr
     })
 }
 
-async fn subscriptions(state: &AppState) -> Result<(Subscriptions, Vec<SubscriptionId>), ApiError> {
+async fn subscriptions(state: &ManagementState) -> Result<(Subscriptions, Vec<SubscriptionId>), ApiError> {
     let by_tier = Tier::ALL.iter().map(|tier| (*tier, TierTotals::default()));
     let mut totals = Subscriptions {
         by_tier: by_tier.collect(),
@@ -113,7 +113,7 @@ async fn subscriptions(state: &AppState) -> Result<(Subscriptions, Vec<Subscript
     }
 }
 
-async fn users(state: &AppState) -> Result<Users, ApiError> {
+async fn users(state: &ManagementState) -> Result<Users, ApiError> {
     let mut totals = Users::default();
     let mut last = None;
     loop {
@@ -136,7 +136,7 @@ fn is_last(things: usize) -> bool {
 }
 
 /// The instances of all shards that there are.
-async fn instances(state: &AppState, fleets: &[Fleet]) -> Result<Vec<Instance>, ApiError> {
+async fn instances(state: &ManagementState, fleets: &[Fleet]) -> Result<Vec<Instance>, ApiError> {
     let mut found = Vec::new();
     for fleet in fleets {
         for (shard, _) in fleet.shards() {
@@ -181,7 +181,7 @@ fn daemons(fleet: &Fleet, now: DateTime<Utc>) -> Daemons {
     }
 }
 
-async fn queues(state: &AppState, network: Network) -> Result<Queues, ApiError> {
+async fn queues(state: &ManagementState, network: Network) -> Result<Queues, ApiError> {
     let names = state.queue_names(network)?;
     let of_shards = |name: &dyn Fn(u32) -> QueueName| (0..state.shards).map(name).collect::<Vec<_>>();
     let dead = depth(state, vec![names.dead(), names.dead_fifo()]).await?;
@@ -194,7 +194,7 @@ async fn queues(state: &AppState, network: Network) -> Result<Queues, ApiError> 
 }
 
 /// What waits in these queues, in all.
-async fn depth(state: &AppState, queues: Vec<QueueName>) -> Result<Waiting, ApiError> {
+async fn depth(state: &ManagementState, queues: Vec<QueueName>) -> Result<Waiting, ApiError> {
     let mut waiting = Waiting::default();
     for queue in queues {
         waiting += state.queue.depth(&queue).await?;

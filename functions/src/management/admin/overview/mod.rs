@@ -1,11 +1,13 @@
 //! `GET /api/admin/overview`: totals over the whole deployment.
 //!
 //! Nothing keeps these totals, so they are counted when somebody asks, and the answer is given again for a while
-//! ([`crate::cached`]). See [`gather`] for what it reads.
+//! ([`cached`]). See [`gather`] for what it reads.
 
+mod cached;
 mod gather;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -17,11 +19,12 @@ use shared::domain::network::Network;
 use shared::queue::Depth;
 use utoipa::ToSchema;
 
+use self::cached::Cached;
 use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Reply, Timestamp};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 use crate::statistics::Totals;
 
 /// How long making one may take. It lies below the request's own deadline.
@@ -131,16 +134,23 @@ struct Waiting {
     in_flight: u64,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
+    let told = Arc::<Cached<Response>>::default();
+    let handler = move |state, caller| handler(state, caller, Arc::clone(&told));
     Endpoint::new(Method::GET, "/api/admin/overview", "getOverview", handler)
         .about(Tag::Administration, "Tells totals over the whole deployment")
         .details("An answer may be some seconds old, or some minutes in a large deployment: `generatedAt` says from when it is.")
 }
 
-pub async fn handler(State(state): State<AppState>, _: Administrator) -> Result<Reply<Response>, ApiError> {
+/// `told` is what administrators were last told.
+pub async fn handler(
+    State(state): State<ManagementState>,
+    _: Administrator,
+    told: Arc<Cached<Response>>,
+) -> Result<Reply<Response>, ApiError> {
     let make = || gather::all(&state, state.clock.now());
     let late = || ApiError::unavailable(RETRY_AFTER);
-    let overview = state.overview.get(&state.clock, DEADLINE, make, late).await?;
+    let overview = told.get(&state.clock, DEADLINE, make, late).await?;
     Ok(Reply::ok(overview))
 }
 

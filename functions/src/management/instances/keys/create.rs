@@ -18,9 +18,9 @@ use super::view::{KeyView, KeyWithSecret};
 use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, session_over};
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, Whole};
+use crate::management::ManagementState;
 use crate::management::instances::find::{InstanceRef, find};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -44,7 +44,7 @@ pub struct Request {
     rate_limit: Option<Whole>,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(
         Method::POST,
         "/api/instances/{instance}/keys",
@@ -58,7 +58,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     trail: Trail,
     Path(which): Path<InstanceRef>,

@@ -6,8 +6,8 @@ use shared::storage::api_keys::ListedKey;
 use utoipa::ToSchema;
 
 use crate::http::ApiError;
+use crate::management::ManagementState;
 use crate::management::instances::find::{InstanceRef, find as find_instance};
-use crate::state::AppState;
 
 /// `{instance}` and `{key}`.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -20,7 +20,7 @@ pub struct KeyPath {
 
 /// The key that is meant.
 pub async fn find(
-    state: &AppState,
+    state: &ManagementState,
     subscription: SubscriptionId,
     path: &KeyPath,
 ) -> Result<ListedKey, ApiError> {

@@ -8,11 +8,11 @@ use super::view::KeyView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, List, Listing, PageQuery, Path, Query, Reply};
+use crate::management::ManagementState;
 use crate::management::instances::find::{InstanceRef, find};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::GET, "/api/instances/{instance}/keys", "listKeys", handler).about(
         Tag::Keys,
         "Lists the API keys of an instance, without their secrets",
@@ -20,7 +20,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     Path(which): Path<InstanceRef>,
     Query(query): Query<PageQuery>,

@@ -9,10 +9,10 @@ use super::find::{KeyPath, find};
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Deleted, Record, Reply, Trail};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(
         Method::DELETE,
         "/api/instances/{instance}/keys/{key}",
@@ -24,7 +24,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     trail: Trail,
     axum::extract::Path(path): axum::extract::Path<KeyPath>,

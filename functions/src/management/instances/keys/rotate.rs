@@ -18,8 +18,8 @@ use super::view::{KeyView, KeyWithSecret};
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Fields, OptionalJsonBody, Record, Reply, Trail, Whole};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 /// The longest grace: a week.
 const MAX_GRACE: u32 = 7 * 24 * 3_600;
@@ -43,7 +43,7 @@ fn grace_schema() -> Object {
         .build()
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::POST, "/api/instances/{instance}/keys/{key}/rotate", "rotateKey", handler)
         .about(Tag::Keys, "Gives an API key another secret")
         .details("The new secret is in this answer and in no other. The old one is good for `graceSeconds` more, and of those before it the oldest whose grace still runs stays good until its end: so a rotation may be asked for again whose answer was lost. Without `graceSeconds` every older secret ends at once.")
@@ -51,7 +51,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     trail: Trail,
     axum::extract::Path(path): axum::extract::Path<KeyPath>,

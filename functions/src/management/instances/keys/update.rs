@@ -16,8 +16,8 @@ use super::view::KeyView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Changes, Code, Fields, Given, JsonBody, Record, Reply, Timestamp, Trail, Whole};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -43,7 +43,7 @@ pub struct Request {
     rate_limit: Option<Whole>,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(
         Method::PATCH,
         "/api/instances/{instance}/keys/{key}",
@@ -58,7 +58,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     trail: Trail,
     axum::extract::Path(path): axum::extract::Path<KeyPath>,

@@ -12,9 +12,9 @@ use super::view::MemberView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::{Owner, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, Trail};
+use crate::management::ManagementState;
 use crate::management::people::{self, Invitee};
 use crate::openapi::Tag;
-use crate::state::AppState;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +25,7 @@ pub struct Request {
     name: String,
 }
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::POST, "/api/subscription/members", "inviteMember", handler)
         .about(Tag::Subscription, "Invites somebody by e-mail")
         .details(
@@ -38,7 +38,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     Owner(caller): Owner,
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,

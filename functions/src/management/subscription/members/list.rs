@@ -11,16 +11,16 @@ use super::view::MemberView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, List, Listing, PageQuery, Query, Reply};
+use crate::management::ManagementState;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::GET, "/api/subscription/members", "listMembers", handler)
         .about(Tag::Subscription, "Lists who belongs to the subscription")
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     caller: UserCaller,
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<MemberView>, ApiError> {

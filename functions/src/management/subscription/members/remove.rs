@@ -10,11 +10,11 @@ use shared::storage::accounts::Removed;
 use crate::endpoint::Endpoint;
 use crate::http::caller::Owner;
 use crate::http::{ApiError, Code, Deleted, Path, Record, Reply, Trail};
+use crate::management::ManagementState;
 use crate::management::people;
 use crate::openapi::Tag;
-use crate::state::AppState;
 
-pub fn endpoint() -> Endpoint {
+pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(
         Method::DELETE,
         "/api/subscription/members/{user}",
@@ -29,7 +29,7 @@ pub fn endpoint() -> Endpoint {
 }
 
 pub async fn handler(
-    State(state): State<AppState>,
+    State(state): State<ManagementState>,
     Owner(caller): Owner,
     trail: Trail,
     Path(id): Path<UserId>,
@@ -50,7 +50,7 @@ pub async fn handler(
 }
 
 /// Takes an invitation back that nobody has accepted.
-async fn withdraw(state: &AppState, subscription: SubscriptionId, id: UserId) -> Result<(), ApiError> {
+async fn withdraw(state: &ManagementState, subscription: SubscriptionId, id: UserId) -> Result<(), ApiError> {
     let now = state.clock.now();
     let invitation = state.accounts.get_invitation(subscription, id, now).await?;
     let invitation = invitation.ok_or_else(|| ApiError::not_found("user"))?;

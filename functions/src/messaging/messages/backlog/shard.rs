@@ -17,7 +17,7 @@ use shared::domain::shard::Shard;
 
 use super::RETRY_AFTER;
 use crate::http::{ApiError, Code};
-use crate::state::AppState;
+use crate::state::Base;
 
 /// How long what was looked up is good.
 const FRESH: TimeDelta = TimeDelta::seconds(1);
@@ -73,45 +73,43 @@ impl Shards {
         known.asked_at = Some(now);
         true
     }
-}
 
-/// Asks a shard's queue how much it holds, where that is not known. One that does not answer is taken to hold what it did.
-pub async fn look(state: &AppState, network: Network, shard: Shard, now: DateTime<Utc>) {
-    let shards = &state.backlog.shards;
-    let at = (network, shard);
-    let Ok(names) = state.queue_names(network) else {
-        return;
-    };
-    if !shards.is_to_be_asked(at, now) {
-        return;
+    /// Asks a shard's queue how much it holds, where that is not known. One that does not answer is taken to hold what it did.
+    pub async fn look(&self, base: &Base, network: Network, shard: Shard, now: DateTime<Utc>) {
+        let at = (network, shard);
+        let Ok(names) = base.queue_names(network) else {
+            return;
+        };
+        if !self.is_to_be_asked(at, now) {
+            return;
+        }
+        let sends = names.sends(shard.0);
+        let depth = tokio::time::timeout(PATIENCE, base.queue.depth(&sends)).await;
+        if let Ok(Ok(depth)) = depth {
+            let mut known = self.known();
+            let known = known.entry(at).or_default();
+            known.held = depth.visible + depth.in_flight + depth.delayed;
+            known.sent = 0;
+        }
     }
-    let sends = names.sends(shard.0);
-    let depth = tokio::time::timeout(PATIENCE, state.queue.depth(&sends)).await;
-    if let Ok(Ok(depth)) = depth {
-        let mut known = shards.known();
-        let known = known.entry(at).or_default();
-        known.held = depth.visible + depth.in_flight + depth.delayed;
-        known.sent = 0;
-    }
-}
 
-/// Refuses a message where its shard's queue is full.
-pub fn require_room(state: &AppState, instance: &Instance) -> Result<(), ApiError> {
-    let shards = &state.backlog.shards;
-    let known = shards.known().get(&(instance.network, instance.shard)).copied();
-    let known = known.unwrap_or_default();
-    let (waiting, limit) = (known.held + known.sent, shards.limit);
-    if waiting < limit {
-        return Ok(());
+    /// Refuses a message where its shard's queue is full.
+    pub fn require_room(&self, instance: &Instance) -> Result<(), ApiError> {
+        let known = self.known().get(&(instance.network, instance.shard)).copied();
+        let known = known.unwrap_or_default();
+        let (waiting, limit) = (known.held + known.sent, self.limit);
+        if waiting < limit {
+            return Ok(());
+        }
+        let message = "Too many messages wait to be sent in this part of the service: try again later";
+        Err(ApiError::new(Code::QueueFull, message)
+            .with_details(json!({"limit": limit, "waiting": waiting, "scope": "shard"}))
+            .retry_after(RETRY_AFTER))
     }
-    let message = "Too many messages wait to be sent in this part of the service: try again later";
-    Err(ApiError::new(Code::QueueFull, message)
-        .with_details(json!({"limit": limit, "waiting": waiting, "scope": "shard"}))
-        .retry_after(RETRY_AFTER))
-}
 
-/// Counts a message that was sent to its shard's queue.
-pub fn note_sent(state: &AppState, instance: &Instance) {
-    let mut known = state.backlog.shards.known();
-    known.entry((instance.network, instance.shard)).or_default().sent += 1;
+    /// Counts a message that was sent to its shard's queue.
+    pub fn note_sent(&self, instance: &Instance) {
+        let mut known = self.known();
+        known.entry((instance.network, instance.shard)).or_default().sent += 1;
+    }
 }

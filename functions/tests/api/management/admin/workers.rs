@@ -21,7 +21,7 @@ async fn workers(world: &World, root: &User) -> Value {
 async fn shards_that_nobody_ever_held_are_listed() {
     let world = World::with(|_| {
         let mut config = config();
-        config.common.shards = 2;
+        config.base.common.shards = 2;
         config
     })
     .await;

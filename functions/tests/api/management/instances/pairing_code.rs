@@ -23,9 +23,9 @@ async fn ask(world: &World, user: &User, phone: &str) -> Answer {
 
 /// A deployment that waits for its daemon no longer than to look once.
 async fn impatient() -> World {
-    World::with(|config| shared::config::Functions {
-        daemon_answer: Duration::ZERO,
-        ..config
+    World::with(|mut config| {
+        config.management.daemon_answer = Duration::ZERO;
+        config
     })
     .await
 }

@@ -17,9 +17,9 @@ use crate::support::{Answer, User, World, request};
 const PATH: &str = "/api/messages/text";
 
 async fn world(limit: u32) -> World {
-    World::with(|config| shared::config::Functions {
-        queue_limit: limit,
-        ..config
+    World::with(|mut config| {
+        config.messaging.queue_limit = limit;
+        config
     })
     .await
 }
@@ -56,9 +56,9 @@ async fn used_of_quota(world: &World, user: &User) -> u32 {
 
 /// Another process of the same deployment.
 fn another_process(world: &World, limit: u32) -> Router {
-    World::another(world, |config| shared::config::Functions {
-        queue_limit: limit,
-        ..config
+    World::another(world, |mut config| {
+        config.messaging.queue_limit = limit;
+        config
     })
 }
 
@@ -227,10 +227,10 @@ async fn what_was_missing_for_a_moment_only_is_not_taken_for_lost() {
 
 #[tokio::test]
 async fn an_instance_that_is_not_connected_may_have_fewer_waiting() {
-    let world = World::with(|config| shared::config::Functions {
-        queue_limit: 3,
-        offline_queue_limit: 1,
-        ..config
+    let world = World::with(|mut config| {
+        config.messaging.queue_limit = 3;
+        config.messaging.offline_queue_limit = 1;
+        config
     })
     .await;
     let (_, instance, key) = world.ready().await;
@@ -249,9 +249,9 @@ async fn an_instance_that_is_not_connected_may_have_fewer_waiting() {
 
 #[tokio::test]
 async fn a_shard_has_a_cap_that_no_tenant_reaches_alone() {
-    let world = World::with(|config| shared::config::Functions {
-        shard_queue_limit: 3,
-        ..config
+    let world = World::with(|mut config| {
+        config.messaging.shard_queue_limit = 3;
+        config
     })
     .await;
     let (user, _, key) = world.ready().await;
@@ -268,9 +268,9 @@ async fn a_shard_has_a_cap_that_no_tenant_reaches_alone() {
     assert_eq!(used_of_quota(&world, &user).await, 3);
     // A process that has not sent any of them finds the same.
     let body = json!({"to": "15550100002", "text": "x"}).to_string();
-    let elsewhere = World::another(&world, |config| shared::config::Functions {
-        shard_queue_limit: 3,
-        ..config
+    let elsewhere = World::another(&world, |mut config| {
+        config.messaging.shard_queue_limit = 3;
+        config
     });
     let answer = elsewhere
         .oneshot(request("POST", &key, PATH, Body::from(body)))

@@ -236,9 +236,9 @@ async fn a_record_without_a_job_gets_one_however_late_the_retry_comes() {
 
 #[tokio::test]
 async fn a_late_replay_waits_for_room_in_its_shard() {
-    let world = World::with(|config| shared::config::Functions {
-        shard_queue_limit: 2,
-        ..config
+    let world = World::with(|mut config| {
+        config.messaging.shard_queue_limit = 2;
+        config
     })
     .await;
     let (_, _, key) = world.ready().await;

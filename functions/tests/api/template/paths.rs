@@ -1,9 +1,9 @@
-//! The deployment's template: API Gateway sends each endpoint's path to a function that has the endpoint.
-
-use std::path::Path;
+//! API Gateway sends each endpoint's path to a function that has the endpoint.
 
 use functions::service;
 use shared::config::Function;
+
+use super::template;
 
 /// Where API Gateway sends requests to, as `template.yaml` says.
 struct Gateway {
@@ -19,8 +19,7 @@ const GREEDY: &str = "{proxy+}";
 impl Gateway {
     /// Reads the events of the functions: each is one line.
     fn read() -> Self {
-        let template = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
-        let template = std::fs::read_to_string(template).expect("the template");
+        let template = template();
         let (mut paths, mut default, mut function) = (Vec::new(), None, None);
         for line in template.lines() {
             if let Some(name) = after(line, "Binary: ") {

@@ -1,0 +1,98 @@
+//! What this function's handlers work with.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::FromRef;
+use shared::config;
+use shared::seal::Sealer;
+use shared::storage::api_keys::ApiKeys;
+use shared::storage::counters::Counters;
+use shared::storage::idempotency::IdempotencyKeys;
+use shared::storage::instances::Instances;
+use shared::storage::messages::Messages;
+
+use super::messages::backlog::{Backlog, Limits};
+use super::people::Directory;
+use crate::state::Base;
+
+/// The state of the function `messaging`. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct MessagingState(Arc<OfMessaging>);
+
+/// What [`MessagingState`] holds.
+#[derive(Debug)]
+pub struct OfMessaging {
+    base: Base,
+    /// API keys.
+    pub api_keys: ApiKeys,
+    /// Instances.
+    pub instances: Instances,
+    /// Message records.
+    pub messages: Messages,
+    /// Quotas and statistics.
+    pub counters: Counters,
+    /// What is known of instances and shards with many messages.
+    pub backlog: Backlog,
+    /// Who is who to each instance.
+    pub people: Directory,
+    /// Idempotency keys.
+    pub idempotency: IdempotencyKeys,
+    /// Seals content, and nothing else.
+    pub sealer: Arc<Sealer>,
+    /// How long a request tries to bring a message into its queue.
+    pub queue_answer: Duration,
+}
+
+impl MessagingState {
+    /// The state over what every function has.
+    pub fn new(base: Base, sealer: Arc<Sealer>, config: &config::Messaging) -> Self {
+        let limits = Limits {
+            instance: config.queue_limit,
+            offline: config.offline_queue_limit,
+            shard: config.shard_queue_limit,
+        };
+        let table = &base.table;
+        Self(Arc::new(OfMessaging {
+            api_keys: ApiKeys::new(table.clone()),
+            instances: Instances::new(table.clone()),
+            messages: Messages::new(table.clone()),
+            counters: Counters::new(table.clone()),
+            backlog: Backlog::new(base.clone(), limits),
+            people: Directory::new(table.clone()),
+            idempotency: IdempotencyKeys::new(table.clone()),
+            sealer,
+            queue_answer: config.queue_answer,
+            base,
+        }))
+    }
+}
+
+impl Deref for MessagingState {
+    type Target = OfMessaging;
+
+    fn deref(&self) -> &OfMessaging {
+        &self.0
+    }
+}
+
+impl Deref for OfMessaging {
+    type Target = Base;
+
+    fn deref(&self) -> &Base {
+        &self.base
+    }
+}
+
+impl FromRef<MessagingState> for Base {
+    fn from_ref(state: &MessagingState) -> Self {
+        Self::clone(state)
+    }
+}
+
+impl FromRef<MessagingState> for ApiKeys {
+    fn from_ref(state: &MessagingState) -> Self {
+        state.api_keys.clone()
+    }
+}
