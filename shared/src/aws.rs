@@ -1,5 +1,4 @@
-//! How AWS clients are configured: in a deployment by the environment, on one machine by
-//! an endpoint.
+//! The configuration of AWS clients: from the environment in a deployment, for an endpoint on one machine.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::{Credentials, SharedCredentialsProvider};

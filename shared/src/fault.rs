@@ -11,7 +11,7 @@ pub fn point(name: &str) {
         return;
     }
     if let Some(marker) = crate::config::fault_marker() {
-        // Creating the marker is atomic: of several who come here at once, one crashes.
+        // Creating the marker is atomic: of several tasks that come here at once, one crashes.
         if std::fs::File::create_new(&marker).is_err() {
             return;
         }

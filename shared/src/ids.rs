@@ -33,8 +33,8 @@ macro_rules! prefixed_ids {
                 Self(Ulid::from_parts(milliseconds(now), rand::random::<u128>()))
             }
 
-            /// The identifier that is always the same for the same `parts`, of a happening
-            /// at `at`: a redelivery derives it again.
+            /// The identifier of what happened at `at`, derived from `parts`: a redelivery derives the same one
+            /// again.
             pub fn derived(at: DateTime<Utc>, parts: &[&str]) -> Self {
                 let mut hasher = Sha256::new();
                 for part in parts {
@@ -47,8 +47,7 @@ macro_rules! prefixed_ids {
                 Self(Ulid::from_parts(milliseconds(at), u128::from_be_bytes(random)))
             }
 
-            /// The same for what happened at a time that is told to the microsecond: such
-            /// identifiers sort by it.
+            /// The same for a time that is known to the microsecond, by which such identifiers sort.
             pub fn derived_in_order(at: DateTime<Utc>, parts: &[&str]) -> Self {
                 const DIGEST_BITS: u32 = 70;
                 let digest = Self::derived(at, parts).0.random() & ((1 << DIGEST_BITS) - 1);
@@ -57,7 +56,7 @@ macro_rules! prefixed_ids {
                 Self(Ulid::from_parts(milliseconds(at), (within << DIGEST_BITS) | digest))
             }
 
-            /// The identifier that these 16 bytes are.
+            /// The identifier of these 16 bytes.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Ulid::from_bytes(bytes))
             }

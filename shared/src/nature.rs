@@ -1,7 +1,7 @@
 //! What a failure means for the work that met it: the one rule by which errors are sorted.
 //!
-//! Work that may succeed later waits. Only what is proven never to succeed may fail a user's
-//! message or set its job aside; what nobody can tell waits as if it were transient.
+//! Work that may succeed later waits. Only an error that is proven never to pass may fail a user's message or set its
+//! job aside. An unknown error waits as if it were transient.
 
 /// Whether the same call may succeed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,13 +1,13 @@
-//! A map that holds what was used last, in bounded memory and without a search for what is to go.
+//! A map that holds the entries used last, in bounded memory and without a search for the one to drop.
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
 
-/// Two generations of entries. What is used is of the younger one; when that holds `capacity` entries it becomes the older
-/// one, and what was of the older one and not used since goes. So an entry is dropped only after `capacity` others were
-/// used, and at most twice as many are held.
+/// Two generations of entries. An entry that is used belongs to the younger one. When that holds `capacity` entries
+/// it becomes the older one, and entries of the former older one that were not used since are dropped. So an entry is
+/// dropped only after `capacity` others were used, and at most twice as many are held.
 pub struct Recent<K, V> {
     capacity: usize,
     young: HashMap<K, V>,
@@ -38,7 +38,7 @@ impl<K: Eq + Hash, V> Recent<K, V> {
         self.young.get_mut(key)
     }
 
-    /// Holds an entry; answers what stood there.
+    /// Puts an entry; answers the one that it replaces.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
         let was_old = self.old.remove(&key);
         if !self.young.contains_key(&key) {

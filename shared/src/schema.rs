@@ -1,5 +1,5 @@
-//! How values read in JSON, for the OpenAPI document. A schema stands here rather than beside the document, where it can
-//! be built from what the value's own parser goes by; and not beside the parser, since the domain knows no HTTP.
+//! The schemas of values in JSON, for the OpenAPI document. They are here and not with the document, so that they can
+//! be built from the constants of the values' parsers; and not beside the parsers, since the domain knows no HTTP.
 
 use std::borrow::Cow;
 

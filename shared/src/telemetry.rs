@@ -1,4 +1,4 @@
-//! Logs: JSON lines in a deployment, text on a developer's terminal. Errors stand in them with their causes, in one line.
+//! Logs: JSON lines in a deployment, text on a developer's terminal. An error and its causes are in one line.
 
 use std::io::IsTerminal as _;
 
@@ -54,7 +54,7 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn env_filter(filter: &str) -> EnvFilter {
-    // The WhatsApp library logs addresses of chats at `info`; ours are no one's to read.
+    // The WhatsApp library logs addresses of chats at `info`, which nobody is to read.
     EnvFilter::builder().parse_lossy(format!(
         "{filter},whatsapp_rust=warn,wacore=warn,Client=warn,dynoxide=error"
     ))
