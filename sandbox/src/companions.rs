@@ -53,7 +53,7 @@ pub(crate) fn all(unit: &Unit<'_>, phone: &str) -> Result<Vec<Companion>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Checks that the account may have one more device. One that pairs anew under its Noise key takes its own place.
+/// Checks that the account may have one more device. A device that pairs anew under its Noise key replaces itself.
 ///
 /// # Errors
 /// [`Error::Conflict`] where it has [`MAX_COMPANIONS`].
@@ -130,7 +130,7 @@ pub(crate) fn unlink(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
     leave(unit, address)
 }
 
-/// The same for a device that asked for it: its connection is left to whoever answers it.
+/// The same for a device that asked for it. Its connection stays open for the answer.
 pub(crate) fn leave(unit: &mut Unit<'_>, address: &Address) -> Result<()> {
     let gone = unit.execute(
         "DELETE FROM companions WHERE phone = ?1 AND device = ?2",
@@ -189,8 +189,8 @@ pub(crate) fn key_index_node(unit: &Unit<'_>, phone: &str) -> Result<Node> {
         .build())
 }
 
-/// Tells all companions of the account and of those who asked for its devices. Without this word a client goes by
-/// its cached list for an hour and skips the new device. Own devices get the whole list, others what changed.
+/// Tells all companions of the account and of those who asked for its devices. Without this a client goes by its
+/// cached list for an hour and skips the new device. Own devices get the whole list, others what changed.
 fn announce(unit: &mut Unit<'_>, changed: &Address, action: &'static str) -> Result<()> {
     unit.execute(
         "UPDATE phones SET adv_changed = MAX(adv_changed + 1, ?2) WHERE phone = ?1",

@@ -49,8 +49,8 @@ pub struct Config {
     pub bare_senders: bool,
     /// Clients of a lower version are refused as outdated.
     pub min_client_version: Option<(u32, u32, u32)>,
-    /// From which version on a collection of app state comes as a snapshot to a companion that knows nothing of it.
-    /// Below, its patches say as much, and need no media host.
+    /// From this version on a companion that knows nothing of a collection of app state gets it as a snapshot. Below,
+    /// it gets the patches, which say as much and need no media host.
     pub app_state_snapshot_from: u64,
     /// How many messages of each chat a new companion gets from its phone; 0 sends no history at all.
     pub history_messages: u32,
@@ -58,7 +58,7 @@ pub struct Config {
     pub clock: Arc<dyn Clock>,
 }
 
-/// How long what a client shows for being linked is good for; the defaults are the real network's.
+/// How long the codes that clients show to be linked are good; the defaults are the real network's.
 #[derive(Debug, Clone, Copy)]
 pub struct PairingTimes {
     /// The first of the six QR references.
@@ -109,7 +109,7 @@ impl Config {
         }
     }
 
-    /// The same with its state kept in `data_dir`, where media have more room than in memory.
+    /// The same with the state kept in `data_dir`, where media have more room than in memory.
     #[must_use]
     pub fn with_data_dir(mut self, data_dir: impl Into<PathBuf>) -> Self {
         self.data_dir = Some(data_dir.into());
@@ -128,7 +128,7 @@ impl std::fmt::Debug for Config {
     }
 }
 
-/// How much the server takes from clients. What is beyond is refused or cut off, with its reason in the log.
+/// How much the server takes from clients. More is refused or cut off, with the reason in the log.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// Connections of any kind at once.

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::store::Unit;
 use crate::wire;
 
-/// Types of notifications, and the kind of state that each says to have changed.
+/// Types of notifications, and the kind of state that each tells to have changed.
 const KINDS: [(&str, &str); 3] = [
     ("account_sync", "account_sync"),
     ("w:gp2", "groups"),
@@ -49,7 +49,8 @@ pub(crate) fn raise(unit: &Unit<'_>, address: &Address) -> Result<Vec<Node>> {
     Ok(stanzas)
 }
 
-/// Takes a client's `<clean type timestamp/>`: what was raised up to then is clean, without a timestamp all of it.
+/// Takes a client's `<clean type timestamp/>`: bits raised up to that time are clean, without a timestamp all of
+/// them.
 pub(crate) fn clean(unit: &Unit<'_>, address: &Address, node: &Node) -> Result<Node> {
     for bit in node.get_children_by_tag("clean") {
         let Some(kind) = wire::attr(bit, "type") else {

@@ -180,7 +180,7 @@ impl std::fmt::Debug for Sandbox {
 }
 
 impl Drop for Sandbox {
-    /// One that is dropped without [`Sandbox::shutdown`] ends as if killed: its tasks stop, its state is whole.
+    /// Without [`Sandbox::shutdown`] a sandbox ends as if killed: its tasks stop, its state is whole.
     fn drop(&mut self) {
         self.network.stop.cancel();
         self.server.abort();

@@ -102,7 +102,7 @@ impl Network {
         self.lock_generation().child_token()
     }
 
-    /// Lets a client begin its handshake; `None` while the network restarts or too many are at it.
+    /// Lets a client begin its handshake; `None` while the network restarts or too many handshakes are under way.
     pub(crate) fn enter(&self) -> Option<OwnedSemaphorePermit> {
         if self.down.load(Ordering::Acquire) {
             debug!("a client comes while the network restarts");

@@ -178,7 +178,7 @@ pub(crate) fn remove(unit: &mut Unit<'_>, owner: &Owner, author: &Author) -> Res
     announce(unit, owner, author, (picture.id, "delete"))
 }
 
-/// The owner ends, and the picture as well. Nobody is told: there is nothing left to look at.
+/// Removes the picture of an owner that is gone. Nobody is told, since there is nothing left to look at.
 pub(crate) fn remove_with_owner(unit: &Unit<'_>, owner: &Owner) -> Result<()> {
     let key = owner.key();
     forget_files(unit, &key)?;

@@ -28,7 +28,7 @@ pub(crate) struct Receipt<'a> {
     pub(crate) extra: Vec<Node>,
 }
 
-/// Queues `receipt` for the devices of `to`. What was read is told between those who both tell it.
+/// Queues `receipt` for the devices of `to`. A read receipt passes only between people who both send them.
 pub(crate) fn fan_out(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account) -> Result<()> {
     if receipt.kind == "read" && !privacy::share_read_receipts(unit, &receipt.reader.phone, &to.phone)? {
         return Ok(());
@@ -52,8 +52,8 @@ pub(crate) fn fan_out_for(
     send(unit, receipt, to, builder)
 }
 
-/// The same in a group or on a status: it comes from there, and names the reader as the participant. Who has seen a
-/// status is told as who has read a message is; in groups it is told always.
+/// The same in a group or on a status: the receipt comes from there, and names the reader as the participant.
+/// Statuses follow the rule for read receipts; in groups they always pass.
 pub(crate) fn fan_out_in(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account, room: &Jid) -> Result<()> {
     if room.is_status_broadcast()
         && receipt.kind == "read"
@@ -186,14 +186,15 @@ pub(crate) fn receipt(unit: &mut Unit<'_>, (from, sent): (&Address, i64), node: 
                 };
                 fan_out(unit, &receipt, &account)?;
             }
-            // Between an account's own devices; the server has taken the message off, and that is all.
+            // These are between an account's own devices: the server has taken the message off, and does nothing
+            // more.
             ("sender" | "peer_msg" | "hist_sync" | "server-error", _) => {}
             // Own other devices learn that the chat was read here.
             ("read-self" | "played-self", Some(room)) => fan_out_in(unit, &receipt, &reader, room)?,
             ("read-self" | "played-self", None) => fan_out_for(unit, &receipt, &reader, Some(author))?,
             ("read", None) => fan_out(unit, &receipt, &account)?,
             (_, Some(room)) => fan_out_in(unit, &receipt, &account, room)?,
-            // A device that rings says so: the caller learns enough by what becomes of the call.
+            // A device says that it rings: the caller learns enough by what becomes of the call.
             _ if node.get_optional_child("offer").is_some() => {}
             _ => fan_out_for(
                 unit,

@@ -8,8 +8,7 @@ use serde::Serialize;
 
 use crate::server::handshake::Pattern;
 
-/// Tags that are counted by name; all others together as the last. What clients may send is theirs to choose, what is
-/// counted is not.
+/// Tags that are counted by name; the last stands for all others, since clients may send any.
 const TAGS: [&str; 12] = [
     "message",
     "receipt",

@@ -34,7 +34,7 @@ const EXPERIMENTS: [(&str, u32); 3] = [
     ("nct_syncd_ab", web::WA_NCT_TOKEN_SYNCD_ENABLED.code),
 ];
 
-/// What a push name switches. Empty for an ordinary name; what is no switch is left out.
+/// The switches in a push name; unknown ones are left out. Empty for an ordinary name.
 fn parse(push_name: &str) -> Vec<(&'static str, bool)> {
     if push_name.starts_with("restricted:") {
         return vec![(RESTRICTED, true)];
@@ -98,8 +98,8 @@ pub(crate) fn wrote(unit: &Unit<'_>, phone: &str, writer: &str) -> Result<()> {
     Ok(())
 }
 
-/// Whether a message of `from` to `to` is refused: a restricted account reaches out to somebody who has never written
-/// to it, with no token to show for it.
+/// Whether a message of `from` to `to` is refused: a restricted account writes to somebody who has never written to
+/// it, and has no token.
 pub(crate) fn holds_back(unit: &Unit<'_>, from: &str, to: &str, message: &Node) -> Result<bool> {
     let token = ["tctoken", "cstoken"]
         .iter()

@@ -40,7 +40,7 @@ const PAGE_BYTES: usize = 1024 * 1024;
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) version: u64,
-    /// Patches after this version are there; those before are part of the records alone.
+    /// Patches after this version are kept; earlier ones only live on in the records.
     pub(crate) floor: u64,
     snapshot_mac: Vec<u8>,
     key_id: Vec<u8>,
@@ -110,7 +110,7 @@ pub(crate) fn upload(
     let version = head.version + 1;
     check_room(unit, phone, collection, patch.mutations.len())?;
     merge(unit, phone, collection, &patch.mutations)?;
-    // Of a field that comes twice the last counts: all that the author wrote stays as it is.
+    // The version is appended: of a field that comes twice the last counts, and the author's bytes stay as they are.
     let numbered = wa::SyncdPatch {
         version: wa::SyncdVersion {
             version: Some(version),
@@ -206,7 +206,7 @@ pub(crate) fn snapshot(unit: &Unit<'_>, phone: &str, collection: &str) -> Result
     }))
 }
 
-/// Puts `snapshot` in the place of all that a collection had, as the phone alone may. Its version must be a new one.
+/// Replaces a collection with `snapshot`, as only the phone may. Its version must be a new one.
 pub(crate) fn replace(
     unit: &mut Unit<'_>,
     phone: &str,

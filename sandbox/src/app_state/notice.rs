@@ -8,8 +8,8 @@ use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 use crate::wire;
 
-/// Tells the account's devices but `author` of a collection's new version. What they were told of an older one and
-/// have not taken yet is dropped: the newest says all.
+/// Tells the account's devices but `author` of a collection's new version. Notices of an older version that they have
+/// not taken yet are dropped, since the newest says all.
 pub(super) fn notify(
     unit: &mut Unit<'_>,
     author: &Address,

@@ -32,7 +32,7 @@ pub(super) fn merge(
     Ok(())
 }
 
-/// Refuses what would make a collection too large: at worst every index that is set is a new one.
+/// Refuses mutations that might make a collection too large, if every index that they set were a new one.
 pub(super) fn check_room(unit: &Unit<'_>, phone: &str, collection: &str, mutations: usize) -> Result<()> {
     let records: usize = unit
         .prepare("SELECT COUNT(*) FROM app_state_records WHERE phone = ?1 AND collection = ?2")?

@@ -35,7 +35,7 @@ impl FaultControl {
         Self { network }
     }
 
-    /// Puts a fault in force, or lets it strike where it is one that strikes but once.
+    /// Puts a fault in force, or lets it strike if it is one that strikes only once.
     ///
     /// # Errors
     /// [`Error::Invalid`] for members that make no sense together, [`Error::Conflict`] for the 1,001st rule.

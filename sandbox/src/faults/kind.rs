@@ -126,7 +126,7 @@ impl Fault {
         }
     }
 
-    /// Whether it concerns the server as a whole, or clients before they have said who they are.
+    /// Whether it is about the server as a whole, or about clients before they have said who they are.
     pub(super) fn only_for_all(self) -> bool {
         matches!(self, Self::RefuseHandshake | Self::SkewClock | Self::Restart)
     }

@@ -56,7 +56,7 @@ pub(crate) use verdict::{Ending, Fate, Stored};
 use crate::clock::Clock;
 use crate::directory::Address;
 
-/// Rules that may be in force at once. Each stanza is held against all of them.
+/// Rules that may be in force at once. Each stanza is compared with all of them.
 const MAX_RULES: usize = 1_000;
 
 /// A fault in force.
@@ -235,7 +235,7 @@ impl std::fmt::Debug for Faults {
     }
 }
 
-/// The clock by which the server stamps: the network's own, as far off as faults have it.
+/// The clock of the server's stamps: the network's own, skewed by the faults in force.
 pub(crate) struct SkewedClock {
     faults: Arc<Faults>,
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::directory::Address;
 
-/// Whose connections it befalls. Exactly one of `phone`, `client` and `all`; `device` goes with `phone`.
+/// Whose connections it strikes. Exactly one of `phone`, `client` and `all`; `device` goes with `phone`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Target {

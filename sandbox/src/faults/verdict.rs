@@ -223,7 +223,7 @@ fn is_question(node: &Node) -> bool {
     node.tag == "iq" && matches!(wire::attr(node, "type").as_deref(), Some("get" | "set"))
 }
 
-/// Counts a message of `subject`'s in the second that runs; whether that is one too many.
+/// Counts a message of `subject`'s in the present second; answers whether that is one too many.
 fn over_limit(standing: &mut Standing, subject: Subject<'_>, now_ms: i64) -> bool {
     let Some(address) = subject.address.filter(|_| standing.rule.target.covers(subject)) else {
         return false;

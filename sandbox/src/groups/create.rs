@@ -27,7 +27,7 @@ pub(crate) struct Draft {
     pub(crate) settings: Settings,
 }
 
-/// Makes a group with `creator` and those of the draft's people who can be added; answers what became of each.
+/// Makes a group with `creator` and the people of the draft who can be added; answers the outcome for each.
 ///
 /// # Errors
 /// [`Error::Refused`] (406) for a subject or description that is too long, [`Error::Invalid`] for more people than a

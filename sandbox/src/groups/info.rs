@@ -63,7 +63,7 @@ pub(crate) fn new_id() -> String {
     format!("{:08X}", rand::rng().random::<u32>())
 }
 
-/// A change of description: its id, the id of the one that it replaces, and the text, without which it goes.
+/// A change of description: its id, the id of the one that it replaces, and the text; without a text it is removed.
 #[derive(Debug, Clone)]
 pub(crate) struct Redescription {
     pub(crate) id: String,

@@ -26,7 +26,8 @@ pub(crate) struct Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Done,
-    /// This person lets them not be added; who tried can pass the invitation on, until the Unix seconds of its end.
+    /// This person does not let them be added. Whoever tried can pass the invitation on, until its end in Unix
+    /// seconds.
     Invited {
         code: String,
         expires_at: i64,
@@ -103,7 +104,7 @@ pub(super) fn admit(
     Ok(changes)
 }
 
-/// Tells the newcomers of the group, and the others of the newcomers. `reason` is `invite` for those who came by
+/// Tells the new members of the group, and the others of the new members. `reason` is `invite` for those who came by
 /// themselves.
 pub(super) fn welcome(
     unit: &mut Unit<'_>,

@@ -22,7 +22,7 @@ pub(super) fn answer(node: &Node) -> Node {
     }
 }
 
-/// Nobody has to accept anything: each notice that is asked for is settled.
+/// Answers that each notice asked for is settled: nobody has to accept anything.
 fn terms(node: &Node) -> Node {
     let asked = wire::children(node)
         .first()

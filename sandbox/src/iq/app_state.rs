@@ -70,8 +70,9 @@ fn version(asked: &Node) -> Option<u64> {
     wire::attr(asked, "version").map_or(Some(0), |version| version.parse::<u32>().ok().map(u64::from))
 }
 
-/// The snapshots that the answer needs: of collections whose patches the device lacks are no longer there, and, where
-/// it asks for one, of those from the version `lowest` on. Shorter ones are as well served by their patches.
+/// The snapshots that the answer needs. A collection needs one if the patches that the device lacks are gone. If the
+/// device asks for one, it gets it from the version `lowest` on; shorter collections are as well served by their
+/// patches.
 fn wanted(
     unit: &Unit<'_>,
     from: &Address,

@@ -8,7 +8,8 @@ use crate::error::{Error, Result};
 use crate::store::Unit;
 use crate::wire;
 
-/// Unlinks what the request names. Answers whether the asking device is among it: it is still to get its answer.
+/// Unlinks the devices that the request names. Answers whether the asking device is among them, which still gets its
+/// answer.
 pub(super) fn remove(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result<bool> {
     let remove = node
         .get_optional_child("remove-companion-device")

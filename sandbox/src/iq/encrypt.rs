@@ -39,8 +39,8 @@ pub(super) fn answer(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result
     }
 }
 
-/// Takes one-time prekeys, and the long-lived keys with them. The first upload is what the phone waits for to
-/// share the app-state key.
+/// Takes one-time prekeys, and the long-lived keys with them. The phone waits for the first upload before it shares
+/// the app-state key.
 fn upload(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result<Node> {
     let invalid = |what: &str| Error::Invalid(format!("a prekey upload without a usable {what}"));
     let mut keys = Vec::new();

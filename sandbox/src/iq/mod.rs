@@ -132,7 +132,7 @@ pub(crate) async fn answer(network: &Arc<Network>, from: &Address, node: &Node) 
     }
 }
 
-/// A refusal for what its client can do something about; other errors end the connection.
+/// A refusal, for an error about which the client can do something; other errors end the connection.
 fn refused(node: &Node, error: Error) -> Result<Node> {
     match error {
         Error::Refused { code, condition, .. } => Ok(wire::iq_error(node, code, condition)),

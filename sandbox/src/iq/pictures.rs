@@ -54,7 +54,7 @@ async fn look(network: &Network, from: Address, node: &Node) -> Result<Node> {
     Ok(wire::iq_result(node, vec![picture.build()]))
 }
 
-/// Answers `<pictures>`: one `<picture>` for each group, without anything of those that have none.
+/// Answers `<pictures>`: one `<picture>` for each group, an empty one for a group without a picture.
 pub(super) async fn look_at_groups(network: &Network, node: &Node, asked: &Node) -> Result<Node> {
     let asked: Vec<(Jid, Node)> = asked
         .get_children_by_tag("picture")

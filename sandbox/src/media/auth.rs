@@ -8,8 +8,8 @@ use rusqlite::OptionalExtension as _;
 use crate::error::Result;
 use crate::store::Unit;
 
-/// The authorisation of an account and the seconds it still holds: the standing one while more than half of its
-/// life is left, else a new one. It is the account's alone, and ends with it.
+/// The authorisation of an account, and the seconds for which it holds: the present one while more than half of its
+/// life is left, else a new one. It belongs to the account alone, and ends with it.
 pub(crate) fn authorise(unit: &Unit<'_>, phone: &str, ttl_secs: i64) -> Result<(String, i64)> {
     let now = unit.now_secs();
     unit.execute(

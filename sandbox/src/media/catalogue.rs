@@ -12,7 +12,7 @@ use super::blobs::Hash;
 use crate::error::{Error, Result};
 use crate::store::Unit;
 
-/// How long an expired path is still known as such, after which it is as unknown as any other.
+/// How long a path is still known as expired. After that it is unknown.
 const REMEMBERED_MS: i64 = 30 * 24 * 60 * 60 * 1000;
 
 /// The kind of pictures, which are not encrypted and do not expire.
@@ -152,8 +152,8 @@ pub(crate) fn is_referred_to(unit: &Unit<'_>, hash: &Hash) -> Result<bool> {
     Ok(unit.prepare(sql)?.exists((hash.0, unit.now_ms()))?)
 }
 
-/// The path of an encrypted file. Clients append parameters: some with `?`, which is harmless in a query, some with
-/// `&`, which makes sense in one alone. So there is a query already.
+/// The path of an encrypted file. Clients append parameters, some with `?`, some with `&`. Only within a query do
+/// both work, so the path has one already.
 fn media_path(name: &str, expires_ms: i64) -> String {
     format!("/v/t62/{name}.enc?oe={:X}", expires_ms / 1000)
 }

@@ -38,7 +38,7 @@ pub(super) struct Root {
     until: u64,
 }
 
-/// Loads the root, or makes it: at the first start, and when less is left of it than a leaf lives.
+/// Loads the root, or makes a new one: at the first start, and when it ends before a new leaf would.
 pub(super) fn load_or_make(unit: &Unit<'_>) -> Result<Root> {
     let now = unit.now_secs().unsigned_abs();
     if let (Some(key), Some(certificate), Some(until)) =

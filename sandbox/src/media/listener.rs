@@ -21,7 +21,7 @@ const HANDSHAKES: usize = 256;
 /// The longest a handshake may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long no connection is taken after one could not be (most often for want of file descriptors).
+/// The pause after a connection could not be taken, most often for want of file descriptors.
 const RESPITE: Duration = Duration::from_millis(200);
 
 type Connection = (TlsStream<TcpStream>, SocketAddr);

@@ -48,7 +48,8 @@ pub(crate) struct Media {
     /// Host and port as clients are told.
     authority: String,
     uploads: Uploads,
-    /// Held shared from a file's completion until somebody refers to it, and whole while unused files are removed.
+    /// Held shared from a file's completion until something refers to it, and exclusively while unused files are
+    /// removed.
     referring: RwLock<()>,
 }
 
@@ -101,7 +102,7 @@ impl Media {
         format!("https://{}{direct_path}", self.authority)
     }
 
-    /// Stores files under their hashes, and in the same unit of work what `refer` makes of them.
+    /// Stores files under their hashes, and, in one unit of work, the references that `refer` makes.
     pub(crate) async fn keep<T, F, const N: usize>(
         &self,
         store: &Store,

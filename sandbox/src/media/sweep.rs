@@ -33,7 +33,7 @@ pub(super) async fn run(network: Arc<Network>) {
 
 /// Removes what nobody refers to; answers how many files went.
 async fn sweep(network: &Arc<Network>) -> Result<usize> {
-    // Nothing becomes complete meanwhile, so a file that nobody refers to now has no friend on his way.
+    // No file becomes complete meanwhile, so nothing is about to refer to a file that nothing refers to now.
     let _alone = network.media.referring.write().await;
     let found = blocking(network, |network| network.media.blobs.all()).await?;
     let unused = network

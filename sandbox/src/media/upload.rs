@@ -198,8 +198,8 @@ impl From<BlobError> for Refusal {
     }
 }
 
-/// The uploads under way. The newest of a file is the one that counts: an earlier one is most often a connection
-/// that broke without a word.
+/// The uploads under way. Of several of one file the newest counts: an earlier one is most often a connection that
+/// broke without a word.
 #[derive(Default)]
 pub(super) struct Uploads {
     under_way: Arc<Mutex<HashMap<Hash, Current>>>,

@@ -98,7 +98,8 @@ impl Codes {
         Ok((begun, keys))
     }
 
-    /// An attempt is over. Answers whether the code is used up, if the client heard of the attempt.
+    /// Notes that an attempt is over. `heard` says whether the client heard of it. Answers whether the code is used
+    /// up.
     fn attempted(&self, phone: &str, reference: &str, heard: bool) -> bool {
         let mut shown = self.lock();
         let Some(code) = shown.get_mut(phone).filter(|code| code.reference == reference) else {
@@ -290,7 +291,7 @@ async fn attempt(
     super::finish(network, pairing, prepared).await
 }
 
-/// Tells a client that its code is good for nothing any more; with `by_hand` only its person is to ask for a new one.
+/// Tells a client that its code does not work any more; with `by_hand` only its person is to ask for a new one.
 fn refresh(client: &Client, reference: &str, by_hand: bool) {
     let refresh = NodeBuilder::new(STANZA)
         .attr("stage", "refresh_code")

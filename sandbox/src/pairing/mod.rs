@@ -194,7 +194,7 @@ mod tests {
                 ("Ada", ada.phone.clone())
             );
             assert_ne!(choose(unit, None, Some("Bob"))?.phone, ada.phone);
-            // A number is more than a name, and no name at all is the next free phone.
+            // A number overrules a name, and without a name the next free phone is chosen.
             let named = choose(unit, Some("155501000777".into()), Some("Ada"))?;
             assert_eq!(named.phone, "155501000777");
             assert_eq!(

@@ -84,7 +84,7 @@ fn shown_until(times: PairingTimes, n: u32) -> Duration {
     times.first_ref + times.next_ref * n
 }
 
-/// The word that makes a client replace the secret in its QR code. The reference stays.
+/// The notification that makes a client replace the secret in its QR code. The reference stays.
 pub(crate) fn rotation() -> Node {
     NodeBuilder::new("notification")
         .attr("from", wire::SERVER)

@@ -43,8 +43,8 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str) -> Result<Blocklist> {
     Ok(Blocklist { people, hash })
 }
 
-/// Blocks or unblocks `person` for `account`. `origin` is the companion that asked, `believed` the state of the list
-/// that it knows.
+/// Blocks or unblocks `person` for `account`. `origin` is the companion that asked; `believed` is the state in which
+/// it knows the list.
 ///
 /// # Errors
 /// [`Error::Conflict`] where the list has another state, [`Error::Invalid`] for oneself and for a full list.

@@ -16,7 +16,7 @@ use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 use crate::wire;
 
-/// The signals that a device hears of when it is back; all others are of the moment.
+/// The signals that wait for a device that is not connected; all others are for the moment only.
 const LASTING: [&str; 4] = ["offer", "accept", "reject", "terminate"];
 
 /// Takes a client's `<call>` and answers its `<ack>`.

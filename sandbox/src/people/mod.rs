@@ -18,7 +18,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
-/// A short name for a set of people, by which a client says which set it believes to change. Order does not matter.
+/// A short name for a set of people, whatever their order. By it a client says which set it means to change.
 fn hash<'a>(lids: impl Iterator<Item = &'a str>) -> String {
     let mut lids: Vec<&str> = lids.collect();
     lids.sort_unstable();
@@ -30,8 +30,8 @@ fn hash<'a>(lids: impl Iterator<Item = &'a str>) -> String {
     BASE64_STANDARD.encode(&digest.finalize()[..8])
 }
 
-/// Whether the set that a client believes in is the one that stands. A client that names none believes in any; for
-/// the empty set `none` does too.
+/// Whether the set that a client knows is the present one. A client that names none means any; `none` also stands for
+/// the empty set.
 fn agrees(believed: Option<&str>, current: &str, empty: bool) -> bool {
     match believed {
         None | Some("") => true,

@@ -18,7 +18,7 @@ use crate::wire;
 /// What stands in for the time that a person does not show.
 const HIDDEN: &str = "deny";
 
-/// The connection under which a phone's own person is there: phones have none.
+/// Stands for the connection of a phone's own person, since phones have none.
 const PHONE: i64 = 0;
 
 /// Takes a client's `<presence>`. It is never answered; what cannot be understood has no effect.
@@ -64,7 +64,8 @@ pub(crate) fn gone(unit: &mut Unit<'_>, from: &Address, connection: u64) -> Resu
     })
 }
 
-/// Forgets what was true of the connections of a network that has ended. Their people were there when last heard of.
+/// Forgets the presence of connections from before the network ended. Their people count as last seen when they were
+/// last heard of.
 pub(crate) fn reset(unit: &Unit<'_>) -> Result<()> {
     unit.execute("DELETE FROM presence_watchers", [])?;
     unit.execute(
@@ -94,7 +95,7 @@ fn set(unit: &mut Unit<'_>, from: &Address, connection: i64, available: bool) ->
     })
 }
 
-/// Does what may make a person come or go, and tells those who watch if it did.
+/// Makes a change, and tells those who watch if the person came or went by it.
 fn change(
     unit: &mut Unit<'_>,
     phone: &str,
@@ -236,7 +237,7 @@ mod tests {
             set(unit, &device(2), 8, true)?;
             set(unit, &device(1), 7, false)?;
             assert!(stands(unit, &viewer, &person)?.0);
-            // The end of a connection that was replaced says nothing of the one in its place.
+            // The end of a connection that was replaced says nothing of the one that replaced it.
             set(unit, &device(2), 9, true)?;
             gone(unit, &device(2), 8)?;
             assert!(stands(unit, &viewer, &person)?.0);

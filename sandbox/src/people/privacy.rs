@@ -288,7 +288,7 @@ pub(crate) fn share_read_receipts(unit: &Unit<'_>, one: &str, other: &str) -> Re
     Ok(open(one)? && open(other)?)
 }
 
-/// Whether a setting of `owner` lets `other`. A blocked person is let nothing, one's own devices everything.
+/// Whether a setting of `owner` permits `other`. Blocked people are permitted nothing, own devices everything.
 pub(crate) fn permits(unit: &Unit<'_>, owner: &str, other: &str, category: Category) -> Result<bool> {
     if owner == other {
         return Ok(true);

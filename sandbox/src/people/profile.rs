@@ -75,8 +75,8 @@ pub(crate) fn set_about(
     notices::contacts(unit, account, "status", Some(Category::Status), change)
 }
 
-/// Gives a person another push name: that which goes with each message (`notify`) from now on. The account's other
-/// companions learn it from app state, which whoever changes the name writes as well.
+/// Gives a person another push name, which from now on goes with each message (`notify`). The account's other
+/// companions learn it from app state, which whoever changes the name also writes.
 ///
 /// # Errors
 /// [`Error::Invalid`] for an empty name or one that is too long.

@@ -80,7 +80,7 @@ impl AutoReply {
     }
 }
 
-/// Puts a rule in force, or ends it. What is yet to be answered under the former one still is.
+/// Puts a rule in force, or ends it. Answers that are still due under the former rule are given.
 pub(crate) fn set(unit: &Unit<'_>, phone: &str, rule: Option<&AutoReply>) -> Result<()> {
     directory::require(unit, phone)?;
     let Some(rule) = rule else {
@@ -120,7 +120,7 @@ pub(crate) fn answer(
     said: &Said<'_>,
     message: &wa::Message,
 ) -> Result<()> {
-    // Among people: what one's own devices write, and what is said in groups, is not answered.
+    // Only chats with others: messages of one's own devices and of groups are not answered.
     if said.author.phone == account.phone || said.chat != said.author.phone {
         return Ok(());
     }
@@ -160,7 +160,7 @@ pub(crate) fn answer(
     Ok(())
 }
 
-/// Whether a message is something said: reactions, votes, pins and the like are not.
+/// Whether a message says something: reactions, votes, pins and the like do not.
 fn is_said(message: &wa::Message) -> bool {
     Content::read(message).is_some_and(|content| {
         !matches!(
@@ -225,8 +225,8 @@ fn show_typing(unit: &mut Unit<'_>, ttl: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Gives the answers whose time has come, in the order of their times, and tells when the next one's does. Those of
-/// phones that are off wait until they are on again.
+/// Gives the answers that are due, in the order of their times, and tells when the next one is. Answers of phones
+/// that are off wait until they are on again.
 fn give(unit: &mut Unit<'_>, ttl: Duration) -> Result<Option<i64>> {
     type Row = (i64, String, String, String, String, Vec<u8>);
     show_typing(unit, ttl)?;

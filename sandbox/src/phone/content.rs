@@ -201,7 +201,7 @@ impl Content {
         if message.secret_encrypted_message.is_set() {
             return None;
         }
-        // The first message to a group brings nothing but the key for the next ones.
+        // The first message to a group brings only the key for the next ones.
         let nothing = wa::Message {
             sender_key_distribution_message: message.sender_key_distribution_message.clone(),
             message_context_info: message.message_context_info.clone(),

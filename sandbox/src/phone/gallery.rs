@@ -33,8 +33,8 @@ pub(crate) struct Held {
     mime: String,
 }
 
-/// Notes what `message`, under `sender` and `id`, carries, to be fetched. Nothing happens for one without media, or
-/// one that came before.
+/// Notes the media of `message`, under `sender` and `id`, to be fetched. Nothing happens for a message without media,
+/// or one that came before.
 pub(crate) fn note(
     unit: &mut Unit<'_>,
     phone: &str,
@@ -113,7 +113,7 @@ pub(crate) fn held(unit: &Unit<'_>, phone: &str, id: &str) -> Result<Vec<Held>> 
     Ok(all)
 }
 
-/// Opens what the message with this id carries; answers its MIME type and its bytes.
+/// Opens the media of the message with this id; answers their MIME type and bytes.
 ///
 /// # Errors
 /// [`Error::NotFound`] for a message that is not there, has no media, or media that could not be had;

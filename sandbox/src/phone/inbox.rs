@@ -30,8 +30,8 @@ pub struct Entry {
     pub received_at: String,
     /// How often this id arrived, or was sent by the phone itself.
     pub copies: u32,
-    /// How often the phone could not read it and asked its sender to encrypt it again: it came when that was done, behind
-    /// what was sent meanwhile.
+    /// How often the phone could not read it and asked its sender to encrypt it again. Its place is where the
+    /// readable copy came, after messages sent meanwhile.
     #[serde(skip_serializing_if = "is_none_at_all")]
     pub retries: u32,
 }
@@ -274,7 +274,7 @@ pub(crate) fn mark_read(unit: &Unit<'_>, phone: &str, ids: Option<&[String]>) ->
     mark(unit, phone, ids, "read", |_| true)
 }
 
-/// The same for playing, of which only voice messages and video notes are capable.
+/// The same for playing; only voice messages and video notes can be played.
 ///
 /// # Errors
 /// [`Error::NotFound`] for an id that is not there.

@@ -68,7 +68,7 @@ pub(crate) fn share(unit: &mut Unit<'_>, account: &Account, device: u16) -> Resu
     tell(unit, account, device, shared)
 }
 
-/// Answers a companion that asks for keys by their ids. One that the phone does not have is named without its data.
+/// Answers a companion that asks for keys by their ids. A key that the phone does not have is named without its data.
 pub(crate) fn answer(
     unit: &mut Unit<'_>,
     account: &Account,

@@ -40,7 +40,7 @@ pub(crate) fn take(
     Ok(true)
 }
 
-/// A companion cannot go on with collections: the phone puts what it holds in their place.
+/// A companion cannot go on with some collections: the phone replaces them with its own copies.
 fn broken(
     unit: &mut Unit<'_>,
     account: &Account,

@@ -234,8 +234,8 @@ fn notification(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<(
     Ok(())
 }
 
-/// Tells the sender that the message arrived. One's own companions need no word, but for what they sent to the account
-/// itself: whoever else tells that it has arrived?
+/// Tells the sender that the message arrived. One's own companions are told only of messages to the account itself,
+/// of which nobody else can tell them.
 fn delivered(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<()> {
     let is_own = incoming.sender.phone == account.phone;
     if is_own && !is_to_oneself(unit, account, incoming)? {
@@ -267,10 +267,10 @@ fn is_to_oneself(unit: &Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
 
 /// Starts a new session with an own companion, so that what follows can be read.
 ///
-/// The copy itself is lost to the phone. `whatsapp-rust` 0.7 takes a request of its own phone to encrypt again for
-/// one of the person written to: it puts the phone's keys, where the request has any, in the place of theirs, and
-/// encrypts for their session what it then sends to the phone. A phone must not ask it. Phones have no other way to
-/// ask a companion; the way back, a companion that asks its phone, is [`resend`].
+/// The copy itself is lost to the phone. `whatsapp-rust` 0.7 mistakes its own phone's request to encrypt again for
+/// one of the recipient's: it replaces the recipient's keys with the phone's, where the request has any, and encrypts
+/// for the recipient's session what it then sends to the phone. So a phone must not ask it, and has no other way to
+/// ask a companion. The way back, a companion that asks its phone, is [`resend`].
 fn heal(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<()> {
     signal::reset(unit, &account.phone, &incoming.device)?;
     key_share::share(unit, account, incoming.device.device)
@@ -332,7 +332,7 @@ fn ask_again(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
     receipts::fan_out_for(unit, &receipt, &incoming.sender, recipient)
 }
 
-/// Of the receipts a phone gets, only requests make it do something: to encrypt again, to upload again.
+/// Takes a receipt. Only requests make the phone do something: to encrypt again, to upload again.
 fn receipt(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
     match wire::attr(node, "type").as_deref() {
         Some("retry") => {}

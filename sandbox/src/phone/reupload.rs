@@ -83,7 +83,7 @@ fn asks_for(held: &Held, id: &str, sealed: &Node) -> bool {
         .is_some_and(|receipt| receipt.stanza_id.as_deref() == Some(id))
 }
 
-/// The phone holds the very file that was uploaded, so that nothing but a path is new.
+/// Uploads the file again. The phone holds the very file that was uploaded, so only the path is new.
 fn upload(unit: &Unit<'_>, held: &Held) -> Result<String> {
     catalogue::add(unit, held.kind.mms_type(), &held.file)
 }

@@ -111,7 +111,7 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, room: &Room, draft
     let own = Address::primary(&account.phone);
     let devices = room.devices(unit, account)?;
     sender_keys::rotate(unit, &account.phone, &chat, &devices)?;
-    // The key first: what is sealed before it is given cannot be opened with it.
+    // The key comes first, since it does not open what was sealed before it was given.
     let key = sender_keys::distribution(unit, &account.phone, &chat)?;
     let padded = MessageUtils::encode_and_pad(&message);
     let sealed = sender_keys::seal(unit, &account.phone, &chat, &padded)?;
@@ -139,7 +139,7 @@ pub(crate) fn message(unit: &mut Unit<'_>, account: &Account, room: &Room, draft
 
 /// Encrypts a message for one device that could not read it, with the phone's key for what follows.
 ///
-/// A device that does not read in the room gets nothing by asking.
+/// A device that does not read in the room gets nothing.
 pub(super) fn again(
     unit: &mut Unit<'_>,
     account: &Account,
@@ -199,7 +199,7 @@ impl Copy<'_> {
         relay::queue_for(unit, &envelope, device, children.collect())
     }
 
-    /// Says of a status whom its author shows statuses to. One that is taken back goes without.
+    /// The part of a status that says whom its author shows statuses to. A revoke has none.
     fn setting(&self) -> Option<Node> {
         let posted = matches!(self.room, Room::Status) && self.shape.edit.is_none();
         posted.then(|| {

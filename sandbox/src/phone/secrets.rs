@@ -84,7 +84,7 @@ pub(crate) fn seal(
     })
 }
 
-/// Gives a message a secret of its own, as phones do with all that one can add to.
+/// Gives a message a secret of its own, as phones do with all messages to which something can be added.
 pub(crate) fn give(message: &mut wa::Message) {
     let context = message.message_context_info.get_or_insert_default();
     if context.message_secret.is_none() {

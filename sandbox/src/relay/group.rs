@@ -87,7 +87,7 @@ fn address(unit: &Unit<'_>, jid: &Jid) -> Result<Option<Address>> {
     Ok(account.map(|account| Address::new(account.phone, jid.device)))
 }
 
-/// Whether the sender takes the group for one that names its members otherwise.
+/// Whether the sender names members otherwise than the group does.
 fn is_stale(group: &Group, sent: &Sent<'_>, entries: &[(Jid, &Node)]) -> bool {
     let mode = wire::attr(sent.node, "addressing_mode");
     mode.is_some_and(|mode| mode != group.addressing_mode())
@@ -96,7 +96,7 @@ fn is_stale(group: &Group, sent: &Sent<'_>, entries: &[(Jid, &Node)]) -> bool {
             .any(|(jid, _)| Family::of(jid).is_some_and(|family| family != group.addressing))
 }
 
-/// The hash over all devices of the group, where the sender's is another: it has missed somebody, or reached for
+/// The hash over all devices of the group, if the sender's is another. The sender has then missed somebody, or named
 /// somebody who is gone, and looks them up again.
 fn expected_phash(
     unit: &Unit<'_>,

@@ -57,7 +57,8 @@ pub(crate) fn queue_for(
         builder = builder.attr("edit", edit);
     }
     let (from, to) = (&envelope.sender.phone, &addressee.phone);
-    // In a group all read all. Elsewhere the sender learns nothing of it: the ack is the same, and no receipt comes.
+    // In a group blocks do not count. Elsewhere the sender does not learn of one: the ack is the same, and no receipt
+    // comes.
     if !matches!(envelope.chat, Chat::Group(_)) && blocks::blocks(unit, to, from)? {
         return Ok(());
     }
@@ -106,7 +107,7 @@ pub(crate) fn message(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Resul
     Ok(ack.build())
 }
 
-/// The `<ack>` of a stanza that does not fit. It repeats what there is to repeat.
+/// The `<ack>` of a stanza that does not fit. It repeats the attributes that are there.
 fn refusal(unit: &Unit<'_>, node: &Node, code: u16) -> Node {
     let mut ack = NodeBuilder::new("ack")
         .attr("class", "message")
@@ -179,7 +180,7 @@ impl<'a> Sent<'a> {
             .collect()
     }
 
-    /// The ciphertexts that stand in the message itself, and what every copy carries.
+    /// The ciphertexts in the message itself, and the nodes that every copy carries.
     fn ciphertexts_and_shared(&self) -> Vec<Node> {
         let mut children: Vec<Node> = self.node.get_children_by_tag("enc").cloned().collect();
         children.extend(self.shared());

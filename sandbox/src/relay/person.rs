@@ -43,8 +43,8 @@ struct Conversation<'a> {
 }
 
 impl Conversation<'_> {
-    /// Whether a copy is meant for somebody who has no part in the conversation. Devices that are gone are another
-    /// matter: the sender learns of them by the participant hash.
+    /// Whether a copy is for somebody who has no part in the conversation. Devices that are gone do not count: the
+    /// sender learns of them by the participant hash.
     fn includes_a_stranger(&self, unit: &Unit<'_>, participants: &Node) -> Result<bool> {
         for to in participants.get_children_by_tag("to") {
             let Some(jid) = wire::attr_jid(to, "jid") else {
@@ -129,8 +129,8 @@ impl Conversation<'_> {
         Ok(directory::exists(unit, &address)?.then_some(address))
     }
 
-    /// The participant hash for the ack, where the sender missed a device: another value than its own makes it
-    /// fetch the device lists again. A sender that reached everyone needs none.
+    /// The participant hash for the ack, if the sender missed a device: another value than its own makes it fetch the
+    /// device lists again.
     fn expected_phash(&self, unit: &Unit<'_>, reached: &[Address]) -> Result<Option<String>> {
         let Envelope {
             sender,

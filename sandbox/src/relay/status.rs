@@ -26,7 +26,7 @@ pub(super) fn relay(unit: &mut Unit<'_>, sent: &Sent<'_>) -> Result<Outcome> {
     }
     let entries = entries(sent);
     let own = own_ciphertexts(unit, &entries)?;
-    // One that is sent again is for the devices that asked; the others have it.
+    // A status that is sent again is for the devices that asked for it; the others have it.
     let repeated = !remember(unit, sent)?;
     let mut audience = BTreeMap::new();
     for (jid, _) in &entries {

@@ -186,7 +186,7 @@ impl Phone {
         .await
     }
 
-    /// Changes a group, in all that is named or nothing. Answers what it is then.
+    /// Changes all that is named of a group, or nothing. Answers the group as it is then.
     ///
     /// # Errors
     /// Besides, [`Error::Refused`] (406) for a subject or description that cannot be, [`Error::Invalid`] for a timer.

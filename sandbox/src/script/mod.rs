@@ -59,8 +59,8 @@ use crate::store::Unit;
 
 /// A person's phone. The handle is cheap; whether there is such a phone shows with the first call.
 ///
-/// All calls fail with [`Error::NotFound`] where the phone does not exist, and what a person does with a phone with
-/// [`Error::Conflict`] where it is off.
+/// All calls fail with [`Error::NotFound`] where the phone does not exist. Calls that need the phone in a person's
+/// hand fail with [`Error::Conflict`] where it is off.
 #[derive(Clone)]
 pub struct Phone {
     network: Arc<Network>,

@@ -195,7 +195,7 @@ impl Phone {
             unlink(unit, &phone, None)?;
             let account = directory::require(unit, &phone)?;
             participants::leave_all(unit, &account)?;
-            // The number may come again as somebody else's: others' sessions with it end here.
+            // The number may come again as somebody else's, so others' sessions with it end here.
             unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
             pictures::remove_with_owner(unit, &Owner::Person(account))?;
             unit.execute("DELETE FROM phones WHERE phone = ?1", [&phone])?;

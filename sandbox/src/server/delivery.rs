@@ -18,8 +18,8 @@ use crate::wire;
 /// Stanzas of the backlog that come unasked, right after the preview.
 const PRIMER: u64 = 5;
 
-/// How long the server waits for a client to ask for more of its backlog. Some clients never ask: they get the rest
-/// all the same, [`UNASKED`] at a time.
+/// How long the server waits for a client to ask for more of its backlog. A client that never asks gets the rest all
+/// the same, [`UNASKED`] at a time.
 const PATIENCE: Duration = Duration::from_secs(2);
 const UNASKED: u64 = 200;
 
@@ -142,8 +142,8 @@ async fn spend_credit(client: &Client) {
     }
 }
 
-/// A stanza of the backlog says so, by which clients count their progress. With `bare` a person's message does not
-/// say from which device it is.
+/// Marks a stanza of the backlog as such, by which clients count their progress. With `bare`, takes the sender's
+/// device off a person's message.
 fn rewritten(payload: &[u8], offline: bool, bare: bool) -> Result<Vec<u8>> {
     let mut node = wire::decode(payload)?;
     if offline {

@@ -207,7 +207,7 @@ mod tests {
     use super::*;
     use crate::wire::{corpus, memory};
 
-    /// What a handshake may take besides some bytes for each that the client sent.
+    /// The memory that a handshake may take beyond some bytes for each byte that the client sent.
     const BESIDES: usize = 32 * 1024;
 
     /// The most bytes that answering a message of this length may take.

@@ -157,7 +157,8 @@ mod tests {
         stream.read_exact(&mut byte).await.unwrap();
         let error = stream.read_exact(&mut byte).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        // One that speaks again after a while is heard: the connection is not dead, only given up by its reader.
+        // A peer that speaks again after a while is heard: only the reader gave the connection up, and it is not
+        // dead.
         peer.write_all(&[2]).await.unwrap();
         stream.read_exact(&mut byte).await.unwrap();
         assert_eq!(byte, [2]);

@@ -78,7 +78,7 @@ fn registration(data: &wa::client_payload::DevicePairingRegistrationData) -> Res
         .as_deref()
         .filter(|signature| signature.len() == 64);
     let props = data.device_props.as_deref().unwrap_or_default();
-    // What a device says of itself is for show: one that says nothing readable is linked all the same.
+    // What a device says of itself is only shown: a device that says nothing readable is linked all the same.
     let props = wa::DeviceProps::decode_from_slice(props).unwrap_or_default();
     let platform = props.platform_type.unwrap_or(PlatformType::UNKNOWN);
     Ok(Registration {
@@ -98,7 +98,7 @@ fn registration(data: &wa::client_payload::DevicePairingRegistrationData) -> Res
     })
 }
 
-/// Whether the client is of a lower version than the lowest that is taken.
+/// Whether the client's version is below the lowest that is accepted.
 pub(crate) fn outdated(payload: &wa::ClientPayload, lowest: Option<(u32, u32, u32)>) -> bool {
     let version = &payload.user_agent.app_version;
     let version = (
@@ -137,7 +137,8 @@ pub(crate) fn login(unit: &Unit<'_>, address: &Address, noise_key: &[u8; 32]) ->
     Ok(Verdict::Welcome(greeting))
 }
 
-/// What the client is to begin its next connection with. There is one edge here, so it is the same for all.
+/// The routing data with which the client is to begin its next connection. There is one edge here, so it is the same
+/// for all.
 fn routing() -> Node {
     let info = wire::bytes_node("routing_info", ROUTING_INFO);
     let routing = NodeBuilder::new("edge_routing").children([info]).build();

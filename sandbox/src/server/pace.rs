@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a client may send at twice the rate, or in one burst what this time allows.
+/// A client may send at twice the rate for this long, or as much in one burst as this time allows.
 const BURST: Duration = Duration::from_secs(2);
 
 /// A bucket that fills steadily and that each frame takes from.

@@ -22,7 +22,8 @@ pub struct Refusal {
     /// What a ban (402) is for: 101 to 106.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<u32>,
-    /// When it is over, milliseconds since the Unix epoch; without it, when it is lifted. A ban needs one.
+    /// When it ends, in milliseconds since the Unix epoch; without it the refusal holds until it is lifted. A ban
+    /// needs one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until_ms: Option<i64>,
 }

@@ -44,7 +44,7 @@ pub(crate) struct Client {
     pub(crate) wake: Notify,
     /// Told when the client asks for more of its backlog.
     pub(crate) pull: Notify,
-    /// How many stanzas of the backlog the client has asked for and not been sent.
+    /// How many stanzas of the backlog the client has asked for and not got yet.
     pub(crate) credit: AtomicU64,
     /// The last row of its queue that the client was sent.
     pub(crate) sent: AtomicI64,
@@ -295,8 +295,8 @@ impl Registry {
         self.codes.withdraw(client);
     }
 
-    /// Takes the client that shows `reference`, with all its refs: none of them works twice. One that has run out is
-    /// as good as none.
+    /// Takes the client that shows `reference`, with all its references, so that none of them works twice. A
+    /// reference that has run out finds nobody.
     pub(crate) fn take_pairing(&self, reference: &str) -> Option<(Pairing, Vec<Reference>)> {
         let mut all = lock(&self.pairing);
         let (found, expires) = all.get(reference).cloned()?;

@@ -38,7 +38,7 @@ pub(crate) struct Router {
     client: Arc<Client>,
     seat: Seat,
     active: AtomicBool,
-    /// Whether the client has said anything of presence, which ends with its connection.
+    /// Whether the client has told its presence, which ends with its connection.
     present: AtomicBool,
 }
 
@@ -112,7 +112,7 @@ impl Router {
         }
     }
 
-    /// The client's person is no longer there on this device, and nobody is watched from it.
+    /// Notes that the client's person is not there on this device any more, and watches nobody from it.
     async fn absent(&self, address: &Address) {
         if !self.present.load(Ordering::Acquire) {
             return;

@@ -67,8 +67,8 @@ impl Line {
         let mut held: VecDeque<Held> = VecDeque::new();
         let client = Arc::clone(&self.client);
         loop {
-            // What was queued before the connection is closed still goes out, but for what a fault holds back; `Last`
-            // then ends it.
+            // Stanzas that were queued before the connection closed still go out, but for those that a fault holds
+            // back; `Last` then ends it.
             let due = held.front().map(|held| held.due);
             let ready = tokio::select! {
                 biased;
@@ -95,7 +95,8 @@ impl Line {
         }
     }
 
-    /// When a stanza goes out and how often, by the faults in force: not before the `last` that is held back.
+    /// When a stanza goes out and how often, by the faults in force. It never goes out before `last`, which is held
+    /// back.
     fn judge(&self, outgoing: Outgoing, last: Option<&Held>) -> Held {
         let (Outgoing::Stanza(payload) | Outgoing::Last(payload)) = &outgoing;
         let fate = self.network.faults.outgoing(self.client.subject(), payload);

@@ -138,7 +138,7 @@ struct Worker {
     committed: Hook,
 }
 
-/// What is left to do for a unit once it is known whether its commit succeeded: tell its caller.
+/// Tells a unit's caller, once it is known whether the commit succeeded.
 type Finish = Box<dyn FnOnce(Result<(), &rusqlite::Error>, &Hook)>;
 
 impl Worker {
@@ -166,7 +166,8 @@ impl Worker {
 
     /// Runs units and commits them together; only then are their callers told.
     fn batch(&mut self, units: impl Iterator<Item = Work>) {
-        // Where this fails each unit is stored alone and its caller told that it may not be: better than the reverse.
+        // If this fails, each unit is stored by itself, and its caller is told that it may not be stored: better than
+        // the reverse.
         let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
         let finishes: Vec<Finish> = units.map(|unit| unit(self)).collect();
         let committed = begun.and_then(|()| self.connection.execute_batch("COMMIT"));

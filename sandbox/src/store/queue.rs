@@ -200,8 +200,8 @@ pub(crate) fn sender_device(unit: &Unit<'_>, to: &Address, sender: &str, id: &st
 
 /// Takes messages of `sender`'s account off: `to` has them. Answers how many rows went.
 ///
-/// Only rows that `to` was sent, those up to `sent`, go. A message that is encrypted again has the id of the one
-/// that could not be read, and a late word about that one must not take it off before it is under way.
+/// Only rows that `to` was sent, those up to `sent`, go. A message that is encrypted again has the id of the one that
+/// could not be read, and a late receipt of that one must not take it off before it was sent.
 pub(crate) fn received(
     unit: &Unit<'_>,
     (to, sent): (&Address, i64),
@@ -220,8 +220,8 @@ pub(crate) fn received(
     Ok(gone)
 }
 
-/// Takes the stanza that an `<ack>` names off, if it is among those sent (up to `sent`). Clients differ in how exactly they repeat its sender: where
-/// nothing matches with it, the stanza is found without it.
+/// Takes the stanza that an `<ack>` names off, if it is among those sent (up to `sent`). Clients differ in how
+/// exactly they repeat its sender. If nothing matches with the sender, the stanza is found without.
 pub(crate) fn acked(
     unit: &Unit<'_>,
     (to, sent): (&Address, i64),

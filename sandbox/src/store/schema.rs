@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::error::{Error, Result};
 
-/// Raised when a table that stands is changed; a file of another version is refused, not guessed at.
+/// Raised when an existing table is changed. A file of another version is refused.
 const VERSION: i64 = 2;
 
 /// One file a concern. Tables are made where they are missing, so a new file needs no new [`VERSION`].

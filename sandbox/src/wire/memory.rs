@@ -3,10 +3,10 @@
 //! The decoders' own tests check that nothing panics. Here every frame, sound, damaged or made up, is decoded while
 //! the thread's allocations are counted, and may take only so much for each of its bytes.
 
-/// Does `work`; answers what came of it, and the most bytes that it held at one time, its answer included.
+/// Does `work`. Answers its result, and the most bytes that it held at one time, with the result.
 ///
-/// Only what the calling thread takes is counted, so that tests which run beside this one do not matter. A block that
-/// grows counts with its old size as well, until it has moved.
+/// Only the calling thread's allocations are counted, so tests that run beside this one do not matter. A block that
+/// grows also counts with its old size, until it has moved.
 pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let mut done = None;
     let counted = allocation_counter::measure(|| done = Some(work()));
@@ -25,7 +25,8 @@ mod tests {
     use super::peak;
     use crate::server::frames;
 
-    /// What a frame may take for each of its bytes: a node of three is there twice, borrowed from the frame and owned.
+    /// What a frame may take for each of its bytes: a node of three bytes exists twice, borrowed from the frame and
+    /// owned.
     const FOR_A_BYTE: usize = 64;
 
     /// What any frame may take besides, as for the words of an error.
@@ -46,7 +47,7 @@ mod tests {
         frame
     }
 
-    /// The most that a frame may take which is not compressed, or has been unpacked.
+    /// The most that an uncompressed or unpacked frame may take.
     fn bound(frame: &[u8]) -> usize {
         FOR_A_BYTE * frame.len() + BESIDES
     }

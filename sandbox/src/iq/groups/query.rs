@@ -20,7 +20,7 @@ pub(super) fn query(unit: &Unit<'_>, question: &Question<'_>) -> Result<Node> {
         return several(unit, question);
     };
     let (group, _) = groups::enter(unit, jid, &question.asker)?;
-    // A client that knows the participants already gets no more than the word that nothing changed.
+    // A client that knows the participants already only hears that nothing changed.
     if let Some(known) = wire::attr(question.child, "phash")
         && known == participants_hash(unit, &group)?
     {

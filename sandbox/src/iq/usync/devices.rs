@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::store::Unit;
 use crate::wire;
 
-/// The devices of `account`, unless the client says in `user` that it has them as they are. The asker is told from
-/// now on when they change.
+/// The devices of `account`, unless the client says in `user` that it has the present ones. From now on the asker is
+/// told when they change.
 pub(super) fn answer(
     unit: &Unit<'_>,
     from: &Address,
@@ -47,7 +47,8 @@ pub(super) fn answer(
     Ok(Some(NodeBuilder::new("devices").children([list, index]).build()))
 }
 
-/// Whether a client's copy is good: the same devices, and no older a list of indexes than it was told to expect.
+/// Whether a client's copy is good: the same devices, and a list of indexes no older than the client was told to
+/// expect.
 fn is_current(hint: &Node, hash: &str, index: &Node) -> bool {
     let number = |node, key| wire::attr(node, key).and_then(|value| value.parse::<i64>().ok());
     let current = number(index, "ts").unwrap_or_default();

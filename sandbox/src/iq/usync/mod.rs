@@ -25,7 +25,7 @@ const MAX_PROTOCOLS: usize = 16;
 struct Question<'a> {
     from: &'a Address,
     protocols: &'a [Node],
-    /// Whether the client wants people named by their LIDs whom it names by numbers.
+    /// Whether people whom the client names by numbers are to be named by their LIDs.
     by_lid: bool,
     /// Whether the question tells the network of an address book.
     saves: bool,

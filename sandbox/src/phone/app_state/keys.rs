@@ -85,7 +85,7 @@ pub(crate) fn rotate_if_due(unit: &Unit<'_>, phone: &str) -> Result<()> {
     Ok(())
 }
 
-/// The keys that a companion needs, oldest first: those that something is written with, and the newest.
+/// The keys that a companion needs, oldest first: those of existing records, and the newest.
 pub(crate) fn needed(unit: &Unit<'_>, phone: &str) -> Result<Vec<Key>> {
     let newest = newest(unit, phone)?;
     let mut statement = unit.prepare(

@@ -169,8 +169,8 @@ pub struct Record {
     pub value: Value,
 }
 
-/// All settings of a phone, collection by collection. Of one that is there under an older key and a newer one the
-/// latter counts.
+/// All settings of a phone, collection by collection. If one is there under an older and a newer key, the latter
+/// counts.
 pub(crate) fn list(unit: &Unit<'_>, phone: &str) -> Result<Vec<Record>> {
     let mut statement = unit.prepare(
         "SELECT r.collection, r.name, r.value, MAX(k.epoch) FROM phone_app_state_records r

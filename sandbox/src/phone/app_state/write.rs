@@ -126,7 +126,7 @@ fn patch(unit: &mut Unit<'_>, account: &Account, collection: &'static str, chang
         hash.version - 1,
         &patch.encode_to_vec(),
     )? {
-        // Its own patch comes to the phone as any other's would, and is verified like it.
+        // The phone takes its own patch as it takes any other's, and verifies it likewise.
         Uploaded::Stored(_) => pull(unit, account, collection),
         Uploaded::Conflict => Err(Error::Conflict(
             "the collection changed while it was written".into(),
@@ -134,8 +134,8 @@ fn patch(unit: &mut Unit<'_>, account: &Account, collection: &'static str, chang
     }
 }
 
-/// A setting is found by the MAC of its index, which is another under another key: what stands under older keys is
-/// removed when it is written anew.
+/// The removals of a setting's entries under older keys. A setting is found by the MAC of its index, which differs by
+/// key, so these entries go when it is written anew.
 fn under_older_keys(
     unit: &Unit<'_>,
     phone: &str,
@@ -180,7 +180,7 @@ pub(crate) fn found(unit: &mut Unit<'_>, account: &Account) -> Result<()> {
     author(unit, account, changes)
 }
 
-/// Puts what the phone holds of a collection in the place of what the server has, as a snapshot of a new version.
+/// Replaces the server's copy of a collection with the phone's, as a snapshot of a new version.
 pub(crate) fn repair(unit: &mut Unit<'_>, account: &Account, collection: &'static str) -> Result<()> {
     let phone = &account.phone;
     let mut state = records::state(unit, phone, collection)?;
@@ -212,7 +212,7 @@ fn snapshot(unit: &Unit<'_>, phone: &str, collection: &str, state: &State) -> Re
     })
 }
 
-/// What the phone holds of a collection, in the clear: for a companion that cannot get it in the usual way.
+/// The phone's copy of a collection, in the clear: for a companion that cannot get it in the usual way.
 pub(crate) fn recovery_snapshot(
     unit: &Unit<'_>,
     phone: &str,

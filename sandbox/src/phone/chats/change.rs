@@ -172,7 +172,7 @@ fn edit(unit: &mut Unit<'_>, said: &Said<'_>, message: &wa::Message, target: Fou
     if !own(said, &target) || target.content.kind == "revoked" {
         return refused();
     }
-    // A caption's edit names the media by its kind alone; a text is there as a whole.
+    // An edit of a caption names the media by its kind alone; an edit of a text has the whole text.
     let whole = (target.content.kind == "text").then_some(message);
     let content = Content {
         text: new.text,
@@ -209,7 +209,8 @@ fn own(said: &Said<'_>, target: &Found) -> bool {
     target.sender == said.author.phone
 }
 
-/// Whether the author may take away what others wrote in this chat: admins of a group may, between two people nobody.
+/// Whether the author may revoke what others wrote in this chat: admins of a group may, between two people nobody
+/// may.
 fn may_moderate(unit: &Unit<'_>, said: &Said<'_>) -> Result<bool> {
     let Some(room) = said.chat.parse::<Jid>().ok().filter(Jid::is_group) else {
         return Ok(false);

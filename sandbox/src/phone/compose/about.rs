@@ -34,7 +34,7 @@ fn target(unit: &Unit<'_>, letter: &Letter<'_>, id: &str) -> Result<Found> {
     found.ok_or_else(|| Error::NotFound("`messageId` names no message of this chat".into()))
 }
 
-/// The key by which the recipients find it. In a group it names the author of what others wrote.
+/// The key by which the recipients find the message. In a group it names the author, if that is somebody else.
 fn key(unit: &Unit<'_>, letter: &Letter<'_>, target: &Found) -> Result<wa::MessageKey> {
     let own = target.sender == letter.account.phone;
     let participant = match &letter.to {

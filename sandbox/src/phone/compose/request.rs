@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "Map<String, Value>")]
 pub struct SendRequest {
-    /// A number, `lid:<digits>`, or the JID of a person or group. Who is written to by LID sees the message come from
-    /// one. `status` (or `status@broadcast`) for what all the person's contacts get to see.
+    /// A number, `lid:<digits>`, or the JID of a person or group. A message that goes to a LID comes from a LID.
+    /// `status` (or `status@broadcast`) stands for all the person's contacts.
     pub to: String,
     /// The id to send under; by default a new one. The same id twice is the same message twice.
     pub id: Option<String>,
@@ -140,7 +140,7 @@ kinds! {
 }
 
 impl Body {
-    /// Whether it stands for itself, or takes back what does: the rest is about a chat, or about what others say in it.
+    /// Whether it can be a status: it needs neither a chat nor another message, or it revokes a status.
     pub(super) fn is_for_statuses(&self) -> bool {
         !matches!(
             self,

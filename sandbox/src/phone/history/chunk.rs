@@ -79,7 +79,7 @@ fn message_type(kind: HistorySyncType) -> wa::message::HistorySyncType {
     }
 }
 
-/// Encodes and compresses a piece: its place among those of its kind, and how far they are with it, in per cent.
+/// Encodes and compresses a piece, with its place among those of its kind and the progress after it, in per cent.
 pub(super) fn pack(
     mut sync: wa::HistorySync,
     (order, progress): (usize, u32),

@@ -19,8 +19,8 @@ const FIRST: u32 = 10;
 /// The chats of which a companion gets anything, the latest.
 const CHATS: u32 = 1_000;
 
-/// The history of a companion just linked: up to `limit` messages of each chat, or fewer where it asked for fewer,
-/// and all that are kept where it asked for that.
+/// The history of a companion just linked: up to `limit` messages of each chat, fewer if it asked for fewer, or all
+/// that are kept if it asked for that.
 pub(super) fn initial(
     unit: &Unit<'_>,
     account: &Account,

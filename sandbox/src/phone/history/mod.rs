@@ -32,7 +32,7 @@ pub(crate) use on_demand::answer;
 /// The messages of a chat that a phone keeps for its companions.
 const KEPT_PER_CHAT: i64 = 1_000;
 
-/// Where the store has the number of messages of a chat that a new companion gets.
+/// The store's name for the number of messages of a chat that a new companion gets.
 const LIMIT: &str = "history_messages";
 
 /// A message as the phone of one account saw it.
@@ -117,7 +117,7 @@ fn amend(
     Ok(())
 }
 
-/// The last message of a chat, by which settings say up to where they hold. `None` for a chat without any.
+/// The last message of a chat, which settings name as their end. `None` for a chat without any.
 pub(crate) fn range(unit: &Unit<'_>, phone: &str, chat: &str) -> Result<Option<SyncActionMessageRange>> {
     let last = unit
         .prepare(

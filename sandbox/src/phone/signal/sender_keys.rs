@@ -105,8 +105,8 @@ pub(crate) fn given(unit: &Unit<'_>, phone: &str, chat: &str, device: &Address) 
     Ok(())
 }
 
-/// Throws the phone's own key for `chat` away if a device holds it that is none of `devices`: what is said from
-/// now on is not for those who left.
+/// Drops the phone's own key for `chat` if a device that is not among `devices` holds it: those who left must not
+/// read what is said from now on.
 pub(crate) fn rotate(unit: &Unit<'_>, phone: &str, chat: &str, devices: &[Address]) -> Result<()> {
     let holders: Vec<Address> = unit
         .prepare("SELECT holder, holder_device FROM sender_key_holders WHERE phone = ?1 AND chat = ?2")?
