@@ -53,7 +53,8 @@ pub async fn messaging() -> Result<(), Error> {
 }
 
 async fn run(base: Base, router: Router) -> Result<(), Error> {
-    // The first request need not wait for this. Where they do not agree each request says so, in the envelope.
+    // The first request need not wait for this. If table and configuration do not agree, each request says so, in the
+    // envelope.
     if let Err(error) = service::require_setup(&base).await {
         http::log::went_wrong(&error, "the table is not the one that this configuration is for");
     }

@@ -31,7 +31,7 @@ use crate::openapi::{self, Operation};
 use crate::state::{Base, Users};
 use crate::{docs, probes};
 
-/// What a process works with that has all functions.
+/// The states of a process that has all functions.
 #[derive(Debug, Clone)]
 pub struct States {
     /// What every function has.
@@ -142,7 +142,7 @@ pub fn document() -> OpenApi {
     openapi::document(every_operation())
 }
 
-/// The same as JSON. It is put together when it is first asked for, once in a process.
+/// The same as JSON, made once in a process, when it is first asked for.
 pub fn document_json() -> &'static str {
     static JSON: LazyLock<String> = LazyLock::new(|| {
         let document = document().to_json();

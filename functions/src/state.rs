@@ -57,7 +57,7 @@ pub struct OfAll {
     queue_names: BTreeMap<Network, QueueNames>,
 }
 
-/// What a function has that serves users. Cheap to clone.
+/// What a function that serves users has. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Users(Arc<OfUsers>);
 
@@ -117,7 +117,7 @@ impl Users {
         Self(Arc::new(OfUsers {
             sessions: Sessions::new(table.clone()),
             mail_codes: MailCodes::new(table.clone()),
-            // Only who signs needs to know for how long.
+            // The lifetime matters only to the function that signs.
             jwts: Jwts::new(&config.jwt_secrets, DEFAULT_LIFETIME),
             passwords: Passwords::new(config.bcrypt_cost),
             mailer,

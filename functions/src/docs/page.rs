@@ -1,5 +1,5 @@
-//! `GET /api/docs`: the document as a page that one can call the API from. All of its files are in the binary: a browser
-//! asks nobody else, and the page's policy lets it ask nobody else.
+//! `GET /api/docs`: the document as a page from which one can call the API. All of its files are in the binary, and
+//! the page's policy lets a browser ask nobody else.
 
 use std::str::FromStr;
 use std::sync::Arc;

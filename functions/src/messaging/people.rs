@@ -1,7 +1,6 @@
 //! The directory of each instance's people, as functions read it: through a short cache.
 //!
-//! The canonical chat of a person does not change, so what is remembered is good for lanes and records also when it is a
-//! moment old.
+//! A person's canonical chat does not change, so an entry that is a moment old is good for lanes and records.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -15,7 +14,7 @@ use shared::storage::{StorageError, Table};
 
 use crate::http::log;
 
-/// For how long what was read is good.
+/// How long an entry is good.
 const FRESH: TimeDelta = TimeDelta::seconds(5);
 
 /// How many people a process remembers at least.
@@ -43,8 +42,8 @@ impl Directory {
         }
     }
 
-    /// Who this is to the instance; somebody whom it has not met is a stranger, and so is a group. Half a read unit in five
-    /// seconds for each name.
+    /// Who this is to the instance. Somebody whom it has not met is a stranger, and so is a group. Half a read unit
+    /// in five seconds for each name.
     pub async fn get(
         &self,
         instance: InstanceId,
@@ -60,7 +59,7 @@ impl Directory {
         }
         let found = match self.people.get(instance, name, now).await {
             Ok(found) => found,
-            // What cannot be read must not shut a chat: it is met anew.
+            // An entry that cannot be read must not shut a chat: the person is met anew.
             Err(error @ StorageError::Corrupt { .. }) => {
                 log::went_wrong(
                     &error.into(),

@@ -14,10 +14,10 @@ use crate::http::{Pagination, Timestamp};
 /// The schema of `meta`.
 pub const META: &str = "Meta";
 
-/// The same where an API key's instance is named.
+/// The schema of `meta` that names an API key's instance.
 const KEY_META: &str = "KeyMeta";
 
-/// The same of a list.
+/// The schema of `meta` of a list.
 const LIST_META: &str = "ListMeta";
 
 /// The envelope's own schemas.

@@ -15,7 +15,7 @@ use super::example::{Schemas, example};
 use super::header;
 use crate::http::{Code, Timestamp};
 
-/// What carries more than a code and a message: the members of its `details`.
+/// The members of a code's `details`, if it has more than a code and a message.
 fn details(code: Code) -> Option<Vec<(&'static str, RefOr<Schema>)>> {
     let of = |members: Vec<(&'static str, RefOr<Schema>)>| Some(members);
     match code {

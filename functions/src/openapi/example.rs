@@ -1,4 +1,5 @@
-//! Examples, put together from those of a schema's parts: so no endpoint has to write any, and none can be out of date.
+//! Examples, put together from those of a schema's parts. So no endpoint has to write any, and none can be out of
+//! date.
 
 use std::collections::BTreeMap;
 

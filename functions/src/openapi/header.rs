@@ -8,7 +8,7 @@ use utoipa::openapi::{Header, Ref};
 /// What every answer has.
 pub const OF_ALL: &[&str] = &["X-Request-Id"];
 
-/// What an answer has whose request was counted against its caller's limit.
+/// What the answer to a request that was counted against its caller's limit has.
 pub const OF_COUNTED: &[&str] = &["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
 
 /// All of them by name.

@@ -73,8 +73,7 @@ pub fn document(mut operations: Vec<Operation>) -> OpenApi {
 
 const LICENSE: &str = env!("CARGO_PKG_LICENSE");
 
-/// All schemas by name. What a body or an answer goes by is settled here: those that are an
-/// endpoint's own, called `Request` or `Response`, take the endpoint's name.
+/// All schemas by name. An endpoint's own schemas, called `Request` or `Response`, get the endpoint's name here.
 fn schemas(operations: &mut [Operation]) -> Schemas {
     let mut all = Schemas::from(envelope::schemas());
     for code in Code::ALL {
@@ -101,7 +100,7 @@ fn told(
     responses: &mut BTreeMap<String, RefOr<Response>>,
 ) -> utoipa::openapi::path::Operation {
     let parameters = operation.parameters.iter().cloned().map(|parameter| {
-        // Documentation pages fill examples in, which suits what must be given alone.
+        // Documentation pages fill examples in, which suits only parameters that must be given.
         let schema = parameter
             .schema
             .as_ref()

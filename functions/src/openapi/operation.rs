@@ -87,7 +87,7 @@ impl Operation {
             status: StatusCode::OK,
             answer: None,
             plain: Vec::new(),
-            // A panic and the deadline are every handler's; parameters and bodies that it does not take are refused for it.
+            // Every handler may panic or take too long, and the intake refuses what a handler does not take.
             codes: BTreeSet::from([Code::Internal, Code::UpstreamTimeout, Code::ValidationError]),
             is_counted: false,
             is_replayed: false,
@@ -224,7 +224,7 @@ impl Operation {
 
 fn parameter(name: &str, place: ParameterIn, mut schema: RefOr<Schema>, is_required: bool) -> Parameter {
     let mut description = None;
-    // A parameter that is not wanted is left out: none is `null`.
+    // An optional parameter is left out, and never `null`.
     match &mut schema {
         RefOr::T(Schema::OneOf(choice)) => {
             description = choice.description.take();

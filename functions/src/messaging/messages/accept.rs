@@ -1,13 +1,18 @@
 //! Accepts a message: a 202 is a promise, and the job in the shard's queue is what keeps it.
 //!
-//! In order, with what each costs: the idempotency key is claimed (1 write unit) while the
-//! instance and the recipient's place in the directory of people are read (half a read unit each); the content is
-//! sealed; the message is counted against the month's quota (1
-//! write unit) before it is accepted, so that a crash counts one too many and never one too
-//! few, and where too many of the instance's wait, it is given back; then the job goes to the shard's queue while the record
-//! is put (1 write unit). Once the job is in, the answer is 202: the daemon makes a record that is missing. Where it is not,
-//! or nobody knows, [`super::settle`] ends it. A retry with the same idempotency key goes on under the same message id, by
-//! which the queue drops the second job.
+//! In order, with what each step costs:
+//!
+//! 1. The idempotency key is claimed (1 write unit), while the instance and the recipient's entry in the directory of
+//!    people are read (half a read unit each).
+//! 2. The content is sealed.
+//! 3. The message is counted against the month's quota (1 write unit). This comes before it is accepted, so that a
+//!    crash counts one too many and never one too few. The count is given back where too many of the instance's
+//!    messages wait.
+//! 4. The job goes to the shard's queue, while the record is put (1 write unit).
+//!
+//! Once the job is in, the answer is 202; the daemon makes a missing record. If it is not in, or nobody knows,
+//! [`super::settle`] ends it. A retry with the same idempotency key goes on under the same message id, by which the
+//! queue drops the second job.
 
 use std::time::Duration;
 
@@ -78,18 +83,19 @@ impl IntoResponse for Accepted {
     }
 }
 
-/// How long ago the first request with an idempotency key may have come so that it may still be at work.
+/// How long after it came the first request with an idempotency key may still be at work.
 const AT_WORK: TimeDelta = TimeDelta::seconds(5);
 
-/// How long after its first request a message may be sent to the queue again at no risk: every job of it before is within the
-/// queue's memory, and the queue drops another. A minute less than [`shared::queue::DEDUPLICATION_WINDOW`], for clocks that differ.
+/// How long after its first request a message may be sent to the queue again at no risk: the queue still remembers
+/// every earlier job of it, and drops another. A minute less than [`shared::queue::DEDUPLICATION_WINDOW`], for clocks
+/// that differ.
 const DROPPED_WITHIN: TimeDelta = TimeDelta::minutes(4);
 
 /// The pauses, in milliseconds, between two looks for the record of a request that may still be at work.
 const LOOKS: [u64; 5] = [25, 50, 100, 200, 400];
 
-/// When the message was asked for: at `now`, or where the request came before, then. It matters for a message whose time
-/// is over meanwhile, and only then is looked up: one read unit.
+/// When the message was first asked for: at `now`, or earlier if the request came before. That matters, and is looked
+/// up (one read unit), only for a message whose time is over by now.
 pub async fn asked_at(
     state: &MessagingState,
     grant: &Grant,
@@ -131,7 +137,7 @@ pub async fn accept(
     {
         return replay(state, &instance, record, send, known, now).await;
     }
-    // From here on a request that is known is one whose first run was cut short.
+    // From here on a known request is one whose first run was cut short.
     require_reachable(&instance)?;
     require_present(&to, now)?;
     let idempotency_key = send.idempotency_key.clone();
@@ -145,7 +151,7 @@ pub async fn accept(
         record: record.clone(),
         idempotency_key,
     };
-    // Whoever asked may hang up: what is begun is brought to its end nevertheless, so that nothing stays counted.
+    // The caller may hang up. What was begun is finished all the same, so that nothing stays counted.
     let committing = commit(state.clone(), subscription.clone(), instance, sends, job, written);
     let committing = match RequestContext::current() {
         Some(context) => context.around(committing).left_future(),
@@ -196,8 +202,8 @@ async fn find_instance(
     found.ok_or_else(|| ApiError::not_found("instance"))
 }
 
-/// The record that an earlier request with the same idempotency key has made. One that came a moment ago may still be at
-/// work, and is waited for: to go on beside it would count its message twice.
+/// The record that an earlier request with the same idempotency key has made. A request that came a moment ago may
+/// still be at work, and is waited for: going on beside it would count its message twice.
 async fn record_of_first(
     state: &MessagingState,
     instance: InstanceId,
@@ -215,17 +221,17 @@ async fn record_of_first(
     }
 }
 
-/// What a request that came before is known by, besides its message.
+/// What is known of a request that came before, besides its message.
 #[derive(Debug, Clone, Copy)]
 struct Known {
     /// Whether the message's job is known to be in the queue.
     is_queued: bool,
 }
 
-/// Answers a request that came before. Its record alone does not tell that the first run reached the queue, so a message that
-/// is not sent yet is queued again. While the queue remembers the first job it drops this one. After that it would be one more
-/// job, which takes a place in the shard: so it waits for room there, and once it is in, the key says so, and no other
-/// follows. The daemon sends a message once, however many jobs it has.
+/// Answers a request that came before. Its record alone does not tell that the first run reached the queue, so a
+/// message that is not sent yet is queued again. While the queue remembers the first job, it drops this one. Later it
+/// is one more job, which takes a place in the shard. So it waits for room there; once it is in, the key says so, and
+/// no other follows. The daemon sends a message once, however many jobs it has.
 async fn replay(
     state: &MessagingState,
     instance: &Instance,
@@ -281,7 +287,7 @@ async fn claim(
     let Some(key) = &send.idempotency_key else {
         return Ok((offered, None));
     };
-    // The kind belongs to the request as well: it stands in its path.
+    // The kind belongs to the request as well, since it is in the path.
     let bytes = [send.content.kind().as_str().as_bytes(), b"\n", &send.body[..]].concat();
     let meaning = fingerprint::meaning(&send.to, &send.content, &send.options)
         .map_err(|error| ApiError::internal().caused_by(error))?;
@@ -304,7 +310,7 @@ async fn claim(
     }
 }
 
-/// Where nothing can come of waiting, the caller is told now.
+/// Refuses a message for which waiting leads to nothing.
 fn require_reachable(instance: &Instance) -> Result<(), ApiError> {
     if !instance.refuses_sends() {
         return Ok(());
@@ -322,7 +328,7 @@ fn require_reachable(instance: &Instance) -> Result<(), ApiError> {
     Err(ApiError::new(Code::InstanceNotConnected, message).with_details(json!({"status": status})))
 }
 
-/// Whoever was looked up a moment ago and not found is not sent to.
+/// Refuses a recipient who was looked up a moment ago and not found.
 fn require_present(to: &Acquaintance, now: DateTime<Utc>) -> Result<(), ApiError> {
     if !to.is_known_to_be_absent(now) {
         return Ok(());
@@ -333,7 +339,7 @@ fn require_present(to: &Acquaintance, now: DateTime<Utc>) -> Result<(), ApiError
     ))
 }
 
-/// Counts the message; answers how many the instance has accepted this month, it included.
+/// Counts the message. Answers how many the instance has accepted this month, with this one.
 async fn count(
     state: &MessagingState,
     subscription: &Subscription,

@@ -1,21 +1,19 @@
 //! The caps on messages that wait to be sent: of an instance, of one that is not connected, and of a shard.
 //!
-//! The update that counts a message against the quota tells how many the instance has
-//! accepted this month; its day counters tell how many of these have ended. The rest waits.
-//! A process remembers what has ended and reads it anew only where the cap would else be
-//! reached, and then once a second: traffic that flows pays nothing for the cap. Whatever
-//! was remembered is never more than what has ended, and no two messages get the same count:
-//! so the cap is never passed, however many processes accept at once.
+//! The update that counts a message against the quota tells how many the instance has accepted this month; its day
+//! counters tell how many of these have ended. The rest waits. A process remembers how many have ended. It reads that
+//! anew only where the cap would otherwise be reached, and then once a second, so traffic that flows pays nothing for
+//! the cap. The remembered number is never higher than the true one, and no two messages get the same count. So the
+//! cap is never passed, however many processes accept at once.
 //!
-//! - Messages of the month before are not counted. Where many wait at the turn of the month
-//!   twice the cap may, for three days at most, after which they have expired.
-//! - A message may be counted and not end: a process ended in between. Where an instance
-//!   seems full the queue itself is asked. If it holds fewer than the instance's counts say, the
-//!   difference is in doubt, and counted as ended when it is still in doubt a minute later: see
-//!   [`shared::storage::counters::Counters::doubt`]. The doubt rests in the table, so that it
-//!   grows old where processes do not. The queue is the whole shard's: where it holds as many,
-//!   the instance's own records that say `queued` are counted, once in five minutes, and what is
-//!   missing of them is in doubt likewise.
+//! - Messages of the month before are not counted. At the turn of the month twice the cap may wait, for three days at
+//!   most, after which the old ones have expired.
+//! - A message may be counted and not end, because a process ended in between. So where an instance seems full, the
+//!   queue itself is asked. If it holds fewer than the instance's counts say, the difference is in doubt, and counted
+//!   as ended if it is still in doubt a minute later: see [`shared::storage::counters::Counters::doubt`]. The doubt
+//!   is in the table, since it has to outlive short-lived processes. The queue is the whole shard's. If it holds as
+//!   many, the instance's own records that say `queued` are counted, once in five minutes, and those that are missing
+//!   are in doubt likewise.
 
 mod shard;
 
@@ -36,10 +34,10 @@ use self::shard::Shards;
 use crate::http::{ApiError, Code};
 use crate::state::Base;
 
-/// How long what was looked up is good enough to refuse by.
+/// How long a number that was looked up is good enough to refuse by.
 const FRESH: TimeDelta = TimeDelta::seconds(1);
 
-/// What a refused caller is told to wait, in seconds.
+/// How long a refused caller is told to wait, in seconds.
 const RETRY_AFTER: u32 = 5;
 
 /// How long the queue of a full instance may take to say what it holds.
@@ -69,7 +67,7 @@ pub struct Backlog {
 pub struct Limits {
     /// Of an instance.
     pub instance: u32,
-    /// Of one that is not connected: these leave the queue by nothing but their time.
+    /// Of one that is not connected, whose messages leave the queue only when they expire.
     pub offline: u32,
     /// Of a shard.
     pub shard: u32,
@@ -89,7 +87,7 @@ impl Limits {
 #[derive(Debug, Default)]
 struct Known {
     month: (i32, u32),
-    /// Of the month's messages, those that had ended at the last look.
+    /// How many of the month's messages had ended at the last look.
     ended: u64,
     looked_at: Option<DateTime<Utc>>,
     /// When the instance's records were to be counted last.
@@ -99,7 +97,7 @@ struct Known {
 }
 
 impl Known {
-    /// How many of `accepted` messages wait, for all that is known.
+    /// How many of `accepted` messages wait, as far as known.
     fn waiting(&self, accepted: u64) -> u64 {
         accepted.saturating_sub(self.ended)
     }
@@ -153,8 +151,8 @@ impl Backlog {
         }
     }
 
-    /// Lets a message go on that was counted as the instance's `accepted`th of the month, where
-    /// fewer others wait than may. A refused one is to be given back.
+    /// Lets a message go on that was counted as the instance's `accepted`th of the month, if fewer others wait than
+    /// may. The caller gives the count of a refused one back.
     pub async fn admit(
         &self,
         instance: &Instance,
@@ -203,7 +201,7 @@ impl Backlog {
         if waiting > limit
             && let Some(held) = self.held_by_queue(instance).await
         {
-            // The one in hand is counted, and not in the queue yet.
+            // The message in hand is counted, and not in the queue yet.
             let missing = (waiting - 1).saturating_sub(held);
             let believed = self
                 .counters
@@ -217,7 +215,8 @@ impl Backlog {
         Ok(())
     }
 
-    /// The queue holds as many as wait, but they may be others'. Every few minutes the instance's own records are counted.
+    /// How many are missing by the instance's own records, which are counted every few minutes. The queue holds as
+    /// many as wait, but they may be other instances'.
     async fn missing_by_records(
         &self,
         instance: &Instance,

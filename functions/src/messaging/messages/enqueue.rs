@@ -25,8 +25,8 @@ pub enum Queued {
     Unknown(QueueError),
 }
 
-/// Sends a job. One whose send is not answered is sent again, under the same deduplication id, by which the queue drops what
-/// it has.
+/// Sends a job. A send that is not answered is repeated under the same deduplication id, by which the queue drops a
+/// job that it has.
 pub async fn enqueue(state: &MessagingState, sends: &QueueName, job: &SendJob) -> Queued {
     let group = lane(job.instance, job.chat());
     let message = OutgoingMessage::fifo(
@@ -47,7 +47,7 @@ pub async fn enqueue(state: &MessagingState, sends: &QueueName, job: &SendJob) -
             Err(_) => QueueError::Timeout { operation: "send" },
         };
         match error {
-            // These say that there is no place for it, and so of an attempt that was not answered before as well.
+            // These errors mean that the queue has not taken the job, unless an earlier attempt had no answer.
             QueueError::NoSuchQueue(_)
             | QueueError::TooLarge { .. }
             | QueueError::Invalid(_)
@@ -56,7 +56,8 @@ pub async fn enqueue(state: &MessagingState, sends: &QueueName, job: &SendJob) -
             {
                 return Queued::NotIn(error);
             }
-            // A refusal for too many requests is the client's last attempt; what became of those before it is not known.
+            // A refusal for too many requests is of the client's last attempt; the outcome of earlier ones is not
+            // known.
             _ => may_be_in = true,
         }
         if Instant::now() + pause >= deadline {

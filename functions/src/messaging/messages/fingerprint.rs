@@ -1,5 +1,5 @@
-//! What a send asks, by which a repetition under one idempotency key is told from another request: its kind and what its
-//! body was parsed to, so that the order of members, white space and spellings of the same number or time do not matter.
+//! The meaning of a send, which tells a repetition under one idempotency key from another request. It is made of the
+//! kind and the parsed body, so the order of members, white space and the spelling of a number or time do not matter.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,7 +9,7 @@ use shared::domain::recipient::Recipient;
 
 use super::options::Options;
 
-/// The number of this form. A member that is left out where it is not given can be added without raising it.
+/// The number of this form. It need not be raised for a new member that is left out where it is not given.
 pub const FORM: u32 = 1;
 
 #[derive(Serialize)]
@@ -24,7 +24,7 @@ struct Meaning<'a> {
     reference: Option<&'a str>,
 }
 
-/// The same bytes for each request that asks the same.
+/// Bytes that are the same for all requests that ask the same.
 pub fn meaning(to: &Recipient, content: &Content, options: &Options) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Meaning {
         kind: content.kind(),

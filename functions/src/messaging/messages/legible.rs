@@ -1,9 +1,9 @@
 //! Whether a text shows anything.
 
-/// Why a text is refused that is not too short or too long.
+/// Why a text of the right length is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Illegible {
-    /// Android's apps keep texts in `SQLite` and iPhone's in C strings, which end at a NUL: what comes after it would be lost.
+    /// Android's apps keep texts in `SQLite` and iPhone's in C strings, which end at a NUL: the rest would be lost.
     #[error("must have no NUL character")]
     Nul,
     /// An app shows an empty bubble, or nothing.
@@ -11,8 +11,8 @@ pub enum Illegible {
     Blank,
 }
 
-/// What the OpenAPI document says of the same: a character that shows, and no NUL. The invisible characters beyond
-/// the basic plane are left out here.
+/// The same rule for the OpenAPI document: a character that shows, and no NUL. It leaves out the invisible characters
+/// beyond the basic plane.
 pub const PATTERN: &str = concat!(
     r"^[^\u0000]*",
     r"[^\u0000-\u0020\u007F-\u00A0\u00AD\u034F\u061C\u115F\u1160\u1680\u17B4\u17B5\u180B-\u180F",
@@ -31,8 +31,8 @@ pub fn check(text: &str) -> Result<(), Illegible> {
     }
 }
 
-/// White space, control characters, what Unicode says is ignored where it cannot be shown (`Default_Ignorable_Code_Point`),
-/// and the empty Braille pattern.
+/// White space, control characters, characters that Unicode lets be ignored where they cannot be shown
+/// (`Default_Ignorable_Code_Point`), and the empty Braille pattern.
 fn is_invisible(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()

@@ -1,4 +1,4 @@
-//! What becomes of a message whose job did not surely come into the queue. See the table in the architecture's "Life of a
+//! What becomes of a message whose job is perhaps not in the queue. See the table in the architecture's "Life of a
 //! message".
 
 use shared::domain::message::{Failure, FailureCode, MessageRecord};
@@ -11,7 +11,7 @@ use super::enqueue::Queued;
 use crate::http::{ApiError, log};
 use crate::messaging::MessagingState;
 
-/// A message that was counted, and whose record and job were written at once.
+/// A message that was counted, and whose record and job were written at the same time.
 #[derive(Debug)]
 pub struct Written {
     /// Whose quota it is counted against.
@@ -50,7 +50,7 @@ impl Written {
         }
     }
 
-    /// There is no job: nothing stays, and the key is as if it had not come.
+    /// There is no job. Nothing stays, and the key is freed.
     async fn undo(&self, state: &MessagingState, stored: Result<Put, StorageError>) {
         let record = &self.record;
         if !matches!(stored, Ok(Put::AlreadyThere))
@@ -69,18 +69,19 @@ impl Written {
         self.give_back(state).await;
     }
 
-    /// There may be a job, and a retry with the same key goes on under the same id: it finds the record, and sends the job
-    /// again. The message stays counted with its record, and is counted by the retry where there is none. Where no retry
-    /// comes, the message is sent, or its record reads `expired` when its time is over.
+    /// There may be a job. A retry with the same key goes on under the same id: it finds the record, and sends the
+    /// job again. A message with a record stays counted; one without is counted by the retry. If no retry comes, the
+    /// message is sent, or its record reads `expired` when its time is over.
     async fn leave(&self, state: &MessagingState, stored: Result<Put, StorageError>) {
         if stored.is_err() && state.messages.put(&self.record).await.is_err() {
             self.give_back(state).await;
         }
     }
 
-    /// There may be a job, and no retry will ask for this message: it is taken back. A daemon that comes upon the job reads
-    /// that the message has failed, before it writes it to the wire; one that has sent it already was faster: then it is
-    /// accepted. It may be on the wire just now, so the failure is a guess that the server's acknowledgement overrules.
+    /// There may be a job, and no retry will ask for this message, so it is taken back. A daemon that receives the
+    /// job reads that the message has failed before it writes it to the wire. If a daemon has sent it already, the
+    /// message is accepted. It may be on the wire just now, so the failure is a guess that the server's
+    /// acknowledgement overrules.
     async fn withdraw(&self, state: &MessagingState, error: QueueError) -> Result<(), ApiError> {
         match state.messages.withdraw(&self.record, &not_accepted()).await {
             Ok(Withdrawn::Done) => self.give_back(state).await,
@@ -93,7 +94,7 @@ impl Written {
         Err(error.into())
     }
 
-    /// Takes back what was counted of it.
+    /// Takes back its count.
     pub async fn give_back(&self, state: &MessagingState) {
         let record = &self.record;
         let counters = &state.counters;

@@ -1,9 +1,9 @@
-//! The cap on a shard's messages that wait to be sent: a FIFO queue looks for free groups only among its first 120,000
-//! messages, so beyond that one tenant's would keep the others' from being found.
+//! The cap on a shard's messages that wait to be sent. A FIFO queue looks for free groups only among its first
+//! 120,000 messages, so beyond that one tenant's messages would keep the others' from being found.
 //!
-//! The queue itself tells how many it holds, at no cost to the table. A process asks at most once a second, and more seldom
-//! while the queue is nearly empty; in between it adds what it sends itself. That, what others send in a second and what SQS
-//! has not counted yet is what lies between the cap and the 120,000.
+//! The queue itself tells how many it holds, at no cost to the table. A process asks at most once a second, and more
+//! seldom while the queue is nearly empty; in between it adds what it sends itself. The margin between the cap and
+//! the 120,000 is for what other processes send in a second, and for what SQS has not counted yet.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,13 +19,14 @@ use super::RETRY_AFTER;
 use crate::http::{ApiError, Code};
 use crate::state::Base;
 
-/// How long what was looked up is good.
+/// How long a number that was looked up is good.
 const FRESH: TimeDelta = TimeDelta::seconds(1);
 
 /// The same where the queue held less than a tenth of what it may.
 const FRESH_WHILE_EMPTY: TimeDelta = TimeDelta::seconds(10);
 
-/// How long a request waits for the answer. The cap is no reason to refuse what the queue would take.
+/// How long a request waits for the answer. Without one it goes on: the cap is no reason to refuse what the queue
+/// would take.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// What a process knows of the shards' queues. There are as many as a deployment has.
@@ -57,7 +58,7 @@ impl Shards {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the caller is to ask the queue. Others that come meanwhile go by what is known.
+    /// Whether the caller is to ask the queue. Others that come meanwhile go by the last answer.
     fn is_to_be_asked(&self, at: (Network, Shard), now: DateTime<Utc>) -> bool {
         let mut known = self.known();
         let known = known.entry(at).or_default();
@@ -74,7 +75,7 @@ impl Shards {
         true
     }
 
-    /// Asks a shard's queue how much it holds, where that is not known. One that does not answer is taken to hold what it did.
+    /// Asks a shard's queue how much it holds, if that is not known. If it does not answer, the last number stays.
     pub async fn look(&self, base: &Base, network: Network, shard: Shard, now: DateTime<Utc>) {
         let at = (network, shard);
         let Ok(names) = base.queue_names(network) else {
