@@ -1,10 +1,9 @@
 //! Receipts bring messages that were sent into later states.
 //!
-//! WhatsApp counts a receipt as told once the library has it, so nobody tells it again. What
-//! comes is put into a line (`pending.rs`) at once, where receipts of one message are put together, and
-//! one task an instance stores it from there. The task outlives sessions: a table that is away
-//! or throttles costs time and no receipt, as long as the shard is held. What is given up all
-//! the same is counted.
+//! WhatsApp counts a receipt as told once the library has it, so nobody tells it again. Receipts are put into a line
+//! (`pending.rs`) at once, where those of one message become one. One task an instance stores them from there. It
+//! outlives sessions: a table that is away or throttles costs time and no receipt, as long as the shard is held.
+//! Receipts that are given up all the same are counted.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -35,7 +34,7 @@ use crate::deps::Deps;
 /// How many messages' receipts are stored at once for an instance.
 const AT_ONCE: usize = 8;
 
-/// How many are taken up together.
+/// How many messages' receipts are taken from the line at once.
 const BATCH: usize = 64;
 
 /// The pause after a failure of the table; it doubles each time, to [`LONGEST_PAUSE`].
@@ -45,8 +44,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How long storing what is left may take when the instance's task ends.
 const END_DEADLINE: Duration = Duration::from_secs(5);
 
-/// The pauses after which a receipt is tried again whose message has no record: it may have
-/// overtaken the record of a message that another device of the account sent.
+/// The pauses before a receipt whose message has no record is tried again: it may have overtaken the record of a
+/// message that another device of the account sent.
 const RECORD_PAUSES: [Duration; 3] = [
     Duration::from_secs(1),
     Duration::from_secs(3),
@@ -76,7 +75,7 @@ impl Receipts {
         }
     }
 
-    /// The server has taken a message to a group: its members are to be known.
+    /// The server has taken a message to a group, whose members are to be noted.
     pub fn sent_to(&self, whatsapp_id: String, group: Recipient) {
         self.0.sent_to(whatsapp_id, group);
     }
@@ -329,8 +328,8 @@ impl Keeper {
         Ok(Stored::Done)
     }
 
-    /// WhatsApp tells seconds: a receipt of this very second would seem to come before the
-    /// acknowledgement that it followed. And nothing has happened before it does.
+    /// The time of a receipt. WhatsApp tells whole seconds, so a receipt of this very second would seem to come
+    /// before the acknowledgement that it followed. And no time may lie in the future.
     fn time(&self, at: DateTime<Utc>) -> DateTime<Utc> {
         let now = self.deps.clock.now();
         if now - at < TimeDelta::seconds(2) { now } else { at }

@@ -1,4 +1,4 @@
-//! Writes how an instance's connection is, each change once.
+//! Writes the status of an instance, each change once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,8 +23,8 @@ use crate::deps::Deps;
 /// How often a write is tried in a row: some three seconds where each fails at once.
 const ATTEMPTS: u32 = 6;
 
-/// The pause before the next row of a write that is owed; it doubles each time, to
-/// [`LONGEST_OWED_PAUSE`], each between half and the whole of it at random.
+/// The pause before the next row of tries of an owed write. It doubles each time, up to [`LONGEST_OWED_PAUSE`]; each
+/// lasts between half and the whole of that, at random.
 const OWED_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_OWED_PAUSE: Duration = Duration::from_secs(30);
 
@@ -57,9 +57,9 @@ pub struct Observer {
     fence: Fence,
     observed: Observed,
     account: Option<Account>,
-    /// Whether the table may say something else of the account.
+    /// Whether the table may have another account.
     owes_account: bool,
-    /// The latest request that the attempt has been told of: it answers that.
+    /// The latest request that the attempt was told of, which it answers.
     asked: Arc<AtomicU64>,
     /// The place in which the session began, until it is over.
     start: Start,
@@ -87,7 +87,7 @@ impl Observer {
         self.account.is_some()
     }
 
-    /// Whether the table may say something else of the account.
+    /// Whether the table may have another account.
     pub fn owes_account(&self) -> bool {
         self.owes_account
     }
@@ -135,9 +135,8 @@ impl Observer {
         self.write().await == Written::Stored
     }
 
-    /// Writes a status that must not be lost, for as long as the shard is held: whoever is told to
-    /// go on from the item goes by what it says. `stop` ends it after the writes of a row, `asked`
-    /// between two rows.
+    /// Writes a status that must not be lost, for as long as the shard is held, since the next session goes by the
+    /// item. `stop` ends it after a row of tries, `asked` between two rows.
     pub async fn settle(
         &mut self,
         status: Status,
@@ -149,7 +148,7 @@ impl Observer {
         self.settle_noted(stop, asked).await
     }
 
-    /// The same of what was noted, under the status as it is.
+    /// The same for what was noted, under the present status.
     pub async fn settle_noted(&mut self, stop: &CancellationToken, asked: &Notify) -> Settled {
         let mut pause = OWED_PAUSE;
         loop {
@@ -222,8 +221,8 @@ impl Observer {
         }
     }
 
-    /// Writes the account that the instance is paired with, or that it is with none. One that
-    /// cannot be written is owed: it goes before the next status.
+    /// Writes the account that the instance is paired with, or that there is none. If that cannot be written it is
+    /// owed, and goes before the next status.
     pub async fn set_account(&mut self, account: Option<Account>) -> bool {
         if self.account != account {
             self.account = account;
