@@ -1,5 +1,5 @@
-//! What is counted of messages, in an instance's counters of a day: for its statistics, and for how many of the month's
-//! messages wait still.
+//! What is counted of messages, in an instance's counters of a day: for its statistics, and to know how many of the
+//! month's messages still wait.
 
 use chrono::{DateTime, Datelike as _, Utc};
 
@@ -22,8 +22,8 @@ pub enum Counter {
     Received,
 }
 
-/// What is counted when an outgoing message that was accepted at `accepted_at` has gone from one state to another at `now`.
-/// Whoever brought the record there counts; the record does not go there twice.
+/// What is counted when an outgoing message that was accepted at `accepted_at` has gone from one state to another at
+/// `now`. The task that brought the record there counts; the record does not go there twice.
 pub fn moved(
     kind: Kind,
     before: State,
@@ -42,7 +42,7 @@ pub fn moved(
 /// What is counted when a message goes from one state to a later one: a state that was
 /// skipped counts too.
 fn passed(before: State, after: State, kind: Kind) -> Vec<Counter> {
-    // One that we had given up has passed nothing before the receipt that proves us wrong.
+    // A message that we gave up had passed nothing before the receipt that proves us wrong.
     let before = match before {
         State::Failed | State::Expired => State::Queued,
         before => before,
@@ -61,9 +61,8 @@ fn passed(before: State, after: State, kind: Kind) -> Vec<Counter> {
     counters
 }
 
-/// What is counted beside it when a message that waited does so no longer: once, whatever
-/// follows. One of an earlier month is not counted, because what ends is set against what
-/// the month has accepted.
+/// What else is counted when a message ceases to wait: once, whatever follows. A message of an earlier month is not
+/// counted, since the number that ended is compared with the number that this month accepted.
 fn ended(before: State, accepted_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<Counter> {
     let month = |at: DateTime<Utc>| (at.year(), at.month());
     let is_the_end = !before.is_past_sending() && month(accepted_at) == month(now);

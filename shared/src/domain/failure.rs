@@ -140,8 +140,8 @@ impl FailureCode {
         }
     }
 
-    /// Whether it is a guess of ours that the server's acknowledgement or a receipt of the recipient's
-    /// device proves wrong. WhatsApp's own refusals are none.
+    /// Whether it is our guess, which the server's acknowledgement or a receipt of the recipient's device can prove
+    /// wrong. WhatsApp's own refusals are no guesses.
     pub const fn is_a_guess(self) -> bool {
         matches!(
             self,

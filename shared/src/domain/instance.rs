@@ -18,15 +18,15 @@ use crate::ids::{InstanceId, SubscriptionId};
 /// How many QR codes one attempt to pair shows before it gives up.
 pub const MAX_QR_ATTEMPTS: u8 = 3;
 
-/// How long a request for a pairing code is worth following: whoever asked has gone by then,
-/// and a code would reach nobody but a phone that did not ask for it.
+/// How long a request for a pairing code is followed. After that its caller has gone, and a code would only reach a
+/// phone that did not ask for it.
 pub const PAIRING_REQUEST_TERM: TimeDelta = TimeDelta::minutes(1);
 
-/// By how much the clocks of two daemons may differ. A time that is further ahead is no time.
+/// By how much the clocks of two daemons may differ. A time that is further ahead does not count.
 const MAX_SKEW: TimeDelta = TimeDelta::minutes(5);
 
-/// For how long an instance whose owner logs it out or deletes it is tried to be unlinked from its
-/// phone. WhatsApp itself drops a companion device that has not been used for 14 days.
+/// How long it is tried to unlink an instance that its owner logs out or deletes from its phone. WhatsApp itself
+/// drops a companion device that was not used for 14 days.
 pub const UNLINK_TERM: TimeDelta = TimeDelta::days(14);
 
 text_enum! {
@@ -137,7 +137,7 @@ pub struct Desired {
     /// The generation of the last request to begin anew: a connection of an earlier one is
     /// ended first. Zero where nobody asked for that.
     pub restart: u64,
-    /// By which code an instance that is not paired is to be; `None` for QR codes.
+    /// The code by which an unpaired instance is to be paired; `None` for QR codes.
     pub pairing: Option<PairingRequest>,
     /// When it was asked to be unlinked, by a logout or because it is deleted.
     pub unlink_asked_at: Option<DateTime<Utc>>,
@@ -211,8 +211,8 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// The same at rest: nothing waits to be scanned or entered. `generation` is that of the request
-    /// which this answers; what is remembered of the connection stays.
+    /// The same at rest: nothing waits to be scanned or entered. `generation` is that of the answered request. What
+    /// is remembered of the connection stays.
     #[must_use]
     pub fn at_rest(&self, status: Status, reason: Reason, now: DateTime<Utc>, generation: u64) -> Self {
         Self {
@@ -226,8 +226,8 @@ impl Observed {
         }
     }
 
-    /// The time of a change at `now`. The clock of whoever wrote the last one may be a little ahead
-    /// of this one's, and the times of an instance do not run backwards.
+    /// The time of a change at `now`. The clock that told the last change's time may be a little ahead of this one,
+    /// and the times of an instance do not run backwards.
     pub fn next_since(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         if self.since - now < MAX_SKEW {
             now.max(self.since)
@@ -237,8 +237,8 @@ impl Observed {
     }
 }
 
-/// A time in which nothing of an instance knocks at WhatsApp, whoever holds its shard. It stays on
-/// the item when it is over, so that the next one is the longer for it.
+/// A time in which nothing of an instance knocks at WhatsApp, whoever holds its shard. It stays on the item when it
+/// is over, so that the next pause is longer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pause {
     /// Why: the text of a [`Reason`].
@@ -247,7 +247,7 @@ pub struct Pause {
     pub since: DateTime<Utc>,
     /// When it is over.
     pub not_before: DateTime<Utc>,
-    /// The how manieth of its kind in a row it is, from 1.
+    /// Its number among the pauses of its kind in a row, from 1.
     pub strikes: u32,
 }
 
@@ -274,7 +274,7 @@ pub struct Instance {
     pub suspended: bool,
     /// How the connection is.
     pub observed: Observed,
-    /// The token of the lease under which a daemon last wrote how it is; `None` where none has.
+    /// The token of the lease under which a daemon last wrote the status; `None` where none has.
     pub fence: Option<u64>,
     /// The WhatsApp account it is paired with; `None` where it is not.
     pub account: Option<Account>,
@@ -290,7 +290,7 @@ pub struct Account {
 }
 
 impl Instance {
-    /// What is to be made so: a suspended instance is left alone.
+    /// What the reconciler is to bring about: a suspended instance is to be disconnected, whatever is wanted.
     pub fn wanted(&self) -> Wanted {
         match self.desired.wanted {
             Wanted::Connected if self.suspended => Wanted::Disconnected,
@@ -303,8 +303,8 @@ impl Instance {
         self.desired.unlink_asked_at.map(|at| at + UNLINK_TERM)
     }
 
-    /// Whether the instance's phone is to be told that it is linked no longer. Not where WhatsApp
-    /// has closed the account, and not for ever.
+    /// Whether the instance's phone is still to be told that it is unlinked. Not if WhatsApp has closed the account,
+    /// and not for ever.
     pub fn is_to_be_unlinked(&self, now: DateTime<Utc>) -> bool {
         matches!(self.desired.wanted, Wanted::LoggedOut | Wanted::Deleted)
             && self.account.is_some()
@@ -312,8 +312,8 @@ impl Instance {
             && self.unlink_until().is_none_or(|until| now < until)
     }
 
-    /// Why a send has nothing to wait for, where that is so: the instance was never
-    /// paired, or is in a state that only its owner can end.
+    /// Whether a send has nothing to wait for: the instance was never paired, or has a status that only its owner can
+    /// end.
     pub fn refuses_sends(&self) -> bool {
         let stopped = matches!(
             self.observed.status,

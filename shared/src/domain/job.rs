@@ -23,7 +23,7 @@ pub struct SendJob {
     /// The canonical chat, where that is not `to`: see [`super::person::Acquaintance`]. Lanes and locks go by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat: Option<Recipient>,
-    /// The names of whom it goes to, as far as they were known when it was accepted.
+    /// The recipient's names, as far as they were known when the message was accepted.
     #[serde(default, skip_serializing_if = "Person::is_nobody")]
     pub person: Person,
     /// The account that it was accepted for: the one that the instance was paired with. It goes
@@ -88,7 +88,7 @@ pub enum Job {
     Send(SendJob),
 }
 
-/// The canonical chat of a job of a version that is newer than this code, where it tells that as jobs of this version do.
+/// The canonical chat of a job of a newer version, if it tells that in the way of this version.
 pub fn chat_of(body: &str) -> Option<Recipient> {
     #[derive(Deserialize)]
     struct Addressed {

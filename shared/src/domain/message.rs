@@ -16,7 +16,7 @@ pub const RECORD_TERM: TimeDelta = TimeDelta::days(90);
 /// How long an accepted message may wait to be sent where the caller names no time.
 pub const DEFAULT_EXPIRY: TimeDelta = TimeDelta::hours(24);
 
-/// How long after its time a message that waits is over, even if no daemon has said so.
+/// A message that still waits this long after its time has expired, even if no daemon has said so.
 const EXPIRED_FOR_SURE: TimeDelta = TimeDelta::hours(1);
 
 text_enum! {
@@ -76,9 +76,8 @@ impl State {
         }
     }
 
-    /// The highest rank that this state may follow. A refusal may come after the server's
-    /// acknowledgement, but not after a receipt; a time runs out and a sender takes back
-    /// only what is not sent.
+    /// The highest rank that this state may follow. A refusal may come after the server's acknowledgement, but not
+    /// after a receipt. Only a message that is not sent expires or is taken back.
     pub const fn may_follow_up_to(self) -> u8 {
         match self {
             Self::Failed => Self::Sent.rank(),
@@ -88,14 +87,14 @@ impl State {
         }
     }
 
-    /// Whether this proves that WhatsApp has the message: it overrules an end that we only guessed
+    /// Whether this proves that WhatsApp has the message. Then it overrules an end that we only guessed
     /// ([`FailureCode::is_a_guess`]).
     pub const fn is_proof_of_sending(self) -> bool {
         matches!(self, Self::Sent | Self::Delivered | Self::Read | Self::Played)
     }
 
-    /// Whether the job of a message in this state has nothing left to do. Nobody can say so of
-    /// [`Self::Unknown`]: its job is to be left.
+    /// Whether the job of a message in this state has nothing left to do. `false` for [`Self::Unknown`], of which
+    /// nobody can tell: its job is to be left.
     pub const fn is_past_sending(self) -> bool {
         self.rank() >= Self::Sent.rank()
     }
@@ -169,9 +168,8 @@ pub struct MessageRecord {
 }
 
 impl MessageRecord {
-    /// The record as whoever reads it at `now` is to see it. One that waits though its time is over will not be sent any
-    /// more, whatever became of its job, which nobody may have: it has expired. An hour is left to a daemon that had it on
-    /// the wire.
+    /// The record as a reader at `now` is to see it. A message that waits though its time is over will not be sent
+    /// any more, whatever became of its job: it has expired. An hour is left to a daemon that had it on the wire.
     #[must_use]
     pub fn as_of(mut self, now: DateTime<Utc>) -> Self {
         if let Some(over) = self.expires_at.filter(|over| now - *over > EXPIRED_FOR_SURE)

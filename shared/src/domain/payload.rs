@@ -1,8 +1,8 @@
 //! The texts that queues carry: tagged and versioned, so that functions and daemons of two builds work side by side.
 //!
-//! A payload's version is what that very payload needs of its reader, not what its writer knows: what an old reader gets
-//! right stays readable to it when newer payloads come. A reader leaves a payload of a version that it does not know where
-//! it is, for a newer reader.
+//! A payload's version is the one that this very payload needs of its reader, not the one that its writer knows. So
+//! an old reader goes on reading all that it gets right when newer payloads come. It leaves a payload of an unknown
+//! version where it is, for a newer reader.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

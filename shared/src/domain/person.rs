@@ -17,9 +17,8 @@ pub struct Person {
 }
 
 impl Person {
-    /// Whether both are the same person: by LID where both have one, else by phone number, since
-    /// a number may go to somebody else and a LID does not. `None` where they have no kind of
-    /// name in common.
+    /// Whether both are the same person: by LID if both have one, else by phone number. (A number may go to somebody
+    /// else, a LID does not.) `None` where they have no kind of name in common.
     pub fn is_same_as(&self, other: &Self) -> Option<bool> {
         let same = |one: &Option<String>, another: &Option<String>| Some(one.as_ref()? == another.as_ref()?);
         same(&self.lid, &other.lid).or_else(|| same(&self.phone, &other.phone))

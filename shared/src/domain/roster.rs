@@ -1,8 +1,7 @@
 //! Who was in a group when a message was sent, and how many of them it has reached.
 //!
-//! A message keeps two bits a member: a group of 1,024 is 256 bytes, so a receipt stays one
-//! write unit however large the group is. Which bit is whose says the roster, which all
-//! messages to the same members share.
+//! A message keeps two bits a member. A group of 1,024 is 256 bytes, so a receipt stays one write unit however large
+//! the group is. The roster, which all messages to the same members share, says which bit is whose.
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,7 +9,7 @@ use super::person::Person;
 use super::recipient::Recipient;
 use crate::ids::InstanceId;
 
-/// How many bytes stand for a name: of 2,048 names two meet once in a hundred million groups.
+/// How many bytes stand for a name. Among 2,048 names two have the same once in a hundred million groups.
 const NAME: usize = 6;
 
 /// A name and its member's number, big-endian.
@@ -90,7 +89,7 @@ impl Roster {
         hex::encode(&Sha256::digest(&self.entries)[..16])
     }
 
-    /// A member's number; `None` for who is none.
+    /// A member's number; `None` for somebody who is no member.
     pub fn number(&self, instance: InstanceId, person: &Person) -> Option<u16> {
         names(instance, person).iter().find_map(|name| {
             let (entries, _) = self.entries.as_chunks::<ENTRY>();
@@ -130,7 +129,7 @@ impl Reached {
         &self.0
     }
 
-    /// Adds a member; whether it was not there.
+    /// Adds a member; answers whether it is new.
     pub fn add(&mut self, number: u16) -> bool {
         let (byte, bit) = (usize::from(number / 8), 1 << (number % 8));
         if self.0.len() <= byte {

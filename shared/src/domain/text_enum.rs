@@ -2,9 +2,9 @@
 
 /// Defines an enumeration with `as_str`, `Display`, `FromStr` and the serde traits.
 ///
-/// With `else`, it has a reading for what a newer version has stored: a variant that is not among `ALL`, and that no
-/// text parses as. Where a stored text is none of the others, [`Reader::known`](crate::storage::item::Reader::known)
-/// gives it. It is never written.
+/// With `else` it has a variant for texts that a newer version has stored. That variant is not among `ALL`, no text
+/// parses as it, and it is never written. [`Reader::known`](crate::storage::item::Reader::known) gives it for an
+/// unknown stored text.
 macro_rules! text_enum {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }
         $(else $(#[$unknown_doc:meta])* $unknown:ident = $unknown_text:literal)?) => {
