@@ -305,7 +305,7 @@ impl Directory {
     }
 }
 
-/// What a lesson will come to, if nothing else is known.
+/// The outcome of a lesson, if nothing else is known.
 fn expected(lesson: &Lesson) -> Acquaintance {
     let mut acquaintance = Acquaintance::stranger(&lesson.met);
     acquaintance.on_whatsapp = lesson.on_whatsapp;

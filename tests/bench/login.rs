@@ -1,9 +1,8 @@
 //! Whether the time of a login tells who has an account.
 //!
-//! Passwords are wrong in both kinds, as they are for whoever tries addresses. Each request
-//! comes from an address of its own and no account is tried more often than it may be, so
-//! that no lock cuts it short. The kinds alternate, so that what else the machine does falls
-//! on both.
+//! Passwords are wrong for both kinds of addresses, as they are for whoever tries them. Each request comes from a
+//! source of its own, and no account is tried more often than it may be, so that no lock cuts it short. The kinds
+//! alternate, so that other work of the machine slows both alike.
 
 use std::time::Duration;
 

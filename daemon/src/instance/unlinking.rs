@@ -1,6 +1,6 @@
-//! Unlinks an instance from its phone. The wish outlives every failure: it is tried again, with
-//! growing pauses and by each next holder of the shard, until WhatsApp has confirmed it, the
-//! account turns out to be gone, or nobody needs to be told any more.
+//! Unlinks an instance from its phone. The wish outlives every failure: each holder of the shard tries again, with
+//! growing pauses. It ends when WhatsApp has confirmed, the account turns out to be gone, or nobody needs to be told
+//! any more.
 
 use std::ops::ControlFlow;
 use std::time::Duration;

@@ -15,7 +15,7 @@ pub fn jid(recipient: &Recipient) -> Jid {
     }
 }
 
-/// The chat that a JID names; `None` for what is none (status updates, newsletters).
+/// The chat that a JID names; `None` for JIDs that name no chat (status updates, newsletters).
 pub fn chat(jid: &Jid) -> Option<Recipient> {
     let server = match jid.server {
         Server::Pn | Server::Hosted | Server::Legacy => "s.whatsapp.net",

@@ -1,5 +1,5 @@
-//! What a handler's type says of its endpoint: each argument and the answer add their part. An extractor that is a
-//! function's own tells its part where it is.
+//! What a handler's type says of its endpoint: each argument and the answer add their part. A function's own
+//! extractor tells its part in its own file.
 
 use std::str::FromStr;
 
@@ -19,7 +19,7 @@ pub trait Described<Arguments, S> {
     /// Adds what the function's type says.
     fn describe(operation: &mut Operation);
 
-    /// Who may call it, where not everybody.
+    /// Who may call it, if not everybody may.
     fn gate() -> Option<Gate<S>>;
 }
 
@@ -28,7 +28,7 @@ pub trait Argument<S> {
     /// Adds what it means for an endpoint to take it.
     fn describe(operation: &mut Operation);
 
-    /// The extractor of callers that it is.
+    /// The extractor of callers, if it is one.
     fn gate() -> Option<Gate<S>> {
         None
     }
@@ -82,7 +82,7 @@ macro_rules! silent {
 
 silent!(Trail, HeaderMap, Uri);
 
-/// Whoever takes the state works with the stores.
+/// A handler that takes the state works with the stores.
 impl<S, T> Argument<S> for State<T> {
     fn describe(operation: &mut Operation) {
         operation.codes.insert(Code::Unavailable);
@@ -103,7 +103,7 @@ where
     }
 }
 
-/// Where the endpoint knows another way for who has no token.
+/// For an endpoint that knows another way for callers without a token.
 impl<S> Argument<S> for Result<UserCaller, ApiError>
 where
     UserCaller: Argument<S>,

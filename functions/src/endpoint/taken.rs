@@ -16,7 +16,7 @@ use crate::openapi::{Operation, Schemas};
 /// Asks whether a caller may call a route, and counts its request.
 pub type Gate<S> = for<'a> fn(&'a mut Parts, &'a S) -> BoxFuture<'a, Result<(), ApiError>>;
 
-/// The gate that an extractor of callers is.
+/// An extractor of callers as a gate.
 pub(super) fn gate<E, S>() -> Gate<S>
 where
     E: FromRequestParts<S, Rejection = ApiError> + Send,
@@ -33,7 +33,7 @@ pub struct Taken<S> {
     pub has_body: bool,
     /// Whether it works with the stores.
     pub needs_stores: bool,
-    /// Who may call it, where not everybody.
+    /// Who may call it, if not everybody may.
     pub gate: Option<Gate<S>>,
     /// Whether a text may name what the path is about.
     names: Option<fn(&str) -> bool>,
@@ -62,7 +62,7 @@ impl<S> TakenByRoute<S> {
         self.parts.extend(operation.into_schemas());
     }
 
-    /// What the route of this method and pattern takes; nothing where there is none.
+    /// What the route of this method and pattern takes; `None` where there is no such route.
     pub fn of(&self, method: &Method, path: &str) -> Option<&Taken<S>> {
         let method = if method == Method::HEAD {
             &Method::GET
@@ -81,7 +81,7 @@ impl<S> TakenByRoute<S> {
         asked.peek().is_none() || asked.any(|names| names(text))
     }
 
-    /// The schemas that those of parameters refer to, by name.
+    /// The schemas that the parameters' schemas refer to, by name.
     pub fn parts(&self) -> &Schemas {
         &self.parts
     }

@@ -8,7 +8,7 @@ use utoipa::openapi::{Header, Ref};
 /// What every answer has.
 pub const OF_ALL: &[&str] = &["X-Request-Id"];
 
-/// What the answer to a request that was counted against its caller's limit has.
+/// What an answer has besides, if its request was counted against its caller's limit.
 pub const OF_COUNTED: &[&str] = &["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
 
 /// All of them by name.

@@ -71,8 +71,8 @@ where
     Err(fault)
 }
 
-/// Lets a request go on where the table and the configuration agree. Where the table does not answer it goes on as well:
-/// what it needs of the table it asks for itself.
+/// Lets a request go on if the table and the configuration agree. If the table does not answer it goes on as well,
+/// and finds out by itself what it needs of the table.
 ///
 /// # Errors
 /// `UNAVAILABLE` where they do not agree.

@@ -162,7 +162,7 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// bcrypt did not work: a cost out of range, or a stored hash that is none.
+/// bcrypt failed: the cost is out of range, or the stored text is no hash.
 #[derive(Debug, thiserror::Error)]
 #[error("bcrypt failed")]
 pub struct PasswordError(#[source] Box<dyn std::error::Error + Send + Sync>);

@@ -1,6 +1,6 @@
-//! The functions' part. Each reads what it needs and nothing else, so that a hole in one gives away no secret of another:
-//! [`Auth`], [`Management`] and [`Messaging`] are what one of them has for itself, [`Base`] is what all have, and [`Users`] what
-//! those have that serve users.
+//! The functions' part. Each function reads what it needs and nothing else, so that a hole in one gives away no
+//! secret of another. [`Base`] is what all have, and [`Users`] what the ones that serve users have. [`Auth`],
+//! [`Management`] and [`Messaging`] are what each of them has for itself.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::domain::network::Network;
 pub enum CorsOrigins {
     /// Anyone's. Tokens are sent by scripts, never by the browser itself, so this gives nobody a session.
     Any,
-    /// Those of these origins; none of an empty list.
+    /// The pages of these origins; none, if the list is empty.
     These(Vec<String>),
 }
 
@@ -62,7 +62,7 @@ pub struct Base {
     pub cors_origins: CorsOrigins,
 }
 
-/// What a function has that serves users: `auth` and `management`.
+/// What the functions that serve users have: `auth` and `management`.
 #[derive(Debug, Clone)]
 pub struct Users {
     /// The secrets of access tokens; the first signs.
@@ -73,7 +73,7 @@ pub struct Users {
     pub mail: Mail,
     /// Where callers reach the API, for links in mails.
     pub public_url: String,
-    /// Requests a minute of one user to the management routes: more than any dashboard does.
+    /// Requests a minute of one user to the management routes: more than any dashboard makes.
     pub user_rate: u32,
 }
 
@@ -119,7 +119,7 @@ pub struct Messaging {
 pub struct Functions {
     /// What every function has.
     pub base: Base,
-    /// What those have that serve users.
+    /// What the functions that serve users have.
     pub users: Users,
     /// What wraps data keys.
     pub wrapping: Wrapping,
@@ -252,7 +252,7 @@ impl Functions {
         }
     }
 
-    /// What has a default, as the environment says it; where it is silent, as it is here.
+    /// Reads the variables that have a default; where one is not set, the value here stays.
     pub(super) fn over(self, get: Lookup<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             base: self.base.over(get)?,

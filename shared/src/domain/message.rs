@@ -59,9 +59,8 @@ text_enum! {
 }
 
 impl State {
-    /// The order of states: a record's state changes only to one of a higher rank. What
-    /// ends a message ranks above all, and [`State::may_follow_up_to`] says from where it
-    /// may be reached.
+    /// The order of states: a record's state changes only to one of a higher rank. The states that end a message rank
+    /// above all; [`State::may_follow_up_to`] says from where they may be reached.
     pub const fn rank(self) -> u8 {
         match self {
             Self::Scheduled => 0,

@@ -47,10 +47,9 @@ const WRITE_CONDITION: &str =
 
 type Item = HashMap<String, AttributeValue>;
 
-/// The session state of one instance under one lease. The item of a key has `pk =
-/// sess#<instance>` and `sk = <key>`, the attributes `fence` and `seq` (numbers), `v` (the
-/// sealed value; absent from a tombstone), `note` (a number that a tombstone may keep) and `exp` (seconds since the epoch, where it
-/// expires).
+/// The session state of one instance under one lease. The item of a key has `pk = sess#<instance>` and `sk = <key>`.
+/// Its attributes are `fence` and `seq` (numbers), `v` (the sealed value; absent from a tombstone), `note` (a number
+/// that a tombstone may keep) and `exp` (seconds since the epoch, where it expires).
 #[derive(Debug)]
 pub struct TableSessionState {
     table: Table,

@@ -4,9 +4,9 @@
 //! a service of its own the SQS adapter needs an endpoint in `WAXWING_SQS_ENDPOINT`; without one these tests are listed
 //! as ignored, with this reason. `.ci/run` starts one, ministack, and runs them with `--include-ignored`.
 //!
-//! Ministack knows no end of receipts before the next delivery, no 12 h for all of a delivery, and no limit to the
-//! messages looked at for free groups; so it is not asked for the first two. The third takes 120,000 messages to show on
-//! SQS: `queue_embedded` shows it with fewer.
+//! Ministack lacks three limits: its receipts do not end before the next delivery, a delivery may last more than 12
+//! h, and it looks at all messages for free groups. So it is not asked for the first two. The third takes 120,000
+//! messages to show on SQS; `queue_embedded` shows it with fewer.
 
 mod adapters;
 mod attempts;

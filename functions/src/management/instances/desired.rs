@@ -111,7 +111,7 @@ pub async fn nudge(state: &ManagementState, instance: &Instance) -> Result<(), A
         instance: instance.id,
     });
     if let Err(error) = state.queue.send(&queries, OutgoingMessage::standard(nudge)).await {
-        // What is wanted is stored, and the daemon's sweep finds it within a minute.
+        // The request is stored, and the daemon's sweep finds it within a minute.
         log::went_wrong(&error.into(), "the shard could not be nudged");
     }
     Ok(())

@@ -1,8 +1,8 @@
 //! The authorisation walk: every route, called by everyone who may and by everyone who may not.
 //!
-//! What is expected stands in one table, `table.txt`, which has a line for each route of the routers and a column for
-//! each kind of caller. Everything that a call names is there, and every body is one that a caller who may would send: a
-//! refusal is for the caller's sake alone, and who may gets what the route is for.
+//! The expectations are in one table, `table.txt`, which has a line for each route of the routers and a column for
+//! each kind of caller. Everything that a call names exists, and every body is valid. So a refusal is because of the
+//! caller alone, and a caller who may call a route gets what it is for.
 
 mod cast;
 mod intake;

@@ -1,5 +1,5 @@
-//! Writes that were executed and whose answer was lost: the SDK sends them again, and their second run must know the
-//! first for its own. What adds to a number cannot know, so it is not sent again.
+//! Writes that were executed and whose answer was lost. The SDK sends them again, and the second run must recognise
+//! the first. A write that adds to a number cannot, so it is not sent again.
 
 use chrono::TimeDelta;
 use relay::Fate;

@@ -1,5 +1,5 @@
 //! Callers who race for the same thing, over a table that is calm and over one that throttles, conflicts and loses
-//! answers. What must hold holds over both; over the second a caller may get a 503 that says when to come again.
+//! answers. The same must hold over both; over the second a caller may also get a 503 that says when to come again.
 
 mod accounts;
 mod answers;

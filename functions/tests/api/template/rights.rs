@@ -1,5 +1,5 @@
-//! What a function may not do to the table it does not do: on its way through every route it meets none of its policies'
-//! denials. A stand-in of the table knows no policies, so the calls are held against them here.
+//! A function does nothing to the table that it may not do: on its way through every route it meets none of its
+//! policies' denials. A stand-in of the table knows no policies, so the calls are compared with them here.
 
 use std::sync::Arc;
 

@@ -78,8 +78,9 @@ pub async fn state(client: &TestClient, collection: &str) -> (u64, Vec<u8>) {
 
 /// Lets a client ask for what it lacks of each collection.
 ///
-/// `whatsapp-rust` 0.7 drops the notice of a change that comes while it fetches an earlier one of the same collection,
-/// and would stay behind until the next: where changes follow each other at once a test asks for it.
+/// `whatsapp-rust` 0.7 drops the notice of a change that comes while it fetches an earlier one of the same
+/// collection, and stays behind until the next. So a test asks for the change where changes follow each other at
+/// once.
 pub async fn catch_up(client: &TestClient) {
     for name in [
         WAPatchName::CriticalBlock,
