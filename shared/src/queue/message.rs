@@ -115,6 +115,24 @@ fn check_id(what: &str, id: Option<&str>) -> Result<(), QueueError> {
     }
 }
 
+/// The answer to a batch that is larger than a batch may be; `None` where it is not.
+pub(super) fn refuse_batch(messages: &[OutgoingMessage]) -> Option<Vec<Result<SendOutcome, QueueError>>> {
+    let bytes: usize = messages.iter().map(|message| message.body.len()).sum();
+    let is_long = messages.len() > MAX_BATCH;
+    // One message that is too large by itself is refused by itself.
+    if !is_long && (bytes <= MAX_BODY_BYTES || messages.len() == 1) {
+        return None;
+    }
+    let refusal = || {
+        if is_long {
+            QueueError::invalid("a batch has ten entries at most")
+        } else {
+            QueueError::TooLarge { bytes }
+        }
+    };
+    Some(messages.iter().map(|_| Err(refusal())).collect())
+}
+
 /// What became of a send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendOutcome {

@@ -61,6 +61,21 @@ pub trait Queue: Send + Sync + Debug {
     /// [`QueueError::NoSuchQueue`].
     async fn send(&self, queue: &QueueName, message: OutgoingMessage) -> Result<SendOutcome, QueueError>;
 
+    /// [`Queue::send`] for up to ten messages of [`MAX_BODY_BYTES`] together, in one request where the service has such
+    /// a thing. Results stand in the order of the messages, and so do those of a group in the queue. Each message has
+    /// its own result: what is refused keeps no other from being sent. A batch that is larger is refused as a whole.
+    async fn send_batch(
+        &self,
+        queue: &QueueName,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<SendOutcome, QueueError>> {
+        if let Some(refused) = message::refuse_batch(&messages) {
+            return refused;
+        }
+        // Polled in their order, so that they reach the queue in it.
+        join_all(messages.into_iter().map(|message| self.send(queue, message))).await
+    }
+
     /// Takes up to `options.max` messages, and waits up to `options.wait` for the first. The answer is empty where
     /// none came. Messages of one group come in their order.
     async fn receive(&self, queue: &QueueName, options: ReceiveOptions) -> Result<Vec<Received>, QueueError>;

@@ -15,11 +15,11 @@ use aws_sdk_sqs::config::timeout::TimeoutConfig;
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
-    MessageSystemAttributeName, QueueAttributeName,
+    MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 
 use self::errors::{from_sdk, per_entry};
-use super::message::check_visibility;
+use super::message::{check_visibility, refuse_batch};
 use super::{
     Depth, MAX_BATCH, OutgoingMessage, Queue, QueueAttributes, QueueError, QueueName, Receipt,
     ReceiveOptions, Received, SendOutcome,
@@ -172,6 +172,68 @@ impl Queue for SqsQueue {
             message_id,
             duplicate: None,
         })
+    }
+
+    async fn send_batch(
+        &self,
+        queue: &QueueName,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<SendOutcome, QueueError>> {
+        if let Some(refused) = refuse_batch(&messages) {
+            return refused;
+        }
+        let checked: Vec<_> = messages.iter().map(|message| message.check(queue)).collect();
+        let good: Vec<OutgoingMessage> = messages
+            .into_iter()
+            .zip(&checked)
+            .filter_map(|(message, checked)| checked.is_ok().then_some(message))
+            .collect();
+        let entries = good.len();
+        let outcome = async {
+            let mut call = self.client.send_message_batch().queue_url(self.url(queue).await?);
+            for (index, message) in good.into_iter().enumerate() {
+                let entry = SendMessageBatchRequestEntry::builder()
+                    .id(index.to_string())
+                    .message_body(message.body)
+                    .set_message_group_id(message.group)
+                    .set_message_deduplication_id(message.dedup_id)
+                    .set_delay_seconds(message.delay.map(seconds));
+                call = call.entries(entry.build().map_err(QueueError::unavailable)?);
+            }
+            self.within(queue, "SendMessageBatch", CALL_TIMEOUT, call.send())
+                .await
+        };
+        let mut ids = HashMap::new();
+        let sent = per_entry(
+            queue,
+            entries,
+            outcome_of(entries, Box::pin(outcome)).await,
+            |answer| {
+                ids.extend(
+                    answer
+                        .successful
+                        .into_iter()
+                        .map(|sent| (sent.id, sent.message_id)),
+                );
+                answer.failed
+            },
+        );
+        let mut sent = sent.into_iter().enumerate().map(|(index, result)| {
+            result?;
+            let message_id = ids.remove(&index.to_string());
+            Ok(SendOutcome {
+                // What SQS does not speak of is not known to be there.
+                message_id: message_id.ok_or_else(|| QueueError::unavailable("SQS gave no message id"))?,
+                duplicate: None,
+            })
+        });
+        let results = checked.into_iter().map(|checked| match checked {
+            Ok(()) => sent
+                .next()
+                .unwrap_or_else(|| Err(QueueError::unavailable("SQS left an entry out"))),
+            Err(refused) => Err(refused),
+        });
+        results.collect()
     }
 
     async fn receive(&self, queue: &QueueName, options: ReceiveOptions) -> Result<Vec<Received>, QueueError> {

@@ -11,10 +11,10 @@ use shared::queue::QueueError;
 pub(crate) struct Refusal {
     status: StatusCode,
     /// The code in the JSON protocol.
-    pub(crate) code: &'static str,
+    code: &'static str,
     /// The code in the query protocol before it, where that differs. Clients prefer it.
     older: &'static str,
-    pub(crate) message: String,
+    message: String,
 }
 
 /// What a receipt was given for.
@@ -68,6 +68,16 @@ impl Refusal {
                 ..Self::of("ServiceUnavailable", error.to_string())
             },
         }
+    }
+
+    /// The refusal of one entry of a batch.
+    pub(crate) fn of_entry(self, id: &Value) -> Value {
+        json!({
+            "Id": id,
+            "SenderFault": !self.status.is_server_error(),
+            "Code": self.code,
+            "Message": self.message,
+        })
     }
 
     pub(crate) fn into_response(self) -> Response {

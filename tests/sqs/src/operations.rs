@@ -39,6 +39,7 @@ pub(crate) async fn execute(queue: &dyn Queue, operation: &str, asked: &Value) -
         }
         "GetQueueAttributes" => get_attributes(queue, &addressed(asked)?).await,
         "SendMessage" => send(queue, &addressed(asked)?, asked).await,
+        "SendMessageBatch" => send_batch(queue, &addressed(asked)?, asked).await,
         "ReceiveMessage" => receive(queue, &addressed(asked)?, asked).await,
         "DeleteMessage" => {
             Work::Delete.done(queue, &addressed(asked)?, asked).await?;
@@ -101,15 +102,38 @@ async fn get_attributes(queue: &dyn Queue, name: &QueueName) -> Answer {
     }}))
 }
 
-async fn send(queue: &dyn Queue, name: &QueueName, asked: &Value) -> Answer {
+fn outgoing(asked: &Value) -> OutgoingMessage {
     let text = |member: &str| asked[member].as_str().map(str::to_owned);
-    let message = OutgoingMessage {
+    OutgoingMessage {
         body: text("MessageBody").unwrap_or_default(),
         group: text("MessageGroupId"),
         dedup_id: text("MessageDeduplicationId"),
         delay: asked["DelaySeconds"].as_u64().map(Duration::from_secs),
-    };
-    let sent = queue.send(name, message).await;
+    }
+}
+
+/// Each entry has its own answer.
+async fn send_batch(queue: &dyn Queue, name: &QueueName, asked: &Value) -> Answer {
+    let entries = asked["Entries"].as_array().map_or(&[][..], Vec::as_slice);
+    let sent = queue
+        .send_batch(name, entries.iter().map(outgoing).collect())
+        .await;
+    let (mut successful, mut failed) = (Vec::new(), Vec::new());
+    for (entry, sent) in entries.iter().zip(sent) {
+        match sent {
+            Ok(sent) => successful.push(json!({
+                "Id": entry["Id"],
+                "MessageId": sent.message_id,
+                "MD5OfMessageBody": "",
+            })),
+            Err(error) => failed.push(Refusal::from_error(&error, Shown::Nowhere).of_entry(&entry["Id"])),
+        }
+    }
+    Ok(json!({"Successful": successful, "Failed": failed}))
+}
+
+async fn send(queue: &dyn Queue, name: &QueueName, asked: &Value) -> Answer {
+    let sent = queue.send(name, outgoing(asked)).await;
     let sent = sent.map_err(|error| Refusal::from_error(&error, Shown::Nowhere))?;
     Ok(json!({"MessageId": sent.message_id}))
 }
@@ -169,12 +193,7 @@ impl Work {
         for entry in asked["Entries"].as_array().map_or(&[][..], Vec::as_slice) {
             match self.done(queue, &name, entry).await {
                 Ok(()) => successful.push(json!({"Id": entry["Id"]})),
-                Err(refusal) => failed.push(json!({
-                    "Id": entry["Id"],
-                    "SenderFault": true,
-                    "Code": refusal.code,
-                    "Message": refusal.message,
-                })),
+                Err(refusal) => failed.push(refusal.of_entry(&entry["Id"])),
             }
         }
         Ok(json!({"Successful": successful, "Failed": failed}))

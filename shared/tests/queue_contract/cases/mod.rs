@@ -1,5 +1,6 @@
 //! The promises, by theme.
 
+pub mod batches;
 pub mod dead_letters;
 pub mod limits;
 pub mod order;
