@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 use shared::clock::{Clock as _, SteppedClock, SystemClock};
+use shared::domain::event::{Untold, Wants};
 use shared::domain::instance::{Desired, Instance, Observed, Status, Wanted};
 use shared::domain::job::Query;
 use shared::domain::network::Network as NetworkName;
@@ -126,9 +127,11 @@ impl World {
                 pairing_code: None,
                 generation: 0,
                 pause: None,
+                untold: Untold::default(),
             },
             fence: None,
             account: None,
+            wants: Wants::default(),
         };
         let created = self.instances.create(&instance, 100).await.expect("created");
         assert_eq!(created, Created::Created);

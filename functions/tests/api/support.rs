@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use shared::clock::{Clock, SteppedClock};
 use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
 use shared::domain::audit::Action;
+use shared::domain::event::Untold;
 use shared::domain::instance::{Account, Instance, Observed, PairingCode, QrCode, Status};
 use shared::domain::network::Network;
 use shared::domain::person::Person;
@@ -329,6 +330,7 @@ impl World {
             pairing_code: None,
             generation: self.stored(instance).await.desired.generation,
             pause: None,
+            untold: Untold::default(),
         }
     }
 

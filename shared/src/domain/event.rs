@@ -1,5 +1,9 @@
-//! What the daemon tells the world, through the events queue: webhooks and the realtime
-//! feed read it from there.
+//! What the daemon tells the world: webhooks read it from the events queue, the realtime feed from the daemon itself.
+
+mod data;
+mod session;
+mod status;
+mod wants;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -12,11 +16,28 @@ use super::recipient::Recipient;
 use super::text_enum;
 use crate::ids::{EventId, InstanceId, MessageId, SubscriptionId};
 
+pub use self::data::Data;
+pub use self::session::{SessionChange, SessionNews, Untold};
+pub use self::status::{ChatNames, MessageStatus};
+pub use self::wants::Wants;
+
 text_enum! {
     /// What happened.
     EventType {
         /// A message arrived.
         MessageReceived = "message.received",
+        /// A message that was accepted here has come further.
+        MessageStatus = "message.status",
+        /// An instance is connected.
+        SessionConnected = "session.connected",
+        /// An instance's connection is lost, or was ended.
+        SessionDisconnected = "session.disconnected",
+        /// A QR code waits to be scanned.
+        SessionQr = "session.qr",
+        /// An instance is not linked to its phone any more.
+        SessionLoggedOut = "session.logged_out",
+        /// WhatsApp has closed an instance's account.
+        SessionBanned = "session.banned",
     }
 }
 
@@ -38,7 +59,7 @@ pub struct Event {
     /// The version that a reader must know to get the data right: see [`Payload::needs`].
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub needs: u32,
-    /// The event's data (such as [`MessageReceived`]), [sealed](crate::sealed) as that of the event.
+    /// The event's [`Data`], [sealed](crate::sealed) as that of the event.
     pub data: String,
 }
 
@@ -85,6 +106,11 @@ pub struct MessageReceived {
     /// Why.
     #[serde(default)]
     pub truncation_reason: Option<Truncation>,
+}
+
+/// The message group of an instance's events that are of no chat: order holds among them.
+pub fn group_of_session(instance: InstanceId) -> String {
+    format!("{instance}#session")
 }
 
 /// The event's message group: order holds within a chat.

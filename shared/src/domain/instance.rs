@@ -7,6 +7,7 @@ use std::str::FromStr;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Serialize, Serializer};
 
+use super::event::{Untold, Wants};
 use super::network::Network;
 use super::person::Person;
 use super::phone::PhoneNumber;
@@ -208,6 +209,8 @@ pub struct Observed {
     pub generation: u64,
     /// The last pause that WhatsApp made necessary; it may be over.
     pub pause: Option<Pause>,
+    /// What happened and is, for all that the table knows, not told yet. Only what somebody wants waits here.
+    pub untold: Untold,
 }
 
 impl Observed {
@@ -278,6 +281,8 @@ pub struct Instance {
     pub fence: Option<u64>,
     /// The WhatsApp account it is paired with; `None` where it is not.
     pub account: Option<Account>,
+    /// Which events of it somebody wants.
+    pub wants: Wants,
 }
 
 /// The WhatsApp account behind a paired instance.
@@ -296,6 +301,12 @@ impl Instance {
             Wanted::Connected if self.suspended => Wanted::Disconnected,
             wanted => wanted,
         }
+    }
+
+    /// Whom it is paired with; nobody where it is not.
+    pub fn person(&self) -> Person {
+        let account = self.account.as_ref();
+        account.map(|account| account.person.clone()).unwrap_or_default()
     }
 
     /// Until when it is tried to unlink the instance; `None` where there is no end.
@@ -341,6 +352,7 @@ mod tests {
             pairing_code: None,
             generation: 1,
             pause: None,
+            untold: Untold::default(),
         };
         let rested = observed.at_rest(Status::Disconnected, Reason::DisconnectRequested, now, 2);
         assert_eq!(rested.since, observed.since, "the other's clock was ahead");

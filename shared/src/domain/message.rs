@@ -1,6 +1,7 @@
 //! A message and the states it goes through.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
 use super::person::Person;
 use super::recipient::Recipient;
@@ -111,7 +112,7 @@ text_enum! {
 
 /// How many members of a group a message has reached. Each counts once, whatever number of
 /// devices they have.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupReceipts {
     /// How many have it.
     pub delivered: u32,
@@ -119,6 +120,17 @@ pub struct GroupReceipts {
     pub read: u32,
     /// How many there were when it was sent, the account itself left out.
     pub of: u32,
+}
+
+/// A new state, and what goes with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The new state.
+    pub state: State,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why, for [`State::Failed`] and [`State::Expired`].
+    pub failure: Option<Failure>,
 }
 
 /// A message as the table keeps it: never its content.
@@ -167,6 +179,41 @@ pub struct MessageRecord {
 }
 
 impl MessageRecord {
+    /// Whether the message may come to this state from the one that it is in. A proof that WhatsApp has it overrules an
+    /// end that was only guessed.
+    pub fn may_become(&self, state: State) -> bool {
+        let rank = self.state.rank();
+        let was_guessed = self
+            .failure
+            .as_ref()
+            .is_some_and(|failure| FailureCode::is_text_of_a_guess(&failure.code));
+        rank <= state.may_follow_up_to() && rank < state.rank() || state.is_proof_of_sending() && was_guessed
+    }
+
+    /// The record after a change that it may go through. A later state stands for those that were skipped, and no time
+    /// runs backwards.
+    #[must_use]
+    pub fn changed(mut self, change: &Change) -> Self {
+        let at = change.at.max(self.updated_at);
+        self.state = change.state;
+        self.updated_at = at;
+        let skipped: &mut [&mut Option<DateTime<Utc>>] = match change.state {
+            State::Sent => &mut [&mut self.sent_at],
+            State::Delivered => &mut [&mut self.sent_at, &mut self.delivered_at],
+            State::Read | State::Played => {
+                &mut [&mut self.sent_at, &mut self.delivered_at, &mut self.read_at]
+            }
+            _ => &mut [],
+        };
+        for time in skipped {
+            time.get_or_insert(at);
+        }
+        if change.failure.is_some() || change.state.is_proof_of_sending() {
+            self.failure.clone_from(&change.failure);
+        }
+        self
+    }
+
     /// The record as a reader at `now` is to see it. A message that waits though its time is over will not be sent
     /// any more, whatever became of its job: it has expired. An hour is left to a daemon that had it on the wire.
     #[must_use]

@@ -6,6 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::recipient::Recipient;
 
+/// The longest name of a person that is kept where nothing may be large, in bytes. Numbers and LIDs have some twenty
+/// digits.
+pub const MAX_NAME: usize = 64;
+
 /// A person as payloads show one: both members are always there, `null` where WhatsApp
 /// gives none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,6 +33,16 @@ impl Person {
         Self {
             phone: chat.phone().map(str::to_owned),
             lid: chat.lid().map(str::to_owned),
+        }
+    }
+
+    /// The same without names of more than `most` bytes.
+    #[must_use]
+    pub fn within(&self, most: usize) -> Self {
+        let kept = |name: &Option<String>| name.clone().filter(|name| name.len() <= most);
+        Self {
+            phone: kept(&self.phone),
+            lid: kept(&self.lid),
         }
     }
 

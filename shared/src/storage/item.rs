@@ -50,6 +50,11 @@ pub fn strings(value: &BTreeMap<String, String>) -> AttributeValue {
     AttributeValue::M(value.iter().map(|(key, value)| (key.clone(), s(value))).collect())
 }
 
+/// A list of strings.
+pub fn texts<T: Into<String>>(values: impl IntoIterator<Item = T>) -> AttributeValue {
+    AttributeValue::L(values.into_iter().map(s).collect())
+}
+
 /// Reads an item's attributes with their types, and names what is corrupt.
 #[derive(Debug, Clone, Copy)]
 pub struct Reader<'a> {

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use shared::domain::audit::Action;
+use shared::domain::event::{Untold, Wants};
 use shared::domain::instance::{Desired, Instance, InstanceName, Observed, Status, Wanted};
 use shared::domain::network::Network;
 use shared::domain::shard::Shard;
@@ -128,9 +129,11 @@ fn instance(state: &ManagementState, caller: &UserCaller, request: Request) -> R
             pairing_code: None,
             generation: 0,
             pause: None,
+            untold: Untold::default(),
         },
         fence: None,
         account: None,
+        wants: Wants::default(),
     })
 }
 

@@ -4,6 +4,7 @@
 mod by_shard;
 mod deletion;
 mod desired;
+mod events;
 mod settings;
 mod stored;
 mod suspension;
@@ -251,6 +252,7 @@ impl Instances {
         optional("pauseSince", pause.map(|pause| time(pause.since)));
         optional("pauseReason", pause.map(|pause| s(pause.reason.as_str())));
         optional("pauseStrikes", pause.map(|pause| n(pause.strikes)));
+        optional("untold", events::waiting(&observed.untold));
         set.push(("observedGeneration", n(observed.generation)));
         self.write_fenced(id, token, set, remove).await
     }

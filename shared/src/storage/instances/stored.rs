@@ -3,13 +3,14 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};
 
+use crate::domain::event::{Untold, Wants};
 use crate::domain::instance::{
     Account, Desired, Instance, Observed, PairingCode, PairingRequest, Pause, QrCode, Status, Wanted,
 };
 use crate::domain::person::Person;
 use crate::domain::shard::Shard;
 use crate::storage::error::StorageError;
-use crate::storage::item::{Item, Reader, n, s, strings, text, time};
+use crate::storage::item::{Item, Reader, n, s, strings, text, texts, time};
 use crate::storage::keys;
 
 /// The item of an instance that was just created.
@@ -32,6 +33,9 @@ pub fn to_item(instance: &Instance) -> Item {
     set("since", time(instance.observed.since));
     set("observedGeneration", n(instance.observed.generation));
     set("paired", AttributeValue::Bool(instance.account.is_some()));
+    if !instance.wants.is_nothing() {
+        set("wants", texts(instance.wants.names()));
+    }
     item
 }
 
@@ -94,9 +98,11 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
             pairing_code,
             generation: read.number("observedGeneration")?,
             pause,
+            untold: Untold::from_texts(read.list("untold")?),
         },
         fence: read.opt_number("fence")?,
         account,
+        wants: Wants::named(read.list("wants")?),
     })
 }
 

@@ -11,6 +11,7 @@ use relay::Relay;
 use serde_json::{Value, json};
 use shared::clock::{Clock, SteppedClock};
 use shared::domain::account::Role;
+use shared::domain::event::Untold;
 use shared::domain::instance::{Account, Observed, PairingCode, PairingRequest, QrCode, Status, Wanted};
 use shared::domain::network::Network;
 use shared::domain::person::Person;
@@ -224,6 +225,7 @@ impl Office {
             pairing_code,
             generation: stored.desired.generation,
             pause: None,
+            untold: Untold::default(),
         };
         let stored = instances.observe(instance, 1, &observed).await;
         assert_eq!(stored.expect("stored"), Observation::Stored);

@@ -1,0 +1,69 @@
+//! What an event tells.
+
+use serde::{Serialize, Serializer};
+
+use crate::domain::person::MAX_NAME;
+
+use super::{EventType, MessageReceived, MessageStatus, SessionChange};
+
+/// What an event tells, by its type.
+#[derive(Clone, PartialEq)]
+pub enum Data {
+    /// Of [`EventType::MessageReceived`].
+    MessageReceived(Box<MessageReceived>),
+    /// Of [`EventType::MessageStatus`].
+    MessageStatus(Box<MessageStatus>),
+    /// Of the types `session.*`, this one.
+    Session(EventType, Box<SessionChange>),
+}
+
+impl Data {
+    /// The type of the event.
+    pub fn kind(&self) -> EventType {
+        match self {
+            Self::MessageReceived(_) => EventType::MessageReceived,
+            Self::MessageStatus(_) => EventType::MessageStatus,
+            Self::Session(kind, _) => *kind,
+        }
+    }
+
+    /// The version that a reader must know to get this right: see [`Payload::needs`](crate::domain::payload::Payload).
+    pub fn needs(&self) -> u32 {
+        match self {
+            Self::MessageReceived(data) => data.content.kind().needs(),
+            Self::MessageStatus(_) | Self::Session(..) => 1,
+        }
+    }
+
+    /// The same without what a message says, and without what its sender may have made large.
+    #[must_use]
+    pub fn without_content(self) -> Self {
+        match self {
+            Self::MessageReceived(data) => Self::MessageReceived(Box::new(MessageReceived {
+                content: data.content.without_content(),
+                push_name: None,
+                from: data.from.within(MAX_NAME),
+                ..*data
+            })),
+            data => data,
+        }
+    }
+}
+
+/// The data itself: the type stands beside it.
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::MessageReceived(data) => data.serialize(serializer),
+            Self::MessageStatus(data) => data.serialize(serializer),
+            Self::Session(_, data) => data.serialize(serializer),
+        }
+    }
+}
+
+/// Content and numbers stay out of logs.
+impl std::fmt::Debug for Data {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Data").field(&self.kind()).finish()
+    }
+}
