@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 use ulid::Ulid;
 
+use crate::announce::Announcer;
 use crate::deps::{Deps, RoundTrips};
 use crate::instance::starts::Starts;
 use crate::lease::{HeldShards, Keeper};
@@ -86,7 +87,16 @@ impl App {
         setup::agree(&parts.table, parts.shards).await??;
         let tasks = TaskTracker::new();
         let connector = WhatsAppConnector::new(parts.settings, parts.clock.clone(), tasks.clone())?;
+        let announcer = Announcer::new(
+            Instances::new(parts.table.clone()),
+            Messages::new(parts.table.clone()),
+            parts.queue.clone(),
+            &parts.names,
+            parts.sealer.clone(),
+            &tasks,
+        );
         let deps = Arc::new(Deps {
+            announcer,
             instances: Instances::new(parts.table.clone()),
             messages: Messages::new(parts.table.clone()),
             counters: Counters::new(parts.table.clone()),

@@ -15,6 +15,7 @@ use shared::storage::counters::Counters;
 use shared::storage::instances::Instances;
 use shared::storage::messages::Messages;
 
+use crate::announce::Announcer;
 use crate::connection::Connector;
 use crate::instance::starts::Starts;
 use crate::meter::Meter;
@@ -31,6 +32,8 @@ pub struct Deps {
     pub messages: Messages,
     /// Its counters.
     pub counters: Counters,
+    /// Makes every event.
+    pub announcer: Announcer,
     /// Who is who to each instance.
     pub people: Arc<Directory>,
     /// The queues.

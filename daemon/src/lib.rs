@@ -3,8 +3,10 @@
 //!
 //! `lease` decides which shards are ours. `shard` serves one: `shard::reconcile` keeps its instances as they are
 //! wanted, `shard::sends` works off its jobs. `instance` is one instance's connection. `connection` is the port to a
-//! WhatsApp session, `whatsapp` its adapter, and `store` the library's storage. `people` knows who is who.
+//! WhatsApp session, `whatsapp` its adapter, and `store` the library's storage. `people` knows who is
+//! who, and `announce` makes every event.
 
+pub mod announce;
 pub mod app;
 pub mod connection;
 pub mod deps;

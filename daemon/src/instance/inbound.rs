@@ -5,13 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use shared::domain::content::{Content, Excerpt};
 use shared::domain::counting::Counter;
-use shared::domain::event::{self, Event, EventType, MessageReceived};
+use shared::domain::event::{Data, MessageReceived};
 use shared::domain::message::{Direction, MessageRecord, RECORD_TERM, State, Truncation};
-use shared::domain::payload;
-use shared::domain::person::{Acquaintance, Person};
-use shared::ids::{EventId, InstanceId, MessageId, SubscriptionId};
-use shared::queue::{OutgoingMessage, QueueError};
-use shared::sealed;
+use shared::domain::person::{Acquaintance, MAX_NAME, Person};
+use shared::fault;
+use shared::ids::{InstanceId, MessageId};
+use shared::queue::QueueError;
 use shared::session_state::Fence;
 use shared::storage::StorageError;
 use shared::storage::messages::Put;
@@ -19,6 +18,8 @@ use shared::telemetry::chain;
 use tracing::{debug, warn};
 
 use super::tally;
+use crate::announce::announcement::Announcement;
+use crate::announce::{AnnounceError, Handed};
 use crate::connection::{CommitError, InboundMessage, InboundSink};
 use crate::deps::Deps;
 
@@ -28,7 +29,6 @@ use crate::deps::Deps;
 pub struct Inbound {
     deps: Arc<Deps>,
     instance: InstanceId,
-    subscription: SubscriptionId,
     fence: Fence,
 }
 
@@ -38,18 +38,14 @@ const MAX_WHATSAPP_ID: usize = 512;
 /// The longest name of a sender that is told, in characters. The apps allow 25.
 const MAX_PUSH_NAME: usize = 256;
 
-/// The longest number or LID that a stub keeps, in bytes. They have some twenty digits.
-const MAX_NAME: usize = 64;
-
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Inbound {
     /// The sink of this instance.
-    pub fn new(deps: Arc<Deps>, instance: InstanceId, subscription: SubscriptionId, fence: Fence) -> Self {
+    pub fn new(deps: Arc<Deps>, instance: InstanceId, fence: Fence) -> Self {
         Self {
             deps,
             instance,
-            subscription,
             fence,
         }
     }
@@ -76,7 +72,25 @@ impl Inbound {
         chat
     }
 
-    async fn commit_one(&self, message: &InboundMessage) -> Result<(), Cause> {
+    /// Stores the records, then tells of the messages: together, so that many events go in few requests.
+    async fn commit_all(&self, batch: &[InboundMessage]) -> Result<(), Cause> {
+        let mut committed = Vec::new();
+        for message in batch {
+            committed.extend(self.commit_one(message).await?);
+        }
+        fault::point("before-received-event");
+        let mut handed = Vec::new();
+        for message in &committed {
+            handed.push(self.hand_on(message).await?);
+        }
+        for (message, handed) in committed.iter().zip(handed) {
+            self.told(message, handed).await?;
+        }
+        Ok(())
+    }
+
+    /// Stores the message's record. Answers what is to be told of it, if anything is.
+    async fn commit_one(&self, message: &InboundMessage) -> Result<Option<Committed>, Cause> {
         let instance = self.instance.to_string();
         let chat = message.chat.to_jid();
         let parts: [&str; 4] = [&instance, &chat, &message.sender, &message.whatsapp_id];
@@ -89,16 +103,15 @@ impl Inbound {
             let whatsapp_id = &message.whatsapp_id;
             let pointing = self.deps.messages.point(self.instance, whatsapp_id, id, expires);
             pointing.await?;
-            return Ok(());
+            return Ok(None);
         }
         // Before the event: where that fails the message comes again, and its record is
         // there already.
         if put == Put::Created {
             tally::count(&self.deps, self.instance, &[Counter::Received], message.at).await;
         }
-        self.announce(id, message, &parts).await?;
-        debug!(instance.id = %self.instance, message.id = %id, "message received");
-        Ok(())
+        let event = Announcement::received(self.instance, &known.chat, &parts, told(id, message));
+        Ok(Some(Committed { id, event }))
     }
 
     /// Puts the message's record. One that the table refuses for good is put as a stub: where
@@ -116,7 +129,7 @@ impl Inbound {
         };
         warn!(instance.id = %self.instance, message.id = %id, error = %chain(&refused), "an incoming message is recorded as a stub");
         let stub = MessageRecord {
-            person: sane(&whole.person),
+            person: whole.person.within(MAX_NAME),
             whatsapp_id: None,
             truncated: Some(match refused {
                 StorageError::TooLarge(_) => Truncation::TooLarge,
@@ -162,60 +175,54 @@ impl Inbound {
         }
     }
 
-    /// Queues the message's event. One that the queue refuses for good goes without content:
+    /// Hands the message's event on. One that the queue refuses for good goes without content:
     /// where that one is taken, it was the content that was in the way.
-    async fn announce(&self, id: MessageId, message: &InboundMessage, parts: &[&str]) -> Result<(), Cause> {
-        let whole = told(id, message);
-        let refused = match self.queue(message, &whole, parts).await? {
-            Ok(()) => return Ok(()),
-            Err(refused) => refused,
-        };
-        warn!(instance.id = %self.instance, message.id = %id, error = %chain(&refused), "an incoming message is told of without content");
-        let stub = MessageReceived {
-            from: sane(&whole.from),
-            push_name: None,
-            content: whole.content.without_content(),
-            truncated: true,
-            truncation_reason: Some(match refused {
-                QueueError::TooLarge { .. } => Truncation::TooLarge,
-                _ => Truncation::Refused,
-            }),
-            ..whole
-        };
-        self.queue(message, &stub, parts).await??;
+    async fn hand_on(&self, committed: &Committed) -> Result<Handed, Cause> {
+        let announcer = &self.deps.announcer;
+        match announcer.hand_on(committed.event.clone()).await {
+            Err(error) if error.refused().is_some() => {
+                Ok(announcer.hand_on(self.stub(committed, &error)).await?)
+            }
+            handed => Ok(handed?),
+        }
+    }
+
+    /// Waits until the message's event is told.
+    async fn told(&self, committed: &Committed, handed: Handed) -> Result<(), Cause> {
+        let announcer = &self.deps.announcer;
+        match announcer.told(handed).await {
+            Err(error) if error.refused().is_some() => {
+                announcer.announce(self.stub(committed, &error)).await?;
+            }
+            told => told?,
+        }
+        debug!(instance.id = %self.instance, message.id = %committed.id, "message received");
         Ok(())
     }
 
-    /// Seals and queues an event; the inner error is what the queue refuses for good.
-    async fn queue(
-        &self,
-        message: &InboundMessage,
-        data: &MessageReceived,
-        parts: &[&str],
-    ) -> Result<Result<(), QueueError>, Cause> {
-        let kind = EventType::MessageReceived;
-        let event_id = EventId::derived(message.at, &[parts, &[kind.as_str()]].concat());
-        let needs = data.content.kind().needs();
-        let data = sealed::seal(&self.deps.sealer, self.instance, &event_id, data).await?;
-        let event = Event {
-            id: event_id,
-            kind,
-            timestamp: message.at,
-            instance: self.instance,
-            subscription: self.subscription,
-            needs,
-            data,
+    /// The event without what a sender may have made large, or odd.
+    fn stub(&self, committed: &Committed, error: &AnnounceError) -> Announcement {
+        warn!(instance.id = %self.instance, message.id = %committed.id, error = %chain(error), "an incoming message is told of without content");
+        let stub = committed.event.clone().without_content();
+        let data = match stub.data {
+            Data::MessageReceived(message) => Data::MessageReceived(Box::new(MessageReceived {
+                truncated: true,
+                truncation_reason: Some(match error.refused() {
+                    Some(QueueError::TooLarge { .. }) => Truncation::TooLarge,
+                    _ => Truncation::Refused,
+                }),
+                ..*message
+            })),
+            other => other,
         };
-        let group = event::group(self.instance, &message.chat);
-        let outgoing = OutgoingMessage::fifo(payload::encode(&event), group, event_id.to_string());
-        match self.deps.queue.send(&self.deps.names.events(), outgoing).await {
-            Err(error) if error.nature().is_permanent() => Ok(Err(error)),
-            sent => {
-                sent?;
-                Ok(Ok(()))
-            }
-        }
+        Announcement { data, ..stub }
     }
+}
+
+/// A message whose record is stored, and what is to be told of it.
+struct Committed {
+    id: MessageId,
+    event: Announcement,
 }
 
 /// The other side of a chat with a person, and in a group whoever wrote, by each name that the
@@ -258,15 +265,6 @@ fn told(id: MessageId, message: &InboundMessage) -> MessageReceived {
     }
 }
 
-/// The names of a person that are as long as names are.
-fn sane(person: &Person) -> Person {
-    let sane = |name: &Option<String>| name.clone().filter(|name| name.len() <= MAX_NAME);
-    Person {
-        phone: sane(&person.phone),
-        lid: sane(&person.lid),
-    }
-}
-
 /// The first `most` characters of a text; `None` where it has no more.
 fn cut(text: &str, most: usize) -> Option<&str> {
     let (end, _) = text.char_indices().nth(most)?;
@@ -276,9 +274,6 @@ fn cut(text: &str, most: usize) -> Option<&str> {
 #[async_trait]
 impl InboundSink for Inbound {
     async fn commit(&self, batch: &[InboundMessage]) -> Result<(), CommitError> {
-        for message in batch {
-            self.commit_one(message).await.map_err(CommitError)?;
-        }
-        Ok(())
+        self.commit_all(batch).await.map_err(CommitError)
     }
 }

@@ -23,7 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 use shared::domain::instance::{Instance, PairingRequest, Status};
 use shared::domain::reason::Reason;
-use shared::ids::{InstanceId, SubscriptionId};
+use shared::ids::InstanceId;
 use shared::session_state::Fence;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +43,6 @@ use crate::stop::{Answer, Course, Stop};
 pub struct Actor {
     deps: Arc<Deps>,
     id: InstanceId,
-    subscription: SubscriptionId,
     fence: Fence,
     links: Arc<Links>,
     receipts: Receipts,
@@ -121,7 +120,6 @@ impl Actor {
             observer: Observer::new(deps.clone(), instance, fence.clone(), generation.clone()),
             deps,
             id: instance.id,
-            subscription: instance.subscription,
             fence,
             links,
             receipts,

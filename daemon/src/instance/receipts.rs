@@ -12,22 +12,25 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt as _};
 use shared::domain::counting;
-use shared::domain::message::{Kind, State};
+use shared::domain::message::{Kind, MessageRecord, State};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
+use shared::fault;
 use shared::ids::{InstanceId, MessageId};
+use shared::nature::Nature;
 use shared::session_state::Fence;
 use shared::storage::StorageError;
 use shared::storage::messages::{Change, Transition};
 use shared::telemetry::chain;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use super::group_receipts::{Counted, Groups};
 use super::link::Links;
 use super::pending::{Pending, Unstored};
 use super::tally;
+use crate::announce::AnnounceError;
 use crate::connection::ReceiptKind;
 use crate::deps::Deps;
 
@@ -151,6 +154,24 @@ enum Went {
     Nowhere,
 }
 
+/// Why receipts are not stored.
+#[derive(Debug, thiserror::Error)]
+enum StoreError {
+    #[error(transparent)]
+    Table(#[from] StorageError),
+    #[error(transparent)]
+    Event(#[from] AnnounceError),
+}
+
+impl StoreError {
+    fn nature(&self) -> Nature {
+        match self {
+            Self::Table(error) => error.nature(),
+            Self::Event(error) => error.nature(),
+        }
+    }
+}
+
 struct Keeper {
     deps: Arc<Deps>,
     instance: InstanceId,
@@ -237,7 +258,7 @@ impl Keeper {
                     self.pending.give_up(entries);
                 }
                 Err(error) => {
-                    debug!(instance.id = %self.instance, error = %chain(&error), "the table is in the way of receipts");
+                    debug!(instance.id = %self.instance, error = %chain(&error), "table or queue are in the way of receipts");
                     refused += 1;
                     self.pending.put_back(id, told, Duration::ZERO);
                 }
@@ -253,7 +274,7 @@ impl Keeper {
         }
     }
 
-    async fn store(&self, id: &str, told: &Unstored) -> Result<Stored, StorageError> {
+    async fn store(&self, id: &str, told: &Unstored) -> Result<Stored, StoreError> {
         if told.is_group() {
             self.store_of_group(id, told).await
         } else {
@@ -261,7 +282,7 @@ impl Keeper {
         }
     }
 
-    async fn store_of_person(&self, id: &str, told: &Unstored) -> Result<Stored, StorageError> {
+    async fn store_of_person(&self, id: &str, told: &Unstored) -> Result<Stored, StoreError> {
         let Some((kind, at)) = told.highest() else {
             return Ok(Stored::Done);
         };
@@ -272,12 +293,14 @@ impl Keeper {
         };
         let known = self.known(id);
         if let (Some(own), None) = (MessageId::from_whatsapp(id), known) {
+            self.tell(own, &change).await?;
             match self.deps.messages.change(self.instance, own, &change).await? {
-                Transition::Made { before, kind } => {
+                Transition::Made { before, kind, record } => {
                     self.count(own, before, change.state, kind).await;
+                    self.show(record).await;
                     return Ok(Stored::Done);
                 }
-                Transition::AlreadyPast => return Ok(Stored::Done),
+                Transition::AlreadyPast { .. } => return Ok(Stored::Done),
                 // It may be another instance's of the same account.
                 Transition::Missing => {}
             }
@@ -287,12 +310,12 @@ impl Keeper {
         };
         // What this instance did not send it does not count either.
         match self.deps.messages.change(self.instance, message, &change).await? {
-            Transition::Made { .. } | Transition::AlreadyPast => Ok(Stored::Done),
+            Transition::Made { .. } | Transition::AlreadyPast { .. } => Ok(Stored::Done),
             Transition::Missing => Ok(Stored::NoRecord),
         }
     }
 
-    async fn store_of_group(&self, id: &str, told: &Unstored) -> Result<Stored, StorageError> {
+    async fn store_of_group(&self, id: &str, told: &Unstored) -> Result<Stored, StoreError> {
         let (known, at_once) = (self.known(id), self.pending.is_hurried());
         let own = MessageId::from_whatsapp(id).filter(|_| known.is_none());
         let mut counted = match own {
@@ -320,12 +343,43 @@ impl Keeper {
             at: self.time(of_all.unwrap_or_else(|| self.deps.clock.now())),
             failure: None,
         };
+        let is_own = own == Some(message);
+        if is_own {
+            self.tell(message, &change).await?;
+        }
         let made = self.deps.messages.change(self.instance, message, &change).await?;
         self.groups.is_in(message, state);
-        if let (Transition::Made { before, kind }, true) = (made, own == Some(message)) {
+        if let (Transition::Made { before, kind, record }, true) = (made, is_own) {
             self.count(message, before, state, kind).await;
+            self.show(record).await;
         }
         Ok(Stored::Done)
+    }
+
+    /// Tells of a state that is about to be stored, where somebody wants that: nobody tells a receipt again, so no state
+    /// is stored whose event is not.
+    async fn tell(&self, message: MessageId, change: &Change) -> Result<(), StoreError> {
+        let telling = self
+            .deps
+            .announcer
+            .message_becomes(self.instance, message, change);
+        match telling.await {
+            Err(error) if error.nature().is_permanent() => {
+                // The same would be refused again, and the receipt is worth its state.
+                error!(message.id = %message, error = %chain(&error), "a receipt can never be told");
+            }
+            told => told?,
+        }
+        fault::point("after-receipt-event");
+        Ok(())
+    }
+
+    /// Shows a state that is stored to whoever follows along. Who wanted to be told of it is.
+    async fn show(&self, record: Option<Box<MessageRecord>>) {
+        let Some(record) = record else { return };
+        if let Err(error) = self.deps.announcer.message_is(&record).await {
+            debug!(message.id = %record.id, error = %chain(&error), "a receipt was not shown");
+        }
     }
 
     /// The time of a receipt. WhatsApp tells whole seconds, so a receipt of this very second would seem to come

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use shared::domain::event::Untold;
 use shared::domain::instance::{Account, Instance, Observed, PairingCode, Pause, QrCode, Status};
+use shared::domain::person::Person;
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use shared::seal::Purpose;
@@ -18,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::starts::Start;
+use crate::announce::sessions::News;
 use crate::deps::Deps;
 
 /// How often a write is tried in a row: some three seconds where each fails at once.
@@ -56,7 +59,13 @@ pub struct Observer {
     id: InstanceId,
     fence: Fence,
     observed: Observed,
+    /// The status that is stored, and what is stored as not told.
+    stored: (Status, Untold),
+    /// Whether the status is one that was not stored yet.
+    is_news: bool,
     account: Option<Account>,
+    /// The account that it is, or was, paired with.
+    person: Person,
     /// Whether the table may have another account.
     owes_account: bool,
     /// The latest request that the attempt was told of, which it answers.
@@ -76,7 +85,10 @@ impl Observer {
             deps,
             id: instance.id,
             fence,
+            stored: (observed.status, observed.untold.clone()),
+            is_news: false,
             observed,
+            person: instance.person(),
             account: instance.account.clone(),
             owes_account: false,
         }
@@ -205,6 +217,7 @@ impl Observer {
         self.observed.reason = reason.map(str::to_owned);
         self.observed.qr = None;
         self.observed.pairing_code = None;
+        self.is_news = true;
     }
 
     async fn seal(&self, aad: &[u8], code: &str) -> Option<Vec<u8>> {
@@ -224,6 +237,9 @@ impl Observer {
     /// Writes the account that the instance is paired with, or that there is none. If that cannot be written it is
     /// owed, and goes before the next status.
     pub async fn set_account(&mut self, account: Option<Account>) -> bool {
+        if let Some(account) = &account {
+            self.person.clone_from(&account.person);
+        }
         if self.account != account {
             self.account = account;
             self.owes_account = true;
@@ -250,9 +266,27 @@ impl Observer {
             return account;
         }
         self.observed.generation = self.observed.generation.max(self.asked.load(Ordering::Relaxed));
-        let (deps, id, token) = (&self.deps, self.id, self.fence.token());
-        self.persist(|| deps.instances.observe(id, token, &self.observed))
-            .await
+        let (deps, id, token) = (Arc::clone(&self.deps), self.id, self.fence.token());
+        let (from, untold) = self.stored.clone();
+        // What was to be stored before and is not has not happened.
+        self.observed.untold = untold;
+        let mut news = News::default();
+        if self.is_news {
+            let (announcer, person) = (&deps.announcer, &self.person);
+            news = announcer
+                .session_becomes(id, from, &mut self.observed, person)
+                .await;
+        }
+        let written = self
+            .persist(|| deps.instances.observe(id, token, &self.observed))
+            .await;
+        if written == Written::Stored {
+            self.is_news = false;
+            let untold = &self.observed.untold;
+            let left = deps.announcer.session_is(id, &self.fence, news, untold).await;
+            self.stored = (self.observed.status, left);
+        }
+        written
     }
 
     async fn persist<F, W>(&self, write: F) -> Written

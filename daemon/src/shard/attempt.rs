@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use shared::domain::content::Content;
 use shared::domain::job::SendJob;
-use shared::domain::message::{Failure, FailureCode, State};
+use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
 use shared::fault;
 use shared::storage::StorageError;
 use shared::telemetry::chain;
@@ -113,8 +113,8 @@ pub enum End {
     Poison,
     /// Its instance is gone.
     Gone,
-    /// Its record says that nothing is left to do: it was taken back, or a receipt has come.
-    Past,
+    /// Its record, this one, says that nothing is left to do: it was taken back, or a receipt has come.
+    Past(Box<MessageRecord>),
     /// Its record cannot be read, or says what a newer version knows: nobody can say whether it is to be sent.
     Unread,
     /// Another owner, or this one anew, goes on with it.
@@ -354,13 +354,15 @@ impl Sender<'_> {
         let began = Instant::now();
         let record = self.deps.messages.get(send.instance, send.message).await?;
         journey.read_at = Some(began);
-        Ok(match record.map(|record| record.state) {
-            Some(State::Unknown) if self.left(send).is_none() => None,
-            Some(State::Unknown) => {
-                warn!(message.id = %send.message, "left the job of a message in a state of a newer version");
-                Some(End::Unread)
+        Ok(match record {
+            Some(record) if record.state == State::Unknown => {
+                let is_left = self.left(send).is_some();
+                if is_left {
+                    warn!(message.id = %send.message, "left the job of a message in a state of a newer version");
+                }
+                is_left.then_some(End::Unread)
             }
-            Some(state) if state.is_past_sending() => Some(End::Past),
+            Some(record) if record.state.is_past_sending() => Some(End::Past(Box::new(record))),
             _ => None,
         })
     }

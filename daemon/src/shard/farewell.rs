@@ -121,7 +121,15 @@ impl Farewell {
             return Ok(forgotten);
         }
         let now = deps.clock.now();
-        let observed = observed.at_rest(Status::LoggedOut, Reason::LogoutRequested, now, generation);
-        deps.instances.observe(id, token, &observed).await
+        let from = observed.status;
+        let mut observed = observed.at_rest(Status::LoggedOut, Reason::LogoutRequested, now, generation);
+        let (announcer, account) = (&deps.announcer, instance.person());
+        let news = announcer.session_becomes(id, from, &mut observed, &account).await;
+        let stored = deps.instances.observe(id, token, &observed).await?;
+        if stored == Observation::Stored {
+            let fence = &self.hold.fence;
+            announcer.session_is(id, fence, news, &observed.untold).await;
+        }
+        Ok(stored)
     }
 }

@@ -171,6 +171,9 @@ impl Reconciler {
         }
         let ours = instance
             .filter(|instance| instance.network == self.deps.network && instance.shard == self.hold.shard);
+        if let Some(instance) = &ours {
+            self.note(instance);
+        }
         let act = self.decide(ours.as_ref(), actors.get(&id));
         let (deps, links) = (self.deps.clone(), self.links.clone());
         let fence = self.hold.fence.clone();
@@ -200,6 +203,19 @@ impl Reconciler {
             }
             (_, _, _) => {}
         }
+    }
+
+    /// Notes which events of an instance are wanted, and sees to those that were not told.
+    fn note(&self, instance: &Instance) {
+        self.deps.announcer.note(instance);
+        let untold = &instance.observed.untold;
+        if untold.is_empty() {
+            return;
+        }
+        let (deps, fence) = (self.deps.clone(), self.hold.fence.clone());
+        let (id, untold) = (instance.id, untold.clone());
+        self.following
+            .spawn(async move { deps.announcer.tell_again(id, &fence, &untold).await });
     }
 
     /// Compares an instance with the task that runs for it.
@@ -300,16 +316,24 @@ impl Reconciler {
             }
         };
         let (now, generation) = (self.deps.clock.now(), instance.desired.generation);
-        let observed = instance
+        let mut observed = instance
             .observed
             .at_rest(Status::Disconnected, reason, now, generation);
-        match self
-            .deps
-            .instances
-            .observe(instance.id, self.hold.fence.token(), &observed)
-            .await
-        {
-            Ok(Observation::Stored | Observation::Gone) => {}
+        let (deps, id, from) = (self.deps.clone(), instance.id, instance.observed.status);
+        let account = instance.person();
+        let news = deps
+            .announcer
+            .session_becomes(id, from, &mut observed, &account)
+            .await;
+        let fence = self.hold.fence.clone();
+        match deps.instances.observe(id, fence.token(), &observed).await {
+            Ok(Observation::Stored) => {
+                self.following.spawn(async move {
+                    let announcer = &deps.announcer;
+                    announcer.session_is(id, &fence, news, &observed.untold).await;
+                });
+            }
+            Ok(Observation::Gone) => {}
             Ok(Observation::Fenced) => self.hold.fence.revoke(),
             Err(error) => {
                 warn!(instance.id = %instance.id, error = %chain(&error), "a status could not be written");

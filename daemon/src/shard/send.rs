@@ -11,7 +11,7 @@ use shared::domain::content::Content;
 use shared::domain::counting;
 use shared::domain::instance::{Status, Wanted};
 use shared::domain::job::SendJob;
-use shared::domain::message::{Failure, FailureCode, State};
+use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
 use shared::domain::payload::PayloadError;
 use shared::fault;
 use shared::sealed;
@@ -19,7 +19,7 @@ use shared::storage::StorageError;
 use shared::storage::messages::{Change, Transition};
 use shared::telemetry::chain;
 use tokio::time::Instant;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 
 use super::attempt::{End, Journey};
 use super::lanes::{Job, Lane};
@@ -127,9 +127,9 @@ impl Sender<'_> {
                 info!(message.id = %send.message, "the instance is gone, and its messages with it");
                 return Ok(Done::Delete);
             }
-            End::Past => {
+            End::Past(record) => {
                 debug!(message.id = %send.message, "this message is past sending");
-                return Ok(Done::Delete);
+                return Ok(self.tell(job, &record).await);
             }
             End::Unread => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
             End::GivenUp => return Ok(Done::LeaveFor(Duration::ZERO)),
@@ -156,9 +156,27 @@ impl Sender<'_> {
         };
         let at = self.deps.clock.now();
         fault::point("after-ack");
-        self.store(send, &Change { state, at, failure }).await?;
+        let done = self.settle(job, send, &Change { state, at, failure }).await?;
         fault::point("after-store");
-        Ok(Done::Delete)
+        Ok(done)
+    }
+
+    /// Tells of the message as it stands. Where that cannot be done now its job comes again, and so does the telling: of
+    /// what another process has stored, too.
+    async fn tell(&self, job: &Job, record: &MessageRecord) -> Done {
+        fault::point("before-status-event");
+        match self.deps.announcer.message_is(record).await {
+            Ok(()) => Done::Delete,
+            Err(error) if error.nature().is_permanent() => {
+                // The same would be refused again, for ever.
+                error!(message.id = %record.id, error = %chain(&error), "a message's state can never be told");
+                Done::Delete
+            }
+            Err(error) => {
+                warn!(message.id = %record.id, error = %chain(&error), "a message's state is told later");
+                Done::LeaveFor(pace::left(job.received.receive_count))
+            }
+        }
     }
 
     /// What ends a job while its instance has no connection; `None` where the job waits for one.
@@ -225,8 +243,8 @@ impl Sender<'_> {
             at: self.deps.clock.now(),
             failure: Some(failure),
         };
-        match self.store(send, &change).await {
-            Ok(()) => Done::Delete,
+        match self.settle(job, send, &change).await {
+            Ok(done) => done,
             Err(error) => {
                 warn!(message.id = %send.message, error = %chain(&error), "the failure of a parked job could not be stored");
                 leave
@@ -234,23 +252,33 @@ impl Sender<'_> {
         }
     }
 
-    /// Stores the message's new state. Makes the record, if the function that accepted the message has not.
-    async fn store(&self, send: &SendJob, change: &Change) -> Result<(), StorageError> {
+    /// Stores the message's new state, tells of it, and counts it. Makes the record, if the function that accepted the
+    /// message has not.
+    async fn settle(&self, job: &Job, send: &SendJob, change: &Change) -> Result<Done, StorageError> {
         let (deps, instance) = (self.deps, send.instance);
         let mut transition = deps.messages.change(instance, send.message, change).await?;
         if transition == Transition::Missing {
             deps.messages.put(&send.record()).await?;
             transition = deps.messages.change(instance, send.message, change).await?;
         }
-        let Transition::Made { before, kind } = transition else {
-            return Ok(());
+        let (counters, record) = match transition {
+            Transition::Made { before, kind, record } => {
+                let counters = counting::moved(kind, before, change.state, send.accepted_at, change.at);
+                if change.state == State::Sent {
+                    deps.meter.sent.note(Instant::now());
+                }
+                (counters, record)
+            }
+            Transition::AlreadyPast { record } => (Vec::new(), record),
+            Transition::Missing => (Vec::new(), None),
         };
-        if change.state == State::Sent {
-            deps.meter.sent.note(Instant::now());
-        }
-        let counters = counting::moved(kind, before, change.state, send.accepted_at, change.at);
+        let done = match record {
+            Some(record) => self.tell(job, &record).await,
+            None => Done::Delete,
+        };
+        // Though it may be told later: who comes back finds the state there and counts nothing.
         tally::count(deps, instance, &counters, change.at).await;
-        Ok(())
+        Ok(done)
     }
 }
 

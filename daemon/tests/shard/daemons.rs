@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use daemon::announce::Announcer;
 use daemon::deps::{Deps, RoundTrips};
 use daemon::instance::starts::Starts;
 use daemon::lease::{HeldShards, Hold, Holder, Keeper};
@@ -72,6 +73,7 @@ impl Holder for Freezable {
 
 /// A daemon that runs.
 pub struct Daemon {
+    pub deps: Arc<Deps>,
     pub network: Arc<Network>,
     pub holding: HeldShards,
     sessions: mpsc::Receiver<Playing>,
@@ -92,7 +94,17 @@ impl World {
         let table = embedded::table(endpoint).await;
         let (frozen, panics) = (CancellationToken::new(), Arc::new(Notify::new()));
         let (network, sessions) = Network::new();
+        let sealer = embedded::sealer(&table, self.directory.path());
+        let announcer = Announcer::new(
+            Instances::new(table.clone()),
+            Messages::new(table.clone()),
+            self.queue.clone(),
+            &self.names,
+            sealer.clone(),
+            &TaskTracker::new(),
+        );
         let deps = Arc::new(Deps {
+            announcer,
             instances: Instances::new(table.clone()),
             messages: Messages::new(table.clone()),
             counters: Counters::new(table.clone()),
@@ -103,7 +115,7 @@ impl World {
             )),
             queue: self.queue.clone(),
             names: self.names.clone(),
-            sealer: embedded::sealer(&table, self.directory.path()),
+            sealer,
             clock: Arc::new(self.clock.clone()),
             network: NETWORK,
             connector: network.clone(),
@@ -120,7 +132,7 @@ impl World {
             LEASE,
             Arc::new(self.clock.clone()),
             Freezable {
-                shards: Shards::new(deps),
+                shards: Shards::new(deps.clone()),
                 frozen: frozen.clone(),
                 panics: Arc::clone(&panics),
             },
@@ -128,6 +140,7 @@ impl World {
         let holding = keeper.holding();
         let stop = CancellationToken::new();
         Daemon {
+            deps,
             network,
             holding,
             sessions,

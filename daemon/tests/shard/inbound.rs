@@ -3,7 +3,7 @@
 use chrono::{DateTime, TimeDelta};
 use daemon::connection::InboundMessage;
 use shared::domain::content::{Content, Excerpt, Kind, Text};
-use shared::domain::event::{Event, EventType, MessageReceived};
+use shared::domain::event::{Event, EventType, MessageReceived, Wants};
 use shared::domain::instance::Instance;
 use shared::domain::message::{Direction, State, Truncation};
 use shared::domain::payload;
@@ -18,7 +18,7 @@ use crate::world::World;
 
 const TEXT: &str = "see you at eight";
 
-fn message(world: &World, whatsapp_id: &str) -> InboundMessage {
+pub fn message(world: &World, whatsapp_id: &str) -> InboundMessage {
     InboundMessage {
         whatsapp_id: whatsapp_id.to_owned(),
         chat: Recipient::Lid("200000000000001".to_owned()),
@@ -60,6 +60,9 @@ async fn a_message_that_comes_twice_is_one() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, session) = world.connected(&mut daemon).await;
+    world
+        .listen(&instance, &Wants::only(&[EventType::MessageReceived]))
+        .await;
     let incoming = message(&world, "3AFF01");
     session
         .inbound
@@ -123,6 +126,9 @@ async fn another_message_is_another_and_ones_own_is_no_event() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, session) = world.connected(&mut daemon).await;
+    world
+        .listen(&instance, &Wants::only(&[EventType::MessageReceived]))
+        .await;
     let first = message(&world, "3AFF01");
     let mut other_sender = first.clone();
     other_sender.sender = "200000000000002@lid".to_owned();
@@ -162,6 +168,9 @@ async fn a_message_whose_event_could_not_be_queued_comes_again_and_counts_once()
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, session) = world.connected(&mut daemon).await;
+    world
+        .listen(&instance, &Wants::only(&[EventType::MessageReceived]))
+        .await;
     let incoming = [message(&world, "3AFF01")];
     world.queue.fail_every(1);
     session
@@ -184,6 +193,9 @@ async fn what_is_too_large_is_told_of_as_far_as_it_goes_and_holds_up_no_other() 
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, session) = world.connected(&mut daemon).await;
+    world
+        .listen(&instance, &Wants::only(&[EventType::MessageReceived]))
+        .await;
     let at = |n: i64| world.now() + TimeDelta::microseconds(n);
     let mut long = message(&world, "3AFF01");
     (long.content, long.received_at) = (Content::text("\u{1F4AC}".repeat(400_000)), at(1));
@@ -246,6 +258,9 @@ async fn the_log_is_in_the_order_in_which_messages_came_and_were_accepted() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, session) = world.connected(&mut daemon).await;
+    world
+        .listen(&instance, &Wants::only(&[EventType::MessageReceived]))
+        .await;
     let mut order = Vec::new();
     for n in 0..6 {
         world.clock.advance(TimeDelta::milliseconds(70));

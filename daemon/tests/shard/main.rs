@@ -7,6 +7,7 @@ mod connections;
 mod daemons;
 #[path = "../support/mod.rs"]
 mod embedded;
+mod events;
 mod farewells;
 mod faults;
 mod in_hand;

@@ -43,6 +43,15 @@ impl World {
         }
     }
 
+    /// Whom a message that was accepted goes to, and a job of it.
+    pub async fn job_of(&self, instance: &Instance, message: MessageId) -> (Recipient, String) {
+        let record = self.messages.get(instance.id, message).await.expect("read");
+        let chat = record.expect("a record").chat;
+        let job = self.job(instance, &chat.to_jid(), "again").await;
+        let body = payload::encode(&Job::Send(SendJob { message, ..job }));
+        (chat, body)
+    }
+
     /// Stores a job's record.
     pub async fn record(&self, job: &SendJob) {
         assert_eq!(

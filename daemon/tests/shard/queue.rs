@@ -2,7 +2,7 @@
 //! fails every so often where it is asked to.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,6 +24,11 @@ pub struct Watched {
     failed: AtomicU32,
     /// Whether nothing can be held.
     refuses_extensions: AtomicBool,
+    /// How many batches were sent, how many of them refused, and how long each takes.
+    batches: AtomicUsize,
+    refused_batches: AtomicUsize,
+    refuses_batches: AtomicBool,
+    batch_delay: Mutex<Duration>,
     /// The queues of messages that were received for a second time or more.
     again: Mutex<Vec<QueueName>>,
 }
@@ -37,8 +42,32 @@ impl Watched {
             calls: AtomicU32::new(0),
             failed: AtomicU32::new(0),
             refuses_extensions: AtomicBool::new(false),
+            batches: AtomicUsize::new(0),
+            refused_batches: AtomicUsize::new(0),
+            refuses_batches: AtomicBool::new(false),
+            batch_delay: Mutex::default(),
             again: Mutex::default(),
         }
+    }
+
+    /// Whether every batch is refused from now on.
+    pub fn refuse_batches(&self, refuse: bool) {
+        self.refuses_batches.store(refuse, Ordering::Relaxed);
+    }
+
+    /// How many batches were refused.
+    pub fn refused_batches(&self) -> usize {
+        self.refused_batches.load(Ordering::Relaxed)
+    }
+
+    /// Lets every batch take so long from now on.
+    pub fn delay_batches(&self, delay: Duration) {
+        *self.batch_delay.lock().expect("no holder panics") = delay;
+    }
+
+    /// How many batches were sent.
+    pub fn batches(&self) -> usize {
+        self.batches.load(Ordering::Relaxed)
     }
 
     /// Lets every `nth` call fail from now on; zero ends that.
@@ -95,6 +124,29 @@ impl Watched {
 impl Queue for Watched {
     async fn send(&self, queue: &QueueName, message: OutgoingMessage) -> Result<SendOutcome, QueueError> {
         self.pass(self.inner.send(queue, message)).await
+    }
+
+    async fn send_batch(
+        &self,
+        queue: &QueueName,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<SendOutcome, QueueError>> {
+        let throttled = || QueueError::Throttled {
+            source: "as the test wants it".into(),
+        };
+        if self.refuses_batches.load(Ordering::Relaxed) {
+            self.refused_batches.fetch_add(1, Ordering::Relaxed);
+            return messages.iter().map(|_| Err(throttled())).collect();
+        }
+        self.batches.fetch_add(1, Ordering::Relaxed);
+        let delay = *self.batch_delay.lock().expect("no holder panics");
+        tokio::time::sleep(delay).await;
+        let count = messages.len();
+        let sent = self.pass(async { Ok(self.inner.send_batch(queue, messages).await) });
+        match sent.await {
+            Ok(sent) => sent,
+            Err(_) => (0..count).map(|_| Err(throttled())).collect(),
+        }
     }
 
     async fn receive(&self, queue: &QueueName, options: ReceiveOptions) -> Result<Vec<Received>, QueueError> {

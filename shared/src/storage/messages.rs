@@ -32,7 +32,7 @@ pub enum Put {
 }
 
 /// What came of a change of state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Transition {
     /// The record is in the new state now.
     Made {
@@ -41,25 +41,20 @@ pub enum Transition {
         before: State,
         /// What the message is.
         kind: Kind,
+        /// The record as it is now; `None` where this version cannot read it as a whole.
+        record: Option<Box<MessageRecord>>,
     },
     /// The record was in this state or past it, or may not reach it any more.
-    AlreadyPast,
+    AlreadyPast {
+        /// The record as it stands; `None` where this version cannot read it as a whole.
+        record: Option<Box<MessageRecord>>,
+    },
     /// There is no such record, or it has run out.
     Missing,
 }
 
+pub use crate::domain::message::Change;
 pub use withdraw::Withdrawn;
-
-/// A new state, and what goes with it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change {
-    /// The new state.
-    pub state: State,
-    /// When.
-    pub at: DateTime<Utc>,
-    /// Why, for [`State::Failed`] and [`State::Expired`].
-    pub failure: Option<Failure>,
-}
 
 /// What came of one write.
 enum Attempt {
@@ -105,6 +100,16 @@ impl Messages {
         id: MessageId,
     ) -> Result<Option<MessageRecord>, StorageError> {
         let found = self.table.get(&keys::message(instance, id)).await?;
+        found.as_ref().map(from_item).transpose()
+    }
+
+    /// A message of this instance as it was a moment ago. Half a read unit.
+    pub async fn get_recent(
+        &self,
+        instance: InstanceId,
+        id: MessageId,
+    ) -> Result<Option<MessageRecord>, StorageError> {
+        let found = self.table.get_recent(&keys::message(instance, id)).await?;
         found.as_ref().map(from_item).transpose()
     }
 
@@ -236,9 +241,12 @@ impl Messages {
             Ok(updated) => {
                 let old = updated.attributes.unwrap_or_default();
                 let read = Reader::new("message", &old);
+                let was = from_item(&old).ok();
+                let change = Change { at, ..change.clone() };
                 Ok(Attempt::Done(Transition::Made {
                     before: read.known("state")?,
                     kind: read.known("kind")?,
+                    record: was.map(|was| Box::new(was.changed(&change))),
                 }))
             }
             Err(error) if condition_failed(&error) => {
@@ -259,7 +267,8 @@ impl Messages {
                 Ok(if may_follow && at < last {
                     Attempt::Older(last)
                 } else {
-                    Attempt::Done(Transition::AlreadyPast)
+                    let record = from_item(found).ok().map(Box::new);
+                    Attempt::Done(Transition::AlreadyPast { record })
                 })
             }
             Err(error) => Err(classify(error)),

@@ -38,6 +38,17 @@ impl Queue for Counted {
         sent
     }
 
+    async fn send_batch(
+        &self,
+        queue: &QueueName,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<SendOutcome, QueueError>> {
+        let sent = self.inner.send_batch(queue, messages).await;
+        // One request, whatever is in it.
+        self.sends.fetch_add(1, Ordering::Relaxed);
+        sent
+    }
+
     async fn receive(&self, queue: &QueueName, options: ReceiveOptions) -> Result<Vec<Received>, QueueError> {
         self.inner.receive(queue, options).await
     }

@@ -12,18 +12,23 @@ use relay::Relay;
 use sandbox::Sandbox;
 use shared::clock::{Clock, SystemClock};
 use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
+use shared::domain::event::Wants;
+use shared::domain::job::Query;
+use shared::domain::payload;
 use shared::ids::{InstanceId, MessageId};
 use shared::mail::NoMailer;
 use shared::queue::embedded::EmbeddedQueue;
-use shared::queue::{QueueNames, deployment};
+use shared::queue::{OutgoingMessage, Queue as _, QueueNames, deployment};
 use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::counters::{Counters, Counts};
+use shared::storage::instances::Instances;
 use shared::storage::messages::Messages;
 use tempfile::TempDir;
 use tests::api::Bases;
 use tests::database::{Database, table};
 use tests::phones::Phones;
+use tests::wait::until;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -101,6 +106,34 @@ impl World {
         let id: MessageId = message.parse().expect("an id");
         let record = Messages::new(self.table.clone()).get(instance, id).await;
         record.expect("read").expect("a record").state.to_string()
+    }
+
+    /// Lets a phone be `online` or `offline`.
+    pub async fn phone_is(&self, phone: &str, how: &str) {
+        let path = format!("/admin/phones/{phone}/{how}");
+        self.phones.post(&path, &serde_json::json!({})).await;
+    }
+
+    /// Asks for all events of an instance, and waits until its daemon knows.
+    pub async fn listen(&self, id: InstanceId) {
+        let instances = Instances::new(self.table.clone());
+        let instance = instances
+            .get_of_any(id)
+            .await
+            .expect("read")
+            .expect("it is there");
+        let wants = Wants::everything();
+        let listening = instances.want_events(instance.subscription, id, &wants);
+        assert!(listening.await.expect("stored"));
+        let names = QueueNames::new("waxwing", NETWORK.as_str()).expect("names");
+        let queries = names.queries(instance.shard.0);
+        let nudge = OutgoingMessage::standard(payload::encode(&Query::Nudge { instance: id }));
+        self.queue.send(&queries, nudge).await.expect("queued");
+        until("the end of the nudge", async || {
+            let depth = self.queue.depth(&queries).await.expect("read");
+            (depth.visible + depth.in_flight == 0).then_some(())
+        })
+        .await;
     }
 
     pub async fn counts(&self, instance: InstanceId) -> Counts {

@@ -1,6 +1,8 @@
 //! Crashes at named points of a message's way: after a restart it has been sent, is shown
 //! once, and has its final state.
 
+mod events;
+
 use reqwest::Method;
 use sandbox::{Config, Sandbox};
 use serde_json::json;
@@ -36,12 +38,23 @@ impl World {
         Process::start(STACK, self.data.path(), &arguments, variables).await
     }
 
-    /// Pairs an instance, then starts the stack again with a crash at `point`.
-    async fn paired_with_fault(&self, point: &str) -> (Paired, Process) {
+    /// Pairs an instance, and stops the stack.
+    async fn paired(&self) -> Paired {
         let stack = self.start(&[]).await;
         let paired = pair(&Bases::one(&stack.api), &self.phones).await;
         exchange(&paired, &self.phones).await;
         stack.stop().await;
+        paired
+    }
+
+    /// Pairs an instance, then starts the stack again with a crash at `point`.
+    async fn paired_with_fault(&self, point: &str) -> (Paired, Process) {
+        let paired = self.paired().await;
+        self.with_fault(paired, point).await
+    }
+
+    /// Starts the stack again with a crash at `point`.
+    async fn with_fault(&self, paired: Paired, point: &str) -> (Paired, Process) {
         let stack = self.start(&[("WAXWING_FAULT", point)]).await;
         let paired = paired.at(&Bases::one(&stack.api));
         paired.user.until_status(&paired.instance, "CONNECTED").await;

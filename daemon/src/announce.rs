@@ -1,0 +1,190 @@
+//! The announcer: every event is made here.
+//!
+//! It derives the event's id from what it tells of, and hands the same value to two ways out: the events queue
+//! ([`line`]), which is durable, and the realtime hub ([`hub`]), which is not. What nobody wants ([`audience`]) is not
+//! queued, and costs nothing; the queue's way out seals what it takes. Whoever announces waits until the event is in the
+//! queue, where somebody wants it.
+//!
+//! An event belongs to a state, and none is lost between the two:
+//!
+//! | of what | first | what tells it again after a crash |
+//! | --- | --- | --- |
+//! | a message that came in | its record | WhatsApp, which has no acknowledgement yet |
+//! | a message that was sent, failed, expired or was cancelled | its state | its job, which is deleted last |
+//! | a receipt | the event | nothing has to: nobody tells a receipt again, so no state is stored whose event is not |
+//! | a connection | the status, with what is [untold](shared::domain::event::Untold) beside it | the next look at the item |
+
+pub mod announcement;
+pub mod audience;
+pub mod hub;
+pub mod line;
+mod messages;
+pub mod sessions;
+
+use std::sync::{Arc, Mutex};
+
+use shared::domain::event::Event;
+use shared::domain::instance::Instance;
+use shared::domain::message::MessageRecord;
+use shared::domain::payload;
+use shared::ids::MessageId;
+use shared::nature::Nature;
+use shared::queue::{OutgoingMessage, Queue, QueueError, QueueNames};
+use shared::recent::Recent;
+use shared::seal::{SealError, Sealer};
+use shared::sealed;
+use shared::storage::StorageError;
+use shared::storage::instances::Instances;
+use shared::storage::messages::Messages;
+use tokio_util::task::TaskTracker;
+
+use self::announcement::Announcement;
+use self::audience::{Audience, Listener};
+use self::hub::Hub;
+use self::line::{Line, LineError, Queued};
+
+/// Of how many messages a process remembers what it told last.
+const REMEMBERED: usize = 4_096;
+
+/// Makes every event of a process.
+#[derive(Debug)]
+pub struct Announcer {
+    audience: Audience,
+    sealer: Arc<Sealer>,
+    line: Line,
+    hub: Hub,
+    messages: Messages,
+    instances: Instances,
+    /// What was told last of messages whose states somebody wants.
+    told: Mutex<Recent<MessageId, MessageRecord>>,
+}
+
+/// Why an event is not told.
+#[derive(Debug, thiserror::Error)]
+pub enum AnnounceError {
+    /// Who wants it could not be read.
+    #[error("who wants an event could not be read")]
+    Audience(#[from] StorageError),
+    /// It could not be sealed.
+    #[error("an event could not be sealed")]
+    Seal(#[from] SealError),
+    /// It is not in the queue, as far as is known.
+    #[error("an event could not be queued")]
+    Line(#[from] LineError),
+}
+
+impl AnnounceError {
+    /// Whether telling the same again may succeed.
+    pub fn nature(&self) -> Nature {
+        match self {
+            // An item that cannot be read may be mended, and is no fault of the event's.
+            Self::Audience(error) if error.nature().is_permanent() => Nature::Unknown,
+            Self::Audience(error) => error.nature(),
+            Self::Seal(error) => error.nature(),
+            Self::Line(LineError::Queue(error)) => error.nature(),
+            Self::Line(LineError::Behind | LineError::Ended) => Nature::Transient,
+        }
+    }
+
+    /// What the queue said, where it refuses this very event for good.
+    pub fn refused(&self) -> Option<&QueueError> {
+        match self {
+            Self::Line(LineError::Queue(error)) if error.nature().is_permanent() => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// An event that was handed on, and is told when the queue has it.
+#[derive(Debug)]
+pub struct Handed {
+    announcement: Announcement,
+    /// `None` where nobody wants it.
+    queued: Option<Queued>,
+}
+
+impl Announcer {
+    /// An announcer over this table and the queue of events. `tasks` moves what waits for the queue.
+    pub fn new(
+        instances: Instances,
+        messages: Messages,
+        queue: Arc<dyn Queue>,
+        names: &QueueNames,
+        sealer: Arc<Sealer>,
+        tasks: &TaskTracker,
+    ) -> Self {
+        let (line, moving) = Line::before(queue, names.events());
+        tasks.spawn(moving);
+        Self {
+            audience: Audience::new(instances.clone()),
+            sealer,
+            line,
+            hub: Hub::default(),
+            messages,
+            instances,
+            told: Mutex::new(Recent::new(REMEMBERED)),
+        }
+    }
+
+    /// Notes which events somebody wants of an instance, as its item was just read.
+    pub fn note(&self, instance: &Instance) {
+        let _ = self.audience.note(instance);
+    }
+
+    /// The realtime way out.
+    pub fn hub(&self) -> &Hub {
+        &self.hub
+    }
+
+    /// Tells an event: where somebody wants it, it is in the queue when this answers.
+    pub async fn announce(&self, announcement: Announcement) -> Result<(), AnnounceError> {
+        let handed = self.hand_on(announcement).await?;
+        self.told(handed).await
+    }
+
+    /// Hands an event on. Events that are handed on one after the other are told in that order, within a chat, and may go
+    /// in one request.
+    pub async fn hand_on(&self, announcement: Announcement) -> Result<Handed, AnnounceError> {
+        let kind = announcement.data.kind();
+        let listener = self.audience.of(announcement.instance).await?;
+        let queued = match listener.filter(|listener| listener.wants.wants(kind)) {
+            Some(listener) => Some(self.enqueue(&announcement, &listener).await?),
+            None => None,
+        };
+        Ok(Handed { announcement, queued })
+    }
+
+    /// Waits until an event that was handed on is told.
+    pub async fn told(&self, handed: Handed) -> Result<(), AnnounceError> {
+        if let Some(queued) = handed.queued {
+            queued.stored().await?;
+        }
+        self.hub.show(handed.announcement);
+        Ok(())
+    }
+
+    async fn enqueue(
+        &self,
+        announcement: &Announcement,
+        listener: &Listener,
+    ) -> Result<Queued, AnnounceError> {
+        let Announcement {
+            id, instance, data, ..
+        } = announcement;
+        let event = Event {
+            id: *id,
+            kind: data.kind(),
+            timestamp: announcement.at,
+            instance: *instance,
+            subscription: listener.subscription,
+            needs: data.needs(),
+            data: sealed::seal(&self.sealer, *instance, id, data).await?,
+        };
+        let message = OutgoingMessage::fifo(
+            payload::encode(&event),
+            announcement.group.clone(),
+            id.to_string(),
+        );
+        Ok(self.line.put(message).await?)
+    }
+}

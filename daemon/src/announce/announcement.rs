@@ -1,0 +1,213 @@
+//! One event, as it is made: what it tells, and the id that follows from that.
+
+use chrono::{DateTime, Utc};
+use shared::domain::event::{self, Data, EventType, MessageReceived, MessageStatus, SessionNews};
+use shared::domain::message::MessageRecord;
+use shared::domain::recipient::Recipient;
+use shared::ids::{EventId, InstanceId};
+
+/// An event that is to be told.
+///
+/// Its id is derived from what it tells of, so whoever tells the same again tells it under the same id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Announcement {
+    /// Its id.
+    pub id: EventId,
+    /// The instance that it is of.
+    pub instance: InstanceId,
+    /// When it happened.
+    pub at: DateTime<Utc>,
+    /// What it tells.
+    pub data: Data,
+    /// Order holds within this.
+    pub group: String,
+}
+
+impl Announcement {
+    /// Of a message that came in. `parts` are instance, chat, sender and WhatsApp id, as the stanza names them; `chat` is
+    /// the canonical one.
+    pub fn received(
+        instance: InstanceId,
+        chat: &Recipient,
+        parts: &[&str; 4],
+        message: MessageReceived,
+    ) -> Self {
+        let kind = EventType::MessageReceived.as_str();
+        let [of, chat_name, sender, whatsapp_id] = *parts;
+        Self {
+            id: EventId::derived(message.timestamp, &[of, chat_name, sender, whatsapp_id, kind]),
+            instance,
+            at: message.timestamp,
+            group: event::group(instance, chat),
+            data: Data::MessageReceived(Box::new(message)),
+        }
+    }
+
+    /// Of a message in the state of its record; `None` where that is not told. Each state is told once, so the state is
+    /// part of what the id derives from, and its time is not.
+    pub fn status(record: &MessageRecord) -> Option<Self> {
+        let status = MessageStatus::of(record)?;
+        let parts = [
+            &*record.instance.to_string(),
+            &record.chat.to_jid(),
+            // Sent by the account itself.
+            "",
+            &record.id.to_whatsapp(),
+            EventType::MessageStatus.as_str(),
+            status.status.as_str(),
+        ];
+        Some(Self {
+            id: EventId::derived(record.id.created_at(), &parts),
+            instance: record.instance,
+            at: status.at,
+            group: event::group(record.instance, &record.chat),
+            data: Data::MessageStatus(Box::new(status)),
+        })
+    }
+
+    /// Of an instance's connection.
+    pub fn session(instance: InstanceId, news: SessionNews) -> Self {
+        let SessionNews { kind, at, data } = news;
+        let attempt = data.attempt.map(|attempt| attempt.to_string());
+        let expires = data.expires_at.map(|at| at.timestamp_millis().to_string());
+        let parts = [
+            &*instance.to_string(),
+            kind.as_str(),
+            data.status.as_str(),
+            attempt.as_deref().unwrap_or_default(),
+            expires.as_deref().unwrap_or_default(),
+        ];
+        Self {
+            id: EventId::derived(at, &parts),
+            instance,
+            at,
+            group: event::group_of_session(instance),
+            data: Data::Session(kind, Box::new(data)),
+        }
+    }
+
+    /// The same without what a message says.
+    #[must_use]
+    pub fn without_content(self) -> Self {
+        Self {
+            data: self.data.without_content(),
+            ..self
+        }
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use chrono::TimeDelta;
+    use shared::domain::content::{Content, Excerpt, Kind};
+    use shared::domain::event::SessionChange;
+    use shared::domain::instance::Status;
+    use shared::domain::message::{Change, Direction, State};
+    use shared::domain::person::Person;
+    use shared::ids::MessageId;
+
+    use super::*;
+
+    const INSTANCE: InstanceId = InstanceId::from_bytes([1; 16]);
+
+    fn chat() -> Recipient {
+        "15550100001".parse().expect("a number")
+    }
+
+    /// A message that came in and says this.
+    pub fn received(text: &str) -> Announcement {
+        let message = MessageReceived {
+            id: MessageId::from_bytes([2; 16]),
+            chat: chat(),
+            from: Person::of(&chat()),
+            push_name: Some("Alice at eight".to_owned()),
+            content: Excerpt::Content(Content::text(text)),
+            timestamp: DateTime::UNIX_EPOCH,
+            received_at: None,
+            truncated: false,
+            truncation_reason: None,
+        };
+        let instance = INSTANCE.to_string();
+        let parts = [&*instance, "15550100001@s.whatsapp.net", "", "3AFF01"];
+        Announcement::received(INSTANCE, &chat(), &parts, message)
+    }
+
+    /// News of so many seconds after the epoch.
+    pub fn session(seconds: i64) -> Announcement {
+        let news = SessionNews {
+            kind: EventType::SessionConnected,
+            at: DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds),
+            data: SessionChange {
+                status: Status::Connected,
+                reason: None,
+                account: Person::default(),
+                attempt: None,
+                expires_at: None,
+            },
+        };
+        Announcement::session(INSTANCE, news)
+    }
+
+    fn record() -> MessageRecord {
+        MessageRecord {
+            id: MessageId::from_bytes([3; 16]),
+            instance: INSTANCE,
+            direction: Direction::Outgoing,
+            kind: Kind::Text,
+            chat: chat(),
+            person: Person::of(&chat()),
+            state: State::Queued,
+            failure: None,
+            reference: None,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+            expires_at: None,
+            sent_at: None,
+            delivered_at: None,
+            read_at: None,
+            whatsapp_id: None,
+            received_at: None,
+            truncated: None,
+            receipts: None,
+        }
+    }
+
+    fn status(state: State, seconds: i64) -> Option<Announcement> {
+        let change = Change {
+            state,
+            at: DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds),
+            failure: None,
+        };
+        Announcement::status(&record().changed(&change))
+    }
+
+    #[test]
+    fn each_state_of_a_message_has_one_id_whenever_it_is_told() {
+        let sent = status(State::Sent, 1).expect("told");
+        let again = status(State::Sent, 9).expect("told");
+        assert_eq!((again.id, &again.group), (sent.id, &sent.group));
+        assert_ne!(again.at, sent.at);
+        let delivered = status(State::Delivered, 1).expect("told");
+        assert_ne!(delivered.id, sent.id);
+        assert_eq!(delivered.group, sent.group, "order holds within the chat");
+        assert_eq!(received("hello").group, sent.group);
+    }
+
+    #[test]
+    fn what_waits_and_what_is_not_ours_is_not_told() {
+        assert_eq!(Announcement::status(&record()), None);
+        assert_eq!(status(State::Unknown, 1), None);
+        let mut others = record();
+        others.state = State::Delivered;
+        assert!(Announcement::status(&others).is_some());
+        others.received_at = Some(DateTime::UNIX_EPOCH);
+        assert_eq!(Announcement::status(&others), None, "another device's");
+    }
+
+    #[test]
+    fn each_change_of_a_connection_has_an_id_of_its_own() {
+        assert_eq!(session(1), session(1));
+        assert_ne!(session(1).id, session(2).id);
+        assert_eq!(session(1).group, session(2).group);
+    }
+}

@@ -1,0 +1,479 @@
+//! The line before the events queue: what many tasks announce at once goes in few requests, and nobody waits for company.
+//!
+//! A full batch goes at once. One that is not full goes where none is on its way, or when the first of it has waited for
+//! `PATIENCE`: so a lone event is not held up, and under load a request carries ten. Order holds within a group: while an
+//! event of a group is on its way none behind it follows, and where it fails those that wait behind it fail with it, to be
+//! told again after it. Only where the queue takes a later event of one batch and refuses an earlier one, the two change
+//! places.
+//!
+//! Whoever announces waits for the answer, so what waits is bounded by who waits, and by `WAITING`; beyond that
+//! announcing waits for its place.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use shared::queue::{MAX_BATCH, MAX_BODY_BYTES, OutgoingMessage, Queue, QueueError, QueueName};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+
+/// How many events wait in the line, and as many on their way to it.
+const WAITING: usize = 1_024;
+
+/// How many requests are on their way at once.
+const AT_ONCE: usize = 8;
+
+/// How long an event waits for company while other requests are on their way.
+const PATIENCE: Duration = Duration::from_millis(25);
+
+/// Why an event is not in the queue.
+#[derive(Debug, thiserror::Error)]
+pub enum LineError {
+    /// The queue did not take it.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// The queue did not take one before it in its group: after that one is told again it is this one's turn.
+    #[error("an event before it in its group could not be queued")]
+    Behind,
+    /// The process ends.
+    #[error("events are not taken any more")]
+    Ended,
+}
+
+/// An event's answer, when there is one.
+#[derive(Debug)]
+pub struct Queued(oneshot::Receiver<Result<(), LineError>>);
+
+impl Queued {
+    /// Waits until the event is in the queue.
+    pub async fn stored(self) -> Result<(), LineError> {
+        self.0.await.unwrap_or(Err(LineError::Ended))
+    }
+}
+
+/// The line before a queue.
+#[derive(Debug, Clone)]
+pub struct Line(mpsc::Sender<Entry>);
+
+#[derive(Debug)]
+struct Entry {
+    message: OutgoingMessage,
+    since: Instant,
+    asker: Asker,
+}
+
+impl Entry {
+    fn group(&self) -> &str {
+        &self.asker.group
+    }
+}
+
+/// Who waits for an event's answer.
+#[derive(Debug)]
+struct Asker {
+    group: String,
+    reply: oneshot::Sender<Result<(), LineError>>,
+}
+
+impl Asker {
+    fn answer(self, answer: Result<(), LineError>) {
+        // Whoever has gone does not want it.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// What came of a request.
+type Sent = (Vec<Asker>, Vec<Result<(), QueueError>>);
+
+impl Line {
+    /// A line before this queue, and the work that moves it: it ends when the line is gone and all that stood in it is
+    /// answered.
+    pub fn before(queue: Arc<dyn Queue>, name: QueueName) -> (Self, impl Future<Output = ()> + Send) {
+        let (line, arrivals) = mpsc::channel(WAITING);
+        let worker = Worker {
+            queue,
+            name,
+            arrivals,
+            is_open: true,
+            waiting: VecDeque::new(),
+            busy: HashSet::new(),
+            on_their_way: FuturesUnordered::new(),
+        };
+        (Self(line), worker.run())
+    }
+
+    /// Puts an event at the end of the line. Of two that come here one after the other the first is the first in the
+    /// queue, within a group.
+    pub async fn put(&self, message: OutgoingMessage) -> Result<Queued, LineError> {
+        if message.body.len() > MAX_BODY_BYTES {
+            let bytes = message.body.len();
+            return Err(QueueError::TooLarge { bytes }.into());
+        }
+        let (reply, answer) = oneshot::channel();
+        let group = message.group.clone().unwrap_or_default();
+        let entry = Entry {
+            message,
+            since: Instant::now(),
+            asker: Asker { group, reply },
+        };
+        self.0.send(entry).await.map_err(|_| LineError::Ended)?;
+        Ok(Queued(answer))
+    }
+}
+
+struct Worker {
+    queue: Arc<dyn Queue>,
+    name: QueueName,
+    arrivals: mpsc::Receiver<Entry>,
+    is_open: bool,
+    waiting: VecDeque<Entry>,
+    /// The groups that have an event on its way.
+    busy: HashSet<String>,
+    on_their_way: FuturesUnordered<BoxFuture<'static, Sent>>,
+}
+
+impl Worker {
+    async fn run(mut self) {
+        let mut arrived = Vec::new();
+        while self.is_open || !self.waiting.is_empty() || !self.on_their_way.is_empty() {
+            let patience = self.dispatch();
+            let room = WAITING.saturating_sub(self.waiting.len());
+            tokio::select! {
+                Some((askers, results)) = self.on_their_way.next() => self.settle(askers, results),
+                came = self.arrivals.recv_many(&mut arrived, room), if self.is_open && room > 0 => {
+                    self.is_open = came > 0;
+                    self.waiting.extend(arrived.drain(..));
+                }
+                () = until(patience) => {}
+            }
+        }
+    }
+
+    /// Sends what may go. Answers when something of the rest may, if nothing happens before.
+    fn dispatch(&mut self) -> Option<Instant> {
+        while self.on_their_way.len() < AT_ONCE {
+            let (chosen, is_full) = self.next_batch();
+            let first = *chosen.first()?;
+            let patience = self.waiting.get(first)?.since + PATIENCE;
+            let may_go = is_full || self.on_their_way.is_empty() || patience <= Instant::now();
+            if !may_go {
+                return Some(patience);
+            }
+            self.send(&chosen);
+        }
+        None
+    }
+
+    /// The places of the events that may go together, and whether there is no room beside them.
+    fn next_batch(&self) -> (Vec<usize>, bool) {
+        let (mut chosen, mut bytes) = (Vec::new(), 0);
+        for (place, entry) in self.waiting.iter().enumerate() {
+            if self.busy.contains(entry.group()) {
+                continue;
+            }
+            let size = entry.message.body.len();
+            if chosen.len() == MAX_BATCH || bytes + size > MAX_BODY_BYTES {
+                return (chosen, true);
+            }
+            bytes += size;
+            chosen.push(place);
+        }
+        let is_full = chosen.len() == MAX_BATCH;
+        (chosen, is_full)
+    }
+
+    fn send(&mut self, chosen: &[usize]) {
+        let (mut messages, mut askers) = (Vec::new(), Vec::new());
+        for (place, entry) in std::mem::take(&mut self.waiting).into_iter().enumerate() {
+            if chosen.binary_search(&place).is_ok() {
+                self.busy.insert(entry.group().to_owned());
+                messages.push(entry.message);
+                askers.push(entry.asker);
+            } else {
+                self.waiting.push_back(entry);
+            }
+        }
+        let (queue, name) = (Arc::clone(&self.queue), self.name.clone());
+        self.on_their_way.push(Box::pin(async move {
+            let sent = queue.send_batch(&name, messages).await;
+            (askers, sent.into_iter().map(|sent| sent.map(drop)).collect())
+        }));
+    }
+
+    fn settle(&mut self, askers: Vec<Asker>, results: Vec<Result<(), QueueError>>) {
+        let mut results = results.into_iter();
+        for asker in askers {
+            self.busy.remove(&asker.group);
+            // A queue answers for each; one that does not has not said that it took it.
+            let result = results.next().unwrap_or(Err(QueueError::Timeout {
+                operation: "SendMessageBatch",
+            }));
+            let comes_again = result.as_ref().is_err_and(|error| !error.nature().is_permanent());
+            if comes_again {
+                self.fail_behind(&asker.group);
+            }
+            asker.answer(result.map_err(LineError::Queue));
+        }
+    }
+
+    fn fail_behind(&mut self, group: &str) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let (behind, others): (VecDeque<_>, VecDeque<_>) =
+            waiting.into_iter().partition(|entry| entry.group() == group);
+        self.waiting = others;
+        for entry in behind {
+            entry.asker.answer(Err(LineError::Behind));
+        }
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use shared::queue::{Depth, QueueAttributes, Receipt, ReceiveOptions, Received, SendOutcome};
+
+    use super::*;
+
+    /// A queue whose requests wait for the test's answers.
+    #[derive(Debug)]
+    struct Scripted {
+        asked: mpsc::UnboundedSender<Request>,
+    }
+
+    /// A request: its bodies, and where each one's answer goes.
+    #[derive(Debug)]
+    struct Request {
+        bodies: Vec<String>,
+        answer: oneshot::Sender<Vec<Result<SendOutcome, QueueError>>>,
+    }
+
+    impl Request {
+        fn accept(self) {
+            let results = self.bodies.iter().map(|body| Ok(taken(body))).collect();
+            self.answer.send(results).expect("it is waited for");
+        }
+
+        /// Takes all but these.
+        fn refuse(self, refused: &[&str], error: impl Fn() -> QueueError) {
+            let results = self.bodies.iter().map(|body| {
+                if refused.contains(&body.as_str()) {
+                    Err(error())
+                } else {
+                    Ok(taken(body))
+                }
+            });
+            self.answer.send(results.collect()).expect("it is waited for");
+        }
+    }
+
+    fn taken(body: &str) -> SendOutcome {
+        SendOutcome {
+            message_id: body.to_owned(),
+            duplicate: None,
+        }
+    }
+
+    #[async_trait]
+    impl Queue for Scripted {
+        async fn send(&self, _: &QueueName, _: OutgoingMessage) -> Result<SendOutcome, QueueError> {
+            unreachable!("events go in batches")
+        }
+
+        async fn send_batch(
+            &self,
+            _: &QueueName,
+            messages: Vec<OutgoingMessage>,
+        ) -> Vec<Result<SendOutcome, QueueError>> {
+            let (answer, answered) = oneshot::channel();
+            let bodies = messages.into_iter().map(|message| message.body).collect();
+            self.asked
+                .send(Request { bodies, answer })
+                .expect("the test listens");
+            answered.await.expect("the test answers")
+        }
+
+        async fn receive(&self, _: &QueueName, _: ReceiveOptions) -> Result<Vec<Received>, QueueError> {
+            unreachable!("nothing is received here")
+        }
+
+        async fn extend(&self, _: &QueueName, _: &Receipt, _: Duration) -> Result<(), QueueError> {
+            unreachable!("nothing is received here")
+        }
+
+        async fn delete(&self, _: &QueueName, _: &Receipt) -> Result<(), QueueError> {
+            unreachable!("nothing is received here")
+        }
+
+        async fn depth(&self, _: &QueueName) -> Result<Depth, QueueError> {
+            unreachable!("nobody asks")
+        }
+
+        async fn ensure(&self, _: &QueueName, _: QueueAttributes) -> Result<(), QueueError> {
+            unreachable!("nobody asks")
+        }
+    }
+
+    struct Scene {
+        line: Line,
+        requests: mpsc::UnboundedReceiver<Request>,
+        answers: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let (asked, requests) = mpsc::unbounded_channel();
+            let name = QueueName::new("events.fifo").expect("a name");
+            let (line, moving) = Line::before(Arc::new(Scripted { asked }), name);
+            tokio::spawn(moving);
+            Self {
+                line,
+                requests,
+                answers: Arc::default(),
+            }
+        }
+
+        async fn put(&self, group: &str, body: &str) -> tokio::task::JoinHandle<Result<(), LineError>> {
+            let message = OutgoingMessage::fifo(body, group, body);
+            let queued = self.line.put(message).await.expect("there is room");
+            let (answers, body) = (Arc::clone(&self.answers), body.to_owned());
+            tokio::spawn(async move {
+                let answer = queued.stored().await;
+                answers.lock().expect("no holder panics").push(body);
+                answer
+            })
+        }
+
+        async fn request(&mut self) -> Request {
+            let next = tokio::time::timeout(Duration::from_secs(10), self.requests.recv());
+            next.await.expect("a request in time").expect("the line lives")
+        }
+
+        async fn bodies(&mut self) -> Vec<String> {
+            let request = self.request().await;
+            let bodies = request.bodies.clone();
+            request.accept();
+            bodies
+        }
+    }
+
+    fn throttled() -> QueueError {
+        QueueError::Throttled {
+            source: "as the test wants it".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lone_event_goes_at_once_and_others_gather_behind_it() {
+        let mut scene = Scene::new();
+        let began = Instant::now();
+        scene.put("first", "first").await;
+        let first = scene.request().await;
+        assert_eq!(first.bodies, ["first"]);
+        // Others of as many chats while that is on its way: two full requests at once.
+        for n in 0..23 {
+            scene.put(&format!("chat {n}"), &n.to_string()).await;
+        }
+        for _ in 0..2 {
+            assert_eq!(scene.bodies().await.len(), MAX_BATCH);
+        }
+        // The rest goes when its first has waited long enough, though the first request has no answer yet.
+        assert_eq!(scene.bodies().await, ["20", "21", "22"]);
+        assert!(began.elapsed() >= PATIENCE);
+        first.accept();
+    }
+
+    #[tokio::test]
+    async fn order_holds_within_a_chat() {
+        let mut scene = Scene::new();
+        scene.put("a", "a1").await;
+        let first = scene.request().await;
+        for (group, body) in [("a", "a2"), ("b", "b1"), ("a", "a3"), ("b", "b2")] {
+            scene.put(group, body).await;
+        }
+        assert_eq!(scene.bodies().await, ["b1", "b2"], "a waits for its first");
+        first.accept();
+        assert_eq!(scene.bodies().await, ["a2", "a3"]);
+    }
+
+    #[tokio::test]
+    async fn who_stands_behind_a_failure_in_its_chat_fails_with_it_and_nobody_else() {
+        let mut scene = Scene::new();
+        let one = scene.put("a", "a1").await;
+        let first = scene.request().await;
+        let two = scene.put("a", "a2").await;
+        let other = scene.put("b", "b1").await;
+        assert_eq!(scene.bodies().await, ["b1"]);
+        first.refuse(&["a1"], throttled);
+        let is_throttled = |answer| matches!(answer, Err(LineError::Queue(QueueError::Throttled { .. })));
+        assert!(is_throttled(one.await.expect("answered")));
+        assert!(matches!(two.await.expect("answered"), Err(LineError::Behind)));
+        assert!(other.await.expect("answered").is_ok());
+        // Told again, in their order.
+        let again = [scene.put("a", "a1").await, scene.put("a", "a2").await];
+        let mut order = scene.bodies().await;
+        while order.len() < 2 {
+            order.extend(scene.bodies().await);
+        }
+        assert_eq!(order, ["a1", "a2"]);
+        for told in again {
+            assert!(told.await.expect("answered").is_ok());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_for_good_holds_up_nothing_behind_it() {
+        let mut scene = Scene::new();
+        let odd = scene.put("a", "odd").await;
+        let first = scene.request().await;
+        let next = scene.put("a", "next").await;
+        first.refuse(&["odd"], || QueueError::Invalid("odd".to_owned()));
+        assert!(odd.await.expect("answered").is_err());
+        assert_eq!(scene.bodies().await, ["next"]);
+        assert!(next.await.expect("answered").is_ok());
+        let large = OutgoingMessage::fifo("x".repeat(MAX_BODY_BYTES + 1), "a", "large");
+        let refused = scene
+            .line
+            .put(large)
+            .await
+            .expect_err("before it stands in the line");
+        assert!(matches!(refused, LineError::Queue(QueueError::TooLarge { .. })));
+    }
+
+    #[tokio::test]
+    async fn a_request_is_no_larger_than_the_queue_takes() {
+        let mut scene = Scene::new();
+        scene.put("first", "first").await;
+        let first = scene.request().await;
+        let half = |letter: &str| letter.repeat(MAX_BODY_BYTES / 2);
+        for (group, body) in [("a", half("a")), ("b", half("b")), ("c", "c".to_owned())] {
+            scene.put(group, &body).await;
+        }
+        assert_eq!(scene.bodies().await, [half("a"), half("b")]);
+        first.accept();
+        assert_eq!(scene.bodies().await, ["c"]);
+    }
+
+    #[tokio::test]
+    async fn the_end_waits_for_what_stands_in_the_line() {
+        let mut scene = Scene::new();
+        let told = scene.put("a", "a1").await;
+        let Scene { line, .. } = &mut scene;
+        let gone = std::mem::replace(line, Line(mpsc::channel(1).0));
+        drop(gone);
+        assert_eq!(scene.bodies().await, ["a1"]);
+        assert!(told.await.expect("answered").is_ok());
+        assert!(scene.requests.recv().await.is_none(), "the work has ended");
+    }
+}
