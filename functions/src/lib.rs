@@ -4,6 +4,7 @@
 //! `endpoints.rs` lists its own. [`service`] makes routers and the OpenAPI document of these lists. What endpoints share is in
 //! [`http`] and [`state`].
 
+mod aftermath;
 pub mod auth;
 mod connection;
 mod docs;

@@ -8,9 +8,9 @@ use shared::storage::accounts::{Accepted, Aftermath, Invitation};
 use shared::storage::lockouts::Network;
 
 use super::{administrator, mails};
+use crate::aftermath;
 use crate::auth::AuthState;
 use crate::http::{ApiError, Code, Record, Trail, log};
-use crate::management::people;
 
 /// Makes the invited person a member, with this password. `None` where the invitation has ended meanwhile.
 pub async fn accept(
@@ -48,7 +48,7 @@ pub async fn accept(
         {
             log::went_wrong(&error.into(), "the counts of a deleted subscription stay");
         }
-        people::record_aftermath(state, trail, &user, subscription, aftermath).await;
+        aftermath::record(state, trail, &user, subscription, aftermath).await;
     }
     let is_new = user.id == invitation.id;
     let user = administrator::promote(state, trail, user).await;

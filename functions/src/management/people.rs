@@ -1,14 +1,13 @@
-//! What the routes about users share: invitations, what follows when a user goes, and refusals.
+//! What the routes about users share: invitations and refusals.
 
 use shared::domain::account::{EmailAddress, PersonName, Role, User};
-use shared::domain::audit::Action;
 use shared::ids::{SubscriptionId, UserId};
-use shared::storage::accounts::{Aftermath, Invitation, Invited};
+use shared::storage::accounts::{Invitation, Invited};
 use shared::storage::mail_codes::Purpose;
 
 use crate::auth::mails;
-use crate::http::{ApiError, Code, Record, Trail};
-use crate::state::{Base, Users};
+use crate::http::{ApiError, Code};
+use crate::state::Users;
 
 /// Whom an invitation is for.
 pub struct Invitee {
@@ -53,24 +52,6 @@ pub async fn invite(state: &Users, inviter: &User, whom: Invitee) -> Result<Invi
         return Err(error);
     }
     Ok(invitation)
-}
-
-/// Records what became of a subscription that somebody left.
-pub async fn record_aftermath(
-    state: &Base,
-    trail: &Trail,
-    actor: &User,
-    subscription: SubscriptionId,
-    aftermath: Aftermath,
-) {
-    let record = match aftermath {
-        Aftermath::Stays => return,
-        Aftermath::PassedTo(heir) => Record::by(actor, Action::SubscriptionUpdated).detail("owner", heir),
-        Aftermath::Deleted => Record::by(actor, Action::SubscriptionDeleted),
-    };
-    trail
-        .record(state, record.of(subscription).on(subscription))
-        .await;
 }
 
 /// Somebody has the address.

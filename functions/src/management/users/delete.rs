@@ -7,11 +7,11 @@ use shared::domain::account::User;
 use shared::domain::audit::Action;
 use shared::ids::UserId;
 
+use crate::aftermath;
 use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Deleted, Path, Record, Reply, Trail};
 use crate::management::ManagementState;
-use crate::management::people;
 use crate::management::subscriptions::deletion;
 use crate::openapi::Tag;
 
@@ -35,7 +35,7 @@ pub async fn handler(
     let (user, aftermath) = deletion::remove(&state, &trail, &caller.user, &user).await?;
     let record = Record::by(&caller.user, Action::UserDeleted);
     trail.record(&state, record.of(user.subscription).on(id)).await;
-    people::record_aftermath(&state, &trail, &caller.user, user.subscription, aftermath).await;
+    aftermath::record(&state, &trail, &caller.user, user.subscription, aftermath).await;
     Ok(Reply::ok(Deleted::of(id)))
 }
 

@@ -11,6 +11,7 @@ use shared::storage::accounts::{Aftermath, UserChange, UserChanged};
 use utoipa::ToSchema;
 
 use super::find::find;
+use crate::aftermath;
 use crate::auth::view::UserView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::Administrator;
@@ -73,7 +74,7 @@ pub async fn handler(
         if aftermath == Aftermath::Deleted {
             state.counters.forget(subscription).await?;
         }
-        people::record_aftermath(&state, &trail, &caller.user, subscription, aftermath).await;
+        aftermath::record(&state, &trail, &caller.user, subscription, aftermath).await;
     }
     Ok(Reply::ok(user.into()))
 }
