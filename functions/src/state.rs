@@ -2,7 +2,7 @@
 //! [`Base`] or, where it serves users, a [`Users`], with more around it, and can be taken for either. What endpoints share
 //! asks for one of these two.
 
-pub mod setup;
+pub(crate) mod setup;
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -53,7 +53,7 @@ pub struct OfAll {
     /// Shards of each network.
     pub shards: u32,
     /// Whether the table is the one that this configuration is for.
-    pub setup: Setup,
+    pub(crate) setup: Setup,
     queue_names: BTreeMap<Network, QueueNames>,
 }
 
