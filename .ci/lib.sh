@@ -33,6 +33,29 @@ use_cache() {
   mkdir -p "$cache"
 }
 
+# cargo_tool name version: builds a cargo subcommand once, into the cache folder, and puts it on the PATH.
+cargo_tool() {
+  local tool="$cache/$1-$2"
+  if [ ! -x "$tool/bin/$1" ]; then
+    # A debug build: it takes a third of the time, and what it reads is small.
+    env -u CARGO_TARGET_DIR cargo install "$1" --version "$2" --locked --debug --quiet --root "$tool"
+  fi
+  PATH="$tool/bin:$PATH"
+}
+
+# npm_packages folder: brings what the folder's package-lock.json names, by its versions and hashes. No install script runs.
+npm_packages() {
+  local tool kept="$cache/npm"
+  for tool in node npm; do
+    command -v "$tool" >/dev/null || { printf '%s is missing: node 20.19 or later with npm is needed\n' "$tool"; return 1; }
+  done
+  node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
+    process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' ||
+    { printf 'node is %s: 20.19 or later is needed\n' "$(node --version)"; return 1; }
+  mkdir -p "$kept" 2>/dev/null || kept="$PWD/target/npm"
+  npm ci --prefix "$1" --cache "$kept" --ignore-scripts --no-audit --no-fund --loglevel=error
+}
+
 # free_port: a port that nobody listens on now.
 free_port() {
   python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'

@@ -5,7 +5,7 @@
 #   tests/baileys/run.sh texts groups       those of texts.test.js and groups.test.js
 #   tests/baileys/run.sh texts --test-name-pattern=LID
 #
-# Needs node 20.14 or later with npm. Packages come from the npm registry that npm is set up with, by the versions and
+# Needs node 20.19 or later with npm. Packages come from the npm registry that npm is set up with, by the versions and
 # hashes of package-lock.json; none of their install scripts runs.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -27,16 +27,7 @@ end() {
 }
 trap end EXIT
 
-for tool in node npm; do
-  command -v "$tool" >/dev/null || { printf '%s is missing: this suite needs node 20.14 or later with npm\n' "$tool"; exit 1; }
-done
-node -e 'const [major, minor] = process.versions.node.split(".").map(Number);
-  process.exit(major > 20 || (major === 20 && minor >= 14) ? 0 : 1)' ||
-  { printf 'node is %s: this suite needs 20.14 or later\n' "$(node --version)"; exit 1; }
-
-packages="$cache/npm"
-mkdir -p "$packages" 2>/dev/null || packages="$PWD/target/npm"
-npm ci --prefix "$here" --cache "$packages" --ignore-scripts --no-audit --no-fund --loglevel=error
+npm_packages "$here"
 
 # With a test among the targets cargo takes the features that `cargo test --workspace` has: nothing is built twice.
 cargo build --workspace --bin sandbox --bin whatsapp-rust-peer --test conformance
