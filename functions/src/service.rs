@@ -3,7 +3,7 @@
 mod intake;
 mod shell;
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::rejection::RawPathParamsRejection;
@@ -23,13 +23,14 @@ use self::intake::{Intake, intake};
 use self::shell::no_route;
 pub use self::shell::{Limits, shell};
 use crate::auth::{self, AuthState};
+use crate::docs::{self, Document};
 use crate::endpoint::{self, Endpoint, TakenByRoute};
 use crate::http::{ApiError, Code};
 use crate::management::{self, ManagementState};
 use crate::messaging::{self, MessagingState};
 use crate::openapi::{self, Operation};
+use crate::probes;
 use crate::state::{Base, Users};
-use crate::{docs, probes};
 
 /// The states of a process that has all functions.
 #[derive(Debug, Clone)]
@@ -72,7 +73,7 @@ pub fn auth(state: AuthState) -> Router {
 
 /// The router of the function `management`, which serves the documentation too.
 pub fn management(state: ManagementState) -> Router {
-    of_function(management_endpoints(), state)
+    of_function(management_endpoints(document_of(&state.public_url)), state)
 }
 
 /// The router of the function `messaging`.
@@ -88,7 +89,7 @@ pub fn all(states: States) -> Router {
 /// The same with other limits than usual.
 pub fn all_within(states: States, limits: Limits) -> Router {
     let mut of_all = probes::endpoints();
-    of_all.extend(docs::endpoints(document_json));
+    of_all.extend(docs::endpoints(document_of(&states.management.public_url)));
     let routes = routes(auth::endpoints(), states.auth, limits)
         .merge(routes(management::endpoints(), states.management, limits))
         .merge(routes(messaging::endpoints(), states.messaging, limits))
@@ -100,7 +101,7 @@ pub fn all_within(states: States, limits: Limits) -> Router {
 pub fn operations(function: Function) -> Vec<Operation> {
     match function {
         Function::Auth => told(auth_endpoints()),
-        Function::Management => told(management_endpoints()),
+        Function::Management => told(management_endpoints(document_of(openapi::WHOEVER_SERVES_IT))),
         Function::Messaging => told(messaging_endpoints()),
     }
 }
@@ -111,7 +112,9 @@ pub fn every_operation() -> Vec<Operation> {
     all.extend(told(management::endpoints()));
     all.extend(told(messaging::endpoints()));
     all.extend(told(probes::endpoints::<Base>()));
-    all.extend(told(docs::endpoints::<Base>(document_json)));
+    all.extend(told(docs::endpoints::<Base>(document_of(
+        openapi::WHOEVER_SERVES_IT,
+    ))));
     all
 }
 
@@ -119,9 +122,9 @@ fn auth_endpoints() -> Vec<Endpoint<AuthState>> {
     with_those_of_all(auth::endpoints())
 }
 
-fn management_endpoints() -> Vec<Endpoint<ManagementState>> {
+fn management_endpoints(document: Document) -> Vec<Endpoint<ManagementState>> {
     let mut endpoints = with_those_of_all(management::endpoints());
-    endpoints.extend(docs::endpoints(document_json));
+    endpoints.extend(docs::endpoints(document));
     endpoints
 }
 
@@ -137,18 +140,18 @@ where
     endpoints
 }
 
-/// The document of every endpoint.
-pub fn document() -> OpenApi {
-    openapi::document(every_operation())
+/// The document of every endpoint, in the deployment that callers reach at `public_url`.
+pub fn document(public_url: &str) -> OpenApi {
+    openapi::document(every_operation(), public_url)
 }
 
-/// The same as JSON, made once in a process, when it is first asked for.
-pub fn document_json() -> &'static str {
-    static JSON: LazyLock<String> = LazyLock::new(|| {
-        let document = document().to_json();
-        document.unwrap_or_else(|error| unreachable!("a document of texts and numbers is JSON: {error}"))
-    });
-    &JSON
+/// The same as it is served.
+fn document_of(public_url: &str) -> Document {
+    let public_url = public_url.to_owned();
+    Document::new(move || {
+        let json = document(&public_url).to_json();
+        json.unwrap_or_else(|error| unreachable!("a document of texts and numbers is JSON: {error}"))
+    })
 }
 
 fn told<S: Clone + Send + Sync + 'static>(endpoints: Vec<Endpoint<S>>) -> Vec<Operation> {

@@ -77,6 +77,8 @@ pub struct OfUsers {
     pub mailer: Arc<dyn Mailer>,
     /// What mails say.
     pub letters: Letters,
+    /// Where callers reach the API.
+    pub public_url: String,
     /// What a user may ask of the management routes.
     pub user_limit: Limit,
 }
@@ -122,6 +124,7 @@ impl Users {
             passwords: Passwords::new(config.bcrypt_cost),
             mailer,
             letters: Letters::new(&config.public_url),
+            public_url: config.public_url.clone(),
             user_limit: Limit::per_minute(config.user_rate),
             base,
         }))

@@ -4,10 +4,11 @@
 mod openapi;
 mod page;
 
+pub use self::openapi::Document;
 use crate::endpoint::Endpoint;
 
-/// The endpoints of the documentation. `document` is the OpenAPI document as JSON.
-pub fn endpoints<S: Clone + Send + Sync + 'static>(document: fn() -> &'static str) -> Vec<Endpoint<S>> {
+/// The endpoints of the documentation, which serve this document.
+pub fn endpoints<S: Clone + Send + Sync + 'static>(document: Document) -> Vec<Endpoint<S>> {
     vec![
         openapi::endpoint(document),
         page::endpoint(),

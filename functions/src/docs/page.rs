@@ -2,7 +2,7 @@
 //! the page's policy lets a browser ask nobody else.
 
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
@@ -12,11 +12,11 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_swagger_ui::Config;
 
 use crate::endpoint::Endpoint;
-use crate::http::{ApiError, PAGE_POLICY, Path};
+use crate::http::{ApiError, Code, PAGE_POLICY, Path};
 use crate::openapi::Tag;
 
-/// The page, which names the files below.
-const PAGE: &str = include_str!("page.html");
+/// The page, which names the files below. Swagger UI shows the groups of operations; the table of errors comes after them.
+static PAGE: LazyLock<String> = LazyLock::new(|| include_str!("page.html").replace("{{errors}}", &errors()));
 
 /// Starts Swagger UI with our settings.
 const START: &str = include_str!("start.js");
@@ -63,6 +63,15 @@ pub fn endpoint<S: Clone + Send + Sync + 'static>() -> Endpoint<S> {
 
 pub async fn handler() -> Response {
     answer("text/html; charset=utf-8", PAGE.as_bytes().to_vec())
+}
+
+/// Every code with its status and its meaning, as rows in HTML. Meanings are plain text of ours.
+fn errors() -> String {
+    let rows = Code::ALL.iter().map(|code| {
+        let (name, status, meaning) = (code.as_str(), code.status().as_u16(), code.meaning());
+        format!("<tr id=\"{name}\"><td><code>{name}</code></td><td>{status}</td><td>{meaning}</td></tr>\n")
+    });
+    rows.collect()
 }
 
 pub fn file_endpoint<S: Clone + Send + Sync + 'static>() -> Endpoint<S> {

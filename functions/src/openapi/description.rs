@@ -1,6 +1,5 @@
 //! The document's introduction, in Markdown: what holds for every endpoint.
 
-use super::error;
 use crate::http::MAX_BODY_BYTES;
 
 /// What users send.
@@ -32,7 +31,7 @@ pub fn text() -> String {
          `Retry-After`; so does a 503 carry it.\n\n\
          ## Errors\n\n\
          Codes are stable, messages are for people. Things of other subscriptions do not exist: they are a 404. A method \
-         that a route does not have is a 405, with `Allow`.\n\n{}",
-        error::table()
+         that a route does not have is a 405, `METHOD_NOT_ALLOWED`, with `Allow`. The documentation's page (`/api/docs#errors`) \
+         has them all in one table."
     )
 }

@@ -145,19 +145,3 @@ pub fn response(codes: &[Code], schemas: &Schemas) -> Response {
     }
     response.build()
 }
-
-/// The codes with their statuses, as a table in Markdown.
-pub fn table() -> String {
-    let rows = Code::ALL.iter().map(|code| {
-        format!(
-            "| `{}` | {} | {} |\n",
-            code.as_str(),
-            code.status().as_u16(),
-            code.meaning()
-        )
-    });
-    format!(
-        "| code | status | meaning |\n| --- | --- | --- |\n{}",
-        rows.collect::<String>()
-    )
-}

@@ -19,9 +19,9 @@ use utoipa::openapi::schema::{ComponentsBuilder, Schema};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{
     ContentBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Ref, RefOr, Required, Response,
+    Server, ServerBuilder,
 };
 
-use crate::http::Code;
 pub use example::Schemas;
 use example::example;
 use operation::Shape;
@@ -34,8 +34,11 @@ const ACCESS_TOKEN: &str = "accessToken";
 /// The security scheme of programs.
 const API_KEY: &str = "apiKey";
 
-/// The document of these endpoints.
-pub fn document(mut operations: Vec<Operation>) -> OpenApi {
+/// The server of a document that is of no one deployment: whoever serves it.
+pub const WHOEVER_SERVES_IT: &str = "/";
+
+/// The document of these endpoints, in the deployment that callers reach at `public_url`.
+pub fn document(mut operations: Vec<Operation>, public_url: &str) -> OpenApi {
     let schemas = schemas(&mut operations);
     let mut responses = BTreeMap::new();
     let mut paths = PathsBuilder::new().build();
@@ -65,10 +68,21 @@ pub fn document(mut operations: Vec<Operation>) -> OpenApi {
         ));
     OpenApiBuilder::new()
         .info(info)
+        .servers(Some([server(public_url)]))
         .paths(paths)
         .components(Some(components.build()))
         .tags(Some(Tag::all()))
         .build()
+}
+
+fn server(public_url: &str) -> Server {
+    match public_url.trim_end_matches('/') {
+        "" => ServerBuilder::new()
+            .url(WHOEVER_SERVES_IT)
+            .description(Some("The deployment that serves this document"))
+            .build(),
+        url => Server::new(url),
+    }
 }
 
 const LICENSE: &str = env!("CARGO_PKG_LICENSE");
@@ -76,10 +90,10 @@ const LICENSE: &str = env!("CARGO_PKG_LICENSE");
 /// All schemas by name. An endpoint's own schemas, called `Request` or `Response`, get the endpoint's name here.
 fn schemas(operations: &mut [Operation]) -> Schemas {
     let mut all = Schemas::from(envelope::schemas());
-    for code in Code::ALL {
-        all.insert(code.as_str().to_owned(), error::schema(*code));
-    }
     for operation in operations {
+        for code in &operation.codes {
+            all.insert(code.as_str().to_owned(), error::schema(*code));
+        }
         all.extend(operation.schemas.drain(..));
         let id = operation.id;
         let body = operation.body.as_mut().map(|body| &mut body.shape);

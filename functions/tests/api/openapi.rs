@@ -3,14 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use functions::http::Code;
+use functions::openapi::WHOEVER_SERVES_IT;
 use functions::service;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::callers;
 use crate::support::World;
 
 fn document() -> Value {
-    serde_json::from_str(service::document_json()).expect("JSON")
+    serde_json::to_value(service::document(WHOEVER_SERVES_IT)).expect("JSON")
 }
 
 /// Each operation, by method and path.
@@ -28,7 +30,10 @@ fn operations(document: &Value) -> BTreeMap<(String, String), &Value> {
 #[test]
 fn the_document_that_is_checked_in_is_the_codes_own() {
     let checked_in = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/openapi.json");
-    let generated = service::document().to_pretty_json().expect("JSON") + "\n";
+    let generated = service::document(WHOEVER_SERVES_IT)
+        .to_pretty_json()
+        .expect("JSON")
+        + "\n";
     if std::fs::read_to_string(&checked_in).ok().as_deref() == Some(&*generated) {
         return;
     }
@@ -108,15 +113,51 @@ fn every_operation_tells_what_a_caller_needs() {
 }
 
 #[tokio::test]
-async fn the_document_is_served_as_it_is() {
+async fn each_deployment_serves_the_document_with_its_own_address() {
+    for (public_url, named) in [
+        ("https://api.example.org/", "https://api.example.org"),
+        ("http://localhost:3000", "http://localhost:3000"),
+    ] {
+        let world = World::with(|mut config| {
+            config.users.public_url = public_url.to_owned();
+            config
+        });
+        let answer = world.await.get("", "/api/openapi.json").await;
+        assert_eq!(
+            (answer.status, answer.header("content-type")),
+            (200, "application/json")
+        );
+        let mut served = answer.json();
+        assert_eq!(served["servers"], json!([{"url": named}]));
+        // Otherwise it is the one that is checked in.
+        let checked_in = document();
+        served["servers"] = checked_in["servers"].clone();
+        assert_eq!(served, checked_in);
+        assert!(answer.header("x-request-id").starts_with("req_"));
+    }
+}
+
+#[tokio::test]
+async fn the_page_has_the_table_of_errors_after_the_operations() {
     let world = World::new().await;
-    let answer = world.get("", "/api/openapi.json").await;
-    assert_eq!(
-        (answer.status, answer.header("content-type")),
-        (200, "application/json")
-    );
-    assert_eq!(answer.json(), document());
-    assert!(answer.header("x-request-id").starts_with("req_"));
+    let page = world.get("", "/api/docs").await;
+    let html = String::from_utf8(page.bytes).expect("text");
+    // Swagger UI puts what the document says here: its introduction, then the groups.
+    let (before, after) = html
+        .split_once("<div id=\"page\">")
+        .expect("a place for the document");
+    for code in Code::ALL {
+        let row = format!(
+            "<tr id=\"{name}\"><td><code>{name}</code></td><td>{status}</td><td>{meaning}</td></tr>",
+            name = code.as_str(),
+            status = code.status().as_u16(),
+            meaning = code.meaning()
+        );
+        assert!(after.contains(&row), "{row}");
+    }
+    assert!(!before.contains("<table"));
+    let introduction = document()["info"]["description"].clone();
+    assert!(!introduction.as_str().expect("a text").contains("| ---"));
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ pub struct Users {
     pub bcrypt_cost: u32,
     /// How mails go out.
     pub mail: Mail,
-    /// Where callers reach the API, for links in mails.
+    /// Where callers reach the API, for links in mails and as the server of the OpenAPI document.
     pub public_url: String,
     /// Requests a minute of one user to the management routes: more than any dashboard makes.
     pub user_rate: u32,

@@ -17,7 +17,7 @@
 //! | `WAXWING_ADMIN_EMAIL` | auth: whoever has this address, once it is verified, is an administrator | — |
 //! | `WAXWING_MAIL` | auth and management: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
 //! | `WAXWING_MAIL_FROM` | auth and management: the sender of mails | — |
-//! | `WAXWING_PUBLIC_URL` | auth and management: where callers reach the API, for links in mails | `http://localhost:3000` |
+//! | `WAXWING_PUBLIC_URL` | auth and management: where callers reach the API, for links in mails and in the OpenAPI document | `http://localhost:3000` |
 //! | `WAXWING_TRUSTED_PROXIES` | functions: how many proxies before a listener of our own add to `X-Forwarded-For` | 0 |
 //! | `WAXWING_CORS_ORIGINS` | functions: origins whose pages may call the API, separated by commas; `*` for all | — |
 //! | `WAXWING_AUTH_RATE` | auth: requests a minute from one address to the routes that need no token | 120 |
