@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tests::api::{Api, PASSWORD};
+use testbed::caller::{Caller, PASSWORD};
 use tests::flow::{pair, unique};
 use tests::routes;
 use tokio::task::JoinSet;
@@ -76,7 +76,7 @@ pub async fn run(users: u32, rate: u32, duration: Duration, instances: usize) ->
     is_met
 }
 
-async fn administrator(stack: &Stack) -> Api {
+async fn administrator(stack: &Stack) -> Caller {
     let registered = stack.api.register(ADMINISTRATOR).await;
     let token = stack.code(ADMINISTRATOR).await.expect("a mail");
     let body = json!({"token": token});
@@ -89,7 +89,7 @@ async fn administrator(stack: &Stack) -> Api {
 }
 
 /// Users, each with an instance that is not connected and a key.
-async fn accounts(stack: &Arc<Stack>, users: u32) -> Vec<(Api, String)> {
+async fn accounts(stack: &Arc<Stack>, users: u32) -> Vec<(Caller, String)> {
     let mut making = JoinSet::new();
     for part in 0..AT_ONCE {
         let (stack, mine) = (stack.clone(), users / AT_ONCE + u32::from(part < users % AT_ONCE));
@@ -104,16 +104,16 @@ async fn accounts(stack: &Arc<Stack>, users: u32) -> Vec<(Api, String)> {
     making.join_all().await.concat()
 }
 
-async fn account(stack: &Stack) -> (Api, String) {
+async fn account(stack: &Stack) -> (Caller, String) {
     let email = format!("{}@example.com", unique());
     let user = stack.api.register(&email).await;
     // Who invites has shown that its address is its own.
     let body = json!({"token": stack.code(&email).await.expect("a mail")});
     user.post("/api/auth/verify-email", &body).await.data(200);
     let instance = user
-        .post("/api/instances", &json!({"name": "main"}))
+        .post("/api/instances", json!({"name": "main"}))
         .await
         .data(201);
     user.key("main").await;
-    (user, instance["id"].as_str().expect("an id").to_owned())
+    (user.into(), instance["id"].as_str().expect("an id").to_owned())
 }

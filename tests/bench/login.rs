@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -60,13 +59,10 @@ fn known(n: u32) -> String {
 async fn login(stack: &Stack, email: &str, n: u32) -> Duration {
     let body = json!({"email": email, "password": "a wrong password"});
     let from = format!("198.18.{}.{}", n / 250, n % 250 + 1);
-    let headers = [("x-forwarded-for", from.as_str())];
+    let somebody = stack.api.with_header("x-forwarded-for", &from);
     let began = Instant::now();
-    let answer = stack
-        .api
-        .try_request(Method::POST, "/api/auth/login", Some(&body), &headers)
-        .await;
+    let answer = somebody.post("/api/auth/login", body).await;
     let took = began.elapsed();
-    assert_eq!(answer.expect("an answer").error(), (401, "INVALID_CREDENTIALS"));
+    assert_eq!(answer.code(), "401 INVALID_CREDENTIALS");
     took
 }

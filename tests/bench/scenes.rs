@@ -1,7 +1,7 @@
 //! What users do: scenes of requests that build on each other, so that each succeeds.
 
 use serde_json::{Value, json};
-use tests::api::PASSWORD;
+use testbed::caller::PASSWORD;
 use tests::flow::unique;
 
 use crate::user::{Stop, User};

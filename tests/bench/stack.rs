@@ -3,7 +3,7 @@
 use reqwest::Client;
 use serde_json::Value;
 use tempfile::TempDir;
-use tests::api::{Api, Bases};
+use testbed::caller::{Bases, Caller};
 use tests::phones::Phones;
 use tests::process::Process;
 
@@ -11,7 +11,7 @@ use tests::process::Process;
 const PROGRAM: &str = "waxwing-under-test";
 
 pub struct Stack {
-    pub api: Api,
+    pub api: Caller,
     pub bases: Bases,
     pub phones: Phones,
     base: String,
@@ -39,11 +39,11 @@ impl Stack {
         let process = Process::start(&program, data.path(), &["--sandbox-port", "0"], &variables).await;
         let bases = Bases::one(&process.api);
         Self {
-            api: Api::new(bases.clone()),
+            api: Caller::over_http(bases.clone()),
             bases,
             phones: Phones::new(process.admin.as_deref().expect("a sandbox")),
             base: process.api.clone(),
-            http: tests::api::http(),
+            http: testbed::caller::http(),
             process,
             _data: data,
         }
@@ -54,9 +54,7 @@ impl Stack {
         let url = format!("{}/dev/mailbox?limit=1&to={email}", self.base);
         let answer = self.http.get(url).send().await.ok()?;
         let mails: Value = answer.json().await.ok()?;
-        let text = mails["data"][0]["text"].as_str()?;
-        let code = text.split(r#""token": ""#).nth(1)?;
-        Some(code.split('"').next()?.to_owned())
+        testbed::mail::find_code(mails["data"][0]["text"].as_str()?)
     }
 
     pub async fn stop(self) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tests::api::Api;
+use testbed::caller::Caller;
 use tests::flow::Paired;
 use tests::routes::request;
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ pub struct Place {
     pub report: Report,
     /// Instances that are connected, each with a key.
     pub senders: Vec<Paired>,
-    pub administrator: Api,
+    pub administrator: Caller,
 }
 
 /// Why a user does not go on.
@@ -33,7 +33,7 @@ pub enum Stop {
 pub struct User {
     pub place: Arc<Place>,
     /// A client with an access token.
-    pub api: Api,
+    pub api: Caller,
     /// An instance that is not connected.
     pub instance: String,
     pub number: u32,
@@ -55,7 +55,12 @@ pub struct Schedule {
 }
 
 impl User {
-    pub fn new(place: Arc<Place>, (api, instance): (Api, String), number: u32, schedule: Schedule) -> Self {
+    pub fn new(
+        place: Arc<Place>,
+        (api, instance): (Caller, String),
+        number: u32,
+        schedule: Schedule,
+    ) -> Self {
         Self {
             place,
             api,
@@ -88,7 +93,7 @@ impl User {
     /// that would have come meanwhile.
     pub async fn call(
         &mut self,
-        api: &Api,
+        api: &Caller,
         route: &'static str,
         ids: &[&str],
         body: Option<Value>,
@@ -100,18 +105,17 @@ impl User {
         let due = self.due;
         self.due += self.schedule.interval;
         let (method, path) = request(route, ids);
-        let answer = api.try_request(method, &path, body.as_ref(), &[]).await;
+        let answer = api.try_request(method, &path, body).await;
         let report = &self.place.report;
         match answer {
-            Ok(answer) if answer.status.is_success() => {
+            Ok(answer) if answer.is_success() => {
                 if due >= self.schedule.counted {
                     report.took(route, due.elapsed());
                 }
-                Ok(answer.body["data"].clone())
+                Ok(answer.json()["data"].clone())
             }
             Ok(answer) => {
-                let (status, code) = (answer.status.as_u16(), &answer.body["error"]["code"]);
-                report.failed(route, format!("{status} {}", code.as_str().unwrap_or_default()));
+                report.failed(route, answer.code());
                 Err(Stop::Failed)
             }
             Err(error) => {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use tokio::process::{Child, Command};
 
-use crate::wait::{DEADLINE, until};
+use testbed::wait::{DEADLINE, until};
 
 /// Where a daemon finds what it works on.
 #[derive(Debug, Clone)]

@@ -4,10 +4,10 @@ use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use localstack::Between;
-use relay::Relay;
 use shared::queue::Queue;
 use shared::queue::sqs::SqsQueue;
-use sqs_stand_in::SqsStandIn;
+use testbed::relay::Relay;
+use testbed::sqs::SqsStandIn;
 
 /// What a stack is started over: a relay before its table, and one before its queues, which the stack then reaches by
 /// SQS's protocol.

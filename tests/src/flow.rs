@@ -1,18 +1,18 @@
 //! The main job: register, pair, send, delivered, read; and a message back.
 
 use serde_json::{Value, json};
+use testbed::caller::{Bases, Caller};
+use testbed::wait::until;
 
-use crate::api::{Api, Bases};
 use crate::phones::Phones;
-use crate::wait::until;
 
 /// An instance that is paired with a phone, and a phone to write to.
 #[derive(Debug)]
 pub struct Paired {
     /// A client with the owner's access token.
-    pub user: Api,
+    pub user: Caller,
     /// A client with the instance's key.
-    pub key: Api,
+    pub key: Caller,
     /// The instance's name.
     pub instance: String,
     /// The number of the phone that the instance is linked to.
@@ -35,11 +35,11 @@ impl Paired {
 
 /// Registers a user, creates an instance, and pairs it with a phone by QR.
 pub async fn pair(api: &Bases, phones: &Phones) -> Paired {
-    let api = Api::new(api.clone());
-    let user = api.register(&format!("{}@example.com", unique())).await;
+    let api = Caller::over_http(api.clone());
+    let user = Caller::from(api.register(&format!("{}@example.com", unique())).await);
     let instance = "main".to_owned();
     let created = user
-        .post("/api/instances", &json!({"name": "Main"}))
+        .post("/api/instances", json!({"name": "Main"}))
         .await
         .data(201);
     assert_eq!(created["name"], "main", "names are lower-cased");
@@ -48,17 +48,13 @@ pub async fn pair(api: &Bases, phones: &Phones) -> Paired {
 
     let key = user.key(&instance).await;
     let unpaired = key
-        .post("/api/messages/text", &json!({"to": "15550100001", "text": "x"}))
+        .post("/api/messages/text", json!({"to": "15550100001", "text": "x"}))
         .await;
-    assert_eq!(unpaired.error(), (409, "INSTANCE_NOT_CONNECTED"));
+    assert_eq!(unpaired.code(), "409 INSTANCE_NOT_CONNECTED");
 
-    user.request(
-        reqwest::Method::POST,
-        &format!("/api/instances/{instance}/connect"),
-        None,
-    )
-    .await
-    .data(202);
+    user.post(&format!("/api/instances/{instance}/connect"), ())
+        .await
+        .data(202);
     let own = phones.create("Owner").await;
     let qr = until("a QR code", async || {
         let answer = user.get(&format!("/api/instances/{instance}/qr")).await;
@@ -109,12 +105,12 @@ pub async fn exchange(paired: &Paired, phones: &Phones) {
     assert!(stats["totals"]["read"].as_u64() >= Some(1), "{stats}");
 }
 
-async fn received(key: &Api) -> u64 {
+async fn received(key: &Caller) -> u64 {
     stats(key).await["totals"]["received"].as_u64().expect("a count")
 }
 
 /// The instance's statistics.
-pub async fn stats(key: &Api) -> Value {
+pub async fn stats(key: &Caller) -> Value {
     key.get("/api/stats").await.data(200)
 }
 

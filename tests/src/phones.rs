@@ -2,9 +2,9 @@
 
 use reqwest::Client;
 use serde_json::{Value, json};
+use testbed::wait::until;
 
-use crate::api::http;
-use crate::wait::until;
+use testbed::caller::http;
 
 /// The sandbox's phones.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 
-use crate::wait::DEADLINE;
+use testbed::wait::DEADLINE;
 
 /// A running stack. Killed when dropped.
 #[derive(Debug)]

@@ -4,9 +4,9 @@ use shared::domain::instance::{Status, Wanted};
 use shared::domain::message::State;
 use shared::domain::person::Person;
 use shared::queue::Queue as _;
+use testbed::wait::until;
 
 use crate::network::{account, unlinked};
-use crate::wait::until;
 use crate::world::World;
 
 const ALICE: &str = "15550100001";

@@ -2,9 +2,9 @@
 
 use shared::domain::instance::Status;
 use shared::storage::leases::{Load, Vitals};
+use testbed::wait::until;
 
 use crate::network::unlinked;
-use crate::wait::until;
 use crate::world::World;
 
 impl World {

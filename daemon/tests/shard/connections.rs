@@ -6,10 +6,10 @@ use daemon::stop::{Answer, Course};
 use shared::domain::content::Content;
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::message::State;
+use testbed::wait::{in_time, until};
 
 use crate::daemons::Daemon;
 use crate::network::{Playing, stopped, unlinked};
-use crate::wait::{in_time, until};
 use crate::world::World;
 
 fn lost() -> SessionEvent {

@@ -17,14 +17,14 @@ use shared::storage::counters::Counters;
 use shared::storage::instances::Instances;
 use shared::storage::leases::{Leases, Load};
 use shared::storage::messages::Messages;
+use testbed::table::table;
+use testbed::wait::{in_time, until};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::embedded;
 use crate::network::{Network, Playing};
-use crate::wait::{in_time, until};
 use crate::world::{NETWORK, World};
 
 /// The silence after which a daemon's shards are another's: shorter than a deployment's,
@@ -86,15 +86,15 @@ pub struct Daemon {
 impl World {
     /// Starts a daemon of this name.
     pub async fn daemon(&self, name: &str) -> Daemon {
-        self.daemon_on(name, &self.endpoint).await
+        self.daemon_on(name, &self.database.endpoint).await
     }
 
     /// Starts a daemon that reaches the table at this endpoint.
     pub async fn daemon_on(&self, name: &str, endpoint: &str) -> Daemon {
-        let table = embedded::table(endpoint).await;
+        let table = table(endpoint);
         let (frozen, panics) = (CancellationToken::new(), Arc::new(Notify::new()));
         let (network, sessions) = Network::new();
-        let sealer = embedded::sealer(&table, self.directory.path());
+        let sealer = Arc::new(self.keys.sealer(&table));
         let announcer = Announcer::new(
             Instances::new(table.clone()),
             Messages::new(table.clone()),
@@ -126,7 +126,7 @@ impl World {
         });
         let keeper = Keeper::new(
             Leases::new(table, NETWORK),
-            Leases::new(embedded::table(endpoint).await, NETWORK),
+            Leases::new(testbed::table::table(endpoint), NETWORK),
             name.to_owned(),
             self.shards,
             LEASE,

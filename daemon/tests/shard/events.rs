@@ -13,9 +13,9 @@ use shared::domain::payload;
 use shared::ids::MessageId;
 use shared::queue::{Queue as _, ReceiveOptions};
 use shared::sealed;
+use testbed::wait::until;
 
 use crate::network::{Playing, account, unlinked};
-use crate::wait::until;
 use crate::world::World;
 
 const ALICE: &str = "15550100001";

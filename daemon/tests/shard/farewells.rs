@@ -4,10 +4,10 @@ use daemon::connection::SessionEvent;
 use shared::domain::instance::{Instance, Status, UNLINK_TERM, Wanted};
 use shared::storage::instances::{Deleted, Observation};
 use shared::storage::keys;
+use testbed::wait::{in_time, until};
 
 use crate::daemons::Daemon;
 use crate::network::{Playing, unlinked};
-use crate::wait::{in_time, until};
 use crate::world::World;
 
 async fn delete(world: &World, instance: &Instance) {

@@ -2,10 +2,10 @@
 
 use std::collections::HashSet;
 
-use relay::{Fate, On, Relay, Rule};
 use shared::domain::instance::{Instance, Status};
 use shared::domain::message::State;
 use shared::ids::MessageId;
+use testbed::relay::{Fate, On, Relay, Rule};
 
 use crate::network::{Playing, Sent};
 use crate::world::World;
@@ -67,7 +67,7 @@ async fn a_queue_that_fails_at_times_loses_nothing() {
 #[tokio::test]
 async fn a_table_that_throttles_loses_nothing() {
     let world = World::new().await;
-    let relay = Relay::before(&world.endpoint).await;
+    let relay = Relay::before(&world.database.endpoint).await;
     let throttled = ["msgs#", "ctr#"].map(|part| relay.bursts(On::any().with(part), 7, 4, Fate::THROTTLED));
     let mut daemon = world.daemon_on("a", relay.endpoint()).await;
     let instance = world.instance("main").await;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use shared::domain::message::State;
 use shared::domain::shard::lane;
 use shared::queue::{OutgoingMessage, Queue as _};
+use testbed::wait::until;
 
 use crate::network::PANICS;
-use crate::wait::until;
 use crate::world::World;
 
 const ALICE: &str = "15550100001";

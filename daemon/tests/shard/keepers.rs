@@ -7,11 +7,11 @@ use shared::domain::message::State;
 use shared::domain::shard::Shard;
 use shared::storage::StorageError;
 use shared::storage::instances::Observation;
+use testbed::wait::in_time;
 use tokio::time::Instant;
 
 use crate::daemons::{Daemon, LEASE};
 use crate::network::Playing;
-use crate::wait::in_time;
 use crate::world::World;
 
 const SHARDS: u32 = 4;

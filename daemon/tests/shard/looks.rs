@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use daemon::connection::SessionEvent;
-use relay::{On, Relay};
 use shared::domain::instance::{Status, Wanted};
 use shared::storage::keys;
+use testbed::relay::{On, Relay};
+use testbed::wait::in_time;
 
-use crate::wait::in_time;
 use crate::world::World;
 
 #[tokio::test]
@@ -69,7 +69,7 @@ async fn an_instance_that_cannot_be_read_costs_itself_alone() {
 #[tokio::test]
 async fn an_older_look_undoes_nothing_that_a_newer_one_has_done() {
     let world = World::new().await;
-    let table = Relay::before(&world.endpoint).await;
+    let table = Relay::before(&world.database.endpoint).await;
     let mut daemon = world.daemon_on("a", table.endpoint()).await;
     let (instance, session) = world.connected(&mut daemon).await;
     world.want(&instance, Wanted::Disconnected).await;

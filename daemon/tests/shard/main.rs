@@ -5,8 +5,6 @@ mod accounts;
 mod beats;
 mod connections;
 mod daemons;
-#[path = "../support/mod.rs"]
-mod embedded;
 mod events;
 mod farewells;
 mod faults;
@@ -27,6 +25,5 @@ mod receipts;
 mod sends;
 mod stops;
 mod suspension;
-mod wait;
 mod waits;
 mod world;

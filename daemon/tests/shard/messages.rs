@@ -16,9 +16,9 @@ use shared::queue::{OutgoingMessage, Queue as _, QueueName, ReceiveOptions, Rece
 use shared::sealed;
 use shared::storage::counters::Counts;
 use shared::storage::messages::{Put, Withdrawn};
+use testbed::wait::until;
 
 use crate::network::account;
-use crate::wait::until;
 use crate::world::World;
 
 impl World {

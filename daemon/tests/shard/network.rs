@@ -24,7 +24,7 @@ use shared::session_state::SessionState;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::wait::in_time;
+use testbed::wait::in_time;
 
 /// Sessions and messages that wait for the test; more than any test has.
 const WAITING: usize = 1_024;

@@ -64,7 +64,7 @@ async fn a_kind_of_a_newer_build_waits_in_its_chat_and_texts_go_on() {
     wanted.sort();
     assert_eq!(sent, wanted);
     let queue = world.names.sends(0);
-    crate::wait::until("the hiding of what waits", async || {
+    testbed::wait::until("the hiding of what waits", async || {
         world
             .queue
             .was_hidden_for(&queue, Duration::from_mins(1))

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use relay::{Away, Fate, On, Relay};
 use shared::domain::instance::Status;
 use shared::domain::message::State;
 use shared::domain::shard::Shard;
 use shared::storage::leases::{Beat, Lease};
+use testbed::relay::{Away, Fate, On, Relay};
+use testbed::wait::{in_time, until};
 use tokio_util::sync::CancellationToken;
 
 use crate::daemons::LEASE;
-use crate::wait::{in_time, until};
 use crate::world::World;
 
 fn beats() -> On {
@@ -55,7 +55,7 @@ impl World {
 #[tokio::test]
 async fn a_daemon_serves_again_when_the_table_is_back() {
     let world = World::new().await;
-    let table = Relay::before(&world.endpoint).await;
+    let table = Relay::before(&world.database.endpoint).await;
     let mut daemon = world.daemon_on("a", table.endpoint()).await;
     let (instance, old) = world.connected(&mut daemon).await;
     let token = world.lease(0).await.token;
@@ -82,7 +82,7 @@ async fn a_daemon_serves_again_when_the_table_is_back() {
 #[tokio::test]
 async fn a_take_whose_answer_was_lost_is_found() {
     let world = World::new().await;
-    let table = Relay::before(&world.endpoint).await;
+    let table = Relay::before(&world.database.endpoint).await;
     let lost = table.plan(takes(), [Fate::PASS.unanswered()]);
     let daemon = world.daemon_on("a", table.endpoint()).await;
     daemon.until_holding(1).await;
@@ -98,7 +98,7 @@ async fn a_take_whose_answer_was_lost_is_found() {
 #[tokio::test]
 async fn a_release_that_failed_is_made_good() {
     let world = World::of(4).await;
-    let table = Relay::before(&world.endpoint).await;
+    let table = Relay::before(&world.database.endpoint).await;
     let first = world.daemon_on("a", table.endpoint()).await;
     first.until_holding(4).await;
     // More than the SDK tries for two shards.
@@ -114,7 +114,7 @@ async fn a_release_that_failed_is_made_good() {
 #[tokio::test]
 async fn whatever_else_hangs_delays_no_beat() {
     let world = World::new().await;
-    let table = Relay::before(&world.endpoint).await;
+    let table = Relay::before(&world.database.endpoint).await;
     let mut daemon = world.daemon_on("a", table.endpoint()).await;
     let (_instance, session) = world.connected(&mut daemon).await;
     let looked = table.watch(looks());
@@ -130,7 +130,7 @@ async fn whatever_else_hangs_delays_no_beat() {
 #[tokio::test]
 async fn a_daemon_that_does_not_beat_takes_nothing() {
     let world = World::new().await;
-    let table = Relay::before(&world.endpoint).await;
+    let table = Relay::before(&world.database.endpoint).await;
     let (looked, taken) = (table.watch(looks()), table.watch(takes()));
     let stalled = table.always(beats(), Fate::STALLED);
     let daemon = world.daemon_on("a", table.endpoint()).await;

@@ -4,9 +4,9 @@ use chrono::TimeDelta;
 use daemon::connection::SessionEvent;
 use shared::domain::instance::{Account, Instance, QrCode, Status, Wanted};
 use shared::seal::Purpose;
+use testbed::wait::{in_time, until};
 
 use crate::network::account;
-use crate::wait::{in_time, until};
 use crate::world::World;
 
 async fn until_code(world: &World, instance: &Instance, attempt: u8) -> Instance {

@@ -7,10 +7,10 @@ use daemon::connection::{self, PairingError, SessionEvent};
 use shared::domain::instance::{Instance, PairingCode, PairingRequest, Status, Wanted};
 use shared::seal::Purpose;
 use shared::storage::instances::PairingWanted;
+use testbed::wait::in_time;
 
 use crate::daemons::Daemon;
 use crate::network::Playing;
-use crate::wait::in_time;
 use crate::world::World;
 
 const PHONE: &str = "15550100000";

@@ -10,8 +10,8 @@ use shared::domain::recipient::Recipient;
 use shared::storage::item::Item;
 use shared::storage::keys;
 use shared::storage::people::People;
+use testbed::wait::until;
 
-use crate::wait::until;
 use crate::world::World;
 
 const ALICE: &str = "15550100001";

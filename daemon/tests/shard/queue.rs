@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{
-    Depth, OutgoingMessage, Queue, QueueAttributes, QueueError, QueueName, Receipt, ReceiveOptions, Received,
-    SendOutcome,
+    OutgoingMessage, Queue as _, QueueError, QueueName, Receipt, ReceiveOptions, Received, SendOutcome,
 };
+use testbed::queues::Passing;
 
 /// Passes calls on to the embedded queue.
 #[derive(Debug)]
@@ -121,7 +121,11 @@ impl Watched {
 }
 
 #[async_trait]
-impl Queue for Watched {
+impl Passing for Watched {
+    fn inner(&self) -> &EmbeddedQueue {
+        &self.inner
+    }
+
     async fn send(&self, queue: &QueueName, message: OutgoingMessage) -> Result<SendOutcome, QueueError> {
         self.pass(self.inner.send(queue, message)).await
     }
@@ -177,13 +181,5 @@ impl Queue for Watched {
 
     async fn delete(&self, queue: &QueueName, receipt: &Receipt) -> Result<(), QueueError> {
         self.pass(self.inner.delete(queue, receipt)).await
-    }
-
-    async fn depth(&self, queue: &QueueName) -> Result<Depth, QueueError> {
-        self.inner.depth(queue).await
-    }
-
-    async fn ensure(&self, queue: &QueueName, attributes: QueueAttributes) -> Result<(), QueueError> {
-        self.inner.ensure(queue, attributes).await
     }
 }

@@ -2,16 +2,16 @@
 
 use chrono::TimeDelta;
 use daemon::connection::{InboundMessage, ReceiptKind, SessionEvent};
-use relay::{Fate, On, Relay};
 use shared::domain::content::Content;
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::message::{Direction, GroupReceipts, MessageRecord, State};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
+use testbed::relay::{Fate, On, Relay};
+use testbed::wait::until;
 
 use crate::network::{Playing, account};
-use crate::wait::until;
 use crate::world::World;
 
 const ALICE: &str = "15550100001";
@@ -136,7 +136,7 @@ async fn a_group_has_read_what_all_its_members_have_read() {
 #[tokio::test]
 async fn a_receipt_waits_for_no_status_and_for_no_end() {
     let world = World::new().await;
-    let table = Relay::before(&world.endpoint).await;
+    let table = Relay::before(&world.database.endpoint).await;
     let mut daemon = world.daemon_on("a", table.endpoint()).await;
     let (instance, mut session) = world.connected(&mut daemon).await;
     let message = world.accept(&instance, ALICE, "hello").await;
@@ -252,7 +252,7 @@ async fn times_of_a_record_never_run_backwards() {
 #[tokio::test]
 async fn receipts_wait_for_the_table_and_nothing_waits_for_them() {
     let world = World::new().await;
-    let relay = Relay::before(&world.endpoint).await;
+    let relay = Relay::before(&world.database.endpoint).await;
     let mut daemon = world.daemon_on("a", relay.endpoint()).await;
     let instance = world.instance("main").await;
     world.nudge(&instance).await;

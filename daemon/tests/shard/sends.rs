@@ -225,7 +225,7 @@ async fn a_job_of_a_newer_version_is_left() {
     let newer = r#"{"v":2,"type":"dance"}"#;
     world.enqueue_raw(&instance, &to, newer.to_owned(), "newer").await;
     let queue = world.names.sends(0);
-    crate::wait::until("the job's hiding", async || {
+    testbed::wait::until("the job's hiding", async || {
         world
             .queue
             .was_hidden_for(&queue, Duration::from_mins(1))

@@ -3,12 +3,12 @@
 
 use chrono::TimeDelta;
 use daemon::stop::{Answer, Course};
-use relay::{Fate, On, Relay};
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::reason::Reason;
+use testbed::relay::{Fate, On, Relay};
+use testbed::wait::{in_time, until};
 
 use crate::network::{account, stopped};
-use crate::wait::{in_time, until};
 use crate::world::World;
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn two_clients_do_not_throw_each_other_out_for_ever() {
 #[tokio::test]
 async fn a_pause_is_kept_however_long_its_status_cannot_be_written() {
     let world = World::new().await;
-    let table = Relay::before(&world.endpoint).await;
+    let table = Relay::before(&world.database.endpoint).await;
     let mut daemon = world.daemon_on("a", table.endpoint()).await;
     let (instance, session) = world.connected(&mut daemon).await;
     let statuses = || On::operation("UpdateItem").with("observedGeneration");
@@ -208,7 +208,7 @@ async fn a_pause_is_kept_however_long_its_status_cannot_be_written() {
 #[tokio::test]
 async fn an_account_that_could_not_be_stored_is_stored_later() {
     let world = World::new().await;
-    let table = Relay::before(&world.endpoint).await;
+    let table = Relay::before(&world.database.endpoint).await;
     let mut daemon = world.daemon_on("a", table.endpoint()).await;
     let instance = world.instance("main").await;
     world.nudge(&instance).await;

@@ -3,8 +3,8 @@
 use daemon::connection::SessionEvent;
 use shared::domain::instance::{Status, Wanted};
 use shared::domain::message::State;
+use testbed::wait::in_time;
 
-use crate::wait::in_time;
 use crate::world::World;
 
 #[tokio::test]

@@ -1,10 +1,10 @@
 //! A table, queues, and instances in them.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use chrono::{DateTime, Utc};
-use shared::clock::{Clock as _, SteppedClock, SystemClock};
+use shared::clock::SystemClock;
 use shared::domain::event::{Untold, Wants};
 use shared::domain::instance::{Desired, Instance, Observed, Status, Wanted};
 use shared::domain::job::Query;
@@ -12,39 +12,40 @@ use shared::domain::network::Network as NetworkName;
 use shared::domain::payload;
 use shared::domain::shard::Shard;
 use shared::ids::{InstanceId, SubscriptionId};
-use shared::queue::embedded::EmbeddedQueue;
-use shared::queue::{OutgoingMessage, Queue as _, QueueNames, deployment};
+use shared::queue::{OutgoingMessage, Queue as _, QueueNames};
 use shared::seal::Sealer;
-use shared::storage::Table;
 use shared::storage::counters::Counters;
 use shared::storage::instances::{Created, Instances, Suspended};
 use shared::storage::keys;
 use shared::storage::leases::Leases;
 use shared::storage::messages::Messages;
-use tempfile::TempDir;
-use tokio_util::sync::DropGuard;
+use testbed::queues::{Through, queues};
+use testbed::wait::until;
 
-use crate::embedded;
 use crate::queue::Watched;
-use crate::wait::until;
 
 pub const NETWORK: NetworkName = NetworkName::Sandbox;
 pub const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([9; 16]);
 
+/// A world as of any suite, with the queues of a network and instances.
 pub struct World {
-    pub table: Table,
-    pub clock: SteppedClock,
-    pub queue: Arc<Watched>,
+    base: testbed::world::World,
+    pub queue: Arc<Through<Watched>>,
     pub names: QueueNames,
-    pub sealer: Arc<Sealer>,
     pub instances: Instances,
     pub messages: Messages,
     pub counters: Counters,
     pub leases: Leases,
-    pub endpoint: String,
+    pub sealer: Arc<Sealer>,
     pub shards: u32,
-    pub directory: TempDir,
-    _server: DropGuard,
+}
+
+impl Deref for World {
+    type Target = testbed::world::World;
+
+    fn deref(&self) -> &Self::Target {
+        &self.base
+    }
 }
 
 impl World {
@@ -54,45 +55,24 @@ impl World {
     }
 
     pub async fn of(shards: u32) -> Self {
-        let (endpoint, server) = embedded::database().await;
-        let table = embedded::table(&endpoint).await;
+        let base = testbed::world::World::new().await;
         let mut subscription = keys::subscription(SUBSCRIPTION).attributes();
         subscription.insert("active".to_owned(), AttributeValue::Bool(true));
-        table
-            .client()
-            .put_item()
-            .table_name(table.name())
-            .set_item(Some(subscription))
-            .send()
-            .await
-            .expect("stored");
+        base.put_item(subscription).await;
         // Visibility runs by the machine's clock: what is hidden comes back by itself.
-        let queue = EmbeddedQueue::open(None, Arc::new(SystemClock)).expect("opened");
-        let queue = Arc::new(Watched::new(queue));
-        let names = QueueNames::new("waxwing", NETWORK.as_str()).expect("names");
-        deployment::ensure_all(queue.as_ref(), &names, shards)
-            .await
-            .expect("created");
-        let directory = tempfile::tempdir().expect("a directory");
+        let (queue, names) = queues(Arc::new(SystemClock), NETWORK, shards).await;
+        let table = &base.table;
         Self {
-            clock: embedded::clock(),
-            sealer: embedded::sealer(&table, directory.path()),
+            queue: Arc::new(Through(Watched::new(queue))),
+            names,
             instances: Instances::new(table.clone()),
             messages: Messages::new(table.clone()),
             counters: Counters::new(table.clone()),
             leases: Leases::new(table.clone(), NETWORK),
-            table,
-            queue,
-            names,
-            endpoint,
+            sealer: Arc::new(base.sealer()),
             shards,
-            directory,
-            _server: server,
+            base,
         }
-    }
-
-    pub fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
     }
 
     /// An instance of the first shard that is wanted connected.
@@ -148,33 +128,16 @@ impl World {
         self.nudge(instance).await;
     }
 
-    /// Switches the subscription as the API does, with what follows for its instances.
     /// Stores this text in an item, as a newer version may.
     pub async fn store_text(&self, key: keys::Key, name: &str, value: &str) {
-        let stored = self
-            .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
-            .update_expression("SET #name = :value")
-            .expression_attribute_names("#name", name)
-            .expression_attribute_values(":value", AttributeValue::S(value.to_owned()))
-            .send();
-        stored.await.expect("stored");
+        self.set(&key, name, AttributeValue::S(value.to_owned())).await;
     }
 
+    /// Switches the subscription as the API does, with what follows for its instances.
     pub async fn set_active(&self, active: bool) {
-        let sent = self
-            .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::subscription(SUBSCRIPTION).attributes()))
-            .update_expression("SET active = :active")
-            .expression_attribute_values(":active", AttributeValue::Bool(active))
-            .send();
-        sent.await.expect("stored");
+        let subscription = keys::subscription(SUBSCRIPTION);
+        self.set(&subscription, "active", AttributeValue::Bool(active))
+            .await;
         let suspended = self.instances.suspend(SUBSCRIPTION, !active).await;
         let Suspended::Done(instances) = suspended.expect("stored") else {
             panic!("nobody else switches it");

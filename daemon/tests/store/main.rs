@@ -6,8 +6,6 @@
 mod app_sync;
 mod device;
 mod durable;
-#[path = "../support/mod.rs"]
-mod embedded;
 mod msg_secret;
 mod protocol;
 mod signal;

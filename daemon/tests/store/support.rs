@@ -1,47 +1,34 @@
 //! Stores to check: the library's, and ours over an embedded DynamoDB.
 
+use std::ops::Deref;
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
 use daemon::store::SessionStore;
-use shared::clock::{Clock as _, SteppedClock};
 use shared::ids::InstanceId;
 use shared::session_state::{Fence, SessionState, TableSessionState};
-use shared::storage::Table;
-use tempfile::TempDir;
-use tokio_util::sync::DropGuard;
 use wacore::store::traits::Backend;
 
-use crate::embedded;
+/// A table and keys, as of any suite, with session state in them.
+pub struct World(testbed::world::World);
 
-pub struct World {
-    pub table: Table,
-    pub clock: SteppedClock,
-    directory: TempDir,
-    _server: DropGuard,
+impl Deref for World {
+    type Target = testbed::world::World;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
 }
 
 impl World {
     pub async fn new() -> Self {
-        let (endpoint, server) = embedded::database().await;
-        let table = embedded::table(&endpoint).await;
-        Self {
-            table,
-            clock: embedded::clock(),
-            directory: tempfile::tempdir().expect("a directory"),
-            _server: server,
-        }
-    }
-
-    pub fn now(&self) -> DateTime<Utc> {
-        self.clock.now()
+        Self(testbed::world::World::new().await)
     }
 
     /// The session state as the holder of `token` has it, in a process of its own.
     pub fn state(&self, token: u64) -> Arc<dyn SessionState> {
         Arc::new(TableSessionState::new(
             self.table.clone(),
-            embedded::sealer(&self.table, self.directory.path()),
+            Arc::new(self.sealer()),
             Arc::new(self.clock.clone()),
             InstanceId::from_bytes([1; 16]),
             Fence::new(token),

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::config::retry::RetryConfig;
-use relay::{Fate, On, Relay, Rule};
+use testbed::relay::{Fate, On, Relay, Rule};
 
 /// Of requests in a rage, in percent. One in four fails.
 const SHARES: [(u8, Fate); 4] = [

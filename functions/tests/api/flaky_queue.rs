@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{
-    Depth, OutgoingMessage, Queue, QueueAttributes, QueueError, QueueName, Receipt, ReceiveOptions, Received,
-    SendOutcome,
+    Depth, OutgoingMessage, Queue as _, QueueError, QueueName, Receipt, ReceiveOptions, Received, SendOutcome,
 };
+use testbed::queues::Passing;
 
 /// An embedded queue whose service is out of reach while [`FlakyQueue::fail`] says so.
 #[derive(Debug)]
@@ -66,7 +66,11 @@ impl FlakyQueue {
 }
 
 #[async_trait]
-impl Queue for FlakyQueue {
+impl Passing for FlakyQueue {
+    fn inner(&self) -> &EmbeddedQueue {
+        &self.inner
+    }
+
     async fn send(&self, queue: &QueueName, message: OutgoingMessage) -> Result<SendOutcome, QueueError> {
         let next = self.sends.lock().expect("no holder panics").pop_front();
         let fate = next.or(*self.every_send.lock().expect("no holder panics"));
@@ -100,9 +104,5 @@ impl Queue for FlakyQueue {
 
     async fn depth(&self, queue: &QueueName) -> Result<Depth, QueueError> {
         self.reach()?.depth(queue).await
-    }
-
-    async fn ensure(&self, queue: &QueueName, attributes: QueueAttributes) -> Result<(), QueueError> {
-        self.reach()?.ensure(queue, attributes).await
     }
 }

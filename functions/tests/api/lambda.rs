@@ -16,15 +16,7 @@ async fn feed(router: Router, event: &str, replace: &[(&str, &str)]) -> Answer {
     let response = tower::ServiceExt::oneshot(router, request)
         .await
         .expect("infallible");
-    let (parts, body) = response.into_parts();
-    Answer {
-        status: parts.status.as_u16(),
-        headers: parts.headers,
-        bytes: axum::body::to_bytes(body, usize::MAX)
-            .await
-            .expect("a whole body")
-            .to_vec(),
-    }
+    Answer::of(response).await
 }
 
 #[tokio::test]
@@ -59,7 +51,7 @@ async fn a_message_comes_through_from_its_source_address() {
     let router = service::messaging(world.states.messaging.clone());
     let send = async |cidr: &str| {
         let key = world.key(&user, instance, json!({"allowedCidrs": [cidr]})).await;
-        feed(router.clone(), event, &[("TOKEN", &key)]).await
+        feed(router.clone(), event, &[("TOKEN", key.token())]).await
     };
     let data: Value = send("203.0.113.0/24").await.data(202);
     assert_eq!(data["to"]["phone"], json!("15550100002"));

@@ -1,7 +1,6 @@
 //! The HTTP API, its routers called in memory over an embedded table and embedded queues.
 //! A module's path mirrors the path of the route that it tests.
 
-mod answer;
 mod auth;
 mod callers;
 mod faulty_table;

@@ -122,7 +122,7 @@ async fn each_deployment_serves_the_document_with_its_own_address() {
             config.users.public_url = public_url.to_owned();
             config
         });
-        let answer = world.await.get("", "/api/openapi.json").await;
+        let answer = world.await.nobody.get("/api/openapi.json").await;
         assert_eq!(
             (answer.status, answer.header("content-type")),
             (200, "application/json")
@@ -140,7 +140,7 @@ async fn each_deployment_serves_the_document_with_its_own_address() {
 #[tokio::test]
 async fn the_page_has_the_table_of_errors_after_the_operations() {
     let world = World::new().await;
-    let page = world.get("", "/api/docs").await;
+    let page = world.nobody.get("/api/docs").await;
     let html = String::from_utf8(page.bytes).expect("text");
     // Swagger UI puts what the document says here: its introduction, then the groups.
     let (before, after) = html
@@ -163,7 +163,7 @@ async fn the_page_has_the_table_of_errors_after_the_operations() {
 #[tokio::test]
 async fn the_page_loads_its_own_files_and_nothing_else() {
     let world = World::new().await;
-    let page = world.get("", "/api/docs").await;
+    let page = world.nobody.get("/api/docs").await;
     assert_eq!(
         (page.status, page.header("content-type")),
         (200, "text/html; charset=utf-8")
@@ -177,11 +177,11 @@ async fn the_page_loads_its_own_files_and_nothing_else() {
     assert!(loaded.len() > 3, "{loaded:?}");
     for path in loaded {
         assert!(path.starts_with("/api/"), "{path} is somebody else's");
-        let file = world.get("", path).await;
+        let file = world.nobody.get(path).await;
         assert_eq!(file.status, 200, "{path}");
         assert!(!file.bytes.is_empty(), "{path}");
     }
-    for answer in [page, world.get("", "/api/docs/swagger-ui.css").await] {
+    for answer in [page, world.nobody.get("/api/docs/swagger-ui.css").await] {
         let policy = answer.header("content-security-policy");
         assert!(
             policy.starts_with("default-src 'none';script-src 'self';"),
@@ -189,7 +189,7 @@ async fn the_page_loads_its_own_files_and_nothing_else() {
         );
         assert!(!policy.contains("http"), "{policy}");
     }
-    let other = world.get("", "/api/docs/oauth2-redirect.html").await;
+    let other = world.nobody.get("/api/docs/oauth2-redirect.html").await;
     assert_eq!(other.error(), "404 NOT_FOUND: There is no such resource");
     assert!(
         other

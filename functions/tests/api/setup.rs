@@ -12,12 +12,12 @@ async fn a_function_with_fewer_shards_than_the_table_serves_nothing() {
     let world = World::new().await;
     agree(&world.state.table, 2).await.expect("stored").expect("more");
     for path in ["/api/instances", "/ready", "/api/stats"] {
-        let answer = world.get("", path).await;
+        let answer = world.nobody.get(path).await;
         assert_eq!(answer.error(), REFUSED, "{path}");
         assert_eq!(answer.header("retry-after"), "5");
     }
     for path in ["/health", "/api/version", "/api/openapi.json"] {
-        assert_eq!(world.get("", path).await.status, 200, "{path}");
+        assert_eq!(world.nobody.get(path).await.status, 200, "{path}");
     }
 }
 
@@ -36,14 +36,14 @@ async fn a_table_of_a_newer_layout_is_left_alone_while_it_is_one() {
     };
     set("1000").await;
     // What the table said a moment ago is believed for a while.
-    world.get(&ada.token, "/api/instances").await.data(200);
+    ada.get("/api/instances").await.data(200);
     world.clock.advance(TimeDelta::minutes(14));
-    world.get(&ada.token, "/api/instances").await.data(200);
+    ada.get("/api/instances").await.data(200);
     world.clock.advance(TimeDelta::minutes(1));
-    assert_eq!(world.get(&ada.token, "/api/instances").await.error(), REFUSED);
+    assert_eq!(ada.get("/api/instances").await.error(), REFUSED);
     set("1").await;
     world.clock.advance(TimeDelta::seconds(5));
-    assert_ne!(world.get(&ada.token, "/api/instances").await.status, 503);
+    assert_ne!(ada.get("/api/instances").await.status, 503);
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn shards_grow_under_a_function_that_serves_already() {
     agree(&world.state.table, 2).await.expect("stored").expect("more");
     world.clock.advance(TimeDelta::minutes(20));
     for _ in 0..2 {
-        assert_eq!(world.get("", "/ready").await.status, 200);
+        assert_eq!(world.nobody.get("/ready").await.status, 200);
         world.clock.advance(TimeDelta::minutes(20));
     }
 }

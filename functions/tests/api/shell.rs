@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, header};
+use axum::http::{Method, Request, header};
 use axum::routing::get;
 use functions::http::ApiError;
 use functions::service::{self, Limits, shell};
 use serde_json::json;
 use shared::config::CorsOrigins;
 
-use crate::support::{PASSWORD, World, request};
+use crate::support::{Caller, PASSWORD, World};
 
 #[tokio::test]
 async fn an_unknown_route_answers_the_envelope() {
     let world = World::new().await;
-    let answer = world.get("", "/api/nothing").await;
+    let answer = world.nobody.get("/api/nothing").await;
     assert_eq!(answer.error(), "404 NOT_FOUND: There is no route /api/nothing");
     assert!(answer.header("x-request-id").starts_with("req_"));
     assert_eq!(answer.header("content-type"), "application/json");
@@ -25,9 +25,7 @@ async fn an_unknown_route_answers_the_envelope() {
 #[tokio::test]
 async fn a_wrong_method_lists_the_right_ones() {
     let world = World::new().await;
-    let answer = world
-        .send(request("DELETE", "", "/api/instances", Body::empty()))
-        .await;
+    let answer = world.nobody.delete("/api/instances").await;
     assert_eq!(
         answer.error(),
         "405 METHOD_NOT_ALLOWED: The route does not have this method; `Allow` lists those it has"
@@ -41,7 +39,7 @@ async fn a_wrong_method_lists_the_right_ones() {
 async fn a_head_request_gets_the_headers_alone() {
     let world = World::new().await;
     for path in ["/health", "/api/nothing"] {
-        let answer = world.send(request("HEAD", "", path, Body::empty())).await;
+        let answer = world.nobody.request(Method::HEAD, path, ()).await;
         assert_eq!(answer.bytes, b"");
         assert_eq!(answer.header("content-type"), "application/json");
     }
@@ -50,11 +48,8 @@ async fn a_head_request_gets_the_headers_alone() {
 #[tokio::test]
 async fn a_callers_request_id_comes_back() {
     let world = World::new().await;
-    let request = Request::get("/health")
-        .header("x-request-id", "order-42")
-        .body(Body::empty())
-        .expect("well-formed");
-    let answer = world.send(request).await;
+    let caller = world.nobody.with_header("x-request-id", "order-42");
+    let answer = caller.get("/health").await;
     assert_eq!(answer.header("x-request-id"), "order-42");
     assert_eq!(
         answer.json(),
@@ -69,18 +64,16 @@ async fn a_callers_request_id_comes_back() {
 #[tokio::test]
 async fn a_body_must_be_json_by_type_and_by_syntax() {
     let world = World::new().await;
-    let mut form = request("POST", "", "/api/auth/login", Body::from("email=ada"));
-    form.headers_mut().insert(
-        header::CONTENT_TYPE,
-        "application/x-www-form-urlencoded".parse().expect("a value"),
-    );
+    let form = world
+        .nobody
+        .with_header("content-type", "application/x-www-form-urlencoded");
     assert_eq!(
-        world.send(form).await.error(),
+        form.post("/api/auth/login", "email=ada").await.error(),
         "415 UNSUPPORTED_MEDIA_TYPE: The body must be JSON: send `Content-Type: application/json`"
     );
-    let broken = request("POST", "", "/api/auth/login", Body::from("{\"email\":"));
+    let broken = world.nobody.post("/api/auth/login", "{\"email\":").await;
     assert_eq!(
-        world.send(broken).await.error(),
+        broken.error(),
         "400 INVALID_JSON: The body is not well-formed JSON (line 1, column 9)"
     );
 }
@@ -91,36 +84,36 @@ async fn a_body_over_the_limit_is_refused_and_one_at_it_is_read() {
     let login = |length: usize| {
         let body = json!({"email": "ada@example.com", "password": PASSWORD}).to_string();
         let padding = " ".repeat(length - body.len());
-        request("POST", "", "/api/auth/login", Body::from(body + &padding))
+        world.nobody.post("/api/auth/login", body + &padding)
     };
     let limit = 1024 * 1024;
     assert_eq!(
-        world.send(login(limit + 1)).await.error(),
+        login(limit + 1).await.error(),
         "413 PAYLOAD_TOO_LARGE: The body is larger than 1048576 bytes"
     );
     assert_eq!(
-        world.send(login(limit)).await.error(),
+        login(limit).await.error(),
         "401 INVALID_CREDENTIALS: E-mail address and password do not go together"
     );
 }
 
 #[tokio::test]
 async fn every_function_tells_of_itself() {
-    let mut world = World::new().await;
-    let ready = world.get("", "/ready").await.data(200);
+    let world = World::new().await;
+    let ready = world.nobody.get("/ready").await.data(200);
     assert_eq!(
         ready,
         json!({"status": "ready", "networks": [{"network": "sandbox", "waitingInFirstShard": 0}]})
     );
-    let version = world.get("", "/api/version").await.data(200);
+    let version = world.nobody.get("/api/version").await.data(200);
     assert_eq!(version, json!({"version": env!("CARGO_PKG_VERSION")}));
     for router in [
         service::auth(world.states.auth.clone()),
         service::management(world.states.management.clone()),
         service::messaging(world.states.messaging.clone()),
     ] {
-        world.router = router;
-        assert_eq!(world.get("", "/health").await.status, 200);
+        let caller = Caller::in_memory(router);
+        assert_eq!(caller.get("/health").await.status, 200);
     }
 }
 
@@ -136,7 +129,7 @@ async fn without_its_table_a_function_is_not_ready() {
         .send()
         .await
         .expect("deleted");
-    let answer = world.get("", "/ready").await;
+    let answer = world.nobody.get("/ready").await;
     assert_eq!(
         answer.error(),
         "503 UNAVAILABLE: The service cannot do this now; try again later"
@@ -145,29 +138,26 @@ async fn without_its_table_a_function_is_not_ready() {
 
 #[tokio::test]
 async fn a_panic_answers_the_envelope() {
-    let mut world = World::new().await;
+    let world = World::new().await;
     let panics = get(async || -> Result<(), ApiError> { panic!("a defect, with a secret in its words") });
-    world.router = shell(
-        Router::new().route("/panics", panics),
-        world.states.base.clone(),
-        Limits::default(),
-    );
-    let answer = world.get("", "/panics").await;
+    let panics = Router::new().route("/panics", panics);
+    let router = shell(panics, world.states.base.clone(), Limits::default());
+    let answer = Caller::in_memory(router).get("/panics").await;
     assert_eq!(answer.error(), "500 INTERNAL: Something went wrong on our side");
     assert!(!String::from_utf8_lossy(&answer.bytes).contains("secret"));
 }
 
 #[tokio::test]
 async fn a_request_that_takes_too_long_is_ended() {
-    let mut world = World::new().await;
+    let world = World::new().await;
     let hangs = get(async || -> Result<(), ApiError> { std::future::pending().await });
     let routes = Router::new().route("/hangs", hangs);
     let limits = Limits {
         deadline: Duration::from_millis(1),
         ..Limits::default()
     };
-    world.router = shell(routes, world.states.base.clone(), limits);
-    let answer = world.get("", "/hangs").await;
+    let caller = Caller::in_memory(shell(routes, world.states.base.clone(), limits));
+    let answer = caller.get("/hangs").await;
     assert_eq!(
         answer.error(),
         "504 UPSTREAM_TIMEOUT: The request took too long; it may or may not have taken effect"
@@ -179,7 +169,7 @@ async fn a_request_that_takes_too_long_is_ended() {
 async fn without_its_queues_a_function_is_not_ready_and_says_when_to_ask_again() {
     let world = World::new().await;
     world.queue.fail(true);
-    let answer = world.get("", "/ready").await;
+    let answer = world.nobody.get("/ready").await;
     assert_eq!(
         answer.error(),
         "503 UNAVAILABLE: The service cannot do this now; try again later"
@@ -191,7 +181,7 @@ async fn without_its_queues_a_function_is_not_ready_and_says_when_to_ask_again()
 async fn every_answer_has_the_security_headers() {
     let world = World::new().await;
     for path in ["/health", "/api/nothing", "/api/instances"] {
-        let answer = world.get("", path).await;
+        let answer = world.nobody.get(path).await;
         for (name, value) in [
             ("strict-transport-security", "max-age=31536000; includeSubDomains"),
             ("x-content-type-options", "nosniff"),
@@ -245,10 +235,8 @@ async fn pages_of_configured_origins_alone_may_call() {
         let answer = world.send(preflight(origin)).await;
         assert_eq!(answer.header("access-control-allow-origin"), "", "{origin}");
     }
-    let mut refused = request("GET", "", "/api/instances", Body::empty());
-    let origin = ours.parse().expect("a value");
-    refused.headers_mut().insert(header::ORIGIN, origin);
-    let answer = world.send(refused).await;
+    let page = world.nobody.with_header("origin", ours);
+    let answer = page.get("/api/instances").await;
     assert_eq!(answer.status, 401);
     assert_eq!(answer.header("access-control-allow-origin"), ours);
     let exposed = answer.header("access-control-expose-headers");
@@ -272,13 +260,11 @@ async fn where_any_origin_may_call_all_may() {
 #[tokio::test]
 async fn an_answer_is_compressed_for_who_takes_it() {
     let world = World::new().await;
-    let mut asked = request("GET", "", "/health", Body::empty());
-    let gzip = "gzip".parse().expect("a value");
-    asked.headers_mut().insert(header::ACCEPT_ENCODING, gzip);
-    let answer = world.send(asked).await;
+    let caller = world.nobody.with_header("accept-encoding", "gzip");
+    let answer = caller.get("/health").await;
     assert_eq!(answer.header("content-encoding"), "gzip");
     assert_eq!(answer.bytes[..2], [0x1f, 0x8b]);
-    let plain = world.get("", "/health").await;
+    let plain = world.nobody.get("/health").await;
     assert_eq!(plain.header("content-encoding"), "");
     assert_eq!(plain.data(200), json!({"status": "ok"}));
 }
@@ -294,10 +280,8 @@ async fn behind_a_proxy_a_keys_addresses_are_those_that_the_proxy_saw() {
     let here = json!({"allowedCidrs": ["203.0.113.0/24"]});
     let key = world.key(&user, instance, here).await;
     let from = async |forwarded: &str| {
-        let mut request = request("GET", &key, "/api/instance/info", Body::empty());
-        let forwarded = forwarded.parse().expect("a value");
-        request.headers_mut().insert("x-forwarded-for", forwarded);
-        world.send(request).await.status
+        let key = key.with_header("x-forwarded-for", forwarded);
+        key.get("/api/instance/info").await.status
     };
     assert_eq!(from("203.0.113.5").await, 200);
     assert_eq!(from("198.51.100.1, 203.0.113.5").await, 200);

@@ -1,20 +1,18 @@
 //! What a listener of our own makes of requests that no client library would send: over a real socket.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use functions::http::BodyTimes;
-use functions::service::Limits;
+use functions::service::{self, Limits};
+use testbed::served::Served;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio::net::TcpStream;
 
 use crate::support::World;
 
 /// A listener with the routes of a deployment.
 struct Listening {
-    address: SocketAddr,
-    _stop: DropGuard,
+    server: Served,
     _world: World,
 }
 
@@ -28,27 +26,16 @@ impl Listening {
             },
             ..Limits::default()
         };
-        let routes = functions::service::all_within(world.states.clone(), limits);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-        tokio::spawn(async move {
-            axum::serve(listener, service)
-                .with_graceful_shutdown(stopped)
-                .await
-        });
+        let server = Served::start(service::all_within(world.states.clone(), limits)).await;
         Self {
-            address,
-            _stop: stop.drop_guard(),
+            server,
             _world: world,
         }
     }
 
     /// What comes back for these bytes until the connection ends, or as much as there is of the first answer.
     async fn send(&self, bytes: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).await.expect("connected");
+        let mut stream = TcpStream::connect(self.server.address).await.expect("connected");
         stream.write_all(bytes.as_bytes()).await.expect("sent");
         let mut answer = Vec::new();
         let mut piece = [0; 4_096];
@@ -135,7 +122,9 @@ async fn a_body_that_stalls_is_not_waited_for() {
 #[tokio::test]
 async fn a_body_that_comes_in_drops_is_not_waited_for_either() {
     let listening = Listening::new().await;
-    let mut stream = TcpStream::connect(listening.address).await.expect("connected");
+    let mut stream = TcpStream::connect(listening.server.address)
+        .await
+        .expect("connected");
     let head = "POST /api/auth/login HTTP/1.1\r\nHost: a.example\r\nContent-Type: application/json\r\n\
                 Content-Length: 100000\r\n\r\n";
     stream.write_all(head.as_bytes()).await.expect("sent");

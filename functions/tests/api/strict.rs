@@ -1,7 +1,5 @@
 //! What a request says that is wrong, told by name and all at once; and what else every answer owes.
 
-use axum::body::Body;
-use axum::http::header;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::clock::Clock;
@@ -9,8 +7,8 @@ use shared::domain::audit::Action;
 use shared::storage::item::s;
 use shared::storage::keys;
 
-use crate::management::people::{administrator, audited, delete, each, pages, patch};
-use crate::support::{Answer, World, request};
+use crate::management::people::{administrator, audited, each, pages};
+use crate::support::{Answer, Caller, World};
 
 /// The faults that an answer names, each as its field and its message.
 #[track_caller]
@@ -25,18 +23,12 @@ fn faults(answer: &Answer) -> Vec<String> {
     told.collect()
 }
 
-async fn put(world: &World, token: &str, path: &str, body: &str) -> Answer {
-    world
-        .send(request("PUT", token, path, Body::from(body.to_owned())))
-        .await
-}
-
 #[tokio::test]
 async fn all_that_is_wrong_with_a_body_is_named_at_once() {
     let world = World::new().await;
     let (user, _, key) = world.ready().await;
     let register = json!({"email": "nobody", "password": 7, "surname": "Lovelace"});
-    let answer = world.post("", "/api/auth/register", register).await;
+    let answer = world.nobody.post("/api/auth/register", register).await;
     let told = faults(&answer);
     let fields: Vec<_> = told.iter().filter_map(|fault| fault.split(' ').next()).collect();
     assert_eq!(fields, ["email", "password", "name", "surname"], "{told:?}");
@@ -50,7 +42,7 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
     );
 
     let text = json!({"to": "x", "text": null, "reference": 1, "expiresAt": "soon", "mentions": []});
-    let answer = world.post(&key, "/api/messages/text", text).await;
+    let answer = key.send("text", text).await;
     let told = faults(&answer);
     assert!(told[0].starts_with("to must be"), "{told:?}");
     assert_eq!(
@@ -66,7 +58,7 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
     let body =
         json!({"name": "k", "scopes": ["messages:send", 1, "x"], "rateLimit": 0, "allowedCidrs": "all"});
     assert_eq!(
-        faults(&world.post(&user.token, keys, body).await),
+        faults(&user.post(keys, body).await),
         [
             "scopes[1] must be a string",
             &*format!("scopes[2] must be one of {}", scopes()),
@@ -86,7 +78,7 @@ async fn all_that_is_wrong_with_a_query_is_named_at_once() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
     let path = "/api/audit-logs?page=2&limit=0&limit=1&from=yesterday&action=x&cursor=y&page=3";
-    let told = faults(&world.get(&user.token, path).await);
+    let told = faults(&user.get(path).await);
     assert_eq!(told[..2], ["page is unknown", "limit is there twice"]);
     assert!(
         told.contains(&"limit must be a whole number from 1 to 100".to_owned()),
@@ -97,7 +89,7 @@ async fn all_that_is_wrong_with_a_query_is_named_at_once() {
         "{told:?}"
     );
     let path = "/api/audit-logs?limit=0&from=yesterday&action=x&cursor=y";
-    let told = faults(&world.get(&user.token, path).await);
+    let told = faults(&user.get(path).await);
     assert_eq!(told.len(), 4, "{told:?}");
 }
 
@@ -109,14 +101,11 @@ async fn what_is_there_twice_is_refused_wherever_it_is() {
     let path = "/api/instances/sales";
     let twice = r#"{"metadata": {"a": "1", "a": "2"}}"#;
     assert_eq!(
-        faults(&put(&world, &user.token, path, twice).await),
+        faults(&user.put(path, twice).await),
         ["metadata.a is there twice"]
     );
     let twice = r#"{"name": "a", "name": "b"}"#;
-    assert_eq!(
-        faults(&put(&world, &user.token, path, twice).await),
-        ["name is there twice"]
-    );
+    assert_eq!(faults(&user.put(path, twice).await), ["name is there twice"]);
 }
 
 #[tokio::test]
@@ -124,11 +113,11 @@ async fn none_takes_away_what_can_be_taken_away_and_is_refused_elsewhere() {
     let world = World::new().await;
     let (user, instance, _) = world.ready().await;
     let path = format!("/api/instances/{instance}");
-    let filled = put(&world, &user.token, &path, r#"{"metadata": {"a": "b"}}"#).await;
+    let filled = user.put(&path, r#"{"metadata": {"a": "b"}}"#).await;
     assert_eq!(filled.data(200)["metadata"], json!({"a": "b"}));
-    let emptied = put(&world, &user.token, &path, r#"{"metadata": null}"#).await;
+    let emptied = user.put(&path, r#"{"metadata": null}"#).await;
     assert_eq!(emptied.data(200)["metadata"], json!({}));
-    let refused = put(&world, &user.token, &path, r#"{"name": null, "network": null}"#).await;
+    let refused = user.put(&path, r#"{"name": null, "network": null}"#).await;
     assert_eq!(
         faults(&refused),
         ["name must not be null", "network must not be null"]
@@ -137,15 +126,15 @@ async fn none_takes_away_what_can_be_taken_away_and_is_refused_elsewhere() {
     let keys = format!("{path}/keys");
     let expires_at = world.clock.now() + TimeDelta::hours(1);
     let body = json!({"name": "k", "allowedCidrs": ["192.0.2.0/24"], "expiresAt": expires_at});
-    let made = world.post(&user.token, &keys, body).await.data(201);
+    let made = user.post(&keys, body).await.data(201);
     let key = format!("{keys}/{}", made["id"].as_str().expect("an id"));
     let none = json!({"allowedCidrs": null, "expiresAt": null});
-    let changed = patch(&world, &user.token, &key, none).await.data(200);
+    let changed = user.patch(&key, none).await.data(200);
     assert_eq!(changed["allowedCidrs"], json!([]));
     assert_eq!(changed["expiresAt"], json!(null));
     let none = json!({"name": null, "scopes": null, "rateLimit": null});
     assert_eq!(
-        faults(&patch(&world, &user.token, &key, none).await),
+        faults(&user.patch(&key, none).await),
         [
             "name must not be null",
             "scopes must not be null",
@@ -153,20 +142,20 @@ async fn none_takes_away_what_can_be_taken_away_and_is_refused_elsewhere() {
         ]
     );
     let none = json!({"graceSeconds": null});
-    let answer = world.post(&user.token, &format!("{key}/rotate"), none).await;
+    let answer = user.post(&format!("{key}/rotate"), none).await;
     assert_eq!(faults(&answer), ["graceSeconds must not be null"]);
 
     let root = administrator(&world, "root@example.com").await;
     let path = format!("/api/subscriptions/{}", user.subscription);
     let none = json!({"tier": null, "active": null});
     assert_eq!(
-        faults(&patch(&world, &root.token, &path, none).await),
+        faults(&root.patch(&path, none).await),
         ["tier must not be null", "active must not be null"]
     );
-    let id = world.get(&user.token, "/api/auth/me").await.data(200)["user"]["id"].clone();
+    let id = user.get("/api/auth/me").await.data(200)["user"]["id"].clone();
     let path = format!("/api/users/{}", id.as_str().expect("an id"));
     let none = json!({"name": null, "role": null, "active": null, "subscriptionId": null});
-    assert_eq!(faults(&patch(&world, &root.token, &path, none).await).len(), 4);
+    assert_eq!(faults(&root.patch(&path, none).await).len(), 4);
 }
 
 #[tokio::test]
@@ -183,31 +172,29 @@ async fn a_cursor_is_good_for_its_own_list_alone() {
             }
         }
     }
-    let next = async |token: &str, path: &str| {
-        let answer = world.get(token, path).await;
+    let next = async |caller: &Caller, path: &str| {
+        let answer = caller.get(path).await;
         let next = answer.json()["meta"]["pagination"]["nextCursor"].clone();
         next.as_str().expect("there is more").to_owned()
     };
-    let instances = next(&ada.token, "/api/instances?limit=1").await;
-    let keys = next(&ada.token, "/api/instances/a/keys?limit=1").await;
-    let audit = next(&ada.token, "/api/audit-logs?limit=1").await;
-    let filtered = next(&ada.token, "/api/audit-logs?limit=1&action=key.created").await;
-    for (token, path, cursor, is_its_own) in [
-        (&ada.token, "/api/instances?limit=2", &instances, true),
-        (&eve.token, "/api/instances?limit=2", &instances, false),
-        (&ada.token, "/api/instances?limit=2", &keys, false),
-        (&ada.token, "/api/instances/a/keys?limit=2", &keys, true),
-        (&ada.token, "/api/instances/b/keys?limit=2", &keys, false),
-        (&ada.token, "/api/audit-logs?limit=2", &audit, true),
-        (&ada.token, "/api/audit-logs?action=key.created", &audit, false),
-        (&ada.token, "/api/audit-logs?action=key.created", &filtered, true),
-        (&ada.token, "/api/audit-logs?limit=2", &filtered, false),
-        (&eve.token, "/api/audit-logs?limit=2", &audit, false),
+    let instances = next(&ada, "/api/instances?limit=1").await;
+    let keys = next(&ada, "/api/instances/a/keys?limit=1").await;
+    let audit = next(&ada, "/api/audit-logs?limit=1").await;
+    let filtered = next(&ada, "/api/audit-logs?limit=1&action=key.created").await;
+    for (caller, path, cursor, is_its_own) in [
+        (&ada, "/api/instances?limit=2", &instances, true),
+        (&eve, "/api/instances?limit=2", &instances, false),
+        (&ada, "/api/instances?limit=2", &keys, false),
+        (&ada, "/api/instances/a/keys?limit=2", &keys, true),
+        (&ada, "/api/instances/b/keys?limit=2", &keys, false),
+        (&ada, "/api/audit-logs?limit=2", &audit, true),
+        (&ada, "/api/audit-logs?action=key.created", &audit, false),
+        (&ada, "/api/audit-logs?action=key.created", &filtered, true),
+        (&ada, "/api/audit-logs?limit=2", &filtered, false),
+        (&eve, "/api/audit-logs?limit=2", &audit, false),
     ] {
         let separator = if path.contains('?') { '&' } else { '?' };
-        let answer = world
-            .get(token, &format!("{path}{separator}cursor={cursor}"))
-            .await;
+        let answer = caller.get(&format!("{path}{separator}cursor={cursor}")).await;
         if is_its_own {
             answer.data(200);
         } else {
@@ -231,7 +218,7 @@ async fn a_list_over_several_keys_reads_as_one_and_has_what_was_written_before_i
         world.register(&email).await;
         expected.insert(0, email);
     }
-    assert_eq!(pages(&world, &root.token, "/api/users", "email").await, expected);
+    assert_eq!(pages(&root, "/api/users", "email").await, expected);
     // Every other item is put back to where it was before.
     let table = &world.state.table;
     let mut used = std::collections::BTreeSet::new();
@@ -257,28 +244,20 @@ async fn a_list_over_several_keys_reads_as_one_and_has_what_was_written_before_i
         ("/api/subscriptions", "id"),
         ("/api/audit-logs", "id"),
     ] {
-        let all = world
-            .get(&root.token, &format!("{path}?limit=100"))
-            .await
-            .data(200);
+        let all = root.get(&format!("{path}?limit=100")).await.data(200);
         let all = each(&all, member);
         assert_eq!(all.len(), 31, "{path}");
-        assert_eq!(pages(&world, &root.token, path, member).await, all, "{path}");
+        assert_eq!(pages(&root, path, member).await, all, "{path}");
         if path == "/api/users" {
             assert_eq!(all, expected);
         }
     }
-    let users = world.get(&root.token, "/api/users?limit=100").await.data(200);
+    let users = root.get("/api/users?limit=100").await.data(200);
     for id in each(&users, "id") {
-        world
-            .get(&root.token, &format!("/api/users/{id}"))
-            .await
-            .data(200);
+        root.get(&format!("/api/users/{id}")).await.data(200);
         // Written again, it moves to its own key.
         let path = format!("/api/users/{id}");
-        patch(&world, &root.token, &path, json!({"name": "Other"}))
-            .await
-            .data(200);
+        root.patch(&path, json!({"name": "Other"})).await.data(200);
     }
     let left = world.items().await;
     let bare = s(keys::list::USERS);
@@ -290,17 +269,12 @@ async fn an_entry_says_what_an_update_changed() {
     let world = World::new().await;
     let (user, instance, _) = world.ready().await;
     let path = format!("/api/instances/{instance}");
-    put(
-        &world,
-        &user.token,
-        &path,
-        r#"{"metadata": {"a": "1", "b": "secret"}}"#,
-    )
-    .await
-    .data(200);
+    user.put(&path, r#"{"metadata": {"a": "1", "b": "secret"}}"#)
+        .await
+        .data(200);
     world.clock.advance(TimeDelta::milliseconds(1));
     let body = r#"{"name": "support", "metadata": {"b": "another", "c": "3"}}"#;
-    put(&world, &user.token, &path, body).await.data(200);
+    user.put(&path, body).await.data(200);
     let entry = audited(&world, Action::InstanceUpdated).await.remove(0);
     let details = json!({
         "fields": "name, metadata.a, metadata.b, metadata.c",
@@ -310,10 +284,7 @@ async fn an_entry_says_what_an_update_changed() {
     assert_eq!(json!(entry.details), details);
 
     let body = json!({"name": "shop", "scopes": ["messages:send"]});
-    let made = world
-        .post(&user.token, &format!("{path}/keys"), body)
-        .await
-        .data(201);
+    let made = user.post(&format!("{path}/keys"), body).await.data(201);
     let key = format!("{path}/keys/{}", made["id"].as_str().expect("an id"));
     let change = json!({
         "name": "shop",
@@ -322,7 +293,7 @@ async fn an_entry_says_what_an_update_changed() {
         "expiresAt": "2026-01-02T00:00:00Z",
         "rateLimit": 5,
     });
-    patch(&world, &user.token, &key, change).await.data(200);
+    user.patch(&key, change).await.data(200);
     let entry = audited(&world, Action::KeyUpdated).await.remove(0);
     let details = json!({
         "fields": "scopes, allowedCidrs, expiresAt, rateLimit",
@@ -342,17 +313,15 @@ async fn an_entry_says_what_an_update_changed() {
 async fn a_kind_of_message_that_is_not_there_is_no_route() {
     let world = World::new().await;
     let (user, _, key) = world.ready().await;
-    let answer = world
-        .post(&key, "/api/messages/fax", json!({"to": "15550100002"}))
-        .await;
+    let answer = key.post("/api/messages/fax", json!({"to": "15550100002"})).await;
     assert_eq!(
         answer.error(),
         "404 NOT_FOUND: There is no route /api/messages/fax"
     );
     let there = "/api/messages/msg_01JD0000000000000000000000";
-    let answer = world.post(&key, there, json!({})).await;
+    let answer = key.post(there, json!({})).await;
     assert_eq!(answer.status, 405);
-    let answer = world.post(&user.token, "/api/instances/sales", json!({})).await;
+    let answer = user.post("/api/instances/sales", json!({})).await;
     assert_eq!(answer.status, 405);
 }
 
@@ -363,18 +332,14 @@ async fn the_limit_that_refuses_is_the_one_that_the_headers_tell() {
     let mut last = None;
     for _ in 0..7 {
         let path = "/api/auth/resend-verification";
-        last = Some(
-            world
-                .send(request("POST", &user.token, path, Body::empty()))
-                .await,
-        );
+        last = Some(user.post(path, ()).await);
     }
     let refused = last.expect("sent");
     assert_eq!(refused.status, 429);
     assert_eq!(refused.header("x-ratelimit-limit"), "5");
     assert_eq!(refused.header("x-ratelimit-remaining"), "0");
     assert_eq!(refused.json()["error"]["details"]["limit"], json!(5));
-    let fine = world.get(&user.token, "/api/auth/me").await;
+    let fine = user.get("/api/auth/me").await;
     assert_ne!(fine.header("x-ratelimit-limit"), "5");
 }
 
@@ -385,17 +350,15 @@ async fn a_key_that_is_refused_is_told_where_it_stands() {
     let elsewhere = json!({"allowedCidrs": ["198.51.100.0/24"]});
     let elsewhere = world.key(&user, instance, elsewhere).await;
     let path = format!("/api/instances/{instance}/keys");
-    let listed = world.get(&user.token, &path).await.data(200);
+    let listed = user.get(&path).await.data(200);
     for key in listed.as_array().expect("a list") {
         if key["allowedCidrs"] == json!([]) {
             let id = key["id"].as_str().expect("an id");
-            delete(&world, &user.token, &format!("{path}/{id}"))
-                .await
-                .data(200);
+            user.delete(&format!("{path}/{id}")).await.data(200);
         }
     }
     for (key, status) in [(&key, 401), (&elsewhere, 403)] {
-        let answer = world.get(key, "/api/instance/info").await;
+        let answer = key.get("/api/instance/info").await;
         assert_eq!(answer.status, status);
         for header in ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset"] {
             assert!(answer.header(header).parse::<i64>().is_ok(), "{status}: {header}");
@@ -410,28 +373,21 @@ async fn a_delete_says_what_is_gone() {
     world.verify(&user).await;
     let root = administrator(&world, "root@example.com").await;
     let body = json!({"email": "bob@example.com", "name": "Bob"});
-    let member = world
-        .post(&user.token, "/api/subscription/members", body)
-        .await
-        .data(201);
+    let member = user.post("/api/subscription/members", body).await.data(201);
     let other = world.register("eve@example.com").await;
-    let me = world.get(&other.token, "/api/auth/me").await.data(200);
-    let keys = world
-        .get(&user.token, &format!("/api/instances/{instance}/keys"))
+    let me = other.get("/api/auth/me").await.data(200);
+    let keys = user
+        .get(&format!("/api/instances/{instance}/keys"))
         .await
         .data(200);
     let id = |value: &Value| value["id"].as_str().expect("an id").to_owned();
-    for (token, path, id) in [
-        (
-            &user.token,
-            format!("/api/instances/{instance}/keys"),
-            id(&keys[0]),
-        ),
-        (&user.token, "/api/subscription/members".to_owned(), id(&member)),
-        (&root.token, "/api/users".to_owned(), id(&me["user"])),
-        (&user.token, "/api/instances".to_owned(), instance.to_string()),
+    for (caller, path, id) in [
+        (&user, format!("/api/instances/{instance}/keys"), id(&keys[0])),
+        (&user, "/api/subscription/members".to_owned(), id(&member)),
+        (&root, "/api/users".to_owned(), id(&me["user"])),
+        (&user, "/api/instances".to_owned(), instance.to_string()),
     ] {
-        let gone = delete(&world, token, &format!("{path}/{id}")).await.data(200);
+        let gone = caller.delete(&format!("{path}/{id}")).await.data(200);
         assert_eq!(gone, json!({"id": id, "deleted": true}), "{path}");
     }
 }
@@ -439,10 +395,8 @@ async fn a_delete_says_what_is_gone() {
 #[tokio::test]
 async fn browsers_may_read_what_clients_need() {
     let world = World::new().await;
-    let mut asked = request("GET", "", "/health", Body::empty());
-    let origin = "http://localhost:5173".parse().expect("a value");
-    asked.headers_mut().insert(header::ORIGIN, origin);
-    let answer = world.send(asked).await;
+    let page = world.nobody.with_header("origin", "http://localhost:5173");
+    let answer = page.get("/health").await;
     let exposed: Vec<_> = answer
         .header("access-control-expose-headers")
         .split(',')
@@ -472,8 +426,7 @@ async fn an_answer_to_a_wrong_body_is_small_whatever_the_body_is() {
     let unknown: Vec<String> = (0..2_000).map(|n| format!("\"{n}\":0")).collect();
     let flat = format!("{{{},\"x\":0}}", unknown.join(","));
     for (body, told) in [(nested, 4), (flat, 100)] {
-        let body = Body::from(body);
-        let answer = world.send(request("POST", "", "/api/auth/login", body)).await;
+        let answer = world.nobody.post("/api/auth/login", body).await;
         let faults = faults(&answer);
         assert!(faults.len() >= told, "{}", faults.len());
         assert!(answer.bytes.len() < 65_536, "{}", answer.bytes.len());

@@ -10,7 +10,7 @@ use shared::clock::SystemClock;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::sqs::SqsQueue;
 use shared::queue::{OutgoingMessage, Queue, QueueAttributes, QueueName, ReceiveOptions, Received};
-use sqs_stand_in::SqsStandIn;
+use testbed::sqs::SqsStandIn;
 
 /// An adapter with its service behind it.
 #[async_trait]

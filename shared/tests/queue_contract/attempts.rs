@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use relay::{Fate, On, Relay};
 use shared::queue::sqs::SqsQueue;
 use shared::queue::{OutgoingMessage, Queue, ReceiveOptions};
-use sqs_stand_in::SqsStandIn;
+use testbed::relay::{Fate, On, Relay};
+use testbed::sqs::SqsStandIn;
 
 use crate::adapters::{Adapter, Embedded, bodies, client, fifo, take};
 

@@ -57,9 +57,9 @@ async fn a_wrapped_key_does_not_serve_another_instance() {
         .expect("sealed");
     let own = keys::data_key(world.instance, Purpose::Session);
     let stolen = keys::data_key(InstanceId::from_bytes([2; 16]), Purpose::Session);
-    let mut item = world.raw(&own).await.expect("stored");
+    let mut item = world.item(&own).await.expect("stored");
     item.extend(stolen.attributes());
-    world.write_raw(item).await;
+    world.put_item(item).await;
     let opened = world
         .sealer()
         .open(
@@ -88,7 +88,7 @@ async fn a_purpose_that_is_not_granted_is_an_error_before_any_key_is_made() {
     );
     assert!(
         world
-            .raw(&keys::data_key(world.instance, Purpose::Session))
+            .item(&keys::data_key(world.instance, Purpose::Session))
             .await
             .is_none()
     );
@@ -110,7 +110,9 @@ async fn a_process_that_makes_no_keys_seals_once_another_has_made_one() {
     };
     assert!(matches!(error, SealError::NoKey(Purpose::Content)), "{error:?}");
     assert_eq!(error.nature(), Nature::Unknown, "it may come");
-    let stored = world.raw(&keys::data_key(world.instance, Purpose::Content)).await;
+    let stored = world
+        .item(&keys::data_key(world.instance, Purpose::Content))
+        .await;
     assert!(stored.is_none());
 
     let daemon = world.sealer();
@@ -144,10 +146,10 @@ async fn a_key_that_an_older_version_stored_is_used_where_it_lies() {
         keys::data_key(world.instance, Purpose::Session),
         keys::old_data_key(world.instance, Purpose::Session),
     );
-    let mut item = world.raw(&key).await.expect("stored");
+    let mut item = world.item(&key).await.expect("stored");
     item.extend(old.attributes());
-    world.write_raw(item).await;
-    world.remove_raw(&key).await;
+    world.put_item(item).await;
+    world.remove_item(&key).await;
 
     let opened = world
         .sealer()
@@ -155,7 +157,7 @@ async fn a_key_that_an_older_version_stored_is_used_where_it_lies() {
         .await;
     // What is bound to its context opens from either place.
     assert_eq!(opened.expect("opened"), b"hello");
-    assert!(world.raw(&key).await.is_none(), "no second key beside it");
+    assert!(world.item(&key).await.is_none(), "no second key beside it");
 }
 
 #[tokio::test]
@@ -171,14 +173,14 @@ async fn a_key_is_found_by_processes_that_know_either_place_alone() {
         keys::old_data_key(world.instance, Purpose::Content),
     ];
     for (there, other) in [(0, 1), (1, 0)] {
-        let item = world.raw(&places[other]).await.expect("stored in both");
-        world.remove_raw(&places[other]).await;
+        let item = world.item(&places[other]).await.expect("stored in both");
+        world.remove_item(&places[other]).await;
         let function = world.sealer().making_no_keys();
         let opened = function
             .open(world.instance, Purpose::Content, b"item", &sealed)
             .await;
         assert_eq!(opened.expect("opened"), b"hello", "by {:?}", places[there]);
-        world.write_raw(item).await;
+        world.put_item(item).await;
     }
 }
 
@@ -224,7 +226,7 @@ async fn a_key_that_the_version_before_makes_meanwhile_is_the_one_key() {
         .await
         .expect("sealed");
     let new = keys::data_key(world.instance, Purpose::Content);
-    assert!(world.raw(&new).await.is_none(), "no second key beside it");
+    assert!(world.item(&new).await.is_none(), "no second key beside it");
     let function = Sealer::new(world.table.clone(), inner).making_no_keys();
     let opened = function
         .open(world.instance, Purpose::Content, b"item", &sealed)

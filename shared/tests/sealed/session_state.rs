@@ -105,7 +105,7 @@ async fn an_expired_value_reads_as_absent_before_the_store_removes_it() {
     assert!(state.get_many(&["a".to_owned()]).await.expect("read").is_empty());
     assert!(state.scan("").await.expect("scanned").is_empty());
     let raw = world
-        .raw(&keys::session_entry(world.instance, "a"))
+        .item(&keys::session_entry(world.instance, "a"))
         .await
         .expect("it still rests");
     assert_eq!(raw["exp"], AttributeValue::N(expires.timestamp().to_string()));
@@ -160,7 +160,7 @@ async fn keys_come_in_pages_without_tombstones_and_what_has_expired() {
     state.clear().await.expect("cleared");
     assert!(all("").await.0.is_empty());
     let raw = world
-        .raw(&keys::session_entry(world.instance, "many#0003"))
+        .item(&keys::session_entry(world.instance, "many#0003"))
         .await
         .expect("its tombstone");
     assert!(!raw.contains_key("v"));
@@ -234,7 +234,7 @@ async fn a_write_of_ones_own_that_arrives_late_does_not_replace_its_successor() 
     let state = owner(&world, 1);
     let key = keys::session_entry(world.instance, "a");
     state.put("a", b"first", None).await.expect("put");
-    let delayed = world.raw(&key).await.expect("stored");
+    let delayed = world.item(&key).await.expect("stored");
     state.put("a", b"second", None).await.expect("put");
 
     let arrives = world
@@ -266,11 +266,11 @@ async fn a_token_that_another_process_uses_too_is_noticed() {
     let state = owner(&world, 1);
     state.put("a", b"ours", None).await.expect("put");
     let mut item = world
-        .raw(&keys::session_entry(world.instance, "a"))
+        .item(&keys::session_entry(world.instance, "a"))
         .await
         .expect("stored");
     item.insert("seq".to_owned(), AttributeValue::N(u64::MAX.to_string()));
-    world.write_raw(item).await;
+    world.put_item(item).await;
     assert!(matches!(
         state.put("a", b"again", None).await,
         Err(StorageError::Fenced)
@@ -283,7 +283,7 @@ async fn nothing_rests_in_the_clear() {
     let secret = b"a secret that must not be found in the table";
     owner(&world, 1).put("a", secret, None).await.expect("put");
     let raw = world
-        .raw(&keys::session_entry(world.instance, "a"))
+        .item(&keys::session_entry(world.instance, "a"))
         .await
         .expect("stored");
     for (name, attribute) in &raw {
@@ -308,15 +308,15 @@ async fn sealed_values_cannot_be_exchanged_between_items() {
     state.put("mine", b"x", None).await.expect("put");
     state.put("yours", b"y", None).await.expect("put");
     let mine = world
-        .raw(&keys::session_entry(world.instance, "mine"))
+        .item(&keys::session_entry(world.instance, "mine"))
         .await
         .expect("stored");
     let mut yours = world
-        .raw(&keys::session_entry(world.instance, "yours"))
+        .item(&keys::session_entry(world.instance, "yours"))
         .await
         .expect("stored");
     yours.insert("v".to_owned(), mine["v"].clone());
-    world.write_raw(yours).await;
+    world.put_item(yours).await;
     let read = state.get("yours").await;
     assert!(
         matches!(read, Err(StorageError::Corrupt { field: "v", .. })),

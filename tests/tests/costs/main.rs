@@ -7,13 +7,12 @@ mod routes;
 mod sends;
 mod world;
 
-use relay::meter::{Bill, Units, sum};
-use reqwest::Method;
 use serde_json::json;
 use shared::ids::InstanceId;
-use tests::api::Api;
+use testbed::caller::Caller;
+use testbed::relay::meter::{Bill, Units, sum};
+use testbed::wait::until;
 use tests::flow::{exchange, pair, unique};
-use tests::wait::until;
 use world::World;
 
 /// Each kind of work is done so often, and its figure is the median: where a daemon is
@@ -188,19 +187,16 @@ async fn outgoing(
     (accepted, life)
 }
 
-async fn post(key: &Api, to: &str, text: &str, idempotency_key: Option<&str>) -> String {
+async fn post(key: &Caller, to: &str, text: &str, idempotency_key: Option<&str>) -> String {
     let body = json!({"to": to, "text": text});
-    let headers = idempotency_key.map(|key| ("idempotency-key", key));
-    let answer = key
-        .try_request(
-            Method::POST,
-            "/api/messages/text",
-            Some(&body),
-            headers.as_slice(),
-        )
-        .await
-        .expect("the API answers");
-    answer.data(202)["id"].as_str().expect("an id").to_owned()
+    let key = match idempotency_key {
+        Some(value) => &key.with_header("idempotency-key", value),
+        None => key,
+    };
+    key.send("text", body).await.data(202)["id"]
+        .as_str()
+        .expect("an id")
+        .to_owned()
 }
 
 /// A text from a phone to its count and its events, so many of them.

@@ -6,11 +6,11 @@ mod events;
 use reqwest::Method;
 use sandbox::{Config, Sandbox};
 use serde_json::json;
-use tests::api::{Api, Bases};
+use testbed::caller::{Bases, Caller};
+use testbed::wait::until;
 use tests::flow::{Paired, exchange, pair, stats, unique};
 use tests::phones::Phones;
 use tests::process::Process;
-use tests::wait::until;
 
 const STACK: &str = env!("CARGO_BIN_EXE_waxwing-under-test");
 
@@ -91,9 +91,9 @@ async fn was_cut_short_by_a_crash_at(point: &str) -> bool {
     let (paired, mut stack) = world.paired_with_fault(point).await;
     let text = format!("Through a crash {point} {}", unique());
     let body = json!({"to": paired.other, "text": text});
-    let send = async |key: &Api| {
-        let headers = [("idempotency-key", "the-same-key")];
-        let answer = key.try_request(Method::POST, "/api/messages/text", Some(&body), &headers);
+    let send = async |key: &Caller| {
+        let key = key.with_header("idempotency-key", "the-same-key");
+        let answer = key.try_request(Method::POST, "/api/messages/text", &body);
         let data = answer.await?.data(202);
         reqwest::Result::Ok(data["id"].as_str().expect("an id").to_owned())
     };

@@ -4,7 +4,7 @@ mod pairing_code;
 mod people;
 mod subscriptions;
 
-use tests::api::Bases;
+use testbed::caller::Bases;
 use tests::flow::{exchange, pair};
 use tests::phones::Phones;
 use tests::process::Process;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tests::api::{Api, Bases};
+use testbed::caller::{Bases, Caller};
 use tests::flow::{Paired, exchange, unique};
 use tests::phones::Phones;
 use tests::process::Process;
@@ -11,15 +11,15 @@ use tests::process::Process;
 use crate::STACK;
 
 /// A stack in this folder, its phones, and a user with the instance `main`.
-async fn with_an_instance(data: &Path) -> (Process, Phones, Api) {
+async fn with_an_instance(data: &Path) -> (Process, Phones, Caller) {
     let stack = Process::start(STACK, data, &["--sandbox-port", "0"], &[]).await;
     let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
-    let api = Api::new(Bases::one(&stack.api));
+    let api = Caller::over_http(Bases::one(&stack.api));
     let user = api.register(&format!("{}@example.com", unique())).await;
-    user.post("/api/instances", &json!({"name": "main"}))
+    user.post("/api/instances", json!({"name": "main"}))
         .await
         .data(201);
-    (stack, phones, user)
+    (stack, phones, user.into())
 }
 
 #[tokio::test]
@@ -29,7 +29,7 @@ async fn a_code_that_is_entered_on_the_phone_pairs_the_instance() {
     let own = phones.create("Owner").await;
     let ask = async || {
         let path = "/api/instances/main/pairing-code";
-        let data = user.post(path, &json!({"phone": own})).await.data(200);
+        let data = user.post(path, json!({"phone": own})).await.data(200);
         data["code"].as_str().expect("a code").to_owned()
     };
     let code = ask().await;
@@ -42,9 +42,9 @@ async fn a_code_that_is_entered_on_the_phone_pairs_the_instance() {
     let status = user.until_status("main", "CONNECTED").await;
     assert_eq!(status["phone"], own.as_str());
     let again = user
-        .post("/api/instances/main/pairing-code", &json!({"phone": own}))
+        .post("/api/instances/main/pairing-code", json!({"phone": own}))
         .await;
-    assert_eq!(again.error(), (409, "CONFLICT"));
+    assert_eq!(again.code(), "409 CONFLICT");
 
     let paired = Paired {
         key: user.key("main").await,
@@ -65,12 +65,10 @@ async fn a_code_gives_way_to_a_qr_code_and_to_another_code() {
     let own = phones.create("Owner").await;
     let stranger = phones.create("Stranger").await;
     let path = "/api/instances/main/pairing-code";
-    user.post(path, &json!({"phone": stranger})).await.data(200);
-    user.request(reqwest::Method::POST, "/api/instances/main/connect", None)
-        .await
-        .data(202);
+    user.post(path, json!({"phone": stranger})).await.data(200);
+    user.post("/api/instances/main/connect", ()).await.data(202);
     user.until_status("main", "AWAITING_QR").await;
-    let data = user.post(path, &json!({"phone": own})).await.data(200);
+    let data = user.post(path, json!({"phone": own})).await.data(200);
     phones
         .enter_code(&own, data["code"].as_str().expect("a code"))
         .await;

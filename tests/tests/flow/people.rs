@@ -1,11 +1,11 @@
 //! A person has two names, and is one chat.
 
 use serde_json::json;
-use tests::api::Bases;
+use testbed::caller::Bases;
+use testbed::wait::until;
 use tests::flow::{exchange, pair};
 use tests::phones::Phones;
 use tests::process::Process;
-use tests::wait::until;
 
 use crate::STACK;
 

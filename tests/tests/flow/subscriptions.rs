@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use reqwest::Method;
 use serde_json::json;
 use shared::domain::account::Role;
 use shared::storage::Table;
 use shared::storage::accounts::Accounts;
 use shared::storage::item::Item;
-use tests::api::{Api, Bases};
+use testbed::caller::{Bases, Caller};
+use testbed::table::table;
+use testbed::wait::until;
 use tests::flow::{Paired, exchange, pair, unique};
 use tests::phones::Phones;
 use tests::process::Process;
-use tests::wait::until;
 use tokio::time::Instant;
 
 use crate::STACK;
@@ -25,7 +25,7 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 struct World {
     stack: Process,
     phones: Phones,
-    root: Api,
+    root: Caller,
     table: Table,
     _data: tempfile::TempDir,
 }
@@ -34,8 +34,8 @@ impl World {
     async fn start() -> Self {
         let data = tempfile::tempdir().expect("a directory");
         let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
-        let table = Table::new(&shared::aws::stand_in(&stack.database), "waxwing");
-        let root = Api::new(Bases::one(&stack.api));
+        let table = table(&stack.database);
+        let root = Caller::over_http(Bases::one(&stack.api));
         let root = root.register(&format!("{}@example.com", unique())).await;
         let (subscription, user) = ids(&root).await;
         Accounts::new(table.clone())
@@ -49,7 +49,7 @@ impl World {
         Self {
             phones: Phones::new(stack.admin.as_deref().expect("a sandbox")),
             stack,
-            root,
+            root: root.into(),
             table,
             _data: data,
         }
@@ -60,14 +60,7 @@ impl World {
     }
 
     async fn items(&self) -> BTreeMap<(String, String), Item> {
-        let scanning = self.table.client().scan().table_name(self.table.name());
-        let items = scanning.into_paginator().items().send();
-        let items = items.collect::<Result<Vec<_>, _>>().await.expect("read");
-        let text = |item: &Item, name: &str| item[name].as_s().expect("a text").clone();
-        let keyed = items
-            .into_iter()
-            .map(|item| ((text(&item, "pk"), text(&item, "sk")), item));
-        keyed.collect()
+        testbed::table::items(&self.table).await
     }
 
     async fn stored(&self, instance: &str) -> Item {
@@ -77,7 +70,7 @@ impl World {
 }
 
 /// The ids of a user's subscription and of the user.
-async fn ids(user: &Api) -> (String, String) {
+async fn ids(user: &Caller) -> (String, String) {
     let me = user.get("/api/auth/me").await.data(200);
     let text = |part: &str| me[part]["id"].as_str().expect("an id").to_owned();
     (text("subscription"), text("user"))
@@ -99,11 +92,7 @@ async fn a_subscription_that_is_switched_off_has_no_socket_until_it_is_on_again(
     let path = format!("/api/subscriptions/{subscription}");
     let switch = async |active: bool| {
         let body = json!({"active": active});
-        world
-            .root
-            .request(Method::PATCH, &path, Some(&body))
-            .await
-            .data(200);
+        world.root.patch(&path, &body).await.data(200);
         Instant::now()
     };
     let until_online = async |online: bool, since: Instant| {
@@ -118,7 +107,7 @@ async fn a_subscription_that_is_switched_off_has_no_socket_until_it_is_on_again(
     let off = switch(false).await;
     until_online(false, off).await;
     let refused = paired.user.get("/api/instances").await;
-    assert_eq!(refused.error(), (403, "SUBSCRIPTION_INACTIVE"));
+    assert_eq!(refused.code(), "403 SUBSCRIPTION_INACTIVE");
     until("the status", async || {
         let item = world.stored(&instance).await;
         let is = |name: &str, value: &str| {
@@ -144,7 +133,7 @@ async fn with_its_last_user_everything_of_a_subscription_goes_and_nothing_of_ano
     let other = world.pair().await;
     exchange(&other, &world.phones).await;
     let path = format!("/api/instances/{}/disconnect", other.instance);
-    other.user.request(Method::POST, &path, None).await.data(202);
+    other.user.post(&path, ()).await.data(202);
     other.user.until_status(&other.instance, "DISCONNECTED").await;
     let paired = world.pair().await;
     exchange(&paired, &world.phones).await;
@@ -155,7 +144,7 @@ async fn with_its_last_user_everything_of_a_subscription_goes_and_nothing_of_ano
     let before = world.items().await;
 
     let path = format!("/api/users/{user}");
-    world.root.request(Method::DELETE, &path, None).await.data(200);
+    world.root.delete(&path).await.data(200);
     until("the end of the link", async || {
         world.phones.linked(&paired.own).await.is_empty().then_some(())
     })
@@ -184,16 +173,16 @@ async fn with_its_last_user_everything_of_a_subscription_goes_and_nothing_of_ano
         }
     }
     assert_eq!(
-        paired.user.get("/api/auth/me").await.error(),
-        (401, "UNAUTHENTICATED")
+        paired.user.get("/api/auth/me").await.code(),
+        "401 UNAUTHENTICATED"
     );
     assert_eq!(
-        paired.key.get("/api/instance/info").await.error(),
-        (401, "UNAUTHENTICATED")
+        paired.key.get("/api/instance/info").await.code(),
+        "401 UNAUTHENTICATED"
     );
     // The other's link stands as it did.
     let path = format!("/api/instances/{}/connect", other.instance);
-    other.user.request(Method::POST, &path, None).await.data(202);
+    other.user.post(&path, ()).await.data(202);
     other.user.until_status(&other.instance, "CONNECTED").await;
     exchange(&other, &world.phones).await;
     world.stack.stop().await;

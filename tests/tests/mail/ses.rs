@@ -24,7 +24,7 @@ async fn a_mail_goes_out_once_its_sender_is_verified() {
     identity.send().await.expect("verified");
     mailer.send(&mail).await.expect("sent");
 
-    let told = tests::api::http().get(format!("{endpoint}/_ministack/ses/messages"));
+    let told = testbed::caller::http().get(format!("{endpoint}/_ministack/ses/messages"));
     let messages = told.send().await.expect("answered");
     let messages: Value = messages.json().await.expect("JSON");
     let text = messages.to_string();

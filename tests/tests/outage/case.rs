@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::join_all;
-use relay::{Away, Fate, On, Reply};
+use testbed::relay::{Away, Fate, On, Reply, Rule};
 use tokio::sync::Semaphore;
 
 use crate::traffic::Traffic;
@@ -134,7 +134,7 @@ async fn lose_leases(world: &mut World) {
     world.daemons.remove(0).kill().await;
     world.add_daemon().await;
     tokio::time::sleep(3 * World::LEASE).await;
-    let losses: u64 = lost.iter().map(relay::Rule::hits).sum();
+    let losses: u64 = lost.iter().map(Rule::hits).sum();
     assert!(losses > 0, "no lease changed hands");
-    lost.iter().for_each(relay::Rule::end);
+    lost.iter().for_each(Rule::end);
 }

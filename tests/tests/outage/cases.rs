@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use relay::Away;
+use testbed::relay::Away;
 
 use crate::case::{Case, Trouble, run_all};
 

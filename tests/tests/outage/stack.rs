@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use localstack::{Cli, Stack};
-use relay::Away;
-use tests::api::Bases;
+use testbed::caller::Bases;
+use testbed::relay::Away;
 use tests::faults::Faults;
 use tests::flow::{exchange, pair};
 use tests::phones::Phones;

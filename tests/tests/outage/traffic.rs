@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::api::Api;
+use testbed::caller::Caller;
+use testbed::wait::until;
 use tests::phones::Phones;
-use tests::wait::until;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -111,7 +111,7 @@ impl Traffic {
 
 /// Texts to a person until `stop`: the ids of those that were accepted, which in the end are all.
 async fn send_out(
-    key: Api,
+    key: Caller,
     person: String,
     accepted: Arc<AtomicUsize>,
     stop: CancellationToken,
@@ -129,23 +129,21 @@ async fn send_out(
 }
 
 /// Asks under one idempotency key until the message is accepted, as callers should.
-async fn accept(key: &Api, body: &Value, name: &str) -> String {
+async fn accept(key: &Caller, body: &Value, name: &str) -> String {
     let deadline = Instant::now() + PATIENCE;
+    let key = key.with_header("idempotency-key", name);
     loop {
-        let headers = [("idempotency-key", name)];
-        let answer = key
-            .try_request(Method::POST, "/api/messages/text", Some(body), &headers)
-            .await;
+        let answer = key.try_request(Method::POST, "/api/messages/text", body).await;
         match answer {
             Ok(answer) if answer.status == 202 => {
                 return answer.data(202)["id"].as_str().expect("an id").to_owned();
             }
             Ok(answer) => {
-                let status = answer.status.as_u16();
+                let status = answer.status;
                 assert!(
                     status >= 500 || [409, 425, 429].contains(&status),
                     "not accepted: {status} {}",
-                    answer.body
+                    answer.json()
                 );
             }
             Err(_) => {}

@@ -135,7 +135,7 @@ async fn lacks(world: &World, sent: &[Vec<Sent>]) -> Vec<String> {
             }
         }
         let told = line.paired.user.get("/api/instances/main/status").await;
-        let connection = &told.body["data"]["status"];
+        let connection = &told.json()["data"]["status"];
         if connection != "CONNECTED" {
             lacks.push(format!("an instance is {connection}"));
         }

@@ -9,32 +9,27 @@ use std::time::Duration;
 use daemon::whatsapp::NETWORK;
 use functions::service::{self, States};
 use futures::future::join_all;
-use relay::Relay;
 use sandbox::Sandbox;
 use shared::clock::{Clock, SystemClock};
-use shared::config::{Common, Functions, JwtSecret, Secret, Wrapping};
 use shared::ids::InstanceId;
 use shared::mail::NoMailer;
+use shared::queue::QueueNames;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::sqs::SqsQueue;
-use shared::queue::{QueueNames, deployment};
 use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::leases::Leases;
-use sqs_stand_in::SqsStandIn;
-use tests::api::Bases;
+use testbed::caller::Bases;
+use testbed::relay::Relay;
+use testbed::served::Served;
+use testbed::sqs::SqsStandIn;
+use testbed::table::{Database, table};
+use testbed::wait::until;
 use tests::daemon_process::{DaemonProcess, Surroundings};
-use tests::database::{Database, table};
 use tests::flow::{Paired, pair};
 use tests::phones::Phones;
-use tests::wait::until;
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 const DAEMON: &str = env!("CARGO_BIN_EXE_daemon-under-test");
-
-/// What the queues' names begin with.
-const PREFIX: &str = "waxwing";
 
 /// Shards of the network: more than daemons, so that each has some.
 pub const SHARDS: u32 = 4;
@@ -72,7 +67,7 @@ pub struct World {
     _sandbox: Sandbox,
     _sqs: SqsStandIn,
     _database: Database,
-    _api: DropGuard,
+    _api: Served,
 }
 
 impl World {
@@ -87,18 +82,16 @@ impl World {
         let network = sandbox::Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let sandbox = Sandbox::start(network).await.expect("a sandbox");
         let database = Database::start().await;
-        let queues = Arc::new(EmbeddedQueue::open(None, clock.clone()).expect("opened"));
-        let names = QueueNames::new(PREFIX, NETWORK.as_str()).expect("names");
-        deployment::ensure_all(queues.as_ref(), &names, SHARDS)
-            .await
-            .expect("created");
+        let (queues, names) = testbed::queues::queues(clock.clone(), NETWORK, SHARDS).await;
+        let queues = Arc::new(queues);
         let sqs = SqsStandIn::over(queues.clone()).await;
         let (table, queue) = (
             Relay::before(&database.endpoint).await,
             Relay::before(sqs.endpoint()).await,
         );
         let key_file = directory.join("wrapping.key");
-        let (bases, api) = serve(&table, &queue, key_file.clone(), clock).await;
+        let api = serve(&table, &queue, key_file.clone(), clock).await;
+        let bases = Bases::one(&api.url());
         let surroundings = Surroundings {
             table: table.endpoint().to_owned(),
             queue: queue.endpoint().to_owned(),
@@ -168,28 +161,12 @@ async fn line(bases: &Bases, phones: &Phones) -> Line {
     }
 }
 
-/// The API on the same table and queues: where, until the guard is dropped.
-async fn serve(
-    table_relay: &Relay,
-    queue: &Relay,
-    key_file: PathBuf,
-    clock: Arc<dyn Clock>,
-) -> (Bases, DropGuard) {
-    let common = Common {
-        table: "waxwing".to_owned(),
-        shards: SHARDS,
-        queue_prefix: PREFIX.to_owned(),
-    };
-    let secret = JwtSecret {
-        kid: "test".to_owned(),
-        secret: Secret::new("a secret of 32 bytes and a few more"),
-    };
-    let wrapping = Wrapping::File(key_file);
-    let mut config = Functions::new(common, vec![NETWORK], vec![secret], wrapping);
-    config.users.bcrypt_cost = 4;
+/// The API on the same table and queues.
+async fn serve(reached: &Relay, queue: &Relay, key_file: PathBuf, clock: Arc<dyn Clock>) -> Served {
+    let config = testbed::config::functions(SHARDS, key_file);
     let aws = shared::aws::stand_in(queue.endpoint());
     let queues = Arc::new(SqsQueue::from_config(&aws));
-    let records = table(table_relay.endpoint());
+    let records = table(reached.endpoint());
     let wrapper = seal::wrapper(&aws, &config.wrapping).expect("a key file");
     let sealer = Sealer::new(records.clone(), wrapper)
         .restricted_to(&[Purpose::Content])
@@ -202,16 +179,5 @@ async fn serve(
         Arc::new(NoMailer),
         clock,
     );
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let address = listener.local_addr().expect("bound");
-    let stop = CancellationToken::new();
-    let stopped = stop.clone().cancelled_owned();
-    let routes = service::all(states.expect("a queue prefix"));
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move {
-        axum::serve(listener, service)
-            .with_graceful_shutdown(stopped)
-            .await
-    });
-    (Bases::one(&format!("http://{address}")), stop.drop_guard())
+    Served::start(service::all(states.expect("a queue prefix"))).await
 }

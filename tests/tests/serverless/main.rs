@@ -3,10 +3,9 @@
 
 mod stack;
 
-use reqwest::Method;
 use serde_json::{Value, json};
 use shared::queue::deployment::QUERIES_VISIBILITY;
-use tests::api::{Api, Bases};
+use testbed::caller::{Bases, Caller};
 use tests::flow::{Paired, exchange, pair, unique};
 use tests::phones::Phones;
 
@@ -34,7 +33,7 @@ async fn every_function_tells_how_it_is() {
         messaging,
     } = functions();
     for base in [auth, management, messaging] {
-        let api = Api::new(Bases::one(&base));
+        let api = Caller::over_http(Bases::one(&base));
         assert_eq!(api.get("/health").await.data(200), json!({"status": "ok"}));
         let ready = api.get("/ready").await.data(200);
         assert_eq!(ready["status"], "ready", "{base}");
@@ -119,6 +118,6 @@ async fn survives_the_death_of(daemon: Daemon, paired: &Paired, phones: &Phones)
     let once = inbox.iter().find(|shown| shown["text"] == *after);
     assert_eq!(once.expect("shown")["copies"], 1, "the dead daemon never had it");
     let path = format!("/api/instances/{}/qr", paired.instance);
-    let qr = paired.user.request(Method::GET, &path, None).await;
-    assert!(!qr.status.is_success(), "no QR code: {}", qr.body);
+    let qr = paired.user.get(&path).await;
+    assert!(!qr.is_success(), "no QR code: {}", qr.json());
 }

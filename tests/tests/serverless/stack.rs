@@ -4,9 +4,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use tests::api::Bases;
+use testbed::caller::Bases;
+use testbed::wait::{DEADLINE, until};
 use tests::phones::Phones;
-use tests::wait::{DEADLINE, until};
 use tokio::process::{Child, Command};
 
 #[expect(

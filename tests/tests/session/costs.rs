@@ -3,9 +3,9 @@
 use shared::domain::content::Content;
 use shared::ids::MessageId;
 
-use relay::Relay;
-use relay::meter::sum;
-use tests::database::table;
+use testbed::relay::Relay;
+use testbed::relay::meter::sum;
+use testbed::table::table;
 
 use crate::world::{World, to};
 

@@ -6,8 +6,9 @@ use sandbox::{Fault, Rule, Target};
 use serde_json::json;
 use shared::domain::instance::Status;
 use shared::domain::reason::Reason;
+use testbed::wait::in_time;
 
-use crate::world::{World, in_time};
+use crate::world::World;
 
 /// What a session ends with.
 fn end(events: &[SessionEvent]) -> Stop {

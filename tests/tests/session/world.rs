@@ -1,7 +1,6 @@
 //! A table, a sandbox, and an instance whose sessions one can begin and follow.
 
 use std::fmt::Debug;
-use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,18 +15,15 @@ use shared::domain::content::{Content, Text};
 use shared::domain::instance::Status;
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
-use shared::seal::{FileKeyWrapper, Sealer};
 use shared::session_state::{Fence, SessionState, TableSessionState};
 use shared::storage::Table;
-use tempfile::TempDir;
-use tests::database::Database;
+use testbed::table::Database;
+use testbed::wait::{DEADLINE, in_time};
+use testbed::world::Keys;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::sink::{Seen, Sink};
-
-/// Nothing here takes longer.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 pub struct World {
     pub sandbox: Sandbox,
@@ -36,7 +32,7 @@ pub struct World {
     pub table: Table,
     admin: reqwest::Client,
     seen: Seen,
-    directory: TempDir,
+    keys: Keys,
     pub database: Database,
 }
 
@@ -59,7 +55,7 @@ impl World {
             table: database.table(),
             admin: reqwest::Client::new(),
             seen: Seen::default(),
-            directory: tempfile::tempdir().expect("a directory"),
+            keys: Keys::new(),
             database,
         }
     }
@@ -71,10 +67,9 @@ impl World {
 
     /// The same in the table as it is reached through `table`.
     pub fn state_in(&self, table: &Table, token: u64) -> Arc<dyn SessionState> {
-        let wrapper = FileKeyWrapper::open(&self.directory.path().join("master.key")).expect("a key file");
         Arc::new(TableSessionState::new(
             table.clone(),
-            Arc::new(Sealer::new(table.clone(), Arc::new(wrapper))),
+            Arc::new(self.keys.sealer(table)),
             Arc::new(SystemClock),
             InstanceId::from_bytes([1; 16]),
             Fence::new(token),
@@ -273,12 +268,6 @@ pub fn text_of(message: &InboundMessage) -> Option<String> {
 
 pub fn to(phone: &str) -> Recipient {
     Recipient::Phone(phone.to_owned())
-}
-
-pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, future)
-        .await
-        .unwrap_or_else(|_| panic!("{what} did not come in time"))
 }
 
 /// Asserts that `value` is one of these events, naming it where it is not.

@@ -14,10 +14,10 @@ async fn a_login_gives_tokens_however_the_address_is_written() {
     let world = World::new().await;
     world.register("ada@example.com").await;
     let body = json!({"email": "ADA@example.com", "password": PASSWORD});
-    let data = world.post("", "/api/auth/login", body).await.data(200);
+    let data = world.nobody.post("/api/auth/login", body).await.data(200);
     assert_eq!(data["user"]["email"], json!("ada@example.com"));
     let token = data["tokens"]["accessToken"].as_str().expect("a token");
-    assert_eq!(world.get(token, "/api/auth/me").await.status, 200);
+    assert_eq!(world.caller(token).get("/api/auth/me").await.status, 200);
 }
 
 #[tokio::test]
@@ -31,14 +31,14 @@ async fn a_wrong_password_and_an_unknown_address_answer_alike() {
         ("bob@example.com", PASSWORD),
     ] {
         let body = json!({"email": email, "password": password});
-        assert_eq!(world.post("", "/api/auth/login", body).await.error(), WRONG);
+        assert_eq!(world.nobody.post("/api/auth/login", body).await.error(), WRONG);
     }
 }
 
 #[tokio::test]
 async fn members_are_strict() {
     let world = World::new().await;
-    let told = async |body| world.post("", "/api/auth/login", body).await.error();
+    let told = async |body| world.nobody.post("/api/auth/login", body).await.error();
     assert_eq!(
         told(json!({"email": "ada@example.com"})).await,
         "400 VALIDATION_ERROR: `password` is missing"
@@ -63,7 +63,7 @@ async fn guesses_lock_an_account_and_say_until_when() {
     world.register("ada@example.com").await;
     let login = async |password: &str| {
         let body = json!({"email": "Ada@Example.com", "password": password});
-        world.post("", "/api/auth/login", body).await
+        world.nobody.post("/api/auth/login", body).await
     };
     for _ in 0..10 {
         assert_eq!(login("a wrong password").await.error(), WRONG);
@@ -87,7 +87,11 @@ const LOCKED: &str = "429 ACCOUNT_LOCKED: Too many failed logins: try again when
 
 async fn login_from(world: &World, source: &str, email: &str, password: &str) -> Answer {
     let body = json!({"email": email, "password": password});
-    world.post_from(source, "", "/api/auth/login", body).await
+    world
+        .nobody
+        .from_address(source)
+        .post("/api/auth/login", body)
+        .await
 }
 
 #[tokio::test]
@@ -133,22 +137,25 @@ async fn guesses_from_many_networks_lock_an_account_but_not_where_its_user_is_kn
         assert_eq!(answer.error(), LOCKED, "{source}");
     }
     // A session goes on, and changes its password.
-    assert_eq!(world.get(&user.token, "/api/auth/me").await.status, 200);
+    assert_eq!(user.get("/api/auth/me").await.status, 200);
     let body = json!({"currentPassword": PASSWORD, "newPassword": PASSWORD});
-    let changed = world.post_from("198.51.100.1", &user.token, "/api/auth/change-password", body);
-    changed.await.data(200);
+    let elsewhere = user.from_address("198.51.100.1");
+    let changed = elsewhere.post("/api/auth/change-password", body).await;
+    changed.data(200);
     // Home is known, whichever address the provider gives today.
     let answer = login_from(&world, "203.0.113.200", "ada@example.com", PASSWORD).await;
     assert_eq!(answer.status, 200);
     // Who reads the account's mails is let in as well.
     let forgot = json!({"email": "ada@example.com"});
     world
-        .post("", "/api/auth/forgot-password", forgot)
+        .nobody
+        .post("/api/auth/forgot-password", forgot)
         .await
         .data(202);
     let body = json!({"token": world.mail.code("ada@example.com"), "password": PASSWORD});
-    let reset = world.post_from("198.51.100.1", "", "/api/auth/reset-password", body);
-    reset.await.data(200);
+    let elsewhere = world.nobody.from_address("198.51.100.1");
+    let reset = elsewhere.post("/api/auth/reset-password", body).await;
+    reset.data(200);
     let answer = login_from(&world, "198.51.100.1", "ada@example.com", PASSWORD).await;
     assert_eq!(answer.status, 200);
     world.clock.advance(TimeDelta::minutes(15));
@@ -205,7 +212,7 @@ async fn a_network_is_known_by_registering_and_by_a_session_that_goes_on() {
     for _ in 0..5 {
         world.clock.advance(TimeDelta::days(21));
         let body = json!({"refreshToken": token});
-        let data = world.post("", "/api/auth/refresh", body).await.data(200);
+        let data = world.nobody.post("/api/auth/refresh", body).await.data(200);
         token = data["tokens"]["refreshToken"]
             .as_str()
             .expect("a text")
@@ -227,7 +234,7 @@ async fn a_lock_is_audited_with_its_user_and_in_whole_seconds() {
     for email in ["ada@example.com", "nobody@example.com"] {
         for _ in 0..11 {
             let body = json!({"email": email, "password": "a wrong password"});
-            world.post("", "/api/auth/login", body).await;
+            world.nobody.post("/api/auth/login", body).await;
         }
     }
     let mut entries = audited(&world, Action::Locked).await;
@@ -236,7 +243,7 @@ async fn a_lock_is_audited_with_its_user_and_in_whole_seconds() {
     let [of_nobody, of_ada] = &entries[..] else {
         panic!("two locks, not {entries:?}")
     };
-    assert_eq!(of_ada.target, Some(id(&world, &user).await));
+    assert_eq!(of_ada.target, Some(id(&user).await));
     assert_eq!(of_ada.subscription, user.subscription.parse().ok());
     assert_eq!((&of_nobody.target, of_nobody.subscription), (&None, None));
     for entry in [of_ada, of_nobody] {
@@ -269,7 +276,7 @@ async fn an_unknown_address_is_locked_alike() {
     let world = World::new().await;
     let login = async || {
         let body = json!({"email": "nobody@example.com", "password": PASSWORD});
-        world.post("", "/api/auth/login", body).await.status
+        world.nobody.post("/api/auth/login", body).await.status
     };
     for _ in 0..10 {
         assert_eq!(login().await, 401);
@@ -283,7 +290,7 @@ async fn no_number_of_guesses_at_once_gets_past_the_limit() {
     world.register("ada@example.com").await;
     let guesses = (0..40).map(|n| {
         let body = json!({"email": "ada@example.com", "password": format!("guess {n}")});
-        world.post("", "/api/auth/login", body)
+        world.nobody.post("/api/auth/login", body)
     });
     let answers = futures::future::join_all(guesses).await;
     let looked_at = answers.iter().filter(|answer| answer.status == 401).count();
@@ -298,10 +305,10 @@ async fn a_right_password_clears_the_count() {
     for _ in 0..3 {
         for _ in 0..9 {
             let body = json!({"email": "ada@example.com", "password": "a wrong password"});
-            assert_eq!(world.post("", "/api/auth/login", body).await.status, 401);
+            assert_eq!(world.nobody.post("/api/auth/login", body).await.status, 401);
         }
         let body = json!({"email": "ada@example.com", "password": PASSWORD});
-        assert_eq!(world.post("", "/api/auth/login", body).await.status, 200);
+        assert_eq!(world.nobody.post("/api/auth/login", body).await.status, 200);
     }
 }
 
@@ -311,11 +318,11 @@ async fn an_address_that_tries_many_accounts_is_locked() {
     world.register("ada@example.com").await;
     for n in 0..50 {
         let body = json!({"email": format!("user{n}@example.com"), "password": PASSWORD});
-        assert_eq!(world.post("", "/api/auth/login", body).await.error(), WRONG);
+        assert_eq!(world.nobody.post("/api/auth/login", body).await.error(), WRONG);
     }
     let body = json!({"email": "ada@example.com", "password": PASSWORD});
     assert_eq!(
-        world.post("", "/api/auth/login", body).await.error(),
+        world.nobody.post("/api/auth/login", body).await.error(),
         "429 ACCOUNT_LOCKED: Too many failed logins: try again when the lock has ended"
     );
 }
@@ -323,7 +330,7 @@ async fn an_address_that_tries_many_accounts_is_locked() {
 #[tokio::test]
 async fn an_address_has_a_rate_limit_that_resets() {
     let world = World::new().await;
-    let call = async || world.post("", "/api/auth/login", json!({})).await;
+    let call = async || world.nobody.post("/api/auth/login", json!({})).await;
     for left in (0..120).rev() {
         let answer = call().await;
         assert_eq!(answer.status, 400);

@@ -8,7 +8,7 @@ use crate::support::World;
 async fn it_tells_user_and_subscription() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
-    let data = world.get(&user.token, "/api/auth/me").await.data(200);
+    let data = user.get("/api/auth/me").await.data(200);
     assert_eq!(data["user"]["email"], json!("ada@example.com"));
     assert_eq!(data["user"]["createdAt"], json!("2026-01-01T00:00:00.000Z"));
     assert_eq!(data["subscription"]["id"], json!(user.subscription));
@@ -18,7 +18,7 @@ async fn it_tells_user_and_subscription() {
 async fn a_user_who_is_gone_is_nobody() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
-    let me = world.get(&user.token, "/api/auth/me").await.data(200);
+    let me = user.get("/api/auth/me").await.data(200);
     let id = me["user"]["id"].as_str().expect("an id").parse().expect("an id");
     let subscription = user.subscription.parse().expect("an id");
     let table = &world.state.table;
@@ -31,7 +31,7 @@ async fn a_user_who_is_gone_is_nobody() {
         .await
         .expect("deleted");
     assert_eq!(
-        world.get(&user.token, "/api/auth/me").await.error(),
+        user.get("/api/auth/me").await.error(),
         "401 UNAUTHENTICATED: The access token's user does not exist any more"
     );
 }

@@ -12,19 +12,20 @@ const OVER: &str = "401 UNAUTHENTICATED: The access token's session is over: log
 
 async fn login(world: &World, password: &str) -> Answer {
     let body = json!({"email": "ada@example.com", "password": password});
-    world.post("", "/api/auth/login", body).await
+    world.nobody.post("/api/auth/login", body).await
 }
 
 async fn forgot(world: &World, email: &str) -> Value {
     let answer = world
-        .post("", "/api/auth/forgot-password", json!({"email": email}))
+        .nobody
+        .post("/api/auth/forgot-password", json!({"email": email}))
         .await;
     answer.data(202)
 }
 
 async fn reset(world: &World, code: &str, password: &str) -> Answer {
     let body = json!({"token": code, "password": password});
-    world.post("", "/api/auth/reset-password", body).await
+    world.nobody.post("/api/auth/reset-password", body).await
 }
 
 #[tokio::test]
@@ -32,15 +33,12 @@ async fn a_changed_password_ends_every_session_but_the_one_it_begins() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
     let body = json!({"currentPassword": PASSWORD, "newPassword": NEW});
-    let data = world
-        .post(&user.token, "/api/auth/change-password", body)
-        .await
-        .data(200);
+    let data = user.post("/api/auth/change-password", body).await.data(200);
     let fresh = data["tokens"]["accessToken"].as_str().expect("a token");
-    assert_eq!(world.get(fresh, "/api/auth/me").await.status, 200);
-    assert_eq!(world.get(&user.token, "/api/auth/me").await.error(), OVER);
+    assert_eq!(world.caller(fresh).get("/api/auth/me").await.status, 200);
+    assert_eq!(user.get("/api/auth/me").await.error(), OVER);
     let body = json!({"refreshToken": user.refresh_token});
-    assert_eq!(world.post("", "/api/auth/refresh", body).await.status, 401);
+    assert_eq!(world.nobody.post("/api/auth/refresh", body).await.status, 401);
     assert_eq!(login(&world, PASSWORD).await.status, 401);
     assert_eq!(login(&world, NEW).await.status, 200);
     assert_eq!(
@@ -55,15 +53,13 @@ async fn a_stolen_access_token_cannot_guess_the_password_without_end() {
     let user = world.register("ada@example.com").await;
     let body = json!({"currentPassword": "a wrong password", "newPassword": NEW});
     for _ in 0..10 {
-        let answer = world
-            .post(&user.token, "/api/auth/change-password", body.clone())
-            .await;
+        let answer = user.post("/api/auth/change-password", body.clone()).await;
         assert_eq!(
             answer.error(),
             "401 INVALID_CREDENTIALS: The present password is another one"
         );
     }
-    let answer = world.post(&user.token, "/api/auth/change-password", body).await;
+    let answer = user.post("/api/auth/change-password", body).await;
     assert_eq!(answer.status, 429);
     assert_eq!(answer.json()["error"]["code"], json!("ACCOUNT_LOCKED"));
 }
@@ -90,7 +86,7 @@ async fn a_forgotten_password_is_reset_once_by_the_code_of_the_mail() {
     let data = reset(&world, &code, NEW).await.data(200);
     assert_eq!(data["user"]["emailVerified"], json!(true));
     assert_eq!(reset(&world, &code, NEW).await.error(), NO_CODE);
-    assert_eq!(world.get(&user.token, "/api/auth/me").await.error(), OVER);
+    assert_eq!(user.get("/api/auth/me").await.error(), OVER);
     assert_eq!(login(&world, NEW).await.status, 200);
 }
 
@@ -103,7 +99,7 @@ async fn a_code_is_good_for_its_purpose_and_its_time_alone() {
     forgot(&world, "ada@example.com").await;
     let code = world.mail.code("ada@example.com");
     let body = json!({"token": code});
-    let answer = world.post(&user.token, "/api/auth/verify-email", body).await;
+    let answer = user.post("/api/auth/verify-email", body).await;
     assert_eq!(answer.error(), NO_CODE);
     world.clock.advance(TimeDelta::hours(1));
     assert_eq!(reset(&world, &code, NEW).await.error(), NO_CODE);
@@ -133,7 +129,7 @@ async fn an_address_is_verified_by_the_code_of_the_registration() {
     .await;
     let user = world.register("ada@example.com").await;
     let role = async || {
-        let me = world.get(&user.token, "/api/auth/me").await.data(200);
+        let me = user.get("/api/auth/me").await.data(200);
         (me["user"]["role"].clone(), me["user"]["emailVerified"].clone())
     };
     // Not before the address is shown to be the user's own.
@@ -142,22 +138,20 @@ async fn an_address_is_verified_by_the_code_of_the_registration() {
     let other = world.register("eve@example.com").await;
     for (stranger, status) in [("", 401), (&*other.token, 400)] {
         let body = json!({"token": code});
-        let answer = world.post(stranger, "/api/auth/verify-email", body).await;
+        let answer = world.caller(stranger).post("/api/auth/verify-email", body).await;
         assert_eq!(
             answer.status, status,
             "who registered the address may be somebody else"
         );
     }
     assert_eq!(role().await, (json!("USER"), json!(false)));
-    let data = world
-        .post(&user.token, "/api/auth/verify-email", json!({"token": code}))
+    let data = user
+        .post("/api/auth/verify-email", json!({"token": code}))
         .await
         .data(200);
     assert_eq!(data["user"]["role"], json!("ADMINISTRATOR"));
     assert_eq!(role().await, (json!("ADMINISTRATOR"), json!(true)));
-    let again = world
-        .post(&user.token, "/api/auth/resend-verification", json!({}))
-        .await;
+    let again = user.post("/api/auth/resend-verification", ()).await;
     assert_eq!(
         again.error(),
         "409 CONFLICT: The e-mail address is verified already"
@@ -168,11 +162,7 @@ async fn an_address_is_verified_by_the_code_of_the_registration() {
 async fn mails_are_few_and_a_mail_server_that_is_away_is_told() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
-    let resend = async || {
-        world
-            .post(&user.token, "/api/auth/resend-verification", json!({}))
-            .await
-    };
+    let resend = async || user.post("/api/auth/resend-verification", ()).await;
     world.mail.fail(true);
     assert_eq!(resend().await.status, 503);
     world.mail.fail(false);
@@ -195,22 +185,19 @@ async fn a_registration_stands_though_its_mail_does_not_go_out() {
     let world = World::new().await;
     world.mail.fail(true);
     let user = world.register("ada@example.com").await;
-    assert_eq!(world.get(&user.token, "/api/auth/me").await.status, 200);
+    assert_eq!(user.get("/api/auth/me").await.status, 200);
 }
 
 #[tokio::test]
 async fn a_name_is_changed() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
-    let patch = async |body: Value| {
-        let request = crate::support::request("PATCH", &user.token, "/api/auth/me", body.to_string().into());
-        world.send(request).await
-    };
+    let patch = async |body: Value| user.patch("/api/auth/me", body).await;
     assert_eq!(
         patch(json!({"name": " Ada Lovelace "})).await.data(200)["user"]["name"],
         json!("Ada Lovelace")
     );
-    let me = world.get(&user.token, "/api/auth/me").await.data(200);
+    let me = user.get("/api/auth/me").await.data(200);
     assert_eq!(me["user"]["name"], json!("Ada Lovelace"));
     assert_eq!(
         patch(json!({"name": ""})).await.error(),

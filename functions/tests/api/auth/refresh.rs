@@ -7,7 +7,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use shared::domain::audit::Action;
 
-use crate::management::people::{administrator, audited, patch};
+use crate::management::people::{administrator, audited};
 use crate::support::{Answer, World};
 
 const REFUSED: &str = "401 UNAUTHENTICATED: The refresh token is not valid, was used before, or its session is over: log in again";
@@ -15,7 +15,8 @@ const OVER: &str = "401 UNAUTHENTICATED: The access token's session is over: log
 
 async fn refresh(world: &World, token: &str) -> Answer {
     world
-        .post("", "/api/auth/refresh", json!({"refreshToken": token}))
+        .nobody
+        .post("/api/auth/refresh", json!({"refreshToken": token}))
         .await
 }
 
@@ -33,7 +34,7 @@ async fn a_refresh_gives_a_new_pair_and_keeps_the_session() {
         let data = refresh(&world, &token).await.data(200);
         assert_eq!(data["user"]["email"], json!("ada@example.com"));
         let access = text(&data["tokens"]["accessToken"]);
-        assert_eq!(world.get(&access, "/api/auth/me").await.status, 200);
+        assert_eq!(world.caller(&access).get("/api/auth/me").await.status, 200);
         let next = text(&data["tokens"]["refreshToken"]);
         assert_ne!(next, token);
         token = next;
@@ -52,7 +53,7 @@ async fn a_replay_ends_the_session_with_all_its_tokens() {
     let newest = text(&data["tokens"]["refreshToken"]);
     assert_eq!(refresh(&world, &newest).await.error(), REFUSED);
     for access in [&user.token, &text(&data["tokens"]["accessToken"])] {
-        assert_eq!(world.get(access, "/api/auth/me").await.error(), OVER);
+        assert_eq!(world.caller(access).get("/api/auth/me").await.error(), OVER);
     }
 }
 
@@ -66,7 +67,7 @@ async fn two_tabs_at_once_both_go_on_with_the_same_session() {
         let (one, other) = (one.data(200), other.data(200));
         for pair in [&one, &other] {
             let access = text(&pair["tokens"]["accessToken"]);
-            assert_eq!(world.get(&access, "/api/auth/me").await.status, 200);
+            assert_eq!(world.caller(&access).get("/api/auth/me").await.status, 200);
         }
         // One token is good at a time, so neither tab throws the other out whenever it comes again.
         assert_eq!(one["tokens"]["refreshToken"], other["tokens"]["refreshToken"]);
@@ -84,7 +85,7 @@ async fn a_lost_answer_is_asked_for_once_more_within_the_grace() {
     let again = refresh(&world, &user.refresh_token).await.data(200);
     for pair in [&lost, &again] {
         let access = text(&pair["tokens"]["accessToken"]);
-        assert_eq!(world.get(&access, "/api/auth/me").await.status, 200);
+        assert_eq!(world.caller(&access).get("/api/auth/me").await.status, 200);
     }
     // Both are good: the one whose answer was not lost after all, and the other.
     for pair in [lost, again] {
@@ -142,7 +143,7 @@ async fn what_is_no_refresh_token_is_refused_in_the_same_words() {
         assert_eq!(refresh(&world, token).await.error(), REFUSED);
     }
     let body = json!({"refreshToken": user.refresh_token, "token": "x"});
-    let answer = world.post("", "/api/auth/refresh", body).await;
+    let answer = world.nobody.post("/api/auth/refresh", body).await;
     assert_eq!(answer.error(), "400 VALIDATION_ERROR: `token` is unknown");
 }
 
@@ -151,13 +152,13 @@ async fn a_logout_ends_its_own_session_at_once_and_no_other() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
     let body = json!({"email": "ada@example.com", "password": crate::support::PASSWORD});
-    let other = world.post("", "/api/auth/login", body).await.data(200);
+    let other = world.nobody.post("/api/auth/login", body).await.data(200);
     let other = text(&other["tokens"]["accessToken"]);
-    let done = world.post(&user.token, "/api/auth/logout", json!({})).await;
+    let done = user.post("/api/auth/logout", ()).await;
     assert_eq!(done.data(200), json!({"loggedOut": true}));
-    assert_eq!(world.get(&user.token, "/api/auth/me").await.error(), OVER);
+    assert_eq!(user.get("/api/auth/me").await.error(), OVER);
     assert_eq!(refresh(&world, &user.refresh_token).await.error(), REFUSED);
-    assert_eq!(world.get(&other, "/api/auth/me").await.status, 200);
+    assert_eq!(world.caller(&other).get("/api/auth/me").await.status, 200);
 }
 
 #[tokio::test]
@@ -167,7 +168,7 @@ async fn a_token_that_is_refused_for_now_is_not_used_up() {
     let root = administrator(&world, "root@example.com").await;
     let path = format!("/api/subscriptions/{}", user.subscription);
     for (active, status) in [(false, 403), (true, 200)] {
-        let changed = patch(&world, &root.token, &path, json!({"active": active})).await;
+        let changed = root.patch(&path, json!({"active": active})).await;
         changed.data(200);
         assert_eq!(refresh(&world, &user.refresh_token).await.status, status);
     }

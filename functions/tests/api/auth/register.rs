@@ -13,7 +13,7 @@ use crate::support::{PASSWORD, World};
 async fn a_new_user_has_a_basic_subscription_and_tokens() {
     let world = World::new().await;
     let body = json!({"email": "Ada@Example.com", "password": PASSWORD, "name": " Ada "});
-    let answer = world.post("", "/api/auth/register", body).await;
+    let answer = world.nobody.post("/api/auth/register", body).await;
     let data = answer.data(201);
     assert_eq!(data["user"]["email"], json!("Ada@Example.com"));
     assert_eq!(data["user"]["name"], json!("Ada"));
@@ -26,7 +26,7 @@ async fn a_new_user_has_a_basic_subscription_and_tokens() {
     assert_eq!(data["user"]["subscriptionId"], data["subscription"]["id"]);
     assert_eq!(data["tokens"]["expiresIn"], json!(900));
     let token = data["tokens"]["accessToken"].as_str().expect("a token");
-    assert_eq!(world.get(token, "/api/auth/me").await.status, 200);
+    assert_eq!(world.caller(token).get("/api/auth/me").await.status, 200);
     assert!(!String::from_utf8_lossy(&answer.bytes).contains("$2b$"));
 }
 
@@ -39,7 +39,7 @@ fn sha256(text: &str) -> String {
 async fn a_refresh_token_is_stored_by_its_hash() {
     let world = World::new().await;
     let body = json!({"email": "ada@example.com", "password": PASSWORD, "name": "Ada"});
-    let data = world.post("", "/api/auth/register", body).await.data(201);
+    let data = world.nobody.post("/api/auth/register", body).await.data(201);
     let token = data["tokens"]["refreshToken"].as_str().expect("a token");
     let table = &world.state.table;
     let items = table
@@ -66,7 +66,7 @@ async fn a_refresh_token_is_stored_by_its_hash() {
 async fn every_bad_field_is_named_at_once() {
     let world = World::new().await;
     let body = json!({"email": "ada", "password": "short", "name": ""});
-    let answer = world.post("", "/api/auth/register", body).await;
+    let answer = world.nobody.post("/api/auth/register", body).await;
     assert_eq!(answer.error(), "400 VALIDATION_ERROR: Some fields are not valid");
     assert_eq!(
         answer.json()["error"]["details"],
@@ -89,7 +89,7 @@ async fn one_of_twenty_who_race_for_an_address_gets_it() {
             "ada@EXAMPLE.com"
         };
         let body = json!({"email": email, "password": PASSWORD, "name": format!("Ada {n}")});
-        world.post("", "/api/auth/register", body)
+        world.nobody.post("/api/auth/register", body)
     }))
     .await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);

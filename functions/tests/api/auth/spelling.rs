@@ -9,12 +9,12 @@ const NFD: &str = "cafe\u{301} au lait";
 
 async fn register(world: &World, email: &str, password: &str) -> Answer {
     let body = json!({"email": email, "password": password, "name": "Ada"});
-    world.post("", "/api/auth/register", body).await
+    world.nobody.post("/api/auth/register", body).await
 }
 
 async fn login(world: &World, email: &str, password: &str) -> u16 {
     let body = json!({"email": email, "password": password});
-    world.post("", "/api/auth/login", body).await.status
+    world.nobody.post("/api/auth/login", body).await.status
 }
 
 #[tokio::test]

@@ -16,34 +16,31 @@ async fn world() -> World {
         config
     })
     .await;
-    let live = QueueNames::new("test", "live").expect("names");
+    let live = QueueNames::new(testbed::queues::PREFIX, "live").expect("names");
     deployment::ensure_all(&*world.queue, &live, 1)
         .await
         .expect("created");
     world
 }
 
-async fn create(world: &World, user: &User, network: &str) -> Answer {
+async fn create(user: &User, network: &str) -> Answer {
     let body = json!({"name": network, "network": network});
-    world.post(&user.token, "/api/instances", body).await
+    user.post("/api/instances", body).await
 }
 
 #[tokio::test]
 async fn an_instance_on_live_waits_for_the_users_address() {
     let world = world().await;
     let user = world.register("ada@example.com").await;
-    create(&world, &user, "sandbox").await.data(201);
+    create(&user, "sandbox").await.data(201);
     let path = "/api/instances/sandbox/connect";
-    world.post(&user.token, path, json!({})).await.data(202);
-    assert_eq!(create(&world, &user, "live").await.error(), REFUSED);
+    user.post(path, ()).await.data(202);
+    assert_eq!(create(&user, "live").await.error(), REFUSED);
     let body = json!({"token": world.mail.code("ada@example.com")});
-    world
-        .post(&user.token, "/api/auth/verify-email", body)
-        .await
-        .data(200);
-    create(&world, &user, "live").await.data(201);
+    user.post("/api/auth/verify-email", body).await.data(200);
+    create(&user, "live").await.data(201);
     let path = "/api/instances/live/connect";
-    world.post(&user.token, path, json!({})).await.data(202);
+    user.post(path, ()).await.data(202);
 }
 
 #[tokio::test]
@@ -51,28 +48,28 @@ async fn an_instance_on_live_connects_for_whose_address_is_verified_alone() {
     let world = world().await;
     let ada = world.register("ada@example.com").await;
     world.verify(&ada).await;
-    create(&world, &ada, "live").await.data(201);
+    create(&ada, "live").await.data(201);
     // Made by an administrator, in the same subscription.
     let root = crate::management::people::administrator(&world, "root@example.com").await;
     let body = json!({
         "email": "bob@example.com", "password": crate::support::PASSWORD, "name": "Bob", "role": "USER",
         "subscriptionId": ada.subscription,
     });
-    world.post(&root.token, "/api/users", body).await.data(201);
+    root.post("/api/users", body).await.data(201);
     let bob = crate::management::people::login(&world, "bob@example.com").await;
     for (action, body) in [
-        ("connect", json!({})),
-        ("restart", json!({})),
-        ("pairing-code", json!({"phone": "15550100009"})),
+        ("connect", None),
+        ("restart", None),
+        ("pairing-code", Some(json!({"phone": "15550100009"}))),
     ] {
         let path = format!("/api/instances/live/{action}");
-        assert_eq!(world.post(&bob.token, &path, body).await.error(), REFUSED);
+        assert_eq!(bob.post(&path, body).await.error(), REFUSED);
     }
     // What ends a connection needs nothing.
     let path = "/api/instances/live/disconnect";
-    world.post(&bob.token, path, json!({})).await.data(202);
+    bob.post(path, ()).await.data(202);
     let path = "/api/instances/live/connect";
-    world.post(&ada.token, path, json!({})).await.data(202);
+    ada.post(path, ()).await.data(202);
 }
 
 #[tokio::test]
@@ -80,5 +77,5 @@ async fn a_deployment_that_sends_no_mail_asks_for_no_verified_address() {
     let world = world().await;
     world.mail.switch_off();
     let user = world.register("ada@example.com").await;
-    create(&world, &user, "live").await.data(201);
+    create(&user, "live").await.data(201);
 }

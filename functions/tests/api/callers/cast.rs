@@ -12,7 +12,7 @@ use shared::domain::account::Role;
 use shared::ids::InstanceId;
 
 use super::table::{Route, Takes};
-use crate::management::people::{self, administrator, delete, member, text};
+use crate::management::people::{self, administrator, member, text};
 use crate::support::{Answer, User, World, request};
 
 /// Who calls: the columns of the table.
@@ -56,7 +56,7 @@ pub struct Cast {
     pub eve: User,
     pub sales: InstanceId,
     /// The key of `sales`, with all scopes that keys have by default.
-    pub key: String,
+    pub key: testbed::caller::Caller,
     root: User,
     bobs_id: String,
     spare_key: String,
@@ -88,19 +88,19 @@ impl Cast {
         let support = world.instance(&ada, "support").await;
 
         let keys = format!("/api/instances/{sales}/keys");
-        let spare = world.post(&ada.token, &keys, json!({"name": "spare"})).await;
-        let revoked = world.post(&ada.token, &keys, json!({"name": "revoked"})).await;
+        let spare = ada.post(&keys, json!({"name": "spare"})).await;
+        let revoked = ada.post(&keys, json!({"name": "revoked"})).await;
         let revoked = revoked.data(201);
         let path = format!("{keys}/{}", text(&revoked["id"]));
-        delete(&world, &ada.token, &path).await.data(200);
+        ada.delete(&path).await.data(200);
 
         let body = json!({"to": "15550100002", "text": "Hello"});
-        let message = world.post(&key, "/api/messages/text", body).await.data(202);
+        let message = key.send("text", body).await.data(202);
         let elsewhere = json!({"allowedCidrs": ["198.51.100.0/24", "2001:db8::/32"]});
         Self {
-            key_of_support: world.key(&ada, support, json!({})).await,
-            key_from_elsewhere: world.key(&ada, sales, elsewhere).await,
-            bobs_id: people::id(&world, &bob).await,
+            key_of_support: world.key(&ada, support, json!({})).await.token().to_owned(),
+            key_from_elsewhere: world.key(&ada, sales, elsewhere).await.token().to_owned(),
+            bobs_id: people::id(&bob).await,
             spare_key: text(&spare.data(201)["id"]),
             revoked_key: text(&revoked["key"]),
             message: text(&message["id"]),
@@ -139,7 +139,7 @@ impl Cast {
             Caller::OtherTenant => self.eve.token.clone(),
             Caller::User => self.ada.token.clone(),
             Caller::Administrator => self.root.token.clone(),
-            Caller::Key => self.key.clone(),
+            Caller::Key => self.key.token().to_owned(),
             Caller::KeyOfAnotherInstance => self.key_of_support.clone(),
             Caller::KeyWithoutTheScope => self.key_without(route).await,
             Caller::RevokedKey => self.revoked_key.clone(),
@@ -161,7 +161,11 @@ impl Cast {
     /// A key of `sales` with these scopes alone.
     pub async fn key_with(&self, scopes: &[Scope]) -> String {
         let scopes = json!({"scopes": scopes});
-        self.world.key(&self.ada, self.sales, scopes).await
+        self.world
+            .key(&self.ada, self.sales, scopes)
+            .await
+            .token()
+            .to_owned()
     }
 
     /// A key that has all scopes but the route's.
@@ -173,7 +177,7 @@ impl Cast {
 
     /// A token of Ada's, good but for its age.
     async fn expired_token(&self) -> String {
-        let id = people::id(&self.world, &self.ada).await.parse().expect("an id");
+        let id = people::id(&self.ada).await.parse().expect("an id");
         let subscription = self.ada.subscription.parse().expect("an id");
         let session = RefreshToken::parse(&self.ada.refresh_token).expect("a token");
         let jwts = &self.world.state.jwts;
@@ -205,7 +209,7 @@ impl Cast {
         } else if filled.contains("{reset}") {
             world.register(&email).await;
             let body = json!({"email": email});
-            let sent = world.post("", "/api/auth/forgot-password", body).await;
+            let sent = world.nobody.post("/api/auth/forgot-password", body).await;
             assert_eq!(sent.status, 202);
             filled.replace("{reset}", &world.mail.code(&email))
         } else if filled.contains("{refresh}") {

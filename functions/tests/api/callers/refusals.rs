@@ -58,7 +58,7 @@ async fn a_user_route_takes_a_valid_access_token_alone() {
             "401 UNAUTHENTICATED: The access token was not signed by this service",
         ),
         (
-            &cast.key,
+            cast.key.token(),
             "401 UNAUTHENTICATED: This route wants the access token of a login, not an API key",
         ),
     ];
@@ -143,13 +143,13 @@ async fn a_key_route_takes_a_valid_key_with_its_scope_alone() {
             assert_eq!(cast.call(&route, caller).await.error(), error, "{path}");
         }
         for (key, error) in [
-            (&unknown, "401 UNAUTHENTICATED: There is no such API key"),
-            (&expired, "401 UNAUTHENTICATED: The API key has expired"),
+            (&*unknown, "401 UNAUTHENTICATED: There is no such API key"),
+            (expired.token(), "401 UNAUTHENTICATED: The API key has expired"),
         ] {
             assert_eq!(cast.send(&route, key).await.error(), error, "{path}");
         }
         let only = cast.key_with(&[scope]).await;
-        for key in [&only, &here] {
+        for key in [&*only, here.token()] {
             let answer = cast.send(&route, key).await;
             assert!(answer.status < 300, "{path}: {answer:?}");
             assert_eq!(answer.json()["meta"]["instanceName"], json!("sales"));
@@ -179,7 +179,7 @@ async fn the_first_refusal_of_a_known_key_in_an_hour_is_audited() {
         ] {
             cast.call(&route, caller).await;
         }
-        cast.send(&route, &expired).await;
+        cast.send(&route, expired.token()).await;
         cast.send(&route, &lacking).await;
     }
     let entries = people::audited(world, Action::KeyRefused).await;
@@ -242,7 +242,7 @@ async fn another_subscriptions_instance_does_not_exist_by_any_name() {
             assert_eq!(answer.json()["error"]["code"], json!("NOT_FOUND"));
         }
     }
-    let list = cast.world.get(&cast.eve.token, "/api/instances").await;
+    let list = cast.eve.get("/api/instances").await;
     assert_eq!(list.data(200), json!([]));
 }
 
@@ -259,9 +259,7 @@ async fn a_key_that_lacks_a_scope_does_not_hide_its_use_from_elsewhere() {
     let Actor::Key(id) = id else { panic!("{id:?}") };
     let path = format!("/api/instances/{}/keys/{id}", cast.sales);
     let elsewhere = json!({"allowedCidrs": ["203.0.113.0/24"]});
-    people::patch(world, &cast.ada.token, &path, elsewhere)
-        .await
-        .data(200);
+    cast.ada.patch(&path, elsewhere).await.data(200);
     for _ in 0..2 {
         cast.send(&route, &key).await;
     }
@@ -278,15 +276,17 @@ async fn an_administrator_is_served_in_a_subscription_that_is_switched_off() {
     let root = people::administrator(world, "boss@example.com").await;
     let path = format!("/api/subscriptions/{}", cast.ada.subscription);
     let off = json!({"active": false});
-    people::patch(world, &root.token, &path, off).await.data(200);
-    let mine = format!("/api/users/{}", people::id(world, &root).await);
+    root.patch(&path, off).await.data(200);
+    let mine = format!("/api/users/{}", people::id(&root).await);
     let there = json!({"subscriptionId": cast.ada.subscription});
-    people::patch(world, &root.token, &mine, there).await.data(200);
+    root.patch(&mine, there).await.data(200);
     let root = people::login(world, "boss@example.com").await;
     let body = json!({"refreshToken": root.refresh_token});
-    let data = world.post("", "/api/auth/refresh", body).await.data(200);
+    let data = world.nobody.post("/api/auth/refresh", body).await.data(200);
     let token = people::text(&data["tokens"]["accessToken"]);
-    people::patch(world, &token, &path, json!({"active": true}))
+    world
+        .caller(&token)
+        .patch(&path, json!({"active": true}))
         .await
         .data(200);
 }

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 use serde_json::{Value, json};
 use shared::telemetry;
 
-use crate::management::people::{administrator, delete, id, patch};
-use crate::support::{Answer, World};
+use crate::management::people::{administrator, id};
+use crate::support::{Answer, Caller, World};
 
 /// All that this process logs, of whichever test.
 #[derive(Clone, Default)]
@@ -79,9 +79,9 @@ impl Log {
     }
 }
 
-async fn text(world: &World, key: &str) -> Answer {
+async fn text(key: &Caller) -> Answer {
     let body = json!({"to": "15550100009", "text": "hello"});
-    world.post(key, "/api/messages/text", body).await
+    key.send("text", body).await
 }
 
 #[tokio::test]
@@ -89,9 +89,9 @@ async fn each_request_has_a_line_with_its_route_and_caller() {
     let log = Log::start();
     let world = World::new().await;
     let (user, instance, key) = world.ready().await;
-    let user_id = id(&world, &user).await;
+    let user_id = id(&user).await;
 
-    let answer = world.get(&user.token, "/api/instances/sales").await;
+    let answer = user.get("/api/instances/sales").await;
     let mut line = log.one("request", &answer);
     assert!(line["duration_ms"].is_u64(), "{line}");
     line["duration_ms"] = json!(0);
@@ -108,9 +108,7 @@ async fn each_request_has_a_line_with_its_route_and_caller() {
     });
     assert_eq!(line, expected);
 
-    let answer = world
-        .get(&key, "/api/messages/msg_01JD0000000000000000000000")
-        .await;
+    let answer = key.get("/api/messages/msg_01JD0000000000000000000000").await;
     let line = log.one("request", &answer);
     assert_eq!(line["route"], json!("/api/messages/{message}"));
     assert_eq!(
@@ -122,7 +120,7 @@ async fn each_request_has_a_line_with_its_route_and_caller() {
     assert!(line["key.id"].as_str().is_some_and(|id| id.starts_with("key_")));
     assert_eq!(line.get("user.id"), None);
 
-    let answer = world.get("", "/api/nothing/15550100009").await;
+    let answer = world.nobody.get("/api/nothing/15550100009").await;
     let line = log.one("request", &answer);
     assert_eq!((&line["route"], &line["status"]), (&json!("none"), &json!(404)));
     assert_eq!(line.get("subscription.id"), None);
@@ -144,12 +142,12 @@ async fn whoever_is_kept_out_is_told_of_as_security() {
     let users = "/api/users";
     let refusals = [
         (
-            world.get("not-a-token", "/api/instances").await,
+            world.caller("not-a-token").get("/api/instances").await,
             "UNAUTHENTICATED",
         ),
-        (world.get(&user.token, users).await, "FORBIDDEN"),
-        (text(&world, &reads).await, "INSUFFICIENT_SCOPE"),
-        (text(&world, &elsewhere).await, "IP_NOT_ALLOWED"),
+        (user.get(users).await, "FORBIDDEN"),
+        (text(&reads).await, "INSUFFICIENT_SCOPE"),
+        (text(&elsewhere).await, "IP_NOT_ALLOWED"),
     ];
     for (answer, code) in refusals {
         let line = log.one("security", &answer);
@@ -158,15 +156,15 @@ async fn whoever_is_kept_out_is_told_of_as_security() {
         assert_eq!(line["source"], json!("192.0.2.1"));
         assert_eq!(log.one("request", &answer)["code"], json!(code));
     }
-    let answer = text(&world, &elsewhere).await;
+    let answer = text(&elsewhere).await;
     assert_eq!(log.one("security", &answer)["instance.id"], json!(instance));
-    assert_eq!(log.of("security", &text(&world, &key).await), [] as [Value; 0]);
+    assert_eq!(log.of("security", &text(&key).await), [] as [Value; 0]);
 
     let body = json!({"refreshToken": user.refresh_token});
     let path = "/api/auth/refresh";
-    world.post("", path, body.clone()).await.data(200);
+    world.nobody.post(path, body.clone()).await.data(200);
     world.clock.advance(chrono::TimeDelta::minutes(1));
-    let answer = world.post("", path, body).await;
+    let answer = world.nobody.post(path, body).await;
     let events: Vec<_> = log
         .of("security", &answer)
         .iter()
@@ -177,7 +175,7 @@ async fn whoever_is_kept_out_is_told_of_as_security() {
     let wrong = json!({"email": "ada@example.com", "password": "not the password"});
     let mut events = Vec::new();
     for _ in 0..20 {
-        let answer = world.post("", "/api/auth/login", wrong.clone()).await;
+        let answer = world.nobody.post("/api/auth/login", wrong.clone()).await;
         events = log.of("security", &answer);
         if answer.status == 429 {
             break;
@@ -201,22 +199,18 @@ async fn what_the_business_is_about_is_told_of_by_id() {
     let (user, instance, key) = world.ready().await;
     let root = administrator(&world, "root@example.com").await;
 
-    let answer = text(&world, &key).await;
+    let answer = text(&key).await;
     let line = log.one("business", &answer);
     assert_eq!(line["event"], json!("message.accepted"));
     assert_eq!(line["message.id"], answer.json()["data"]["id"]);
     assert_eq!(line["instance.id"], json!(instance));
     assert_eq!(line["subscription.id"], json!(user.subscription));
 
-    let created = world
-        .post(&user.token, "/api/instances", json!({"name": "other"}))
-        .await;
+    let created = user.post("/api/instances", json!({"name": "other"})).await;
     let other = created.json()["data"]["id"].clone();
     let path = "/api/instances/other";
-    let connected = world
-        .post(&user.token, &format!("{path}/connect"), json!({}))
-        .await;
-    let deleted = delete(&world, &user.token, path).await;
+    let connected = user.post(&format!("{path}/connect"), ()).await;
+    let deleted = user.delete(path).await;
     for (answer, event) in [
         (created, "instance.created"),
         (connected, "instance.connect"),
@@ -233,7 +227,7 @@ async fn what_the_business_is_about_is_told_of_by_id() {
     }
 
     let path = format!("/api/subscriptions/{}", user.subscription);
-    let answer = patch(&world, &root.token, &path, json!({"tier": "PRO"})).await;
+    let answer = root.patch(&path, json!({"tier": "PRO"})).await;
     let line = log.one("business", &answer);
     assert_eq!(line["event"], json!("subscription.updated"));
     assert_eq!(line["on"], json!(user.subscription));
@@ -258,7 +252,7 @@ async fn what_the_business_is_about_is_told_of_by_id() {
         .send()
         .await
         .expect("stored");
-    let line = log.one("business", &text(&world, &key).await);
+    let line = log.one("business", &text(&key).await);
     assert_eq!(line["event"], json!("limit.reached"));
     assert_eq!(line["code"], json!("QUOTA_EXCEEDED"));
 }
@@ -269,7 +263,7 @@ async fn a_failure_is_told_once_with_its_cause() {
     let world = World::new().await;
     let (user, _, key) = world.ready().await;
     world.queue.fail(true);
-    let answer = text(&world, &key).await;
+    let answer = text(&key).await;
     assert_eq!(answer.status, 503);
     let line = log.one("error", &answer);
     assert_eq!(
@@ -287,7 +281,7 @@ async fn a_failure_is_told_once_with_its_cause() {
 
     // What fails beside a request that is done.
     let path = "/api/instances/sales/connect";
-    let answer = world.post(&user.token, path, json!({})).await;
+    let answer = user.post(path, ()).await;
     assert_eq!(answer.status, 202);
     assert_eq!(
         log.one("error", &answer)["what"],

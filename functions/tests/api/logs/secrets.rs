@@ -1,13 +1,13 @@
 //! Every secret that goes through the API, in what succeeds, what is refused and what fails.
 
-use axum::body::Body;
 use serde_json::{Value, json};
 use shared::domain::instance::Status;
 use shared::ids::InstanceId;
+use testbed::caller::Body;
 
 use super::Log;
 use crate::management::people::accept;
-use crate::support::{PASSWORD, User, World, request};
+use crate::support::{Caller, PASSWORD, User, World};
 
 const EMAIL: &str = "zebra.quagga@okapi-bongo.example";
 const INVITED: &str = "tapir.kudu@okapi-bongo.example";
@@ -36,7 +36,7 @@ async fn no_line_ever_says_a_secret() {
         WRONG,
         QR,
         PASSWORD,
-        &key,
+        key.token(),
     ];
     secrets.extend(known.map(str::to_owned));
     secrets.extend([user.token, user.refresh_token]);
@@ -52,47 +52,39 @@ async fn no_line_ever_says_a_secret() {
     }
 }
 
-async fn post(world: &World, token: &str, path: &str, body: Value, status: u16) -> Value {
-    let answer = world.post(token, path, body).await;
+async fn post(caller: &Caller, path: &str, body: impl Body, status: u16) -> Value {
+    let answer = caller.post(path, body).await;
     assert_eq!(answer.status, status, "{path}: {answer:?}");
     answer.json()["data"].clone()
 }
 
 async fn show_a_code(world: &World, user: &User, instance: InstanceId) {
     let path = format!("/api/instances/{instance}");
-    post(world, &user.token, &format!("{path}/connect"), json!({}), 202).await;
-    world.observe(instance, Status::AwaitingQr, Some((QR, 1))).await;
-    world.daemon_lives().await;
-    world.get(&user.token, &format!("{path}/qr")).await.data(200);
-    world.pair(instance).await;
-    world.observe(instance, Status::Connected, None).await;
+    post(user, &format!("{path}/connect"), (), 202).await;
+    world.daemon.show_qr(instance, QR, 1).await;
+    world.daemon.lives().await;
+    user.get(&format!("{path}/qr")).await.data(200);
+    world.daemon.pair(instance).await;
+    world.daemon.observe(instance, Status::Connected).await;
 }
 
-async fn send_messages(world: &World, user: &User, key: &str) {
+async fn send_messages(world: &World, user: &User, key: &Caller) {
     let path = "/api/messages/text";
     let send = json!({"to": NUMBER, "text": SAID});
-    post(world, key, path, send.clone(), 202).await;
-    post(world, &user.token, path, send.clone(), 401).await;
-    post(world, key, "/api/instances", send.clone(), 401).await;
-    post(
-        world,
-        key,
-        path,
-        json!({"to": NUMBER, "text": SAID, SAID: true}),
-        400,
-    )
-    .await;
-    post(world, key, path, json!({"to": SAID, "text": 7}), 400).await;
+    post(key, path, send.clone(), 202).await;
+    post(user, path, send.clone(), 401).await;
+    post(key, "/api/instances", send.clone(), 401).await;
+    post(key, path, json!({"to": NUMBER, "text": SAID, SAID: true}), 400).await;
+    post(key, path, json!({"to": SAID, "text": 7}), 400).await;
     for path in [
         format!("/api/messages/{NUMBER}"),
         format!("/api/{NUMBER}?text={SAID}"),
     ] {
-        assert_eq!(world.get(key, &path).await.status, 404);
+        assert_eq!(key.get(&path).await.status, 404);
     }
-    let garbled = request("POST", key, path, Body::from(format!("{{{SAID}")));
-    assert_eq!(world.send(garbled).await.status, 400);
+    assert_eq!(key.post(path, format!("{{{SAID}")).await.status, 400);
     world.queue.fail(true);
-    post(world, key, path, send, 503).await;
+    post(key, path, send, 503).await;
     world.queue.fail(false);
 }
 
@@ -100,8 +92,7 @@ async fn send_messages(world: &World, user: &User, key: &str) {
 async fn prove_who_one_is(world: &World, user: &User) -> Vec<String> {
     let verification = world.mail.code(EMAIL);
     post(
-        world,
-        &user.token,
+        user,
         "/api/auth/verify-email",
         json!({"token": verification}),
         200,
@@ -109,33 +100,38 @@ async fn prove_who_one_is(world: &World, user: &User) -> Vec<String> {
     .await;
     let login = "/api/auth/login";
     post(
-        world,
-        "",
+        &world.nobody,
         login,
         json!({"email": EMAIL, "password": PASSWORD}),
         200,
     )
     .await;
     for email in [EMAIL, "nobody@okapi-bongo.example"] {
-        post(world, "", login, json!({"email": email, "password": WRONG}), 401).await;
+        post(
+            &world.nobody,
+            login,
+            json!({"email": email, "password": WRONG}),
+            401,
+        )
+        .await;
     }
     let taken = json!({"email": EMAIL, "password": WRONG, "name": "Zebra"});
-    post(world, "", "/api/auth/register", taken, 409).await;
+    post(&world.nobody, "/api/auth/register", taken, 409).await;
     let change = json!({"currentPassword": WRONG, "newPassword": format!("{WRONG}-2")});
-    post(world, &user.token, "/api/auth/change-password", change, 401).await;
+    post(user, "/api/auth/change-password", change, 401).await;
     let forgot = "/api/auth/forgot-password";
-    post(world, "", forgot, json!({"email": EMAIL}), 202).await;
+    post(&world.nobody, forgot, json!({"email": EMAIL}), 202).await;
     let reset = world.mail.code(EMAIL);
     let invite = json!({"email": INVITED, "name": "Tapir"});
-    post(world, &user.token, "/api/subscription/members", invite, 201).await;
+    post(user, "/api/subscription/members", invite, 201).await;
     let invitation = world.mail.code(INVITED);
     accept(world, INVITED).await;
     let refresh = json!({"refreshToken": user.refresh_token});
-    let next = post(world, "", "/api/auth/refresh", refresh.clone(), 200).await;
-    post(world, "", "/api/auth/refresh", refresh.clone(), 200).await;
-    post(world, "", "/api/auth/refresh", refresh, 401).await;
+    let next = post(&world.nobody, "/api/auth/refresh", refresh.clone(), 200).await;
+    post(&world.nobody, "/api/auth/refresh", refresh.clone(), 200).await;
+    post(&world.nobody, "/api/auth/refresh", refresh, 401).await;
     world.mail.fail(true);
-    post(world, "", forgot, json!({"email": EMAIL}), 202).await;
+    post(&world.nobody, forgot, json!({"email": EMAIL}), 202).await;
     let next = ["accessToken", "refreshToken"].map(|name| &next["tokens"][name]);
     let next = next.map(|token| token.as_str().expect("a token").to_owned());
     [verification, reset, invitation]

@@ -16,7 +16,7 @@ fn texts(list: &Value, member: &str) -> Vec<String> {
 
 async fn login(world: &World, password: &str) -> String {
     let body = json!({"email": "ada@example.com", "password": password});
-    let answer = world.post("", "/api/auth/login", body).await;
+    let answer = world.nobody.post("/api/auth/login", body).await;
     let token = answer.json()["data"]["tokens"]["accessToken"].clone();
     token.as_str().unwrap_or_default().to_owned()
 }
@@ -33,7 +33,7 @@ async fn logins_and_a_keys_life_are_told_to_their_subscription_alone() {
     login(&world, PASSWORD).await;
     world.clock.advance(TimeDelta::seconds(1));
     world.key(&user, instance, json!({})).await;
-    let list = world.get(&user.token, "/api/audit-logs?limit=3").await.data(200);
+    let list = user.get("/api/audit-logs?limit=3").await.data(200);
     assert_eq!(
         texts(&list, "action"),
         ["key.created", "auth.login", "auth.login"]
@@ -47,12 +47,12 @@ async fn logins_and_a_keys_life_are_told_to_their_subscription_alone() {
         assert!(entry["requestId"].as_str().expect("an id").starts_with("req_"));
     }
     let failed = "/api/audit-logs?action=auth.login&outcome=failure";
-    assert_eq!(world.get(&user.token, failed).await.data(200), json!([list[2]]));
-    let others = world.get(&other.token, "/api/audit-logs").await.data(200);
+    assert_eq!(user.get(failed).await.data(200), json!([list[2]]));
+    let others = other.get("/api/audit-logs").await.data(200);
     assert_eq!(texts(&others, "action"), ["auth.registered"]);
     let path = format!("/api/audit-logs?subscriptionId={}", user.subscription);
     assert_eq!(
-        world.get(&other.token, &path).await.error(),
+        other.get(&path).await.error(),
         "404 NOT_FOUND: There is no such subscription"
     );
     let table = &world.state.accounts;
@@ -66,7 +66,7 @@ async fn logins_and_a_keys_life_are_told_to_their_subscription_alone() {
     );
     let role = shared::domain::account::Role::Administrator;
     table.set_role(subscription, id, role).await.expect("stored");
-    let all = world.get(&other.token, "/api/audit-logs").await.data(200);
+    let all = other.get("/api/audit-logs").await.data(200);
     assert_eq!(texts(&all, "action").len(), 7);
     // The attempt at the other log.
     let denied = all.as_array().expect("a list").iter();
@@ -75,7 +75,7 @@ async fn logins_and_a_keys_life_are_told_to_their_subscription_alone() {
         .collect();
     assert_eq!(denied.len(), 1);
     assert_eq!(denied[0]["details"]["route"], json!("/api/audit-logs"));
-    let of_one = world.get(&other.token, &path).await.data(200);
+    let of_one = other.get(&path).await.data(200);
     assert_eq!(texts(&of_one, "action").len(), 5);
 }
 
@@ -91,7 +91,7 @@ async fn pages_lead_over_days_and_long_silences_to_the_oldest_entry() {
     let mut cursor = String::new();
     for _ in 0..10 {
         let path = format!("/api/audit-logs?limit=1{cursor}");
-        let answer = world.get(&token, &path).await;
+        let answer = world.caller(&token).get(&path).await;
         actions.extend(texts(&answer.data(200), "action"));
         if let Value::String(next) = &answer.json()["meta"]["pagination"]["nextCursor"] {
             cursor = format!("&cursor={next}");
@@ -127,7 +127,7 @@ async fn an_entry_of_a_newer_version_is_listed_as_it_is() {
     let put = table.client().put_item().table_name(table.name());
     put.set_item(Some(newer)).send().await.expect("stored");
 
-    let list = world.get(&user.token, "/api/audit-logs").await.data(200);
+    let list = user.get("/api/audit-logs").await.data(200);
     assert_eq!(texts(&list, "action"), ["webhook.failed", "auth.registered"]);
     assert_eq!(texts(&list, "outcome"), ["partly", "success"]);
     assert_eq!(list[0]["actor"], json!("robot"));
@@ -137,7 +137,7 @@ async fn an_entry_of_a_newer_version_is_listed_as_it_is() {
     assert_eq!(all.len(), 2);
     assert_eq!(all.iter().filter_map(Listed::entry).count(), 1);
     let known = "/api/audit-logs?action=auth.registered";
-    assert_eq!(world.get(&user.token, known).await.data(200), json!([list[1]]));
+    assert_eq!(user.get(known).await.data(200), json!([list[1]]));
 }
 
 #[tokio::test]
@@ -150,7 +150,7 @@ async fn what_makes_no_sense_is_refused() {
         ("from=2026-01-02&to=2026-01-01", "`from` must not be after `to`"),
         ("page=2", "`page` is unknown"),
     ] {
-        let answer = world.get(&user.token, &format!("/api/audit-logs?{query}")).await;
+        let answer = user.get(&format!("/api/audit-logs?{query}")).await;
         assert_eq!(answer.error(), format!("400 VALIDATION_ERROR: {error}"));
     }
 }

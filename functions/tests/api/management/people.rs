@@ -1,17 +1,16 @@
 //! Users of several kinds, what they send, and what is recorded of it.
 
-use axum::body::Body;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::domain::account::Role;
 use shared::domain::audit::{Action, Entry};
 
-use crate::support::{Answer, PASSWORD, User, World, request};
+use crate::support::{Caller, PASSWORD, User, World};
 
 /// A user who is an administrator.
 pub async fn administrator(world: &World, email: &str) -> User {
     let user = world.register(email).await;
-    let id = id(world, &user).await.parse().expect("an id");
+    let id = id(&user).await.parse().expect("an id");
     let subscription = user.subscription.parse().expect("an id");
     world
         .state
@@ -23,8 +22,8 @@ pub async fn administrator(world: &World, email: &str) -> User {
 }
 
 /// A user's id.
-pub async fn id(world: &World, user: &User) -> String {
-    let me = world.get(&user.token, "/api/auth/me").await.data(200);
+pub async fn id(user: &User) -> String {
+    let me = user.get("/api/auth/me").await.data(200);
     text(&me["user"]["id"])
 }
 
@@ -32,10 +31,7 @@ pub async fn id(world: &World, user: &User) -> String {
 pub async fn member(world: &World, owner: &User, email: &str) -> User {
     world.verify(owner).await;
     let body = json!({"email": email, "name": "Mem"});
-    world
-        .post(&owner.token, "/api/subscription/members", body)
-        .await
-        .data(201);
+    owner.post("/api/subscription/members", body).await.data(201);
     accept(world, email).await;
     login(world, email).await
 }
@@ -43,27 +39,15 @@ pub async fn member(world: &World, owner: &User, email: &str) -> User {
 /// Sets a first password with the code of an invitation.
 pub async fn accept(world: &World, email: &str) {
     let body = json!({"token": world.mail.code(email), "password": PASSWORD});
-    world.post("", "/api/auth/reset-password", body).await.data(200);
+    world
+        .nobody
+        .post("/api/auth/reset-password", body)
+        .await
+        .data(200);
 }
 
 pub async fn login(world: &World, email: &str) -> User {
-    let body = json!({"email": email, "password": PASSWORD});
-    let data = world.post("", "/api/auth/login", body).await.data(200);
-    User {
-        token: text(&data["tokens"]["accessToken"]),
-        refresh_token: text(&data["tokens"]["refreshToken"]),
-        subscription: text(&data["user"]["subscriptionId"]),
-    }
-}
-
-pub async fn patch(world: &World, token: &str, path: &str, body: Value) -> Answer {
-    world
-        .send(request("PATCH", token, path, Body::from(body.to_string())))
-        .await
-}
-
-pub async fn delete(world: &World, token: &str, path: &str) -> Answer {
-    world.send(request("DELETE", token, path, Body::empty())).await
+    world.nobody.login(email).await
 }
 
 /// Today's entries of the audit log about one action, newest first.
@@ -83,11 +67,11 @@ pub fn each(list: &Value, member: &str) -> Vec<String> {
 }
 
 /// `member` in each thing of all pages of a list, two things a page.
-pub async fn pages(world: &World, token: &str, path: &str, member: &str) -> Vec<String> {
+pub async fn pages(caller: &Caller, path: &str, member: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut cursor = String::new();
     loop {
-        let answer = world.get(token, &format!("{path}?limit=2{cursor}")).await;
+        let answer = caller.get(&format!("{path}?limit=2{cursor}")).await;
         let page = answer.data(200);
         assert!(page.as_array().expect("a list").len() <= 2);
         found.extend(each(&page, member));

@@ -8,7 +8,7 @@ use crate::support::World;
 async fn a_key_sees_the_instance_it_is_for() {
     let world = World::new().await;
     let (_, instance, key) = world.ready().await;
-    let answer = world.get(&key, "/api/instance/info").await;
+    let answer = key.get("/api/instance/info").await;
     let data = answer.data(200);
     assert_eq!(data["id"], json!(instance));
     assert_eq!(data["status"], json!("CONNECTED"));

@@ -23,7 +23,7 @@ async fn days_add_up() {
         let at = today - TimeDelta::days(days_ago);
         counters.count(instance, &counted, at).await.expect("counted");
     }
-    let data = world.get(&key, "/api/stats").await.data(200);
+    let data = key.get("/api/stats").await.data(200);
     assert_eq!(
         data,
         json!({
@@ -38,10 +38,10 @@ async fn days_add_up() {
         })
     );
     let path = "/api/stats?from=2025-11-01&to=2025-12-01";
-    let data = world.get(&key, path).await.data(200);
+    let data = key.get(path).await.data(200);
     assert_eq!(data["totals"]["received"], json!(1));
     assert_eq!(
-        world.get(&key, "/api/stats?from=today").await.error(),
+        key.get("/api/stats?from=today").await.error(),
         "400 VALIDATION_ERROR: `from` must be a date such as 2026-01-31"
     );
 }

@@ -9,7 +9,7 @@ const EMAIL: &str = "ada@example.com";
 
 async fn register(world: &World, n: usize) -> Answer {
     let body = json!({"email": EMAIL, "password": password(n), "name": format!("Ada {n}")});
-    world.post("", "/api/auth/register", body).await
+    world.nobody.post("/api/auth/register", body).await
 }
 
 fn password(n: usize) -> String {
@@ -38,7 +38,7 @@ async fn an_address_has_one_owner_and_that_one_can_log_in() {
             assert_eq!(*winner, n);
         }
         let body = json!({"email": EMAIL, "password": password(n)});
-        world.post("", "/api/auth/login", body).await.data(200);
+        world.nobody.post("/api/auth/login", body).await.data(200);
 
         // The others left neither user nor subscription.
         let table = &world.state.table;

@@ -2,7 +2,6 @@
 //! the first. A write that adds to a number cannot, so it is not sent again.
 
 use chrono::TimeDelta;
-use relay::Fate;
 use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::audit::Action;
@@ -11,6 +10,7 @@ use shared::domain::instance::Wanted;
 use shared::storage::counters::{Basis, Quota};
 use shared::storage::lockouts::{self, Attempt};
 use shared::storage::rates::{Limit, Rates, Scope};
+use testbed::relay::Fate;
 
 use crate::management::people::{self, text};
 use crate::support::{PASSWORD, World};
@@ -24,12 +24,12 @@ async fn a_lost_answer_to_a_refresh_is_no_replay() {
     let faults = world.faults.as_ref().expect("faults");
     faults.plan("UpdateItem", "session#", [Fate::LOST]);
     let body = json!({"refreshToken": user.refresh_token});
-    let data = world.post("", "/api/auth/refresh", body).await.data(200);
+    let data = world.nobody.post("/api/auth/refresh", body).await.data(200);
     assert!(faults.is_done());
     let access = text(&data["tokens"]["accessToken"]);
-    assert_eq!(world.get(&access, "/api/auth/me").await.status, 200);
+    assert_eq!(world.caller(&access).get("/api/auth/me").await.status, 200);
     let body = json!({"refreshToken": data["tokens"]["refreshToken"]});
-    world.post("", "/api/auth/refresh", body).await.data(200);
+    world.nobody.post("/api/auth/refresh", body).await.data(200);
 }
 
 #[tokio::test]
@@ -39,10 +39,10 @@ async fn a_lost_answer_to_a_new_session_fails_no_login() {
     let faults = world.faults.as_ref().expect("faults");
     faults.plan("PutItem", "session#", [Fate::LOST]);
     let body = json!({"email": "ada@example.com", "password": PASSWORD});
-    let data = world.post("", "/api/auth/login", body).await.data(200);
+    let data = world.nobody.post("/api/auth/login", body).await.data(200);
     assert!(faults.is_done());
     let access = text(&data["tokens"]["accessToken"]);
-    assert_eq!(world.get(&access, "/api/auth/me").await.status, 200);
+    assert_eq!(world.caller(&access).get("/api/auth/me").await.status, 200);
 }
 
 /// The service may say that the transaction is still under way when it is asked again.
@@ -57,7 +57,7 @@ async fn a_lost_answer_to_a_transaction_is_no_refusal() {
         [Fate::LOST, Fate::CONFLICT],
     );
     let body = json!({"name": "sales"});
-    world.post(&user.token, "/api/instances", body).await.data(201);
+    user.post("/api/instances", body).await.data(201);
     assert!(faults.is_done());
 }
 
@@ -67,18 +67,18 @@ async fn a_rotation_whose_answer_is_lost_again_and_again_tells_its_secret() {
     let world = World::faulty(SEED).await;
     let (user, _, _) = world.ready().await;
     let path = "/api/instances/sales/keys";
-    let made = world
-        .post(&user.token, path, json!({"name": "a key"}))
-        .await
-        .data(201);
+    let made = user.post(path, json!({"name": "a key"})).await.data(201);
     let faults = world.faults.as_ref().expect("faults");
     faults.plan("TransactWriteItems", "formerHash", [Fate::LOST; 4]);
     let rotate = format!("{path}/{}/rotate", text(&made["id"]));
     let body = json!({"graceSeconds": 3_600});
-    let rotated = world.post(&user.token, &rotate, body).await.data(200);
+    let rotated = user.post(&rotate, body).await.data(200);
     assert!(faults.is_done());
     for key in [&made["key"], &rotated["key"]] {
-        assert_eq!(world.get(&text(key), "/api/instance/info").await.status, 200);
+        assert_eq!(
+            world.caller(&text(key)).get("/api/instance/info").await.status,
+            200
+        );
     }
 }
 
@@ -89,12 +89,9 @@ async fn a_lost_answer_to_a_code_that_is_used_up_gives_what_the_code_is_for() {
     let faults = world.faults.as_ref().expect("faults");
     faults.plan("UpdateItem", "code#", [Fate::LOST]);
     let body = json!({"token": world.mail.code("ada@example.com")});
-    world
-        .post(&user.token, "/api/auth/verify-email", body.clone())
-        .await
-        .data(200);
+    user.post("/api/auth/verify-email", body.clone()).await.data(200);
     assert!(faults.is_done());
-    let again = world.post(&user.token, "/api/auth/verify-email", body).await;
+    let again = user.post("/api/auth/verify-email", body).await;
     assert_eq!(again.status, 400);
 }
 
@@ -106,7 +103,7 @@ async fn a_lost_answer_to_a_changed_password_is_no_other_change() {
     faults.plan("UpdateItem", ":password", [Fate::LOST]);
     let body = json!({"currentPassword": PASSWORD, "newPassword": "another horse, another battery"});
     let path = "/api/auth/change-password";
-    world.post(&user.token, path, body).await.data(200);
+    user.post(path, body).await.data(200);
     assert!(faults.is_done());
 }
 
@@ -241,7 +238,7 @@ async fn a_request_does_not_fail_on_what_only_notes_when_its_key_was_used() {
     let (_, _, key) = world.ready().await;
     let faults = world.faults.as_ref().expect("faults");
     faults.plan("UpdateItem", "lastUsedAt", AWAY);
-    world.get(&key, "/api/instance/info").await.data(200);
+    key.get("/api/instance/info").await.data(200);
     assert!(faults.is_done());
 }
 
@@ -253,11 +250,11 @@ async fn a_restart_that_is_answered_with_an_error_is_not_done() {
     let faults = world.faults.as_ref().expect("faults");
     faults.plan("GetItem", "leases#", AWAY);
     let path = "/api/instances/sales/restart";
-    let answer = world.post(&user.token, path, json!({})).await;
+    let answer = user.post(path, ()).await;
     assert!(faults.is_done());
     assert_eq!(answer.status, 503);
     assert_eq!(world.stored(instance).await.desired, before);
-    world.post(&user.token, path, json!({})).await.data(202);
+    user.post(path, ()).await.data(202);
 }
 
 #[tokio::test]
@@ -266,13 +263,18 @@ async fn a_password_that_is_set_is_told_of_though_old_guesses_stay_counted() {
     world.register("ada@example.com").await;
     let forgot = json!({"email": "ada@example.com"});
     world
-        .post("", "/api/auth/forgot-password", forgot)
+        .nobody
+        .post("/api/auth/forgot-password", forgot)
         .await
         .data(202);
     let faults = world.faults.as_ref().expect("faults");
     faults.plan("UpdateItem", "loggedInAt", AWAY);
     let body =
         json!({"token": world.mail.code("ada@example.com"), "password": "another horse, another battery"});
-    world.post("", "/api/auth/reset-password", body).await.data(200);
+    world
+        .nobody
+        .post("/api/auth/reset-password", body)
+        .await
+        .data(200);
     assert!(faults.is_done());
 }

@@ -4,25 +4,22 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{everywhere, storm, with_status};
-use crate::management::people::{patch, text};
+use crate::management::people::text;
 use crate::support::{Answer, User, World};
 
 const KEYS: &str = "/api/instances/sales/keys";
 
 /// A key's first secret, and where it is rotated.
-async fn key(world: &World, user: &User) -> (String, String) {
-    let data: Value = world
-        .post(&user.token, KEYS, json!({"name": "backend"}))
-        .await
-        .data(201);
+async fn key(user: &User) -> (String, String) {
+    let data: Value = user.post(KEYS, json!({"name": "backend"})).await.data(201);
     (text(&data["key"]), format!("{KEYS}/{}/rotate", text(&data["id"])))
 }
 
 /// Ten rotations at once; answers the secrets that were shown, the first among them, and where the key is rotated.
 async fn rotate(world: &World, user: &User, grace: u32) -> (Vec<String>, String) {
-    let (first, path) = key(world, user).await;
+    let (first, path) = key(user).await;
     let body = || json!({"graceSeconds": grace});
-    let answers = storm(world, (0..10).map(|_| world.post(&user.token, &path, body()))).await;
+    let answers = storm(world, (0..10).map(|_| user.post(&path, body()))).await;
     let rotated = with_status(&answers, 200, &["CONFLICT"]);
     let secret = |(_, answer): &(usize, &Answer)| text(&answer.data(200)["key"]);
     let secrets = std::iter::once(first).chain(rotated.iter().map(secret));
@@ -33,7 +30,7 @@ async fn rotate(world: &World, user: &User, grace: u32) -> (Vec<String>, String)
 async fn good(world: &World, secrets: &[String]) -> usize {
     let mut good = 0;
     for secret in secrets {
-        let answer = world.get(secret, "/api/instance/info").await;
+        let answer = world.caller(secret).get("/api/instance/info").await;
         assert!([200, 401].contains(&answer.status), "{answer:?}");
         good += usize::from(answer.status == 200);
     }
@@ -42,7 +39,7 @@ async fn good(world: &World, secrets: &[String]) -> usize {
 
 /// Rotates once more while nobody else does: that is the one good secret then.
 async fn settle(world: &World, user: &User, path: &str, secrets: &mut Vec<String>) {
-    let data = world.post(&user.token, path, json!({})).await.data(200);
+    let data = user.post(path, json!({})).await.data(200);
     assert_eq!(good(world, secrets).await, 0);
     secrets.push(text(&data["key"]));
     assert_eq!(good(world, secrets).await, 1);
@@ -82,23 +79,23 @@ async fn no_change_of_a_key_undoes_another() {
     everywhere(async |world| {
         let (user, _, _) = world.ready().await;
         for _ in 0..10 {
-            let (_, rotation) = key(world, &user).await;
+            let (_, rotation) = key(&user).await;
             let path = rotation.trim_end_matches("/rotate");
-            let narrow = patch(world, &user.token, path, json!({"scopes": ["stats:read"]}));
-            let rename = patch(world, &user.token, path, json!({"name": "Shop"}));
-            let rotate = world.post(&user.token, &rotation, json!({}));
+            let narrow = user.patch(path, json!({"scopes": ["stats:read"]}));
+            let rename = user.patch(path, json!({"name": "Shop"}));
+            let rotate = user.post(&rotation, json!({}));
             let (narrowed, _, rotated) = tokio::join!(narrow, rename, rotate);
             if narrowed.status != 200 {
                 continue;
             }
-            let listed = world.get(&user.token, KEYS).await.data(200);
+            let listed = user.get(KEYS).await.data(200);
             let mut listed = listed.as_array().expect("a list").iter();
             let id = path.rsplit('/').next();
             let listed = listed.find(|key| key["id"].as_str() == id).expect("the key");
             assert_eq!(listed["scopes"], json!(["stats:read"]));
             if rotated.status == 200 {
                 let secret = text(&rotated.data(200)["key"]);
-                assert_eq!(world.get(&secret, "/api/instance/info").await.status, 403);
+                assert_eq!(world.caller(&secret).get("/api/instance/info").await.status, 403);
             }
         }
     })

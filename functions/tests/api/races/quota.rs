@@ -26,7 +26,7 @@ async fn send_the_last(world: &World, left: u32) {
         .expect("stored");
     let body = || json!({"to": "15550100002", "text": "x"});
     let path = "/api/messages/text";
-    let answers = storm(world, (0..30).map(|_| world.post(&key, path, body()))).await;
+    let answers = storm(world, (0..30).map(|_| key.post(path, body()))).await;
     let accepted = with_status(&answers, 202, &["QUOTA_EXCEEDED"]).len();
     let counted = world
         .state
@@ -46,9 +46,9 @@ async fn send_the_last(world: &World, left: u32) {
         assert_eq!(counted, left);
     }
     for _ in counted..left {
-        world.post(&key, path, body()).await.data(202);
+        key.post(path, body()).await.data(202);
     }
-    assert_eq!(world.post(&key, path, body()).await.status, 403);
+    assert_eq!(key.post(path, body()).await.status, 403);
 }
 
 #[tokio::test]

@@ -8,9 +8,9 @@ use functions::management::ManagementState;
 use functions::messaging::MessagingState;
 use functions::service::{self, States};
 use functions::state::{Base, Users};
-use relay::{Fate, On, Relay, Rule};
 use shared::config::Function;
 use shared::storage::Table;
+use testbed::relay::{Fate, On, Relay, Rule};
 
 use super::resource;
 use crate::callers::{Cast, Takes, table};
@@ -101,7 +101,7 @@ impl Way {
     }
 
     fn table(&self) -> Table {
-        Table::new(&shared::aws::stand_in(self.relay.endpoint()), "waxwing")
+        testbed::table::table(self.relay.endpoint())
     }
 }
 
@@ -117,7 +117,7 @@ impl Apart {
         let world = &mut cast.world;
         let mut ways = Vec::new();
         for function in Function::ALL {
-            ways.push(Way::of(function, &world.endpoint).await);
+            ways.push(Way::of(function, &world.database.endpoint).await);
         }
         let [auth, management, messaging] = &ways[..] else {
             unreachable!("there are three functions")
@@ -136,7 +136,7 @@ impl Apart {
             management: ManagementState::new(users(management), sealer.clone(), &config.management),
             messaging: MessagingState::new(base(messaging), sealer.clone(), &config.messaging),
         });
-        world.router = router;
+        world.serve(router);
         Self { cast, ways }
     }
 

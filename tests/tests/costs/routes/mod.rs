@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use relay::meter::{Bill, Charge, sum};
 use shared::domain::counting::Counter;
+use testbed::relay::meter::{Bill, Charge, sum};
 use tests::routes;
 
 use self::office::{Office, text};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use relay::meter::Charge;
 use serde_json::{Value, json};
-use tests::api::{Api, PASSWORD};
+use testbed::caller::{Caller, PASSWORD};
+use testbed::relay::meter::Charge;
 use tests::routes::request;
 
 use super::of_request;
@@ -36,15 +36,15 @@ pub async fn every_route(office: &Office) -> BTreeMap<String, Charge> {
 
 impl Walk<'_> {
     /// A request that succeeds, at the route's own path with `ids` for its parameters.
-    async fn call(&mut self, api: &Api, route: &str, ids: &[&str], body: Option<Value>) -> Value {
+    async fn call(&mut self, api: &Caller, route: &str, ids: &[&str], body: Option<Value>) -> Value {
         let (method, path) = request(route, ids);
         self.office.wait();
         self.office.meter.take_bill();
-        let answer = api.request(method, &path, body.as_ref()).await;
-        assert!(answer.status.is_success(), "{route}: {}", answer.body);
+        let answer = api.request(method, &path, body).await;
+        assert!(answer.is_success(), "{route}: {}", answer.json());
         let charge = of_request(&self.office.meter.take_bill());
         self.rows.insert(route.to_owned(), charge);
-        answer.body["data"].clone()
+        answer.json()["data"].clone()
     }
 
     async fn operations(&mut self) {
@@ -55,7 +55,7 @@ impl Walk<'_> {
     }
 
     /// Everything about a user, who is logged in at the end.
-    async fn accounts(&mut self) -> Api {
+    async fn accounts(&mut self) -> Caller {
         let api = self.office.api.clone();
         let token = |data: &Value| api.with_token(data["tokens"]["accessToken"].as_str().expect("a token"));
         let body = json!({"email": EMAIL, "password": PASSWORD, "name": "Ada"});
@@ -87,10 +87,10 @@ impl Walk<'_> {
         token(&changed)
     }
 
-    async fn instances(&mut self, user: &Api) {
+    async fn instances(&mut self, user: &Caller) {
         let (instance, key) = self.office.paired(user).await;
         // The first message makes the instance's data key.
-        key.post("/api/messages/text", &text()).await.data(202);
+        key.send("text", text()).await.data(202);
         let sent = self
             .call(&key, "POST /api/messages/text", &[], Some(text()))
             .await;
@@ -158,7 +158,7 @@ impl Walk<'_> {
         }
     }
 
-    async fn subscription(&mut self, user: &Api) {
+    async fn subscription(&mut self, user: &Caller) {
         self.call(user, "GET /api/subscription", &[], None).await;
         self.call(user, "GET /api/subscription/usage", &[], None).await;
         let body = json!({"email": "grace@example.com", "name": "Grace"});
@@ -172,7 +172,7 @@ impl Walk<'_> {
         self.call(user, "GET /api/audit-logs", &[], None).await;
     }
 
-    async fn administration(&mut self, administrator: &Api) {
+    async fn administration(&mut self, administrator: &Caller) {
         for route in ["GET /api/admin/overview", "GET /api/admin/workers"] {
             self.call(administrator, route, &[], None).await;
         }

@@ -9,19 +9,19 @@ use shared::domain::message::Kind;
 use shared::ids::InstanceId;
 use shared::queue::OutgoingMessage;
 
-use crate::management::people::{self, administrator, delete, id, member, patch};
+use crate::management::people::{self, administrator, id, member};
 use crate::support::{User, World};
 
 const PATH: &str = "/api/admin/overview";
 
-async fn overview(world: &World, root: &User) -> Value {
-    world.get(&root.token, PATH).await.data(200)
+async fn overview(root: &User) -> Value {
+    root.get(PATH).await.data(200)
 }
 
 /// The overview as it is now, whatever was told a moment ago.
 async fn fresh(world: &World, root: &User) -> Value {
     world.clock.advance(TimeDelta::seconds(70));
-    overview(world, root).await
+    overview(root).await
 }
 
 fn of_status(overview: &Value, status: Status) -> &Value {
@@ -32,7 +32,7 @@ fn of_status(overview: &Value, status: Status) -> &Value {
 async fn a_new_deployment_has_an_administrator_and_nothing_else() {
     let world = World::new().await;
     let root = administrator(&world, "root@example.com").await;
-    let told = overview(&world, &root).await;
+    let told = overview(&root).await;
     let mut by_status = serde_json::Map::new();
     for status in Status::ALL {
         by_status.insert(status.to_string(), json!(0));
@@ -69,13 +69,11 @@ async fn subscriptions_and_users_are_counted_by_what_they_are() {
     let eve = world.register("eve@example.com").await;
     for (user, change) in [(&ada, json!({"tier": "PRO"})), (&eve, json!({"active": false}))] {
         let path = format!("/api/subscriptions/{}", user.subscription);
-        patch(&world, &root.token, &path, change).await.data(200);
+        root.patch(&path, change).await.data(200);
     }
-    let path = format!("/api/users/{}", id(&world, &mem).await);
-    patch(&world, &root.token, &path, json!({"active": false}))
-        .await
-        .data(200);
-    let told = overview(&world, &root).await;
+    let path = format!("/api/users/{}", id(&mem).await);
+    root.patch(&path, json!({"active": false})).await.data(200);
+    let told = overview(&root).await;
     assert_eq!(
         told["subscriptions"],
         json!({
@@ -100,10 +98,8 @@ async fn an_instance_that_no_daemon_serves_is_not_connected() {
     let (ada, _, _) = world.ready().await;
     let gone = world.instance(&ada, "gone").await;
     world.instance(&ada, "resting").await;
-    delete(&world, &ada.token, &format!("/api/instances/{gone}"))
-        .await
-        .data(200);
-    let told = overview(&world, &root).await;
+    ada.delete(&format!("/api/instances/{gone}")).await.data(200);
+    let told = overview(&root).await;
     assert_eq!(
         told["networks"][0]["instances"]["total"],
         json!(2),
@@ -135,7 +131,7 @@ async fn messages_are_summed_and_queues_measured() {
     let other = world.instance(&eve, "other").await;
     for text in ["one", "two", "three"] {
         let body = json!({"to": "15550100009", "text": text});
-        world.post(&key, "/api/messages/text", body).await.data(202);
+        key.send("text", body).await.data(202);
     }
     let today = world.clock.now();
     for (instance, counters, at) in [
@@ -170,7 +166,7 @@ async fn messages_are_summed_and_queues_measured() {
         .await
         .expect("queued");
 
-    let told = overview(&world, &root).await;
+    let told = overview(&root).await;
     assert_eq!(
         told["messages"],
         json!({
@@ -193,26 +189,22 @@ async fn messages_are_summed_and_queues_measured() {
 async fn it_is_put_together_once_in_some_seconds() {
     let world = World::new().await;
     let root = administrator(&world, "root@example.com").await;
-    let first = overview(&world, &root).await;
+    let first = overview(&root).await;
     world.register("ada@example.com").await;
     world.clock.advance(TimeDelta::milliseconds(9_999));
     // Nothing is asked anew: the queues could not answer.
     world.queue.fail(true);
-    assert_eq!(overview(&world, &root).await, first);
+    assert_eq!(overview(&root).await, first);
     world.clock.advance(TimeDelta::minutes(59));
     let root = people::login(&world, "root@example.com").await;
-    assert_eq!(
-        overview(&world, &root).await,
-        first,
-        "there is no newer one to be had"
-    );
+    assert_eq!(overview(&root).await, first, "there is no newer one to be had");
     world.clock.advance(TimeDelta::minutes(1));
     let root = people::login(&world, "root@example.com").await;
-    let answer = world.get(&root.token, PATH).await;
+    let answer = root.get(PATH).await;
     assert_eq!(answer.status, 503, "what is too old is not told");
     assert_eq!(answer.json()["error"]["code"], json!("UNAVAILABLE"));
     world.queue.fail(false);
-    let second = overview(&world, &root).await;
+    let second = overview(&root).await;
     assert_eq!(second["generatedAt"], json!("2026-01-01T01:00:09.999Z"));
     assert_eq!(second["users"]["total"], json!(2));
 }
@@ -221,10 +213,10 @@ async fn it_is_put_together_once_in_some_seconds() {
 async fn who_asks_when_the_last_is_not_fresh_any_more_is_told_of_now() {
     let world = World::new().await;
     let root = administrator(&world, "root@example.com").await;
-    overview(&world, &root).await;
+    overview(&root).await;
     world.register("ada@example.com").await;
     world.clock.advance(TimeDelta::seconds(10));
-    let second = overview(&world, &root).await;
+    let second = overview(&root).await;
     assert_eq!(second["generatedAt"], json!("2026-01-01T00:00:10.000Z"));
     assert_eq!(second["users"]["total"], json!(2));
 }
@@ -244,7 +236,7 @@ async fn nothing_is_left_out_of_many() {
             .await;
         counted.expect("counted");
     }
-    let told = overview(&world, &root).await;
+    let told = overview(&root).await;
     assert_eq!(told["subscriptions"]["total"], json!(102));
     assert_eq!(told["users"]["total"], json!(102));
     assert_eq!(told["messages"]["acceptedThisMonth"], json!(101));

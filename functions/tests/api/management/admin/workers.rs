@@ -10,8 +10,8 @@ use shared::storage::leases::{Beat, Leases, Load, Vitals};
 use crate::management::people::administrator;
 use crate::support::{User, World, config};
 
-async fn workers(world: &World, root: &User) -> Value {
-    let data = world.get(&root.token, "/api/admin/workers").await.data(200);
+async fn workers(root: &User) -> Value {
+    let data = root.get("/api/admin/workers").await.data(200);
     assert_eq!(data["networks"].as_array().map(Vec::len), Some(1));
     assert_eq!(data["networks"][0]["network"], json!("sandbox"));
     data["networks"][0].clone()
@@ -28,7 +28,7 @@ async fn shards_that_nobody_ever_held_are_listed() {
     let root = administrator(&world, "root@example.com").await;
     let none = |shard: u32| json!({"shard": shard, "daemon": null, "served": false});
     let expected = json!({"network": "sandbox", "daemons": [], "shards": [none(0), none(1)]});
-    assert_eq!(workers(&world, &root).await, expected);
+    assert_eq!(workers(&root).await, expected);
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn a_daemon_is_told_of_as_it_told_and_its_shards_as_they_are_held() {
         .expect("free");
     leases.release(Shard(3), 1).await.expect("released");
 
-    let told = workers(&world, &root).await;
+    let told = workers(&root).await;
     let newer = json!({
         "id": "daemon_b",
         "version": "1.2.3",
@@ -111,12 +111,12 @@ async fn a_daemon_is_told_of_as_it_told_and_its_shards_as_they_are_held() {
 
     // It states four seconds, and clocks may differ by five.
     world.clock.advance(TimeDelta::seconds(9));
-    assert_eq!(workers(&world, &root).await["daemons"][1]["alive"], json!(true));
+    assert_eq!(workers(&root).await["daemons"][1]["alive"], json!(true));
     world.clock.advance(TimeDelta::milliseconds(1));
-    let silent = workers(&world, &root).await;
+    let silent = workers(&root).await;
     assert_eq!(silent["daemons"][1]["alive"], json!(false));
     assert_eq!(silent["shards"][0]["served"], json!(false));
     beat.at = world.clock.now();
     leases.beat(&beat).await.expect("stored");
-    assert_eq!(workers(&world, &root).await["shards"][0]["served"], json!(true));
+    assert_eq!(workers(&root).await["shards"][0]["served"], json!(true));
 }

@@ -13,7 +13,7 @@ async fn what_is_wanted_is_stored_and_the_shard_nudged() {
     let user = world.register("ada@example.com").await;
     let instance = world.instance(&user, "sales").await;
     let path = "/api/instances/sales/connect";
-    let data = world.post(&user.token, path, json!({})).await.data(202);
+    let data = user.post(path, ()).await.data(202);
     assert_eq!(data["status"], json!("CONNECTING"));
     let stored = world.stored(instance).await;
     assert_eq!(stored.desired.wanted, Wanted::Connected);
@@ -32,13 +32,13 @@ async fn a_failed_attempt_is_asked_for_again() {
     let user = world.register("ada@example.com").await;
     let instance = world.instance(&user, "sales").await;
     let path = format!("/api/instances/{instance}/connect");
-    world.post(&user.token, &path, json!({})).await.data(202);
-    world.observe(instance, Status::ForceDisconnected, None).await;
+    user.post(&path, ()).await.data(202);
+    world.daemon.observe(instance, Status::ForceDisconnected).await;
     let status = "/api/instances/sales/status";
-    let data = world.get(&user.token, status).await.data(200);
+    let data = user.get(status).await.data(200);
     assert_eq!(data["status"], json!("FORCE_DISCONNECTED"));
-    world.post(&user.token, &path, json!({})).await.data(202);
-    let data = world.get(&user.token, status).await.data(200);
+    user.post(&path, ()).await.data(202);
+    let data = user.get(status).await.data(200);
     assert_eq!(data["status"], json!("CONNECTING"));
     assert_eq!(world.stored(instance).await.desired.generation, 2);
 }
@@ -50,6 +50,6 @@ async fn a_lost_nudge_is_the_sweeps_to_find() {
     let instance = world.instance(&user, "sales").await;
     world.queue.fail(true);
     let path = "/api/instances/sales/connect";
-    world.post(&user.token, path, json!({})).await.data(202);
+    user.post(path, ()).await.data(202);
     assert_eq!(world.stored(instance).await.desired.wanted, Wanted::Connected);
 }

@@ -11,7 +11,7 @@ async fn a_new_instance_rests_and_is_found_by_id_and_name() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
     let body = json!({"name": "Customer-Service", "metadata": {"team": "blue"}});
-    let data = world.post(&user.token, "/api/instances", body).await.data(201);
+    let data = user.post("/api/instances", body).await.data(201);
     let id = data["id"].as_str().expect("an id").to_owned();
     assert_eq!(
         data,
@@ -30,7 +30,7 @@ async fn a_new_instance_rests_and_is_found_by_id_and_name() {
     );
     for which in [&*id, "customer-service", "CUSTOMER-SERVICE"] {
         let path = format!("/api/instances/{which}");
-        assert_eq!(world.get(&user.token, &path).await.data(200), data);
+        assert_eq!(user.get(&path).await.data(200), data);
     }
 }
 
@@ -44,7 +44,7 @@ async fn what_is_wrong_is_told_by_field() {
         "metadata": {"": "x"},
         "alwaysOnline": false,
     });
-    let answer = world.post(&user.token, "/api/instances", body).await;
+    let answer = user.post("/api/instances", body).await;
     assert_eq!(answer.error(), "400 VALIDATION_ERROR: Some fields are not valid");
     let error = answer.json()["error"].clone();
     let fields: Vec<_> = error["details"]["fields"]
@@ -67,7 +67,7 @@ async fn what_is_wrong_is_told_by_field() {
         fields[3],
         (&json!("alwaysOnline"), &json!("is not served by this version"))
     );
-    let told = async |body| world.post(&user.token, "/api/instances", body).await.error();
+    let told = async |body| user.post("/api/instances", body).await.error();
     assert_eq!(
         told(json!({"name": "a", "netwrok": "sandbox"})).await,
         "400 VALIDATION_ERROR: `netwrok` is unknown"
@@ -87,8 +87,7 @@ async fn one_of_twenty_who_race_for_a_name_gets_it() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
     let other = world.register("eve@example.com").await;
-    let answers =
-        join_all((0..20).map(|_| world.post(&user.token, "/api/instances", json!({"name": "sales"})))).await;
+    let answers = join_all((0..20).map(|_| user.post("/api/instances", json!({"name": "sales"})))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
     assert_eq!(made.len(), 1);
     for answer in refused {
@@ -102,14 +101,8 @@ async fn one_of_twenty_who_race_for_a_name_gets_it() {
 async fn the_tiers_limit_holds_for_twenty_who_race() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
-    let answers = join_all((0..20).map(|n| {
-        world.post(
-            &user.token,
-            "/api/instances",
-            json!({"name": format!("sales-{n}")}),
-        )
-    }))
-    .await;
+    let answers =
+        join_all((0..20).map(|n| user.post("/api/instances", json!({"name": format!("sales-{n}")})))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
     assert_eq!(made.len(), 5);
     for answer in refused {
@@ -122,7 +115,7 @@ async fn the_tiers_limit_holds_for_twenty_who_race() {
             json!({"tier": "BASIC", "limit": 5})
         );
     }
-    let list = world.get(&user.token, "/api/instances").await.data(200);
+    let list = user.get("/api/instances").await.data(200);
     assert_eq!(list.as_array().map(Vec::len), Some(5));
 }
 

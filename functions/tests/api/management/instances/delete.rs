@@ -1,6 +1,5 @@
 //! `DELETE /api/instances/{instance}`.
 
-use axum::body::Body;
 use futures::future::join_all;
 use serde_json::json;
 use shared::domain::audit::Action;
@@ -8,20 +7,18 @@ use shared::domain::instance::Wanted;
 use shared::domain::job::Query;
 use shared::domain::payload;
 
-use crate::support::{Answer, User, World, request};
+use crate::support::{Answer, User, World};
 
-async fn delete(world: &World, user: &User, which: &str) -> Answer {
+async fn delete(user: &User, which: &str) -> Answer {
     let path = format!("/api/instances/{which}");
-    world
-        .send(request("DELETE", &user.token, &path, Body::empty()))
-        .await
+    user.delete(&path).await
 }
 
 #[tokio::test]
 async fn a_deleted_instance_is_nowhere_and_its_keys_are_no_good() {
     let world = World::new().await;
     let (user, instance, key) = world.ready().await;
-    let data = delete(&world, &user, "sales").await.data(200);
+    let data = delete(&user, "sales").await.data(200);
     assert_eq!(data, json!({"id": instance, "deleted": true}));
     for which in [instance.to_string(), "sales".to_owned()] {
         for (method, end) in [
@@ -39,15 +36,16 @@ async fn a_deleted_instance_is_nowhere_and_its_keys_are_no_good() {
             ("POST", "/logout"),
         ] {
             let path = format!("/api/instances/{which}{end}");
-            let body = if method == "PUT" { "{}" } else { "" };
-            let answer = world.send(request(method, &user.token, &path, body.into())).await;
-            assert_eq!(answer.status, 404, "{method} {path}");
+            let body = (method == "PUT").then_some("{}");
+            let method = method.parse().expect("a method");
+            let answer = user.request(method, &path, body).await;
+            assert_eq!(answer.status, 404, "{path}: {answer:?}");
         }
     }
-    let list = world.get(&user.token, "/api/instances").await.data(200);
+    let list = user.get("/api/instances").await.data(200);
     assert_eq!(list, json!([]));
     assert_eq!(
-        world.get(&key, "/api/instance/info").await.error(),
+        key.get("/api/instance/info").await.error(),
         "401 UNAUTHENTICATED: The API key has been revoked"
     );
     let left = world.state.instances.get_with_deleted(instance).await;
@@ -74,16 +72,11 @@ async fn its_name_and_its_place_in_the_tier_are_free() {
         world.instance(&user, &format!("n{n}")).await;
     }
     let more = json!({"name": "n0"});
-    let answer = world.post(&user.token, "/api/instances", more.clone()).await;
+    let answer = user.post("/api/instances", more.clone()).await;
     assert_eq!(answer.status, 409);
-    delete(&world, &user, "n0").await.data(200);
-    world
-        .post(&user.token, "/api/instances", more.clone())
-        .await
-        .data(201);
-    let answer = world
-        .post(&user.token, "/api/instances", json!({"name": "n5"}))
-        .await;
+    delete(&user, "n0").await.data(200);
+    user.post("/api/instances", more.clone()).await.data(201);
+    let answer = user.post("/api/instances", json!({"name": "n5"})).await;
     assert_eq!(answer.json()["error"]["code"], json!("INSTANCE_LIMIT_REACHED"));
 }
 
@@ -94,13 +87,11 @@ async fn of_several_who_delete_it_one_does() {
     for n in 0..5 {
         world.instance(&user, &format!("n{n}")).await;
     }
-    let answers = join_all((0..5).map(|_| delete(&world, &user, "n0"))).await;
+    let answers = join_all((0..5).map(|_| delete(&user, "n0"))).await;
     let count = |status| answers.iter().filter(|answer| answer.status == status).count();
     assert_eq!((count(200), count(404)), (1, 4));
     // It is counted once: there is room for one.
     world.instance(&user, "n5").await;
-    let answer = world
-        .post(&user.token, "/api/instances", json!({"name": "n6"}))
-        .await;
+    let answer = user.post("/api/instances", json!({"name": "n6"})).await;
     assert_eq!(answer.status, 409);
 }

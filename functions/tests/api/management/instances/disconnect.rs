@@ -13,7 +13,7 @@ async fn a_disconnection_is_wanted_and_its_sends_are_refused() {
     let world = World::new().await;
     let (user, instance, key) = world.ready().await;
     let path = "/api/instances/sales/disconnect";
-    let data = world.post(&user.token, path, json!({})).await.data(202);
+    let data = user.post(path, ()).await.data(202);
     assert_eq!(data["status"], json!("CONNECTED"), "until the daemon has done it");
     let stored = world.stored(instance).await;
     assert_eq!(stored.desired.wanted, Wanted::Disconnected);
@@ -23,9 +23,9 @@ async fn a_disconnection_is_wanted_and_its_sends_are_refused() {
         payload::decode::<Query>(&nudges[0].body).expect("ours"),
         Query::Nudge { instance }
     );
-    world.observe(instance, Status::Disconnected, None).await;
+    world.daemon.observe(instance, Status::Disconnected).await;
     let body = json!({"to": "15550100002", "text": "x"});
-    let answer = world.post(&key, "/api/messages/text", body).await;
+    let answer = key.send("text", body).await;
     assert_eq!(answer.json()["error"]["code"], json!("INSTANCE_NOT_CONNECTED"));
     assert_eq!(
         world.audited(&user, Action::InstanceDisconnect).await,

@@ -17,9 +17,7 @@ async fn pages_lead_from_the_newest_to_the_oldest() {
     let mut cursor = String::new();
     let mut pages = 0;
     loop {
-        let answer = world
-            .get(&user.token, &format!("/api/instances?limit=2{cursor}"))
-            .await;
+        let answer = user.get(&format!("/api/instances?limit=2{cursor}")).await;
         let page = answer.data(200);
         names.extend(
             page.as_array()
@@ -48,7 +46,7 @@ async fn a_forged_cursor_and_an_unknown_parameter_are_refused() {
     let user = world.register("ada@example.com").await;
     let told = async |query| {
         let path = format!("/api/instances?{query}");
-        world.get(&user.token, &path).await.error()
+        user.get(&path).await.error()
     };
     assert_eq!(
         told("cursor=Zm9yZ2Vk").await,

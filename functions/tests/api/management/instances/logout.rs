@@ -13,7 +13,7 @@ async fn a_logout_is_wanted_and_sends_are_refused_at_once() {
     let world = World::new().await;
     let (user, instance, key) = world.ready().await;
     let path = "/api/instances/sales/logout";
-    world.post(&user.token, path, json!({})).await.data(202);
+    user.post(path, ()).await.data(202);
     assert_eq!(world.stored(instance).await.desired.wanted, Wanted::LoggedOut);
     let nudges = world.waiting(&world.queue_names().queries(0)).await;
     assert_eq!(
@@ -21,7 +21,7 @@ async fn a_logout_is_wanted_and_sends_are_refused_at_once() {
         Query::Nudge { instance }
     );
     let body = json!({"to": "15550100002", "text": "x"});
-    let answer = world.post(&key, "/api/messages/text", body).await;
+    let answer = key.send("text", body).await;
     assert_eq!(answer.json()["error"]["code"], json!("INSTANCE_NOT_CONNECTED"));
     assert_eq!(
         world.audited(&user, Action::InstanceLogout).await,

@@ -11,12 +11,12 @@ async fn the_log_tells_what_became_of_messages_and_not_what_they_say() {
     let mut sent = Vec::new();
     for n in 0..3 {
         let body = json!({"to": "15550100002", "text": format!("secret {n}"), "reference": "order"});
-        let data = world.post(&key, "/api/messages/text", body).await.data(202);
+        let data = key.send("text", body).await.data(202);
         sent.push(data["id"].clone());
         world.clock.advance(chrono::TimeDelta::seconds(1));
     }
     let path = "/api/instances/sales/messages";
-    let answer = world.get(&user.token, &format!("{path}?limit=2")).await;
+    let answer = user.get(&format!("{path}?limit=2")).await;
     let first = answer.data(200);
     assert_eq!(
         first[1],
@@ -36,7 +36,7 @@ async fn the_log_tells_what_became_of_messages_and_not_what_they_say() {
     );
     let cursor = answer.json()["meta"]["pagination"]["nextCursor"].clone();
     let next = format!("{path}?limit=2&cursor={}", cursor.as_str().expect("more"));
-    let answer = world.get(&user.token, &next).await;
+    let answer = user.get(&next).await;
     let second = answer.data(200);
     let ids = |page: &Value| -> Vec<Value> {
         let entries = page.as_array().expect("a list").iter();

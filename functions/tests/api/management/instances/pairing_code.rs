@@ -16,9 +16,9 @@ use crate::support::{Answer, User, World};
 const PHONE: &str = "15550100001";
 const OTHER: &str = "15550100002";
 
-async fn ask(world: &World, user: &User, phone: &str) -> Answer {
+async fn ask(user: &User, phone: &str) -> Answer {
     let path = "/api/instances/sales/pairing-code";
-    world.post(&user.token, path, json!({"phone": phone})).await
+    user.post(path, json!({"phone": phone})).await
 }
 
 /// A deployment that waits for its daemon no longer than to look once.
@@ -59,11 +59,11 @@ async fn the_code_that_the_daemon_gets_is_the_answer() {
             (pairing.phone.as_str(), pairing.asked_at),
             (PHONE, world.clock.now())
         );
-        world.observe(instance, Status::Connecting, None).await;
-        world.show_pairing_code(instance, "ABCD1234").await;
+        world.daemon.observe(instance, Status::Connecting).await;
+        world.daemon.show_pairing_code(instance, "ABCD1234").await;
     };
     let spelt = format!("+{PHONE}");
-    let (answer, ()) = tokio::join!(ask(&world, &user, &spelt), daemon);
+    let (answer, ()) = tokio::join!(ask(&user, &spelt), daemon);
     let expected = json!({"code": "ABCD1234", "expiresAt": "2026-01-01T00:03:00.000Z"});
     assert_eq!(answer.data(200), expected);
     let nudges = world.waiting(&world.queue_names().queries(0)).await;
@@ -76,13 +76,10 @@ async fn the_code_that_the_daemon_gets_is_the_answer() {
         [instance.to_string()]
     );
 
-    world.daemon_lives().await;
-    let status = world
-        .get(&user.token, "/api/instances/sales/status")
-        .await
-        .data(200);
+    world.daemon.lives().await;
+    let status = user.get("/api/instances/sales/status").await.data(200);
     assert_eq!(status["status"], json!("AWAITING_PAIRING_CODE"));
-    let qr = world.get(&user.token, "/api/instances/sales/qr").await;
+    let qr = user.get("/api/instances/sales/qr").await;
     assert_eq!(
         qr.error(),
         "409 CONFLICT: There is no QR code to scan: the instance is AWAITING_PAIRING_CODE"
@@ -99,23 +96,23 @@ async fn the_same_number_finds_the_code_that_is_good_and_another_gets_another() 
     let user = world.register("ada@example.com").await;
     let instance = world.instance(&user, "sales").await;
     // The code comes after the answer.
-    assert_eq!(ask(&world, &user, PHONE).await.status, 504);
-    world.show_pairing_code(instance, "ABCD1234").await;
+    assert_eq!(ask(&user, PHONE).await.status, 504);
+    world.daemon.show_pairing_code(instance, "ABCD1234").await;
     for _ in 0..2 {
-        let data = ask(&world, &user, PHONE).await.data(200);
+        let data = ask(&user, PHONE).await.data(200);
         assert_eq!(data["code"], json!("ABCD1234"));
     }
     assert_eq!(world.stored(instance).await.desired.generation, 1);
 
-    assert_eq!(ask(&world, &user, OTHER).await.status, 504);
+    assert_eq!(ask(&user, OTHER).await.status, 504);
     let stored = world.stored(instance).await;
     assert_eq!((stored.desired.generation, stored.desired.restart), (2, 2));
-    world.show_pairing_code(instance, "WXYZ9876").await;
-    let data = ask(&world, &user, OTHER).await.data(200);
+    world.daemon.show_pairing_code(instance, "WXYZ9876").await;
+    let data = ask(&user, OTHER).await.data(200);
     assert_eq!(data["code"], json!("WXYZ9876"));
 
     world.clock.advance(TimeDelta::seconds(180));
-    assert_eq!(ask(&world, &user, OTHER).await.status, 504);
+    assert_eq!(ask(&user, OTHER).await.status, 504);
     assert_eq!(
         world.stored(instance).await.desired.generation,
         3,
@@ -133,14 +130,14 @@ async fn several_who_ask_at_once_get_one_code() {
         // Whichever request is the last by now, its code is everyone's.
         loop {
             let seen = world.stored(instance).await.desired.generation;
-            world.show_pairing_code(instance, "ABCD1234").await;
+            world.daemon.show_pairing_code(instance, "ABCD1234").await;
             tokio::time::sleep(Duration::from_millis(100)).await;
             if world.stored(instance).await.desired.generation == seen {
                 return;
             }
         }
     };
-    let asking = futures::future::join_all((0..5).map(|_| ask(&world, &user, PHONE)));
+    let asking = futures::future::join_all((0..5).map(|_| ask(&user, PHONE)));
     let (answers, ()) = tokio::join!(asking, daemon);
     for answer in answers {
         assert_eq!(answer.data(200)["code"], json!("ABCD1234"));
@@ -157,9 +154,9 @@ async fn a_request_that_another_takes_the_place_of_is_told_so() {
         let other = async {
             until_asked(&world, instance, generation).await;
             let path = format!("/api/instances/sales/{path}");
-            world.post(&user.token, &path, json!({})).await.data(202);
+            user.post(&path, ()).await.data(202);
         };
-        let (answer, ()) = tokio::join!(ask(&world, &user, PHONE), other);
+        let (answer, ()) = tokio::join!(ask(&user, PHONE), other);
         assert_eq!(answer.error(), conflict);
         assert_eq!(
             world.stored(instance).await.desired.pairing,
@@ -199,9 +196,9 @@ async fn what_ends_the_attempt_is_the_answer() {
     for (n, (status, reason, error)) in cases.into_iter().enumerate() {
         let daemon = async {
             until_asked(&world, instance, n as u64 + 1).await;
-            world.end(instance, status, reason).await;
+            world.daemon.end(instance, status, reason).await;
         };
-        let (answer, ()) = tokio::join!(ask(&world, &user, PHONE), daemon);
+        let (answer, ()) = tokio::join!(ask(&user, PHONE), daemon);
         assert_eq!(answer.error(), error);
         let details = &answer.json()["error"]["details"];
         assert_eq!(*details, json!({"status": status, "reason": reason}));
@@ -214,20 +211,20 @@ async fn without_an_answer_it_is_told_whether_anything_was_begun() {
     let user = world.register("ada@example.com").await;
     let instance = world.instance(&user, "sales").await;
     let late = "504 UPSTREAM_TIMEOUT: There was no pairing code in time; the same request finds one that comes later";
-    let answer = ask(&world, &user, PHONE).await;
+    let answer = ask(&user, PHONE).await;
     assert_eq!(answer.error(), late);
     assert_eq!(
         answer.json()["error"]["details"],
         json!({"outcome": "not_started"})
     );
-    world.observe(instance, Status::Connecting, None).await;
-    let answer = ask(&world, &user, PHONE).await;
+    world.daemon.observe(instance, Status::Connecting).await;
+    let answer = ask(&user, PHONE).await;
     assert_eq!(answer.error(), late);
     assert_eq!(answer.json()["error"]["details"], json!({"outcome": "unknown"}));
     assert_eq!(world.stored(instance).await.desired.generation, 1);
     // A daemon follows none that is so old.
     world.clock.advance(TimeDelta::seconds(30));
-    assert_eq!(ask(&world, &user, PHONE).await.status, 504);
+    assert_eq!(ask(&user, PHONE).await.status, 504);
     assert_eq!(world.stored(instance).await.desired.generation, 2);
 }
 
@@ -237,12 +234,12 @@ async fn a_paired_instance_and_a_bad_number_are_refused_before_anything_is_asked
     let (user, instance, _) = world.ready().await;
     let before = world.stored(instance).await.desired;
     assert_eq!(
-        ask(&world, &user, PHONE).await.error(),
+        ask(&user, PHONE).await.error(),
         "409 CONFLICT: The instance is paired already: log it out before it is paired anew"
     );
     for phone in ["", "0155501000", "abc", "lid:100000012345678"] {
         assert_eq!(
-            ask(&world, &user, phone).await.error(),
+            ask(&user, phone).await.error(),
             "400 VALIDATION_ERROR: `phone` must be a phone number in E.164: 7 to 15 digits with the country code, an optional + before them"
         );
     }
@@ -262,7 +259,7 @@ async fn pairing_wins_over_a_request_that_comes_with_it() {
         phone: PHONE.parse().expect("a number"),
         asked_at: world.clock.now(),
     };
-    world.pair(instance).await;
+    world.daemon.pair(instance).await;
     let wanted = world.state.instances.want_pairing(instance, &request).await;
     assert_eq!(
         wanted.expect("answered"),
@@ -276,14 +273,14 @@ async fn a_user_may_ask_for_so_many_codes() {
     let user = world.register("ada@example.com").await;
     world.instance(&user, "sales").await;
     for n in 0..20 {
-        let answer = ask(&world, &user, &format!("155501000{n:02}")).await;
+        let answer = ask(&user, &format!("155501000{n:02}")).await;
         assert_eq!(answer.status, 504);
     }
-    let answer = ask(&world, &user, OTHER).await;
+    let answer = ask(&user, OTHER).await;
     assert_eq!(answer.json()["error"]["code"], json!("RATE_LIMITED"));
     assert!(!answer.header("retry-after").is_empty());
     // To look for the code of the last is not to ask for one.
-    assert_eq!(ask(&world, &user, "15550100019").await.status, 504);
+    assert_eq!(ask(&user, "15550100019").await.status, 504);
 }
 
 #[tokio::test]
@@ -291,14 +288,11 @@ async fn a_code_of_an_earlier_life_is_not_shown_again() {
     let world = impatient().await;
     let user = world.register("ada@example.com").await;
     let instance = world.instance(&user, "sales").await;
-    assert_eq!(ask(&world, &user, PHONE).await.status, 504);
-    world.show_pairing_code(instance, "ABCD1234").await;
-    assert_eq!(
-        ask(&world, &user, PHONE).await.data(200)["code"],
-        json!("ABCD1234")
-    );
-    world.another_daemon_takes_over().await;
-    assert_eq!(ask(&world, &user, PHONE).await.status, 504, "it leads nowhere");
+    assert_eq!(ask(&user, PHONE).await.status, 504);
+    world.daemon.show_pairing_code(instance, "ABCD1234").await;
+    assert_eq!(ask(&user, PHONE).await.data(200)["code"], json!("ABCD1234"));
+    world.daemon.takes_over().await;
+    assert_eq!(ask(&user, PHONE).await.status, 504, "it leads nowhere");
     assert_eq!(
         world.stored(instance).await.desired.generation,
         2,

@@ -1,14 +1,11 @@
 //! `GET /api/instances/{instance}/qr`.
 
-use axum::body::Body;
-use axum::http::header;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use serde_json::json;
-use shared::domain::instance::Status;
 
-use crate::support::{World, request};
+use crate::support::World;
 
 const CODE: &str = "2@6Yw0,identity,noise,secret,1";
 
@@ -17,10 +14,10 @@ async fn the_code_comes_as_json_and_as_a_picture() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
     let instance = world.instance(&user, "sales").await;
-    world.daemon_lives().await;
-    world.observe(instance, Status::AwaitingQr, Some((CODE, 2))).await;
+    world.daemon.lives().await;
+    world.daemon.show_qr(instance, CODE, 2).await;
     let path = "/api/instances/sales/qr";
-    let data = world.get(&user.token, path).await.data(200);
+    let data = user.get(path).await.data(200);
     assert_eq!(data["code"], json!(CODE));
     assert_eq!(data["attempt"], json!(2));
     assert_eq!(data["maxAttempts"], json!(3));
@@ -29,12 +26,7 @@ async fn the_code_comes_as_json_and_as_a_picture() {
     let image = image.strip_prefix("data:image/png;base64,").expect("a PNG");
     let image = STANDARD.decode(image).expect("base64");
 
-    let picture = async |accept: &str| {
-        let mut request = request("GET", &user.token, path, Body::empty());
-        let accept = accept.parse().expect("a value");
-        request.headers_mut().insert(header::ACCEPT, accept);
-        world.send(request).await
-    };
+    let picture = async |accept: &str| user.with_header("accept", accept).get(path).await;
     let png = picture("image/png").await;
     assert_eq!(png.header("content-type"), "image/png");
     assert!(png.header("x-request-id").starts_with("req_"));
@@ -52,7 +44,7 @@ async fn without_a_code_to_scan_the_state_is_told() {
     let user = world.register("ada@example.com").await;
     let instance = world.instance(&user, "sales").await;
     let told = async || {
-        let answer = world.get(&user.token, "/api/instances/sales/qr").await;
+        let answer = user.get("/api/instances/sales/qr").await;
         let status = answer.json()["error"]["details"]["status"].clone();
         assert!(
             answer
@@ -63,13 +55,13 @@ async fn without_a_code_to_scan_the_state_is_told() {
     };
     assert_eq!(told().await, json!("DISCONNECTED"));
     // Nobody would see the scan of a code whose daemon is gone.
-    world.observe(instance, Status::AwaitingQr, Some((CODE, 1))).await;
+    world.daemon.show_qr(instance, CODE, 1).await;
     assert_eq!(told().await, json!("RECONNECTING"));
     world.clock.advance(TimeDelta::seconds(20));
-    world.daemon_lives().await;
+    world.daemon.lives().await;
     assert_eq!(told().await, json!("AWAITING_QR"));
     // Nor that of one whose daemon has lost the shard, though its next owner lives.
-    world.observe(instance, Status::AwaitingQr, Some((CODE, 1))).await;
-    world.another_daemon_takes_over().await;
+    world.daemon.show_qr(instance, CODE, 1).await;
+    world.daemon.takes_over().await;
     assert_eq!(told().await, json!("RECONNECTING"));
 }

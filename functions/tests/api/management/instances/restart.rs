@@ -13,7 +13,7 @@ async fn a_restart_asks_for_a_connection_later_than_the_present_one() {
     let world = World::new().await;
     let (user, instance, _) = world.ready().await;
     let path = "/api/instances/sales/restart";
-    world.post(&user.token, path, json!({})).await.data(202);
+    user.post(path, ()).await.data(202);
     let desired = world.stored(instance).await.desired;
     assert_eq!(desired.wanted, Wanted::Connected);
     assert_eq!((desired.generation, desired.restart), (2, 2));
@@ -24,7 +24,7 @@ async fn a_restart_asks_for_a_connection_later_than_the_present_one() {
     );
     // A connection that is asked for afterwards does not take the restart back.
     let path = "/api/instances/sales/connect";
-    world.post(&user.token, path, json!({})).await.data(202);
+    user.post(path, ()).await.data(202);
     let desired = world.stored(instance).await.desired;
     assert_eq!((desired.generation, desired.restart), (3, 2));
     for action in [Action::InstanceRestart, Action::InstanceConnect] {

@@ -19,11 +19,11 @@ async fn an_owner_sees_what_a_key_sees() {
         .expect("counted");
     let range = "?from=2025-12-31&to=2026-01-01";
     let path = format!("/api/instances/sales/stats{range}");
-    let data = world.get(&user.token, &path).await.data(200);
+    let data = user.get(&path).await.data(200);
     assert_eq!(data["totals"]["sent"], json!(1));
     assert_eq!(data["days"].as_array().expect("a list").len(), 1);
-    let same = world.get(&key, &format!("/api/stats{range}")).await.data(200);
+    let same = key.get(&format!("/api/stats{range}")).await.data(200);
     assert_eq!(data, same);
     let path = "/api/instances/sales/stats?from=2026-01-02&to=2026-01-01";
-    assert_eq!(world.get(&user.token, path).await.status, 400);
+    assert_eq!(user.get(path).await.status, 400);
 }

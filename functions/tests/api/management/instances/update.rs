@@ -4,13 +4,11 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use shared::domain::audit::Action;
 
-use crate::support::{Answer, User, World, request};
+use crate::support::{Answer, User, World};
 
-async fn put(world: &World, user: &User, which: &str, body: &Value) -> Answer {
+async fn put(user: &User, which: &str, body: &Value) -> Answer {
     let path = format!("/api/instances/{which}");
-    world
-        .send(request("PUT", &user.token, &path, body.to_string().into()))
-        .await
+    user.put(&path, body).await
 }
 
 #[tokio::test]
@@ -18,13 +16,13 @@ async fn a_new_name_leads_to_the_instance_and_the_old_one_is_free() {
     let world = World::new().await;
     let (user, instance, key) = world.ready().await;
     let body = json!({"name": "Support", "metadata": {"team": "blue"}});
-    let data = put(&world, &user, "sales", &body).await.data(200);
+    let data = put(&user, "sales", &body).await.data(200);
     assert_eq!(data["name"], json!("support"));
     assert_eq!(data["metadata"], json!({"team": "blue"}));
-    let found = world.get(&user.token, "/api/instances/support").await.data(200);
+    let found = user.get("/api/instances/support").await.data(200);
     assert_eq!(found, data);
-    assert_eq!(world.get(&user.token, "/api/instances/sales").await.status, 404);
-    let answer = world.get(&key, "/api/instance/info").await;
+    assert_eq!(user.get("/api/instances/sales").await.status, 404);
+    let answer = key.get("/api/instance/info").await;
     assert_eq!(answer.json()["meta"]["instanceName"], json!("support"));
     world.instance(&user, "sales").await;
     assert_eq!(
@@ -38,16 +36,12 @@ async fn what_is_not_named_stays() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
     world.instance(&user, "sales").await;
-    put(&world, &user, "sales", &json!({"metadata": {"a": "b"}}))
+    put(&user, "sales", &json!({"metadata": {"a": "b"}}))
         .await
         .data(200);
-    let data = put(&world, &user, "sales", &json!({"name": "sales"}))
-        .await
-        .data(200);
+    let data = put(&user, "sales", &json!({"name": "sales"})).await.data(200);
     assert_eq!(data["metadata"], json!({"a": "b"}));
-    let data = put(&world, &user, "sales", &json!({"metadata": {}}))
-        .await
-        .data(200);
+    let data = put(&user, "sales", &json!({"metadata": {}})).await.data(200);
     assert_eq!((&data["name"], &data["metadata"]), (&json!("sales"), &json!({})));
 }
 
@@ -57,14 +51,14 @@ async fn a_name_that_another_has_is_refused_and_so_is_what_cannot_change() {
     let user = world.register("ada@example.com").await;
     world.instance(&user, "sales").await;
     world.instance(&user, "support").await;
-    let answer = put(&world, &user, "sales", &json!({"name": "support"})).await;
+    let answer = put(&user, "sales", &json!({"name": "support"})).await;
     assert_eq!(answer.error(), "409 NAME_TAKEN: Another instance has this name");
     let body = json!({"network": "live"});
     assert_eq!(
-        put(&world, &user, "sales", &body).await.error(),
+        put(&user, "sales", &body).await.error(),
         "400 VALIDATION_ERROR: `network` is fixed at creation"
     );
-    let data = world.get(&user.token, "/api/instances/sales").await.data(200);
+    let data = user.get("/api/instances/sales").await.data(200);
     assert_eq!(data["name"], json!("sales"));
 }
 
@@ -77,10 +71,10 @@ async fn one_of_several_who_race_for_a_name_gets_it() {
     }
     let body = json!({"name": "wanted"});
     let names: Vec<_> = (0..5).map(|n| format!("n{n}")).collect();
-    let answers = join_all(names.iter().map(|name| put(&world, &user, name, &body))).await;
+    let answers = join_all(names.iter().map(|name| put(&user, name, &body))).await;
     let count = |status| answers.iter().filter(|answer| answer.status == status).count();
     assert_eq!((count(200), count(409)), (1, 4));
-    let list = world.get(&user.token, "/api/instances").await.data(200);
+    let list = user.get("/api/instances").await.data(200);
     let list = list.as_array().expect("a list");
     assert_eq!(
         list.iter().filter(|one| one["name"] == json!("wanted")).count(),

@@ -9,14 +9,12 @@ use shared::ids::{InstanceId, SubscriptionId};
 use shared::storage::accounts::{SubscriptionChange, SubscriptionChanged};
 use shared::storage::instances::{Created, Suspended};
 
-use crate::management::people::{administrator, patch};
+use crate::management::people::administrator;
 use crate::support::{User, World};
 
-async fn switch(world: &World, root: &User, of: &User, active: bool) {
+async fn switch(root: &User, of: &User, active: bool) {
     let path = format!("/api/subscriptions/{}", of.subscription);
-    patch(world, &root.token, &path, json!({"active": active}))
-        .await
-        .data(200);
+    root.patch(&path, json!({"active": active})).await.data(200);
 }
 
 async fn all(world: &World, of: &User) -> Vec<Instance> {
@@ -60,7 +58,7 @@ async fn its_instances_rest_and_go_on_as_they_were_wanted() {
     nudged(&world).await;
 
     for active in [false, true, false] {
-        switch(&world, &root, &ada, active).await;
+        switch(&root, &ada, active).await;
         assert_eq!(nudged(&world).await, own);
         for instance in all(&world, &ada).await {
             assert_eq!(instance.suspended, !active);
@@ -87,7 +85,7 @@ async fn a_request_that_was_broken_off_is_made_good_by_the_next() {
         assert_eq!(world.stored(instance).await.suspended, active, "not yet");
         nudged(&world).await;
         for _ in 0..2 {
-            switch(&world, &root, &ada, active).await;
+            switch(&root, &ada, active).await;
             assert_eq!(world.stored(instance).await.suspended, !active);
             assert_eq!(nudged(&world).await, [instance]);
         }
@@ -101,9 +99,9 @@ async fn an_instance_that_is_created_meanwhile_rests_too_or_is_not_created() {
     let ada = world.register("ada@example.com").await;
     let creations = join_all((0..5).map(|n| {
         let body = json!({"name": format!("new-{n}")});
-        world.post(&ada.token, "/api/instances", body)
+        ada.post("/api/instances", body)
     }));
-    let (creations, ()) = tokio::join!(creations, switch(&world, &root, &ada, false));
+    let (creations, ()) = tokio::join!(creations, switch(&root, &ada, false));
     let made = creations.iter().filter(|answer| answer.status == 201).count();
     for answer in creations.iter().filter(|answer| answer.status != 201) {
         assert!(answer.error().starts_with("403 SUBSCRIPTION_INACTIVE"));
@@ -119,7 +117,7 @@ async fn a_creation_that_was_let_in_before_is_refused_after() {
     let root = administrator(&world, "root@example.com").await;
     let ada = world.register("ada@example.com").await;
     let first = world.instance(&ada, "sales").await;
-    switch(&world, &root, &ada, false).await;
+    switch(&root, &ada, false).await;
     let late = Instance {
         id: InstanceId::new(chrono::DateTime::UNIX_EPOCH),
         name: "late".parse().expect("a name"),
@@ -138,7 +136,7 @@ async fn of_requests_that_switch_to_and_fro_one_holds_for_all() {
         world.instance(&ada, &format!("n{n}")).await;
     }
     for _ in 0..4 {
-        join_all((0..6).map(|n| switch(&world, &root, &ada, n % 2 == 0))).await;
+        join_all((0..6).map(|n| switch(&root, &ada, n % 2 == 0))).await;
         let found = world.state.accounts.get_subscription(subscription(&ada)).await;
         let active = found.expect("read").expect("there").active;
         for instance in all(&world, &ada).await {

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use serde_json::json;
 use shared::domain::audit::Action;
 
-use crate::management::people::{administrator, audited, patch};
+use crate::management::people::{administrator, audited};
 use crate::support::World;
 
 const INACTIVE: &str = "403 SUBSCRIPTION_INACTIVE: The subscription is not active";
@@ -15,9 +15,7 @@ async fn another_tier_has_other_limits() {
     let root = administrator(&world, "root@example.com").await;
     let ada = world.register("ada@example.com").await;
     let path = format!("/api/subscriptions/{}", ada.subscription);
-    let data = patch(&world, &root.token, &path, json!({"tier": "PRO"}))
-        .await
-        .data(200);
+    let data = root.patch(&path, json!({"tier": "PRO"})).await.data(200);
     assert_eq!(
         data["limits"],
         json!({"instances": 20, "messagesPerMonth": 50_000})
@@ -25,13 +23,7 @@ async fn another_tier_has_other_limits() {
     for n in 0..6 {
         world.instance(&ada, &format!("sales-{n}")).await;
     }
-    let answer = patch(
-        &world,
-        &root.token,
-        &path,
-        json!({"tier": "BASIC", "active": false}),
-    )
-    .await;
+    let answer = root.patch(&path, json!({"tier": "BASIC", "active": false})).await;
     assert_eq!(
         answer.error(),
         "409 CONFLICT: The subscription has more instances than this tier allows"
@@ -41,7 +33,7 @@ async fn another_tier_has_other_limits() {
         json!({"tier": "BASIC", "limit": 5, "instancesInUse": 6})
     );
     // Refused as a whole.
-    let own = world.get(&ada.token, "/api/subscription").await.data(200);
+    let own = ada.get("/api/subscription").await.data(200);
     assert_eq!((&own["tier"], &own["active"]), (&json!("PRO"), &json!(true)));
     let entries = audited(&world, Action::SubscriptionUpdated).await;
     assert_eq!(entries.len(), 1);
@@ -55,21 +47,17 @@ async fn a_downgrade_holds_against_instances_that_are_created_meanwhile() {
     let root = administrator(&world, "root@example.com").await;
     let ada = world.register("ada@example.com").await;
     let path = format!("/api/subscriptions/{}", ada.subscription);
-    patch(&world, &root.token, &path, json!({"tier": "PRO"}))
-        .await
-        .data(200);
+    root.patch(&path, json!({"tier": "PRO"})).await.data(200);
     for n in 0..4 {
         world.instance(&ada, &format!("there-{n}")).await;
     }
-    let creations = join_all(
-        (0..6).map(|n| world.post(&ada.token, "/api/instances", json!({"name": format!("new-{n}")}))),
-    );
-    let downgrade = patch(&world, &root.token, &path, json!({"tier": "BASIC"}));
+    let creations = join_all((0..6).map(|n| ada.post("/api/instances", json!({"name": format!("new-{n}")}))));
+    let downgrade = root.patch(&path, json!({"tier": "BASIC"}));
     let (creations, downgrade) = tokio::join!(creations, downgrade);
     for answer in &creations {
         assert!([201, 409].contains(&answer.status), "{answer:?}");
     }
-    let own = world.get(&ada.token, "/api/subscription").await.data(200);
+    let own = ada.get("/api/subscription").await.data(200);
     let in_use = own["instancesInUse"].as_u64().expect("a number");
     if downgrade.status == 200 {
         assert_eq!(own["tier"], json!("BASIC"));
@@ -90,12 +78,8 @@ async fn a_creation_that_has_read_the_higher_tier_is_refused_after_the_downgrade
     let ada = world.register("ada@example.com").await;
     let path = format!("/api/subscriptions/{}", ada.subscription);
     let first = world.instance(&ada, "sales").await;
-    patch(&world, &root.token, &path, json!({"tier": "PRO"}))
-        .await
-        .data(200);
-    patch(&world, &root.token, &path, json!({"tier": "BASIC"}))
-        .await
-        .data(200);
+    root.patch(&path, json!({"tier": "PRO"})).await.data(200);
+    root.patch(&path, json!({"tier": "BASIC"})).await.data(200);
     let late = shared::domain::instance::Instance {
         id: shared::ids::InstanceId::new(chrono::DateTime::UNIX_EPOCH),
         name: "late".parse().expect("a name"),
@@ -113,22 +97,18 @@ async fn a_subscription_that_is_switched_off_serves_nobody_until_it_is_on_again(
     let root = administrator(&world, "root@example.com").await;
     let (ada, _, key) = world.ready().await;
     let path = format!("/api/subscriptions/{}", ada.subscription);
-    let off = patch(&world, &root.token, &path, json!({"active": false}))
-        .await
-        .data(200);
+    let off = root.patch(&path, json!({"active": false})).await.data(200);
     assert_eq!(off["active"], json!(false));
-    assert_eq!(world.get(&ada.token, "/api/instances").await.error(), INACTIVE);
-    assert_eq!(world.get(&key, "/api/instance/info").await.error(), INACTIVE);
+    assert_eq!(ada.get("/api/instances").await.error(), INACTIVE);
+    assert_eq!(key.get("/api/instance/info").await.error(), INACTIVE);
     let refresh = json!({"refreshToken": ada.refresh_token});
     assert_eq!(
-        world.post("", "/api/auth/refresh", refresh).await.error(),
+        world.nobody.post("/api/auth/refresh", refresh).await.error(),
         INACTIVE
     );
-    patch(&world, &root.token, &path, json!({"active": true}))
-        .await
-        .data(200);
-    assert_eq!(world.get(&ada.token, "/api/instances").await.status, 200);
-    assert_eq!(world.get(&key, "/api/instance/info").await.status, 200);
+    root.patch(&path, json!({"active": true})).await.data(200);
+    assert_eq!(ada.get("/api/instances").await.status, 200);
+    assert_eq!(key.get("/api/instance/info").await.status, 200);
     let entries = audited(&world, Action::SubscriptionUpdated).await;
     let mut flags: Vec<_> = entries.iter().map(|entry| &*entry.details["active"]).collect();
     flags.sort_unstable();
@@ -140,7 +120,7 @@ async fn what_cannot_be_is_refused() {
     let world = World::new().await;
     let root = administrator(&world, "root@example.com").await;
     let own = format!("/api/subscriptions/{}", root.subscription);
-    let told = async |path: &str, body| patch(&world, &root.token, path, body).await.error();
+    let told = async |path: &str, body| root.patch(path, body).await.error();
     assert_eq!(
         told(&own, json!({"tier": "GOLD"})).await,
         "400 VALIDATION_ERROR: `tier` must be one of BASIC, PRO, MAX"
@@ -155,6 +135,6 @@ async fn what_cannot_be_is_refused() {
     );
     let nobodys = "/api/subscriptions/sub_01JD0000000000000000000000";
     for body in [json!({"tier": "PRO"}), json!({"active": true}), json!({})] {
-        assert_eq!(patch(&world, &root.token, nobodys, body).await.status, 404);
+        assert_eq!(root.patch(nobodys, body).await.status, 404);
     }
 }

@@ -17,9 +17,7 @@ async fn a_user_with_a_password_can_log_in() {
     let root = administrator(&world, "root@example.com").await;
     let ada = world.register("ada@example.com").await;
     let mails = world.mail.len();
-    let made = world
-        .post(&root.token, "/api/users", body(&ada, "bob@example.com"))
-        .await;
+    let made = root.post("/api/users", body(&ada, "bob@example.com")).await;
     let data = made.data(201);
     let id = text(&data["id"]);
     assert_eq!(
@@ -42,11 +40,11 @@ async fn a_user_with_a_password_can_log_in() {
         ada.subscription
     );
     let path = format!("/api/users/{id}");
-    assert_eq!(world.get(&root.token, &path).await.data(200), data);
+    assert_eq!(root.get(&path).await.data(200), data);
 
     let entries = audited(&world, Action::UserCreated).await;
     assert_eq!(entries.len(), 1);
-    let by = people::id(&world, &root).await.parse().expect("an id");
+    let by = people::id(&root).await.parse().expect("an id");
     assert_eq!(entries[0].actor, Actor::User(by));
     assert_eq!(entries[0].target, Some(id));
     assert_eq!(
@@ -62,14 +60,11 @@ async fn a_user_without_a_password_is_invited() {
     let root = administrator(&world, "root@example.com").await;
     let mut request = body(&root, "bob@example.com");
     request.as_object_mut().expect("an object").remove("password");
-    world
-        .post(&root.token, "/api/users", request.clone())
-        .await
-        .data(201);
+    root.post("/api/users", request.clone()).await.data(201);
     let offered = json!({"email": "bob@example.com", "password": PASSWORD});
-    let answer = world.post("", "/api/auth/login", offered).await;
+    let answer = world.nobody.post("/api/auth/login", offered).await;
     assert_eq!(answer.status, 401);
-    let listed = world.get(&root.token, "/api/users").await.data(200);
+    let listed = root.get("/api/users").await.data(200);
     assert_eq!(
         people::each(&listed, "email"),
         ["root@example.com"],
@@ -81,10 +76,10 @@ async fn a_user_without_a_password_is_invited() {
     // Where no mail goes out, nobody is left behind.
     world.mail.fail(true);
     request["email"] = json!("eve@example.com");
-    let answer = world.post(&root.token, "/api/users", request.clone()).await;
+    let answer = root.post("/api/users", request.clone()).await;
     assert_eq!(answer.status, 503);
     world.mail.fail(false);
-    world.post(&root.token, "/api/users", request).await.data(201);
+    root.post("/api/users", request).await.data(201);
 }
 
 #[tokio::test]
@@ -97,7 +92,7 @@ async fn one_of_twenty_who_race_for_an_address_gets_it() {
         } else {
             "BOB@example.com"
         };
-        world.post(&root.token, "/api/users", body(&root, email))
+        root.post("/api/users", body(&root, email))
     }))
     .await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
@@ -108,10 +103,7 @@ async fn one_of_twenty_who_race_for_an_address_gets_it() {
             "409 EMAIL_TAKEN: Another user has this e-mail address"
         );
     }
-    let members = world
-        .get(&root.token, "/api/subscription/members")
-        .await
-        .data(200);
+    let members = root.get("/api/subscription/members").await.data(200);
     assert_eq!(members.as_array().map(Vec::len), Some(2));
     assert_eq!(audited(&world, Action::UserCreated).await.len(), 1);
 }
@@ -122,20 +114,20 @@ async fn every_bad_field_is_named_at_once() {
     let root = administrator(&world, "root@example.com").await;
     let request =
         json!({"email": "bob", "password": "short", "name": "", "role": "BOSS", "subscriptionId": "sub_1"});
-    let answer = world.post(&root.token, "/api/users", request).await;
+    let answer = root.post("/api/users", request).await;
     assert_eq!(answer.error(), "400 VALIDATION_ERROR: Some fields are not valid");
     let fields = people::each(&answer.json()["error"]["details"]["fields"], "field");
     assert_eq!(fields, ["email", "password", "name", "role", "subscriptionId"]);
     let mut request = body(&root, "bob@example.com");
     request["subscriptionId"] = json!("sub_01JD0000000000000000000000");
-    let answer = world.post(&root.token, "/api/users", request).await;
+    let answer = root.post("/api/users", request).await;
     assert_eq!(
         answer.error(),
         "400 VALIDATION_ERROR: `subscriptionId` names no subscription"
     );
     let mut request = body(&root, "bob@example.com");
     request["rolle"] = json!("USER");
-    let answer = world.post(&root.token, "/api/users", request).await;
+    let answer = root.post("/api/users", request).await;
     assert_eq!(answer.error(), "400 VALIDATION_ERROR: `rolle` is unknown");
 }
 
@@ -147,19 +139,19 @@ async fn an_invitation_is_taken_back_by_an_administrator_of_whichever_subscripti
     let mut request = body(&ada, "bob@example.com");
     request["role"] = json!("ADMINISTRATOR");
     request.as_object_mut().expect("an object").remove("password");
-    let data = world
-        .post(&root.token, "/api/users", request.clone())
-        .await
-        .data(201);
+    let data = root.post("/api/users", request.clone()).await.data(201);
     let path = format!("/api/users/{}", text(&data["id"]));
-    assert_eq!(world.get(&root.token, &path).await.status, 404);
-    people::delete(&world, &root.token, &path).await.data(200);
+    assert_eq!(root.get(&path).await.status, 404);
+    root.delete(&path).await.data(200);
     let code = json!({"token": world.mail.code("bob@example.com"), "password": PASSWORD});
-    assert_eq!(world.post("", "/api/auth/reset-password", code).await.status, 400);
-    assert_eq!(people::delete(&world, &root.token, &path).await.status, 404);
+    assert_eq!(
+        world.nobody.post("/api/auth/reset-password", code).await.status,
+        400
+    );
+    assert_eq!(root.delete(&path).await.status, 404);
     // Accepted, it is what the administrator has made it.
-    world.post(&root.token, "/api/users", request).await.data(201);
+    root.post("/api/users", request).await.data(201);
     accept(&world, "bob@example.com").await;
     let bob = login(&world, "bob@example.com").await;
-    assert_eq!(world.get(&bob.token, "/api/users").await.status, 200);
+    assert_eq!(bob.get("/api/users").await.status, 200);
 }

@@ -10,7 +10,7 @@ use shared::ids::SubscriptionId;
 use shared::storage::accounts::Marked;
 use shared::storage::item::Item;
 
-use crate::management::people::{administrator, audited, delete, id, patch, text};
+use crate::management::people::{administrator, audited, id, text};
 use crate::support::{Answer, PASSWORD, User, World};
 
 type Items = BTreeMap<(String, String), Item>;
@@ -42,14 +42,15 @@ async fn busy(world: &World) -> (User, Vec<String>) {
     let (ada, instance, key) = world.ready().await;
     let other = world.instance(&ada, "support").await;
     let sent = json!({"to": "15550100009", "text": "hello"});
-    world.post(&key, "/api/messages/text", sent).await.data(202);
+    key.send("text", sent).await.data(202);
     let forgotten = json!({"email": "ada@example.com"});
     world
-        .post("", "/api/auth/forgot-password", forgotten)
+        .nobody
+        .post("/api/auth/forgot-password", forgotten)
         .await
         .data(202);
     let names = vec![
-        id(world, &ada).await,
+        id(&ada).await,
         ada.subscription.clone(),
         instance.to_string(),
         other.to_string(),
@@ -69,10 +70,10 @@ async fn everything_of_the_subscription_goes_and_nothing_of_anybody_else() {
     let before = world.items().await;
 
     let path = format!("/api/users/{}", names[0]);
-    let deleted = delete(&world, &root.token, &path);
+    let deleted = root.delete(&path);
     let creations = join_all((0..3).map(|n| {
         let body = json!({"name": format!("new-{n}")});
-        world.post(&ada.token, "/api/instances", body)
+        ada.post("/api/instances", body)
     }));
     let (deleted, creations) = tokio::join!(deleted, creations);
     deleted.data(200);
@@ -99,9 +100,9 @@ async fn everything_of_the_subscription_goes_and_nothing_of_anybody_else() {
         let item = item.await.expect("read").expect("until a daemon has ended it");
         assert_eq!(item.desired.wanted, Wanted::Deleted);
     }
-    assert_eq!(world.get(&ada.token, "/api/auth/me").await.status, 401);
+    assert_eq!(ada.get("/api/auth/me").await.status, 401);
     let login = json!({"email": "ada@example.com", "password": PASSWORD});
-    assert_eq!(world.post("", "/api/auth/login", login).await.status, 401);
+    assert_eq!(world.nobody.post("/api/auth/login", login).await.status, 401);
     let nudges = world.waiting(&world.queue_names().queries(0)).await;
     assert!(nudges.len() >= 2, "{}", nudges.len());
     let entries = audited(&world, Action::SubscriptionDeleted).await;
@@ -140,13 +141,13 @@ async fn what_was_broken_off_is_finished_by_the_same_request() {
             forgotten.expect("removed");
         }
         let path = format!("/api/users/{}", names[0]);
-        delete(&world, &root.token, &path).await.data(200);
+        root.delete(&path).await.data(200);
         let items = world.items().await;
         let left = left(&items, &names);
         // Of an instance whose deletion was broken off the daemon revokes the keys.
         let is_the_daemons = |key: &String| ["inst#", "dek#", "key#"].iter().any(|own| key.starts_with(own));
         assert!(left.iter().all(is_the_daemons), "{left:?}");
-        assert_eq!(delete(&world, &root.token, &path).await.status, 404);
+        assert_eq!(root.delete(&path).await.status, 404);
         assert_eq!(audited(&world, Action::SubscriptionDeleted).await.len(), 1);
     }
 }
@@ -162,12 +163,12 @@ async fn what_is_being_deleted_takes_nothing_new_and_does_not_come_back() {
     let found = found.expect("read").expect("there");
     accounts.begin_deletion(&found).await.expect("stored");
 
-    let answer = world.get(&ada.token, "/api/instances").await;
+    let answer = ada.get("/api/instances").await;
     assert_eq!(answer.json()["error"]["code"], json!("SUBSCRIPTION_INACTIVE"));
     let path = format!("/api/subscriptions/{}", ada.subscription);
     for change in [json!({"active": true}), json!({"tier": "MAX"})] {
         assert_eq!(
-            patch(&world, &root.token, &path, change).await.error(),
+            root.patch(&path, change).await.error(),
             "409 CONFLICT: The subscription is being deleted: delete its last user again to finish that"
         );
     }
@@ -179,12 +180,12 @@ async fn what_is_being_deleted_takes_nothing_new_and_does_not_come_back() {
         "subscriptionId": ada.subscription,
     });
     assert_eq!(
-        world.post(&root.token, "/api/users", joining).await.error(),
+        root.post("/api/users", joining).await.error(),
         "400 VALIDATION_ERROR: `subscriptionId` names no subscription"
     );
-    let roots = format!("/api/users/{}", id(&world, &root).await);
+    let roots = format!("/api/users/{}", id(&root).await);
     let moving = json!({"subscriptionId": ada.subscription});
-    assert_eq!(patch(&world, &root.token, &roots, moving).await.status, 400);
+    assert_eq!(root.patch(&roots, moving).await.status, 400);
 }
 
 #[tokio::test]
@@ -193,7 +194,7 @@ async fn of_several_who_delete_it_one_does() {
     let root = administrator(&world, "root@example.com").await;
     let (_, names) = busy(&world).await;
     let path = format!("/api/users/{}", names[0]);
-    let deletions = (0..4).map(|_| delete(&world, &root.token, &path));
+    let deletions = (0..4).map(|_| root.delete(&path));
     let answers: Vec<Answer> = join_all(deletions).await;
     let count = |status| answers.iter().filter(|answer| answer.status == status).count();
     assert_eq!((count(200), count(404)), (1, 3), "{answers:?}");
@@ -206,15 +207,15 @@ async fn an_administrator_goes_with_its_own_subscription_unless_it_is_the_last()
     let world = World::new().await;
     let root = administrator(&world, "root@example.com").await;
     world.instance(&root, "sales").await;
-    let path = format!("/api/users/{}", id(&world, &root).await);
+    let path = format!("/api/users/{}", id(&root).await);
     let last = "409 CONFLICT: The last active administrator stays one: make another first";
-    assert_eq!(delete(&world, &root.token, &path).await.error(), last);
-    let own = world.get(&root.token, "/api/subscription").await.data(200);
+    assert_eq!(root.delete(&path).await.error(), last);
+    let own = root.get("/api/subscription").await.data(200);
     assert_eq!(own["active"], json!(true), "refused as a whole");
     let other = administrator(&world, "other@example.com").await;
-    delete(&world, &root.token, &path).await.data(200);
+    root.delete(&path).await.data(200);
     let gone = format!("/api/subscriptions/{}", root.subscription);
-    assert_eq!(world.get(&other.token, &gone).await.status, 404);
+    assert_eq!(other.get(&gone).await.status, 404);
 }
 
 /// To move is not to delete.
@@ -224,18 +225,16 @@ async fn the_last_user_does_not_move_away_from_instances() {
     let root = administrator(&world, "root@example.com").await;
     let ada = world.register("ada@example.com").await;
     let instance = world.instance(&ada, "sales").await;
-    let path = format!("/api/users/{}", id(&world, &ada).await);
+    let path = format!("/api/users/{}", id(&ada).await);
     let moving = json!({"subscriptionId": root.subscription});
     assert_eq!(
-        patch(&world, &root.token, &path, moving.clone()).await.error(),
+        root.patch(&path, moving.clone()).await.error(),
         "409 CONFLICT: The last user of a subscription that has instances cannot move to another: delete the instances first"
     );
-    assert_eq!(world.get(&ada.token, "/api/auth/me").await.status, 200);
-    delete(&world, &ada.token, &format!("/api/instances/{instance}"))
-        .await
-        .data(200);
-    let moved: Value = patch(&world, &root.token, &path, moving).await.data(200);
+    assert_eq!(ada.get("/api/auth/me").await.status, 200);
+    ada.delete(&format!("/api/instances/{instance}")).await.data(200);
+    let moved: Value = root.patch(&path, moving).await.data(200);
     assert_eq!(moved["subscriptionId"], json!(root.subscription));
     let gone = format!("/api/subscriptions/{}", ada.subscription);
-    assert_eq!(world.get(&root.token, &gone).await.status, 404);
+    assert_eq!(root.get(&gone).await.status, 404);
 }

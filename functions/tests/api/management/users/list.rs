@@ -14,7 +14,7 @@ async fn pages_lead_from_the_newest_to_the_oldest_of_all_subscriptions() {
         world.register(email).await;
     }
     assert_eq!(
-        pages(&world, &root.token, "/api/users", "email").await,
+        pages(&root, "/api/users", "email").await,
         [
             "d@example.com",
             "c@example.com",
@@ -26,7 +26,7 @@ async fn pages_lead_from_the_newest_to_the_oldest_of_all_subscriptions() {
     for forged in ["", "Zm9yZ2Vk", "c3ViXzAxSkQwMDAwMDAwMDAwMDAwMDAwMDAwMDAw"] {
         let path = format!("/api/users?cursor={forged}");
         assert_eq!(
-            world.get(&root.token, &path).await.error(),
+            root.get(&path).await.error(),
             "400 VALIDATION_ERROR: `cursor` must be a `nextCursor` of this list"
         );
     }
@@ -41,7 +41,7 @@ async fn who_is_not_there_is_not_found() {
         "sub_01JD0000000000000000000000",
         "bob",
     ] {
-        let answer = world.get(&root.token, &format!("/api/users/{id}")).await;
+        let answer = root.get(&format!("/api/users/{id}")).await;
         assert_eq!(answer.status, 404, "{id}");
     }
 }

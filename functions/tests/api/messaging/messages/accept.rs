@@ -1,8 +1,6 @@
 //! What a caller is told, and what stays, where table or queue fail while a message is accepted.
 
-use axum::body::Body;
 use chrono::TimeDelta;
-use relay::Fate;
 use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::job::{Job, SendJob};
@@ -10,21 +8,19 @@ use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
 use shared::domain::payload;
 use shared::ids::InstanceId;
 use shared::storage::messages::{Change, Withdrawn};
+use testbed::relay::Fate;
 
 use crate::flaky_queue::Send;
-use crate::support::{Answer, User, World, request};
+use crate::support::{Answer, Caller, User, World};
 
-async fn send(world: &World, key: &str) -> Answer {
+async fn send(key: &Caller) -> Answer {
     let body = json!({"to": "15550100002", "text": "x"});
-    world.post(key, "/api/messages/text", body).await
+    key.send("text", body).await
 }
 
-async fn send_once(world: &World, key: &str, idempotency_key: &str) -> Answer {
-    let body = json!({"to": "15550100002", "text": "x"}).to_string();
-    let mut request = request("POST", key, "/api/messages/text", Body::from(body));
-    let idempotency_key = idempotency_key.parse().expect("a value");
-    request.headers_mut().insert("idempotency-key", idempotency_key);
-    world.send(request).await
+async fn send_once(key: &Caller, idempotency_key: &str) -> Answer {
+    let key = key.with_header("idempotency-key", idempotency_key);
+    send(&key).await
 }
 
 async fn records(world: &World, instance: InstanceId) -> Vec<MessageRecord> {
@@ -59,7 +55,7 @@ async fn a_send_that_is_not_answered_is_repeated_and_makes_one_job() {
         let world = World::new().await;
         let (user, instance, key) = world.ready().await;
         world.queue.next_sends(fates);
-        send(&world, &key).await.data(202);
+        send(&key).await.data(202);
         assert_eq!(jobs(&world).await.len(), 1, "{fates:?}");
         assert_eq!(records(&world, instance).await[0].state, State::Queued);
         assert_eq!(counted(&world, &user).await, 1);
@@ -72,7 +68,7 @@ async fn a_message_whose_record_cannot_be_written_is_accepted_for_its_job() {
     let (user, instance, key) = world.ready().await;
     let faults = world.faults.as_ref().expect("a faulty table");
     faults.plan("PutItem", "msgs#", [Fate::FAILED; 3]);
-    let accepted = send(&world, &key).await.data(202);
+    let accepted = send(&key).await.data(202);
     assert!(faults.is_done());
     assert!(records(&world, instance).await.is_empty());
     let jobs = jobs(&world).await;
@@ -82,7 +78,7 @@ async fn a_message_whose_record_cannot_be_written_is_accepted_for_its_job() {
     let record = jobs[0].record();
     world.state.messages.put(&record).await.expect("stored");
     let path = format!("/api/messages/{}", record.id);
-    assert_eq!(world.get(&key, &path).await.data(200)["to"], accepted["to"]);
+    assert_eq!(key.get(&path).await.data(200)["to"], accepted["to"]);
 }
 
 #[tokio::test]
@@ -91,7 +87,7 @@ async fn without_a_key_a_message_of_which_nobody_knows_is_taken_back() {
         let world = World::new().await;
         let (user, instance, key) = world.ready().await;
         world.queue.every_send(Some(fate));
-        assert_eq!(send(&world, &key).await.status, 503);
+        assert_eq!(send(&key).await.status, 503);
         let records = records(&world, instance).await;
         assert_eq!(records.len(), 1);
         // A daemon that comes upon the job reads this first, and does not send it.
@@ -110,7 +106,7 @@ async fn without_a_key_a_message_of_which_nobody_knows_is_taken_back() {
 async fn a_message_that_a_daemon_has_sent_cannot_be_taken_back() {
     let world = World::new().await;
     let (_, instance, key) = world.ready().await;
-    let accepted = send(&world, &key).await.data(202);
+    let accepted = send(&key).await.data(202);
     let record = records(&world, instance).await.remove(0);
     assert_eq!(json!(record.id), accepted["id"]);
     let messages = &world.state.messages;
@@ -136,12 +132,12 @@ async fn with_a_key_a_retry_finds_the_message_of_which_nobody_knows_and_goes_on(
         let (user, instance, key) = world.ready().await;
         world.queue.every_send(Some(fate));
         for _ in 0..2 {
-            let refused = send_once(&world, &key, "order-1").await;
+            let refused = send_once(&key, "order-1").await;
             assert_eq!(refused.status, 503);
             assert_eq!(refused.header("retry-after"), "2");
         }
         world.queue.every_send(None);
-        let accepted = send_once(&world, &key, "order-1").await.data(202);
+        let accepted = send_once(&key, "order-1").await.data(202);
         let records = records(&world, instance).await;
         assert_eq!(records.len(), 1);
         assert_eq!(json!(records[0].id), accepted["id"]);
@@ -154,21 +150,21 @@ async fn with_a_key_a_retry_finds_the_message_of_which_nobody_knows_and_goes_on(
 #[tokio::test]
 async fn a_message_of_which_nobody_knows_and_nobody_asks_again_ends_with_its_time() {
     let world = World::new().await;
-    let (user, instance, key) = world.ready().await;
+    let (_, instance, key) = world.ready().await;
     world.queue.every_send(Some(Send::Away));
-    assert_eq!(send_once(&world, &key, "order-1").await.status, 503);
+    assert_eq!(send_once(&key, "order-1").await.status, 503);
     let id = records(&world, instance).await[0].id;
     let path = format!("/api/messages/{id}");
     let log = format!("/api/instances/{instance}/messages");
     world.clock.advance(TimeDelta::hours(25));
-    assert_eq!(world.get(&key, &path).await.data(200)["status"], "queued");
+    assert_eq!(key.get(&path).await.data(200)["status"], "queued");
     world.clock.advance(TimeDelta::seconds(1));
-    let shown = world.get(&key, &path).await.data(200);
+    let shown = key.get(&path).await.data(200);
     assert_eq!(shown["status"], "expired");
     assert_eq!(shown["error"]["code"], "EXPIRED");
     assert_eq!(shown["updatedAt"], "2026-01-02T00:00:00.000Z");
-    let token = world.log_in(&user).await;
-    assert_eq!(world.get(&token, &log).await.data(200)[0]["status"], "expired");
+    let user = world.nobody.login("ada@example.com").await;
+    assert_eq!(user.get(&log).await.data(200)[0]["status"], "expired");
 }
 
 #[tokio::test]
@@ -176,13 +172,13 @@ async fn of_a_message_that_is_certainly_not_in_the_queue_nothing_stays() {
     let world = World::new().await;
     let (user, instance, key) = world.ready().await;
     world.queue.every_send(Some(Send::NoQueue));
-    assert_eq!(send_once(&world, &key, "order-1").await.status, 503);
+    assert_eq!(send_once(&key, "order-1").await.status, 503);
     assert_eq!(counted(&world, &user).await, 0);
     let first = records(&world, instance).await.remove(0);
     assert_eq!(first.state, State::Failed);
     // The key is as if it had not come.
     world.queue.every_send(None);
-    let accepted = send_once(&world, &key, "order-1").await;
+    let accepted = send_once(&key, "order-1").await;
     assert_eq!(accepted.header("idempotency-replayed"), "");
     assert_ne!(accepted.data(202)["id"], json!(first.id));
     assert_eq!(counted(&world, &user).await, 1);
@@ -195,9 +191,9 @@ async fn nothing_is_counted_of_a_message_whose_content_cannot_be_sealed() {
     let (user, instance, key) = world.ready().await;
     let faults = world.faults.as_ref().expect("a faulty table");
     faults.plan("GetItem", "dek#content", [Fate::FAILED; 3]);
-    assert_eq!(send(&world, &key).await.status, 503);
+    assert_eq!(send(&key).await.status, 503);
     assert!(faults.is_done());
     assert_eq!(counted(&world, &user).await, 0);
     assert!(records(&world, instance).await.is_empty());
-    send(&world, &key).await.data(202);
+    send(&key).await.data(202);
 }

@@ -1,7 +1,5 @@
 //! The cap on an instance's messages that wait to be sent.
 
-use axum::Router;
-use axum::body::Body;
 use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::json;
@@ -10,9 +8,8 @@ use shared::domain::counting::Counter;
 use shared::domain::instance::Status;
 use shared::ids::InstanceId;
 use shared::storage::counters::Basis;
-use tower::ServiceExt;
 
-use crate::support::{Answer, User, World, request};
+use crate::support::{Answer, Caller, User, World};
 
 const PATH: &str = "/api/messages/text";
 
@@ -24,17 +21,14 @@ async fn world(limit: u32) -> World {
     .await
 }
 
-async fn send(world: &World, key: &str) -> Answer {
+async fn send(key: &Caller) -> Answer {
     let body = json!({"to": "15550100002", "text": "x"});
-    world.post(key, PATH, body).await
+    key.send("text", body).await
 }
 
-async fn send_once(world: &World, key: &str, idempotency_key: &str) -> Answer {
-    let body = json!({"to": "15550100002", "text": "x"}).to_string();
-    let mut request = request("POST", key, PATH, Body::from(body));
-    let idempotency_key = idempotency_key.parse().expect("a value");
-    request.headers_mut().insert("idempotency-key", idempotency_key);
-    world.send(request).await
+async fn send_once(key: &Caller, idempotency_key: &str) -> Answer {
+    let key = key.with_header("idempotency-key", idempotency_key);
+    send(&key).await
 }
 
 /// As the daemon does when a message is sent.
@@ -55,7 +49,7 @@ async fn used_of_quota(world: &World, user: &User) -> u32 {
 }
 
 /// Another process of the same deployment.
-fn another_process(world: &World, limit: u32) -> Router {
+fn another_process(world: &World, limit: u32) -> Caller {
     World::another(world, |mut config| {
         config.messaging.queue_limit = limit;
         config
@@ -66,12 +60,10 @@ fn another_process(world: &World, limit: u32) -> Router {
 async fn of_forty_at_once_to_two_processes_as_many_are_accepted_as_may_wait() {
     let world = world(5).await;
     let (user, _, key) = world.ready().await;
-    let routers = [world.router.clone(), another_process(&world, 5)];
+    let keys = [key.clone(), another_process(&world, 5).with_token(key.token())];
     let answers = join_all((0..40).map(async |n| {
-        let body = json!({"to": format!("155501{n:05}"), "text": "x"}).to_string();
-        let request = request("POST", &key, PATH, Body::from(body));
-        let answer = routers[n % 2].clone().oneshot(request).await;
-        answer.expect("infallible").status().as_u16()
+        let body = json!({"to": format!("155501{n:05}"), "text": "x"});
+        keys[n % 2].send("text", body).await.status
     }))
     .await;
     assert_eq!(answers.iter().filter(|status| **status == 202).count(), 5);
@@ -86,9 +78,9 @@ async fn a_refused_caller_is_told_how_many_wait_and_goes_on_when_one_has_gone() 
     let world = world(2).await;
     let (user, instance, key) = world.ready().await;
     for _ in 0..2 {
-        send(&world, &key).await.data(202);
+        send(&key).await.data(202);
     }
-    let refused = send(&world, &key).await;
+    let refused = send(&key).await;
     assert_eq!(
         refused.error(),
         "429 QUEUE_FULL: 2 messages of the instance wait to be sent, and 2 may: try again later"
@@ -100,33 +92,33 @@ async fn a_refused_caller_is_told_how_many_wait_and_goes_on_when_one_has_gone() 
     assert_eq!(refused.header("retry-after"), "5");
     // For a second nobody looks; then what has ended makes room for as many.
     one_ends(&world, instance).await;
-    assert_eq!(send(&world, &key).await.status, 429);
+    assert_eq!(send(&key).await.status, 429);
     world.clock.advance(TimeDelta::seconds(1));
-    send(&world, &key).await.data(202);
-    assert_eq!(send(&world, &key).await.status, 429);
+    send(&key).await.data(202);
+    assert_eq!(send(&key).await.status, 429);
     assert_eq!(used_of_quota(&world, &user).await, 3);
 
     // Another instance has room of its own.
     let other = world.instance(&user, "support").await;
-    world.pair(other).await;
+    world.daemon.pair(other).await;
     let wanted = shared::domain::instance::Wanted::Connected;
     world.state.instances.want(other, wanted).await.expect("stored");
     let other = world.key(&user, other, json!({})).await;
-    send(&world, &other).await.data(202);
+    send(&other).await.data(202);
 }
 
 #[tokio::test]
 async fn a_replay_is_answered_and_a_refused_request_may_come_again() {
     let world = world(1).await;
     let (_, instance, key) = world.ready().await;
-    let first = send_once(&world, &key, "order-1").await.data(202);
-    assert_eq!(send_once(&world, &key, "order-2").await.status, 429);
-    let replay = send_once(&world, &key, "order-1").await;
+    let first = send_once(&key, "order-1").await.data(202);
+    assert_eq!(send_once(&key, "order-2").await.status, 429);
+    let replay = send_once(&key, "order-1").await;
     assert_eq!(replay.header("idempotency-replayed"), "true");
     assert_eq!(replay.data(202), first);
     one_ends(&world, instance).await;
     world.clock.advance(TimeDelta::seconds(1));
-    let second = send_once(&world, &key, "order-2").await;
+    let second = send_once(&key, "order-2").await;
     assert_eq!(second.header("idempotency-replayed"), "");
     second.data(202);
 }
@@ -143,21 +135,20 @@ async fn messages_that_are_lost_do_not_shut_an_instance_for_ever_however_short_p
         counted.await.expect("counted");
     }
     // Each by a process of its own, of which none lives to see the next.
-    let send = async || {
-        let body = json!({"to": "15550100002", "text": "x"}).to_string();
-        let request = request("POST", &key, PATH, Body::from(body));
-        let answer = another_process(&world, 2).oneshot(request).await;
-        answer.expect("infallible").status().as_u16()
+    let send_elsewhere = async || {
+        send(&another_process(&world, 2).with_token(key.token()))
+            .await
+            .status
     };
     for _ in 0..4 {
-        assert_eq!(send().await, 429);
+        assert_eq!(send_elsewhere().await, 429);
         world.clock.advance(TimeDelta::seconds(15));
     }
-    assert_eq!(send().await, 202);
-    assert_eq!(send().await, 202);
+    assert_eq!(send_elsewhere().await, 202);
+    assert_eq!(send_elsewhere().await, 202);
     // These do wait, as the queue knows.
     for _ in 0..6 {
-        assert_eq!(send().await, 429);
+        assert_eq!(send_elsewhere().await, 429);
         world.clock.advance(TimeDelta::minutes(1));
     }
     assert_eq!(used_of_quota(&world, &user).await, 4);
@@ -169,12 +160,12 @@ async fn messages_that_are_lost_do_not_shut_an_instance_whose_shard_others_fill(
     let (user, instance, key) = world.ready().await;
     for name in ["support", "orders"] {
         let other = world.instance(&user, name).await;
-        world.pair(other).await;
+        world.daemon.pair(other).await;
         let wanted = shared::domain::instance::Wanted::Connected;
         world.state.instances.want(other, wanted).await.expect("stored");
         let other = world.key(&user, other, json!({})).await;
         for _ in 0..2 {
-            send(&world, &other).await.data(202);
+            send(&other).await.data(202);
         }
     }
     let subscription = user.subscription.parse().expect("an id");
@@ -184,16 +175,16 @@ async fn messages_that_are_lost_do_not_shut_an_instance_whose_shard_others_fill(
         counted.await.expect("counted");
     }
     let mut refused = 0;
-    while send(&world, &key).await.status == 429 {
+    while send(&key).await.status == 429 {
         refused += 1;
         assert!(refused < 15, "it is shut for ever");
         world.clock.advance(TimeDelta::minutes(1));
     }
     assert!(refused >= 5, "what is missing for a moment is not lost");
-    send(&world, &key).await.data(202);
+    send(&key).await.data(202);
     // These do wait, as their records say.
     for _ in 0..15 {
-        assert_eq!(send(&world, &key).await.status, 429);
+        assert_eq!(send(&key).await.status, 429);
         world.clock.advance(TimeDelta::minutes(1));
     }
     assert_eq!(world.waiting(&world.queue_names().sends(0)).await.len(), 6);
@@ -234,17 +225,17 @@ async fn an_instance_that_is_not_connected_may_have_fewer_waiting() {
     })
     .await;
     let (_, instance, key) = world.ready().await;
-    world.observe(instance, Status::Reconnecting, None).await;
-    send(&world, &key).await.data(202);
-    let refused = send(&world, &key).await;
+    world.daemon.observe(instance, Status::Reconnecting).await;
+    send(&key).await.data(202);
+    let refused = send(&key).await;
     assert_eq!(
         refused.json()["error"]["details"],
         json!({"limit": 1, "waiting": 1})
     );
-    world.observe(instance, Status::Connected, None).await;
-    send(&world, &key).await.data(202);
-    send(&world, &key).await.data(202);
-    assert_eq!(send(&world, &key).await.status, 429);
+    world.daemon.observe(instance, Status::Connected).await;
+    send(&key).await.data(202);
+    send(&key).await.data(202);
+    assert_eq!(send(&key).await.status, 429);
 }
 
 #[tokio::test]
@@ -256,9 +247,9 @@ async fn a_shard_has_a_cap_that_no_tenant_reaches_alone() {
     .await;
     let (user, _, key) = world.ready().await;
     for _ in 0..3 {
-        send(&world, &key).await.data(202);
+        send(&key).await.data(202);
     }
-    let refused = send(&world, &key).await;
+    let refused = send(&key).await;
     assert_eq!(
         refused.error(),
         "429 QUEUE_FULL: Too many messages wait to be sent in this part of the service: try again later"
@@ -267,15 +258,11 @@ async fn a_shard_has_a_cap_that_no_tenant_reaches_alone() {
     assert_eq!(*details, json!({"limit": 3, "waiting": 3, "scope": "shard"}));
     assert_eq!(used_of_quota(&world, &user).await, 3);
     // A process that has not sent any of them finds the same.
-    let body = json!({"to": "15550100002", "text": "x"}).to_string();
     let elsewhere = World::another(&world, |mut config| {
         config.messaging.shard_queue_limit = 3;
         config
     });
-    let answer = elsewhere
-        .oneshot(request("POST", &key, PATH, Body::from(body)))
-        .await;
-    assert_eq!(answer.expect("infallible").status().as_u16(), 429);
+    assert_eq!(send(&elsewhere.with_token(key.token())).await.status, 429);
     // One is sent.
     let sends = world.queue_names().sends(0);
     let waiting = world.waiting(&sends).await;
@@ -286,17 +273,17 @@ async fn a_shard_has_a_cap_that_no_tenant_reaches_alone() {
         .await
         .expect("deleted");
     world.clock.advance(TimeDelta::seconds(1));
-    send(&world, &key).await.data(202);
-    assert_eq!(send(&world, &key).await.status, 429);
+    send(&key).await.data(202);
+    assert_eq!(send(&key).await.status, 429);
 }
 
 #[tokio::test]
 async fn a_month_begins_with_an_empty_count() {
     let world = world(1).await;
     let (_, _, key) = world.ready().await;
-    send(&world, &key).await.data(202);
-    assert_eq!(send(&world, &key).await.status, 429);
+    send(&key).await.data(202);
+    assert_eq!(send(&key).await.status, 429);
     world.clock.advance(TimeDelta::days(31));
-    send(&world, &key).await.data(202);
-    assert_eq!(send(&world, &key).await.status, 429);
+    send(&key).await.data(202);
+    assert_eq!(send(&key).await.status, 429);
 }

@@ -40,11 +40,11 @@ async fn both_names_of_a_person_lead_to_one_chat_lane_and_record() {
         learn(&world, instance, &lesson).await;
         for to in [first, second] {
             let body = json!({"to": to, "text": "x"});
-            let data = world.post(&key, PATH, body).await.data(202);
+            let data = key.send("text", body).await.data(202);
             let both = json!({"phone": NUMBER, "lid": "100000000000002", "group": null});
             assert_eq!(data["to"], both);
             let path = format!("/api/messages/{}", data["id"].as_str().expect("an id"));
-            assert_eq!(world.get(&key, &path).await.data(200)["to"], both);
+            assert_eq!(key.get(&path).await.data(200)["to"], both);
         }
         let waiting = world.waiting(&world.queue_names().sends(0)).await;
         assert_eq!(waiting.len(), 2);
@@ -63,10 +63,7 @@ async fn both_names_of_a_person_lead_to_one_chat_lane_and_record() {
 async fn a_stranger_is_sent_to_by_the_name_given() {
     let world = World::new().await;
     let (_, _, key) = world.ready().await;
-    let data = world
-        .post(&key, PATH, json!({"to": LID, "text": "x"}))
-        .await
-        .data(202);
+    let data = key.send("text", json!({"to": LID, "text": "x"})).await.data(202);
     assert_eq!(
         data["to"],
         json!({"phone": null, "lid": "100000000000002", "group": null})
@@ -86,7 +83,7 @@ async fn whoever_was_just_looked_up_in_vain_is_refused_and_not_for_long() {
         }),
     };
     learn(&world, instance, &absent).await;
-    let send = async || world.post(&key, PATH, json!({"to": NUMBER, "text": "x"})).await;
+    let send = async || key.send("text", json!({"to": NUMBER, "text": "x"})).await;
     assert_eq!(
         send().await.error(),
         "422 RECIPIENT_NOT_ON_WHATSAPP: WhatsApp was asked a moment ago, and does not know the recipient"

@@ -17,7 +17,7 @@ async fn what_became_of_a_message_is_told() {
     let world = World::new().await;
     let (user, instance, key) = world.ready().await;
     let body = json!({"to": "15550100002", "text": "x", "reference": "order-42"});
-    let sent = world.post(&key, "/api/messages/text", body).await.data(202);
+    let sent = key.send("text", body).await.data(202);
     let id: MessageId = sent["id"].as_str().expect("an id").parse().expect("an id");
     let path = format!("/api/messages/{id}");
     world.clock.advance(chrono::TimeDelta::seconds(1));
@@ -33,7 +33,7 @@ async fn what_became_of_a_message_is_told() {
         .await
         .expect("stored");
     assert_eq!(
-        world.get(&key, &path).await.data(200),
+        key.get(&path).await.data(200),
         json!({
             "id": id,
             "direction": "outgoing",
@@ -61,7 +61,7 @@ async fn what_became_of_a_message_is_told() {
 
     // In a group it tells how many members it has reached.
     let body = json!({"to": "120363021033254949@g.us", "text": "x"});
-    let sent = world.post(&key, "/api/messages/text", body).await.data(202);
+    let sent = key.send("text", body).await.data(202);
     let id: MessageId = sent["id"].as_str().expect("an id").parse().expect("an id");
     let messages = &world.state.messages;
     let members: Vec<Person> = ["15550100003", "15550100004"]
@@ -83,7 +83,7 @@ async fn what_became_of_a_message_is_told() {
     assert!(messages.advance(instance, id, &progress).await.expect("stored"));
     let in_group = format!("/api/messages/{id}");
     assert_eq!(
-        world.get(&key, &in_group).await.data(200)["receipts"],
+        key.get(&in_group).await.data(200)["receipts"],
         json!({"delivered": 1, "read": 0, "of": 2})
     );
 
@@ -91,11 +91,11 @@ async fn what_became_of_a_message_is_told() {
     let other = world.instance(&user, "support").await;
     let other = world.key(&user, other, json!({})).await;
     assert_eq!(
-        world.get(&other, &path).await.error(),
+        other.get(&path).await.error(),
         "404 NOT_FOUND: There is no such message"
     );
     assert_eq!(
-        world.get(&key, "/api/messages/3EB0C0FFEE").await.error(),
+        key.get("/api/messages/3EB0C0FFEE").await.error(),
         "404 NOT_FOUND: There is no such resource"
     );
 }
@@ -106,7 +106,7 @@ async fn a_message_of_a_newer_kind_is_listed_as_unknown() {
     let world = World::new().await;
     let (user, instance, key) = world.ready().await;
     let body = json!({"to": "15550100002", "text": "x"});
-    let sent = world.post(&key, "/api/messages/text", body).await.data(202);
+    let sent = key.send("text", body).await.data(202);
     let id: MessageId = sent["id"].as_str().expect("an id").parse().expect("an id");
     let table = &world.state.table;
     let update = |key: keys::Key, expression: &str, value| {
@@ -127,14 +127,14 @@ async fn a_message_of_a_newer_kind_is_listed_as_unknown() {
     let counted = counted.expression_attribute_names("#kind", "sent#hologram");
     counted.send().await.expect("counted");
 
-    let shown = world.get(&key, &format!("/api/messages/{id}")).await.data(200);
+    let shown = key.get(&format!("/api/messages/{id}")).await.data(200);
     assert_eq!(
         (&shown["kind"], &shown["status"]),
         (&json!("unknown"), &json!("queued"))
     );
-    let listed = world.get(&user.token, "/api/instances/sales/messages").await;
+    let listed = user.get("/api/instances/sales/messages").await;
     assert_eq!(listed.data(200)[0]["kind"], "unknown");
-    let counts = world.get(&key, "/api/stats").await.data(200);
+    let counts = key.get("/api/stats").await.data(200);
     assert_eq!(counts["byKind"], json!({"unknown": 2}));
     assert_eq!(counts["totals"]["sent"], 2);
 }

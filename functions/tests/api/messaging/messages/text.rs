@@ -21,7 +21,7 @@ async fn an_accepted_message_is_a_job_and_a_record() {
     let world = World::new().await;
     let (_, instance, key) = world.ready().await;
     let body = json!({"to": "+15550100002", "text": "Hello, world", "reference": "order-42"});
-    let answer = world.post(&key, PATH, body).await;
+    let answer = key.send("text", body).await;
     let data = answer.data(202);
     let id = data["id"].as_str().expect("an id").to_owned();
     assert_eq!(
@@ -90,7 +90,7 @@ async fn every_name_of_a_chat_is_taken() {
         ),
     ] {
         let body = json!({"to": to, "text": "x"});
-        let data = world.post(&key, PATH, body).await.data(202);
+        let data = key.send("text", body).await.data(202);
         assert_eq!(data["to"], shown);
     }
 }
@@ -99,7 +99,7 @@ async fn every_name_of_a_chat_is_taken() {
 async fn what_is_wrong_is_told_by_field() {
     let world = World::new().await;
     let (_, _, key) = world.ready().await;
-    let told = async |body| world.post(&key, PATH, body).await.error();
+    let told = async |body| key.send("text", body).await.error();
     assert_eq!(
         told(json!({"to": "12345", "text": "x"})).await,
         "400 VALIDATION_ERROR: `to` must be a phone number in E.164 (7 to 15 digits, an optional + before \
@@ -149,7 +149,7 @@ async fn what_is_wrong_is_told_by_field() {
     }
     // The longest text, and an option that is null as if it were not there.
     let body = json!({"to": "15550100002", "text": "😀".repeat(4_096), "replyTo": null});
-    world.post(&key, PATH, body).await.data(202);
+    key.send("text", body).await.data(202);
 }
 
 #[tokio::test]
@@ -160,7 +160,7 @@ async fn where_nothing_can_come_of_waiting_the_caller_is_told() {
     let key = world.key(&user, instance, json!({})).await;
     let told = async || {
         let body = json!({"to": "15550100002", "text": "x"});
-        let answer = world.post(&key, PATH, body).await;
+        let answer = key.send("text", body).await;
         if answer.status == 202 {
             "202".to_owned()
         } else {
@@ -174,7 +174,7 @@ async fn where_nothing_can_come_of_waiting_the_caller_is_told() {
             "{refused}The instance is not paired with a WhatsApp account: connect it and scan its QR code"
         )
     );
-    world.pair(instance).await;
+    world.daemon.pair(instance).await;
     assert_eq!(
         told().await,
         format!("{refused}The instance was disconnected: connect it first")
@@ -189,7 +189,7 @@ async fn where_nothing_can_come_of_waiting_the_caller_is_told() {
         (Status::ForceDisconnected, false),
         (Status::Banned, false),
     ] {
-        world.observe(instance, status, None).await;
+        world.daemon.observe(instance, status).await;
         assert_eq!(told().await.starts_with("202"), is_taken, "{status}");
     }
 }
@@ -211,8 +211,8 @@ async fn a_used_up_quota_names_the_day_it_renews() {
         .await
         .expect("stored");
     let body = || json!({"to": "15550100002", "text": "x"});
-    world.post(&key, PATH, body()).await.data(202);
-    let answer = world.post(&key, PATH, body()).await;
+    key.send("text", body()).await.data(202);
+    let answer = key.send("text", body()).await;
     assert_eq!(
         answer.error(),
         "403 QUOTA_EXCEEDED: The month's 10000 messages are used up; the quota renews on 2026-02-01"
@@ -223,5 +223,5 @@ async fn a_used_up_quota_names_the_day_it_renews() {
     );
     // The next month's are there.
     world.clock.advance(chrono::TimeDelta::days(31));
-    world.post(&key, PATH, body()).await.data(202);
+    key.send("text", body()).await.data(202);
 }

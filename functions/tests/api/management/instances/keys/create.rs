@@ -11,7 +11,7 @@ async fn a_key_is_shown_once_and_stored_as_a_hash() {
     let (user, _, _) = world.ready().await;
     let path = "/api/instances/sales/keys";
     let body = json!({"name": "backend", "allowedCidrs": ["192.0.2.7"], "rateLimit": 50});
-    let data = world.post(&user.token, path, body).await.data(201);
+    let data = user.post(path, body).await.data(201);
     let secret = data["key"].as_str().expect("a secret");
     assert!(secret.starts_with("wak_test_"));
     assert_eq!(data["prefix"], json!(&secret[..15]));
@@ -38,14 +38,14 @@ async fn a_whole_number_is_one_with_a_point_in_it_too() {
     let (user, _, _) = world.ready().await;
     let path = "/api/instances/sales/keys";
     let body = json!({"name": "backend", "rateLimit": 50.0});
-    let data = world.post(&user.token, path, body).await.data(201);
+    let data = user.post(path, body).await.data(201);
     assert_eq!(data["rateLimit"], json!(50));
     let rotate = format!("{path}/{}/rotate", data["id"].as_str().expect("an id"));
     let body = json!({"graceSeconds": 60.0});
-    world.post(&user.token, &rotate, body).await.data(200);
+    user.post(&rotate, body).await.data(200);
     let body = json!({"graceSeconds": 60.5});
     assert_eq!(
-        world.post(&user.token, &rotate, body).await.error(),
+        user.post(&rotate, body).await.error(),
         "400 VALIDATION_ERROR: `graceSeconds` must be a whole number from 0 to 604800"
     );
 }
@@ -61,7 +61,7 @@ async fn every_bad_field_is_named_with_its_place() {
         "expiresAt": "2026-01-01T00:00:00Z",
         "rateLimit": 0,
     });
-    let answer = world.post(&user.token, "/api/instances/sales/keys", body).await;
+    let answer = user.post("/api/instances/sales/keys", body).await;
     assert_eq!(answer.error(), "400 VALIDATION_ERROR: Some fields are not valid");
     let error = answer.json()["error"].clone();
     let fields: Vec<_> = error["details"]["fields"]
@@ -71,12 +71,8 @@ async fn every_bad_field_is_named_with_its_place() {
         .map(|fault| fault["field"].as_str().expect("a name"))
         .collect();
     assert_eq!(fields, ["scopes[1]", "allowedCidrs[0]", "expiresAt", "rateLimit"]);
-    let answer = world
-        .post(
-            &user.token,
-            "/api/instances/sales/keys",
-            json!({"name": "x", "scopes": []}),
-        )
+    let answer = user
+        .post("/api/instances/sales/keys", json!({"name": "x", "scopes": []}))
         .await;
     assert_eq!(
         answer.error(),

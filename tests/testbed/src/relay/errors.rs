@@ -5,7 +5,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse as _, Response};
 use serde_json::{Value, json};
 
-use crate::call::Call;
+use super::call::Call;
 
 /// The service behind the relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

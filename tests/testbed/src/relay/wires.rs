@@ -14,13 +14,13 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::Away;
-use crate::call::{Call, On};
-use crate::errors::{self, Service};
-use crate::fate::{Fate, Reply};
-use crate::line::Cut;
-use crate::meter::{self, Bill};
-use crate::rules::{Held, Hold, Rule, Rules, Script, Verdict};
+use super::Away;
+use super::call::{Call, On};
+use super::errors::{self, Service};
+use super::fate::{Fate, Reply};
+use super::line::Cut;
+use super::meter::{self, Bill};
+use super::rules::{Held, Hold, Rule, Rules, Script, Verdict};
 
 #[derive(Debug)]
 pub(crate) struct Wires {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::call::{Call, On};
-use crate::fate::Fate;
+use super::call::{Call, On};
+use super::fate::Fate;
 
 /// What a rule says.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, Uri};
-use relay::{Away, Fate, On, Relay, Reply};
 use serde_json::{Value, json};
+use testbed::relay::{Away, Fate, On, Relay, Reply};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -339,7 +339,7 @@ async fn what_was_consumed_is_added_up_by_what_it_is_about() {
     assert_eq!(answer["asked"]["ReturnConsumedCapacity"], "TOTAL");
     effect_in(world.call("DynamoDB_20120810.GetItem", &body).await);
     let bill = world.relay.take_bill();
-    let charge = relay::meter::sum(&bill, |prefix| prefix == "msgs");
+    let charge = testbed::relay::meter::sum(&bill, |prefix| prefix == "msgs");
     assert_eq!(
         (charge.calls, charge.units.writes, charge.units.half_reads),
         (2, 2, 4)

@@ -6,7 +6,7 @@ use std::ops::AddAssign;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::call::Call;
+use super::call::Call;
 
 /// Consumed capacity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use shared::queue::{OutgoingMessage, Queue, QueueAttributes, QueueName, Receipt, ReceiveOptions};
 
-use crate::answers::{Refusal, Shown};
+use super::answers::{Refusal, Shown};
 
 /// The part of a queue's address and of its ARN before its name.
 const ADDRESS: &str = "http://queues.invalid/000000000000/";

@@ -1,12 +1,11 @@
 //! The fault relay: stands on 127.0.0.1 between a process and its table, queues or key service, and does to their
 //! calls what networks and services do on bad days.
 //!
-//! Tests of every crate use this one relay. It depends on no other crate of the workspace, and knows of a service only how
-//! its calls are named and how it words its errors.
+//! It knows of a service only how its calls are named and how it words its errors.
 //!
 //! ```no_run
 //! # async fn example(endpoint: &str) {
-//! use relay::{Away, Fate, On, Relay};
+//! use testbed::relay::{Away, Fate, On, Relay};
 //! use std::time::Duration;
 //!
 //! let relay = Relay::before(endpoint).await;
@@ -42,10 +41,10 @@ pub use call::{Call, On};
 pub use fate::{Fate, Reply};
 pub use rules::{Held, Hold, Rule};
 
-use crate::line::{Cut, Lines};
-use crate::meter::Bill;
-use crate::rules::Script;
-use crate::wires::Wires;
+use self::line::{Cut, Lines};
+use self::meter::Bill;
+use self::rules::Script;
+use self::wires::Wires;
 
 /// How a target is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::wires::Wires;
+use super::wires::Wires;
 
 /// Breaks the connection that a call came over.
 #[derive(Debug, Clone)]

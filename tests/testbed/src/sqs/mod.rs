@@ -13,42 +13,29 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use axum::serve::ListenerExt as _;
 use serde_json::Value;
 use shared::queue::Queue;
-use tokio::net::TcpListener;
-use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::served::Served;
 
 /// A server, which ends when this is dropped.
 #[derive(Debug)]
 pub struct SqsStandIn {
     endpoint: String,
-    _server: DropGuard,
+    _server: Served,
 }
 
 impl SqsStandIn {
     /// Serves these queues.
     pub async fn over(queue: Arc<dyn Queue>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("bound");
         let router = Router::new()
             .fallback(answer)
             .layer(DefaultBodyLimit::disable())
             .with_state(queue);
-        let listener = listener.tap_io(|stream| {
-            // An answer must not wait for the caller's delayed acknowledgement.
-            let _ = stream.set_nodelay(true);
-        });
-        let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(async move {
-            axum::serve(listener, router)
-                .with_graceful_shutdown(stopped)
-                .await
-        });
+        let server = Served::start(router).await;
         Self {
-            endpoint: format!("http://{address}"),
-            _server: stop.drop_guard(),
+            endpoint: server.url(),
+            _server: server,
         }
     }
 

@@ -1,0 +1,74 @@
+//! An answer, taken apart.
+
+use axum::body::to_bytes;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde_json::{Value, json};
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub bytes: Vec<u8>,
+}
+
+impl Answer {
+    /// A response with its whole body.
+    pub async fn of(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let bytes = to_bytes(body, usize::MAX).await.expect("a whole body");
+        Self {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            bytes: bytes.to_vec(),
+        }
+    }
+
+    /// The body, which is JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.bytes).expect("a JSON body")
+    }
+
+    /// Whether it did what was asked.
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The data of an answer with this status.
+    #[track_caller]
+    pub fn data(&self, status: u16) -> Value {
+        let body = self.json();
+        assert_eq!(self.status, status, "{body}");
+        assert_eq!(body["success"], json!(true));
+        body["data"].clone()
+    }
+
+    /// Status, code and message of an error: `404 NOT_FOUND: There is no such instance`.
+    #[track_caller]
+    pub fn error(&self) -> String {
+        let body = self.json();
+        assert_eq!(body["success"], json!(false), "{body}");
+        assert_eq!(body["meta"]["request_id"], self.header("x-request-id"));
+        let text = |name: &str| body["error"][name].as_str().expect("a text").to_owned();
+        format!("{} {}: {}", self.status, text("code"), text("message"))
+    }
+
+    /// Status and code of an error alone: `404 NOT_FOUND`.
+    #[track_caller]
+    pub fn code(&self) -> String {
+        let error = self.error();
+        let (code, _) = error.split_once(':').expect("a code before the message");
+        code.to_owned()
+    }
+
+    /// A header; empty where there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().expect("plain text"))
+    }
+}

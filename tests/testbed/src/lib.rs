@@ -1,0 +1,28 @@
+//! What tests of every crate stand on: a table in memory, queues, a clock that stands still, keys, and what can go wrong
+//! between a process and all of these. For tests alone: nothing that is shipped depends on it, and it knows neither the
+//! functions nor the daemon.
+//!
+//! | module | what a test has of it |
+//! | --- | --- |
+//! | [`world`] | a table, a clock and keys; each suite's own world stands on one |
+//! | [`table`] | a table in memory by itself |
+//! | [`queues`] | the embedded queues, and a way to watch and break what is done with them |
+//! | [`relay`] | the fault relay: what networks and services do on bad days, to any call |
+//! | [`sqs`] | SQS's protocol over the embedded queues |
+//! | [`played`] | a daemon that the test plays, for tests of the API |
+//! | [`caller`] | a caller of the API, in memory or over HTTP |
+//! | [`config`], [`mail`] | a configuration of the functions; what is in their mails |
+//! | [`served`] | a router on a free port |
+//! | [`wait`] | waiting for what must come, with a deadline |
+
+pub mod caller;
+pub mod config;
+pub mod mail;
+pub mod played;
+pub mod queues;
+pub mod relay;
+pub mod served;
+pub mod sqs;
+pub mod table;
+pub mod wait;
+pub mod world;
