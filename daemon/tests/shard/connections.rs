@@ -23,12 +23,7 @@ fn lost() -> SessionEvent {
 async fn an_unlinked_instance_loses_its_account_and_its_keys() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
-    let (instance, session) = world.connected(&mut daemon).await;
-    session
-        .state
-        .put("identity", b"a key", None)
-        .await
-        .expect("stored");
+    let (instance, session) = world.linked(&mut daemon).await;
     session.tell(unlinked("unlinked on the phone")).await;
     let ended = world.until_status(&instance, Status::LoggedOut).await;
     assert_eq!(ended.account, None);

@@ -160,6 +160,24 @@ impl World {
         let instance = self.until_status(&instance, Status::Connected).await;
         (instance, session)
     }
+
+    /// The same, which has session state.
+    pub async fn linked(&self, daemon: &mut Daemon) -> (Instance, Playing) {
+        let (instance, session) = self.connected(daemon).await;
+        let stored = session.state.put("identity", b"a key", None).await;
+        stored.expect("stored");
+        (instance, session)
+    }
+
+    /// An instance without an account, whose session shows its first QR code.
+    pub async fn showing_qr(&self, daemon: &mut Daemon) -> (Instance, Playing) {
+        let instance = self.instance("main").await;
+        self.nudge(&instance).await;
+        let session = daemon.session().await;
+        session.show_qr("2@code").await;
+        let instance = self.until_status(&instance, Status::AwaitingQr).await;
+        (instance, session)
+    }
 }
 
 impl Daemon {

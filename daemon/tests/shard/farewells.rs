@@ -50,20 +50,21 @@ async fn until_gone(world: &World, instance: &Instance) {
     assert_eq!(loaded.expect("read"), None);
 }
 
-#[tokio::test]
-async fn a_deleted_instance_is_unlinked_and_leaves_a_tombstone_alone() {
-    let world = World::new().await;
-    let mut daemon = world.daemon("a").await;
-    let (instance, mut session) = world.connected(&mut daemon).await;
-    session
-        .state
-        .put("identity", b"a key", None)
-        .await
-        .expect("stored");
+/// A connected instance, which has session state and has sent a message.
+async fn used(world: &World, daemon: &mut Daemon) -> (Instance, Playing) {
+    let (instance, mut session) = world.linked(daemon).await;
     let message = world.accept(&instance, "15550100001", "hello").await;
     session.sent().await;
     session.acknowledge(message, None).await;
     world.until_counted(&instance, |counts| counts.sent == 1).await;
+    (instance, session)
+}
+
+#[tokio::test]
+async fn a_deleted_instance_is_unlinked_and_leaves_a_tombstone_alone() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = used(&world, &mut daemon).await;
     world.until_no_sends().await;
 
     delete(&world, &instance).await;
@@ -95,11 +96,7 @@ async fn a_disconnected_instance_is_connected_once_to_be_unlinked_and_its_jobs_a
 async fn an_instance_that_was_never_paired_just_goes() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
-    let instance = world.instance("main").await;
-    world.nudge(&instance).await;
-    let session = daemon.session().await;
-    session.show_qr("2@code").await;
-    world.until_status(&instance, Status::AwaitingQr).await;
+    let (instance, session) = world.showing_qr(&mut daemon).await;
     delete(&world, &instance).await;
     in_time("the orderly end", session.line.disconnected.cancelled()).await;
     assert!(
@@ -114,12 +111,7 @@ async fn an_instance_that_was_never_paired_just_goes() {
 async fn a_logout_unlinks_and_the_next_connection_pairs_anew() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
-    let (instance, session) = world.connected(&mut daemon).await;
-    session
-        .state
-        .put("identity", b"a key", None)
-        .await
-        .expect("stored");
+    let (instance, session) = world.linked(&mut daemon).await;
     world.want(&instance, Wanted::LoggedOut).await;
     in_time("the logout", session.line.logged_out.cancelled()).await;
     let out = world.until_status(&instance, Status::LoggedOut).await;
@@ -137,12 +129,7 @@ async fn a_logout_unlinks_and_the_next_connection_pairs_anew() {
 
 /// A connected instance whose logout WhatsApp does not confirm.
 async fn unconfirmed(world: &World, daemon: &mut Daemon) -> (Instance, Playing) {
-    let (instance, session) = world.connected(daemon).await;
-    session
-        .state
-        .put("identity", b"a key", None)
-        .await
-        .expect("stored");
+    let (instance, session) = world.linked(daemon).await;
     daemon.network.set_answers_probes(false);
     (instance, session)
 }
@@ -244,16 +231,7 @@ async fn an_account_that_is_gone_needs_no_phone() {
 async fn a_deleted_instance_keeps_its_session_alone_until_the_phone_is_told() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
-    let (instance, mut session) = world.connected(&mut daemon).await;
-    session
-        .state
-        .put("identity", b"a key", None)
-        .await
-        .expect("stored");
-    let message = world.accept(&instance, "15550100001", "hello").await;
-    session.sent().await;
-    session.acknowledge(message, None).await;
-    world.until_counted(&instance, |counts| counts.sent == 1).await;
+    let (instance, session) = used(&world, &mut daemon).await;
     daemon.network.set_answers_probes(false);
     delete(&world, &instance).await;
     let attempt = daemon.session().await;

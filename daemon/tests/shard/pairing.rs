@@ -81,11 +81,7 @@ async fn three_codes_are_shown_and_nobody_asks_a_fourth_time() {
 async fn the_servers_own_end_of_codes_is_the_same_end() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
-    let instance = world.instance("main").await;
-    world.nudge(&instance).await;
-    let session = daemon.session().await;
-    session.show_qr("2@code").await;
-    until_code(&world, &instance, 1).await;
+    let (instance, session) = world.showing_qr(&mut daemon).await;
     session.tell(SessionEvent::QrExhausted).await;
     let ended = world.until_status(&instance, Status::ForceDisconnected).await;
     assert_eq!(ended.observed.reason.as_deref(), Some("QR_NOT_SCANNED"));
@@ -95,11 +91,7 @@ async fn the_servers_own_end_of_codes_is_the_same_end() {
 async fn pairing_stores_the_account() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
-    let instance = world.instance("main").await;
-    world.nudge(&instance).await;
-    let session = daemon.session().await;
-    session.show_qr("2@code").await;
-    until_code(&world, &instance, 1).await;
+    let (instance, session) = world.showing_qr(&mut daemon).await;
     session.tell(SessionEvent::PasskeyRequested).await;
     world.until_status(&instance, Status::AwaitingPasskey).await;
     session.tell(SessionEvent::Paired).await;

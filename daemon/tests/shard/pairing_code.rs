@@ -215,11 +215,7 @@ async fn a_request_whose_caller_has_gone_is_not_followed() {
 async fn each_wish_takes_the_place_of_the_one_before() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
-    let instance = world.instance("main").await;
-    world.nudge(&instance).await;
-    let by_qr = daemon.session().await;
-    by_qr.show_qr("2@code").await;
-    world.until_status(&instance, Status::AwaitingQr).await;
+    let (instance, by_qr) = world.showing_qr(&mut daemon).await;
 
     ask(&world, &instance, "15550100009").await;
     in_time("the orderly end", by_qr.line.disconnected.cancelled()).await;

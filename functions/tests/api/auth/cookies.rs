@@ -20,6 +20,11 @@ fn anywhere(world: &World, cookie: &str) -> Caller {
     world.nobody.with_header("cookie", &cookie)
 }
 
+/// A refresh by the cookie alone, from a page of one's own.
+async fn refresh(world: &World, cookie: &str) -> Answer {
+    page(world, cookie).post("/api/auth/refresh", ()).await
+}
+
 /// The pair of name and value that an answer sets.
 #[track_caller]
 fn set(answer: &Answer) -> String {
@@ -67,7 +72,7 @@ async fn a_session_lives_by_its_cookie_from_login_to_logout() {
         answer.header("set-cookie"),
         "waxwing_refresh=; HttpOnly; Secure; SameSite=Strict; Path=/api/auth; Max-Age=0"
     );
-    let answer = page(&world, &cookie).post("/api/auth/refresh", ()).await;
+    let answer = refresh(&world, &cookie).await;
     assert_eq!(answer.status, 401);
 }
 
@@ -82,18 +87,13 @@ async fn a_cookie_alone_shows_nothing() {
     }
     assert_eq!(world.caller(&token).get("/api/auth/me").await.status, 200);
     // Without a cookie the header is of no use either.
-    let answer = page(&world, "x=1").post("/api/auth/refresh", ()).await;
+    let answer = refresh(&world, "x=1").await;
     assert_eq!(answer.error(), "400 VALIDATION_ERROR: `refreshToken` is missing");
     let answer = page(&world, "x=1").post("/api/auth/logout", ()).await;
     assert_eq!(answer.status, 401);
-    let answer = page(&world, "waxwing_refresh=forged")
-        .post("/api/auth/refresh", ())
-        .await;
+    let answer = refresh(&world, "waxwing_refresh=forged").await;
     assert_eq!(answer.status, 401);
-    page(&world, &cookie)
-        .post("/api/auth/refresh", ())
-        .await
-        .data(200);
+    refresh(&world, &cookie).await.data(200);
 }
 
 #[tokio::test]
@@ -115,12 +115,9 @@ async fn a_token_in_the_body_stays_in_bodies_and_counts_first() {
     let token = bobs.split_once('=').expect("a pair").1;
     let body = json!({"refreshToken": token});
     world.nobody.post("/api/auth/logout", body).await.data(200);
-    let answer = page(&world, &bobs).post("/api/auth/refresh", ()).await;
+    let answer = refresh(&world, &bobs).await;
     assert_eq!(answer.status, 401);
-    page(&world, &cookie)
-        .post("/api/auth/refresh", ())
-        .await
-        .data(200);
+    refresh(&world, &cookie).await.data(200);
 }
 
 #[tokio::test]
@@ -132,9 +129,9 @@ async fn a_changed_password_gives_a_browser_its_next_cookie() {
     let answer = page(&world, &cookie).with_token(&token).post(path, body).await;
     assert_eq!(answer.data(200)["tokens"]["refreshToken"], Value::Null);
     let next = set(&answer);
-    let answer = page(&world, &cookie).post("/api/auth/refresh", ()).await;
+    let answer = refresh(&world, &cookie).await;
     assert_eq!(answer.status, 401);
-    page(&world, &next).post("/api/auth/refresh", ()).await.data(200);
+    refresh(&world, &next).await.data(200);
 }
 
 #[tokio::test]

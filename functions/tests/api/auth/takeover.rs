@@ -11,12 +11,7 @@ const NEW: &str = "another horse, another battery";
 const EMAIL: &str = "ada@example.com";
 
 async fn reset(world: &World) -> Answer {
-    let forgot = json!({"email": EMAIL});
-    world
-        .nobody
-        .post("/api/auth/forgot-password", forgot)
-        .await
-        .data(202);
+    world.nobody.forget_password(EMAIL).await;
     let body = json!({"token": world.mail.code(EMAIL), "password": NEW});
     world.nobody.post("/api/auth/reset-password", body).await
 }
@@ -114,12 +109,7 @@ async fn a_reset_that_is_broken_off_leaves_nobody_inside_and_can_be_done_again()
     let stranger = world.register(EMAIL).await;
     let instance = world.instance(&stranger, "sales").await;
     let key = world.key(&stranger, instance, json!({})).await;
-    let forgot = json!({"email": EMAIL});
-    world
-        .nobody
-        .post("/api/auth/forgot-password", forgot)
-        .await
-        .data(202);
+    world.nobody.forget_password(EMAIL).await;
     let body = json!({"token": world.mail.code(EMAIL), "password": NEW});
     let faults = world.faults.as_ref().expect("faults");
     // The keys are not revoked, as often as the SDK tries.
@@ -150,12 +140,7 @@ async fn no_key_is_made_by_a_session_that_has_just_ended() {
     let world = World::new().await;
     let stranger = world.register(EMAIL).await;
     let instance = world.instance(&stranger, "sales").await;
-    let forgot = json!({"email": EMAIL});
-    world
-        .nobody
-        .post("/api/auth/forgot-password", forgot)
-        .await
-        .data(202);
+    world.nobody.forget_password(EMAIL).await;
     let body = json!({"token": world.mail.code(EMAIL), "password": NEW});
     let path = format!("/api/instances/{instance}/keys");
     let making = (0..30).map(|_| stranger.post(&path, json!({"name": "a key"})));

@@ -261,12 +261,7 @@ async fn a_restart_that_is_answered_with_an_error_is_not_done() {
 async fn a_password_that_is_set_is_told_of_though_old_guesses_stay_counted() {
     let world = World::faulty(SEED).await;
     world.register("ada@example.com").await;
-    let forgot = json!({"email": "ada@example.com"});
-    world
-        .nobody
-        .post("/api/auth/forgot-password", forgot)
-        .await
-        .data(202);
+    world.nobody.forget_password("ada@example.com").await;
     let faults = world.faults.as_ref().expect("faults");
     faults.plan("UpdateItem", "loggedInAt", AWAY);
     let body =

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{everywhere, storm, with_status};
 use crate::management::people::each;
-use crate::support::{Answer, User, World};
+use crate::support::{Answer, User};
 
 const PATH: &str = "/api/instances";
 

@@ -52,6 +52,14 @@ impl Caller {
         self.user(&data, &data["user"]["subscriptionId"])
     }
 
+    /// Asks for a mail with a code for a new password.
+    pub async fn forget_password(&self, email: &str) {
+        let asked = self
+            .post("/api/auth/forgot-password", json!({"email": email}))
+            .await;
+        asked.data(202);
+    }
+
     fn user(&self, data: &Value, subscription: &Value) -> User {
         let token = text(&data["tokens"]["accessToken"]);
         User {

@@ -1,6 +1,5 @@
 //! `POST /api/instances/{instance}/restart`.
 
-use serde_json::json;
 use shared::domain::audit::Action;
 use shared::domain::instance::Wanted;
 use shared::domain::job::Query;

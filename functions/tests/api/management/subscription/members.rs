@@ -195,12 +195,7 @@ async fn an_invited_address_stays_free_until_its_owner_accepts() {
         401
     );
     let sent = world.mail.len();
-    let forgot = json!({"email": "bob@example.com"});
-    world
-        .nobody
-        .post("/api/auth/forgot-password", forgot)
-        .await
-        .data(202);
+    world.nobody.forget_password("bob@example.com").await;
     assert_eq!(world.mail.len(), sent);
     // Who has the address registers as if there were no invitation.
     let bob = world.register("bob@example.com").await;
@@ -358,12 +353,7 @@ async fn who_was_made_a_member_by_an_older_invitation_and_never_came_makes_room(
     assert_eq!(added, shared::storage::accounts::Added::Created);
     // It is no account: nothing but the invitation's own code leads into it.
     let sent = world.mail.len();
-    let forgot = json!({"email": "bob@example.com"});
-    world
-        .nobody
-        .post("/api/auth/forgot-password", forgot)
-        .await
-        .data(202);
+    world.nobody.forget_password("bob@example.com").await;
     assert_eq!(world.mail.len(), sent);
     let bob = world.register("bob@example.com").await;
     assert_ne!(bob.subscription, ada.subscription);

@@ -11,8 +11,6 @@ use shared::storage::counters::Basis;
 
 use crate::support::{Answer, Caller, User, World};
 
-const PATH: &str = "/api/messages/text";
-
 async fn world(limit: u32) -> World {
     World::with(|mut config| {
         config.messaging.queue_limit = limit;

@@ -12,7 +12,6 @@ use shared::storage::people::{Learnt, Lesson, People};
 
 use crate::support::World;
 
-const PATH: &str = "/api/messages/text";
 const NUMBER: &str = "15550100002";
 const LID: &str = "lid:100000000000002";
 

@@ -14,8 +14,6 @@ use shared::storage::keys;
 
 use crate::support::World;
 
-const PATH: &str = "/api/messages/text";
-
 #[tokio::test]
 async fn an_accepted_message_is_a_job_and_a_record() {
     let world = World::new().await;
