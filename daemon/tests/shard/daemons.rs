@@ -90,6 +90,10 @@ impl World {
     }
 
     /// Starts a daemon that reaches the table at this endpoint.
+    #[expect(
+        clippy::unused_async,
+        reason = "whoever starts a daemon need not know that nothing of it waits"
+    )]
     pub async fn daemon_on(&self, name: &str, endpoint: &str) -> Daemon {
         let table = table(endpoint);
         let (frozen, panics) = (CancellationToken::new(), Arc::new(Notify::new()));

@@ -231,7 +231,7 @@ async fn an_account_that_is_gone_needs_no_phone() {
 async fn a_deleted_instance_keeps_its_session_alone_until_the_phone_is_told() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
-    let (instance, session) = used(&world, &mut daemon).await;
+    let (instance, _session) = used(&world, &mut daemon).await;
     daemon.network.set_answers_probes(false);
     delete(&world, &instance).await;
     let attempt = daemon.session().await;

@@ -7,10 +7,10 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::error::{StorageError, classify};
+use super::error::StorageError;
 use super::item::{Item, Reader, n, s, seconds, text, time};
 use super::keys;
-use super::outcome::{Transacted, condition_failed};
+use super::outcome::{Transacted, held};
 use super::table::Table;
 use crate::auth::api_key::{Grant, KeySecret};
 use crate::domain::account::{PersonName, User};
@@ -354,21 +354,15 @@ impl ApiKeys {
     pub async fn used(&self, grant: &Grant, hour: DateTime<Utc>) -> Result<(), StorageError> {
         let sent = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::listed_key(grant.instance, grant.key).attributes()))
+            .update(&keys::listed_key(grant.instance, grant.key))
             .update_expression("SET lastUsedAt = :hour")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":hour", time(hour))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            // The secret is in its grace, and the key itself was revoked.
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(classify(error)),
-        }
+        // The secret is in its grace, and the key itself was revoked.
+        held(sent)?;
+        Ok(())
     }
 
     /// The check that a user's credentials are as they were when its request was let in.

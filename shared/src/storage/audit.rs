@@ -27,10 +27,7 @@ impl AuditLog {
     pub async fn append(&self, entry: &Entry) -> Result<(), StorageError> {
         let appended = self
             .table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(entry_to_item(entry)))
+            .put(entry_to_item(entry))
             .condition_expression("attribute_not_exists(pk)")
             .send()
             .await

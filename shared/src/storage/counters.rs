@@ -107,10 +107,7 @@ impl Counters {
         }
         let mut request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::day(instance, at).attributes()))
+            .update(&keys::day(instance, at))
             .expression_attribute_values(":one", n(1))
             .expression_attribute_values(":exp", seconds(at + DAY_TERM));
         let mut additions = Vec::new();

@@ -8,7 +8,7 @@ use super::error::{StorageError, classify};
 use super::item::{Item, Reader, b, n, s, seconds, text};
 use super::keys;
 use super::messages::Messages;
-use super::outcome::condition_failed;
+use super::outcome::held;
 use crate::domain::message::{GroupReceipts, State};
 use crate::domain::roster::{Reached, Roster};
 use crate::ids::{InstanceId, MessageId};
@@ -51,10 +51,7 @@ impl Messages {
     ) -> Result<bool, StorageError> {
         let sent = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::message(instance, id).attributes()))
+            .update(&keys::message(instance, id))
             .update_expression("SET roster = :roster, membersOf = :of")
             .condition_expression("attribute_exists(pk) AND attribute_not_exists(roster)")
             .expression_attribute_values(":roster", s(roster.digest()))
@@ -75,10 +72,7 @@ impl Messages {
         let bits = |reached: &Reached| b(reached.as_bytes());
         let request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::message(instance, id).attributes()))
+            .update(&keys::message(instance, id))
             .update_expression(
                 "SET membersDelivered = :delivered, membersRead = :read, membersRevision = :next",
             )
@@ -170,11 +164,7 @@ where
     E: aws_sdk_dynamodb::error::ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
 {
-    match sent {
-        Ok(_) => Ok(true),
-        Err(error) if condition_failed(&error) => Ok(false),
-        Err(error) => Err(classify(error)),
-    }
+    held(sent)
 }
 
 fn read_progress(item: &Item) -> Result<Progress, StorageError> {

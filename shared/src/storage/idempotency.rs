@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 use super::error::{StorageError, classify};
 use super::item::{Reader, n, s, seconds, text, time};
 use super::keys;
-use super::outcome::condition_failed;
+use super::outcome::{condition_failed, held};
 use super::table::Table;
 use crate::ids::{InstanceId, MessageId};
 
@@ -94,10 +94,7 @@ impl IdempotencyKeys {
         item.insert("exp".into(), seconds(now + TERM));
         let sent = self
             .table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(item))
+            .put(item)
             // A key that has run out may still be there: expiry removes items some time later.
             .condition_expression("attribute_not_exists(pk) OR exp <= :now")
             .expression_attribute_values(":now", n(now.timestamp()))
@@ -137,22 +134,16 @@ impl IdempotencyKeys {
         let key = keys::idempotency(instance, &hex::encode(Sha256::digest(key)));
         let sent = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
+            .update(&key)
             .update_expression("SET queuedAt = :now")
             .condition_expression("message = :message")
             .expression_attribute_values(":now", time(now))
             .expression_attribute_values(":message", text(message))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            // Freed, or run out and removed meanwhile.
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(classify(error)),
-        }
+        // Freed, or run out and removed meanwhile.
+        held(sent)?;
+        Ok(())
     }
 
     /// Frees a key whose request came to nothing, where it still stands for that message. The next request with it
@@ -166,18 +157,12 @@ impl IdempotencyKeys {
         let key = keys::idempotency(instance, &hex::encode(Sha256::digest(key)));
         let sent = self
             .table
-            .client()
-            .delete_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
+            .delete(&key)
             .condition_expression("message = :message")
             .expression_attribute_values(":message", text(message))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(classify(error)),
-        }
+        held(sent)?;
+        Ok(())
     }
 }

@@ -14,7 +14,7 @@ pub use self::beat::{Beat, Load, Vitals};
 use super::error::{StorageError, classify};
 use super::item::{Reader, n, s};
 use super::keys;
-use super::outcome::condition_failed;
+use super::outcome::{condition_failed, held};
 use super::table::Table;
 use crate::domain::network::Network;
 use crate::domain::shard::Shard;
@@ -58,10 +58,7 @@ impl Leases {
     /// Beats. Must be called by one task of the daemon alone.
     pub async fn beat(&self, beat: &Beat) -> Result<(), StorageError> {
         self.table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(beat.to_item(self.network)))
+            .put(beat.to_item(self.network))
             .send()
             .await
             .map_err(classify)?;
@@ -83,10 +80,7 @@ impl Leases {
     /// Removes a daemon's beat, when it stops in order.
     pub async fn retire(&self, daemon: &str) -> Result<(), StorageError> {
         self.table
-            .client()
-            .delete_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::daemon(self.network, daemon).attributes()))
+            .delete(&keys::daemon(self.network, daemon))
             .send()
             .await
             .map_err(classify)?;
@@ -118,12 +112,7 @@ impl Leases {
         item.insert("shard".into(), n(shard));
         item.insert("owner".into(), s(daemon));
         item.insert("token".into(), n(token));
-        let request = self
-            .table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(item));
+        let request = self.table.put(item);
         let request = match seen {
             None => request.condition_expression("attribute_not_exists(pk)"),
             Some(seen) => request
@@ -142,10 +131,7 @@ impl Leases {
     pub async fn release(&self, shard: Shard, token: u64) -> Result<(), StorageError> {
         let sent = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::lease(self.network, shard).attributes()))
+            .update(&keys::lease(self.network, shard))
             .update_expression("REMOVE #owner")
             .condition_expression("#token = :token")
             .expression_attribute_names("#owner", "owner")
@@ -153,11 +139,8 @@ impl Leases {
             .expression_attribute_values(":token", n(token))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(classify(error)),
-        }
+        held(sent)?;
+        Ok(())
     }
 
     /// The shard's owner, where it has one that looks alive. Two reads.

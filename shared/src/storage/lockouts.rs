@@ -23,7 +23,7 @@ use super::error::{StorageError, classify};
 use super::item::{Item, Reader, n, seconds, time};
 use super::keys;
 use super::once::update_once;
-use super::outcome::condition_failed;
+use super::outcome::{condition_failed, held};
 use super::rates::neighbourhood;
 use super::table::Table;
 use crate::domain::account::EmailAddress;
@@ -138,11 +138,7 @@ impl Lockouts {
         // A second turn is needed only where the item's term was over and somebody else began a new one first.
         for _ in 0..3 {
             let request = self
-                .table
-                .client()
-                .update_item()
-                .table_name(self.table.name())
-                .set_key(Some(keys::lockout(&scope.to_string()).attributes()))
+                .table.update(&keys::lockout(&scope.to_string()))
                 .update_expression(
                     "ADD failures :one SET startedAt = if_not_exists(startedAt, :now), #exp = if_not_exists(#exp, :exp)",
                 )
@@ -240,20 +236,8 @@ impl Lockouts {
         network: Network,
         now: DateTime<Utc>,
     ) -> Result<(), StorageError> {
-        let key = keys::lockout(&Scope::Pair(email, network).to_string());
-        self.table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
-            .update_expression("SET loggedInAt = :now, #exp = :exp REMOVE failures, startedAt, lockedUntil")
-            .expression_attribute_names("#exp", "exp")
-            .expression_attribute_values(":now", time(now))
-            .expression_attribute_values(":exp", seconds(now + FAMILIAR))
-            .send()
+        self.note_use(email, network, now, " REMOVE failures, startedAt, lockedUntil")
             .await
-            .map_err(classify)?;
-        Ok(())
     }
 
     /// Remembers that somebody with a session uses this account from this network. The pair's count stays. One write
@@ -264,13 +248,21 @@ impl Lockouts {
         network: Network,
         now: DateTime<Utc>,
     ) -> Result<(), StorageError> {
+        self.note_use(email, network, now, "").await
+    }
+
+    /// Notes that an account is used from a network, and does `more` to the pair's item.
+    async fn note_use(
+        &self,
+        email: &EmailAddress,
+        network: Network,
+        now: DateTime<Utc>,
+        more: &str,
+    ) -> Result<(), StorageError> {
         let key = keys::lockout(&Scope::Pair(email, network).to_string());
         self.table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
-            .update_expression("SET loggedInAt = :now, #exp = :exp")
+            .update(&key)
+            .update_expression(format!("SET loggedInAt = :now, #exp = :exp{more}"))
             .expression_attribute_names("#exp", "exp")
             .expression_attribute_values(":now", time(now))
             .expression_attribute_values(":exp", seconds(now + FAMILIAR))
@@ -283,10 +275,7 @@ impl Lockouts {
     /// Forgets a scope's count and ends its lock.
     pub async fn clear(&self, scope: &Scope<'_>) -> Result<(), StorageError> {
         self.table
-            .client()
-            .delete_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::lockout(&scope.to_string()).attributes()))
+            .delete(&keys::lockout(&scope.to_string()))
             .send()
             .await
             .map_err(classify)?;
@@ -296,10 +285,7 @@ impl Lockouts {
     async fn lock(&self, scope: &Scope<'_>, until: DateTime<Utc>) -> Result<(), StorageError> {
         let sent = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::lockout(&scope.to_string()).attributes()))
+            .update(&keys::lockout(&scope.to_string()))
             .update_expression("SET lockedUntil = if_not_exists(lockedUntil, :until)")
             // A success that came in between has cleared the count.
             .condition_expression("failures >= :limit")
@@ -307,11 +293,8 @@ impl Lockouts {
             .expression_attribute_values(":limit", n(scope.limit()))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(classify(error)),
-        }
+        held(sent)?;
+        Ok(())
     }
 
     /// Begins a new term with one failure, where the item is as it was read. Answers whether it was. For an item
@@ -325,10 +308,7 @@ impl Lockouts {
         let ends = term_ends(now).max(familiar_until(read)?.unwrap_or(now));
         let mut request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::lockout(&scope.to_string()).attributes()))
+            .update(&keys::lockout(&scope.to_string()))
             .update_expression("SET failures = :one, startedAt = :now, #exp = :exp REMOVE lockedUntil")
             .expression_attribute_names("#exp", "exp")
             .expression_attribute_values(":one", n(1))
@@ -340,11 +320,7 @@ impl Lockouts {
                 .expression_attribute_values(":started", started.clone()),
             None => request.condition_expression("attribute_not_exists(startedAt)"),
         };
-        match request.send().await {
-            Ok(_) => Ok(true),
-            Err(error) if condition_failed(&error) => Ok(false),
-            Err(error) => Err(classify(error)),
-        }
+        held(request.send().await)
     }
 }
 

@@ -5,7 +5,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::error::{StorageError, classify};
 use super::item::{Reader, n, s, seconds, text, time};
 use super::keys;
-use super::outcome::condition_failed;
+use super::outcome::held;
 use super::table::Table;
 use crate::auth::mail_code::MailCode;
 use crate::domain::text_enum;
@@ -75,14 +75,7 @@ impl MailCodes {
         item.insert("credentials".into(), n(issued.credentials));
         item.insert("expiresAt".into(), time(expires_at));
         item.insert("exp".into(), seconds(expires_at));
-        self.table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(item))
-            .send()
-            .await
-            .map_err(classify)?;
+        self.table.put(item).send().await.map_err(classify)?;
         Ok(expires_at)
     }
 
@@ -116,10 +109,7 @@ impl MailCodes {
         // Marked and not deleted, so that an attempt after a lost answer knows its own mark. Expiry removes it.
         let sent = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
+            .update(&key)
             .update_expression("SET takenBy = :taker")
             .condition_expression(
                 "attribute_exists(pk) AND (attribute_not_exists(takenBy) OR takenBy = :taker)",
@@ -127,10 +117,6 @@ impl MailCodes {
             .expression_attribute_values(":taker", s(format!("{:032x}", rand::random::<u128>())))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(error) if condition_failed(&error) => Ok(false),
-            Err(error) => Err(classify(error)),
-        }
+        held(sent)
     }
 }

@@ -79,10 +79,7 @@ impl Messages {
     pub async fn put(&self, record: &MessageRecord) -> Result<Put, StorageError> {
         let sent = self
             .table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(to_item(record)))
+            .put(to_item(record))
             .condition_expression("attribute_not_exists(pk)")
             .send()
             .await;
@@ -182,10 +179,7 @@ impl Messages {
         let mut expression = "SET #state = :state, #rank = :rank, updatedAt = :at".to_owned();
         let mut request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::message(instance, id).attributes()))
+            .update(&keys::message(instance, id))
             .expression_attribute_names("#state", "state")
             .expression_attribute_names("#rank", "rank")
             .expression_attribute_values(":state", text(change.state))

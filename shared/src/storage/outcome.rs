@@ -3,9 +3,24 @@
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 
+use super::error::{StorageError, classify};
+
 /// Whether a write was not done because its condition did not hold.
 pub fn condition_failed<E: ProvideErrorMetadata, R>(error: &SdkError<E, R>) -> bool {
     error.code() == Some("ConditionalCheckFailedException")
+}
+
+/// Whether a conditional write was done: `false` where its condition did not hold.
+pub fn held<T, E, R>(sent: Result<T, SdkError<E, R>>) -> Result<bool, StorageError>
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+{
+    match sent {
+        Ok(_) => Ok(true),
+        Err(error) if condition_failed(&error) => Ok(false),
+        Err(error) => Err(classify(error)),
+    }
 }
 
 /// What came of a transaction.

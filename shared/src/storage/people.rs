@@ -151,12 +151,7 @@ impl People {
         let mut item = keys::person(instance, name).attributes();
         item.extend(to_attributes(stored));
         item.insert("fence".to_owned(), n(token));
-        let mut request = self
-            .table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(item));
+        let mut request = self.table.put(item);
         // A late write that comes behind a later attempt finds another revision.
         request = match stored.revision.checked_sub(1) {
             None | Some(0) => request.condition_expression("attribute_not_exists(pk)"),

@@ -45,10 +45,7 @@ impl Sessions {
         item.insert("expiresAt".into(), time(session.expires_at));
         item.insert("exp".into(), seconds(session.expires_at));
         self.table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(item))
+            .put(item)
             // The second condition is for the SDK's next attempt after a lost answer: it finds what it wrote.
             .condition_expression("attribute_not_exists(pk) OR #hash = :hash")
             .expression_attribute_names("#hash", "hash")
@@ -75,11 +72,7 @@ impl Sessions {
         let next = offered.successor(&salt);
         let expires_at = now + LIFETIME;
         let sent = self
-            .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::session(name).attributes()))
+            .table.update(&keys::session(name))
             .update_expression(
                 "SET #hash = :next, formerHash = :offered, salt = :salt, rotatedAt = :now, expiresAt = :at, #exp = :exp \
                  REMOVE graceUsedBy",
@@ -139,10 +132,7 @@ impl Sessions {
         let next = offered.successor(&Salt::from_stored(read.str("salt")?));
         let sent = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::session(&offered.session()).attributes()))
+            .update(&keys::session(&offered.session()))
             .update_expression("SET graceUsedBy = :me")
             // The second condition is for the SDK's next attempt, after the answer to the first was lost.
             .condition_expression(
@@ -163,10 +153,7 @@ impl Sessions {
     /// Ends a session. Its access tokens are refused from here on. Ending one that is over changes nothing.
     pub async fn end(&self, name: &str) -> Result<(), StorageError> {
         self.table
-            .client()
-            .delete_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::session(name).attributes()))
+            .delete(&keys::session(name))
             .send()
             .await
             .map_err(classify)?;

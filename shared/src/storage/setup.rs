@@ -46,10 +46,7 @@ pub async fn check(table: &Table, shards: u32) -> Result<Result<(), Mismatch>, S
 /// Compares the number of shards with the table's, and raises the table's where it grew.
 pub async fn agree(table: &Table, shards: u32) -> Result<Result<(), Mismatch>, StorageError> {
     let sent = table
-        .client()
-        .update_item()
-        .table_name(table.name())
-        .set_key(Some(keys::config().attributes()))
+        .update(&keys::config())
         .update_expression("SET shards = :shards, layout = :layout")
         .condition_expression("attribute_not_exists(pk) OR (shards <= :shards AND layout <= :layout)")
         .expression_attribute_values(":shards", n(shards))

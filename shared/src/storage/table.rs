@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
+use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 
 use super::error::{StorageError, classify};
@@ -75,6 +78,24 @@ impl Table {
     /// An item as it was a moment ago. Half a read unit for each 4 KiB.
     pub async fn get_recent(&self, key: &Key) -> Result<Option<Item>, StorageError> {
         self.read(key, false).await
+    }
+
+    /// An update of an item, which says what and on which condition before it is sent.
+    pub fn update(&self, key: &Key) -> UpdateItemFluentBuilder {
+        let request = self.client.update_item().table_name(&self.name);
+        request.set_key(Some(key.attributes()))
+    }
+
+    /// A write of a whole item, which may get a condition before it is sent.
+    pub fn put(&self, item: Item) -> PutItemFluentBuilder {
+        let request = self.client.put_item().table_name(&self.name);
+        request.set_item(Some(item))
+    }
+
+    /// A deletion of an item, which may get a condition before it is sent.
+    pub fn delete(&self, key: &Key) -> DeleteItemFluentBuilder {
+        let request = self.client.delete_item().table_name(&self.name);
+        request.set_key(Some(key.attributes()))
     }
 
     async fn read(&self, key: &Key, consistent: bool) -> Result<Option<Item>, StorageError> {

@@ -23,8 +23,8 @@ use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{Queue as _, QueueNames, ReceiveOptions};
 use shared::storage::instances::Instances;
 use shared::storage::messages::Messages;
-use tests::api::Bases;
-use tests::database::table;
+use testbed::caller::Bases;
+use testbed::table::table;
 use tests::flow::{Paired, exchange, unique};
 use tests::process::Process;
 

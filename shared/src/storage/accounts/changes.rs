@@ -29,10 +29,7 @@ impl Accounts {
         let mut update = String::from("SET password = :password, credentials = :next");
         let mut request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::user(user.subscription, user.id).attributes()))
+            .update(&keys::user(user.subscription, user.id))
             // The second condition is for the SDK's next attempt, after the answer to the first was lost: no two
             // requests have the same hash.
             .condition_expression("credentials = :seen OR password = :password")
@@ -57,10 +54,7 @@ impl Accounts {
     ) -> Result<Option<User>, StorageError> {
         let sent = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::user(user.subscription, user.id).attributes()))
+            .update(&keys::user(user.subscription, user.id))
             .update_expression("SET credentials = :next, resetBy = :code REMOVE password")
             .condition_expression("credentials = :seen OR (credentials = :next AND resetBy = :code)")
             .expression_attribute_values(":seen", n(seen))
@@ -86,10 +80,7 @@ impl Accounts {
     ) -> Result<Changed, StorageError> {
         let request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::user(subscription, id).attributes()))
+            .update(&keys::user(subscription, id))
             .update_expression("SET emailVerifiedAt = if_not_exists(emailVerifiedAt, :at)")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":at", time(at));
@@ -105,10 +96,7 @@ impl Accounts {
     ) -> Result<Changed, StorageError> {
         let request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::user(subscription, id).attributes()))
+            .update(&keys::user(subscription, id))
             .update_expression("SET #name = :name")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#name", "name")

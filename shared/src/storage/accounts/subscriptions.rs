@@ -72,10 +72,7 @@ impl Accounts {
     ) -> Result<SubscriptionChanged, StorageError> {
         let mut request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::subscription(id).attributes()))
+            .update(&keys::subscription(id))
             .return_values(ReturnValue::AllNew);
         let mut assignments = Vec::new();
         let mut condition = "attribute_exists(pk) AND attribute_not_exists(deleting)".to_owned();

@@ -5,10 +5,10 @@ use chrono::{DateTime, Utc};
 use super::{ApiKeys, KeyChanged};
 use crate::domain::instance::InstanceName;
 use crate::ids::{InstanceId, UserId};
-use crate::storage::error::{StorageError, classify};
+use crate::storage::error::StorageError;
 use crate::storage::item::text;
 use crate::storage::keys::{self, Key};
-use crate::storage::outcome::condition_failed;
+use crate::storage::outcome::held;
 
 /// Keys that are read at once.
 const BATCH: u32 = 100;
@@ -85,20 +85,14 @@ impl ApiKeys {
     async fn set_instance_name(&self, key: &Key, name: &InstanceName) -> Result<(), StorageError> {
         let sent = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
+            .update(key)
             .update_expression("SET instanceName = :name")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":name", text(name))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            // Revoked or run out meanwhile.
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(classify(error)),
-        }
+        // Revoked or run out meanwhile.
+        held(sent)?;
+        Ok(())
     }
 }

@@ -19,7 +19,7 @@ use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{Reader, n, seconds, time};
 use crate::storage::keys::{self, Key};
 use crate::storage::once::update_once;
-use crate::storage::outcome::condition_failed;
+use crate::storage::outcome::{condition_failed, held};
 
 /// How long messages have to be missing before they are taken for lost.
 const BELIEVED_AFTER: TimeDelta = TimeDelta::minutes(1);
@@ -58,10 +58,7 @@ impl Counters {
     ) -> Result<bool, StorageError> {
         let sent = self
             .table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(keys::records_counted(instance).attributes()))
+            .put(keys::records_counted(instance).attributes())
             .item("at", time(now))
             .item("exp", seconds(now + FORGOTTEN_AFTER))
             .condition_expression("attribute_not_exists(pk) OR #at <= :due")
@@ -69,11 +66,7 @@ impl Counters {
             .expression_attribute_values(":due", time(now - RECORDS_EVERY))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(true),
-            Err(error) if condition_failed(&error) => Ok(false),
-            Err(error) => Err(classify(error)),
-        }
+        held(sent)
     }
 
     /// Notes that `basis` shows `missing` fewer waiting messages than the instance's counts. Answers how many of them
@@ -111,10 +104,7 @@ impl Counters {
         // Of several callers at once only one ends the doubt.
         let ended = self
             .table
-            .client()
-            .delete_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
+            .delete(&key)
             .condition_expression("since = :since")
             .expression_attribute_values(":since", time(since))
             .send()
@@ -132,10 +122,7 @@ impl Counters {
 
     async fn begin_doubt(&self, key: &Key, missing: u64, now: DateTime<Utc>) -> Result<(), StorageError> {
         self.table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(key.attributes()))
+            .put(key.attributes())
             .item("since", time(now))
             .item("missing", n(missing))
             .item("exp", seconds(now + FORGOTTEN_AFTER))
@@ -148,10 +135,7 @@ impl Counters {
     async fn note_least(&self, key: &Key, least: u64, since: DateTime<Utc>) -> Result<(), StorageError> {
         let sent = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(key.attributes()))
+            .update(key)
             .update_expression("SET #missing = :least")
             .condition_expression("since = :since AND #missing > :least")
             .expression_attribute_names("#missing", "missing")
@@ -159,11 +143,8 @@ impl Counters {
             .expression_attribute_values(":least", n(least))
             .send()
             .await;
-        match sent {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(classify(error)),
-        }
+        held(sent)?;
+        Ok(())
     }
 
     async fn count_ended(
@@ -174,10 +155,7 @@ impl Counters {
     ) -> Result<(), StorageError> {
         let request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::day(instance, at).attributes()))
+            .update(&keys::day(instance, at))
             .update_expression("ADD ended :count SET #exp = :exp")
             .expression_attribute_names("#exp", "exp")
             .expression_attribute_values(":count", AttributeValue::N(count.to_string()))

@@ -15,7 +15,7 @@ use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{Reader, n, seconds};
 use crate::storage::keys;
 use crate::storage::once::update_once;
-use crate::storage::outcome::condition_failed;
+use crate::storage::outcome::{condition_failed, held};
 
 /// What came of counting a message against a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +47,7 @@ impl Counters {
         let attribute = attribute(instance);
         let request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::month(subscription, now).attributes()))
+            .update(&keys::month(subscription, now))
             .update_expression("ADD messages :one, #instance :one SET exp = :exp")
             .condition_expression("attribute_not_exists(messages) OR messages < :limit")
             .expression_attribute_names("#instance", &attribute)
@@ -85,20 +82,14 @@ impl Counters {
     ) -> Result<(), StorageError> {
         let request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::month(subscription, counted_at).attributes()))
+            .update(&keys::month(subscription, counted_at))
             .update_expression("ADD messages :less, #instance :less")
             .condition_expression("messages > :none AND #instance > :none")
             .expression_attribute_names("#instance", attribute(instance))
             .expression_attribute_values(":less", n(-1))
             .expression_attribute_values(":none", n(0));
-        match update_once(request).await {
-            Ok(_) => Ok(()),
-            Err(error) if condition_failed(&error) => Ok(()),
-            Err(error) => Err(classify(error)),
-        }
+        held(update_once(request).await)?;
+        Ok(())
     }
 
     /// Removes what was counted against the quotas of a subscription that goes. It may be

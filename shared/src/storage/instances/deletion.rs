@@ -116,10 +116,7 @@ impl Instances {
         tombstone.insert("exp".into(), seconds(now + TOMBSTONE_TERM));
         let sent = self
             .table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(tombstone))
+            .put(tombstone)
             .condition_expression("wanted = :deleted AND (attribute_not_exists(fence) OR fence <= :fence)")
             .expression_attribute_values(":deleted", text(Wanted::Deleted))
             .expression_attribute_values(":fence", n(token))

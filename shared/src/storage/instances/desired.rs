@@ -94,10 +94,7 @@ impl Instances {
         let mark = s(format!("{:032x}", rand::random::<u128>()));
         let request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::instance(id).attributes()))
+            .update(&keys::instance(id))
             .condition_expression(NOT_ASKED_YET)
             .expression_attribute_values(":deleted", text(Wanted::Deleted))
             .expression_attribute_values(":wanted", text(wanted))

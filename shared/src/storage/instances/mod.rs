@@ -296,10 +296,7 @@ impl Instances {
         set.push(("fence", n(token)));
         let mut request = self
             .table
-            .client()
-            .update_item()
-            .table_name(self.table.name())
-            .set_key(Some(keys::instance(id).attributes()))
+            .update(&keys::instance(id))
             // A tombstone has no id.
             .condition_expression("attribute_exists(id) AND (attribute_not_exists(fence) OR fence <= :fence)")
             .return_values_on_condition_check_failure(

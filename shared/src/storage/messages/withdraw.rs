@@ -37,10 +37,7 @@ impl Messages {
         }
         let sent = self
             .table
-            .client()
-            .put_item()
-            .table_name(self.table.name())
-            .set_item(Some(item))
+            .put(item)
             .condition_expression("attribute_not_exists(pk) OR #rank <= :queued OR errorCode = :code")
             .expression_attribute_names("#rank", "rank")
             .expression_attribute_values(":queued", n(State::Queued.rank()))
