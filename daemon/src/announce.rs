@@ -1,7 +1,7 @@
 //! The announcer: every event is made here.
 //!
 //! It derives the event's id from what it tells of, and hands the same value to two ways out: the events queue
-//! ([`line`]), which is durable, and the realtime hub ([`hub`]), which is not. What nobody wants ([`audience`]) is not
+//! ([`mod@line`]), which is durable, and the realtime hub ([`hub`]), which is not. What nobody wants ([`audience`]) is not
 //! queued, and costs nothing; the queue's way out seals what it takes. Whoever announces waits until the event is in the
 //! queue, where somebody wants it.
 //!

@@ -124,7 +124,7 @@ impl Messages {
         found.as_ref().map(read).transpose()
     }
 
-    /// Lets [`Messages::find`] find the record of a message that another device of the account
+    /// Lets [`Self::get_by_whatsapp_id`] find the record of a message that another device of the account
     /// sent. One write unit.
     pub async fn point(
         &self,
