@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use shared::ids::EventId;
 use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use super::announcement::Announcement;
 
@@ -83,9 +84,10 @@ impl Hub {
         Ok(ring.events.range(from..).cloned().collect())
     }
 
-    /// Waits for the next event. Asked for before a look at [`Self::after`], it misses none.
-    pub async fn came(&self) {
-        self.came.notified().await;
+    /// Ends with the next event from now on, whenever it is waited for: asked for before a look at [`Self::after`], it
+    /// misses none.
+    pub fn came(&self) -> Notified<'_> {
+        self.came.notified()
     }
 
     /// How many events had to go for later ones.
@@ -133,6 +135,15 @@ mod tests {
             [session(0).id, session(1).id]
         );
         assert_eq!(hub.dropped(), 0);
+    }
+
+    #[tokio::test]
+    async fn whoever_asks_before_it_looks_misses_nothing() {
+        let hub = Hub::default();
+        let came = hub.came();
+        hub.show(session(0));
+        came.await;
+        assert_eq!(ids(&hub.after(None).expect("all")), [session(0).id]);
     }
 
     #[test]
