@@ -368,6 +368,12 @@ mod tests {
         }
     }
 
+    /// What whoever announced is told, in time.
+    async fn answer(told: tokio::task::JoinHandle<Result<(), LineError>>) -> Result<(), LineError> {
+        let told = tokio::time::timeout(Duration::from_secs(10), told).await;
+        told.expect("an answer in time").expect("no panic")
+    }
+
     fn throttled() -> QueueError {
         QueueError::Throttled {
             source: "as the test wants it".into(),
@@ -417,9 +423,9 @@ mod tests {
         assert_eq!(scene.bodies().await, ["b1"]);
         first.refuse(&["a1"], throttled);
         let is_throttled = |answer| matches!(answer, Err(LineError::Queue(QueueError::Throttled { .. })));
-        assert!(is_throttled(one.await.expect("answered")));
-        assert!(matches!(two.await.expect("answered"), Err(LineError::Behind)));
-        assert!(other.await.expect("answered").is_ok());
+        assert!(is_throttled(answer(one).await));
+        assert!(matches!(answer(two).await, Err(LineError::Behind)));
+        assert!(answer(other).await.is_ok());
         // Told again, in their order.
         let again = [scene.put("a", "a1").await, scene.put("a", "a2").await];
         let mut order = scene.bodies().await;
@@ -428,7 +434,7 @@ mod tests {
         }
         assert_eq!(order, ["a1", "a2"]);
         for told in again {
-            assert!(told.await.expect("answered").is_ok());
+            assert!(answer(told).await.is_ok());
         }
     }
 
@@ -439,9 +445,9 @@ mod tests {
         let first = scene.request().await;
         let next = scene.put("a", "next").await;
         first.refuse(&["odd"], || QueueError::Invalid("odd".to_owned()));
-        assert!(odd.await.expect("answered").is_err());
+        assert!(answer(odd).await.is_err());
         assert_eq!(scene.bodies().await, ["next"]);
-        assert!(next.await.expect("answered").is_ok());
+        assert!(answer(next).await.is_ok());
         let large = OutgoingMessage::fifo("x".repeat(MAX_BODY_BYTES + 1), "a", "large");
         let refused = scene
             .line
@@ -473,7 +479,7 @@ mod tests {
         let gone = std::mem::replace(line, Line(mpsc::channel(1).0));
         drop(gone);
         assert_eq!(scene.bodies().await, ["a1"]);
-        assert!(told.await.expect("answered").is_ok());
+        assert!(answer(told).await.is_ok());
         assert!(scene.requests.recv().await.is_none(), "the work has ended");
     }
 }
