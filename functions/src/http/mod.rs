@@ -28,7 +28,7 @@ pub use envelope::{Listing, Reply};
 pub use error::{ApiError, Code};
 pub use fields::Fields;
 pub use headers::PAGE_POLICY;
-pub use json::{Given, JsonBody, OptionalJsonBody};
+pub use json::{Given, JsonBody, OptionalJsonBody, knows};
 pub use page::{List, Page, PageCursor, PageLimit, PageQuery, Pagination};
 pub use path::Path;
 pub use query::Query;

@@ -6,10 +6,11 @@ use crate::messaging::MessagingState;
 
 /// Every endpoint of this function.
 pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
-    vec![
-        messages::text::endpoint(),
+    let mut endpoints = messages::kinds::endpoints();
+    endpoints.extend([
         messages::show::endpoint(),
         instance::info::endpoint(),
         stats::endpoint(),
-    ]
+    ]);
+    endpoints
 }

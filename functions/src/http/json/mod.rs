@@ -97,7 +97,7 @@ fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, ApiError> {
 }
 
 /// Whether `T` knows a member of this name, whatever its value.
-fn knows<T: DeserializeOwned>(name: &str) -> bool {
+pub fn knows<T: DeserializeOwned>(name: &str) -> bool {
     let alone = Value::Object([(name.to_owned(), Value::Null)].into_iter().collect());
     // Members are checked in turn, and missing ones come last.
     T::deserialize(alone).err().is_none_or(|error| {

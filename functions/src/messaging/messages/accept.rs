@@ -46,8 +46,8 @@ use crate::http::{ApiError, Code, Reply, RequestContext, Timestamp, log};
 use crate::messaging::MessagingState;
 use crate::openapi::Operation;
 
-/// A message that is well-formed.
-pub struct Send {
+/// A message to send that is well-formed.
+pub struct Outgoing {
     /// Whom to.
     pub to: Recipient,
     /// What it says.
@@ -115,13 +115,13 @@ pub async fn accept(
     state: &MessagingState,
     grant: &Grant,
     subscription: &Subscription,
-    send: Send,
+    outgoing: Outgoing,
     now: DateTime<Utc>,
 ) -> Result<Accepted, ApiError> {
     let (claimed, instance, to, ()) = tokio::try_join!(
-        claim(state, grant, &send, now),
+        claim(state, grant, &outgoing, now),
         find_instance(state, subscription, grant.instance),
-        async { Ok(state.people.get(grant.instance, &send.to, now).await?) },
+        async { Ok(state.people.get(grant.instance, &outgoing.to, now).await?) },
         async {
             state
                 .backlog
@@ -135,14 +135,14 @@ pub async fn accept(
     if let Some(known) = known
         && let Some(record) = record_of_first(state, grant.instance, id, now).await?
     {
-        return replay(state, &instance, record, send, known, now).await;
+        return replay(state, &instance, record, outgoing, known, now).await;
     }
     // From here on a known request is one whose first run was cut short.
     require_reachable(&instance)?;
     require_present(&to, now)?;
-    let idempotency_key = send.idempotency_key.clone();
+    let idempotency_key = outgoing.idempotency_key.clone();
     let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
-    let job = seal(state, &instance, id, &to, send, now).await?;
+    let job = seal(state, &instance, id, &to, outgoing, now).await?;
     let record = job.record();
     state.backlog.shards.require_room(&instance)?;
     state.backlog.refuse_while_full(&instance, now).await?;
@@ -236,7 +236,7 @@ async fn replay(
     state: &MessagingState,
     instance: &Instance,
     record: MessageRecord,
-    send: Send,
+    outgoing: Outgoing,
     known: Known,
     now: DateTime<Utc>,
 ) -> Result<Accepted, ApiError> {
@@ -250,8 +250,8 @@ async fn replay(
             chat: record.chat.clone(),
             on_whatsapp: None,
         };
-        let key = send.idempotency_key.clone();
-        let job = seal(state, instance, record.id, &to, send, record.created_at).await?;
+        let key = outgoing.idempotency_key.clone();
+        let job = seal(state, instance, record.id, &to, outgoing, record.created_at).await?;
         let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
         match enqueue(state, &sends, &job).await {
             Queued::In => {}
@@ -280,16 +280,21 @@ async fn replay(
 async fn claim(
     state: &MessagingState,
     grant: &Grant,
-    send: &Send,
+    outgoing: &Outgoing,
     now: DateTime<Utc>,
 ) -> Result<(MessageId, Option<Known>), ApiError> {
     let offered = MessageId::new(now);
-    let Some(key) = &send.idempotency_key else {
+    let Some(key) = &outgoing.idempotency_key else {
         return Ok((offered, None));
     };
     // The kind belongs to the request as well, since it is in the path.
-    let bytes = [send.content.kind().as_str().as_bytes(), b"\n", &send.body[..]].concat();
-    let meaning = fingerprint::meaning(&send.to, &send.content, &send.options)
+    let bytes = [
+        outgoing.content.kind().as_str().as_bytes(),
+        b"\n",
+        &outgoing.body[..],
+    ]
+    .concat();
+    let meaning = fingerprint::meaning(&outgoing.to, &outgoing.content, &outgoing.options)
         .map_err(|error| ApiError::internal().caused_by(error))?;
     let asked = Asked {
         bytes: &bytes,
@@ -368,12 +373,12 @@ async fn seal(
     instance: &Instance,
     id: MessageId,
     to: &Acquaintance,
-    send: Send,
+    outgoing: Outgoing,
     accepted_at: DateTime<Utc>,
 ) -> Result<SendJob, ApiError> {
-    let content = sealed::seal(&state.sealer, instance.id, &id, &send.content).await?;
-    let chat = Some(to.chat.clone()).filter(|chat| *chat != send.to);
-    let person = if send.to.group().is_some() {
+    let content = sealed::seal(&state.sealer, instance.id, &id, &outgoing.content).await?;
+    let chat = Some(to.chat.clone()).filter(|chat| *chat != outgoing.to);
+    let person = if outgoing.to.group().is_some() {
         Person::default()
     } else {
         to.person.clone()
@@ -384,11 +389,14 @@ async fn seal(
         chat,
         person,
         account: instance.account.as_ref().map(|account| account.person.clone()),
-        kind: send.content.kind(),
-        reference: send.options.reference,
+        kind: outgoing.content.kind(),
+        reference: outgoing.options.reference,
         accepted_at,
-        expires_at: send.options.expires_at.unwrap_or(accepted_at + DEFAULT_EXPIRY),
+        expires_at: outgoing
+            .options
+            .expires_at
+            .unwrap_or(accepted_at + DEFAULT_EXPIRY),
         content,
-        to: send.to,
+        to: outgoing.to,
     })
 }

@@ -1,8 +1,10 @@
 //! Whether a text shows anything.
 
+use crate::http::Fields;
+
 /// Why a text of the right length is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Illegible {
+enum Illegible {
     /// Android's apps keep texts in `SQLite` and iPhone's in C strings, which end at a NUL: the rest would be lost.
     #[error("must have no NUL character")]
     Nul,
@@ -20,8 +22,17 @@ pub const PATTERN: &str = concat!(
     r"[^\u0000]*$",
 );
 
+/// Notes what is wrong with a text that people are to read, of `most` characters at most.
+pub fn require(fields: &mut Fields, name: &str, text: &str, most: usize) {
+    if (1..=most).contains(&text.chars().count()) {
+        fields.check(name, check(text));
+    } else {
+        fields.fault(name, format!("must have 1 to {most} characters"));
+    }
+}
+
 /// Refuses a text that an app would not show as it was sent.
-pub fn check(text: &str) -> Result<(), Illegible> {
+fn check(text: &str) -> Result<(), Illegible> {
     if text.contains('\0') {
         Err(Illegible::Nul)
     } else if text.chars().all(is_invisible) {

@@ -1,11 +1,13 @@
 //! The options that every send has in common.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
+use utoipa::ToSchema;
 use utoipa::openapi::Object;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
-use crate::http::Fields;
+use crate::http::{Fields, Timestamp};
 
 /// The longest that a message may wait to be sent: what a queue keeps (4 days) has to
 /// outlast it.
@@ -15,14 +17,22 @@ const MAX_EXPIRY: TimeDelta = TimeDelta::days(3);
 const MAX_REFERENCE: usize = 255;
 
 /// The common options as a request gives them.
-#[derive(Default)]
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct GivenOptions {
-    pub expires_at: Option<String>,
-    pub reference: Option<String>,
-    pub reply_to: Option<IgnoredAny>,
-    pub mentions: Option<IgnoredAny>,
-    pub scheduled_at: Option<IgnoredAny>,
-    pub typing_ms: Option<IgnoredAny>,
+    /// Until when the message is worth sending: 3 days at most, 24 hours where it is not there.
+    #[schema(value_type = Option<Timestamp>)]
+    expires_at: Option<String>,
+    #[schema(schema_with = reference_schema)]
+    reference: Option<String>,
+    #[schema(ignore)]
+    reply_to: Option<IgnoredAny>,
+    #[schema(ignore)]
+    mentions: Option<IgnoredAny>,
+    #[schema(ignore)]
+    scheduled_at: Option<IgnoredAny>,
+    #[schema(ignore)]
+    typing_ms: Option<IgnoredAny>,
 }
 
 /// The common options that this version serves, checked.
@@ -34,21 +44,20 @@ pub struct Options {
     pub reference: Option<String>,
 }
 
-impl GivenOptions {
-    /// What the document tells of `reference`.
-    pub fn reference_schema() -> Object {
-        ObjectBuilder::new()
-            .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-            .min_length(Some(1))
-            .max_length(Some(MAX_REFERENCE))
-            .pattern(Some(r"^[^\u0000-\u001F\u007F-\u009F]*$"))
-            .description(Some(
-                "The caller's own string, told with every change of the message's state",
-            ))
-            .examples(["order-4711"])
-            .build()
-    }
+fn reference_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .min_length(Some(1))
+        .max_length(Some(MAX_REFERENCE))
+        .pattern(Some(r"^[^\u0000-\u001F\u007F-\u009F]*$"))
+        .description(Some(
+            "The caller's own string, told with every change of the message's state",
+        ))
+        .examples(["order-4711"])
+        .build()
+}
 
+impl GivenOptions {
     /// Whether the time until when the message is worth sending is over at `now`.
     pub fn is_over(&self, now: DateTime<Utc>) -> bool {
         let at = self.expires_at.as_deref().map(str::parse::<DateTime<Utc>>);

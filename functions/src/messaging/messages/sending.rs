@@ -1,0 +1,197 @@
+//! What every send has in common: who may send, the idempotency key, whom to, and the common options. The endpoint of a kind
+//! takes a [`Sending`] of its own members, and says what content they are.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::handler::Handler;
+use axum::http::{Method, StatusCode};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value, json};
+use shared::domain::content::Content;
+use shared::domain::recipient::Recipient;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{Object, Ref, RefOr};
+use utoipa::{PartialSchema, ToSchema};
+
+use super::accept::{Accepted, Outgoing, accept, asked_at};
+use super::idempotency::IdempotencyKey;
+use super::options::GivenOptions;
+use crate::endpoint::{Argument, Described, Endpoint, Gate};
+use crate::http::caller::{KeyCaller, permission};
+use crate::http::{ApiError, Code, Fields, JsonBody, knows};
+use crate::messaging::MessagingState;
+use crate::openapi::{Operation, Tag};
+
+type Caller = KeyCaller<permission::MessagesSend>;
+
+/// A request to send something, of a caller who may. `Own` is what the kind of message has for itself.
+pub struct Sending<Own> {
+    state: MessagingState,
+    caller: Caller,
+    idempotency_key: Option<String>,
+    body: Body<Own>,
+    bytes: Bytes,
+}
+
+/// The endpoint that sends one kind of message.
+pub fn endpoint<H, A, T>(
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    handler: H,
+) -> Endpoint<MessagingState>
+where
+    H: Described<A, MessagingState> + Handler<T, MessagingState>,
+    T: 'static,
+{
+    Endpoint::new(Method::POST, path, id, handler)
+        .about(Tag::Messages, summary)
+        .details("`202` is a promise: the message is stored durably, and sent in the order of its chat.")
+        .status(StatusCode::ACCEPTED)
+        .errors(&[
+            Code::InstanceNotConnected,
+            Code::QuotaExceeded,
+            Code::QueueFull,
+            Code::NotFound,
+            Code::RecipientNotOnWhatsapp,
+        ])
+}
+
+impl<Own> Sending<Own> {
+    /// Accepts the message. `content` makes of the kind's own members what it says, and notes what is wrong with them: then
+    /// what it made counts for nothing.
+    pub async fn accept(self, content: fn(Own, &mut Fields) -> Content) -> Result<Accepted, ApiError> {
+        let Self {
+            state,
+            caller,
+            idempotency_key,
+            body: Body { to, own, options },
+            bytes,
+        } = self;
+        let now = state.clock.now();
+        let mut fields = Fields::default();
+        let to = fields.parse::<Recipient>("to", &to);
+        let content = content(own, &mut fields);
+        let asked_at = asked_at(&state, &caller.grant, idempotency_key.as_deref(), &options, now).await?;
+        let options = options.check(&mut fields, asked_at);
+        fields.finish()?;
+        let Some(to) = to else {
+            return Err(fields.error());
+        };
+        let outgoing = Outgoing {
+            to,
+            content,
+            options,
+            idempotency_key,
+            body: bytes,
+        };
+        Box::pin(accept(&state, &caller.grant, &caller.subscription, outgoing, now)).await
+    }
+}
+
+impl<Own: DeserializeOwned + ToSchema> FromRequest<MessagingState> for Sending<Own> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &MessagingState) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let caller = Caller::from_request_parts(&mut parts, state).await?;
+        let IdempotencyKey(idempotency_key) = IdempotencyKey::from_request_parts(&mut parts, state).await?;
+        let request = Request::from_parts(parts, body);
+        let JsonBody { value, bytes } = JsonBody::from_request(request, state).await?;
+        Ok(Self {
+            state: state.clone(),
+            caller,
+            idempotency_key,
+            body: value,
+            bytes,
+        })
+    }
+}
+
+impl<Own: ToSchema> Argument<MessagingState> for Sending<Own> {
+    fn describe(operation: &mut Operation) {
+        <State<MessagingState> as Argument<MessagingState>>::describe(operation);
+        <Caller as Argument<MessagingState>>::describe(operation);
+        <IdempotencyKey as Argument<MessagingState>>::describe(operation);
+        <JsonBody<Body<Own>> as Argument<MessagingState>>::describe(operation);
+    }
+
+    fn gate() -> Option<Gate<MessagingState>> {
+        <Caller as Argument<MessagingState>>::gate()
+    }
+}
+
+/// The body of a send: the members of its kind beside those that all kinds have.
+struct Body<Own> {
+    to: String,
+    own: Own,
+    options: GivenOptions,
+}
+
+/// By hand, since serde refuses no unknown member of a type that is in pieces.
+impl<'de, Own: DeserializeOwned> Deserialize<'de> for Body<Own> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut members = Map::<String, Value>::deserialize(deserializer)?;
+        let to = members.remove("to").unwrap_or_default();
+        let (options, own): (Map<_, _>, Map<_, _>) = members
+            .into_iter()
+            .partition(|(name, _)| knows::<GivenOptions>(name));
+        Ok(Self {
+            // What is unknown is told before what is missing.
+            own: read(Value::Object(own)).map_err(D::Error::custom)?,
+            to: read(to).map_err(D::Error::custom)?,
+            options: read(Value::Object(options)).map_err(D::Error::custom)?,
+        })
+    }
+}
+
+fn read<T: DeserializeOwned>(value: Value) -> serde_json::Result<T> {
+    serde_json::from_value(value)
+}
+
+impl<Own: ToSchema> PartialSchema for Body<Own> {
+    fn schema() -> RefOr<Schema> {
+        let own = object::<Own>();
+        let mut example = json!({"to": "15550100001", "reference": "order-4711"});
+        if let (Some(members), Some(Value::Object(more))) = (example.as_object_mut(), own.example) {
+            members.extend(more);
+        }
+        let to = Ref::from_schema_name(Recipient::name());
+        let mut body = ObjectBuilder::new()
+            .property("to", to)
+            .required("to")
+            .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+            .build();
+        let options = object::<GivenOptions>();
+        body.properties.extend(own.properties);
+        body.properties.extend(options.properties);
+        body.required.extend(own.required);
+        body.required.extend(options.required);
+        body.example = Some(example);
+        body.into()
+    }
+}
+
+impl<Own: ToSchema> ToSchema for Body<Own> {
+    /// The one of the kind's own members, after which the endpoint calls it.
+    fn name() -> std::borrow::Cow<'static, str> {
+        Own::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        schemas.push((Recipient::name().into_owned(), Recipient::schema()));
+        Own::schemas(schemas);
+        GivenOptions::schemas(schemas);
+    }
+}
+
+/// The schema of a struct.
+fn object<T: ToSchema>() -> Object {
+    match T::schema() {
+        RefOr::T(Schema::Object(object)) => object,
+        _ => ObjectBuilder::new()
+            .schema_type(SchemaType::Type(Type::Object))
+            .build(),
+    }
+}
