@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use testbed::caller::PASSWORD;
 use tests::flow::unique;
+use tests::routes::sends;
 
 use crate::user::{Stop, User};
 
@@ -58,10 +59,10 @@ impl User {
         let sender = self.random(self.place.senders.len());
         let place = self.place.clone();
         let sender = &place.senders[sender];
-        let body = json!({"to": sender.other, "text": format!("Hello from {}", self.number)});
-        let sent = self
-            .call(&sender.key, "POST /api/messages/text", &[], Some(body))
-            .await?;
+        let kinds = sends();
+        let kind = &kinds[self.random(kinds.len())];
+        let body = kind.to(&sender.other);
+        let sent = self.call(&sender.key, &kind.route, &[], Some(body)).await?;
         let message = [id(&sent)];
         self.call(&sender.key, "GET /api/messages/{message}", &message, None)
             .await?;

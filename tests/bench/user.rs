@@ -36,7 +36,6 @@ pub struct User {
     pub api: Caller,
     /// An instance that is not connected.
     pub instance: String,
-    pub number: u32,
     /// When the next request is due.
     due: Instant,
     schedule: Schedule,
@@ -65,7 +64,6 @@ impl User {
             place,
             api,
             instance,
-            number,
             due: schedule.counted,
             schedule,
             random: u64::from(number),

@@ -1,7 +1,12 @@
 //! The routes, from the functions' lists of endpoints.
 
+use std::sync::LazyLock;
+
+use functions::openapi::WHOEVER_SERVES_IT;
 use functions::service;
 use reqwest::Method;
+use serde_json::Value;
+use shared::domain::content::Kind;
 
 /// What is served as it lies in the binary: it costs the table nothing, and answers without the envelope.
 const PAGES: [&str; 2] = ["/api/docs", "/api/openapi.json"];
@@ -16,6 +21,41 @@ pub fn all() -> Vec<String> {
         .collect();
     routes.sort();
     routes
+}
+
+/// A route that sends one kind of message.
+pub struct SendRoute {
+    /// As in [`all`].
+    pub route: String,
+    /// The request that the document shows for it.
+    body: Value,
+}
+
+impl SendRoute {
+    /// A request to send to this number.
+    pub fn to(&self, number: &str) -> Value {
+        let mut body = self.body.clone();
+        body["to"] = number.into();
+        body
+    }
+}
+
+/// The routes that send, one for each kind of message.
+pub fn sends() -> &'static [SendRoute] {
+    static SENDS: LazyLock<Vec<SendRoute>> = LazyLock::new(|| {
+        let document = serde_json::to_value(service::document(WHOEVER_SERVES_IT)).expect("JSON");
+        let route = |kind: &Kind| {
+            let path = format!("/api/messages/{kind}");
+            let body = &document["paths"][&path]["post"]["requestBody"]["content"]["application/json"];
+            assert!(body["example"].is_object(), "no route sends the kind {kind}");
+            SendRoute {
+                route: format!("POST {path}"),
+                body: body["example"].clone(),
+            }
+        };
+        Kind::SENT.iter().map(route).collect()
+    });
+    &SENDS
 }
 
 /// The method and the path of a route with these for its parameters.

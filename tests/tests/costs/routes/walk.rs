@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use testbed::caller::{Caller, PASSWORD};
 use testbed::relay::meter::Charge;
-use tests::routes::request;
+use tests::routes::{request, sends};
 
 use super::of_request;
 use super::office::{Office, text};
@@ -13,6 +13,7 @@ use super::office::{Office, text};
 const EMAIL: &str = "ada@example.com";
 const NEXT_PASSWORD: &str = "another horse battery";
 const PHONE: &str = "15550100009";
+const OTHER_PHONE: &str = "15550100002";
 
 struct Walk<'a> {
     office: &'a Office,
@@ -91,9 +92,11 @@ impl Walk<'_> {
         let (instance, key) = self.office.paired(user).await;
         // The first message makes the instance's data key.
         key.send("text", text()).await.data(202);
-        let sent = self
-            .call(&key, "POST /api/messages/text", &[], Some(text()))
-            .await;
+        let mut sent = Value::Null;
+        for send in sends() {
+            let body = send.to(OTHER_PHONE);
+            sent = self.call(&key, &send.route, &[], Some(body)).await;
+        }
         let sent = [sent["id"].as_str().expect("an id")];
         self.call(&key, "GET /api/messages/{message}", &sent, None).await;
         self.call(&key, "GET /api/instance/info", &[], None).await;
