@@ -6,7 +6,7 @@ use shared::domain::content::Content;
 use shared::domain::instance::{Status, Wanted};
 use shared::domain::job::Job;
 use shared::domain::message::{FailureCode, Kind, State};
-use shared::domain::payload;
+use shared::domain::payload::{self, Payload as _};
 use shared::domain::shard::lane;
 use shared::queue::Queue as _;
 use shared::storage::counters::Counts;
@@ -222,8 +222,8 @@ async fn a_job_of_a_newer_version_is_left() {
     let mut daemon = world.daemon("a").await;
     let (instance, mut session) = world.connected(&mut daemon).await;
     let to = ALICE.parse().expect("a number");
-    let newer = r#"{"v":2,"type":"dance"}"#;
-    world.enqueue_raw(&instance, &to, newer.to_owned(), "newer").await;
+    let newer = format!(r#"{{"v":{},"type":"dance"}}"#, Job::READS + 1);
+    world.enqueue_raw(&instance, &to, newer, "newer").await;
     let queue = world.names.sends(0);
     testbed::wait::until("the job's hiding", async || {
         world
