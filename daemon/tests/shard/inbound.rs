@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta};
 use daemon::connection::InboundMessage;
-use shared::domain::content::{Content, Excerpt, Kind, Text};
+use shared::domain::content::{Content, Excerpt, Kind, Location, Place, Text};
 use shared::domain::event::{Event, EventType, MessageReceived, Wants};
 use shared::domain::instance::Instance;
 use shared::domain::message::{Direction, State, Truncation};
@@ -281,4 +281,46 @@ async fn the_log_is_in_the_order_in_which_messages_came_and_were_accepted() {
     let newest = log.first().expect("a record");
     assert_eq!(newest.direction, Direction::Outgoing);
     assert_eq!(log[1].received_at, Some(log[1].id.created_at()));
+}
+
+#[tokio::test]
+async fn a_place_is_told_as_one_to_readers_who_know_places() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world
+        .listen(&instance, &Wants::only(&[EventType::MessageReceived]))
+        .await;
+    let mut incoming = message(&world, "3AFF01");
+    incoming.content = Content::Location(Location {
+        location: Place {
+            latitude: -33.8568,
+            longitude: 151.2153,
+            name: Some("x".repeat(2_000)),
+            address: None,
+            live: false,
+        },
+        text: None,
+    });
+    session.inbound.commit(&[incoming]).await.expect("stored");
+    let events = world.taken(&world.names.events()).await;
+    let body: serde_json::Value = serde_json::from_str(&events[0].body).expect("JSON");
+    assert_eq!(body["v"], Kind::Location.needs());
+    let (event, data) = opened(&world, &instance, &events[0]).await;
+    assert_eq!(event.needs, Kind::Location.needs());
+    let told = serde_json::to_value(&data).expect("plain data");
+    let location = serde_json::json!({
+        "latitude": -33.8568, "longitude": 151.2153, "name": "x".repeat(1_000), "address": null, "live": false,
+    });
+    assert_eq!(
+        (&told["kind"], &told["location"]),
+        (&serde_json::json!("location"), &location)
+    );
+    assert_eq!(data.truncation_reason, Some(Truncation::TooLarge));
+    let record = world.messages.get(instance.id, data.id).await.expect("read");
+    let record = record.expect("a record");
+    assert_eq!(
+        (record.kind, record.truncated),
+        (Kind::Location, Some(Truncation::TooLarge))
+    );
 }

@@ -3,6 +3,7 @@
 
 mod costs;
 mod faults;
+mod locations;
 mod media;
 mod oversize;
 mod receipts;

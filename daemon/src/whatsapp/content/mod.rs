@@ -1,5 +1,6 @@
 //! What messages say, to and from the wire. Each kind is a file here that writes and reads it.
 
+mod location;
 mod text;
 
 use shared::domain::content::Content;
@@ -12,12 +13,13 @@ use crate::store::is_stub;
 type Read = fn(&wa::Message) -> Option<Content>;
 
 /// Who reads what comes in, each kind that [`write`] knows.
-const READERS: [Read; 1] = [text::read];
+const READERS: [Read; 2] = [text::read, location::read];
 
 /// A message that says this, with its secret. `None` for what cannot be sent.
 pub fn write(content: &Content, secret: [u8; 32]) -> Option<wa::Message> {
     let message = match content {
         Content::Text(text) => text::write(text),
+        Content::Location(location) => location::write(location),
         Content::Unknown => return None,
     };
     Some(wa::Message {
@@ -61,7 +63,7 @@ pub fn is_cut(message: &wa::Message, is_oversize: fn(usize) -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use shared::domain::content::Kind;
+    use shared::domain::content::{Kind, Location, Place};
 
     use super::*;
 
@@ -69,6 +71,16 @@ mod tests {
     fn samples() -> Vec<Content> {
         let sample = |kind: &Kind| match kind {
             Kind::Text => Some(Content::text("hello")),
+            Kind::Location => Some(Content::Location(Location {
+                location: Place {
+                    latitude: 52.5163,
+                    longitude: 13.3777,
+                    name: Some("Brandenburg Gate".to_owned()),
+                    address: None,
+                    live: false,
+                },
+                text: None,
+            })),
             Kind::Unknown => None,
         };
         Kind::SENT.iter().filter_map(sample).collect()

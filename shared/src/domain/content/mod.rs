@@ -4,6 +4,7 @@
 //! kind's members are those by which the API's events tell of it. What a message's record keeps of it is its [`Kind`].
 
 mod excerpt;
+mod location;
 mod text;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::text_enum;
 
 pub use excerpt::Excerpt;
+pub use location::{Location, MAX_WORDS, Place};
 pub use text::{MAX_SENT, MAX_TOLD, Text};
 
 /// What a kind's file says of its content.
@@ -77,6 +79,8 @@ macro_rules! kinds {
 kinds! {
     /// Text.
     Text = "text" from 1;
+    /// A place.
+    Location = "location" from 2;
 }
 
 /// The version of the newest kind.

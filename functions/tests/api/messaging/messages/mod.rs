@@ -1,6 +1,7 @@
 mod accept;
 mod backlog;
 mod idempotency;
+mod location;
 mod people;
 mod show;
 mod text;

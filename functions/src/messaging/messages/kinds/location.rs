@@ -1,0 +1,108 @@
+//! `POST /api/messages/location`.
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use shared::domain::content::{Content, Location, MAX_WORDS, Place};
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+
+use crate::endpoint::Endpoint;
+use crate::http::{ApiError, Fields};
+use crate::messaging::MessagingState;
+use crate::messaging::messages::accept::Accepted;
+use crate::messaging::messages::legible;
+use crate::messaging::messages::sending::{self, Sending};
+
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[schema(example = json!({
+    "latitude": 52.5163,
+    "longitude": 13.3777,
+    "name": "Brandenburg Gate",
+    "address": "Pariser Platz, 10117 Berlin",
+}))]
+pub struct Request {
+    #[schema(schema_with = latitude_schema)]
+    latitude: f64,
+    #[schema(schema_with = longitude_schema)]
+    longitude: f64,
+    #[schema(schema_with = name_schema)]
+    name: Option<String>,
+    #[schema(schema_with = address_schema)]
+    address: Option<String>,
+    #[schema(ignore)]
+    live_seconds: Option<IgnoredAny>,
+}
+
+fn latitude_schema() -> Object {
+    degrees_schema(Place::MAX_LATITUDE, "Degrees to the north", 52.5163)
+}
+
+fn longitude_schema() -> Object {
+    degrees_schema(Place::MAX_LONGITUDE, "Degrees to the east", 13.3777)
+}
+
+fn degrees_schema(most: f64, about: &str, example: f64) -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Number)
+        .minimum(Some(-most))
+        .maximum(Some(most))
+        .description(Some(about))
+        .examples([example])
+        .build()
+}
+
+fn name_schema() -> Object {
+    words_schema("What the place is called", "Brandenburg Gate")
+}
+
+fn address_schema() -> Object {
+    words_schema("Where it is, in words", "Pariser Platz, 10117 Berlin")
+}
+
+fn words_schema(about: &str, example: &str) -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .min_length(Some(1))
+        .max_length(Some(MAX_WORDS))
+        .pattern(Some(legible::PATTERN))
+        .description(Some(about))
+        .examples([example])
+        .build()
+}
+
+pub fn endpoint() -> Endpoint<MessagingState> {
+    sending::endpoint("/api/messages/location", "sendLocation", "Sends a place", handler)
+}
+
+pub async fn handler(sending: Sending<Request>) -> Result<Accepted, ApiError> {
+    sending.accept(content).await
+}
+
+fn content(own: Request, fields: &mut Fields) -> Content {
+    for (name, degrees, most) in [
+        ("latitude", own.latitude, Place::MAX_LATITUDE),
+        ("longitude", own.longitude, Place::MAX_LONGITUDE),
+    ] {
+        if !(-most..=most).contains(&degrees) {
+            fields.fault(name, format!("must be a number from -{most} to {most}"));
+        }
+    }
+    for (name, words) in [("name", &own.name), ("address", &own.address)] {
+        if let Some(words) = words {
+            legible::require(fields, name, words, MAX_WORDS);
+        }
+    }
+    fields.unserved("liveSeconds", own.live_seconds.is_some());
+    Content::Location(Location {
+        location: Place {
+            latitude: own.latitude,
+            longitude: own.longitude,
+            name: own.name,
+            address: own.address,
+            live: false,
+        },
+        text: None,
+    })
+}
