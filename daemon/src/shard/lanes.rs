@@ -17,17 +17,16 @@ use futures::{FutureExt as _, StreamExt as _};
 use shared::domain::job::{self, SendJob};
 use shared::domain::payload::{self, PayloadError};
 use shared::queue::Received;
-use shared::telemetry::chain;
+use shared::queue::consumer::{Consumer, Done, Held};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 
 use super::attempt::Journey;
-use super::hold::{Held, TERMS};
 use super::pace;
-use super::send::{Done, Sender};
+use super::send::Sender;
 use super::wire::Wires;
 use crate::deps::Deps;
 use crate::instance::link::Links;
@@ -67,6 +66,7 @@ pub struct Lane {
 #[derive(Debug)]
 pub struct Lanes {
     deps: Arc<Deps>,
+    consumer: Consumer,
     hold: Hold,
     links: Arc<Links>,
     wires: Wires,
@@ -77,10 +77,17 @@ pub struct Lanes {
 }
 
 impl Lanes {
-    /// The lanes of a shard that is held; they run in `tasks`.
-    pub fn new(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, tasks: TaskTracker) -> Arc<Self> {
+    /// The lanes of a shard that is held, whose jobs `consumer` takes; they run in `tasks`.
+    pub fn new(
+        deps: Arc<Deps>,
+        consumer: Consumer,
+        hold: Hold,
+        links: Arc<Links>,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
         Arc::new(Self {
             deps,
+            consumer,
             hold,
             links,
             wires: Wires::default(),
@@ -98,7 +105,7 @@ impl Lanes {
             let lane = open.entry(group.clone()).or_insert_with(|| {
                 let lane = Arc::new(Lane {
                     group,
-                    held: Held::new(TERMS),
+                    held: Held::new(self.consumer.terms()),
                     turn: tokio::sync::Mutex::new(()),
                     back: CancellationToken::new(),
                     arrivals: Mutex::default(),
@@ -123,10 +130,9 @@ impl Lanes {
             lanes: &self,
             lane: &lane,
         };
-        let queue = self.deps.names.sends(self.hold.shard.0);
         tokio::select! {
             () = self.in_order(&lane) => {}
-            () = lane.held.keep(self.deps.queue.as_ref(), &queue) => {}
+            () = lane.held.keep(self.consumer.queue(), self.consumer.name()) => {}
             () = self.hand_back_in_time(&lane) => {}
             () = self.hold.fence.revoked() => {}
         }
@@ -192,8 +198,9 @@ impl Lanes {
             Done::LeaveFor(pace::left(job.received.receive_count))
         });
         let left = match done {
+            // Where it comes again, its message's state says that it is done.
             Done::Delete => {
-                self.delete(lane, &job).await;
+                self.settle(lane, &job, done).await;
                 None
             }
             Done::LeaveFor(pause) => {
@@ -204,26 +211,14 @@ impl Lanes {
         (job.chat, left)
     }
 
-    async fn delete(&self, lane: &Lane, job: &Job) {
-        let queue = self.deps.names.sends(self.hold.shard.0);
-        let Some(receipt) = lane.held.let_go(&job.received.message_id) else {
-            return;
-        };
-        if let Err(error) = self.deps.queue.delete(&queue, &receipt).await {
-            // The job comes again, and its message's state says that it is done.
-            warn!(%queue, error = %chain(&error), "could not delete a job that is done");
-        }
+    async fn leave(&self, lane: &Lane, job: &Job, past: Journey, pause: Duration) {
+        self.remember(&job.received.message_id, past);
+        self.settle(lane, job, Done::LeaveFor(pause)).await;
     }
 
-    async fn leave(&self, lane: &Lane, job: &Job, past: Journey, pause: Duration) {
-        let queue = self.deps.names.sends(self.hold.shard.0);
-        let id = &job.received.message_id;
-        self.remember(id, past);
-        let Some(receipt) = lane.held.let_go(id) else {
-            return;
-        };
-        if let Err(error) = self.deps.queue.extend(&queue, &receipt, pause).await {
-            warn!(%queue, error = %chain(&error), "could not hide a job");
+    async fn settle(&self, lane: &Lane, job: &Job, done: Done) {
+        if let Some(receipt) = lane.held.let_go(&job.received.message_id) {
+            self.consumer.settle(&receipt, done).await;
         }
     }
 

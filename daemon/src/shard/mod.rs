@@ -3,7 +3,6 @@
 
 mod attempt;
 mod farewell;
-mod hold;
 mod lanes;
 mod nudges;
 mod pace;

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use shared::domain::job::Query;
 use shared::domain::payload::{self, PayloadError};
+use shared::queue::Received;
+use shared::queue::consumer::{Consumer, Done};
 use shared::queue::deployment::QUERIES_VISIBILITY;
-use shared::queue::{MAX_WAIT, ReceiveOptions, Received};
 use shared::telemetry::chain;
 use tracing::{error, warn};
 
-use super::PAUSE_AFTER_FAILURE;
 use super::pace;
 use super::reconcile::Reconciler;
 use crate::deps::Deps;
@@ -18,59 +19,39 @@ use crate::lease::Hold;
 /// Takes from the queue until the shard is given up.
 pub async fn consume(deps: &Arc<Deps>, hold: &Hold, reconciler: &Arc<Reconciler>) {
     let queue = deps.names.queries(hold.shard.0);
-    let options = ReceiveOptions {
-        max: 10,
-        wait: MAX_WAIT,
-        visibility: QUERIES_VISIBILITY,
+    let consumer = Consumer::new(deps.queue.clone(), queue, QUERIES_VISIBILITY);
+    let take = |messages: Vec<Received>| {
+        let consumer = &consumer;
+        async move {
+            let following = messages
+                .iter()
+                .map(|message| consumer.finish(message, follow(reconciler, message)));
+            join_all(following).await;
+        }
     };
-    while !super::is_over(hold) {
-        let received = tokio::select! {
-            received = deps.queue.receive(&queue, options) => received,
-            () = super::over(hold) => return,
-        };
-        match received {
-            Ok(messages) => {
-                for message in messages {
-                    answer(deps, hold, reconciler, &message).await;
-                }
-            }
-            Err(error) => {
-                warn!(%queue, error = %chain(&error), "could not receive");
-                tokio::time::sleep(PAUSE_AFTER_FAILURE).await;
-            }
-        }
-    }
+    consumer.run(super::over(hold), take).await;
 }
 
-async fn answer(deps: &Deps, hold: &Hold, reconciler: &Arc<Reconciler>, message: &Received) {
-    let queue = deps.names.queries(hold.shard.0);
+/// Follows a nudge. What cannot be followed now waits for this daemon or for a newer one as long as the queue keeps it,
+/// and is received too seldom to be taken for poison.
+async fn follow(reconciler: &Arc<Reconciler>, message: &Received) -> Done {
+    let leave = Done::LeaveFor(pace::nudge(message.receive_count));
     match payload::decode(&message.body) {
-        Ok(Query::Nudge { instance }) => {
-            if let Err(error) = reconciler.look_at(instance).await {
-                // It comes again, and the sweep finds it too.
+        Ok(Query::Nudge { instance }) => match reconciler.look_at(instance).await {
+            Ok(()) => Done::Delete,
+            Err(error) => {
+                // The sweep finds it too.
                 warn!(instance.id = %instance, error = %chain(&error), "could not follow a nudge");
-                leave(deps, hold, message).await;
-                return;
+                leave
             }
-        }
+        },
         Err(PayloadError::Newer(version)) => {
-            warn!(%queue, version, "left a query of a newer version");
-            leave(deps, hold, message).await;
-            return;
+            warn!(version, "left a query of a newer version");
+            leave
         }
-        Err(error) => error!(%queue, error = %chain(&error), "dropped a malformed query"),
-    }
-    if let Err(error) = deps.queue.delete(&queue, &message.receipt).await {
-        warn!(%queue, error = %chain(&error), "could not delete a query");
-    }
-}
-
-/// Leaves a message in the queue, for this daemon later or for a newer one. It waits there for as
-/// long as the queue keeps it, and is received too seldom to be taken for poison.
-async fn leave(deps: &Deps, hold: &Hold, message: &Received) {
-    let queue = deps.names.queries(hold.shard.0);
-    let pause = pace::nudge(message.receive_count);
-    if let Err(error) = deps.queue.extend(&queue, &message.receipt, pause).await {
-        warn!(%queue, error = %chain(&error), "could not hide a query");
+        Err(error) => {
+            error!(error = %chain(&error), "dropped a malformed query");
+            Done::Delete
+        }
     }
 }

@@ -14,6 +14,7 @@ use shared::domain::job::SendJob;
 use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
 use shared::domain::payload::PayloadError;
 use shared::fault;
+use shared::queue::consumer::Done;
 use shared::sealed;
 use shared::storage::StorageError;
 use shared::storage::messages::{Change, Transition};
@@ -33,15 +34,6 @@ use crate::lease::Hold;
 
 /// How far the clocks of functions and daemons may be apart.
 const CLOCKS: TimeDelta = TimeDelta::minutes(1);
-
-/// What is to become of a job.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Done {
-    /// Its effect is stored: delete it.
-    Delete,
-    /// It stays in the queue, hidden for a while, and so do later jobs of its chat.
-    LeaveFor(Duration),
-}
 
 /// Sends messages of one instance.
 #[derive(Debug, Clone, Copy)]

@@ -18,6 +18,7 @@
 //! All futures may be dropped. A dropped send may still take effect, and a dropped receive may leave messages
 //! in flight until their visibility time runs out.
 
+pub mod consumer;
 pub mod deployment;
 pub mod embedded;
 mod error;

@@ -1,22 +1,24 @@
-//! Holds the jobs of a lane while they are worked on or wait for their instance.
+//! Keeps messages hidden while they are worked on, or wait for something.
+//!
+//! Several may be held together, as those of a group are: an extension is one call for up to ten of them.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use shared::queue::deployment::SENDS_VISIBILITY;
-use shared::queue::{MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, QueueName, Receipt, Received};
-use shared::telemetry::chain;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::warn;
 
-/// How long jobs are hidden and held.
+use crate::queue::{MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, QueueName, Receipt, Received};
+use crate::telemetry::chain;
+
+/// How long messages are hidden and held.
 #[derive(Debug, Clone, Copy)]
 pub struct Terms {
-    /// How long a job that is worked on is hidden, which is how long a crash delays it.
+    /// How long a message that is worked on is hidden, which is how long a crash delays it.
     pub working: Duration,
-    /// How long a job that only waits is hidden. It is longer, so that it takes fewer extensions.
+    /// How long a message that only waits is hidden. It is longer, so that it takes fewer extensions.
     pub waiting: Duration,
     /// How long before its end a visibility time is extended: long enough for several tries.
     pub margin: Duration,
@@ -24,33 +26,37 @@ pub struct Terms {
     pub again: Duration,
     /// How long one try may take.
     pub deadline: Duration,
-    /// How long a job is held before it is handed back. SQS ends a message's visibility twelve
+    /// How long a message is held before it is handed back. SQS ends a message's visibility twelve
     /// hours after its receive, whatever is asked for.
     pub ceiling: Duration,
 }
 
-/// The terms of a deployment.
-pub const TERMS: Terms = Terms {
-    working: SENDS_VISIBILITY,
-    waiting: Duration::from_mins(1),
-    margin: Duration::from_secs(6),
-    again: Duration::from_millis(500),
-    deadline: Duration::from_secs(2),
-    ceiling: MAX_VISIBILITY.saturating_sub(Duration::from_mins(30)),
-};
+impl Terms {
+    /// The terms of a queue whose messages are received with this visibility, more than six seconds.
+    pub const fn of(visibility: Duration) -> Self {
+        Self {
+            working: visibility,
+            waiting: Duration::from_mins(1),
+            margin: Duration::from_secs(6),
+            again: Duration::from_millis(500),
+            deadline: Duration::from_secs(2),
+            ceiling: MAX_VISIBILITY.saturating_sub(Duration::from_mins(30)),
+        }
+    }
+}
 
-/// A lane's jobs that are not done.
+/// Messages that are not done.
 #[derive(Debug)]
 pub struct Held {
     terms: Terms,
-    jobs: Mutex<Vec<Job>>,
-    /// Whether the lane waits for its instance.
+    messages: Mutex<Vec<Message>>,
+    /// Whether all of them wait.
     waiting: AtomicBool,
     changed: Notify,
 }
 
 #[derive(Debug)]
-struct Job {
+struct Message {
     /// The queue's id of it.
     id: String,
     receipt: Receipt,
@@ -61,12 +67,12 @@ struct Job {
     not_before: Instant,
     /// Whether it waits for a reason of its own.
     waits: bool,
-    /// Its receipt is stale: the job was received again and that delivery has not come here yet, or it was deleted
+    /// Its receipt is stale: the message was received again and that delivery has not come here yet, or it was deleted
     /// and the answer was lost.
     is_stale: bool,
 }
 
-impl Job {
+impl Message {
     fn due_at(&self, terms: &Terms) -> Instant {
         let due = self.hidden_until.checked_sub(terms.margin);
         due.unwrap_or(self.hidden_until).max(self.not_before)
@@ -78,28 +84,30 @@ impl Held {
     pub fn new(terms: Terms) -> Self {
         Self {
             terms,
-            jobs: Mutex::default(),
+            messages: Mutex::default(),
             waiting: AtomicBool::new(false),
             changed: Notify::new(),
         }
     }
 
-    /// Holds a job that was received just now. `false` where it is held already: then its visibility time ended
+    /// Holds a message that was received just now. `false` where it is held already: then its visibility time ended
     /// before it could be extended, and the new receipt replaces the old one.
     pub fn take(&self, received: &Received) -> bool {
         let now = Instant::now();
-        let mut jobs = self.jobs.lock().expect("no holder panics");
+        let mut messages = self.messages.lock().expect("no holder panics");
         let hidden_until = now + self.terms.working;
-        let known = jobs.iter_mut().find(|job| job.id == received.message_id);
+        let known = messages
+            .iter_mut()
+            .find(|message| message.id == received.message_id);
         let is_new = known.is_none();
-        if let Some(job) = known {
-            job.receipt = received.receipt.clone();
-            job.taken_at = now;
-            job.hidden_until = hidden_until;
-            job.not_before = now;
-            job.is_stale = false;
+        if let Some(message) = known {
+            message.receipt = received.receipt.clone();
+            message.taken_at = now;
+            message.hidden_until = hidden_until;
+            message.not_before = now;
+            message.is_stale = false;
         } else {
-            jobs.push(Job {
+            messages.push(Message {
                 id: received.message_id.clone(),
                 receipt: received.receipt.clone(),
                 taken_at: now,
@@ -109,39 +117,39 @@ impl Held {
                 is_stale: false,
             });
         }
-        drop(jobs);
+        drop(messages);
         self.changed.notify_one();
         is_new
     }
 
-    /// Stops holding a job that is done or given back. Answers the receipt to do that with.
+    /// Stops holding a message that is done or given back. Answers the receipt to do that with.
     pub fn let_go(&self, id: &str) -> Option<Receipt> {
-        let mut jobs = self.jobs.lock().expect("no holder panics");
-        let at = jobs.iter().position(|job| job.id == id)?;
-        Some(jobs.remove(at).receipt)
+        let mut messages = self.messages.lock().expect("no holder panics");
+        let at = messages.iter().position(|message| message.id == id)?;
+        Some(messages.remove(at).receipt)
     }
 
-    /// Sets whether the whole lane waits for its instance.
+    /// Sets whether all that is held waits.
     pub fn set_waiting(&self, waiting: bool) {
         if self.waiting.swap(waiting, Ordering::Relaxed) != waiting {
             self.changed.notify_one();
         }
     }
 
-    /// Sets whether a job waits for a reason of its own.
+    /// Sets whether a message waits for a reason of its own.
     pub fn set_waits(&self, id: &str, waits: bool) {
-        let mut jobs = self.jobs.lock().expect("no holder panics");
-        if let Some(job) = jobs.iter_mut().find(|job| job.id == id) {
-            job.waits = waits;
+        let mut messages = self.messages.lock().expect("no holder panics");
+        if let Some(message) = messages.iter_mut().find(|message| message.id == id) {
+            message.waits = waits;
         }
     }
 
-    /// Waits until a job has been held for as long as the queue allows.
+    /// Waits until a message has been held for as long as the queue allows.
     pub async fn ceiling(&self) {
         loop {
             let oldest = {
-                let jobs = self.jobs.lock().expect("no holder panics");
-                jobs.iter().map(|job| job.taken_at).min()
+                let messages = self.messages.lock().expect("no holder panics");
+                messages.iter().map(|message| message.taken_at).min()
             };
             let end = oldest.unwrap_or_else(Instant::now) + self.terms.ceiling;
             if oldest.is_some() && end <= Instant::now() {
@@ -151,7 +159,7 @@ impl Held {
         }
     }
 
-    /// Keeps extending the visibility time of the held jobs, for ever.
+    /// Keeps extending the visibility time of what is held, for ever.
     pub async fn keep(&self, queue: &dyn Queue, name: &QueueName) {
         loop {
             let (due, next) = self.due();
@@ -170,7 +178,7 @@ impl Held {
                     self.note(name, id, receipt, began + *visibility, result);
                 }
             } else {
-                warn!(queue = %name, "no answer to the extension of jobs in time");
+                warn!(queue = %name, "no answer to the extension of messages in time");
                 for (id, (receipt, _)) in &due {
                     self.try_again(id, receipt);
                 }
@@ -178,29 +186,29 @@ impl Held {
         }
     }
 
-    /// The jobs to extend now, at most a batch; if there are none, when the next one is to be extended.
+    /// What to extend now, at most a batch; if there are none, when the next one is to be extended.
     #[expect(
         clippy::type_complexity,
         reason = "a receipt and a time are what the queue takes"
     )]
     fn due(&self) -> (Vec<(String, (Receipt, Duration))>, Option<Instant>) {
         let now = Instant::now();
-        let lane_waits = self.waiting.load(Ordering::Relaxed);
-        let jobs = self.jobs.lock().expect("no holder panics");
-        let held = || jobs.iter().filter(|job| !job.is_stale);
+        let all_wait = self.waiting.load(Ordering::Relaxed);
+        let messages = self.messages.lock().expect("no holder panics");
+        let held = || messages.iter().filter(|message| !message.is_stale);
         let due = held()
-            .filter(|job| job.due_at(&self.terms) <= now)
+            .filter(|message| message.due_at(&self.terms) <= now)
             .take(MAX_BATCH)
-            .map(|job| {
-                let visibility = if lane_waits || job.waits {
+            .map(|message| {
+                let visibility = if all_wait || message.waits {
                     self.terms.waiting
                 } else {
                     self.terms.working
                 };
-                (job.id.clone(), (job.receipt.clone(), visibility))
+                (message.id.clone(), (message.receipt.clone(), visibility))
             })
             .collect();
-        (due, held().map(|job| job.due_at(&self.terms)).min())
+        (due, held().map(|message| message.due_at(&self.terms)).min())
     }
 
     fn note(
@@ -212,11 +220,11 @@ impl Held {
         result: Result<(), QueueError>,
     ) {
         match result {
-            Ok(()) => self.with(id, receipt, |job| job.hidden_until = until),
+            Ok(()) => self.with(id, receipt, |message| message.hidden_until = until),
             // It was done and deleted meanwhile, or comes here again with another receipt.
-            Err(QueueError::StaleReceipt) => self.with(id, receipt, |job| job.is_stale = true),
+            Err(QueueError::StaleReceipt) => self.with(id, receipt, |message| message.is_stale = true),
             Err(error) => {
-                warn!(queue = %name, error = %chain(&error), "could not hold a job, trying again");
+                warn!(queue = %name, error = %chain(&error), "could not hold a message, trying again");
                 self.try_again(id, receipt);
             }
         }
@@ -224,17 +232,17 @@ impl Held {
 
     fn try_again(&self, id: &str, receipt: &Receipt) {
         let again = Instant::now() + self.terms.again;
-        self.with(id, receipt, |job| job.not_before = again);
+        self.with(id, receipt, |message| message.not_before = again);
     }
 
-    /// Changes a job, if its receipt is still the one that the call was made with.
-    fn with(&self, id: &str, receipt: &Receipt, change: impl FnOnce(&mut Job)) {
-        let mut jobs = self.jobs.lock().expect("no holder panics");
-        if let Some(job) = jobs
+    /// Changes a message, if its receipt is still the one that the call was made with.
+    fn with(&self, id: &str, receipt: &Receipt, change: impl FnOnce(&mut Message)) {
+        let mut messages = self.messages.lock().expect("no holder panics");
+        if let Some(message) = messages
             .iter_mut()
-            .find(|job| job.id == id && job.receipt == *receipt)
+            .find(|message| message.id == id && message.receipt == *receipt)
         {
-            change(job);
+            change(message);
         }
     }
 }
@@ -250,11 +258,10 @@ async fn sleep_until(at: Option<Instant>) {
 mod tests {
     use std::sync::Arc;
 
-    use shared::clock::SystemClock;
-    use shared::queue::embedded::EmbeddedQueue;
-    use shared::queue::{OutgoingMessage, QueueNames, ReceiveOptions, deployment};
-
     use super::*;
+    use crate::clock::SystemClock;
+    use crate::queue::embedded::EmbeddedQueue;
+    use crate::queue::{OutgoingMessage, QueueNames, ReceiveOptions, deployment};
 
     const SHORT: Terms = Terms {
         working: Duration::from_millis(1_500),
@@ -300,7 +307,7 @@ mod tests {
             &self,
             queue: &QueueName,
             message: OutgoingMessage,
-        ) -> Result<shared::queue::SendOutcome, QueueError> {
+        ) -> Result<crate::queue::SendOutcome, QueueError> {
             self.inner.send(queue, message).await
         }
 
@@ -335,14 +342,14 @@ mod tests {
             self.inner.delete(queue, receipt).await
         }
 
-        async fn depth(&self, queue: &QueueName) -> Result<shared::queue::Depth, QueueError> {
+        async fn depth(&self, queue: &QueueName) -> Result<crate::queue::Depth, QueueError> {
             self.inner.depth(queue).await
         }
 
         async fn ensure(
             &self,
             queue: &QueueName,
-            attributes: shared::queue::QueueAttributes,
+            attributes: crate::queue::QueueAttributes,
         ) -> Result<(), QueueError> {
             self.inner.ensure(queue, attributes).await
         }
@@ -390,6 +397,7 @@ mod tests {
         held.take(&received);
         held.ceiling().await;
         assert!(began.elapsed() >= SHORT.ceiling);
-        assert!(TERMS.ceiling + TERMS.waiting < MAX_VISIBILITY);
+        let terms = Terms::of(deployment::SENDS_VISIBILITY);
+        assert!(terms.ceiling + terms.waiting < MAX_VISIBILITY);
     }
 }
