@@ -1,10 +1,13 @@
-//! Idempotency keys: the first request with a key fixes what is asked and its message's id.
+//! Idempotency keys: the first request with a key fixes what is asked, and the id of the message or question that it makes.
 //!
 //! Requests are compared by their meaning, in a form that the caller of [`IdempotencyKeys::claim`] makes, and not by
 //! their bytes: white space and the order of members do not matter. The item keeps a digest of both. An older build
 //! compares bytes alone, and reads and writes `body`. So that both builds can serve side by side, the same bytes
 //! count as the same request too. An item without a digest of the meaning, or with one of another form, is compared
 //! by its bytes.
+
+use std::fmt::Display;
+use std::str::FromStr;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::ReturnValuesOnConditionCheckFailure;
@@ -21,15 +24,15 @@ use crate::ids::{InstanceId, MessageId};
 /// How long a key is kept.
 pub const TERM: TimeDelta = TimeDelta::hours(24);
 
-/// What came of claiming a key.
+/// What came of claiming a key for what has an `I`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Claim {
+pub enum Claim<I> {
     /// The key is new: go on with the id that was offered.
     New,
-    /// The key came before with the same request: go on with its message, or answer for it.
+    /// The key came before with the same request: go on with what that one made, or answer for it.
     Known {
-        /// The request's message.
-        message: MessageId,
+        /// The id that the first request was offered.
+        first: I,
         /// Whether its job is known to be in the queue: see [`IdempotencyKeys::note_queued`].
         is_queued: bool,
     },
@@ -60,7 +63,7 @@ impl IdempotencyKeys {
         Self { table }
     }
 
-    /// The message of the request that came with this key before. One read unit.
+    /// The message of the request that came with this key before, where it made one. One read unit.
     pub async fn get(
         &self,
         instance: InstanceId,
@@ -73,18 +76,19 @@ impl IdempotencyKeys {
         };
         let read = Reader::new("idempotency key", &item);
         let is_over = read.number::<i64>("exp")? <= now.timestamp();
-        (!is_over).then(|| read.parse("message")).transpose()
+        let made = read.str("message")?.parse().ok();
+        Ok(made.filter(|_| !is_over))
     }
 
     /// Claims a key for a request. One write unit.
-    pub async fn claim(
+    pub async fn claim<I: Display + FromStr>(
         &self,
         instance: InstanceId,
         key: &str,
         asked: Asked<'_>,
-        offered: MessageId,
+        offered: I,
         now: DateTime<Utc>,
-    ) -> Result<Claim, StorageError> {
+    ) -> Result<Claim<I>, StorageError> {
         let body = hex::encode(Sha256::digest(asked.bytes));
         let meaning = format!("{}#{}", asked.form, hex::encode(Sha256::digest(asked.meaning)));
         let mut item = keys::idempotency(instance, &hex::encode(Sha256::digest(key))).attributes();
@@ -113,7 +117,7 @@ impl IdempotencyKeys {
         let read = Reader::new("idempotency key", &item);
         if read.str("body")? == body || read.opt_str("asked")? == Some(&meaning) {
             Ok(Claim::Known {
-                message: read.parse("message")?,
+                first: read.parse("message")?,
                 is_queued: item.contains_key("queuedAt"),
             })
         } else {
@@ -146,20 +150,20 @@ impl IdempotencyKeys {
         Ok(())
     }
 
-    /// Frees a key whose request came to nothing, where it still stands for that message. The next request with it
+    /// Frees a key whose request came to nothing, where it still stands for what that request made. The next request with it
     /// counts as the first. One write unit.
     pub async fn release(
         &self,
         instance: InstanceId,
         key: &str,
-        message: MessageId,
+        made: impl Display,
     ) -> Result<(), StorageError> {
         let key = keys::idempotency(instance, &hex::encode(Sha256::digest(key)));
         let sent = self
             .table
             .delete(&key)
             .condition_expression("message = :message")
-            .expression_attribute_values(":message", text(message))
+            .expression_attribute_values(":message", text(made))
             .send()
             .await;
         held(sent)?;

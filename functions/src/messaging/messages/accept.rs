@@ -307,7 +307,7 @@ async fn claim(
         .await?;
     match claim {
         Claim::New => Ok((offered, None)),
-        Claim::Known { message, is_queued } => Ok((message, Some(Known { is_queued }))),
+        Claim::Known { first, is_queued } => Ok((first, Some(Known { is_queued }))),
         Claim::OtherRequest => Err(ApiError::new(
             Code::IdempotencyConflict,
             "The idempotency key came with another request before",
