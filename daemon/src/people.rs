@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::clock::Clock;
-use shared::domain::person::{Acquaintance, Belief};
+use shared::domain::person::{Acquaintance, Belief, LookedUp, Person};
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
 use shared::recent::Recent;
@@ -36,6 +36,9 @@ const ASKED_AGAIN: TimeDelta = TimeDelta::minutes(10);
 
 /// How long it is believed that somebody is not on WhatsApp: they may join any moment.
 const ABSENT_FOR: TimeDelta = TimeDelta::minutes(15);
+
+/// How long it is believed what WhatsApp says of somebody who is there.
+const KNOWN_FOR: TimeDelta = TimeDelta::days(1);
 
 /// How many lessons are stored at once.
 const AT_ONCE: usize = 16;
@@ -163,7 +166,40 @@ impl Directory {
         met: &Recipient,
         other: Option<Recipient>,
     ) {
-        self.learn(instance, fence, met, other, None);
+        let lesson = Lesson {
+            met: met.clone(),
+            other,
+            on_whatsapp: None,
+            looked_up: None,
+        };
+        self.learn(instance, fence, lesson);
+    }
+
+    /// Notes what WhatsApp says of a person whom it was asked for by the name `asked`. A number that it spells otherwise is
+    /// remembered as it does.
+    pub fn find(
+        self: &Arc<Self>,
+        instance: InstanceId,
+        fence: &Fence,
+        asked: &Recipient,
+        person: &Person,
+        business_name: Option<String>,
+    ) {
+        let names: Vec<Recipient> = person.names().collect();
+        let Some(met) = names.iter().find(|name| *name == asked).or(names.first()) else {
+            return;
+        };
+        let until = self.clock.now() + KNOWN_FOR;
+        let lesson = Lesson {
+            met: met.clone(),
+            other: names.iter().find(|name| *name != met).cloned(),
+            on_whatsapp: Some(Belief {
+                is_there: true,
+                until,
+            }),
+            looked_up: Some(LookedUp { business_name, until }),
+        };
+        self.learn(instance, fence, lesson);
     }
 
     /// Notes that WhatsApp did not know this name.
@@ -173,7 +209,13 @@ impl Directory {
             is_there: false,
             until,
         };
-        self.learn(instance, fence, name, None, Some(absent));
+        let lesson = Lesson {
+            met: name.clone(),
+            other: None,
+            on_whatsapp: Some(absent),
+            looked_up: None,
+        };
+        self.learn(instance, fence, lesson);
     }
 
     /// Notes that this name is on WhatsApp, since it was reached or wrote.
@@ -190,25 +232,20 @@ impl Directory {
         })
     }
 
-    fn learn(
-        self: &Arc<Self>,
-        instance: InstanceId,
-        fence: &Fence,
-        met: &Recipient,
-        other: Option<Recipient>,
-        belief: Option<Belief>,
-    ) {
+    fn learn(self: &Arc<Self>, instance: InstanceId, fence: &Fence, lesson: Lesson) {
         let is_person = |name: &Recipient| name.group().is_none();
-        let other = other.filter(|other| is_person(other) && other != met);
-        if !is_person(met) || fence.is_revoked() {
+        if !is_person(&lesson.met) || fence.is_revoked() {
             return;
         }
         let now = self.clock.now();
-        let on_whatsapp = belief.or_else(|| self.is_there(now, instance, met));
         let lesson = Lesson {
-            met: met.clone(),
-            other,
-            on_whatsapp,
+            other: lesson
+                .other
+                .filter(|other| is_person(other) && *other != lesson.met),
+            on_whatsapp: lesson
+                .on_whatsapp
+                .or_else(|| self.is_there(now, instance, &lesson.met)),
+            ..lesson
         };
         if !self.is_new(instance, &lesson, now) {
             return;
@@ -266,9 +303,15 @@ impl Directory {
                 before.is_there == belief.is_there && belief.until - before.until < ABSENT_FOR / 3
             })
         };
+        let knows = |said: &LookedUp| {
+            acquaintance.looked_up.as_ref().is_some_and(|before| {
+                before.business_name == said.business_name && said.until - before.until < KNOWN_FOR / 2
+            })
+        };
         now - known.at >= TERM
             || !lesson.other.as_ref().is_none_or(is_named)
             || !lesson.on_whatsapp.is_none_or(believes)
+            || !lesson.looked_up.as_ref().is_none_or(knows)
     }
 
     fn remember(
@@ -287,6 +330,8 @@ impl Directory {
                 person.phone = new.phone.clone().or(person.phone.take());
                 person.lid = new.lid.clone().or(person.lid.take());
                 entry.acquaintance.on_whatsapp = acquaintance.on_whatsapp.or(entry.acquaintance.on_whatsapp);
+                let said = entry.acquaintance.looked_up.take();
+                entry.acquaintance.looked_up = acquaintance.looked_up.clone().or(said);
                 entry.at = at;
                 continue;
             }
@@ -309,6 +354,7 @@ impl Directory {
 fn expected(lesson: &Lesson) -> Acquaintance {
     let mut acquaintance = Acquaintance::stranger(&lesson.met);
     acquaintance.on_whatsapp = lesson.on_whatsapp;
+    acquaintance.looked_up = lesson.looked_up.clone();
     match &lesson.other {
         Some(Recipient::Phone(digits)) => acquaintance.person.phone = Some(digits.clone()),
         Some(Recipient::Lid(digits)) => acquaintance.person.lid = Some(digits.clone()),

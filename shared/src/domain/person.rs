@@ -76,6 +76,8 @@ pub struct Acquaintance {
     pub chat: Recipient,
     /// Whether the person is on WhatsApp, where that was looked up.
     pub on_whatsapp: Option<Belief>,
+    /// What WhatsApp said of the person, where they were looked up and found.
+    pub looked_up: Option<LookedUp>,
 }
 
 impl Acquaintance {
@@ -85,7 +87,13 @@ impl Acquaintance {
             person: Person::of(name),
             chat: name.clone(),
             on_whatsapp: None,
+            looked_up: None,
         }
+    }
+
+    /// What a look-up said that found the person and is still believed at `now`.
+    pub fn is_known_as(&self, now: DateTime<Utc>) -> Option<&LookedUp> {
+        self.looked_up.as_ref().filter(|said| now < said.until)
     }
 
     /// Whether a look-up that is still believed at `now` did not find the person on WhatsApp.
@@ -93,6 +101,15 @@ impl Acquaintance {
         self.on_whatsapp
             .is_some_and(|belief| !belief.is_there && now < belief.until)
     }
+}
+
+/// What WhatsApp said of a person who was looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LookedUp {
+    /// The name that WhatsApp has verified, of a business.
+    pub business_name: Option<String>,
+    /// Until when that is believed.
+    pub until: DateTime<Utc>,
 }
 
 /// What a look-up of a person on WhatsApp found.

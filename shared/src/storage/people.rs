@@ -21,7 +21,7 @@ use super::item::{Item, Reader, n, s, seconds, time};
 use super::keys;
 use super::outcome::condition_failed;
 use super::table::Table;
-use crate::domain::person::{Acquaintance, Belief, Person};
+use crate::domain::person::{Acquaintance, Belief, LookedUp, Person};
 use crate::domain::recipient::Recipient;
 use crate::ids::InstanceId;
 
@@ -43,6 +43,8 @@ pub struct Lesson {
     pub other: Option<Recipient>,
     /// What a look-up found, where there was one.
     pub on_whatsapp: Option<Belief>,
+    /// What WhatsApp said of the person, where the look-up found them.
+    pub looked_up: Option<LookedUp>,
 }
 
 /// What came of a lesson.
@@ -218,7 +220,17 @@ fn merge(
         .filter(|stored| person.is_named(&stored.acquaintance.chat))
         .min_by_key(|stored| stored.met_at);
     let believed = own.iter().filter_map(|stored| stored.acquaintance.on_whatsapp);
+    let said = own
+        .iter()
+        .filter_map(|stored| stored.acquaintance.looked_up.clone());
+    // Who is not there has nothing to be known as.
+    let is_gone = lesson.on_whatsapp.is_some_and(|belief| !belief.is_there);
     let acquaintance = Acquaintance {
+        looked_up: lesson
+            .looked_up
+            .clone()
+            .or_else(|| said.max_by_key(|said| said.until))
+            .filter(|_| !is_gone),
         chat: first.map_or_else(|| lesson.met.clone(), |stored| stored.acquaintance.chat.clone()),
         on_whatsapp: lesson
             .on_whatsapp
@@ -294,6 +306,14 @@ fn to_attributes(stored: &Stored) -> Item {
         item.insert("onWhatsapp".to_owned(), AttributeValue::Bool(belief.is_there));
         item.insert("believedUntil".to_owned(), time(belief.until));
     }
+    if let Some(said) = &acquaintance.looked_up {
+        item.insert("lookedUpUntil".to_owned(), time(said.until));
+        item.extend(
+            said.business_name
+                .as_ref()
+                .map(|name| ("businessName".to_owned(), s(name))),
+        );
+    }
     item
 }
 
@@ -302,6 +322,13 @@ fn from_item(item: &Item) -> Result<Stored, StorageError> {
     let on_whatsapp = match read.opt_time("believedUntil")? {
         Some(until) => Some(Belief {
             is_there: read.flag("onWhatsapp")?,
+            until,
+        }),
+        None => None,
+    };
+    let looked_up = match read.opt_time("lookedUpUntil")? {
+        Some(until) => Some(LookedUp {
+            business_name: read.opt_str("businessName")?.map(str::to_owned),
             until,
         }),
         None => None,
@@ -315,6 +342,7 @@ fn from_item(item: &Item) -> Result<Stored, StorageError> {
             },
             chat: read.parse("chat")?,
             on_whatsapp,
+            looked_up,
         },
         met_at: read.time("metAt")?,
         forgotten_at: forgotten_at.ok_or_else(|| read.corrupt("exp"))?,

@@ -249,6 +249,7 @@ async fn replay(
             person: record.person.clone(),
             chat: record.chat.clone(),
             on_whatsapp: None,
+            looked_up: None,
         };
         let key = outgoing.idempotency_key.clone();
         let job = seal(state, instance, record.id, &to, outgoing, record.created_at).await?;

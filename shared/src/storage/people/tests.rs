@@ -13,6 +13,7 @@ impl Book {
             met: name(met),
             other: other.map(name),
             on_whatsapp: None,
+            looked_up: None,
         };
         let mut asked: Vec<Recipient> = lesson.other.iter().chain([&lesson.met]).cloned().collect();
         let mut known = Vec::new();

@@ -35,6 +35,7 @@ async fn both_names_of_a_person_lead_to_one_chat_lane_and_record() {
             met: name(first),
             other: Some(name(second)),
             on_whatsapp: None,
+            looked_up: None,
         };
         learn(&world, instance, &lesson).await;
         for to in [first, second] {
@@ -80,6 +81,7 @@ async fn whoever_was_just_looked_up_in_vain_is_refused_and_not_for_long() {
             is_there: false,
             until: world.clock.now() + TimeDelta::minutes(15),
         }),
+        looked_up: None,
     };
     learn(&world, instance, &absent).await;
     let send = async || key.send("text", json!({"to": NUMBER, "text": "x"})).await;
@@ -105,6 +107,7 @@ async fn a_directory_is_its_instances_own_and_a_newer_owners() {
         met: name(met),
         other: other.map(name),
         on_whatsapp: None,
+        looked_up: None,
     };
     let learn = async |token, lesson: &Lesson| {
         let learnt = people.learn(instance, token, lesson, now).await;
