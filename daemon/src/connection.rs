@@ -11,6 +11,7 @@ use shared::domain::content::Content;
 use shared::domain::message::{Failure, FailureCode, Truncation};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
+use shared::domain::question::{Answer, Ask};
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
 use shared::session_state::SessionState;
@@ -70,6 +71,9 @@ pub trait Connection: Send + Sync + Debug {
         Err(SendError::NotConnected)
     }
 
+    /// Asks WhatsApp something, or has it change something. It ends within its own deadline.
+    async fn ask(&self, ask: &Ask) -> Result<Answer, AskError>;
+
     /// A round trip to the server.
     async fn probe(&self, deadline: Duration) -> Result<(), SendError>;
 
@@ -120,6 +124,39 @@ pub enum SendError {
     /// No answer within the deadline: it may be on the wire.
     #[error("no answer in time")]
     Timeout,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    /// The session is not connected (any more), and nothing was begun.
+    #[error("the session is not connected")]
+    NotConnected,
+    /// The connection ended, or the time was over, before the answer came: it may have been done.
+    #[error("the connection ended, or the time was over, before the answer came")]
+    InDoubt,
+    /// WhatsApp asks for fewer requests of this account. Nothing was done.
+    #[error("WhatsApp asks for fewer requests")]
+    Throttled {
+        /// For how long it asks to be left alone, where it says so.
+        after: Option<Duration>,
+        /// Its answer.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The person whom it is about is not on WhatsApp. Nothing was done.
+    #[error("the person is not on WhatsApp")]
+    NotOnWhatsapp,
+    /// WhatsApp said no. Nothing was done.
+    #[error("WhatsApp said no")]
+    Refused {
+        /// Its code, where it gave one.
+        code: Option<u16>,
+        /// Its answer.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// WhatsApp, or the session's store, cannot do it now. Nothing was done.
+    #[error("it cannot be done now")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A code to enter on a phone.

@@ -131,6 +131,8 @@ prefixed_ids! {
     EventId = "evt_";
     /// An entry of the audit log.
     AuditId = "aud_";
+    /// A question to an instance's socket.
+    QuestionId = "ask_";
     /// A request, as `X-Request-Id` shows it.
     RequestId = "req_";
 }

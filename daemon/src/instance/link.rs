@@ -89,6 +89,13 @@ impl Links {
         self.with(instance, |shown| shown.sender.subscribe())
     }
 
+    /// An instance's link, if there is one now.
+    pub fn now(&self, instance: InstanceId) -> Option<Link> {
+        let links = self.0.lock().expect("no holder panics");
+        let shown = links.get(&instance)?;
+        shown.sender.borrow().clone()
+    }
+
     /// Sets or takes away an instance's link.
     pub fn set(&self, instance: InstanceId, link: Option<Link>) {
         self.with(instance, |shown| {

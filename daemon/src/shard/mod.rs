@@ -4,9 +4,10 @@
 mod attempt;
 mod farewell;
 mod lanes;
-mod nudges;
 mod pace;
 mod park;
+mod queries;
+mod questions;
 mod reconcile;
 mod send;
 mod sends;
@@ -37,7 +38,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// visibility time.
 const FIRST_SWEEPS_INTERVAL: Duration = Duration::from_secs(4);
 
-/// The pause after a queue or table could not be read.
+/// The pause after the table could not be read.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Serves shards.
@@ -75,17 +76,18 @@ impl Holder for Shards {
 
 async fn serve(deps: Arc<Deps>, hold: Hold) {
     let links = Arc::new(Links::default());
-    let lanes = TaskTracker::new();
+    // The lanes of sends, and questions.
+    let work = TaskTracker::new();
     let reconciler = Arc::new(Reconciler::new(deps.clone(), hold.clone(), links.clone()));
     tokio::join!(
         sweep(&reconciler, &hold),
-        nudges::consume(&deps, &hold, &reconciler),
-        sends::consume(&deps, &hold, &links, &lanes),
+        queries::consume(&deps, &hold, &links, &reconciler, &work),
+        sends::consume(&deps, &hold, &links, &work),
     );
-    // Nothing new is taken any more. What is on the wire gets its acknowledgement, then
+    // Nothing new is taken any more. What is on the wire gets its acknowledgement, or its answer, then
     // the sockets close.
-    lanes.close();
-    lanes.wait().await;
+    work.close();
+    work.wait().await;
     reconciler.stop_all().await;
     info!(shard = %hold.shard, lost = hold.fence.is_revoked(), "shard no longer served");
 }

@@ -10,6 +10,7 @@ use shared::domain::content::Content;
 use shared::domain::message::{Failure, FailureCode};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
+use shared::domain::question::{self, Ask};
 use shared::domain::reason::Reason;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
@@ -35,9 +36,9 @@ use super::settings::WhatsAppConnector;
 use super::stops::Signal;
 use super::transport::Dialler;
 use super::versions::{Refused, Version, Versions};
-use super::{content, explain, failure, pairing, people, resend};
+use super::{content, explain, failure, pairing, people, questions, resend};
 use crate::connection::{
-    ConnectError, Connection, PairingCode, PairingError, SendError, Session, SessionEvent,
+    AskError, ConnectError, Connection, PairingCode, PairingError, SendError, Session, SessionEvent,
 };
 use crate::stop::{Answer, Course};
 use crate::store::SessionStore;
@@ -53,6 +54,9 @@ const GROUP_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long WhatsApp may take to say what stands behind a refusal.
 const EXPLAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long WhatsApp may take to answer a question.
+const ASK_DEADLINE: Duration = Duration::from_secs(15);
 
 /// How long an orderly end may take; the library's own flushes have deadlines of 5 s each.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(15);
@@ -460,6 +464,15 @@ impl Connection for WhatsAppSession {
                 Ok(Err(error)) => Err(SendError::Failed(Box::new(error))),
                 Err(_) => Err(SendError::Timeout),
             }
+        }
+    }
+
+    async fn ask(&self, ask: &Ask) -> Result<question::Answer, AskError> {
+        let asking = questions::answer(&self.client, ask);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(AskError::InDoubt),
+            answer = tokio::time::timeout(ASK_DEADLINE, asking) => answer.unwrap_or(Err(AskError::InDoubt)),
         }
     }
 

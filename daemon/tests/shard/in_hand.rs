@@ -72,7 +72,7 @@ async fn a_nudge_of_a_newer_version_waits_for_a_newer_daemon() {
     let mut daemon = world.daemon("a").await;
     let (_instance, _session) = world.connected(&mut daemon).await;
     let queue = world.names.queries(0);
-    let newer = OutgoingMessage::standard(r#"{"v":2,"type":"ask"}"#);
+    let newer = OutgoingMessage::standard(r#"{"v":99,"type":"ask"}"#);
     world.queue.send(&queue, newer).await.expect("queued");
     until("its hiding", async || {
         world

@@ -20,6 +20,7 @@ mod pairing;
 mod pairing_code;
 mod people;
 mod poison;
+mod questions;
 mod queue;
 mod receipts;
 mod sends;

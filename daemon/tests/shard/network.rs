@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use daemon::connection::{
-    ConnectError, Connection, Connector, InboundSink, PairingCode, PairingError, ReceiptKind, SendError,
-    Session, SessionEvent,
+    AskError, ConnectError, Connection, Connector, InboundSink, PairingCode, PairingError, ReceiptKind,
+    SendError, Session, SessionEvent,
 };
 use daemon::stop::{Answer, Stop};
 use shared::domain::content::Content;
@@ -17,6 +17,7 @@ use shared::domain::instance::Status;
 use shared::domain::message::Failure;
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
+use shared::domain::question::{self, Ask};
 use shared::domain::reason::Reason;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
@@ -46,6 +47,7 @@ pub struct Playing {
     events: mpsc::Sender<SessionEvent>,
     sent: mpsc::Receiver<Sent>,
     asked: mpsc::Receiver<Asked>,
+    questions: mpsc::Receiver<Questioned>,
     pub line: Arc<Line>,
 }
 
@@ -54,6 +56,13 @@ pub struct Playing {
 pub struct Asked {
     pub phone: PhoneNumber,
     pub answer: oneshot::Sender<Result<PairingCode, PairingError>>,
+}
+
+/// What a daemon asks on somebody's behalf.
+#[derive(Debug)]
+pub struct Questioned {
+    pub ask: Ask,
+    pub answer: oneshot::Sender<Result<question::Answer, AskError>>,
 }
 
 /// A message that a daemon has sent.
@@ -72,6 +81,7 @@ pub const PANICS: &str = "panic";
 pub struct Line {
     sent: mpsc::Sender<Sent>,
     asked: mpsc::Sender<Asked>,
+    questions: mpsc::Sender<Questioned>,
     answers_probes: Arc<Mutex<bool>>,
     members: Arc<Mutex<Vec<Person>>>,
     refusals: Mutex<Vec<SendError>>,
@@ -111,9 +121,11 @@ impl Connector for Network {
     async fn connect(&self, session: Session) -> Result<Arc<dyn Connection>, ConnectError> {
         let (sender, sent) = mpsc::channel(WAITING);
         let (asking, asked) = mpsc::channel(WAITING);
+        let (questioning, questions) = mpsc::channel(WAITING);
         let line = Arc::new(Line {
             sent: sender,
             asked: asking,
+            questions: questioning,
             answers_probes: self.answers_probes.clone(),
             members: self.members.clone(),
             refusals: Mutex::default(),
@@ -133,6 +145,7 @@ impl Connector for Network {
             events,
             sent,
             asked,
+            questions,
             line: line.clone(),
         };
         self.begun
@@ -218,6 +231,16 @@ impl Connection for Line {
         answered.await.unwrap_or(Err(PairingError::NotConnected))
     }
 
+    async fn ask(&self, ask: &Ask) -> Result<question::Answer, AskError> {
+        let (answer, answered) = oneshot::channel();
+        let ask = ask.clone();
+        let asked = self.questions.send(Questioned { ask, answer }).await;
+        asked.map_err(|_| AskError::NotConnected)?;
+        answered
+            .await
+            .expect("the test answers, or this panics as a defect of the library would")
+    }
+
     async fn group_members(&self, _group: &Recipient) -> Result<Vec<Person>, SendError> {
         Ok(self.members.lock().expect("no holder panics").clone())
     }
@@ -289,6 +312,18 @@ impl Playing {
     /// Whether it has asked for one that nobody has taken.
     pub fn has_asked_for_code(&mut self) -> bool {
         self.asked.try_recv().is_ok()
+    }
+
+    /// The daemon's next question.
+    pub async fn questioned(&mut self) -> Questioned {
+        in_time("a question", self.questions.recv())
+            .await
+            .expect("the connection lives")
+    }
+
+    /// The questions that nobody has taken yet.
+    pub fn questions(&mut self) -> Vec<Questioned> {
+        std::iter::from_fn(|| self.questions.try_recv().ok()).collect()
     }
 
     /// The next message that comes over the wire.

@@ -104,6 +104,8 @@ pub struct Messaging {
     /// How long a request tries to send a job to a queue that does not answer. With what comes before and after, it
     /// must stay below the 29 s that API Gateway gives a request.
     pub queue_answer: Duration,
+    /// How long a request waits for a daemon's answer.
+    pub daemon_answer: Duration,
     /// Messages of one instance that may wait to be sent. A FIFO queue looks for free groups
     /// only among its first 120,000 messages (SQS), so what one instance holds back must leave
     /// room for the others of its shard.
@@ -215,6 +217,7 @@ impl Default for Messaging {
     fn default() -> Self {
         Self {
             queue_answer: Duration::from_secs(10),
+            daemon_answer: Duration::from_secs(20),
             queue_limit: 10_000,
             offline_queue_limit: 5_000,
             shard_queue_limit: 100_000,

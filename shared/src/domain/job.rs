@@ -7,6 +7,7 @@ use super::content;
 use super::message::{Direction, Kind, MessageRecord, State};
 use super::payload::Payload;
 use super::person::Person;
+use super::question::Question;
 use super::recipient::Recipient;
 use crate::ids::{InstanceId, MessageId};
 
@@ -109,6 +110,8 @@ pub enum Query {
         /// The instance.
         instance: InstanceId,
     },
+    /// Ask this instance's socket, and store the answer.
+    Question(Question),
 }
 
 impl Payload for Job {
@@ -122,11 +125,12 @@ impl Payload for Job {
 }
 
 impl Payload for Query {
-    const READS: u32 = 1;
+    const READS: u32 = 2;
 
     fn needs(&self) -> u32 {
         match self {
             Self::Nudge { .. } => 1,
+            Self::Question(question) => question.ask.needs(),
         }
     }
 }

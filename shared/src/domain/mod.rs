@@ -14,6 +14,7 @@ pub mod payload;
 pub mod person;
 pub mod phone;
 pub mod purpose;
+pub mod question;
 pub mod reason;
 pub mod recipient;
 pub mod roster;

@@ -32,6 +32,7 @@
 //! | | `doubt#records` | the same by the messages' records |
 //! | | `records` | when these were counted last |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
+//! | `ask#<instance>` | `<question>` | how far a question to its socket is, and the answer |
 //! | `idem#<instance>#<hash>` | `idem` | an idempotency key |
 //! | `leases#<network>` | `shard#<n>` | a shard's lease |
 //! | `daemons#<network>` | `<daemon>` | a daemon's beat |
@@ -46,7 +47,7 @@ use crate::domain::network::Network;
 use crate::domain::purpose::Purpose;
 use crate::domain::recipient::Recipient;
 use crate::domain::shard::Shard;
-use crate::ids::{AuditId, InstanceId, KeyId, MessageId, SubscriptionId, UserId};
+use crate::ids::{AuditId, InstanceId, KeyId, MessageId, QuestionId, SubscriptionId, UserId};
 
 /// An item's place: partition and sort key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -346,6 +347,16 @@ pub fn month(subscription: SubscriptionId, at: DateTime<Utc>) -> Key {
         quota_partition(subscription),
         format!("month#{}", at.format("%Y-%m")),
     )
+}
+
+/// The partition of the answers to questions to an instance's socket.
+pub fn answer_partition(instance: InstanceId) -> String {
+    format!("ask#{instance}")
+}
+
+/// How far a question is, and the answer to it.
+pub fn answer(instance: InstanceId, question: QuestionId) -> Key {
+    Key::new(answer_partition(instance), question.to_string())
 }
 
 /// An idempotency key of an instance, by its hash: the key itself is the caller's text and may be long.

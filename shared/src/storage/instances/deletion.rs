@@ -84,8 +84,8 @@ impl Instances {
         found.as_ref().map(from_item).transpose()
     }
 
-    /// Removes what a deleted instance leaves: messages, the directory of people, counters, data keys, and whatever
-    /// else is in its partition. Its item and its session state stay. May be broken off and done again.
+    /// Removes what a deleted instance leaves: messages, the directory of people, answers, counters, data keys, and
+    /// whatever else is in its partition. Its item and its session state stay. May be broken off and done again.
     pub async fn purge(&self, id: InstanceId) -> Result<(), StorageError> {
         self.purge_content(id).await?;
         self.table.purge(&keys::data_key_partition(id), "").await?;
@@ -98,6 +98,7 @@ impl Instances {
         self.table.purge(&keys::message_partition(id), "").await?;
         self.table.purge(&keys::people_partition(id), "").await?;
         self.table.purge(&keys::receipt_partition(id), "").await?;
+        self.table.purge(&keys::answer_partition(id), "").await?;
         self.table.purge(&keys::counter_partition(id), "").await
     }
 

@@ -35,7 +35,9 @@ async fn nudged(world: &World) -> Vec<InstanceId> {
     let mut nudged = Vec::new();
     let queue = world.queue_names().queries(0);
     for received in world.waiting(&queue).await {
-        let Query::Nudge { instance } = payload::decode(&received.body).expect("ours");
+        let Query::Nudge { instance } = payload::decode(&received.body).expect("ours") else {
+            panic!("a nudge");
+        };
         nudged.push(instance);
         let deleted = world.state.queue.delete(&queue, &received.receipt).await;
         deleted.expect("deleted");

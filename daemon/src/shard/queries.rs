@@ -1,0 +1,87 @@
+//! The shard's second queue: nudges and questions. Neither waits for the other.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+use shared::domain::job::Query;
+use shared::domain::payload::{self, PayloadError};
+use shared::ids::InstanceId;
+use shared::queue::Received;
+use shared::queue::consumer::{Consumer, Done};
+use shared::queue::deployment::QUERIES_VISIBILITY;
+use shared::telemetry::chain;
+use tokio_util::task::TaskTracker;
+use tracing::{error, warn};
+
+use super::pace;
+use super::questions::Questions;
+use super::reconcile::Reconciler;
+use crate::deps::Deps;
+use crate::instance::link::Links;
+use crate::lease::Hold;
+
+/// Takes from the queue until the shard is given up. Questions are answered in `tasks`.
+pub async fn consume(
+    deps: &Arc<Deps>,
+    hold: &Hold,
+    links: &Arc<Links>,
+    reconciler: &Arc<Reconciler>,
+    tasks: &TaskTracker,
+) {
+    let queue = deps.names.queries(hold.shard.0);
+    let consumer = Consumer::new(deps.queue.clone(), queue, QUERIES_VISIBILITY);
+    let questions = Questions::new(
+        deps.clone(),
+        consumer.clone(),
+        hold.clone(),
+        links.clone(),
+        tasks.clone(),
+    );
+    let take = |messages: Vec<Received>| {
+        let (consumer, questions) = (&consumer, &questions);
+        async move {
+            let mut others = Vec::new();
+            for message in messages {
+                match payload::decode(&message.body) {
+                    Ok(Query::Question(question)) => questions.take(message, question),
+                    Ok(Query::Nudge { instance }) => others.push((message, Ok(instance))),
+                    Err(error) => others.push((message, Err(error))),
+                }
+            }
+            let following = others.iter().map(|(message, nudge)| {
+                let following = follow(reconciler, message.receive_count, nudge);
+                consumer.finish(message, following)
+            });
+            join_all(following).await;
+        }
+    };
+    consumer.run(super::over(hold), take).await;
+}
+
+/// Follows a nudge. What cannot be followed now waits for this daemon or for a newer one as long as the queue keeps it,
+/// and is received too seldom to be taken for poison.
+async fn follow(
+    reconciler: &Arc<Reconciler>,
+    receive_count: u32,
+    nudge: &Result<InstanceId, PayloadError>,
+) -> Done {
+    let leave = Done::LeaveFor(pace::nudge(receive_count));
+    match nudge {
+        Ok(instance) => match reconciler.look_at(*instance).await {
+            Ok(()) => Done::Delete,
+            Err(error) => {
+                // The sweep finds it too.
+                warn!(instance.id = %instance, error = %chain(&error), "could not follow a nudge");
+                leave
+            }
+        },
+        Err(PayloadError::Newer(version)) => {
+            warn!(version, "left a query of a newer version");
+            leave
+        }
+        Err(error) => {
+            error!(error = %chain(error), "dropped a malformed query");
+            Done::Delete
+        }
+    }
+}

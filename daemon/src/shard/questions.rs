@@ -1,0 +1,337 @@
+//! Questions to an instance's socket: many are answered at once, each instance's within bounds, and none holds up a nudge
+//! or another instance.
+//!
+//! | the question | is answered |
+//! | --- | --- |
+//! | reads | once it is its turn, as often as it comes; its first answer counts |
+//! | changes something | once at most: it is deleted from the queue, then begun in the table ([`Answers::begin`]), then done |
+//! | is past its time | not at all: nobody waits for it |
+//!
+//! A daemon that ends between these steps leaves a question that was not begun, which whoever asks finds out, or one that
+//! was, of which nobody knows more.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use shared::domain::question::{Answer, Ask, Found, Outcome, Question, Refusal};
+use shared::fault;
+use shared::ids::InstanceId;
+use shared::queue::Received;
+use shared::queue::consumer::{Consumer, Done};
+use shared::sealed;
+use shared::storage::answers::{Answers, Claim};
+use shared::storage::keys;
+use shared::telemetry::chain;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio_util::task::TaskTracker;
+use tracing::{debug, error, info, warn};
+
+use crate::connection::AskError;
+use crate::deps::Deps;
+use crate::instance::link::Links;
+use crate::lease::Hold;
+
+/// How many questions of an instance are answered at once. WhatsApp counts what an account asks.
+const AT_ONCE: usize = 4;
+
+/// How many more of them wait for their turn. What comes beyond that is refused.
+const WAITING: usize = 28;
+
+/// How long a question's deletion from the queue may take before it is begun.
+const DELETE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long an answer may take to be sealed and stored.
+const STORE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// The pause before an answer is stored again that could not be.
+const STORE_AGAIN: Duration = Duration::from_millis(100);
+
+/// The questions of a shard.
+#[derive(Debug)]
+pub struct Questions {
+    deps: Arc<Deps>,
+    answers: Answers,
+    consumer: Consumer,
+    hold: Hold,
+    links: Arc<Links>,
+    tasks: TaskTracker,
+    open: Mutex<HashMap<InstanceId, Arc<Turns>>>,
+}
+
+/// The questions of one instance that are in hand.
+#[derive(Debug)]
+struct Turns {
+    /// Those that are asked now.
+    running: Semaphore,
+    /// Those and the ones that wait.
+    places: Arc<Semaphore>,
+}
+
+/// What is to be done with a question that is in hand.
+enum Turn<'a> {
+    /// It may be begun.
+    Come(SemaphorePermit<'a>),
+    /// Its time is over.
+    Over,
+    /// The shard is given up: its next owner answers it.
+    GivenUp,
+}
+
+impl Questions {
+    /// The questions of a shard that is held, which `consumer` takes; they are answered in `tasks`.
+    pub fn new(
+        deps: Arc<Deps>,
+        consumer: Consumer,
+        hold: Hold,
+        links: Arc<Links>,
+        tasks: TaskTracker,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            answers: Answers::new(deps.table.clone()),
+            deps,
+            consumer,
+            hold,
+            links,
+            tasks,
+            open: Mutex::default(),
+        })
+    }
+
+    /// Takes a question that was received, and answers it in a task of its own.
+    pub fn take(self: &Arc<Self>, received: Received, question: Question) {
+        let turns = self.turns_of(question.instance);
+        let place = Arc::clone(&turns.places).try_acquire_owned().ok();
+        let questions = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let answering = async {
+                if questions.links.now(question.instance).is_none() {
+                    questions
+                        .refuse(&received, &question, Refusal::NotConnected)
+                        .await;
+                } else if place.is_none() {
+                    questions.refuse(&received, &question, Refusal::Busy).await;
+                } else if question.ask.changes() {
+                    questions.change(&turns, &received, &question).await;
+                } else {
+                    let reading = questions.read(&turns, &question);
+                    questions.consumer.finish(&received, reading).await;
+                }
+            };
+            tokio::select! {
+                // Whoever has the shard now writes of it, or nobody.
+                () = questions.hold.fence.revoked() => {}
+                answered = AssertUnwindSafe(answering).catch_unwind() => if answered.is_err() {
+                    // The panic hook has logged what it was. What reads comes again, and what was begun stays in doubt.
+                    error!(question.id = %question.id, "answering a question ended in a panic");
+                }
+            }
+            drop(place);
+            questions.close(question.instance, turns);
+        });
+    }
+
+    async fn read(&self, turns: &Turns, question: &Question) -> Done {
+        let _turn = match self.turn(turns, question).await {
+            Turn::Come(turn) => turn,
+            Turn::Over => return Done::Delete,
+            Turn::GivenUp => return Done::LeaveFor(Duration::ZERO),
+        };
+        // Nobody waits any longer for what is only read.
+        if let Ok(outcome) = tokio::time::timeout(self.time_left(question), self.ask(question)).await {
+            self.store(question, None, &outcome).await;
+        }
+        Done::Delete
+    }
+
+    async fn change(&self, turns: &Turns, received: &Received, question: &Question) {
+        let left = match self.turn(turns, question).await {
+            Turn::Come(turn) => {
+                if let Some(claim) = self.begin(received, question).await {
+                    fault::point("after-begin");
+                    let outcome = self.ask(question).await;
+                    self.store(question, Some(&claim), &outcome).await;
+                }
+                drop(turn);
+                return;
+            }
+            Turn::Over => Done::Delete,
+            Turn::GivenUp => Done::LeaveFor(Duration::ZERO),
+        };
+        self.consumer.settle(&received.receipt, left).await;
+    }
+
+    /// Waits until a question may be begun.
+    async fn turn<'a>(&self, turns: &'a Turns, question: &Question) -> Turn<'a> {
+        let left = self.time_left(question);
+        if left.is_zero() {
+            debug!(question.id = %question.id, "dropped a question whose time is over");
+            return Turn::Over;
+        }
+        tokio::select! {
+            biased;
+            () = self.hold.drain.cancelled() => Turn::GivenUp,
+            turn = turns.running.acquire() => turn.map_or(Turn::GivenUp, Turn::Come),
+            () = tokio::time::sleep(left) => Turn::Over,
+        }
+    }
+
+    /// Deletes a question that changes something, and begins it. `None` where it is not to be done: it is past its time, was
+    /// begun or given up before, or comes again.
+    async fn begin(&self, received: &Received, question: &Question) -> Option<Claim> {
+        let deleting = self.consumer.delete(&received.receipt);
+        match tokio::time::timeout(DELETE_DEADLINE, deleting).await {
+            Ok(Ok(())) => fault::point("after-question-delete"),
+            Ok(Err(error)) => {
+                warn!(question.id = %question.id, error = %chain(&error), "a question was not begun: it could not be deleted");
+                return None;
+            }
+            Err(_) => {
+                warn!(question.id = %question.id, "a question was not begun: it was not deleted in time");
+                return None;
+            }
+        }
+        if self.time_left(question).is_zero() {
+            return None;
+        }
+        let begun = self
+            .answers
+            .begin(question.instance, question.id, question.keep_until)
+            .await;
+        match begun {
+            Ok(claim) => claim,
+            Err(error) => {
+                warn!(question.id = %question.id, error = %chain(&error), "a question could not be begun");
+                None
+            }
+        }
+    }
+
+    /// Asks the instance's socket.
+    async fn ask(&self, question: &Question) -> Outcome {
+        let link = self.links.now(question.instance).ok_or(Refusal::NotConnected)?;
+        match link.connection.ask(&question.ask).await {
+            Ok(answer) => {
+                self.learn(question, &answer);
+                Ok(answer)
+            }
+            Err(error) => {
+                info!(
+                    instance.id = %question.instance,
+                    question.id = %question.id,
+                    error = %chain(&error),
+                    "a question has no answer"
+                );
+                Err(refusal(&error, question.ask.changes()))
+            }
+        }
+    }
+
+    /// What is answered of people is remembered.
+    fn learn(&self, question: &Question, answer: &Answer) {
+        let (Ask::LookUp { contacts }, Answer::Looked { found }) = (&question.ask, answer) else {
+            return;
+        };
+        let (people, fence) = (&self.deps.people, &self.hold.fence);
+        for (contact, found) in contacts.iter().zip(found) {
+            match found {
+                Found::There {
+                    person,
+                    business_name,
+                } => people.find(question.instance, fence, contact, person, business_name.clone()),
+                Found::Absent => people.miss(question.instance, fence, contact),
+                Found::Unsaid => {}
+            }
+        }
+    }
+
+    async fn refuse(&self, received: &Received, question: &Question, refusal: Refusal) {
+        if !self.time_left(question).is_zero() {
+            self.store(question, None, &Err(refusal)).await;
+        }
+        self.consumer.settle(&received.receipt, Done::Delete).await;
+    }
+
+    /// Stores an outcome, for as long as somebody may wait for it.
+    async fn store(&self, question: &Question, claim: Option<&Claim>, outcome: &Outcome) {
+        let storing = async {
+            loop {
+                match self.store_once(question, claim, outcome).await {
+                    Ok(true) => return,
+                    Ok(false) => {
+                        debug!(question.id = %question.id, "an answer came late, or twice");
+                        return;
+                    }
+                    Err(error) => {
+                        warn!(question.id = %question.id, error = %chain(error.as_ref()), "an answer could not be stored");
+                    }
+                }
+                tokio::time::sleep(STORE_AGAIN).await;
+            }
+        };
+        if tokio::time::timeout(STORE_DEADLINE, storing).await.is_err() {
+            warn!(question.id = %question.id, "an answer was not stored in time");
+        }
+    }
+
+    async fn store_once(
+        &self,
+        question: &Question,
+        claim: Option<&Claim>,
+        outcome: &Outcome,
+    ) -> Result<bool, Box<dyn std::error::Error + Send + Sync>> {
+        let (instance, id) = (question.instance, question.id);
+        let of = keys::answer(instance, id).path();
+        let sealed = sealed::seal(&self.deps.sealer, instance, &of, outcome).await?;
+        let stored = self
+            .answers
+            .answer(instance, id, claim, &sealed, question.keep_until);
+        Ok(stored.await?)
+    }
+
+    /// For how long somebody waits for the answer.
+    fn time_left(&self, question: &Question) -> Duration {
+        (question.answer_by - self.deps.clock.now())
+            .to_std()
+            .unwrap_or_default()
+    }
+
+    fn turns_of(&self, instance: InstanceId) -> Arc<Turns> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = open.entry(instance).or_insert_with(|| {
+            Arc::new(Turns {
+                running: Semaphore::new(AT_ONCE),
+                places: Arc::new(Semaphore::new(AT_ONCE + WAITING)),
+            })
+        });
+        Arc::clone(turns)
+    }
+
+    /// Forgets an instance of which no question is in hand any more.
+    fn close(&self, instance: InstanceId, turns: Arc<Turns>) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(turns);
+        if open
+            .get(&instance)
+            .is_some_and(|turns| Arc::strong_count(turns) == 1)
+        {
+            open.remove(&instance);
+        }
+    }
+}
+
+/// What whoever asked is told of an error. What only reads leaves no doubt: nothing was done.
+fn refusal(error: &AskError, changes: bool) -> Refusal {
+    match error {
+        AskError::NotConnected => Refusal::NotConnected,
+        AskError::InDoubt if changes => Refusal::InDoubt,
+        AskError::InDoubt | AskError::Unavailable(_) => Refusal::Unavailable,
+        AskError::Throttled { after, .. } => Refusal::Throttled {
+            seconds: after.map(|after| u32::try_from(after.as_secs()).unwrap_or(u32::MAX)),
+        },
+        AskError::NotOnWhatsapp => Refusal::NotOnWhatsapp,
+        AskError::Refused { code, .. } => Refusal::Refused { code: *code },
+    }
+}

@@ -1,0 +1,209 @@
+//! What WhatsApp is asked on somebody's behalf: who is there, and to block somebody.
+
+use std::time::Duration;
+
+use shared::domain::person::Person;
+use shared::domain::question::{Answer, Ask, Found};
+use shared::domain::recipient::Recipient;
+use wacore::iq::blocklist::UpdateBlocklistSpec;
+use wacore_binary::Jid;
+use whatsapp_rust::usync::{
+    UsyncAddressingMode, UsyncContext, UsyncMode, UsyncOutcome, UsyncProtocol, UsyncProtocolKind,
+    UsyncProtocolResult, UsyncQuery, UsyncUser, UsyncUserResult,
+};
+use whatsapp_rust::{Client, IqError};
+
+use super::people;
+use crate::connection::AskError;
+
+/// Answers a question.
+pub async fn answer(client: &Client, ask: &Ask) -> Result<Answer, AskError> {
+    if !client.is_logged_in() {
+        return Err(AskError::NotConnected);
+    }
+    Ok(match ask {
+        Ask::LookUp { contacts } => Answer::Looked {
+            found: look_up(client, contacts).await?,
+        },
+        Ask::Block { contact, blocked } => Answer::Blocked {
+            person: block(client, contact, *blocked).await?,
+        },
+    })
+}
+
+/// Who of these is on WhatsApp. Numbers and LIDs are asked for in questions of their own, as WhatsApp's own client does.
+async fn look_up(client: &Client, contacts: &[Recipient]) -> Result<Vec<Found>, AskError> {
+    let numbers = contacts.iter().filter_map(Recipient::phone);
+    let by_number = ask(
+        client,
+        vec![
+            UsyncProtocol::Contact {
+                addressing_mode: UsyncAddressingMode::Pn,
+            },
+            UsyncProtocol::Lid,
+            UsyncProtocol::BusinessVerifiedName,
+        ],
+        numbers.map(UsyncUser::from_phone).collect(),
+    );
+    let lids = contacts.iter().filter(|contact| contact.lid().is_some());
+    let by_lid = ask(
+        client,
+        // A LID has no `contact`: whoever has devices is there.
+        vec![
+            UsyncProtocol::Lid,
+            UsyncProtocol::BusinessVerifiedName,
+            UsyncProtocol::DevicesV2,
+        ],
+        lids.map(|lid| UsyncUser::from_jid(people::jid(lid))).collect(),
+    );
+    let (mut told, told_by_lid) = tokio::try_join!(by_number, by_lid)?;
+    told.extend(told_by_lid);
+    let found = contacts.iter().map(|contact| {
+        let told = told.iter().find(|user| is_about(user, contact));
+        told.map_or(Found::Unsaid, found)
+    });
+    Ok(found.collect())
+}
+
+async fn ask(
+    client: &Client,
+    protocols: Vec<UsyncProtocol>,
+    users: Vec<UsyncUser>,
+) -> Result<Vec<UsyncUserResult>, AskError> {
+    if users.is_empty() {
+        return Ok(Vec::new());
+    }
+    let query = UsyncQuery::new(UsyncMode::Query, UsyncContext::Interactive, protocols, users)
+        .map_err(|error| AskError::Unavailable(Box::new(error)))?;
+    let response = client.query_usync(query).await.map_err(of_query)?;
+    // Where WhatsApp refuses a part of the question, nothing is said of anybody.
+    let refused = response
+        .protocol_states
+        .iter()
+        .find_map(|state| state.error.as_ref());
+    match refused {
+        None => Ok(response.users),
+        Some(error) => Err(of_code(
+            error.code,
+            error.backoff,
+            "a part of the question was refused".into(),
+        )),
+    }
+}
+
+/// Whether an answer is about a contact. A number stands in it as it was written, whatever WhatsApp makes of it.
+fn is_about(user: &UsyncUserResult, contact: &Recipient) -> bool {
+    let is_named = |jid: &Jid| people::chat(jid).as_ref() == Some(contact);
+    let written = match user.protocol(UsyncProtocolKind::Contact) {
+        Some(UsyncProtocolResult::Contact(UsyncOutcome::Value(told))) => told.content.as_deref(),
+        _ => None,
+    };
+    match (contact, written) {
+        (Recipient::Phone(digits), Some(written)) => written.trim_start_matches('+') == digits,
+        _ => user.id.as_ref().is_some_and(is_named),
+    }
+}
+
+fn found(user: &UsyncUserResult) -> Found {
+    let lid = match user.protocol(UsyncProtocolKind::Lid) {
+        Some(UsyncProtocolResult::Lid(UsyncOutcome::Value(lid))) => lid.as_ref(),
+        _ => None,
+    };
+    let is_there = match user.protocol(UsyncProtocolKind::Contact) {
+        Some(UsyncProtocolResult::Contact(UsyncOutcome::Value(told))) => told.contact_type == "in",
+        Some(_) => return Found::Unsaid,
+        None if lid.is_some() || user.pn_jid.is_some() => true,
+        None => match user.protocol(UsyncProtocolKind::Devices) {
+            Some(UsyncProtocolResult::Devices(UsyncOutcome::Value(told))) => {
+                let devices = told.device_list.as_ref();
+                devices.is_some_and(|list| !list.devices.is_empty())
+            }
+            Some(UsyncProtocolResult::Devices(UsyncOutcome::Error(error))) if error.code == Some(404) => {
+                false
+            }
+            _ => return Found::Unsaid,
+        },
+    };
+    if !is_there {
+        return Found::Absent;
+    }
+    let business_name = match user.protocol(UsyncProtocolKind::Business) {
+        Some(UsyncProtocolResult::Business(UsyncOutcome::Value(business))) => {
+            let verified = business.verified_name.as_ref();
+            verified.and_then(|verified| verified.name.clone())
+        }
+        _ => None,
+    };
+    Found::There {
+        person: people::person(
+            [user.id.as_ref(), user.pn_jid.as_ref(), lid]
+                .into_iter()
+                .flatten(),
+        ),
+        business_name,
+    }
+}
+
+/// WhatsApp takes a block by both names, and its end by the LID.
+async fn block(client: &Client, contact: &Recipient, blocked: bool) -> Result<Person, AskError> {
+    let person = match names(client, contact).await? {
+        Some(person) => person,
+        None => match look_up(client, std::slice::from_ref(contact)).await?.pop() {
+            Some(Found::There { person, .. }) => person,
+            Some(Found::Absent) => return Err(AskError::NotOnWhatsapp),
+            Some(Found::Unsaid) | None => return Err(unnamed()),
+        },
+    };
+    let lid = person.lid.as_deref().map(Jid::lid).ok_or_else(unnamed)?;
+    let spec = if blocked {
+        let number = person.phone.as_deref().map(Jid::pn).ok_or_else(unnamed)?;
+        UpdateBlocklistSpec::block_with_pn(&lid, &number)
+    } else {
+        UpdateBlocklistSpec::unblock(&lid)
+    };
+    client.execute(spec).await.map_err(of_query)?;
+    Ok(person)
+}
+
+/// Both names of a person, where the library knows them.
+async fn names(client: &Client, contact: &Recipient) -> Result<Option<Person>, AskError> {
+    let known = client.get_lid_pn_entry(&people::jid(contact)).await;
+    let known = known.map_err(|error| AskError::Unavailable(error.into()))?;
+    Ok(known.map(|entry| Person {
+        phone: Some(entry.phone_number.to_string()),
+        lid: Some(entry.lid.to_string()),
+    }))
+}
+
+fn unnamed() -> AskError {
+    AskError::Refused {
+        code: None,
+        source: "WhatsApp does not tell both names of the person".into(),
+    }
+}
+
+/// Why a question was not answered.
+fn of_query(error: IqError) -> AskError {
+    match error {
+        IqError::NotConnected | IqError::ClientState(_) => AskError::NotConnected,
+        IqError::ServerError { code, backoff, .. } => of_code(Some(code), backoff, Box::new(error)),
+        IqError::EncodeError(_) | IqError::DuplicateRequestId(_) => AskError::Unavailable(Box::new(error)),
+        // It was on the wire, or may have been.
+        _ => AskError::InDoubt,
+    }
+}
+
+fn of_code(
+    code: Option<u16>,
+    backoff: Option<u32>,
+    source: Box<dyn std::error::Error + Send + Sync>,
+) -> AskError {
+    match code {
+        Some(429) => AskError::Throttled {
+            after: backoff.map(|seconds| Duration::from_secs(seconds.into())),
+            source,
+        },
+        Some(500..=599) => AskError::Unavailable(source),
+        code => AskError::Refused { code, source },
+    }
+}

@@ -1,0 +1,189 @@
+//! What a function asks of an instance's socket, and what the daemon answers.
+//!
+//! The question goes through the shard's second queue; the answer comes as an item of the table, sealed, which the function
+//! waits for. An ask that *changes* something is done once at most, whatever becomes of the queue, the daemon or the
+//! function: see [`crate::storage::answers`].
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::person::Person;
+use super::recipient::Recipient;
+use crate::ids::{InstanceId, QuestionId};
+
+/// A question to an instance's socket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Question {
+    /// Its id, by which its answer is found.
+    pub id: QuestionId,
+    /// Whose socket is asked.
+    pub instance: InstanceId,
+    /// Until when it may be begun: after that nobody waits for the answer.
+    pub answer_by: DateTime<Utc>,
+    /// Until when the answer is kept.
+    pub keep_until: DateTime<Utc>,
+    /// What is asked.
+    pub ask: Ask,
+}
+
+/// What is asked. An ask names people as a send's job does, in the clear.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Ask {
+    /// Who of these people is on WhatsApp? Answered by [`Answer::Looked`].
+    LookUp {
+        /// By number or LID, none twice.
+        contacts: Vec<Recipient>,
+    },
+    /// Block this person, or let them reach the account again. Answered by [`Answer::Blocked`].
+    Block {
+        /// By number or LID.
+        contact: Recipient,
+        /// Whether they are to be blocked.
+        blocked: bool,
+    },
+}
+
+impl Ask {
+    /// Whether it changes something: then it is done once at most.
+    pub const fn changes(&self) -> bool {
+        match self {
+            Self::LookUp { .. } => false,
+            Self::Block { .. } => true,
+        }
+    }
+
+    /// The version of [`Query`](super::job::Query) that a daemon must know to answer it.
+    pub const fn needs(&self) -> u32 {
+        match self {
+            Self::LookUp { .. } | Self::Block { .. } => 2,
+        }
+    }
+}
+
+/// What is answered.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Answer {
+    /// Who is on WhatsApp, in the order asked.
+    Looked {
+        /// One for each contact.
+        found: Vec<Found>,
+    },
+    /// It is so, by these names of the person as far as they are known.
+    Blocked {
+        /// Whom it is about.
+        person: Person,
+    },
+}
+
+/// Names stay out of logs.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Looked { .. } => "Looked(…)",
+            Self::Blocked { .. } => "Blocked(…)",
+        })
+    }
+}
+
+/// What WhatsApp says of a contact that was looked up.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Found {
+    /// On WhatsApp.
+    There {
+        /// The number as WhatsApp spells it, and the LID.
+        #[serde(flatten)]
+        person: Person,
+        /// The name that WhatsApp has verified, of a business.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        business_name: Option<String>,
+    },
+    /// Not on WhatsApp.
+    Absent,
+    /// WhatsApp does not say.
+    #[serde(other)]
+    Unsaid,
+}
+
+/// Names stay out of logs.
+impl std::fmt::Debug for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::There { .. } => "There(…)",
+            Self::Absent => "Absent",
+            Self::Unsaid => "Unsaid",
+        })
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Refusal {
+    /// The instance has no connection. Nothing was done.
+    NotConnected,
+    /// Too much is asked of the instance at once. Nothing was done.
+    Busy,
+    /// WhatsApp asks the account for fewer requests. Nothing was done.
+    Throttled {
+        /// The seconds that it asks for, where it says so.
+        #[serde(default)]
+        seconds: Option<u32>,
+    },
+    /// The person whom it is about is not on WhatsApp. Nothing was done.
+    NotOnWhatsapp,
+    /// WhatsApp said no. Nothing was done.
+    Refused {
+        /// Its code, where it gave one.
+        #[serde(default)]
+        code: Option<u16>,
+    },
+    /// It could not be done now; nothing was done.
+    Unavailable,
+    /// It was begun, and nobody knows what came of it.
+    InDoubt,
+    /// For a reason that only a newer build knows.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What came of a question.
+pub type Outcome = Result<Answer, Refusal>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_is_read_back_also_where_a_newer_daemon_wrote_it() {
+        let found = Found::There {
+            person: Person {
+                phone: Some("15550100001".to_owned()),
+                lid: None,
+            },
+            business_name: None,
+        };
+        let outcomes: [Outcome; 4] = [
+            Ok(Answer::Looked {
+                found: vec![found, Found::Absent, Found::Unsaid],
+            }),
+            Ok(Answer::Blocked {
+                person: Person::default(),
+            }),
+            Err(Refusal::Throttled { seconds: Some(7) }),
+            Err(Refusal::InDoubt),
+        ];
+        for outcome in outcomes {
+            let text = serde_json::to_string(&outcome).expect("plain data");
+            assert_eq!(serde_json::from_str::<Outcome>(&text).expect("ours"), outcome);
+        }
+        let newer = r#"{"Err": {"why": "asleep", "until": "noon"}}"#;
+        assert_eq!(
+            serde_json::from_str::<Outcome>(newer).expect("known as unknown"),
+            Err(Refusal::Unknown)
+        );
+    }
+}
