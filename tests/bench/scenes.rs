@@ -69,6 +69,19 @@ impl User {
         self.call(&sender.key, "GET /api/instance/info", &[], None)
             .await?;
         self.call(&sender.key, "GET /api/stats", &[], None).await?;
+        // Mostly answered from memory.
+        let body = json!({"contacts": [sender.other]});
+        self.call(&sender.key, "POST /api/contacts/check", &[], Some(body))
+            .await?;
+        if self.random(10) == 0 {
+            let contact = [sender.other.as_str()];
+            for route in [
+                "POST /api/contacts/{contact}/block",
+                "DELETE /api/contacts/{contact}/block",
+            ] {
+                self.call(&sender.key, route, &contact, None).await?;
+            }
+        }
         Ok(())
     }
 

@@ -117,6 +117,8 @@ def fill_path(case, caller):
         path["subscription"] = User().subscription
     if "message" in path:
         path["message"] = world.message
+    if "contact" in path:
+        path["contact"] = world.contact
     if "file" in path:
         path["file"] = "start.js"
 

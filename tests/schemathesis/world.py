@@ -99,6 +99,7 @@ class World:
         self.used_key = "used"
         text, named = {"to": "15550100001", "text": "Hello"}, {"Idempotency-Key": self.used_key}
         self.message = call("POST", "/api/messages/text", self.key, named, json=text)["id"]
+        self.contact = requests.post(f"{SANDBOX}/admin/phones", json={}, timeout=30).json()["phone"]
         self.powerless_key = self.user.key(self.instance, scopes=["media:read"])["key"]
         self.awaiting = None
         self.crowded = None

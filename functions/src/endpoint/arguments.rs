@@ -11,7 +11,9 @@ use utoipa::openapi::path::ParameterIn;
 
 use super::taken::{Gate, gate};
 use crate::http::caller::{Administrator, KeyCaller, Owner, Permission, UserCaller};
-use crate::http::{ApiError, AuthGate, Code, JsonBody, Listing, OptionalJsonBody, Path, Query, Reply, Trail};
+use crate::http::{
+    ApiError, AuthGate, Code, JsonBody, Listing, OptionalJsonBody, Path, Query, Replayable, Reply, Trail,
+};
 use crate::openapi::{Caller, Operation};
 
 /// A handler: a function whose arguments and whose answer can be described.
@@ -228,6 +230,12 @@ impl<S, T: ToSchema> Argument<S> for Query<T> {
 }
 
 impl<T: ToSchema> Answers for Reply<T> {
+    fn describe(operation: &mut Operation) {
+        operation.answer_with::<T>(false);
+    }
+}
+
+impl<T: ToSchema> Answers for Replayable<T> {
     fn describe(operation: &mut Operation) {
         operation.answer_with::<T>(false);
     }

@@ -13,6 +13,7 @@ use shared::auth::password::PasswordError;
 use shared::nature::Nature;
 use shared::queue::QueueError;
 use shared::seal::SealError;
+use shared::sealed::OpenError;
 use shared::storage::StorageError;
 use shared::storage::rates::Rate;
 
@@ -257,6 +258,12 @@ impl From<NotServed> for ApiError {
 
 impl From<SealError> for ApiError {
     fn from(error: SealError) -> Self {
+        Self::of_nature(error.nature()).caused_by(error)
+    }
+}
+
+impl From<OpenError> for ApiError {
+    fn from(error: OpenError) -> Self {
         Self::of_nature(error.nature()).caused_by(error)
     }
 }

@@ -1,6 +1,6 @@
 //! The list of this function's endpoints. Each is declared in its own file, whose path mirrors the endpoint's.
 
-use super::{instance, messages, stats};
+use super::{contacts, instance, messages, stats};
 use crate::endpoint::Endpoint;
 use crate::messaging::MessagingState;
 
@@ -9,6 +9,9 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
     let mut endpoints = messages::kinds::endpoints();
     endpoints.extend([
         messages::show::endpoint(),
+        contacts::check::endpoint(),
+        contacts::block::endpoint(),
+        contacts::unblock::endpoint(),
         instance::info::endpoint(),
         stats::endpoint(),
     ]);

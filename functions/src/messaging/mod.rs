@@ -1,5 +1,7 @@
 //! What a program does through an instance: send messages and see what became of them.
 
+mod asking;
+mod contacts;
 mod endpoints;
 mod instance;
 pub(crate) mod messages;

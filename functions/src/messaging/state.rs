@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::extract::FromRef;
 use shared::config;
 use shared::seal::Sealer;
+use shared::storage::answers::Answers;
 use shared::storage::api_keys::ApiKeys;
 use shared::storage::counters::Counters;
 use shared::storage::idempotency::IdempotencyKeys;
@@ -37,12 +38,16 @@ pub struct OfMessaging {
     pub backlog: Backlog,
     /// Who is who to each instance.
     pub people: Directory,
+    /// Answers to questions.
+    pub answers: Answers,
     /// Idempotency keys.
     pub idempotency: IdempotencyKeys,
     /// Seals content, and nothing else.
     pub sealer: Arc<Sealer>,
     /// How long a request tries to bring a message into its queue.
     pub queue_answer: Duration,
+    /// How long a request waits for a daemon's answer.
+    pub daemon_answer: Duration,
 }
 
 impl MessagingState {
@@ -61,9 +66,11 @@ impl MessagingState {
             counters: Counters::new(table.clone()),
             backlog: Backlog::new(base.clone(), limits),
             people: Directory::new(table.clone()),
+            answers: Answers::new(table.clone()),
             idempotency: IdempotencyKeys::new(table.clone()),
             sealer,
             queue_answer: config.queue_answer,
+            daemon_answer: config.daemon_answer,
             base,
         }))
     }

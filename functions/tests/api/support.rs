@@ -15,10 +15,12 @@ use shared::config::Functions;
 use shared::domain::audit::Action;
 use shared::domain::instance::{Instance, Status};
 use shared::domain::network::Network;
+use shared::domain::question::{Ask, Outcome};
 use shared::ids::InstanceId;
-use shared::queue::{QueueName, QueueNames, ReceiveOptions};
+use shared::queue::{Queue, QueueName, QueueNames, ReceiveOptions};
 use shared::seal::Purpose;
 use shared::storage::Table;
+use testbed::asked::{Asked, Doing};
 pub use testbed::caller::{Answer, Caller, PASSWORD, User};
 use testbed::played::PlayedDaemon;
 use testbed::queues::{Through, queues};
@@ -178,6 +180,20 @@ impl World {
         self.daemon.lives().await;
         let key = self.key(&user, instance, json!({})).await;
         (user, instance, key)
+    }
+
+    /// A daemon that answers every question so, while what this answers is there.
+    pub fn answering(&self, mut answer: impl FnMut(&Ask) -> Outcome + Send + 'static) -> Asked {
+        self.asked(move |ask| Doing::Answer(answer(ask)))
+    }
+
+    /// A daemon that does this with every question.
+    pub fn asked(&self, act: impl FnMut(&Ask) -> Doing + Send + 'static) -> Asked {
+        let queue = (
+            self.queue.clone() as Arc<dyn Queue>,
+            self.queue_names().queries(0),
+        );
+        Asked::by(queue, &self.state.table, self.state.sealer.clone(), act)
     }
 
     /// What today's audit entries of `action` in the user's subscription are on.

@@ -10,11 +10,13 @@
 //! | [`relay`] | the fault relay: what networks and services do on bad days, to any call |
 //! | [`sqs`] | SQS's protocol over the embedded queues |
 //! | [`played`] | a daemon that the test plays, for tests of the API |
+//! | [`asked`] | what that daemon is asked, and what it answers |
 //! | [`caller`] | a caller of the API, in memory or over HTTP |
 //! | [`config`], [`mail`] | a configuration of the functions; what is in their mails |
 //! | [`served`] | a router on a free port |
 //! | [`wait`] | waiting for what must come, with a deadline |
 
+pub mod asked;
 pub mod caller;
 pub mod config;
 pub mod mail;

@@ -23,7 +23,8 @@ const TIMES: usize = 5;
 struct Row {
     work: &'static str,
     most: Cost,
-    today: Cost,
+    /// `None` where that depends on how fast a daemon answers; then the cheapest counts.
+    today: Option<Cost>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,37 +41,42 @@ const fn cost(writes: u64, half_reads: u64, sends: u64) -> Cost {
     }
 }
 
-const ROWS: [Row; 6] = [
+const ROWS: [Row; 7] = [
     Row {
         work: "accept a message",
         most: cost(4, 4, 1),
-        today: cost(2, 3, 1),
+        today: Some(cost(2, 3, 1)),
     },
     Row {
         work: "accept a message with an idempotency key",
         most: cost(5, 4, 1),
-        today: cost(3, 3, 1),
+        today: Some(cost(3, 3, 1)),
     },
     Row {
         work: "a message's life to `read`",
         most: cost(8, 6, 1),
-        today: cost(8, 5, 1),
+        today: Some(cost(8, 5, 1)),
     },
     Row {
         work: "an incoming message that nobody is told of",
         most: cost(3, 0, 0),
-        today: cost(2, 0, 0),
+        today: Some(cost(2, 0, 0)),
     },
     // One after the other, each event has a request to itself; under load ten share one.
     Row {
         work: "a message's life to `read` with an event of each state",
         most: cost(8, 6, 4),
-        today: cost(8, 5, 4),
+        today: Some(cost(8, 5, 4)),
     },
     Row {
         work: "an incoming message with its event",
         most: cost(3, 0, 1),
-        today: cost(2, 0, 1),
+        today: Some(cost(2, 0, 1)),
+    },
+    Row {
+        work: "a question and its answer",
+        most: cost(2, 6, 1),
+        today: None,
     },
 ];
 
@@ -100,6 +106,7 @@ async fn messages_cost_what_the_design_says() {
         let (accepted, _) = outgoing(&world, &paired, instance, Some(unique()), 0).await;
         measured[1].push(accepted);
         measured[3].push(incoming(&world, &paired, instance, 0).await);
+        measured[6].push(question(&world, &paired).await);
     }
     world.listen(instance).await;
     for _ in 0..TIMES {
@@ -110,17 +117,20 @@ async fn messages_cost_what_the_design_says() {
     for (row, mut costs) in ROWS.iter().zip(measured) {
         println!("{}: {costs:?}", row.work);
         costs.sort();
-        let median = costs[TIMES / 2];
-        let (units, most) = (median.units, row.most.units);
+        let counts = if row.today.is_some() { TIMES / 2 } else { 0 };
+        let figure = costs[counts];
+        let (units, most) = (figure.units, row.most.units);
         assert!(
             units.writes <= most.writes
                 && units.half_reads <= most.half_reads
-                && median.sends <= row.most.sends,
-            "{} costs {median:?}, more than {:?}",
+                && figure.sends <= row.most.sends,
+            "{} costs {figure:?}, more than {:?}",
             row.work,
             row.most
         );
-        assert_eq!(median, row.today, "{}: pin the new figure", row.work);
+        if let Some(today) = row.today {
+            assert_eq!(figure, today, "{}: pin the new figure", row.work);
+        }
     }
 }
 
@@ -197,6 +207,22 @@ async fn post(key: &Caller, to: &str, text: &str, idempotency_key: Option<&str>)
         .as_str()
         .expect("an id")
         .to_owned()
+}
+
+/// A question that changes something, which is the dearer kind: it is marked as begun before it is answered. The looks for
+/// the answer are in it, and there are as many as it takes time.
+async fn question(world: &World, paired: &tests::flow::Paired) -> Cost {
+    let sends = world.queue.sends();
+    world.api_meter.take_bill();
+    world.daemon_meter.take_bill();
+    let path = format!("/api/contacts/{}/block", paired.other);
+    paired.key.delete(&path).await.data(200);
+    let (asking, answering) = (world.api_meter.take_bill(), world.daemon_meter.take_bill());
+    println!("ask: {asking:?}, answer: {answering:?}");
+    Cost {
+        units: total(&[&asking, &answering]),
+        sends: world.queue.sends() - sends,
+    }
 }
 
 /// A text from a phone to its count and its events, so many of them.

@@ -135,6 +135,42 @@ async fn after_the_queue_write() {
     assert!(was_cut_short_by_a_crash_at("after-queue-write").await);
 }
 
+/// Asks for a change into a crash, and for the same under the same key after the restart: status and code, or the
+/// outcome of a time-out.
+async fn blocked_through_a_crash_at(point: &str) -> (u16, String) {
+    let world = World::new().await;
+    let (paired, mut stack) = world.paired_with_fault(point).await;
+    let path = format!("/api/contacts/{}/block", paired.other);
+    let block = async |key: &Caller| {
+        let key = key.with_header("idempotency-key", "the-same-key");
+        key.try_request(Method::POST, &path, ()).await
+    };
+    assert!(block(&paired.key).await.is_err(), "the crash cuts off its answer");
+    stack.until_it_crashes().await;
+    let stack = world.start(&[]).await;
+    let paired = paired.at(&Bases::one(&stack.api));
+    paired.user.until_status(&paired.instance, "CONNECTED").await;
+    let answer = block(&paired.key).await.expect("the API answers");
+    let outcome = answer.json()["error"]["details"]["outcome"].clone();
+    let said = outcome.as_str().unwrap_or_default().to_owned();
+    stack.stop().await;
+    (answer.status, said)
+}
+
+/// Nothing was begun, and nobody has it any more: the same request is the first one again.
+#[tokio::test]
+async fn a_question_that_was_deleted_and_not_begun_is_asked_again() {
+    let end = blocked_through_a_crash_at("after-question-delete").await;
+    assert_eq!(end, (200, String::new()));
+}
+
+/// Something was begun: it is not done again, and nobody says that it was not done.
+#[tokio::test]
+async fn a_question_that_was_begun_stays_in_doubt() {
+    let end = blocked_through_a_crash_at("after-begin").await;
+    assert_eq!(end, (504, "unknown".to_owned()));
+}
+
 /// What a dead daemon said of a connection, or of a code, is not repeated after a restart.
 #[tokio::test]
 async fn a_restart_is_honest_from_the_first_request_on() {

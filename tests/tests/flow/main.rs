@@ -1,5 +1,6 @@
 //! The main job on the local stack, through public interfaces alone.
 
+mod contacts;
 mod locations;
 mod pairing_code;
 mod people;

@@ -23,6 +23,8 @@ macro_rules! permissions {
 permissions! {
     MessagesSend,
     MessagesRead,
+    ContactsRead,
+    ContactsWrite,
     StatsRead,
     InstanceRead,
 }

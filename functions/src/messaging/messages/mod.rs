@@ -4,7 +4,7 @@ mod accept;
 pub mod backlog;
 mod enqueue;
 mod fingerprint;
-mod idempotency;
+pub mod idempotency;
 pub mod kinds;
 mod legible;
 mod options;

@@ -13,6 +13,8 @@ use shared::ids::InstanceId;
 
 use super::table::{Route, Takes};
 use crate::management::people::{self, administrator, member, text};
+use testbed::asked::{Asked, willing};
+
 use crate::support::{Answer, User, World, request};
 
 /// Who calls: the columns of the table.
@@ -64,6 +66,8 @@ pub struct Cast {
     key_of_support: String,
     key_from_elsewhere: String,
     revoked_key: String,
+    /// The daemon answers what it is asked.
+    _asked: Asked,
     /// How many names of people were made up.
     strangers: AtomicU32,
 }
@@ -104,6 +108,7 @@ impl Cast {
             spare_key: text(&spare.data(201)["id"]),
             revoked_key: text(&revoked["key"]),
             message: text(&message["id"]),
+            _asked: world.answering(willing),
             world,
             ada,
             sales,
@@ -193,6 +198,7 @@ impl Cast {
             .replace("{instance}", &self.sales.to_string())
             .replace("{key}", &self.spare_key)
             .replace("{message}", &self.message)
+            .replace("{contact}", "15550100002")
             .replace("{file}", "start.js")
             .replace("{user}", &self.bobs_id)
             .replace("{subscription}", &self.ada.subscription);

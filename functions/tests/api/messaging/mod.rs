@@ -1,3 +1,4 @@
+mod contacts;
 mod instance;
 mod messages;
 mod stats;

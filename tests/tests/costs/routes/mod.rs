@@ -14,9 +14,10 @@ use tests::routes;
 
 use self::office::{Office, text};
 
-/// What belongs to the request: rate limits are counted for several requests at once.
+/// What belongs to the request: rate limits are counted for several requests at once, and how often a request looks for the
+/// answer to its question is the daemon's to say.
 fn of_request(bill: &Bill) -> Charge {
-    sum(bill, |prefix| prefix != "rate")
+    sum(bill, |prefix| !matches!(prefix, "rate" | "ask"))
 }
 
 /// The table as the document has it.

@@ -16,6 +16,7 @@ use shared::ids::InstanceId;
 use shared::mail::FolderMailer;
 use shared::seal::Purpose;
 use shared::storage::instances::PairingWanted;
+use testbed::asked::{Asked, Doing, willing};
 use testbed::caller::{Bases, Caller};
 use testbed::played::PlayedDaemon;
 use testbed::queues::queues;
@@ -39,6 +40,7 @@ pub struct Office {
     pub mails: Arc<FolderMailer>,
     daemon: PlayedDaemon,
     _server: Served,
+    _asked: Asked,
 }
 
 impl Office {
@@ -67,6 +69,15 @@ impl Office {
         );
         let states = states.expect("a queue prefix");
         let state = states.management.clone();
+        let asked = Asked::by(
+            (
+                state.queue.clone(),
+                state.queue_names(Network::Sandbox).expect("served").queries(0),
+            ),
+            &state.table,
+            state.sealer.clone(),
+            |ask| Doing::Answer(willing(ask)),
+        );
         let server = Served::start(service::all(states)).await;
         Self {
             daemon: PlayedDaemon::on(&state.table, state.sealer.clone(), state.clock.clone()),
@@ -76,6 +87,7 @@ impl Office {
             mails,
             base,
             _server: server,
+            _asked: asked,
         }
     }
 

@@ -12,6 +12,7 @@ use super::office::{Office, text};
 
 const EMAIL: &str = "ada@example.com";
 const NEXT_PASSWORD: &str = "another horse battery";
+const CONTACT: &str = "15550100008";
 const PHONE: &str = "15550100009";
 const OTHER_PHONE: &str = "15550100002";
 
@@ -99,6 +100,13 @@ impl Walk<'_> {
         }
         let sent = [sent["id"].as_str().expect("an id")];
         self.call(&key, "GET /api/messages/{message}", &sent, None).await;
+        let contact = [CONTACT];
+        let body = json!({"contacts": contact});
+        self.call(&key, "POST /api/contacts/check", &[], Some(body)).await;
+        for method in ["POST", "DELETE"] {
+            let route = format!("{method} /api/contacts/{{contact}}/block");
+            self.call(&key, &route, &contact, None).await;
+        }
         self.call(&key, "GET /api/instance/info", &[], None).await;
         self.call(&key, "GET /api/stats", &[], None).await;
 

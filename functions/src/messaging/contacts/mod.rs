@@ -1,0 +1,6 @@
+//! `/api/contacts`.
+
+pub mod block;
+pub mod check;
+mod contact;
+pub mod unblock;

@@ -1,0 +1,4 @@
+//! `/api/contacts`, with the daemon played by the test.
+
+mod block;
+mod check;

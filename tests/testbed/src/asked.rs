@@ -1,0 +1,126 @@
+//! What a daemon does with questions, played by a test of the API: it takes them from the shard's second queue, and answers as
+//! the test says.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use shared::domain::job::Query;
+use shared::domain::payload;
+use shared::domain::person::Person;
+use shared::domain::question::{Answer, Ask, Found, Outcome, Question};
+use shared::queue::{Queue, QueueName, ReceiveOptions};
+use shared::seal::Sealer;
+use shared::sealed;
+use shared::storage::Table;
+use shared::storage::answers::{Answers, Claim};
+use shared::storage::keys;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// What was asked so far. The daemon ends when it is dropped.
+#[derive(Debug)]
+pub struct Asked {
+    questions: Arc<Mutex<Vec<Question>>>,
+    _end: DropGuard,
+}
+
+/// What a daemon does with a question.
+#[derive(Debug)]
+pub enum Doing {
+    /// It is answered so.
+    Answer(Outcome),
+    /// It is begun, and nothing more is heard.
+    Begin,
+    /// It is not begun.
+    Nothing,
+}
+
+/// Everybody is there, and everything is done.
+pub fn willing(ask: &Ask) -> Outcome {
+    let person = |phone: &str| Person {
+        phone: Some(phone.to_owned()),
+        lid: Some(format!("9{phone}")),
+    };
+    Ok(match ask {
+        Ask::LookUp { contacts } => Answer::Looked {
+            found: contacts
+                .iter()
+                .map(|contact| Found::There {
+                    person: person(contact.phone().unwrap_or("15550100099")),
+                    business_name: None,
+                })
+                .collect(),
+        },
+        Ask::Block { contact, .. } => Answer::Blocked {
+            person: person(contact.phone().unwrap_or("15550100099")),
+        },
+    })
+}
+
+impl Asked {
+    /// A daemon that takes questions from this queue, and does this with each.
+    pub fn by(
+        (queue, name): (Arc<dyn Queue>, QueueName),
+        table: &Table,
+        sealer: Arc<Sealer>,
+        mut act: impl FnMut(&Ask) -> Doing + Send + 'static,
+    ) -> Self {
+        let end = CancellationToken::new();
+        let questions: Arc<Mutex<Vec<Question>>> = Arc::default();
+        let (seen, answers) = (questions.clone(), Answers::new(table.clone()));
+        let options = ReceiveOptions {
+            max: 1,
+            wait: Duration::from_secs(20),
+            visibility: Duration::from_secs(30),
+        };
+        let serving = async move {
+            loop {
+                for message in queue.receive(&name, options).await.expect("received") {
+                    let query = payload::decode::<Query>(&message.body).expect("ours");
+                    queue.delete(&name, &message.receipt).await.expect("deleted");
+                    let Query::Question(question) = query else {
+                        continue;
+                    };
+                    seen.lock().expect("no holder panics").push(question.clone());
+                    let doing = act(&question.ask);
+                    answer(&answers, &sealer, &question, doing).await;
+                }
+            }
+        };
+        tokio::spawn(end.clone().run_until_cancelled_owned(serving));
+        Self {
+            questions,
+            _end: end.drop_guard(),
+        }
+    }
+
+    /// What was asked so far, in turn.
+    pub fn asks(&self) -> Vec<Ask> {
+        let questions = self.questions();
+        questions.into_iter().map(|question| question.ask).collect()
+    }
+
+    /// The questions so far.
+    pub fn questions(&self) -> Vec<Question> {
+        self.questions.lock().expect("no holder panics").clone()
+    }
+}
+
+async fn answer(answers: &Answers, sealer: &Sealer, question: &Question, doing: Doing) {
+    let (instance, id, until) = (question.instance, question.id, question.keep_until);
+    let mut claim: Option<Claim> = None;
+    if question.ask.changes() && !matches!(doing, Doing::Nothing) {
+        claim = answers.begin(instance, id, until).await.expect("stored");
+        if claim.is_none() {
+            return;
+        }
+    }
+    if let Doing::Answer(outcome) = doing {
+        let of = keys::answer(instance, id).path();
+        let sealed = sealed::seal(sealer, instance, &of, &outcome)
+            .await
+            .expect("sealed");
+        // Whoever asked may have given it up.
+        let stored = answers.answer(instance, id, claim.as_ref(), &sealed, until).await;
+        stored.expect("stored");
+    }
+}

@@ -1,0 +1,142 @@
+//! Who is on WhatsApp, and whom the account blocks, with phones of the sandbox.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use testbed::caller::{Answer, Bases};
+use testbed::wait::until;
+use tests::flow::{Paired, exchange, pair, stats};
+use tests::phones::Phones;
+use tests::process::Process;
+
+use crate::STACK;
+
+async fn check(paired: &Paired, contacts: Value) -> Value {
+    let body = json!({"contacts": contacts});
+    let data = paired.key.post("/api/contacts/check", &body).await.data(200);
+    data["results"].clone()
+}
+
+async fn block(paired: &Paired, method: Method, contact: &str, key: Option<&str>) -> Answer {
+    let path = format!("/api/contacts/{contact}/block");
+    let keyed = key.map(|key| paired.key.with_header("idempotency-key", key));
+    keyed
+        .as_ref()
+        .unwrap_or(&paired.key)
+        .request(method, &path, ())
+        .await
+}
+
+#[tokio::test]
+async fn contacts_are_looked_up_at_whatsapp_and_then_in_memory() {
+    let data = tempfile::tempdir().expect("a directory");
+    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
+    let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
+    let paired = pair(&Bases::one(&stack.api), &phones).await;
+    let business = json!({"business": {"name": "Engines of Ada", "email": "ada@example.com"}});
+    let business = phones.post("/admin/phones", &business).await;
+    let business = business["phone"].as_str().expect("a number").to_owned();
+    let (lid, lid_of_business) = (phones.lid(&paired.other).await, phones.lid(&business).await);
+    let stranger = "15550999999";
+
+    let results = check(
+        &paired,
+        json!([
+            business,
+            stranger,
+            format!("lid:{lid}"),
+            format!("+{}", paired.other),
+            "lid:99999999999"
+        ]),
+    )
+    .await;
+    let there = |input: &str, phone: &str, lid: &str, name: Value| json!({"input": input, "exists": true, "phone": phone, "lid": lid, "businessName": name, "error": null});
+    let absent = |input: &str| json!({"input": input, "exists": false, "phone": null, "lid": null, "businessName": null, "error": null});
+    let by_lid = format!("lid:{lid}");
+    let by_number = format!("+{}", paired.other);
+    assert_eq!(
+        results,
+        json!([
+            there(&business, &business, &lid_of_business, json!("Engines of Ada")),
+            absent(stranger),
+            there(&by_lid, &paired.other, &lid, Value::Null),
+            there(&by_number, &paired.other, &lid, Value::Null),
+            absent("lid:99999999999"),
+        ])
+    );
+
+    // The daemon has learnt it, by either name: so it is known while there is no connection.
+    paired
+        .user
+        .post("/api/instances/main/disconnect", ())
+        .await
+        .data(202);
+    paired.user.until_status("main", "DISCONNECTED").await;
+    let known = json!([format!("lid:{lid_of_business}"), stranger, paired.other]);
+    let results = check(&paired, known).await;
+    let by_lid = format!("lid:{lid_of_business}");
+    assert_eq!(
+        results,
+        json!([
+            there(&by_lid, &business, &lid_of_business, json!("Engines of Ada")),
+            absent(stranger),
+            there(&paired.other, &paired.other, &lid, Value::Null),
+        ])
+    );
+    let body = json!({"contacts": ["15550999998"]});
+    let unknown = paired.key.post("/api/contacts/check", &body).await;
+    assert_eq!(unknown.code(), "409 INSTANCE_NOT_CONNECTED");
+    // A message to somebody who is known not to be there is refused at once.
+    let body = json!({"to": stranger, "text": "anyone?"});
+    paired
+        .user
+        .post("/api/instances/main/connect", ())
+        .await
+        .data(202);
+    paired.user.until_status("main", "CONNECTED").await;
+    let refused = paired.key.post("/api/messages/text", &body).await;
+    assert_eq!(refused.code(), "422 RECIPIENT_NOT_ON_WHATSAPP");
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_blocked_contact_does_not_reach_the_account() {
+    let data = tempfile::tempdir().expect("a directory");
+    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
+    let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
+    let paired = pair(&Bases::one(&stack.api), &phones).await;
+    exchange(&paired, &phones).await;
+    let third = phones.create("Third").await;
+    let lid = phones.lid(&paired.other).await;
+    let received = async || {
+        stats(&paired.key).await["totals"]["received"]
+            .as_u64()
+            .expect("a count")
+    };
+
+    let first = block(&paired, Method::POST, &paired.other, Some("once")).await;
+    let blocked = json!({"phone": paired.other, "lid": lid, "blocked": true});
+    assert_eq!(first.data(200), blocked);
+    let again = block(&paired, Method::POST, &paired.other, Some("once")).await;
+    assert_eq!(again.data(200), blocked);
+    let before = received().await;
+    phones.send(&paired.other, &paired.own, "Can you hear me?").await;
+    phones.send(&third, &paired.own, "I can").await;
+    until("the third one's text", async || {
+        (received().await > before).then_some(())
+    })
+    .await;
+    assert_eq!(received().await, before + 1, "the other's does not arrive");
+
+    let by_lid = format!("lid:{lid}");
+    let unblocked = block(&paired, Method::DELETE, &by_lid, None).await.data(200);
+    assert_eq!(unblocked, json!({"id": format!("{lid}@lid"), "deleted": true}));
+    phones.send(&paired.other, &paired.own, "And now?").await;
+    until("the other one's text", async || {
+        (received().await > before + 1).then_some(())
+    })
+    .await;
+
+    let nobody = block(&paired, Method::POST, "15550999999", None).await;
+    assert_eq!(nobody.code(), "422 RECIPIENT_NOT_ON_WHATSAPP");
+    stack.stop().await;
+}
