@@ -76,6 +76,7 @@ impl User {
         if self.random(10) == 0 {
             let contact = [sender.other.as_str()];
             for route in [
+                "GET /api/contacts/{contact}",
                 "POST /api/contacts/{contact}/block",
                 "DELETE /api/contacts/{contact}/block",
             ] {

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use shared::domain::person::Person;
-use shared::domain::question::{Answer, Ask, Found};
+use shared::domain::question::{Answer, Ask, Business, Found, Shown};
 use shared::domain::recipient::Recipient;
 use wacore::iq::blocklist::UpdateBlocklistSpec;
 use wacore_binary::Jid;
+use whatsapp_rust::features::ContactError;
 use whatsapp_rust::usync::{
     UsyncAddressingMode, UsyncContext, UsyncMode, UsyncOutcome, UsyncProtocol, UsyncProtocolKind,
     UsyncProtocolResult, UsyncQuery, UsyncUser, UsyncUserResult,
@@ -25,6 +26,7 @@ pub async fn answer(client: &Client, ask: &Ask) -> Result<Answer, AskError> {
         Ask::LookUp { contacts } => Answer::Looked {
             found: look_up(client, contacts).await?,
         },
+        Ask::Show { contact } => Answer::Shown(show(client, contact).await?),
         Ask::Block { contact, blocked } => Answer::Blocked {
             person: block(client, contact, *blocked).await?,
         },
@@ -142,6 +144,50 @@ fn found(user: &UsyncUserResult) -> Found {
         ),
         business_name,
     }
+}
+
+/// What a person shows: of a business its profile as well, which is a question of its own.
+async fn show(client: &Client, contact: &Recipient) -> Result<Shown, AskError> {
+    let (person, business_name) = match look_up(client, std::slice::from_ref(contact)).await?.pop() {
+        Some(Found::There {
+            person,
+            business_name,
+        }) => (person, business_name),
+        Some(Found::Absent) => return Err(AskError::NotOnWhatsapp),
+        Some(Found::Unsaid) | None => return Err(unnamed()),
+    };
+    let jid = people::jid(contact);
+    let infos = client.contacts().get_user_info(std::slice::from_ref(&jid)).await;
+    let infos = infos.map_err(|error| match error {
+        ContactError::Iq(error) => of_query(error),
+        other => AskError::Unavailable(Box::new(other)),
+    })?;
+    let info = infos.into_values().next();
+    let is_business = business_name.is_some() || info.as_ref().is_some_and(|info| info.is_business);
+    let about = info
+        .and_then(|info| info.status)
+        .filter(|about| !about.is_empty());
+    let mut business = None;
+    if is_business {
+        let profile = client.get_business_profile(&jid).await.map_err(of_query)?;
+        business = profile.map(|profile| Business {
+            description: Some(profile.description).filter(|text| !text.is_empty()),
+            email: profile.email,
+            websites: profile.website,
+            categories: profile
+                .categories
+                .into_iter()
+                .map(|category| category.name)
+                .collect(),
+            address: profile.address,
+        });
+    }
+    Ok(Shown {
+        person,
+        business_name,
+        about,
+        business,
+    })
 }
 
 /// WhatsApp takes a block by both names, and its end by the LID.

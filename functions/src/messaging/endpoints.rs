@@ -10,6 +10,7 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
     endpoints.extend([
         messages::show::endpoint(),
         contacts::check::endpoint(),
+        contacts::show::endpoint(),
         contacts::block::endpoint(),
         contacts::unblock::endpoint(),
         instance::info::endpoint(),

@@ -36,6 +36,11 @@ pub enum Ask {
         /// By number or LID, none twice.
         contacts: Vec<Recipient>,
     },
+    /// What does this person show of themselves? Answered by [`Answer::Shown`].
+    Show {
+        /// By number or LID.
+        contact: Recipient,
+    },
     /// Block this person, or let them reach the account again. Answered by [`Answer::Blocked`].
     Block {
         /// By number or LID.
@@ -49,7 +54,7 @@ impl Ask {
     /// Whether it changes something: then it is done once at most.
     pub const fn changes(&self) -> bool {
         match self {
-            Self::LookUp { .. } => false,
+            Self::LookUp { .. } | Self::Show { .. } => false,
             Self::Block { .. } => true,
         }
     }
@@ -57,7 +62,7 @@ impl Ask {
     /// The version of [`Query`](super::job::Query) that a daemon must know to answer it.
     pub const fn needs(&self) -> u32 {
         match self {
-            Self::LookUp { .. } | Self::Block { .. } => 2,
+            Self::LookUp { .. } | Self::Show { .. } | Self::Block { .. } => 2,
         }
     }
 }
@@ -71,6 +76,8 @@ pub enum Answer {
         /// One for each contact.
         found: Vec<Found>,
     },
+    /// What a person shows of themselves.
+    Shown(Shown),
     /// It is so, by these names of the person as far as they are known.
     Blocked {
         /// Whom it is about.
@@ -83,8 +90,61 @@ impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Looked { .. } => "Looked(…)",
+            Self::Shown(_) => "Shown(…)",
             Self::Blocked { .. } => "Blocked(…)",
         })
+    }
+}
+
+/// What a person shows the account of themselves.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    /// The number as WhatsApp spells it, and the LID.
+    pub person: Person,
+    /// The name that WhatsApp has verified, of a business.
+    #[serde(default)]
+    pub business_name: Option<String>,
+    /// What the person says about themselves, where they let the account see it.
+    #[serde(default)]
+    pub about: Option<String>,
+    /// The profile of a business.
+    #[serde(default)]
+    pub business: Option<Business>,
+}
+
+/// Content stays out of logs.
+impl std::fmt::Debug for Shown {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shown").finish_non_exhaustive()
+    }
+}
+
+/// The profile of a business. What it does not say is not there.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Business {
+    /// What it does.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// Its e-mail address.
+    #[serde(default)]
+    pub email: Option<String>,
+    /// Its web sites.
+    #[serde(default)]
+    pub websites: Vec<String>,
+    /// Its categories, by their names.
+    #[serde(default)]
+    pub categories: Vec<String>,
+    /// Where it is.
+    #[serde(default)]
+    pub address: Option<String>,
+}
+
+/// Content stays out of logs.
+impl std::fmt::Debug for Business {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Business").finish_non_exhaustive()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use shared::domain::job::Query;
 use shared::domain::payload;
 use shared::domain::person::Person;
-use shared::domain::question::{Answer, Ask, Found, Outcome, Question};
+use shared::domain::question::{Answer, Ask, Found, Outcome, Question, Shown};
 use shared::queue::{Queue, QueueName, ReceiveOptions};
 use shared::seal::Sealer;
 use shared::sealed;
@@ -50,6 +50,12 @@ pub fn willing(ask: &Ask) -> Outcome {
                 })
                 .collect(),
         },
+        Ask::Show { contact } => Answer::Shown(Shown {
+            person: person(contact.phone().unwrap_or("15550100099")),
+            business_name: None,
+            about: None,
+            business: None,
+        }),
         Ask::Block { contact, .. } => Answer::Blocked {
             person: person(contact.phone().unwrap_or("15550100099")),
         },

@@ -99,6 +99,36 @@ async fn contacts_are_looked_up_at_whatsapp_and_then_in_memory() {
 }
 
 #[tokio::test]
+async fn a_contact_shows_what_its_phone_says() {
+    let data = tempfile::tempdir().expect("a directory");
+    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
+    let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
+    let paired = pair(&Bases::one(&stack.api), &phones).await;
+    let business = json!({"business": {"name": "Engines of Ada", "email": "ada@example.com"}});
+    let business = phones.post("/admin/phones", &business).await;
+    let business = business["phone"].as_str().expect("a number").to_owned();
+    let about = json!({"text": "Gone fishing"});
+    phones
+        .post(&format!("/admin/phones/{}/about", paired.other), &about)
+        .await;
+    let show = async |contact: &str| paired.key.get(&format!("/api/contacts/{contact}")).await;
+
+    let lid = phones.lid(&paired.other).await;
+    for name in [paired.other.clone(), format!("lid:{lid}")] {
+        let other = show(&name).await.data(200);
+        let shown = json!({
+            "phone": paired.other, "lid": lid, "businessName": null, "about": "Gone fishing", "business": null,
+        });
+        assert_eq!(other, shown);
+    }
+    let shop = show(&business).await.data(200);
+    assert_eq!(shop["businessName"], "Engines of Ada");
+    assert_eq!(shop["business"]["email"], "ada@example.com");
+    assert_eq!(show("15550999999").await.code(), "404 NOT_FOUND");
+    stack.stop().await;
+}
+
+#[tokio::test]
 async fn a_blocked_contact_does_not_reach_the_account() {
     let data = tempfile::tempdir().expect("a directory");
     let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;

@@ -3,4 +3,5 @@
 pub mod block;
 pub mod check;
 mod contact;
+pub mod show;
 pub mod unblock;

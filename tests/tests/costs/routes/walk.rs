@@ -103,6 +103,8 @@ impl Walk<'_> {
         let contact = [CONTACT];
         let body = json!({"contacts": contact});
         self.call(&key, "POST /api/contacts/check", &[], Some(body)).await;
+        self.call(&key, "GET /api/contacts/{contact}", &contact, None)
+            .await;
         for method in ["POST", "DELETE"] {
             let route = format!("{method} /api/contacts/{{contact}}/block");
             self.call(&key, &route, &contact, None).await;
