@@ -147,8 +147,8 @@ fn total(bills: &[&Bill]) -> Units {
     all
 }
 
-/// A text from its request to `read`: the cost of its acceptance, and of all of it. Each state is told in so many events: the
-/// recipient's phone comes online when it was told that the text is sent, as a receipt that overtakes that stands for it.
+/// A text from its request to `read`: the cost of its acceptance, and of all of it. Each state is told in so many events.
+/// The recipient's phone comes online once the text is `sent`: a receipt that overtakes the acknowledgement is one write for both.
 async fn outgoing(
     world: &World,
     paired: &tests::flow::Paired,
@@ -160,9 +160,7 @@ async fn outgoing(
     let sends = world.queue.sends();
     world.api_meter.take_bill();
     world.daemon_meter.take_bill();
-    if events > 0 {
-        world.phone_is(&paired.other, "offline").await;
-    }
+    world.phone_is(&paired.other, "offline").await;
     let text = format!("Hello {}", unique());
     let message = post(&paired.key, &paired.other, &text, idempotency_key.as_deref()).await;
     let accepting = world.api_meter.take_bill();
@@ -170,13 +168,12 @@ async fn outgoing(
         units: total(&[&accepting]),
         sends: world.queue.sends() - sends,
     };
-    until("what is told of its sending", async || {
-        (world.queue.sends() >= sends + 1 + events).then_some(())
+    until("its sending, and what is told of it", async || {
+        let is_sent = world.state(instance, &message).await == "sent";
+        (is_sent && world.queue.sends() >= sends + 1 + events).then_some(())
     })
     .await;
-    if events > 0 {
-        world.phone_is(&paired.other, "online").await;
-    }
+    world.phone_is(&paired.other, "online").await;
     world.phones.until_shown(&paired.other, &text).await;
     until("its delivery", async || {
         (world.state(instance, &message).await == "delivered").then_some(())
