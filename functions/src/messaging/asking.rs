@@ -189,8 +189,8 @@ impl Asking<'_> {
         if left < LEAST.min(self.state.daemon_answer / 2) {
             return Err(Failed::Undone(ApiError::unavailable(1)));
         }
-        // A tenth of the time is the answer's, on its way back.
-        let answer_by = question.answer_by + TimeDelta::from_std(left * 9 / 10).unwrap_or_default();
+        // Time has passed where an earlier request was waited for. A tenth of what is left is the answer's, on its way back.
+        let answer_by = self.state.clock.now() + TimeDelta::from_std(left * 9 / 10).unwrap_or_default();
         let question = Question {
             answer_by,
             ..question
