@@ -150,7 +150,12 @@ async fn blocked_through_a_crash_at(point: &str) -> (u16, String) {
     let stack = world.start(&[]).await;
     let paired = paired.at(&Bases::one(&stack.api));
     paired.user.until_status(&paired.instance, "CONNECTED").await;
-    let answer = block(&paired.key).await.expect("the API answers");
+    // Until it is certain that nobody begins the first one any more, there may be no time left for another.
+    let answer = until("an answer", async || {
+        let answer = block(&paired.key).await.expect("the API answers");
+        (answer.status != 503).then_some(answer)
+    })
+    .await;
     let outcome = answer.json()["error"]["details"]["outcome"].clone();
     let said = outcome.as_str().unwrap_or_default().to_owned();
     stack.stop().await;
