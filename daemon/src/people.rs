@@ -303,7 +303,7 @@ impl Directory {
                 before.is_there == belief.is_there && belief.until - before.until < ABSENT_FOR / 3
             })
         };
-        let knows = |said: &LookedUp| {
+        let has_said = |said: &LookedUp| {
             acquaintance.looked_up.as_ref().is_some_and(|before| {
                 before.business_name == said.business_name && said.until - before.until < KNOWN_FOR / 2
             })
@@ -311,7 +311,7 @@ impl Directory {
         now - known.at >= TERM
             || !lesson.other.as_ref().is_none_or(is_named)
             || !lesson.on_whatsapp.is_none_or(believes)
-            || !lesson.looked_up.as_ref().is_none_or(knows)
+            || !lesson.looked_up.as_ref().is_none_or(has_said)
     }
 
     fn remember(
@@ -354,7 +354,7 @@ impl Directory {
 fn expected(lesson: &Lesson) -> Acquaintance {
     let mut acquaintance = Acquaintance::stranger(&lesson.met);
     acquaintance.on_whatsapp = lesson.on_whatsapp;
-    acquaintance.looked_up = lesson.looked_up.clone();
+    acquaintance.looked_up.clone_from(&lesson.looked_up);
     match &lesson.other {
         Some(Recipient::Phone(digits)) => acquaintance.person.phone = Some(digits.clone()),
         Some(Recipient::Lid(digits)) => acquaintance.person.lid = Some(digits.clone()),

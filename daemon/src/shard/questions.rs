@@ -114,9 +114,9 @@ impl Questions {
                 } else if place.is_none() {
                     questions.refuse(&received, &question, Refusal::Busy).await;
                 } else if question.ask.changes() {
-                    questions.change(&turns, &received, &question).await;
+                    Box::pin(questions.change(&turns, &received, &question)).await;
                 } else {
-                    let reading = questions.read(&turns, &question);
+                    let reading = Box::pin(questions.read(&turns, &question));
                     questions.consumer.finish(&received, reading).await;
                 }
             };

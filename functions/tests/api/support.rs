@@ -184,7 +184,7 @@ impl World {
 
     /// A daemon that answers every question so, while what this answers is there.
     pub fn answering(&self, mut answer: impl FnMut(&Ask) -> Outcome + Send + 'static) -> Asked {
-        self.asked(move |ask| Doing::Answer(answer(ask)))
+        self.asked(move |ask| Doing::Answer(Box::new(answer(ask))))
     }
 
     /// A daemon that does this with every question.

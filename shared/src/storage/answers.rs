@@ -156,10 +156,9 @@ fn from_item(item: &Item, now: DateTime<Utc>) -> Result<Option<Progress>, Storag
         return Ok(None);
     }
     Ok(Some(match read.str("progress")? {
-        "begun" => Progress::Begun,
         "answered" => Progress::Answered(read.str("sealed")?.to_owned()),
         "givenUp" => Progress::GivenUp,
-        // Or something that only a newer daemon knows: it has begun in any case.
+        // `begun`, or something that only a newer daemon knows: it has begun in any case.
         _ => Progress::Begun,
     }))
 }

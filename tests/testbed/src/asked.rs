@@ -27,7 +27,7 @@ pub struct Asked {
 #[derive(Debug)]
 pub enum Doing {
     /// It is answered so.
-    Answer(Outcome),
+    Answer(Box<Outcome>),
     /// It is begun, and nothing more is heard.
     Begin,
     /// It is not begun.
@@ -122,11 +122,11 @@ async fn answer(answers: &Answers, sealer: &Sealer, question: &Question, doing: 
     }
     if let Doing::Answer(outcome) = doing {
         let of = keys::answer(instance, id).path();
-        let sealed = sealed::seal(sealer, instance, &of, &outcome)
+        let text = sealed::seal(sealer, instance, &of, &*outcome)
             .await
             .expect("sealed");
         // Whoever asked may have given it up.
-        let stored = answers.answer(instance, id, claim.as_ref(), &sealed, until).await;
+        let stored = answers.answer(instance, id, claim.as_ref(), &text, until).await;
         stored.expect("stored");
     }
 }

@@ -126,9 +126,9 @@ async fn a_contact_shows_what_its_phone_says() {
         });
         assert_eq!(other, shown);
     }
-    let shop = show(&business).await.data(200);
-    assert_eq!(shop["businessName"], "Engines of Ada");
-    assert_eq!(shop["business"]["email"], "ada@example.com");
+    let seller = show(&business).await.data(200);
+    assert_eq!(seller["businessName"], "Engines of Ada");
+    assert_eq!(seller["business"]["email"], "ada@example.com");
     assert_eq!(show("15550999999").await.code(), "404 NOT_FOUND");
     stack.stop().await;
 }

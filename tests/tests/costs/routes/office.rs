@@ -76,7 +76,7 @@ impl Office {
             ),
             &state.table,
             state.sealer.clone(),
-            |ask| Doing::Answer(willing(ask)),
+            |ask| Doing::Answer(Box::new(willing(ask))),
         );
         let server = Served::start(service::all(states)).await;
         Self {

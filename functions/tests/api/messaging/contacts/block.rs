@@ -156,8 +156,8 @@ async fn a_key_whose_question_came_to_nothing_is_free() {
     let counted = calls.clone();
     let asked = world.asked(move |ask| match counted.fetch_add(1, Ordering::SeqCst) {
         0 => Doing::Nothing,
-        1 => Doing::Answer(Err(Refusal::Unavailable)),
-        _ => Doing::Answer(willing(ask)),
+        1 => Doing::Answer(Box::new(Err(Refusal::Unavailable))),
+        _ => Doing::Answer(Box::new(willing(ask))),
     });
     assert_eq!(outcome(&block(&key, Some("k")).await), "not_started");
     let refused = block(&key, Some("k")).await;
