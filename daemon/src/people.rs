@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::clock::Clock;
-use shared::domain::person::{Acquaintance, Belief, LookedUp, Person};
+use shared::domain::person::{Acquaintance, Belief, LookedUp};
+use shared::domain::question::Found;
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
 use shared::recent::Recent;
@@ -175,22 +176,43 @@ impl Directory {
         self.learn(instance, fence, lesson);
     }
 
-    /// Notes what WhatsApp says of a person whom it was asked for by the name `asked`. A number that it spells otherwise is
-    /// remembered as it does.
-    pub fn find(
-        self: &Arc<Self>,
-        instance: InstanceId,
-        fence: &Fence,
-        asked: &Recipient,
-        person: &Person,
-        business_name: Option<String>,
-    ) {
-        let names: Vec<Recipient> = person.names().collect();
-        let Some(met) = names.iter().find(|name| *name == asked).or(names.first()) else {
-            return;
+    /// Notes what WhatsApp says of those whom it was asked for, each by the name that comes with it. They are stored one
+    /// after the other, so that many of them leave room for what is learnt of others. A number that WhatsApp spells otherwise
+    /// is remembered as it does.
+    pub fn find(self: &Arc<Self>, instance: InstanceId, fence: &Fence, told: &[(Recipient, Found)]) {
+        let lessons: Vec<_> = told
+            .iter()
+            .filter_map(|(asked, found)| self.lesson(asked, found))
+            .collect();
+        let (directory, fence) = (Arc::clone(self), fence.clone());
+        self.tasks.spawn(async move {
+            for lesson in lessons {
+                let Some((lesson, now)) = directory.new_lesson(instance, &fence, lesson) else {
+                    continue;
+                };
+                let Ok(_permit) = directory.at_work.acquire().await else {
+                    return;
+                };
+                directory.remember(instance, &expected(&lesson), now, false);
+                directory.store(instance, &fence, &lesson, now).await;
+            }
+        });
+    }
+
+    /// What an answer of WhatsApp's teaches of the person whom it was asked for.
+    fn lesson(&self, asked: &Recipient, found: &Found) -> Option<Lesson> {
+        let (person, business_name) = match found {
+            Found::There {
+                person,
+                business_name,
+            } => (person, business_name.clone()),
+            Found::Absent => return Some(self.absence(asked)),
+            Found::Unsaid => return None,
         };
+        let names: Vec<Recipient> = person.names().collect();
+        let met = names.iter().find(|name| *name == asked).or(names.first())?;
         let until = self.clock.now() + KNOWN_FOR;
-        let lesson = Lesson {
+        Some(Lesson {
             met: met.clone(),
             other: names.iter().find(|name| *name != met).cloned(),
             on_whatsapp: Some(Belief {
@@ -198,24 +220,24 @@ impl Directory {
                 until,
             }),
             looked_up: Some(LookedUp { business_name, until }),
-        };
-        self.learn(instance, fence, lesson);
+        })
     }
 
     /// Notes that WhatsApp did not know this name.
     pub fn miss(self: &Arc<Self>, instance: InstanceId, fence: &Fence, name: &Recipient) {
-        let until = self.clock.now() + ABSENT_FOR;
-        let absent = Belief {
-            is_there: false,
-            until,
-        };
-        let lesson = Lesson {
+        self.learn(instance, fence, self.absence(name));
+    }
+
+    fn absence(&self, name: &Recipient) -> Lesson {
+        Lesson {
             met: name.clone(),
             other: None,
-            on_whatsapp: Some(absent),
+            on_whatsapp: Some(Belief {
+                is_there: false,
+                until: self.clock.now() + ABSENT_FOR,
+            }),
             looked_up: None,
-        };
-        self.learn(instance, fence, lesson);
+        }
     }
 
     /// Notes that this name is on WhatsApp, since it was reached or wrote.
@@ -232,10 +254,16 @@ impl Directory {
         })
     }
 
-    fn learn(self: &Arc<Self>, instance: InstanceId, fence: &Fence, lesson: Lesson) {
+    /// A lesson as it is stored, and when it was learnt. `None` for what is known already, and where another has the shard.
+    fn new_lesson(
+        &self,
+        instance: InstanceId,
+        fence: &Fence,
+        lesson: Lesson,
+    ) -> Option<(Lesson, DateTime<Utc>)> {
         let is_person = |name: &Recipient| name.group().is_none();
         if !is_person(&lesson.met) || fence.is_revoked() {
-            return;
+            return None;
         }
         let now = self.clock.now();
         let lesson = Lesson {
@@ -247,9 +275,13 @@ impl Directory {
                 .or_else(|| self.is_there(now, instance, &lesson.met)),
             ..lesson
         };
-        if !self.is_new(instance, &lesson, now) {
+        self.is_new(instance, &lesson, now).then_some((lesson, now))
+    }
+
+    fn learn(self: &Arc<Self>, instance: InstanceId, fence: &Fence, lesson: Lesson) {
+        let Some((lesson, now)) = self.new_lesson(instance, fence, lesson) else {
             return;
-        }
+        };
         let Ok(permit) = Arc::clone(&self.at_work).try_acquire_owned() else {
             debug!(instance.id = %instance, "too much is learnt at once; a lesson is left for the next time");
             return;

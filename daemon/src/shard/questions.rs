@@ -26,6 +26,7 @@ use shared::storage::answers::{Answers, Claim};
 use shared::storage::keys;
 use shared::telemetry::chain;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
@@ -49,6 +50,12 @@ const STORE_DEADLINE: Duration = Duration::from_secs(5);
 /// The pause before an answer is stored again that could not be.
 const STORE_AGAIN: Duration = Duration::from_millis(100);
 
+/// For how long WhatsApp is asked nothing more for an instance after a 429 that names no time.
+const PAUSE: Duration = Duration::from_secs(30);
+
+/// The longest pause that is believed.
+const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+
 /// The questions of a shard.
 #[derive(Debug)]
 pub struct Questions {
@@ -59,6 +66,8 @@ pub struct Questions {
     links: Arc<Links>,
     tasks: TaskTracker,
     open: Mutex<HashMap<InstanceId, Arc<Turns>>>,
+    /// Until when WhatsApp wants to be asked nothing for an instance.
+    paused: Mutex<HashMap<InstanceId, Instant>>,
 }
 
 /// The questions of one instance that are in hand.
@@ -97,6 +106,7 @@ impl Questions {
             links,
             tasks,
             open: Mutex::default(),
+            paused: Mutex::default(),
         })
     }
 
@@ -209,42 +219,66 @@ impl Questions {
         }
     }
 
-    /// Asks the instance's socket.
+    /// Asks the instance's socket, unless WhatsApp wants to be left alone.
     async fn ask(&self, question: &Question) -> Outcome {
-        let link = self.links.now(question.instance).ok_or(Refusal::NotConnected)?;
-        match link.connection.ask(&question.ask).await {
-            Ok(answer) => {
-                self.learn(question, &answer);
-                Ok(answer)
-            }
-            Err(error) => {
-                info!(
-                    instance.id = %question.instance,
-                    question.id = %question.id,
-                    error = %chain(&error),
-                    "a question has no answer"
-                );
-                Err(refusal(&error, question.ask.changes()))
-            }
+        if let Some(left) = self.pause_left(question.instance) {
+            return Err(Refusal::Throttled {
+                seconds: Some(whole_seconds(left)),
+            });
         }
+        let link = self.links.now(question.instance).ok_or(Refusal::NotConnected)?;
+        let answer = link.connection.ask(&question.ask).await;
+        self.learn(question, &answer);
+        answer.map_err(|error| {
+            info!(
+                instance.id = %question.instance,
+                question.id = %question.id,
+                error = %chain(&error),
+                "a question has no answer"
+            );
+            if let AskError::Throttled { after, .. } = &error {
+                self.pause(question.instance, after.unwrap_or(PAUSE));
+            }
+            refusal(&error, question.ask.changes())
+        })
+    }
+
+    /// For how long nothing is asked of WhatsApp for this instance.
+    fn pause_left(&self, instance: InstanceId) -> Option<Duration> {
+        let paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = paused.get(&instance)?.saturating_duration_since(Instant::now());
+        (!left.is_zero()).then_some(left)
+    }
+
+    fn pause(&self, instance: InstanceId, pause: Duration) {
+        let now = Instant::now();
+        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
+        paused.retain(|_, until| *until > now);
+        let until = now + pause.min(LONGEST_PAUSE);
+        let longest = paused.entry(instance).or_insert(until);
+        *longest = until.max(*longest);
     }
 
     /// What is answered of people is remembered.
-    fn learn(&self, question: &Question, answer: &Answer) {
-        let (Ask::LookUp { contacts }, Answer::Looked { found }) = (&question.ask, answer) else {
-            return;
-        };
-        let (people, fence) = (&self.deps.people, &self.hold.fence);
-        for (contact, found) in contacts.iter().zip(found) {
-            match found {
-                Found::There {
-                    person,
-                    business_name,
-                } => people.find(question.instance, fence, contact, person, business_name.clone()),
-                Found::Absent => people.miss(question.instance, fence, contact),
-                Found::Unsaid => {}
+    fn learn(&self, question: &Question, answer: &Result<Answer, AskError>) {
+        let told = match (&question.ask, answer) {
+            (Ask::LookUp { contacts }, Ok(Answer::Looked { found })) => {
+                contacts.iter().cloned().zip(found.iter().cloned()).collect()
             }
-        }
+            (Ask::Show { contact }, Ok(Answer::Shown(shown))) => vec![(
+                contact.clone(),
+                Found::There {
+                    person: shown.person.clone(),
+                    business_name: shown.business_name.clone(),
+                },
+            )],
+            (Ask::Show { contact } | Ask::Block { contact, .. }, Err(AskError::NotOnWhatsapp)) => {
+                vec![(contact.clone(), Found::Absent)]
+            }
+            // Whom a block is of may be known without asking WhatsApp.
+            (Ask::LookUp { .. } | Ask::Show { .. } | Ask::Block { .. }, _) => return,
+        };
+        self.deps.people.find(question.instance, &self.hold.fence, &told);
     }
 
     async fn refuse(&self, received: &Received, question: &Question, refusal: Refusal) {
@@ -329,9 +363,13 @@ fn refusal(error: &AskError, changes: bool) -> Refusal {
         AskError::InDoubt if changes => Refusal::InDoubt,
         AskError::InDoubt | AskError::Unavailable(_) => Refusal::Unavailable,
         AskError::Throttled { after, .. } => Refusal::Throttled {
-            seconds: after.map(|after| u32::try_from(after.as_secs()).unwrap_or(u32::MAX)),
+            seconds: after.map(whole_seconds),
         },
         AskError::NotOnWhatsapp => Refusal::NotOnWhatsapp,
         AskError::Refused { code, .. } => Refusal::Refused { code: *code },
     }
+}
+
+fn whole_seconds(time: Duration) -> u32 {
+    u32::try_from(time.as_millis().div_ceil(1_000)).unwrap_or(u32::MAX)
 }

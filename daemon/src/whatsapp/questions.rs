@@ -17,6 +17,9 @@ use whatsapp_rust::{Client, IqError};
 use super::people;
 use crate::connection::AskError;
 
+/// How long WhatsApp may take to say who is meant, before a change.
+const NAMES_DEADLINE: Duration = Duration::from_secs(7);
+
 /// Answers a question.
 pub async fn answer(client: &Client, ask: &Ask) -> Result<Answer, AskError> {
     if !client.is_logged_in() {
@@ -161,16 +164,16 @@ async fn show(client: &Client, contact: &Recipient) -> Result<Shown, AskError> {
     let infos = infos.map_err(|error| match error {
         ContactError::Iq(error) => of_query(error),
         other => AskError::Unavailable(Box::new(other)),
-    })?;
-    let info = infos.into_values().next();
+    });
+    let info = part(infos)?.and_then(|infos| infos.into_values().next());
     let is_business = business_name.is_some() || info.as_ref().is_some_and(|info| info.is_business);
     let about = info
         .and_then(|info| info.status)
         .filter(|about| !about.is_empty());
     let mut business = None;
     if is_business {
-        let profile = client.get_business_profile(&jid).await.map_err(of_query)?;
-        business = profile.map(|profile| Business {
+        let profile = client.get_business_profile(&jid).await.map_err(of_query);
+        business = part(profile)?.flatten().map(|profile| Business {
             description: Some(profile.description).filter(|text| !text.is_empty()),
             email: profile.email,
             websites: profile.website,
@@ -190,15 +193,22 @@ async fn show(client: &Client, contact: &Recipient) -> Result<Shown, AskError> {
     })
 }
 
-/// WhatsApp takes a block by both names, and its end by the LID.
+/// A part of what a person shows: without it the rest is told all the same, unless nothing more is to be asked now.
+fn part<T>(answer: Result<T, AskError>) -> Result<Option<T>, AskError> {
+    match answer {
+        Ok(part) => Ok(Some(part)),
+        Err(error @ (AskError::NotConnected | AskError::Throttled { .. })) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+/// WhatsApp takes a block by both names, and its end by the LID. Nothing is in doubt before the change itself is asked for.
 async fn block(client: &Client, contact: &Recipient, blocked: bool) -> Result<Person, AskError> {
-    let person = match names(client, contact).await? {
-        Some(person) => person,
-        None => match look_up(client, std::slice::from_ref(contact)).await?.pop() {
-            Some(Found::There { person, .. }) => person,
-            Some(Found::Absent) => return Err(AskError::NotOnWhatsapp),
-            Some(Found::Unsaid) | None => return Err(unnamed()),
-        },
+    let person = match tokio::time::timeout(NAMES_DEADLINE, named(client, contact, blocked)).await {
+        Ok(Err(AskError::InDoubt)) | Err(_) => {
+            return Err(AskError::Unavailable("WhatsApp does not answer who it is".into()));
+        }
+        Ok(person) => person?,
     };
     let lid = person.lid.as_deref().map(Jid::lid).ok_or_else(unnamed)?;
     let spec = if blocked {
@@ -207,8 +217,27 @@ async fn block(client: &Client, contact: &Recipient, blocked: bool) -> Result<Pe
     } else {
         UpdateBlocklistSpec::unblock(&lid)
     };
-    client.execute(spec).await.map_err(of_query)?;
+    if !client.is_logged_in() {
+        return Err(AskError::NotConnected);
+    }
+    client.execute(spec).await.map_err(of_change)?;
     Ok(person)
+}
+
+/// The names that a block needs: both of them, and of one who is unblocked by LID that one. Such a person may be gone from
+/// WhatsApp.
+async fn named(client: &Client, contact: &Recipient, blocked: bool) -> Result<Person, AskError> {
+    if let Some(person) = names(client, contact).await? {
+        return Ok(person);
+    }
+    if !blocked && contact.lid().is_some() {
+        return Ok(Person::of(contact));
+    }
+    match look_up(client, std::slice::from_ref(contact)).await?.pop() {
+        Some(Found::There { person, .. }) => Ok(person),
+        Some(Found::Absent) => Err(AskError::NotOnWhatsapp),
+        Some(Found::Unsaid) | None => Err(unnamed()),
+    }
 }
 
 /// Both names of a person, where the library knows them.
@@ -225,6 +254,16 @@ fn unnamed() -> AskError {
     AskError::Refused {
         code: None,
         source: "WhatsApp does not tell both names of the person".into(),
+    }
+}
+
+/// Why a change has no answer. The connection may have ended after it was on the wire, which the library does not tell from
+/// before. Only what WhatsApp refuses, and what could not be written, was certainly not done.
+fn of_change(error: IqError) -> AskError {
+    match &error {
+        IqError::ServerError { code, .. } if (400..500).contains(code) && *code != 408 => of_query(error),
+        IqError::EncodeError(_) | IqError::DuplicateRequestId(_) => of_query(error),
+        _ => AskError::InDoubt,
     }
 }
 

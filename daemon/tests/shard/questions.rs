@@ -263,16 +263,11 @@ async fn what_whatsapp_says_no_to_is_told() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, mut session) = world.connected(&mut daemon).await;
-    let throttled = || AskError::Throttled {
-        after: Some(Duration::from_secs(7)),
-        source: "429".into(),
-    };
     let refused = || AskError::Refused {
         code: Some(406),
         source: "406".into(),
     };
     for (ask, error, told) in [
-        (look_up(), throttled(), Refusal::Throttled { seconds: Some(7) }),
         (block(), refused(), Refusal::Refused { code: Some(406) }),
         (block(), AskError::NotOnWhatsapp, Refusal::NotOnWhatsapp),
         (block(), AskError::NotConnected, Refusal::NotConnected),
@@ -283,6 +278,60 @@ async fn what_whatsapp_says_no_to_is_told() {
         let question = world.ask(&instance, ask).await;
         answer(session.questioned().await, Err(error));
         assert_eq!(world.until_answered(&question).await, Err(told));
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn whatsapp_is_asked_nothing_more_for_as_long_as_it_wants() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let throttled = AskError::Throttled {
+        after: Some(Duration::from_secs(600)),
+        source: "429".into(),
+    };
+    let first = world.ask(&instance, look_up()).await;
+    answer(session.questioned().await, Err(throttled));
+    let told = world.until_answered(&first).await;
+    assert_eq!(told, Err(Refusal::Throttled { seconds: Some(600) }));
+
+    // A socket that is asked would be waited for.
+    for ask in [look_up(), block()] {
+        let question = world.ask(&instance, ask).await;
+        let told = world.until_answered(&question).await;
+        let Err(Refusal::Throttled { seconds: Some(left) }) = told else {
+            panic!("{told:?}");
+        };
+        assert!((1..=600).contains(&left), "{left}");
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn all_of_a_long_list_is_learnt() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let contacts: Vec<Recipient> = (0..50).map(|i| name(&format!("155501010{i:02}"))).collect();
+    let found = contacts.iter().map(|contact| Found::There {
+        person: Person::of(contact),
+        business_name: None,
+    });
+    let found = found.collect();
+    let ask = Ask::LookUp {
+        contacts: contacts.clone(),
+    };
+    let question = world.ask(&instance, ask).await;
+    answer(session.questioned().await, Ok(Answer::Looked { found }));
+    assert!(world.until_answered(&question).await.is_ok());
+    let people = People::new(world.table.clone());
+    for contact in &contacts {
+        until("a lesson", async || {
+            let known = people.get(instance.id, contact, world.now()).await;
+            known.expect("read")?.is_known_as(world.now()).map(|_| ())
+        })
+        .await;
     }
     daemon.stop().await;
 }

@@ -22,7 +22,7 @@ use shared::domain::payload;
 use shared::domain::question::{Answer, Ask, Outcome, Question, Refusal};
 use shared::ids::QuestionId;
 use shared::queue::{OutgoingMessage, QueueError, QueueName};
-use shared::sealed;
+use shared::sealed::{self, OpenError};
 use shared::storage::answers::Progress;
 use shared::storage::idempotency::{self, Asked, Claim};
 use shared::storage::keys;
@@ -289,7 +289,12 @@ impl Asking<'_> {
                 .await;
             match found {
                 Ok(None | Some(Progress::Begun)) => {}
-                Ok(Some(progress)) => return self.read(id, progress).await,
+                Ok(Some(progress)) => match self.open(id, progress).await {
+                    Ok(read) => return read,
+                    Err(error) if error.nature().is_permanent() => return Err(Failed::InDoubt(error.into())),
+                    // It is there, and may open in a moment.
+                    Err(_) => {}
+                },
                 Err(error) if error.nature().is_permanent() => return Err(Failed::InDoubt(error.into())),
                 // The next look may find it.
                 Err(_) => {}
@@ -319,15 +324,26 @@ impl Asking<'_> {
     }
 
     async fn read(&self, id: QuestionId, progress: Progress) -> Result<Answer, Failed> {
+        match self.open(id, progress).await {
+            Ok(read) => read,
+            Err(error) if self.settles => {
+                log::went_wrong(&error.into(), "the answer to a change cannot be opened");
+                Err(Failed::InDoubt(too_late("unknown")))
+            }
+            Err(error) => Err(Failed::InDoubt(error.into())),
+        }
+    }
+
+    /// What became of a question. An error where its answer cannot be opened.
+    async fn open(&self, id: QuestionId, progress: Progress) -> Result<Result<Answer, Failed>, OpenError> {
         let sealed = match progress {
             Progress::Answered(sealed) => sealed,
-            Progress::Begun => return Err(Failed::InDoubt(too_late("unknown"))),
-            Progress::GivenUp => return Err(Failed::Undone(too_late("not_started"))),
+            Progress::Begun => return Ok(Err(Failed::InDoubt(too_late("unknown")))),
+            Progress::GivenUp => return Ok(Err(Failed::Undone(too_late("not_started")))),
         };
         let of = keys::answer(self.instance.id, id).path();
-        let opened = sealed::open::<Outcome>(&self.state.sealer, self.instance.id, &of, &sealed).await;
-        let outcome = opened.map_err(|error| Failed::InDoubt(error.into()))?;
-        outcome.map_err(refused)
+        let outcome = sealed::open::<Outcome>(&self.state.sealer, self.instance.id, &of, &sealed).await?;
+        Ok(outcome.map_err(refused))
     }
 }
 
