@@ -177,7 +177,8 @@ impl Questions {
     async fn turn<'a>(&self, turns: &'a Turns, question: &Question) -> Turn<'a> {
         let left = self.time_left(question);
         if left.is_zero() {
-            debug!(question.id = %question.id, "dropped a question whose time is over");
+            let late = self.deps.clock.now() - question.answer_by;
+            info!(question.id = %question.id, late_ms = late.num_milliseconds(), "dropped a question whose time is over");
             return Turn::Over;
         }
         tokio::select! {
