@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::content::{self, Excerpt};
 use super::message::Truncation;
-use super::payload::Payload;
+use super::payload::{Payload, newest};
 use super::person::Person;
 use super::recipient::Recipient;
 use super::text_enum;
@@ -21,24 +21,45 @@ pub use self::session::{SessionChange, SessionNews, Untold};
 pub use self::status::{ChatNames, MessageStatus};
 pub use self::wants::Wants;
 
-text_enum! {
-    /// What happened.
-    EventType {
-        /// A message arrived.
-        MessageReceived = "message.received",
-        /// A message that was accepted here has come further.
-        MessageStatus = "message.status",
-        /// An instance is connected.
-        SessionConnected = "session.connected",
-        /// An instance's connection is lost, or was ended.
-        SessionDisconnected = "session.disconnected",
-        /// A QR code waits to be scanned.
-        SessionQr = "session.qr",
-        /// An instance is not linked to its phone any more.
-        SessionLoggedOut = "session.logged_out",
-        /// WhatsApp has closed an instance's account.
-        SessionBanned = "session.banned",
-    }
+macro_rules! event_types {
+    ($($(#[$doc:meta])* $name:ident = $text:literal from $version:literal;)+) => {
+        text_enum! {
+            /// What happened.
+            EventType {
+                $($(#[$doc])* $name = $text,)+
+            }
+        }
+
+        impl EventType {
+            /// The version of the newest type.
+            pub const NEWEST: u32 = newest(&[$($version),+]);
+
+            /// The version that a reader of events must know to know this type. Types and
+            /// [kinds](crate::domain::content::Kind) count as one: a new type takes the version after the newest of both.
+            pub const fn needs(self) -> u32 {
+                match self {
+                    $(Self::$name => $version,)+
+                }
+            }
+        }
+    };
+}
+
+event_types! {
+    /// A message arrived.
+    MessageReceived = "message.received" from 1;
+    /// A message that was accepted here has come further.
+    MessageStatus = "message.status" from 1;
+    /// An instance is connected.
+    SessionConnected = "session.connected" from 1;
+    /// An instance's connection is lost, or was ended.
+    SessionDisconnected = "session.disconnected" from 1;
+    /// A QR code waits to be scanned.
+    SessionQr = "session.qr" from 1;
+    /// An instance is not linked to its phone any more.
+    SessionLoggedOut = "session.logged_out" from 1;
+    /// WhatsApp has closed an instance's account.
+    SessionBanned = "session.banned" from 1;
 }
 
 /// An event in the queue.
@@ -73,7 +94,7 @@ const fn is_first(needs: &u32) -> bool {
 }
 
 impl Payload for Event {
-    const READS: u32 = content::NEWEST;
+    const READS: u32 = newest(&[content::NEWEST, EventType::NEWEST]);
 
     fn needs(&self) -> u32 {
         self.needs
@@ -153,10 +174,29 @@ mod tests {
     }
 
     #[test]
+    fn kinds_and_types_of_events_count_their_versions_as_one() {
+        let kinds = Kind::SENT.iter().map(|kind| kind.needs());
+        let types = EventType::ALL.iter().map(|kind| kind.needs());
+        let (first, mut later): (Vec<_>, Vec<_>) = kinds.chain(types).partition(|version| *version == 1);
+        later.sort_unstable();
+        assert!(!first.is_empty());
+        assert!(later.iter().copied().eq(2..=Event::READS), "{later:?}");
+    }
+
+    /// An event as a build would write it that knows one type more, or one kind.
+    #[test]
     fn an_event_that_needs_a_newer_reader_is_left_to_it() {
-        let mut event: Event = decode(EVENT).expect("an event");
-        event.needs = Event::READS + 1;
-        let newer = decode::<Event>(&encode(&event));
-        assert!(matches!(newer, Err(PayloadError::Newer(_))));
+        let kinds = Kind::SENT.iter().map(|kind| kind.needs());
+        let types = EventType::ALL.iter().map(|kind| kind.needs());
+        let next = kinds.chain(types).max().expect("some") + 1;
+        let of_next = EVENT.replace(r#""v":1"#, &format!(r#""v":{next},"needs":{next}"#));
+        let of_type = of_next.replace("message.received", "message.levitated");
+        for event in [of_next, of_type] {
+            let read = decode::<Event>(&event);
+            assert!(
+                matches!(read, Err(PayloadError::Newer(v)) if v == next),
+                "{event}"
+            );
+        }
     }
 }

@@ -7,7 +7,7 @@ use super::content;
 use super::message::{Direction, Kind, MessageRecord, State};
 use super::payload::Payload;
 use super::person::Person;
-use super::question::Question;
+use super::question::{Ask, Question};
 use super::recipient::Recipient;
 use crate::ids::{InstanceId, MessageId};
 
@@ -125,7 +125,7 @@ impl Payload for Job {
 }
 
 impl Payload for Query {
-    const READS: u32 = 2;
+    const READS: u32 = Ask::NEWEST;
 
     fn needs(&self) -> u32 {
         match self {

@@ -7,13 +7,26 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// What a queue carries. Each type counts its versions by itself, from 1.
+/// What a queue carries. Versions begin at 1. Jobs and events share one count, since both may carry content: a new kind of
+/// content and a new type of event each take the next version of it. Queries have a count of their own.
 pub trait Payload: Serialize + DeserializeOwned {
     /// The highest version that this build reads.
     const READS: u32;
 
     /// The version that a reader must know to get this very payload right: [`Self::READS`] at most.
     fn needs(&self) -> u32;
+}
+
+/// The highest of the versions that the rows of a table need.
+pub(crate) const fn newest(versions: &[u32]) -> u32 {
+    let (mut newest, mut index) = (1, 0);
+    while index < versions.len() {
+        if versions[index] > newest {
+            newest = versions[index];
+        }
+        index += 1;
+    }
+    newest
 }
 
 #[derive(Serialize, Deserialize)]

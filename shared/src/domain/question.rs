@@ -59,7 +59,11 @@ impl Ask {
         }
     }
 
-    /// The version of [`Query`](super::job::Query) that a daemon must know to answer it.
+    /// The version of the newest ask: the highest that [`Self::needs`] gives.
+    pub const NEWEST: u32 = 2;
+
+    /// The version of [`Query`](super::job::Query) that a daemon must know to answer it. A new ask takes the one after
+    /// [`Self::NEWEST`].
     pub const fn needs(&self) -> u32 {
         match self {
             Self::LookUp { .. } | Self::Show { .. } | Self::Block { .. } => 2,
@@ -216,6 +220,40 @@ pub type Outcome = Result<Answer, Refusal>;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::job::Query;
+    use crate::domain::payload::{PayloadError, decode, encode};
+
+    #[test]
+    fn each_question_is_read_back_and_that_of_a_newer_build_is_left_to_it() {
+        let contact: Recipient = "15550100001".parse().expect("a number");
+        let asks = [
+            Ask::LookUp {
+                contacts: vec![contact.clone()],
+            },
+            Ask::Show {
+                contact: contact.clone(),
+            },
+            Ask::Block {
+                contact,
+                blocked: true,
+            },
+        ];
+        let newest = asks.iter().map(Ask::needs).max();
+        assert_eq!(newest, Some(Ask::NEWEST));
+        for ask in asks {
+            let question = Query::Question(Question {
+                id: "ask_01JD0000000000000000000000".parse().expect("well-formed"),
+                instance: "inst_01JD0000000000000000000000".parse().expect("well-formed"),
+                answer_by: DateTime::UNIX_EPOCH,
+                keep_until: DateTime::UNIX_EPOCH,
+                ask,
+            });
+            let body = encode(&question);
+            assert_eq!(decode::<Query>(&body).expect("ours"), question);
+            let newer = body.replace(r#""v":2"#, &format!(r#""v":{}"#, Ask::NEWEST + 1));
+            assert!(matches!(decode::<Query>(&newer), Err(PayloadError::Newer(_))));
+        }
+    }
 
     #[test]
     fn an_outcome_is_read_back_also_where_a_newer_daemon_wrote_it() {

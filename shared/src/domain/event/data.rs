@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::domain::payload::newest;
 use crate::domain::person::MAX_NAME;
 
 use super::{EventType, MessageReceived, MessageStatus, SessionChange};
@@ -29,10 +30,11 @@ impl Data {
 
     /// The version that a reader must know to get this right: see [`Payload::needs`](crate::domain::payload::Payload).
     pub fn needs(&self) -> u32 {
-        match self {
+        let content = match self {
             Self::MessageReceived(data) => data.content.kind().needs(),
             Self::MessageStatus(_) | Self::Session(..) => 1,
-        }
+        };
+        newest(&[self.kind().needs(), content])
     }
 
     /// The same without what a message says, and without what its sender may have made large.
