@@ -17,7 +17,6 @@
 use std::time::Duration;
 
 use axum::body::Bytes;
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::FutureExt as _;
 use serde_json::json;
@@ -41,10 +40,8 @@ use super::fingerprint;
 use super::options::{GivenOptions, Options};
 use super::settle::Written;
 use super::view::AcceptedView;
-use crate::endpoint::Answers;
-use crate::http::{ApiError, Code, Reply, RequestContext, Timestamp, log};
+use crate::http::{ApiError, Code, Replayable, Reply, RequestContext, Timestamp, log};
 use crate::messaging::MessagingState;
-use crate::openapi::Operation;
 
 /// A message to send that is well-formed.
 pub struct Outgoing {
@@ -61,27 +58,7 @@ pub struct Outgoing {
 }
 
 /// The answer to a send.
-pub struct Accepted {
-    view: AcceptedView,
-    is_replay: bool,
-}
-
-impl Answers for Accepted {
-    fn describe(operation: &mut Operation) {
-        operation.answer_with::<AcceptedView>(false);
-    }
-}
-
-impl IntoResponse for Accepted {
-    fn into_response(self) -> Response {
-        let reply = Reply::accepted(self.view);
-        if self.is_replay {
-            ([("idempotency-replayed", "true")], reply).into_response()
-        } else {
-            reply.into_response()
-        }
-    }
-}
+pub type Accepted = Replayable<AcceptedView>;
 
 /// How long after it came the first request with an idempotency key may still be at work.
 const AT_WORK: TimeDelta = TimeDelta::seconds(5);
@@ -162,7 +139,7 @@ pub async fn accept(
         .map_err(|error| ApiError::internal().caused_by(error))??;
     log::message_accepted(id);
     Ok(Accepted {
-        view: AcceptedView::new(&record),
+        reply: Reply::accepted(AcceptedView::new(&record)),
         is_replay: false,
     })
 }
@@ -272,7 +249,7 @@ async fn replay(
         }
     }
     Ok(Accepted {
-        view: AcceptedView::new(&record),
+        reply: Reply::accepted(AcceptedView::new(&record)),
         is_replay: true,
     })
 }
