@@ -3,6 +3,7 @@
 mod asking;
 mod contacts;
 mod endpoints;
+mod idempotency;
 mod instance;
 pub(crate) mod messages;
 pub(crate) mod people;

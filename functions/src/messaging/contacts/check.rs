@@ -24,7 +24,7 @@ use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Code, Fields, JsonBody, Replayable, Reply};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::{Told, ask};
-use crate::messaging::messages::idempotency::IdempotencyKey;
+use crate::messaging::idempotency::IdempotencyKey;
 use crate::openapi::Tag;
 
 /// Most contacts of a request.

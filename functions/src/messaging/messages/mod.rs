@@ -4,7 +4,6 @@ mod accept;
 pub mod backlog;
 mod enqueue;
 mod fingerprint;
-pub mod idempotency;
 pub mod kinds;
 mod legible;
 mod options;

@@ -15,12 +15,12 @@ use utoipa::openapi::{Object, Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::accept::{Accepted, Outgoing, accept, asked_at};
-use super::idempotency::IdempotencyKey;
 use super::options::GivenOptions;
 use crate::endpoint::{Argument, Described, Endpoint, Gate};
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Code, Fields, JsonBody, knows};
 use crate::messaging::MessagingState;
+use crate::messaging::idempotency::IdempotencyKey;
 use crate::openapi::{Operation, Tag};
 
 type Caller = KeyCaller<permission::MessagesSend>;
