@@ -18,6 +18,14 @@ impl IdempotencyKey {
     const LONGEST: usize = 255;
 }
 
+/// The answer to a request whose key came with another request before.
+pub fn other_request() -> ApiError {
+    ApiError::new(
+        Code::IdempotencyConflict,
+        "The idempotency key came with another request before",
+    )
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for IdempotencyKey {
     type Rejection = ApiError;
 

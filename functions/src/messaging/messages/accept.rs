@@ -42,6 +42,7 @@ use super::settle::Written;
 use super::view::AcceptedView;
 use crate::http::{ApiError, Code, Replayable, Reply, RequestContext, Timestamp, log};
 use crate::messaging::MessagingState;
+use crate::messaging::idempotency::other_request;
 
 /// A message to send that is well-formed.
 pub struct Outgoing {
@@ -286,10 +287,7 @@ async fn claim(
     match claim {
         Claim::New => Ok((offered, None)),
         Claim::Known { first, is_queued } => Ok((first, Some(Known { is_queued }))),
-        Claim::OtherRequest => Err(ApiError::new(
-            Code::IdempotencyConflict,
-            "The idempotency key came with another request before",
-        )),
+        Claim::OtherRequest => Err(other_request()),
     }
 }
 
