@@ -1,6 +1,7 @@
 //! Messages as the API shows them.
 
 use serde::Serialize;
+use shared::domain::event::ChatNames;
 use shared::domain::message::{Direction, Failure, GroupReceipts, Kind, MessageRecord, State};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
@@ -23,16 +24,8 @@ pub struct ChatView {
 
 impl ChatView {
     fn new(chat: &Recipient, person: &Person) -> Self {
-        let is_person = chat.group().is_none();
-        let known = |name: Option<&str>, other: &Option<String>| {
-            let other = other.as_deref().filter(|_| is_person);
-            name.or(other).map(str::to_owned)
-        };
-        Self {
-            phone: known(chat.phone(), &person.phone),
-            lid: known(chat.lid(), &person.lid),
-            group: chat.group().map(|id| format!("{id}@g.us")),
-        }
+        let ChatNames { phone, lid, group } = ChatNames::of(chat, person);
+        Self { phone, lid, group }
     }
 }
 
@@ -131,7 +124,7 @@ impl From<MessageRecord> for MessageView {
             Direction::Outgoing => (Some(ChatView::new(&record.chat, &record.person)), None),
             Direction::Incoming => {
                 let from = ChatView {
-                    group: record.chat.group().map(|id| format!("{id}@g.us")),
+                    group: record.chat.group().map(|_| record.chat.to_jid()),
                     phone: record.person.phone,
                     lid: record.person.lid,
                 };
