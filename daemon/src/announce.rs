@@ -11,7 +11,7 @@
 //! | --- | --- | --- |
 //! | a message that came in | its record | WhatsApp, which has no acknowledgement yet |
 //! | a message that was sent, failed, expired or was cancelled | its state | its job, which is deleted last |
-//! | a receipt | the event | nothing has to: nobody tells a receipt again, so no state is stored whose event is not |
+//! | a receipt | the event | nothing: WhatsApp does not repeat receipts, so the event is queued before the state is stored |
 //! | a connection | the status, with what is [untold](shared::domain::event::Untold) beside it | the next look at the item |
 
 pub mod announcement;

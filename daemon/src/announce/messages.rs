@@ -8,8 +8,8 @@ use super::announcement::Announcement;
 use super::{AnnounceError, Announcer};
 
 impl Announcer {
-    /// Tells of a message in the state of its record, which is stored. A state that this process has told of is not told
-    /// again, and none that is behind one: a later state stands for those that it has overtaken.
+    /// Tells of a message in the state of its record, which is stored. A process tells each state once, and never an earlier
+    /// one after a later one.
     pub async fn message_is(&self, record: &MessageRecord) -> Result<(), AnnounceError> {
         let Some(announcement) = Announcement::status(record) else {
             return Ok(());

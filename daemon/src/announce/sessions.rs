@@ -1,7 +1,7 @@
 //! What is told of instances' connections.
 //!
 //! A status is stored with what is to be told of it, where somebody wants that; then it is told, then the item says that
-//! nothing waits any more. Whoever looks at the item in between, the next owner of its shard too, tells it again under the
+//! nothing waits any more. Anyone who reads the item in between, such as the shard's next owner, tells it again under the
 //! same id.
 
 use std::time::Duration;

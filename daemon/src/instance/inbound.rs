@@ -50,11 +50,10 @@ impl Inbound {
         }
     }
 
-    /// Who the chat's other side is. It is learnt how a person's names belong together: of the other side of a chat, and of
-    /// whoever wrote in a group.
+    /// Looks up the other side, then teaches the directory which names are one person.
     async fn who_wrote(&self, message: &InboundMessage) -> Acquaintance {
         let people = &self.deps.people;
-        // Before the lesson: whoever was met by another name keeps that chat.
+        // Before `meet`, so that a person who was first met by another name keeps that chat.
         let chat = people.who_is(self.instance, &message.chat).await;
         let met = match (message.chat.group(), message.from_me) {
             (None, _) => Some((message.chat.clone(), &message.with)),

@@ -374,7 +374,7 @@ impl Keeper {
         Ok(())
     }
 
-    /// Shows a state that is stored to whoever follows along. Who wanted to be told of it is.
+    /// Shows a stored state in the hub. Subscribers have its event already.
     async fn show(&self, record: Option<Box<MessageRecord>>) {
         let Some(record) = record else { return };
         if let Err(error) = self.deps.announcer.message_is(&record).await {

@@ -268,7 +268,7 @@ impl Sender<'_> {
             Some(record) => self.tell(job, &record).await,
             None => Done::Delete,
         };
-        // Though it may be told later: who comes back finds the state there and counts nothing.
+        // Counted now even if telling failed: the repeat finds the state stored and does not count.
         tally::count(deps, instance, &counters, change.at).await;
         Ok(done)
     }

@@ -60,7 +60,8 @@ impl Inbound {
     async fn translate(&self, client: &Client, message: &LibraryMessage) -> Option<InboundMessage> {
         let info = &message.info;
         let source = &info.source;
-        // What does not fit into the buffer comes again as a stub, which keeps texts alone: the same is told either way.
+        // A message too large to buffer comes back as a stub with text alone. Other content is left out here already, so
+        // both deliveries tell the same.
         let (content, truncated) = match content::read(&message.message)? {
             text @ Content::Text(_) => (text, None),
             _ if content::is_cut(&message.message, is_oversize) => {

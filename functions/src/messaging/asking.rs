@@ -4,11 +4,11 @@
 //! | --- | --- |
 //! | the instance is not connected | `INSTANCE_NOT_CONNECTED`, at once |
 //! | the daemon has answered | the answer, or the refusal in HTTP's words |
-//! | nobody has begun in time, and nobody will ([`Answers::give_up`](shared::storage::answers::Answers::give_up)) | `UPSTREAM_TIMEOUT`, `not_started` |
+//! | no daemon began in time, and none can any more ([`Answers::give_up`](shared::storage::answers::Answers::give_up)) | `UPSTREAM_TIMEOUT`, `not_started` |
 //! | somebody has begun, and nobody knows what came of it | `UPSTREAM_TIMEOUT`, `unknown` |
 //!
-//! An idempotency key stands for one question. The same request under it waits for that question's answer, and is the first
-//! one again where it is proven that nothing was done.
+//! An idempotency key stands for one question. The same request under it waits for that question's answer. If it is proven
+//! that nothing was done, the request counts as the first again.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ const GROWTH: Duration = Duration::from_millis(5);
 /// The longest pause between two looks.
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
-/// For how long an answer is kept that no idempotency key stands for.
+/// How long an answer is kept if its request had no idempotency key.
 const KEPT: TimeDelta = TimeDelta::minutes(10);
 
 /// How often a question is sent to the queue that is not answered, and the pause between two sends.

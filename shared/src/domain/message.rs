@@ -93,8 +93,8 @@ impl State {
         matches!(self, Self::Sent | Self::Delivered | Self::Read | Self::Played)
     }
 
-    /// Whether the job of a message in this state has nothing left to do. It does not tell of [`Self::Unknown`], of which
-    /// nobody can: the job of such a message is to be left.
+    /// Whether the job of a message in this state has nothing left to do. Not for [`Self::Unknown`]: leave such a job to a
+    /// newer daemon.
     pub const fn is_past_sending(self) -> bool {
         self.rank() >= Self::Sent.rank()
     }

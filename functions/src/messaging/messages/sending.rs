@@ -59,8 +59,8 @@ where
 }
 
 impl<Own> Sending<Own> {
-    /// Accepts the message. `content` makes of the kind's own members what it says, and notes what is wrong with them: then
-    /// what it made counts for nothing.
+    /// Accepts the message. `content` turns the kind's fields into content and reports faults; with faults its result is
+    /// not used.
     pub async fn accept(self, content: fn(Own, &mut Fields) -> Content) -> Result<Accepted, ApiError> {
         let Self {
             state,

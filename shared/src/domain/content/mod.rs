@@ -1,7 +1,7 @@
 //! What messages say. Each kind is a file here and a row of the table below, and [`Content`] and [`Kind`] follow from it.
 //!
 //! Content reads the same wherever it rests sealed: in a job, where it is to be sent, and in an event, where it came in. A
-//! kind's members are those by which the API's events tell of it. What a message's record keeps of it is its [`Kind`].
+//! kind's fields have the names that events show. What a message's record keeps of it is its [`Kind`].
 
 mod excerpt;
 mod location;

@@ -57,8 +57,8 @@ pub struct MessageStatus {
 impl MessageStatus {
     /// What is told of a message in the state of its record; `None` where nothing is.
     ///
-    /// Told is what happens to a message after the answer to its request: not that it waits, and not that its request was
-    /// answered with an error. What another device of the account sent nobody here has an id of.
+    /// Told is what happens after the request was answered: not `queued`, and not a request that got an error. Messages
+    /// from other devices have no id here and are not told.
     pub fn of(record: &MessageRecord) -> Option<Self> {
         let is_told = match record.state {
             State::Sent
