@@ -177,10 +177,10 @@ mod tests {
     fn kinds_and_types_of_events_count_their_versions_as_one() {
         let kinds = Kind::SENT.iter().map(|kind| kind.needs());
         let types = EventType::ALL.iter().map(|kind| kind.needs());
-        let (first, mut later): (Vec<_>, Vec<_>) = kinds.chain(types).partition(|version| *version == 1);
-        later.sort_unstable();
-        assert!(!first.is_empty());
-        assert!(later.iter().copied().eq(2..=Event::READS), "{later:?}");
+        // The types of the first day are of version 1, as the first kind is. From then on each row has its own.
+        let mut versions: Vec<_> = kinds.chain(types.filter(|version| *version > 1)).collect();
+        versions.sort_unstable();
+        assert!(versions.iter().copied().eq(1..=Event::READS), "{versions:?}");
     }
 
     /// An event as a build would write it that knows one type more, or one kind.
