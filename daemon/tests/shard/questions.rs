@@ -288,7 +288,7 @@ async fn whatsapp_is_asked_nothing_more_for_as_long_as_it_wants() {
     let mut daemon = world.daemon("a").await;
     let (instance, mut session) = world.connected(&mut daemon).await;
     let throttled = AskError::Throttled {
-        after: Some(Duration::from_secs(600)),
+        after: Some(Duration::from_mins(10)),
         source: "429".into(),
     };
     let first = world.ask(&instance, look_up()).await;
