@@ -30,6 +30,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::http::{ApiError, Code, log};
 use crate::messaging::MessagingState;
+use crate::messaging::idempotency::other_request;
 
 /// The number of the form in which an ask stands for what a request asks.
 const FORM: u32 = 1;
@@ -386,11 +387,4 @@ fn too_late(outcome: &'static str) -> ApiError {
         _ => "There was no answer in time, and nobody knows whether it was done",
     };
     ApiError::new(Code::UpstreamTimeout, message).with_details(json!({"outcome": outcome}))
-}
-
-fn other_request() -> ApiError {
-    ApiError::new(
-        Code::IdempotencyConflict,
-        "The idempotency key came with another request before",
-    )
 }
