@@ -141,37 +141,28 @@ impl Inbound {
 
     fn record_of(&self, id: MessageId, message: &InboundMessage, known: &Acquaintance) -> MessageRecord {
         let (_, truncated) = told_content(message);
-        MessageRecord {
-            id,
-            instance: self.instance,
-            direction: if message.from_me {
-                Direction::Outgoing
-            } else {
-                Direction::Incoming
-            },
-            kind: message.content.kind(),
-            chat: known.chat.clone(),
-            person: person_of(message, known),
-            state: if message.from_me {
-                State::Sent
-            } else {
-                State::Received
-            },
-            failure: None,
-            reference: None,
-            created_at: message.at,
-            // By whichever clock is ahead: nothing of it happened later.
-            updated_at: message.at.max(message.received_at),
-            expires_at: None,
-            sent_at: message.from_me.then_some(message.at),
-            delivered_at: None,
-            read_at: None,
-            // The sender's to choose: one that no client makes is not kept.
-            whatsapp_id: Some(message.whatsapp_id.clone()).filter(|id| id.len() <= MAX_WHATSAPP_ID),
-            received_at: Some(message.received_at),
-            truncated,
-            receipts: None,
+        let direction = if message.from_me {
+            Direction::Outgoing
+        } else {
+            Direction::Incoming
+        };
+        let (kind, chat, person) = (
+            message.content.kind(),
+            known.chat.clone(),
+            person_of(message, known),
+        );
+        let mut record = MessageRecord::new(id, self.instance, direction, kind, chat, person, message.at);
+        if message.from_me {
+            record.state = State::Sent;
+            record.sent_at = Some(message.at);
         }
+        // By whichever clock is ahead: nothing of it happened later.
+        record.updated_at = message.at.max(message.received_at);
+        // The sender's to choose: one that no client makes is not kept.
+        record.whatsapp_id = Some(message.whatsapp_id.clone()).filter(|id| id.len() <= MAX_WHATSAPP_ID);
+        record.received_at = Some(message.received_at);
+        record.truncated = truncated;
+        record
     }
 
     /// Hands the message's event on. One that the queue refuses for good goes without content:

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod farewell;
+mod jobs;
 mod lanes;
 mod pace;
 mod park;
@@ -10,7 +11,6 @@ mod queries;
 mod questions;
 mod reconcile;
 mod send;
-mod sends;
 mod verdict;
 mod wire;
 
@@ -82,7 +82,7 @@ async fn serve(deps: Arc<Deps>, hold: Hold) {
     tokio::join!(
         sweep(&reconciler, &hold),
         queries::consume(&deps, &hold, &links, &reconciler, &work),
-        sends::consume(&deps, &hold, &links, &work),
+        jobs::consume(&deps, &hold, &links, &work),
     );
     // Nothing new is taken any more. What is on the wire gets its acknowledgement, or its answer, then
     // the sockets close.

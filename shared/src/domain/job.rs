@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::content;
-use super::message::{Direction, Kind, MessageRecord, State};
+use super::message::{Direction, Kind, MessageRecord};
 use super::payload::Payload;
 use super::person::Person;
 use super::question::{Ask, Question};
@@ -57,26 +57,12 @@ impl SendJob {
         } else {
             self.person.clone()
         };
+        let (id, instance, chat) = (self.message, self.instance, self.chat().clone());
+        let direction = Direction::Outgoing;
         MessageRecord {
-            id: self.message,
-            instance: self.instance,
-            direction: Direction::Outgoing,
-            kind: self.kind,
-            chat: self.chat().clone(),
-            person,
-            state: State::Queued,
-            failure: None,
             reference: self.reference.clone(),
-            created_at: self.accepted_at,
-            updated_at: self.accepted_at,
             expires_at: Some(self.expires_at),
-            sent_at: None,
-            delivered_at: None,
-            read_at: None,
-            whatsapp_id: None,
-            received_at: None,
-            truncated: None,
-            receipts: None,
+            ..MessageRecord::new(id, instance, direction, self.kind, chat, person, self.accepted_at)
         }
     }
 }

@@ -179,6 +179,42 @@ pub struct MessageRecord {
 }
 
 impl MessageRecord {
+    /// The record of a message of which nothing more is known: one to send is `queued`, and one from others `received`.
+    pub fn new(
+        id: MessageId,
+        instance: InstanceId,
+        direction: Direction,
+        kind: Kind,
+        chat: Recipient,
+        person: Person,
+        created_at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            instance,
+            direction,
+            kind,
+            chat,
+            person,
+            state: match direction {
+                Direction::Outgoing => State::Queued,
+                Direction::Incoming => State::Received,
+            },
+            failure: None,
+            reference: None,
+            created_at,
+            updated_at: created_at,
+            expires_at: None,
+            sent_at: None,
+            delivered_at: None,
+            read_at: None,
+            whatsapp_id: None,
+            received_at: None,
+            truncated: None,
+            receipts: None,
+        }
+    }
+
     /// Whether the message may come to this state from the one that it is in. A proof that WhatsApp has it overrules an
     /// end that was only guessed.
     pub fn may_become(&self, state: State) -> bool {
