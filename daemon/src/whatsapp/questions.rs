@@ -261,6 +261,7 @@ fn unnamed() -> AskError {
 /// before. Only what WhatsApp refuses, and what could not be written, was certainly not done.
 fn of_change(error: IqError) -> AskError {
     match &error {
+        IqError::ServerError { code: 404, .. } => AskError::NotOnWhatsapp,
         IqError::ServerError { code, .. } if (400..500).contains(code) && *code != 408 => of_query(error),
         IqError::EncodeError(_) | IqError::DuplicateRequestId(_) => of_query(error),
         _ => AskError::InDoubt,
