@@ -101,7 +101,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
     Endpoint::new(Method::POST, "/api/contacts/check", "checkContacts", handler)
         .about(Tag::Contacts, "Tells who is on WhatsApp")
         .details(
-            "What was looked up within a day is answered from memory, unless the request has an idempotency key; the rest \
+            "What was looked up within a day (in vain: within 15 minutes) is answered from memory, unless the request has an idempotency key; the rest \
              needs the instance to be connected.",
         )
         .errors(&[
