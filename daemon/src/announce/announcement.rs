@@ -149,27 +149,15 @@ pub(super) mod tests {
     }
 
     fn record() -> MessageRecord {
-        MessageRecord {
-            id: MessageId::from_bytes([3; 16]),
-            instance: INSTANCE,
-            direction: Direction::Outgoing,
-            kind: Kind::Text,
-            chat: chat(),
-            person: Person::of(&chat()),
-            state: State::Queued,
-            failure: None,
-            reference: None,
-            created_at: DateTime::UNIX_EPOCH,
-            updated_at: DateTime::UNIX_EPOCH,
-            expires_at: None,
-            sent_at: None,
-            delivered_at: None,
-            read_at: None,
-            whatsapp_id: None,
-            received_at: None,
-            truncated: None,
-            receipts: None,
-        }
+        MessageRecord::new(
+            MessageId::from_bytes([3; 16]),
+            INSTANCE,
+            Direction::Outgoing,
+            Kind::Text,
+            chat(),
+            Person::of(&chat()),
+            DateTime::UNIX_EPOCH,
+        )
     }
 
     fn status(state: State, seconds: i64) -> Option<Announcement> {

@@ -371,17 +371,17 @@ async fn what_happens_to_a_connection_is_told() {
             .len(),
         6
     );
+    until_all_is_told(&world, &instance).await;
+    daemon.stop().await;
+}
+
+/// Waits until the instance's item has nothing that is to be told still.
+async fn until_all_is_told(world: &World, instance: &Instance) {
     until("nothing untold", async || {
-        world
-            .load(&instance)
-            .await
-            .observed
-            .untold
-            .is_empty()
-            .then_some(())
+        let observed = world.load(instance).await.observed;
+        observed.untold.is_empty().then_some(())
     })
     .await;
-    daemon.stop().await;
 }
 
 #[tokio::test]
@@ -432,16 +432,7 @@ async fn what_an_item_says_is_not_told_is_told_by_the_next_owner() {
     let daemon = world.daemon("b").await;
     let events = world.events(&instance, 1).await;
     assert_eq!(events[0].event.id, Announcement::session(instance.id, news).id);
-    until("nothing untold", async || {
-        world
-            .load(&instance)
-            .await
-            .observed
-            .untold
-            .is_empty()
-            .then_some(())
-    })
-    .await;
+    until_all_is_told(&world, &instance).await;
     daemon.stop().await;
 }
 

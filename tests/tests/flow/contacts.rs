@@ -26,15 +26,20 @@ async fn block(paired: &Paired, method: Method, contact: &str, key: Option<&str>
         .await
 }
 
+/// The number of a phone of a business.
+async fn business(phones: &Phones) -> String {
+    let business = json!({"business": {"name": "Engines of Ada", "email": "ada@example.com"}});
+    let made = phones.post("/admin/phones", &business).await;
+    made["phone"].as_str().expect("a number").to_owned()
+}
+
 #[tokio::test]
 async fn contacts_are_looked_up_at_whatsapp_and_then_in_memory() {
     let data = tempfile::tempdir().expect("a directory");
     let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
     let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
     let paired = pair(&Bases::one(&stack.api), &phones).await;
-    let business = json!({"business": {"name": "Engines of Ada", "email": "ada@example.com"}});
-    let business = phones.post("/admin/phones", &business).await;
-    let business = business["phone"].as_str().expect("a number").to_owned();
+    let business = business(&phones).await;
     let (lid, lid_of_business) = (phones.lid(&paired.other).await, phones.lid(&business).await);
     let stranger = "15550999999";
 
@@ -109,9 +114,7 @@ async fn a_contact_shows_what_its_phone_says() {
     let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
     let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
     let paired = pair(&Bases::one(&stack.api), &phones).await;
-    let business = json!({"business": {"name": "Engines of Ada", "email": "ada@example.com"}});
-    let business = phones.post("/admin/phones", &business).await;
-    let business = business["phone"].as_str().expect("a number").to_owned();
+    let business = business(&phones).await;
     let about = json!({"text": "Gone fishing"});
     phones
         .post(&format!("/admin/phones/{}/about", paired.other), &about)
