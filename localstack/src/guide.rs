@@ -36,7 +36,7 @@ fn text(stack: &Stack) -> String {
             let _ = writeln!(text, "  {line}");
         }
     }
-    text.push_str("\nCtrl-C stops in order; what is here is here again at the next start.\n\n");
+    text.push_str("\nCtrl-C stops in order.\n\n");
     text
 }
 
