@@ -44,6 +44,7 @@ pub async fn consume(
             for message in messages {
                 match payload::decode(&message.body) {
                     Ok(Query::Question(question)) => questions.take(message, question),
+                    Ok(Query::SealedQuestion(question)) => questions.take_sealed(message, question),
                     Ok(Query::Nudge { instance }) => others.push((message, Ok(instance))),
                     Err(error) => others.push((message, Err(error))),
                 }

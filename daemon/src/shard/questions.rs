@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use shared::domain::question::{Answer, Ask, Found, Outcome, Question, Refusal};
+use shared::domain::question::{Outcome, Question, Refusal, SealedAsk};
 use shared::fault;
 use shared::ids::InstanceId;
 use shared::queue::Received;
@@ -49,6 +49,9 @@ const STORE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The pause before an answer is stored again that could not be.
 const STORE_AGAIN: Duration = Duration::from_millis(100);
+
+/// For how long a question rests in its queue that could not be opened.
+const OPEN_AGAIN: Duration = Duration::from_secs(1);
 
 /// For how long WhatsApp is asked nothing more for an instance after a 429 that names no time.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -108,6 +111,26 @@ impl Questions {
             open: Mutex::default(),
             paused: Mutex::default(),
         })
+    }
+
+    /// The same of a question that holds content. Where it cannot be opened now, it comes again.
+    pub fn take_sealed(self: &Arc<Self>, received: Received, question: Question<SealedAsk>) {
+        let questions = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let id = question.id;
+            let left = match sealed::question::open(&questions.deps.sealer, question).await {
+                Ok(question) => return questions.take(received, question),
+                Err(error) if error.nature().is_permanent() => {
+                    error!(question.id = %id, error = %chain(&error), "dropped a question that does not open");
+                    Done::Delete
+                }
+                Err(error) => {
+                    warn!(question.id = %id, error = %chain(&error), "a question could not be opened");
+                    Done::LeaveFor(OPEN_AGAIN)
+                }
+            };
+            questions.consumer.settle(&received.receipt, left).await;
+        });
     }
 
     /// Takes a question that was received, and answers it in a task of its own.
@@ -229,8 +252,7 @@ impl Questions {
         }
         let link = self.links.now(question.instance).ok_or(Refusal::NotConnected)?;
         let answer = link.connection.ask(&question.ask).await;
-        self.learn(question, &answer);
-        answer.map_err(|error| {
+        let outcome = answer.map_err(|error| {
             info!(
                 instance.id = %question.instance,
                 question.id = %question.id,
@@ -241,7 +263,14 @@ impl Questions {
                 self.pause(question.instance, after.unwrap_or(PAUSE));
             }
             refusal(&error, question.ask.changes())
-        })
+        });
+        // What is said of people is remembered.
+        let lessons = question.ask.lessons(&outcome);
+        if !lessons.is_empty() {
+            let people = &self.deps.people;
+            people.find(question.instance, &self.hold.fence, &lessons);
+        }
+        outcome
     }
 
     /// For how long nothing is asked of WhatsApp for this instance.
@@ -258,28 +287,6 @@ impl Questions {
         let until = now + pause.min(LONGEST_PAUSE);
         let longest = paused.entry(instance).or_insert(until);
         *longest = until.max(*longest);
-    }
-
-    /// What is answered of people is remembered.
-    fn learn(&self, question: &Question, answer: &Result<Answer, AskError>) {
-        let told = match (&question.ask, answer) {
-            (Ask::LookUp { contacts }, Ok(Answer::Looked { found })) => {
-                contacts.iter().cloned().zip(found.iter().cloned()).collect()
-            }
-            (Ask::Show { contact }, Ok(Answer::Shown(shown))) => vec![(
-                contact.clone(),
-                Found::There {
-                    person: shown.person.clone(),
-                    business_name: shown.business_name.clone(),
-                },
-            )],
-            (Ask::Show { contact } | Ask::Block { contact, .. }, Err(AskError::NotOnWhatsapp)) => {
-                vec![(contact.clone(), Found::Absent)]
-            }
-            // Whom a block is of may be known without asking WhatsApp.
-            (Ask::LookUp { .. } | Ask::Show { .. } | Ask::Block { .. }, _) => return,
-        };
-        self.deps.people.find(question.instance, &self.hold.fence, &told);
     }
 
     async fn refuse(&self, received: &Received, question: &Question, refusal: Refusal) {

@@ -468,7 +468,7 @@ impl Connection for WhatsAppSession {
     }
 
     async fn ask(&self, ask: &Ask) -> Result<question::Answer, AskError> {
-        let asking = questions::answer(&self.client, ask);
+        let asking = questions::answer(questions::Socket { client: &self.client }, ask);
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(AskError::InDoubt),

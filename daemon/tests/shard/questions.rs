@@ -9,7 +9,9 @@ use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::job::Query;
 use shared::domain::payload;
 use shared::domain::person::Person;
-use shared::domain::question::{Answer, Ask, Found, Outcome, Question, Refusal};
+use shared::domain::question::{
+    Answer, Ask, Block, Blocked, Found, LookUp, Looked, Outcome, Question, Refusal,
+};
 use shared::domain::recipient::Recipient;
 use shared::ids::QuestionId;
 use shared::queue::{OutgoingMessage, Queue as _};
@@ -30,16 +32,18 @@ fn name(text: &str) -> Recipient {
 }
 
 fn look_up() -> Ask {
-    Ask::LookUp {
+    LookUp {
         contacts: vec![name(ALICE)],
     }
+    .into()
 }
 
 fn block() -> Ask {
-    Ask::Block {
+    Block {
         contact: name(ALICE),
         blocked: true,
     }
+    .into()
 }
 
 fn alice() -> Person {
@@ -50,16 +54,17 @@ fn alice() -> Person {
 }
 
 fn found() -> Answer {
-    Answer::Looked {
+    Looked {
         found: vec![Found::There {
             person: alice(),
             business_name: Some("Engines of Alice".to_owned()),
         }],
     }
+    .into()
 }
 
 fn blocked() -> Answer {
-    Answer::Blocked { person: alice() }
+    Blocked { person: alice() }.into()
 }
 
 impl World {
@@ -160,9 +165,9 @@ async fn a_question_is_answered_and_what_is_said_of_people_is_learnt() {
 
     // It is another question, and WhatsApp says another thing.
     let question = world.ask(&instance, look_up()).await;
-    let absent = Answer::Looked {
+    let absent = Answer::from(Looked {
         found: vec![Found::Absent],
-    };
+    });
     answer(session.questioned().await, Ok(absent.clone()));
     assert_eq!(world.until_answered(&question).await, Ok(absent));
     until("the other lesson", async || {
@@ -319,11 +324,11 @@ async fn all_of_a_long_list_is_learnt() {
         business_name: None,
     });
     let found = found.collect();
-    let ask = Ask::LookUp {
+    let ask = Ask::from(LookUp {
         contacts: contacts.clone(),
-    };
+    });
     let question = world.ask(&instance, ask).await;
-    answer(session.questioned().await, Ok(Answer::Looked { found }));
+    answer(session.questioned().await, Ok(Looked { found }.into()));
     assert!(world.until_answered(&question).await.is_ok());
     let people = People::new(world.table.clone());
     for contact in &contacts {
@@ -406,9 +411,9 @@ async fn a_question_that_comes_twice_changes_something_once() {
     let (first, second) = (session.questioned().await, session.questioned().await);
     answer(first, Ok(found()));
     assert_eq!(world.until_answered(&question).await, Ok(found()));
-    let other = Answer::Looked {
+    let other = Answer::from(Looked {
         found: vec![Found::Unsaid],
-    };
+    });
     answer(second, Ok(other));
     world.until_no_queries().await;
     assert_eq!(world.until_answered(&question).await, Ok(found()));
@@ -467,10 +472,10 @@ async fn a_queue_that_fails_at_times_lets_nothing_be_done_twice() {
     let (instance, mut session) = world.connected(&mut daemon).await;
     let mut questions = Vec::new();
     for n in 0..12 {
-        let ask = Ask::Block {
+        let ask = Ask::from(Block {
             contact: name(&format!("155501001{n:02}")),
             blocked: true,
-        };
+        });
         questions.push(world.ask(&instance, ask).await);
     }
     world.queue.fail_every(3);

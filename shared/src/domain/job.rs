@@ -7,7 +7,7 @@ use super::content;
 use super::message::{Direction, Kind, MessageRecord};
 use super::payload::Payload;
 use super::person::Person;
-use super::question::{Ask, Question};
+use super::question::{Ask, Question, SealedAsk};
 use super::recipient::Recipient;
 use crate::ids::{InstanceId, MessageId};
 
@@ -98,6 +98,8 @@ pub enum Query {
     },
     /// Ask this instance's socket, and store the answer.
     Question(Question),
+    /// The same, where the ask holds content and rests sealed.
+    SealedQuestion(Question<SealedAsk>),
 }
 
 impl Payload for Job {
@@ -117,6 +119,7 @@ impl Payload for Query {
         match self {
             Self::Nudge { .. } => 1,
             Self::Question(question) => question.ask.needs(),
+            Self::SealedQuestion(question) => question.ask.needs,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use shared::domain::job::Query;
 use shared::domain::payload;
 use shared::domain::person::Person;
-use shared::domain::question::{Answer, Ask, Found, Outcome, Question, Shown};
+use shared::domain::question::{Ask, Blocked, Found, Looked, Outcome, Question, Shown};
 use shared::queue::{Queue, QueueName, ReceiveOptions};
 use shared::seal::Sealer;
 use shared::sealed;
@@ -41,24 +41,28 @@ pub fn willing(ask: &Ask) -> Outcome {
         lid: Some(format!("9{phone}")),
     };
     Ok(match ask {
-        Ask::LookUp { contacts } => Answer::Looked {
-            found: contacts
+        Ask::LookUp(ask) => Looked {
+            found: ask
+                .contacts
                 .iter()
                 .map(|contact| Found::There {
                     person: person(contact.phone().unwrap_or("15550100099")),
                     business_name: None,
                 })
                 .collect(),
-        },
-        Ask::Show { contact } => Answer::Shown(Shown {
-            person: person(contact.phone().unwrap_or("15550100099")),
+        }
+        .into(),
+        Ask::Show(ask) => Shown {
+            person: person(ask.contact.phone().unwrap_or("15550100099")),
             business_name: None,
             about: None,
             business: None,
-        }),
-        Ask::Block { contact, .. } => Answer::Blocked {
-            person: person(contact.phone().unwrap_or("15550100099")),
-        },
+        }
+        .into(),
+        Ask::Block(ask) => Blocked {
+            person: person(ask.contact.phone().unwrap_or("15550100099")),
+        }
+        .into(),
     })
 }
 
@@ -83,8 +87,12 @@ impl Asked {
                 for message in queue.receive(&name, options).await.expect("received") {
                     let query = payload::decode::<Query>(&message.body).expect("ours");
                     queue.delete(&name, &message.receipt).await.expect("deleted");
-                    let Query::Question(question) = query else {
-                        continue;
+                    let question = match query {
+                        Query::Question(question) => question,
+                        Query::SealedQuestion(question) => {
+                            sealed::question::open(&sealer, question).await.expect("ours")
+                        }
+                        Query::Nudge { .. } => continue,
                     };
                     seen.lock().expect("no holder panics").push(question.clone());
                     let doing = act(&question.ask);

@@ -6,13 +6,12 @@
 
 use std::collections::HashMap;
 
-use axum::extract::State;
 use axum::http::Method;
 use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde::{Deserialize, Serialize};
 use shared::domain::person::{Acquaintance, Person};
-use shared::domain::question::{Answer, Ask, Found};
+use shared::domain::question::{Found, LookUp};
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
 use utoipa::ToSchema;
@@ -20,11 +19,10 @@ use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 
 use super::contact::Contact;
 use crate::endpoint::Endpoint;
-use crate::http::caller::{KeyCaller, permission};
+use crate::http::caller::permission;
 use crate::http::{ApiError, Code, Fields, JsonBody, Replayable, Reply};
 use crate::messaging::MessagingState;
-use crate::messaging::asking::{Told, ask};
-use crate::messaging::idempotency::IdempotencyKey;
+use crate::messaging::asking::OnceSocket;
 use crate::openapi::Tag;
 
 /// Most contacts of a request.
@@ -104,18 +102,11 @@ pub fn endpoint() -> Endpoint<MessagingState> {
             "What was looked up within a day (in vain: within 15 minutes) is answered from memory, unless the request has an idempotency key; the rest \
              needs the instance to be connected.",
         )
-        .errors(&[
-            Code::NotFound,
-            Code::InstanceNotConnected,
-            Code::UpstreamError,
-            Code::UpstreamTimeout,
-        ])
+        .errors(&[Code::NotFound])
 }
 
 pub async fn handler(
-    State(state): State<MessagingState>,
-    caller: KeyCaller<permission::ContactsRead>,
-    IdempotencyKey(idempotency_key): IdempotencyKey,
+    asking: OnceSocket<permission::ContactsRead>,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Replayable<Response>, ApiError> {
     let contacts = parse(&request)?;
@@ -126,19 +117,17 @@ pub async fn handler(
         }
     }
     let mut known = HashMap::new();
-    if idempotency_key.is_none() {
-        known = remembered(&state, caller.grant.instance, &open, state.clock.now()).await?;
+    if asking.idempotency_key.is_none() {
+        let (state, instance) = (&asking.socket.state, asking.socket.caller.grant.instance);
+        known = remembered(state, instance, &open, state.clock.now()).await?;
         open.retain(|contact| !known.contains_key(contact));
     }
     let mut is_replay = false;
     if !open.is_empty() {
-        let question = Ask::LookUp {
-            contacts: open.clone(),
-        };
-        let key = idempotency_key.as_deref();
-        let told = Box::pin(ask(&state, &caller.grant, &caller.subscription, question, key)).await?;
+        let contacts = open.clone();
+        let told = asking.ask(LookUp { contacts }).await?;
         is_replay = told.is_replay;
-        known.extend(open.into_iter().zip(found(told)?));
+        known.extend(open.into_iter().zip(told.answer.found));
     }
     let results = request.contacts.into_iter().zip(contacts);
     let results = results.map(|(input, contact)| checked(input, contact, &known));
@@ -196,13 +185,6 @@ fn believed(met: Acquaintance, now: DateTime<Utc>) -> Option<Found> {
         person: met.person,
         business_name,
     })
-}
-
-fn found(told: Told) -> Result<Vec<Found>, ApiError> {
-    match told.answer {
-        Answer::Looked { found } => Ok(found),
-        _ => Err(ApiError::internal()),
-    }
 }
 
 fn checked(

@@ -1,17 +1,16 @@
 //! `GET /api/contacts/{contact}`: what a person shows the account of themselves.
 
-use axum::extract::State;
 use axum::http::Method;
 use serde::Serialize;
-use shared::domain::question::{Answer, Ask, Business, Shown};
+use shared::domain::question::{Business, Show, Shown};
 use utoipa::ToSchema;
 
 use super::contact::Contact;
 use crate::endpoint::Endpoint;
-use crate::http::caller::{KeyCaller, permission};
+use crate::http::caller::permission;
 use crate::http::{ApiError, Code, Path, Reply};
 use crate::messaging::MessagingState;
-use crate::messaging::asking::ask;
+use crate::messaging::asking::Socket;
 use crate::openapi::Tag;
 
 /// What a person shows.
@@ -50,33 +49,22 @@ pub struct BusinessProfile {
 }
 
 pub fn endpoint() -> Endpoint<MessagingState> {
-    Endpoint::new(Method::GET, "/api/contacts/{contact}", "getContact", handler)
-        .about(
-            Tag::Contacts,
-            "Shows a contact: names, about, and a business's profile",
-        )
-        .errors(&[
-            Code::InstanceNotConnected,
-            Code::UpstreamError,
-            Code::UpstreamTimeout,
-        ])
+    Endpoint::new(Method::GET, "/api/contacts/{contact}", "getContact", handler).about(
+        Tag::Contacts,
+        "Shows a contact: names, about, and a business's profile",
+    )
 }
 
 pub async fn handler(
-    State(state): State<MessagingState>,
-    caller: KeyCaller<permission::ContactsRead>,
+    socket: Socket<permission::ContactsRead>,
     Path(Contact(contact)): Path<Contact>,
 ) -> Result<Reply<Response>, ApiError> {
-    let question = Ask::Show { contact };
-    let told = Box::pin(ask(&state, &caller.grant, &caller.subscription, question, None)).await;
-    let told = told.map_err(|error| match error.code() {
+    let shown = socket.ask(Show { contact }).await;
+    let shown = shown.map_err(|error| match error.code() {
         Code::RecipientNotOnWhatsapp => ApiError::not_found("contact"),
         _ => error,
     })?;
-    match told.answer {
-        Answer::Shown(shown) => Ok(Reply::ok(shown.into())),
-        _ => Err(ApiError::internal()),
-    }
+    Ok(Reply::ok(shown.into()))
 }
 
 impl From<Shown> for Response {

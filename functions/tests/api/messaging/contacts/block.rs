@@ -9,7 +9,7 @@ use futures::future::join_all;
 use serde_json::json;
 use shared::clock::Clock;
 use shared::domain::instance::Status;
-use shared::domain::question::{Ask, Outcome, Question, Refusal};
+use shared::domain::question::{Ask, Block, Outcome, Question, Refusal};
 use shared::sealed;
 use shared::storage::answers::Progress;
 use shared::storage::keys;
@@ -30,10 +30,11 @@ async fn block(key: &Caller, idempotency_key: Option<&str>) -> Answer {
 }
 
 fn ask(blocked: bool) -> Ask {
-    Ask::Block {
+    Block {
         contact: "15550100002".parse().expect("a number"),
         blocked,
     }
+    .into()
 }
 
 async fn hasty() -> World {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::domain::instance::Status;
 use shared::domain::person::{Belief, LookedUp, Person};
-use shared::domain::question::{Answer as Told, Ask, Found, Refusal};
+use shared::domain::question::{Ask, Found, LookUp, Looked, Refusal};
 use shared::domain::recipient::Recipient;
 use shared::storage::people::{Lesson, People};
 
@@ -44,7 +44,7 @@ async fn each_contact_has_a_result_in_the_order_asked() {
     let world = World::new().await;
     let (_, _, key) = world.ready().await;
     let asked = world.answering(|ask| {
-        let Ask::LookUp { contacts } = ask else {
+        let Ask::LookUp(LookUp { contacts }) = ask else {
             panic!("{ask:?}")
         };
         let found = contacts.iter().map(|contact| match contact.phone() {
@@ -66,9 +66,10 @@ async fn each_contact_has_a_result_in_the_order_asked() {
                 business_name: None,
             },
         });
-        Ok(Told::Looked {
+        Ok(Looked {
             found: found.collect(),
-        })
+        }
+        .into())
     });
     let contacts = json!([
         BOB,
@@ -132,7 +133,7 @@ async fn each_contact_has_a_result_in_the_order_asked() {
     let contacts = [BOB, ALICE, "lid:200000000000005", "15550100007"]
         .map(name)
         .to_vec();
-    assert_eq!(asked.asks(), [Ask::LookUp { contacts }]);
+    assert_eq!(asked.asks(), [LookUp { contacts }.into()]);
 }
 
 #[tokio::test]
@@ -187,14 +188,15 @@ async fn what_was_looked_up_is_answered_from_memory_for_a_while() {
     assert_eq!(data["results"][1]["exists"], true);
     assert_eq!(
         asked.asks(),
-        [Ask::LookUp {
+        [LookUp {
             contacts: vec![name(BOB)]
-        }]
+        }
+        .into()]
     );
     // A request with a key is one question.
     check_keyed(&key, "k", contacts).await.data(200);
     let all = ["lid:200000000000002", BOB, ALICE].map(name).to_vec();
-    assert_eq!(asked.asks()[1..], [Ask::LookUp { contacts: all }]);
+    assert_eq!(asked.asks()[1..], [LookUp { contacts: all }.into()]);
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::domain::person::Person;
-use shared::domain::question::{Answer, Ask, Business, Refusal, Shown};
+use shared::domain::question::{Business, Refusal, Show, Shown};
 
 use crate::support::World;
 
@@ -30,7 +30,7 @@ async fn a_contact_shows_what_whatsapp_says_of_it() {
         shown.business_name = None;
         shown.business = None;
         shown.about = Some("Gone fishing".to_owned());
-        Ok(Answer::Shown(told))
+        Ok(told.into())
     });
     let business = json!({
         "description": null, "email": "ada@example.com", "websites": [], "categories": [], "address": null,
@@ -49,7 +49,7 @@ async fn a_contact_shows_what_whatsapp_says_of_it() {
         contact(Value::Null, json!("Gone fishing"), Value::Null)
     );
     let contact = "15550100002".parse().expect("a number");
-    assert_eq!(asked.asks()[0], Ask::Show { contact });
+    assert_eq!(asked.asks()[0], Show { contact }.into());
     for path in ["/api/contacts/ada", "/api/contacts/120363021033254949@g.us"] {
         assert_eq!(key.get(path).await.status, 404);
     }

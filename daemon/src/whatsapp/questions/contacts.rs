@@ -1,9 +1,9 @@
-//! What WhatsApp is asked on somebody's behalf: who is there, and to block somebody.
+//! Contacts: who is there, what they show, and to block somebody.
 
 use std::time::Duration;
 
 use shared::domain::person::Person;
-use shared::domain::question::{Answer, Ask, Business, Found, Shown};
+use shared::domain::question::{Block, Blocked, Business, Found, LookUp, Looked, Show, Shown};
 use shared::domain::recipient::Recipient;
 use wacore::iq::blocklist::UpdateBlocklistSpec;
 use wacore_binary::Jid;
@@ -14,30 +14,35 @@ use whatsapp_rust::usync::{
 };
 use whatsapp_rust::{Client, IqError};
 
-use super::people;
+use super::{Put, Socket, before_change, of_change, of_code, of_query, part};
 use crate::connection::AskError;
+use crate::whatsapp::people;
 
 /// How long WhatsApp may take to say who is meant, before a change.
 const NAMES_DEADLINE: Duration = Duration::from_secs(7);
 
-/// Answers a question.
-pub async fn answer(client: &Client, ask: &Ask) -> Result<Answer, AskError> {
-    if !client.is_logged_in() {
-        return Err(AskError::NotConnected);
+impl Put for LookUp {
+    async fn put(&self, socket: Socket<'_>) -> Result<Looked, AskError> {
+        let found = look_up(socket.client, &self.contacts).await?;
+        Ok(Looked { found })
     }
-    Ok(match ask {
-        Ask::LookUp { contacts } => Answer::Looked {
-            found: look_up(client, contacts).await?,
-        },
-        Ask::Show { contact } => Answer::Shown(show(client, contact).await?),
-        Ask::Block { contact, blocked } => Answer::Blocked {
-            person: block(client, contact, *blocked).await?,
-        },
-    })
+}
+
+impl Put for Show {
+    async fn put(&self, socket: Socket<'_>) -> Result<Shown, AskError> {
+        show(socket.client, &self.contact).await
+    }
+}
+
+impl Put for Block {
+    async fn put(&self, socket: Socket<'_>) -> Result<Blocked, AskError> {
+        let person = block(socket.client, &self.contact, self.blocked).await?;
+        Ok(Blocked { person })
+    }
 }
 
 /// Who of these is on WhatsApp. Numbers and LIDs are asked for in questions of their own, as WhatsApp's own client does.
-async fn look_up(client: &Client, contacts: &[Recipient]) -> Result<Vec<Found>, AskError> {
+pub(super) async fn look_up(client: &Client, contacts: &[Recipient]) -> Result<Vec<Found>, AskError> {
     let numbers = contacts.iter().filter_map(Recipient::phone);
     let by_number = ask(
         client,
@@ -193,23 +198,10 @@ async fn show(client: &Client, contact: &Recipient) -> Result<Shown, AskError> {
     })
 }
 
-/// A part of what a person shows: without it the rest is told all the same, unless nothing more is to be asked now.
-fn part<T>(answer: Result<T, AskError>) -> Result<Option<T>, AskError> {
-    match answer {
-        Ok(part) => Ok(Some(part)),
-        Err(error @ (AskError::NotConnected | AskError::Throttled { .. })) => Err(error),
-        Err(_) => Ok(None),
-    }
-}
-
 /// WhatsApp takes a block by both names, and its end by the LID. Nothing is in doubt before the change itself is asked for.
 async fn block(client: &Client, contact: &Recipient, blocked: bool) -> Result<Person, AskError> {
-    let person = match tokio::time::timeout(NAMES_DEADLINE, named(client, contact, blocked)).await {
-        Ok(Err(AskError::InDoubt)) | Err(_) => {
-            return Err(AskError::Unavailable("WhatsApp does not answer who it is".into()));
-        }
-        Ok(person) => person?,
-    };
+    let named = tokio::time::timeout(NAMES_DEADLINE, named(client, contact, blocked)).await;
+    let person = before_change(named.unwrap_or(Err(AskError::InDoubt)))?;
     let lid = person.lid.as_deref().map(Jid::lid).ok_or_else(unnamed)?;
     let spec = if blocked {
         let number = person.phone.as_deref().map(Jid::pn).ok_or_else(unnamed)?;
@@ -220,7 +212,10 @@ async fn block(client: &Client, contact: &Recipient, blocked: bool) -> Result<Pe
     if !client.is_logged_in() {
         return Err(AskError::NotConnected);
     }
-    client.execute(spec).await.map_err(of_change)?;
+    client.execute(spec).await.map_err(|error| match error {
+        IqError::ServerError { code: 404, .. } => AskError::NotOnWhatsapp,
+        error => of_change(error),
+    })?;
     Ok(person)
 }
 
@@ -254,42 +249,5 @@ fn unnamed() -> AskError {
     AskError::Refused {
         code: None,
         source: "WhatsApp does not tell both names of the person".into(),
-    }
-}
-
-/// Why a change has no answer. The connection may have ended after it was on the wire, which the library does not tell from
-/// before. Only what WhatsApp refuses, and what could not be written, was certainly not done.
-fn of_change(error: IqError) -> AskError {
-    match &error {
-        IqError::ServerError { code: 404, .. } => AskError::NotOnWhatsapp,
-        IqError::ServerError { code, .. } if (400..500).contains(code) && *code != 408 => of_query(error),
-        IqError::EncodeError(_) | IqError::DuplicateRequestId(_) => of_query(error),
-        _ => AskError::InDoubt,
-    }
-}
-
-/// Why a question was not answered.
-fn of_query(error: IqError) -> AskError {
-    match error {
-        IqError::NotConnected | IqError::ClientState(_) => AskError::NotConnected,
-        IqError::ServerError { code, backoff, .. } => of_code(Some(code), backoff, Box::new(error)),
-        IqError::EncodeError(_) | IqError::DuplicateRequestId(_) => AskError::Unavailable(Box::new(error)),
-        // It was on the wire, or may have been.
-        _ => AskError::InDoubt,
-    }
-}
-
-fn of_code(
-    code: Option<u16>,
-    backoff: Option<u32>,
-    source: Box<dyn std::error::Error + Send + Sync>,
-) -> AskError {
-    match code {
-        Some(429) => AskError::Throttled {
-            after: backoff.map(|seconds| Duration::from_secs(seconds.into())),
-            source,
-        },
-        Some(500..=599) => AskError::Unavailable(source),
-        code => AskError::Refused { code, source },
     }
 }

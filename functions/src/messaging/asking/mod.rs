@@ -10,16 +10,19 @@
 //! An idempotency key stands for one question. The same request under it waits for that question's answer. If it is proven
 //! that nothing was done, the request counts as the first again.
 
+mod refused;
+mod socket;
+
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
+use serde::Serialize;
 use shared::auth::api_key::Grant;
 use shared::domain::account::Subscription;
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::job::Query;
 use shared::domain::payload;
-use shared::domain::question::{Answer, Ask, Outcome, Question, Refusal};
+use shared::domain::question::{AnotherAnswer, Answer, Asks, Outcome, Question};
 use shared::ids::QuestionId;
 use shared::queue::{OutgoingMessage, QueueError, QueueName};
 use shared::sealed::{self, OpenError};
@@ -28,7 +31,9 @@ use shared::storage::idempotency::{self, Asked, Claim};
 use shared::storage::keys;
 use tokio::time::{Instant, timeout_at};
 
-use crate::http::{ApiError, Code, log};
+use self::refused::{Failed, not_connected, refused, too_late};
+pub use self::socket::{OnceSocket, Socket};
+use crate::http::{ApiError, Replayable, Reply, log};
 use crate::messaging::MessagingState;
 use crate::messaging::idempotency::other_request;
 
@@ -55,41 +60,32 @@ const SEND_DEADLINE: Duration = Duration::from_secs(2);
 /// The least time in which an answer may come: with less, the caller is asked to come again.
 const LEAST: Duration = Duration::from_secs(1);
 
-/// For how long whoever is asked for fewer requests waits, where nobody says for how long.
-const THROTTLED_SECONDS: u32 = 60;
-
 /// An answer from the socket.
-pub struct Told {
+pub struct Told<A> {
     /// What it says.
-    pub answer: Answer,
+    pub answer: A,
     /// Whether it was given to an earlier request with the same idempotency key.
     pub is_replay: bool,
 }
 
-/// Why there is no answer.
-enum Failed {
-    /// Nothing was done, nor will be.
-    Undone(ApiError),
-    /// Something may have been done.
-    InDoubt(ApiError),
-}
-
-impl Failed {
-    fn error(self) -> ApiError {
-        match self {
-            Self::Undone(error) | Self::InDoubt(error) => error,
+impl<A> Told<A> {
+    /// The answer as a response.
+    pub fn reply<T: Serialize>(self, response: impl FnOnce(A) -> T) -> Replayable<T> {
+        Replayable {
+            reply: Reply::ok(response(self.answer)),
+            is_replay: self.is_replay,
         }
     }
 }
 
 /// Asks the instance that `grant` is for.
-pub async fn ask(
+async fn ask<A: Asks>(
     state: &MessagingState,
     grant: &Grant,
     subscription: &Subscription,
-    ask: Ask,
+    ask: A,
     idempotency_key: Option<&str>,
-) -> Result<Told, ApiError> {
+) -> Result<Told<A::Answer>, ApiError> {
     let deadline = Instant::now() + state.daemon_answer;
     let now = state.clock.now();
     let instance = find_instance(state, subscription, grant).await?;
@@ -103,39 +99,19 @@ pub async fn ask(
             } else {
                 KEPT
             },
-        ask,
+        ask: ask.into(),
     };
     let asking = Asking {
         state,
         instance: &instance,
-        settles: question.ask.changes() || idempotency_key.is_some(),
+        settles: A::CHANGES || idempotency_key.is_some(),
         deadline,
     };
-    let Some(key) = idempotency_key else {
-        let answer = asking.anew(question).await.map_err(Failed::error)?;
-        return Ok(Told {
-            answer,
-            is_replay: false,
-        });
-    };
-    if let Some(answer) = asking.earlier(&question, key, now).await? {
-        return Ok(Told {
-            answer,
-            is_replay: true,
-        });
-    }
-    let id = question.id;
-    match asking.anew(question).await {
-        Ok(answer) => Ok(Told {
-            answer,
-            is_replay: false,
-        }),
-        Err(Failed::Undone(error)) => {
-            asking.release(key, id).await;
-            Err(error)
-        }
-        Err(Failed::InDoubt(error)) => Err(error),
-    }
+    let (answer, is_replay) = asking.answer(question, idempotency_key, now).await?;
+    let answer = answer
+        .try_into()
+        .map_err(|_| ApiError::internal().caused_by(AnotherAnswer))?;
+    Ok(Told { answer, is_replay })
 }
 
 /// The instance as it was a moment ago; as it is now, where that would refuse the question.
@@ -159,17 +135,6 @@ fn is_connected(instance: &Instance) -> bool {
     instance.observed.status == Status::Connected && instance.wanted() == Wanted::Connected
 }
 
-fn not_connected(status: Option<Status>) -> ApiError {
-    let error = ApiError::new(
-        Code::InstanceNotConnected,
-        "The instance is not connected to WhatsApp now, which this needs",
-    );
-    match status {
-        Some(status) => error.with_details(json!({"status": status})),
-        None => error,
-    }
-}
-
 /// A question on its way.
 struct Asking<'a> {
     state: &'a MessagingState,
@@ -181,6 +146,31 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
+    /// The answer, and whether it was given to an earlier request.
+    async fn answer(
+        &self,
+        question: Question,
+        idempotency_key: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<(Answer, bool), ApiError> {
+        let Some(key) = idempotency_key else {
+            let answer = self.anew(question).await.map_err(Failed::error)?;
+            return Ok((answer, false));
+        };
+        if let Some(answer) = self.earlier(&question, key, now).await? {
+            return Ok((answer, true));
+        }
+        let id = question.id;
+        match self.anew(question).await {
+            Ok(answer) => Ok((answer, false)),
+            Err(Failed::Undone(error)) => {
+                self.release(key, id).await;
+                Err(error)
+            }
+            Err(Failed::InDoubt(error)) => Err(error),
+        }
+    }
+
     /// Asks a new question.
     async fn anew(&self, question: Question) -> Result<Answer, Failed> {
         if !is_connected(self.instance) {
@@ -200,7 +190,9 @@ impl Asking<'_> {
         let names = names.map_err(|error| Failed::Undone(error.into()))?;
         let queue = names.queries(self.instance.shard.0);
         let id = question.id;
-        if let Err(error) = self.send(&queue, question).await {
+        let query = sealed::question::to_query(&self.state.sealer, question).await;
+        let query = query.map_err(|error| Failed::Undone(error.into()))?;
+        if let Err(error) = self.send(&queue, &query).await {
             match self.last_word(id).await {
                 // Nobody begins it any more, also where it is in the queue.
                 Err(Failed::Undone(_)) => return Err(Failed::Undone(error.into())),
@@ -259,8 +251,8 @@ impl Asking<'_> {
     }
 
     /// Sends a question, and again where it is not known whether it is in the queue: one that is there twice is done once.
-    async fn send(&self, queue: &QueueName, question: Question) -> Result<(), QueueError> {
-        let message = OutgoingMessage::standard(payload::encode(&Query::Question(question)));
+    async fn send(&self, queue: &QueueName, query: &Query) -> Result<(), QueueError> {
+        let message = OutgoingMessage::standard(payload::encode(query));
         let mut sends = 0;
         loop {
             sends += 1;
@@ -346,45 +338,4 @@ impl Asking<'_> {
         let outcome = sealed::open::<Outcome>(&self.state.sealer, self.instance.id, &of, &sealed).await?;
         Ok(outcome.map_err(refused))
     }
-}
-
-/// A refusal in HTTP's words.
-fn refused(refusal: Refusal) -> Failed {
-    let error = match refusal {
-        Refusal::NotConnected => not_connected(None),
-        Refusal::Busy => ApiError::new(
-            Code::RateLimited,
-            "The instance is asked too much at once: wait for the answers to come",
-        )
-        .retry_after(1),
-        Refusal::Throttled { seconds } => ApiError::new(
-            Code::RateLimited,
-            "WhatsApp asks for fewer requests of this account: wait, and ask less often",
-        )
-        .retry_after(seconds.unwrap_or(THROTTLED_SECONDS)),
-        Refusal::NotOnWhatsapp => ApiError::new(
-            Code::RecipientNotOnWhatsapp,
-            "WhatsApp was asked, and does not know the contact",
-        ),
-        Refusal::Refused { code } => ApiError::new(Code::UpstreamError, "WhatsApp refuses to do this")
-            .with_details(json!({"upstreamCode": code})),
-        Refusal::Unavailable | Refusal::Unknown => ApiError::new(
-            Code::UpstreamError,
-            "WhatsApp could not do this now; try again later",
-        ),
-        Refusal::InDoubt => return Failed::InDoubt(too_late("unknown")),
-    };
-    match refusal {
-        // A newer daemon's reason may leave anything behind.
-        Refusal::Unknown => Failed::InDoubt(error),
-        _ => Failed::Undone(error),
-    }
-}
-
-fn too_late(outcome: &'static str) -> ApiError {
-    let message = match outcome {
-        "not_started" => "There was no answer in time. Nothing was done, nor will be: try again",
-        _ => "There was no answer in time, and nobody knows whether it was done",
-    };
-    ApiError::new(Code::UpstreamTimeout, message).with_details(json!({"outcome": outcome}))
 }

@@ -3,6 +3,8 @@
 //! A value is serialised as JSON, sealed by the [`Sealer`] for [`Purpose::Content`], and put into base64. What it is
 //! *of* (a message's or an event's id) is its associated data: it opens as that of nothing else.
 
+pub mod question;
+
 use std::fmt::Display;
 
 use base64::Engine as _;

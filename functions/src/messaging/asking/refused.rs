@@ -1,0 +1,81 @@
+//! Why a question has no answer, in HTTP's words.
+
+use serde_json::json;
+use shared::domain::instance::Status;
+use shared::domain::question::Refusal;
+
+use crate::http::{ApiError, Code};
+
+/// For how long whoever is asked for fewer requests waits, where nobody says for how long.
+const THROTTLED_SECONDS: u32 = 60;
+
+/// Why there is no answer.
+pub enum Failed {
+    /// Nothing was done, nor will be.
+    Undone(ApiError),
+    /// Something may have been done.
+    InDoubt(ApiError),
+}
+
+impl Failed {
+    /// What the caller is told.
+    pub fn error(self) -> ApiError {
+        match self {
+            Self::Undone(error) | Self::InDoubt(error) => error,
+        }
+    }
+}
+
+/// A refusal in HTTP's words.
+pub fn refused(refusal: Refusal) -> Failed {
+    let error = match refusal {
+        Refusal::NotConnected => not_connected(None),
+        Refusal::Busy => ApiError::new(
+            Code::RateLimited,
+            "The instance is asked too much at once: wait for the answers to come",
+        )
+        .retry_after(1),
+        Refusal::Throttled { seconds } => ApiError::new(
+            Code::RateLimited,
+            "WhatsApp asks for fewer requests of this account: wait, and ask less often",
+        )
+        .retry_after(seconds.unwrap_or(THROTTLED_SECONDS)),
+        Refusal::NotOnWhatsapp => ApiError::new(
+            Code::RecipientNotOnWhatsapp,
+            "WhatsApp was asked, and does not know the contact",
+        ),
+        Refusal::Refused { code } => ApiError::new(Code::UpstreamError, "WhatsApp refuses to do this")
+            .with_details(json!({"upstreamCode": code})),
+        Refusal::Unavailable | Refusal::Unknown => ApiError::new(
+            Code::UpstreamError,
+            "WhatsApp could not do this now; try again later",
+        ),
+        Refusal::InDoubt => return Failed::InDoubt(too_late("unknown")),
+    };
+    match refusal {
+        // A newer daemon's reason may leave anything behind.
+        Refusal::Unknown => Failed::InDoubt(error),
+        _ => Failed::Undone(error),
+    }
+}
+
+/// Nobody waits any longer. `outcome` is `not_started` or `unknown`.
+pub fn too_late(outcome: &'static str) -> ApiError {
+    let message = match outcome {
+        "not_started" => "There was no answer in time. Nothing was done, nor will be: try again",
+        _ => "There was no answer in time, and nobody knows whether it was done",
+    };
+    ApiError::new(Code::UpstreamTimeout, message).with_details(json!({"outcome": outcome}))
+}
+
+/// The instance has no connection.
+pub fn not_connected(status: Option<Status>) -> ApiError {
+    let error = ApiError::new(
+        Code::InstanceNotConnected,
+        "The instance is not connected to WhatsApp now, which this needs",
+    );
+    match status {
+        Some(status) => error.with_details(json!({"status": status})),
+        None => error,
+    }
+}

@@ -1,0 +1,106 @@
+//! What a handler asks with: the socket of the caller's instance, for callers who may.
+
+use axum::extract::{FromRequestParts, State};
+use axum::http::request::Parts;
+use shared::domain::question::Asks;
+
+use super::{Told, ask};
+use crate::endpoint::{Argument, Gate};
+use crate::http::caller::{KeyCaller, Permission};
+use crate::http::{ApiError, Code};
+use crate::messaging::MessagingState;
+use crate::messaging::idempotency::IdempotencyKey;
+use crate::openapi::Operation;
+
+/// The socket of the instance of a caller with the scope `P`.
+pub struct Socket<P> {
+    /// What the function works with.
+    pub state: MessagingState,
+    /// Who calls.
+    pub caller: KeyCaller<P>,
+}
+
+impl<P> Socket<P> {
+    /// Asks it. Ends within `daemon_answer` of the configuration.
+    pub async fn ask<A: Asks>(&self, question: A) -> Result<A::Answer, ApiError> {
+        let told = self.ask_once(question, None).await?;
+        Ok(told.answer)
+    }
+
+    async fn ask_once<A: Asks>(
+        &self,
+        question: A,
+        idempotency_key: Option<&str>,
+    ) -> Result<Told<A::Answer>, ApiError> {
+        let (grant, subscription) = (&self.caller.grant, &self.caller.subscription);
+        Box::pin(ask(&self.state, grant, subscription, question, idempotency_key)).await
+    }
+}
+
+impl<P: Permission> FromRequestParts<MessagingState> for Socket<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &MessagingState) -> Result<Self, ApiError> {
+        Ok(Self {
+            caller: KeyCaller::from_request_parts(parts, state).await?,
+            state: state.clone(),
+        })
+    }
+}
+
+impl<P: Permission> Argument<MessagingState> for Socket<P> {
+    fn describe(operation: &mut Operation) {
+        <State<MessagingState> as Argument<MessagingState>>::describe(operation);
+        <KeyCaller<P> as Argument<MessagingState>>::describe(operation);
+        operation.codes.extend([
+            Code::InstanceNotConnected,
+            Code::UpstreamError,
+            Code::UpstreamTimeout,
+        ]);
+    }
+
+    fn gate() -> Option<Gate<MessagingState>> {
+        <KeyCaller<P> as Argument<MessagingState>>::gate()
+    }
+}
+
+/// The same with the request's idempotency key: every `POST` takes it.
+pub struct OnceSocket<P> {
+    /// The socket.
+    pub socket: Socket<P>,
+    /// The key, where the request has one.
+    pub idempotency_key: Option<String>,
+}
+
+impl<P> OnceSocket<P> {
+    /// Asks it. The key stands for one question, so a request asks one.
+    pub async fn ask<A: Asks>(&self, question: A) -> Result<Told<A::Answer>, ApiError> {
+        self.socket
+            .ask_once(question, self.idempotency_key.as_deref())
+            .await
+    }
+}
+
+impl<P: Permission> FromRequestParts<MessagingState> for OnceSocket<P> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &MessagingState) -> Result<Self, ApiError> {
+        let socket = Socket::from_request_parts(parts, state).await?;
+        let IdempotencyKey(idempotency_key) = IdempotencyKey::from_request_parts(parts, state).await?;
+        Ok(Self {
+            socket,
+            idempotency_key,
+        })
+    }
+}
+
+impl<P: Permission> Argument<MessagingState> for OnceSocket<P> {
+    fn describe(operation: &mut Operation) {
+        <Socket<P> as Argument<MessagingState>>::describe(operation);
+        <IdempotencyKey as Argument<MessagingState>>::describe(operation);
+    }
+
+    fn gate() -> Option<Gate<MessagingState>> {
+        <Socket<P> as Argument<MessagingState>>::gate()
+    }
+}
