@@ -6,7 +6,7 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::Outcome;
+use super::{Outcome, Refusal};
 use super::contacts::{Block, Blocked, Found, LookUp, Looked, Show, Shown};
 use crate::domain::payload::newest;
 use crate::domain::recipient::Recipient;
@@ -56,15 +56,15 @@ macro_rules! is_sealed {
 
 /// What a row's outcome teaches of people: the ask itself says so where `teaches` is among the row's words.
 macro_rules! lessons {
-    ($ask:ident, $told:expr) => {{
-        let _ = ($ask, $told);
+    ($ask:ident, $answer:ident, $told:expr) => {{
+        let (_, _): (_, Result<&$answer, Refusal>) = ($ask, $told);
         Vec::new()
     }};
-    ($ask:ident, $told:expr, teaches $(, $more:ident)*) => {
+    ($ask:ident, $answer:ident, $told:expr, teaches $(, $more:ident)*) => {
         $ask.lessons($told)
     };
-    ($ask:ident, $told:expr, $other:ident $(, $more:ident)*) => {
-        lessons!($ask, $told $(, $more)*)
+    ($ask:ident, $answer:ident, $told:expr, $other:ident $(, $more:ident)*) => {
+        lessons!($ask, $answer, $told $(, $more)*)
     };
 }
 
@@ -122,8 +122,8 @@ macro_rules! asks {
             /// What came of it teaches this of people.
             pub fn lessons(&self, outcome: &Outcome) -> Vec<(Recipient, Found)> {
                 match (self, outcome) {
-                    $((Self::$ask(ask), Ok(Answer::$answer(answer))) => lessons!(ask, Ok(answer) $(, $word)*),
-                    (Self::$ask(ask), Err(refusal)) => lessons!(ask, Err(*refusal) $(, $word)*),)+
+                    $((Self::$ask(ask), Ok(Answer::$answer(answer))) => lessons!(ask, $answer, Ok(answer) $(, $word)*),
+                    (Self::$ask(ask), Err(refusal)) => lessons!(ask, $answer, Err(*refusal) $(, $word)*),)+
                     _ => Vec::new(),
                 }
             }
