@@ -1,6 +1,7 @@
 //! The daemon's WhatsApp sessions against the sandbox: pairing, texts both ways, and what
 //! happens when something breaks.
 
+mod contacts;
 mod costs;
 mod faults;
 mod locations;

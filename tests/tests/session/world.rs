@@ -5,6 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use buffa::Message as _;
 use daemon::connection::{Connection, Connector, InboundMessage, Session, SessionEvent};
 use daemon::stop::Answer;
 use daemon::whatsapp::{Settings, WhatsAppConnector};
@@ -22,6 +25,7 @@ use testbed::wait::{DEADLINE, in_time};
 use testbed::world::Keys;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
+use waproto::whatsapp as wa;
 
 use crate::sink::{Seen, Sink};
 
@@ -149,6 +153,14 @@ impl World {
             Value::Array(inbox) => inbox,
             other => panic!("no list: {other}"),
         }
+    }
+
+    /// A message as a phone decrypted it.
+    pub async fn shown(&self, phone: &str, id: &str) -> wa::Message {
+        let path = format!("/admin/phones/{phone}/inbox/{id}");
+        let shown = self.until(&path, |shown| shown["protobuf"].is_string()).await;
+        let bytes = STANDARD.decode(shown["protobuf"].as_str().expect("a text"));
+        wa::Message::decode_from_slice(&bytes.expect("base64")).expect("a message")
     }
 
     /// Waits until the server has nothing left for anyone.

@@ -1,5 +1,6 @@
 //! What messages say, to and from the wire. Each kind is a file here that writes and reads it.
 
+mod contact;
 mod location;
 mod text;
 
@@ -13,13 +14,14 @@ use crate::store::is_stub;
 type Read = fn(&wa::Message) -> Option<Content>;
 
 /// Who reads what comes in, each kind that [`write`] knows.
-const READERS: [Read; 2] = [text::read, location::read];
+const READERS: [Read; 3] = [text::read, location::read, contact::read];
 
 /// A message that says this, with its secret. `None` for what cannot be sent.
 pub fn write(content: &Content, secret: [u8; 32]) -> Option<wa::Message> {
     let message = match content {
         Content::Text(text) => text::write(text),
         Content::Location(location) => location::write(location),
+        Content::Contact(contact) => contact::write(contact),
         Content::Unknown => return None,
     };
     Some(wa::Message {
@@ -63,7 +65,7 @@ pub fn is_cut(message: &wa::Message, is_oversize: fn(usize) -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use shared::domain::content::{Kind, Location, Place};
+    use shared::domain::content::{Card, Contact, Kind, Location, Place};
 
     use super::*;
 
@@ -80,6 +82,9 @@ mod tests {
                     live: false,
                 },
                 text: None,
+            })),
+            Kind::Contact => Some(Content::Contact(Contact {
+                contacts: vec![Card::of("Ada", &"15550100001".parse().expect("a number"))],
             })),
             Kind::Unknown => None,
         };

@@ -3,6 +3,7 @@
 //! Content reads the same wherever it rests sealed: in a job, where it is to be sent, and in an event, where it came in. A
 //! kind's fields have the names that events show. What a message's record keeps of it is its [`Kind`].
 
+mod contact;
 mod excerpt;
 mod location;
 mod text;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::payload::newest;
 use super::text_enum;
 
+pub use contact::{Card, Contact, InvalidCards, MAX_CONTACT_NAME, MAX_CONTACTS, MAX_VCARD};
 pub use excerpt::Excerpt;
 pub use location::{Location, MAX_WORDS, Place};
 pub use text::{MAX_SENT, MAX_TOLD, Text};
@@ -87,6 +89,8 @@ kinds! {
     Text = "text" from 1;
     /// A place.
     Location = "location" from 2;
+    /// People out of an address book.
+    Contact = "contact" from 3;
 }
 
 impl super::OrUnknown for Kind {

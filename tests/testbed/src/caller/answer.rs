@@ -65,6 +65,19 @@ impl Answer {
         code.to_owned()
     }
 
+    /// What is wrong with each field, as `text is missing`.
+    #[track_caller]
+    pub fn faults(&self) -> Vec<String> {
+        let body = self.json();
+        let fields = body["error"]["details"]["fields"].as_array();
+        let fields = fields.unwrap_or_else(|| panic!("no fields: {body}")).iter();
+        let fault = |fault: &Value| {
+            let text = |name: &str| fault[name].as_str().expect("a text").to_owned();
+            format!("{} {}", text("field"), text("message"))
+        };
+        fields.map(fault).collect()
+    }
+
     /// A header; empty where there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers

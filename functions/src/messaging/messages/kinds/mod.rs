@@ -1,5 +1,6 @@
 //! What can be sent: an endpoint for each kind of message, with the members and rules that are the kind's own.
 
+mod contact;
 mod location;
 mod text;
 
@@ -8,7 +9,7 @@ use crate::messaging::MessagingState;
 
 /// An endpoint for each kind.
 pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
-    vec![text::endpoint(), location::endpoint()]
+    vec![text::endpoint(), location::endpoint(), contact::endpoint()]
 }
 
 #[cfg(test)]

@@ -90,15 +90,7 @@ async fn every_fault_is_named() {
     ] {
         let answer = key.send("location", body.clone()).await;
         assert_eq!(answer.status, 400, "{body}");
-        let faults = answer.json()["error"]["details"]["fields"].clone();
-        let faults = faults.as_array().expect("a list").iter();
-        let faults: Vec<_> = faults
-            .map(|fault| {
-                let text = |name: &str| fault[name].as_str().expect("a text").to_owned();
-                format!("{} {}", text("field"), text("message"))
-            })
-            .collect();
-        assert_eq!(faults, told, "{body}");
+        assert_eq!(answer.faults(), told, "{body}");
     }
     let ends = json!({"to": "15550100002", "latitude": -90, "longitude": 180, "liveSeconds": null});
     key.send("location", ends).await.data(202);

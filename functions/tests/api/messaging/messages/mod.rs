@@ -1,5 +1,6 @@
 mod accept;
 mod backlog;
+mod contact;
 mod idempotency;
 mod location;
 mod people;
