@@ -7,6 +7,7 @@ mod faults;
 mod locations;
 mod media;
 mod oversize;
+mod polls;
 mod receipts;
 mod sink;
 mod stops;

@@ -2,6 +2,7 @@
 
 mod contact;
 mod location;
+mod poll;
 mod text;
 
 use shared::domain::content::Content;
@@ -14,7 +15,7 @@ use crate::store::is_stub;
 type Read = fn(&wa::Message) -> Option<Content>;
 
 /// Who reads what comes in, each kind that [`write`] knows.
-const READERS: [Read; 3] = [text::read, location::read, contact::read];
+const READERS: [Read; 4] = [text::read, location::read, contact::read, poll::read];
 
 /// A message that says this, with its secret. `None` for what cannot be sent.
 pub fn write(content: &Content, secret: [u8; 32]) -> Option<wa::Message> {
@@ -22,6 +23,7 @@ pub fn write(content: &Content, secret: [u8; 32]) -> Option<wa::Message> {
         Content::Text(text) => text::write(text),
         Content::Location(location) => location::write(location),
         Content::Contact(contact) => contact::write(contact),
+        Content::Poll(poll) => poll::write(poll),
         Content::Unknown => return None,
     };
     Some(wa::Message {
@@ -65,7 +67,7 @@ pub fn is_cut(message: &wa::Message, is_oversize: fn(usize) -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use shared::domain::content::{Card, Contact, Kind, Location, Place};
+    use shared::domain::content::{Ballot, Card, Contact, Kind, Location, Place, Poll};
 
     use super::*;
 
@@ -85,6 +87,13 @@ mod tests {
             })),
             Kind::Contact => Some(Content::Contact(Contact {
                 contacts: vec![Card::of("Ada", &"15550100001".parse().expect("a number"))],
+            })),
+            Kind::Poll => Some(Content::Poll(Poll {
+                poll: Ballot {
+                    question: "Lunch?".to_owned(),
+                    options: ["Soup", "Salad"].map(str::to_owned).into(),
+                    selectable: 1,
+                },
             })),
             Kind::Unknown => None,
         };

@@ -6,6 +6,7 @@
 mod contact;
 mod excerpt;
 mod location;
+mod poll;
 mod text;
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,7 @@ use super::text_enum;
 pub use contact::{Card, Contact, InvalidCards, MAX_CONTACT_NAME, MAX_CONTACTS, MAX_VCARD};
 pub use excerpt::Excerpt;
 pub use location::{Location, MAX_WORDS, Place};
+pub use poll::{Ballot, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, MIN_OPTIONS, Poll};
 pub use text::{MAX_SENT, MAX_TOLD, Text};
 
 /// What a kind's file says of its content.
@@ -91,6 +93,8 @@ kinds! {
     Location = "location" from 2;
     /// People out of an address book.
     Contact = "contact" from 3;
+    /// A question with answers to choose from.
+    Poll = "poll" from 4;
 }
 
 impl super::OrUnknown for Kind {

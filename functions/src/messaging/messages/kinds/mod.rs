@@ -2,6 +2,7 @@
 
 mod contact;
 mod location;
+mod poll;
 mod text;
 
 use crate::endpoint::Endpoint;
@@ -9,7 +10,12 @@ use crate::messaging::MessagingState;
 
 /// An endpoint for each kind.
 pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
-    vec![text::endpoint(), location::endpoint(), contact::endpoint()]
+    vec![
+        text::endpoint(),
+        location::endpoint(),
+        contact::endpoint(),
+        poll::endpoint(),
+    ]
 }
 
 #[cfg(test)]

@@ -4,5 +4,6 @@ mod contact;
 mod idempotency;
 mod location;
 mod people;
+mod poll;
 mod show;
 mod text;
