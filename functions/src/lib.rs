@@ -13,6 +13,7 @@ mod fleet;
 pub mod http;
 pub mod lambda;
 pub mod management;
+mod message_log;
 pub mod messaging;
 pub mod openapi;
 mod probes;

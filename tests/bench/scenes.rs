@@ -64,8 +64,13 @@ impl User {
         let body = kind.to(&sender.other);
         let sent = self.call(&sender.key, &kind.route, &[], Some(body)).await?;
         let message = [id(&sent)];
-        self.call(&sender.key, "GET /api/messages/{message}", &message, None)
-            .await?;
+        for route in [
+            "GET /api/messages",
+            "GET /api/messages/{message}",
+            "GET /api/messages/{message}/timeline",
+        ] {
+            self.call(&sender.key, route, &message, None).await?;
+        }
         self.call(&sender.key, "GET /api/instance/info", &[], None)
             .await?;
         self.call(&sender.key, "GET /api/stats", &[], None).await?;

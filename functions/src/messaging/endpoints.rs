@@ -7,8 +7,10 @@ use crate::messaging::MessagingState;
 /// Every endpoint of this function.
 pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
     let mut endpoints = messages::kinds::endpoints();
-    endpoints.extend([
+    endpoints.extend(vec![
+        messages::list::endpoint(),
         messages::show::endpoint(),
+        messages::timeline::endpoint(),
         contacts::check::endpoint(),
         contacts::show::endpoint(),
         contacts::block::endpoint(),

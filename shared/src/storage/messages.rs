@@ -1,5 +1,6 @@
 //! The records of messages: ids, kinds, states and times, never content.
 
+mod log;
 mod waiting;
 mod withdraw;
 
@@ -54,6 +55,7 @@ pub enum Transition {
 }
 
 pub use crate::domain::message::Change;
+pub use log::Looked;
 pub use withdraw::Withdrawn;
 
 /// What came of one write.
@@ -108,44 +110,6 @@ impl Messages {
     ) -> Result<Option<MessageRecord>, StorageError> {
         let found = self.table.get_recent(&keys::message(instance, id)).await?;
         found.as_ref().map(from_item).transpose()
-    }
-
-    /// Up to `limit` messages of this instance, newest first, that are older than `before`. A record that cannot be
-    /// read is left out.
-    pub async fn list(
-        &self,
-        instance: InstanceId,
-        before: Option<MessageId>,
-        limit: u32,
-    ) -> Result<Vec<MessageRecord>, StorageError> {
-        let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut start = before.map(|id| keys::message(instance, id).attributes());
-        let mut records = Vec::new();
-        loop {
-            let page = self
-                .table
-                .client()
-                .query()
-                .table_name(self.table.name())
-                .key_condition_expression("pk = :pk")
-                .expression_attribute_values(":pk", s(keys::message_partition(instance)))
-                .scan_index_forward(false)
-                .set_exclusive_start_key(start)
-                .limit(i32::try_from(wanted - records.len()).unwrap_or(i32::MAX))
-                .send()
-                .await
-                .map_err(classify)?;
-            for item in page.items() {
-                match from_item(item) {
-                    Ok(record) => records.push(record),
-                    Err(error) => tracing::error!(instance.id = %instance, %error, "left out of a list"),
-                }
-            }
-            start = page.last_evaluated_key;
-            if start.is_none() || records.len() >= wanted {
-                return Ok(records);
-            }
-        }
     }
 
     /// Brings a record into a later state. A record in that state or past it is left alone. A proof that WhatsApp has

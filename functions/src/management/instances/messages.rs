@@ -13,6 +13,7 @@ use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, List, Listing, PageQuery, Path, Query, Reply, Timestamp};
 use crate::management::ManagementState;
+use crate::message_log::{self, Filter};
 use crate::openapi::Tag;
 
 #[derive(Serialize, ToSchema)]
@@ -57,16 +58,9 @@ pub async fn handler(
 ) -> Result<Listing<Response>, ApiError> {
     let instance = find(&state, caller.subscription.id, &which).await?;
     let page = query.parse::<MessageId>(List::new("messages").of(instance.id))?;
-    let records = state
-        .messages
-        .list(instance.id, page.after, page.limit + 1)
-        .await?;
-    let (records, pagination) = page.cut(records, |record| record.id);
-    let now = state.clock.now();
-    let entries = records
-        .into_iter()
-        .map(|record| record.as_of(now).into())
-        .collect();
+    let (all, now) = (Filter::default(), state.clock.now());
+    let (records, pagination) = message_log::read(&state.messages, instance.id, &all, &page, now).await?;
+    let entries = records.into_iter().map(Response::from).collect();
     Ok(Reply::ok(entries).page(pagination))
 }
 

@@ -99,7 +99,13 @@ impl Walk<'_> {
             sent = self.call(&key, &send.route, &[], Some(body)).await;
         }
         let sent = [sent["id"].as_str().expect("an id")];
-        self.call(&key, "GET /api/messages/{message}", &sent, None).await;
+        self.call(&key, "GET /api/messages", &[], None).await;
+        for route in [
+            "GET /api/messages/{message}",
+            "GET /api/messages/{message}/timeline",
+        ] {
+            self.call(&key, route, &sent, None).await;
+        }
         let contact = [CONTACT];
         let body = json!({"contacts": contact});
         self.call(&key, "POST /api/contacts/check", &[], Some(body)).await;
