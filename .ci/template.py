@@ -17,6 +17,7 @@ ENDPOINT = os.environ["AWS_ENDPOINT_URL"]
 NETWORK = os.environ.get("WAXWING_NETWORKS", "sandbox").split(",")[0]
 PREFIX = os.environ.get("WAXWING_QUEUE_PREFIX", "waxwing")
 TABLE = os.environ.get("WAXWING_TABLE", "waxwing")
+BUCKET = os.environ.get("WAXWING_BUCKET", "waxwing")
 # The stand-in's defaults and AWS's differ here, and neither is ours to choose.
 NOT_COMPARED = {"QueueName", "SqsManagedSseEnabled"}
 
@@ -85,6 +86,26 @@ def check_table(template, session):
     expect("expiry attribute", properties["TimeToLiveSpecification"]["AttributeName"], expiry["AttributeName"])
 
 
+def check_bucket(template, session):
+    s3 = session.create_client("s3", endpoint_url=ENDPOINT)
+    properties = template["Resources"]["Bucket"]["Properties"]
+    wanted = {}
+    for rule in properties["LifecycleConfiguration"]["Rules"]:
+        wanted[rule["Id"]] = (
+            rule.get("Prefix", ""),
+            rule.get("ExpirationInDays"),
+            rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"),
+        )
+    made = {}
+    for rule in s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]:
+        made[rule["ID"]] = (
+            rule.get("Filter", {}).get("Prefix", rule.get("Prefix", "")),
+            rule.get("Expiration", {}).get("Days"),
+            rule.get("AbortIncompleteMultipartUpload", {}).get("DaysAfterInitiation"),
+        )
+    expect("bucket rules", wanted, made)
+
+
 def check_events(template):
     for name, resource in template["Resources"].items():
         if name.startswith("Fn::ForEach::") or resource["Type"] != "AWS::Serverless::Function":
@@ -102,9 +123,10 @@ def main():
     session = botocore.session.get_session()
     count = check_queues(template, session)
     check_table(template, session)
+    check_bucket(template, session)
     check_events(template)
     print(*problems, sep="\n", end="\n" if problems else "")
-    print(f"{count} queues, the table and the API's routes checked, {len(problems)} problems")
+    print(f"{count} queues, the table, the bucket and the API's routes checked, {len(problems)} problems")
     return 1 if problems else 0
 
 

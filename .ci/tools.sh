@@ -30,5 +30,6 @@ start_aws() {
   export AWS_ENDPOINT_URL="http://127.0.0.1:$port"
   export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
   export WAXWING_SQS_ENDPOINT="$AWS_ENDPOINT_URL" WAXWING_DYNAMODB_ENDPOINT="$AWS_ENDPOINT_URL"
+  export WAXWING_S3_ENDPOINT="$AWS_ENDPOINT_URL"
   printf 'ministack answers at %s\n' "$AWS_ENDPOINT_URL"
 }

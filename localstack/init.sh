@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Makes on an AWS stand-in what template.yaml makes on AWS: the table, the queues of every network and a KMS key.
+# Makes on an AWS stand-in what template.yaml makes on AWS: the table, the queues of every network, a KMS key and the
+# bucket.
 # May be run again at any time. Needs the AWS CLI; `localstack/compose.yaml` runs it inside LocalStack.
 #
 #   AWS_ENDPOINT_URL   where the stand-in answers            (default http://127.0.0.1:4566)
-#   WAXWING_TABLE, WAXWING_NETWORKS, WAXWING_SHARDS, WAXWING_QUEUE_PREFIX   as the programs read them
+#   WAXWING_TABLE, WAXWING_NETWORKS, WAXWING_SHARDS, WAXWING_QUEUE_PREFIX, WAXWING_BUCKET   as the programs read them
 set -euo pipefail
 
 export AWS_ENDPOINT_URL="${AWS_ENDPOINT_URL:-http://127.0.0.1:4566}"
@@ -15,6 +16,7 @@ networks="${WAXWING_NETWORKS:-sandbox}"
 shards="${WAXWING_SHARDS:-4}"
 prefix="${WAXWING_QUEUE_PREFIX:-waxwing}"
 key_alias='alias/waxwing'
+bucket="${WAXWING_BUCKET:-waxwing}"
 
 day=86400
 # The address is named at each call: version 1 of the CLI does not look at the variable for SQS in us-east-1.
@@ -78,9 +80,27 @@ make_key() {
   call kms create-alias --alias-name "$key_alias" --target-key-id "$key"
 }
 
+# Prefixes and terms stand in shared/src/bucket/name.rs; .ci/template.py compares template.yaml with what this makes.
+make_bucket() {
+  local where=()
+  if ! call s3api head-bucket --bucket "$bucket" >/dev/null 2>&1; then
+    if [ "$AWS_REGION" != us-east-1 ]; then
+      where=(--create-bucket-configuration "LocationConstraint=$AWS_REGION")
+    fi
+    call s3api create-bucket --bucket "$bucket" "${where[@]}" >/dev/null
+  fi
+  call s3api put-bucket-lifecycle-configuration --bucket "$bucket" --lifecycle-configuration '{"Rules": [
+    {"ID": "outgoing", "Status": "Enabled", "Filter": {"Prefix": "outgoing/"}, "Expiration": {"Days": 1}},
+    {"ID": "incoming", "Status": "Enabled", "Filter": {"Prefix": "incoming/"}, "Expiration": {"Days": 7}},
+    {"ID": "events", "Status": "Enabled", "Filter": {"Prefix": "events/"}, "Expiration": {"Days": 14}},
+    {"ID": "halves", "Status": "Enabled", "Filter": {"Prefix": ""}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}
+  ]}' >/dev/null
+}
+
 make_table
 IFS=',' read -r -a served <<<"$networks"
 for network in "${served[@]}"; do make_queues "${network// /}"; done
 make_key
-printf 'table %s, queues %s-{%s}-* of %s shards, key %s at %s\n' \
-  "$table" "$prefix" "$networks" "$shards" "$key_alias" "$AWS_ENDPOINT_URL"
+make_bucket
+printf 'table %s, queues %s-{%s}-* of %s shards, key %s, bucket %s at %s\n' \
+  "$table" "$prefix" "$networks" "$shards" "$key_alias" "$bucket" "$AWS_ENDPOINT_URL"

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use shared::bucket::Bucket;
 use shared::clock::Clock;
 use shared::domain::network::Network;
 use shared::queue::{Queue, QueueNames};
@@ -43,6 +44,8 @@ pub struct Parts {
     pub names: QueueNames,
     /// Seals content and session state.
     pub sealer: Arc<Sealer>,
+    /// Media on their way out and in.
+    pub bucket: Bucket,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// Shards of the network.
@@ -109,6 +112,7 @@ impl App {
             queue: parts.queue,
             names: parts.names,
             sealer: parts.sealer,
+            bucket: parts.bucket,
             clock: parts.clock.clone(),
             network: NETWORK,
             connector: Arc::new(connector),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
+use shared::bucket::Bucket;
 use shared::clock::Clock;
 use shared::domain::network::Network;
 use shared::ids::InstanceId;
@@ -42,6 +43,8 @@ pub struct Deps {
     pub names: QueueNames,
     /// Seals content and session state.
     pub sealer: Arc<Sealer>,
+    /// Media on their way out and in.
+    pub bucket: Bucket,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
     /// The network that this daemon serves.

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use shared::clock::SystemClock;
+use shared::bucket::Bucket;
+use shared::clock::{Clock, SystemClock};
 use shared::queue::QueueNames;
 use shared::queue::sqs::SqsQueue;
 use shared::seal::{self, Sealer};
@@ -22,13 +23,22 @@ pub async fn run() -> anyhow::Result<()> {
     let aws_config = aws::from_environment().await;
     let table = Table::new(&aws_config, &config.common.table);
     let wrapper = seal::wrapper(&aws_config, &config.wrapping).context("the wrapping key")?;
+    let sealer = Arc::new(Sealer::new(table.clone(), wrapper));
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let bucket = Bucket::open(
+        &aws_config,
+        &config.bucket,
+        Arc::clone(&sealer),
+        Arc::clone(&clock),
+    )?;
     let parts = Parts {
-        sealer: Arc::new(Sealer::new(table.clone(), wrapper)),
+        sealer,
+        bucket,
         beats: Table::new(&aws_config, table.name()),
         table,
         queue: Arc::new(SqsQueue::from_config(&aws_config)),
         names: QueueNames::new(config.common.queue_prefix, NETWORK.as_str())?,
-        clock: Arc::new(SystemClock),
+        clock,
         shards: config.common.shards,
         lease: config.lease,
         starts: config.starts,

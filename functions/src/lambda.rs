@@ -5,6 +5,7 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use axum::Router;
 use lambda_http::Error;
+use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
 use shared::config;
 use shared::mail;
@@ -44,11 +45,12 @@ pub async fn management() -> Result<(), Error> {
 /// Runs the function `messaging` until its environment ends it.
 pub async fn messaging() -> Result<(), Error> {
     telemetry::start(telemetry::Format::Json);
-    let (base, wrapping, own) = config::messaging()?;
+    let (base, wrapping, bucket, own) = config::messaging()?;
     let aws = shared::aws::from_environment().await;
     let base = base_over(&aws, &base)?;
     let sealer = sealer(&aws, &base, &wrapping)?;
-    let state = MessagingState::new(base.clone(), sealer, &own);
+    let bucket = Bucket::open(&aws, &bucket, Arc::clone(&sealer), clock())?;
+    let state = MessagingState::new(base.clone(), sealer, bucket, &own);
     run(base, service::messaging(state)).await
 }
 

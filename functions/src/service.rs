@@ -10,6 +10,7 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRef, MatchedPath, RawPathParams};
 use axum::http::Uri;
 use axum::middleware;
+use shared::bucket::Bucket;
 use shared::clock::Clock;
 use shared::config::{self, Function};
 use shared::mail::Mailer;
@@ -52,6 +53,7 @@ impl States {
         table: Table,
         queue: Arc<dyn Queue>,
         sealer: Arc<Sealer>,
+        bucket: Bucket,
         mailer: Arc<dyn Mailer>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, QueueError> {
@@ -60,7 +62,7 @@ impl States {
         Ok(Self {
             auth: AuthState::new(users.clone(), &config.users.jwt_secrets, &config.auth),
             management: ManagementState::new(users, Arc::clone(&sealer), &config.management),
-            messaging: MessagingState::new(base.clone(), sealer, &config.messaging),
+            messaging: MessagingState::new(base.clone(), sealer, bucket, &config.messaging),
             base,
         })
     }

@@ -7,6 +7,7 @@
 
 mod between;
 mod cli;
+mod content;
 mod database;
 pub mod guide;
 mod mailbox;

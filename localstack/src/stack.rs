@@ -12,6 +12,7 @@ use daemon::app::{App, Parts};
 use daemon::whatsapp::{NETWORK, Settings};
 use functions::service::{self, States};
 use sandbox::Sandbox;
+use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
 use shared::config::{self, Common, Functions, Wrapping};
 use shared::mail;
@@ -28,6 +29,7 @@ use tracing::warn;
 
 use crate::between::{Between, Directly};
 use crate::cli::Cli;
+use crate::content;
 use crate::database::Embedded;
 use crate::mailbox;
 use crate::secrets;
@@ -44,6 +46,12 @@ const LEASE: Duration = Duration::from_secs(4);
 /// The folder of the mails that were sent.
 const MAIL: &str = "mail";
 
+/// The folder of the bucket.
+const BUCKET: &str = "bucket";
+
+/// How often it is swept.
+const SWEEP_PERIOD: Duration = Duration::from_mins(10);
+
 /// How long the API may take to answer open requests when it stops.
 const API_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -57,6 +65,7 @@ pub struct Stack {
     sandbox: Option<Sandbox>,
     stop_api: CancellationToken,
     serving: JoinHandle<()>,
+    sweeping: JoinHandle<()>,
     stop_daemon: CancellationToken,
     running: JoinHandle<()>,
     _place: Place,
@@ -124,12 +133,21 @@ impl Stack {
         let config = config::functions_over(usual)?;
         let wrapper =
             seal::wrapper(&aws, &config.wrapping).context("cannot read or make the wrapping key")?;
+        let daemon_sealer = Arc::new(Sealer::new(table.clone(), wrapper.clone()));
+        let bucket_place = config::Bucket::Folder {
+            path: place.path().join(BUCKET),
+            public_url: config.users.public_url.clone(),
+        };
+        let bucket = |sealer: &Arc<Sealer>| {
+            Bucket::open(&aws, &bucket_place, Arc::clone(sealer), Arc::clone(&clock)).context("the bucket")
+        };
         let parts = Parts {
+            bucket: bucket(&daemon_sealer)?,
             table: table.clone(),
             beats: Table::new(&aws, table.name()),
             queue: reached.clone(),
             names: queue_names,
-            sealer: Arc::new(Sealer::new(table.clone(), wrapper.clone())),
+            sealer: daemon_sealer,
             clock: clock.clone(),
             shards: SHARDS,
             lease: LEASE,
@@ -145,10 +163,15 @@ impl Stack {
             .making_no_keys();
         let mailer = mail::from_config(&aws, &config.users.mail, &clock).context("the mailbox")?;
         let mailbox = mail::FolderMailer::new(place.path().join(MAIL), clock.clone());
-        let states = States::new(&config, table, reached, Arc::new(sealer), mailer, clock)?;
+        let sealer = Arc::new(sealer);
+        let bucket = bucket(&sealer)?;
+        // No other stack works on the same data: what is half written stays so.
+        bucket.sweep_at_start().await.context("the bucket")?;
+        let states = States::new(&config, table, reached, sealer, bucket.clone(), mailer, clock)?;
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
         let running = tokio::spawn(app.run(stop_daemon.clone()));
-        let serving = tokio::spawn(serve(listener, states, mailbox, stop_api.clone()));
+        let serving = tokio::spawn(serve(listener, states, mailbox, bucket.clone(), stop_api.clone()));
+        let sweeping = tokio::spawn(sweep(bucket, stop_api.clone()));
         Ok(Self {
             api,
             sandbox_url,
@@ -158,6 +181,7 @@ impl Stack {
             sandbox,
             stop_api,
             serving,
+            sweeping,
             stop_daemon,
             running,
             _place: place,
@@ -199,6 +223,9 @@ impl Stack {
             warn!("some requests did not end in time");
             serving.abort();
         }
+        if let Err(panic) = self.sweeping.await {
+            warn!(error = %panic, "the sweep of the bucket ended in a panic");
+        }
         if let Err(panic) = self.running.await {
             warn!(error = %panic, "the daemon ended in a panic");
         }
@@ -210,8 +237,16 @@ impl Stack {
     }
 }
 
-async fn serve(listener: TcpListener, states: States, mailbox: mail::FolderMailer, stop: CancellationToken) {
-    let routes = service::all(states).merge(mailbox::routes(mailbox));
+async fn serve(
+    listener: TcpListener,
+    states: States,
+    mailbox: mail::FolderMailer,
+    bucket: Bucket,
+    stop: CancellationToken,
+) {
+    let routes = service::all(states)
+        .merge(mailbox::routes(mailbox))
+        .merge(content::routes(bucket));
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let listener = listener.tap_io(|stream| {
         // A small answer must not wait for the caller's delayed acknowledgement.
@@ -222,6 +257,19 @@ async fn serve(listener: TcpListener, states: States, mailbox: mail::FolderMaile
         .await;
     if let Err(error) = served {
         warn!(%error, "the API's listener ended");
+    }
+}
+
+/// Removes what is past its term in the bucket, at once and then now and again, as S3 does by its own rules.
+async fn sweep(bucket: Bucket, stop: CancellationToken) {
+    let mut ticks = tokio::time::interval(SWEEP_PERIOD);
+    while stop.run_until_cancelled(ticks.tick()).await.is_some() {
+        if let Err(error) = bucket.sweep().await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "the bucket could not be swept"
+            );
+        }
     }
 }
 

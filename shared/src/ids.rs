@@ -127,6 +127,8 @@ prefixed_ids! {
     KeyId = "key_";
     /// A message, sent or received.
     MessageId = "msg_";
+    /// A file of a message: one that was uploaded, or came in.
+    MediaId = "med_";
     /// An event that webhooks and the realtime feed tell of.
     EventId = "evt_";
     /// An entry of the audit log.

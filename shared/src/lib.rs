@@ -5,6 +5,7 @@
 
 pub mod auth;
 pub mod aws;
+pub mod bucket;
 pub mod clock;
 pub mod config;
 pub mod domain;

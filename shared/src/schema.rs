@@ -19,7 +19,8 @@ use crate::domain::message::{Direction, Failure, Kind, State};
 use crate::domain::network::Network;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::recipient::Recipient;
-use crate::ids::{AuditId, InstanceId, KeyId, MessageId, SubscriptionId, UserId};
+use crate::domain::upload::{FileName, MimeType};
+use crate::ids::{AuditId, InstanceId, KeyId, MediaId, MessageId, SubscriptionId, UserId};
 
 /// Gives types their schemas, under the names that they have in the document.
 macro_rules! schemas {
@@ -44,6 +45,7 @@ schemas! {
     "InstanceId", InstanceId = id(InstanceId::PREFIX);
     "KeyId", KeyId = id(KeyId::PREFIX);
     "MessageId", MessageId = id(MessageId::PREFIX);
+    "MediaId", MediaId = id(MediaId::PREFIX);
     "AuditId", AuditId = id(AuditId::PREFIX);
 
     "Role", Role = one_of(Role::ALL, Role::as_str);
@@ -88,6 +90,15 @@ schemas! {
     "PhoneNumber", PhoneNumber = text("15550100001")
         .pattern(Some(PHONE_NUMBER))
         .description(Some("In E.164, with the country code, with or without `+`"));
+    "MimeType", MimeType = text("image/jpeg")
+        .max_length(Some(MimeType::LONGEST))
+        .pattern(Some(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+/[A-Za-z0-9!#$%&'*+.^_`|~-]+ *(;[ -~]*)?$"))
+        .description(Some("A media type, perhaps with parameters"));
+    "FileName", FileName = text("photo.jpg")
+        .min_length(Some(1))
+        .max_length(Some(FileName::LONGEST))
+        .pattern(Some(r"^[^\u0000-\u001F\u007F-\u009F/\\]*$"))
+        .description(Some("Without a path"));
     "Cidr", Cidr = text("203.0.113.0/24")
         .format(Some(SchemaFormat::Custom("cidr".to_owned())))
         .description(Some("An IP address, or a range of them in CIDR notation"));

@@ -63,7 +63,7 @@ cargo build --workspace --bins --tests
 built="$(cargo metadata --no-deps --format-version 1 |
   python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug"
 
-export WAXWING_NETWORKS=sandbox WAXWING_KMS_KEY=alias/waxwing WAXWING_BCRYPT_COST=4
+export WAXWING_NETWORKS=sandbox WAXWING_KMS_KEY=alias/waxwing WAXWING_BUCKET=waxwing WAXWING_BCRYPT_COST=4
 WAXWING_JWT_SECRET="serverless:$(python3 -c 'import secrets; print(secrets.token_hex(32))')"
 export WAXWING_JWT_SECRET
 unset WAXWING_KEY_FILE

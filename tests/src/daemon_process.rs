@@ -23,6 +23,13 @@ pub struct Surroundings {
     pub shards: u32,
 }
 
+impl Surroundings {
+    /// Its bucket, as `testbed::bucket` has it beside the key.
+    fn bucket(&self) -> String {
+        format!("folder:{}", self.key_file.with_file_name("bucket").display())
+    }
+}
+
 /// A running daemon. Killed when dropped.
 #[derive(Debug)]
 pub struct DaemonProcess {
@@ -41,6 +48,7 @@ impl DaemonProcess {
             .env("AWS_ACCESS_KEY_ID", "local")
             .env("AWS_SECRET_ACCESS_KEY", "local")
             .env("WAXWING_KEY_FILE", &surroundings.key_file)
+            .env("WAXWING_BUCKET", surroundings.bucket())
             .env("WAXWING_SANDBOX_URL", &surroundings.sandbox)
             .env("WAXWING_SHARDS", shards)
             .stdin(Stdio::null())

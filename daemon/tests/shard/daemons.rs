@@ -119,6 +119,12 @@ impl World {
             )),
             queue: self.queue.clone(),
             names: self.names.clone(),
+            bucket: testbed::bucket::in_directory(
+                self.keys.directory(),
+                "http://waxwing.example",
+                sealer.clone(),
+                Arc::new(self.clock.clone()),
+            ),
             sealer,
             clock: Arc::new(self.clock.clone()),
             network: NETWORK,

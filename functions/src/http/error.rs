@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use shared::auth::jwt::JwtError;
 use shared::auth::password::PasswordError;
+use shared::bucket::BucketError;
 use shared::nature::Nature;
 use shared::queue::QueueError;
 use shared::seal::SealError;
@@ -264,6 +265,12 @@ impl From<SealError> for ApiError {
 
 impl From<OpenError> for ApiError {
     fn from(error: OpenError) -> Self {
+        Self::of_nature(error.nature()).caused_by(error)
+    }
+}
+
+impl From<BucketError> for ApiError {
+    fn from(error: BucketError) -> Self {
         Self::of_nature(error.nature()).caused_by(error)
     }
 }

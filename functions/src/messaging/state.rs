@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::FromRef;
+use shared::bucket::Bucket;
 use shared::config;
 use shared::seal::Sealer;
 use shared::storage::answers::Answers;
@@ -12,6 +13,7 @@ use shared::storage::api_keys::ApiKeys;
 use shared::storage::counters::Counters;
 use shared::storage::idempotency::IdempotencyKeys;
 use shared::storage::instances::Instances;
+use shared::storage::media::MediaTable;
 use shared::storage::messages::Messages;
 
 use super::messages::backlog::{Backlog, Limits};
@@ -44,6 +46,10 @@ pub struct OfMessaging {
     pub idempotency: IdempotencyKeys,
     /// Seals content, and nothing else.
     pub sealer: Arc<Sealer>,
+    /// What is known of files.
+    pub media: MediaTable,
+    /// The files themselves.
+    pub bucket: Bucket,
     /// How long a request tries to bring a message into its queue.
     pub queue_answer: Duration,
     /// How long a request waits for a daemon's answer.
@@ -52,7 +58,7 @@ pub struct OfMessaging {
 
 impl MessagingState {
     /// The state over what every function has.
-    pub fn new(base: Base, sealer: Arc<Sealer>, config: &config::Messaging) -> Self {
+    pub fn new(base: Base, sealer: Arc<Sealer>, bucket: Bucket, config: &config::Messaging) -> Self {
         let limits = Limits {
             instance: config.queue_limit,
             offline: config.offline_queue_limit,
@@ -65,10 +71,12 @@ impl MessagingState {
             messages: Messages::new(table.clone()),
             counters: Counters::new(table.clone()),
             backlog: Backlog::new(base.clone(), limits),
+            media: MediaTable::new(table.clone()),
             people: Directory::new(table.clone()),
             answers: Answers::new(table.clone()),
             idempotency: IdempotencyKeys::new(table.clone()),
             sealer,
+            bucket,
             queue_answer: config.queue_answer,
             daemon_answer: config.daemon_answer,
             base,

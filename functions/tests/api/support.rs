@@ -10,6 +10,7 @@ use axum::http::{Request, header};
 use functions::management::ManagementState;
 use functions::service::{self, States};
 use serde_json::{Value, json};
+use shared::bucket::Bucket;
 use shared::clock::Clock;
 use shared::config::Functions;
 use shared::domain::audit::Action;
@@ -18,7 +19,7 @@ use shared::domain::network::Network;
 use shared::domain::question::{Ask, Outcome};
 use shared::ids::InstanceId;
 use shared::queue::{Queue, QueueName, QueueNames, ReceiveOptions};
-use shared::seal::Purpose;
+use shared::seal::{Purpose, Sealer};
 use shared::storage::Table;
 use testbed::asked::{Asked, Doing};
 pub use testbed::caller::{Answer, Caller, PASSWORD, User};
@@ -84,12 +85,15 @@ impl World {
         let (queue, _) = queues(clock.clone(), Network::Sandbox, 1).await;
         let queue = Arc::new(Through(FlakyQueue::over(queue)));
         let sealer = base.keys.sealer(&table).restricted_to(&[Purpose::Content]);
+        let sealer = Arc::new(sealer);
         let mail = Arc::new(Mailbox::default());
+        let bucket = bucket(&base, sealer.clone(), clock.clone());
         let states = States::new(
             &change(config()),
             table,
             queue.clone(),
-            Arc::new(sealer),
+            sealer,
+            bucket,
             mail.clone(),
             clock,
         )
@@ -116,6 +120,7 @@ impl World {
             self.state.table.clone(),
             self.queue.clone(),
             self.state.sealer.clone(),
+            self.states.messaging.bucket.clone(),
             self.mail.clone(),
             Arc::new(self.clock.clone()),
         );
@@ -247,6 +252,11 @@ pub fn request(method: &str, token: &str, path: &str, body: Body) -> Request<Bod
         .extension(ConnectInfo(peer))
         .body(body)
         .expect("well-formed")
+}
+
+/// The bucket beside the deployment's keys. Its links lead to `http://waxwing.example`.
+fn bucket(base: &testbed::world::World, sealer: Arc<Sealer>, clock: Arc<dyn Clock>) -> Bucket {
+    testbed::bucket::in_directory(base.keys.directory(), "http://waxwing.example", sealer, clock)
 }
 
 pub fn config() -> Functions {

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Common, ConfigError, Lookup, Wrapping, common_from, number, problem, wrapping_from};
+use super::{
+    Bucket, Common, ConfigError, Lookup, Wrapping, bucket, common_from, number, problem, wrapping_from,
+};
 use crate::domain::network::Network;
 
 /// The daemon's configuration.
@@ -13,6 +15,8 @@ pub struct Daemon {
     pub common: Common,
     /// What wraps data keys.
     pub wrapping: Wrapping,
+    /// Where the bucket is.
+    pub bucket: Bucket,
     /// The network served; `None` for what the build serves.
     pub network: Option<Network>,
     /// The sandbox's WebSocket.
@@ -35,6 +39,7 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
     Ok(Daemon {
         common: common_from(get)?,
         wrapping: wrapping_from(get)?,
+        bucket: bucket::read(get)?,
         network,
         sandbox_url: get("WAXWING_SANDBOX_URL").unwrap_or_else(|| "ws://127.0.0.1:3001/ws/chat".to_owned()),
         sandbox_ca: get("WAXWING_SANDBOX_CA").map(PathBuf::from),

@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{
-    Common, ConfigError, JwtSecret, Lookup, Mail, Wrapping, common_from, mail, missing, number, problem,
-    wrapping_from,
+    Bucket, Common, ConfigError, JwtSecret, Lookup, Mail, Wrapping, bucket, common_from, mail, missing,
+    number, problem, wrapping_from,
 };
 use crate::auth::jwt::DEFAULT_LIFETIME;
 use crate::auth::password::DEFAULT_COST;
@@ -160,7 +160,7 @@ impl Users {
             jwt_secrets,
             bcrypt_cost: DEFAULT_COST,
             mail: Mail::Off,
-            public_url: "http://localhost:3000".to_owned(),
+            public_url: super::LOCAL_URL.to_owned(),
             user_rate: 600,
         }
     }
@@ -276,10 +276,11 @@ pub(super) fn management(get: Lookup<'_>) -> Result<(Base, Users, Wrapping, Mana
     Ok((base_from(get)?, users_from(get)?, wrapping_from(get)?, management))
 }
 
-pub(super) fn messaging(get: Lookup<'_>) -> Result<(Base, Wrapping, Messaging), ConfigError> {
+pub(super) fn messaging(get: Lookup<'_>) -> Result<(Base, Wrapping, Bucket, Messaging), ConfigError> {
     Ok((
         base_from(get)?,
         wrapping_from(get)?,
+        bucket::read(get)?,
         Messaging::default().over(get)?,
     ))
 }

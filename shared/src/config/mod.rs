@@ -10,6 +10,7 @@
 //! | `WAXWING_JWT_SECRET` | auth and management: signs access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |
 //! | `WAXWING_KMS_KEY` | management, messaging and daemon: the KMS key that wraps data keys: id, alias or ARN | — |
 //! | `WAXWING_KEY_FILE` | instead of it: the file with the wrapping key | — |
+//! | `WAXWING_BUCKET` | messaging and daemon: the bucket of media: its name in S3, or `folder:<path>` | — |
 //! | `WAXWING_SANDBOX_URL` | daemon of the sandbox build: the sandbox's WebSocket | `ws://127.0.0.1:3001/ws/chat` |
 //! | `WAXWING_SANDBOX_CA` | daemon of the sandbox build: file with the root certificate of its media host, PEM | |
 //! | `WAXWING_BCRYPT_COST` | auth and management: the cost of a password's hash, 4 to 31 | 12 |
@@ -17,7 +18,7 @@
 //! | `WAXWING_ADMIN_EMAIL` | auth: whoever has this address, once it is verified, is an administrator | — |
 //! | `WAXWING_MAIL` | auth and management: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
 //! | `WAXWING_MAIL_FROM` | auth and management: the sender of mails | — |
-//! | `WAXWING_PUBLIC_URL` | auth and management: where callers reach the API, for links in mails and in the OpenAPI document | `http://localhost:3000` |
+//! | `WAXWING_PUBLIC_URL` | auth and management, and messaging where the bucket is a folder: where callers reach the API, for links in mails, in the OpenAPI document and to media | `http://localhost:3000` |
 //! | `WAXWING_TRUSTED_PROXIES` | functions: how many proxies before a listener of our own add to `X-Forwarded-For` | 0 |
 //! | `WAXWING_CORS_ORIGINS` | functions: origins whose pages may call the API, separated by commas; `*` for all | — |
 //! | `WAXWING_AUTH_RATE` | auth: requests a minute from one address to the routes that need no token | 120 |
@@ -31,6 +32,7 @@
 //!
 //! Region, credentials and `AWS_ENDPOINT_URL` are the AWS SDK's own.
 
+mod bucket;
 mod daemon;
 mod functions;
 mod mail;
@@ -42,10 +44,14 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+pub use bucket::Bucket;
 pub use daemon::{Daemon, SESSION_STARTS};
 pub use functions::{Auth, Base, CorsOrigins, Function, Functions, Management, Messaging, Users};
 pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};
+
+/// Where callers reach the API of a local stack.
+const LOCAL_URL: &str = "http://localhost:3000";
 
 /// A variable that is missing or not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -88,7 +94,7 @@ pub fn management() -> Result<(Base, Users, Wrapping, Management), ConfigError> 
 }
 
 /// Reads the configuration of the function `messaging`.
-pub fn messaging() -> Result<(Base, Wrapping, Messaging), ConfigError> {
+pub fn messaging() -> Result<(Base, Wrapping, Bucket, Messaging), ConfigError> {
     functions::messaging(&variable)
 }
 

@@ -40,6 +40,7 @@ fn asked<T>(read: impl Fn(Lookup<'_>) -> Result<T, ConfigError>) -> BTreeSet<Str
         match name {
             "WAXWING_JWT_SECRET" => Some(SECRET.to_owned()),
             "WAXWING_KMS_KEY" => Some("alias/waxwing".to_owned()),
+            "WAXWING_BUCKET" => Some("waxwing".to_owned()),
             "WAXWING_MAIL" => Some("ses".to_owned()),
             "WAXWING_MAIL_FROM" => Some("waxwing@example.com".to_owned()),
             _ => None,
@@ -87,8 +88,13 @@ fn the_template_gives_each_function_what_it_needs_alone() {
         let (given, asked) = (given(function), asked_by(function));
         let unread: Vec<_> = given.difference(&asked).collect();
         assert!(unread.is_empty(), "`{}` reads no {unread:?}", function.as_str());
-        let of_secrets = ["WAXWING_JWT_SECRET", "WAXWING_KMS_KEY", "WAXWING_PUBLIC_URL"];
-        for name in needed.into_iter().chain(of_secrets) {
+        let of_some = [
+            "WAXWING_BUCKET",
+            "WAXWING_JWT_SECRET",
+            "WAXWING_KMS_KEY",
+            "WAXWING_PUBLIC_URL",
+        ];
+        for name in needed.into_iter().chain(of_some) {
             if asked.contains(name) {
                 assert!(given.contains(name), "`{}` is given no {name}", function.as_str());
             }
@@ -124,6 +130,7 @@ fn each_function_asks_for_what_it_needs_alone() {
         all(&[&of_all, &of_users, &of_keys])
     );
     let own: &[&str] = &[
+        "WAXWING_BUCKET",
         "WAXWING_OFFLINE_QUEUE_LIMIT",
         "WAXWING_QUEUE_LIMIT",
         "WAXWING_SHARD_QUEUE_LIMIT",
@@ -182,4 +189,43 @@ fn a_fault_names_the_variable_and_not_its_value() {
     );
     assert!(daemon::read(&get(&[])).is_err());
     assert!(daemon::read(&get(&[("WAXWING_KEY_FILE", "f"), ("WAXWING_KMS_KEY", "k")])).is_err());
+}
+
+#[test]
+fn the_bucket_is_one_of_s3_or_a_folder_with_the_address_of_its_links() {
+    let read = |pairs| bucket::read(&get(pairs));
+    assert_eq!(
+        read(&[("WAXWING_BUCKET", "waxwing-live.media")]),
+        Ok(Bucket::S3("waxwing-live.media".to_owned()))
+    );
+    let folder = |public_url: &str| Bucket::Folder {
+        path: "/tmp/x".into(),
+        public_url: public_url.to_owned(),
+    };
+    assert_eq!(
+        read(&[("WAXWING_BUCKET", "folder:/tmp/x")]),
+        Ok(folder("http://localhost:3000"))
+    );
+    assert_eq!(
+        read(&[
+            ("WAXWING_BUCKET", "folder:/tmp/x"),
+            ("WAXWING_PUBLIC_URL", "https://api.example.com"),
+        ]),
+        Ok(folder("https://api.example.com"))
+    );
+    let told = |text| {
+        let lookup = move |name: &str| (name == "WAXWING_BUCKET").then(|| String::from(text));
+        bucket::read(&lookup).expect_err("refused").to_string()
+    };
+    for text in ["folder:", "s3://bucket", "Upper", "ab", "a/b"] {
+        assert_eq!(
+            told(text),
+            "WAXWING_BUCKET must be the name of an S3 bucket, or `folder:<path>`",
+            "{text}"
+        );
+    }
+    assert_eq!(
+        read(&[]).expect_err("missing").to_string(),
+        "WAXWING_BUCKET must be set"
+    );
 }

@@ -20,6 +20,7 @@ pub mod recipient;
 pub mod roster;
 pub mod shard;
 mod text_enum;
+pub mod upload;
 
 pub use text_enum::OrUnknown;
 pub(crate) use text_enum::text_enum;

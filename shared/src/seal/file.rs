@@ -21,25 +21,29 @@ impl FileKeyWrapper {
     /// Reads the key file. Where there is none it is made first, readable to its owner alone, with the directories
     /// that it needs. Processes that start together agree on one key.
     pub fn open(path: &Path) -> io::Result<Self> {
-        match fs::read(path) {
-            Ok(bytes) => return Self::from_bytes(&Zeroizing::new(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        let directory = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        fs::create_dir_all(directory)?;
-        create(path, directory)?;
-        Self::from_bytes(&Zeroizing::new(fs::read(path)?))
+        key_in(path).map(|key| Self { key })
     }
+}
 
-    fn from_bytes(bytes: &[u8]) -> io::Result<Self> {
-        DataKey::from_slice(bytes)
-            .map(|key| Self { key })
-            .ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "a key file has exactly 32 bytes"))
+/// The key in a file, which is made first where there is none: see [`FileKeyWrapper::open`].
+pub(crate) fn key_in(path: &Path) -> io::Result<DataKey> {
+    match fs::read(path) {
+        Ok(bytes) => return from_bytes(&Zeroizing::new(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
     }
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    fs::create_dir_all(directory)?;
+    create(path, directory)?;
+    from_bytes(&Zeroizing::new(fs::read(path)?))
+}
+
+fn from_bytes(bytes: &[u8]) -> io::Result<DataKey> {
+    DataKey::from_slice(bytes)
+        .ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "a key file has exactly 32 bytes"))
 }
 
 /// Makes the file in one step: it is written whole under another name, then linked to its own. A link never replaces

@@ -10,6 +10,7 @@ mod cipher;
 mod file;
 mod kms;
 mod sealer;
+mod stream;
 mod wrapper;
 
 use std::sync::Arc;
@@ -19,8 +20,10 @@ use crate::config::Wrapping;
 pub use crate::domain::purpose::Purpose;
 pub use cache::{GRACE, Pin};
 pub use file::FileKeyWrapper;
+pub(crate) use file::key_in;
 pub use kms::KmsKeyWrapper;
 pub use sealer::{SealError, Sealer};
+pub use stream::{StreamOpener, StreamSealer, plain_length};
 pub use wrapper::{DataKey, KeyContext, KeyError, KeyWrapper};
 
 /// The wrapper that a configuration names. A key file is made where there is none.

@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::Purpose;
 use super::cache::{Cache, Pin};
 use super::cipher;
+use super::stream::{StreamOpener, StreamSealer};
 use super::wrapper::{DataKey, KeyContext, KeyError, KeyWrapper};
 use crate::ids::InstanceId;
 use crate::nature::Nature;
@@ -133,6 +134,28 @@ impl Sealer {
     ) -> Result<Vec<u8>, SealError> {
         let key = self.key(KeyContext { purpose, instance }).await?;
         cipher::open(&key, aad, sealed).ok_or(SealError::DoesNotOpen)
+    }
+
+    /// Begins to seal a stream for `purpose`, as [`Sealer::seal`] seals a value.
+    pub async fn seal_stream(
+        &self,
+        instance: InstanceId,
+        purpose: Purpose,
+        aad: &[u8],
+    ) -> Result<StreamSealer, SealError> {
+        let key = self.key(KeyContext { purpose, instance }).await?;
+        Ok(StreamSealer::new(&key, aad))
+    }
+
+    /// Begins to open what [`Sealer::seal_stream`] made with the same instance, purpose and `aad`.
+    pub async fn open_stream(
+        &self,
+        instance: InstanceId,
+        purpose: Purpose,
+        aad: &[u8],
+    ) -> Result<StreamOpener, SealError> {
+        let key = self.key(KeyContext { purpose, instance }).await?;
+        Ok(StreamOpener::new(key, aad))
     }
 
     /// Deletes an instance's wrapped keys and forgets the plain ones. All that was sealed under them is unreadable

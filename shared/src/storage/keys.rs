@@ -33,6 +33,7 @@
 //! | | `records` | when these were counted last |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
 //! | `ask#<instance>` | `<question>` | how far a question to its socket is, and the answer |
+//! | `media#<instance>` | `<media>` | what is known of a file, uploaded or come with a message |
 //! | `idem#<instance>#<hash>` | `idem` | an idempotency key |
 //! | `leases#<network>` | `shard#<n>` | a shard's lease |
 //! | `daemons#<network>` | `<daemon>` | a daemon's beat |
@@ -47,7 +48,7 @@ use crate::domain::network::Network;
 use crate::domain::purpose::Purpose;
 use crate::domain::recipient::Recipient;
 use crate::domain::shard::Shard;
-use crate::ids::{AuditId, InstanceId, KeyId, MessageId, QuestionId, SubscriptionId, UserId};
+use crate::ids::{AuditId, InstanceId, KeyId, MediaId, MessageId, QuestionId, SubscriptionId, UserId};
 
 /// An item's place: partition and sort key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -347,6 +348,16 @@ pub fn month(subscription: SubscriptionId, at: DateTime<Utc>) -> Key {
         quota_partition(subscription),
         format!("month#{}", at.format("%Y-%m")),
     )
+}
+
+/// The partition of what is known of an instance's files.
+pub fn media_partition(instance: InstanceId) -> String {
+    format!("media#{instance}")
+}
+
+/// What is known of a file.
+pub fn media(instance: InstanceId, id: MediaId) -> Key {
+    Key::new(media_partition(instance), id.to_string())
 }
 
 /// The partition of the answers to questions to an instance's socket.

@@ -20,6 +20,7 @@ pub mod leases;
 mod lists;
 pub mod lockouts;
 pub mod mail_codes;
+pub mod media;
 pub mod messages;
 mod once;
 pub mod outcome;

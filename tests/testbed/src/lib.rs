@@ -4,6 +4,7 @@
 //!
 //! | module | what a test has of it |
 //! | --- | --- |
+//! | [`bucket`] | a bucket in a folder |
 //! | [`world`] | a table, a clock and keys; each suite's own world stands on one |
 //! | [`table`] | a table in memory by itself |
 //! | [`queues`] | the embedded queues, and a way to watch and break what is done with them |
@@ -17,6 +18,7 @@
 //! | [`wait`] | waiting for what must come, with a deadline |
 
 pub mod asked;
+pub mod bucket;
 pub mod caller;
 pub mod config;
 pub mod mail;

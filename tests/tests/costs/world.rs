@@ -15,7 +15,7 @@ use shared::domain::payload;
 use shared::ids::{InstanceId, MessageId};
 use shared::mail::NoMailer;
 use shared::queue::{OutgoingMessage, Queue as _, QueueNames};
-use shared::seal::Purpose;
+use shared::seal::{Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::counters::{Counters, Counts};
 use shared::storage::instances::Instances;
@@ -62,12 +62,18 @@ impl World {
         let queue = Arc::new(Through(Counted::new(queue)));
         let keys = Keys::new();
         let config = testbed::config::functions(SHARDS, keys.file());
+        let sealer = Arc::new(keys.sealer(&table(daemon_meter.endpoint())));
+        let bucket = |sealer: &Arc<Sealer>| {
+            let sealer = Arc::clone(sealer);
+            testbed::bucket::in_directory(keys.directory(), "http://waxwing.example", sealer, clock.clone())
+        };
         let parts = Parts {
+            bucket: bucket(&sealer),
             table: table(daemon_meter.endpoint()),
             beats: table(daemon_meter.endpoint()),
             queue: queue.clone(),
             names: queue_names,
-            sealer: Arc::new(keys.sealer(&table(daemon_meter.endpoint()))),
+            sealer,
             clock: clock.clone(),
             shards: SHARDS,
             lease: Duration::from_secs(4),
@@ -78,7 +84,16 @@ impl World {
         let api_table = table(api_meter.endpoint());
         let sealer = keys.sealer(&api_table).restricted_to(&[Purpose::Content]);
         let (queues, sealer) = (queue.clone(), Arc::new(sealer));
-        let states = States::new(&config, api_table, queues, sealer, Arc::new(NoMailer), clock);
+        let bucket = bucket(&sealer);
+        let states = States::new(
+            &config,
+            api_table,
+            queues,
+            sealer,
+            bucket,
+            Arc::new(NoMailer),
+            clock,
+        );
         let server = Served::start(service::all(states.expect("a queue prefix"))).await;
         let stop_daemon = CancellationToken::new();
         tokio::spawn(app.run(stop_daemon.clone()));

@@ -19,6 +19,7 @@ use shared::queue::sqs::SqsQueue;
 use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::leases::Leases;
+use testbed::bucket::in_directory;
 use testbed::caller::Bases;
 use testbed::relay::Relay;
 use testbed::served::Served;
@@ -163,6 +164,7 @@ async fn line(bases: &Bases, phones: &Phones) -> Line {
 
 /// The API on the same table and queues.
 async fn serve(reached: &Relay, queue: &Relay, key_file: PathBuf, clock: Arc<dyn Clock>) -> Served {
+    let directory = key_file.parent().expect("a directory").to_owned();
     let config = testbed::config::functions(SHARDS, key_file);
     let aws = shared::aws::stand_in(queue.endpoint());
     let queues = Arc::new(SqsQueue::from_config(&aws));
@@ -171,11 +173,19 @@ async fn serve(reached: &Relay, queue: &Relay, key_file: PathBuf, clock: Arc<dyn
     let sealer = Sealer::new(records.clone(), wrapper)
         .restricted_to(&[Purpose::Content])
         .making_no_keys();
+    let sealer = Arc::new(sealer);
+    let bucket = in_directory(
+        &directory,
+        "http://waxwing.example",
+        sealer.clone(),
+        clock.clone(),
+    );
     let states = States::new(
         &config,
         records,
         queues,
-        Arc::new(sealer),
+        sealer,
+        bucket,
         Arc::new(NoMailer),
         clock,
     );

@@ -13,16 +13,19 @@ use shared::domain::instance::InstanceName;
 use shared::domain::network::Network;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::recipient::Recipient;
+use shared::domain::upload::{FileName, MimeType};
 use shared::ids::SubscriptionId;
 
 type Ask = fn(&str) -> Option<String>;
 
-const TEXTS: [(&str, Ask); 11] = [
+const TEXTS: [(&str, Ask); 13] = [
     ("EmailAddress", fault::<EmailAddress>),
     ("PersonName", fault::<PersonName>),
     ("InstanceName", fault::<InstanceName>),
     ("PhoneNumber", fault::<PhoneNumber>),
     ("Recipient", fault::<Recipient>),
+    ("MimeType", fault::<MimeType>),
+    ("FileName", fault::<FileName>),
     ("Role", fault::<Role>),
     ("Tier", fault::<Tier>),
     ("Network", fault::<Network>),

@@ -134,7 +134,12 @@ impl Apart {
             base: base(management),
             auth: AuthState::new(users(auth), &config.users.jwt_secrets, &config.auth),
             management: ManagementState::new(users(management), sealer.clone(), &config.management),
-            messaging: MessagingState::new(base(messaging), sealer.clone(), &config.messaging),
+            messaging: MessagingState::new(
+                base(messaging),
+                sealer.clone(),
+                world.states.messaging.bucket.clone(),
+                &config.messaging,
+            ),
         });
         world.serve(router);
         Self { cast, ways }

@@ -99,6 +99,7 @@ impl Instances {
         self.table.purge(&keys::people_partition(id), "").await?;
         self.table.purge(&keys::receipt_partition(id), "").await?;
         self.table.purge(&keys::answer_partition(id), "").await?;
+        self.table.purge(&keys::media_partition(id), "").await?;
         self.table.purge(&keys::counter_partition(id), "").await
     }
 

@@ -59,11 +59,19 @@ impl Office {
             base.keys.directory().join("mails"),
             clock.clone(),
         ));
+        let sealer = Arc::new(sealer);
+        let bucket = testbed::bucket::in_directory(
+            base.keys.directory(),
+            "http://waxwing.example",
+            sealer.clone(),
+            clock.clone(),
+        );
         let states = States::new(
             &config,
             metered,
             Arc::new(queue),
-            Arc::new(sealer),
+            sealer,
+            bucket,
             mails.clone(),
             clock,
         );

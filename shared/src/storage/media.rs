@@ -1,0 +1,187 @@
+//! What is known of files, by their ids: those that callers upload, and those of messages that came in. The files
+//! themselves are in the bucket, if they are anywhere.
+//!
+//! What a file is called and how it is fetched rests sealed, as that of the item's key.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::error::StorageError;
+use super::item::{Item, Reader, b, n, s, seconds};
+use super::keys;
+use super::outcome::held;
+use super::table::Table;
+use crate::bucket::{Area, ObjectName};
+use crate::ids::{InstanceId, MediaId};
+
+/// How long it is known how a file that came in is fetched: as long as WhatsApp keeps it.
+pub const INCOMING_TERM: TimeDelta = TimeDelta::days(30);
+
+/// What is known of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Media {
+    /// Where it came from, or where it goes.
+    pub origin: Origin,
+    /// What only the instance's own may read.
+    pub sealed: Vec<u8>,
+}
+
+/// Where a file came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A caller gave it, to send it.
+    Given {
+        /// Where it rests, once it is there.
+        object: ObjectName,
+        /// Its length in bytes, as announced.
+        size: u64,
+    },
+    /// It came with a message.
+    Came {
+        /// Until when it is in the bucket, where somebody has asked for it.
+        fetched_until: Option<DateTime<Utc>>,
+    },
+}
+
+/// The table's files.
+#[derive(Debug, Clone)]
+pub struct MediaTable {
+    table: Table,
+}
+
+impl MediaTable {
+    /// The files of this table.
+    pub fn new(table: Table) -> Self {
+        Self { table }
+    }
+
+    /// Adds a file that a caller gives, or writes the same again. One write unit.
+    pub async fn give(
+        &self,
+        object: &ObjectName,
+        id: MediaId,
+        size: u64,
+        sealed: Vec<u8>,
+        expires: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let mut item = new(object.instance(), id, sealed, expires);
+        item.insert("origin".to_owned(), s(area_text(object.area())));
+        item.insert("size".to_owned(), n(size));
+        self.table.put(item).send().await.map_err(super::classify)?;
+        Ok(())
+    }
+
+    /// Adds a file that came with a message. One that is there stays as it is. One write unit for each KiB.
+    pub async fn came(
+        &self,
+        instance: InstanceId,
+        id: MediaId,
+        sealed: Vec<u8>,
+        expires: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let mut item = new(instance, id, sealed, expires);
+        item.insert("origin".to_owned(), s("came"));
+        let put = self.table.put(item);
+        let sent = put.condition_expression("attribute_not_exists(pk)").send().await;
+        held(sent).map(drop)
+    }
+
+    /// A file as it is now. One read unit.
+    pub async fn get(
+        &self,
+        instance: InstanceId,
+        id: MediaId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Media>, StorageError> {
+        let found = self.table.get(&keys::media(instance, id)).await?;
+        read(instance, id, found, now)
+    }
+
+    /// A file as it was a moment ago, or as it is now where that finds none. Half a read unit, mostly.
+    pub async fn get_recent(
+        &self,
+        instance: InstanceId,
+        id: MediaId,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Media>, StorageError> {
+        let found = self.table.get_recent(&keys::media(instance, id)).await?;
+        match read(instance, id, found, now)? {
+            Some(media) => Ok(Some(media)),
+            None => self.get(instance, id, now).await,
+        }
+    }
+
+    /// Notes that a file which came is in the bucket until then; `false` where it is not known any more. One write unit.
+    pub async fn note_fetched(
+        &self,
+        instance: InstanceId,
+        id: MediaId,
+        until: DateTime<Utc>,
+    ) -> Result<bool, StorageError> {
+        let update = self.table.update(&keys::media(instance, id));
+        let sent = update
+            .update_expression("SET fetchedUntil = :until")
+            .condition_expression("attribute_exists(pk)")
+            .expression_attribute_values(":until", seconds(until))
+            .send()
+            .await;
+        held(sent)
+    }
+
+    /// Forgets a file. One write unit.
+    pub async fn forget(&self, instance: InstanceId, id: MediaId) -> Result<(), StorageError> {
+        let delete = self.table.delete(&keys::media(instance, id));
+        delete.send().await.map_err(super::classify)?;
+        Ok(())
+    }
+}
+
+fn new(instance: InstanceId, id: MediaId, sealed: Vec<u8>, expires: DateTime<Utc>) -> Item {
+    let mut item = keys::media(instance, id).attributes();
+    item.insert("sealed".to_owned(), b(sealed));
+    item.insert("exp".to_owned(), seconds(expires));
+    item
+}
+
+/// How an upload's area stands in its item.
+fn area_text(area: Area) -> &'static str {
+    match area {
+        Area::Outgoing => "own",
+        Area::Upload | Area::Incoming | Area::Event => "upload",
+    }
+}
+
+/// `None` of what has run out and is not removed yet.
+fn read(
+    instance: InstanceId,
+    id: MediaId,
+    item: Option<Item>,
+    now: DateTime<Utc>,
+) -> Result<Option<Media>, StorageError> {
+    let Some(item) = item else {
+        return Ok(None);
+    };
+    let read = Reader::new("media", &item);
+    if read.number::<i64>("exp")? <= now.timestamp() {
+        return Ok(None);
+    }
+    let given = |area| -> Result<Origin, StorageError> {
+        Ok(Origin::Given {
+            object: ObjectName::new(area, instance, id),
+            size: read.number("size")?,
+        })
+    };
+    let origin = match read.str("origin")? {
+        "upload" => given(Area::Upload)?,
+        "own" => given(Area::Outgoing)?,
+        "came" => {
+            let until = read.opt_number("fetchedUntil")?;
+            let until = until.and_then(|until| DateTime::from_timestamp(until, 0));
+            Origin::Came {
+                fetched_until: until.filter(|until| now < *until),
+            }
+        }
+        _ => return Err(read.corrupt("origin")),
+    };
+    let sealed = read.bytes("sealed")?.to_vec();
+    Ok(Some(Media { origin, sealed }))
+}
