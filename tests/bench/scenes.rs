@@ -74,6 +74,10 @@ impl User {
         self.call(&sender.key, "GET /api/instance/info", &[], None)
             .await?;
         self.call(&sender.key, "GET /api/stats", &[], None).await?;
+        let file = json!({"fileName": "photo.jpg", "mimeType": "image/jpeg", "size": 845_861});
+        let media = self.call(&sender.key, "POST /api/media", &[], Some(file)).await?;
+        self.call(&sender.key, "DELETE /api/media/{media}", &[id(&media)], None)
+            .await?;
         // Mostly answered from memory.
         let body = json!({"contacts": [sender.other]});
         self.call(&sender.key, "POST /api/contacts/check", &[], Some(body))

@@ -120,6 +120,8 @@ def fill_path(case, caller):
         path["subscription"] = User().subscription
     if "message" in path:
         path["message"] = world.message
+    if "media" in path:
+        path["media"] = world.media()
     if "contact" in path:
         path["contact"] = world.contact
     if "file" in path:

@@ -120,6 +120,11 @@ class World:
             if key["id"] not in self.spared:
                 call("DELETE", f"{path}/{key['id']}", self.user.token)
 
+    def media(self):
+        """A file that is announced and can be deleted."""
+        file = {"fileName": "photo.jpg", "mimeType": "image/jpeg", "size": 1000}
+        return call("POST", "/api/media", self.key, json=file)["id"]
+
     def reset_code(self):
         """A code for a new password. Asking for one takes seconds (it must not tell who is known), so many do at once."""
         if not self.reset_codes:

@@ -1,6 +1,6 @@
 //! The list of this function's endpoints. Each is declared in its own file, whose path mirrors the endpoint's.
 
-use super::{contacts, instance, messages, stats};
+use super::{contacts, instance, media, messages, stats};
 use crate::endpoint::Endpoint;
 use crate::messaging::MessagingState;
 
@@ -18,5 +18,6 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
         instance::info::endpoint(),
         stats::endpoint(),
     ]);
+    endpoints.extend([media::create::endpoint(), media::delete::endpoint()]);
     endpoints
 }

@@ -5,6 +5,7 @@ mod contacts;
 mod endpoints;
 mod idempotency;
 mod instance;
+mod media;
 pub(crate) mod messages;
 pub(crate) mod people;
 mod state;

@@ -35,6 +35,8 @@ tags! {
     Keys = "API keys";
     /// Sending messages, and what became of them. Called with an API key.
     Messages = "Messages";
+    /// Files on their way out and in. Called with an API key.
+    Media = "Media";
     /// Who is on WhatsApp, and whom the instance's account blocks. Asked of WhatsApp itself, by the instance's connection.
     Contacts = "Contacts";
     /// The instance of the caller's API key.

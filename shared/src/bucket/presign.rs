@@ -10,6 +10,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::link::encoded;
 
+/// Names and values, of headers or of a query.
+pub(super) type Pairs<'a> = &'a [(&'static str, String)];
+
 /// A request that is to be signed.
 pub(super) struct Request<'a> {
     pub method: &'static str,
@@ -18,9 +21,9 @@ pub(super) struct Request<'a> {
     /// With its first slash; of characters that need no encoding.
     pub path: &'a str,
     /// Headers that it must carry, by names in lower case that are in order and lie before `host`.
-    pub headers: &'a [(&'static str, String)],
+    pub headers: Pairs<'a>,
     /// What else its query says.
-    pub query: &'a [(&'static str, String)],
+    pub query: Pairs<'a>,
 }
 
 impl Request<'_> {
@@ -32,9 +35,15 @@ impl Request<'_> {
         now: DateTime<Utc>,
         term: TimeDelta,
     ) -> String {
-        let (date, time) = (now.format("%Y%m%d").to_string(), now.format("%Y%m%dT%H%M%SZ").to_string());
+        let (date, time) = (
+            now.format("%Y%m%d").to_string(),
+            now.format("%Y%m%dT%H%M%SZ").to_string(),
+        );
         let scope = format!("{date}/{region}/s3/aws4_request");
-        let host = self.origin.split_once("://").map_or(self.origin, |(_, host)| host);
+        let host = self
+            .origin
+            .split_once("://")
+            .map_or(self.origin, |(_, host)| host);
         let mut headers = self.headers.to_vec();
         headers.push(("host", host.to_owned()));
         let names: Vec<_> = headers.iter().map(|(name, _)| *name).collect();
@@ -46,7 +55,12 @@ impl Request<'_> {
             ("X-Amz-Expires", term.num_seconds().to_string()),
             ("X-Amz-SignedHeaders", names.clone()),
         ];
-        query.extend(credential.token.clone().map(|token| ("X-Amz-Security-Token", token)));
+        query.extend(
+            credential
+                .token
+                .clone()
+                .map(|token| ("X-Amz-Security-Token", token)),
+        );
         query.extend_from_slice(self.query);
         query.sort();
         let query: Vec<_> = query
@@ -54,16 +68,17 @@ impl Request<'_> {
             .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)))
             .collect();
         let query = query.join("&");
-        let headers: String = headers
+        let headers: Vec<_> = headers
             .iter()
             // Runs of spaces count as one.
             .map(|(name, value)| {
                 let words: Vec<_> = value.split(' ').filter(|word| !word.is_empty()).collect();
-                format!("{name}:{}\n", words.join(" "))
+                format!("{name}:{}", words.join(" "))
             })
             .collect();
+        let headers = headers.join("\n");
         let (method, path) = (self.method, self.path);
-        let canonical = format!("{method}\n{path}\n{query}\n{headers}\n{names}\nUNSIGNED-PAYLOAD");
+        let canonical = format!("{method}\n{path}\n{query}\n{headers}\n\n{names}\nUNSIGNED-PAYLOAD");
         let digest = hex::encode(Sha256::digest(canonical));
         let signed = format!("AWS4-HMAC-SHA256\n{time}\n{scope}\n{digest}");
         let mut key = mac(format!("AWS4{}", credential.secret_key).as_bytes(), &date);

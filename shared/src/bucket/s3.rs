@@ -18,7 +18,7 @@ use tokio::time::timeout;
 
 use super::OpenError;
 use super::name::ObjectName;
-use super::presign::Request;
+use super::presign::{Pairs, Request};
 use crate::clock::Clock;
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
@@ -53,7 +53,7 @@ impl S3 {
         &self,
         method: &'static str,
         name: &ObjectName,
-        (headers, query): (&[(&'static str, String)], &[(&'static str, String)]),
+        (headers, query): (Pairs<'_>, Pairs<'_>),
         term: TimeDelta,
     ) -> object_store::Result<String> {
         let credential = self.credentials.get_credential().await?;

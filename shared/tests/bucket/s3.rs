@@ -23,7 +23,12 @@ pub async fn make_bucket(aws: &SdkConfig) {
         r#"<CreateBucketConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">"#,
         "<LocationConstraint>eu-central-1</LocationConstraint></CreateBucketConfiguration>",
     );
-    let made = reqwest::Client::new().put(url).body(place).send().await.expect("an answer");
+    let made = reqwest::Client::new()
+        .put(url)
+        .body(place)
+        .send()
+        .await
+        .expect("an answer");
     assert!(
         made.status().is_success() || made.status() == 409,
         "{}",

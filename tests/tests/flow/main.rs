@@ -2,6 +2,7 @@
 
 mod contacts;
 mod locations;
+mod media;
 mod pairing_code;
 mod people;
 mod subscriptions;

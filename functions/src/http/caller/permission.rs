@@ -23,6 +23,7 @@ macro_rules! permissions {
 permissions! {
     MessagesSend,
     MessagesRead,
+    MediaWrite,
     ContactsRead,
     ContactsWrite,
     StatsRead,

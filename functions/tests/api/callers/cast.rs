@@ -7,9 +7,10 @@ use chrono::TimeDelta;
 use serde_json::json;
 use shared::auth::api_key::Scope;
 use shared::auth::session::RefreshToken;
+use shared::bucket::{Area, ObjectName};
 use shared::clock::Clock;
 use shared::domain::account::Role;
-use shared::ids::InstanceId;
+use shared::ids::{InstanceId, MediaId};
 
 use super::table::{Route, Takes};
 use crate::management::people::{self, administrator, member, text};
@@ -204,7 +205,15 @@ impl Cast {
             .replace("{subscription}", &self.ada.subscription);
         let number = self.strangers.fetch_add(1, Ordering::Relaxed);
         let email = format!("stranger-{number}@example.com");
-        if filled.contains("{stranger}") {
+        if filled.contains("{media}") {
+            let now = world.clock.now();
+            let media = MediaId::new(now);
+            let object = ObjectName::new(Area::Upload, self.sales, media);
+            let files = &world.states.messaging.media;
+            let given = files.give(&object, media, 5, Vec::new(), now + TimeDelta::hours(1));
+            given.await.expect("stored");
+            filled.replace("{media}", &media.to_string())
+        } else if filled.contains("{stranger}") {
             filled.replace("{stranger}", &email)
         } else if filled.contains("{registered}") {
             world.register(&email).await;

@@ -1,4 +1,5 @@
 mod contacts;
 mod instance;
+mod media;
 mod messages;
 mod stats;

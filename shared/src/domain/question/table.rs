@@ -6,8 +6,8 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Outcome, Refusal};
 use super::contacts::{Block, Blocked, Found, LookUp, Looked, Show, Shown};
+use super::{Outcome, Refusal};
 use crate::domain::payload::newest;
 use crate::domain::recipient::Recipient;
 

@@ -106,6 +106,10 @@ impl Walk<'_> {
         ] {
             self.call(&key, route, &sent, None).await;
         }
+        let file = json!({"fileName": "photo.jpg", "mimeType": "image/jpeg", "size": 845_861});
+        let media = self.call(&key, "POST /api/media", &[], Some(file)).await;
+        let media = [media["id"].as_str().expect("an id")];
+        self.call(&key, "DELETE /api/media/{media}", &media, None).await;
         let contact = [CONTACT];
         let body = json!({"contacts": contact});
         self.call(&key, "POST /api/contacts/check", &[], Some(body)).await;

@@ -1,0 +1,5 @@
+//! Files on their way out and in.
+
+pub mod create;
+pub mod delete;
+pub mod uploads;
