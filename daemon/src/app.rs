@@ -12,6 +12,7 @@ use shared::storage::counters::Counters;
 use shared::storage::instances::Instances;
 use shared::storage::leases::Leases;
 use shared::storage::messages::Messages;
+use shared::storage::schedule::Schedule;
 use shared::storage::setup::{self, Mismatch};
 use shared::storage::{StorageError, Table};
 use tokio_util::sync::CancellationToken;
@@ -102,6 +103,7 @@ impl App {
             announcer,
             instances: Instances::new(parts.table.clone()),
             messages: Messages::new(parts.table.clone()),
+            schedule: Schedule::new(parts.table.clone()),
             counters: Counters::new(parts.table.clone()),
             people: Arc::new(Directory::new(
                 parts.table.clone(),

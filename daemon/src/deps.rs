@@ -15,6 +15,7 @@ use shared::storage::Table;
 use shared::storage::counters::Counters;
 use shared::storage::instances::Instances;
 use shared::storage::messages::Messages;
+use shared::storage::schedule::Schedule;
 
 use crate::announce::Announcer;
 use crate::connection::Connector;
@@ -31,6 +32,8 @@ pub struct Deps {
     pub instances: Instances,
     /// Its messages.
     pub messages: Messages,
+    /// Its messages that are due later.
+    pub schedule: Schedule,
     /// Its counters.
     pub counters: Counters,
     /// Makes every event.

@@ -177,6 +177,8 @@ def fill_body(case, caller):
     if body.get("expiresAt") and body["expiresAt"] < now.isoformat():
         # The document's example is of a fixed day, which is past.
         body["expiresAt"] = (now + timedelta(hours=1)).isoformat()
+    if body.get("scheduledAt") and body["scheduledAt"] < now.isoformat():
+        body["scheduledAt"] = (now + timedelta(minutes=10)).isoformat()
 
 
 used_keys = set()

@@ -296,7 +296,8 @@ impl Keeper {
             self.tell(own, &change).await?;
             match self.deps.messages.change(self.instance, own, &change).await? {
                 Transition::Made { before, kind, record } => {
-                    self.count(own, before, change.state, kind).await;
+                    let since = waits_since(own, record.as_deref());
+                    self.count(since, before, change.state, kind).await;
                     self.show(record).await;
                     return Ok(Stored::Done);
                 }
@@ -350,7 +351,8 @@ impl Keeper {
         let made = self.deps.messages.change(self.instance, message, &change).await?;
         self.groups.is_in(message, state);
         if let (Transition::Made { before, kind, record }, true) = (made, is_own) {
-            self.count(message, before, state, kind).await;
+            let since = waits_since(message, record.as_deref());
+            self.count(since, before, state, kind).await;
             self.show(record).await;
         }
         Ok(Stored::Done)
@@ -389,9 +391,9 @@ impl Keeper {
         if now - at < TimeDelta::seconds(2) { now } else { at }
     }
 
-    async fn count(&self, message: MessageId, before: State, after: State, kind: Kind) {
+    async fn count(&self, waits_since: DateTime<Utc>, before: State, after: State, kind: Kind) {
         let now = self.deps.clock.now();
-        let counters = counting::moved(kind, before, after, message.created_at(), now);
+        let counters = counting::moved(kind, before, after, waits_since, now);
         tally::count(&self.deps, self.instance, &counters, now).await;
     }
 
@@ -414,6 +416,11 @@ impl Keeper {
         }
         Ok(found)
     }
+}
+
+/// Since when a message has waited to be sent.
+fn waits_since(id: MessageId, record: Option<&MessageRecord>) -> DateTime<Utc> {
+    record.map_or_else(|| id.created_at(), MessageRecord::waits_since)
 }
 
 /// The state that a receipt tells of.

@@ -88,6 +88,8 @@ impl Farewell {
         // The function that deleted it has begun with the keys.
         let keys = ApiKeys::new(deps.table.clone());
         keys.revoke_all(id, deps.clock.now()).await?;
+        // Its messages that are due later are found by their records.
+        deps.schedule.forget(instance.network, instance.shard, id).await?;
         if is_to_be_unlinked {
             deps.instances.purge_content(id).await?;
         } else {

@@ -1,6 +1,7 @@
 //! What a daemon does for one shard while it holds the lease: it keeps the shard's
-//! instances as they are wanted, and is the only consumer of its two queues.
+//! instances as they are wanted, is the only consumer of its two queues, and hands over what is due.
 
+mod agenda;
 mod attempt;
 mod farewell;
 mod jobs;
@@ -25,6 +26,7 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
+use self::agenda::Agenda;
 use self::reconcile::Reconciler;
 use crate::deps::Deps;
 use crate::instance::link::Links;
@@ -79,9 +81,11 @@ async fn serve(deps: Arc<Deps>, hold: Hold) {
     // The lanes of sends, and questions.
     let work = TaskTracker::new();
     let reconciler = Arc::new(Reconciler::new(deps.clone(), hold.clone(), links.clone()));
+    let agenda = Agenda::default();
     tokio::join!(
         sweep(&reconciler, &hold),
-        queries::consume(&deps, &hold, &links, &reconciler, &work),
+        agenda::keep(&deps, &hold, &agenda),
+        queries::consume(&deps, &hold, &links, &reconciler, &agenda, &work),
         jobs::consume(&deps, &hold, &links, &work),
     );
     // Nothing new is taken any more. What is on the wire gets its acknowledgement, or its answer, then

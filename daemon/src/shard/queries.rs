@@ -13,6 +13,7 @@ use shared::telemetry::chain;
 use tokio_util::task::TaskTracker;
 use tracing::{error, warn};
 
+use super::agenda::Agenda;
 use super::pace;
 use super::questions::Questions;
 use super::reconcile::Reconciler;
@@ -20,12 +21,21 @@ use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::lease::Hold;
 
+/// What is left to do for a nudge.
+enum Hint {
+    /// Look at this instance.
+    Look(InstanceId),
+    /// Nothing.
+    Noted,
+}
+
 /// Takes from the queue until the shard is given up. Questions are answered in `tasks`.
 pub async fn consume(
     deps: &Arc<Deps>,
     hold: &Hold,
     links: &Arc<Links>,
     reconciler: &Arc<Reconciler>,
+    agenda: &Agenda,
     tasks: &TaskTracker,
 ) {
     let queue = deps.names.queries(hold.shard.0);
@@ -45,7 +55,11 @@ pub async fn consume(
                 match payload::decode(&message.body) {
                     Ok(Query::Question(question)) => questions.take(message, question),
                     Ok(Query::SealedQuestion(question)) => questions.take_sealed(message, question),
-                    Ok(Query::Nudge { instance }) => others.push((message, Ok(instance))),
+                    Ok(Query::Nudge { instance }) => others.push((message, Ok(Hint::Look(instance)))),
+                    Ok(Query::Due { at }) => {
+                        agenda.note(at);
+                        others.push((message, Ok(Hint::Noted)));
+                    }
                     Err(error) => others.push((message, Err(error))),
                 }
             }
@@ -64,11 +78,12 @@ pub async fn consume(
 async fn follow(
     reconciler: &Arc<Reconciler>,
     receive_count: u32,
-    nudge: &Result<InstanceId, PayloadError>,
+    nudge: &Result<Hint, PayloadError>,
 ) -> Done {
     let leave = Done::LeaveFor(pace::nudge(receive_count));
     match nudge {
-        Ok(instance) => match reconciler.look_at(*instance).await {
+        Ok(Hint::Noted) => Done::Delete,
+        Ok(Hint::Look(instance)) => match reconciler.look_at(*instance).await {
             Ok(()) => Done::Delete,
             Err(error) => {
                 // The sweep finds it too.

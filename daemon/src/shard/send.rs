@@ -182,8 +182,8 @@ impl Sender<'_> {
         };
         let observed = &instance.observed;
         let is_without = !matches!(observed.status, Status::Connected | Status::Unknown);
-        if is_without && observed.since + CLOCKS < send.accepted_at {
-            // There was no connection since before it was accepted: no daemon can have sent it.
+        if is_without && observed.since + CLOCKS < send.waits_since() {
+            // There was no connection since before it was to be sent: no daemon can have sent it.
             past.is_unknown = false;
         }
         let Some(account) = &send.account else {
@@ -255,7 +255,7 @@ impl Sender<'_> {
         }
         let (counters, record) = match transition {
             Transition::Made { before, kind, record } => {
-                let counters = counting::moved(kind, before, change.state, send.accepted_at, change.at);
+                let counters = counting::moved(kind, before, change.state, send.waits_since(), change.at);
                 if change.state == State::Sent {
                     deps.meter.sent.note(Instant::now());
                 }

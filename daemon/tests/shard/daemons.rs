@@ -17,6 +17,7 @@ use shared::storage::counters::Counters;
 use shared::storage::instances::Instances;
 use shared::storage::leases::{Leases, Load};
 use shared::storage::messages::Messages;
+use shared::storage::schedule::Schedule;
 use testbed::table::table;
 use testbed::wait::{in_time, until};
 use tokio::sync::{Notify, mpsc};
@@ -111,6 +112,7 @@ impl World {
             announcer,
             instances: Instances::new(table.clone()),
             messages: Messages::new(table.clone()),
+            schedule: Schedule::new(table.clone()),
             counters: Counters::new(table.clone()),
             people: Arc::new(Directory::new(
                 table.clone(),

@@ -23,6 +23,7 @@ mod poison;
 mod questions;
 mod queue;
 mod receipts;
+mod scheduled;
 mod sends;
 mod stops;
 mod suspension;

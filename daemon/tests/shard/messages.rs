@@ -38,6 +38,7 @@ impl World {
             kind: Kind::Text,
             reference: Some("order 7".to_owned()),
             accepted_at: self.now(),
+            scheduled_at: None,
             expires_at: self.now() + TimeDelta::hours(24),
             content,
         }

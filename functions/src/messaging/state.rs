@@ -15,6 +15,7 @@ use shared::storage::idempotency::IdempotencyKeys;
 use shared::storage::instances::Instances;
 use shared::storage::media::MediaTable;
 use shared::storage::messages::Messages;
+use shared::storage::schedule::Schedule;
 
 use super::messages::backlog::{Backlog, Limits};
 use super::people::Directory;
@@ -34,6 +35,10 @@ pub struct OfMessaging {
     pub instances: Instances,
     /// Message records.
     pub messages: Messages,
+    /// Messages that are due later.
+    pub schedule: Schedule,
+    /// How many of them an instance may have for one day.
+    pub schedule_limit: u32,
     /// Quotas and statistics.
     pub counters: Counters,
     /// What is known of instances and shards with many messages.
@@ -69,6 +74,8 @@ impl MessagingState {
             api_keys: ApiKeys::new(table.clone()),
             instances: Instances::new(table.clone()),
             messages: Messages::new(table.clone()),
+            schedule: Schedule::new(table.clone()),
+            schedule_limit: config.schedule_limit,
             counters: Counters::new(table.clone()),
             backlog: Backlog::new(base.clone(), limits),
             media: MediaTable::new(table.clone()),

@@ -114,6 +114,8 @@ pub struct Messaging {
     pub offline_queue_limit: u32,
     /// The same for all instances of a shard together.
     pub shard_queue_limit: u32,
+    /// Messages of one instance that may be scheduled for one day (UTC).
+    pub schedule_limit: u32,
 }
 
 /// The configuration of a process that has all functions.
@@ -221,6 +223,7 @@ impl Default for Messaging {
             queue_limit: 10_000,
             offline_queue_limit: 5_000,
             shard_queue_limit: 100_000,
+            schedule_limit: 10_000,
         }
     }
 }
@@ -232,6 +235,7 @@ impl Messaging {
             queue_limit: limit("WAXWING_QUEUE_LIMIT", self.queue_limit)?,
             offline_queue_limit: limit("WAXWING_OFFLINE_QUEUE_LIMIT", self.offline_queue_limit)?,
             shard_queue_limit: limit("WAXWING_SHARD_QUEUE_LIMIT", self.shard_queue_limit)?,
+            schedule_limit: limit("WAXWING_SCHEDULE_LIMIT", self.schedule_limit)?,
             ..self
         })
     }

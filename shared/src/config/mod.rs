@@ -26,6 +26,7 @@
 //! | `WAXWING_QUEUE_LIMIT` | messaging: messages of one instance that may wait to be sent, 1 to 100,000 | 10000 |
 //! | `WAXWING_OFFLINE_QUEUE_LIMIT` | messaging: the same of one that is not connected | 5000 |
 //! | `WAXWING_SHARD_QUEUE_LIMIT` | messaging: the same of all instances of a shard together | 100000 |
+//! | `WAXWING_SCHEDULE_LIMIT` | messaging: messages of one instance that may be scheduled for one day, 1 to 100,000 | 10000 |
 //! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
 //! | `WAXWING_SESSION_STARTS` | daemon: sessions that may begin at once, 1 to 1,000 | 16 |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |

@@ -133,6 +133,7 @@ fn each_function_asks_for_what_it_needs_alone() {
         "WAXWING_BUCKET",
         "WAXWING_OFFLINE_QUEUE_LIMIT",
         "WAXWING_QUEUE_LIMIT",
+        "WAXWING_SCHEDULE_LIMIT",
         "WAXWING_SHARD_QUEUE_LIMIT",
     ];
     assert_eq!(asked_by(Function::Messaging), all(&[&of_all, &of_keys, own]));

@@ -16,26 +16,26 @@ pub enum Counter {
     Read,
     /// Failed or expired.
     Failed,
-    /// Accepted in the same month and not waiting any more: sent, failed or expired.
+    /// Not waiting any more, and waiting since the same month: sent, failed, expired or cancelled.
     Ended,
     /// Received.
     Received,
 }
 
-/// What is counted when an outgoing message that was accepted at `accepted_at` has gone from one state to another at
-/// `now`. The task that brought the record there counts; the record does not go there twice.
+/// What is counted when an outgoing message that waits since `waits_since` has gone from one state to another at `now`. The task that brought the record there counts; the record does not go there twice.
 pub fn moved(
     kind: Kind,
     before: State,
     after: State,
-    accepted_at: DateTime<Utc>,
+    waits_since: DateTime<Utc>,
     now: DateTime<Utc>,
 ) -> Vec<Counter> {
     let mut counters = match after {
         State::Failed | State::Expired => vec![Counter::Failed],
+        State::Cancelled => Vec::new(),
         after => passed(before, after, kind),
     };
-    counters.extend(ended(before, accepted_at, now));
+    counters.extend(ended(before, waits_since, now));
     counters
 }
 
@@ -62,10 +62,12 @@ fn passed(before: State, after: State, kind: Kind) -> Vec<Counter> {
 }
 
 /// What else is counted when a message ceases to wait: once, whatever follows. A message of an earlier month is not
-/// counted, since the number that ended is compared with the number that this month accepted.
-fn ended(before: State, accepted_at: DateTime<Utc>, now: DateTime<Utc>) -> Option<Counter> {
+/// counted, since the number that ended is compared with the number that began to wait in this month. Nor is one that
+/// was due later, since it has not begun to wait.
+fn ended(before: State, waits_since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Counter> {
     let month = |at: DateTime<Utc>| (at.year(), at.month());
-    let is_the_end = !before.is_past_sending() && month(accepted_at) == month(now);
+    let waited = !before.is_past_sending() && before != State::Scheduled;
+    let is_the_end = waited && month(waits_since) == month(now);
     is_the_end.then_some(Counter::Ended)
 }
 
@@ -78,10 +80,18 @@ mod tests {
         let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
         let (accepted, later) = (at("2026-01-31T23:59:59Z"), at("2026-01-31T23:59:59.9Z"));
         assert_eq!(ended(State::Queued, accepted, later), Some(Counter::Ended));
-        for before in [State::Sent, State::Delivered, State::Failed] {
+        for before in [State::Sent, State::Delivered, State::Failed, State::Scheduled] {
             assert_eq!(ended(before, accepted, later), None, "{before}");
         }
         assert_eq!(ended(State::Queued, accepted, at("2026-02-01T00:00:00Z")), None);
+    }
+
+    #[test]
+    fn a_message_that_was_taken_back_has_passed_nothing() {
+        let at = DateTime::UNIX_EPOCH;
+        let counted = |before| moved(Kind::Text, before, State::Cancelled, at, at);
+        assert_eq!(counted(State::Queued), [Counter::Ended]);
+        assert_eq!(counted(State::Scheduled), [], "it never waited");
     }
 
     #[test]

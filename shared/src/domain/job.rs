@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::content;
-use super::message::{Direction, Kind, MessageRecord};
-use super::payload::Payload;
+use super::message::{Direction, Kind, MessageRecord, State};
+use super::payload::{Payload, newest};
 use super::person::Person;
 use super::question::{Ask, Question, SealedAsk};
 use super::recipient::Recipient;
@@ -38,6 +38,9 @@ pub struct SendJob {
     pub reference: Option<String>,
     /// When it was accepted.
     pub accepted_at: DateTime<Utc>,
+    /// When it was due, where that was later: it has waited in the queue since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_at: Option<DateTime<Utc>>,
     /// Until when it is worth sending.
     pub expires_at: DateTime<Utc>,
     /// The [`Content`](super::content::Content), [sealed](crate::sealed) as that of the message.
@@ -50,6 +53,11 @@ impl SendJob {
         self.chat.as_ref().unwrap_or(&self.to)
     }
 
+    /// Since when it waits to be sent.
+    pub fn waits_since(&self) -> DateTime<Utc> {
+        self.scheduled_at.unwrap_or(self.accepted_at)
+    }
+
     /// The message's record as it is when the message is accepted.
     pub fn record(&self) -> MessageRecord {
         let person = if self.person.is_nobody() {
@@ -59,10 +67,16 @@ impl SendJob {
         };
         let (id, instance, chat) = (self.message, self.instance, self.chat().clone());
         let direction = Direction::Outgoing;
+        let new = MessageRecord::new(id, instance, direction, self.kind, chat, person, self.accepted_at);
         MessageRecord {
+            state: match self.scheduled_at {
+                Some(_) => State::Scheduled,
+                None => new.state,
+            },
+            scheduled_at: self.scheduled_at,
             reference: self.reference.clone(),
             expires_at: Some(self.expires_at),
-            ..MessageRecord::new(id, instance, direction, self.kind, chat, person, self.accepted_at)
+            ..new
         }
     }
 }
@@ -100,7 +114,15 @@ pub enum Query {
     Question(Question),
     /// The same, where the ask holds content and rests sealed.
     SealedQuestion(Question<SealedAsk>),
+    /// A message of the shard is due at this time: look then.
+    Due {
+        /// When.
+        at: DateTime<Utc>,
+    },
 }
+
+/// The version that a reader of [`Query::Due`] must know.
+const DUE: u32 = 3;
 
 impl Payload for Job {
     const READS: u32 = content::NEWEST;
@@ -113,13 +135,14 @@ impl Payload for Job {
 }
 
 impl Payload for Query {
-    const READS: u32 = Ask::NEWEST;
+    const READS: u32 = newest(&[Ask::NEWEST, DUE]);
 
     fn needs(&self) -> u32 {
         match self {
             Self::Nudge { .. } => 1,
             Self::Question(question) => question.ask.needs(),
             Self::SealedQuestion(question) => question.ask.needs,
+            Self::Due { .. } => DUE,
         }
     }
 }

@@ -159,6 +159,8 @@ pub struct MessageRecord {
     pub created_at: DateTime<Utc>,
     /// When its state changed last.
     pub updated_at: DateTime<Utc>,
+    /// When an outgoing one is or was due, where that is later than its acceptance.
+    pub scheduled_at: Option<DateTime<Utc>>,
     /// Until when an outgoing one is worth sending.
     pub expires_at: Option<DateTime<Utc>>,
     /// When the server acknowledged it.
@@ -204,6 +206,7 @@ impl MessageRecord {
             reference: None,
             created_at,
             updated_at: created_at,
+            scheduled_at: None,
             expires_at: None,
             sent_at: None,
             delivered_at: None,
@@ -213,6 +216,11 @@ impl MessageRecord {
             truncated: None,
             receipts: None,
         }
+    }
+
+    /// Since when an outgoing message waits to be sent, or will.
+    pub fn waits_since(&self) -> DateTime<Utc> {
+        self.scheduled_at.unwrap_or(self.created_at)
     }
 
     /// Whether the message may come to this state from the one that it is in. A proof that WhatsApp has it overrules an
@@ -255,7 +263,7 @@ impl MessageRecord {
     #[must_use]
     pub fn as_of(mut self, now: DateTime<Utc>) -> Self {
         if let Some(over) = self.expires_at.filter(|over| now - *over > EXPIRED_FOR_SURE)
-            && self.state == State::Queued
+            && matches!(self.state, State::Scheduled | State::Queued)
         {
             self.state = State::Expired;
             self.updated_at = over;

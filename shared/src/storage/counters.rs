@@ -3,6 +3,7 @@
 
 mod doubt;
 mod quota;
+mod scheduled;
 mod sums;
 
 use std::collections::BTreeMap;

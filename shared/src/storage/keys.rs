@@ -31,14 +31,16 @@
 //! | | `doubt` | the doubt whether its messages that are counted as waiting do wait, by the queue |
 //! | | `doubt#records` | the same by the messages' records |
 //! | | `records` | when these were counted last |
+//! | | `scheduled#<date>` | how many of its messages are scheduled for a day |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
 //! | `ask#<instance>` | `<question>` | how far a question to its socket is, and the answer |
 //! | `media#<instance>` | `<media>` | what is known of a file, uploaded or come with a message |
+//! | `due#<network>#<shard>` | `<time>#<message>` | a message that is due later, with its job |
 //! | `idem#<instance>#<hash>` | `idem` | an idempotency key |
 //! | `leases#<network>` | `shard#<n>` | a shard's lease |
 //! | `daemons#<network>` | `<daemon>` | a daemon's beat |
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use sha2::{Digest as _, Sha256};
 
 use super::item::{Item, s};
@@ -334,6 +336,14 @@ pub fn records_counted(instance: InstanceId) -> Key {
     Key::new(counter_partition(instance), "records")
 }
 
+/// How many of an instance's messages are scheduled for a day (UTC).
+pub fn scheduled_for(instance: InstanceId, at: DateTime<Utc>) -> Key {
+    Key::new(
+        counter_partition(instance),
+        format!("scheduled#{}", at.format("%Y-%m-%d")),
+    )
+}
+
 /// The sort keys of daily counters begin with this; the date follows.
 pub const DAY_PREFIX: &str = "day#";
 
@@ -368,6 +378,27 @@ pub fn answer_partition(instance: InstanceId) -> String {
 /// How far a question is, and the answer to it.
 pub fn answer(instance: InstanceId, question: QuestionId) -> Key {
     Key::new(answer_partition(instance), question.to_string())
+}
+
+/// The partition of a shard's messages that are due later, in the order of their times.
+pub fn due_partition(network: Network, shard: Shard) -> String {
+    format!("due#{network}#{shard}")
+}
+
+/// A message that is due at this time, which has milliseconds.
+pub fn due(network: Network, shard: Shard, at: DateTime<Utc>, id: MessageId) -> Key {
+    Key::new(
+        due_partition(network, shard),
+        format!("{}{DUE_SEPARATOR}{id}", due_time(at)),
+    )
+}
+
+/// What stands between the time and the message in a sort key of [`due`].
+pub const DUE_SEPARATOR: char = '#';
+
+/// The beginning of the sort keys of what is due at this time: they sort as their times do.
+pub fn due_time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// An idempotency key of an instance, by its hash: the key itself is the caller's text and may be long.

@@ -269,8 +269,13 @@ fn to_item(record: &MessageRecord) -> Item {
             set(name, s(value));
         }
     }
-    if let Some(expires_at) = record.expires_at {
-        set("expiresAt", time(expires_at));
+    for (name, value) in [
+        ("scheduledAt", record.scheduled_at),
+        ("expiresAt", record.expires_at),
+    ] {
+        if let Some(value) = value {
+            set(name, time(value));
+        }
     }
     item
 }
@@ -301,6 +306,7 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
         reference: read.opt_str("reference")?.map(str::to_owned),
         created_at: read.time("createdAt")?,
         updated_at: read.time("updatedAt")?,
+        scheduled_at: read.opt_time("scheduledAt")?,
         expires_at: read.opt_time("expiresAt")?,
         sent_at: read.opt_time("sentAt")?,
         delivered_at: read.opt_time("deliveredAt")?,

@@ -27,6 +27,7 @@ pub mod outcome;
 pub mod people;
 mod purge;
 pub mod rates;
+pub mod schedule;
 pub mod sessions;
 pub mod setup;
 mod table;

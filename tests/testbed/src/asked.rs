@@ -92,7 +92,7 @@ impl Asked {
                         Query::SealedQuestion(question) => {
                             sealed::question::open(&sealer, question).await.expect("ours")
                         }
-                        Query::Nudge { .. } => continue,
+                        Query::Nudge { .. } | Query::Due { .. } => continue,
                     };
                     seen.lock().expect("no holder panics").push(question.clone());
                     let doing = act(&question.ask);

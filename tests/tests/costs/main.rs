@@ -4,6 +4,7 @@
 //! Session state is left out here; `session` measures it over a long conversation.
 
 mod routes;
+mod scheduled;
 mod sends;
 mod world;
 
@@ -87,16 +88,7 @@ async fn messages_cost_what_the_design_says() {
     // The first messages make data keys and fill caches.
     exchange(&paired, &world.phones).await;
     exchange(&paired, &world.phones).await;
-    let instance = paired
-        .user
-        .get(&format!("/api/instances/{}", paired.instance))
-        .await
-        .data(200);
-    let instance: InstanceId = instance["id"]
-        .as_str()
-        .expect("an id")
-        .parse()
-        .expect("an instance's");
+    let instance = world.instance(&paired).await;
 
     let mut measured: [Vec<Cost>; ROWS.len()] = Default::default();
     for _ in 0..TIMES {

@@ -27,6 +27,7 @@ use testbed::served::Served;
 use testbed::table::{Database, table};
 use testbed::wait::until;
 use testbed::world::Keys;
+use tests::flow::Paired;
 use tests::phones::Phones;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -110,6 +111,17 @@ impl World {
             _api: server,
             _daemon: stop_daemon.drop_guard(),
         }
+    }
+
+    /// The id of a paired instance.
+    pub async fn instance(&self, paired: &Paired) -> InstanceId {
+        let path = format!("/api/instances/{}", paired.instance);
+        let instance = paired.user.get(&path).await.data(200);
+        instance["id"]
+            .as_str()
+            .expect("an id")
+            .parse()
+            .expect("an instance's")
     }
 
     pub async fn state(&self, instance: InstanceId, message: &str) -> String {

@@ -2,6 +2,7 @@
 //! once, and has its final state.
 
 mod events;
+mod scheduled;
 
 use reqwest::Method;
 use sandbox::{Config, Sandbox};

@@ -5,6 +5,7 @@ mod locations;
 mod media;
 mod pairing_code;
 mod people;
+mod scheduled;
 mod subscriptions;
 
 use testbed::caller::Bases;

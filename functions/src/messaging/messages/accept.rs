@@ -10,6 +10,8 @@
 //!    messages wait.
 //! 4. The job goes to the shard's queue, while the record is put (1 write unit).
 //!
+//! A message that is due later goes to the due index instead: see [`super::scheduling`].
+//!
 //! Once the job is in, the answer is 202; the daemon makes a missing record. If it is not in, or nobody knows,
 //! [`super::settle`] ends it. A retry with the same idempotency key goes on under the same message id, by which the
 //! queue drops the second job.
@@ -38,6 +40,7 @@ use tracing::Instrument as _;
 use super::enqueue::{Queued, enqueue};
 use super::fingerprint;
 use super::options::{GivenOptions, Options};
+use super::scheduling;
 use super::settle::Written;
 use super::view::AcceptedView;
 use crate::http::{ApiError, Code, Replayable, Reply, RequestContext, Timestamp, log};
@@ -113,7 +116,7 @@ pub async fn accept(
     if let Some(known) = known
         && let Some(record) = record_of_first(state, grant.instance, id, now).await?
     {
-        return replay(state, &instance, record, outgoing, known, now).await;
+        return replay(state, subscription, &instance, record, outgoing, known, now).await;
     }
     // From here on a known request is one whose first run was cut short.
     require_reachable(&instance)?;
@@ -122,8 +125,10 @@ pub async fn accept(
     let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
     let job = seal(state, &instance, id, &to, outgoing, now).await?;
     let record = job.record();
-    state.backlog.shards.require_room(&instance)?;
-    state.backlog.refuse_while_full(&instance, now).await?;
+    if job.scheduled_at.is_none() {
+        state.backlog.shards.require_room(&instance)?;
+        state.backlog.refuse_while_full(&instance, now).await?;
+    }
     let written = Written {
         subscription: subscription.id,
         record: record.clone(),
@@ -155,6 +160,9 @@ async fn commit(
     written: Written,
 ) -> Result<(), ApiError> {
     let state = &state;
+    if let Some(at) = job.scheduled_at {
+        return scheduling::commit(state, &subscription, &instance, &job, at, &written).await;
+    }
     let counted_at = job.accepted_at;
     let accepted = count(state, &subscription, instance.id, counted_at).await?;
     if let Err(refused) = state.backlog.admit(&instance, accepted, counted_at).await {
@@ -209,26 +217,31 @@ struct Known {
 /// Answers a request that came before. Its record alone does not tell that the first run reached the queue, so a
 /// message that is not sent yet is queued again. While the queue remembers the first job, it drops this one. Later it
 /// is one more job, which takes a place in the shard. So it waits for room there; once it is in, the key says so, and
-/// no other follows. The daemon sends a message once, however many jobs it has.
+/// no other follows. The daemon sends a message once, however many jobs it has. Of a message that is due later the
+/// entry is put again. One that was due is `queued` by a daemon, which has its job.
 async fn replay(
     state: &MessagingState,
+    subscription: &Subscription,
     instance: &Instance,
     record: MessageRecord,
     outgoing: Outgoing,
     known: Known,
     now: DateTime<Utc>,
 ) -> Result<Accepted, ApiError> {
-    if record.state == State::Queued && !known.is_queued {
+    let to = Acquaintance {
+        person: record.person.clone(),
+        chat: record.chat.clone(),
+        on_whatsapp: None,
+        looked_up: None,
+    };
+    if let (State::Scheduled, Some(at)) = (record.state, record.scheduled_at) {
+        let job = seal(state, instance, record.id, &to, outgoing, record.created_at).await?;
+        scheduling::put(state, subscription.id, instance, &job, at).await?;
+    } else if record.state == State::Queued && record.scheduled_at.is_none() && !known.is_queued {
         let may_be_another = now - record.id.created_at() >= DROPPED_WITHIN;
         if may_be_another {
             state.backlog.shards.require_room(instance)?;
         }
-        let to = Acquaintance {
-            person: record.person.clone(),
-            chat: record.chat.clone(),
-            on_whatsapp: None,
-            looked_up: None,
-        };
         let key = outgoing.idempotency_key.clone();
         let job = seal(state, instance, record.id, &to, outgoing, record.created_at).await?;
         let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
@@ -334,13 +347,16 @@ async fn count(
         .await?;
     match counted {
         Quota::Counted { of_instance } => Ok(of_instance),
-        Quota::Exceeded { renews_at } => {
-            let day = renews_at.date_naive();
-            let message = format!("The month's {limit} messages are used up; the quota renews on {day}");
-            let details = json!({"limit": limit, "renewsAt": Timestamp(renews_at)});
-            Err(ApiError::new(Code::QuotaExceeded, message).with_details(details))
-        }
+        Quota::Exceeded { renews_at } => Err(quota_exceeded(limit, renews_at)),
     }
+}
+
+/// The answer to a message for which the month has no room.
+pub fn quota_exceeded(limit: u32, renews_at: DateTime<Utc>) -> ApiError {
+    let day = renews_at.date_naive();
+    let message = format!("The month's {limit} messages are used up; the quota renews on {day}");
+    let details = json!({"limit": limit, "renewsAt": Timestamp(renews_at)});
+    ApiError::new(Code::QuotaExceeded, message).with_details(details)
 }
 
 /// The message's job, with its content sealed.
@@ -353,6 +369,7 @@ async fn seal(
     accepted_at: DateTime<Utc>,
 ) -> Result<SendJob, ApiError> {
     let content = sealed::seal(&state.sealer, instance.id, &id, &outgoing.content).await?;
+    let scheduled_at = outgoing.options.scheduled_at;
     let chat = Some(to.chat.clone()).filter(|chat| *chat != outgoing.to);
     let person = if outgoing.to.group().is_some() {
         Person::default()
@@ -368,10 +385,11 @@ async fn seal(
         kind: outgoing.content.kind(),
         reference: outgoing.options.reference,
         accepted_at,
+        scheduled_at,
         expires_at: outgoing
             .options
             .expires_at
-            .unwrap_or(accepted_at + DEFAULT_EXPIRY),
+            .unwrap_or(scheduled_at.unwrap_or(accepted_at) + DEFAULT_EXPIRY),
         content,
         to: outgoing.to,
     })

@@ -19,6 +19,8 @@ struct Meaning<'a> {
     to: &'a Recipient,
     content: &'a Content,
     #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled_at: Option<DateTime<Utc>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<&'a str>,
@@ -30,6 +32,7 @@ pub fn meaning(to: &Recipient, content: &Content, options: &Options) -> Result<V
         kind: content.kind(),
         to,
         content,
+        scheduled_at: options.scheduled_at,
         expires_at: options.expires_at,
         reference: options.reference.as_deref(),
     })

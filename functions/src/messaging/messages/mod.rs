@@ -8,6 +8,7 @@ pub mod kinds;
 mod legible;
 pub mod list;
 mod options;
+mod scheduling;
 mod sending;
 mod settle;
 pub mod show;

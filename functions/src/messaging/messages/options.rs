@@ -1,6 +1,6 @@
 //! The options that every send has in common.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use utoipa::ToSchema;
@@ -13,6 +13,9 @@ use crate::http::{Fields, Timestamp};
 /// outlast it.
 const MAX_EXPIRY: TimeDelta = TimeDelta::days(3);
 
+/// How far ahead a message may be scheduled.
+const MAX_SCHEDULE: TimeDelta = TimeDelta::days(30);
+
 /// The longest `reference`, in characters.
 const MAX_REFERENCE: usize = 255;
 
@@ -20,7 +23,10 @@ const MAX_REFERENCE: usize = 255;
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct GivenOptions {
-    /// Until when the message is worth sending: 3 days at most, 24 hours where it is not there.
+    /// When the message is to be sent: within 30 days. At once where it is not there.
+    #[schema(value_type = Option<Timestamp>)]
+    scheduled_at: Option<String>,
+    /// Until when the message is worth sending: 3 days after it is due at most, 24 hours where it is not there.
     #[schema(value_type = Option<Timestamp>)]
     expires_at: Option<String>,
     #[schema(schema_with = reference_schema)]
@@ -30,14 +36,14 @@ pub struct GivenOptions {
     #[schema(ignore)]
     mentions: Option<IgnoredAny>,
     #[schema(ignore)]
-    scheduled_at: Option<IgnoredAny>,
-    #[schema(ignore)]
     typing_ms: Option<IgnoredAny>,
 }
 
 /// The common options that this version serves, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
+    /// When the message is to be sent, in whole milliseconds; `None` for at once.
+    pub scheduled_at: Option<DateTime<Utc>>,
     /// Until when the message is worth sending, where the caller says.
     pub expires_at: Option<DateTime<Utc>>,
     /// The caller's own string.
@@ -58,17 +64,17 @@ fn reference_schema() -> Object {
 }
 
 impl GivenOptions {
-    /// Whether the time until when the message is worth sending is over at `now`.
+    /// Whether a time that the message has is over at `now`: its own, or that until when it is worth sending.
     pub fn is_over(&self, now: DateTime<Utc>) -> bool {
-        let at = self.expires_at.as_deref().map(str::parse::<DateTime<Utc>>);
-        at.is_some_and(|at| at.is_ok_and(|at| at <= now))
+        let times = [&self.scheduled_at, &self.expires_at];
+        let mut times = times.into_iter().flatten();
+        times.any(|text| text.parse::<DateTime<Utc>>().is_ok_and(|at| at <= now))
     }
 
     /// Checks the options of a message that was asked for at `now`; faults go to `fields`.
     pub fn check(self, fields: &mut Fields, now: DateTime<Utc>) -> Options {
         fields.unserved("replyTo", self.reply_to.is_some());
         fields.unserved("mentions", self.mentions.is_some());
-        fields.unserved("scheduledAt", self.scheduled_at.is_some());
         fields.unserved("typingMs", self.typing_ms.is_some());
         let reference = self.reference;
         if let Some(text) = &reference {
@@ -80,17 +86,35 @@ impl GivenOptions {
                 );
             }
         }
+        let scheduled_at = self.scheduled_at.as_deref().and_then(|text| {
+            let at = text.parse::<DateTime<Utc>>().ok();
+            let at = at.filter(|at| now < *at && *at <= now + MAX_SCHEDULE);
+            if at.is_none() {
+                let days = MAX_SCHEDULE.num_days();
+                let message = format!("must be an RFC 3339 time in the future, within {days} days");
+                fields.fault("scheduledAt", message);
+            }
+            // What is stored has milliseconds.
+            at.map(|at| at.trunc_subsecs(3))
+        });
+        let due = scheduled_at.unwrap_or(now);
         let expires_at = self.expires_at.as_deref().and_then(|text| {
             let at = text.parse::<DateTime<Utc>>().ok();
-            let at = at.filter(|at| now < *at && *at <= now + MAX_EXPIRY);
+            let at = at.filter(|at| due < *at && *at <= due + MAX_EXPIRY);
             if at.is_none() {
                 let days = MAX_EXPIRY.num_days();
-                let message = format!("must be an RFC 3339 time in the future, within {days} days");
+                let message = match scheduled_at {
+                    Some(_) => {
+                        format!("must be an RFC 3339 time after `scheduledAt`, within {days} days of it")
+                    }
+                    None => format!("must be an RFC 3339 time in the future, within {days} days"),
+                };
                 fields.fault("expiresAt", message);
             }
             at
         });
         Options {
+            scheduled_at,
             expires_at,
             reference,
         }

@@ -3,7 +3,6 @@
 
 use shared::domain::message::{Failure, FailureCode, MessageRecord};
 use shared::ids::SubscriptionId;
-use shared::queue::QueueError;
 use shared::storage::StorageError;
 use shared::storage::messages::{Put, Withdrawn};
 
@@ -39,7 +38,11 @@ impl Written {
                 Ok(())
             }
             Queued::NotIn(error) => {
-                self.undo(state, stored).await;
+                if matches!(stored, Ok(Put::AlreadyThere)) {
+                    self.free(state).await;
+                } else {
+                    self.undo(state).await;
+                }
                 Err(error.into())
             }
             Queued::Unknown(error) if self.idempotency_key.is_some() => {
@@ -50,17 +53,20 @@ impl Written {
         }
     }
 
-    /// There is no job. Nothing stays, and the key is freed.
-    async fn undo(&self, state: &MessagingState, stored: Result<Put, StorageError>) {
-        let record = &self.record;
-        if !matches!(stored, Ok(Put::AlreadyThere))
-            && let Err(error) = state.messages.withdraw(record, &not_accepted()).await
-        {
+    /// Nothing will be sent, and nothing stays.
+    pub async fn undo(&self, state: &MessagingState) {
+        if let Err(error) = state.messages.withdraw(&self.record, &not_accepted()).await {
             log::went_wrong(
                 &error.into(),
                 "the record of a refused message waits until its time is over",
             );
         }
+        self.free(state).await;
+    }
+
+    /// Frees the key, and takes back the count.
+    async fn free(&self, state: &MessagingState) {
+        let record = &self.record;
         if let Some(key) = &self.idempotency_key
             && let Err(error) = state.idempotency.release(record.instance, key, record.id).await
         {
@@ -82,7 +88,7 @@ impl Written {
     /// job reads that the message has failed before it writes it to the wire. If a daemon has sent it already, the
     /// message is accepted. It may be on the wire just now, so the failure is a guess that the server's
     /// acknowledgement overrules.
-    async fn withdraw(&self, state: &MessagingState, error: QueueError) -> Result<(), ApiError> {
+    pub async fn withdraw(&self, state: &MessagingState, error: impl Into<ApiError>) -> Result<(), ApiError> {
         match state.messages.withdraw(&self.record, &not_accepted()).await {
             Ok(Withdrawn::Done) => self.give_back(state).await,
             Ok(Withdrawn::TooLate) => return Ok(()),
@@ -97,11 +103,19 @@ impl Written {
     /// Takes back its count.
     pub async fn give_back(&self, state: &MessagingState) {
         let record = &self.record;
-        let counters = &state.counters;
-        if let Err(error) = counters
-            .give_back(self.subscription, record.instance, record.created_at)
-            .await
-        {
+        let (counters, counted_at) = (&state.counters, record.created_at);
+        let given_back = if let Some(at) = record.scheduled_at {
+            let (later, of_day) = tokio::join!(
+                counters.give_back_later(self.subscription, counted_at),
+                counters.give_back_scheduled(record.instance, at),
+            );
+            later.and(of_day)
+        } else {
+            counters
+                .give_back(self.subscription, record.instance, counted_at)
+                .await
+        };
+        if let Err(error) = given_back {
             log::went_wrong(&error.into(), "a message that was not accepted stays counted");
         }
     }

@@ -52,7 +52,10 @@ impl AcceptedView {
     pub fn new(record: &MessageRecord) -> Self {
         Self {
             id: record.id,
-            status: State::Queued,
+            status: match record.scheduled_at {
+                Some(_) => State::Scheduled,
+                None => State::Queued,
+            },
             to: ChatView::new(&record.chat, &record.person),
             kind: record.kind,
             created_at: record.created_at.into(),
@@ -99,6 +102,8 @@ pub struct MessageView {
     /// When it was accepted or, where it came in, when WhatsApp says it was sent, in whole
     /// seconds.
     created_at: Timestamp,
+    /// When it is or was due, where it was scheduled.
+    scheduled_at: Option<Timestamp>,
     /// When it came in, from others or from another device of the account. Lists are in this
     /// order, and in that of `createdAt` for what was accepted here.
     received_at: Option<Timestamp>,
@@ -143,6 +148,7 @@ impl From<MessageRecord> for MessageView {
             receipts: record.receipts.map(ReceiptsView::from),
             truncated: record.truncated.is_some(),
             created_at: record.created_at.into(),
+            scheduled_at: record.scheduled_at.map(Timestamp::from),
             received_at: record.received_at.map(Timestamp::from),
             updated_at: record.updated_at.into(),
             sent_at: record.sent_at.map(Timestamp::from),

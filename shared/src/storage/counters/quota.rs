@@ -130,12 +130,12 @@ impl Counters {
 
 /// The name of an instance's attribute: its id's last 48 bits, which are random, behind a
 /// letter that no other attribute begins with.
-fn attribute(instance: InstanceId) -> String {
+pub(super) fn attribute(instance: InstanceId) -> String {
     format!("i{}", URL_SAFE_NO_PAD.encode(&instance.to_bytes()[10..]))
 }
 
 /// Midnight of the next month's first day, UTC.
-fn next_month(now: DateTime<Utc>) -> DateTime<Utc> {
+pub(super) fn next_month(now: DateTime<Utc>) -> DateTime<Utc> {
     let first = now.date_naive().with_day(1).unwrap_or_default();
     (first + Months::new(1)).and_time(NaiveTime::MIN).and_utc()
 }

@@ -6,6 +6,7 @@ mod list;
 mod location;
 mod people;
 mod poll;
+mod scheduled;
 mod show;
 mod text;
 mod timeline;
