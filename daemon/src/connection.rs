@@ -57,6 +57,17 @@ pub trait Connection: Send + Sync + Debug {
         None
     }
 
+    /// Whether the account is known to have written to this chat before, or to have heard from it lately. Groups count as
+    /// known, and so does everybody where this cannot be told. The server is not asked.
+    async fn has_written_to(&self, _to: &Recipient) -> bool {
+        true
+    }
+
+    /// Does what this side can about a token of trust that WhatsApp misses in a message to `to`.
+    async fn refresh_trust(&self, _to: &Recipient) -> Result<(), SendError> {
+        Ok(())
+    }
+
     /// Asks WhatsApp why it refused a message to `to` with `error`, or why the message failed here without a known
     /// reason. `None` where the cause is nothing lasting.
     async fn explain(&self, to: &Recipient, error: Option<u32>) -> Result<Option<Failure>, SendError>;

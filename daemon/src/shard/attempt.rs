@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use shared::domain::content::Content;
-use shared::domain::job::SendJob;
+use shared::domain::job::{PutOff, SendJob};
 use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
 use shared::fault;
 use shared::storage::StorageError;
@@ -15,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::lanes::Job;
 use super::pace;
+use super::reachout::Restriction;
 use super::send::{Sender, account_changed};
 use super::verdict::{self, Verdict};
 use crate::connection::SendError;
@@ -43,6 +45,9 @@ const END_LAG: Duration = Duration::from_secs(15);
 /// How long a record that was read is believed: a message that waits may be taken back.
 const FRESH: Duration = Duration::from_secs(2);
 
+/// After so many attempts a refusal counts though WhatsApp does not explain it.
+const ASKED_IN_VAIN: u32 = 4;
+
 /// How often a recipient has to be found without devices before that is believed: the server's lists are empty at
 /// times.
 const LOOKS_FOR_DEVICES: u32 = 4;
@@ -58,6 +63,10 @@ pub struct Journey {
     failures: u32,
     /// What it waits for, where that has a code.
     waits_for: Option<FailureCode>,
+    /// Until when, where WhatsApp says so.
+    waits_until: Option<DateTime<Utc>>,
+    /// How often was done what this side can do about a missing token of trust.
+    trust_refreshes: u32,
     /// It was on the wire when a connection ended, and goes out alone from then on.
     is_suspect: bool,
     /// How often in a row a connection ended while it was alone on the wire.
@@ -83,8 +92,18 @@ impl Journey {
             (State::Failed, Failure::of(FailureCode::NoAcknowledgement))
         } else {
             let code = self.waits_for.unwrap_or(FailureCode::Expired);
-            (State::Expired, Failure::of(code))
+            let until = self
+                .waits_until
+                .filter(|_| code == FailureCode::ReachoutRestricted);
+            (State::Expired, Failure::of(code).until(until))
         }
+    }
+
+    /// Goes on with the journey of a job that was put off, perhaps by another process.
+    pub fn goes_on(&mut self, put_off: &PutOff) {
+        self.waits_for = self.waits_for.or(put_off.code.parse().ok());
+        self.waits_until = self.waits_until.or(put_off.until);
+        self.may_be_out |= put_off.may_be_out;
     }
 
     /// The connection stood, whatever came of the message.
@@ -109,6 +128,8 @@ pub enum End {
     Failed(Failure),
     /// Its time ran out.
     OutOfTime,
+    /// WhatsApp lets the account begin no chats until then, and this would be one.
+    Restricted(Restriction),
     /// It ends every connection.
     Poison,
     /// Its instance is gone.
@@ -190,6 +211,10 @@ impl Sender<'_> {
             return Ok(());
         };
         self.lane.held.set_waiting(false);
+        if let Some(restriction) = self.wire.reachout.of(send.chat(), self.deps.clock.now()) {
+            // An earlier message of the chat was put off: this one stays behind it.
+            return Err(End::Restricted(restriction).into());
+        }
         if let Some(account) = &send.account
             && link.account.is_same_as(account) == Some(false)
         {
@@ -294,6 +319,7 @@ impl Sender<'_> {
                         let failure = told.unwrap_or_else(|| Failure::of(code));
                         return Err(End::Failed(failure.with_error(error)));
                     }
+                    Verdict::Distrusted => return self.without_trust(link, send, journey, error).await,
                     Verdict::Slower => {
                         journey.waits_for = Some(FailureCode::RateOverlimit);
                         slow(None);
@@ -332,6 +358,53 @@ impl Sender<'_> {
             Attempt::CutShort { .. } => {}
         }
         Ok(())
+    }
+
+    /// What becomes of a message for which WhatsApp misses a proof of trust. While the account may begin no chats the
+    /// message is put off. Otherwise what this side can do about it is done once.
+    async fn without_trust(
+        &self,
+        link: &Link,
+        send: &SendJob,
+        journey: &mut Journey,
+        error: u32,
+    ) -> Result<(), End> {
+        let (reachout, now) = (&self.wire.reachout, self.deps.clock.now());
+        if let Some(restriction) = reachout.now(now) {
+            return Err(End::Restricted(reachout.adds(send.chat(), restriction)));
+        }
+        let told = match link.connection.explain(&send.to, Some(error)).await {
+            Ok(told) => told,
+            Err(why) if journey.failures < ASKED_IN_VAIN => {
+                debug!(message.id = %send.message, error = %chain(&why), "a refusal was not explained: asking again");
+                journey.waits_for = Some(FailureCode::TrustTokenMissing);
+                return Ok(());
+            }
+            Err(_) => None,
+        };
+        match told {
+            Some(failure) if failure.code == FailureCode::ReachoutRestricted.as_str() => {
+                let restriction = Restriction::begun(failure.retry_after, now);
+                warn!(instance.id = %send.instance, until = %restriction.until, "WhatsApp lets the account begin no chats");
+                Err(End::Restricted(reachout.adds(send.chat(), restriction)))
+            }
+            Some(failure) if failure.code != FailureCode::TrustTokenMissing.as_str() => {
+                Err(End::Failed(failure.with_error(error)))
+            }
+            _ if journey.trust_refreshes == 0 => {
+                journey.trust_refreshes += 1;
+                journey.waits_for = Some(FailureCode::TrustTokenMissing);
+                if let Err(why) = link.connection.refresh_trust(&send.to).await {
+                    // The next attempt tells whether it was needed.
+                    debug!(message.id = %send.message, error = %chain(&why), "a token of trust was not refreshed");
+                }
+                Ok(())
+            }
+            _ => {
+                let failure = Failure::of(FailureCode::TrustTokenMissing);
+                Err(End::Failed(failure.with_error(error)))
+            }
+        }
     }
 
     /// Reads a message's record before it goes to the wire: the message may have been taken back while it waited.

@@ -10,6 +10,7 @@ mod pace;
 mod park;
 mod queries;
 mod questions;
+mod reachout;
 mod reconcile;
 mod send;
 mod verdict;

@@ -6,18 +6,19 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{SubsecRound as _, TimeDelta};
 use shared::domain::content::Content;
 use shared::domain::counting;
 use shared::domain::instance::{Status, Wanted};
-use shared::domain::job::SendJob;
+use shared::domain::job::{self, PutOff, SendJob};
 use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
-use shared::domain::payload::PayloadError;
+use shared::domain::payload::{self, PayloadError};
 use shared::fault;
 use shared::queue::consumer::Done;
 use shared::sealed;
 use shared::storage::StorageError;
 use shared::storage::messages::{Change, Transition};
+use shared::storage::schedule::{Entry, QueuedLater};
 use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
@@ -26,6 +27,7 @@ use super::attempt::{End, Journey};
 use super::lanes::{Job, Lane};
 use super::pace;
 use super::park::set_aside;
+use super::reachout::Restriction;
 use super::wire::Wire;
 use crate::deps::Deps;
 use crate::instance::link::Links;
@@ -83,6 +85,9 @@ impl Sender<'_> {
     }
 
     async fn send(&self, job: &Job, send: &SendJob, past: &mut Journey) -> Result<Done, StorageError> {
+        if let Some(put_off) = &send.put_off {
+            past.goes_on(put_off);
+        }
         let mut content = None;
         let mut against = self.is_to_be_sent(send, past).await?;
         let end = loop {
@@ -138,6 +143,7 @@ impl Sender<'_> {
                 Some((State::Failed, failure))
             }
             End::OutOfTime => Some(past.out_of_time()),
+            End::Restricted(restriction) => return Ok(self.put_off(job, send, past, restriction).await),
         };
         let (state, failure) = match failure {
             None => (State::Sent, None),
@@ -151,6 +157,47 @@ impl Sender<'_> {
         let done = self.settle(job, send, &Change { state, at, failure }).await?;
         fault::point("after-store");
         Ok(done)
+    }
+
+    /// Puts a message off until the account may begin chats again, or until its time is over: its job goes to the due
+    /// index. In its queue it would keep later messages of its lane from being received, those of warm chats too.
+    async fn put_off(&self, job: &Job, send: &SendJob, past: &Journey, restriction: Restriction) -> Done {
+        let at = restriction.until.min(send.expires_at).trunc_subsecs(3);
+        let put_off = SendJob {
+            put_off: Some(PutOff {
+                code: FailureCode::ReachoutRestricted.to_string(),
+                until: restriction.told,
+                may_be_out: past.may_be_out,
+            }),
+            ..send.clone()
+        };
+        let entry = Entry {
+            at,
+            message: send.message,
+            instance: send.instance,
+            subscription: None,
+            expires_at: send.expires_at,
+            job: Some(QueuedLater {
+                group: job.received.group.clone().unwrap_or_default(),
+                body: payload::encode(&job::Job::Send(put_off)),
+            }),
+        };
+        let (network, shard) = (self.deps.network, self.hold.shard);
+        let putting = async {
+            // An entry without a record counts as never accepted.
+            self.deps.messages.put(&send.record()).await?;
+            self.deps.schedule.put(network, shard, &entry).await
+        };
+        match putting.await {
+            Ok(()) => {
+                fault::point("after-put-off");
+                Done::Delete
+            }
+            Err(error) => {
+                warn!(message.id = %send.message, error = %chain(&error), "a message could not be put off");
+                Done::LeaveFor(pace::left(job.received.receive_count))
+            }
+        }
     }
 
     /// Tells of the message as it stands. Where that cannot be done now its job comes again, and so does the telling: of

@@ -10,6 +10,8 @@ pub enum Verdict {
     Final(FailureCode),
     /// No waiting helps. WhatsApp is asked why; this is the code where it does not tell.
     Asked(FailureCode),
+    /// WhatsApp misses a proof of trust, or lets the account begin no chats for a time. It tells which, when asked.
+    Distrusted,
     /// WhatsApp wants fewer messages of this account: the whole instance slows down.
     Slower,
     /// The server is in trouble, for everybody. It passes.
@@ -32,7 +34,7 @@ pub fn of(error: u32, to: &Recipient) -> Verdict {
         404 if is_group => Verdict::Final(FailureCode::GroupNotFound),
         404 => Verdict::Final(FailureCode::RecipientNotOnWhatsapp),
         429 => Verdict::Slower,
-        463 => Verdict::Asked(FailureCode::TrustTokenMissing),
+        463 => Verdict::Distrusted,
         421 | 479 => Verdict::Waits(Some(FailureCode::StaleDeviceList)),
         408 | 500..=599 => Verdict::Busy,
         _ => Verdict::Waits(None),
@@ -52,7 +54,7 @@ mod tests {
             (403, Verdict::Final(FailureCode::RefusedForbidden)),
             (404, Verdict::Final(FailureCode::RecipientNotOnWhatsapp)),
             (429, Verdict::Slower),
-            (463, Verdict::Asked(FailureCode::TrustTokenMissing)),
+            (463, Verdict::Distrusted),
             (479, Verdict::Waits(Some(FailureCode::StaleDeviceList))),
             (500, Verdict::Busy),
             (503, Verdict::Busy),

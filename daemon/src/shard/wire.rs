@@ -13,6 +13,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::Instant;
 
 use super::pace::Pace;
+use super::reachout::Reachout;
 
 /// One instance's wire.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct Wire {
     present: Mutex<HashMap<MessageId, bool>>,
     /// How fast it may be used.
     pub pace: Pace,
+    /// Whether the account may begin chats.
+    pub reachout: Reachout,
 }
 
 /// A message on the wire, until this is dropped.

@@ -23,6 +23,7 @@ mod secrets;
 mod session;
 mod settings;
 mod stops;
+mod trust;
 
 mod transport;
 mod versions;

@@ -36,7 +36,7 @@ use super::settings::WhatsAppConnector;
 use super::stops::Signal;
 use super::transport::Dialler;
 use super::versions::{Refused, Version, Versions};
-use super::{content, explain, failure, pairing, people, questions, resend};
+use super::{content, explain, failure, pairing, people, questions, resend, trust};
 use crate::connection::{
     AskError, ConnectError, Connection, PairingCode, PairingError, SendError, Session, SessionEvent,
 };
@@ -434,6 +434,22 @@ impl Connection for WhatsAppSession {
             Recipient::Group(_) => return None,
         };
         other.parse().ok()
+    }
+
+    async fn has_written_to(&self, to: &Recipient) -> bool {
+        let looking = trust::has_written_to(&self.client, to);
+        tokio::time::timeout(LOOK_UP_DEADLINE, looking)
+            .await
+            .unwrap_or(true)
+    }
+
+    async fn refresh_trust(&self, to: &Recipient) -> Result<(), SendError> {
+        let refreshing = trust::refresh(&self.client, to);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            done = tokio::time::timeout(EXPLAIN_DEADLINE, refreshing) => done.unwrap_or(Err(SendError::Timeout)),
+        }
     }
 
     async fn explain(&self, to: &Recipient, error: Option<u32>) -> Result<Option<Failure>, SendError> {

@@ -49,7 +49,7 @@ async fn a_beat_tells_what_the_daemon_has_in_hand() {
     load.jobs_in_hand = 1;
     load.sent_last_minute = 1;
     world.until_load("a", load).await;
-    session.acknowledge(second, Some(463)).await;
+    session.acknowledge(second, Some(400)).await;
     load.jobs_in_hand = 0;
     world.until_load("a", load).await;
 

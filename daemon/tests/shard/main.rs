@@ -22,6 +22,7 @@ mod people;
 mod poison;
 mod questions;
 mod queue;
+mod reachout;
 mod receipts;
 mod scheduled;
 mod sends;

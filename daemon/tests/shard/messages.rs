@@ -39,6 +39,7 @@ impl World {
             reference: Some("order 7".to_owned()),
             accepted_at: self.now(),
             scheduled_at: None,
+            put_off: None,
             expires_at: self.now() + TimeDelta::hours(24),
             content,
         }

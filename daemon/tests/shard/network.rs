@@ -88,6 +88,8 @@ pub struct Line {
     names: Mutex<Vec<(Recipient, Recipient)>>,
     explanations: Mutex<Vec<Option<Failure>>>,
     last_words: Mutex<Vec<SessionEvent>>,
+    strangers: Mutex<Vec<Recipient>>,
+    refreshed: Mutex<Vec<Recipient>>,
     pub disconnected: CancellationToken,
     pub logged_out: CancellationToken,
     pub abandoned: CancellationToken,
@@ -132,6 +134,8 @@ impl Connector for Network {
             names: Mutex::default(),
             explanations: Mutex::default(),
             last_words: Mutex::default(),
+            strangers: Mutex::default(),
+            refreshed: Mutex::default(),
             disconnected: CancellationToken::new(),
             logged_out: CancellationToken::new(),
             abandoned: CancellationToken::new(),
@@ -212,6 +216,15 @@ impl Connection for Line {
         let names = self.names.lock().expect("no holder panics");
         let pair = names.iter().find(|(one, other)| one == name || other == name)?;
         Some(if pair.0 == *name { &pair.1 } else { &pair.0 }.clone())
+    }
+
+    async fn has_written_to(&self, to: &Recipient) -> bool {
+        !self.strangers.lock().expect("no holder panics").contains(to)
+    }
+
+    async fn refresh_trust(&self, to: &Recipient) -> Result<(), SendError> {
+        self.refreshed.lock().expect("no holder panics").push(to.clone());
+        Ok(())
     }
 
     async fn explain(&self, _to: &Recipient, _error: Option<u32>) -> Result<Option<Failure>, SendError> {
@@ -371,6 +384,17 @@ impl Playing {
     pub fn knows(&self, one: &Recipient, other: &Recipient) {
         let mut names = self.line.names.lock().expect("no holder panics");
         names.push((one.clone(), other.clone()));
+    }
+
+    /// The account has never written to this person.
+    pub fn is_new_to(&self, stranger: &Recipient) {
+        let mut strangers = self.line.strangers.lock().expect("no holder panics");
+        strangers.push(stranger.clone());
+    }
+
+    /// Whose tokens of trust were refreshed.
+    pub fn refreshed(&self) -> Vec<Recipient> {
+        self.line.refreshed.lock().expect("no holder panics").clone()
     }
 
     /// The answer to the next question for what stands behind a failure; the one given last comes

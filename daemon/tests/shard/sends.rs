@@ -62,9 +62,13 @@ async fn a_refusal_is_a_failure_with_its_code() {
     let mut daemon = world.daemon("a").await;
     let (instance, mut session) = world.connected(&mut daemon).await;
     let restricted = world.accept(&instance, ALICE, "new here").await;
-    assert_eq!(session.sent().await.message, restricted);
-    session.acknowledge(restricted, Some(463)).await;
+    // What this side can do about it is done once.
+    for _ in 0..2 {
+        assert_eq!(session.sent().await.message, restricted);
+        session.acknowledge(restricted, Some(463)).await;
+    }
     let record = world.until_state(&instance, restricted, State::Failed).await;
+    assert_eq!(session.refreshed(), [ALICE.parse().expect("a number")]);
     let failure = record.failure.expect("a failure");
     assert_eq!(
         (failure.code.as_str(), failure.retryable),

@@ -43,6 +43,9 @@ pub struct SendJob {
     pub scheduled_at: Option<DateTime<Utc>>,
     /// Until when it is worth sending.
     pub expires_at: DateTime<Utc>,
+    /// What it was put off for, by a daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_off: Option<PutOff>,
     /// The [`Content`](super::content::Content), [sealed](crate::sealed) as that of the message.
     pub content: String,
 }
@@ -79,6 +82,20 @@ impl SendJob {
             ..new
         }
     }
+}
+
+/// Why a job waits in the due index once more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PutOff {
+    /// A [`FailureCode`](super::message::FailureCode), for a message whose time runs out meanwhile.
+    pub code: String,
+    /// Until when, as far as WhatsApp says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<DateTime<Utc>>,
+    /// Whether the message may be out all the same, from an attempt before.
+    #[serde(default)]
+    pub may_be_out: bool,
 }
 
 /// A job in a shard's queue of sends.

@@ -12,4 +12,5 @@ mod receipts;
 mod sink;
 mod stops;
 mod texts;
+mod trust;
 mod world;

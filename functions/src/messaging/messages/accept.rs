@@ -390,6 +390,7 @@ async fn seal(
             .options
             .expires_at
             .unwrap_or(scheduled_at.unwrap_or(accepted_at) + DEFAULT_EXPIRY),
+        put_off: None,
         content,
         to: outgoing.to,
     })
