@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::lanes::Job;
 use super::pace;
+use super::pacer::STRANGER;
 use super::reachout::Restriction;
 use super::send::{Sender, account_changed};
 use super::verdict::{self, Verdict};
@@ -233,6 +234,7 @@ impl Sender<'_> {
             }
             turn = self.unless_over(send, self.lane.turn.lock()).await?;
         }
+        self.keep_pace(&link, send).await?;
         self.lane.held.set_waiting(self.wire.pace.until().is_some());
         let entering = self.wire.enter(send.message, journey.is_suspect);
         let present = self.unless_over(send, entering).await?;
@@ -259,6 +261,22 @@ impl Sender<'_> {
             pace::after(journey.failures, rand::random())
         };
         self.unless_over(send, tokio::time::sleep(pause)).await
+    }
+
+    /// Waits for the message's place among those that the instance sends in a minute.
+    async fn keep_pace(&self, link: &Link, send: &SendJob) -> Result<(), Stopped> {
+        let pacer = &self.wire.pacer;
+        if !pacer.is_set() {
+            return Ok(());
+        }
+        self.lane.held.set_waiting(true);
+        let meeting = link.connection.has_written_to(&send.to);
+        let places = if self.unless_over(send, meeting).await? {
+            1
+        } else {
+            STRANGER
+        };
+        self.unless_over(send, pacer.wait(places, rand::random())).await
     }
 
     /// What follows from an attempt: an end, or a pause and another.

@@ -7,12 +7,19 @@ use shared::queue::deployment::SENDS_VISIBILITY;
 use tokio_util::task::TaskTracker;
 
 use super::lanes::Lanes;
+use super::wire::Wires;
 use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::lease::Hold;
 
 /// Takes from the queue until the shard is given up. Lanes run in `tasks`.
-pub async fn consume(deps: &Arc<Deps>, hold: &Hold, links: &Arc<Links>, tasks: &TaskTracker) {
+pub async fn consume(
+    deps: &Arc<Deps>,
+    hold: &Hold,
+    links: &Arc<Links>,
+    wires: &Arc<Wires>,
+    tasks: &TaskTracker,
+) {
     let queue = deps.names.sends(hold.shard.0);
     let consumer = Consumer::new(deps.queue.clone(), queue, SENDS_VISIBILITY);
     let lanes = Lanes::new(
@@ -20,6 +27,7 @@ pub async fn consume(deps: &Arc<Deps>, hold: &Hold, links: &Arc<Links>, tasks: &
         consumer.clone(),
         hold.clone(),
         links.clone(),
+        wires.clone(),
         tasks.clone(),
     );
     let take = |jobs| {

@@ -69,7 +69,7 @@ pub struct Lanes {
     consumer: Consumer,
     hold: Hold,
     links: Arc<Links>,
-    wires: Wires,
+    wires: Arc<Wires>,
     tasks: TaskTracker,
     open: Mutex<HashMap<String, Arc<Lane>>>,
     /// What is known of jobs that were left in the queue, by the queue's ids.
@@ -83,6 +83,7 @@ impl Lanes {
         consumer: Consumer,
         hold: Hold,
         links: Arc<Links>,
+        wires: Arc<Wires>,
         tasks: TaskTracker,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -90,7 +91,7 @@ impl Lanes {
             consumer,
             hold,
             links,
-            wires: Wires::default(),
+            wires,
             tasks,
             open: Mutex::default(),
             left: Mutex::default(),

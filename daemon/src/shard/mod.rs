@@ -7,6 +7,7 @@ mod farewell;
 mod jobs;
 mod lanes;
 mod pace;
+mod pacer;
 mod park;
 mod queries;
 mod questions;
@@ -29,6 +30,7 @@ use tracing::info;
 
 use self::agenda::Agenda;
 use self::reconcile::Reconciler;
+use self::wire::Wires;
 use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::lease::{Hold, Holder};
@@ -79,15 +81,21 @@ impl Holder for Shards {
 
 async fn serve(deps: Arc<Deps>, hold: Hold) {
     let links = Arc::new(Links::default());
+    let wires = Arc::new(Wires::default());
     // The lanes of sends, and questions.
     let work = TaskTracker::new();
-    let reconciler = Arc::new(Reconciler::new(deps.clone(), hold.clone(), links.clone()));
+    let reconciler = Arc::new(Reconciler::new(
+        deps.clone(),
+        hold.clone(),
+        links.clone(),
+        wires.clone(),
+    ));
     let agenda = Agenda::default();
     tokio::join!(
         sweep(&reconciler, &hold),
         agenda::keep(&deps, &hold, &agenda),
         queries::consume(&deps, &hold, &links, &reconciler, &agenda, &work),
-        jobs::consume(&deps, &hold, &links, &work),
+        jobs::consume(&deps, &hold, &links, &wires, &work),
     );
     // Nothing new is taken any more. What is on the wire gets its acknowledgement, or its answer, then
     // the sockets close.

@@ -17,6 +17,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use super::farewell::Farewell;
+use super::wire::Wires;
 use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::instance::{Actor, ActorHandle};
@@ -31,6 +32,7 @@ pub struct Reconciler {
     deps: Arc<Deps>,
     hold: Hold,
     links: Arc<Links>,
+    wires: Arc<Wires>,
     instances: Mutex<Instances>,
     /// Counts looks, in the order in which they begin.
     looks: AtomicU64,
@@ -73,12 +75,13 @@ enum Act {
 
 impl Reconciler {
     /// The reconciler of a shard that is held.
-    pub fn new(deps: Arc<Deps>, hold: Hold, links: Arc<Links>) -> Self {
+    pub fn new(deps: Arc<Deps>, hold: Hold, links: Arc<Links>, wires: Arc<Wires>) -> Self {
         Self {
             farewell: Arc::new(Farewell::new(deps.clone(), hold.clone(), links.clone())),
             deps,
             hold,
             links,
+            wires,
             instances: Mutex::default(),
             looks: AtomicU64::new(0),
             following: TaskTracker::new(),
@@ -205,8 +208,9 @@ impl Reconciler {
         }
     }
 
-    /// Notes which events of an instance are wanted, and sees to those that were not told.
+    /// Notes which events of an instance are wanted and how fast it is to send, and sees to events that were not told.
     fn note(&self, instance: &Instance) {
+        self.wires.pace(instance.id, instance.messages_per_minute);
         self.deps.announcer.note(instance);
         let untold = &instance.observed.untold;
         if untold.is_empty() {

@@ -13,6 +13,7 @@ use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::Instant;
 
 use super::pace::Pace;
+use super::pacer::Pacer;
 use super::reachout::Reachout;
 
 /// One instance's wire.
@@ -23,8 +24,10 @@ pub struct Wire {
     gate: RwLock<()>,
     /// The messages on it, and whether each has or had company.
     present: Mutex<HashMap<MessageId, bool>>,
-    /// How fast it may be used.
+    /// How fast WhatsApp lets it be used.
     pub pace: Pace,
+    /// How fast its owner wants it to be used.
+    pub pacer: Pacer,
     /// Whether the account may begin chats.
     pub reachout: Reachout,
 }
@@ -111,6 +114,14 @@ impl Wires {
     pub fn of(&self, instance: InstanceId) -> Arc<Wire> {
         let mut wires = self.0.lock().expect("no holder panics");
         wires.entry(instance).or_default().clone()
+    }
+
+    /// Sets how many messages of an instance go in a minute.
+    pub fn pace(&self, instance: InstanceId, per_minute: Option<u16>) {
+        let is_known = self.0.lock().expect("no holder panics").contains_key(&instance);
+        if is_known || per_minute.is_some() {
+            self.of(instance).pacer.set(per_minute);
+        }
     }
 }
 

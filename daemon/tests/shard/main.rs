@@ -16,6 +16,7 @@ mod messages;
 mod network;
 mod newer;
 mod outages;
+mod pacing;
 mod pairing;
 mod pairing_code;
 mod people;

@@ -112,6 +112,7 @@ impl World {
             fence: None,
             account: None,
             wants: Wants::default(),
+            messages_per_minute: None,
         };
         let created = self.instances.create(&instance, 100).await.expect("created");
         assert_eq!(created, Created::Created);

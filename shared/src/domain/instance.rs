@@ -19,6 +19,9 @@ use crate::ids::{InstanceId, SubscriptionId};
 /// How many QR codes one attempt to pair shows before it gives up.
 pub const MAX_QR_ATTEMPTS: u8 = 3;
 
+/// The highest number of messages a minute that an instance can be slowed down to.
+pub const MAX_MESSAGES_PER_MINUTE: u16 = 600;
+
 /// How long a request for a pairing code is followed. After that its caller has gone, and a code would only reach a
 /// phone that did not ask for it.
 pub const PAIRING_REQUEST_TERM: TimeDelta = TimeDelta::minutes(1);
@@ -283,6 +286,8 @@ pub struct Instance {
     pub account: Option<Account>,
     /// Which events of it somebody wants.
     pub wants: Wants,
+    /// How many messages it sends in a minute at most, where its owner has said so.
+    pub messages_per_minute: Option<u16>,
 }
 
 /// The WhatsApp account behind a paired instance.

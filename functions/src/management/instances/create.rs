@@ -16,11 +16,11 @@ use shared::ids::InstanceId;
 use shared::storage::instances::Created;
 use utoipa::ToSchema;
 
-use super::{InstanceView, metadata};
+use super::{InstanceView, metadata, pace};
 use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, inactive, require_verified};
-use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, RequestContext, Trail};
+use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, RequestContext, Trail, Whole};
 use crate::management::ManagementState;
 use crate::openapi::Tag;
 
@@ -34,8 +34,8 @@ pub struct Request {
     #[serde(default)]
     #[schema(schema_with = metadata::schema)]
     metadata: Option<BTreeMap<String, String>>,
-    #[schema(ignore)]
-    messages_per_minute: Option<IgnoredAny>,
+    #[schema(schema_with = pace::schema)]
+    messages_per_minute: Option<Whole>,
     #[schema(ignore)]
     content_in_realtime: Option<IgnoredAny>,
     #[schema(ignore)]
@@ -93,7 +93,9 @@ fn instance(state: &ManagementState, caller: &UserCaller, request: Request) -> R
     };
     let strings = request.metadata.unwrap_or_default();
     metadata::check(&mut fields, &strings);
-    fields.unserved("messagesPerMinute", request.messages_per_minute.is_some());
+    let messages_per_minute = request
+        .messages_per_minute
+        .and_then(|value| pace::check(&mut fields, value));
     fields.unserved("contentInRealtime", request.content_in_realtime.is_some());
     fields.unserved("alwaysOnline", request.always_online.is_some());
     fields.finish()?;
@@ -134,6 +136,7 @@ fn instance(state: &ManagementState, caller: &UserCaller, request: Request) -> R
         fence: None,
         account: None,
         wants: Wants::default(),
+        messages_per_minute,
     })
 }
 

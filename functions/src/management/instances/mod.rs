@@ -19,6 +19,7 @@ pub mod update;
 mod desired;
 mod find;
 mod metadata;
+mod pace;
 mod picture;
 mod view;
 

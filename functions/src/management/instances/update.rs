@@ -1,5 +1,5 @@
-//! `PUT /api/instances/{instance}`: another name, other metadata. A member that is not there
-//! stays as it is; `metadata` is replaced as a whole, and `null` takes it away.
+//! `PUT /api/instances/{instance}`: another name, other metadata, another pace. A member that is not there
+//! stays as it is; `metadata` is replaced as a whole, and `null` takes it or the pace away.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,13 @@ use shared::domain::network::Network;
 use shared::storage::instances::Updated;
 use utoipa::ToSchema;
 
+use super::desired::nudge;
 use super::find::{InstanceRef, find};
-use super::{InstanceView, metadata};
+use super::{InstanceView, metadata, pace};
 use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
-use crate::http::{ApiError, Changes, Code, Fields, Given, JsonBody, Path, Record, Reply, Trail};
+use crate::http::{ApiError, Changes, Code, Fields, Given, JsonBody, Path, Record, Reply, Trail, Whole};
 use crate::management::ManagementState;
 use crate::openapi::Tag;
 
@@ -32,8 +33,9 @@ pub struct Request {
     #[serde(default)]
     #[schema(schema_with = metadata::schema)]
     metadata: Given<BTreeMap<String, String>>,
-    #[schema(ignore)]
-    messages_per_minute: Option<IgnoredAny>,
+    #[serde(default)]
+    #[schema(schema_with = pace::schema)]
+    messages_per_minute: Given<Whole>,
     #[schema(ignore)]
     content_in_realtime: Option<IgnoredAny>,
     #[schema(ignore)]
@@ -47,8 +49,8 @@ pub fn endpoint() -> Endpoint<ManagementState> {
         "updateInstance",
         handler,
     )
-    .about(Tag::Instances, "Gives an instance another name or other metadata")
-    .details("A member that is not there stays as it is; `metadata` is replaced as a whole, and `null` takes it away.")
+    .about(Tag::Instances, "Gives an instance another name, other metadata or another pace")
+    .details("A member that is not there stays as it is; `metadata` is replaced as a whole. `null` takes `metadata` or `messagesPerMinute` away.")
     .errors(&[Code::NameTaken, Code::Conflict])
 }
 
@@ -77,13 +79,17 @@ pub async fn handler(
             strings
         }
     };
-    fields.unserved("messagesPerMinute", request.messages_per_minute.is_some());
+    let pace = match request.messages_per_minute {
+        Given::Absent => instance.messages_per_minute,
+        Given::Null => None,
+        Given::Value(value) => pace::check(&mut fields, value),
+    };
     fields.unserved("contentInRealtime", request.content_in_realtime.is_some());
     fields.unserved("alwaysOnline", request.always_online.is_some());
     fields.finish()?;
 
     let name = name.unwrap_or_else(|| instance.name.clone());
-    match state.instances.update(&instance, &name, &metadata).await? {
+    match state.instances.update(&instance, &name, &metadata, pace).await? {
         Updated::Done => {}
         Updated::NameTaken => {
             return Err(ApiError::new(Code::NameTaken, "Another instance has this name"));
@@ -98,13 +104,17 @@ pub async fn handler(
     // If this fails the caller gets an error, and the same request again mends it.
     state.api_keys.rename_instance(instance.id, &name).await?;
     let record = Record::by(&caller.user, Action::InstanceUpdated).on(instance.id);
-    let changes = Changes::default().value("name", &instance.name, &name).names(
-        "metadata",
-        &instance.metadata,
-        &metadata,
-    );
+    let before = instance.messages_per_minute;
+    let changes = Changes::default()
+        .value("name", &instance.name, &name)
+        .names("metadata", &instance.metadata, &metadata)
+        .option("messagesPerMinute", before, pace);
     trail.record(&state, record.changes(changes)).await;
     (instance.name, instance.metadata) = (name, metadata);
+    instance.messages_per_minute = pace;
+    if pace != before {
+        nudge(&state, &instance).await?;
+    }
     let owners = Owners::of(&state, [&instance]).await?;
     Ok(Reply::ok(InstanceView::new(instance, &owners)))
 }

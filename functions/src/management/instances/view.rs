@@ -30,6 +30,9 @@ pub struct InstanceView {
     display_name: Option<String>,
     #[schema(example = json!({"team": "sales"}))]
     metadata: BTreeMap<String, String>,
+    /// How many messages it sends in a minute at most; `null` for as many as it can.
+    #[schema(example = json!(null))]
+    messages_per_minute: Option<u16>,
     created_at: Timestamp,
 }
 
@@ -50,6 +53,7 @@ impl InstanceView {
             lid: person.lid,
             display_name,
             metadata: instance.metadata,
+            messages_per_minute: instance.messages_per_minute,
             created_at: instance.created_at.into(),
         }
     }

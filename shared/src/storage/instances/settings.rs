@@ -1,4 +1,4 @@
-//! What an instance's owner may change of it: its name and metadata.
+//! What an instance's owner may change of it: its name, its metadata, and how fast it sends.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use super::Instances;
 use crate::domain::instance::{Instance, InstanceName, Wanted};
 use crate::storage::error::StorageError;
-use crate::storage::item::{strings, text};
+use crate::storage::item::{n, strings, text};
 use crate::storage::keys;
 use crate::storage::outcome::Transacted;
 
@@ -19,27 +19,47 @@ pub enum Updated {
     Done,
     /// Another instance of the subscription has the name.
     NameTaken,
-    /// It is gone, or was given another name or other metadata since it was read.
+    /// It is gone, or was changed in one of these since it was read.
     Stale,
 }
 
 impl Instances {
-    /// Changes name and metadata of an instance as it was read. One transaction: of two requests for one name one
+    /// Changes name, metadata and pace of an instance as it was read. One transaction: of two requests for one name one
     /// gets it, and the old name is free at once.
     pub async fn update(
         &self,
         instance: &Instance,
         name: &InstanceName,
         metadata: &BTreeMap<String, String>,
+        messages_per_minute: Option<u16>,
     ) -> Result<Updated, StorageError> {
         let refused = |error: BuildError| StorageError::Refused(error.into());
-        let update = Update::builder()
+        let set = "SET #name = :name, #metadata = :metadata";
+        let paced = match messages_per_minute {
+            Some(_) => format!("{set}, messagesPerMinute = :pace"),
+            None => format!("{set} REMOVE messagesPerMinute"),
+        };
+        let was_paced = match instance.messages_per_minute {
+            Some(_) => "messagesPerMinute = :paced",
+            None => "attribute_not_exists(messagesPerMinute)",
+        };
+        let mut update = Update::builder()
             .table_name(self.table.name())
             .set_key(Some(keys::instance(instance.id).attributes()))
-            .update_expression("SET #name = :name, #metadata = :metadata")
-            .condition_expression(
-                "subscription = :subscription AND #name = :old AND #metadata = :before AND wanted <> :deleted",
-            )
+            .update_expression(paced)
+            .condition_expression(format!(
+                "subscription = :subscription AND #name = :old AND #metadata = :before AND wanted <> :deleted \
+                 AND {was_paced}"
+            ));
+        for (name, pace) in [
+            (":pace", messages_per_minute),
+            (":paced", instance.messages_per_minute),
+        ] {
+            if let Some(pace) = pace {
+                update = update.expression_attribute_values(name, n(pace));
+            }
+        }
+        let update = update
             .expression_attribute_names("#name", "name")
             .expression_attribute_names("#metadata", "metadata")
             .expression_attribute_values(":name", text(name))

@@ -33,6 +33,9 @@ pub fn to_item(instance: &Instance) -> Item {
     set("since", time(instance.observed.since));
     set("observedGeneration", n(instance.observed.generation));
     set("paired", AttributeValue::Bool(instance.account.is_some()));
+    if let Some(messages) = instance.messages_per_minute {
+        set("messagesPerMinute", n(messages));
+    }
     if !instance.wants.is_nothing() {
         set("wants", texts(instance.wants.names()));
     }
@@ -103,6 +106,7 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
         fence: read.opt_number("fence")?,
         account,
         wants: Wants::named(read.list("wants")?),
+        messages_per_minute: read.opt_number("messagesPerMinute")?,
     })
 }
 

@@ -25,6 +25,7 @@ async fn a_new_instance_rests_and_is_found_by_id_and_name() {
             "lid": null,
             "displayName": null,
             "metadata": {"team": "blue"},
+            "messagesPerMinute": null,
             "createdAt": "2026-01-01T00:00:00.000Z",
         })
     );

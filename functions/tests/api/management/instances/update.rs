@@ -81,3 +81,41 @@ async fn one_of_several_who_race_for_a_name_gets_it() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_pace_is_set_taken_away_and_told_to_the_shard() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let body = json!({"name": "sales", "messagesPerMinute": 600});
+    let made = user.post("/api/instances", body).await.data(201);
+    assert_eq!(made["messagesPerMinute"], json!(600));
+    let queries = world.queue_names().queries(0);
+    assert_eq!(world.waiting(&queries).await.len(), 0);
+    let data = put(&user, "sales", &json!({"messagesPerMinute": 20}))
+        .await
+        .data(200);
+    assert_eq!(data["messagesPerMinute"], json!(20));
+    assert_eq!(world.waiting(&queries).await.len(), 1, "its daemon hears of it");
+    let data = put(&user, "sales", &json!({"metadata": {"a": "b"}}))
+        .await
+        .data(200);
+    assert_eq!(data["messagesPerMinute"], json!(20), "what is not named stays");
+    assert_eq!(
+        world.waiting(&queries).await.len(),
+        0,
+        "nothing new for its daemon"
+    );
+    for pace in [json!(0), json!(601), json!(70_000)] {
+        let refused = "400 VALIDATION_ERROR: `messagesPerMinute` must be a whole number from 1 to 600";
+        let answer = put(&user, "sales", &json!({"messagesPerMinute": pace})).await;
+        assert_eq!(answer.error(), refused);
+        let body = json!({"name": "other", "messagesPerMinute": pace});
+        assert_eq!(user.post("/api/instances", body).await.error(), refused);
+    }
+    let data = put(&user, "sales", &json!({"messagesPerMinute": null}))
+        .await
+        .data(200);
+    assert_eq!(data["messagesPerMinute"], json!(null));
+    let shown = user.get("/api/instances/sales").await.data(200);
+    assert_eq!(shown["messagesPerMinute"], json!(null));
+}
