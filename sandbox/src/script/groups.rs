@@ -11,6 +11,7 @@ use crate::groups::participants::{self, Change, Verdict};
 use crate::groups::{self, Group, Role, Settings, create, invites, members};
 use crate::phone::compose;
 use crate::phone::inbox::rfc3339;
+use crate::pictures::{self, Owner};
 use crate::store::Unit;
 
 /// A group as its members see it.
@@ -41,6 +42,8 @@ pub struct GroupInfo {
     pub members_add: bool,
     /// After how many seconds messages disappear; 0 for never.
     pub ephemeral_seconds: u32,
+    /// The id of its picture.
+    pub picture: Option<String>,
     /// Who is in it.
     pub participants: Vec<Participant>,
     /// Those whom an act named and that could not be added.
@@ -258,6 +261,8 @@ fn view(unit: &Unit<'_>, group: Group, refused: Vec<ParticipantResult>) -> Resul
             role: member.role,
         })
         .collect();
+    let owner = Owner::Group(Box::new(group.clone()));
+    let picture = pictures::of(unit, &owner)?.map(|picture| picture.id.to_string());
     Ok(GroupInfo {
         id: group.jid().to_string(),
         subject: group.subject,
@@ -269,6 +274,7 @@ fn view(unit: &Unit<'_>, group: Group, refused: Vec<ParticipantResult>) -> Resul
         join_approval: group.settings.approval,
         members_add: group.settings.members_add,
         ephemeral_seconds: group.settings.ephemeral,
+        picture,
         participants,
         refused,
     })
