@@ -157,6 +157,24 @@ pub enum AskError {
     /// The person whom it is about is not on WhatsApp. Nothing was done.
     #[error("the person is not on WhatsApp")]
     NotOnWhatsapp,
+    /// There is no such group. Nothing was done.
+    #[error("there is no such group")]
+    NoGroup,
+    /// The account is not in the group. Nothing was done.
+    #[error("the account is not in the group")]
+    NotAMember,
+    /// The group's admins alone may do it, and the account is none. Nothing was done.
+    #[error("the account is no admin of the group")]
+    NotAnAdmin,
+    /// The link leads to no group, or not any more. Nothing was done.
+    #[error("the link leads to no group")]
+    NoInvite,
+    /// It was so already. Nothing was done.
+    #[error("it was so already")]
+    Already,
+    /// What was given is no picture that we can read. Nothing was done.
+    #[error("it is no picture")]
+    NotAnImage,
     /// WhatsApp said no. Nothing was done.
     #[error("WhatsApp said no")]
     Refused {

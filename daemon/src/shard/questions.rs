@@ -374,6 +374,12 @@ fn refusal(error: &AskError, changes: bool) -> Refusal {
             seconds: after.map(whole_seconds),
         },
         AskError::NotOnWhatsapp => Refusal::NotOnWhatsapp,
+        AskError::NoGroup => Refusal::NoGroup,
+        AskError::NotAMember => Refusal::NotAMember,
+        AskError::NotAnAdmin => Refusal::NotAnAdmin,
+        AskError::NoInvite => Refusal::NoInvite,
+        AskError::Already => Refusal::Already,
+        AskError::NotAnImage => Refusal::NotAnImage,
         AskError::Refused { code, .. } => Refusal::Refused { code: *code },
     }
 }

@@ -1,6 +1,7 @@
 //! What WhatsApp is asked on somebody's behalf. Each ask is put in the file of its family.
 
 mod contacts;
+mod groups;
 
 use std::time::Duration;
 

@@ -44,6 +44,20 @@ pub fn refused(refusal: Refusal) -> Failed {
             Code::RecipientNotOnWhatsapp,
             "WhatsApp was asked, and does not know the contact",
         ),
+        Refusal::NoGroup => ApiError::not_found("group"),
+        Refusal::NotAMember => ApiError::new(Code::Forbidden, "The account is not in the group")
+            .with_details(json!({"reason": "NOT_A_MEMBER"})),
+        Refusal::NotAnAdmin => ApiError::new(
+            Code::Forbidden,
+            "The group's admins alone may do this, and the account is none of them",
+        )
+        .with_details(json!({"reason": "NOT_AN_ADMIN"})),
+        Refusal::NoInvite => ApiError::not_found("invite link"),
+        Refusal::Already => ApiError::new(Code::Conflict, "It is so already, or is asked for already"),
+        Refusal::NotAnImage => ApiError::new(
+            Code::UnsupportedMediaType,
+            "The picture is no JPEG, PNG, WebP or GIF that can be read, or is too large",
+        ),
         Refusal::Refused { code } => ApiError::new(Code::UpstreamError, "WhatsApp refuses to do this")
             .with_details(json!({"upstreamCode": code})),
         Refusal::Unavailable | Refusal::Unknown => ApiError::new(

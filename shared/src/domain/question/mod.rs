@@ -7,12 +7,20 @@
 //! Each ask is a type with an answer of its own, in the file of its family; `table.rs` has a row for each.
 
 mod contacts;
+mod groups;
 mod table;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 pub use self::contacts::{Block, Blocked, Business, Found, LookUp, Looked, Show, Shown};
+pub use self::groups::{
+    ChangeGroup, ChangeParticipants, ChangePicture, CreateGroup, Group, GroupChanged, GroupCreated,
+    GroupInvite, GroupJoined, GroupLeft, GroupRole, GroupSetting, GroupShown, GroupsListed, JoinGroup,
+    JoinRequest, LeaveGroup, ListGroups, ListRequests, MAX_MEMBERS, Member, ParticipantChange,
+    ParticipantsChanged, Participated, PictureChanged, RequestsListed, ResetInvite, ShowGroup, ShowInvite,
+    Verdict,
+};
 pub use self::table::{AnotherAnswer, Answer, Ask, Asks};
 use crate::ids::{InstanceId, QuestionId};
 
@@ -71,6 +79,18 @@ pub enum Refusal {
     },
     /// The person whom it is about is not on WhatsApp. Nothing was done.
     NotOnWhatsapp,
+    /// There is no such group. Nothing was done.
+    NoGroup,
+    /// The account is not in the group. Nothing was done.
+    NotAMember,
+    /// The group's admins alone may do it, and the account is none. Nothing was done.
+    NotAnAdmin,
+    /// The link leads to no group, or not any more. Nothing was done.
+    NoInvite,
+    /// It was so already. Nothing was done.
+    Already,
+    /// What was given is no picture that we can read. Nothing was done.
+    NotAnImage,
     /// WhatsApp said no. Nothing was done.
     Refused {
         /// Its code, where it gave one.

@@ -7,6 +7,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::contacts::{Block, Blocked, Found, LookUp, Looked, Show, Shown};
+use super::groups::{
+    ChangeGroup, ChangeParticipants, ChangePicture, CreateGroup, GroupChanged, GroupCreated, GroupInvite,
+    GroupJoined, GroupLeft, GroupShown, GroupsListed, JoinGroup, LeaveGroup, ListGroups, ListRequests,
+    ParticipantsChanged, PictureChanged, RequestsListed, ResetInvite, ShowGroup, ShowInvite,
+};
 use super::{Outcome, Refusal};
 use crate::domain::payload::newest;
 use crate::domain::recipient::Recipient;
@@ -201,7 +206,7 @@ macro_rules! asks {
     };
 }
 
-// A new ask needs the version after the newest, and takes its place at the end of its family. `teaches`: its file says what
+// A new ask needs the version after the newest of all queries, and takes its place at the end of its family. `teaches`: its file says what
 // its outcome teaches of people. `sealed`: it holds content.
 asks! {
     $
@@ -209,10 +214,32 @@ asks! {
         Looked,
         Shown,
         Blocked,
+        GroupCreated,
+        GroupsListed,
+        GroupShown,
+        GroupChanged,
+        ParticipantsChanged,
+        GroupInvite,
+        GroupJoined,
+        GroupLeft,
+        RequestsListed,
+        PictureChanged,
     }
     asks {
         LookUp -> Looked: needs 2, reads, teaches;
         Show -> Shown: needs 2, reads, teaches;
         Block -> Blocked: needs 2, changes, teaches;
+
+        CreateGroup -> GroupCreated: needs 4, changes, sealed;
+        ListGroups -> GroupsListed: needs 5, reads;
+        ShowGroup -> GroupShown: needs 6, reads;
+        ChangeGroup -> GroupChanged: needs 7, changes, sealed;
+        ChangeParticipants -> ParticipantsChanged: needs 8, changes;
+        ShowInvite -> GroupInvite: needs 9, reads;
+        ResetInvite -> GroupInvite: needs 10, changes;
+        JoinGroup -> GroupJoined: needs 11, changes, sealed;
+        LeaveGroup -> GroupLeft: needs 12, changes;
+        ListRequests -> RequestsListed: needs 13, reads;
+        ChangePicture -> PictureChanged: needs 14, changes, sealed;
     }
 }

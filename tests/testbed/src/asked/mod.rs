@@ -1,13 +1,20 @@
 //! What a daemon does with questions, played by a test of the API: it takes them from the shard's second queue, and answers as
 //! the test says.
 
+mod groups;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shared::domain::job::Query;
 use shared::domain::payload;
 use shared::domain::person::Person;
-use shared::domain::question::{Ask, Blocked, Found, Looked, Outcome, Question, Shown};
+use shared::domain::question::{
+    Ask, Blocked, Found, GroupChanged, GroupCreated, GroupInvite, GroupJoined, GroupLeft, GroupShown,
+    GroupsListed, JoinRequest, Looked, Outcome, ParticipantsChanged, PictureChanged, Question,
+    RequestsListed, Shown,
+};
+use shared::domain::recipient::Recipient;
 use shared::queue::{Queue, QueueName, ReceiveOptions};
 use shared::seal::Sealer;
 use shared::sealed;
@@ -34,33 +41,85 @@ pub enum Doing {
     Nothing,
 }
 
-/// Everybody is there, and everything is done.
-pub fn willing(ask: &Ask) -> Outcome {
-    let person = |phone: &str| Person {
+/// Somebody with this number.
+fn person(phone: &str) -> Person {
+    Person {
         phone: Some(phone.to_owned()),
         lid: Some(format!("9{phone}")),
-    };
+    }
+}
+
+/// Everybody is there, and everything is done.
+pub fn willing(ask: &Ask) -> Outcome {
+    let named = |name: &Recipient| person(name.phone().unwrap_or("15550100099"));
     Ok(match ask {
-        Ask::LookUp(ask) => Looked {
-            found: ask
-                .contacts
-                .iter()
-                .map(|contact| Found::There {
-                    person: person(contact.phone().unwrap_or("15550100099")),
-                    business_name: None,
-                })
-                .collect(),
+        Ask::LookUp(ask) => {
+            let found = ask.contacts.iter().map(|contact| Found::There {
+                person: named(contact),
+                business_name: None,
+            });
+            let found = found.collect();
+            Looked { found }.into()
         }
-        .into(),
         Ask::Show(ask) => Shown {
-            person: person(ask.contact.phone().unwrap_or("15550100099")),
+            person: named(&ask.contact),
             business_name: None,
             about: None,
             business: None,
         }
         .into(),
         Ask::Block(ask) => Blocked {
-            person: person(ask.contact.phone().unwrap_or("15550100099")),
+            person: named(&ask.contact),
+        }
+        .into(),
+        Ask::CreateGroup(ask) => GroupCreated {
+            group: groups::group(&groups::new_group()),
+            results: groups::all_done(&ask.participants),
+        }
+        .into(),
+        Ask::ListGroups(_) => GroupsListed {
+            groups: vec![groups::group(&groups::new_group())],
+            more: false,
+        }
+        .into(),
+        Ask::ShowGroup(ask) => GroupShown {
+            group: groups::group(&ask.group),
+            description: Some("All about engines".to_owned()),
+            participants: groups::members(),
+        }
+        .into(),
+        Ask::ChangeGroup(ask) => GroupChanged {
+            group: groups::group(&ask.group),
+            description: ask.description.clone(),
+            done: Vec::new(),
+            refused: None,
+        }
+        .into(),
+        Ask::ChangeParticipants(ask) => ParticipantsChanged {
+            results: groups::all_done(&ask.participants),
+        }
+        .into(),
+        Ask::ShowInvite(_) | Ask::ResetInvite(_) => GroupInvite {
+            code: "AbCdEfGhIjKlMnOpQrStUv".to_owned(),
+        }
+        .into(),
+        Ask::JoinGroup(_) => GroupJoined {
+            group: groups::new_group(),
+            pending: false,
+        }
+        .into(),
+        Ask::LeaveGroup(_) => GroupLeft {}.into(),
+        Ask::ListRequests(_) => RequestsListed {
+            requests: vec![JoinRequest {
+                name: Recipient::Lid("915550100002".to_owned()),
+                person: person("15550100002"),
+                at: 1_767_225_600,
+            }],
+            more: false,
+        }
+        .into(),
+        Ask::ChangePicture(ask) => PictureChanged {
+            id: ask.image.as_ref().map(|_| "1".to_owned()),
         }
         .into(),
     })
