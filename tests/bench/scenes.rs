@@ -1,12 +1,14 @@
 //! What users do: scenes of requests that build on each other, so that each succeeds.
 
 use serde_json::{Value, json};
-use testbed::caller::PASSWORD;
+use testbed::caller::{Caller, PASSWORD};
 use tests::flow::unique;
 use tests::routes::sends;
 
 use crate::user::{Stop, User};
 
+/// A GIF of one pixel.
+const PICTURE: &str = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
 const NEXT_PASSWORD: &str = "another horse battery";
 
 impl User {
@@ -91,7 +93,47 @@ impl User {
             ] {
                 self.call(&sender.key, route, &contact, None).await?;
             }
+            self.meets(&sender.key, &sender.other).await?;
         }
+        Ok(())
+    }
+
+    /// A group from its beginning to its end.
+    async fn meets(&mut self, key: &Caller, other: &str) -> Result<(), Stop> {
+        let people = json!({"participants": [other]});
+        let body = json!({"subject": "Engines", "participants": [other]});
+        let group = self.call(key, "POST /api/groups", &[], Some(body)).await?;
+        let group = [id(&group)];
+        let decision = json!({"action": "approve", "participants": [other]});
+        for (route, body) in [
+            ("GET /api/groups", None),
+            ("GET /api/groups/{group}", None),
+            ("PATCH /api/groups/{group}", Some(json!({"announce": true}))),
+            ("POST /api/groups/{group}/promote", Some(people.clone())),
+            ("POST /api/groups/{group}/demote", Some(people.clone())),
+            ("DELETE /api/groups/{group}/participants", Some(people.clone())),
+            ("POST /api/groups/{group}/participants", Some(people)),
+            (
+                "PUT /api/groups/{group}/picture",
+                Some(json!({"base64": PICTURE})),
+            ),
+            ("DELETE /api/groups/{group}/picture", None),
+            ("GET /api/groups/{group}/requests", None),
+            ("POST /api/groups/{group}/requests", Some(decision)),
+            ("DELETE /api/groups/{group}/invite-link", None),
+        ] {
+            self.call(key, route, &group, body).await?;
+        }
+        let invite = self
+            .call(key, "GET /api/groups/{group}/invite-link", &group, None)
+            .await?;
+        self.call(key, "POST /api/groups/{group}/leave", &group, None)
+            .await?;
+        // The group goes on with whoever is left in it.
+        let body = json!({"invite": invite["code"]});
+        self.call(key, "POST /api/groups/join", &[], Some(body)).await?;
+        self.call(key, "POST /api/groups/{group}/leave", &group, None)
+            .await?;
         Ok(())
     }
 

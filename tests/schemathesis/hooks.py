@@ -124,6 +124,8 @@ def fill_path(case, caller):
         path["media"] = world.media()
     if "contact" in path:
         path["contact"] = world.contact
+    if "group" in path:
+        path["group"] = world.group(name)
     if "file" in path:
         path["file"] = "start.js"
 
@@ -139,6 +141,8 @@ def fill_query(case):
 
 
 used_addresses = set()
+# A GIF of one pixel.
+PICTURE = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
 def fill_body(case, caller):
@@ -166,6 +170,12 @@ def fill_body(case, caller):
         body.setdefault("contact", {"name": "Ada Lovelace", "phone": world.contact})
     elif name == "sendPoll":
         body["selectable"] = min(body.get("selectable", 1), len(body["options"]))
+    elif name == "changeGroupPicture":
+        body["base64"] = PICTURE
+    elif name == "joinGroup":
+        body["invite"] = world.invite()
+    if "participants" in body:
+        body["participants"] = [world.contact]
     if "to" in body:
         # The contact checks ask for the numbers of the document's examples, and it is remembered that they are nobody's.
         body["to"] = world.contact

@@ -107,6 +107,7 @@ class World:
         self.keys_to_make = 0
         self.awaiting = None
         self.crowded = None
+        self.meeting = None
         self.reset_codes = []
 
     def make_room_for_keys(self):
@@ -134,6 +135,24 @@ class World:
                 list(pool.map(ask, users))
             self.reset_codes = [user.code() for user in users]
         return self.reset_codes.pop()
+
+    def group(self, operation):
+        """A group of the instance and its contact. Whoever leaves it, or takes it apart, has one of their own."""
+        if operation not in ("leaveGroup", "removeGroupParticipants"):
+            self.meeting = self.meeting or self.new_group()
+            return self.meeting
+        return self.new_group()
+
+    def new_group(self):
+        body = {"subject": "Engines", "participants": [self.contact]}
+        return call("POST", "/api/groups", self.key, json=body)["id"]
+
+    def invite(self):
+        """The code of a group that the instance has left."""
+        group = self.new_group()
+        code = call("GET", f"/api/groups/{group}/invite-link", self.key)["code"]
+        call("POST", f"/api/groups/{group}/leave", self.key)
+        return code
 
     def crowded_subscription(self):
         """One whose instances are more than the smallest tier has room for."""

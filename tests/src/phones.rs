@@ -1,6 +1,6 @@
 //! A client of the sandbox's admin API.
 
-use reqwest::Client;
+use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use testbed::wait::until;
 
@@ -75,7 +75,17 @@ impl Phones {
 
     /// A phone's inbox, oldest first.
     pub async fn inbox(&self, phone: &str) -> Vec<Value> {
-        let url = format!("{}/admin/phones/{phone}/inbox", self.base);
+        self.list(&format!("/admin/phones/{phone}/inbox")).await
+    }
+
+    /// A group as a phone sees it; `None` where its person is not in it.
+    pub async fn group(&self, phone: &str, group: &str) -> Option<Value> {
+        let groups = self.list(&format!("/admin/phones/{phone}/groups")).await;
+        groups.into_iter().find(|one| one["id"] == group)
+    }
+
+    async fn list(&self, path: &str) -> Vec<Value> {
+        let url = format!("{}{path}", self.base);
         let answer = self.http.get(url).send().await.expect("the sandbox answers");
         answer.json().await.expect("a list")
     }
@@ -105,7 +115,19 @@ impl Phones {
 
     /// A `POST` to the admin API.
     pub async fn post(&self, path: &str, body: &Value) -> Value {
-        let request = self.http.post(format!("{}{path}", self.base)).json(body);
+        self.send_to(Method::POST, path, body).await
+    }
+
+    /// A `PATCH` to the admin API.
+    pub async fn patch(&self, path: &str, body: &Value) -> Value {
+        self.send_to(Method::PATCH, path, body).await
+    }
+
+    async fn send_to(&self, method: Method, path: &str, body: &Value) -> Value {
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .json(body);
         let answer = request.send().await.expect("the sandbox answers");
         let status = answer.status();
         let text = answer.text().await.expect("a body");

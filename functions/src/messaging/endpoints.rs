@@ -1,6 +1,6 @@
 //! The list of this function's endpoints. Each is declared in its own file, whose path mirrors the endpoint's.
 
-use super::{contacts, instance, media, messages, stats};
+use super::{contacts, groups, instance, media, messages, stats};
 use crate::endpoint::Endpoint;
 use crate::messaging::MessagingState;
 
@@ -19,5 +19,6 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
         stats::endpoint(),
     ]);
     endpoints.extend([media::create::endpoint(), media::delete::endpoint()]);
+    endpoints.extend(groups::endpoints());
     endpoints
 }

@@ -3,6 +3,7 @@
 mod asking;
 mod contacts;
 mod endpoints;
+mod groups;
 mod idempotency;
 mod instance;
 mod media;

@@ -39,6 +39,9 @@ tags! {
     Media = "Media";
     /// Who is on WhatsApp, and whom the instance's account blocks. Asked of WhatsApp itself, by the instance's connection.
     Contacts = "Contacts";
+    /// Groups that the instance's account is in or makes: what they are, who is in them, and changes of both. Asked of WhatsApp
+    /// itself, by the instance's connection.
+    Groups = "Groups";
     /// The instance of the caller's API key.
     Instance = "Instance of the key";
     /// Who did what, for 90 days.

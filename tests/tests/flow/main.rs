@@ -1,6 +1,7 @@
 //! The main job on the local stack, through public interfaces alone.
 
 mod contacts;
+mod groups;
 mod locations;
 mod media;
 mod pairing_code;

@@ -26,6 +26,8 @@ permissions! {
     MediaWrite,
     ContactsRead,
     ContactsWrite,
+    GroupsRead,
+    GroupsWrite,
     StatsRead,
     InstanceRead,
 }

@@ -76,6 +76,14 @@ impl<A> Told<A> {
             is_replay: self.is_replay,
         }
     }
+
+    /// The answer as the response to a request that made something.
+    pub fn created<T: Serialize>(self, response: impl FnOnce(A) -> T) -> Replayable<T> {
+        Replayable {
+            reply: Reply::created(response(self.answer)),
+            is_replay: self.is_replay,
+        }
+    }
 }
 
 /// Asks the instance that `grant` is for.

@@ -53,6 +53,7 @@ impl<P: Permission> Argument<MessagingState> for Socket<P> {
         <State<MessagingState> as Argument<MessagingState>>::describe(operation);
         <KeyCaller<P> as Argument<MessagingState>>::describe(operation);
         operation.codes.extend([
+            Code::NotFound,
             Code::InstanceNotConnected,
             Code::UpstreamError,
             Code::UpstreamTimeout,

@@ -102,7 +102,6 @@ pub fn endpoint() -> Endpoint<MessagingState> {
             "What was looked up within a day (in vain: within 15 minutes) is answered from memory, unless the request has an idempotency key; the rest \
              needs the instance to be connected.",
         )
-        .errors(&[Code::NotFound])
 }
 
 pub async fn handler(

@@ -5,3 +5,5 @@ pub mod check;
 mod contact;
 pub mod show;
 pub mod unblock;
+
+pub use contact::Contact;

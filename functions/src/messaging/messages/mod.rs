@@ -5,7 +5,7 @@ pub mod backlog;
 mod enqueue;
 mod fingerprint;
 pub mod kinds;
-mod legible;
+pub mod legible;
 pub mod list;
 mod options;
 mod scheduling;

@@ -200,6 +200,7 @@ impl Cast {
             .replace("{key}", &self.spare_key)
             .replace("{message}", &self.message)
             .replace("{contact}", "15550100002")
+            .replace("{group}", "120363021033254949@g.us")
             .replace("{file}", "start.js")
             .replace("{user}", &self.bobs_id)
             .replace("{subscription}", &self.ada.subscription);

@@ -1,4 +1,5 @@
 mod contacts;
+mod groups;
 mod instance;
 mod media;
 mod messages;

@@ -13,6 +13,7 @@ use super::office::{Office, text};
 const EMAIL: &str = "ada@example.com";
 const NEXT_PASSWORD: &str = "another horse battery";
 const CONTACT: &str = "15550100008";
+const INVITE: &str = "AbCdEfGhIjKlMnOpQrStUv";
 const PHONE: &str = "15550100009";
 const OTHER_PHONE: &str = "15550100002";
 
@@ -119,6 +120,7 @@ impl Walk<'_> {
             let route = format!("{method} /api/contacts/{{contact}}/block");
             self.call(&key, &route, &contact, None).await;
         }
+        self.groups(&key).await;
         self.call(&key, "GET /api/instance/info", &[], None).await;
         self.call(&key, "GET /api/stats", &[], None).await;
 
@@ -178,6 +180,34 @@ impl Walk<'_> {
             "DELETE /api/instances/{instance}",
         ] {
             self.call(user, route, &main, None).await;
+        }
+    }
+
+    async fn groups(&mut self, key: &Caller) {
+        let people = json!({"participants": [CONTACT]});
+        let body = json!({"subject": "Engines", "participants": [CONTACT]});
+        let group = self.call(key, "POST /api/groups", &[], Some(body)).await;
+        let group = [group["id"].as_str().expect("an id")];
+        let decision = json!({"action": "approve", "participants": [CONTACT]});
+        for (route, body) in [
+            ("GET /api/groups", None),
+            ("GET /api/groups/{group}", None),
+            ("PATCH /api/groups/{group}", Some(json!({"announce": true}))),
+            ("POST /api/groups/{group}/participants", Some(people.clone())),
+            ("POST /api/groups/{group}/promote", Some(people.clone())),
+            ("POST /api/groups/{group}/demote", Some(people.clone())),
+            ("DELETE /api/groups/{group}/participants", Some(people)),
+            ("PUT /api/groups/{group}/picture", Some(json!({"base64": "/9j/"}))),
+            ("DELETE /api/groups/{group}/picture", None),
+            ("GET /api/groups/{group}/invite-link", None),
+            ("DELETE /api/groups/{group}/invite-link", None),
+            ("GET /api/groups/{group}/requests", None),
+            ("POST /api/groups/{group}/requests", Some(decision)),
+            ("POST /api/groups/join", Some(json!({"invite": INVITE}))),
+            ("POST /api/groups/{group}/leave", None),
+        ] {
+            let ids: &[&str] = if route.contains('{') { &group } else { &[] };
+            self.call(key, route, ids, body).await;
         }
     }
 

@@ -1,0 +1,4 @@
+//! `/api/groups/{group}/invite-link`.
+
+pub mod reset;
+pub mod show;

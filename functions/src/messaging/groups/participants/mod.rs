@@ -1,0 +1,4 @@
+//! `/api/groups/{group}/participants`.
+
+pub mod add;
+pub mod remove;

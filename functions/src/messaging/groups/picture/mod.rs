@@ -1,0 +1,4 @@
+//! `/api/groups/{group}/picture`.
+
+pub mod change;
+pub mod remove;

@@ -1,0 +1,36 @@
+//! `POST /api/groups/{group}/promote`.
+
+use axum::http::Method;
+use shared::domain::question::ParticipantChange;
+
+use super::group::GroupRef;
+use super::people::{Change, Request, Response};
+use crate::endpoint::Endpoint;
+use crate::http::caller::permission;
+use crate::http::{ApiError, Code, JsonBody, Path, Replayable};
+use crate::messaging::MessagingState;
+use crate::messaging::asking::OnceSocket;
+use crate::openapi::Tag;
+
+pub fn endpoint() -> Endpoint<MessagingState> {
+    Endpoint::new(Method::POST, "/api/groups/{group}/promote", "promoteGroupParticipants", handler)
+        .about(Tag::Groups, "Makes members of a group admins")
+        .details(
+            "Each participant has a result of its own. Of those who are admins the status is `already`. \
+             Done once at most: where there is no answer in time, `details.outcome` of the error says whether it was done.",
+        )
+        .errors(&[Code::Forbidden])
+}
+
+pub async fn handler(
+    socket: OnceSocket<permission::GroupsWrite>,
+    Path(group): Path<GroupRef>,
+    JsonBody { value: request, .. }: JsonBody<Request>,
+) -> Result<Replayable<Response>, ApiError> {
+    let change = Change {
+        group,
+        what: ParticipantChange::Promote,
+        participants: request.participants,
+    };
+    change.make_once(&socket).await
+}

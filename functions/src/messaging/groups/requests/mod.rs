@@ -1,0 +1,4 @@
+//! `/api/groups/{group}/requests`.
+
+pub mod decide;
+pub mod list;
