@@ -40,7 +40,7 @@ impl SendRoute {
     }
 }
 
-/// The routes that send, one for each kind of message.
+/// The routes that send, one for each kind of message that is not about another.
 pub fn sends() -> &'static [SendRoute] {
     static SENDS: LazyLock<Vec<SendRoute>> = LazyLock::new(|| {
         let document = serde_json::to_value(service::document(WHOEVER_SERVES_IT)).expect("JSON");
@@ -53,7 +53,8 @@ pub fn sends() -> &'static [SendRoute] {
                 body: body["example"].clone(),
             }
         };
-        Kind::SENT.iter().map(route).collect()
+        let kinds = Kind::SENT.iter().filter(|kind| !kind.is_about_another());
+        kinds.map(route).collect()
     });
     &SENDS
 }

@@ -1,7 +1,7 @@
 //! One event, as it is made: what it tells, and the id that follows from that.
 
 use chrono::{DateTime, Utc};
-use shared::domain::event::{self, Data, EventType, MessageReceived, MessageStatus, SessionNews};
+use shared::domain::event::{self, Data, EventType, MessageStatus, SessionNews};
 use shared::domain::message::MessageRecord;
 use shared::domain::recipient::Recipient;
 use shared::ids::{EventId, InstanceId};
@@ -24,22 +24,23 @@ pub struct Announcement {
 }
 
 impl Announcement {
-    /// Of a message that came in. `parts` are instance, chat, sender and WhatsApp id, as the stanza names them; `chat` is
-    /// the canonical one.
-    pub fn received(
+    /// Of a message that came in at `at` and is told of as `data`. `parts` are instance, chat, sender and WhatsApp id, as the
+    /// stanza names them; `chat` is the canonical one.
+    pub fn incoming(
         instance: InstanceId,
         chat: &Recipient,
         parts: &[&str; 4],
-        message: MessageReceived,
+        at: DateTime<Utc>,
+        data: Data,
     ) -> Self {
-        let kind = EventType::MessageReceived.as_str();
+        let kind = data.kind().as_str();
         let [of, chat_name, sender, whatsapp_id] = *parts;
         Self {
-            id: EventId::derived(message.timestamp, &[of, chat_name, sender, whatsapp_id, kind]),
+            id: EventId::derived(at, &[of, chat_name, sender, whatsapp_id, kind]),
             instance,
-            at: message.timestamp,
+            at,
             group: event::group(instance, chat),
-            data: Data::MessageReceived(Box::new(message)),
+            data,
         }
     }
 
@@ -100,7 +101,7 @@ impl Announcement {
 pub(super) mod tests {
     use chrono::TimeDelta;
     use shared::domain::content::{Content, Excerpt, Kind};
-    use shared::domain::event::SessionChange;
+    use shared::domain::event::{MessageReceived, SessionChange};
     use shared::domain::instance::Status;
     use shared::domain::message::{Change, Direction, State};
     use shared::domain::person::Person;
@@ -120,6 +121,7 @@ pub(super) mod tests {
             id: MessageId::from_bytes([2; 16]),
             chat: chat(),
             from: Person::of(&chat()),
+            from_me: false,
             push_name: Some("Alice at eight".to_owned()),
             content: Excerpt::Content(Content::text(text)),
             timestamp: DateTime::UNIX_EPOCH,
@@ -129,7 +131,14 @@ pub(super) mod tests {
         };
         let instance = INSTANCE.to_string();
         let parts = [&*instance, "15550100001@s.whatsapp.net", "", "3AFF01"];
-        Announcement::received(INSTANCE, &chat(), &parts, message)
+        let at = message.timestamp;
+        Announcement::incoming(
+            INSTANCE,
+            &chat(),
+            &parts,
+            at,
+            Data::MessageReceived(Box::new(message)),
+        )
     }
 
     /// News of so many seconds after the epoch.

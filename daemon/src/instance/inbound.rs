@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shared::domain::content::{Content, Excerpt};
+use shared::domain::content::MAX_WHATSAPP_ID;
 use shared::domain::counting::Counter;
 use shared::domain::event::{Data, MessageReceived};
 use shared::domain::message::{Direction, MessageRecord, RECORD_TERM, State, Truncation};
@@ -13,11 +13,11 @@ use shared::ids::{InstanceId, MessageId};
 use shared::queue::QueueError;
 use shared::session_state::Fence;
 use shared::storage::StorageError;
-use shared::storage::messages::Put;
+use shared::storage::messages::{Pointed, Put};
 use shared::telemetry::chain;
 use tracing::{debug, warn};
 
-use super::tally;
+use super::{tally, telling};
 use crate::announce::announcement::Announcement;
 use crate::announce::{AnnounceError, Handed};
 use crate::connection::{CommitError, InboundMessage, InboundSink};
@@ -31,12 +31,6 @@ pub struct Inbound {
     instance: InstanceId,
     fence: Fence,
 }
-
-/// The longest WhatsApp id that a record keeps, in bytes. Clients make some forty.
-const MAX_WHATSAPP_ID: usize = 512;
-
-/// The longest name of a sender that is told, in characters. The apps allow 25.
-const MAX_PUSH_NAME: usize = 256;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -94,23 +88,52 @@ impl Inbound {
         let chat = message.chat.to_jid();
         let parts: [&str; 4] = [&instance, &chat, &message.sender, &message.whatsapp_id];
         let id = MessageId::derived_in_order(message.received_at, &parts);
+        let is_about_another = message.content.kind().is_about_another();
         let known = self.who_wrote(message).await;
-        let put = self.record(id, message, &known).await?;
-        if message.from_me {
-            // After the record, which it leads to: where this fails the message comes again.
-            let expires = message.received_at + RECORD_TERM;
-            let whatsapp_id = &message.whatsapp_id;
-            let pointing = self.deps.messages.point(self.instance, whatsapp_id, id, expires);
-            pointing.await?;
+        let put = self.store(id, message, &known).await?;
+        if message.from_me && !is_about_another {
             return Ok(None);
         }
         // Before the event: where that fails the message comes again, and its record is
         // there already.
-        if put == Put::Created {
+        if put == Put::Created && !is_about_another {
             tally::count(&self.deps, self.instance, &[Counter::Received], message.at).await;
         }
-        let event = Announcement::received(self.instance, &known.chat, &parts, told(id, message));
+        let data = telling::data(&self.deps.messages, self.instance, id, message, &known.chat).await?;
+        let event = Announcement::incoming(self.instance, &known.chat, &parts, message.at, data);
         Ok(Some(Committed { id, event }))
+    }
+
+    /// Stores the message's record, and what leads to it from WhatsApp's id.
+    async fn store(
+        &self,
+        id: MessageId,
+        message: &InboundMessage,
+        known: &Acquaintance,
+    ) -> Result<Put, StorageError> {
+        let (messages, whatsapp_id) = (&self.deps.messages, &message.whatsapp_id);
+        let expires = message.received_at + RECORD_TERM;
+        if message.from_me {
+            let put = self.record(id, message, known).await?;
+            // After the record, which it leads to: where this fails the message comes again.
+            messages.point(self.instance, whatsapp_id, id, expires).await?;
+            return Ok(put);
+        }
+        let pointing = async {
+            if message.content.kind().is_about_another() {
+                return Ok(());
+            }
+            let pointed = Pointed {
+                message: id,
+                kind: message.content.kind(),
+                author: message.from.within(MAX_NAME),
+            };
+            let pointing =
+                messages.point_to_received(self.instance, &known.chat, whatsapp_id, &pointed, expires);
+            pointing.await
+        };
+        let (put, ()) = tokio::try_join!(self.record(id, message, known), pointing)?;
+        Ok(put)
     }
 
     /// Puts the message's record. One that the table refuses for good is put as a stub: where
@@ -140,7 +163,7 @@ impl Inbound {
     }
 
     fn record_of(&self, id: MessageId, message: &InboundMessage, known: &Acquaintance) -> MessageRecord {
-        let (_, truncated) = told_content(message);
+        let (_, truncated) = telling::content(message);
         let direction = if message.from_me {
             Direction::Outgoing
         } else {
@@ -194,15 +217,20 @@ impl Inbound {
     fn stub(&self, committed: &Committed, error: &AnnounceError) -> Announcement {
         warn!(instance.id = %self.instance, message.id = %committed.id, error = %chain(error), "an incoming message is told of without content");
         let stub = committed.event.clone().without_content();
-        let data = match stub.data {
-            Data::MessageReceived(message) => Data::MessageReceived(Box::new(MessageReceived {
+        let reason = match error.refused() {
+            Some(QueueError::TooLarge { .. }) => Truncation::TooLarge,
+            _ => Truncation::Refused,
+        };
+        let cut = |message: Box<MessageReceived>| {
+            Box::new(MessageReceived {
                 truncated: true,
-                truncation_reason: Some(match error.refused() {
-                    Some(QueueError::TooLarge { .. }) => Truncation::TooLarge,
-                    _ => Truncation::Refused,
-                }),
+                truncation_reason: Some(reason),
                 ..*message
-            })),
+            })
+        };
+        let data = match stub.data {
+            Data::MessageReceived(message) => Data::MessageReceived(cut(message)),
+            Data::MessageEdited(message) => Data::MessageEdited(cut(message)),
             other => other,
         };
         Announcement { data, ..stub }
@@ -228,37 +256,6 @@ fn person_of(message: &InboundMessage, chat: &Acquaintance) -> Person {
         person.lid = person.lid.or_else(|| chat.person.lid.clone());
     }
     person
-}
-
-/// As much of a message's content as an event carries, and why that is not all.
-fn told_content(message: &InboundMessage) -> (Content, Option<Truncation>) {
-    let mut content = message.content.clone();
-    let is_cut = content.shorten();
-    let reason = message.truncated.or(is_cut.then_some(Truncation::TooLarge));
-    (content, reason)
-}
-
-/// What is told of a message.
-fn told(id: MessageId, message: &InboundMessage) -> MessageReceived {
-    let (content, reason) = told_content(message);
-    let name = message.push_name.as_deref();
-    MessageReceived {
-        id,
-        chat: message.chat.clone(),
-        from: message.from.clone(),
-        push_name: name.map(|name| cut(name, MAX_PUSH_NAME).unwrap_or(name).to_owned()),
-        content: Excerpt::Content(content),
-        timestamp: message.at,
-        received_at: Some(message.received_at),
-        truncated: reason.is_some(),
-        truncation_reason: reason,
-    }
-}
-
-/// The first `most` characters of a text; `None` where it has no more.
-fn cut(text: &str, most: usize) -> Option<&str> {
-    let (end, _) = text.char_indices().nth(most)?;
-    Some(&text[..end])
 }
 
 #[async_trait]

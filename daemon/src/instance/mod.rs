@@ -14,6 +14,8 @@ mod sorter;
 pub mod starts;
 mod status;
 pub mod tally;
+mod targets;
+mod telling;
 mod unlinking;
 
 use std::ops::ControlFlow;

@@ -35,9 +35,25 @@ fn stub_of(message: &wa::Message) -> wa::Message {
             ..wa::Message::default()
         };
     }
-    if message.get_base_message().protocol_message.is_set() {
+    if let Some(protocol) = message.get_base_message().protocol_message.as_option() {
+        let edited = protocol
+            .edited_message
+            .as_option()
+            .and_then(|edited| edited.text_content());
         return wa::Message {
-            protocol_message: buffa::MessageField::some(wa::message::ProtocolMessage::default()),
+            protocol_message: buffa::MessageField::some(match edited {
+                // An edit, as far as it is told.
+                Some(text) => wa::message::ProtocolMessage {
+                    key: protocol.key.clone(),
+                    r#type: protocol.r#type,
+                    edited_message: buffa::MessageField::some(wa::Message {
+                        conversation: Some(text.chars().take(MAX_TEXT + 1).collect()),
+                        ..wa::Message::default()
+                    }),
+                    ..wa::message::ProtocolMessage::default()
+                },
+                None => wa::message::ProtocolMessage::default(),
+            }),
             ..wa::Message::default()
         };
     }
@@ -93,5 +109,23 @@ mod tests {
         };
         let stub = read_back(&protocol);
         assert!(stub.protocol_message.is_set() && !is_stub(&stub));
+        let edit = wa::Message {
+            protocol_message: buffa::MessageField::some(wa::message::ProtocolMessage {
+                key: buffa::MessageField::some(wa::MessageKey {
+                    id: Some("3AFF01".to_owned()),
+                    ..wa::MessageKey::default()
+                }),
+                edited_message: buffa::MessageField::some(wa::Message {
+                    conversation: Some("x".repeat(500_000)),
+                    ..wa::Message::default()
+                }),
+                ..wa::message::ProtocolMessage::default()
+            }),
+            ..wa::Message::default()
+        };
+        let stub = read_back(&edit);
+        let words = stub.protocol_message.edited_message.text_content();
+        assert_eq!(words.expect("a text").len(), MAX_TEXT + 1);
+        assert_eq!(stub.protocol_message.key.id.as_deref(), Some("3AFF01"));
     }
 }

@@ -9,7 +9,7 @@ use shared::domain::content::Content;
 use shared::domain::message::Truncation;
 use shared::domain::person::Person;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{debug, warn};
 use wacore::types::events::InboundMessage as LibraryMessage;
 use wacore_binary::Jid;
 use whatsapp_rust::{Client, InboundDurabilityHook};
@@ -62,8 +62,8 @@ impl Inbound {
         let source = &info.source;
         // A message too large to buffer comes back as a stub with text alone. Other content is left out here already, so
         // both deliveries tell the same.
-        let (content, truncated) = match content::read(&message.message)? {
-            text @ Content::Text(_) => (text, None),
+        let (mut content, truncated) = match content::read(&message.message)? {
+            text @ (Content::Text(_) | Content::Edit(_)) => (text, None),
             _ if content::is_cut(&message.message, is_oversize) => {
                 (Content::Unknown, Some(Truncation::TooLarge))
             }
@@ -71,6 +71,11 @@ impl Inbound {
         };
         let sender = [Some(&source.sender), source.sender_alt.as_ref()];
         let from = people::person(sender.into_iter().flatten());
+        let own = [client.pn(), client.lid()];
+        if !content::seen_from_here(&mut content, info, &people::person(own.iter().flatten()), &from) {
+            debug!("somebody changes a message who may not: nobody is told");
+            return None;
+        }
         let with = if source.is_group {
             Person::default()
         } else if source.is_from_me {

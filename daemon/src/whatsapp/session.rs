@@ -22,9 +22,11 @@ use wacore::iq::devices::RemoveCompanionDeviceSpec;
 use wacore::iq::keepalive::KeepaliveSpec;
 use wacore::msg_secret::MsgSecretPolicy;
 use wacore::store::DevicePropsOverride;
+use wacore::types::message::AddressingMode;
 use whatsapp_rust::bot::Bot;
-use whatsapp_rust::{CacheConfig, Client, GroupError, RawNodeLease, SendOptions};
+use whatsapp_rust::{CacheConfig, Client, GroupError, GroupParticipant, RawNodeLease, SendOptions};
 
+use super::content::Addressed;
 use super::ending::Ending;
 use super::events::{self, Translator};
 use super::inbound::Inbound;
@@ -202,6 +204,73 @@ impl WhatsAppSession {
         };
         let unlinked = self.client.execute(RemoveCompanionDeviceSpec::new(&own));
         unlinked.await.map_err(failure::of_query)
+    }
+
+    /// What is asked of a group. What comes of it is that of a question: nothing is on the wire yet.
+    async fn asked_of_group<T>(
+        &self,
+        asking: impl Future<Output = Result<T, GroupError>>,
+    ) -> Result<T, SendError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            info = tokio::time::timeout(GROUP_DEADLINE, asking) => match info {
+                Ok(Ok(info)) => Ok(info),
+                Ok(Err(GroupError::Iq(error))) => Err(failure::of_query(error)),
+                Ok(Err(error)) => Err(SendError::Failed(Box::new(error))),
+                Err(_) => Err(SendError::Timeout),
+            }
+        }
+    }
+
+    /// Where a message goes that is about another. In a group only admins take back what others wrote.
+    async fn addressed(
+        &self,
+        message: MessageId,
+        to: &Recipient,
+        content: &Content,
+    ) -> Result<Addressed, SendError> {
+        let (client, chat) = (&self.client, people::jid(to));
+        let mut addressed = Addressed {
+            chat: chat.clone(),
+            own_in_group: None,
+            is_by_lid: false,
+            at: message.created_at(),
+        };
+        if to.group().is_none() {
+            return Ok(addressed);
+        }
+        let groups = client.groups();
+        let mode = if matches!(content, Content::Revoke(revoke) if !revoke.target.from_me) {
+            let group = self.asked_of_group(groups.get_metadata(&chat)).await?;
+            let own = group.participants.iter().find(|member| {
+                let names = [
+                    Some(&member.jid),
+                    member.phone_number.as_ref(),
+                    member.lid.as_ref(),
+                ];
+                names
+                    .into_iter()
+                    .flatten()
+                    .any(|name| people::is_own(client, name))
+            });
+            if !own.is_some_and(GroupParticipant::is_admin) {
+                return Err(SendError::Refused(FailureCode::RefusedForbidden));
+            }
+            group.addressing_mode
+        } else {
+            self.asked_of_group(groups.query_info(&chat))
+                .await?
+                .addressing_mode
+        };
+        addressed.is_by_lid = mode == AddressingMode::Lid;
+        let own = if addressed.is_by_lid {
+            client.lid()
+        } else {
+            client.pn()
+        };
+        addressed.own_in_group = own.map(|own| own.to_non_ad());
+        Ok(addressed)
     }
 }
 
@@ -402,15 +471,26 @@ impl Connection for WhatsAppSession {
         if !self.client.is_logged_in() {
             return Err(SendError::NotConnected);
         }
-        let Some(content) = content::write(content, self.secrets.of(message)) else {
+        let Some(mut written) = content::write(content, self.secrets.of(message)) else {
             return Err(SendError::Refused(FailureCode::Unprocessable));
         };
+        if let Some(target) = content.target() {
+            let addressed = self
+                .addressed(message, to, content)
+                .await
+                .map_err(|error| match error {
+                    // A question's: the message itself is not on the wire.
+                    SendError::Timeout => SendError::Unavailable("the group was not told of in time".into()),
+                    other => other,
+                })?;
+            content::address(&mut written, &addressed, target);
+        }
         let options = SendOptions::default().with_message_id(message.to_whatsapp());
         let chat = people::jid(to);
         if people::is_own(&self.client, &chat) {
             self.own_chat.note(message.to_whatsapp());
         }
-        let sent = self.client.send_message_with_options(chat, content, options);
+        let sent = self.client.send_message_with_options(chat, written, options);
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(SendError::Interrupted { may_be_out: true }),
@@ -471,16 +551,8 @@ impl Connection for WhatsAppSession {
 
     async fn group_members(&self, group: &Recipient) -> Result<Vec<Person>, SendError> {
         let (groups, jid) = (self.client.groups(), people::jid(group));
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(SendError::NotConnected),
-            info = tokio::time::timeout(GROUP_DEADLINE, groups.query_info(&jid)) => match info {
-                Ok(Ok(info)) => Ok(people::members(&self.client, &info)),
-                Ok(Err(GroupError::Iq(error))) => Err(failure::of_query(error)),
-                Ok(Err(error)) => Err(SendError::Failed(Box::new(error))),
-                Err(_) => Err(SendError::Timeout),
-            }
-        }
+        let info = self.asked_of_group(groups.query_info(&jid)).await?;
+        Ok(people::members(&self.client, &info))
     }
 
     async fn ask(&self, ask: &Ask) -> Result<question::Answer, AskError> {

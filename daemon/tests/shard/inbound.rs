@@ -102,6 +102,7 @@ async fn a_message_that_comes_twice_is_one() {
         id,
         chat: incoming.chat.clone(),
         from: incoming.from.clone(),
+        from_me: false,
         push_name: incoming.push_name.clone(),
         content: Excerpt::Content(Content::text(TEXT)),
         timestamp: incoming.at,

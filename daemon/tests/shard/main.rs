@@ -3,6 +3,7 @@
 
 mod accounts;
 mod beats;
+mod changes;
 mod connections;
 mod daemons;
 mod events;

@@ -1,5 +1,6 @@
 //! What the daemon tells the world: webhooks read it from the events queue, the realtime feed from the daemon itself.
 
+mod about;
 mod data;
 mod session;
 mod status;
@@ -16,6 +17,7 @@ use super::recipient::Recipient;
 use super::text_enum;
 use crate::ids::{EventId, InstanceId, MessageId, SubscriptionId};
 
+pub use self::about::{MessageReaction, MessageRevoked};
 pub use self::data::Data;
 pub use self::session::{SessionChange, SessionNews, Untold};
 pub use self::status::{ChatNames, MessageStatus};
@@ -60,6 +62,12 @@ event_types! {
     SessionLoggedOut = "session.logged_out" from 1;
     /// WhatsApp has closed an instance's account.
     SessionBanned = "session.banned" from 1;
+    /// A message says something else now.
+    MessageEdited = "message.edited" from 8;
+    /// A message was taken back.
+    MessageRevoked = "message.revoked" from 9;
+    /// Somebody has reacted to a message, or taken a reaction back.
+    MessageReaction = "message.reaction" from 10;
 }
 
 /// An event in the queue.
@@ -101,7 +109,8 @@ impl Payload for Event {
     }
 }
 
-/// The data of [`EventType::MessageReceived`].
+/// The data of [`EventType::MessageReceived`], and of [`EventType::MessageEdited`], where it is the message that was edited
+/// with its new words, and the times are the edit's.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageReceived {
@@ -111,6 +120,9 @@ pub struct MessageReceived {
     pub chat: Recipient,
     /// Who sent it.
     pub from: Person,
+    /// Whether that is the account itself, from another of its devices.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_me: bool,
     /// The name that the sender shows others.
     pub push_name: Option<String>,
     /// What it says, and what it is.

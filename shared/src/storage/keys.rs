@@ -26,6 +26,7 @@
 //! | `msgs#<instance>` | `<message>` | a message's record |
 //! | `people#<instance>` | `<name>` | a person whom it has met, by a number or a LID |
 //! | `rcpt#<instance>` | `wa#<hash>` | leads from another device's WhatsApp id to the message's record |
+//! | | `in#<hash>` | leads from a chat and the WhatsApp id of a message that came in to the message |
 //! | | `roster#<digest>` | the members of a group at one time |
 //! | `ctr#<instance>` | `day#<date>` | a day's counters |
 //! | | `doubt` | the doubt whether its messages that are counted as waiting do wait, by the queue |
@@ -301,6 +302,16 @@ pub fn receipt_partition(instance: InstanceId) -> String {
 pub fn whatsapp_id(instance: InstanceId, id: &str) -> Key {
     let digest = hex::encode(&Sha256::digest(id)[..16]);
     Key::new(receipt_partition(instance), format!("wa#{digest}"))
+}
+
+/// The item that leads from a chat and the WhatsApp id of a message that came in to that message.
+pub fn received(instance: InstanceId, chat: &Recipient, id: &str) -> Key {
+    let digest = Sha256::new()
+        .chain_update(chat.to_jid())
+        .chain_update("\n")
+        .chain_update(id);
+    let digest = hex::encode(&digest.finalize()[..16]);
+    Key::new(receipt_partition(instance), format!("in#{digest}"))
 }
 
 /// The members of a group at one time, by [`crate::domain::roster::Roster::digest`].

@@ -1,6 +1,7 @@
 //! The records of messages: ids, kinds, states and times, never content.
 
 mod log;
+mod pointers;
 mod waiting;
 mod withdraw;
 
@@ -56,6 +57,7 @@ pub enum Transition {
 
 pub use crate::domain::message::Change;
 pub use log::Looked;
+pub use pointers::Pointed;
 pub use withdraw::Withdrawn;
 
 /// What came of one write.

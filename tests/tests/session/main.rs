@@ -1,6 +1,7 @@
 //! The daemon's WhatsApp sessions against the sandbox: pairing, texts both ways, and what
 //! happens when something breaks.
 
+mod changes;
 mod contacts;
 mod costs;
 mod faults;

@@ -1,8 +1,12 @@
 //! What messages say, to and from the wire. Each kind is a file here that writes and reads it.
 
 mod contact;
+mod edit;
 mod location;
 mod poll;
+mod reaction;
+mod revoke;
+mod target;
 mod text;
 
 use shared::domain::content::Content;
@@ -11,21 +15,38 @@ use waproto::whatsapp as wa;
 
 use crate::store::is_stub;
 
+pub use target::{Addressed, address, seen_from_here};
+
 /// Reads one kind of content from a message; `None` where the message is of another.
 type Read = fn(&wa::Message) -> Option<Content>;
 
 /// Who reads what comes in, each kind that [`write`] knows.
-const READERS: [Read; 4] = [text::read, location::read, contact::read, poll::read];
+const READERS: [Read; 7] = [
+    text::read,
+    location::read,
+    contact::read,
+    poll::read,
+    reaction::read,
+    edit::read,
+    revoke::read,
+];
 
-/// A message that says this, with its secret. `None` for what cannot be sent.
+/// A message that says this, with its secret. `None` for what cannot be sent. One that is about another has no secret of
+/// its own, and is to be [addressed](address) as well.
 pub fn write(content: &Content, secret: [u8; 32]) -> Option<wa::Message> {
     let message = match content {
         Content::Text(text) => text::write(text),
         Content::Location(location) => location::write(location),
         Content::Contact(contact) => contact::write(contact),
         Content::Poll(poll) => poll::write(poll),
+        Content::Reaction(reaction) => reaction::write(reaction),
+        Content::Edit(edit) => edit::write(edit),
+        Content::Revoke(revoke) => revoke::write(revoke),
         Content::Unknown => return None,
     };
+    if content.kind().is_about_another() {
+        return Some(message);
+    }
     Some(wa::Message {
         message_context_info: buffa::MessageField::some(wa::MessageContextInfo {
             message_secret: Some(secret.to_vec()),
@@ -67,7 +88,10 @@ pub fn is_cut(message: &wa::Message, is_oversize: fn(usize) -> bool) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use shared::domain::content::{Ballot, Card, Contact, Kind, Location, Place, Poll};
+    use shared::domain::content::{
+        Ballot, Card, Contact, Edit, Kind, Location, Place, Poll, Reaction, Revoke, Target,
+    };
+    use shared::domain::person::Person;
 
     use super::*;
 
@@ -95,9 +119,32 @@ mod tests {
                     selectable: 1,
                 },
             })),
+            Kind::Reaction => Some(Content::Reaction(Reaction {
+                target: target(false),
+                emoji: "👍".to_owned(),
+            })),
+            Kind::Edit => Some(Content::Edit(Edit {
+                target: target(true),
+                text: "hello again".to_owned(),
+            })),
+            Kind::Revoke => Some(Content::Revoke(Revoke {
+                target: target(false),
+            })),
             Kind::Unknown => None,
         };
         Kind::SENT.iter().filter_map(sample).collect()
+    }
+
+    fn target(from_me: bool) -> Target {
+        let author = Person {
+            phone: None,
+            lid: Some("100000000000001".to_owned()),
+        };
+        Target {
+            whatsapp_id: "3AFF01".to_owned(),
+            from_me,
+            author: if from_me { Person::default() } else { author },
+        }
     }
 
     #[test]
@@ -111,7 +158,8 @@ mod tests {
                 .message_context_info
                 .as_option()
                 .and_then(|info| info.message_secret.clone());
-            assert_eq!(secret, Some(vec![7; 32]));
+            let is_one_of_its_own = !content.kind().is_about_another();
+            assert_eq!(secret, is_one_of_its_own.then(|| vec![7; 32]));
         }
         assert_eq!(write(&Content::Unknown, [7; 32]), None);
     }

@@ -10,6 +10,13 @@ use super::{Content, Kind};
 pub enum Excerpt {
     /// What it says.
     Content(Content),
+    /// What it says since it was edited, where it is no text: the words beside what it shows.
+    Reworded {
+        /// Its kind.
+        kind: Kind,
+        /// The words.
+        text: String,
+    },
     /// What it is.
     KindAlone {
         /// Its kind.
@@ -22,7 +29,7 @@ impl Excerpt {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Content(content) => content.kind(),
-            Self::KindAlone { kind } => *kind,
+            Self::Reworded { kind, .. } | Self::KindAlone { kind } => *kind,
         }
     }
 

@@ -4,20 +4,29 @@
 //! kind's fields have the names that events show. What a message's record keeps of it is its [`Kind`].
 
 mod contact;
+mod edit;
 mod excerpt;
 mod location;
 mod poll;
+mod reaction;
+mod revoke;
+mod target;
 mod text;
 
 use serde::{Deserialize, Serialize};
 
+use super::event::EventType;
 use super::payload::newest;
 use super::text_enum;
 
 pub use contact::{Card, Contact, InvalidCards, MAX_CONTACT_NAME, MAX_CONTACTS, MAX_VCARD};
+pub use edit::{EDIT_WINDOW, Edit};
 pub use excerpt::Excerpt;
 pub use location::{Location, MAX_WORDS, Place};
 pub use poll::{Ballot, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, MIN_OPTIONS, Poll};
+pub use reaction::{MAX_EMOJI, Reaction};
+pub use revoke::Revoke;
+pub use target::{MAX_WHATSAPP_ID, Target};
 pub use text::{MAX_SENT, MAX_TOLD, Text};
 
 /// What a kind's file says of its content.
@@ -26,8 +35,17 @@ trait Body {
     fn shorten(&mut self) -> bool;
 }
 
+macro_rules! told_as {
+    () => {
+        EventType::MessageReceived
+    };
+    ($event:ident) => {
+        EventType::$event
+    };
+}
+
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $name:ident = $text:literal from $version:literal;)+) => {
+    ($($(#[$doc:meta])* $name:ident = $text:literal from $version:literal $(told as $event:ident)?;)+) => {
         text_enum! {
             /// What a message is.
             Kind {
@@ -49,6 +67,14 @@ macro_rules! kinds {
                 match self {
                     $(Self::$name => $version,)+
                     Self::Unknown => 1,
+                }
+            }
+
+            /// The type of the event that tells of a message of this kind that came in.
+            pub const fn told_as(self) -> EventType {
+                match self {
+                    $(Self::$name => told_as!($($event)?),)+
+                    Self::Unknown => EventType::MessageReceived,
                 }
             }
         }
@@ -95,6 +121,20 @@ kinds! {
     Contact = "contact" from 3;
     /// A question with answers to choose from.
     Poll = "poll" from 4;
+    /// What somebody feels about a message.
+    Reaction = "reaction" from 5 told as MessageReaction;
+    /// Another text in place of a message's.
+    Edit = "edit" from 6 told as MessageEdited;
+    /// Taking a message back.
+    Revoke = "revoke" from 7 told as MessageRevoked;
+}
+
+impl Kind {
+    /// Whether a message of this kind only says something about another one. It is no message that somebody received,
+    /// nobody answers it, and the account's own are told of too, since they change what others see.
+    pub const fn is_about_another(self) -> bool {
+        !matches!(self.told_as(), EventType::MessageReceived)
+    }
 }
 
 impl super::OrUnknown for Kind {

@@ -5,13 +5,19 @@ use serde::{Serialize, Serializer};
 use crate::domain::payload::newest;
 use crate::domain::person::MAX_NAME;
 
-use super::{EventType, MessageReceived, MessageStatus, SessionChange};
+use super::{EventType, MessageReaction, MessageReceived, MessageRevoked, MessageStatus, SessionChange};
 
 /// What an event tells, by its type.
 #[derive(Clone, PartialEq)]
 pub enum Data {
     /// Of [`EventType::MessageReceived`].
     MessageReceived(Box<MessageReceived>),
+    /// Of [`EventType::MessageEdited`].
+    MessageEdited(Box<MessageReceived>),
+    /// Of [`EventType::MessageRevoked`].
+    MessageRevoked(Box<MessageRevoked>),
+    /// Of [`EventType::MessageReaction`].
+    MessageReaction(Box<MessageReaction>),
     /// Of [`EventType::MessageStatus`].
     MessageStatus(Box<MessageStatus>),
     /// Of the types `session.*`, this one.
@@ -23,6 +29,9 @@ impl Data {
     pub fn kind(&self) -> EventType {
         match self {
             Self::MessageReceived(_) => EventType::MessageReceived,
+            Self::MessageEdited(_) => EventType::MessageEdited,
+            Self::MessageRevoked(_) => EventType::MessageRevoked,
+            Self::MessageReaction(_) => EventType::MessageReaction,
             Self::MessageStatus(_) => EventType::MessageStatus,
             Self::Session(kind, _) => *kind,
         }
@@ -31,8 +40,11 @@ impl Data {
     /// The version that a reader must know to get this right: see [`Payload::needs`](crate::domain::payload::Payload).
     pub fn needs(&self) -> u32 {
         let content = match self {
-            Self::MessageReceived(data) => data.content.kind().needs(),
-            Self::MessageStatus(_) | Self::Session(..) => 1,
+            Self::MessageReceived(data) | Self::MessageEdited(data) => data.content.kind().needs(),
+            Self::MessageRevoked(_)
+            | Self::MessageReaction(_)
+            | Self::MessageStatus(_)
+            | Self::Session(..) => 1,
         };
         newest(&[self.kind().needs(), content])
     }
@@ -41,9 +53,14 @@ impl Data {
     #[must_use]
     pub fn without_content(self) -> Self {
         match self {
-            Self::MessageReceived(data) => Self::MessageReceived(Box::new(MessageReceived {
-                content: data.content.without_content(),
-                push_name: None,
+            Self::MessageReceived(data) => Self::MessageReceived(bare(*data)),
+            Self::MessageEdited(data) => Self::MessageEdited(bare(*data)),
+            Self::MessageReaction(data) => Self::MessageReaction(Box::new(MessageReaction {
+                emoji: None,
+                from: data.from.within(MAX_NAME),
+                ..*data
+            })),
+            Self::MessageRevoked(data) => Self::MessageRevoked(Box::new(MessageRevoked {
                 from: data.from.within(MAX_NAME),
                 ..*data
             })),
@@ -53,11 +70,22 @@ impl Data {
     }
 }
 
+fn bare(data: MessageReceived) -> Box<MessageReceived> {
+    Box::new(MessageReceived {
+        content: data.content.without_content(),
+        push_name: None,
+        from: data.from.within(MAX_NAME),
+        ..data
+    })
+}
+
 /// The data itself: the type stands beside it.
 impl Serialize for Data {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::MessageReceived(data) => data.serialize(serializer),
+            Self::MessageReceived(data) | Self::MessageEdited(data) => data.serialize(serializer),
+            Self::MessageRevoked(data) => data.serialize(serializer),
+            Self::MessageReaction(data) => data.serialize(serializer),
             Self::MessageStatus(data) => data.serialize(serializer),
             Self::Session(_, data) => data.serialize(serializer),
         }
