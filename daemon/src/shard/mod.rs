@@ -12,6 +12,7 @@ mod park;
 mod queries;
 mod questions;
 mod reachout;
+mod recall;
 mod reconcile;
 mod send;
 mod verdict;

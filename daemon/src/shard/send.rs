@@ -126,7 +126,7 @@ impl Sender<'_> {
             }
             End::Past(record) => {
                 debug!(message.id = %send.message, "this message is past sending");
-                return Ok(self.tell(job, &record).await);
+                return self.past(job, send, &record, past).await;
             }
             End::Unread => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
             End::GivenUp => return Ok(Done::LeaveFor(Duration::ZERO)),
@@ -154,7 +154,12 @@ impl Sender<'_> {
         };
         let at = self.deps.clock.now();
         fault::point("after-ack");
-        let done = self.settle(job, send, &Change { state, at, failure }).await?;
+        if state == State::Sent {
+            past.may_be_out = true;
+        }
+        let done = self
+            .settle(job, send, &Change { state, at, failure }, past)
+            .await?;
         fault::point("after-store");
         Ok(done)
     }
@@ -202,7 +207,7 @@ impl Sender<'_> {
 
     /// Tells of the message as it stands. Where that cannot be done now its job comes again, and so does the telling: of
     /// what another process has stored, too.
-    async fn tell(&self, job: &Job, record: &MessageRecord) -> Done {
+    pub async fn tell(&self, job: &Job, record: &MessageRecord) -> Done {
         fault::point("before-status-event");
         match self.deps.announcer.message_is(record).await {
             Ok(()) => Done::Delete,
@@ -219,7 +224,7 @@ impl Sender<'_> {
     }
 
     /// What ends a job while its instance has no connection; `None` where the job waits for one.
-    async fn without_connection(
+    pub async fn without_connection(
         &self,
         send: &SendJob,
         past: &mut Journey,
@@ -282,7 +287,8 @@ impl Sender<'_> {
             at: self.deps.clock.now(),
             failure: Some(failure),
         };
-        match self.settle(job, send, &change).await {
+        // The job is not there any more to take back what may be out.
+        match self.settle(job, send, &change, &mut Journey::default()).await {
             Ok(done) => done,
             Err(error) => {
                 warn!(message.id = %send.message, error = %chain(&error), "the failure of a parked job could not be stored");
@@ -293,7 +299,13 @@ impl Sender<'_> {
 
     /// Stores the message's new state, tells of it, and counts it. Makes the record, if the function that accepted the
     /// message has not.
-    async fn settle(&self, job: &Job, send: &SendJob, change: &Change) -> Result<Done, StorageError> {
+    async fn settle(
+        &self,
+        job: &Job,
+        send: &SendJob,
+        change: &Change,
+        past: &mut Journey,
+    ) -> Result<Done, StorageError> {
         let (deps, instance) = (self.deps, send.instance);
         let mut transition = deps.messages.change(instance, send.message, change).await?;
         if transition == Transition::Missing {
@@ -308,8 +320,10 @@ impl Sender<'_> {
                 }
                 (counters, record)
             }
-            Transition::AlreadyPast { record } => (Vec::new(), record),
-            Transition::Missing => (Vec::new(), None),
+            Transition::AlreadyPast { record: Some(record) } => {
+                return self.past(job, send, &record, past).await;
+            }
+            Transition::AlreadyPast { record: None } | Transition::Missing => (Vec::new(), None),
         };
         let done = match record {
             Some(record) => self.tell(job, &record).await,

@@ -25,6 +25,7 @@ mod poison;
 mod questions;
 mod queue;
 mod reachout;
+mod recalls;
 mod receipts;
 mod scheduled;
 mod sends;

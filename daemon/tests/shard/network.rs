@@ -25,7 +25,7 @@ use shared::session_state::SessionState;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use testbed::wait::in_time;
+use testbed::wait::{in_time, until};
 
 /// Sessions and messages that wait for the test; more than any test has.
 const WAITING: usize = 1_024;
@@ -411,6 +411,15 @@ impl Playing {
     pub fn tell_at_its_end(&self, event: SessionEvent) {
         let mut last_words = self.line.last_words.lock().expect("no holder panics");
         last_words.push(event);
+    }
+
+    /// Waits until every send has failed that was to.
+    pub async fn refused(&self) {
+        until("the failure of a send", async || {
+            let refusals = self.line.refusals.lock().expect("no holder panics");
+            refusals.is_empty().then_some(())
+        })
+        .await;
     }
 
     /// Lets the next send fail like this; the one given last fails first.
