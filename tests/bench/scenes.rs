@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use testbed::caller::{Caller, PASSWORD};
-use tests::flow::unique;
+use tests::flow::{Paired, unique};
 use tests::routes::sends;
 
 use crate::user::{Stop, User};
@@ -73,6 +73,9 @@ impl User {
         ] {
             self.call(&sender.key, route, &message, None).await?;
         }
+        if self.random(10) == 0 {
+            self.changes_a_message(sender).await?;
+        }
         self.call(&sender.key, "GET /api/instance/info", &[], None)
             .await?;
         self.call(&sender.key, "GET /api/stats", &[], None).await?;
@@ -133,6 +136,24 @@ impl User {
         let body = json!({"invite": invite["code"]});
         self.call(key, "POST /api/groups/join", &[], Some(body)).await?;
         self.call(key, "POST /api/groups/{group}/leave", &group, None)
+            .await?;
+        Ok(())
+    }
+
+    /// A text, and what is said about it.
+    async fn changes_a_message(&mut self, sender: &Paired) -> Result<(), Stop> {
+        let body = json!({"to": sender.other, "text": "Hello"});
+        let sent = self
+            .call(&sender.key, "POST /api/messages/text", &[], Some(body))
+            .await?;
+        let message = [id(&sent)];
+        let route = "POST /api/messages/{message}/reaction";
+        self.call(&sender.key, route, &message, Some(json!({"emoji": "👍"})))
+            .await?;
+        let route = "PATCH /api/messages/{message}";
+        self.call(&sender.key, route, &message, Some(json!({"text": "Hello again"})))
+            .await?;
+        self.call(&sender.key, "DELETE /api/messages/{message}", &message, None)
             .await?;
         Ok(())
     }

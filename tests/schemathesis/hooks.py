@@ -52,6 +52,9 @@ USED_UP = {
     "createPairingCode",
 }  # fmt: skip
 
+# What each of these is about is a message that was accepted just now: it waits or was sent, and is there.
+CHANGES_OF_MESSAGES = {"editMessage", "deleteMessage", "reactToMessage"}
+
 
 def operation_id(case):
     return case.operation.definition.raw["operationId"]
@@ -119,7 +122,7 @@ def fill_path(case, caller):
     if "subscription" in path:
         path["subscription"] = User().subscription
     if "message" in path:
-        path["message"] = world.message
+        path["message"] = world.text() if name in CHANGES_OF_MESSAGES else world.message
     if "media" in path:
         path["media"] = world.media()
     if "contact" in path:

@@ -110,6 +110,11 @@ class World:
         self.meeting = None
         self.reset_codes = []
 
+    def text(self):
+        """A message to somebody who is there."""
+        text = {"to": self.contact, "text": "Hello"}
+        return call("POST", "/api/messages/text", self.key, json=text)["id"]
+
     def make_room_for_keys(self):
         """An instance has 100 keys at most: those that earlier calls have made are revoked from time to time."""
         self.keys_to_make -= 1

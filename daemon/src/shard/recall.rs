@@ -88,7 +88,7 @@ impl Sender<'_> {
         Ok(match end {
             End::Sent | End::Gone | End::Past(_) => Recalled::Done,
             End::GivenUp => Recalled::Later(Duration::ZERO),
-            End::Unread => Recalled::Later(pace::left(job.received.receive_count)),
+            End::Unread | End::Restricted(_) => Recalled::Later(pace::left(job.received.receive_count)),
             End::Failed(_) | End::OutOfTime | End::Poison => {
                 warn!(message.id = %message, ?end, "a message that was taken back may have arrived");
                 Recalled::Done

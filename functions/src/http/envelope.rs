@@ -51,6 +51,11 @@ impl<T: Serialize> Reply<T> {
         }
     }
 
+    /// What is answered.
+    pub fn into_data(self) -> T {
+        self.data
+    }
+
     /// The same with a cookie for a browser, where there is one to set.
     #[must_use]
     pub fn cookie(self, cookie: Option<HeaderValue>) -> Self {

@@ -1,5 +1,6 @@
 //! The main job on the local stack, through public interfaces alone.
 
+mod changes;
 mod contacts;
 mod groups;
 mod locations;

@@ -51,6 +51,8 @@ use crate::messaging::idempotency::other_request;
 pub struct Outgoing {
     /// Whom to.
     pub to: Recipient,
+    /// Who that is, where it need not be looked up.
+    pub known: Option<Acquaintance>,
     /// What it says.
     pub content: Content,
     /// The common options.
@@ -102,7 +104,12 @@ pub async fn accept(
     let (claimed, instance, to, ()) = tokio::try_join!(
         claim(state, grant, &outgoing, now),
         find_instance(state, subscription, grant.instance),
-        async { Ok(state.people.get(grant.instance, &outgoing.to, now).await?) },
+        async {
+            match &outgoing.known {
+                Some(known) => Ok(known.clone()),
+                None => Ok(state.people.get(grant.instance, &outgoing.to, now).await?),
+            }
+        },
         async {
             state
                 .backlog

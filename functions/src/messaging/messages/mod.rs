@@ -1,16 +1,20 @@
 //! `/api/messages`.
 
+mod about;
 mod accept;
 pub mod backlog;
+pub mod delete;
 mod enqueue;
 mod fingerprint;
 pub mod kinds;
 pub mod legible;
 pub mod list;
 mod options;
+pub mod reaction;
 mod scheduling;
 mod sending;
 mod settle;
 pub mod show;
 pub mod timeline;
+pub mod update;
 mod view;

@@ -3,11 +3,14 @@
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use shared::auth::api_key::Grant;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
-use crate::http::{Fields, Timestamp};
+use super::accept::asked_at;
+use crate::http::{ApiError, Fields, Timestamp};
+use crate::messaging::MessagingState;
 
 /// The longest that a message may wait to be sent: what a queue keeps (4 days) has to
 /// outlast it.
@@ -20,7 +23,7 @@ const MAX_SCHEDULE: TimeDelta = TimeDelta::days(30);
 const MAX_REFERENCE: usize = 255;
 
 /// The common options as a request gives them.
-#[derive(Deserialize, ToSchema)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct GivenOptions {
     /// When the message is to be sent: within 30 days. At once where it is not there.
@@ -40,7 +43,7 @@ pub struct GivenOptions {
 }
 
 /// The common options that this version serves, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Options {
     /// When the message is to be sent, in whole milliseconds; `None` for at once.
     pub scheduled_at: Option<DateTime<Utc>>,
@@ -50,7 +53,8 @@ pub struct Options {
     pub reference: Option<String>,
 }
 
-fn reference_schema() -> Object {
+/// The schema of `reference`.
+pub fn reference_schema() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .min_length(Some(1))
@@ -64,6 +68,28 @@ fn reference_schema() -> Object {
 }
 
 impl GivenOptions {
+    /// Those that there are of what is said about another message.
+    pub fn of(expires_at: Option<String>, reference: Option<String>) -> Self {
+        Self {
+            expires_at,
+            reference,
+            ..Self::default()
+        }
+    }
+
+    /// Checks the options of a message that is asked for at `now`, or was under the same idempotency key.
+    pub async fn check_since_asked(
+        self,
+        fields: &mut Fields,
+        state: &MessagingState,
+        grant: &Grant,
+        idempotency_key: Option<&str>,
+        now: DateTime<Utc>,
+    ) -> Result<Options, ApiError> {
+        let asked_at = asked_at(state, grant, idempotency_key, &self, now).await?;
+        Ok(self.check(fields, asked_at))
+    }
+
     /// Whether a time that the message has is over at `now`: its own, or that until when it is worth sending.
     pub fn is_over(&self, now: DateTime<Utc>) -> bool {
         let times = [&self.scheduled_at, &self.expires_at];

@@ -81,6 +81,7 @@ impl<Own> Sending<Own> {
         };
         let outgoing = Outgoing {
             to,
+            known: None,
             content,
             options,
             idempotency_key,

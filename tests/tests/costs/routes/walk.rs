@@ -111,6 +111,15 @@ impl Walk<'_> {
         let media = self.call(&key, "POST /api/media", &[], Some(file)).await;
         let media = [media["id"].as_str().expect("an id")];
         self.call(&key, "DELETE /api/media/{media}", &media, None).await;
+        let route = "POST /api/messages/{message}/reaction";
+        self.call(&key, route, &sent, Some(json!({"emoji": "👍"}))).await;
+        let edited = key.send("text", text()).await.data(202);
+        let edited = [edited["id"].as_str().expect("an id")];
+        let route = "PATCH /api/messages/{message}";
+        self.call(&key, route, &edited, Some(json!({"text": "Hello again"})))
+            .await;
+        self.call(&key, "DELETE /api/messages/{message}", &edited, None)
+            .await;
         let contact = [CONTACT];
         let body = json!({"contacts": contact});
         self.call(&key, "POST /api/contacts/check", &[], Some(body)).await;

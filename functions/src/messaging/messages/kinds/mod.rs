@@ -20,16 +20,36 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::Method;
     use shared::domain::content::Kind;
 
     use super::*;
 
+    /// What is said about another message has its endpoint below that message; everything else one that bears its name.
     #[test]
     fn each_kind_that_can_be_sent_has_an_endpoint() {
+        let (about, others): (Vec<_>, Vec<_>) = Kind::SENT
+            .iter()
+            .copied()
+            .partition(|kind| kind.is_about_another());
         let endpoints = endpoints().into_iter().map(Endpoint::into_operation);
         let paths: Vec<_> = endpoints.map(|operation| operation.path()).collect();
-        let others = Kind::SENT.iter().filter(|kind| !kind.is_about_another());
-        let wanted = others.map(|kind| format!("/api/messages/{kind}"));
+        let wanted = others.iter().map(|kind| format!("/api/messages/{kind}"));
         assert_eq!(paths, wanted.collect::<Vec<_>>());
+
+        let all = crate::messaging::endpoints::endpoints().into_iter();
+        let all: Vec<_> = all
+            .map(Endpoint::into_operation)
+            .map(|operation| (operation.method().clone(), operation.path()))
+            .collect();
+        for kind in about {
+            let endpoint = match kind {
+                Kind::Reaction => (Method::POST, "/api/messages/{message}/reaction"),
+                Kind::Edit => (Method::PATCH, "/api/messages/{message}"),
+                Kind::Revoke => (Method::DELETE, "/api/messages/{message}"),
+                other => panic!("no endpoint is known that sends {other}"),
+            };
+            assert!(all.contains(&endpoint), "{kind}");
+        }
     }
 }

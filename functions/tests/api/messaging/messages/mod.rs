@@ -1,12 +1,16 @@
+mod about;
 mod accept;
 mod backlog;
 mod contact;
+mod delete;
 mod idempotency;
 mod list;
 mod location;
 mod people;
 mod poll;
+mod reaction;
 mod scheduled;
 mod show;
 mod text;
 mod timeline;
+mod update;

@@ -1,0 +1,181 @@
+//! `DELETE /api/messages/{message}`: takes a message back, from its queue or from everyone who has it.
+//!
+//! A message that waits is cancelled by a change of its state, under the condition that it still waits. A daemon reads the
+//! state before it sends, and stores `sent` afterwards under a condition as well. So of the two one is first. Where the message
+//! was on the wire just then, the daemon finds that out and revokes it (`daemon/src/shard/recall.rs`).
+
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::Method;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use shared::domain::content::{Content, Kind, Revoke};
+use shared::domain::counting;
+use shared::domain::message::{Change, Direction, FailureCode, MessageRecord, State as Stage};
+use shared::ids::MessageId;
+use shared::storage::messages::Transition;
+use shared::storage::schedule::Entry;
+use utoipa::ToSchema;
+
+use super::about::{self, Saying};
+use super::options::Options;
+use super::view::AcceptedView;
+use crate::endpoint::Endpoint;
+use crate::http::{ApiError, Path, Replayable, Reply, log};
+use crate::messaging::MessagingState;
+use crate::messaging::idempotency::IdempotencyKey;
+
+/// A message that is taken back.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DeletedMessage)]
+pub struct Response {
+    id: MessageId,
+    /// Always `true`.
+    deleted: bool,
+    /// The message of kind `revoke` that takes it back from whoever has it; `null` where it was not sent.
+    revoke: Option<AcceptedView>,
+}
+
+pub fn endpoint() -> Endpoint<MessagingState> {
+    about::endpoint(
+        Method::DELETE,
+        "/api/messages/{message}",
+        "deleteMessage",
+        "Takes a message back",
+        handler,
+    )
+    .details(
+        "One that waits to be sent is `cancelled`; it stays counted for the month. One that was sent is taken back from everyone, \
+         by a message of its own whose states tell how that goes; WhatsApp's apps follow it for some two days. In a group the \
+         account takes back what others wrote where it is an admin; where it is none, the revoke fails with `REFUSED_FORBIDDEN`.",
+    )
+}
+
+pub async fn handler(
+    State(state): State<MessagingState>,
+    caller: about::Caller,
+    Path(id): Path<MessageId>,
+    IdempotencyKey(idempotency_key): IdempotencyKey,
+) -> Result<Replayable<Response>, ApiError> {
+    let now = state.clock.now();
+    let mut record = about::find(&state, &caller, id, now).await?;
+    if matches!(record.state, Stage::Queued | Stage::Scheduled) {
+        record = cancel(&state, &caller, record, now).await?;
+    }
+    if record.state == Stage::Cancelled {
+        return Ok(deleted(id, None, false));
+    }
+    let saying = Saying {
+        state: &state,
+        caller: &caller,
+        record: &record,
+        idempotency_key,
+        now,
+    };
+    saying.unless(refusal(&record)).await?;
+    let content = Content::Revoke(Revoke {
+        target: saying.target()?,
+    });
+    let accepted = saying.accept(content, Options::default(), &Bytes::new()).await?;
+    Ok(deleted(id, Some(accepted.reply.into_data()), accepted.is_replay))
+}
+
+fn deleted(id: MessageId, revoke: Option<AcceptedView>, is_replay: bool) -> Replayable<Response> {
+    let reply = Reply::ok(Response {
+        id,
+        deleted: true,
+        revoke,
+    });
+    Replayable { reply, is_replay }
+}
+
+/// Cancels a message that waits. Answers its record as it is now: sent, where that was first.
+async fn cancel(
+    state: &MessagingState,
+    caller: &about::Caller,
+    record: MessageRecord,
+    now: DateTime<Utc>,
+) -> Result<MessageRecord, ApiError> {
+    let change = Change {
+        state: Stage::Cancelled,
+        at: now,
+        failure: None,
+    };
+    let instance = record.instance;
+    match state.messages.change(instance, record.id, &change).await? {
+        Transition::Made { before, kind, .. } => {
+            let counters = counting::moved(kind, before, change.state, record.waits_since(), now);
+            if let Err(error) = state.counters.count(instance, &counters, now).await {
+                // Where the instance seems full, the queue and the records set that right.
+                log::went_wrong(&error.into(), "a cancelled message seems to wait");
+            }
+            if before == Stage::Scheduled {
+                call_off(state, caller, &record, now).await;
+            }
+            Ok(record.changed(&change))
+        }
+        Transition::AlreadyPast { record: Some(now_is) } => Ok(*now_is),
+        Transition::AlreadyPast { record: None } => Err(ApiError::internal()),
+        Transition::Missing => Err(ApiError::not_found("message")),
+    }
+}
+
+/// Has the shard's owner drop a message that was due later, and tell of it. It would find that out when the message is due,
+/// too.
+async fn call_off(
+    state: &MessagingState,
+    caller: &about::Caller,
+    record: &MessageRecord,
+    now: DateTime<Utc>,
+) {
+    let (Some(at), Some(expires_at)) = (record.scheduled_at, record.expires_at) else {
+        return;
+    };
+    let entry = Entry {
+        at,
+        message: record.id,
+        instance: record.instance,
+        subscription: Some(caller.subscription.id),
+        expires_at,
+        job: None,
+    };
+    let grant = &caller.grant;
+    if let Err(error) = state
+        .schedule
+        .call_off(grant.network, grant.shard, entry, now)
+        .await
+    {
+        log::went_wrong(
+            &error.into(),
+            "a cancelled message stays among those that are due",
+        );
+    }
+}
+
+/// What is against taking this message back from those who have it.
+fn refusal(record: &MessageRecord) -> Option<ApiError> {
+    let refuse = |message: &str| Some(about::conflict(record, message));
+    match record.kind {
+        Kind::Reaction => return refuse("A reaction is taken back by an empty one"),
+        Kind::Edit => return refuse("An edit cannot be taken back: edit the message again"),
+        Kind::Revoke => return refuse("A revoke cannot be taken back"),
+        _ => {}
+    }
+    if record.direction == Direction::Incoming {
+        return if record.chat.group().is_some() {
+            None
+        } else {
+            refuse("Of a chat with one person only one's own messages can be taken back")
+        };
+    }
+    // A failure that is our guess says that the message may have arrived.
+    let may_have_arrived = record
+        .failure
+        .as_ref()
+        .filter(|failure| failure.code != FailureCode::AccountChanged.as_str())
+        .is_some_and(|failure| !failure.retryable && FailureCode::is_text_of_a_guess(&failure.code));
+    if may_have_arrived {
+        return None;
+    }
+    about::refuse_unsent(record)
+}
