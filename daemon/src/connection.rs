@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use shared::domain::content::Content;
+use shared::domain::content::{Content, Target};
+use shared::domain::event::OptionVotes;
 use shared::domain::message::{Failure, FailureCode, Truncation};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
@@ -313,6 +314,8 @@ pub struct InboundMessage {
     pub from_me: bool,
     /// What it says.
     pub content: Content,
+    /// The vote that it is, opened; then it is no message that somebody received, and its content is unknown.
+    pub vote: Option<Vote>,
     /// Why its content is not whole, where it is not.
     pub truncated: Option<Truncation>,
     /// When WhatsApp says it was sent, in whole seconds.
@@ -320,6 +323,24 @@ pub struct InboundMessage {
     /// When it came to us. That is the same at every delivery until it is committed, and no two messages of an
     /// instance have the same microsecond.
     pub received_at: DateTime<Utc>,
+}
+
+impl InboundMessage {
+    /// Whether it only says something about another message, or is a vote.
+    pub const fn is_about_another(&self) -> bool {
+        self.vote.is_some() || self.content.kind().is_about_another()
+    }
+}
+
+/// A vote on a poll, which is the last one of its voter.
+#[derive(Clone, PartialEq)]
+pub struct Vote {
+    /// The poll.
+    pub poll: Target,
+    /// What was chosen, in the poll's order.
+    pub options: Vec<String>,
+    /// How the poll stands with it.
+    pub tally: Vec<OptionVotes>,
 }
 
 /// Content and numbers stay out of logs.

@@ -88,9 +88,13 @@ impl Inbound {
         let chat = message.chat.to_jid();
         let parts: [&str; 4] = [&instance, &chat, &message.sender, &message.whatsapp_id];
         let id = MessageId::derived_in_order(message.received_at, &parts);
-        let is_about_another = message.content.kind().is_about_another();
+        let is_about_another = message.is_about_another();
         let known = self.who_wrote(message).await;
-        let put = self.store(id, message, &known).await?;
+        // A vote is with its poll already, and is no message.
+        let put = match message.vote {
+            Some(_) => Put::AlreadyThere,
+            None => self.store(id, message, &known).await?,
+        };
         if message.from_me && !is_about_another {
             return Ok(None);
         }

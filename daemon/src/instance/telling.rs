@@ -1,8 +1,8 @@
 //! What is told of a message that came in. Its content decides which event that is
-//! ([`Kind::told_as`](shared::domain::content::Kind::told_as)).
+//! ([`Kind::told_as`](shared::domain::content::Kind::told_as)); a vote is one of its own.
 
 use shared::domain::content::{Content, Edit, Excerpt, Kind};
-use shared::domain::event::{ChatNames, Data, MessageReaction, MessageReceived, MessageRevoked};
+use shared::domain::event::{ChatNames, Data, MessageReaction, MessageReceived, MessageRevoked, PollVote};
 use shared::domain::message::Truncation;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
@@ -29,6 +29,14 @@ pub async fn data(
         instance,
         chat,
     };
+    if let Some(vote) = &message.vote {
+        return Ok(Data::PollVote(Box::new(PollVote {
+            message_id: about.find(&vote.poll).await?.message,
+            from: message.from.clone(),
+            options: Some(vote.options.clone()),
+            tally: Some(vote.tally.clone()),
+        })));
+    }
     Ok(match content {
         Content::Reaction(reaction) => Data::MessageReaction(Box::new(MessageReaction {
             message_id: about.find(&reaction.target).await?.message,

@@ -21,6 +21,7 @@
 //! | `sent` | a sent message, for retries: two hours |
 //! | `in` | an incoming message, or a stub of one that is too large (`oversize`), until it is committed, seven days at most; that it was, without it: 30 days |
 //! | `ms` | a message's secret, until its own deadline |
+//! | `poll` | a poll with its secret and its votes: 90 days (`polls`) |
 
 mod app_sync;
 mod deferred;
@@ -30,6 +31,7 @@ mod msg_secret;
 mod names;
 mod oversize;
 mod pairs;
+mod polls;
 mod prekeys;
 mod protocol;
 mod received;
@@ -57,6 +59,7 @@ use prekeys::Prekeys;
 use received::Received;
 
 pub use oversize::{MAX_TEXT, is_oversize, is_stub};
+pub use polls::{CastVote, Counted, NewPoll, StoredPoll};
 
 /// How long a sent message is kept for retries; its content rests no longer.
 const SENT_MESSAGE_TERM: TimeDelta = TimeDelta::hours(2);
@@ -121,6 +124,7 @@ struct Locks {
     tc_tokens: Mutex<()>,
     sent_messages: Mutex<()>,
     msg_secrets: Mutex<()>,
+    polls: Mutex<()>,
 }
 
 impl SessionStore {

@@ -8,12 +8,14 @@ use shared::clock::Clock;
 use shared::domain::content::Content;
 use shared::domain::message::Truncation;
 use shared::domain::person::Person;
+use shared::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use wacore::types::events::InboundMessage as LibraryMessage;
 use wacore_binary::Jid;
 use whatsapp_rust::{Client, InboundDurabilityHook};
 
+use super::polls::{Cast, Polls, is_vote};
 use super::{content, people};
 use crate::connection::{InboundMessage, InboundSink};
 use crate::store::{SessionStore, is_oversize};
@@ -22,6 +24,7 @@ use crate::store::{SessionStore, is_oversize};
 pub struct Inbound {
     sink: Arc<dyn InboundSink>,
     store: Arc<SessionStore>,
+    polls: Polls,
     clock: Arc<dyn Clock>,
     /// Cancelled when a commit failed. The server sends an unacknowledged message again only at the next login, so
     /// the session ends to let that come soon.
@@ -34,12 +37,14 @@ impl Inbound {
     pub fn new(
         sink: Arc<dyn InboundSink>,
         store: Arc<SessionStore>,
+        polls: Polls,
         clock: Arc<dyn Clock>,
         failed: CancellationToken,
     ) -> Self {
         Self {
             sink,
             store,
+            polls,
             clock,
             failed,
             left_out: AtomicU64::new(0),
@@ -56,13 +61,32 @@ impl Inbound {
         warn!(server = ?chat.server, left_out, "a message came in a chat that has no name here, and is told to nobody");
     }
 
-    /// A message in our types; `None` for what no one is told of.
-    async fn translate(&self, client: &Client, message: &LibraryMessage) -> Option<InboundMessage> {
+    /// Lets so many messages come again that could not be committed.
+    fn come_again(
+        &self,
+        error: impl std::error::Error + Send + Sync + 'static,
+        count: usize,
+    ) -> anyhow::Error {
+        warn!(%error, count, "incoming messages were not committed; they will come again");
+        self.failed.cancel();
+        error.into()
+    }
+
+    /// A message in our types; `None` for what no one is told of. It fails where a poll can be neither read nor stored now:
+    /// then the message is to come again.
+    async fn translate(
+        &self,
+        client: &Client,
+        message: &LibraryMessage,
+    ) -> Result<Option<InboundMessage>, StorageError> {
         let info = &message.info;
         let source = &info.source;
         // A message too large to buffer comes back as a stub with text alone. Other content is left out here already, so
         // both deliveries tell the same.
-        let (mut content, truncated) = match content::read(&message.message)? {
+        let Some(content) = content::read(&message.message) else {
+            return Ok(None);
+        };
+        let (mut content, truncated) = match content {
             text @ (Content::Text(_) | Content::Edit(_)) => (text, None),
             _ if content::is_cut(&message.message, is_oversize) => {
                 (Content::Unknown, Some(Truncation::TooLarge))
@@ -70,11 +94,16 @@ impl Inbound {
             content => (content, None),
         };
         let sender = [Some(&source.sender), source.sender_alt.as_ref()];
-        let from = people::person(sender.into_iter().flatten());
+        let mut from = people::person(sender.into_iter().flatten());
+        if is_vote(&message.message) {
+            // Whoever votes twice may do so under either name.
+            complete(client, &mut from, &source.sender).await;
+        }
         let own = [client.pn(), client.lid()];
-        if !content::seen_from_here(&mut content, info, &people::person(own.iter().flatten()), &from) {
+        let own = people::person(own.iter().flatten());
+        if !content::seen_from_here(&mut content, info, &own, &from) {
             debug!("somebody changes a message who may not: nobody is told");
-            return None;
+            return Ok(None);
         }
         let with = if source.is_group {
             Person::default()
@@ -87,9 +116,20 @@ impl Inbound {
         let received_at = self.store.received_at(&buffered, &device, &info.id);
         let Some(chat) = people::chat_or_other_name(&source.chat, &with) else {
             self.leave_out(&source.chat);
-            return None;
+            return Ok(None);
         };
-        Some(InboundMessage {
+        let vote = match self.polls.count(message, &from, &own).await? {
+            Some(Cast::Counts(vote)) => Some(vote),
+            Some(Cast::Void) => return Ok(None),
+            Some(Cast::Unreadable) | None => None,
+        };
+        // One that is larger than what is told no app has made.
+        if let Content::Poll(poll) = &content
+            && !content.clone().shorten()
+        {
+            self.polls.keep_received(message, &poll.poll, &from).await?;
+        }
+        Ok(Some(InboundMessage {
             whatsapp_id: info.id.clone(),
             chat,
             sender: source.sender.to_non_ad().to_string(),
@@ -98,11 +138,12 @@ impl Inbound {
             push_name: Some(info.push_name.clone()).filter(|name| !name.is_empty()),
             from_me: source.is_from_me,
             content,
+            vote,
             truncated,
             at: info.timestamp,
             // The library buffers before it asks for the commit.
             received_at: received_at.unwrap_or_else(|| self.clock.now()),
-        })
+        }))
     }
 }
 
@@ -116,14 +157,20 @@ async fn other_side(client: &Client, message: &LibraryMessage) -> Person {
         info.peer_recipient_pn.as_ref(),
     ];
     let mut person = people::person(named.into_iter().flatten());
-    if person.phone.is_none() || person.lid.is_none() {
-        // An unknown name is no reason to hold a message up.
-        if let Ok(Some(known)) = client.get_lid_pn_entry(&source.chat.to_non_ad()).await {
-            person.phone.get_or_insert_with(|| known.phone_number.to_string());
-            person.lid.get_or_insert_with(|| known.lid.to_string());
-        }
-    }
+    complete(client, &mut person, &source.chat).await;
     person
+}
+
+/// Adds the other name of a person whom `jid` names, where the library knows it.
+async fn complete(client: &Client, person: &mut Person, jid: &Jid) {
+    if person.phone.is_some() && person.lid.is_some() {
+        return;
+    }
+    // An unknown name is no reason to hold a message up.
+    if let Ok(Some(known)) = client.get_lid_pn_entry(&jid.to_non_ad()).await {
+        person.phone.get_or_insert_with(|| known.phone_number.to_string());
+        person.lid.get_or_insert_with(|| known.lid.to_string());
+    }
 }
 
 #[async_trait]
@@ -131,16 +178,17 @@ impl InboundDurabilityHook for Inbound {
     async fn on_messages(&self, client: Arc<Client>, batch: &[LibraryMessage]) -> anyhow::Result<()> {
         let mut messages = Vec::with_capacity(batch.len());
         for message in batch {
-            messages.extend(self.translate(&client, message).await);
+            match self.translate(&client, message).await {
+                Ok(message) => messages.extend(message),
+                Err(error) => return Err(self.come_again(error, batch.len())),
+            }
         }
         if messages.is_empty() {
             return Ok(());
         }
-        if let Err(error) = self.sink.commit(&messages).await {
-            warn!(%error, count = messages.len(), "incoming messages were not committed; they will come again");
-            self.failed.cancel();
-            return Err(error.into());
+        match self.sink.commit(&messages).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.come_again(error, messages.len())),
         }
-        Ok(())
     }
 }

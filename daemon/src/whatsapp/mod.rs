@@ -16,6 +16,7 @@ mod network;
 mod own_chat;
 mod pairing;
 mod people;
+mod polls;
 mod questions;
 mod resend;
 mod runtime;

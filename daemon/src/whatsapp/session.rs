@@ -32,6 +32,7 @@ use super::events::{self, Translator};
 use super::inbound::Inbound;
 use super::keys_only::KeysOnly;
 use super::own_chat::OwnChat;
+use super::polls::Polls;
 use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
 use super::settings::WhatsAppConnector;
@@ -83,6 +84,7 @@ pub struct WhatsAppSession {
     client: Arc<Client>,
     store: Arc<SessionStore>,
     secrets: MessageSecrets,
+    polls: Polls,
     own_chat: Arc<OwnChat>,
     ending: Arc<Ending>,
     /// Ends every task of the session at once.
@@ -102,6 +104,7 @@ impl WhatsAppSession {
         let (missing, to_ask_for) = mpsc::channel(resend::CAPACITY);
         let store =
             Arc::new(SessionStore::new(session.state, Arc::clone(&connector.clock)).telling_missing(missing));
+        let polls = Polls::new(Arc::clone(&store), secrets.clone());
         let (queue, waiting) = mpsc::channel(events::CAPACITY);
         let ending = Arc::new(Ending::default());
         let own_chat = Arc::new(OwnChat::default());
@@ -132,6 +135,7 @@ impl WhatsAppSession {
             .with_inbound_durability_hook(Inbound::new(
                 session.inbound,
                 Arc::clone(&store),
+                polls.clone(),
                 Arc::clone(&connector.clock),
                 commit_failed.clone(),
             ))
@@ -154,6 +158,7 @@ impl WhatsAppSession {
             client: Arc::clone(&client),
             store: Arc::clone(&store),
             secrets,
+            polls,
             own_chat,
             ending: Arc::clone(&ending),
             stop,
@@ -470,6 +475,10 @@ impl Connection for WhatsAppSession {
     async fn send(&self, message: MessageId, to: &Recipient, content: &Content) -> Result<(), SendError> {
         if !self.client.is_logged_in() {
             return Err(SendError::NotConnected);
+        }
+        if let Content::Poll(poll) = content {
+            let keeping = self.polls.keep_sent(message, &poll.poll);
+            keeping.await.map_err(|error| SendError::State(Box::new(error)))?;
         }
         let Some(mut written) = content::write(content, self.secrets.of(message)) else {
             return Err(SendError::Refused(FailureCode::Unprocessable));

@@ -34,6 +34,7 @@ pub fn message(world: &World, whatsapp_id: &str) -> InboundMessage {
         push_name: Some("Alice".to_owned()),
         from_me: false,
         content: Content::text(TEXT),
+        vote: None,
         truncated: None,
         at: world.now() - TimeDelta::seconds(4),
         received_at: world.now(),

@@ -31,5 +31,6 @@ mod scheduled;
 mod sends;
 mod stops;
 mod suspension;
+mod votes;
 mod waits;
 mod world;

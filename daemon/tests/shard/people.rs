@@ -59,6 +59,7 @@ fn incoming(world: &World, whatsapp_id: &str, phone: Option<&str>) -> InboundMes
         push_name: None,
         from_me: false,
         content: Content::text("hello"),
+        vote: None,
         truncated: None,
         at: world.now(),
         received_at: world.now(),

@@ -176,6 +176,7 @@ fn own(world: &World, whatsapp_id: &str) -> InboundMessage {
         push_name: None,
         from_me: true,
         content: Content::text("from my phone"),
+        vote: None,
         truncated: None,
         at: world.now() - TimeDelta::seconds(1),
         received_at: world.now(),

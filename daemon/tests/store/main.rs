@@ -7,6 +7,7 @@ mod app_sync;
 mod device;
 mod durable;
 mod msg_secret;
+mod polls;
 mod protocol;
 mod signal;
 mod support;

@@ -2,6 +2,7 @@
 
 mod about;
 mod data;
+mod poll;
 mod session;
 mod status;
 mod wants;
@@ -19,6 +20,7 @@ use crate::ids::{EventId, InstanceId, MessageId, SubscriptionId};
 
 pub use self::about::{MessageReaction, MessageRevoked};
 pub use self::data::Data;
+pub use self::poll::{OptionVotes, PollVote};
 pub use self::session::{SessionChange, SessionNews, Untold};
 pub use self::status::{ChatNames, MessageStatus};
 pub use self::wants::Wants;
@@ -68,6 +70,8 @@ event_types! {
     MessageRevoked = "message.revoked" from 9;
     /// Somebody has reacted to a message, or taken a reaction back.
     MessageReaction = "message.reaction" from 10;
+    /// Somebody votes on a poll.
+    PollVote = "poll.vote" from 11;
 }
 
 /// An event in the queue.

@@ -2,6 +2,7 @@
 //! happens when something breaks.
 
 mod changes;
+mod companion;
 mod contacts;
 mod costs;
 mod faults;
@@ -14,4 +15,5 @@ mod sink;
 mod stops;
 mod texts;
 mod trust;
+mod votes;
 mod world;

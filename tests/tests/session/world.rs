@@ -111,6 +111,14 @@ impl World {
             _ => None,
         });
         let code = code.await;
+        self.scan(phone, code).await;
+        running.scanned = true;
+        running.connected().await;
+        running
+    }
+
+    /// Lets a phone link the device that shows this QR code.
+    pub async fn scan(&self, phone: &str, code: String) {
         let url = format!(
             "{}/admin/mock-phone/scan-qr?phone={phone}",
             self.sandbox.admin_url()
@@ -121,9 +129,6 @@ impl World {
             "{}",
             answer.text().await.expect("a text")
         );
-        running.scanned = true;
-        running.connected().await;
-        running
     }
 
     pub async fn phone(&self, name: &str) -> String {

@@ -5,7 +5,9 @@ use serde::{Serialize, Serializer};
 use crate::domain::payload::newest;
 use crate::domain::person::MAX_NAME;
 
-use super::{EventType, MessageReaction, MessageReceived, MessageRevoked, MessageStatus, SessionChange};
+use super::{
+    EventType, MessageReaction, MessageReceived, MessageRevoked, MessageStatus, PollVote, SessionChange,
+};
 
 /// What an event tells, by its type.
 #[derive(Clone, PartialEq)]
@@ -18,6 +20,8 @@ pub enum Data {
     MessageRevoked(Box<MessageRevoked>),
     /// Of [`EventType::MessageReaction`].
     MessageReaction(Box<MessageReaction>),
+    /// Of [`EventType::PollVote`].
+    PollVote(Box<PollVote>),
     /// Of [`EventType::MessageStatus`].
     MessageStatus(Box<MessageStatus>),
     /// Of the types `session.*`, this one.
@@ -32,6 +36,7 @@ impl Data {
             Self::MessageEdited(_) => EventType::MessageEdited,
             Self::MessageRevoked(_) => EventType::MessageRevoked,
             Self::MessageReaction(_) => EventType::MessageReaction,
+            Self::PollVote(_) => EventType::PollVote,
             Self::MessageStatus(_) => EventType::MessageStatus,
             Self::Session(kind, _) => *kind,
         }
@@ -43,6 +48,7 @@ impl Data {
             Self::MessageReceived(data) | Self::MessageEdited(data) => data.content.kind().needs(),
             Self::MessageRevoked(_)
             | Self::MessageReaction(_)
+            | Self::PollVote(_)
             | Self::MessageStatus(_)
             | Self::Session(..) => 1,
         };
@@ -57,6 +63,12 @@ impl Data {
             Self::MessageEdited(data) => Self::MessageEdited(bare(*data)),
             Self::MessageReaction(data) => Self::MessageReaction(Box::new(MessageReaction {
                 emoji: None,
+                from: data.from.within(MAX_NAME),
+                ..*data
+            })),
+            Self::PollVote(data) => Self::PollVote(Box::new(PollVote {
+                options: None,
+                tally: None,
                 from: data.from.within(MAX_NAME),
                 ..*data
             })),
@@ -86,6 +98,7 @@ impl Serialize for Data {
             Self::MessageReceived(data) | Self::MessageEdited(data) => data.serialize(serializer),
             Self::MessageRevoked(data) => data.serialize(serializer),
             Self::MessageReaction(data) => data.serialize(serializer),
+            Self::PollVote(data) => data.serialize(serializer),
             Self::MessageStatus(data) => data.serialize(serializer),
             Self::Session(_, data) => data.serialize(serializer),
         }
