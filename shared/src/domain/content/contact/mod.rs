@@ -53,7 +53,7 @@ impl Card {
         Self {
             name: name.map_or_else(|| own.name().unwrap_or_default(), str::to_owned),
             phones: own.phones(),
-            vcard: Some(vcard.to_owned()),
+            vcard: Some(vcard.to_owned()).filter(|vcard| !vcard.is_empty()),
         }
     }
 
@@ -95,12 +95,11 @@ impl Body for Contact {
         });
         for card in &mut self.contacts {
             let Some(vcard) = &card.vcard else { continue };
-            match room.checked_sub(vcard.chars().count()) {
-                Some(rest) => room = rest,
-                None => {
-                    card.vcard = None;
-                    is_cut = true;
-                }
+            if let Some(rest) = room.checked_sub(vcard.chars().count()) {
+                room = rest;
+            } else {
+                card.vcard = None;
+                is_cut = true;
             }
         }
         is_cut
