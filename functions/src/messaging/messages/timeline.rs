@@ -65,8 +65,16 @@ fn timeline(record: &MessageRecord) -> Vec<Passage> {
     };
     // What another device of the account wrote was never accepted here.
     let is_ours = record.direction == Direction::Outgoing && record.received_at.is_none();
+    let (scheduled, queued) = match record.scheduled_at {
+        None => (None, Some(record.created_at)),
+        Some(due) => {
+            let is_due = record.state != MessageState::Scheduled && due <= record.updated_at;
+            (Some(record.created_at), is_due.then_some(due))
+        }
+    };
     let mut timeline: Vec<_> = [
-        passed(MessageState::Queued, is_ours.then_some(record.created_at)),
+        passed(MessageState::Scheduled, scheduled.filter(|_| is_ours)),
+        passed(MessageState::Queued, queued.filter(|_| is_ours)),
         passed(MessageState::Sent, record.sent_at),
         passed(MessageState::Delivered, record.delivered_at),
         passed(MessageState::Read, record.read_at),
@@ -140,7 +148,7 @@ mod tests {
 
     #[test]
     fn states_are_told_in_their_order() {
-        use MessageState::{Delivered, Failed, Played, Queued, Read, Received, Sent};
+        use MessageState::{Cancelled, Delivered, Failed, Played, Queued, Read, Received, Scheduled, Sent};
         let queued = record(Direction::Outgoing);
         tells(&queued, &[(Queued, 0)]);
         let sent = changed(queued.clone(), Sent, 1);
@@ -157,6 +165,21 @@ mod tests {
             &[(Queued, 0), (Sent, 4), (Delivered, 4)],
         );
         tells(&changed(sent, Failed, 5), &[(Queued, 0), (Sent, 1), (Failed, 5)]);
+        // One that waits for its day is queued when that has come, if it was not taken back before.
+        let waits = MessageRecord {
+            state: Scheduled,
+            scheduled_at: Some(at(6)),
+            ..queued
+        };
+        tells(&waits, &[(Scheduled, 0)]);
+        tells(
+            &changed(waits.clone(), Cancelled, 3),
+            &[(Scheduled, 0), (Cancelled, 3)],
+        );
+        tells(
+            &changed(waits, Sent, 7),
+            &[(Scheduled, 0), (Queued, 6), (Sent, 7)],
+        );
         let mut received = record(Direction::Incoming);
         received.received_at = Some(at(7));
         tells(&received, &[(Received, 7)]);
