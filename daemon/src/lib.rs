@@ -4,12 +4,13 @@
 //! `lease` decides which shards are ours. `shard` serves one: `shard::reconcile` keeps its instances as they are
 //! wanted, `shard::sends` works off its jobs. `instance` is one instance's connection. `connection` is the port to a
 //! WhatsApp session, `whatsapp` its adapter, and `store` the library's storage. `people` knows who is
-//! who, and `announce` makes every event.
+//! who, and `announce` makes every event. `fetch` calls the URLs that callers name.
 
 pub mod announce;
 pub mod app;
 pub mod connection;
 pub mod deps;
+pub mod fetch;
 pub mod instance;
 pub mod lease;
 pub mod meter;

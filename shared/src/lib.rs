@@ -14,6 +14,7 @@ pub mod ids;
 pub mod mail;
 pub mod nature;
 pub mod queue;
+pub mod reach;
 pub mod recent;
 #[cfg(feature = "schema")]
 mod schema;

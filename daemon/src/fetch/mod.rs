@@ -1,0 +1,204 @@
+//! Calls URLs that callers named, and nothing but the internet: see [`shared::reach`]. Knows nothing of messages.
+//!
+//! A name is resolved for each connection, its addresses are checked, and the connection goes to one of those that were:
+//! a name that leads elsewhere the next time is found out then. Redirects are followed here and not by the HTTP client, so
+//! that each is checked as the first URL was. The environment's proxies are not used, since they would connect unchecked.
+
+mod resolver;
+
+use std::error::Error;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, LOCATION};
+use reqwest::{Certificate, Client, Response, StatusCode, Url};
+use shared::reach::{Reach, RefusedUrl};
+
+use resolver::{Resolver, refused_name};
+
+/// Redirects that are followed.
+const MAX_REDIRECTS: usize = 5;
+
+/// How long connecting may take, its TLS included.
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long a host may say nothing in the middle.
+const IDLE_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long a file may take, from the first redirect to its last byte.
+const TOTAL_DEADLINE: Duration = Duration::from_mins(10);
+
+/// What hosts are told of us.
+const USER_AGENT: &str = concat!("Waxwing/", env!("CARGO_PKG_VERSION"));
+
+/// Why a URL gave no file.
+#[derive(Debug, thiserror::Error)]
+pub enum FetchError {
+    /// It, or one that it redirects to, may not be called.
+    #[error("the URL, or one that it redirects to, {0}")]
+    Refused(#[from] RefusedUrl),
+    /// It answered that there is nothing, or nothing for us.
+    #[error("the host answered with the status {0}")]
+    Status(StatusCode),
+    /// It redirects in circles, or nowhere.
+    #[error("the host redirects too often, or nowhere")]
+    Redirects,
+    /// It is longer than what is wanted.
+    #[error("the file is longer than {0} bytes")]
+    TooLarge(u64),
+    /// The host did not answer, has trouble, or broke off: this may pass.
+    #[error("the host did not answer, or broke off")]
+    Unavailable(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl FetchError {
+    /// Whether the same may succeed later.
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Unavailable(_))
+    }
+}
+
+/// The HTTP client for URLs that callers named. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Fetcher {
+    client: Client,
+    reach: Reach,
+    total: Duration,
+}
+
+impl Fetcher {
+    /// A client that reaches as far as this, on the system's root certificates or, where there are `roots` (PEM), on those
+    /// alone.
+    pub fn new(reach: Reach, roots: Option<&str>) -> Result<Self, Box<dyn Error + Send + Sync>> {
+        // Another part of the process may have installed it.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = Client::builder();
+        if let Some(roots) = roots {
+            builder = builder.tls_certs_only(Certificate::from_pem_bundle(roots.as_bytes())?);
+        }
+        let client = builder
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .dns_resolver(Resolver(reach))
+            .connect_timeout(CONNECT_DEADLINE)
+            .read_timeout(IDLE_DEADLINE)
+            .user_agent(USER_AGENT)
+            // A connection that is kept was checked as it was made, for the same name.
+            .pool_idle_timeout(Duration::from_secs(10))
+            .pool_max_idle_per_host(1)
+            .build()?;
+        Ok(Self {
+            client,
+            reach,
+            total: TOTAL_DEADLINE,
+        })
+    }
+
+    /// The same with another limit to how long a file may take.
+    #[must_use]
+    pub fn within(self, total: Duration) -> Self {
+        Self { total, ..self }
+    }
+
+    /// Begins to fetch a file of `most` bytes at most. `200` alone is a file.
+    pub async fn get(&self, url: &str, most: u64) -> Result<Fetched, FetchError> {
+        let ends_at = tokio::time::Instant::now() + self.total;
+        let asking = tokio::time::timeout_at(ends_at, self.follow(url));
+        let response = asking
+            .await
+            .map_err(|late| FetchError::Unavailable(late.into()))??;
+        let fetched = Fetched {
+            response,
+            left: most,
+            most,
+            ends_at,
+        };
+        if fetched
+            .response
+            .content_length()
+            .is_some_and(|length| length > most)
+        {
+            return Err(fetched.too_large());
+        }
+        Ok(fetched)
+    }
+
+    async fn follow(&self, url: &str) -> Result<Response, FetchError> {
+        let mut url = self.reach.url(url)?;
+        for _ in 0..=MAX_REDIRECTS {
+            let request = self
+                .client
+                .get(url.clone())
+                .header(ACCEPT, "*/*")
+                // The bytes are wanted as they are.
+                .header(ACCEPT_ENCODING, "identity");
+            let response = request.send().await.map_err(of_client)?;
+            let status = response.status();
+            if status == StatusCode::OK {
+                return Ok(response);
+            }
+            if !is_redirect(status) {
+                return Err(of_status(status));
+            }
+            url = next(&url, &response).ok_or(FetchError::Redirects)?;
+            self.reach.check(&url)?;
+        }
+        Err(FetchError::Redirects)
+    }
+}
+
+/// A file on its way.
+#[derive(Debug)]
+pub struct Fetched {
+    response: Response,
+    left: u64,
+    most: u64,
+    ends_at: tokio::time::Instant,
+}
+
+impl Fetched {
+    /// The next bytes; `None` behind the last ones.
+    pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, FetchError> {
+        let chunk = tokio::time::timeout_at(self.ends_at, self.response.chunk());
+        let chunk = chunk.await.map_err(|late| FetchError::Unavailable(late.into()))?;
+        let Some(chunk) = chunk.map_err(of_client)? else {
+            return Ok(None);
+        };
+        let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
+        self.left = self.left.checked_sub(length).ok_or_else(|| self.too_large())?;
+        Ok(Some(chunk))
+    }
+
+    const fn too_large(&self) -> FetchError {
+        FetchError::TooLarge(self.most)
+    }
+}
+
+fn is_redirect(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301..=303 | 307 | 308)
+}
+
+fn next(url: &Url, response: &Response) -> Option<Url> {
+    let location = response.headers().get(LOCATION)?;
+    // Some hosts write UTF-8, which the header's own reader refuses.
+    let location = std::str::from_utf8(location.as_bytes()).ok()?;
+    url.join(location).ok()
+}
+
+fn of_status(status: StatusCode) -> FetchError {
+    if status.is_server_error() || matches!(status.as_u16(), 408 | 425 | 429) {
+        FetchError::Unavailable(format!("the status {status}").into())
+    } else {
+        FetchError::Status(status)
+    }
+}
+
+fn of_client(error: reqwest::Error) -> FetchError {
+    match refused_name(&error) {
+        Some(refused) => FetchError::Refused(refused),
+        // The URL may be a secret of its caller's.
+        None => FetchError::Unavailable(error.without_url().into()),
+    }
+}
+
+#[cfg(test)]
+mod tests;
