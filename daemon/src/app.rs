@@ -22,6 +22,7 @@ use ulid::Ulid;
 
 use crate::announce::Announcer;
 use crate::deps::{Deps, RoundTrips};
+use crate::files::{self, Files};
 use crate::instance::starts::Starts;
 use crate::lease::{HeldShards, Keeper};
 use crate::meter::Meter;
@@ -57,6 +58,8 @@ pub struct Parts {
     pub starts: usize,
     /// Where sessions connect to.
     pub settings: Settings,
+    /// How the files of messages are got.
+    pub files: files::Settings,
 }
 
 /// Why a daemon does not start.
@@ -74,6 +77,9 @@ pub enum StartError {
     /// The HTTPS client cannot be made.
     #[error("the HTTPS client cannot be made")]
     Http(#[from] HttpError),
+    /// The HTTP client for the files of messages cannot be made.
+    #[error("the HTTP client for the files of messages cannot be made")]
+    Files(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A daemon that is ready to run.
@@ -120,6 +126,7 @@ impl App {
             connector: Arc::new(connector),
             round_trips: RoundTrips::default(),
             meter: Meter::default(),
+            files: Files::new(parts.files).map_err(StartError::Files)?,
             starts: Starts::new(parts.starts),
         });
         let daemon = format!(

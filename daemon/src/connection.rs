@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use shared::domain::content::{Content, Target};
+use shared::domain::content::{Content, Remote, Target};
 use shared::domain::event::OptionVotes;
 use shared::domain::message::{Failure, FailureCode, Truncation};
 use shared::domain::person::Person;
@@ -19,6 +19,7 @@ use shared::session_state::SessionState;
 use tokio::sync::mpsc;
 
 use crate::stop::Stop;
+use crate::whatsapp::Spool;
 
 /// Makes connections to a network.
 #[async_trait]
@@ -52,6 +53,12 @@ pub trait Connection: Send + Sync + Debug {
     /// Writes a message to the wire under its own WhatsApp id. The server's answer
     /// comes later, as [`SessionEvent::ServerAck`].
     async fn send(&self, message: MessageId, to: &Recipient, content: &Content) -> Result<(), SendError>;
+
+    /// Brings a file to WhatsApp, from where messages refer to it. It takes as long as the file is large.
+    async fn upload(&self, file: &Spool) -> Result<Remote, SendError> {
+        let _ = file;
+        Err(SendError::NotConnected)
+    }
 
     /// The other name of a person, where this session has learnt it. The server is not asked.
     async fn other_name(&self, _name: &Recipient) -> Option<Recipient> {

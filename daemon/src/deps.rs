@@ -19,6 +19,7 @@ use shared::storage::schedule::Schedule;
 
 use crate::announce::Announcer;
 use crate::connection::Connector;
+use crate::files::Files;
 use crate::instance::starts::Starts;
 use crate::meter::Meter;
 use crate::people::Directory;
@@ -58,6 +59,8 @@ pub struct Deps {
     pub round_trips: RoundTrips,
     /// What it has in hand.
     pub meter: Meter,
+    /// Gets the files of messages.
+    pub files: Files,
     /// The places in which sessions begin.
     pub starts: Starts,
 }

@@ -4,13 +4,14 @@
 //! `lease` decides which shards are ours. `shard` serves one: `shard::reconcile` keeps its instances as they are
 //! wanted, `shard::sends` works off its jobs. `instance` is one instance's connection. `connection` is the port to a
 //! WhatsApp session, `whatsapp` its adapter, and `store` the library's storage. `people` knows who is
-//! who, and `announce` makes every event. `fetch` calls the URLs that callers name.
+//! who, and `announce` makes every event. `files` gets the files of messages, over `fetch` where a caller named a URL.
 
 pub mod announce;
 pub mod app;
 pub mod connection;
 pub mod deps;
 pub mod fetch;
+pub mod files;
 pub mod instance;
 pub mod lease;
 pub mod meter;

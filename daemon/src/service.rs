@@ -13,6 +13,7 @@ use shared::storage::Table;
 use shared::{aws, config, shutdown, telemetry};
 
 use crate::app::{App, Parts};
+use crate::files;
 use crate::whatsapp::{NETWORK, Settings};
 
 /// Runs a daemon until a signal asks it to stop. See `shared::config` for its variables.
@@ -43,6 +44,11 @@ pub async fn run() -> anyhow::Result<()> {
         lease: config.lease,
         starts: config.starts,
         settings: Settings::for_network(&config.sandbox_url).with_sandbox_ca(sandbox_ca),
+        files: files::Settings {
+            reach: config.reach,
+            folder: config.spool,
+            ..files::Settings::default()
+        },
     };
     let app = App::start(parts, config.network).await?;
     app.run(shutdown::on_signal()?).await;

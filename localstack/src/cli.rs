@@ -29,6 +29,10 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", requires = "sandbox_url")]
     pub sandbox_ca: Option<PathBuf>,
 
+    /// Let URLs that messages name lead to this machine and into private networks
+    #[arg(long)]
+    pub private_addresses: bool,
+
     /// Keep nothing: all state is in memory and ends with the process
     #[arg(long, conflicts_with = "data_dir")]
     pub ephemeral: bool,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::serve::ListenerExt as _;
 use daemon::app::{App, Parts};
+use daemon::files;
 use daemon::whatsapp::{NETWORK, Settings};
 use functions::service::{self, States};
 use sandbox::Sandbox;
@@ -18,6 +19,7 @@ use shared::config::{self, Common, Functions, Wrapping};
 use shared::mail;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{QueueNames, deployment};
+use shared::reach::Reach;
 use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::leases::Leases;
@@ -153,6 +155,12 @@ impl Stack {
             lease: LEASE,
             starts: config::SESSION_STARTS,
             settings: Settings::for_network(&sandbox_url).with_sandbox_ca(sandbox_ca),
+            files: files::Settings {
+                reach: Reach {
+                    private: cli.private_addresses,
+                },
+                ..files::Settings::default()
+            },
         };
         let app = App::start(parts, Some(NETWORK))
             .await

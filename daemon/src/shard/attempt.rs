@@ -63,7 +63,7 @@ pub struct Journey {
     /// Attempts that failed, for the pauses between them.
     failures: u32,
     /// What it waits for, where that has a code.
-    waits_for: Option<FailureCode>,
+    pub waits_for: Option<FailureCode>,
     /// Until when, where WhatsApp says so.
     waits_until: Option<DateTime<Utc>>,
     /// How often was done what this side can do about a missing token of trust.
@@ -144,7 +144,8 @@ pub enum End {
 }
 
 /// Why a round was not followed by another.
-enum Stopped {
+pub enum Stopped {
+    /// It is over.
     End(End),
     /// The instance's links are forgotten: it may be gone.
     LookAgain,
@@ -480,7 +481,7 @@ impl Sender<'_> {
     }
 
     /// Waits for `what`, but no longer than the message's time, the lease and the hold of its job.
-    async fn unless_over<T>(&self, send: &SendJob, what: impl Future<Output = T>) -> Result<T, Stopped> {
+    pub async fn unless_over<T>(&self, send: &SendJob, what: impl Future<Output = T>) -> Result<T, Stopped> {
         let left = self.left(send).ok_or(End::OutOfTime)?;
         tokio::select! {
             biased;

@@ -4,6 +4,7 @@
 mod agenda;
 mod attempt;
 mod farewell;
+mod files;
 mod jobs;
 mod lanes;
 mod pace;

@@ -112,10 +112,16 @@ impl Sender<'_> {
                     }
                 };
             }
-            if let Some(content) = &content
-                && let Some(end) = self.until_acked(job, send, content, past).await
-            {
-                break end;
+            let Some(opened) = content.take() else { continue };
+            match self.with_file(job, send, opened, past).await {
+                Ok(ready) => {
+                    if let Some(end) = self.until_acked(job, send, &ready, past).await {
+                        break end;
+                    }
+                    content = Some(ready);
+                }
+                Err((_, Some(end))) => break end,
+                Err((opened, None)) => content = Some(opened),
             }
         };
         let failure = match end {

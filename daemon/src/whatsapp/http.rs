@@ -1,16 +1,34 @@
-//! The library's HTTP client: HTTPS only, with deadlines, one pool for all sessions.
+//! The library's HTTP client: HTTPS only, with deadlines, one pool for all sessions. Files are sent in pieces, however large
+//! they are.
 
 use std::error::Error;
+use std::io::{self, Read as _};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::{Certificate, Client, Method};
-use wacore::net::{HttpClient, HttpRequest, HttpResponse};
+use bytes::Bytes;
+use futures::Stream;
+use futures::stream::try_unfold;
+use reqwest::header::CONTENT_LENGTH;
+use reqwest::{Body, Certificate, Client, Method, RequestBuilder};
+use tokio::runtime::Handle;
+use tokio::task::spawn_blocking;
+use tokio_util::sync::CancellationToken;
+use wacore::net::{HttpClient, HttpRequest, HttpResponse, UploadBody};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
 /// One exchange, its body included. The library's own deadline for the version is 20 s.
 const EXCHANGE_DEADLINE: Duration = Duration::from_secs(30);
+
+/// What an upload may take besides the time for its bytes.
+const UPLOAD_DEADLINE: Duration = Duration::from_mins(1);
+
+/// The slowest line on which an upload may end in time, in bytes a second.
+const SLOWEST: u64 = 64 * 1_024;
+
+/// A piece of a file that is uploaded, in bytes.
+const PIECE: usize = 64 * 1_024;
 
 /// The longest answer that is read into memory, in bytes. What the library asks for this
 /// way (the current version) is some hundred kilobytes.
@@ -23,7 +41,11 @@ pub struct HttpError(#[source] Box<dyn Error + Send + Sync>);
 
 /// The shared HTTP client. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Http(Client);
+pub struct Http {
+    client: Client,
+    /// Ends what is under way.
+    stop: CancellationToken,
+}
 
 impl Http {
     /// A client on the system's root certificates, or on those of `roots` (PEM) alone.
@@ -45,34 +67,96 @@ impl Http {
             .timeout(EXCHANGE_DEADLINE)
             .redirect(reqwest::redirect::Policy::limited(3))
             .build()
-            .map(Self)
+            .map(|client| Self {
+                client,
+                stop: CancellationToken::new(),
+            })
             .map_err(|error| HttpError(error.into()))
     }
+
+    /// The same client, whose exchanges end with `stop`.
+    #[must_use]
+    pub fn until(&self, stop: CancellationToken) -> Self {
+        Self {
+            client: self.client.clone(),
+            stop,
+        }
+    }
+
+    fn request(&self, request: &HttpRequest) -> anyhow::Result<RequestBuilder> {
+        let method = Method::from_bytes(request.method.as_bytes())?;
+        let mut builder = self.client.request(method, &request.url);
+        for (name, value) in &request.headers {
+            builder = builder.header(name, value);
+        }
+        Ok(builder)
+    }
+}
+
+/// Sends a request and reads its answer.
+async fn exchange(request: RequestBuilder) -> anyhow::Result<HttpResponse> {
+    let mut response = request.send().await?;
+    let status_code = response.status().as_u16();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        anyhow::ensure!(
+            body.len() + chunk.len() <= MAX_BODY,
+            "the answer is longer than {MAX_BODY} bytes"
+        );
+        body.extend_from_slice(&chunk);
+    }
+    Ok(HttpResponse { status_code, body })
+}
+
+/// A reader's bytes, read on threads that may block.
+fn pieces(body: UploadBody) -> impl Stream<Item = io::Result<Bytes>> {
+    try_unfold(body, |mut body| async move {
+        let reading = spawn_blocking(move || {
+            let mut piece = vec![0; PIECE];
+            let read = body.read(&mut piece)?;
+            piece.truncate(read);
+            io::Result::Ok((Bytes::from(piece), body))
+        });
+        let (piece, body) = reading.await.map_err(io::Error::other)??;
+        Ok((!piece.is_empty()).then_some((piece, body)))
+    })
 }
 
 #[async_trait]
 impl HttpClient for Http {
     /// Every status is an answer, by which the library tells a stale authorisation from a missing file.
     async fn execute(&self, request: HttpRequest) -> anyhow::Result<HttpResponse> {
-        let method = Method::from_bytes(request.method.as_bytes())?;
-        let mut builder = self.0.request(method, &request.url);
-        for (name, value) in &request.headers {
-            builder = builder.header(name, value);
-        }
+        let mut builder = self.request(&request)?;
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        let mut response = builder.send().await?;
-        let status_code = response.status().as_u16();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await? {
-            anyhow::ensure!(
-                body.len() + chunk.len() <= MAX_BODY,
-                "the answer is longer than {MAX_BODY} bytes"
-            );
-            body.extend_from_slice(&chunk);
-        }
-        Ok(HttpResponse { status_code, body })
+        exchange(builder).await
+    }
+
+    fn supports_upload_streaming(&self) -> bool {
+        true
+    }
+
+    /// Called on a thread that may block, of a runtime.
+    fn execute_upload(
+        &self,
+        request: HttpRequest,
+        body: UploadBody,
+        content_length: u64,
+    ) -> anyhow::Result<HttpResponse> {
+        let deadline = UPLOAD_DEADLINE + Duration::from_secs(content_length / SLOWEST);
+        let request = self
+            .request(&request)?
+            .header(CONTENT_LENGTH, content_length)
+            .timeout(deadline)
+            .body(Body::wrap_stream(pieces(body)));
+        Handle::current().block_on(async {
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => anyhow::bail!("the session is over"),
+                answer = exchange(request) => answer,
+            }
+        })
     }
 }
 

@@ -23,12 +23,15 @@ mod runtime;
 mod secrets;
 mod session;
 mod settings;
+mod spool;
 mod stops;
 mod trust;
 
 mod transport;
+mod upload;
 mod versions;
 
 pub use http::{Http, HttpError};
 pub use network::NETWORK;
 pub use settings::{Settings, WhatsAppConnector};
+pub use spool::{Spool, Writer};

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::domain::content::Content;
+use shared::domain::content::{Content, Remote};
 use shared::domain::message::{Failure, FailureCode};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
@@ -36,10 +36,11 @@ use super::polls::Polls;
 use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
 use super::settings::WhatsAppConnector;
+use super::spool::Spool;
 use super::stops::Signal;
 use super::transport::Dialler;
 use super::versions::{Refused, Version, Versions};
-use super::{content, explain, failure, pairing, people, questions, resend, trust};
+use super::{content, explain, failure, pairing, people, questions, resend, trust, upload};
 use crate::connection::{
     AskError, ConnectError, Connection, PairingCode, PairingError, SendError, Session, SessionEvent,
 };
@@ -130,7 +131,7 @@ impl WhatsAppSession {
         let builder = Bot::builder()
             .with_backend_arc(Arc::clone(&store) as Arc<dyn wacore::store::traits::Backend>)
             .with_transport_factory(dialler.clone())
-            .with_http_client(connector.http.clone())
+            .with_http_client(connector.http.until(stop.clone()))
             .with_runtime(runtime)
             .with_inbound_durability_hook(Inbound::new(
                 session.inbound,
@@ -508,6 +509,17 @@ impl Connection for WhatsAppSession {
                 Ok(Err(error)) => Err(failure::of_send(error, to)),
                 Err(_) => Err(SendError::Timeout),
             }
+        }
+    }
+
+    async fn upload(&self, file: &Spool) -> Result<Remote, SendError> {
+        if !self.client.is_logged_in() {
+            return Err(SendError::NotConnected);
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            uploaded = upload::upload(&self.client, file) => uploaded,
         }
     }
 

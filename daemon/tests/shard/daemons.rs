@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use daemon::announce::Announcer;
 use daemon::deps::{Deps, RoundTrips};
+use daemon::files::Files;
 use daemon::instance::starts::Starts;
 use daemon::lease::{HeldShards, Hold, Holder, Keeper};
 use daemon::meter::Meter;
@@ -133,6 +134,7 @@ impl World {
             connector: network.clone(),
             round_trips: RoundTrips::default(),
             meter: Meter::default(),
+            files: Files::new(daemon::files::Settings::default()).expect("a client"),
             starts: Starts::new(16),
             table: table.clone(),
         });

@@ -34,7 +34,7 @@ impl Default for BodyTimes {
 }
 
 /// A request's whole body.
-pub(super) async fn collect(request: Request) -> Result<Bytes, ApiError> {
+pub(crate) async fn collect(request: Request) -> Result<Bytes, ApiError> {
     let times = request
         .extensions()
         .get::<BodyTimes>()

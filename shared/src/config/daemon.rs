@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Bucket, Common, ConfigError, Lookup, Wrapping, bucket, common_from, number, problem, wrapping_from,
+    Bucket, Common, ConfigError, Lookup, Wrapping, bucket, common_from, number, problem, switch, wrapping_from,
 };
 use crate::domain::network::Network;
+use crate::reach::Reach;
 
 /// The daemon's configuration.
 #[derive(Debug, Clone)]
@@ -27,6 +28,10 @@ pub struct Daemon {
     pub lease: Duration,
     /// How many sessions may begin at once.
     pub starts: usize,
+    /// How far the URLs that callers name may reach.
+    pub reach: Reach,
+    /// Where files are kept while they are in hand; `None` for the system's folder for such files.
+    pub spool: Option<PathBuf>,
 }
 
 /// How many sessions begin at once by default.
@@ -45,5 +50,9 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         sandbox_ca: get("WAXWING_SANDBOX_CA").map(PathBuf::from),
         lease: Duration::from_millis(number(get, "WAXWING_LEASE_MS", 4_000, 4_000..=60_000)?),
         starts: number(get, "WAXWING_SESSION_STARTS", SESSION_STARTS, 1..=1_000)?,
+        reach: Reach {
+            private: switch(get, "WAXWING_PRIVATE_ADDRESSES")?,
+        },
+        spool: get("WAXWING_SPOOL").map(PathBuf::from),
     })
 }

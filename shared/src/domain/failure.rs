@@ -32,6 +32,14 @@ text_enum! {
         NotAMember = "NOT_A_MEMBER",
         /// The message was accepted for an account that the instance is not paired with any more.
         AccountChanged = "ACCOUNT_CHANGED",
+        /// The message's file could not be fetched.
+        MediaUnreachable = "MEDIA_UNREACHABLE",
+        /// The message's file is larger than its kind may have.
+        MediaTooLarge = "MEDIA_TOO_LARGE",
+        /// The message's file is of a type that its kind does not take, or is damaged.
+        MediaType = "MEDIA_TYPE",
+        /// The message's file was uploaded, and is there no more.
+        MediaGone = "MEDIA_GONE",
         /// The message went out, and WhatsApp never said that it has it.
         NoAcknowledgement = "NO_ACKNOWLEDGEMENT",
         /// The connection ended each time this message was sent.
@@ -68,6 +76,12 @@ impl FailureCode {
             Self::AccountChanged => {
                 "The message was accepted for an account that the instance is not paired with any more"
             }
+            Self::MediaUnreachable => "The message's file could not be fetched",
+            Self::MediaTooLarge => "The message's file is larger than its kind may have",
+            Self::MediaType => {
+                "The message's file is of a type that its kind does not take, or it is damaged or empty"
+            }
+            Self::MediaGone => "The message's file was uploaded, and is not there any more",
             Self::NoAcknowledgement => {
                 "WhatsApp did not acknowledge the message in time; it may have arrived"
             }
@@ -98,6 +112,10 @@ impl FailureCode {
             | Self::GroupNotFound
             | Self::NotAMember
             | Self::AccountChanged
+            | Self::MediaUnreachable
+            | Self::MediaTooLarge
+            | Self::MediaType
+            | Self::MediaGone
             | Self::NoAcknowledgement
             | Self::NotAccepted
             | Self::Poison => false,
@@ -126,6 +144,14 @@ impl FailureCode {
             Self::GroupNotFound => "Correct the group's id",
             Self::NotAMember => "Have the account added to the group, then send it again",
             Self::AccountChanged => "Send it again, if it is to go out from the account that is paired now",
+            Self::MediaUnreachable => {
+                "Have the URL answer 200 with the file to anybody on the internet, or upload the file, then send it again"
+            }
+            Self::MediaTooLarge => "Make the file smaller, or send it as a document",
+            Self::MediaType => {
+                "Send a file of a type that `docs/media.md` lists for the kind, or send it as a document"
+            }
+            Self::MediaGone => "Upload the file anew, then send it again",
             Self::NoAcknowledgement => {
                 "Wait for a receipt, which still brings it to `delivered`; ask the recipient before sending it again"
             }

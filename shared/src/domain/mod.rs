@@ -8,6 +8,7 @@ pub mod event;
 pub mod failure;
 pub mod instance;
 pub mod job;
+pub mod media;
 pub mod message;
 pub mod network;
 pub mod payload;

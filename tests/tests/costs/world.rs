@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use daemon::app::{App, Parts};
+use daemon::files;
 use daemon::whatsapp::{NETWORK, Settings};
 use functions::service::{self, States};
 use sandbox::Sandbox;
@@ -79,7 +80,9 @@ impl World {
             shards: SHARDS,
             lease: Duration::from_secs(4),
             starts: 16,
-            settings: Settings::for_network(&sandbox.ws_url()),
+            settings: Settings::for_network(&sandbox.ws_url())
+                .with_sandbox_ca(Some(sandbox.ca_pem().to_owned())),
+            files: files::Settings::default(),
         };
         let app = App::start(parts, Some(NETWORK)).await.expect("a daemon");
         let api_table = table(api_meter.endpoint());

@@ -2,6 +2,7 @@
 
 mod changes;
 mod contacts;
+mod files;
 mod groups;
 mod locations;
 mod media;

@@ -6,6 +6,7 @@ mod companion;
 mod contacts;
 mod costs;
 mod faults;
+mod files;
 mod locations;
 mod media;
 mod oversize;

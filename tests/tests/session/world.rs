@@ -46,6 +46,7 @@ impl World {
         let sandbox = Sandbox::start(config).await.expect("a sandbox");
         let settings = Settings {
             websocket_url: sandbox.ws_url(),
+            root_certificates: Some(sandbox.ca_pem().to_owned()),
             ..Settings::default()
         };
         let tasks = TaskTracker::new();

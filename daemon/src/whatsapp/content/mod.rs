@@ -3,6 +3,7 @@
 mod contact;
 mod edit;
 mod location;
+mod media;
 mod poll;
 mod reaction;
 mod revoke;
@@ -20,8 +21,8 @@ pub use target::{Addressed, address, seen_from_here};
 /// Reads one kind of content from a message; `None` where the message is of another.
 type Read = fn(&wa::Message) -> Option<Content>;
 
-/// Who reads what comes in, each kind that [`write`] knows.
-const READERS: [Read; 7] = [
+/// Who reads what comes in, each kind that [`write`] knows. One reads all kinds with a file.
+const READERS: [Read; 8] = [
     text::read,
     location::read,
     contact::read,
@@ -29,6 +30,7 @@ const READERS: [Read; 7] = [
     reaction::read,
     edit::read,
     revoke::read,
+    media::read,
 ];
 
 /// A message that says this, with its secret. `None` for what cannot be sent. One that is about another has no secret of
@@ -42,6 +44,12 @@ pub fn write(content: &Content, secret: [u8; 32]) -> Option<wa::Message> {
         Content::Reaction(reaction) => reaction::write(reaction),
         Content::Edit(edit) => edit::write(edit),
         Content::Revoke(revoke) => revoke::write(revoke),
+        Content::Image(image) => media::write_image(image)?,
+        Content::Video(video) => media::write_video(video)?,
+        Content::Audio(audio) => media::write_audio(audio)?,
+        Content::Voice(voice) => media::write_voice(voice)?,
+        Content::Document(document) => media::write_document(document)?,
+        Content::Sticker(sticker) => media::write_sticker(sticker)?,
         Content::Unknown => return None,
     };
     if content.kind().is_about_another() {
@@ -130,6 +138,20 @@ mod tests {
             Kind::Revoke => Some(Content::Revoke(Revoke {
                 target: target(false),
             })),
+            Kind::Image => Some(Content::Image(media::tests::sample())),
+            Kind::Video => Some(Content::Video(media::tests::sample())),
+            Kind::Audio => Some(Content::Audio(media::tests::sample())),
+            Kind::Voice => {
+                let mut voice = media::tests::sample();
+                voice.media.voice = true;
+                Some(Content::Voice(voice))
+            }
+            Kind::Document => {
+                let mut document = media::tests::sample();
+                document.media.file_name = Some("a.pdf".to_owned());
+                Some(Content::Document(document))
+            }
+            Kind::Sticker => Some(Content::Sticker(media::tests::sample())),
             Kind::Unknown => None,
         };
         Kind::SENT.iter().filter_map(sample).collect()
@@ -166,11 +188,11 @@ mod tests {
 
     #[test]
     fn what_is_of_no_kind_is_told_of_without_content() {
-        let image = wa::Message {
-            image_message: buffa::MessageField::some(wa::message::ImageMessage::default()),
+        let call = wa::Message {
+            call: buffa::MessageField::some(wa::message::Call::default()),
             ..wa::Message::default()
         };
-        assert_eq!(read(&image), Some(Content::Unknown));
+        assert_eq!(read(&call), Some(Content::Unknown));
     }
 
     #[test]

@@ -30,6 +30,14 @@ pub struct JsonBody<T> {
     pub bytes: Bytes,
 }
 
+impl<T: DeserializeOwned + ToSchema> JsonBody<T> {
+    /// Reads a body that has come.
+    pub fn parse(bytes: Bytes) -> Result<Self, ApiError> {
+        let value = parse(&bytes)?;
+        Ok(Self { value, bytes })
+    }
+}
+
 impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
@@ -37,9 +45,7 @@ impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for JsonBody
         if !is_json(request.headers()) {
             return Err(not_json());
         }
-        let bytes = body::collect(request).await?;
-        let value = parse(&bytes)?;
-        Ok(Self { value, bytes })
+        Self::parse(body::collect(request).await?)
     }
 }
 

@@ -6,6 +6,7 @@ pub mod backlog;
 pub mod delete;
 mod enqueue;
 mod fingerprint;
+mod form;
 pub mod kinds;
 pub mod legible;
 pub mod list;

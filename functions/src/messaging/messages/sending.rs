@@ -15,6 +15,7 @@ use utoipa::openapi::{Object, Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::accept::{Accepted, Outgoing, accept, asked_at};
+use super::form;
 use super::options::GivenOptions;
 use crate::endpoint::{Argument, Described, Endpoint, Gate};
 use crate::http::caller::{KeyCaller, permission};
@@ -59,6 +60,11 @@ where
 }
 
 impl<Own> Sending<Own> {
+    /// The kind's own members.
+    pub fn own(&self) -> &Own {
+        &self.body.own
+    }
+
     /// Accepts the message. `content` turns the kind's fields into content and reports faults; with faults its result is
     /// not used.
     pub async fn accept(self, content: fn(Own, &mut Fields) -> Content) -> Result<Accepted, ApiError> {
@@ -99,7 +105,12 @@ impl<Own: DeserializeOwned + ToSchema> FromRequest<MessagingState> for Sending<O
         let caller = Caller::from_request_parts(&mut parts, state).await?;
         let IdempotencyKey(idempotency_key) = IdempotencyKey::from_request_parts(&mut parts, state).await?;
         let request = Request::from_parts(parts, body);
-        let JsonBody { value, bytes } = JsonBody::from_request(request, state).await?;
+        let has_file = knows::<Own>("base64");
+        let JsonBody { value, bytes } = if has_file && form::is_form(request.headers()) {
+            JsonBody::parse(form::read::<Body<Own>>(request).await?)?
+        } else {
+            JsonBody::from_request(request, state).await?
+        };
         Ok(Self {
             state: state.clone(),
             caller,
@@ -188,7 +199,7 @@ impl<Own: ToSchema> ToSchema for Body<Own> {
 }
 
 /// The schema of a struct.
-fn object<T: ToSchema>() -> Object {
+pub fn object<T: ToSchema>() -> Object {
     match T::schema() {
         RefOr::T(Schema::Object(object)) => object,
         _ => ObjectBuilder::new()

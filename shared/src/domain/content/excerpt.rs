@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::{Content, Kind};
 
 /// A message's content or, where that can be stored nowhere, what it was.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "content is the rule, and its kind alone the exception"
+)]
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Excerpt {

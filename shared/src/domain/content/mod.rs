@@ -11,6 +11,7 @@ mod poll;
 mod reaction;
 mod revoke;
 mod target;
+mod media;
 mod text;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,10 @@ pub use poll::{Ballot, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, MIN_OPTIONS, Poll}
 pub use reaction::{MAX_EMOJI, Reaction};
 pub use revoke::Revoke;
 pub use target::{MAX_WHATSAPP_ID, Target};
+pub use media::{
+    Audio, Bytes, Document, File, Image, MAX_CAPTION, MAX_FILE_NAME, MAX_INLINE, Media, Remote, Source,
+    Sticker, Video, Voice,
+};
 pub use text::{MAX_SENT, MAX_TOLD, Text};
 
 /// What a kind's file says of its content.
@@ -127,6 +132,18 @@ kinds! {
     Edit = "edit" from 6 told as MessageEdited;
     /// Taking a message back.
     Revoke = "revoke" from 7 told as MessageRevoked;
+    /// A picture.
+    Image = "image" from 12;
+    /// A moving picture.
+    Video = "video" from 12;
+    /// A sound.
+    Audio = "audio" from 12;
+    /// A sound that its sender has spoken.
+    Voice = "voice" from 12;
+    /// A file of any type.
+    Document = "document" from 12;
+    /// A small picture without a bubble around it.
+    Sticker = "sticker" from 12;
 }
 
 impl Kind {
@@ -134,6 +151,34 @@ impl Kind {
     /// nobody answers it, and the account's own are told of too, since they change what others see.
     pub const fn is_about_another(self) -> bool {
         !matches!(self.told_as(), EventType::MessageReceived)
+    }
+}
+
+impl Content {
+    /// Its file, where its kind has one.
+    pub const fn media(&self) -> Option<&Media> {
+        match self {
+            Self::Image(media)
+            | Self::Video(media)
+            | Self::Audio(media)
+            | Self::Voice(media)
+            | Self::Document(media)
+            | Self::Sticker(media) => Some(media),
+            _ => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub const fn media_mut(&mut self) -> Option<&mut Media> {
+        match self {
+            Self::Image(media)
+            | Self::Video(media)
+            | Self::Audio(media)
+            | Self::Voice(media)
+            | Self::Document(media)
+            | Self::Sticker(media) => Some(media),
+            _ => None,
+        }
     }
 }
 

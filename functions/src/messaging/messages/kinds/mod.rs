@@ -1,9 +1,16 @@
 //! What can be sent: an endpoint for each kind of message, with the members and rules that are the kind's own.
 
+mod audio;
 mod contact;
+mod document;
+mod file;
+mod image;
 mod location;
 mod poll;
+mod sticker;
 mod text;
+mod video;
+mod voice;
 
 use crate::endpoint::Endpoint;
 use crate::messaging::MessagingState;
@@ -15,6 +22,12 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
         location::endpoint(),
         contact::endpoint(),
         poll::endpoint(),
+        image::endpoint(),
+        video::endpoint(),
+        audio::endpoint(),
+        voice::endpoint(),
+        document::endpoint(),
+        sticker::endpoint(),
     ]
 }
 

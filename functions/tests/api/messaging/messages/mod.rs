@@ -6,6 +6,7 @@ mod delete;
 mod idempotency;
 mod list;
 mod location;
+mod media;
 mod people;
 mod poll;
 mod reaction;

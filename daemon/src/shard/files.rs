@@ -1,0 +1,122 @@
+//! A message's file on its way to WhatsApp, before the message itself takes its turn on the wire.
+//!
+//! Getting a file and uploading it takes as long as it takes. Meanwhile the lane's turn is others': later messages of the
+//! chat wait behind it, and no other. What came of it is kept in memory alone. So a message that is taken over after a crash
+//! uploads its file anew, under a new key, and goes out under the id that it had: WhatsApp's apps show it once.
+
+use shared::domain::content::{Content, Source};
+use shared::domain::job::SendJob;
+use shared::domain::message::Failure;
+use shared::telemetry::chain;
+use tracing::{debug, warn};
+
+use super::attempt::{End, Journey, Stopped};
+use super::lanes::Job;
+use super::pace;
+use super::send::{Sender, account_changed};
+use crate::connection::SendError;
+use crate::files::FileError;
+use crate::instance::link::Link;
+
+impl Sender<'_> {
+    /// The content with its file at WhatsApp, where it has one. `Err(None)` where the instance has to be looked at again
+    /// first.
+    pub async fn with_file(
+        &self,
+        job: &Job,
+        send: &SendJob,
+        content: Content,
+        journey: &mut Journey,
+    ) -> Result<Content, (Content, Option<End>)> {
+        let is_there = |content: &Content| {
+            content
+                .media()
+                .is_none_or(|media| matches!(media.source, Some(Source::Remote(_))))
+        };
+        let mut failures = 0;
+        while !is_there(&content) {
+            self.lane.held.set_waits(&job.received.message_id, true);
+            let tried = self.bring(send, &content, journey, &mut failures).await;
+            self.lane.held.set_waits(&job.received.message_id, false);
+            match tried {
+                Ok(Some(brought)) => return Ok(brought),
+                Ok(None) => {}
+                Err(Stopped::End(end)) => return Err((content, Some(end))),
+                Err(Stopped::LookAgain) => return Err((content, None)),
+            }
+        }
+        Ok(content)
+    }
+
+    /// One attempt and, where it failed, the pause after it.
+    async fn bring(
+        &self,
+        send: &SendJob,
+        content: &Content,
+        journey: &mut Journey,
+        failures: &mut u32,
+    ) -> Result<Option<Content>, Stopped> {
+        let mut links = self.links.watch(send.instance);
+        let link = async { links.wait_for(Option::is_some).await.map(|link| link.clone()) };
+        let link = self.unless_over(send, link).await?;
+        let Some(link) = link.map_err(|_| Stopped::LookAgain)? else {
+            return Ok(None);
+        };
+        if let Some(account) = &send.account
+            && link.account.is_same_as(account) == Some(false)
+        {
+            return Err(account_changed().into());
+        }
+        let bringing = self
+            .unless_over(send, self.over_link(send, content, &link))
+            .await?;
+        let error = match bringing {
+            Ok(content) => {
+                journey.waits_for = None;
+                return Ok(Some(content));
+            }
+            Err(error) => error,
+        };
+        let pause = match error {
+            // There is another link in a moment, and the file is got again over that.
+            Trouble::Upload(SendError::NotConnected | SendError::Interrupted { .. }) => {
+                debug!(message.id = %send.message, "the connection ended under an upload");
+                pace::after(1, rand::random())
+            }
+            Trouble::Upload(SendError::Refused(code)) | Trouble::File(FileError::Final { code, .. }) => {
+                warn!(message.id = %send.message, code = %code, error = %chain(&error), "a file cannot be sent");
+                return Err(End::Failed(Failure::of(code)).into());
+            }
+            Trouble::Upload(_) | Trouble::File(FileError::Waits { .. }) => {
+                *failures = failures.saturating_add(1);
+                let failures = *failures;
+                warn!(message.id = %send.message, failures, error = %chain(&error), "a file is tried again");
+                if let Trouble::File(FileError::Waits { code, .. }) = &error {
+                    journey.waits_for = *code;
+                }
+                pace::after(failures, rand::random())
+            }
+        };
+        self.unless_over(send, tokio::time::sleep(pause)).await?;
+        Ok(None)
+    }
+
+    /// Gets the file and uploads it.
+    async fn over_link(&self, send: &SendJob, content: &Content, link: &Link) -> Result<Content, Trouble> {
+        let _slot = self.deps.files.slot(send.instance).await;
+        let ready = self.deps.files.ready(content).await?;
+        let remote = link.connection.upload(&ready.spool).await?;
+        Ok(ready.content(content.clone(), remote))
+    }
+}
+
+/// Why a file is not at WhatsApp.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    /// It could not be got.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It could not be uploaded.
+    #[error("the file could not be uploaded")]
+    Upload(#[from] SendError),
+}

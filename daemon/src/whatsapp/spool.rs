@@ -1,0 +1,232 @@
+//! A file between where it came from and WhatsApp: on disk, encrypted as WhatsApp has it.
+//!
+//! So nothing that a message says rests in the clear, and what is uploaded is there already. The file has no name, so the
+//! system takes it away when the process ends, however it ends.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Write as _};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use shared::domain::message::Kind;
+use wacore::download::{DownloadUtils, MediaType};
+use wacore::upload::{EncryptedMediaInfo, MediaEncryptor, UploadSource};
+
+/// How many of a file's first bytes are kept, by which its type is told.
+const HEAD: usize = 8 * 1_024;
+
+/// Bytes that go to the disk together.
+const BLOCK: usize = 64 * 1_024;
+
+/// A file that is being written. It blocks: it belongs on a thread that may.
+pub struct Writer {
+    encryptor: MediaEncryptor,
+    file: BufWriter<File>,
+    head: Vec<u8>,
+    media_type: MediaType,
+}
+
+/// A file that is written.
+#[derive(Clone)]
+pub struct Spool(Arc<Inner>);
+
+struct Inner {
+    file: File,
+    head: Vec<u8>,
+    media_type: MediaType,
+    info: EncryptedMediaInfo,
+    /// The length of what is on disk.
+    length: u64,
+}
+
+impl Writer {
+    /// A file for a message of this kind, in this folder or the system's for such files.
+    pub fn new(kind: Kind, folder: Option<&Path>) -> io::Result<Self> {
+        let media_type = media_type(kind);
+        let has_sidecar = matches!(media_type, MediaType::Audio | MediaType::Video);
+        let file = match folder {
+            Some(folder) => tempfile::tempfile_in(folder)?,
+            None => tempfile::tempfile()?,
+        };
+        Ok(Self {
+            encryptor: MediaEncryptor::new_with_sidecar(media_type, has_sidecar).map_err(io::Error::other)?,
+            file: BufWriter::with_capacity(BLOCK, file),
+            head: Vec::new(),
+            media_type,
+        })
+    }
+
+    /// Writes some more.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let missing = HEAD.saturating_sub(self.head.len()).min(bytes.len());
+        self.head.extend_from_slice(&bytes[..missing]);
+        self.encryptor.update_to_writer(bytes, &mut self.file)
+    }
+
+    /// Ends the file.
+    pub fn finish(self) -> io::Result<Spool> {
+        let Self {
+            encryptor,
+            mut file,
+            head,
+            media_type,
+        } = self;
+        let info = encryptor
+            .finalize_to_writer(&mut file)
+            .map_err(io::Error::other)?;
+        file.flush()?;
+        let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let length = file.metadata()?.len();
+        Ok(Spool(Arc::new(Inner {
+            file,
+            head,
+            media_type,
+            info,
+            length,
+        })))
+    }
+}
+
+impl Spool {
+    /// The length of the file itself, in bytes.
+    pub fn size(&self) -> u64 {
+        self.0.info.file_length
+    }
+
+    /// The SHA-256 of the file itself.
+    pub fn sha256(&self) -> &[u8; 32] {
+        &self.0.info.file_sha256
+    }
+
+    /// Its first bytes, some thousand.
+    pub fn head(&self) -> &[u8] {
+        &self.0.head
+    }
+
+    /// The whole file. It blocks, and takes as much memory as the file is long.
+    pub fn read(&self) -> io::Result<Vec<u8>> {
+        let Inner { info, media_type, .. } = &*self.0;
+        let mut plain = Vec::with_capacity(usize::try_from(info.file_length).unwrap_or_default());
+        DownloadUtils::decrypt_stream_to_writer(
+            Reader {
+                spool: self.clone(),
+                at: 0,
+            },
+            &info.media_key,
+            *media_type,
+            &mut plain,
+        )
+        .map_err(io::Error::other)?;
+        Ok(plain)
+    }
+
+    /// What the library uploads it as.
+    pub(super) fn media_type(&self) -> MediaType {
+        self.0.media_type
+    }
+
+    /// What the library knows of it.
+    pub(super) fn info(&self) -> EncryptedMediaInfo {
+        let info = &self.0.info;
+        EncryptedMediaInfo {
+            media_key: info.media_key,
+            file_sha256: info.file_sha256,
+            file_enc_sha256: info.file_enc_sha256,
+            file_length: info.file_length,
+            streaming_sidecar: info.streaming_sidecar.clone(),
+        }
+    }
+}
+
+/// The key that opens it stays out of logs.
+impl fmt::Debug for Spool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spool")
+            .field("size", &self.size())
+            .finish_non_exhaustive()
+    }
+}
+
+impl UploadSource for Spool {
+    fn len(&self) -> u64 {
+        self.0.length
+    }
+
+    fn reader_from(&self, offset: u64) -> io::Result<Box<dyn Read + Send>> {
+        Ok(Box::new(Reader {
+            spool: self.clone(),
+            at: offset,
+        }))
+    }
+}
+
+/// Reads what is on disk from a place of its own, since attempts may overlap.
+struct Reader {
+    spool: Spool,
+    at: u64,
+}
+
+impl Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.spool.0.file.read_at(buffer, self.at)?;
+        self.at += u64::try_from(read).map_err(io::Error::other)?;
+        Ok(read)
+    }
+}
+
+fn media_type(kind: Kind) -> MediaType {
+    match kind {
+        Kind::Image => MediaType::Image,
+        Kind::Video => MediaType::Video,
+        Kind::Audio | Kind::Voice => MediaType::Audio,
+        Kind::Sticker => MediaType::Sticker,
+        _ => MediaType::Document,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spooled(kind: Kind, bytes: &[u8]) -> Spool {
+        let mut writer = Writer::new(kind, None).expect("a file");
+        for chunk in bytes.chunks(1_000) {
+            writer.write(chunk).expect("written");
+        }
+        writer.finish().expect("written")
+    }
+
+    #[test]
+    fn a_file_is_read_back_and_rests_encrypted() {
+        let marker = b"nobody reads this on a disk";
+        let bytes = marker.repeat(5_000);
+        for kind in [Kind::Image, Kind::Audio, Kind::Document, Kind::Sticker] {
+            let spool = spooled(kind, &bytes);
+            assert_eq!(spool.size(), u64::try_from(bytes.len()).expect("small"));
+            assert_eq!(spool.head(), &bytes[..HEAD]);
+            assert!(spool.read().expect("read") == bytes, "{kind}");
+            let mut rests = Vec::new();
+            spool
+                .reader_from(0)
+                .expect("a reader")
+                .read_to_end(&mut rests)
+                .expect("read");
+            assert_eq!(
+                UploadSource::len(&spool),
+                u64::try_from(rests.len()).expect("small")
+            );
+            assert!(!rests.windows(marker.len()).any(|window| window == marker));
+            let mut rest = Vec::new();
+            spool
+                .reader_from(100)
+                .expect("a reader")
+                .read_to_end(&mut rest)
+                .expect("read");
+            assert!(rest == rests[100..]);
+        }
+        let empty = spooled(Kind::Document, b"");
+        assert_eq!((empty.size(), empty.read().expect("read").len()), (0, 0));
+    }
+}

@@ -1,0 +1,132 @@
+//! A send as a form (`multipart/form-data`, RFC 7578): its part `file` is the file, and each other part one member of the body
+//! that JSON would have. It is made into that body, so all rules are the same.
+
+use std::collections::BTreeSet;
+
+use axum::body::{Body, Bytes};
+use axum::extract::multipart::MultipartError;
+use axum::extract::{FromRequest as _, Multipart, Request};
+use axum::http::{HeaderMap, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value};
+use shared::domain::content::MAX_INLINE;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Schema, SchemaType, Type};
+use utoipa::openapi::{Object, RefOr};
+
+use crate::http::{ApiError, Code, Fields, body};
+
+/// The part that is a file.
+const FILE: &str = "file";
+
+/// The types that browsers and `curl` write where they know none.
+const NO_TYPE: &str = "application/octet-stream";
+
+/// Whether a request carries a form.
+pub fn is_form(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("multipart/form-data")
+}
+
+/// The body that a form stands for, as JSON.
+pub async fn read<T: ToSchema>(request: Request) -> Result<Bytes, ApiError> {
+    let (parts, body) = request.into_parts();
+    let headers = parts.headers.clone();
+    let whole = body::collect(Request::from_parts(parts, body)).await?;
+    let mut request = Request::new(Body::from(whole));
+    *request.headers_mut() = headers;
+    let mut form = Multipart::from_request(request, &())
+        .await
+        .map_err(|_| malformed())?;
+    let schema = object::<T>();
+    let (mut members, mut fields, mut seen) = (Map::new(), Fields::default(), BTreeSet::new());
+    while let Some(part) = form.next_field().await.map_err(unreadable)? {
+        let name = part.name().unwrap_or_default().to_owned();
+        if !seen.insert(name.clone()) {
+            fields.fault(name, "is there twice");
+            continue;
+        }
+        if name != FILE {
+            let bytes = part.bytes().await.map_err(unreadable)?;
+            let Ok(text) = String::from_utf8(bytes.into()) else {
+                fields.fault(name, "must be UTF-8");
+                continue;
+            };
+            let value = value(schema.properties.get(&name), text);
+            members.insert(name, value);
+            continue;
+        }
+        let called = part.file_name().map(str::to_owned);
+        let mime_type = part
+            .content_type()
+            .filter(|given| *given != NO_TYPE)
+            .map(str::to_owned);
+        let bytes = part.bytes().await.map_err(unreadable)?;
+        if bytes.len() > MAX_INLINE {
+            let most = MAX_INLINE / 1_024;
+            let message = format!("The part `file` is larger than {most} KiB: name its URL instead");
+            return Err(ApiError::new(Code::PayloadTooLarge, message));
+        }
+        members.insert("base64".to_owned(), STANDARD.encode(bytes).into());
+        for (name, told) in [("fileName", called), ("mimeType", mime_type)] {
+            let told = told.filter(|told| !told.is_empty() && schema.properties.contains_key(name));
+            if let Some(told) = told {
+                members.entry(name).or_insert(told.into());
+            }
+        }
+    }
+    let has_file = seen.contains(FILE);
+    for name in ["base64", "url", "mediaId"] {
+        if has_file && seen.contains(name) {
+            fields.fault(name, "must not be there beside the part `file`");
+        }
+    }
+    fields.finish()?;
+    let json = serde_json::to_vec(&members).map_err(|error| ApiError::internal().caused_by(error))?;
+    Ok(json.into())
+}
+
+/// The value of a part: a text where the member is one, and JSON where it is something else.
+fn value(schema: Option<&RefOr<Schema>>, text: String) -> Value {
+    let is_text = match schema {
+        // Types with a name of their own are texts.
+        None | Some(RefOr::Ref(_)) => true,
+        Some(RefOr::T(Schema::Object(object))) => match &object.schema_type {
+            SchemaType::Type(kind) => *kind == Type::String,
+            SchemaType::Array(kinds) => kinds.contains(&Type::String),
+            SchemaType::AnyValue => false,
+        },
+        Some(RefOr::T(_)) => false,
+    };
+    let parsed = if is_text {
+        None
+    } else {
+        serde_json::from_str(&text).ok()
+    };
+    parsed.unwrap_or(Value::String(text))
+}
+
+fn object<T: ToSchema>() -> Object {
+    super::sending::object::<T>()
+}
+
+fn malformed() -> ApiError {
+    ApiError::new(
+        Code::UnsupportedMediaType,
+        "The form names no boundary: send `Content-Type: multipart/form-data; boundary=…`",
+    )
+}
+
+fn unreadable(error: MultipartError) -> ApiError {
+    ApiError::field(
+        "body",
+        "must be a form (RFC 7578) whose parts are texts in UTF-8, but for `file`",
+    )
+    .caused_by(error)
+}

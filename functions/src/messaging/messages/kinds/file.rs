@@ -1,0 +1,222 @@
+//! What all kinds with a file have in common: where the file comes from, and what its sender says of it.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
+use shared::domain::content::{Bytes, File, MAX_CAPTION, MAX_INLINE, Media, Source};
+use shared::domain::media::{Rule, is_mime_type};
+use shared::domain::message::Kind;
+use shared::reach;
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::{KnownFormat, Object, RefOr};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::http::{ApiError, Code, Fields, knows};
+use crate::messaging::messages::accept::Accepted;
+use crate::messaging::messages::legible;
+use crate::messaging::messages::sending::{Sending, object};
+
+/// What the document says of forms.
+pub const FORM: &str = "The body may also be a form (`multipart/form-data`): its part `file` is the file, 256 KiB at most, and each other part a \
+                        member.";
+
+/// The longest text in base64 that is read.
+const MAX_BASE64: usize = MAX_INLINE.div_ceil(3) * 4;
+
+/// The members of a kind that has a file: those that all such kinds have, beside its own.
+pub struct WithFile<Own> {
+    given: Given,
+    /// The kind's own.
+    pub own: Own,
+}
+
+/// Where the file comes from.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+struct Given {
+    #[schema(schema_with = url_schema)]
+    url: Option<String>,
+    #[schema(ignore)]
+    media_id: Option<serde::de::IgnoredAny>,
+    #[schema(schema_with = base64_schema)]
+    base64: Option<String>,
+    #[schema(schema_with = mime_type_schema)]
+    mime_type: Option<String>,
+}
+
+fn url_schema() -> Object {
+    nullable()
+        .format(Some(SchemaFormat::Custom("uri".to_owned())))
+        .max_length(Some(reach::MAX_URL))
+        .pattern(Some("^[Hh][Tt][Tt][Pp][Ss]?://"))
+        .description(Some(
+            "Where the file is on the internet. It is fetched when the message is sent. One of `url` and `base64` is there",
+        ))
+        .examples(["https://example.com/cat.jpg"])
+        .build()
+}
+
+fn base64_schema() -> Object {
+    nullable()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Byte)))
+        .min_length(Some(1))
+        .max_length(Some(MAX_BASE64))
+        .description(Some("The file itself, 256 KiB at most"))
+        .examples(["SGVsbG8="])
+        .build()
+}
+
+fn mime_type_schema() -> Object {
+    nullable()
+        .max_length(Some(255))
+        .description(Some(
+            "What the file is. Its bytes say it better, and go before it where they say anything",
+        ))
+        .examples(["image/jpeg"])
+        .build()
+}
+
+/// A text that may be left out or null.
+pub fn nullable() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+}
+
+/// The text below a file.
+pub fn caption_schema() -> Object {
+    nullable()
+        .min_length(Some(1))
+        .max_length(Some(MAX_CAPTION))
+        .pattern(Some(legible::PATTERN))
+        .description(Some("The text below it"))
+        .examples(["Look at this"])
+        .build()
+}
+
+/// Notes what is wrong with a text below a file.
+pub fn check_caption(fields: &mut Fields, caption: Option<&String>) {
+    if let Some(caption) = caption {
+        legible::require(fields, "caption", caption, MAX_CAPTION);
+    }
+}
+
+/// Accepts a message of this kind with a file. A type that the kind does not take is told before all else.
+pub async fn accept<Own>(
+    sending: Sending<WithFile<Own>>,
+    kind: Kind,
+    content: fn(WithFile<Own>, &mut Fields) -> shared::domain::content::Content,
+) -> Result<Accepted, ApiError> {
+    if let Some(mime_type) = &sending.own().given.mime_type
+        && let Some(rule) = Rule::of(kind)
+        && is_mime_type(mime_type)
+        && !rule.takes(mime_type)
+    {
+        let known: Vec<_> = rule.types.iter().chain(rule.converted).copied().collect();
+        let message = format!(
+            "A message of the kind `{kind}` takes files of {}",
+            known.join(", ")
+        );
+        return Err(ApiError::new(Code::UnsupportedMediaType, message));
+    }
+    sending.accept(content).await
+}
+
+impl<Own> WithFile<Own> {
+    /// The file, with faults noted, beside the kind's own members.
+    pub fn file(self, fields: &mut Fields) -> (Media, Own) {
+        let Given {
+            url,
+            media_id,
+            base64,
+            mime_type,
+        } = self.given;
+        fields.unserved("mediaId", media_id.is_some());
+        let sources = [url.is_some(), media_id.is_some(), base64.is_some()];
+        if sources.into_iter().filter(|is_given| *is_given).count() != 1 {
+            fields.fault("url", "must be there, or `base64` in its place, and not both");
+        }
+        if let Some(mime_type) = &mime_type
+            && !is_mime_type(mime_type)
+        {
+            fields.fault("mimeType", "must be a media type, such as image/jpeg");
+        }
+        let url = url.and_then(|url| {
+            let parsed = fields.check("url", reach::parse(&url));
+            parsed.map(|url| Source::Url(url.into()))
+        });
+        let inline = base64.and_then(|text| {
+            let bytes = fields.check("base64", decode(&text));
+            bytes.map(|bytes| Source::Inline(Bytes(bytes)))
+        });
+        let media = Media {
+            media: File {
+                mime_type,
+                ..File::default()
+            },
+            source: url.or(inline),
+            ..Media::default()
+        };
+        (media, self.own)
+    }
+}
+
+fn decode(text: &str) -> Result<Vec<u8>, String> {
+    if text.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    let too_large = || {
+        format!(
+            "must be at most {} KiB; use `url` for larger files",
+            MAX_INLINE / 1_024
+        )
+    };
+    if text.len() > MAX_BASE64 {
+        return Err(too_large());
+    }
+    let bytes = STANDARD
+        .decode(text)
+        .map_err(|_| "must be base64 (RFC 4648, 4), with its padding, and nothing else".to_owned())?;
+    if bytes.len() > MAX_INLINE {
+        return Err(too_large());
+    }
+    Ok(bytes)
+}
+
+/// By hand, since serde refuses no unknown member of a type that is in pieces.
+impl<'de, Own: DeserializeOwned> Deserialize<'de> for WithFile<Own> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members = Map::<String, Value>::deserialize(deserializer)?;
+        let (given, own): (Map<_, _>, Map<_, _>) =
+            members.into_iter().partition(|(name, _)| knows::<Given>(name));
+        Ok(Self {
+            own: serde_json::from_value(Value::Object(own)).map_err(D::Error::custom)?,
+            given: serde_json::from_value(Value::Object(given)).map_err(D::Error::custom)?,
+        })
+    }
+}
+
+impl<Own: ToSchema> PartialSchema for WithFile<Own> {
+    fn schema() -> RefOr<Schema> {
+        let own = object::<Own>();
+        let mut body = ObjectBuilder::new()
+            .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+            .build();
+        body.properties.extend(object::<Given>().properties);
+        body.properties.extend(own.properties);
+        body.required.extend(own.required);
+        body.example = own.example;
+        body.into()
+    }
+}
+
+impl<Own: ToSchema> ToSchema for WithFile<Own> {
+    fn name() -> std::borrow::Cow<'static, str> {
+        Own::name()
+    }
+
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        Own::schemas(schemas);
+        Given::schemas(schemas);
+    }
+}

@@ -1,0 +1,226 @@
+//! Files from a caller's host to a recipient's phone, through the whole stack.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use testbed::caller::{Bases, Caller};
+use testbed::wait::until;
+use tests::flow::pair;
+use tests::phones::Phones;
+use tests::process::Process;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use crate::STACK;
+
+/// A host of files: what it answers at each path, and how often that was asked for.
+struct Host {
+    url: String,
+    asked: Arc<Mutex<HashMap<String, usize>>>,
+}
+
+impl Host {
+    /// Answers `answer(path, times)` on the nth request for a path, as raw HTTP.
+    async fn new(answer: fn(&str, usize) -> Vec<u8>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        let asked = Arc::<Mutex<HashMap<String, usize>>>::default();
+        let counts = asked.clone();
+        tokio::spawn(async move {
+            while let Ok((mut socket, _)) = listener.accept().await {
+                let counts = counts.clone();
+                tokio::spawn(async move {
+                    let mut request = vec![0; 8_192];
+                    let read = socket.read(&mut request).await.unwrap_or(0);
+                    let request = String::from_utf8_lossy(&request[..read]).into_owned();
+                    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+                    let times = {
+                        let mut counts = counts.lock().expect("no holder panics");
+                        let times = counts.entry(path.clone()).or_default();
+                        *times += 1;
+                        *times
+                    };
+                    let _ = socket.write_all(&answer(&path, times)).await;
+                });
+            }
+        });
+        Self { url, asked }
+    }
+
+    fn asked(&self, path: &str) -> usize {
+        let asked = self.asked.lock().expect("no holder panics");
+        asked.get(path).copied().unwrap_or_default()
+    }
+}
+
+fn ok(body: &[u8]) -> Vec<u8> {
+    let head = format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body].concat()
+}
+
+fn status(line: &str) -> Vec<u8> {
+    format!("HTTP/1.1 {line}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").into_bytes()
+}
+
+fn large() -> Vec<u8> {
+    (0..=u8::MAX).cycle().take(6 * 1_024 * 1_024).collect()
+}
+
+fn picture() -> Vec<u8> {
+    let png = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGM4oaEBRAwQCgAhLgRhHuBtwgAAAABJRU5ErkJggg==";
+    STANDARD.decode(png).expect("base64")
+}
+
+fn host(path: &str, times: usize) -> Vec<u8> {
+    match path {
+        "/large.bin?key=%2B" => ok(&large()),
+        "/moved" => {
+            b"HTTP/1.1 302 Found\r\nlocation: /cat%20one.png\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_vec()
+        }
+        // It recovers.
+        "/tired" if times < 2 => status("503 Service Unavailable"),
+        "/cat%20one.png" | "/tired" => ok(&picture()),
+        "/page.png" => ok(b"<!DOCTYPE html><html></html>"),
+        "/empty" => ok(b""),
+        "/huge.png" => b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 17000000\r\n\r\n".to_vec(),
+        _ => status("404 Not Found"),
+    }
+}
+
+async fn sent(key: &Caller, kind: &str, body: Value) -> String {
+    let accepted = key.send(kind, body).await.data(202);
+    accepted["id"].as_str().expect("an id").to_owned()
+}
+
+async fn until_fetched(phones: &Phones, phone: &str, count: usize) -> Vec<Value> {
+    until("files in the inbox", async || {
+        let inbox = phones.inbox(phone).await;
+        let fetched = inbox
+            .iter()
+            .filter(|shown| shown["mediaSha256"].is_string())
+            .count();
+        (fetched >= count).then_some(inbox)
+    })
+    .await
+}
+
+#[tokio::test]
+async fn files_go_from_a_callers_host_to_a_phone() {
+    let data = tempfile::tempdir().expect("a directory");
+    let arguments = ["--sandbox-port", "0", "--private-addresses"];
+    let stack = Process::start(STACK, data.path(), &arguments, &[]).await;
+    let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
+    let paired = pair(&Bases::one(&stack.api), &phones).await;
+    let (key, to, host) = (&paired.key, &paired.other, Host::new(host).await);
+    let url = |path: &str| format!("{}{path}", host.url);
+
+    let sends = [
+        (
+            "document",
+            json!({"to": to, "url": url("/large.bin?key=%2B"), "caption": "all of it"}),
+            large(),
+        ),
+        (
+            "image",
+            json!({"to": to, "url": url("/cat one.png"), "caption": "a cat"}),
+            picture(),
+        ),
+        (
+            "image",
+            json!({"to": to, "url": url("/moved"), "viewOnce": true}),
+            picture(),
+        ),
+        ("image", json!({"to": to, "url": url("/tired")}), picture()),
+        (
+            "document",
+            json!({"to": to, "base64": STANDARD.encode("a,b\n"), "mimeType": "text/csv", "fileName": "a.csv"}),
+            b"a,b\n".to_vec(),
+        ),
+    ];
+    let mut messages = Vec::new();
+    for (kind, body, _) in &sends {
+        messages.push(sent(key, kind, body.clone()).await);
+    }
+    let inbox = until_fetched(&phones, to, sends.len()).await;
+    for (shown, (kind, body, bytes)) in inbox.iter().zip(&sends) {
+        assert_eq!(
+            shown["mediaSha256"],
+            json!(hex::encode(Sha256::digest(bytes))),
+            "{body}"
+        );
+        assert_eq!(
+            (&shown["kind"], &shown["text"]),
+            (&json!(kind), &body["caption"]),
+            "in order"
+        );
+        assert_eq!(shown["copies"], 1);
+    }
+    assert_eq!(inbox[0]["fileName"], "large.bin", "named after its URL");
+    assert_eq!(inbox[4]["fileName"], "a.csv");
+    assert_eq!(host.asked("/tired"), 2);
+    for message in &messages {
+        key.until_state(message, "delivered").await;
+    }
+
+    // A sticker becomes another file; it is one all the same.
+    sent(
+        key,
+        "sticker",
+        json!({"to": to, "base64": STANDARD.encode(picture())}),
+    )
+    .await;
+    let inbox = until_fetched(&phones, to, sends.len() + 1).await;
+    let sticker = inbox.last().expect("one");
+    assert_eq!(sticker["kind"], "sticker");
+
+    for (kind, body, code) in [
+        (
+            "image",
+            json!({"to": to, "url": url("/nothing")}),
+            "MEDIA_UNREACHABLE",
+        ),
+        ("image", json!({"to": to, "url": url("/page.png")}), "MEDIA_TYPE"),
+        (
+            "image",
+            json!({"to": to, "url": url("/huge.png")}),
+            "MEDIA_TOO_LARGE",
+        ),
+        ("document", json!({"to": to, "url": url("/empty")}), "MEDIA_TYPE"),
+        (
+            "voice",
+            json!({"to": to, "base64": STANDARD.encode("hello")}),
+            "MEDIA_TYPE",
+        ),
+    ] {
+        let message = sent(key, kind, body).await;
+        let failed = key.until_state(&message, "failed").await;
+        assert_eq!(failed["error"]["code"], code, "{failed}");
+    }
+    stack.stop().await;
+}
+
+/// Without leave, a URL that leads to this machine is not called.
+#[tokio::test]
+async fn a_private_address_is_unreachable() {
+    let data = tempfile::tempdir().expect("a directory");
+    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
+    let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
+    let paired = pair(&Bases::one(&stack.api), &phones).await;
+    let host = Host::new(host).await;
+    let body = json!({"to": paired.other, "url": format!("{}/cat%20one.png", host.url)});
+    let message = sent(&paired.key, "image", body).await;
+    let failed = paired.key.until_state(&message, "failed").await;
+    assert_eq!(failed["error"]["code"], "MEDIA_UNREACHABLE", "{failed}");
+    assert_eq!(host.asked("/cat%20one.png"), 0);
+    stack.stop().await;
+}
