@@ -7,6 +7,7 @@
 use shared::domain::content::{Content, Source};
 use shared::domain::job::SendJob;
 use shared::domain::message::Failure;
+use shared::fault;
 use shared::telemetry::chain;
 use tracing::{debug, warn};
 
@@ -106,6 +107,7 @@ impl Sender<'_> {
         let _slot = self.deps.files.slot(send.instance).await;
         let ready = self.deps.files.ready(content).await?;
         let remote = link.connection.upload(&ready.spool).await?;
+        fault::point("after-upload");
         Ok(ready.content(content.clone(), remote))
     }
 }

@@ -198,6 +198,24 @@ mod tests {
         writer.finish().expect("written")
     }
 
+    /// A file of 32 MiB goes to the disk and comes from it in less than half of one.
+    #[test]
+    fn a_large_file_takes_little_memory() {
+        let counted = allocation_counter::measure(|| {
+            let mut writer = Writer::new(Kind::Document, None).expect("a file");
+            let piece = vec![7; BLOCK];
+            for _ in 0..512 {
+                writer.write(&piece).expect("written");
+            }
+            let spool = writer.finish().expect("written");
+            assert_eq!(spool.size(), 32 * 1_024 * 1_024);
+            let mut reader = spool.reader_from(0).expect("a reader");
+            let mut piece = vec![0; BLOCK];
+            while reader.read(&mut piece).expect("read") > 0 {}
+        });
+        assert!(counted.bytes_max < 512 * 1_024, "{} bytes", counted.bytes_max);
+    }
+
     #[test]
     fn a_file_is_read_back_and_rests_encrypted() {
         let marker = b"nobody reads this on a disk";

@@ -2,6 +2,8 @@
 //! once, and has its final state.
 
 mod events;
+
+mod files;
 mod scheduled;
 
 use reqwest::Method;
@@ -35,7 +37,10 @@ impl World {
     }
 
     async fn start(&self, variables: &[(&str, &str)]) -> Process {
-        let arguments = ["--sandbox-url", &self.sandbox.ws_url()];
+        let (url, ca) = (self.sandbox.ws_url(), self.data.path().join("ca.pem"));
+        std::fs::write(&ca, self.sandbox.ca_pem()).expect("written");
+        let ca = ca.to_str().expect("a path");
+        let arguments = ["--sandbox-url", &url, "--sandbox-ca", ca];
         Process::start(STACK, self.data.path(), &arguments, variables).await
     }
 
