@@ -105,6 +105,7 @@ impl App {
             parts.sealer.clone(),
             &tasks,
         );
+        let files = Files::new(parts.files, parts.bucket.clone()).map_err(StartError::Files)?;
         let deps = Arc::new(Deps {
             announcer,
             instances: Instances::new(parts.table.clone()),
@@ -126,7 +127,7 @@ impl App {
             connector: Arc::new(connector),
             round_trips: RoundTrips::default(),
             meter: Meter::default(),
-            files: Files::new(parts.files).map_err(StartError::Files)?,
+            files,
             starts: Starts::new(parts.starts),
         });
         let daemon = format!(

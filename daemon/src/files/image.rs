@@ -180,7 +180,7 @@ pub mod tests {
         for number in 0..frames {
             let delay = Delay::from_numer_denom_ms(100, 1);
             let mut picture = picture(width, height);
-            let shade = u8::try_from(number % 2 * 200).expect("small");
+            let shade = u8::try_from(number % 7 * 30).expect("small");
             picture.pixels_mut().for_each(|pixel| pixel.0[1] = shade);
             let frame = Frame::from_parts(picture, 0, 0, delay);
             encoder.encode_frame(frame).expect("encoded");

@@ -24,10 +24,12 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures::StreamExt as _;
+use shared::bucket::{Area, Bucket, ObjectName};
 use shared::domain::content::{Bytes, Content, File, Media, Remote, Source};
 use shared::domain::media::Rule;
 use shared::domain::message::{FailureCode, Kind};
-use shared::ids::InstanceId;
+use shared::ids::{InstanceId, MediaId};
 use shared::reach::Reach;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
@@ -174,15 +176,17 @@ impl Ready {
 #[derive(Debug)]
 pub struct Files {
     fetcher: Fetcher,
+    bucket: Bucket,
     folder: Option<PathBuf>,
     slots: Slots,
     workshop: Arc<Semaphore>,
 }
 
 impl Files {
-    /// Set up like this.
-    pub fn new(settings: Settings) -> Result<Self, Cause> {
+    /// Set up like this. What callers have uploaded is in `bucket`.
+    pub fn new(settings: Settings, bucket: Bucket) -> Result<Self, Cause> {
         Ok(Self {
+            bucket,
             fetcher: Fetcher::new(settings.reach, settings.roots.as_deref())?,
             folder: settings.folder,
             slots: Slots::default(),
@@ -195,13 +199,13 @@ impl Files {
         self.slots.of(instance).await
     }
 
-    /// Gets a message's file, and has it as apps want it.
-    pub async fn ready(&self, content: &Content) -> Result<Ready, FileError> {
+    /// Gets the file of a message of this instance, and has it as apps want it.
+    pub async fn ready(&self, instance: InstanceId, content: &Content) -> Result<Ready, FileError> {
         let kind = content.kind();
         let (Some(media), Some(rule)) = (content.media(), Rule::of(kind)) else {
             return Err(FileError::of_type("the message has no file"));
         };
-        let spool = self.spool(media, rule).await?;
+        let spool = self.spool(instance, media, rule).await?;
         if spool.size() == 0 {
             return Err(FileError::of_type("the file is empty"));
         }
@@ -259,7 +263,7 @@ impl Files {
     }
 
     /// Brings the bytes to the disk.
-    async fn spool(&self, media: &Media, rule: &Rule) -> Result<Spool, FileError> {
+    async fn spool(&self, instance: InstanceId, media: &Media, rule: &Rule) -> Result<Spool, FileError> {
         let (pieces, writing) = self.begin(rule.kind);
         let came = match &media.source {
             Some(Source::Url(url)) => self.fetch(url, rule.max_bytes, pieces).await,
@@ -269,10 +273,7 @@ impl Files {
                 drop(pieces);
                 Ok(())
             }
-            Some(Source::Upload(_)) => Err(FileError::Final {
-                code: FailureCode::MediaGone,
-                source: "there is no bucket".into(),
-            }),
+            Some(Source::Upload(id)) => self.take(instance, *id, rule.max_bytes, pieces).await,
             Some(Source::Remote(_)) | None => Err(FileError::of_type("the message has no file of its own")),
         };
         came?;
@@ -285,6 +286,34 @@ impl Files {
         let mut fetched = self.fetcher.get(url, most).await?;
         while let Some(piece) = fetched.chunk().await? {
             if pieces.send(piece).await.is_err() {
+                // The writer has ended, and says why.
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a file from the bucket, piece by piece. It stays there for other messages, until its time is over.
+    async fn take(
+        &self,
+        instance: InstanceId,
+        id: MediaId,
+        most: u64,
+        pieces: mpsc::Sender<bytes::Bytes>,
+    ) -> Result<(), FileError> {
+        let name = ObjectName::new(Area::Upload, instance, id);
+        let object = self.bucket.get(&name).await.map_err(FileError::waits)?;
+        let Some(mut object) = object else {
+            return Err(FileError::Final {
+                code: FailureCode::MediaGone,
+                source: "there is no such upload".into(),
+            });
+        };
+        if object.size > most {
+            return Err(FileError::too_large(format!("the file has {} bytes", object.size)));
+        }
+        while let Some(piece) = object.content.next().await {
+            if pieces.send(piece.map_err(FileError::waits)?).await.is_err() {
                 // The writer has ended, and says why.
                 break;
             }

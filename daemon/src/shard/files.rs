@@ -105,7 +105,7 @@ impl Sender<'_> {
     /// Gets the file and uploads it.
     async fn over_link(&self, send: &SendJob, content: &Content, link: &Link) -> Result<Content, Trouble> {
         let _slot = self.deps.files.slot(send.instance).await;
-        let ready = self.deps.files.ready(content).await?;
+        let ready = self.deps.files.ready(send.instance, content).await?;
         let remote = link.connection.upload(&ready.spool).await?;
         fault::point("after-upload");
         Ok(ready.content(content.clone(), remote))

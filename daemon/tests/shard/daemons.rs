@@ -109,6 +109,12 @@ impl World {
             sealer.clone(),
             &TaskTracker::new(),
         );
+        let bucket = testbed::bucket::in_directory(
+            self.keys.directory(),
+            "http://waxwing.example",
+            sealer.clone(),
+            Arc::new(self.clock.clone()),
+        );
         let deps = Arc::new(Deps {
             announcer,
             instances: Instances::new(table.clone()),
@@ -122,19 +128,14 @@ impl World {
             )),
             queue: self.queue.clone(),
             names: self.names.clone(),
-            bucket: testbed::bucket::in_directory(
-                self.keys.directory(),
-                "http://waxwing.example",
-                sealer.clone(),
-                Arc::new(self.clock.clone()),
-            ),
+            bucket: bucket.clone(),
             sealer,
             clock: Arc::new(self.clock.clone()),
             network: NETWORK,
             connector: network.clone(),
             round_trips: RoundTrips::default(),
             meter: Meter::default(),
-            files: Files::new(daemon::files::Settings::default()).expect("a client"),
+            files: Files::new(daemon::files::Settings::default(), bucket).expect("a client"),
             starts: Starts::new(16),
             table: table.clone(),
         });

@@ -2,7 +2,6 @@
 //! once, and has its final state.
 
 mod events;
-
 mod files;
 mod scheduled;
 

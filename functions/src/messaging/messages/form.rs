@@ -70,7 +70,7 @@ pub async fn read<T: ToSchema>(request: Request) -> Result<Bytes, ApiError> {
         let bytes = part.bytes().await.map_err(unreadable)?;
         if bytes.len() > MAX_INLINE {
             let most = MAX_INLINE / 1_024;
-            let message = format!("The part `file` is larger than {most} KiB: name its URL instead");
+            let message = format!("The part `file` is larger than {most} KiB: upload it, or name its URL");
             return Err(ApiError::new(Code::PayloadTooLarge, message));
         }
         members.insert("base64".to_owned(), STANDARD.encode(bytes).into());

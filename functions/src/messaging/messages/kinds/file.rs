@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use shared::domain::content::{Bytes, File, MAX_CAPTION, MAX_INLINE, Media, Source};
 use shared::domain::media::{Rule, is_mime_type};
 use shared::domain::message::Kind;
+use shared::ids::MediaId;
 use shared::reach;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, Object, RefOr};
@@ -38,8 +39,8 @@ pub struct WithFile<Own> {
 struct Given {
     #[schema(schema_with = url_schema)]
     url: Option<String>,
-    #[schema(ignore)]
-    media_id: Option<serde::de::IgnoredAny>,
+    #[schema(schema_with = media_id_schema)]
+    media_id: Option<String>,
     #[schema(schema_with = base64_schema)]
     base64: Option<String>,
     #[schema(schema_with = mime_type_schema)]
@@ -52,9 +53,17 @@ fn url_schema() -> Object {
         .max_length(Some(reach::MAX_URL))
         .pattern(Some("^[Hh][Tt][Tt][Pp][Ss]?://"))
         .description(Some(
-            "Where the file is on the internet. It is fetched when the message is sent. One of `url` and `base64` is there",
+            "Where the file is on the internet. It is fetched when the message is sent. Exactly one of `url`, `mediaId` and `base64` is there",
         ))
         .examples(["https://example.com/cat.jpg"])
+        .build()
+}
+
+fn media_id_schema() -> Object {
+    nullable()
+        .pattern(Some("^med_[0-7][0-9A-HJKMNP-TV-Z]{25}$"))
+        .description(Some("The id of a file that was uploaded (`POST /api/media`)"))
+        .examples(["med_01JD0000000000000000000000"])
         .build()
 }
 
@@ -131,10 +140,9 @@ impl<Own> WithFile<Own> {
             base64,
             mime_type,
         } = self.given;
-        fields.unserved("mediaId", media_id.is_some());
         let sources = [url.is_some(), media_id.is_some(), base64.is_some()];
         if sources.into_iter().filter(|is_given| *is_given).count() != 1 {
-            fields.fault("url", "must be there, or `base64` in its place, and not both");
+            fields.fault("url", "must be there, or `mediaId` or `base64` in its place, and one of them alone");
         }
         if let Some(mime_type) = &mime_type
             && !is_mime_type(mime_type)
@@ -145,6 +153,7 @@ impl<Own> WithFile<Own> {
             let parsed = fields.check("url", reach::parse(&url));
             parsed.map(|url| Source::Url(url.into()))
         });
+        let upload = media_id.and_then(|id| fields.parse::<MediaId>("mediaId", &id).map(Source::Upload));
         let inline = base64.and_then(|text| {
             let bytes = fields.check("base64", decode(&text));
             bytes.map(|bytes| Source::Inline(Bytes(bytes)))
@@ -154,7 +163,7 @@ impl<Own> WithFile<Own> {
                 mime_type,
                 ..File::default()
             },
-            source: url.or(inline),
+            source: url.or(upload).or(inline),
             ..Media::default()
         };
         (media, self.own)
@@ -167,7 +176,7 @@ fn decode(text: &str) -> Result<Vec<u8>, String> {
     }
     let too_large = || {
         format!(
-            "must be at most {} KiB; use `url` for larger files",
+            "must be at most {} KiB; upload larger files, or use `url`",
             MAX_INLINE / 1_024
         )
     };

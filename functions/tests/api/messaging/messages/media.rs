@@ -69,6 +69,7 @@ async fn each_kind_takes_a_file_in_each_way() {
         for body in [
             json!({"to": "15550100002", "url": "HTTP://example.com/x"}),
             json!({"to": "15550100002", "base64": largest}),
+            json!({"to": "15550100002", "mediaId": "med_01JD0000000000000000000000"}),
         ] {
             key.send(kind, body).await.data(202);
         }
@@ -85,7 +86,7 @@ async fn every_fault_is_named() {
     let world = World::new().await;
     let (_, _, key) = world.ready().await;
     let over = STANDARD.encode(vec![0; MAX_INLINE + 1]);
-    let exactly_one = "url must be there, or `base64` in its place, and not both";
+    let exactly_one = "url must be there, or `mediaId` or `base64` in its place, and one of them alone";
     for (kind, body, told) in [
         ("image", json!({"to": "15550100002"}), vec![exactly_one]),
         (
@@ -114,6 +115,11 @@ async fn every_fault_is_named() {
             vec!["base64 must be base64 (RFC 4648, 4), with its padding, and nothing else"],
         ),
         (
+            "image",
+            json!({"to": "15550100002", "mediaId": "msg_01JD0000000000000000000000"}),
+            vec!["mediaId must be an id that starts with `med_` and goes on with 26 letters and digits"],
+        ),
+        (
             "voice",
             json!({"to": "15550100002", "base64": ""}),
             vec!["base64 must not be empty"],
@@ -121,7 +127,7 @@ async fn every_fault_is_named() {
         (
             "voice",
             json!({"to": "15550100002", "base64": over}),
-            vec!["base64 must be at most 256 KiB; use `url` for larger files"],
+            vec!["base64 must be at most 256 KiB; upload larger files, or use `url`"],
         ),
         (
             "document",
