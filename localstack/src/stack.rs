@@ -81,6 +81,7 @@ impl Stack {
     }
 
     /// The same with `between` before the table and the queues, after these are set up.
+    #[expect(clippy::too_many_lines, reason = "every part in its order, and nothing else")]
     pub async fn start_between(cli: &Cli, between: &dyn Between) -> anyhow::Result<Self> {
         // The ports first: two stacks are most often two starts of the same command.
         let listener = listen(cli.port, "--port").await?;

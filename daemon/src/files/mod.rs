@@ -310,7 +310,10 @@ impl Files {
             });
         };
         if object.size > most {
-            return Err(FileError::too_large(format!("the file has {} bytes", object.size)));
+            return Err(FileError::too_large(format!(
+                "the file has {} bytes",
+                object.size
+            )));
         }
         while let Some(piece) = object.content.next().await {
             if pieces.send(piece.map_err(FileError::waits)?).await.is_err() {

@@ -37,7 +37,8 @@ impl Sender<'_> {
         let mut failures = 0;
         while !is_there(&content) {
             self.lane.held.set_waits(&job.received.message_id, true);
-            let tried = self.bring(send, &content, journey, &mut failures).await;
+            // Most messages have no file, and none of them takes room for one.
+            let tried = Box::pin(self.bring(send, &content, journey, &mut failures)).await;
             self.lane.held.set_waits(&job.received.message_id, false);
             match tried {
                 Ok(Some(brought)) => return Ok(brought),

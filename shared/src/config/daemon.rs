@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Bucket, Common, ConfigError, Lookup, Wrapping, bucket, common_from, number, problem, switch, wrapping_from,
+    Bucket, Common, ConfigError, Lookup, Wrapping, bucket, common_from, number, problem, switch,
+    wrapping_from,
 };
 use crate::domain::network::Network;
 use crate::reach::Reach;

@@ -12,12 +12,15 @@ use crate::world::{World, to};
 /// More than a server takes in one piece.
 const LARGE: usize = 6 * 1_024 * 1_024;
 
+/// The content of a kind.
+type Of = fn(Media) -> Content;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_file_of_each_kind_goes_out() {
     let world = World::new().await;
     let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
     let mut session = world.paired(&own, 1).await;
-    let kinds: [(Kind, fn(Media) -> Content, usize); 6] = [
+    let kinds: [(Kind, Of, usize); 6] = [
         (Kind::Image, Content::Image, 700_000),
         (Kind::Video, Content::Video, 100_000),
         (Kind::Audio, Content::Audio, 70_000),

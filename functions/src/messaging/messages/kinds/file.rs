@@ -142,7 +142,10 @@ impl<Own> WithFile<Own> {
         } = self.given;
         let sources = [url.is_some(), media_id.is_some(), base64.is_some()];
         if sources.into_iter().filter(|is_given| *is_given).count() != 1 {
-            fields.fault("url", "must be there, or `mediaId` or `base64` in its place, and one of them alone");
+            fields.fault(
+                "url",
+                "must be there, or `mediaId` or `base64` in its place, and one of them alone",
+            );
         }
         if let Some(mime_type) = &mime_type
             && !is_mime_type(mime_type)
