@@ -7,12 +7,11 @@ mod contact;
 mod edit;
 mod excerpt;
 mod location;
+mod media;
 mod poll;
 mod reaction;
 mod revoke;
 mod target;
-mod media;
-mod poll;
 mod text;
 
 use serde::{Deserialize, Serialize};
@@ -33,7 +32,6 @@ pub use media::{
     Audio, Bytes, Document, File, Image, MAX_CAPTION, MAX_FILE_NAME, MAX_INLINE, Media, Remote, Source,
     Sticker, Video, Voice,
 };
-pub use poll::{Ballot, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, MIN_OPTIONS, Poll};
 pub use text::{MAX_SENT, MAX_TOLD, Text};
 
 /// What a kind's file says of its content.
