@@ -24,14 +24,14 @@ pub use contact::{Card, Contact, InvalidCards, MAX_CONTACT_NAME, MAX_CONTACTS, M
 pub use edit::{EDIT_WINDOW, Edit};
 pub use excerpt::Excerpt;
 pub use location::{Location, MAX_WORDS, Place};
-pub use poll::{Ballot, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, MIN_OPTIONS, Poll};
-pub use reaction::{MAX_EMOJI, Reaction};
-pub use revoke::Revoke;
-pub use target::{MAX_WHATSAPP_ID, Target};
 pub use media::{
     Audio, Bytes, Document, File, Image, MAX_CAPTION, MAX_FILE_NAME, MAX_INLINE, Media, Remote, Source,
     Sticker, Video, Voice,
 };
+pub use poll::{Ballot, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, MIN_OPTIONS, Poll};
+pub use reaction::{MAX_EMOJI, Reaction};
+pub use revoke::Revoke;
+pub use target::{MAX_WHATSAPP_ID, Target};
 pub use text::{MAX_SENT, MAX_TOLD, Text};
 
 /// What a kind's file says of its content.
