@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use shared::domain::content::{Content, Remote, Target};
+use shared::domain::content::{Content, Context, Remote, Said, Target};
 use shared::domain::event::OptionVotes;
 use shared::domain::message::{Failure, FailureCode, Truncation};
 use shared::domain::person::Person;
@@ -52,7 +52,7 @@ pub struct ConnectError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 pub trait Connection: Send + Sync + Debug {
     /// Writes a message to the wire under its own WhatsApp id. The server's answer
     /// comes later, as [`SessionEvent::ServerAck`].
-    async fn send(&self, message: MessageId, to: &Recipient, content: &Content) -> Result<(), SendError>;
+    async fn send(&self, message: MessageId, to: &Recipient, said: &Said) -> Result<(), SendError>;
 
     /// Brings a file to WhatsApp, from where messages refer to it. It takes as long as the file is large.
     async fn upload(&self, file: &Spool) -> Result<Remote, SendError> {
@@ -323,6 +323,11 @@ pub struct InboundMessage {
     pub content: Content,
     /// The vote that it is, opened; then it is no message that somebody received, and its content is unknown.
     pub vote: Option<Vote>,
+    /// What stands beside that. Of a message that it quotes [`Quoted::id`](shared::domain::content::Quoted::id) is not known
+    /// yet.
+    pub context: Context,
+    /// The chat of the message that it quotes, where that is another chat.
+    pub quoted_in: Option<Recipient>,
     /// Why its content is not whole, where it is not.
     pub truncated: Option<Truncation>,
     /// When WhatsApp says it was sent, in whole seconds.

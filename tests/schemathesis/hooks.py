@@ -182,6 +182,12 @@ def fill_body(case, caller):
     if "to" in body:
         # The contact checks ask for the numbers of the document's examples, and it is remembered that they are nobody's.
         body["to"] = world.contact
+    if body.get("replyTo"):
+        # A message of the same chat.
+        body["replyTo"] = {**body["replyTo"], "id": world.message}
+    if body.get("mentions"):
+        # People, and no groups.
+        body["mentions"] = [world.contact]
     if body.get("network"):
         # The one that the stack serves, and that an instance is fixed to.
         body["network"] = "sandbox"

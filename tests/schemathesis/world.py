@@ -98,9 +98,9 @@ class World:
         key = self.user.key(self.instance)
         self.key = key["key"]
         self.used_key = "used"
-        text, named = {"to": "15550100001", "text": "Hello"}, {"Idempotency-Key": self.used_key}
-        self.message = call("POST", "/api/messages/text", self.key, named, json=text)["id"]
         self.contact = requests.post(f"{SANDBOX}/admin/phones", json={}, timeout=30).json()["phone"]
+        text, named = {"to": self.contact, "text": "Hello"}, {"Idempotency-Key": self.used_key}
+        self.message = call("POST", "/api/messages/text", self.key, named, json=text)["id"]
         powerless = self.user.key(self.instance, scopes=["media:read"])
         self.powerless_key = powerless["key"]
         self.spared = {key["id"], powerless["id"]}

@@ -100,7 +100,7 @@ impl Announcement {
 #[cfg(test)]
 pub(super) mod tests {
     use chrono::TimeDelta;
-    use shared::domain::content::{Content, Excerpt, Kind};
+    use shared::domain::content::{Content, Context, Excerpt, Kind};
     use shared::domain::event::{MessageReceived, SessionChange};
     use shared::domain::instance::Status;
     use shared::domain::message::{Change, Direction, State};
@@ -124,6 +124,7 @@ pub(super) mod tests {
             from_me: false,
             push_name: Some("Alice at eight".to_owned()),
             content: Excerpt::Content(Content::text(text)),
+            context: Context::default(),
             timestamp: DateTime::UNIX_EPOCH,
             received_at: None,
             truncated: false,

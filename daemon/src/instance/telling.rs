@@ -1,13 +1,15 @@
 //! What is told of a message that came in. Its content decides which event that is
 //! ([`Kind::told_as`](shared::domain::content::Kind::told_as)); a vote is one of its own.
 
-use shared::domain::content::{Content, Edit, Excerpt, Kind};
+use shared::domain::content::{Content, Context, Edit, Excerpt, Kind};
 use shared::domain::event::{ChatNames, Data, MessageReaction, MessageReceived, MessageRevoked, PollVote};
 use shared::domain::message::Truncation;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
 use shared::storage::StorageError;
 use shared::storage::messages::Messages;
+use shared::telemetry::chain;
+use tracing::warn;
 
 use super::targets;
 use crate::connection::InboundMessage;
@@ -54,24 +56,63 @@ pub async fn data(
                 Kind::Text | Kind::Unknown => Excerpt::Content(Content::text(text)),
                 kind => Excerpt::Reworded { kind, text },
             };
-            Data::MessageEdited(told(found.message, message, excerpt, reason))
+            Data::MessageEdited(told(found.message, message, excerpt, Context::default(), reason))
         }
-        content => Data::MessageReceived(told(id, message, Excerpt::Content(content), reason)),
+        content => {
+            let beside = context(messages, instance, message, chat).await?;
+            Data::MessageReceived(told(id, message, Excerpt::Content(content), beside, reason))
+        }
     })
 }
 
-/// As much of a message's content as an event carries, and why that is not all.
+/// As much of a message's content as an event carries, and why that is not all, or not all that stands beside it.
 pub fn content(message: &InboundMessage) -> (Content, Option<Truncation>) {
     let mut content = message.content.clone();
-    let is_cut = content.shorten();
+    let is_cut = content.shorten() | message.context.clone().shorten();
     let reason = message.truncated.or(is_cut.then_some(Truncation::TooLarge));
     (content, reason)
+}
+
+/// As much of what stands beside the content as an event carries, with the quoted message's own id where that is known.
+/// Half a read unit for a message that quotes another one of others or of another device, one more where that is not known.
+async fn context(
+    messages: &Messages,
+    instance: InstanceId,
+    message: &InboundMessage,
+    chat: &Recipient,
+) -> Result<Context, StorageError> {
+    let mut context = message.context.clone();
+    // The reason for what is left out is told with the content.
+    let _ = context.shorten();
+    let Some(quoted) = &mut context.quoted else {
+        return Ok(context);
+    };
+    let id = &quoted.whatsapp_id;
+    let found = if !quoted.from_me {
+        let chat = message.quoted_in.as_ref().unwrap_or(chat);
+        let found = messages.get_received(instance, chat, id).await;
+        found.map(|found| found.map(|found| found.message))
+    } else if let Some(ours) = MessageId::from_whatsapp(id) {
+        Ok(Some(ours))
+    } else {
+        messages.get_by_whatsapp_id(instance, id).await
+    };
+    quoted.id = match found {
+        Err(error) if error.nature().is_permanent() => {
+            // An entry that cannot be read must not hold the message up for ever.
+            warn!(instance.id = %instance, error = %chain(&error), "a quoted message is not looked up");
+            None
+        }
+        found => found?,
+    };
+    Ok(context)
 }
 
 fn told(
     id: MessageId,
     message: &InboundMessage,
     content: Excerpt,
+    beside: Context,
     reason: Option<Truncation>,
 ) -> Box<MessageReceived> {
     let name = message.push_name.as_deref();
@@ -82,6 +123,7 @@ fn told(
         from_me: message.from_me,
         push_name: name.map(|name| cut(name, MAX_PUSH_NAME).unwrap_or(name).to_owned()),
         content,
+        context: beside,
         timestamp: message.at,
         received_at: Some(message.received_at),
         truncated: reason.is_some(),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use shared::domain::content::Content;
+use shared::domain::content::Said;
 use shared::domain::job::{PutOff, SendJob};
 use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
 use shared::fault;
@@ -179,12 +179,12 @@ impl Sender<'_> {
         &self,
         job: &Job,
         send: &SendJob,
-        content: &Content,
+        said: &Said,
         journey: &mut Journey,
     ) -> Option<End> {
         let mut links = self.links.watch(send.instance);
         loop {
-            let round = self.round(&mut links, job, send, content, journey).await;
+            let round = self.round(&mut links, job, send, said, journey).await;
             // A pause, or a lane's wait for its instance, ends with the round.
             self.lane.held.set_waits(&job.received.message_id, false);
             match round {
@@ -202,7 +202,7 @@ impl Sender<'_> {
         links: &mut Links,
         job: &Job,
         send: &SendJob,
-        content: &Content,
+        said: &Said,
         journey: &mut Journey,
     ) -> Result<(), Stopped> {
         let mut turn = self.unless_over(send, self.lane.turn.lock()).await?;
@@ -249,7 +249,7 @@ impl Sender<'_> {
         if links.has_changed().unwrap_or(true) {
             return Ok(());
         }
-        let attempt = self.over(&link, send, content).await;
+        let attempt = self.over(&link, send, said).await;
         let (began, was_alone) = (present.began, present.is_alone());
         drop(present);
         drop(turn);
@@ -460,9 +460,9 @@ impl Sender<'_> {
     }
 
     /// Sends over one connection and waits for the server's answer.
-    async fn over(&self, link: &Link, send: &SendJob, content: &Content) -> Attempt {
+    async fn over(&self, link: &Link, send: &SendJob, said: &Said) -> Attempt {
         let mut ack = link.acks.expect(send.message);
-        let sending = link.connection.send(send.message, &send.to, content);
+        let sending = link.connection.send(send.message, &send.to, said);
         let written = tokio::time::timeout(ACK_DEADLINE, sending).await;
         if let Err(error) = written.unwrap_or(Err(SendError::Timeout)) {
             // The failure may have come after the wire, and the server's answer is here.

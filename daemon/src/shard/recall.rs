@@ -6,7 +6,7 @@
 //! does no harm. The revoke is no message of the caller's: it has no record and is not counted.
 
 use chrono::TimeDelta;
-use shared::domain::content::{Content, Kind, Revoke, Target};
+use shared::domain::content::{Content, Kind, Revoke, Said, Target};
 use shared::domain::job::SendJob;
 use shared::domain::message::{MessageRecord, State};
 use shared::domain::person::Person;
@@ -63,15 +63,16 @@ impl Sender<'_> {
             message: revoke_of(send),
             kind: Kind::Revoke,
             expires_at: record.updated_at + WORTH_REVOKING,
+            needs: 1,
             ..send.clone()
         };
-        let content = Content::Revoke(Revoke {
+        let said = Said::from(Content::Revoke(Revoke {
             target: Target {
                 whatsapp_id: message.to_whatsapp(),
                 from_me: true,
                 author: Person::default(),
             },
-        });
+        }));
         let mut journey = Journey::default();
         let end = loop {
             let is_connected = self.links.watch(send.instance).borrow().is_some();
@@ -81,7 +82,7 @@ impl Sender<'_> {
             if self.left(&revoke).is_none() {
                 break End::OutOfTime;
             }
-            if let Some(end) = self.until_acked(job, &revoke, &content, &mut journey).await {
+            if let Some(end) = self.until_acked(job, &revoke, &said, &mut journey).await {
                 break end;
             }
         };

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use chrono::{SubsecRound as _, TimeDelta};
-use shared::domain::content::Content;
+use shared::domain::content::{Content, Said};
 use shared::domain::counting;
 use shared::domain::instance::{Status, Wanted};
 use shared::domain::job::{self, PutOff, SendJob};
@@ -88,7 +88,7 @@ impl Sender<'_> {
         if let Some(put_off) = &send.put_off {
             past.goes_on(put_off);
         }
-        let mut content = None;
+        let mut said = None;
         let mut against = self.is_to_be_sent(send, past).await?;
         let end = loop {
             if let Some(end) = against.take() {
@@ -102,9 +102,9 @@ impl Sender<'_> {
             if self.left(send).is_none() {
                 break End::OutOfTime;
             }
-            if content.is_none() {
-                content = match self.open(send).await {
-                    Ok(content) => Some(content),
+            if said.is_none() {
+                said = match self.open(send).await {
+                    Ok(said) => Some(said),
                     Err(Stop::Leave) => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
                     Err(Stop::Park(reason)) => {
                         let failure = Failure::of(FailureCode::Unprocessable);
@@ -112,16 +112,19 @@ impl Sender<'_> {
                     }
                 };
             }
-            let Some(opened) = content.take() else { continue };
-            match self.with_file(job, send, opened, past).await {
-                Ok(ready) => {
+            let Some(Said { content, context }) = said.take() else {
+                continue;
+            };
+            match self.with_file(job, send, content, past).await {
+                Ok(content) => {
+                    let ready = Said { content, context };
                     if let Some(end) = self.until_acked(job, send, &ready, past).await {
                         break end;
                     }
-                    content = Some(ready);
+                    said = Some(ready);
                 }
                 Err((_, Some(end))) => break end,
-                Err((opened, None)) => content = Some(opened),
+                Err((content, None)) => said = Some(Said { content, context }),
             }
         };
         let failure = match end {
@@ -256,12 +259,14 @@ impl Sender<'_> {
         Ok(is_over.then(account_changed))
     }
 
-    async fn open(&self, send: &SendJob) -> Result<Content, Stop> {
-        let opening = sealed::open(&self.deps.sealer, send.instance, &send.message, &send.content);
+    async fn open(&self, send: &SendJob) -> Result<Said, Stop> {
+        let opening = sealed::open::<Said>(&self.deps.sealer, send.instance, &send.message, &send.content);
         match opening.await {
             // Its version says that this daemon knows all kinds that it may have.
-            Ok(Content::Unknown) => Err(Stop::Park("the content is of no kind that can be sent".into())),
-            Ok(content) => Ok(content),
+            Ok(said) if said.content == Content::Unknown => {
+                Err(Stop::Park("the content is of no kind that can be sent".into()))
+            }
+            Ok(said) => Ok(said),
             Err(error) if !error.nature().is_permanent() => {
                 warn!(message.id = %send.message, error = %chain(&error), "the content's key is out of reach");
                 Err(Stop::Leave)

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use shared::clock::Clock;
-use shared::domain::content::Content;
+use shared::domain::content::{Content, Context};
 use shared::domain::message::Truncation;
 use shared::domain::person::Person;
 use shared::storage::StorageError;
@@ -81,8 +81,8 @@ impl Inbound {
     ) -> Result<Option<InboundMessage>, StorageError> {
         let info = &message.info;
         let source = &info.source;
-        // A message too large to buffer comes back as a stub with text alone. Other content is left out here already, so
-        // both deliveries tell the same.
+        // A message too large to buffer comes back as a stub with text alone. Other content is left out here already, and
+        // so is what stands beside it: both deliveries tell the same.
         let Some(content) = content::read(&message.message) else {
             return Ok(None);
         };
@@ -92,6 +92,11 @@ impl Inbound {
                 (Content::Unknown, Some(Truncation::TooLarge))
             }
             content => (content, None),
+        };
+        let (beside, quoted_in) = if content::is_cut(&message.message, is_oversize) {
+            (Context::default(), None)
+        } else {
+            content::context::read(client, &message.message).await
         };
         let sender = [Some(&source.sender), source.sender_alt.as_ref()];
         let mut from = people::person(sender.into_iter().flatten());
@@ -139,6 +144,8 @@ impl Inbound {
             from_me: source.is_from_me,
             content,
             vote,
+            context: beside,
+            quoted_in,
             truncated,
             at: info.timestamp,
             // The library buffers before it asks for the commit.

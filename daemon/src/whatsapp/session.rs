@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use shared::domain::content::{Content, Remote};
+use shared::domain::content::{Content, Context, Remote, Said};
 use shared::domain::message::{Failure, FailureCode};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
+use wacore::client::context::GroupInfo;
 use wacore::iq::devices::RemoveCompanionDeviceSpec;
 use wacore::iq::keepalive::KeepaliveSpec;
 use wacore::msg_secret::MsgSecretPolicy;
@@ -27,6 +28,7 @@ use whatsapp_rust::bot::Bot;
 use whatsapp_rust::{CacheConfig, Client, GroupError, GroupParticipant, RawNodeLease, SendOptions};
 
 use super::content::Addressed;
+use super::content::context::Addressed as Beside;
 use super::ending::Ending;
 use super::events::{self, Translator};
 use super::inbound::Inbound;
@@ -202,6 +204,31 @@ impl WhatsAppSession {
 }
 
 impl WhatsAppSession {
+    /// A message's context with its people named as the chat names them.
+    async fn beside(&self, to: &Recipient, context: &Context) -> Result<Beside, SendError> {
+        let names_people = context.quoted.is_some() || !context.mentions.is_empty();
+        let group = if to.group().is_some() && names_people {
+            Some(self.group(to).await?)
+        } else {
+            None
+        };
+        Ok(content::context::address(&self.client, to, group.as_deref(), context).await)
+    }
+
+    /// A group's description, from the library's memory or, where it is not there, from the server.
+    async fn group(&self, to: &Recipient) -> Result<Arc<GroupInfo>, SendError> {
+        let (groups, jid) = (self.client.groups(), people::jid(to));
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            info = tokio::time::timeout(GROUP_DEADLINE, groups.query_info(&jid)) => match info {
+                Ok(Ok(info)) => Ok(info),
+                Ok(Err(error)) => Err(failure::of_send(error.into(), to)),
+                Err(late) => Err(SendError::Unavailable(Box::new(late))),
+            }
+        }
+    }
+
     /// Asks the server to take this device off its account. The library's own `logout` does the same, but does not
     /// tell the answer.
     async fn unlink(&self) -> Result<(), SendError> {
@@ -473,10 +500,11 @@ async fn store_deferred(store: &SessionStore) {
 
 #[async_trait]
 impl Connection for WhatsAppSession {
-    async fn send(&self, message: MessageId, to: &Recipient, content: &Content) -> Result<(), SendError> {
+    async fn send(&self, message: MessageId, to: &Recipient, said: &Said) -> Result<(), SendError> {
         if !self.client.is_logged_in() {
             return Err(SendError::NotConnected);
         }
+        let content = &said.content;
         if let Content::Poll(poll) = content {
             let keeping = self.polls.keep_sent(message, &poll.poll);
             keeping.await.map_err(|error| SendError::State(Box::new(error)))?;
@@ -494,6 +522,9 @@ impl Connection for WhatsAppSession {
                     other => other,
                 })?;
             content::address(&mut written, &addressed, target);
+        }
+        if !self.beside(to, &said.context).await?.put(&mut written) {
+            return Err(SendError::Refused(FailureCode::Unprocessable));
         }
         let options = SendOptions::default().with_message_id(message.to_whatsapp());
         let chat = people::jid(to);

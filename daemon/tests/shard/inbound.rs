@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta};
 use daemon::connection::InboundMessage;
-use shared::domain::content::{Content, Excerpt, Kind, Location, Place, Text};
+use shared::domain::content::{Content, Context, Excerpt, Kind, Location, Place, Quoted, Text};
 use shared::domain::event::{Event, EventType, MessageReceived, Wants};
 use shared::domain::instance::Instance;
 use shared::domain::message::{Direction, State, Truncation};
@@ -34,6 +34,8 @@ pub fn message(world: &World, whatsapp_id: &str) -> InboundMessage {
         push_name: Some("Alice".to_owned()),
         from_me: false,
         content: Content::text(TEXT),
+        context: Context::default(),
+        quoted_in: None,
         vote: None,
         truncated: None,
         at: world.now() - TimeDelta::seconds(4),
@@ -106,6 +108,7 @@ async fn a_message_that_comes_twice_is_one() {
         from_me: false,
         push_name: incoming.push_name.clone(),
         content: Excerpt::Content(Content::text(TEXT)),
+        context: Context::default(),
         timestamp: incoming.at,
         received_at: Some(incoming.received_at),
         truncated: false,
@@ -325,4 +328,67 @@ async fn a_place_is_told_as_one_to_readers_who_know_places() {
         (record.kind, record.truncated),
         (Kind::Location, Some(Truncation::TooLarge))
     );
+}
+
+/// A quote of the message that has this WhatsApp id.
+fn quote(whatsapp_id: &str, from_me: bool) -> Box<Quoted> {
+    Box::new(Quoted {
+        id: None,
+        whatsapp_id: whatsapp_id.to_owned(),
+        from: Person::default(),
+        from_me,
+        kind: Kind::Text,
+        text: Some(TEXT.to_owned()),
+    })
+}
+
+/// By one of others, by one of ours, by one of another chat, and by one that nobody knows here.
+#[tokio::test]
+async fn a_quoted_message_is_told_of_by_its_own_id() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world
+        .listen(&instance, &Wants::only(&[EventType::MessageReceived]))
+        .await;
+    let group: Recipient = "120363021033254949@g.us".parse().expect("a group");
+    let incoming = |id: &str, after, quoted, quoted_in: Option<&Recipient>| {
+        let mut incoming = message(&world, id);
+        incoming.received_at += TimeDelta::microseconds(after);
+        incoming.context.quoted = quoted;
+        incoming.quoted_in = quoted_in.cloned();
+        incoming
+    };
+    let mut in_group = incoming("3AFF02", 2, None, None);
+    in_group.chat = group.clone();
+    // Whoever repeats another's id does not take its place.
+    let mut repeated = incoming("3AFF02", 3, None, None);
+    (repeated.chat, repeated.sender) = (group.clone(), "200000000000002@lid".to_owned());
+    let ours = MessageId::from_bytes([7; 16]);
+    let batch = [
+        incoming("3AFF01", 1, None, None),
+        in_group,
+        repeated,
+        incoming("3AFF04", 4, Some(quote("3AFF01", false)), None),
+        incoming("3AFF05", 5, Some(quote("3AFF02", false)), None),
+        incoming("3AFF06", 6, Some(quote("3AFF02", false)), Some(&group)),
+        incoming("3AFF07", 7, Some(quote(&ours.to_whatsapp(), true)), None),
+        incoming("3AFF08", 8, Some(quote(&ours.to_whatsapp(), false)), None),
+    ];
+    session.inbound.commit(&batch).await.expect("stored");
+    let mut told = Vec::new();
+    for received in &world.taken(&world.names.events()).await {
+        let (event, data) = opened(&world, &instance, received).await;
+        assert_eq!(event.needs > 1, data.context.quoted.is_some());
+        told.push(data);
+    }
+    told.sort_by_key(|data| data.received_at);
+    assert_eq!(told.len(), batch.len());
+    assert!(told[0].context == Context::default());
+    let quoted = |number: usize| told[number].context.quoted.as_ref().and_then(|quoted| quoted.id);
+    assert_eq!(quoted(3), Some(told[0].id));
+    assert_eq!(quoted(4), None, "it is of another chat");
+    assert_eq!(quoted(5), Some(told[1].id));
+    assert_eq!(quoted(6), Some(ours));
+    assert_eq!(quoted(7), None, "the account did not write it");
 }

@@ -41,6 +41,7 @@ impl World {
             scheduled_at: None,
             put_off: None,
             expires_at: self.now() + TimeDelta::hours(24),
+            needs: 1,
             content,
         }
     }

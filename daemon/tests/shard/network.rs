@@ -12,7 +12,7 @@ use daemon::connection::{
     SendError, Session, SessionEvent,
 };
 use daemon::stop::{Answer, Stop};
-use shared::domain::content::Content;
+use shared::domain::content::{Content, Said};
 use shared::domain::instance::Status;
 use shared::domain::message::Failure;
 use shared::domain::person::Person;
@@ -194,12 +194,8 @@ async fn forward(
 
 #[async_trait]
 impl Connection for Line {
-    async fn send(&self, message: MessageId, to: &Recipient, content: &Content) -> Result<(), SendError> {
-        assert_ne!(
-            content,
-            &Content::text(PANICS),
-            "as a defect of the library would"
-        );
+    async fn send(&self, message: MessageId, to: &Recipient, said: &Said) -> Result<(), SendError> {
+        assert_ne!(said, &Said::text(PANICS), "as a defect of the library would");
         let refusal = self.refusals.lock().expect("no holder panics").pop();
         if let Some(refusal) = refusal {
             return Err(refusal);
@@ -207,7 +203,7 @@ impl Connection for Line {
         let sent = Sent {
             message,
             to: to.clone(),
-            content: content.clone(),
+            content: said.content.clone(),
         };
         self.sent.send(sent).await.map_err(|_| SendError::NotConnected)
     }

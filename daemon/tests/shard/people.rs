@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use daemon::connection::{InboundMessage, SendError};
-use shared::domain::content::Content;
+use shared::domain::content::{Content, Context};
 use shared::domain::instance::Instance;
 use shared::domain::message::{FailureCode, State};
 use shared::domain::person::{Acquaintance, Person};
@@ -59,6 +59,8 @@ fn incoming(world: &World, whatsapp_id: &str, phone: Option<&str>) -> InboundMes
         push_name: None,
         from_me: false,
         content: Content::text("hello"),
+        context: Context::default(),
+        quoted_in: None,
         vote: None,
         truncated: None,
         at: world.now(),

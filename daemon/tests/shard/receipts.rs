@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use daemon::connection::{InboundMessage, ReceiptKind, SessionEvent};
-use shared::domain::content::Content;
+use shared::domain::content::{Content, Context};
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::message::{Direction, GroupReceipts, MessageRecord, State};
 use shared::domain::person::Person;
@@ -176,6 +176,8 @@ fn own(world: &World, whatsapp_id: &str) -> InboundMessage {
         push_name: None,
         from_me: true,
         content: Content::text("from my phone"),
+        context: Context::default(),
+        quoted_in: None,
         vote: None,
         truncated: None,
         at: world.now() - TimeDelta::seconds(1),

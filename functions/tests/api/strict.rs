@@ -41,7 +41,7 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
         ]
     );
 
-    let text = json!({"to": "x", "text": null, "reference": 1, "expiresAt": "soon", "mentions": []});
+    let text = json!({"to": "x", "text": null, "reference": 1, "expiresAt": "soon", "linkPreview": []});
     let answer = key.send("text", text).await;
     let told = faults(&answer);
     assert!(told[0].starts_with("to must be"), "{told:?}");
@@ -51,7 +51,7 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
             "text must not be null",
             "expiresAt must be an RFC 3339 time",
             "reference must be a string",
-            "mentions is not served by this version",
+            "linkPreview is not served by this version",
         ]
     );
     let keys = "/api/instances/sales/keys";

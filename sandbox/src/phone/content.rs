@@ -22,6 +22,18 @@ pub struct Content {
     pub longitude: Option<f64>,
     /// The id of the message that this one quotes, reacts to, votes on or pins.
     pub quoted: Option<String>,
+    /// What the quote shows of that message's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoted_text: Option<String>,
+    /// The JID of whoever wrote the message that it quotes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quoted_from: Option<String>,
+    /// The JIDs of the people whom it mentions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<String>,
+    /// Whether it is shown as forwarded.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forwarded: bool,
     /// Whether its author changed it after it was sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub edited: bool,
@@ -85,6 +97,22 @@ impl Content {
     /// among themselves.
     pub(crate) fn read(message: &wa::Message) -> Option<Self> {
         let message = unwrapped(message);
+        let content = Self::alone(message)?;
+        let Some(beside) = context(message) else {
+            return Some(content);
+        };
+        let quoted = beside.quoted_message.as_option().and_then(Self::read);
+        Some(Self {
+            quoted_text: quoted.and_then(|quoted| quoted.text),
+            quoted_from: beside.participant.clone(),
+            mentions: beside.mentioned_jid.clone(),
+            forwarded: beside.is_forwarded == Some(true),
+            ..content
+        })
+    }
+
+    /// Without what stands beside the content, but for the quoted message's id.
+    fn alone(message: &wa::Message) -> Option<Self> {
         if let Some(text) = &message.conversation {
             return Some(Self {
                 text: Some(text.clone()),
@@ -260,6 +288,31 @@ pub(crate) fn unwrapped(message: &wa::Message) -> &wa::Message {
         spoiler_message,
     );
     message
+}
+
+/// What stands beside the content, of the kinds that phones show it of.
+fn context(message: &wa::Message) -> Option<&wa::ContextInfo> {
+    macro_rules! of {
+        ($($field:ident),+ $(,)?) => {
+            None$(.or_else(|| message.$field.as_option().and_then(|part| part.context_info.as_option())))+
+        };
+    }
+    of!(
+        extended_text_message,
+        image_message,
+        video_message,
+        ptv_message,
+        audio_message,
+        document_message,
+        sticker_message,
+        location_message,
+        live_location_message,
+        contact_message,
+        contacts_array_message,
+        poll_creation_message,
+        poll_creation_message_v2,
+        poll_creation_message_v3,
+    )
 }
 
 fn quoted(context: Option<&wa::ContextInfo>) -> Option<String> {

@@ -10,9 +10,9 @@ mod wants;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::content::{self, Excerpt};
+use super::content::{self, Context, Excerpt};
 use super::message::Truncation;
-use super::payload::{Payload, newest};
+use super::payload::{self, Payload, newest};
 use super::person::Person;
 use super::recipient::Recipient;
 use super::text_enum;
@@ -39,7 +39,8 @@ macro_rules! event_types {
             pub const NEWEST: u32 = newest(&[$($version),+]);
 
             /// The version that a reader of events must know to know this type. Types and
-            /// [kinds](crate::domain::content::Kind) count as one: a new type takes the version after the newest of both.
+            /// [kinds](crate::domain::content::Kind) count as one, and the [`Context`] with them: a new type takes the
+            /// version after the newest of all.
             pub const fn needs(self) -> u32 {
                 match self {
                     $(Self::$name => $version,)+
@@ -90,19 +91,10 @@ pub struct Event {
     /// The instance's subscription.
     pub subscription: SubscriptionId,
     /// The version that a reader must know to get the data right: see [`Payload::needs`].
-    #[serde(default = "first", skip_serializing_if = "is_first")]
+    #[serde(default = "payload::first", skip_serializing_if = "payload::is_first")]
     pub needs: u32,
     /// The event's [`Data`], [sealed](crate::sealed) as that of the event.
     pub data: String,
-}
-
-const fn first() -> u32 {
-    1
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-const fn is_first(needs: &u32) -> bool {
-    *needs == first()
 }
 
 impl Payload for Event {
@@ -132,6 +124,9 @@ pub struct MessageReceived {
     /// What it says, and what it is.
     #[serde(flatten)]
     pub content: Excerpt,
+    /// What stands beside that.
+    #[serde(flatten)]
+    pub context: Context,
     /// When WhatsApp says it was sent, in whole seconds.
     pub timestamp: DateTime<Utc>,
     /// When it came to us.
@@ -182,6 +177,7 @@ mod tests {
         assert_eq!(encode(&event), EVENT);
         let data: MessageReceived = serde_json::from_str(DATA).expect("its data");
         assert!(data.content == Excerpt::Content(Content::text("hello")));
+        assert!(data.context == Context::default());
         let stub = DATA.replace(r#""hello""#, "null");
         let data: MessageReceived = serde_json::from_str(&stub).expect("its data");
         assert!(data.content == Excerpt::KindAlone { kind: Kind::Text });
@@ -194,7 +190,8 @@ mod tests {
         let kinds = Kind::SENT.iter().map(|kind| kind.needs());
         let types = EventType::ALL.iter().map(|kind| kind.needs());
         // The types of the first day are of version 1, as the first kind is. From then on each row has its own.
-        let mut versions: Vec<_> = kinds.chain(types.filter(|version| *version > 1)).collect();
+        let types = types.filter(|version| *version > 1);
+        let mut versions: Vec<_> = kinds.chain(types).chain([Context::VERSION]).collect();
         versions.sort_unstable();
         assert!(versions.iter().copied().eq(1..=Event::READS), "{versions:?}");
     }
@@ -204,7 +201,7 @@ mod tests {
     fn an_event_that_needs_a_newer_reader_is_left_to_it() {
         let kinds = Kind::SENT.iter().map(|kind| kind.needs());
         let types = EventType::ALL.iter().map(|kind| kind.needs());
-        let next = kinds.chain(types).max().expect("some") + 1;
+        let next = kinds.chain(types).chain([Context::VERSION]).max().expect("some") + 1;
         let of_next = EVENT.replace(r#""v":1"#, &format!(r#""v":{next},"needs":{next}"#));
         let of_type = of_next.replace("message.received", "message.levitated");
         for event in [of_next, of_type] {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::content;
 use super::message::{Direction, Kind, MessageRecord, State};
-use super::payload::{Payload, newest};
+use super::payload::{self, Payload, newest};
 use super::person::Person;
 use super::question::{Ask, Question, SealedAsk};
 use super::recipient::Recipient;
@@ -46,7 +46,10 @@ pub struct SendJob {
     /// What it was put off for, by a daemon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub put_off: Option<PutOff>,
-    /// The [`Content`](super::content::Content), [sealed](crate::sealed) as that of the message.
+    /// The version that a reader must know for what stands beside the content: see [`Context::needs`](content::Context::needs).
+    #[serde(default = "payload::first", skip_serializing_if = "payload::is_first")]
+    pub needs: u32,
+    /// What it [says](content::Said), [sealed](crate::sealed) as that of the message.
     pub content: String,
 }
 
@@ -146,7 +149,7 @@ impl Payload for Job {
 
     fn needs(&self) -> u32 {
         match self {
-            Self::Send(send) => send.kind.needs(),
+            Self::Send(send) => newest(&[send.kind.needs(), send.needs]),
         }
     }
 }
@@ -185,6 +188,17 @@ mod tests {
         let before: serde_json::Value = serde_json::from_str(TEXT).expect("JSON");
         assert_eq!(body["v"], before["v"]);
         assert_eq!(body["kind"], before["kind"]);
+        assert_eq!(body["needs"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn a_text_with_a_quote_is_left_to_a_reader_that_knows_quotes() {
+        let Job::Send(send) = decode(TEXT).expect("a job");
+        let needs = content::Context::VERSION;
+        let body = encode(&Job::Send(SendJob { needs, ..send }));
+        assert!(body.starts_with(&format!(r#"{{"v":{needs},"#)), "{body}");
+        let Job::Send(send) = decode(&body).expect("a job");
+        assert_eq!(send.needs, needs);
     }
 
     #[test]

@@ -29,6 +29,16 @@ pub(crate) const fn newest(versions: &[u32]) -> u32 {
     newest
 }
 
+/// The first version, which a payload of before needs that does not say.
+pub(crate) const fn first() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+pub(crate) const fn is_first(version: &u32) -> bool {
+    *version == first()
+}
+
 #[derive(Serialize, Deserialize)]
 struct Versioned<P> {
     v: u32,

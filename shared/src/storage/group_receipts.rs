@@ -1,5 +1,5 @@
 //! How far a message to a group has come with each of its members. Also the items that lead from a WhatsApp id to the
-//! record of a message that another device of the account sent.
+//! record of a message that came in.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, Utc};

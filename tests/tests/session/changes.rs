@@ -40,7 +40,8 @@ fn revoke(target: Target) -> Content {
 /// Sends this, and waits for the server to take it. Answers WhatsApp's id.
 async fn send(session: &mut Running, chat: &Recipient, content: &Content) -> String {
     let message = MessageId::new(SystemClock.now());
-    let sent = session.connection.send(message, chat, content).await;
+    let said = content.clone().into();
+    let sent = session.connection.send(message, chat, &said).await;
     sent.expect("on the wire");
     let whatsapp_id = message.to_whatsapp();
     assert_eq!(session.acknowledged(&whatsapp_id).await, None);
@@ -264,7 +265,7 @@ async fn in_a_group_authors_are_named_and_admins_take_back_what_others_wrote() {
     let message = MessageId::new(SystemClock.now());
     let refused = session
         .connection
-        .send(message, &group, &revoke(of_carol.clone()))
+        .send(message, &group, &revoke(of_carol.clone()).into())
         .await;
     assert!(
         matches!(refused, Err(SendError::Refused(FailureCode::RefusedForbidden))),

@@ -24,7 +24,8 @@ async fn contacts_go_out_and_come_in() {
             contacts: contacts.clone(),
         });
         let to = to(&other);
-        let sending = session.connection.send(message, &to, &content);
+        let said = content.clone().into();
+        let sending = session.connection.send(message, &to, &said);
         sending.await.expect("on the wire");
         let id = message.to_whatsapp();
         assert_eq!(session.acknowledged(&id).await, None);

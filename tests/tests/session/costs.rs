@@ -1,6 +1,6 @@
 //! What session state costs in a long conversation.
 
-use shared::domain::content::Content;
+use shared::domain::content::Said;
 use shared::ids::MessageId;
 
 use testbed::relay::Relay;
@@ -24,7 +24,7 @@ async fn a_text_in_a_long_conversation_writes_its_retry_copy_and_little_more() {
         let message = MessageId::from_bytes([n; 16]);
         session
             .connection
-            .send(message, &to(&other), &Content::text("a text like any other"))
+            .send(message, &to(&other), &Said::text("a text like any other"))
             .await
             .expect("on the wire");
         assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);

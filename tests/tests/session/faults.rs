@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use daemon::connection::SessionEvent;
 use daemon::stop::{Answer, Course};
 use serde_json::json;
-use shared::domain::content::Content;
+use shared::domain::content::{Content, Said};
 use shared::domain::instance::Status;
 use shared::ids::MessageId;
 use shared::session_state::{Entry, Gone, Listed, Page, SessionState};
@@ -233,7 +233,7 @@ async fn an_abandoned_session_stores_nothing_more_and_the_next_owner_goes_on() {
         let message = MessageId::from_bytes([n; 16]);
         session
             .connection
-            .send(message, &to(&other), &Content::text(n.to_string()))
+            .send(message, &to(&other), &Said::text(n.to_string()))
             .await
             .expect("on the wire");
         assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
@@ -251,7 +251,7 @@ async fn an_abandoned_session_stores_nothing_more_and_the_next_owner_goes_on() {
         let message = MessageId::from_bytes([n; 16]);
         first
             .connection
-            .send(message, &to(&other), &Content::text(n.to_string()))
+            .send(message, &to(&other), &Said::text(n.to_string()))
             .await
             .expect("on the wire");
         assert_eq!(first.acknowledged(&message.to_whatsapp()).await, None);
@@ -314,7 +314,7 @@ async fn an_acknowledgement_that_does_not_come_is_not_told() {
     for message in [held, told] {
         session
             .connection
-            .send(message, &to(&other), &Content::text("hello"))
+            .send(message, &to(&other), &Said::text("hello"))
             .await
             .expect("on the wire");
     }

@@ -27,7 +27,7 @@ async fn a_place_goes_out_and_one_comes_in() {
     let message = MessageId::from_bytes([7; 16]);
     session
         .connection
-        .send(message, &to(&other), &Content::Location(gate()))
+        .send(message, &to(&other), &Content::Location(gate()).into())
         .await
         .expect("on the wire");
     assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);

@@ -4,6 +4,7 @@
 mod changes;
 mod companion;
 mod contacts;
+mod context;
 mod costs;
 mod faults;
 mod files;

@@ -26,7 +26,8 @@ async fn polls_go_out_and_come_in() {
         let message = MessageId::from_bytes([7 + u8::try_from(selectable).expect("small"); 16]);
         let content = lunch(selectable);
         let to = to(&other);
-        let sending = session.connection.send(message, &to, &content);
+        let said = content.clone().into();
+        let sending = session.connection.send(message, &to, &said);
         sending.await.expect("on the wire");
         let id = message.to_whatsapp();
         assert_eq!(session.acknowledged(&id).await, None);

@@ -3,7 +3,7 @@
 use daemon::connection::{ReceiptKind, SessionEvent};
 use serde_json::json;
 use shared::clock::{Clock as _, SystemClock};
-use shared::domain::content::Content;
+use shared::domain::content::Said;
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
@@ -33,7 +33,7 @@ async fn a_groups_members_are_known_and_each_is_named_by_receipts() {
     let message = MessageId::new(SystemClock.now());
     let sent = session
         .connection
-        .send(message, &group, &Content::text("hello all"))
+        .send(message, &group, &Said::text("hello all"))
         .await;
     sent.expect("on the wire");
     let chat = session
@@ -80,7 +80,7 @@ async fn what_one_sends_to_oneself_is_delivered_when_another_device_has_it() {
         let id = message.to_whatsapp();
         let sent = session
             .connection
-            .send(message, &to(chat), &Content::text("a note"))
+            .send(message, &to(chat), &Said::text("a note"))
             .await;
         sent.expect("on the wire");
         // It may come before the server's acknowledgement.

@@ -2,7 +2,7 @@
 
 use daemon::connection::{ReceiptKind, SendError, SessionEvent};
 use serde_json::json;
-use shared::domain::content::Content;
+use shared::domain::content::{Content, Said};
 use shared::ids::MessageId;
 
 use crate::world::{World, to};
@@ -22,7 +22,7 @@ async fn a_text_goes_out_and_its_receipts_come_back() {
     let id = message.to_whatsapp();
     session
         .connection
-        .send(message, &to(&other), &Content::text("hello"))
+        .send(message, &to(&other), &Said::text("hello"))
         .await
         .expect("on the wire");
     assert_eq!(session.acknowledged(&id).await, None);
@@ -65,14 +65,14 @@ async fn a_session_comes_back_on_its_stored_state_without_a_code() {
     let message = MessageId::from_bytes([1; 16]);
     first
         .connection
-        .send(message, &to(&other), &Content::text("one"))
+        .send(message, &to(&other), &Said::text("one"))
         .await
         .expect("on the wire");
     assert_eq!(first.acknowledged(&message.to_whatsapp()).await, None);
     first.connection.disconnect().await;
     let refused = first
         .connection
-        .send(message, &to(&other), &Content::text("one"))
+        .send(message, &to(&other), &Said::text("one"))
         .await;
     assert!(matches!(refused, Err(SendError::NotConnected)), "{refused:?}");
 
@@ -85,7 +85,7 @@ async fn a_session_comes_back_on_its_stored_state_without_a_code() {
         let message = MessageId::from_bytes([n; 16]);
         second
             .connection
-            .send(message, &to(&other), &Content::text(text))
+            .send(message, &to(&other), &Said::text(text))
             .await
             .expect("on the wire");
         assert_eq!(second.acknowledged(&message.to_whatsapp()).await, None);
@@ -107,7 +107,7 @@ async fn a_message_sent_twice_is_shown_once() {
     for _ in 0..2 {
         session
             .connection
-            .send(message, &to(&other), &Content::text("hello"))
+            .send(message, &to(&other), &Said::text("hello"))
             .await
             .expect("on the wire");
         assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);

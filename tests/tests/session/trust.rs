@@ -1,7 +1,7 @@
 //! Tokens of trust: who is a stranger, and what is done when WhatsApp misses a token.
 
 use sandbox::{Fault, Rule, Target};
-use shared::domain::content::Content;
+use shared::domain::content::Said;
 use shared::domain::message::FailureCode;
 use shared::ids::MessageId;
 use testbed::wait::until;
@@ -20,7 +20,7 @@ async fn a_person_is_a_stranger_until_the_first_message() {
     let message = MessageId::from_bytes([7; 16]);
     let sent = session
         .connection
-        .send(message, &other, &Content::text("nice to meet you"))
+        .send(message, &other, &Said::text("nice to meet you"))
         .await;
     sent.expect("on the wire");
     assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
@@ -43,7 +43,7 @@ async fn what_can_be_done_about_a_missing_token_leaves_the_way_open_for_the_same
     };
     world.sandbox.faults().add(rule).await.expect("added");
     let message = MessageId::from_bytes([7; 16]);
-    let (other, content) = (to(&other), Content::text("please let me in"));
+    let (other, content) = (to(&other), Said::text("please let me in"));
     let refused = session.connection.send(message, &other, &content).await;
     refused.expect("on the wire");
     assert_eq!(session.acknowledged(&message.to_whatsapp()).await, Some(463));

@@ -49,7 +49,7 @@ async fn a_persons_last_vote_counts_once_whichever_device_it_is_from() {
     let mut session = world.paired(&own, 1).await;
     let message = MessageId::from_bytes([7; 16]);
     let sending = async |session: &mut Running| {
-        let sent = session.connection.send(message, &to(&bob), &lunch()).await;
+        let sent = session.connection.send(message, &to(&bob), &lunch().into()).await;
         sent.expect("on the wire");
         assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
     };
@@ -104,7 +104,7 @@ async fn votes_in_a_group_are_tallied_on_ones_own_polls_and_on_others() {
 
     let message = MessageId::from_bytes([7; 16]);
     let chat = group.parse().expect("a group");
-    let sent = session.connection.send(message, &chat, &lunch()).await;
+    let sent = session.connection.send(message, &chat, &lunch().into()).await;
     sent.expect("on the wire");
     let poll = message.to_whatsapp();
     assert_eq!(session.acknowledged(&poll).await, None);

@@ -1,6 +1,7 @@
 //! What messages say, to and from the wire. Each kind is a file here that writes and reads it.
 
 mod contact;
+pub mod context;
 mod edit;
 mod location;
 mod media;

@@ -14,11 +14,11 @@ use shared::domain::network::Network;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::recipient::Recipient;
 use shared::domain::upload::{FileName, MimeType};
-use shared::ids::SubscriptionId;
+use shared::ids::{MessageId, SubscriptionId};
 
 type Ask = fn(&str) -> Option<String>;
 
-const TEXTS: [(&str, Ask); 13] = [
+const TEXTS: [(&str, Ask); 14] = [
     ("EmailAddress", fault::<EmailAddress>),
     ("PersonName", fault::<PersonName>),
     ("InstanceName", fault::<InstanceName>),
@@ -32,6 +32,7 @@ const TEXTS: [(&str, Ask); 13] = [
     ("AuditAction", fault::<Action>),
     ("AuditOutcome", fault::<Outcome>),
     ("SubscriptionId", fault::<SubscriptionId>),
+    ("MessageId", fault::<MessageId>),
 ];
 
 /// What is wrong with a text of the type that has this name.

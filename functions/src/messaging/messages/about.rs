@@ -131,7 +131,7 @@ impl Saying<'_> {
         let outgoing = Outgoing {
             to: record.chat.clone(),
             known: Some(known),
-            content,
+            said: content.into(),
             options,
             idempotency_key,
             // The message belongs to the request as well, since it is in the path.

@@ -24,7 +24,7 @@ use futures::FutureExt as _;
 use serde_json::json;
 use shared::auth::api_key::Grant;
 use shared::domain::account::Subscription;
-use shared::domain::content::Content;
+use shared::domain::content::Said;
 use shared::domain::instance::{Instance, Status};
 use shared::domain::job::SendJob;
 use shared::domain::message::{DEFAULT_EXPIRY, MessageRecord, State};
@@ -54,7 +54,7 @@ pub struct Outgoing {
     /// Who that is, where it need not be looked up.
     pub known: Option<Acquaintance>,
     /// What it says.
-    pub content: Content,
+    pub said: Said,
     /// The common options.
     pub options: Options,
     /// The request's idempotency key.
@@ -288,12 +288,12 @@ async fn claim(
     };
     // The kind belongs to the request as well, since it is in the path.
     let bytes = [
-        outgoing.content.kind().as_str().as_bytes(),
+        outgoing.said.content.kind().as_str().as_bytes(),
         b"\n",
         &outgoing.body[..],
     ]
     .concat();
-    let meaning = fingerprint::meaning(&outgoing.to, &outgoing.content, &outgoing.options)
+    let meaning = fingerprint::meaning(&outgoing.to, &outgoing.said, &outgoing.options)
         .map_err(|error| ApiError::internal().caused_by(error))?;
     let asked = Asked {
         bytes: &bytes,
@@ -375,7 +375,7 @@ async fn seal(
     outgoing: Outgoing,
     accepted_at: DateTime<Utc>,
 ) -> Result<SendJob, ApiError> {
-    let content = sealed::seal(&state.sealer, instance.id, &id, &outgoing.content).await?;
+    let content = sealed::seal(&state.sealer, instance.id, &id, &outgoing.said).await?;
     let scheduled_at = outgoing.options.scheduled_at;
     let chat = Some(to.chat.clone()).filter(|chat| *chat != outgoing.to);
     let person = if outgoing.to.group().is_some() {
@@ -389,7 +389,8 @@ async fn seal(
         chat,
         person,
         account: instance.account.as_ref().map(|account| account.person.clone()),
-        kind: outgoing.content.kind(),
+        kind: outgoing.said.content.kind(),
+        needs: outgoing.said.context.needs(),
         reference: outgoing.options.reference,
         accepted_at,
         scheduled_at,

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use shared::domain::content::Content;
+use shared::domain::content::Said;
 use shared::domain::message::Kind;
 use shared::domain::recipient::Recipient;
 
@@ -17,7 +17,7 @@ pub const FORM: u32 = 1;
 struct Meaning<'a> {
     kind: Kind,
     to: &'a Recipient,
-    content: &'a Content,
+    content: &'a Said,
     #[serde(skip_serializing_if = "Option::is_none")]
     scheduled_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,11 +27,11 @@ struct Meaning<'a> {
 }
 
 /// Bytes that are the same for all requests that ask the same.
-pub fn meaning(to: &Recipient, content: &Content, options: &Options) -> Result<Vec<u8>, serde_json::Error> {
+pub fn meaning(to: &Recipient, said: &Said, options: &Options) -> Result<Vec<u8>, serde_json::Error> {
     serde_json::to_vec(&Meaning {
-        kind: content.kind(),
+        kind: said.content.kind(),
         to,
-        content,
+        content: said,
         scheduled_at: options.scheduled_at,
         expires_at: options.expires_at,
         reference: options.reference.as_deref(),

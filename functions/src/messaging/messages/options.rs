@@ -1,5 +1,8 @@
 //! The options that every send has in common.
 
+mod mentions;
+mod reply;
+
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -11,6 +14,10 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use super::accept::asked_at;
 use crate::http::{ApiError, Fields, Timestamp};
 use crate::messaging::MessagingState;
+use shared::domain::recipient::Recipient;
+
+use self::reply::GivenReply;
+pub use self::reply::Reply;
 
 /// The longest that a message may wait to be sent: what a queue keeps (4 days) has to
 /// outlast it.
@@ -34,10 +41,10 @@ pub struct GivenOptions {
     expires_at: Option<String>,
     #[schema(schema_with = reference_schema)]
     reference: Option<String>,
-    #[schema(ignore)]
-    reply_to: Option<IgnoredAny>,
-    #[schema(ignore)]
-    mentions: Option<IgnoredAny>,
+    /// The message that this one answers: of the same chat, in or out.
+    reply_to: Option<GivenReply>,
+    #[schema(schema_with = mentions::schema)]
+    mentions: Option<Vec<String>>,
     #[schema(ignore)]
     typing_ms: Option<IgnoredAny>,
 }
@@ -51,6 +58,10 @@ pub struct Options {
     pub expires_at: Option<DateTime<Utc>>,
     /// The caller's own string.
     pub reference: Option<String>,
+    /// The message that this one answers.
+    pub reply_to: Option<Reply>,
+    /// Whom it mentions, each once.
+    pub mentions: Vec<Recipient>,
 }
 
 /// The schema of `reference`.
@@ -99,8 +110,6 @@ impl GivenOptions {
 
     /// Checks the options of a message that was asked for at `now`; faults go to `fields`.
     pub fn check(self, fields: &mut Fields, now: DateTime<Utc>) -> Options {
-        fields.unserved("replyTo", self.reply_to.is_some());
-        fields.unserved("mentions", self.mentions.is_some());
         fields.unserved("typingMs", self.typing_ms.is_some());
         let reference = self.reference;
         if let Some(text) = &reference {
@@ -143,6 +152,8 @@ impl GivenOptions {
             scheduled_at,
             expires_at,
             reference,
+            reply_to: self.reply_to.and_then(|given| given.check(fields)),
+            mentions: mentions::check(&self.mentions.unwrap_or_default(), fields),
         }
     }
 }

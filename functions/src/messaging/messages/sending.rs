@@ -4,11 +4,13 @@
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::handler::Handler;
+use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
-use shared::domain::content::Content;
+use shared::domain::content::Said;
+use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{Object, Ref, RefOr};
@@ -24,12 +26,23 @@ use crate::messaging::MessagingState;
 use crate::messaging::idempotency::IdempotencyKey;
 use crate::openapi::{Operation, Tag};
 
-type Caller = KeyCaller<permission::MessagesSend>;
+/// Who may send.
+pub type Sender = KeyCaller<permission::MessagesSend>;
+
+/// In the extensions of a request that is one of several messages of another request: the caller is known already, and
+/// counted.
+#[derive(Debug, Clone)]
+pub struct Admitted {
+    /// Who sends.
+    pub sender: Sender,
+    /// The message's own idempotency key.
+    pub idempotency_key: Option<String>,
+}
 
 /// A request to send something, of a caller who may. `Own` is what the kind of message has for itself.
 pub struct Sending<Own> {
     state: MessagingState,
-    caller: Caller,
+    caller: Sender,
     idempotency_key: Option<String>,
     body: Body<Own>,
     bytes: Bytes,
@@ -65,9 +78,12 @@ impl<Own> Sending<Own> {
         &self.body.own
     }
 
-    /// Accepts the message. `content` turns the kind's fields into content and reports faults; with faults its result is
-    /// not used.
-    pub async fn accept(self, content: fn(Own, &mut Fields) -> Content) -> Result<Accepted, ApiError> {
+    /// Accepts the message. `content` turns the kind's fields into content, or into what is [`Said`] where a kind has members
+    /// that stand beside its content, and reports faults; with faults its result is not used.
+    pub async fn accept<S: Into<Said>>(
+        self,
+        content: fn(Own, &mut Fields) -> S,
+    ) -> Result<Accepted, ApiError> {
         let Self {
             state,
             caller,
@@ -78,9 +94,14 @@ impl<Own> Sending<Own> {
         let now = state.clock.now();
         let mut fields = Fields::default();
         let to = fields.parse::<Recipient>("to", &to);
-        let content = content(own, &mut fields);
+        let mut said = content(own, &mut fields).into();
         let asked_at = asked_at(&state, &caller.grant, idempotency_key.as_deref(), &options, now).await?;
         let options = options.check(&mut fields, asked_at);
+        if let (Some(to), Some(reply)) = (&to, &options.reply_to) {
+            let quoted = reply.find(&state, &caller.grant, to, now, &mut fields).await?;
+            said.context.quoted = quoted.map(Box::new);
+        }
+        said.context.mentions = options.mentions.iter().map(Person::of).collect();
         fields.finish()?;
         let Some(to) = to else {
             return Err(fields.error());
@@ -88,7 +109,7 @@ impl<Own> Sending<Own> {
         let outgoing = Outgoing {
             to,
             known: None,
-            content,
+            said,
             options,
             idempotency_key,
             body: bytes,
@@ -102,8 +123,14 @@ impl<Own: DeserializeOwned + ToSchema> FromRequest<MessagingState> for Sending<O
 
     async fn from_request(request: Request, state: &MessagingState) -> Result<Self, ApiError> {
         let (mut parts, body) = request.into_parts();
-        let caller = Caller::from_request_parts(&mut parts, state).await?;
-        let IdempotencyKey(idempotency_key) = IdempotencyKey::from_request_parts(&mut parts, state).await?;
+        let admitted = match parts.extensions.remove::<Admitted>() {
+            Some(admitted) => admitted,
+            None => Admitted::from_request_parts(&mut parts, state).await?,
+        };
+        let Admitted {
+            sender: caller,
+            idempotency_key,
+        } = admitted;
         let request = Request::from_parts(parts, body);
         let has_file = knows::<Own>("base64");
         let JsonBody { value, bytes } = if has_file && form::is_form(request.headers()) {
@@ -121,16 +148,29 @@ impl<Own: DeserializeOwned + ToSchema> FromRequest<MessagingState> for Sending<O
     }
 }
 
+impl FromRequestParts<MessagingState> for Admitted {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &MessagingState) -> Result<Self, ApiError> {
+        let sender = Sender::from_request_parts(parts, state).await?;
+        let IdempotencyKey(idempotency_key) = IdempotencyKey::from_request_parts(parts, state).await?;
+        Ok(Self {
+            sender,
+            idempotency_key,
+        })
+    }
+}
+
 impl<Own: ToSchema> Argument<MessagingState> for Sending<Own> {
     fn describe(operation: &mut Operation) {
         <State<MessagingState> as Argument<MessagingState>>::describe(operation);
-        <Caller as Argument<MessagingState>>::describe(operation);
+        <Sender as Argument<MessagingState>>::describe(operation);
         <IdempotencyKey as Argument<MessagingState>>::describe(operation);
         <JsonBody<Body<Own>> as Argument<MessagingState>>::describe(operation);
     }
 
     fn gate() -> Option<Gate<MessagingState>> {
-        <Caller as Argument<MessagingState>>::gate()
+        <Sender as Argument<MessagingState>>::gate()
     }
 }
 

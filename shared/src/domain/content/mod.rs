@@ -1,9 +1,11 @@
 //! What messages say. Each kind is a file here and a row of the table below, and [`Content`] and [`Kind`] follow from it.
 //!
 //! Content reads the same wherever it rests sealed: in a job, where it is to be sent, and in an event, where it came in. A
-//! kind's fields have the names that events show. What a message's record keeps of it is its [`Kind`].
+//! kind's fields have the names that events show. So do those of the [`Context`], which stands beside content of any kind:
+//! what is quoted, who is mentioned. What a message's record keeps of it is its [`Kind`].
 
 mod contact;
+mod context;
 mod edit;
 mod excerpt;
 mod location;
@@ -21,6 +23,7 @@ use super::payload::newest;
 use super::text_enum;
 
 pub use contact::{Card, Contact, InvalidCards, MAX_CONTACT_NAME, MAX_CONTACTS, MAX_VCARD};
+pub use context::{Context, MAX_MENTIONS, MAX_QUOTED, Quoted, Said};
 pub use edit::{EDIT_WINDOW, Edit};
 pub use excerpt::Excerpt;
 pub use location::{Location, MAX_WORDS, Place};
@@ -66,8 +69,8 @@ macro_rules! kinds {
             pub const SENT: &'static [Self] = &[$(Self::$name),+];
 
             /// The version that a reader of jobs and events must know to know this kind. Kinds and
-            /// [types of events](crate::domain::event::EventType) count as one: a new kind takes the version after the
-            /// newest of both.
+            /// [types of events](crate::domain::event::EventType) count as one, and the [`Context`] with them: a new
+            /// kind takes the version after the newest of all.
             pub const fn needs(self) -> u32 {
                 match self {
                     $(Self::$name => $version,)+
@@ -84,8 +87,8 @@ macro_rules! kinds {
             }
         }
 
-        /// The version of the newest kind.
-        pub const NEWEST: u32 = newest(&[$($version),+]);
+        /// The version of the newest kind, or of the context where that is newer.
+        pub const NEWEST: u32 = newest(&[Context::VERSION, $($version),+]);
 
         /// What a message says. It rests only sealed, and stays out of logs.
         #[derive(Clone, PartialEq, Serialize, Deserialize)]

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
+use crate::domain::content::Context;
 use crate::domain::payload::newest;
 use crate::domain::person::MAX_NAME;
 
@@ -45,7 +46,9 @@ impl Data {
     /// The version that a reader must know to get this right: see [`Payload::needs`](crate::domain::payload::Payload).
     pub fn needs(&self) -> u32 {
         let content = match self {
-            Self::MessageReceived(data) | Self::MessageEdited(data) => data.content.kind().needs(),
+            Self::MessageReceived(data) | Self::MessageEdited(data) => {
+                newest(&[data.content.kind().needs(), data.context.needs()])
+            }
             Self::MessageRevoked(_)
             | Self::MessageReaction(_)
             | Self::PollVote(_)
@@ -85,6 +88,7 @@ impl Data {
 fn bare(data: MessageReceived) -> Box<MessageReceived> {
     Box::new(MessageReceived {
         content: data.content.without_content(),
+        context: Context::default(),
         push_name: None,
         from: data.from.within(MAX_NAME),
         ..data

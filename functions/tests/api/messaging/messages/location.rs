@@ -80,7 +80,7 @@ async fn every_fault_is_named() {
                 "name must have 1 to 1000 characters",
                 "address must show something: white space and invisible characters alone do not",
                 "liveSeconds is not served by this version",
-                "replyTo is not served by this version",
+                "replyTo.id must be an id that starts with `msg_` and goes on with 26 letters and digits",
             ],
         ),
         (

@@ -2,6 +2,7 @@ mod about;
 mod accept;
 mod backlog;
 mod contact;
+mod context;
 mod delete;
 mod idempotency;
 mod list;

@@ -1,0 +1,123 @@
+//! The option `replyTo`: the message that another one answers.
+
+use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use shared::auth::api_key::Grant;
+use shared::domain::content::{MAX_QUOTED, Quoted};
+use shared::domain::message::{Direction, MessageRecord};
+use shared::domain::person::{Acquaintance, Person};
+use shared::domain::recipient::Recipient;
+use shared::ids::MessageId;
+use utoipa::ToSchema;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+
+use crate::http::{ApiError, Fields};
+use crate::messaging::MessagingState;
+use crate::messaging::messages::legible;
+
+/// A message to answer, as a request names it.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = ReplyTo, example = json!({"id": "msg_01JD0000000000000000000000", "text": "Is the order on its way?"}))]
+pub struct GivenReply {
+    #[schema(value_type = MessageId)]
+    id: String,
+    #[schema(schema_with = text_schema)]
+    text: Option<String>,
+}
+
+/// A message to answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// Its id.
+    pub id: MessageId,
+    /// What the quote shows of its text.
+    pub text: Option<String>,
+}
+
+fn text_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+        .min_length(Some(1))
+        .max_length(Some(MAX_QUOTED))
+        .pattern(Some(legible::PATTERN))
+        .description(Some(
+            "What the quote shows. The content of messages is not kept, so without it the quote shows what the message was",
+        ))
+        .examples(["Is the order on its way?"])
+        .build()
+}
+
+impl GivenReply {
+    /// Checks its form; faults go to `fields`.
+    pub fn check(self, fields: &mut Fields) -> Option<Reply> {
+        if let Some(text) = &self.text {
+            legible::require(fields, "replyTo.text", text, MAX_QUOTED);
+        }
+        let id = fields.parse("replyTo.id", &self.id)?;
+        Some(Reply { id, text: self.text })
+    }
+}
+
+impl Reply {
+    /// The message as a message to `to` quotes it; `None` with a fault in `fields` where that cannot be. One read unit.
+    pub async fn find(
+        &self,
+        state: &MessagingState,
+        grant: &Grant,
+        to: &Recipient,
+        now: DateTime<Utc>,
+        fields: &mut Fields,
+    ) -> Result<Option<Quoted>, ApiError> {
+        let (record, to) = tokio::try_join!(
+            state.messages.get(grant.instance, self.id),
+            state.people.get(grant.instance, to, now),
+        )?;
+        let fault = match record {
+            None => "names no message of this instance",
+            Some(record) if !is_in(&record, &to) => "names a message of another chat",
+            Some(record) => match whatsapp_id(&record) {
+                Some(whatsapp_id) => return Ok(Some(self.quoted(record, whatsapp_id))),
+                None => {
+                    "names a message that cannot be quoted, since WhatsApp's id of it is too long to be kept"
+                }
+            },
+        };
+        fields.fault("replyTo.id", fault);
+        Ok(None)
+    }
+
+    fn quoted(&self, record: MessageRecord, whatsapp_id: String) -> Quoted {
+        Quoted {
+            id: Some(self.id),
+            whatsapp_id,
+            from_me: record.direction == Direction::Outgoing,
+            from: match record.direction {
+                Direction::Outgoing => Person::default(),
+                Direction::Incoming => record.person,
+            },
+            kind: record.kind,
+            text: self.text.clone(),
+        }
+    }
+}
+
+/// Whether a message is of this chat, however that is spelt.
+fn is_in(record: &MessageRecord, chat: &Acquaintance) -> bool {
+    if record.chat == chat.chat {
+        return true;
+    }
+    let is_group = record.chat.group().is_some() || chat.chat.group().is_some();
+    !is_group && record.person.is_same_as(&chat.person) == Some(true)
+}
+
+/// WhatsApp's id of a message.
+fn whatsapp_id(record: &MessageRecord) -> Option<String> {
+    match (&record.whatsapp_id, record.received_at) {
+        (Some(id), _) => Some(id.clone()),
+        (None, None) => Some(record.id.to_whatsapp()),
+        // It came in, and its id was too long for its record.
+        (None, Some(_)) => None,
+    }
+}
