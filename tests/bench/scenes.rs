@@ -76,6 +76,10 @@ impl User {
         if self.random(10) == 0 {
             self.changes_a_message(sender).await?;
         }
+        let text = json!({"kind": "text", "to": sender.other, "text": "one of two"});
+        let body = json!({"messages": [text, text]});
+        self.call(&sender.key, "POST /api/messages/bulk", &[], Some(body))
+            .await?;
         self.call(&sender.key, "GET /api/instance/info", &[], None)
             .await?;
         self.call(&sender.key, "GET /api/stats", &[], None).await?;

@@ -116,11 +116,7 @@ pub(crate) fn write(mut response: Response, context: &RequestContext, now: Times
     let body = if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         error_headers(&mut response, &error);
         rate = error.rate.or(rate);
-        let mut body = json!({"code": error.code.as_str(), "message": error.message});
-        if let Some(details) = &error.details {
-            body["details"] = details.clone();
-        }
-        Some(json!({"success": false, "error": body, "meta": meta}))
+        Some(json!({"success": false, "error": error.told(), "meta": meta}))
     } else if let Some(parts) = response.extensions_mut().remove::<Parts>() {
         if let Some(pagination) = parts.pagination {
             meta["pagination"] = json!(pagination);
@@ -141,6 +137,19 @@ pub(crate) fn write(mut response: Response, context: &RequestContext, now: Times
     set(&mut response, header::CACHE_CONTROL, "no-store");
     set(&mut response, request_id::HEADER, context.id());
     response
+}
+
+/// What an answer says that has no envelope yet.
+///
+/// # Errors
+/// The error that it is, where it is one.
+pub(crate) fn told(mut response: Response) -> Result<Value, ApiError> {
+    let extensions = response.extensions_mut();
+    if let Some(error) = extensions.remove::<ApiError>() {
+        return Err(error);
+    }
+    let parts = extensions.remove::<Parts>();
+    parts.map(|parts| parts.data).ok_or_else(ApiError::internal)
 }
 
 fn error_headers(response: &mut Response, error: &ApiError) {

@@ -220,6 +220,15 @@ impl ApiError {
         }
     }
 
+    /// What callers are told of it.
+    pub(crate) fn told(&self) -> Value {
+        let mut told = json!({"code": self.code.as_str(), "message": self.message});
+        if let Some(details) = &self.details {
+            told["details"] = details.clone();
+        }
+        told
+    }
+
     /// What the error is called.
     pub fn code(&self) -> Code {
         self.code

@@ -8,6 +8,7 @@ use crate::messaging::MessagingState;
 pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
     let mut endpoints = messages::kinds::endpoints();
     endpoints.extend(vec![
+        messages::bulk::endpoint(),
         messages::list::endpoint(),
         messages::show::endpoint(),
         messages::timeline::endpoint(),

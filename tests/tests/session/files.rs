@@ -46,7 +46,8 @@ async fn a_file_of_each_kind_goes_out() {
         };
         let message = MessageId::from_bytes([number; 16]);
         let (to, content) = (to(&other), content(media));
-        let sending = session.connection.send(message, &to, &content);
+        let said = content.clone().into();
+        let sending = session.connection.send(message, &to, &said);
         sending.await.expect("on the wire");
         assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
         let inbox = world.inbox(&other, |inbox| {
@@ -94,7 +95,8 @@ async fn a_file_that_is_uploaded_twice_is_one_message() {
             source: Some(Source::Remote(Box::new(remote))),
             ..Media::default()
         });
-        let sending = session.connection.send(message, &to, &content);
+        let said = content.clone().into();
+        let sending = session.connection.send(message, &to, &said);
         sending.await.expect("on the wire");
         assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
     }

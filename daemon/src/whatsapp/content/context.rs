@@ -265,16 +265,35 @@ const NOT_KEPT: &str = "…";
 impl Addressed {
     /// Puts the context beside the content of a message. `false` where a message of this kind has none.
     pub fn put(self, message: &mut wa::Message) -> bool {
+        let inner = inside(message);
         if !self.renamed.is_empty() {
-            for text in texts(message) {
+            for text in texts(inner) {
                 *text = renamed(text, &self.renamed);
             }
         }
-        if self.info != wa::ContextInfo::default() && !message.set_context_info(self.info) {
+        if self.info != wa::ContextInfo::default() && !inner.set_context_info(self.info) {
             return false;
         }
         !self.view_once || once(message)
     }
+}
+
+/// The message inside the wrapper that says how to show it, where there is one.
+fn inside(message: &mut wa::Message) -> &mut wa::Message {
+    macro_rules! unwrap {
+        ($($wrapper:ident),+ $(,)?) => {
+            $(if message.$wrapper.as_option().is_some_and(|wrapper| wrapper.message.is_set()) {
+                return message.$wrapper.get_or_insert_default().message.get_or_insert_default();
+            })+
+        };
+    }
+    unwrap!(
+        view_once_message_v2,
+        view_once_message_v2_extension,
+        view_once_message,
+        document_with_caption_message,
+    );
+    message
 }
 
 /// The texts in which people are called.

@@ -3,6 +3,7 @@
 mod about;
 mod accept;
 pub mod backlog;
+pub mod bulk;
 pub mod delete;
 mod enqueue;
 mod fingerprint;

@@ -120,6 +120,8 @@ impl Walk<'_> {
             .await;
         self.call(&key, "DELETE /api/messages/{message}", &edited, None)
             .await;
+        let body = json!({"messages": [{"kind": "text", "to": OTHER_PHONE, "text": "one of many"}]});
+        self.call(&key, "POST /api/messages/bulk", &[], Some(body)).await;
         let contact = [CONTACT];
         let body = json!({"contacts": contact});
         self.call(&key, "POST /api/contacts/check", &[], Some(body)).await;

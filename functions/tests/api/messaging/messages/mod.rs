@@ -1,6 +1,7 @@
 mod about;
 mod accept;
 mod backlog;
+mod bulk;
 mod contact;
 mod context;
 mod delete;
