@@ -60,6 +60,9 @@ pub trait Connection: Send + Sync + Debug {
         Err(SendError::NotConnected)
     }
 
+    /// Shows those in a chat what the account does there. It is not stored, and nobody acknowledges it.
+    async fn show(&self, to: &Recipient, state: ChatState) -> Result<(), SendError>;
+
     /// The other name of a person, where this session has learnt it. The server is not asked.
     async fn other_name(&self, _name: &Recipient) -> Option<Recipient> {
         None
@@ -106,6 +109,15 @@ pub trait Connection: Send + Sync + Debug {
 
     /// Drops the session at once and stores nothing more.
     fn abandon(&self);
+}
+
+/// What an account does in a chat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChatState {
+    /// It types.
+    Typing,
+    /// It does not any longer.
+    Paused,
 }
 
 /// Why something did not go out.

@@ -113,6 +113,12 @@ impl Phones {
         self.post(&format!("/admin/phones/{phone}/send"), &body).await;
     }
 
+    /// A `GET` of the admin API.
+    pub async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}{path}", self.base)).send().await;
+        answer.expect("the sandbox answers").json().await.expect("JSON")
+    }
+
     /// A `POST` to the admin API.
     pub async fn post(&self, path: &str, body: &Value) -> Value {
         self.send_to(Method::POST, path, body).await

@@ -76,6 +76,8 @@ pub struct Journey {
     cut_link: u64,
     /// When its record was read last.
     pub read_at: Option<Instant>,
+    /// When the recipient was shown that somebody types.
+    pub typed_at: Option<Instant>,
 }
 
 impl Journey {
@@ -171,7 +173,8 @@ enum Attempt {
     Failed(SendError),
 }
 
-type Links = watch::Receiver<Option<Link>>;
+/// The connections of an instance, one after the other.
+pub type Links = watch::Receiver<Option<Link>>;
 
 impl Sender<'_> {
     /// Brings the message to the server. `None` where the instance has to be looked at again first.
@@ -236,6 +239,10 @@ impl Sender<'_> {
             turn = self.unless_over(send, self.lane.turn.lock()).await?;
         }
         self.keep_pace(&link, send).await?;
+        // Before the wire, where it would be in the way of other lanes.
+        if !self.type_before(&link, links, send, journey).await? {
+            return Ok(());
+        }
         self.lane.held.set_waiting(self.wire.pace.until().is_some());
         let entering = self.wire.enter(send.message, journey.is_suspect);
         let present = self.unless_over(send, entering).await?;

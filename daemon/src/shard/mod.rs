@@ -16,6 +16,7 @@ mod reachout;
 mod recall;
 mod reconcile;
 mod send;
+mod typing;
 mod verdict;
 mod wire;
 

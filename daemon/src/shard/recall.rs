@@ -64,6 +64,7 @@ impl Sender<'_> {
             kind: Kind::Revoke,
             expires_at: record.updated_at + WORTH_REVOKING,
             needs: 1,
+            typing_ms: None,
             ..send.clone()
         };
         let said = Said::from(Content::Revoke(Revoke {

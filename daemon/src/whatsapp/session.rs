@@ -25,7 +25,9 @@ use wacore::msg_secret::MsgSecretPolicy;
 use wacore::store::DevicePropsOverride;
 use wacore::types::message::AddressingMode;
 use whatsapp_rust::bot::Bot;
-use whatsapp_rust::{CacheConfig, Client, GroupError, GroupParticipant, RawNodeLease, SendOptions};
+use whatsapp_rust::{
+    CacheConfig, ChatStateType, Client, GroupError, GroupParticipant, RawNodeLease, SendOptions,
+};
 
 use super::content::Addressed;
 use super::content::context::Addressed as Beside;
@@ -44,13 +46,17 @@ use super::transport::Dialler;
 use super::versions::{Refused, Version, Versions};
 use super::{content, explain, failure, pairing, people, questions, resend, trust, upload};
 use crate::connection::{
-    AskError, ConnectError, Connection, PairingCode, PairingError, SendError, Session, SessionEvent,
+    AskError, ChatState, ConnectError, Connection, PairingCode, PairingError, SendError, Session,
+    SessionEvent,
 };
 use crate::stop::{Answer, Course};
 use crate::store::SessionStore;
 
 /// How long writing a message to the wire may take, with the look-up of its recipients' devices and their keys.
 const SEND_DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long writing to the wire what an account does in a chat may take.
+const SHOW_DEADLINE: Duration = Duration::from_secs(2);
 
 /// How long a look for a name in the library's memory or its store may take.
 const LOOK_UP_DEADLINE: Duration = Duration::from_secs(1);
@@ -551,6 +557,23 @@ impl Connection for WhatsAppSession {
             biased;
             () = self.stop.cancelled() => Err(SendError::NotConnected),
             uploaded = upload::upload(&self.client, file) => uploaded,
+        }
+    }
+
+    async fn show(&self, to: &Recipient, state: ChatState) -> Result<(), SendError> {
+        let state = match state {
+            ChatState::Typing => ChatStateType::Composing,
+            ChatState::Paused => ChatStateType::Paused,
+        };
+        let (states, chat) = (self.client.chatstate(), people::jid(to));
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            shown = tokio::time::timeout(SHOW_DEADLINE, states.send(&chat, state)) => match shown {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(SendError::Failed(Box::new(error))),
+                Err(late) => Err(SendError::Failed(Box::new(late))),
+            }
         }
     }
 

@@ -31,6 +31,7 @@ mod scheduled;
 mod sends;
 mod stops;
 mod suspension;
+mod typing;
 mod votes;
 mod waits;
 mod world;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use daemon::connection::{
-    AskError, ConnectError, Connection, Connector, InboundSink, PairingCode, PairingError, ReceiptKind,
-    SendError, Session, SessionEvent,
+    AskError, ChatState, ConnectError, Connection, Connector, InboundSink, PairingCode, PairingError,
+    ReceiptKind, SendError, Session, SessionEvent,
 };
 use daemon::stop::{Answer, Stop};
 use shared::domain::content::{Content, Said};
@@ -85,6 +85,7 @@ pub struct Line {
     answers_probes: Arc<Mutex<bool>>,
     members: Arc<Mutex<Vec<Person>>>,
     refusals: Mutex<Vec<SendError>>,
+    shown: Mutex<Vec<(Recipient, ChatState)>>,
     names: Mutex<Vec<(Recipient, Recipient)>>,
     explanations: Mutex<Vec<Option<Failure>>>,
     last_words: Mutex<Vec<SessionEvent>>,
@@ -131,6 +132,7 @@ impl Connector for Network {
             answers_probes: self.answers_probes.clone(),
             members: self.members.clone(),
             refusals: Mutex::default(),
+            shown: Mutex::default(),
             names: Mutex::default(),
             explanations: Mutex::default(),
             last_words: Mutex::default(),
@@ -206,6 +208,12 @@ impl Connection for Line {
             content: said.content.clone(),
         };
         self.sent.send(sent).await.map_err(|_| SendError::NotConnected)
+    }
+
+    async fn show(&self, to: &Recipient, state: ChatState) -> Result<(), SendError> {
+        let shown = (to.clone(), state);
+        self.shown.lock().expect("no holder panics").push(shown);
+        Ok(())
     }
 
     async fn other_name(&self, name: &Recipient) -> Option<Recipient> {
@@ -353,6 +361,11 @@ impl Playing {
     /// What has come over the wire besides; empty where nothing has.
     pub fn sent_besides(&mut self) -> Vec<Sent> {
         std::iter::from_fn(|| self.sent.try_recv().ok()).collect()
+    }
+
+    /// What the account was shown to do in chats.
+    pub fn shown(&self) -> Vec<(Recipient, ChatState)> {
+        self.line.shown.lock().expect("no holder panics").clone()
     }
 
     /// The server's answer to a message.

@@ -46,6 +46,9 @@ pub struct SendJob {
     /// What it was put off for, by a daemon.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub put_off: Option<PutOff>,
+    /// For how many milliseconds the recipient sees that somebody types before it goes out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typing_ms: Option<u32>,
     /// The version that a reader must know for what stands beside the content: see [`Context::needs`](content::Context::needs).
     #[serde(default = "payload::first", skip_serializing_if = "payload::is_first")]
     pub needs: u32,
@@ -149,7 +152,11 @@ impl Payload for Job {
 
     fn needs(&self) -> u32 {
         match self {
-            Self::Send(send) => newest(&[send.kind.needs(), send.needs]),
+            Self::Send(send) => {
+                // A daemon that knows contexts knows this.
+                let typing = send.typing_ms.map_or(1, |_| content::Context::VERSION);
+                newest(&[send.kind.needs(), send.needs, typing])
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ mod scheduled;
 
 use reqwest::Method;
 use sandbox::{Config, Sandbox};
-use serde_json::json;
+use serde_json::{Value, json};
 use testbed::caller::{Bases, Caller};
 use testbed::wait::until;
 use tests::flow::{Paired, exchange, pair, stats, unique};
@@ -92,10 +92,17 @@ async fn ends_well(world: &World, paired: Paired, text: &str, message: &str) {
 /// the API's answer. Then the caller has no promise, tries again with the same idempotency
 /// key, and gets one message. The stack is one process: its API goes with its daemon.
 async fn was_cut_short_by_a_crash_at(point: &str) -> bool {
+    was_cut_short(point, json!({})).await
+}
+
+/// The same for a text with these options.
+async fn was_cut_short(point: &str, options: Value) -> bool {
     let world = World::new().await;
     let (paired, mut stack) = world.paired_with_fault(point).await;
     let text = format!("Through a crash {point} {}", unique());
-    let body = json!({"to": paired.other, "text": text});
+    let mut body = json!({"to": paired.other, "text": text});
+    let members = body.as_object_mut().expect("an object");
+    members.extend(options.as_object().expect("an object").clone());
     let send = async |key: &Caller| {
         let key = key.with_header("idempotency-key", "the-same-key");
         let answer = key.try_request(Method::POST, "/api/messages/text", &body);
@@ -132,6 +139,49 @@ async fn after_the_acknowledgement_before_the_store() {
 #[tokio::test]
 async fn after_the_store_before_the_delete() {
     was_cut_short_by_a_crash_at("after-store").await;
+}
+
+/// The recipient has seen that somebody types.
+#[tokio::test]
+async fn while_somebody_types() {
+    was_cut_short("while-typing", json!({"typingMs": 500})).await;
+}
+
+/// The process that accepts dies behind the first of three messages. The same request goes on with the others.
+#[tokio::test]
+async fn in_the_middle_of_many_messages() {
+    let world = World::new().await;
+    let (paired, mut stack) = world.paired_with_fault("after-queue-write").await;
+    let texts = ["one", "two", "three"].map(|text| format!("{text} {}", unique()));
+    let messages = texts
+        .iter()
+        .map(|text| json!({"kind": "text", "to": paired.other, "text": text}));
+    let body = json!({"messages": messages.collect::<Vec<_>>()});
+    let send = async |key: &Caller| {
+        let key = key.with_header("idempotency-key", "the-same-key");
+        key.try_request(Method::POST, "/api/messages/bulk", &body).await
+    };
+    assert!(send(&paired.key).await.is_err(), "the crash cuts off its answer");
+    stack.until_it_crashes().await;
+    let stack = world.start(&[]).await;
+    let paired = paired.at(&Bases::one(&stack.api));
+    paired.user.until_status(&paired.instance, "CONNECTED").await;
+    let first = send(&paired.key).await.expect("the API answers").data(200);
+    assert_eq!(first["accepted"], 3, "{first}");
+    let again = send(&paired.key).await.expect("the API answers").data(200);
+    assert_eq!(again, first);
+    for result in first["results"].as_array().expect("a list") {
+        let message = result["message"]["id"].as_str().expect("an id");
+        paired.key.until_state(message, "delivered").await;
+    }
+    let shown = world.phones.inbox(&paired.other).await;
+    let shown: Vec<_> = shown
+        .iter()
+        .filter_map(|shown| shown["text"].as_str())
+        .filter(|shown| texts.iter().any(|text| text == shown))
+        .collect();
+    assert_eq!(shown, texts);
+    stack.stop().await;
 }
 
 /// The process that accepts dies between queue and answer.

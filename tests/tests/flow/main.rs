@@ -6,6 +6,7 @@ mod files;
 mod groups;
 mod locations;
 mod media;
+mod options;
 mod pairing_code;
 mod people;
 mod scheduled;

@@ -1,5 +1,6 @@
 //! What stands beside content, out and in: quotes, mentions, and what was forwarded or disappears.
 
+use daemon::connection::ChatState;
 use serde_json::{Value, json};
 use shared::domain::content::{Content, Context, Kind, Quoted, Said};
 use shared::domain::person::Person;
@@ -80,10 +81,11 @@ async fn a_quote_goes_out_and_one_comes_in() {
         kind: Kind::Location,
         text: None,
     };
-    let sent = session
+    session
         .connection
-        .send(second, &to(&other), &reply("see", quoted));
-    sent.await.expect("on the wire");
+        .send(second, &to(&other), &reply("see", quoted))
+        .await
+        .expect("on the wire");
     let inbox = world.inbox(&other, |inbox| inbox.len() == 2).await;
     assert_eq!(inbox[1]["quoted"], message.to_whatsapp());
     assert_eq!(inbox[1]["quotedFrom"], format!("{own}@s.whatsapp.net"));
@@ -203,4 +205,21 @@ async fn members_of_a_group_are_mentioned_as_the_group_calls_them() {
         lid: Some(lid.clone()),
     });
     assert_eq!(told.context.mentions, mentioned);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_phone_shows_who_types_and_who_no_longer_does() {
+    let world = World::new().await;
+    let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
+    let session = world.paired(&own, 1).await;
+    let path = format!("/admin/phones/{other}/typing");
+    for (state, wanted) in [(ChatState::Typing, "composing"), (ChatState::Paused, "paused")] {
+        session
+            .connection
+            .show(&to(&other), state)
+            .await
+            .expect("on the wire");
+        let shown = world.until(&path, |seen| seen[0]["state"] == wanted).await;
+        assert_eq!(shown[0]["from"], own);
+    }
 }

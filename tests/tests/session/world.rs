@@ -175,7 +175,7 @@ impl World {
     }
 
     /// What the admin API answers at `path`, once `enough` says so.
-    async fn until(&self, path: &str, enough: impl Fn(&Value) -> bool) -> Value {
+    pub async fn until(&self, path: &str, enough: impl Fn(&Value) -> bool) -> Value {
         let url = format!("{}{path}", self.sandbox.admin_url());
         in_time(path, async {
             loop {

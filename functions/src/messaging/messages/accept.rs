@@ -391,6 +391,7 @@ async fn seal(
         account: instance.account.as_ref().map(|account| account.person.clone()),
         kind: outgoing.said.content.kind(),
         needs: outgoing.said.context.needs(),
+        typing_ms: outgoing.options.typing_ms,
         reference: outgoing.options.reference,
         accepted_at,
         scheduled_at,

@@ -24,6 +24,8 @@ struct Meaning<'a> {
     expires_at: Option<DateTime<Utc>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reference: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    typing_ms: Option<u32>,
 }
 
 /// Bytes that are the same for all requests that ask the same.
@@ -35,5 +37,6 @@ pub fn meaning(to: &Recipient, said: &Said, options: &Options) -> Result<Vec<u8>
         scheduled_at: options.scheduled_at,
         expires_at: options.expires_at,
         reference: options.reference.as_deref(),
+        typing_ms: options.typing_ms,
     })
 }

@@ -5,16 +5,15 @@ mod reply;
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use shared::auth::api_key::Grant;
+use shared::domain::recipient::Recipient;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 use super::accept::asked_at;
-use crate::http::{ApiError, Fields, Timestamp};
+use crate::http::{ApiError, Fields, Timestamp, Whole};
 use crate::messaging::MessagingState;
-use shared::domain::recipient::Recipient;
 
 use self::reply::GivenReply;
 pub use self::reply::Reply;
@@ -25,6 +24,9 @@ const MAX_EXPIRY: TimeDelta = TimeDelta::days(3);
 
 /// How far ahead a message may be scheduled.
 const MAX_SCHEDULE: TimeDelta = TimeDelta::days(30);
+
+/// The longest that somebody types before a message, in milliseconds.
+const MAX_TYPING: u32 = 30_000;
 
 /// The longest `reference`, in characters.
 const MAX_REFERENCE: usize = 255;
@@ -45,8 +47,8 @@ pub struct GivenOptions {
     reply_to: Option<GivenReply>,
     #[schema(schema_with = mentions::schema)]
     mentions: Option<Vec<String>>,
-    #[schema(ignore)]
-    typing_ms: Option<IgnoredAny>,
+    #[schema(schema_with = typing_schema)]
+    typing_ms: Option<Whole>,
 }
 
 /// The common options that this version serves, checked.
@@ -62,6 +64,20 @@ pub struct Options {
     pub reply_to: Option<Reply>,
     /// Whom it mentions, each once.
     pub mentions: Vec<Recipient>,
+    /// For how many milliseconds the recipient sees that somebody types, first.
+    pub typing_ms: Option<u32>,
+}
+
+fn typing_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+        .minimum(Some(1))
+        .maximum(Some(MAX_TYPING))
+        .description(Some(
+            "For how many milliseconds the recipient sees that somebody types, before the message goes out",
+        ))
+        .examples([2_000])
+        .build()
 }
 
 /// The schema of `reference`.
@@ -110,7 +126,6 @@ impl GivenOptions {
 
     /// Checks the options of a message that was asked for at `now`; faults go to `fields`.
     pub fn check(self, fields: &mut Fields, now: DateTime<Utc>) -> Options {
-        fields.unserved("typingMs", self.typing_ms.is_some());
         let reference = self.reference;
         if let Some(text) = &reference {
             let is_plain = !text.chars().any(char::is_control);
@@ -148,11 +163,19 @@ impl GivenOptions {
             }
             at
         });
+        let typing_ms = self.typing_ms.map(|Whole(given)| given);
+        if typing_ms.is_some_and(|given| !(1..=MAX_TYPING).contains(&given)) {
+            fields.fault(
+                "typingMs",
+                format!("must be a whole number from 1 to {MAX_TYPING}"),
+            );
+        }
         Options {
             scheduled_at,
             expires_at,
             reference,
             reply_to: self.reply_to.and_then(|given| given.check(fields)),
+            typing_ms,
             mentions: mentions::check(&self.mentions.unwrap_or_default(), fields),
         }
     }

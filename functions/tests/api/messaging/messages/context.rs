@@ -1,4 +1,4 @@
-//! The options `replyTo` and `mentions`, which are alike for each kind.
+//! The options `replyTo`, `mentions` and `typingMs`, which are alike for each kind.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
@@ -267,6 +267,10 @@ async fn every_fault_of_an_option_is_named() {
             ],
         ),
         (
+            json!({"typingMs": 30_001}),
+            vec!["typingMs must be a whole number from 1 to 30000".to_owned()],
+        ),
+        (
             json!({"mentions": many}),
             vec!["mentions must have 1024 people at most".to_owned()],
         ),
@@ -334,5 +338,27 @@ async fn a_repetition_quotes_and_mentions_the_same() {
         (json!({"id": theirs}), json!(null)),
     ] {
         assert_eq!(send(reply, mentions).await.status, 409);
+    }
+}
+
+#[tokio::test]
+async fn somebody_types_first_where_a_daemon_knows_how() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    for (given, wanted) in [
+        (json!(2_000), Some(2_000)),
+        (json!(1.0), Some(1)),
+        (json!(null), None),
+    ] {
+        let body = json!({"to": ALICE, "text": "x", "typingMs": given});
+        key.send("text", body).await.data(202);
+        let sends = world.queue_names().sends(0);
+        let jobs = world.waiting(&sends).await;
+        let Job::Send(job) = payload::decode(&jobs[0].body).expect("ours");
+        assert_eq!(job.typing_ms, wanted);
+        let v = serde_json::from_str::<Value>(&jobs[0].body).expect("JSON")["v"].clone();
+        assert_eq!(v, wanted.map_or(1, |_| Context::VERSION));
+        let deleted = world.state.queue.delete(&sends, &jobs[0].receipt).await;
+        deleted.expect("deleted");
     }
 }
