@@ -66,10 +66,7 @@ fn info(base: &wa::Message) -> Option<&wa::ContextInfo> {
 /// What stands beside the content of a message that came in, and the chat of the message that it quotes, where that is
 /// another chat.
 pub async fn read(client: &Client, message: &wa::Message) -> (Context, Option<Recipient>) {
-    let mut context = Context {
-        view_once: message.is_view_once(),
-        ..Context::default()
-    };
+    let mut context = Context::default();
     let Some(info) = info(message.get_base_message()) else {
         return (context, None);
     };
@@ -147,7 +144,6 @@ impl<'a> Names<'a> {
 #[derive(Default)]
 pub struct Addressed {
     info: wa::ContextInfo,
-    view_once: bool,
     /// People whom the chat knows by another name than the caller gave, for texts that call them by that.
     renamed: HashMap<String, String>,
 }
@@ -164,10 +160,7 @@ pub async fn address(
         None => to.lid().is_some(),
     };
     let names = Names::within(client, LOOK_UP_DEADLINE);
-    let mut addressed = Addressed {
-        view_once: context.view_once,
-        ..Addressed::default()
-    };
+    let mut addressed = Addressed::default();
     let info = &mut addressed.info;
     if let Some(quoted) = &context.quoted {
         let author = if quoted.from_me {
@@ -271,10 +264,7 @@ impl Addressed {
                 *text = renamed(text, &self.renamed);
             }
         }
-        if self.info != wa::ContextInfo::default() && !inner.set_context_info(self.info) {
-            return false;
-        }
-        !self.view_once || once(message)
+        self.info == wa::ContextInfo::default() || inner.set_context_info(self.info)
     }
 }
 
@@ -328,32 +318,6 @@ fn renamed(text: &str, names: &HashMap<String, String>) -> String {
     written
 }
 
-/// Lets a message be opened once. `false` where a message of its kind cannot be.
-fn once(message: &mut wa::Message) -> bool {
-    let mut is_voice = false;
-    if let Some(image) = message.image_message.as_option_mut() {
-        image.view_once = Some(true);
-    } else if let Some(video) = message.video_message.as_option_mut() {
-        video.view_once = Some(true);
-    } else if let Some(audio) = message.audio_message.as_option_mut() {
-        audio.view_once = Some(true);
-        is_voice = true;
-    } else {
-        return false;
-    }
-    let context = std::mem::take(&mut message.message_context_info);
-    let wrapper = buffa::MessageField::some(wa::message::FutureProofMessage {
-        message: buffa::MessageField::some(std::mem::take(message)),
-    });
-    message.message_context_info = context;
-    if is_voice {
-        message.view_once_message_v2_extension = wrapper;
-    } else {
-        message.view_once_message_v2 = wrapper;
-    }
-    true
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,23 +337,26 @@ mod tests {
     }
 
     #[test]
-    fn what_can_be_opened_once_is_read_as_that() {
-        let mut image = wa::Message {
+    fn a_context_stands_inside_the_wrapper() {
+        let image = wa::Message {
             image_message: buffa::MessageField::some(wa::message::ImageMessage::default()),
-            message_context_info: buffa::MessageField::some(wa::MessageContextInfo {
-                message_secret: Some(vec![7; 32]),
-                ..wa::MessageContextInfo::default()
+            ..wa::Message::default()
+        };
+        let mut once = wa::Message {
+            view_once_message_v2: buffa::MessageField::some(wa::message::FutureProofMessage {
+                message: buffa::MessageField::some(image),
             }),
             ..wa::Message::default()
         };
-        assert!(once(&mut image) && image.is_view_once());
-        assert!(image.message_context_info.is_set(), "the secret stays outside");
-        let base = image.get_base_message();
-        assert_eq!(
-            base.image_message.as_option().and_then(|image| image.view_once),
-            Some(true)
-        );
-        assert!(!once(&mut wa::Message::default()));
+        let addressed = Addressed {
+            info: wa::ContextInfo {
+                is_forwarded: Some(true),
+                ..wa::ContextInfo::default()
+            },
+            ..Addressed::default()
+        };
+        assert!(addressed.put(&mut once));
+        assert!(once.is_view_once() && once.is_forwarded());
     }
 
     #[test]

@@ -61,9 +61,6 @@ pub struct Context {
     /// Whether it is shown as forwarded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
-    /// Whether it can be opened once.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub view_once: bool,
     /// After how many seconds it disappears, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ephemeral_seconds: Option<u32>,
@@ -100,7 +97,6 @@ impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Context")
             .field("forwarded", &self.forwarded)
-            .field("view_once", &self.view_once)
             .finish_non_exhaustive()
     }
 }
