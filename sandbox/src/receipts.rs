@@ -9,6 +9,7 @@ use wacore_binary::{Jid, JidExt as _, Node};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::people::privacy;
+use crate::phone::inbox;
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 use crate::wire;
@@ -99,6 +100,9 @@ pub(crate) fn seen(
 }
 
 fn send(unit: &mut Unit<'_>, receipt: &Receipt<'_>, to: &Account, builder: NodeBuilder) -> Result<()> {
+    if matches!(receipt.kind, "read" | "played") && receipt.reader.phone != to.phone {
+        inbox::tick(unit, &to.phone, receipt.ids, &receipt.reader.phone)?;
+    }
     let Some((first, rest)) = receipt.ids.split_first() else {
         return Ok(());
     };

@@ -34,6 +34,9 @@ pub struct Entry {
     /// readable copy came, after messages sent meanwhile.
     #[serde(skip_serializing_if = "is_none_at_all")]
     pub retries: u32,
+    /// The numbers of those who have read it, where the phone's person wrote it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub read_by: Vec<String>,
 }
 
 /// A message on its way into an inbox.
@@ -173,6 +176,20 @@ fn found(unit: &Unit<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Op
     .transpose()
 }
 
+/// Somebody has read messages that the phone's person wrote.
+pub(crate) fn tick(unit: &mut Unit<'_>, phone: &str, ids: &[String], reader: &str) -> Result<()> {
+    unit.shown();
+    for id in ids {
+        unit.execute(
+            "INSERT OR IGNORE INTO ticks (phone, id, reader)
+             SELECT ?1, ?2, ?3 WHERE EXISTS
+                 (SELECT 1 FROM inbox WHERE phone = ?1 AND sender = ?1 AND id = ?2)",
+            (phone, id, reader),
+        )?;
+    }
+    Ok(())
+}
+
 /// Changes what an entry says, and the message kept for it where there is a new one.
 pub(crate) fn amend(
     unit: &mut Unit<'_>,
@@ -226,7 +243,9 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>, sent: bool
              (SELECT hash FROM phone_media m
               WHERE m.phone = inbox.phone AND m.sender = inbox.sender AND m.id = inbox.id AND m.state = 'held'),
              (SELECT coalesce(sum(count), 0) FROM retries r
-              WHERE r.phone = inbox.phone AND r.sender = inbox.sender AND r.id = inbox.id)
+              WHERE r.phone = inbox.phone AND r.sender = inbox.sender AND r.id = inbox.id),
+             (SELECT group_concat(reader) FROM ticks t
+              WHERE t.phone = inbox.phone AND t.phone = inbox.sender AND t.id = inbox.id)
          FROM inbox WHERE phone = ?1 AND seq > ?2 AND (?3 OR NOT sent) ORDER BY seq",
     )?;
     let mut rows = statement.query((phone, seq, sent))?;
@@ -245,6 +264,10 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>, sent: bool
             received_at: rfc3339(row.get(5)?),
             copies: row.get(6)?,
             retries: row.get(8)?,
+            read_by: row
+                .get::<_, Option<String>>(9)?
+                .map(|readers| readers.split(',').map(str::to_owned).collect())
+                .unwrap_or_default(),
         });
     }
     Ok(entries)

@@ -23,6 +23,7 @@ const TABLES: &[&str] = &[
     include_str!("schema/media.sql"),
     include_str!("schema/groups.sql"),
     include_str!("schema/sender_keys.sql"),
+    include_str!("schema/ticks.sql"),
 ];
 
 /// Opens the file in `directory` (made if need be), or a store in memory.

@@ -120,6 +120,24 @@ fn number(written: &str) -> Option<String> {
     directory::check_number(&digits).is_ok().then_some(digits)
 }
 
+/// The number that the network knows, of one that is written with or without the ninth digit of mobile phones in Brazil.
+/// Both are the same number to WhatsApp, which answers with the one that the account was made with.
+fn as_known(unit: &Unit<'_>, number: String) -> Result<String> {
+    if directory::by_phone(unit, &number)?.is_some() {
+        return Ok(number);
+    }
+    let other = match number
+        .strip_prefix("55")
+        .and_then(|rest| rest.split_at_checked(2))
+    {
+        Some((area, rest)) if rest.len() == 8 => format!("55{area}9{rest}"),
+        Some((area, rest)) if rest.len() == 9 && rest.starts_with('9') => format!("55{area}{}", &rest[1..]),
+        _ => return Ok(number),
+    };
+    let is_known = directory::by_phone(unit, &other)?.is_some();
+    Ok(if is_known { other } else { number })
+}
+
 impl Question<'_> {
     fn people(&self, unit: &Unit<'_>, users: &[Node]) -> Result<Vec<Node>> {
         let mut people = Vec::new();
@@ -136,7 +154,7 @@ impl Question<'_> {
         };
         let (jid, written) = match name {
             Name::Jid(jid) => (jid, None),
-            Name::Number(number, written) => (Jid::pn(number.as_str()), Some(written)),
+            Name::Number(number, written) => (Jid::pn(as_known(unit, number)?), Some(written)),
             Name::NoNumber(written) => return Ok(self.nobody("invalid", &written)),
             Name::Username(name) => return Ok(self.nobody("out", &name)),
         };
@@ -291,6 +309,26 @@ mod tests {
             };
             let values: Vec<_> = features.iter().map(|feature| feature.value.as_str()).collect();
             assert_eq!(values, ["true", "false"]);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_number_of_brazil_is_known_with_and_without_its_ninth_digit() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            for number in ["551187654321", "5521987654321"] {
+                identity::create(unit, Some(number.to_owned()), None)?;
+            }
+            for (written, known) in [
+                ("5511987654321", "551187654321"),
+                ("552187654321", "5521987654321"),
+                ("551187654321", "551187654321"),
+                ("5531987654321", "5531987654321"),
+                ("155509999999", "155509999999"),
+            ] {
+                assert_eq!(as_known(unit, written.to_owned())?, known, "{written}");
+            }
             Ok(())
         });
     }
