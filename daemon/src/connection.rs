@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use shared::domain::address_book::SavedContact;
 use shared::domain::content::{Content, Context, Remote, Said, Target};
 use shared::domain::event::OptionVotes;
 use shared::domain::message::{Failure, FailureCode, Truncation};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
-use shared::domain::question::{Answer, Ask};
+use shared::domain::question::{Answer, Ask, Found};
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
 use shared::session_state::SessionState;
@@ -38,6 +39,8 @@ pub struct Session {
     pub state: Arc<dyn SessionState>,
     /// Where incoming messages are committed.
     pub inbound: Arc<dyn InboundSink>,
+    /// Where the phone's address book is kept.
+    pub book: Arc<dyn AddressBook>,
     /// Where the session tells what happens. When its end is dropped the session is over.
     pub events: mpsc::Sender<SessionEvent>,
 }
@@ -91,6 +94,19 @@ pub trait Connection: Send + Sync + Debug {
     async fn group_members(&self, group: &Recipient) -> Result<Vec<Person>, SendError> {
         let _ = group;
         Err(SendError::NotConnected)
+    }
+
+    /// Asks WhatsApp whether this person is there, and how it spells the number. It ends within its own deadline, and
+    /// nothing is on the wire afterwards.
+    async fn look_up(&self, name: &Recipient) -> Result<Found, SendError> {
+        let _ = name;
+        Ok(Found::Unsaid)
+    }
+
+    /// Tells the senders of messages in a chat that these were read. It ends within its own deadline.
+    async fn mark_read(&self, chat: &Recipient, messages: &[Unread]) -> Result<(), AskError> {
+        let _ = (chat, messages);
+        Err(AskError::NotConnected)
     }
 
     /// Asks WhatsApp something, or has it change something. It ends within its own deadline.
@@ -243,6 +259,22 @@ pub enum PairingError {
     Timeout,
 }
 
+/// A message that came in, for its sender to be told that it was read.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Its WhatsApp id.
+    pub id: String,
+    /// Who sent it, by the name by which it came.
+    pub from: Recipient,
+}
+
+/// Ids that others chose stay out of logs.
+impl Debug for Unread {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unread").finish_non_exhaustive()
+    }
+}
+
 /// What a session tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionEvent {
@@ -384,7 +416,15 @@ pub trait InboundSink: Send + Sync + Debug {
     async fn commit(&self, batch: &[InboundMessage]) -> Result<(), CommitError>;
 }
 
-/// Incoming messages could not be stored.
+/// Keeps the phone's address book.
+#[async_trait]
+pub trait AddressBook: Send + Sync + Debug {
+    /// Stores contacts beside those that are there, or `is_whole` in place of them. What fails comes again with the next
+    /// synchronisation; a contact that comes twice is stored once.
+    async fn save(&self, contacts: &[SavedContact], is_whole: bool) -> Result<(), CommitError>;
+}
+
+/// What came in could not be stored.
 #[derive(Debug, thiserror::Error)]
-#[error("incoming messages could not be stored")]
+#[error("what came in could not be stored")]
 pub struct CommitError(#[source] pub Box<dyn std::error::Error + Send + Sync>);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::clock::Clock;
-use shared::domain::person::{Acquaintance, Belief, LookedUp};
+use shared::domain::person::{Acquaintance, Belief, LookedUp, Person};
 use shared::domain::question::Found;
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
@@ -96,6 +96,8 @@ impl Directory {
         connection: &Arc<dyn Connection>,
         name: &Recipient,
     ) {
+        let known = self.known(instance, name);
+        let name = &known.map_or_else(|| name.clone(), |known| known.as_spelt(name));
         if !self.is_to_be_asked_for(instance, name) {
             return;
         }
@@ -169,6 +171,7 @@ impl Directory {
     ) {
         let lesson = Lesson {
             met: met.clone(),
+            spelt: None,
             other,
             on_whatsapp: None,
             looked_up: None,
@@ -178,7 +181,7 @@ impl Directory {
 
     /// Notes what WhatsApp says of those whom it was asked for, each by the name that comes with it. They are stored one
     /// after the other, so that many of them leave room for what is learnt of others. A number that WhatsApp spells otherwise
-    /// is remembered as it does.
+    /// is remembered both ways.
     pub fn find(self: &Arc<Self>, instance: InstanceId, fence: &Fence, told: &[(Recipient, Found)]) {
         let lessons: Vec<_> = told
             .iter()
@@ -210,11 +213,19 @@ impl Directory {
             Found::Unsaid => return None,
         };
         let names: Vec<Recipient> = person.names().collect();
-        let met = names.iter().find(|name| *name == asked).or(names.first())?;
+        let number = person.phone.clone().map(Recipient::Phone);
+        // A number that WhatsApp spells otherwise is one more name of the person.
+        let spelt = number.filter(|number| asked.phone().is_some() && number != asked);
+        let is_name = spelt.is_some() || names.contains(asked);
+        let met = if is_name { asked } else { names.first()? };
         let until = self.clock.now() + KNOWN_FOR;
         Some(Lesson {
             met: met.clone(),
-            other: names.iter().find(|name| *name != met).cloned(),
+            other: names
+                .iter()
+                .find(|name| *name != met && Some(*name) != spelt.as_ref())
+                .cloned(),
+            spelt,
             on_whatsapp: Some(Belief {
                 is_there: true,
                 until,
@@ -231,6 +242,7 @@ impl Directory {
     fn absence(&self, name: &Recipient) -> Lesson {
         Lesson {
             met: name.clone(),
+            spelt: None,
             other: None,
             on_whatsapp: Some(Belief {
                 is_there: false,
@@ -317,7 +329,8 @@ impl Directory {
         }
         // It is learnt again when the person is met again.
         let mut known = self.lock();
-        for name in [Some(&lesson.met), lesson.other.as_ref()].into_iter().flatten() {
+        let names = [Some(&lesson.met), lesson.spelt.as_ref(), lesson.other.as_ref()];
+        for name in names.into_iter().flatten() {
             known.remove(&(instance, name.clone()));
         }
     }
@@ -340,7 +353,14 @@ impl Directory {
                 before.business_name == said.business_name && said.until - before.until < KNOWN_FOR / 2
             })
         };
+        // A look-up says how the number is spelt, also where that is as it was asked for.
+        let is_spelt_so = match (&lesson.spelt, &lesson.looked_up) {
+            (Some(spelt), _) => is_named(spelt) && acquaintance.is_named(&lesson.met),
+            (None, Some(_)) => is_named(&lesson.met),
+            (None, None) => true,
+        };
         now - known.at >= TERM
+            || !is_spelt_so
             || !lesson.other.as_ref().is_none_or(is_named)
             || !lesson.on_whatsapp.is_none_or(believes)
             || !lesson.looked_up.as_ref().is_none_or(has_said)
@@ -354,13 +374,14 @@ impl Directory {
         is_stored: bool,
     ) {
         let mut known = self.lock();
-        for name in acquaintance.person.names() {
+        for name in acquaintance.names() {
             let mut entry = known.get(&(instance, name.clone()));
             // What is only expected does not replace what is stored: the table decides the canonical chat.
             if let Some(entry) = entry.as_mut().filter(|entry| !is_stored && entry.is_stored) {
                 let (person, new) = (&mut entry.acquaintance.person, &acquaintance.person);
                 person.phone = new.phone.clone().or(person.phone.take());
                 person.lid = new.lid.clone().or(person.lid.take());
+                entry.acquaintance.spellings.clone_from(&acquaintance.spellings);
                 entry.acquaintance.on_whatsapp = acquaintance.on_whatsapp.or(entry.acquaintance.on_whatsapp);
                 let said = entry.acquaintance.looked_up.take();
                 entry.acquaintance.looked_up = acquaintance.looked_up.clone().or(said);
@@ -387,6 +408,10 @@ fn expected(lesson: &Lesson) -> Acquaintance {
     let mut acquaintance = Acquaintance::stranger(&lesson.met);
     acquaintance.on_whatsapp = lesson.on_whatsapp;
     acquaintance.looked_up.clone_from(&lesson.looked_up);
+    if let (Some(spelt), Some(digits)) = (&lesson.spelt, lesson.met.phone()) {
+        acquaintance.person = Person::of(spelt);
+        acquaintance.spellings = vec![digits.to_owned()];
+    }
     match &lesson.other {
         Some(Recipient::Phone(digits)) => acquaintance.person.phone = Some(digits.clone()),
         Some(Recipient::Lid(digits)) => acquaintance.person.lid = Some(digits.clone()),

@@ -56,6 +56,12 @@ macro_rules! prefixed_ids {
                 Self(Ulid::from_parts(milliseconds(at), (within << DIGEST_BITS) | digest))
             }
 
+            /// The time that an identifier which was derived in order was made of, to the microsecond.
+            pub fn derived_at(self) -> DateTime<Utc> {
+                let within = i64::try_from((self.0.random() >> 70) & 0x3ff).unwrap_or(0);
+                self.created_at() + chrono::TimeDelta::microseconds(within)
+            }
+
             /// The identifier of these 16 bytes.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Ulid::from_bytes(bytes))
@@ -196,6 +202,7 @@ mod tests {
         assert_eq!(id(7, "a"), id(7, "a"));
         assert_ne!(id(7, "a"), id(7, "b"));
         assert_eq!(id(999, "a").created_at(), now());
+        assert_eq!(id(999, "a").derived_at(), at(999));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::auth::password::{self, NewPassword, OfferedPassword};
 use crate::auth::session::RefreshToken;
 use crate::domain::account::{EmailAddress, PersonName, Role, Tier};
 use crate::domain::audit::{Action, Outcome};
+use crate::domain::chats::{Activity, Presence};
 use crate::domain::instance::{InstanceName, Status};
 use crate::domain::message::{Direction, Failure, Kind, State};
 use crate::domain::network::Network;
@@ -57,6 +58,8 @@ schemas! {
     "AuditOutcome", Outcome = one_of(Outcome::ALL, Outcome::as_str);
     "MessageKind", Kind = one_of(Kind::ALL, Kind::as_str);
     "MessageDirection", Direction = one_of(Direction::ALL, Direction::as_str);
+    "ChatActivity", Activity = one_of(Activity::ALL, Activity::as_str);
+    "PresenceState", Presence = one_of(Presence::ALL, Presence::as_str);
     "MessageStatus", State = one_of(State::ALL, State::as_str).examples([State::Delivered.as_str()]);
 
     "EmailAddress", EmailAddress = text("ada@example.com")

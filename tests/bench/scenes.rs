@@ -95,12 +95,29 @@ impl User {
             let contact = [sender.other.as_str()];
             for route in [
                 "GET /api/contacts/{contact}",
+                "GET /api/contacts/{contact}/picture",
                 "POST /api/contacts/{contact}/block",
                 "DELETE /api/contacts/{contact}/block",
+                "POST /api/chats/{chat}/typing",
+                "POST /api/chats/{chat}/recording",
+                "POST /api/chats/{chat}/paused",
+                "POST /api/chats/{chat}/read",
+                "POST /api/chats/{chat}/archive",
+                "DELETE /api/chats/{chat}/archive",
+                "POST /api/chats/{chat}/pin",
+                "DELETE /api/chats/{chat}/pin",
+                "POST /api/chats/{chat}/mute",
+                "DELETE /api/chats/{chat}/mute",
             ] {
                 self.call(&sender.key, route, &contact, None).await?;
             }
             self.meets(&sender.key, &sender.other).await?;
+            for route in ["GET /api/contacts", "GET /api/contacts/blocked"] {
+                self.call(&sender.key, route, &[], None).await?;
+            }
+            let body = json!({"presence": "unavailable"});
+            self.call(&sender.key, "PUT /api/presence", &[], Some(body))
+                .await?;
         }
         Ok(())
     }

@@ -129,6 +129,8 @@ def fill_path(case, caller):
         path["contact"] = world.contact
     if "group" in path:
         path["group"] = world.group(name)
+    if "chat" in path:
+        path["chat"] = world.chat
     if "file" in path:
         path["file"] = "start.js"
 
@@ -193,6 +195,11 @@ def fill_body(case, caller):
         body["network"] = "sandbox"
     if body.get("subscriptionId"):
         body["subscriptionId"] = User().subscription
+    if body.get("upTo"):
+        # A message of the chat.
+        body["upTo"] = world.message
+    if body.get("until"):
+        body["until"] = (now + timedelta(hours=1)).isoformat()
     if body.get("expiresAt") and body["expiresAt"] < now.isoformat():
         # The document's example is of a fixed day, which is past.
         body["expiresAt"] = (now + timedelta(hours=1)).isoformat()

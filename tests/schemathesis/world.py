@@ -16,6 +16,8 @@ API = os.environ["WAXWING_API"]
 SANDBOX = os.environ["WAXWING_SANDBOX"]
 ADMINISTRATOR = os.environ["WAXWING_ADMIN_EMAIL"]
 PASSWORD = "correct horse battery"
+# It begins as one does, which is enough for the sandbox.
+JPEG = b"\xff\xd8\xff\xe0a picture"
 
 numbers = itertools.count(1)
 session = requests.Session()
@@ -101,6 +103,9 @@ class World:
         self.contact = requests.post(f"{SANDBOX}/admin/phones", json={}, timeout=30).json()["phone"]
         text, named = {"to": self.contact, "text": "Hello"}, {"Idempotency-Key": self.used_key}
         self.message = call("POST", "/api/messages/text", self.key, named, json=text)["id"]
+        self.chat = self.contact
+        picture = f"{SANDBOX}/admin/phones/{self.contact}/picture"
+        requests.post(picture, data=JPEG, timeout=30).raise_for_status()
         powerless = self.user.key(self.instance, scopes=["media:read"])
         self.powerless_key = powerless["key"]
         self.spared = {key["id"], powerless["id"]}

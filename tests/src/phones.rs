@@ -65,10 +65,9 @@ impl Phones {
         lid.split('@').next().unwrap_or(lid).to_owned()
     }
 
-    async fn phone(&self, phone: &str) -> Value {
-        let url = format!("{}/admin/phones", self.base);
-        let answer = self.http.get(url).send().await.expect("the sandbox answers");
-        let phones: Vec<Value> = answer.json().await.expect("a list");
+    /// What the network has of a phone.
+    pub async fn phone(&self, phone: &str) -> Value {
+        let phones = self.list("/admin/phones").await;
         let found = phones.into_iter().find(|one| one["phone"] == phone);
         found.expect("the phone")
     }
@@ -84,10 +83,44 @@ impl Phones {
         groups.into_iter().find(|one| one["id"] == group)
     }
 
-    async fn list(&self, path: &str) -> Vec<Value> {
+    /// What a phone's person wrote with this text, once it looks like this.
+    pub async fn until_sent(&self, phone: &str, text: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let path = format!("/admin/phones/{phone}/inbox?sent=true");
+        until(&format!("the text from {phone}"), async || {
+            let shown = self.list(&path).await;
+            shown
+                .into_iter()
+                .find(|message| message["text"] == text && wanted(message))
+        })
+        .await
+    }
+
+    /// A setting that a phone shares with its companions, once it looks like this.
+    pub async fn until_set(&self, phone: &str, index: &Value, wanted: impl Fn(&Value) -> bool) {
+        let path = format!("/admin/phones/{phone}/app-state");
+        until(&format!("the setting {index}"), async || {
+            let settings = self.list(&path).await;
+            settings
+                .iter()
+                .any(|setting| setting["index"] == *index && wanted(&setting["value"]))
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// A list of the admin API.
+    pub async fn list(&self, path: &str) -> Vec<Value> {
         let url = format!("{}{path}", self.base);
         let answer = self.http.get(url).send().await.expect("the sandbox answers");
         answer.json().await.expect("a list")
+    }
+
+    /// A person's picture: these bytes of a JPEG.
+    pub async fn set_picture(&self, phone: &str, jpeg: &[u8]) {
+        let url = format!("{}/admin/phones/{phone}/picture", self.base);
+        let request = self.http.post(url).body(jpeg.to_vec());
+        let answer = request.send().await.expect("the sandbox answers");
+        assert!(answer.status().is_success(), "{}", answer.status());
     }
 
     /// Waits until the phone shows this text; answers the message.

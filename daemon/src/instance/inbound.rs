@@ -87,7 +87,8 @@ impl Inbound {
         let instance = self.instance.to_string();
         let chat = message.chat.to_jid();
         let parts: [&str; 4] = [&instance, &chat, &message.sender, &message.whatsapp_id];
-        let id = MessageId::derived_in_order(message.received_at, &parts);
+        let (sender, whatsapp_id) = (&message.sender, &message.whatsapp_id);
+        let id = MessageRecord::id_of_inbound(self.instance, message.received_at, &chat, sender, whatsapp_id);
         let is_about_another = message.is_about_another();
         let known = self.who_wrote(message).await;
         // A vote is with its poll already, and is no message.

@@ -2,6 +2,7 @@
 //! after a loss, and writes the status.
 
 pub mod backoff;
+mod book;
 mod group_receipts;
 pub mod inbound;
 pub mod link;

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::Actor;
+use super::book::Book;
 use super::inbound::Inbound;
 use super::link::{Acks, Link};
 use super::pairing::Pairing;
@@ -87,6 +88,7 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
         instance: actor.id,
         state: actor.deps.session_state(actor.id, &actor.fence),
         inbound: Arc::new(Inbound::new(actor.deps.clone(), actor.id, actor.fence.clone())),
+        book: Arc::new(Book::new(actor.deps.clone(), actor.id, actor.fence.clone())),
         events: events_in,
     };
     let connector = actor.deps.connector.clone();
@@ -170,6 +172,9 @@ async fn forget_account(actor: &mut Actor) {
     if let Err(error) = actor.deps.session_state(actor.id, &actor.fence).clear().await {
         warn!(instance.id = %actor.id, error = %chain(&error), "the state of an unlinked session could not be cleared");
     }
+    Book::new(actor.deps.clone(), actor.id, actor.fence.clone())
+        .forget()
+        .await;
     actor.observer.set_account(None).await;
 }
 

@@ -1,6 +1,7 @@
 //! Bringing one message to the server: over as many connections, and with as many pauses, as its
 //! time allows.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -256,11 +257,17 @@ impl Sender<'_> {
         if links.has_changed().unwrap_or(true) {
             return Ok(());
         }
-        let attempt = self.over(&link, send, said).await;
+        let (spelt, attempt) = match self.unless_over(send, self.as_spelt(&link, send)).await? {
+            Ok(spelt) => {
+                let attempt = self.over(&link, &spelt, said).await;
+                (spelt, attempt)
+            }
+            Err(error) => (Cow::Borrowed(send), Attempt::Failed(error)),
+        };
         let (began, was_alone) = (present.began, present.is_alone());
         drop(present);
         drop(turn);
-        self.judge(attempt, &link, send, journey, began, was_alone)
+        self.judge(attempt, &link, &spelt, journey, began, was_alone)
             .await?;
         self.lane.held.set_waits(&job.received.message_id, true);
         let pause = if journey.is_suspect || journey.failures == 0 {

@@ -8,6 +8,7 @@ use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use shared::storage::StorageError;
+use shared::storage::address_books::AddressBooks;
 use shared::storage::api_keys::ApiKeys;
 use shared::storage::instances::Observation;
 use shared::telemetry::chain;
@@ -118,6 +119,7 @@ impl Farewell {
             return Ok(Observation::Stored);
         }
         deps.session_state(id, &self.hold.fence).clear().await?;
+        AddressBooks::new(deps.table.clone()).forget(id).await?;
         let forgotten = deps.instances.set_account(id, token, None).await?;
         if forgotten != Observation::Stored {
             return Ok(forgotten);

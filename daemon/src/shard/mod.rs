@@ -3,6 +3,7 @@
 
 mod agenda;
 mod attempt;
+mod destination;
 mod farewell;
 mod files;
 mod jobs;
@@ -14,6 +15,7 @@ mod queries;
 mod questions;
 mod reachout;
 mod recall;
+mod reading;
 mod reconcile;
 mod send;
 mod typing;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use shared::domain::question::{Outcome, Question, Refusal, SealedAsk};
+use shared::domain::question::{Answer, Ask, Outcome, Question, Refusal, SealedAsk};
 use shared::fault;
 use shared::ids::InstanceId;
 use shared::queue::Received;
@@ -34,6 +34,7 @@ use crate::connection::AskError;
 use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::lease::Hold;
+use crate::shard::reading::Reader;
 
 /// How many questions of an instance are answered at once. WhatsApp counts what an account asks.
 const AT_ONCE: usize = 4;
@@ -251,7 +252,13 @@ impl Questions {
             });
         }
         let link = self.links.now(question.instance).ok_or(Refusal::NotConnected)?;
-        let answer = link.connection.ask(&question.ask).await;
+        let answer = match &question.ask {
+            Ask::ReadChat(asked) => {
+                let reader = Reader::new(&self.deps, question.instance, link.connection.as_ref());
+                reader.read(asked).await.map(Answer::from)
+            }
+            ask => link.connection.ask(ask).await,
+        };
         let outcome = answer.map_err(|error| {
             info!(
                 instance.id = %question.instance,

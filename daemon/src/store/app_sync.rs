@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use async_trait::async_trait;
 use shared::session_state::Entry;
 use wacore::appstate::hash::HashState;
-use wacore::store::error::Result;
+use wacore::store::error::{Result, StoreError};
 use wacore::store::traits::{AppStateSyncKey, AppSyncStore};
 use wacore_appstate::processor::AppStateMutationMAC;
 
@@ -48,6 +48,9 @@ impl AppSyncStore for SessionStore {
     }
 
     async fn set_version(&self, name_: &str, state: HashState) -> Result<()> {
+        if let Some(ahead) = &self.ahead {
+            ahead.store(name_).await.map_err(StoreError::Database)?;
+        }
         self.put_json(&name("asv", &[name_]), &state).await
     }
 

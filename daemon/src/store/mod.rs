@@ -41,6 +41,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -89,6 +90,18 @@ pub struct SessionStore {
     shut: CancellationToken,
     inbound_lost: CancellationToken,
     missing: Option<mpsc::Sender<MissingInbound>>,
+    ahead: Option<Arc<dyn Ahead>>,
+}
+
+/// Why something could not be stored ahead.
+pub type AheadError = Box<dyn std::error::Error + Send + Sync>;
+
+/// What has to be stored before the library notes how far a collection of app state has come: what it has handed out of that
+/// collection does not come again.
+#[async_trait]
+pub trait Ahead: Send + Sync + fmt::Debug {
+    /// Stores what came of this collection.
+    async fn store(&self, collection: &str) -> Result<(), AheadError>;
 }
 
 /// An incoming message that the library has decrypted before, and that was neither buffered nor committed.
@@ -143,6 +156,16 @@ impl SessionStore {
             shut,
             inbound_lost: CancellationToken::new(),
             missing: None,
+            ahead: None,
+        }
+    }
+
+    /// The store with something that is stored [`Ahead`].
+    #[must_use]
+    pub fn after(self, ahead: Arc<dyn Ahead>) -> Self {
+        Self {
+            ahead: Some(ahead),
+            ..self
         }
     }
 

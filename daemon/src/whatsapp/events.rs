@@ -15,10 +15,12 @@ use wacore::types::events::{
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::Client;
 
+use super::address_book::Contacts;
 use super::ending::Ending;
 use super::keys_only::KeysOnly;
 use super::own_chat::OwnChat;
 use super::people;
+use super::presence::Presence;
 use super::runtime::SessionRuntime;
 use super::stops::{Signal, StreamError};
 use crate::connection::{ReceiptKind, SessionEvent};
@@ -42,10 +44,12 @@ pub struct Translator {
     pub runtime: SessionRuntime,
     pub own_chat: std::sync::Arc<OwnChat>,
     pub keys_only: std::sync::Arc<KeysOnly>,
+    pub contacts: std::sync::Arc<Contacts>,
+    pub presence: std::sync::Arc<Presence>,
 }
 
 /// The kinds that are translated; the library makes no others for us.
-const KINDS: [EventKind; 17] = [
+const KINDS: [EventKind; 18] = [
     EventKind::PairingQrCode,
     EventKind::PairingQrCodesExhausted,
     EventKind::PairingCodeRefresh,
@@ -63,6 +67,7 @@ const KINDS: [EventKind; 17] = [
     EventKind::ServerAck,
     EventKind::Receipt,
     EventKind::RawNode,
+    EventKind::ContactUpdate,
 ];
 
 impl EventHandler for Translator {
@@ -114,6 +119,10 @@ impl Translator {
                     self.ending.note(&signal);
                 }
                 self.keys_only.note(node.get());
+                return None;
+            }
+            Event::ContactUpdate(update) => {
+                self.contacts.note(update);
                 return None;
             }
             Event::Disconnected(disconnected) => {
@@ -206,8 +215,12 @@ impl Translator {
         let Some(client) = self.client.get().and_then(std::sync::Weak::upgrade) else {
             return;
         };
+        let presence = std::sync::Arc::clone(&self.presence);
         let task = async move {
             tokio::time::sleep(PRESENCE_DELAY).await;
+            if presence.is_wanted() {
+                return;
+            }
             if let Err(error) = client.presence().set_unavailable().await {
                 debug!(%error, "presence was not taken back");
             }

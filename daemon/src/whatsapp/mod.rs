@@ -4,6 +4,8 @@
 //! that ends says why, and the holder of the lease decides whether there is another. Only the login after pairing is
 //! part of the same session; WhatsApp asks for it by closing the stream.
 
+mod address_book;
+mod chats;
 mod content;
 mod ending;
 mod events;
@@ -17,6 +19,7 @@ mod own_chat;
 mod pairing;
 mod people;
 mod polls;
+mod presence;
 mod questions;
 mod resend;
 mod runtime;

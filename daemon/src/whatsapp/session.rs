@@ -6,11 +6,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use shared::clock::Clock;
 use shared::domain::content::{Content, Context, Remote, Said};
 use shared::domain::message::{Failure, FailureCode};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
-use shared::domain::question::{self, Ask};
+use shared::domain::question::{self, Ask, Found};
 use shared::domain::reason::Reason;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
@@ -29,6 +30,7 @@ use whatsapp_rust::{
     CacheConfig, ChatStateType, Client, GroupError, GroupParticipant, RawNodeLease, SendOptions,
 };
 
+use super::address_book::Contacts;
 use super::content::Addressed;
 use super::content::context::Addressed as Beside;
 use super::ending::Ending;
@@ -37,6 +39,7 @@ use super::inbound::Inbound;
 use super::keys_only::KeysOnly;
 use super::own_chat::OwnChat;
 use super::polls::Polls;
+use super::presence::Presence;
 use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
 use super::settings::WhatsAppConnector;
@@ -44,10 +47,10 @@ use super::spool::Spool;
 use super::stops::Signal;
 use super::transport::Dialler;
 use super::versions::{Refused, Version, Versions};
-use super::{content, explain, failure, pairing, people, questions, resend, trust, upload};
+use super::{chats, content, explain, failure, pairing, people, questions, resend, trust, upload};
 use crate::connection::{
     AskError, ChatState, ConnectError, Connection, PairingCode, PairingError, SendError, Session,
-    SessionEvent,
+    SessionEvent, Unread,
 };
 use crate::stop::{Answer, Course};
 use crate::store::SessionStore;
@@ -95,6 +98,8 @@ pub struct WhatsAppSession {
     secrets: MessageSecrets,
     polls: Polls,
     own_chat: Arc<OwnChat>,
+    presence: Arc<Presence>,
+    clock: Arc<dyn Clock>,
     ending: Arc<Ending>,
     /// Ends every task of the session at once.
     stop: CancellationToken,
@@ -111,13 +116,13 @@ impl WhatsAppSession {
             .map_err(refused)?;
         let version = connector.versions.current().await.map_err(refused)?;
         let (missing, to_ask_for) = mpsc::channel(resend::CAPACITY);
-        let store =
-            Arc::new(SessionStore::new(session.state, Arc::clone(&connector.clock)).telling_missing(missing));
+        let contacts = Arc::new(Contacts::new(session.book));
+        let store = SessionStore::new(session.state, Arc::clone(&connector.clock)).telling_missing(missing);
+        let store = Arc::new(store.after(Arc::clone(&contacts) as _));
         let polls = Polls::new(Arc::clone(&store), secrets.clone());
         let (queue, waiting) = mpsc::channel(events::CAPACITY);
         let ending = Arc::new(Ending::default());
-        let own_chat = Arc::new(OwnChat::default());
-        let keys_only = Arc::new(KeysOnly::default());
+        let (own_chat, keys_only, presence) = <(Arc<OwnChat>, Arc<KeysOnly>, Arc<Presence>)>::default();
         let (overflow, commit_failed) = (CancellationToken::new(), CancellationToken::new());
         let (stop, over, tasks) = (
             CancellationToken::new(),
@@ -134,6 +139,8 @@ impl WhatsAppSession {
             runtime: runtime.clone(),
             own_chat: Arc::clone(&own_chat),
             keys_only: Arc::clone(&keys_only),
+            contacts,
+            presence: Arc::clone(&presence),
         });
         let dialler = Dialler::new(&connector.settings.websocket_url, Arc::clone(&ending));
         let builder = Bot::builder()
@@ -169,6 +176,8 @@ impl WhatsAppSession {
             secrets,
             polls,
             own_chat,
+            presence,
+            clock: Arc::clone(&connector.clock),
             ending: Arc::clone(&ending),
             stop,
             asked: CancellationToken::new(),
@@ -630,8 +639,42 @@ impl Connection for WhatsAppSession {
         Ok(people::members(&self.client, &info))
     }
 
+    async fn look_up(&self, name: &Recipient) -> Result<Found, SendError> {
+        let asking = questions::look_up(&self.client, std::slice::from_ref(name));
+        let told = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Err(SendError::NotConnected),
+            told = tokio::time::timeout(EXPLAIN_DEADLINE, asking) => told.unwrap_or(Err(AskError::InDoubt)),
+        };
+        match told {
+            Ok(found) => Ok(found.into_iter().next().unwrap_or(Found::Unsaid)),
+            Err(AskError::NotConnected) => Err(SendError::NotConnected),
+            Err(AskError::Throttled { after, source }) => Err(SendError::Throttled { after, source }),
+            Err(error @ AskError::InDoubt) => Err(SendError::Unavailable(Box::new(error))),
+            Err(AskError::Unavailable(source)) => Err(SendError::Unavailable(source)),
+            // What WhatsApp does not tell this account is no reason to hold a message back.
+            Err(AskError::Refused { .. } | AskError::NotOnWhatsapp) => Ok(Found::Unsaid),
+        }
+    }
+
+    async fn mark_read(&self, chat: &Recipient, messages: &[Unread]) -> Result<(), AskError> {
+        let marking = chats::mark_read(&self.client, chat, messages);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(AskError::InDoubt),
+            marked = tokio::time::timeout(ASK_DEADLINE, marking) => marked.unwrap_or(Err(AskError::InDoubt)),
+        }
+    }
+
     async fn ask(&self, ask: &Ask) -> Result<question::Answer, AskError> {
-        let asking = questions::answer(questions::Socket { client: &self.client }, ask);
+        let runtime = SessionRuntime::new(self.tasks.clone(), self.stop.clone());
+        let socket = questions::Socket {
+            client: &self.client,
+            presence: &self.presence,
+            runtime: &runtime,
+            clock: self.clock.as_ref(),
+        };
+        let asking = questions::answer(socket, ask);
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(AskError::InDoubt),

@@ -4,6 +4,7 @@
 mod accounts;
 mod beats;
 mod changes;
+mod books;
 mod connections;
 mod daemons;
 mod events;
@@ -26,6 +27,7 @@ mod questions;
 mod queue;
 mod reachout;
 mod recalls;
+mod reading;
 mod receipts;
 mod scheduled;
 mod sends;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use daemon::connection::{
-    AskError, ChatState, ConnectError, Connection, Connector, InboundSink, PairingCode, PairingError,
-    ReceiptKind, SendError, Session, SessionEvent,
+    AddressBook, AskError, ChatState, ConnectError, Connection, Connector, InboundSink, PairingCode,
+    PairingError, ReceiptKind, SendError, Session, SessionEvent, Unread,
 };
 use daemon::stop::{Answer, Stop};
 use shared::domain::content::{Content, Said};
@@ -17,7 +17,7 @@ use shared::domain::instance::Status;
 use shared::domain::message::Failure;
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
-use shared::domain::question::{self, Ask};
+use shared::domain::question::{self, Ask, Found};
 use shared::domain::reason::Reason;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
@@ -44,6 +44,7 @@ pub struct Playing {
     pub instance: InstanceId,
     pub state: Arc<dyn SessionState>,
     pub inbound: Arc<dyn InboundSink>,
+    pub book: Arc<dyn AddressBook>,
     events: mpsc::Sender<SessionEvent>,
     sent: mpsc::Receiver<Sent>,
     asked: mpsc::Receiver<Asked>,
@@ -91,6 +92,12 @@ pub struct Line {
     last_words: Mutex<Vec<SessionEvent>>,
     strangers: Mutex<Vec<Recipient>>,
     refreshed: Mutex<Vec<Recipient>>,
+    /// Who is found by a name that is looked up before a send; nobody says anything of the others.
+    pub found: Mutex<Vec<(Recipient, Found)>>,
+    /// The names that were looked up so.
+    pub looked_up: Mutex<Vec<Recipient>>,
+    /// What was marked as read.
+    pub read: Mutex<Vec<(Recipient, Vec<Unread>)>>,
     pub disconnected: CancellationToken,
     pub logged_out: CancellationToken,
     pub abandoned: CancellationToken,
@@ -138,6 +145,9 @@ impl Connector for Network {
             last_words: Mutex::default(),
             strangers: Mutex::default(),
             refreshed: Mutex::default(),
+            found: Mutex::default(),
+            looked_up: Mutex::default(),
+            read: Mutex::default(),
             disconnected: CancellationToken::new(),
             logged_out: CancellationToken::new(),
             abandoned: CancellationToken::new(),
@@ -148,6 +158,7 @@ impl Connector for Network {
             instance: session.instance,
             state: session.state,
             inbound: session.inbound,
+            book: session.book,
             events,
             sent,
             asked,
@@ -256,6 +267,22 @@ impl Connection for Line {
         answered
             .await
             .expect("the test answers, or this panics as a defect of the library would")
+    }
+
+    async fn look_up(&self, name: &Recipient) -> Result<Found, SendError> {
+        self.looked_up
+            .lock()
+            .expect("no holder panics")
+            .push(name.clone());
+        let found = self.found.lock().expect("no holder panics");
+        let found = found.iter().find(|(known, _)| known == name);
+        Ok(found.map_or(Found::Unsaid, |(_, found)| found.clone()))
+    }
+
+    async fn mark_read(&self, chat: &Recipient, messages: &[Unread]) -> Result<(), AskError> {
+        let mut read = self.read.lock().expect("no holder panics");
+        read.push((chat.clone(), messages.to_vec()));
+        Ok(())
     }
 
     async fn group_members(&self, _group: &Recipient) -> Result<Vec<Person>, SendError> {

@@ -6,6 +6,7 @@ use shared::domain::content::{Content, Context};
 use shared::domain::instance::Instance;
 use shared::domain::message::{FailureCode, State};
 use shared::domain::person::{Acquaintance, Person};
+use shared::domain::question::Found;
 use shared::domain::recipient::Recipient;
 use shared::storage::item::Item;
 use shared::storage::keys;
@@ -66,6 +67,64 @@ fn incoming(world: &World, whatsapp_id: &str, phone: Option<&str>) -> InboundMes
         at: world.now(),
         received_at: world.now(),
     }
+}
+
+const WRITTEN: &str = "5511987654321";
+const SPELT: &str = "551187654321";
+
+/// As WhatsApp finds Alice by a number that people write otherwise.
+fn found() -> Found {
+    Found::There {
+        person: Person {
+            phone: Some(SPELT.to_owned()),
+            lid: Some("200000000000001".to_owned()),
+        },
+        business_name: None,
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_may_be_spelt_otherwise_is_looked_up_once_and_keeps_its_chat() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let looked_up = &session.line.clone().looked_up;
+    session
+        .line
+        .found
+        .lock()
+        .expect("no holder panics")
+        .push((name(WRITTEN), found()));
+    let first = world.accept(&instance, WRITTEN, "one").await;
+    let sent = session.sent().await;
+    assert_eq!((sent.message, sent.to), (first, name(SPELT)));
+    session.acknowledge(first, None).await;
+    let record = world.until_state(&instance, first, State::Sent).await;
+    assert_eq!(record.chat, name(WRITTEN));
+    for by in [WRITTEN, SPELT, ALICE_LID] {
+        let met = until_known(&world, &instance, by, |met| met.is_spelt(WRITTEN)).await;
+        assert_eq!(met.chat, name(WRITTEN), "{by}");
+        assert_eq!(met.person.phone.as_deref(), Some(SPELT));
+    }
+    let second = world.accept(&instance, WRITTEN, "two").await;
+    assert_eq!(session.sent().await.to, name(SPELT));
+    session.acknowledge(second, None).await;
+    world.until_state(&instance, second, State::Sent).await;
+    assert_eq!(*looked_up.lock().expect("no holder panics"), [name(WRITTEN)]);
+
+    // One of whom nothing is said goes out as it was given; one with a single form is not looked up.
+    let other = world.accept(&instance, "5215512345678", "three").await;
+    assert_eq!(session.sent().await.to, name("5215512345678"));
+    session.acknowledge(other, None).await;
+    let plain = world.accept(&instance, ALICE, "four").await;
+    assert_eq!(session.sent().await.to, name(ALICE));
+    session.acknowledge(plain, None).await;
+    world.until_state(&instance, plain, State::Sent).await;
+    assert_eq!(
+        *looked_up.lock().expect("no holder panics"),
+        [name(WRITTEN), name("5215512345678")]
+    );
+    daemon.stop().await;
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ impl World {
     }
 
     /// Asks the instance's socket.
-    async fn ask(&self, instance: &Instance, ask: Ask) -> Question {
+    pub async fn ask(&self, instance: &Instance, ask: Ask) -> Question {
         let question = self.question(instance, ask);
         self.put(instance, &question).await;
         question
@@ -110,7 +110,7 @@ impl World {
         given_up.await.expect("stored")
     }
 
-    async fn until_answered(&self, question: &Question) -> Outcome {
+    pub async fn until_answered(&self, question: &Question) -> Outcome {
         let sealed = until("an answer", async || match self.progress(question).await {
             Some(Progress::Answered(sealed)) => Some(sealed),
             _ => None,

@@ -12,7 +12,8 @@ use utoipa::openapi::path::ParameterIn;
 use super::taken::{Gate, gate};
 use crate::http::caller::{Administrator, KeyCaller, Owner, Permission, UserCaller};
 use crate::http::{
-    ApiError, AuthGate, Code, JsonBody, Listing, OptionalJsonBody, Path, Query, Replayable, Reply, Trail,
+    ApiError, AuthGate, Code, JsonBody, Listing, OptionalJsonBody, Path, Query, Replayable, Reply, Spelt,
+    Trail,
 };
 use crate::openapi::{Caller, Operation};
 
@@ -211,6 +212,13 @@ impl<S, T: ToSchema + FromStr> Argument<S> for Path<T> {
     fn describe(operation: &mut Operation) {
         operation.path_parameter::<T>();
         operation.codes.insert(Code::NotFound);
+    }
+}
+
+impl<S, T: ToSchema + FromStr> Argument<S> for Spelt<T> {
+    fn describe(operation: &mut Operation) {
+        operation.path_parameter::<T>();
+        operation.codes.insert(Code::ValidationError);
     }
 }
 

@@ -153,15 +153,15 @@ pub(crate) fn told(mut response: Response) -> Result<Value, ApiError> {
 }
 
 fn error_headers(response: &mut Response, error: &ApiError) {
-    match error.code.status() {
-        StatusCode::UNAUTHORIZED => {
-            set(response, header::WWW_AUTHENTICATE, "Bearer");
-        }
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
-            let seconds = error.retry_after.unwrap_or(1).to_string();
-            set(response, header::RETRY_AFTER, &seconds);
-        }
-        _ => {}
+    if error.code.status() == StatusCode::UNAUTHORIZED {
+        set(response, header::WWW_AUTHENTICATE, "Bearer");
+    }
+    let always = matches!(
+        error.code.status(),
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+    );
+    if let Some(seconds) = error.retry_after.or(always.then_some(1)) {
+        set(response, header::RETRY_AFTER, &seconds.to_string());
     }
 }
 

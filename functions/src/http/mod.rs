@@ -31,7 +31,7 @@ pub use fields::Fields;
 pub use headers::PAGE_POLICY;
 pub use json::{Given, JsonBody, OptionalJsonBody, knows};
 pub use page::{List, Page, PageCursor, PageLimit, PageQuery, Pagination};
-pub use path::Path;
+pub use path::{Path, Spelt};
 pub use query::Query;
 pub use rate_limit::{AuthGate, AuthLimit};
 pub use replay::Replayable;

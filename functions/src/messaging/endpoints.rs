@@ -1,12 +1,14 @@
 //! The list of this function's endpoints. Each is declared in its own file, whose path mirrors the endpoint's.
 
-use super::{contacts, groups, instance, media, messages, stats};
+use super::{chats, contacts, groups, instance, media, messages, stats};
 use crate::endpoint::Endpoint;
 use crate::messaging::MessagingState;
 
 /// Every endpoint of this function.
 pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
     let mut endpoints = messages::kinds::endpoints();
+    endpoints.extend(contacts::endpoints());
+    endpoints.extend(chats::endpoints());
     endpoints.extend(vec![
         messages::bulk::endpoint(),
         messages::list::endpoint(),
@@ -15,10 +17,6 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
         messages::update::endpoint(),
         messages::delete::endpoint(),
         messages::reaction::endpoint(),
-        contacts::check::endpoint(),
-        contacts::show::endpoint(),
-        contacts::block::endpoint(),
-        contacts::unblock::endpoint(),
         instance::info::endpoint(),
         stats::endpoint(),
     ]);

@@ -1,6 +1,7 @@
 //! What a program does through an instance: send messages and see what became of them.
 
 mod asking;
+mod chats;
 mod contacts;
 mod endpoints;
 mod groups;

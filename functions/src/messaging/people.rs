@@ -5,7 +5,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::domain::person::Acquaintance;
+use shared::domain::person::{Acquaintance, Belief, LookedUp};
+use shared::domain::question::Found;
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
 use shared::recent::Recent;
@@ -77,6 +78,58 @@ impl Directory {
         let mut remembered = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         remembered.insert(key, known);
         Ok(acquaintance)
+    }
+
+    /// Takes what WhatsApp has just said of a contact. The daemon stores it too; until it has, this process goes by it
+    /// already, so that a message to somebody who was just checked is not answered by what was known before.
+    pub async fn hear(
+        &self,
+        instance: InstanceId,
+        name: &Recipient,
+        found: &Found,
+        now: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let mut known = self.get(instance, name, now).await?;
+        // As long as an entry is good.
+        let until = now + FRESH;
+        let is_there = match found {
+            Found::There {
+                person,
+                business_name,
+            } => {
+                if known.person.is_same_as(person) == Some(false)
+                    && !known.is_spelt(name.phone().unwrap_or_default())
+                {
+                    known = Acquaintance::stranger(name);
+                }
+                let spelling = name
+                    .phone()
+                    .filter(|digits| person.phone.as_deref().is_some_and(|known| known != *digits));
+                if let Some(digits) = spelling.filter(|digits| !known.is_spelt(digits)) {
+                    known.spellings.push(digits.to_owned());
+                }
+                known.person.phone = person.phone.clone().or(known.person.phone);
+                known.person.lid = person.lid.clone().or(known.person.lid);
+                let business_name = business_name.clone();
+                known.looked_up = Some(LookedUp { business_name, until });
+                true
+            }
+            Found::Absent => {
+                known.looked_up = None;
+                false
+            }
+            Found::Unsaid => return Ok(()),
+        };
+        known.on_whatsapp = Some(Belief { is_there, until });
+        let mut remembered = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for name in known.names() {
+            let known = Known {
+                acquaintance: known.clone(),
+                read_at: now,
+            };
+            remembered.insert((instance, name), known);
+        }
+        Ok(())
     }
 
     fn remembered(&self, key: &(InstanceId, Recipient), now: DateTime<Utc>) -> Option<Acquaintance> {

@@ -8,6 +8,7 @@ use axum::extract::FromRef;
 use shared::bucket::Bucket;
 use shared::config;
 use shared::seal::Sealer;
+use shared::storage::address_books::AddressBooks;
 use shared::storage::answers::Answers;
 use shared::storage::api_keys::ApiKeys;
 use shared::storage::counters::Counters;
@@ -45,6 +46,8 @@ pub struct OfMessaging {
     pub backlog: Backlog,
     /// Who is who to each instance.
     pub people: Directory,
+    /// The address books of instances' phones.
+    pub address_books: AddressBooks,
     /// Answers to questions.
     pub answers: Answers,
     /// Idempotency keys.
@@ -80,6 +83,7 @@ impl MessagingState {
             backlog: Backlog::new(base.clone(), limits),
             media: MediaTable::new(table.clone()),
             people: Directory::new(table.clone()),
+            address_books: AddressBooks::new(table.clone()),
             answers: Answers::new(table.clone()),
             idempotency: IdempotencyKeys::new(table.clone()),
             sealer,

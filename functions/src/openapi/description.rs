@@ -28,7 +28,7 @@ pub fn text() -> String {
          ## Limits\n\n\
          Callers are limited by source address (routes that need no token), by user, and by API key. `X-RateLimit-Limit`, \
          `X-RateLimit-Remaining` and `X-RateLimit-Reset` tell where a caller stands. Whoever is beyond a limit gets a 429 with \
-         `Retry-After`; so does a 503 carry it.\n\n\
+         `Retry-After`; so does a 503 carry it, and a 409 of an instance that is about to connect again.\n\n\
          ## Errors\n\n\
          Codes are stable, messages are for people. Things of other subscriptions do not exist: they are a 404. A method \
          that a route does not have is a 405, `METHOD_NOT_ALLOWED`, with `Allow`. The documentation's page (`/api/docs#errors`) \

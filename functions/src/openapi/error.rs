@@ -138,6 +138,7 @@ pub fn response(codes: &[Code], schemas: &Schemas) -> Response {
     let of_status: &[_] = match status {
         401 => &["WWW-Authenticate"],
         429 | 503 => &["Retry-After"],
+        409 if codes.contains(&Code::InstanceNotConnected) => &["Retry-After"],
         _ => &[],
     };
     for name in header::OF_ALL.iter().chain(of_counted).chain(of_status) {

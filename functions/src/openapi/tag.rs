@@ -42,6 +42,8 @@ tags! {
     /// Groups that the instance's account is in or makes: what they are, who is in them, and changes of both. Asked of WhatsApp
     /// itself, by the instance's connection.
     Groups = "Groups";
+    /// What is done with a chat short of sending: showing that one writes, reading, archiving. Done by the instance's connection.
+    Chats = "Chats";
     /// The instance of the caller's API key.
     Instance = "Instance of the key";
     /// Who did what, for 90 days.

@@ -19,7 +19,7 @@ pub struct SendJob {
     pub message: MessageId,
     /// The instance that sends.
     pub instance: InstanceId,
-    /// Whom to, as the caller named it.
+    /// Whom to, as the caller named it; a number as WhatsApp spells it, where that was known.
     pub to: Recipient,
     /// The canonical chat, where that is not `to`: see [`super::person::Acquaintance`]. Lanes and locks go by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

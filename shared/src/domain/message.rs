@@ -223,6 +223,38 @@ impl MessageRecord {
         self.scheduled_at.unwrap_or(self.created_at)
     }
 
+    /// The id of a message that came in, by the names that its stanza gives: that is the same at every delivery.
+    pub fn id_of_inbound(
+        instance: InstanceId,
+        received_at: DateTime<Utc>,
+        chat: &str,
+        sender: &str,
+        whatsapp_id: &str,
+    ) -> MessageId {
+        let instance = instance.to_string();
+        MessageId::derived_in_order(received_at, &[&instance, chat, sender, whatsapp_id])
+    }
+
+    /// Who sent a message that came in, by the name that its stanza gave. What is said to the sender of that very message
+    /// goes by this name. A record does not keep it, but its id was made of it. `None` where nobody is known.
+    pub fn sender(&self) -> Option<Recipient> {
+        // The record keeps milliseconds, the id microseconds.
+        let (received_at, whatsapp_id) = (self.id.derived_at(), self.whatsapp_id.as_deref()?);
+        let is_made_of = |sender: &Recipient| {
+            let chat = if self.chat.group().is_some() {
+                &self.chat
+            } else {
+                sender
+            };
+            let (chat, sender) = (chat.to_jid(), sender.to_jid());
+            Self::id_of_inbound(self.instance, received_at, &chat, &sender, whatsapp_id) == self.id
+        };
+        // Where neither fits, the one that WhatsApp moves to.
+        let lid = self.person.lid.clone().map(Recipient::Lid);
+        let made_of = self.person.names().find(is_made_of);
+        made_of.or(lid).or_else(|| self.person.names().next())
+    }
+
     /// Whether the message may come to this state from the one that it is in. A proof that WhatsApp has it overrules an
     /// end that was only guessed.
     pub fn may_become(&self, state: State) -> bool {
@@ -277,6 +309,45 @@ impl MessageRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sender_has_the_name_by_which_the_message_came() {
+        let instance = InstanceId::from_bytes([1; 16]);
+        let at = DateTime::UNIX_EPOCH + TimeDelta::microseconds(1_700_000_000_123_456);
+        let person = Person {
+            phone: Some("15550100002".into()),
+            lid: Some("100000000000002".into()),
+        };
+        let group: Recipient = "120363021033254949@g.us".parse().expect("a group");
+        for name in ["15550100002@s.whatsapp.net", "100000000000002@lid"] {
+            for chat in [name, "120363021033254949@g.us"] {
+                let id = MessageRecord::id_of_inbound(instance, at, chat, name, "3A01");
+                // The canonical chat need not go by that name.
+                let canonical = if chat == name {
+                    "15550100002".parse().expect("a number")
+                } else {
+                    group.clone()
+                };
+                let record = MessageRecord {
+                    received_at: Some(at),
+                    whatsapp_id: Some("3A01".into()),
+                    ..MessageRecord::new(
+                        id,
+                        instance,
+                        Direction::Incoming,
+                        Kind::Text,
+                        canonical,
+                        person.clone(),
+                        at,
+                    )
+                };
+                assert_eq!(
+                    record.sender().map(|sender| sender.to_jid()).as_deref(),
+                    Some(name)
+                );
+            }
+        }
+    }
 
     #[test]
     fn receipts_outrank_the_acknowledgement_and_an_end_outranks_all() {

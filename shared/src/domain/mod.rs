@@ -1,7 +1,9 @@
 //! What Waxwing is about, free of AWS, HTTP and WhatsApp libraries.
 
 pub mod account;
+pub mod address_book;
 pub mod audit;
+pub mod chats;
 pub mod content;
 pub mod counting;
 pub mod event;

@@ -78,17 +78,43 @@ pub struct Acquaintance {
     pub on_whatsapp: Option<Belief>,
     /// What WhatsApp said of the person, where they were looked up and found.
     pub looked_up: Option<LookedUp>,
+    /// The digits of the number as others write it, where somebody has named the person so.
+    pub spellings: Vec<String>,
 }
 
 impl Acquaintance {
     /// Somebody of whom nothing but this name is known.
     pub fn stranger(name: &Recipient) -> Self {
         Self {
+            spellings: Vec::new(),
             person: Person::of(name),
             chat: name.clone(),
             on_whatsapp: None,
             looked_up: None,
         }
+    }
+
+    /// Every name by which the person is found: the number as WhatsApp spells it, the LID, and other spellings.
+    pub fn names(&self) -> impl Iterator<Item = Recipient> {
+        let spellings = self.spellings.iter().cloned().map(Recipient::Phone);
+        self.person.names().chain(spellings)
+    }
+
+    /// Whether this is one of [`Self::names`].
+    pub fn is_named(&self, name: &Recipient) -> bool {
+        self.person.is_named(name) || name.phone().is_some_and(|digits| self.is_spelt(digits))
+    }
+
+    /// Whether the person's number is written so by others than WhatsApp.
+    pub fn is_spelt(&self, digits: &str) -> bool {
+        self.spellings.iter().any(|spelling| spelling == digits)
+    }
+
+    /// The name that WhatsApp knows the person by, where `name` is another spelling of the number; else `name`.
+    pub fn as_spelt(&self, name: &Recipient) -> Recipient {
+        let spelt = name.phone().filter(|digits| self.is_spelt(digits));
+        let known = spelt.and(self.person.phone.clone()).map(Recipient::Phone);
+        known.unwrap_or_else(|| name.clone())
     }
 
     /// What a look-up said that found the person and is still believed at `now`.

@@ -25,6 +25,8 @@
 //! | `sess#<instance>` | `<name>` | an entry of its WhatsApp session state |
 //! | `msgs#<instance>` | `<message>` | a message's record |
 //! | `people#<instance>` | `<name>` | a person whom it has met, by a number or a LID |
+//! | `book#<instance>` | `<n>` | a part of its phone's address book |
+//! | `read#<instance>` | `<chat>` | up to which message a chat was marked as read |
 //! | `rcpt#<instance>` | `wa#<hash>` | leads from another device's WhatsApp id to the message's record |
 //! | | `in#<hash>` | leads from a chat and the WhatsApp id of a message that came in to the message |
 //! | | `roster#<digest>` | the members of a group at one time |
@@ -290,6 +292,26 @@ pub fn people_partition(instance: InstanceId) -> String {
 /// A person whom an instance has met, by one of its names.
 pub fn person(instance: InstanceId, name: &Recipient) -> Key {
     Key::new(people_partition(instance), name.to_jid())
+}
+
+/// The partition of the address book of an instance's phone.
+pub fn book_partition(instance: InstanceId) -> String {
+    format!("book#{instance}")
+}
+
+/// One of the parts of that address book.
+pub fn book_part(instance: InstanceId, part: u8) -> Key {
+    Key::new(book_partition(instance), format!("{part:02}"))
+}
+
+/// The partition of how far an instance's chats were marked as read.
+pub fn read_partition(instance: InstanceId) -> String {
+    format!("read#{instance}")
+}
+
+/// How far a chat was marked as read, by its canonical name.
+pub fn read_mark(instance: InstanceId, chat: &Recipient) -> Key {
+    Key::new(read_partition(instance), chat.to_jid())
 }
 
 /// The partition of what an instance's receipts need beside its message records.

@@ -2,6 +2,7 @@
 
 mod log;
 mod pointers;
+pub mod unread;
 mod waiting;
 mod withdraw;
 

@@ -4,6 +4,7 @@
 //! the caller did not foresee.
 
 pub mod accounts;
+pub mod address_books;
 pub mod answers;
 pub mod api_keys;
 pub mod audit;

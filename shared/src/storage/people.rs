@@ -9,6 +9,8 @@
 //!   first name, though one of them has not heard of the second yet.
 //! - **A number that WhatsApp gives to somebody else** takes no canonical chat along: a person whose canonical name
 //!   is gone is known by the other one.
+//! - **A number that is written in another way** than WhatsApp spells it (Brazil's ninth digit) has an item as well, which
+//!   says the same. A chat that was begun under it goes on under it.
 //! - **Two items are two writes**, not a transaction. Where the second fails, both still lead to the same chat, and
 //!   the next lesson completes it.
 
@@ -17,7 +19,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::{StorageError, classify};
-use super::item::{Item, Reader, n, s, seconds, time};
+use super::item::{Item, Reader, n, s, seconds, texts, time};
 use super::keys;
 use super::outcome::condition_failed;
 use super::table::Table;
@@ -31,6 +33,9 @@ const TERM: TimeDelta = TimeDelta::days(180);
 /// An item with less of its term left than this is written anew when the person is met.
 const RENEWED_WITHIN: TimeDelta = TimeDelta::days(90);
 
+/// Most other spellings of a number that are remembered.
+const SPELLINGS: usize = 4;
+
 /// How often a lesson is tried where somebody else has written meanwhile.
 const ATTEMPTS: u32 = 3;
 
@@ -39,6 +44,8 @@ const ATTEMPTS: u32 = 3;
 pub struct Lesson {
     /// The name under which the person was met.
     pub met: Recipient,
+    /// How WhatsApp spells `met`, where it is a number and that differs.
+    pub spelt: Option<Recipient>,
     /// The other name, where it is known now.
     pub other: Option<Recipient>,
     /// What a look-up found, where there was one.
@@ -120,6 +127,7 @@ impl People {
         let mut known: Vec<(Recipient, Option<Stored>)> = Vec::new();
         let mut asked: Vec<Recipient> = Vec::new();
         asked.extend(lesson.other.clone());
+        asked.extend(lesson.spelt.clone());
         asked.push(lesson.met.clone());
         while let Some(name) = asked.pop() {
             if known.iter().any(|(other, _)| *other == name) {
@@ -128,7 +136,7 @@ impl People {
             let found = self.table.get(&keys::person(instance, &name)).await?;
             let stored = found.as_ref().map(from_item).transpose()?;
             if let Some(stored) = &stored {
-                asked.extend(stored.acquaintance.person.names());
+                asked.extend(stored.acquaintance.names());
             }
             known.push((name, stored));
         }
@@ -201,23 +209,50 @@ fn merge(
         let stored = entry.and_then(|(_, stored)| stored.as_ref());
         stored.filter(|stored| now < stored.forgotten_at)
     };
-    let mut person = Person::of(&lesson.met);
+    // A spelling is believed until a look-up finds somebody by that very number.
+    let remembered = at(&lesson.met).map(|stored| stored.acquaintance.as_spelt(&lesson.met));
+    let remembered = remembered.filter(|name| *name != lesson.met && lesson.looked_up.is_none());
+    let spelt = lesson.spelt.clone().or(remembered);
+    // What was stored of the spelling alone is the person's.
+    let respelt = |person: &Person| {
+        let mut person = person.clone();
+        if let Some(spelt) = spelt.as_ref().filter(|_| person.is_named(&lesson.met)) {
+            person.phone = spelt.phone().map(str::to_owned);
+        }
+        person
+    };
+    let mut person = respelt(&Person::of(&lesson.met));
     let other = lesson.other.as_ref().map(Person::of);
     // What the lesson does not say stays, where both items of the old pair agree on it.
-    let before = at(&lesson.met).map(|stored| stored.acquaintance.person.clone());
+    let before = [spelt.as_ref(), Some(&lesson.met)].into_iter().flatten();
+    let before = before.filter_map(|name| Some(respelt(&at(name)?.acquaintance.person)));
+    let before: Vec<Person> = before.filter(|before| agrees(before, &person)).collect();
     for source in other.into_iter().chain(before) {
         person.phone = person.phone.or(source.phone);
         person.lid = person.lid.or(source.lid);
     }
     // An item that tells of a pair which is no more does not count.
-    let own: Vec<&Stored> = person
-        .names()
-        .filter_map(|name| at(&name))
-        .filter(|stored| agrees(&stored.acquaintance.person, &person))
-        .collect();
+    let own_among = |names: &[Recipient]| -> Vec<&Stored> {
+        let stored = names.iter().filter_map(at);
+        let is_own = |stored: &&Stored| agrees(&respelt(&stored.acquaintance.person), &person);
+        stored.filter(is_own).collect()
+    };
+    let mut names: Vec<Recipient> = person.names().collect();
+    let spelt_otherwise = names.len();
+    names.extend(spelt.is_some().then(|| lesson.met.clone()));
+    for stored in own_among(&names) {
+        for spelling in stored.acquaintance.spellings.iter().cloned() {
+            let spelling = Recipient::Phone(spelling);
+            if !names.contains(&spelling) && names.len() < spelt_otherwise + SPELLINGS {
+                names.push(spelling);
+            }
+        }
+    }
+    let spellings = names[spelt_otherwise..].iter().filter_map(Recipient::phone);
+    let own = own_among(&names);
     let first = own
         .iter()
-        .filter(|stored| person.is_named(&stored.acquaintance.chat))
+        .filter(|stored| names.contains(&stored.acquaintance.chat))
         .min_by_key(|stored| stored.met_at);
     let believed = own.iter().filter_map(|stored| stored.acquaintance.on_whatsapp);
     let said = own
@@ -235,19 +270,31 @@ fn merge(
         on_whatsapp: lesson
             .on_whatsapp
             .or_else(|| believed.max_by_key(|belief| belief.until)),
+        spellings: spellings.map(str::to_owned).collect(),
         person,
     };
-    let met_at = first.map_or(now, |stored| stored.met_at);
+    let known_now = Stored {
+        met_at: first.map_or(now, |stored| stored.met_at),
+        forgotten_at: now + TERM,
+        revision: 0,
+        acquaintance,
+    };
+    let writes = changed(known, &known_now, now);
+    (known_now.acquaintance, writes)
+}
+
+/// The items that differ from what is known now: those of the person's names, and of whoever had one of them before.
+fn changed(
+    known: &[(Recipient, Option<Stored>)],
+    known_now: &Stored,
+    now: DateTime<Utc>,
+) -> Vec<(Recipient, Stored)> {
+    let acquaintance = &known_now.acquaintance;
     let mut writes = Vec::new();
     for (name, stored) in known {
-        let revision = stored.as_ref().map_or(0, |stored| stored.revision) + 1;
-        let mut new = Stored {
-            acquaintance: acquaintance.clone(),
-            met_at,
-            forgotten_at: now + TERM,
-            revision,
-        };
-        if acquaintance.person.is_named(name) {
+        let mut new = known_now.clone();
+        new.revision = stored.as_ref().map_or(0, |stored| stored.revision) + 1;
+        if acquaintance.is_named(name) {
             let is_new = stored.as_ref().is_none_or(|stored| {
                 stored.acquaintance != new.acquaintance
                     || stored.met_at != new.met_at
@@ -259,18 +306,22 @@ fn merge(
         } else if let Some(stored) = stored.as_ref().filter(|stored| now < stored.forgotten_at) {
             // A person who had one of the names and lost it.
             let mut left = stored.acquaintance.clone();
-            let lost = |name: Option<Recipient>| name.is_some_and(|name| acquaintance.person.is_named(&name));
+            let lost = |name: Option<Recipient>| name.is_some_and(|name| acquaintance.is_named(&name));
             if lost(left.person.phone.clone().map(Recipient::Phone)) {
                 left.person.phone = None;
             }
             if lost(left.person.lid.clone().map(Recipient::Lid)) {
                 left.person.lid = None;
             }
-            if left.person == stored.acquaintance.person {
+            left.spellings
+                .retain(|spelling| !acquaintance.is_named(&Recipient::Phone(spelling.clone())));
+            if (&left.person, &left.spellings)
+                == (&stored.acquaintance.person, &stored.acquaintance.spellings)
+            {
                 continue;
             }
-            if !left.person.is_named(&left.chat) {
-                left.chat = name.clone();
+            if !left.is_named(&left.chat) {
+                left.chat = left.person.names().next().unwrap_or_else(|| name.clone());
             }
             new.acquaintance = left;
             new.met_at = stored.met_at;
@@ -278,7 +329,7 @@ fn merge(
             writes.push((name.clone(), new));
         }
     }
-    (acquaintance, writes)
+    writes
 }
 
 /// Whether an item may be of this person: none of its names contradicts the person's.
@@ -301,6 +352,9 @@ fn to_attributes(stored: &Stored) -> Item {
     ];
     for (attribute, name) in names {
         item.extend(name.as_ref().map(|name| (attribute.to_owned(), s(name))));
+    }
+    if !acquaintance.spellings.is_empty() {
+        item.insert("spellings".to_owned(), texts(&acquaintance.spellings));
     }
     if let Some(belief) = acquaintance.on_whatsapp {
         item.insert("onWhatsapp".to_owned(), AttributeValue::Bool(belief.is_there));
@@ -343,6 +397,7 @@ fn from_item(item: &Item) -> Result<Stored, StorageError> {
             chat: read.parse("chat")?,
             on_whatsapp,
             looked_up,
+            spellings: read.list("spellings")?.into_iter().map(str::to_owned).collect(),
         },
         met_at: read.time("metAt")?,
         forgotten_at: forgotten_at.ok_or_else(|| read.corrupt("exp"))?,

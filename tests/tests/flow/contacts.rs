@@ -178,3 +178,176 @@ async fn a_blocked_contact_does_not_reach_the_account() {
     assert_eq!(nobody.code(), "422 RECIPIENT_NOT_ON_WHATSAPP");
     stack.stop().await;
 }
+
+/// A number that the sandbox knows without Brazil's ninth digit.
+const SPELT: &str = "551187654321";
+const WRITTEN: &str = "5511987654321";
+
+#[tokio::test]
+async fn a_number_is_reached_however_it_is_spelt() {
+    let data = tempfile::tempdir().expect("a directory");
+    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
+    let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
+    let paired = pair(&Bases::one(&stack.api), &phones).await;
+    // WhatsApp knows Brazil's ninth digit by itself, and the first ones of Mexico and Argentina not.
+    let spellings = [
+        (WRITTEN, SPELT),
+        ("5215512345678", "525512345678"),
+        ("541123456789", "5491123456789"),
+    ];
+    for (written, spelt) in spellings {
+        let made = phones.post("/admin/phones", &json!({"phone": spelt})).await;
+        assert_eq!(made["phone"], spelt);
+        // Not looked up before, the message finds its way.
+        let first = paired.key.send_text(written, &format!("One to {spelt}")).await;
+        phones.until_shown(spelt, &format!("One to {spelt}")).await;
+        paired.key.until_state(&first, "delivered").await;
+        let both = json!({"phone": spelt, "lid": phones.lid(spelt).await, "group": null});
+        for to in [written, spelt] {
+            let body = json!({"to": to, "text": format!("Two by {to}")});
+            let accepted = until("that the number is known", async || {
+                let accepted = paired.key.post("/api/messages/text", &body).await.data(202);
+                (accepted["to"] == both).then_some(accepted)
+            })
+            .await;
+            phones.until_shown(spelt, &format!("Two by {to}")).await;
+            let id = accepted["id"].as_str().expect("an id");
+            assert_eq!(paired.key.until_state(id, "delivered").await["to"], both);
+        }
+    }
+    // And from memory, by either.
+    paired
+        .user
+        .post("/api/instances/main/disconnect", ())
+        .await
+        .data(202);
+    paired.user.until_status("main", "DISCONNECTED").await;
+    let results = check(&paired, json!([WRITTEN, SPELT])).await;
+    for n in 0..2 {
+        assert_eq!(
+            (&results[n]["exists"], &results[n]["phone"]),
+            (&json!(true), &json!(SPELT))
+        );
+    }
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn fifty_contacts_have_fifty_results_in_the_order_asked() {
+    let data = tempfile::tempdir().expect("a directory");
+    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
+    let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
+    let paired = pair(&Bases::one(&stack.api), &phones).await;
+    let mut asked: Vec<String> = (0..44).map(|n| format!("155509999{n:02}")).collect();
+    asked[7].clone_from(&paired.other);
+    for more in [&paired.other, &format!("+{}", paired.other), &paired.own] {
+        asked.push(more.clone());
+    }
+    asked.extend(["ada", "120363021033254949@g.us", ""].map(str::to_owned));
+    asked[49] = "0".to_owned();
+    let results = check(&paired, json!(asked)).await;
+    let results = results.as_array().expect("a list");
+    assert_eq!(results.len(), 50);
+    for (n, (result, input)) in results.iter().zip(&asked).enumerate() {
+        assert_eq!(result["input"], *input);
+        let (exists, phone) = match n {
+            7 | 44 | 45 => (json!(true), json!(paired.other)),
+            46 => (json!(true), json!(paired.own)),
+            47.. => (Value::Null, Value::Null),
+            _ => (json!(false), Value::Null),
+        };
+        assert_eq!(
+            (&result["exists"], &result["phone"]),
+            (&exists, &phone),
+            "{input}"
+        );
+        let code = &result["error"]["code"];
+        assert_eq!(*code == "VALIDATION_ERROR", n >= 47, "{input}");
+    }
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn the_phones_address_book_is_listed_and_its_changes_show() {
+    let data = tempfile::tempdir().expect("a directory");
+    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
+    let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
+    let paired = pair(&Bases::one(&stack.api), &phones).await;
+    let lid = phones.lid(&paired.other).await;
+    let save = async |phone: &str, name: &str| {
+        let body = json!({"action": "contact", "phone": phone, "fullName": name, "firstName": "Ada"});
+        phones
+            .post(&format!("/admin/phones/{}/app-state", paired.own), &body)
+            .await;
+    };
+    let until_listed = async |expected: Value| {
+        until(&format!("the address book {expected}"), async || {
+            let mut listed = paired.key.get("/api/contacts").await.data(200);
+            let contacts = listed.as_array_mut().expect("a list");
+            contacts.sort_by_key(|contact| contact["name"].to_string());
+            (listed == expected).then_some(())
+        })
+        .await;
+    };
+    let other = |name: &str| json!({"phone": paired.other, "lid": lid, "name": name, "firstName": "Ada"});
+    let stranger = json!({"phone": "15550999999", "lid": null, "name": "Nobody", "firstName": "Ada"});
+    save(&paired.other, "Ada").await;
+    until_listed(json!([other("Ada")])).await;
+    save("15550999999", "Nobody").await;
+    save(&paired.other, "Ada Lovelace").await;
+    until_listed(json!([other("Ada Lovelace"), stranger])).await;
+    // The book goes with the phone.
+    paired.user.post("/api/instances/main/logout", ()).await.data(202);
+    paired.user.until_status("main", "LOGGED_OUT").await;
+    until_listed(json!([])).await;
+    stack.stop().await;
+}
+
+#[tokio::test]
+async fn a_contacts_picture_and_the_blocked_are_told() {
+    let data = tempfile::tempdir().expect("a directory");
+    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
+    let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
+    let paired = pair(&Bases::one(&stack.api), &phones).await;
+    let path = format!("/api/contacts/{}/picture", paired.other);
+    assert_eq!(paired.key.get(&path).await.code(), "404 NOT_FOUND");
+    phones.set_picture(&paired.other, JPEG).await;
+    let picture = paired.key.get(&path).await.data(200);
+    assert!(
+        picture["url"]
+            .as_str()
+            .is_some_and(|url| url.starts_with("https://")),
+        "{picture}"
+    );
+    assert!(picture["id"].is_string());
+
+    let blocked = async || paired.key.get("/api/contacts/blocked").await.data(200);
+    assert_eq!(blocked().await, json!([]));
+    let lid = phones.lid(&paired.other).await;
+    block(&paired, Method::POST, &paired.other, None).await.data(200);
+    // What the phone blocks shows as well.
+    let third = phones.create("Third").await;
+    let body = json!({"who": third});
+    phones
+        .post(&format!("/admin/phones/{}/block", paired.own), &body)
+        .await;
+    let mut expected = [
+        json!({"phone": paired.other, "lid": lid}),
+        json!({"phone": third, "lid": phones.lid(&third).await}),
+    ];
+    expected.sort_by_key(|one| one["lid"].to_string());
+    let mut listed = blocked().await;
+    // Somebody whom the account has not met is known by the one name that the list gives.
+    for one in listed.as_array_mut().expect("a list") {
+        if one["lid"] != json!(lid) {
+            one["phone"] = json!(third);
+        }
+    }
+    assert_eq!(listed, json!(expected));
+    let own = block(&paired, Method::POST, &paired.own, None).await;
+    assert_eq!(own.code(), "400 VALIDATION_ERROR");
+    stack.stop().await;
+}
+
+/// It begins as a JPEG does, which is enough for the sandbox.
+const JPEG: &[u8] = b"\xff\xd8\xff\xe0a picture";

@@ -1,6 +1,7 @@
 //! The main job on the local stack, through public interfaces alone.
 
 mod changes;
+mod chats;
 mod contacts;
 mod files;
 mod groups;

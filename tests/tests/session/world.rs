@@ -27,7 +27,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use waproto::whatsapp as wa;
 
-use crate::sink::{Seen, Sink};
+use crate::sink::{Book, Seen, Sink};
 
 pub struct World {
     pub sandbox: Sandbox,
@@ -92,6 +92,7 @@ impl World {
             instance: InstanceId::from_bytes([1; 16]),
             state,
             inbound: Arc::clone(&sink) as _,
+            book: Arc::new(Book::default()),
             events: sender,
         };
         let connection = self.connector.connect(session).await.expect("begun");

@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use shared::domain::person::Person;
-use shared::domain::question::{Block, Blocked, Business, Found, LookUp, Looked, Show, Shown};
+use shared::domain::phone::other_spelling;
+use shared::domain::question::{
+    Block, BlockList, Blocked, BlockedPerson, Business, FindPicture, Found, FoundPicture, ListBlocked,
+    LookUp, Looked, Picture, Show, Shown,
+};
 use shared::domain::recipient::Recipient;
 use wacore::iq::blocklist::UpdateBlocklistSpec;
 use wacore_binary::Jid;
-use whatsapp_rust::features::ContactError;
+use whatsapp_rust::features::{BlockingError, ContactError};
 use whatsapp_rust::usync::{
     UsyncAddressingMode, UsyncContext, UsyncMode, UsyncOutcome, UsyncProtocol, UsyncProtocolKind,
     UsyncProtocolResult, UsyncQuery, UsyncUser, UsyncUserResult,
@@ -41,9 +45,33 @@ impl Put for Block {
     }
 }
 
-/// Who of these is on WhatsApp. Numbers and LIDs are asked for in questions of their own, as WhatsApp's own client does.
-pub(super) async fn look_up(client: &Client, contacts: &[Recipient]) -> Result<Vec<Found>, AskError> {
-    let numbers = contacts.iter().filter_map(Recipient::phone);
+impl Put for ListBlocked {
+    async fn put(&self, socket: Socket<'_>) -> Result<BlockList, AskError> {
+        let people = blocked(socket.client, self.after.as_deref(), self.most).await?;
+        Ok(BlockList { people })
+    }
+}
+
+impl Put for FindPicture {
+    async fn put(&self, socket: Socket<'_>) -> Result<FoundPicture, AskError> {
+        let picture = picture(socket.client, &self.contact).await?;
+        Ok(FoundPicture { picture })
+    }
+}
+
+/// Who of these is on WhatsApp. Numbers and LIDs are asked for in questions of their own, as WhatsApp's own client does. A
+/// number that may have another spelling is asked for by both, since WhatsApp does not know every country's.
+pub async fn look_up(client: &Client, contacts: &[Recipient]) -> Result<Vec<Found>, AskError> {
+    let mut numbers: Vec<String> = Vec::new();
+    for digits in contacts.iter().filter_map(Recipient::phone) {
+        numbers.extend(
+            [Some(digits.to_owned()), other_spelling(digits)]
+                .into_iter()
+                .flatten(),
+        );
+    }
+    numbers.sort_unstable();
+    numbers.dedup();
     let by_number = ask(
         client,
         vec![
@@ -53,7 +81,11 @@ pub(super) async fn look_up(client: &Client, contacts: &[Recipient]) -> Result<V
             UsyncProtocol::Lid,
             UsyncProtocol::BusinessVerifiedName,
         ],
-        numbers.map(UsyncUser::from_phone).collect(),
+        numbers
+            .iter()
+            .map(String::as_str)
+            .map(UsyncUser::from_phone)
+            .collect(),
     );
     let lids = contacts.iter().filter(|contact| contact.lid().is_some());
     let by_lid = ask(
@@ -68,9 +100,17 @@ pub(super) async fn look_up(client: &Client, contacts: &[Recipient]) -> Result<V
     );
     let (mut told, told_by_lid) = tokio::try_join!(by_number, by_lid)?;
     told.extend(told_by_lid);
-    let found = contacts.iter().map(|contact| {
+    let said_of = |contact: &Recipient| {
         let told = told.iter().find(|user| is_about(user, contact));
         told.map_or(Found::Unsaid, found)
+    };
+    let found = contacts.iter().map(|contact| match said_of(contact) {
+        Found::Absent => {
+            let other = contact.phone().and_then(other_spelling).map(Recipient::Phone);
+            let there = other.map(|other| said_of(&other));
+            there.unwrap_or(Found::Absent)
+        }
+        said => said,
     });
     Ok(found.collect())
 }
@@ -164,7 +204,9 @@ async fn show(client: &Client, contact: &Recipient) -> Result<Shown, AskError> {
         Some(Found::Absent) => return Err(AskError::NotOnWhatsapp),
         Some(Found::Unsaid) | None => return Err(unnamed()),
     };
-    let jid = people::jid(contact);
+    // A number as WhatsApp spells it.
+    let spelt = contact.phone().and(person.phone.clone()).map(Recipient::Phone);
+    let jid = people::jid(spelt.as_ref().unwrap_or(contact));
     let infos = client.contacts().get_user_info(std::slice::from_ref(&jid)).await;
     let infos = infos.map_err(|error| match error {
         ContactError::Iq(error) => of_query(error),
@@ -242,6 +284,45 @@ async fn names(client: &Client, contact: &Recipient) -> Result<Option<Person>, A
     Ok(known.map(|entry| Person {
         phone: Some(entry.phone_number.to_string()),
         lid: Some(entry.lid.to_string()),
+    }))
+}
+
+/// Those whom the account blocks whose JIDs come after `after`, `most` at most.
+async fn blocked(client: &Client, after: Option<&str>, most: u32) -> Result<Vec<BlockedPerson>, AskError> {
+    let list = client.blocking().get_blocklist().await;
+    let list = list.map_err(|error| match error {
+        BlockingError::Iq(error) => of_query(error),
+        other => AskError::Unavailable(Box::new(other)),
+    })?;
+    let mut jids: Vec<(String, Jid)> = list
+        .into_iter()
+        .map(|entry| (entry.jid.to_non_ad().to_string(), entry.jid))
+        .filter(|(jid, _)| after.is_none_or(|after| jid.as_str() > after))
+        .collect();
+    jids.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    jids.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    let mut listed = Vec::with_capacity(jids.len());
+    for (jid, named) in jids {
+        let person = match people::chat(&named) {
+            Some(name) => names(client, &name).await?.unwrap_or_else(|| Person::of(&name)),
+            None => Person::default(),
+        };
+        listed.push(BlockedPerson { jid, person });
+    }
+    Ok(listed)
+}
+
+/// Where a person's picture is, in its full size.
+async fn picture(client: &Client, contact: &Recipient) -> Result<Option<Picture>, AskError> {
+    let jid = people::jid(contact);
+    let found = client.contacts().get_profile_picture(&jid, false).await;
+    let found = found.map_err(|error| match error {
+        ContactError::Iq(error) => of_query(error),
+        other => AskError::Unavailable(Box::new(other)),
+    })?;
+    Ok(found.map(|picture| Picture {
+        id: picture.id,
+        url: picture.url,
     }))
 }
 

@@ -1,20 +1,33 @@
 //! What WhatsApp is asked on somebody's behalf. Each ask is put in the file of its family.
 
+mod chats;
 mod contacts;
 mod groups;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use shared::clock::Clock;
 use shared::domain::question::{Answer, Ask, Asks};
 use whatsapp_rust::{Client, IqError};
 
+use super::presence::Presence;
+use super::runtime::SessionRuntime;
 use crate::connection::AskError;
+
+pub use self::contacts::look_up;
 
 /// What asks are put to.
 #[derive(Clone, Copy)]
 pub struct Socket<'a> {
     /// The library's client, which was logged in a moment ago.
-    pub client: &'a Client,
+    pub client: &'a Arc<Client>,
+    /// What others see of the account.
+    pub presence: &'a Arc<Presence>,
+    /// Runs what goes on after the answer, to the session's end.
+    pub runtime: &'a SessionRuntime,
+    /// The time of day.
+    pub clock: &'a dyn Clock,
 }
 
 /// An ask that can be put to WhatsApp.

@@ -28,6 +28,7 @@ permissions! {
     ContactsWrite,
     GroupsRead,
     GroupsWrite,
+    PresenceWrite,
     StatsRead,
     InstanceRead,
 }

@@ -9,6 +9,7 @@ use shared::auth::cidr::Cidr;
 use shared::auth::password::OfferedPassword;
 use shared::domain::account::{EmailAddress, PersonName, Role, Tier};
 use shared::domain::audit::{Action, Outcome};
+use shared::domain::chats::Presence;
 use shared::domain::instance::InstanceName;
 use shared::domain::network::Network;
 use shared::domain::phone::PhoneNumber;
@@ -18,7 +19,7 @@ use shared::ids::{MessageId, SubscriptionId};
 
 type Ask = fn(&str) -> Option<String>;
 
-const TEXTS: [(&str, Ask); 14] = [
+const TEXTS: [(&str, Ask); 15] = [
     ("EmailAddress", fault::<EmailAddress>),
     ("PersonName", fault::<PersonName>),
     ("InstanceName", fault::<InstanceName>),
@@ -33,6 +34,7 @@ const TEXTS: [(&str, Ask); 14] = [
     ("AuditOutcome", fault::<Outcome>),
     ("SubscriptionId", fault::<SubscriptionId>),
     ("MessageId", fault::<MessageId>),
+    ("PresenceState", fault::<Presence>),
 ];
 
 /// What is wrong with a text of the type that has this name.

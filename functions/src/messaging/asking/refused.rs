@@ -9,6 +9,9 @@ use crate::http::{ApiError, Code};
 /// For how long whoever is asked for fewer requests waits, where nobody says for how long.
 const THROTTLED_SECONDS: u32 = 60;
 
+/// After how many seconds an instance that is being connected may be connected.
+const RECONNECTS_IN_SECONDS: u32 = 5;
+
 /// Why there is no answer.
 pub enum Failed {
     /// Nothing was done, nor will be.
@@ -88,6 +91,13 @@ pub fn not_connected(status: Option<Status>) -> ApiError {
         Code::InstanceNotConnected,
         "The instance is not connected to WhatsApp now, which this needs",
     );
+    // A daemon is about to connect it.
+    let is_coming = matches!(status, None | Some(Status::Reconnecting | Status::Connecting));
+    let error = if is_coming {
+        error.retry_after(RECONNECTS_IN_SECONDS)
+    } else {
+        error
+    };
     match status {
         Some(status) => error.with_details(json!({"status": status})),
         None => error,

@@ -3,14 +3,15 @@
 use axum::http::Method;
 use serde::Serialize;
 use shared::domain::question::{Block, Blocked};
+use shared::domain::recipient::Recipient;
 use utoipa::ToSchema;
 
 use super::contact::Contact;
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Path, Replayable};
+use crate::http::{ApiError, Code, Replayable, Spelt};
 use crate::messaging::MessagingState;
-use crate::messaging::asking::OnceSocket;
+use crate::messaging::asking::{OnceSocket, Socket};
 use crate::openapi::Tag;
 
 /// A contact who is blocked.
@@ -42,8 +43,9 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: OnceSocket<permission::ContactsWrite>,
-    Path(Contact(contact)): Path<Contact>,
+    Spelt(Contact(contact)): Spelt<Contact>,
 ) -> Result<Replayable<Response>, ApiError> {
+    refuse_oneself(&socket.socket, &contact).await?;
     let told = socket
         .ask(Block {
             contact,
@@ -55,4 +57,22 @@ pub async fn handler(
         lid: person.lid,
         blocked: true,
     }))
+}
+
+/// An account cannot block itself.
+async fn refuse_oneself(
+    socket: &Socket<permission::ContactsWrite>,
+    contact: &Recipient,
+) -> Result<(), ApiError> {
+    let (state, caller) = (&socket.state, &socket.caller);
+    let (subscription, instance) = (caller.subscription.id, caller.grant.instance);
+    let found = state.instances.get_recent(subscription, instance).await?;
+    let account = found.and_then(|instance| instance.account);
+    if account.is_some_and(|account| account.person.is_named(contact)) {
+        return Err(ApiError::field(
+            "contact",
+            "must not be the instance's own account",
+        ));
+    }
+    Ok(())
 }

@@ -20,7 +20,7 @@ use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 use super::contact::Contact;
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Fields, JsonBody, Replayable, Reply};
+use crate::http::{ApiError, Code, Fields, JsonBody, Replayable, Reply, log};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::OnceSocket;
 use crate::openapi::Tag;
@@ -126,7 +126,12 @@ pub async fn handler(
         let contacts = open.clone();
         let told = asking.ask(LookUp { contacts }).await?;
         is_replay = told.is_replay;
-        known.extend(open.into_iter().zip(told.answer.found));
+        let found: HashMap<_, _> = open.into_iter().zip(told.answer.found).collect();
+        if !is_replay {
+            let (state, instance) = (&asking.socket.state, asking.socket.caller.grant.instance);
+            hear(state, instance, &found).await;
+        }
+        known.extend(found);
     }
     let results = request.contacts.into_iter().zip(contacts);
     let results = results.map(|(input, contact)| checked(input, contact, &known));
@@ -173,6 +178,22 @@ async fn remembered(
     });
     let found: Vec<_> = finding.buffer_unordered(FOUND_AT_ONCE).try_collect().await?;
     Ok(found.into_iter().flatten().collect())
+}
+
+/// What was answered counts for the next message at once. Without it the answer is still good.
+async fn hear(state: &MessagingState, instance: InstanceId, found: &HashMap<Recipient, Found>) {
+    let now = state.clock.now();
+    let hearing = futures::stream::iter(found.clone())
+        .map(|(contact, found)| async move { state.people.hear(instance, &contact, &found, now).await });
+    let mut heard = hearing.buffer_unordered(FOUND_AT_ONCE);
+    while let Some(result) = heard.next().await {
+        if let Err(error) = result {
+            log::went_wrong(
+                &error.into(),
+                "what was answered of a contact counts a moment later",
+            );
+        }
+    }
 }
 
 fn believed(met: Acquaintance, now: DateTime<Utc>) -> Option<Found> {

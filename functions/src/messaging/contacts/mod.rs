@@ -1,9 +1,28 @@
 //! `/api/contacts`.
 
-pub mod block;
-pub mod check;
+mod block;
+mod blocked;
+mod check;
 mod contact;
-pub mod show;
-pub mod unblock;
+mod list;
+mod picture;
+mod show;
+mod unblock;
 
 pub use contact::Contact;
+
+use crate::endpoint::Endpoint;
+use crate::messaging::MessagingState;
+
+/// Every endpoint here.
+pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
+    vec![
+        check::endpoint(),
+        list::endpoint(),
+        blocked::endpoint(),
+        show::endpoint(),
+        picture::endpoint(),
+        block::endpoint(),
+        unblock::endpoint(),
+    ]
+}

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::contact::Contact;
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Path, Reply};
+use crate::http::{ApiError, Code, Reply, Spelt};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::Socket;
 use crate::openapi::Tag;
@@ -49,15 +49,17 @@ pub struct BusinessProfile {
 }
 
 pub fn endpoint() -> Endpoint<MessagingState> {
-    Endpoint::new(Method::GET, "/api/contacts/{contact}", "getContact", handler).about(
-        Tag::Contacts,
-        "Shows a contact: names, about, and a business's profile",
-    )
+    Endpoint::new(Method::GET, "/api/contacts/{contact}", "getContact", handler)
+        .about(
+            Tag::Contacts,
+            "Shows a contact: names, about, and a business's profile",
+        )
+        .errors(&[Code::NotFound])
 }
 
 pub async fn handler(
     socket: Socket<permission::ContactsRead>,
-    Path(Contact(contact)): Path<Contact>,
+    Spelt(Contact(contact)): Spelt<Contact>,
 ) -> Result<Reply<Response>, ApiError> {
     let shown = socket.ask(Show { contact }).await;
     let shown = shown.map_err(|error| match error.code() {

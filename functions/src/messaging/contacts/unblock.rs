@@ -6,7 +6,7 @@ use shared::domain::question::Block;
 use super::contact::Contact;
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Deleted, Path, Reply};
+use crate::http::{ApiError, Code, Deleted, Reply, Spelt};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::Socket;
 use crate::openapi::Tag;
@@ -28,7 +28,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: Socket<permission::ContactsWrite>,
-    Path(Contact(contact)): Path<Contact>,
+    Spelt(Contact(contact)): Spelt<Contact>,
 ) -> Result<Reply<Deleted>, ApiError> {
     let id = contact.to_jid();
     socket

@@ -240,6 +240,8 @@ async fn replay(
         chat: record.chat.clone(),
         on_whatsapp: None,
         looked_up: None,
+        // The record's number is WhatsApp's.
+        spellings: outgoing.to.phone().map(str::to_owned).into_iter().collect(),
     };
     if let (State::Scheduled, Some(at)) = (record.state, record.scheduled_at) {
         let job = seal(state, instance, record.id, &to, outgoing, record.created_at).await?;
@@ -377,7 +379,8 @@ async fn seal(
 ) -> Result<SendJob, ApiError> {
     let content = sealed::seal(&state.sealer, instance.id, &id, &outgoing.said).await?;
     let scheduled_at = outgoing.options.scheduled_at;
-    let chat = Some(to.chat.clone()).filter(|chat| *chat != outgoing.to);
+    let name = to.as_spelt(&outgoing.to);
+    let chat = Some(to.chat.clone()).filter(|chat| *chat != name);
     let person = if outgoing.to.group().is_some() {
         Person::default()
     } else {
@@ -401,6 +404,6 @@ async fn seal(
             .unwrap_or(scheduled_at.unwrap_or(accepted_at) + DEFAULT_EXPIRY),
         put_off: None,
         content,
-        to: outgoing.to,
+        to: name,
     })
 }

@@ -19,4 +19,4 @@ mod settle;
 pub mod show;
 pub mod timeline;
 pub mod update;
-mod view;
+pub mod view;

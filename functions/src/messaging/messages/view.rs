@@ -23,7 +23,8 @@ pub struct ChatView {
 }
 
 impl ChatView {
-    fn new(chat: &Recipient, person: &Person) -> Self {
+    /// A chat by the names that are known; `person` is who is on its other side.
+    pub fn new(chat: &Recipient, person: &Person) -> Self {
         let ChatNames { phone, lid, group } = ChatNames::of(chat, person);
         Self { phone, lid, group }
     }

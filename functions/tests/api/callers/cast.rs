@@ -201,6 +201,7 @@ impl Cast {
             .replace("{message}", &self.message)
             .replace("{contact}", "15550100002")
             .replace("{group}", "120363021033254949@g.us")
+            .replace("{chat}", "15550100002")
             .replace("{file}", "start.js")
             .replace("{user}", &self.bobs_id)
             .replace("{subscription}", &self.ada.subscription);

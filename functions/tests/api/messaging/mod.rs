@@ -1,3 +1,4 @@
+mod chats;
 mod contacts;
 mod groups;
 mod instance;

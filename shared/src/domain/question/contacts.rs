@@ -89,6 +89,60 @@ impl Block {
     }
 }
 
+/// Whom does the account block?
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ListBlocked {
+    /// Those whose JIDs come after this one.
+    #[serde(default)]
+    pub after: Option<String>,
+    /// How many at most.
+    pub most: u32,
+}
+
+/// Whom the account blocks, in the order of their JIDs.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BlockList {
+    /// As many as were asked for, where there are so many.
+    pub people: Vec<BlockedPerson>,
+}
+
+/// Somebody whom the account blocks.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockedPerson {
+    /// Their name in WhatsApp's list.
+    pub jid: String,
+    /// Their names as far as they are known.
+    #[serde(flatten)]
+    pub person: Person,
+}
+
+/// Where is this person's picture?
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FindPicture {
+    /// By number or LID.
+    pub contact: Recipient,
+}
+
+/// Where a person's picture is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FoundPicture {
+    /// None where the person has none, or does not let the account see it.
+    pub picture: Option<Picture>,
+}
+
+/// Where a picture is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Changes with the picture.
+    pub id: String,
+    /// Its address, a secret of those who may see it.
+    pub url: String,
+}
+
 fn of_one(contact: &Recipient, found: Result<Found, Refusal>) -> Vec<(Recipient, Found)> {
     let found = match found {
         Ok(Found::Unsaid) => return Vec::new(),

@@ -6,6 +6,7 @@
 //!
 //! Each ask is a type with an answer of its own, in the file of its family; `table.rs` has a row for each.
 
+mod chats;
 mod contacts;
 mod groups;
 mod table;
@@ -13,7 +14,11 @@ mod table;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-pub use self::contacts::{Block, Blocked, Business, Found, LookUp, Looked, Show, Shown};
+pub use self::chats::{ChangeChat, ChatRead, Done, ReadChat, SetPresence, ShowActivity};
+pub use self::contacts::{
+    Block, BlockList, Blocked, BlockedPerson, Business, FindPicture, Found, FoundPicture, ListBlocked,
+    LookUp, Looked, Picture, Show, Shown,
+};
 pub use self::groups::{
     ChangeGroup, ChangeParticipants, ChangePicture, CreateGroup, Group, GroupChanged, GroupCreated,
     GroupInvite, GroupJoined, GroupLeft, GroupRole, GroupSetting, GroupShown, GroupsListed, JoinGroup,

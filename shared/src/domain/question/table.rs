@@ -6,7 +6,10 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::contacts::{Block, Blocked, Found, LookUp, Looked, Show, Shown};
+use super::chats::{ChangeChat, ChatRead, Done, ReadChat, SetPresence, ShowActivity};
+use super::contacts::{
+    Block, BlockList, Blocked, FindPicture, Found, FoundPicture, ListBlocked, LookUp, Looked, Show, Shown,
+};
 use super::groups::{
     ChangeGroup, ChangeParticipants, ChangePicture, CreateGroup, GroupChanged, GroupCreated, GroupInvite,
     GroupJoined, GroupLeft, GroupShown, GroupsListed, JoinGroup, LeaveGroup, ListGroups, ListRequests,
@@ -214,6 +217,10 @@ asks! {
         Looked,
         Shown,
         Blocked,
+        BlockList,
+        FoundPicture,
+        Done,
+        ChatRead,
         GroupCreated,
         GroupsListed,
         GroupShown,
@@ -229,6 +236,12 @@ asks! {
         LookUp -> Looked: needs 2, reads, teaches;
         Show -> Shown: needs 2, reads, teaches;
         Block -> Blocked: needs 2, changes, teaches;
+        ListBlocked -> BlockList: needs 15, reads;
+        FindPicture -> FoundPicture: needs 15, reads;
+        ShowActivity -> Done: needs 15, changes;
+        SetPresence -> Done: needs 15, changes;
+        ChangeChat -> Done: needs 15, changes;
+        ReadChat -> ChatRead: needs 15, changes;
 
         CreateGroup -> GroupCreated: needs 4, changes, sealed;
         ListGroups -> GroupsListed: needs 5, reads;

@@ -97,6 +97,8 @@ impl Instances {
     pub async fn purge_content(&self, id: InstanceId) -> Result<(), StorageError> {
         self.table.purge(&keys::message_partition(id), "").await?;
         self.table.purge(&keys::people_partition(id), "").await?;
+        self.table.purge(&keys::book_partition(id), "").await?;
+        self.table.purge(&keys::read_partition(id), "").await?;
         self.table.purge(&keys::receipt_partition(id), "").await?;
         self.table.purge(&keys::answer_partition(id), "").await?;
         self.table.purge(&keys::media_partition(id), "").await?;

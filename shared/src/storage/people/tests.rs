@@ -8,28 +8,22 @@ struct Book(BTreeMap<String, Stored>);
 
 impl Book {
     fn learn(&mut self, met: &str, other: Option<&str>, day: i64) -> (Acquaintance, usize) {
-        let name = |text: &str| text.parse::<Recipient>().expect("a name");
-        let lesson = Lesson {
-            met: name(met),
-            other: other.map(name),
-            on_whatsapp: None,
-            looked_up: None,
-        };
-        let mut asked: Vec<Recipient> = lesson.other.iter().chain([&lesson.met]).cloned().collect();
+        self.take(&lesson(met, None, other), day)
+    }
+
+    fn take(&mut self, lesson: &Lesson, day: i64) -> (Acquaintance, usize) {
+        let named = [&lesson.other, &lesson.spelt].into_iter().flatten();
+        let mut asked: Vec<Recipient> = named.chain([&lesson.met]).cloned().collect();
         let mut known = Vec::new();
         while let Some(name) = asked.pop() {
             if known.iter().any(|(other, _)| *other == name) {
                 continue;
             }
             let stored = self.0.get(&name.to_jid()).cloned();
-            asked.extend(
-                stored
-                    .iter()
-                    .flat_map(|stored| stored.acquaintance.person.names()),
-            );
+            asked.extend(stored.iter().flat_map(|stored| stored.acquaintance.names()));
             known.push((name, stored));
         }
-        let (acquaintance, writes) = merge(&lesson, &known, day_of(day));
+        let (acquaintance, writes) = merge(lesson, &known, day_of(day));
         let count = writes.len();
         self.0
             .extend(writes.into_iter().map(|(name, stored)| (name.to_jid(), stored)));
@@ -45,6 +39,17 @@ impl Book {
         let name = name.parse::<Recipient>().expect("a name").to_jid();
         let person = &self.0[&name].acquaintance.person;
         (person.phone.as_deref(), person.lid.as_deref())
+    }
+}
+
+fn lesson(met: &str, spelt: Option<&str>, other: Option<&str>) -> Lesson {
+    let name = |text: &str| text.parse::<Recipient>().expect("a name");
+    Lesson {
+        met: name(met),
+        spelt: spelt.map(name),
+        other: other.map(name),
+        on_whatsapp: None,
+        looked_up: None,
     }
 }
 
@@ -113,6 +118,65 @@ fn somebody_with_a_new_number_is_not_found_by_the_old_one() {
     assert_eq!(book.names(LID), (Some("15550100003"), Some("100000000000002")));
     assert_eq!(book.names(NUMBER), (Some("15550100002"), None));
     assert_eq!(book.chat(NUMBER), "15550100002@s.whatsapp.net");
+}
+
+const LONG: &str = "5511987654321";
+const SHORT: &str = "551187654321";
+
+#[test]
+fn a_number_that_is_written_otherwise_leads_to_the_same_person_and_chat() {
+    let mut book = Book::default();
+    let (met, writes) = book.take(&lesson(LONG, Some(SHORT), Some(LID)), 0);
+    assert_eq!((writes, met.spellings.as_slice()), (3, &[LONG.to_owned()][..]));
+    for name in [LONG, SHORT, LID] {
+        assert_eq!(book.names(name), (Some(SHORT), Some("100000000000002")), "{name}");
+        assert_eq!(book.chat(name), "5511987654321@s.whatsapp.net", "{name}");
+    }
+    // Whichever name is met next, nothing is new, and nobody is asked how the number is spelt.
+    for known in [
+        lesson(LONG, Some(SHORT), Some(LID)),
+        lesson(LONG, None, None),
+        lesson(SHORT, None, Some(LID)),
+        lesson(LID, None, Some(SHORT)),
+    ] {
+        let (met, writes) = book.take(&known, 1);
+        assert_eq!((writes, met.person.phone.as_deref()), (0, Some(SHORT)));
+    }
+}
+
+#[test]
+fn of_two_chats_by_two_spellings_the_first_stays() {
+    for (first, second) in [(LONG, SHORT), (SHORT, LONG)] {
+        let mut book = Book::default();
+        book.learn(first, None, 0);
+        book.learn(second, None, 1);
+        book.take(&lesson(LONG, Some(SHORT), Some(LID)), 2);
+        let chat = format!("{first}@s.whatsapp.net");
+        for name in [LONG, SHORT, LID] {
+            assert_eq!(book.chat(name), chat, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_spelling_that_becomes_a_number_of_its_own_is_let_go() {
+    let mut book = Book::default();
+    book.take(&lesson(LONG, Some(SHORT), Some(LID)), 0);
+    let until = day_of(9);
+    let found = Lesson {
+        looked_up: Some(LookedUp {
+            business_name: None,
+            until,
+        }),
+        ..lesson(LONG, None, Some(OTHER_LID))
+    };
+    book.take(&found, 1);
+    assert_eq!(book.names(LONG), (Some(LONG), Some("100000000000003")));
+    assert_eq!(book.names(SHORT), (Some(SHORT), Some("100000000000002")));
+    // The chat goes by a name that is the person's.
+    for name in [SHORT, LID] {
+        assert_eq!(book.chat(name), "551187654321@s.whatsapp.net");
+    }
 }
 
 #[test]

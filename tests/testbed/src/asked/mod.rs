@@ -10,9 +10,7 @@ use shared::domain::job::Query;
 use shared::domain::payload;
 use shared::domain::person::Person;
 use shared::domain::question::{
-    Ask, Blocked, Found, GroupChanged, GroupCreated, GroupInvite, GroupJoined, GroupLeft, GroupShown,
-    GroupsListed, JoinRequest, Looked, Outcome, ParticipantsChanged, PictureChanged, Question,
-    RequestsListed, Shown,
+    Ask, BlockList, Blocked, ChatRead, Done, Found, FoundPicture, GroupChanged, GroupCreated, GroupInvite, GroupJoined, GroupLeft, GroupShown, GroupsListed, JoinRequest, Looked, Outcome, ParticipantsChanged, Picture, PictureChanged, Question, RequestsListed, Shown,
 };
 use shared::domain::recipient::Recipient;
 use shared::queue::{Queue, QueueName, ReceiveOptions};
@@ -122,6 +120,16 @@ pub fn willing(ask: &Ask) -> Outcome {
             id: ask.image.as_ref().map(|_| "1".to_owned()),
         }
         .into(),
+        Ask::ListBlocked(_) => BlockList { people: Vec::new() }.into(),
+        Ask::FindPicture(_) => FoundPicture {
+            picture: Some(Picture {
+                id: "1700000000".to_owned(),
+                url: "https://pps.whatsapp.net/v/t61/1.jpg".to_owned(),
+            }),
+        }
+        .into(),
+        Ask::ShowActivity(_) | Ask::SetPresence(_) | Ask::ChangeChat(_) => Done {}.into(),
+        Ask::ReadChat(_) => ChatRead { messages: 2 }.into(),
     })
 }
 

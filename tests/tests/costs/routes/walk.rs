@@ -132,6 +132,12 @@ impl Walk<'_> {
             self.call(&key, &route, &contact, None).await;
         }
         self.groups(&key).await;
+        self.call(&key, "GET /api/contacts/{contact}/picture", &contact, None)
+            .await;
+        for route in ["GET /api/contacts", "GET /api/contacts/blocked"] {
+            self.call(&key, route, &[], None).await;
+        }
+        self.chats(&key).await;
         self.call(&key, "GET /api/instance/info", &[], None).await;
         self.call(&key, "GET /api/stats", &[], None).await;
 
@@ -220,6 +226,22 @@ impl Walk<'_> {
             let ids: &[&str] = if route.contains('{') { &group } else { &[] };
             self.call(key, route, ids, body).await;
         }
+    }
+
+    async fn chats(&mut self, key: &Caller) {
+        let chat = [CONTACT];
+        for activity in ["typing", "recording", "paused", "read"] {
+            let route = format!("POST /api/chats/{{chat}}/{activity}");
+            self.call(key, &route, &chat, None).await;
+        }
+        for setting in ["archive", "pin", "mute"] {
+            for method in ["POST", "DELETE"] {
+                let route = format!("{method} /api/chats/{{chat}}/{setting}");
+                self.call(key, &route, &chat, None).await;
+            }
+        }
+        let body = json!({"presence": "available"});
+        self.call(key, "PUT /api/presence", &[], Some(body)).await;
     }
 
     async fn subscription(&mut self, user: &Caller) {

@@ -89,9 +89,28 @@ async fn a_contact_is_blocked_and_let_reach_the_account_again() {
         "/api/contacts/ada/block",
         "/api/contacts/120363021033254949@g.us/block",
     ] {
-        assert_eq!(call(Method::POST, &key, path, None).await.status, 404);
+        let answer = call(Method::POST, &key, path, None).await;
+        assert_eq!(answer.code(), "400 VALIDATION_ERROR");
+        assert_eq!(answer.json()["error"]["details"]["fields"][0]["field"], "contact");
     }
     assert_eq!(asked.asks().len(), 4);
+}
+
+#[tokio::test]
+async fn an_account_cannot_block_itself() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    let asked = world.answering(willing);
+    for own in ["15550100001", "lid:100000012345678"] {
+        let answer = call(Method::POST, &key, &format!("/api/contacts/{own}/block"), None).await;
+        assert_eq!(answer.code(), "400 VALIDATION_ERROR");
+        let field = &answer.json()["error"]["details"]["fields"][0];
+        assert_eq!(
+            *field,
+            json!({"field": "contact", "message": "must not be the instance's own account"})
+        );
+    }
+    assert!(asked.asks().is_empty());
 }
 
 #[tokio::test]

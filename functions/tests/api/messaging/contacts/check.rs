@@ -145,6 +145,7 @@ async fn what_was_looked_up_is_answered_from_memory_for_a_while() {
     let now = world.clock.now();
     let there = Lesson {
         met: name(ALICE),
+        spelt: None,
         other: Some(name("lid:200000000000002")),
         on_whatsapp: Some(Belief {
             is_there: true,
@@ -157,6 +158,7 @@ async fn what_was_looked_up_is_answered_from_memory_for_a_while() {
     };
     let absent = Lesson {
         met: name(BOB),
+        spelt: None,
         other: None,
         on_whatsapp: Some(Belief {
             is_there: false,
@@ -233,7 +235,11 @@ async fn wrong_lists_are_named_by_field() {
 async fn an_instance_that_is_not_connected_says_so_at_once() {
     let world = World::new().await;
     let (_, instance, key) = world.ready().await;
-    for status in [Status::Reconnecting, Status::LoggedOut, Status::AwaitingQr] {
+    for (status, retry_after) in [
+        (Status::Reconnecting, "5"),
+        (Status::LoggedOut, ""),
+        (Status::AwaitingQr, ""),
+    ] {
         world.daemon.observe(instance, status).await;
         let answer = check(&key, json!([ALICE])).await;
         assert_eq!(
@@ -241,6 +247,7 @@ async fn an_instance_that_is_not_connected_says_so_at_once() {
             "409 INSTANCE_NOT_CONNECTED: The instance is not connected to WhatsApp now, which this needs"
         );
         assert_eq!(answer.json()["error"]["details"]["status"], status.as_str());
+        assert_eq!(answer.header("retry-after"), retry_after);
     }
     assert!(world.waiting(&world.queue_names().queries(0)).await.is_empty());
 }
@@ -248,7 +255,7 @@ async fn an_instance_that_is_not_connected_says_so_at_once() {
 #[tokio::test]
 async fn what_whatsapp_says_no_to_is_told_in_the_codes_of_the_api() {
     for (refusal, expected, retry_after) in [
-        (Refusal::NotConnected, "409 INSTANCE_NOT_CONNECTED", ""),
+        (Refusal::NotConnected, "409 INSTANCE_NOT_CONNECTED", "5"),
         (Refusal::Busy, "429 RATE_LIMITED", "1"),
         (Refusal::Throttled { seconds: Some(7) }, "429 RATE_LIMITED", "7"),
         (Refusal::Throttled { seconds: None }, "429 RATE_LIMITED", "60"),
@@ -303,4 +310,63 @@ async fn the_same_request_under_a_key_is_asked_once() {
         "{}",
         other.error()
     );
+}
+
+#[tokio::test]
+async fn what_a_check_says_counts_for_the_next_message_at_once() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    let _asked = world.answering(|ask| match ask {
+        Ask::LookUp(_) => Ok(Looked {
+            found: vec![Found::Absent],
+        }
+        .into()),
+        ask => willing(ask),
+    });
+    let send = async |to: &str| key.send("text", json!({"to": to, "text": "x"})).await;
+    // It is remembered as a stranger.
+    send(ALICE).await.data(202);
+    let checked = check(&key, json!([ALICE])).await.data(200);
+    assert_eq!(checked["results"][0]["exists"], false);
+    let refused = send(ALICE).await;
+    assert!(refused.error().starts_with("422"), "{}", refused.error());
+    // Under a key, where nothing was remembered.
+    check_keyed(&key, "k", json!([BOB])).await.data(200);
+    assert_eq!(send(BOB).await.status, 422);
+}
+
+#[tokio::test]
+async fn a_number_that_whatsapp_spells_otherwise_is_asked_for_once() {
+    let (written, spelt) = ("5511987654321", "551187654321");
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let asked = world.answering(willing);
+    let until = world.clock.now() + TimeDelta::days(1);
+    let lesson = Lesson {
+        met: name(written),
+        spelt: Some(name(spelt)),
+        other: Some(name("lid:200000000000002")),
+        on_whatsapp: Some(Belief {
+            is_there: true,
+            until,
+        }),
+        looked_up: Some(LookedUp {
+            business_name: None,
+            until,
+        }),
+    };
+    let people = People::new(world.state.table.clone());
+    let now = world.clock.now();
+    people.learn(instance, 1, &lesson, now).await.expect("stored");
+    for input in [written, spelt] {
+        let data = check(&key, json!([input])).await.data(200);
+        assert_eq!(
+            data["results"][0],
+            json!({
+                "input": input, "exists": true, "phone": spelt, "lid": "200000000000002", "businessName": null,
+                "error": null,
+            })
+        );
+    }
+    assert!(asked.asks().is_empty());
 }

@@ -51,7 +51,9 @@ async fn a_contact_shows_what_whatsapp_says_of_it() {
     let contact = "15550100002".parse().expect("a number");
     assert_eq!(asked.asks()[0], Show { contact }.into());
     for path in ["/api/contacts/ada", "/api/contacts/120363021033254949@g.us"] {
-        assert_eq!(key.get(path).await.status, 404);
+        let answer = key.get(path).await;
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.json()["error"]["details"]["fields"][0]["field"], "contact");
     }
 }
 

@@ -112,6 +112,7 @@ async fn a_chat_has_the_messages_under_both_names_of_its_person() {
     let [met, other] = ["15550100002", lid].map(|name| name.parse().expect("a name"));
     let lesson = Lesson {
         met,
+        spelt: None,
         other: Some(other),
         on_whatsapp: None,
         looked_up: None,

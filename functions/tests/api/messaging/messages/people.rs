@@ -33,6 +33,7 @@ async fn both_names_of_a_person_lead_to_one_chat_lane_and_record() {
         let (_, instance, key) = world.ready().await;
         let lesson = Lesson {
             met: name(first),
+            spelt: None,
             other: Some(name(second)),
             on_whatsapp: None,
             looked_up: None,
@@ -60,6 +61,37 @@ async fn both_names_of_a_person_lead_to_one_chat_lane_and_record() {
 }
 
 #[tokio::test]
+async fn a_number_that_whatsapp_spells_otherwise_goes_to_the_one_that_it_knows() {
+    let (written, spelt) = ("5511987654321", "551187654321");
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let lesson = Lesson {
+        met: name(written),
+        spelt: Some(name(spelt)),
+        other: Some(name(LID)),
+        on_whatsapp: None,
+        looked_up: None,
+    };
+    learn(&world, instance, &lesson).await;
+    for to in [written, spelt, LID] {
+        let keyed = key.with_header("idempotency-key", to);
+        for _ in 0..2 {
+            let data = keyed.send("text", json!({"to": to, "text": "x"})).await.data(202);
+            let both = json!({"phone": spelt, "lid": "100000000000002", "group": null});
+            assert_eq!(data["to"], both);
+        }
+    }
+    let waiting = world.waiting(&world.queue_names().sends(0)).await;
+    assert_eq!(waiting.len(), 3);
+    for (received, to) in waiting.iter().zip([spelt, spelt, LID]) {
+        assert_eq!(received.group, waiting[0].group);
+        let Job::Send(job) = payload::decode(&received.body).expect("ours");
+        // The chat stays that of the first message.
+        assert_eq!((&job.to, job.chat()), (&name(to), &name(written)));
+    }
+}
+
+#[tokio::test]
 async fn a_stranger_is_sent_to_by_the_name_given() {
     let world = World::new().await;
     let (_, _, key) = world.ready().await;
@@ -76,6 +108,7 @@ async fn whoever_was_just_looked_up_in_vain_is_refused_and_not_for_long() {
     let (user, instance, key) = world.ready().await;
     let absent = Lesson {
         met: name(NUMBER),
+        spelt: None,
         other: None,
         on_whatsapp: Some(Belief {
             is_there: false,
@@ -105,6 +138,7 @@ async fn a_directory_is_its_instances_own_and_a_newer_owners() {
     let now = world.clock.now();
     let lesson = |met: &str, other: Option<&str>| Lesson {
         met: name(met),
+        spelt: None,
         other: other.map(name),
         on_whatsapp: None,
         looked_up: None,

@@ -1,0 +1,26 @@
+//! `POST /api/chats/{chat}/paused`.
+
+use axum::http::Method;
+use shared::domain::chats::Activity;
+use shared::domain::recipient::Recipient;
+
+use super::showing::{self, Response, show};
+use crate::endpoint::Endpoint;
+use crate::http::caller::permission;
+use crate::http::{ApiError, Replayable, Spelt};
+use crate::messaging::MessagingState;
+use crate::messaging::asking::OnceSocket;
+
+pub fn endpoint() -> Endpoint<MessagingState> {
+    showing::endpoint(
+        Endpoint::new(Method::POST, "/api/chats/{chat}/paused", "showPaused", handler),
+        "Shows that the account neither writes nor records any longer",
+    )
+}
+
+pub async fn handler(
+    socket: OnceSocket<permission::PresenceWrite>,
+    Spelt(chat): Spelt<Recipient>,
+) -> Result<Replayable<Response>, ApiError> {
+    show(&socket, chat, Activity::Paused).await
+}

@@ -1,0 +1,6 @@
+//! `/api/chats` and `/api/presence`, with the daemon played by the test.
+
+mod activity;
+mod presence;
+mod read;
+mod settings;
