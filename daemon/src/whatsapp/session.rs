@@ -653,7 +653,7 @@ impl Connection for WhatsAppSession {
             Err(error @ AskError::InDoubt) => Err(SendError::Unavailable(Box::new(error))),
             Err(AskError::Unavailable(source)) => Err(SendError::Unavailable(source)),
             // What WhatsApp does not tell this account is no reason to hold a message back.
-            Err(AskError::Refused { .. } | AskError::NotOnWhatsapp) => Ok(Found::Unsaid),
+            Err(_) => Ok(Found::Unsaid),
         }
     }
 

@@ -10,7 +10,9 @@ use shared::domain::job::Query;
 use shared::domain::payload;
 use shared::domain::person::Person;
 use shared::domain::question::{
-    Ask, BlockList, Blocked, ChatRead, Done, Found, FoundPicture, GroupChanged, GroupCreated, GroupInvite, GroupJoined, GroupLeft, GroupShown, GroupsListed, JoinRequest, Looked, Outcome, ParticipantsChanged, Picture, PictureChanged, Question, RequestsListed, Shown,
+    Ask, BlockList, Blocked, ChatRead, Done, Found, FoundPicture, GroupChanged, GroupCreated, GroupInvite,
+    GroupJoined, GroupLeft, GroupShown, GroupsListed, JoinRequest, Looked, Outcome, ParticipantsChanged,
+    Picture, PictureChanged, Question, RequestsListed, Shown,
 };
 use shared::domain::recipient::Recipient;
 use shared::queue::{Queue, QueueName, ReceiveOptions};
