@@ -1,10 +1,12 @@
-//! Measures the API of a local stack: how long each route takes under load, and whether a
-//! login's time tells who has an account. `docs/capacity.md` has figures.
+//! Measures a local stack: how long each route takes under load, how fast texts come to phones beside the bare library,
+//! and whether a login's time tells who has an account. `docs/capacity.md` has figures.
 
+mod bare;
 mod load;
 mod login;
 mod report;
 mod scenes;
+mod send;
 mod stack;
 mod user;
 
@@ -37,6 +39,15 @@ enum What {
         #[arg(long, default_value_t = 20)]
         instances: usize,
     },
+    /// Texts from the API to phones, beside the bare library on the same sandbox
+    Send {
+        /// Senders at once, one round after the other
+        #[arg(long, value_delimiter = ',', default_values_t = [1, 10, 100])]
+        instances: Vec<usize>,
+        /// Texts of a round, of all senders together
+        #[arg(long, default_value_t = 2_000)]
+        texts: usize,
+    },
     /// Logins with a wrong password, of addresses that have an account and of others
     Login {
         /// Logins of each kind
@@ -60,6 +71,7 @@ async fn main() -> ExitCode {
             let duration = Duration::from_secs(seconds);
             load::run(users.max(1), rate.max(1), duration, instances.max(1)).await
         }
+        What::Send { instances, texts } => send::run(&instances, texts).await,
         What::Login { times, cost } => login::run(times.max(1), cost).await,
     };
     if is_met {

@@ -29,6 +29,17 @@ impl Process {
         arguments: &[&str],
         variables: &[(&str, &str)],
     ) -> Self {
+        Self::start_with_log(program, data_dir, arguments, variables, Stdio::inherit()).await
+    }
+
+    /// The same with its log going there.
+    pub async fn start_with_log(
+        program: &str,
+        data_dir: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        log: impl Into<Stdio>,
+    ) -> Self {
         let mut child = Command::new(program)
             .args(["--port", "0", "--data-dir"])
             .arg(data_dir)
@@ -36,6 +47,7 @@ impl Process {
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
+            .stderr(log)
             .kill_on_drop(true)
             .spawn()
             .expect("the stack starts");
@@ -71,9 +83,14 @@ impl Process {
         }
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
+    }
+
     /// Asks it to stop in order and waits until it has.
     pub async fn stop(mut self) {
-        let pid = self.child.id().expect("it runs").to_string();
+        let pid = self.id().to_string();
         let asked = Command::new("kill")
             .args(["-TERM", &pid])
             .status()

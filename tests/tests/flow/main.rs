@@ -11,6 +11,7 @@ mod options;
 mod pairing_code;
 mod people;
 mod scheduled;
+mod sealed;
 mod subscriptions;
 
 use testbed::caller::Bases;

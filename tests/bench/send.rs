@@ -1,0 +1,257 @@
+//! How fast texts come from the API to phones, and what that costs, beside the bare library on the same sandbox.
+//!
+//! Each instance writes to a few people, all as fast as they are taken, and the library likewise. The sandbox runs in this
+//! process, so that the other processes' time is their own. Read the ratios: the machine has a part in all other figures.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sandbox::script::{InboxQuery, NewPhone};
+use sandbox::{Config, Sandbox};
+use serde_json::json;
+use testbed::wait::until;
+use tests::flow::pair;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::bare::Bare;
+use crate::report::percentile;
+use crate::stack::Stack;
+
+/// How many people each sender writes to: one for each lane of an instance, if they spread well.
+const PEOPLE: usize = 8;
+
+/// How many requests of an instance, or texts of a client, are under way at once.
+const AT_ONCE: usize = 16;
+
+/// The cheapest hash of a password: nobody logs in here.
+const BCRYPT_COST: u32 = 4;
+
+/// What a way of sending came to.
+struct Measured {
+    texts: usize,
+    /// From the first request to the last answer.
+    accepted_in: Duration,
+    /// From the first request to the last text's arrival.
+    delivered_in: Duration,
+    /// How long each request took.
+    accepting: Vec<Duration>,
+    /// From a text's request to its arrival.
+    delivering: Vec<Duration>,
+    /// The processes' time on processors.
+    cpu: Duration,
+}
+
+impl Measured {
+    fn a_second(&self, within: Duration) -> f64 {
+        count(self.texts) / within.as_secs_f64()
+    }
+
+    fn cpu_each(&self) -> f64 {
+        self.cpu.as_secs_f64() * 1_000.0 / count(self.texts)
+    }
+
+    fn print(&mut self, name: &str) {
+        self.accepting.sort_unstable();
+        self.delivering.sort_unstable();
+        let ms = |sorted: &[Duration], percent| percentile(sorted, percent).as_secs_f64() * 1_000.0;
+        println!(
+            "{name:<12} {:>10.0} {:>10.0} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.2}",
+            self.a_second(self.accepted_in),
+            self.a_second(self.delivered_in),
+            ms(&self.accepting, 50),
+            ms(&self.accepting, 99),
+            ms(&self.delivering, 50),
+            ms(&self.delivering, 99),
+            self.cpu_each(),
+        );
+    }
+}
+
+fn count(n: usize) -> f64 {
+    f64::from(u32::try_from(n).expect("small"))
+}
+
+/// Measures with so many instances, one after the other; answers whether each text arrived once.
+pub async fn run(instances: &[usize], texts: usize) -> bool {
+    let address = "127.0.0.1:0".parse().expect("an address");
+    let sandbox = Arc::new(Sandbox::start(Config::new(address)).await.expect("a sandbox"));
+    let stack = Stack::beside(&sandbox, BCRYPT_COST).await;
+    let mut is_whole = true;
+    for &instances in instances {
+        println!("\n{instances} senders, {texts} texts, {PEOPLE} people each");
+        println!(
+            "{:<12} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
+            "", "accepted/s", "arrived/s", "acc. p50", "acc. p99", "arr. p50", "arr. p99", "CPU ms"
+        );
+        let each = texts / instances;
+        let mut keys = Vec::new();
+        for _ in 0..instances {
+            let paired = pair(&stack.bases, &stack.phones).await;
+            keys.push(
+                paired
+                    .user
+                    .key_with(&paired.instance, json!({"rateLimit": 1_000_000}))
+                    .await,
+            );
+        }
+        let (mut ours, arrived) = through(
+            &sandbox,
+            each,
+            keys,
+            vec![stack.id()],
+            |key, to, text| async move {
+                key.send_text(&to, &text).await;
+            },
+        )
+        .await;
+        is_whole &= arrived;
+        ours.print("Waxwing");
+        let mut clients = Vec::new();
+        for _ in 0..instances {
+            let phone = sandbox.create_phone(NewPhone::default()).await.expect("a phone");
+            clients.push(Arc::new(Bare::link(&sandbox, phone.number()).await));
+        }
+        let processes = clients.iter().map(|client| client.id()).collect();
+        let (mut bare, arrived) = through(
+            &sandbox,
+            each,
+            clients,
+            processes,
+            |client, to, text| async move {
+                client.text(&to, &text).await;
+            },
+        )
+        .await;
+        is_whole &= arrived;
+        bare.print("library");
+        println!(
+            "{:<12} arrived/s {:.2}, CPU {:.2}",
+            "ratio",
+            ours.a_second(ours.delivered_in) / bare.a_second(bare.delivered_in),
+            ours.cpu_each() / bare.cpu_each(),
+        );
+    }
+    stack.stop().await;
+    is_whole
+}
+
+/// Has each sender send its texts; answers what was measured, and whether each text arrived once.
+async fn through<S, F>(
+    sandbox: &Sandbox,
+    each: usize,
+    senders: Vec<S>,
+    processes: Vec<u32>,
+    send: impl Fn(S, String, String) -> F + Clone + Send + Sync + 'static,
+) -> (Measured, bool)
+where
+    S: Clone + Send + Sync + 'static,
+    F: Future<Output = ()> + Send,
+{
+    let mut people = Vec::new();
+    for _ in 0..senders.len() * PEOPLE {
+        people.push(sandbox.create_phone(NewPhone::default()).await.expect("a phone"));
+    }
+    let numbers: Vec<String> = people.iter().map(|phone| phone.number().to_owned()).collect();
+    // Sessions with the people's phones are made by a first text, which does not count.
+    let mut first = JoinSet::new();
+    for (n, to) in numbers.iter().cloned().enumerate() {
+        let (sender, send) = (senders[n / PEOPLE].clone(), send.clone());
+        first.spawn(async move { send(sender, to, "first".to_owned()).await });
+    }
+    first.join_all().await;
+    for phone in &people {
+        until("the first text", async || {
+            let inbox = phone.inbox(InboxQuery::default()).await.expect("an inbox");
+            (!inbox.is_empty()).then_some(())
+        })
+        .await;
+    }
+
+    let before = cpu(&processes);
+    let (began, at) = (Instant::now(), Utc::now());
+    let mut work = JoinSet::new();
+    for (index, sender) in senders.iter().enumerate() {
+        for part in 0..AT_ONCE {
+            let (sender, send) = (sender.clone(), send.clone());
+            let numbers = numbers[index * PEOPLE..(index + 1) * PEOPLE].to_vec();
+            work.spawn(async move {
+                let mut sent = Vec::new();
+                for n in (part..each).step_by(AT_ONCE) {
+                    let (text, to) = (format!("{index}-{n}"), numbers[n % PEOPLE].clone());
+                    let asked = (Instant::now(), Utc::now());
+                    send(sender.clone(), to, text.clone()).await;
+                    sent.push((text, asked.1, asked.0.elapsed()));
+                }
+                sent
+            });
+        }
+    }
+    let sent: Vec<_> = work.join_all().await.into_iter().flatten().collect();
+    let accepted_in = began.elapsed();
+    let arrivals = arrivals(&people, sent.len() + people.len()).await;
+    let cpu = cpu(&processes).saturating_sub(before);
+    let last = arrivals.values().map(|(at, _)| *at).max().unwrap_or(at);
+    let since = |from: DateTime<Utc>, to: DateTime<Utc>| (to - from).to_std().unwrap_or_default();
+    let mut measured = Measured {
+        texts: sent.len(),
+        accepted_in,
+        delivered_in: since(at, last),
+        accepting: Vec::new(),
+        delivering: Vec::new(),
+        cpu,
+    };
+    let mut is_whole = true;
+    for (text, asked, took) in sent {
+        measured.accepting.push(took);
+        match arrivals.get(&text) {
+            Some((at, 1)) => measured.delivering.push(since(asked, *at)),
+            found => {
+                println!("{text} arrived {} times", found.map_or(0, |(_, copies)| *copies));
+                is_whole = false;
+            }
+        }
+    }
+    (measured, is_whole)
+}
+
+/// When each text arrived and how often, once so many are there.
+async fn arrivals(people: &[sandbox::Phone], wanted: usize) -> HashMap<String, (DateTime<Utc>, u32)> {
+    // The phones are asked seldom: their answers cost time that the senders need.
+    let mut waited = Duration::ZERO;
+    loop {
+        let mut found = HashMap::new();
+        let mut arrived = 0;
+        for phone in people {
+            let inbox = phone.inbox(InboxQuery::default()).await.expect("an inbox");
+            arrived += inbox.len();
+            for entry in inbox {
+                let at = entry.received_at.parse().expect("RFC 3339");
+                let text = entry.content.text.clone().unwrap_or_default();
+                found.insert(text, (at, entry.copies));
+            }
+        }
+        if arrived >= wanted || waited > Duration::from_mins(5) {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        waited += Duration::from_millis(500);
+    }
+}
+
+/// The processors' time that processes have had, from `/proc` (Linux): user and system time in hundredths of a second.
+fn cpu(processes: &[u32]) -> Duration {
+    let ticks = processes.iter().map(|process| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
+        // The name in parentheses may have spaces.
+        let fields = stat.rsplit(')').next().expect("a line").split_whitespace();
+        fields
+            .skip(11)
+            .take(2)
+            .filter_map(|field| field.parse::<u64>().ok())
+            .sum::<u64>()
+    });
+    Duration::from_millis(ticks.sum::<u64>() * 10)
+}
