@@ -19,7 +19,7 @@ const ALICE: &str = "15550100001";
 
 impl World {
     /// Cancels a message that waits, as the API does. Answers whether that came before it was sent.
-    async fn take_back(&self, instance: &Instance, message: MessageId) -> bool {
+    async fn cancel_waiting(&self, instance: &Instance, message: MessageId) -> bool {
         let change = Change {
             state: State::Cancelled,
             at: self.now(),
@@ -76,7 +76,7 @@ async fn a_message_that_is_cancelled_while_it_waits_never_goes_out() {
     let first = world.accept(&instance, ALICE, "on the wire").await;
     let second = world.accept(&instance, ALICE, "never mind").await;
     assert_eq!(session.sent().await.message, first);
-    assert!(world.take_back(&instance, second).await);
+    assert!(world.cancel_waiting(&instance, second).await);
     session.acknowledge(first, None).await;
     world.until_no_sends().await;
     assert_eq!(session.sent_besides(), []);
@@ -109,7 +109,7 @@ async fn a_message_that_is_cancelled_on_the_wire_is_revoked() {
     let message = world.accept(&instance, ALICE, "too late").await;
     let behind = world.accept(&instance, ALICE, "behind it").await;
     assert_eq!(session.sent().await.message, message);
-    assert!(world.take_back(&instance, message).await);
+    assert!(world.cancel_waiting(&instance, message).await);
     session.acknowledge(message, None).await;
     let revoke = session.sent().await;
     assert!(is_revoke(&revoke, message), "{revoke:?}");
@@ -141,7 +141,7 @@ async fn what_may_have_gone_out_is_revoked_too() {
     session.refuse_next(SendError::Interrupted { may_be_out: true });
     let message = world.accept(&instance, ALICE, "who knows").await;
     session.refused().await;
-    assert!(world.take_back(&instance, message).await);
+    assert!(world.cancel_waiting(&instance, message).await);
     session
         .tell(daemon::connection::SessionEvent::Disconnected {
             reason: "the stream ended".to_owned(),
@@ -171,7 +171,7 @@ async fn the_next_daemon_revokes_what_the_last_one_may_have_sent() {
     let message = world.accept(&instance, ALICE, "in between").await;
     assert_eq!(session.sent().await.message, message);
     first.stop().await;
-    assert!(world.take_back(&instance, message).await);
+    assert!(world.cancel_waiting(&instance, message).await);
     let mut second = world.daemon("b").await;
     let mut session = second.session().await;
     session.log_in().await;
@@ -202,7 +202,7 @@ async fn what_no_connection_can_have_sent_is_not_revoked() {
     })
     .await;
     first.stop().await;
-    assert!(world.take_back(&instance, message).await);
+    assert!(world.cancel_waiting(&instance, message).await);
     let _second = world.daemon("b").await;
     world.until_no_sends().await;
 }
@@ -216,7 +216,7 @@ async fn a_message_that_was_sent_first_is_not_cancelled() {
     assert_eq!(session.sent().await.message, message);
     session.acknowledge(message, None).await;
     world.until_state(&instance, message, State::Sent).await;
-    assert!(!world.take_back(&instance, message).await);
+    assert!(!world.cancel_waiting(&instance, message).await);
     world.until_no_sends().await;
     assert_eq!(session.sent_besides(), []);
 }
