@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use sandbox::script::{InboxQuery, NewPhone};
 use sandbox::{Config, Sandbox};
 use serde_json::json;
+use shared::clock::{Clock as _, SystemClock};
 use testbed::wait::until;
 use tests::flow::pair;
 use tokio::task::JoinSet;
@@ -171,32 +172,32 @@ where
     }
 
     let before = cpu(&processes);
-    let (began, at) = (Instant::now(), Utc::now());
+    let (began, at) = (Instant::now(), SystemClock.now());
     let mut work = JoinSet::new();
     for (index, sender) in senders.iter().enumerate() {
         for part in 0..AT_ONCE {
             let (sender, send) = (sender.clone(), send.clone());
             let numbers = numbers[index * PEOPLE..(index + 1) * PEOPLE].to_vec();
             work.spawn(async move {
-                let mut sent = Vec::new();
+                let mut mine = Vec::new();
                 for n in (part..each).step_by(AT_ONCE) {
                     let (text, to) = (format!("{index}-{n}"), numbers[n % PEOPLE].clone());
-                    let asked = (Instant::now(), Utc::now());
+                    let asked = (Instant::now(), SystemClock.now());
                     send(sender.clone(), to, text.clone()).await;
-                    sent.push((text, asked.1, asked.0.elapsed()));
+                    mine.push((text, asked.1, asked.0.elapsed()));
                 }
-                sent
+                mine
             });
         }
     }
-    let sent: Vec<_> = work.join_all().await.into_iter().flatten().collect();
+    let texts: Vec<_> = work.join_all().await.into_iter().flatten().collect();
     let accepted_in = began.elapsed();
-    let arrivals = arrivals(&people, sent.len() + people.len()).await;
+    let arrivals = arrivals(&people, texts.len() + people.len()).await;
     let cpu = cpu(&processes).saturating_sub(before);
     let last = arrivals.values().map(|(at, _)| *at).max().unwrap_or(at);
     let since = |from: DateTime<Utc>, to: DateTime<Utc>| (to - from).to_std().unwrap_or_default();
     let mut measured = Measured {
-        texts: sent.len(),
+        texts: texts.len(),
         accepted_in,
         delivered_in: since(at, last),
         accepting: Vec::new(),
@@ -204,7 +205,7 @@ where
         cpu,
     };
     let mut is_whole = true;
-    for (text, asked, took) in sent {
+    for (text, asked, took) in texts {
         measured.accepting.push(took);
         match arrivals.get(&text) {
             Some((at, 1)) => measured.delivering.push(since(asked, *at)),
@@ -220,7 +221,7 @@ where
 /// When each text arrived and how often, once so many are there.
 async fn arrivals(people: &[sandbox::Phone], wanted: usize) -> HashMap<String, (DateTime<Utc>, u32)> {
     // The phones are asked seldom: their answers cost time that the senders need.
-    let mut waited = Duration::ZERO;
+    let mut patience = Duration::ZERO;
     loop {
         let mut found = HashMap::new();
         let mut arrived = 0;
@@ -233,11 +234,11 @@ async fn arrivals(people: &[sandbox::Phone], wanted: usize) -> HashMap<String, (
                 found.insert(text, (at, entry.copies));
             }
         }
-        if arrived >= wanted || waited > Duration::from_mins(5) {
+        if arrived >= wanted || patience > Duration::from_mins(5) {
             return found;
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
-        waited += Duration::from_millis(500);
+        patience += Duration::from_millis(500);
     }
 }
 

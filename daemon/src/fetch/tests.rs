@@ -97,9 +97,9 @@ async fn answers(text: &'static [u8], hangs_up: bool) -> SocketAddr {
 }
 
 async fn whole(fetcher: &Fetcher, url: &str, most: u64) -> Result<Vec<u8>, FetchError> {
-    let mut fetched = fetcher.get(url, most).await?;
+    let mut file = fetcher.get(url, most).await?;
     let mut bytes = Vec::new();
-    while let Some(chunk) = fetched.chunk().await? {
+    while let Some(chunk) = file.chunk().await? {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)

@@ -123,12 +123,8 @@ impl WhatsAppSession {
         let (queue, waiting) = mpsc::channel(events::CAPACITY);
         let ending = Arc::new(Ending::default());
         let (own_chat, keys_only, presence) = <(Arc<OwnChat>, Arc<KeysOnly>, Arc<Presence>)>::default();
-        let (overflow, commit_failed) = (CancellationToken::new(), CancellationToken::new());
-        let (stop, over, tasks) = (
-            CancellationToken::new(),
-            CancellationToken::new(),
-            TaskTracker::new(),
-        );
+        let [overflow, commit_failed, stop, over] = <[CancellationToken; 4]>::default();
+        let tasks = TaskTracker::new();
         let runtime = SessionRuntime::new(tasks.clone(), stop.clone());
         let translator = Arc::new(Translator {
             client: std::sync::OnceLock::new(),

@@ -3,8 +3,8 @@
 
 mod accounts;
 mod beats;
-mod changes;
 mod books;
+mod changes;
 mod connections;
 mod daemons;
 mod events;
@@ -26,8 +26,8 @@ mod poison;
 mod questions;
 mod queue;
 mod reachout;
-mod recalls;
 mod reading;
+mod recalls;
 mod receipts;
 mod scheduled;
 mod sends;

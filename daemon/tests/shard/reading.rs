@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use daemon::connection::{InboundMessage, Unread};
-use shared::domain::content::Content;
+use shared::domain::content::{Content, Context};
 use shared::domain::instance::Instance;
 use shared::domain::person::Person;
 use shared::domain::question::{Answer, ChatRead, ReadChat};
@@ -43,6 +43,9 @@ fn incoming(world: &World, chat: &str, from: &str, id: &str, after: i64) -> Inbo
         push_name: None,
         from_me: false,
         content: Content::text("hello"),
+        vote: None,
+        context: Context::default(),
+        quoted_in: None,
         truncated: None,
         at: world.now(),
         received_at: world.now() + TimeDelta::microseconds(after),

@@ -94,34 +94,7 @@ impl Walk<'_> {
         let (instance, key) = self.office.paired(user).await;
         // The first message makes the instance's data key.
         key.send("text", text()).await.data(202);
-        let mut sent = Value::Null;
-        for send in sends() {
-            let body = send.to(OTHER_PHONE);
-            sent = self.call(&key, &send.route, &[], Some(body)).await;
-        }
-        let sent = [sent["id"].as_str().expect("an id")];
-        self.call(&key, "GET /api/messages", &[], None).await;
-        for route in [
-            "GET /api/messages/{message}",
-            "GET /api/messages/{message}/timeline",
-        ] {
-            self.call(&key, route, &sent, None).await;
-        }
-        let file = json!({"fileName": "photo.jpg", "mimeType": "image/jpeg", "size": 845_861});
-        let media = self.call(&key, "POST /api/media", &[], Some(file)).await;
-        let media = [media["id"].as_str().expect("an id")];
-        self.call(&key, "DELETE /api/media/{media}", &media, None).await;
-        let route = "POST /api/messages/{message}/reaction";
-        self.call(&key, route, &sent, Some(json!({"emoji": "👍"}))).await;
-        let edited = key.send("text", text()).await.data(202);
-        let edited = [edited["id"].as_str().expect("an id")];
-        let route = "PATCH /api/messages/{message}";
-        self.call(&key, route, &edited, Some(json!({"text": "Hello again"})))
-            .await;
-        self.call(&key, "DELETE /api/messages/{message}", &edited, None)
-            .await;
-        let body = json!({"messages": [{"kind": "text", "to": OTHER_PHONE, "text": "one of many"}]});
-        self.call(&key, "POST /api/messages/bulk", &[], Some(body)).await;
+        self.messages(&key).await;
         let contact = [CONTACT];
         let body = json!({"contacts": contact});
         self.call(&key, "POST /api/contacts/check", &[], Some(body)).await;
@@ -198,6 +171,37 @@ impl Walk<'_> {
         ] {
             self.call(user, route, &main, None).await;
         }
+    }
+
+    async fn messages(&mut self, key: &Caller) {
+        let mut sent = Value::Null;
+        for send in sends() {
+            let body = send.to(OTHER_PHONE);
+            sent = self.call(key, &send.route, &[], Some(body)).await;
+        }
+        let sent = [sent["id"].as_str().expect("an id")];
+        self.call(key, "GET /api/messages", &[], None).await;
+        for route in [
+            "GET /api/messages/{message}",
+            "GET /api/messages/{message}/timeline",
+        ] {
+            self.call(key, route, &sent, None).await;
+        }
+        let file = json!({"fileName": "photo.jpg", "mimeType": "image/jpeg", "size": 845_861});
+        let media = self.call(key, "POST /api/media", &[], Some(file)).await;
+        let media = [media["id"].as_str().expect("an id")];
+        self.call(key, "DELETE /api/media/{media}", &media, None).await;
+        let route = "POST /api/messages/{message}/reaction";
+        self.call(key, route, &sent, Some(json!({"emoji": "👍"}))).await;
+        let edited = key.send("text", text()).await.data(202);
+        let edited = [edited["id"].as_str().expect("an id")];
+        let route = "PATCH /api/messages/{message}";
+        self.call(key, route, &edited, Some(json!({"text": "Hello again"})))
+            .await;
+        self.call(key, "DELETE /api/messages/{message}", &edited, None)
+            .await;
+        let body = json!({"messages": [{"kind": "text", "to": OTHER_PHONE, "text": "one of many"}]});
+        self.call(key, "POST /api/messages/bulk", &[], Some(body)).await;
     }
 
     async fn groups(&mut self, key: &Caller) {

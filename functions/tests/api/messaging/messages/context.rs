@@ -200,6 +200,7 @@ async fn a_chat_is_the_same_however_its_person_is_named() {
     let (_, instance, key) = world.ready().await;
     let lesson = Lesson {
         met: name(ALICES_LID),
+        spelt: None,
         other: Some(name(ALICE)),
         on_whatsapp: None,
         looked_up: None,
