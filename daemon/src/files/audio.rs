@@ -163,7 +163,7 @@ pub mod tests {
             (adts, "audio/aac", "audio/aac", Some(2)),
             (amr, "audio/amr", "audio/amr", Some(2)),
             (
-                mp4::tests::file(b"soun", 0, 0, false),
+                mp4::tests::file(*b"soun", 0, 0, false),
                 "video/mp4",
                 "audio/mp4",
                 Some(3),
@@ -186,7 +186,7 @@ pub mod tests {
     #[test]
     fn what_is_no_sound_is_refused() {
         for (bytes, found) in [
-            (mp4::tests::file(b"vide", 320, 240, false), Some("video/mp4")),
+            (mp4::tests::file(*b"vide", 320, 240, false), Some("video/mp4")),
             (b"fLaC".to_vec(), Some("audio/x-flac")),
             (b"hello".to_vec(), None),
             (b"OggS".to_vec(), Some("audio/ogg")),

@@ -112,13 +112,13 @@ fn be32(bytes: &[u8], at: usize) -> Option<u32> {
 pub mod tests {
     use super::*;
 
-    fn wrapped(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
+    fn wrapped(kind: [u8; 4], body: &[u8]) -> Vec<u8> {
         let length = u32::try_from(body.len() + 8).expect("small");
         [&length.to_be_bytes(), &kind[..], body].concat()
     }
 
     /// A file with a track that plays for 2,500 thousandths of a second.
-    pub fn file(handler: &[u8; 4], width: u16, height: u16, is_turned: bool) -> Vec<u8> {
+    pub fn file(handler: [u8; 4], width: u16, height: u16, is_turned: bool) -> Vec<u8> {
         let mut head = vec![0; 100];
         head[12..16].copy_from_slice(&1_000_u32.to_be_bytes());
         head[16..20].copy_from_slice(&2_500_u32.to_be_bytes());
@@ -132,13 +132,13 @@ pub mod tests {
         track[44..48].copy_from_slice(&b.to_be_bytes());
         track[76..78].copy_from_slice(&width.to_be_bytes());
         track[80..82].copy_from_slice(&height.to_be_bytes());
-        let handler = [&[0; 8][..], handler, &[0; 12]].concat();
-        let media = wrapped(b"mdia", &wrapped(b"hdlr", &handler));
-        let track = wrapped(b"trak", &[wrapped(b"tkhd", &track), media].concat());
-        let movie = wrapped(b"moov", &[wrapped(b"mvhd", &head), track].concat());
+        let handler = [&[0; 8][..], &handler[..], &[0; 12]].concat();
+        let media = wrapped(*b"mdia", &wrapped(*b"hdlr", &handler));
+        let track = wrapped(*b"trak", &[wrapped(*b"tkhd", &track), media].concat());
+        let movie = wrapped(*b"moov", &[wrapped(*b"mvhd", &head), track].concat());
         [
-            wrapped(b"ftyp", b"isom\x00\x00\x02\x00isom"),
-            wrapped(b"mdat", &[7; 1_000]),
+            wrapped(*b"ftyp", b"isom\x00\x00\x02\x00isom"),
+            wrapped(*b"mdat", &[7; 1_000]),
             movie,
         ]
         .concat()
@@ -146,7 +146,7 @@ pub mod tests {
 
     #[test]
     fn a_movie_tells_its_length_and_size() {
-        let movie = read(&file(b"vide", 1_280, 720, false)).expect("a movie");
+        let movie = read(&file(*b"vide", 1_280, 720, false)).expect("a movie");
         let wanted = Movie {
             seconds: Some(3),
             size: Some((1_280, 720)),
@@ -154,15 +154,15 @@ pub mod tests {
             has_audio: false,
         };
         assert_eq!(movie, wanted);
-        let turned = read(&file(b"vide", 1_280, 720, true)).expect("a movie");
+        let turned = read(&file(*b"vide", 1_280, 720, true)).expect("a movie");
         assert_eq!(turned.size, Some((720, 1_280)));
-        let sound = read(&file(b"soun", 0, 0, false)).expect("a movie");
+        let sound = read(&file(*b"soun", 0, 0, false)).expect("a movie");
         assert!(sound.has_audio && !sound.has_video && sound.size.is_none());
     }
 
     #[test]
     fn what_is_cut_or_lies_is_read_without_harm() {
-        let whole = file(b"vide", 1_280, 720, false);
+        let whole = file(*b"vide", 1_280, 720, false);
         for length in 0..whole.len() {
             let _ = read(&whole[..length]);
         }

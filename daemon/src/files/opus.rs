@@ -320,7 +320,7 @@ pub mod tests {
             let heard = listen(&encoded.bytes).expect("heard");
             for waveform in [&encoded.waveform, &heard] {
                 assert_eq!(waveform.len(), BARS);
-                assert!(waveform.iter().any(|bar| *bar == 100));
+                assert!(waveform.contains(&100));
                 assert!(
                     waveform[2] < 20 && waveform[30] > 30 && waveform[60] > 80,
                     "{rate}: {waveform:?}"

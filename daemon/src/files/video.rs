@@ -33,14 +33,14 @@ mod tests {
 
     #[test]
     fn a_video_needs_a_head_and_pictures() {
-        let whole = mp4::tests::file(b"vide", 320, 240, false);
+        let whole = mp4::tests::file(*b"vide", 320, 240, false);
         let file = make(&whole, Some("video/mp4")).expect("a video").about.file;
         assert_eq!(
             (file.seconds, file.width, file.height),
             (Some(3), Some(320), Some(240))
         );
         assert!(make(&whole[..900], Some("video/mp4")).is_err(), "cut");
-        let sound = mp4::tests::file(b"soun", 0, 0, false);
+        let sound = mp4::tests::file(*b"soun", 0, 0, false);
         assert!(make(&sound, Some("video/mp4")).is_err());
         assert!(make(&whole, Some("video/webm")).is_err());
     }
