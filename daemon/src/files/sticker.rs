@@ -218,9 +218,10 @@ mod tests {
         let mut config = WebPConfig::new().expect("an encoder");
         config.quality = 50.0;
         let mut other = AnimEncoder::new(64, 64, &config);
-        let frame = picture(64, 64);
-        for at in [0, 100] {
-            other.add_frame(AnimFrame::from_rgba(&frame, 64, 64, at));
+        // Frames that are alike would be made one.
+        let frames = [picture(64, 64).into_raw(), vec![200; 64 * 64 * 4]];
+        for (frame, at) in frames.iter().zip([0, 100]) {
+            other.add_frame(AnimFrame::from_rgba(frame, 64, 64, at));
         }
         let other = other.encode().to_vec();
         let refused = make(&other, Some("image/webp"));

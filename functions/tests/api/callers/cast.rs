@@ -1,5 +1,6 @@
 //! Everyone who may come, in one deployment, and the things that they ask for.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use axum::body::Body;
@@ -69,6 +70,8 @@ pub struct Cast {
     revoked_key: String,
     /// The daemon answers what it is asked.
     _asked: Asked,
+    /// The keys of `sales` that were made, by their scopes: an instance has a hundred at most.
+    keys: Mutex<Vec<(Vec<Scope>, String)>>,
     /// How many names of people were made up.
     strangers: AtomicU32,
 }
@@ -116,6 +119,7 @@ impl Cast {
             key,
             eve,
             root,
+            keys: Mutex::default(),
             strangers: AtomicU32::new(0),
         }
     }
@@ -166,12 +170,23 @@ impl Cast {
 
     /// A key of `sales` with these scopes alone.
     pub async fn key_with(&self, scopes: &[Scope]) -> String {
-        let scopes = json!({"scopes": scopes});
-        self.world
-            .key(&self.ada, self.sales, scopes)
+        let keys = || self.keys.lock().expect("no holder panics");
+        let known = keys()
+            .iter()
+            .find(|(of, _)| of == scopes)
+            .map(|(_, key)| key.clone());
+        if let Some(key) = known {
+            return key;
+        }
+        let body = json!({"scopes": scopes});
+        let key = self
+            .world
+            .key(&self.ada, self.sales, body)
             .await
             .token()
-            .to_owned()
+            .to_owned();
+        keys().push((scopes.to_vec(), key.clone()));
+        key
     }
 
     /// A key that has all scopes but the route's.

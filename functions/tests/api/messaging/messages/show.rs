@@ -52,6 +52,7 @@ async fn what_became_of_a_message_is_told() {
             "truncated": false,
             "createdAt": "2026-01-01T00:00:00.000Z",
             "receivedAt": null,
+            "scheduledAt": null,
             "updatedAt": "2026-01-01T00:00:01.000Z",
             "sentAt": null,
             "deliveredAt": null,
