@@ -91,11 +91,18 @@ async fn no_word_of_a_message_rests_in_the_clear() {
     let sandbox = Sandbox::start(Config::new(address)).await.expect("a sandbox");
     let phones = Phones::new(&sandbox.admin_url());
     let data = tempfile::tempdir().expect("a directory");
+    let ca = data.path().join("ca.pem");
+    std::fs::write(&ca, sandbox.ca_pem()).expect("written");
     let log = File::create(data.path().join("stack.log")).expect("a log");
     let stack = Process::start_with_log(
         STACK,
         data.path(),
-        &["--sandbox-url", &sandbox.ws_url()],
+        &[
+            "--sandbox-url",
+            &sandbox.ws_url(),
+            "--sandbox-ca",
+            ca.to_str().expect("a path"),
+        ],
         &[("WAXWING_LOG", "debug")],
         log,
     )
@@ -105,9 +112,9 @@ async fn no_word_of_a_message_rests_in_the_clear() {
     let mut messages = Vec::new();
     for kind in sends() {
         let mut body = kind.to(&paired.other);
-        if let Some(members) = body.as_object_mut()
-            && members.remove("url").is_some()
-        {
+        let members = body.as_object_mut().expect("an object");
+        let sources = ["url", "mediaId", "base64"];
+        if sources.iter().any(|source| members.remove(*source).is_some()) {
             // Of the kinds with a file, one for all: a document's file may be anything.
             if !kind.route.ends_with("/document") {
                 continue;
