@@ -54,7 +54,10 @@ async fn callers_put_and_get_by_signed_urls() {
     for (name, value) in &request.headers {
         put = put.header(*name, value);
     }
-    assert!(put.send().await.expect("an answer").status().is_success());
+    let answer = put.send().await.expect("an answer");
+    let status = answer.status();
+    let said = answer.text().await.unwrap_or_default();
+    assert!(status.is_success(), "{status}: {said}");
     assert_eq!(adapter.get(&name).await.as_deref(), Some(&b"hello"[..]));
     let url = adapter
         .bucket
