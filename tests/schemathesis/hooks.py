@@ -4,6 +4,7 @@ What is changed here is a value of a valid request alone, and only where the doc
 an id that exists, a password that is right, a time in the future. Invalid requests go out as they were generated.
 """
 
+import re
 from collections import Counter
 from datetime import datetime, timedelta, timezone
 
@@ -12,6 +13,8 @@ from hypothesis import strategies as st
 from world import PASSWORD, User, World, numbers, source
 
 world = World()
+# What names a chat.
+CHAT = ""
 
 # --- Formats: rules that a pattern does not tell, or from which values are slow to draw -----------------------------
 
@@ -37,6 +40,8 @@ schemathesis.openapi.format("date-time", hours.map(lambda count: (now + timedelt
 
 @schemathesis.hook
 def before_load_schema(context, raw_schema):
+    global CHAT
+    CHAT = raw_schema["components"]["schemas"]["Recipient"]["pattern"]
     # With its look-ahead, that what stands before the @ is 64 characters at most, drawing a text that this pattern
     # matches takes a minute. The rest of the pattern stays; for the look-ahead's rule there are the parser's own tests.
     address = raw_schema["components"]["schemas"]["EmailAddress"]
@@ -147,6 +152,7 @@ def fill_query(case):
 
 used_addresses = set()
 # A GIF of one pixel.
+FILES = {"sendImage", "sendVideo", "sendAudio", "sendVoice", "sendDocument", "sendSticker"}
 PICTURE = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
 
 
@@ -175,6 +181,11 @@ def fill_body(case, caller):
         body.setdefault("contact", {"name": "Ada Lovelace", "phone": world.contact})
     elif name == "sendPoll":
         body["selectable"] = min(body.get("selectable", 1), len(body["options"]))
+    elif name in FILES:
+        # One of the three, which no schema of one member says, and of no other type than the kind takes.
+        for other in ("url", "mediaId", "mimeType"):
+            body.pop(other, None)
+        body["base64"] = PICTURE
     elif name == "changeGroupPicture":
         body["base64"] = PICTURE
     elif name == "joinGroup":
@@ -203,6 +214,9 @@ def fill_body(case, caller):
     if body.get("expiresAt") and body["expiresAt"] < now.isoformat():
         # The document's example is of a fixed day, which is past.
         body["expiresAt"] = (now + timedelta(hours=1)).isoformat()
+    if body.get("scheduledAt"):
+        # The one is counted from the other.
+        body.pop("expiresAt", None)
     if body.get("scheduledAt") and body["scheduledAt"] < now.isoformat():
         body["scheduledAt"] = (now + timedelta(minutes=10)).isoformat()
 
@@ -303,6 +317,9 @@ def before_call(context, case, kwargs):
         fill_headers(case)
     if case.path_parameters and is_positive(case, "path"):
         fill_path(case, caller)
+    elif re.fullmatch(CHAT, str((case.path_parameters or {}).get("chat", ""))):
+        # Meant to be none, and yet one: any number names a chat.
+        case.path_parameters["chat"] = "nobody"
     if case.query and is_positive(case, "query"):
         fill_query(case)
     if operation_id(case) == "refresh" and not isinstance(case.body, dict) and is_positive(case, "body"):

@@ -23,6 +23,9 @@ const OTHERS: usize = people::MOST - 1;
 /// Most characters of a subject, as WhatsApp counts them.
 const SUBJECT: usize = 100;
 
+/// Characters of a line, for [`legible::PATTERN`]: a control character in a subject ends the connection.
+const ONE_LINE: &str = r"[^\u0000-\u001F\u007F-\u009F]*";
+
 /// Most characters of a description.
 const DESCRIPTION: usize = 2_048;
 
@@ -48,7 +51,7 @@ pub fn subject_schema() -> Object {
         .schema_type(Type::String)
         .min_length(Some(1))
         .max_length(Some(SUBJECT))
-        .pattern(Some(legible::PATTERN))
+        .pattern(Some(legible::PATTERN.replace(r"[^\u0000]*", ONE_LINE)))
         .examples(["Engines"])
         .build()
 }
@@ -58,7 +61,7 @@ pub fn description_schema() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .max_length(Some(DESCRIPTION))
-        .pattern(Some(r"^[^\u0000]*$"))
+        .pattern(Some(r"^[^\u0000-\u0008\u000B-\u001F\u007F-\u009F]*$"))
         .description(Some(
             "What the group is about; `null` or an empty text for nothing",
         ))
@@ -69,6 +72,9 @@ pub fn description_schema() -> Object {
 /// Notes what is wrong with a subject.
 pub fn check_subject(fields: &mut Fields, subject: &str) {
     legible::require(fields, "subject", subject, SUBJECT);
+    if subject.chars().any(char::is_control) {
+        fields.fault("subject", "must have no line breaks and no control characters");
+    }
 }
 
 /// Notes what is wrong with a description.
@@ -78,8 +84,14 @@ pub fn check_description(fields: &mut Fields, text: &str) {
             "description",
             format!("must have {DESCRIPTION} characters at most"),
         );
-    } else if text.contains('\0') {
-        fields.fault("description", "must have no NUL character");
+    } else if text
+        .chars()
+        .any(|one| one.is_control() && !matches!(one, '\n' | '\t'))
+    {
+        fields.fault(
+            "description",
+            "must have no control characters but line breaks and tabs",
+        );
     }
 }
 

@@ -13,7 +13,7 @@ use super::group::GroupRef;
 use super::view::GroupView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Fields, Given, JsonBody, Path, Reply};
+use crate::http::{ApiError, Code, Fields, Given, JsonBody, Path, Reply, Whole};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::Socket;
 use crate::openapi::Tag;
@@ -37,7 +37,7 @@ pub struct Request {
     #[schema(value_type = bool, required = false)]
     locked: Option<bool>,
     #[schema(schema_with = timer_schema, required = false)]
-    ephemeral_seconds: Option<u32>,
+    ephemeral_seconds: Option<Whole>,
     /// Whether admins decide who joins.
     #[schema(value_type = bool, required = false)]
     join_approval: Option<bool>,
@@ -106,7 +106,7 @@ fn wanted(request: Request, group: shared::domain::recipient::Recipient) -> Resu
             Some(text)
         }
     };
-    if let Some(seconds) = request.ephemeral_seconds
+    if let Some(Whole(seconds)) = request.ephemeral_seconds
         && !TIMERS.contains(&seconds)
     {
         fields.fault("ephemeralSeconds", "must be 0, 86400, 604800 or 7776000");
@@ -118,7 +118,7 @@ fn wanted(request: Request, group: shared::domain::recipient::Recipient) -> Resu
         description,
         announce: request.announce,
         locked: request.locked,
-        ephemeral_seconds: request.ephemeral_seconds,
+        ephemeral_seconds: request.ephemeral_seconds.map(|Whole(seconds)| seconds),
         join_approval: request.join_approval,
     })
 }

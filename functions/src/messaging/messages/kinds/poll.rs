@@ -7,7 +7,7 @@ use utoipa::openapi::Object;
 use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
 
 use crate::endpoint::Endpoint;
-use crate::http::{ApiError, Fields};
+use crate::http::{ApiError, Fields, Whole};
 use crate::messaging::MessagingState;
 use crate::messaging::messages::accept::Accepted;
 use crate::messaging::messages::legible;
@@ -25,7 +25,7 @@ pub struct Request {
     #[schema(schema_with = options_schema)]
     options: Vec<String>,
     #[schema(schema_with = selectable_schema, required = false)]
-    selectable: Option<u32>,
+    selectable: Option<Whole>,
 }
 
 fn question_schema() -> Object {
@@ -78,7 +78,7 @@ fn content(own: Request, fields: &mut Fields) -> Content {
         options,
         selectable,
     } = own;
-    let selectable = selectable.unwrap_or(SELECTABLE);
+    let selectable = selectable.map_or(SELECTABLE, |Whole(most)| most);
     legible::require(fields, "question", &question, MAX_QUESTION);
     if (MIN_OPTIONS..=MAX_OPTIONS).contains(&options.len()) {
         check_options(&options, fields);
