@@ -1,9 +1,9 @@
 //! The bucket: files that wait to be sent or fetched, and events that could not be delivered.
 //!
-//! One port over two stores: S3 in the cloud, a folder on one machine ([`config::Bucket`]). [`name`] says what is in
+//! One port over two stores: S3 in the cloud, a folder on one machine ([`config::Bucket`]). `name.rs` says what is in
 //! it, for how long, and how it rests. Everything passes in pieces, in bounded memory, and each call to the store has
 //! a deadline. Files that callers put or get themselves go by signed URLs: S3's own, or those of a route of the API
-//! where the bucket is a folder ([`link`]).
+//! where the bucket is a folder (`link.rs`).
 
 mod error;
 mod folder;
