@@ -7,6 +7,7 @@ an id that exists, a password that is right, a time in the future. Invalid reque
 import re
 from collections import Counter
 from datetime import datetime, timedelta, timezone
+from urllib.parse import unquote
 
 import schemathesis
 from hypothesis import strategies as st
@@ -317,7 +318,7 @@ def before_call(context, case, kwargs):
         fill_headers(case)
     if case.path_parameters and is_positive(case, "path"):
         fill_path(case, caller)
-    elif re.fullmatch(CHAT, str((case.path_parameters or {}).get("chat", ""))):
+    elif re.fullmatch(CHAT, unquote(str((case.path_parameters or {}).get("chat", "")))):
         # Meant to be none, and yet one: any number names a chat.
         case.path_parameters["chat"] = "nobody"
     if case.query and is_positive(case, "query"):
