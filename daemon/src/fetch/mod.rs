@@ -4,15 +4,19 @@
 //! a name that leads elsewhere the next time is found out then. Redirects are followed here and not by the HTTP client, so
 //! that each is checked as the first URL was. The environment's proxies are not used, since they would connect unchecked.
 
+mod hosts;
 mod resolver;
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, LOCATION};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
 use shared::reach::{Reach, RefusedUrl};
+use tokio::time::Instant;
 
+use hosts::Hosts;
 use resolver::{Resolver, refused_name};
 
 /// Redirects that are followed.
@@ -48,12 +52,15 @@ pub enum FetchError {
     /// The host did not answer, has trouble, or broke off: this may pass.
     #[error("the host did not answer, or broke off")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// The host was not reached a moment ago, and is not tried again so soon: this may pass.
+    #[error("the host was not reached a moment ago")]
+    Unreached,
 }
 
 impl FetchError {
     /// Whether the same may succeed later.
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Unreached)
     }
 }
 
@@ -62,6 +69,7 @@ impl FetchError {
 pub struct Fetcher {
     client: Client,
     reach: Reach,
+    hosts: Arc<Hosts>,
     total: Duration,
 }
 
@@ -89,6 +97,7 @@ impl Fetcher {
         Ok(Self {
             client,
             reach,
+            hosts: Arc::default(),
             total: TOTAL_DEADLINE,
         })
     }
@@ -101,7 +110,7 @@ impl Fetcher {
 
     /// Begins to fetch a file of `most` bytes at most. `200` alone is a file.
     pub async fn get(&self, url: &str, most: u64) -> Result<Fetched, FetchError> {
-        let ends_at = tokio::time::Instant::now() + self.total;
+        let ends_at = Instant::now() + self.total;
         let asking = tokio::time::timeout_at(ends_at, self.follow(url));
         let response = asking
             .await
@@ -131,7 +140,18 @@ impl Fetcher {
                 .header(ACCEPT, "*/*")
                 // The bytes are wanted as they are.
                 .header(ACCEPT_ENCODING, "identity");
-            let response = request.send().await.map_err(of_client)?;
+            if !self.hosts.may_try(&url, Instant::now()) {
+                return Err(FetchError::Unreached);
+            }
+            let response = match request.send().await {
+                Ok(response) => response,
+                Err(error) if error.is_connect() && refused_name(&error).is_none() => {
+                    self.hosts.unreached(&url, Instant::now());
+                    return Err(of_client(error));
+                }
+                Err(error) => return Err(of_client(error)),
+            };
+            self.hosts.reached(&url);
             let status = response.status();
             if status == StatusCode::OK {
                 return Ok(response);
@@ -152,7 +172,7 @@ pub struct Fetched {
     response: Response,
     left: u64,
     most: u64,
-    ends_at: tokio::time::Instant,
+    ends_at: Instant,
 }
 
 impl Fetched {

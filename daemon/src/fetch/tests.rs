@@ -237,3 +237,34 @@ async fn redirects_lead_nowhere_else() {
         "{error:?}"
     );
 }
+
+#[tokio::test]
+async fn a_host_that_takes_no_connection_is_not_tried_again_at_once_and_others_are() {
+    let (there, fetcher) = (host().await, local());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("a free port");
+    let gone = format!("http://{}/a.png", listener.local_addr().expect("bound"));
+    drop(listener);
+    let failed = whole(&fetcher, &gone, 10).await.expect_err("nobody listens");
+    assert!(matches!(failed, FetchError::Unavailable(_)), "{failed:?}");
+    let copy = fetcher.clone();
+    let failed = whole(&copy, &gone, 10).await.expect_err("it is known");
+    assert!(
+        matches!(failed, FetchError::Unreached) && failed.may_pass(),
+        "{failed:?}"
+    );
+    // One that redirects there finds that out too, and is itself as good as before.
+    let moved = format!("http://{there}/to?{gone}");
+    let failed = whole(&fetcher, &moved, 10).await.expect_err("it leads there");
+    assert!(matches!(failed, FetchError::Unreached), "{failed:?}");
+    whole(&fetcher, &format!("http://{there}/hops/0"), 10)
+        .await
+        .expect("another host");
+    // What a host answers is about one file.
+    let status = format!("http://{there}/status/503");
+    for _ in 0..2 {
+        let failed = whole(&fetcher, &status, 10).await.expect_err("a 503");
+        assert!(matches!(failed, FetchError::Unavailable(_)), "{failed:?}");
+    }
+}
