@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use shared::bucket::Bucket;
 use shared::clock::Clock;
+use shared::config::QueueLimits;
 use shared::domain::network::Network;
 use shared::queue::{Queue, QueueNames};
 use shared::seal::Sealer;
@@ -56,6 +57,8 @@ pub struct Parts {
     pub lease: Duration,
     /// How many sessions may begin at once.
     pub starts: usize,
+    /// How many messages may wait in the queues.
+    pub queue_limits: QueueLimits,
     /// Where sessions connect to.
     pub settings: Settings,
     /// How the files of messages are got.
@@ -129,6 +132,7 @@ impl App {
             meter: Meter::default(),
             files,
             starts: Starts::new(parts.starts),
+            queue_limits: parts.queue_limits,
         });
         let daemon = format!(
             "daemon_{}",

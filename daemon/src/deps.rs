@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Utc};
 use shared::bucket::Bucket;
 use shared::clock::Clock;
+use shared::config::QueueLimits;
 use shared::domain::network::Network;
 use shared::ids::InstanceId;
 use shared::queue::{Queue, QueueNames};
@@ -63,6 +64,8 @@ pub struct Deps {
     pub files: Files,
     /// The places in which sessions begin.
     pub starts: Starts,
+    /// How many messages may wait in the queues.
+    pub queue_limits: QueueLimits,
 }
 
 impl Deps {

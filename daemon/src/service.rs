@@ -43,6 +43,7 @@ pub async fn run() -> anyhow::Result<()> {
         shards: config.common.shards,
         lease: config.lease,
         starts: config.starts,
+        queue_limits: config.queue_limits,
         settings: Settings::for_network(&config.sandbox_url).with_sandbox_ca(sandbox_ca),
         files: files::Settings {
             reach: config.reach,

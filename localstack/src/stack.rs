@@ -155,6 +155,11 @@ impl Stack {
             shards: SHARDS,
             lease: LEASE,
             starts: config::SESSION_STARTS,
+            queue_limits: config::QueueLimits {
+                instance: config.messaging.queue_limit,
+                offline: config.messaging.offline_queue_limit,
+                shard: config.messaging.shard_queue_limit,
+            },
             settings: Settings::for_network(&sandbox_url).with_sandbox_ca(sandbox_ca),
             files: files::Settings {
                 reach: Reach {

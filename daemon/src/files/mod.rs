@@ -3,10 +3,11 @@
 //!
 //! A file comes in pieces and goes to the disk encrypted ([`Spool`]), so its length is no matter of memory. What has to be
 //! looked into is of a kind that is small enough, and is read in the workshop: at most two at a time, on threads beside the
-//! sockets' own. How many files are in hand is bounded for the daemon and for each instance, so that one that names slow
-//! hosts holds up itself alone.
+//! sockets' own. How many files are in hand is bounded for the daemon, for each subscription and for each instance, so that
+//! one that names slow hosts holds up itself alone.
 
 mod audio;
+mod away;
 mod image;
 mod mp3;
 mod mp4;
@@ -22,7 +23,7 @@ mod wav;
 use std::error::Error;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use shared::bucket::{Area, Bucket, ObjectName};
@@ -31,15 +32,31 @@ use shared::domain::media::Rule;
 use shared::domain::message::{FailureCode, Kind};
 use shared::ids::{InstanceId, MediaId};
 use shared::reach::Reach;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use self::slots::{Slot, Slots};
+pub use self::away::{Away, Place};
+pub use self::slots::Owner;
+use self::slots::{Slot, Slots, Terms};
 use crate::fetch::{FetchError, Fetcher};
 use crate::whatsapp::{Spool, Writer};
 
-/// Files that are looked into at a time. Each takes as much memory as it has pixels, or seconds.
-const WORKBENCHES: usize = 2;
+/// Files in hand. Each takes a connection, and as much of the disk as it is long. Hosts may be slow.
+const IN_HAND: Terms = Terms {
+    all: 64,
+    of_instance: 2,
+    leaves_room: true,
+};
+
+/// Files that are looked into at a time. Each takes as much memory as it has pixels, or seconds. None takes long.
+const WORKBENCHES: Terms = Terms {
+    all: 2,
+    of_instance: 2,
+    leaves_room: false,
+};
+
+/// For how long a file that cannot be had is tried while its chat waits.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Pieces between a host and the disk.
 const PIECES: usize = 4;
@@ -55,6 +72,9 @@ pub struct Settings {
     pub roots: Option<String>,
     /// Where files are kept while they are in hand; `None` for the system's folder for such files.
     pub folder: Option<PathBuf>,
+    /// For how long a file that cannot be had is tried while its chat waits, before its message is put off; `None` for a
+    /// minute.
+    pub patience: Option<Duration>,
 }
 
 /// Why a message's file is not there.
@@ -179,7 +199,10 @@ pub struct Files {
     bucket: Bucket,
     folder: Option<PathBuf>,
     slots: Slots,
-    workshop: Arc<Semaphore>,
+    workshop: Slots,
+    patience: Duration,
+    /// What fails, for all messages.
+    pub away: Away,
 }
 
 impl Files {
@@ -189,23 +212,30 @@ impl Files {
             bucket,
             fetcher: Fetcher::new(settings.reach, settings.roots.as_deref())?,
             folder: settings.folder,
-            slots: Slots::default(),
-            workshop: Arc::new(Semaphore::new(WORKBENCHES)),
+            slots: Slots::new(IN_HAND),
+            workshop: Slots::new(WORKBENCHES),
+            patience: settings.patience.unwrap_or(PATIENCE),
+            away: Away::default(),
         })
     }
 
-    /// A place for a file of this instance, which it has until it is uploaded.
-    pub async fn slot(&self, instance: InstanceId) -> Slot {
-        self.slots.of(instance).await
+    /// For how long a file that cannot be had is tried while its chat waits.
+    pub const fn patience(&self) -> Duration {
+        self.patience
     }
 
-    /// Gets the file of a message of this instance, and has it as apps want it.
-    pub async fn ready(&self, instance: InstanceId, content: &Content) -> Result<Ready, FileError> {
+    /// A place for a file of this owner, which it has until it is uploaded.
+    pub async fn slot(&self, owner: Owner) -> Slot {
+        self.slots.of(owner).await
+    }
+
+    /// Gets the file of a message of this owner, and has it as apps want it.
+    pub async fn ready(&self, owner: Owner, content: &Content) -> Result<Ready, FileError> {
         let kind = content.kind();
         let (Some(media), Some(rule)) = (content.media(), Rule::of(kind)) else {
             return Err(FileError::of_type("the message has no file"));
         };
-        let spool = self.spool(instance, media, rule).await?;
+        let spool = self.spool(owner.instance, media, rule).await?;
         if spool.size() == 0 {
             return Err(FileError::of_type("the file is empty"));
         }
@@ -223,18 +253,18 @@ impl Files {
             };
             return Ok(Ready { spool, about });
         }
-        self.look_into(kind, spool, found).await
+        self.look_into(owner, kind, spool, found).await
     }
 
     /// Looks into a file in the workshop, and changes it where that is needed.
     async fn look_into(
         &self,
+        owner: Owner,
         kind: Kind,
         spool: Spool,
         found: Option<&'static str>,
     ) -> Result<Ready, FileError> {
-        let workbench = Arc::clone(&self.workshop);
-        let place = workbench.acquire_owned().await.map_err(FileError::waits)?;
+        let place = self.workshop.of(owner).await;
         let folder = self.folder.clone();
         let working = spawn_blocking(move || {
             let _place = place;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use shared::domain::person::Person;
-use shared::ids::{InstanceId, MessageId};
+use shared::ids::{InstanceId, MessageId, SubscriptionId};
 use tokio::sync::{oneshot, watch};
 
 use crate::connection::Connection;
@@ -15,6 +15,8 @@ use crate::connection::Connection;
 pub struct Link {
     /// The connection itself.
     pub connection: Arc<dyn Connection>,
+    /// The subscription that the instance belongs to.
+    pub subscription: SubscriptionId,
     /// The account that it is logged in as.
     pub account: Person,
     /// The acknowledgements that its jobs wait for.

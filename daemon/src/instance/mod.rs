@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 use shared::domain::instance::{Instance, PairingRequest, Status};
 use shared::domain::reason::Reason;
-use shared::ids::InstanceId;
+use shared::ids::{InstanceId, SubscriptionId};
 use shared::session_state::Fence;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -46,6 +46,7 @@ use crate::stop::{Answer, Course, Stop};
 pub struct Actor {
     deps: Arc<Deps>,
     id: InstanceId,
+    subscription: SubscriptionId,
     fence: Fence,
     links: Arc<Links>,
     receipts: Receipts,
@@ -123,6 +124,7 @@ impl Actor {
             observer: Observer::new(deps.clone(), instance, fence.clone(), generation.clone()),
             deps,
             id: instance.id,
+            subscription: instance.subscription,
             fence,
             links,
             receipts,

@@ -296,8 +296,8 @@ impl Keeper {
             self.tell(own, &change).await?;
             match self.deps.messages.change(self.instance, own, &change).await? {
                 Transition::Made { before, kind, record } => {
-                    let since = waits_since(own, record.as_deref());
-                    self.count(since, before, change.state, kind).await;
+                    self.count(own, record.as_deref(), before, change.state, kind)
+                        .await;
                     self.show(record).await;
                     return Ok(Stored::Done);
                 }
@@ -351,8 +351,7 @@ impl Keeper {
         let made = self.deps.messages.change(self.instance, message, &change).await?;
         self.groups.is_in(message, state);
         if let (Transition::Made { before, kind, record }, true) = (made, is_own) {
-            let since = waits_since(message, record.as_deref());
-            self.count(since, before, state, kind).await;
+            self.count(message, record.as_deref(), before, state, kind).await;
             self.show(record).await;
         }
         Ok(Stored::Done)
@@ -391,9 +390,18 @@ impl Keeper {
         if now - at < TimeDelta::seconds(2) { now } else { at }
     }
 
-    async fn count(&self, waits_since: DateTime<Utc>, before: State, after: State, kind: Kind) {
-        let now = self.deps.clock.now();
-        let counters = counting::moved(kind, before, after, waits_since, now);
+    async fn count(
+        &self,
+        message: MessageId,
+        record: Option<&MessageRecord>,
+        before: State,
+        after: State,
+        kind: Kind,
+    ) {
+        let (now, since) = (self.deps.clock.now(), waits_since(message, record));
+        let mut counters = counting::moved(kind, before, after, since, now);
+        let put_off_at = record.and_then(|record| record.put_off_at);
+        counters.extend(counting::back(before, put_off_at, since, now));
         tally::count(&self.deps, self.instance, &counters, now).await;
     }
 

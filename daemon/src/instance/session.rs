@@ -277,6 +277,7 @@ impl Running<'_> {
         if stored {
             let link = Link {
                 connection: self.connection.clone(),
+                subscription: self.actor.subscription,
                 account: person,
                 acks: self.acks.clone(),
                 number: 0,

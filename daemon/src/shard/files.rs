@@ -3,20 +3,26 @@
 //! Getting a file and uploading it takes as long as it takes. Meanwhile the lane's turn is others': later messages of the
 //! chat wait behind it, and no other. What came of it is kept in memory alone. So a message that is taken over after a crash
 //! uploads its file anew, under a new key, and goes out under the id that it had: WhatsApp's apps show it once.
+//!
+//! A file that cannot be had for a while puts its message off, since the queue gives nothing more of a lane while one of
+//! its jobs is held. The message is tried again after pauses that grow, and has lost its place in its chat.
+
+use std::time::Duration;
 
 use shared::domain::content::{Content, Source};
 use shared::domain::job::SendJob;
-use shared::domain::message::Failure;
+use shared::domain::message::{Failure, FailureCode};
 use shared::fault;
 use shared::telemetry::chain;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::attempt::{End, Journey, Stopped};
+use super::journey::{End, Journey, Stopped};
 use super::lanes::Job;
 use super::pace;
 use super::send::{Sender, account_changed};
 use crate::connection::SendError;
-use crate::files::FileError;
+use crate::files::{FileError, Owner, Place};
 use crate::instance::link::Link;
 
 impl Sender<'_> {
@@ -34,11 +40,10 @@ impl Sender<'_> {
                 .media()
                 .is_none_or(|media| matches!(media.source, Some(Source::Remote(_))))
         };
-        let mut failures = 0;
         while !is_there(&content) {
             self.lane.held.set_waits(&job.received.message_id, true);
             // Most messages have no file, and none of them takes room for one.
-            let tried = Box::pin(self.bring(send, &content, journey, &mut failures)).await;
+            let tried = Box::pin(self.bring(send, &content, journey)).await;
             self.lane.held.set_waits(&job.received.message_id, false);
             match tried {
                 Ok(Some(brought)) => return Ok(brought),
@@ -56,7 +61,6 @@ impl Sender<'_> {
         send: &SendJob,
         content: &Content,
         journey: &mut Journey,
-        failures: &mut u32,
     ) -> Result<Option<Content>, Stopped> {
         let mut links = self.links.watch(send.instance);
         let link = async { links.wait_for(Option::is_some).await.map(|link| link.clone()) };
@@ -69,17 +73,36 @@ impl Sender<'_> {
         {
             return Err(account_changed().into());
         }
+        // One that waits outside of its queue all the same needs no file now.
+        if let Some(later) = self.kept_from(&link, send, journey).await? {
+            return Err(End::Later(later).into());
+        }
+        if journey.without_file.is_some() && !journey.was_just_read() {
+            let looked = self.unless_over(send, self.look_at_record(send, journey)).await?;
+            if let Some(end) = looked {
+                return Err(end.into());
+            }
+        }
         let bringing = self
             .unless_over(send, self.over_link(send, content, &link))
             .await?;
+        let source = Place::of(content.media().and_then(|media| media.source.as_ref()));
+        let away = &self.deps.files.away;
+        if let (Some(source), Ok(_) | Err(Trouble::Upload(_) | Trouble::File(FileError::Final { .. }))) =
+            (&source, &bringing)
+        {
+            away.works(source);
+        }
         let error = match bringing {
             Ok(content) => {
+                away.works(&Place::Upload);
                 journey.waits_for = None;
+                journey.without_file = None;
                 return Ok(Some(content));
             }
             Err(error) => error,
         };
-        let pause = match error {
+        let pause = match &error {
             // There is another link in a moment, and the file is got again over that.
             Trouble::Upload(SendError::NotConnected | SendError::Interrupted { .. }) => {
                 debug!(message.id = %send.message, "the connection ended under an upload");
@@ -87,30 +110,76 @@ impl Sender<'_> {
             }
             Trouble::Upload(SendError::Refused(code)) | Trouble::File(FileError::Final { code, .. }) => {
                 warn!(message.id = %send.message, code = %code, error = %chain(&error), "a file cannot be sent");
-                return Err(End::Failed(Failure::of(code)).into());
+                return Err(End::Failed(without_file(*code, journey)).into());
             }
             Trouble::Upload(_) | Trouble::File(FileError::Waits { .. }) => {
-                *failures = failures.saturating_add(1);
-                let failures = *failures;
-                warn!(message.id = %send.message, failures, error = %chain(&error), "a file is tried again");
-                if let Trouble::File(FileError::Waits { code, .. }) = &error {
-                    journey.waits_for = *code;
-                }
-                pace::after(failures, rand::random())
+                let place = match error {
+                    Trouble::Upload(_) => Some(Place::Upload),
+                    Trouble::File(_) => source,
+                };
+                let fails_for = place.map_or(Duration::ZERO, |place| away.fails(&place, Instant::now()));
+                self.again(send, &error, journey, fails_for)?
             }
         };
         self.unless_over(send, tokio::time::sleep(pause)).await?;
         Ok(None)
     }
 
+    /// How long a message waits in its lane for a file that may be had later. One that has waited there for long, or was put
+    /// off before, is put off, and so is one that needs what has failed others for long.
+    fn again(
+        &self,
+        send: &SendJob,
+        error: &Trouble,
+        journey: &mut Journey,
+        fails_for: Duration,
+    ) -> Result<Duration, Stopped> {
+        let now = Instant::now();
+        let (since, failures) = journey.without_file.unwrap_or((now, 0));
+        let failures = failures.saturating_add(1);
+        journey.without_file = Some((since, failures));
+        journey.waits_for = match error {
+            Trouble::File(FileError::Waits { code, .. }) => *code,
+            Trouble::File(FileError::Final { .. }) | Trouble::Upload(_) => None,
+        };
+        let asked = match error {
+            Trouble::Upload(SendError::Throttled { after, .. }) => *after,
+            Trouble::Upload(_) | Trouble::File(_) => None,
+        };
+        let pause = pace::after(failures, rand::random()).max(asked.unwrap_or_default());
+        let waited = since.elapsed().max(fails_for);
+        if journey.put_offs == 0 && waited + pause <= self.deps.files.patience() {
+            warn!(message.id = %send.message, failures, error = %chain(error), "a file is tried again");
+            return Ok(pause);
+        }
+        let later = self.again_later(journey, asked);
+        let times = journey.put_offs;
+        warn!(message.id = %send.message, times, error = %chain(error), "a message is put off for its file");
+        Err(End::Later(later).into())
+    }
+
     /// Gets the file and uploads it.
     async fn over_link(&self, send: &SendJob, content: &Content, link: &Link) -> Result<Content, Trouble> {
-        let _slot = self.deps.files.slot(send.instance).await;
-        let ready = self.deps.files.ready(send.instance, content).await?;
+        let owner = Owner {
+            subscription: link.subscription,
+            instance: send.instance,
+        };
+        let _slot = self.deps.files.slot(owner).await;
+        let ready = self.deps.files.ready(owner, content).await?;
         let remote = link.connection.upload(&ready.spool).await?;
         fault::point("after-upload");
         Ok(ready.content(content.clone(), remote))
     }
+}
+
+/// The failure of a message whose file cannot be had. Where the message may be out from before, with its file, that it
+/// cannot be sent again says nothing of it: a receipt still may.
+fn without_file(code: FailureCode, journey: &Journey) -> Failure {
+    Failure::of(if journey.may_be_out || journey.is_unknown {
+        FailureCode::NoAcknowledgement
+    } else {
+        code
+    })
 }
 
 /// Why a file is not at WhatsApp.

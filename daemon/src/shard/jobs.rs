@@ -6,6 +6,7 @@ use shared::queue::consumer::Consumer;
 use shared::queue::deployment::SENDS_VISIBILITY;
 use tokio_util::task::TaskTracker;
 
+use super::agenda::Agenda;
 use super::lanes::Lanes;
 use super::wire::Wires;
 use crate::deps::Deps;
@@ -18,6 +19,7 @@ pub async fn consume(
     hold: &Hold,
     links: &Arc<Links>,
     wires: &Arc<Wires>,
+    agenda: &Arc<Agenda>,
     tasks: &TaskTracker,
 ) {
     let queue = deps.names.sends(hold.shard.0);
@@ -28,6 +30,7 @@ pub async fn consume(
         hold.clone(),
         links.clone(),
         wires.clone(),
+        agenda.clone(),
         tasks.clone(),
     );
     let take = |jobs| {

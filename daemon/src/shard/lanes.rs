@@ -24,7 +24,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info};
 
-use super::attempt::Journey;
+use super::agenda::Agenda;
+use super::journey::Journey;
 use super::pace;
 use super::send::Sender;
 use super::wire::Wires;
@@ -70,6 +71,7 @@ pub struct Lanes {
     hold: Hold,
     links: Arc<Links>,
     wires: Arc<Wires>,
+    agenda: Arc<Agenda>,
     tasks: TaskTracker,
     open: Mutex<HashMap<String, Arc<Lane>>>,
     /// What is known of jobs that were left in the queue, by the queue's ids.
@@ -84,6 +86,7 @@ impl Lanes {
         hold: Hold,
         links: Arc<Links>,
         wires: Arc<Wires>,
+        agenda: Arc<Agenda>,
         tasks: TaskTracker,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -92,6 +95,7 @@ impl Lanes {
             hold,
             links,
             wires,
+            agenda,
             tasks,
             open: Mutex::default(),
             left: Mutex::default(),
@@ -185,6 +189,7 @@ impl Lanes {
             links: &self.links,
             lane,
             wire: &wire,
+            agenda: &self.agenda,
         };
         let mut past = self.recall(&job.received);
         let doing = AssertUnwindSafe(sender.run(&job, &mut past)).catch_unwind().await;

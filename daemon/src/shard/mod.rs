@@ -3,20 +3,25 @@
 
 mod agenda;
 mod attempt;
+mod clerk;
 mod destination;
 mod farewell;
 mod files;
 mod jobs;
+mod journey;
+mod judge;
 mod lanes;
 mod pace;
 mod pacer;
 mod park;
+mod put_off;
 mod queries;
 mod questions;
 mod reachout;
 mod reading;
 mod recall;
 mod reconcile;
+mod room;
 mod send;
 mod typing;
 mod verdict;
@@ -95,12 +100,12 @@ async fn serve(deps: Arc<Deps>, hold: Hold) {
         links.clone(),
         wires.clone(),
     ));
-    let agenda = Agenda::default();
+    let agenda = Arc::new(Agenda::default());
     tokio::join!(
         sweep(&reconciler, &hold),
-        agenda::keep(&deps, &hold, &agenda),
+        agenda::keep(&deps, &hold, &links, &agenda),
         queries::consume(&deps, &hold, &links, &reconciler, &agenda, &work),
-        jobs::consume(&deps, &hold, &links, &wires, &work),
+        jobs::consume(&deps, &hold, &links, &wires, &agenda, &work),
     );
     // Nothing new is taken any more. What is on the wire gets its acknowledgement, or its answer, then
     // the sockets close.

@@ -26,6 +26,9 @@ const LEFT_LONGEST: Duration = Duration::from_mins(15);
 /// The shortest time that a job of a newer version is hidden for, since only a deployment helps it.
 const NEWER_SHORTEST: Duration = Duration::from_mins(1);
 
+/// The first pause of a message that is put off. They double.
+const PUT_OFF_FIRST: Duration = Duration::from_mins(1);
+
 /// The first pause of a nudge that waits in its queue. They double, so that the fifth receive
 /// comes when the queue's 15 minutes are over: none is ever taken for poison.
 const NUDGE_FIRST: Duration = Duration::from_mins(1);
@@ -34,6 +37,13 @@ const NUDGE_FIRST: Duration = Duration::from_mins(1);
 pub fn after(failures: u32, random: f64) -> Duration {
     let step = usize::try_from(failures.saturating_sub(1)).unwrap_or(usize::MAX);
     let whole = Duration::from_secs(PAUSES[step.min(PAUSES.len() - 1)]);
+    whole.mul_f64(1.0 - random.clamp(0.0, 1.0) / 4.0)
+}
+
+/// How long a message is put off for the so many-th time: 1, 2, 4, 8, then 15 minutes, shortened by up to a quarter.
+pub fn put_off(times: u32, random: f64) -> Duration {
+    let doubled = PUT_OFF_FIRST.saturating_mul(1 << times.saturating_sub(1).min(10));
+    let whole = doubled.min(LEFT_LONGEST);
     whole.mul_f64(1.0 - random.clamp(0.0, 1.0) / 4.0)
 }
 
@@ -148,6 +158,16 @@ mod tests {
             "{count} receives in a quarter of an hour"
         );
         assert!((1..=100).all(|count| nudge(count) <= MAX_DELAY));
+    }
+
+    #[test]
+    fn a_message_is_put_off_for_one_to_fifteen_minutes() {
+        let minutes = |times| put_off(times, 0.0).as_secs() / 60;
+        assert_eq!(
+            [1, 2, 3, 4, 5, 6, u32::MAX].map(minutes),
+            [1, 2, 4, 8, 15, 15, 15]
+        );
+        assert_eq!(put_off(1, 1.0), Duration::from_secs(45));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use shared::storage::StorageError;
 use std::time::Duration;
 use tracing::{info, warn};
 
-use super::attempt::{End, Journey};
+use super::journey::{End, Journey};
 use super::lanes::Job;
 use super::pace;
 use super::send::Sender;
@@ -65,6 +65,7 @@ impl Sender<'_> {
             expires_at: record.updated_at + WORTH_REVOKING,
             needs: 1,
             typing_ms: None,
+            put_off: None,
             ..send.clone()
         };
         let said = Said::from(Content::Revoke(Revoke {
@@ -90,7 +91,7 @@ impl Sender<'_> {
         Ok(match end {
             End::Sent | End::Gone | End::Past(_) => Recalled::Done,
             End::GivenUp => Recalled::Later(Duration::ZERO),
-            End::Unread | End::Restricted(_) => Recalled::Later(pace::left(job.received.receive_count)),
+            End::Unread | End::Later(_) => Recalled::Later(pace::left(job.received.receive_count)),
             End::Failed(_) | End::OutOfTime | End::Poison => {
                 warn!(message.id = %message, ?end, "a message that was taken back may have arrived");
                 Recalled::Done

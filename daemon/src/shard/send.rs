@@ -6,28 +6,28 @@
 
 use std::time::Duration;
 
-use chrono::{SubsecRound as _, TimeDelta};
+use chrono::TimeDelta;
 use shared::domain::content::{Content, Said};
 use shared::domain::counting;
 use shared::domain::instance::{Status, Wanted};
-use shared::domain::job::{self, PutOff, SendJob};
+use shared::domain::job::SendJob;
 use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
-use shared::domain::payload::{self, PayloadError};
+use shared::domain::payload::PayloadError;
 use shared::fault;
 use shared::queue::consumer::Done;
 use shared::sealed;
 use shared::storage::StorageError;
 use shared::storage::messages::{Change, Transition};
-use shared::storage::schedule::{Entry, QueuedLater};
 use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use super::attempt::{End, Journey};
+use super::agenda::Agenda;
+use super::journey::{End, Journey};
 use super::lanes::{Job, Lane};
 use super::pace;
 use super::park::set_aside;
-use super::reachout::Restriction;
+use super::put_off::Put;
 use super::wire::Wire;
 use crate::deps::Deps;
 use crate::instance::link::Links;
@@ -50,6 +50,8 @@ pub struct Sender<'a> {
     pub lane: &'a Lane,
     /// The instance's wire.
     pub wire: &'a Wire,
+    /// When the shard's messages are due that wait elsewhere.
+    pub agenda: &'a Agenda,
 }
 
 /// Why a job is not sent.
@@ -91,40 +93,19 @@ impl Sender<'_> {
         let mut said = None;
         let mut against = self.is_to_be_sent(send, past).await?;
         let end = loop {
-            if let Some(end) = against.take() {
-                break end;
-            }
-            // An instance with a connection exists. Reading it for each message would double what a send reads.
-            let is_connected = self.links.watch(send.instance).borrow().is_some();
-            if !is_connected && let Some(end) = self.without_connection(send, past).await? {
-                break end;
-            }
-            if self.left(send).is_none() {
-                break End::OutOfTime;
-            }
-            if said.is_none() {
-                said = match self.open(send).await {
-                    Ok(said) => Some(said),
-                    Err(Stop::Leave) => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
-                    Err(Stop::Park(reason)) => {
-                        let failure = Failure::of(FailureCode::Unprocessable);
-                        return Ok(self.park(job, Some((send, failure)), &reason).await);
-                    }
-                };
-            }
-            let Some(Said { content, context }) = said.take() else {
-                continue;
+            let end = match against.take() {
+                Some(end) => end,
+                None => match self.bring_out(job, send, &mut said, past).await? {
+                    Ok(end) => end,
+                    Err(done) => return Ok(done),
+                },
             };
-            match self.with_file(job, send, content, past).await {
-                Ok(content) => {
-                    let ready = Said { content, context };
-                    if let Some(end) = self.until_acked(job, send, &ready, past).await {
-                        break end;
-                    }
-                    said = Some(ready);
-                }
-                Err((_, Some(end))) => break end,
-                Err((content, None)) => said = Some(Said { content, context }),
+            let End::Later(later) = end else { break end };
+            match self.put_off(job, send, past, &later).await {
+                Put::Away => return Ok(Done::Delete),
+                Put::Past(record) => break End::Past(record),
+                Put::NotNow => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
+                Put::Never => against = self.stay(job, send, past, &later).await,
             }
         };
         let failure = match end {
@@ -152,7 +133,8 @@ impl Sender<'_> {
                 Some((State::Failed, failure))
             }
             End::OutOfTime => Some(past.out_of_time()),
-            End::Restricted(restriction) => return Ok(self.put_off(job, send, past, restriction).await),
+            // Whoever may be put off was.
+            End::Later(_) => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
         };
         let (state, failure) = match failure {
             None => (State::Sent, None),
@@ -173,43 +155,54 @@ impl Sender<'_> {
         Ok(done)
     }
 
-    /// Puts a message off until the account may begin chats again, or until its time is over: its job goes to the due
-    /// index. In its queue it would keep later messages of its lane from being received, those of warm chats too.
-    async fn put_off(&self, job: &Job, send: &SendJob, past: &Journey, restriction: Restriction) -> Done {
-        let at = restriction.until.min(send.expires_at).trunc_subsecs(3);
-        let put_off = SendJob {
-            put_off: Some(PutOff {
-                code: FailureCode::ReachoutRestricted.to_string(),
-                until: restriction.told,
-                may_be_out: past.may_be_out,
-            }),
-            ..send.clone()
-        };
-        let entry = Entry {
-            at,
-            message: send.message,
-            instance: send.instance,
-            subscription: None,
-            expires_at: send.expires_at,
-            job: Some(QueuedLater {
-                group: job.received.group.clone().unwrap_or_default(),
-                body: payload::encode(&job::Job::Send(put_off)),
-            }),
-        };
-        let (network, shard) = (self.deps.network, self.hold.shard);
-        let putting = async {
-            // An entry without a record counts as never accepted.
-            self.deps.messages.put(&send.record()).await?;
-            self.deps.schedule.put(network, shard, &entry).await
-        };
-        match putting.await {
-            Ok(()) => {
-                fault::point("after-put-off");
-                Done::Delete
+    /// Brings the message, opened into `said`, to the server, until something ends that. `Err` where its job is done with
+    /// for now.
+    async fn bring_out(
+        &self,
+        job: &Job,
+        send: &SendJob,
+        said: &mut Option<Said>,
+        past: &mut Journey,
+    ) -> Result<Result<End, Done>, StorageError> {
+        loop {
+            // An instance with a connection exists. Reading it for each message would double what a send reads.
+            let is_connected = self.links.watch(send.instance).borrow().is_some();
+            if !is_connected && let Some(end) = self.without_connection(send, past).await? {
+                return Ok(Ok(end));
             }
-            Err(error) => {
-                warn!(message.id = %send.message, error = %chain(&error), "a message could not be put off");
-                Done::LeaveFor(pace::left(job.received.receive_count))
+            if self.left(send).is_none() {
+                return Ok(Ok(End::OutOfTime));
+            }
+            if said.is_none() {
+                *said = match self.open(send).await {
+                    Ok(said) => Some(said),
+                    Err(Stop::Leave) => {
+                        return Ok(Err(Done::LeaveFor(pace::left(job.received.receive_count))));
+                    }
+                    Err(Stop::Park(reason)) => {
+                        let failure = Failure::of(FailureCode::Unprocessable);
+                        return Ok(Err(self.park(job, Some((send, failure)), &reason).await));
+                    }
+                };
+            }
+            let Some(Said { content, context }) = said.take() else {
+                continue;
+            };
+            match self.with_file(job, send, content, past).await {
+                Ok(content) => {
+                    let ready = Said { content, context };
+                    let end = self.until_acked(job, send, &ready, past).await;
+                    *said = Some(ready);
+                    if let Some(end) = end {
+                        return Ok(Ok(end));
+                    }
+                }
+                Err((content, end)) => {
+                    *said = Some(Said { content, context });
+                    if let Some(end) = end {
+                        return Ok(Ok(end));
+                    }
+                }
             }
         }
     }
@@ -325,7 +318,9 @@ impl Sender<'_> {
         }
         let (counters, record) = match transition {
             Transition::Made { before, kind, record } => {
-                let counters = counting::moved(kind, before, change.state, send.waits_since(), change.at);
+                let mut counters = counting::moved(kind, before, change.state, send.waits_since(), change.at);
+                let away = record.as_ref().and_then(|record| record.put_off_at);
+                counters.extend(counting::back(before, away, send.waits_since(), change.at));
                 if change.state == State::Sent {
                     deps.meter.sent.note(Instant::now());
                 }

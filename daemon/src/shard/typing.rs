@@ -11,7 +11,8 @@ use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::debug;
 
-use super::attempt::{Journey, Links, Stopped};
+use super::attempt::Links;
+use super::journey::{Journey, Stopped};
 use super::send::Sender;
 use crate::connection::ChatState;
 use crate::instance::link::Link;

@@ -26,6 +26,8 @@ pub struct Wire {
     present: Mutex<HashMap<MessageId, bool>>,
     /// How fast WhatsApp lets it be used.
     pub pace: Pace,
+    /// How fast WhatsApp lets numbers be looked up before sends.
+    pub look_ups: Pace,
     /// How fast its owner wants it to be used.
     pub pacer: Pacer,
     /// Whether the account may begin chats.

@@ -135,8 +135,9 @@ impl World {
             connector: network.clone(),
             round_trips: RoundTrips::default(),
             meter: Meter::default(),
-            files: Files::new(daemon::files::Settings::default(), bucket).expect("a client"),
+            files: Files::new(self.files.clone(), bucket).expect("a client"),
             starts: Starts::new(16),
+            queue_limits: self.queue_limits,
             table: table.clone(),
         });
         let keeper = Keeper::new(

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +13,8 @@ use daemon::connection::{
     PairingError, ReceiptKind, SendError, Session, SessionEvent, Unread,
 };
 use daemon::stop::{Answer, Stop};
-use shared::domain::content::{Content, Said};
+use daemon::whatsapp::Spool;
+use shared::domain::content::{Bytes, Content, Remote, Said};
 use shared::domain::instance::Status;
 use shared::domain::message::Failure;
 use shared::domain::person::Person;
@@ -96,6 +98,12 @@ pub struct Line {
     pub found: Mutex<Vec<(Recipient, Found)>>,
     /// The names that were looked up so.
     pub looked_up: Mutex<Vec<Recipient>>,
+    /// How look-ups fail, the last one first; then they succeed.
+    pub look_up_refusals: Mutex<Vec<SendError>>,
+    /// How uploads fail, the last one first; then they succeed.
+    pub upload_refusals: Mutex<Vec<SendError>>,
+    /// How many files were uploaded.
+    pub uploads: AtomicUsize,
     /// What was marked as read.
     pub read: Mutex<Vec<(Recipient, Vec<Unread>)>>,
     pub disconnected: CancellationToken,
@@ -147,6 +155,9 @@ impl Connector for Network {
             refreshed: Mutex::default(),
             found: Mutex::default(),
             looked_up: Mutex::default(),
+            look_up_refusals: Mutex::default(),
+            upload_refusals: Mutex::default(),
+            uploads: AtomicUsize::new(0),
             read: Mutex::default(),
             disconnected: CancellationToken::new(),
             logged_out: CancellationToken::new(),
@@ -221,6 +232,26 @@ impl Connection for Line {
         self.sent.send(sent).await.map_err(|_| SendError::NotConnected)
     }
 
+    async fn upload(&self, file: &Spool) -> Result<Remote, SendError> {
+        let refusal = self.upload_refusals.lock().expect("no holder panics").pop();
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        self.uploads.fetch_add(1, Ordering::Relaxed);
+        Ok(Remote {
+            direct_path: "/v/t62".to_owned(),
+            url: None,
+            key: Bytes(vec![1; 32]),
+            key_at: None,
+            encrypted_sha256: Bytes(vec![2; 32]),
+            sha256: Bytes(file.sha256().to_vec()),
+            size: file.size(),
+            sidecar: None,
+            thumbnail: None,
+            waveform: None,
+        })
+    }
+
     async fn show(&self, to: &Recipient, state: ChatState) -> Result<(), SendError> {
         let shown = (to.clone(), state);
         self.shown.lock().expect("no holder panics").push(shown);
@@ -274,6 +305,10 @@ impl Connection for Line {
             .lock()
             .expect("no holder panics")
             .push(name.clone());
+        let refusal = self.look_up_refusals.lock().expect("no holder panics").pop();
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
         let found = self.found.lock().expect("no holder panics");
         let found = found.iter().find(|(known, _)| known == name);
         Ok(found.map_or(Found::Unsaid, |(_, found)| found.clone()))

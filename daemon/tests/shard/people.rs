@@ -127,6 +127,83 @@ async fn a_number_that_may_be_spelt_otherwise_is_looked_up_once_and_keeps_its_ch
     daemon.stop().await;
 }
 
+/// WhatsApp counts look-ups by themselves: who needs none is not held up.
+#[tokio::test]
+async fn a_throttled_look_up_pauses_those_who_need_one_alone() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let line = session.line.clone();
+    let throttle = |after| {
+        let refusal = SendError::Throttled {
+            after,
+            source: "slower".into(),
+        };
+        let mut refusals = line.look_up_refusals.lock().expect("no holder panics");
+        refusals.push(refusal);
+    };
+    line.found
+        .lock()
+        .expect("no holder panics")
+        .push((name(WRITTEN), found()));
+    // For a moment it waits in its chat.
+    throttle(None);
+    let first = world.accept(&instance, WRITTEN, "one").await;
+    assert_eq!(session.sent().await.message, first);
+    session.acknowledge(first, None).await;
+    world.until_state(&instance, first, State::Sent).await;
+
+    throttle(Some(std::time::Duration::from_mins(30)));
+    let others = ["5215512345678", "5215512345679"];
+    let mut waiting = Vec::new();
+    for (count, other) in others.into_iter().enumerate() {
+        waiting.push(world.accept(&instance, other, "who are you?").await);
+        world.until_put_off(count + 1).await;
+    }
+    let looked_up = || line.looked_up.lock().expect("no holder panics").clone();
+    assert_eq!(
+        looked_up(),
+        [name(WRITTEN), name(WRITTEN), name(others[0])],
+        "nobody is looked up meanwhile"
+    );
+    for (to, spelt) in [(ALICE, ALICE), (WRITTEN, SPELT)] {
+        let message = world.accept(&instance, to, "meanwhile").await;
+        let sent = session.sent().await;
+        assert_eq!((sent.message, sent.to), (message, name(spelt)));
+        session.acknowledge(message, None).await;
+        world.until_state(&instance, message, State::Sent).await;
+    }
+    for message in waiting {
+        world.until_state(&instance, message, State::Queued).await;
+    }
+    assert_eq!(session.sent_besides(), []);
+}
+
+#[tokio::test]
+async fn typing_is_shown_to_the_number_that_whatsapp_knows() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    session
+        .line
+        .found
+        .lock()
+        .expect("no holder panics")
+        .push((name(WRITTEN), found()));
+    let job = world.job(&instance, WRITTEN, "after a moment").await;
+    let job = shared::domain::job::SendJob {
+        typing_ms: Some(1),
+        ..job
+    };
+    world.record(&job).await;
+    world.enqueue(&instance, &job).await;
+    assert_eq!(session.sent().await.to, name(SPELT));
+    let shown = session.shown();
+    assert_eq!(shown, [(name(SPELT), daemon::connection::ChatState::Typing)]);
+    session.acknowledge(job.message, None).await;
+    world.until_state(&instance, job.message, State::Sent).await;
+}
+
 #[tokio::test]
 async fn whoever_was_sent_to_by_number_is_known_by_lid_and_keeps_the_chat() {
     let world = World::new().await;

@@ -3,18 +3,20 @@
 use chrono::TimeDelta;
 use shared::domain::instance::Instance;
 use shared::domain::message::{Failure, FailureCode, State};
-use shared::domain::shard::{Shard, lane};
+use shared::domain::shard::lane;
 use shared::ids::MessageId;
-use shared::storage::schedule::Schedule;
-use testbed::wait::until;
 
 use crate::network::Playing;
-use crate::world::{NETWORK, World};
+use crate::put_off::Host;
+use crate::world::World;
 
 const ALICE: &str = "15550100001";
 
+/// Over how long after the end of a restriction its messages come back.
+const SPREAD: TimeDelta = TimeDelta::minutes(20);
+
 /// Numbers in the lane of [`ALICE`].
-fn neighbours(instance: &Instance) -> impl Iterator<Item = String> {
+pub fn neighbours(instance: &Instance) -> impl Iterator<Item = String> {
     let lane_of = {
         let id = instance.id;
         move |number: &str| lane(id, &number.parse().expect("a number"))
@@ -41,17 +43,6 @@ async fn takes(session: &mut Playing, message: MessageId) {
     session.acknowledge(message, None).await;
 }
 
-async fn until_put_off(world: &World, count: usize) {
-    let schedule = Schedule::new(world.table.clone());
-    until("messages that are put off", async || {
-        let end = world.now() + TimeDelta::days(9);
-        let found = schedule.due(NETWORK, Shard(0), end, 100).await.expect("read");
-        (found.len() == count).then_some(())
-    })
-    .await;
-    world.until_no_sends().await;
-}
-
 #[tokio::test]
 async fn messages_to_new_people_wait_until_its_end_and_warm_chats_of_the_same_lane_go_on() {
     let world = World::new().await;
@@ -60,11 +51,11 @@ async fn messages_to_new_people_wait_until_its_end_and_warm_chats_of_the_same_la
     restricted_for(&world, &session, 5);
     let first = world.accept(&instance, ALICE, "new here").await;
     refused(&mut session, first).await;
-    until_put_off(&world, 1).await;
+    world.until_put_off(1).await;
     world.clock.advance(TimeDelta::seconds(1));
     // One behind it in its chat is not tried. Nor is WhatsApp asked again for another chat.
     let second = world.accept(&instance, ALICE, "are you there?").await;
-    until_put_off(&world, 2).await;
+    world.until_put_off(2).await;
     let mut neighbours = neighbours(&instance);
     let (new, warm) = (
         neighbours.next().expect("one"),
@@ -72,7 +63,7 @@ async fn messages_to_new_people_wait_until_its_end_and_warm_chats_of_the_same_la
     );
     let third = world.accept(&instance, &new, "new here too").await;
     refused(&mut session, third).await;
-    until_put_off(&world, 3).await;
+    world.until_put_off(3).await;
     for text in ["welcome", "back"] {
         let message = world.accept(&instance, &warm, text).await;
         takes(&mut session, message).await;
@@ -83,7 +74,7 @@ async fn messages_to_new_people_wait_until_its_end_and_warm_chats_of_the_same_la
     }
     assert_eq!(session.refreshed(), [], "no token is missing");
 
-    world.clock.advance(TimeDelta::hours(5));
+    world.clock.advance(TimeDelta::hours(5) + SPREAD);
     let mut to_alice = Vec::new();
     for _ in 0..3 {
         let sent = session.sent().await;
@@ -96,7 +87,7 @@ async fn messages_to_new_people_wait_until_its_end_and_warm_chats_of_the_same_la
     for message in [first, second, third] {
         world.until_state(&instance, message, State::Sent).await;
     }
-    until_put_off(&world, 0).await;
+    world.until_put_off(0).await;
     assert_eq!(session.sent_besides(), []);
 }
 
@@ -109,7 +100,7 @@ async fn a_message_whose_time_runs_out_first_says_why() {
     restricted_for(&world, &session, 20);
     let message = world.accept_for(&instance, ALICE, TimeDelta::hours(2)).await;
     refused(&mut session, message).await;
-    until_put_off(&world, 1).await;
+    world.until_put_off(1).await;
     world.clock.advance(TimeDelta::hours(2));
     let record = world.until_state(&instance, message, State::Expired).await;
     let failure = record.failure.expect("why");
@@ -131,15 +122,15 @@ async fn another_daemon_goes_on_with_what_was_put_off() {
     restricted_for(&world, &session, 1);
     let message = world.accept(&instance, ALICE, "new here").await;
     refused(&mut session, message).await;
-    until_put_off(&world, 1).await;
+    world.until_put_off(1).await;
     daemon.stop().await;
-    world.clock.advance(TimeDelta::hours(1));
+    world.clock.advance(TimeDelta::hours(1) + SPREAD);
     let mut daemon = world.daemon("b").await;
     let mut session = daemon.session().await;
     session.log_in().await;
     takes(&mut session, message).await;
     world.until_state(&instance, message, State::Sent).await;
-    until_put_off(&world, 0).await;
+    world.until_put_off(0).await;
 }
 
 #[tokio::test]
@@ -150,9 +141,49 @@ async fn a_message_that_is_taken_back_while_it_is_put_off_does_not_go_out() {
     restricted_for(&world, &session, 1);
     let message = world.accept(&instance, ALICE, "never mind").await;
     refused(&mut session, message).await;
-    until_put_off(&world, 1).await;
+    world.until_put_off(1).await;
     world.take_back(&instance, message).await;
-    world.clock.advance(TimeDelta::hours(1));
-    until_put_off(&world, 0).await;
+    world.clock.advance(TimeDelta::hours(1) + SPREAD);
+    world.until_put_off(0).await;
+    assert_eq!(session.sent_besides(), []);
+}
+
+/// One refusal tells that the account is restricted. Whom it has never written to is not tried then, and no file is got.
+#[tokio::test]
+async fn people_whom_the_account_does_not_know_are_not_tried_and_come_back_one_after_the_other() {
+    let (world, host) = (World::of_files().await, Host::answering("200 OK").await);
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    restricted_for(&world, &session, 5);
+    let end = world.now() + TimeDelta::hours(5);
+    let first = world.accept(&instance, ALICE, "new here").await;
+    refused(&mut session, first).await;
+    world.until_put_off(1).await;
+
+    let strangers: Vec<_> = (101..113).map(|n| format!("15550100{n}")).collect();
+    let mut messages = vec![first];
+    for stranger in &strangers {
+        session.is_new_to(&stranger.parse().expect("a number"));
+        messages.push(world.accept(&instance, stranger, "new here too").await);
+    }
+    session.is_new_to(&"15550100200".parse().expect("a number"));
+    messages.push(world.accept_file(&instance, "15550100200", &host.url).await);
+    world.until_put_off(messages.len()).await;
+    assert_eq!(
+        (session.sent_besides(), host.asked()),
+        (vec![], 0),
+        "none was tried"
+    );
+
+    let put_off = world.put_off().await;
+    assert!(put_off.iter().all(|(_, at)| (end..end + SPREAD).contains(at)));
+    let (soonest, last) = (put_off[0].1, put_off[put_off.len() - 1].1);
+    assert!(last - soonest > SPREAD / 4, "they are spread: {put_off:?}");
+    for (message, at) in put_off {
+        world.clock.advance(at - world.now());
+        takes(&mut session, message).await;
+        world.until_state(&instance, message, State::Sent).await;
+    }
+    world.until_put_off(0).await;
     assert_eq!(session.sent_besides(), []);
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use shared::clock::SystemClock;
+use shared::config::QueueLimits;
 use shared::domain::event::{Untold, Wants};
 use shared::domain::instance::{Desired, Instance, Observed, Status, Wanted};
 use shared::domain::job::Query;
@@ -38,6 +39,10 @@ pub struct World {
     pub leases: Leases,
     pub sealer: Arc<Sealer>,
     pub shards: u32,
+    /// How its daemons get files.
+    pub files: daemon::files::Settings,
+    /// How many messages may wait, as its daemons know.
+    pub queue_limits: QueueLimits,
 }
 
 impl Deref for World {
@@ -71,6 +76,8 @@ impl World {
             leases: Leases::new(table.clone(), NETWORK),
             sealer: Arc::new(base.sealer()),
             shards,
+            files: daemon::files::Settings::default(),
+            queue_limits: QueueLimits::default(),
             base,
         }
     }

@@ -29,10 +29,45 @@ pub struct Daemon {
     pub lease: Duration,
     /// How many sessions may begin at once.
     pub starts: usize,
+    /// How many messages may wait in the queues.
+    pub queue_limits: QueueLimits,
     /// How far the URLs that callers name may reach.
     pub reach: Reach,
     /// Where files are kept while they are in hand; `None` for the system's folder for such files.
     pub spool: Option<PathBuf>,
+}
+
+/// How many messages may wait to be sent. The functions that accept messages have the same limits
+/// ([`Messaging`](super::Messaging)); a daemon keeps them when scheduled messages are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueLimits {
+    /// Of one instance.
+    pub instance: u32,
+    /// Of one that is not connected. The lower of both holds.
+    pub offline: u32,
+    /// Of all instances of a shard together.
+    pub shard: u32,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self {
+            instance: 10_000,
+            offline: 5_000,
+            shard: 100_000,
+        }
+    }
+}
+
+impl QueueLimits {
+    pub(super) fn over(self, get: Lookup<'_>) -> Result<Self, ConfigError> {
+        let limit = |variable, usual| number(get, variable, usual, 1..=100_000);
+        Ok(Self {
+            instance: limit("WAXWING_QUEUE_LIMIT", self.instance)?,
+            offline: limit("WAXWING_OFFLINE_QUEUE_LIMIT", self.offline)?,
+            shard: limit("WAXWING_SHARD_QUEUE_LIMIT", self.shard)?,
+        })
+    }
 }
 
 /// How many sessions begin at once by default.
@@ -51,6 +86,7 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         sandbox_ca: get("WAXWING_SANDBOX_CA").map(PathBuf::from),
         lease: Duration::from_millis(number(get, "WAXWING_LEASE_MS", 4_000, 4_000..=60_000)?),
         starts: number(get, "WAXWING_SESSION_STARTS", SESSION_STARTS, 1..=1_000)?,
+        queue_limits: QueueLimits::default().over(get)?,
         reach: Reach {
             private: switch(get, "WAXWING_PRIVATE_ADDRESSES")?,
         },

@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{
-    Bucket, Common, ConfigError, JwtSecret, Lookup, Mail, Wrapping, bucket, common_from, mail, missing,
-    number, problem, wrapping_from,
+    Bucket, Common, ConfigError, JwtSecret, Lookup, Mail, QueueLimits, Wrapping, bucket, common_from, mail,
+    missing, number, problem, wrapping_from,
 };
 use crate::auth::jwt::DEFAULT_LIFETIME;
 use crate::auth::password::DEFAULT_COST;
@@ -217,12 +217,13 @@ impl Default for Management {
 
 impl Default for Messaging {
     fn default() -> Self {
+        let limits = QueueLimits::default();
         Self {
             queue_answer: Duration::from_secs(10),
             daemon_answer: Duration::from_secs(20),
-            queue_limit: 10_000,
-            offline_queue_limit: 5_000,
-            shard_queue_limit: 100_000,
+            queue_limit: limits.instance,
+            offline_queue_limit: limits.offline,
+            shard_queue_limit: limits.shard,
             schedule_limit: 10_000,
         }
     }
@@ -230,12 +231,17 @@ impl Default for Messaging {
 
 impl Messaging {
     fn over(self, get: Lookup<'_>) -> Result<Self, ConfigError> {
-        let limit = |variable, usual| number(get, variable, usual, 1..=100_000);
+        let limits = QueueLimits {
+            instance: self.queue_limit,
+            offline: self.offline_queue_limit,
+            shard: self.shard_queue_limit,
+        };
+        let limits = limits.over(get)?;
         Ok(Self {
-            queue_limit: limit("WAXWING_QUEUE_LIMIT", self.queue_limit)?,
-            offline_queue_limit: limit("WAXWING_OFFLINE_QUEUE_LIMIT", self.offline_queue_limit)?,
-            shard_queue_limit: limit("WAXWING_SHARD_QUEUE_LIMIT", self.shard_queue_limit)?,
-            schedule_limit: limit("WAXWING_SCHEDULE_LIMIT", self.schedule_limit)?,
+            queue_limit: limits.instance,
+            offline_queue_limit: limits.offline,
+            shard_queue_limit: limits.shard,
+            schedule_limit: number(get, "WAXWING_SCHEDULE_LIMIT", self.schedule_limit, 1..=100_000)?,
             ..self
         })
     }

@@ -23,9 +23,9 @@
 //! | `WAXWING_CORS_ORIGINS` | functions: origins whose pages may call the API, separated by commas; `*` for all | — |
 //! | `WAXWING_AUTH_RATE` | auth: requests a minute from one address to the routes that need no token | 120 |
 //! | `WAXWING_USER_RATE` | auth and management: requests a minute of one user to the management routes | 600 |
-//! | `WAXWING_QUEUE_LIMIT` | messaging: messages of one instance that may wait to be sent, 1 to 100,000 | 10000 |
-//! | `WAXWING_OFFLINE_QUEUE_LIMIT` | messaging: the same of one that is not connected | 5000 |
-//! | `WAXWING_SHARD_QUEUE_LIMIT` | messaging: the same of all instances of a shard together | 100000 |
+//! | `WAXWING_QUEUE_LIMIT` | messaging and daemon: messages of one instance that may wait to be sent, 1 to 100,000 | 10000 |
+//! | `WAXWING_OFFLINE_QUEUE_LIMIT` | messaging and daemon: the same of one that is not connected | 5000 |
+//! | `WAXWING_SHARD_QUEUE_LIMIT` | messaging and daemon: the same of all instances of a shard together | 100000 |
 //! | `WAXWING_SCHEDULE_LIMIT` | messaging: messages of one instance that may be scheduled for one day, 1 to 100,000 | 10000 |
 //! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
 //! | `WAXWING_SESSION_STARTS` | daemon: sessions that may begin at once, 1 to 1,000 | 16 |
@@ -48,7 +48,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use bucket::Bucket;
-pub use daemon::{Daemon, SESSION_STARTS};
+pub use daemon::{Daemon, QueueLimits, SESSION_STARTS};
 pub use functions::{Auth, Base, CorsOrigins, Function, Functions, Management, Messaging, Users};
 pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};

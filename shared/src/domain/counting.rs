@@ -20,6 +20,10 @@ pub enum Counter {
     Ended,
     /// Received.
     Received,
+    /// Put off: it waits, since the same month, and its job is not in the queue.
+    PutOff,
+    /// Not put off any more.
+    Back,
 }
 
 /// What is counted when an outgoing message that waits since `waits_since` has gone from one state to another at `now`. The task that brought the record there counts; the record does not go there twice.
@@ -37,6 +41,22 @@ pub fn moved(
     };
     counters.extend(ended(before, waits_since, now));
     counters
+}
+
+/// What is counted when a message that waits since `waits_since` is put off at `now`: its job leaves the queue.
+pub fn put_off(waits_since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Counter> {
+    (month(waits_since) == month(now)).then_some(Counter::PutOff)
+}
+
+/// What is counted when a message leaves a state at `now` in which it was put off until `put_off_at`, if it was.
+pub fn back(
+    before: State,
+    put_off_at: Option<DateTime<Utc>>,
+    waits_since: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Option<Counter> {
+    let was_away = put_off_at.is_some() && !before.is_past_sending();
+    (was_away && month(waits_since) == month(now)).then_some(Counter::Back)
 }
 
 /// What is counted when a message goes from one state to a later one: a state that was
@@ -65,10 +85,13 @@ fn passed(before: State, after: State, kind: Kind) -> Vec<Counter> {
 /// counted, since the number that ended is compared with the number that began to wait in this month. Nor is one that
 /// was due later, since it has not begun to wait.
 fn ended(before: State, waits_since: DateTime<Utc>, now: DateTime<Utc>) -> Option<Counter> {
-    let month = |at: DateTime<Utc>| (at.year(), at.month());
     let waited = !before.is_past_sending() && before != State::Scheduled;
     let is_the_end = waited && month(waits_since) == month(now);
     is_the_end.then_some(Counter::Ended)
+}
+
+fn month(at: DateTime<Utc>) -> (i32, u32) {
+    (at.year(), at.month())
 }
 
 #[cfg(test)]
@@ -84,6 +107,23 @@ mod tests {
             assert_eq!(ended(before, accepted, later), None, "{before}");
         }
         assert_eq!(ended(State::Queued, accepted, at("2026-02-01T00:00:00Z")), None);
+    }
+
+    #[test]
+    fn a_message_comes_back_once_and_only_in_the_month_in_which_it_went() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().expect("a time");
+        let (since, now, later) = (
+            at("2026-01-31T22:00:00Z"),
+            at("2026-01-31T23:00:00Z"),
+            at("2026-02-01T00:00:00Z"),
+        );
+        assert_eq!(put_off(since, now), Some(Counter::PutOff));
+        assert_eq!(put_off(since, later), None);
+        let came = |before, put_off_at, now| back(before, put_off_at, since, now);
+        assert_eq!(came(State::Queued, Some(later), now), Some(Counter::Back));
+        assert_eq!(came(State::Queued, None, now), None, "it was not put off");
+        assert_eq!(came(State::Sent, Some(later), now), None, "it was counted before");
+        assert_eq!(came(State::Queued, Some(later), later), None);
     }
 
     #[test]

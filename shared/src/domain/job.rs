@@ -102,6 +102,14 @@ pub struct PutOff {
     /// Whether the message may be out all the same, from an attempt before.
     #[serde(default)]
     pub may_be_out: bool,
+    /// How often it was put off so far for something that failed: the pauses grow with that.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub times: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+const fn is_zero(times: &u32) -> bool {
+    *times == 0
 }
 
 /// A job in a shard's queue of sends.

@@ -163,6 +163,8 @@ pub struct MessageRecord {
     pub scheduled_at: Option<DateTime<Utc>>,
     /// Until when an outgoing one is worth sending.
     pub expires_at: Option<DateTime<Utc>>,
+    /// Until when an outgoing one that waits is put off: its job is in the due index then, and not in its queue.
+    pub put_off_at: Option<DateTime<Utc>>,
     /// When the server acknowledged it.
     pub sent_at: Option<DateTime<Utc>>,
     /// When it was delivered.
@@ -208,6 +210,7 @@ impl MessageRecord {
             updated_at: created_at,
             scheduled_at: None,
             expires_at: None,
+            put_off_at: None,
             sent_at: None,
             delivered_at: None,
             read_at: None,

@@ -22,7 +22,7 @@ use crate::domain::message::Kind;
 use crate::ids::InstanceId;
 
 pub use doubt::Basis;
-pub use quota::Quota;
+pub use quota::{Month, Quota};
 
 /// How long a day's counters are kept.
 const DAY_TERM: TimeDelta = TimeDelta::days(400);
@@ -39,6 +39,8 @@ impl Counter {
             Self::Failed => "failed",
             Self::Ended => "ended",
             Self::Received => "received",
+            Self::PutOff => "putOff",
+            Self::Back => "back",
         }
     }
 }
@@ -58,6 +60,10 @@ pub struct Counts {
     pub ended: u64,
     /// Received.
     pub received: u64,
+    /// How often a message that waits since the same month was put off.
+    pub put_off: u64,
+    /// How often one of these came back.
+    pub back: u64,
     /// [`Counts::sent`] by kind.
     pub sent_by_kind: BTreeMap<Kind, u64>,
 }
@@ -71,6 +77,8 @@ impl Counts {
         self.failed += other.failed;
         self.ended += other.ended;
         self.received += other.received;
+        self.put_off += other.put_off;
+        self.back += other.back;
         for (kind, count) in &other.sent_by_kind {
             *self.sent_by_kind.entry(*kind).or_default() += count;
         }
@@ -179,6 +187,8 @@ fn day_from_item(item: &Item) -> Result<(NaiveDate, Counts), StorageError> {
             failed: count("failed")?,
             ended: count("ended")?,
             received: count("received")?,
+            put_off: count("putOff")?,
+            back: count("back")?,
             sent_by_kind,
         },
     ))

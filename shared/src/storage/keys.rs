@@ -38,7 +38,7 @@
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
 //! | `ask#<instance>` | `<question>` | how far a question to its socket is, and the answer |
 //! | `media#<instance>` | `<media>` | what is known of a file, uploaded or come with a message |
-//! | `due#<network>#<shard>` | `<time>#<message>` | a message that is due later, with its job |
+//! | `due#<network>#<shard>` | `<time>#<message>` | a message that is due later or put off, with its job |
 //! | `idem#<instance>#<hash>` | `idem` | an idempotency key |
 //! | `leases#<network>` | `shard#<n>` | a shard's lease |
 //! | `daemons#<network>` | `<daemon>` | a daemon's beat |

@@ -1,5 +1,6 @@
 //! The records of messages: ids, kinds, states and times, never content.
 
+mod away;
 mod log;
 mod pointers;
 pub mod unread;
@@ -57,6 +58,7 @@ pub enum Transition {
 }
 
 pub use crate::domain::message::Change;
+pub use away::Away;
 pub use log::Looked;
 pub use pointers::Pointed;
 pub use withdraw::Withdrawn;
@@ -311,6 +313,7 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
         updated_at: read.time("updatedAt")?,
         scheduled_at: read.opt_time("scheduledAt")?,
         expires_at: read.opt_time("expiresAt")?,
+        put_off_at: read.opt_time("putOffAt")?,
         sent_at: read.opt_time("sentAt")?,
         delivered_at: read.opt_time("deliveredAt")?,
         read_at: read.opt_time("readAt")?,

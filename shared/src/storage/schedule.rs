@@ -131,6 +131,47 @@ impl Schedule {
         self.remove(&keys::due(network, shard, at, message)).await
     }
 
+    /// Has the owner of the shard look at once at a message that was taken back while it was put off. The record says first
+    /// that the message is cancelled, and still where its job is. The job stays there for the owner, who knows whether the
+    /// message may be out. One write unit.
+    pub async fn call_back(
+        &self,
+        network: Network,
+        shard: Shard,
+        cancelled: Entry,
+        now: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let notice = Entry {
+            at: now,
+            job: None,
+            ..cancelled
+        };
+        self.put(network, shard, &notice).await
+    }
+
+    /// Removes the entry of a message that is due at this time, which may be gone. One write unit for each KiB of it.
+    pub async fn take_out(
+        &self,
+        network: Network,
+        shard: Shard,
+        at: DateTime<Utc>,
+        message: MessageId,
+    ) -> Result<(), StorageError> {
+        self.remove(&keys::due(network, shard, at, message)).await
+    }
+
+    /// The entry of a message that is due at this time. One read unit for each 4 KiB of it.
+    pub async fn get(
+        &self,
+        network: Network,
+        shard: Shard,
+        at: DateTime<Utc>,
+        message: MessageId,
+    ) -> Result<Option<Found>, StorageError> {
+        let item = self.table.get(&keys::due(network, shard, at, message)).await?;
+        Ok(item.as_ref().map(found))
+    }
+
     /// Removes an entry, which may be gone. One write unit for each KiB of it.
     pub async fn remove(&self, key: &Key) -> Result<(), StorageError> {
         self.table.delete(key).send().await.map_err(classify)?;
@@ -139,7 +180,17 @@ impl Schedule {
 
     /// When the first message of a shard is due. One read unit for each 4 KiB of its entry.
     pub async fn first(&self, network: Network, shard: Shard) -> Result<Option<DateTime<Utc>>, StorageError> {
-        let found = self.page(network, shard, None, 1).await?;
+        self.first_behind(network, shard, None).await
+    }
+
+    /// When the first message of a shard behind this entry is due. One read unit for each 4 KiB of its entry.
+    pub async fn first_behind(
+        &self,
+        network: Network,
+        shard: Shard,
+        behind: Option<&Key>,
+    ) -> Result<Option<DateTime<Utc>>, StorageError> {
+        let found = self.page(network, shard, behind, None, 1).await?;
         let place = |item| {
             Reader::new("due entry", item)
                 .str("sk")
@@ -159,8 +210,24 @@ impl Schedule {
         now: DateTime<Utc>,
         limit: i32,
     ) -> Result<Vec<Found>, StorageError> {
+        self.due_behind(network, shard, None, now, limit).await
+    }
+
+    /// The same of those behind this entry; fewer where they are large, and none where there is none.
+    pub async fn due_behind(
+        &self,
+        network: Network,
+        shard: Shard,
+        behind: Option<&Key>,
+        now: DateTime<Utc>,
+        limit: i32,
+    ) -> Result<Vec<Found>, StorageError> {
         let later = keys::due_time(now + TimeDelta::milliseconds(1));
-        let items = self.page(network, shard, Some(later), limit).await?;
+        if behind.is_some_and(|behind| behind.sk >= later) {
+            // The clock was set back.
+            return Ok(Vec::new());
+        }
+        let items = self.page(network, shard, behind, Some(later), limit).await?;
         Ok(items.iter().map(found).collect())
     }
 
@@ -168,6 +235,7 @@ impl Schedule {
         &self,
         network: Network,
         shard: Shard,
+        behind: Option<&Key>,
         before: Option<String>,
         limit: i32,
     ) -> Result<Vec<Item>, StorageError> {
@@ -177,6 +245,7 @@ impl Schedule {
             .query()
             .table_name(self.table.name())
             .expression_attribute_values(":pk", s(keys::due_partition(network, shard)))
+            .set_exclusive_start_key(behind.map(Key::attributes))
             .consistent_read(true)
             .limit(limit);
         query = match before {

@@ -80,6 +80,7 @@ impl World {
             shards: SHARDS,
             lease: Duration::from_secs(4),
             starts: 16,
+            queue_limits: shared::config::QueueLimits::default(),
             settings: Settings::for_network(&sandbox.ws_url())
                 .with_sandbox_ca(Some(sandbox.ca_pem().to_owned())),
             files: files::Settings::default(),

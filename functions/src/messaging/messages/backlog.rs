@@ -194,15 +194,16 @@ impl Backlog {
         limit: u64,
         now: DateTime<Utc>,
     ) -> Result<(), StorageError> {
-        let ended = self.counters.ended_this_month(instance.id, now).await?;
-        known.ended = known.ended.max(ended);
+        let month = self.counters.this_month(instance.id, now).await?;
+        known.ended = known.ended.max(month.ended);
         known.looked_at = Some(now);
         let waiting = known.waiting(accepted);
         if waiting > limit
             && let Some(held) = self.held_by_queue(instance).await
         {
             // The message in hand is counted, and not in the queue yet.
-            let missing = (waiting - 1).saturating_sub(held);
+            // What is put off waits elsewhere.
+            let missing = (waiting - 1).saturating_sub(held + month.put_off);
             let believed = self
                 .counters
                 .doubt(instance.id, Basis::Queue, missing, now)

@@ -19,6 +19,7 @@ use utoipa::ToSchema;
 
 use super::about::{self, Saying};
 use super::options::Options;
+use super::scheduling;
 use super::view::AcceptedView;
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Path, Replayable, Reply, log};
@@ -103,14 +104,22 @@ async fn cancel(
     };
     let instance = record.instance;
     match state.messages.change(instance, record.id, &change).await? {
-        Transition::Made { before, kind, .. } => {
-            let counters = counting::moved(kind, before, change.state, record.waits_since(), now);
+        Transition::Made {
+            before,
+            kind,
+            record: now_is,
+        } => {
+            let put_off_at = now_is.as_ref().and_then(|now_is| now_is.put_off_at);
+            let mut counters = counting::moved(kind, before, change.state, record.waits_since(), now);
+            counters.extend(counting::back(before, put_off_at, record.waits_since(), now));
             if let Err(error) = state.counters.count(instance, &counters, now).await {
                 // Where the instance seems full, the queue and the records set that right.
                 log::went_wrong(&error.into(), "a cancelled message seems to wait");
             }
-            if before == Stage::Scheduled {
-                call_off(state, caller, &record, now).await;
+            if let (Stage::Scheduled, Some(at)) = (before, record.scheduled_at) {
+                call_off(state, caller, &record, at, now).await;
+            } else if let Some(at) = put_off_at {
+                call_back(state, caller, &record, at, now).await;
             }
             Ok(record.changed(&change))
         }
@@ -120,36 +129,59 @@ async fn cancel(
     }
 }
 
-/// Has the shard's owner drop a message that was due later, and tell of it. It would find that out when the message is due,
-/// too.
+/// Has the shard's owner drop a message that was due at this time, and tell of it. It would find that out when the message is
+/// due, too.
 async fn call_off(
     state: &MessagingState,
     caller: &about::Caller,
     record: &MessageRecord,
+    at: DateTime<Utc>,
     now: DateTime<Utc>,
 ) {
-    let (Some(at), Some(expires_at)) = (record.scheduled_at, record.expires_at) else {
+    let Some(entry) = entry(caller, record, at) else {
         return;
     };
-    let entry = Entry {
-        at,
-        message: record.id,
-        instance: record.instance,
-        subscription: Some(caller.subscription.id),
-        expires_at,
-        job: None,
-    };
     let grant = &caller.grant;
-    if let Err(error) = state
-        .schedule
-        .call_off(grant.network, grant.shard, entry, now)
-        .await
-    {
+    let calling = state.schedule.call_off(grant.network, grant.shard, entry, now);
+    if let Err(error) = calling.await {
         log::went_wrong(
             &error.into(),
             "a cancelled message stays among those that are due",
         );
     }
+}
+
+/// The same of a message that was put off until this time. It may have gone out before: its owner knows, and revokes it then.
+async fn call_back(
+    state: &MessagingState,
+    caller: &about::Caller,
+    record: &MessageRecord,
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) {
+    let Some(entry) = entry(caller, record, at) else {
+        return;
+    };
+    let grant = &caller.grant;
+    let calling = state.schedule.call_back(grant.network, grant.shard, entry, now);
+    match calling.await {
+        Ok(()) => scheduling::nudge(state, grant.network, grant.shard, now).await,
+        Err(error) => log::went_wrong(
+            &error.into(),
+            "a cancelled message stays among those that were put off",
+        ),
+    }
+}
+
+fn entry(caller: &about::Caller, record: &MessageRecord, at: DateTime<Utc>) -> Option<Entry> {
+    Some(Entry {
+        at,
+        message: record.id,
+        instance: record.instance,
+        subscription: Some(caller.subscription.id),
+        expires_at: record.expires_at?,
+        job: None,
+    })
 }
 
 /// What is against taking this message back from those who have it.

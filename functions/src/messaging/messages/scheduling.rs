@@ -12,8 +12,9 @@ use serde_json::json;
 use shared::domain::account::Subscription;
 use shared::domain::instance::Instance;
 use shared::domain::job::{Job, Query, SendJob};
+use shared::domain::network::Network;
 use shared::domain::payload;
-use shared::domain::shard::lane;
+use shared::domain::shard::{Shard, lane};
 use shared::fault;
 use shared::ids::SubscriptionId;
 use shared::queue::{OutgoingMessage, QueueError};
@@ -94,17 +95,17 @@ pub async fn put(
         .put(instance.network, instance.shard, &entry)
         .await?;
     if at - state.clock.now() < NUDGED_WITHIN {
-        nudge(state, instance, at).await;
+        nudge(state, instance.network, instance.shard, at).await;
     }
     Ok(())
 }
 
-/// Has the owner of the instance's shard look when a message is due.
-async fn nudge(state: &MessagingState, instance: &Instance, at: DateTime<Utc>) {
-    let Ok(names) = state.queue_names(instance.network) else {
+/// Has the owner of a shard look when a message is due.
+pub async fn nudge(state: &MessagingState, network: Network, shard: Shard, at: DateTime<Utc>) {
+    let Ok(names) = state.queue_names(network) else {
         return;
     };
-    let queries = names.queries(instance.shard.0);
+    let queries = names.queries(shard.0);
     let nudge = OutgoingMessage::standard(payload::encode(&Query::Due { at }));
     let sending = state.queue.send(&queries, nudge);
     let sent = tokio::time::timeout(NUDGE_DEADLINE, sending).await;

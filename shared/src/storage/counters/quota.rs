@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
 
-use super::{Counters, DAY_TERM};
+use super::{Counters, Counts, DAY_TERM};
 use crate::ids::{InstanceId, SubscriptionId};
 use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{Reader, n, seconds};
@@ -113,19 +113,43 @@ impl Counters {
         Ok((used, next_month(now)))
     }
 
-    /// How many of the messages that the instance accepted this month (UTC) have ended. Never too many, and perhaps a
-    /// moment old. Up to two read units.
-    pub async fn ended_this_month(
-        &self,
-        instance: InstanceId,
-        now: DateTime<Utc>,
-    ) -> Result<u64, StorageError> {
+    /// What became of the messages that the instance accepted this month (UTC). Perhaps a moment old. Up to two read units.
+    pub async fn this_month(&self, instance: InstanceId, now: DateTime<Utc>) -> Result<Month, StorageError> {
         let today = now.date_naive();
         let days = self
             .list_days(instance, today.with_day(1).unwrap_or(today), today)
             .await?;
-        Ok(days.iter().map(|(_, counts)| counts.ended).sum())
+        let sum = |of: fn(&Counts) -> u64| days.iter().map(|(_, counts)| of(counts)).sum::<u64>();
+        Ok(Month {
+            ended: sum(|counts| counts.ended),
+            put_off: sum(|counts| counts.put_off).saturating_sub(sum(|counts| counts.back)),
+        })
     }
+
+    /// How many messages of the instance were counted as waiting this month (UTC), those that have ended included. One
+    /// read unit.
+    pub async fn begun_this_month(
+        &self,
+        subscription: SubscriptionId,
+        instance: InstanceId,
+        now: DateTime<Utc>,
+    ) -> Result<u64, StorageError> {
+        let found = self.table.get(&keys::month(subscription, now)).await?;
+        let begun = found
+            .as_ref()
+            .and_then(|item| item.get(&attribute(instance)))
+            .and_then(|value| value.as_n().ok());
+        Ok(begun.and_then(|begun| begun.parse().ok()).unwrap_or(0))
+    }
+}
+
+/// What became of the messages that an instance accepted in a month.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Month {
+    /// How many have ended. Never too many.
+    pub ended: u64,
+    /// How many are put off: they wait, and their jobs are not in the queue.
+    pub put_off: u64,
 }
 
 /// The name of an instance's attribute: its id's last 48 bits, which are random, behind a

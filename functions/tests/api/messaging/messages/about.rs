@@ -103,7 +103,7 @@ impl World {
             .0;
         (
             used,
-            counters.ended_this_month(instance, now).await.expect("read"),
+            counters.this_month(instance, now).await.expect("read").ended,
         )
     }
 

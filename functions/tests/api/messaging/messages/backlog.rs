@@ -152,6 +152,35 @@ async fn messages_that_are_lost_do_not_shut_an_instance_for_ever_however_short_p
     assert_eq!(used_of_quota(&world, &user).await, 4);
 }
 
+/// Their jobs are in the due index, and the queue knows nothing of them.
+#[tokio::test]
+async fn messages_that_are_put_off_are_not_taken_for_lost() {
+    let world = world(2).await;
+    let (_, instance, key) = world.ready().await;
+    let (now, counters) = (world.clock.now(), &world.state.counters);
+    for _ in 0..2 {
+        send(&key).await.data(202);
+        let counted = counters.count(instance, &[Counter::PutOff], now).await;
+        counted.expect("counted");
+    }
+    // A daemon has taken their jobs out.
+    let sends = world.queue_names().sends(0);
+    for received in world.waiting(&sends).await {
+        let deleted = world.state.queue.delete(&sends, &received.receipt).await;
+        deleted.expect("deleted");
+    }
+    for _ in 0..6 {
+        assert_eq!(send(&key).await.status, 429);
+        world.clock.advance(TimeDelta::minutes(1));
+    }
+    // One comes back and ends.
+    let ended = [Counter::Back, Counter::Ended];
+    let counted = counters.count(instance, &ended, world.clock.now()).await;
+    counted.expect("counted");
+    send(&key).await.data(202);
+    assert_eq!(send(&key).await.status, 429);
+}
+
 #[tokio::test]
 async fn messages_that_are_lost_do_not_shut_an_instance_whose_shard_others_fill() {
     let world = world(2).await;

@@ -1,12 +1,17 @@
 //! `DELETE /api/messages/{message}`.
 
+use chrono::TimeDelta;
 use serde_json::json;
+use shared::clock::Clock as _;
 use shared::domain::content::{Content, Revoke, Target};
+use shared::domain::counting::Counter;
 use shared::domain::message::{Direction, Failure, FailureCode, Kind, State};
 use shared::domain::person::Person;
+use shared::storage::messages::Away;
 use testbed::relay::Fate;
 
 use super::about::{BOB, GROUP, id, text};
+use super::scheduled::{entries, reminders};
 use crate::support::World;
 
 #[tokio::test]
@@ -31,6 +36,41 @@ async fn a_message_that_waits_is_cancelled_and_waits_no_more() {
         1,
         "the daemon finds the job, and reads that it is cancelled"
     );
+}
+
+/// A daemon has put it off: the shard's owner is told at once, who knows whether it may be out.
+#[tokio::test]
+async fn a_message_that_is_put_off_is_cancelled_and_its_owner_is_told() {
+    let world = World::new().await;
+    let (user, instance, key) = world.ready().await;
+    let message = text(&key, BOB).await;
+    let (now, at) = (world.clock.now(), world.clock.now() + TimeDelta::hours(5));
+    let put = world.state.messages.put_away(instance, message, at).await;
+    assert_eq!(put.expect("stored"), Away::Done { before: None });
+    let counters = &world.state.counters;
+    let counted = counters.count(instance, &[Counter::PutOff], now).await;
+    counted.expect("counted");
+
+    let path = format!("/api/messages/{message}");
+    let deleted = key.delete(&path).await.data(200);
+    let wanted = json!({"id": message, "deleted": true, "revoke": null});
+    assert_eq!(deleted, wanted);
+    let entry = entries(&world).await.remove(0);
+    assert_eq!(
+        (entry.message, entry.instance, entry.at),
+        (message, instance, now)
+    );
+    assert_eq!(entry.job, None, "its job is where the record says");
+    let record = world.state.messages.get(instance, message).await.expect("read");
+    assert_eq!(record.expect("there").put_off_at, Some(at));
+    assert_eq!(reminders(&world).await, [now]);
+    let month = counters.this_month(instance, now).await.expect("read");
+    assert_eq!((month.ended, month.put_off), (1, 0));
+
+    // Asked again, nothing is counted or told again.
+    assert_eq!(key.delete(&path).await.data(200), wanted);
+    assert_eq!(entries(&world).await.len(), 1);
+    assert_eq!(world.counted(&user.subscription, instance).await, (1, 1));
 }
 
 #[tokio::test]

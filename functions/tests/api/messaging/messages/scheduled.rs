@@ -30,7 +30,7 @@ async fn send_once(key: &Caller, idempotency_key: &str, at: DateTime<Utc>) -> An
 }
 
 /// All that is scheduled, by its time.
-async fn entries(world: &World) -> Vec<Entry> {
+pub async fn entries(world: &World) -> Vec<Entry> {
     let schedule = Schedule::new(world.table.clone());
     let end = world.clock.now() + TimeDelta::days(60);
     let due = schedule.due(Network::Sandbox, Shard(0), end, 100).await;
@@ -59,7 +59,7 @@ async fn depth(world: &World) -> u64 {
 }
 
 /// The times that the shard's owner was told of.
-async fn reminders(world: &World) -> Vec<DateTime<Utc>> {
+pub async fn reminders(world: &World) -> Vec<DateTime<Utc>> {
     let waiting = world.waiting(&world.queue_names().queries(0)).await;
     let queries = waiting
         .iter()
