@@ -48,7 +48,9 @@ impl Sender<'_> {
                 }
             }
         }
-        Ok(self.tell(job, record).await)
+        let done = self.tell(job, record).await;
+        self.deps.files.discard(send).await;
+        Ok(done)
     }
 
     async fn recall(
@@ -65,6 +67,7 @@ impl Sender<'_> {
             expires_at: record.updated_at + WORTH_REVOKING,
             needs: 1,
             typing_ms: None,
+            file: None,
             ..send.clone()
         };
         let said = Said::from(Content::Revoke(Revoke {
