@@ -91,6 +91,7 @@ make_bucket() {
   fi
   call s3api put-bucket-lifecycle-configuration --bucket "$bucket" --lifecycle-configuration '{"Rules": [
     {"ID": "outgoing", "Status": "Enabled", "Filter": {"Prefix": "outgoing/"}, "Expiration": {"Days": 1}},
+    {"ID": "later", "Status": "Enabled", "Filter": {"Prefix": "later/"}, "Expiration": {"Days": 34}},
     {"ID": "incoming", "Status": "Enabled", "Filter": {"Prefix": "incoming/"}, "Expiration": {"Days": 7}},
     {"ID": "events", "Status": "Enabled", "Filter": {"Prefix": "events/"}, "Expiration": {"Days": 14}},
     {"ID": "halves", "Status": "Enabled", "Filter": {"Prefix": ""}, "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 1}}

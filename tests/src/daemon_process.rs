@@ -21,6 +21,8 @@ pub struct Surroundings {
     pub key_file: PathBuf,
     /// Shards of the network.
     pub shards: u32,
+    /// What else its environment says.
+    pub variables: Vec<(&'static str, String)>,
 }
 
 impl Surroundings {
@@ -51,6 +53,7 @@ impl DaemonProcess {
             .env("WAXWING_BUCKET", surroundings.bucket())
             .env("WAXWING_SANDBOX_URL", &surroundings.sandbox)
             .env("WAXWING_SHARDS", shards)
+            .envs(surroundings.variables.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(File::create(log).expect("a log"))
@@ -66,6 +69,11 @@ impl DaemonProcess {
         })
         .await;
         daemon
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it runs")
     }
 
     /// What it has logged so far.
@@ -97,7 +105,7 @@ impl DaemonProcess {
     }
 
     async fn signal(&self, signal: &str) {
-        let pid = self.child.id().expect("it runs").to_string();
+        let pid = self.id().to_string();
         let asked = Command::new("kill").args([signal, &pid]).status().await;
         assert!(asked.expect("kill runs").success());
     }

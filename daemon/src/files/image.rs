@@ -11,7 +11,7 @@ use image::{
 };
 use shared::domain::content::File;
 
-use super::{About, FileError, Made};
+use super::{About, FileError, Made, memory};
 
 /// The most pixels of a picture: more than any phone's camera makes. A file of some kilobytes may unfold to gigabytes, so
 /// its size is looked at before its pixels.
@@ -20,8 +20,8 @@ const MOST_PIXELS: u64 = 50_000_000;
 /// The longest side in pixels.
 const LONGEST_SIDE: u32 = 16_384;
 
-/// The most memory that a decoder may take, in bytes.
-const MOST_MEMORY: u64 = 256 * 1_024 * 1_024;
+/// The most memory that a decoder may take, in bytes. How much it takes is reckoned before (`memory.rs`).
+const MOST_MEMORY: u64 = memory::BUDGET;
 
 /// The longest side of a thumbnail in pixels, as apps make them.
 const THUMBNAIL_SIDE: u32 = 100;
@@ -40,23 +40,27 @@ pub fn make(bytes: &[u8], found: Option<&'static str>) -> Result<Made, FileError
     if is_animated(bytes, format)? {
         return Err(FileError::of_type("the picture moves"));
     }
-    let picture = decode(bytes, format)?;
+    let (picture, orientation) = decode(bytes, format)?;
     let is_kept = matches!(format, ImageFormat::Jpeg | ImageFormat::Png);
+    let mut small = picture.thumbnail(THUMBNAIL_SIDE, THUMBNAIL_SIDE);
+    small.apply_orientation(orientation);
+    let (width, height) = seen_size(&picture, orientation);
     let changed = if is_kept {
         None
     } else {
-        Some(jpeg(&on_white(&picture), QUALITY)?)
+        let mut whole = DynamicImage::from(on_white(picture));
+        whole.apply_orientation(orientation);
+        Some(jpeg(&whole.into_rgb8(), QUALITY)?)
     };
     let file = File {
         mime_type: Some(if is_kept { found } else { JPEG }.to_owned()),
-        width: Some(picture.width()),
-        height: Some(picture.height()),
+        width: Some(width),
+        height: Some(height),
         ..File::default()
     };
-    let small = picture.thumbnail(THUMBNAIL_SIDE, THUMBNAIL_SIDE);
     let about = About {
         file,
-        thumbnail: Some(jpeg(&on_white(&small), THUMBNAIL_QUALITY)?),
+        thumbnail: Some(jpeg(&on_white(small), THUMBNAIL_QUALITY)?),
         waveform: None,
     };
     Ok(Made {
@@ -76,9 +80,23 @@ pub fn format_of(found: Option<&'static str>) -> Result<(&'static str, ImageForm
     }
 }
 
-/// The pixels of a picture as they are to be seen, the first ones of one that moves. What is too large is found out before
-/// there is room for it.
-pub fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, FileError> {
+/// The size of a picture as it is to be seen.
+fn seen_size(picture: &DynamicImage, orientation: Orientation) -> (u32, u32) {
+    match orientation {
+        Orientation::NoTransforms
+        | Orientation::Rotate180
+        | Orientation::FlipHorizontal
+        | Orientation::FlipVertical => (picture.width(), picture.height()),
+        Orientation::Rotate90
+        | Orientation::Rotate270
+        | Orientation::Rotate90FlipH
+        | Orientation::Rotate270FlipH => (picture.height(), picture.width()),
+    }
+}
+
+/// The pixels of a picture, the first ones of one that moves, and how they are to be turned: what is made of them is smaller,
+/// and turned in less memory. What is too large is found out before there is room for it.
+pub fn decode(bytes: &[u8], format: ImageFormat) -> Result<(DynamicImage, Orientation), FileError> {
     let (width, height) = ImageReader::with_format(Cursor::new(bytes), format)
         .into_dimensions()
         .map_err(FileError::of_type)?;
@@ -96,9 +114,8 @@ pub fn decode(bytes: &[u8], format: ImageFormat) -> Result<DynamicImage, FileErr
     let mut decoder = reader.into_decoder().map_err(FileError::of_type)?;
     // One that is not there, or not read, turns nothing.
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(FileError::of_type)?;
-    picture.apply_orientation(orientation);
-    Ok(picture)
+    let picture = DynamicImage::from_decoder(decoder).map_err(FileError::of_type)?;
+    Ok((picture, orientation))
 }
 
 /// Whether a picture has more than one frame.
@@ -126,11 +143,11 @@ pub fn is_animated(bytes: &[u8], format: ImageFormat) -> Result<bool, FileError>
 }
 
 /// A picture without holes: what one sees through is white.
-fn on_white(picture: &DynamicImage) -> RgbImage {
+fn on_white(picture: DynamicImage) -> RgbImage {
     if !picture.color().has_alpha() {
-        return picture.to_rgb8();
+        return picture.into_rgb8();
     }
-    let picture = picture.to_rgba8();
+    let picture = picture.into_rgba8();
     let mut whole = RgbImage::new(picture.width(), picture.height());
     for (to, from) in whole.pixels_mut().zip(picture.pixels()) {
         let [red, green, blue, alpha] = from.0.map(u16::from);

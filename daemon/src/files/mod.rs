@@ -9,6 +9,7 @@
 mod audio;
 mod away;
 mod image;
+mod memory;
 mod mp3;
 mod mp4;
 mod ogg;
@@ -26,16 +27,19 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use shared::bucket::{Area, Bucket, ObjectName};
+use shared::bucket::{Area, Bucket, BucketError, ObjectName};
 use shared::domain::content::{Bytes, Content, File, Media, Remote, Source};
+use shared::domain::job::SendJob;
 use shared::domain::media::Rule;
 use shared::domain::message::{FailureCode, Kind};
-use shared::ids::{InstanceId, MediaId};
+use shared::ids::InstanceId;
 use shared::reach::Reach;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tracing::warn;
 
 pub use self::away::{Away, Place};
+use self::memory::Memory;
 pub use self::slots::Owner;
 use self::slots::{Slot, Slots, Terms};
 use crate::fetch::{FetchError, Fetcher};
@@ -48,7 +52,8 @@ const IN_HAND: Terms = Terms {
     leaves_room: true,
 };
 
-/// Files that are looked into at a time. Each takes as much memory as it has pixels, or seconds. None takes long.
+/// Files that are looked into at a time. The bytes of each are in memory, and a share of [`Memory`] beside them. None takes
+/// long.
 const WORKBENCHES: Terms = Terms {
     all: 2,
     of_instance: 2,
@@ -60,6 +65,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Pieces between a host and the disk.
 const PIECES: usize = 4;
+
+/// How long deleting a file may take. A lane waits for it.
+const DELETE_DEADLINE: Duration = Duration::from_secs(3);
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -200,6 +208,7 @@ pub struct Files {
     folder: Option<PathBuf>,
     slots: Slots,
     workshop: Slots,
+    memory: Memory,
     patience: Duration,
     /// What fails, for all messages.
     pub away: Away,
@@ -214,6 +223,7 @@ impl Files {
             folder: settings.folder,
             slots: Slots::new(IN_HAND),
             workshop: Slots::new(WORKBENCHES),
+            memory: Memory::default(),
             patience: settings.patience.unwrap_or(PATIENCE),
             away: Away::default(),
         })
@@ -227,6 +237,22 @@ impl Files {
     /// A place for a file of this owner, which it has until it is uploaded.
     pub async fn slot(&self, owner: Owner) -> Slot {
         self.slots.of(owner).await
+    }
+
+    /// Deletes the file of a message that needs it no more: its state is final, and stored. Where that fails now, the bucket's
+    /// own rules do it later.
+    pub async fn discard(&self, job: &SendJob) {
+        let Some(name) = &job.file else {
+            return;
+        };
+        if name.instance() != job.instance {
+            return;
+        }
+        let deleting = tokio::time::timeout(DELETE_DEADLINE, self.bucket.delete(name));
+        let deleted = deleting.await.unwrap_or(Err(BucketError::Timeout("delete")));
+        if let Err(error) = deleted {
+            warn!(message.id = %job.message, error = %chain(&error), "a file stays in the bucket until its term is over");
+        }
     }
 
     /// Gets the file of a message of this owner, and has it as apps want it.
@@ -265,10 +291,18 @@ impl Files {
         found: Option<&'static str>,
     ) -> Result<Ready, FileError> {
         let place = self.workshop.of(owner).await;
+        let reading = spawn_blocking(move || {
+            let bytes = spool.read().map_err(FileError::waits)?;
+            let needed = memory::needed(kind, &bytes, found)?;
+            Ok::<_, FileError>((spool, bytes, needed))
+        });
+        let (spool, bytes, needed) = reading
+            .await
+            .unwrap_or_else(|error| Err(FileError::of_type(error)))?;
+        let share = self.memory.take(needed).await?;
         let folder = self.folder.clone();
         let working = spawn_blocking(move || {
-            let _place = place;
-            let bytes = spool.read().map_err(FileError::waits)?;
+            let _held = (place, share);
             let made = match kind {
                 Kind::Image => image::make(&bytes, found),
                 Kind::Video => video::make(&bytes, found),
@@ -303,7 +337,15 @@ impl Files {
                 drop(pieces);
                 Ok(())
             }
-            Some(Source::Upload(id)) => self.take(instance, *id, rule.max_bytes, pieces).await,
+            // Older functions leave uploads where they were put.
+            Some(Source::Upload(id)) => {
+                let name = ObjectName::new(Area::Upload, instance, *id);
+                self.take(&name, rule.max_bytes, pieces).await
+            }
+            Some(Source::Stored(name)) if name.instance() == instance => {
+                self.take(name, rule.max_bytes, pieces).await
+            }
+            Some(Source::Stored(_)) => Err(FileError::of_type("the file is another instance's")),
             Some(Source::Remote(_)) | None => Err(FileError::of_type("the message has no file of its own")),
         };
         came?;
@@ -323,20 +365,18 @@ impl Files {
         Ok(())
     }
 
-    /// Takes a file from the bucket, piece by piece. It stays there for other messages, until its time is over.
+    /// Takes a file from the bucket, piece by piece. It stays there until its message needs it no more.
     async fn take(
         &self,
-        instance: InstanceId,
-        id: MediaId,
+        name: &ObjectName,
         most: u64,
         pieces: mpsc::Sender<bytes::Bytes>,
     ) -> Result<(), FileError> {
-        let name = ObjectName::new(Area::Upload, instance, id);
-        let object = self.bucket.get(&name).await.map_err(FileError::waits)?;
+        let object = self.bucket.get(name).await.map_err(FileError::waits)?;
         let Some(mut object) = object else {
             return Err(FileError::Final {
                 code: FailureCode::MediaGone,
-                source: "there is no such upload".into(),
+                source: "there is no such file in the bucket".into(),
             });
         };
         if object.size > most {

@@ -45,7 +45,13 @@ pub fn make(bytes: &[u8], found: Option<&'static str>) -> Result<Made, FileError
         return Ok(made(None, moves));
     }
     let sticker = match (format, moves) {
-        (_, false) => still(&decode(bytes, format)?)?,
+        (_, false) => {
+            let (picture, orientation) = decode(bytes, format)?;
+            let mut sticker = DynamicImage::from(framed(&picture));
+            drop(picture);
+            sticker.apply_orientation(orientation);
+            still(&sticker.into_rgba8())?
+        }
         (ImageFormat::Gif, true) => moving(bytes)?,
         // Taking it apart would lose what its frames leave of each other.
         _ => {
@@ -100,10 +106,9 @@ fn framed(picture: &DynamicImage) -> RgbaImage {
     sticker
 }
 
-fn still(picture: &DynamicImage) -> Result<Vec<u8>, FileError> {
-    let sticker = framed(picture);
+fn still(sticker: &RgbaImage) -> Result<Vec<u8>, FileError> {
     for quality in QUALITIES {
-        let encoded = Encoder::from_rgba(&sticker, SIDE, SIDE).encode(quality);
+        let encoded = Encoder::from_rgba(sticker, SIDE, SIDE).encode(quality);
         if encoded.len() <= MOST_STILL {
             return Ok(encoded.to_vec());
         }
@@ -197,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_sticker_goes_out_as_it_is() {
-        let bytes = still(&picture(512, 512).into()).expect("a sticker");
+        let bytes = still(&picture(512, 512)).expect("a sticker");
         let made = make(&bytes, Some("image/webp")).expect("a sticker");
         assert!(made.bytes.is_none() && !made.about.file.animated);
         let small = Encoder::from_rgba(&picture(64, 64), 64, 64).encode(80.0).to_vec();

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
+use shared::bucket::BucketError;
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
@@ -17,6 +18,15 @@ use tracing::{info, warn};
 use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::lease::Hold;
+
+/// Why an instance is not ended. The same is done again.
+#[derive(Debug, thiserror::Error)]
+enum NotEnded {
+    #[error("the table is in the way")]
+    Table(#[from] StorageError),
+    #[error("its files cannot be deleted now")]
+    Bucket(#[from] BucketError),
+}
 
 /// Ends the instances of a shard that are to go.
 #[derive(Debug)]
@@ -80,7 +90,7 @@ impl Farewell {
 
     /// Removes a deleted instance. Its session state goes first, unless its phone is still to be told; everything
     /// else goes at once.
-    async fn remove(&self, instance: &Instance) -> Result<Observation, StorageError> {
+    async fn remove(&self, instance: &Instance) -> Result<Observation, NotEnded> {
         let (deps, id) = (&self.deps, instance.id);
         let is_to_be_unlinked = instance.is_to_be_unlinked(deps.clock.now());
         if !is_to_be_unlinked {
@@ -89,13 +99,14 @@ impl Farewell {
         // The function that deleted it has begun with the keys.
         let keys = ApiKeys::new(deps.table.clone());
         keys.revoke_all(id, deps.clock.now()).await?;
-        // Its messages that are due later are found by their records.
         deps.schedule.forget(instance.network, instance.shard, id).await?;
         if is_to_be_unlinked {
             deps.instances.purge_content(id).await?;
         } else {
             deps.instances.purge(id).await?;
         }
+        // A bucket that is away holds up no more than this: the next sweep begins again.
+        deps.bucket.forget(id).await?;
         // Its jobs that wait for a connection look again, and find it gone.
         self.links.look_again(id);
         if is_to_be_unlinked {
@@ -111,7 +122,7 @@ impl Farewell {
     }
 
     /// Forgets the account, once its phone was told or is not to be told any more.
-    async fn forget(&self, instance: &Instance) -> Result<Observation, StorageError> {
+    async fn forget(&self, instance: &Instance) -> Result<Observation, NotEnded> {
         let (deps, id, token) = (&self.deps, instance.id, self.hold.fence.token());
         let (observed, generation) = (&instance.observed, instance.desired.generation);
         let is_done = observed.status == Status::LoggedOut && observed.generation >= generation;

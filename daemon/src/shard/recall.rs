@@ -48,7 +48,9 @@ impl Sender<'_> {
                 }
             }
         }
-        Ok(self.tell(job, record).await)
+        let done = self.tell(job, record).await;
+        self.deps.files.discard(send).await;
+        Ok(done)
     }
 
     async fn recall(
@@ -66,6 +68,7 @@ impl Sender<'_> {
             needs: 1,
             typing_ms: None,
             put_off: None,
+            file: None,
             ..send.clone()
         };
         let said = Said::from(Content::Revoke(Revoke {

@@ -335,6 +335,7 @@ impl Sender<'_> {
             Some(record) => self.tell(job, &record).await,
             None => Done::Delete,
         };
+        deps.files.discard(send).await;
         // Counted now even if telling failed: the repeat finds the state stored and does not count.
         tally::count(deps, instance, &counters, change.at).await;
         Ok(done)

@@ -10,6 +10,7 @@ mod daemons;
 mod events;
 mod farewells;
 mod faults;
+mod files;
 mod in_hand;
 mod inbound;
 mod keepers;

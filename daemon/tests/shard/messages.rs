@@ -43,6 +43,7 @@ impl World {
             expires_at: self.now() + TimeDelta::hours(24),
             needs: 1,
             typing_ms: None,
+            file: None,
             content,
         }
     }

@@ -7,13 +7,39 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::Request;
+use axum::http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
+use shared::domain::content::MAX_PART;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::error::{ApiError, Code};
 
 /// The largest JSON body.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// The largest form: a file of 4 MiB, and what stands beside it. In base64, as Lambda is given it, this is below the 6 MB that
+/// Lambda takes.
+pub const MAX_FORM_BYTES: usize = MAX_PART + 64 * 1024;
+
+/// Whether a request carries a form.
+pub fn is_form(headers: &HeaderMap) -> bool {
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let essence = value
+        .and_then(|value| value.split(';').next())
+        .unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("multipart/form-data")
+}
+
+/// How large the body of a request with these headers may be.
+fn limit(headers: &HeaderMap) -> usize {
+    if is_form(headers) {
+        MAX_FORM_BYTES
+    } else {
+        MAX_BODY_BYTES
+    }
+}
 
 /// How long a body may take.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +66,7 @@ pub(crate) async fn collect(request: Request) -> Result<Bytes, ApiError> {
         .get::<BodyTimes>()
         .copied()
         .unwrap_or_default();
+    let limit = limit(request.headers());
     let mut body = request.into_body();
     let end = Instant::now() + times.whole;
     let mut collected = Vec::new();
@@ -51,8 +78,8 @@ pub(crate) async fn collect(request: Request) -> Result<Bytes, ApiError> {
             Some(Err(_)) => return Err(ApiError::new(Code::InvalidJson, "The body could not be read")),
             Some(Ok(piece)) => {
                 let data = piece.into_data().unwrap_or_default();
-                if collected.len() + data.len() > MAX_BODY_BYTES {
-                    return Err(too_large());
+                if collected.len() + data.len() > limit {
+                    return Err(refusal(limit));
                 }
                 collected.extend_from_slice(&data);
             }
@@ -81,16 +108,18 @@ pub(crate) async fn is_empty(body: &mut Body, times: BodyTimes) -> bool {
     }
 }
 
-/// Whether a body is announced as larger than allowed.
-pub(crate) fn is_too_large(body: &Body) -> bool {
-    usize::try_from(body.size_hint().lower()).is_ok_and(|length| length > MAX_BODY_BYTES)
+/// The refusal of a body that is announced as larger than allowed.
+pub(crate) fn too_large(headers: &HeaderMap, body: &Body) -> Option<ApiError> {
+    let limit = limit(headers);
+    let is_too_large = usize::try_from(body.size_hint().lower()).is_ok_and(|length| length > limit);
+    is_too_large.then(|| refusal(limit))
 }
 
 /// The refusal of one that is too large.
-pub(crate) fn too_large() -> ApiError {
+fn refusal(limit: usize) -> ApiError {
     ApiError::new(
         Code::PayloadTooLarge,
-        format!("The body is larger than {MAX_BODY_BYTES} bytes"),
+        format!("The body is larger than {limit} bytes"),
     )
 }
 

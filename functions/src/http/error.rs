@@ -87,6 +87,8 @@ codes! {
     IdempotencyConflict = "IDEMPOTENCY_CONFLICT", CONFLICT;
     /// The message can no longer be edited.
     EditWindowClosed = "EDIT_WINDOW_CLOSED", CONFLICT;
+    /// The file is not kept any more.
+    MediaGone = "MEDIA_GONE", GONE;
     /// The body did not come in time.
     RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT;
     /// The body is too large.

@@ -22,7 +22,7 @@ mod timestamp;
 mod whole;
 
 pub use audit::{Changes, Record, Trail};
-pub use body::{BodyTimes, MAX_BODY_BYTES};
+pub use body::{BodyTimes, MAX_BODY_BYTES, MAX_FORM_BYTES, is_form};
 pub use context::RequestContext;
 pub use deleted::Deleted;
 pub use envelope::{Listing, Reply};

@@ -1,6 +1,6 @@
 //! The document's introduction, in Markdown: what holds for every endpoint.
 
-use crate::http::MAX_BODY_BYTES;
+use crate::http::{MAX_BODY_BYTES, MAX_FORM_BYTES};
 
 /// What users send.
 pub const ACCESS_TOKEN: &str = "The `accessToken` of a login, for the management routes. It lives for minutes; the \
@@ -20,7 +20,8 @@ pub fn text() -> String {
          `null` in answers. Times are RFC 3339 in UTC. Lists are newest first; `meta.pagination.nextCursor` is the `cursor` of \
          the next page of the same list with the same filters, `null` on the last.\n\n\
          ## Requests\n\n\
-         Bodies are JSON of up to {MAX_BODY_BYTES} bytes, without a `Content-Encoding`. `null` for a member that may have no \
+         Bodies are JSON of up to {MAX_BODY_BYTES} bytes, or forms of up to {MAX_FORM_BYTES} where a route takes them, without a \
+         `Content-Encoding`. `null` for a member that may have no \
          value means none; it is refused for any other. Members and query parameters that are not known or are there twice \
          are refused by name, and so is a body where a route takes none. `details.fields` names all that is wrong.\n\n\
          Every answer carries `X-Request-Id`. A caller's own `X-Request-Id` of up to 128 letters, digits and `-_.:` is \

@@ -114,7 +114,7 @@ async fn fault<S>(
             "The body must come as it is: `Content-Encoding` is not taken",
         ));
     }
-    body::is_too_large(body).then(body::too_large)
+    body::too_large(&parts.headers, body)
 }
 
 /// Checks that a request over a socket of our own names its host once (RFC 9112, 3.2). API Gateway sees to that

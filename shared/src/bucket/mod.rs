@@ -16,13 +16,15 @@ mod transfer;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use futures::Stream;
 use futures::stream::BoxStream;
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt as _};
 
 use self::error::sorted;
@@ -31,6 +33,7 @@ use self::s3::S3;
 use self::transfer::in_time;
 use crate::clock::Clock;
 use crate::config;
+use crate::ids::InstanceId;
 use crate::seal::{Purpose, Sealer, plain_length};
 
 pub use self::error::{BoxError, BucketError, PutError};
@@ -73,6 +76,7 @@ struct Inner {
     part: usize,
     sealer: Arc<Sealer>,
     clock: Arc<dyn Clock>,
+    requests: AtomicU64,
 }
 
 enum Place {
@@ -143,12 +147,36 @@ impl Bucket {
             part,
             sealer,
             clock,
+            requests: AtomicU64::new(0),
         })))
+    }
+
+    /// How many requests this has made since it was opened that S3 asks money for: all but deletions. In a folder, as many as
+    /// it would have been.
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::Relaxed)
+    }
+
+    fn count(&self, requests: u64) {
+        self.0.requests.fetch_add(requests, Ordering::Relaxed);
     }
 
     /// Puts what a stream brings in the place of what was there. Answers how many bytes it were. The object is there
     /// whole or not at all.
     pub async fn put<S, E>(&self, name: &ObjectName, content: S, length: Length) -> Result<u64, PutError<E>>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send,
+    {
+        let put = self.write(name, content, length).await;
+        if let Ok(length) = &put {
+            // What is larger than a part is begun, put part by part, and ended.
+            let parts = length / S3_PART as u64;
+            self.count(if parts == 0 { 1 } else { parts + 3 });
+        }
+        put
+    }
+
+    async fn write<S, E>(&self, name: &ObjectName, content: S, length: Length) -> Result<u64, PutError<E>>
     where
         S: Stream<Item = Result<Bytes, E>> + Send,
     {
@@ -166,6 +194,11 @@ impl Bucket {
 
     /// An object; `None` where there is none.
     pub async fn get(&self, name: &ObjectName) -> Result<Option<Object>, BucketError> {
+        self.count(1);
+        self.read(name).await
+    }
+
+    async fn read(&self, name: &ObjectName) -> Result<Option<Object>, BucketError> {
         let got = match in_time("get", self.0.store.get(&name.path())).await? {
             Ok(got) => got,
             Err(error) => return sorted(error).map_or(Ok(None), Err),
@@ -185,6 +218,7 @@ impl Bucket {
 
     /// An object's length in bytes, as it was put; `None` where there is none.
     pub async fn size(&self, name: &ObjectName) -> Result<Option<u64>, BucketError> {
+        self.count(1);
         match in_time("head", self.0.store.head(&name.path())).await? {
             Ok(found) => self.plain_size(name, found.size).map(Some),
             Err(error) => sorted(error).map_or(Ok(None), Err),
@@ -197,6 +231,49 @@ impl Bucket {
             Ok(()) => Ok(()),
             Err(error) => sorted(error).map_or(Ok(()), Err),
         }
+    }
+
+    /// Copies an object in the place of what is there under the other name; `false` where there is none to copy. S3 copies
+    /// by itself what is not sealed.
+    pub async fn copy(&self, from: &ObjectName, to: &ObjectName) -> Result<bool, BucketError> {
+        let by_itself = |name: &ObjectName| !name.area().is_ours();
+        self.count(if by_itself(from) && by_itself(to) { 1 } else { 2 });
+        if !self.seals(from) && !self.seals(to) {
+            let (from, to) = (from.path(), to.path());
+            return match in_time("copy", self.0.store.copy(&from, &to)).await? {
+                Ok(()) => Ok(true),
+                Err(error) => sorted(error).map_or(Ok(false), Err),
+            };
+        }
+        let Some(object) = self.read(from).await? else {
+            return Ok(false);
+        };
+        match self.write(to, object.content, Length::Exactly(object.size)).await {
+            Ok(_) => Ok(true),
+            Err(PutError::Source(error) | PutError::Bucket(error)) => Err(error),
+            Err(PutError::TooLong(_) | PutError::TooShort(_)) => Err(BucketError::CutShort),
+        }
+    }
+
+    /// Deletes all objects of an instance that goes. It may be broken off and done again.
+    pub async fn forget(&self, instance: InstanceId) -> Result<(), BucketError> {
+        let store = self.0.store.as_ref();
+        for area in Area::ALL {
+            let prefix = Path::from(format!("{}/{instance}", area.prefix()));
+            // The store lists a page at a time, and deletes as many at once as it can.
+            let found = store.list(Some(&prefix)).map_ok(|object| object.location).boxed();
+            let mut deleted = store.delete_stream(found);
+            while let Some(one) = in_time("delete", async { Ok(deleted.next().await) })
+                .await?
+                .map_err(error::failed)?
+            {
+                match one {
+                    Ok(_) => {}
+                    Err(error) => sorted(error).map_or(Ok(()), Err)?,
+                }
+            }
+        }
+        Ok(())
     }
 
     /// A request by which a caller puts an object of this length and media type. S3 and the API's route refuse another

@@ -3,11 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use object_store::path::Path;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ids::InstanceId;
+use crate::ids::{InstanceId, MessageId};
+
+/// How long a file is kept that is to be sent soon.
+const A_DAY: TimeDelta = TimeDelta::days(1);
 
 /// What an object is for. It decides how long it may stay, and how it rests.
 ///
@@ -15,6 +18,9 @@ use crate::ids::InstanceId;
 /// | --- | --- | --- | --- |
 /// | [`Upload`](Self::Upload) | `outgoing/upload/` | a day | under the bucket's encryption |
 /// | [`Outgoing`](Self::Outgoing) | `outgoing/own/` | a day | sealed |
+/// | [`Taken`](Self::Taken) | `outgoing/taken/` | a day | under the bucket's encryption |
+/// | [`Later`](Self::Later) | `later/own/` | 34 days | sealed |
+/// | [`TakenLater`](Self::TakenLater) | `later/taken/` | 34 days | under the bucket's encryption |
 /// | [`Incoming`](Self::Incoming) | `incoming/` | 7 days | under the bucket's encryption |
 /// | [`Event`](Self::Event) | `events/` | 14 days | sealed |
 ///
@@ -24,8 +30,14 @@ use crate::ids::InstanceId;
 pub enum Area {
     /// A file that a caller uploads, to send it.
     Upload,
-    /// A file that we store ourselves, to send it.
+    /// A file that we store ourselves, to send it with a message whose time is over within a day.
     Outgoing,
+    /// A file that a caller uploaded, and that is such a message's now.
+    Taken,
+    /// A file that we store ourselves, to send it with a message whose time is over later than that.
+    Later,
+    /// A file that a caller uploaded, and that is such a message's now.
+    TakenLater,
     /// A file of a message that came in.
     Incoming,
     /// An event that could not be delivered.
@@ -34,13 +46,24 @@ pub enum Area {
 
 impl Area {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Upload, Self::Outgoing, Self::Incoming, Self::Event];
+    pub const ALL: [Self; 7] = [
+        Self::Upload,
+        Self::Outgoing,
+        Self::Taken,
+        Self::Later,
+        Self::TakenLater,
+        Self::Incoming,
+        Self::Event,
+    ];
 
     /// What names of objects begin with, without the slash that follows.
     pub const fn prefix(self) -> &'static str {
         match self {
             Self::Upload => "outgoing/upload",
             Self::Outgoing => "outgoing/own",
+            Self::Taken => "outgoing/taken",
+            Self::Later => "later/own",
+            Self::TakenLater => "later/taken",
             Self::Incoming => "incoming",
             Self::Event => "events",
         }
@@ -49,7 +72,9 @@ impl Area {
     /// How long an object may stay. `template.yaml` says the same to S3, in whole days.
     pub const fn term(self) -> TimeDelta {
         match self {
-            Self::Upload | Self::Outgoing => TimeDelta::days(1),
+            Self::Upload | Self::Outgoing | Self::Taken => A_DAY,
+            // 30 until a message is due, 3 until its time is over, and one more.
+            Self::Later | Self::TakenLater => TimeDelta::days(34),
             Self::Incoming => TimeDelta::days(7),
             Self::Event => TimeDelta::days(14),
         }
@@ -58,9 +83,27 @@ impl Area {
     /// Whether we seal it wherever it rests: nobody but us puts or gets it.
     pub const fn is_ours(self) -> bool {
         match self {
-            Self::Outgoing | Self::Event => true,
-            Self::Upload | Self::Incoming => false,
+            Self::Outgoing | Self::Later | Self::Event => true,
+            Self::Upload | Self::Taken | Self::TakenLater | Self::Incoming => false,
         }
+    }
+}
+
+impl ObjectName {
+    /// What the file of a message to send is called: one that we store ourselves, or one that its caller has uploaded. By its
+    /// times, so that it stays until the message's time is over.
+    pub fn of_message(
+        (instance, message): (InstanceId, MessageId),
+        (accepted_at, expires_at): (DateTime<Utc>, DateTime<Utc>),
+        is_upload: bool,
+    ) -> Self {
+        let area = match (expires_at - accepted_at <= A_DAY, is_upload) {
+            (true, false) => Area::Outgoing,
+            (true, true) => Area::Taken,
+            (false, false) => Area::Later,
+            (false, true) => Area::TakenLater,
+        };
+        Self::new(area, instance, message)
     }
 }
 
@@ -154,6 +197,24 @@ mod tests {
         for area in Area::ALL {
             let name = ObjectName::new(area, instance, "med_01JD");
             assert_eq!(name.to_string().parse(), Ok(name.clone()), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_file_of_a_message_outlasts_the_messages_time() {
+        let (instance, now) = (InstanceId::from_bytes([7; 16]), DateTime::UNIX_EPOCH);
+        let message = MessageId::from_bytes([9; 16]);
+        for (hours, is_upload, area) in [
+            (1, false, Area::Outgoing),
+            (24, true, Area::Taken),
+            (25, false, Area::Later),
+            (33 * 24, true, Area::TakenLater),
+        ] {
+            let time = TimeDelta::hours(hours);
+            let name = ObjectName::of_message((instance, message), (now, now + time), is_upload);
+            assert_eq!(name.area(), area, "{hours} hours");
+            assert!(area.term() >= time && area.is_ours() != is_upload);
+            assert_eq!((name.instance(), name.id()), (instance, &*message.to_string()));
         }
     }
 

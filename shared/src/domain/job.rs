@@ -9,6 +9,7 @@ use super::payload::{self, Payload, newest};
 use super::person::Person;
 use super::question::{Ask, Question, SealedAsk};
 use super::recipient::Recipient;
+use crate::bucket::ObjectName;
 use crate::ids::{InstanceId, MessageId};
 
 /// A message to send.
@@ -49,7 +50,10 @@ pub struct SendJob {
     /// For how many milliseconds the recipient sees that somebody types before it goes out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typing_ms: Option<u32>,
-    /// The version that a reader must know for what stands beside the content: see [`Context::needs`](content::Context::needs).
+    /// Its file in the bucket, where it has one there. It is deleted once the message needs it no more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<ObjectName>,
+    /// The version that a reader must know for what stands beside the kind's own: see [`Said::needs`](content::Said::needs).
     #[serde(default = "payload::first", skip_serializing_if = "payload::is_first")]
     pub needs: u32,
     /// What it [says](content::Said), [sealed](crate::sealed) as that of the message.

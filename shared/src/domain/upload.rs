@@ -6,14 +6,33 @@ use std::str::FromStr;
 use chrono::TimeDelta;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// The largest file that may be uploaded, in bytes: the largest document of WhatsApp. Most kinds have a lower limit.
-pub const MAX_UPLOAD: u64 = 2 * 1024 * 1024 * 1024;
+use super::media::RULES;
+
+/// The largest file that may be uploaded, in bytes: the largest that any kind of message takes. Most have a lower limit.
+pub const MAX_UPLOAD: u64 = largest();
+
+/// How many files an instance may announce in a day (UTC).
+pub const MAX_UPLOADS_A_DAY: u32 = 1_000;
+
+/// How many bytes these files may have together.
+pub const MAX_UPLOADED_A_DAY: u64 = 8 * 1024 * 1024 * 1024;
 
 /// How long an upload may be used.
 pub const UPLOAD_TERM: TimeDelta = TimeDelta::hours(24);
 
 /// How long a signed URL is good.
 pub const URL_TERM: TimeDelta = TimeDelta::minutes(15);
+
+const fn largest() -> u64 {
+    let (mut most, mut index) = (0, 0);
+    while index < RULES.len() {
+        if RULES[index].max_bytes > most {
+            most = RULES[index].max_bytes;
+        }
+        index += 1;
+    }
+    most
+}
 
 /// The media type of a file, such as `image/jpeg` or `audio/ogg; codecs=opus` (RFC 9110, 8.3.1), in lower case but for
 /// parameters.

@@ -5,6 +5,7 @@ mod doubt;
 mod quota;
 mod scheduled;
 mod sums;
+mod uploads;
 
 use std::collections::BTreeMap;
 

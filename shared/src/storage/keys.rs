@@ -35,6 +35,7 @@
 //! | | `doubt#records` | the same by the messages' records |
 //! | | `records` | when these were counted last |
 //! | | `scheduled#<date>` | how many of its messages are scheduled for a day |
+//! | | `uploads#<date>` | how many files it has announced on a day, and their bytes |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
 //! | `ask#<instance>` | `<question>` | how far a question to its socket is, and the answer |
 //! | `media#<instance>` | `<media>` | what is known of a file, uploaded or come with a message |
@@ -374,6 +375,14 @@ pub fn scheduled_for(instance: InstanceId, at: DateTime<Utc>) -> Key {
     Key::new(
         counter_partition(instance),
         format!("scheduled#{}", at.format("%Y-%m-%d")),
+    )
+}
+
+/// How many files an instance has announced on a day (UTC), and their bytes.
+pub fn uploads_of(instance: InstanceId, at: DateTime<Utc>) -> Key {
+    Key::new(
+        counter_partition(instance),
+        format!("uploads#{}", at.format("%Y-%m-%d")),
     )
 }
 

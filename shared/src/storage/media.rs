@@ -6,12 +6,12 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::StorageError;
-use super::item::{Item, Reader, b, n, s, seconds};
+use super::item::{Item, Reader, b, n, s, seconds, text};
 use super::keys;
 use super::outcome::held;
 use super::table::Table;
 use crate::bucket::{Area, ObjectName};
-use crate::ids::{InstanceId, MediaId};
+use crate::ids::{InstanceId, MediaId, MessageId};
 
 /// How long it is known how a file that came in is fetched: as long as WhatsApp keeps it.
 pub const INCOMING_TERM: TimeDelta = TimeDelta::days(30);
@@ -34,12 +34,34 @@ pub enum Origin {
         object: ObjectName,
         /// Its length in bytes, as announced.
         size: u64,
+        /// The message that it is sent with, where it is: no other has it.
+        taken: Option<Taken>,
+        /// Until when this is known, in whole seconds.
+        expires: DateTime<Utc>,
     },
     /// It came with a message.
     Came {
         /// Until when it is in the bucket, where somebody has asked for it.
         fetched_until: Option<DateTime<Utc>>,
     },
+}
+
+/// That a file is a message's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    /// The message.
+    pub message: MessageId,
+    /// Where the file rests since.
+    pub object: ObjectName,
+}
+
+/// What came of taking a file for a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taking {
+    /// It is the message's, now or already.
+    Done,
+    /// It is another message's, or not known any more.
+    NotIts,
 }
 
 /// The table's files.
@@ -67,6 +89,53 @@ impl MediaTable {
         item.insert("origin".to_owned(), s(area_text(object.area())));
         item.insert("size".to_owned(), n(size));
         self.table.put(item).send().await.map_err(super::classify)?;
+        Ok(())
+    }
+
+    /// Takes a file that a caller gave for a message, where no other has it. What is known of it is kept until `expires`. One
+    /// write unit.
+    pub async fn take(
+        &self,
+        instance: InstanceId,
+        id: MediaId,
+        taken: &Taken,
+        expires: DateTime<Utc>,
+    ) -> Result<Taking, StorageError> {
+        let update = self.table.update(&keys::media(instance, id));
+        let sent = update
+            .update_expression("SET takenBy = :message, takenAs = :object, #exp = :exp")
+            .condition_expression(
+                "origin = :upload AND (attribute_not_exists(takenBy) OR takenBy = :message)",
+            )
+            .expression_attribute_names("#exp", "exp")
+            .expression_attribute_values(":message", text(taken.message))
+            .expression_attribute_values(":object", text(&taken.object))
+            .expression_attribute_values(":upload", s(area_text(Area::Upload)))
+            .expression_attribute_values(":exp", seconds(expires))
+            .send()
+            .await;
+        Ok(if held(sent)? { Taking::Done } else { Taking::NotIts })
+    }
+
+    /// Gives a file back that a message had taken and does not need: another may. `expires` is what it was before. One
+    /// write unit.
+    pub async fn give_back(
+        &self,
+        instance: InstanceId,
+        id: MediaId,
+        message: MessageId,
+        expires: DateTime<Utc>,
+    ) -> Result<(), StorageError> {
+        let update = self.table.update(&keys::media(instance, id));
+        let sent = update
+            .update_expression("SET #exp = :exp REMOVE takenBy, takenAs")
+            .condition_expression("takenBy = :message")
+            .expression_attribute_names("#exp", "exp")
+            .expression_attribute_values(":message", text(message))
+            .expression_attribute_values(":exp", seconds(expires))
+            .send()
+            .await;
+        held(sent)?;
         Ok(())
     }
 
@@ -145,8 +214,8 @@ fn new(instance: InstanceId, id: MediaId, sealed: Vec<u8>, expires: DateTime<Utc
 /// How an upload's area stands in its item.
 fn area_text(area: Area) -> &'static str {
     match area {
-        Area::Outgoing => "own",
-        Area::Upload | Area::Incoming | Area::Event => "upload",
+        Area::Outgoing | Area::Later => "own",
+        Area::Upload | Area::Taken | Area::TakenLater | Area::Incoming | Area::Event => "upload",
     }
 }
 
@@ -161,13 +230,22 @@ fn read(
         return Ok(None);
     };
     let read = Reader::new("media", &item);
-    if read.number::<i64>("exp")? <= now.timestamp() {
+    let expires = DateTime::from_timestamp(read.number("exp")?, 0).ok_or_else(|| read.corrupt("exp"))?;
+    if expires <= now {
         return Ok(None);
     }
     let given = |area| -> Result<Origin, StorageError> {
         Ok(Origin::Given {
             object: ObjectName::new(area, instance, id),
             size: read.number("size")?,
+            taken: match read.opt_parse("takenBy")? {
+                Some(message) => Some(Taken {
+                    message,
+                    object: read.parse("takenAs")?,
+                }),
+                None => None,
+            },
+            expires,
         })
     };
     let origin = match read.str("origin")? {

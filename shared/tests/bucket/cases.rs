@@ -5,7 +5,7 @@ use std::pin::pin;
 
 use bytes::Bytes;
 use futures::stream;
-use shared::bucket::{Area, Length, PutError};
+use shared::bucket::{Area, Length, ObjectName, PutError};
 
 use super::adapters::{Adapter, bytes, name};
 
@@ -35,6 +35,8 @@ cases! {
     of_what_could_not_be_put_nothing_is_there,
     what_was_there_stays_where_another_could_not_be_put,
     an_instances_object_is_no_other_instances,
+    a_copy_is_the_same_under_another_name,
+    all_objects_of_an_instance_that_goes_are_deleted,
 }
 
 /// Shorter than a sealed chunk, longer, and longer than two parts of either store.
@@ -143,6 +145,52 @@ async fn what_was_there_stays_where_another_could_not_be_put(adapter: Adapter) {
 async fn an_instances_object_is_no_other_instances(adapter: Adapter) {
     let (own, other) = (name(Area::Event), name(Area::Event));
     adapter.put(&own, b"mine").await;
-    let same_id = shared::bucket::ObjectName::new(Area::Event, other.instance(), own.id());
+    let same_id = ObjectName::new(Area::Event, other.instance(), own.id());
     assert_eq!(adapter.get(&same_id).await, None);
+}
+
+async fn a_copy_is_the_same_under_another_name(adapter: Adapter) {
+    for area in [Area::Taken, Area::TakenLater, Area::Later] {
+        for length in [0, 600_000] {
+            let from = name(Area::Upload);
+            let to = ObjectName::new(area, from.instance(), "msg_1");
+            assert!(
+                !adapter.bucket.copy(&from, &to).await.expect("asked"),
+                "nothing is there"
+            );
+            adapter.put(&from, &bytes(length)).await;
+            adapter.put(&to, b"what was there before").await;
+            assert!(adapter.bucket.copy(&from, &to).await.expect("copied"));
+            adapter.bucket.delete(&from).await.expect("deleted");
+            assert!(
+                adapter.get(&to).await == Some(bytes(length)),
+                "{length} bytes to {to}"
+            );
+        }
+    }
+}
+
+async fn all_objects_of_an_instance_that_goes_are_deleted(adapter: Adapter) {
+    let (goes, stays) = (name(Area::Event), name(Area::Event));
+    let mut gone = Vec::new();
+    for area in Area::ALL {
+        for id in ["one", "two"] {
+            let name = ObjectName::new(area, goes.instance(), id);
+            adapter.put(&name, b"x").await;
+            gone.push(name);
+        }
+        adapter
+            .put(&ObjectName::new(area, stays.instance(), "one"), b"x")
+            .await;
+    }
+    for _ in 0..2 {
+        adapter.bucket.forget(goes.instance()).await.expect("deleted");
+        for name in &gone {
+            assert_eq!(adapter.get(name).await, None, "{name}");
+        }
+    }
+    for area in Area::ALL {
+        let name = ObjectName::new(area, stays.instance(), "one");
+        assert!(adapter.get(&name).await.is_some(), "{name} is another instance's");
+    }
 }

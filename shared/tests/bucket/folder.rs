@@ -84,14 +84,14 @@ async fn each_area_is_swept_after_its_term_and_a_half_written_object_after_an_ho
     fs::write(&half, b"half").expect("written");
     let objects = adapter.world.keys.directory().join("bucket/objects");
     let mut left = Vec::new();
-    for hours in [0, 2, 25, 24 * 7 + 1, 24 * 14 + 1] {
+    for hours in [0, 2, 25, 24 * 7 + 1, 24 * 14 + 1, 24 * 34 + 1] {
         adapter
             .clock
             .advance(TimeDelta::hours(hours) - TimeDelta::hours(left.last().map_or(0, |(at, _)| *at)));
         adapter.bucket.sweep().await.expect("swept");
         left.push((hours, files(&objects).len()));
     }
-    assert_eq!(left, [(0, 5), (2, 4), (25, 2), (169, 1), (337, 0)]);
+    assert_eq!(left, [(0, 8), (2, 7), (25, 4), (169, 3), (337, 2), (817, 0)]);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use daemon::files;
 use daemon::whatsapp::{NETWORK, Settings};
 use functions::service::{self, States};
 use sandbox::Sandbox;
+use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
 use shared::domain::event::Wants;
 use shared::domain::job::Query;
@@ -42,6 +43,8 @@ pub struct World {
     pub api_meter: Relay,
     pub daemon_meter: Relay,
     pub queue: Arc<Through<Counted>>,
+    /// The API's bucket, and the daemon's.
+    pub buckets: [Bucket; 2],
     /// The table past all meters.
     pub table: Table,
     _sandbox: Sandbox,
@@ -69,8 +72,9 @@ impl World {
             let sealer = Arc::clone(sealer);
             testbed::bucket::in_directory(keys.directory(), "http://waxwing.example", sealer, clock.clone())
         };
+        let daemons = bucket(&sealer);
         let parts = Parts {
-            bucket: bucket(&sealer),
+            bucket: daemons.clone(),
             table: table(daemon_meter.endpoint()),
             beats: table(daemon_meter.endpoint()),
             queue: queue.clone(),
@@ -89,13 +93,13 @@ impl World {
         let api_table = table(api_meter.endpoint());
         let sealer = keys.sealer(&api_table).restricted_to(&[Purpose::Content]);
         let (queues, sealer) = (queue.clone(), Arc::new(sealer));
-        let bucket = bucket(&sealer);
+        let apis = bucket(&sealer);
         let states = States::new(
             &config,
             api_table,
             queues,
             sealer,
-            bucket,
+            apis.clone(),
             Arc::new(NoMailer),
             clock,
         );
@@ -108,6 +112,7 @@ impl World {
             api_meter,
             daemon_meter,
             queue,
+            buckets: [apis, daemons],
             table: database.table(),
             _sandbox: sandbox,
             _keys: keys,

@@ -99,6 +99,7 @@ impl World {
             sandbox: sandbox.ws_url(),
             key_file,
             shards: SHARDS,
+            variables: Vec::new(),
         };
         let mut world = Self {
             table,

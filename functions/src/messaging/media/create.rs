@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
+use chrono::{Days, NaiveTime};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use shared::bucket::SignedRequest;
-use shared::domain::upload::{FileName, MAX_UPLOAD, MimeType, URL_TERM};
-use shared::ids::MediaId;
+use shared::domain::upload::{
+    FileName, MAX_UPLOAD, MAX_UPLOADED_A_DAY, MAX_UPLOADS_A_DAY, MimeType, URL_TERM,
+};
+use shared::ids::{InstanceId, MediaId};
 use shared::storage::idempotency::{Asked, Claim};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
@@ -70,11 +74,14 @@ pub fn endpoint() -> Endpoint<MessagingState> {
         .about(Tag::Media, "Makes room for a file to send")
         .details(
             "The file itself goes to `uploadUrl`, by `method`, with `headers` and nothing else of the API: no key is \
-             needed there. Then it can be sent by its id (`mediaId`), once. It is deleted when it was sent, and 24 hours \
-             after this answer at the latest. The same request under the same idempotency key has the same id and a new URL.",
+             needed there. Then it can be sent by its id (`mediaId`), with one message, within 24 hours after this answer. It \
+             is deleted when that was sent, failed, expired or was taken back, and where no message names it, after these 24 \
+             hours. A message that is scheduled keeps it until it is due. An instance may announce 1,000 files of 8 GiB \
+             together in a day (UTC); `RATE_LIMITED` says when the next begins. The same request under the same idempotency \
+             key has the same id and a new URL.",
         )
         .status(StatusCode::CREATED)
-        .errors(&[Code::InstanceNotConnected])
+        .errors(&[Code::InstanceNotConnected, Code::RateLimited])
 }
 
 pub async fn handler(
@@ -107,9 +114,17 @@ pub async fn handler(
             }
         }
     };
-    let announced = announce(&state, instance, id, file_name, mime_type, size).await;
-    let upload = match (announced, &idempotency_key) {
-        (Ok(upload), _) => upload,
+    // A request that came before is counted, or was cut short.
+    let has_room = match is_replay {
+        true => Ok(()),
+        false => require_room(&state, instance, size).await,
+    };
+    let announced = match has_room {
+        Ok(()) => announce(&state, instance, id, file_name, mime_type, size).await,
+        Err(refused) => Err(refused),
+    };
+    let (object, about) = match (announced, &idempotency_key) {
+        (Ok(announced), _) => announced,
         (Err(error), Some(key)) if !is_replay => {
             // Nothing stands for the key: the next request with it is the first.
             if let Err(error) = state.idempotency.release(instance, key, id).await {
@@ -119,11 +134,8 @@ pub async fn handler(
         }
         (Err(error), _) => return Err(error),
     };
-    let mime_type = upload.about.mime_type.as_str();
-    let signed = state
-        .bucket
-        .upload(&upload.object, size, mime_type, URL_TERM)
-        .await?;
+    let mime_type = about.mime_type.as_str();
+    let signed = state.bucket.upload(&object, size, mime_type, URL_TERM).await?;
     let SignedRequest {
         url,
         method,
@@ -139,6 +151,28 @@ pub async fn handler(
     };
     let reply = Reply::created(response);
     Ok(Replayable { reply, is_replay })
+}
+
+/// Counts the file, where the instance may announce one more today. One write unit.
+async fn require_room(state: &MessagingState, instance: InstanceId, size: u64) -> Result<(), ApiError> {
+    let now = state.clock.now();
+    if state.counters.count_upload(instance, size, now).await? {
+        return Ok(());
+    }
+    let renews_at = (now.date_naive() + Days::new(1))
+        .and_time(NaiveTime::MIN)
+        .and_utc();
+    let message = format!(
+        "The instance has announced as many files today as it may: {MAX_UPLOADS_A_DAY}, and {MAX_UPLOADED_A_DAY} bytes \
+         together. The day renews at midnight (UTC)"
+    );
+    let details = json!({
+        "limit": MAX_UPLOADS_A_DAY, "limitBytes": MAX_UPLOADED_A_DAY, "renewsAt": Timestamp(renews_at),
+    });
+    let seconds = (renews_at - now).num_seconds().max(1);
+    Err(ApiError::new(Code::RateLimited, message)
+        .with_details(details)
+        .retry_after(u32::try_from(seconds).unwrap_or(u32::MAX)))
 }
 
 fn parse(request: &Request) -> Result<(FileName, MimeType, u64), ApiError> {

@@ -4,7 +4,7 @@ use axum::extract::State;
 use axum::http::Method;
 use shared::bucket::{Area, ObjectName};
 use shared::ids::MediaId;
-use shared::storage::media::Origin;
+use shared::storage::media::{Origin, Taken};
 
 use crate::endpoint::Endpoint;
 use crate::http::caller::{KeyCaller, permission};
@@ -28,12 +28,15 @@ pub async fn handler(
 ) -> Result<Reply<Deleted>, ApiError> {
     let instance = caller.grant.instance;
     let found = state.media.get(instance, id, state.clock.now()).await?;
-    let object = match found.ok_or_else(|| ApiError::not_found("media"))?.origin {
-        Origin::Given { object, .. } => object,
-        Origin::Came { .. } => ObjectName::new(Area::Incoming, instance, id),
+    let (object, taken) = match found.ok_or_else(|| ApiError::not_found("media"))?.origin {
+        Origin::Given { object, taken, .. } => (object, taken),
+        Origin::Came { .. } => (ObjectName::new(Area::Incoming, instance, id), None),
     };
     // The file first: where that fails it is still known, and the next attempt finds it.
     state.bucket.delete(&object).await?;
+    if let Some(Taken { object, .. }) = taken {
+        state.bucket.delete(&object).await?;
+    }
     state.media.forget(instance, id).await?;
     Ok(Reply::ok(Deleted::of(id)))
 }

@@ -1,11 +1,12 @@
 //! The files that callers give, to send them: what is known of each, and where it rests.
 
+use chrono::{DateTime, Utc};
 use shared::bucket::{Area, ObjectName};
 use shared::domain::upload::{About, FileName, MimeType, UPLOAD_TERM};
 use shared::ids::{InstanceId, MediaId};
 use shared::seal::{Purpose, SealError};
 use shared::storage::keys;
-use shared::storage::media::{Media, Origin};
+use shared::storage::media::{Media, Origin, Taken};
 
 use crate::http::{ApiError, Code};
 use crate::messaging::MessagingState;
@@ -13,12 +14,16 @@ use crate::messaging::MessagingState;
 /// A file that a caller has given, or is about to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upload {
-    /// Where it rests, once it is there.
+    /// Where it is put.
     pub object: ObjectName,
-    /// Its length in bytes, as announced.
+    /// Its length in bytes, as announced. No other is taken.
     pub size: u64,
     /// Its name and its type.
     pub about: About,
+    /// The message that it is sent with, where it is: no other has it.
+    pub taken: Option<Taken>,
+    /// Until when it is known.
+    pub expires: DateTime<Utc>,
 }
 
 /// Notes a file that a caller will put into the bucket. It may be used for [`UPLOAD_TERM`]. One write unit.
@@ -29,27 +34,20 @@ pub(super) async fn announce(
     file_name: FileName,
     mime_type: MimeType,
     size: u64,
-) -> Result<Upload, ApiError> {
-    let upload = Upload {
-        object: ObjectName::new(Area::Upload, instance, id),
-        size,
-        about: About {
-            file_name: Some(file_name),
-            mime_type,
-        },
+) -> Result<(ObjectName, About), ApiError> {
+    let object = ObjectName::new(Area::Upload, instance, id);
+    let about = About {
+        file_name: Some(file_name),
+        mime_type,
     };
-    let sealed = sealed(state, instance, id, &upload.about).await?;
+    let sealed = sealed(state, instance, id, &about).await?;
     let expires = state.clock.now() + UPLOAD_TERM;
-    state
-        .media
-        .give(&upload.object, id, size, sealed, expires)
-        .await?;
-    Ok(upload)
+    state.media.give(&object, id, size, sealed, expires).await?;
+    Ok((object, about))
 }
 
 /// A file that a caller has announced for this instance. Whether it has put it into the bucket the bucket alone knows.
 /// Half a read unit.
-#[expect(dead_code, reason = "whatever sends a file looks its upload up")]
 pub async fn find(
     state: &MessagingState,
     instance: InstanceId,
@@ -59,7 +57,13 @@ pub async fn find(
     let Some(Media { origin, sealed }) = found else {
         return Ok(None);
     };
-    let Origin::Given { object, size } = origin else {
+    let Origin::Given {
+        object,
+        size,
+        taken,
+        expires,
+    } = origin
+    else {
         return Ok(None);
     };
     let aad = keys::media(instance, id).path();
@@ -68,7 +72,13 @@ pub async fn find(
         .open(instance, Purpose::Content, aad.as_bytes(), &sealed)
         .await?;
     let about = serde_json::from_slice(&opened).map_err(|_| ApiError::internal())?;
-    Ok(Some(Upload { object, size, about }))
+    Ok(Some(Upload {
+        object,
+        size,
+        about,
+        taken,
+        expires,
+    }))
 }
 
 async fn sealed(

@@ -4,7 +4,7 @@
 //!
 //! 1. The idempotency key is claimed (1 write unit), while the instance and the recipient's entry in the directory of
 //!    people are read (half a read unit each).
-//! 2. The content is sealed.
+//! 2. A file is put into the bucket, unless it is small (see [`super::files`]). The content is sealed.
 //! 3. The message is counted against the month's quota (1 write unit). This comes before it is accepted, so that a
 //!    crash counts one too many and never one too few. The count is given back where too many of the instance's
 //!    messages wait.
@@ -16,10 +16,8 @@
 //! [`super::settle`] ends it. A retry with the same idempotency key goes on under the same message id, by which the
 //! queue drops the second job.
 
-use std::time::Duration;
-
 use axum::body::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
 use serde_json::json;
 use shared::auth::api_key::Grant;
@@ -27,7 +25,7 @@ use shared::domain::account::Subscription;
 use shared::domain::content::Said;
 use shared::domain::instance::{Instance, Status};
 use shared::domain::job::SendJob;
-use shared::domain::message::{DEFAULT_EXPIRY, MessageRecord, State};
+use shared::domain::message::{DEFAULT_EXPIRY, MessageRecord};
 use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
@@ -37,9 +35,11 @@ use shared::storage::counters::Quota;
 use shared::storage::idempotency::{Asked, Claim};
 use tracing::Instrument as _;
 
-use super::enqueue::{Queued, enqueue};
+use super::enqueue::enqueue;
+use super::files::{self, Kept, Owner};
 use super::fingerprint;
 use super::options::{GivenOptions, Options};
+use super::replay::{Known, record_of_first, replay};
 use super::scheduling;
 use super::settle::Written;
 use super::view::AcceptedView;
@@ -65,17 +65,6 @@ pub struct Outgoing {
 
 /// The answer to a send.
 pub type Accepted = Replayable<AcceptedView>;
-
-/// How long after it came the first request with an idempotency key may still be at work.
-const AT_WORK: TimeDelta = TimeDelta::seconds(5);
-
-/// How long after its first request a message may be sent to the queue again at no risk: the queue still remembers
-/// every earlier job of it, and drops another. A minute less than [`shared::queue::DEDUPLICATION_WINDOW`], for clocks
-/// that differ.
-const DROPPED_WITHIN: TimeDelta = TimeDelta::minutes(4);
-
-/// The pauses, in milliseconds, between two looks for the record of a request that may still be at work.
-const LOOKS: [u64; 5] = [25, 50, 100, 200, 400];
 
 /// When the message was first asked for: at `now`, or earlier if the request came before. That matters, and is looked
 /// up (one read unit), only for a message whose time is over by now.
@@ -120,6 +109,7 @@ pub async fn accept(
         },
     )?;
     let (id, known) = claimed;
+    let is_new = known.is_none();
     if let Some(known) = known
         && let Some(record) = record_of_first(state, grant.instance, id, now).await?
     {
@@ -128,26 +118,25 @@ pub async fn accept(
     // From here on a known request is one whose first run was cut short.
     require_reachable(&instance)?;
     require_present(&to, now)?;
-    let idempotency_key = outgoing.idempotency_key.clone();
     let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
-    let job = seal(state, &instance, id, &to, outgoing, now).await?;
-    let record = job.record();
-    if job.scheduled_at.is_none() {
+    if outgoing.options.scheduled_at.is_none() {
         state.backlog.shards.require_room(&instance)?;
         state.backlog.refuse_while_full(&instance, now).await?;
     }
-    let written = Written {
-        subscription: subscription.id,
-        record: record.clone(),
-        idempotency_key,
+    let asked = Asking {
+        id,
+        is_new,
+        to,
+        outgoing,
+        at: now,
     };
     // The caller may hang up. What was begun is finished all the same, so that nothing stays counted.
-    let committing = commit(state.clone(), subscription.clone(), instance, sends, job, written);
+    let committing = commit(state.clone(), subscription.clone(), instance, sends, asked);
     let committing = match RequestContext::current() {
         Some(context) => context.around(committing).left_future(),
         None => committing.right_future(),
     };
-    tokio::spawn(committing.in_current_span())
+    let record = tokio::spawn(committing.in_current_span())
         .await
         .map_err(|error| ApiError::internal().caused_by(error))??;
     log::message_accepted(id);
@@ -157,27 +146,74 @@ pub async fn accept(
     })
 }
 
-/// Counts a message, and writes its job and its record.
+/// A message that nothing is against so far.
+struct Asking {
+    id: MessageId,
+    /// Whether no request before this one asked for it.
+    is_new: bool,
+    to: Acquaintance,
+    outgoing: Outgoing,
+    at: DateTime<Utc>,
+}
+
+/// Puts a message's file into its place, and accepts it. Where it is certainly not accepted its file goes again.
 async fn commit(
     state: MessagingState,
     subscription: Subscription,
     instance: Instance,
     sends: QueueName,
-    job: SendJob,
-    written: Written,
-) -> Result<(), ApiError> {
+    asked: Asking,
+) -> Result<MessageRecord, ApiError> {
     let state = &state;
-    if let Some(at) = job.scheduled_at {
-        return scheduling::commit(state, &subscription, &instance, &job, at, &written).await;
+    let Asking {
+        id,
+        is_new,
+        to,
+        outgoing,
+        at,
+    } = asked;
+    let idempotency_key = outgoing.idempotency_key.clone();
+    let (job, file) = prepare(state, &instance, (id, is_new), &to, outgoing, at).await?;
+    let written = Written {
+        subscription: subscription.id,
+        record: job.record(),
+        idempotency_key,
+        file,
+    };
+    match job.scheduled_at {
+        Some(at) => scheduling::commit(state, &subscription, &instance, &job, at, &written).await?,
+        None => count_and_queue(state, &subscription, &instance, &sends, &job, &written).await?,
     }
+    if let Some(file) = &written.file {
+        file.settle(state).await;
+    }
+    Ok(written.record)
+}
+
+/// Counts a message, and writes its job and its record.
+async fn count_and_queue(
+    state: &MessagingState,
+    subscription: &Subscription,
+    instance: &Instance,
+    sends: &QueueName,
+    job: &SendJob,
+    written: &Written,
+) -> Result<(), ApiError> {
     let counted_at = job.accepted_at;
-    let accepted = count(state, &subscription, instance.id, counted_at).await?;
-    if let Err(refused) = state.backlog.admit(&instance, accepted, counted_at).await {
+    let accepted = match count(state, subscription, instance.id, counted_at).await {
+        Ok(accepted) => accepted,
+        Err(refused) => {
+            written.drop_file(state).await;
+            return Err(refused);
+        }
+    };
+    if let Err(refused) = state.backlog.admit(instance, accepted, counted_at).await {
         written.give_back(state).await;
+        written.drop_file(state).await;
         return Err(refused);
     }
-    let (queued, stored) = tokio::join!(enqueue(state, &sends, &job), state.messages.put(&written.record),);
-    state.backlog.shards.note_sent(&instance);
+    let (queued, stored) = tokio::join!(enqueue(state, sends, job), state.messages.put(&written.record),);
+    state.backlog.shards.note_sent(instance);
     written.settle(state, queued, stored).await
 }
 
@@ -193,88 +229,6 @@ async fn find_instance(
     }
     let found = state.instances.get(subscription.id, id).await?;
     found.ok_or_else(|| ApiError::not_found("instance"))
-}
-
-/// The record that an earlier request with the same idempotency key has made. A request that came a moment ago may
-/// still be at work, and is waited for: going on beside it would count its message twice.
-async fn record_of_first(
-    state: &MessagingState,
-    instance: InstanceId,
-    id: MessageId,
-    now: DateTime<Utc>,
-) -> Result<Option<MessageRecord>, ApiError> {
-    let mut looks = LOOKS.iter();
-    loop {
-        let found = state.messages.get(instance, id).await?;
-        let pause = looks.next().filter(|_| now - id.created_at() < AT_WORK);
-        let (None, Some(pause)) = (&found, pause) else {
-            return Ok(found);
-        };
-        tokio::time::sleep(Duration::from_millis(*pause)).await;
-    }
-}
-
-/// What is known of a request that came before, besides its message.
-#[derive(Debug, Clone, Copy)]
-struct Known {
-    /// Whether the message's job is known to be in the queue.
-    is_queued: bool,
-}
-
-/// Answers a request that came before. Its record alone does not tell that the first run reached the queue, so a
-/// message that is not sent yet is queued again. While the queue remembers the first job, it drops this one. Later it
-/// is one more job, which takes a place in the shard. So it waits for room there; once it is in, the key says so, and
-/// no other follows. The daemon sends a message once, however many jobs it has. Of a message that is due later the
-/// entry is put again. One that was due is `queued` by a daemon, which has its job.
-async fn replay(
-    state: &MessagingState,
-    subscription: &Subscription,
-    instance: &Instance,
-    record: MessageRecord,
-    outgoing: Outgoing,
-    known: Known,
-    now: DateTime<Utc>,
-) -> Result<Accepted, ApiError> {
-    let to = Acquaintance {
-        person: record.person.clone(),
-        chat: record.chat.clone(),
-        on_whatsapp: None,
-        looked_up: None,
-        // The record's number is WhatsApp's.
-        spellings: outgoing.to.phone().map(str::to_owned).into_iter().collect(),
-    };
-    if let (State::Scheduled, Some(at)) = (record.state, record.scheduled_at) {
-        let job = seal(state, instance, record.id, &to, outgoing, record.created_at).await?;
-        scheduling::put(state, subscription.id, instance, &job, at).await?;
-    } else if record.state == State::Queued && record.scheduled_at.is_none() && !known.is_queued {
-        let may_be_another = now - record.id.created_at() >= DROPPED_WITHIN;
-        if may_be_another {
-            state.backlog.shards.require_room(instance)?;
-        }
-        let key = outgoing.idempotency_key.clone();
-        let job = seal(state, instance, record.id, &to, outgoing, record.created_at).await?;
-        let sends = state.queue_names(instance.network)?.sends(instance.shard.0);
-        match enqueue(state, &sends, &job).await {
-            Queued::In => {}
-            // It stays as the first run left it, for the next retry.
-            Queued::NotIn(error) | Queued::Unknown(error) => return Err(error.into()),
-        }
-        if may_be_another {
-            state.backlog.shards.note_sent(instance);
-            if let Some(key) = key
-                && let Err(error) = state
-                    .idempotency
-                    .note_queued(instance.id, &key, record.id, now)
-                    .await
-            {
-                log::went_wrong(&error.into(), "a replayed message may be queued once more");
-            }
-        }
-    }
-    Ok(Accepted {
-        reply: Reply::accepted(AcceptedView::new(&record)),
-        is_replay: true,
-    })
 }
 
 /// The message's id, and what is known of the earlier request with the same key that fixed it.
@@ -368,6 +322,43 @@ pub fn quota_exceeded(limit: u32, renews_at: DateTime<Utc>) -> ApiError {
     ApiError::new(Code::QuotaExceeded, message).with_details(details)
 }
 
+/// Puts a message's file into its place, and seals its content: its job, and its file there.
+pub async fn prepare(
+    state: &MessagingState,
+    instance: &Instance,
+    (message, is_new): (MessageId, bool),
+    to: &Acquaintance,
+    mut outgoing: Outgoing,
+    accepted_at: DateTime<Utc>,
+) -> Result<(SendJob, Option<Kept>), ApiError> {
+    let owner = Owner {
+        instance: instance.id,
+        message,
+        accepted_at,
+        expires_at: expires_at(&outgoing.options, accepted_at),
+        is_new,
+    };
+    let file = files::keep(state, owner, &mut outgoing.said.content).await?;
+    match seal(state, instance, message, to, outgoing, accepted_at).await {
+        Ok(job) => {
+            let object = file.as_ref().map(|file| file.object.clone());
+            Ok((SendJob { file: object, ..job }, file))
+        }
+        Err(error) => {
+            if let Some(file) = file {
+                file.drop_if_new(state).await;
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Until when a message is worth sending.
+fn expires_at(options: &Options, accepted_at: DateTime<Utc>) -> DateTime<Utc> {
+    let due = options.scheduled_at.unwrap_or(accepted_at);
+    options.expires_at.unwrap_or(due + DEFAULT_EXPIRY)
+}
+
 /// The message's job, with its content sealed.
 async fn seal(
     state: &MessagingState,
@@ -393,16 +384,14 @@ async fn seal(
         person,
         account: instance.account.as_ref().map(|account| account.person.clone()),
         kind: outgoing.said.content.kind(),
-        needs: outgoing.said.context.needs(),
+        needs: outgoing.said.needs(),
+        expires_at: expires_at(&outgoing.options, accepted_at),
         typing_ms: outgoing.options.typing_ms,
         reference: outgoing.options.reference,
         accepted_at,
         scheduled_at,
-        expires_at: outgoing
-            .options
-            .expires_at
-            .unwrap_or(scheduled_at.unwrap_or(accepted_at) + DEFAULT_EXPIRY),
         put_off: None,
+        file: None,
         content,
         to: name,
     })

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::domain::content::{Content, Kind, Revoke};
 use shared::domain::counting;
+use shared::domain::media::Rule;
 use shared::domain::message::{Change, Direction, FailureCode, MessageRecord, State as Stage};
 use shared::ids::MessageId;
 use shared::storage::messages::Transition;
@@ -18,6 +19,7 @@ use shared::storage::schedule::Entry;
 use utoipa::ToSchema;
 
 use super::about::{self, Saying};
+use super::files::{self, Owner};
 use super::options::Options;
 use super::scheduling;
 use super::view::AcceptedView;
@@ -121,12 +123,28 @@ async fn cancel(
             } else if let Some(at) = put_off_at {
                 call_back(state, caller, &record, at, now).await;
             }
+            delete_file(state, &record).await;
             Ok(record.changed(&change))
         }
         Transition::AlreadyPast { record: Some(now_is) } => Ok(*now_is),
         Transition::AlreadyPast { record: None } => Err(ApiError::internal()),
         Transition::Missing => Err(ApiError::not_found("message")),
     }
+}
+
+/// Deletes the file of a message that was taken back. Its times tell where that is.
+async fn delete_file(state: &MessagingState, record: &MessageRecord) {
+    let Some(expires_at) = record.expires_at.filter(|_| Rule::of(record.kind).is_some()) else {
+        return;
+    };
+    let owner = Owner {
+        instance: record.instance,
+        message: record.id,
+        accepted_at: record.created_at,
+        expires_at,
+        is_new: false,
+    };
+    files::delete_of(state, owner).await;
 }
 
 /// Has the shard's owner drop a message that was due at this time, and tell of it. It would find that out when the message is

@@ -5,12 +5,9 @@ use std::collections::BTreeSet;
 
 use axum::body::{Body, Bytes};
 use axum::extract::multipart::MultipartError;
-use axum::extract::{FromRequest as _, Multipart, Request};
-use axum::http::{HeaderMap, header};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
 use serde_json::{Map, Value};
-use shared::domain::content::MAX_INLINE;
+use shared::domain::content::MAX_PART;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
 use utoipa::openapi::{Object, RefOr};
@@ -23,29 +20,21 @@ const FILE: &str = "file";
 /// The types that browsers and `curl` write where they know none.
 const NO_TYPE: &str = "application/octet-stream";
 
-/// Whether a request carries a form.
-pub fn is_form(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = value
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("multipart/form-data")
-}
-
-/// The body that a form stands for, as JSON.
-pub async fn read<T: ToSchema>(request: Request) -> Result<Bytes, ApiError> {
+/// The body that a form stands for, as JSON, and its file beside it.
+pub async fn read<T: ToSchema>(request: Request) -> Result<(Bytes, Option<Bytes>), ApiError> {
     let (parts, body) = request.into_parts();
     let headers = parts.headers.clone();
     let whole = body::collect(Request::from_parts(parts, body)).await?;
     let mut request = Request::new(Body::from(whole));
     *request.headers_mut() = headers;
+    // It has come, and is no longer than it may be.
+    DefaultBodyLimit::disable().apply(&mut request);
     let mut form = Multipart::from_request(request, &())
         .await
         .map_err(|_| malformed())?;
     let schema = object::<T>();
     let (mut members, mut fields, mut seen) = (Map::new(), Fields::default(), BTreeSet::new());
+    let mut file = None;
     while let Some(part) = form.next_field().await.map_err(unreadable)? {
         let name = part.name().unwrap_or_default().to_owned();
         if !seen.insert(name.clone()) {
@@ -68,12 +57,12 @@ pub async fn read<T: ToSchema>(request: Request) -> Result<Bytes, ApiError> {
             .filter(|given| *given != NO_TYPE)
             .map(str::to_owned);
         let bytes = part.bytes().await.map_err(unreadable)?;
-        if bytes.len() > MAX_INLINE {
-            let most = MAX_INLINE / 1_024;
-            let message = format!("The part `file` is larger than {most} KiB: upload it, or name its URL");
+        if bytes.len() > MAX_PART {
+            let most = MAX_PART / (1_024 * 1_024);
+            let message = format!("The part `file` is larger than {most} MiB: upload it, or name its URL");
             return Err(ApiError::new(Code::PayloadTooLarge, message));
         }
-        members.insert("base64".to_owned(), STANDARD.encode(bytes).into());
+        file = Some(bytes);
         for (name, told) in [("fileName", called), ("mimeType", mime_type)] {
             let told = told.filter(|told| !told.is_empty() && schema.properties.contains_key(name));
             if let Some(told) = told {
@@ -89,7 +78,7 @@ pub async fn read<T: ToSchema>(request: Request) -> Result<Bytes, ApiError> {
     }
     fields.finish()?;
     let json = serde_json::to_vec(&members).map_err(|error| ApiError::internal().caused_by(error))?;
-    Ok(json.into())
+    Ok((json.into(), file))
 }
 
 /// The value of a part: a text where the member is one, and JSON where it is something else.

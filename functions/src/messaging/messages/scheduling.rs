@@ -45,7 +45,10 @@ pub async fn commit(
     at: DateTime<Utc>,
     written: &Written,
 ) -> Result<(), ApiError> {
-    count(state, subscription, instance, job, at).await?;
+    if let Err(refused) = count(state, subscription, instance, job, at).await {
+        written.drop_file(state).await;
+        return Err(refused);
+    }
     if let Err(error) = state.messages.put(&written.record).await {
         // There is no entry, so nothing is sent.
         written.undo(state).await;

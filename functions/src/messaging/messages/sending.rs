@@ -9,6 +9,7 @@ use axum::http::{Method, StatusCode};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
 use shared::domain::content::Said;
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
@@ -21,7 +22,7 @@ use super::form;
 use super::options::GivenOptions;
 use crate::endpoint::{Argument, Described, Endpoint, Gate};
 use crate::http::caller::{KeyCaller, permission};
-use crate::http::{ApiError, Code, Fields, JsonBody, knows};
+use crate::http::{ApiError, Code, Fields, JsonBody, is_form, knows};
 use crate::messaging::MessagingState;
 use crate::messaging::idempotency::IdempotencyKey;
 use crate::openapi::{Operation, Tag};
@@ -46,6 +47,7 @@ pub struct Sending<Own> {
     idempotency_key: Option<String>,
     body: Body<Own>,
     bytes: Bytes,
+    file: Option<Bytes>,
 }
 
 /// The endpoint that sends one kind of message.
@@ -78,6 +80,16 @@ impl<Own> Sending<Own> {
         &self.body.own
     }
 
+    /// The same, to be changed.
+    pub fn own_mut(&mut self) -> &mut Own {
+        &mut self.body.own
+    }
+
+    /// The file of a form.
+    pub fn take_file(&mut self) -> Option<Bytes> {
+        self.file.take()
+    }
+
     /// Accepts the message. `content` turns the kind's fields into content, or into what is [`Said`] where a kind has members
     /// that stand beside its content, and reports faults; with faults its result is not used.
     pub async fn accept<S: Into<Said>>(
@@ -90,6 +102,7 @@ impl<Own> Sending<Own> {
             idempotency_key,
             body: Body { to, own, options },
             bytes,
+            file: _,
         } = self;
         let now = state.clock.now();
         let mut fields = Fields::default();
@@ -133,17 +146,25 @@ impl<Own: DeserializeOwned + ToSchema> FromRequest<MessagingState> for Sending<O
         } = admitted;
         let request = Request::from_parts(parts, body);
         let has_file = knows::<Own>("base64");
-        let JsonBody { value, bytes } = if has_file && form::is_form(request.headers()) {
-            JsonBody::parse(form::read::<Body<Own>>(request).await?)?
+        let mut file = None;
+        let JsonBody { value, mut bytes } = if has_file && is_form(request.headers()) {
+            let (json, part) = form::read::<Body<Own>>(request).await?;
+            file = part;
+            JsonBody::parse(json)?
         } else {
             JsonBody::from_request(request, state).await?
         };
+        if let Some(file) = &file {
+            // Another file makes another request.
+            bytes = [&*bytes, b"\n", &*Sha256::digest(file)].concat().into();
+        }
         Ok(Self {
             state: state.clone(),
             caller,
             idempotency_key,
             body: value,
             bytes,
+            file,
         })
     }
 }

@@ -7,6 +7,7 @@ use shared::storage::StorageError;
 use shared::storage::messages::{Put, Withdrawn};
 
 use super::enqueue::Queued;
+use super::files::Kept;
 use crate::http::{ApiError, log};
 use crate::messaging::MessagingState;
 
@@ -19,12 +20,14 @@ pub struct Written {
     pub record: MessageRecord,
     /// The idempotency key of its request.
     pub idempotency_key: Option<String>,
+    /// Its file in the bucket.
+    pub file: Option<Kept>,
 }
 
 impl Written {
     /// Ends what was begun: `Ok` where the message will be sent, whatever became of its record.
     pub async fn settle(
-        self,
+        &self,
         state: &MessagingState,
         queued: Queued,
         stored: Result<Put, StorageError>,
@@ -55,11 +58,17 @@ impl Written {
 
     /// Nothing will be sent, and nothing stays.
     pub async fn undo(&self, state: &MessagingState) {
-        if let Err(error) = state.messages.withdraw(&self.record, &not_accepted()).await {
-            log::went_wrong(
+        match state.messages.withdraw(&self.record, &not_accepted()).await {
+            Ok(Withdrawn::Done) => {
+                if let Some(file) = &self.file {
+                    file.drop(state).await;
+                }
+            }
+            Ok(Withdrawn::TooLate) => {}
+            Err(error) => log::went_wrong(
                 &error.into(),
                 "the record of a refused message waits until its time is over",
-            );
+            ),
         }
         self.free(state).await;
     }
@@ -90,7 +99,12 @@ impl Written {
     /// acknowledgement overrules.
     pub async fn withdraw(&self, state: &MessagingState, error: impl Into<ApiError>) -> Result<(), ApiError> {
         match state.messages.withdraw(&self.record, &not_accepted()).await {
-            Ok(Withdrawn::Done) => self.give_back(state).await,
+            Ok(Withdrawn::Done) => {
+                self.give_back(state).await;
+                if let Some(file) = &self.file {
+                    file.drop(state).await;
+                }
+            }
             Ok(Withdrawn::TooLate) => return Ok(()),
             Err(away) => {
                 // Neither queue nor table answers: it may be sent or not, and stays counted.
@@ -98,6 +112,13 @@ impl Written {
             }
         }
         Err(error.into())
+    }
+
+    /// It has no job from this request: its file goes, unless an earlier request may have made one.
+    pub async fn drop_file(&self, state: &MessagingState) {
+        if let Some(file) = &self.file {
+            file.drop_if_new(state).await;
+        }
     }
 
     /// Takes back its count.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Kind, cut};
+use super::{Content, Kind, Source, cut};
+use crate::domain::payload::newest;
 use crate::domain::person::Person;
 use crate::ids::MessageId;
 
@@ -24,6 +25,12 @@ pub struct Said {
 }
 
 impl Said {
+    /// The version that a reader must know for what stands beside the kind's own: the context, and where a file is.
+    pub fn needs(&self) -> u32 {
+        let source = self.content.media().and_then(|media| media.source.as_ref());
+        newest(&[self.context.needs(), source.map_or(1, Source::needs)])
+    }
+
     /// A text that says this, and nothing beside it.
     pub fn text(text: impl Into<String>) -> Self {
         Content::text(text).into()

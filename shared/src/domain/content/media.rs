@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Body, MAX_TOLD, cut};
+use crate::bucket::ObjectName;
 use crate::ids::MediaId;
 
 /// The longest text below a file that one can send, in Unicode scalar values.
@@ -16,9 +17,14 @@ pub const MAX_CAPTION: usize = 1_024;
 /// The longest name of a document, sent or told, in Unicode scalar values.
 pub const MAX_FILE_NAME: usize = 255;
 
-/// The largest file that a message carries in itself, in bytes. In base64, sealed and in base64 again it stays below what
-/// a queue takes.
+/// The largest file that a request in JSON carries in itself, in bytes.
 pub const MAX_INLINE: usize = 256 * 1_024;
+
+/// The largest file that a form carries, in bytes.
+pub const MAX_PART: usize = 4 * 1_024 * 1_024;
+
+/// The largest file that a job carries in itself, in bytes: about as much as a long text. A larger one goes to the bucket.
+pub const MAX_CARRIED: usize = 8 * 1_024;
 
 /// The longest type of a file that is told, in characters. Senders may write anything.
 const MAX_TYPE: usize = 255;
@@ -89,6 +95,8 @@ pub enum Source {
     Upload(MediaId),
     /// Here.
     Inline(Bytes),
+    /// In our bucket under this name, for this message alone.
+    Stored(ObjectName),
     /// At WhatsApp, encrypted.
     Remote(Box<Remote>),
 }
@@ -122,6 +130,20 @@ pub struct Remote {
     /// How loud a voice message is from its beginning to its end: 64 values of 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waveform: Option<Bytes>,
+}
+
+impl Source {
+    /// The version that a reader must know to know [`Source::Stored`]. It counts with those of
+    /// [kinds](super::Kind::needs).
+    pub const VERSION: u32 = 18;
+
+    /// The version that a reader of this very source must know.
+    pub const fn needs(&self) -> u32 {
+        match self {
+            Self::Url(_) | Self::Upload(_) | Self::Inline(_) | Self::Remote(_) => 1,
+            Self::Stored(_) => Self::VERSION,
+        }
+    }
 }
 
 /// Bytes that read as base64.
@@ -163,7 +185,9 @@ impl Body for Media {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bucket::Area;
     use crate::domain::content::{Content, Kind};
+    use crate::ids::InstanceId;
 
     fn remote() -> Remote {
         Remote {
@@ -212,6 +236,11 @@ mod tests {
             Source::Url("https://example.com/a%20b?c=%2B".to_owned()),
             Source::Upload(MediaId::from_bytes([1; 16])),
             Source::Inline(Bytes(vec![0, 255])),
+            Source::Stored(ObjectName::new(
+                Area::Later,
+                InstanceId::from_bytes([1; 16]),
+                "msg_01JD",
+            )),
             Source::Remote(Box::new(remote())),
         ] {
             let mut content = Content::Document(Media {

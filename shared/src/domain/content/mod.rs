@@ -28,8 +28,8 @@ pub use edit::{EDIT_WINDOW, Edit};
 pub use excerpt::Excerpt;
 pub use location::{Location, MAX_WORDS, Place};
 pub use media::{
-    Audio, Bytes, Document, File, Image, MAX_CAPTION, MAX_FILE_NAME, MAX_INLINE, Media, Remote, Source,
-    Sticker, Video, Voice,
+    Audio, Bytes, Document, File, Image, MAX_CAPTION, MAX_CARRIED, MAX_FILE_NAME, MAX_INLINE, MAX_PART,
+    Media, Remote, Source, Sticker, Video, Voice,
 };
 pub use poll::{Ballot, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, MIN_OPTIONS, Poll};
 pub use reaction::{MAX_EMOJI, Reaction};
@@ -87,8 +87,8 @@ macro_rules! kinds {
             }
         }
 
-        /// The version of the newest kind, or of the context where that is newer.
-        pub const NEWEST: u32 = newest(&[Context::VERSION, $($version),+]);
+        /// The version of the newest kind, or of the context or a file's source where that is newer.
+        pub const NEWEST: u32 = newest(&[Context::VERSION, Source::VERSION, $($version),+]);
 
         /// What a message says. It rests only sealed, and stays out of logs.
         #[derive(Clone, PartialEq, Serialize, Deserialize)]

@@ -18,7 +18,9 @@ use crate::messaging::messages::sending::{self, Sending};
 pub struct Request {}
 
 pub fn endpoint() -> Endpoint<MessagingState> {
-    sending::endpoint("/api/messages/audio", "sendAudio", "Sends a sound", handler).details(file::FORM)
+    sending::endpoint("/api/messages/audio", "sendAudio", "Sends a sound", handler)
+        .details(file::FORM)
+        .errors(&file::ERRORS)
 }
 
 pub async fn handler(sending: Sending<WithFile<Request>>) -> Result<Accepted, ApiError> {

@@ -1,5 +1,6 @@
 //! What all kinds with a file have in common: where the file comes from, and what its sender says of it.
 
+use axum::body::Bytes as AnyBytes;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::de::{DeserializeOwned, Error as _};
@@ -20,8 +21,12 @@ use crate::messaging::messages::legible;
 use crate::messaging::messages::sending::{Sending, object};
 
 /// What the document says of forms.
-pub const FORM: &str = "The body may also be a form (`multipart/form-data`): its part `file` is the file, 256 KiB at most, and each other part a \
-                        member.";
+pub const FORM: &str = "The body may also be a form (`multipart/form-data`): its part `file` is the file, 4 MiB at most, and each other part a \
+                        member. A file that was uploaded is sent with one message: the next one that names it is refused \
+                        with `CONFLICT`, and `MEDIA_GONE` is the answer a day after it was announced.";
+
+/// What a send with a file may answer beside what every send may.
+pub const ERRORS: [Code; 2] = [Code::Conflict, Code::MediaGone];
 
 /// The longest text in base64 that is read.
 const MAX_BASE64: usize = MAX_INLINE.div_ceil(3) * 4;
@@ -29,6 +34,8 @@ const MAX_BASE64: usize = MAX_INLINE.div_ceil(3) * 4;
 /// The members of a kind that has a file: those that all such kinds have, beside its own.
 pub struct WithFile<Own> {
     given: Given,
+    /// The part of a form that is the file.
+    part: Option<AnyBytes>,
     /// The kind's own.
     pub own: Own,
 }
@@ -112,7 +119,7 @@ pub fn check_caption(fields: &mut Fields, caption: Option<&String>) {
 
 /// Accepts a message of this kind with a file. A type that the kind does not take is told before all else.
 pub async fn accept<Own>(
-    sending: Sending<WithFile<Own>>,
+    mut sending: Sending<WithFile<Own>>,
     kind: Kind,
     content: fn(WithFile<Own>, &mut Fields) -> shared::domain::content::Content,
 ) -> Result<Accepted, ApiError> {
@@ -121,14 +128,19 @@ pub async fn accept<Own>(
         && is_mime_type(mime_type)
         && !rule.takes(mime_type)
     {
-        let known: Vec<_> = rule.types.iter().chain(rule.converted).copied().collect();
-        let message = format!(
-            "A message of the kind `{kind}` takes files of {}",
-            known.join(", ")
-        );
-        return Err(ApiError::new(Code::UnsupportedMediaType, message));
+        return Err(not_taken(rule));
     }
+    let part = sending.take_file();
+    sending.own_mut().part = part;
     sending.accept(content).await
+}
+
+/// The refusal of a file by its type.
+pub fn not_taken(rule: &Rule) -> ApiError {
+    let known: Vec<_> = rule.types.iter().chain(rule.converted).copied().collect();
+    let (kind, known) = (rule.kind, known.join(", "));
+    let message = format!("A message of the kind `{kind}` takes files of {known}");
+    ApiError::new(Code::UnsupportedMediaType, message)
 }
 
 impl<Own> WithFile<Own> {
@@ -140,7 +152,12 @@ impl<Own> WithFile<Own> {
             base64,
             mime_type,
         } = self.given;
-        let sources = [url.is_some(), media_id.is_some(), base64.is_some()];
+        let sources = [
+            url.is_some(),
+            media_id.is_some(),
+            base64.is_some(),
+            self.part.is_some(),
+        ];
         if sources.into_iter().filter(|is_given| *is_given).count() != 1 {
             fields.fault(
                 "url",
@@ -161,12 +178,19 @@ impl<Own> WithFile<Own> {
             let bytes = fields.check("base64", decode(&text));
             bytes.map(|bytes| Source::Inline(Bytes(bytes)))
         });
+        let part = self.part.and_then(|bytes| {
+            if bytes.is_empty() {
+                fields.fault("file", "must not be empty");
+                return None;
+            }
+            Some(Source::Inline(Bytes(bytes.into())))
+        });
         let media = Media {
             media: File {
                 mime_type,
                 ..File::default()
             },
-            source: url.or(upload).or(inline),
+            source: url.or(upload).or(inline).or(part),
             ..Media::default()
         };
         (media, self.own)
@@ -204,6 +228,7 @@ impl<'de, Own: DeserializeOwned> Deserialize<'de> for WithFile<Own> {
         Ok(Self {
             own: serde_json::from_value(Value::Object(own)).map_err(D::Error::custom)?,
             given: serde_json::from_value(Value::Object(given)).map_err(D::Error::custom)?,
+            part: None,
         })
     }
 }

@@ -12,6 +12,8 @@ mod text;
 mod video;
 mod voice;
 
+pub use self::file::not_taken;
+
 use crate::endpoint::Endpoint;
 use crate::messaging::MessagingState;
 

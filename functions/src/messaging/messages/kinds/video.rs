@@ -24,7 +24,9 @@ pub struct Request {
 }
 
 pub fn endpoint() -> Endpoint<MessagingState> {
-    sending::endpoint("/api/messages/video", "sendVideo", "Sends a video", handler).details(file::FORM)
+    sending::endpoint("/api/messages/video", "sendVideo", "Sends a video", handler)
+        .details(file::FORM)
+        .errors(&file::ERRORS)
 }
 
 pub async fn handler(sending: Sending<WithFile<Request>>) -> Result<Accepted, ApiError> {

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::clock::Clock as _;
+use shared::domain::upload::{MAX_UPLOAD, MAX_UPLOADED_A_DAY, MAX_UPLOADS_A_DAY};
 use shared::ids::MediaId;
 use shared::seal::Purpose;
 use shared::storage::keys;
@@ -113,7 +114,8 @@ async fn a_file_is_announced_as_it_can_be() {
         ("size", json!(0)),
         ("size", json!(-1)),
         ("size", json!(1.5)),
-        ("size", json!(2_147_483_649_u64)),
+        ("size", json!(268_435_457)),
+        ("size", json!(2_147_483_648_u64)),
         ("size", json!("5")),
         ("caption", json!("typo")),
     ] {
@@ -125,6 +127,53 @@ async fn a_file_is_announced_as_it_can_be() {
         assert_eq!(fields[0]["field"], member, "{file}");
     }
     let mut largest = photo();
-    largest["size"] = json!(2_147_483_648_u64);
+    largest["size"] = json!(268_435_456);
     key.post("/api/media", largest).await.data(201);
+}
+
+#[tokio::test]
+async fn an_instance_announces_so_much_in_a_day() {
+    let world = World::new().await;
+    let (user, instance, key) = world.ready().await;
+    let mut largest = photo();
+    largest["size"] = json!(MAX_UPLOAD);
+    let keyed = key.with_header("idempotency-key", "upload-1");
+    let first = keyed.post("/api/media", largest.clone()).await.data(201);
+    for _ in 1..MAX_UPLOADED_A_DAY / MAX_UPLOAD {
+        key.post("/api/media", largest.clone()).await.data(201);
+    }
+    let refused = key.post("/api/media", photo()).await;
+    assert_eq!(
+        refused.error(),
+        "429 RATE_LIMITED: The instance has announced as many files today as it may: 1000, and 8589934592 bytes together. \
+         The day renews at midnight (UTC)"
+    );
+    let now = world.clock.now();
+    let midnight = (now.date_naive() + chrono::Days::new(1)).and_time(chrono::NaiveTime::MIN);
+    let wait = (midnight.and_utc() - now).num_seconds().to_string();
+    assert_eq!(refused.header("retry-after"), wait);
+    // A repetition counts for nothing, nor does one under a key that was refused take the key.
+    assert_eq!(
+        keyed.post("/api/media", largest.clone()).await.data(201)["id"],
+        first["id"]
+    );
+    let keyed = key.with_header("idempotency-key", "upload-2");
+    assert_eq!(keyed.post("/api/media", photo()).await.code(), "429 RATE_LIMITED");
+    let other = world.instance(&user, "support").await;
+    world.daemon.pair(other).await;
+    let others = world.key(&user, other, json!({})).await;
+    others.post("/api/media", photo()).await.data(201);
+    world.clock.advance(TimeDelta::days(1));
+    keyed.post("/api/media", photo()).await.data(201);
+    // By their number, too.
+    let counters = &world.state.counters;
+    let mut counted = 1;
+    while counters
+        .count_upload(instance, 1, world.clock.now())
+        .await
+        .expect("counted")
+    {
+        counted += 1;
+    }
+    assert_eq!(counted, MAX_UPLOADS_A_DAY);
 }

@@ -5,6 +5,7 @@ mod bulk;
 mod contact;
 mod context;
 mod delete;
+mod files;
 mod idempotency;
 mod list;
 mod location;
