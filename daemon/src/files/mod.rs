@@ -21,7 +21,7 @@ mod wav;
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures::StreamExt as _;
@@ -179,6 +179,8 @@ pub struct Files {
     bucket: Bucket,
     folder: Option<PathBuf>,
     slots: Slots,
+    /// For files that come in, so that none that goes out waits for them.
+    slots_in: Slots,
     workshop: Arc<Semaphore>,
 }
 
@@ -190,6 +192,7 @@ impl Files {
             fetcher: Fetcher::new(settings.reach, settings.roots.as_deref())?,
             folder: settings.folder,
             slots: Slots::default(),
+            slots_in: Slots::default(),
             workshop: Arc::new(Semaphore::new(WORKBENCHES)),
         })
     }
@@ -197,6 +200,16 @@ impl Files {
     /// A place for a file of this instance, which it has until it is uploaded.
     pub async fn slot(&self, instance: InstanceId) -> Slot {
         self.slots.of(instance).await
+    }
+
+    /// A place for a file that came to this instance, which it has until it is in the bucket.
+    pub async fn slot_in(&self, instance: InstanceId) -> Slot {
+        self.slots_in.of(instance).await
+    }
+
+    /// Where files are kept while they are in hand; `None` for the system's folder for such files.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// Gets the file of a message of this instance, and has it as apps want it.
@@ -345,7 +358,7 @@ impl Files {
     }
 }
 
-fn respooled(kind: Kind, folder: Option<&std::path::Path>, bytes: &[u8]) -> io::Result<Spool> {
+fn respooled(kind: Kind, folder: Option<&Path>, bytes: &[u8]) -> io::Result<Spool> {
     let mut writer = Writer::new(kind, folder)?;
     writer.write(bytes)?;
     writer.finish()

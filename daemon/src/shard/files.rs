@@ -4,9 +4,9 @@
 //! chat wait behind it, and no other. What came of it is kept in memory alone. So a message that is taken over after a crash
 //! uploads its file anew, under a new key, and goes out under the id that it had: WhatsApp's apps show it once.
 
-use shared::domain::content::{Content, Source};
+use shared::domain::content::{Content, Remote, Source};
 use shared::domain::job::SendJob;
-use shared::domain::message::Failure;
+use shared::domain::message::{Failure, FailureCode};
 use shared::fault;
 use shared::telemetry::chain;
 use tracing::{debug, warn};
@@ -15,7 +15,7 @@ use super::attempt::{End, Journey, Stopped};
 use super::lanes::Job;
 use super::pace;
 use super::send::{Sender, account_changed};
-use crate::connection::SendError;
+use crate::connection::{MediaError, SendError};
 use crate::files::FileError;
 use crate::instance::link::Link;
 
@@ -29,11 +29,6 @@ impl Sender<'_> {
         content: Content,
         journey: &mut Journey,
     ) -> Result<Content, (Content, Option<End>)> {
-        let is_there = |content: &Content| {
-            content
-                .media()
-                .is_none_or(|media| matches!(media.source, Some(Source::Remote(_))))
-        };
         let mut failures = 0;
         while !is_there(&content) {
             self.lane.held.set_waits(&job.received.message_id, true);
@@ -85,11 +80,19 @@ impl Sender<'_> {
                 debug!(message.id = %send.message, "the connection ended under an upload");
                 pace::after(1, rand::random())
             }
+            Trouble::Forward(MediaError::NotConnected) => {
+                debug!(message.id = %send.message, "the connection ended while a file was looked for");
+                pace::after(1, rand::random())
+            }
+            Trouble::Forward(MediaError::Gone) => {
+                warn!(message.id = %send.message, "a forwarded file is not at WhatsApp any more");
+                return Err(End::Failed(Failure::of(FailureCode::MediaGone)).into());
+            }
             Trouble::Upload(SendError::Refused(code)) | Trouble::File(FileError::Final { code, .. }) => {
                 warn!(message.id = %send.message, code = %code, error = %chain(&error), "a file cannot be sent");
                 return Err(End::Failed(Failure::of(code)).into());
             }
-            Trouble::Upload(_) | Trouble::File(FileError::Waits { .. }) => {
+            Trouble::Upload(_) | Trouble::Forward(_) | Trouble::File(FileError::Waits { .. }) => {
                 *failures = failures.saturating_add(1);
                 let failures = *failures;
                 warn!(message.id = %send.message, failures, error = %chain(&error), "a file is tried again");
@@ -106,11 +109,42 @@ impl Sender<'_> {
     /// Gets the file and uploads it.
     async fn over_link(&self, send: &SendJob, content: &Content, link: &Link) -> Result<Content, Trouble> {
         let _slot = self.deps.files.slot(send.instance).await;
+        if let Some(Source::Remote(remote)) = content.media().and_then(|media| media.source.as_ref()) {
+            return Ok(found(content, remote, link).await?);
+        }
         let ready = self.deps.files.ready(send.instance, content).await?;
         let remote = link.connection.upload(&ready.spool).await?;
         fault::point("after-upload");
         Ok(ready.content(content.clone(), remote))
     }
+}
+
+/// Whether a message's file is known to be at WhatsApp. One that came with another message may have been lost since.
+fn is_there(content: &Content) -> bool {
+    content.media().is_none_or(|media| match &media.source {
+        Some(Source::Remote(remote)) => remote.whence.is_none(),
+        _ => false,
+    })
+}
+
+/// The content of a forwarded message with its file where WhatsApp has it.
+async fn found(content: &Content, remote: &Remote, link: &Link) -> Result<Content, MediaError> {
+    let mut content = content.clone();
+    let direct_path = match &remote.whence {
+        Some(whence) => link.connection.find_media(remote, content.kind(), whence).await?,
+        None => remote.direct_path.clone(),
+    };
+    let url = remote.url.clone().filter(|_| direct_path == remote.direct_path);
+    let there = Remote {
+        direct_path,
+        url,
+        whence: None,
+        ..remote.clone()
+    };
+    if let Some(media) = content.media_mut() {
+        media.source = Some(Source::Remote(Box::new(there)));
+    }
+    Ok(content)
 }
 
 /// Why a file is not at WhatsApp.
@@ -119,6 +153,9 @@ enum Trouble {
     /// It could not be got.
     #[error(transparent)]
     File(#[from] FileError),
+    /// That of a forwarded message is not to be had there.
+    #[error(transparent)]
+    Forward(#[from] MediaError),
     /// It could not be uploaded.
     #[error("the file could not be uploaded")]
     Upload(#[from] SendError),

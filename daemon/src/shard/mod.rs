@@ -5,6 +5,7 @@ mod agenda;
 mod attempt;
 mod destination;
 mod farewell;
+mod fetching;
 mod files;
 mod jobs;
 mod lanes;

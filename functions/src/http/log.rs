@@ -126,6 +126,8 @@ fn told_by(code: Code) -> Told {
         | Code::InstanceNotConnected
         | Code::IdempotencyConflict
         | Code::EditWindowClosed
+        | Code::ContentNotKept
+        | Code::MediaGone
         | Code::PayloadTooLarge
         | Code::UnsupportedMediaType
         | Code::RecipientNotOnWhatsapp

@@ -49,7 +49,6 @@ pub(super) async fn announce(
 
 /// A file that a caller has announced for this instance. Whether it has put it into the bucket the bucket alone knows.
 /// Half a read unit.
-#[expect(dead_code, reason = "whatever sends a file looks its upload up")]
 pub async fn find(
     state: &MessagingState,
     instance: InstanceId,

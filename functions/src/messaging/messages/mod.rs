@@ -8,6 +8,7 @@ pub mod delete;
 mod enqueue;
 mod fingerprint;
 mod form;
+mod kept;
 pub mod kinds;
 pub mod legible;
 pub mod list;

@@ -5,6 +5,7 @@ mod bulk;
 mod contact;
 mod context;
 mod delete;
+mod forward;
 mod idempotency;
 mod list;
 mod location;
