@@ -27,7 +27,7 @@ use shared::domain::event::Event;
 use shared::domain::instance::Instance;
 use shared::domain::message::MessageRecord;
 use shared::domain::payload;
-use shared::ids::MessageId;
+use shared::ids::{InstanceId, MessageId};
 use shared::nature::Nature;
 use shared::queue::{OutgoingMessage, Queue, QueueError, QueueNames};
 use shared::recent::Recent;
@@ -129,6 +129,12 @@ impl Announcer {
     /// Notes which events somebody wants of an instance, as its item was just read.
     pub fn note(&self, instance: &Instance) {
         let _ = self.audience.note(instance);
+    }
+
+    /// For how many days an instance keeps the content of its messages, as its item said a moment ago; 0 of one that is gone.
+    pub async fn content_days(&self, instance: InstanceId) -> Result<u8, StorageError> {
+        let listener = self.audience.of(instance).await?;
+        Ok(listener.map_or(0, |listener| listener.content_days))
     }
 
     /// The realtime way out.

@@ -2,13 +2,14 @@
 //! `whatsapp` is its adapter; nothing else knows the WhatsApp library.
 
 use std::fmt::Debug;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use shared::domain::address_book::SavedContact;
-use shared::domain::content::{Content, Context, Remote, Said, Target};
+use shared::domain::content::{Came, Content, Context, Kind, Remote, Said, Target, Whence};
 use shared::domain::event::OptionVotes;
 use shared::domain::message::{Failure, FailureCode, Truncation};
 use shared::domain::person::Person;
@@ -61,6 +62,20 @@ pub trait Connection: Send + Sync + Debug {
     async fn upload(&self, file: &Spool) -> Result<Remote, SendError> {
         let _ = file;
         Err(SendError::NotConnected)
+    }
+
+    /// Gets the file of a message from WhatsApp, onto the disk in this folder or the system's for such files. Where WhatsApp has
+    /// lost it, the phone is asked to upload it again. It takes as long as the file is large.
+    async fn fetch_media(&self, came: &Came, folder: Option<&Path>) -> Result<FetchedMedia, MediaError> {
+        let _ = (came, folder);
+        Err(MediaError::NotConnected)
+    }
+
+    /// The path at WhatsApp of a file that is to be sent again with a message of this kind: the one that is known, or another one
+    /// where the phone was asked to upload it again.
+    async fn find_media(&self, remote: &Remote, kind: Kind, whence: &Whence) -> Result<String, MediaError> {
+        let _ = (remote, kind, whence);
+        Err(MediaError::NotConnected)
     }
 
     /// Shows those in a chat what the account does there. It is not stored, and nobody acknowledges it.
@@ -171,6 +186,29 @@ pub enum SendError {
     /// No answer within the deadline: it may be on the wire.
     #[error("no answer in time")]
     Timeout,
+}
+
+/// A file that was got from WhatsApp.
+#[derive(Debug)]
+pub struct FetchedMedia {
+    /// Its bytes, which are those that its message speaks of.
+    pub spool: Spool,
+    /// Its path at WhatsApp, where that is another one by now.
+    pub moved_to: Option<String>,
+}
+
+/// Why a file is not to be had from WhatsApp.
+#[derive(Debug, thiserror::Error)]
+pub enum MediaError {
+    /// The session is not connected (any more).
+    #[error("the session is not connected")]
+    NotConnected,
+    /// WhatsApp has lost it, and the phone does not have it either.
+    #[error("neither WhatsApp nor the phone has the file any more")]
+    Gone,
+    /// It may be to be had later.
+    #[error("the file is not to be had now")]
+    Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Why a question has no answer.

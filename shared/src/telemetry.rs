@@ -54,8 +54,9 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 }
 
 fn env_filter(filter: &str) -> EnvFilter {
-    // The WhatsApp library logs addresses of chats at `info`, and two of its targets at `warn`. Nobody is to read them.
+    // The WhatsApp library logs addresses of chats at `info`, and two of its targets at `warn`; a third one
+    // logs URLs of files there, with what lets an account download. Nobody is to read them.
     EnvFilter::builder().parse_lossy(format!(
-        "{filter},whatsapp_rust=warn,wacore=warn,wacore::send=error,usync=error,Client=warn,dynoxide=error"
+        "{filter},whatsapp_rust=warn,whatsapp_rust::download=error,wacore=warn,wacore::send=error,usync=error,Client=warn,dynoxide=error"
     ))
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use testbed::caller::{Caller, PASSWORD};
-use tests::flow::{pair, unique};
+use testbed::wait::until;
+use tests::flow::{Paired, pair, unique};
 use tests::routes;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -29,11 +30,12 @@ const RAMP: usize = 12;
 pub async fn run(users: u32, rate: u32, duration: Duration, instances: usize) -> bool {
     let stack = Stack::start(BCRYPT_COST).await;
     println!("making {users} users and {instances} connected instances");
-    let mut senders = Vec::new();
+    let (mut senders, mut came) = (Vec::new(), Vec::new());
     for _ in 0..instances {
         let sender = pair(&stack.bases, &stack.phones).await;
         // It begins as a JPEG does, which is enough for the sandbox.
         stack.phones.set_picture(&sender.other, b"\xff\xd8\xff\xe0").await;
+        came.push(file_came(&stack, &sender).await);
         senders.push(sender);
     }
     let administrator = administrator(&stack).await;
@@ -43,6 +45,7 @@ pub async fn run(users: u32, rate: u32, duration: Duration, instances: usize) ->
         stack: Arc::into_inner(stack).expect("all accounts are made"),
         report: Report::default(),
         senders,
+        came,
         administrator,
     });
     let interval = Duration::from_secs(1) * users / rate;
@@ -77,6 +80,28 @@ pub async fn run(users: u32, rate: u32, duration: Duration, instances: usize) ->
     let place = Arc::into_inner(place).expect("no user is at work any more");
     place.stack.stop().await;
     is_met
+}
+
+/// A message with a file that came in and is kept.
+async fn file_came(stack: &Stack, sender: &Paired) -> String {
+    let path = format!("/api/instances/{}", sender.instance);
+    sender.user.put(&path, json!({"contentDays": 7})).await.data(200);
+    let path = format!("/admin/phones/{}/send", sender.other);
+    let file = json!({"to": sender.own, "kind": "document", "base64": "SGVsbG8="});
+    // The daemon hears of the setting a moment later, and keeps what comes from then on.
+    until("a file that is kept", async || {
+        stack.phones.post(&path, &file).await;
+        let log = sender
+            .key
+            .get("/api/messages?kind=document&limit=1")
+            .await
+            .data(200);
+        let message = log[0]["id"].as_str()?.to_owned();
+        let body = json!({"to": sender.other, "messageId": message});
+        let forwarded = sender.key.send("forward", body).await;
+        (forwarded.status == 202).then_some(message)
+    })
+    .await
 }
 
 async fn administrator(stack: &Stack) -> Caller {

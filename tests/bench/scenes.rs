@@ -58,9 +58,9 @@ impl User {
     }
 
     async fn sends(&mut self) -> Result<(), Stop> {
-        let sender = self.random(self.place.senders.len());
+        let number = self.random(self.place.senders.len());
         let place = self.place.clone();
-        let sender = &place.senders[sender];
+        let (sender, came) = (&place.senders[number], place.came[number].as_str());
         let kinds = sends();
         let kind = &kinds[self.random(kinds.len())];
         let body = kind.to(&sender.other);
@@ -86,6 +86,12 @@ impl User {
         let file = json!({"fileName": "photo.jpg", "mimeType": "image/jpeg", "size": 845_861});
         let media = self.call(&sender.key, "POST /api/media", &[], Some(file)).await?;
         self.call(&sender.key, "DELETE /api/media/{media}", &[id(&media)], None)
+            .await?;
+        let file = came.replace("msg_", "med_");
+        self.call(&sender.key, "GET /api/media/{media}", &[&file], None)
+            .await?;
+        let body = json!({"to": sender.other, "messageId": came});
+        self.call(&sender.key, "POST /api/messages/forward", &[], Some(body))
             .await?;
         // Mostly answered from memory.
         let body = json!({"contacts": [sender.other]});

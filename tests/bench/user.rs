@@ -18,6 +18,8 @@ pub struct Place {
     pub report: Report,
     /// Instances that are connected, each with a key.
     pub senders: Vec<Paired>,
+    /// For each a message with a file that came in, whose content is kept.
+    pub came: Vec<String>,
     pub administrator: Caller,
 }
 

@@ -93,6 +93,8 @@ class World:
         self.administrator.verify()
         self.user = User()
         self.instance = self.user.instance()
+        # What comes and goes is kept, to be forwarded.
+        call("PUT", f"/api/instances/{self.instance}", self.user.token, json={"contentDays": 7})
         code = self.user.connect(self.instance)
         requests.post(f"{SANDBOX}/admin/mock-phone/scan-qr", data=code, timeout=30).raise_for_status()
         status = f"/api/instances/{self.instance}/status"
@@ -108,7 +110,10 @@ class World:
         requests.post(picture, data=JPEG, timeout=30).raise_for_status()
         powerless = self.user.key(self.instance, scopes=["media:read"])
         self.powerless_key = powerless["key"]
-        self.spared = {key["id"], powerless["id"]}
+        writer = self.user.key(self.instance, scopes=["media:write"])
+        self.mere_writer = writer["key"]
+        self.spared = {key["id"], powerless["id"], writer["id"]}
+        self.came = self.file_comes()
         self.keys_to_make = 0
         self.awaiting = None
         self.crowded = None
@@ -119,6 +124,16 @@ class World:
         """A message to somebody who is there."""
         text = {"to": self.contact, "text": "Hello"}
         return call("POST", "/api/messages/text", self.key, json=text)["id"]
+
+    def file_comes(self):
+        """A message with a file from somebody."""
+        own = call("GET", f"/api/instances/{self.instance}/status", self.user.token)["phone"]
+        file = {"to": own, "kind": "document", "base64": "SGVsbG8=", "mimeType": "text/plain"}
+        sent = requests.post(f"{SANDBOX}/admin/phones/{self.contact}/send", json=file, timeout=30)
+        sent.raise_for_status()
+        query = {"direction": "incoming", "kind": "document"}
+        came = lambda: call("GET", "/api/messages", self.key, params=query)
+        return until("a file", came)[0]["id"]
 
     def make_room_for_keys(self):
         """An instance has 100 keys at most: those that earlier calls have made are revoked from time to time."""

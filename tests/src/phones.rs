@@ -162,6 +162,11 @@ impl Phones {
         self.send_to(Method::PATCH, path, body).await
     }
 
+    /// A `DELETE` of the admin API.
+    pub async fn delete(&self, path: &str) {
+        self.send_to(Method::DELETE, path, &json!({})).await;
+    }
+
     async fn send_to(&self, method: Method, path: &str, body: &Value) -> Value {
         let request = self
             .http

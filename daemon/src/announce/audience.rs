@@ -25,6 +25,8 @@ pub struct Listener {
     pub subscription: SubscriptionId,
     /// Which of its events somebody wants.
     pub wants: Wants,
+    /// For how many days the content of its messages is kept.
+    pub content_days: u8,
 }
 
 /// Who wants which events of the instances that this process serves.
@@ -55,6 +57,7 @@ impl Audience {
         let listener = Arc::new(Listener {
             subscription: instance.subscription,
             wants: instance.wants.clone(),
+            content_days: instance.content_days,
         });
         let now = Instant::now();
         let mut noted = self.noted();

@@ -38,7 +38,7 @@ impl Place {
                 let port = url.port_or_known_default()?;
                 Some(Self::Host(format!("{}:{port}", url.host_str()?)))
             }
-            Source::Upload(_) => Some(Self::Bucket),
+            Source::Upload(_) | Source::Stored(_) => Some(Self::Bucket),
             Source::Inline(_) | Source::Remote(_) => None,
         }
     }

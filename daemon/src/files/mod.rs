@@ -23,7 +23,7 @@ mod wav;
 
 use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -207,6 +207,8 @@ pub struct Files {
     bucket: Bucket,
     folder: Option<PathBuf>,
     slots: Slots,
+    /// For files that come in, so that none that goes out waits for them.
+    slots_in: Slots,
     workshop: Slots,
     memory: Memory,
     patience: Duration,
@@ -222,6 +224,7 @@ impl Files {
             fetcher: Fetcher::new(settings.reach, settings.roots.as_deref())?,
             folder: settings.folder,
             slots: Slots::new(IN_HAND),
+            slots_in: Slots::new(IN_HAND),
             workshop: Slots::new(WORKBENCHES),
             memory: Memory::default(),
             patience: settings.patience.unwrap_or(PATIENCE),
@@ -237,6 +240,16 @@ impl Files {
     /// A place for a file of this owner, which it has until it is uploaded.
     pub async fn slot(&self, owner: Owner) -> Slot {
         self.slots.of(owner).await
+    }
+
+    /// A place for a file that came to this owner, which it has until it is in the bucket.
+    pub async fn slot_in(&self, owner: Owner) -> Slot {
+        self.slots_in.of(owner).await
+    }
+
+    /// Where files are kept while they are in hand; `None` for the system's folder for such files.
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// Deletes the file of a message that needs it no more: its state is final, and stored. Where that fails now, the bucket's
@@ -415,7 +428,7 @@ impl Files {
     }
 }
 
-fn respooled(kind: Kind, folder: Option<&std::path::Path>, bytes: &[u8]) -> io::Result<Spool> {
+fn respooled(kind: Kind, folder: Option<&Path>, bytes: &[u8]) -> io::Result<Spool> {
     let mut writer = Writer::new(kind, folder)?;
     writer.write(bytes)?;
     writer.finish()

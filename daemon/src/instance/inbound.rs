@@ -3,25 +3,31 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shared::domain::content::MAX_WHATSAPP_ID;
+use shared::domain::content::{Came, MAX_WHATSAPP_ID, Source, Whence};
 use shared::domain::counting::Counter;
 use shared::domain::event::{Data, MessageReceived};
 use shared::domain::message::{Direction, MessageRecord, RECORD_TERM, State, Truncation};
 use shared::domain::person::{Acquaintance, MAX_NAME, Person};
 use shared::fault;
-use shared::ids::{InstanceId, MessageId};
+use shared::ids::{InstanceId, MediaId, MessageId};
 use shared::queue::QueueError;
+use shared::seal::Purpose;
 use shared::session_state::Fence;
-use shared::storage::StorageError;
+use shared::storage::media::{INCOMING_TERM, MediaTable};
 use shared::storage::messages::{Pointed, Put};
+use shared::storage::{StorageError, keys};
 use shared::telemetry::chain;
 use tracing::{debug, warn};
 
+use super::keeping::Keeping;
 use super::{tally, telling};
 use crate::announce::announcement::Announcement;
 use crate::announce::{AnnounceError, Handed};
 use crate::connection::{CommitError, InboundMessage, InboundSink};
 use crate::deps::Deps;
+
+/// The longest JID of a sender by which a file is asked for, in bytes.
+const MAX_JID: usize = 256;
 
 /// Commits an instance's incoming messages. A message that comes again finds its record
 /// and has the same event id.
@@ -92,9 +98,18 @@ impl Inbound {
         let is_about_another = message.is_about_another();
         let known = self.who_wrote(message).await;
         // A vote is with its poll already, and is no message.
-        let put = match message.vote {
-            Some(_) => Put::AlreadyThere,
-            None => self.store(id, message, &known).await?,
+        let (put, file) = match message.vote {
+            Some(_) => (Put::AlreadyThere, None),
+            None => {
+                let keeping = Keeping::new(&self.deps, self.instance);
+                let storing = async { Ok::<_, Cause>(self.store(id, message, &known).await?) };
+                let (put, file, ()) = tokio::try_join!(
+                    storing,
+                    self.keep_file(id, message),
+                    keeping.keep_received(id, message),
+                )?;
+                (put, file)
+            }
         };
         if message.from_me && !is_about_another {
             return Ok(None);
@@ -104,9 +119,43 @@ impl Inbound {
         if put == Put::Created && !is_about_another {
             tally::count(&self.deps, self.instance, &[Counter::Received], message.at).await;
         }
-        let data = telling::data(&self.deps.messages, self.instance, id, message, &known.chat).await?;
+        let messages = &self.deps.messages;
+        let data = telling::data(messages, self.instance, id, message, &known.chat, file).await?;
+        Keeping::new(&self.deps, self.instance)
+            .follow(&data, &message.content)
+            .await?;
         let event = Announcement::incoming(self.instance, &known.chat, &parts, message.at, data);
         Ok(Some(Committed { id, event }))
+    }
+
+    /// Stores what it takes to fetch the message's file later. Answers the file's id. One write unit where it has a file.
+    async fn keep_file(&self, id: MessageId, message: &InboundMessage) -> Result<Option<MediaId>, Cause> {
+        let (told, _) = telling::content(message);
+        let media = message.content.media().filter(|_| !message.from_me);
+        let Some(Source::Remote(remote)) = media.and_then(|media| media.source.as_ref()) else {
+            return Ok(None);
+        };
+        let Some(came) = whence(message).and_then(|whence| Came::of(&told, remote, whence)) else {
+            warn!(instance.id = %self.instance, message.id = %id, "an incoming message says of its file what no app does");
+            return Ok(None);
+        };
+        let file = MediaId::of_message(id);
+        let plain = serde_json::to_vec(&came)?;
+        let of = keys::media(self.instance, file).path();
+        let sealing = self
+            .deps
+            .sealer
+            .seal(self.instance, Purpose::Content, of.as_bytes(), &plain);
+        let table = MediaTable::new(self.deps.table.clone());
+        let expires = message.received_at + INCOMING_TERM;
+        match table.came(self.instance, file, sealing.await?, expires).await {
+            Ok(()) => Ok(Some(file)),
+            Err(error) if error.nature().is_permanent() => {
+                warn!(instance.id = %self.instance, message.id = %id, error = %chain(&error), "the file of an incoming message cannot be had later");
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Stores the message's record, and what leads to it from WhatsApp's id.
@@ -240,6 +289,17 @@ impl Inbound {
         };
         Announcement { data, ..stub }
     }
+}
+
+/// How WhatsApp names a message that came in; `None` of one whose names no client makes.
+pub fn whence(message: &InboundMessage) -> Option<Whence> {
+    let is_plain = message.whatsapp_id.len() <= MAX_WHATSAPP_ID && message.sender.len() <= MAX_JID;
+    is_plain.then(|| Whence {
+        whatsapp_id: message.whatsapp_id.clone(),
+        chat: message.chat.to_jid(),
+        from_me: message.from_me,
+        participant: message.chat.group().map(|_| message.sender.clone()),
+    })
 }
 
 /// A message whose record is stored, and what is to be told of it.

@@ -5,6 +5,7 @@ pub mod backoff;
 mod book;
 mod group_receipts;
 pub mod inbound;
+pub mod keeping;
 pub mod link;
 mod pairing;
 mod pausing;

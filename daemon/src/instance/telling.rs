@@ -5,7 +5,7 @@ use shared::domain::content::{Content, Context, Edit, Excerpt, Kind};
 use shared::domain::event::{ChatNames, Data, MessageReaction, MessageReceived, MessageRevoked, PollVote};
 use shared::domain::message::Truncation;
 use shared::domain::recipient::Recipient;
-use shared::ids::{InstanceId, MessageId};
+use shared::ids::{InstanceId, MediaId, MessageId};
 use shared::storage::StorageError;
 use shared::storage::messages::Messages;
 use shared::telemetry::chain;
@@ -17,15 +17,19 @@ use crate::connection::InboundMessage;
 /// The longest name of a sender that is told, in characters. The apps allow 25.
 const MAX_PUSH_NAME: usize = 256;
 
-/// What is told of a message that has the id `id` here, in the canonical chat `chat`.
+/// What is told of a message that has the id `id` here, in the canonical chat `chat`, and whose file can be had as `file`.
 pub async fn data(
     messages: &Messages,
     instance: InstanceId,
     id: MessageId,
     message: &InboundMessage,
     chat: &Recipient,
+    file: Option<MediaId>,
 ) -> Result<Data, StorageError> {
-    let (content, reason) = content(message);
+    let (mut content, reason) = content(message);
+    if let Some(media) = content.media_mut() {
+        media.media.id = file;
+    }
     let about = targets::Finder {
         messages,
         instance,
@@ -84,6 +88,8 @@ async fn context(
     let mut context = message.context.clone();
     // The reason for what is left out is told with the content.
     let _ = context.shorten();
+    // Nobody is told how often, and no reader need know of it.
+    context.forwarding_score = None;
     let Some(quoted) = &mut context.quoted else {
         return Ok(context);
     };

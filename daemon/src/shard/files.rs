@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use shared::domain::content::{Content, Source};
+use shared::domain::content::{Content, Remote, Source};
 use shared::domain::job::SendJob;
 use shared::domain::message::{Failure, FailureCode};
 use shared::fault;
@@ -21,7 +21,7 @@ use super::journey::{End, Journey, Stopped};
 use super::lanes::Job;
 use super::pace;
 use super::send::{Sender, account_changed};
-use crate::connection::SendError;
+use crate::connection::{MediaError, SendError};
 use crate::files::{FileError, Owner, Place};
 use crate::instance::link::Link;
 
@@ -35,11 +35,6 @@ impl Sender<'_> {
         content: Content,
         journey: &mut Journey,
     ) -> Result<Content, (Content, Option<End>)> {
-        let is_there = |content: &Content| {
-            content
-                .media()
-                .is_none_or(|media| matches!(media.source, Some(Source::Remote(_))))
-        };
         while !is_there(&content) {
             self.lane.held.set_waits(&job.received.message_id, true);
             // Most messages have no file, and none of them takes room for one.
@@ -108,13 +103,22 @@ impl Sender<'_> {
                 debug!(message.id = %send.message, "the connection ended under an upload");
                 pace::after(1, rand::random())
             }
+            Trouble::Forward(MediaError::NotConnected) => {
+                debug!(message.id = %send.message, "the connection ended while a file was looked for");
+                pace::after(1, rand::random())
+            }
+            Trouble::Forward(MediaError::Gone) => {
+                warn!(message.id = %send.message, "a forwarded file is not at WhatsApp any more");
+                return Err(End::Failed(without_file(FailureCode::MediaGone, journey)).into());
+            }
             Trouble::Upload(SendError::Refused(code)) | Trouble::File(FileError::Final { code, .. }) => {
                 warn!(message.id = %send.message, code = %code, error = %chain(&error), "a file cannot be sent");
                 return Err(End::Failed(without_file(*code, journey)).into());
             }
-            Trouble::Upload(_) | Trouble::File(FileError::Waits { .. }) => {
+            Trouble::Upload(_) | Trouble::Forward(_) | Trouble::File(FileError::Waits { .. }) => {
                 let place = match error {
                     Trouble::Upload(_) => Some(Place::Upload),
+                    Trouble::Forward(_) => None,
                     Trouble::File(_) => source,
                 };
                 let fails_for = place.map_or(Duration::ZERO, |place| away.fails(&place, Instant::now()));
@@ -140,11 +144,11 @@ impl Sender<'_> {
         journey.without_file = Some((since, failures));
         journey.waits_for = match error {
             Trouble::File(FileError::Waits { code, .. }) => *code,
-            Trouble::File(FileError::Final { .. }) | Trouble::Upload(_) => None,
+            Trouble::File(FileError::Final { .. }) | Trouble::Forward(_) | Trouble::Upload(_) => None,
         };
         let asked = match error {
             Trouble::Upload(SendError::Throttled { after, .. }) => *after,
-            Trouble::Upload(_) | Trouble::File(_) => None,
+            Trouble::Upload(_) | Trouble::Forward(_) | Trouble::File(_) => None,
         };
         let pause = pace::after(failures, rand::random()).max(asked.unwrap_or_default());
         let waited = since.elapsed().max(fails_for);
@@ -165,6 +169,9 @@ impl Sender<'_> {
             instance: send.instance,
         };
         let _slot = self.deps.files.slot(owner).await;
+        if let Some(Source::Remote(remote)) = content.media().and_then(|media| media.source.as_ref()) {
+            return Ok(found(content, remote, link).await?);
+        }
         let ready = self.deps.files.ready(owner, content).await?;
         let remote = link.connection.upload(&ready.spool).await?;
         fault::point("after-upload");
@@ -182,12 +189,43 @@ fn without_file(code: FailureCode, journey: &Journey) -> Failure {
     })
 }
 
+/// Whether a message's file is known to be at WhatsApp. One that came with another message may have been lost since.
+fn is_there(content: &Content) -> bool {
+    content.media().is_none_or(|media| match &media.source {
+        Some(Source::Remote(remote)) => remote.whence.is_none(),
+        _ => false,
+    })
+}
+
+/// The content of a forwarded message with its file where WhatsApp has it.
+async fn found(content: &Content, remote: &Remote, link: &Link) -> Result<Content, MediaError> {
+    let mut content = content.clone();
+    let direct_path = match &remote.whence {
+        Some(whence) => link.connection.find_media(remote, content.kind(), whence).await?,
+        None => remote.direct_path.clone(),
+    };
+    let url = remote.url.clone().filter(|_| direct_path == remote.direct_path);
+    let there = Remote {
+        direct_path,
+        url,
+        whence: None,
+        ..remote.clone()
+    };
+    if let Some(media) = content.media_mut() {
+        media.source = Some(Source::Remote(Box::new(there)));
+    }
+    Ok(content)
+}
+
 /// Why a file is not at WhatsApp.
 #[derive(Debug, thiserror::Error)]
 enum Trouble {
     /// It could not be got.
     #[error(transparent)]
     File(#[from] FileError),
+    /// That of a forwarded message is not to be had there.
+    #[error(transparent)]
+    Forward(#[from] MediaError),
     /// It could not be uploaded.
     #[error("the file could not be uploaded")]
     Upload(#[from] SendError),

@@ -6,6 +6,7 @@ mod attempt;
 mod clerk;
 mod destination;
 mod farewell;
+mod fetching;
 mod files;
 mod jobs;
 mod journey;

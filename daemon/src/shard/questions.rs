@@ -34,6 +34,7 @@ use crate::connection::AskError;
 use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::lease::Hold;
+use crate::shard::fetching::Fetching;
 use crate::shard::reading::Reader;
 
 /// How many questions of an instance are answered at once. WhatsApp counts what an account asks.
@@ -69,6 +70,7 @@ pub struct Questions {
     hold: Hold,
     links: Arc<Links>,
     tasks: TaskTracker,
+    fetching: Arc<Fetching>,
     open: Mutex<HashMap<InstanceId, Arc<Turns>>>,
     /// Until when WhatsApp wants to be asked nothing for an instance.
     paused: Mutex<HashMap<InstanceId, Instant>>,
@@ -104,6 +106,7 @@ impl Questions {
     ) -> Arc<Self> {
         Arc::new(Self {
             answers: Answers::new(deps.table.clone()),
+            fetching: Fetching::new(deps.clone(), hold.clone(), links.clone(), tasks.clone()),
             deps,
             consumer,
             hold,
@@ -168,6 +171,15 @@ impl Questions {
     }
 
     async fn read(&self, turns: &Turns, question: &Question) -> Done {
+        if let Ask::FetchMedia(ask) = &question.ask {
+            // WhatsApp is asked nothing that it counts. How many files are under way is bounded there.
+            let left = self.time_left(question);
+            if !left.is_zero() {
+                let outcome = self.fetching.answer(question.instance, ask, left).await;
+                self.store(question, None, &outcome).await;
+            }
+            return Done::Delete;
+        }
         let _turn = match self.turn(turns, question).await {
             Turn::Come(turn) => turn,
             Turn::Over => return Done::Delete,

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use shared::domain::content::{Content, Said};
 use shared::domain::counting;
 use shared::domain::instance::{Status, Wanted};
@@ -30,6 +30,7 @@ use super::park::set_aside;
 use super::put_off::Put;
 use super::wire::Wire;
 use crate::deps::Deps;
+use crate::instance::keeping::Keeping;
 use crate::instance::link::Links;
 use crate::instance::tally;
 use crate::lease::Hold;
@@ -116,6 +117,13 @@ impl Sender<'_> {
             }
             End::Past(record) => {
                 debug!(message.id = %send.message, "this message is past sending");
+                if record.state.is_proof_of_sending()
+                    && let Ok(said) = self.open(send).await
+                {
+                    // Whoever stored its state may have ended before it was kept.
+                    self.keep(send, &said, record.sent_at.unwrap_or(record.updated_at))
+                        .await;
+                }
                 return self.past(job, send, &record, past).await;
             }
             End::Unread => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
@@ -147,12 +155,24 @@ impl Sender<'_> {
         fault::point("after-ack");
         if state == State::Sent {
             past.may_be_out = true;
+            if let Some(said) = &said {
+                self.keep(send, said, at).await;
+            }
         }
         let done = self
             .settle(job, send, &Change { state, at, failure }, past)
             .await?;
         fault::point("after-store");
         Ok(done)
+    }
+
+    /// Keeps what a message said, where its instance keeps contents. A message that was sent does not wait for that: where the table
+    /// is away, its state cannot be stored either, and all of this comes again.
+    async fn keep(&self, send: &SendJob, said: &Said, at: DateTime<Utc>) {
+        let keeping = Keeping::new(self.deps, send.instance);
+        if let Err(error) = keeping.keep_sent(send, said, at).await {
+            warn!(message.id = %send.message, error = %chain(error.as_ref()), "the content of a message is not kept");
+        }
     }
 
     /// Brings the message, opened into `said`, to the server, until something ends that. `Err` where its job is done with

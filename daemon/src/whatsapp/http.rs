@@ -1,8 +1,8 @@
-//! The library's HTTP client: HTTPS only, with deadlines, one pool for all sessions. Files are sent in pieces, however large
-//! they are.
+//! The library's HTTP client: HTTPS only, with deadlines, one pool for all sessions. Files pass in pieces, however large they
+//! are.
 
 use std::error::Error;
-use std::io::{self, Read as _};
+use std::io::{self, Read};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,11 +10,13 @@ use bytes::Bytes;
 use futures::Stream;
 use futures::stream::try_unfold;
 use reqwest::header::CONTENT_LENGTH;
-use reqwest::{Body, Certificate, Client, Method, RequestBuilder};
+use reqwest::{Body, Certificate, Client, Method, RequestBuilder, Response};
+use shared::domain::upload::MAX_UPLOAD;
 use tokio::runtime::Handle;
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
-use wacore::net::{HttpClient, HttpRequest, HttpResponse, UploadBody};
+use wacore::net::{HttpClient, HttpRequest, HttpResponse, StreamingHttpResponse, UploadBody};
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -29,6 +31,13 @@ const SLOWEST: u64 = 64 * 1_024;
 
 /// A piece of a file that is uploaded, in bytes.
 const PIECE: usize = 64 * 1_024;
+
+/// What a download may take besides the time for its bytes, and how long it may pause.
+const DOWNLOAD_DEADLINE: Duration = Duration::from_mins(1);
+const PAUSE: Duration = Duration::from_secs(20);
+
+/// What the largest file may take on the slowest line.
+const LONGEST_DOWNLOAD: Duration = Duration::from_secs(60 + MAX_UPLOAD / SLOWEST);
 
 /// The longest answer that is read into memory, in bytes. What the library asks for this
 /// way (the current version) is some hundred kilobytes.
@@ -108,6 +117,40 @@ async fn exchange(request: RequestBuilder) -> anyhow::Result<HttpResponse> {
     Ok(HttpResponse { status_code, body })
 }
 
+/// An answer's bytes as they come, with an end to waiting for each piece and for all of them.
+struct Incoming {
+    response: Response,
+    stop: CancellationToken,
+    until: Instant,
+    piece: Bytes,
+}
+
+impl Read for Incoming {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.piece.is_empty() {
+            let until = self.until.min(Instant::now() + PAUSE);
+            let (response, stop) = (&mut self.response, &self.stop);
+            let next = Handle::current().block_on(async {
+                tokio::select! {
+                    biased;
+                    () = stop.cancelled() => Err(io::Error::other("the session is over")),
+                    next = timeout_at(until, response.chunk()) => match next {
+                        Ok(next) => next.map_err(io::Error::other),
+                        Err(_) => Err(io::ErrorKind::TimedOut.into()),
+                    },
+                }
+            });
+            match next? {
+                Some(piece) => self.piece = piece,
+                None => return Ok(0),
+            }
+        }
+        let length = self.piece.len().min(buffer.len());
+        buffer[..length].copy_from_slice(&self.piece.split_to(length));
+        Ok(length)
+    }
+}
+
 /// A reader's bytes, read on threads that may block.
 fn pieces(body: UploadBody) -> impl Stream<Item = io::Result<Bytes>> {
     try_unfold(body, |mut body| async move {
@@ -131,6 +174,33 @@ impl HttpClient for Http {
             builder = builder.body(body);
         }
         exchange(builder).await
+    }
+
+    fn supports_streaming(&self) -> bool {
+        true
+    }
+
+    /// Called on a thread that may block, of a runtime; and so is the answer's reader.
+    fn execute_streaming(&self, request: HttpRequest) -> anyhow::Result<StreamingHttpResponse> {
+        let request = self.request(&request)?.timeout(LONGEST_DOWNLOAD);
+        let stop = self.stop.clone();
+        let response = Handle::current().block_on(async {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => anyhow::bail!("the session is over"),
+                answer = timeout(EXCHANGE_DEADLINE, request.send()) => Ok(answer??),
+            }
+        })?;
+        let length = response.content_length().unwrap_or(MAX_UPLOAD);
+        Ok(StreamingHttpResponse {
+            status_code: response.status().as_u16(),
+            body: Box::new(Incoming {
+                until: Instant::now() + DOWNLOAD_DEADLINE + Duration::from_secs(length / SLOWEST),
+                response,
+                stop,
+                piece: Bytes::new(),
+            }),
+        })
     }
 
     fn supports_upload_streaming(&self) -> bool {
@@ -183,7 +253,7 @@ mod tests {
         let url = format!("http://{}/", listener.local_addr().expect("bound"));
         let http = Http::new(None).expect("made");
         assert!(http.execute(HttpRequest::get(url)).await.is_err());
-        let accepted = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
+        let accepted = timeout(Duration::from_millis(50), listener.accept()).await;
         assert!(accepted.is_err(), "nobody came");
     }
 }

@@ -1,13 +1,14 @@
 //! One session: a client of the library, the task that runs it, and the handle to both.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use shared::clock::Clock;
-use shared::domain::content::{Content, Context, Remote, Said};
+use shared::domain::content::{Came, Content, Context, Kind, Remote, Said, Whence};
 use shared::domain::message::{Failure, FailureCode};
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
@@ -47,10 +48,10 @@ use super::spool::Spool;
 use super::stops::Signal;
 use super::transport::Dialler;
 use super::versions::{Refused, Version, Versions};
-use super::{chats, content, explain, failure, pairing, people, questions, resend, trust, upload};
+use super::{chats, content, download, explain, failure, pairing, people, questions, resend, trust, upload};
 use crate::connection::{
-    AskError, ChatState, ConnectError, Connection, PairingCode, PairingError, SendError, Session,
-    SessionEvent, Unread,
+    AskError, ChatState, ConnectError, Connection, FetchedMedia, MediaError, PairingCode, PairingError,
+    SendError, Session, SessionEvent, Unread,
 };
 use crate::stop::{Answer, Course};
 use crate::store::SessionStore;
@@ -562,6 +563,28 @@ impl Connection for WhatsAppSession {
             biased;
             () = self.stop.cancelled() => Err(SendError::NotConnected),
             uploaded = upload::upload(&self.client, file) => uploaded,
+        }
+    }
+
+    async fn fetch_media(&self, came: &Came, folder: Option<&Path>) -> Result<FetchedMedia, MediaError> {
+        if !self.client.is_logged_in() {
+            return Err(MediaError::NotConnected);
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(MediaError::NotConnected),
+            fetched = download::fetch(&self.client, came, folder) => fetched,
+        }
+    }
+
+    async fn find_media(&self, remote: &Remote, kind: Kind, whence: &Whence) -> Result<String, MediaError> {
+        if !self.client.is_logged_in() {
+            return Err(MediaError::NotConnected);
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(MediaError::NotConnected),
+            found = download::find(&self.client, remote, kind, whence) => found,
         }
     }
 

@@ -5,13 +5,17 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Write as _};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bytes::Bytes;
+use futures::Stream;
 use shared::domain::message::Kind;
-use wacore::download::{DownloadUtils, MediaType};
+use shared::domain::upload::MAX_UPLOAD;
+use tokio::sync::mpsc;
+use wacore::download::{DownloadUtils, DownloadWriter, MediaType};
 use wacore::upload::{EncryptedMediaInfo, MediaEncryptor, UploadSource};
 
 /// How many of a file's first bytes are kept, by which its type is told.
@@ -19,6 +23,9 @@ const HEAD: usize = 8 * 1_024;
 
 /// Bytes that go to the disk together.
 const BLOCK: usize = 64 * 1_024;
+
+/// Pieces of a file between the disk and where it goes.
+const PIECES: usize = 4;
 
 /// A file that is being written. It blocks: it belongs on a thread that may.
 pub struct Writer {
@@ -122,6 +129,28 @@ impl Spool {
         Ok(plain)
     }
 
+    /// The whole file in pieces, of which few are in memory at a time. An error ends them; without one they are all there.
+    pub fn stream(&self) -> impl Stream<Item = io::Result<Bytes>> + Send + use<> {
+        let (sender, pieces) = mpsc::channel(PIECES);
+        let spool = self.clone();
+        tokio::task::spawn_blocking(move || {
+            let Inner { info, media_type, .. } = &*spool.0;
+            let reader = Reader {
+                spool: spool.clone(),
+                at: 0,
+            };
+            let mut pieces = BufWriter::with_capacity(BLOCK, Pieces(sender.clone()));
+            let (key, kind) = (&info.media_key, *media_type);
+            let decrypted = DownloadUtils::decrypt_stream_to_writer(reader, key, kind, &mut pieces);
+            let written = decrypted.map_err(io::Error::other).and_then(|_| pieces.flush());
+            if let Err(error) = written {
+                // Nobody may be there any more to hear it.
+                let _ = sender.blocking_send(Err(error));
+            }
+        });
+        futures::stream::unfold(pieces, async |mut pieces| Some((pieces.recv().await?, pieces)))
+    }
+
     /// What the library uploads it as.
     pub(super) fn media_type(&self) -> MediaType {
         self.0.media_type
@@ -162,6 +191,92 @@ impl UploadSource for Spool {
     }
 }
 
+/// Hands on what is written to it.
+struct Pieces(mpsc::Sender<io::Result<Bytes>>);
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let piece = Ok(Bytes::copy_from_slice(bytes));
+        let sent = self.0.blocking_send(piece);
+        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Where the library writes a file that it downloads. It blocks, as [`Writer`] does. Each attempt of the library begins by
+/// emptying it.
+pub(super) struct Sink {
+    kind: Kind,
+    folder: Option<PathBuf>,
+    writer: Option<Writer>,
+    written: u64,
+}
+
+impl Sink {
+    pub fn new(kind: Kind, folder: Option<&Path>) -> Self {
+        Self {
+            kind,
+            folder: folder.map(Path::to_owned),
+            writer: None,
+            written: 0,
+        }
+    }
+
+    fn writer(&mut self) -> io::Result<&mut Writer> {
+        let writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => Writer::new(self.kind, self.folder.as_deref())?,
+        };
+        Ok(self.writer.insert(writer))
+    }
+
+    /// The file that was written last.
+    pub fn finish(mut self) -> io::Result<Spool> {
+        self.writer()?;
+        self.writer.take().ok_or(io::ErrorKind::NotFound)?.finish()
+    }
+}
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.written += bytes.len() as u64;
+        if self.written > MAX_UPLOAD {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.writer()?.write(bytes)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The library goes back to the beginning before an attempt, when this is empty, and after it, when it is complete.
+impl Seek for Sink {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        match to {
+            SeekFrom::Start(0) => Ok(0),
+            _ => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+}
+
+impl DownloadWriter for Sink {
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        if length != 0 {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        self.writer = None;
+        self.written = 0;
+        Ok(())
+    }
+}
+
 /// Reads what is on disk from a place of its own, since attempts may overlap.
 struct Reader {
     spool: Spool,
@@ -176,7 +291,8 @@ impl Read for Reader {
     }
 }
 
-fn media_type(kind: Kind) -> MediaType {
+/// What the library calls the files of messages of this kind.
+pub(super) fn media_type(kind: Kind) -> MediaType {
     match kind {
         Kind::Image => MediaType::Image,
         Kind::Video => MediaType::Video,
@@ -188,6 +304,8 @@ fn media_type(kind: Kind) -> MediaType {
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt as _;
+
     use super::*;
 
     fn spooled(kind: Kind, bytes: &[u8]) -> Spool {
@@ -214,6 +332,32 @@ mod tests {
             while reader.read(&mut piece).expect("read") > 0 {}
         });
         assert!(counted.bytes_max < 512 * 1_024, "{} bytes", counted.bytes_max);
+    }
+
+    #[tokio::test]
+    async fn a_file_comes_back_in_pieces() {
+        for length in [0, 1, BLOCK, 5 * BLOCK + 7] {
+            let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(length).collect();
+            let spool = spooled(Kind::Video, &bytes);
+            let pieces: Vec<_> = spool.stream().collect().await;
+            let pieces: Vec<_> = pieces.into_iter().map(|piece| piece.expect("read")).collect();
+            assert!(pieces.iter().all(|piece| piece.len() <= BLOCK));
+            assert!(pieces.concat() == bytes, "{length}");
+        }
+    }
+
+    #[test]
+    fn of_a_download_that_is_begun_anew_the_last_attempt_counts() {
+        let mut sink = Sink::new(Kind::Image, None);
+        for attempt in [&b"half of ano"[..], b"the file"] {
+            sink.truncate(0).expect("emptied");
+            sink.rewind().expect("at its beginning");
+            sink.write_all(attempt).expect("written");
+        }
+        sink.rewind().expect("at its beginning");
+        assert!(sink.seek(SeekFrom::Start(1)).is_err() && sink.truncate(1).is_err());
+        let spool = sink.finish().expect("written");
+        assert_eq!(spool.read().expect("read"), b"the file");
     }
 
     #[test]

@@ -38,6 +38,7 @@ pub async fn upload(client: &Client, file: &Spool) -> Result<Remote, SendError> 
         sidecar: streaming_sidecar.map(Bytes),
         thumbnail: None,
         waveform: None,
+        whence: None,
     })
 }
 

@@ -1,6 +1,7 @@
 //! A network that the test plays itself: it hears what a daemon sends and says what
 //! happens.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,12 +10,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use daemon::connection::{
-    AddressBook, AskError, ChatState, ConnectError, Connection, Connector, InboundSink, PairingCode,
-    PairingError, ReceiptKind, SendError, Session, SessionEvent, Unread,
+    AddressBook, AskError, ChatState, ConnectError, Connection, Connector, FetchedMedia, InboundSink,
+    MediaError, PairingCode, PairingError, ReceiptKind, SendError, Session, SessionEvent, Unread,
 };
 use daemon::stop::{Answer, Stop};
 use daemon::whatsapp::Spool;
-use shared::domain::content::{Bytes, Content, Remote, Said};
+use shared::domain::content::{Bytes, Came, Content, Kind, Remote, Said, Whence};
 use shared::domain::instance::Status;
 use shared::domain::message::Failure;
 use shared::domain::person::Person;
@@ -51,6 +52,7 @@ pub struct Playing {
     sent: mpsc::Receiver<Sent>,
     asked: mpsc::Receiver<Asked>,
     questions: mpsc::Receiver<Questioned>,
+    files: mpsc::Receiver<Wanted>,
     pub line: Arc<Line>,
 }
 
@@ -66,6 +68,13 @@ pub struct Asked {
 pub struct Questioned {
     pub ask: Ask,
     pub answer: oneshot::Sender<Result<question::Answer, AskError>>,
+}
+
+/// A file that a daemon wants of WhatsApp.
+#[derive(Debug)]
+pub struct Wanted {
+    pub came: Came,
+    pub answer: oneshot::Sender<Result<FetchedMedia, MediaError>>,
 }
 
 /// A message that a daemon has sent.
@@ -85,6 +94,9 @@ pub struct Line {
     sent: mpsc::Sender<Sent>,
     asked: mpsc::Sender<Asked>,
     questions: mpsc::Sender<Questioned>,
+    files: mpsc::Sender<Wanted>,
+    /// What comes of the next looks for files that are forwarded, the last one first; the others are where they were.
+    pub found_files: Mutex<Vec<Result<String, MediaError>>>,
     answers_probes: Arc<Mutex<bool>>,
     members: Arc<Mutex<Vec<Person>>>,
     refusals: Mutex<Vec<SendError>>,
@@ -140,10 +152,13 @@ impl Connector for Network {
         let (sender, sent) = mpsc::channel(WAITING);
         let (asking, asked) = mpsc::channel(WAITING);
         let (questioning, questions) = mpsc::channel(WAITING);
+        let (wanting, files) = mpsc::channel(WAITING);
         let line = Arc::new(Line {
             sent: sender,
             asked: asking,
             questions: questioning,
+            files: wanting,
+            found_files: Mutex::default(),
             answers_probes: self.answers_probes.clone(),
             members: self.members.clone(),
             refusals: Mutex::default(),
@@ -174,6 +189,7 @@ impl Connector for Network {
             sent,
             asked,
             questions,
+            files,
             line: line.clone(),
         };
         self.begun
@@ -300,6 +316,19 @@ impl Connection for Line {
             .expect("the test answers, or this panics as a defect of the library would")
     }
 
+    async fn fetch_media(&self, came: &Came, _: Option<&Path>) -> Result<FetchedMedia, MediaError> {
+        let (answer, answered) = oneshot::channel();
+        let came = came.clone();
+        let wanted = self.files.send(Wanted { came, answer }).await;
+        wanted.map_err(|_| MediaError::NotConnected)?;
+        answered.await.unwrap_or(Err(MediaError::NotConnected))
+    }
+
+    async fn find_media(&self, remote: &Remote, _: Kind, _: &Whence) -> Result<String, MediaError> {
+        let found = self.found_files.lock().expect("no holder panics").pop();
+        found.unwrap_or_else(|| Ok(remote.direct_path.clone()))
+    }
+
     async fn look_up(&self, name: &Recipient) -> Result<Found, SendError> {
         self.looked_up
             .lock()
@@ -398,6 +427,18 @@ impl Playing {
         in_time("a question", self.questions.recv())
             .await
             .expect("the connection lives")
+    }
+
+    /// The next file that the daemon wants.
+    pub async fn wanted(&mut self) -> Wanted {
+        in_time("a file that is wanted", self.files.recv())
+            .await
+            .expect("the connection lives")
+    }
+
+    /// Whether it wants one that nobody has given.
+    pub fn wants_more(&mut self) -> bool {
+        self.files.try_recv().is_ok()
     }
 
     /// The questions that nobody has taken yet.

@@ -93,6 +93,16 @@ impl World {
         question
     }
 
+    /// The same of somebody who waits no longer than this.
+    pub async fn ask_within(&self, instance: &Instance, ask: Ask, patience: TimeDelta) -> Question {
+        let question = Question {
+            answer_by: self.now() + patience,
+            ..self.question(instance, ask)
+        };
+        self.put(instance, &question).await;
+        question
+    }
+
     fn answers(&self) -> Answers {
         Answers::new(self.table.clone())
     }

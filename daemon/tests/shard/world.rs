@@ -16,7 +16,7 @@ use shared::ids::{InstanceId, SubscriptionId};
 use shared::queue::{OutgoingMessage, Queue as _, QueueNames};
 use shared::seal::Sealer;
 use shared::storage::counters::Counters;
-use shared::storage::instances::{Created, Instances, Suspended};
+use shared::storage::instances::{Created, Instances, Settings, Suspended, Updated};
 use shared::storage::keys;
 use shared::storage::leases::Leases;
 use shared::storage::messages::Messages;
@@ -120,6 +120,7 @@ impl World {
             account: None,
             wants: Wants::default(),
             messages_per_minute: None,
+            content_days: 0,
         };
         let created = self.instances.create(&instance, 100).await.expect("created");
         assert_eq!(created, Created::Created);
@@ -134,6 +135,21 @@ impl World {
         };
         desired.expect("stored").expect("the instance is there");
         self.nudge(instance).await;
+    }
+
+    /// Changes an instance's settings, as the API does, and waits until its daemon knows.
+    pub async fn configure(&self, instance: &Instance, change: impl FnOnce(&mut Settings)) {
+        let read = self.load(instance).await;
+        let mut settings = Settings {
+            name: read.name.clone(),
+            metadata: read.metadata.clone(),
+            messages_per_minute: read.messages_per_minute,
+            content_days: read.content_days,
+        };
+        change(&mut settings);
+        let updated = self.instances.update(&read, &settings).await;
+        assert_eq!(updated.expect("stored"), Updated::Done);
+        self.nudge_and_wait(instance).await;
     }
 
     /// Stores this text in an item, as a newer version may.

@@ -22,6 +22,7 @@ pub struct Reply<T> {
     data: T,
     pagination: Option<Pagination>,
     cookie: Option<HeaderValue>,
+    location: Option<HeaderValue>,
 }
 
 impl<T: Serialize> Reply<T> {
@@ -32,6 +33,7 @@ impl<T: Serialize> Reply<T> {
             data,
             pagination: None,
             cookie: None,
+            location: None,
         }
     }
 
@@ -49,6 +51,19 @@ impl<T: Serialize> Reply<T> {
             status: StatusCode::ACCEPTED,
             ..Self::ok(data)
         }
+    }
+
+    /// 303: what was asked for is to be had by a `GET` of this URL, without a key of ours.
+    ///
+    /// # Errors
+    /// The URL is none.
+    pub fn see_other(url: &str, data: T) -> Result<Self, ApiError> {
+        let location = HeaderValue::from_str(url).map_err(|error| ApiError::internal().caused_by(error))?;
+        Ok(Self {
+            status: StatusCode::SEE_OTHER,
+            location: Some(location),
+            ..Self::ok(data)
+        })
     }
 
     /// What is answered.
@@ -99,6 +114,9 @@ impl<T: Serialize> IntoResponse for Reply<T> {
         let mut response = self.status.into_response();
         if let Some(cookie) = self.cookie {
             response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
+        if let Some(location) = self.location {
+            response.headers_mut().insert(header::LOCATION, location);
         }
         let pagination = self.pagination;
         response.extensions_mut().insert(Parts { data, pagination });

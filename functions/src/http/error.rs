@@ -87,7 +87,9 @@ codes! {
     IdempotencyConflict = "IDEMPOTENCY_CONFLICT", CONFLICT;
     /// The message can no longer be edited.
     EditWindowClosed = "EDIT_WINDOW_CLOSED", CONFLICT;
-    /// The file is not kept any more.
+    /// The message's content is not kept, or not any more.
+    ContentNotKept = "CONTENT_NOT_KEPT", CONFLICT;
+    /// The file was there and is gone for good.
     MediaGone = "MEDIA_GONE", GONE;
     /// The body did not come in time.
     RequestTimeout = "REQUEST_TIMEOUT", REQUEST_TIMEOUT;

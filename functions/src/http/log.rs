@@ -127,6 +127,8 @@ fn told_by(code: Code) -> Told {
         | Code::InstanceNotConnected
         | Code::IdempotencyConflict
         | Code::EditWindowClosed
+        | Code::ContentNotKept
+        | Code::MediaGone
         | Code::PayloadTooLarge
         | Code::UnsupportedMediaType
         | Code::RecipientNotOnWhatsapp

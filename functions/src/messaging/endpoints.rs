@@ -20,7 +20,11 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
         instance::info::endpoint(),
         stats::endpoint(),
     ]);
-    endpoints.extend([media::create::endpoint(), media::delete::endpoint()]);
+    endpoints.extend([
+        media::create::endpoint(),
+        media::show::endpoint(),
+        media::delete::endpoint(),
+    ]);
     endpoints.extend(groups::endpoints());
     endpoints
 }

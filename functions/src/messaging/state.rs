@@ -11,6 +11,7 @@ use shared::seal::Sealer;
 use shared::storage::address_books::AddressBooks;
 use shared::storage::answers::Answers;
 use shared::storage::api_keys::ApiKeys;
+use shared::storage::contents::Contents;
 use shared::storage::counters::Counters;
 use shared::storage::idempotency::IdempotencyKeys;
 use shared::storage::instances::Instances;
@@ -54,6 +55,8 @@ pub struct OfMessaging {
     pub idempotency: IdempotencyKeys,
     /// Seals content, and nothing else.
     pub sealer: Arc<Sealer>,
+    /// The contents of messages, where they are kept.
+    pub contents: Contents,
     /// What is known of files.
     pub media: MediaTable,
     /// The files themselves.
@@ -81,6 +84,7 @@ impl MessagingState {
             schedule_limit: config.schedule_limit,
             counters: Counters::new(table.clone()),
             backlog: Backlog::new(base.clone(), limits),
+            contents: Contents::new(table.clone()),
             media: MediaTable::new(table.clone()),
             people: Directory::new(table.clone()),
             address_books: AddressBooks::new(table.clone()),

@@ -50,6 +50,12 @@ pub(super) async fn open(phone: Phone, Path((_, id)): Path<(String, String)>) ->
     Ok(([(header::CONTENT_TYPE, mime)], file.bytes).into_response())
 }
 
+/// `DELETE /admin/phones/{phone}/inbox/{id}/media`: the phone's person deletes the file, and the phone gives it to nobody again.
+pub(super) async fn forget(phone: Phone, Path((_, id)): Path<(String, String)>) -> ApiResult<StatusCode> {
+    phone.forget_media(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// `POST /admin/phones/{phone}/picture`: the person changes the picture; the body is a JPEG, or empty for none.
 pub(super) async fn picture(phone: Phone, body: Bytes) -> ApiResult<StatusCode> {
     phone.set_picture((!body.is_empty()).then_some(body)).await?;

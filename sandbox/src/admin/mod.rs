@@ -43,7 +43,10 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
         .route("/admin/phones/{phone}", delete(phones::remove))
         .route("/admin/phones/{phone}/inbox", get(inbox::list))
         .route("/admin/phones/{phone}/inbox/{id}", get(inbox::message))
-        .route("/admin/phones/{phone}/inbox/{id}/media", get(media::open))
+        .route(
+            "/admin/phones/{phone}/inbox/{id}/media",
+            get(media::open).delete(media::forget),
+        )
         .route("/admin/phones/{phone}/picture", post(media::picture))
         .route(
             "/admin/phones/{phone}/send",

@@ -113,6 +113,21 @@ pub(crate) fn held(unit: &Unit<'_>, phone: &str, id: &str) -> Result<Vec<Held>> 
     Ok(all)
 }
 
+/// Gives up the media of the messages with this id. The bytes go where nobody else refers to them.
+///
+/// # Errors
+/// [`Error::NotFound`] where the phone holds none.
+pub(crate) fn forget(unit: &Unit<'_>, phone: &str, id: &str) -> Result<()> {
+    let forgotten = unit.execute(
+        "DELETE FROM phone_media WHERE phone = ?1 AND id = ?2 AND state = 'held'",
+        (phone, id),
+    )?;
+    if forgotten == 0 {
+        return Err(Error::NotFound("the phone has no media of this message".into()));
+    }
+    Ok(())
+}
+
 /// Opens the media of the message with this id; answers their MIME type and bytes.
 ///
 /// # Errors

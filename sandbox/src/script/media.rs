@@ -33,6 +33,19 @@ impl Phone {
         Ok(MediaFile { mime_type, bytes })
     }
 
+    /// The person deletes the file of the message with this id: the phone does not upload it again for a companion that asks.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] for a message that is not there, or whose file the phone does not have.
+    pub async fn forget_media(&self, id: &str) -> Result<()> {
+        let (number, id) = (self.number.clone(), id.to_owned());
+        let forget = move |unit: &mut Unit<'_>| {
+            directory::require(unit, &number)?;
+            gallery::forget(unit, &number, &id)
+        };
+        self.network.store.run(forget).await
+    }
+
     /// Changes the person's picture: a JPEG of at most 1 MiB, or none. The phone may be off.
     ///
     /// # Errors

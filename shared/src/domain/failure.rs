@@ -81,7 +81,9 @@ impl FailureCode {
             Self::MediaType => {
                 "The message's file is of a type that its kind does not take, or it is damaged or empty"
             }
-            Self::MediaGone => "The message's file was uploaded, and is not there any more",
+            Self::MediaGone => {
+                "The message's file is not there any more: what was uploaded is removed, or WhatsApp has lost what is forwarded"
+            }
             Self::NoAcknowledgement => {
                 "WhatsApp did not acknowledge the message in time; it may have arrived"
             }
@@ -151,7 +153,7 @@ impl FailureCode {
             Self::MediaType => {
                 "Send a file of a type that `docs/media.md` lists for the kind, or send it as a document"
             }
-            Self::MediaGone => "Upload the file anew, then send it again",
+            Self::MediaGone => "Upload the file anew, or send it instead of forwarding it",
             Self::NoAcknowledgement => {
                 "Wait for a receipt, which still brings it to `delivered`; ask the recipient before sending it again"
             }

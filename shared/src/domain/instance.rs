@@ -22,6 +22,9 @@ pub const MAX_QR_ATTEMPTS: u8 = 3;
 /// The highest number of messages a minute that an instance can be slowed down to.
 pub const MAX_MESSAGES_PER_MINUTE: u16 = 600;
 
+/// For how many days an instance keeps the content of its messages at most.
+pub const MAX_CONTENT_DAYS: u8 = 14;
+
 /// How long a request for a pairing code is followed. After that its caller has gone, and a code would only reach a
 /// phone that did not ask for it.
 pub const PAIRING_REQUEST_TERM: TimeDelta = TimeDelta::minutes(1);
@@ -288,6 +291,9 @@ pub struct Instance {
     pub wants: Wants,
     /// How many messages it sends in a minute at most, where its owner has said so.
     pub messages_per_minute: Option<u16>,
+    /// For how many days the content of its messages is kept once they were sent or came: [`MAX_CONTENT_DAYS`] at most, 0 for
+    /// not at all.
+    pub content_days: u8,
 }
 
 /// The WhatsApp account behind a paired instance.
@@ -312,6 +318,11 @@ impl Instance {
     pub fn person(&self) -> Person {
         let account = self.account.as_ref();
         account.map(|account| account.person.clone()).unwrap_or_default()
+    }
+
+    /// Whether the content of a message that was sent or came at `at` is kept at `now`.
+    pub fn keeps_since(&self, at: DateTime<Utc>, now: DateTime<Utc>) -> bool {
+        now < at + TimeDelta::days(self.content_days.into())
     }
 
     /// Until when it is tried to unlink the instance; `None` where there is no end.

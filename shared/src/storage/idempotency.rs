@@ -51,6 +51,22 @@ pub struct Asked<'a> {
     pub form: u32,
 }
 
+/// The first request with a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct First {
+    /// The message that it made.
+    pub message: MessageId,
+    /// The digest of its bytes.
+    body: String,
+}
+
+impl First {
+    /// Whether it had these bytes.
+    pub fn had(&self, bytes: &[u8]) -> bool {
+        self.body == hex::encode(Sha256::digest(bytes))
+    }
+}
+
 /// The idempotency keys of the table.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKeys {
@@ -70,6 +86,17 @@ impl IdempotencyKeys {
         key: &str,
         now: DateTime<Utc>,
     ) -> Result<Option<MessageId>, StorageError> {
+        let first = self.first(instance, key, now).await?;
+        Ok(first.map(|first| first.message))
+    }
+
+    /// The same, with what tells whether it was this very request. One read unit.
+    pub async fn first(
+        &self,
+        instance: InstanceId,
+        key: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Option<First>, StorageError> {
         let key = keys::idempotency(instance, &hex::encode(Sha256::digest(key)));
         let Some(item) = self.table.get(&key).await? else {
             return Ok(None);
@@ -77,7 +104,8 @@ impl IdempotencyKeys {
         let read = Reader::new("idempotency key", &item);
         let is_over = read.number::<i64>("exp")? <= now.timestamp();
         let made = read.str("message")?.parse().ok();
-        Ok(made.filter(|_| !is_over))
+        let body = read.str("body")?.to_owned();
+        Ok(made.filter(|_| !is_over).map(|message| First { message, body }))
     }
 
     /// Claims a key for a request. One write unit.

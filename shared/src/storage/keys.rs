@@ -39,6 +39,7 @@
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
 //! | `ask#<instance>` | `<question>` | how far a question to its socket is, and the answer |
 //! | `media#<instance>` | `<media>` | what is known of a file, uploaded or come with a message |
+//! | `kept#<instance>` | `<message>` | a message's content, where its instance keeps it |
 //! | `due#<network>#<shard>` | `<time>#<message>` | a message that is due later or put off, with its job |
 //! | `idem#<instance>#<hash>` | `idem` | an idempotency key |
 //! | `leases#<network>` | `shard#<n>` | a shard's lease |
@@ -410,6 +411,16 @@ pub fn media_partition(instance: InstanceId) -> String {
 /// What is known of a file.
 pub fn media(instance: InstanceId, id: MediaId) -> Key {
     Key::new(media_partition(instance), id.to_string())
+}
+
+/// The partition of the contents of messages that an instance keeps.
+pub fn kept_partition(instance: InstanceId) -> String {
+    format!("kept#{instance}")
+}
+
+/// The content of a message.
+pub fn kept(instance: InstanceId, id: MessageId) -> Key {
+    Key::new(kept_partition(instance), id.to_string())
 }
 
 /// The partition of the answers to questions to an instance's socket.

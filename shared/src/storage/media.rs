@@ -179,16 +179,23 @@ impl MediaTable {
         }
     }
 
-    /// Notes that a file which came is in the bucket until then; `false` where it is not known any more. One write unit.
+    /// Notes that a file which came is in the bucket until then, and what is known of it by now where that is `sealed` anew;
+    /// `false` where it is not known any more. One write unit.
     pub async fn note_fetched(
         &self,
         instance: InstanceId,
         id: MediaId,
         until: DateTime<Utc>,
+        sealed: Option<Vec<u8>>,
     ) -> Result<bool, StorageError> {
         let update = self.table.update(&keys::media(instance, id));
+        let update = match sealed {
+            None => update.update_expression("SET fetchedUntil = :until"),
+            Some(sealed) => update
+                .update_expression("SET fetchedUntil = :until, sealed = :sealed")
+                .expression_attribute_values(":sealed", b(sealed)),
+        };
         let sent = update
-            .update_expression("SET fetchedUntil = :until")
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_values(":until", seconds(until))
             .send()

@@ -9,6 +9,7 @@ pub mod answers;
 pub mod api_keys;
 pub mod audit;
 mod batch;
+pub mod contents;
 pub mod counters;
 mod definition;
 mod error;

@@ -21,6 +21,7 @@ pub mod asked;
 pub mod bucket;
 pub mod caller;
 pub mod config;
+pub mod kept;
 pub mod mail;
 pub mod played;
 pub mod queues;

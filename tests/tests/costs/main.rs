@@ -3,6 +3,7 @@
 //!
 //! Session state is left out here; `session` measures it over a long conversation.
 
+mod kept;
 mod media;
 mod routes;
 mod scheduled;

@@ -1,10 +1,10 @@
-//! A crash between a file's upload and its message.
+//! Crashes while files are on their way, out and in.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
-use testbed::caller::Bases;
+use testbed::caller::{Bases, http};
 use testbed::wait::until;
 use tests::flow::exchange;
 
@@ -40,6 +40,42 @@ async fn a_file_that_was_uploaded_goes_out_after_a_restart() {
     assert_eq!(
         documents[0]["mediaSha256"],
         json!(hex::encode(Sha256::digest(b"hello")))
+    );
+    stack.stop().await;
+}
+
+/// A file that came in is in the bucket, and nobody has noted that. The same request has it, whole.
+#[tokio::test]
+async fn a_file_that_was_fetched_is_had_after_a_restart() {
+    let world = World::new().await;
+    let (paired, mut stack) = world.paired_with_fault("after-fetched-file").await;
+    let bytes: Vec<u8> = (0..=u8::MAX).cycle().take(300_000).collect();
+    let path = format!("/admin/phones/{}/send", paired.other);
+    let file = json!({"to": paired.own, "kind": "document", "base64": STANDARD.encode(&bytes)});
+    world.phones.post(&path, &file).await;
+    let message = until("the file's message", async || {
+        let log = paired.key.get("/api/messages?kind=document").await.data(200);
+        let message = log.as_array().expect("a list").first()?.clone();
+        Some(message["id"].as_str().expect("an id").to_owned())
+    })
+    .await;
+    let path = format!("/api/media/{}", message.replace("msg_", "med_"));
+    let cut_off = paired.key.try_request(reqwest::Method::GET, &path, ()).await;
+    assert!(
+        cut_off.is_err(),
+        "the stack is one process: its API goes with its daemon"
+    );
+    stack.until_it_crashes().await;
+
+    let stack = world.start(&[]).await;
+    let paired = paired.at(&Bases::one(&stack.api));
+    paired.user.until_status(&paired.instance, "CONNECTED").await;
+    let data = paired.key.get(&path).await.data(303);
+    let got = http().get(data["url"].as_str().expect("a URL")).send().await;
+    let got = got.expect("an answer").bytes().await.expect("whole");
+    assert_eq!(
+        hex::encode(Sha256::digest(&got)),
+        hex::encode(Sha256::digest(&bytes))
     );
     stack.stop().await;
 }

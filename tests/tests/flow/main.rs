@@ -5,6 +5,7 @@ mod chats;
 mod contacts;
 mod files;
 mod groups;
+mod kept;
 mod locations;
 mod media;
 mod options;

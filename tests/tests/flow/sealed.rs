@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sandbox::{Config, Sandbox};
 use serde_json::{Value, json};
-use testbed::caller::Bases;
+use testbed::caller::{Bases, http};
 use testbed::wait::until;
 use tests::flow::{pair, unique};
 use tests::phones::Phones;
@@ -132,13 +132,44 @@ async fn no_word_of_a_message_rests_in_the_clear() {
     let shown = serde_json::to_string(&phones.inbox(&paired.other).await).expect("plain data");
     assert!(has_mark(shown.as_bytes()), "the phone shows them");
 
+    // What an instance keeps, and a file that is fetched, rest no other way.
+    let path = format!("/api/instances/{}", paired.instance);
+    paired.user.put(&path, json!({"contentDays": 14})).await.data(200);
+    until("a content that is kept", async || {
+        let sent = paired.key.send_text(&paired.other, &mark()).await;
+        paired.key.until_state(&sent, "delivered").await;
+        let body = json!({"to": paired.other, "messageId": sent});
+        (paired.key.send("forward", body).await.status == 202).then_some(())
+    })
+    .await;
+    let file = json!({
+        "to": paired.own, "kind": "document", "base64": STANDARD.encode(mark().repeat(1_000)),
+        "caption": mark(), "fileName": mark(),
+    });
+    phones
+        .post(&format!("/admin/phones/{}/send", paired.other), &file)
+        .await;
+    let file = until("the file's message", async || {
+        let log = paired
+            .key
+            .get("/api/messages?kind=document&direction=incoming")
+            .await;
+        let message = log.data(200).as_array().expect("a list").first()?.clone();
+        Some(message["id"].as_str().expect("an id").replace("msg_", "med_"))
+    })
+    .await;
+    let led = paired.key.get(&format!("/api/media/{file}")).await.data(303);
+    let got = http().get(led["url"].as_str().expect("a URL")).send().await;
+    let got = got.expect("an answer").bytes().await.expect("whole");
+    assert!(has_mark(&got), "the caller has it");
+
     let incoming = mark();
     phones.send(&paired.other, &paired.own, &incoming).await;
     let log_path = format!("/api/instances/{}/messages", paired.instance);
     until("the text that came in", async || {
         let log = paired.user.get(&log_path).await.data(200);
         let mut log = log.as_array().expect("a list").iter();
-        log.any(|message| message["direction"] == "incoming")
+        log.any(|message| message["direction"] == "incoming" && message["kind"] == "text")
             .then_some(())
     })
     .await;

@@ -72,6 +72,7 @@ pub async fn read(client: &Client, message: &wa::Message) -> (Context, Option<Re
     };
     let names = Names::within(client, LOOK_UP_DEADLINE);
     context.forwarded = info.is_forwarded.unwrap_or_default();
+    context.forwarding_score = info.forwarding_score.filter(|_| context.forwarded);
     context.ephemeral_seconds = info.expiration.filter(|seconds| *seconds > 0);
     // One more than is told, to show that there were more.
     for mentioned in info.mentioned_jid.iter().take(MAX_MENTIONS + 1) {
@@ -190,7 +191,7 @@ pub async fn address(
     }
     if context.forwarded {
         info.is_forwarded = Some(true);
-        info.forwarding_score = Some(1);
+        info.forwarding_score = context.forwarding_score.or(Some(1));
     }
     info.expiration = context.ephemeral_seconds;
     addressed

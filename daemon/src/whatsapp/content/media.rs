@@ -53,6 +53,7 @@ macro_rules! from_remote {
             sidecar: None,
             thumbnail: None,
             waveform: None,
+            whence: None,
         });
         let file = File {
             mime_type: said(message.mimetype.as_ref()),
@@ -313,6 +314,7 @@ pub mod tests {
                 sidecar: None,
                 thumbnail: None,
                 waveform: None,
+                whence: None,
             }))),
         }
     }

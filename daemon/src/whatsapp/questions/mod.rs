@@ -3,6 +3,7 @@
 mod chats;
 mod contacts;
 mod groups;
+mod media;
 
 use std::sync::Arc;
 use std::time::Duration;

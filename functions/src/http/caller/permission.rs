@@ -24,6 +24,7 @@ permissions! {
     MessagesSend,
     MessagesRead,
     MediaWrite,
+    MediaRead,
     ContactsRead,
     ContactsWrite,
     GroupsRead,

@@ -16,7 +16,7 @@ use shared::ids::InstanceId;
 use shared::storage::instances::Created;
 use utoipa::ToSchema;
 
-use super::{InstanceView, metadata, pace};
+use super::{InstanceView, content_days, metadata, pace};
 use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, inactive, require_verified};
@@ -36,6 +36,8 @@ pub struct Request {
     metadata: Option<BTreeMap<String, String>>,
     #[schema(schema_with = pace::schema)]
     messages_per_minute: Option<Whole>,
+    #[schema(schema_with = content_days::schema)]
+    content_days: Option<Whole>,
     #[schema(ignore)]
     content_in_realtime: Option<IgnoredAny>,
     #[schema(ignore)]
@@ -96,6 +98,9 @@ fn instance(state: &ManagementState, caller: &UserCaller, request: Request) -> R
     let messages_per_minute = request
         .messages_per_minute
         .and_then(|value| pace::check(&mut fields, value));
+    let content_days = request
+        .content_days
+        .map_or(0, |value| content_days::check(&mut fields, value));
     fields.unserved("contentInRealtime", request.content_in_realtime.is_some());
     fields.unserved("alwaysOnline", request.always_online.is_some());
     fields.finish()?;
@@ -137,6 +142,7 @@ fn instance(state: &ManagementState, caller: &UserCaller, request: Request) -> R
         account: None,
         wants: Wants::default(),
         messages_per_minute,
+        content_days,
     })
 }
 

@@ -1,5 +1,5 @@
-//! `PUT /api/instances/{instance}`: another name, other metadata, another pace. A member that is not there
-//! stays as it is; `metadata` is replaced as a whole, and `null` takes it or the pace away.
+//! `PUT /api/instances/{instance}`: another name, other metadata, another pace, another term for contents. A member that is
+//! not there stays as it is; `metadata` is replaced as a whole, and `null` takes it or the pace away.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,12 @@ use serde::de::IgnoredAny;
 use shared::domain::audit::Action;
 use shared::domain::instance::InstanceName;
 use shared::domain::network::Network;
-use shared::storage::instances::Updated;
+use shared::storage::instances::{Settings, Updated};
 use utoipa::ToSchema;
 
 use super::desired::nudge;
 use super::find::{InstanceRef, find};
-use super::{InstanceView, metadata, pace};
+use super::{InstanceView, content_days, metadata, pace};
 use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
@@ -36,6 +36,8 @@ pub struct Request {
     #[serde(default)]
     #[schema(schema_with = pace::schema)]
     messages_per_minute: Given<Whole>,
+    #[schema(schema_with = content_days::schema)]
+    content_days: Option<Whole>,
     #[schema(ignore)]
     content_in_realtime: Option<IgnoredAny>,
     #[schema(ignore)]
@@ -49,7 +51,7 @@ pub fn endpoint() -> Endpoint<ManagementState> {
         "updateInstance",
         handler,
     )
-    .about(Tag::Instances, "Gives an instance another name, other metadata or another pace")
+    .about(Tag::Instances, "Changes an instance's name, its metadata, its pace, or for how long it keeps contents")
     .details("A member that is not there stays as it is; `metadata` is replaced as a whole. `null` takes `metadata` or `messagesPerMinute` away.")
     .errors(&[Code::NameTaken, Code::Conflict])
 }
@@ -79,17 +81,25 @@ pub async fn handler(
             strings
         }
     };
-    let pace = match request.messages_per_minute {
+    let messages_per_minute = match request.messages_per_minute {
         Given::Absent => instance.messages_per_minute,
         Given::Null => None,
         Given::Value(value) => pace::check(&mut fields, value),
     };
+    let content_days = request.content_days.map_or(instance.content_days, |value| {
+        content_days::check(&mut fields, value)
+    });
     fields.unserved("contentInRealtime", request.content_in_realtime.is_some());
     fields.unserved("alwaysOnline", request.always_online.is_some());
     fields.finish()?;
 
-    let name = name.unwrap_or_else(|| instance.name.clone());
-    match state.instances.update(&instance, &name, &metadata, pace).await? {
+    let to = Settings {
+        name: name.unwrap_or_else(|| instance.name.clone()),
+        metadata,
+        messages_per_minute,
+        content_days,
+    };
+    match state.instances.update(&instance, &to).await? {
         Updated::Done => {}
         Updated::NameTaken => {
             return Err(ApiError::new(Code::NameTaken, "Another instance has this name"));
@@ -102,17 +112,19 @@ pub async fn handler(
         }
     }
     // If this fails the caller gets an error, and the same request again mends it.
-    state.api_keys.rename_instance(instance.id, &name).await?;
+    state.api_keys.rename_instance(instance.id, &to.name).await?;
     let record = Record::by(&caller.user, Action::InstanceUpdated).on(instance.id);
-    let before = instance.messages_per_minute;
+    let (pace, days) = (instance.messages_per_minute, instance.content_days);
     let changes = Changes::default()
-        .value("name", &instance.name, &name)
-        .names("metadata", &instance.metadata, &metadata)
-        .option("messagesPerMinute", before, pace);
+        .value("name", &instance.name, &to.name)
+        .names("metadata", &instance.metadata, &to.metadata)
+        .option("messagesPerMinute", pace, to.messages_per_minute)
+        .value("contentDays", &days, &to.content_days);
     trail.record(&state, record.changes(changes)).await;
-    (instance.name, instance.metadata) = (name, metadata);
-    instance.messages_per_minute = pace;
-    if pace != before {
+    let is_news = (pace, days) != (to.messages_per_minute, to.content_days);
+    (instance.name, instance.metadata) = (to.name, to.metadata);
+    (instance.messages_per_minute, instance.content_days) = (to.messages_per_minute, to.content_days);
+    if is_news {
         nudge(&state, &instance).await?;
     }
     let owners = Owners::of(&state, [&instance]).await?;

@@ -33,6 +33,9 @@ pub struct InstanceView {
     /// How many messages it sends in a minute at most; `null` for as many as it can.
     #[schema(example = json!(null))]
     messages_per_minute: Option<u16>,
+    /// For how many days the content of its messages is kept; 0 for not at all.
+    #[schema(example = 0)]
+    content_days: u8,
     created_at: Timestamp,
 }
 
@@ -54,6 +57,7 @@ impl InstanceView {
             display_name,
             metadata: instance.metadata,
             messages_per_minute: instance.messages_per_minute,
+            content_days: instance.content_days,
             created_at: instance.created_at.into(),
         }
     }

@@ -22,7 +22,7 @@ use futures::FutureExt as _;
 use serde_json::json;
 use shared::auth::api_key::Grant;
 use shared::domain::account::Subscription;
-use shared::domain::content::Said;
+use shared::domain::content::{Kind, Said};
 use shared::domain::instance::{Instance, Status};
 use shared::domain::job::SendJob;
 use shared::domain::message::{DEFAULT_EXPIRY, MessageRecord};
@@ -80,6 +80,34 @@ pub async fn asked_at(
     };
     let known = state.idempotency.get(grant.instance, key, now).await?;
     Ok(known.map_or(now, MessageId::created_at))
+}
+
+/// The answer to the request with this body that was accepted under this key before; `None` where there was none.
+pub async fn accepted_before(
+    state: &MessagingState,
+    instance: InstanceId,
+    idempotency_key: Option<&str>,
+    body: &[u8],
+    now: DateTime<Utc>,
+) -> Result<Option<Accepted>, ApiError> {
+    let Some(key) = idempotency_key else {
+        return Ok(None);
+    };
+    let Some(first) = state.idempotency.first(instance, key, now).await? else {
+        return Ok(None);
+    };
+    let record = state.messages.get(instance, first.message).await?;
+    let same = record.filter(|record| first.had(&bytes_of(record.kind, body)));
+    Ok(same.map(|record| Accepted {
+        reply: Reply::accepted(AcceptedView::new(&record)),
+        is_replay: true,
+    }))
+}
+
+/// What tells one request from another under the same key, beside its meaning. The kind belongs to it as well, since it is in
+/// the path.
+fn bytes_of(kind: Kind, body: &[u8]) -> Vec<u8> {
+    [kind.as_str().as_bytes(), b"\n", body].concat()
 }
 
 /// Accepts a message of the instance that `grant` is for.
@@ -242,13 +270,7 @@ async fn claim(
     let Some(key) = &outgoing.idempotency_key else {
         return Ok((offered, None));
     };
-    // The kind belongs to the request as well, since it is in the path.
-    let bytes = [
-        outgoing.said.content.kind().as_str().as_bytes(),
-        b"\n",
-        &outgoing.body[..],
-    ]
-    .concat();
+    let bytes = bytes_of(outgoing.said.content.kind(), &outgoing.body);
     let meaning = fingerprint::meaning(&outgoing.to, &outgoing.said, &outgoing.options)
         .map_err(|error| ApiError::internal().caused_by(error))?;
     let asked = Asked {

@@ -9,6 +9,7 @@ mod enqueue;
 mod files;
 mod fingerprint;
 mod form;
+mod kept;
 pub mod kinds;
 pub mod legible;
 pub mod list;

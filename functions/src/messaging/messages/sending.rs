@@ -6,6 +6,7 @@ use axum::extract::{FromRequest, FromRequestParts, Request, State};
 use axum::handler::Handler;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
+use chrono::{DateTime, Utc};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
@@ -17,7 +18,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, Schem
 use utoipa::openapi::{Object, Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::accept::{Accepted, Outgoing, accept, asked_at};
+use super::accept::{Accepted, Outgoing, accept, accepted_before, asked_at};
 use super::form;
 use super::options::GivenOptions;
 use crate::endpoint::{Argument, Described, Endpoint, Gate};
@@ -48,6 +49,16 @@ pub struct Sending<Own> {
     body: Body<Own>,
     bytes: Bytes,
     file: Option<Bytes>,
+}
+
+/// What a message is asked with whose content is to be looked for.
+pub struct Asked<'a> {
+    /// What it works with.
+    pub state: &'a MessagingState,
+    /// Who asks.
+    pub caller: &'a Sender,
+    /// When it was asked.
+    pub now: DateTime<Utc>,
 }
 
 /// The endpoint that sends one kind of message.
@@ -96,6 +107,16 @@ impl<Own> Sending<Own> {
         self,
         content: fn(Own, &mut Fields) -> S,
     ) -> Result<Accepted, ApiError> {
+        let said = async |_: &Asked<'_>, own, fields: &mut Fields| Ok(Some(content(own, fields).into()));
+        self.accept_found(said).await
+    }
+
+    /// Accepts a message whose content is to be looked for. `find` answers none where it has reported faults. Where it refuses, and
+    /// the same was asked and accepted before, that is answered again.
+    pub async fn accept_found(
+        self,
+        find: impl AsyncFnOnce(&Asked<'_>, Own, &mut Fields) -> Result<Option<Said>, ApiError>,
+    ) -> Result<Accepted, ApiError> {
         let Self {
             state,
             caller,
@@ -107,18 +128,31 @@ impl<Own> Sending<Own> {
         let now = state.clock.now();
         let mut fields = Fields::default();
         let to = fields.parse::<Recipient>("to", &to);
-        let mut said = content(own, &mut fields).into();
+        let asked = Asked {
+            state: &state,
+            caller: &caller,
+            now,
+        };
+        let said = match find(&asked, own, &mut fields).await {
+            Ok(said) => said,
+            Err(refusal) => {
+                let (instance, key) = (caller.grant.instance, idempotency_key.as_deref());
+                let before = accepted_before(&state, instance, key, &bytes, now).await?;
+                return before.ok_or(refusal);
+            }
+        };
         let asked_at = asked_at(&state, &caller.grant, idempotency_key.as_deref(), &options, now).await?;
         let options = options.check(&mut fields, asked_at);
+        let mut quoted = None;
         if let (Some(to), Some(reply)) = (&to, &options.reply_to) {
-            let quoted = reply.find(&state, &caller.grant, to, now, &mut fields).await?;
-            said.context.quoted = quoted.map(Box::new);
+            quoted = reply.find(&state, &caller, to, now, &mut fields).await?;
         }
-        said.context.mentions = options.mentions.iter().map(Person::of).collect();
         fields.finish()?;
-        let Some(to) = to else {
+        let (Some(to), Some(mut said)) = (to, said) else {
             return Err(fields.error());
         };
+        said.context.quoted = quoted.map(Box::new);
+        said.context.mentions = options.mentions.iter().map(Person::of).collect();
         let outgoing = Outgoing {
             to,
             known: None,

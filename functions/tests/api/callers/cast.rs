@@ -8,10 +8,10 @@ use chrono::TimeDelta;
 use serde_json::json;
 use shared::auth::api_key::Scope;
 use shared::auth::session::RefreshToken;
-use shared::bucket::{Area, ObjectName};
 use shared::clock::Clock;
 use shared::domain::account::Role;
-use shared::ids::{InstanceId, MediaId};
+use shared::domain::content::Said;
+use shared::ids::InstanceId;
 
 use super::table::{Route, Takes};
 use crate::management::people::{self, administrator, member, text};
@@ -104,6 +104,13 @@ impl Cast {
 
         let body = json!({"to": "15550100002", "text": "Hello"});
         let message = key.send("text", body).await.data(202);
+        // It keeps contents, and has kept this one.
+        let path = format!("/api/instances/{sales}");
+        ada.put(&path, json!({"contentDays": 7})).await.data(200);
+        let kept = text(&message["id"]).parse().expect("an id");
+        let stores = (&world.state.table, &*world.state.sealer);
+        let said = Said::text("Hello");
+        testbed::kept::content(stores, (sales, kept), &said, world.clock.now(), 7).await;
         let elsewhere = json!({"allowedCidrs": ["198.51.100.0/24", "2001:db8::/32"]});
         Self {
             key_of_support: world.key(&ada, support, json!({})).await.token().to_owned(),
@@ -223,12 +230,8 @@ impl Cast {
         let number = self.strangers.fetch_add(1, Ordering::Relaxed);
         let email = format!("stranger-{number}@example.com");
         if filled.contains("{media}") {
-            let now = world.clock.now();
-            let media = MediaId::new(now);
-            let object = ObjectName::new(Area::Upload, self.sales, media);
-            let files = &world.states.messaging.media;
-            let given = files.give(&object, media, 5, Vec::new(), now + TimeDelta::hours(1));
-            given.await.expect("stored");
+            let (state, now) = (&world.state, world.clock.now());
+            let media = testbed::kept::file(&state.table, &state.sealer, self.sales, now).await;
             filled.replace("{media}", &media.to_string())
         } else if filled.contains("{stranger}") {
             filled.replace("{stranger}", &email)

@@ -109,6 +109,14 @@ async fn a_phone_gives_nothing_that_it_does_not_hold_or_for_another_key() {
     assert!(matches!(other, MediaRetryResult::DecryptionError), "{other:?}");
     let unknown = ask("3EB00000000ED4FF", &uploaded.media_key).await;
     assert!(matches!(unknown, MediaRetryResult::NotFound), "{unknown:?}");
+    // A person deletes the file, and the phone gives it no more.
+    let path = format!("/admin/phones/{b}/inbox/{id}/media");
+    let (status, _) = admin.call("DELETE", &path, "").await;
+    assert_eq!(status, 204);
+    let deleted = ask(id, &uploaded.media_key).await;
+    assert!(matches!(deleted, MediaRetryResult::NotFound), "{deleted:?}");
+    let (status, _) = admin.call("DELETE", &path, "").await;
+    assert_eq!(status, 404);
     let (status, _) = admin
         .call(
             "POST",

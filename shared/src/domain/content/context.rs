@@ -68,6 +68,9 @@ pub struct Context {
     /// Whether it is shown as forwarded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
+    /// How often it was forwarded by then, where that is told: apps mark what has gone through many hands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forwarding_score: Option<u32>,
     /// After how many seconds it disappears, where it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ephemeral_seconds: Option<u32>,
@@ -78,9 +81,14 @@ impl Context {
     /// [kinds](Kind::needs).
     pub const VERSION: u32 = 13;
 
+    /// The version that a reader must know to know how often a message was forwarded.
+    pub const SCORED: u32 = 27;
+
     /// The version that a reader of this very context must know.
     pub fn needs(&self) -> u32 {
-        if *self == Self::default() {
+        if self.forwarding_score.is_some() {
+            Self::SCORED
+        } else if *self == Self::default() {
             1
         } else {
             Self::VERSION

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Body, MAX_TOLD, cut};
+use super::{Body, MAX_TOLD, Whence, cut};
 use crate::bucket::ObjectName;
 use crate::ids::MediaId;
 
@@ -130,6 +130,10 @@ pub struct Remote {
     /// How loud a voice message is from its beginning to its end: 64 values of 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waveform: Option<Bytes>,
+    /// The message that it came with, where it goes out with another one: the phone is asked for it by that, where WhatsApp has
+    /// lost it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whence: Option<Whence>,
 }
 
 impl Source {
@@ -201,6 +205,7 @@ mod tests {
             sidecar: None,
             thumbnail: Some(Bytes(vec![4])),
             waveform: None,
+            whence: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! kind's fields have the names that events show. So do those of the [`Context`], which stands beside content of any kind:
 //! what is quoted, who is mentioned. What a message's record keeps of it is its [`Kind`].
 
+mod came;
 mod contact;
 mod context;
 mod edit;
@@ -22,6 +23,7 @@ use super::event::EventType;
 use super::payload::newest;
 use super::text_enum;
 
+pub use came::{Came, Whence};
 pub use contact::{Card, Contact, InvalidCards, MAX_CONTACT_NAME, MAX_CONTACTS, MAX_VCARD};
 pub use context::{Context, MAX_MENTIONS, MAX_QUOTED, Quoted, Said};
 pub use edit::{EDIT_WINDOW, Edit};
@@ -88,7 +90,7 @@ macro_rules! kinds {
         }
 
         /// The version of the newest kind, or of the context or a file's source where that is newer.
-        pub const NEWEST: u32 = newest(&[Context::VERSION, Source::VERSION, $($version),+]);
+        pub const NEWEST: u32 = newest(&[Context::VERSION, Context::SCORED, Source::VERSION, $($version),+]);
 
         /// What a message says. It rests only sealed, and stays out of logs.
         #[derive(Clone, PartialEq, Serialize, Deserialize)]

@@ -9,6 +9,7 @@
 mod chats;
 mod contacts;
 mod groups;
+mod media;
 mod table;
 
 use chrono::{DateTime, Utc};
@@ -26,6 +27,7 @@ pub use self::groups::{
     ParticipantsChanged, Participated, PictureChanged, RequestsListed, ResetInvite, ShowGroup, ShowInvite,
     Verdict,
 };
+pub use self::media::{FetchMedia, MediaFetched, MediaPlace};
 pub use self::table::{AnotherAnswer, Answer, Ask, Asks};
 use crate::ids::{InstanceId, QuestionId};
 

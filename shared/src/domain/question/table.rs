@@ -15,6 +15,7 @@ use super::groups::{
     GroupJoined, GroupLeft, GroupShown, GroupsListed, JoinGroup, LeaveGroup, ListGroups, ListRequests,
     ParticipantsChanged, PictureChanged, RequestsListed, ResetInvite, ShowGroup, ShowInvite,
 };
+use super::media::{FetchMedia, MediaFetched};
 use super::{Outcome, Refusal};
 use crate::domain::payload::newest;
 use crate::domain::recipient::Recipient;
@@ -231,6 +232,7 @@ asks! {
         GroupLeft,
         RequestsListed,
         PictureChanged,
+        MediaFetched,
     }
     asks {
         LookUp -> Looked: needs 2, reads, teaches;
@@ -254,5 +256,7 @@ asks! {
         LeaveGroup -> GroupLeft: needs 12, changes;
         ListRequests -> RequestsListed: needs 13, reads;
         ChangePicture -> PictureChanged: needs 14, changes, sealed;
+
+        FetchMedia -> MediaFetched: needs 26, reads;
     }
 }

@@ -14,7 +14,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
 pub use self::deletion::Deleted;
 pub use self::desired::PairingWanted;
-pub use self::settings::Updated;
+pub use self::settings::{Settings, Updated};
 pub use self::suspension::Suspended;
 
 use self::stored::to_item;

@@ -1,4 +1,4 @@
-//! What an instance's owner may change of it: its name, its metadata, and how fast it sends.
+//! What an instance's owner may change of it: its name, its metadata, how fast it sends, and for how long it keeps contents.
 
 use std::collections::BTreeMap;
 
@@ -23,36 +23,53 @@ pub enum Updated {
     Stale,
 }
 
+/// What an instance's owner may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Its name.
+    pub name: InstanceName,
+    /// The owner's own strings.
+    pub metadata: BTreeMap<String, String>,
+    /// How many messages it sends in a minute at most.
+    pub messages_per_minute: Option<u16>,
+    /// For how many days the content of its messages is kept.
+    pub content_days: u8,
+}
+
 impl Instances {
-    /// Changes name, metadata and pace of an instance as it was read. One transaction: of two requests for one name one
+    /// Changes what its owner may change of an instance as it was read. One transaction: of two requests for one name one
     /// gets it, and the old name is free at once.
-    pub async fn update(
-        &self,
-        instance: &Instance,
-        name: &InstanceName,
-        metadata: &BTreeMap<String, String>,
-        messages_per_minute: Option<u16>,
-    ) -> Result<Updated, StorageError> {
+    pub async fn update(&self, instance: &Instance, to: &Settings) -> Result<Updated, StorageError> {
+        let Settings {
+            name,
+            metadata,
+            messages_per_minute,
+            content_days,
+        } = to;
         let refused = |error: BuildError| StorageError::Refused(error.into());
-        let set = "SET #name = :name, #metadata = :metadata";
-        let paced = match messages_per_minute {
-            Some(_) => format!("{set}, messagesPerMinute = :pace"),
-            None => format!("{set} REMOVE messagesPerMinute"),
-        };
+        let mut expression = "SET #name = :name, #metadata = :metadata, contentDays = :days".to_owned();
+        expression.push_str(match messages_per_minute {
+            Some(_) => ", messagesPerMinute = :pace",
+            None => " REMOVE messagesPerMinute",
+        });
         let was_paced = match instance.messages_per_minute {
             Some(_) => "messagesPerMinute = :paced",
             None => "attribute_not_exists(messagesPerMinute)",
         };
+        let was_kept = match instance.content_days {
+            0 => "(attribute_not_exists(contentDays) OR contentDays = :kept)",
+            _ => "contentDays = :kept",
+        };
         let mut update = Update::builder()
             .table_name(self.table.name())
             .set_key(Some(keys::instance(instance.id).attributes()))
-            .update_expression(paced)
+            .update_expression(expression)
             .condition_expression(format!(
                 "subscription = :subscription AND #name = :old AND #metadata = :before AND wanted <> :deleted \
-                 AND {was_paced}"
+                 AND {was_paced} AND {was_kept}"
             ));
         for (name, pace) in [
-            (":pace", messages_per_minute),
+            (":pace", *messages_per_minute),
             (":paced", instance.messages_per_minute),
         ] {
             if let Some(pace) = pace {
@@ -60,6 +77,8 @@ impl Instances {
             }
         }
         let update = update
+            .expression_attribute_values(":days", n(content_days))
+            .expression_attribute_values(":kept", n(instance.content_days))
             .expression_attribute_names("#name", "name")
             .expression_attribute_names("#metadata", "metadata")
             .expression_attribute_values(":name", text(name))

@@ -36,6 +36,9 @@ pub fn to_item(instance: &Instance) -> Item {
     if let Some(messages) = instance.messages_per_minute {
         set("messagesPerMinute", n(messages));
     }
+    if instance.content_days > 0 {
+        set("contentDays", n(instance.content_days));
+    }
     if !instance.wants.is_nothing() {
         set("wants", texts(instance.wants.names()));
     }
@@ -107,6 +110,7 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
         account,
         wants: Wants::named(read.list("wants")?),
         messages_per_minute: read.opt_number("messagesPerMinute")?,
+        content_days: read.opt_number("contentDays")?.unwrap_or(0),
     })
 }
 

@@ -11,8 +11,8 @@ use shared::domain::payload;
 use shared::domain::person::Person;
 use shared::domain::question::{
     Ask, BlockList, Blocked, ChatRead, Done, Found, FoundPicture, GroupChanged, GroupCreated, GroupInvite,
-    GroupJoined, GroupLeft, GroupShown, GroupsListed, JoinRequest, Looked, Outcome, ParticipantsChanged,
-    Picture, PictureChanged, Question, RequestsListed, Shown,
+    GroupJoined, GroupLeft, GroupShown, GroupsListed, JoinRequest, Looked, MediaFetched, MediaPlace, Outcome,
+    ParticipantsChanged, Picture, PictureChanged, Question, RequestsListed, Shown,
 };
 use shared::domain::recipient::Recipient;
 use shared::queue::{Queue, QueueName, ReceiveOptions};
@@ -131,6 +131,10 @@ pub fn willing(ask: &Ask) -> Outcome {
         }
         .into(),
         Ask::ShowActivity(_) | Ask::SetPresence(_) | Ask::ChangeChat(_) => Done {}.into(),
+        Ask::FetchMedia(_) => MediaFetched {
+            place: MediaPlace::Here,
+        }
+        .into(),
         Ask::ReadChat(_) => ChatRead { messages: 2 }.into(),
     })
 }

@@ -33,9 +33,9 @@ impl Answer {
         serde_json::from_slice(&self.bytes).expect("a JSON body")
     }
 
-    /// Whether it did what was asked.
+    /// Whether it did what was asked, or leads to it.
     pub fn is_success(&self) -> bool {
-        (200..300).contains(&self.status)
+        (200..400).contains(&self.status)
     }
 
     /// The data of an answer with this status.

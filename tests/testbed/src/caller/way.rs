@@ -92,6 +92,8 @@ pub fn http() -> Client {
     Client::builder()
         .timeout(Duration::from_secs(30))
         .no_proxy()
+        // An answer that leads elsewhere is one to look at.
+        .redirect(reqwest::redirect::Policy::none())
         .build()
         .expect("a client")
 }

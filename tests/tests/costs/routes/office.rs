@@ -10,9 +10,10 @@ use functions::service::{self, States};
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::domain::account::Role;
+use shared::domain::content::Said;
 use shared::domain::instance::{PairingRequest, Status, Wanted};
 use shared::domain::network::Network;
-use shared::ids::InstanceId;
+use shared::ids::{InstanceId, MediaId};
 use shared::mail::FolderMailer;
 use shared::seal::Purpose;
 use shared::storage::instances::PairingWanted;
@@ -142,6 +143,22 @@ impl Office {
         self.daemon.lives().await;
         self.daemon.observe(instance, Status::Connected).await;
         (instance, key)
+    }
+
+    /// A file that came with a message.
+    pub async fn file_came(&self, instance: InstanceId) -> MediaId {
+        let state = &self.state;
+        testbed::kept::file(&state.table, &state.sealer, instance, self.now()).await
+    }
+
+    /// An instance keeps contents, and has kept that of this message.
+    pub async fn keeps(&self, user: &Caller, instance: InstanceId, message: &str) {
+        let path = format!("/api/instances/{instance}");
+        user.put(&path, json!({"contentDays": 7})).await.data(200);
+        let stores = (&self.state.table, &*self.state.sealer);
+        let id = message.parse().expect("an id");
+        let said = Said::text("Hello");
+        testbed::kept::content(stores, (instance, id), &said, self.now(), 7).await;
     }
 
     /// Lets an instance show a QR code.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use shared::ids::InstanceId;
 use testbed::caller::{Caller, PASSWORD};
 use testbed::relay::meter::Charge;
 use tests::routes::{request, sends};
@@ -94,7 +95,7 @@ impl Walk<'_> {
         let (instance, key) = self.office.paired(user).await;
         // The first message makes the instance's data key.
         key.send("text", text()).await.data(202);
-        self.messages(&key).await;
+        self.messages(user, instance, &key).await;
         let contact = [CONTACT];
         let body = json!({"contacts": contact});
         self.call(&key, "POST /api/contacts/check", &[], Some(body)).await;
@@ -173,7 +174,7 @@ impl Walk<'_> {
         }
     }
 
-    async fn messages(&mut self, key: &Caller) {
+    async fn messages(&mut self, user: &Caller, instance: InstanceId, key: &Caller) {
         let mut sent = Value::Null;
         for send in sends() {
             let body = send.to(OTHER_PHONE);
@@ -191,6 +192,12 @@ impl Walk<'_> {
         let media = self.call(key, "POST /api/media", &[], Some(file)).await;
         let media = [media["id"].as_str().expect("an id")];
         self.call(key, "DELETE /api/media/{media}", &media, None).await;
+        let came = self.office.file_came(instance).await.to_string();
+        self.call(key, "GET /api/media/{media}", &[&came], None).await;
+        self.office.keeps(user, instance, sent[0]).await;
+        let forward = json!({"to": OTHER_PHONE, "messageId": sent[0]});
+        self.call(key, "POST /api/messages/forward", &[], Some(forward))
+            .await;
         let route = "POST /api/messages/{message}/reaction";
         self.call(key, route, &sent, Some(json!({"emoji": "👍"}))).await;
         let edited = key.send("text", text()).await.data(202);

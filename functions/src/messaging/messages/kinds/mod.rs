@@ -4,6 +4,7 @@ mod audio;
 mod contact;
 mod document;
 mod file;
+mod forward;
 mod image;
 mod location;
 mod poll;
@@ -30,6 +31,7 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
         voice::endpoint(),
         document::endpoint(),
         sticker::endpoint(),
+        forward::endpoint(),
     ]
 }
 
@@ -40,7 +42,8 @@ mod tests {
 
     use super::*;
 
-    /// What is said about another message has its endpoint below that message; everything else one that bears its name.
+    /// What is said about another message has its endpoint below that message; everything else one that bears its name. What is
+    /// forwarded has a kind already.
     #[test]
     fn each_kind_that_can_be_sent_has_an_endpoint() {
         let (about, others): (Vec<_>, Vec<_>) = Kind::SENT
@@ -50,7 +53,8 @@ mod tests {
         let endpoints = endpoints().into_iter().map(Endpoint::into_operation);
         let paths: Vec<_> = endpoints.map(|operation| operation.path()).collect();
         let wanted = others.iter().map(|kind| format!("/api/messages/{kind}"));
-        assert_eq!(paths, wanted.collect::<Vec<_>>());
+        let forward = std::iter::once("/api/messages/forward".to_owned());
+        assert_eq!(paths, wanted.chain(forward).collect::<Vec<_>>());
 
         let all = crate::messaging::endpoints::endpoints().into_iter();
         let all: Vec<_> = all

@@ -2,8 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use shared::auth::api_key::Grant;
-use shared::domain::content::{MAX_QUOTED, Quoted};
+use shared::domain::content::{MAX_QUOTED, Quoted, Said};
 use shared::domain::message::{Direction, MessageRecord};
 use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
@@ -14,7 +13,8 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 use crate::http::{ApiError, Fields};
 use crate::messaging::MessagingState;
-use crate::messaging::messages::legible;
+use crate::messaging::messages::sending::Sender;
+use crate::messaging::messages::{kept, legible};
 
 /// A message to answer, as a request names it.
 #[derive(Deserialize, ToSchema)]
@@ -43,7 +43,8 @@ fn text_schema() -> Object {
         .max_length(Some(MAX_QUOTED))
         .pattern(Some(legible::PATTERN))
         .description(Some(
-            "What the quote shows. The content of messages is not kept, so without it the quote shows what the message was",
+            "What the quote shows. Without it the quote shows the message's own text where the instance keeps that (`contentDays`), and \
+             else what the message was",
         ))
         .examples(["Is the order on its way?"])
         .build()
@@ -61,24 +62,33 @@ impl GivenReply {
 }
 
 impl Reply {
-    /// The message as a message to `to` quotes it; `None` with a fault in `fields` where that cannot be. One read unit.
+    /// The message as a message to `to` quotes it; `None` with a fault in `fields` where that cannot be. One read unit, and what
+    /// [`kept::find`] takes where no text is given.
     pub async fn find(
         &self,
         state: &MessagingState,
-        grant: &Grant,
+        caller: &Sender,
         to: &Recipient,
         now: DateTime<Utc>,
         fields: &mut Fields,
     ) -> Result<Option<Quoted>, ApiError> {
-        let (record, to) = tokio::try_join!(
-            state.messages.get(grant.instance, self.id),
-            state.people.get(grant.instance, to, now),
+        let (instance, subscription) = (caller.grant.instance, caller.subscription.id);
+        let kept = async {
+            match &self.text {
+                Some(_) => Ok(None),
+                None => kept::find(state, subscription, instance, self.id, now).await,
+            }
+        };
+        let (record, to, kept) = tokio::try_join!(
+            async { Ok(state.messages.get(instance, self.id).await?) },
+            async { Ok(state.people.get(instance, to, now).await?) },
+            kept,
         )?;
         let fault = match record {
             None => "names no message of this instance",
             Some(record) if !is_in(&record, &to) => "names a message of another chat",
             Some(record) => match whatsapp_id(&record) {
-                Some(whatsapp_id) => return Ok(Some(self.quoted(record, whatsapp_id))),
+                Some(whatsapp_id) => return Ok(Some(self.quoted(record, whatsapp_id, kept))),
                 None => {
                     "names a message that cannot be quoted, since WhatsApp's id of it is too long to be kept"
                 }
@@ -88,7 +98,10 @@ impl Reply {
         Ok(None)
     }
 
-    fn quoted(&self, record: MessageRecord, whatsapp_id: String) -> Quoted {
+    fn quoted(&self, record: MessageRecord, whatsapp_id: String, kept: Option<Said>) -> Quoted {
+        let kept = kept.filter(|said| said.content.media().is_none_or(|media| !media.view_once));
+        let own = kept.as_ref().and_then(|said| kept::excerpt(&said.content));
+        let own = own.map(|text| text.chars().take(MAX_QUOTED).collect());
         Quoted {
             id: Some(self.id),
             whatsapp_id,
@@ -98,7 +111,7 @@ impl Reply {
                 Direction::Incoming => record.person,
             },
             kind: record.kind,
-            text: self.text.clone(),
+            text: self.text.clone().or(own),
         }
     }
 }

@@ -26,6 +26,7 @@ async fn a_new_instance_rests_and_is_found_by_id_and_name() {
             "displayName": null,
             "metadata": {"team": "blue"},
             "messagesPerMinute": null,
+            "contentDays": 0,
             "createdAt": "2026-01-01T00:00:00.000Z",
         })
     );

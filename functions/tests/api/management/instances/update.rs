@@ -119,3 +119,34 @@ async fn a_pace_is_set_taken_away_and_told_to_the_shard() {
     let shown = user.get("/api/instances/sales").await.data(200);
     assert_eq!(shown["messagesPerMinute"], json!(null));
 }
+
+#[tokio::test]
+async fn a_term_for_contents_is_set_and_changed_within_its_bounds() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let body = json!({"name": "sales", "contentDays": 14});
+    let made = user.post("/api/instances", body).await.data(201);
+    assert_eq!(made["contentDays"], json!(14));
+    let queries = world.queue_names().queries(0);
+    world.waiting(&queries).await;
+    for days in [0, 7] {
+        let data = put(&user, "sales", &json!({"contentDays": days})).await.data(200);
+        assert_eq!(data["contentDays"], json!(days));
+        assert_eq!(world.waiting(&queries).await.len(), 1, "its daemon hears of it");
+    }
+    let data = put(&user, "sales", &json!({"name": "support"})).await.data(200);
+    assert_eq!(data["contentDays"], json!(7), "what is not named stays");
+    let shown = user.get("/api/instances/support").await.data(200);
+    assert_eq!(shown["contentDays"], json!(7));
+    for days in [json!(15), json!(256), json!(70_000)] {
+        let refused = "400 VALIDATION_ERROR: `contentDays` must be a whole number from 0 to 14";
+        let answer = put(&user, "support", &json!({"contentDays": days})).await;
+        assert_eq!(answer.error(), refused);
+        let body = json!({"name": "other", "contentDays": days});
+        assert_eq!(user.post("/api/instances", body).await.error(), refused);
+    }
+    for wrong in [json!(null), json!("7"), json!(-1)] {
+        let answer = put(&user, "support", &json!({"contentDays": wrong})).await;
+        assert_eq!(answer.code(), "400 VALIDATION_ERROR");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod show;
 
 use serde_json::{Value, json};
 

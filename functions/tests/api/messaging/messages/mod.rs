@@ -6,6 +6,7 @@ mod contact;
 mod context;
 mod delete;
 mod files;
+mod forward;
 mod idempotency;
 mod list;
 mod location;

@@ -1,0 +1,295 @@
+//! The contents of messages and what it takes to fetch their files: where they rest, how, and until when.
+
+use chrono::TimeDelta;
+use daemon::connection::MediaError;
+use shared::domain::content::{Content, Edit, Media, Revoke, Said, Source, Target, Whence};
+use shared::domain::event::{EventType, Wants};
+use shared::domain::instance::Instance;
+use shared::domain::job::SendJob;
+use shared::domain::message::{Change, FailureCode, State};
+use shared::domain::person::Person;
+use shared::ids::{MediaId, MessageId};
+use shared::sealed;
+use shared::storage::contents::{self, Contents};
+use shared::storage::item::Item;
+use shared::storage::keys;
+
+use crate::fetching::{comes, image, remote};
+use crate::inbound::message;
+use crate::world::World;
+
+const BOB: &str = "15550100001";
+
+impl World {
+    /// Sets for how many days an instance keeps contents, as the API does.
+    async fn keep_for(&self, instance: &Instance, days: u8) {
+        self.configure(instance, |settings| settings.content_days = days)
+            .await;
+    }
+
+    /// What is kept of a message.
+    async fn kept(&self, instance: &Instance, id: MessageId) -> Option<Said> {
+        let table = Contents::new(self.table.clone());
+        let kept = table.get(instance.id, id, self.now()).await.expect("read")?;
+        let opened = contents::open(&self.sealer, instance.id, id, &kept.sealed).await;
+        Some(opened.expect("it opens"))
+    }
+
+    /// A job of this content, accepted and queued.
+    async fn accepted(&self, instance: &Instance, content: Content) -> MessageId {
+        let job = self.job(instance, BOB, "").await;
+        let sealed = sealed::seal(&self.sealer, instance.id, &job.message, &content).await;
+        let job = SendJob {
+            kind: content.kind(),
+            content: sealed.expect("sealed"),
+            ..job
+        };
+        self.record(&job).await;
+        self.enqueue(instance, &job).await;
+        job.message
+    }
+}
+
+fn expires(item: &Item) -> i64 {
+    let exp = item["exp"].as_n().expect("a number");
+    exp.parse().expect("a number")
+}
+
+fn sealed_bytes(item: &Item) -> &[u8] {
+    item["sealed"].as_b().expect("bytes").as_ref()
+}
+
+/// What an item of a message's file has, which is one write unit.
+#[tokio::test]
+async fn what_it_takes_to_fetch_a_file_rests_sealed_for_thirty_days() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world
+        .listen(&instance, &Wants::only(&[EventType::MessageReceived]))
+        .await;
+    let id = comes(&world, &session, &instance, image()).await;
+    // The same once more, as after a crash.
+    assert_eq!(comes(&world, &session, &instance, image()).await, id);
+    let told = world.events(&instance, 1).await;
+    let file = MediaId::of_message(id);
+    let told = serde_json::to_value(&told[0].data)
+        .expect("plain data")
+        .to_string();
+    assert!(told.contains(&file.to_string()), "{told}");
+    let item = world
+        .item(&keys::media(instance.id, file))
+        .await
+        .expect("an item");
+    assert_eq!(expires(&item), (world.now() + TimeDelta::days(30)).timestamp());
+    let rests = sealed_bytes(&item);
+    assert!(rests.len() < 900, "{} bytes", rests.len());
+    assert!(!rests.windows(6).any(|window| window == b"/v/t62"));
+    assert!(
+        world.item(&keys::kept(instance.id, id)).await.is_none(),
+        "nothing is kept"
+    );
+}
+
+/// Nobody could fetch it, and what a sender may make large is not stored.
+#[tokio::test]
+async fn a_file_of_which_is_said_what_no_app_says_has_no_id() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    let mut odd = remote();
+    odd.direct_path = format!("/{}", "x".repeat(100_000));
+    let media = Media {
+        source: Some(Source::Remote(Box::new(odd))),
+        ..image()
+    };
+    let id = comes(&world, &session, &instance, media).await;
+    assert!(world.messages.get(instance.id, id).await.expect("read").is_some());
+    let file = MediaId::of_message(id);
+    assert!(world.item(&keys::media(instance.id, file)).await.is_none());
+}
+
+#[tokio::test]
+async fn what_came_is_kept_for_as_long_as_the_instance_says() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world.keep_for(&instance, 14).await;
+    let id = comes(&world, &session, &instance, image()).await;
+    let item = world.item(&keys::kept(instance.id, id)).await.expect("an item");
+    assert_eq!(expires(&item), (world.now() + TimeDelta::days(14)).timestamp());
+    assert!(!sealed_bytes(&item).windows(4).any(|window| window == b"look"));
+    let said = world.kept(&instance, id).await.expect("kept");
+    let media = said.content.media().expect("a file");
+    assert_eq!(media.text.as_deref(), Some("look"));
+    let Some(Source::Remote(kept)) = &media.source else {
+        panic!("it says where it is");
+    };
+    let whence = Whence {
+        whatsapp_id: "3AFF01".to_owned(),
+        chat: "200000000000001@lid".to_owned(),
+        from_me: false,
+        participant: None,
+    };
+    assert_eq!(kept.whence, Some(whence));
+    assert_eq!(kept.thumbnail, remote().thumbnail, "apps show it at once");
+    // Whenever the table removes it.
+    world.clock.advance(TimeDelta::days(14));
+    assert_eq!(world.kept(&instance, id).await, None);
+    assert!(world.item(&keys::kept(instance.id, id)).await.is_some());
+
+    // What is shown once is not kept, but that it is.
+    let once = Media {
+        view_once: true,
+        ..image()
+    };
+    let mut incoming = message(&world, "3AFF02");
+    incoming.content = Content::Image(once);
+    session
+        .inbound
+        .commit(std::slice::from_ref(&incoming))
+        .await
+        .expect("stored");
+    let parts = [
+        &*instance.id.to_string(),
+        "200000000000001@lid",
+        "200000000000001@lid",
+        "3AFF02",
+    ];
+    let id = MessageId::derived_in_order(incoming.received_at, &parts);
+    let stub = Media {
+        view_once: true,
+        ..Media::default()
+    };
+    assert_eq!(world.kept(&instance, id).await, Some(Content::Image(stub).into()));
+}
+
+#[tokio::test]
+async fn what_was_sent_is_kept_as_it_reads_and_until_it_is_taken_back() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let unkept = world.accept(&instance, BOB, "before").await;
+    session.sent().await;
+    session.acknowledge(unkept, None).await;
+    world.until_state(&instance, unkept, State::Sent).await;
+    world.keep_for(&instance, 7).await;
+    let kept = world.accept(&instance, BOB, "hello").await;
+    session.sent().await;
+    assert_eq!(world.kept(&instance, kept).await, None, "it is not sent yet");
+    session.acknowledge(kept, None).await;
+    world.until_state(&instance, kept, State::Sent).await;
+    assert_eq!(world.kept(&instance, unkept).await, None);
+    assert_eq!(world.kept(&instance, kept).await, Some(Said::text("hello")));
+
+    let target = Target {
+        whatsapp_id: kept.to_whatsapp(),
+        from_me: true,
+        author: Person::default(),
+    };
+    let edit = Content::Edit(Edit {
+        target: target.clone(),
+        text: "hello again".to_owned(),
+    });
+    for (content, left) in [
+        (edit, Some(Said::text("hello again"))),
+        (Content::Revoke(Revoke { target }), None),
+    ] {
+        let change = world.accepted(&instance, content).await;
+        session.sent().await;
+        session.acknowledge(change, None).await;
+        world.until_state(&instance, change, State::Sent).await;
+        assert_eq!(world.kept(&instance, kept).await, left);
+    }
+}
+
+/// A receipt may be faster than the daemon that takes the job over.
+#[tokio::test]
+async fn a_message_whose_state_is_stored_already_is_kept_too() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world.keep_for(&instance, 7).await;
+    let job = world.job(&instance, BOB, "hello").await;
+    world.record(&job).await;
+    let change = Change {
+        state: State::Delivered,
+        at: world.now(),
+        failure: None,
+    };
+    world
+        .messages
+        .change(instance.id, job.message, &change)
+        .await
+        .expect("stored");
+    world.enqueue(&instance, &job).await;
+    world.until_no_sends().await;
+    assert_eq!(
+        world.kept(&instance, job.message).await,
+        Some(Said::text("hello"))
+    );
+    drop(session);
+}
+
+#[tokio::test]
+async fn a_forwarded_file_goes_out_from_where_it_is() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let whence = Whence {
+        whatsapp_id: "3AFF01".to_owned(),
+        chat: "200000000000001@lid".to_owned(),
+        from_me: false,
+        participant: None,
+    };
+    let mut known = remote();
+    known.whence = Some(whence);
+    let content = Content::Image(Media {
+        source: Some(Source::Remote(Box::new(known))),
+        ..image()
+    });
+    for (found, path) in [
+        (Ok("/v/t62/one".to_owned()), Some("/v/t62/one")),
+        (Ok("/v/t62/two".to_owned()), Some("/v/t62/two")),
+        (Err(MediaError::Gone), None),
+    ] {
+        session
+            .line
+            .found_files
+            .lock()
+            .expect("no holder panics")
+            .push(found);
+        let forward = world.accepted(&instance, content.clone()).await;
+        let Some(path) = path else {
+            let failed = world.until_state(&instance, forward, State::Failed).await;
+            let failure = failed.failure.expect("a failure");
+            assert_eq!(failure.code, FailureCode::MediaGone.as_str());
+            continue;
+        };
+        let sent = session.sent().await;
+        let media = sent.content.media().expect("a file");
+        let Some(Source::Remote(there)) = &media.source else {
+            panic!("it is not uploaded anew");
+        };
+        assert_eq!((&*there.direct_path, &there.key), (path, &remote().key));
+        session.acknowledge(forward, None).await;
+        world.until_state(&instance, forward, State::Sent).await;
+    }
+}
+
+/// Nothing is left of a deleted instance.
+#[tokio::test]
+async fn a_deleted_instance_keeps_nothing() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world.keep_for(&instance, 7).await;
+    let id = comes(&world, &session, &instance, image()).await;
+    let (kept, file) = (
+        keys::kept(instance.id, id),
+        keys::media(instance.id, MediaId::of_message(id)),
+    );
+    assert!(world.item(&kept).await.is_some() && world.item(&file).await.is_some());
+    world.instances.purge_content(instance.id).await.expect("purged");
+    assert!(world.item(&kept).await.is_none() && world.item(&file).await.is_none());
+}
