@@ -53,16 +53,28 @@ pub fn make(bytes: &[u8], found: Option<&'static str>) -> Result<Made, FileError
         height: Some(picture.height()),
         ..File::default()
     };
-    let small = picture.thumbnail(THUMBNAIL_SIDE, THUMBNAIL_SIDE);
     let about = About {
         file,
-        thumbnail: Some(jpeg(&on_white(&small), THUMBNAIL_QUALITY)?),
+        thumbnail: Some(shrunk(&picture, THUMBNAIL_SIDE)?),
         waveform: None,
     };
     Ok(Made {
         about,
         bytes: changed,
     })
+}
+
+/// A small JPEG of a picture, by its first frame where it moves.
+pub fn small(bytes: &[u8], found: Option<&'static str>, longest_side: u32) -> Result<Vec<u8>, FileError> {
+    let (_, format) = format_of(found)?;
+    shrunk(&decode(bytes, format)?, longest_side)
+}
+
+fn shrunk(picture: &DynamicImage, longest_side: u32) -> Result<Vec<u8>, FileError> {
+    // It makes small pictures larger, too.
+    let side = longest_side.min(picture.width().max(picture.height()));
+    let small = picture.thumbnail(side, side);
+    jpeg(&on_white(&small), THUMBNAIL_QUALITY)
 }
 
 /// The format of a picture, by its type.

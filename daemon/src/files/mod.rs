@@ -34,9 +34,11 @@ use shared::reach::Reach;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::spawn_blocking;
 
-use self::slots::{Slot, Slots};
+use self::slots::Slot;
 use crate::fetch::{FetchError, Fetcher};
 use crate::whatsapp::{Spool, Writer};
+
+pub use self::slots::Slots;
 
 /// Files that are looked into at a time. Each takes as much memory as it has pixels, or seconds.
 const WORKBENCHES: usize = 2;
@@ -201,7 +203,7 @@ impl Files {
 
     /// Gets the file of a message of this instance, and has it as apps want it.
     pub async fn ready(&self, instance: InstanceId, content: &Content) -> Result<Ready, FileError> {
-        let kind = content.kind();
+        let kind = content.shown().kind();
         let (Some(media), Some(rule)) = (content.media(), Rule::of(kind)) else {
             return Err(FileError::of_type("the message has no file"));
         };
@@ -343,6 +345,11 @@ impl Files {
         });
         (sender, writing)
     }
+}
+
+/// A small JPEG of a picture whose sides are at most this long, in pixels.
+pub fn thumbnail_of(bytes: &[u8], longest_side: u32) -> Result<Vec<u8>, FileError> {
+    image::small(bytes, sniff::type_of(bytes), longest_side)
 }
 
 fn respooled(kind: Kind, folder: Option<&std::path::Path>, bytes: &[u8]) -> io::Result<Spool> {

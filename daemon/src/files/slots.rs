@@ -1,4 +1,4 @@
-//! How many files are in hand at a time.
+//! How much is in hand at a time that takes as long as others take.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -12,10 +12,11 @@ const ALL: usize = 64;
 /// Files of one instance.
 const OF_INSTANCE: usize = 2;
 
-/// The places for files.
+/// The places: for all instances together, and for each.
 #[derive(Debug)]
 pub struct Slots {
     all: Arc<Semaphore>,
+    of_instance: usize,
     of: Mutex<HashMap<InstanceId, Arc<Semaphore>>>,
 }
 
@@ -26,16 +27,23 @@ pub struct Slot {
     _of_instance: OwnedSemaphorePermit,
 }
 
+/// Those for files.
 impl Default for Slots {
     fn default() -> Self {
-        Self {
-            all: Arc::new(Semaphore::new(ALL)),
-            of: Mutex::default(),
-        }
+        Self::new(ALL, OF_INSTANCE)
     }
 }
 
 impl Slots {
+    /// So many places, and so many of them for one instance.
+    pub fn new(all: usize, of_instance: usize) -> Self {
+        Self {
+            all: Arc::new(Semaphore::new(all)),
+            of_instance,
+            of: Mutex::default(),
+        }
+    }
+
     /// Waits for a place. An instance that has used up its own does not wait among the others.
     pub async fn of(&self, instance: InstanceId) -> Slot {
         let of_instance = self.semaphore(instance);
@@ -56,7 +64,7 @@ impl Slots {
         of.retain(|other, places| *other == instance || Arc::strong_count(places) > 1);
         let places = of
             .entry(instance)
-            .or_insert_with(|| Arc::new(Semaphore::new(OF_INSTANCE)));
+            .or_insert_with(|| Arc::new(Semaphore::new(self.of_instance)));
         Arc::clone(places)
     }
 }

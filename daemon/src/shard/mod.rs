@@ -11,6 +11,7 @@ mod lanes;
 mod pace;
 mod pacer;
 mod park;
+mod previews;
 mod queries;
 mod questions;
 mod reachout;

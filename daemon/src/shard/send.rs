@@ -117,6 +117,7 @@ impl Sender<'_> {
             };
             match self.with_file(job, send, content, past).await {
                 Ok(content) => {
+                    let content = self.with_preview(job, send, content).await;
                     let ready = Said { content, context };
                     if let Some(end) = self.until_acked(job, send, &ready, past).await {
                         break end;

@@ -27,6 +27,7 @@ mod secrets;
 mod session;
 mod settings;
 mod spool;
+mod statuses;
 mod stops;
 mod trust;
 

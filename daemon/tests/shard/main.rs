@@ -23,6 +23,7 @@ mod pairing;
 mod pairing_code;
 mod people;
 mod poison;
+mod previews;
 mod questions;
 mod queue;
 mod reachout;

@@ -49,7 +49,8 @@ pub struct SendJob {
     /// For how many milliseconds the recipient sees that somebody types before it goes out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub typing_ms: Option<u32>,
-    /// The version that a reader must know for what stands beside the content: see [`Context::needs`](content::Context::needs).
+    /// The version that a reader must know for members of the content, and for what stands beside it: see
+    /// [`Said::needs`](content::Said::needs).
     #[serde(default = "payload::first", skip_serializing_if = "payload::is_first")]
     pub needs: u32,
     /// What it [says](content::Said), [sealed](crate::sealed) as that of the message.
@@ -155,7 +156,12 @@ impl Payload for Job {
             Self::Send(send) => {
                 // A daemon that knows contexts knows this.
                 let typing = send.typing_ms.map_or(1, |_| content::Context::VERSION);
-                newest(&[send.kind.needs(), send.needs, typing])
+                // Whatever goes there, a reader that knows statuses reads whom to.
+                let to = match send.to {
+                    Recipient::Status => Kind::Status.needs(),
+                    _ => 1,
+                };
+                newest(&[send.kind.needs(), send.needs, typing, to])
             }
         }
     }
@@ -206,6 +212,16 @@ mod tests {
         assert!(body.starts_with(&format!(r#"{{"v":{needs},"#)), "{body}");
         let Job::Send(send) = decode(&body).expect("a job");
         assert_eq!(send.needs, needs);
+    }
+
+    #[test]
+    fn what_goes_to_statuses_is_left_to_a_reader_that_knows_them() {
+        let Job::Send(send) = decode(TEXT).expect("a job");
+        let (to, kind) = (Recipient::Status, Kind::Revoke);
+        let body = encode(&Job::Send(SendJob { to, kind, ..send }));
+        let needs = Kind::Status.needs();
+        assert!(body.starts_with(&format!(r#"{{"v":{needs},"#)), "{body}");
+        assert_eq!(chat_of(&body), Some(Recipient::Status));
     }
 
     #[test]

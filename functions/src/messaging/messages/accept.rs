@@ -381,7 +381,7 @@ async fn seal(
     let scheduled_at = outgoing.options.scheduled_at;
     let name = to.as_spelt(&outgoing.to);
     let chat = Some(to.chat.clone()).filter(|chat| *chat != name);
-    let person = if outgoing.to.group().is_some() {
+    let person = if outgoing.to.is_shared() {
         Person::default()
     } else {
         to.person.clone()
@@ -393,7 +393,7 @@ async fn seal(
         person,
         account: instance.account.as_ref().map(|account| account.person.clone()),
         kind: outgoing.said.content.kind(),
-        needs: outgoing.said.context.needs(),
+        needs: outgoing.said.needs(),
         typing_ms: outgoing.options.typing_ms,
         reference: outgoing.options.reference,
         accepted_at,

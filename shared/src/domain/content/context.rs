@@ -28,6 +28,11 @@ impl Said {
     pub fn text(text: impl Into<String>) -> Self {
         Content::text(text).into()
     }
+
+    /// The version that a reader of this must know, beside that of its [kind](Kind::needs).
+    pub fn needs(&self) -> u32 {
+        self.content.needs().max(self.context.needs())
+    }
 }
 
 /// With nothing beside it.

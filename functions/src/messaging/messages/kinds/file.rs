@@ -116,22 +116,43 @@ pub async fn accept<Own>(
     kind: Kind,
     content: fn(WithFile<Own>, &mut Fields) -> shared::domain::content::Content,
 ) -> Result<Accepted, ApiError> {
-    if let Some(mime_type) = &sending.own().given.mime_type
-        && let Some(rule) = Rule::of(kind)
-        && is_mime_type(mime_type)
-        && !rule.takes(mime_type)
-    {
+    sending.own().require_type(kind)?;
+    sending.accept(content).await
+}
+
+impl<Own> WithFile<Own> {
+    /// Refuses a type that messages of this kind do not take.
+    pub fn require_type(&self, kind: Kind) -> Result<(), ApiError> {
+        let Some(mime_type) = self.given.mime_type.as_ref().filter(|given| is_mime_type(given)) else {
+            return Ok(());
+        };
+        let Some(rule) = Rule::of(kind).filter(|rule| !rule.takes(mime_type)) else {
+            return Ok(());
+        };
         let known: Vec<_> = rule.types.iter().chain(rule.converted).copied().collect();
         let message = format!(
             "A message of the kind `{kind}` takes files of {}",
             known.join(", ")
         );
-        return Err(ApiError::new(Code::UnsupportedMediaType, message));
+        Err(ApiError::new(Code::UnsupportedMediaType, message))
     }
-    sending.accept(content).await
-}
 
-impl<Own> WithFile<Own> {
+    /// The kind's own members, where there is to be no file: each member of one is noted as a fault, with this reason.
+    pub fn without_file(self, fields: &mut Fields, reason: &str) -> Own {
+        let given = &self.given;
+        for (name, value) in [
+            ("url", &given.url),
+            ("mediaId", &given.media_id),
+            ("base64", &given.base64),
+            ("mimeType", &given.mime_type),
+        ] {
+            if value.is_some() {
+                fields.fault(name, reason);
+            }
+        }
+        self.own
+    }
+
     /// The file, with faults noted, beside the kind's own members.
     pub fn file(self, fields: &mut Fields) -> (Media, Own) {
         let Given {

@@ -7,6 +7,7 @@ mod file;
 mod image;
 mod location;
 mod poll;
+mod status;
 mod sticker;
 mod text;
 mod video;
@@ -28,6 +29,7 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
         voice::endpoint(),
         document::endpoint(),
         sticker::endpoint(),
+        status::endpoint(),
     ]
 }
 

@@ -14,6 +14,7 @@ mod poll;
 mod reaction;
 mod scheduled;
 mod show;
+mod status;
 mod text;
 mod timeline;
 mod update;
