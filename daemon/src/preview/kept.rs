@@ -42,17 +42,17 @@ pub struct Kept(Mutex<HashMap<String, (Known, Instant)>>);
 
 impl Kept {
     /// What is known of a page.
-    pub fn get(&self, url: &str) -> Option<Known> {
+    pub fn get(&self, url: &str, now: Instant) -> Option<Known> {
         let kept = self.0.lock().expect("no holder panics");
         let (known, since) = kept.get(url)?;
-        known.is_fresh(*since).then(|| known.clone())
+        known.is_fresh(*since, now).then(|| known.clone())
     }
 
     /// Keeps what is known of a page now.
-    pub fn put(&self, url: &str, known: Known) {
+    pub fn put(&self, url: &str, known: Known, now: Instant) {
         let mut kept = self.0.lock().expect("no holder panics");
         if kept.len() >= MOST {
-            kept.retain(|_, (known, since)| known.is_fresh(*since));
+            kept.retain(|_, (known, since)| known.is_fresh(*since, now));
         }
         if kept.len() >= MOST {
             let oldest = kept.iter().min_by_key(|(_, (_, since))| *since);
@@ -61,17 +61,17 @@ impl Kept {
                 kept.remove(&url);
             }
         }
-        kept.insert(url.to_owned(), (known, Instant::now()));
+        kept.insert(url.to_owned(), (known, now));
     }
 }
 
 impl Known {
-    fn is_fresh(&self, since: Instant) -> bool {
+    fn is_fresh(&self, since: Instant, now: Instant) -> bool {
         let term = match self {
             Self::Shows(_) => TERM,
             Self::Nothing => TERM_OF_NONE,
         };
-        since.elapsed() < term
+        now - since < term
     }
 
     /// What it shows, if anything.
@@ -102,28 +102,27 @@ mod tests {
         })
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_page_is_forgotten_after_its_term() {
-        let kept = Kept::default();
-        kept.put("one", shown("One"));
-        kept.put("none", Known::Nothing);
-        assert!(kept.get("one") == Some(shown("One")));
-        assert!(kept.get("none") == Some(Known::Nothing) && kept.get("other").is_none());
-        tokio::time::advance(TERM_OF_NONE).await;
-        assert!(kept.get("none").is_none() && kept.get("one").is_some());
-        tokio::time::advance(TERM).await;
-        assert!(kept.get("one").is_none());
+    #[test]
+    fn a_page_is_forgotten_after_its_term() {
+        let (kept, now) = (Kept::default(), Instant::now());
+        kept.put("one", shown("One"), now);
+        kept.put("none", Known::Nothing, now);
+        assert!(kept.get("one", now) == Some(shown("One")));
+        assert!(kept.get("none", now) == Some(Known::Nothing) && kept.get("other", now).is_none());
+        let later = now + TERM_OF_NONE;
+        assert!(kept.get("none", later).is_none() && kept.get("one", later).is_some());
+        assert!(kept.get("one", now + TERM).is_none());
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_oldest_makes_room() {
-        let kept = Kept::default();
+    #[test]
+    fn the_oldest_makes_room() {
+        let (kept, mut now) = (Kept::default(), Instant::now());
         for number in 0..MOST * 2 {
-            kept.put(&number.to_string(), shown("x"));
-            tokio::time::advance(Duration::from_millis(1)).await;
+            now += Duration::from_millis(1);
+            kept.put(&number.to_string(), shown("x"), now);
         }
         assert_eq!(kept.0.lock().expect("whole").len(), MOST);
-        assert!(kept.get("0").is_none());
-        assert!(kept.get(&(MOST * 2 - 1).to_string()).is_some());
+        assert!(kept.get("0", now).is_none());
+        assert!(kept.get(&(MOST * 2 - 1).to_string(), now).is_some());
     }
 }

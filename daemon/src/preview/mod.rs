@@ -62,6 +62,7 @@ pub struct Previews {
     slots: Slots,
     kept: Kept,
     workshop: Arc<Semaphore>,
+    patience: Duration,
 }
 
 /// Why a page has no preview.
@@ -85,6 +86,7 @@ impl Previews {
             slots: Slots::new(ALL, OF_INSTANCE),
             kept: Kept::default(),
             workshop: Arc::new(Semaphore::new(WORKBENCHES)),
+            patience: PATIENCE,
         })
     }
 
@@ -92,8 +94,9 @@ impl Previews {
     pub async fn of(&self, instance: InstanceId, text: &str) -> Option<Preview> {
         let link = links::first(text)?;
         let url = links::url(link)?;
-        let ends_at = Instant::now() + PATIENCE;
-        let shown = match self.kept.get(&url) {
+        let now = Instant::now();
+        let ends_at = now + self.patience;
+        let shown = match self.kept.get(&url, now) {
             Some(known) => known.shown(),
             None => self.look(instance, &url, ends_at).await,
         }?;
@@ -109,7 +112,7 @@ impl Previews {
         // Whoever waits in vain for a place has asked for nothing, and leaves no mark.
         let _slot = timeout_at(ends_at, self.slots.of(instance)).await.ok()?;
         // Another text may have brought it meanwhile.
-        if let Some(known) = self.kept.get(url) {
+        if let Some(known) = self.kept.get(url, Instant::now()) {
             return known.shown();
         }
         let shown = match timeout_at(ends_at, self.page(url)).await {
@@ -123,7 +126,7 @@ impl Previews {
             )
             .ok();
         let known = shown.clone().map_or(Known::Nothing, Known::Shows);
-        self.kept.put(url, known);
+        self.kept.put(url, known, Instant::now());
         shown
     }
 

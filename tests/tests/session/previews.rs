@@ -15,6 +15,7 @@ async fn a_page_is_shown_with_a_text_and_one_that_comes_in_is_a_text() {
     let world = World::new().await;
     let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
     let mut session = world.paired(&own, 1).await;
+    let to = to(&other);
     let said = "look: https://example.com/sea!";
     let content = Content::Text(Text {
         preview: Some(Box::new(Preview {
@@ -28,7 +29,7 @@ async fn a_page_is_shown_with_a_text_and_one_that_comes_in_is_a_text() {
     let quoted = Quoted {
         id: None,
         whatsapp_id: "3AFF01".to_owned(),
-        from: Person::of(&to(&other)),
+        from: Person::of(&to),
         from_me: false,
         kind: Kind::Text,
         text: Some("where?".to_owned()),
@@ -42,7 +43,7 @@ async fn a_page_is_shown_with_a_text_and_one_that_comes_in_is_a_text() {
     };
     for (byte, said) in [(7, Said::from(content)), (8, reply)] {
         let message = MessageId::from_bytes([byte; 16]);
-        let sending = session.connection.send(message, &to(&other), &said);
+        let sending = session.connection.send(message, &to, &said);
         sending.await.expect("on the wire");
         assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
     }

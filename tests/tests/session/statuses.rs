@@ -112,9 +112,8 @@ async fn contacts_see_a_status_and_others_do_not() {
 
     // Who is not in the book has got nothing by the time that a text arrives.
     let message = MessageId::from_bytes([10; 16]);
-    let sending = session
-        .connection
-        .send(message, &to(&carol), &Said::text("in person"));
+    let (to, said) = (to(&carol), Said::text("in person"));
+    let sending = session.connection.send(message, &to, &said);
     sending.await.expect("on the wire");
     let inbox = world.inbox(&carol, |inbox| !inbox.is_empty()).await;
     assert_eq!((inbox.len(), &inbox[0]["text"]), (1, &json!("in person")));
