@@ -28,6 +28,7 @@ use crate::instance::starts::Starts;
 use crate::lease::{HeldShards, Keeper};
 use crate::meter::Meter;
 use crate::people::Directory;
+use crate::preview::Previews;
 use crate::shard::Shards;
 use crate::whatsapp::{HttpError, NETWORK, Settings, WhatsAppConnector};
 
@@ -80,8 +81,8 @@ pub enum StartError {
     /// The HTTPS client cannot be made.
     #[error("the HTTPS client cannot be made")]
     Http(#[from] HttpError),
-    /// The HTTP client for the files of messages cannot be made.
-    #[error("the HTTP client for the files of messages cannot be made")]
+    /// The HTTP client for what messages name by URLs cannot be made.
+    #[error("the HTTP client for what messages name by URLs cannot be made")]
     Files(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -108,6 +109,7 @@ impl App {
             parts.sealer.clone(),
             &tasks,
         );
+        let previews = Previews::new(&parts.files).map_err(StartError::Files)?;
         let files = Files::new(parts.files, parts.bucket.clone()).map_err(StartError::Files)?;
         let deps = Arc::new(Deps {
             announcer,
@@ -131,6 +133,7 @@ impl App {
             round_trips: RoundTrips::default(),
             meter: Meter::default(),
             files,
+            previews,
             starts: Starts::new(parts.starts),
             queue_limits: parts.queue_limits,
         });

@@ -105,7 +105,8 @@ pub trait Connection: Send + Sync + Debug {
     /// The session is not paired, and has got a QR code: the server's sign that it is ready.
     async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError>;
 
-    /// The members of a group other than the account itself, each with the names that are known.
+    /// The members of a group other than the account itself, each with the names that are known; those who see its status
+    /// updates, of [`Recipient::Status`].
     async fn group_members(&self, group: &Recipient) -> Result<Vec<Person>, SendError> {
         let _ = group;
         Err(SendError::NotConnected)
@@ -364,7 +365,7 @@ pub enum SessionEvent {
         kind: ReceiptKind,
         /// When, as WhatsApp says, in whole seconds.
         at: DateTime<Utc>,
-        /// The group, where the chat is one: there a receipt stands for one member.
+        /// The group, where the chat is one, or that of status updates: there a receipt stands for one of many.
         group: Option<Recipient>,
         /// Whose device it is, by the names that the receipt gives.
         reader: Person,
@@ -460,7 +461,15 @@ pub trait AddressBook: Send + Sync + Debug {
     /// Stores contacts beside those that are there, or `is_whole` in place of them. What fails comes again with the next
     /// synchronisation; a contact that comes twice is stored once.
     async fn save(&self, contacts: &[SavedContact], is_whole: bool) -> Result<(), CommitError>;
+
+    /// All who are in it, by the names that it gives.
+    async fn people(&self) -> Result<Vec<Person>, BookError>;
 }
+
+/// The address book cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[error("the address book cannot be read")]
+pub struct BookError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 
 /// What came in could not be stored.
 #[derive(Debug, thiserror::Error)]

@@ -24,6 +24,7 @@ use crate::files::Files;
 use crate::instance::starts::Starts;
 use crate::meter::Meter;
 use crate::people::Directory;
+use crate::preview::Previews;
 
 /// Stores, queues and the network, made once in a process.
 #[derive(Debug)]
@@ -62,6 +63,8 @@ pub struct Deps {
     pub meter: Meter,
     /// Gets the files of messages.
     pub files: Files,
+    /// Makes the previews of links.
+    pub previews: Previews,
     /// The places in which sessions begin.
     pub starts: Starts,
     /// How many messages may wait in the queues.

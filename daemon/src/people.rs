@@ -115,7 +115,7 @@ impl Directory {
 
     /// Whether to ask a session for the person's other name: now and then, while that is not known.
     fn is_to_be_asked_for(&self, instance: InstanceId, name: &Recipient) -> bool {
-        if name.group().is_some() {
+        if name.is_shared() {
             return false;
         }
         let now = self.clock.now();
@@ -140,7 +140,7 @@ impl Directory {
     /// Who this is. Half a read unit where this process has not met the person. If the table does not answer, the
     /// person counts as a stranger.
     pub async fn who_is(&self, instance: InstanceId, name: &Recipient) -> Acquaintance {
-        if name.group().is_some() {
+        if name.is_shared() {
             return Acquaintance::stranger(name);
         }
         if let Some(known) = self.known(instance, name) {
@@ -273,7 +273,7 @@ impl Directory {
         fence: &Fence,
         lesson: Lesson,
     ) -> Option<(Lesson, DateTime<Utc>)> {
-        let is_person = |name: &Recipient| name.group().is_none();
+        let is_person = |name: &Recipient| !name.is_shared();
         if !is_person(&lesson.met) || fence.is_revoked() {
             return None;
         }
@@ -415,7 +415,7 @@ fn expected(lesson: &Lesson) -> Acquaintance {
     match &lesson.other {
         Some(Recipient::Phone(digits)) => acquaintance.person.phone = Some(digits.clone()),
         Some(Recipient::Lid(digits)) => acquaintance.person.lid = Some(digits.clone()),
-        Some(Recipient::Group(_)) | None => {}
+        Some(Recipient::Group(_) | Recipient::Status) | None => {}
     }
     acquaintance
 }

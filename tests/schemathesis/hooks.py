@@ -188,6 +188,21 @@ def fill_body(case, caller):
         for other in ("url", "mediaId", "mimeType"):
             body.pop(other, None)
         body["base64"] = PICTURE
+    elif name == "sendStatus":
+        # Each kind has its own members, which no schema of one member says.
+        for other in ("url", "mediaId", "base64", "mimeType"):
+            body.pop(other, None)
+        if body["kind"] == "text":
+            body.pop("caption", None)
+            body["text"] = body.get("text") or "Open until eight today"
+        else:
+            body.pop("text", None)
+            body["base64"] = PICTURE
+    elif name == "sendLocation":
+        # A live place has neither.
+        if body.get("liveSeconds") is not None:
+            for other in ("name", "address"):
+                body.pop(other, None)
     elif name == "changeGroupPicture":
         body["base64"] = PICTURE
     elif name == "joinGroup":

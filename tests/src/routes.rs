@@ -32,10 +32,13 @@ pub struct SendRoute {
 }
 
 impl SendRoute {
-    /// A request to send to this number.
+    /// A request to send to this number, where the route asks whom to.
     pub fn to(&self, number: &str) -> Value {
         let mut body = self.body.clone();
-        body["to"] = number.into();
+        // What goes to all who may see it names nobody.
+        if body.get("to").is_some() {
+            body["to"] = number.into();
+        }
         body
     }
 }

@@ -45,15 +45,13 @@ impl Announcer {
             return Ok(());
         }
         // How many members of a group it has reached stands in the table.
-        let told = self
-            .last_told(message)
-            .filter(|record| record.chat.group().is_none());
+        let told = self.last_told(message).filter(|record| !record.chat.is_shared());
         let recent = match told {
             Some(record) => Some(record),
             None => self.messages.get_recent(instance, message).await?,
         };
         let record = match recent {
-            Some(record) if record.chat.group().is_none() => Some(record),
+            Some(record) if !record.chat.is_shared() => Some(record),
             // What was written a moment ago may be missed.
             _ => self.messages.get(instance, message).await?,
         };

@@ -11,7 +11,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, LOCATION};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use reqwest::{Certificate, Client, Response, StatusCode, Url};
 use shared::reach::{Reach, RefusedUrl};
 use tokio::time::Instant;
@@ -110,17 +110,7 @@ impl Fetcher {
 
     /// Begins to fetch a file of `most` bytes at most. `200` alone is a file.
     pub async fn get(&self, url: &str, most: u64) -> Result<Fetched, FetchError> {
-        let ends_at = Instant::now() + self.total;
-        let asking = tokio::time::timeout_at(ends_at, self.follow(url));
-        let response = asking
-            .await
-            .map_err(|late| FetchError::Unavailable(late.into()))??;
-        let fetched = Fetched {
-            response,
-            left: most,
-            most,
-            ends_at,
-        };
+        let fetched = self.begin(url, most, false).await?;
         if fetched
             .response
             .content_length()
@@ -131,7 +121,28 @@ impl Fetcher {
         Ok(fetched)
     }
 
-    async fn follow(&self, url: &str) -> Result<Response, FetchError> {
+    /// Begins to fetch the first `most` bytes of a file, which may be longer.
+    pub async fn beginning(&self, url: &str, most: u64) -> Result<Fetched, FetchError> {
+        self.begin(url, most, true).await
+    }
+
+    async fn begin(&self, url: &str, most: u64, may_be_longer: bool) -> Result<Fetched, FetchError> {
+        let ends_at = Instant::now() + self.total;
+        let asking = tokio::time::timeout_at(ends_at, self.follow(url));
+        let (response, url) = asking
+            .await
+            .map_err(|late| FetchError::Unavailable(late.into()))??;
+        Ok(Fetched {
+            response,
+            url,
+            left: most,
+            most,
+            may_be_longer,
+            ends_at,
+        })
+    }
+
+    async fn follow(&self, url: &str) -> Result<(Response, Url), FetchError> {
         let mut url = self.reach.url(url)?;
         for _ in 0..=MAX_REDIRECTS {
             let request = self
@@ -154,7 +165,7 @@ impl Fetcher {
             self.hosts.reached(&url);
             let status = response.status();
             if status == StatusCode::OK {
-                return Ok(response);
+                return Ok((response, url));
             }
             if !is_redirect(status) {
                 return Err(of_status(status));
@@ -170,19 +181,44 @@ impl Fetcher {
 #[derive(Debug)]
 pub struct Fetched {
     response: Response,
+    url: Url,
     left: u64,
     most: u64,
+    /// Whether what lies behind `most` is left out, and is no error.
+    may_be_longer: bool,
     ends_at: Instant,
 }
 
 impl Fetched {
+    /// The URL that the file is at, behind all redirects.
+    pub const fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// The type of the file, as far as its host names one.
+    pub fn content_type(&self) -> Option<&str> {
+        self.response.headers().get(CONTENT_TYPE)?.to_str().ok()
+    }
+
+    /// Whether the bytes are packed, though they were not to be. They are not unpacked here: a few may become many.
+    pub fn is_encoded(&self) -> bool {
+        let encoding = self.response.headers().get(CONTENT_ENCODING);
+        encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity"))
+    }
+
     /// The next bytes; `None` behind the last ones.
     pub async fn chunk(&mut self) -> Result<Option<bytes::Bytes>, FetchError> {
+        if self.may_be_longer && self.left == 0 {
+            return Ok(None);
+        }
         let chunk = tokio::time::timeout_at(self.ends_at, self.response.chunk());
         let chunk = chunk.await.map_err(|late| FetchError::Unavailable(late.into()))?;
-        let Some(chunk) = chunk.map_err(of_client)? else {
+        let Some(mut chunk) = chunk.map_err(of_client)? else {
             return Ok(None);
         };
+        if self.may_be_longer {
+            chunk.truncate(usize::try_from(self.left).unwrap_or(usize::MAX));
+        }
         let length = u64::try_from(chunk.len()).unwrap_or(u64::MAX);
         self.left = self.left.checked_sub(length).ok_or_else(|| self.too_large())?;
         Ok(Some(chunk))

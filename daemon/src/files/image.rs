@@ -69,6 +69,17 @@ pub fn make(bytes: &[u8], found: Option<&'static str>) -> Result<Made, FileError
     })
 }
 
+/// A small JPEG of a picture, by its first frame where it moves.
+pub fn small(bytes: &[u8], found: Option<&'static str>, longest_side: u32) -> Result<Vec<u8>, FileError> {
+    let (_, format) = format_of(found)?;
+    let (picture, orientation) = decode(bytes, format)?;
+    // It makes small pictures larger, too.
+    let side = longest_side.min(picture.width().max(picture.height()));
+    let mut small = picture.thumbnail(side, side);
+    small.apply_orientation(orientation);
+    jpeg(&on_white(small), THUMBNAIL_QUALITY)
+}
+
 /// The format of a picture, by its type.
 pub fn format_of(found: Option<&'static str>) -> Result<(&'static str, ImageFormat), FileError> {
     let known = found.and_then(|found| Some((found, ImageFormat::from_mime_type(found)?)));

@@ -40,8 +40,8 @@ use tracing::warn;
 
 pub use self::away::{Away, Place};
 use self::memory::Memory;
-pub use self::slots::Owner;
-use self::slots::{Slot, Slots, Terms};
+use self::slots::Slot;
+pub use self::slots::{Owner, Slots, Terms};
 use crate::fetch::{FetchError, Fetcher};
 use crate::whatsapp::{Spool, Writer};
 
@@ -270,7 +270,7 @@ impl Files {
 
     /// Gets the file of a message of this owner, and has it as apps want it.
     pub async fn ready(&self, owner: Owner, content: &Content) -> Result<Ready, FileError> {
-        let kind = content.kind();
+        let kind = content.shown().kind();
         let (Some(media), Some(rule)) = (content.media(), Rule::of(kind)) else {
             return Err(FileError::of_type("the message has no file"));
         };
@@ -426,6 +426,18 @@ impl Files {
         });
         (sender, writing)
     }
+}
+
+/// What a picture that is shown small may take while it is looked into, in bytes: less than one that is sent.
+const MOST_OF_SMALL: u64 = 64 * 1_024 * 1_024;
+
+/// A small JPEG of a picture whose sides are at most this long, in pixels.
+pub fn thumbnail_of(bytes: &[u8], longest_side: u32) -> Result<Vec<u8>, FileError> {
+    let found = sniff::type_of(bytes);
+    if memory::needed(Kind::Image, bytes, found)? > MOST_OF_SMALL {
+        return Err(FileError::too_large("the picture has too many pixels"));
+    }
+    image::small(bytes, found, longest_side)
 }
 
 fn respooled(kind: Kind, folder: Option<&Path>, bytes: &[u8]) -> io::Result<Spool> {

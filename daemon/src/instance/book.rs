@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::{StreamExt as _, TryStreamExt as _};
 use shared::domain::address_book::SavedContact;
+use shared::domain::person::Person;
 use shared::ids::InstanceId;
 use shared::sealed;
 use shared::session_state::Fence;
@@ -14,7 +15,7 @@ use shared::storage::keys::book_part;
 use shared::telemetry::chain;
 use tracing::warn;
 
-use crate::connection::{AddressBook, CommitError};
+use crate::connection::{AddressBook, BookError, CommitError};
 use crate::deps::Deps;
 
 /// How many parts of a book are written at once.
@@ -94,6 +95,10 @@ impl Book {
     }
 }
 
+fn unread(error: impl Into<Cause>) -> BookError {
+    BookError(error.into())
+}
+
 fn by_key(contacts: impl IntoIterator<Item = SavedContact>) -> Contacts {
     let keyed = contacts
         .into_iter()
@@ -120,5 +125,20 @@ impl AddressBook for Book {
             futures::stream::iter(parts).map(|(part, contacts)| self.write(part, contacts, is_whole));
         let written = writing.buffer_unordered(AT_ONCE).try_collect::<()>().await;
         written.map_err(CommitError)
+    }
+
+    async fn people(&self) -> Result<Vec<Person>, BookError> {
+        let (keys, mut people, mut from) = (&self.deps.sealer, Vec::new(), Some(0));
+        while let Some(part) = from {
+            let (parts, next) = self.books.list(self.instance, part).await.map_err(unread)?;
+            for (part, sealed) in parts {
+                let of = book_part(self.instance, part).path();
+                let opening = sealed::open::<Vec<SavedContact>>(keys, self.instance, &of, &sealed);
+                let contacts = opening.await.map_err(unread)?;
+                people.extend(contacts.into_iter().map(|contact| contact.person));
+            }
+            from = next;
+        }
+        Ok(people)
     }
 }

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -84,7 +85,7 @@ async fn sort(
                 if let Some(message) = MessageId::from_whatsapp(&whatsapp_id) {
                     acks.tell(message, error);
                 }
-                if let (None, Some(group)) = (error, chat.filter(|chat| chat.group().is_some())) {
+                if let (None, Some(group)) = (error, chat.filter(Recipient::is_shared)) {
                     receipts.sent_to(whatsapp_id, group);
                 }
             }

@@ -15,6 +15,7 @@ mod lanes;
 mod pace;
 mod pacer;
 mod park;
+mod previews;
 mod put_off;
 mod queries;
 mod questions;

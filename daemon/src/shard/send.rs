@@ -210,6 +210,7 @@ impl Sender<'_> {
             };
             match self.with_file(job, send, content, past).await {
                 Ok(content) => {
+                    let content = self.with_preview(job, send, content).await;
                     let ready = Said { content, context };
                     let end = self.until_acked(job, send, &ready, past).await;
                     *said = Some(ready);

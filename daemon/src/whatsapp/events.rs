@@ -158,7 +158,7 @@ impl Translator {
                 whatsapp_id: ack.id.clone(),
                 // An error that is no number still counts as one.
                 error: ack.error.as_deref().map(|error| error.parse().unwrap_or(0)),
-                chat: ack.from.as_ref().and_then(people::chat),
+                chat: ack.from.as_ref().and_then(people::chat_or_status),
             },
             Event::Receipt(receipt) => self.receipt(receipt)?,
             _ => return None,
@@ -180,8 +180,8 @@ impl Translator {
             ReceiptType::Played => ReceiptKind::Played,
             _ => return None,
         };
-        let chat = people::chat(&source.chat)?;
-        let group = chat.group().is_some().then_some(chat);
+        let chat = people::chat_or_status(&source.chat)?;
+        let group = chat.is_shared().then_some(chat);
         let whatsapp_ids = match (is_own, &group) {
             (false, _) => receipt.message_ids.clone(),
             (true, None) => self.own_chat.of(&receipt.message_ids),

@@ -21,6 +21,8 @@ pub async fn explain(
 ) -> Result<Option<Failure>, SendError> {
     match to {
         Recipient::Group(_) => of_group(client, to).await,
+        // Nobody is asked for who sees it.
+        Recipient::Status => Ok(None),
         Recipient::Phone(_) | Recipient::Lid(_) if error == Some(MISSING_TOKEN) => {
             of_reaching_out(client).await.map(Some)
         }

@@ -28,6 +28,7 @@ mod secrets;
 mod session;
 mod settings;
 mod spool;
+mod statuses;
 mod stops;
 mod trust;
 

@@ -12,6 +12,7 @@ pub fn jid(recipient: &Recipient) -> Jid {
         Recipient::Phone(digits) => Jid::pn(digits.as_str()),
         Recipient::Lid(digits) => Jid::lid(digits.as_str()),
         Recipient::Group(id) => Jid::group(id.as_str()),
+        Recipient::Status => Jid::status_broadcast(),
     }
 }
 
@@ -24,6 +25,14 @@ pub fn chat(jid: &Jid) -> Option<Recipient> {
         _ => return None,
     };
     format!("{}@{server}", jid.user).parse().ok()
+}
+
+/// The same, where that of status updates is one as well.
+pub fn chat_or_status(jid: &Jid) -> Option<Recipient> {
+    if jid.is_status_broadcast() {
+        return Some(Recipient::Status);
+    }
+    chat(jid)
 }
 
 /// The same for a chat that may be with `person`: if the JID gives the chat no name, it has the person's.
@@ -51,7 +60,7 @@ pub fn person<'a>(jids: impl IntoIterator<Item = &'a Jid>) -> Person {
         match chat(jid) {
             Some(Recipient::Phone(digits)) => person.phone = Some(digits),
             Some(Recipient::Lid(digits)) => person.lid = Some(digits),
-            Some(Recipient::Group(_)) | None => {}
+            Some(Recipient::Group(_) | Recipient::Status) | None => {}
         }
     }
     person

@@ -45,6 +45,7 @@ use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
 use super::settings::WhatsAppConnector;
 use super::spool::Spool;
+use super::statuses::Audience;
 use super::stops::Signal;
 use super::transport::Dialler;
 use super::versions::{Refused, Version, Versions};
@@ -100,6 +101,7 @@ pub struct WhatsAppSession {
     polls: Polls,
     own_chat: Arc<OwnChat>,
     presence: Arc<Presence>,
+    audience: Audience,
     clock: Arc<dyn Clock>,
     ending: Arc<Ending>,
     /// Ends every task of the session at once.
@@ -117,6 +119,7 @@ impl WhatsAppSession {
             .map_err(refused)?;
         let version = connector.versions.current().await.map_err(refused)?;
         let (missing, to_ask_for) = mpsc::channel(resend::CAPACITY);
+        let audience = Audience::new(Arc::clone(&session.book));
         let contacts = Arc::new(Contacts::new(session.book));
         let store = SessionStore::new(session.state, Arc::clone(&connector.clock)).telling_missing(missing);
         let store = Arc::new(store.after(Arc::clone(&contacts) as _));
@@ -174,6 +177,7 @@ impl WhatsAppSession {
             polls,
             own_chat,
             presence,
+            audience,
             clock: Arc::clone(&connector.clock),
             ending: Arc::clone(&ending),
             stop,
@@ -538,6 +542,14 @@ impl Connection for WhatsAppSession {
         if !self.beside(to, &said.context).await?.put(&mut written) {
             return Err(SendError::Refused(FailureCode::Unprocessable));
         }
+        if *to == Recipient::Status {
+            let showing = self.audience.show(&self.client, message.to_whatsapp(), written);
+            return tokio::select! {
+                biased;
+                () = self.stop.cancelled() => Err(SendError::Interrupted { may_be_out: true }),
+                shown = tokio::time::timeout(SEND_DEADLINE, showing) => shown.unwrap_or(Err(SendError::Timeout)),
+            };
+        }
         let options = SendOptions::default().with_message_id(message.to_whatsapp());
         let chat = people::jid(to);
         if people::is_own(&self.client, &chat) {
@@ -614,7 +626,7 @@ impl Connection for WhatsAppSession {
         let other = match name {
             Recipient::Phone(_) => format!("{}@lid", entry.lid),
             Recipient::Lid(_) => format!("{}@s.whatsapp.net", entry.phone_number),
-            Recipient::Group(_) => return None,
+            Recipient::Group(_) | Recipient::Status => return None,
         };
         other.parse().ok()
     }
@@ -653,6 +665,14 @@ impl Connection for WhatsAppSession {
     }
 
     async fn group_members(&self, group: &Recipient) -> Result<Vec<Person>, SendError> {
+        if *group == Recipient::Status {
+            let asking = self.audience.people(&self.client);
+            return tokio::select! {
+                biased;
+                () = self.stop.cancelled() => Err(SendError::NotConnected),
+                people = tokio::time::timeout(GROUP_DEADLINE, asking) => people.unwrap_or(Err(SendError::Timeout)),
+            };
+        }
         let (groups, jid) = (self.client.groups(), people::jid(group));
         let info = self.asked_of_group(groups.query_info(&jid)).await?;
         Ok(people::members(&self.client, &info))

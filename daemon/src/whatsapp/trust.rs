@@ -14,7 +14,7 @@ use crate::connection::SendError;
 /// Whether the session has a token of this person's, or has given one lately: the library does so with the first message.
 /// Where its store does not answer nobody is a stranger.
 pub async fn has_written_to(client: &Client, to: &Recipient) -> bool {
-    if to.group().is_some() {
+    if to.is_shared() {
         return true;
     }
     let jid = people::jid(to);

@@ -53,6 +53,9 @@ async fn a_book_is_begun_changed_replaced_and_forgotten_with_its_phone() {
     assert_eq!(names(&world, &instance).await, ["Ada", "Robert", "Cy", "Di"]);
     save(&[contact(3, "Cyrus"), contact(4, "Di")], true).await;
     assert_eq!(names(&world, &instance).await, ["Cyrus", "Di"]);
+    let mut people = session.book.people().await.expect("read");
+    people.sort_by(|one, other| one.phone.cmp(&other.phone));
+    assert_eq!(people, [contact(3, "").person, contact(4, "").person]);
     session.tell(unlinked("device_removed")).await;
     world.until_status(&instance, Status::LoggedOut).await;
     until("the end of the book", async || {

@@ -274,6 +274,7 @@ async fn an_edit_of_what_is_no_text_keeps_its_kind() {
             live: true,
         },
         text: Some("on my way".to_owned()),
+        live_seconds: None,
     };
     let batch = [
         says(&world, "3AFF01", 0, Content::Location(place)),

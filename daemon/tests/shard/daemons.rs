@@ -11,8 +11,10 @@ use daemon::instance::starts::Starts;
 use daemon::lease::{HeldShards, Hold, Holder, Keeper};
 use daemon::meter::Meter;
 use daemon::people::Directory;
+use daemon::preview::Previews;
 use daemon::shard::Shards;
 use shared::domain::instance::{Instance, Status};
+use shared::reach::Reach;
 use shared::session_state::Fence;
 use shared::storage::counters::Counters;
 use shared::storage::instances::Instances;
@@ -136,6 +138,11 @@ impl World {
             round_trips: RoundTrips::default(),
             meter: Meter::default(),
             files: Files::new(self.files.clone(), bucket).expect("a client"),
+            previews: Previews::new(&daemon::files::Settings {
+                reach: Reach { private: true },
+                ..daemon::files::Settings::default()
+            })
+            .expect("a client"),
             starts: Starts::new(16),
             queue_limits: self.queue_limits,
             table: table.clone(),

@@ -236,7 +236,7 @@ async fn what_is_too_large_is_told_of_as_far_as_it_goes_and_holds_up_no_other() 
     let lengths: Vec<_> = told
         .iter()
         .map(|data| match &data.content {
-            Excerpt::Content(Content::Text(Text { text })) => Some(text.chars().count()),
+            Excerpt::Content(Content::Text(Text { text, .. })) => Some(text.chars().count()),
             _ => None,
         })
         .collect();
@@ -306,6 +306,7 @@ async fn a_place_is_told_as_one_to_readers_who_know_places() {
             live: false,
         },
         text: None,
+        live_seconds: None,
     });
     session.inbound.commit(&[incoming]).await.expect("stored");
     let events = world.taken(&world.names.events()).await;

@@ -26,6 +26,7 @@ mod pairing;
 mod pairing_code;
 mod people;
 mod poison;
+mod previews;
 mod put_off;
 mod questions;
 mod queue;

@@ -4,10 +4,12 @@ use chrono::TimeDelta;
 use daemon::connection::{InboundMessage, ReceiptKind, SessionEvent};
 use shared::domain::content::{Content, Context};
 use shared::domain::instance::{Instance, Status, Wanted};
-use shared::domain::message::{Direction, GroupReceipts, MessageRecord, State};
+use shared::domain::job::SendJob;
+use shared::domain::message::{Direction, GroupReceipts, Kind, MessageRecord, State};
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
+use shared::sealed;
 use testbed::relay::{Fate, On, Relay};
 use testbed::wait::until;
 
@@ -131,6 +133,55 @@ async fn a_group_has_read_what_all_its_members_have_read() {
     assert!(record.delivered_at <= record.read_at);
     let counts = world.until_counted(&instance, |counts| counts.read == 1).await;
     assert_eq!((counts.delivered, counts.read), (1, 1));
+}
+
+/// Of a status those are counted who see it, as the members of a group are.
+#[tokio::test]
+async fn a_status_has_been_seen_by_those_whose_receipts_came() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    daemon.network.set_members(vec![member(1), member(2)]);
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let job = world.job(&instance, ALICE, "").await;
+    let said = Content::Status(shared::domain::content::Status {
+        status: Box::new(Content::text("the sea")),
+    });
+    let sealing = sealed::seal(&world.sealer, instance.id, &job.message, &said);
+    let job = SendJob {
+        to: Recipient::Status,
+        kind: Kind::Status,
+        content: sealing.await.expect("sealed"),
+        ..job
+    };
+    world.record(&job).await;
+    world.enqueue(&instance, &job).await;
+    let sent = session.sent().await;
+    assert_eq!((sent.to, sent.content), (Recipient::Status, said));
+    let id = job.message.to_whatsapp();
+    session
+        .tell(SessionEvent::ServerAck {
+            whatsapp_id: id.clone(),
+            error: None,
+            chat: Some(Recipient::Status),
+        })
+        .await;
+    world.until_state(&instance, job.message, State::Sent).await;
+    until_receipts(&world, &instance, job.message, [0, 0, 2]).await;
+    for (n, kind) in [(1, ReceiptKind::Read), (2, ReceiptKind::Delivered)] {
+        session
+            .tell(SessionEvent::Receipt {
+                whatsapp_ids: vec![id.clone()],
+                kind,
+                at: world.now(),
+                group: Some(Recipient::Status),
+                reader: named(n, false),
+            })
+            .await;
+    }
+    let record = world.until_state(&instance, job.message, State::Delivered).await;
+    assert_eq!((record.kind, &record.chat), (Kind::Status, &Recipient::Status));
+    until_receipts(&world, &instance, job.message, [2, 1, 2]).await;
+    daemon.stop().await;
 }
 
 #[tokio::test]

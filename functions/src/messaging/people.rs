@@ -51,7 +51,7 @@ impl Directory {
         name: &Recipient,
         now: DateTime<Utc>,
     ) -> Result<Acquaintance, StorageError> {
-        if name.group().is_some() {
+        if name.is_shared() {
             return Ok(Acquaintance::stranger(name));
         }
         let key = (instance, name.clone());

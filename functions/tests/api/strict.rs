@@ -51,7 +51,7 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
             "text must not be null",
             "expiresAt must be an RFC 3339 time",
             "reference must be a string",
-            "linkPreview is not served by this version",
+            "linkPreview must be true or false",
         ]
     );
     let keys = "/api/instances/sales/keys";

@@ -1,5 +1,7 @@
 //! What a decrypted message says, as an inbox shows it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use waproto::whatsapp as wa;
 use waproto::whatsapp::message::protocol_message::Type as Protocol;
@@ -34,12 +36,43 @@ pub struct Content {
     /// Whether it is shown as forwarded.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forwarded: bool,
+    /// What a text shows of the page that a link in it leads to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     /// Whether its author changed it after it was sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub edited: bool,
     /// The reactions to it that stand, one a person.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reactions: Vec<Reaction>,
+}
+
+/// What a text shows of a page.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Preview {
+    /// The link, as it stands in the text.
+    pub url: String,
+    /// What the page is called.
+    pub title: Option<String>,
+    /// What it says of itself.
+    pub description: Option<String>,
+    /// A small JPEG, in base64.
+    pub thumbnail: Option<String>,
+}
+
+impl Preview {
+    /// `None` where the text shows no page, or one that no link in it leads to: apps leave that out.
+    fn of(text: &wa::message::ExtendedTextMessage) -> Option<Self> {
+        let url = text.matched_text.as_ref().filter(|url| !url.is_empty())?;
+        let is_linked = text.text.as_ref().is_some_and(|said| said.contains(url));
+        is_linked.then(|| Self {
+            url: url.clone(),
+            title: text.title.clone(),
+            description: text.description.clone(),
+            thumbnail: text.jpeg_thumbnail.as_ref().map(|jpeg| STANDARD.encode(jpeg)),
+        })
+    }
 }
 
 /// A reaction, as the message shows it.
@@ -119,8 +152,13 @@ impl Content {
                 ..Self::of("text")
             });
         }
-        plain! { message,
-            extended_text_message => |_: &_| "text", |m: &wa::message::ExtendedTextMessage| m.text.clone();
+        if let Some(text) = message.extended_text_message.as_option() {
+            return Some(Self {
+                text: text.text.clone(),
+                quoted: quoted(text.context_info.as_option()),
+                preview: Preview::of(text),
+                ..Self::of("text")
+            });
         }
         Self::media(message)
             .or_else(|| Self::place_or_person(message))
@@ -352,6 +390,30 @@ mod tests {
             (content.kind.as_str(), content.quoted.as_deref()),
             ("text", Some("3EB0"))
         );
+    }
+
+    #[test]
+    fn a_page_is_shown_where_a_link_leads_to_it() {
+        let text = |said: &str| wa::Message {
+            extended_text_message: wa::message::ExtendedTextMessage {
+                text: Some(said.into()),
+                matched_text: Some("https://example.com".into()),
+                title: Some("Example".into()),
+                jpeg_thumbnail: Some(vec![1, 2, 3]),
+                ..Default::default()
+            }
+            .into(),
+            ..Default::default()
+        };
+        let shown = Content::read(&text("see https://example.com")).unwrap();
+        let preview = Preview {
+            url: "https://example.com".into(),
+            title: Some("Example".into()),
+            description: None,
+            thumbnail: Some("AQID".into()),
+        };
+        assert_eq!(shown.preview, Some(preview));
+        assert_eq!(Content::read(&text("see elsewhere")).unwrap().preview, None);
     }
 
     #[test]

@@ -53,7 +53,8 @@ pub struct SendJob {
     /// Its file in the bucket, where it has one there. It is deleted once the message needs it no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<ObjectName>,
-    /// The version that a reader must know for what stands beside the kind's own: see [`Said::needs`](content::Said::needs).
+    /// The version that a reader must know for members of the content, and for what stands beside it: see
+    /// [`Said::needs`](content::Said::needs).
     #[serde(default = "payload::first", skip_serializing_if = "payload::is_first")]
     pub needs: u32,
     /// What it [says](content::Said), [sealed](crate::sealed) as that of the message.
@@ -167,7 +168,12 @@ impl Payload for Job {
             Self::Send(send) => {
                 // A daemon that knows contexts knows this.
                 let typing = send.typing_ms.map_or(1, |_| content::Context::VERSION);
-                newest(&[send.kind.needs(), send.needs, typing])
+                // Whatever goes there, a reader that knows statuses reads whom to.
+                let to = match send.to {
+                    Recipient::Status => Kind::Status.needs(),
+                    _ => 1,
+                };
+                newest(&[send.kind.needs(), send.needs, typing, to])
             }
         }
     }
@@ -218,6 +224,16 @@ mod tests {
         assert!(body.starts_with(&format!(r#"{{"v":{needs},"#)), "{body}");
         let Job::Send(send) = decode(&body).expect("a job");
         assert_eq!(send.needs, needs);
+    }
+
+    #[test]
+    fn what_goes_to_statuses_is_left_to_a_reader_that_knows_them() {
+        let Job::Send(send) = decode(TEXT).expect("a job");
+        let (to, kind) = (Recipient::Status, Kind::Revoke);
+        let body = encode(&Job::Send(SendJob { to, kind, ..send }));
+        let needs = Kind::Status.needs();
+        assert!(body.starts_with(&format!(r#"{{"v":{needs},"#)), "{body}");
+        assert_eq!(chat_of(&body), Some(Recipient::Status));
     }
 
     #[test]

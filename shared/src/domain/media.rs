@@ -60,6 +60,11 @@ pub const RULES: [Rule; 6] = [
     },
 ];
 
+/// Whether a message of this kind may have a file: one of its own, or that of what it shows.
+pub fn may_have_file(kind: Kind) -> bool {
+    kind == Kind::Status || Rule::of(kind).is_some()
+}
+
 impl Rule {
     /// The rule of this kind; `None` for one that has no file.
     pub fn of(kind: Kind) -> Option<&'static Self> {

@@ -10,6 +10,7 @@ pub mod event;
 pub mod failure;
 pub mod instance;
 pub mod job;
+pub mod links;
 pub mod media;
 pub mod message;
 pub mod network;

@@ -28,7 +28,7 @@ impl Person {
         same(&self.lid, &other.lid).or_else(|| same(&self.phone, &other.phone))
     }
 
-    /// The person of a chat, by the one name that it gives; nobody of a group.
+    /// The person of a chat, by the one name that it gives; nobody of a group and of a status.
     pub fn of(chat: &Recipient) -> Self {
         Self {
             phone: chat.phone().map(str::to_owned),
@@ -56,7 +56,7 @@ impl Person {
         match name {
             Recipient::Phone(digits) => self.phone.as_ref() == Some(digits),
             Recipient::Lid(digits) => self.lid.as_ref() == Some(digits),
-            Recipient::Group(_) => false,
+            Recipient::Group(_) | Recipient::Status => false,
         }
     }
 

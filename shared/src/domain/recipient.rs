@@ -14,7 +14,12 @@ pub enum Recipient {
     Lid(String),
     /// A group by the part of its JID before `@g.us`.
     Group(String),
+    /// Those whom the account shows its status updates. Nobody names them: see [`Self::of_jid`].
+    Status,
 }
+
+/// The JID under which WhatsApp has status updates.
+const STATUS: &str = "status@broadcast";
 
 /// Why a text names no chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -30,7 +35,21 @@ impl Recipient {
             Self::Phone(digits) => format!("{digits}@s.whatsapp.net"),
             Self::Lid(digits) => format!("{digits}@lid"),
             Self::Group(id) => format!("{id}@g.us"),
+            Self::Status => STATUS.to_owned(),
         }
+    }
+
+    /// A chat by its JID, as it is stored. That of status updates is one here, and none where callers name a chat.
+    pub fn of_jid(text: &str) -> Result<Self, InvalidRecipient> {
+        if text == STATUS {
+            return Ok(Self::Status);
+        }
+        text.parse()
+    }
+
+    /// Whether several people have what is sent there.
+    pub const fn is_shared(&self) -> bool {
+        matches!(self, Self::Group(_) | Self::Status)
     }
 
     /// The phone number's digits, where that is how the chat is named.
@@ -115,6 +134,7 @@ impl fmt::Debug for Recipient {
             Self::Phone(_) => "Phone(…)",
             Self::Lid(_) => "Lid(…)",
             Self::Group(_) => "Group(…)",
+            Self::Status => "Status",
         })
     }
 }
@@ -127,9 +147,8 @@ impl Serialize for Recipient {
 
 impl<'de> Deserialize<'de> for Recipient {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        let text = String::deserialize(deserializer)?;
+        Self::of_jid(&text).map_err(serde::de::Error::custom)
     }
 }
 
@@ -164,6 +183,15 @@ mod tests {
             "15550100001-1500000000@g.us".parse(),
             Ok(Recipient::Group("15550100001-1500000000".into()))
         );
+    }
+
+    #[test]
+    fn that_of_statuses_is_read_where_it_is_stored() {
+        let json = serde_json::to_string(&Recipient::Status).expect("plain data");
+        assert_eq!(json, r#""status@broadcast""#);
+        let read: Recipient = serde_json::from_str(&json).expect("ours");
+        assert_eq!(read, Recipient::Status);
+        assert!(read.is_shared() && read.group().is_none());
     }
 
     #[test]

@@ -19,14 +19,14 @@ use tokio::net::TcpListener;
 use crate::STACK;
 
 /// A host of files: what it answers at each path, and how often that was asked for.
-struct Host {
-    url: String,
+pub struct Host {
+    pub url: String,
     asked: Arc<Mutex<HashMap<String, usize>>>,
 }
 
 impl Host {
     /// Answers `answer(path, times)` on the nth request for a path, as raw HTTP.
-    async fn new(answer: fn(&str, usize) -> Vec<u8>) -> Self {
+    pub async fn new(answer: fn(&str, usize) -> Vec<u8>) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
             .expect("a free port");
@@ -54,13 +54,14 @@ impl Host {
         Self { url, asked }
     }
 
-    fn asked(&self, path: &str) -> usize {
+    pub fn asked(&self, path: &str) -> usize {
         let asked = self.asked.lock().expect("no holder panics");
         asked.get(path).copied().unwrap_or_default()
     }
 }
 
-fn ok(body: &[u8]) -> Vec<u8> {
+/// A page, or a file that says that it is one.
+pub fn ok(body: &[u8]) -> Vec<u8> {
     let head = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
@@ -68,7 +69,7 @@ fn ok(body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-fn status(line: &str) -> Vec<u8> {
+pub fn status(line: &str) -> Vec<u8> {
     format!("HTTP/1.1 {line}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").into_bytes()
 }
 
@@ -76,7 +77,8 @@ fn large() -> Vec<u8> {
     (0..=u8::MAX).cycle().take(6 * 1_024 * 1_024).collect()
 }
 
-fn picture() -> Vec<u8> {
+/// A picture of four pixels.
+pub fn picture() -> Vec<u8> {
     let png = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGM4oaEBRAwQCgAhLgRhHuBtwgAAAABJRU5ErkJggg==";
     STANDARD.decode(png).expect("base64")
 }

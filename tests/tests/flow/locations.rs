@@ -39,6 +39,17 @@ async fn a_place_is_shown_on_a_phone_and_one_comes_back() {
     })
     .await;
 
+    let live = json!({"to": paired.other, "latitude": 1.5, "longitude": 2.5, "liveSeconds": 900});
+    let sent = paired.key.send("location", live).await.data(202);
+    let message = sent["id"].as_str().expect("an id");
+    paired.key.until_state(message, "delivered").await;
+    let inbox = phones.inbox(&paired.other).await;
+    let shown = inbox.last().expect("a message");
+    assert_eq!(
+        (&shown["kind"], &shown["latitude"], &shown["longitude"]),
+        (&json!("live-location"), &json!(1.5), &json!(2.5))
+    );
+
     let place = json!({"to": paired.own, "kind": "location", "latitude": -33.8568, "longitude": 151.2153});
     let path = format!("/admin/phones/{}/send", paired.other);
     phones.post(&path, &place).await;

@@ -11,8 +11,10 @@ mod media;
 mod options;
 mod pairing_code;
 mod people;
+mod previews;
 mod scheduled;
 mod sealed;
+mod statuses;
 mod subscriptions;
 
 use testbed::caller::Bases;

@@ -16,6 +16,7 @@ fn gate() -> Location {
             live: false,
         },
         text: None,
+        live_seconds: None,
     }
 }
 
@@ -42,6 +43,31 @@ async fn a_place_goes_out_and_one_comes_in() {
         (&json!(52.516_3), &json!(-13.377_7))
     );
 
+    let live = Location {
+        location: Place {
+            latitude: 1.5,
+            longitude: 2.5,
+            name: None,
+            address: None,
+            live: true,
+        },
+        text: None,
+        live_seconds: Some(900),
+    };
+    let message = MessageId::from_bytes([8; 16]);
+    session
+        .connection
+        .send(message, &to(&other), &Content::Location(live).into())
+        .await
+        .expect("on the wire");
+    assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
+    let inbox = world.inbox(&other, |inbox| inbox.len() == 2).await;
+    let shown = &inbox[1];
+    assert_eq!(
+        (&shown["kind"], &shown["latitude"], &shown["longitude"]),
+        (&json!("live-location"), &json!(1.5), &json!(2.5))
+    );
+
     let place = json!({
         "to": own, "kind": "location", "latitude": 52.516_3, "longitude": -13.377_7,
         "name": "Brandenburg Gate", "address": "Pariser Platz",
@@ -62,6 +88,7 @@ async fn a_place_goes_out_and_one_comes_in() {
             live: true,
         },
         text: Some("on my way".to_owned()),
+        live_seconds: None,
     };
     assert_eq!(session.committed().await.content, Content::Location(live));
     world.nothing_queued().await;

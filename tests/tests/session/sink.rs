@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use daemon::connection::{AddressBook, CommitError, InboundMessage, InboundSink};
+use daemon::connection::{AddressBook, BookError, CommitError, InboundMessage, InboundSink};
 use shared::domain::address_book::SavedContact;
+use shared::domain::person::Person;
 use tokio::sync::mpsc;
 
 /// What was committed, as the daemon's records tell it across sessions.
@@ -73,5 +74,10 @@ impl AddressBook for Book {
     async fn save(&self, contacts: &[SavedContact], _is_whole: bool) -> Result<(), CommitError> {
         *self.0.lock().expect("no holder panics") = contacts.to_vec();
         Ok(())
+    }
+
+    async fn people(&self) -> Result<Vec<Person>, BookError> {
+        let contacts = self.0.lock().expect("no holder panics");
+        Ok(contacts.iter().map(|contact| contact.person.clone()).collect())
     }
 }

@@ -88,17 +88,19 @@ impl World {
     pub async fn begin_on(&self, state: Arc<dyn SessionState>) -> Running {
         let (sink, committed) = Sink::new(Arc::clone(&self.seen));
         let (sender, events) = mpsc::channel(16);
+        let book = Arc::new(Book::default());
         let session = Session {
             instance: InstanceId::from_bytes([1; 16]),
             state,
             inbound: Arc::clone(&sink) as _,
-            book: Arc::new(Book::default()),
+            book: Arc::clone(&book) as _,
             events: sender,
         };
         let connection = self.connector.connect(session).await.expect("begun");
         Running {
             connection,
             events,
+            book,
             sink,
             committed,
             scanned: false,
@@ -212,6 +214,7 @@ impl World {
 pub struct Running {
     pub connection: Arc<dyn Connection>,
     pub events: mpsc::Receiver<SessionEvent>,
+    pub book: Arc<Book>,
     pub sink: Arc<Sink>,
     pub committed: mpsc::Receiver<InboundMessage>,
     scanned: bool,
@@ -279,7 +282,7 @@ impl Running {
 
 /// What a message says that is a text.
 pub fn text_of(message: &InboundMessage) -> Option<String> {
-    let Content::Text(Text { text }) = &message.content else {
+    let Content::Text(Text { text, .. }) = &message.content else {
         return None;
     };
     Some(text.clone())

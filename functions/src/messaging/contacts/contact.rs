@@ -28,7 +28,7 @@ impl FromStr for Contact {
 
     fn from_str(text: &str) -> Result<Self, InvalidContact> {
         match text.parse::<Recipient>()? {
-            Recipient::Group(_) => Err(InvalidContact::Group),
+            Recipient::Group(_) | Recipient::Status => Err(InvalidContact::Group),
             person => Ok(Self(person)),
         }
     }

@@ -23,7 +23,7 @@ impl FromStr for GroupRef {
         };
         match jid.parse()? {
             group @ Recipient::Group(_) => Ok(Self(group)),
-            Recipient::Phone(_) | Recipient::Lid(_) => Err(InvalidRecipient),
+            Recipient::Phone(_) | Recipient::Lid(_) | Recipient::Status => Err(InvalidRecipient),
         }
     }
 }

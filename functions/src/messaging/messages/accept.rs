@@ -394,7 +394,7 @@ async fn seal(
     let scheduled_at = outgoing.options.scheduled_at;
     let name = to.as_spelt(&outgoing.to);
     let chat = Some(to.chat.clone()).filter(|chat| *chat != name);
-    let person = if outgoing.to.group().is_some() {
+    let person = if outgoing.to.is_shared() {
         Person::default()
     } else {
         to.person.clone()

@@ -18,6 +18,7 @@ use chrono::{DateTime, Utc};
 use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use shared::domain::message::Kind;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
 use shared::storage::idempotency::{Asked, Claim};
@@ -43,7 +44,8 @@ static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let operations = kinds::endpoints().into_iter().map(Endpoint::into_operation);
     operations
         .filter_map(|operation| operation.path().strip_prefix(PREFIX))
-        .filter(|name| !name.contains(['/', '{']))
+        // A status says of itself what kind it is, and goes to no chat beside others.
+        .filter(|name| !name.contains(['/', '{']) && *name != Kind::Status.as_str())
         .collect()
 });
 

@@ -11,7 +11,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use shared::domain::content::{Content, Kind, Revoke};
 use shared::domain::counting;
-use shared::domain::media::Rule;
+use shared::domain::media::may_have_file;
 use shared::domain::message::{Change, Direction, FailureCode, MessageRecord, State as Stage};
 use shared::ids::MessageId;
 use shared::storage::messages::Transition;
@@ -134,7 +134,7 @@ async fn cancel(
 
 /// Deletes the file of a message that was taken back. Its times tell where that is.
 async fn delete_file(state: &MessagingState, record: &MessageRecord) {
-    let Some(expires_at) = record.expires_at.filter(|_| Rule::of(record.kind).is_some()) else {
+    let Some(expires_at) = record.expires_at.filter(|_| may_have_file(record.kind)) else {
         return;
     };
     let owner = Owner {

@@ -73,7 +73,7 @@ pub async fn keep(
     owner: Owner,
     content: &mut Content,
 ) -> Result<Option<Kept>, ApiError> {
-    let kind = content.kind();
+    let kind = content.shown().kind();
     let Some(media) = content.media_mut() else {
         return Ok(None);
     };

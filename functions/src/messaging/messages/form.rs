@@ -7,6 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::multipart::MultipartError;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Multipart, Request};
 use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
 use shared::domain::content::MAX_PART;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
@@ -79,6 +80,14 @@ pub async fn read<T: ToSchema>(request: Request) -> Result<(Bytes, Option<Bytes>
     fields.finish()?;
     let json = serde_json::to_vec(&members).map_err(|error| ApiError::internal().caused_by(error))?;
     Ok((json.into(), file))
+}
+
+/// What a request asks: another file makes another request.
+pub fn asked(body: Bytes, file: Option<&Bytes>) -> Bytes {
+    match file {
+        Some(file) => [&*body, b"\n", &*Sha256::digest(file)].concat().into(),
+        None => body,
+    }
 }
 
 /// The value of a part: a text where the member is one, and JSON where it is something else.

@@ -104,6 +104,18 @@ impl GivenOptions {
         }
     }
 
+    /// Those that there are of a status update, which is nobody's answer.
+    pub fn of_status(
+        scheduled_at: Option<String>,
+        expires_at: Option<String>,
+        reference: Option<String>,
+    ) -> Self {
+        Self {
+            scheduled_at,
+            ..Self::of(expires_at, reference)
+        }
+    }
+
     /// Checks the options of a message that is asked for at `now`, or was under the same idempotency key.
     pub async fn check_since_asked(
         self,

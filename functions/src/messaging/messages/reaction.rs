@@ -3,7 +3,7 @@
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
-use shared::domain::content::{Content, MAX_EMOJI, Reaction};
+use shared::domain::content::{Content, Kind, MAX_EMOJI, Reaction};
 use shared::ids::MessageId;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
@@ -87,7 +87,7 @@ pub async fn handler(
         idempotency_key,
         now,
     };
-    let refusal = if record.kind.is_about_another() {
+    let refusal = if record.kind.is_about_another() || record.kind == Kind::Status {
         let message = format!("{} cannot be reacted to", about::a(record.kind));
         Some(about::conflict(&record, message))
     } else {

@@ -10,7 +10,6 @@ use chrono::{DateTime, Utc};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 use shared::domain::content::Said;
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
@@ -188,10 +187,7 @@ impl<Own: DeserializeOwned + ToSchema> FromRequest<MessagingState> for Sending<O
         } else {
             JsonBody::from_request(request, state).await?
         };
-        if let Some(file) = &file {
-            // Another file makes another request.
-            bytes = [&*bytes, b"\n", &*Sha256::digest(file)].concat().into();
-        }
+        bytes = form::asked(bytes, file.as_ref());
         Ok(Self {
             state: state.clone(),
             caller,

@@ -25,15 +25,14 @@ pub struct Said {
 }
 
 impl Said {
-    /// The version that a reader must know for what stands beside the kind's own: the context, and where a file is.
-    pub fn needs(&self) -> u32 {
-        let source = self.content.media().and_then(|media| media.source.as_ref());
-        newest(&[self.context.needs(), source.map_or(1, Source::needs)])
-    }
-
     /// A text that says this, and nothing beside it.
     pub fn text(text: impl Into<String>) -> Self {
         Content::text(text).into()
+    }
+
+    /// The version that a reader of this must know, beside that of its [kind](Kind::needs).
+    pub fn needs(&self) -> u32 {
+        self.content.needs().max(self.context.needs())
     }
 }
 

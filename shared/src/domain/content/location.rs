@@ -7,6 +7,12 @@ use super::{Body, cut};
 /// The longest name and the longest address of a place, sent or told, in Unicode scalar values.
 pub const MAX_WORDS: usize = 1_000;
 
+/// The shortest time for which a live place is shared, in seconds. Apps offer 15 minutes, 1 hour and 8 hours.
+pub const MIN_LIVE: u32 = 60;
+
+/// The longest.
+pub const MAX_LIVE: u32 = 8 * 60 * 60;
+
 /// The text beside a place is told as far as other texts are.
 const MAX_CAPTION: usize = super::MAX_TOLD;
 
@@ -18,6 +24,23 @@ pub struct Location {
     /// The text below a live location.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// For how many seconds a live place is shared that is sent. What comes in does not tell that.
+    #[serde(default, rename = "liveSeconds", skip_serializing_if = "Option::is_none")]
+    pub live_seconds: Option<u32>,
+}
+
+impl Location {
+    /// The version that a reader must know to send a live place. It counts with those of [kinds](super::Kind::needs).
+    pub const LIVE: u32 = 22;
+
+    /// The version that a reader of this very place must know.
+    pub const fn needs(&self) -> u32 {
+        if self.live_seconds.is_some() {
+            Self::LIVE
+        } else {
+            1
+        }
+    }
 }
 
 /// A place on the globe (WGS 84).
@@ -79,7 +102,18 @@ mod tests {
                 live: false,
             },
             text: None,
+            live_seconds: None,
         }
+    }
+
+    #[test]
+    fn only_a_live_place_that_is_sent_needs_a_newer_reader() {
+        assert_eq!(location().needs(), 1);
+        let live = Location {
+            live_seconds: Some(MIN_LIVE),
+            ..location()
+        };
+        assert_eq!(live.needs(), Location::LIVE);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod media;
 mod poll;
 mod reaction;
 mod revoke;
+mod status;
 mod target;
 mod text;
 
@@ -28,7 +29,7 @@ pub use contact::{Card, Contact, InvalidCards, MAX_CONTACT_NAME, MAX_CONTACTS, M
 pub use context::{Context, MAX_MENTIONS, MAX_QUOTED, Quoted, Said};
 pub use edit::{EDIT_WINDOW, Edit};
 pub use excerpt::Excerpt;
-pub use location::{Location, MAX_WORDS, Place};
+pub use location::{Location, MAX_LIVE, MAX_WORDS, MIN_LIVE, Place};
 pub use media::{
     Audio, Bytes, Document, File, Image, MAX_CAPTION, MAX_CARRIED, MAX_FILE_NAME, MAX_INLINE, MAX_PART,
     Media, Remote, Source, Sticker, Video, Voice,
@@ -36,8 +37,9 @@ pub use media::{
 pub use poll::{Ballot, MAX_OPTION, MAX_OPTIONS, MAX_QUESTION, MIN_OPTIONS, Poll};
 pub use reaction::{MAX_EMOJI, Reaction};
 pub use revoke::Revoke;
+pub use status::Status;
 pub use target::{MAX_WHATSAPP_ID, Target};
-pub use text::{MAX_SENT, MAX_TOLD, Text};
+pub use text::{MAX_SENT, MAX_TOLD, Preview, Text};
 
 /// What a kind's file says of its content.
 trait Body {
@@ -89,8 +91,15 @@ macro_rules! kinds {
             }
         }
 
-        /// The version of the newest kind, or of the context or a file's source where that is newer.
-        pub const NEWEST: u32 = newest(&[Context::VERSION, Context::SCORED, Source::VERSION, $($version),+]);
+        /// The version of the newest kind, or of the context or a member where that is newer.
+        pub const NEWEST: u32 = newest(&[
+            Context::VERSION,
+            Context::SCORED,
+            Source::VERSION,
+            Text::WITH_PREVIEW,
+            Location::LIVE,
+            $($version),+
+        ]);
 
         /// What a message says. It rests only sealed, and stays out of logs.
         #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -149,6 +158,8 @@ kinds! {
     Document = "document" from 12;
     /// A small picture without a bubble around it.
     Sticker = "sticker" from 12;
+    /// What an account shows its contacts for a day.
+    Status = "status" from 21;
 }
 
 impl Kind {
@@ -160,9 +171,29 @@ impl Kind {
 }
 
 impl Content {
-    /// Its file, where its kind has one.
-    pub const fn media(&self) -> Option<&Media> {
+    /// The version that a reader of this very content must know, beside that of its [kind](Kind::needs).
+    pub fn needs(&self) -> u32 {
         match self {
+            Self::Text(text) => text.needs(),
+            Self::Location(location) => location.needs(),
+            _ => {
+                let source = self.media().and_then(|media| media.source.as_ref());
+                source.map_or(1, Source::needs)
+            }
+        }
+    }
+
+    /// What one sees of it: of a status, that which it shows.
+    pub fn shown(&self) -> &Self {
+        match self {
+            Self::Status(status) => &status.status,
+            _ => self,
+        }
+    }
+
+    /// Its file, where its kind has one.
+    pub fn media(&self) -> Option<&Media> {
+        match self.shown() {
             Self::Image(media)
             | Self::Video(media)
             | Self::Audio(media)
@@ -174,8 +205,9 @@ impl Content {
     }
 
     /// The same, to be changed.
-    pub const fn media_mut(&mut self) -> Option<&mut Media> {
+    pub fn media_mut(&mut self) -> Option<&mut Media> {
         match self {
+            Self::Status(status) => status.status.media_mut(),
             Self::Image(media)
             | Self::Video(media)
             | Self::Audio(media)

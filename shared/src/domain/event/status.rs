@@ -23,7 +23,7 @@ impl ChatNames {
     /// The names of a chat; `person` is who is on its other side. The number is the person's where it is known: the chat may
     /// go by another spelling of it.
     pub fn of(chat: &Recipient, person: &Person) -> Self {
-        let is_person = chat.group().is_none();
+        let is_person = !chat.is_shared();
         let known = |name: Option<&str>, other: &Option<String>| {
             let other = other.as_deref().filter(|_| is_person);
             other.or(name).map(str::to_owned)

@@ -123,13 +123,7 @@ pub async fn accept<Own>(
     kind: Kind,
     content: fn(WithFile<Own>, &mut Fields) -> shared::domain::content::Content,
 ) -> Result<Accepted, ApiError> {
-    if let Some(mime_type) = &sending.own().given.mime_type
-        && let Some(rule) = Rule::of(kind)
-        && is_mime_type(mime_type)
-        && !rule.takes(mime_type)
-    {
-        return Err(not_taken(rule));
-    }
+    sending.own().require_type(kind)?;
     let part = sending.take_file();
     sending.own_mut().part = part;
     sending.accept(content).await
@@ -144,6 +138,39 @@ pub fn not_taken(rule: &Rule) -> ApiError {
 }
 
 impl<Own> WithFile<Own> {
+    /// The same with the file of a form.
+    #[must_use]
+    pub fn with_part(self, part: Option<Bytes>) -> Self {
+        Self { part, ..self }
+    }
+
+    /// Refuses a type that messages of this kind do not take.
+    pub fn require_type(&self, kind: Kind) -> Result<(), ApiError> {
+        let Some(mime_type) = self.given.mime_type.as_ref().filter(|given| is_mime_type(given)) else {
+            return Ok(());
+        };
+        match Rule::of(kind).filter(|rule| !rule.takes(mime_type)) {
+            Some(rule) => Err(not_taken(rule)),
+            None => Ok(()),
+        }
+    }
+
+    /// The kind's own members, where there is to be no file: each member of one is noted as a fault, with this reason.
+    pub fn without_file(self, fields: &mut Fields, reason: &str) -> Own {
+        let given = &self.given;
+        for (name, is_given) in [
+            ("url", given.url.is_some()),
+            ("mediaId", given.media_id.is_some()),
+            ("base64", given.base64.is_some()),
+            ("mimeType", given.mime_type.is_some()),
+            ("file", self.part.is_some()),
+        ] {
+            if is_given {
+                fields.fault(name, reason);
+            }
+        }
+        self.own
+    }
     /// The file, with faults noted, beside the kind's own members.
     pub fn file(self, fields: &mut Fields) -> (Media, Own) {
         let Given {

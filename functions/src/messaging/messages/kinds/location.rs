@@ -1,14 +1,13 @@
 //! `POST /api/messages/location`.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use shared::domain::content::{Content, Location, MAX_WORDS, Place};
+use shared::domain::content::{Content, Location, MAX_LIVE, MAX_WORDS, MIN_LIVE, Place};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 use crate::endpoint::Endpoint;
-use crate::http::{ApiError, Fields};
+use crate::http::{ApiError, Fields, Whole};
 use crate::messaging::MessagingState;
 use crate::messaging::messages::accept::Accepted;
 use crate::messaging::messages::legible;
@@ -31,8 +30,21 @@ pub struct Request {
     name: Option<String>,
     #[schema(schema_with = address_schema)]
     address: Option<String>,
-    #[schema(ignore)]
-    live_seconds: Option<IgnoredAny>,
+    #[schema(schema_with = live_schema)]
+    live_seconds: Option<Whole>,
+}
+
+fn live_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(SchemaType::from_iter([Type::Integer, Type::Null]))
+        .minimum(Some(MIN_LIVE))
+        .maximum(Some(MAX_LIVE))
+        .description(Some(
+            "For how many seconds the place is shared as a live one. Apps offer 900, 3600 and 28800. `name` and `address` do not \
+             stand beside it",
+        ))
+        .examples([900])
+        .build()
 }
 
 fn latitude_schema() -> Object {
@@ -73,7 +85,10 @@ fn words_schema(about: &str, example: &str) -> Object {
 }
 
 pub fn endpoint() -> Endpoint<MessagingState> {
-    sending::endpoint("/api/messages/location", "sendLocation", "Sends a place", handler)
+    sending::endpoint("/api/messages/location", "sendLocation", "Sends a place", handler).details(
+        "With `liveSeconds` it is a live place, as apps share it: where somebody is now. It stays where it is, since later places \
+         cannot be sent, and apps may show it as one that is not shared any more.",
+    )
 }
 
 pub async fn handler(sending: Sending<Request>) -> Result<Accepted, ApiError> {
@@ -94,15 +109,30 @@ fn content(own: Request, fields: &mut Fields) -> Content {
             legible::require(fields, name, words, MAX_WORDS);
         }
     }
-    fields.unserved("liveSeconds", own.live_seconds.is_some());
+    let live_seconds = own.live_seconds.map(|Whole(seconds)| seconds);
+    if let Some(seconds) = live_seconds {
+        if !(MIN_LIVE..=MAX_LIVE).contains(&seconds) {
+            let message = format!("must be a whole number from {MIN_LIVE} to {MAX_LIVE}");
+            fields.fault("liveSeconds", message);
+        }
+        for (name, words) in [("name", &own.name), ("address", &own.address)] {
+            if words.is_some() {
+                fields.fault(
+                    name,
+                    "must not be there beside `liveSeconds`: a live place has none",
+                );
+            }
+        }
+    }
     Content::Location(Location {
         location: Place {
             latitude: own.latitude,
             longitude: own.longitude,
             name: own.name,
             address: own.address,
-            live: false,
+            live: live_seconds.is_some(),
         },
         text: None,
+        live_seconds,
     })
 }

@@ -8,6 +8,7 @@ mod forward;
 mod image;
 mod location;
 mod poll;
+mod status;
 mod sticker;
 mod text;
 mod video;
@@ -32,6 +33,7 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
         document::endpoint(),
         sticker::endpoint(),
         forward::endpoint(),
+        status::endpoint(),
     ]
 }
 

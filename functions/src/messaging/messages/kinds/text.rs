@@ -1,8 +1,7 @@
 //! `POST /api/messages/text`.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
-use shared::domain::content::{Content, MAX_SENT};
+use shared::domain::content::{Content, MAX_SENT, Text};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -20,8 +19,11 @@ use crate::messaging::messages::sending::{self, Sending};
 pub struct Request {
     #[schema(schema_with = text_schema)]
     text: String,
-    #[schema(ignore)]
-    link_preview: Option<IgnoredAny>,
+    /// Whether a preview of the page is shown that the text's first link leads to. It is so where it is not there. The page is
+    /// fetched when the text is sent, within 5 seconds; one that cannot be had holds nothing up, and the text goes out
+    /// without a preview.
+    #[schema(value_type = bool, required = false, default = true)]
+    link_preview: Option<bool>,
 }
 
 fn text_schema() -> Object {
@@ -44,6 +46,5 @@ pub async fn handler(sending: Sending<Request>) -> Result<Accepted, ApiError> {
 
 fn content(own: Request, fields: &mut Fields) -> Content {
     legible::require(fields, "text", &own.text, MAX_SENT);
-    fields.unserved("linkPreview", own.link_preview.is_some());
-    Content::text(own.text)
+    Content::Text(Text::with_preview(own.text, own.link_preview.unwrap_or(true)))
 }

@@ -42,6 +42,7 @@ async fn a_place_is_a_job_that_needs_a_daemon_who_knows_places() {
     let wanted = Content::Location(Location {
         location: place,
         text: None,
+        live_seconds: None,
     });
     assert_eq!(content, wanted);
     let record = world.state.messages.get(instance, job.message).await;
@@ -50,6 +51,29 @@ async fn a_place_is_a_job_that_needs_a_daemon_who_knows_places() {
         (record.kind, record.reference.as_deref()),
         (Kind::Location, Some("order-42"))
     );
+}
+
+#[tokio::test]
+async fn a_live_place_is_left_to_a_daemon_that_sends_live_places() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    for seconds in [60, 28_800] {
+        let body = json!({"to": "15550100002", "latitude": 52.5, "longitude": 13, "liveSeconds": seconds});
+        let accepted = key.send("location", body).await.data(202);
+        assert_eq!(accepted["kind"], "location");
+        let id = accepted["id"].as_str().expect("an id").to_owned();
+        let jobs = world.waiting(&world.queue_names().sends(0)).await;
+        let job = jobs.iter().find(|job| job.body.contains(&id)).expect("a job");
+        let told: Value = serde_json::from_str(&job.body).expect("JSON");
+        assert_eq!(told["v"], 22);
+        let Job::Send(job) = payload::decode(&job.body).expect("ours");
+        let opening = sealed::open(&world.state.sealer, instance, &id, &job.content);
+        let Content::Location(location) = opening.await.expect("opens") else {
+            panic!("a place");
+        };
+        assert!(location.location.live);
+        assert_eq!(location.live_seconds, Some(seconds));
+    }
 }
 
 #[tokio::test]
@@ -73,13 +97,12 @@ async fn every_fault_is_named() {
         ),
         (
             json!({
-                "to": "15550100002", "latitude": 52, "longitude": 13, "name": "", "address": " ", "liveSeconds": 60,
+                "to": "15550100002", "latitude": 52, "longitude": 13, "name": "", "address": " ", "liveSeconds": null,
                 "replyTo": {"id": "msg_1"},
             }),
             vec![
                 "name must have 1 to 1000 characters",
                 "address must show something: white space and invisible characters alone do not",
-                "liveSeconds is not served by this version",
                 "replyTo.id must be an id that starts with `msg_` and goes on with 26 letters and digits",
             ],
         ),
@@ -92,6 +115,30 @@ async fn every_fault_is_named() {
         assert_eq!(answer.status, 400, "{body}");
         assert_eq!(answer.faults(), told, "{body}");
     }
+    for (seconds, told) in [
+        (json!(59), "liveSeconds must be a whole number from 60 to 28800"),
+        (
+            json!(28_801),
+            "liveSeconds must be a whole number from 60 to 28800",
+        ),
+        (
+            json!("900"),
+            "liveSeconds must be a whole number from 60 to 28800",
+        ),
+    ] {
+        let body = json!({"to": "15550100002", "latitude": 52, "longitude": 13, "liveSeconds": seconds});
+        assert_eq!(key.send("location", body).await.faults(), [told]);
+    }
+    let named = json!({
+        "to": "15550100002", "latitude": 52, "longitude": 13, "liveSeconds": 900, "name": "Here", "address": "There",
+    });
+    assert_eq!(
+        key.send("location", named).await.faults(),
+        [
+            "name must not be there beside `liveSeconds`: a live place has none",
+            "address must not be there beside `liveSeconds`: a live place has none",
+        ]
+    );
     let ends = json!({"to": "15550100002", "latitude": -90, "longitude": 180, "liveSeconds": null});
     key.send("location", ends).await.data(202);
 }

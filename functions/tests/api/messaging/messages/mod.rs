@@ -16,6 +16,7 @@ mod poll;
 mod reaction;
 mod scheduled;
 mod show;
+mod status;
 mod text;
 mod timeline;
 mod update;

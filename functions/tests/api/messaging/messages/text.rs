@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde_json::json;
 use shared::clock::Clock;
-use shared::domain::content::Content;
+use shared::domain::content::{Content, Text};
 use shared::domain::instance::{Status, Wanted};
 use shared::domain::job::Job;
 use shared::domain::message::State;
@@ -93,6 +93,45 @@ async fn every_name_of_a_chat_is_taken() {
     }
 }
 
+/// Only a text that is to have a preview is left to a daemon that makes previews.
+#[tokio::test]
+async fn a_text_with_a_link_asks_for_a_preview() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let (linked, plain) = ("see https://example.com/a?b=hush", "nothing to see");
+    for (text, wanted, has_preview) in [
+        (linked, None, true),
+        (linked, Some(true), true),
+        (linked, Some(false), false),
+        (plain, None, false),
+        (plain, Some(true), false),
+    ] {
+        let mut body = json!({"to": "15550100002", "text": text});
+        if let Some(wanted) = wanted {
+            body["linkPreview"] = wanted.into();
+        }
+        let accepted = key.send("text", body).await.data(202);
+        let id = accepted["id"].as_str().expect("an id").to_owned();
+        let jobs = world.waiting(&world.queue_names().sends(0)).await;
+        let job = jobs.iter().find(|job| job.body.contains(&id)).expect("a job");
+        assert!(!job.body.contains("hush"));
+        let told: serde_json::Value = serde_json::from_str(&job.body).expect("JSON");
+        assert_eq!(told["v"], if has_preview { 20 } else { 1 }, "{text}, {wanted:?}");
+        let Job::Send(job) = payload::decode(&job.body).expect("ours");
+        let opening = sealed::open(&world.state.sealer, instance, &id, &job.content);
+        let content: Content = opening.await.expect("opens");
+        assert_eq!(
+            content,
+            Content::Text(Text::with_preview(text.to_owned(), has_preview))
+        );
+    }
+    let body = json!({"to": "15550100002", "text": linked, "linkPreview": null});
+    assert_eq!(
+        key.send("text", body).await.error(),
+        "400 VALIDATION_ERROR: `linkPreview` must not be null"
+    );
+}
+
 #[tokio::test]
 async fn what_is_wrong_is_told_by_field() {
     let world = World::new().await;
@@ -135,7 +174,7 @@ async fn what_is_wrong_is_told_by_field() {
     );
     assert_eq!(
         told(json!({"to": "15550100002", "text": "x", "linkPreview": "any"})).await,
-        "400 VALIDATION_ERROR: `linkPreview` is not served by this version"
+        "400 VALIDATION_ERROR: `linkPreview` must be true or false"
     );
     for at in ["2026-01-01T00:00:00Z", "2026-01-04T00:00:01Z", "tomorrow"] {
         assert_eq!(
