@@ -95,6 +95,7 @@ pub async fn handler(
                 bytes: meaning.as_bytes(),
                 meaning: meaning.as_bytes(),
                 form: FORM,
+                by_meaning: false,
             };
             match state
                 .idempotency

@@ -301,6 +301,7 @@ async fn claim(
         bytes: &bytes,
         meaning: &meaning,
         form: fingerprint::FORM,
+        by_meaning: false,
     };
     let claim = state
         .idempotency
