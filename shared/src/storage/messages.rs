@@ -2,6 +2,7 @@
 
 mod log;
 mod pointers;
+mod revoked;
 pub mod unread;
 mod waiting;
 mod withdraw;
@@ -59,6 +60,7 @@ pub enum Transition {
 pub use crate::domain::message::Change;
 pub use log::Looked;
 pub use pointers::Pointed;
+pub use revoked::Marked;
 pub use withdraw::Withdrawn;
 
 /// What came of one write.
@@ -321,5 +323,6 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
             .opt_str("truncated")?
             .map(|reason| reason.parse().unwrap_or(Truncation::Refused)),
         receipts: read_receipts(item)?,
+        revoked_by: read.opt_parse("revokedBy")?,
     })
 }

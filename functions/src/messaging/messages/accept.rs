@@ -40,6 +40,7 @@ use tracing::Instrument as _;
 use super::enqueue::{Queued, enqueue};
 use super::fingerprint;
 use super::options::{GivenOptions, Options};
+use super::revoking::Revokes;
 use super::scheduling;
 use super::settle::Written;
 use super::view::AcceptedView;
@@ -61,6 +62,8 @@ pub struct Outgoing {
     pub idempotency_key: Option<String>,
     /// The request's body, by which a repetition is told from another request.
     pub body: Bytes,
+    /// The message that it takes back, where it is a revoke.
+    pub revokes: Option<Revokes>,
 }
 
 /// The answer to a send.
@@ -216,9 +219,9 @@ async fn record_of_first(
 
 /// What is known of a request that came before, besides its message.
 #[derive(Debug, Clone, Copy)]
-struct Known {
+pub(super) struct Known {
     /// Whether the message's job is known to be in the queue.
-    is_queued: bool,
+    pub(super) is_queued: bool,
 }
 
 /// Answers a request that came before. Its record alone does not tell that the first run reached the queue, so a
@@ -284,7 +287,8 @@ async fn claim(
     outgoing: &Outgoing,
     now: DateTime<Utc>,
 ) -> Result<(MessageId, Option<Known>), ApiError> {
-    let offered = MessageId::new(now);
+    let offered = outgoing.revokes.and_then(|revokes| revokes.earlier());
+    let offered = offered.unwrap_or_else(|| MessageId::new(now));
     let Some(key) = &outgoing.idempotency_key else {
         return Ok((offered, None));
     };
@@ -307,10 +311,14 @@ async fn claim(
         .idempotency
         .claim(grant.instance, key, asked, offered, now)
         .await?;
-    match claim {
-        Claim::New => Ok((offered, None)),
-        Claim::Known { first, is_queued } => Ok((first, Some(Known { is_queued }))),
-        Claim::OtherRequest => Err(other_request()),
+    let claimed = match claim {
+        Claim::New => (offered, None),
+        Claim::Known { first, is_queued } => (first, Some(Known { is_queued })),
+        Claim::OtherRequest => return Err(other_request()),
+    };
+    match &outgoing.revokes {
+        Some(revokes) => revokes.settle(state, grant.instance, claimed).await,
+        None => Ok(claimed),
     }
 }
 

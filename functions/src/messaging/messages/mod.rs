@@ -13,6 +13,7 @@ pub mod legible;
 pub mod list;
 mod options;
 pub mod reaction;
+mod revoking;
 mod scheduling;
 mod sending;
 mod settle;

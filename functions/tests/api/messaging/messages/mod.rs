@@ -12,6 +12,7 @@ mod media;
 mod people;
 mod poll;
 mod reaction;
+mod revoked;
 mod scheduled;
 mod show;
 mod text;
