@@ -180,6 +180,8 @@ pub struct MessageRecord {
     pub truncated: Option<Truncation>,
     /// How many members it has reached, for an outgoing message to a group once that is known.
     pub receipts: Option<GroupReceipts>,
+    /// The message of kind `revoke` by which it was to be taken back last: it may have come to nothing since.
+    pub revoked_by: Option<MessageId>,
 }
 
 impl MessageRecord {
@@ -218,6 +220,7 @@ impl MessageRecord {
             received_at: None,
             truncated: None,
             receipts: None,
+            revoked_by: None,
         }
     }
 

@@ -3,8 +3,8 @@
 //! Requests are compared by their meaning, in a form that the caller of [`IdempotencyKeys::claim`] makes, and not by
 //! their bytes: white space and the order of members do not matter. The item keeps a digest of both. An older build
 //! compares bytes alone, and reads and writes `body`. So that both builds can serve side by side, the same bytes
-//! count as the same request too. An item without a digest of the meaning, or with one of another form, is compared
-//! by its bytes.
+//! count as the same request too, unless [`Asked::by_meaning`] says otherwise. An item without a digest of the meaning, or
+//! with one of another form, is compared by its bytes.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -15,7 +15,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
 use super::error::{StorageError, classify};
-use super::item::{Reader, n, s, seconds, text, time};
+use super::item::{Item, Reader, n, s, seconds, text, time};
 use super::keys;
 use super::outcome::{condition_failed, held};
 use super::table::Table;
@@ -49,6 +49,52 @@ pub struct Asked<'a> {
     pub meaning: &'a [u8],
     /// The number of that form. It is raised when the same request gets another one.
     pub form: u32,
+    /// Whether requests that both have a meaning of this form are compared by that alone. For bytes that depend on more than
+    /// the request.
+    pub by_meaning: bool,
+}
+
+impl Asked<'_> {
+    fn digests(&self) -> Digests {
+        Digests {
+            body: hex::encode(Sha256::digest(self.bytes)),
+            form: format!("{}#", self.form),
+            meaning: hex::encode(Sha256::digest(self.meaning)),
+            by_meaning: self.by_meaning,
+        }
+    }
+}
+
+/// What is kept of a request.
+struct Digests {
+    body: String,
+    /// What stands before a meaning of this form.
+    form: String,
+    meaning: String,
+    by_meaning: bool,
+}
+
+impl Digests {
+    fn asked(&self) -> String {
+        format!("{}{}", self.form, self.meaning)
+    }
+
+    /// What the request is to a key that this item is of.
+    fn claim<I: FromStr>(&self, item: &Item) -> Result<Claim<I>, StorageError> {
+        let read = Reader::new("idempotency key", item);
+        let asked = read.opt_str("asked")?;
+        let is_comparable = asked.is_some_and(|asked| asked.starts_with(&self.form));
+        let has_same_meaning = asked == Some(&self.asked());
+        let has_same_bytes = read.str("body")? == self.body;
+        if has_same_meaning || has_same_bytes && !(self.by_meaning && is_comparable) {
+            Ok(Claim::Known {
+                first: read.parse("message")?,
+                is_queued: item.contains_key("queuedAt"),
+            })
+        } else {
+            Ok(Claim::OtherRequest)
+        }
+    }
 }
 
 /// The first request with a key.
@@ -117,11 +163,10 @@ impl IdempotencyKeys {
         offered: I,
         now: DateTime<Utc>,
     ) -> Result<Claim<I>, StorageError> {
-        let body = hex::encode(Sha256::digest(asked.bytes));
-        let meaning = format!("{}#{}", asked.form, hex::encode(Sha256::digest(asked.meaning)));
+        let asked = asked.digests();
         let mut item = keys::idempotency(instance, &hex::encode(Sha256::digest(key))).attributes();
-        item.insert("body".into(), s(&body));
-        item.insert("asked".into(), s(&meaning));
+        item.insert("body".into(), s(&asked.body));
+        item.insert("asked".into(), s(asked.asked()));
         item.insert("message".into(), text(offered));
         item.insert("exp".into(), seconds(now + TERM));
         let sent = self
@@ -141,16 +186,26 @@ impl IdempotencyKeys {
         let Some(PutItemError::ConditionalCheckFailedException(failed)) = error.as_service_error() else {
             return Err(classify(error));
         };
-        let item = failed.item.clone().unwrap_or_default();
-        let read = Reader::new("idempotency key", &item);
-        if read.str("body")? == body || read.opt_str("asked")? == Some(&meaning) {
-            Ok(Claim::Known {
-                first: read.parse("message")?,
-                is_queued: item.contains_key("queuedAt"),
-            })
-        } else {
-            Ok(Claim::OtherRequest)
+        asked.claim(&failed.item.clone().unwrap_or_default())
+    }
+
+    /// What a request would be to its key, without claiming it: `None` where it would be the first. One read unit.
+    pub async fn look<I: FromStr>(
+        &self,
+        instance: InstanceId,
+        key: &str,
+        asked: Asked<'_>,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Claim<I>>, StorageError> {
+        let key = keys::idempotency(instance, &hex::encode(Sha256::digest(key)));
+        let Some(item) = self.table.get(&key).await? else {
+            return Ok(None);
+        };
+        let is_over = Reader::new("idempotency key", &item).number::<i64>("exp")? <= now.timestamp();
+        if is_over {
+            return Ok(None);
         }
+        asked.digests().claim(&item).map(Some)
     }
 
     /// Notes that the job of a key's message is in the queue, so that no later request with the key sends it again.

@@ -3,6 +3,7 @@
 mod away;
 mod log;
 mod pointers;
+mod revoked;
 pub mod unread;
 mod waiting;
 mod withdraw;
@@ -61,6 +62,7 @@ pub use crate::domain::message::Change;
 pub use away::Away;
 pub use log::Looked;
 pub use pointers::Pointed;
+pub use revoked::Marked;
 pub use withdraw::Withdrawn;
 
 /// What came of one write.
@@ -324,5 +326,6 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
             .opt_str("truncated")?
             .map(|reason| reason.parse().unwrap_or(Truncation::Refused)),
         receipts: read_receipts(item)?,
+        revoked_by: read.opt_parse("revokedBy")?,
     })
 }

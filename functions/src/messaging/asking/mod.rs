@@ -8,8 +8,10 @@
 //! | somebody has begun, and nobody knows what came of it | `UPSTREAM_TIMEOUT`, `unknown` |
 //!
 //! An idempotency key stands for one question. The same request under it waits for that question's answer. If it is proven
-//! that nothing was done, the request counts as the first again.
+//! that nothing was done, the request counts as the first again. Requests are told apart by what they say, never by what was
+//! known of people when they came: a question names a person as the directory does, and that changes.
 
+mod once;
 mod refused;
 mod socket;
 
@@ -27,18 +29,15 @@ use shared::ids::QuestionId;
 use shared::queue::{OutgoingMessage, QueueError, QueueName};
 use shared::sealed::{self, OpenError};
 use shared::storage::answers::Progress;
-use shared::storage::idempotency::{self, Asked, Claim};
+use shared::storage::idempotency;
 use shared::storage::keys;
 use tokio::time::{Instant, timeout_at};
 
+use self::once::Once;
 use self::refused::{Failed, not_connected, refused, too_late};
 pub use self::socket::{OnceSocket, Socket};
 use crate::http::{ApiError, Replayable, Reply, log};
 use crate::messaging::MessagingState;
-use crate::messaging::idempotency::other_request;
-
-/// The number of the form in which an ask stands for what a request asks.
-const FORM: u32 = 1;
 
 /// The pause before the first look for an answer, and by how much the next ones grow: 15, 25, 40, 60, 85 … ms.
 const FIRST_LOOK: Duration = Duration::from_millis(15);
@@ -86,36 +85,57 @@ impl<A> Told<A> {
     }
 }
 
-/// Asks the instance that `grant` is for.
+/// Asks the instance that `grant` is for. `ask` is why nothing can be asked, where something is wrong with the request: then it
+/// has the answer of an earlier request that said the same, if there is any.
 async fn ask<A: Asks>(
     state: &MessagingState,
     grant: &Grant,
     subscription: &Subscription,
-    ask: A,
-    idempotency_key: Option<&str>,
+    ask: Result<A, ApiError>,
+    once: Option<&Once>,
 ) -> Result<Told<A::Answer>, ApiError> {
     let deadline = Instant::now() + state.daemon_answer;
     let now = state.clock.now();
+    let ask = match (ask, once) {
+        (Ok(ask), _) => ask,
+        (Err(error), None) => return Err(error),
+        (Err(error), Some(once)) => {
+            let Some(first) = once.look(state, grant.instance, now).await? else {
+                return Err(error);
+            };
+            let instance = find_instance(state, subscription, grant).await?;
+            let asking = Asking {
+                state,
+                instance: &instance,
+                settles: true,
+                deadline,
+            };
+            return match asking.of_first(first, now).await {
+                Ok(answer) => told(answer, true),
+                Err(Failed::InDoubt(doubt)) => Err(doubt),
+                Err(Failed::Undone(_)) => Err(error),
+            };
+        }
+    };
     let instance = find_instance(state, subscription, grant).await?;
     let question = Question {
         id: QuestionId::new(now),
         instance: instance.id,
         answer_by: now,
-        keep_until: now
-            + if idempotency_key.is_some() {
-                idempotency::TERM
-            } else {
-                KEPT
-            },
+        keep_until: now + if once.is_some() { idempotency::TERM } else { KEPT },
         ask: ask.into(),
     };
     let asking = Asking {
         state,
         instance: &instance,
-        settles: A::CHANGES || idempotency_key.is_some(),
+        settles: A::CHANGES || once.is_some(),
         deadline,
     };
-    let (answer, is_replay) = asking.answer(question, idempotency_key, now).await?;
+    let (answer, is_replay) = asking.answer(question, once, now).await?;
+    told(answer, is_replay)
+}
+
+fn told<A: TryFrom<Answer>>(answer: Answer, is_replay: bool) -> Result<Told<A>, ApiError> {
     let answer = answer
         .try_into()
         .map_err(|_| ApiError::internal().caused_by(AnotherAnswer))?;
@@ -158,21 +178,21 @@ impl Asking<'_> {
     async fn answer(
         &self,
         question: Question,
-        idempotency_key: Option<&str>,
+        once: Option<&Once>,
         now: DateTime<Utc>,
     ) -> Result<(Answer, bool), ApiError> {
-        let Some(key) = idempotency_key else {
+        let Some(once) = once else {
             let answer = self.anew(question).await.map_err(Failed::error)?;
             return Ok((answer, false));
         };
-        if let Some(answer) = self.earlier(&question, key, now).await? {
+        if let Some(answer) = self.earlier(&question, once, now).await? {
             return Ok((answer, true));
         }
         let id = question.id;
         match self.anew(question).await {
             Ok(answer) => Ok((answer, false)),
             Err(Failed::Undone(error)) => {
-                self.release(key, id).await;
+                once.release(self.state, self.instance.id, id).await;
                 Err(error)
             }
             Err(Failed::InDoubt(error)) => Err(error),
@@ -216,46 +236,29 @@ impl Asking<'_> {
     async fn earlier(
         &self,
         question: &Question,
-        key: &str,
+        once: &Once,
         now: DateTime<Utc>,
     ) -> Result<Option<Answer>, ApiError> {
-        let meaning =
-            serde_json::to_vec(&question.ask).map_err(|error| ApiError::internal().caused_by(error))?;
-        let asked = Asked {
-            bytes: &meaning,
-            meaning: &meaning,
-            form: FORM,
-        };
         for _ in 0..2 {
-            let keys = &self.state.idempotency;
-            let first = match keys.claim(self.instance.id, key, asked, question.id, now).await? {
-                Claim::New => return Ok(None),
-                Claim::OtherRequest => return Err(other_request()),
-                Claim::Known { first, .. } => first,
+            let ask = Some(&question.ask);
+            let claim = once.claim(self.state, self.instance.id, ask, question.id, now);
+            let Some(first) = claim.await? else {
+                return Ok(None);
             };
-            // It waits no longer than whoever asked first.
-            let age = (now - first.created_at()).to_std().unwrap_or_default();
-            let left = self.state.daemon_answer.saturating_sub(age);
-            let until = self.deadline.min(Instant::now() + left);
-            match self.wait(first, until).await {
+            match self.of_first(first, now).await {
                 Ok(answer) => return Ok(Some(answer)),
                 Err(Failed::InDoubt(error)) => return Err(error),
-                Err(Failed::Undone(_)) => self.release(key, first).await,
+                Err(Failed::Undone(_)) => once.release(self.state, self.instance.id, first).await,
             }
         }
         Err(ApiError::unavailable(1))
     }
 
-    /// A request that came to nothing leaves its key to the next one.
-    async fn release(&self, key: &str, question: QuestionId) {
-        let released = self
-            .state
-            .idempotency
-            .release(self.instance.id, key, question)
-            .await;
-        if let Err(error) = released {
-            log::went_wrong(&error.into(), "an idempotency key stands for nothing");
-        }
+    /// The answer to the question that the first request with a key has asked. It is waited for no longer than by whoever asked.
+    async fn of_first(&self, first: QuestionId, now: DateTime<Utc>) -> Result<Answer, Failed> {
+        let age = (now - first.created_at()).to_std().unwrap_or_default();
+        let left = self.state.daemon_answer.saturating_sub(age);
+        self.wait(first, self.deadline.min(Instant::now() + left)).await
     }
 
     /// Sends a question, and again where it is not known whether it is in the queue: one that is there twice is done once.

@@ -1,9 +1,12 @@
 //! What a handler asks with: the socket of the caller's instance, for callers who may.
 
-use axum::extract::{FromRequestParts, State};
+use axum::extract::{FromRequestParts, MatchedPath, State};
 use axum::http::request::Parts;
+use serde::Serialize;
 use shared::domain::question::Asks;
+use shared::ids::QuestionId;
 
+use super::once::Once;
 use super::{Told, ask};
 use crate::endpoint::{Argument, Gate};
 use crate::http::caller::{KeyCaller, Permission};
@@ -23,17 +26,17 @@ pub struct Socket<P> {
 impl<P> Socket<P> {
     /// Asks it. Ends within `daemon_answer` of the configuration.
     pub async fn ask<A: Asks>(&self, question: A) -> Result<A::Answer, ApiError> {
-        let told = self.ask_once(question, None).await?;
+        let told = self.ask_once(Ok(question), None).await?;
         Ok(told.answer)
     }
 
     async fn ask_once<A: Asks>(
         &self,
-        question: A,
-        idempotency_key: Option<&str>,
+        question: Result<A, ApiError>,
+        once: Option<&Once>,
     ) -> Result<Told<A::Answer>, ApiError> {
         let (grant, subscription) = (&self.caller.grant, &self.caller.subscription);
-        Box::pin(ask(&self.state, grant, subscription, question, idempotency_key)).await
+        Box::pin(ask(&self.state, grant, subscription, question, once)).await
     }
 }
 
@@ -71,14 +74,39 @@ pub struct OnceSocket<P> {
     pub socket: Socket<P>,
     /// The key, where the request has one.
     pub idempotency_key: Option<String>,
+    /// The request's method and its route, with names for what its path says.
+    route: String,
 }
 
 impl<P> OnceSocket<P> {
-    /// Asks it. The key stands for one question, so a request asks one.
-    pub async fn ask<A: Asks>(&self, question: A) -> Result<Told<A::Answer>, ApiError> {
-        self.socket
-            .ask_once(question, self.idempotency_key.as_deref())
-            .await
+    /// Asks it. The key stands for one question, so a request asks one. `said` is all that the request says, with its path's
+    /// parameters, and nothing that is only known of whom it names: by that a repetition is told from another request. Where the
+    /// question is an error, a repetition still has the first answer.
+    pub async fn ask<A: Asks>(
+        &self,
+        said: &impl Serialize,
+        question: Result<A, ApiError>,
+    ) -> Result<Told<A::Answer>, ApiError> {
+        let once = self.once(said)?;
+        self.socket.ask_once(question, once.as_ref()).await
+    }
+
+    /// Claims the request's key where there is nothing to ask. Answers whether the same request came before.
+    pub async fn claim(&self, said: &impl Serialize) -> Result<bool, ApiError> {
+        let Some(once) = self.once(said)? else {
+            return Ok(false);
+        };
+        let Socket { state, caller } = &self.socket;
+        let now = state.clock.now();
+        let first = once
+            .claim(state, caller.grant.instance, None, QuestionId::new(now), now)
+            .await?;
+        Ok(first.is_some())
+    }
+
+    fn once(&self, said: &impl Serialize) -> Result<Option<Once>, ApiError> {
+        let key = self.idempotency_key.as_deref();
+        key.map(|key| Once::new(key, &self.route, said)).transpose()
     }
 }
 
@@ -88,9 +116,12 @@ impl<P: Permission> FromRequestParts<MessagingState> for OnceSocket<P> {
     async fn from_request_parts(parts: &mut Parts, state: &MessagingState) -> Result<Self, ApiError> {
         let socket = Socket::from_request_parts(parts, state).await?;
         let IdempotencyKey(idempotency_key) = IdempotencyKey::from_request_parts(parts, state).await?;
+        let route = parts.extensions.get::<MatchedPath>();
+        let route = route.map_or_else(|| parts.uri.path(), MatchedPath::as_str);
         Ok(Self {
             socket,
             idempotency_key,
+            route: format!("{} {route}", parts.method),
         })
     }
 }

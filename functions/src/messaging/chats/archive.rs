@@ -33,6 +33,6 @@ pub async fn handler(
     socket: OnceSocket<permission::PresenceWrite>,
     Spelt(chat): Spelt<Recipient>,
 ) -> Result<Replayable<Response>, ApiError> {
-    let changed = change(&socket, chat, ChatChange::Archive { archived: true }).await?;
+    let changed = change(&socket, chat, Ok(ChatChange::Archive { archived: true }), &()).await?;
     Ok(changed.reply(|chat| Response { chat, archived: true }))
 }

@@ -1,5 +1,6 @@
 //! How a chat stands on the account's devices: what the endpoints that change it share.
 
+use serde::Serialize;
 use shared::domain::chats::ChatChange;
 use shared::domain::question::{ChangeChat, Done};
 use shared::domain::recipient::Recipient;
@@ -21,19 +22,21 @@ pub fn endpoint(endpoint: Endpoint<MessagingState>, summary: &'static str) -> En
     )
 }
 
-/// Changes how a chat stands. Answers the chat as the API shows it.
+/// Changes how a chat stands. Answers the chat as the API shows it. `said` is what the request says besides the chat; `change` is
+/// an error where that cannot be done.
 pub async fn change(
     socket: &OnceSocket<permission::PresenceWrite>,
-    chat: Recipient,
-    change: ChatChange,
+    given: Recipient,
+    change: Result<ChatChange, ApiError>,
+    said: &impl Serialize,
 ) -> Result<Told<ChatView>, ApiError> {
-    let chat = NamedChat::find(&socket.socket, chat).await?;
-    let told = socket
-        .ask(ChangeChat {
-            chat: chat.in_settings(),
-            change,
-        })
-        .await?;
+    let said = (given.to_jid(), said);
+    let chat = NamedChat::find(&socket.socket, given).await?;
+    let question = change.map(|change| ChangeChat {
+        chat: chat.in_settings(),
+        change,
+    });
+    let told = socket.ask(&said, question).await?;
     Ok(Told {
         answer: chat.view(),
         is_replay: told.is_replay,

@@ -46,8 +46,15 @@ pub async fn handler(
     Spelt(chat): Spelt<Recipient>,
     OptionalJsonBody(request): OptionalJsonBody<Request>,
 ) -> Result<Replayable<Response>, ApiError> {
-    let until = until(&request, socket.socket.state.clock.now())?;
-    let changed = change(&socket, chat, ChatChange::Mute { until }).await?;
+    let until = until(&request)?;
+    // A request that comes again may come when the time is over.
+    let is_over = until.is_some_and(|until| until <= socket.socket.state.clock.now());
+    let muting = if is_over {
+        Err(ApiError::field("until", RULE))
+    } else {
+        Ok(ChatChange::Mute { until })
+    };
+    let changed = change(&socket, chat, muting, &until).await?;
     Ok(changed.reply(|chat| Response {
         chat,
         muted: true,
@@ -55,13 +62,9 @@ pub async fn handler(
     }))
 }
 
-fn until(request: &Request, now: DateTime<Utc>) -> Result<Option<DateTime<Utc>>, ApiError> {
-    let Some(text) = &request.until else {
-        return Ok(None);
-    };
-    let until = text.parse::<DateTime<Utc>>().ok();
-    match until.filter(|until| now < *until) {
-        Some(until) => Ok(Some(until)),
-        None => Err(ApiError::field("until", "must be an RFC 3339 time in the future")),
-    }
+const RULE: &str = "must be an RFC 3339 time in the future";
+
+fn until(request: &Request) -> Result<Option<DateTime<Utc>>, ApiError> {
+    let until = request.until.as_deref().map(str::parse::<DateTime<Utc>>);
+    until.transpose().map_err(|_| ApiError::field("until", RULE))
 }

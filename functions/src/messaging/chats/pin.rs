@@ -33,6 +33,6 @@ pub async fn handler(
     socket: OnceSocket<permission::PresenceWrite>,
     Spelt(chat): Spelt<Recipient>,
 ) -> Result<Replayable<Response>, ApiError> {
-    let changed = change(&socket, chat, ChatChange::Pin { pinned: true }).await?;
+    let changed = change(&socket, chat, Ok(ChatChange::Pin { pinned: true }), &()).await?;
     Ok(changed.reply(|chat| Response { chat, pinned: true }))
 }

@@ -47,17 +47,17 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: OnceSocket<permission::PresenceWrite>,
-    Spelt(chat): Spelt<Recipient>,
+    Spelt(given): Spelt<Recipient>,
     OptionalJsonBody(request): OptionalJsonBody<Request>,
 ) -> Result<Replayable<Response>, ApiError> {
-    let chat = NamedChat::find(&socket.socket, chat).await?;
-    let up_to = up_to(&socket.socket, &chat, &request).await?;
-    let told = socket
-        .ask(ReadChat {
-            chat: chat.canonical().clone(),
-            up_to,
-        })
-        .await?;
+    let said = (given.to_jid(), &request.up_to);
+    let chat = NamedChat::find(&socket.socket, given).await?;
+    let up_to = up_to(&socket.socket, &chat, &request).await;
+    let reading = up_to.map(|up_to| ReadChat {
+        chat: chat.canonical().clone(),
+        up_to,
+    });
+    let told = socket.ask(&said, reading).await?;
     Ok(told.reply(|ChatRead { messages }| Response {
         chat: chat.view(),
         messages,

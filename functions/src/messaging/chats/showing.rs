@@ -34,16 +34,16 @@ pub fn endpoint(endpoint: Endpoint<MessagingState>, summary: &'static str) -> En
 /// Shows those in a chat what the account does.
 pub async fn show(
     socket: &OnceSocket<permission::PresenceWrite>,
-    chat: Recipient,
+    given: Recipient,
     activity: Activity,
 ) -> Result<Replayable<Response>, ApiError> {
-    let chat = NamedChat::find(&socket.socket, chat).await?;
-    let told = socket
-        .ask(ShowActivity {
-            chat: chat.to_whatsapp(),
-            activity,
-        })
-        .await?;
+    let said = given.to_jid();
+    let chat = NamedChat::find(&socket.socket, given).await?;
+    let showing = ShowActivity {
+        chat: chat.to_whatsapp(),
+        activity,
+    };
+    let told = socket.ask(&said, Ok(showing)).await?;
     Ok(told.reply(|Done {}| Response {
         chat: chat.view(),
         activity,

@@ -45,13 +45,13 @@ pub async fn handler(
     socket: OnceSocket<permission::ContactsWrite>,
     Spelt(Contact(contact)): Spelt<Contact>,
 ) -> Result<Replayable<Response>, ApiError> {
-    refuse_oneself(&socket.socket, &contact).await?;
-    let told = socket
-        .ask(Block {
-            contact,
-            blocked: true,
-        })
-        .await?;
+    let is_fine = refuse_oneself(&socket.socket, &contact).await;
+    let said = contact.to_jid();
+    let blocking = is_fine.map(|()| Block {
+        contact,
+        blocked: true,
+    });
+    let told = socket.ask(&said, blocking).await?;
     Ok(told.reply(|Blocked { person }| Response {
         phone: person.phone,
         lid: person.lid,

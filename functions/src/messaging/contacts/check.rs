@@ -121,10 +121,13 @@ pub async fn handler(
         known = remembered(state, instance, &open, state.clock.now()).await?;
         open.retain(|contact| !known.contains_key(contact));
     }
-    let mut is_replay = false;
-    if !open.is_empty() {
+    let is_replay;
+    if open.is_empty() {
+        // Nobody is named. The key stands for the request all the same.
+        is_replay = asking.claim(&request.contacts).await?;
+    } else {
         let contacts = open.clone();
-        let told = asking.ask(LookUp { contacts }).await?;
+        let told = asking.ask(&request.contacts, Ok(LookUp { contacts })).await?;
         is_replay = told.is_replay;
         let found: HashMap<_, _> = open.into_iter().zip(told.answer.found).collect();
         if !is_replay {

@@ -144,13 +144,14 @@ pub async fn handler(
     }
     let people = People::parse(request.participants, OTHERS, &mut fields);
     fields.finish()?;
-    let told = socket
-        .ask(CreateGroup {
-            subject: request.subject,
-            description,
-            participants: people.names.clone(),
-        })
-        .await?;
+    let making = CreateGroup {
+        subject: request.subject,
+        description,
+        participants: people.names.clone(),
+    };
+    let said = (&making.subject, &making.description, people.named());
+    let said = serde_json::to_value(said).map_err(|error| ApiError::internal().caused_by(error))?;
+    let told = socket.ask(&said, Ok(making)).await?;
     Ok(told.created(|made| Response {
         group: made.group.into(),
         results: people.results(&made.results),

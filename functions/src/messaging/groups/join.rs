@@ -73,7 +73,7 @@ pub async fn handler(
 ) -> Result<Replayable<Response>, ApiError> {
     let code = code(&request.invite)
         .ok_or_else(|| ApiError::field("invite", "must be a group's link, or the code at its end"))?;
-    let told = socket.ask(JoinGroup { code }).await?;
+    let told = socket.ask(&code.clone(), Ok(JoinGroup { code })).await?;
     Ok(told.reply(|joined| Response {
         id: joined.group.to_jid(),
         status: if joined.pending {

@@ -38,6 +38,6 @@ pub async fn handler(
     Path(GroupRef(group)): Path<GroupRef>,
 ) -> Result<Replayable<Response>, ApiError> {
     let id = group.to_jid();
-    let told = socket.ask(LeaveGroup { group }).await?;
+    let told = socket.ask(&id, Ok(LeaveGroup { group })).await?;
     Ok(told.reply(|_| Response { id, left: true }))
 }

@@ -82,6 +82,11 @@ impl People {
         Self { inputs, names }
     }
 
+    /// Each as it was named, as often as it was named.
+    pub fn named(&self) -> Vec<&str> {
+        self.inputs.iter().map(|(input, _)| input.as_str()).collect()
+    }
+
     /// What became of each, in the order in which they were named.
     pub fn results(&self, of_names: &[Participated]) -> Vec<ResultView> {
         let results = self.inputs.iter().map(|(input, place)| {
@@ -212,8 +217,9 @@ impl Change {
 
     /// Has it made, once for a request with an idempotency key.
     pub async fn make_once(self, socket: &OnceSocket<GroupsWrite>) -> Result<Replayable<Response>, ApiError> {
+        let said = (self.group.0.to_jid(), self.what);
         let (people, ask) = self.ask()?;
-        let told: Told<_> = socket.ask(ask).await?;
+        let told: Told<_> = socket.ask(&(said, people.named()), Ok(ask)).await?;
         Ok(told.reply(|changed| Response {
             results: people.results(&changed.results),
         }))

@@ -102,6 +102,7 @@ pub async fn handler(
                 bytes: meaning.as_bytes(),
                 meaning: meaning.as_bytes(),
                 form: FORM,
+                by_meaning: false,
             };
             match state
                 .idempotency

@@ -13,6 +13,7 @@ use shared::ids::MessageId;
 
 use super::accept::{Accepted, Outgoing, accept};
 use super::options::Options;
+use super::revoking::{self, Found, Revokes};
 use crate::endpoint::{Described, Endpoint};
 use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Code};
@@ -117,6 +118,17 @@ impl Saying<'_> {
         options: Options,
         body: &Bytes,
     ) -> Result<Accepted, ApiError> {
+        self.accept_as(content, options, body, None).await
+    }
+
+    /// Accepts what is said; `revokes` where it takes the message back.
+    pub async fn accept_as(
+        self,
+        content: Content,
+        options: Options,
+        body: &Bytes,
+        revokes: Option<Revokes>,
+    ) -> Result<Accepted, ApiError> {
         let Self {
             state,
             caller,
@@ -136,9 +148,30 @@ impl Saying<'_> {
             idempotency_key,
             // The message belongs to the request as well, since it is in the path.
             body: [record.id.to_string().as_bytes(), b"\n", body].concat().into(),
+            revokes,
         };
         Box::pin(accept(state, &caller.grant, &caller.subscription, outgoing, now)).await
     }
+}
+
+/// Why nothing can be said of this message, whatever it is: nobody has it, or nobody has it any more. One read unit where it was
+/// taken back.
+pub async fn refuse_unsayable(
+    state: &MessagingState,
+    record: &MessageRecord,
+    now: DateTime<Utc>,
+) -> Result<Option<ApiError>, ApiError> {
+    if let Some(refusal) = refuse_unsent(record) {
+        return Ok(Some(refusal));
+    }
+    let is_revoked = match record.revoked_by {
+        Some(by) => matches!(
+            revoking::find(state, record.instance, by, now).await?,
+            Found::There
+        ),
+        None => false,
+    };
+    Ok(is_revoked.then(|| conflict(record, "The message was taken back")))
 }
 
 /// Why nobody can have this message, whatever is said of it.

@@ -40,6 +40,7 @@ use super::files::{self, Kept, Owner};
 use super::fingerprint;
 use super::options::{GivenOptions, Options};
 use super::replay::{Known, record_of_first, replay};
+use super::revoking::Revokes;
 use super::scheduling;
 use super::settle::Written;
 use super::view::AcceptedView;
@@ -61,6 +62,8 @@ pub struct Outgoing {
     pub idempotency_key: Option<String>,
     /// The request's body, by which a repetition is told from another request.
     pub body: Bytes,
+    /// The message that it takes back, where it is a revoke.
+    pub revokes: Option<Revokes>,
 }
 
 /// The answer to a send.
@@ -266,7 +269,8 @@ async fn claim(
     outgoing: &Outgoing,
     now: DateTime<Utc>,
 ) -> Result<(MessageId, Option<Known>), ApiError> {
-    let offered = MessageId::new(now);
+    let offered = outgoing.revokes.and_then(|revokes| revokes.earlier());
+    let offered = offered.unwrap_or_else(|| MessageId::new(now));
     let Some(key) = &outgoing.idempotency_key else {
         return Ok((offered, None));
     };
@@ -277,15 +281,20 @@ async fn claim(
         bytes: &bytes,
         meaning: &meaning,
         form: fingerprint::FORM,
+        by_meaning: false,
     };
     let claim = state
         .idempotency
         .claim(grant.instance, key, asked, offered, now)
         .await?;
-    match claim {
-        Claim::New => Ok((offered, None)),
-        Claim::Known { first, is_queued } => Ok((first, Some(Known { is_queued }))),
-        Claim::OtherRequest => Err(other_request()),
+    let claimed = match claim {
+        Claim::New => (offered, None),
+        Claim::Known { first, is_queued } => (first, Some(Known { is_queued })),
+        Claim::OtherRequest => return Err(other_request()),
+    };
+    match &outgoing.revokes {
+        Some(revokes) => revokes.settle(state, grant.instance, claimed).await,
+        None => Ok(claimed),
     }
 }
 

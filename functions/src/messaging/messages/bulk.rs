@@ -215,6 +215,7 @@ async fn claim(
         bytes: &bytes,
         meaning: &meaning,
         form: FORM,
+        by_meaning: false,
     };
     let offered = MessageId::new(now);
     let claim = state

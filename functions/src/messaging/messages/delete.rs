@@ -21,6 +21,7 @@ use utoipa::ToSchema;
 use super::about::{self, Saying};
 use super::files::{self, Owner};
 use super::options::Options;
+use super::revoking::Revokes;
 use super::scheduling;
 use super::view::AcceptedView;
 use crate::endpoint::Endpoint;
@@ -49,7 +50,8 @@ pub fn endpoint() -> Endpoint<MessagingState> {
     )
     .details(
         "One that waits to be sent is `cancelled`; it stays counted for the month. One that was sent is taken back from everyone, \
-         by a message of its own whose states tell how that goes; WhatsApp's apps follow it for some two days. In a group the \
+         by a message of its own whose states tell how that goes; WhatsApp's apps follow it for some two days. To ask again answers \
+         the same revoke, and makes another one only where that one has failed or expired. In a group the \
          account takes back what others wrote where it is an admin; where it is none, the revoke fails with `REFUSED_FORBIDDEN`.",
     )
 }
@@ -68,19 +70,25 @@ pub async fn handler(
     if record.state == Stage::Cancelled {
         return Ok(deleted(id, None, false));
     }
+    let has_key = idempotency_key.is_some();
+    let revokes = Revokes::look(&state, &record, now).await?;
     let saying = Saying {
         state: &state,
         caller: &caller,
         record: &record,
-        idempotency_key,
+        // Without a key of the caller's the revoke has one of its own: it is one message however often it is asked for.
+        idempotency_key: Some(idempotency_key.unwrap_or_else(|| revokes.key())),
         now,
     };
     saying.unless(refusal(&record)).await?;
     let content = Content::Revoke(Revoke {
         target: saying.target()?,
     });
-    let accepted = saying.accept(content, Options::default(), &Bytes::new()).await?;
-    Ok(deleted(id, Some(accepted.reply.into_data()), accepted.is_replay))
+    let accepted = saying
+        .accept_as(content, Options::default(), &Bytes::new(), Some(revokes))
+        .await?;
+    let is_replay = has_key && accepted.is_replay;
+    Ok(deleted(id, Some(accepted.reply.into_data()), is_replay))
 }
 
 fn deleted(id: MessageId, revoke: Option<AcceptedView>, is_replay: bool) -> Replayable<Response> {

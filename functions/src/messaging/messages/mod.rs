@@ -16,6 +16,7 @@ pub mod list;
 mod options;
 pub mod reaction;
 mod replay;
+mod revoking;
 mod scheduling;
 mod sending;
 mod settle;

@@ -91,7 +91,7 @@ pub async fn handler(
         let message = format!("{} cannot be reacted to", about::a(record.kind));
         Some(about::conflict(&record, message))
     } else {
-        about::refuse_unsent(&record)
+        about::refuse_unsayable(&state, &record, now).await?
     };
     saying.unless(refusal).await?;
     let content = Content::Reaction(Reaction {

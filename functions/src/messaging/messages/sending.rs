@@ -159,6 +159,7 @@ impl<Own> Sending<Own> {
             options,
             idempotency_key,
             body: bytes,
+            revokes: None,
         };
         Box::pin(accept(&state, &caller.grant, &caller.subscription, outgoing, now)).await
     }

@@ -90,7 +90,11 @@ pub async fn handler(
         idempotency_key,
         now,
     };
-    saying.unless(refusal(&record, now)).await?;
+    let refusal = match refusal(&record) {
+        None => about::refuse_unsayable(&state, &record, now).await?,
+        refusal => refusal,
+    };
+    saying.unless(refusal.or_else(|| too_late(&record, now))).await?;
     let content = Content::Edit(Edit {
         target: saying.target()?,
         text: value.text,
@@ -99,8 +103,8 @@ pub async fn handler(
     saying.accept(content, options, &bytes).await
 }
 
-/// What is against an edit of this message.
-fn refusal(record: &MessageRecord, now: DateTime<Utc>) -> Option<ApiError> {
+/// What is against an edit of this message, whenever it comes.
+fn refusal(record: &MessageRecord) -> Option<ApiError> {
     if record.direction != Direction::Outgoing {
         return Some(about::conflict(
             record,
@@ -111,13 +115,16 @@ fn refusal(record: &MessageRecord, now: DateTime<Utc>) -> Option<ApiError> {
         let message = format!("{} cannot be edited: only texts can", about::a(record.kind));
         return Some(about::conflict(record, message));
     }
-    about::refuse_unsent(record).or_else(|| {
-        let closed = window_closes(record).filter(|closed| *closed <= now)?;
-        let minutes = EDIT_WINDOW.num_minutes();
-        let message = format!("WhatsApp lets a text be edited for {minutes} minutes after it was sent");
-        let details = json!({"closedAt": Timestamp(closed)});
-        Some(ApiError::new(Code::EditWindowClosed, message).with_details(details))
-    })
+    None
+}
+
+/// The refusal of an edit that comes after the time for it.
+fn too_late(record: &MessageRecord, now: DateTime<Utc>) -> Option<ApiError> {
+    let closed = window_closes(record).filter(|closed| *closed <= now)?;
+    let minutes = EDIT_WINDOW.num_minutes();
+    let message = format!("WhatsApp lets a text be edited for {minutes} minutes after it was sent");
+    let details = json!({"closedAt": Timestamp(closed)});
+    Some(ApiError::new(Code::EditWindowClosed, message).with_details(details))
 }
 
 /// Until when the message can be edited; `None` where it is not sent yet.

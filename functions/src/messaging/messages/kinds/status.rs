@@ -134,6 +134,7 @@ pub async fn handler(
         options,
         idempotency_key,
         body: bytes,
+        revokes: None,
     };
     Box::pin(accept(&state, &caller.grant, &caller.subscription, outgoing, now)).await
 }

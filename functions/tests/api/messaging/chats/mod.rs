@@ -1,6 +1,7 @@
 //! `/api/chats` and `/api/presence`, with the daemon played by the test.
 
 mod activity;
+mod once;
 mod presence;
 mod read;
 mod settings;

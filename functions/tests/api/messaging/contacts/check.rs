@@ -370,3 +370,37 @@ async fn a_number_that_whatsapp_spells_otherwise_is_asked_for_once() {
     }
     assert!(asked.asks().is_empty());
 }
+
+#[tokio::test]
+async fn a_key_stands_for_the_list_as_it_was_written() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    let asked = world.answering(willing);
+    check_keyed(&key, "k", json!([ALICE, BOB])).await.data(200);
+    for other in [
+        json!([ALICE, BOB, ALICE]),
+        json!([BOB, ALICE]),
+        json!([ALICE, BOB, "nobody"]),
+        json!(["nobody"]),
+    ] {
+        let answer = check_keyed(&key, "k", other.clone()).await;
+        assert_eq!(answer.code(), "409 IDEMPOTENCY_CONFLICT", "{other}");
+    }
+    assert_eq!(asked.asks().len(), 1);
+}
+
+/// Nothing is asked of WhatsApp, and the key is taken all the same.
+#[tokio::test]
+async fn a_list_that_names_nobody_takes_its_key() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    let asked = world.answering(willing);
+    let first = check_keyed(&key, "k", json!(["nobody"])).await;
+    assert_eq!(first.header("idempotency-replayed"), "");
+    let again = check_keyed(&key, "k", json!(["nobody"])).await;
+    assert_eq!(again.header("idempotency-replayed"), "true");
+    assert_eq!(again.data(200), first.data(200));
+    assert!(asked.asks().is_empty());
+    let other = check_keyed(&key, "k", json!([ALICE])).await;
+    assert_eq!(other.code(), "409 IDEMPOTENCY_CONFLICT");
+}

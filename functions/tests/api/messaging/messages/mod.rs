@@ -14,6 +14,7 @@ mod media;
 mod people;
 mod poll;
 mod reaction;
+mod revoked;
 mod scheduled;
 mod show;
 mod status;
