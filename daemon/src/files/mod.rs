@@ -34,6 +34,7 @@ use shared::domain::media::Rule;
 use shared::domain::message::{FailureCode, Kind};
 use shared::ids::InstanceId;
 use shared::reach::Reach;
+use shared::telemetry::chain;
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tracing::warn;

@@ -117,7 +117,6 @@ fn told_by(code: Code) -> Told {
         Code::QuotaExceeded | Code::InstanceLimitReached | Code::QueueFull => Told::Business,
         Code::ValidationError
         | Code::RequestTimeout
-        | Code::MediaGone
         | Code::InvalidJson
         | Code::NotFound
         | Code::MethodNotAllowed

@@ -35,6 +35,7 @@ pub fn excerpt(content: &Content) -> Option<&str> {
         Content::Location(location) => location.location.name.as_deref(),
         Content::Contact(contact) => contact.contacts.first().map(|card| card.name.as_str()),
         Content::Poll(poll) => Some(&poll.poll.question),
+        Content::Status(status) => excerpt(&status.status),
         Content::Edit(_) | Content::Reaction(_) | Content::Revoke(_) | Content::Unknown => None,
         Content::Image(media)
         | Content::Video(media)

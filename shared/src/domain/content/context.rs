@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Content, Kind, Source, cut};
-use crate::domain::payload::newest;
+use super::{Content, Kind, cut};
 use crate::domain::person::Person;
 use crate::ids::MessageId;
 

@@ -140,7 +140,7 @@ pub fn not_taken(rule: &Rule) -> ApiError {
 impl<Own> WithFile<Own> {
     /// The same with the file of a form.
     #[must_use]
-    pub fn with_part(self, part: Option<Bytes>) -> Self {
+    pub fn with_part(self, part: Option<AnyBytes>) -> Self {
         Self { part, ..self }
     }
 

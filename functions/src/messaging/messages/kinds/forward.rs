@@ -82,9 +82,12 @@ fn refuse(record: Option<&MessageRecord>, kept: Option<&Said>) -> Option<String>
     None
 }
 
-/// The same, marked as forwarded once more, without what stood beside it.
+/// The same, marked as forwarded once more, without what stood beside it. Of a status it is what that shows.
 fn forwarded(said: Said) -> Said {
     let Said { mut content, context } = said;
+    if let Content::Status(status) = content {
+        content = *status.status;
+    }
     if let Content::Location(location) = &mut content {
         // Where somebody is now only they can tell.
         location.location.live = false;
