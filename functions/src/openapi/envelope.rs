@@ -110,7 +110,13 @@ pub fn response(operation: &Operation, data: Option<RefOr<Schema>>, schemas: &Sc
     } else {
         &[]
     };
-    for name in header::OF_ALL.iter().chain(of_counted).chain(of_replays) {
+    let of_leading = if operation.status == StatusCode::SEE_OTHER {
+        header::OF_LEADING
+    } else {
+        &[]
+    };
+    let of_all = header::OF_ALL.iter().chain(of_leading);
+    for name in of_all.chain(of_counted).chain(of_replays) {
         response = response.header_ref(*name, header::reference(name));
     }
     response.build()
@@ -127,6 +133,7 @@ fn meaning(status: StatusCode) -> &'static str {
     match status {
         StatusCode::CREATED => "It was made",
         StatusCode::ACCEPTED => "It will be done",
+        StatusCode::SEE_OTHER => "It is elsewhere, where `Location` says",
         _ => "Done",
     }
 }

@@ -11,8 +11,11 @@ pub const OF_ALL: &[&str] = &["X-Request-Id"];
 /// What an answer has besides, if its request was counted against its caller's limit.
 pub const OF_COUNTED: &[&str] = &["X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset"];
 
+/// What an answer has that leads elsewhere.
+pub const OF_LEADING: &[&str] = &["Location"];
+
 /// All of them by name.
-pub fn all() -> [(&'static str, Header); 7] {
+pub fn all() -> [(&'static str, Header); 8] {
     [
         (
             "X-Request-Id",
@@ -36,6 +39,13 @@ pub fn all() -> [(&'static str, Header); 7] {
         (
             "Retry-After",
             header("After how many seconds another attempt may succeed", json!(2)),
+        ),
+        (
+            "Location",
+            header(
+                "Where what was asked for is",
+                json!("https://bucket.example/file"),
+            ),
         ),
         ("WWW-Authenticate", header("Always `Bearer`", json!("Bearer"))),
         (

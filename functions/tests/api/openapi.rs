@@ -96,7 +96,7 @@ fn every_operation_tells_what_a_caller_needs() {
         let responses = operation["responses"].as_object().expect("responses");
         let (_, success) = responses
             .iter()
-            .find(|(status, _)| status.starts_with('2'))
+            .find(|(status, _)| status.starts_with(['2', '3']))
             .expect("a success");
         if let Some(json) = success["content"]
             .get("application/json")

@@ -125,7 +125,7 @@ async fn what_is_kept_goes_out_again_marked_as_forwarded() {
 
 #[tokio::test]
 async fn what_is_not_kept_is_a_conflict() {
-    let (world, user, instance, key) = keeping(7).await;
+    let (world, _, instance, key) = keeping(7).await;
     let not_kept = "409 CONTENT_NOT_KEPT: The message's content is not kept, or not any more: the instance's `contentDays` says \
                     for how long it is";
     let never = recorded(&world, instance, Kind::Text, world.clock.now()).await;
@@ -144,6 +144,7 @@ async fn what_is_not_kept_is_a_conflict() {
     // A shorter term counts at once, and for what was kept before.
     let path = format!("/api/instances/{instance}");
     world.clock.advance(TimeDelta::days(2));
+    let user = world.nobody.login("ada@example.com").await;
     user.put(&path, json!({"contentDays": 2})).await.data(200);
     assert_eq!(forward(id).await, not_kept);
     user.put(&path, json!({"contentDays": 3})).await.data(200);
