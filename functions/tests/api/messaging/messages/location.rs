@@ -92,7 +92,7 @@ async fn every_fault_is_named() {
         assert_eq!(answer.status, 400, "{body}");
         assert_eq!(answer.faults(), told, "{body}");
     }
-    let ends = json!({"to": "15550100002", "latitude": -90, "longitude": 180, "liveSeconds": null});
+    let ends = json!({"to": "15550100002", "latitude": -90, "longitude": 180});
     key.send("location", ends).await.data(202);
 }
 
