@@ -75,7 +75,10 @@ pub fn auth(state: AuthState) -> Router {
 
 /// The router of the function `management`, which serves the documentation too.
 pub fn management(state: ManagementState) -> Router {
-    of_function(management_endpoints(document_of(&state.public_url)), state)
+    of_function(
+        management_endpoints(document_of(state.public_url.as_deref())),
+        state,
+    )
 }
 
 /// The router of the function `messaging`.
@@ -91,7 +94,7 @@ pub fn all(states: States) -> Router {
 /// The same with other limits than usual.
 pub fn all_within(states: States, limits: Limits) -> Router {
     let mut of_all = probes::endpoints();
-    of_all.extend(docs::endpoints(document_of(&states.management.public_url)));
+    of_all.extend(docs::endpoints(document_of(states.base.public_url.as_deref())));
     let routes = routes(auth::endpoints(), states.auth, limits)
         .merge(routes(management::endpoints(), states.management, limits))
         .merge(routes(messaging::endpoints(), states.messaging, limits))
@@ -103,7 +106,7 @@ pub fn all_within(states: States, limits: Limits) -> Router {
 pub fn operations(function: Function) -> Vec<Operation> {
     match function {
         Function::Auth => told(auth_endpoints()),
-        Function::Management => told(management_endpoints(document_of(openapi::WHOEVER_SERVES_IT))),
+        Function::Management => told(management_endpoints(document_of(None))),
         Function::Messaging => told(messaging_endpoints()),
     }
 }
@@ -114,9 +117,7 @@ pub fn every_operation() -> Vec<Operation> {
     all.extend(told(management::endpoints()));
     all.extend(told(messaging::endpoints()));
     all.extend(told(probes::endpoints::<Base>()));
-    all.extend(told(docs::endpoints::<Base>(document_of(
-        openapi::WHOEVER_SERVES_IT,
-    ))));
+    all.extend(told(docs::endpoints::<Base>(document_of(None))));
     all
 }
 
@@ -148,8 +149,8 @@ pub fn document(public_url: &str) -> OpenApi {
 }
 
 /// The same as it is served.
-fn document_of(public_url: &str) -> Document {
-    let public_url = public_url.to_owned();
+fn document_of(public_url: Option<&str>) -> Document {
+    let public_url = public_url.unwrap_or(openapi::WHOEVER_SERVES_IT).to_owned();
     Document::new(move || {
         let json = document(&public_url).to_json();
         json.unwrap_or_else(|error| unreachable!("a document of texts and numbers is JSON: {error}"))

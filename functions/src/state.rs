@@ -11,7 +11,7 @@ use std::sync::Arc;
 use shared::auth::jwt::{DEFAULT_LIFETIME, Jwts};
 use shared::auth::password::Passwords;
 use shared::clock::Clock;
-use shared::config::{self, CorsOrigins};
+use shared::config::{self, CorsOrigins, LOCAL_URL};
 use shared::domain::network::Network;
 use shared::mail::{Letters, Mailer};
 use shared::queue::{Queue, QueueError, QueueNames};
@@ -48,6 +48,8 @@ pub struct OfAll {
     pub trusted_proxies: usize,
     /// Whose pages may call the API from a browser.
     pub cors_origins: CorsOrigins,
+    /// Where callers reach the API, where that is configured.
+    pub public_url: Option<String>,
     /// The networks served; the first is a new instance's default.
     pub networks: Vec<Network>,
     /// Shards of each network.
@@ -77,8 +79,6 @@ pub struct OfUsers {
     pub mailer: Arc<dyn Mailer>,
     /// What mails say.
     pub letters: Letters,
-    /// Where callers reach the API.
-    pub public_url: String,
     /// What a user may ask of the management routes.
     pub user_limit: Limit,
 }
@@ -104,6 +104,7 @@ impl Base {
             clock,
             trusted_proxies: config.trusted_proxies,
             cors_origins: config.cors_origins.clone(),
+            public_url: config.public_url.clone(),
             networks: config.networks.clone(),
             shards: config.common.shards,
             setup: Setup::default(),
@@ -123,8 +124,7 @@ impl Users {
             jwts: Jwts::new(&config.jwt_secrets, DEFAULT_LIFETIME),
             passwords: Passwords::new(config.bcrypt_cost),
             mailer,
-            letters: Letters::new(&config.public_url),
-            public_url: config.public_url.clone(),
+            letters: Letters::new(base.public_url.as_deref().unwrap_or(LOCAL_URL)),
             user_limit: Limit::per_minute(config.user_rate),
             base,
         }))

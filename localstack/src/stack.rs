@@ -132,14 +132,18 @@ impl Stack {
         let secret = secrets::jwt_secret(&place.path().join("jwt.secret"))?;
         let mut usual = Functions::new(common, vec![NETWORK], vec![secret], wrapping);
         usual.users.mail = config::Mail::Folder(place.path().join(MAIL));
-        usual.users.public_url = format!("http://{api}");
+        usual.base.public_url = Some(format!("http://{api}"));
         let config = config::functions_over(usual)?;
         let wrapper =
             seal::wrapper(&aws, &config.wrapping).context("cannot read or make the wrapping key")?;
         let daemon_sealer = Arc::new(Sealer::new(table.clone(), wrapper.clone()));
         let bucket_place = config::Bucket::Folder {
             path: place.path().join(BUCKET),
-            public_url: config.users.public_url.clone(),
+            public_url: config
+                .base
+                .public_url
+                .clone()
+                .unwrap_or_else(|| format!("http://{api}")),
         };
         let bucket = |sealer: &Arc<Sealer>| {
             Bucket::open(&aws, &bucket_place, Arc::clone(sealer), Arc::clone(&clock)).context("the bucket")

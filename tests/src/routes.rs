@@ -9,7 +9,7 @@ use serde_json::Value;
 use shared::domain::content::Kind;
 
 /// What is served as it lies in the binary: it costs the table nothing, and answers without the envelope.
-const PAGES: [&str; 2] = ["/api/docs", "/api/openapi.json"];
+const PAGES: [&str; 3] = ["/api/docs", "/api/openapi.json", "/docs/errors"];
 
 /// Every route that answers with the envelope, as `GET /api/instances/{instance}`, in order.
 pub fn all() -> Vec<String> {

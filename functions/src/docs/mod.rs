@@ -1,6 +1,7 @@
-//! The API's documentation: the OpenAPI document, and a page that shows it. One function of the deployment serves them:
+//! The API's documentation: the OpenAPI document, a page that shows it, and a page for each code of errors. One function of the deployment serves them:
 //! the page's files are a megabyte of its binary.
 
+mod errors;
 mod openapi;
 mod page;
 
@@ -13,5 +14,7 @@ pub fn endpoints<S: Clone + Send + Sync + 'static>(document: Document) -> Vec<En
         openapi::endpoint(document),
         page::endpoint(),
         page::file_endpoint(),
+        errors::index_endpoint(),
+        errors::endpoint(),
     ]
 }

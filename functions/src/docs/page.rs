@@ -12,7 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 use utoipa_swagger_ui::Config;
 
 use crate::endpoint::Endpoint;
-use crate::http::{ApiError, Code, PAGE_POLICY, Path};
+use crate::http::{ApiError, Code, ERROR_PAGES, PAGE_POLICY, Path};
 use crate::openapi::Tag;
 
 /// The page, which names the files below. Swagger UI shows the groups of operations; the table of errors comes after them.
@@ -69,7 +69,7 @@ pub async fn handler() -> Response {
 fn errors() -> String {
     let rows = Code::ALL.iter().map(|code| {
         let (name, status, meaning) = (code.as_str(), code.status().as_u16(), code.meaning());
-        format!("<tr id=\"{name}\"><td><code>{name}</code></td><td>{status}</td><td>{meaning}</td></tr>\n")
+        format!("<tr id=\"{name}\"><td><a href=\"{ERROR_PAGES}/{name}\"><code>{name}</code></a></td><td>{status}</td><td>{meaning}</td></tr>\n")
     });
     rows.collect()
 }

@@ -12,6 +12,8 @@ use shared::domain::instance::InstanceName;
 use shared::ids::{InstanceId, SubscriptionId};
 use shared::storage::rates::Rate;
 
+use super::docs_at::DocsAt;
+
 tokio::task_local! {
     static CURRENT: RequestContext;
 }
@@ -26,6 +28,7 @@ struct Facts {
     method: Method,
     route: String,
     source: Option<IpAddr>,
+    docs: DocsAt,
     caller: OnceLock<(SubscriptionId, Actor)>,
     instance: OnceLock<InstanceId>,
     instance_name: OnceLock<InstanceName>,
@@ -33,14 +36,15 @@ struct Facts {
 }
 
 impl RequestContext {
-    /// The context of a request: its id, method, route and source. The route is its pattern
-    /// and not the path, which may hold a phone number.
-    pub fn new(id: String, method: Method, route: String, source: Option<IpAddr>) -> Self {
+    /// The context of a request: its id, method, route and source, and where its errors are explained. The route is its
+    /// pattern and not the path, which may hold a phone number.
+    pub fn new(id: String, method: Method, route: String, source: Option<IpAddr>, docs: DocsAt) -> Self {
         Self(Arc::new(Facts {
             id,
             method,
             route,
             source,
+            docs,
             caller: OnceLock::new(),
             instance: OnceLock::new(),
             instance_name: OnceLock::new(),
@@ -71,6 +75,11 @@ impl RequestContext {
     /// Its route's pattern; `none` where there is no such route.
     pub fn route(&self) -> &str {
         &self.0.route
+    }
+
+    /// Where its errors are explained.
+    pub fn docs(&self) -> &DocsAt {
+        &self.0.docs
     }
 
     /// Where it comes from.

@@ -134,7 +134,7 @@ pub(crate) fn write(mut response: Response, context: &RequestContext, now: Times
     let body = if let Some(error) = response.extensions_mut().remove::<ApiError>() {
         error_headers(&mut response, &error);
         rate = error.rate.or(rate);
-        Some(json!({"success": false, "error": error.told(), "meta": meta}))
+        Some(json!({"success": false, "error": error.told(context.docs()), "meta": meta}))
     } else if let Some(parts) = response.extensions_mut().remove::<Parts>() {
         if let Some(pagination) = parts.pagination {
             meta["pagination"] = json!(pagination);
@@ -174,11 +174,7 @@ fn error_headers(response: &mut Response, error: &ApiError) {
     if error.code.status() == StatusCode::UNAUTHORIZED {
         set(response, header::WWW_AUTHENTICATE, "Bearer");
     }
-    let always = matches!(
-        error.code.status(),
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
-    );
-    if let Some(seconds) = error.retry_after.or(always.then_some(1)) {
+    if let Some(seconds) = error.retries_after() {
         set(response, header::RETRY_AFTER, &seconds.to_string());
     }
 }

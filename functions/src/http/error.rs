@@ -18,6 +18,7 @@ use shared::sealed::OpenError;
 use shared::storage::StorageError;
 use shared::storage::rates::Rate;
 
+use super::docs_at::DocsAt;
 use crate::state::NotServed;
 
 macro_rules! codes {
@@ -224,13 +225,23 @@ impl ApiError {
         }
     }
 
-    /// What callers are told of it.
-    pub(crate) fn told(&self) -> Value {
-        let mut told = json!({"code": self.code.as_str(), "message": self.message});
+    /// What callers are told of it. `docs` is where it is explained.
+    pub(crate) fn told(&self, docs: &DocsAt) -> Value {
+        let code = self.code.as_str();
+        let mut told = json!({"code": code, "message": self.message, "docUrl": docs.page_of(code)});
         if let Some(details) = &self.details {
             told["details"] = details.clone();
         }
         told
+    }
+
+    /// The seconds after which trying again may help: those that it says, or one where its status always says some.
+    pub(crate) fn retries_after(&self) -> Option<u32> {
+        let always = matches!(
+            self.code.status(),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS
+        );
+        self.retry_after.or(always.then_some(1))
     }
 
     /// What the error is called.

@@ -7,13 +7,13 @@ use shared::domain::account::Tier;
 use shared::domain::instance::Status;
 use utoipa::PartialSchema;
 use utoipa::openapi::example::ExampleBuilder;
-use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type};
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder};
 
 use super::envelope::{self, boolean};
 use super::example::{Schemas, example};
 use super::header;
-use crate::http::{Code, Timestamp};
+use crate::http::{Code, ERROR_PAGES, Timestamp};
 
 /// The members of a code's `details`, if it has more than a code and a message.
 fn details(code: Code) -> Option<Vec<(&'static str, RefOr<Schema>)>> {
@@ -57,6 +57,15 @@ fn count(example: u32) -> RefOr<Schema> {
         .into()
 }
 
+/// Where a code is explained, on the deployment that answers it.
+fn page(code: Code) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::Custom("uri".to_owned())))
+        .description(Some("The page that explains the code"))
+        .examples([format!("https://api.example.com{ERROR_PAGES}/{}", code.as_str())])
+}
+
 /// The schema of an error with this code.
 pub fn schema(code: Code) -> RefOr<Schema> {
     let name = ObjectBuilder::new()
@@ -70,8 +79,10 @@ pub fn schema(code: Code) -> RefOr<Schema> {
             "message",
             text(code.meaning()).description(Some("For people; may change")),
         )
+        .property("docUrl", page(code))
         .required("code")
-        .required("message");
+        .required("message")
+        .required("docUrl");
     if let Some(members) = details(code) {
         let mut details = ObjectBuilder::new().schema_type(Type::Object);
         for (name, schema) in members {

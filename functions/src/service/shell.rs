@@ -15,7 +15,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::http::body::{BodyTimes, MAX_BODY_BYTES};
 use crate::http::source_address::source_address;
-use crate::http::{ApiError, Code, RequestContext, envelope, headers, log, request_id};
+use crate::http::{ApiError, Code, DocsAt, RequestContext, envelope, headers, log, request_id};
 use crate::state::Base;
 
 /// The longest time that a request may take. API Gateway ends one after 30 s, with an answer without an envelope.
@@ -80,7 +80,8 @@ fn context(state: &Base, parts: &Parts) -> RequestContext {
     let route = parts.extensions.get::<MatchedPath>();
     let route = route.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let source = source_address(parts, state.trusted_proxies);
-    RequestContext::new(id, parts.method.clone(), route, source)
+    let docs = DocsAt::of(state.public_url.as_deref(), parts);
+    RequestContext::new(id, parts.method.clone(), route, source, docs)
 }
 
 fn too_late() -> ApiError {

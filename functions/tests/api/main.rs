@@ -3,6 +3,8 @@
 
 mod auth;
 mod callers;
+mod derived;
+mod error_pages;
 mod faulty_table;
 mod flaky_queue;
 mod lambda;

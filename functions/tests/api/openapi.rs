@@ -119,7 +119,7 @@ async fn each_deployment_serves_the_document_with_its_own_address() {
         ("http://localhost:3000", "http://localhost:3000"),
     ] {
         let world = World::with(|mut config| {
-            config.users.public_url = public_url.to_owned();
+            config.base.public_url = Some(public_url.to_owned());
             config
         });
         let answer = world.await.nobody.get("/api/openapi.json").await;
@@ -148,7 +148,7 @@ async fn the_page_has_the_table_of_errors_after_the_operations() {
         .expect("a place for the document");
     for code in Code::ALL {
         let row = format!(
-            "<tr id=\"{name}\"><td><code>{name}</code></td><td>{status}</td><td>{meaning}</td></tr>",
+            "<tr id=\"{name}\"><td><a href=\"/docs/errors/{name}\"><code>{name}</code></a></td><td>{status}</td><td>{meaning}</td></tr>",
             name = code.as_str(),
             status = code.status().as_u16(),
             meaning = code.meaning()
@@ -176,7 +176,8 @@ async fn the_page_loads_its_own_files_and_nothing_else() {
         .collect();
     assert!(loaded.len() > 3, "{loaded:?}");
     for path in loaded {
-        assert!(path.starts_with("/api/"), "{path} is somebody else's");
+        let is_ours = path.starts_with("/api/") || path.starts_with("/docs/errors/");
+        assert!(is_ours, "{path} is somebody else's");
         let file = world.nobody.get(path).await;
         assert_eq!(file.status, 200, "{path}");
         assert!(!file.bytes.is_empty(), "{path}");

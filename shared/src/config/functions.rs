@@ -60,6 +60,9 @@ pub struct Base {
     pub trusted_proxies: usize,
     /// Whose pages may call the API from a browser.
     pub cors_origins: CorsOrigins,
+    /// Where callers reach the API, where that is configured: for links in errors and mails, and as the server of the OpenAPI
+    /// document.
+    pub public_url: Option<String>,
 }
 
 /// What the functions that serve users have: `auth` and `management`.
@@ -71,8 +74,6 @@ pub struct Users {
     pub bcrypt_cost: u32,
     /// How mails go out.
     pub mail: Mail,
-    /// Where callers reach the API, for links in mails and as the server of the OpenAPI document.
-    pub public_url: String,
     /// Requests a minute of one user to the management routes: more than any dashboard makes.
     pub user_rate: u32,
 }
@@ -143,6 +144,7 @@ impl Base {
             networks,
             trusted_proxies: 0,
             cors_origins: CorsOrigins::These(Vec::new()),
+            public_url: None,
         }
     }
 
@@ -150,6 +152,7 @@ impl Base {
         Ok(Self {
             trusted_proxies: number(get, "WAXWING_TRUSTED_PROXIES", self.trusted_proxies, 0..=8)?,
             cors_origins: cors_origins(get).unwrap_or(self.cors_origins),
+            public_url: get("WAXWING_PUBLIC_URL").or(self.public_url),
             ..self
         })
     }
@@ -162,7 +165,6 @@ impl Users {
             jwt_secrets,
             bcrypt_cost: DEFAULT_COST,
             mail: Mail::Off,
-            public_url: super::LOCAL_URL.to_owned(),
             user_rate: 600,
         }
     }
@@ -171,7 +173,6 @@ impl Users {
         Ok(Self {
             bcrypt_cost: number(get, "WAXWING_BCRYPT_COST", self.bcrypt_cost, 4..=31)?,
             mail: mail::read(get)?.unwrap_or(self.mail),
-            public_url: get("WAXWING_PUBLIC_URL").unwrap_or(self.public_url),
             user_rate: number(get, "WAXWING_USER_RATE", self.user_rate, 1..=1_000_000)?,
             ..self
         })

@@ -18,7 +18,7 @@
 //! | `WAXWING_ADMIN_EMAIL` | auth: whoever has this address, once it is verified, is an administrator | — |
 //! | `WAXWING_MAIL` | auth and management: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
 //! | `WAXWING_MAIL_FROM` | auth and management: the sender of mails | — |
-//! | `WAXWING_PUBLIC_URL` | auth and management, and messaging where the bucket is a folder: where callers reach the API, for links in mails, in the OpenAPI document and to media | `http://localhost:3000` |
+//! | `WAXWING_PUBLIC_URL` | functions: where callers reach the API, for links in errors, in mails, in the OpenAPI document and to media in a folder | errors: the host that the request names; else `http://localhost:3000` |
 //! | `WAXWING_TRUSTED_PROXIES` | functions: how many proxies before a listener of our own add to `X-Forwarded-For` | 0 |
 //! | `WAXWING_CORS_ORIGINS` | functions: origins whose pages may call the API, separated by commas; `*` for all | — |
 //! | `WAXWING_AUTH_RATE` | auth: requests a minute from one address to the routes that need no token | 120 |
@@ -54,7 +54,7 @@ pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};
 
 /// Where callers reach the API of a local stack.
-const LOCAL_URL: &str = "http://localhost:3000";
+pub const LOCAL_URL: &str = "http://localhost:3000";
 
 /// A variable that is missing or not what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

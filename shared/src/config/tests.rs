@@ -107,6 +107,7 @@ fn each_function_asks_for_what_it_needs_alone() {
     let of_all = [
         "WAXWING_CORS_ORIGINS",
         "WAXWING_NETWORKS",
+        "WAXWING_PUBLIC_URL",
         "WAXWING_QUEUE_PREFIX",
         "WAXWING_SHARDS",
         "WAXWING_TABLE",
@@ -117,7 +118,6 @@ fn each_function_asks_for_what_it_needs_alone() {
         "WAXWING_JWT_SECRET",
         "WAXWING_MAIL",
         "WAXWING_MAIL_FROM",
-        "WAXWING_PUBLIC_URL",
         "WAXWING_USER_RATE",
     ];
     let of_keys = ["WAXWING_KEY_FILE", "WAXWING_KMS_KEY"];

@@ -36,7 +36,9 @@ pub fn body<T: DeserializeOwned + ToSchema>(value: &Value, fields: &mut Fields) 
         for (name, value) in beside {
             if !knows::<T>(name) {
                 found.shape.push((name.clone(), "is unknown".to_owned()));
-            } else if !value.is_null() {
+            } else if value.is_null() {
+                found.none(&Path::Member(&Path::Root, name));
+            } else {
                 unserved.push(name);
             }
         }

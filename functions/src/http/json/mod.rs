@@ -203,6 +203,7 @@ mod tests {
                 "fullName must be a string; tags[1] must be a string; tags[2] must be a string",
             ),
             (r#"["1", null]"#, "body must be an object"),
+            (r#"{"to":"a@b.example","later":null}"#, "later must not be null"),
             ("7", "body must be an object"),
             ("null", "body must be an object"),
         ] {

@@ -12,10 +12,21 @@ use utoipa::{PartialSchema, ToSchema};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupRef(pub Recipient);
 
-impl FromStr for GroupRef {
-    type Err = InvalidRecipient;
+/// Why a text names no group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be a group's JID, as `120363021033254949@g.us`, or its digits")]
+pub struct InvalidGroup;
 
-    fn from_str(text: &str) -> Result<Self, InvalidRecipient> {
+impl From<InvalidRecipient> for InvalidGroup {
+    fn from(_: InvalidRecipient) -> Self {
+        Self
+    }
+}
+
+impl FromStr for GroupRef {
+    type Err = InvalidGroup;
+
+    fn from_str(text: &str) -> Result<Self, InvalidGroup> {
         let jid = if text.contains('@') {
             Cow::Borrowed(text)
         } else {
@@ -23,7 +34,11 @@ impl FromStr for GroupRef {
         };
         match jid.parse()? {
             group @ Recipient::Group(_) => Ok(Self(group)),
+<<<<<<< HEAD
             Recipient::Phone(_) | Recipient::Lid(_) | Recipient::Status => Err(InvalidRecipient),
+=======
+            Recipient::Phone(_) | Recipient::Lid(_) => Err(InvalidGroup),
+>>>>>>> t-6
         }
     }
 }

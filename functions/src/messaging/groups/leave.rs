@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::group::GroupRef;
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Path, Replayable};
+use crate::http::{ApiError, Code, Replayable, Spelt};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::OnceSocket;
 use crate::openapi::Tag;
@@ -35,7 +35,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: OnceSocket<permission::GroupsWrite>,
-    Path(GroupRef(group)): Path<GroupRef>,
+    Spelt(GroupRef(group)): Spelt<GroupRef>,
 ) -> Result<Replayable<Response>, ApiError> {
     let id = group.to_jid();
     let told = socket.ask(&id, Ok(LeaveGroup { group })).await?;

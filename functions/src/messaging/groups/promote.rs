@@ -7,7 +7,7 @@ use super::group::GroupRef;
 use super::people::{Change, Request, Response};
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, JsonBody, Path, Replayable};
+use crate::http::{ApiError, Code, JsonBody, Replayable, Spelt};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::OnceSocket;
 use crate::openapi::Tag;
@@ -24,7 +24,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: OnceSocket<permission::GroupsWrite>,
-    Path(group): Path<GroupRef>,
+    Spelt(group): Spelt<GroupRef>,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Replayable<Response>, ApiError> {
     let change = Change {

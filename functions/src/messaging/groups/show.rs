@@ -9,7 +9,7 @@ use super::group::GroupRef;
 use super::view::{GroupView, ParticipantView};
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Path, Reply};
+use crate::http::{ApiError, Code, Reply, Spelt};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::Socket;
 use crate::openapi::Tag;
@@ -35,7 +35,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: Socket<permission::GroupsRead>,
-    Path(GroupRef(group)): Path<GroupRef>,
+    Spelt(GroupRef(group)): Spelt<GroupRef>,
 ) -> Result<Reply<Response>, ApiError> {
     let GroupShown {
         group,

@@ -13,7 +13,7 @@ use super::group::GroupRef;
 use super::view::GroupView;
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Fields, Given, JsonBody, Path, Reply, Whole};
+use crate::http::{ApiError, Code, Fields, Given, JsonBody, Reply, Spelt, Whole};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::Socket;
 use crate::openapi::Tag;
@@ -77,7 +77,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: Socket<permission::GroupsWrite>,
-    Path(GroupRef(group)): Path<GroupRef>,
+    Spelt(GroupRef(group)): Spelt<GroupRef>,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
     let changed = socket.ask(wanted(request, group)?).await?;

@@ -31,7 +31,7 @@ use super::kinds;
 use super::sending::{Admitted, Sender};
 use super::view::AcceptedView;
 use crate::endpoint::{self, Endpoint};
-use crate::http::{ApiError, JsonBody, Replayable, Reply, envelope, log};
+use crate::http::{ApiError, DocsAt, JsonBody, Replayable, Reply, RequestContext, envelope, log};
 use crate::messaging::MessagingState;
 use crate::messaging::idempotency::{IdempotencyKey, other_request};
 use crate::openapi::Tag;
@@ -110,7 +110,7 @@ struct Outcome {
 
 /// Why a message was not accepted.
 #[derive(ToSchema)]
-#[schema(as = BulkRefusal)]
+#[schema(as = BulkRefusal, rename_all = "camelCase")]
 #[expect(dead_code, reason = "it tells the document what the values of errors are")]
 struct Refusal {
     /// One of those of the endpoint of its kind.
@@ -118,8 +118,13 @@ struct Refusal {
     code: String,
     #[schema(example = "`to` is missing")]
     message: String,
+    /// Where the code is explained.
+    #[schema(example = "https://api.example.com/docs/errors/VALIDATION_ERROR")]
+    doc_url: String,
     #[schema(value_type = Option<Object>)]
     details: Option<Value>,
+    /// The seconds after which this message may be accepted; `null` where time does not help.
+    retry_after: Option<u32>,
 }
 
 fn messages_schema() -> Array {
@@ -318,9 +323,11 @@ fn refusal(error: &ApiError) -> Value {
     if error.code().status().is_server_error() {
         log::went_wrong(error, "a message of several was not accepted");
     }
-    let mut told = error.told();
+    let context = RequestContext::current();
+    let mut told = error.told(&context.map_or_else(DocsAt::local, |context| context.docs().clone()));
     if told.get("details").is_none() {
         told["details"] = Value::Null;
     }
+    told["retryAfter"] = json!(error.retries_after());
     told
 }

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use serde_json::json;
 use shared::domain::account::Subscription;
 use shared::domain::instance::Instance;
@@ -32,9 +32,6 @@ const NUDGED_WITHIN: TimeDelta = TimeDelta::minutes(3);
 
 /// How long a nudge may take. The owner finds a message without it too, within a minute.
 const NUDGE_DEADLINE: Duration = Duration::from_secs(2);
-
-/// How long a caller is told to wait whose day is full, in seconds. Only a message that is taken back makes room.
-const RETRY_AFTER: u32 = 60;
 
 /// Counts a message that is due at `at`, and stores its record and its entry.
 pub async fn commit(
@@ -153,8 +150,14 @@ async fn count(
     }
     has_room?;
     let day = at.date_naive();
-    let message = format!("{limit} messages of the instance are scheduled for {day}, and no more may be");
+    let message = format!(
+        "The instance has scheduled {limit} messages for {day} (UTC), with those taken back, and may schedule no more for it: \
+         choose another day"
+    );
+    // Nothing makes room on that day.
+    let ends = (day + Days::new(1)).and_time(NaiveTime::MIN).and_utc();
+    let seconds = u32::try_from((ends - job.accepted_at).num_seconds()).unwrap_or(u32::MAX);
     Err(ApiError::new(Code::QueueFull, message)
         .with_details(json!({"limit": limit, "waiting": limit, "scope": "schedule", "day": day}))
-        .retry_after(RETRY_AFTER))
+        .retry_after(seconds))
 }

@@ -225,6 +225,7 @@ impl Cast {
             .replace("{group}", "120363021033254949@g.us")
             .replace("{chat}", "15550100002")
             .replace("{file}", "start.js")
+            .replace("{code}", "CONFLICT")
             .replace("{user}", &self.bobs_id)
             .replace("{subscription}", &self.ada.subscription);
         let number = self.strangers.fetch_add(1, Ordering::Relaxed);

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Path, Reply};
+use crate::http::{ApiError, Code, Reply, Spelt};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::Socket;
 use crate::messaging::groups::group::GroupRef;
@@ -40,7 +40,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: Socket<permission::GroupsRead>,
-    Path(GroupRef(group)): Path<GroupRef>,
+    Spelt(GroupRef(group)): Spelt<GroupRef>,
 ) -> Result<Reply<Response>, ApiError> {
     let code = socket.ask(ShowInvite { group }).await?.code;
     Ok(Reply::ok(Response {

@@ -5,7 +5,7 @@ use shared::domain::question::ParticipantChange;
 
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, JsonBody, Path, Replayable};
+use crate::http::{ApiError, Code, JsonBody, Replayable, Spelt};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::OnceSocket;
 use crate::messaging::groups::group::GroupRef;
@@ -24,7 +24,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: OnceSocket<permission::GroupsWrite>,
-    Path(group): Path<GroupRef>,
+    Spelt(group): Spelt<GroupRef>,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Replayable<Response>, ApiError> {
     let change = Change {

@@ -5,7 +5,7 @@ use shared::domain::question::ParticipantChange;
 
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, JsonBody, Path, Reply};
+use crate::http::{ApiError, Code, JsonBody, Reply, Spelt};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::Socket;
 use crate::messaging::groups::group::GroupRef;
@@ -24,7 +24,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: Socket<permission::GroupsWrite>,
-    Path(group): Path<GroupRef>,
+    Spelt(group): Spelt<GroupRef>,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
     let change = Change {

@@ -12,7 +12,7 @@ use utoipa::openapi::{KnownFormat, Object, SchemaFormat};
 
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Fields, JsonBody, Path, Reply};
+use crate::http::{ApiError, Code, Fields, JsonBody, Reply, Spelt};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::Socket;
 use crate::messaging::groups::group::GroupRef;
@@ -74,7 +74,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: Socket<permission::GroupsWrite>,
-    Path(GroupRef(group)): Path<GroupRef>,
+    Spelt(GroupRef(group)): Spelt<GroupRef>,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
     let image = image(request)?;

@@ -5,7 +5,7 @@ use shared::domain::question::ChangePicture;
 
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Deleted, Path, Reply};
+use crate::http::{ApiError, Code, Deleted, Reply, Spelt};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::Socket;
 use crate::messaging::groups::group::GroupRef;
@@ -28,7 +28,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: Socket<permission::GroupsWrite>,
-    Path(GroupRef(group)): Path<GroupRef>,
+    Spelt(GroupRef(group)): Spelt<GroupRef>,
 ) -> Result<Reply<Deleted>, ApiError> {
     let id = group.to_jid();
     socket.ask(ChangePicture { group, image: None }).await?;

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, Fields, JsonBody, Path, Replayable};
+use crate::http::{ApiError, Code, Fields, JsonBody, Replayable, Spelt};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::OnceSocket;
 use crate::messaging::groups::group::GroupRef;
@@ -55,7 +55,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: OnceSocket<permission::GroupsWrite>,
-    Path(group): Path<GroupRef>,
+    Spelt(group): Spelt<GroupRef>,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Replayable<Response>, ApiError> {
     let mut fields = Fields::default();

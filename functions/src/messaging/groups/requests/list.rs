@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
-use crate::http::{ApiError, Code, List, Listing, PageQuery, Path, Query, Reply, Timestamp};
+use crate::http::{ApiError, Code, List, Listing, PageQuery, Query, Reply, Spelt, Timestamp};
 use crate::messaging::MessagingState;
 use crate::messaging::asking::Socket;
 use crate::messaging::groups::group::GroupRef;
@@ -54,7 +54,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
 
 pub async fn handler(
     socket: Socket<permission::GroupsRead>,
-    Path(GroupRef(group)): Path<GroupRef>,
+    Spelt(GroupRef(group)): Spelt<GroupRef>,
     Query(query): Query<PageQuery>,
 ) -> Result<Listing<RequestView>, ApiError> {
     let list = List::new("group requests")

@@ -68,7 +68,11 @@ async fn a_group_shows_who_is_in_it() {
         })
     );
     for path in ["/api/groups/engines", "/api/groups/15550100001@s.whatsapp.net"] {
-        assert_eq!(key.get(path).await.status, 404, "{path}");
+        assert_eq!(
+            key.get(path).await.error(),
+            "400 VALIDATION_ERROR: `group` must be a group's JID, as `120363021033254949@g.us`, or its digits",
+            "{path}"
+        );
     }
     assert_eq!(asked.asks().len(), 2);
 }

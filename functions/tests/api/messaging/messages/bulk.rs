@@ -166,6 +166,7 @@ async fn a_repetition_goes_on_where_the_request_before_it_stopped() {
     let cut = send(&key, &messages).await.data(200);
     assert_eq!(cut["results"][0]["error"]["code"], "UNAVAILABLE");
     assert_eq!(cut["results"][0]["error"]["details"], Value::Null);
+    assert_eq!(cut["results"][0]["error"]["retryAfter"], 5);
     let whole = send(&key, &messages).await.data(200);
     assert_eq!((&whole["accepted"], &whole["refused"]), (&json!(3), &json!(0)));
     let (before, after) = (ids(&cut), ids(&whole));
@@ -223,4 +224,31 @@ async fn where_nothing_can_come_of_waiting_each_message_says_so() {
         assert_eq!(result["error"]["code"], "INSTANCE_NOT_CONNECTED");
         assert_eq!(result["error"]["details"]["status"], "DISCONNECTED");
     }
+}
+
+/// Each says what the endpoint of its kind would say in the header `Retry-After`.
+#[tokio::test]
+async fn a_refusal_that_passes_says_when_to_try_again() {
+    let world = World::with(|mut config| {
+        config.messaging.queue_limit = 1;
+        config
+    })
+    .await;
+    let (_, _, key) = world.ready().await;
+    let single = key.send("text", json!({"to": ALICE, "text": "1"})).await;
+    single.data(202);
+    let messages = [text(ALICE, 2), text("nobody", 3)];
+    let told = send(&key, &messages).await.data(200);
+    let [full, wrong] = [0, 1].map(|n| told["results"][n]["error"].clone());
+    let alone = key.send("text", json!({"to": ALICE, "text": "2"})).await;
+    assert_eq!(
+        (&full["code"], alone.code()),
+        (&json!("QUEUE_FULL"), "429 QUEUE_FULL".to_owned())
+    );
+    assert_eq!(full["retryAfter"].to_string(), alone.header("retry-after"));
+    assert_eq!(full["docUrl"], "http://waxwing.example/docs/errors/QUEUE_FULL");
+    assert_eq!(
+        (&wrong["code"], &wrong["retryAfter"]),
+        (&json!("VALIDATION_ERROR"), &Value::Null)
+    );
 }

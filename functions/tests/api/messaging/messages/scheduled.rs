@@ -238,11 +238,12 @@ async fn a_day_has_room_for_so_many() {
     let refused = send(&key, at + TimeDelta::minutes(1_439)).await;
     assert_eq!(
         refused.error(),
-        "429 QUEUE_FULL: 2 messages of the instance are scheduled for 2026-01-02, and no more may be"
+        "429 QUEUE_FULL: The instance has scheduled 2 messages for 2026-01-02 (UTC), with those taken back, and may schedule no \
+         more for it: choose another day"
     );
     let details = json!({"limit": 2, "waiting": 2, "scope": "schedule", "day": "2026-01-02"});
     assert_eq!(refused.json()["error"]["details"], details);
-    assert_eq!(refused.header("retry-after"), "60");
+    assert_eq!(refused.header("retry-after"), "172800");
     assert_eq!(
         counted(&world, &user).await,
         2,
