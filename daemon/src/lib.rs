@@ -15,6 +15,7 @@ pub mod files;
 pub mod instance;
 pub mod lease;
 pub mod meter;
+pub mod notice;
 pub mod people;
 pub mod service;
 pub mod shard;

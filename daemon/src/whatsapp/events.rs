@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use chrono::SecondsFormat;
 use shared::clock::Clock;
+use shared::domain::person::Person;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 use wacore::runtime::Runtime as _;
 use wacore::types::events::{
-    ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, Receipt, TemporaryBan,
+    ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, Receipt,
+    TemporaryBan,
 };
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::Client;
@@ -18,6 +20,7 @@ use whatsapp_rust::Client;
 use super::address_book::Contacts;
 use super::ending::Ending;
 use super::keys_only::KeysOnly;
+use super::notices::Notices;
 use super::own_chat::OwnChat;
 use super::people;
 use super::presence::Presence;
@@ -45,6 +48,7 @@ pub struct Translator {
     pub own_chat: std::sync::Arc<OwnChat>,
     pub keys_only: std::sync::Arc<KeysOnly>,
     pub contacts: std::sync::Arc<Contacts>,
+    pub notices: std::sync::Arc<Notices>,
     pub presence: std::sync::Arc<Presence>,
 }
 
@@ -104,6 +108,7 @@ impl Translator {
             Event::PairPasskeyRequest(_) => SessionEvent::PasskeyRequested,
             Event::PairSuccess(_) => {
                 self.ending.note_paired();
+                self.notices.note_linked();
                 SessionEvent::Paired
             }
             Event::Connected(_) => {
@@ -119,10 +124,12 @@ impl Translator {
                     self.ending.note(&signal);
                 }
                 self.keys_only.note(node.get());
+                self.notices.note(node.get(), || self.own());
                 return None;
             }
             Event::ContactUpdate(update) => {
                 self.contacts.note(update);
+                self.notices.note_saved(update);
                 return None;
             }
             Event::Disconnected(disconnected) => {
@@ -200,11 +207,16 @@ impl Translator {
         })
     }
 
+    /// The account, by its names that are known.
+    fn own(&self) -> Person {
+        let client = self.client.get().and_then(std::sync::Weak::upgrade);
+        client.map(|client| people::own(&client)).unwrap_or_default()
+    }
+
     fn connected(&self) -> Option<SessionEvent> {
         let client = self.client.get()?.upgrade()?;
-        let jids = [client.pn(), client.lid()];
         Some(SessionEvent::Connected {
-            account: people::person(jids.iter().flatten()),
+            account: people::own(&client),
             display_name: Some(client.push_name()).filter(|name| !name.is_empty()),
         })
     }

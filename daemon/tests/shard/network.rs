@@ -11,6 +11,7 @@ use daemon::connection::{
     AddressBook, AskError, ChatState, ConnectError, Connection, Connector, InboundSink, PairingCode,
     PairingError, ReceiptKind, SendError, Session, SessionEvent, Unread,
 };
+use daemon::notice::NoticeSink;
 use daemon::stop::{Answer, Stop};
 use shared::domain::content::{Content, Said};
 use shared::domain::instance::Status;
@@ -45,6 +46,7 @@ pub struct Playing {
     pub state: Arc<dyn SessionState>,
     pub inbound: Arc<dyn InboundSink>,
     pub book: Arc<dyn AddressBook>,
+    pub notices: Arc<dyn NoticeSink>,
     events: mpsc::Sender<SessionEvent>,
     sent: mpsc::Receiver<Sent>,
     asked: mpsc::Receiver<Asked>,
@@ -159,6 +161,7 @@ impl Connector for Network {
             state: session.state,
             inbound: session.inbound,
             book: session.book,
+            notices: session.notices,
             events,
             sent,
             asked,

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use daemon::connection::{AddressBook, CommitError, InboundMessage, InboundSink};
+use daemon::notice::{Notice, NoticeSink};
 use shared::domain::address_book::SavedContact;
+use shared::domain::event::EventType;
 use tokio::sync::mpsc;
 
 /// What was committed, as the daemon's records tell it across sessions.
@@ -61,6 +63,20 @@ impl InboundSink for Sink {
             }
         }
         Ok(())
+    }
+}
+
+/// Where a session's notices go; they can be awaited at the other end. Somebody wants all of them.
+#[derive(Debug)]
+pub struct Heard(pub mpsc::Sender<Notice>);
+
+impl NoticeSink for Heard {
+    fn tell(&self, notice: Notice) {
+        self.0.try_send(notice).expect("the test has room for it");
+    }
+
+    fn is_wanted(&self, _: EventType) -> bool {
+        true
     }
 }
 
