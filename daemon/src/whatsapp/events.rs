@@ -9,13 +9,15 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
+use wacore::appstate::patch_decode::WAPatchName;
 use wacore::runtime::Runtime as _;
 use wacore::types::events::{
-    ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, Receipt,
+    AppStateSyncFailed, ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, Receipt,
     TemporaryBan,
 };
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::Client;
+use whatsapp_rust::sync_task::MajorSyncTask;
 
 use super::address_book::Contacts;
 use super::ending::Ending;
@@ -53,7 +55,7 @@ pub struct Translator {
 }
 
 /// The kinds that are translated; the library makes no others for us.
-const KINDS: [EventKind; 18] = [
+const KINDS: [EventKind; 19] = [
     EventKind::PairingQrCode,
     EventKind::PairingQrCodesExhausted,
     EventKind::PairingCodeRefresh,
@@ -72,6 +74,7 @@ const KINDS: [EventKind; 18] = [
     EventKind::Receipt,
     EventKind::RawNode,
     EventKind::ContactUpdate,
+    EventKind::AppStateSyncFailed,
 ];
 
 impl EventHandler for Translator {
@@ -130,6 +133,10 @@ impl Translator {
             Event::ContactUpdate(update) => {
                 self.contacts.note(update);
                 self.notices.note_saved(update);
+                return None;
+            }
+            Event::AppStateSyncFailed(failed) => {
+                self.sync_again(failed);
                 return None;
             }
             Event::Disconnected(disconnected) => {
@@ -238,6 +245,23 @@ impl Translator {
             }
         };
         self.runtime.spawn(Box::pin(task)).detach();
+    }
+
+    /// Asks for the address book once more where the library has left a change of it out, since it came while another look at
+    /// the book was on its way. What it looks at again it looks at behind that one.
+    fn sync_again(&self, failed: &AppStateSyncFailed) {
+        let name = WAPatchName::CriticalUnblockLow;
+        let Some(client) = self.client.get().and_then(std::sync::Weak::upgrade) else {
+            return;
+        };
+        if failed.skipped.iter().any(|skipped| skipped == name.as_str()) {
+            let task = MajorSyncTask::AppStateSync {
+                name,
+                full_sync: false,
+            };
+            let syncing = async move { client.process_sync_task(task).await };
+            self.runtime.spawn(Box::pin(syncing)).detach();
+        }
     }
 
     /// A ban that ends. Nothing connects by itself after its end, since only a person can say whether its cause is

@@ -265,6 +265,24 @@ async fn what_becomes_of_contacts_is_told() {
     assert_eq!(told["contact"], told["changes"]["number"]["to"]);
 }
 
+/// Each change brings a look at the book, and more of them come while one is on its way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_change_of_the_address_book_is_missed() {
+    let mut scene = Scene::new().await;
+    let path = format!("/admin/phones/{}/app-state", scene.own);
+    let names: Vec<String> = (0..20).map(|n| format!("Ada {n}")).collect();
+    for name in &names {
+        let saved = json!({"action": "contact", "phone": scene.other, "fullName": name});
+        scene.world.admin(&path, saved).await;
+    }
+    loop {
+        let told = scene.session.noticed(EventType::ContactUpdated).await;
+        if told["changes"]["name"] == *names.last().expect("many") {
+            break;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_the_account_writes_with_is_followed_while_it_is_available() {
     let mut scene = Scene::new().await;
