@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use shared::domain::chats::Presence;
 use shared::domain::content::Content;
 use shared::domain::event::EventType;
-use shared::domain::question::{Ask, ChangePicture, SetPresence};
+use shared::domain::question::{Ask, ChangeGroup, ChangePicture, SetPresence};
+use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
 
 use crate::world::{Running, World, to};
@@ -177,8 +178,31 @@ async fn who_comes_and_goes_is_told() {
 async fn what_the_account_does_itself_is_told_too() {
     let mut scene = Scene::new().await;
     let group = scene.group().await;
-    let jid = group.parse().expect("a group");
+    let jid: Recipient = group.parse().expect("a group");
     let own = json!(scene.own);
+    let change = ChangeGroup {
+        group: jid.clone(),
+        subject: Some("ada@work".to_owned()),
+        description: None,
+        announce: None,
+        locked: None,
+        ephemeral_seconds: Some(86_400),
+        join_approval: None,
+    };
+    let asked = scene.session.connection.ask(&Ask::from(change)).await;
+    asked.expect("changed");
+    let mut changes = Vec::new();
+    for _ in 0..2 {
+        let told = scene.session.noticed(EventType::GroupUpdated).await;
+        assert_eq!(told["by"]["phone"], own);
+        changes.push(told["changes"].clone());
+    }
+    for change in [
+        json!({"subject": "ada@work"}),
+        json!({"ephemeralSeconds": 86_400}),
+    ] {
+        assert!(changes.contains(&change), "{changes:?}");
+    }
     let picture = ChangePicture {
         group: jid,
         image: Some(test_picture()),
