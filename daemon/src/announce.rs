@@ -12,6 +12,7 @@
 //! | a message that came in | its record | WhatsApp, which has no acknowledgement yet |
 //! | a message that was sent, failed, expired or was cancelled | its state | its job, which is deleted last |
 //! | a receipt | the event | nothing: WhatsApp does not repeat receipts, so the event is queued before the state is stored |
+//! | a group, a contact, presence, a call | nothing | nothing: WhatsApp does not repeat what the library has acknowledged |
 //! | a connection | the status, with what is [untold](shared::domain::event::Untold) beside it | the next look at the item |
 
 pub mod announcement;
@@ -23,7 +24,7 @@ pub mod sessions;
 
 use std::sync::{Arc, Mutex};
 
-use shared::domain::event::Event;
+use shared::domain::event::{Event, EventType};
 use shared::domain::instance::Instance;
 use shared::domain::message::MessageRecord;
 use shared::domain::payload;
@@ -135,6 +136,18 @@ impl Announcer {
     pub async fn content_days(&self, instance: InstanceId) -> Result<u8, StorageError> {
         let listener = self.audience.of(instance).await?;
         Ok(listener.map_or(0, |listener| listener.content_days))
+    }
+
+    /// Whether somebody wants events of this type, as far as that is known without a look at the table.
+    pub fn is_known_to_be_wanted(&self, instance: InstanceId, kind: EventType) -> bool {
+        let listener = self.audience.known(instance);
+        listener.is_some_and(|listener| listener.wants.wants(kind))
+    }
+
+    /// Whether somebody wants events of this type.
+    pub async fn is_wanted(&self, instance: InstanceId, kind: EventType) -> Result<bool, AnnounceError> {
+        let listener = self.audience.of(instance).await?;
+        Ok(listener.is_some_and(|listener| listener.wants.wants(kind)))
     }
 
     /// The realtime way out.

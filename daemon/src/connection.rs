@@ -20,6 +20,7 @@ use shared::ids::{InstanceId, MessageId};
 use shared::session_state::SessionState;
 use tokio::sync::mpsc;
 
+use crate::notice::NoticeSink;
 use crate::stop::Stop;
 use crate::whatsapp::Spool;
 
@@ -42,6 +43,8 @@ pub struct Session {
     pub inbound: Arc<dyn InboundSink>,
     /// Where the phone's address book is kept.
     pub book: Arc<dyn AddressBook>,
+    /// Where it tells of groups, contacts, presence and calls.
+    pub notices: Arc<dyn NoticeSink>,
     /// Where the session tells what happens. When its end is dropped the session is over.
     pub events: mpsc::Sender<SessionEvent>,
 }

@@ -16,6 +16,7 @@ pub mod files;
 pub mod instance;
 pub mod lease;
 pub mod meter;
+pub mod notice;
 pub mod people;
 pub mod preview;
 pub mod service;

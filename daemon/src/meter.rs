@@ -21,6 +21,10 @@ pub struct Meter {
     pub sent: LastMinute,
     /// Receipts that were not stored: the states of their messages stay behind.
     pub receipts_given_up: Total,
+    /// What was not told of groups, contacts and calls, as there was no room for it, or the shard was given up before.
+    pub notices_given_up: Total,
+    /// What was not told of people's presence: it was too much, or the queue was in the way.
+    pub presences_dropped: Total,
 }
 
 /// How often something has happened since the process began.

@@ -5,6 +5,7 @@ pub(crate) mod corpus;
 mod guard;
 #[cfg(test)]
 pub(crate) mod memory;
+mod verbatim;
 
 use std::borrow::Cow;
 
@@ -64,7 +65,7 @@ pub(crate) fn tag(payload: &[u8]) -> &str {
 
 /// Encodes a node for the wire, flag byte included.
 pub(crate) fn encode(node: &Node) -> Result<Vec<u8>> {
-    marshal(node).map_err(|error| Error::codec("an outgoing stanza", error))
+    verbatim::encode(node)
 }
 
 /// An attribute as text.

@@ -6,6 +6,8 @@ use shared::domain::message::MessageRecord;
 use shared::domain::recipient::Recipient;
 use shared::ids::{EventId, InstanceId};
 
+use crate::notice::Notice;
+
 /// An event that is to be told.
 ///
 /// Its id is derived from what it tells of, so whoever tells the same again tells it under the same id.
@@ -64,6 +66,15 @@ impl Announcement {
             group: event::group(record.instance, &record.chat),
             data: Data::MessageStatus(Box::new(status)),
         })
+    }
+
+    /// Of a notice; `chat` is the canonical one.
+    pub fn notice(instance: InstanceId, chat: &Recipient, notice: &Notice) -> Self {
+        let Notice {
+            by, key, at, data, ..
+        } = notice;
+        let parts = [&*instance.to_string(), &notice.chat.to_jid(), by, key];
+        Self::incoming(instance, chat, &parts, *at, data.clone())
     }
 
     /// Of an instance's connection.

@@ -71,13 +71,18 @@ impl Audience {
 
     /// Who listens to an instance; `None` where the instance is gone.
     pub async fn of(&self, id: InstanceId) -> Result<Option<Arc<Listener>>, StorageError> {
-        if let Some((listener, at)) = self.noted().listeners.get(&id)
-            && at.elapsed() < TERM
-        {
-            return Ok(Some(Arc::clone(listener)));
+        if let Some(listener) = self.known(id) {
+            return Ok(Some(listener));
         }
         let found = self.instances.get_with_deleted(id).await?;
         Ok(found.map(|instance| self.note(&instance)))
+    }
+
+    /// Who listens to an instance, as far as that is known without a look at the table.
+    pub fn known(&self, id: InstanceId) -> Option<Arc<Listener>> {
+        let noted = self.noted();
+        let (listener, at) = noted.listeners.get(&id)?;
+        (at.elapsed() < TERM).then(|| Arc::clone(listener))
     }
 
     fn noted(&self) -> MutexGuard<'_, Noted> {

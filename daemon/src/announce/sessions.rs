@@ -38,7 +38,7 @@ impl Announcer {
         let Some(news) = SessionNews::of(from, to, account) else {
             return News(None);
         };
-        if self.is_wanted(instance, news.kind).await && to.untold.push(&news) {
+        if self.may_be_wanted(instance, news.kind).await && to.untold.push(&news) {
             warn!(instance.id = %instance, "too much of an instance is not told yet: the oldest is given up");
         }
         News(Some(news))
@@ -109,9 +109,9 @@ impl Announcer {
     }
 
     /// Whether somebody wants events of this type. Where that cannot be read, somebody may.
-    async fn is_wanted(&self, instance: InstanceId, kind: EventType) -> bool {
-        match self.audience.of(instance).await {
-            Ok(listener) => listener.is_some_and(|listener| listener.wants.wants(kind)),
+    async fn may_be_wanted(&self, instance: InstanceId, kind: EventType) -> bool {
+        match self.is_wanted(instance, kind).await {
+            Ok(is_wanted) => is_wanted,
             Err(error) => {
                 warn!(instance.id = %instance, error = %chain(&error), "who wants an event could not be read");
                 true

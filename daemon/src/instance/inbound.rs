@@ -20,7 +20,9 @@ use shared::telemetry::chain;
 use tracing::{debug, warn};
 
 use super::keeping::Keeping;
-use super::{tally, telling};
+use super::notices::Notices;
+use super::push_names::PushNames;
+use super::{Actor, tally, telling};
 use crate::announce::announcement::Announcement;
 use crate::announce::{AnnounceError, Handed};
 use crate::connection::{CommitError, InboundMessage, InboundSink};
@@ -36,17 +38,21 @@ pub struct Inbound {
     deps: Arc<Deps>,
     instance: InstanceId,
     fence: Fence,
+    notices: Notices,
+    push_names: Arc<PushNames>,
 }
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 impl Inbound {
-    /// The sink of this instance.
-    pub fn new(deps: Arc<Deps>, instance: InstanceId, fence: Fence) -> Self {
+    /// The sink of this actor's instance.
+    pub fn new(actor: &Actor) -> Self {
         Self {
-            deps,
-            instance,
-            fence,
+            deps: actor.deps.clone(),
+            instance: actor.id,
+            fence: actor.fence.clone(),
+            notices: actor.notices.clone(),
+            push_names: actor.push_names.clone(),
         }
     }
 
@@ -84,6 +90,9 @@ impl Inbound {
         }
         for (message, handed) in committed.iter().zip(handed) {
             self.told(message, handed).await?;
+        }
+        for message in batch {
+            self.push_names.note(message, &self.notices);
         }
         Ok(())
     }

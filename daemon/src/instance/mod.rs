@@ -7,9 +7,11 @@ mod group_receipts;
 pub mod inbound;
 pub mod keeping;
 pub mod link;
+pub mod notices;
 mod pairing;
 mod pausing;
 mod pending;
+mod push_names;
 pub mod receipts;
 mod session;
 mod sorter;
@@ -18,6 +20,7 @@ mod status;
 pub mod tally;
 mod targets;
 mod telling;
+mod throttle;
 mod unlinking;
 
 use std::ops::ControlFlow;
@@ -35,6 +38,8 @@ use tracing::{info, warn};
 
 use self::backoff::{Backoff, Next};
 use self::link::Links;
+use self::notices::Notices;
+use self::push_names::PushNames;
 use self::receipts::Receipts;
 use self::session::{Ended, Outcome, run_session};
 use self::starts::{LONGEST_START, Start};
@@ -51,6 +56,8 @@ pub struct Actor {
     fence: Fence,
     links: Arc<Links>,
     receipts: Receipts,
+    notices: Notices,
+    push_names: Arc<PushNames>,
     stop: CancellationToken,
     unlink: CancellationToken,
     wake: Arc<Notify>,
@@ -121,6 +128,7 @@ impl Actor {
         let pairing = instance.desired.pairing.clone().filter(|_| !only_unlinks);
         let pairs_by_code = pairing.is_some();
         let (receipts, storing) = receipts::start(deps.clone(), instance.id, links.clone(), fence.clone());
+        let (notices, telling) = notices::start(deps.clone(), instance.id, links.clone(), fence.clone());
         let actor = Self {
             observer: Observer::new(deps.clone(), instance, fence.clone(), generation.clone()),
             deps,
@@ -129,6 +137,8 @@ impl Actor {
             fence,
             links,
             receipts,
+            notices,
+            push_names: Arc::default(),
             stop: stop.clone(),
             unlink: unlink.clone(),
             wake: wake.clone(),
@@ -153,7 +163,7 @@ impl Actor {
                 actor.run().await;
             }
             // What was acknowledged to WhatsApp is stored before the shard is given up.
-            storing.finish().await;
+            tokio::join!(storing.finish(), telling.finish());
         });
         ActorHandle {
             generation,

@@ -87,8 +87,9 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
     let session = Session {
         instance: actor.id,
         state: actor.deps.session_state(actor.id, &actor.fence),
-        inbound: Arc::new(Inbound::new(actor.deps.clone(), actor.id, actor.fence.clone())),
+        inbound: Arc::new(Inbound::new(actor)),
         book: Arc::new(Book::new(actor.deps.clone(), actor.id, actor.fence.clone())),
+        notices: Arc::new(actor.notices.clone()),
         events: events_in,
     };
     let connector = actor.deps.connector.clone();

@@ -178,6 +178,7 @@ mod tests {
             expires_at,
             put_off: None,
             typing_ms: None,
+            file: None,
             needs: 1,
             content: String::new(),
         }

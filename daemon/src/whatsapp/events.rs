@@ -4,20 +4,25 @@ use std::time::Duration;
 
 use chrono::SecondsFormat;
 use shared::clock::Clock;
+use shared::domain::person::Person;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
+use wacore::appstate::patch_decode::WAPatchName;
 use wacore::runtime::Runtime as _;
 use wacore::types::events::{
-    ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, Receipt, TemporaryBan,
+    AppStateSyncFailed, ConnectFailureReason, Event, EventHandler, EventInterest, EventKind, Receipt,
+    TemporaryBan,
 };
 use wacore::types::presence::ReceiptType;
 use whatsapp_rust::Client;
+use whatsapp_rust::sync_task::MajorSyncTask;
 
 use super::address_book::Contacts;
 use super::ending::Ending;
 use super::keys_only::KeysOnly;
+use super::notices::Notices;
 use super::own_chat::OwnChat;
 use super::people;
 use super::presence::Presence;
@@ -45,11 +50,12 @@ pub struct Translator {
     pub own_chat: std::sync::Arc<OwnChat>,
     pub keys_only: std::sync::Arc<KeysOnly>,
     pub contacts: std::sync::Arc<Contacts>,
+    pub notices: std::sync::Arc<Notices>,
     pub presence: std::sync::Arc<Presence>,
 }
 
 /// The kinds that are translated; the library makes no others for us.
-const KINDS: [EventKind; 18] = [
+const KINDS: [EventKind; 19] = [
     EventKind::PairingQrCode,
     EventKind::PairingQrCodesExhausted,
     EventKind::PairingCodeRefresh,
@@ -68,6 +74,7 @@ const KINDS: [EventKind; 18] = [
     EventKind::Receipt,
     EventKind::RawNode,
     EventKind::ContactUpdate,
+    EventKind::AppStateSyncFailed,
 ];
 
 impl EventHandler for Translator {
@@ -104,6 +111,7 @@ impl Translator {
             Event::PairPasskeyRequest(_) => SessionEvent::PasskeyRequested,
             Event::PairSuccess(_) => {
                 self.ending.note_paired();
+                self.notices.note_linked();
                 SessionEvent::Paired
             }
             Event::Connected(_) => {
@@ -119,10 +127,16 @@ impl Translator {
                     self.ending.note(&signal);
                 }
                 self.keys_only.note(node.get());
+                self.notices.note(node.get(), || self.own());
                 return None;
             }
             Event::ContactUpdate(update) => {
                 self.contacts.note(update);
+                self.notices.note_saved(update);
+                return None;
+            }
+            Event::AppStateSyncFailed(failed) => {
+                self.sync_again(failed);
                 return None;
             }
             Event::Disconnected(disconnected) => {
@@ -200,11 +214,16 @@ impl Translator {
         })
     }
 
+    /// The account, by its names that are known.
+    fn own(&self) -> Person {
+        let client = self.client.get().and_then(std::sync::Weak::upgrade);
+        client.map(|client| people::own(&client)).unwrap_or_default()
+    }
+
     fn connected(&self) -> Option<SessionEvent> {
         let client = self.client.get()?.upgrade()?;
-        let jids = [client.pn(), client.lid()];
         Some(SessionEvent::Connected {
-            account: people::person(jids.iter().flatten()),
+            account: people::own(&client),
             display_name: Some(client.push_name()).filter(|name| !name.is_empty()),
         })
     }
@@ -226,6 +245,23 @@ impl Translator {
             }
         };
         self.runtime.spawn(Box::pin(task)).detach();
+    }
+
+    /// Asks for the address book once more where the library has left a change of it out, since it came while another look at
+    /// the book was on its way. What it looks at again it looks at behind that one.
+    fn sync_again(&self, failed: &AppStateSyncFailed) {
+        let name = WAPatchName::CriticalUnblockLow;
+        let Some(client) = self.client.get().and_then(std::sync::Weak::upgrade) else {
+            return;
+        };
+        if failed.skipped.iter().any(|skipped| skipped == name.as_str()) {
+            let task = MajorSyncTask::AppStateSync {
+                name,
+                full_sync: false,
+            };
+            let syncing = async move { client.process_sync_task(task).await };
+            self.runtime.spawn(Box::pin(syncing)).detach();
+        }
     }
 
     /// A ban that ends. Nothing connects by itself after its end, since only a person can say whether its cause is

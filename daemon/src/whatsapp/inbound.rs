@@ -15,7 +15,10 @@ use wacore::types::events::InboundMessage as LibraryMessage;
 use wacore_binary::Jid;
 use whatsapp_rust::{Client, InboundDurabilityHook};
 
+use super::following::Following;
 use super::polls::{Cast, Polls, is_vote};
+use super::presence::Presence;
+use super::runtime::SessionRuntime;
 use super::{content, people};
 use crate::connection::{InboundMessage, InboundSink};
 use crate::store::{SessionStore, is_oversize};
@@ -29,8 +32,31 @@ pub struct Inbound {
     /// Cancelled when a commit failed. The server sends an unacknowledged message again only at the next login, so
     /// the session ends to let that come soon.
     failed: CancellationToken,
+    followed: Followed,
     /// How many messages of this session were left out, since their chat has no name here.
     left_out: AtomicU64,
+}
+
+/// What those who write to the account are followed by.
+pub struct Followed {
+    pub following: Arc<Following>,
+    pub presence: Arc<Presence>,
+    pub runtime: SessionRuntime,
+}
+
+impl Followed {
+    /// Notes who has written, and follows them while the account is available.
+    fn meet(&self, client: &Arc<Client>, batch: &[LibraryMessage]) {
+        for message in batch {
+            let source = &message.info.source;
+            if !source.is_group {
+                self.following.meet(client, &source.chat);
+            }
+        }
+        if self.presence.is_available() {
+            self.following.follow(client, &self.runtime);
+        }
+    }
 }
 
 impl Inbound {
@@ -40,6 +66,7 @@ impl Inbound {
         polls: Polls,
         clock: Arc<dyn Clock>,
         failed: CancellationToken,
+        followed: Followed,
     ) -> Self {
         Self {
             sink,
@@ -47,6 +74,7 @@ impl Inbound {
             polls,
             clock,
             failed,
+            followed,
             left_out: AtomicU64::new(0),
         }
     }
@@ -194,7 +222,10 @@ impl InboundDurabilityHook for Inbound {
             return Ok(());
         }
         match self.sink.commit(&messages).await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.followed.meet(&client, batch);
+                Ok(())
+            }
             Err(error) => Err(self.come_again(error, messages.len())),
         }
     }

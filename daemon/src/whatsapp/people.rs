@@ -72,6 +72,12 @@ pub fn is_own(client: &Client, jid: &Jid) -> bool {
     own.iter().flatten().any(|own| own.is_same_user_as(jid))
 }
 
+/// The account of this client, by its names that are known.
+pub fn own(client: &Client) -> Person {
+    let jids = [client.pn(), client.lid()];
+    person(jids.iter().flatten())
+}
+
 /// The members of a group but the account itself.
 pub fn members(client: &Client, group: &GroupInfo) -> Vec<Person> {
     let others = group.participants.iter().filter(|jid| !is_own(client, jid));

@@ -32,6 +32,11 @@ pub struct Presence {
 }
 
 impl Presence {
+    /// Whether the owner wants the account to be available.
+    pub fn is_available(&self) -> bool {
+        self.is_wanted.load(Ordering::Relaxed)
+    }
+
     /// Whether the account is to be available now.
     pub fn is_wanted(&self) -> bool {
         self.is_wanted.load(Ordering::Relaxed) || self.is_writing.load(Ordering::Relaxed)

@@ -36,8 +36,10 @@ use super::content::Addressed;
 use super::content::context::Addressed as Beside;
 use super::ending::Ending;
 use super::events::{self, Translator};
-use super::inbound::Inbound;
+use super::following::Following;
+use super::inbound::{Followed, Inbound};
 use super::keys_only::KeysOnly;
+use super::notices::Notices;
 use super::own_chat::OwnChat;
 use super::polls::Polls;
 use super::presence::Presence;
@@ -102,6 +104,8 @@ pub struct WhatsAppSession {
     own_chat: Arc<OwnChat>,
     presence: Arc<Presence>,
     audience: Audience,
+    notices: Arc<Notices>,
+    following: Arc<Following>,
     clock: Arc<dyn Clock>,
     ending: Arc<Ending>,
     /// Ends every task of the session at once.
@@ -124,6 +128,8 @@ impl WhatsAppSession {
         let store = SessionStore::new(session.state, Arc::clone(&connector.clock)).telling_missing(missing);
         let store = Arc::new(store.after(Arc::clone(&contacts) as _));
         let polls = Polls::new(Arc::clone(&store), secrets.clone());
+        let following = Arc::new(Following::new(Arc::clone(&session.notices)));
+        let notices = Arc::new(Notices::new(session.notices, Arc::clone(&connector.clock)));
         let (queue, waiting) = mpsc::channel(events::CAPACITY);
         let ending = Arc::new(Ending::default());
         let (own_chat, keys_only, presence) = <(Arc<OwnChat>, Arc<KeysOnly>, Arc<Presence>)>::default();
@@ -140,6 +146,7 @@ impl WhatsAppSession {
             own_chat: Arc::clone(&own_chat),
             keys_only: Arc::clone(&keys_only),
             contacts,
+            notices: Arc::clone(&notices),
             presence: Arc::clone(&presence),
         });
         let dialler = Dialler::new(&connector.settings.websocket_url, Arc::clone(&ending));
@@ -147,13 +154,18 @@ impl WhatsAppSession {
             .with_backend_arc(Arc::clone(&store) as Arc<dyn wacore::store::traits::Backend>)
             .with_transport_factory(dialler.clone())
             .with_http_client(connector.http.until(stop.clone()))
-            .with_runtime(runtime)
+            .with_runtime(runtime.clone())
             .with_inbound_durability_hook(Inbound::new(
                 session.inbound,
                 Arc::clone(&store),
                 polls.clone(),
                 Arc::clone(&connector.clock),
                 commit_failed.clone(),
+                Followed {
+                    following: Arc::clone(&following),
+                    presence: Arc::clone(&presence),
+                    runtime: runtime.clone(),
+                },
             ))
             .with_device_props(DevicePropsOverride {
                 os: Some(connector.settings.device_name.clone()),
@@ -178,6 +190,8 @@ impl WhatsAppSession {
             own_chat,
             presence,
             audience,
+            notices,
+            following,
             clock: Arc::clone(&connector.clock),
             ending: Arc::clone(&ending),
             stop,
@@ -242,6 +256,14 @@ impl WhatsAppSession {
                 Ok(Err(error)) => Err(failure::of_send(error.into(), to)),
                 Err(late) => Err(SendError::Unavailable(Box::new(late))),
             }
+        }
+    }
+
+    /// Follows the people with whom the account writes, while it is available.
+    fn follow(&self) {
+        if self.presence.is_available() {
+            let runtime = SessionRuntime::new(self.tasks.clone(), self.stop.clone());
+            self.following.follow(&self.client, &runtime);
         }
     }
 
@@ -555,12 +577,16 @@ impl Connection for WhatsAppSession {
         if people::is_own(&self.client, &chat) {
             self.own_chat.note(message.to_whatsapp());
         }
+        self.following.meet(&self.client, &chat);
         let sent = self.client.send_message_with_options(chat, written, options);
         tokio::select! {
             biased;
             () = self.stop.cancelled() => Err(SendError::Interrupted { may_be_out: true }),
             sent = tokio::time::timeout(SEND_DEADLINE, sent) => match sent {
-                Ok(Ok(_)) => Ok(()),
+                Ok(Ok(_)) => {
+                    self.follow();
+                    Ok(())
+                }
                 Ok(Err(error)) => Err(failure::of_send(error, to)),
                 Err(_) => Err(SendError::Timeout),
             }
@@ -710,6 +736,8 @@ impl Connection for WhatsAppSession {
         let socket = questions::Socket {
             client: &self.client,
             presence: &self.presence,
+            notices: &self.notices,
+            following: &self.following,
             runtime: &runtime,
             clock: self.clock.as_ref(),
         };

@@ -143,6 +143,7 @@ async fn a_deleted_instance_takes_its_files_and_what_was_put_off_along() {
                 code: "REACHOUT_RESTRICTED".to_owned(),
                 until: None,
                 may_be_out: false,
+                times: 0,
             }),
             ..world.job(instance, ALICE, "later").await
         };

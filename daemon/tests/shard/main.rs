@@ -20,6 +20,7 @@ mod looks;
 mod messages;
 mod network;
 mod newer;
+mod notices;
 mod outages;
 mod pacing;
 mod pairing;

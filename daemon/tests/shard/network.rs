@@ -13,6 +13,7 @@ use daemon::connection::{
     AddressBook, AskError, ChatState, ConnectError, Connection, Connector, FetchedMedia, InboundSink,
     MediaError, PairingCode, PairingError, ReceiptKind, SendError, Session, SessionEvent, Unread,
 };
+use daemon::notice::NoticeSink;
 use daemon::stop::{Answer, Stop};
 use daemon::whatsapp::Spool;
 use shared::domain::content::{Bytes, Came, Content, Kind, Remote, Said, Whence};
@@ -48,6 +49,7 @@ pub struct Playing {
     pub state: Arc<dyn SessionState>,
     pub inbound: Arc<dyn InboundSink>,
     pub book: Arc<dyn AddressBook>,
+    pub notices: Arc<dyn NoticeSink>,
     events: mpsc::Sender<SessionEvent>,
     sent: mpsc::Receiver<Sent>,
     asked: mpsc::Receiver<Asked>,
@@ -185,6 +187,7 @@ impl Connector for Network {
             state: session.state,
             inbound: session.inbound,
             book: session.book,
+            notices: session.notices,
             events,
             sent,
             asked,
@@ -265,6 +268,7 @@ impl Connection for Line {
             sidecar: None,
             thumbnail: None,
             waveform: None,
+            whence: None,
         })
     }
 

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::Path;
 use axum::http::StatusCode;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::{ApiResult, Body};
 use crate::script::{GroupEdit, GroupInfo, Joined, NewGroup, ParticipantResult, ParticipantsRequest, Phone};
@@ -37,6 +37,21 @@ pub(super) async fn change_participants(
     Body(request): Body<ParticipantsRequest>,
 ) -> ApiResult<Json<Vec<ParticipantResult>>> {
     Ok(Json(phone.change_participants(&group, request).await?))
+}
+
+/// The code at the end of a group's invite link.
+#[derive(Debug, Serialize)]
+pub(super) struct InviteCode {
+    code: String,
+}
+
+/// `POST …/groups/{group}/invite-link`: the former link leads nowhere any more; answers the code of the new one.
+pub(super) async fn reset_invite_link(
+    phone: Phone,
+    Path((_, group)): Path<(String, String)>,
+) -> ApiResult<Json<InviteCode>> {
+    let code = phone.reset_invite_link(&group).await?;
+    Ok(Json(InviteCode { code }))
 }
 
 #[derive(Debug, Deserialize)]

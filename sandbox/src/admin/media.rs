@@ -56,6 +56,17 @@ pub(super) async fn forget(phone: Phone, Path((_, id)): Path<(String, String)>) 
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// `POST /admin/phones/{phone}/groups/{group}/picture`: the person changes the group's picture, as the own one.
+pub(super) async fn group_picture(
+    phone: Phone,
+    Path((_, group)): Path<(String, String)>,
+    body: Bytes,
+) -> ApiResult<StatusCode> {
+    let picture = (!body.is_empty()).then_some(body);
+    phone.set_group_picture(&group, picture).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 /// `POST /admin/phones/{phone}/picture`: the person changes the picture; the body is a JPEG, or empty for none.
 pub(super) async fn picture(phone: Phone, body: Bytes) -> ApiResult<StatusCode> {
     phone.set_picture((!body.is_empty()).then_some(body)).await?;

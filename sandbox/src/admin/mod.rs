@@ -11,6 +11,7 @@ mod people;
 mod phone;
 mod phones;
 mod scan;
+mod stanzas;
 mod stats;
 
 use std::sync::Arc;
@@ -68,12 +69,21 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
             "/admin/phones/{phone}/groups/{group}/participants",
             post(groups::change_participants),
         )
+        .route(
+            "/admin/phones/{phone}/groups/{group}/picture",
+            post(media::group_picture),
+        )
+        .route(
+            "/admin/phones/{phone}/groups/{group}/invite-link",
+            post(groups::reset_invite_link),
+        )
         .route("/admin/phones/{phone}/join", post(groups::join))
         .route("/admin/phones/{phone}/leave", post(groups::leave))
         .route(
             "/admin/phones/{phone}/app-state",
             get(app_state::list).post(app_state::act),
         )
+        .route("/admin/phones/{phone}/stanza", post(stanzas::send))
         .route("/admin/phones/{phone}/offline", post(phones::offline))
         .route("/admin/phones/{phone}/online", post(phones::online))
         .route("/admin/phones/{phone}/unlink", post(phones::unlink))

@@ -52,36 +52,61 @@ pub(crate) fn take(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result<N
 
 /// The person of a phone calls `person`. Answers the call's id.
 pub(crate) fn place(unit: &mut Unit<'_>, account: &Account, person: &Account, video: bool) -> Result<String> {
-    let id = hex::encode_upper(rand::rng().random::<[u8; 16]>());
+    let id = new_id();
+    from_phone(unit, account, person, ((&id, "offer", media(video)), None))?;
+    Ok(id)
+}
+
+fn new_id() -> String {
+    hex::encode_upper(rand::rng().random::<[u8; 16]>())
+}
+
+fn media(video: bool) -> Vec<Node> {
     let audio = NodeBuilder::new("audio").attr("enc", "opus").attr("rate", 16_000);
     let mut media = vec![audio.build()];
     if video {
         media.push(NodeBuilder::new("video").build());
     }
-    from_phone(unit, account, person, (&id, "offer", media))?;
+    media
+}
+
+/// The person of a phone calls all others of a group. Answers the call's id.
+pub(crate) fn place_in_group(
+    unit: &mut Unit<'_>,
+    account: &Account,
+    (group, members): (&Jid, &[Account]),
+    video: bool,
+) -> Result<String> {
+    let id = new_id();
+    for member in members.iter().filter(|member| member.phone != account.phone) {
+        let offer = (&*id, "offer", media(video));
+        from_phone(unit, account, member, (offer, Some(group)))?;
+    }
     Ok(id)
 }
 
 /// The person of a phone hangs up.
 pub(crate) fn hang_up(unit: &mut Unit<'_>, account: &Account, person: &Account, id: &str) -> Result<()> {
-    from_phone(unit, account, person, (id, "terminate", Vec::new()))
+    from_phone(unit, account, person, ((id, "terminate", Vec::new()), None))
 }
 
 fn from_phone(
     unit: &mut Unit<'_>,
     account: &Account,
     person: &Account,
-    (id, signal, media): (&str, &'static str, Vec<Node>),
+    ((id, signal, media), group): ((&str, &'static str, Vec<Node>), Option<&Jid>),
 ) -> Result<()> {
     if account.phone == person.phone {
         return Err(Error::Invalid("nobody can call themselves".into()));
     }
     let family = profile::family(unit, &account.phone)?;
-    let signal = NodeBuilder::new(signal)
+    let mut signal = NodeBuilder::new(signal)
         .attr("call-id", id)
-        .attr("call-creator", account.jid(family, 0))
-        .children(media)
-        .build();
+        .attr("call-creator", account.jid(family, 0));
+    if let Some(group) = group {
+        signal = signal.attr("group-jid", group.clone());
+    }
+    let signal = signal.children(media).build();
     let call = Call {
         sender: account,
         device: 0,

@@ -224,6 +224,16 @@ impl Phone {
         .await
     }
 
+    /// Gives the group another invite link, whose code it answers; the former one leads nowhere any more.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] (401) where the person is no admin.
+    pub async fn reset_invite_link(&self, group: &str) -> Result<String> {
+        let group = group.to_owned();
+        self.act(move |unit, account| invites::reset(unit, account, &group_jid(&group)?))
+            .await
+    }
+
     /// Leaves a group.
     pub async fn leave_group(&self, group: &str) -> Result<()> {
         let group = group.to_owned();
@@ -322,7 +332,7 @@ fn change(unit: &mut Unit<'_>, account: &Account, jid: &Jid, edit: GroupEdit) ->
 }
 
 /// A group by its JID or its digits.
-fn group_jid(group: &str) -> Result<Jid> {
+pub(super) fn group_jid(group: &str) -> Result<Jid> {
     if !group.contains('@') {
         return Ok(Jid::group(group));
     }

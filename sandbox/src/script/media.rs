@@ -52,9 +52,32 @@ impl Phone {
     /// [`Error::Invalid`] for what is no such picture.
     pub async fn set_picture(&self, picture: Option<Bytes>) -> Result<()> {
         let number = self.number.clone();
+        self.change_picture(picture, move |unit| own_picture(unit, &number))
+            .await
+    }
+
+    /// Changes a group's picture, in the same way.
+    ///
+    /// # Errors
+    /// The same, and those of all acts on a group.
+    pub async fn set_group_picture(&self, group: &str, picture: Option<Bytes>) -> Result<()> {
+        let (number, group) = (self.number.clone(), super::groups::group_jid(group)?);
+        self.change_picture(picture, move |unit| {
+            let account = directory::require(unit, &number)?;
+            let owner = Owner::editable(unit, &group, &account)?;
+            Ok((owner, Author { account, device: 0 }))
+        })
+        .await
+    }
+
+    async fn change_picture(
+        &self,
+        picture: Option<Bytes>,
+        of: impl FnOnce(&Unit<'_>) -> Result<(Owner, Author)> + Send + 'static,
+    ) -> Result<()> {
         let Some(picture) = picture else {
             let remove = move |unit: &mut Unit<'_>| {
-                let (owner, author) = own_picture(unit, &number)?;
+                let (owner, author) = of(unit)?;
                 pictures::remove(unit, &owner, &author)
             };
             return self.network.store.run(remove).await;
@@ -69,7 +92,7 @@ impl Phone {
                 &self.network.store,
                 [picture.clone(), picture],
                 move |unit, kept| {
-                    let (owner, author) = own_picture(unit, &number)?;
+                    let (owner, author) = of(unit)?;
                     pictures::set(unit, &owner, &author, kept)
                 },
             )

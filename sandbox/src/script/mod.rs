@@ -20,6 +20,7 @@ mod media;
 mod people;
 mod phones;
 mod privacy;
+mod stanzas;
 mod stats;
 
 use std::sync::Arc;
@@ -48,6 +49,7 @@ pub use people::{BlockRequest, Call, CallRequest, TypingRequest};
 pub use phones::{Companion, Linked, NewPhone, PhoneInfo};
 pub(crate) use phones::{create as create_phone, list as list_phones, scan};
 pub use privacy::{PrivacySetting, PrivacySettings};
+pub use stanzas::StanzaRequest;
 pub use stats::Stats;
 pub(crate) use stats::stats;
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use wacore_binary::Jid;
+use wacore_binary::{Jid, JidExt as _};
 
 use super::Phone;
 use crate::directory::{self, Account, Family};
 use crate::error::{Error, Result};
+use crate::groups;
 use crate::people::chatstates::{self, Seen, State};
 use crate::people::{blocks, calls, presence, profile};
 use crate::phone::app_state::actions::{self, Action};
@@ -48,7 +49,7 @@ impl TypingRequest {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CallRequest {
-    /// A number, `lid:<digits>` or a JID.
+    /// A number, `lid:<digits>` or a JID; that of a group rings all others in it.
     pub to: String,
     /// Whether it has a picture.
     #[serde(default)]
@@ -72,7 +73,7 @@ impl CallRequest {
 pub struct Call {
     /// Names it, for its end.
     pub id: String,
-    /// The number called.
+    /// The number called, or the group's JID.
     pub to: String,
 }
 
@@ -156,12 +157,27 @@ impl Phone {
             .await
     }
 
-    /// Calls somebody, or hangs up.
+    /// Calls somebody or all others of a group, or hangs up.
     ///
     /// # Errors
-    /// [`Error::Invalid`] names the member and the rule; [`Error::NotFound`] where nobody is at `to`.
+    /// [`Error::Invalid`] names the member and the rule; [`Error::NotFound`] where nobody is at `to`;
+    /// [`Error::Refused`] (403) for a group that the person is not in.
     pub async fn call(&self, request: CallRequest) -> Result<Call> {
         self.act(move |unit, account| {
+            let jid = compose::jid("to", &request.to)?;
+            if jid.is_group() && request.end.is_none() {
+                let (group, _) = groups::enter(unit, &jid, account)?;
+                let members: Vec<_> = groups::members(unit, &group.id)?
+                    .into_iter()
+                    .map(|member| member.account)
+                    .collect();
+                let to = group.jid();
+                let id = calls::place_in_group(unit, account, (&to, &members), request.video)?;
+                return Ok(Call {
+                    id,
+                    to: to.to_string(),
+                });
+            }
             let person = person(unit, "to", &request.to)?;
             let id = match request.end {
                 None => calls::place(unit, account, &person, request.video)?,

@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use wacore_binary::{Node, marshal};
+use wacore_binary::Node;
 
 use super::Unit;
 use crate::directory::Address;
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// How many stanzas that expire wait for a device under one id.
 const PASSING_KEPT: u32 = 8;
@@ -118,7 +118,7 @@ pub(crate) fn purge_expired(unit: &Unit<'_>) -> Result<()> {
 }
 
 fn insert(unit: &mut Unit<'_>, to: &Address, stanza: &Stanza<'_>, expires_at: Option<i64>) -> Result<()> {
-    let payload = marshal(stanza.node).map_err(|error| Error::codec("an outgoing stanza", error))?;
+    let payload = crate::wire::encode(stanza.node)?;
     unit.execute(
         "INSERT INTO queue (phone, device, kind, stanza_id, subtype, sender, sender_device, payload, queued_at, expires_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",

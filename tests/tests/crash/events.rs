@@ -32,7 +32,7 @@ use crate::World;
 
 impl World {
     /// Pairs an instance all of whose events somebody wants from then on.
-    async fn paired_and_followed(&self) -> (Paired, InstanceId) {
+    pub(super) async fn paired_and_followed(&self) -> (Paired, InstanceId) {
         let paired = self.paired().await;
         let stack = self.start(&[]).await;
         let paired = paired.at(&Bases::one(&stack.api));
@@ -54,7 +54,7 @@ impl World {
     }
 
     /// Starts the stack again, and waits for the connection.
-    async fn again(&self, paired: Paired) -> (Paired, Process) {
+    pub(super) async fn again(&self, paired: Paired) -> (Paired, Process) {
         let stack = self.start(&[]).await;
         let paired = paired.at(&Bases::one(&stack.api));
         paired.user.until_status(&paired.instance, "CONNECTED").await;
@@ -62,7 +62,7 @@ impl World {
     }
 
     /// The events that a stack which has stopped has left in its queue, and how often each is there.
-    async fn left(&self) -> Vec<(Event, usize)> {
+    pub(super) async fn left(&self) -> Vec<(Event, usize)> {
         let path = self.data.path().join("queues.db");
         let queue = EmbeddedQueue::open(Some(&path), Arc::new(SystemClock)).expect("nobody has it open");
         let name = QueueNames::new("waxwing", NETWORK.as_str())
@@ -122,7 +122,7 @@ fn times(events: &[(Event, usize)], id: EventId) -> usize {
     found.map_or(0, |(_, times)| *times)
 }
 
-fn of_type(events: &[(Event, usize)], kind: EventType) -> Vec<usize> {
+pub(super) fn of_type(events: &[(Event, usize)], kind: EventType) -> Vec<usize> {
     let found = events.iter().filter(|(event, _)| event.kind == kind);
     found.map(|(_, times)| *times).collect()
 }

@@ -3,6 +3,7 @@
 
 mod events;
 mod files;
+mod notices;
 mod scheduled;
 
 use reqwest::Method;

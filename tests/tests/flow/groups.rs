@@ -118,8 +118,7 @@ async fn a_group_is_made_and_who_cannot_be_added_is_invited_or_named() {
         paired.own.clone(),
         paired.other.clone(),
     ];
-    let body =
-        json!({"subject": "Engines ⚙️👩‍🔧", "participants": participants, "description": "All about them"});
+    let body = json!({"subject": "Engines ⚙️👩‍🔧 @ work", "participants": participants, "description": "ada@example.com"});
     let made = paired.key.post("/api/groups", body).await.data(201);
     let group = made["id"].as_str().expect("an id");
     assert_eq!(
@@ -153,8 +152,9 @@ async fn a_group_is_made_and_who_cannot_be_added_is_invited_or_named() {
     let seen = phones.group(&paired.other, group).await.expect("in it");
     assert_eq!(
         (&seen["subject"], &seen["description"]),
-        (&made["subject"], &json!("All about them"))
+        (&json!("Engines ⚙️👩‍🔧 @ work"), &json!("ada@example.com"))
     );
+    assert_eq!(made["subject"], seen["subject"]);
     assert_eq!(role(&seen, &paired.own), Some("superadmin"));
     assert_eq!(role(&seen, &by_lid), Some("member"));
     assert_eq!(role(&seen, &shy), None);
@@ -274,6 +274,8 @@ async fn a_group_is_changed_and_the_others_see_it() {
         ("Maschinen 👩🏽‍🔧", json!(lines)),
         ("Engines", json!("short")),
         ("12345", Value::Null),
+        ("ada@work", json!("me@home")),
+        ("@", json!("@@")),
         ("Engines", json!("again")),
     ] {
         let body = json!({"subject": subject, "description": description});

@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod locations;
 mod media;
+mod notices;
 mod oversize;
 mod polls;
 mod previews;

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use daemon::connection::{AddressBook, BookError, CommitError, InboundMessage, InboundSink};
+use daemon::notice::{Notice, NoticeSink};
 use shared::domain::address_book::SavedContact;
+use shared::domain::event::EventType;
 use shared::domain::person::Person;
 use tokio::sync::mpsc;
 
@@ -62,6 +64,20 @@ impl InboundSink for Sink {
             }
         }
         Ok(())
+    }
+}
+
+/// Where a session's notices go; they can be awaited at the other end. Somebody wants all of them.
+#[derive(Debug)]
+pub struct Heard(pub mpsc::Sender<Notice>);
+
+impl NoticeSink for Heard {
+    fn tell(&self, notice: Notice) {
+        self.0.try_send(notice).expect("the test has room for it");
+    }
+
+    fn is_wanted(&self, _: EventType) -> bool {
+        true
     }
 }
 

@@ -9,12 +9,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use buffa::Message as _;
 use daemon::connection::{Connection, Connector, InboundMessage, Session, SessionEvent};
+use daemon::notice::Notice;
 use daemon::stop::Answer;
 use daemon::whatsapp::{Settings, WhatsAppConnector};
 use sandbox::Sandbox;
 use serde_json::{Value, json};
 use shared::clock::SystemClock;
 use shared::domain::content::{Content, Text};
+use shared::domain::event::EventType;
 use shared::domain::instance::Status;
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
@@ -27,7 +29,7 @@ use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 use waproto::whatsapp as wa;
 
-use crate::sink::{Book, Seen, Sink};
+use crate::sink::{Book, Heard, Seen, Sink};
 
 pub struct World {
     pub sandbox: Sandbox,
@@ -89,11 +91,13 @@ impl World {
         let (sink, committed) = Sink::new(Arc::clone(&self.seen));
         let (sender, events) = mpsc::channel(16);
         let book = Arc::new(Book::default());
+        let (heard, notices) = mpsc::channel(10_000);
         let session = Session {
             instance: InstanceId::from_bytes([1; 16]),
             state,
             inbound: Arc::clone(&sink) as _,
             book: Arc::clone(&book) as _,
+            notices: Arc::new(Heard(heard)),
             events: sender,
         };
         let connection = self.connector.connect(session).await.expect("begun");
@@ -103,6 +107,7 @@ impl World {
             book,
             sink,
             committed,
+            notices,
             scanned: false,
         }
     }
@@ -152,6 +157,32 @@ impl World {
         let text = answer.text().await.expect("a text");
         assert!(status.is_success(), "{path}: {status} {text}");
         serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+
+    /// Changes something by the admin API.
+    pub async fn patch(&self, path: &str, body: Value) {
+        let url = format!("{}{path}", self.sandbox.admin_url());
+        let request = self.admin.patch(url).header("content-type", "application/json");
+        let answer = request.body(body.to_string()).send().await.expect("answered");
+        let status = answer.status();
+        assert!(
+            status.is_success(),
+            "{path}: {status} {}",
+            answer.text().await.expect("a text")
+        );
+    }
+
+    /// A picture, of a person or a group; none takes it away.
+    pub async fn picture(&self, path: &str, jpeg: &[u8]) {
+        let url = format!("{}{path}/picture", self.sandbox.admin_url());
+        let answer = self
+            .admin
+            .post(url)
+            .body(jpeg.to_vec())
+            .send()
+            .await
+            .expect("answered");
+        assert!(answer.status().is_success(), "{path}: {}", answer.status());
     }
 
     /// What a phone shows, once `enough` says so.
@@ -217,6 +248,7 @@ pub struct Running {
     pub book: Arc<Book>,
     pub sink: Arc<Sink>,
     pub committed: mpsc::Receiver<InboundMessage>,
+    pub notices: mpsc::Receiver<Notice>,
     scanned: bool,
 }
 
@@ -265,6 +297,25 @@ impl Running {
         in_time("an incoming message", self.committed.recv())
             .await
             .expect("the sink lives")
+    }
+
+    /// The next notice of this type: its data. Others are passed over.
+    pub async fn noticed(&mut self, kind: EventType) -> Value {
+        let notice = self.notice(kind).await;
+        serde_json::to_value(&notice.data).expect("plain data")
+    }
+
+    /// The next notice of this type, as it is.
+    pub async fn notice(&mut self, kind: EventType) -> Notice {
+        in_time(kind.as_str(), async {
+            loop {
+                let notice = self.notices.recv().await.expect("the session lives");
+                if notice.data.kind() == kind {
+                    return notice;
+                }
+            }
+        })
+        .await
     }
 
     /// Everything that is still told, to the end of the session.

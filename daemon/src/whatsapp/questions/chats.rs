@@ -14,6 +14,10 @@ impl Put for ShowActivity {
         presence
             .show(client, socket.runtime, &chat, self.activity)
             .await?;
+        socket.following.meet(client, &chat);
+        if presence.is_available() {
+            socket.following.follow(client, socket.runtime);
+        }
         Ok(Done {})
     }
 }
@@ -22,6 +26,11 @@ impl Put for SetPresence {
     async fn put(&self, socket: Socket<'_>) -> Result<Done, AskError> {
         let is_available = self.presence == Wanted::Available;
         socket.presence.set(socket.client, is_available).await?;
+        if is_available {
+            socket.following.follow(socket.client, socket.runtime);
+        } else {
+            socket.following.forget();
+        }
         Ok(Done {})
     }
 }

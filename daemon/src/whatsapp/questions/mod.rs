@@ -12,6 +12,8 @@ use shared::clock::Clock;
 use shared::domain::question::{Answer, Ask, Asks};
 use whatsapp_rust::{Client, IqError};
 
+use super::following::Following;
+use super::notices::Notices;
 use super::presence::Presence;
 use super::runtime::SessionRuntime;
 use crate::connection::AskError;
@@ -25,6 +27,10 @@ pub struct Socket<'a> {
     pub client: &'a Arc<Client>,
     /// What others see of the account.
     pub presence: &'a Arc<Presence>,
+    /// Where it is told what the account changes that WhatsApp may tell to others alone.
+    pub notices: &'a Notices,
+    /// Whose presence the account follows.
+    pub following: &'a Arc<Following>,
     /// Runs what goes on after the answer, to the session's end.
     pub runtime: &'a SessionRuntime,
     /// The time of day.

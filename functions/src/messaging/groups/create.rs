@@ -23,22 +23,8 @@ const OTHERS: usize = people::MOST - 1;
 /// Most characters of a subject, as WhatsApp counts them.
 const SUBJECT: usize = 100;
 
-/// [`legible::PATTERN`] without control characters, and without the `@`: see [`refuse_at`].
-fn subject_pattern() -> String {
-    legible::PATTERN
-        .replace(r"[^\u0000]*", r"[^@\u0000-\u001F\u007F-\u009F]*")
-        .replace(r"[^\u0000-\u0020", r"[^@\u0000-\u0020")
-}
-
-/// Refuses an `@`. The WhatsApp library writes whatever has one as a JID, and the connection ends over one that is none.
-fn refuse_at(fields: &mut Fields, name: &str, text: &str) {
-    if text.contains('@') {
-        fields.fault(
-            name,
-            "must have no `@`: WhatsApp would end the connection over it",
-        );
-    }
-}
+/// Characters of a line, for [`legible::PATTERN`]: a control character in a subject ends the connection.
+const ONE_LINE: &str = r"[^\u0000-\u001F\u007F-\u009F]*";
 
 /// Most characters of a description.
 const DESCRIPTION: usize = 2_048;
@@ -65,7 +51,7 @@ pub fn subject_schema() -> Object {
         .schema_type(Type::String)
         .min_length(Some(1))
         .max_length(Some(SUBJECT))
-        .pattern(Some(subject_pattern()))
+        .pattern(Some(legible::PATTERN.replace(r"[^\u0000]*", ONE_LINE)))
         .examples(["Engines"])
         .build()
 }
@@ -75,7 +61,7 @@ pub fn description_schema() -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
         .max_length(Some(DESCRIPTION))
-        .pattern(Some(r"^[^@\u0000-\u0008\u000B-\u001F\u007F-\u009F]*$"))
+        .pattern(Some(r"^[^\u0000-\u0008\u000B-\u001F\u007F-\u009F]*$"))
         .description(Some(
             "What the group is about; `null` or an empty text for nothing",
         ))
@@ -86,7 +72,6 @@ pub fn description_schema() -> Object {
 /// Notes what is wrong with a subject.
 pub fn check_subject(fields: &mut Fields, subject: &str) {
     legible::require(fields, "subject", subject, SUBJECT);
-    refuse_at(fields, "subject", subject);
     if subject.chars().any(char::is_control) {
         fields.fault("subject", "must have no line breaks and no control characters");
     }
@@ -94,7 +79,6 @@ pub fn check_subject(fields: &mut Fields, subject: &str) {
 
 /// Notes what is wrong with a description.
 pub fn check_description(fields: &mut Fields, text: &str) {
-    refuse_at(fields, "description", text);
     if text.chars().count() > DESCRIPTION {
         fields.fault(
             "description",

@@ -34,11 +34,7 @@ impl FromStr for GroupRef {
         };
         match jid.parse()? {
             group @ Recipient::Group(_) => Ok(Self(group)),
-<<<<<<< HEAD
-            Recipient::Phone(_) | Recipient::Lid(_) | Recipient::Status => Err(InvalidRecipient),
-=======
-            Recipient::Phone(_) | Recipient::Lid(_) => Err(InvalidGroup),
->>>>>>> t-6
+            Recipient::Phone(_) | Recipient::Lid(_) | Recipient::Status => Err(InvalidGroup),
         }
     }
 }

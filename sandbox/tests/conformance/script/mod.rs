@@ -4,6 +4,7 @@
 mod groups;
 mod network;
 mod people;
+mod stanzas;
 
 use sandbox::script::NewPhone;
 use sandbox::{Phone, Sandbox};

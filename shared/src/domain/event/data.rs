@@ -7,7 +7,8 @@ use crate::domain::payload::newest;
 use crate::domain::person::MAX_NAME;
 
 use super::{
-    EventType, MessageReaction, MessageReceived, MessageRevoked, MessageStatus, PollVote, SessionChange,
+    CallReceived, ContactUpdated, EventType, GroupParticipants, GroupUpdated, MessageReaction,
+    MessageReceived, MessageRevoked, MessageStatus, PollVote, PresenceUpdated, SessionChange,
 };
 
 /// What an event tells, by its type.
@@ -25,6 +26,16 @@ pub enum Data {
     PollVote(Box<PollVote>),
     /// Of [`EventType::MessageStatus`].
     MessageStatus(Box<MessageStatus>),
+    /// Of [`EventType::GroupUpdated`].
+    GroupUpdated(Box<GroupUpdated>),
+    /// Of [`EventType::GroupParticipants`].
+    GroupParticipants(Box<GroupParticipants>),
+    /// Of [`EventType::ContactUpdated`].
+    ContactUpdated(Box<ContactUpdated>),
+    /// Of [`EventType::PresenceUpdated`].
+    PresenceUpdated(Box<PresenceUpdated>),
+    /// Of [`EventType::CallReceived`].
+    CallReceived(Box<CallReceived>),
     /// Of the types `session.*`, this one.
     Session(EventType, Box<SessionChange>),
 }
@@ -39,6 +50,11 @@ impl Data {
             Self::MessageReaction(_) => EventType::MessageReaction,
             Self::PollVote(_) => EventType::PollVote,
             Self::MessageStatus(_) => EventType::MessageStatus,
+            Self::GroupUpdated(_) => EventType::GroupUpdated,
+            Self::GroupParticipants(_) => EventType::GroupParticipants,
+            Self::ContactUpdated(_) => EventType::ContactUpdated,
+            Self::PresenceUpdated(_) => EventType::PresenceUpdated,
+            Self::CallReceived(_) => EventType::CallReceived,
             Self::Session(kind, _) => *kind,
         }
     }
@@ -53,6 +69,11 @@ impl Data {
             | Self::MessageReaction(_)
             | Self::PollVote(_)
             | Self::MessageStatus(_)
+            | Self::GroupUpdated(_)
+            | Self::GroupParticipants(_)
+            | Self::ContactUpdated(_)
+            | Self::PresenceUpdated(_)
+            | Self::CallReceived(_)
             | Self::Session(..) => 1,
         };
         newest(&[self.kind().needs(), content])
@@ -79,6 +100,11 @@ impl Data {
                 from: data.from.within(MAX_NAME),
                 ..*data
             })),
+            Self::GroupUpdated(data) => Self::GroupUpdated(Box::new(data.without_content())),
+            Self::GroupParticipants(data) => Self::GroupParticipants(Box::new(data.without_content())),
+            Self::ContactUpdated(data) => Self::ContactUpdated(Box::new(data.without_content())),
+            Self::PresenceUpdated(data) => Self::PresenceUpdated(Box::new(data.without_content())),
+            Self::CallReceived(data) => Self::CallReceived(Box::new(data.without_content())),
             // Each by its name, so that nobody adds an event with content and forgets it here.
             data @ (Self::MessageStatus(_) | Self::Session(..)) => data,
         }
@@ -104,6 +130,11 @@ impl Serialize for Data {
             Self::MessageReaction(data) => data.serialize(serializer),
             Self::PollVote(data) => data.serialize(serializer),
             Self::MessageStatus(data) => data.serialize(serializer),
+            Self::GroupUpdated(data) => data.serialize(serializer),
+            Self::GroupParticipants(data) => data.serialize(serializer),
+            Self::ContactUpdated(data) => data.serialize(serializer),
+            Self::PresenceUpdated(data) => data.serialize(serializer),
+            Self::CallReceived(data) => data.serialize(serializer),
             Self::Session(_, data) => data.serialize(serializer),
         }
     }

@@ -1,12 +1,13 @@
 //! What a group is called, what it is about, and its settings.
 
 use shared::domain::question::{ChangeGroup, Group, GroupChanged, GroupSetting};
-use whatsapp_rust::Client;
 use whatsapp_rust::features::{
-    GroupDescription, GroupError, GroupMetadata, GroupSubject, MembershipApprovalMode, PreviousDescription,
+    GroupDescription, GroupError, GroupMetadata, GroupSubject, MembershipApprovalMode,
 };
+use whatsapp_rust::{Client, IqError};
 
 use super::super::{Put, Socket};
+use super::words::{SetDescription, SetSubject};
 use super::{before, changed, show};
 use crate::connection::AskError;
 
@@ -117,7 +118,11 @@ impl Changes for ChangeGroup {
             GroupSetting::Subject => {
                 let subject = GroupSubject::new(self.subject.as_deref().unwrap_or_default())
                     .map_err(|error| GroupError::InvalidRequest(error.to_string()))?;
-                groups.set_subject(group, subject).await
+                let set = SetSubject {
+                    group: group.clone(),
+                    subject: subject.as_str().to_owned(),
+                };
+                Ok(client.execute(set).await?)
             }
             GroupSetting::Description => {
                 let text = self.description.as_deref().filter(|text| !text.is_empty());
@@ -125,8 +130,15 @@ impl Changes for ChangeGroup {
                     .map(GroupDescription::new)
                     .transpose()
                     .map_err(|error| GroupError::InvalidRequest(error.to_string()))?;
-                let former = PreviousDescription::from(told.description_id.as_deref());
-                groups.set_description(group, text, former).await
+                let set = SetDescription {
+                    group: group.clone(),
+                    text: text.map(|text| text.as_str().to_owned()),
+                    former: told.description_id.clone(),
+                };
+                client.execute(set).await.map_err(|error| match error {
+                    IqError::ServerError { code: 409, .. } => GroupError::DescriptionConflict,
+                    error => error.into(),
+                })
             }
             GroupSetting::Announce => {
                 groups

@@ -9,6 +9,7 @@ mod people;
 mod picture;
 mod requests;
 mod show;
+mod words;
 
 use shared::domain::recipient::Recipient;
 use whatsapp_rust::features::{GroupError, GroupMetadata};

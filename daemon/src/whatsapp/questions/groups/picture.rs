@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use super::super::{Put, Socket};
 use super::changed;
 use crate::connection::AskError;
-use crate::whatsapp::people;
+use crate::whatsapp::{notices, people};
 
 /// The edge of the picture that WhatsApp's apps upload, in pixels.
 const EDGE: u32 = 640;
@@ -32,7 +32,9 @@ const MEMORY: u64 = 128 * 1024 * 1024;
 static AT_ONCE: LazyLock<Arc<Semaphore>> = LazyLock::new(|| Arc::new(Semaphore::new(2)));
 
 impl Put for ChangePicture {
-    async fn put(&self, Socket { client, .. }: Socket<'_>) -> Result<PictureChanged, AskError> {
+    /// WhatsApp may tell the change to others alone, so it is told here.
+    async fn put(&self, socket: Socket<'_>) -> Result<PictureChanged, AskError> {
+        let client = socket.client;
         let (groups, group) = (client.groups(), people::jid(&self.group));
         let made = match &self.image {
             Some(image) => {
@@ -45,9 +47,12 @@ impl Put for ChangePicture {
             None => groups.remove_profile_picture(group).await,
         };
         let made = changed(client, &self.group, made).await?;
-        Ok(PictureChanged {
-            id: Some(made.id).filter(|id| !id.is_empty()),
-        })
+        let id = Some(made.id).filter(|id| !id.is_empty());
+        // WhatsApp may give an id for a picture that is taken away too.
+        let shown = id.as_deref().filter(|_| self.image.is_some());
+        let notice = notices::own_picture(&self.group, people::own(client), shown, socket.clock.now());
+        socket.notices.sink.tell(notice);
+        Ok(PictureChanged { id })
     }
 }
 
