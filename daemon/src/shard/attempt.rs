@@ -168,10 +168,11 @@ impl Sender<'_> {
         }
         drop(turn);
         self.lane.held.set_waits(&job.received.message_id, true);
-        if let Some(later) = self.kept_from(link, send, journey).await? {
+        // Most messages need none of this, and none of them takes room for it.
+        if let Some(later) = Box::pin(self.kept_from(link, send, journey)).await? {
             return Err(End::Later(later).into());
         }
-        let Some(spelt) = self.as_spelt(link, send, journey).await? else {
+        let Some(spelt) = Box::pin(self.as_spelt(link, send, journey)).await? else {
             return Ok(None);
         };
         self.lane.held.set_waits(&job.received.message_id, false);

@@ -96,17 +96,17 @@ impl Sender<'_> {
         let end = loop {
             let end = match against.take() {
                 Some(end) => end,
-                None => match self.bring_out(job, send, &mut said, past).await? {
+                None => match Box::pin(self.bring_out(job, send, &mut said, past)).await? {
                     Ok(end) => end,
                     Err(done) => return Ok(done),
                 },
             };
             let End::Later(later) = end else { break end };
-            match self.put_off(job, send, past, &later).await {
+            match Box::pin(self.put_off(job, send, past, &later)).await {
                 Put::Away => return Ok(Done::Delete),
                 Put::Past(record) => break End::Past(record),
                 Put::NotNow => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
-                Put::Never => against = self.stay(job, send, past, &later).await,
+                Put::Never => against = Box::pin(self.stay(job, send, past, &later)).await,
             }
         };
         let failure = match end {
@@ -126,7 +126,10 @@ impl Sender<'_> {
                 }
                 return self.past(job, send, &record, past).await;
             }
-            End::Unread => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
+            // Whoever could be put off was.
+            End::Unread | End::Later(_) => {
+                return Ok(Done::LeaveFor(pace::left(job.received.receive_count)));
+            }
             End::GivenUp => return Ok(Done::LeaveFor(Duration::ZERO)),
             End::Poison => {
                 let failure = Failure::of(FailureCode::Poison);
@@ -141,8 +144,6 @@ impl Sender<'_> {
                 Some((State::Failed, failure))
             }
             End::OutOfTime => Some(past.out_of_time()),
-            // Whoever may be put off was.
-            End::Later(_) => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
         };
         let (state, failure) = match failure {
             None => (State::Sent, None),
