@@ -130,7 +130,7 @@ async fn a_deleted_instance_takes_its_files_and_what_was_put_off_along() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, session) = world.linked(&mut daemon).await;
-    let (stays, _other) = world.linked(&mut daemon).await;
+    let stays = world.instance("stays").await;
     let bucket = daemon.deps.bucket.clone();
     let schedule = Schedule::new(world.table.clone());
     let at = world.now() + TimeDelta::hours(3);

@@ -34,8 +34,8 @@ const SHARDS: u32 = 1;
 
 const MIB: u64 = 1_024 * 1_024;
 
-/// The file that is sent.
-const LARGE: u64 = 100 * MIB;
+/// The file that is sent: a hundred megabytes, in whole pieces.
+const LARGE: u64 = 1_525 * PIECE as u64;
 
 /// What it may add to the daemon's memory.
 const MOST: u64 = 8 * MIB;
@@ -195,7 +195,7 @@ async fn added(process: u32, work: impl Future<Output = ()>) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_document_of_100_mib_adds_less_than_8_to_a_daemon() {
+async fn a_document_of_100_megabytes_adds_less_than_8_mebibytes_to_a_daemon() {
     let world = World::start().await;
     let (process, host) = (world.daemon.id(), host().await);
     // What is needed once: connections to hosts, threads, and what the allocator keeps.

@@ -116,9 +116,10 @@ pub async fn handler(
         }
     };
     // A request that came before is counted, or was cut short.
-    let has_room = match is_replay {
-        true => Ok(()),
-        false => require_room(&state, instance, size).await,
+    let has_room = if is_replay {
+        Ok(())
+    } else {
+        require_room(&state, instance, size).await
     };
     let announced = match has_room {
         Ok(()) => announce(&state, instance, id, file_name, mime_type, size).await,

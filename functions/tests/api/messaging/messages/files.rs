@@ -235,9 +235,12 @@ async fn a_file_waits_with_its_message() {
 async fn a_waiting_message_that_is_taken_back_takes_its_file_along() {
     let world = World::new().await;
     let (_, instance, key) = world.ready().await;
-    let inline = json!({"to": TO, "base64": STANDARD.encode(bytes(MAX_INLINE))});
-    let id = upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await;
-    for body in [inline, by_id(&id)] {
+    for is_upload in [false, true] {
+        let body = if is_upload {
+            by_id(&upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await)
+        } else {
+            json!({"to": TO, "base64": STANDARD.encode(bytes(MAX_INLINE))})
+        };
         let accepted = key.send("document", body).await.data(202);
         assert_eq!(objects(&world).len(), 1);
         let path = format!("/api/messages/{}", accepted["id"].as_str().expect("an id"));
@@ -375,13 +378,15 @@ async fn a_deleted_upload_is_gone_from_its_message_too() {
 #[tokio::test]
 async fn a_message_that_is_refused_leaves_no_file_and_frees_its_upload() {
     let world = World::with(|mut config| {
-        config.messaging.schedule_limit = 0;
+        config.messaging.schedule_limit = 1;
         config
     })
     .await;
     let (user, instance, key) = world.ready().await;
     let id = upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await;
     let before = objects(&world);
+    let text = json!({"to": TO, "text": "first", "scheduledAt": later(&world, 2).to_rfc3339()});
+    key.send("text", text).await.data(202);
     for (body, kind) in [
         (by_id(&id), "document"),
         (
@@ -405,7 +410,7 @@ async fn a_message_that_is_refused_leaves_no_file_and_frees_its_upload() {
     assert_eq!(key.send("document", by_id(&id)).await.code(), "503 UNAVAILABLE");
     assert_eq!(objects(&world), before);
     world.queue.every_send(None);
-    assert_eq!(counted(&world, &user).await, 0);
+    assert_eq!(counted(&world, &user).await, 1, "the first one alone");
     key.send("document", by_id(&id)).await.data(202);
 }
 
@@ -416,7 +421,9 @@ async fn a_message_in_doubt_keeps_its_file_for_the_retry() {
     let (_, instance, key) = world.ready().await;
     let id = upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await;
     let inline = json!({"to": TO, "base64": STANDARD.encode(bytes(MAX_INLINE))});
-    for (number, body) in [by_id(&id), inline].into_iter().enumerate() {
+    for (number, mut body) in [by_id(&id), inline].into_iter().enumerate() {
+        // Each has a chat of its own: a job that was looked at hides those behind it.
+        body["to"] = json!(format!("1555010000{number}"));
         let keyed = key.with_header("idempotency-key", &format!("order-{number}"));
         world.queue.every_send(Some(Send::Away));
         assert_eq!(
