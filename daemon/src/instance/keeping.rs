@@ -147,8 +147,8 @@ impl<'a> Keeping<'a> {
                 None => return Ok(()),
             },
         }
-        let sealed = contents::seal(sealer, instance, id, &said).await?;
-        match self.contents.change(instance, id, sealed).await {
+        let rests = contents::seal(sealer, instance, id, &said).await?;
+        match self.contents.change(instance, id, rests).await {
             Err(error) if error.nature().is_permanent() => {
                 warn!(instance.id = %instance, message.id = %id, error = %chain(&error), "an edited content is not kept");
                 Ok(self.contents.forget(instance, id).await?)

@@ -135,11 +135,11 @@ pub async fn open(
     sealer: &Sealer,
     instance: InstanceId,
     id: MessageId,
-    sealed: &[u8],
+    rests: &[u8],
 ) -> Result<Said, OpenError> {
     let of = keys::kept(instance, id).path();
     let plain = sealer
-        .open(instance, Purpose::Content, of.as_bytes(), sealed)
+        .open(instance, Purpose::Content, of.as_bytes(), rests)
         .await?;
     serde_json::from_slice(&plain).map_err(|_| OpenError::Value)
 }

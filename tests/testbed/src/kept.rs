@@ -37,11 +37,11 @@ pub async fn file(table: &Table, sealer: &Sealer, instance: InstanceId, now: Dat
     };
     let plain = serde_json::to_vec(&came).expect("plain data");
     let of = keys::media(instance, id).path();
-    let sealed = sealer
+    let rests = sealer
         .seal(instance, Purpose::Content, of.as_bytes(), &plain)
         .await;
     let files = MediaTable::new(table.clone());
-    let stored = files.came(instance, id, sealed.expect("sealed"), now + INCOMING_TERM);
+    let stored = files.came(instance, id, rests.expect("sealed"), now + INCOMING_TERM);
     stored.await.expect("stored");
     id
 }
@@ -54,10 +54,10 @@ pub async fn content(
     at: DateTime<Utc>,
     days: u8,
 ) {
-    let sealed = contents::seal(sealer, instance, id, said).await;
+    let rests = contents::seal(sealer, instance, id, said).await;
     let kept = Kept {
         at,
-        sealed: sealed.expect("sealed"),
+        sealed: rests.expect("sealed"),
     };
     let stored = Contents::new(table.clone());
     stored.keep(instance, id, &kept, days).await.expect("kept");

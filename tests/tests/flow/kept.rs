@@ -256,7 +256,8 @@ async fn what_came_and_what_was_sent_is_forwarded() {
     until("the end of what was kept", async || {
         let body = json!({"to": third, "messageId": edited});
         let answer = key.send("forward", body).await;
-        (answer.code() == "409 CONTENT_NOT_KEPT").then_some(())
+        let is_gone = answer.status == 409 && answer.code() == "409 CONTENT_NOT_KEPT";
+        is_gone.then_some(())
     })
     .await;
 

@@ -132,7 +132,7 @@ impl<Own> Sending<Own> {
             caller: &caller,
             now,
         };
-        let said = match find(&asked, own, &mut fields).await {
+        let said = match Box::pin(find(&asked, own, &mut fields)).await {
             Ok(said) => said,
             Err(refusal) => {
                 let (instance, key) = (caller.grant.instance, idempotency_key.as_deref());
@@ -144,7 +144,8 @@ impl<Own> Sending<Own> {
         let options = options.check(&mut fields, asked_at);
         let mut quoted = None;
         if let (Some(to), Some(reply)) = (&to, &options.reply_to) {
-            quoted = reply.find(&state, &caller, to, now, &mut fields).await?;
+            // Most messages quote none, and none of them takes room for it.
+            quoted = Box::pin(reply.find(&state, &caller, to, now, &mut fields)).await?;
         }
         fields.finish()?;
         let (Some(to), Some(mut said)) = (to, said) else {

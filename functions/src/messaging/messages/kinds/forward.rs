@@ -54,7 +54,13 @@ async fn find(asked: &Asked<'_>, request: Request, fields: &mut Fields) -> Resul
     let (state, grant) = (asked.state, &asked.caller.grant);
     let (record, kept) = tokio::try_join!(
         async { Ok(state.messages.get(grant.instance, id).await?) },
-        kept::find(state, asked.caller.subscription.id, grant.instance, id, asked.now),
+        Box::pin(kept::find(
+            state,
+            asked.caller.subscription.id,
+            grant.instance,
+            id,
+            asked.now
+        )),
     )?;
     if let Some(fault) = refuse(record.as_ref(), kept.as_ref()) {
         fields.fault("messageId", fault);

@@ -76,7 +76,7 @@ impl Reply {
         let kept = async {
             match &self.text {
                 Some(_) => Ok(None),
-                None => kept::find(state, subscription, instance, self.id, now).await,
+                None => Box::pin(kept::find(state, subscription, instance, self.id, now)).await,
             }
         };
         let (record, to, kept) = tokio::try_join!(
