@@ -10,6 +10,7 @@ mod media;
 mod options;
 mod pairing_code;
 mod people;
+mod questions;
 mod scheduled;
 mod sealed;
 mod subscriptions;
