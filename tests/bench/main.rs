@@ -1,9 +1,11 @@
 //! Measures a local stack: how long each route takes under load, how fast texts come to phones beside the bare library,
-//! and whether a login's time tells who has an account. `docs/capacity.md` has figures.
+//! how long questions take while texts wait, and whether a login's time tells who has an account. `docs/capacity.md` has
+//! figures.
 
 mod bare;
 mod load;
 mod login;
+mod questions;
 mod report;
 mod scenes;
 mod send;
@@ -48,6 +50,15 @@ enum What {
         #[arg(long, default_value_t = 2_000)]
         texts: usize,
     },
+    /// Questions of an instance, with nothing to send and while its texts go out
+    Questions {
+        /// Texts that wait when the questions begin, up to a month's 10,000
+        #[arg(long, default_value_t = 5_000)]
+        texts: usize,
+        /// Questions of each part
+        #[arg(long, default_value_t = 300)]
+        questions: usize,
+    },
     /// Logins with a wrong password, of addresses that have an account and of others
     Login {
         /// Logins of each kind
@@ -72,6 +83,9 @@ async fn main() -> ExitCode {
             load::run(users.max(1), rate.max(1), duration, instances.max(1)).await
         }
         What::Send { instances, texts } => send::run(&instances, texts).await,
+        What::Questions { texts, questions } => {
+            questions::run(texts.clamp(100, 9_000), questions.max(1)).await
+        }
         What::Login { times, cost } => login::run(times.max(1), cost).await,
     };
     if is_met {

@@ -145,6 +145,34 @@ fn answer(asked: Questioned, with: Result<Answer, AskError>) {
     asked.answer.send(with).expect("the daemon waits for it");
 }
 
+/// As many as may wait of an instance, to sixteen people; nobody has any of them.
+#[tokio::test]
+async fn questions_are_answered_while_ten_thousand_texts_wait() {
+    const TEXTS: u32 = 10_000;
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    for n in 0..TEXTS {
+        let to = format!("155501000{:02}", n % 16);
+        let job = world.job(&instance, &to, "wait").await;
+        world.enqueue(&instance, &job).await;
+    }
+    // Some are on the wire, and never acknowledged.
+    session.sent().await;
+    for ask in [look_up(), block(), look_up()] {
+        let question = world.ask(&instance, ask.clone()).await;
+        let asked = session.questioned().await;
+        assert_eq!(asked.ask, ask);
+        let told = if ask == block() { blocked() } else { found() };
+        answer(asked, Ok(told.clone()));
+        assert_eq!(world.until_answered(&question).await, Ok(told));
+    }
+    let sends = world.names.sends(instance.shard.0);
+    let depth = world.queue.depth(&sends).await.expect("read");
+    assert_eq!(depth.visible + depth.in_flight, u64::from(TEXTS));
+    daemon.stop().await;
+}
+
 #[tokio::test]
 async fn a_question_is_answered_and_what_is_said_of_people_is_learnt() {
     let world = World::new().await;

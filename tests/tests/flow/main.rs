@@ -12,6 +12,7 @@ mod options;
 mod pairing_code;
 mod people;
 mod previews;
+mod questions;
 mod scheduled;
 mod sealed;
 mod statuses;

@@ -15,8 +15,8 @@ use crate::people::contacts;
 use crate::store::Unit;
 use crate::wire;
 
-/// The most people of one question, side list included.
-const MAX_USERS: usize = 1_000;
+/// The most people of one question, side list included. Whoever writes to a group asks for the devices of all its 1,024 at once.
+const MAX_USERS: usize = 2_048;
 
 /// The most protocols of one question.
 const MAX_PROTOCOLS: usize = 16;
