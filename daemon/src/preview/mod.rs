@@ -2,7 +2,7 @@
 //!
 //! WhatsApp's apps make the preview on the sender's side, so this is where the page is fetched. It is the sender's link, but
 //! the page is anybody's, and a preview is worth little: so everything here is short, small and given up without a word. A
-//! text never fails nor waits longer than [`PATIENCE`] for it. The same page is not fetched for each of many texts.
+//! text never fails nor waits longer than [`Previews::patience`] for it. The same page is not fetched for each of many texts.
 
 mod kept;
 mod page;
@@ -25,8 +25,8 @@ use self::page::Page;
 use crate::fetch::{FetchError, Fetcher};
 use crate::files::{self, Owner, Slots, Terms, thumbnail_of};
 
-/// How long a text waits for its preview at most.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a text waits for its preview at most, where nothing else is set.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a page may take, and its picture. What a page has said by then counts.
 const PATIENCE_WITH_HOST: Duration = Duration::from_secs(4);
@@ -90,7 +90,22 @@ impl Previews {
         })
     }
 
-    /// The preview of a text of this owner; `None` where there is none to be had within [`PATIENCE`].
+    /// The same with another limit to how long a text waits.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        Self {
+            fetcher: self.fetcher.within(patience),
+            patience,
+            ..self
+        }
+    }
+
+    /// How long a text waits for its preview at most.
+    pub const fn patience(&self) -> Duration {
+        self.patience
+    }
+
+    /// The preview of a text of this owner; `None` where there is none to be had within [`Self::patience`].
     pub async fn of(&self, owner: Owner, text: &str) -> Option<Preview> {
         let link = links::first(text)?;
         let url = links::url(link)?;

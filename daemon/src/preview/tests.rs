@@ -216,10 +216,8 @@ async fn a_hostile_page_shows_what_can_be_shown() {
 #[tokio::test]
 async fn a_host_that_says_nothing_is_not_waited_for() {
     let (host, previews) = (Host::new().await, previews(true));
-    let previews = Previews {
-        fetcher: previews.fetcher.clone().within(Duration::from_millis(300)),
-        ..previews
-    };
+    let fetcher = previews.fetcher.clone().within(Duration::from_millis(300));
+    let previews = Previews { fetcher, ..previews };
     for (path, title) in [("/never", None), ("/silent", Some("Silent"))] {
         let found = previews.of(OWNER, &host.text(path)).await;
         assert_eq!(found.as_ref().map(|preview| preview.title.as_str()), title);

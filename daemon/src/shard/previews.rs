@@ -11,7 +11,6 @@ use super::journey::Stopped;
 use super::lanes::Job;
 use super::send::Sender;
 use crate::files::Owner;
-use crate::preview::PATIENCE;
 
 impl Sender<'_> {
     /// The content with its preview, where it asks for one that can be had in time. Nothing is fetched before the instance is
@@ -43,13 +42,13 @@ impl Sender<'_> {
             return Ok(());
         }
         // A text whose time is nearly over goes out without a preview rather than not at all.
-        let patience = self.left(send).unwrap_or_default() / 2;
         let owner = Owner {
             subscription: link.subscription,
             instance: send.instance,
         };
-        let looking = self.deps.previews.of(owner, &text.text);
-        let looking = tokio::time::timeout(patience.min(PATIENCE), looking);
+        let previews = &self.deps.previews;
+        let patience = previews.patience().min(self.left(send).unwrap_or_default() / 2);
+        let looking = tokio::time::timeout(patience, previews.of(owner, &text.text));
         let found = self.unless_over(send, looking).await?;
         text.preview = found.ok().flatten().map(Box::new);
         Ok(())

@@ -32,6 +32,8 @@ pub fn of(error: u32, to: &Recipient) -> Verdict {
         401 | 403 | 406 if is_group => Verdict::Asked(FailureCode::RefusedForbidden),
         401 | 403 | 406 => Verdict::Final(FailureCode::RefusedForbidden),
         404 if is_group => Verdict::Final(FailureCode::GroupNotFound),
+        // Nobody is named who might not be there.
+        404 if *to == Recipient::Status => Verdict::Waits(None),
         404 => Verdict::Final(FailureCode::RecipientNotOnWhatsapp),
         429 => Verdict::Slower,
         463 => Verdict::Distrusted,
@@ -64,6 +66,7 @@ mod tests {
             assert_eq!(of(error, &person), wanted, "{error}");
         }
         assert_eq!(of(404, &group), Verdict::Final(FailureCode::GroupNotFound));
+        assert_eq!(of(404, &Recipient::Status), Verdict::Waits(None));
         assert_eq!(of(403, &group), Verdict::Asked(FailureCode::RefusedForbidden));
         assert_eq!(of(429, &group), Verdict::Slower);
     }

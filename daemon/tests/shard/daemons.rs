@@ -142,7 +142,9 @@ impl World {
                 reach: Reach { private: true },
                 ..daemon::files::Settings::default()
             })
-            .expect("a client"),
+            .expect("a client")
+            // A page comes when its test lets it.
+            .within(Duration::from_mins(1)),
             starts: Starts::new(16),
             queue_limits: self.queue_limits,
             table: table.clone(),

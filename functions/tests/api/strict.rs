@@ -49,9 +49,9 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
         told[1..],
         [
             "text must not be null",
+            "linkPreview must be true or false",
             "expiresAt must be an RFC 3339 time",
             "reference must be a string",
-            "linkPreview must be true or false",
         ]
     );
     let keys = "/api/instances/sales/keys";

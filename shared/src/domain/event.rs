@@ -220,7 +220,8 @@ mod tests {
             .iter()
             .map(|kind| kind.needs())
             .filter(|needs| *needs > 1));
-        let tables = [&kinds, &types, &BTreeSet::from([Context::VERSION])];
+        let members = of(&mut content::MEMBERS.into_iter());
+        let tables = [&kinds, &types, &members, &BTreeSet::from([Context::VERSION])];
         let all: BTreeSet<u32> = tables.iter().copied().flatten().copied().collect();
         let each: usize = tables.iter().map(|table| table.len()).sum();
         assert_eq!(all.len(), each, "{tables:?}");
@@ -232,7 +233,8 @@ mod tests {
     fn an_event_that_needs_a_newer_reader_is_left_to_it() {
         let kinds = Kind::SENT.iter().map(|kind| kind.needs());
         let types = EventType::ALL.iter().map(|kind| kind.needs());
-        let next = kinds.chain(types).chain([Context::VERSION]).max().expect("some") + 1;
+        let members = content::MEMBERS.into_iter().chain([Context::VERSION]);
+        let next = kinds.chain(types).chain(members).max().expect("some") + 1;
         let of_next = EVENT.replace(r#""v":1"#, &format!(r#""v":{next},"needs":{next}"#));
         let of_type = of_next.replace("message.received", "message.levitated");
         for event in [of_next, of_type] {

@@ -59,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_picture_is_one_and_a_place_is_none() {
-        let image = super::media::tests::sample();
+        let image = media::tests::sample();
         let written = write(&status(Content::Image(image))).expect("a status");
         assert!(written.image_message.is_set());
         let place = Location {

@@ -41,6 +41,14 @@ pub use status::Status;
 pub use target::{MAX_WHATSAPP_ID, Target};
 pub use text::{MAX_SENT, MAX_TOLD, Preview, Text};
 
+/// The versions that readers must know for members that came later than their kinds.
+pub const MEMBERS: [u32; 4] = [
+    Text::WITH_PREVIEW,
+    Location::LIVE,
+    Source::VERSION,
+    Context::SCORED,
+];
+
 /// What a kind's file says of its content.
 trait Body {
     /// Leaves out what is more than an event tells. Answers whether there was any.
@@ -94,10 +102,7 @@ macro_rules! kinds {
         /// The version of the newest kind, or of the context or a member where that is newer.
         pub const NEWEST: u32 = newest(&[
             Context::VERSION,
-            Context::SCORED,
-            Source::VERSION,
-            Text::WITH_PREVIEW,
-            Location::LIVE,
+            newest(&MEMBERS),
             $($version),+
         ]);
 

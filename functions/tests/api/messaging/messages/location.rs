@@ -57,12 +57,15 @@ async fn a_place_is_a_job_that_needs_a_daemon_who_knows_places() {
 async fn a_live_place_is_left_to_a_daemon_that_sends_live_places() {
     let world = World::new().await;
     let (_, instance, key) = world.ready().await;
+    let mut sent = Vec::new();
     for seconds in [60, 28_800] {
         let body = json!({"to": "15550100002", "latitude": 52.5, "longitude": 13, "liveSeconds": seconds});
         let accepted = key.send("location", body).await.data(202);
         assert_eq!(accepted["kind"], "location");
-        let id = accepted["id"].as_str().expect("an id").to_owned();
-        let jobs = world.waiting(&world.queue_names().sends(0)).await;
+        sent.push((seconds, accepted["id"].as_str().expect("an id").to_owned()));
+    }
+    let jobs = world.waiting(&world.queue_names().sends(0)).await;
+    for (seconds, id) in sent {
         let job = jobs.iter().find(|job| job.body.contains(&id)).expect("a job");
         let told: Value = serde_json::from_str(&job.body).expect("JSON");
         assert_eq!(told["v"], 22);

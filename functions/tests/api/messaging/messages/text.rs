@@ -99,20 +99,24 @@ async fn a_text_with_a_link_asks_for_a_preview() {
     let world = World::new().await;
     let (_, instance, key) = world.ready().await;
     let (linked, plain) = ("see https://example.com/a?b=hush", "nothing to see");
-    for (text, wanted, has_preview) in [
+    let cases = [
         (linked, None, true),
         (linked, Some(true), true),
         (linked, Some(false), false),
         (plain, None, false),
         (plain, Some(true), false),
-    ] {
+    ];
+    let mut ids = Vec::new();
+    for (text, wanted, _) in cases {
         let mut body = json!({"to": "15550100002", "text": text});
         if let Some(wanted) = wanted {
             body["linkPreview"] = wanted.into();
         }
         let accepted = key.send("text", body).await.data(202);
-        let id = accepted["id"].as_str().expect("an id").to_owned();
-        let jobs = world.waiting(&world.queue_names().sends(0)).await;
+        ids.push(accepted["id"].as_str().expect("an id").to_owned());
+    }
+    let jobs = world.waiting(&world.queue_names().sends(0)).await;
+    for (id, (text, wanted, has_preview)) in ids.into_iter().zip(cases) {
         let job = jobs.iter().find(|job| job.body.contains(&id)).expect("a job");
         assert!(!job.body.contains("hush"));
         let told: serde_json::Value = serde_json::from_str(&job.body).expect("JSON");
