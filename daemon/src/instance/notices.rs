@@ -361,7 +361,7 @@ impl Teller {
         match other {
             Some(Recipient::Phone(digits)) => person.phone = Some(digits),
             Some(Recipient::Lid(digits)) => person.lid = Some(digits),
-            Some(Recipient::Group(_)) | None => {}
+            Some(Recipient::Group(_) | Recipient::Status) | None => {}
         }
     }
 }

@@ -88,6 +88,14 @@ pub const fn of(code: Code) -> Advice {
             "No. WhatsApp's apps follow an edit for 15 minutes; send another message.",
             "Edit a text later than 15 minutes after it was sent.",
         ),
+        Code::ContentNotKept => (
+            "No. An instance keeps what its messages say only where its `contentDays` is above 0, and from then on.",
+            "Forward a message of an instance whose `contentDays` is 0.",
+        ),
+        Code::MediaGone => (
+            "No. Neither WhatsApp nor the phone has the file any more, or the upload's time is over: send it again, or have it sent again.",
+            "Delete a message on the sandbox phone that sent its file, expire the file, and call `GET /api/media/{media}`.",
+        ),
         Code::RequestTimeout => (
             "Yes, over a better connection. Nothing was done.",
             "Announce a body with `Content-Length`, and do not send it.",
