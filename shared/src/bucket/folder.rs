@@ -17,7 +17,7 @@ use object_store::local::LocalFileSystem;
 
 use super::OpenError;
 use super::link::{Link, LinkFault};
-use super::name::Area;
+use super::name::{Area, ObjectName};
 use crate::seal::{DataKey, key_in};
 
 /// How long a half-written object may lie still before it is swept: longer than any pause in a transfer.
@@ -54,6 +54,14 @@ impl Folder {
         now: chrono::DateTime<chrono::Utc>,
     ) -> Result<(), LinkFault> {
         link.check(&self.key, signature, now)
+    }
+
+    /// Begins an object's term at `now`.
+    pub(super) fn begin_term(&self, name: &ObjectName, now: SystemTime) -> io::Result<()> {
+        let file = fs::File::options()
+            .write(true)
+            .open(self.objects.join(name.to_string()))?;
+        file.set_modified(now)
     }
 
     /// Removes what is past its term at `now`, by when it was written last, and half-written objects that lie still for

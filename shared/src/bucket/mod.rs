@@ -182,7 +182,7 @@ impl Bucket {
     {
         let sealer = if self.seals(name) {
             let sealer = &self.0.sealer;
-            let aad = name.to_string();
+            let aad = name.sealed_as();
             let begun = sealer.seal_stream(name.instance(), Purpose::Content, aad.as_bytes());
             Some(begun.await.map_err(BucketError::from)?)
         } else {
@@ -205,7 +205,7 @@ impl Bucket {
         };
         let size = self.plain_size(name, got.meta.size)?;
         let opener = if self.seals(name) {
-            let aad = name.to_string();
+            let aad = name.sealed_as();
             let sealer = &self.0.sealer;
             let begun = sealer.open_stream(name.instance(), Purpose::Content, aad.as_bytes());
             Some(begun.await?)
@@ -233,18 +233,17 @@ impl Bucket {
         }
     }
 
-    /// Copies an object in the place of what is there under the other name; `false` where there is none to copy. S3 copies
-    /// by itself what is not sealed.
+    /// Copies an object in the place of what is there under the other name; `false` where there is none to copy. What
+    /// callers uploaded the store copies by itself, whatever its length.
     pub async fn copy(&self, from: &ObjectName, to: &ObjectName) -> Result<bool, BucketError> {
-        let by_itself = |name: &ObjectName| !name.area().is_ours();
-        self.count(if by_itself(from) && by_itself(to) { 1 } else { 2 });
-        if !self.seals(from) && !self.seals(to) {
-            let (from, to) = (from.path(), to.path());
-            return match in_time("copy", self.0.store.copy(&from, &to)).await? {
-                Ok(()) => Ok(true),
+        if from.sealed_as() == to.sealed_as() {
+            self.count(1);
+            return match in_time("copy", self.0.store.copy(&from.path(), &to.path())).await? {
+                Ok(()) => self.begin_term(to).map(|()| true),
                 Err(error) => sorted(error).map_or(Ok(false), Err),
             };
         }
+        self.count(2);
         let Some(object) = self.read(from).await? else {
             return Ok(false);
         };
@@ -252,6 +251,17 @@ impl Bucket {
             Ok(_) => Ok(true),
             Err(PutError::Source(error) | PutError::Bucket(error)) => Err(error),
             Err(PutError::TooLong(_) | PutError::TooShort(_)) => Err(BucketError::CutShort),
+        }
+    }
+
+    /// A copy in a folder is the same file under another name, and its term begins anew.
+    fn begin_term(&self, name: &ObjectName) -> Result<(), BucketError> {
+        match &self.0.place {
+            Place::S3(_) => Ok(()),
+            Place::Folder(folder) => {
+                let begun = folder.begin_term(name, self.0.clock.now().into());
+                begun.map_err(|error| BucketError::Unknown(error.into()))
+            }
         }
     }
 

@@ -143,6 +143,17 @@ impl ObjectName {
         &self.id
     }
 
+    /// What an object is sealed as, where it is sealed: it opens as nothing else. Uploads go from name to name within their
+    /// instance, and each opens under all of these.
+    pub(super) fn sealed_as(&self) -> String {
+        match self.area {
+            Area::Upload | Area::Taken | Area::TakenLater => {
+                format!("{}/{}", Area::Upload.prefix(), self.instance)
+            }
+            Area::Outgoing | Area::Later | Area::Incoming | Area::Event => self.to_string(),
+        }
+    }
+
     pub(super) fn path(&self) -> Path {
         Path::from(self.to_string())
     }
