@@ -178,7 +178,10 @@ impl Walk<'_> {
         let mut sent = Value::Null;
         for send in sends() {
             let body = send.to(OTHER_PHONE);
-            sent = self.call(key, &send.route, &[], Some(body)).await;
+            let accepted = self.call(key, &send.route, &[], Some(body)).await;
+            if send.route.ends_with("/text") {
+                sent = accepted;
+            }
         }
         let sent = [sent["id"].as_str().expect("an id")];
         self.call(key, "GET /api/messages", &[], None).await;

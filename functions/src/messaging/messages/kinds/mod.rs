@@ -32,8 +32,8 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
         voice::endpoint(),
         document::endpoint(),
         sticker::endpoint(),
-        forward::endpoint(),
         status::endpoint(),
+        forward::endpoint(),
     ]
 }
 
