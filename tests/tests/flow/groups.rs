@@ -173,7 +173,7 @@ async fn a_group_is_made_and_who_cannot_be_added_is_invited_or_named() {
     scene.all_read(group, &[&paired.other, &by_lid]).await;
 
     let shown = paired.key.get(&format!("/api/groups/{group}")).await.data(200);
-    assert_eq!(shown["description"], "All about them");
+    assert_eq!(shown["description"], "ada@example.com");
     let mut people: Vec<_> = shown["participants"]
         .as_array()
         .expect("a list")
