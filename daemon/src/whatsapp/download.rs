@@ -68,7 +68,7 @@ pub async fn find(
 }
 
 async fn download(client: &Client, remote: &Remote, kind: Kind, sink: Sink) -> Result<Spool, MediaError> {
-    let downloaded = client.download_to_writer(&params(remote, kind), sink).await;
+    let downloaded = client.download_to_writer(&params(remote, kind)?, sink).await;
     let sink = downloaded.map_err(|error| of_download(&error))?;
     let finishing = tokio::task::spawn_blocking(move || sink.finish());
     let spool = finishing
@@ -89,7 +89,8 @@ async fn is_there(
     is_anew: bool,
 ) -> Result<Option<bool>, MediaError> {
     let hosts = client.refresh_media_conn(is_anew).await.map_err(of_query)?;
-    let requests = DownloadUtils::prepare_download_requests(&params(remote, kind), &MediaRoute::from(&hosts));
+    let requests =
+        DownloadUtils::prepare_download_requests(&params(remote, kind)?, &MediaRoute::from(&hosts));
     let requests = requests.map_err(|error| MediaError::Unavailable(error.into()))?;
     let mut trouble = unavailable("WhatsApp names no media hosts");
     for request in requests {
@@ -129,7 +130,16 @@ async fn ask_phone(client: &Client, remote: &Remote, whence: &Whence) -> Result<
         participant: participant.as_ref(),
     };
     match client.media_reupload().request(&request).await {
-        Ok(MediaRetryResult::Success { direct_path }) => Ok(direct_path),
+        Ok(MediaRetryResult::Success { direct_path }) => {
+            let moved = Remote {
+                direct_path,
+                ..remote.clone()
+            };
+            if !moved.is_plain() {
+                return Err(unavailable("the phone names a path that is none"));
+            }
+            Ok(moved.direct_path)
+        }
         Ok(answer @ (MediaRetryResult::NotFound | MediaRetryResult::DecryptionError)) => {
             debug!(?answer, "the phone does not have a file any more");
             Err(MediaError::Gone)
@@ -141,15 +151,20 @@ async fn ask_phone(client: &Client, remote: &Remote, whence: &Whence) -> Result<
     }
 }
 
-fn params(remote: &Remote, kind: Kind) -> DownloadParams {
-    DownloadParams::encrypted(
+/// What the library downloads a file by. It puts the path right behind a host, and the account's token behind that: a path that
+/// would lead to another host is nowhere. What was stored before paths were checked comes here as well.
+fn params(remote: &Remote, kind: Kind) -> Result<DownloadParams, MediaError> {
+    if !remote.is_plain() {
+        return Err(MediaError::Gone);
+    }
+    Ok(DownloadParams::encrypted(
         remote.direct_path.as_str(),
         &remote.key.0,
         &remote.sha256.0,
         &remote.encrypted_sha256.0,
         remote.size,
         media_type(kind),
-    )
+    ))
 }
 
 fn unavailable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> MediaError {
@@ -178,9 +193,34 @@ fn of_download(error: &anyhow::Error) -> MediaError {
 
 #[cfg(test)]
 mod tests {
+    use shared::domain::content::Bytes;
     use whatsapp_rust::http::HttpStatusError;
 
     use super::*;
+
+    #[test]
+    fn a_stored_path_that_names_a_host_is_not_followed() {
+        let at = |path: &str| Remote {
+            direct_path: path.to_owned(),
+            url: None,
+            key: Bytes(vec![1; 32]),
+            key_at: None,
+            encrypted_sha256: Bytes(vec![2; 32]),
+            sha256: Bytes(vec![3; 32]),
+            size: 7,
+            sidecar: None,
+            thumbnail: None,
+            waveform: None,
+            whence: None,
+        };
+        assert!(params(&at("/v/t62"), Kind::Image).is_ok());
+        for odd in ["@evil.example/x", ".evil.example/x", "//evil.example/x"] {
+            assert!(
+                matches!(params(&at(odd), Kind::Image), Err(MediaError::Gone)),
+                "{odd}"
+            );
+        }
+    }
 
     #[test]
     fn only_what_a_host_says_of_the_file_itself_is_a_loss() {
