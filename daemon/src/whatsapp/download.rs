@@ -5,8 +5,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use shared::domain::content::{Came, Kind, Remote, Whence};
+use shared::domain::upload::MAX_UPLOAD;
 use tracing::debug;
 use wacore::net::HttpRequest;
 use wacore_binary::Jid;
@@ -68,8 +70,17 @@ pub async fn find(
 }
 
 async fn download(client: &Client, remote: &Remote, kind: Kind, sink: Sink) -> Result<Spool, MediaError> {
-    let downloaded = client.download_to_writer(&params(remote, kind)?, sink).await;
-    let sink = downloaded.map_err(|error| of_download(&error))?;
+    let params = params(remote, kind)?;
+    fits(remote)?;
+    let overflow = sink.overflow();
+    let downloaded = client.download_to_writer(&params, sink).await;
+    let sink = downloaded.map_err(|error| {
+        // It is longer than its message says.
+        if overflow.load(Ordering::Relaxed) {
+            return MediaError::TooLarge;
+        }
+        of_download(&error)
+    })?;
     let finishing = tokio::task::spawn_blocking(move || sink.finish());
     let spool = finishing
         .await
@@ -167,6 +178,14 @@ fn params(remote: &Remote, kind: Kind) -> Result<DownloadParams, MediaError> {
     ))
 }
 
+/// Whether a file is to be fetched at all, as far as its message says: else nobody is asked for it.
+const fn fits(remote: &Remote) -> Result<(), MediaError> {
+    if remote.size > MAX_UPLOAD {
+        return Err(MediaError::TooLarge);
+    }
+    Ok(())
+}
+
 fn unavailable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> MediaError {
     MediaError::Unavailable(why.into())
 }
@@ -198,9 +217,8 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_stored_path_that_names_a_host_is_not_followed() {
-        let at = |path: &str| Remote {
+    fn at(path: &str) -> Remote {
+        Remote {
             direct_path: path.to_owned(),
             url: None,
             key: Bytes(vec![1; 32]),
@@ -212,7 +230,18 @@ mod tests {
             thumbnail: None,
             waveform: None,
             whence: None,
-        };
+        }
+    }
+
+    #[test]
+    fn a_file_that_says_that_it_is_too_large_is_not_asked_for() {
+        let of = |size| Remote { size, ..at("/v/t62") };
+        assert!(fits(&of(MAX_UPLOAD)).is_ok());
+        assert!(matches!(fits(&of(MAX_UPLOAD + 1)), Err(MediaError::TooLarge)));
+    }
+
+    #[test]
+    fn a_stored_path_that_names_a_host_is_not_followed() {
         assert!(params(&at("/v/t62"), Kind::Image).is_ok());
         for odd in ["@evil.example/x", ".evil.example/x", "//evil.example/x"] {
             assert!(
