@@ -210,6 +210,9 @@ pub enum MediaError {
     /// WhatsApp has lost it, and the phone does not have it either.
     #[error("neither WhatsApp nor the phone has the file any more")]
     Gone,
+    /// It is larger than what is fetched ([`MAX_UPLOAD`](shared::domain::upload::MAX_UPLOAD)).
+    #[error("the file is larger than what is fetched")]
+    TooLarge,
     /// It may be to be had later.
     #[error("the file is not to be had now")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),

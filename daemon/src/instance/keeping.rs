@@ -4,12 +4,17 @@
 //! A content is kept before its message's state or event is told, so that whoever hears of the message can forward it. What is
 //! edited is kept as it reads then, and what is taken back is not kept any longer.
 
+use std::time::Duration;
+
 use chrono::{DateTime, SubsecRound as _, Utc};
-use shared::domain::content::{Content, Media, Said, Source, Whence};
+use shared::bucket::{Area, BucketError, ObjectName};
+use shared::domain::content::{Content, Media, Said, Source, Target, Whence};
 use shared::domain::event::Data;
 use shared::domain::job::SendJob;
-use shared::ids::{InstanceId, MessageId};
+use shared::ids::{InstanceId, MediaId, MessageId};
+use shared::storage::StorageError;
 use shared::storage::contents::{self, Contents, Kept};
+use shared::storage::media::MediaTable;
 use shared::telemetry::chain;
 use tracing::warn;
 
@@ -17,6 +22,18 @@ use super::inbound::whence;
 use super::targets;
 use crate::connection::InboundMessage;
 use crate::deps::Deps;
+
+/// The largest small picture that is kept with a file, in bytes. Apps make some kibibytes.
+const MAX_THUMBNAIL: usize = 16 * 1_024;
+
+/// The most that is kept of the MACs of a file's parts, in bytes: 10 for each 64 KiB, so those of 400 MiB.
+const MAX_SIDECAR: usize = 64 * 1_024;
+
+/// The longest waveform that is kept, in bytes. Apps make 64.
+const MAX_WAVEFORM: usize = 256;
+
+/// How long a file's deletion from the bucket may hold up the message that takes it back.
+const DELETE_DEADLINE: Duration = Duration::from_secs(2);
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -56,17 +73,28 @@ impl<'a> Keeping<'a> {
         self.keep(id, &said, message.received_at, days).await
     }
 
-    /// Keeps a message that was sent, or goes after what it did to another one. Nothing is written where the instance keeps none.
+    /// Keeps a message that was sent, or goes after what it did to another one. Of a message of its own nothing is written where the
+    /// instance keeps none. One that is edited or taken back may be kept from before, whatever the instance says now: that is a
+    /// read of one unit for an edit, and a write unit for what was taken back, two where somebody else wrote it.
     pub async fn keep_sent(&self, send: &SendJob, said: &Said, at: DateTime<Utc>) -> Result<(), Cause> {
-        let days = self.days().await?;
-        if days == 0 {
-            return Ok(());
-        }
-        let target = match &said.content {
-            Content::Reaction(_) | Content::Unknown => return Ok(()),
-            Content::Edit(edit) => &edit.target,
-            Content::Revoke(revoke) => &revoke.target,
+        match &said.content {
+            Content::Reaction(_) | Content::Unknown => Ok(()),
+            Content::Edit(edit) => {
+                let about = self.about(send, &edit.target).await?;
+                self.reword(about, &edit.text).await
+            }
+            Content::Revoke(revoke) => match self.about(send, &revoke.target).await {
+                Err(error) if error.nature().is_permanent() => {
+                    warn!(message.id = %send.message, error = %chain(&error), "what a message takes back is not found");
+                    Ok(())
+                }
+                about => self.take_back(about?, !revoke.target.from_me).await,
+            },
             content => {
+                let days = self.days().await?;
+                if days == 0 {
+                    return Ok(());
+                }
                 let whence = Whence {
                     whatsapp_id: send.message.to_whatsapp(),
                     chat: send.to.to_jid(),
@@ -77,34 +105,68 @@ impl<'a> Keeping<'a> {
                     content: kept(content.clone(), Some(whence)),
                     context: said.context.clone(),
                 };
-                return self.keep(send.message, &said, at, days).await;
+                self.keep(send.message, &said, at, days).await
             }
-        };
+        }
+    }
+
+    /// The message of ours that a job is about.
+    async fn about(&self, send: &SendJob, target: &Target) -> Result<MessageId, StorageError> {
         let finder = targets::Finder {
             messages: &self.deps.messages,
             instance: self.instance,
             chat: send.chat(),
         };
-        let about = finder.find(target).await?.message;
-        match &said.content {
-            Content::Edit(edit) => self.reword(about, &edit.text).await,
-            _ => Ok(self.contents.forget(self.instance, about).await?),
+        Ok(finder.find(target).await?.message)
+    }
+
+    /// Goes after what an incoming message does to another one, which may be kept from before, whatever the instance says now.
+    pub async fn follow(&self, told: &Data, content: &Content) -> Result<(), Cause> {
+        match (told, content) {
+            (Data::MessageEdited(edited), Content::Edit(edit)) => self.reword(edited.id, &edit.text).await,
+            (Data::MessageEdited(edited), _) => self.forget(edited.id).await,
+            (Data::MessageRevoked(revoked), _) => self.take_back(revoked.message_id, true).await,
+            _ => Ok(()),
         }
     }
 
-    /// Goes after what an incoming message does to another one.
-    pub async fn follow(&self, told: &Data, content: &Content) -> Result<(), Cause> {
-        let about = match told {
-            Data::MessageEdited(edited) => edited.id,
-            Data::MessageRevoked(revoked) => revoked.message_id,
-            _ => return Ok(()),
-        };
-        if self.days().await? == 0 {
+    /// Forgets what is kept of a message that was taken back, and its file where it may have come in with one: two write units then.
+    /// A file that is in the bucket goes as well. Where that fails now, nobody finds it any more, and the bucket's own rules
+    /// delete it.
+    async fn take_back(&self, id: MessageId, came_in: bool) -> Result<(), Cause> {
+        self.forget(id).await?;
+        if !came_in {
             return Ok(());
         }
-        match content {
-            Content::Edit(edit) => self.reword(about, &edit.text).await,
-            _ => Ok(self.contents.forget(self.instance, about).await?),
+        let file = MediaId::of_message(id);
+        let forgotten = MediaTable::new(self.deps.table.clone())
+            .forget(self.instance, file)
+            .await;
+        let was_fetched = match forgotten {
+            Err(error) if error.nature().is_permanent() => {
+                warn!(instance.id = %self.instance, message.id = %id, error = %chain(&error), "the file of a revoked message is not forgotten");
+                return Ok(());
+            }
+            forgotten => forgotten?,
+        };
+        if was_fetched {
+            let object = ObjectName::new(Area::Incoming, self.instance, file);
+            let deleting = tokio::time::timeout(DELETE_DEADLINE, self.deps.bucket.delete(&object));
+            let deleted = deleting.await.unwrap_or(Err(BucketError::Timeout("delete")));
+            if let Err(error) = deleted {
+                warn!(instance.id = %self.instance, message.id = %id, error = %chain(&error), "the file of a revoked message stays until its term is over");
+            }
+        }
+        Ok(())
+    }
+
+    async fn forget(&self, id: MessageId) -> Result<(), Cause> {
+        match self.contents.forget(self.instance, id).await {
+            Err(error) if error.nature().is_permanent() => {
+                warn!(instance.id = %self.instance, message.id = %id, error = %chain(&error), "a content that was taken back is not forgotten");
+                Ok(())
+            }
+            forgotten => Ok(forgotten?),
         }
     }
 
@@ -130,7 +192,15 @@ impl<'a> Keeping<'a> {
     /// Another text in the place of a message's, where its content is kept.
     async fn reword(&self, id: MessageId, text: &str) -> Result<(), Cause> {
         let (sealer, instance) = (&self.deps.sealer, self.instance);
-        let Some(kept) = self.contents.get(instance, id, self.deps.clock.now()).await? else {
+        // As it is now: an edit may come right behind its message.
+        let kept = match self.contents.get(instance, id, self.deps.clock.now()).await {
+            Err(error) if error.nature().is_permanent() => {
+                warn!(instance.id = %instance, message.id = %id, error = %chain(&error), "a content that is kept does not read");
+                return Ok(());
+            }
+            found => found?,
+        };
+        let Some(kept) = kept else {
             return Ok(());
         };
         let mut said = match contents::open(sealer, instance, id, &kept.sealed).await {
@@ -159,7 +229,7 @@ impl<'a> Keeping<'a> {
 }
 
 /// A content as it is kept: its file can be asked for by the message that it came with. Of what is shown once nothing is kept but
-/// that it is.
+/// that it is. What apps show before they have the file is left out where its sender has made it larger than any app does.
 fn kept(mut content: Content, whence: Option<Whence>) -> Content {
     if let Some(media) = content.media_mut() {
         if media.view_once {
@@ -169,6 +239,13 @@ fn kept(mut content: Content, whence: Option<Whence>) -> Content {
             };
         } else if let Some(Source::Remote(remote)) = &mut media.source {
             remote.whence = whence;
+            for (part, most) in [
+                (&mut remote.thumbnail, MAX_THUMBNAIL),
+                (&mut remote.sidecar, MAX_SIDECAR),
+                (&mut remote.waveform, MAX_WAVEFORM),
+            ] {
+                part.take_if(|bytes| bytes.0.len() > most);
+            }
         }
     }
     content

@@ -130,19 +130,29 @@ impl Inner {
     }
 
     fn take(&self) -> Vec<Notice> {
-        let mut waiting = self.waiting();
-        let count = waiting.notices.len().min(BATCH);
-        let taken: Vec<_> = waiting.notices.drain(..count).collect();
+        self.waiting().take()
+    }
+
+    fn put_back(&self, notices: Vec<Notice>) {
+        self.waiting().put_back(notices);
+    }
+}
+
+impl Waiting {
+    /// The next batch.
+    fn take(&mut self) -> Vec<Notice> {
+        let count = self.notices.len().min(BATCH);
+        let taken: Vec<_> = self.notices.drain(..count).collect();
         let presences = taken.iter().filter(|notice| is_presence(notice)).count();
-        waiting.presences = waiting.presences.saturating_sub(presences);
+        self.presences = self.presences.saturating_sub(presences);
         taken
     }
 
     /// Puts back what is to be told again. What came meanwhile may have taken its room: it keeps its place all the same.
-    fn put_back(&self, notices: Vec<Notice>) {
-        let mut waiting = self.waiting();
+    fn put_back(&mut self, notices: Vec<Notice>) {
         for notice in notices.into_iter().rev() {
-            waiting.notices.push_front(notice);
+            self.presences += usize::from(is_presence(&notice));
+            self.notices.push_front(notice);
         }
     }
 }
@@ -375,5 +385,47 @@ fn people_of(data: &mut Data) -> Vec<&mut Person> {
         Data::PresenceUpdated(data) => vec![&mut data.from],
         Data::CallReceived(data) => vec![&mut data.from],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use shared::domain::event::{PresenceState, PresenceUpdated};
+
+    use super::*;
+
+    fn presence(number: usize) -> Notice {
+        let from = Person {
+            phone: None,
+            lid: Some(number.to_string()),
+        };
+        let chat = Recipient::Lid(number.to_string());
+        Notice {
+            by: String::new(),
+            key: number.to_string(),
+            at: DateTime::UNIX_EPOCH,
+            data: Data::PresenceUpdated(Box::new(PresenceUpdated {
+                chat: ChatNames::of(&chat, &from),
+                from,
+                state: PresenceState::Available,
+                last_seen: None,
+            })),
+            chat,
+        }
+    }
+
+    /// Else more and more of them would find room while the queue is away.
+    #[test]
+    fn presence_that_is_put_back_has_its_room_again() {
+        let mut waiting = Waiting::default();
+        waiting.notices.extend((0..3).map(presence));
+        waiting.presences = 3;
+        let taken = waiting.take();
+        assert_eq!((taken.len(), waiting.presences), (3, 0));
+        waiting.put_back(taken);
+        assert_eq!((waiting.notices.len(), waiting.presences), (3, 3));
+        let keys: Vec<_> = waiting.notices.iter().map(|notice| &*notice.key).collect();
+        assert_eq!(keys, ["0", "1", "2"], "in their order");
     }
 }

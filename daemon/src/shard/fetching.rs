@@ -157,6 +157,10 @@ impl Fetching {
                 info!(instance.id = %instance, media.id = %media, "neither WhatsApp nor the phone has a file any more");
                 return Ok(MediaPlace::Gone);
             }
+            Err(MediaError::TooLarge) => {
+                info!(instance.id = %instance, media.id = %media, "a file that came in is too large to be fetched");
+                return Ok(MediaPlace::TooLarge);
+            }
             Err(MediaError::NotConnected) => return Err(Trouble::NotConnected),
             Err(error) => return Err(error.into()),
         };

@@ -204,7 +204,10 @@ async fn found(content: &Content, remote: &Remote, link: &Link) -> Result<Conten
         Some(whence) => link.connection.find_media(remote, content.kind(), whence).await?,
         None => remote.direct_path.clone(),
     };
-    let url = remote.url.clone().filter(|_| direct_path == remote.direct_path);
+    let url = remote
+        .url_at_whatsapp()
+        .filter(|_| direct_path == remote.direct_path);
+    let url = url.map(str::to_owned);
     let there = Remote {
         direct_path,
         url,

@@ -140,7 +140,9 @@ impl Questions {
     /// Takes a question that was received, and answers it in a task of its own.
     pub fn take(self: &Arc<Self>, received: Received, question: Question) {
         let turns = self.turns_of(question.instance);
-        let place = Arc::clone(&turns.places).try_acquire_owned().ok();
+        // A file takes as long as it is large, and WhatsApp counts none. How many are under way is bounded where they are fetched.
+        let needs_place = !matches!(question.ask, Ask::FetchMedia(_));
+        let place = needs_place.then(|| Arc::clone(&turns.places).try_acquire_owned());
         let questions = Arc::clone(self);
         self.tasks.spawn(async move {
             let answering = async {
@@ -148,7 +150,7 @@ impl Questions {
                     questions
                         .refuse(&received, &question, Refusal::NotConnected)
                         .await;
-                } else if place.is_none() {
+                } else if matches!(place, Some(Err(_))) {
                     questions.refuse(&received, &question, Refusal::Busy).await;
                 } else if question.ask.changes() {
                     Box::pin(questions.change(&turns, &received, &question)).await;
@@ -172,7 +174,7 @@ impl Questions {
 
     async fn read(&self, turns: &Turns, question: &Question) -> Done {
         if let Ask::FetchMedia(ask) = &question.ask {
-            // WhatsApp is asked nothing that it counts. How many files are under way is bounded there.
+            // It takes no turn either: it was given no place.
             let left = self.time_left(question);
             if !left.is_zero() {
                 let outcome = self.fetching.answer(question.instance, ask, left).await;

@@ -11,7 +11,7 @@ use shared::domain::content::{Content, Said};
 use shared::domain::counting;
 use shared::domain::instance::{Status, Wanted};
 use shared::domain::job::SendJob;
-use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
+use shared::domain::message::{Failure, FailureCode, Kind, MessageRecord, State};
 use shared::domain::payload::PayloadError;
 use shared::fault;
 use shared::queue::consumer::Done;
@@ -117,12 +117,19 @@ impl Sender<'_> {
             }
             End::Past(record) => {
                 debug!(message.id = %send.message, "this message is past sending");
-                if record.state.is_proof_of_sending()
-                    && let Ok(said) = self.open(send).await
-                {
+                if record.state.is_proof_of_sending() {
                     // Whoever stored its state may have ended before it was kept.
-                    self.keep(send, &said, record.sent_at.unwrap_or(record.updated_at))
-                        .await;
+                    let is_done = match self.open(send).await {
+                        Ok(said) => {
+                            let at = record.sent_at.unwrap_or(record.updated_at);
+                            self.keep(send, &said, at).await
+                        }
+                        Err(Stop::Leave) => send.kind != Kind::Revoke,
+                        Err(Stop::Park(_)) => true,
+                    };
+                    if !is_done {
+                        return Ok(Done::LeaveFor(pace::left(job.received.receive_count)));
+                    }
                 }
                 return self.past(job, send, &record, past).await;
             }
@@ -154,25 +161,35 @@ impl Sender<'_> {
         };
         let at = self.deps.clock.now();
         fault::point("after-ack");
+        let mut is_kept = true;
         if state == State::Sent {
             past.may_be_out = true;
             if let Some(said) = &said {
-                self.keep(send, said, at).await;
+                is_kept = self.keep(send, said, at).await;
             }
         }
         let done = self
             .settle(job, send, &Change { state, at, failure }, past)
             .await?;
         fault::point("after-store");
+        if !is_kept {
+            // Its state says by now that it is not to be sent again: only that is left to be done.
+            return Ok(Done::LeaveFor(pace::left(job.received.receive_count)));
+        }
         Ok(done)
     }
 
-    /// Keeps what a message said, where its instance keeps contents. A message that was sent does not wait for that: where the table
-    /// is away, its state cannot be stored either, and all of this comes again.
-    async fn keep(&self, send: &SendJob, said: &Said, at: DateTime<Utc>) {
+    /// Keeps what a message said, where its instance keeps contents, or goes after what it did to another one. A message that was
+    /// sent does not wait for that: where the table is away, its state cannot be stored either, and all of this comes again.
+    /// `false` where the job has to come again for it: what was taken back must not stay.
+    async fn keep(&self, send: &SendJob, said: &Said, at: DateTime<Utc>) -> bool {
         let keeping = Keeping::new(self.deps, send.instance);
-        if let Err(error) = keeping.keep_sent(send, said, at).await {
-            warn!(message.id = %send.message, error = %chain(error.as_ref()), "the content of a message is not kept");
+        match keeping.keep_sent(send, said, at).await {
+            Ok(()) => true,
+            Err(error) => {
+                warn!(message.id = %send.message, error = %chain(error.as_ref()), "the content of a message is not kept");
+                send.kind != Kind::Revoke
+            }
         }
     }
 

@@ -5,8 +5,10 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use shared::domain::content::{Came, Kind, Remote, Whence};
+use shared::domain::upload::MAX_UPLOAD;
 use tracing::debug;
 use wacore::net::HttpRequest;
 use wacore_binary::Jid;
@@ -68,8 +70,17 @@ pub async fn find(
 }
 
 async fn download(client: &Client, remote: &Remote, kind: Kind, sink: Sink) -> Result<Spool, MediaError> {
-    let downloaded = client.download_to_writer(&params(remote, kind), sink).await;
-    let sink = downloaded.map_err(|error| of_download(&error))?;
+    let params = params(remote, kind)?;
+    fits(remote)?;
+    let overflow = sink.overflow();
+    let downloaded = client.download_to_writer(&params, sink).await;
+    let sink = downloaded.map_err(|error| {
+        // It is longer than its message says.
+        if overflow.load(Ordering::Relaxed) {
+            return MediaError::TooLarge;
+        }
+        of_download(&error)
+    })?;
     let finishing = tokio::task::spawn_blocking(move || sink.finish());
     let spool = finishing
         .await
@@ -89,7 +100,8 @@ async fn is_there(
     is_anew: bool,
 ) -> Result<Option<bool>, MediaError> {
     let hosts = client.refresh_media_conn(is_anew).await.map_err(of_query)?;
-    let requests = DownloadUtils::prepare_download_requests(&params(remote, kind), &MediaRoute::from(&hosts));
+    let requests =
+        DownloadUtils::prepare_download_requests(&params(remote, kind)?, &MediaRoute::from(&hosts));
     let requests = requests.map_err(|error| MediaError::Unavailable(error.into()))?;
     let mut trouble = unavailable("WhatsApp names no media hosts");
     for request in requests {
@@ -129,7 +141,16 @@ async fn ask_phone(client: &Client, remote: &Remote, whence: &Whence) -> Result<
         participant: participant.as_ref(),
     };
     match client.media_reupload().request(&request).await {
-        Ok(MediaRetryResult::Success { direct_path }) => Ok(direct_path),
+        Ok(MediaRetryResult::Success { direct_path }) => {
+            let moved = Remote {
+                direct_path,
+                ..remote.clone()
+            };
+            if !moved.is_plain() {
+                return Err(unavailable("the phone names a path that is none"));
+            }
+            Ok(moved.direct_path)
+        }
         Ok(answer @ (MediaRetryResult::NotFound | MediaRetryResult::DecryptionError)) => {
             debug!(?answer, "the phone does not have a file any more");
             Err(MediaError::Gone)
@@ -141,15 +162,28 @@ async fn ask_phone(client: &Client, remote: &Remote, whence: &Whence) -> Result<
     }
 }
 
-fn params(remote: &Remote, kind: Kind) -> DownloadParams {
-    DownloadParams::encrypted(
+/// What the library downloads a file by. It puts the path right behind a host, and the account's token behind that: a path that
+/// would lead to another host is nowhere. What was stored before paths were checked comes here as well.
+fn params(remote: &Remote, kind: Kind) -> Result<DownloadParams, MediaError> {
+    if !remote.is_plain() {
+        return Err(MediaError::Gone);
+    }
+    Ok(DownloadParams::encrypted(
         remote.direct_path.as_str(),
         &remote.key.0,
         &remote.sha256.0,
         &remote.encrypted_sha256.0,
         remote.size,
         media_type(kind),
-    )
+    ))
+}
+
+/// Whether a file is to be fetched at all, as far as its message says: else nobody is asked for it.
+const fn fits(remote: &Remote) -> Result<(), MediaError> {
+    if remote.size > MAX_UPLOAD {
+        return Err(MediaError::TooLarge);
+    }
+    Ok(())
 }
 
 fn unavailable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> MediaError {
@@ -178,9 +212,44 @@ fn of_download(error: &anyhow::Error) -> MediaError {
 
 #[cfg(test)]
 mod tests {
+    use shared::domain::content::Bytes;
     use whatsapp_rust::http::HttpStatusError;
 
     use super::*;
+
+    fn at(path: &str) -> Remote {
+        Remote {
+            direct_path: path.to_owned(),
+            url: None,
+            key: Bytes(vec![1; 32]),
+            key_at: None,
+            encrypted_sha256: Bytes(vec![2; 32]),
+            sha256: Bytes(vec![3; 32]),
+            size: 7,
+            sidecar: None,
+            thumbnail: None,
+            waveform: None,
+            whence: None,
+        }
+    }
+
+    #[test]
+    fn a_file_that_says_that_it_is_too_large_is_not_asked_for() {
+        let of = |size| Remote { size, ..at("/v/t62") };
+        assert!(fits(&of(MAX_UPLOAD)).is_ok());
+        assert!(matches!(fits(&of(MAX_UPLOAD + 1)), Err(MediaError::TooLarge)));
+    }
+
+    #[test]
+    fn a_stored_path_that_names_a_host_is_not_followed() {
+        assert!(params(&at("/v/t62"), Kind::Image).is_ok());
+        for odd in ["@evil.example/x", ".evil.example/x", "//evil.example/x"] {
+            assert!(
+                matches!(params(&at(odd), Kind::Image), Err(MediaError::Gone)),
+                "{odd}"
+            );
+        }
+    }
 
     #[test]
     fn only_what_a_host_says_of_the_file_itself_is_a_loss() {

@@ -9,6 +9,7 @@ use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::Stream;
@@ -214,6 +215,7 @@ pub(super) struct Sink {
     folder: Option<PathBuf>,
     writer: Option<Writer>,
     written: u64,
+    overflow: Arc<AtomicBool>,
 }
 
 impl Sink {
@@ -223,7 +225,13 @@ impl Sink {
             folder: folder.map(Path::to_owned),
             writer: None,
             written: 0,
+            overflow: Arc::default(),
         }
+    }
+
+    /// Whether more came than a file may have, which the library does not tell apart from other errors.
+    pub fn overflow(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.overflow)
     }
 
     fn writer(&mut self) -> io::Result<&mut Writer> {
@@ -245,6 +253,7 @@ impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.written += bytes.len() as u64;
         if self.written > MAX_UPLOAD {
+            self.overflow.store(true, Ordering::Relaxed);
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         self.writer()?.write(bytes)?;
@@ -358,6 +367,17 @@ mod tests {
         assert!(sink.seek(SeekFrom::Start(1)).is_err() && sink.truncate(1).is_err());
         let spool = sink.finish().expect("written");
         assert_eq!(spool.read().expect("read"), b"the file");
+    }
+
+    #[test]
+    fn a_file_that_is_longer_than_any_may_be_is_told_apart() {
+        let mut sink = Sink::new(Kind::Document, None);
+        let overflow = sink.overflow();
+        sink.written = MAX_UPLOAD - 1;
+        sink.write_all(b"x").expect("as long as one may be");
+        assert!(!overflow.load(Ordering::Relaxed));
+        sink.write_all(b"x").expect_err("too long");
+        assert!(overflow.load(Ordering::Relaxed));
     }
 
     #[test]

@@ -5,11 +5,15 @@ use daemon::connection::{FetchedMedia, MediaError};
 use daemon::whatsapp::Writer;
 use futures::StreamExt as _;
 use shared::bucket::{Area, ObjectName};
-use shared::domain::content::{Bytes, Content, File, Kind, Media, Remote, Source};
+use shared::domain::content::{Bytes, Content, File, Kind, Media, Remote, Revoke, Source, Target};
 use shared::domain::instance::Instance;
+use shared::domain::person::Person;
 use shared::domain::question::{FetchMedia, MediaFetched, MediaPlace, Outcome, Question, Refusal};
 use shared::ids::{MediaId, MessageId};
+use shared::queue::Queue as _;
+use shared::storage::keys;
 use shared::storage::media::MediaTable;
+use testbed::wait::until;
 
 use crate::daemons::Daemon;
 use crate::inbound::message;
@@ -164,6 +168,7 @@ async fn what_is_gone_and_what_may_pass_are_told_apart() {
     let mut fetched = Fetched::new().await;
     for (trouble, outcome) in [
         (MediaError::Gone, is_at(MediaPlace::Gone)),
+        (MediaError::TooLarge, is_at(MediaPlace::TooLarge)),
         (MediaError::NotConnected, Err(Refusal::NotConnected)),
         (MediaError::Unavailable("later".into()), Err(Refusal::Unavailable)),
     ] {
@@ -194,6 +199,59 @@ async fn a_file_that_is_deleted_meanwhile_does_not_stay() {
     let outcome = fetched.world.until_answered(&question).await;
     assert_eq!(outcome, is_at(MediaPlace::Gone));
     assert_eq!(fetched.in_bucket().await, None);
+}
+
+/// Whoever takes a message back takes its file back too.
+#[tokio::test]
+async fn a_file_of_a_message_that_is_taken_back_does_not_stay() {
+    let mut fetched = Fetched::new().await;
+    let question = fetched.ask().await;
+    give(fetched.session.wanted().await, Ok(file(b"hello")));
+    let outcome = fetched.world.until_answered(&question).await;
+    assert_eq!(outcome, is_at(MediaPlace::Here));
+    let mut revoke = message(&fetched.world, "3AFF02");
+    revoke.content = Content::Revoke(Revoke {
+        target: Target {
+            whatsapp_id: "3AFF01".to_owned(),
+            from_me: false,
+            author: Person::default(),
+        },
+    });
+    let committed = fetched
+        .session
+        .inbound
+        .commit(std::slice::from_ref(&revoke))
+        .await;
+    committed.expect("stored");
+    assert_eq!(fetched.in_bucket().await, None);
+    let item = keys::media(fetched.instance.id, fetched.media);
+    assert!(fetched.world.item(&item).await.is_none());
+    let question = fetched.ask().await;
+    let outcome = fetched.world.until_answered(&question).await;
+    assert_eq!(outcome, is_at(MediaPlace::Gone));
+}
+
+/// A large file takes long, and whoever waits for one keeps nobody from asking.
+#[tokio::test]
+async fn who_waits_for_a_file_takes_no_place_of_another_question() {
+    let mut fetched = Fetched::new().await;
+    let mut patient = Vec::new();
+    // As many as there are places, and one more.
+    for _ in 0..33 {
+        patient.push(fetched.ask().await);
+    }
+    let wanted = fetched.session.wanted().await;
+    let queries = fetched.world.names.queries(0);
+    until("all of them in hand", async || {
+        let depth = fetched.world.queue.depth(&queries).await.expect("read");
+        (depth.visible == 0).then_some(())
+    })
+    .await;
+    give(wanted, Ok(file(b"hello")));
+    for question in &patient {
+        let outcome = fetched.world.until_answered(question).await;
+        assert_eq!(outcome, is_at(MediaPlace::Here));
+    }
 }
 
 /// The phone has uploaded it anew, and will not be asked again for that.

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use daemon::connection::MediaError;
-use shared::domain::content::{Content, Edit, Media, Revoke, Said, Source, Target, Whence};
+use shared::domain::content::{Bytes, Content, Edit, Media, Revoke, Said, Source, Target, Whence};
 use shared::domain::event::{EventType, Wants};
 use shared::domain::instance::Instance;
 use shared::domain::job::SendJob;
@@ -14,8 +14,12 @@ use shared::storage::contents::{self, Contents};
 use shared::storage::item::Item;
 use shared::storage::keys;
 
+use testbed::relay::{Fate, On, Relay};
+use testbed::wait::until;
+
 use crate::fetching::{comes, image, remote};
 use crate::inbound::message;
+use crate::network::Playing;
 use crate::world::World;
 
 const BOB: &str = "15550100001";
@@ -35,6 +39,17 @@ impl World {
         Some(opened.expect("it opens"))
     }
 
+    /// Alice edits the message that came.
+    async fn edits(&self, session: &Playing, text: &str) {
+        let mut edit = message(self, "3AFF02");
+        edit.content = Content::Edit(Edit {
+            target: theirs(),
+            text: text.to_owned(),
+        });
+        let committed = session.inbound.commit(std::slice::from_ref(&edit)).await;
+        committed.expect("stored");
+    }
+
     /// A job of this content, accepted and queued.
     async fn accepted(&self, instance: &Instance, content: Content) -> MessageId {
         let job = self.job(instance, BOB, "").await;
@@ -47,6 +62,15 @@ impl World {
         self.record(&job).await;
         self.enqueue(instance, &job).await;
         job.message
+    }
+}
+
+/// The message that came, as Alice's later ones name it.
+fn theirs() -> Target {
+    Target {
+        whatsapp_id: "3AFF01".to_owned(),
+        from_me: false,
+        author: Person::default(),
     }
 }
 
@@ -201,6 +225,141 @@ async fn what_was_sent_is_kept_as_it_reads_and_until_it_is_taken_back() {
         world.until_state(&instance, change, State::Sent).await;
         assert_eq!(world.kept(&instance, kept).await, left);
     }
+}
+
+/// Whoever forwards a message at once, or edits it, finds it though a read may not see it yet.
+#[tokio::test]
+async fn what_is_kept_is_found_at_once() {
+    let world = World::new().await;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let mut daemon = world.daemon_on("a", relay.endpoint()).await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world.keep_for(&instance, 14).await;
+    let id = comes(&world, &session, &instance, image()).await;
+    let unseen = On::operation("GetItem")
+        .with(format!("kept#{}", instance.id))
+        .without(r#""ConsistentRead":true"#);
+    let unseen = relay.always(unseen, Fate::UNSEEN);
+    let table = Contents::new(daemon.deps.table.clone());
+    let found = table.get_recent(instance.id, id, world.now()).await;
+    assert!(found.expect("read").is_some());
+    assert_eq!(unseen.hits(), 1, "it was not seen");
+    world.edits(&session, "look again").await;
+    assert_eq!(unseen.hits(), 1, "an edit reads what is there now");
+    let said = world.kept(&instance, id).await.expect("kept");
+    let media = said.content.media().expect("a file");
+    assert_eq!(media.text.as_deref(), Some("look again"));
+}
+
+/// An owner may keep contents again, and finds what was kept before as it reads now.
+#[tokio::test]
+async fn what_is_taken_back_is_forgotten_whatever_the_instance_keeps_now() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    world.keep_for(&instance, 14).await;
+    let came = comes(&world, &session, &instance, image()).await;
+    let sent = world.accept(&instance, BOB, "hello").await;
+    session.sent().await;
+    session.acknowledge(sent, None).await;
+    world.until_state(&instance, sent, State::Sent).await;
+    world.keep_for(&instance, 0).await;
+    world.edits(&session, "look again").await;
+    let said = world.kept(&instance, came).await.expect("kept");
+    let text = said.content.media().and_then(|media| media.text.as_deref());
+    assert_eq!(text, Some("look again"));
+
+    let mut taken_back = message(&world, "3AFF03");
+    taken_back.content = Content::Revoke(Revoke { target: theirs() });
+    let committed = session.inbound.commit(std::slice::from_ref(&taken_back)).await;
+    committed.expect("stored");
+    assert_eq!(world.kept(&instance, came).await, None);
+    assert!(world.kept(&instance, sent).await.is_some());
+    let target = Target {
+        whatsapp_id: sent.to_whatsapp(),
+        from_me: true,
+        author: Person::default(),
+    };
+    let change = world
+        .accepted(&instance, Content::Revoke(Revoke { target }))
+        .await;
+    session.sent().await;
+    session.acknowledge(change, None).await;
+    world.until_state(&instance, change, State::Sent).await;
+    assert_eq!(world.kept(&instance, sent).await, None);
+}
+
+/// The revoke went out. That it could not be followed here does not send it again, and does not leave what it took back.
+#[tokio::test]
+async fn what_could_not_be_forgotten_is_forgotten_later() {
+    let world = World::new().await;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let mut daemon = world.daemon_on("a", relay.endpoint()).await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    world.keep_for(&instance, 7).await;
+    let sent = world.accept(&instance, BOB, "hello").await;
+    session.sent().await;
+    session.acknowledge(sent, None).await;
+    world.until_state(&instance, sent, State::Sent).await;
+    let forgets = On::operation("DeleteItem").with(format!("kept#{}", instance.id));
+    let failing = relay.always(forgets, Fate::THROTTLED);
+    let target = Target {
+        whatsapp_id: sent.to_whatsapp(),
+        from_me: true,
+        author: Person::default(),
+    };
+    let change = world
+        .accepted(&instance, Content::Revoke(Revoke { target }))
+        .await;
+    session.sent().await;
+    session.acknowledge(change, None).await;
+    world.until_state(&instance, change, State::Sent).await;
+    assert!(failing.hits() > 0 && world.kept(&instance, sent).await.is_some());
+    failing.end();
+    until("it is forgotten", async || {
+        world.clock.advance(TimeDelta::seconds(1));
+        world.kept(&instance, sent).await.is_none().then_some(())
+    })
+    .await;
+    world.until_no_sends().await;
+    assert!(session.sent_besides().is_empty(), "it went out once");
+}
+
+/// A sender may make large what apps show before they have the file.
+#[tokio::test]
+async fn what_no_app_makes_so_large_is_not_kept_with_a_file() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world.keep_for(&instance, 14).await;
+    let mut large = remote();
+    large.thumbnail = Some(Bytes(vec![1; 16 * 1_024 + 1]));
+    large.sidecar = Some(Bytes(vec![1; 64 * 1_024 + 1]));
+    large.waveform = Some(Bytes(vec![1; 257]));
+    let media = Media {
+        source: Some(Source::Remote(Box::new(large))),
+        ..image()
+    };
+    let id = comes(&world, &session, &instance, media).await;
+    let said = world.kept(&instance, id).await.expect("kept");
+    let Some(Source::Remote(kept)) = said.content.media().and_then(|media| media.source.as_ref()) else {
+        panic!("it says where it is");
+    };
+    assert!(kept.thumbnail.is_none() && kept.sidecar.is_none() && kept.waveform.is_none());
+}
+
+/// Else the message would come again for ever, and all behind it.
+#[tokio::test]
+async fn a_content_that_does_not_read_holds_up_no_edit() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world.keep_for(&instance, 14).await;
+    let id = comes(&world, &session, &instance, image()).await;
+    let broken = world.table.update(&keys::kept(instance.id, id));
+    let broken = broken.update_expression("REMOVE sealed").send().await;
+    broken.expect("stored");
+    world.edits(&session, "look again").await;
 }
 
 /// A receipt may be faster than the daemon that takes the job over.

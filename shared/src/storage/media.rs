@@ -3,6 +3,7 @@
 //!
 //! What a file is called and how it is fetched rests sealed, as that of the item's key.
 
+use aws_sdk_dynamodb::types::ReturnValue;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::StorageError;
@@ -203,11 +204,13 @@ impl MediaTable {
         held(sent)
     }
 
-    /// Forgets a file. One write unit.
-    pub async fn forget(&self, instance: InstanceId, id: MediaId) -> Result<(), StorageError> {
+    /// Forgets a file. Answers whether it was one that came and was fetched: it may be in the bucket. One write unit.
+    pub async fn forget(&self, instance: InstanceId, id: MediaId) -> Result<bool, StorageError> {
         let delete = self.table.delete(&keys::media(instance, id));
-        delete.send().await.map_err(super::classify)?;
-        Ok(())
+        let delete = delete.return_values(ReturnValue::AllOld);
+        let deleted = delete.send().await.map_err(super::classify)?;
+        let was = deleted.attributes.unwrap_or_default();
+        Ok(was.contains_key("fetchedUntil"))
     }
 }
 

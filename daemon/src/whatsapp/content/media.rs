@@ -37,7 +37,8 @@ macro_rules! of_remote {
     }};
 }
 
-/// Reads what the messages of all kinds with a file have. A message that does not say where its file is has none.
+/// Reads what the messages of all kinds with a file have. A message that does not say where its file is has none, nor has one
+/// that says of it what no app does. A URL that does not lead to WhatsApp is left out.
 macro_rules! from_remote {
     ($message:expr) => {{
         let message = $message;
@@ -54,6 +55,10 @@ macro_rules! from_remote {
             thumbnail: None,
             waveform: None,
             whence: None,
+        });
+        let remote = remote.filter(Remote::is_plain).map(|remote| Remote {
+            url: remote.url_at_whatsapp().map(str::to_owned),
+            ..remote
         });
         let file = File {
             mime_type: said(message.mimetype.as_ref()),
@@ -358,6 +363,34 @@ pub mod tests {
             write_sticker,
         ];
         assert!(writes.iter().all(|write| write(&given).is_none()));
+    }
+
+    /// Its sender chooses where it is. The account's token goes to no other host than WhatsApp's.
+    #[test]
+    fn a_file_that_leads_elsewhere_has_no_place() {
+        let write = |change: fn(&mut Remote)| {
+            let mut media = sample();
+            let Some(Source::Remote(remote)) = &mut media.source else {
+                unreachable!("it is uploaded");
+            };
+            change(remote);
+            read(&write_image(&media).expect("uploaded"))
+        };
+        let unplaced = Media {
+            source: None,
+            ..sample()
+        };
+        let led = write(|remote| remote.direct_path = "@evil.example/x".to_owned());
+        assert!(led == Some(Content::Image(unplaced)));
+        let linked = write(|remote| remote.url = Some("https://evil.example/v/t62".to_owned()));
+        let source = linked
+            .as_ref()
+            .and_then(Content::media)
+            .and_then(|media| media.source.as_ref());
+        let Some(Source::Remote(remote)) = source else {
+            panic!("it has a place");
+        };
+        assert_eq!((&*remote.direct_path, &remote.url), ("/v/t62", &None));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | in the bucket, since somebody has asked for it within the last days | 303, whether the instance is connected or not |
 //! | at WhatsApp | 303, once its daemon has brought it into the bucket |
 //! | too large to be there in time | `UPSTREAM_TIMEOUT`; the daemon goes on, and the same request finds it later |
+//! | at WhatsApp, and larger than 256 MiB | `PAYLOAD_TOO_LARGE`, for good |
 //! | nowhere: WhatsApp has lost it, and the phone too | `MEDIA_GONE` |
 
 use axum::http::{Method, StatusCode};
@@ -13,7 +14,7 @@ use serde_json::json;
 use shared::bucket::{Area, ObjectName};
 use shared::domain::content::Came;
 use shared::domain::question::{FetchMedia, MediaPlace};
-use shared::domain::upload::{FileName, MimeType, URL_TERM};
+use shared::domain::upload::{FileName, MAX_UPLOAD, MimeType, URL_TERM};
 use shared::ids::MediaId;
 use shared::seal::Purpose;
 use shared::storage::keys;
@@ -55,10 +56,10 @@ pub fn endpoint() -> Endpoint<MessagingState> {
             "The id is the `media.id` of the event, and good for 30 days. The answer leads to a URL that is good for a quarter of an \
              hour and needs no key. The file is fetched from WhatsApp when it is asked for, and then stays for 7 days. Where that \
              takes longer than a request may, it goes on, and the same request finds the file later. A file that WhatsApp has lost is \
-             asked for again from the phone.",
+             asked for again from the phone. One of more than 256 MiB is not fetched.",
         )
         .status(StatusCode::SEE_OTHER)
-        .errors(&[Code::MediaGone])
+        .errors(&[Code::MediaGone, Code::PayloadTooLarge])
 }
 
 pub async fn handler(
@@ -97,6 +98,7 @@ pub async fn handler(
             MediaPlace::Here => {}
             MediaPlace::UnderWay => return Err(under_way()),
             MediaPlace::Gone => return Err(gone()),
+            MediaPlace::TooLarge => return Err(too_large()),
             MediaPlace::Unknown => return Err(ApiError::unavailable(COMES_IN_SECONDS)),
         }
     }
@@ -151,6 +153,14 @@ fn gone() -> ApiError {
     ApiError::new(
         Code::MediaGone,
         "WhatsApp does not have the file any more, and the phone does not give it again",
+    )
+}
+
+fn too_large() -> ApiError {
+    let most = MAX_UPLOAD / (1_024 * 1_024);
+    ApiError::new(
+        Code::PayloadTooLarge,
+        format!("The file has more than {most} MiB, and larger ones are not fetched from WhatsApp"),
     )
 }
 

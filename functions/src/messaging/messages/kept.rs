@@ -9,7 +9,7 @@ use crate::http::ApiError;
 use crate::messaging::MessagingState;
 
 /// What is kept of a message at `now`. Where its instance keeps contents for a shorter time by now than when it was kept, that
-/// counts. Half a read unit for each 4 KiB, and half a unit for the instance where there is any.
+/// counts. Half a read unit for each 4 KiB, and half a unit for the instance where there is any; one and a half where there is none.
 pub async fn find(
     state: &MessagingState,
     subscription: SubscriptionId,
@@ -17,7 +17,7 @@ pub async fn find(
     id: MessageId,
     now: DateTime<Utc>,
 ) -> Result<Option<Said>, ApiError> {
-    let Some(kept) = state.contents.get(instance, id, now).await? else {
+    let Some(kept) = state.contents.get_recent(instance, id, now).await? else {
         return Ok(None);
     };
     let owner = state.instances.get_recent(subscription, instance).await?;

@@ -29,6 +29,15 @@ pub const MAX_CARRIED: usize = 8 * 1_024;
 /// The longest type of a file that is told, in characters. Senders may write anything.
 const MAX_TYPE: usize = 255;
 
+/// The longest path of a file at WhatsApp that is followed, in bytes. WhatsApp's have some two hundred.
+const MAX_PATH: usize = 2_048;
+
+/// The longest key or hash of a file that is believed, in bytes. WhatsApp's have 32.
+const MAX_DIGEST: usize = 64;
+
+/// What the names of WhatsApp's media hosts end in.
+const MEDIA_HOSTS: &str = ".whatsapp.net";
+
 /// A picture.
 pub type Image = Media;
 /// A moving picture.
@@ -136,6 +145,31 @@ pub struct Remote {
     pub whence: Option<Whence>,
 }
 
+impl Remote {
+    /// Whether it says what apps say: a path that is nothing but a path, and a key and hashes of no odd length. Its sender chooses
+    /// all of it, and the account's own token goes to whatever host it leads to: a path without its `/` would name that host.
+    pub fn is_plain(&self) -> bool {
+        let hashes = [&self.key, &self.encrypted_sha256, &self.sha256];
+        is_plain_path(&self.direct_path) && hashes.iter().all(|bytes| bytes.0.len() <= MAX_DIGEST)
+    }
+
+    /// Its URL, where that leads to one of WhatsApp's media hosts.
+    pub fn url_at_whatsapp(&self) -> Option<&str> {
+        let url = self.url.as_deref()?;
+        let rest = url.strip_prefix("https://")?;
+        let (host, path) = rest.split_at(rest.find('/')?);
+        let is_name = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-');
+        let is_theirs = host.ends_with(MEDIA_HOSTS) && host.chars().all(is_name);
+        (is_theirs && is_plain_path(path)).then_some(url)
+    }
+}
+
+/// Whether this is the path of a URL, with or without a query, and nothing else.
+fn is_plain_path(path: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:@?".contains(&byte);
+    path.len() <= MAX_PATH && path.starts_with('/') && !path.starts_with("//") && path.bytes().all(is_plain)
+}
+
 impl Source {
     /// The version that a reader must know to know [`Source::Stored`]. It counts with those of
     /// [kinds](super::Kind::needs).
@@ -206,6 +240,83 @@ mod tests {
             thumbnail: Some(Bytes(vec![4])),
             waveform: None,
             whence: None,
+        }
+    }
+
+    /// Whoever sends a file says where it is, and the account's token goes there.
+    #[test]
+    fn a_path_leads_to_no_other_host() {
+        let at = |path: &str| Remote {
+            direct_path: path.to_owned(),
+            ..remote()
+        };
+        for plain in ["/v/t62", "/v/t62.7118-24/1_n.enc?ccb=11-4&oh=01_Q5A-a%3D&oe=68"] {
+            assert!(at(plain).is_plain(), "{plain}");
+        }
+        let long = format!("/{}", "x".repeat(MAX_PATH));
+        for odd in [
+            "",
+            "v/t62",
+            "@evil.example/x",
+            ".evil.example/x",
+            ":8443/x",
+            "//evil.example/x",
+            "/\\evil.example",
+            "/x#y",
+            "/a b",
+            "/a\r\nb",
+            "/é",
+            &long,
+        ] {
+            assert!(!at(odd).is_plain(), "{odd:?}");
+        }
+        let long = Bytes(vec![1; MAX_DIGEST + 1]);
+        assert!(
+            !Remote {
+                key: long.clone(),
+                ..remote()
+            }
+            .is_plain()
+        );
+        assert!(
+            !Remote {
+                sha256: long.clone(),
+                ..remote()
+            }
+            .is_plain()
+        );
+        assert!(
+            !Remote {
+                encrypted_sha256: long,
+                ..remote()
+            }
+            .is_plain()
+        );
+    }
+
+    #[test]
+    fn only_a_url_of_whatsapp_is_passed_on() {
+        let at = |url: &str| Remote {
+            url: Some(url.to_owned()),
+            ..remote()
+        };
+        for theirs in [
+            "https://mmg.whatsapp.net/v/t62?ccb=1",
+            "https://media-fra3-1.cdn.whatsapp.net/v",
+        ] {
+            assert_eq!(at(theirs).url_at_whatsapp(), Some(theirs));
+        }
+        for odd in [
+            "http://mmg.whatsapp.net/v",
+            "https://evil.example/v",
+            "https://mmg.whatsapp.net@evil.example/v",
+            "https://evilwhatsapp.net/v",
+            "https://evil.example?.whatsapp.net/v",
+            "https://mmg.whatsapp.net",
+            "https://mmg.whatsapp.net//v",
+            "https://mmg.whatsapp.net/v#x",
+        ] {
+            assert_eq!(at(odd).url_at_whatsapp(), None, "{odd}");
         }
     }
 

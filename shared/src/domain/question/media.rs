@@ -30,6 +30,8 @@ pub enum MediaPlace {
     UnderWay,
     /// Nowhere: WhatsApp has lost it, and the phone gives it no more.
     Gone,
+    /// At WhatsApp, and larger than what is brought ([`MAX_UPLOAD`](crate::domain::upload::MAX_UPLOAD)).
+    TooLarge,
     /// Where only a newer build knows.
     #[serde(other)]
     Unknown,

@@ -95,3 +95,9 @@ pub(crate) fn garbled() -> Response {
     let kind = [(CONTENT_TYPE, "text/html")];
     (StatusCode::INTERNAL_SERVER_ERROR, kind, page).into_response()
 }
+
+/// An answer that says nothing.
+pub(crate) fn empty() -> Response {
+    let kind = [(CONTENT_TYPE, "application/x-amz-json-1.0")];
+    (StatusCode::OK, kind, "{}").into_response()
+}

@@ -23,6 +23,8 @@ pub enum Reply {
     Failed,
     /// A 500 with a page of HTML, as a load balancer before the service may answer.
     Garbled,
+    /// An answer without anything: to a read, that its item is not there.
+    Empty,
     /// This status and this code of the service.
     Code(u16, &'static str),
     /// Nothing, for as long as the sender waits.
@@ -53,6 +55,9 @@ impl Fate {
 
     /// It takes no effect, and the sender hears a 500 that is no error of AWS.
     pub const GARBLED: Self = Self::refused(Reply::Garbled);
+
+    /// A read that does not see its item yet, as one that is eventually consistent may.
+    pub const UNSEEN: Self = Self::refused(Reply::Empty);
 
     /// It takes no effect and is never answered.
     pub const STALLED: Self = Self::refused(Reply::Silence);

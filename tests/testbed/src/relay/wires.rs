@@ -238,6 +238,7 @@ impl Wires {
                 .unwrap_or_else(|| service.failed()),
             Reply::Failed => service.failed(),
             Reply::Garbled => errors::garbled(),
+            Reply::Empty => errors::empty(),
             Reply::Code(status, code) => service.error(status, code, json!({})),
             Reply::Silence => std::future::pending().await,
             Reply::Broken => {

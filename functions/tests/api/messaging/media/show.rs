@@ -119,6 +119,11 @@ async fn what_is_not_there_yet_and_what_is_gone_are_told_apart() {
             "410 MEDIA_GONE",
             "WhatsApp does not have the file any more, and the phone does not give it again",
         ),
+        (
+            MediaPlace::TooLarge,
+            "413 PAYLOAD_TOO_LARGE",
+            "The file has more than 256 MiB, and larger ones are not fetched from WhatsApp",
+        ),
     ] {
         let world = World::new().await;
         let (_, instance, key) = world.ready().await;
