@@ -5,7 +5,8 @@
 //! to a name of the message's own, where it outlasts the day after which uploads are forgotten. Both are called by the
 //! message's id, so a retry under the same idempotency key writes the same object again.
 //!
-//! All this comes before the message is counted. Where the bucket does not answer, nothing of the message stays.
+//! All this comes before the message is counted. Where it is not accepted, nothing of it stays, except under an idempotency
+//! key: a retry goes on with the same file, perhaps while the first request still waits for the bucket.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -47,8 +48,9 @@ pub struct Owner {
     pub accepted_at: DateTime<Utc>,
     /// Until when it is worth sending.
     pub expires_at: DateTime<Utc>,
-    /// Whether no request before this one can have made a job of it.
-    pub is_new: bool,
+    /// Whether no other request can make a job of it: it has no idempotency key, under which a retry may be at work beside this
+    /// one, or was before.
+    pub is_alone: bool,
 }
 
 /// A message's file in the bucket.
@@ -107,7 +109,7 @@ async fn put(state: &MessagingState, owner: Owner, bytes: Bytes) -> Result<Kept,
         Ok(Err(error)) => ApiError::internal().caused_by(error),
         Err(_) => BucketError::Timeout("put").into(),
     };
-    kept.drop_if_new(state).await;
+    kept.drop_if_alone(state).await;
     Err(error)
 }
 
@@ -167,7 +169,7 @@ async fn take(
         Ok(Err(error)) => error.into(),
         Err(_) => BucketError::Timeout("copy").into(),
     };
-    kept.drop_if_new(state).await;
+    kept.drop_if_alone(state).await;
     Err(error)
 }
 
@@ -236,9 +238,10 @@ impl Kept {
         }
     }
 
-    /// The message is certainly not accepted by this request. Where none before it may have accepted it, nothing stays.
-    pub async fn drop_if_new(&self, state: &MessagingState) {
-        if self.owner.is_new {
+    /// The message is certainly not accepted by this request. Where no other may accept it, nothing stays. Else a retry may have
+    /// been accepted with this very file meanwhile: it stays for that, or until its term is over.
+    pub async fn drop_if_alone(&self, state: &MessagingState) {
+        if self.owner.is_alone {
             self.drop(state).await;
         }
     }

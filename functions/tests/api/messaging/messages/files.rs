@@ -115,6 +115,14 @@ async fn upload(
     id.to_string()
 }
 
+/// Whether a message has this upload.
+async fn is_taken(world: &World, instance: InstanceId, id: &str) -> bool {
+    let item = world
+        .item(&keys::media(instance, id.parse().expect("an id")))
+        .await;
+    item.expect("there").contains_key("takenBy")
+}
+
 fn invoice(size: usize) -> Value {
     json!({"fileName": "invoice.pdf", "mimeType": "application/pdf", "size": size})
 }
@@ -414,6 +422,45 @@ async fn a_message_that_is_refused_leaves_no_file_and_frees_its_upload() {
     key.send("document", by_id(&id)).await.data(202);
 }
 
+/// Its retry may be accepted with the file while it still waits for the bucket. What it deletes after that is the retry's.
+#[tokio::test]
+async fn a_refused_request_under_a_key_takes_no_file_from_its_retry() {
+    let world = World::with(|mut config| {
+        config.messaging.schedule_limit = 1;
+        config
+    })
+    .await;
+    let (_, instance, key) = world.ready().await;
+    let id = upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await;
+    let at = later(&world, 2).to_rfc3339();
+    let text = json!({"to": TO, "text": "first", "scheduledAt": at});
+    key.send("text", text).await.data(202);
+    let mut uploaded = by_id(&id);
+    uploaded["scheduledAt"] = json!(at);
+    let inline = json!({"to": TO, "base64": STANDARD.encode(bytes(MAX_INLINE)), "scheduledAt": at});
+    for (kind, body, area) in [("document", uploaded, "taken"), ("voice", inline, "own")] {
+        let keyed = key.with_header("idempotency-key", kind);
+        assert_eq!(keyed.send(kind, body.clone()).await.code(), "429 QUEUE_FULL");
+        let is_there = || {
+            objects(&world)
+                .iter()
+                .any(|name| name.starts_with(&format!("later/{area}/")))
+        };
+        assert!(
+            is_there(),
+            "a retry may have been accepted with it: {:?}",
+            objects(&world)
+        );
+        assert_eq!(keyed.send(kind, body).await.code(), "429 QUEUE_FULL");
+        assert!(
+            is_there(),
+            "nor does the retry take it from a third: {:?}",
+            objects(&world)
+        );
+    }
+    assert!(is_taken(&world, instance, &id).await);
+}
+
 /// Where nobody knows whether the job is in the queue, the file stays for it, and a retry writes the same.
 #[tokio::test]
 async fn a_message_in_doubt_keeps_its_file_for_the_retry() {
@@ -480,6 +527,7 @@ async fn while_the_bucket_is_away_nothing_is_counted_or_kept() {
         let refused = without.send(kind, body.clone()).await;
         assert_eq!(refused.code(), "503 UNAVAILABLE");
         assert!(!refused.header("retry-after").is_empty());
+        assert!(!is_taken(&world, instance, &id).await, "it can be sent again");
         let keyed = without.with_header("idempotency-key", kind);
         assert_eq!(keyed.send(kind, body).await.code(), "503 UNAVAILABLE");
     }
@@ -487,13 +535,7 @@ async fn while_the_bucket_is_away_nothing_is_counted_or_kept() {
     let records = world.state.messages.list(instance, None, 10).await.expect("read");
     assert_eq!(records, []);
     assert_eq!(jobs(&world).await.len(), 0);
-    let media = world
-        .item(&keys::media(instance, id.parse().expect("an id")))
-        .await;
-    assert!(
-        !media.expect("there").contains_key("takenBy"),
-        "it can be sent again"
-    );
+    assert!(is_taken(&world, instance, &id).await, "the retry goes on with it");
     // What needs no bucket goes on.
     without
         .send("text", json!({"to": TO, "text": "hello"}))
