@@ -186,11 +186,8 @@ async fn moving(state: &MessagingState, upload: Upload, to: ObjectName) -> Resul
     if from == to {
         return Ok(bucket.size(&to).await?.is_some());
     }
-    let is_there = bucket.copy(&from, &to).await?;
-    if is_there {
-        bucket.delete(&from).await?;
-    }
-    Ok(is_there)
+    // That one stays until its term is over: a job of the request before may name it.
+    bucket.copy(&from, &to).await
 }
 
 /// Whether a message of this kind may have such a file, as far as its caller says what it is.

@@ -501,6 +501,30 @@ async fn a_message_in_doubt_keeps_its_file_for_the_retry() {
     }
 }
 
+/// The request before has queued its job and moved the file, and its record is missing. The retry's times are others, and so is
+/// its object's name; the job that is queued is the first one's.
+#[tokio::test]
+async fn a_retry_leaves_the_file_that_the_first_job_names() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let id = upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await;
+    let keyed = key.with_header("idempotency-key", "order-42");
+    let mut body = by_id(&id);
+    // A day and a minute from now is less than a day two minutes later.
+    let expires = world.clock.now() + TimeDelta::hours(24) + TimeDelta::minutes(1);
+    body["expiresAt"] = json!(expires.to_rfc3339());
+    keyed.send("document", body.clone()).await.data(202);
+    let (job, ..) = jobs(&world).await.remove(0);
+    let first = job.file.expect("its file");
+    world.remove_item(&keys::message(instance, job.message)).await;
+    world.clock.advance(TimeDelta::minutes(2));
+    keyed.send("document", body).await.data(202);
+    let retried = format!("outgoing/taken/{instance}/{}", job.message);
+    assert_eq!(objects(&world), [first.to_string(), retried]);
+    let bucket = &world.states.messaging.bucket;
+    assert_eq!(stored(bucket, &first).await.as_deref(), Some(&b"%PDF-"[..]));
+}
+
 #[tokio::test]
 async fn while_the_bucket_is_away_nothing_is_counted_or_kept() {
     let world = World::new().await;
