@@ -76,7 +76,8 @@ impl MediaTable {
         Self { table }
     }
 
-    /// Adds a file that a caller gives, or writes the same again. One write unit.
+    /// Adds a file that a caller gives, or writes the same again. `false` where a message has it by now: it stays as it is. One
+    /// write unit.
     pub async fn give(
         &self,
         object: &ObjectName,
@@ -84,12 +85,16 @@ impl MediaTable {
         size: u64,
         sealed: Vec<u8>,
         expires: DateTime<Utc>,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         let mut item = new(object.instance(), id, sealed, expires);
         item.insert("origin".to_owned(), s(area_text(object.area())));
         item.insert("size".to_owned(), n(size));
-        self.table.put(item).send().await.map_err(super::classify)?;
-        Ok(())
+        let put = self.table.put(item);
+        held(
+            put.condition_expression("attribute_not_exists(takenBy)")
+                .send()
+                .await,
+        )
     }
 
     /// Takes a file that a caller gave for a message, where no other has it. What is known of it is kept until `expires`. One

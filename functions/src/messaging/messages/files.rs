@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::json;
 use shared::bucket::{BucketError, Length, ObjectName, PutError};
 use shared::domain::content::{Bytes as Inline, Content, Kind, MAX_CARRIED, Media, Source};
 use shared::domain::media::Rule;
@@ -26,7 +25,7 @@ use tokio::time::timeout;
 use super::kinds::not_taken;
 use crate::http::{ApiError, Code, log};
 use crate::messaging::MessagingState;
-use crate::messaging::media::uploads::{self, Upload};
+use crate::messaging::media::uploads::{self, Upload, taken_by};
 
 /// How long a file may take on its way to its place. A request has 25 s for all it does.
 const PUT_DEADLINE: Duration = Duration::from_secs(15);
@@ -219,12 +218,6 @@ fn unknown(id: MediaId, now: DateTime<Utc>) -> ApiError {
         "mediaId",
         "must be the id of a file that was announced for this instance (`POST /api/media`)",
     )
-}
-
-fn taken_by(message: MessageId) -> ApiError {
-    let text =
-        format!("The file is sent with the message {message} already: upload it again to send it again");
-    ApiError::new(Code::Conflict, text).with_details(json!({"messageId": message}))
 }
 
 impl Kept {

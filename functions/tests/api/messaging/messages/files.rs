@@ -301,6 +301,26 @@ async fn an_upload_is_sent_with_its_name_and_once() {
     assert_eq!(key.send("document", by_id(&id)).await.code(), "409 CONFLICT");
 }
 
+/// Else another message could have it, too, and deleting it would not take it from its message.
+#[tokio::test]
+async fn an_announcement_that_is_repeated_leaves_the_upload_to_its_message() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let keyed = key.with_header("idempotency-key", "upload-1");
+    let id = upload(&world, &keyed, instance, invoice(5), Some(b"%PDF-")).await;
+    let accepted = key.send("document", by_id(&id)).await.data(202);
+    let message = accepted["id"].as_str().expect("an id");
+    let again = keyed.post("/api/media", invoice(5)).await;
+    let told = format!(
+        "409 CONFLICT: The file is sent with the message {message} already: upload it again to send it again"
+    );
+    assert_eq!(again.error(), told);
+    assert_eq!(again.json()["error"]["details"], json!({"messageId": message}));
+    assert_eq!(key.send("document", by_id(&id)).await.error(), told);
+    key.delete(&format!("/api/media/{id}")).await.data(200);
+    assert_eq!(objects(&world), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn what_a_caller_says_of_a_document_goes_before_what_was_announced() {
     let world = World::new().await;
