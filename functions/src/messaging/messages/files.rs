@@ -13,9 +13,11 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::json;
 use shared::bucket::{BucketError, Length, ObjectName, PutError};
 use shared::domain::content::{Bytes as Inline, Content, Kind, MAX_CARRIED, Media, Source};
 use shared::domain::media::Rule;
+use shared::domain::message::{FailureCode, MessageRecord, State};
 use shared::domain::upload::UPLOAD_TERM;
 use shared::ids::{InstanceId, MediaId, MessageId};
 use shared::storage::idempotency;
@@ -32,6 +34,9 @@ const PUT_DEADLINE: Duration = Duration::from_secs(15);
 
 /// How long taking one away may. Where that fails the bucket's own rules do it.
 const DELETE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How long a request may be at work with an upload, by far: its message has a record then, or is not accepted by it.
+const AT_WORK: TimeDelta = TimeDelta::minutes(1);
 
 /// What an upload's name and type are known for after a message took it: as long as a request may be repeated.
 const KNOWN_FOR: TimeDelta = TimeDelta::hours(1 + idempotency::TERM.num_hours());
@@ -122,13 +127,12 @@ async fn take(
 ) -> Result<Kept, ApiError> {
     let now = state.clock.now();
     let found = uploads::find(state, owner.instance, id).await?;
-    let upload = found.ok_or_else(|| unknown(id, now))?;
-    if let Some(other) = upload
-        .taken
-        .as_ref()
-        .filter(|taken| taken.message != owner.message)
-    {
-        return Err(taken_by(other.message));
+    let mut upload = found.ok_or_else(|| unknown(id, now))?;
+    let holder = upload.taken.as_ref().map(|taken| taken.message);
+    let from = holder.filter(|holder| *holder != owner.message);
+    if let Some(holder) = from {
+        require_abandoned(state, owner.instance, &upload, holder, now).await?;
+        upload.taken = None;
     }
     check(kind, &upload)?;
     if kind == Kind::Document {
@@ -143,7 +147,10 @@ async fn take(
         object: owner.object(true),
     };
     let known_until = upload.expires.max(now + KNOWN_FOR);
-    let taking = state.media.take(owner.instance, id, &taken, known_until).await?;
+    let taking = state
+        .media
+        .take(owner.instance, id, &taken, from, known_until)
+        .await?;
     if taking == Taking::NotIts {
         // Another request was faster, or the upload was deleted just now.
         let now_its = uploads::find(state, owner.instance, id).await?;
@@ -170,6 +177,35 @@ async fn take(
     };
     kept.drop_if_alone(state).await;
     Err(error)
+}
+
+/// Whether nothing came of the message that has an upload: its request was cut short before the message was accepted. A read unit,
+/// and a look into the bucket.
+async fn require_abandoned(
+    state: &MessagingState,
+    instance: InstanceId,
+    upload: &Upload,
+    holder: MessageId,
+    now: DateTime<Utc>,
+) -> Result<(), ApiError> {
+    match state.messages.get(instance, holder).await? {
+        Some(record) if !is_not_accepted(&record) => return Err(taken_by(holder)),
+        Some(_) => {}
+        None if now - holder.created_at() < AT_WORK => return Err(held_for(holder)),
+        None => {}
+    }
+    // An accepted message has its file under its own name alone. Its record may be missing while its job waits.
+    if state.bucket.size(&upload.object).await?.is_none() {
+        return Err(taken_by(holder));
+    }
+    Ok(())
+}
+
+/// Whether the request of this message was answered with an error.
+fn is_not_accepted(record: &MessageRecord) -> bool {
+    let failure = record.failure.as_ref();
+    record.state == State::Failed
+        && failure.is_some_and(|failure| failure.code == FailureCode::NotAccepted.as_str())
 }
 
 /// Copies an upload to its message's own name. `false` where it is nowhere.
@@ -218,6 +254,15 @@ fn unknown(id: MediaId, now: DateTime<Utc>) -> ApiError {
         "mediaId",
         "must be the id of a file that was announced for this instance (`POST /api/media`)",
     )
+}
+
+/// A request with this upload may be at work, or was refused and may be repeated under its key.
+fn held_for(message: MessageId) -> ApiError {
+    let text = format!(
+        "The file is held for the message {message}, which is not accepted yet: repeat that request, or send the file with \
+         another message a minute later"
+    );
+    ApiError::new(Code::Conflict, text).with_details(json!({"messageId": message}))
 }
 
 impl Kept {

@@ -14,13 +14,16 @@ use shared::clock::Clock as _;
 use shared::config;
 use shared::domain::content::{Content, MAX_CARRIED, MAX_INLINE, MAX_PART, Media, Source};
 use shared::domain::job::{Job, SendJob};
-use shared::domain::message::{Change, State};
+use shared::domain::message::{Change, Direction, Failure, FailureCode, Kind, MessageRecord, State};
 use shared::domain::network::Network;
 use shared::domain::payload;
+use shared::domain::person::Person;
 use shared::domain::shard::Shard;
-use shared::ids::{InstanceId, MediaId};
+use shared::ids::{InstanceId, MediaId, MessageId};
 use shared::sealed;
 use shared::storage::keys;
+use shared::storage::media::{Taken, Taking};
+use shared::storage::messages::Withdrawn;
 use shared::storage::schedule::{Entry, Schedule};
 
 use super::media::form;
@@ -299,6 +302,77 @@ async fn an_upload_is_sent_with_its_name_and_once() {
     changed.expect("stored");
     assert_eq!(keyed.send("document", by_id(&id)).await.data(202), first);
     assert_eq!(key.send("document", by_id(&id)).await.code(), "409 CONFLICT");
+}
+
+/// Of whoever ended between taking it and making the message nobody hears again.
+#[tokio::test]
+async fn an_upload_that_a_message_took_of_which_nothing_came_can_be_sent() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    for is_failed in [false, true] {
+        let id = upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await;
+        let other = MessageId::new(world.clock.now());
+        let taken = Taken {
+            message: other,
+            object: ObjectName::new(Area::Taken, instance, other),
+        };
+        let (media, until) = (&world.states.messaging.media, later(&world, 1));
+        let taking = media.take(instance, id.parse().expect("an id"), &taken, None, until);
+        assert_eq!(taking.await.expect("stored"), Taking::Done);
+        let held = key.send("document", by_id(&id)).await;
+        assert_eq!(
+            held.error(),
+            format!(
+                "409 CONFLICT: The file is held for the message {other}, which is not accepted yet: repeat that request, or \
+                 send the file with another message a minute later"
+            )
+        );
+        assert_eq!(held.json()["error"]["details"], json!({"messageId": other}));
+        if is_failed {
+            let (to, at) = (TO.parse().expect("a number"), world.clock.now());
+            let kind = Kind::Document;
+            let record = MessageRecord::new(
+                other,
+                instance,
+                Direction::Outgoing,
+                kind,
+                to,
+                Person::default(),
+                at,
+            );
+            let failure = Failure::of(FailureCode::NotAccepted);
+            let withdrawn = world.state.messages.withdraw(&record, &failure).await;
+            assert_eq!(withdrawn.expect("stored"), Withdrawn::Done);
+        } else {
+            world.clock.advance(TimeDelta::minutes(1));
+        }
+        let accepted = key.send("document", by_id(&id)).await.data(202);
+        let message = accepted["id"].as_str().expect("an id");
+        let told = key.send("document", by_id(&id)).await.error();
+        assert!(
+            told.contains(&format!("is sent with the message {message} already")),
+            "{told}"
+        );
+        let name = format!("outgoing/taken/{instance}/{message}");
+        assert!(objects(&world).contains(&name), "{:?}", objects(&world));
+    }
+}
+
+/// Its record may be missing while its job waits: the daemon makes it.
+#[tokio::test]
+async fn an_upload_whose_message_is_accepted_without_a_record_stays_its() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let id = upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await;
+    let accepted = key.send("document", by_id(&id)).await.data(202);
+    let message: MessageId = accepted["id"].as_str().expect("a text").parse().expect("an id");
+    world.remove_item(&keys::message(instance, message)).await;
+    world.clock.advance(TimeDelta::minutes(2));
+    let told = key.send("document", by_id(&id)).await.error();
+    assert!(
+        told.contains(&format!("is sent with the message {message} already")),
+        "{told}"
+    );
 }
 
 /// Else another message could have it, too, and deleting it would not take it from its message.
