@@ -169,6 +169,8 @@ fn kept(mut content: Content, whence: Option<Whence>) -> Content {
             };
         } else if let Some(Source::Remote(remote)) = &mut media.source {
             remote.whence = whence;
+        } else if !matches!(media.source, Some(Source::Inline(_))) {
+            media.source = None; // It leads to what is deleted, or its owner's.
         }
     }
     content
