@@ -246,6 +246,8 @@ fn kept(mut content: Content, whence: Option<Whence>) -> Content {
             ] {
                 part.take_if(|bytes| bytes.0.len() > most);
             }
+        } else if !matches!(media.source, Some(Source::Inline(_))) {
+            media.source = None; // It leads to what is deleted, or its owner's.
         }
     }
     content

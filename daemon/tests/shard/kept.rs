@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use daemon::connection::MediaError;
+use shared::bucket::{Area, ObjectName};
 use shared::domain::content::{Bytes, Content, Edit, Media, Revoke, Said, Source, Target, Whence};
 use shared::domain::event::{EventType, Wants};
 use shared::domain::instance::Instance;
@@ -386,6 +387,49 @@ async fn a_message_whose_state_is_stored_already_is_kept_too() {
     assert_eq!(
         world.kept(&instance, job.message).await,
         Some(Said::text("hello"))
+    );
+    drop(session);
+}
+
+/// Whoever takes the job over deletes the object, and does not know where at WhatsApp the file is.
+#[tokio::test]
+async fn what_is_kept_of_a_file_that_another_daemon_sent_leads_nowhere() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    world.keep_for(&instance, 7).await;
+    let job = world.job(&instance, BOB, "").await;
+    let object = ObjectName::new(Area::Outgoing, instance.id, job.message);
+    let media = Media {
+        source: Some(Source::Stored(object.clone())),
+        text: Some("look".to_owned()),
+        ..Media::default()
+    };
+    let content = Content::Image(media.clone());
+    let sealed = sealed::seal(&world.sealer, instance.id, &job.message, &content).await;
+    let job = SendJob {
+        kind: content.kind(),
+        content: sealed.expect("sealed"),
+        file: Some(object),
+        ..job
+    };
+    world.record(&job).await;
+    let change = Change {
+        state: State::Delivered,
+        at: world.now(),
+        failure: None,
+    };
+    let changed = world.messages.change(instance.id, job.message, &change).await;
+    changed.expect("stored");
+    world.enqueue(&instance, &job).await;
+    world.until_no_sends().await;
+    let left = Media {
+        source: None,
+        ..media
+    };
+    assert_eq!(
+        world.kept(&instance, job.message).await,
+        Some(Content::Image(left).into())
     );
     drop(session);
 }

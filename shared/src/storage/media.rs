@@ -77,7 +77,8 @@ impl MediaTable {
         Self { table }
     }
 
-    /// Adds a file that a caller gives, or writes the same again. One write unit.
+    /// Adds a file that a caller gives, or writes the same again. `false` where a message has it by now: it stays as it is. One
+    /// write unit.
     pub async fn give(
         &self,
         object: &ObjectName,
@@ -85,31 +86,37 @@ impl MediaTable {
         size: u64,
         sealed: Vec<u8>,
         expires: DateTime<Utc>,
-    ) -> Result<(), StorageError> {
+    ) -> Result<bool, StorageError> {
         let mut item = new(object.instance(), id, sealed, expires);
         item.insert("origin".to_owned(), s(area_text(object.area())));
         item.insert("size".to_owned(), n(size));
-        self.table.put(item).send().await.map_err(super::classify)?;
-        Ok(())
+        let put = self.table.put(item);
+        held(
+            put.condition_expression("attribute_not_exists(takenBy)")
+                .send()
+                .await,
+        )
     }
 
-    /// Takes a file that a caller gave for a message, where no other has it. What is known of it is kept until `expires`. One
-    /// write unit.
+    /// Takes a file that a caller gave for a message, where no other has it but `from`, of which nothing came. What is known of it
+    /// is kept until `expires`. One write unit.
     pub async fn take(
         &self,
         instance: InstanceId,
         id: MediaId,
         taken: &Taken,
+        from: Option<MessageId>,
         expires: DateTime<Utc>,
     ) -> Result<Taking, StorageError> {
         let update = self.table.update(&keys::media(instance, id));
         let sent = update
             .update_expression("SET takenBy = :message, takenAs = :object, #exp = :exp")
             .condition_expression(
-                "origin = :upload AND (attribute_not_exists(takenBy) OR takenBy = :message)",
+                "origin = :upload AND (attribute_not_exists(takenBy) OR takenBy IN (:message, :from))",
             )
             .expression_attribute_names("#exp", "exp")
             .expression_attribute_values(":message", text(taken.message))
+            .expression_attribute_values(":from", text(from.unwrap_or(taken.message)))
             .expression_attribute_values(":object", text(&taken.object))
             .expression_attribute_values(":upload", s(area_text(Area::Upload)))
             .expression_attribute_values(":exp", seconds(expires))

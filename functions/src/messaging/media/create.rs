@@ -78,10 +78,11 @@ pub fn endpoint() -> Endpoint<MessagingState> {
              is deleted when that was sent, failed, expired or was taken back, and where no message names it, after these 24 \
              hours. A message that is scheduled keeps it until it is due. An instance may announce 1,000 files of 8 GiB \
              together in a day (UTC); `RATE_LIMITED` says when the next begins. The same request under the same idempotency \
-             key has the same id and a new URL.",
+             key has the same id and a new URL, until a message has the file: it answers `CONFLICT` from then on, and names the \
+             message in `messageId`.",
         )
         .status(StatusCode::CREATED)
-        .errors(&[Code::InstanceNotConnected, Code::RateLimited])
+        .errors(&[Code::Conflict, Code::InstanceNotConnected, Code::RateLimited])
 }
 
 pub async fn handler(

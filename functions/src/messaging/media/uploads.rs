@@ -1,9 +1,10 @@
 //! The files that callers give, to send them: what is known of each, and where it rests.
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use shared::bucket::{Area, ObjectName};
 use shared::domain::upload::{About, FileName, MimeType, UPLOAD_TERM};
-use shared::ids::{InstanceId, MediaId};
+use shared::ids::{InstanceId, MediaId, MessageId};
 use shared::seal::{Purpose, SealError};
 use shared::storage::keys;
 use shared::storage::media::{Media, Origin, Taken};
@@ -26,7 +27,8 @@ pub struct Upload {
     pub expires: DateTime<Utc>,
 }
 
-/// Notes a file that a caller will put into the bucket. It may be used for [`UPLOAD_TERM`]. One write unit.
+/// Notes a file that a caller will put into the bucket. It may be used for [`UPLOAD_TERM`]. One write unit. `CONFLICT` where it was
+/// announced before, and a message has it since.
 pub(super) async fn announce(
     state: &MessagingState,
     instance: InstanceId,
@@ -42,8 +44,27 @@ pub(super) async fn announce(
     };
     let sealed = sealed(state, instance, id, &about).await?;
     let expires = state.clock.now() + UPLOAD_TERM;
-    state.media.give(&object, id, size, sealed, expires).await?;
-    Ok((object, about))
+    if state.media.give(&object, id, size, sealed, expires).await? {
+        return Ok((object, about));
+    }
+    let known = state.media.get(instance, id, state.clock.now()).await?;
+    Err(match known.map(|known| known.origin) {
+        Some(Origin::Given {
+            taken: Some(taken), ..
+        }) => taken_by(taken.message),
+        // It was given back just now.
+        _ => ApiError::new(
+            Code::Conflict,
+            "The file is being sent just now: repeat the request in a moment",
+        ),
+    })
+}
+
+/// An upload is sent with one message.
+pub fn taken_by(message: MessageId) -> ApiError {
+    let text =
+        format!("The file is sent with the message {message} already: upload it again to send it again");
+    ApiError::new(Code::Conflict, text).with_details(json!({"messageId": message}))
 }
 
 /// A file that a caller has announced for this instance. Whether it has put it into the bucket the bucket alone knows.

@@ -4,7 +4,7 @@
 use axum::body::Bytes;
 use axum::handler::Handler;
 use axum::http::Method;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 use shared::domain::content::{Content, Kind, Target};
 use shared::domain::message::{Direction, MessageRecord, State};
@@ -176,6 +176,20 @@ pub async fn refuse_unsayable(
 
 /// Why nobody can have this message, whatever is said of it.
 pub fn refuse_unsent(record: &MessageRecord) -> Option<ApiError> {
+    refuse_put_off(record).or_else(|| refuse_in_state(record))
+}
+
+/// Why nothing can be said of a message that is put off: its job is not in its lane, so what is said of it would go out first.
+pub fn refuse_put_off(record: &MessageRecord) -> Option<ApiError> {
+    let until = record.put_off_at.filter(|_| record.state == State::Queued)?;
+    let time = until.to_rfc3339_opts(SecondsFormat::Millis, true);
+    Some(conflict(
+        record,
+        format!("The message is not sent yet: it is put off until {time}"),
+    ))
+}
+
+fn refuse_in_state(record: &MessageRecord) -> Option<ApiError> {
     let message = match record.state {
         State::Scheduled => "The message is not sent yet: it is scheduled",
         State::Failed | State::Expired => "The message was not sent",

@@ -140,7 +140,6 @@ pub async fn accept(
         },
     )?;
     let (id, known) = claimed;
-    let is_new = known.is_none();
     if let Some(known) = known
         && let Some(record) = record_of_first(state, grant.instance, id, now).await?
     {
@@ -156,7 +155,6 @@ pub async fn accept(
     }
     let asked = Asking {
         id,
-        is_new,
         to,
         outgoing,
         at: now,
@@ -180,14 +178,13 @@ pub async fn accept(
 /// A message that nothing is against so far.
 struct Asking {
     id: MessageId,
-    /// Whether no request before this one asked for it.
-    is_new: bool,
     to: Acquaintance,
     outgoing: Outgoing,
     at: DateTime<Utc>,
 }
 
-/// Puts a message's file into its place, and accepts it. Where it is certainly not accepted its file goes again.
+/// Puts a message's file into its place, and accepts it. Where it is certainly not accepted, by whatever request, its file goes
+/// again.
 async fn commit(
     state: MessagingState,
     subscription: Subscription,
@@ -196,15 +193,9 @@ async fn commit(
     asked: Asking,
 ) -> Result<MessageRecord, ApiError> {
     let state = &state;
-    let Asking {
-        id,
-        is_new,
-        to,
-        outgoing,
-        at,
-    } = asked;
+    let Asking { id, to, outgoing, at } = asked;
     let idempotency_key = outgoing.idempotency_key.clone();
-    let (job, file) = prepare(state, &instance, (id, is_new), &to, outgoing, at).await?;
+    let (job, file) = prepare(state, &instance, id, &to, outgoing, at).await?;
     let written = Written {
         subscription: subscription.id,
         record: job.record(),
@@ -357,7 +348,7 @@ pub fn quota_exceeded(limit: u32, renews_at: DateTime<Utc>) -> ApiError {
 pub async fn prepare(
     state: &MessagingState,
     instance: &Instance,
-    (message, is_new): (MessageId, bool),
+    message: MessageId,
     to: &Acquaintance,
     mut outgoing: Outgoing,
     accepted_at: DateTime<Utc>,
@@ -367,7 +358,7 @@ pub async fn prepare(
         message,
         accepted_at,
         expires_at: expires_at(&outgoing.options, accepted_at),
-        is_new,
+        is_alone: outgoing.idempotency_key.is_none(),
     };
     let file = files::keep(state, owner, &mut outgoing.said.content).await?;
     match seal(state, instance, message, to, outgoing, accepted_at).await {
@@ -377,7 +368,7 @@ pub async fn prepare(
         }
         Err(error) => {
             if let Some(file) = file {
-                file.drop_if_new(state).await;
+                file.drop_if_alone(state).await;
             }
             Err(error)
         }

@@ -150,7 +150,7 @@ async fn delete_file(state: &MessagingState, record: &MessageRecord) {
         message: record.id,
         accepted_at: record.created_at,
         expires_at,
-        is_new: false,
+        is_alone: false,
     };
     files::delete_of(state, owner).await;
 }

@@ -5,7 +5,8 @@
 //! to a name of the message's own, where it outlasts the day after which uploads are forgotten. Both are called by the
 //! message's id, so a retry under the same idempotency key writes the same object again.
 //!
-//! All this comes before the message is counted. Where the bucket does not answer, nothing of the message stays.
+//! All this comes before the message is counted. Where it is not accepted, nothing of it stays, except under an idempotency
+//! key: a retry goes on with the same file, perhaps while the first request still waits for the bucket.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,6 +17,7 @@ use serde_json::json;
 use shared::bucket::{BucketError, Length, ObjectName, PutError};
 use shared::domain::content::{Bytes as Inline, Content, Kind, MAX_CARRIED, Media, Source};
 use shared::domain::media::Rule;
+use shared::domain::message::{FailureCode, MessageRecord, State};
 use shared::domain::upload::UPLOAD_TERM;
 use shared::ids::{InstanceId, MediaId, MessageId};
 use shared::storage::idempotency;
@@ -25,13 +27,16 @@ use tokio::time::timeout;
 use super::kinds::not_taken;
 use crate::http::{ApiError, Code, log};
 use crate::messaging::MessagingState;
-use crate::messaging::media::uploads::{self, Upload};
+use crate::messaging::media::uploads::{self, Upload, taken_by};
 
 /// How long a file may take on its way to its place. A request has 25 s for all it does.
 const PUT_DEADLINE: Duration = Duration::from_secs(15);
 
 /// How long taking one away may. Where that fails the bucket's own rules do it.
 const DELETE_DEADLINE: Duration = Duration::from_secs(3);
+
+/// How long a request may be at work with an upload, by far: its message has a record then, or is not accepted by it.
+const AT_WORK: TimeDelta = TimeDelta::minutes(1);
 
 /// What an upload's name and type are known for after a message took it: as long as a request may be repeated.
 const KNOWN_FOR: TimeDelta = TimeDelta::hours(1 + idempotency::TERM.num_hours());
@@ -47,8 +52,9 @@ pub struct Owner {
     pub accepted_at: DateTime<Utc>,
     /// Until when it is worth sending.
     pub expires_at: DateTime<Utc>,
-    /// Whether no request before this one can have made a job of it.
-    pub is_new: bool,
+    /// Whether no other request can make a job of it: it has no idempotency key, under which a retry may be at work beside this
+    /// one, or was before.
+    pub is_alone: bool,
 }
 
 /// A message's file in the bucket.
@@ -107,7 +113,7 @@ async fn put(state: &MessagingState, owner: Owner, bytes: Bytes) -> Result<Kept,
         Ok(Err(error)) => ApiError::internal().caused_by(error),
         Err(_) => BucketError::Timeout("put").into(),
     };
-    kept.drop_if_new(state).await;
+    kept.drop_if_alone(state).await;
     Err(error)
 }
 
@@ -121,13 +127,12 @@ async fn take(
 ) -> Result<Kept, ApiError> {
     let now = state.clock.now();
     let found = uploads::find(state, owner.instance, id).await?;
-    let upload = found.ok_or_else(|| unknown(id, now))?;
-    if let Some(other) = upload
-        .taken
-        .as_ref()
-        .filter(|taken| taken.message != owner.message)
-    {
-        return Err(taken_by(other.message));
+    let mut upload = found.ok_or_else(|| unknown(id, now))?;
+    let holder = upload.taken.as_ref().map(|taken| taken.message);
+    let from = holder.filter(|holder| *holder != owner.message);
+    if let Some(holder) = from {
+        require_abandoned(state, owner.instance, &upload, holder, now).await?;
+        upload.taken = None;
     }
     check(kind, &upload)?;
     if kind == Kind::Document {
@@ -142,7 +147,10 @@ async fn take(
         object: owner.object(true),
     };
     let known_until = upload.expires.max(now + KNOWN_FOR);
-    let taking = state.media.take(owner.instance, id, &taken, known_until).await?;
+    let taking = state
+        .media
+        .take(owner.instance, id, &taken, from, known_until)
+        .await?;
     if taking == Taking::NotIts {
         // Another request was faster, or the upload was deleted just now.
         let now_its = uploads::find(state, owner.instance, id).await?;
@@ -167,8 +175,37 @@ async fn take(
         Ok(Err(error)) => error.into(),
         Err(_) => BucketError::Timeout("copy").into(),
     };
-    kept.drop_if_new(state).await;
+    kept.drop_if_alone(state).await;
     Err(error)
+}
+
+/// Whether nothing came of the message that has an upload: its request was cut short before the message was accepted. A read unit,
+/// and a look into the bucket.
+async fn require_abandoned(
+    state: &MessagingState,
+    instance: InstanceId,
+    upload: &Upload,
+    holder: MessageId,
+    now: DateTime<Utc>,
+) -> Result<(), ApiError> {
+    match state.messages.get(instance, holder).await? {
+        Some(record) if !is_not_accepted(&record) => return Err(taken_by(holder)),
+        Some(_) => {}
+        None if now - holder.created_at() < AT_WORK => return Err(held_for(holder)),
+        None => {}
+    }
+    // An accepted message has its file under its own name alone. Its record may be missing while its job waits.
+    if state.bucket.size(&upload.object).await?.is_none() {
+        return Err(taken_by(holder));
+    }
+    Ok(())
+}
+
+/// Whether the request of this message was answered with an error.
+fn is_not_accepted(record: &MessageRecord) -> bool {
+    let failure = record.failure.as_ref();
+    record.state == State::Failed
+        && failure.is_some_and(|failure| failure.code == FailureCode::NotAccepted.as_str())
 }
 
 /// Copies an upload to its message's own name. `false` where it is nowhere.
@@ -184,11 +221,8 @@ async fn moving(state: &MessagingState, upload: Upload, to: ObjectName) -> Resul
     if from == to {
         return Ok(bucket.size(&to).await?.is_some());
     }
-    let is_there = bucket.copy(&from, &to).await?;
-    if is_there {
-        bucket.delete(&from).await?;
-    }
-    Ok(is_there)
+    // That one stays until its term is over: a job of the request before may name it.
+    bucket.copy(&from, &to).await
 }
 
 /// Whether a message of this kind may have such a file, as far as its caller says what it is.
@@ -222,9 +256,12 @@ fn unknown(id: MediaId, now: DateTime<Utc>) -> ApiError {
     )
 }
 
-fn taken_by(message: MessageId) -> ApiError {
-    let text =
-        format!("The file is sent with the message {message} already: upload it again to send it again");
+/// A request with this upload may be at work, or was refused and may be repeated under its key.
+fn held_for(message: MessageId) -> ApiError {
+    let text = format!(
+        "The file is held for the message {message}, which is not accepted yet: repeat that request, or send the file with \
+         another message a minute later"
+    );
     ApiError::new(Code::Conflict, text).with_details(json!({"messageId": message}))
 }
 
@@ -236,9 +273,10 @@ impl Kept {
         }
     }
 
-    /// The message is certainly not accepted by this request. Where none before it may have accepted it, nothing stays.
-    pub async fn drop_if_new(&self, state: &MessagingState) {
-        if self.owner.is_new {
+    /// The message is certainly not accepted by this request. Where no other may accept it, nothing stays. Else a retry may have
+    /// been accepted with this very file meanwhile: it stays for that, or until its term is over.
+    pub async fn drop_if_alone(&self, state: &MessagingState) {
+        if self.owner.is_alone {
             self.drop(state).await;
         }
     }

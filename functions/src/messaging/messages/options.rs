@@ -43,7 +43,8 @@ pub struct GivenOptions {
     expires_at: Option<String>,
     #[schema(schema_with = reference_schema)]
     reference: Option<String>,
-    /// The message that this one answers: of the same chat, in or out.
+    /// The message that this one answers: of the same chat, in or out. `CONFLICT` while it is put off, since its answer would go out
+    /// before it.
     reply_to: Option<GivenReply>,
     #[schema(schema_with = mentions::schema)]
     mentions: Option<Vec<String>>,

@@ -50,7 +50,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
     )
     .details(
         "The reaction is a message of its own, with an id and states, and goes out after the one that it is about. The \
-         last one counts.",
+         last one counts. `CONFLICT` while the message is put off, since the reaction would go out before it.",
     )
     .status(StatusCode::ACCEPTED)
 }

@@ -80,9 +80,8 @@ pub async fn replay(
         reply: Reply::accepted(AcceptedView::new(&record)),
         is_replay: true,
     };
-    let again = (record.id, false);
     if let (State::Scheduled, Some(at)) = (record.state, record.scheduled_at) {
-        let prepared = prepare(state, instance, again, &to, outgoing, record.created_at).await;
+        let prepared = prepare(state, instance, record.id, &to, outgoing, record.created_at).await;
         let Some((job, file)) = unless_refused(prepared)? else {
             return Ok(answer);
         };
@@ -94,7 +93,7 @@ pub async fn replay(
             state.backlog.shards.require_room(instance)?;
         }
         let key = outgoing.idempotency_key.clone();
-        let prepared = prepare(state, instance, again, &to, outgoing, record.created_at).await;
+        let prepared = prepare(state, instance, record.id, &to, outgoing, record.created_at).await;
         let Some((job, file)) = unless_refused(prepared)? else {
             return Ok(answer);
         };

@@ -76,6 +76,7 @@ where
         .details("`202` is a promise: the message is stored durably, and sent in the order of its chat.")
         .status(StatusCode::ACCEPTED)
         .errors(&[
+            Code::Conflict,
             Code::InstanceNotConnected,
             Code::QuotaExceeded,
             Code::QueueFull,
@@ -132,20 +133,24 @@ impl<Own> Sending<Own> {
             caller: &caller,
             now,
         };
+        let unless_accepted = async |refusal: ApiError| {
+            let (instance, key) = (caller.grant.instance, idempotency_key.as_deref());
+            let before = accepted_before(&state, instance, key, &bytes, now).await?;
+            before.ok_or(refusal)
+        };
         let said = match Box::pin(find(&asked, own, &mut fields)).await {
             Ok(said) => said,
-            Err(refusal) => {
-                let (instance, key) = (caller.grant.instance, idempotency_key.as_deref());
-                let before = accepted_before(&state, instance, key, &bytes, now).await?;
-                return before.ok_or(refusal);
-            }
+            Err(refusal) => return unless_accepted(refusal).await,
         };
         let asked_at = asked_at(&state, &caller.grant, idempotency_key.as_deref(), &options, now).await?;
         let options = options.check(&mut fields, asked_at);
         let mut quoted = None;
         if let (Some(to), Some(reply)) = (&to, &options.reply_to) {
             // Most messages quote none, and none of them takes room for it.
-            quoted = Box::pin(reply.find(&state, &caller, to, now, &mut fields)).await?;
+            quoted = match Box::pin(reply.find(&state, &caller, to, now, &mut fields)).await {
+                Ok(quoted) => quoted,
+                Err(refusal) => return unless_accepted(refusal).await,
+            };
         }
         fields.finish()?;
         let (Some(to), Some(mut said)) = (to, said) else {

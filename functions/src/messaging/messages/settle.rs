@@ -114,10 +114,10 @@ impl Written {
         Err(error.into())
     }
 
-    /// It has no job from this request: its file goes, unless an earlier request may have made one.
+    /// It has no job from this request: its file goes, unless another request may make one.
     pub async fn drop_file(&self, state: &MessagingState) {
         if let Some(file) = &self.file {
-            file.drop_if_new(state).await;
+            file.drop_if_alone(state).await;
         }
     }
 

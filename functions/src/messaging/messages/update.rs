@@ -55,7 +55,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
     .details(
         "For texts of the account's own, within the 15 minutes after they were sent in which WhatsApp's apps follow an edit. \
          The edit is a message of its own, with an id and states, and goes out after the one that it is about. It is not sent \
-         after these 15 minutes.",
+         after these 15 minutes. `CONFLICT` while the message is put off, since the edit would go out before it.",
     )
     .status(StatusCode::ACCEPTED)
     .errors(&[Code::EditWindowClosed])

@@ -26,7 +26,7 @@ pub const FORM: &str = "The body may also be a form (`multipart/form-data`): its
                         with `CONFLICT`, and `MEDIA_GONE` is the answer a day after it was announced.";
 
 /// What a send with a file may answer beside what every send may.
-pub const ERRORS: [Code; 2] = [Code::Conflict, Code::MediaGone];
+pub const ERRORS: [Code; 1] = [Code::MediaGone];
 
 /// The longest text in base64 that is read.
 const MAX_BASE64: usize = MAX_INLINE.div_ceil(3) * 4;

@@ -5,7 +5,7 @@
 //! with the apps, and the daemon has the phone upload it again where WhatsApp has lost it.
 
 use serde::Deserialize;
-use shared::domain::content::{Content, Context, Kind, Said};
+use shared::domain::content::{Content, Context, Kind, Said, Source};
 use shared::domain::message::MessageRecord;
 use shared::ids::MessageId;
 use utoipa::ToSchema;
@@ -66,7 +66,17 @@ async fn find(asked: &Asked<'_>, request: Request, fields: &mut Fields) -> Resul
         fields.fault("messageId", fault);
         return Ok(None);
     }
-    kept.map(forwarded).ok_or_else(not_kept).map(Some)
+    kept.filter(has_its_file)
+        .map(forwarded)
+        .ok_or_else(not_kept)
+        .map(Some)
+}
+
+/// Whether the file that a content shows can be had, if it shows one. Of a message that another daemon has sent it may not be known
+/// where at WhatsApp its file is.
+fn has_its_file(said: &Said) -> bool {
+    let media = said.content.media();
+    media.is_none_or(|media| matches!(media.source, Some(Source::Remote(_) | Source::Inline(_))))
 }
 
 /// Why this message can never be forwarded.

@@ -14,7 +14,7 @@ use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use crate::http::{ApiError, Fields};
 use crate::messaging::MessagingState;
 use crate::messaging::messages::sending::Sender;
-use crate::messaging::messages::{kept, legible};
+use crate::messaging::messages::{about, kept, legible};
 
 /// A message to answer, as a request names it.
 #[derive(Deserialize, ToSchema)]
@@ -62,8 +62,8 @@ impl GivenReply {
 }
 
 impl Reply {
-    /// The message as a message to `to` quotes it; `None` with a fault in `fields` where that cannot be. One read unit, and what
-    /// [`kept::find`] takes where no text is given.
+    /// The message as a message to `to` quotes it; `None` with a fault in `fields` where that cannot be, `CONFLICT` while the message
+    /// is put off. One read unit, and what [`kept::find`] takes where no text is given.
     pub async fn find(
         &self,
         state: &MessagingState,
@@ -88,7 +88,12 @@ impl Reply {
             None => "names no message of this instance",
             Some(record) if !is_in(&record, &to) => "names a message of another chat",
             Some(record) => match whatsapp_id(&record) {
-                Some(whatsapp_id) => return Ok(Some(self.quoted(record, whatsapp_id, kept))),
+                Some(whatsapp_id) => {
+                    return match about::refuse_put_off(&record) {
+                        Some(refusal) => Err(refusal),
+                        None => Ok(Some(self.quoted(record, whatsapp_id, kept))),
+                    };
+                }
                 None => {
                     "names a message that cannot be quoted, since WhatsApp's id of it is too long to be kept"
                 }

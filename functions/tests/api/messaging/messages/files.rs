@@ -14,13 +14,16 @@ use shared::clock::Clock as _;
 use shared::config;
 use shared::domain::content::{Content, MAX_CARRIED, MAX_INLINE, MAX_PART, Media, Source};
 use shared::domain::job::{Job, SendJob};
-use shared::domain::message::{Change, State};
+use shared::domain::message::{Change, Direction, Failure, FailureCode, Kind, MessageRecord, State};
 use shared::domain::network::Network;
 use shared::domain::payload;
+use shared::domain::person::Person;
 use shared::domain::shard::Shard;
-use shared::ids::{InstanceId, MediaId};
+use shared::ids::{InstanceId, MediaId, MessageId};
 use shared::sealed;
 use shared::storage::keys;
+use shared::storage::media::{Taken, Taking};
+use shared::storage::messages::Withdrawn;
 use shared::storage::schedule::{Entry, Schedule};
 
 use super::media::form;
@@ -113,6 +116,14 @@ async fn upload(
         bucket.put(&name, piece, length).await.expect("put");
     }
     id.to_string()
+}
+
+/// Whether a message has this upload.
+async fn is_taken(world: &World, instance: InstanceId, id: &str) -> bool {
+    let item = world
+        .item(&keys::media(instance, id.parse().expect("an id")))
+        .await;
+    item.expect("there").contains_key("takenBy")
 }
 
 fn invoice(size: usize) -> Value {
@@ -293,6 +304,97 @@ async fn an_upload_is_sent_with_its_name_and_once() {
     assert_eq!(key.send("document", by_id(&id)).await.code(), "409 CONFLICT");
 }
 
+/// Of whoever ended between taking it and making the message nobody hears again.
+#[tokio::test]
+async fn an_upload_that_a_message_took_of_which_nothing_came_can_be_sent() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    for is_failed in [false, true] {
+        let id = upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await;
+        let other = MessageId::new(world.clock.now());
+        let taken = Taken {
+            message: other,
+            object: ObjectName::new(Area::Taken, instance, other),
+        };
+        let (media, until) = (&world.states.messaging.media, later(&world, 1));
+        let taking = media.take(instance, id.parse().expect("an id"), &taken, None, until);
+        assert_eq!(taking.await.expect("stored"), Taking::Done);
+        let held = key.send("document", by_id(&id)).await;
+        assert_eq!(
+            held.error(),
+            format!(
+                "409 CONFLICT: The file is held for the message {other}, which is not accepted yet: repeat that request, or \
+                 send the file with another message a minute later"
+            )
+        );
+        assert_eq!(held.json()["error"]["details"], json!({"messageId": other}));
+        if is_failed {
+            let (to, at) = (TO.parse().expect("a number"), world.clock.now());
+            let kind = Kind::Document;
+            let record = MessageRecord::new(
+                other,
+                instance,
+                Direction::Outgoing,
+                kind,
+                to,
+                Person::default(),
+                at,
+            );
+            let failure = Failure::of(FailureCode::NotAccepted);
+            let withdrawn = world.state.messages.withdraw(&record, &failure).await;
+            assert_eq!(withdrawn.expect("stored"), Withdrawn::Done);
+        } else {
+            world.clock.advance(TimeDelta::minutes(1));
+        }
+        let accepted = key.send("document", by_id(&id)).await.data(202);
+        let message = accepted["id"].as_str().expect("an id");
+        let told = key.send("document", by_id(&id)).await.error();
+        assert!(
+            told.contains(&format!("is sent with the message {message} already")),
+            "{told}"
+        );
+        let name = format!("outgoing/taken/{instance}/{message}");
+        assert!(objects(&world).contains(&name), "{:?}", objects(&world));
+    }
+}
+
+/// Its record may be missing while its job waits: the daemon makes it.
+#[tokio::test]
+async fn an_upload_whose_message_is_accepted_without_a_record_stays_its() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let id = upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await;
+    let accepted = key.send("document", by_id(&id)).await.data(202);
+    let message: MessageId = accepted["id"].as_str().expect("a text").parse().expect("an id");
+    world.remove_item(&keys::message(instance, message)).await;
+    world.clock.advance(TimeDelta::minutes(2));
+    let told = key.send("document", by_id(&id)).await.error();
+    assert!(
+        told.contains(&format!("is sent with the message {message} already")),
+        "{told}"
+    );
+}
+
+/// Else another message could have it, too, and deleting it would not take it from its message.
+#[tokio::test]
+async fn an_announcement_that_is_repeated_leaves_the_upload_to_its_message() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let keyed = key.with_header("idempotency-key", "upload-1");
+    let id = upload(&world, &keyed, instance, invoice(5), Some(b"%PDF-")).await;
+    let accepted = key.send("document", by_id(&id)).await.data(202);
+    let message = accepted["id"].as_str().expect("an id");
+    let again = keyed.post("/api/media", invoice(5)).await;
+    let told = format!(
+        "409 CONFLICT: The file is sent with the message {message} already: upload it again to send it again"
+    );
+    assert_eq!(again.error(), told);
+    assert_eq!(again.json()["error"]["details"], json!({"messageId": message}));
+    assert_eq!(key.send("document", by_id(&id)).await.error(), told);
+    key.delete(&format!("/api/media/{id}")).await.data(200);
+    assert_eq!(objects(&world), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn what_a_caller_says_of_a_document_goes_before_what_was_announced() {
     let world = World::new().await;
@@ -414,6 +516,45 @@ async fn a_message_that_is_refused_leaves_no_file_and_frees_its_upload() {
     key.send("document", by_id(&id)).await.data(202);
 }
 
+/// Its retry may be accepted with the file while it still waits for the bucket. What it deletes after that is the retry's.
+#[tokio::test]
+async fn a_refused_request_under_a_key_takes_no_file_from_its_retry() {
+    let world = World::with(|mut config| {
+        config.messaging.schedule_limit = 1;
+        config
+    })
+    .await;
+    let (_, instance, key) = world.ready().await;
+    let id = upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await;
+    let at = later(&world, 2).to_rfc3339();
+    let text = json!({"to": TO, "text": "first", "scheduledAt": at});
+    key.send("text", text).await.data(202);
+    let mut uploaded = by_id(&id);
+    uploaded["scheduledAt"] = json!(at);
+    let inline = json!({"to": TO, "base64": STANDARD.encode(bytes(MAX_INLINE)), "scheduledAt": at});
+    for (kind, body, area) in [("document", uploaded, "taken"), ("voice", inline, "own")] {
+        let keyed = key.with_header("idempotency-key", kind);
+        assert_eq!(keyed.send(kind, body.clone()).await.code(), "429 QUEUE_FULL");
+        let is_there = || {
+            objects(&world)
+                .iter()
+                .any(|name| name.starts_with(&format!("later/{area}/")))
+        };
+        assert!(
+            is_there(),
+            "a retry may have been accepted with it: {:?}",
+            objects(&world)
+        );
+        assert_eq!(keyed.send(kind, body).await.code(), "429 QUEUE_FULL");
+        assert!(
+            is_there(),
+            "nor does the retry take it from a third: {:?}",
+            objects(&world)
+        );
+    }
+    assert!(is_taken(&world, instance, &id).await);
+}
+
 /// Where nobody knows whether the job is in the queue, the file stays for it, and a retry writes the same.
 #[tokio::test]
 async fn a_message_in_doubt_keeps_its_file_for_the_retry() {
@@ -454,6 +595,30 @@ async fn a_message_in_doubt_keeps_its_file_for_the_retry() {
     }
 }
 
+/// The request before has queued its job and moved the file, and its record is missing. The retry's times are others, and so is
+/// its object's name; the job that is queued is the first one's.
+#[tokio::test]
+async fn a_retry_leaves_the_file_that_the_first_job_names() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let id = upload(&world, &key, instance, invoice(5), Some(b"%PDF-")).await;
+    let keyed = key.with_header("idempotency-key", "order-42");
+    let mut body = by_id(&id);
+    // A day and a minute from now is less than a day two minutes later.
+    let expires = world.clock.now() + TimeDelta::hours(24) + TimeDelta::minutes(1);
+    body["expiresAt"] = json!(expires.to_rfc3339());
+    keyed.send("document", body.clone()).await.data(202);
+    let (job, ..) = jobs(&world).await.remove(0);
+    let first = job.file.expect("its file");
+    world.remove_item(&keys::message(instance, job.message)).await;
+    world.clock.advance(TimeDelta::minutes(2));
+    keyed.send("document", body).await.data(202);
+    let retried = format!("outgoing/taken/{instance}/{}", job.message);
+    assert_eq!(objects(&world), [first.to_string(), retried]);
+    let bucket = &world.states.messaging.bucket;
+    assert_eq!(stored(bucket, &first).await.as_deref(), Some(&b"%PDF-"[..]));
+}
+
 #[tokio::test]
 async fn while_the_bucket_is_away_nothing_is_counted_or_kept() {
     let world = World::new().await;
@@ -480,6 +645,7 @@ async fn while_the_bucket_is_away_nothing_is_counted_or_kept() {
         let refused = without.send(kind, body.clone()).await;
         assert_eq!(refused.code(), "503 UNAVAILABLE");
         assert!(!refused.header("retry-after").is_empty());
+        assert!(!is_taken(&world, instance, &id).await, "it can be sent again");
         let keyed = without.with_header("idempotency-key", kind);
         assert_eq!(keyed.send(kind, body).await.code(), "503 UNAVAILABLE");
     }
@@ -487,13 +653,7 @@ async fn while_the_bucket_is_away_nothing_is_counted_or_kept() {
     let records = world.state.messages.list(instance, None, 10).await.expect("read");
     assert_eq!(records, []);
     assert_eq!(jobs(&world).await.len(), 0);
-    let media = world
-        .item(&keys::media(instance, id.parse().expect("an id")))
-        .await;
-    assert!(
-        !media.expect("there").contains_key("takenBy"),
-        "it can be sent again"
-    );
+    assert!(is_taken(&world, instance, &id).await, "the retry goes on with it");
     // What needs no bucket goes on.
     without
         .send("text", json!({"to": TO, "text": "hello"}))

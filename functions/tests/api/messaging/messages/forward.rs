@@ -2,8 +2,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
+use shared::bucket::{Area, ObjectName};
 use shared::clock::Clock;
-use shared::domain::content::{Ballot, Content, Context, Kind, Media, Poll, Quoted, Reaction, Said, Target};
+use shared::domain::content::{
+    Ballot, Bytes, Content, Context, Kind, Media, Poll, Quoted, Reaction, Said, Source, Target,
+};
 use shared::domain::job::Job;
 use shared::domain::message::{Direction, MessageRecord};
 use shared::domain::payload;
@@ -156,6 +159,31 @@ async fn what_is_not_kept_is_a_conflict() {
     // The table removes it some time later; it is gone all the same. A longer term does not bring it back.
     world.clock.advance(TimeDelta::days(5));
     assert_eq!(forward(id).await, not_kept);
+}
+
+/// A daemon that was not the one which sent it does not know where at WhatsApp its file is.
+#[tokio::test]
+async fn a_file_that_is_nowhere_is_not_kept() {
+    let (world, _, instance, key) = keeping(7).await;
+    let object = ObjectName::new(Area::Outgoing, instance, MessageId::new(world.clock.now()));
+    for (source, told) in [
+        (None, "409 CONTENT_NOT_KEPT"),
+        (Some(Source::Stored(object)), "409 CONTENT_NOT_KEPT"),
+        (Some(Source::Inline(Bytes(b"hello".to_vec()))), "202"),
+    ] {
+        let media = Media {
+            source,
+            ..Media::default()
+        };
+        let id = kept(&world, instance, &Content::Document(media).into(), 7).await;
+        let answer = key.send("forward", json!({"to": BOB, "messageId": id})).await;
+        let found = if answer.status == 202 {
+            "202".to_owned()
+        } else {
+            answer.code()
+        };
+        assert_eq!(found, told);
+    }
 }
 
 #[tokio::test]

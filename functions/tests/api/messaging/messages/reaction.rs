@@ -1,9 +1,12 @@
 //! `POST /api/messages/{message}/reaction`.
 
+use chrono::TimeDelta;
 use serde_json::json;
+use shared::clock::Clock as _;
 use shared::domain::content::{Content, Reaction, Target};
 use shared::domain::message::{Direction, Failure, FailureCode, Kind, State};
 use shared::domain::person::Person;
+use shared::storage::messages::Away;
 
 use super::about::{BOB, GROUP, id, text};
 use crate::support::World;
@@ -21,6 +24,38 @@ fn target(whatsapp_id: &str, from_me: bool) -> Target {
         from_me,
         author: Person::default(),
     }
+}
+
+/// Its job is not in its lane, so what is said of it would be there first.
+#[tokio::test]
+async fn nothing_is_said_of_a_message_that_is_put_off() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let message = text(&key, BOB).await;
+    let keyed = key.with_header("idempotency-key", "order-42");
+    let reply = json!({"to": BOB, "text": "an answer", "replyTo": {"id": message}});
+    let before = keyed.send("text", reply.clone()).await.data(202);
+    let at = world.clock.now() + TimeDelta::hours(5);
+    let messages = &world.state.messages;
+    let put = messages.put_away(instance, message, at).await;
+    assert_eq!(put.expect("stored"), Away::Done { before: None });
+
+    let told = "409 CONFLICT: The message is not sent yet: it is put off until 2026-01-01T05:00:00.000Z";
+    let path = format!("/api/messages/{message}");
+    let reaction = format!("{path}/reaction");
+    let emoji = json!({"emoji": "👍"});
+    assert_eq!(key.post(&reaction, emoji.clone()).await.error(), told);
+    assert_eq!(
+        key.patch(&path, json!({"text": "hello again"})).await.error(),
+        told
+    );
+    assert_eq!(key.send("text", reply.clone()).await.error(), told);
+    // What was accepted before stays so.
+    assert_eq!(keyed.send("text", reply.clone()).await.data(202), before);
+
+    messages.bring_back(instance, message, at).await.expect("stored");
+    key.post(&reaction, emoji).await.data(202);
+    key.send("text", reply).await.data(202);
 }
 
 #[tokio::test]
