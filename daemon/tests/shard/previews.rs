@@ -90,7 +90,7 @@ fn preview(sent: &Sent) -> Option<&Preview> {
     text.preview.as_deref()
 }
 
-/// Another number whose chat is in the same lane.
+/// Another number whose chat is in the same lane as Alice's.
 fn neighbour(instance: &Instance) -> String {
     let to = |number: &str| number.parse().expect("a number");
     let mut others = (2..999).map(|n| format!("15550100{n:03}"));
@@ -127,12 +127,15 @@ async fn a_text_goes_out_with_what_its_page_says() {
 #[tokio::test]
 async fn a_slow_page_holds_up_its_own_chat_alone() {
     let (world, host) = (World::new().await, Host::new(0).await);
-    let mut daemon = world.daemon("a").await;
-    let (instance, mut session) = world.connected(&mut daemon).await;
+    let instance = world.instance("main").await;
+    // The queue gives out those of a lane that are there together, and nothing later while one of them is held.
     let slow = accept(&world, &instance, ALICE, &host.url).await;
     let behind = world.accept(&instance, ALICE, "and then").await;
-    host.until_asked().await;
     let other = world.accept(&instance, &neighbour(&instance), "hello").await;
+    let mut daemon = world.daemon("a").await;
+    let mut session = daemon.session().await;
+    session.log_in().await;
+    host.until_asked().await;
     assert_eq!(session.sent().await.message, other);
     session.acknowledge(other, None).await;
     world.until_state(&instance, other, State::Sent).await;
