@@ -127,8 +127,8 @@ async fn queue(key: &Caller, people: &[String], texts: usize) -> Vec<String> {
             .collect();
         let told = key.send("bulk", json!({"messages": messages})).await.data(200);
         let results = told["results"].as_array().expect("a list").iter();
-        let accepted = results.filter_map(|result| result["message"]["id"].as_str());
-        accepted.last().expect("one at least").to_owned()
+        let mut accepted = results.filter_map(|result| result["message"]["id"].as_str());
+        accepted.next_back().expect("one at least").to_owned()
     });
     bulks.buffer_unordered(AT_ONCE).collect().await
 }

@@ -81,7 +81,7 @@ impl Inbound {
     async fn commit_all(&self, batch: &[InboundMessage]) -> Result<(), Cause> {
         let mut committed = Vec::new();
         for message in batch {
-            committed.extend(self.commit_one(message).await?);
+            committed.extend(Box::pin(self.commit_one(message)).await?);
         }
         fault::point("before-received-event");
         let mut handed = Vec::new();
@@ -107,18 +107,17 @@ impl Inbound {
         let is_about_another = message.is_about_another();
         let known = self.who_wrote(message).await;
         // A vote is with its poll already, and is no message.
-        let (put, file) = match message.vote {
-            Some(_) => (Put::AlreadyThere, None),
-            None => {
-                let keeping = Keeping::new(&self.deps, self.instance);
-                let storing = async { Ok::<_, Cause>(self.store(id, message, &known).await?) };
-                let (put, file, ()) = tokio::try_join!(
-                    storing,
-                    self.keep_file(id, message),
-                    keeping.keep_received(id, message),
-                )?;
-                (put, file)
-            }
+        let (put, file) = if message.vote.is_some() {
+            (Put::AlreadyThere, None)
+        } else {
+            let keeping = Keeping::new(&self.deps, self.instance);
+            let storing = async { Ok::<_, Cause>(self.store(id, message, &known).await?) };
+            let (put, file, ()) = tokio::try_join!(
+                storing,
+                self.keep_file(id, message),
+                keeping.keep_received(id, message),
+            )?;
+            (put, file)
         };
         if message.from_me && !is_about_another {
             return Ok(None);

@@ -117,6 +117,10 @@ pub struct WhatsAppSession {
 
 impl WhatsAppSession {
     /// Begins a session on its stored state.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "the parts of a session, made in their order"
+    )]
     pub async fn begin(connector: &WhatsAppConnector, session: Session) -> Result<Self, ConnectError> {
         let secrets = MessageSecrets::load(session.state.as_ref())
             .await

@@ -209,7 +209,7 @@ impl IqSpec for ReadPrivacy {
             let jids = users.map(|user| user.attrs().optional_jid("jid").context("a user without a name"));
             jids.collect::<Result<Vec<Jid>, _>>()
         };
-        let kind = list.get_attr("type").map(|kind| kind.to_string());
+        let kind = list.get_attr("type").map(ToString::to_string);
         match kind.as_deref() {
             Some("contacts") => Ok(Privacy::Contacts),
             Some("blacklist") => Ok(Privacy::Except(people()?)),

@@ -83,13 +83,12 @@ fn stand_in(place: usize) -> String {
 /// A text as it is written when it is nothing else.
 fn written(text: &str) -> Vec<u8> {
     let length = text.len();
-    let mut bytes = match u8::try_from(length) {
-        Ok(length) => vec![token::BINARY_8, length],
+    let mut bytes = if let Ok(length) = u8::try_from(length) {
+        vec![token::BINARY_8, length]
+    } else {
         // 20 bits; no attribute is longer.
-        Err(_) => {
-            let [_, high, middle, low] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
-            vec![token::BINARY_20, high & 0x0F, middle, low]
-        }
+        let [_, high, middle, low] = u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes();
+        vec![token::BINARY_20, high & 0x0F, middle, low]
     };
     bytes.extend_from_slice(text.as_bytes());
     bytes

@@ -125,7 +125,12 @@ impl World {
             let shown = key.get(&format!("/api/messages/{message}")).await.data(200);
             let status = shown["status"].as_str().expect("a status").to_owned();
             assert!(status != "failed" && status != "expired", "{shown}");
-            (status != "queued").then_some(())
+            let is_sent = status != "queued";
+            if !is_sent {
+                // The key may ask a thousand times.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            is_sent.then_some(())
         })
         .await;
     }

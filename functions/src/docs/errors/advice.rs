@@ -13,6 +13,7 @@ pub struct Advice {
 }
 
 /// The row of a code.
+#[expect(clippy::too_many_lines, reason = "one table, a row for each code")]
 pub const fn of(code: Code) -> Advice {
     let (again, provoke) = match code {
         Code::ValidationError => (

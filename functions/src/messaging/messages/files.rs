@@ -190,9 +190,8 @@ async fn require_abandoned(
 ) -> Result<(), ApiError> {
     match state.messages.get(instance, holder).await? {
         Some(record) if !is_not_accepted(&record) => return Err(taken_by(holder)),
-        Some(_) => {}
         None if now - holder.created_at() < AT_WORK => return Err(held_for(holder)),
-        None => {}
+        Some(_) | None => {}
     }
     // An accepted message has its file under its own name alone. Its record may be missing while its job waits.
     if state.bucket.size(&upload.object).await?.is_none() {

@@ -32,8 +32,7 @@ pub async fn find(
     now: DateTime<Utc>,
 ) -> Result<Found, ApiError> {
     let record = state.messages.get(instance, revoke).await?;
-    let stage = record.map(|record| record.as_of(now).state);
-    Ok(match stage {
+    Ok(match record.map(|record| record.as_of(now).state) {
         None => Found::Missing,
         Some(Stage::Failed | Stage::Expired | Stage::Cancelled) => Found::Undone,
         Some(_) => Found::There,

@@ -45,7 +45,9 @@ async fn an_odd_one_arrives_as_it_was_given() {
                 .get_attr("type")
                 .is_some_and(|kind| kind.as_str() == "levitation") =>
         {
-            let to = node.get_attr("to").and_then(|to| to.to_jid());
+            let to = node
+                .get_attr("to")
+                .and_then(wacore_binary::node::ValueRef::to_jid);
             let words = node
                 .get_optional_child("words")
                 .and_then(|words| words.content_bytes());

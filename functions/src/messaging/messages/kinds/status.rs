@@ -52,7 +52,7 @@ pub struct Request {
 fn kind_schema() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
-        .enum_values(Some(KINDS.map(|kind| kind.as_str())))
+        .enum_values(Some(KINDS.map(Kind::as_str)))
         .description(Some(
             "What it shows: a text has `text`, a picture or a video a file and perhaps `caption`",
         ))
@@ -108,7 +108,7 @@ pub async fn handler(
     );
     let content = kind.and_then(|kind| content(kind, request, &mut fields));
     if kind.is_none() {
-        let known = KINDS.map(|kind| kind.as_str()).join(", ");
+        let known = KINDS.map(Kind::as_str).join(", ");
         fields.fault("kind", format!("must be one of {known}"));
     }
     let options = given

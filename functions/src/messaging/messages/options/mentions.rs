@@ -32,7 +32,7 @@ pub fn check(given: &[String], fields: &mut Fields) -> Vec<Recipient> {
         let field = format!("mentions[{index}]");
         match fields.parse::<Recipient>(&*field, name) {
             Some(Recipient::Group(_) | Recipient::Status) => {
-                fields.fault(field, "must be a person, not a group")
+                fields.fault(field, "must be a person, not a group");
             }
             Some(person) if !people.contains(&person) => people.push(person),
             _ => {}
