@@ -171,16 +171,28 @@ impl FailureCode {
     /// Whether it is our guess, which the server's acknowledgement or a receipt of the recipient's device can prove
     /// wrong. WhatsApp's own refusals are no guesses.
     pub const fn is_a_guess(self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::NoAcknowledgement
-                | Self::Poison
-                | Self::Expired
-                | Self::RateOverlimit
-                | Self::StaleDeviceList
-                | Self::AccountChanged
-                | Self::NotAccepted
-        )
+            | Self::Poison
+            | Self::Expired
+            | Self::RateOverlimit
+            | Self::StaleDeviceList
+            | Self::AccountChanged
+            | Self::NotAccepted => true,
+            Self::RefusedMalformed
+            | Self::RefusedForbidden
+            | Self::ReachoutRestricted
+            | Self::TrustTokenMissing
+            | Self::NoRecipientDevice
+            | Self::RecipientNotOnWhatsapp
+            | Self::GroupNotFound
+            | Self::NotAMember
+            | Self::MediaUnreachable
+            | Self::MediaTooLarge
+            | Self::MediaType
+            | Self::MediaGone
+            | Self::Unprocessable => false,
+        }
     }
 }
 
