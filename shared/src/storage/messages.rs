@@ -303,7 +303,7 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
         instance: read.parse("instance")?,
         direction: read.parse::<Direction>("direction")?,
         kind: read.known("kind")?,
-        chat: read.parse_with("chat", Recipient::of_jid)?,
+        chat: Recipient::of_stored_jid(read.str("chat")?),
         person: Person {
             phone: read.opt_str("phone")?.map(str::to_owned),
             lid: read.opt_str("lid")?.map(str::to_owned),

@@ -9,6 +9,7 @@ use serde_json::json;
 use shared::domain::content::{Content, Kind, Target};
 use shared::domain::message::{Direction, MessageRecord, State};
 use shared::domain::person::{Acquaintance, Person};
+use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
 
 use super::accept::{Accepted, Outgoing, accept};
@@ -93,6 +94,12 @@ impl Saying<'_> {
     /// How WhatsApp names the message.
     pub fn target(&self) -> Result<Target, ApiError> {
         let record = self.record;
+        if matches!(record.chat, Recipient::Unknown(_)) {
+            return Err(conflict(
+                record,
+                "The message is of a chat that this version does not know",
+            ));
+        }
         let from_me = record.direction == Direction::Outgoing;
         let whatsapp_id = match (&record.whatsapp_id, record.received_at) {
             (Some(id), _) => id.clone(),
