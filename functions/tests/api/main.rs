@@ -16,6 +16,7 @@ mod openapi;
 mod races;
 mod setup;
 mod shell;
+mod slow_bucket;
 mod socket;
 mod strict;
 mod support;
