@@ -4,6 +4,7 @@
 mod auth;
 mod callers;
 mod derived;
+mod documented;
 mod error_pages;
 mod faulty_table;
 mod flaky_queue;

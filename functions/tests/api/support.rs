@@ -27,6 +27,7 @@ use testbed::played::PlayedDaemon;
 use testbed::queues::{Through, queues};
 use tower::ServiceExt;
 
+use crate::documented;
 use crate::faulty_table::FaultyTable;
 use crate::flaky_queue::FlakyQueue;
 use crate::mailbox::Mailbox;
@@ -98,7 +99,7 @@ impl World {
             clock,
         )
         .expect("a queue prefix");
-        let router = service::all(states.clone());
+        let router = documented::held_to_it(service::all(states.clone()));
         let state = states.management.clone();
         Self {
             nobody: Caller::in_memory(router.clone()),
@@ -141,7 +142,9 @@ impl World {
             self.mail.clone(),
             Arc::new(self.clock.clone()),
         );
-        Caller::in_memory(service::all(states.expect("a queue prefix")))
+        Caller::in_memory(documented::held_to_it(service::all(
+            states.expect("a queue prefix"),
+        )))
     }
 
     /// Lets this router answer from here on whoever has no token, and [`World::send`].

@@ -12,7 +12,7 @@ use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
 
-use super::accept::{Accepted, Outgoing, accept};
+use super::accept::{self, Accepted, Outgoing, accept};
 use super::options::Options;
 use super::revoking::{self, Found, Revokes};
 use crate::endpoint::{Described, Endpoint};
@@ -38,12 +38,8 @@ where
 {
     Endpoint::new(method, path, id, handler)
         .about(Tag::Messages, summary)
-        .errors(&[
-            Code::Conflict,
-            Code::InstanceNotConnected,
-            Code::QuotaExceeded,
-            Code::QueueFull,
-        ])
+        .errors(&accept::ERRORS)
+        .errors(&[Code::Conflict])
 }
 
 /// A request to say something about a message.

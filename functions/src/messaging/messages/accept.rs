@@ -68,6 +68,14 @@ pub struct Outgoing {
     pub revokes: Option<Revokes>,
 }
 
+/// What accepting a message may answer, whatever its kind.
+pub const ERRORS: [Code; 4] = [
+    Code::InstanceNotConnected,
+    Code::QuotaExceeded,
+    Code::QueueFull,
+    Code::NotFound,
+];
+
 /// The answer to a send.
 pub type Accepted = Replayable<AcceptedView>;
 

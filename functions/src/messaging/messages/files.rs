@@ -40,6 +40,9 @@ const AT_WORK: TimeDelta = TimeDelta::minutes(1);
 /// What an upload's name and type are known for after a message took it: as long as a request may be repeated.
 const KNOWN_FOR: TimeDelta = TimeDelta::hours(1 + idempotency::TERM.num_hours());
 
+/// What a send with a file may answer beside what every send may: an upload is another message's, or is kept no more.
+pub const ERRORS: [Code; 2] = [Code::Conflict, Code::MediaGone];
+
 /// The message that a file is for.
 #[derive(Debug, Clone, Copy)]
 pub struct Owner {
