@@ -415,7 +415,7 @@ fn expected(lesson: &Lesson) -> Acquaintance {
     match &lesson.other {
         Some(Recipient::Phone(digits)) => acquaintance.person.phone = Some(digits.clone()),
         Some(Recipient::Lid(digits)) => acquaintance.person.lid = Some(digits.clone()),
-        Some(Recipient::Group(_) | Recipient::Status) | None => {}
+        Some(Recipient::Group(_) | Recipient::Status | Recipient::Unknown(_)) | None => {}
     }
     acquaintance
 }

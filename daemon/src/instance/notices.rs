@@ -371,7 +371,7 @@ impl Teller {
         match other {
             Some(Recipient::Phone(digits)) => person.phone = Some(digits),
             Some(Recipient::Lid(digits)) => person.lid = Some(digits),
-            Some(Recipient::Group(_) | Recipient::Status) | None => {}
+            Some(Recipient::Group(_) | Recipient::Status | Recipient::Unknown(_)) | None => {}
         }
     }
 }

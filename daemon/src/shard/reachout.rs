@@ -179,6 +179,7 @@ mod tests {
             put_off: None,
             typing_ms: None,
             file: None,
+            counted_by: None,
             needs: 1,
             content: String::new(),
         }

@@ -22,7 +22,7 @@ pub async fn explain(
     match to {
         Recipient::Group(_) => of_group(client, to).await,
         // Nobody is asked for who sees it.
-        Recipient::Status => Ok(None),
+        Recipient::Status | Recipient::Unknown(_) => Ok(None),
         Recipient::Phone(_) | Recipient::Lid(_) if error == Some(MISSING_TOKEN) => {
             of_reaching_out(client).await.map(Some)
         }

@@ -13,6 +13,8 @@ pub fn jid(recipient: &Recipient) -> Jid {
         Recipient::Lid(digits) => Jid::lid(digits.as_str()),
         Recipient::Group(id) => Jid::group(id.as_str()),
         Recipient::Status => Jid::status_broadcast(),
+        // Nothing is sent there; nothing is what the name of nobody leads to.
+        Recipient::Unknown(_) => Jid::pn(""),
     }
 }
 
@@ -60,7 +62,7 @@ pub fn person<'a>(jids: impl IntoIterator<Item = &'a Jid>) -> Person {
         match chat(jid) {
             Some(Recipient::Phone(digits)) => person.phone = Some(digits),
             Some(Recipient::Lid(digits)) => person.lid = Some(digits),
-            Some(Recipient::Group(_) | Recipient::Status) | None => {}
+            Some(Recipient::Group(_) | Recipient::Status | Recipient::Unknown(_)) | None => {}
         }
     }
     person

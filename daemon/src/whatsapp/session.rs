@@ -656,7 +656,7 @@ impl Connection for WhatsAppSession {
         let other = match name {
             Recipient::Phone(_) => format!("{}@lid", entry.lid),
             Recipient::Lid(_) => format!("{}@s.whatsapp.net", entry.phone_number),
-            Recipient::Group(_) | Recipient::Status => return None,
+            Recipient::Group(_) | Recipient::Status | Recipient::Unknown(_) => return None,
         };
         other.parse().ok()
     }

@@ -44,6 +44,7 @@ impl World {
             needs: 1,
             typing_ms: None,
             file: None,
+            counted_by: None,
             content,
         }
     }

@@ -11,6 +11,7 @@ use shared::queue::{
     Depth, OutgoingMessage, Queue as _, QueueError, QueueName, Receipt, ReceiveOptions, Received, SendOutcome,
 };
 use testbed::queues::Passing;
+use tokio::sync::oneshot;
 
 /// An embedded queue whose service is out of reach while [`FlakyQueue::fail`] says so.
 #[derive(Debug)]
@@ -19,6 +20,19 @@ pub struct FlakyQueue {
     fails: AtomicBool,
     sends: Mutex<VecDeque<Send>>,
     every_send: Mutex<Option<Send>>,
+    hold: Mutex<Option<oneshot::Sender<HeldSend>>>,
+}
+
+/// A send that waits for the test. It is passed on when this is dropped.
+#[derive(Debug)]
+pub struct HeldSend(oneshot::Sender<Option<Send>>);
+
+impl HeldSend {
+    /// Gives it this fate; passes it on without one.
+    pub fn release(self, fate: Option<Send>) {
+        // Its sender may have given up.
+        let _ = self.0.send(fate);
+    }
 }
 
 /// What becomes of a send.
@@ -39,6 +53,7 @@ impl FlakyQueue {
             fails: AtomicBool::new(false),
             sends: Mutex::default(),
             every_send: Mutex::default(),
+            hold: Mutex::default(),
         }
     }
 
@@ -54,6 +69,13 @@ impl FlakyQueue {
     /// What becomes of every send from here on.
     pub fn every_send(&self, send: Option<Send>) {
         *self.every_send.lock().expect("no holder panics") = send;
+    }
+
+    /// Holds the next send, which comes with the answer.
+    pub fn hold_send(&self) -> oneshot::Receiver<HeldSend> {
+        let (sender, receiver) = oneshot::channel();
+        *self.hold.lock().expect("no holder panics") = Some(sender);
+        receiver
     }
 
     fn reach(&self) -> Result<&EmbeddedQueue, QueueError> {
@@ -72,7 +94,17 @@ impl Passing for FlakyQueue {
     }
 
     async fn send(&self, queue: &QueueName, message: OutgoingMessage) -> Result<SendOutcome, QueueError> {
-        let next = self.sends.lock().expect("no holder panics").pop_front();
+        let held = self.hold.lock().expect("no holder panics").take();
+        let mut next = None;
+        if let Some(held) = held {
+            let (release, released) = oneshot::channel();
+            // A test that no longer waits for the send lets it pass: `released` ends at once.
+            let _ = held.send(HeldSend(release));
+            next = released.await.ok().flatten();
+        }
+        if next.is_none() {
+            next = self.sends.lock().expect("no holder panics").pop_front();
+        }
         let fate = next.or(*self.every_send.lock().expect("no holder panics"));
         match fate {
             None => return self.reach()?.send(queue, message).await,

@@ -4,6 +4,7 @@
 mod auth;
 mod callers;
 mod derived;
+mod documented;
 mod error_pages;
 mod faulty_table;
 mod flaky_queue;
@@ -16,6 +17,7 @@ mod openapi;
 mod races;
 mod setup;
 mod shell;
+mod slow_bucket;
 mod socket;
 mod strict;
 mod support;

@@ -27,6 +27,7 @@ use testbed::played::PlayedDaemon;
 use testbed::queues::{Through, queues};
 use tower::ServiceExt;
 
+use crate::documented;
 use crate::faulty_table::FaultyTable;
 use crate::flaky_queue::FlakyQueue;
 use crate::mailbox::Mailbox;
@@ -98,7 +99,7 @@ impl World {
             clock,
         )
         .expect("a queue prefix");
-        let router = service::all(states.clone());
+        let router = documented::held_to_it(service::all(states.clone()));
         let state = states.management.clone();
         Self {
             nobody: Caller::in_memory(router.clone()),
@@ -115,16 +116,35 @@ impl World {
 
     /// Whoever calls another process of the same deployment, without a token.
     pub fn another(&self, change: impl FnOnce(Functions) -> Functions) -> Caller {
+        self.process(change, self.states.messaging.bucket.clone())
+    }
+
+    /// The same of one whose files go into this bucket.
+    pub fn over_bucket(&self, bucket: Bucket, change: impl FnOnce(Functions) -> Functions) -> Caller {
+        self.process(change, bucket)
+    }
+
+    /// A bucket of S3 at this address.
+    pub fn bucket_at(&self, endpoint: &str) -> Bucket {
+        let place = shared::config::Bucket::S3("files".to_owned());
+        let aws = shared::aws::stand_in(endpoint);
+        let clock = Arc::new(self.clock.clone());
+        Bucket::open(&aws, &place, self.state.sealer.clone(), clock).expect("a client")
+    }
+
+    fn process(&self, change: impl FnOnce(Functions) -> Functions, bucket: Bucket) -> Caller {
         let states = States::new(
             &change(config()),
             self.state.table.clone(),
             self.queue.clone(),
             self.state.sealer.clone(),
-            self.states.messaging.bucket.clone(),
+            bucket,
             self.mail.clone(),
             Arc::new(self.clock.clone()),
         );
-        Caller::in_memory(service::all(states.expect("a queue prefix")))
+        Caller::in_memory(documented::held_to_it(service::all(
+            states.expect("a queue prefix"),
+        )))
     }
 
     /// Lets this router answer from here on whoever has no token, and [`World::send`].

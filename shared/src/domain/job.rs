@@ -10,7 +10,7 @@ use super::person::Person;
 use super::question::{Ask, Question, SealedAsk};
 use super::recipient::Recipient;
 use crate::bucket::ObjectName;
-use crate::ids::{InstanceId, MessageId};
+use crate::ids::{InstanceId, MessageId, RequestId};
 
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,10 @@ pub struct SendJob {
     /// Its file in the bucket, where it has one there. It is deleted once the message needs it no more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<ObjectName>,
+    /// The request that has counted it, where another one may come under its idempotency key: see
+    /// [`MessageRecord::counted_by`]. A record that is made of the job says it too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted_by: Option<RequestId>,
     /// The version that a reader must know for members of the content, and for what stands beside it: see
     /// [`Said::needs`](content::Said::needs).
     #[serde(default = "payload::first", skip_serializing_if = "payload::is_first")]
@@ -90,6 +94,7 @@ impl SendJob {
             scheduled_at: self.scheduled_at,
             reference: self.reference.clone(),
             expires_at: Some(self.expires_at),
+            counted_by: self.counted_by,
             ..new
         }
     }

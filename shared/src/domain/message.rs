@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::person::Person;
 use super::recipient::Recipient;
 use super::text_enum;
-use crate::ids::{InstanceId, MessageId};
+use crate::ids::{InstanceId, MessageId, RequestId};
 
 pub use super::content::Kind;
 pub use super::failure::{Failure, FailureCode};
@@ -182,6 +182,11 @@ pub struct MessageRecord {
     pub receipts: Option<GroupReceipts>,
     /// The message of kind `revoke` by which it was to be taken back last: it may have come to nothing since.
     pub revoked_by: Option<MessageId>,
+    /// The request whose count against the quota stands for the message, of those that may come under one idempotency key;
+    /// `None` where no other can come. It is named anew, since callers choose their `X-Request-Id`.
+    pub counted_by: Option<RequestId>,
+    /// Whether another of these requests goes by that count: it is not taken back any more.
+    pub is_shared: bool,
 }
 
 impl MessageRecord {
@@ -221,7 +226,16 @@ impl MessageRecord {
             truncated: None,
             receipts: None,
             revoked_by: None,
+            counted_by: None,
+            is_shared: false,
         }
+    }
+
+    /// Whether the message's request was answered with an error, and nothing is sent.
+    pub fn was_not_accepted(&self) -> bool {
+        let failure = self.failure.as_ref();
+        self.state == State::Failed
+            && failure.is_some_and(|failure| failure.code == FailureCode::NotAccepted.as_str())
     }
 
     /// Since when an outgoing message waits to be sent, or will.

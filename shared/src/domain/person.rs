@@ -56,7 +56,7 @@ impl Person {
         match name {
             Recipient::Phone(digits) => self.phone.as_ref() == Some(digits),
             Recipient::Lid(digits) => self.lid.as_ref() == Some(digits),
-            Recipient::Group(_) | Recipient::Status => false,
+            Recipient::Group(_) | Recipient::Status | Recipient::Unknown(_) => false,
         }
     }
 

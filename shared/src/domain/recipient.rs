@@ -16,6 +16,9 @@ pub enum Recipient {
     Group(String),
     /// Those whom the account shows its status updates. Nobody names them: see [`Self::of_jid`].
     Status,
+    /// A chat that only a newer version knows, by its JID. It is read from records and never sent to: see
+    /// [`Self::of_stored_jid`].
+    Unknown(String),
 }
 
 /// The JID under which WhatsApp has status updates.
@@ -36,6 +39,7 @@ impl Recipient {
             Self::Lid(digits) => format!("{digits}@lid"),
             Self::Group(id) => format!("{id}@g.us"),
             Self::Status => STATUS.to_owned(),
+            Self::Unknown(jid) => jid.clone(),
         }
     }
 
@@ -47,9 +51,14 @@ impl Recipient {
         text.parse()
     }
 
-    /// Whether several people have what is sent there.
+    /// The same of a JID that a newer version may have stored.
+    pub fn of_stored_jid(text: &str) -> Self {
+        Self::of_jid(text).unwrap_or_else(|InvalidRecipient| Self::Unknown(text.to_owned()))
+    }
+
+    /// Whether several people have what is sent there, as far as is known.
     pub const fn is_shared(&self) -> bool {
-        matches!(self, Self::Group(_) | Self::Status)
+        matches!(self, Self::Group(_) | Self::Status | Self::Unknown(_))
     }
 
     /// The phone number's digits, where that is how the chat is named.
@@ -135,6 +144,7 @@ impl fmt::Debug for Recipient {
             Self::Lid(_) => "Lid(…)",
             Self::Group(_) => "Group(…)",
             Self::Status => "Status",
+            Self::Unknown(_) => "Unknown(…)",
         })
     }
 }
@@ -192,6 +202,20 @@ mod tests {
         let read: Recipient = serde_json::from_str(&json).expect("ours");
         assert_eq!(read, Recipient::Status);
         assert!(read.is_shared() && read.group().is_none());
+    }
+
+    #[test]
+    fn a_chat_that_only_a_newer_build_knows_is_read_from_records_alone() {
+        let newer = "120363021033254949@newsletter";
+        let read = Recipient::of_stored_jid(newer);
+        assert_eq!(read, Recipient::Unknown(newer.to_owned()));
+        assert_eq!(read.to_jid(), newer);
+        assert_eq!((read.phone(), read.lid(), read.group()), (None, None, None));
+        assert_eq!(format!("{read:?}"), "Unknown(…)");
+        assert_eq!(Recipient::of_stored_jid(STATUS), Recipient::Status);
+        // Nobody sends there, and no job goes there.
+        assert!(newer.parse::<Recipient>().is_err());
+        assert!(serde_json::from_str::<Recipient>(&format!("\"{newer}\"")).is_err());
     }
 
     #[test]

@@ -106,15 +106,6 @@ impl<'a> Reader<'a> {
         self.required(field, self.opt_parse(field)?)
     }
 
-    /// Text that is there and parses in this way.
-    pub fn parse_with<T, E>(
-        &self,
-        field: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Result<T, StorageError> {
-        parse(self.str(field)?).map_err(|_| self.corrupt(field))
-    }
-
     /// Text that may be absent and otherwise parses.
     pub fn opt_parse<T: FromStr>(&self, field: &'static str) -> Result<Option<T>, StorageError> {
         let text = self.opt_str(field)?;

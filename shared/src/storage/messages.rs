@@ -1,6 +1,7 @@
 //! The records of messages: ids, kinds, states and times, never content.
 
 mod away;
+mod counted;
 mod log;
 mod pointers;
 mod revoked;
@@ -60,6 +61,7 @@ pub enum Transition {
 
 pub use crate::domain::message::Change;
 pub use away::Away;
+pub use counted::Counted;
 pub use log::Looked;
 pub use pointers::Pointed;
 pub use revoked::Marked;
@@ -86,17 +88,10 @@ impl Messages {
 
     /// Puts a record where there is none of its id. One write unit.
     pub async fn put(&self, record: &MessageRecord) -> Result<Put, StorageError> {
-        let sent = self
-            .table
-            .put(to_item(record))
-            .condition_expression("attribute_not_exists(pk)")
-            .send()
-            .await;
-        match sent {
-            Ok(_) => Ok(Put::Created),
-            Err(error) if condition_failed(&error) => Ok(Put::AlreadyThere),
-            Err(error) => Err(classify(error)),
-        }
+        Ok(match self.put_or_find(record).await? {
+            None => Put::Created,
+            Some(_) => Put::AlreadyThere,
+        })
     }
 
     /// A message of this instance.
@@ -284,6 +279,9 @@ fn to_item(record: &MessageRecord) -> Item {
             set(name, time(value));
         }
     }
+    if let Some(request) = record.counted_by {
+        set(counted::BY, text(request));
+    }
     item
 }
 
@@ -303,7 +301,7 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
         instance: read.parse("instance")?,
         direction: read.parse::<Direction>("direction")?,
         kind: read.known("kind")?,
-        chat: read.parse_with("chat", Recipient::of_jid)?,
+        chat: Recipient::of_stored_jid(read.str("chat")?),
         person: Person {
             phone: read.opt_str("phone")?.map(str::to_owned),
             lid: read.opt_str("lid")?.map(str::to_owned),
@@ -327,5 +325,7 @@ fn from_item(item: &Item) -> Result<MessageRecord, StorageError> {
             .map(|reason| reason.parse().unwrap_or(Truncation::Refused)),
         receipts: read_receipts(item)?,
         revoked_by: read.opt_parse("revokedBy")?,
+        counted_by: read.opt_parse(counted::BY)?,
+        is_shared: read.flag(counted::SHARED)?,
     })
 }

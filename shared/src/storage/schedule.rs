@@ -118,12 +118,7 @@ impl Schedule {
         now: DateTime<Utc>,
     ) -> Result<(), StorageError> {
         let (at, message) = (cancelled.at, cancelled.message);
-        let notice = Entry {
-            at: now,
-            job: None,
-            ..cancelled
-        };
-        self.put(network, shard, &notice).await?;
+        self.call_back(network, shard, cancelled, now).await?;
         if keys::due_time(at) == keys::due_time(now) {
             return Ok(());
         }

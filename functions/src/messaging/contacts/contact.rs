@@ -28,8 +28,8 @@ impl FromStr for Contact {
 
     fn from_str(text: &str) -> Result<Self, InvalidContact> {
         match text.parse::<Recipient>()? {
-            Recipient::Group(_) | Recipient::Status => Err(InvalidContact::Group),
-            person => Ok(Self(person)),
+            person @ (Recipient::Phone(_) | Recipient::Lid(_)) => Ok(Self(person)),
+            Recipient::Group(_) | Recipient::Status | Recipient::Unknown(_) => Err(InvalidContact::Group),
         }
     }
 }

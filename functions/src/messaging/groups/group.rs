@@ -34,7 +34,9 @@ impl FromStr for GroupRef {
         };
         match jid.parse()? {
             group @ Recipient::Group(_) => Ok(Self(group)),
-            Recipient::Phone(_) | Recipient::Lid(_) | Recipient::Status => Err(InvalidGroup),
+            Recipient::Phone(_) | Recipient::Lid(_) | Recipient::Status | Recipient::Unknown(_) => {
+                Err(InvalidGroup)
+            }
         }
     }
 }

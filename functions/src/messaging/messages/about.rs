@@ -9,9 +9,10 @@ use serde_json::json;
 use shared::domain::content::{Content, Kind, Target};
 use shared::domain::message::{Direction, MessageRecord, State};
 use shared::domain::person::{Acquaintance, Person};
+use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
 
-use super::accept::{Accepted, Outgoing, accept};
+use super::accept::{self, Accepted, Outgoing, accept};
 use super::options::Options;
 use super::revoking::{self, Found, Revokes};
 use crate::endpoint::{Described, Endpoint};
@@ -37,12 +38,8 @@ where
 {
     Endpoint::new(method, path, id, handler)
         .about(Tag::Messages, summary)
-        .errors(&[
-            Code::Conflict,
-            Code::InstanceNotConnected,
-            Code::QuotaExceeded,
-            Code::QueueFull,
-        ])
+        .errors(&accept::ERRORS)
+        .errors(&[Code::Conflict])
 }
 
 /// A request to say something about a message.
@@ -93,6 +90,12 @@ impl Saying<'_> {
     /// How WhatsApp names the message.
     pub fn target(&self) -> Result<Target, ApiError> {
         let record = self.record;
+        if matches!(record.chat, Recipient::Unknown(_)) {
+            return Err(conflict(
+                record,
+                "The message is of a chat that this version does not know",
+            ));
+        }
         let from_me = record.direction == Direction::Outgoing;
         let whatsapp_id = match (&record.whatsapp_id, record.received_at) {
             (Some(id), _) => id.clone(),

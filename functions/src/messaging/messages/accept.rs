@@ -14,7 +14,9 @@
 //!
 //! Once the job is in, the answer is 202; the daemon makes a missing record. If it is not in, or nobody knows,
 //! [`super::settle`] ends it. A retry with the same idempotency key goes on under the same message id, by which the
-//! queue drops the second job.
+//! queue drops the second job. It may be at work beside the first request, for a file takes its time, and counts the message as
+//! well. The record says whose count stands, and the other request gives its own back
+//! ([`shared::storage::messages::Counted`]).
 
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
@@ -28,7 +30,7 @@ use shared::domain::job::SendJob;
 use shared::domain::message::{DEFAULT_EXPIRY, MessageRecord};
 use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
-use shared::ids::{InstanceId, MessageId};
+use shared::ids::{InstanceId, MessageId, RequestId};
 use shared::queue::QueueName;
 use shared::sealed;
 use shared::storage::counters::Quota;
@@ -42,7 +44,7 @@ use super::options::{GivenOptions, Options};
 use super::replay::{Known, record_of_first, replay};
 use super::revoking::Revokes;
 use super::scheduling;
-use super::settle::Written;
+use super::settle::{self, Written};
 use super::view::AcceptedView;
 use crate::http::{ApiError, Code, Replayable, Reply, RequestContext, Timestamp, log};
 use crate::messaging::MessagingState;
@@ -65,6 +67,14 @@ pub struct Outgoing {
     /// The message that it takes back, where it is a revoke.
     pub revokes: Option<Revokes>,
 }
+
+/// What accepting a message may answer, whatever its kind.
+pub const ERRORS: [Code; 4] = [
+    Code::InstanceNotConnected,
+    Code::QuotaExceeded,
+    Code::QueueFull,
+    Code::NotFound,
+];
 
 /// The answer to a send.
 pub type Accepted = Replayable<AcceptedView>;
@@ -100,7 +110,7 @@ pub async fn accepted_before(
         return Ok(None);
     };
     let record = state.messages.get(instance, first.message).await?;
-    let same = record.filter(|record| first.had(&bytes_of(record.kind, body)));
+    let same = record.filter(|record| !record.was_not_accepted() && first.had(&bytes_of(record.kind, body)));
     Ok(same.map(|record| Accepted {
         reply: Reply::accepted(AcceptedView::new(&record)),
         is_replay: true,
@@ -143,6 +153,15 @@ pub async fn accept(
     if let Some(known) = known
         && let Some(record) = record_of_first(state, grant.instance, id, now).await?
     {
+        if let Some(key) = outgoing
+            .idempotency_key
+            .as_ref()
+            .filter(|_| record.was_not_accepted())
+        {
+            // The request before this one is about to free its key, or could not.
+            settle::free(state, key, &record).await;
+            return Err(ApiError::unavailable(1));
+        }
         return replay(state, subscription, &instance, record, outgoing, known, now).await;
     }
     // From here on a known request is one whose first run was cut short.
@@ -195,10 +214,17 @@ async fn commit(
     let state = &state;
     let Asking { id, to, outgoing, at } = asked;
     let idempotency_key = outgoing.idempotency_key.clone();
-    let (job, file) = prepare(state, &instance, id, &to, outgoing, at).await?;
+    // Without a key no other request can be at work with the message.
+    let counted_by = idempotency_key.is_some().then(|| RequestId::new(at));
+    let (mut job, file) = prepare(state, &instance, id, &to, outgoing, at).await?;
+    // No record is made of the job of a message that is due later: it was never accepted without one.
+    job.counted_by = counted_by.filter(|_| job.scheduled_at.is_none());
     let written = Written {
         subscription: subscription.id,
-        record: job.record(),
+        record: MessageRecord {
+            counted_by,
+            ..job.record()
+        },
         idempotency_key,
         file,
     };
@@ -224,17 +250,14 @@ async fn count_and_queue(
     let counted_at = job.accepted_at;
     let accepted = match count(state, subscription, instance.id, counted_at).await {
         Ok(accepted) => accepted,
-        Err(refused) => {
-            written.drop_file(state).await;
-            return Err(refused);
-        }
+        Err(refused) => return Err(written.refuse(state, refused).await),
     };
     if let Err(refused) = state.backlog.admit(instance, accepted, counted_at).await {
         written.give_back(state).await;
-        written.drop_file(state).await;
-        return Err(refused);
+        return Err(written.refuse(state, refused).await);
     }
-    let (queued, stored) = tokio::join!(enqueue(state, sends, job), state.messages.put(&written.record),);
+    let storing = state.messages.put_counted(&written.record);
+    let (queued, stored) = tokio::join!(enqueue(state, sends, job), storing);
     state.backlog.shards.note_sent(instance);
     written.settle(state, queued, stored).await
 }
@@ -414,6 +437,7 @@ async fn seal(
         scheduled_at,
         put_off: None,
         file: None,
+        counted_by: None,
         content,
         to: name,
     })

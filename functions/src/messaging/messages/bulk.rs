@@ -44,10 +44,13 @@ static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
     let operations = kinds::endpoints().into_iter().map(Endpoint::into_operation);
     operations
         .filter_map(|operation| operation.path().strip_prefix(PREFIX))
-        // A status says of itself what kind it is, and goes to no chat beside others.
-        .filter(|name| !name.contains(['/', '{']) && *name != Kind::Status.as_str())
+        .filter(|name| !name.contains(['/', '{']) && *name != STATUS)
         .collect()
 });
+
+/// The one kind that cannot be among several messages: its body has a `kind` of its own, which says what it shows, and the message's
+/// `kind` is in its place.
+const STATUS: &str = Kind::Status.as_str();
 
 /// The most messages of a request.
 const MOST: usize = 100;
@@ -158,7 +161,7 @@ pub fn endpoint() -> Endpoint<MessagingState> {
         .details(
             "Each message has its own result, in the order of the request, and none is in the way of another. Those of \
              one chat are sent in their order. With an `Idempotency-Key` the same request goes on where the first one \
-             stopped: nothing is sent twice.",
+             stopped: nothing is sent twice. A status is none of them: its own `kind` says what it shows, and it is sent by itself.",
         )
 }
 
@@ -296,6 +299,12 @@ impl Bulk {
         let Some(kind) = kind else {
             return Err(ApiError::field("kind", "is missing"));
         };
+        if kind == STATUS {
+            let message = format!(
+                "must not be `{STATUS}`: the `kind` of a status says what it shows, so it is sent by itself, with `POST {PREFIX}{STATUS}`"
+            );
+            return Err(ApiError::field("kind", message));
+        }
         let Some(kind) = NAMES.iter().find(|name| kind == **name) else {
             let message = format!("must be one of {}", NAMES.join(", "));
             return Err(ApiError::field("kind", message));

@@ -126,10 +126,9 @@ async fn cancel(
                 // Where the instance seems full, the queue and the records set that right.
                 log::went_wrong(&error.into(), "a cancelled message seems to wait");
             }
-            if let (Stage::Scheduled, Some(at)) = (before, record.scheduled_at) {
-                call_off(state, caller, &record, at, now).await;
-            } else if let Some(at) = put_off_at {
-                call_back(state, caller, &record, at, now).await;
+            let scheduled_at = record.scheduled_at.filter(|_| before == Stage::Scheduled);
+            if let Some(at) = scheduled_at.or(put_off_at) {
+                call_in(state, caller, &record, at, scheduled_at.is_none(), now).await;
             }
             delete_file(state, &record).await;
             Ok(record.changed(&change))
@@ -155,59 +154,38 @@ async fn delete_file(state: &MessagingState, record: &MessageRecord) {
     files::delete_of(state, owner).await;
 }
 
-/// Has the shard's owner drop a message that was due at this time, and tell of it. It would find that out when the message is
-/// due, too.
-async fn call_off(
+/// Has the shard's owner drop a message that was to come back at this time, and tell of it. It would find that out by itself at
+/// that time. One that was put off may have gone out before: its owner knows, and revokes it then.
+async fn call_in(
     state: &MessagingState,
     caller: &about::Caller,
     record: &MessageRecord,
     at: DateTime<Utc>,
+    was_put_off: bool,
     now: DateTime<Utc>,
 ) {
-    let Some(entry) = entry(caller, record, at) else {
+    let Some(expires_at) = record.expires_at else {
         return;
     };
-    let grant = &caller.grant;
-    let calling = state.schedule.call_off(grant.network, grant.shard, entry, now);
-    if let Err(error) = calling.await {
-        log::went_wrong(
-            &error.into(),
-            "a cancelled message stays among those that are due",
-        );
-    }
-}
-
-/// The same of a message that was put off until this time. It may have gone out before: its owner knows, and revokes it then.
-async fn call_back(
-    state: &MessagingState,
-    caller: &about::Caller,
-    record: &MessageRecord,
-    at: DateTime<Utc>,
-    now: DateTime<Utc>,
-) {
-    let Some(entry) = entry(caller, record, at) else {
-        return;
-    };
-    let grant = &caller.grant;
-    let calling = state.schedule.call_back(grant.network, grant.shard, entry, now);
-    match calling.await {
-        Ok(()) => scheduling::nudge(state, grant.network, grant.shard, now).await,
-        Err(error) => log::went_wrong(
-            &error.into(),
-            "a cancelled message stays among those that were put off",
-        ),
-    }
-}
-
-fn entry(caller: &about::Caller, record: &MessageRecord, at: DateTime<Utc>) -> Option<Entry> {
-    Some(Entry {
+    let entry = Entry {
         at,
         message: record.id,
         instance: record.instance,
         subscription: Some(caller.subscription.id),
-        expires_at: record.expires_at?,
+        expires_at,
         job: None,
-    })
+    };
+    let (schedule, network, shard) = (&state.schedule, caller.grant.network, caller.grant.shard);
+    let called = if was_put_off {
+        schedule.call_back(network, shard, entry, now).await
+    } else {
+        schedule.call_off(network, shard, entry, now).await
+    };
+    match called {
+        Ok(()) if was_put_off => scheduling::nudge(state, network, shard, now).await,
+        Ok(()) => {}
+        Err(error) => log::went_wrong(&error.into(), "a cancelled message stays in the due index"),
+    }
 }
 
 /// What is against taking this message back from those who have it.

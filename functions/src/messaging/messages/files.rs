@@ -17,7 +17,6 @@ use serde_json::json;
 use shared::bucket::{BucketError, Length, ObjectName, PutError};
 use shared::domain::content::{Bytes as Inline, Content, Kind, MAX_CARRIED, Media, Source};
 use shared::domain::media::Rule;
-use shared::domain::message::{FailureCode, MessageRecord, State};
 use shared::domain::upload::UPLOAD_TERM;
 use shared::ids::{InstanceId, MediaId, MessageId};
 use shared::storage::idempotency;
@@ -40,6 +39,9 @@ const AT_WORK: TimeDelta = TimeDelta::minutes(1);
 
 /// What an upload's name and type are known for after a message took it: as long as a request may be repeated.
 const KNOWN_FOR: TimeDelta = TimeDelta::hours(1 + idempotency::TERM.num_hours());
+
+/// What a send with a file may answer beside what every send may: an upload is another message's, or is kept no more.
+pub const ERRORS: [Code; 2] = [Code::Conflict, Code::MediaGone];
 
 /// The message that a file is for.
 #[derive(Debug, Clone, Copy)]
@@ -189,7 +191,7 @@ async fn require_abandoned(
     now: DateTime<Utc>,
 ) -> Result<(), ApiError> {
     match state.messages.get(instance, holder).await? {
-        Some(record) if !is_not_accepted(&record) => return Err(taken_by(holder)),
+        Some(record) if !record.was_not_accepted() => return Err(taken_by(holder)),
         None if now - holder.created_at() < AT_WORK => return Err(held_for(holder)),
         Some(_) | None => {}
     }
@@ -198,13 +200,6 @@ async fn require_abandoned(
         return Err(taken_by(holder));
     }
     Ok(())
-}
-
-/// Whether the request of this message was answered with an error.
-fn is_not_accepted(record: &MessageRecord) -> bool {
-    let failure = record.failure.as_ref();
-    record.state == State::Failed
-        && failure.is_some_and(|failure| failure.code == FailureCode::NotAccepted.as_str())
 }
 
 /// Copies an upload to its message's own name. `false` where it is nowhere.

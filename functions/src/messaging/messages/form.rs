@@ -10,9 +10,10 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use shared::domain::content::MAX_PART;
 use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
-use utoipa::openapi::{Object, RefOr};
 
+use super::members;
 use crate::http::{ApiError, Code, Fields, body};
 
 /// The part that is a file.
@@ -33,7 +34,7 @@ pub async fn read<T: ToSchema>(request: Request) -> Result<(Bytes, Option<Bytes>
     let mut form = Multipart::from_request(request, &())
         .await
         .map_err(|_| malformed())?;
-    let schema = object::<T>();
+    let schema = members::object::<T>();
     let (mut members, mut fields, mut seen) = (Map::new(), Fields::default(), BTreeSet::new());
     let mut file = None;
     while let Some(part) = form.next_field().await.map_err(unreadable)? {
@@ -108,10 +109,6 @@ fn value(schema: Option<&RefOr<Schema>>, text: String) -> Value {
         serde_json::from_str(&text).ok()
     };
     parsed.unwrap_or(Value::String(text))
-}
-
-fn object<T: ToSchema>() -> Object {
-    super::sending::object::<T>()
 }
 
 fn malformed() -> ApiError {

@@ -96,24 +96,17 @@ pub fn reference_schema() -> Object {
 }
 
 impl GivenOptions {
-    /// Those that there are of what is said about another message.
-    pub fn of(expires_at: Option<String>, reference: Option<String>) -> Self {
-        Self {
-            expires_at,
-            reference,
-            ..Self::default()
-        }
-    }
-
-    /// Those that there are of a status update, which is nobody's answer.
-    pub fn of_status(
+    /// Those that are about no chat.
+    pub fn without_chat(
         scheduled_at: Option<String>,
         expires_at: Option<String>,
         reference: Option<String>,
     ) -> Self {
         Self {
             scheduled_at,
-            ..Self::of(expires_at, reference)
+            expires_at,
+            reference,
+            ..Self::default()
         }
     }
 

@@ -1,6 +1,5 @@
 //! `POST /api/messages/{message}/reaction`.
 
-use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use shared::domain::content::{Content, Kind, MAX_EMOJI, Reaction};
@@ -9,13 +8,12 @@ use utoipa::ToSchema;
 use utoipa::openapi::Object;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::about::{self, Saying};
+use super::about;
 use super::accept::Accepted;
-use super::options::{self, GivenOptions};
+use super::unaddressed::{AtOnce, Unaddressed};
 use crate::endpoint::Endpoint;
-use crate::http::{ApiError, Fields, JsonBody, Path, Timestamp};
+use crate::http::{ApiError, Fields, Path};
 use crate::messaging::MessagingState;
-use crate::messaging::idempotency::IdempotencyKey;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -23,11 +21,6 @@ use crate::messaging::idempotency::IdempotencyKey;
 pub struct Request {
     #[schema(schema_with = emoji_schema)]
     emoji: String,
-    /// Until when it is worth sending: 3 days at most, 24 hours where it is not there.
-    #[schema(value_type = Option<Timestamp>)]
-    expires_at: Option<String>,
-    #[schema(schema_with = options::reference_schema)]
-    reference: Option<String>,
 }
 
 fn emoji_schema() -> Object {
@@ -55,50 +48,30 @@ pub fn endpoint() -> Endpoint<MessagingState> {
     .status(StatusCode::ACCEPTED)
 }
 
-pub async fn handler(
-    State(state): State<MessagingState>,
-    caller: about::Caller,
-    Path(id): Path<MessageId>,
-    IdempotencyKey(idempotency_key): IdempotencyKey,
-    JsonBody { value, bytes }: JsonBody<Request>,
-) -> Result<Accepted, ApiError> {
-    let now = state.clock.now();
-    let mut fields = Fields::default();
-    if !is_emoji(&value.emoji) {
-        let message = format!("must be one emoji of at most {MAX_EMOJI} characters, or empty");
-        fields.fault("emoji", message);
-    }
-    let given = GivenOptions::of(value.expires_at, value.reference);
-    let options = given
-        .check_since_asked(
-            &mut fields,
-            &state,
-            &caller.grant,
-            idempotency_key.as_deref(),
-            now,
-        )
-        .await?;
-    fields.finish()?;
-    let record = about::find(&state, &caller, id, now).await?;
-    let saying = Saying {
-        state: &state,
-        caller: &caller,
-        record: &record,
-        idempotency_key,
-        now,
-    };
+pub async fn handler(asked: Unaddressed<Request, AtOnce, Path<MessageId>>) -> Result<Accepted, ApiError> {
+    let asked = asked.check(|own, _, fields| emoji(own, fields)).await?;
+    let record = asked.record().await?;
+    let saying = asked.saying(&record);
     let refusal = if record.kind.is_about_another() || record.kind == Kind::Status {
         let message = format!("{} cannot be reacted to", about::a(record.kind));
         Some(about::conflict(&record, message))
     } else {
-        about::refuse_unsayable(&state, &record, now).await?
+        about::refuse_unsayable(&asked.state, &record, asked.now).await?
     };
     saying.unless(refusal).await?;
     let content = Content::Reaction(Reaction {
         target: saying.target()?,
-        emoji: value.emoji,
+        emoji: asked.own.clone(),
     });
-    saying.accept(content, options, &bytes).await
+    saying.accept(content, asked.options.clone(), &asked.bytes).await
+}
+
+fn emoji(own: Request, fields: &mut Fields) -> String {
+    if !is_emoji(&own.emoji) {
+        let message = format!("must be one emoji of at most {MAX_EMOJI} characters, or empty");
+        fields.fault("emoji", message);
+    }
+    own.emoji
 }
 
 /// The same rule for the OpenAPI document.

@@ -13,6 +13,7 @@ use super::accept::{Accepted, Outgoing, prepare};
 use super::enqueue::{Queued, enqueue};
 use super::files::Kept;
 use super::scheduling;
+use super::settle;
 use super::view::AcceptedView;
 use crate::http::{ApiError, Reply, log};
 use crate::messaging::MessagingState;
@@ -36,7 +37,7 @@ pub struct Known {
 }
 
 /// The record that an earlier request with the same idempotency key has made. A request that came a moment ago may
-/// still be at work, and is waited for: going on beside it would count its message twice.
+/// still be at work, and is waited for: going on beside it costs its work once more.
 pub async fn record_of_first(
     state: &MessagingState,
     instance: InstanceId,
@@ -80,6 +81,15 @@ pub async fn replay(
         reply: Reply::accepted(AcceptedView::new(&record)),
         is_replay: true,
     };
+    let waits = match record.state {
+        State::Scheduled => record.scheduled_at.is_some(),
+        State::Queued => record.scheduled_at.is_none() && !known.is_queued,
+        _ => false,
+    };
+    if waits && record.counted_by.is_some() && !record.is_shared {
+        // The first run may be at work, and may find that it has to take the message back.
+        settle::go_by(state, &record).await?;
+    }
     if let (State::Scheduled, Some(at)) = (record.state, record.scheduled_at) {
         let prepared = prepare(state, instance, record.id, &to, outgoing, record.created_at).await;
         let Some((job, file)) = unless_refused(prepared)? else {
@@ -87,7 +97,7 @@ pub async fn replay(
         };
         scheduling::put(state, subscription.id, instance, &job, at).await?;
         settle_file(state, file).await;
-    } else if record.state == State::Queued && record.scheduled_at.is_none() && !known.is_queued {
+    } else if waits {
         let may_be_another = now - record.id.created_at() >= DROPPED_WITHIN;
         if may_be_another {
             state.backlog.shards.require_room(instance)?;

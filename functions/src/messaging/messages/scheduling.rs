@@ -20,10 +20,11 @@ use shared::ids::SubscriptionId;
 use shared::queue::{OutgoingMessage, QueueError};
 use shared::storage::StorageError;
 use shared::storage::counters::Quota;
+use shared::storage::messages::Counted;
 use shared::storage::schedule::{Entry, QueuedLater};
 
 use super::accept::quota_exceeded;
-use super::settle::Written;
+use super::settle::{Written, go_by};
 use crate::http::{ApiError, Code, log};
 use crate::messaging::MessagingState;
 
@@ -43,17 +44,26 @@ pub async fn commit(
     written: &Written,
 ) -> Result<(), ApiError> {
     if let Err(refused) = count(state, subscription, instance, job, at).await {
-        written.drop_file(state).await;
-        return Err(refused);
+        return Err(written.refuse(state, refused).await);
     }
-    if let Err(error) = state.messages.put(&written.record).await {
-        // There is no entry, so nothing is sent.
-        written.undo(state).await;
-        return Err(error.into());
+    let counted = match state.messages.put_counted(&written.record).await {
+        Ok(counted) => counted,
+        Err(error) => {
+            // There is no entry of this request, so nothing is sent for it.
+            written.undo(state).await;
+            return Err(error.into());
+        }
+    };
+    if counted == Counted::ByAnother {
+        // There is no entry of this request yet, so its count stands for nothing, whatever becomes of the other.
+        written.give_back(state).await;
+        go_by(state, &written.record).await?;
     }
     fault::point("after-scheduled-record");
     match put(state, subscription.id, instance, job, at).await {
         Ok(()) => {}
+        // The message is the other request's, and so is what becomes of it.
+        Err(error) if counted == Counted::ByAnother => return Err(error.into()),
         Err(error @ StorageError::TooLarge(_)) => {
             written.undo(state).await;
             let message = "The message is too large to be scheduled: send it when it is due";

@@ -13,16 +13,17 @@ use serde_json::{Map, Value, json};
 use shared::domain::content::Said;
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
-use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::{Object, Ref, RefOr};
+use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
-use super::accept::{Accepted, Outgoing, accept, accepted_before, asked_at};
-use super::form;
+use super::accept::{self, Accepted, Outgoing, accept, accepted_before, asked_at};
+use super::files;
+use super::members::{self, Members, object};
 use super::options::GivenOptions;
 use crate::endpoint::{Argument, Described, Endpoint, Gate};
 use crate::http::caller::{KeyCaller, permission};
-use crate::http::{ApiError, Code, Fields, JsonBody, is_form, knows};
+use crate::http::{ApiError, Code, Fields, JsonBody};
 use crate::messaging::MessagingState;
 use crate::messaging::idempotency::IdempotencyKey;
 use crate::openapi::{Operation, Tag};
@@ -75,25 +76,19 @@ where
         .about(Tag::Messages, summary)
         .details("`202` is a promise: the message is stored durably, and sent in the order of its chat.")
         .status(StatusCode::ACCEPTED)
-        .errors(&[
-            Code::Conflict,
-            Code::InstanceNotConnected,
-            Code::QuotaExceeded,
-            Code::QueueFull,
-            Code::NotFound,
-            Code::RecipientNotOnWhatsapp,
-        ])
+        .errors(&accept::ERRORS)
+        .errors(&[Code::Conflict, Code::RecipientNotOnWhatsapp])
 }
 
 impl<Own> Sending<Own> {
     /// The kind's own members.
     pub fn own(&self) -> &Own {
-        &self.body.own
+        &self.body.members.own
     }
 
     /// The same, to be changed.
     pub fn own_mut(&mut self) -> &mut Own {
-        &mut self.body.own
+        &mut self.body.members.own
     }
 
     /// The file of a form.
@@ -121,7 +116,11 @@ impl<Own> Sending<Own> {
             state,
             caller,
             idempotency_key,
-            body: Body { to, own, options },
+            body:
+                Body {
+                    to,
+                    members: Members { own, common: options },
+                },
             bytes,
             file: _,
         } = self;
@@ -185,23 +184,14 @@ impl<Own: DeserializeOwned + ToSchema> FromRequest<MessagingState> for Sending<O
             idempotency_key,
         } = admitted;
         let request = Request::from_parts(parts, body);
-        let has_file = knows::<Own>("base64");
-        let mut file = None;
-        let JsonBody { value, mut bytes } = if has_file && is_form(request.headers()) {
-            let (json, part) = form::read::<Body<Own>>(request).await?;
-            file = part;
-            JsonBody::parse(json)?
-        } else {
-            JsonBody::from_request(request, state).await?
-        };
-        bytes = form::asked(bytes, file.as_ref());
+        let come = members::read::<Own, Body<Own>>(request, state).await?;
         Ok(Self {
             state: state.clone(),
             caller,
             idempotency_key,
-            body: value,
-            bytes,
-            file,
+            body: come.body,
+            bytes: come.bytes,
+            file: come.file,
         })
     }
 }
@@ -219,12 +209,13 @@ impl FromRequestParts<MessagingState> for Admitted {
     }
 }
 
-impl<Own: ToSchema> Argument<MessagingState> for Sending<Own> {
+impl<Own: DeserializeOwned + ToSchema> Argument<MessagingState> for Sending<Own> {
     fn describe(operation: &mut Operation) {
         <State<MessagingState> as Argument<MessagingState>>::describe(operation);
         <Sender as Argument<MessagingState>>::describe(operation);
         <IdempotencyKey as Argument<MessagingState>>::describe(operation);
         <JsonBody<Body<Own>> as Argument<MessagingState>>::describe(operation);
+        describe_file::<Own>(operation);
     }
 
     fn gate() -> Option<Gate<MessagingState>> {
@@ -232,40 +223,36 @@ impl<Own: ToSchema> Argument<MessagingState> for Sending<Own> {
     }
 }
 
-/// The body of a send: the members of its kind beside those that all kinds have.
-struct Body<Own> {
-    to: String,
-    own: Own,
-    options: GivenOptions,
+/// Adds what a send with a file may answer beside what every send may.
+pub fn describe_file<Own: DeserializeOwned>(operation: &mut Operation) {
+    if members::has_file::<Own>() {
+        operation.codes.extend(files::ERRORS);
+    }
 }
 
-/// By hand, since serde refuses no unknown member of a type that is in pieces.
+/// The body of a send: whom to, and the members of its kind beside the common options.
+struct Body<Own> {
+    to: String,
+    members: Members<Own, GivenOptions>,
+}
+
 impl<'de, Own: DeserializeOwned> Deserialize<'de> for Body<Own> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut members = Map::<String, Value>::deserialize(deserializer)?;
         let to = members.remove("to").unwrap_or_default();
-        let (options, own): (Map<_, _>, Map<_, _>) = members
-            .into_iter()
-            .partition(|(name, _)| knows::<GivenOptions>(name));
         Ok(Self {
-            // What is unknown is told before what is missing.
-            own: read(Value::Object(own)).map_err(D::Error::custom)?,
-            to: read(to).map_err(D::Error::custom)?,
-            options: read(Value::Object(options)).map_err(D::Error::custom)?,
+            members: Members::of(members).map_err(D::Error::custom)?,
+            to: serde_json::from_value(to).map_err(D::Error::custom)?,
         })
     }
 }
 
-fn read<T: DeserializeOwned>(value: Value) -> serde_json::Result<T> {
-    serde_json::from_value(value)
-}
-
 impl<Own: ToSchema> PartialSchema for Body<Own> {
     fn schema() -> RefOr<Schema> {
-        let own = object::<Own>();
+        let members = object::<Members<Own, GivenOptions>>();
         let mut example = json!({"to": "15550100001", "reference": "order-4711"});
-        if let (Some(members), Some(Value::Object(more))) = (example.as_object_mut(), own.example) {
-            members.extend(more);
+        if let (Some(known), Some(Value::Object(more))) = (example.as_object_mut(), members.example) {
+            known.extend(more);
         }
         let to = Ref::from_schema_name(Recipient::name());
         let mut body = ObjectBuilder::new()
@@ -273,11 +260,8 @@ impl<Own: ToSchema> PartialSchema for Body<Own> {
             .required("to")
             .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
             .build();
-        let options = object::<GivenOptions>();
-        body.properties.extend(own.properties);
-        body.properties.extend(options.properties);
-        body.required.extend(own.required);
-        body.required.extend(options.required);
+        body.properties.extend(members.properties);
+        body.required.extend(members.required);
         body.example = Some(example);
         body.into()
     }
@@ -291,17 +275,6 @@ impl<Own: ToSchema> ToSchema for Body<Own> {
 
     fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
         schemas.push((Recipient::name().into_owned(), Recipient::schema()));
-        Own::schemas(schemas);
-        GivenOptions::schemas(schemas);
-    }
-}
-
-/// The schema of a struct.
-pub fn object<T: ToSchema>() -> Object {
-    match T::schema() {
-        RefOr::T(Schema::Object(object)) => object,
-        _ => ObjectBuilder::new()
-            .schema_type(SchemaType::Type(Type::Object))
-            .build(),
+        Members::<Own, GivenOptions>::schemas(schemas);
     }
 }

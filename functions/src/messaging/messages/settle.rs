@@ -4,11 +4,11 @@
 use shared::domain::message::{Failure, FailureCode, MessageRecord};
 use shared::ids::SubscriptionId;
 use shared::storage::StorageError;
-use shared::storage::messages::{Put, Withdrawn};
+use shared::storage::messages::{Counted, Withdrawn};
 
 use super::enqueue::Queued;
 use super::files::Kept;
-use crate::http::{ApiError, log};
+use crate::http::{ApiError, Code, log};
 use crate::messaging::MessagingState;
 
 /// A message that was counted, and whose record and job were written at the same time.
@@ -30,8 +30,16 @@ impl Written {
         &self,
         state: &MessagingState,
         queued: Queued,
-        stored: Result<Put, StorageError>,
+        mut stored: Result<Counted, StorageError>,
     ) -> Result<(), ApiError> {
+        let is_not_in = matches!(queued, Queued::NotIn(_));
+        if stored.is_err() && !is_not_in && self.idempotency_key.is_some() {
+            // A retry is to find it, and a request beside this one whose message it is.
+            stored = state.messages.put_counted(&self.record).await;
+        }
+        if let Ok(Counted::ByAnother) = stored {
+            return self.settle_beside(state, queued).await;
+        }
         match queued {
             Queued::In => {
                 if let Err(error) = stored {
@@ -41,56 +49,76 @@ impl Written {
                 Ok(())
             }
             Queued::NotIn(error) => {
-                if matches!(stored, Ok(Put::AlreadyThere)) {
-                    self.free(state).await;
-                } else {
-                    self.undo(state).await;
-                }
+                self.undo(state).await;
                 Err(error.into())
             }
-            Queued::Unknown(error) if self.idempotency_key.is_some() => {
-                self.leave(state, stored).await;
-                Err(error.into())
-            }
+            // There may be a job. A retry with the same key goes on under the same id: it finds the record, and sends the job
+            // again. If no retry comes, the message is sent, or its record reads `expired` when its time is over. It stays
+            // counted, though a retry that finds no record counts it again: nobody knows whether there is one.
+            Queued::Unknown(error) if self.idempotency_key.is_some() => Err(error.into()),
             Queued::Unknown(error) => self.withdraw(state, error).await,
         }
     }
 
-    /// Nothing will be sent, and nothing stays.
+    /// The same where the record is that of another request under the same key, which has counted the message too.
+    async fn settle_beside(&self, state: &MessagingState, queued: Queued) -> Result<(), ApiError> {
+        let doubt = match queued {
+            Queued::NotIn(error) => {
+                self.give_back(state).await;
+                return Err(error.into());
+            }
+            Queued::In => None,
+            Queued::Unknown(error) => Some(error),
+        };
+        // Where the other request has taken the message back just now, this count stays: the job may be out.
+        go_by(state, &self.record).await?;
+        self.give_back(state).await;
+        doubt.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// Nothing will be sent for this request, and nothing of it stays. What other requests under its key have made does.
     pub async fn undo(&self, state: &MessagingState) {
         match state.messages.withdraw(&self.record, &not_accepted()).await {
             Ok(Withdrawn::Done) => {
                 if let Some(file) = &self.file {
                     file.drop(state).await;
                 }
+                if let Some(key) = &self.idempotency_key {
+                    free(state, key, &self.record).await;
+                }
+                self.give_back(state).await;
             }
+            Ok(Withdrawn::OfAnother) => self.give_back(state).await,
+            // Another request goes by what this one has counted.
             Ok(Withdrawn::TooLate) => {}
-            Err(error) => log::went_wrong(
-                &error.into(),
-                "the record of a refused message waits until its time is over",
-            ),
+            Err(error) => {
+                log::went_wrong(
+                    &error.into(),
+                    "the record of a refused message waits until its time is over",
+                );
+                // Another request may go by the count, and a retry goes on under the same id.
+                if self.idempotency_key.is_none() {
+                    self.give_back(state).await;
+                }
+            }
         }
-        self.free(state).await;
     }
 
-    /// Frees the key, and takes back the count.
-    async fn free(&self, state: &MessagingState) {
+    /// The answer to a request that is refused, and has counted nothing in the end. Where another one under its key has made the
+    /// message meanwhile, and perhaps had the last place, it is to be repeated. One read unit.
+    pub async fn refuse(&self, state: &MessagingState, refused: ApiError) -> ApiError {
+        if let Some(file) = &self.file {
+            file.drop_if_alone(state).await;
+        }
         let record = &self.record;
-        if let Some(key) = &self.idempotency_key
-            && let Err(error) = state.idempotency.release(record.instance, key, record.id).await
-        {
-            log::went_wrong(&error.into(), "the idempotency key of a refused message stays");
+        let has_no_place = matches!(refused.code(), Code::QuotaExceeded | Code::QueueFull);
+        if has_no_place && self.idempotency_key.is_some() {
+            let found = state.messages.get(record.instance, record.id).await;
+            if let Ok(Some(_)) = found {
+                return ApiError::unavailable(1);
+            }
         }
-        self.give_back(state).await;
-    }
-
-    /// There may be a job. A retry with the same key goes on under the same id: it finds the record, and sends the
-    /// job again. A message with a record stays counted; one without is counted by the retry. If no retry comes, the
-    /// message is sent, or its record reads `expired` when its time is over.
-    async fn leave(&self, state: &MessagingState, stored: Result<Put, StorageError>) {
-        if stored.is_err() && state.messages.put(&self.record).await.is_err() {
-            self.give_back(state).await;
-        }
+        refused
     }
 
     /// There may be a job, and no retry will ask for this message, so it is taken back. A daemon that receives the
@@ -105,20 +133,13 @@ impl Written {
                     file.drop(state).await;
                 }
             }
-            Ok(Withdrawn::TooLate) => return Ok(()),
+            Ok(Withdrawn::TooLate | Withdrawn::OfAnother) => return Ok(()),
             Err(away) => {
                 // Neither queue nor table answers: it may be sent or not, and stays counted.
                 log::went_wrong(&away.into(), "nobody knows whether a message is accepted");
             }
         }
         Err(error.into())
-    }
-
-    /// It has no job from this request: its file goes, unless another request may make one.
-    pub async fn drop_file(&self, state: &MessagingState) {
-        if let Some(file) = &self.file {
-            file.drop_if_alone(state).await;
-        }
     }
 
     /// Takes back its count.
@@ -139,6 +160,23 @@ impl Written {
         if let Err(error) = given_back {
             log::went_wrong(&error.into(), "a message that was not accepted stays counted");
         }
+    }
+}
+
+/// Goes by the count of the request that has stored this record: it does not take the message back from here on. `UNAVAILABLE`
+/// where it has done so just now. One write unit.
+pub async fn go_by(state: &MessagingState, record: &MessageRecord) -> Result<(), ApiError> {
+    if state.messages.share(record.instance, record.id).await? {
+        return Ok(());
+    }
+    Err(ApiError::unavailable(1))
+}
+
+/// Frees the key of a message that was not accepted: the next request with it is a message of its own.
+pub async fn free(state: &MessagingState, key: &str, record: &MessageRecord) {
+    let freeing = state.idempotency.release(record.instance, key, record.id);
+    if let Err(error) = freeing.await {
+        log::went_wrong(&error.into(), "the idempotency key of a refused message stays");
     }
 }
 

@@ -1,6 +1,5 @@
 //! `PATCH /api/messages/{message}`: another text in place of a message's.
 
-use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
@@ -12,14 +11,14 @@ use utoipa::ToSchema;
 use utoipa::openapi::Object;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::about::{self, Saying};
+use super::about;
 use super::accept::Accepted;
 use super::legible;
-use super::options::{self, GivenOptions, Options};
+use super::options::Options;
+use super::unaddressed::{AtOnce, Unaddressed};
 use crate::endpoint::Endpoint;
-use crate::http::{ApiError, Code, Fields, JsonBody, Path, Timestamp};
+use crate::http::{ApiError, Code, Fields, Path, Timestamp};
 use crate::messaging::MessagingState;
-use crate::messaging::idempotency::IdempotencyKey;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -27,11 +26,6 @@ use crate::messaging::idempotency::IdempotencyKey;
 pub struct Request {
     #[schema(schema_with = text_schema)]
     text: String,
-    /// Until when it is worth sending: 3 days at most, 24 hours where it is not there.
-    #[schema(value_type = Option<Timestamp>)]
-    expires_at: Option<String>,
-    #[schema(schema_with = options::reference_schema)]
-    reference: Option<String>,
 }
 
 fn text_schema() -> Object {
@@ -61,46 +55,28 @@ pub fn endpoint() -> Endpoint<MessagingState> {
     .errors(&[Code::EditWindowClosed])
 }
 
-pub async fn handler(
-    State(state): State<MessagingState>,
-    caller: about::Caller,
-    Path(id): Path<MessageId>,
-    IdempotencyKey(idempotency_key): IdempotencyKey,
-    JsonBody { value, bytes }: JsonBody<Request>,
-) -> Result<Accepted, ApiError> {
-    let now = state.clock.now();
-    let mut fields = Fields::default();
-    legible::require(&mut fields, "text", &value.text, MAX_SENT);
-    let given = GivenOptions::of(value.expires_at, value.reference);
-    let options = given
-        .check_since_asked(
-            &mut fields,
-            &state,
-            &caller.grant,
-            idempotency_key.as_deref(),
-            now,
-        )
-        .await?;
-    fields.finish()?;
-    let record = about::find(&state, &caller, id, now).await?;
-    let saying = Saying {
-        state: &state,
-        caller: &caller,
-        record: &record,
-        idempotency_key,
-        now,
-    };
+pub async fn handler(asked: Unaddressed<Request, AtOnce, Path<MessageId>>) -> Result<Accepted, ApiError> {
+    let asked = asked.check(|own, _, fields| text(own, fields)).await?;
+    let record = asked.record().await?;
+    let saying = asked.saying(&record);
     let refusal = match refusal(&record) {
-        None => about::refuse_unsayable(&state, &record, now).await?,
+        None => about::refuse_unsayable(&asked.state, &record, asked.now).await?,
         refusal => refusal,
     };
-    saying.unless(refusal.or_else(|| too_late(&record, now))).await?;
+    saying
+        .unless(refusal.or_else(|| too_late(&record, asked.now)))
+        .await?;
     let content = Content::Edit(Edit {
         target: saying.target()?,
-        text: value.text,
+        text: asked.own.clone(),
     });
-    let options = within_window(options, &record, now);
-    saying.accept(content, options, &bytes).await
+    let options = within_window(asked.options.clone(), &record, asked.now);
+    saying.accept(content, options, &asked.bytes).await
+}
+
+fn text(own: Request, fields: &mut Fields) -> String {
+    legible::require(fields, "text", &own.text, MAX_SENT);
+    own.text
 }
 
 /// What is against an edit of this message, whenever it comes.

@@ -7,6 +7,7 @@ mod instances;
 mod keys;
 mod quota;
 mod rates;
+mod retries;
 mod sessions;
 
 use futures::future::join_all;

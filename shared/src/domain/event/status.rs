@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::domain::message::{Direction, Failure, FailureCode, GroupReceipts, MessageRecord, State};
+use crate::domain::message::{Direction, Failure, GroupReceipts, MessageRecord, State};
 use crate::domain::person::Person;
 use crate::domain::recipient::Recipient;
 use crate::ids::MessageId;
@@ -71,12 +71,8 @@ impl MessageStatus {
             | State::Cancelled => true,
             State::Scheduled | State::Queued | State::Received | State::Unknown => false,
         };
-        let is_taken_back = record
-            .failure
-            .as_ref()
-            .is_some_and(|failure| failure.code == FailureCode::NotAccepted.as_str());
         let is_ours = record.direction == Direction::Outgoing && record.received_at.is_none();
-        (is_told && is_ours && !is_taken_back).then(|| Self {
+        (is_told && is_ours && !record.was_not_accepted()).then(|| Self {
             id: record.id,
             status: record.state,
             to: ChatNames::of(&record.chat, &record.person),

@@ -12,7 +12,7 @@ use super::quota::{Quota, attribute, next_month};
 use crate::ids::{InstanceId, SubscriptionId};
 use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{n, seconds};
-use crate::storage::keys;
+use crate::storage::keys::{self, Key};
 use crate::storage::once::update_once;
 use crate::storage::outcome::{condition_failed, held};
 
@@ -45,15 +45,7 @@ impl Counters {
         instance: InstanceId,
         at: DateTime<Utc>,
     ) -> Result<(), StorageError> {
-        let request = self
-            .table
-            .update(&keys::scheduled_for(instance, at))
-            .update_expression("ADD messages :less")
-            .condition_expression("messages > :none")
-            .expression_attribute_values(":less", n(-1))
-            .expression_attribute_values(":none", n(0));
-        held(update_once(request).await)?;
-        Ok(())
+        self.one_less(&keys::scheduled_for(instance, at)).await
     }
 
     /// As [`Counters::count_against_quota`], for a message that does not wait yet: [`Quota::Counted::of_instance`] is
@@ -87,9 +79,14 @@ impl Counters {
         subscription: SubscriptionId,
         counted_at: DateTime<Utc>,
     ) -> Result<(), StorageError> {
+        self.one_less(&keys::month(subscription, counted_at)).await
+    }
+
+    /// Takes one message back from the number of this item.
+    async fn one_less(&self, key: &Key) -> Result<(), StorageError> {
         let request = self
             .table
-            .update(&keys::month(subscription, counted_at))
+            .update(key)
             .update_expression("ADD messages :less")
             .condition_expression("messages > :none")
             .expression_attribute_values(":less", n(-1))

@@ -37,17 +37,8 @@ impl Messages {
         id: MessageId,
         at: DateTime<Utc>,
     ) -> Result<Away, StorageError> {
-        let request = self
-            .table
-            .update(&keys::message(instance, id))
-            .update_expression("SET putOffAt = :at")
-            .condition_expression("attribute_exists(pk) AND #rank <= :queued")
-            .expression_attribute_names("#rank", "rank")
-            .expression_attribute_values(":queued", n(State::Queued.rank()))
-            .expression_attribute_values(":at", time(at))
-            .return_values(ReturnValue::AllOld)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        came_of(request.send().await)
+        self.while_it_waits(instance, id, at, "SET putOffAt = :at", "")
+            .await
     }
 
     /// Notes that a message which was put off until `at` is not any more, where it still waits, and was not put off
@@ -58,44 +49,48 @@ impl Messages {
         id: MessageId,
         at: DateTime<Utc>,
     ) -> Result<Away, StorageError> {
-        let request = self
+        let unless_later = " AND (attribute_not_exists(putOffAt) OR putOffAt = :at)";
+        self.while_it_waits(instance, id, at, "REMOVE putOffAt", unless_later)
+            .await
+    }
+
+    /// Changes when a message that waits comes back. `condition` is what else must hold.
+    async fn while_it_waits(
+        &self,
+        instance: InstanceId,
+        id: MessageId,
+        at: DateTime<Utc>,
+        update: &str,
+        condition: &str,
+    ) -> Result<Away, StorageError> {
+        let sent = self
             .table
             .update(&keys::message(instance, id))
-            .update_expression("REMOVE putOffAt")
-            .condition_expression(
-                "attribute_exists(pk) AND #rank <= :queued AND (attribute_not_exists(putOffAt) OR putOffAt = :at)",
-            )
+            .update_expression(update)
+            .condition_expression(format!("attribute_exists(pk) AND #rank <= :queued{condition}"))
             .expression_attribute_names("#rank", "rank")
             .expression_attribute_values(":queued", n(State::Queued.rank()))
             .expression_attribute_values(":at", time(at))
             .return_values(ReturnValue::AllOld)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        came_of(request.send().await)
-    }
-}
-
-fn came_of(
-    sent: Result<
-        aws_sdk_dynamodb::operation::update_item::UpdateItemOutput,
-        aws_sdk_dynamodb::error::SdkError<UpdateItemError>,
-    >,
-) -> Result<Away, StorageError> {
-    match sent {
-        Ok(updated) => {
-            let old = updated.attributes.unwrap_or_default();
-            let before = Reader::new("message", &old).opt_time("putOffAt")?;
-            Ok(Away::Done { before })
-        }
-        Err(error) if condition_failed(&error) => {
-            let found: Option<&Item> = match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.as_ref(),
-                _ => None,
-            };
-            let Some(found) = found.filter(|item| !item.is_empty()) else {
-                return Ok(Away::Missing);
-            };
-            Ok(from_item(found).map_or(Away::Unreadable, |record| Away::Past(Box::new(record))))
-        }
-        Err(error) => Err(classify(error)),
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let error = match sent {
+            Ok(updated) => {
+                let old = updated.attributes.unwrap_or_default();
+                let before = Reader::new("message", &old).opt_time("putOffAt")?;
+                return Ok(Away::Done { before });
+            }
+            Err(error) if condition_failed(&error) => error,
+            Err(error) => return Err(classify(error)),
+        };
+        let found: Option<&Item> = match error.as_service_error() {
+            Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed.item.as_ref(),
+            _ => None,
+        };
+        let Some(found) = found.filter(|item| !item.is_empty()) else {
+            return Ok(Away::Missing);
+        };
+        Ok(from_item(found).map_or(Away::Unreadable, |record| Away::Past(Box::new(record))))
     }
 }

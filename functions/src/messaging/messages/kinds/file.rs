@@ -18,15 +18,13 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::http::{ApiError, Code, Fields, knows};
 use crate::messaging::messages::accept::Accepted;
 use crate::messaging::messages::legible;
-use crate::messaging::messages::sending::{Sending, object};
+use crate::messaging::messages::members::object;
+use crate::messaging::messages::sending::Sending;
 
 /// What the document says of forms.
 pub const FORM: &str = "The body may also be a form (`multipart/form-data`): its part `file` is the file, 4 MiB at most, and each other part a \
                         member. A file that was uploaded is sent with one message: the next one that names it is refused \
                         with `CONFLICT`, and `MEDIA_GONE` is the answer a day after it was announced.";
-
-/// What a send with a file may answer beside what every send may.
-pub const ERRORS: [Code; 1] = [Code::MediaGone];
 
 /// The longest text in base64 that is read.
 const MAX_BASE64: usize = MAX_INLINE.div_ceil(3) * 4;
@@ -171,6 +169,7 @@ impl<Own> WithFile<Own> {
         }
         self.own
     }
+
     /// The file, with faults noted, beside the kind's own members.
     pub fn file(self, fields: &mut Fields) -> (Media, Own) {
         let Given {

@@ -24,9 +24,7 @@ pub struct Request {
 }
 
 pub fn endpoint() -> Endpoint<MessagingState> {
-    sending::endpoint("/api/messages/image", "sendImage", "Sends a picture", handler)
-        .details(file::FORM)
-        .errors(&file::ERRORS)
+    sending::endpoint("/api/messages/image", "sendImage", "Sends a picture", handler).details(file::FORM)
 }
 
 pub async fn handler(sending: Sending<WithFile<Request>>) -> Result<Accepted, ApiError> {

@@ -1,10 +1,7 @@
 //! `POST /api/messages/status`: what an account shows its contacts for a day.
 //!
-//! It is a send like any other, but that nobody is named to whom it goes. So it has an extractor of its own, and none of the
-//! options that are about a chat.
+//! It is a send like any other, but that nobody is named to whom it goes. So it has none of the options that are about a chat.
 
-use axum::body::Bytes;
-use axum::extract::{FromRequest, Request as HttpRequest, State};
 use axum::http::{Method, StatusCode};
 use serde::Deserialize;
 use shared::domain::content::{Content, MAX_SENT, Media, Status};
@@ -16,15 +13,13 @@ use utoipa::openapi::Object;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::file::{self, WithFile};
-use crate::endpoint::{Argument, Endpoint};
-use crate::http::{ApiError, Code, Fields, JsonBody, Timestamp, is_form};
+use crate::endpoint::Endpoint;
+use crate::http::{ApiError, Fields};
 use crate::messaging::MessagingState;
-use crate::messaging::idempotency::IdempotencyKey;
-use crate::messaging::messages::accept::{Accepted, Outgoing, accept};
-use crate::messaging::messages::options::{self, GivenOptions};
-use crate::messaging::messages::sending::Sender;
-use crate::messaging::messages::{form, legible};
-use crate::openapi::{Operation, Tag};
+use crate::messaging::messages::accept::{self, Accepted, Outgoing, accept};
+use crate::messaging::messages::legible;
+use crate::messaging::messages::unaddressed::{OrLater, Unaddressed};
+use crate::openapi::Tag;
 
 /// What a status may show.
 const KINDS: [Kind; 3] = [Kind::Text, Kind::Image, Kind::Video];
@@ -39,14 +34,6 @@ pub struct Request {
     text: Option<String>,
     #[schema(schema_with = file::caption_schema)]
     caption: Option<String>,
-    /// When it is to be shown: within 30 days. At once where it is not there.
-    #[schema(value_type = Option<Timestamp>)]
-    scheduled_at: Option<String>,
-    /// Until when it is worth sending: 3 days after it is due at most, 24 hours where it is not there.
-    #[schema(value_type = Option<Timestamp>)]
-    expires_at: Option<String>,
-    #[schema(schema_with = options::reference_schema)]
-    reference: Option<String>,
 }
 
 fn kind_schema() -> Object {
@@ -80,67 +67,53 @@ pub fn endpoint() -> Endpoint<MessagingState> {
         )
         .details(file::FORM)
         .status(StatusCode::ACCEPTED)
-        .errors(&[
-            Code::InstanceNotConnected,
-            Code::QuotaExceeded,
-            Code::QueueFull,
-            Code::NotFound,
-        ])
+        .errors(&accept::ERRORS)
 }
 
-pub async fn handler(
-    State(state): State<MessagingState>,
-    caller: Sender,
-    IdempotencyKey(idempotency_key): IdempotencyKey,
-    Posted { request, bytes }: Posted,
-) -> Result<Accepted, ApiError> {
-    let now = state.clock.now();
-    let mut fields = Fields::default();
-    let kind = KINDS.into_iter().find(|kind| request.own.kind == kind.as_str());
-    if let Some(kind) = kind {
-        request.require_type(kind)?;
+pub async fn handler(asked: Unaddressed<WithFile<Request>, OrLater>) -> Result<Accepted, ApiError> {
+    if let Some(kind) = asked.own().own.kind() {
+        asked.own().require_type(kind)?;
     }
-    let own = &request.own;
-    let given = GivenOptions::of_status(
-        own.scheduled_at.clone(),
-        own.expires_at.clone(),
-        own.reference.clone(),
-    );
-    let content = kind.and_then(|kind| content(kind, request, &mut fields));
-    if kind.is_none() {
-        let known = KINDS.map(Kind::as_str).join(", ");
-        fields.fault("kind", format!("must be one of {known}"));
-    }
-    let options = given
-        .check_since_asked(
-            &mut fields,
-            &state,
-            &caller.grant,
-            idempotency_key.as_deref(),
-            now,
-        )
+    let asked = asked
+        .check(|own, part, fields| content(own.with_part(part), fields))
         .await?;
-    fields.finish()?;
-    let Some(content) = content else {
-        return Err(fields.error());
-    };
     let status = Content::Status(Status {
-        status: Box::new(content),
+        status: Box::new(asked.own.ok_or_else(ApiError::internal)?),
     });
     let outgoing = Outgoing {
         to: Recipient::Status,
         known: Some(Acquaintance::stranger(&Recipient::Status)),
         said: status.into(),
-        options,
-        idempotency_key,
-        body: bytes,
+        options: asked.options,
+        idempotency_key: asked.idempotency_key,
+        body: asked.bytes,
         revokes: None,
     };
-    Box::pin(accept(&state, &caller.grant, &caller.subscription, outgoing, now)).await
+    let (state, caller) = (&asked.state, &asked.caller);
+    Box::pin(accept(
+        state,
+        &caller.grant,
+        &caller.subscription,
+        outgoing,
+        asked.now,
+    ))
+    .await
+}
+
+impl Request {
+    /// What it shows, where that is something that a status may show.
+    fn kind(&self) -> Option<Kind> {
+        KINDS.into_iter().find(|kind| self.kind == kind.as_str())
+    }
 }
 
 /// What it shows; `None`, with faults noted, where that is not whole.
-fn content(kind: Kind, request: WithFile<Request>, fields: &mut Fields) -> Option<Content> {
+fn content(request: WithFile<Request>, fields: &mut Fields) -> Option<Content> {
+    let Some(kind) = request.own.kind() else {
+        let known = KINDS.map(Kind::as_str).join(", ");
+        fields.fault("kind", format!("must be one of {known}"));
+        return None;
+    };
     if kind == Kind::Text {
         let own = request.without_file(fields, "must not be there: a text has no file");
         if own.caption.is_some() {
@@ -169,36 +142,4 @@ fn content(kind: Kind, request: WithFile<Request>, fields: &mut Fields) -> Optio
         Kind::Video => Content::Video(media),
         _ => Content::Image(media),
     })
-}
-
-/// The body, as JSON or as a form.
-pub struct Posted {
-    request: WithFile<Request>,
-    bytes: Bytes,
-}
-
-impl FromRequest<MessagingState> for Posted {
-    type Rejection = ApiError;
-
-    async fn from_request(request: HttpRequest, state: &MessagingState) -> Result<Self, ApiError> {
-        if !is_form(request.headers()) {
-            let JsonBody { value, bytes } = JsonBody::from_request(request, state).await?;
-            return Ok(Self {
-                request: value,
-                bytes,
-            });
-        }
-        let (json, file) = form::read::<WithFile<Request>>(request).await?;
-        let JsonBody { value, bytes } = JsonBody::<WithFile<Request>>::parse(json)?;
-        Ok(Self {
-            request: value.with_part(file.clone()),
-            bytes: form::asked(bytes, file.as_ref()),
-        })
-    }
-}
-
-impl Argument<MessagingState> for Posted {
-    fn describe(operation: &mut Operation) {
-        <JsonBody<WithFile<Request>> as Argument<MessagingState>>::describe(operation);
-    }
 }

@@ -18,9 +18,7 @@ use crate::messaging::messages::sending::{self, Sending};
 pub struct Request {}
 
 pub fn endpoint() -> Endpoint<MessagingState> {
-    sending::endpoint("/api/messages/sticker", "sendSticker", "Sends a sticker", handler)
-        .details(file::FORM)
-        .errors(&file::ERRORS)
+    sending::endpoint("/api/messages/sticker", "sendSticker", "Sends a sticker", handler).details(file::FORM)
 }
 
 pub async fn handler(sending: Sending<WithFile<Request>>) -> Result<Accepted, ApiError> {

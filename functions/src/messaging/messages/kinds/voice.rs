@@ -25,7 +25,6 @@ pub fn endpoint() -> Endpoint<MessagingState> {
         handler,
     )
     .details(file::FORM)
-    .errors(&file::ERRORS)
 }
 
 pub async fn handler(sending: Sending<WithFile<Request>>) -> Result<Accepted, ApiError> {

@@ -31,7 +31,7 @@ pub fn check(given: &[String], fields: &mut Fields) -> Vec<Recipient> {
     for (index, name) in given.iter().enumerate() {
         let field = format!("mentions[{index}]");
         match fields.parse::<Recipient>(&*field, name) {
-            Some(Recipient::Group(_) | Recipient::Status) => {
+            Some(Recipient::Group(_) | Recipient::Status | Recipient::Unknown(_)) => {
                 fields.fault(field, "must be a person, not a group");
             }
             Some(person) if !people.contains(&person) => people.push(person),

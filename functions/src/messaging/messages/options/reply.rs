@@ -126,8 +126,8 @@ fn is_in(record: &MessageRecord, chat: &Acquaintance) -> bool {
     if record.chat == chat.chat {
         return true;
     }
-    let is_group = record.chat.group().is_some() || chat.chat.group().is_some();
-    !is_group && record.person.is_same_as(&chat.person) == Some(true)
+    let is_shared = record.chat.is_shared() || chat.chat.is_shared();
+    !is_shared && record.person.is_same_as(&chat.person) == Some(true)
 }
 
 /// WhatsApp's id of a message.

@@ -268,7 +268,12 @@ async fn what_whatsapp_says_no_to_is_told_in_the_codes_of_the_api() {
         let world = World::new().await;
         let (_, _, key) = world.ready().await;
         let _asked = world.answering(move |_| Err(refusal));
-        let answer = check(&key, json!([ALICE])).await;
+        // Of a check it is a result, and no error.
+        let answer = if refusal == Refusal::NotOnWhatsapp {
+            key.post(&format!("/api/contacts/{ALICE}/block"), ()).await
+        } else {
+            check(&key, json!([ALICE])).await
+        };
         assert!(answer.error().starts_with(expected), "{}", answer.error());
         assert_eq!(answer.header("retry-after"), retry_after);
         let code = answer.json()["error"]["details"]["upstreamCode"].clone();

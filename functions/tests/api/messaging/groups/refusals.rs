@@ -34,7 +34,12 @@ async fn a_refusal_says_what_is_the_matter() {
         let world = World::new().await;
         let (_, _, key) = world.ready().await;
         let _asked = world.answering(move |_| Err(refusal));
-        let answer = key.post(&format!("/api/groups/{GROUP}/leave"), ()).await;
+        let answer = if refusal == Refusal::Already {
+            let invite = json!({"invite": "AbCdEfGhIjKlMnOpQrStUv"});
+            key.post("/api/groups/join", invite).await
+        } else {
+            key.post(&format!("/api/groups/{GROUP}/leave"), ()).await
+        };
         assert_eq!(answer.error(), error);
         if let Some(reason) = reason {
             assert_eq!(answer.json()["error"]["details"], json!({"reason": reason}));

@@ -226,6 +226,31 @@ async fn where_nothing_can_come_of_waiting_each_message_says_so() {
     }
 }
 
+/// A status says by its own `kind` what it shows, and that member is the bulk's here.
+#[tokio::test]
+async fn a_status_is_sent_by_itself() {
+    let world = World::new().await;
+    let (_, _, key) = world.ready().await;
+    let nested = json!({"kind": "status", "status": {"kind": "text", "text": "x"}});
+    let told = send(
+        &key,
+        &[json!({"kind": "status", "text": "x"}), nested, text(ALICE, 1)],
+    )
+    .await;
+    let told = told.data(200);
+    for n in 0..2 {
+        assert_eq!(
+            told["results"][n]["error"]["details"]["fields"],
+            json!([{
+                "field": "kind",
+                "message": "must not be `status`: the `kind` of a status says what it shows, so it is sent by itself, with \
+                            `POST /api/messages/status`",
+            }])
+        );
+    }
+    assert_eq!(ids(&told).into_iter().flatten().count(), 1);
+}
+
 /// Each says what the endpoint of its kind would say in the header `Retry-After`.
 #[tokio::test]
 async fn a_refusal_that_passes_says_when_to_try_again() {

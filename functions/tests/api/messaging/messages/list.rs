@@ -6,6 +6,8 @@ use shared::clock::Clock;
 use shared::domain::message::{Direction, Kind, MessageRecord, State};
 use shared::domain::person::Person;
 use shared::ids::{InstanceId, MessageId};
+use shared::storage::item::s;
+use shared::storage::keys;
 use shared::storage::messages::Change;
 use shared::storage::people::{Lesson, People};
 use testbed::caller::Caller;
@@ -124,6 +126,65 @@ async fn a_chat_has_the_messages_under_both_names_of_its_person() {
     for name in ["15550100002", lid] {
         assert_eq!(ids(&key, &format!("?chat={name}")).await, sent, "{name}");
     }
+}
+
+/// An older build comes back after a newer one has written: its callers see each message, and nothing is said about one whose chat
+/// it does not know.
+#[tokio::test]
+async fn what_a_newer_build_has_stored_is_listed_as_unknown() {
+    let world = World::new().await;
+    let (user, instance, key) = world.ready().await;
+    let body = json!({"to": "15550100002", "text": "x", "reference": "order"});
+    let sent = key.send("text", body).await.data(202)["id"].clone();
+    let id: MessageId = sent.as_str().expect("an id").parse().expect("an id");
+    let item = keys::message(instance, id);
+    for (name, value) in [
+        ("kind", "hologram"),
+        ("state", "levitating"),
+        ("chat", "120363021033254949@newsletter"),
+        ("truncated", "by_a_black_hole"),
+        ("aura", "purple"),
+    ] {
+        world.set(&item, name, s(value)).await;
+    }
+    let path = format!("/api/messages/{id}");
+    let log = format!("/api/instances/{instance}/messages");
+    let logged = user.get(&log).await.data(200)[0].clone();
+    let shown = [
+        key.get("/api/messages").await.data(200)[0].clone(),
+        key.get("/api/messages?kind=unknown").await.data(200)[0].clone(),
+        key.get(&path).await.data(200),
+    ];
+    for shown in &shown {
+        assert_eq!(shown["to"], json!({"phone": null, "lid": null, "group": null}));
+        assert_eq!(shown["reference"], "order");
+    }
+    for shown in shown.iter().chain([&logged]) {
+        assert_eq!(shown["id"], sent);
+        assert_eq!(
+            (&shown["kind"], &shown["status"]),
+            (&json!("unknown"), &json!("unknown"))
+        );
+    }
+    key.get(&format!("{path}/timeline")).await.data(200);
+    // In a state that is known nothing is said about it either, since nobody can name its chat.
+    world.set(&item, "state", s("sent")).await;
+    let refused = [
+        key.post(&format!("{path}/reaction"), json!({"emoji": "👍"}))
+            .await,
+        key.delete(&path).await,
+    ];
+    for refused in refused {
+        assert_eq!(
+            refused.error(),
+            "409 CONFLICT: The message is of a chat that this version does not know"
+        );
+    }
+    let reply = json!({"to": "15550100002", "text": "x", "replyTo": {"id": id}});
+    assert_eq!(
+        key.send("text", reply).await.faults(),
+        ["replyTo.id names a message of another chat"]
+    );
 }
 
 #[tokio::test]
