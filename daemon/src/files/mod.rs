@@ -43,7 +43,7 @@ pub use self::away::{Away, Place};
 use self::memory::Memory;
 use self::slots::Slot;
 pub use self::slots::{Owner, Slots, Terms};
-use crate::fetch::{FetchError, Fetcher};
+use crate::fetch::{FetchError, Fetcher, Slowest};
 use crate::whatsapp::{Spool, Writer};
 
 /// Files in hand. Each takes a connection, and as much of the disk as it is long. Hosts may be slow.
@@ -84,6 +84,8 @@ pub struct Settings {
     /// For how long a file that cannot be had is tried while its chat waits, before its message is put off; `None` for a
     /// minute.
     pub patience: Option<Duration>,
+    /// How slow a host may be before it counts as one whose file cannot be had now.
+    pub slowest: Slowest,
 }
 
 /// Why a message's file is not there.
@@ -222,7 +224,7 @@ impl Files {
     pub fn new(settings: Settings, bucket: Bucket) -> Result<Self, Cause> {
         Ok(Self {
             bucket,
-            fetcher: Fetcher::new(settings.reach, settings.roots.as_deref())?,
+            fetcher: Fetcher::new(settings.reach, settings.roots.as_deref())?.at_slowest(settings.slowest),
             folder: settings.folder,
             slots: Slots::new(IN_HAND),
             slots_in: Slots::new(IN_HAND),
