@@ -3,6 +3,7 @@
 
 mod agenda;
 mod attempt;
+mod audience;
 mod clerk;
 mod destination;
 mod farewell;
@@ -41,6 +42,7 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use self::agenda::Agenda;
+pub use self::audience::AUDIENCE_DEADLINE;
 use self::reconcile::Reconciler;
 use self::wire::Wires;
 use crate::deps::Deps;

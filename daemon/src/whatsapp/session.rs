@@ -45,12 +45,12 @@ use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
 use super::settings::WhatsAppConnector;
 use super::spool::Spool;
-use super::statuses::Audience;
+use super::statuses::Statuses;
 use super::transport::Dialler;
 use super::{chats, download, explain, failure, pairing, people, questions, resend, trust, upload};
 use crate::connection::{
-    AskError, ChatState, ConnectError, Connection, FetchedMedia, MediaError, PairingCode, PairingError,
-    SendError, Session, Unread,
+    AskError, Audience, ChatState, ConnectError, Connection, FetchedMedia, MediaError, PairingCode,
+    PairingError, SendError, Session, Unread,
 };
 use crate::store::{MissingInbound, SessionStore};
 
@@ -62,6 +62,9 @@ const LOOK_UP_DEADLINE: Duration = Duration::from_secs(1);
 
 /// How long WhatsApp may take to say what stands behind a refusal.
 const EXPLAIN_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long finding those who see a status may take, with the look-up of many numbers.
+const AUDIENCE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long WhatsApp may take to answer a question.
 const ASK_DEADLINE: Duration = Duration::from_secs(15);
@@ -80,7 +83,7 @@ pub struct WhatsAppSession {
     polls: Polls,
     own_chat: Arc<OwnChat>,
     presence: Arc<Presence>,
-    audience: Audience,
+    statuses: Statuses,
     notices: Arc<Notices>,
     following: Arc<Following>,
     clock: Arc<dyn Clock>,
@@ -100,7 +103,7 @@ impl WhatsAppSession {
             .map_err(refused)?;
         let version = connector.versions.current().await.map_err(refused)?;
         let (missing, to_ask_for) = mpsc::channel(resend::CAPACITY);
-        let audience = Audience::new(Arc::clone(&session.book));
+        let statuses = Statuses::new(Arc::clone(&session.book));
         let contacts = Arc::new(Contacts::new(session.book));
         let store = SessionStore::new(session.state, Arc::clone(&connector.clock)).telling_missing(missing);
         let store = Arc::new(store.after(Arc::clone(&contacts) as _));
@@ -166,7 +169,7 @@ impl WhatsAppSession {
             polls,
             own_chat,
             presence,
-            audience,
+            statuses,
             notices,
             following,
             clock: Arc::clone(&connector.clock),
@@ -269,11 +272,32 @@ impl Connection for WhatsAppSession {
         if !self.client.is_logged_in() {
             return Err(SendError::NotConnected);
         }
-        let written = self.written(message, to, said).await?;
         if *to == Recipient::Status {
-            return self.show_status(message, written).await;
+            return Err(SendError::Failed("a status has an audience".into()));
         }
+        let written = self.written(message, to, said).await?;
         self.send_written(message, to, written).await
+    }
+
+    async fn send_status(
+        &self,
+        message: MessageId,
+        said: &Said,
+        audience: &Audience,
+    ) -> Result<(), SendError> {
+        if !self.client.is_logged_in() {
+            return Err(SendError::NotConnected);
+        }
+        let written = self.written(message, &Recipient::Status, said).await?;
+        self.show_status(message, written, audience).await
+    }
+
+    async fn audience(&self) -> Result<Audience, SendError> {
+        if !self.client.is_logged_in() {
+            return Err(SendError::NotConnected);
+        }
+        let finding = self.statuses.audience(&self.client);
+        self.in_time(AUDIENCE_DEADLINE, finding).await
     }
 
     async fn upload(&self, file: &Spool) -> Result<Remote, SendError> {
@@ -352,9 +376,9 @@ impl Connection for WhatsAppSession {
 
     async fn group_members(&self, group: &Recipient) -> Result<Vec<Person>, SendError> {
         if *group == Recipient::Status {
-            return self
-                .in_time(GROUP_DEADLINE, self.audience.people(&self.client))
-                .await;
+            let finding = self.statuses.audience(&self.client);
+            let audience = self.in_time(GROUP_DEADLINE, finding).await?;
+            return Ok(audience.people);
         }
         let (groups, jid) = (self.client.groups(), people::jid(group));
         let info = self.asked_of_group(groups.query_info(&jid)).await?;

@@ -37,6 +37,7 @@ mod recalls;
 mod receipts;
 mod scheduled;
 mod sends;
+mod statuses;
 mod stops;
 mod suspension;
 mod typing;

@@ -10,9 +10,9 @@ use waproto::whatsapp as wa;
 use whatsapp_rust::SendOptions;
 
 use super::WhatsAppSession;
-use crate::connection::SendError;
+use crate::connection::{Audience, SendError};
 use crate::whatsapp::runtime::SessionRuntime;
-use crate::whatsapp::{content, failure, people};
+use crate::whatsapp::{content, failure, people, statuses};
 
 /// How long writing a message to the wire may take, with the look-up of its recipients' devices and their keys.
 const SEND_DEADLINE: Duration = Duration::from_secs(30);
@@ -70,13 +70,14 @@ impl WhatsAppSession {
         Ok(())
     }
 
-    /// Writes a status to the wire, for those who see it now.
+    /// Writes a status to the wire, for those who see it.
     pub(super) async fn show_status(
         &self,
         message: MessageId,
         written: wa::Message,
+        audience: &Audience,
     ) -> Result<(), SendError> {
-        let showing = self.audience.show(&self.client, message.to_whatsapp(), written);
+        let showing = statuses::show(&self.client, message.to_whatsapp(), written, audience);
         self.on_wire(showing).await
     }
 
