@@ -12,6 +12,7 @@ mod files;
 mod jobs;
 mod journey;
 mod judge;
+mod kept_back;
 mod lanes;
 mod pace;
 mod pacer;

@@ -16,6 +16,7 @@ mod in_hand;
 mod inbound;
 mod keepers;
 mod kept;
+mod kept_back;
 mod looks;
 mod messages;
 mod network;
