@@ -29,7 +29,7 @@ use crate::lease::{HeldShards, Keeper};
 use crate::meter::Meter;
 use crate::people::Directory;
 use crate::preview::Previews;
-use crate::shard::Shards;
+use crate::shard::{AUDIENCE_DEADLINE, Shards};
 use crate::whatsapp::{HttpError, NETWORK, Settings, WhatsAppConnector};
 
 /// How long sessions' last tasks may take after their shards are given up.
@@ -134,6 +134,7 @@ impl App {
             meter: Meter::default(),
             files,
             previews,
+            audience_deadline: AUDIENCE_DEADLINE,
             starts: Starts::new(parts.starts),
             queue_limits: parts.queue_limits,
         });

@@ -57,9 +57,27 @@ pub struct ConnectError(#[source] pub Box<dyn std::error::Error + Send + Sync>);
 /// A running session.
 #[async_trait]
 pub trait Connection: Send + Sync + Debug {
-    /// Writes a message to the wire under its own WhatsApp id. The server's answer
+    /// Writes a message to a person or a group to the wire under its own WhatsApp id. The server's answer
     /// comes later, as [`SessionEvent::ServerAck`].
     async fn send(&self, message: MessageId, to: &Recipient, said: &Said) -> Result<(), SendError>;
+
+    /// The same of a status, for those who see it and for the account's own devices.
+    async fn send_status(
+        &self,
+        message: MessageId,
+        said: &Said,
+        audience: &Audience,
+    ) -> Result<(), SendError> {
+        let _ = (message, said, audience);
+        Err(SendError::NotConnected)
+    }
+
+    /// Finds those who see what the account shows now. It takes longer, the more numbers of the address book are to be looked
+    /// up, and ends within its own deadline; what was found out until then is not asked for again. Nothing is on the wire
+    /// afterwards.
+    async fn audience(&self) -> Result<Audience, SendError> {
+        Err(SendError::NotConnected)
+    }
 
     /// Brings a file to WhatsApp, from where messages refer to it. It takes as long as the file is large.
     async fn upload(&self, file: &Spool) -> Result<Remote, SendError> {
@@ -144,6 +162,36 @@ pub trait Connection: Send + Sync + Debug {
 
     /// Drops the session at once and stores nothing more.
     fn abandon(&self);
+}
+
+/// Those who see a status.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Audience {
+    /// They, each once and by LID, without the account itself.
+    pub people: Vec<Person>,
+    /// Whom the account's owner lets see statuses, by which they were found.
+    pub chosen: Chosen,
+}
+
+/// Numbers stay out of logs.
+impl Debug for Audience {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Audience")
+            .field("people", &self.people.len())
+            .field("chosen", &self.chosen)
+            .finish()
+    }
+}
+
+/// Whom an account's owner lets see its statuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chosen {
+    /// All contacts.
+    Contacts,
+    /// All contacts but some.
+    Except,
+    /// Some people alone.
+    Only,
 }
 
 /// What an account does in a chat.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use shared::bucket::Bucket;
@@ -65,6 +66,8 @@ pub struct Deps {
     pub files: Files,
     /// Makes the previews of links.
     pub previews: Previews,
+    /// How long finding those who see a status may take.
+    pub audience_deadline: Duration,
     /// The places in which sessions begin.
     pub starts: Starts,
     /// How many messages may wait in the queues.

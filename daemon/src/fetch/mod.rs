@@ -3,9 +3,12 @@
 //! A name is resolved for each connection, its addresses are checked, and the connection goes to one of those that were:
 //! a name that leads elsewhere the next time is found out then. Redirects are followed here and not by the HTTP client, so
 //! that each is checked as the first URL was. The environment's proxies are not used, since they would connect unchecked.
+//!
+//! Whoever waits for a file waits for its host, so one that only drips bytes is left in time ([`Slowest`]).
 
 mod hosts;
 mod resolver;
+mod slowest;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use tokio::time::Instant;
 
 use hosts::Hosts;
 use resolver::{Resolver, refused_name};
+pub use slowest::Slowest;
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -52,6 +56,9 @@ pub enum FetchError {
     /// The host did not answer, has trouble, or broke off: this may pass.
     #[error("the host did not answer, or broke off")]
     Unavailable(#[source] Box<dyn Error + Send + Sync>),
+    /// The host sends more slowly than [`Slowest`] allows: this may pass.
+    #[error("the host sends too slowly")]
+    Slow,
     /// The host was not reached a moment ago, and is not tried again so soon: this may pass.
     #[error("the host was not reached a moment ago")]
     Unreached,
@@ -60,7 +67,7 @@ pub enum FetchError {
 impl FetchError {
     /// Whether the same may succeed later.
     pub const fn may_pass(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Unreached)
+        matches!(self, Self::Unavailable(_) | Self::Slow | Self::Unreached)
     }
 }
 
@@ -71,6 +78,7 @@ pub struct Fetcher {
     reach: Reach,
     hosts: Arc<Hosts>,
     total: Duration,
+    slowest: Slowest,
 }
 
 impl Fetcher {
@@ -99,6 +107,7 @@ impl Fetcher {
             reach,
             hosts: Arc::default(),
             total: TOTAL_DEADLINE,
+            slowest: Slowest::default(),
         })
     }
 
@@ -106,6 +115,12 @@ impl Fetcher {
     #[must_use]
     pub fn within(self, total: Duration) -> Self {
         Self { total, ..self }
+    }
+
+    /// The same with another limit to how slow a host may be.
+    #[must_use]
+    pub fn at_slowest(self, slowest: Slowest) -> Self {
+        Self { slowest, ..self }
     }
 
     /// Begins to fetch a file of `most` bytes at most. `200` alone is a file.
@@ -127,8 +142,10 @@ impl Fetcher {
     }
 
     async fn begin(&self, url: &str, most: u64, may_be_longer: bool) -> Result<Fetched, FetchError> {
-        let ends_at = Instant::now() + self.total;
-        let asking = tokio::time::timeout_at(ends_at, self.follow(url));
+        let began = Instant::now();
+        let ends_at = began + self.total;
+        let first = ends_at.min(began + self.slowest.grace);
+        let asking = tokio::time::timeout_at(first, self.follow(url));
         let (response, url) = asking
             .await
             .map_err(|late| FetchError::Unavailable(late.into()))??;
@@ -139,6 +156,8 @@ impl Fetcher {
             most,
             may_be_longer,
             ends_at,
+            slowest: self.slowest,
+            waited: began.elapsed(),
         })
     }
 
@@ -187,6 +206,9 @@ pub struct Fetched {
     /// Whether what lies behind `most` is left out, and is no error.
     may_be_longer: bool,
     ends_at: Instant,
+    slowest: Slowest,
+    /// How long the host was waited for so far. What is done with the bytes meanwhile is not its fault.
+    waited: Duration,
 }
 
 impl Fetched {
@@ -211,9 +233,20 @@ impl Fetched {
         if self.may_be_longer && self.left == 0 {
             return Ok(None);
         }
-        let chunk = tokio::time::timeout_at(self.ends_at, self.response.chunk());
-        let chunk = chunk.await.map_err(|late| FetchError::Unavailable(late.into()))?;
-        let Some(mut chunk) = chunk.map_err(of_client)? else {
+        let began = Instant::now();
+        let slow_at = began
+            + self
+                .slowest
+                .patience(self.most - self.left)
+                .saturating_sub(self.waited);
+        let chunk = tokio::time::timeout_at(self.ends_at.min(slow_at), self.response.chunk()).await;
+        self.waited += began.elapsed();
+        let chunk = match chunk {
+            Ok(chunk) => chunk.map_err(of_client)?,
+            Err(_) if slow_at < self.ends_at => return Err(FetchError::Slow),
+            Err(late) => return Err(FetchError::Unavailable(late.into())),
+        };
+        let Some(mut chunk) = chunk else {
             return Ok(None);
         };
         if self.may_be_longer {

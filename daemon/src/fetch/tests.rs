@@ -190,6 +190,54 @@ async fn a_host_that_breaks_off_or_says_nothing_may_do_better_later() {
     assert!(error.expect_err("endless").may_pass());
 }
 
+/// A host that sends the head of a long file, and then bytes one at a time for ever.
+async fn dripping(length: &str) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n");
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let head = head.clone();
+            tokio::spawn(async move {
+                let mut request = [0; 4_096];
+                let _ = socket.read(&mut request).await;
+                let mut sending = socket.write_all(head.as_bytes()).await;
+                while sending.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                    sending = socket.write_all(b"x").await;
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn a_host_that_drips_is_left_before_its_file_is_whole() {
+    let host = dripping("100000").await;
+    let fetcher = local().at_slowest(Slowest {
+        grace: Duration::from_secs(1),
+        rate: 1_000_000,
+    });
+    let error = whole(&fetcher, &format!("http://{host}/"), 1_000_000).await;
+    let error = error.expect_err("it would take minutes");
+    assert!(matches!(error, FetchError::Slow) && error.may_pass(), "{error:?}");
+}
+
+/// It takes longer than a host has to begin with, but all that comes gives it more time.
+#[tokio::test]
+async fn a_slow_host_that_keeps_sending_is_waited_for() {
+    let host = dripping("250").await;
+    let fetcher = local().at_slowest(Slowest {
+        grace: Duration::from_secs(1),
+        rate: 1,
+    });
+    let bytes = whole(&fetcher, &format!("http://{host}/"), 1_000).await;
+    assert_eq!(bytes.expect("the file"), [b'x'; 250]);
+}
+
 /// No connection is made: the host of this machine hears nothing.
 #[tokio::test]
 async fn private_addresses_are_not_connected_to() {

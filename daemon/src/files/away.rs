@@ -2,7 +2,8 @@
 //! others.
 //!
 //! A message is tried in its lane for a while before it is put off. Where what it needs has failed others for that long,
-//! one try of its own is enough: else an outage would cost each message of a lane that while anew.
+//! one try of its own is enough: else an outage would cost each message of a lane that while anew. The same goes for what
+//! statuses need instead, those who see them.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 use shared::domain::content::Source;
+use shared::ids::InstanceId;
 use tokio::time::Instant;
 
 /// How long a place is remembered that fails nobody any more.
@@ -18,7 +20,7 @@ const REMEMBERED: Duration = Duration::from_mins(15);
 /// How many places are remembered.
 const MOST: usize = 4_096;
 
-/// What a message's file needs.
+/// What a message needs before the wire.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Place {
     /// A host that a caller named, with its port.
@@ -27,6 +29,8 @@ pub enum Place {
     Bucket,
     /// WhatsApp's media host.
     Upload,
+    /// Those who see this instance's statuses.
+    Audience(InstanceId),
 }
 
 impl Place {

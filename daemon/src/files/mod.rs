@@ -36,14 +36,14 @@ use shared::ids::InstanceId;
 use shared::reach::Reach;
 use shared::telemetry::chain;
 use tokio::sync::mpsc;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinError, spawn_blocking};
 use tracing::warn;
 
 pub use self::away::{Away, Place};
 use self::memory::Memory;
 use self::slots::Slot;
 pub use self::slots::{Owner, Slots, Terms};
-use crate::fetch::{FetchError, Fetcher};
+use crate::fetch::{FetchError, Fetcher, Slowest};
 use crate::whatsapp::{Spool, Writer};
 
 /// Files in hand. Each takes a connection, and as much of the disk as it is long. Hosts may be slow.
@@ -84,6 +84,8 @@ pub struct Settings {
     /// For how long a file that cannot be had is tried while its chat waits, before its message is put off; `None` for a
     /// minute.
     pub patience: Option<Duration>,
+    /// How slow a host may be before it counts as one whose file cannot be had now.
+    pub slowest: Slowest,
 }
 
 /// Why a message's file is not there.
@@ -222,7 +224,7 @@ impl Files {
     pub fn new(settings: Settings, bucket: Bucket) -> Result<Self, Cause> {
         Ok(Self {
             bucket,
-            fetcher: Fetcher::new(settings.reach, settings.roots.as_deref())?,
+            fetcher: Fetcher::new(settings.reach, settings.roots.as_deref())?.at_slowest(settings.slowest),
             folder: settings.folder,
             slots: Slots::new(IN_HAND),
             slots_in: Slots::new(IN_HAND),
@@ -310,9 +312,7 @@ impl Files {
             let needed = memory::needed(kind, &bytes, found)?;
             Ok::<_, FileError>((spool, bytes, needed))
         });
-        let (spool, bytes, needed) = reading
-            .await
-            .unwrap_or_else(|error| Err(FileError::of_type(error)))?;
+        let (spool, bytes, needed) = reading.await.unwrap_or_else(|error| Err(unfinished(error)))?;
         let share = self.memory.take(needed).await?;
         let folder = self.folder.clone();
         let working = spawn_blocking(move || {
@@ -334,10 +334,7 @@ impl Files {
                 about: made.about,
             })
         });
-        // A decoder that panics has met a file that it does not understand.
-        working
-            .await
-            .unwrap_or_else(|error| Err(FileError::of_type(error)))
+        working.await.unwrap_or_else(|error| Err(unfinished(error)))
     }
 
     /// Brings the bytes to the disk.
@@ -441,6 +438,16 @@ pub fn thumbnail_of(bytes: &[u8], longest_side: u32) -> Result<Vec<u8>, FileErro
     image::small(bytes, found, longest_side)
 }
 
+/// Why a file was not looked into to its end. A decoder that panics has met a file that it does not understand. Work that was
+/// cancelled says nothing of the file: its process ends, and the next one does it.
+fn unfinished(error: JoinError) -> FileError {
+    if error.is_panic() {
+        FileError::of_type(error)
+    } else {
+        FileError::waits(error)
+    }
+}
+
 fn respooled(kind: Kind, folder: Option<&Path>, bytes: &[u8]) -> io::Result<Spool> {
     let mut writer = Writer::new(kind, folder)?;
     writer.write(bytes)?;
@@ -460,4 +467,29 @@ fn name_in(source: Option<&Source>) -> Option<String> {
         .take(shared::domain::content::MAX_FILE_NAME)
         .collect();
     (!name.trim().is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_decoder_that_panics_fails_its_file_and_work_that_is_cancelled_waits() {
+        let panics = tokio::spawn(async { panic!("as a decoder would") });
+        let error = unfinished(panics.await.expect_err("a panic"));
+        assert!(
+            matches!(
+                error,
+                FileError::Final {
+                    code: FailureCode::MediaType,
+                    ..
+                }
+            ),
+            "{error:?}"
+        );
+        let cancelled = tokio::spawn(std::future::pending::<()>());
+        cancelled.abort();
+        let error = unfinished(cancelled.await.expect_err("cancelled"));
+        assert!(matches!(error, FileError::Waits { code: None, .. }), "{error:?}");
+    }
 }

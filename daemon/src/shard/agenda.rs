@@ -31,12 +31,23 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub struct Agenda {
     next: Mutex<Option<DateTime<Utc>>>,
+    /// The earliest time of which somebody told since the index was read.
+    told: Mutex<Option<DateTime<Utc>>>,
     changed: Notify,
 }
 
 impl Agenda {
-    /// Notes that a message is due then.
+    /// Notes that a message is due then: somebody has put it into the index.
     pub fn note(&self, at: DateTime<Utc>) {
+        {
+            let mut told = self.told.lock().expect("no holder panics");
+            *told = told.map_or(Some(at), |told| Some(told.min(at)));
+        }
+        self.know(at);
+    }
+
+    /// Notes that the clerk has something to do then.
+    fn know(&self, at: DateTime<Utc>) {
         let mut next = self.next.lock().expect("no holder panics");
         if next.is_none_or(|next| at < next) {
             *next = Some(at);
@@ -44,9 +55,11 @@ impl Agenda {
         }
     }
 
-    /// Forgets what was known: the index is about to be read. What is noted meanwhile stays.
-    fn clear(&self) {
+    /// Forgets what was known, since the index is about to be read; answers the earliest time of which somebody told. What is
+    /// noted meanwhile stays.
+    fn take(&self) -> Option<DateTime<Utc>> {
         *self.next.lock().expect("no holder panics") = None;
+        self.told.lock().expect("no holder panics").take()
     }
 
     /// Waits until a message is due, but no longer than `longest`.
@@ -75,7 +88,7 @@ pub async fn keep(deps: &Deps, hold: &Hold, links: &Links, agenda: &Agenda) {
     let mut pause = FIRST_PAUSE;
     while !super::is_over(hold) {
         let begun = Instant::now();
-        agenda.clear();
+        clerk.look_from(agenda.take());
         let mut handed = 0;
         let done = tokio::select! {
             done = clerk.hand_over(&mut handed) => done,
@@ -87,7 +100,7 @@ pub async fn keep(deps: &Deps, hold: &Hold, links: &Links, agenda: &Agenda) {
         match done {
             Ok(next) => {
                 if let Some(next) = next {
-                    agenda.note(next);
+                    agenda.know(next);
                 }
                 // What the last owner was told of a moment ago may not come here.
                 let is_settled = begun >= settled;
@@ -134,11 +147,13 @@ mod tests {
         assert!(agenda.due(&clock, long).now_or_never().is_none());
         clock.advance(TimeDelta::seconds(10));
         assert!(agenda.due(&clock, long).now_or_never().is_some(), "it is time");
-        agenda.clear();
+        assert_eq!(agenda.take(), Some(at(0)), "the earliest of which somebody told");
         assert!(
             agenda.due(&clock, long).now_or_never().is_none(),
             "nothing is known"
         );
+        agenda.know(at(0));
+        assert_eq!(agenda.take(), None, "nobody told of it");
         assert!(agenda.due(&clock, Duration::ZERO).now_or_never().is_some());
     }
 }

@@ -20,7 +20,7 @@ use super::lanes::Job;
 use super::pace;
 use super::pacer::STRANGER;
 use super::send::{Sender, account_changed};
-use crate::connection::SendError;
+use crate::connection::{Audience, SendError};
 use crate::instance::link::Link;
 
 /// How long the server may take to acknowledge a message before it is sent again under
@@ -120,6 +120,9 @@ impl Sender<'_> {
             return Ok(());
         };
         let spelt = &*spelt;
+        let Some((audience, turn)) = self.with_audience(job, &link, spelt, journey, turn).await? else {
+            return Ok(());
+        };
         self.keep_pace(&link, spelt).await?;
         if !self.type_before(&link, links, spelt, journey).await? {
             return Ok(());
@@ -137,7 +140,7 @@ impl Sender<'_> {
         if links.has_changed().unwrap_or(true) {
             return Ok(());
         }
-        let attempt = self.over(&link, spelt, said).await;
+        let attempt = self.over(&link, spelt, said, audience.as_ref()).await;
         let (began, was_alone) = (present.began, present.is_alone());
         drop(present);
         drop(turn);
@@ -230,9 +233,12 @@ impl Sender<'_> {
     }
 
     /// Sends over one connection and waits for the server's answer.
-    async fn over(&self, link: &Link, send: &SendJob, said: &Said) -> Attempt {
+    async fn over(&self, link: &Link, send: &SendJob, said: &Said, audience: Option<&Audience>) -> Attempt {
         let mut ack = link.acks.expect(send.message);
-        let sending = link.connection.send(send.message, &send.to, said);
+        let sending = match audience {
+            Some(audience) => link.connection.send_status(send.message, said, audience),
+            None => link.connection.send(send.message, &send.to, said),
+        };
         let written = tokio::time::timeout(ACK_DEADLINE, sending).await;
         if let Err(error) = written.unwrap_or(Err(SendError::Timeout)) {
             // The failure may have come after the wire, and the server's answer is here.

@@ -10,36 +10,31 @@
 //! After a crash the entry is there, and the same is done again. A second job does no harm: the lane sends a message
 //! once. The messages of a lane are handed over one after the other, so a chat keeps the order of their times.
 //!
-//! What cannot be handed over keeps its lane back, and no other: the index is read on behind it. Such entries are looked at
-//! again from the front after a pause that grows, and meanwhile only what is behind them is read.
+//! What cannot be handed over keeps its lane back, and no other: the index is read on behind it, and where it is is remembered
+//! (`kept_back.rs`). Such messages are looked at again after a pause that grows, and of a full instance only as many are read as
+//! there is room for. Those whose time to be sent runs out meanwhile are told as expired, and need no room for that.
 
-use std::collections::{BTreeMap, HashMap};
+mod handing;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
-use shared::domain::counting;
-use shared::domain::job::Job;
-use shared::domain::message::{Change, MessageRecord, State};
-use shared::domain::payload;
-use shared::fault;
-use shared::nature::Nature;
-use shared::queue::{OutgoingMessage, QueueError};
+use shared::queue::QueueError;
 use shared::storage::StorageError;
-use shared::storage::keys::Key;
-use shared::storage::messages::{Away, Transition};
-use shared::storage::schedule::{Entry, Found, QueuedLater};
+use shared::storage::keys::{self, Key};
+use shared::storage::schedule::Found;
 use shared::telemetry::chain;
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::agenda::{FIRST_PAUSE, LONGEST_PAUSE};
-use super::park;
-use super::room::{Rooms, in_time};
+use super::kept_back::{Again, KeptBack, Place};
+use super::room::Rooms;
 use crate::announce::AnnounceError;
 use crate::deps::Deps;
 use crate::instance::link::Links;
-use crate::instance::tally;
 use crate::lease::Hold;
 
 /// How many messages are read at once.
@@ -48,8 +43,10 @@ const PAGE: u16 = 100;
 /// How many lanes hand messages over at once.
 const LANES_AT_ONCE: usize = 16;
 
-/// How many lanes may be kept back before nothing is read on behind them.
-const KEPT_BACK: usize = 10_000;
+/// How many lanes that are kept back are looked at before what is due meanwhile, and how many messages of each. It takes a
+/// second or so.
+const LANES_AGAIN: usize = 32;
+const MESSAGES_AGAIN: usize = 8;
 
 /// Why a message is not handed over now. The same is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -77,17 +74,25 @@ pub struct Clerk<'a> {
     deps: &'a Deps,
     hold: &'a Hold,
     rooms: Rooms<'a>,
-    /// The lanes that are kept back since the last look from the front, and whether only because their instance is full.
-    kept_back: HashMap<String, bool>,
-    /// The same of the look before.
-    kept_back_before: HashMap<String, bool>,
+    kept_back: KeptBack,
+    /// The lanes that are still to be looked at again, where that was begun.
+    to_look_at: VecDeque<String>,
+    /// Whether something moved among those that were.
+    has_moved: bool,
     /// What was read last, where something before it is kept back.
     behind: Option<Key>,
-    /// Whether all was read that was due.
-    is_through: bool,
     /// When what is kept back is looked at again.
     again: Option<Instant>,
     pause: Duration,
+}
+
+/// What came of a lane.
+struct Done {
+    lane: String,
+    /// How many of its messages are gone.
+    gone: usize,
+    /// What stopped it.
+    error: Option<NotNow>,
 }
 
 impl<'a> Clerk<'a> {
@@ -97,10 +102,10 @@ impl<'a> Clerk<'a> {
             deps,
             hold,
             rooms: Rooms::new(deps, hold.shard, links),
-            kept_back: HashMap::new(),
-            kept_back_before: HashMap::new(),
+            kept_back: KeptBack::new(Instant::now()),
+            to_look_at: VecDeque::new(),
+            has_moved: false,
             behind: None,
-            is_through: true,
             again: None,
             pause: FIRST_PAUSE,
         }
@@ -108,18 +113,66 @@ impl<'a> Clerk<'a> {
 
     /// How long until what is kept back is looked at again; `None` where nothing is.
     pub fn until_again(&self) -> Option<Duration> {
-        self.again
-            .map(|again| again.saturating_duration_since(Instant::now()))
+        let now = Instant::now();
+        let again = self.again.map(|again| again.saturating_duration_since(now));
+        let anew = self.kept_back.until_read_anew(now);
+        [again, anew].into_iter().flatten().min()
     }
 
-    /// Hands over all that is due, and counts that; answers when the next message is. What fails stays, with what comes
-    /// after it in its lane; other lanes go on. An error where nothing of a page could be handed over, and something
-    /// failed: what is behind that page comes first the next time.
+    /// Somebody has put a message into the index that is due then: perhaps before what was read last.
+    pub fn look_from(&mut self, told: Option<DateTime<Utc>>) {
+        if let (Some(at), Some(behind)) = (told, &self.behind) {
+            // It sorts before all that is due at that time.
+            let from = keys::due_time(at);
+            if from < behind.sk {
+                let pk = keys::due_partition(self.deps.network, self.hold.shard);
+                self.behind = Some(Key { pk, sk: from });
+            }
+        }
+    }
+
+    /// Hands over all that is due, and counts that; answers when the next message is, or its time runs out. What fails stays,
+    /// with what comes after it in its lane; other lanes go on. An error where nothing of a page could be handed over, and
+    /// something failed: what is behind that page comes first the next time.
     pub async fn hand_over(&mut self, handed: &mut usize) -> Result<Option<DateTime<Utc>>, NotNow> {
-        self.begin();
+        self.rooms.forget();
+        let now = Instant::now();
+        let is_time = self.kept_back.until_read_anew(now) == Some(Duration::ZERO);
+        if is_time || self.kept_back.is_empty() {
+            self.kept_back = KeptBack::new(now);
+            self.to_look_at.clear();
+            self.behind = None;
+        }
+        let read = self.read_on(handed).await;
+        self.expire().await;
+        read?;
+        self.look_again(handed).await;
+        if self.kept_back.is_empty() {
+            self.behind = None;
+            self.again = None;
+            self.pause = FIRST_PAUSE;
+        } else if !self.to_look_at.is_empty() {
+            self.again = Some(Instant::now());
+        } else if self.again.is_none() {
+            self.again = Some(Instant::now() + self.pause);
+            self.pause = LONGEST_PAUSE.min(self.pause * 2);
+        }
+        let next = if self.kept_back.is_full() {
+            None
+        } else {
+            let (deps, shard) = (self.deps, self.hold.shard);
+            let first = deps
+                .schedule
+                .first_behind(deps.network, shard, self.behind.as_ref());
+            first.await?
+        };
+        Ok([next, self.kept_back.next_expiry()].into_iter().flatten().min())
+    }
+
+    /// Hands over what is due and was not looked at yet.
+    async fn read_on(&mut self, handed: &mut usize) -> Result<(), NotNow> {
         let (deps, shard) = (self.deps, self.hold.shard);
-        let mut has_moved = false;
-        loop {
+        while !self.kept_back.is_full() {
             let now = deps.clock.now();
             let behind = self.behind.as_ref();
             let page = deps
@@ -129,231 +182,176 @@ impl<'a> Clerk<'a> {
             let Some(last) = page.last().map(|found| found.key.clone()) else {
                 break;
             };
-            let page: Vec<_> = page
+            let (kept, page): (Vec<_>, Vec<_>) = page
                 .into_iter()
-                .filter(|found| !self.kept_back.contains_key(&lane_of(found)))
-                .collect();
+                .partition(|found| self.kept_back.has(&lane_of(found)));
             self.rooms.look(&page).await?;
+            for found in &kept {
+                self.kept_back.add(&lane_of(found), found);
+            }
             let mut lanes: BTreeMap<String, Vec<Found>> = BTreeMap::new();
             for found in page {
                 lanes.entry(lane_of(&found)).or_default().push(found);
             }
-            let lanes = futures::stream::iter(lanes).map(|(name, lane)| self.hand_over_lane(name, lane));
-            let done: Vec<_> = lanes.buffer_unordered(LANES_AT_ONCE).collect().await;
+            let handing: Vec<_> = lanes
+                .iter()
+                .map(|(name, lane)| self.hand_over_lane(name, lane))
+                .collect();
+            let done: Vec<_> = futures::stream::iter(handing)
+                .buffer_unordered(LANES_AT_ONCE)
+                .collect()
+                .await;
             self.behind = Some(last);
             let mut count = 0;
             let mut in_the_way = None;
-            for (lane, moved, error) in done {
-                count += moved;
-                has_moved |= moved > 0 && self.kept_back_before.get(&lane) == Some(&false);
-                if let Some(error) = error {
-                    let is_full = matches!(error, NotNow::InstanceFull);
-                    self.kept_back.insert(lane, is_full);
-                    in_the_way = in_the_way.or((!is_full).then_some(error));
+            for Done { lane, gone, error } in done {
+                count += gone;
+                let Some(error) = error else { continue };
+                let is_full = matches!(error, NotNow::InstanceFull);
+                self.kept_back.keep(&lane, is_full);
+                for found in &lanes[&lane][gone..] {
+                    self.kept_back.add(&lane, found);
                 }
+                in_the_way = in_the_way.or((!is_full).then_some(error));
             }
             *handed += count;
             if count > 0 {
                 info!(%shard, count, "handed scheduled messages over");
             }
             if let Some(error) = in_the_way {
-                if self.kept_back.len() >= KEPT_BACK {
-                    self.end(has_moved);
-                    return Err(error);
-                }
                 if count == 0 {
                     return Err(error);
                 }
                 warn!(%shard, error = %chain(&error), "a lane of scheduled messages is kept back");
             }
         }
-        self.end(has_moved);
-        let next = deps
-            .schedule
-            .first_behind(deps.network, shard, self.behind.as_ref());
-        Ok(next.await?)
-    }
-
-    /// Goes on behind what was read last or, once all was read and it is time for that, looks from the front.
-    fn begin(&mut self) {
-        self.rooms.forget();
-        let is_time = self.again.is_none_or(|again| again <= Instant::now());
-        if self.is_through && is_time {
-            self.again = None;
-            self.behind = None;
-            self.kept_back_before = std::mem::take(&mut self.kept_back);
-        }
-        self.is_through = false;
-    }
-
-    /// Sets when what is kept back is looked at again: the later, the longer nothing of it moves.
-    fn end(&mut self, has_moved: bool) {
-        self.is_through = true;
-        if self.kept_back.is_empty() {
-            self.behind = None;
-            self.again = None;
-            self.pause = FIRST_PAUSE;
-            return;
-        }
-        if has_moved {
-            self.pause = FIRST_PAUSE;
-        }
-        if self.again.is_none() {
-            self.again = Some(Instant::now() + self.pause);
-            self.pause = LONGEST_PAUSE.min(self.pause * 2);
-        }
+        Ok(())
     }
 
     /// How many messages of a lane were handed over, and what stopped that.
-    async fn hand_over_lane(&self, name: String, lane: Vec<Found>) -> (String, usize, Option<NotNow>) {
-        for (count, found) in lane.iter().enumerate() {
+    async fn hand_over_lane(&self, name: &str, lane: &[Found]) -> Done {
+        for (gone, found) in lane.iter().enumerate() {
             if let Err(error) = self.hand_over_one(found).await {
-                return (name, count, Some(error));
+                return stopped(name, gone, error);
             }
         }
-        (name, lane.len(), None)
-    }
-
-    async fn hand_over_one(&self, found: &Found) -> Result<(), NotNow> {
-        let deps = self.deps;
-        match &found.entry {
-            Ok(entry) => match (&entry.job, entry.subscription) {
-                (Some(job), Some(_)) => self.hand_over_scheduled(entry, job).await?,
-                (Some(job), None) => self.hand_over_put_off(entry, job).await?,
-                (None, _) => self.follow_notice(entry).await?,
-            },
-            Err(error) => {
-                let reason = chain(error);
-                let body = found.body.as_deref().unwrap_or_default();
-                park::set_aside_body(deps, self.hold, body, "scheduled", &found.key.sk, &reason).await?;
-            }
+        Done {
+            lane: name.to_owned(),
+            gone: lane.len(),
+            error: None,
         }
-        Ok(deps.schedule.remove(&found.key).await?)
     }
 
-    /// Queues a scheduled message's job, where its record has nothing against it.
-    async fn hand_over_scheduled(&self, entry: &Entry, job: &QueuedLater) -> Result<(), NotNow> {
-        let deps = self.deps;
-        let (instance, message) = (entry.instance, entry.message);
-        self.rooms.take(instance)?;
-        let change = Change {
-            state: State::Queued,
-            at: deps.clock.now(),
-            failure: None,
-        };
-        match deps.messages.change(instance, message, &change).await {
-            Ok(Transition::Made { .. }) => self.count(entry).await,
-            Ok(Transition::AlreadyPast { record: Some(record) })
-                if record.state.is_past_sending() && record.state != State::Unknown =>
-            {
-                debug!(message.id = %message, state = %record.state, "a scheduled message is past sending");
-                self.rooms.give_back(instance);
-                return self.tell(&record).await;
+    /// Tells of messages that are kept back and whose time has run out.
+    async fn expire(&mut self) {
+        let expired = self.kept_back.expired(self.deps.clock.now(), PAGE.into());
+        let this = &*self;
+        let telling = expired.into_iter().map(|(lane, place)| async move {
+            let told = this.hand_over_kept(&place).await;
+            (lane, place.message, told)
+        });
+        let told: Vec<_> = futures::stream::iter(telling)
+            .buffer_unordered(LANES_AT_ONCE)
+            .collect()
+            .await;
+        for (lane, message, told) in told {
+            if let Err(error) = &told {
+                debug!(message.id = %message, error = %chain(error), "a message that has expired is told of later");
             }
-            // It was begun before, or only a newer version can read its record. Its lane looks at that again.
-            Ok(Transition::AlreadyPast { .. }) | Err(StorageError::Corrupt { .. }) => {}
-            Ok(Transition::Missing) => {
-                debug!(message.id = %message, "a message that was never accepted, or whose instance is gone");
-                self.rooms.give_back(instance);
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
+            self.kept_back.told(&lane, message, told.is_ok());
         }
-        fault::point("after-due-state");
-        self.queue(entry, job).await?;
-        fault::point("after-due-send");
-        Ok(())
     }
 
-    /// The same of a message that was put off. It has counted as waiting all the while.
-    async fn hand_over_put_off(&self, entry: &Entry, job: &QueuedLater) -> Result<(), NotNow> {
-        let deps = self.deps;
-        let (instance, message) = (entry.instance, entry.message);
-        match deps.messages.bring_back(instance, message, entry.at).await? {
-            Away::Done { before } => {
-                let now = deps.clock.now();
-                // A job that cannot be read was put off in this month as well as in another.
-                let waits_since = waits_since(&job.body).unwrap_or(now);
-                let counters = counting::back(State::Queued, before, waits_since, now);
-                tally::count(deps, instance, counters.as_slice(), now).await;
+    /// Looks again at some of what is kept back, when it is time for that.
+    async fn look_again(&mut self, handed: &mut usize) {
+        if self.to_look_at.is_empty() {
+            if self.again.is_none_or(|again| again > Instant::now()) {
+                return;
             }
-            Away::Past(record) if record.state == State::Cancelled && may_be_out(&job.body) => {
-                debug!(message.id = %message, "a message that was taken back may be out, and is revoked");
-            }
-            Away::Past(record) if record.state == State::Unknown => {}
-            Away::Past(record) if record.state.is_past_sending() => {
-                debug!(message.id = %message, state = %record.state, "a message that was put off is past sending");
-                return self.tell(&record).await;
-            }
-            Away::Past(_) => {
-                debug!(message.id = %message, "a message was put off twice, and this is not its last time");
-                return Ok(());
-            }
-            // Its lane looks at that.
-            Away::Unreadable => {}
-            Away::Missing => {
-                debug!(message.id = %message, "a message whose instance is gone");
-                return Ok(());
-            }
+            self.kept_back.try_again();
+            self.to_look_at = self.kept_back.lanes();
+            self.has_moved = false;
         }
-        fault::point("after-due-state");
-        self.queue(entry, job).await?;
-        fault::point("after-due-send");
-        Ok(())
-    }
-
-    /// Tells of a message that was taken back before it was due. One that was put off may be out: its lane revokes it.
-    async fn follow_notice(&self, notice: &Entry) -> Result<(), NotNow> {
-        let (deps, shard) = (self.deps, self.hold.shard);
-        let (instance, message) = (notice.instance, notice.message);
-        let Some(record) = deps.messages.get(instance, message).await? else {
-            return Ok(());
-        };
-        if record.state == State::Cancelled
-            && let Some(at) = record.put_off_at
-            && let Some(found) = deps.schedule.get(deps.network, shard, at, message).await?
-        {
-            if let Ok(Entry { job: Some(job), .. }) = &found.entry
-                && may_be_out(&job.body)
-            {
-                let entry = Entry { at, ..notice.clone() };
-                self.queue(&entry, job).await?;
-            }
-            deps.schedule.remove(&found.key).await?;
-        }
-        self.tell(&record).await
-    }
-
-    async fn queue(&self, entry: &Entry, job: &QueuedLater) -> Result<(), NotNow> {
-        let sends = self.deps.names.sends(self.hold.shard.0);
-        // The queue may remember an earlier job of a message that was put off, and must not take this for that.
-        let dedup_id = format!("{}@{}", entry.message, entry.at.timestamp_millis());
-        let message = OutgoingMessage::fifo(job.body.clone(), job.group.clone(), dedup_id);
-        in_time("send", self.deps.queue.send(&sends, message)).await?;
-        Ok(())
-    }
-
-    /// From now on the message waits. After a crash it is not counted, or not again.
-    async fn count(&self, entry: &Entry) {
-        let Some(subscription) = entry.subscription else {
+        self.again = None;
+        let some = LANES_AGAIN.min(self.to_look_at.len());
+        let lanes: Vec<_> = self
+            .to_look_at
+            .drain(..some)
+            .filter_map(|name| self.kept_back.again(&name, MESSAGES_AGAIN))
+            .collect();
+        let owners = lanes
+            .iter()
+            .filter_map(|lane| Some((lane.subscription?, lane.instance?)));
+        let owners: Vec<_> = owners.collect();
+        // What goes is counted as it goes.
+        let coming = usize::from(!lanes.is_empty());
+        if let Err(error) = self.rooms.look_for(&owners, coming).await {
+            debug!(shard = %self.hold.shard, error = %chain(&error), "what is kept back stays");
+            self.to_look_at.clear();
             return;
-        };
-        let counters = &self.deps.counters;
-        let counted = counters.count_as_waiting(subscription, entry.instance, entry.at);
-        if let Err(error) = counted.await {
-            warn!(message.id = %entry.message, error = %chain(&error), "a message waits and is not counted as waiting");
+        }
+        let handing: Vec<_> = lanes.iter().map(|lane| self.hand_over_again(lane)).collect();
+        let done: Vec<_> = futures::stream::iter(handing)
+            .buffer_unordered(LANES_AT_ONCE)
+            .collect()
+            .await;
+        for Done { lane, gone, error } in done {
+            *handed += gone;
+            self.rooms.sent(gone);
+            self.has_moved |= gone > 0 && self.kept_back.was_failing(&lane);
+            let has_others = self.kept_back.gone(&lane, gone);
+            match error {
+                Some(error) => {
+                    debug!(shard = %self.hold.shard, error = %chain(&error), "a lane is still kept back");
+                    self.kept_back.keep(&lane, matches!(error, NotNow::InstanceFull));
+                }
+                None if has_others => self.to_look_at.push_back(lane),
+                None => {}
+            }
+        }
+        if self.has_moved {
+            self.pause = FIRST_PAUSE;
         }
     }
 
-    /// Tells of a message that was taken back before it was due.
-    async fn tell(&self, record: &MessageRecord) -> Result<(), NotNow> {
-        match self.deps.announcer.message_is(record).await {
-            Err(error) if error.nature() == Nature::Permanent => {
-                error!(message.id = %record.id, error = %chain(&error), "a message's state can never be told");
-                Ok(())
+    /// The same as of a lane that was just read. What has no room is not read for that.
+    async fn hand_over_again(&self, again: &Again) -> Done {
+        for (gone, place) in again.places.iter().enumerate() {
+            let has_room = again
+                .instance
+                .is_none_or(|instance| self.rooms.has_room(instance));
+            let handed = if place.needs_room && !has_room {
+                Err(NotNow::InstanceFull)
+            } else {
+                self.hand_over_kept(place).await
+            };
+            if let Err(error) = handed {
+                return stopped(&again.lane, gone, error);
             }
-            told => Ok(told?),
         }
+        Done {
+            lane: again.lane.clone(),
+            gone: again.places.len(),
+            error: None,
+        }
+    }
+
+    /// Reads a message that was kept back, and hands it over. It may have been taken back.
+    async fn hand_over_kept(&self, place: &Place) -> Result<(), NotNow> {
+        let (deps, shard) = (self.deps, self.hold.shard);
+        let found = deps.schedule.get(deps.network, shard, place.at, place.message);
+        match found.await? {
+            Some(found) => self.hand_over_one(&found).await,
+            None => Ok(()),
+        }
+    }
+}
+
+fn stopped(lane: &str, gone: usize, error: NotNow) -> Done {
+    Done {
+        lane: lane.to_owned(),
+        gone,
+        error: Some(error),
     }
 }
 
@@ -362,17 +360,4 @@ fn lane_of(found: &Found) -> String {
     let job = entry.and_then(|entry| entry.job.as_ref());
     // What has no job has no order to keep.
     job.map_or_else(|| found.key.sk.clone(), |job| job.group.clone())
-}
-
-/// Whether the message of a job that was put off may be out. One that only a newer version can read may be.
-fn may_be_out(body: &str) -> bool {
-    let job = payload::decode::<Job>(body);
-    job.map_or(true, |Job::Send(send)| {
-        send.put_off.is_some_and(|put_off| put_off.may_be_out)
-    })
-}
-
-fn waits_since(body: &str) -> Option<DateTime<Utc>> {
-    let Job::Send(send) = payload::decode::<Job>(body).ok()?;
-    Some(send.waits_since())
 }

@@ -98,9 +98,17 @@ impl Sender<'_> {
         Ok(None)
     }
 
+    /// Waits while WhatsApp wants to be asked less, or the instance to be silent.
+    pub async fn until_look_ups(&self) {
+        let paces = [&self.wire.look_ups, &self.wire.pace];
+        while let Some(until) = paces.iter().filter_map(|pace| pace.until()).max() {
+            tokio::time::sleep_until(until).await;
+        }
+    }
+
     /// Until when a message that may need a look-up is put off, where WhatsApp wants none for longer than a moment. All are
     /// put off until the same time, so that those of a chat keep their order.
-    fn after_look_ups(&self) -> Option<Later> {
+    pub fn after_look_ups(&self) -> Option<Later> {
         let left = self
             .wire
             .look_ups
@@ -127,11 +135,7 @@ impl Sender<'_> {
         if let Some(later) = self.after_look_ups() {
             return Err(Unspelt::Later(later));
         }
-        // Nothing is asked while WhatsApp wants to be asked less, or the instance to be silent.
-        let paces = [&self.wire.look_ups, &self.wire.pace];
-        while let Some(until) = paces.iter().filter_map(|pace| pace.until()).max() {
-            tokio::time::sleep_until(until).await;
-        }
+        self.until_look_ups().await;
         let began = Instant::now();
         let found = link.connection.look_up(&send.to).await;
         let found = found.map_err(Unspelt::Failed)?;

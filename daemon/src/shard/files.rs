@@ -72,12 +72,13 @@ impl Sender<'_> {
         if let Some(later) = self.kept_from(&link, send, journey).await? {
             return Err(End::Later(later).into());
         }
-        if journey.without_file.is_some() && !journey.was_just_read() {
+        if journey.unready.is_some() && !journey.was_just_read() {
             let looked = self.unless_over(send, self.look_at_record(send, journey)).await?;
             if let Some(end) = looked {
                 return Err(end.into());
             }
         }
+        let began = Instant::now();
         let bringing = self
             .unless_over(send, self.over_link(send, content, &link))
             .await?;
@@ -92,7 +93,7 @@ impl Sender<'_> {
             Ok(content) => {
                 away.works(&Place::Upload);
                 journey.waits_for = None;
-                journey.without_file = None;
+                journey.unready = None;
                 return Ok(Some(content));
             }
             Err(error) => error,
@@ -122,26 +123,22 @@ impl Sender<'_> {
                     Trouble::File(_) => source,
                 };
                 let fails_for = place.map_or(Duration::ZERO, |place| away.fails(&place, Instant::now()));
-                self.again(send, &error, journey, fails_for)?
+                self.again(send, &error, journey, (began, fails_for))?
             }
         };
         self.unless_over(send, tokio::time::sleep(pause)).await?;
         Ok(None)
     }
 
-    /// How long a message waits in its lane for a file that may be had later. One that has waited there for long, or was put
-    /// off before, is put off, and so is one that needs what has failed others for long.
+    /// How long a message waits in its lane for a file that may be had later, where it does not have to leave the lane for that:
+    /// it was tried from then on, and what it needs has failed others for so long.
     fn again(
         &self,
         send: &SendJob,
         error: &Trouble,
         journey: &mut Journey,
-        fails_for: Duration,
+        (began, fails_for): (Instant, Duration),
     ) -> Result<Duration, Stopped> {
-        let now = Instant::now();
-        let (since, failures) = journey.without_file.unwrap_or((now, 0));
-        let failures = failures.saturating_add(1);
-        journey.without_file = Some((since, failures));
         journey.waits_for = match error {
             Trouble::File(FileError::Waits { code, .. }) => *code,
             Trouble::File(FileError::Final { .. }) | Trouble::Forward(_) | Trouble::Upload(_) => None,
@@ -150,16 +147,15 @@ impl Sender<'_> {
             Trouble::Upload(SendError::Throttled { after, .. }) => *after,
             Trouble::Upload(_) | Trouble::Forward(_) | Trouble::File(_) => None,
         };
-        let pause = pace::after(failures, rand::random()).max(asked.unwrap_or_default());
-        let waited = since.elapsed().max(fails_for);
-        if journey.put_offs == 0 && waited + pause <= self.deps.files.patience() {
-            warn!(message.id = %send.message, failures, error = %chain(error), "a file is tried again");
-            return Ok(pause);
+        let waiting = self.pause_or_later(journey, began, fails_for, asked);
+        let (id, times) = (send.message, journey.put_offs);
+        match &waiting {
+            Ok(_) => warn!(message.id = %id, error = %chain(error), "a file is tried again"),
+            Err(_) => {
+                warn!(message.id = %id, times, error = %chain(error), "a message is put off for its file");
+            }
         }
-        let later = self.again_later(journey, asked);
-        let times = journey.put_offs;
-        warn!(message.id = %send.message, times, error = %chain(error), "a message is put off for its file");
-        Err(End::Later(later).into())
+        waiting.map_err(|later| End::Later(later).into())
     }
 
     /// Gets the file and uploads it.

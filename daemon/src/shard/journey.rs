@@ -39,8 +39,8 @@ pub struct Journey {
     pub read_at: Option<Instant>,
     /// How often it was put off for something that failed.
     pub put_offs: u32,
-    /// Since when its file cannot be had, and how often that was tried.
-    pub without_file: Option<(Instant, u32)>,
+    /// Since when something cannot be had that it needs before the wire, and how often that was tried.
+    pub unready: Option<(Instant, u32)>,
     /// When the recipient was shown that somebody types.
     pub typed_at: Option<Instant>,
 }

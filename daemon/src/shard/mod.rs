@@ -3,6 +3,7 @@
 
 mod agenda;
 mod attempt;
+mod audience;
 mod clerk;
 mod destination;
 mod farewell;
@@ -11,6 +12,7 @@ mod files;
 mod jobs;
 mod journey;
 mod judge;
+mod kept_back;
 mod lanes;
 mod pace;
 mod pacer;
@@ -41,6 +43,7 @@ use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use self::agenda::Agenda;
+pub use self::audience::AUDIENCE_DEADLINE;
 use self::reconcile::Reconciler;
 use self::wire::Wires;
 use crate::deps::Deps;

@@ -24,6 +24,7 @@ use shared::storage::StorageError;
 use shared::storage::messages::Away;
 use shared::storage::schedule::{Entry, QueuedLater};
 use shared::telemetry::chain;
+use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::journey::{End, Journey, Stopped};
@@ -69,6 +70,27 @@ impl Sender<'_> {
             at: self.deps.clock.now() + TimeDelta::from_std(pause).unwrap_or(TimeDelta::MAX),
             told: None,
         }
+    }
+
+    /// How long a message pauses in its lane that needs something before the wire which could not be had, where it was tried from
+    /// `began` on. It is put off once it has waited there for long, or what it needs has failed others for so long, and each
+    /// time after that. It waits for no less than `asked`.
+    pub fn pause_or_later(
+        &self,
+        past: &mut Journey,
+        began: Instant,
+        fails_for: Duration,
+        asked: Option<Duration>,
+    ) -> Result<Duration, Later> {
+        let (since, failures) = past.unready.unwrap_or((began, 0));
+        let failures = failures.saturating_add(1);
+        past.unready = Some((since, failures));
+        let pause = pace::after(failures, rand::random()).max(asked.unwrap_or_default());
+        let waited = since.elapsed().max(fails_for);
+        if past.put_offs == 0 && waited + pause <= self.deps.files.patience() {
+            return Ok(pause);
+        }
+        Err(self.again_later(past, asked))
     }
 
     /// Moves a message's job to the due index.

@@ -62,32 +62,53 @@ impl<'a> Rooms<'a> {
 
     /// Finds out what room there is for these messages. An error where the shard's queue has none.
     pub async fn look(&mut self, page: &[Found]) -> Result<(), NotNow> {
+        let entries = page.iter().filter_map(|found| found.entry.as_ref().ok());
+        let scheduled = entries.filter(|entry| entry.job.is_some());
+        let owners: Vec<_> = scheduled
+            .filter_map(|entry| Some((entry.subscription?, entry.instance)))
+            .collect();
+        self.look_for(&owners, page.len()).await
+    }
+
+    /// The same for so many messages, some of them of these instances.
+    pub async fn look_for(
+        &mut self,
+        owners: &[(SubscriptionId, InstanceId)],
+        coming: usize,
+    ) -> Result<(), NotNow> {
         let QueueLimits { shard: limit, .. } = self.deps.queue_limits;
         let most = u64::from(limit - limit / 10);
         self.ask(most).await;
-        let coming = u64::try_from(page.len()).unwrap_or(u64::MAX);
-        if let Some((held, _)) = &mut self.held {
-            if *held >= most && coming > 0 {
-                return Err(NotNow::Full);
-            }
-            *held += coming;
+        if self.held.is_some_and(|(held, _)| held >= most) && coming > 0 {
+            return Err(NotNow::Full);
         }
-        for found in page {
-            if let Ok(entry) = &found.entry
-                && let (Some(subscription), Some(_)) = (entry.subscription, &entry.job)
-                && !self.is_known(entry.instance)
-            {
-                let left = self.left_of(subscription, entry.instance).await;
+        self.sent(coming);
+        for (subscription, instance) in owners {
+            if !self.is_known(*instance) {
+                let left = self.left_of(*subscription, *instance).await;
                 // Where that cannot be read this instance waits, and no other.
                 let left = left.unwrap_or_else(|error| {
-                    warn!(instance.id = %entry.instance, error = %chain(&error), "nobody knows how many messages wait");
+                    warn!(instance.id = %instance, error = %chain(&error), "nobody knows how many messages wait");
                     0
                 });
                 let mut all = self.left.lock().expect("no holder panics");
-                all.insert(entry.instance, left);
+                all.insert(*instance, left);
             }
         }
         Ok(())
+    }
+
+    /// So many messages go to the queue, since it was asked what it holds.
+    pub fn sent(&mut self, count: usize) {
+        if let Some((held, _)) = &mut self.held {
+            *held += u64::try_from(count).unwrap_or(u64::MAX);
+        }
+    }
+
+    /// Whether an instance has room for a message.
+    pub fn has_room(&self, instance: InstanceId) -> bool {
+        let all = self.left.lock().expect("no holder panics");
+        all.get(&instance).is_some_and(|left| *left > 0)
     }
 
     /// Takes the room of one message of an instance.

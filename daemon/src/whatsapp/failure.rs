@@ -55,6 +55,21 @@ pub fn of_query(error: IqError) -> SendError {
     }
 }
 
+/// Why a question was not answered that is asked before a message: the message is not on the wire.
+pub fn of_question(error: IqError) -> SendError {
+    match Answered::of(&error) {
+        Some(Answered { code: 429, backoff }) => SendError::Throttled {
+            after: backoff,
+            source: Box::new(error),
+        },
+        Some(Answered { code: 500..=599, .. }) => SendError::Unavailable(Box::new(error)),
+        _ => match of_query(error) {
+            SendError::Timeout => SendError::Unavailable("WhatsApp did not answer in time".into()),
+            other => other,
+        },
+    }
+}
+
 /// An error that the server answered a question with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Answered {
@@ -189,6 +204,28 @@ mod tests {
         assert!(matches!(
             of_send(LibraryError::Internal(anyhow::anyhow!("no idea")), &person()),
             SendError::Failed(_)
+        ));
+    }
+
+    #[test]
+    fn a_question_before_a_message_leaves_no_doubt() {
+        let throttled = of_question(server_error(429, Some(7)));
+        assert!(matches!(
+            throttled,
+            SendError::Throttled { after: Some(after), .. } if after == Duration::from_secs(7)
+        ));
+        for error in [server_error(503, None), IqError::Timeout] {
+            assert!(matches!(of_question(error), SendError::Unavailable(_)));
+        }
+        for error in [server_error(403, None), server_error(404, None)] {
+            assert!(
+                matches!(of_question(error), SendError::Failed(_)),
+                "it proves nothing"
+            );
+        }
+        assert!(matches!(
+            of_question(IqError::NotConnected),
+            SendError::NotConnected
         ));
     }
 

@@ -4,6 +4,7 @@
 //! that ends says why, and the holder of the lease decides whether there is another. Only the login after pairing is
 //! part of the same session; WhatsApp asks for it by closing the stream.
 
+mod absent;
 mod address_book;
 mod chats;
 mod content;
@@ -30,6 +31,7 @@ mod secrets;
 mod session;
 mod settings;
 mod spool;
+mod status_privacy;
 mod statuses;
 mod stops;
 mod trust;

@@ -145,6 +145,7 @@ impl World {
             .expect("a client")
             // A page comes when its test lets it.
             .within(Duration::from_mins(1)),
+            audience_deadline: self.audience_deadline,
             starts: Starts::new(16),
             queue_limits: self.queue_limits,
             table: table.clone(),

@@ -10,8 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use daemon::connection::{
-    AddressBook, AskError, ChatState, ConnectError, Connection, Connector, FetchedMedia, InboundSink,
-    MediaError, PairingCode, PairingError, ReceiptKind, SendError, Session, SessionEvent, Unread,
+    AddressBook, AskError, Audience, ChatState, Chosen, ConnectError, Connection, Connector, FetchedMedia,
+    InboundSink, MediaError, PairingCode, PairingError, ReceiptKind, SendError, Session, SessionEvent,
+    Unread,
 };
 use daemon::notice::NoticeSink;
 use daemon::stop::{Answer, Stop};
@@ -26,7 +27,7 @@ use shared::domain::reason::Reason;
 use shared::domain::recipient::Recipient;
 use shared::ids::{InstanceId, MessageId};
 use shared::session_state::SessionState;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use testbed::wait::{in_time, until};
@@ -118,6 +119,12 @@ pub struct Line {
     pub upload_refusals: Mutex<Vec<SendError>>,
     /// How many files were uploaded.
     pub uploads: AtomicUsize,
+    /// How looks for those who see a status fail, the last one first; then the members are found.
+    pub audience_refusals: Mutex<Vec<SendError>>,
+    /// Whether such a look finds nobody and does not end.
+    pub audience_hangs: watch::Sender<bool>,
+    /// How many were begun.
+    pub audiences: AtomicUsize,
     /// What was marked as read.
     pub read: Mutex<Vec<(Recipient, Vec<Unread>)>>,
     pub disconnected: CancellationToken,
@@ -175,6 +182,9 @@ impl Connector for Network {
             look_up_refusals: Mutex::default(),
             upload_refusals: Mutex::default(),
             uploads: AtomicUsize::new(0),
+            audience_refusals: Mutex::default(),
+            audience_hangs: watch::Sender::new(false),
+            audiences: AtomicUsize::new(0),
             read: Mutex::default(),
             disconnected: CancellationToken::new(),
             logged_out: CancellationToken::new(),
@@ -249,6 +259,32 @@ impl Connection for Line {
             content: said.content.clone(),
         };
         self.sent.send(sent).await.map_err(|_| SendError::NotConnected)
+    }
+
+    async fn send_status(
+        &self,
+        message: MessageId,
+        said: &Said,
+        audience: &Audience,
+    ) -> Result<(), SendError> {
+        let members = self.members.lock().expect("no holder panics").clone();
+        assert_eq!(audience.people, members, "those who were found");
+        self.send(message, &Recipient::Status, said).await
+    }
+
+    async fn audience(&self) -> Result<Audience, SendError> {
+        self.audiences.fetch_add(1, Ordering::Relaxed);
+        let refusal = self.audience_refusals.lock().expect("no holder panics").pop();
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let mut hangs = self.audience_hangs.subscribe();
+        let freed = hangs.wait_for(|hangs| !hangs).await;
+        freed.map_err(|_| SendError::NotConnected)?;
+        Ok(Audience {
+            people: self.members.lock().expect("no holder panics").clone(),
+            chosen: Chosen::Contacts,
+        })
     }
 
     async fn upload(&self, file: &Spool) -> Result<Remote, SendError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use daemon::connection::{ReceiptKind, SendError, SessionEvent};
+use daemon::fetch::Slowest;
 use shared::domain::content::{Content, Media, Source};
 use shared::domain::counting;
 use shared::domain::event::{EventType, Wants};
@@ -73,6 +74,29 @@ impl Host {
     pub fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
+}
+
+/// The URL of a host that begins to send a file, and then drips its bytes for ever.
+async fn dripping() -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .await
+        .expect("a free port");
+    let url = format!("http://{}/a.bin", listener.local_addr().expect("bound"));
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = vec![0; 8_192];
+                let _ = socket.read(&mut request).await;
+                let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n";
+                let mut sending = socket.write_all(head.as_bytes()).await;
+                while sending.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    sending = socket.write_all(b"x").await;
+                }
+            });
+        }
+    });
+    url
 }
 
 impl World {
@@ -213,6 +237,30 @@ async fn a_file_that_cannot_be_had_leaves_the_lane_and_comes_later() {
     world.until_put_off(0).await;
     let counts = world.until_counted(&instance, |counts| counts.ended == 3).await;
     assert_eq!((counts.put_off, counts.back), (2, 2));
+    assert_eq!(session.sent_besides(), []);
+}
+
+/// It never says nothing for long, and its file would take hours.
+#[tokio::test]
+async fn a_host_that_drips_bytes_leaves_the_lane_to_others() {
+    let mut world = World::of_files().await;
+    world.files.slowest = Slowest {
+        grace: Duration::from_millis(500),
+        rate: 1_000_000,
+    };
+    let url = dripping().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let file = world.accept_file(&instance, ALICE, &url).await;
+    world.until_put_off(1).await;
+    let warm = neighbours(&instance).next().expect("one");
+    for to in [warm.as_str(), ALICE] {
+        let text = world.accept(&instance, to, "meanwhile").await;
+        takes(&world, &mut session, &instance, text).await;
+    }
+    world.clock.advance(TimeDelta::hours(24));
+    let record = world.until_state(&instance, file, State::Expired).await;
+    assert_eq!(record.failure.expect("why").code, "MEDIA_UNREACHABLE");
     assert_eq!(session.sent_besides(), []);
 }
 

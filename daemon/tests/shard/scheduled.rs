@@ -18,7 +18,7 @@ use shared::storage::item::s;
 use shared::storage::keys;
 use shared::storage::messages::Transition;
 use shared::storage::schedule::{Entry, QueuedLater, Schedule};
-use testbed::relay::{Fate, On, Relay, Reply};
+use testbed::relay::{Fate, On, Relay};
 use testbed::wait::until;
 
 use crate::network::Playing;
@@ -28,15 +28,28 @@ const ALICE: &str = "15550100001";
 const SHARD: Shard = Shard(0);
 
 impl World {
-    fn schedule_of(&self) -> Schedule {
+    pub fn schedule_of(&self) -> Schedule {
         Schedule::new(self.table.clone())
     }
 
     /// Accepts a text that is due later, as the API does, and tells nobody.
-    async fn schedule(&self, instance: &Instance, to: &str, text: &str, at: DateTime<Utc>) -> MessageId {
+    pub async fn schedule(&self, instance: &Instance, to: &str, text: &str, at: DateTime<Utc>) -> MessageId {
+        let end = at + TimeDelta::hours(24);
+        self.schedule_until(instance, to, text, at, end).await
+    }
+
+    /// The same of one that is worth sending until `end`.
+    pub async fn schedule_until(
+        &self,
+        instance: &Instance,
+        to: &str,
+        text: &str,
+        at: DateTime<Utc>,
+        end: DateTime<Utc>,
+    ) -> MessageId {
         let job = SendJob {
             scheduled_at: Some(at),
-            expires_at: at + TimeDelta::hours(24),
+            expires_at: end,
             ..self.job(instance, to, text).await
         };
         self.record(&job).await;
@@ -47,7 +60,7 @@ impl World {
     }
 
     /// Tells the shard's owner that something is due then.
-    async fn remind(&self, at: DateTime<Utc>) {
+    pub async fn remind(&self, at: DateTime<Utc>) {
         let reminder = OutgoingMessage::standard(payload::encode(&Query::Due { at }));
         let sent = self.queue.send(&self.names.queries(0), reminder).await;
         sent.expect("queued");
@@ -64,7 +77,7 @@ impl World {
     }
 
     /// Waits until nothing is due any more, nor later.
-    async fn until_nothing_scheduled(&self) {
+    pub async fn until_nothing_scheduled(&self) {
         until("an empty due index", async || {
             let first = self.schedule_of().first(NETWORK, SHARD).await.expect("read");
             first.is_none().then_some(())
@@ -72,7 +85,7 @@ impl World {
         .await;
     }
 
-    fn in_minutes(&self, minutes: i64) -> DateTime<Utc> {
+    pub fn in_minutes(&self, minutes: i64) -> DateTime<Utc> {
         self.now() + TimeDelta::minutes(minutes)
     }
 }
@@ -92,7 +105,7 @@ fn entry(job: &SendJob, at: DateTime<Utc>) -> Entry {
 }
 
 /// The next message on the wire is this one, and the server takes it.
-async fn takes(world: &World, session: &mut Playing, instance: &Instance, message: MessageId) {
+pub async fn takes(world: &World, session: &mut Playing, instance: &Instance, message: MessageId) {
     assert_eq!(session.sent().await.message, message);
     session.acknowledge(message, None).await;
     world.until_state(instance, message, State::Sent).await;
@@ -433,109 +446,4 @@ async fn a_table_and_a_queue_that_fail_at_times_lose_nothing_and_double_nothing(
     for message in scheduled.values().flatten() {
         world.until_state(&instance, *message, State::Sent).await;
     }
-}
-
-/// What is of one instance cannot be written, however often that is tried, and more of it is due than is read at once.
-#[tokio::test]
-async fn entries_that_always_fail_keep_back_their_own_lanes_alone() {
-    let world = World::new().await;
-    let relay = Relay::before(&world.database.endpoint).await;
-    let mut daemon = world.daemon_on("a", relay.endpoint()).await;
-    let (instance, mut session) = world.connected(&mut daemon).await;
-    let stuck = world.instance("stuck").await;
-    let at = world.in_minutes(1);
-    for n in 0..250 {
-        let chat = format!("15550100{:03}", n % 20);
-        world
-            .schedule(&stuck, &chat, "stuck", at + TimeDelta::milliseconds(n))
-            .await;
-    }
-    let behind = world
-        .schedule(&instance, ALICE, "behind them", at + TimeDelta::seconds(1))
-        .await;
-    let later = world
-        .schedule(&instance, ALICE, "later still", at + TimeDelta::minutes(1))
-        .await;
-    let failing = On::operation("UpdateItem").with(format!("msgs#{}", stuck.id));
-    let failing = relay.always(failing, Fate::refused(Reply::Code(400, "AccessDeniedException")));
-    world.clock.advance(TimeDelta::seconds(62));
-    world.remind(at).await;
-    takes(&world, &mut session, &instance, behind).await;
-    world.clock.advance(TimeDelta::minutes(1));
-    takes(&world, &mut session, &instance, later).await;
-    let left = world.schedule_of().first(NETWORK, SHARD).await.expect("read");
-    assert_eq!(left, Some(at), "they wait");
-    // And they go when it passes.
-    failing.end();
-    until("the stuck ones in the queue", async || {
-        let depth = world.queue.depth(&world.names.sends(0)).await.expect("read");
-        (depth.visible + depth.in_flight == 250).then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn a_full_instance_keeps_its_entries_and_holds_up_no_other() {
-    let mut world = World::new().await;
-    world.queue_limits.instance = 2;
-    let mut daemon = world.daemon("a").await;
-    let (instance, mut session) = world.connected(&mut daemon).await;
-    let other = world.instance("other").await;
-    world.nudge(&other).await;
-    let mut others = daemon.session().await;
-    others.log_in().await;
-    world.until_status(&other, Status::Connected).await;
-    let at = world.in_minutes(1);
-    let mut messages = Vec::new();
-    for n in 0..5 {
-        let at = at + TimeDelta::milliseconds(n);
-        messages.push(world.schedule(&instance, ALICE, "one of many", at).await);
-    }
-    let behind = world
-        .schedule(&other, ALICE, "of another", at + TimeDelta::seconds(1))
-        .await;
-    world.clock.advance(TimeDelta::minutes(2));
-    world.remind(at).await;
-    takes(&world, &mut others, &other, behind).await;
-    assert_eq!(session.sent().await.message, messages[0]);
-    world.until_state(&instance, messages[1], State::Queued).await;
-    for message in &messages[2..] {
-        world.until_state(&instance, *message, State::Scheduled).await;
-    }
-    // Those that end make room for the next ones, in their order.
-    session.acknowledge(messages[0], None).await;
-    for message in &messages[1..] {
-        takes(&world, &mut session, &instance, *message).await;
-    }
-    world.until_nothing_scheduled().await;
-    let counts = world.until_counted(&instance, |counts| counts.ended == 5).await;
-    assert_eq!(counts.sent, 5);
-}
-
-/// What is sent now has room that scheduled messages do not take.
-#[tokio::test]
-async fn scheduled_messages_leave_a_tenth_of_the_queue_to_others() {
-    let mut world = World::new().await;
-    world.queue_limits.shard = 10;
-    let mut daemon = world.daemon("a").await;
-    let (instance, mut session) = world.connected(&mut daemon).await;
-    let mut waiting = Vec::new();
-    for _ in 0..9 {
-        waiting.push(world.accept(&instance, ALICE, "now").await);
-    }
-    assert_eq!(session.sent().await.message, waiting[0]);
-    let at = world.in_minutes(1);
-    let scheduled = world.schedule(&instance, ALICE, "later", at).await;
-    world.clock.advance(TimeDelta::minutes(1));
-    // The reminders are followed, and what is due stays.
-    for _ in 0..2 {
-        world.remind(at).await;
-        world.nudge_and_wait(&instance).await;
-    }
-    world.until_state(&instance, scheduled, State::Scheduled).await;
-    session.acknowledge(waiting[0], None).await;
-    for message in &waiting[1..] {
-        takes(&world, &mut session, &instance, *message).await;
-    }
-    takes(&world, &mut session, &instance, scheduled).await;
 }

@@ -2,8 +2,10 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use daemon::shard::AUDIENCE_DEADLINE;
 use shared::clock::SystemClock;
 use shared::config::QueueLimits;
 use shared::domain::event::{Untold, Wants};
@@ -41,6 +43,8 @@ pub struct World {
     pub shards: u32,
     /// How its daemons get files.
     pub files: daemon::files::Settings,
+    /// How long its daemons look for those who see a status.
+    pub audience_deadline: Duration,
     /// How many messages may wait, as its daemons know.
     pub queue_limits: QueueLimits,
 }
@@ -77,6 +81,7 @@ impl World {
             sealer: Arc::new(base.sealer()),
             shards,
             files: daemon::files::Settings::default(),
+            audience_deadline: AUDIENCE_DEADLINE,
             queue_limits: QueueLimits::default(),
             base,
         }

@@ -1,6 +1,8 @@
 //! Statuses: out to those who may see them; what others show is nobody's message.
 
-use daemon::connection::{ReceiptKind, SessionEvent};
+use std::collections::BTreeSet;
+
+use daemon::connection::{Chosen, ReceiptKind, SessionEvent};
 use serde_json::{Value, json};
 use shared::domain::address_book::SavedContact;
 use shared::domain::content::{Content, Revoke, Said, Status, Target};
@@ -21,7 +23,8 @@ fn saved(phone: &str) -> SavedContact {
 impl Running {
     async fn shows(&mut self, byte: u8, said: Said) -> String {
         let message = MessageId::from_bytes([byte; 16]);
-        let sending = self.connection.send(message, &Recipient::Status, &said);
+        let audience = self.connection.audience().await.expect("told");
+        let sending = self.connection.send_status(message, &said, &audience);
         sending.await.expect("on the wire");
         let id = message.to_whatsapp();
         let acknowledged = self.until("the acknowledgement", |event| match event {
@@ -117,6 +120,25 @@ async fn contacts_see_a_status_and_others_do_not() {
     sending.await.expect("on the wire");
     let inbox = world.inbox(&carol, |inbox| !inbox.is_empty()).await;
     assert_eq!((inbox.len(), &inbox[0]["text"]), (1, &json!("in person")));
+}
+
+/// More numbers than one question takes are not on WhatsApp.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_book_full_of_numbers_that_are_not_there_has_an_audience() {
+    let world = World::new().await;
+    let own = world.phone("Instance").await;
+    let (bob, carol) = (world.phone("Bob").await, world.phone("Carol").await);
+    let session = world.paired(&own, 1).await;
+    let absent = (0..450).map(|n| saved(&format!("15550999{n:03}")));
+    let there = [saved(&bob), saved(&carol)];
+    *session.book.0.lock().expect("no holder panics") = absent.chain(there).collect();
+    for _ in 0..2 {
+        let audience = session.connection.audience().await.expect("found");
+        assert_eq!(audience.chosen, Chosen::Contacts);
+        let phones = audience.people.into_iter().filter_map(|person| person.phone);
+        let both = BTreeSet::from([bob.clone(), carol.clone()]);
+        assert_eq!(phones.collect::<BTreeSet<_>>(), both);
+    }
 }
 
 /// As in the apps: it is there for the account's own devices.

@@ -1,0 +1,224 @@
+//! The task that runs a session's client, and what it tells to the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::domain::reason::Reason;
+use shared::ids::InstanceId;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, info};
+use whatsapp_rust::bot::Bot;
+use whatsapp_rust::{Client, RawNodeLease};
+
+use super::DISCONNECT_DEADLINE;
+use crate::connection::SessionEvent;
+use crate::stop::{Answer, Course};
+use crate::store::SessionStore;
+use crate::whatsapp::ending::Ending;
+use crate::whatsapp::stops::Signal;
+use crate::whatsapp::transport::Dialler;
+use crate::whatsapp::versions::{Refused, Version, Versions};
+
+/// How long storing the last steps of sessions may take.
+const STORE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long the library may take over a pairing after WhatsApp has ended the pairing's stream.
+const PAIRED_DEADLINE: Duration = Duration::from_secs(10);
+
+/// How long the library may take over the end of a stream whose socket was closed.
+const STREAM_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long closing an abandoned socket may take.
+const HANG_UP_DEADLINE: Duration = Duration::from_secs(1);
+
+/// Hands events on, and waits for the daemon to take them. Ends after the last event of a session that is over. Also
+/// ends when the daemon takes no more, which ends the session.
+pub async fn forward(
+    mut waiting: mpsc::Receiver<SessionEvent>,
+    events: mpsc::Sender<SessionEvent>,
+    stop: CancellationToken,
+    over: CancellationToken,
+) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            event = waiting.recv() => event,
+            () = over.cancelled() => {
+                // Nothing more goes in; what is in comes out.
+                waiting.close();
+                waiting.recv().await
+            }
+        };
+        let Some(event) = event else { return };
+        if events.send(event).await.is_err() {
+            stop.cancel();
+            return;
+        }
+    }
+}
+
+/// The task that runs the client, to its end.
+pub struct SessionTask {
+    /// The instance, for logs.
+    pub instance: InstanceId,
+    /// While it lives, the translator sees the server's stanzas.
+    pub stanzas: RawNodeLease,
+    /// The versions that sessions may announce.
+    pub versions: Arc<Versions>,
+    /// The version that the session announces.
+    pub version: Version,
+    /// The client.
+    pub client: Arc<Client>,
+    /// Its state.
+    pub store: Arc<SessionStore>,
+    /// Its socket.
+    pub dialler: Dialler,
+    /// What is known of the session's end.
+    pub ending: Arc<Ending>,
+    /// Where it tells what happens.
+    pub queue: mpsc::Sender<SessionEvent>,
+    /// Ends every task of the session at once.
+    pub stop: CancellationToken,
+    /// Cancelled when the session's end was asked for.
+    pub asked: CancellationToken,
+    /// Cancelled when events were not taken in time.
+    pub overflow: CancellationToken,
+    /// Cancelled when an incoming message could not be committed.
+    pub commit_failed: CancellationToken,
+    /// Cancelled when all is told and every task has ended.
+    pub over: CancellationToken,
+    /// The tasks of the session.
+    pub tasks: TaskTracker,
+}
+
+impl SessionTask {
+    /// Runs the client, and tells how that ended.
+    pub async fn run(self, bot: Bot) {
+        let client = Arc::clone(&self.client);
+        let reason = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => None,
+            () = self.store.inbound_lost().cancelled() => Some("an incoming message could not be stored"),
+            () = self.overflow.cancelled() => Some("events were not taken in time"),
+            () = self.commit_failed.cancelled() => {
+                // The message is buffered and durable: an orderly end keeps it, and it comes again.
+                self.disconnect_in_time().await;
+                Some("an incoming message could not be committed")
+            }
+            () = self.serve(client, bot) => None,
+        };
+        if reason.is_some() || self.stop.is_cancelled() {
+            self.store.shut();
+        }
+        self.stop.cancel();
+        if tokio::time::timeout(HANG_UP_DEADLINE, self.dialler.hang_up())
+            .await
+            .is_err()
+        {
+            debug!(instance.id = %self.instance, "the socket did not close in time");
+        }
+        self.client.signal_shutdown_sync();
+        drop(self.stanzas);
+        if !self.asked.is_cancelled() {
+            let end = end(&self.ending, reason, &self.versions, self.version);
+            if let Some(end) = self.asked.run_until_cancelled(end).await {
+                // Refused where the daemon has gone already.
+                let _ = self.queue.send(end).await;
+            }
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.over.cancel();
+        info!(instance.id = %self.instance, "session over");
+    }
+
+    /// Runs the client until its stream ends, and again where that was the end of pairing.
+    async fn serve(&self, client: Arc<Client>, bot: Bot) {
+        let mut linked = client.pn().is_some();
+        self.until_end(bot.run()).await;
+        while self.is_paired(&client, linked).await && !self.ending.is_over() && !self.asked.is_cancelled() {
+            linked = true;
+            self.ending.forget();
+            self.until_end(client.run()).await;
+        }
+        if !self.asked.is_cancelled() {
+            store_deferred(&self.store).await;
+            return;
+        }
+        // An orderly end that was asked for goes on flushing after the stream's end, and says when it is done.
+        self.stop.cancelled().await;
+    }
+
+    /// Runs the client until its stream ends, and ends it where the library would go on.
+    async fn until_end(&self, run: impl Future<Output = ()>) {
+        tokio::pin!(run);
+        tokio::select! {
+            () = &mut run => return,
+            () = self.ending.hung_up() => {}
+        }
+        self.dialler.hang_up().await;
+        if tokio::time::timeout(STREAM_DEADLINE, run).await.is_err() {
+            debug!(instance.id = %self.instance, "the stream did not end in time");
+        }
+    }
+
+    /// Whether the stream that has ended was that of a pairing. WhatsApp ends it when it has the device's answer,
+    /// perhaps before the library is done with the pairing. If the client was linked only now, that is waited for.
+    async fn is_paired(&self, client: &Client, was_linked: bool) -> bool {
+        let patience = if was_linked || client.pn().is_none() {
+            Duration::ZERO
+        } else {
+            PAIRED_DEADLINE
+        };
+        self.ending.take_paired(patience).await
+    }
+
+    async fn disconnect_in_time(&self) {
+        if tokio::time::timeout(DISCONNECT_DEADLINE, self.client.disconnect())
+            .await
+            .is_err()
+        {
+            debug!(instance.id = %self.instance, "the session did not end in time");
+        }
+        store_deferred(&self.store).await;
+    }
+}
+
+/// A session's last event: why it is over. `ours` is a reason of our own.
+async fn end(ending: &Ending, ours: Option<&str>, versions: &Versions, version: Version) -> SessionEvent {
+    let stop = match (ending.take_stop(), ours) {
+        (Some(stop), None) => stop,
+        // An end for good stays one, whatever our own reason is.
+        (Some(stop), Some(_)) if matches!(stop.answer, Answer::End(..)) => stop,
+        (_, Some(ours)) => return disconnected(ours, false),
+        (None, None) => Signal::Silent.stop(),
+    };
+    if stop.answer == Answer::Return(Course::Lost) {
+        return disconnected(stop.said, stop.blames_wire);
+    }
+    let is_outdated = matches!(stop.answer, Answer::End(_, Reason::ClientOutdated));
+    if is_outdated && versions.refused(version).await != Refused::IsCurrent {
+        // The next session announces a newer version, or is not begun before one is known.
+        return disconnected(stop.said, stop.blames_wire);
+    }
+    SessionEvent::Stopped(stop)
+}
+
+fn disconnected(reason: impl Into<String>, blames_wire: bool) -> SessionEvent {
+    SessionEvent::Disconnected {
+        reason: reason.into(),
+        blames_wire,
+    }
+}
+
+/// Stores the last steps of Signal sessions. If that fails, the next session skips what this one had reserved, which
+/// costs little.
+pub async fn store_deferred(store: &SessionStore) {
+    match tokio::time::timeout(STORE_DEADLINE, store.store_deferred()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "the last steps of sessions were not stored"),
+        Err(_) => debug!("the last steps of sessions were not stored in time"),
+    }
+}

@@ -1,0 +1,99 @@
+//! Messages on their way to the wire.
+
+use std::time::Duration;
+
+use shared::domain::content::{Content, Said};
+use shared::domain::message::FailureCode;
+use shared::domain::recipient::Recipient;
+use shared::ids::MessageId;
+use waproto::whatsapp as wa;
+use whatsapp_rust::SendOptions;
+
+use super::WhatsAppSession;
+use crate::connection::{Audience, SendError};
+use crate::whatsapp::runtime::SessionRuntime;
+use crate::whatsapp::{content, failure, people, statuses};
+
+/// How long writing a message to the wire may take, with the look-up of its recipients' devices and their keys.
+const SEND_DEADLINE: Duration = Duration::from_secs(30);
+
+impl WhatsAppSession {
+    /// A message as it goes out, with what it names of the chat. Nothing is on the wire yet.
+    pub(super) async fn written(
+        &self,
+        message: MessageId,
+        to: &Recipient,
+        said: &Said,
+    ) -> Result<wa::Message, SendError> {
+        let content = &said.content;
+        if let Content::Poll(poll) = content {
+            let keeping = self.polls.keep_sent(message, &poll.poll);
+            keeping.await.map_err(|error| SendError::State(Box::new(error)))?;
+        }
+        let Some(mut written) = content::write(content, self.secrets.of(message)) else {
+            return Err(SendError::Refused(FailureCode::Unprocessable));
+        };
+        if let Some(target) = content.target() {
+            let addressed = self
+                .addressed(message, to, content)
+                .await
+                .map_err(|error| match error {
+                    // A question's: the message itself is not on the wire.
+                    SendError::Timeout => SendError::Unavailable("the group was not told of in time".into()),
+                    other => other,
+                })?;
+            content::address(&mut written, &addressed, target);
+        }
+        if !self.beside(to, &said.context).await?.put(&mut written) {
+            return Err(SendError::Refused(FailureCode::Unprocessable));
+        }
+        Ok(written)
+    }
+
+    /// Writes a message to the wire.
+    pub(super) async fn send_written(
+        &self,
+        message: MessageId,
+        to: &Recipient,
+        written: wa::Message,
+    ) -> Result<(), SendError> {
+        let options = SendOptions::default().with_message_id(message.to_whatsapp());
+        let chat = people::jid(to);
+        if people::is_own(&self.client, &chat) {
+            self.own_chat.note(message.to_whatsapp());
+        }
+        self.following.meet(&self.client, &chat);
+        let sending = self.client.send_message_with_options(chat, written, options);
+        self.on_wire(async { sending.await.map_err(|error| failure::of_send(error, to)) })
+            .await?;
+        self.follow();
+        Ok(())
+    }
+
+    /// Writes a status to the wire, for those who see it.
+    pub(super) async fn show_status(
+        &self,
+        message: MessageId,
+        written: wa::Message,
+        audience: &Audience,
+    ) -> Result<(), SendError> {
+        let showing = statuses::show(&self.client, message.to_whatsapp(), written, audience);
+        self.on_wire(showing).await
+    }
+
+    /// What comes of writing to the wire. Where it does not end by itself, it may be out.
+    async fn on_wire<T>(&self, writing: impl Future<Output = Result<T, SendError>>) -> Result<T, SendError> {
+        let writing = tokio::time::timeout(SEND_DEADLINE, writing);
+        let in_time = async { writing.await.unwrap_or(Err(SendError::Timeout)) };
+        let ended = SendError::Interrupted { may_be_out: true };
+        self.unless_over(ended, in_time).await
+    }
+
+    /// Follows the people with whom the account writes, while it is available.
+    fn follow(&self) {
+        if self.presence.is_available() {
+            let runtime = SessionRuntime::new(self.tasks.clone(), self.stop.clone());
+            self.following.follow(&self.client, &runtime);
+        }
+    }
+}
