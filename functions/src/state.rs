@@ -15,6 +15,7 @@ use shared::config::{self, CorsOrigins, LOCAL_URL};
 use shared::domain::network::Network;
 use shared::mail::{Letters, Mailer};
 use shared::queue::{Queue, QueueError, QueueNames};
+use shared::reach::Reach;
 use shared::storage::Table;
 use shared::storage::accounts::Accounts;
 use shared::storage::audit::AuditLog;
@@ -54,6 +55,8 @@ pub struct OfAll {
     pub networks: Vec<Network>,
     /// Shards of each network.
     pub shards: u32,
+    /// Where our machines may connect to on a caller's behalf.
+    pub reach: Reach,
     /// Whether the table is the one that this configuration is for.
     pub(crate) setup: Setup,
     queue_names: BTreeMap<Network, QueueNames>,
@@ -107,6 +110,7 @@ impl Base {
             public_url: config.public_url.clone(),
             networks: config.networks.clone(),
             shards: config.common.shards,
+            reach: config.reach,
             setup: Setup::default(),
             queue_names: names.collect::<Result<_, QueueError>>()?,
         })))

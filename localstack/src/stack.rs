@@ -133,6 +133,8 @@ impl Stack {
         let mut usual = Functions::new(common, vec![NETWORK], vec![secret], wrapping);
         usual.users.mail = config::Mail::Folder(place.path().join(MAIL));
         usual.base.public_url = Some(format!("http://{api}"));
+        // Whoever tries it out has the receiver of its events beside it.
+        usual.base.reach = Reach { private: true };
         let config = config::functions_over(usual)?;
         let wrapper =
             seal::wrapper(&aws, &config.wrapping).context("cannot read or make the wrapping key")?;

@@ -88,7 +88,7 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         starts: number(get, "WAXWING_SESSION_STARTS", SESSION_STARTS, 1..=1_000)?,
         queue_limits: QueueLimits::default().over(get)?,
         reach: Reach {
-            private: switch(get, "WAXWING_PRIVATE_ADDRESSES")?,
+            private: switch(get, "WAXWING_PRIVATE_ADDRESSES", false)?,
         },
         spool: get("WAXWING_SPOOL").map(PathBuf::from),
     })
