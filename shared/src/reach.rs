@@ -61,6 +61,11 @@ impl Reach {
         loopback: true,
     };
 
+    /// Whether this machine's own addresses may be connected to: then the deployment is one for tests, or a private one.
+    pub const fn is_local(self) -> bool {
+        self.private || self.loopback
+    }
+
     /// A URL, as far as its text tells. Odd spellings of an address are read as browsers read them.
     pub fn url(self, text: &str) -> Result<Url, RefusedUrl> {
         let url = parse(text)?;
@@ -89,7 +94,7 @@ impl Reach {
 
     /// Whether this address may be connected to.
     pub fn address(self, address: IpAddr) -> bool {
-        self.private || is_public(address) || self.loopback && address.to_canonical().is_loopback()
+        self.private || is_public(address) || self.is_local() && address.to_canonical().is_loopback()
     }
 }
 
