@@ -51,12 +51,12 @@ pub struct OfAll {
     pub cors_origins: CorsOrigins,
     /// Where callers reach the API, where that is configured.
     pub public_url: Option<String>,
+    /// How far the URLs that callers name may reach.
+    pub reach: Reach,
     /// The networks served; the first is a new instance's default.
     pub networks: Vec<Network>,
     /// Shards of each network.
     pub shards: u32,
-    /// Where our machines may connect to on a caller's behalf.
-    pub reach: Reach,
     /// Whether the table is the one that this configuration is for.
     pub(crate) setup: Setup,
     queue_names: BTreeMap<Network, QueueNames>,
@@ -108,9 +108,9 @@ impl Base {
             trusted_proxies: config.trusted_proxies,
             cors_origins: config.cors_origins.clone(),
             public_url: config.public_url.clone(),
+            reach: config.reach,
             networks: config.networks.clone(),
             shards: config.common.shards,
-            reach: config.reach,
             setup: Setup::default(),
             queue_names: names.collect::<Result<_, QueueError>>()?,
         })))

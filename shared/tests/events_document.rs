@@ -178,7 +178,7 @@ fn with_examples(document: &str) -> String {
         }
         let data = example(*kind);
         assert_eq!(data.kind(), *kind, "the example of {kind}");
-        let json = serde_json::to_string_pretty(&data).expect("plain data");
+        let json = serde_json::to_string_pretty(&data.told()).expect("plain data");
         writeln!(fresh, "{json}\n```").expect("memory");
         let _ = lines.by_ref().find(|line| *line == "```");
     }

@@ -8,7 +8,7 @@ use chrono::TimeDelta;
 
 use super::{
     Bucket, Common, ConfigError, JwtSecret, Lookup, Mail, QueueLimits, Wrapping, bucket, common_from, mail,
-    missing, number, problem, switch, wrapping_from,
+    missing, number, problem, reach, wrapping_from,
 };
 use crate::auth::jwt::DEFAULT_LIFETIME;
 use crate::auth::password::DEFAULT_COST;
@@ -64,7 +64,7 @@ pub struct Base {
     /// Where callers reach the API, where that is configured: for links in errors and mails, and as the server of the OpenAPI
     /// document.
     pub public_url: Option<String>,
-    /// Where webhooks may lead.
+    /// How far the URLs that callers name may reach.
     pub reach: Reach,
 }
 
@@ -148,7 +148,7 @@ impl Base {
             trusted_proxies: 0,
             cors_origins: CorsOrigins::These(Vec::new()),
             public_url: None,
-            reach: Reach::default(),
+            reach: Reach::INTERNET,
         }
     }
 
@@ -157,9 +157,7 @@ impl Base {
             trusted_proxies: number(get, "WAXWING_TRUSTED_PROXIES", self.trusted_proxies, 0..=8)?,
             cors_origins: cors_origins(get).unwrap_or(self.cors_origins),
             public_url: get("WAXWING_PUBLIC_URL").or(self.public_url),
-            reach: Reach {
-                private: switch(get, "WAXWING_PRIVATE_ADDRESSES", self.reach.private)?,
-            },
+            reach: reach(get)?.unwrap_or(self.reach),
             ..self
         })
     }

@@ -10,6 +10,7 @@ mod presence;
 mod session;
 mod status;
 mod test;
+mod told;
 mod wants;
 mod words;
 
@@ -37,6 +38,7 @@ pub use self::presence::{PresenceState, PresenceUpdated};
 pub use self::session::{SessionChange, SessionNews, Untold};
 pub use self::status::{ChatNames, MessageStatus};
 pub use self::test::{TEST_WORDS, WebhookTest};
+pub use self::told::{Told, ToldData, ToldMessage, Whose};
 pub use self::wants::Wants;
 pub use self::words::{PictureChange, Words};
 

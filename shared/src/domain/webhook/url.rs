@@ -50,11 +50,11 @@ pub struct WebhookUrl(String);
 
 impl WebhookUrl {
     /// Reads a URL that a customer names. Odd spellings of an address are read as browsers read them. What a name leads to
-    /// shows when it is connected to. Where private addresses are in reach, `http` is fine as well: then the deployment
-    /// is one for tests.
+    /// shows when it is connected to. Where this machine's own addresses are in reach, `http` is fine as well: then the
+    /// deployment is one for tests.
     pub fn parse(text: &str, reach: Reach) -> Result<Self, InvalidWebhookUrl> {
         let url = crate::reach::parse(text)?;
-        if url.scheme() != "https" && !reach.private {
+        if url.scheme() != "https" && !reach.is_local() {
             return Err(InvalidWebhookUrl::Scheme);
         }
         if !url.username().is_empty() || url.password().is_some() {
@@ -64,7 +64,7 @@ impl WebhookUrl {
             return Err(InvalidWebhookUrl::Fragment);
         }
         reach.check(&url)?;
-        if !reach.private && is_local(&url) {
+        if !reach.is_local() && is_local(&url) {
             return Err(InvalidWebhookUrl::Address);
         }
         if url.as_str().len() > MAX_URL {
@@ -104,8 +104,8 @@ impl fmt::Debug for WebhookUrl {
 mod tests {
     use super::*;
 
-    const INTERNET: Reach = Reach { private: false };
-    const ANYWHERE: Reach = Reach { private: true };
+    const INTERNET: Reach = Reach::INTERNET;
+    const ANYWHERE: Reach = Reach::PRIVATE;
 
     #[test]
     fn a_url_of_the_internet_is_taken_as_it_is_called() {

@@ -179,7 +179,7 @@ async fn a_webhook_leads_nowhere_but_to_the_internet() {
 #[tokio::test]
 async fn a_deployment_for_tests_has_this_machine_in_reach() {
     let world = World::with(|mut config| {
-        config.base.reach = Reach { private: true };
+        config.base.reach = Reach::LOOPBACK;
         config
     })
     .await;
