@@ -153,7 +153,9 @@ impl Office {
 
     /// An event that was sent to an instance's webhook in vain.
     pub async fn delivered(&self, instance: InstanceId) -> DeliveryId {
-        testbed::kept::delivery(&self.state.table, instance, self.now()).await.id
+        testbed::kept::delivery(&self.state.table, instance, self.now())
+            .await
+            .id
     }
 
     /// An instance keeps contents, and has kept that of this message.

@@ -289,7 +289,8 @@ impl Walk<'_> {
         one.push(&delivery);
         let route = format!("POST {webhook}/deliveries/{{delivery}}/replay");
         self.call(caller, &route, &one, None).await;
-        self.call(caller, &format!("DELETE {webhook}"), &names, None).await;
+        self.call(caller, &format!("DELETE {webhook}"), &names, None)
+            .await;
     }
 
     async fn subscription(&mut self, user: &Caller) {
