@@ -216,7 +216,7 @@ async fn is_known_to(state: &AuthState, webhook: &Webhook, user: UserId) -> Resu
         Actor::User(by) => by == user,
         Actor::Key(key) => {
             let key = state.api_keys.get(webhook.instance, key).await?;
-            key.is_none_or(|key| key.shown_to == Some(user))
+            key.is_none_or(|key| key.was_shown_to(user))
         }
         Actor::Anonymous | Actor::System => true,
     })

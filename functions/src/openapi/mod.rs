@@ -40,7 +40,7 @@ const API_KEY: &str = "apiKey";
 pub const WHOEVER_SERVES_IT: &str = "/";
 
 /// The whole document. The library that it is put together with knows no webhooks.
-#[derive(Debug, Serialize)]
+#[derive(Serialize)]
 pub struct Document {
     #[serde(flatten)]
     document: OpenApi,

@@ -28,7 +28,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// An event that is on its way.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
-#[schema(as = WebhookTestEvent)]
+#[schema(as = WebhookTestSent)]
 pub struct Response {
     event_id: EventId,
     /// Under which the log of deliveries tells what came of it, once it was tried.

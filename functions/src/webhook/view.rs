@@ -2,7 +2,6 @@
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde_json::json;
 use shared::domain::webhook::{Disabled, DisabledReason, Webhook, WebhookSecret};
 use utoipa::ToSchema;
 

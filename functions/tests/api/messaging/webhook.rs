@@ -6,25 +6,23 @@ use serde_json::{Value, json};
 use shared::domain::audit::{Action, Actor};
 use shared::domain::delivery::Delivery;
 use shared::domain::event::EventType;
-use shared::ids::{DeliveryId, EventId, MessageId};
+use shared::ids::{DeliveryId, EventId, InstanceId, MessageId};
 use testbed::kept::{failed, record};
 
-use crate::management::instances::webhook::{confidential, errands, hook};
+use crate::management::instances::webhook::{confidential, errands, hook, keeper};
 use crate::management::people;
 use crate::support::{Caller, World};
 
-/// A key that may read and write the webhook.
-async fn keeper(world: &World) -> (shared::ids::InstanceId, Caller) {
+/// The instance, and a key that may read and write its webhook.
+async fn ready(world: &World) -> (InstanceId, Caller) {
     let (user, instance, _) = world.ready().await;
-    let scopes = json!({"scopes": ["webhook:read", "webhook:write"]});
-    let key = world.key(&user, instance, scopes).await;
-    (instance, key)
+    (instance, keeper(world, &user, instance).await)
 }
 
 #[tokio::test]
 async fn a_program_keeps_the_webhook_of_its_instance() {
     let world = World::new().await;
-    let (instance, key) = keeper(&world).await;
+    let (instance, key) = ready(&world).await;
     let made = key.put("/api/webhook", hook()).await.data(200);
     assert!(made["secret"].is_string());
     let shown = key.get("/api/webhook").await;
@@ -83,7 +81,7 @@ async fn twice(key: &Caller, path: &str, body: Option<Value>) -> (Value, Value) 
 #[tokio::test]
 async fn a_request_that_comes_again_has_the_first_answer_its_secret_too() {
     let world = World::new().await;
-    let (instance, key) = keeper(&world).await;
+    let (instance, key) = ready(&world).await;
     let (first, second) = twice(&key, "/api/webhook", Some(hook())).await;
     assert!(first["secret"].is_string());
     assert_eq!(first, second);
@@ -123,12 +121,7 @@ async fn a_request_that_comes_again_has_the_first_answer_its_secret_too() {
 }
 
 /// An event about a message that was sent to the webhook a minute later.
-async fn told(
-    world: &World,
-    instance: shared::ids::InstanceId,
-    message: MessageId,
-    kind: EventType,
-) -> Delivery {
+async fn told(world: &World, instance: InstanceId, message: MessageId, kind: EventType) -> Delivery {
     world.clock.advance(TimeDelta::minutes(1));
     let event = EventId::derived(message.created_at(), &[kind.as_str(), &world.now().to_rfc3339()]);
     let mut delivery = failed(instance, event, world.now());

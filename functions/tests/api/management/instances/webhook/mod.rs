@@ -13,7 +13,7 @@ use shared::domain::webhook::{Confidential, Webhook};
 use shared::ids::InstanceId;
 use shared::storage::webhooks::{self, Webhooks};
 
-use crate::support::World;
+use crate::support::{Caller, World};
 
 pub const WEBHOOK: &str = "/api/instances/sales/webhook";
 
@@ -33,6 +33,12 @@ pub async fn confidential(world: &World, instance: InstanceId) -> Confidential {
     let webhook = stored(world, instance).await.expect("a webhook");
     let opened = webhooks::open(&world.state.sealer, &webhook).await;
     opened.expect("it opens")
+}
+
+/// A key that may read and write the webhook: access tokens end soon.
+pub async fn keeper(world: &World, owner: &Caller, instance: InstanceId) -> Caller {
+    let scopes = json!({"scopes": ["webhook:read", "webhook:write"]});
+    world.key(owner, instance, scopes).await
 }
 
 /// What waits to be done for webhooks, up to ten.

@@ -5,7 +5,8 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 use shared::domain::audit::Action;
 
-use super::{WEBHOOK, confidential, hook};
+use super::{WEBHOOK, confidential, hook, keeper};
+use crate::management::people;
 use crate::support::World;
 
 const ROTATE: &str = "/api/instances/sales/webhook/rotate-secret";
@@ -39,21 +40,32 @@ async fn both_secrets_sign_during_the_grace() {
     assert_eq!(signing().await, [second.clone(), first.clone()]);
     world.clock.advance(TimeDelta::hours(1));
     // The answer to that rotation was lost: what the endpoint knows signs on until its own end.
-    let third = secret(&user.post(ROTATE, json!({"graceSeconds": 60})).await.data(200));
+    let third = secret(
+        &key.post("/api/webhook/rotate-secret", json!({"graceSeconds": 60}))
+            .await
+            .data(200),
+    );
     assert_eq!(signing().await, [third.clone(), second, first.clone()]);
     world.clock.advance(TimeDelta::seconds(60));
     assert_eq!(signing().await, [third.clone(), first]);
     world.clock.advance(TimeDelta::hours(23));
     assert_eq!(signing().await, [third]);
-    let shown = user.get(WEBHOOK).await.data(200);
+    let shown = key.get("/api/webhook").await.data(200);
     assert_eq!(shown["previousSecretUntil"], json!(null));
     assert_eq!(shown["rotatedAt"], json!("2026-01-01T01:00:00.000Z"));
     // Settings do not touch it.
-    user.put(WEBHOOK, hook()).await.data(200);
-    let fourth = secret(&user.post(ROTATE, json!({"graceSeconds": 0})).await.data(200));
+    key.put("/api/webhook", hook()).await.data(200);
+    let fourth = secret(
+        &key.post("/api/webhook/rotate-secret", json!({"graceSeconds": 0}))
+            .await
+            .data(200),
+    );
     assert_eq!(signing().await, [fourth]);
-    assert_eq!(world.audited(&user, Action::WebhookSecretRotated).await.len(), 3);
-    let answer = user.post(ROTATE, json!({"graceSeconds": 604_801})).await;
+    let rotated = people::audited(&world, Action::WebhookSecretRotated).await;
+    assert_eq!(rotated.len(), 3);
+    let answer = key
+        .post("/api/webhook/rotate-secret", json!({"graceSeconds": 604_801}))
+        .await;
     assert_eq!(
         answer.error(),
         "400 VALIDATION_ERROR: `graceSeconds` must be a whole number from 0 to 604800"

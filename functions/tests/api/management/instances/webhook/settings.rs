@@ -14,7 +14,7 @@ use shared::reach::Reach;
 use shared::storage::keys;
 use shared::storage::webhooks::Webhooks;
 
-use super::{WEBHOOK, confidential, errands, hook, stored};
+use super::{WEBHOOK, confidential, errands, hook, keeper, stored};
 use crate::support::{Answer, World};
 
 /// The faults that an answer names, each as its field and its message.
@@ -289,6 +289,7 @@ async fn setting_it_again_switches_a_webhook_on_that_was_switched_off_and_begins
     let world = World::new().await;
     let (user, instance, _) = world.ready().await;
     user.put(WEBHOOK, hook()).await.data(200);
+    let key = keeper(&world, &user, instance).await;
     let webhooks = Webhooks::new(world.state.table.clone());
     let failing = world.now();
     let webhook = stored(&world, instance).await.expect("a webhook");
@@ -298,12 +299,12 @@ async fn setting_it_again_switches_a_webhook_on_that_was_switched_off_and_begins
         .await
         .expect("noted");
     world.clock.advance(TimeDelta::days(5));
-    let shown = user.get(WEBHOOK).await.data(200);
+    let shown = key.get("/api/webhook").await.data(200);
     assert_eq!(shown["failingSince"], json!("2026-01-01T00:00:00.000Z"));
     let webhook = stored(&world, instance).await.expect("a webhook");
     let disabled = webhooks.disable(&webhook, DisabledReason::FailedTooLong, world.now());
     assert!(disabled.await.expect("stored"));
-    let shown = user.get(WEBHOOK).await.data(200);
+    let shown = key.get("/api/webhook").await.data(200);
     assert_eq!(shown["enabled"], json!(false));
     assert_eq!(
         shown["disabled"],
@@ -316,7 +317,7 @@ async fn setting_it_again_switches_a_webhook_on_that_was_switched_off_and_begins
     let again = webhooks.disable(&webhook, DisabledReason::FailedTooLong, world.now());
     assert!(!again.await.expect("read"), "it is off already");
 
-    let data = user.put(WEBHOOK, hook()).await.data(200);
+    let data = key.put("/api/webhook", hook()).await.data(200);
     assert_eq!(
         (&data["enabled"], &data["disabled"]),
         (&json!(true), &json!(null))
