@@ -20,3 +20,4 @@ mod probes;
 pub mod service;
 pub mod state;
 mod statistics;
+mod webhook;

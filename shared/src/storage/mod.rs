@@ -12,6 +12,7 @@ mod batch;
 pub mod contents;
 pub mod counters;
 mod definition;
+pub mod deliveries;
 mod error;
 pub mod group_receipts;
 pub mod idempotency;
@@ -33,6 +34,7 @@ pub mod schedule;
 pub mod sessions;
 pub mod setup;
 mod table;
+pub mod webhooks;
 
 pub use error::{StorageError, classify};
 pub use table::{ATTEMPT_DEADLINE, CALL_DEADLINE, LIST_INDEX, Table};
