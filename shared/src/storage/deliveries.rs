@@ -25,6 +25,18 @@ pub use self::list::{Filter, Looked, Place, Window};
 /// The most deliveries of one message that are read.
 const MOST_OF_MESSAGE: usize = 1_000;
 
+/// How many deliveries are removed at once.
+const FORGOTTEN_AT_ONCE: usize = 100;
+
+/// Deliveries that were removed.
+#[derive(Debug)]
+pub struct Forgotten {
+    /// Which ones: what was kept of them elsewhere can go too.
+    pub ids: Vec<DeliveryId>,
+    /// The place behind which to go on; `None` where all are removed.
+    pub next: Option<Place>,
+}
+
 /// The table's deliveries.
 #[derive(Debug, Clone)]
 pub struct Deliveries {
@@ -182,9 +194,33 @@ impl Deliveries {
         Ok(deliveries)
     }
 
-    /// Removes all deliveries of an instance whose webhook was deleted. It may be broken off and done again.
-    pub async fn forget(&self, instance: InstanceId) -> Result<(), StorageError> {
-        self.table.purge(&keys::delivery_partition(instance), "").await
+    /// Removes up to a hundred deliveries that were tried first before `before`, the oldest ones first, behind the place
+    /// `after`: those of a webhook that was deleted then. It may be broken off and done again. Two write units for each KiB
+    /// of what is removed.
+    pub async fn forget_some(
+        &self,
+        instance: InstanceId,
+        before: DateTime<Utc>,
+        after: Option<Place>,
+    ) -> Result<Forgotten, StorageError> {
+        let window = Window {
+            from: DateTime::UNIX_EPOCH,
+            to: before,
+        };
+        // What time has taken away is in the way of nobody.
+        let now = DateTime::UNIX_EPOCH;
+        let looked =
+            self.list_oldest_first(instance, window, Filter::default(), after, FORGOTTEN_AT_ONCE, now);
+        let looked = looked.await?;
+        let ids: Vec<_> = looked.deliveries.iter().map(|delivery| delivery.id).collect();
+        let keys = ids.iter().map(|id| keys::delivery(instance, *id).attributes());
+        self.table.remove_all(&keys.collect::<Vec<_>>()).await?;
+        let is_whole = ids.len() < FORGOTTEN_AT_ONCE;
+        let last = looked.deliveries.last().map(Place::of);
+        Ok(Forgotten {
+            ids,
+            next: looked.stopped_at.or(last.filter(|_| !is_whole)),
+        })
     }
 }
 

@@ -40,9 +40,15 @@ impl Table {
                 .into_iter()
                 .filter(|item| item.get("sk") != Some(&s(except)))
                 .collect();
-            for batch in items.chunks(BATCH) {
-                self.delete_batch(batch).await?;
-            }
+            self.remove_all(&items).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the items with these keys. Items that are written under a fence must not be removed like this.
+    pub(super) async fn remove_all(&self, keys: &[Item]) -> Result<(), StorageError> {
+        for batch in keys.chunks(BATCH) {
+            self.delete_batch(batch).await?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use chrono::{DateTime, Utc};
 
-use super::error::StorageError;
+use super::error::{StorageError, classify};
 use super::item::{Item, Reader, b, n, s, text, texts, time};
 use super::keys;
 use super::outcome::Transacted;
@@ -115,7 +115,7 @@ impl Webhooks {
             .expression_attribute_values(":earlier", time_or_none(webhook.earlier_until))
             .expression_attribute_values(":rotated", time_or_none(webhook.rotated_at))
             .expression_attribute_values(":now", time(webhook.updated_at))
-            .expression_attribute_values(":by", webhook.set_by.map_or(AttributeValue::Null(true), text))
+            .expression_attribute_values(":by", text(webhook.set_by))
             .expression_attribute_values(":next", n(webhook.version));
         let update = update.build().map_err(refused)?;
         self.change(
@@ -141,6 +141,13 @@ impl Webhooks {
             .map_err(refused)?;
         let delete = TransactWriteItem::builder().delete(delete).build();
         self.change(delete, webhook, &Wants::default(), None).await
+    }
+
+    /// Forgets the webhook of an instance that is deleted. One write unit for each KiB of it.
+    pub async fn forget(&self, instance: InstanceId) -> Result<(), StorageError> {
+        let delete = self.table.delete(&keys::webhook(instance));
+        delete.send().await.map_err(classify)?;
+        Ok(())
     }
 
     /// An update of a webhook under the condition that it is as it was read. The expression sets `#version`.
@@ -256,9 +263,7 @@ fn to_item(webhook: &Webhook) -> Item {
             set(name, time(at));
         }
     }
-    if let Some(user) = webhook.set_by {
-        set("setBy", text(user));
-    }
+    set("setBy", text(webhook.set_by));
     set("createdAt", time(webhook.created_at));
     set("updatedAt", time(webhook.updated_at));
     set("version", n(webhook.version));
@@ -290,7 +295,7 @@ fn from_item(item: &Item) -> Result<Webhook, StorageError> {
         },
         earlier_until: read.opt_time("earlierUntil")?,
         rotated_at: read.opt_time("rotatedAt")?,
-        set_by: read.opt_parse("setBy")?,
+        set_by: read.parse("setBy")?,
         created_at: read.time("createdAt")?,
         updated_at: read.time("updatedAt")?,
         version: read.number("version")?,

@@ -6,9 +6,10 @@ mod url;
 
 use chrono::{DateTime, Utc};
 
+use super::audit::Actor;
 use super::event::Wants;
 use super::text_enum;
-use crate::ids::{InstanceId, SubscriptionId, UserId};
+use crate::ids::{InstanceId, SubscriptionId};
 
 pub use self::headers::{
     FORBIDDEN_HEADERS, Headers, InvalidHeader, MAX_HEADER_NAME, MAX_HEADER_VALUE, MAX_HEADERS,
@@ -85,9 +86,9 @@ pub struct Webhook {
     pub earlier_until: Option<DateTime<Utc>>,
     /// When the present secret was made, where it is not the first.
     pub rotated_at: Option<DateTime<Utc>>,
-    /// The user who may know the secret or has said where to send: with that user's account these go. `None` where
-    /// a program has done it.
-    pub set_by: Option<UserId>,
+    /// Who has said last where events go, or was shown the secret: who takes over that account from a stranger ends the
+    /// webhook too.
+    pub set_by: Actor,
     /// When it was made. A webhook that is deleted and made anew is another one.
     pub created_at: DateTime<Utc>,
     /// When its owner changed it last.
