@@ -10,7 +10,7 @@ use shared::domain::event::{
     CallReceived, ChatNames, ContactChanges, ContactUpdated, Data, EventType, GroupChanges,
     GroupParticipants, GroupUpdated, JoinReason, MessageReaction, MessageReceived, MessageRevoked,
     MessageStatus, OptionVotes, ParticipantsAction, PollVote, PresenceState, PresenceUpdated, SessionChange,
-    WebhookTest, Words,
+    Words,
 };
 use shared::domain::instance::Status;
 use shared::domain::message::State;
