@@ -38,8 +38,9 @@ pub struct Request {
     messages_per_minute: Option<Whole>,
     #[schema(schema_with = content_days::schema)]
     content_days: Option<Whole>,
-    #[schema(ignore)]
-    content_in_realtime: Option<IgnoredAny>,
+    /// Whether the realtime feed says what messages say. It does not where nothing is said
+    #[schema(value_type = bool, required = false, example = false)]
+    content_in_realtime: Option<bool>,
     #[schema(ignore)]
     always_online: Option<IgnoredAny>,
 }
@@ -101,7 +102,6 @@ fn instance(state: &ManagementState, caller: &UserCaller, request: Request) -> R
     let content_days = request
         .content_days
         .map_or(0, |value| content_days::check(&mut fields, value));
-    fields.unserved("contentInRealtime", request.content_in_realtime.is_some());
     fields.unserved("alwaysOnline", request.always_online.is_some());
     fields.finish()?;
     let (Some(name), Some(network)) = (name, network) else {
@@ -143,6 +143,7 @@ fn instance(state: &ManagementState, caller: &UserCaller, request: Request) -> R
         wants: Wants::default(),
         messages_per_minute,
         content_days,
+        content_in_realtime: request.content_in_realtime.unwrap_or(false),
     })
 }
 

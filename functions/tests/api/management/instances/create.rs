@@ -27,6 +27,7 @@ async fn a_new_instance_rests_and_is_found_by_id_and_name() {
             "metadata": {"team": "blue"},
             "messagesPerMinute": null,
             "contentDays": 0,
+            "contentInRealtime": false,
             "createdAt": "2026-01-01T00:00:00.000Z",
         })
     );
