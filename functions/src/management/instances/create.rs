@@ -11,6 +11,7 @@ use shared::domain::audit::Action;
 use shared::domain::event::{Untold, Wants};
 use shared::domain::instance::{Desired, Instance, InstanceName, Observed, Status, Wanted};
 use shared::domain::network::Network;
+use shared::domain::news::News;
 use shared::domain::shard::Shard;
 use shared::ids::InstanceId;
 use shared::storage::instances::Created;
@@ -22,6 +23,7 @@ use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, inactive, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, RequestContext, Trail, Whole};
 use crate::management::ManagementState;
+use crate::news;
 use crate::openapi::Tag;
 
 #[derive(Deserialize, ToSchema)]
@@ -83,6 +85,8 @@ pub async fn handler(
     RequestContext::note_instance(instance.id);
     let record = Record::by(&caller.user, Action::InstanceCreated).on(instance.id);
     trail.record(&state, record).await;
+    let created = News::instance_created(&instance);
+    news::tell(&state, instance.network, instance.shard, created).await;
     let owners = Owners::of(&state, [&instance]).await?;
     Ok(Reply::created(InstanceView::new(instance, &owners)))
 }
