@@ -32,6 +32,7 @@ pub mod rates;
 pub mod schedule;
 pub mod sessions;
 pub mod setup;
+pub mod standings;
 mod table;
 
 pub use error::{StorageError, classify};
