@@ -129,7 +129,11 @@ fn size(body: &Value) -> usize {
 
 fn body(listener: &Listener, announcement: &Announcement) -> Value {
     let Announcement {
-        id, instance, at, data, ..
+        id,
+        instance,
+        at,
+        data,
+        ..
     } = announcement;
     json!({
         "id": id,
@@ -183,10 +187,7 @@ pub(super) mod tests {
             assert_eq!(shown.event, FeedEvent::MessageReceived);
             assert_eq!(shown.body["type"], "message.received");
             assert_eq!(shown.body["data"]["kind"], "text");
-            assert_eq!(
-                shown.body["instance"]["metadata"],
-                json!({"team": "blue"})
-            );
+            assert_eq!(shown.body["instance"]["metadata"], json!({"team": "blue"}));
             shown.body.to_string()
         };
         assert!(!said(false, "see you at eight").contains("eight"));

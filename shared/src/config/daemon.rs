@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Bucket, Common, ConfigError, JwtSecret, Lookup, Secret, Wrapping, bucket, common_from, number, problem, switch,
-    wrapping_from,
+    Bucket, Common, ConfigError, JwtSecret, Lookup, Secret, Wrapping, bucket, common_from, number, problem,
+    switch, wrapping_from,
 };
 use crate::domain::network::Network;
 use crate::reach::Reach;
@@ -126,13 +126,19 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         .transpose()?;
     let listen = get("WAXWING_LISTEN").map(|address| {
         address.parse().map_err(|_| {
-            problem("WAXWING_LISTEN", "must be an address with a port, such as `0.0.0.0:3002`")
+            problem(
+                "WAXWING_LISTEN",
+                "must be an address with a port, such as `0.0.0.0:3002`",
+            )
         })
     });
     let listen: Option<SocketAddr> = listen.transpose()?;
     let realtime = Realtime::read(get)?;
     if realtime.is_some() && listen.is_none() {
-        return Err(problem("WAXWING_LISTEN", "must be set where WAXWING_JWT_SECRET is"));
+        return Err(problem(
+            "WAXWING_LISTEN",
+            "must be set where WAXWING_JWT_SECRET is",
+        ));
     }
     Ok(Daemon {
         listen,

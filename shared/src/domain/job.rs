@@ -274,7 +274,10 @@ mod tests {
         };
         let tell = Query::Tell { news };
         let body = encode(&tell);
-        assert!(body.starts_with(&format!(r#"{{"v":{TELL},"type":"tell""#)), "{body}");
+        assert!(
+            body.starts_with(&format!(r#"{{"v":{TELL},"type":"tell""#)),
+            "{body}"
+        );
         assert_eq!(decode::<Query>(&body).expect("ours"), tell);
     }
 

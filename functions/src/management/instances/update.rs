@@ -98,7 +98,9 @@ pub async fn handler(
         metadata,
         messages_per_minute,
         content_days,
-        content_in_realtime: request.content_in_realtime.unwrap_or(instance.content_in_realtime),
+        content_in_realtime: request
+            .content_in_realtime
+            .unwrap_or(instance.content_in_realtime),
     };
     match state.instances.update(&instance, &to).await? {
         Updated::Done => {}

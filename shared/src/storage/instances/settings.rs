@@ -51,7 +51,9 @@ impl Instances {
             content_in_realtime,
         } = to;
         let refused = |error: BuildError| StorageError::Refused(error.into());
-        let mut expression = "SET #name = :name, #metadata = :metadata, contentDays = :days, contentInRealtime = :feed".to_owned();
+        let mut expression =
+            "SET #name = :name, #metadata = :metadata, contentDays = :days, contentInRealtime = :feed"
+                .to_owned();
         expression.push_str(match messages_per_minute {
             Some(_) => ", messagesPerMinute = :pace",
             None => " REMOVE messagesPerMinute",
