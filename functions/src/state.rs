@@ -15,6 +15,7 @@ use shared::config::{self, CorsOrigins, LOCAL_URL};
 use shared::domain::network::Network;
 use shared::mail::{Letters, Mailer};
 use shared::queue::{Queue, QueueError, QueueNames};
+use shared::reach::Reach;
 use shared::storage::Table;
 use shared::storage::accounts::Accounts;
 use shared::storage::audit::AuditLog;
@@ -50,6 +51,8 @@ pub struct OfAll {
     pub cors_origins: CorsOrigins,
     /// Where callers reach the API, where that is configured.
     pub public_url: Option<String>,
+    /// How far the URLs that callers name may reach.
+    pub reach: Reach,
     /// The networks served; the first is a new instance's default.
     pub networks: Vec<Network>,
     /// Shards of each network.
@@ -105,6 +108,7 @@ impl Base {
             trusted_proxies: config.trusted_proxies,
             cors_origins: config.cors_origins.clone(),
             public_url: config.public_url.clone(),
+            reach: config.reach,
             networks: config.networks.clone(),
             shards: config.common.shards,
             setup: Setup::default(),

@@ -136,6 +136,11 @@ impl Stack {
         let mut usual = Functions::new(common, vec![NETWORK], vec![secret], wrapping);
         usual.users.mail = config::Mail::Folder(place.path().join(MAIL));
         usual.base.public_url = Some(format!("http://{api}"));
+        usual.base.reach = if cli.private_addresses {
+            Reach::PRIVATE
+        } else {
+            Reach::LOOPBACK
+        };
         let config = config::functions_over(usual)?;
         let wrapper =
             seal::wrapper(&aws, &config.wrapping).context("cannot read or make the wrapping key")?;
@@ -169,8 +174,10 @@ impl Stack {
             },
             settings: Settings::for_network(&sandbox_url).with_sandbox_ca(sandbox_ca),
             files: files::Settings {
-                reach: Reach {
-                    private: cli.private_addresses,
+                reach: if cli.private_addresses {
+                    Reach::PRIVATE
+                } else {
+                    Reach::INTERNET
                 },
                 ..files::Settings::default()
             },

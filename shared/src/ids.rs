@@ -62,6 +62,16 @@ macro_rules! prefixed_ids {
                 self.created_at() + chrono::TimeDelta::microseconds(within)
             }
 
+            /// The lowest identifier of what was made in the millisecond of `at`.
+            pub fn first_of(at: DateTime<Utc>) -> Self {
+                Self(Ulid::from_parts(milliseconds(at), 0))
+            }
+
+            /// The highest one.
+            pub fn last_of(at: DateTime<Utc>) -> Self {
+                Self(Ulid::from_parts(milliseconds(at), u128::MAX))
+            }
+
             /// The identifier of these 16 bytes.
             pub const fn from_bytes(bytes: [u8; 16]) -> Self {
                 Self(Ulid::from_bytes(bytes))
@@ -137,12 +147,26 @@ prefixed_ids! {
     MediaId = "med_";
     /// An event that webhooks and the realtime feed tell of.
     EventId = "evt_";
+    /// An event's delivery to a webhook.
+    DeliveryId = "dlv_";
     /// An entry of the audit log.
     AuditId = "aud_";
     /// A question to an instance's socket.
     QuestionId = "ask_";
     /// A request, as `X-Request-Id` shows it.
     RequestId = "req_";
+}
+
+impl DeliveryId {
+    /// The delivery of an event: the same event has the same delivery however often it comes.
+    pub const fn of(event: EventId) -> Self {
+        Self::from_bytes(event.to_bytes())
+    }
+
+    /// The event that is delivered.
+    pub const fn event(self) -> EventId {
+        EventId::from_bytes(self.to_bytes())
+    }
 }
 
 impl MessageId {

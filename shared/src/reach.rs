@@ -3,7 +3,10 @@
 //! Whoever names a URL has our machines call it. They stand in a network whose other addresses trust them, and one of
 //! those addresses gives out the machine's own credentials. So an address is checked when it is connected to, since a name
 //! may lead anywhere, and elsewhere the next time. This module says which addresses and URLs are fine; whoever connects
-//! asks it for each address that a name leads to, and for each redirect.
+//! asks it for each address that a name leads to, and for each redirect. [`client`] makes the HTTP clients that do so.
+
+pub mod client;
+mod resolver;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -37,9 +40,32 @@ pub enum RefusedUrl {
 pub struct Reach {
     /// Whether addresses of private networks are fine as well, this machine's own among them.
     pub private: bool,
+    /// Whether this machine's own are, and no other of them.
+    pub loopback: bool,
 }
 
 impl Reach {
+    /// The internet alone.
+    pub const INTERNET: Self = Self {
+        private: false,
+        loopback: false,
+    };
+    /// The internet and this machine.
+    pub const LOOPBACK: Self = Self {
+        private: false,
+        loopback: true,
+    };
+    /// Every address.
+    pub const PRIVATE: Self = Self {
+        private: true,
+        loopback: true,
+    };
+
+    /// Whether this machine's own addresses may be connected to: then the deployment is one for tests, or a private one.
+    pub const fn is_local(self) -> bool {
+        self.private || self.loopback
+    }
+
     /// A URL, as far as its text tells. Odd spellings of an address are read as browsers read them.
     pub fn url(self, text: &str) -> Result<Url, RefusedUrl> {
         let url = parse(text)?;
@@ -68,7 +94,7 @@ impl Reach {
 
     /// Whether this address may be connected to.
     pub fn address(self, address: IpAddr) -> bool {
-        self.private || is_public(address)
+        self.private || is_public(address) || self.is_local() && address.to_canonical().is_loopback()
     }
 }
 
@@ -133,7 +159,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
 mod tests {
     use super::*;
 
-    const INTERNET: Reach = Reach { private: false };
+    const INTERNET: Reach = Reach::INTERNET;
 
     #[test]
     fn only_addresses_of_the_internet_are_public() {
@@ -178,7 +204,7 @@ mod tests {
         ] {
             let address: IpAddr = text.parse().expect("an address");
             assert!(!INTERNET.address(address), "{text}");
-            assert!(Reach { private: true }.address(address), "{text}");
+            assert!(Reach::PRIVATE.address(address), "{text}");
         }
         for text in [
             "1.1.1.1",
@@ -197,6 +223,29 @@ mod tests {
         ] {
             let address: IpAddr = text.parse().expect("an address");
             assert!(INTERNET.address(address), "{text}");
+        }
+    }
+
+    #[test]
+    fn this_machine_may_be_fine_without_its_neighbours() {
+        for text in ["127.0.0.1", "127.255.0.1", "::1", "::ffff:127.0.0.1", "1.1.1.1"] {
+            assert!(
+                Reach::LOOPBACK.address(text.parse().expect("an address")),
+                "{text}"
+            );
+        }
+        for text in [
+            "0.0.0.0",
+            "10.0.0.1",
+            "169.254.169.254",
+            "::",
+            "::ffff:10.0.0.1",
+            "fe80::1",
+        ] {
+            assert!(
+                !Reach::LOOPBACK.address(text.parse().expect("an address")),
+                "{text}"
+            );
         }
     }
 

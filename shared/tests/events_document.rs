@@ -10,7 +10,7 @@ use shared::domain::event::{
     CallReceived, ChatNames, ContactChanges, ContactUpdated, Data, EventType, GroupChanges,
     GroupParticipants, GroupUpdated, JoinReason, MessageReaction, MessageReceived, MessageRevoked,
     MessageStatus, OptionVotes, ParticipantsAction, PollVote, PresenceState, PresenceUpdated, SessionChange,
-    Words,
+    WebhookTest, Words,
 };
 use shared::domain::instance::Status;
 use shared::domain::message::State;
@@ -145,6 +145,7 @@ fn example(kind: EventType) -> Data {
             state: PresenceState::Unavailable,
             last_seen: Some(at()),
         })),
+        EventType::WebhookTest => Data::WebhookTest(Box::default()),
         EventType::CallReceived => Data::CallReceived(Box::new(CallReceived {
             id: "5C3F0A9D8E7B4C21A0F6D1E2B3C4D5E6".to_owned(),
             from: person(),
@@ -177,7 +178,7 @@ fn with_examples(document: &str) -> String {
         }
         let data = example(*kind);
         assert_eq!(data.kind(), *kind, "the example of {kind}");
-        let json = serde_json::to_string_pretty(&data).expect("plain data");
+        let json = serde_json::to_string_pretty(&data.told()).expect("plain data");
         writeln!(fresh, "{json}\n```").expect("memory");
         let _ = lines.by_ref().find(|line| *line == "```");
     }

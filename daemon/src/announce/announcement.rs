@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use shared::domain::event::{self, Data, EventType, MessageStatus, SessionNews};
 use shared::domain::message::MessageRecord;
 use shared::domain::recipient::Recipient;
-use shared::ids::{EventId, InstanceId};
+use shared::ids::{EventId, InstanceId, MessageId};
 
 use crate::notice::Notice;
 
@@ -37,8 +37,11 @@ impl Announcement {
     ) -> Self {
         let kind = data.kind().as_str();
         let [of, chat_name, sender, whatsapp_id] = *parts;
+        // The time in the ids of events about a message is that of the message's own id, as in `status`: so their
+        // deliveries lie side by side.
+        let since = data.message().map_or(at, MessageId::created_at);
         Self {
-            id: EventId::derived(at, &[of, chat_name, sender, whatsapp_id, kind]),
+            id: EventId::derived(since, &[of, chat_name, sender, whatsapp_id, kind]),
             instance,
             at,
             group: event::group(instance, chat),
@@ -116,7 +119,6 @@ pub(super) mod tests {
     use shared::domain::instance::Status;
     use shared::domain::message::{Change, Direction, State};
     use shared::domain::person::Person;
-    use shared::ids::MessageId;
 
     use super::*;
 

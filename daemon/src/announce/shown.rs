@@ -1,6 +1,7 @@
 //! An event as the realtime feed shows it.
 
 use serde_json::{Value, json};
+use shared::domain::event::{Told, Whose};
 use shared::domain::feed::FeedEvent;
 use shared::domain::news::{Done, News};
 use shared::ids::{EventId, InstanceId, SubscriptionId};
@@ -128,20 +129,18 @@ fn size(body: &Value) -> usize {
 }
 
 fn body(listener: &Listener, announcement: &Announcement) -> Value {
-    let Announcement {
-        id,
-        instance,
-        at,
-        data,
-        ..
-    } = announcement;
-    json!({
-        "id": id,
-        "type": data.kind(),
-        "timestamp": at,
-        "instance": {"id": instance, "name": listener.name.as_str(), "metadata": listener.metadata},
-        "data": data,
-    })
+    let told = Told {
+        id: announcement.id,
+        kind: announcement.data.kind(),
+        timestamp: announcement.at,
+        instance: Whose {
+            id: announcement.instance,
+            name: &listener.name,
+            metadata: &listener.metadata,
+        },
+        data: announcement.data.told(),
+    };
+    serde_json::to_value(told).expect("plain data")
 }
 
 /// Content and numbers stay out of logs.

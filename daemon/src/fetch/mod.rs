@@ -1,23 +1,20 @@
-//! Calls URLs that callers named, and nothing but the internet: see [`shared::reach`]. Knows nothing of messages.
+//! Fetches files from URLs that callers named, and from nothing but the internet: see [`shared::reach`]. Knows nothing of
+//! messages.
 //!
-//! A name is resolved for each connection, its addresses are checked, and the connection goes to one of those that were:
-//! a name that leads elsewhere the next time is found out then. Redirects are followed here and not by the HTTP client, so
-//! that each is checked as the first URL was. The environment's proxies are not used, since they would connect unchecked.
+//! Redirects are followed here and not by the HTTP client, so that each is checked as the first URL was.
 
 mod hosts;
-mod resolver;
 
 use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
-use reqwest::{Certificate, Client, Response, StatusCode, Url};
-use shared::reach::{Reach, RefusedUrl};
+use reqwest::{Client, Response, StatusCode, Url};
+use shared::reach::{Reach, RefusedUrl, client};
 use tokio::time::Instant;
 
 use hosts::Hosts;
-use resolver::{Resolver, refused_name};
 
 /// Redirects that are followed.
 const MAX_REDIRECTS: usize = 5;
@@ -30,9 +27,6 @@ const IDLE_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long a file may take, from the first redirect to its last byte.
 const TOTAL_DEADLINE: Duration = Duration::from_mins(10);
-
-/// What hosts are told of us.
-const USER_AGENT: &str = concat!("Waxwing/", env!("CARGO_PKG_VERSION"));
 
 /// Why a URL gave no file.
 #[derive(Debug, thiserror::Error)]
@@ -77,19 +71,9 @@ impl Fetcher {
     /// A client that reaches as far as this, on the system's root certificates or, where there are `roots` (PEM), on those
     /// alone.
     pub fn new(reach: Reach, roots: Option<&str>) -> Result<Self, Box<dyn Error + Send + Sync>> {
-        // Another part of the process may have installed it.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = Client::builder();
-        if let Some(roots) = roots {
-            builder = builder.tls_certs_only(Certificate::from_pem_bundle(roots.as_bytes())?);
-        }
-        let client = builder
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .dns_resolver(Resolver(reach))
+        let client = client::builder(reach, roots)?
             .connect_timeout(CONNECT_DEADLINE)
             .read_timeout(IDLE_DEADLINE)
-            .user_agent(USER_AGENT)
             // A connection that is kept was checked as it was made, for the same name.
             .pool_idle_timeout(Duration::from_secs(10))
             .pool_max_idle_per_host(1)
@@ -156,7 +140,7 @@ impl Fetcher {
             }
             let response = match request.send().await {
                 Ok(response) => response,
-                Err(error) if error.is_connect() && refused_name(&error).is_none() => {
+                Err(error) if error.is_connect() && client::refused(&error).is_none() => {
                     self.hosts.unreached(&url, Instant::now());
                     return Err(of_client(error));
                 }
@@ -249,7 +233,7 @@ fn of_status(status: StatusCode) -> FetchError {
 }
 
 fn of_client(error: reqwest::Error) -> FetchError {
-    match refused_name(&error) {
+    match client::refused(&error) {
         Some(refused) => FetchError::Refused(refused),
         // The URL may be a secret of its caller's.
         None => FetchError::Unavailable(error.without_url().into()),

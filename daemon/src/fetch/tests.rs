@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 
-const PRIVATE: Reach = Reach { private: true };
+const PRIVATE: Reach = Reach::PRIVATE;
 
 /// A host of files on this machine.
 async fn host() -> SocketAddr {

@@ -148,7 +148,7 @@ const fn owner(number: u8) -> Owner {
 
 fn previews(private: bool) -> Previews {
     let settings = files::Settings {
-        reach: Reach { private },
+        reach: if private { Reach::PRIVATE } else { Reach::INTERNET },
         ..files::Settings::default()
     };
     Previews::new(&settings).expect("a client")

@@ -139,7 +139,7 @@ impl World {
             meter: Meter::default(),
             files: Files::new(self.files.clone(), bucket).expect("a client"),
             previews: Previews::new(&daemon::files::Settings {
-                reach: Reach { private: true },
+                reach: Reach::PRIVATE,
                 ..daemon::files::Settings::default()
             })
             .expect("a client")

@@ -90,7 +90,7 @@ async fn a_message_that_comes_twice_is_one() {
     let id = MessageId::derived_in_order(incoming.received_at, &parts);
     assert_eq!(
         event.id,
-        EventId::derived(incoming.at, &[&parts[..], &["message.received"]].concat())
+        EventId::derived(id.created_at(), &[&parts[..], &["message.received"]].concat())
     );
     assert_eq!(
         (event.kind, event.instance, event.subscription, event.timestamp),

@@ -79,7 +79,7 @@ impl World {
     /// A world whose daemons reach hosts on this machine, and put a message off as soon as its file cannot be had.
     pub async fn of_files() -> Self {
         let mut world = Self::new().await;
-        world.files.reach = Reach { private: true };
+        world.files.reach = Reach::PRIVATE;
         world.files.patience = Some(Duration::ZERO);
         world
     }

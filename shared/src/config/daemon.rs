@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     Bucket, Common, ConfigError, JwtSecret, Lookup, Secret, Wrapping, bucket, common_from, number, problem,
-    switch, wrapping_from,
+    reach, wrapping_from,
 };
 use crate::domain::network::Network;
 use crate::reach::Reach;
@@ -152,9 +152,7 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         lease: Duration::from_millis(number(get, "WAXWING_LEASE_MS", 4_000, 4_000..=60_000)?),
         starts: number(get, "WAXWING_SESSION_STARTS", SESSION_STARTS, 1..=1_000)?,
         queue_limits: QueueLimits::default().over(get)?,
-        reach: Reach {
-            private: switch(get, "WAXWING_PRIVATE_ADDRESSES")?,
-        },
+        reach: reach(get)?.unwrap_or_default(),
         spool: get("WAXWING_SPOOL").map(PathBuf::from),
     })
 }

@@ -8,12 +8,13 @@ use chrono::TimeDelta;
 
 use super::{
     Bucket, Common, ConfigError, JwtSecret, Lookup, Mail, QueueLimits, Wrapping, bucket, common_from, mail,
-    missing, number, problem, wrapping_from,
+    missing, number, problem, reach, wrapping_from,
 };
 use crate::auth::jwt::DEFAULT_LIFETIME;
 use crate::auth::password::DEFAULT_COST;
 use crate::domain::account::EmailAddress;
 use crate::domain::network::Network;
+use crate::reach::Reach;
 
 /// Whose pages may call the API from a browser.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,6 +64,8 @@ pub struct Base {
     /// Where callers reach the API, where that is configured: for links in errors and mails, and as the server of the OpenAPI
     /// document.
     pub public_url: Option<String>,
+    /// How far the URLs that callers name may reach.
+    pub reach: Reach,
 }
 
 /// What the functions that serve users have: `auth` and `management`.
@@ -145,6 +148,7 @@ impl Base {
             trusted_proxies: 0,
             cors_origins: CorsOrigins::These(Vec::new()),
             public_url: None,
+            reach: Reach::INTERNET,
         }
     }
 
@@ -153,6 +157,7 @@ impl Base {
             trusted_proxies: number(get, "WAXWING_TRUSTED_PROXIES", self.trusted_proxies, 0..=8)?,
             cors_origins: cors_origins(get).unwrap_or(self.cors_origins),
             public_url: get("WAXWING_PUBLIC_URL").or(self.public_url),
+            reach: reach(get)?.unwrap_or(self.reach),
             ..self
         })
     }

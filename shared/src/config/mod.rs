@@ -32,7 +32,7 @@
 //! | `WAXWING_SCHEDULE_LIMIT` | messaging: messages of one instance that may be scheduled for one day, 1 to 100,000 | 10000 |
 //! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
 //! | `WAXWING_SESSION_STARTS` | daemon: sessions that may begin at once, 1 to 1,000 | 16 |
-//! | `WAXWING_PRIVATE_ADDRESSES` | daemon: `allow` where URLs that callers name may lead into private networks, this machine's own addresses among them | `refuse` |
+//! | `WAXWING_PRIVATE_ADDRESSES` | functions and daemon: `allow` where URLs that callers name may lead into private networks, this machine's own addresses among them; `loopback` for these alone | `refuse` |
 //! | `WAXWING_SPOOL` | daemon: folder for files that are being sent, encrypted; up to 16 GiB | the system's |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
 //!
@@ -55,6 +55,8 @@ pub use daemon::{Daemon, QueueLimits, Realtime, SESSION_STARTS};
 pub use functions::{Auth, Base, CorsOrigins, Function, Functions, Management, Messaging, Users};
 pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};
+
+use crate::reach::Reach;
 
 /// Where callers reach the API of a local stack.
 pub const LOCAL_URL: &str = "http://localhost:3000";
@@ -190,12 +192,15 @@ where
         })
 }
 
-/// Whether a variable says `allow` and not `refuse`, which it says by default.
-fn switch(get: Lookup<'_>, variable: &'static str) -> Result<bool, ConfigError> {
-    match get(variable).as_deref() {
-        None | Some("refuse") => Ok(false),
-        Some("allow") => Ok(true),
-        Some(_) => Err(problem(variable, "must be `allow` or `refuse`")),
+/// How far the URLs that callers name may reach; `None` where nothing is said.
+fn reach(get: Lookup<'_>) -> Result<Option<Reach>, ConfigError> {
+    const VARIABLE: &str = "WAXWING_PRIVATE_ADDRESSES";
+    match get(VARIABLE).as_deref() {
+        None => Ok(None),
+        Some("refuse") => Ok(Some(Reach::INTERNET)),
+        Some("loopback") => Ok(Some(Reach::LOOPBACK)),
+        Some("allow") => Ok(Some(Reach::PRIVATE)),
+        Some(_) => Err(problem(VARIABLE, "must be `allow`, `loopback` or `refuse`")),
     }
 }
 

@@ -253,3 +253,27 @@ fn the_bucket_is_one_of_s3_or_a_folder_with_the_address_of_its_links() {
         "WAXWING_BUCKET must be set"
     );
 }
+
+#[test]
+fn how_far_urls_of_callers_reach_is_one_of_three() {
+    let of = |said: &str| {
+        let lookup = |name: &str| {
+            let value = match name {
+                "WAXWING_KEY_FILE" => "f",
+                "WAXWING_BUCKET" => "folder:/tmp/x",
+                "WAXWING_PRIVATE_ADDRESSES" => said,
+                _ => "",
+            };
+            (!value.is_empty()).then(|| value.to_owned())
+        };
+        daemon::read(&lookup).map(|config| config.reach)
+    };
+    assert_eq!(of(""), Ok(Reach::INTERNET));
+    assert_eq!(of("refuse"), Ok(Reach::INTERNET));
+    assert_eq!(of("loopback"), Ok(Reach::LOOPBACK));
+    assert_eq!(of("allow"), Ok(Reach::PRIVATE));
+    assert_eq!(
+        of("yes").expect_err("none of them").to_string(),
+        "WAXWING_PRIVATE_ADDRESSES must be `allow`, `loopback` or `refuse`"
+    );
+}

@@ -9,6 +9,8 @@ mod poll;
 mod presence;
 mod session;
 mod status;
+mod test;
+mod told;
 mod wants;
 mod words;
 
@@ -35,6 +37,8 @@ pub use self::poll::{OptionVotes, PollVote};
 pub use self::presence::{PresenceState, PresenceUpdated};
 pub use self::session::{SessionChange, SessionNews, Untold};
 pub use self::status::{ChatNames, MessageStatus};
+pub use self::test::{TEST_WORDS, WebhookTest};
+pub use self::told::{Told, ToldData, ToldMessage, Whose};
 pub use self::wants::Wants;
 pub use self::words::{PictureChange, Words};
 
@@ -96,6 +100,8 @@ event_types! {
     PresenceUpdated = "presence.updated" from 25;
     /// Somebody calls.
     CallReceived = "call.received" from 25;
+    /// Somebody tries whether a webhook's endpoint gets events.
+    WebhookTest = "webhook.test" from 28;
 }
 
 /// An event in the queue.
@@ -166,6 +172,11 @@ pub struct MessageReceived {
 /// The message group of an instance's events that are of no chat: order holds among them.
 pub fn group_of_session(instance: InstanceId) -> String {
     format!("{instance}#session")
+}
+
+/// The message group of an instance's test events: they wait behind no other.
+pub fn group_of_tests(instance: InstanceId) -> String {
+    format!("{instance}#test")
 }
 
 /// The event's message group: order holds within a chat.

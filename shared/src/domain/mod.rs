@@ -6,6 +6,7 @@ pub mod audit;
 pub mod chats;
 pub mod content;
 pub mod counting;
+pub mod delivery;
 pub mod event;
 pub mod failure;
 pub mod feed;
@@ -27,6 +28,7 @@ pub mod roster;
 pub mod shard;
 mod text_enum;
 pub mod upload;
+pub mod webhook;
 
 pub use text_enum::OrUnknown;
 pub(crate) use text_enum::text_enum;

@@ -37,6 +37,8 @@
 //! | | `scheduled#<date>` | how many of its messages are scheduled for a day |
 //! | | `uploads#<date>` | how many files it has announced on a day, and their bytes |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
+//! | `hook#<instance>` | `hook` | its webhook, with how the endpoint does |
+//! | `dlv#<instance>` | `<delivery>` | an event's delivery to the webhook |
 //! | `ask#<instance>` | `<question>` | how far a question to its socket is, and the answer |
 //! | `media#<instance>` | `<media>` | what is known of a file, uploaded or come with a message |
 //! | `kept#<instance>` | `<message>` | a message's content, where its instance keeps it |
@@ -55,7 +57,9 @@ use crate::domain::network::Network;
 use crate::domain::purpose::Purpose;
 use crate::domain::recipient::Recipient;
 use crate::domain::shard::Shard;
-use crate::ids::{AuditId, InstanceId, KeyId, MediaId, MessageId, QuestionId, SubscriptionId, UserId};
+use crate::ids::{
+    AuditId, DeliveryId, InstanceId, KeyId, MediaId, MessageId, QuestionId, SubscriptionId, UserId,
+};
 
 /// An item's place: partition and sort key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -421,6 +425,40 @@ pub fn kept_partition(instance: InstanceId) -> String {
 /// The content of a message.
 pub fn kept(instance: InstanceId, id: MessageId) -> Key {
     Key::new(kept_partition(instance), id.to_string())
+}
+
+/// An instance's webhook.
+pub fn webhook(instance: InstanceId) -> Key {
+    Key::new(format!("hook#{instance}"), "hook")
+}
+
+/// The partitions of deliveries begin with this; the instance follows.
+pub const DELIVERY_PARTITION: &str = "dlv#";
+
+/// The partition of the deliveries of an instance's events.
+pub fn delivery_partition(instance: InstanceId) -> String {
+    format!("{DELIVERY_PARTITION}{instance}")
+}
+
+/// An event's delivery.
+pub fn delivery(instance: InstanceId, id: DeliveryId) -> Key {
+    Key::new(delivery_partition(instance), id.to_string())
+}
+
+/// The value of the index attribute `listKey` of an instance's deliveries. They are listed in the order of their first
+/// attempts: `listSort` is [`delivery_sort`].
+pub fn delivery_list(instance: InstanceId) -> String {
+    format!("{DELIVERY_PARTITION}{instance}")
+}
+
+/// The place in its list of a delivery whose first attempt was at this time, which has milliseconds.
+pub fn delivery_sort(at: DateTime<Utc>, id: DeliveryId) -> String {
+    format!("{}#{id}", delivery_time(at))
+}
+
+/// The beginning of [`delivery_sort`]: it sorts before all deliveries of that time, and behind all of earlier ones.
+pub fn delivery_time(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 /// The partition of the answers to questions to an instance's socket.

@@ -12,6 +12,7 @@ mod batch;
 pub mod contents;
 pub mod counters;
 mod definition;
+pub mod deliveries;
 mod error;
 pub mod group_receipts;
 pub mod idempotency;
@@ -34,6 +35,7 @@ pub mod sessions;
 pub mod setup;
 pub mod standings;
 mod table;
+pub mod webhooks;
 
 pub use error::{StorageError, classify};
 pub use table::{ATTEMPT_DEADLINE, CALL_DEADLINE, LIST_INDEX, Table};

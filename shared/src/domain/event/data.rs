@@ -5,10 +5,11 @@ use serde::{Serialize, Serializer};
 use crate::domain::content::Context;
 use crate::domain::payload::newest;
 use crate::domain::person::MAX_NAME;
+use crate::ids::MessageId;
 
 use super::{
     CallReceived, ContactUpdated, EventType, GroupParticipants, GroupUpdated, MessageReaction,
-    MessageReceived, MessageRevoked, MessageStatus, PollVote, PresenceUpdated, SessionChange,
+    MessageReceived, MessageRevoked, MessageStatus, PollVote, PresenceUpdated, SessionChange, WebhookTest,
 };
 
 /// What an event tells, by its type.
@@ -36,6 +37,8 @@ pub enum Data {
     PresenceUpdated(Box<PresenceUpdated>),
     /// Of [`EventType::CallReceived`].
     CallReceived(Box<CallReceived>),
+    /// Of [`EventType::WebhookTest`].
+    WebhookTest(Box<WebhookTest>),
     /// Of the types `session.*`, this one.
     Session(EventType, Box<SessionChange>),
 }
@@ -55,7 +58,26 @@ impl Data {
             Self::ContactUpdated(_) => EventType::ContactUpdated,
             Self::PresenceUpdated(_) => EventType::PresenceUpdated,
             Self::CallReceived(_) => EventType::CallReceived,
+            Self::WebhookTest(_) => EventType::WebhookTest,
             Self::Session(kind, _) => *kind,
+        }
+    }
+
+    /// The message that this is about, as a reaction is about the message reacted to; `None` where it is about none.
+    pub fn message(&self) -> Option<MessageId> {
+        match self {
+            Self::MessageReceived(data) | Self::MessageEdited(data) => Some(data.id),
+            Self::MessageRevoked(data) => Some(data.message_id),
+            Self::MessageReaction(data) => Some(data.message_id),
+            Self::PollVote(data) => Some(data.message_id),
+            Self::MessageStatus(data) => Some(data.id),
+            Self::GroupUpdated(_)
+            | Self::GroupParticipants(_)
+            | Self::ContactUpdated(_)
+            | Self::PresenceUpdated(_)
+            | Self::CallReceived(_)
+            | Self::WebhookTest(_)
+            | Self::Session(..) => None,
         }
     }
 
@@ -74,6 +96,7 @@ impl Data {
             | Self::ContactUpdated(_)
             | Self::PresenceUpdated(_)
             | Self::CallReceived(_)
+            | Self::WebhookTest(_)
             | Self::Session(..) => 1,
         };
         newest(&[self.kind().needs(), content])
@@ -106,7 +129,7 @@ impl Data {
             Self::PresenceUpdated(data) => Self::PresenceUpdated(Box::new(data.without_content())),
             Self::CallReceived(data) => Self::CallReceived(Box::new(data.without_content())),
             // Each by its name, so that nobody adds an event with content and forgets it here.
-            data @ (Self::MessageStatus(_) | Self::Session(..)) => data,
+            data @ (Self::MessageStatus(_) | Self::WebhookTest(_) | Self::Session(..)) => data,
         }
     }
 }
@@ -135,6 +158,7 @@ impl Serialize for Data {
             Self::ContactUpdated(data) => data.serialize(serializer),
             Self::PresenceUpdated(data) => data.serialize(serializer),
             Self::CallReceived(data) => data.serialize(serializer),
+            Self::WebhookTest(data) => data.serialize(serializer),
             Self::Session(_, data) => data.serialize(serializer),
         }
     }

@@ -93,7 +93,7 @@ impl Instances {
         self.table.purge(&own.pk, &own.sk).await
     }
 
-    /// Removes its messages, what it keeps of them, and its counters only, where its session is needed for a while yet.
+    /// Removes its messages, what it keeps of them, its webhook, and its counters only, where its session is needed for a while yet.
     pub async fn purge_content(&self, id: InstanceId) -> Result<(), StorageError> {
         self.table.purge(&keys::message_partition(id), "").await?;
         self.table.purge(&keys::people_partition(id), "").await?;
@@ -103,6 +103,8 @@ impl Instances {
         self.table.purge(&keys::answer_partition(id), "").await?;
         self.table.purge(&keys::media_partition(id), "").await?;
         self.table.purge(&keys::kept_partition(id), "").await?;
+        self.table.purge(&keys::webhook(id).pk, "").await?;
+        self.table.purge(&keys::delivery_partition(id), "").await?;
         self.table.purge(&keys::counter_partition(id), "").await
     }
 
