@@ -153,7 +153,7 @@ async fn nobody_is_let_in_whom_the_table_does_not_tell_of() {
         .await;
     let ada = world.owner("ada@example.com").await;
     let mut inside = feed.follower(&ada.token).await;
-    relay.take_away(Away::Refusing);
+    relay.take_away(Away::Refused);
     assert_eq!(refused(&feed.address, &ada.token).await, "UNAVAILABLE");
     // Whoever is in stays.
     assert_eq!(inside.subscribe(json!({})).await["resumed"], json!(false));
