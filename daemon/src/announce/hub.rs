@@ -3,6 +3,8 @@
 //! It is ephemeral, and nobody waits for it. A ring of [`KEPT`] events and [`KEPT_BYTES`] stands in memory; where it is full
 //! the oldest goes, and is counted. Each event has a place, counted from the first. Who resumes from an event that has gone
 //! is told so, and starts afresh. What is told again is there once.
+//!
+//! Where events of other daemons may be missing a new epoch begins: nobody resumes from before it, and whoever follows is told.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -47,6 +49,9 @@ struct Ring {
     events: VecDeque<Arc<Shown>>,
     /// The place of the first of them.
     first: u64,
+    /// Which epoch it is, and the place with which it began.
+    epoch: u64,
+    began: u64,
     places: HashMap<EventId, u64>,
     bytes: usize,
     dropped: u64,
@@ -102,16 +107,18 @@ impl Hub {
         self.came.notify_waiters();
     }
 
-    /// Forgets all events, since some that others told may be missing among them: whoever resumes starts afresh.
+    /// Begins another epoch, since events that others told may be missing.
     pub fn start_afresh(&self) {
         let mut ring = self.ring();
-        while !ring.events.is_empty() {
-            ring.drop_first();
-        }
-        // A place that nobody is behind, so that whoever follows finds out.
-        ring.first += 1;
+        ring.epoch += 1;
+        ring.began = ring.end();
         drop(ring);
         self.came.notify_waiters();
+    }
+
+    /// Which epoch it is.
+    pub fn epoch(&self) -> u64 {
+        self.ring().epoch
     }
 
     /// The events behind this one, or all that are kept.
@@ -124,10 +131,11 @@ impl Hub {
         Ok(ring.from(from, usize::MAX))
     }
 
-    /// The place behind this event.
+    /// The place behind this event of this epoch.
     pub fn place_behind(&self, event: EventId) -> Result<u64, Gone> {
         let ring = self.ring();
-        ring.places.get(&event).map(|place| place + 1).ok_or(Gone)
+        let place = ring.places.get(&event).filter(|place| **place >= ring.began);
+        place.map(|place| place + 1).ok_or(Gone)
     }
 
     /// The place of the next event that comes.
@@ -237,15 +245,17 @@ mod tests {
     }
 
     #[test]
-    fn whoever_follows_finds_out_that_all_begins_afresh() {
+    fn nobody_resumes_from_before_an_epoch() {
         let hub = Hub::default();
         hub.show(shown(0));
         let place = hub.end();
+        assert_eq!((hub.place_behind(shown(0).id), hub.epoch()), (Ok(1), 0));
         hub.start_afresh();
-        assert!(hub.from(place, 1).is_err());
-        assert!(hub.after(Some(shown(0).id)).is_err());
+        assert_eq!((hub.place_behind(shown(0).id), hub.epoch()), (Err(Gone), 1));
         hub.show(shown(1));
-        assert_eq!(ids(&hub.after(None).expect("all")), [shown(1).id]);
+        assert_eq!(hub.place_behind(shown(1).id), Ok(2));
+        // What has come all the same is told.
+        assert_eq!(ids(&hub.from(place, 9).expect("kept")), [shown(1).id]);
     }
 
     #[tokio::test]

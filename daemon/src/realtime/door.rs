@@ -16,12 +16,16 @@ use shared::storage::accounts::Accounts;
 use shared::storage::api_keys::ApiKeys;
 use shared::storage::rates::{Limit, Rates, Scope};
 use shared::storage::sessions::Sessions;
+use tokio::sync::Semaphore;
 
 use super::caller::{Caller, KeyCaller, UserCaller, no_key, no_login, no_user, served};
 use super::refusal::{Code, Refusal};
 
 /// How long it may take to find out who somebody is.
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// How many are found out at once; the others wait for their turn, within the deadline.
+const AT_ONCE: usize = 64;
 
 /// The longest token that is looked at, in bytes.
 const LONGEST: usize = 4_096;
@@ -40,6 +44,7 @@ pub struct Door {
     jwts: Jwts,
     clock: Arc<dyn Clock>,
     network: Network,
+    turns: Semaphore,
 }
 
 impl Door {
@@ -54,12 +59,14 @@ impl Door {
             jwts: Jwts::new(secrets, DEFAULT_LIFETIME),
             clock,
             network,
+            turns: Semaphore::new(AT_ONCE),
         }
     }
 
     /// Who has this token, if they may follow. The connection is counted as a request of theirs.
     pub async fn admit(&self, token: &str, from: Option<IpAddr>) -> Result<Caller, Refusal> {
         let admitting = async {
+            let _turn = self.turns.acquire().await;
             let caller = self.identify(token, from).await?;
             let (scope, limit) = match &caller {
                 Caller::Key(key) => (Scope::Key(key.grant.key), Limit::per_hour(key.grant.rate_limit)),

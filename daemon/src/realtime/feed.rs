@@ -114,8 +114,8 @@ impl Feed {
         let caller = self.door.admit(token, ticket.from()).await?;
         let subscription = caller.subscription();
         let place = self.followers.place(&caller)?;
-        let from = self.hub.end();
-        let follower = Arc::new(Follower::new(socket.clone(), ticket.clone(), caller, place, from));
+        let (socket_of, ticket_of) = (socket.clone(), ticket.clone());
+        let follower = Arc::new(Follower::new(socket_of, ticket_of, caller, place, &self.hub));
         self.listen(socket, ticket);
         self.followers.insert(&follower);
         self.hub.follow([subscription]);

@@ -55,6 +55,8 @@ struct View {
     /// The one instance that it wants; `None` for all that are its.
     instance: Option<InstanceId>,
     at: At,
+    /// The hub's epoch, as far as the client knows.
+    epoch: u64,
 }
 
 /// How far a socket has come.
@@ -78,15 +80,16 @@ enum Sent {
 }
 
 impl Follower {
-    /// A socket that was just let in. What it is told begins at this place.
-    pub fn new(socket: SocketRef, ticket: Ticket, caller: Caller, place: Place, from: u64) -> Self {
+    /// A socket that was just let in. What it is told begins with what comes to the hub from now on.
+    pub fn new(socket: SocketRef, ticket: Ticket, caller: Caller, place: Place, hub: &Hub) -> Self {
         let now = Instant::now();
         Self {
             socket,
             ticket,
             view: Mutex::new(View {
                 instance: caller.instance(),
-                at: At::Waiting(from),
+                epoch: hub.epoch(),
+                at: At::Waiting(hub.end()),
             }),
             caller: Mutex::new(caller),
             asking: tokio::sync::Mutex::default(),
@@ -194,14 +197,14 @@ impl Follower {
         }
     }
 
-    /// Tells it that some is missing, and goes on from this place.
-    pub fn start_afresh(&self, place: u64, slow: &Total) {
+    /// Tells it that some is missing, since this epoch began or since it was too far behind.
+    pub fn start_afresh(&self, epoch: u64, slow: &Total) {
         let mut view = self.view();
         let At::Live(_) = view.at else {
             // It finds out by itself.
             return;
         };
-        view.at = At::Live(place);
+        view.epoch = epoch;
         drop(view);
         self.resync(slow);
     }
@@ -222,7 +225,12 @@ impl Follower {
             if events.is_empty() {
                 let mut view = self.view();
                 // Whoever tells what comes locks this view first, so nothing slips through between the two.
-                if hub.end() == place {
+                let epoch = hub.epoch();
+                if view.epoch != epoch {
+                    view.epoch = epoch;
+                    drop(view);
+                    self.resync(slow);
+                } else if hub.end() == place {
                     view.at = At::Live(place);
                     return;
                 }

@@ -36,19 +36,26 @@ const BATCH: usize = 256;
 
 /// Tells what comes, until `stop`.
 pub async fn tell(feed: &Feed, noted: impl Fn(&crate::announce::shown::Shown), stop: &CancellationToken) {
-    let mut place = feed.hub.end();
+    let (mut place, mut epoch) = (feed.hub.end(), feed.hub.epoch());
     loop {
         let came = feed.hub.came();
-        let events = match feed.hub.from(place, BATCH) {
-            Ok(events) => events,
-            Err(Gone) => {
-                place = feed.hub.end();
-                for follower in feed.followers.all() {
-                    follower.start_afresh(place, &feed.slow);
-                }
-                continue;
-            }
+        let (events, is_gone) = match feed.hub.from(place, BATCH) {
+            Ok(events) => (events, false),
+            Err(Gone) => (Vec::new(), true),
         };
+        if is_gone {
+            place = feed.hub.end();
+        }
+        let now = feed.hub.epoch();
+        if is_gone || now != epoch {
+            epoch = now;
+            for follower in feed.followers.all() {
+                follower.start_afresh(epoch, &feed.slow);
+            }
+        }
+        if is_gone {
+            continue;
+        }
         if events.is_empty() {
             if stop.run_until_cancelled(came).await.is_none() {
                 return;

@@ -43,6 +43,7 @@ pub struct Readiness {
 
 /// Whether each thing that is needed is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a check of its own")]
 pub struct Checks {
     /// The table answers.
     pub store: bool,

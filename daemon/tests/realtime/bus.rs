@@ -10,8 +10,8 @@ use crate::redis::Redis;
 use crate::world::{Feed, World};
 
 /// A daemon's feed over this Redis, once events of others come.
-async fn feed(world: &World, daemon: &str, redis: &Redis) -> Feed {
-    let url = Secret::new(redis.url.clone());
+async fn feed(world: &World, daemon: &str, redis: &str) -> Feed {
+    let url = Secret::new(redis);
     let feed = world
         .feed_with(daemon, &world.table, |settings| Realtime {
             redis: Some(url),
@@ -33,7 +33,10 @@ async fn hears(feed: &Feed) {
 async fn a_socket_at_one_daemon_hears_of_what_happens_at_another_and_resumes_there() {
     let world = World::new().await;
     let redis = Redis::start().await;
-    let (a, b) = (feed(&world, "a", &redis).await, feed(&world, "b", &redis).await);
+    let (a, b) = (
+        feed(&world, "a", &redis.url).await,
+        feed(&world, "b", &redis.url).await,
+    );
     let ada = world.owner("ada@example.com").await;
     let sales = world.instance(&ada, "sales").await;
     let mut at_a = a.follower(&ada.token).await;
@@ -67,7 +70,10 @@ async fn a_socket_at_one_daemon_hears_of_what_happens_at_another_and_resumes_the
 async fn what_is_lost_while_redis_is_away_is_told_of() {
     let world = World::new().await;
     let redis = Redis::start().await;
-    let (a, b) = (feed(&world, "a", &redis).await, feed(&world, "b", &redis).await);
+    let (a, b) = (
+        feed(&world, "a", &redis.url).await,
+        feed(&world, "b", &redis.url).await,
+    );
     let ada = world.owner("ada@example.com").await;
     let sales = world.instance(&ada, "sales").await;
     let mut client = a.follower(&ada.token).await;
@@ -96,4 +102,21 @@ async fn what_is_lost_while_redis_is_away_is_told_of() {
         }
     }
     assert!(a.realtime.load().events_untold + b.realtime.load().events_untold >= 1);
+}
+
+/// The same over a Redis that somebody else wrote: `.ci/run` starts one.
+#[tokio::test]
+#[ignore = "needs a Redis at WAXWING_REDIS_ENDPOINT"]
+#[expect(clippy::disallowed_methods, reason = "where the test's Redis is")]
+async fn a_real_redis_carries_events_between_daemons() {
+    let url = std::env::var("WAXWING_REDIS_ENDPOINT").expect("WAXWING_REDIS_ENDPOINT");
+    let world = World::new().await;
+    let (a, b) = (feed(&world, "a", &url).await, feed(&world, "b", &url).await);
+    let ada = world.owner("ada@example.com").await;
+    let sales = world.instance(&ada, "sales").await;
+    let mut at_a = a.follower(&ada.token).await;
+    for number in 1..=100 {
+        let told = b.show(&sales, FeedEvent::MessageStatus, number);
+        assert_eq!(at_a.event().await.1["id"], json!(told));
+    }
 }

@@ -69,7 +69,8 @@ impl Client {
     pub async fn ask(&mut self, event: &str, data: Value) -> Value {
         self.asked += 1;
         let number = self.asked;
-        self.send(format!("42{number}{}", json!([event, data]))).await;
+        self.send(format!("42{number}{}", Value::Array(vec![event.into(), data])))
+            .await;
         loop {
             match self.came().await {
                 Came::Answer(of, answer) if of == number => return answer,
@@ -88,7 +89,8 @@ impl Client {
 
     /// Sends an event and waits for nothing.
     pub async fn emit(&mut self, event: &str, data: Value) {
-        self.send(format!("42{}", json!([event, data]))).await;
+        self.send(format!("42{}", Value::Array(vec![event.into(), data])))
+            .await;
     }
 
     /// The next event that is none of the daemon's health.

@@ -133,13 +133,10 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         })
     });
     let listen: Option<SocketAddr> = listen.transpose()?;
-    let realtime = Realtime::read(get)?;
-    if realtime.is_some() && listen.is_none() {
-        return Err(problem(
-            "WAXWING_LISTEN",
-            "must be set where WAXWING_JWT_SECRET is",
-        ));
-    }
+    let realtime = match listen {
+        Some(_) => Realtime::read(get)?,
+        None => None,
+    };
     Ok(Daemon {
         listen,
         realtime,

@@ -66,9 +66,10 @@ impl Instances {
             0 => "(attribute_not_exists(contentDays) OR contentDays = :kept)",
             _ => "contentDays = :kept",
         };
-        let was_fed = match instance.content_in_realtime {
-            false => "(attribute_not_exists(contentInRealtime) OR contentInRealtime = :fed)",
-            true => "contentInRealtime = :fed",
+        let was_fed = if instance.content_in_realtime {
+            "contentInRealtime = :fed"
+        } else {
+            "(attribute_not_exists(contentInRealtime) OR contentInRealtime = :fed)"
         };
         let mut update = Update::builder()
             .table_name(self.table.name())
