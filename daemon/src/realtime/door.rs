@@ -16,7 +16,9 @@ use shared::storage::accounts::Accounts;
 use shared::storage::api_keys::ApiKeys;
 use shared::storage::rates::{Limit, Rates, Scope};
 use shared::storage::sessions::Sessions;
+use shared::telemetry::chain;
 use tokio::sync::Semaphore;
+use tracing::warn;
 
 use super::caller::{Caller, KeyCaller, UserCaller, no_key, no_login, no_user, served};
 use super::refusal::{Code, Refusal};
@@ -78,6 +80,13 @@ impl Door {
                     Code::RateLimited,
                     "Too many connections: try again later",
                 ));
+            }
+            // Whoever counts the first request of an hour notes that the key was used.
+            if let Caller::Key(key) = &caller
+                && rate.is_first
+                && let Err(error) = self.api_keys.used(&key.grant, rate.began_at).await
+            {
+                warn!(error = %chain(&error), "when a key was used was not noted");
             }
             Ok(caller)
         };

@@ -34,6 +34,10 @@ async fn a_user_and_a_key_are_let_in() {
         .expect("let in");
     let load = feed.realtime.load();
     assert_eq!((load.sockets, load.subscriptions, load.refused), (2, 1, 0));
+    let keys = shared::storage::api_keys::ApiKeys::new(world.table.clone());
+    let listed = keys.get(sales.id, key.grant.key).await.expect("read");
+    let used = listed.expect("listed").last_used_at;
+    assert_eq!(used, Some(world.now()), "in the hour that begins now");
 }
 
 #[tokio::test]
