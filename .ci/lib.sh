@@ -70,6 +70,15 @@ wait_for() {
   done
 }
 
+# wait_for_port port: until somebody listens there on 127.0.0.1, or 30 s.
+wait_for_port() {
+  local deadline=$((SECONDS + 30))
+  until (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
+    [ "$SECONDS" -lt "$deadline" ] || { printf 'nobody listens on port %s after 30 s\n' "$1"; return 1; }
+    sleep 0.1
+  done
+}
+
 # stop_started: ends what was started, by process id; the last goes first, so that nothing is left without what it talks to.
 stop_started() {
   local index

@@ -33,3 +33,27 @@ start_aws() {
   export WAXWING_S3_ENDPOINT="$AWS_ENDPOINT_URL"
   printf 'ministack answers at %s\n' "$AWS_ENDPOINT_URL"
 }
+
+# start_redis: a Redis on a free port of this machine, and the variable that points the realtime suite at it. Where the machine
+# has none, Debian's packages are unpacked into the cache folder; they are not installed.
+start_redis() {
+  local folder="$cache/redis" log="$cache/redis.log" server port package
+  server="$(command -v redis-server || true)"
+  if [ -z "$server" ]; then
+    server="$folder/root/usr/bin/redis-server"
+    if [ ! -x "$server" ]; then
+      mkdir -p "$folder/partial"
+      apt-get update -qq || true
+      apt-get install --download-only --yes --quiet --no-install-recommends \
+        -o Dir::Cache::archives="$folder" -o Debug::NoLocking=true redis-server
+      for package in "$folder"/*.deb; do dpkg -x "$package" "$folder/root"; done
+    fi
+  fi
+  port="$(free_port)"
+  LD_LIBRARY_PATH="$(echo "$folder"/root/usr/lib/*-linux-gnu*)" \
+    "$server" --bind 127.0.0.1 --port "$port" --save '' --appendonly no --dir "$cache" >"$log" 2>&1 &
+  started+=("$!")
+  wait_for_port "$port" || { tail -n 20 "$log"; return 1; }
+  export WAXWING_REDIS_ENDPOINT="redis://127.0.0.1:$port"
+  printf 'Redis answers at %s\n' "$WAXWING_REDIS_ENDPOINT"
+}

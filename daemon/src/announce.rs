@@ -21,12 +21,14 @@ pub mod hub;
 pub mod line;
 mod messages;
 pub mod sessions;
+pub mod shown;
 
 use std::sync::{Arc, Mutex};
 
 use shared::domain::event::{Event, EventType};
 use shared::domain::instance::Instance;
 use shared::domain::message::MessageRecord;
+use shared::domain::news::News;
 use shared::domain::payload;
 use shared::ids::{InstanceId, MessageId};
 use shared::nature::Nature;
@@ -43,6 +45,7 @@ use self::announcement::Announcement;
 use self::audience::{Audience, Listener};
 use self::hub::Hub;
 use self::line::{Line, LineError, Queued};
+use self::shown::Shown;
 
 /// Of how many messages a process remembers what it told last.
 const REMEMBERED: usize = 4_096;
@@ -53,7 +56,7 @@ pub struct Announcer {
     audience: Audience,
     sealer: Arc<Sealer>,
     line: Line,
-    hub: Hub,
+    hub: Arc<Hub>,
     messages: Messages,
     instances: Instances,
     /// What was told last of messages whose states somebody wants.
@@ -100,6 +103,8 @@ impl AnnounceError {
 #[derive(Debug)]
 pub struct Handed {
     announcement: Announcement,
+    /// `None` where the instance is gone.
+    listener: Option<Arc<Listener>>,
     /// `None` where nobody wants it.
     queued: Option<Queued>,
 }
@@ -120,7 +125,7 @@ impl Announcer {
             audience: Audience::new(instances.clone()),
             sealer,
             line,
-            hub: Hub::default(),
+            hub: Arc::default(),
             messages,
             instances,
             told: Mutex::new(Recent::new(REMEMBERED)),
@@ -138,10 +143,21 @@ impl Announcer {
         Ok(listener.map_or(0, |listener| listener.content_days))
     }
 
-    /// Whether somebody wants events of this type, as far as that is known without a look at the table.
-    pub fn is_known_to_be_wanted(&self, instance: InstanceId, kind: EventType) -> bool {
+    /// Whether somebody wants events of this type or follows the instance in the realtime feed, as far as that is known
+    /// without a look at the table.
+    pub fn is_known_to_be_heard(&self, instance: InstanceId, kind: EventType) -> bool {
         let listener = self.audience.known(instance);
-        listener.is_some_and(|listener| listener.wants.wants(kind))
+        listener.is_some_and(|listener| self.is_heard_by(&listener, kind))
+    }
+
+    /// Whether somebody wants events of this type or follows the instance in the realtime feed.
+    pub async fn is_heard(&self, instance: InstanceId, kind: EventType) -> Result<bool, AnnounceError> {
+        let listener = self.audience.of(instance).await?;
+        Ok(listener.is_some_and(|listener| self.is_heard_by(&listener, kind)))
+    }
+
+    fn is_heard_by(&self, listener: &Listener, kind: EventType) -> bool {
+        listener.wants.wants(kind) || self.hub.is_followed(listener.subscription)
     }
 
     /// Whether somebody wants events of this type.
@@ -151,7 +167,7 @@ impl Announcer {
     }
 
     /// The realtime way out.
-    pub fn hub(&self) -> &Hub {
+    pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 
@@ -166,11 +182,15 @@ impl Announcer {
     pub async fn hand_on(&self, announcement: Announcement) -> Result<Handed, AnnounceError> {
         let kind = announcement.data.kind();
         let listener = self.audience.of(announcement.instance).await?;
-        let queued = match listener.filter(|listener| listener.wants.wants(kind)) {
-            Some(listener) => Some(self.enqueue(&announcement, &listener).await?),
+        let queued = match listener.as_ref().filter(|listener| listener.wants.wants(kind)) {
+            Some(listener) => Some(self.enqueue(&announcement, listener).await?),
             None => None,
         };
-        Ok(Handed { announcement, queued })
+        Ok(Handed {
+            announcement,
+            listener,
+            queued,
+        })
     }
 
     /// Waits until an event that was handed on is told.
@@ -178,8 +198,16 @@ impl Announcer {
         if let Some(queued) = handed.queued {
             queued.stored().await?;
         }
-        self.hub.show(handed.announcement);
+        let listener = handed.listener.as_ref();
+        if let Some(shown) = listener.and_then(|listener| Shown::of(listener, &handed.announcement)) {
+            self.hub.show(shown);
+        }
         Ok(())
+    }
+
+    /// Shows what a function has done in the realtime feed.
+    pub fn news(&self, news: &News) {
+        self.hub.show(Shown::news(news));
     }
 
     async fn enqueue(

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use shared::bucket::Bucket;
 use shared::clock::Clock;
-use shared::config::QueueLimits;
+use shared::config::{self, QueueLimits};
 use shared::domain::network::Network;
 use shared::queue::{Queue, QueueNames};
 use shared::seal::Sealer;
@@ -29,7 +30,10 @@ use crate::lease::{HeldShards, Keeper};
 use crate::meter::Meter;
 use crate::people::Directory;
 use crate::preview::Previews;
+use crate::realtime::{self, Realtime};
 use crate::shard::{AUDIENCE_DEADLINE, Shards};
+use crate::web;
+use crate::web::health::{self, Health};
 use crate::whatsapp::{HttpError, NETWORK, Settings, WhatsAppConnector};
 
 /// How long sessions' last tasks may take after their shards are given up.
@@ -64,6 +68,8 @@ pub struct Parts {
     pub settings: Settings,
     /// How the files of messages are got.
     pub files: files::Settings,
+    /// The realtime feed, where it is on.
+    pub realtime: Option<config::Realtime>,
 }
 
 /// Why a daemon does not start.
@@ -84,12 +90,16 @@ pub enum StartError {
     /// The HTTP client for what messages name by URLs cannot be made.
     #[error("the HTTP client for what messages name by URLs cannot be made")]
     Files(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The URL of Redis cannot be used.
+    #[error("WAXWING_REDIS_URL cannot be used")]
+    Redis(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// A daemon that is ready to run.
 pub struct App {
     keeper: Keeper<Shards>,
     tasks: TaskTracker,
+    health: Arc<Health>,
 }
 
 impl App {
@@ -143,16 +153,58 @@ impl App {
             Ulid::from_parts(milliseconds(parts.clock.as_ref()), rand::random())
         );
         info!(daemon, network = %NETWORK, shards = parts.shards, "the daemon starts");
+        let realtime = parts.realtime.map(|settings| {
+            Realtime::new(realtime::Parts {
+                table: parts.table.clone(),
+                hub: Arc::clone(deps.announcer.hub()),
+                clock: parts.clock.clone(),
+                network: NETWORK,
+                daemon: daemon.clone(),
+                settings,
+            })
+        });
+        let realtime = realtime
+            .transpose()
+            .map_err(|error| StartError::Redis(error.into()))?;
+        let (queue, names) = (deps.queue.clone(), deps.names.clone());
         let keeper = Keeper::new(
-            Leases::new(parts.table, NETWORK),
+            Leases::new(parts.table.clone(), NETWORK),
             Leases::new(parts.beats, NETWORK),
-            daemon,
+            daemon.clone(),
             parts.shards,
             parts.lease,
-            parts.clock,
+            parts.clock.clone(),
             Shards::new(deps),
         );
-        Ok(Self { keeper, tasks })
+        let health = Health::new(health::Parts {
+            leases: Leases::new(parts.table.clone(), NETWORK),
+            table: parts.table,
+            queue,
+            names,
+            clock: parts.clock,
+            daemon,
+            holding: keeper.holding(),
+            realtime,
+        });
+        Ok(Self {
+            keeper,
+            tasks,
+            health: Arc::new(health),
+        })
+    }
+
+    /// The realtime feed, where it is on. It is served while the daemon runs.
+    pub fn realtime(&self) -> Option<&Realtime> {
+        self.health.realtime()
+    }
+
+    /// What the daemon answers over HTTP: its probes, and the realtime feed where it is on.
+    pub fn routes(&self) -> Router {
+        let probes = web::probes(Arc::clone(&self.health));
+        match self.realtime() {
+            Some(realtime) => realtime.over(probes),
+            None => probes,
+        }
     }
 
     /// The shards held at any time.
@@ -162,7 +214,12 @@ impl App {
 
     /// Runs until `stop`, then hands over in order.
     pub async fn run(self, stop: CancellationToken) {
-        self.keeper.run(stop).await;
+        let feeding = async {
+            if let Some(realtime) = self.health.realtime() {
+                realtime.run(&self.health, &stop).await;
+            }
+        };
+        tokio::join!(self.keeper.run(stop.clone()), feeding);
         self.tasks.close();
         // Sessions were disconnected with their shards; only tasks of the library are left.
         let _ = tokio::time::timeout(TASKS_DEADLINE, self.tasks.wait()).await;

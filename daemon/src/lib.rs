@@ -4,7 +4,8 @@
 //! `lease` decides which shards are ours. `shard` serves one: `shard::reconcile` keeps its instances as they are
 //! wanted, `shard::sends` works off its jobs. `instance` is one instance's connection. `connection` is the port to a
 //! WhatsApp session, `whatsapp` its adapter, and `store` the library's storage. `people` knows who is
-//! who, and `announce` makes every event. `files` gets the files of messages, over `fetch` where a caller named a URL, and
+//! who, and `announce` makes every event. `realtime` tells
+//! them to whoever follows along, and `web` is what the daemon answers over HTTP. `files` gets the files of messages, over `fetch` where a caller named a URL, and
 //! `preview` what texts show of the pages that they lead to.
 
 pub mod announce;
@@ -19,8 +20,10 @@ pub mod meter;
 pub mod notice;
 pub mod people;
 pub mod preview;
+pub mod realtime;
 pub mod service;
 pub mod shard;
 pub mod stop;
 pub mod store;
+pub mod web;
 pub mod whatsapp;

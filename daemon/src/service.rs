@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use shared::bucket::Bucket;
@@ -11,10 +12,16 @@ use shared::queue::sqs::SqsQueue;
 use shared::seal::{self, Sealer};
 use shared::storage::Table;
 use shared::{aws, config, shutdown, telemetry};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 
 use crate::app::{App, Parts};
-use crate::files;
 use crate::whatsapp::{NETWORK, Settings};
+use crate::{files, web};
+
+/// How long open requests may take to end when the daemon stops.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
 /// Runs a daemon until a signal asks it to stop. See `shared::config` for its variables.
 pub async fn run() -> anyhow::Result<()> {
@@ -50,9 +57,30 @@ pub async fn run() -> anyhow::Result<()> {
             folder: config.spool,
             ..files::Settings::default()
         },
+        realtime: config.realtime,
     };
     let app = App::start(parts, config.network).await?;
-    app.run(shutdown::on_signal()?).await;
+    let stop = shutdown::on_signal()?;
+    let serving = match config.listen {
+        Some(address) => {
+            let listener = TcpListener::bind(address)
+                .await
+                .with_context(|| format!("WAXWING_LISTEN: cannot listen on {address}"))?;
+            info!(%address, "the daemon listens");
+            // It goes on while the shards are handed over: until then the daemon lives.
+            let (routes, ended) = (app.routes(), CancellationToken::new());
+            let serving = tokio::spawn(web::serve(listener, routes, ended.clone()));
+            Some((serving, ended))
+        }
+        None => None,
+    };
+    app.run(stop).await;
+    if let Some((serving, ended)) = serving {
+        ended.cancel();
+        if tokio::time::timeout(LAST_ANSWERS, serving).await.is_err() {
+            warn!("some requests did not end in time");
+        }
+    }
     Ok(())
 }
 

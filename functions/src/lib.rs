@@ -15,6 +15,7 @@ pub mod lambda;
 pub mod management;
 mod message_log;
 pub mod messaging;
+mod news;
 pub mod openapi;
 mod probes;
 pub mod service;

@@ -19,7 +19,7 @@ fn text(stack: &Stack) -> String {
         |path| path.display().to_string(),
     );
     let mut text = format!(
-        "\nWaxwing is up.\n\n  HTTP API   {api}\n  Try it     {api}/api/docs\n  WhatsApp   {} (sandbox)\n",
+        "\nWaxwing is up.\n\n  HTTP API   {api}\n  Try it     {api}/api/docs\n  Realtime   {api}/socket.io/\n  WhatsApp   {} (sandbox)\n",
         stack.sandbox_url()
     );
     if let Some(admin) = stack.admin_url() {

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::serve::ListenerExt as _;
+use axum::Router;
 use daemon::app::{App, Parts};
 use daemon::files;
+use daemon::realtime::Realtime;
+use daemon::web;
 use daemon::whatsapp::{NETWORK, Settings};
 use functions::service::{self, States};
 use functions::webhooks::{self, WebhooksState};
@@ -132,6 +134,7 @@ impl Stack {
         };
         let wrapping = Wrapping::File(place.path().join("wrapping.key"));
         let secret = secrets::jwt_secret(&place.path().join("jwt.secret"))?;
+        let realtime = config::realtime_over(config::Realtime::new(vec![secret.clone()]))?;
         let mut usual = Functions::new(common, vec![NETWORK], vec![secret], wrapping);
         usual.users.mail = config::Mail::Folder(place.path().join(MAIL));
         usual.base.public_url = Some(format!("http://{api}"));
@@ -180,6 +183,7 @@ impl Stack {
                 },
                 ..files::Settings::default()
             },
+            realtime: Some(realtime),
         };
         let app = App::start(parts, Some(NETWORK))
             .await
@@ -207,9 +211,13 @@ impl Stack {
         let sending = WebhooksState::new(states.base.clone(), sealer, bucket.clone(), settings)
             .context("the webhooks' client")?;
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
+        let feed = app.realtime().cloned();
         let running = tokio::spawn(app.run(stop_daemon.clone()));
         let delivering = tokio::spawn(webhooks::local::run(sending, queue_names, stop_api.clone()));
-        let serving = tokio::spawn(serve(listener, states, mailbox, bucket.clone(), stop_api.clone()));
+        let routes = service::all(states)
+            .merge(mailbox::routes(mailbox))
+            .merge(content::routes(bucket.clone()));
+        let serving = tokio::spawn(web::serve(listener, routes_with(feed, routes), stop_api.clone()));
         let sweeping = tokio::spawn(sweep(bucket, stop_api.clone()));
         Ok(Self {
             api,
@@ -282,26 +290,11 @@ impl Stack {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    states: States,
-    mailbox: mail::FolderMailer,
-    bucket: Bucket,
-    stop: CancellationToken,
-) {
-    let routes = service::all(states)
-        .merge(mailbox::routes(mailbox))
-        .merge(content::routes(bucket));
-    let service = routes.into_make_service_with_connect_info::<SocketAddr>();
-    let listener = listener.tap_io(|stream| {
-        // A small answer must not wait for the caller's delayed acknowledgement.
-        let _ = stream.set_nodelay(true);
-    });
-    let served = axum::serve(listener, service)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await;
-    if let Err(error) = served {
-        warn!(%error, "the API's listener ended");
+/// The API's routes with the realtime feed on the same port.
+fn routes_with(feed: Option<Realtime>, routes: Router) -> Router {
+    match feed {
+        Some(feed) => feed.over(routes),
+        None => routes,
     }
 }
 

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod domain;
 pub mod fault;
+pub mod forwarded;
 pub mod ids;
 pub mod mail;
 pub mod nature;

@@ -4,12 +4,12 @@
 //! once a minute and upon each nudge, and notes here what it finds. Only where it has not looked for long, as for a message
 //! that ends before the first look of a new owner, the item is read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use shared::domain::event::Wants;
-use shared::domain::instance::Instance;
+use shared::domain::instance::{Instance, InstanceName};
 use shared::ids::{InstanceId, SubscriptionId};
 use shared::storage::StorageError;
 use shared::storage::instances::Instances;
@@ -23,10 +23,16 @@ const TERM: Duration = Duration::from_secs(150);
 pub struct Listener {
     /// Whose it is.
     pub subscription: SubscriptionId,
+    /// What it is called.
+    pub name: InstanceName,
+    /// Its owner's own strings.
+    pub metadata: BTreeMap<String, String>,
     /// Which of its events somebody wants.
     pub wants: Wants,
     /// For how many days the content of its messages is kept.
     pub content_days: u8,
+    /// Whether the realtime feed says what its messages say.
+    pub content_in_realtime: bool,
 }
 
 /// Who wants which events of the instances that this process serves.
@@ -56,8 +62,11 @@ impl Audience {
     pub fn note(&self, instance: &Instance) -> Arc<Listener> {
         let listener = Arc::new(Listener {
             subscription: instance.subscription,
+            name: instance.name.clone(),
+            metadata: instance.metadata.clone(),
             wants: instance.wants.clone(),
             content_days: instance.content_days,
+            content_in_realtime: instance.content_in_realtime,
         });
         let now = Instant::now();
         let mut noted = self.noted();

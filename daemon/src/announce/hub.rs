@@ -1,91 +1,159 @@
-//! The realtime way out: the last events of this process, for whoever follows along.
+//! The realtime way out: the last events of this process and, where several daemons tell each other, of all of them.
 //!
-//! It is ephemeral, and nobody waits for it. A ring of [`KEPT`] events stands in memory; where it is full the oldest goes,
-//! and is counted. Who resumes from an event that has gone is told so, and starts afresh. What messages say is left out:
-//! it would rest here in the clear, and without a bound in bytes. Nothing follows it yet.
+//! It is ephemeral, and nobody waits for it. A ring of [`KEPT`] events and [`KEPT_BYTES`] stands in memory; where it is full
+//! the oldest goes, and is counted. Each event has a place, counted from the first. Who resumes from an event that has gone
+//! is told so, and starts afresh. What is told again is there once.
+//!
+//! Where events of other daemons may be missing a new epoch begins: nobody resumes from before it, and whoever follows is told.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use shared::ids::EventId;
+use shared::ids::{EventId, SubscriptionId};
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::time::Instant;
 
-use super::announcement::Announcement;
+pub use super::shown::{MAX_BYTES, Origin, Shown};
 
-/// How many events the hub of a process keeps, of some hundred bytes each.
+/// How many events the hub of a process keeps.
 pub const KEPT: usize = 4_096;
+
+/// How many bytes they have together, as JSON.
+pub const KEPT_BYTES: usize = 16 * 1024 * 1024;
+
+/// For how long somebody counts as following a subscription after that was noted last.
+const FOLLOWED: Duration = Duration::from_secs(15);
+
+/// How many subscriptions that are followed are remembered.
+const MOST_FOLLOWED: usize = 65_536;
 
 /// The events that were asked for next have gone, or were never here: start afresh.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the events behind this one are not kept any more")]
 pub struct Gone;
 
-/// The last events of a process, oldest first.
+/// The last events, oldest first.
 #[derive(Debug)]
 pub struct Hub {
     ring: Mutex<Ring>,
     came: Notify,
     kept: usize,
+    kept_bytes: usize,
+    followed: Mutex<HashMap<SubscriptionId, Instant>>,
 }
 
 #[derive(Debug, Default)]
 struct Ring {
-    events: VecDeque<Arc<Announcement>>,
-    ids: HashSet<EventId>,
+    events: VecDeque<Arc<Shown>>,
+    /// The place of the first of them.
+    first: u64,
+    /// Which epoch it is, and the place with which it began.
+    epoch: u64,
+    began: u64,
+    places: HashMap<EventId, u64>,
+    bytes: usize,
     dropped: u64,
+}
+
+impl Ring {
+    fn end(&self) -> u64 {
+        self.first + u64::try_from(self.events.len()).unwrap_or(u64::MAX)
+    }
+
+    fn drop_first(&mut self) {
+        if let Some(oldest) = self.events.pop_front() {
+            self.places.remove(&oldest.id);
+            self.bytes -= oldest.bytes;
+            self.first += 1;
+        }
+    }
 }
 
 impl Default for Hub {
     fn default() -> Self {
-        Self::keeping(KEPT)
+        Self::keeping(KEPT, KEPT_BYTES)
     }
 }
 
 impl Hub {
-    /// A hub that keeps the last `kept` events.
-    pub fn keeping(kept: usize) -> Self {
+    /// A hub that keeps the last `kept` events, of `kept_bytes` together.
+    pub fn keeping(kept: usize, kept_bytes: usize) -> Self {
         Self {
             ring: Mutex::default(),
             came: Notify::new(),
             kept: kept.max(1),
+            kept_bytes,
+            followed: Mutex::default(),
         }
     }
 
     /// Shows an event. One that is there already is not shown again: it was told again.
-    pub fn show(&self, announcement: Announcement) {
-        let announcement = announcement.without_content();
+    pub fn show(&self, shown: Shown) {
         let mut ring = self.ring();
-        if !ring.ids.insert(announcement.id) {
+        let place = ring.end();
+        if ring.places.contains_key(&shown.id) {
             return;
         }
-        if ring.events.len() >= self.kept
-            && let Some(oldest) = ring.events.pop_front()
-        {
-            ring.ids.remove(&oldest.id);
+        ring.places.insert(shown.id, place);
+        ring.bytes += shown.bytes;
+        ring.events.push_back(Arc::new(shown));
+        while ring.events.len() > self.kept || (ring.bytes > self.kept_bytes && ring.events.len() > 1) {
+            ring.drop_first();
             ring.dropped += 1;
         }
-        ring.events.push_back(Arc::new(announcement));
         drop(ring);
         self.came.notify_waiters();
     }
 
-    /// The events behind this one, or all that are kept.
-    pub fn after(&self, event: Option<EventId>) -> Result<Vec<Arc<Announcement>>, Gone> {
-        let ring = self.ring();
-        let from = match event {
-            None => 0,
-            Some(id) if ring.ids.contains(&id) => {
-                let at = ring.events.iter().position(|event| event.id == id);
-                at.ok_or(Gone)? + 1
-            }
-            Some(_) => return Err(Gone),
-        };
-        Ok(ring.events.range(from..).cloned().collect())
+    /// Begins another epoch, since events that others told may be missing.
+    pub fn start_afresh(&self) {
+        let mut ring = self.ring();
+        ring.epoch += 1;
+        ring.began = ring.end();
+        drop(ring);
+        self.came.notify_waiters();
     }
 
-    /// Ends with the next event from now on, whenever it is waited for: asked for before a look at [`Self::after`], it
-    /// misses none.
+    /// Which epoch it is.
+    pub fn epoch(&self) -> u64 {
+        self.ring().epoch
+    }
+
+    /// The events behind this one, or all that are kept.
+    pub fn after(&self, event: Option<EventId>) -> Result<Vec<Arc<Shown>>, Gone> {
+        let ring = self.ring();
+        let from = match event {
+            None => ring.first,
+            Some(id) => *ring.places.get(&id).ok_or(Gone)? + 1,
+        };
+        Ok(ring.from(from, usize::MAX))
+    }
+
+    /// The place behind this event of this epoch.
+    pub fn place_behind(&self, event: EventId) -> Result<u64, Gone> {
+        let ring = self.ring();
+        let place = ring.places.get(&event).filter(|place| **place >= ring.began);
+        place.map(|place| place + 1).ok_or(Gone)
+    }
+
+    /// The place of the next event that comes.
+    pub fn end(&self) -> u64 {
+        self.ring().end()
+    }
+
+    /// Up to `most` events from this place on.
+    pub fn from(&self, place: u64, most: usize) -> Result<Vec<Arc<Shown>>, Gone> {
+        let ring = self.ring();
+        if place < ring.first {
+            return Err(Gone);
+        }
+        Ok(ring.from(place, most))
+    }
+
+    /// Ends with the next event from now on, whenever it is waited for: asked for before a look at [`Self::from`], it misses
+    /// none.
     pub fn came(&self) -> Notified<'_> {
         self.came.notified()
     }
@@ -95,66 +163,118 @@ impl Hub {
         self.ring().dropped
     }
 
+    /// Notes that somebody follows these subscriptions, here or at another daemon.
+    pub fn follow(&self, subscriptions: impl IntoIterator<Item = SubscriptionId>) {
+        let now = Instant::now();
+        let mut followed = self.followed.lock().expect("no holder panics");
+        followed.retain(|_, until| *until > now);
+        for subscription in subscriptions {
+            if followed.len() < MOST_FOLLOWED || followed.contains_key(&subscription) {
+                followed.insert(subscription, now + FOLLOWED);
+            }
+        }
+    }
+
+    /// Whether somebody follows this subscription.
+    pub fn is_followed(&self, subscription: SubscriptionId) -> bool {
+        let followed = self.followed.lock().expect("no holder panics");
+        followed
+            .get(&subscription)
+            .is_some_and(|until| *until > Instant::now())
+    }
+
     fn ring(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().expect("no holder panics")
     }
 }
 
+impl Ring {
+    fn from(&self, place: u64, most: usize) -> Vec<Arc<Shown>> {
+        let skipped = usize::try_from(place.saturating_sub(self.first)).unwrap_or(usize::MAX);
+        self.events.iter().skip(skipped).take(most).cloned().collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::announcement::tests::{received, session};
+    use super::super::shown::tests::shown;
     use super::*;
 
-    fn ids(events: &[Arc<Announcement>]) -> Vec<EventId> {
+    fn ids(events: &[Arc<Shown>]) -> Vec<EventId> {
         events.iter().map(|event| event.id).collect()
     }
 
     #[test]
     fn the_ring_is_bounded_and_says_what_has_gone() {
-        let hub = Hub::keeping(3);
-        let told: Vec<_> = (0..5).map(session).collect();
-        for announcement in &told {
-            hub.show(announcement.clone());
+        let hub = Hub::keeping(3, KEPT_BYTES);
+        let told: Vec<_> = (0..5).map(shown).collect();
+        for shown in &told {
+            hub.show(shown.clone());
         }
-        let wanted: Vec<_> = told[2..].iter().map(|announcement| announcement.id).collect();
+        let wanted: Vec<_> = told[2..].iter().map(|shown| shown.id).collect();
         assert_eq!(ids(&hub.after(None).expect("all")), wanted);
         assert_eq!(ids(&hub.after(Some(wanted[0])).expect("behind it")), wanted[1..]);
-        assert_eq!(hub.after(Some(wanted[2])), Ok(Vec::new()));
-        assert_eq!(hub.after(Some(told[1].id)), Err(Gone));
+        assert!(hub.after(Some(wanted[2])).expect("behind it").is_empty());
+        assert!(hub.after(Some(told[1].id)).is_err());
         assert_eq!(hub.dropped(), 2);
+        assert_eq!(hub.end(), 5);
+        assert_eq!(hub.place_behind(wanted[0]), Ok(3));
+        assert_eq!(ids(&hub.from(3, 1).expect("kept")), [wanted[1]]);
+        assert!(hub.from(1, 9).is_err());
+    }
+
+    #[test]
+    fn bytes_are_bounded_as_well() {
+        let bytes = shown(0).bytes;
+        let hub = Hub::keeping(100, 3 * bytes);
+        for n in 0..10 {
+            hub.show(shown(n));
+        }
+        assert_eq!(hub.after(None).expect("all").len(), 3);
+        assert_eq!(hub.dropped(), 7);
     }
 
     #[test]
     fn what_is_told_again_is_there_once() {
-        let hub = Hub::keeping(3);
+        let hub = Hub::keeping(3, KEPT_BYTES);
         for n in [0, 1, 0, 1, 0] {
-            hub.show(session(n));
+            hub.show(shown(n));
         }
-        assert_eq!(
-            ids(&hub.after(None).expect("all")),
-            [session(0).id, session(1).id]
-        );
+        assert_eq!(ids(&hub.after(None).expect("all")), [shown(0).id, shown(1).id]);
         assert_eq!(hub.dropped(), 0);
+    }
+
+    #[test]
+    fn nobody_resumes_from_before_an_epoch() {
+        let hub = Hub::default();
+        hub.show(shown(0));
+        let place = hub.end();
+        assert_eq!((hub.place_behind(shown(0).id), hub.epoch()), (Ok(1), 0));
+        hub.start_afresh();
+        assert_eq!((hub.place_behind(shown(0).id), hub.epoch()), (Err(Gone), 1));
+        hub.show(shown(1));
+        assert_eq!(hub.place_behind(shown(1).id), Ok(2));
+        // What has come all the same is told.
+        assert_eq!(ids(&hub.from(place, 9).expect("kept")), [shown(1).id]);
     }
 
     #[tokio::test]
     async fn whoever_asks_before_it_looks_misses_nothing() {
         let hub = Hub::default();
         let came = hub.came();
-        hub.show(session(0));
+        hub.show(shown(0));
         came.await;
-        assert_eq!(ids(&hub.after(None).expect("all")), [session(0).id]);
+        assert_eq!(ids(&hub.after(None).expect("all")), [shown(0).id]);
     }
 
-    #[test]
-    fn what_a_message_says_is_not_kept() {
+    #[tokio::test(start_paused = true)]
+    async fn a_subscription_is_followed_for_a_while() {
         let hub = Hub::default();
-        hub.show(received("see you at eight"));
-        let events = hub.after(None).expect("all");
-        let json = serde_json::to_string(&events[0].data).expect("plain data");
-        assert!(
-            !json.contains("eight") && json.contains("\"kind\":\"text\""),
-            "{json}"
-        );
+        let subscription = SubscriptionId::from_bytes([1; 16]);
+        assert!(!hub.is_followed(subscription));
+        hub.follow([subscription]);
+        assert!(hub.is_followed(subscription));
+        tokio::time::advance(FOLLOWED).await;
+        assert!(!hub.is_followed(subscription));
     }
 }

@@ -120,7 +120,7 @@ impl NoticeSink for Notices {
     }
 
     fn is_wanted(&self, kind: EventType) -> bool {
-        self.0.deps.announcer.is_known_to_be_wanted(self.0.instance, kind)
+        self.0.deps.announcer.is_known_to_be_heard(self.0.instance, kind)
     }
 }
 
@@ -337,7 +337,7 @@ impl Teller {
     async fn announcement(&self, notice: &Notice) -> Result<Announcement, AnnounceError> {
         let Inner { deps, instance, .. } = &*self.inner;
         let instance = *instance;
-        if !deps.announcer.is_wanted(instance, notice.data.kind()).await? {
+        if !deps.announcer.is_heard(instance, notice.data.kind()).await? {
             return Ok(Announcement::notice(instance, &notice.chat, notice));
         }
         let known = deps.people.who_is(instance, &notice.chat).await;

@@ -60,6 +60,10 @@ pub async fn consume(
                         agenda.note(at);
                         others.push((message, Ok(Hint::Noted)));
                     }
+                    Ok(Query::Tell { news }) => {
+                        deps.announcer.news(&news);
+                        others.push((message, Ok(Hint::Noted)));
+                    }
                     Err(error) => others.push((message, Err(error))),
                 }
             }

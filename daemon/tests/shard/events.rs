@@ -7,6 +7,7 @@ use daemon::announce::announcement::Announcement;
 use daemon::connection::{ReceiptKind, SessionEvent};
 use serde_json::{Value, json};
 use shared::domain::event::{Event, EventType, SessionNews, Wants};
+use shared::domain::feed::FeedEvent;
 use shared::domain::instance::{Instance, Observed, Status, Wanted};
 use shared::domain::message::{Change, Failure, FailureCode, MessageRecord, State};
 use shared::domain::payload;
@@ -172,15 +173,17 @@ async fn what_nobody_wants_is_not_queued_and_whoever_follows_along_sees_it() {
         (shown.len() == 3).then_some(shown)
     })
     .await;
-    let kinds: Vec<_> = shown.iter().map(|shown| shown.data.kind()).collect();
+    let kinds: Vec<_> = shown.iter().map(|shown| shown.event).collect();
     assert_eq!(
         kinds,
         [
-            EventType::SessionConnected,
-            EventType::MessageStatus,
-            EventType::MessageStatus
+            FeedEvent::ConnectionUpdate,
+            FeedEvent::MessageStatus,
+            FeedEvent::MessageStatus
         ]
     );
+    assert_eq!(shown[2].body["type"], "message.status");
+    assert_eq!(shown[2].body["instance"]["name"], "main");
     let depth = world.queue.depth(&world.names.events()).await.expect("read");
     assert_eq!(depth.visible + depth.in_flight, 0);
     assert!(world.load(&instance).await.observed.untold.is_empty());

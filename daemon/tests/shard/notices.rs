@@ -9,6 +9,7 @@ use shared::domain::event::{
     GroupParticipants, GroupUpdated, ParticipantsAction, PictureChange, PresenceState, PresenceUpdated,
     Wants, Words,
 };
+use shared::domain::feed::FeedEvent;
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::queue::Queue as _;
@@ -137,9 +138,8 @@ async fn what_nobody_wants_costs_nothing() {
         (shown.len() == 3).then_some(shown)
     })
     .await;
-    let group = serde_json::to_value(&shown[1].data).expect("plain data");
     assert_eq!(
-        group["changes"],
+        shown[1].body["data"]["changes"],
         json!({"subject": null}),
         "without what it is called"
     );
@@ -266,12 +266,32 @@ async fn a_thousand_people_fit_into_an_event() {
     );
     let hub = daemon.deps.announcer.hub();
     let shown = hub.after(None).expect("all of it");
-    let shown = serde_json::to_value(&shown.last().expect("one").data).expect("plain data");
+    let shown = &shown.last().expect("one").body["data"];
     assert_eq!(
         shown["participants"].as_array().map(Vec::len),
         Some(32),
         "memory is bounded"
     );
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn who_follows_the_feed_hears_of_people_though_nobody_else_wants_that() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    let hub = daemon.deps.announcer.hub();
+    assert!(!session.notices.is_wanted(EventType::PresenceUpdated));
+    hub.follow([instance.subscription]);
+    assert!(session.notices.is_wanted(EventType::PresenceUpdated));
+    session.notices.tell(is_there(&world, 2));
+    until("it at the hub", async || {
+        let shown = hub.after(None).expect("all of it");
+        let last = shown.last().expect("the connection at least");
+        (last.event == FeedEvent::PresenceUpdate).then_some(())
+    })
+    .await;
+    assert_eq!(queued(&world).await, 0, "and nothing is queued");
     daemon.stop().await;
 }
 

@@ -126,6 +126,7 @@ impl World {
             wants: Wants::default(),
             messages_per_minute: None,
             content_days: 0,
+            content_in_realtime: false,
         };
         let created = self.instances.create(&instance, 100).await.expect("created");
         assert_eq!(created, Created::Created);
@@ -150,6 +151,7 @@ impl World {
             metadata: read.metadata.clone(),
             messages_per_minute: read.messages_per_minute,
             content_days: read.content_days,
+            content_in_realtime: read.content_in_realtime,
         };
         change(&mut settings);
         let updated = self.instances.update(&read, &settings).await;

@@ -4,8 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use lambda_http::request::RequestContext;
+use shared::forwarded;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -24,16 +25,9 @@ pub fn source_address(parts: &Parts, trusted_proxies: usize) -> Option<IpAddr> {
         .map(|address| address.to_canonical())
 }
 
-/// The address that the first of the trusted proxies saw. Each adds an address at the right end of `X-Forwarded-For`;
-/// anybody may have written what stands left of theirs.
 fn forwarded(headers: &HeaderMap, trusted_proxies: usize) -> Option<IpAddr> {
-    let mut from_the_right = headers
-        .get_all(FORWARDED_FOR)
-        .iter()
-        .rev()
-        .flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
-    let address = from_the_right.nth(trusted_proxies.checked_sub(1)?)?;
-    std::str::from_utf8(address).ok()?.trim().parse().ok()
+    let lines = headers.get_all(FORWARDED_FOR).iter();
+    forwarded::first_trusted(lines.map(HeaderValue::as_bytes), trusted_proxies)
 }
 
 #[cfg(test)]

@@ -15,10 +15,13 @@ use shared::clock::Clock;
 use shared::config::Functions;
 use shared::domain::audit::Action;
 use shared::domain::instance::{Instance, Status};
+use shared::domain::job::Query;
 use shared::domain::network::Network;
+use shared::domain::news::News;
+use shared::domain::payload;
 use shared::domain::question::{Ask, Outcome};
 use shared::ids::InstanceId;
-use shared::queue::{Queue, QueueName, QueueNames, ReceiveOptions};
+use shared::queue::{Queue, QueueName, QueueNames, ReceiveOptions, Received};
 use shared::seal::{Purpose, Sealer};
 use shared::storage::Table;
 use testbed::asked::{Asked, Doing};
@@ -242,8 +245,28 @@ impl World {
             .expect("there")
     }
 
-    /// The bodies that wait in a queue, up to ten.
-    pub async fn waiting(&self, queue: &QueueName) -> Vec<shared::queue::Received> {
+    /// The bodies that wait in a queue, up to ten, without what is told to the realtime feed.
+    pub async fn waiting(&self, queue: &QueueName) -> Vec<Received> {
+        loop {
+            let received = self.receive(queue).await;
+            let count = received.len();
+            let others: Vec<_> = received
+                .into_iter()
+                .filter(|received| news_in(received).is_none())
+                .collect();
+            if !others.is_empty() || count == 0 {
+                return others;
+            }
+        }
+    }
+
+    /// What the realtime feed is told, up to ten, by what waits in the first shard's queue.
+    pub async fn news(&self) -> Vec<News> {
+        let received = self.receive(&self.queue_names().queries(0)).await;
+        received.iter().filter_map(news_in).collect()
+    }
+
+    async fn receive(&self, queue: &QueueName) -> Vec<Received> {
         let options = ReceiveOptions {
             max: 10,
             wait: std::time::Duration::ZERO,
@@ -254,6 +277,13 @@ impl World {
 
     pub fn queue_names(&self) -> QueueNames {
         self.state.queue_names(Network::Sandbox).expect("served").clone()
+    }
+}
+
+fn news_in(received: &Received) -> Option<News> {
+    match payload::decode(&received.body) {
+        Ok(Query::Tell { news }) => Some(news),
+        _ => None,
     }
 }
 

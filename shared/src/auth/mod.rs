@@ -6,6 +6,7 @@
 pub mod api_key;
 pub mod cidr;
 pub mod jwt;
+pub mod login;
 pub mod mail_code;
 pub mod password;
 pub mod session;

@@ -1,10 +1,12 @@
 //! The daemon's part.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Bucket, Common, ConfigError, Lookup, Wrapping, bucket, common_from, number, problem, reach, wrapping_from,
+    Bucket, Common, ConfigError, JwtSecret, Lookup, Secret, Wrapping, bucket, common_from, number, problem,
+    reach, wrapping_from,
 };
 use crate::domain::network::Network;
 use crate::reach::Reach;
@@ -32,8 +34,54 @@ pub struct Daemon {
     pub queue_limits: QueueLimits,
     /// How far the URLs that callers name may reach.
     pub reach: Reach,
+    /// Where it answers `/health` and `/ready`, and where the realtime feed is; `None` for nowhere.
+    pub listen: Option<SocketAddr>,
+    /// The realtime feed, where it is on.
+    pub realtime: Option<Realtime>,
     /// Where files are kept while they are in hand; `None` for the system's folder for such files.
     pub spool: Option<PathBuf>,
+}
+
+/// What the realtime feed has.
+#[derive(Debug, Clone)]
+pub struct Realtime {
+    /// The secrets of access tokens.
+    pub jwt_secrets: Vec<JwtSecret>,
+    /// The Redis by which several daemons tell each other events; `None` for a daemon that is alone.
+    pub redis: Option<Secret>,
+    /// How many sockets may be open at once.
+    pub sockets: usize,
+    /// How many proxies before the listener add to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
+}
+
+impl Realtime {
+    /// The usual settings with what has no default.
+    pub fn new(jwt_secrets: Vec<JwtSecret>) -> Self {
+        Self {
+            jwt_secrets,
+            redis: None,
+            sockets: 2_000,
+            trusted_proxies: 0,
+        }
+    }
+
+    /// Reads the variables that have a default; where one is not set, the value here stays.
+    pub(super) fn over(self, get: Lookup<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            redis: get("WAXWING_REDIS_URL").map(Secret::new).or(self.redis),
+            sockets: number(get, "WAXWING_REALTIME_SOCKETS", self.sockets, 1..=60_000)?,
+            trusted_proxies: number(get, "WAXWING_TRUSTED_PROXIES", self.trusted_proxies, 0..=8)?,
+            ..self
+        })
+    }
+
+    fn read(get: Lookup<'_>) -> Result<Option<Self>, ConfigError> {
+        let Some(secrets) = get("WAXWING_JWT_SECRET") else {
+            return Ok(None);
+        };
+        Self::new(JwtSecret::read_all(&secrets)?).over(get).map(Some)
+    }
 }
 
 /// How many messages may wait to be sent. The functions that accept messages have the same limits
@@ -76,7 +124,22 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
     let network = get("WAXWING_NETWORK")
         .map(|name| name.parse().map_err(|error| problem("WAXWING_NETWORK", error)))
         .transpose()?;
+    let listen = get("WAXWING_LISTEN").map(|address| {
+        address.parse().map_err(|_| {
+            problem(
+                "WAXWING_LISTEN",
+                "must be an address with a port, such as `0.0.0.0:3002`",
+            )
+        })
+    });
+    let listen: Option<SocketAddr> = listen.transpose()?;
+    let realtime = match listen {
+        Some(_) => Realtime::read(get)?,
+        None => None,
+    };
     Ok(Daemon {
+        listen,
+        realtime,
         common: common_from(get)?,
         wrapping: wrapping_from(get)?,
         bucket: bucket::read(get)?,

@@ -323,8 +323,7 @@ fn base_from(get: Lookup<'_>) -> Result<Base, ConfigError> {
 
 fn users_from(get: Lookup<'_>) -> Result<Users, ConfigError> {
     let secrets = get("WAXWING_JWT_SECRET").ok_or_else(|| missing("WAXWING_JWT_SECRET"))?;
-    let secrets = secrets.split(',').map(JwtSecret::read);
-    Users::new(secrets.collect::<Result<_, _>>()?).over(get)
+    Users::new(JwtSecret::read_all(&secrets)?).over(get)
 }
 
 fn cors_origins(get: Lookup<'_>) -> Option<CorsOrigins> {

@@ -7,7 +7,10 @@
 //! | `WAXWING_NETWORK` | daemon: the network served | what the build serves |
 //! | `WAXWING_SHARDS` | shards of each network | 4 |
 //! | `WAXWING_QUEUE_PREFIX` | what queue names begin with | `waxwing` |
-//! | `WAXWING_JWT_SECRET` | auth and management: signs access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |
+//! | `WAXWING_LISTEN` | daemon: where it answers `/health` and `/ready` and has the realtime feed, such as `0.0.0.0:3002` | nowhere |
+//! | `WAXWING_REDIS_URL` | daemon: the Redis by which several daemons tell each other events of the realtime feed; `rediss://` for TLS | — |
+//! | `WAXWING_REALTIME_SOCKETS` | daemon: sockets of the realtime feed that may be open at once, 1 to 60,000 | 2000 |
+//! | `WAXWING_JWT_SECRET` | auth and management, and a daemon whose realtime feed is on: signs and checks access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |
 //! | `WAXWING_KMS_KEY` | management, messaging, webhooks and daemon: the KMS key that wraps data keys: id, alias or ARN | — |
 //! | `WAXWING_KEY_FILE` | instead of it: the file with the wrapping key | — |
 //! | `WAXWING_BUCKET` | messaging, webhooks and daemon: the bucket of media and events: its name in S3, or `folder:<path>` | — |
@@ -19,7 +22,7 @@
 //! | `WAXWING_MAIL` | auth and management: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
 //! | `WAXWING_MAIL_FROM` | auth and management: the sender of mails | — |
 //! | `WAXWING_PUBLIC_URL` | functions: where callers reach the API, for links in errors, in mails, in the OpenAPI document and to media in a folder | errors: the host that the request names; else `http://localhost:3000` |
-//! | `WAXWING_TRUSTED_PROXIES` | functions: how many proxies before a listener of our own add to `X-Forwarded-For` | 0 |
+//! | `WAXWING_TRUSTED_PROXIES` | functions and daemon: how many proxies before a listener of our own add to `X-Forwarded-For` | 0 |
 //! | `WAXWING_CORS_ORIGINS` | functions: origins whose pages may call the API, separated by commas; `*` for all | — |
 //! | `WAXWING_AUTH_RATE` | auth: requests a minute from one address to the routes that need no token | 120 |
 //! | `WAXWING_USER_RATE` | auth and management: requests a minute of one user to the management routes | 600 |
@@ -48,7 +51,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 pub use bucket::Bucket;
-pub use daemon::{Daemon, QueueLimits, SESSION_STARTS};
+pub use daemon::{Daemon, QueueLimits, Realtime, SESSION_STARTS};
 pub use functions::{Auth, Base, CorsOrigins, Function, Functions, Management, Messaging, Users};
 pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};
@@ -111,6 +114,11 @@ pub fn webhooks() -> Result<(Base, Wrapping, Bucket), ConfigError> {
 /// The configuration of a process that has all functions: the variables for what has a default are read, each over what
 /// `usual` says.
 pub fn functions_over(usual: Functions) -> Result<Functions, ConfigError> {
+    usual.over(&variable)
+}
+
+/// What a process that has the realtime feed beside all functions reads, over what `usual` says.
+pub fn realtime_over(usual: Realtime) -> Result<Realtime, ConfigError> {
     usual.over(&variable)
 }
 

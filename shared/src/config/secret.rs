@@ -36,8 +36,13 @@ pub struct JwtSecret {
 }
 
 impl JwtSecret {
+    /// Several, separated by commas.
+    pub(super) fn read_all(text: &str) -> Result<Vec<Self>, ConfigError> {
+        text.split(',').map(Self::read).collect()
+    }
+
     /// `kid:secret`, or a secret alone.
-    pub(super) fn read(text: &str) -> Result<Self, ConfigError> {
+    fn read(text: &str) -> Result<Self, ConfigError> {
         let (kid, secret) = text.trim().split_once(':').unwrap_or(("1", text.trim()));
         if secret.len() < 32 {
             return Err(problem("WAXWING_JWT_SECRET", "must have 32 bytes or more"));

@@ -179,6 +179,29 @@ fn the_environment_goes_over_what_a_stack_has_by_itself() {
 }
 
 #[test]
+fn the_realtime_feed_is_on_where_a_daemon_has_secret_and_address() {
+    const BASE: [(&str, &str); 2] = [("WAXWING_KEY_FILE", "f"), ("WAXWING_BUCKET", "waxwing")];
+    const NOWHERE: &[(&str, &str)] = &[BASE[0], BASE[1], ("WAXWING_JWT_SECRET", SECRET)];
+    const ON: &[(&str, &str)] = &[
+        BASE[0],
+        BASE[1],
+        ("WAXWING_JWT_SECRET", SECRET),
+        ("WAXWING_LISTEN", "0.0.0.0:3002"),
+        ("WAXWING_REDIS_URL", "rediss://user:password@cache:6379"),
+    ];
+    const ODD: &[(&str, &str)] = &[BASE[0], BASE[1], ("WAXWING_LISTEN", "3002")];
+    let off = daemon::read(&get(&BASE)).expect("complete");
+    assert!(off.realtime.is_none() && off.listen.is_none());
+    let nowhere = daemon::read(&get(NOWHERE)).expect("complete");
+    assert!(nowhere.realtime.is_none(), "it would be nowhere");
+    let on = daemon::read(&get(ON)).expect("complete");
+    let realtime = on.realtime.expect("on");
+    assert_eq!((realtime.sockets, realtime.trusted_proxies), (2_000, 0));
+    assert!(!format!("{realtime:?}").contains("password"));
+    assert!(daemon::read(&get(ODD)).is_err());
+}
+
+#[test]
 fn a_fault_names_the_variable_and_not_its_value() {
     let short = get(&[("WAXWING_KMS_KEY", "k"), ("WAXWING_JWT_SECRET", "short-secret")]);
     let error = functions::management(&short).expect_err("too short");

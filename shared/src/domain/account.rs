@@ -67,6 +67,14 @@ pub struct Subscription {
     pub created_at: DateTime<Utc>,
 }
 
+impl Subscription {
+    /// Whether it serves this user of it. One that is switched off serves only administrators, who are the ones to switch it
+    /// on.
+    pub fn serves(&self, user: &User) -> bool {
+        self.active || user.is_active_administrator()
+    }
+}
+
 /// A user.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {

@@ -294,6 +294,8 @@ pub struct Instance {
     /// For how many days the content of its messages is kept once they were sent or came: [`MAX_CONTENT_DAYS`] at most, 0 for
     /// not at all.
     pub content_days: u8,
+    /// Whether the realtime feed says what its messages say.
+    pub content_in_realtime: bool,
 }
 
 /// The WhatsApp account behind a paired instance.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::content;
 use super::message::{Direction, Kind, MessageRecord, State};
+use super::news::News;
 use super::payload::{self, Payload, newest};
 use super::person::Person;
 use super::question::{Ask, Question, SealedAsk};
@@ -160,10 +161,18 @@ pub enum Query {
         /// When.
         at: DateTime<Utc>,
     },
+    /// Tell this in the realtime feed.
+    Tell {
+        /// What.
+        news: News,
+    },
 }
 
 /// The version that a reader of [`Query::Due`] must know.
 const DUE: u32 = 3;
+
+/// The version that a reader of [`Query::Tell`] must know.
+const TELL: u32 = 30;
 
 impl Payload for Job {
     const READS: u32 = content::NEWEST;
@@ -185,7 +194,7 @@ impl Payload for Job {
 }
 
 impl Payload for Query {
-    const READS: u32 = newest(&[Ask::NEWEST, DUE]);
+    const READS: u32 = newest(&[Ask::NEWEST, DUE, TELL]);
 
     fn needs(&self) -> u32 {
         match self {
@@ -193,6 +202,7 @@ impl Payload for Query {
             Self::Question(question) => question.ask.needs(),
             Self::SealedQuestion(question) => question.ask.needs,
             Self::Due { .. } => DUE,
+            Self::Tell { .. } => TELL,
         }
     }
 }
@@ -253,6 +263,27 @@ mod tests {
         let lid: Recipient = "lid:200000000000001".parse().expect("a LID");
         assert_eq!(chat_of(&chat), Some(lid));
         assert_eq!(chat_of(r#"{"v":9,"type":"dance"}"#), None);
+    }
+
+    #[test]
+    fn news_are_read_back_and_left_to_a_daemon_that_knows_them() {
+        let at = DateTime::UNIX_EPOCH;
+        let news = News {
+            id: crate::ids::EventId::from_bytes([1; 16]),
+            at,
+            subscription: crate::ids::SubscriptionId::from_bytes([2; 16]),
+            done: super::super::news::Done::SubscriptionChanged {
+                tier: super::super::account::Tier::Pro,
+                active: true,
+            },
+        };
+        let tell = Query::Tell { news };
+        let body = encode(&tell);
+        assert!(
+            body.starts_with(&format!(r#"{{"v":{TELL},"type":"tell""#)),
+            "{body}"
+        );
+        assert_eq!(decode::<Query>(&body).expect("ours"), tell);
     }
 
     #[test]

@@ -474,7 +474,7 @@ fn grant_attributes(grant: &Grant) -> Item {
     item
 }
 
-fn grant_from_item(item: &Item) -> Result<Grant, StorageError> {
+pub(super) fn grant_from_item(item: &Item) -> Result<Grant, StorageError> {
     let read = Reader::new("API key", item);
     let scopes = read.list("scopes")?.into_iter();
     let scopes = scopes.map(|scope| scope.parse().map_err(|_| read.corrupt("scopes")));

@@ -33,6 +33,7 @@ pub mod rates;
 pub mod schedule;
 pub mod sessions;
 pub mod setup;
+pub mod standings;
 mod table;
 pub mod webhooks;
 

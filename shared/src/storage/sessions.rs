@@ -161,7 +161,7 @@ impl Sessions {
     }
 }
 
-fn session_from_item(name: &str, item: &Item) -> Result<Session, StorageError> {
+pub(super) fn session_from_item(name: &str, item: &Item) -> Result<Session, StorageError> {
     let read = Reader::new("session", item);
     Ok(Session {
         name: name.to_owned(),

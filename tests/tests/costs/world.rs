@@ -88,6 +88,7 @@ impl World {
             settings: Settings::for_network(&sandbox.ws_url())
                 .with_sandbox_ca(Some(sandbox.ca_pem().to_owned())),
             files: files::Settings::default(),
+            realtime: None,
         };
         let app = App::start(parts, Some(NETWORK)).await.expect("a daemon");
         let api_table = table(api_meter.endpoint());

@@ -13,6 +13,7 @@ mod pairing_code;
 mod people;
 mod previews;
 mod questions;
+mod realtime;
 mod scheduled;
 mod sealed;
 mod statuses;

@@ -21,7 +21,7 @@ use crate::state::Users;
 
 /// A subscription that is switched off serves only administrators, who are the ones to switch it on.
 pub fn require_served(user: &User, subscription: &Subscription) -> Result<(), ApiError> {
-    if subscription.active || user.is_active_administrator() {
+    if subscription.serves(user) {
         Ok(())
     } else {
         Err(inactive())

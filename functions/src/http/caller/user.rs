@@ -2,6 +2,7 @@
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
+use shared::auth::login::{Login, NoLogin};
 use shared::auth::session::Session;
 use shared::domain::account::{Subscription, User};
 use shared::domain::audit::Actor;
@@ -57,13 +58,15 @@ where
             ));
         };
         RequestContext::note_caller(user.subscription, Actor::User(user.id));
-        let session = session.filter(|session| session.credentials == user.credentials);
-        let Some(session) = session.filter(|session| session.user == user.id) else {
-            return Err(session_over());
-        };
-        if !user.active {
-            return Err(ApiError::new(Code::Forbidden, "The user is not active"));
-        }
+        let login = Login::of(user, subscription, session).map_err(|refused| match refused {
+            NoLogin::SessionOver => session_over(),
+            NoLogin::UserInactive => ApiError::new(Code::Forbidden, "The user is not active"),
+        })?;
+        let Login {
+            user,
+            subscription,
+            session,
+        } = login;
         let rate = state
             .rates
             .count(Scope::User(user.id), state.user_limit, now)

@@ -11,6 +11,7 @@ use shared::domain::audit::Action;
 use shared::domain::event::{Untold, Wants};
 use shared::domain::instance::{Desired, Instance, InstanceName, Observed, Status, Wanted};
 use shared::domain::network::Network;
+use shared::domain::news::News;
 use shared::domain::shard::Shard;
 use shared::ids::InstanceId;
 use shared::storage::instances::Created;
@@ -22,6 +23,7 @@ use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, inactive, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Record, Reply, RequestContext, Trail, Whole};
 use crate::management::ManagementState;
+use crate::news;
 use crate::openapi::Tag;
 
 #[derive(Deserialize, ToSchema)]
@@ -38,8 +40,9 @@ pub struct Request {
     messages_per_minute: Option<Whole>,
     #[schema(schema_with = content_days::schema)]
     content_days: Option<Whole>,
-    #[schema(ignore)]
-    content_in_realtime: Option<IgnoredAny>,
+    /// Whether the realtime feed says what messages say. It does not where nothing is said
+    #[schema(value_type = bool, required = false, example = false)]
+    content_in_realtime: Option<bool>,
     #[schema(ignore)]
     always_online: Option<IgnoredAny>,
 }
@@ -82,6 +85,8 @@ pub async fn handler(
     RequestContext::note_instance(instance.id);
     let record = Record::by(&caller.user, Action::InstanceCreated).on(instance.id);
     trail.record(&state, record).await;
+    let created = News::instance_created(&instance);
+    news::tell(&state, instance.network, instance.shard, created).await;
     let owners = Owners::of(&state, [&instance]).await?;
     Ok(Reply::created(InstanceView::new(instance, &owners)))
 }
@@ -101,7 +106,6 @@ fn instance(state: &ManagementState, caller: &UserCaller, request: Request) -> R
     let content_days = request
         .content_days
         .map_or(0, |value| content_days::check(&mut fields, value));
-    fields.unserved("contentInRealtime", request.content_in_realtime.is_some());
     fields.unserved("alwaysOnline", request.always_online.is_some());
     fields.finish()?;
     let (Some(name), Some(network)) = (name, network) else {
@@ -143,6 +147,7 @@ fn instance(state: &ManagementState, caller: &UserCaller, request: Request) -> R
         wants: Wants::default(),
         messages_per_minute,
         content_days,
+        content_in_realtime: request.content_in_realtime.unwrap_or(false),
     })
 }
 

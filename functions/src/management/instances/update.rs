@@ -1,5 +1,5 @@
-//! `PUT /api/instances/{instance}`: another name, other metadata, another pace, another term for contents. A member that is
-//! not there stays as it is; `metadata` is replaced as a whole, and `null` takes it or the pace away.
+//! `PUT /api/instances/{instance}`: another name, other metadata, another pace, another term for contents, and whether the
+//! realtime feed has them. A member that is not there stays as it is; `metadata` is replaced as a whole, and `null` takes it or the pace away.
 
 use std::collections::BTreeMap;
 
@@ -38,8 +38,9 @@ pub struct Request {
     messages_per_minute: Given<Whole>,
     #[schema(schema_with = content_days::schema)]
     content_days: Option<Whole>,
-    #[schema(ignore)]
-    content_in_realtime: Option<IgnoredAny>,
+    /// Whether the realtime feed says what messages say
+    #[schema(value_type = bool, required = false, example = false)]
+    content_in_realtime: Option<bool>,
     #[schema(ignore)]
     always_online: Option<IgnoredAny>,
 }
@@ -51,7 +52,7 @@ pub fn endpoint() -> Endpoint<ManagementState> {
         "updateInstance",
         handler,
     )
-    .about(Tag::Instances, "Changes an instance's name, its metadata, its pace, or for how long it keeps contents")
+    .about(Tag::Instances, "Changes an instance's name, its metadata, its pace, or what becomes of contents")
     .details("A member that is not there stays as it is; `metadata` is replaced as a whole. `null` takes `metadata` or `messagesPerMinute` away.")
     .errors(&[Code::NameTaken, Code::Conflict])
 }
@@ -89,7 +90,6 @@ pub async fn handler(
     let content_days = request.content_days.map_or(instance.content_days, |value| {
         content_days::check(&mut fields, value)
     });
-    fields.unserved("contentInRealtime", request.content_in_realtime.is_some());
     fields.unserved("alwaysOnline", request.always_online.is_some());
     fields.finish()?;
 
@@ -98,6 +98,9 @@ pub async fn handler(
         metadata,
         messages_per_minute,
         content_days,
+        content_in_realtime: request
+            .content_in_realtime
+            .unwrap_or(instance.content_in_realtime),
     };
     match state.instances.update(&instance, &to).await? {
         Updated::Done => {}
@@ -115,14 +118,17 @@ pub async fn handler(
     state.api_keys.rename_instance(instance.id, &to.name).await?;
     let record = Record::by(&caller.user, Action::InstanceUpdated).on(instance.id);
     let (pace, days) = (instance.messages_per_minute, instance.content_days);
+    let is_fed = instance.content_in_realtime;
     let changes = Changes::default()
         .value("name", &instance.name, &to.name)
         .names("metadata", &instance.metadata, &to.metadata)
         .option("messagesPerMinute", pace, to.messages_per_minute)
-        .value("contentDays", &days, &to.content_days);
+        .value("contentDays", &days, &to.content_days)
+        .value("contentInRealtime", &is_fed, &to.content_in_realtime);
     trail.record(&state, record.changes(changes)).await;
-    let is_news = (pace, days) != (to.messages_per_minute, to.content_days);
+    let is_news = (pace, days, is_fed) != (to.messages_per_minute, to.content_days, to.content_in_realtime);
     (instance.name, instance.metadata) = (to.name, to.metadata);
+    instance.content_in_realtime = to.content_in_realtime;
     (instance.messages_per_minute, instance.content_days) = (to.messages_per_minute, to.content_days);
     if is_news {
         nudge(&state, &instance).await?;

@@ -36,6 +36,9 @@ pub struct InstanceView {
     /// For how many days the content of its messages is kept; 0 for not at all.
     #[schema(example = 0)]
     content_days: u8,
+    /// Whether the realtime feed says what its messages say.
+    #[schema(example = false)]
+    content_in_realtime: bool,
     created_at: Timestamp,
 }
 
@@ -58,6 +61,7 @@ impl InstanceView {
             metadata: instance.metadata,
             messages_per_minute: instance.messages_per_minute,
             content_days: instance.content_days,
+            content_in_realtime: instance.content_in_realtime,
             created_at: instance.created_at.into(),
         }
     }

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use shared::domain::account::Tier;
 use shared::domain::audit::Action;
+use shared::domain::news::News;
 use shared::ids::SubscriptionId;
 use shared::storage::accounts::{SubscriptionChange, SubscriptionChanged};
 use shared::storage::instances::Suspended;
@@ -22,6 +23,7 @@ use crate::http::caller::Administrator;
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Trail};
 use crate::management::ManagementState;
 use crate::management::instances::nudge_all;
+use crate::news;
 use crate::openapi::Tag;
 
 #[derive(Deserialize, ToSchema)]
@@ -92,6 +94,10 @@ pub async fn handler(
     trail.record(&state, record).await;
     if let Some(active) = request.active {
         suspend(&state, id, !active).await?;
+    }
+    if change != SubscriptionChange::default() {
+        let changed = News::subscription_changed(&subscription, state.clock.now());
+        news::tell_everywhere(&state, &changed).await;
     }
     Ok(Reply::ok(subscription.into()))
 }

@@ -29,7 +29,7 @@ pub(super) fn subscription_to_item(subscription: &Subscription) -> Item {
     item
 }
 
-pub(super) fn subscription_from_item(item: &Item) -> Result<Subscription, StorageError> {
+pub(in crate::storage) fn subscription_from_item(item: &Item) -> Result<Subscription, StorageError> {
     let read = Reader::new("subscription", item);
     Ok(Subscription {
         id: read.parse("id")?,
@@ -57,7 +57,7 @@ pub(super) fn user_to_item(user: &User) -> Item {
     item
 }
 
-pub(super) fn user_from_item(item: &Item) -> Result<User, StorageError> {
+pub(in crate::storage) fn user_from_item(item: &Item) -> Result<User, StorageError> {
     let read = Reader::new("user", item);
     Ok(User {
         id: read.parse("id")?,

@@ -15,9 +15,8 @@ use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
 
 pub use self::departures::{Marked, Removed};
 pub use self::invitations::{Accepted, Invitation, Invited};
-use self::items::{
-    password_from_item, subscription_from_item, subscription_to_item, user_from_item, user_to_item,
-};
+use self::items::{password_from_item, subscription_to_item, user_to_item};
+pub(super) use self::items::{subscription_from_item, user_from_item};
 pub use self::members::{Added, Member};
 pub use self::plan::Aftermath;
 pub use self::subscriptions::{SubscriptionChange, SubscriptionChanged};

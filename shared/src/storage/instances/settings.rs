@@ -1,9 +1,10 @@
-//! What an instance's owner may change of it: its name, its metadata, how fast it sends, and for how long it keeps contents.
+//! What an instance's owner may change of it: its name, its metadata, how fast it sends, for how long it keeps contents, and
+//! whether the realtime feed has them.
 
 use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::error::BuildError;
-use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
+use aws_sdk_dynamodb::types::{AttributeValue, Delete, Put, TransactWriteItem, Update};
 
 use super::Instances;
 use crate::domain::instance::{Instance, InstanceName, Wanted};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub messages_per_minute: Option<u16>,
     /// For how many days the content of its messages is kept.
     pub content_days: u8,
+    /// Whether the realtime feed says what its messages say.
+    pub content_in_realtime: bool,
 }
 
 impl Instances {
@@ -45,9 +48,12 @@ impl Instances {
             metadata,
             messages_per_minute,
             content_days,
+            content_in_realtime,
         } = to;
         let refused = |error: BuildError| StorageError::Refused(error.into());
-        let mut expression = "SET #name = :name, #metadata = :metadata, contentDays = :days".to_owned();
+        let mut expression =
+            "SET #name = :name, #metadata = :metadata, contentDays = :days, contentInRealtime = :feed"
+                .to_owned();
         expression.push_str(match messages_per_minute {
             Some(_) => ", messagesPerMinute = :pace",
             None => " REMOVE messagesPerMinute",
@@ -60,13 +66,18 @@ impl Instances {
             0 => "(attribute_not_exists(contentDays) OR contentDays = :kept)",
             _ => "contentDays = :kept",
         };
+        let was_fed = if instance.content_in_realtime {
+            "contentInRealtime = :fed"
+        } else {
+            "(attribute_not_exists(contentInRealtime) OR contentInRealtime = :fed)"
+        };
         let mut update = Update::builder()
             .table_name(self.table.name())
             .set_key(Some(keys::instance(instance.id).attributes()))
             .update_expression(expression)
             .condition_expression(format!(
                 "subscription = :subscription AND #name = :old AND #metadata = :before AND wanted <> :deleted \
-                 AND {was_paced} AND {was_kept}"
+                 AND {was_paced} AND {was_kept} AND {was_fed}"
             ));
         for (name, pace) in [
             (":pace", *messages_per_minute),
@@ -79,6 +90,8 @@ impl Instances {
         let update = update
             .expression_attribute_values(":days", n(content_days))
             .expression_attribute_values(":kept", n(instance.content_days))
+            .expression_attribute_values(":feed", AttributeValue::Bool(*content_in_realtime))
+            .expression_attribute_values(":fed", AttributeValue::Bool(instance.content_in_realtime))
             .expression_attribute_names("#name", "name")
             .expression_attribute_names("#metadata", "metadata")
             .expression_attribute_values(":name", text(name))

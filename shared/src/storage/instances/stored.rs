@@ -39,6 +39,9 @@ pub fn to_item(instance: &Instance) -> Item {
     if instance.content_days > 0 {
         set("contentDays", n(instance.content_days));
     }
+    if instance.content_in_realtime {
+        set("contentInRealtime", AttributeValue::Bool(true));
+    }
     if !instance.wants.is_nothing() {
         set("wants", texts(instance.wants.names()));
     }
@@ -111,6 +114,7 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
         wants: Wants::named(read.list("wants")?),
         messages_per_minute: read.opt_number("messagesPerMinute")?,
         content_days: read.opt_number("contentDays")?.unwrap_or(0),
+        content_in_realtime: read.flag("contentInRealtime")?,
     })
 }
 

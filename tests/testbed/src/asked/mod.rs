@@ -165,7 +165,7 @@ impl Asked {
                         Query::SealedQuestion(question) => {
                             sealed::question::open(&sealer, question).await.expect("ours")
                         }
-                        Query::Nudge { .. } | Query::Due { .. } => continue,
+                        Query::Nudge { .. } | Query::Due { .. } | Query::Tell { .. } => continue,
                     };
                     seen.lock().expect("no holder panics").push(question.clone());
                     let doing = act(&question.ask);

@@ -3,6 +3,8 @@
 use futures::future::join_all;
 use serde_json::json;
 use shared::domain::audit::Action;
+use shared::domain::network::Network;
+use shared::domain::news::Done;
 
 use crate::support::World;
 
@@ -27,6 +29,7 @@ async fn a_new_instance_rests_and_is_found_by_id_and_name() {
             "metadata": {"team": "blue"},
             "messagesPerMinute": null,
             "contentDays": 0,
+            "contentInRealtime": false,
             "createdAt": "2026-01-01T00:00:00.000Z",
         })
     );
@@ -119,6 +122,24 @@ async fn the_tiers_limit_holds_for_twenty_who_race() {
     }
     let list = user.get("/api/instances").await.data(200);
     assert_eq!(list.as_array().map(Vec::len), Some(5));
+}
+
+#[tokio::test]
+async fn the_realtime_feed_is_told_of_a_creation() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let instance = world.instance(&user, "sales").await;
+    let news = world.news().await;
+    assert_eq!(news.len(), 1);
+    assert_eq!(news[0].subscription.to_string(), user.subscription);
+    assert_eq!(
+        news[0].done,
+        Done::InstanceCreated {
+            instance,
+            name: "sales".to_owned(),
+            network: Network::Sandbox,
+        }
+    );
 }
 
 #[tokio::test]

@@ -150,3 +150,29 @@ async fn a_term_for_contents_is_set_and_changed_within_its_bounds() {
         assert_eq!(answer.code(), "400 VALIDATION_ERROR");
     }
 }
+
+#[tokio::test]
+async fn contents_in_the_realtime_feed_are_switched_on_and_off_and_told_to_the_shard() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    let body = json!({"name": "sales", "contentInRealtime": true});
+    let made = user.post("/api/instances", body).await.data(201);
+    assert_eq!(made["contentInRealtime"], json!(true));
+    let queries = world.queue_names().queries(0);
+    world.waiting(&queries).await;
+    for feeds in [false, true] {
+        let data = put(&user, "sales", &json!({"contentInRealtime": feeds}))
+            .await
+            .data(200);
+        assert_eq!(data["contentInRealtime"], json!(feeds));
+        assert_eq!(world.waiting(&queries).await.len(), 1, "its daemon hears of it");
+    }
+    let data = put(&user, "sales", &json!({"name": "support"})).await.data(200);
+    assert_eq!(data["contentInRealtime"], json!(true), "what is not named stays");
+    let shown = user.get("/api/instances/support").await.data(200);
+    assert_eq!(shown["contentInRealtime"], json!(true));
+    for wrong in [json!(null), json!("true"), json!(1)] {
+        let answer = put(&user, "support", &json!({"contentInRealtime": wrong})).await;
+        assert_eq!(answer.code(), "400 VALIDATION_ERROR");
+    }
+}

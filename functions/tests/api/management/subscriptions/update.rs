@@ -2,7 +2,9 @@
 
 use futures::future::join_all;
 use serde_json::json;
+use shared::domain::account::Tier;
 use shared::domain::audit::Action;
+use shared::domain::news::Done;
 
 use crate::management::people::{administrator, audited};
 use crate::support::World;
@@ -39,6 +41,25 @@ async fn another_tier_has_other_limits() {
     assert_eq!(entries.len(), 1);
     assert_eq!(entries[0].details["tier"], "PRO");
     assert_eq!(entries[0].target, Some(ada.subscription));
+}
+
+#[tokio::test]
+async fn the_realtime_feed_is_told_of_a_change_and_of_no_other_request() {
+    let world = World::new().await;
+    let root = administrator(&world, "root@example.com").await;
+    let ada = world.register("ada@example.com").await;
+    let path = format!("/api/subscriptions/{}", ada.subscription);
+    root.patch(&path, json!({})).await.data(200);
+    assert!(world.news().await.is_empty());
+    root.patch(&path, json!({"tier": "PRO"})).await.data(200);
+    let news = world.news().await;
+    assert_eq!(news.len(), 1);
+    assert_eq!(news[0].subscription.to_string(), ada.subscription);
+    let changed = Done::SubscriptionChanged {
+        tier: Tier::Pro,
+        active: true,
+    };
+    assert_eq!(news[0].done, changed);
 }
 
 #[tokio::test]

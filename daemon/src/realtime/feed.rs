@@ -1,0 +1,311 @@
+//! What happens on a socket: it is let in, asks for what it wants, brings another token, and goes.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use shared::clock::Clock;
+use shared::domain::feed::FeedEvent;
+use shared::domain::instance::InstanceName;
+use shared::ids::{EventId, InstanceId};
+use shared::storage::instances::Instances;
+use socketioxide::SocketIo;
+use socketioxide::extract::{AckSender, SocketRef, TryData};
+use socketioxide::handler::ConnectHandler as _;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use super::GRACE;
+use super::caller::Caller;
+use super::door::Door;
+use super::follower::Follower;
+use super::followers::Followers;
+use super::refusal::{Code, Refusal};
+use super::ticket::Ticket;
+use crate::announce::hub::Hub;
+use crate::meter::Total;
+
+/// What the feed works with.
+#[derive(Debug)]
+pub struct Feed {
+    /// The events.
+    pub hub: Arc<Hub>,
+    /// Lets sockets in.
+    pub door: Door,
+    /// Those that are in.
+    pub followers: Arc<Followers>,
+    /// The instances of the table.
+    pub instances: Instances,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+    /// What lasts for a moment after a socket.
+    pub tasks: TaskTracker,
+    /// How the daemon is, as it was told last.
+    pub health: std::sync::Mutex<Option<Value>>,
+    /// How many sockets were cut off since they read too slowly.
+    pub slow: Total,
+    /// How many were refused.
+    pub refused: Total,
+}
+
+/// `subscribe`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Subscribe {
+    /// The one instance that is wanted, by id or name; none for all.
+    #[serde(default)]
+    instance: Option<String>,
+    /// The last event that the client has.
+    #[serde(default)]
+    after: Option<String>,
+}
+
+/// `auth:refresh`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Refresh {
+    token: String,
+}
+
+impl Feed {
+    /// Takes sockets in the namespace `/`.
+    pub fn take(self: &Arc<Self>, io: &SocketIo) {
+        let (letting_in, begun) = (Arc::clone(self), Arc::clone(self));
+        let let_in = move |socket: SocketRef, TryData(auth): TryData<Value>| {
+            let feed = Arc::clone(&letting_in);
+            async move { feed.let_in(&socket, auth.ok()).await }
+        };
+        let begin = move |socket: SocketRef| {
+            let feed = Arc::clone(&begun);
+            async move { feed.begin(&socket).await }
+        };
+        io.ns("/", begin.with(let_in));
+    }
+
+    /// Lets a socket in. What it may ask is ready before it is told that it is in: it may ask at once.
+    async fn let_in(self: &Arc<Self>, socket: &SocketRef, auth: Option<Value>) -> Result<(), Refusal> {
+        let ticket = socket.req_parts().extensions.get::<Ticket>().cloned();
+        let ticket = ticket.ok_or_else(Refusal::unavailable)?;
+        let admitted = self.admit(socket, &ticket, auth.as_ref()).await;
+        if let Err(refusal) = &admitted {
+            self.refused.add(1);
+            debug!(
+                code = refusal.code.as_str(),
+                "a socket is not let in to the realtime feed"
+            );
+            ticket.cut_soon(&self.tasks);
+        }
+        admitted
+    }
+
+    async fn admit(
+        self: &Arc<Self>,
+        socket: &SocketRef,
+        ticket: &Ticket,
+        auth: Option<&Value>,
+    ) -> Result<(), Refusal> {
+        if !ticket.may_try() {
+            return Err(Refusal::new(
+                Code::RateLimited,
+                "Too many tries on one connection",
+            ));
+        }
+        let token = token_in(auth)?;
+        let caller = self.door.admit(token, ticket.from()).await?;
+        let subscription = caller.subscription();
+        let place = self.followers.place(&caller)?;
+        let (socket_of, ticket_of) = (socket.clone(), ticket.clone());
+        let follower = Arc::new(Follower::new(socket_of, ticket_of, caller, place, &self.hub));
+        self.listen(socket, ticket);
+        self.followers.insert(&follower);
+        self.hub.follow([subscription]);
+        Ok(())
+    }
+
+    fn listen(self: &Arc<Self>, socket: &SocketRef, ticket: &Ticket) {
+        let feed = Arc::clone(self);
+        socket.on(
+            "subscribe",
+            move |socket: SocketRef, TryData(asked): TryData<Option<Subscribe>>, ack: AckSender| {
+                let feed = Arc::clone(&feed);
+                async move {
+                    let asked = asked.map(Option::unwrap_or_default).map_err(|_| {
+                        malformed("`subscribe` takes an object with `instance` and `after`, both optional")
+                    });
+                    feed.subscribe(&socket, asked, ack).await;
+                }
+            },
+        );
+        let feed = Arc::clone(self);
+        socket.on(
+            "auth:refresh",
+            move |socket: SocketRef, TryData(asked): TryData<Refresh>, ack: AckSender| {
+                let feed = Arc::clone(&feed);
+                async move {
+                    let asked = asked.map_err(|_| malformed("`auth:refresh` takes an object with `token`"));
+                    feed.refresh(&socket, asked, ack).await;
+                }
+            },
+        );
+        let feed = Arc::clone(self);
+        socket.on_fallback(move |socket: SocketRef, ack: AckSender| {
+            let feed = Arc::clone(&feed);
+            async move {
+                if feed.asks(&socket).is_some() {
+                    let unknown = malformed("there are `subscribe` and `auth:refresh`");
+                    let _ = ack.send(&refused(&unknown));
+                }
+            }
+        });
+        let (feed, ticket) = (Arc::clone(self), ticket.clone());
+        socket.on_disconnect(move |socket: SocketRef| {
+            let (feed, ticket) = (Arc::clone(&feed), ticket.clone());
+            async move {
+                feed.followers.remove(socket.id);
+                // A connection without a socket on it would keep its place.
+                ticket.cut_soon(&feed.tasks);
+            }
+        });
+    }
+
+    /// Begins to tell a socket that is in, unless it asks first.
+    async fn begin(&self, socket: &SocketRef) {
+        let Some(follower) = self.followers.get(socket.id) else {
+            return;
+        };
+        if follower.caller().may_hear(FeedEvent::SystemHealth) {
+            let health = self.health.lock().expect("no holder panics").clone();
+            if let Some(health) = health {
+                follower.remark(FeedEvent::SystemHealth.as_str(), &health);
+            }
+        }
+        tokio::time::sleep(GRACE).await;
+        let _turn = follower.turn().await;
+        if let Some(from) = follower.waits_at() {
+            follower.catch_up(&self.hub, from, &self.slow).await;
+        }
+    }
+
+    /// The socket, if it is one of ours and may ask for something. One that asks too often is ended.
+    fn asks(&self, socket: &SocketRef) -> Option<Arc<Follower>> {
+        let follower = self.followers.get(socket.id)?;
+        if follower.may_ask() {
+            return Some(follower);
+        }
+        let refusal = Refusal::new(Code::RateLimited, "The socket asks too often");
+        follower.end(&refusal, &self.tasks);
+        None
+    }
+
+    async fn subscribe(&self, socket: &SocketRef, asked: Result<Subscribe, Refusal>, ack: AckSender) {
+        let Some(follower) = self.asks(socket) else {
+            return;
+        };
+        let _turn = follower.turn().await;
+        let wanted = async {
+            let asked = asked?;
+            let instance = self
+                .instance(&follower.caller(), asked.instance.as_deref())
+                .await?;
+            let after = asked.after.as_deref().map(str::parse::<EventId>).transpose();
+            let after = after.map_err(|_| malformed("`after` must be the id of an event"))?;
+            Ok::<_, Refusal>((instance, after))
+        };
+        let (instance, after) = match wanted.await {
+            Ok(wanted) => wanted,
+            Err(refusal) => {
+                let _ = ack.send(&refused(&refusal));
+                return;
+            }
+        };
+        let resumed = after.map(|event| self.hub.place_behind(event));
+        follower.narrow(instance);
+        let is_resumed = matches!(resumed, Some(Ok(_)));
+        let _ = ack.send(&json!({
+            "success": true,
+            "data": {"instance": instance, "resumed": is_resumed},
+        }));
+        let from = match resumed {
+            Some(Ok(place)) => Some(place),
+            Some(Err(_)) => {
+                follower.resync(&self.slow);
+                follower.waits_at()
+            }
+            None => follower.waits_at(),
+        };
+        if let Some(from) = from {
+            follower.catch_up(&self.hub, from, &self.slow).await;
+        }
+    }
+
+    /// The instance that is asked for, if it is the caller's.
+    async fn instance(&self, caller: &Caller, asked: Option<&str>) -> Result<Option<InstanceId>, Refusal> {
+        let Some(asked) = asked else {
+            return Ok(caller.instance());
+        };
+        let none = || Refusal::new(Code::NotFound, "There is no such instance");
+        let subscription = caller.subscription();
+        let found = if let Ok(id) = asked.parse::<InstanceId>() {
+            self.instances.get(subscription, id).await?
+        } else {
+            let name = asked.parse::<InstanceName>();
+            let name = name.map_err(|error| malformed(format!("`instance` {error}")))?;
+            self.instances.get_by_name(subscription, &name).await?
+        };
+        let id = found.map(|instance| instance.id).ok_or_else(none)?;
+        // A key's instance is the only one that there is for it.
+        if caller.instance().is_some_and(|own| own != id) {
+            return Err(none());
+        }
+        Ok(Some(id))
+    }
+
+    async fn refresh(&self, socket: &SocketRef, asked: Result<Refresh, Refusal>, ack: AckSender) {
+        let Some(follower) = self.asks(socket) else {
+            return;
+        };
+        let _turn = follower.turn().await;
+        let renewed = match asked {
+            Ok(asked) => self.door.renew(&follower.caller(), &asked.token).await,
+            Err(refusal) => Err(refusal),
+        };
+        let answer = match renewed {
+            Ok(caller) => {
+                let expires_at = match &caller {
+                    Caller::User(user) => Some(user.expires_at),
+                    Caller::Key(_) => None,
+                };
+                follower.is_of(caller);
+                json!({"success": true, "data": {"expiresAt": expires_at}})
+            }
+            Err(refusal) => refused(&refusal),
+        };
+        let _ = ack.send(&answer);
+    }
+}
+
+/// The token of a handshake.
+fn token_in(auth: Option<&Value>) -> Result<&str, Refusal> {
+    let members = auth.and_then(Value::as_object);
+    if let Some(other) = members.and_then(|members| members.keys().find(|name| *name != "token")) {
+        return Err(malformed(format!("`auth.{other}` is unknown")));
+    }
+    let token = members.and_then(|members| members.get("token"));
+    token.and_then(Value::as_str).ok_or_else(|| {
+        Refusal::new(
+            Code::Unauthenticated,
+            "A token is needed: an access token or an API key, as `auth.token`",
+        )
+    })
+}
+
+fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
+    Refusal::new(Code::ValidationError, message)
+}
+
+fn refused(refusal: &Refusal) -> Value {
+    json!({
+        "success": false,
+        "error": {"code": refusal.code.as_str(), "message": refusal.message},
+    })
+}
