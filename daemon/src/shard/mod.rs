@@ -11,6 +11,7 @@ mod files;
 mod jobs;
 mod journey;
 mod judge;
+mod keys;
 mod lanes;
 mod pace;
 mod pacer;

@@ -7,6 +7,7 @@
 mod address_book;
 mod chats;
 mod content;
+mod crowds;
 mod download;
 mod ending;
 mod events;

@@ -34,6 +34,7 @@ use whatsapp_rust::{
 use super::address_book::Contacts;
 use super::content::Addressed;
 use super::content::context::Addressed as Beside;
+use super::crowds::Crowds;
 use super::ending::Ending;
 use super::events::{self, Translator};
 use super::following::Following;
@@ -104,6 +105,7 @@ pub struct WhatsAppSession {
     own_chat: Arc<OwnChat>,
     presence: Arc<Presence>,
     audience: Audience,
+    crowds: Crowds,
     notices: Arc<Notices>,
     following: Arc<Following>,
     clock: Arc<dyn Clock>,
@@ -194,6 +196,7 @@ impl WhatsAppSession {
             own_chat,
             presence,
             audience,
+            crowds: Crowds::default(),
             notices,
             following,
             clock: Arc::clone(&connector.clock),
@@ -706,6 +709,16 @@ impl Connection for WhatsAppSession {
         let (groups, jid) = (self.client.groups(), people::jid(group));
         let info = self.asked_of_group(groups.query_info(&jid)).await?;
         Ok(people::members(&self.client, &info))
+    }
+
+    async fn agree_on_keys(&self, group: &Recipient) -> Result<(), SendError> {
+        let info = self.group(group).await?;
+        let jid = people::jid(group);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            agreed = self.crowds.agree(&self.client, &self.store, &jid, &info) => agreed,
+        }
     }
 
     async fn look_up(&self, name: &Recipient) -> Result<Found, SendError> {
