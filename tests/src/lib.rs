@@ -3,6 +3,9 @@
 pub mod daemon_process;
 pub mod faults;
 pub mod flow;
+pub mod folder;
+pub mod host;
+pub mod inside;
 pub mod peer;
 pub mod phones;
 pub mod process;
