@@ -10,3 +10,4 @@ pub mod peer;
 pub mod phones;
 pub mod process;
 pub mod routes;
+pub mod telling;
