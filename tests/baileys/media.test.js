@@ -1,7 +1,7 @@
 // Images and documents: up to the media host, through a message, and down again, byte for byte.
 
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { downloadMediaMessage } from 'baileys';
 
 import { BaileysClient } from './lib/client.js';
+import { sha256 } from './lib/files.js';
 import { Peer } from './lib/peer.js';
 import { Phone } from './lib/sandbox.js';
 import { scenario } from './lib/scenario.js';
@@ -83,8 +84,4 @@ scenario('an image and a document from a phone', async (t) => {
 
 async function downloaded(message) {
   return sha256(await downloadMediaMessage(message, 'buffer', {}));
-}
-
-function sha256(bytes) {
-  return createHash('sha256').update(bytes).digest('hex');
 }

@@ -30,7 +30,7 @@ trap end EXIT
 npm_packages "$here"
 
 # With a test among the targets cargo takes the features that `cargo test --workspace` has: nothing is built twice.
-cargo build --workspace --bin sandbox --bin whatsapp-rust-peer --test conformance
+cargo build --workspace --bin sandbox --bin whatsapp-rust-peer --bin waxwing-telling --test conformance
 built="$(cargo metadata --no-deps --format-version 1 |
   python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug"
 
@@ -45,7 +45,7 @@ WAXWING_SANDBOX="$(sed -n 's|^Admin API: *\(.*\)/admin$|\1|p' "$work/sandbox.log
 # Node reads it once, when it starts.
 curl --silent --show-error --fail --output "$work/ca.pem" "$WAXWING_SANDBOX/admin/ca.pem"
 export NODE_EXTRA_CA_CERTS="$work/ca.pem"
-export WAXWING_SANDBOX WAXWING_PEER="$built/whatsapp-rust-peer" WAXWING_BAILEYS_FOLDERS="$work"
+export WAXWING_SANDBOX WAXWING_PEER="$built/whatsapp-rust-peer" WAXWING_STACK="$built/waxwing-telling" WAXWING_BAILEYS_FOLDERS="$work"
 
 options=() files=()
 for argument in "$@"; do

@@ -3,7 +3,11 @@
 pub mod daemon_process;
 pub mod faults;
 pub mod flow;
+pub mod folder;
+pub mod host;
+pub mod inside;
 pub mod peer;
 pub mod phones;
 pub mod process;
 pub mod routes;
+pub mod telling;

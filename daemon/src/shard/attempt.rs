@@ -115,6 +115,9 @@ impl Sender<'_> {
             }
             turn = self.unless_over(send, self.lane.turn.lock()).await?;
         }
+        let Some(turn) = self.with_keys(job, &link, send, journey, turn).await? else {
+            return Ok(());
+        };
         // Before the wire, where it would be in the way of other lanes.
         let Some((spelt, turn)) = self.destined(job, &link, send, journey, turn).await? else {
             return Ok(());

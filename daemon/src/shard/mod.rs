@@ -13,6 +13,7 @@ mod jobs;
 mod journey;
 mod judge;
 mod kept_back;
+mod keys;
 mod lanes;
 mod pace;
 mod pacer;

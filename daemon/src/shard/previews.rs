@@ -6,6 +6,7 @@
 
 use shared::domain::content::{Content, Text};
 use shared::domain::job::SendJob;
+use shared::fault;
 
 use super::journey::Stopped;
 use super::lanes::Job;
@@ -51,6 +52,7 @@ impl Sender<'_> {
         let looking = tokio::time::timeout(patience, previews.of(owner, &text.text));
         let found = self.unless_over(send, looking).await?;
         text.preview = found.ok().flatten().map(Box::new);
+        fault::point("after-preview");
         Ok(())
     }
 }

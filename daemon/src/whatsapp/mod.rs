@@ -8,6 +8,7 @@ mod absent;
 mod address_book;
 mod chats;
 mod content;
+mod crowds;
 mod download;
 mod ending;
 mod events;

@@ -32,6 +32,7 @@ use whatsapp_rust::{CacheConfig, ChatStateType, Client};
 use self::addressing::GROUP_DEADLINE;
 use self::running::{SessionTask, forward, store_deferred};
 use super::address_book::Contacts;
+use super::crowds::Crowds;
 use super::ending::Ending;
 use super::events::{self, Translator};
 use super::following::Following;
@@ -84,6 +85,7 @@ pub struct WhatsAppSession {
     own_chat: Arc<OwnChat>,
     presence: Arc<Presence>,
     statuses: Statuses,
+    crowds: Crowds,
     notices: Arc<Notices>,
     following: Arc<Following>,
     clock: Arc<dyn Clock>,
@@ -170,6 +172,7 @@ impl WhatsAppSession {
             own_chat,
             presence,
             statuses,
+            crowds: Crowds::default(),
             notices,
             following,
             clock: Arc::clone(&connector.clock),
@@ -383,6 +386,19 @@ impl Connection for WhatsAppSession {
         let (groups, jid) = (self.client.groups(), people::jid(group));
         let info = self.asked_of_group(groups.query_info(&jid)).await?;
         Ok(people::members(&self.client, &info))
+    }
+
+    async fn agree_on_keys(&self, group: &Recipient) -> Result<(), SendError> {
+        // How the send itself ends says more of a group that cannot be looked up.
+        let Ok(info) = self.group(group).await else {
+            return Ok(());
+        };
+        let jid = people::jid(group);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(SendError::NotConnected),
+            agreed = self.crowds.agree(&self.client, &self.store, &jid, &info) => agreed,
+        }
     }
 
     async fn look_up(&self, name: &Recipient) -> Result<Found, SendError> {

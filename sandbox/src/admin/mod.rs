@@ -95,6 +95,7 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
         .route("/admin/phones/{phone}/call", post(people::call))
         .route("/admin/phones/{phone}/presence", post(people::set_presence))
         .route("/admin/phones/{phone}/block", post(people::block))
+        .route("/admin/phones/{phone}/reachout-lock", post(people::lock_reachout))
         .route("/admin/phones/{phone}/about", post(people::about))
         .route("/admin/phones/{phone}/name", post(people::name))
         .route(

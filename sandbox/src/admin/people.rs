@@ -54,6 +54,21 @@ pub(super) async fn block(phone: Phone, Body(request): Body<BlockRequest>) -> Ap
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct ReachoutLockRequest {
+    seconds: u32,
+}
+
+/// `POST …/reachout-lock`
+pub(super) async fn lock_reachout(
+    phone: Phone,
+    Body(request): Body<ReachoutLockRequest>,
+) -> ApiResult<StatusCode> {
+    phone.lock_reachout(request.seconds).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct AboutRequest {
     text: String,
 }

@@ -10,7 +10,7 @@ use wacore_binary::{Jid, Node};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::people::privacy::{self, Category};
-use crate::people::profile;
+use crate::people::{profile, reachout};
 use crate::store::Unit;
 use crate::wire;
 
@@ -62,11 +62,14 @@ pub(super) fn answer(unit: &Unit<'_>, from: &Address, node: &Node) -> Result<Nod
 
 fn data(unit: &Unit<'_>, from: &Address, document: &str, variables: &Json) -> Result<Option<Json>> {
     Ok(Some(match document {
-        REACHOUT_TIMELOCK => json!({"xwa2_fetch_account_reachout_timelock": {
-            "is_active": false,
-            "enforcement_type": "DEFAULT",
-            "time_enforcement_ends": "0"
-        }}),
+        REACHOUT_TIMELOCK => {
+            let until = reachout::locked_until(unit, &from.phone)?;
+            json!({"xwa2_fetch_account_reachout_timelock": {
+                "is_active": until.is_some(),
+                "enforcement_type": "DEFAULT",
+                "time_enforcement_ends": until.unwrap_or_default().to_string()
+            }})
+        }
         MESSAGE_CAPPING => json!({"xwa2_message_capping_info": {
             "capping_status": "NONE",
             "cycle_start_timestamp": 0,

@@ -12,6 +12,7 @@ pub(crate) mod notices;
 pub(crate) mod presence;
 pub(crate) mod privacy;
 pub(crate) mod profile;
+pub(crate) mod reachout;
 pub(crate) mod tokens;
 
 use base64::Engine as _;

@@ -6,6 +6,7 @@ use wacore_binary::{Jid, Node};
 use super::{Chat, Envelope, Outcome, Sent, participant_hash, queue_for, shape};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::Result;
+use crate::people::reachout;
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 use crate::{switches, wire};
@@ -18,7 +19,8 @@ pub(super) fn relay(unit: &mut Unit<'_>, sent: &Sent<'_>, family: Family) -> Res
     let Some(other) = directory::resolve(unit, &sent.to)? else {
         return Ok(Outcome::Refused(404));
     };
-    if switches::holds_back(unit, &sent.sender.phone, &other.phone, sent.node)? {
+    let (from, to) = (&sent.sender.phone, &other.phone);
+    if switches::holds_back(unit, from, to, sent.node)? || reachout::holds_back(unit, from, to)? {
         return Ok(Outcome::Refused(463));
     }
     let conversation = Conversation {

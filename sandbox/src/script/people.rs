@@ -10,7 +10,7 @@ use crate::directory::{self, Account, Family};
 use crate::error::{Error, Result};
 use crate::groups;
 use crate::people::chatstates::{self, Seen, State};
-use crate::people::{blocks, calls, presence, profile};
+use crate::people::{blocks, calls, presence, profile, reachout};
 use crate::phone::app_state::actions::{self, Action};
 use crate::phone::compose;
 use crate::store::Unit;
@@ -210,6 +210,16 @@ impl Phone {
             blocks::set(unit, account, &person, request.blocked, (None, None))
         })
         .await
+    }
+
+    /// Lets the account begin no chats for so many seconds: its devices' messages to people with whom it has never written
+    /// are refused (463), and it is told until when, if it asks. 0 ends that.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for more than 30 days.
+    pub async fn lock_reachout(&self, seconds: u32) -> Result<()> {
+        self.work(move |unit, account| reachout::lock(unit, &account.phone, seconds))
+            .await
     }
 
     /// Changes the about text.

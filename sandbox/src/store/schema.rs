@@ -20,6 +20,7 @@ const TABLES: &[&str] = &[
     include_str!("schema/app_state.sql"),
     include_str!("schema/history.sql"),
     include_str!("schema/people.sql"),
+    include_str!("schema/reachout.sql"),
     include_str!("schema/media.sql"),
     include_str!("schema/groups.sql"),
     include_str!("schema/sender_keys.sql"),

@@ -164,11 +164,20 @@ export class BaileysClient {
   async send(to, content, options) {
     const { key, message } = await this.#socket.sendMessage(to, content, options);
     this.#sent.set(key.id, message);
-    const ack = await this.#log.wait(`ack of ${key.id}`, (name, data) => {
-      return name === 'ack' && data.id === key.id ? data : undefined;
+    return this.#acked(key.id);
+  }
+
+  /** Sends a message as it is, where Baileys has no words for it; answers its id once the server has it. */
+  async relay(to, message) {
+    return this.#acked(await this.#socket.relayMessage(to, message, {}));
+  }
+
+  async #acked(id) {
+    const ack = await this.#log.wait(`ack of ${id}`, (name, data) => {
+      return name === 'ack' && data.id === id ? data : undefined;
     });
-    if (ack.error) throw new Error(`the server refused ${key.id} with ${ack.error}`);
-    return key.id;
+    if (ack.error) throw new Error(`the server refused ${id} with ${ack.error}`);
+    return id;
   }
 
   /** Waits for an event of this name, for one of the things it tells of that fits; answers that. */

@@ -5,6 +5,7 @@
 //! | module | what a test has of it |
 //! | --- | --- |
 //! | [`bucket`] | a bucket in a folder |
+//! | [`clock`] | a clock that goes on and can be moved |
 //! | [`world`] | a table, a clock and keys; each suite's own world stands on one |
 //! | [`table`] | a table in memory by itself |
 //! | [`queues`] | the embedded queues, and a way to watch and break what is done with them |
@@ -20,6 +21,7 @@
 pub mod asked;
 pub mod bucket;
 pub mod caller;
+pub mod clock;
 pub mod config;
 pub mod kept;
 pub mod mail;

@@ -1,7 +1,11 @@
 //! The embedded table's server.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
 
+use shared::clock::{Clock, SystemClock};
 use shared::storage::Table;
 use shared::storage::item::Item;
 use tokio::net::TcpListener;
@@ -11,24 +15,30 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub const NAME: &str = "waxwing";
 
 /// A server with an empty table in memory; it ends with this.
-#[derive(Debug)]
 pub struct Database {
     /// Where it answers.
     pub endpoint: String,
+    engine: dynoxide::Database,
     _server: DropGuard,
 }
 
 impl Database {
     /// Starts one.
     pub async fn start() -> Self {
+        Self::start_at(Arc::new(SystemClock)).await
+    }
+
+    /// Starts one whose items expire by this clock.
+    pub async fn start_at(clock: Arc<dyn Clock>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
-        let database = dynoxide::Database::memory().expect("opened");
+        let engine = dynoxide::Database::memory_with_clock(Arc::new(Seconds(clock))).expect("opened");
         let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(async move { dynoxide::server::serve_with_shutdown(listener, database, stopped).await });
+        let (served, stopped) = (engine.clone(), stop.clone().cancelled_owned());
+        tokio::spawn(async move { dynoxide::server::serve_with_shutdown(listener, served, stopped).await });
         let database = Self {
             endpoint: format!("http://{address}"),
+            engine,
             _server: stop.drop_guard(),
         };
         database.table().create_if_absent().await.expect("created");
@@ -38,6 +48,32 @@ impl Database {
     /// Its table, past all relays.
     pub fn table(&self) -> Table {
         table(&self.endpoint)
+    }
+
+    /// Removes the items whose time is over, as DynamoDB does within days. Answers how many.
+    pub fn sweep(&self) -> usize {
+        self.engine.sweep_ttl().expect("swept")
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A clock as the engine reads it.
+struct Seconds(Arc<dyn Clock>);
+
+impl dynoxide::storage_backend::Clock for Seconds {
+    fn now_unix_secs(&self) -> u64 {
+        self.0.now().timestamp().unsigned_abs()
+    }
+
+    fn now_unix_secs_f64(&self) -> f64 {
+        Duration::from_micros(self.0.now().timestamp_micros().unsigned_abs()).as_secs_f64()
     }
 }
 

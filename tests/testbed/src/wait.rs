@@ -22,8 +22,13 @@ pub async fn in_time<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// Looks again and again until `look` answers something; panics with `what` at the deadline.
-pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + DEADLINE;
+pub async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    until_within(DEADLINE, what, look).await
+}
+
+/// The same with a deadline of its own, for what takes a slow machine longer.
+pub async fn until_within<T>(patience: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
     let mut pause = FIRST_PAUSE;
     loop {
         if let Some(found) = look().await {
@@ -32,7 +37,7 @@ pub async fn until<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T
         assert!(
             Instant::now() < deadline,
             "{what} did not come within {} s",
-            DEADLINE.as_secs()
+            patience.as_secs()
         );
         tokio::time::sleep(pause).await;
         pause = LONGEST_PAUSE.min(pause * 2);

@@ -82,14 +82,6 @@ impl World {
         (paired, id)
     }
 
-    /// Starts the stack again, and waits for the connection.
-    pub(super) async fn again(&self, paired: Paired) -> (Paired, Process) {
-        let stack = self.start(&[]).await;
-        let paired = paired.at(&Bases::one(&stack.api));
-        paired.user.until_status(&paired.instance, "CONNECTED").await;
-        (paired, stack)
-    }
-
     /// The events that a stack which has stopped has left in its queue, and how often each is there.
     pub(super) async fn left(&self) -> Vec<(Event, usize)> {
         let path = self.data.path().join("queues.db");

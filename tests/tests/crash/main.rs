@@ -4,7 +4,10 @@
 mod events;
 mod files;
 mod notices;
+mod previews;
+mod put_off;
 mod scheduled;
+mod statuses;
 
 use reqwest::Method;
 use sandbox::{Config, Sandbox};
@@ -40,8 +43,16 @@ impl World {
         let (url, ca) = (self.sandbox.ws_url(), self.data.path().join("ca.pem"));
         std::fs::write(&ca, self.sandbox.ca_pem()).expect("written");
         let ca = ca.to_str().expect("a path");
-        let arguments = ["--sandbox-url", &url, "--sandbox-ca", ca];
+        let arguments = ["--sandbox-url", &url, "--sandbox-ca", ca, "--private-addresses"];
         Process::start(STACK, self.data.path(), &arguments, variables).await
+    }
+
+    /// Starts the stack again after a crash, and waits until the instance is connected.
+    async fn again(&self, paired: Paired) -> (Paired, Process) {
+        let stack = self.start(&[]).await;
+        let paired = paired.at(&Bases::one(&stack.api));
+        paired.user.until_status(&paired.instance, "CONNECTED").await;
+        (paired, stack)
     }
 
     /// Pairs an instance, and stops the stack.

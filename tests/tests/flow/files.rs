@@ -1,9 +1,5 @@
 //! Files from a caller's host to a recipient's phone, through the whole stack.
 
-use std::collections::HashMap;
-use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -11,76 +7,14 @@ use sha2::{Digest as _, Sha256};
 use testbed::caller::{Bases, Caller};
 use testbed::wait::until;
 use tests::flow::pair;
+use tests::host::{Host, ok, picture, status};
 use tests::phones::Phones;
 use tests::process::Process;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
 use crate::STACK;
 
-/// A host of files: what it answers at each path, and how often that was asked for.
-pub struct Host {
-    pub url: String,
-    asked: Arc<Mutex<HashMap<String, usize>>>,
-}
-
-impl Host {
-    /// Answers `answer(path, times)` on the nth request for a path, as raw HTTP.
-    pub async fn new(answer: fn(&str, usize) -> Vec<u8>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("bound"));
-        let asked = Arc::<Mutex<HashMap<String, usize>>>::default();
-        let counts = asked.clone();
-        tokio::spawn(async move {
-            while let Ok((mut socket, _)) = listener.accept().await {
-                let counts = counts.clone();
-                tokio::spawn(async move {
-                    let mut request = vec![0; 8_192];
-                    let read = socket.read(&mut request).await.unwrap_or(0);
-                    let request = String::from_utf8_lossy(&request[..read]).into_owned();
-                    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
-                    let times = {
-                        let mut counts = counts.lock().expect("no holder panics");
-                        let times = counts.entry(path.clone()).or_default();
-                        *times += 1;
-                        *times
-                    };
-                    let _ = socket.write_all(&answer(&path, times)).await;
-                });
-            }
-        });
-        Self { url, asked }
-    }
-
-    pub fn asked(&self, path: &str) -> usize {
-        let asked = self.asked.lock().expect("no holder panics");
-        asked.get(path).copied().unwrap_or_default()
-    }
-}
-
-/// A page, or a file that says that it is one.
-pub fn ok(body: &[u8]) -> Vec<u8> {
-    let head = format!(
-        "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    [head.as_bytes(), body].concat()
-}
-
-pub fn status(line: &str) -> Vec<u8> {
-    format!("HTTP/1.1 {line}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").into_bytes()
-}
-
 fn large() -> Vec<u8> {
     (0..=u8::MAX).cycle().take(6 * 1_024 * 1_024).collect()
-}
-
-/// A picture of four pixels.
-pub fn picture() -> Vec<u8> {
-    let png = "iVBORw0KGgoAAAANSUhEUgAAAAIAAAACCAIAAAD91JpzAAAAEElEQVR4nGM4oaEBRAwQCgAhLgRhHuBtwgAAAABJRU5ErkJggg==";
-    STANDARD.decode(png).expect("base64")
 }
 
 fn host(path: &str, times: usize) -> Vec<u8> {

@@ -1,10 +1,12 @@
 //! Groups, with phones of the sandbox: what the API answers, what the others' phones show, and who reads the next message.
 
+use std::time::Duration;
+
 use futures::{StreamExt as _, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
 use testbed::caller::Bases;
-use testbed::wait::until;
+use testbed::wait::{until, until_within};
 use tests::flow::{Paired, pair, unique};
 use tests::phones::Phones;
 use tests::process::Process;
@@ -423,9 +425,12 @@ async fn a_group_is_joined_by_its_link_and_left() {
     scene.end().await;
 }
 
+/// How long a text to a full group may take on its way to everybody: the first one needs keys of them all.
+const TO_EVERYBODY: Duration = Duration::from_mins(4);
+
 /// As many as a group may have.
 #[tokio::test]
-async fn a_full_group_is_made_listed_and_left() {
+async fn a_full_group_is_made_listed_written_to_and_left() {
     let scene = Scene::new().await;
     let Scene { phones, paired, .. } = &scene;
     let others: Vec<String> = stream::iter(0..1_022)
@@ -435,7 +440,7 @@ async fn a_full_group_is_made_listed_and_left() {
         .await;
     let mut everybody = vec![paired.other.clone()];
     everybody.extend(others);
-    let body = json!({"subject": "Everybody", "participants": everybody});
+    let body = json!({"subject": "Everybody", "participants": &everybody});
     // Meanwhile others are written to.
     let (made, hello) = tokio::join!(
         paired.key.post("/api/groups", body),
@@ -459,6 +464,33 @@ async fn a_full_group_is_made_listed_and_left() {
     let late = phones.create("Late").await;
     let added = scene.change(Method::POST, group, "/participants", &[&late]).await;
     assert_eq!(added, ["not_allowed"]);
+
+    // Nor does the text to all take anything from others: theirs goes out while keys are agreed upon.
+    let (first, hello) = (unique(), unique());
+    let message = paired.key.send_text(group, &first).await;
+    let meanwhile = paired.key.send_text(&paired.other, &hello).await;
+    let meanwhile = paired.key.until_state(&meanwhile, "delivered").await;
+    let path = format!("/api/messages/{message}");
+    let sent = until_within(TO_EVERYBODY, "the text to everybody", async || {
+        let record = paired.key.get(&path).await.data(200);
+        assert_ne!(record["status"], "failed", "{record}");
+        record["sentAt"].is_string().then_some(record)
+    })
+    .await;
+    assert!(
+        meanwhile["deliveredAt"].as_str() < sent["sentAt"].as_str(),
+        "{meanwhile} before {sent}"
+    );
+    let second = paired.key.send_text(group, &unique()).await;
+    paired.key.until_state(&second, "delivered").await;
+    for reader in &everybody {
+        until_within(TO_EVERYBODY, "the text on each phone", async || {
+            let inbox = phones.inbox(reader).await;
+            let shown = inbox.iter().filter(|shown| shown["text"] == first.as_str());
+            (shown.count() == 1).then_some(())
+        })
+        .await;
+    }
 
     paired
         .key

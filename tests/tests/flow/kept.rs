@@ -14,6 +14,7 @@ use tests::phones::Phones;
 use tests::process::Process;
 
 use crate::STACK;
+use crate::marks::keep_contents;
 
 fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
@@ -46,21 +47,7 @@ impl Stack {
     /// The same with contents kept for so many days.
     async fn keeping(data: &Path, days: u8) -> Self {
         let stack = Self::new(data).await;
-        let path = format!("/api/instances/{}", stack.paired.instance);
-        let body = json!({"contentDays": days});
-        stack.paired.user.put(&path, body).await.data(200);
-        // The daemon hears of it by a nudge; it keeps what comes from then on.
-        until("a content that is kept", async || {
-            let sent = stack
-                .paired
-                .key
-                .send_text(&stack.paired.other, "is it kept?")
-                .await;
-            stack.paired.key.until_state(&sent, "delivered").await;
-            let body = json!({"to": stack.paired.other, "messageId": sent});
-            (stack.paired.key.send("forward", body).await.status == 202).then_some(())
-        })
-        .await;
+        keep_contents(&stack.paired, days).await;
         stack
     }
 

@@ -7,6 +7,7 @@ mod files;
 mod groups;
 mod kept;
 mod locations;
+mod marks;
 mod media;
 mod options;
 mod pairing_code;
@@ -18,6 +19,7 @@ mod scheduled;
 mod sealed;
 mod statuses;
 mod subscriptions;
+mod terms;
 
 use testbed::caller::Bases;
 use tests::flow::{exchange, pair};

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use testbed::caller::Bases;
 use testbed::wait::until;
 use tests::flow::{Paired, pair};
+use tests::folder::files;
 use tests::phones::Phones;
 use tests::process::Process;
 use tokio::sync::mpsc;
@@ -15,20 +16,6 @@ use tokio::sync::mpsc;
 use crate::STACK;
 
 const MARKER: &str = "MARKER-OF-A-FILE";
-
-/// Every file below a directory.
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.push(path);
-        }
-    }
-    found
-}
 
 async fn stack(data: &Path) -> (Process, Paired) {
     let stack = Process::start(STACK, data, &["--sandbox-port", "0"], &[]).await;

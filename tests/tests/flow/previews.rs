@@ -3,11 +3,11 @@
 use serde_json::{Value, json};
 use testbed::caller::Bases;
 use tests::flow::pair;
+use tests::host::{Host, ok, picture, status};
 use tests::phones::Phones;
 use tests::process::Process;
 
 use crate::STACK;
-use crate::files::{Host, ok, picture, status};
 
 fn host(path: &str, _times: usize) -> Vec<u8> {
     match path {

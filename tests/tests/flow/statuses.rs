@@ -7,11 +7,11 @@ use sha2::{Digest as _, Sha256};
 use testbed::caller::Bases;
 use testbed::wait::until;
 use tests::flow::pair;
+use tests::host::picture;
 use tests::phones::Phones;
 use tests::process::Process;
 
 use crate::STACK;
-use crate::files::picture;
 
 #[tokio::test]
 async fn a_status_is_seen_by_contacts_until_it_is_taken_back() {

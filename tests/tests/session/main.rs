@@ -6,6 +6,7 @@ mod companion;
 mod contacts;
 mod context;
 mod costs;
+mod crowds;
 mod faults;
 mod files;
 mod locations;

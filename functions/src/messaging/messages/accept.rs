@@ -30,6 +30,7 @@ use shared::domain::job::SendJob;
 use shared::domain::message::{DEFAULT_EXPIRY, MessageRecord};
 use shared::domain::person::{Acquaintance, Person};
 use shared::domain::recipient::Recipient;
+use shared::fault;
 use shared::ids::{InstanceId, MessageId, RequestId};
 use shared::queue::QueueName;
 use shared::sealed;
@@ -384,6 +385,9 @@ pub async fn prepare(
         is_alone: outgoing.idempotency_key.is_none(),
     };
     let file = files::keep(state, owner, &mut outgoing.said.content).await?;
+    if file.is_some() {
+        fault::point("after-file");
+    }
     match seal(state, instance, message, to, outgoing, accepted_at).await {
         Ok(job) => {
             let object = file.as_ref().map(|file| file.object.clone());

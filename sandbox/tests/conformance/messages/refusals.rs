@@ -78,3 +78,40 @@ async fn a_message_that_cannot_be_taken_is_refused_with_its_code() {
     client.stop().await;
     sandbox.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_that_may_begin_no_chats_goes_on_with_those_it_has() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let (client, own) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let (warm, new) = (admin.phone().await, admin.phone().await);
+    client.send(&warm, "3EB0000000E00001", "before").await;
+    assert_eq!(client.acked("3EB0000000E00001").await, None);
+    let lock = async |seconds: u32| {
+        let body = format!(r#"{{"seconds": {seconds}}}"#);
+        admin
+            .ok("POST", &format!("/admin/phones/{own}/reachout-lock"), &body)
+            .await;
+    };
+    lock(600).await;
+    let wa = client.client();
+    let told = wa.mex().fetch_reachout_timelock().await.expect("an answer");
+    assert_eq!(told.is_active, Some(true));
+    let until: i64 = told
+        .time_enforcement_ends
+        .expect("a time")
+        .parse()
+        .expect("seconds");
+    assert!(until > 1_700_000_000, "{until}");
+    client.send(&new, "3EB0000000E00002", "unasked").await;
+    assert_eq!(client.acked("3EB0000000E00002").await.as_deref(), Some("463"));
+    client.send(&warm, "3EB0000000E00003", "meanwhile").await;
+    assert_eq!(client.acked("3EB0000000E00003").await, None);
+    lock(0).await;
+    client.send(&new, "3EB0000000E00004", "let in").await;
+    assert_eq!(client.acked("3EB0000000E00004").await, None);
+    let inbox = admin.inbox(&new, 1).await;
+    assert_eq!((inbox.len(), inbox[0]["text"].as_str()), (1, Some("let in")));
+    client.stop().await;
+    sandbox.shutdown().await;
+}
