@@ -176,12 +176,12 @@ async fn call_in(
         job: None,
     };
     let (schedule, network, shard) = (&state.schedule, caller.grant.network, caller.grant.shard);
-    let called = if was_put_off {
+    let told = if was_put_off {
         schedule.call_back(network, shard, entry, now).await
     } else {
         schedule.call_off(network, shard, entry, now).await
     };
-    match called {
+    match told {
         Ok(()) if was_put_off => scheduling::nudge(state, network, shard, now).await,
         Ok(()) => {}
         Err(error) => log::went_wrong(&error.into(), "a cancelled message stays in the due index"),

@@ -116,7 +116,7 @@ impl Setting {
 
     /// The message was accepted once: it has one count, one job or entry, and a record that says that it waits. Whoever asks again
     /// is told of it.
-    async fn is_accepted_once(mut self, id: &Value) {
+    async fn expect_accepted_once(mut self, id: &Value) {
         assert_eq!(self.counted().await, (1, 1));
         let record = self.record().await;
         assert_eq!(json!(record.id), *id);
@@ -165,7 +165,7 @@ async fn a_retry_while_the_file_is_on_its_way_counts_once_whichever_ends_first()
             assert_eq!(setting.counted().await, (1, 1));
             drop(other_put);
             assert_eq!(id(retry).await, message);
-            setting.is_accepted_once(&message).await;
+            setting.expect_accepted_once(&message).await;
         }
     }
 }
@@ -179,7 +179,7 @@ async fn both_at_once_count_once() {
         drop((put, other_put));
         let message = id(first).await;
         assert_eq!(id(retry).await, message);
-        setting.is_accepted_once(&message).await;
+        setting.expect_accepted_once(&message).await;
     }
 }
 
@@ -195,7 +195,7 @@ async fn a_first_request_that_is_cut_short_counts_one_too_many_at_most() {
     assert_eq!(setting.counted().await, (1, 1));
     drop(put);
     assert_eq!(id(first).await, message, "it was only slow");
-    setting.is_accepted_once(&message).await;
+    setting.expect_accepted_once(&message).await;
 
     // After it has counted, before anything else.
     let mut setting = Setting::new(false).await;
@@ -212,7 +212,7 @@ async fn a_first_request_that_is_cut_short_counts_one_too_many_at_most() {
     assert_eq!(setting.counted().await, (2, 2), "nobody knows that it has ended");
     held.release(None);
     assert_eq!(id(first).await, message, "it was only slow");
-    setting.is_accepted_once(&message).await;
+    setting.expect_accepted_once(&message).await;
 
     // After it has stored the record.
     let mut setting = Setting::new(false).await;
@@ -227,7 +227,7 @@ async fn a_first_request_that_is_cut_short_counts_one_too_many_at_most() {
     assert_eq!(setting.counted().await, (1, 1));
     held.release(None);
     assert_eq!(id(first).await, message);
-    setting.is_accepted_once(&message).await;
+    setting.expect_accepted_once(&message).await;
 }
 
 async fn until_done(world: &World) {
@@ -253,7 +253,7 @@ async fn what_a_first_request_undoes_is_not_its_retrys() {
         assert_eq!(refused.code(), "503 UNAVAILABLE");
         until_done(&setting.world).await;
         setting.world.queue.next_sends([]);
-        setting.is_accepted_once(&message).await;
+        setting.expect_accepted_once(&message).await;
     }
 }
 
@@ -273,7 +273,7 @@ async fn what_a_retry_was_accepted_by_is_not_undone() {
     assert_eq!(setting.counted().await, (1, 1), "by the first one's count");
     held.release(Some(Send::NoQueue));
     assert_eq!(first.await.expect("answered").status, 503);
-    setting.is_accepted_once(&message).await;
+    setting.expect_accepted_once(&message).await;
 
     // One that finds the record when it begins.
     let mut setting = Setting::new(false).await;
@@ -289,7 +289,7 @@ async fn what_a_retry_was_accepted_by_is_not_undone() {
     let message = retry.data(202)["id"].clone();
     held.release(Some(Send::NoQueue));
     assert_eq!(first.await.expect("answered").status, 503);
-    setting.is_accepted_once(&message).await;
+    setting.expect_accepted_once(&message).await;
 }
 
 /// The first request has taken the month's last place, and its retry finds none. It is not told that the month is used up.
@@ -342,10 +342,10 @@ async fn a_key_that_could_not_be_freed_is_free_after_the_next_request() {
     let id = accepted.data(202)["id"].clone();
     assert_eq!(key.send("text", &body).await.data(202)["id"], id);
     let subscription = user.subscription.parse().expect("an id");
-    let used = world
+    let counted = world
         .state
         .counters
         .get_used_of_quota(subscription, world.clock.now())
         .await;
-    assert_eq!(used.expect("read").0, 1);
+    assert_eq!(counted.expect("read").0, 1);
 }
