@@ -34,7 +34,7 @@ impl WhatsAppSession {
     }
 
     /// A group's description, from the library's memory or, where it is not there, from the server.
-    async fn group(&self, to: &Recipient) -> Result<Arc<GroupInfo>, SendError> {
+    pub(super) async fn group(&self, to: &Recipient) -> Result<Arc<GroupInfo>, SendError> {
         let (groups, jid) = (self.client.groups(), people::jid(to));
         let asking = tokio::time::timeout(GROUP_DEADLINE, groups.query_info(&jid));
         let in_time = async {
