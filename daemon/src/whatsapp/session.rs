@@ -149,10 +149,7 @@ impl WhatsAppSession {
                     runtime: runtime.clone(),
                 },
             ))
-            .with_device_props(DevicePropsOverride {
-                os: Some(connector.settings.device_name.clone()),
-                ..DevicePropsOverride::default()
-            })
+            .with_device_props(named(&connector.settings.device_name))
             .with_cache_config(cache_config(&secrets))
             .with_version(version)
             .skip_history_sync();
@@ -200,9 +197,8 @@ impl WhatsAppSession {
             tasks: handle.tasks.clone(),
         };
         handle.ask_for_missing(keys_only, to_ask_for);
-        connector
-            .tasks
-            .spawn(forward(waiting, session.events, handle.stop.clone(), over));
+        let telling = forward(waiting, session.events, handle.stop.clone(), over);
+        connector.tasks.spawn(telling);
         connector.tasks.spawn(task.run(bot));
         Ok(handle)
     }
@@ -257,6 +253,14 @@ impl WhatsAppSession {
 
 fn refused(error: impl std::error::Error + Send + Sync + 'static) -> ConnectError {
     ConnectError(Box::new(error))
+}
+
+/// A device that phones show by this name.
+fn named(name: &str) -> DevicePropsOverride {
+    DevicePropsOverride {
+        os: Some(name.to_owned()),
+        ..DevicePropsOverride::default()
+    }
 }
 
 /// Secrets are derived, so none are stored; the other caches fill as they are used.
@@ -315,7 +319,7 @@ impl Connection for WhatsAppSession {
         if !self.client.is_logged_in() {
             return Err(MediaError::NotConnected);
         }
-        let fetching = download::fetch(&self.client, came, folder);
+        let fetching = Box::pin(download::fetch(&self.client, came, folder));
         self.unless_over(MediaError::NotConnected, fetching).await
     }
 
@@ -384,7 +388,7 @@ impl Connection for WhatsAppSession {
             return Ok(audience.people);
         }
         let (groups, jid) = (self.client.groups(), people::jid(group));
-        let info = self.asked_of_group(groups.query_info(&jid)).await?;
+        let info = self.asked_of_group(Box::pin(groups.query_info(&jid))).await?;
         Ok(people::members(&self.client, &info))
     }
 

@@ -36,7 +36,7 @@ impl WhatsAppSession {
     /// A group's description, from the library's memory or, where it is not there, from the server.
     pub(super) async fn group(&self, to: &Recipient) -> Result<Arc<GroupInfo>, SendError> {
         let (groups, jid) = (self.client.groups(), people::jid(to));
-        let asking = tokio::time::timeout(GROUP_DEADLINE, groups.query_info(&jid));
+        let asking = tokio::time::timeout(GROUP_DEADLINE, Box::pin(groups.query_info(&jid)));
         let in_time = async {
             let info = asking
                 .await
@@ -79,7 +79,7 @@ impl WhatsAppSession {
         }
         let groups = client.groups();
         let mode = if matches!(content, Content::Revoke(revoke) if !revoke.target.from_me) {
-            let group = self.asked_of_group(groups.get_metadata(&chat)).await?;
+            let group = self.asked_of_group(Box::pin(groups.get_metadata(&chat))).await?;
             let own = group.participants.iter().find(|member| {
                 let names = [
                     Some(&member.jid),
@@ -96,7 +96,7 @@ impl WhatsAppSession {
             }
             group.addressing_mode
         } else {
-            self.asked_of_group(groups.query_info(&chat))
+            self.asked_of_group(Box::pin(groups.query_info(&chat)))
                 .await?
                 .addressing_mode
         };

@@ -63,7 +63,7 @@ impl WhatsAppSession {
             self.own_chat.note(message.to_whatsapp());
         }
         self.following.meet(&self.client, &chat);
-        let sending = self.client.send_message_with_options(chat, written, options);
+        let sending = Box::pin(self.client.send_message_with_options(chat, written, options));
         self.on_wire(async { sending.await.map_err(|error| failure::of_send(error, to)) })
             .await?;
         self.follow();
@@ -78,7 +78,7 @@ impl WhatsAppSession {
         audience: &Audience,
     ) -> Result<(), SendError> {
         let showing = statuses::show(&self.client, message.to_whatsapp(), written, audience);
-        self.on_wire(showing).await
+        self.on_wire(Box::pin(showing)).await
     }
 
     /// What comes of writing to the wire. Where it does not end by itself, it may be out.
