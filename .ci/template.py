@@ -111,6 +111,8 @@ def check_events(template):
         if name.startswith("Fn::ForEach::") or resource["Type"] != "AWS::Serverless::Function":
             continue
         for event_name, event in resource["Properties"].get("Events", {}).items():
+            if event["Type"] != "HttpApi":
+                continue
             unknown = set(event["Properties"]) - EVENT_PROPERTIES
             if unknown:
                 problems.append(f"{name}.{event_name}: no such properties: {sorted(unknown)}")

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use axum::Router;
-use lambda_http::Error;
+use lambda_http::{Error, LambdaEvent, service_fn};
 use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
 use shared::config;
@@ -18,6 +18,8 @@ use crate::auth::AuthState;
 use crate::management::ManagementState;
 use crate::messaging::MessagingState;
 use crate::state::{Base, Users};
+use crate::webhooks::batch::Batch;
+use crate::webhooks::{self, WebhooksState};
 use crate::{http, service};
 
 /// Runs the function `auth` until its environment ends it.
@@ -52,6 +54,32 @@ pub async fn messaging() -> Result<(), Error> {
     let bucket = Bucket::open(&aws, &bucket, Arc::clone(&sealer), clock())?;
     let state = MessagingState::new(base.clone(), sealer, bucket, &own);
     run(base, service::messaging(state)).await
+}
+
+/// Runs the function `webhooks` until its environment ends it. It is called with messages of queues, and serves no requests.
+pub async fn webhooks() -> Result<(), Error> {
+    telemetry::start(telemetry::Format::Json);
+    let (base, wrapping, bucket) = config::webhooks()?;
+    let aws = shared::aws::from_environment().await;
+    let base = base_over(&aws, &base)?;
+    let sealer = sealer(&aws, &base, &wrapping)?;
+    let bucket = Bucket::open(&aws, &bucket, Arc::clone(&sealer), clock())?;
+    let settings = webhooks::Settings::usual(&base);
+    let state = WebhooksState::new(base.clone(), sealer, bucket, settings)?;
+    let take = service_fn(|event: LambdaEvent<Batch>| {
+        let (state, base) = (state.clone(), base.clone());
+        // On the heap: the types of what is awaited in it are too deep for the runtime's own around them.
+        Box::pin(async move {
+            // Where table and configuration do not agree, the whole batch stays.
+            if service::require_setup(&base).await.is_err() {
+                return Err(Error::from(
+                    "the table is not the one that this configuration is for",
+                ));
+            }
+            Ok(state.take(event.payload).await)
+        })
+    });
+    lambda_http::lambda_runtime::run(take).await
 }
 
 async fn run(base: Base, router: Router) -> Result<(), Error> {

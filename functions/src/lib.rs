@@ -1,4 +1,4 @@
-//! Waxwing's HTTP API: stateless handlers, one router per function of the deployment.
+//! Waxwing's HTTP API: stateless handlers, one router per function of the deployment. Beside it, what sends events to webhooks.
 //!
 //! An endpoint is declared in the file whose path mirrors its URL, as one [`endpoint::Endpoint`]; each function's
 //! `endpoints.rs` lists its own. [`service`] makes routers and the OpenAPI document of these lists. What endpoints share is in
@@ -21,3 +21,4 @@ pub mod service;
 pub mod state;
 mod statistics;
 mod webhook;
+pub mod webhooks;

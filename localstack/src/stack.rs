@@ -12,6 +12,7 @@ use daemon::app::{App, Parts};
 use daemon::files;
 use daemon::whatsapp::{NETWORK, Settings};
 use functions::service::{self, States};
+use functions::webhooks::{self, WebhooksState};
 use sandbox::Sandbox;
 use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
@@ -70,6 +71,7 @@ pub struct Stack {
     sweeping: JoinHandle<()>,
     stop_daemon: CancellationToken,
     running: JoinHandle<()>,
+    delivering: JoinHandle<()>,
     _place: Place,
 }
 
@@ -158,7 +160,7 @@ impl Stack {
             table: table.clone(),
             beats: Table::new(&aws, table.name()),
             queue: reached.clone(),
-            names: queue_names,
+            names: queue_names.clone(),
             sealer: daemon_sealer,
             clock: clock.clone(),
             shards: SHARDS,
@@ -192,9 +194,21 @@ impl Stack {
         let bucket = bucket(&sealer)?;
         // No other stack works on the same data: what is half written stays so.
         bucket.sweep_at_start().await.context("the bucket")?;
-        let states = States::new(&config, table, reached, sealer, bucket.clone(), mailer, clock)?;
+        let states = States::new(
+            &config,
+            table,
+            reached,
+            Arc::clone(&sealer),
+            bucket.clone(),
+            mailer,
+            clock,
+        )?;
+        let settings = webhooks::Settings::usual(&states.base);
+        let sending = WebhooksState::new(states.base.clone(), sealer, bucket.clone(), settings)
+            .context("the webhooks' client")?;
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
         let running = tokio::spawn(app.run(stop_daemon.clone()));
+        let delivering = tokio::spawn(webhooks::local::run(sending, queue_names, stop_api.clone()));
         let serving = tokio::spawn(serve(listener, states, mailbox, bucket.clone(), stop_api.clone()));
         let sweeping = tokio::spawn(sweep(bucket, stop_api.clone()));
         Ok(Self {
@@ -209,6 +223,7 @@ impl Stack {
             sweeping,
             stop_daemon,
             running,
+            delivering,
             _place: place,
         })
     }
@@ -247,6 +262,11 @@ impl Stack {
         if tokio::time::timeout(API_DEADLINE, &mut serving).await.is_err() {
             warn!("some requests did not end in time");
             serving.abort();
+        }
+        let mut delivering = self.delivering;
+        if tokio::time::timeout(API_DEADLINE, &mut delivering).await.is_err() {
+            warn!("some events were on their way to webhooks, and are sent again");
+            delivering.abort();
         }
         if let Err(panic) = self.sweeping.await {
             warn!(error = %panic, "the sweep of the bucket ended in a panic");

@@ -301,6 +301,10 @@ pub(super) fn messaging(get: Lookup<'_>) -> Result<(Base, Wrapping, Bucket, Mess
     ))
 }
 
+pub(super) fn webhooks(get: Lookup<'_>) -> Result<(Base, Wrapping, Bucket), ConfigError> {
+    Ok((base_from(get)?, wrapping_from(get)?, bucket::read(get)?))
+}
+
 fn base_from(get: Lookup<'_>) -> Result<Base, ConfigError> {
     let networks = get("WAXWING_NETWORKS").unwrap_or_else(|| Network::Live.to_string());
     let mut networks = networks

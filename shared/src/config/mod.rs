@@ -8,9 +8,9 @@
 //! | `WAXWING_SHARDS` | shards of each network | 4 |
 //! | `WAXWING_QUEUE_PREFIX` | what queue names begin with | `waxwing` |
 //! | `WAXWING_JWT_SECRET` | auth and management: signs access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |
-//! | `WAXWING_KMS_KEY` | management, messaging and daemon: the KMS key that wraps data keys: id, alias or ARN | — |
+//! | `WAXWING_KMS_KEY` | management, messaging, webhooks and daemon: the KMS key that wraps data keys: id, alias or ARN | — |
 //! | `WAXWING_KEY_FILE` | instead of it: the file with the wrapping key | — |
-//! | `WAXWING_BUCKET` | messaging and daemon: the bucket of media: its name in S3, or `folder:<path>` | — |
+//! | `WAXWING_BUCKET` | messaging, webhooks and daemon: the bucket of media and events: its name in S3, or `folder:<path>` | — |
 //! | `WAXWING_SANDBOX_URL` | daemon of the sandbox build: the sandbox's WebSocket | `ws://127.0.0.1:3001/ws/chat` |
 //! | `WAXWING_SANDBOX_CA` | daemon of the sandbox build: file with the root certificate of its media host, PEM | |
 //! | `WAXWING_BCRYPT_COST` | auth and management: the cost of a password's hash, 4 to 31 | 12 |
@@ -101,6 +101,11 @@ pub fn management() -> Result<(Base, Users, Wrapping, Management), ConfigError> 
 /// Reads the configuration of the function `messaging`.
 pub fn messaging() -> Result<(Base, Wrapping, Bucket, Messaging), ConfigError> {
     functions::messaging(&variable)
+}
+
+/// Reads the configuration of the function `webhooks`.
+pub fn webhooks() -> Result<(Base, Wrapping, Bucket), ConfigError> {
+    functions::webhooks(&variable)
 }
 
 /// The configuration of a process that has all functions: the variables for what has a default are read, each over what

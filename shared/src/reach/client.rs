@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use reqwest::{Certificate, Client, ClientBuilder};
 
-use super::resolver::{Guarded, refused_name};
+use super::resolver::{self, Guarded, refused_name};
 pub use super::resolver::{Lookup, System};
 use super::{Reach, RefusedUrl};
 
@@ -45,4 +45,9 @@ pub fn builder_over(
 /// Why a URL's name was refused, where that is the cause of an error of such a client.
 pub fn refused(error: &(dyn Error + 'static)) -> Option<RefusedUrl> {
     refused_name(error)
+}
+
+/// Whether an error of such a client comes of a name that leads nowhere.
+pub fn is_unnamed(error: &(dyn Error + 'static)) -> bool {
+    resolver::is_unnamed(error)
 }

@@ -43,14 +43,25 @@ pub(super) struct Guarded {
 #[error("{0}")]
 struct RefusedName(RefusedUrl);
 
+/// A name that has no addresses, or of which nobody knows them now.
+#[derive(Debug, thiserror::Error)]
+#[error("the name leads nowhere")]
+struct Unnamed(#[source] Option<io::Error>);
+
 impl Resolve for Guarded {
     fn resolve(&self, name: Name) -> Resolving {
         let (reach, lookup) = (self.reach, Arc::clone(&self.lookup));
         Box::pin(async move {
-            let found = lookup.addresses(name.as_str()).await?;
-            let (fine, refused): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|address| reach.address(*address));
-            if fine.is_empty() && !refused.is_empty() {
+            let found = lookup.addresses(name.as_str()).await;
+            let found = found.map_err(|error| Unnamed(Some(error)))?;
+            if found.is_empty() {
+                return Err(Box::new(Unnamed(None)) as _);
+            }
+            let fine: Vec<_> = found
+                .into_iter()
+                .filter(|address| reach.address(*address))
+                .collect();
+            if fine.is_empty() {
                 return Err(Box::new(RefusedName(RefusedUrl::Address)) as _);
             }
             // The port is the URL's, whatever is said here.
@@ -62,14 +73,17 @@ impl Resolve for Guarded {
 
 /// Why a name was refused, where that is the cause of an error.
 pub(super) fn refused_name(error: &(dyn Error + 'static)) -> Option<RefusedUrl> {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(RefusedName(refused)) = error.downcast_ref() {
-            return Some(*refused);
-        }
-        cause = error.source();
-    }
-    None
+    let refused = causes(error).find_map(|cause| cause.downcast_ref());
+    refused.map(|RefusedName(refused)| *refused)
+}
+
+/// Whether a name that leads nowhere is the cause of an error.
+pub(super) fn is_unnamed(error: &(dyn Error + 'static)) -> bool {
+    causes(error).any(|cause| cause.is::<Unnamed>())
+}
+
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    std::iter::successors(Some(error), |error| (*error).source())
 }
 
 #[cfg(test)]
@@ -87,7 +101,8 @@ mod tests {
         }
     }
 
-    async fn resolved(addresses: &[&str]) -> Result<Vec<String>, Option<RefusedUrl>> {
+    /// The addresses that are answered; else why the name was refused, and whether it leads nowhere.
+    async fn resolved(addresses: &[&str]) -> Result<Vec<String>, (Option<RefusedUrl>, bool)> {
         let addresses = addresses.iter().map(|text| text.parse().expect("an address"));
         let guarded = Guarded {
             reach: Reach::INTERNET,
@@ -95,7 +110,7 @@ mod tests {
         };
         match guarded.resolve("example.com".parse().expect("a name")).await {
             Ok(found) => Ok(found.map(|address| address.ip().to_string()).collect()),
-            Err(error) => Err(refused_name(error.as_ref())),
+            Err(error) => Err((refused_name(error.as_ref()), is_unnamed(error.as_ref()))),
         }
     }
 
@@ -104,15 +119,12 @@ mod tests {
         let mixed = resolved(&["10.0.0.1", "1.1.1.1", "::ffff:127.0.0.1"]).await;
         assert_eq!(mixed, Ok(vec!["1.1.1.1".to_owned()]));
         for refused in ["127.0.0.1", "::ffff:10.0.0.1", "169.254.169.254", "::1"] {
-            assert_eq!(
-                resolved(&[refused]).await,
-                Err(Some(RefusedUrl::Address)),
-                "{refused}"
-            );
+            let address = Err((Some(RefusedUrl::Address), false));
+            assert_eq!(resolved(&[refused]).await, address, "{refused}");
         }
         assert_eq!(
             resolved(&[]).await,
-            Ok(Vec::new()),
+            Err((None, true)),
             "a name without any is not refused"
         );
     }

@@ -88,6 +88,18 @@ impl Deliveries {
             .is_some())
     }
 
+    /// Stores how far a delivery is, without an attempt. One that has succeeded stays so. `false` where it has, or is gone. Two
+    /// write units for each KiB of the delivery.
+    pub async fn set_progress(
+        &self,
+        instance: InstanceId,
+        id: DeliveryId,
+        progress: &Progress,
+    ) -> Result<bool, StorageError> {
+        let is_over = progress.state == DeliveryState::Succeeded;
+        self.add(instance, id, None, Some((progress, is_over))).await
+    }
+
     /// Stores an attempt, what follows, or both. `false` where it has no room for more attempts, where it has succeeded and
     /// this would set it back, or where it is gone.
     async fn add(

@@ -11,24 +11,52 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use daemon::announce::announcement::Announcement;
 use daemon::whatsapp::NETWORK;
 use serde_json::json;
-use shared::clock::SystemClock;
+use shared::clock::{Clock as _, SteppedClock, SystemClock};
+use shared::domain::audit::Actor;
 use shared::domain::event::{Event, EventType, Wants};
+use shared::domain::instance::Instance;
 use shared::domain::message::{MessageRecord, State};
 use shared::domain::payload;
+use shared::domain::webhook::{Health, Webhook, WebhookUrl};
 use shared::ids::{EventId, InstanceId};
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{Queue as _, QueueNames, ReceiveOptions};
+use shared::reach::Reach;
 use shared::storage::instances::Instances;
 use shared::storage::messages::Messages;
+use shared::storage::webhooks::Webhooks;
 use testbed::caller::Bases;
 use testbed::table::table;
 use tests::flow::{Paired, exchange, unique};
 use tests::process::Process;
 
 use crate::World;
+
+/// A webhook that wants everything, and whose secrets nobody can open: its events stay in their queue, where the test counts them.
+fn unreadable(instance: &Instance) -> Webhook {
+    let now = SystemClock.now();
+    Webhook {
+        instance: instance.id,
+        subscription: instance.subscription,
+        url: WebhookUrl::parse("https://example.com/hook", Reach::INTERNET).expect("a URL"),
+        events: Wants::everything(),
+        header_names: Vec::new(),
+        enabled: true,
+        disabled: None,
+        health: Health::default(),
+        earlier_until: None,
+        rotated_at: None,
+        set_by: Actor::System,
+        created_at: now,
+        updated_at: now,
+        version: 1,
+        sealed: vec![0; 64],
+    }
+}
 
 impl World {
     /// Pairs an instance all of whose events somebody wants from then on.
@@ -45,9 +73,10 @@ impl World {
             .await
             .expect("read")
             .expect("it is there");
-        let wants = Wants::everything();
-        let listening = instances.want_events(found.subscription, id, &wants);
-        assert!(listening.await.expect("stored"));
+        Webhooks::new(table(&stack.database))
+            .put(&unreadable(&found), None, None)
+            .await
+            .expect("stored");
         // Without an orderly end: nothing of it is told before.
         stack.kill().await;
         (paired, id)
@@ -64,7 +93,9 @@ impl World {
     /// The events that a stack which has stopped has left in its queue, and how often each is there.
     pub(super) async fn left(&self) -> Vec<(Event, usize)> {
         let path = self.data.path().join("queues.db");
-        let queue = EmbeddedQueue::open(Some(&path), Arc::new(SystemClock)).expect("nobody has it open");
+        // Whatever is hidden is there in an hour.
+        let later = SteppedClock::at(SystemClock.now() + TimeDelta::hours(1));
+        let queue = EmbeddedQueue::open(Some(&path), Arc::new(later)).expect("nobody has it open");
         let name = QueueNames::new("waxwing", NETWORK.as_str())
             .expect("names")
             .events();

@@ -3,7 +3,7 @@
 use functions::service;
 use shared::config::Function;
 
-use super::template;
+use super::policies::template;
 
 /// Where API Gateway sends requests to, as `template.yaml` says.
 struct Gateway {

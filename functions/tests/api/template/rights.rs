@@ -1,5 +1,5 @@
 //! A function does nothing to the table that it may not do: on its way through every route it meets none of its
-//! policies' denials. A stand-in of the table knows no policies, so the calls are compared with them here.
+//! policies' denials.
 
 use std::sync::Arc;
 
@@ -10,57 +10,16 @@ use functions::service::{self, States};
 use functions::state::{Base, Users};
 use shared::config::Function;
 use shared::storage::Table;
-use testbed::relay::{Fate, On, Relay, Rule};
+use testbed::relay::{Relay, Rule};
 
-use super::resource;
+use super::policies::denied;
 use crate::callers::{Cast, Takes, table};
 use crate::support::config;
 
-/// Partitions that a policy denies.
-struct Denial {
-    /// Their keys; one that ends with `*` stands for all that begin so.
-    keys: Vec<String>,
-    /// Whether reading them is denied as well.
-    of_reads: bool,
-}
-
-/// The denials of a function's policies.
-fn denials(function: Function) -> Vec<Denial> {
+/// The name of a function's resource.
+fn resource_of(function: Function) -> String {
     let name = function.as_str();
-    let function = resource(&format!(
-        "{}{}Function",
-        name[..1].to_ascii_uppercase(),
-        &name[1..]
-    ));
-    let policies = function
-        .iter()
-        .filter_map(|line| line.trim().strip_prefix("- !Ref "))
-        .filter(|policy| policy.ends_with("Policy"));
-    policies.flat_map(|policy| of_policy(&resource(policy))).collect()
-}
-
-fn of_policy(lines: &[String]) -> Vec<Denial> {
-    let statements = lines.split(|line| line.trim().starts_with("- Effect: "));
-    let effects = lines
-        .iter()
-        .filter_map(|line| line.trim().strip_prefix("- Effect: "));
-    let denied = effects
-        .zip(statements.skip(1))
-        .filter(|(effect, _)| *effect == "Deny");
-    denied.map(|(_, statement)| of_statement(statement)).collect()
-}
-
-fn of_statement(lines: &[String]) -> Denial {
-    let keys = lines
-        .iter()
-        .find(|line| line.contains("\"dynamodb:LeadingKeys\": ["));
-    let (_, keys) = keys.expect("keys").split_once('[').expect("a list");
-    let keys = keys.split('"').skip(1).step_by(2);
-    let reads = |line: &String| line.contains("dynamodb:GetItem") || line.contains("dynamodb:*");
-    Denial {
-        keys: keys.map(str::to_owned).collect(),
-        of_reads: lines.iter().any(reads),
-    }
+    format!("{}{}Function", name[..1].to_ascii_uppercase(), &name[1..])
 }
 
 /// A function's way to the table, with a rule for each partition that it is denied.
@@ -72,31 +31,7 @@ struct Way {
 impl Way {
     async fn of(function: Function, endpoint: &str) -> Self {
         let relay = Relay::before(endpoint).await;
-        let denials = denials(function);
-        assert!(!denials.is_empty(), "`{}` may do everything", function.as_str());
-        let mut denied = Vec::new();
-        for Denial { keys, of_reads } in denials {
-            for key in keys {
-                let on = if of_reads {
-                    On::any()
-                } else {
-                    On::operations([
-                        "PutItem",
-                        "UpdateItem",
-                        "DeleteItem",
-                        "BatchWriteItem",
-                        "TransactWriteItems",
-                    ])
-                };
-                // A key stands in a call as `pk`, or as a value of a query's condition.
-                let on = match key.strip_suffix('*') {
-                    Some(start) => on.with(format!("{{\"S\":\"{start}")),
-                    None => on.with(format!("\"pk\":{{\"S\":\"{key}\"")),
-                };
-                let what = format!("`{}` at `{key}`", function.as_str());
-                denied.push((what, relay.always(on, Fate::PASS)));
-            }
-        }
+        let denied = denied(&relay, &resource_of(function));
         Self { relay, denied }
     }
 

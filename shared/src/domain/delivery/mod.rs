@@ -55,6 +55,8 @@ text_enum! {
         ConnectionLost = "CONNECTION_LOST",
         /// The answer is no HTTP, or larger than any answer may be.
         BadAnswer = "BAD_ANSWER",
+        /// Nothing was sent: the endpoint has failed several times in a row, or has asked for it, and is left alone for a while.
+        Paused = "ENDPOINT_PAUSED",
     }
     else
         /// One that a newer version has stored.

@@ -1,0 +1,153 @@
+//! The retry queue: events that are due again, and what is left of webhooks that were deleted.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::domain::delivery::{Body, Delivery, DeliveryState, Errand, Progress, Retry};
+use shared::domain::payload;
+use shared::ids::{DeliveryId, InstanceId};
+use shared::queue::{QueueNames, Received};
+use shared::storage::deliveries::{Filter, Place, Window};
+use tracing::info;
+
+use super::road::{Handled, Stuck};
+use super::send::Due;
+use super::state::WebhooksState;
+
+/// Deliveries that are looked at together.
+const PAGE: usize = 100;
+
+impl WebhooksState {
+    /// Does what a message of the retry queue asks for.
+    pub(super) async fn errand(&self, names: &QueueNames, message: &Received) -> Handled {
+        match payload::decode(&message.body).map_err(Stuck::of_payload)? {
+            Errand::Retry(retry) => self.retry(names, retry).await,
+            Errand::Forget {
+                instance,
+                webhook,
+                deleted_at,
+            } => {
+                let window = Window {
+                    from: webhook,
+                    to: deleted_at + TimeDelta::milliseconds(1),
+                };
+                self.forget(instance, window).await
+            }
+        }
+    }
+
+    /// Sends an event again, once it is due. Its delivery says whether that is still to be done: the message may be there twice.
+    async fn retry(&self, names: &QueueNames, retry: Retry) -> Handled {
+        let now = self.clock.now();
+        if now < retry.due_at {
+            return self.queue_retry(names, retry).await;
+        }
+        let id = DeliveryId::of(retry.id);
+        let (webhook, instance, delivery) = tokio::try_join!(
+            self.webhooks.of(retry.instance),
+            self.instances.get_recent(retry.subscription, retry.instance),
+            self.deliveries.find(retry.instance, id, now),
+        )?;
+        // A webhook that was made anew gets nothing that happened before it.
+        let webhook = webhook.filter(|webhook| webhook.created_at <= retry.webhook);
+        let (Some(webhook), Some(instance), Some(delivery)) = (webhook, instance, delivery) else {
+            self.let_go(retry.instance, retry.id).await;
+            return Ok(());
+        };
+        // Somebody asked for it, whatever became of it before.
+        let is_asked_for = retry.attempt == 0;
+        let Progress {
+            state,
+            next_attempt_at,
+            body_until,
+        } = delivery.progress;
+        match state {
+            DeliveryState::Succeeded => return Ok(()),
+            DeliveryState::Failed if !is_asked_for => return Ok(()),
+            DeliveryState::Pending if !is_asked_for && next_attempt_at.is_some_and(|at| now < at) => {
+                // This attempt was made, by somebody who could not say so.
+                let due_at = next_attempt_at.unwrap_or(now);
+                let attempt = retry.attempt.saturating_add(1);
+                return self
+                    .queue_retry(
+                        names,
+                        Retry {
+                            attempt,
+                            due_at,
+                            ..retry
+                        },
+                    )
+                    .await;
+            }
+            DeliveryState::Pending | DeliveryState::Failed | DeliveryState::Unknown => {}
+        }
+        if !webhook.enabled {
+            info!(instance.id = %retry.instance, event.id = %retry.id, "an event waits for a webhook that is switched off");
+            return self.give_up(&delivery, body_until).await;
+        }
+        let event = match retry.body {
+            Body::Here(event) => *event,
+            Body::Kept => match self.kept(retry.instance, retry.id).await? {
+                Some(event) => event,
+                None => return self.give_up(&delivery, None).await,
+            },
+        };
+        let due = Due {
+            event: &event,
+            webhook: &webhook,
+            instance: &instance,
+            made: retry.attempt,
+            is_known: true,
+            kept_until: body_until,
+        };
+        self.send(names, due).await
+    }
+
+    /// Notes that an event is not tried any more. Where it is kept somebody may ask for it.
+    async fn give_up(&self, delivery: &Delivery, body_until: Option<DateTime<Utc>>) -> Handled {
+        let progress = Progress {
+            state: DeliveryState::Failed,
+            next_attempt_at: None,
+            body_until,
+        };
+        self.deliveries
+            .set_progress(delivery.instance, delivery.id, &progress)
+            .await?;
+        Ok(())
+    }
+
+    /// Removes what a deleted webhook has left: the events that were kept for it, and its log. It may be broken off and done
+    /// again.
+    async fn forget(&self, instance: InstanceId, window: Window) -> Handled {
+        for state in [DeliveryState::Pending, DeliveryState::Failed] {
+            let filter = Filter {
+                state: Some(state),
+                ..Filter::default()
+            };
+            let mut behind = None;
+            loop {
+                let now = self.clock.now();
+                let looked = self
+                    .deliveries
+                    .list_oldest_first(instance, window, filter, behind, PAGE, now)
+                    .await?;
+                for delivery in &looked.deliveries {
+                    self.let_go(instance, delivery.event()).await;
+                }
+                let last = looked.deliveries.last().map(Place::of);
+                let is_full = looked.deliveries.len() == PAGE;
+                behind = looked.stopped_at.or(last.filter(|_| is_full));
+                if behind.is_none() {
+                    break;
+                }
+            }
+        }
+        // The log of a webhook that was made since begins later, and stays.
+        let mut behind = None;
+        loop {
+            let forgotten = self.deliveries.forget_some(instance, window.to, behind).await?;
+            behind = forgotten.next;
+            if behind.is_none() {
+                return Ok(());
+            }
+        }
+    }
+}

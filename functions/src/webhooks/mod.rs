@@ -1,0 +1,43 @@
+//! The function `webhooks`: it takes events out of the events queue and sends each to its instance's webhook. It serves no
+//! requests.
+//!
+//! ```text
+//! events.fifo ──▶ send ──▶ 2xx: recorded, deleted
+//!                  │
+//!                  └─ else: kept in the bucket, recorded ──▶ events-retry ──▶ send …
+//! ```
+//!
+//! An event is tried once in the line of its chat. While its endpoint answers 2xx the next one waits behind it, so order
+//! holds. One that fails leaves the line for the retry queue, which hides it until it is due ([`plan`]), a quarter of an hour
+//! at a time. So an endpoint that fails holds up its own events for as long as one attempt takes, and none of others:
+//! [`rooms`] bounds what is under way, and the breaker ([`health`]) keeps everybody from connecting to an endpoint that
+//! fails again and again.
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | [`road`] | takes a message of either queue, and says whether it is done or stays |
+//! | `send` | one attempt, and what follows from it |
+//! | `errands` | the retry queue: events that are due again, and what is left of deleted webhooks |
+//! | [`courier`], [`signing`] | the request itself |
+//! | `kept` | bodies of events that failed, in the bucket |
+//! | [`batch`] | batches as Lambda gives them |
+//! | [`local`] | the same over the embedded queues, in a process of its own |
+//!
+//! A message is deleted only when what follows from it is stored. Where the table, the bucket, the queue or the key service is
+//! away, it stays in its queue, and what is behind it in its chat with it. So an event comes at least once, and always under
+//! the same `webhook-id`.
+
+pub mod batch;
+pub mod courier;
+mod errands;
+pub mod health;
+mod kept;
+pub mod local;
+pub mod plan;
+pub mod road;
+pub mod rooms;
+mod send;
+pub mod signing;
+mod state;
+
+pub use self::state::{OfWebhooks, Settings, WebhooksState};

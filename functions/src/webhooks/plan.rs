@@ -1,0 +1,109 @@
+//! When an event is tried again that failed.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// The pauses after each attempt that failed: 5 s, 5 min, 30 min, 2 h, 5 h, 10 h and 10 h. The contract lists them.
+pub const PAUSES: [TimeDelta; 7] = [
+    TimeDelta::seconds(5),
+    TimeDelta::minutes(5),
+    TimeDelta::minutes(30),
+    TimeDelta::hours(2),
+    TimeDelta::hours(5),
+    TimeDelta::hours(10),
+    TimeDelta::hours(10),
+];
+
+/// How many attempts an event has.
+pub const ATTEMPTS: usize = PAUSES.len() + 1;
+
+/// How much longer a pause is at most, as a share of it, so that what failed together does not come back together.
+const JITTER: f64 = 0.1;
+
+/// The longest time for which an endpoint may put an attempt off: as long as the longest pause. A longer one would let it
+/// keep events for as long as it likes.
+pub const LONGEST_PUT_OFF: TimeDelta = TimeDelta::hours(10);
+
+/// For how long an endpoint has to fail, with no success in between, before its webhook is switched off.
+pub const PATIENCE: TimeDelta = TimeDelta::days(5);
+
+/// When an event is tried again of which `made` attempts have failed, the last one at `now`; `None` where it has no more.
+/// `not_before` is what the endpoint or its breaker asks for, and `random` is from 0 to 1.
+pub fn next(
+    made: usize,
+    now: DateTime<Utc>,
+    not_before: Option<DateTime<Utc>>,
+    random: f64,
+) -> Option<DateTime<Utc>> {
+    let pause = PAUSES.get(made.checked_sub(1)?)?;
+    let by_plan = now + longer(*pause, random);
+    let asked = not_before.map(|at| now + longer((at - now).min(LONGEST_PUT_OFF), random));
+    Some(asked.map_or(by_plan, |at| at.max(by_plan)))
+}
+
+fn longer(pause: TimeDelta, random: f64) -> TimeDelta {
+    let pause = pause.to_std().unwrap_or_default();
+    let longer = pause + pause.mul_f64(JITTER * random.clamp(0.0, 1.0));
+    TimeDelta::from_std(longer).unwrap_or(TimeDelta::MAX)
+}
+
+/// For how long a message is left in its queue whose work cannot be done now: 5 s, and 5 s more each time that it was received,
+/// 15 min at most. So an outage of a day costs some hundred of the 1,000 receives after which a queue takes a message for
+/// poison.
+pub fn left_for(received: u32) -> Duration {
+    Duration::from_secs(5 * u64::from(received.clamp(1, 180)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use shared::queue::deployment::MAX_RECEIVES;
+
+    const AT: DateTime<Utc> = DateTime::UNIX_EPOCH;
+
+    #[test]
+    fn the_pauses_are_the_contracts() {
+        for (made, seconds) in [
+            (1, 5),
+            (2, 5 * 60),
+            (3, 30 * 60),
+            (4, 2 * 3_600),
+            (5, 5 * 3_600),
+            (6, 10 * 3_600),
+            (7, 10 * 3_600),
+        ] {
+            let pause = TimeDelta::seconds(seconds);
+            assert_eq!(next(made, AT, None, 0.0), Some(AT + pause), "after {made}");
+            let latest = next(made, AT, None, 1.0).expect("one more");
+            assert_eq!(latest, AT + pause + pause / 10, "after {made}");
+        }
+        assert_eq!(next(ATTEMPTS, AT, None, 0.0), None);
+    }
+
+    #[test]
+    fn what_an_endpoint_asks_for_is_obeyed_within_bounds() {
+        let asked = |seconds| next(1, AT, Some(AT + TimeDelta::seconds(seconds)), 0.0);
+        assert_eq!(asked(120), Some(AT + TimeDelta::seconds(120)));
+        assert_eq!(
+            asked(1),
+            Some(AT + TimeDelta::seconds(5)),
+            "the plan's pause is longer"
+        );
+        assert_eq!(asked(86_400 * 365), Some(AT + LONGEST_PUT_OFF));
+        assert_eq!(next(ATTEMPTS, AT, Some(AT + TimeDelta::seconds(120)), 0.0), None);
+    }
+
+    #[test]
+    fn an_outage_of_days_makes_no_message_poison() {
+        let waits: Duration = (1..MAX_RECEIVES).map(left_for).sum();
+        assert!(waits > Duration::from_hours(7 * 24), "{waits:?}");
+        let of_a_day = (1..)
+            .scan(Duration::ZERO, |past, received| {
+                *past += left_for(received);
+                (*past < Duration::from_hours(24)).then_some(())
+            })
+            .count();
+        assert!(of_a_day < 200, "{of_a_day} receives in a day");
+    }
+}

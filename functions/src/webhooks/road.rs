@@ -1,0 +1,198 @@
+//! What comes out of the two queues, and what becomes of it: it is done, it stays for a while, or it is set aside.
+
+use std::error::Error;
+
+use shared::bucket::BucketError;
+use shared::domain::event::{Event, EventType};
+use shared::domain::payload::{self, PayloadError};
+use shared::domain::webhook::Webhook;
+use shared::nature::Nature;
+use shared::queue::consumer::Done;
+use shared::queue::{OutgoingMessage, QueueError, QueueNames, Received};
+use shared::seal::SealError;
+use shared::sealed::OpenError;
+use shared::storage::StorageError;
+use shared::telemetry::chain;
+use tracing::{debug, error, warn};
+
+use super::plan;
+use super::send::Due;
+use super::state::WebhooksState;
+
+/// One of the queues that this function consumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Line {
+    /// Events as they happen, in the order of their chats.
+    Events,
+    /// Events that are tried again, and other errands.
+    Errands,
+}
+
+/// A queue, with those that belong to it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The queues of its network.
+    pub names: QueueNames,
+    /// Which of them.
+    pub line: Line,
+}
+
+/// Why a message is not done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Stuck {
+    /// A newer version of this function has to do it.
+    #[error("it needs version {0} of this function")]
+    Newer(u32),
+    /// As much is under way as may be.
+    #[error("there is no place for another attempt")]
+    NoPlace,
+    /// Something is away, or in a state that may be mended.
+    #[error("it cannot be done now")]
+    Now(#[source] Box<dyn Error + Send + Sync>),
+    /// It is proven that it can never be done.
+    #[error("it can never be done: {0}")]
+    Never(String),
+}
+
+/// What comes of handling a message.
+pub(super) type Handled<T = ()> = Result<T, Stuck>;
+
+macro_rules! waits {
+    ($($error:ty),+) => {
+        $(impl From<$error> for Stuck {
+            /// Whatever it is, the message is not to blame.
+            fn from(error: $error) -> Self {
+                Self::Now(error.into())
+            }
+        })+
+    };
+}
+
+waits!(
+    StorageError,
+    SealError,
+    BucketError,
+    QueueError,
+    crate::state::NotServed
+);
+
+impl Stuck {
+    /// Of a sealed value that came with the message itself: what is proven corrupt stays so.
+    pub(super) fn of_sealed(what: &str, error: OpenError) -> Self {
+        match error.nature() {
+            Nature::Permanent => Self::Never(format!("{what}: {}", chain(&error))),
+            Nature::Transient | Nature::Unknown => Self::Now(error.into()),
+        }
+    }
+
+    pub(super) fn of_payload(error: PayloadError) -> Self {
+        match error {
+            PayloadError::Newer(version) => Self::Newer(version),
+            // What is wrong with it is not quoted: it may be content.
+            PayloadError::Malformed(_) => Self::Never("the payload is malformed".to_owned()),
+        }
+    }
+}
+
+impl WebhooksState {
+    /// The source that a queue of this name is; `None` where this function consumes no such queue.
+    pub fn source(&self, queue: &str) -> Option<Source> {
+        self.networks.iter().find_map(|network| {
+            let names = self.queue_names(*network).ok()?;
+            let line = if names.events().as_str() == queue {
+                Line::Events
+            } else if names.events_retry().as_str() == queue {
+                Line::Errands
+            } else {
+                return None;
+            };
+            Some(Source {
+                names: names.clone(),
+                line,
+            })
+        })
+    }
+
+    /// Does what a message asks for. Says what becomes of the message; of a group of events what comes behind one that stays,
+    /// stays as well, and is not to be handled.
+    pub async fn handle(&self, source: &Source, message: &Received) -> Done {
+        let handled = match source.line {
+            Line::Events => Box::pin(self.event(&source.names, message)).await,
+            Line::Errands => Box::pin(self.errand(&source.names, message)).await,
+        };
+        let stays = || Done::LeaveFor(plan::left_for(message.receive_count));
+        match handled {
+            Ok(()) => Done::Delete,
+            Err(Stuck::Never(reason)) => match self.set_aside(source, message, &reason).await {
+                Ok(()) => Done::Delete,
+                Err(error) => {
+                    warn!(message.id = message.message_id, error = %chain(&error), "could not set a message aside");
+                    stays()
+                }
+            },
+            Err(stuck @ Stuck::Now(_)) => {
+                warn!(message.id = message.message_id, error = %chain(&stuck), "a message stays in its queue");
+                stays()
+            }
+            Err(stuck @ (Stuck::Newer(_) | Stuck::NoPlace)) => {
+                debug!(message.id = message.message_id, reason = %stuck, "a message stays in its queue");
+                stays()
+            }
+        }
+    }
+
+    /// An event in the line of its chat.
+    async fn event(&self, names: &QueueNames, message: &Received) -> Handled {
+        let event: Event = payload::decode(&message.body).map_err(Stuck::of_payload)?;
+        let (webhook, instance) = tokio::try_join!(
+            self.webhooks.of(event.instance),
+            self.instances.get_recent(event.subscription, event.instance),
+        )?;
+        // Whoever deletes an instance or its webhook wants nothing more of it.
+        let (Some(webhook), Some(instance)) = (webhook, instance) else {
+            debug!(instance.id = %event.instance, event.id = %event.id, "an event that nobody wants is dropped");
+            return Ok(());
+        };
+        if !is_wanted(&webhook, event.kind) {
+            return Ok(());
+        }
+        let due = Due {
+            event: &event,
+            webhook: &webhook,
+            instance: &instance,
+            made: 0,
+            is_known: false,
+            kept_until: None,
+        };
+        // It may have been tried by somebody who could not say so.
+        if message.receive_count > 1 && self.go_on(names, &due).await? {
+            return Ok(());
+        }
+        self.send(names, due).await
+    }
+
+    /// Puts a copy of a message among the dead letters, with the reason. The copy is deduplicated by the message.
+    async fn set_aside(&self, source: &Source, message: &Received, reason: &str) -> Result<(), QueueError> {
+        let (queue, dead) = match source.line {
+            Line::Events => (source.names.events(), source.names.dead_fifo()),
+            Line::Errands => (source.names.events_retry(), source.names.dead()),
+        };
+        let body = serde_json::json!({ "reason": reason, "queue": queue.as_str(), "body": message.body })
+            .to_string();
+        let letter = match source.line {
+            Line::Events => {
+                let group = message.group.as_deref().unwrap_or("parked");
+                OutgoingMessage::fifo(body, group, message.message_id.clone())
+            }
+            Line::Errands => OutgoingMessage::standard(body),
+        };
+        self.queue.send(&dead, letter).await?;
+        error!(%queue, message.id = message.message_id, reason, "parked a message that cannot be done");
+        Ok(())
+    }
+}
+
+/// Whether events of this type are sent. Whoever tests a webhook sees it work before it is switched on.
+fn is_wanted(webhook: &Webhook, kind: EventType) -> bool {
+    kind == EventType::WebhookTest || webhook.wanted().wants(kind)
+}

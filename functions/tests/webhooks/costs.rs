@@ -1,0 +1,41 @@
+//! What an event consumes of the table.
+
+use testbed::relay::Relay;
+use testbed::relay::meter::{Charge, Units};
+use testbed::table::table;
+
+use crate::receiver::{Does, Receiver};
+use crate::world::{World, settings};
+
+/// DESIGN's row: a webhook delivered at the first attempt. The data key is in memory by then.
+#[tokio::test]
+async fn an_event_that_arrives_at_once_costs_two_write_units_and_a_read_unit() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    let relay = Relay::metering(&world.database.endpoint).await;
+    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    world.tell(&instance, "15550100001", "warm").await;
+    world
+        .invoke(&state, &world.names.events())
+        .await
+        .expect("a batch");
+    relay.take_bill();
+    let requests = world.state.bucket.requests();
+    world.tell(&instance, "15550100001", "hello").await;
+    world
+        .invoke(&state, &world.names.events())
+        .await
+        .expect("a batch");
+    let bill = relay.take_bill();
+    let charge = |writes, half_reads| Charge {
+        calls: 1,
+        units: Units { writes, half_reads },
+    };
+    let wanted = [
+        ("dlv".to_owned(), charge(2, 0)),
+        ("hook".to_owned(), charge(0, 1)),
+        ("inst".to_owned(), charge(0, 1)),
+    ];
+    assert_eq!(bill, wanted.into());
+    assert_eq!(world.state.bucket.requests(), requests);
+}

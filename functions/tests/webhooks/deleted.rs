@@ -1,0 +1,127 @@
+//! Whoever deletes an instance or its webhook wants nothing more of it.
+
+use chrono::TimeDelta;
+use shared::domain::delivery::{Body, DeliveryState, Errand, Retry};
+use shared::domain::event::Wants;
+use shared::domain::payload;
+use shared::domain::webhook::Confidential;
+use shared::queue::{OutgoingMessage, Queue as _};
+use shared::storage::keys;
+use shared::storage::webhooks::Changed;
+
+use crate::receiver::{Does, Receiver};
+use crate::world::{World, headers};
+
+#[tokio::test]
+async fn events_of_a_webhook_that_is_gone_are_dropped() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(500)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    let waits = world.tell(&instance, "15550100001", "waits").await;
+    world.work().await;
+    world.tell(&instance, "15550100001", "in the line").await;
+    let webhook = world.read(&instance).await;
+    let deleted = world.webhooks().delete(&webhook).await;
+    assert_eq!(deleted.expect("deleted"), Changed::Done);
+    world.pass(TimeDelta::minutes(1), TimeDelta::seconds(6)).await;
+    assert_eq!(receiver.texts(), ["waits"]);
+    assert_eq!(world.left().await, (0, 0));
+    assert!(!world.is_kept(&instance, waits).await);
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_made_anew_gets_nothing_from_before() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(500)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    world.tell(&instance, "15550100001", "before").await;
+    world.work().await;
+    let webhook = world.read(&instance).await;
+    world.webhooks().delete(&webhook).await.expect("deleted");
+    world.clock.advance(TimeDelta::seconds(1));
+    receiver.now(Does::status(200));
+    let confidential = Confidential::new(headers(&[]));
+    world
+        .webhook(&instance, &receiver.url(), confidential, Wants::everything())
+        .await;
+    let after = world.tell(&instance, "15550100001", "after").await;
+    world.pass(TimeDelta::minutes(1), TimeDelta::seconds(6)).await;
+    assert_eq!(receiver.texts(), ["before", "after"]);
+    assert_eq!(world.progress(&instance, after).await, DeliveryState::Succeeded);
+    assert_eq!(world.left().await, (0, 0));
+}
+
+#[tokio::test]
+async fn events_of_an_instance_that_is_gone_are_dropped() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    world.tell(&instance, "15550100001", "hello").await;
+    world.remove_item(&keys::instance(instance.id)).await;
+    world.work().await;
+    assert_eq!((receiver.connections(), world.left().await), (0, (0, 0)));
+}
+
+#[tokio::test]
+async fn what_a_deleted_webhook_has_left_is_removed_and_the_next_ones_stays() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(500)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    let old = world.tell(&instance, "15550100001", "old").await;
+    world.work().await;
+    assert!(world.is_kept(&instance, old).await);
+    let webhook = world.read(&instance).await;
+    world.webhooks().delete(&webhook).await.expect("deleted");
+    let deleted_at = world.now();
+    world.clock.advance(TimeDelta::seconds(1));
+    let confidential = Confidential::new(headers(&[]));
+    world
+        .webhook(&instance, &receiver.url(), confidential, Wants::everything())
+        .await;
+    let new = world.tell(&instance, "15550100001", "new").await;
+    let errand = Errand::Forget {
+        instance: instance.id,
+        webhook: webhook.created_at,
+        deleted_at,
+    };
+    let message = OutgoingMessage::standard(payload::encode(&errand));
+    let sent = world.queue.send(&world.names.events_retry(), message).await;
+    sent.expect("queued");
+    world.work().await;
+    assert_eq!(world.delivery(&instance, old).await, None);
+    assert!(!world.is_kept(&instance, old).await);
+    assert_eq!(world.progress(&instance, new).await, DeliveryState::Pending);
+    assert!(world.is_kept(&instance, new).await);
+}
+
+/// As the route does that replays.
+#[tokio::test]
+async fn a_failed_event_is_sent_again_when_somebody_asks_for_it() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(500)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    let event = world.tell(&instance, "15550100001", "hello").await;
+    world.work().await;
+    world.pass(TimeDelta::days(2), TimeDelta::minutes(15)).await;
+    assert_eq!(world.progress(&instance, event).await, DeliveryState::Failed);
+    receiver.now(Does::status(200));
+    let retry = Retry {
+        id: event,
+        instance: instance.id,
+        subscription: instance.subscription,
+        webhook: world.read(&instance).await.created_at,
+        attempt: 0,
+        due_at: world.now(),
+        body: Body::Kept,
+    };
+    let asked = payload::encode(&Errand::Retry(retry));
+    for _ in 0..2 {
+        let message = OutgoingMessage::standard(asked.clone());
+        let sent = world.queue.send(&world.names.events_retry(), message).await;
+        sent.expect("queued");
+        world.work().await;
+    }
+    let delivery = world.delivery(&instance, event).await.expect("it is in the log");
+    assert_eq!(delivery.progress.state, DeliveryState::Succeeded);
+    assert_eq!(
+        delivery.attempts.len(),
+        9,
+        "the second request finds it delivered"
+    );
+    assert!(!world.is_kept(&instance, event).await);
+}

@@ -1,0 +1,17 @@
+//! The road of an event to its webhook, past endpoints that do whatever endpoints do.
+
+mod batches;
+mod breaker;
+mod costs;
+mod crowd;
+mod days;
+mod deleted;
+mod faults;
+mod order;
+mod outages;
+#[path = "../api/template/policies.rs"]
+mod policies;
+mod receiver;
+mod signed;
+mod template;
+mod world;
