@@ -11,6 +11,32 @@ use crate::user::{Stop, User};
 const PICTURE: &str = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
 const NEXT_PASSWORD: &str = "another horse battery";
 
+/// The routes of a webhook, in the order in which its scene calls them.
+const HOOKS_OF_USERS: [&str; 9] = [
+    "PUT /api/instances/{instance}/webhook",
+    "POST /api/instances/{instance}/webhook",
+    "GET /api/instances/{instance}/webhook",
+    "POST /api/instances/{instance}/webhook/rotate-secret",
+    "POST /api/instances/{instance}/webhook/test",
+    "POST /api/instances/{instance}/webhook/replay",
+    "GET /api/instances/{instance}/webhook/deliveries",
+    "POST /api/instances/{instance}/webhook/deliveries/{delivery}/replay",
+    "DELETE /api/instances/{instance}/webhook",
+];
+
+/// The same for programs.
+const HOOKS_OF_PROGRAMS: [&str; 9] = [
+    "PUT /api/webhook",
+    "POST /api/webhook",
+    "GET /api/webhook",
+    "POST /api/webhook/rotate-secret",
+    "POST /api/webhook/test",
+    "POST /api/webhook/replay",
+    "GET /api/webhook/deliveries",
+    "POST /api/webhook/deliveries/{delivery}/replay",
+    "DELETE /api/webhook",
+];
+
 impl User {
     /// Plays scenes until the time is over. Mostly users look, and programs send.
     pub async fn work(mut self) {
@@ -18,7 +44,8 @@ impl User {
             let played = match self.random(40) {
                 0..=15 => self.looks().await,
                 16..=27 => self.sends().await,
-                28..=31 => self.handles_keys().await,
+                28..=30 => self.handles_keys().await,
+                31 => self.handles_a_webhook().await,
                 32..=34 => self.handles_members().await,
                 35..=37 => self.comes_and_goes().await,
                 38 => self.handles_an_instance().await,
@@ -199,6 +226,54 @@ impl User {
         self.call(&api, route, &key, Some(body)).await?;
         let route = "DELETE /api/instances/{instance}/keys/{key}";
         self.call(&api, route, &key, None).await?;
+        Ok(())
+    }
+
+    /// A webhook from its beginning to its end, once by its owner and once by a program. Nobody listens at its URL, so a test
+    /// event fails, and can be sent again.
+    async fn handles_a_webhook(&mut self) -> Result<(), Stop> {
+        let api = self.api.clone();
+        let body = json!({"name": format!("i{}", unique().replace("req_", ""))});
+        let made = self.call(&api, "POST /api/instances", &[], Some(body)).await?;
+        let instance = id(&made).to_owned();
+        let scopes = json!({"name": "keeper", "scopes": ["webhook:read", "webhook:write"]});
+        let route = "POST /api/instances/{instance}/keys";
+        let keeper = self.call(&api, route, &[&instance], Some(scopes)).await?;
+        let keeper = api.with_token(keeper["key"].as_str().expect("a secret"));
+        self.keeps_a_webhook(&api, &HOOKS_OF_USERS, &[&instance]).await?;
+        self.keeps_a_webhook(&keeper, &HOOKS_OF_PROGRAMS, &[]).await?;
+        self.call(&api, "DELETE /api/instances/{instance}", &[&instance], None)
+            .await?;
+        Ok(())
+    }
+
+    async fn keeps_a_webhook(
+        &mut self,
+        caller: &Caller,
+        routes: &[&'static str; 9],
+        names: &[&str],
+    ) -> Result<(), Stop> {
+        let [put, post, get, rotate, test, replay, deliveries, replay_one, delete] = *routes;
+        let hook = json!({"url": "http://127.0.0.1:9999/hook", "events": ["webhook.test"]});
+        let from = json!({"from": "2026-01-01T00:00:00Z"});
+        for (route, body) in [
+            (put, Some(hook.clone())),
+            (post, Some(hook)),
+            (get, None),
+            (rotate, None),
+            (test, None),
+            (replay, Some(from)),
+        ] {
+            self.call(caller, route, names, body).await?;
+        }
+        let log = self.call(caller, deliveries, names, None).await?;
+        let kept = |delivery: &&Value| !delivery["replayableUntil"].is_null();
+        if let Some(delivery) = log.as_array().and_then(|log| log.iter().find(kept)) {
+            let mut one = names.to_vec();
+            one.push(id(delivery));
+            self.call(caller, replay_one, &one, None).await?;
+        }
+        self.call(caller, delete, names, None).await?;
         Ok(())
     }
 

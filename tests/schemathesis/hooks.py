@@ -62,6 +62,15 @@ USED_UP = {
 CHANGES_OF_MESSAGES = {"editMessage", "deleteMessage", "reactToMessage"}
 
 
+# What changes an instance's webhook has an instance of its own, and so has what needs one that nobody else deletes.
+HOOKS = {
+    "setInstanceWebhook", "createInstanceWebhook", "getInstanceWebhook", "deleteInstanceWebhook", "testInstanceWebhook",
+    "rotateInstanceWebhookSecret", "listInstanceWebhookDeliveries", "replayInstanceWebhook",
+    "replayInstanceWebhookDelivery", "setWebhook", "createWebhook", "getWebhook", "deleteWebhook", "testWebhook",
+    "rotateWebhookSecret", "listWebhookDeliveries", "replayWebhook", "replayWebhookDelivery",
+}  # fmt: skip
+
+
 def operation_id(case):
     return case.operation.definition.raw["operationId"]
 
@@ -129,6 +138,8 @@ def fill_path(case, caller):
         path["subscription"] = User().subscription
     if "message" in path:
         path["message"] = world.text() if name in CHANGES_OF_MESSAGES else world.message
+    if "delivery" in path:
+        path["delivery"] = world.delivery()
     if "media" in path:
         # The file of a message has the message's id behind its own prefix.
         path["media"] = world.came.replace("msg_", "med_") if name == "getMedia" else world.media()
@@ -203,6 +214,17 @@ def fill_body(case, caller):
         if body.get("liveSeconds") is not None:
             for other in ("name", "address"):
                 body.pop(other, None)
+    elif name in ("setInstanceWebhook", "createInstanceWebhook", "setWebhook", "createWebhook"):
+        # A schema says neither what a URL of the internet is, nor what may be called a header, nor that `*` is alone.
+        body["url"] = world.hook["url"]
+        if len(body["events"]) > 1 and "*" in body["events"]:
+            body["events"] = ["*"]
+        if body.get("headers"):
+            body["headers"] = {f"x-{number}": "value" for number, _ in enumerate(body["headers"])}
+        # The others need one that is switched on.
+        body.pop("enabled", None)
+    elif name in ("replayInstanceWebhook", "replayWebhook"):
+        body["from"], body["to"] = (now - timedelta(hours=2)).isoformat(), (now + timedelta(hours=2)).isoformat()
     elif name == "changeGroupPicture":
         body["base64"] = PICTURE
     elif name == "joinGroup":
@@ -331,6 +353,8 @@ def before_call(context, case, kwargs):
         # A method that the path does not have: nothing of it is read.
         return
     caller = callers.pop(case.id, None) or caller_of(case)
+    if operation_id(case) in HOOKS:
+        world.ensure_webhook()
     # Copies, since cases share what they do not differ in.
     case.path_parameters, case.query = dict(case.path_parameters or {}), dict(case.query or {})
     if isinstance(case.body, dict):

@@ -16,6 +16,11 @@ API = os.environ["WAXWING_API"]
 SANDBOX = os.environ["WAXWING_SANDBOX"]
 ADMINISTRATOR = os.environ["WAXWING_ADMIN_EMAIL"]
 PASSWORD = "correct horse battery"
+# All that there are: by default a key has all but the last one.
+SCOPES = [
+    "messages:send", "messages:read", "media:write", "media:read", "contacts:read", "contacts:write", "groups:read",
+    "groups:write", "presence:write", "stats:read", "instance:read", "webhook:read", "webhook:write",
+]  # fmt: skip
 # It begins as one does, which is enough for the sandbox.
 JPEG = b"\xff\xd8\xff\xe0a picture"
 
@@ -99,7 +104,8 @@ class World:
         requests.post(f"{SANDBOX}/admin/mock-phone/scan-qr", data=code, timeout=30).raise_for_status()
         status = f"/api/instances/{self.instance}/status"
         until("a connection", lambda: call("GET", status, self.user.token)["status"] == "CONNECTED")
-        key = self.user.key(self.instance)
+        self.hook = {"url": "http://127.0.0.1:9999/hook", "events": ["webhook.test"]}
+        key = self.user.key(self.instance, scopes=SCOPES)
         self.key = key["key"]
         self.used_key = "used"
         self.contact = requests.post(f"{SANDBOX}/admin/phones", json={}, timeout=30).json()["phone"]
@@ -145,6 +151,19 @@ class World:
         for key in call("GET", path, self.user.token, params={"limit": 100}):
             if key["id"] not in self.spared:
                 call("DELETE", f"{path}/{key['id']}", self.user.token)
+
+    def ensure_webhook(self):
+        """The instance has a webhook, which is switched on. Nobody listens there."""
+        call("PUT", f"/api/instances/{self.instance}/webhook", self.user.token, json=self.hook)
+
+    def delivery(self):
+        """An event that the webhook has not taken, and that is kept."""
+        path = f"/api/instances/{self.instance}/webhook"
+        call("POST", f"{path}/test", self.user.token)
+        query = {"limit": 100}
+        kept = lambda one: one["replayableUntil"]
+        log = lambda: call("GET", f"{path}/deliveries", self.user.token, params=query)
+        return until("a delivery that failed", lambda: [one for one in log() if kept(one)])[0]["id"]
 
     def media(self):
         """A file that is announced and can be deleted."""
