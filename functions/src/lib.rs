@@ -20,4 +20,5 @@ mod probes;
 pub mod service;
 pub mod state;
 mod statistics;
+mod webhook;
 pub mod webhooks;

@@ -17,14 +17,13 @@ use shared::mail::Mailer;
 use shared::queue::{Queue, QueueError};
 use shared::seal::Sealer;
 use shared::storage::Table;
-use utoipa::openapi::OpenApi;
 
 pub use self::intake::require_setup;
 use self::intake::{Intake, intake};
 use self::shell::no_route;
 pub use self::shell::{Limits, shell};
 use crate::auth::{self, AuthState};
-use crate::docs::{self, Document};
+use crate::docs;
 use crate::endpoint::{self, Endpoint, TakenByRoute};
 use crate::http::{ApiError, Code};
 use crate::management::{self, ManagementState};
@@ -125,7 +124,7 @@ fn auth_endpoints() -> Vec<Endpoint<AuthState>> {
     with_those_of_all(auth::endpoints())
 }
 
-fn management_endpoints(document: Document) -> Vec<Endpoint<ManagementState>> {
+fn management_endpoints(document: docs::Document) -> Vec<Endpoint<ManagementState>> {
     let mut endpoints = with_those_of_all(management::endpoints());
     endpoints.extend(docs::endpoints(document));
     endpoints
@@ -144,14 +143,14 @@ where
 }
 
 /// The document of every endpoint, in the deployment that callers reach at `public_url`.
-pub fn document(public_url: &str) -> OpenApi {
+pub fn document(public_url: &str) -> openapi::Document {
     openapi::document(every_operation(), public_url)
 }
 
 /// The same as it is served.
-fn document_of(public_url: Option<&str>) -> Document {
+fn document_of(public_url: Option<&str>) -> docs::Document {
     let public_url = public_url.unwrap_or(openapi::WHOEVER_SERVES_IT).to_owned();
-    Document::new(move || {
+    docs::Document::new(move || {
         let json = document(&public_url).to_json();
         json.unwrap_or_else(|error| unreachable!("a document of texts and numbers is JSON: {error}"))
     })

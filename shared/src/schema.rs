@@ -15,13 +15,18 @@ use crate::auth::session::RefreshToken;
 use crate::domain::account::{EmailAddress, PersonName, Role, Tier};
 use crate::domain::audit::{Action, Outcome};
 use crate::domain::chats::{Activity, Presence};
+use crate::domain::delivery::{AttemptFault, DeliveryState};
+use crate::domain::event::EventType;
 use crate::domain::instance::{InstanceName, Status};
 use crate::domain::message::{Direction, Failure, Kind, State};
 use crate::domain::network::Network;
 use crate::domain::phone::PhoneNumber;
 use crate::domain::recipient::Recipient;
 use crate::domain::upload::{FileName, MimeType};
-use crate::ids::{AuditId, InstanceId, KeyId, MediaId, MessageId, SubscriptionId, UserId};
+use crate::domain::webhook::DisabledReason;
+use crate::ids::{
+    AuditId, DeliveryId, EventId, InstanceId, KeyId, MediaId, MessageId, SubscriptionId, UserId,
+};
 
 /// Gives types their schemas, under the names that they have in the document.
 macro_rules! schemas {
@@ -48,6 +53,8 @@ schemas! {
     "MessageId", MessageId = id(MessageId::PREFIX);
     "MediaId", MediaId = id(MediaId::PREFIX);
     "AuditId", AuditId = id(AuditId::PREFIX);
+    "EventId", EventId = id(EventId::PREFIX);
+    "DeliveryId", DeliveryId = id(DeliveryId::PREFIX);
 
     "Role", Role = one_of(Role::ALL, Role::as_str);
     "Tier", Tier = one_of(Tier::ALL, Tier::as_str);
@@ -61,6 +68,12 @@ schemas! {
     "ChatActivity", Activity = one_of(Activity::ALL, Activity::as_str);
     "PresenceState", Presence = one_of(Presence::ALL, Presence::as_str);
     "MessageStatus", State = one_of(State::ALL, State::as_str).examples([State::Delivered.as_str()]);
+
+    "EventType", EventType = one_of(EventType::ALL, EventType::as_str);
+    "WebhookDeliveryState", DeliveryState = one_of(DeliveryState::ALL, DeliveryState::as_str)
+        .examples([DeliveryState::Succeeded.as_str()]);
+    "WebhookAttemptError", AttemptFault = one_of(AttemptFault::ALL, AttemptFault::as_str);
+    "WebhookDisabledReason", DisabledReason = one_of(DisabledReason::ALL, DisabledReason::as_str);
 
     "EmailAddress", EmailAddress = text("ada@example.com")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))

@@ -83,7 +83,7 @@ async fn follow(
     let leave = Done::LeaveFor(pace::nudge(receive_count));
     match nudge {
         Ok(Hint::Noted) => Done::Delete,
-        Ok(Hint::Look(instance)) => match reconciler.look_at(*instance).await {
+        Ok(Hint::Look(instance)) => match reconciler.look_at_nudged(*instance).await {
             Ok(()) => Done::Delete,
             Err(error) => {
                 // The sweep finds it too.

@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
+use shared::seal::Purpose;
 use shared::storage::StorageError;
 use shared::storage::instances::Observation;
 use shared::telemetry::chain;
@@ -127,11 +128,33 @@ impl Reconciler {
 
     /// Looks at one instance, whose wants may have changed.
     pub async fn look_at(self: &Arc<Self>, id: InstanceId) -> Result<(), StorageError> {
+        self.look(id).await.map(drop)
+    }
+
+    /// Looks at an instance that somebody has asked to look at. One that was never paired gets its data key for content:
+    /// functions make none, and may have to seal something of it before it is connected, such as its webhook's secret.
+    pub async fn look_at_nudged(self: &Arc<Self>, id: InstanceId) -> Result<(), StorageError> {
+        let is_new = self.look(id).await?;
+        if is_new && let Err(error) = self.deps.sealer.make_key(id, Purpose::Content).await {
+            // Whoever waits for it asks again.
+            warn!(instance.id = %id, error = %chain(&error), "could not make an instance's data key");
+        }
+        Ok(())
+    }
+
+    /// Looks at an instance. Answers whether it is this shard's and was never paired, or not since it was logged out.
+    async fn look(self: &Arc<Self>, id: InstanceId) -> Result<bool, StorageError> {
         // A look that begins later sees something as new or newer.
         let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
         let instance = self.deps.instances.get_with_deleted(id).await?;
+        let is_new = instance.as_ref().is_some_and(|instance| {
+            instance.network == self.deps.network
+                && instance.shard == self.hold.shard
+                && instance.account.is_none()
+                && instance.desired.wanted != Wanted::Deleted
+        });
         self.make_so(look, id, instance).await;
-        Ok(())
+        Ok(is_new)
     }
 
     /// Disconnects everything, in order where the lease still holds.

@@ -2,9 +2,10 @@
 
 use daemon::connection::SessionEvent;
 use shared::domain::instance::{Status, Wanted};
+use shared::seal::{Purpose, SealError};
 use shared::storage::keys;
 use testbed::relay::{On, Relay};
-use testbed::wait::in_time;
+use testbed::wait::{in_time, until};
 
 use crate::world::World;
 
@@ -85,4 +86,22 @@ async fn an_older_look_undoes_nothing_that_a_newer_one_has_done() {
     world.accept(&instance, "15550100001", "hello").await;
     session.sent().await;
     assert!(!session.line.disconnected.is_cancelled(), "it stays connected");
+}
+
+/// A function makes no data key, and has to seal the secret of a webhook that is set before the first connection.
+#[tokio::test]
+async fn an_instance_that_was_never_paired_has_its_data_key_after_a_nudge() {
+    let world = World::new().await;
+    let instance = world.instance("new").await;
+    let function = world.keys.sealer(&world.table).making_no_keys();
+    let seal = async || {
+        function
+            .seal(instance.id, Purpose::Content, b"of", b"plain")
+            .await
+    };
+    let none = seal().await.expect_err("nobody has made a key");
+    assert!(matches!(none, SealError::NoKey(Purpose::Content)), "{none:?}");
+    world.want(&instance, Wanted::Disconnected).await;
+    let _daemon = world.daemon("a").await;
+    until("a data key", async || seal().await.ok()).await;
 }

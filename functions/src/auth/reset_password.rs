@@ -1,8 +1,8 @@
 //! `POST /api/auth/reset-password`: a new password for the code of a mail, which is used up. All sessions end. An
 //! invitation is accepted here too.
 //!
-//! If the address was not verified before, a stranger may have registered it. Then the account's API keys are revoked
-//! as well, and everything else ends that would outlive the old password.
+//! If the address was not verified before, a stranger may have registered it. Then the account's webhooks are deleted and its
+//! API keys revoked as well, and everything else ends that would outlive the old password.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -10,11 +10,15 @@ use serde::{Deserialize, Serialize};
 use shared::auth::mail_code::MailCode;
 use shared::auth::password::{NewPassword, OfferedPassword};
 use shared::domain::account::User;
-use shared::domain::audit::Action;
+use shared::domain::audit::{Action, Actor};
+use shared::domain::instance::Instance;
+use shared::domain::webhook::Webhook;
+use shared::ids::UserId;
 use shared::mail::Letter;
 use shared::storage::accounts::Changed;
 use shared::storage::lockouts::Network;
 use shared::storage::mail_codes::Purpose;
+use shared::storage::webhooks;
 use utoipa::ToSchema;
 
 use super::view::UserView;
@@ -52,14 +56,17 @@ pub struct Revoked {
     /// API keys that were revoked.
     #[schema(example = 1)]
     api_keys: u32,
+    /// Webhooks that were deleted.
+    #[schema(example = 0)]
+    webhooks: u32,
 }
 
 pub fn endpoint() -> Endpoint<AuthState> {
     Endpoint::new(Method::POST, "/api/auth/reset-password", "resetPassword", handler)
         .about(Tag::Authentication, "Sets a new password with the code of a mail")
         .details(
-            "All sessions end. Where this verifies the address for the first time, the API keys that the account made before \
-             are revoked too, and `revoked` says so. With the code of an invitation it is accepted: that makes the user, or \
+            "All sessions end. Where this verifies the address for the first time, the API keys and webhooks that the account made \
+             before end too, and `revoked` says so. With the code of an invitation it is accepted: that makes the user, or \
              moves the one who has the address. An account that would leave instances behind does not move: a 409.",
         )
         .errors(&[Code::Conflict])
@@ -115,9 +122,8 @@ pub async fn handler(
             .begin_reset(&user, issued.credentials, &code)
             .await?;
         let user = begun.ok_or_else(refused)?;
-        let api_keys = revoke_keys(&state, &user).await?;
-        let sessions = true;
-        (user, Some(Revoked { sessions, api_keys }))
+        let revoked = revoke(&state, &user).await?;
+        (user, Some(revoked))
     };
     // The code came to the address, so the address is verified too.
     match state.accounts.set_password(&user, &hash, Some(now)).await? {
@@ -140,7 +146,9 @@ pub async fn handler(
     };
     let mut record = Record::by(&user, Action::PasswordReset).on(user.id);
     if let Some(revoked) = &revoked {
-        record = record.detail("revokedKeys", revoked.api_keys);
+        record = record
+            .detail("revokedKeys", revoked.api_keys)
+            .detail("deletedWebhooks", revoked.webhooks);
     }
     trail.record(&state, record).await;
     let user = administrator::promote(&state, &trail, user).await;
@@ -153,20 +161,65 @@ pub async fn handler(
     }))
 }
 
-/// Revokes the API keys whose secrets the stranger may know who registered the address. Of an owner these are all
-/// keys of the subscription, since whoever registered it was alone there; of another member, those that were shown to
-/// that member.
-async fn revoke_keys(state: &AuthState, user: &User) -> Result<u32, ApiError> {
+/// Revokes the API keys whose secrets the stranger may know who registered the address, and deletes the webhooks by which
+/// that person may get events. Of an owner these are all of the subscription, since whoever registered it was alone there;
+/// of another member, keys that were shown to that member, and webhooks that were set by that member or with such a key.
+async fn revoke(state: &AuthState, user: &User) -> Result<Revoked, ApiError> {
     let subscription = state.accounts.get_subscription(user.subscription).await?;
     let is_owner = subscription.is_some_and(|subscription| subscription.owner == user.id);
-    let shown_to = (!is_owner).then_some(user.id);
-    let mut revoked = 0;
+    let known_to = (!is_owner).then_some(user.id);
+    let (mut api_keys, mut webhooks) = (0, 0);
     for instance in state.instances.list_all(user.subscription).await? {
+        // While the keys are still there: they tell who has set a webhook.
+        webhooks += u32::from(delete_webhook(state, &instance, known_to).await?);
         let now = state.clock.now();
-        let of_instance = state.api_keys.revoke_shown_to(instance.id, shown_to, now);
-        revoked += of_instance.await?;
+        let of_instance = state.api_keys.revoke_shown_to(instance.id, known_to, now);
+        api_keys += of_instance.await?;
+        // One that was set with a key in the meantime.
+        webhooks += u32::from(delete_webhook(state, &instance, known_to).await?);
     }
-    Ok(revoked)
+    Ok(Revoked {
+        sessions: true,
+        api_keys,
+        webhooks,
+    })
+}
+
+/// Deletes an instance's webhook, or only one that `known_to` may get events by; answers whether there was one.
+async fn delete_webhook(
+    state: &AuthState,
+    instance: &Instance,
+    known_to: Option<UserId>,
+) -> Result<bool, ApiError> {
+    loop {
+        let found = state.webhooks.get(instance.subscription, instance.id).await?;
+        let Some(webhook) = found else {
+            return Ok(false);
+        };
+        if let Some(user) = known_to
+            && !is_known_to(state, &webhook, user).await?
+        {
+            return Ok(false);
+        }
+        match state.webhooks.delete(&webhook).await? {
+            webhooks::Changed::Done => return Ok(true),
+            webhooks::Changed::InstanceGone => return Ok(false),
+            // Changed meanwhile.
+            webhooks::Changed::Stale | webhooks::Changed::SessionOver => {}
+        }
+    }
+}
+
+/// Whether a user has set a webhook, or may have: with a key that the user was shown, or that is gone.
+async fn is_known_to(state: &AuthState, webhook: &Webhook, user: UserId) -> Result<bool, ApiError> {
+    Ok(match webhook.set_by {
+        Actor::User(by) => by == user,
+        Actor::Key(key) => {
+            let key = state.api_keys.get(webhook.instance, key).await?;
+            key.is_none_or(|key| key.was_shown_to(user))
+        }
+        Actor::Anonymous | Actor::System => true,
+    })
 }
 
 fn refused() -> ApiError {

@@ -13,6 +13,7 @@ use shared::storage::counters::Counters;
 use shared::storage::instances::Instances;
 use shared::storage::lockouts::Lockouts;
 use shared::storage::rates::Limit;
+use shared::storage::webhooks::Webhooks;
 
 use crate::http::AuthLimit;
 use crate::state::{Base, Users};
@@ -29,7 +30,9 @@ pub struct OfAuth {
     pub lockouts: Lockouts,
     /// API keys: a new password may end them.
     pub api_keys: ApiKeys,
-    /// Whose keys these are.
+    /// Webhooks: a new password may end them too.
+    pub webhooks: Webhooks,
+    /// Whose keys and webhooks these are.
     pub instances: Instances,
     /// Quotas, which go with a subscription.
     pub counters: Counters,
@@ -50,6 +53,7 @@ impl AuthState {
         Self(Arc::new(OfAuth {
             lockouts: Lockouts::new(table.clone()),
             api_keys: ApiKeys::new(table.clone()),
+            webhooks: Webhooks::new(table.clone()),
             instances: Instances::new(table.clone()),
             counters: Counters::new(table.clone()),
             signer: Jwts::new(secrets, config.jwt_lifetime),

@@ -177,6 +177,15 @@ impl Changes {
         self
     }
 
+    /// Notes a member that was changed, but not its values.
+    #[must_use]
+    pub fn kept(mut self, field: &str, is_changed: bool) -> Self {
+        if is_changed {
+            self.fields.push(field.to_owned());
+        }
+        self
+    }
+
     fn text(mut self, field: &str, before: &str, after: &str) -> Self {
         if before != after {
             self.fields.push(field.to_owned());
@@ -189,7 +198,7 @@ impl Changes {
 
 impl Trail {
     /// The traces of this request.
-    pub(super) fn of(parts: &Parts, state: &Base) -> Self {
+    pub(crate) fn of(parts: &Parts, state: &Base) -> Self {
         let context = parts.extensions.get::<RequestContext>();
         Self {
             source: source_address(parts, state.trusted_proxies),

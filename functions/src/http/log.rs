@@ -200,6 +200,13 @@ fn told_by_action(action: Action) -> Told {
         | Action::MemberJoined
         | Action::MemberRemoved
         | Action::InstanceUpdated
+        | Action::WebhookCreated
+        | Action::WebhookUpdated
+        | Action::WebhookDeleted
+        | Action::WebhookSecretRotated
+        | Action::WebhookTested
+        | Action::WebhookReplayed
+        | Action::WebhookDisabled
         | Action::KeyCreated
         | Action::KeyUpdated
         | Action::KeyRotated

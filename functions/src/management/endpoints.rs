@@ -6,7 +6,7 @@ use crate::management::ManagementState;
 
 /// Every endpoint of this function.
 pub fn endpoints() -> Vec<Endpoint<ManagementState>> {
-    vec![
+    let mut endpoints = vec![
         admin::overview::endpoint(),
         admin::workers::endpoint(),
         audit_logs::endpoint(),
@@ -42,5 +42,7 @@ pub fn endpoints() -> Vec<Endpoint<ManagementState>> {
         users::show::endpoint(),
         users::update::endpoint(),
         users::delete::endpoint(),
-    ]
+    ];
+    endpoints.extend(instances::webhook::endpoints());
+    endpoints
 }

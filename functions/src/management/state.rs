@@ -13,6 +13,7 @@ use shared::storage::instances::Instances;
 use shared::storage::messages::Messages;
 
 use crate::state::{Base, Users};
+use crate::webhook::Hooks;
 
 /// The state of the function `management`. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub struct OfManagement {
     pub counters: Counters,
     /// Opens QR and pairing codes; seals content, and nothing else.
     pub sealer: Arc<Sealer>,
+    /// Webhooks, and what became of their events.
+    pub(crate) hooks: Hooks,
     /// How long a request waits for what a daemon has to answer.
     pub daemon_answer: Duration,
 }
@@ -45,6 +48,7 @@ impl ManagementState {
             instances: Instances::new(table.clone()),
             messages: Messages::new(table.clone()),
             counters: Counters::new(table.clone()),
+            hooks: Hooks::new(table, Arc::clone(&sealer), users.reach),
             sealer,
             daemon_answer: config.daemon_answer,
             users,

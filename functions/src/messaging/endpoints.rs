@@ -1,6 +1,6 @@
 //! The list of this function's endpoints. Each is declared in its own file, whose path mirrors the endpoint's.
 
-use super::{chats, contacts, groups, instance, media, messages, stats};
+use super::{chats, contacts, groups, instance, media, messages, stats, webhook};
 use crate::endpoint::Endpoint;
 use crate::messaging::MessagingState;
 
@@ -26,5 +26,6 @@ pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
         media::delete::endpoint(),
     ]);
     endpoints.extend(groups::endpoints());
+    endpoints.extend(webhook::endpoints());
     endpoints
 }

@@ -12,6 +12,8 @@ pub(crate) mod messages;
 pub(crate) mod people;
 mod state;
 mod stats;
+mod webhook;
 
 pub use endpoints::endpoints;
+pub(crate) use idempotency::other_request;
 pub use state::MessagingState;

@@ -22,6 +22,7 @@ use shared::storage::schedule::Schedule;
 use super::messages::backlog::{Backlog, Limits};
 use super::people::Directory;
 use crate::state::Base;
+use crate::webhook::Hooks;
 
 /// The state of the function `messaging`. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -61,6 +62,8 @@ pub struct OfMessaging {
     pub media: MediaTable,
     /// The files themselves.
     pub bucket: Bucket,
+    /// Webhooks, and what became of their events.
+    pub(crate) hooks: Hooks,
     /// How long a request tries to bring a message into its queue.
     pub queue_answer: Duration,
     /// How long a request waits for a daemon's answer.
@@ -90,6 +93,7 @@ impl MessagingState {
             address_books: AddressBooks::new(table.clone()),
             answers: Answers::new(table.clone()),
             idempotency: IdempotencyKeys::new(table.clone()),
+            hooks: Hooks::new(table, Arc::clone(&sealer), base.reach),
             sealer,
             bucket,
             queue_answer: config.queue_answer,

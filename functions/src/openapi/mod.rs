@@ -4,6 +4,7 @@
 mod description;
 mod envelope;
 mod error;
+pub mod events;
 mod example;
 mod header;
 mod operation;
@@ -13,7 +14,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::http::Method;
-use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, PathsBuilder};
+use serde::Serialize;
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, PathItem, PathsBuilder};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::schema::{ComponentsBuilder, Schema};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -37,9 +39,31 @@ const API_KEY: &str = "apiKey";
 /// The server of a document that is of no one deployment: whoever serves it.
 pub const WHOEVER_SERVES_IT: &str = "/";
 
+/// The whole document. The library that it is put together with knows no webhooks.
+#[derive(Serialize)]
+pub struct Document {
+    #[serde(flatten)]
+    document: OpenApi,
+    /// What webhooks get, by the events' types.
+    webhooks: BTreeMap<&'static str, PathItem>,
+}
+
+impl Document {
+    /// Its text, for people.
+    pub fn to_pretty_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+
+    /// Its text.
+    pub fn to_json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+}
+
 /// The document of these endpoints, in the deployment that callers reach at `public_url`.
-pub fn document(mut operations: Vec<Operation>, public_url: &str) -> OpenApi {
+pub fn document(mut operations: Vec<Operation>, public_url: &str) -> Document {
     let schemas = schemas(&mut operations);
+    let webhooks = events::webhooks(&schemas);
     let mut responses = BTreeMap::new();
     let mut paths = PathsBuilder::new().build();
     for operation in &operations {
@@ -66,13 +90,14 @@ pub fn document(mut operations: Vec<Operation>, public_url: &str) -> OpenApi {
                 .identifier(Some(LICENSE))
                 .build(),
         ));
-    OpenApiBuilder::new()
+    let document = OpenApiBuilder::new()
         .info(info)
         .servers(Some([server(public_url)]))
         .paths(paths)
         .components(Some(components.build()))
         .tags(Some(Tag::all()))
-        .build()
+        .build();
+    Document { document, webhooks }
 }
 
 fn server(public_url: &str) -> Server {
@@ -90,6 +115,7 @@ const LICENSE: &str = env!("CARGO_PKG_LICENSE");
 /// All schemas by name. An endpoint's own schemas, called `Request` or `Response`, get the endpoint's name here.
 fn schemas(operations: &mut [Operation]) -> Schemas {
     let mut all = Schemas::from(envelope::schemas());
+    all.extend(events::schemas());
     for operation in operations {
         for code in &operation.codes {
             all.insert(code.as_str().to_owned(), error::schema(*code));

@@ -196,10 +196,13 @@ impl Operation {
         }
     }
 
-    /// The path's one parameter.
+    /// The path's one parameter, or its next one.
     pub(crate) fn path_parameter<T: ToSchema + FromStr>(&mut self) {
-        self.names = Some(|text| text.parse::<T>().is_ok());
-        let name = self.path.split(['{', '}']).nth(1).unwrap_or_default();
+        let is_of_path = |parameter: &&Parameter| parameter.parameter_in == ParameterIn::Path;
+        let told = self.parameters.iter().filter(is_of_path).count();
+        let name = self.path.split(['{', '}']).nth(2 * told + 1).unwrap_or_default();
+        // Whether a text may name one of several cannot be told without its place.
+        self.names = (told == 0).then_some(|text: &str| text.parse::<T>().is_ok());
         T::schemas(&mut self.schemas);
         let Shape {
             name: type_name,

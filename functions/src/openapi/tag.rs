@@ -33,6 +33,8 @@ tags! {
     Instances = "Instances";
     /// What programs use an instance with.
     Keys = "API keys";
+    /// Where an instance's events go, and what became of them.
+    Webhooks = "Webhooks";
     /// Sending messages, and what became of them. Called with an API key.
     Messages = "Messages";
     /// Files on their way out and in. Called with an API key.

@@ -5,6 +5,7 @@ use axum::http::Method;
 use functions::openapi::WHOEVER_SERVES_IT;
 use functions::service;
 use serde_json::{Map, Value, json};
+use shared::auth::api_key::Scope;
 
 use crate::management::people::administrator;
 use crate::support::{Answer, Caller, World};
@@ -13,13 +14,14 @@ use crate::support::{Answer, Caller, World};
 const SPELT: [&str; 3] = ["chat", "contact", "group"];
 
 /// Parameters that are ids or names of ours: one that does not parse names nothing.
-const OPAQUE: [&str; 7] = [
+const OPAQUE: [&str; 8] = [
     "instance",
     "key",
     "user",
     "subscription",
     "message",
     "media",
+    "delivery",
     "code",
 ];
 
@@ -35,7 +37,9 @@ struct Callers {
 
 impl Callers {
     async fn of(world: &World) -> Self {
-        let (_, _, key) = world.ready().await;
+        let (user, sales, _) = world.ready().await;
+        let all = json!({"scopes": Scope::ALL});
+        let key = world.key(&user, sales, all).await;
         let root = administrator(world, "root@example.com").await;
         world.instance(&root, "sales").await;
         Self {
@@ -88,6 +92,7 @@ fn filled(path: &str) -> String {
         ("subscription", &format!("sub_{ulid}")),
         ("message", &format!("msg_{ulid}")),
         ("media", &format!("med_{ulid}")),
+        ("delivery", &format!("dlv_{ulid}")),
     ]
     .iter()
     .fold(path.to_owned(), |path, (name, value)| {

@@ -66,6 +66,20 @@ text_enum! {
         InstanceLogout = "instance.logout",
         /// A pairing code was asked for.
         PairingCodeRequested = "instance.pairing_code",
+        /// A webhook was made.
+        WebhookCreated = "webhook.created",
+        /// A webhook was changed.
+        WebhookUpdated = "webhook.updated",
+        /// A webhook was deleted.
+        WebhookDeleted = "webhook.deleted",
+        /// A webhook's secret was replaced.
+        WebhookSecretRotated = "webhook.secret_rotated",
+        /// A test event was sent to a webhook.
+        WebhookTested = "webhook.tested",
+        /// Events were sent to a webhook once more.
+        WebhookReplayed = "webhook.replayed",
+        /// A webhook was switched off by the service, since its endpoint wants no more or has failed too long.
+        WebhookDisabled = "webhook.disabled",
         /// An API key was created.
         KeyCreated = "key.created",
         /// An API key was changed.

@@ -111,6 +111,11 @@ impl Sealer {
         self.cache.pin(instance)
     }
 
+    /// Makes an instance's data key for a purpose where there is none.
+    pub async fn make_key(&self, instance: InstanceId, purpose: Purpose) -> Result<(), SealError> {
+        self.key(KeyContext { purpose, instance }).await.map(drop)
+    }
+
     /// Seals `plain` for `purpose`. `aad` names what it is, such as its table key. The value opens with the same
     /// `aad` only, so sealed values cannot be exchanged. An instance's first value makes its data key.
     pub async fn seal(

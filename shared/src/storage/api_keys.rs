@@ -60,6 +60,11 @@ pub struct ListedKey {
 }
 
 impl ListedKey {
+    /// Whether a user was shown its present secret.
+    pub fn was_shown_to(&self, user: UserId) -> bool {
+        self.shown_to == Some(user)
+    }
+
     /// The key with a change.
     #[must_use]
     pub fn with(self, grant: Grant, name: PersonName) -> Self {

@@ -1,10 +1,14 @@
-//! What a daemon keeps of messages: their contents, and what it takes to fetch their files.
+//! What is kept without a function's doing: the contents of messages, what it takes to fetch their files, and what became of
+//! events on their way to a webhook.
 
 use chrono::{DateTime, Utc};
 use shared::domain::content::{Bytes, Came, Kind, Remote, Said, Whence};
-use shared::ids::{InstanceId, MediaId, MessageId};
+use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, TERM};
+use shared::domain::event::EventType;
+use shared::ids::{DeliveryId, EventId, InstanceId, MediaId, MessageId};
 use shared::seal::{Purpose, Sealer};
 use shared::storage::contents::{self, Contents, Kept};
+use shared::storage::deliveries::{Deliveries, whole_milliseconds};
 use shared::storage::media::{INCOMING_TERM, MediaTable};
 use shared::storage::{Table, keys};
 
@@ -61,4 +65,40 @@ pub async fn content(
     };
     let stored = Contents::new(table.clone());
     stored.keep(instance, id, &kept, days).await.expect("kept");
+}
+
+/// An event about no message that was sent at `now`, in vain and for good. Its body is kept.
+pub async fn delivery(table: &Table, instance: InstanceId, now: DateTime<Utc>) -> Delivery {
+    let failed = failed(instance, EventId::new(now), now);
+    record(table, &failed).await;
+    failed
+}
+
+/// A delivery as [`delivery`] stores it.
+pub fn failed(instance: InstanceId, event: EventId, now: DateTime<Utc>) -> Delivery {
+    let at = whole_milliseconds(now);
+    Delivery {
+        id: DeliveryId::of(event),
+        instance,
+        kind: EventType::SessionConnected.to_string(),
+        message: None,
+        created_at: at,
+        progress: Progress {
+            state: DeliveryState::Failed,
+            next_attempt_at: None,
+            body_until: Some(at + TERM),
+        },
+        attempts: vec![Attempt {
+            at,
+            status: Some(503),
+            took_ms: 132,
+            fault: Some(AttemptFault::Status),
+        }],
+    }
+}
+
+/// Stores a delivery as its first attempt does.
+pub async fn record(table: &Table, delivery: &Delivery) {
+    let deliveries = Deliveries::new(table.clone());
+    assert!(deliveries.record(delivery).await.expect("stored"), "it is new");
 }

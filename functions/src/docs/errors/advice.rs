@@ -90,8 +90,8 @@ pub const fn of(code: Code) -> Advice {
             "Edit a text later than 15 minutes after it was sent.",
         ),
         Code::ContentNotKept => (
-            "No. An instance keeps what its messages say only where its `contentDays` is above 0, and from then on.",
-            "Forward a message of an instance whose `contentDays` is 0.",
+            "No. An instance keeps what its messages say only where its `contentDays` is above 0, and from then on; the body of an event is kept while its webhook has not taken it.",
+            "Forward a message of an instance whose `contentDays` is 0, or replay an event that was delivered.",
         ),
         Code::MediaGone => (
             "No. Neither WhatsApp nor the phone has the file any more, or the upload's time is over: send it again, or have it sent again.",

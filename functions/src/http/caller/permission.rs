@@ -32,4 +32,6 @@ permissions! {
     PresenceWrite,
     StatsRead,
     InstanceRead,
+    WebhookRead,
+    WebhookWrite,
 }

@@ -75,6 +75,16 @@ pub fn parameter(schema: &RefOr<Schema>, text: &str, all: &Schemas) -> Option<St
     faults.next().map(|(_, message)| message)
 }
 
+/// What is wrong with a value that we tell ourselves.
+#[cfg(test)]
+pub(crate) fn faults(schema: &RefOr<Schema>, value: &Value, all: &Schemas) -> Vec<String> {
+    let mut found = Check::new(all);
+    found.value(schema, value, &Path::Root);
+    let texts = found.texts.into_iter().map(|(_, fault)| fault);
+    let all = found.shape.into_iter().chain(texts);
+    all.map(|(field, message)| format!("{field} {message}")).collect()
+}
+
 struct Check<'a> {
     all: &'a Schemas,
     /// Members of another shape, each with its message.

@@ -15,6 +15,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+#[cfg(test)]
+pub(crate) use self::check::faults;
 pub(crate) use self::check::parameter;
 pub use self::given::Given;
 use super::body;

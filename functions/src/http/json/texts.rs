@@ -10,16 +10,18 @@ use shared::auth::password::OfferedPassword;
 use shared::domain::account::{EmailAddress, PersonName, Role, Tier};
 use shared::domain::audit::{Action, Outcome};
 use shared::domain::chats::Presence;
+use shared::domain::delivery::DeliveryState;
+use shared::domain::event::EventType;
 use shared::domain::instance::InstanceName;
 use shared::domain::network::Network;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::recipient::Recipient;
 use shared::domain::upload::{FileName, MimeType};
-use shared::ids::{MessageId, SubscriptionId};
+use shared::ids::{EventId, MessageId, SubscriptionId};
 
 type Ask = fn(&str) -> Option<String>;
 
-const TEXTS: [(&str, Ask); 15] = [
+const TEXTS: [(&str, Ask); 18] = [
     ("EmailAddress", fault::<EmailAddress>),
     ("PersonName", fault::<PersonName>),
     ("InstanceName", fault::<InstanceName>),
@@ -35,6 +37,9 @@ const TEXTS: [(&str, Ask); 15] = [
     ("SubscriptionId", fault::<SubscriptionId>),
     ("MessageId", fault::<MessageId>),
     ("PresenceState", fault::<Presence>),
+    ("EventId", fault::<EventId>),
+    ("EventType", fault::<EventType>),
+    ("WebhookDeliveryState", fault::<DeliveryState>),
 ];
 
 /// What is wrong with a text of the type that has this name.

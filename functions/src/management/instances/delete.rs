@@ -1,5 +1,5 @@
-//! `DELETE /api/instances/{instance}`. At once nobody finds it any more, and its keys are revoked. Its shard's daemon
-//! unlinks it from its phone and removes what it leaves.
+//! `DELETE /api/instances/{instance}`. At once nobody finds it any more, its keys are revoked and its webhook is gone. Its
+//! shard's daemon unlinks it from its phone and removes what it leaves.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -24,7 +24,7 @@ pub fn endpoint() -> Endpoint<ManagementState> {
         handler,
     )
     .about(Tag::Instances, "Deletes an instance with all that it leaves")
-    .details("It is unlinked from its phone, and its keys are revoked at once.")
+    .details("It is unlinked from its phone. Its keys are revoked and its webhook is deleted at once.")
     .errors(&[Code::Conflict])
 }
 
@@ -49,7 +49,7 @@ pub async fn handler(
     Ok(Reply::ok(Deleted::of(instance.id)))
 }
 
-/// Deletes an instance as it was read, its keys with it, and has its shard end it.
+/// Deletes an instance as it was read, its keys and its webhook with it, and has its shard end it.
 pub async fn delete(
     state: &ManagementState,
     trail: &Trail,
@@ -65,6 +65,13 @@ pub async fn delete(
         log::went_wrong(
             &error.into(),
             "the keys of a deleted instance could not be revoked",
+        );
+    }
+    if let Err(error) = state.hooks.webhooks.forget(instance.id).await {
+        // The daemon forgets it as well.
+        log::went_wrong(
+            &error.into(),
+            "the webhook of a deleted instance could not be forgotten",
         );
     }
     let record = Record::by(actor, Action::InstanceDeleted).of(instance.subscription);

@@ -15,6 +15,7 @@ pub mod show;
 pub mod stats;
 pub mod status;
 pub mod update;
+pub mod webhook;
 
 mod content_days;
 mod desired;

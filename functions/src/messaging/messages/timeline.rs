@@ -1,4 +1,4 @@
-//! `GET /api/messages/{message}/timeline`: the states that a message has gone through.
+//! `GET /api/messages/{message}/timeline`: the states that a message has gone through, and the deliveries that told of it.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -13,12 +13,15 @@ use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Path, Reply, Timestamp};
 use crate::messaging::MessagingState;
 use crate::openapi::Tag;
+use crate::webhook::DeliveryView;
 
 #[derive(Serialize, ToSchema)]
 pub struct Response {
     id: MessageId,
     /// Oldest first. A state that WhatsApp told only by a later one has the time of that.
     timeline: Vec<Passage>,
+    /// What became of the events that told of it, in the order in which they were tried first.
+    deliveries: Vec<DeliveryView>,
 }
 
 /// A state that the message came to.
@@ -38,7 +41,13 @@ pub fn endpoint() -> Endpoint<MessagingState> {
         "getMessageTimeline",
         handler,
     )
-    .about(Tag::Messages, "Tells when a message came to which state")
+    .about(
+        Tag::Messages,
+        "Tells when a message came to which state, and who was told",
+    )
+    .details(
+        "`deliveries` has the events about the message that were sent to the webhook in the last 14 days.",
+    )
 }
 
 pub async fn handler(
@@ -46,12 +55,17 @@ pub async fn handler(
     caller: KeyCaller<permission::MessagesRead>,
     Path(id): Path<MessageId>,
 ) -> Result<Reply<Response>, ApiError> {
-    let found = state.messages.get(caller.grant.instance, id).await?;
+    let (instance, now) = (caller.grant.instance, state.clock.now());
+    let (found, deliveries) = tokio::try_join!(
+        state.messages.get(instance, id),
+        state.hooks.deliveries.of_message(instance, id, now),
+    )?;
     let record = found.ok_or_else(|| ApiError::not_found("message"))?;
-    let record = record.as_of(state.clock.now());
+    let record = record.as_of(now);
     Ok(Reply::ok(Response {
         id,
         timeline: timeline(&record),
+        deliveries: deliveries.into_iter().map(DeliveryView::from).collect(),
     }))
 }
 

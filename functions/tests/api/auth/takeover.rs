@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use shared::domain::audit::Action;
+use shared::ids::InstanceId;
 use testbed::relay::Fate;
 
 use crate::management::people::{accept, administrator, audited, id, login, text};
@@ -14,6 +15,15 @@ async fn reset(world: &World) -> Answer {
     world.nobody.forget_password(EMAIL).await;
     let body = json!({"token": world.mail.code(EMAIL), "password": NEW});
     world.nobody.post("/api/auth/reset-password", body).await
+}
+
+fn hook() -> Value {
+    json!({"url": "https://example.com/waxwing", "events": ["*"]})
+}
+
+async fn has_webhook(owner: &Caller, instance: InstanceId) -> bool {
+    let path = format!("/api/instances/{instance}/webhook");
+    owner.get(&path).await.status == 200
 }
 
 async fn works(key: &Caller) -> bool {
@@ -30,12 +40,17 @@ async fn a_reset_that_verifies_an_address_ends_what_was_made_before_and_says_so(
         for _ in 0..2 {
             keys.push(world.key(&stranger, instance, json!({})).await);
         }
+        let webhook = format!("/api/instances/{instance}/webhook");
+        stranger.put(&webhook, hook()).await.data(200);
     }
     let eve = world.register("eve@example.com").await;
     let instance = world.instance(&eve, "sales").await;
     let eves = world.key(&eve, instance, json!({})).await;
     let data = reset(&world).await.data(200);
-    assert_eq!(data["revoked"], json!({"sessions": true, "apiKeys": 4}));
+    assert_eq!(
+        data["revoked"],
+        json!({"sessions": true, "apiKeys": 4, "webhooks": 2})
+    );
     assert_eq!(data["user"]["emailVerified"], json!(true));
     for key in &keys {
         let answer = key.get("/api/instance/info").await;
@@ -55,6 +70,7 @@ async fn a_reset_that_verifies_an_address_ends_what_was_made_before_and_says_so(
     );
     let entries = audited(&world, Action::PasswordReset).await;
     assert_eq!(entries[0].details["revokedKeys"], "4");
+    assert_eq!(entries[0].details["deletedWebhooks"], "2");
 
     // From here on the account is its owner's: another reset takes nothing away.
     let body = json!({"email": EMAIL, "password": NEW});
@@ -92,12 +108,30 @@ async fn a_member_takes_along_the_keys_that_it_was_shown_and_no_others() {
     root.post("/api/users", body).await.data(201);
     let member = login(&world, EMAIL).await;
     let made = world.key(&member, instance, json!({})).await;
+    // Set by the member, with a key that the member was shown, and by nobody of these.
+    let mut hooked = Vec::new();
+    for name in ["one", "two", "three"] {
+        let instance = world.instance(&boss, name).await;
+        let setter = if name == "one" { &member } else { &boss };
+        let webhook = format!("/api/instances/{instance}/webhook");
+        setter.put(&webhook, hook()).await.data(200);
+        hooked.push(instance);
+    }
+    let all = json!({"scopes": ["webhook:write"]});
+    let spy = world.key(&member, hooked[1], all).await;
+    spy.put("/api/webhook", hook()).await.data(200);
     let keys = format!("/api/instances/{instance}/keys");
     let rotated = boss.post(&keys, json!({"name": "rotated"})).await.data(201);
     let path = format!("{keys}/{}/rotate", text(&rotated["id"]));
     let rotated = text(&member.post(&path, json!({})).await.data(200)["key"]);
     let data = reset(&world).await.data(200);
-    assert_eq!(data["revoked"], json!({"sessions": true, "apiKeys": 2}));
+    assert_eq!(
+        data["revoked"],
+        json!({"sessions": true, "apiKeys": 3, "webhooks": 2})
+    );
+    for (instance, stays) in hooked.into_iter().zip([false, false, true]) {
+        assert_eq!(has_webhook(&boss, instance).await, stays);
+    }
     assert!(!works(&made).await);
     assert!(!works(&world.caller(&rotated)).await);
     assert!(works(&bosses).await);
@@ -127,7 +161,10 @@ async fn a_reset_that_is_broken_off_leaves_nobody_inside_and_can_be_done_again()
         .post("/api/auth/reset-password", body.clone())
         .await
         .data(200);
-    assert_eq!(data["revoked"], json!({"sessions": true, "apiKeys": 1}));
+    assert_eq!(
+        data["revoked"],
+        json!({"sessions": true, "apiKeys": 1, "webhooks": 0})
+    );
     assert!(!works(&key).await);
     assert_eq!(
         world.nobody.post("/api/auth/reset-password", body).await.status,

@@ -59,7 +59,7 @@ pub struct Cast {
     pub ada: User,
     pub eve: User,
     pub sales: InstanceId,
-    /// The key of `sales`, with all scopes that keys have by default.
+    /// The key of `sales`, with all scopes.
     pub key: testbed::caller::Caller,
     root: User,
     bobs_id: String,
@@ -85,7 +85,9 @@ impl Cast {
             config
         })
         .await;
-        let (ada, sales, key) = world.ready().await;
+        let (ada, sales, _) = world.ready().await;
+        let all = json!({"scopes": Scope::ALL});
+        let key = world.key(&ada, sales, all.clone()).await;
         let bob = member(&world, &ada, "bob@example.com").await;
         let eve = world.register("eve@example.com").await;
         let root = administrator(&world, "root@example.com").await;
@@ -113,7 +115,7 @@ impl Cast {
         testbed::kept::content(stores, (sales, kept), &said, world.clock.now(), 7).await;
         let elsewhere = json!({"allowedCidrs": ["198.51.100.0/24", "2001:db8::/32"]});
         Self {
-            key_of_support: world.key(&ada, support, json!({})).await.token().to_owned(),
+            key_of_support: world.key(&ada, support, all).await.token().to_owned(),
             key_from_elsewhere: world.key(&ada, sales, elsewhere).await.token().to_owned(),
             bobs_id: people::id(&bob).await,
             spare_key: text(&spare.data(201)["id"]),
@@ -228,12 +230,22 @@ impl Cast {
             .replace("{code}", "CONFLICT")
             .replace("{user}", &self.bobs_id)
             .replace("{subscription}", &self.ada.subscription);
+        let now = world.clock.now();
+        if filled.contains("/webhook") {
+            // It is there, unless nobody is served.
+            let hook = json!({"url": "https://example.com/waxwing", "events": ["*"]});
+            let path = format!("/api/instances/{}/webhook", self.sales);
+            self.ada.put(&path, hook).await;
+        }
         let number = self.strangers.fetch_add(1, Ordering::Relaxed);
         let email = format!("stranger-{number}@example.com");
         if filled.contains("{media}") {
-            let (state, now) = (&world.state, world.clock.now());
+            let state = &world.state;
             let media = testbed::kept::file(&state.table, &state.sealer, self.sales, now).await;
             filled.replace("{media}", &media.to_string())
+        } else if filled.contains("{delivery}") {
+            let delivery = testbed::kept::delivery(&world.state.table, self.sales, now).await;
+            filled.replace("{delivery}", &delivery.id.to_string())
         } else if filled.contains("{stranger}") {
             filled.replace("{stranger}", &email)
         } else if filled.contains("{registered}") {

@@ -116,7 +116,7 @@ async fn a_key_route_takes_a_valid_key_with_its_scope_alone() {
         .key(&cast.ada, sales, json!({"expiresAt": expires_at}))
         .await;
     world.clock.advance(TimeDelta::seconds(60));
-    let here = json!({"allowedCidrs": ["192.0.2.0/24"]});
+    let here = json!({"allowedCidrs": ["192.0.2.0/24"], "scopes": Scope::ALL});
     let here = world.key(&cast.ada, sales, here).await;
     for (route, scope) in key_routes() {
         let path = route.path;

@@ -1,6 +1,6 @@
 mod admin;
 mod audit_logs;
-mod instances;
+pub mod instances;
 pub mod people;
 mod subscription;
 mod subscriptions;

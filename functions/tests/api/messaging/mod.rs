@@ -5,3 +5,4 @@ mod instance;
 mod media;
 mod messages;
 mod stats;
+mod webhook;

@@ -13,7 +13,7 @@ use shared::domain::account::Role;
 use shared::domain::content::Said;
 use shared::domain::instance::{PairingRequest, Status, Wanted};
 use shared::domain::network::Network;
-use shared::ids::{InstanceId, MediaId};
+use shared::ids::{DeliveryId, InstanceId, MediaId};
 use shared::mail::FolderMailer;
 use shared::seal::Purpose;
 use shared::storage::instances::PairingWanted;
@@ -149,6 +149,13 @@ impl Office {
     pub async fn file_came(&self, instance: InstanceId) -> MediaId {
         let state = &self.state;
         testbed::kept::file(&state.table, &state.sealer, instance, self.now()).await
+    }
+
+    /// An event that was sent to an instance's webhook in vain.
+    pub async fn delivered(&self, instance: InstanceId) -> DeliveryId {
+        testbed::kept::delivery(&self.state.table, instance, self.now())
+            .await
+            .id
     }
 
     /// An instance keeps contents, and has kept that of this message.

@@ -115,6 +115,10 @@ impl Walk<'_> {
         self.call(&key, "GET /api/instance/info", &[], None).await;
         self.call(&key, "GET /api/stats", &[], None).await;
 
+        let all = json!({"scopes": ["webhook:read", "webhook:write"]});
+        let keeper = user.key_with(&instance.to_string(), all).await;
+        self.webhook(user, Some(instance), instance).await;
+        self.webhook(&keeper, None, instance).await;
         let instance = instance.to_string();
         let main = [instance.as_str()];
         for route in [
@@ -256,6 +260,37 @@ impl Walk<'_> {
         }
         let body = json!({"presence": "available"});
         self.call(key, "PUT /api/presence", &[], Some(body)).await;
+    }
+
+    /// The webhook of an instance, from its beginning to its end: by a user, who names it, or by a key of it.
+    async fn webhook(&mut self, caller: &Caller, named: Option<InstanceId>, instance: InstanceId) {
+        let named = named.map(|instance| instance.to_string());
+        let names: Vec<&str> = named.as_deref().into_iter().collect();
+        let webhook = match &named {
+            Some(_) => "/api/instances/{instance}/webhook",
+            None => "/api/webhook",
+        };
+        let hook = json!({"url": "https://example.com/waxwing", "events": ["*"]});
+        let from = json!({"from": "2026-01-01T00:00:00Z"});
+        self.call(caller, &format!("PUT {webhook}"), &names, Some(hook.clone()))
+            .await;
+        let delivery = self.office.delivered(instance).await.to_string();
+        for (route, body) in [
+            (format!("POST {webhook}"), Some(hook)),
+            (format!("GET {webhook}"), None),
+            (format!("POST {webhook}/test"), None),
+            (format!("POST {webhook}/rotate-secret"), None),
+            (format!("GET {webhook}/deliveries"), None),
+            (format!("POST {webhook}/replay"), Some(from)),
+        ] {
+            self.call(caller, &route, &names, body).await;
+        }
+        let mut one = names.clone();
+        one.push(&delivery);
+        let route = format!("POST {webhook}/deliveries/{{delivery}}/replay");
+        self.call(caller, &route, &one, None).await;
+        self.call(caller, &format!("DELETE {webhook}"), &names, None)
+            .await;
     }
 
     async fn subscription(&mut self, user: &Caller) {

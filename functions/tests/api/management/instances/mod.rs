@@ -12,3 +12,4 @@ mod restart;
 mod stats;
 mod status;
 mod update;
+pub mod webhook;

@@ -20,7 +20,7 @@ async fn states_are_told_with_their_times_oldest_first() {
     let queued = json!({"status": "queued", "at": "2026-01-01T00:00:00.000Z", "error": null});
     assert_eq!(
         key.get(&path).await.data(200),
-        json!({"id": id, "timeline": [queued]})
+        json!({"id": id, "timeline": [queued], "deliveries": []})
     );
     for (state, failure) in [
         (State::Sent, None),

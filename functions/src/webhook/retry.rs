@@ -1,0 +1,44 @@
+//! Puts errands into the queue of events that are tried again.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use shared::domain::delivery::{Body, Delivery, Errand, Retry};
+use shared::domain::payload;
+use shared::domain::webhook::Webhook;
+use shared::queue::{OutgoingMessage, QueueError};
+
+use super::side::{Named, Side};
+use crate::http::ApiError;
+
+/// How long a send may take.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// Queues up to ten errands, all or an error. After an error some of them may be queued.
+pub async fn send<S: Side>(state: &S, instance: Named, errands: &[Errand]) -> Result<(), ApiError> {
+    let base = state.base();
+    let queue = base.queue_names(instance.network)?.events_retry();
+    let messages = errands
+        .iter()
+        .map(|errand| OutgoingMessage::standard(payload::encode(errand)));
+    let sending = base.queue.send_batch(&queue, messages.collect());
+    let sent = tokio::time::timeout(DEADLINE, sending).await;
+    let sent = sent.map_err(|_| QueueError::Timeout { operation: "send" })?;
+    for outcome in sent {
+        outcome?;
+    }
+    Ok(())
+}
+
+/// The errand to send the event of a delivery once more, at once and in a row of its own.
+pub fn again(webhook: &Webhook, delivery: &Delivery, now: DateTime<Utc>) -> Errand {
+    Errand::Retry(Retry {
+        id: delivery.event(),
+        instance: webhook.instance,
+        subscription: webhook.subscription,
+        webhook: webhook.created_at,
+        attempt: 0,
+        due_at: now,
+        body: Body::Kept,
+    })
+}
