@@ -296,11 +296,11 @@ fn from_item(item: &Item, now: DateTime<Utc>) -> Result<Option<Delivery>, Storag
         return Ok(None);
     }
     let place: Place = read.parse("listSort")?;
-    let instance = read.parse_with("pk", |pk| {
-        pk.strip_prefix(keys::DELIVERY_PARTITION)
-            .unwrap_or_default()
-            .parse::<InstanceId>()
-    })?;
+    let instance = read
+        .str("pk")?
+        .strip_prefix(keys::DELIVERY_PARTITION)
+        .and_then(|instance| instance.parse::<InstanceId>().ok())
+        .ok_or_else(|| read.corrupt("pk"))?;
     let mut attempts = Vec::new();
     for (at, attempt) in read.strings("attempts")? {
         let attempt = read_attempt(&at, &attempt);
