@@ -253,7 +253,17 @@ impl User {
         routes: &[&'static str; 9],
         names: &[&str],
     ) -> Result<(), Stop> {
-        let [put, post, get, rotate, test, replay, deliveries, replay_one, delete] = *routes;
+        let [
+            put,
+            post,
+            get,
+            rotate,
+            test,
+            replay,
+            deliveries,
+            replay_one,
+            delete,
+        ] = *routes;
         let hook = json!({"url": "http://127.0.0.1:9999/hook", "events": ["webhook.test"]});
         let from = json!({"from": "2026-01-01T00:00:00Z"});
         for (route, body) in [

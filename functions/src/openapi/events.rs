@@ -320,7 +320,7 @@ fn message() -> Part {
             ])),
         ),
         ("truncated", flag()),
-        ("truncationReason", text_or_none("TOO_LARGE")),
+        ("truncationReason", or_none(one_of(["too_large", "refused"]))),
     ])
 }
 
@@ -575,7 +575,7 @@ mod tests {
             let mut message = json!({
                 "id": id, "chat": "120363021033254949@g.us", "from": person, "fromMe": true, "pushName": null,
                 "timestamp": "2026-01-01T10:00:00Z", "receivedAt": "2026-01-01T10:00:00.412Z",
-                "truncated": true, "truncationReason": "TOO_LARGE", "forwarded": true, "ephemeralSeconds": 60,
+                "truncated": true, "truncationReason": "too_large", "forwarded": true, "ephemeralSeconds": 60,
                 "mentions": [person],
                 "quoted": {"id": null, "from": person, "kind": "text", "text": "When?"},
             });

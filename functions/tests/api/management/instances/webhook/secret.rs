@@ -19,6 +19,7 @@ fn secret(data: &Value) -> String {
 async fn both_secrets_sign_during_the_grace() {
     let world = World::new().await;
     let (user, instance, _) = world.ready().await;
+    let key = keeper(&world, &user, instance).await;
     assert_eq!(
         user.post(ROTATE, ()).await.error(),
         "404 NOT_FOUND: There is no such webhook"
