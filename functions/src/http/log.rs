@@ -212,8 +212,6 @@ fn told_by_action(action: Action) -> Told {
         | Action::KeyRotated
         | Action::KeyRevoked
         | Action::KeyRefused
-        // No request does it, and who does says so.
-        | Action::WebhookDisabled
         | Action::AccessDenied => Told::Nothing,
     }
 }

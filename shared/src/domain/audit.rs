@@ -91,8 +91,6 @@ text_enum! {
         /// A known API key was refused: revoked, expired, used from elsewhere, or without the scope. Of an hour's
         /// refusals for a reason the first.
         KeyRefused = "key.refused",
-        /// A webhook was switched off because its endpoint has failed for too long, or wants no more.
-        WebhookDisabled = "webhook.disabled",
         /// A caller asked for what its role does not allow.
         AccessDenied = "access.denied",
     }
