@@ -98,7 +98,12 @@ impl WebhooksState {
             is_known: true,
             kept_until: body_until,
         };
-        self.send(names, due).await
+        let sent = self.send(names, due).await;
+        if matches!(sent, Err(Stuck::Never(_))) {
+            // It is set aside, and its log is not to say that it waits.
+            self.give_up(&delivery, None).await?;
+        }
+        sent
     }
 
     /// Notes that an event is not tried any more. Where it is kept somebody may ask for it.
