@@ -4,6 +4,7 @@ pub mod daemon_process;
 pub mod faults;
 pub mod flow;
 pub mod folder;
+pub mod hook;
 pub mod host;
 pub mod inside;
 pub mod peer;

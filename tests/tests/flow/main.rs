@@ -20,6 +20,7 @@ mod sealed;
 mod statuses;
 mod subscriptions;
 mod terms;
+mod webhooks;
 
 use testbed::caller::Bases;
 use tests::flow::{exchange, pair};
