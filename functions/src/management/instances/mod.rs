@@ -16,6 +16,7 @@ pub mod stats;
 pub mod status;
 pub mod update;
 
+mod behalf;
 mod content_days;
 mod desired;
 mod find;
