@@ -10,6 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::auth::api_key::Scope;
 use crate::auth::cidr::Cidr;
 use crate::auth::mail_code::{self, MailCode};
+use crate::auth::pairing_link::{self, PairingToken};
 use crate::auth::password::{self, NewPassword, OfferedPassword};
 use crate::auth::session::RefreshToken;
 use crate::domain::account::{EmailAddress, PersonName, Role, Tier};
@@ -86,6 +87,10 @@ schemas! {
     "Password", OfferedPassword = text("correct horse battery")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)));
     "MailCode", MailCode = letters(mail_code::LENGTH).description(Some("The code of a mail"));
+    "PairingToken", PairingToken = text("AY86jnbbAAAAAAAAAAAAAHBhaXJpbmdzIGFyZSBtYWRlIG9mIHVzIQ")
+        // Of the last character's six bits four belong to no byte.
+        .pattern(Some(format!("^[A-Za-z0-9_-]{{{}}}[AQgw]$", pairing_link::LENGTH - 1)))
+        .description(Some("The token of a pairing link"));
     "RefreshToken", RefreshToken = letters(RefreshToken::LENGTH);
     "Recipient", Recipient = text("15550100001")
         .pattern(Some(RECIPIENT))

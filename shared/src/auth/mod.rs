@@ -7,6 +7,7 @@ pub mod api_key;
 pub mod cidr;
 pub mod jwt;
 pub mod mail_code;
+pub mod pairing_link;
 pub mod password;
 pub mod session;
 

@@ -5,6 +5,7 @@ mod by_shard;
 mod deletion;
 mod desired;
 mod events;
+mod pairing_link;
 mod settings;
 mod stored;
 mod suspension;
@@ -14,6 +15,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
 pub use self::deletion::Deleted;
 pub use self::desired::PairingWanted;
+pub use self::pairing_link::{LinkMade, PairingLink};
 pub use self::settings::{Settings, Updated};
 pub use self::suspension::Suspended;
 
@@ -282,6 +284,10 @@ impl Instances {
                 Some(value) => set.push((name, s(value))),
                 None => remove.push(name),
             }
+        }
+        if account.is_none() {
+            // Who comes back with the link of a pairing that is over finds none.
+            remove.extend(pairing_link::ATTRIBUTES);
         }
         self.write_fenced(id, token, set, remove).await
     }
