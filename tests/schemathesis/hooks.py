@@ -55,7 +55,7 @@ def before_load_schema(context, raw_schema):
 USED_UP = {
     "logout", "changePassword", "resendVerification", "verifyEmail", "inviteMember", "removeMember", "createInstance",
     "updateInstance", "deleteInstance", "connectInstance", "disconnectInstance", "restartInstance", "logoutInstance",
-    "createPairingCode",
+    "createPairingCode", "createPairingLink",
 }  # fmt: skip
 
 # What each of these is about is a message that was accepted just now: it waits or was sent, and is there.
@@ -140,6 +140,9 @@ def fill_path(case, caller):
         path["chat"] = world.chat
     if "file" in path:
         path["file"] = "start.js"
+    if "token" in path:
+        # A link pairs one instance, and a tier has room for few.
+        path["token"] = User().pairing_token()
 
 
 def fill_query(case):
@@ -279,6 +282,7 @@ CONFLICTS = {
     "updateInstance": lambda case, caller: case.body.update(name=caller.instance()),
     "getInstanceQr": call_on_paired,
     "createPairingCode": call_on_paired,
+    "createPairingLink": call_on_paired,
     "updateSubscription": lambda case, caller: (
         case.path_parameters.update(subscription=world.crowded_subscription()),
         case.body.update(tier="BASIC", active=True),

@@ -86,6 +86,13 @@ class User:
         until("a QR code", is_shown)
         return call("GET", f"{path}/qr", self.token)["code"]
 
+    def pairing_token(self):
+        """The token of a pairing link, of an instance that shows a QR code."""
+        instance = self.instance()
+        self.connect(instance)
+        link = call("POST", f"/api/instances/{instance}/pairing-link", self.token)
+        return link["url"].rsplit("/", 1)[1]
+
 
 class World:
     def __init__(self):

@@ -273,7 +273,8 @@ fn end(instance: &Instance) -> Option<ApiError> {
     Some(ApiError::new(code, message).with_details(json!({"status": status, "reason": reason})))
 }
 
-fn paired() -> ApiError {
+/// The refusal of an instance that is paired.
+pub fn paired() -> ApiError {
     ApiError::new(
         Code::Conflict,
         "The instance is paired already: log it out before it is paired anew",

@@ -164,6 +164,7 @@ impl Walk<'_> {
         let route = "POST /api/instances/{instance}/pairing-code";
         self.call(user, route, &other, Some(json!({"phone": PHONE})))
             .await;
+        self.by_link(user, &other).await;
         for route in [
             "POST /api/instances/{instance}/restart",
             "POST /api/instances/{instance}/disconnect",
@@ -172,6 +173,21 @@ impl Walk<'_> {
         ] {
             self.call(user, route, &main, None).await;
         }
+    }
+
+    /// What the pairing page asks of an instance that shows a pairing code.
+    async fn by_link(&mut self, user: &Caller, instance: &[&str]) {
+        let nobody = self.office.api.clone();
+        let route = "POST /api/instances/{instance}/pairing-link";
+        let link = self.call(user, route, instance, None).await;
+        let url = link["url"].as_str().expect("a URL");
+        let token = [url.rsplit('/').next().expect("a token")];
+        self.call(&nobody, "GET /pair/{token}/state", &token, None).await;
+        let phone = json!({"phone": PHONE});
+        self.call(&nobody, "POST /pair/{token}/code", &token, Some(phone))
+            .await;
+        self.call(&nobody, "POST /pair/{token}/connect", &token, None)
+            .await;
     }
 
     async fn messages(&mut self, user: &Caller, instance: InstanceId, key: &Caller) {

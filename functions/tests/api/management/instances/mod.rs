@@ -7,6 +7,7 @@ mod list;
 mod logout;
 mod messages;
 mod pairing_code;
+mod pairing_link;
 mod qr;
 mod restart;
 mod stats;
