@@ -17,6 +17,7 @@ pub mod instance;
 pub mod lease;
 pub mod meter;
 pub mod notice;
+pub mod passkey;
 pub mod people;
 pub mod preview;
 pub mod service;

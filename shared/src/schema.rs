@@ -19,6 +19,7 @@ use crate::domain::chats::{Activity, Presence};
 use crate::domain::instance::{InstanceName, Status};
 use crate::domain::message::{Direction, Failure, Kind, State};
 use crate::domain::network::Network;
+use crate::domain::passkey::{Credential, PasskeyStage};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::recipient::Recipient;
 use crate::domain::upload::{FileName, MimeType};
@@ -54,6 +55,7 @@ schemas! {
     "Tier", Tier = one_of(Tier::ALL, Tier::as_str);
     "Network", Network = one_of(Network::ALL, Network::as_str).examples([Network::Sandbox.as_str()]);
     "InstanceStatus", Status = one_of(Status::ALL, Status::as_str).examples([Status::Connected.as_str()]);
+    "PasskeyStage", PasskeyStage = one_of(PasskeyStage::ALL, PasskeyStage::as_str);
     "KeyScope", Scope = one_of(Scope::ALL, Scope::as_str);
     "AuditAction", Action = one_of(Action::ALL, Action::as_str);
     "AuditOutcome", Outcome = one_of(Outcome::ALL, Outcome::as_str);
@@ -111,6 +113,27 @@ schemas! {
         .format(Some(SchemaFormat::Custom("cidr".to_owned())))
         .description(Some("An IP address, or a range of them in CIDR notation"));
 
+    "PasskeyCredential", Credential = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("id", text("cGFzc2tleQ"))
+        .required("id")
+        .property("rawId", text("cGFzc2tleQ"))
+        .required("rawId")
+        .property("type", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["public-key"])))
+        .required("type")
+        .property("response", ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .property("clientDataJSON", text("eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0"))
+            .required("clientDataJSON")
+            .property("authenticatorData", text("SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA"))
+            .required("authenticatorData")
+            .property("signature", text("MAYCAQECAQE"))
+            .required("signature")
+            .property("userHandle", ObjectBuilder::new()
+                .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+                .examples(["dXNlcg"])))
+        .required("response")
+        .description(Some("An assertion as `PublicKeyCredential.toJSON` of browsers shows it; other members are not read"));
     "MessageFailure", Failure = ObjectBuilder::new()
         .schema_type(Type::Object)
         .property("code", text("REACHOUT_RESTRICTED").description(Some("Stable")))

@@ -21,6 +21,7 @@ impl User {
                 28..=31 => self.handles_keys().await,
                 32..=34 => self.handles_members().await,
                 35..=37 => self.comes_and_goes().await,
+                38 if self.random(4) == 0 => self.links_with_a_passkey().await,
                 38 => self.handles_an_instance().await,
                 _ => self.administers().await,
             };

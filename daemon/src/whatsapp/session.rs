@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use shared::clock::Clock;
 use shared::domain::content::{Came, Content, Context, Kind, Remote, Said, Whence};
 use shared::domain::message::{Failure, FailureCode};
+use shared::domain::passkey::Credential;
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::question::{self, Ask, Found};
@@ -51,11 +52,14 @@ use super::statuses::Audience;
 use super::stops::Signal;
 use super::transport::Dialler;
 use super::versions::{Refused, Version, Versions};
-use super::{chats, content, download, explain, failure, pairing, people, questions, resend, trust, upload};
+use super::{
+    chats, content, download, explain, failure, pairing, passkey, people, questions, resend, trust, upload,
+};
 use crate::connection::{
     AskError, ChatState, ConnectError, Connection, FetchedMedia, MediaError, PairingCode, PairingError,
     SendError, Session, SessionEvent, Unread,
 };
+use crate::passkey::PasskeyError;
 use crate::stop::{Answer, Course};
 use crate::store::SessionStore;
 
@@ -691,6 +695,22 @@ impl Connection for WhatsAppSession {
             biased;
             () = self.stop.cancelled() => Err(PairingError::NotConnected),
             code = pairing::request(&self.client, phone) => code,
+        }
+    }
+
+    async fn answer_passkey(&self, credential: &Credential) -> Result<(), PasskeyError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(PasskeyError::NotConnected),
+            told = passkey::answer(&self.client, credential) => told,
+        }
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), PasskeyError> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Err(PasskeyError::NotConnected),
+            told = passkey::confirm(&self.client) => told,
         }
     }
 

@@ -19,6 +19,9 @@ pub fn endpoints() -> Vec<Endpoint<ManagementState>> {
         instances::qr::endpoint(),
         instances::pairing_code::endpoint(),
         instances::pairing_link::endpoint(),
+        instances::passkey::show::endpoint(),
+        instances::passkey::answer::endpoint(),
+        instances::passkey::confirm::endpoint(),
         instances::connect::endpoint(),
         instances::disconnect::endpoint(),
         instances::logout::endpoint(),
@@ -49,5 +52,7 @@ pub fn endpoints() -> Vec<Endpoint<ManagementState>> {
         pair::state::endpoint(),
         pair::connect::endpoint(),
         pair::code::endpoint(),
+        pair::passkey::answer::endpoint(),
+        pair::passkey::confirm::endpoint(),
     ]
 }

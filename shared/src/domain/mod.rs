@@ -14,6 +14,7 @@ pub mod links;
 pub mod media;
 pub mod message;
 pub mod network;
+pub mod passkey;
 pub mod payload;
 pub mod person;
 pub mod phone;

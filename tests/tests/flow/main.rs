@@ -10,6 +10,7 @@ mod locations;
 mod media;
 mod options;
 mod pairing_code;
+mod passkeys;
 mod people;
 mod previews;
 mod questions;

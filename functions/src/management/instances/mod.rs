@@ -10,6 +10,7 @@ pub mod logout;
 pub mod messages;
 pub mod pairing_code;
 pub mod pairing_link;
+pub mod passkey;
 pub mod qr;
 pub mod restart;
 pub mod show;

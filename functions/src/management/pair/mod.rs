@@ -4,6 +4,7 @@
 pub mod code;
 pub mod connect;
 pub mod page;
+pub mod passkey;
 pub mod state;
 
 mod language;

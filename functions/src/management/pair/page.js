@@ -103,7 +103,7 @@
 
   // --- What is shown -------------------------------------------------------------------------------------------
 
-  const sections = ['scan', 'type', 'begin', 'ask'];
+  const sections = ['scan', 'type', 'passkey', 'confirm', 'begin', 'ask'];
 
   function only(...shown) {
     for (const id of sections) element(id).hidden = !shown.includes(id);
@@ -124,16 +124,20 @@
     write('whose', say('whose', { instance: state.instance }) + network);
     const status = has(`status.${state.status}`) ? state.status : 'UNKNOWN';
     write('what', say(`status.${status}`));
-    write('hint', hint(state));
+    write('hint', hint(state, status));
     const isAtRest = RESTS.includes(status);
     const shown = [];
     if (state.qr) shown.push('scan');
     if (state.code) shown.push('type');
+    if (state.passkey?.options) shown.push('passkey');
+    if (state.passkey?.code) shown.push('confirm');
     if (isAtRest || status === 'AWAITING_PAIRING_CODE') shown.push('begin');
     // It stays while one QR code follows another.
     if (isAtRest || status === 'AWAITING_QR' || status === 'AWAITING_PAIRING_CODE') shown.push('ask');
     if (state.qr) showQr(state.qr.image);
-    if (state.code) showCode(state.code.code);
+    if (state.code) showCode('code', state.code.code);
+    if (state.passkey?.options) showPasskey(state.passkey.options);
+    if (state.passkey?.code) showCode('compared', state.passkey.code);
     element('connect').textContent = say(isAtRest ? 'connect.begin' : 'connect.instead');
     only(...shown);
     if (awaited && shown.includes(awaited)) {
@@ -142,8 +146,9 @@
     }
   }
 
-  function hint(state) {
+  function hint(state, status) {
     if (state.reason && has(`reason.${state.reason}`)) return say(`reason.${state.reason}`);
+    if (status === 'AWAITING_PASSKEY' && !state.passkey) return say('passkey.checking');
     if (state.qr) return say('scan.left', { attempt: state.qr.attempt, most: state.qr.maxAttempts });
     return '';
   }
@@ -152,11 +157,18 @@
     if (element('qr').src !== image) element('qr').src = image;
   }
 
-  function showCode(code) {
+  function showCode(id, code) {
     const whole = code.length === 8 ? `${code.slice(0, 4)}-${code.slice(4)}` : code;
-    if (element('code').textContent === whole) return;
-    element('code').textContent = whole;
-    element('code-spelt').textContent = [...code].join(' ');
+    if (element(id).textContent === whole) return;
+    element(id).textContent = whole;
+    element(`${id}-spelt`).textContent = [...code.replace('-', '')].join(' ');
+  }
+
+  // A browser makes an assertion only for the page's own host, or for one that this one is below.
+  function showPasskey({ rpId = location.hostname }) {
+    const isOurs = location.hostname === rpId || location.hostname.endsWith(`.${rpId}`);
+    element('passkey-here').hidden = !isOurs;
+    element('passkey-elsewhere').hidden = isOurs;
   }
 
   // Nothing was to be had twice in a row. What is on the page stays: it may be good still.
@@ -190,6 +202,53 @@
     if (fault) sayFault(faultAt, fault);
   }
 
+  // --- Passkeys ------------------------------------------------------------------------------------------------
+
+  function toBytes(text) {
+    const binary = atob(text.replace(/-/g, '+').replace(/_/g, '/'));
+    return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+  }
+
+  function toText(buffer) {
+    const binary = String.fromCharCode(...new Uint8Array(buffer));
+    return btoa(binary).replace(/\+/g, '-').replace(/\//g, '_').replace(/=+$/, '');
+  }
+
+  // Asks the browser for an assertion, and gives it as the service takes it. Browsers have both conversions of their own only
+  // since lately.
+  async function assertion(options) {
+    const listed = options.allowCredentials ?? [];
+    const publicKey = {
+      ...options,
+      challenge: toBytes(options.challenge),
+      allowCredentials: listed.map((one) => ({ ...one, id: toBytes(one.id) })),
+    };
+    const { id, rawId, type, response } = await navigator.credentials.get({ publicKey });
+    return {
+      id,
+      rawId: toText(rawId),
+      type,
+      response: {
+        clientDataJSON: toText(response.clientDataJSON),
+        authenticatorData: toText(response.authenticatorData),
+        signature: toText(response.signature),
+        userHandle: response.userHandle ? toText(response.userHandle) : null,
+      },
+    };
+  }
+
+  async function usePasskey() {
+    if (!window.PublicKeyCredential) return { fault: 'unsupported' };
+    let credential;
+    try {
+      credential = await assertion(latest.state.passkey.options);
+    } catch {
+      // Its person has said no, or there is no such passkey: browsers do not tell which.
+      return { fault: 'cancelled' };
+    }
+    return ask('POST', 'passkey', { credential });
+  }
+
   async function copy(button, text) {
     try {
       await navigator.clipboard.writeText(text);
@@ -209,6 +268,17 @@
     const phone = element('phone').value.replace(/[\s().-]/g, '');
     awaited = 'type';
     once(element('phone-send'), 'phone-fault', () => ask('POST', 'code', { phone }));
+  });
+
+  element('use-passkey').addEventListener('click', (event) => {
+    awaited = 'confirm';
+    once(event.currentTarget, 'passkey-fault', usePasskey);
+  });
+
+  element('copy-address').addEventListener('click', (event) => copy(event.currentTarget, location.href));
+
+  element('confirm-code').addEventListener('click', (event) => {
+    once(event.currentTarget, 'confirm-fault', () => ask('POST', 'passkey/confirm'));
   });
 
   element('copy-code').addEventListener('click', (event) => {

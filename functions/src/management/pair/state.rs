@@ -15,7 +15,7 @@ use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Reply, Timestamp};
 use crate::management::ManagementState;
-use crate::management::instances::{pairing_code, picture, qr};
+use crate::management::instances::{pairing_code, passkey, picture, qr};
 use crate::openapi::Tag;
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -34,6 +34,8 @@ pub struct Response {
     qr: Option<Scannable>,
     /// The code to type.
     code: Option<pairing_code::Response>,
+    /// What WhatsApp wants of the account's owner.
+    passkey: Option<passkey::View>,
 }
 
 /// A QR code to scan.
@@ -90,6 +92,10 @@ impl Response {
             Some(shown) => Some(pairing_code::show(state, instance, shown).await?),
             None => None,
         };
+        let passkey = match passkey::shown(instance, owners, now) {
+            Some(shown) => Some(passkey::view(state, instance, shown).await?),
+            None => None,
+        };
         Ok(Self {
             link: LinkState::Open,
             link_expires_at: expires_at.into(),
@@ -99,6 +105,7 @@ impl Response {
             reason: connection.reason,
             qr,
             code,
+            passkey,
         })
     }
 
@@ -113,6 +120,7 @@ impl Response {
             reason: None,
             qr: None,
             code: None,
+            passkey: None,
         }
     }
 }

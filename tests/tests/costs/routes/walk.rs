@@ -188,6 +188,19 @@ impl Walk<'_> {
             .await;
         self.call(&nobody, "POST /pair/{token}/connect", &token, None)
             .await;
+        let (by_user, by_link) = ("/api/instances/{instance}/passkey", "/pair/{token}/passkey");
+        let id = instance[0].parse().expect("an id");
+        for (caller, route, ids) in [(user, by_user, instance), (&nobody, by_link, &token[..])] {
+            let credential = self.office.wants_passkey(id).await;
+            if route == by_user {
+                self.call(caller, &format!("GET {route}"), ids, None).await;
+            }
+            let body = json!({"credential": credential});
+            self.call(caller, &format!("POST {route}"), ids, Some(body)).await;
+            self.office.wants_confirmation(id).await;
+            self.call(caller, &format!("POST {route}/confirm"), ids, None)
+                .await;
+        }
     }
 
     async fn messages(&mut self, user: &Caller, instance: InstanceId, key: &Caller) {

@@ -8,6 +8,7 @@ mod logout;
 mod messages;
 mod pairing_code;
 mod pairing_link;
+pub mod passkey;
 mod qr;
 mod restart;
 mod stats;

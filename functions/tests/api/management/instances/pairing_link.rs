@@ -76,7 +76,7 @@ async fn a_link_lives_for_half_an_hour_and_opening_it_uses_nothing_up() {
     assert_eq!(how(&world, &page).await, "ended");
     assert_eq!(connect(&world, &page).await, ENDED);
     let state = world.nobody.get(&format!("{page}/state")).await.data(200);
-    for member in ["instance", "network", "status", "reason", "qr", "code"] {
+    for member in ["instance", "network", "status", "reason", "qr", "code", "passkey"] {
         assert_eq!(state[member], json!(null), "{member}");
     }
 }

@@ -1,4 +1,5 @@
 mod page;
+mod passkey;
 mod state;
 
 use serde_json::Value;

@@ -44,6 +44,7 @@ async fn the_state_tells_all_that_there_is_to_show() {
         "reason": null,
         "qr": null,
         "code": null,
+        "passkey": null,
     });
     assert_eq!(state(&world, &page).await, at_rest);
 
