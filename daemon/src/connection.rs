@@ -12,6 +12,7 @@ use shared::domain::address_book::SavedContact;
 use shared::domain::content::{Came, Content, Context, Kind, Remote, Said, Target, Whence};
 use shared::domain::event::OptionVotes;
 use shared::domain::message::{Failure, FailureCode, Truncation};
+use shared::domain::passkey::Credential;
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::question::{Answer, Ask, Found};
@@ -21,6 +22,7 @@ use shared::session_state::SessionState;
 use tokio::sync::mpsc;
 
 use crate::notice::NoticeSink;
+use crate::passkey::PasskeyError;
 use crate::stop::Stop;
 use crate::whatsapp::Spool;
 
@@ -125,6 +127,17 @@ pub trait Connection: Send + Sync + Debug {
     /// Asks the server for a code that links this session to the phone with this number, once it is entered there.
     /// The session is not paired, and has got a QR code: the server's sign that it is ready.
     async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError>;
+
+    /// Hands WhatsApp the assertion that it wants before it links. The library goes on with the phone then.
+    async fn answer_passkey(&self, credential: &Credential) -> Result<(), PasskeyError> {
+        let _ = credential;
+        Err(PasskeyError::NotConnected)
+    }
+
+    /// Tells WhatsApp that the phone shows the same code.
+    async fn confirm_passkey(&self) -> Result<(), PasskeyError> {
+        Err(PasskeyError::NotConnected)
+    }
 
     /// The members of a group other than the account itself, each with the names that are known; those who see its status
     /// updates, of [`Recipient::Status`].
@@ -390,8 +403,23 @@ pub enum SessionEvent {
     QrExhausted,
     /// The pairing code does not work any more.
     PairingCodeVoid,
-    /// A passkey is asked of the phone's owner.
-    PasskeyRequested,
+    /// WhatsApp wants an assertion by a passkey of the account's owner.
+    PasskeyRequested {
+        /// Its request options, in JSON.
+        options: String,
+    },
+    /// The phone has answered to the assertion.
+    PasskeyConfirmation {
+        /// The code that the phone shows too.
+        code: String,
+        /// Whether nobody has to compare it: the phone knows this session from before.
+        is_known: bool,
+    },
+    /// Linking with a passkey has failed.
+    PasskeyFailed {
+        /// Why, for people.
+        why: String,
+    },
     /// The phone has linked this session; it comes back and logs in by itself.
     Paired,
     /// Logged in.

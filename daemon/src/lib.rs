@@ -18,6 +18,7 @@ pub mod instance;
 pub mod lease;
 pub mod meter;
 pub mod notice;
+pub mod passkey;
 pub mod people;
 pub mod preview;
 pub mod realtime;

@@ -14,6 +14,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use utoipa::ToSchema;
 
 pub use arguments::{Answers, Argument, Described};
+pub(crate) use taken::gate;
 pub use taken::{Gate, Taken, TakenByRoute};
 
 use crate::http::Code;

@@ -10,6 +10,7 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::auth::api_key::Scope;
 use crate::auth::cidr::Cidr;
 use crate::auth::mail_code::{self, MailCode};
+use crate::auth::pairing_link::{self, PairingToken};
 use crate::auth::password::{self, NewPassword, OfferedPassword};
 use crate::auth::session::RefreshToken;
 use crate::domain::account::{EmailAddress, PersonName, Role, Tier};
@@ -20,6 +21,7 @@ use crate::domain::event::EventType;
 use crate::domain::instance::{InstanceName, Status};
 use crate::domain::message::{Direction, Failure, Kind, State};
 use crate::domain::network::Network;
+use crate::domain::passkey::{Credential, PasskeyStage};
 use crate::domain::phone::PhoneNumber;
 use crate::domain::recipient::Recipient;
 use crate::domain::upload::{FileName, MimeType};
@@ -60,6 +62,7 @@ schemas! {
     "Tier", Tier = one_of(Tier::ALL, Tier::as_str);
     "Network", Network = one_of(Network::ALL, Network::as_str).examples([Network::Sandbox.as_str()]);
     "InstanceStatus", Status = one_of(Status::ALL, Status::as_str).examples([Status::Connected.as_str()]);
+    "PasskeyStage", PasskeyStage = one_of(PasskeyStage::ALL, PasskeyStage::as_str);
     "KeyScope", Scope = one_of(Scope::ALL, Scope::as_str);
     "AuditAction", Action = one_of(Action::ALL, Action::as_str);
     "AuditOutcome", Outcome = one_of(Outcome::ALL, Outcome::as_str);
@@ -99,6 +102,10 @@ schemas! {
     "Password", OfferedPassword = text("correct horse battery")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Password)));
     "MailCode", MailCode = letters(mail_code::LENGTH).description(Some("The code of a mail"));
+    "PairingToken", PairingToken = text("AY86jnbbAAAAAAAAAAAAAHBhaXJpbmdzIGFyZSBtYWRlIG9mIHVzIQ")
+        // Of the last character's six bits four belong to no byte.
+        .pattern(Some(format!("^[A-Za-z0-9_-]{{{}}}[AQgw]$", pairing_link::LENGTH - 1)))
+        .description(Some("The token of a pairing link"));
     "RefreshToken", RefreshToken = letters(RefreshToken::LENGTH);
     "Recipient", Recipient = text("15550100001")
         .pattern(Some(RECIPIENT))
@@ -119,6 +126,27 @@ schemas! {
         .format(Some(SchemaFormat::Custom("cidr".to_owned())))
         .description(Some("An IP address, or a range of them in CIDR notation"));
 
+    "PasskeyCredential", Credential = ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property("id", text("cGFzc2tleQ"))
+        .required("id")
+        .property("rawId", text("cGFzc2tleQ"))
+        .required("rawId")
+        .property("type", ObjectBuilder::new().schema_type(Type::String).enum_values(Some(["public-key"])))
+        .required("type")
+        .property("response", ObjectBuilder::new()
+            .schema_type(Type::Object)
+            .property("clientDataJSON", text("eyJ0eXBlIjoid2ViYXV0aG4uZ2V0In0"))
+            .required("clientDataJSON")
+            .property("authenticatorData", text("SZYN5YgOjGh0NBcPZHZgW4_krrmihjLHmVzzuoMdl2MFAAAAAA"))
+            .required("authenticatorData")
+            .property("signature", text("MAYCAQECAQE"))
+            .required("signature")
+            .property("userHandle", ObjectBuilder::new()
+                .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+                .examples(["dXNlcg"])))
+        .required("response")
+        .description(Some("An assertion as `PublicKeyCredential.toJSON` of browsers shows it; other members are not read"));
     "MessageFailure", Failure = ObjectBuilder::new()
         .schema_type(Type::Object)
         .property("code", text("REACHOUT_RESTRICTED").description(Some("Stable")))

@@ -5,6 +5,7 @@
 mod bare;
 mod load;
 mod login;
+mod passkeys;
 mod questions;
 mod report;
 mod scenes;

@@ -48,6 +48,7 @@ impl User {
                 31 => self.handles_a_webhook().await,
                 32..=34 => self.handles_members().await,
                 35..=37 => self.comes_and_goes().await,
+                38 if self.random(4) == 0 => self.links_with_a_passkey().await,
                 38 => self.handles_an_instance().await,
                 _ => self.administers().await,
             };
@@ -369,6 +370,7 @@ impl User {
             Some(body),
         )
         .await?;
+        self.pairs_by_link(&instance).await?;
         for route in [
             "POST /api/instances/{instance}/restart",
             "POST /api/instances/{instance}/disconnect",
@@ -377,6 +379,23 @@ impl User {
         ] {
             self.call(&api, route, &instance, None).await?;
         }
+        Ok(())
+    }
+
+    /// The pairing page, which shows the pairing code that waits, and another QR code.
+    async fn pairs_by_link(&mut self, instance: &[&str]) -> Result<(), Stop> {
+        let api = self.api.clone();
+        let route = "POST /api/instances/{instance}/pairing-link";
+        let link = self.call(&api, route, instance, None).await?;
+        let url = link["url"].as_str().expect("a URL");
+        let token = [url.rsplit('/').next().expect("a token")];
+        let phone = self.random(self.place.senders.len());
+        let phone = json!({"phone": self.place.senders[phone].other});
+        self.call(&api, "GET /pair/{token}/state", &token, None).await?;
+        self.call(&api, "POST /pair/{token}/code", &token, Some(phone))
+            .await?;
+        self.call(&api, "POST /pair/{token}/connect", &token, None)
+            .await?;
         Ok(())
     }
 

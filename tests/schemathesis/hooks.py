@@ -55,8 +55,17 @@ def before_load_schema(context, raw_schema):
 USED_UP = {
     "logout", "changePassword", "resendVerification", "verifyEmail", "inviteMember", "removeMember", "createInstance",
     "updateInstance", "deleteInstance", "connectInstance", "disconnectInstance", "restartInstance", "logoutInstance",
-    "createPairingCode",
+    "createPairingCode", "createPairingLink", "getPasskey", "answerPasskey", "confirmPasskey",
 }  # fmt: skip
+
+# Of what these are about WhatsApp wants this of the account's owner.
+PASSKEYS = {
+    "getPasskey": "assertion", "answerPasskey": "assertion", "confirmPasskey": "confirmation",
+    "answerPasskeyForPairing": "assertion", "confirmPasskeyForPairing": "confirmation",
+}  # fmt: skip
+
+# The right answers, by their cases' ids.
+credentials = {}
 
 # What each of these is about is a message that was accepted just now: it waits or was sent, and is there.
 CHANGES_OF_MESSAGES = {"editMessage", "deleteMessage", "reactToMessage"}
@@ -119,6 +128,8 @@ def fill_path(case, caller):
     if "instance" in path:
         if name == "getInstanceQr":
             path["instance"] = world.instance_with_code()
+        elif name in PASSKEYS:
+            path["instance"], credentials[case.id] = caller.instance_with_passkey(PASSKEYS[name])
         elif name == "createPairingCode":
             path["instance"] = caller.instance()
             caller.connect(path["instance"])
@@ -151,6 +162,12 @@ def fill_path(case, caller):
         path["chat"] = world.chat
     if "file" in path:
         path["file"] = "start.js"
+    if "token" in path:
+        # A link pairs one instance, and a tier has room for few.
+        user, instance = User(), None
+        if name in PASSKEYS:
+            instance, credentials[case.id] = user.instance_with_passkey(PASSKEYS[name])
+        path["token"] = user.pairing_token(instance)
 
 
 def fill_query(case):
@@ -227,6 +244,8 @@ def fill_body(case, caller):
         body["from"], body["to"] = (now - timedelta(hours=2)).isoformat(), (now + timedelta(hours=2)).isoformat()
     elif name == "changeGroupPicture":
         body["base64"] = PICTURE
+    elif name in PASSKEYS:
+        body["credential"] = credentials.pop(case.id, body["credential"])
     elif name == "joinGroup":
         body["invite"] = world.invite()
     if "participants" in body:
@@ -301,6 +320,10 @@ CONFLICTS = {
     "updateInstance": lambda case, caller: case.body.update(name=caller.instance()),
     "getInstanceQr": call_on_paired,
     "createPairingCode": call_on_paired,
+    "createPairingLink": call_on_paired,
+    "getPasskey": call_on_paired,
+    "answerPasskey": call_on_paired,
+    "confirmPasskey": call_on_paired,
     "updateSubscription": lambda case, caller: (
         case.path_parameters.update(subscription=world.crowded_subscription()),
         case.body.update(tier="BASIC", active=True),

@@ -9,6 +9,7 @@ import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 
 import requests
 
@@ -90,6 +91,37 @@ class User:
         is_shown = lambda: call("GET", f"{path}/status", self.token)["status"] == "AWAITING_QR"
         until("a QR code", is_shown)
         return call("GET", f"{path}/qr", self.token)["code"]
+
+    def instance_with_passkey(self, stage):
+        """An instance of which a passkey is wanted, or that its code is compared; and a credential for it."""
+        instance = self.instance()
+        code = self.connect(instance)
+        phone = requests.post(f"{SANDBOX}/admin/phones", json={"passkey": True}, timeout=30).json()["phone"]
+        # It answers when all is done, and most of the time nothing is.
+        scan = lambda: requests.post(f"{SANDBOX}/admin/mock-phone/scan-qr?phone={phone}", data=code, timeout=400)
+        Thread(target=scan, daemon=True).start()
+        path = f"/api/instances/{instance}/passkey"
+
+        def wanted(stage):
+            headers = {"Authorization": f"Bearer {self.token}", "X-Forwarded-For": source()}
+            data = session.get(API + path, headers=headers, timeout=30).json().get("data")
+            return data if data and data["stage"] == stage else None
+
+        options = until("a passkey", lambda: wanted("assertion"))["options"]
+        used = requests.post(f"{SANDBOX}/admin/phones/{phone}/passkey", json={"options": options}, timeout=30)
+        credential = used.json()
+        if stage == "confirmation":
+            call("POST", path, self.token, json={"credential": credential})
+            until("a code to compare", lambda: wanted("confirmation"))
+        return instance, credential
+
+    def pairing_token(self, instance=None):
+        """The token of a pairing link, of an instance that shows a QR code where none is named."""
+        if instance is None:
+            instance = self.instance()
+            self.connect(instance)
+        link = call("POST", f"/api/instances/{instance}/pairing-link", self.token)
+        return link["url"].rsplit("/", 1)[1]
 
 
 class World:

@@ -28,7 +28,15 @@ impl Phones {
         phone["phone"].as_str().expect("a number").to_owned()
     }
 
-    /// Lets the named phone scan a QR code.
+    /// A new phone whose account wants a passkey before it links a device: its number, and the passkey for an authenticator.
+    pub async fn create_with_passkey(&self, name: &str) -> (String, Value) {
+        let body = json!({"name": name, "passkey": true});
+        let phone = self.post("/admin/phones", &body).await;
+        let number = phone["phone"].as_str().expect("a number").to_owned();
+        (number, phone["passkey"].clone())
+    }
+
+    /// Lets the named phone scan a QR code. Where it wants a passkey, that takes as long as the passkey does.
     pub async fn scan(&self, phone: &str, qr: &str) {
         let url = format!("{}/admin/mock-phone/scan-qr?phone={phone}", self.base);
         let answer = self

@@ -8,8 +8,12 @@ use reqwest::Method;
 use serde_json::Value;
 use shared::domain::content::Kind;
 
-/// What is served as it lies in the binary: it costs the table nothing, and answers without the envelope.
+/// What is served as it lies in the binary, with all that is below it: it costs the table nothing, and answers without the
+/// envelope.
 const PAGES: [&str; 3] = ["/api/docs", "/api/openapi.json", "/docs/errors"];
+
+/// The same of the pairing page, below which there is more.
+const PAIRING_PAGE: [&str; 3] = ["/pair/{token}", "/pair/page.css", "/pair/page.js"];
 
 /// Every route that answers with the envelope, as `GET /api/instances/{instance}`, in order.
 pub fn all() -> Vec<String> {
@@ -17,6 +21,7 @@ pub fn all() -> Vec<String> {
     let mut routes: Vec<_> = operations
         .iter()
         .filter(|operation| !PAGES.iter().any(|page| operation.path().starts_with(page)))
+        .filter(|operation| !PAIRING_PAGE.contains(&operation.path()))
         .map(|operation| format!("{} {}", operation.method(), operation.path()))
         .collect();
     routes.sort();

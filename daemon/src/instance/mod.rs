@@ -9,6 +9,7 @@ pub mod keeping;
 pub mod link;
 pub mod notices;
 mod pairing;
+mod passkey;
 mod pausing;
 mod pending;
 mod push_names;
@@ -29,10 +30,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use chrono::{DateTime, Utc};
 use shared::domain::instance::{Instance, PairingRequest, Status};
+use shared::domain::passkey::PasskeyAnswer;
 use shared::domain::reason::Reason;
 use shared::ids::{InstanceId, SubscriptionId};
 use shared::session_state::Fence;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -61,6 +63,8 @@ pub struct Actor {
     stop: CancellationToken,
     unlink: CancellationToken,
     wake: Arc<Notify>,
+    /// What the account's owner answers to a request for a passkey.
+    passkey_answers: watch::Receiver<Option<PasskeyAnswer>>,
     observer: Observer,
     /// By which code the instance is to be paired; `None` for QR codes.
     pairing: Option<PairingRequest>,
@@ -89,6 +93,7 @@ pub struct ActorHandle {
     pub pairs_by_code: bool,
     /// Ends the pause before its next attempt.
     pub wake: Arc<Notify>,
+    passkey_answers: watch::Sender<Option<PasskeyAnswer>>,
     /// Cancelled when it has ended.
     pub ended: CancellationToken,
     /// Its task.
@@ -124,6 +129,7 @@ impl Actor {
         }
         let stop = CancellationToken::new();
         let wake = Arc::new(Notify::new());
+        let (passkey_answers, answered) = watch::channel(None);
         let generation = Arc::new(AtomicU64::new(instance.desired.generation));
         let pairing = instance.desired.pairing.clone().filter(|_| !only_unlinks);
         let pairs_by_code = pairing.is_some();
@@ -142,6 +148,7 @@ impl Actor {
             stop: stop.clone(),
             unlink: unlink.clone(),
             wake: wake.clone(),
+            passkey_answers: answered,
             pairing,
             asked_anew: instance.observed.generation < instance.desired.generation,
             // The shard's last owner may have shown it.
@@ -172,6 +179,7 @@ impl Actor {
             only_unlinks,
             pairs_by_code,
             wake,
+            passkey_answers,
             ended,
             task,
         }
@@ -308,6 +316,17 @@ impl ActorHandle {
     /// The request that it answers.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Relaxed)
+    }
+
+    /// Hands it what the account's owner has answered to a request for a passkey, once.
+    pub fn tell_answer(&self, answer: Option<&PasskeyAnswer>) {
+        self.passkey_answers.send_if_modified(|last| {
+            let is_new = last.as_ref() != answer;
+            if is_new {
+                *last = answer.cloned();
+            }
+            is_new
+        });
     }
 
     /// Tells it of a later request. The present attempt answers that one too; a pause before the next attempt is cut

@@ -13,6 +13,7 @@ use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::debug;
 
+use super::passkey;
 use super::session::{Ended, Running};
 use crate::connection::{PairingCode, PairingError};
 
@@ -30,16 +31,20 @@ pub enum Pairing {
     Asked(BoxFuture<'static, Result<PairingCode, PairingError>>),
     /// The code is shown until then.
     Shown(Instant),
+    /// WhatsApp wants a passkey.
+    ByPasskey(passkey::Step),
     /// The phone has answered: the rest is between it and the server.
     Answered,
 }
 
-/// What happens while pairing by a code.
+/// What happens while pairing by a code or with a passkey.
 pub enum Progress {
     /// WhatsApp's answer to the request for a code.
     Code(Result<PairingCode, PairingError>),
     /// Nobody has entered it.
     Expired,
+    /// What happens with a passkey.
+    Passkey(passkey::Progress),
 }
 
 impl Pairing {
@@ -56,6 +61,7 @@ impl Pairing {
                 tokio::time::sleep_until(*until).await;
                 Progress::Expired
             }
+            Self::ByPasskey(step) => Progress::Passkey(step.progress().await),
             Self::ByQr(_) | Self::ByCode(_) | Self::Answered => std::future::pending().await,
         }
     }
@@ -87,7 +93,7 @@ impl Running<'_> {
                 self.pairing = Pairing::Asked(answer.boxed());
                 None
             }
-            Pairing::Asked(_) | Pairing::Shown(_) | Pairing::Answered => None,
+            Pairing::Asked(_) | Pairing::Shown(_) | Pairing::ByPasskey(_) | Pairing::Answered => None,
         }
     }
 
@@ -101,9 +107,9 @@ impl Running<'_> {
         matches!(self.pairing, Pairing::Shown(_)).then(not_entered)
     }
 
-    /// The code was entered, and cannot run out any more.
+    /// The code was entered, or the passkey accepted: neither can run out any more.
     pub(super) fn phone_answered(&mut self) {
-        if matches!(self.pairing, Pairing::Shown(_)) {
+        if matches!(self.pairing, Pairing::Shown(_) | Pairing::ByPasskey(_)) {
             self.pairing = Pairing::Answered;
         }
     }
@@ -113,6 +119,7 @@ impl Running<'_> {
             Progress::Code(Ok(code)) => self.show_code(&code).await,
             Progress::Code(Err(error)) => Some(self.no_code(&error)),
             Progress::Expired => Some(not_entered()),
+            Progress::Passkey(progress) => self.passkey_progressed(progress),
         }
     }
 

@@ -15,6 +15,7 @@ use super::book::Book;
 use super::inbound::Inbound;
 use super::link::{Acks, Link};
 use super::pairing::Pairing;
+use super::passkey;
 use super::sorter::Sorter;
 use crate::connection::{Connection, Session, SessionEvent};
 use crate::stop::{Answer, Stop};
@@ -203,6 +204,11 @@ impl Running<'_> {
                         break ended;
                     }
                 }
+                answer = passkey::answered(&mut self.actor.passkey_answers) => {
+                    if let Some(ended) = self.passkey_answered(answer).await {
+                        break ended;
+                    }
+                }
                 Some(alive) = probed.recv() => {
                     if let Err(why) = alive {
                         break Ended::Dropped(why);
@@ -232,10 +238,11 @@ impl Running<'_> {
             SessionEvent::Qr { code, valid_for } => self.qr_came(&code, valid_for).await,
             SessionEvent::QrExhausted => self.qr_exhausted(),
             SessionEvent::PairingCodeVoid => self.code_void(),
-            SessionEvent::PasskeyRequested => {
-                self.phone_answered();
-                self.written(Status::AwaitingPasskey).await
+            SessionEvent::PasskeyRequested { options } => self.passkey_requested(&options).await,
+            SessionEvent::PasskeyConfirmation { code, is_known } => {
+                self.passkey_confirmation(&code, is_known).await
             }
+            SessionEvent::PasskeyFailed { why } => Some(self.passkey_failed(why)),
             SessionEvent::Paired => {
                 info!(instance.id = %self.actor.id, "paired");
                 self.phone_answered();
@@ -288,7 +295,7 @@ impl Running<'_> {
         self.unless(stored)
     }
 
-    async fn written(&mut self, status: Status) -> Option<Ended> {
+    pub(super) async fn written(&mut self, status: Status) -> Option<Ended> {
         let stored = self.actor.observer.set(status, None).await;
         self.unless(stored)
     }

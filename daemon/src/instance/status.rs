@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use shared::domain::event::Untold;
 use shared::domain::instance::{Account, Instance, Observed, PairingCode, Pause, QrCode, Status};
+use shared::domain::passkey::{PasskeyRequest, PasskeyStage};
 use shared::domain::person::Person;
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
@@ -208,6 +209,28 @@ impl Observer {
         self.write().await == Written::Stored
     }
 
+    /// Writes that something is wanted of the account's owner: the options of an assertion, or a code to compare.
+    pub async fn set_passkey(
+        &mut self,
+        stage: PasskeyStage,
+        mark: &str,
+        text: &str,
+        expires_at: DateTime<Utc>,
+    ) -> bool {
+        let Some(sealed) = self.seal(&PasskeyRequest::aad(self.id, mark), text).await else {
+            return false;
+        };
+        self.start.over();
+        self.turn_to(Status::AwaitingPasskey, None);
+        self.observed.passkey = Some(PasskeyRequest {
+            stage,
+            mark: mark.to_owned(),
+            sealed,
+            expires_at,
+        });
+        self.write().await == Written::Stored
+    }
+
     fn turn_to(&mut self, status: Status, reason: Option<&str>) {
         if self.observed.status != status {
             self.observed.since = self.observed.next_since(self.deps.clock.now());
@@ -217,6 +240,7 @@ impl Observer {
         self.observed.reason = reason.map(str::to_owned);
         self.observed.qr = None;
         self.observed.pairing_code = None;
+        self.observed.passkey = None;
         self.is_news = true;
     }
 

@@ -199,6 +199,9 @@ impl Reconciler {
             .filter(|instance| instance.network == self.deps.network && instance.shard == self.hold.shard);
         if let Some(instance) = &ours {
             self.note(instance);
+            if let Some(handle) = actors.get(&id) {
+                handle.tell_answer(instance.desired.passkey.as_ref());
+            }
         }
         let act = self.decide(ours.as_ref(), actors.get(&id));
         let (deps, links) = (self.deps.clone(), self.links.clone());

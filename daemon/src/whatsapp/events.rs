@@ -55,12 +55,14 @@ pub struct Translator {
 }
 
 /// The kinds that are translated; the library makes no others for us.
-const KINDS: [EventKind; 19] = [
+const KINDS: [EventKind; 21] = [
     EventKind::PairingQrCode,
     EventKind::PairingQrCodesExhausted,
     EventKind::PairingCodeRefresh,
     EventKind::PairingCodeError,
     EventKind::PairPasskeyRequest,
+    EventKind::PairPasskeyConfirmation,
+    EventKind::PairPasskeyError,
     EventKind::PairSuccess,
     EventKind::Connected,
     EventKind::SelfPushNameUpdated,
@@ -108,7 +110,17 @@ impl Translator {
             },
             Event::PairingQrCodesExhausted(_) => SessionEvent::QrExhausted,
             Event::PairingCodeRefresh(_) | Event::PairingCodeError(_) => SessionEvent::PairingCodeVoid,
-            Event::PairPasskeyRequest(_) => SessionEvent::PasskeyRequested,
+            Event::PairPasskeyRequest(request) => SessionEvent::PasskeyRequested {
+                options: request.request_options_json.clone(),
+            },
+            Event::PairPasskeyConfirmation(confirmation) => SessionEvent::PasskeyConfirmation {
+                code: confirmation.code.clone(),
+                is_known: confirmation.skip_handoff_ux,
+            },
+            // What fails with its connection ends with it.
+            Event::PairPasskeyError(error) => SessionEvent::PasskeyFailed {
+                why: self.is_connected().then(|| error.error.clone())?,
+            },
             Event::PairSuccess(_) => {
                 self.ending.note_paired();
                 self.notices.note_linked();
@@ -218,6 +230,11 @@ impl Translator {
     fn own(&self) -> Person {
         let client = self.client.get().and_then(std::sync::Weak::upgrade);
         client.map(|client| people::own(&client)).unwrap_or_default()
+    }
+
+    fn is_connected(&self) -> bool {
+        let client = self.client.get().and_then(std::sync::Weak::upgrade);
+        client.is_some_and(|client| client.is_connected())
     }
 
     fn connected(&self) -> Option<SessionEvent> {

@@ -22,6 +22,7 @@ mod network;
 mod notices;
 mod own_chat;
 mod pairing;
+mod passkey;
 mod people;
 mod polls;
 mod presence;

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use shared::clock::Clock;
 use shared::domain::content::{Came, Kind, Remote, Said, Whence};
 use shared::domain::message::Failure;
+use shared::domain::passkey::Credential;
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::question::{self, Ask, Found};
@@ -48,11 +49,12 @@ use super::settings::WhatsAppConnector;
 use super::spool::Spool;
 use super::statuses::Statuses;
 use super::transport::Dialler;
-use super::{chats, download, explain, failure, pairing, people, questions, resend, trust, upload};
+use super::{chats, download, explain, failure, pairing, passkey, people, questions, resend, trust, upload};
 use crate::connection::{
     AskError, Audience, ChatState, ConnectError, Connection, FetchedMedia, MediaError, PairingCode,
     PairingError, SendError, Session, Unread,
 };
+use crate::passkey::PasskeyError;
 use crate::store::{MissingInbound, SessionStore};
 
 /// How long writing to the wire what an account does in a chat may take.
@@ -379,6 +381,16 @@ impl Connection for WhatsAppSession {
     async fn pairing_code(&self, phone: &PhoneNumber) -> Result<PairingCode, PairingError> {
         let asking = pairing::request(&self.client, phone);
         self.unless_over(PairingError::NotConnected, asking).await
+    }
+
+    async fn answer_passkey(&self, credential: &Credential) -> Result<(), PasskeyError> {
+        let answering = passkey::answer(&self.client, credential);
+        self.unless_over(PasskeyError::NotConnected, answering).await
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), PasskeyError> {
+        let confirming = passkey::confirm(&self.client);
+        self.unless_over(PasskeyError::NotConnected, confirming).await
     }
 
     async fn group_members(&self, group: &Recipient) -> Result<Vec<Person>, SendError> {

@@ -26,6 +26,7 @@ mod outages;
 mod pacing;
 mod pairing;
 mod pairing_code;
+mod passkeys;
 mod people;
 mod poison;
 mod previews;

@@ -15,11 +15,13 @@ use daemon::connection::{
     Unread,
 };
 use daemon::notice::NoticeSink;
+use daemon::passkey::PasskeyError;
 use daemon::stop::{Answer, Stop};
 use daemon::whatsapp::Spool;
 use shared::domain::content::{Bytes, Came, Content, Kind, Remote, Said, Whence};
 use shared::domain::instance::Status;
 use shared::domain::message::Failure;
+use shared::domain::passkey::Credential;
 use shared::domain::person::Person;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::question::{self, Ask, Found};
@@ -56,6 +58,7 @@ pub struct Playing {
     asked: mpsc::Receiver<Asked>,
     questions: mpsc::Receiver<Questioned>,
     files: mpsc::Receiver<Wanted>,
+    passkeys: mpsc::Receiver<Passkey>,
     pub line: Arc<Line>,
 }
 
@@ -64,6 +67,13 @@ pub struct Playing {
 pub struct Asked {
     pub phone: PhoneNumber,
     pub answer: oneshot::Sender<Result<PairingCode, PairingError>>,
+}
+
+/// What a daemon tells WhatsApp of a passkey: an assertion, or without one that the codes are the same.
+#[derive(Debug)]
+pub struct Passkey {
+    pub credential: Option<Credential>,
+    pub answer: oneshot::Sender<Result<(), PasskeyError>>,
 }
 
 /// What a daemon asks on somebody's behalf.
@@ -98,6 +108,7 @@ pub struct Line {
     asked: mpsc::Sender<Asked>,
     questions: mpsc::Sender<Questioned>,
     files: mpsc::Sender<Wanted>,
+    passkeys: mpsc::Sender<Passkey>,
     /// What comes of the next looks for files that are forwarded, the last one first; the others are where they were.
     pub found_files: Mutex<Vec<Result<String, MediaError>>>,
     answers_probes: Arc<Mutex<bool>>,
@@ -162,11 +173,13 @@ impl Connector for Network {
         let (asking, asked) = mpsc::channel(WAITING);
         let (questioning, questions) = mpsc::channel(WAITING);
         let (wanting, files) = mpsc::channel(WAITING);
+        let (telling, passkeys) = mpsc::channel(WAITING);
         let line = Arc::new(Line {
             sent: sender,
             asked: asking,
             questions: questioning,
             files: wanting,
+            passkeys: telling,
             found_files: Mutex::default(),
             answers_probes: self.answers_probes.clone(),
             members: self.members.clone(),
@@ -203,6 +216,7 @@ impl Connector for Network {
             asked,
             questions,
             files,
+            passkeys,
             line: line.clone(),
         };
         self.begun
@@ -346,6 +360,14 @@ impl Connection for Line {
         answered.await.unwrap_or(Err(PairingError::NotConnected))
     }
 
+    async fn answer_passkey(&self, credential: &Credential) -> Result<(), PasskeyError> {
+        self.tell_passkey(Some(credential.clone())).await
+    }
+
+    async fn confirm_passkey(&self) -> Result<(), PasskeyError> {
+        self.tell_passkey(None).await
+    }
+
     async fn ask(&self, ask: &Ask) -> Result<question::Answer, AskError> {
         let (answer, answered) = oneshot::channel();
         let ask = ask.clone();
@@ -420,6 +442,15 @@ impl Connection for Line {
     }
 }
 
+impl Line {
+    async fn tell_passkey(&self, credential: Option<Credential>) -> Result<(), PasskeyError> {
+        let (answer, answered) = oneshot::channel();
+        let told = self.passkeys.send(Passkey { credential, answer }).await;
+        told.map_err(|_| PasskeyError::NotConnected)?;
+        answered.await.unwrap_or(Err(PasskeyError::NotConnected))
+    }
+}
+
 impl Playing {
     /// Tells the daemon what happens.
     pub async fn tell(&self, event: SessionEvent) {
@@ -455,6 +486,18 @@ impl Playing {
         in_time("a request for a pairing code", self.asked.recv())
             .await
             .expect("the connection lives")
+    }
+
+    /// What the daemon tells next of a passkey.
+    pub async fn told_of_passkey(&mut self) -> Passkey {
+        in_time("an answer to a request for a passkey", self.passkeys.recv())
+            .await
+            .expect("the connection lives")
+    }
+
+    /// Whether it has told something that nobody has taken.
+    pub fn has_told_of_passkey(&mut self) -> bool {
+        self.passkeys.try_recv().is_ok()
     }
 
     /// Whether it has asked for one that nobody has taken.

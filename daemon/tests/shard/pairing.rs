@@ -92,8 +92,6 @@ async fn pairing_stores_the_account() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, session) = world.showing_qr(&mut daemon).await;
-    session.tell(SessionEvent::PasskeyRequested).await;
-    world.until_status(&instance, Status::AwaitingPasskey).await;
     session.tell(SessionEvent::Paired).await;
     let paired = world.until_status(&instance, Status::Connecting).await;
     assert_eq!(paired.observed.qr, None);

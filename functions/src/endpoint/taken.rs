@@ -17,7 +17,7 @@ use crate::openapi::{Operation, Schemas};
 pub type Gate<S> = for<'a> fn(&'a mut Parts, &'a S) -> BoxFuture<'a, Result<(), ApiError>>;
 
 /// An extractor of callers as a gate.
-pub(super) fn gate<E, S>() -> Gate<S>
+pub(crate) fn gate<E, S>() -> Gate<S>
 where
     E: FromRequestParts<S, Rejection = ApiError> + Send,
     S: Send + Sync,

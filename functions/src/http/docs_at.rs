@@ -30,9 +30,14 @@ impl DocsAt {
         Self(LOCAL_URL.to_owned())
     }
 
+    /// A path below the same address.
+    pub fn at(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+
     /// The page of a code.
     pub fn page_of(&self, code: &str) -> String {
-        format!("{}{ERROR_PAGES}/{code}", self.0)
+        self.at(&format!("{ERROR_PAGES}/{code}"))
     }
 }
 

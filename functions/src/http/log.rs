@@ -187,7 +187,9 @@ fn told_by_action(action: Action) -> Told {
         | Action::InstanceDisconnect
         | Action::InstanceRestart
         | Action::InstanceLogout
-        | Action::PairingCodeRequested => Told::Business,
+        | Action::PairingCodeRequested
+        | Action::PairingLinkCreated
+        | Action::PasskeyAnswered => Told::Business,
         Action::Login
         | Action::Logout
         | Action::PasswordChanged

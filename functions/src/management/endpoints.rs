@@ -1,6 +1,6 @@
 //! The list of this function's endpoints. Each is declared in its own file, whose path mirrors the endpoint's.
 
-use super::{admin, audit_logs, instances, subscription, subscriptions, users};
+use super::{admin, audit_logs, instances, pair, subscription, subscriptions, users};
 use crate::endpoint::Endpoint;
 use crate::management::ManagementState;
 
@@ -18,6 +18,10 @@ pub fn endpoints() -> Vec<Endpoint<ManagementState>> {
         instances::status::endpoint(),
         instances::qr::endpoint(),
         instances::pairing_code::endpoint(),
+        instances::pairing_link::endpoint(),
+        instances::passkey::show::endpoint(),
+        instances::passkey::answer::endpoint(),
+        instances::passkey::confirm::endpoint(),
         instances::connect::endpoint(),
         instances::disconnect::endpoint(),
         instances::logout::endpoint(),
@@ -42,6 +46,14 @@ pub fn endpoints() -> Vec<Endpoint<ManagementState>> {
         users::show::endpoint(),
         users::update::endpoint(),
         users::delete::endpoint(),
+        pair::page::endpoint(),
+        pair::page::script_endpoint(),
+        pair::page::style_endpoint(),
+        pair::state::endpoint(),
+        pair::connect::endpoint(),
+        pair::code::endpoint(),
+        pair::passkey::answer::endpoint(),
+        pair::passkey::confirm::endpoint(),
     ];
     endpoints.extend(instances::webhook::endpoints());
     endpoints

@@ -5,6 +5,7 @@ mod admin;
 mod audit_logs;
 mod endpoints;
 mod instances;
+mod pair;
 pub(crate) mod people;
 mod state;
 mod subscription;

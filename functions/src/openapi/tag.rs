@@ -31,6 +31,9 @@ tags! {
     Subscription = "Subscription";
     /// WhatsApp numbers: what is wanted of their connections, and how these are.
     Instances = "Instances";
+    /// The page on which whoever holds the phone pairs an instance, and what the page asks. Called with the token of a pairing
+    /// link, which stands in the path.
+    Pairing = "Pairing page";
     /// What programs use an instance with.
     Keys = "API keys";
     /// Where an instance's events go, and what became of them.

@@ -88,6 +88,7 @@ pub(crate) fn router(network: Arc<Network>) -> Router {
         .route("/admin/phones/{phone}/online", post(phones::online))
         .route("/admin/phones/{phone}/unlink", post(phones::unlink))
         .route("/admin/phones/{phone}/link-code", post(scan::link_code))
+        .route("/admin/phones/{phone}/passkey", post(scan::passkey))
         .route(
             "/admin/phones/{phone}/typing",
             get(people::typing).post(people::type_to),

@@ -1,5 +1,6 @@
-//! Linking: `POST /admin/mock-phone/scan-qr`, a person scans the QR code that a client shows, and
-//! `POST /admin/phones/{phone}/link-code`, a person types the code that it shows.
+//! Linking: `POST /admin/mock-phone/scan-qr`, a person scans the QR code that a client shows,
+//! `POST /admin/phones/{phone}/link-code`, a person types the code that it shows, and `POST /admin/phones/{phone}/passkey`, a person
+//! uses the passkey that the network wants. Where it wants one, the first two answer when all of it is done.
 
 use std::sync::Arc;
 
@@ -35,4 +36,19 @@ pub(super) struct LinkCodeRequest {
 /// `POST …/link-code`: the code as the client shows it.
 pub(super) async fn link_code(phone: Phone, Body(request): Body<LinkCodeRequest>) -> ApiResult<Json<Linked>> {
     Ok(Json(phone.enter_code(&request.code).await?))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PasskeyRequest {
+    options: serde_json::Value,
+    origin: Option<String>,
+}
+
+/// `POST …/passkey`: the request options as the client shows them; the answer is the credential.
+pub(super) async fn passkey(
+    phone: Phone,
+    Body(request): Body<PasskeyRequest>,
+) -> ApiResult<Json<serde_json::Value>> {
+    Ok(Json(phone.use_passkey(request.options, request.origin).await?))
 }

@@ -143,11 +143,13 @@ fn refused(node: &Node, error: Error) -> Result<Node> {
     }
 }
 
-/// Answers a client that is not linked yet: it may ping, and ask to be linked by a code.
+/// Answers a client that is not linked yet: it may ping, ask to be linked by a code, and be linked with a passkey.
 pub(crate) fn answer_stranger(network: &Network, pairing: &Pairing, node: &Node) -> Answer {
     let answer = match wire::attr(node, "xmlns").as_deref() {
         Some("w:p" | "passive") => wire::iq_result(node, Vec::new()),
-        Some("md") => pairing::code::answer(network, pairing, node)
+        Some("md") => pairing::passkey::answer(network, pairing, node)
+            .unwrap_or_else(|| pairing::code::answer(network, pairing, node))
+            .or_else(|error| refused(node, error))
             .unwrap_or_else(|_| wire::iq_error(node, 400, "bad-request")),
         _ => wire::iq_error(node, 401, "not-authorized"),
     };

@@ -247,12 +247,12 @@ async fn attempt(
     let pairing = &begun.pairing;
     let _claim = Claim::of(pairing)?;
     let (number, shown) = (phone.to_owned(), pairing.clone());
-    let own = network
+    let (chosen, own) = network
         .store
         .run(move |unit| {
-            let account = super::choose(unit, Some(number), shown.push_name.as_deref())?;
-            super::can_link(unit, &account, &shown)?;
-            Ok(identity::secrets(unit, &account.phone)?.identity)
+            let chosen = super::chosen(unit, Some(number), &shown)?;
+            let own = identity::secrets(unit, &chosen.0.phone)?.identity;
+            Ok((chosen, own))
         })
         .await?;
     let wrapped = begun.wrapped;
@@ -280,14 +280,7 @@ async fn attempt(
         ));
     }
     let secret = attempt.finish(&own, &keys.identity, &keys.bundle)?;
-    let (number, shown) = (phone.to_owned(), pairing.clone());
-    let prepared = network
-        .store
-        .run(move |unit| {
-            let account = directory::require(unit, &number)?;
-            super::prepare(unit, account, &shown, &secret)
-        })
-        .await?;
+    let prepared = super::signed(network, pairing, chosen, secret).await?;
     super::finish(network, pairing, prepared).await
 }
 

@@ -3,9 +3,10 @@
 //! Either way the phone gets to share a secret with the client and to know its identity key. The phone signs that
 //! key, the client checks the signature and countersigns, and the device is stored. Then the server ends the stream
 //! with 515, and the client comes back to log in. Only the way of the secret differs: [`qr`] shows it, [`code`]
-//! agrees on it.
+//! agrees on it, and so does [`passkey`] in the place of either.
 
 pub(crate) mod code;
+pub(crate) mod passkey;
 mod qr;
 
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::people::profile;
-use crate::phone::{adv, identity};
+use crate::phone::{self, adv, identity};
 use crate::server::refusals::{self, StreamEnd};
 use crate::server::registry::Pairing;
 use crate::store::Unit;
@@ -82,6 +83,39 @@ fn choose(unit: &Unit<'_>, phone: Option<String>, push_name: Option<&str>) -> Re
         switches::adopt(unit, &account.phone, name)?;
     }
     Ok(account)
+}
+
+/// A phone that is to link a client, and the account's passkey, where it wants one first.
+type Chosen = (Account, Option<phone::passkey::Passkey>);
+
+/// Chooses the phone that links a client.
+///
+/// # Errors
+/// As [`can_link`].
+fn chosen(unit: &Unit<'_>, number: Option<String>, pairing: &Pairing) -> Result<Chosen> {
+    let account = choose(unit, number, pairing.push_name.as_deref())?;
+    can_link(unit, &account, pairing)?;
+    let passkey = phone::passkey::of(unit, &account.phone)?;
+    Ok((account, passkey))
+}
+
+/// The phone signs with this secret, unless its passkey brings another.
+async fn signed(
+    network: &Network,
+    pairing: &Pairing,
+    (account, passkey): Chosen,
+    secret: [u8; 32],
+) -> Result<Prepared> {
+    let secret = match passkey {
+        Some(passkey) => passkey::agree(network, pairing, &account.phone, passkey).await?,
+        None => secret,
+    };
+    let shown = pairing.clone();
+    let prepare = move |unit: &mut Unit<'_>| {
+        let account = directory::require(unit, &account.phone)?;
+        prepare(unit, account, &shown, &secret)
+    };
+    network.store.run(prepare).await
 }
 
 /// What the phone hands to a client that it links.

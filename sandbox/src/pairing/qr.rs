@@ -20,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::network::Network;
 use crate::server::refusals::{self, StreamEnd};
 use crate::server::registry::{Pairing, Reference};
+use crate::store::Unit;
 use crate::wire;
 
 /// References in a set; a client shows one after the other.
@@ -69,8 +70,9 @@ async fn pace(network: &Network, pairing: &Pairing) {
     let mut end = begun + shown_until(times, REFS - 1) + times.linger;
     loop {
         tokio::time::sleep_until(end).await;
-        // A code that its person may be typing is not taken away.
-        match network.registry.codes.deadline(client) {
+        // A code that its person may be typing is not taken away, nor is a passkey that is looked for.
+        let code = network.registry.codes.deadline(client);
+        match code.max(network.registry.passkeys.deadline(client)) {
             Some(deadline) if deadline > end => end = deadline,
             _ => break,
         }
@@ -122,14 +124,10 @@ async fn link(network: &Network, pairing: &Pairing, code: &QrCode, phone: Option
             "the QR code's keys are not those of the client that shows it".into(),
         ));
     }
-    let (shown, secret) = (pairing.clone(), code.adv_secret);
-    let prepared = network
-        .store
-        .run(move |unit| {
-            let account = super::choose(unit, phone, shown.push_name.as_deref())?;
-            super::prepare(unit, account, &shown, &secret)
-        })
-        .await?;
+    let shown = pairing.clone();
+    let choose = move |unit: &mut Unit<'_>| super::chosen(unit, phone, &shown);
+    let chosen = network.store.run(choose).await?;
+    let prepared = super::signed(network, pairing, chosen, code.adv_secret).await?;
     super::finish(network, pairing, prepared).await
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod inbox;
 pub(crate) mod key_share;
 pub(crate) mod link_code;
 pub(crate) mod media;
+pub(crate) mod passkey;
 pub(crate) mod peer;
 pub(crate) mod reading;
 pub(crate) mod receive;

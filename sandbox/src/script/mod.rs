@@ -37,6 +37,7 @@ pub use crate::phone::compose::{
 };
 pub use crate::phone::content::{Content, Reaction as ShownReaction};
 pub use crate::phone::inbox::Entry;
+pub use crate::phone::passkey::PasskeyInfo;
 pub use crate::stats::{Counts, Handshakes, Stanzas};
 pub use chats::{InboxQuery, ReadReport, ReadRequest, Sent};
 pub use groups::{

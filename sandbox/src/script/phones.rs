@@ -14,9 +14,11 @@ use crate::network::Network;
 use crate::pairing;
 use crate::people::business::{self, Business};
 use crate::people::{presence, profile};
+use crate::phone::passkey::{self, PasskeyInfo};
 use crate::phone::{identity, key_share};
 use crate::pictures::{self, Owner};
 use crate::server::refusals::{self, Refusal};
+use crate::server::registry::Registry;
 use crate::store::Unit;
 use crate::switches;
 
@@ -39,6 +41,11 @@ pub struct PhoneInfo {
     pub switches: BTreeMap<String, bool>,
     /// Why its companions may not log in; null where they may.
     pub refused: Option<Refusal>,
+    /// The passkey that the network wants before it links a device; null where it wants none.
+    pub passkey: Option<PasskeyInfo>,
+    /// The code that the phone shows while a client is linked with a passkey, to be compared with the client's.
+    #[serde(rename = "linkingCode")]
+    pub linking_code: Option<String>,
 }
 
 /// A linked device.
@@ -67,6 +74,9 @@ pub struct NewPhone {
     /// Whether its devices address people by LID, as migrated accounts do.
     #[serde(default)]
     pub lid_migrated: bool,
+    /// Whether the network wants a passkey before it links a device.
+    #[serde(default)]
+    pub passkey: bool,
 }
 
 /// A device that was linked, and to whom.
@@ -91,7 +101,10 @@ pub(crate) async fn create(network: &Arc<Network>, new: NewPhone) -> Result<Phon
         if new.lid_migrated {
             profile::migrate(unit, &account.phone)?;
         }
-        info(unit, account, |_| false)
+        if new.passkey {
+            passkey::create(unit, &account.phone)?;
+        }
+        info(unit, account, None)
     };
     network.store.run(work).await
 }
@@ -102,7 +115,7 @@ pub(crate) async fn list(network: &Arc<Network>) -> Result<Vec<PhoneInfo>> {
         let accounts = directory::all(unit)?;
         let infos = accounts
             .into_iter()
-            .map(|account| info(unit, account, |a| registry.client(a).is_some()));
+            .map(|account| info(unit, account, Some(&registry)));
         infos.collect::<Result<Vec<_>>>()
     };
     network.store.run(work).await
@@ -131,7 +144,7 @@ impl Phone {
     /// The phone and its companions.
     pub async fn info(&self) -> Result<PhoneInfo> {
         let registry = Arc::clone(&self.network.registry);
-        self.work(move |unit, account| info(unit, account.clone(), |a| registry.client(a).is_some()))
+        self.work(move |unit, account| info(unit, account.clone(), Some(&registry)))
             .await
     }
 
@@ -146,6 +159,25 @@ impl Phone {
         let entering = async move { pairing::code::enter(&network, phone, &code).await };
         let linked = self.network.tasks.spawn(entering);
         Ok(linked.await.map_err(|_| Error::Stopped)??.into())
+    }
+
+    /// Uses the account's passkey as its person does in a browser on a page of `origin`, or of the pairing page's host where that is
+    /// not said. Answers the credential for the request's `options`.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the account has none, [`Error::Invalid`] for options that it cannot answer.
+    pub async fn use_passkey(
+        &self,
+        options: serde_json::Value,
+        origin: Option<String>,
+    ) -> Result<serde_json::Value> {
+        self.work(move |unit, account| {
+            let found = passkey::of(unit, &account.phone)?;
+            let found = found.ok_or_else(|| Error::NotFound("this phone has no passkey".into()))?;
+            let page = format!("http://{}", passkey::RELYING_PARTY);
+            found.assert(&options, origin.as_deref().unwrap_or(&page))
+        })
+        .await
     }
 
     /// Turns the phone off: what comes for it waits.
@@ -205,7 +237,8 @@ impl Phone {
     }
 }
 
-fn info(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool) -> Result<PhoneInfo> {
+fn info(unit: &Unit<'_>, account: Account, registry: Option<&Registry>) -> Result<PhoneInfo> {
+    let connected = |address: &Address| registry.is_some_and(|registry| registry.client(address).is_some());
     let companions = companions::all(unit, &account.phone)?
         .into_iter()
         .map(|companion| Companion {
@@ -218,6 +251,8 @@ fn info(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
     let available = presence::is_available(unit, &account.phone)?;
     let switches = switches::all(unit, &account.phone)?;
     let refused = refusals::standing(unit, &account.phone)?;
+    let passkey = passkey::of(unit, &account.phone)?.map(|passkey| passkey.info());
+    let linking_code = registry.and_then(|registry| registry.passkeys.code(&account.phone));
     let Account {
         phone,
         lid,
@@ -233,6 +268,8 @@ fn info(unit: &Unit<'_>, account: Account, connected: impl Fn(&Address) -> bool)
         companions,
         switches,
         refused,
+        passkey,
+        linking_code,
     })
 }
 

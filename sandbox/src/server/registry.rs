@@ -16,6 +16,7 @@ use crate::directory::Address;
 use crate::error::{Error, Result};
 use crate::faults::Subject;
 use crate::pairing::code::Codes;
+use crate::pairing::passkey::Ceremonies;
 use crate::phone::runner::Agenda;
 use crate::store::Effects;
 use crate::wire;
@@ -203,6 +204,8 @@ pub(crate) struct Registry {
     pairing: Mutex<HashMap<String, (Pairing, Instant)>>,
     /// The clients that show a pairing code.
     pub(crate) codes: Codes,
+    /// The clients that are being linked with a passkey.
+    pub(crate) passkeys: Ceremonies,
     pub(crate) agenda: Arc<Agenda>,
     /// Told when an inbox changed; for all who wait for it.
     pub(crate) inboxes: Notify,

@@ -25,6 +25,7 @@ const TABLES: &[&str] = &[
     include_str!("schema/groups.sql"),
     include_str!("schema/sender_keys.sql"),
     include_str!("schema/ticks.sql"),
+    include_str!("schema/passkeys.sql"),
 ];
 
 /// Opens the file in `directory` (made if need be), or a store in memory.

@@ -8,6 +8,7 @@ pub mod cidr;
 pub mod jwt;
 pub mod login;
 pub mod mail_code;
+pub mod pairing_link;
 pub mod password;
 pub mod session;
 

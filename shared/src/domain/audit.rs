@@ -66,6 +66,10 @@ text_enum! {
         InstanceLogout = "instance.logout",
         /// A pairing code was asked for.
         PairingCodeRequested = "instance.pairing_code",
+        /// A link to the pairing page was made.
+        PairingLinkCreated = "instance.pairing_link",
+        /// The answer to a request for a passkey was given, or its code confirmed.
+        PasskeyAnswered = "instance.passkey",
         /// A webhook was made.
         WebhookCreated = "webhook.created",
         /// A webhook was changed.

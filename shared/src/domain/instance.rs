@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use super::event::{Untold, Wants};
 use super::network::Network;
+use super::passkey::{PasskeyAnswer, PasskeyRequest};
 use super::person::Person;
 use super::phone::PhoneNumber;
 use super::reason::Reason;
@@ -146,6 +147,8 @@ pub struct Desired {
     pub restart: u64,
     /// The code by which an unpaired instance is to be paired; `None` for QR codes.
     pub pairing: Option<PairingRequest>,
+    /// What the account's owner has answered to a [`PasskeyRequest`]. Of no use once that is over.
+    pub passkey: Option<PasskeyAnswer>,
     /// When it was asked to be unlinked, by a logout or because it is deleted.
     pub unlink_asked_at: Option<DateTime<Utc>>,
 }
@@ -211,6 +214,8 @@ pub struct Observed {
     pub qr: Option<QrCode>,
     /// The code to enter, in [`Status::AwaitingPairingCode`].
     pub pairing_code: Option<PairingCode>,
+    /// What waits for the account's owner, in [`Status::AwaitingPasskey`].
+    pub passkey: Option<PasskeyRequest>,
     /// The generation of the request that this answers.
     pub generation: u64,
     /// The last pause that WhatsApp made necessary; it may be over.
@@ -230,6 +235,7 @@ impl Observed {
             reason: Some(reason.to_string()),
             qr: None,
             pairing_code: None,
+            passkey: None,
             generation,
             ..self.clone()
         }
@@ -368,6 +374,7 @@ mod tests {
             last_round_trip_at: Some(now),
             qr: None,
             pairing_code: None,
+            passkey: None,
             generation: 1,
             pause: None,
             untold: Untold::default(),

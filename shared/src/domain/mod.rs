@@ -17,6 +17,7 @@ pub mod media;
 pub mod message;
 pub mod network;
 pub mod news;
+pub mod passkey;
 pub mod payload;
 pub mod person;
 pub mod phone;

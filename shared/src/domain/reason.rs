@@ -28,6 +28,12 @@ text_enum! {
         PairingCodeRefused = "PAIRING_CODE_REFUSED",
         /// WhatsApp has not answered the request for a pairing code.
         PairingCodeUnanswered = "PAIRING_CODE_UNANSWERED",
+        /// Nobody has used the passkey that WhatsApp asks for, or compared the code that follows it.
+        PasskeyNotGiven = "PASSKEY_NOT_GIVEN",
+        /// WhatsApp has not accepted the passkey.
+        PasskeyRefused = "PASSKEY_REFUSED",
+        /// WhatsApp, or the phone, has not answered to the passkey.
+        PasskeyUnanswered = "PASSKEY_UNANSWERED",
         /// The phone, or WhatsApp, has unlinked the instance.
         LoggedOut = "LOGGED_OUT",
         /// WhatsApp has banned the number, perhaps until a time that the last error tells.

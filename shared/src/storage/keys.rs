@@ -18,7 +18,7 @@
 //! | `code#<hash>` | `code` | a single-use code sent by e-mail |
 //! | `audit#<subscription or none>#<day>` | `<entry>` | an entry of the audit log |
 //! | `key#<hash>` | `key` | an API key, as requests read it |
-//! | `inst#<instance>` | `meta` | the instance, or its tombstone |
+//! | `inst#<instance>` | `meta` | the instance with its pairing link, or its tombstone |
 //! | | `key#<key>` | an API key, as lists read it |
 //! | | `dek#<purpose>` | a wrapped data key where the version before looks for it |
 //! | `dek#<instance>` | `<purpose>` | its wrapped data key for a purpose |

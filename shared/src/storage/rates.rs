@@ -25,7 +25,7 @@ use super::keys;
 use super::once::update_once;
 use super::outcome::condition_failed;
 use super::table::Table;
-use crate::ids::{KeyId, UserId};
+use crate::ids::{InstanceId, KeyId, UserId};
 use crate::recent::Recent;
 
 /// What is counted by itself.
@@ -45,8 +45,14 @@ pub enum Scope {
     Invitations(UserId),
     /// Pairing codes that a user asks for.
     PairingCodes(UserId),
+    /// Links to the pairing page that a user makes.
+    PairingLinks(UserId),
+    /// What whoever has an instance's pairing link asks of it, besides how it is.
+    PairingByLink(InstanceId),
     /// Requests for authentication from a source address.
     Address(IpAddr),
+    /// Requests of pairing pages from a source address.
+    PairingPages(IpAddr),
 }
 
 impl fmt::Display for Scope {
@@ -59,7 +65,10 @@ impl fmt::Display for Scope {
             Self::Reset(id) => write!(f, "reset#{id}"),
             Self::Invitations(id) => write!(f, "invitations#{id}"),
             Self::PairingCodes(id) => write!(f, "pairing-codes#{id}"),
+            Self::PairingLinks(id) => write!(f, "pairing-links#{id}"),
+            Self::PairingByLink(id) => write!(f, "pairing-by-link#{id}"),
             Self::Address(address) => write!(f, "address#{}", neighbourhood(*address)),
+            Self::PairingPages(address) => write!(f, "pairing-pages#{}", neighbourhood(*address)),
         }
     }
 }

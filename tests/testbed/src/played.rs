@@ -7,6 +7,7 @@ use shared::clock::Clock;
 use shared::domain::event::Untold;
 use shared::domain::instance::{Account, Instance, Observed, PairingCode, QrCode, Status};
 use shared::domain::network::Network;
+use shared::domain::passkey::{PasskeyRequest, PasskeyStage};
 use shared::domain::person::Person;
 use shared::domain::shard::Shard;
 use shared::ids::InstanceId;
@@ -23,6 +24,9 @@ const QR_TERM: TimeDelta = TimeDelta::seconds(20);
 
 /// How long a pairing code is good for.
 const PAIRING_CODE_TERM: TimeDelta = TimeDelta::seconds(180);
+
+/// How long WhatsApp waits for the account's owner.
+const PASSKEY_TERM: TimeDelta = TimeDelta::minutes(5);
 
 /// A daemon of a test's own making. Cheap to make anew.
 #[derive(Debug)]
@@ -112,6 +116,23 @@ impl PlayedDaemon {
         self.lives().await;
     }
 
+    /// WhatsApp wants something of the account's owner: an assertion for these options, or a code to be compared.
+    pub async fn ask_for_passkey(&self, instance: InstanceId, stage: PasskeyStage, mark: &str, text: &str) {
+        self.lives().await;
+        let aad = PasskeyRequest::aad(instance, mark);
+        let observed = Observed {
+            passkey: Some(PasskeyRequest {
+                stage,
+                mark: mark.to_owned(),
+                sealed: self.sealed(instance, &aad, text).await,
+                expires_at: self.now() + PASSKEY_TERM,
+            }),
+            ..self.observed(instance, Status::AwaitingPasskey).await
+        };
+        self.store(instance, observed).await;
+        self.lives().await;
+    }
+
     fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
@@ -155,6 +176,7 @@ impl PlayedDaemon {
             last_round_trip_at: None,
             qr: None,
             pairing_code: None,
+            passkey: None,
             generation: stored.expect("there").desired.generation,
             pause: None,
             untold: Untold::default(),

@@ -11,6 +11,7 @@ mod marks;
 mod media;
 mod options;
 mod pairing_code;
+mod passkeys;
 mod people;
 mod previews;
 mod questions;

@@ -12,11 +12,12 @@ use shared::queue::OutgoingMessage;
 use shared::storage::StorageError;
 use shared::storage::instances::Instances;
 
+use super::behalf::Behalf;
 use super::find::{InstanceRef, find};
 use super::status;
 use crate::connection::Owners;
 use crate::http::caller::{UserCaller, require_verified};
-use crate::http::{ApiError, Record, Reply, Trail, log};
+use crate::http::{ApiError, Reply, Trail, log};
 use crate::management::ManagementState;
 
 /// How many nudges are on their way at once.
@@ -72,11 +73,24 @@ pub async fn ask(
     which: &InstanceRef,
     asked: Asked,
 ) -> Result<Reply<status::Response>, ApiError> {
-    let mut instance = find(state, caller.subscription.id, which).await?;
+    let instance = find(state, caller.subscription.id, which).await?;
+    let behalf = Behalf::of(&caller.user);
+    let (instance, owners) = ask_of(state, behalf, trail, instance, asked).await?;
+    Ok(Reply::accepted(status::Response::new(instance, &owners)))
+}
+
+/// The same for an instance that was read. Answers it with what is wanted now, and with who holds its shard.
+pub async fn ask_of(
+    state: &ManagementState,
+    behalf: Behalf<'_>,
+    trail: &Trail,
+    mut instance: Instance,
+    asked: Asked,
+) -> Result<(Instance, Owners), ApiError> {
     // A network that is not served any more has no shard to nudge.
     state.queue_names(instance.network)?;
     if asked.connects() && instance.network == Network::Live {
-        require_verified(state, &caller.user)?;
+        require_verified(state, behalf.user())?;
     }
     // This comes before anything is stored: after an error the caller would ask again, and a restart be done twice.
     let owners = Owners::of(state, [&instance]).await?;
@@ -85,9 +99,9 @@ pub async fn ask(
         .await?;
     instance.desired = desired.ok_or_else(|| ApiError::not_found("instance"))?;
     nudge(state, &instance).await?;
-    let record = Record::by(&caller.user, asked.action()).on(instance.id);
+    let record = behalf.record(asked.action()).on(instance.id);
     trail.record(state, record).await;
-    Ok(Reply::accepted(status::Response::new(instance, &owners)))
+    Ok((instance, owners))
 }
 
 /// Nudges the shards of many instances. A network that is not served any more has no shard to nudge.

@@ -9,6 +9,8 @@ pub mod list;
 pub mod logout;
 pub mod messages;
 pub mod pairing_code;
+pub mod pairing_link;
+pub mod passkey;
 pub mod qr;
 pub mod restart;
 pub mod show;
@@ -17,12 +19,13 @@ pub mod status;
 pub mod update;
 pub mod webhook;
 
+pub(super) mod behalf;
 mod content_days;
-mod desired;
+pub(super) mod desired;
 mod find;
 mod metadata;
 mod pace;
-mod picture;
+pub(super) mod picture;
 mod view;
 
 pub use desired::nudge_all;

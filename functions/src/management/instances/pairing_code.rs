@@ -9,36 +9,31 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::Method;
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use shared::domain::account::User;
 use shared::domain::audit::Action;
 use shared::domain::instance::{Instance, PAIRING_REQUEST_TERM, PairingCode, PairingRequest, Status, Wanted};
 use shared::domain::network::Network;
 use shared::domain::phone::PhoneNumber;
 use shared::domain::reason::Reason;
-use shared::ids::InstanceId;
 use shared::storage::instances::PairingWanted;
-use shared::storage::rates::{Limit, Scope};
 use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use super::behalf::Behalf;
 use super::desired::nudge;
 use super::find::{InstanceRef, find};
 use super::qr::open;
 use crate::connection::Owners;
 use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, require_verified};
-use crate::http::{ApiError, Code, Fields, JsonBody, Path, Record, Reply, Timestamp, Trail, rate_limit};
+use crate::http::{ApiError, Code, Fields, JsonBody, Path, Reply, Timestamp, Trail, rate_limit};
 use crate::management::ManagementState;
 use crate::openapi::Tag;
 
 /// The pause between two reads of the instance. There are 40 at most, of one read unit each.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// Codes that a user may ask for. Each makes a phone ring, which need not be the user's own.
-const LIMIT: Limit = Limit::per_hour(20);
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -47,8 +42,9 @@ pub struct Request {
     phone: String,
 }
 
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = PairingCode)]
 pub struct Response {
     #[schema(example = "ABCD1234")]
     code: String,
@@ -78,32 +74,59 @@ pub async fn handler(
     Path(which): Path<InstanceRef>,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
-    let mut fields = Fields::default();
-    let Some(phone) = fields.parse::<PhoneNumber>("phone", &request.phone) else {
-        return Err(fields.error());
-    };
+    let phone = phone(&request.phone)?;
     let instance = find(&state, caller.subscription.id, &which).await?;
+    let behalf = Behalf::of(&caller.user);
+    get(&state, behalf, &trail, &instance, &phone)
+        .await
+        .map(Reply::ok)
+}
+
+/// The number in a request's `phone`.
+pub fn phone(text: &str) -> Result<PhoneNumber, ApiError> {
+    let mut fields = Fields::default();
+    let phone = fields.parse::<PhoneNumber>("phone", text);
+    phone.ok_or_else(|| fields.error())
+}
+
+/// A code for an instance that was read: the one that is good still, or another one.
+pub async fn get(
+    state: &ManagementState,
+    behalf: Behalf<'_>,
+    trail: &Trail,
+    instance: &Instance,
+    phone: &PhoneNumber,
+) -> Result<Response, ApiError> {
     if instance.network == Network::Live {
-        require_verified(&state, &caller.user)?;
+        require_verified(state, behalf.user())?;
     }
     if instance.account.is_some() {
         return Err(paired());
     }
-    let known = known(&state, &instance, &phone).await?;
+    let known = known(state, instance, phone).await?;
     if matches!(known, Known::Nothing) {
-        ask(&state, &caller.user, &instance, &phone).await?;
+        ask(state, behalf, instance, phone).await?;
     }
-    let record = Record::by(&caller.user, Action::PairingCodeRequested).on(instance.id);
-    trail.record(&state, record).await;
-    nudge(&state, &instance).await?;
+    let record = behalf.record(Action::PairingCodeRequested).on(instance.id);
+    trail.record(state, record).await;
+    nudge(state, instance).await?;
     let code = match known {
         Known::Shown(code) => code,
-        Known::OnItsWay | Known::Nothing => wait(&state, &caller, instance.id, &phone).await?,
+        Known::OnItsWay | Known::Nothing => wait(state, instance, phone).await?,
     };
-    Ok(Reply::ok(Response {
-        code: open(&state, instance.id, &PairingCode::aad(instance.id), &code.sealed).await?,
+    show(state, instance, &code).await
+}
+
+/// A code as it is answered.
+pub async fn show(
+    state: &ManagementState,
+    instance: &Instance,
+    code: &PairingCode,
+) -> Result<Response, ApiError> {
+    Ok(Response {
+        code: open(state, instance.id, &PairingCode::aad(instance.id), &code.sealed).await?,
         expires_at: code.expires_at.into(),
-    }))
+    })
 }
 
 /// What is known of a code for a number.
@@ -123,7 +146,7 @@ async fn known(state: &ManagementState, instance: &Instance, phone: &PhoneNumber
     let Some(request) = desired.pairing.as_ref().filter(is_wanted) else {
         return Ok(Known::Nothing);
     };
-    if let Some(code) = shown(state, instance).await? {
+    if let Some(code) = looked_for(state, instance).await? {
         return Ok(Known::Shown(code));
     }
     let is_new = state.clock.now() - request.asked_at < PAIRING_REQUEST_TERM / 2;
@@ -138,17 +161,15 @@ async fn known(state: &ManagementState, instance: &Instance, phone: &PhoneNumber
 /// Stores that a code is wanted.
 async fn ask(
     state: &ManagementState,
-    user: &User,
+    behalf: Behalf<'_>,
     instance: &Instance,
     phone: &PhoneNumber,
 ) -> Result<(), ApiError> {
     // A network that is not served any more has no shard to nudge.
     state.queue_names(instance.network)?;
     let now = state.clock.now();
-    let rate = state
-        .rates
-        .count(Scope::PairingCodes(user.id), LIMIT, now)
-        .await?;
+    let (scope, limit) = behalf.pairing_codes(instance.id);
+    let rate = state.rates.count(scope, limit, now).await?;
     rate_limit::refuse_beyond(rate, now)?;
     let request = PairingRequest {
         phone: phone.clone(),
@@ -164,13 +185,12 @@ async fn ask(
 /// Reads the instance until there is a code or there will be none.
 async fn wait(
     state: &ManagementState,
-    caller: &UserCaller,
-    id: InstanceId,
+    asked: &Instance,
     phone: &PhoneNumber,
 ) -> Result<PairingCode, ApiError> {
     let deadline = Instant::now() + state.daemon_answer;
     loop {
-        let instance = find(state, caller.subscription.id, &InstanceRef::Id(id)).await?;
+        let instance = find(state, asked.subscription, &InstanceRef::Id(asked.id)).await?;
         let (desired, observed) = (&instance.desired, &instance.observed);
         let asked_for = desired.pairing.as_ref().map(|request| &request.phone);
         if desired.wanted != Wanted::Connected || asked_for != Some(phone) {
@@ -181,7 +201,7 @@ async fn wait(
         }
         let is_taken_up = observed.generation >= desired.generation;
         if is_taken_up {
-            if let Some(code) = shown(state, &instance).await? {
+            if let Some(code) = looked_for(state, &instance).await? {
                 return Ok(code);
             }
             if let Some(error) = end(&instance) {
@@ -195,21 +215,27 @@ async fn wait(
     }
 }
 
-/// The code that can be entered now. A code leads nowhere if its daemon has lost the shard or lives no more.
-async fn shown(state: &ManagementState, instance: &Instance) -> Result<Option<PairingCode>, ApiError> {
+/// The code that can be entered now, where there is one.
+async fn looked_for(state: &ManagementState, instance: &Instance) -> Result<Option<PairingCode>, ApiError> {
+    let now = state.clock.now();
+    if waiting(instance, now).is_none() {
+        return Ok(None);
+    }
+    let owners = Owners::of(state, [instance]).await?;
+    Ok(shown(instance, &owners, now).cloned())
+}
+
+/// The same where it is known who holds the shard: a code leads nowhere if its daemon has lost the shard or lives no more.
+pub fn shown<'a>(instance: &'a Instance, owners: &Owners, now: DateTime<Utc>) -> Option<&'a PairingCode> {
+    waiting(instance, now).filter(|_| owners.is_vouched_for(instance))
+}
+
+fn waiting(instance: &Instance, now: DateTime<Utc>) -> Option<&PairingCode> {
     let observed = &instance.observed;
     let is_now =
         observed.generation >= instance.desired.generation && observed.status == Status::AwaitingPairingCode;
-    let is_good = |code: &PairingCode| state.clock.now() + TimeDelta::seconds(1) < code.expires_at;
-    let Some(code) = observed
-        .pairing_code
-        .clone()
-        .filter(|code| is_now && is_good(code))
-    else {
-        return Ok(None);
-    };
-    let owners = Owners::of(state, [instance]).await?;
-    Ok(owners.is_vouched_for(instance).then_some(code))
+    let is_good = |code: &&PairingCode| is_now && now + TimeDelta::seconds(1) < code.expires_at;
+    observed.pairing_code.as_ref().filter(is_good)
 }
 
 /// Why there will be no code, where the attempt is over.
@@ -247,7 +273,8 @@ fn end(instance: &Instance) -> Option<ApiError> {
     Some(ApiError::new(code, message).with_details(json!({"status": status, "reason": reason})))
 }
 
-fn paired() -> ApiError {
+/// The refusal of an instance that is paired.
+pub fn paired() -> ApiError {
     ApiError::new(
         Code::Conflict,
         "The instance is paired already: log it out before it is paired anew",

@@ -1,9 +1,10 @@
 //! A QR code as a picture.
 
-use qrcode::render::svg;
+use std::fmt::Write as _;
+
 use qrcode::{Color, EcLevel, QrCode};
 
-/// Pixels of a module's side in a PNG.
+/// Pixels of a module's side.
 const SCALE: usize = 8;
 
 /// Modules of white around the code (ISO/IEC 18004, 9.1).
@@ -18,13 +19,33 @@ fn code(text: &str) -> Result<QrCode, Undrawable> {
     QrCode::with_error_correction_level(text, EcLevel::L).map_err(|error| Undrawable(error.into()))
 }
 
-/// The code as an SVG document.
+/// The code as an SVG document. Each row's dark modules that touch are one shape, which makes the document a quarter as large.
 pub fn svg(text: &str) -> Result<String, Undrawable> {
-    Ok(code(text)?
-        .render::<svg::Color<'_>>()
-        .quiet_zone(true)
-        .min_dimensions(256, 256)
-        .build())
+    let code = code(text)?;
+    let modules = code.width();
+    let mut dark = String::new();
+    for (y, row) in code.to_colors().chunks(modules).enumerate() {
+        let mut x = 0;
+        while x < modules {
+            let length = row[x..].iter().take_while(|color| **color == Color::Dark).count();
+            if length > 0 {
+                // Writing to a text does not fail.
+                let _ = write!(
+                    dark,
+                    "M{} {}h{length}v1h-{length}z",
+                    x + QUIET_ZONE,
+                    y + QUIET_ZONE
+                );
+            }
+            x += length.max(1);
+        }
+    }
+    let side = modules + 2 * QUIET_ZONE;
+    let pixels = side * SCALE;
+    Ok(format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{pixels}\" height=\"{pixels}\" viewBox=\"0 0 {side} {side}\" \
+         shape-rendering=\"crispEdges\"><path fill=\"#fff\" d=\"M0 0h{side}v{side}H0z\"/><path d=\"{dark}\"/></svg>"
+    ))
 }
 
 /// The code as a PNG of one bit a pixel.
@@ -88,6 +109,32 @@ mod tests {
         // The finder pattern's corner is dark.
         assert!(!is_white(first, first));
         assert!(is_white(side - 1, side - 1));
+    }
+
+    #[test]
+    fn an_svg_has_each_dark_module_once() {
+        let text = "2@abc,def,ghi,jkl";
+        let code = code(text).expect("fits");
+        let drawn = svg(text).expect("drawn");
+        let dark = code
+            .to_colors()
+            .iter()
+            .filter(|color| **color == Color::Dark)
+            .count();
+        let runs = drawn.split('M').skip(2).map(|shape| {
+            let (start, rest) = shape.split_once('h').expect("a row's part");
+            let (x, y) = start.split_once(' ').expect("a place");
+            let length = rest.split('v').next().expect("a length");
+            [x, y, length].map(|number| number.parse::<usize>().expect("a number"))
+        });
+        let mut covered = 0;
+        for [x, y, length] in runs {
+            for x in x..x + length {
+                assert_eq!(code[(x - QUIET_ZONE, y - QUIET_ZONE)], Color::Dark);
+            }
+            covered += length;
+        }
+        assert_eq!(covered, dark);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, Method, header};
 use axum::response::{IntoResponse, Response as HttpResponse};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 use shared::domain::instance::{Instance, MAX_QR_ATTEMPTS, QrCode, Status};
@@ -79,12 +80,18 @@ pub async fn handler(
 async fn to_scan(state: &ManagementState, instance: &Instance) -> Result<QrCode, ApiError> {
     let owners = Owners::of(state, [instance]).await?;
     let status = owners.connection(instance).status;
-    let qr = instance.observed.qr.clone();
-    qr.filter(|qr| status == Status::AwaitingQr && state.clock.now() < qr.expires_at)
+    shown(instance, status, state.clock.now())
+        .cloned()
         .ok_or_else(|| {
             let message = format!("There is no QR code to scan: the instance is {status}");
             ApiError::new(Code::Conflict, message).with_details(json!({"status": status}))
         })
+}
+
+/// The code that can be scanned now, of an instance whose connection has this status.
+pub fn shown(instance: &Instance, status: Status, now: DateTime<Utc>) -> Option<&QrCode> {
+    let qr = instance.observed.qr.as_ref();
+    qr.filter(|qr| status == Status::AwaitingQr && now < qr.expires_at)
 }
 
 /// The text of a code to pair by, which rests sealed.

@@ -7,11 +7,14 @@ use axum::body::Body;
 use chrono::TimeDelta;
 use serde_json::json;
 use shared::auth::api_key::Scope;
+use shared::auth::pairing_link::{LIFETIME, PairingToken};
 use shared::auth::session::RefreshToken;
 use shared::clock::Clock;
 use shared::domain::account::Role;
 use shared::domain::content::Said;
+use shared::domain::instance::PairingRequest;
 use shared::ids::InstanceId;
+use shared::storage::instances::{LinkMade, PairingLink};
 
 use super::table::{Route, Takes};
 use crate::management::people::{self, administrator, member, text};
@@ -59,6 +62,8 @@ pub struct Cast {
     pub ada: User,
     pub eve: User,
     pub sales: InstanceId,
+    /// The instance that is not paired.
+    support: InstanceId,
     /// The key of `sales`, with all scopes.
     pub key: testbed::caller::Caller,
     root: User,
@@ -125,6 +130,7 @@ impl Cast {
             world,
             ada,
             sales,
+            support,
             key,
             eve,
             root,
@@ -216,6 +222,32 @@ impl Cast {
             .expect("signed")
     }
 
+    /// The token of a pairing link of `support`, which shows a pairing code.
+    async fn pairing_token(&self) -> String {
+        let world = &self.world;
+        let instances = &world.state.instances;
+        let request = PairingRequest {
+            phone: "15550100001".parse().expect("a number"),
+            asked_at: world.clock.now(),
+        };
+        let wanted = instances.want_pairing(self.support, &request).await;
+        wanted.expect("stored");
+        world.daemon.show_pairing_code(self.support, "ABCD1234").await;
+        let subscription = self.ada.subscription.parse().expect("an id");
+        let id = people::id(&self.ada).await.parse().expect("an id");
+        let ada = world.state.accounts.get_user(subscription, id).await;
+        let ada = ada.expect("read").expect("there");
+        let token = PairingToken::generate(self.support);
+        let link = PairingLink {
+            user: ada.id,
+            credentials: ada.credentials,
+            expires_at: world.clock.now() + LIFETIME,
+        };
+        let made = instances.set_pairing_link(&token, &link).await;
+        assert_eq!(made.expect("stored"), LinkMade::Made);
+        token.reveal().to_owned()
+    }
+
     /// Puts the names of things that are there in the place of those in braces. What can be used once is made for it.
     pub async fn fill(&self, template: &str) -> String {
         let world = &self.world;
@@ -239,7 +271,9 @@ impl Cast {
         }
         let number = self.strangers.fetch_add(1, Ordering::Relaxed);
         let email = format!("stranger-{number}@example.com");
-        if filled.contains("{media}") {
+        if filled.contains("{token}") {
+            filled.replace("{token}", &self.pairing_token().await)
+        } else if filled.contains("{media}") {
             let state = &world.state;
             let media = testbed::kept::file(&state.table, &state.sealer, self.sales, now).await;
             filled.replace("{media}", &media.to_string())

@@ -22,6 +22,7 @@ async fn no_line_ever_says_a_secret() {
     let world = World::new().await;
     let user = world.register(EMAIL).await;
     let instance = world.instance(&user, "sales").await;
+    let link = open_a_pairing_page(&world, &user, instance).await;
     show_a_code(&world, &user, instance).await;
     let key = world.key(&user, instance, json!({})).await;
     send_messages(&world, &user, &key).await;
@@ -39,7 +40,7 @@ async fn no_line_ever_says_a_secret() {
         key.token(),
     ];
     secrets.extend(known.map(str::to_owned));
-    secrets.extend([user.token, user.refresh_token]);
+    secrets.extend([user.token, user.refresh_token, link]);
     let text = log.text();
     assert!(
         text.contains(&instance.to_string()),
@@ -66,6 +67,31 @@ async fn show_a_code(world: &World, user: &User, instance: InstanceId) {
     user.get(&format!("{path}/qr")).await.data(200);
     world.daemon.pair(instance).await;
     world.daemon.observe(instance, Status::Connected).await;
+}
+
+/// Does all that the page does, and what goes wrong with it. Answers the link's token.
+async fn open_a_pairing_page(world: &World, user: &User, instance: InstanceId) -> String {
+    let made = post(user, &format!("/api/instances/{instance}/pairing-link"), (), 201).await;
+    let url = made["url"].as_str().expect("a URL");
+    let token = url.rsplit('/').next().expect("a token").to_owned();
+    let nobody = &world.nobody;
+    let page = format!("/pair/{token}");
+    for (path, status) in [
+        (page.clone(), 200),
+        (format!("{page}/state"), 200),
+        (format!("{page}/state?token={token}"), 400),
+        (format!("{page}/states"), 404),
+        (format!("{page}x/state"), 404),
+        (format!("{page}/connect"), 405),
+    ] {
+        assert_eq!(nobody.get(&path).await.status, status, "{path}");
+    }
+    post(nobody, &format!("{page}/connect"), (), 202).await;
+    post(nobody, &format!("{page}/code"), json!({"phone": token}), 400).await;
+    world.daemon.show_qr(instance, QR, 1).await;
+    world.daemon.lives().await;
+    nobody.get(&format!("{page}/state")).await.data(200);
+    token
 }
 
 async fn send_messages(world: &World, user: &User, key: &Caller) {

@@ -1,6 +1,7 @@
 mod admin;
 mod audit_logs;
 pub mod instances;
+mod pair;
 pub mod people;
 mod subscription;
 mod subscriptions;

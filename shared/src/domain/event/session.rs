@@ -155,6 +155,7 @@ mod tests {
                 expires_at: since + TimeDelta::minutes(1),
             }),
             pairing_code: None,
+            passkey: None,
             generation: 1,
             pause: None,
             untold: Untold::default(),

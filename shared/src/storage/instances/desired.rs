@@ -15,8 +15,10 @@ use crate::storage::item::{Item, Reader, n, s, text, time};
 use crate::storage::keys;
 use crate::storage::outcome::condition_failed;
 
-/// Takes away what a request to pair by code or a logout has left on the item, as every later request does.
-const NO_PAIRING: &str = "REMOVE pairingPhone, pairingAskedAt, unlinkAskedAt";
+/// Takes away what a request to pair by code, an answer to a request for a passkey or a logout has left on the item, as every
+/// later request does.
+const NO_PAIRING: &str =
+    "REMOVE pairingPhone, pairingAskedAt, passkeyAnswerMark, passkeyAnswer, unlinkAskedAt";
 
 /// The condition that this request was not stored yet. The SDK sends an update again whose answer was lost; the
 /// second attempt finds its own mark and changes nothing.

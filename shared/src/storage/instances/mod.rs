@@ -5,6 +5,8 @@ mod by_shard;
 mod deletion;
 mod desired;
 mod events;
+mod pairing_link;
+mod passkey;
 mod settings;
 mod stored;
 mod suspension;
@@ -14,6 +16,8 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
 pub use self::deletion::Deleted;
 pub use self::desired::PairingWanted;
+pub use self::pairing_link::{LinkMade, PairingLink};
+pub use self::passkey::PasskeyAnswered;
 pub use self::settings::{Settings, Updated};
 pub use self::suspension::Suspended;
 
@@ -247,6 +251,14 @@ impl Instances {
         let code = observed.pairing_code.as_ref();
         optional("pairingCode", code.map(|code| b(code.sealed.clone())));
         optional("pairingCodeExpiresAt", code.map(|code| time(code.expires_at)));
+        let passkey = observed.passkey.as_ref();
+        optional("passkey", passkey.map(|passkey| b(passkey.sealed.clone())));
+        optional("passkeyStage", passkey.map(|passkey| text(passkey.stage)));
+        optional("passkeyMark", passkey.map(|passkey| s(passkey.mark.as_str())));
+        optional(
+            "passkeyExpiresAt",
+            passkey.map(|passkey| time(passkey.expires_at)),
+        );
         let pause = observed.pause.as_ref();
         optional("notBefore", pause.map(|pause| time(pause.not_before)));
         optional("pauseSince", pause.map(|pause| time(pause.since)));
@@ -254,6 +266,9 @@ impl Instances {
         optional("pauseStrikes", pause.map(|pause| n(pause.strikes)));
         optional("untold", events::waiting(&observed.untold));
         set.push(("observedGeneration", n(observed.generation)));
+        // An answer to what waited before is of no use. One that comes while this very write is tried again is lost with it, and
+        // is given anew.
+        remove.extend([stored::ANSWER_MARK, stored::ANSWER]);
         self.write_fenced(id, token, set, remove).await
     }
 
@@ -282,6 +297,10 @@ impl Instances {
                 Some(value) => set.push((name, s(value))),
                 None => remove.push(name),
             }
+        }
+        if account.is_none() {
+            // Who comes back with the link of a pairing that is over finds none.
+            remove.extend(pairing_link::ATTRIBUTES);
         }
         self.write_fenced(id, token, set, remove).await
     }

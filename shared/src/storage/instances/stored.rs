@@ -7,11 +7,17 @@ use crate::domain::event::{Untold, Wants};
 use crate::domain::instance::{
     Account, Desired, Instance, Observed, PairingCode, PairingRequest, Pause, QrCode, Status, Wanted,
 };
+use crate::domain::passkey::{PasskeyAnswer, PasskeyRequest, PasskeyStage};
 use crate::domain::person::Person;
 use crate::domain::shard::Shard;
 use crate::storage::error::StorageError;
 use crate::storage::item::{Item, Reader, n, s, strings, text, texts, time};
 use crate::storage::keys;
+
+/// Of an answer to a request for a passkey: to which one, and the sealed assertion where it has one.
+pub const ANSWER_MARK: &str = "passkeyAnswerMark";
+/// See [`ANSWER_MARK`].
+pub const ANSWER: &str = "passkeyAnswer";
 
 /// The item of an instance that was just created.
 pub fn to_item(instance: &Instance) -> Item {
@@ -66,6 +72,15 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
         }),
         None => None,
     };
+    let passkey = match read.opt_bytes("passkey")? {
+        Some(sealed) => Some(PasskeyRequest {
+            stage: read.known::<PasskeyStage>("passkeyStage")?,
+            mark: read.str("passkeyMark")?.to_owned(),
+            sealed: sealed.to_vec(),
+            expires_at: read.time("passkeyExpiresAt")?,
+        }),
+        None => None,
+    };
     let pause = match read.opt_time("notBefore")? {
         Some(not_before) => Some(Pause {
             reason: read.str("pauseReason")?.to_owned(),
@@ -105,6 +120,7 @@ pub fn from_item(item: &Item) -> Result<Instance, StorageError> {
             last_round_trip_at: read.opt_time("lastRoundTripAt")?,
             qr,
             pairing_code,
+            passkey,
             generation: read.number("observedGeneration")?,
             pause,
             untold: Untold::from_texts(read.list("untold")?),
@@ -127,11 +143,19 @@ pub fn desired(read: &Reader<'_>) -> Result<Desired, StorageError> {
         }),
         None => None,
     };
+    let answer = read.opt_bytes(ANSWER)?;
     Ok(Desired {
         wanted: read.known::<Wanted>("wanted")?,
         generation: read.number("generation")?,
         restart: read.opt_number("restart")?.unwrap_or(0),
         pairing,
+        passkey: read
+            .opt_str(ANSWER_MARK)?
+            .map(str::to_owned)
+            .map(|mark| PasskeyAnswer {
+                mark,
+                sealed: answer.map(<[u8]>::to_vec),
+            }),
         unlink_asked_at: read.opt_time("unlinkAskedAt")?,
     })
 }

@@ -4,6 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
 use functions::management::ManagementState;
 use functions::service::{self, States};
@@ -13,6 +15,7 @@ use shared::domain::account::Role;
 use shared::domain::content::Said;
 use shared::domain::instance::{PairingRequest, Status, Wanted};
 use shared::domain::network::Network;
+use shared::domain::passkey::PasskeyStage;
 use shared::ids::{DeliveryId, InstanceId, MediaId};
 use shared::mail::FolderMailer;
 use shared::seal::Purpose;
@@ -183,6 +186,34 @@ impl Office {
         let asked = self.state.instances.want_pairing(instance, &request).await;
         assert!(matches!(asked.expect("stored"), PairingWanted::Asked(_)));
         self.daemon.show_pairing_code(instance, "ABCD1234").await;
+    }
+}
+
+impl Office {
+    /// Lets WhatsApp want a passkey of an instance's owner. Answers a credential for it.
+    pub async fn wants_passkey(&self, instance: InstanceId) -> Value {
+        let options = json!({"challenge": "Y2hhbGxlbmdl", "rpId": "localhost"}).to_string();
+        let stage = PasskeyStage::Assertion;
+        self.daemon.ask_for_passkey(instance, stage, "m1", &options).await;
+        let data = json!({"type": "webauthn.get", "challenge": "Y2hhbGxlbmdl"}).to_string();
+        json!({
+            "id": "cGFzc2tleQ",
+            "rawId": "cGFzc2tleQ",
+            "type": "public-key",
+            "response": {
+                "clientDataJSON": URL_SAFE_NO_PAD.encode(data),
+                "authenticatorData": "AAAA",
+                "signature": "AAAA",
+            },
+        })
+    }
+
+    /// The same with a code to be compared.
+    pub async fn wants_confirmation(&self, instance: InstanceId) {
+        let stage = PasskeyStage::Confirmation;
+        self.daemon
+            .ask_for_passkey(instance, stage, "m2", "ABCD-1234")
+            .await;
     }
 }
 

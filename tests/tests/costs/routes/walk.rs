@@ -168,6 +168,7 @@ impl Walk<'_> {
         let route = "POST /api/instances/{instance}/pairing-code";
         self.call(user, route, &other, Some(json!({"phone": PHONE})))
             .await;
+        self.by_link(user, &other).await;
         for route in [
             "POST /api/instances/{instance}/restart",
             "POST /api/instances/{instance}/disconnect",
@@ -175,6 +176,34 @@ impl Walk<'_> {
             "DELETE /api/instances/{instance}",
         ] {
             self.call(user, route, &main, None).await;
+        }
+    }
+
+    /// What the pairing page asks of an instance that shows a pairing code.
+    async fn by_link(&mut self, user: &Caller, instance: &[&str]) {
+        let nobody = self.office.api.clone();
+        let route = "POST /api/instances/{instance}/pairing-link";
+        let link = self.call(user, route, instance, None).await;
+        let url = link["url"].as_str().expect("a URL");
+        let token = [url.rsplit('/').next().expect("a token")];
+        self.call(&nobody, "GET /pair/{token}/state", &token, None).await;
+        let phone = json!({"phone": PHONE});
+        self.call(&nobody, "POST /pair/{token}/code", &token, Some(phone))
+            .await;
+        self.call(&nobody, "POST /pair/{token}/connect", &token, None)
+            .await;
+        let (by_user, by_link) = ("/api/instances/{instance}/passkey", "/pair/{token}/passkey");
+        let id = instance[0].parse().expect("an id");
+        for (caller, route, ids) in [(user, by_user, instance), (&nobody, by_link, &token[..])] {
+            let credential = self.office.wants_passkey(id).await;
+            if route == by_user {
+                self.call(caller, &format!("GET {route}"), ids, None).await;
+            }
+            let body = json!({"credential": credential});
+            self.call(caller, &format!("POST {route}"), ids, Some(body)).await;
+            self.office.wants_confirmation(id).await;
+            self.call(caller, &format!("POST {route}/confirm"), ids, None)
+                .await;
         }
     }
 

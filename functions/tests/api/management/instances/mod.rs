@@ -7,6 +7,8 @@ mod list;
 mod logout;
 mod messages;
 mod pairing_code;
+mod pairing_link;
+pub mod passkey;
 mod qr;
 mod restart;
 mod stats;
