@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::domain::feed::FeedEvent;
@@ -126,12 +127,20 @@ impl Feed {
         let feed = Arc::clone(self);
         socket.on(
             "subscribe",
-            move |socket: SocketRef, TryData(asked): TryData<Option<Subscribe>>, ack: AckSender| {
+            move |socket: SocketRef, TryData(asked): TryData<Value>, ack: AckSender| {
                 let feed = Arc::clone(&feed);
                 async move {
-                    let asked = asked.map(Option::unwrap_or_default).map_err(|_| {
-                        malformed("`subscribe` takes an object with `instance` and `after`, both optional")
-                    });
+                    // Nothing is all.
+                    let asked = asked.ok().filter(|asked| !asked.is_null());
+                    let asked = asked.map_or_else(
+                        || Ok(Subscribe::default()),
+                        |asked| {
+                            read(
+                                asked,
+                                "`subscribe` takes an object with `instance` and `after`, both optional",
+                            )
+                        },
+                    );
                     feed.subscribe(&socket, asked, ack).await;
                 }
             },
@@ -139,10 +148,13 @@ impl Feed {
         let feed = Arc::clone(self);
         socket.on(
             "auth:refresh",
-            move |socket: SocketRef, TryData(asked): TryData<Refresh>, ack: AckSender| {
+            move |socket: SocketRef, TryData(asked): TryData<Value>, ack: AckSender| {
                 let feed = Arc::clone(&feed);
                 async move {
-                    let asked = asked.map_err(|_| malformed("`auth:refresh` takes an object with `token`"));
+                    let asked = read(
+                        asked.unwrap_or_default(),
+                        "`auth:refresh` takes an object with `token`",
+                    );
                     feed.refresh(&socket, asked, ack).await;
                 }
             },
@@ -282,6 +294,13 @@ impl Feed {
         };
         let _ = ack.send(&answer);
     }
+}
+
+/// What a client asks. It is an object: an array, which could be read as one, is none.
+fn read<T: DeserializeOwned>(asked: Value, rule: &'static str) -> Result<T, Refusal> {
+    let asked = Some(asked).filter(Value::is_object);
+    let read = asked.and_then(|asked| serde_json::from_value(asked).ok());
+    read.ok_or_else(|| malformed(rule))
 }
 
 /// The token of a handshake.
