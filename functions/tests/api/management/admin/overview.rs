@@ -178,7 +178,8 @@ async fn messages_are_summed_and_queues_measured() {
         told["networks"][0]["queues"],
         json!({
             "sends": {"visible": 0, "inFlight": 3},
-            "queries": {"visible": 1, "inFlight": 0},
+            // The realtime feed is told of both instances.
+            "queries": {"visible": 3, "inFlight": 0},
             "events": {"visible": 0, "inFlight": 0},
             "deadLetters": 2,
         })
