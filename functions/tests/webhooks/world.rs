@@ -128,6 +128,7 @@ impl World {
             wants: Wants::default(),
             messages_per_minute: None,
             content_days: 0,
+            content_in_realtime: false,
         };
         let created = Instances::new(self.table.clone()).create(&instance, 10_000).await;
         assert_eq!(created.expect("stored"), Created::Created);

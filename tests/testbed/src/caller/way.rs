@@ -24,7 +24,7 @@ pub(super) enum Way {
 pub struct Bases {
     /// `/api/auth/…`
     pub auth: String,
-    /// `/api/instances…`, `/api/subscription…`, `/api/users…`
+    /// `/api/instances…`, `/api/subscription…`, `/api/users…`, `/pair…`
     pub management: String,
     /// `/api/messages…` and the other integration routes.
     pub messaging: String,
@@ -44,7 +44,7 @@ impl Bases {
         let starts_with = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
         if starts_with(&["/api/auth"]) {
             &self.auth
-        } else if starts_with(&["/api/instances", "/api/subscription", "/api/users"]) {
+        } else if starts_with(&["/api/instances", "/api/subscription", "/api/users", "/pair"]) {
             &self.management
         } else {
             &self.messaging
