@@ -1,11 +1,38 @@
 //! The scene of an account that wants a passkey: its instance is linked once by its user, once by a link.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use testbed::caller::Caller;
-use testbed::wait::until;
 use tests::flow::unique;
+use tokio::time::Instant;
 
 use crate::user::{Stop, User};
+
+/// How long a step of linking may take.
+const STEP_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The pause between two looks for it.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What a path answers, once it is there and of this stage.
+///
+/// # Panics
+/// If that takes longer than `STEP_DEADLINE`.
+async fn polled(api: &Caller, path: &str, stage: Option<&str>) -> Value {
+    let deadline = Instant::now() + STEP_DEADLINE;
+    loop {
+        let answer = api.get(path).await;
+        if answer.status == 200 {
+            let told = answer.json()["data"].clone();
+            if stage.is_none_or(|stage| told["stage"] == stage) {
+                return told;
+            }
+        }
+        assert!(Instant::now() < deadline, "{path} did not answer in time");
+        tokio::time::sleep(LOOK).await;
+    }
+}
 
 impl User {
     /// Links an instance, and deletes it.
@@ -32,11 +59,8 @@ impl User {
         self.call(api, "POST /api/instances/{instance}/connect", instance, None)
             .await?;
         let path = format!("/api/instances/{}/qr", instance[0]);
-        let qr = until("a QR code", async || {
-            let answer = api.get(&path).await;
-            (answer.status == 200).then(|| answer.json()["data"]["code"].clone())
-        });
-        let qr = qr.await.as_str().expect("a text").to_owned();
+        let qr = polled(api, &path, None).await;
+        let qr = qr["code"].as_str().expect("a text").to_owned();
         let phones = self.place.stack.phones.clone();
         let (phone, _) = phones.create_with_passkey("Owner").await;
         let number = phone.clone();
@@ -46,12 +70,11 @@ impl User {
 
     /// What is wanted of the owner, once it is this.
     async fn wanted(&self, api: &Caller, instance: &[&str], stage: &str) -> Value {
-        let path = format!("/api/instances/{}/passkey", instance[0]);
-        until(stage, async || {
-            let answer = api.get(&path).await;
-            let wanted = (answer.status == 200).then(|| answer.json()["data"].clone());
-            wanted.filter(|wanted| wanted["stage"] == stage)
-        })
+        polled(
+            api,
+            &format!("/api/instances/{}/passkey", instance[0]),
+            Some(stage),
+        )
         .await
     }
 
