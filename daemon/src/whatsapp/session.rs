@@ -405,10 +405,7 @@ impl Connection for WhatsAppSession {
     }
 
     async fn agree_on_keys(&self, group: &Recipient) -> Result<(), SendError> {
-        // How the send itself ends says more of a group that cannot be looked up.
-        let Ok(info) = self.group(group).await else {
-            return Ok(());
-        };
+        let info = self.group(group).await?;
         let jid = people::jid(group);
         tokio::select! {
             biased;

@@ -577,7 +577,7 @@ mod tests {
                 "timestamp": "2026-01-01T10:00:00Z", "receivedAt": "2026-01-01T10:00:00.412Z",
                 "truncated": true, "truncationReason": "too_large", "forwarded": true, "ephemeralSeconds": 60,
                 "mentions": [person],
-                "quoted": {"id": null, "from": person, "kind": "text", "text": "When?"},
+                "quoted": {"id": null, "whatsappId": "3EB0AA", "from": person, "kind": "text", "text": "When?"},
             });
             let more = more.as_object().expect("members").clone();
             message.as_object_mut().expect("members").extend(more);

@@ -79,7 +79,7 @@ pub(super) fn refused_name(error: &(dyn Error + 'static)) -> Option<RefusedUrl> 
 
 /// Whether a name that leads nowhere is the cause of an error.
 pub(super) fn is_unnamed(error: &(dyn Error + 'static)) -> bool {
-    causes(error).any(|cause| cause.is::<Unnamed>())
+    causes(error).any(<dyn Error>::is::<Unnamed>)
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {

@@ -146,12 +146,12 @@ impl Deliveries {
         if !remove.is_empty() {
             expression = format!("{expression} REMOVE {}", remove.join(", "));
         }
-        let sent = update
+        let answer = update
             .update_expression(expression)
             .condition_expression(conditions.join(" AND "))
             .send()
             .await;
-        held(sent)
+        held(answer)
     }
 
     /// A delivery as it is now; `None` where there is none, or its time is over. One read unit.

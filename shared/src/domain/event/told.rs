@@ -104,6 +104,10 @@ impl Data {
 
 /// What is told of a message, whatever its kind.
 #[derive(Serialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a member that the contract names"
+)]
 #[serde(rename_all = "camelCase")]
 pub struct ToldMessage<'a> {
     id: MessageId,
@@ -187,7 +191,7 @@ impl<'a> ToldMessage<'a> {
             truncation_reason: data.truncation_reason,
         };
         match &data.content {
-            Excerpt::Content(content) => told.show(content),
+            Excerpt::Content(said) => told.show(said),
             Excerpt::Reworded { text, .. } => told.text = Some(text),
             Excerpt::KindAlone { .. } => {}
         }

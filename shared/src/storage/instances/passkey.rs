@@ -32,11 +32,10 @@ impl Instances {
         id: InstanceId,
         answer: &PasskeyAnswer,
     ) -> Result<PasskeyAnswered, StorageError> {
-        let mut expression = format!("SET {ANSWER_MARK} = :mark");
-        expression.push_str(&match &answer.sealed {
-            Some(_) => format!(", {ANSWER} = :sealed"),
-            None => format!(" REMOVE {ANSWER}"),
-        });
+        let expression = match &answer.sealed {
+            Some(_) => format!("SET {ANSWER_MARK} = :mark, {ANSWER} = :sealed"),
+            None => format!("SET {ANSWER_MARK} = :mark REMOVE {ANSWER}"),
+        };
         let mut request = self
             .table
             .update(&keys::instance(id))
