@@ -52,6 +52,7 @@ impl Process {
             .spawn()
             .expect("the stack starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let is_to_crash = variables.iter().any(|(name, _)| *name == "WAXWING_FAULT");
         let reading = async {
             let (mut api, mut admin, mut database) = (None, None, None);
             while let Some(line) = lines.next_line().await.expect("readable") {
@@ -66,6 +67,10 @@ impl Process {
                     (Some("State"), _) => break,
                     _ => {}
                 }
+            }
+            // One that is to crash may do so before it says where it is.
+            if is_to_crash && database.is_none() {
+                return (String::new(), None, String::new());
             }
             let database = database.expect("the database's address");
             (api.expect("the API's address"), admin, database)

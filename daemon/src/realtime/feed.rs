@@ -71,13 +71,13 @@ struct Refresh {
 impl Feed {
     /// Takes sockets in the namespace `/`.
     pub fn take(self: &Arc<Self>, io: &SocketIo) {
-        let (letting_in, begun) = (Arc::clone(self), Arc::clone(self));
+        let (at_the_door, at_work) = (Arc::clone(self), Arc::clone(self));
         let let_in = move |socket: SocketRef, TryData(auth): TryData<Value>| {
-            let feed = Arc::clone(&letting_in);
+            let feed = Arc::clone(&at_the_door);
             async move { feed.let_in(&socket, auth.ok()).await }
         };
         let begin = move |socket: SocketRef| {
-            let feed = Arc::clone(&begun);
+            let feed = Arc::clone(&at_work);
             async move { feed.begin(&socket).await }
         };
         io.ns("/", begin.with(let_in));

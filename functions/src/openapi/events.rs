@@ -69,10 +69,12 @@ pub fn schemas() -> Vec<(String, Part)> {
 
 /// `MessageReceived` of `message.received`.
 fn pascal(kind: EventType) -> String {
-    let words = kind.as_str().split(['.', '_']);
-    words
-        .map(|word| format!("{}{}", word[..1].to_ascii_uppercase(), &word[1..]))
-        .collect()
+    let mut name = String::new();
+    for word in kind.as_str().split(['.', '_']) {
+        name.push_str(&word[..1].to_ascii_uppercase());
+        name.push_str(&word[1..]);
+    }
+    name
 }
 
 /// What a type's schema is called.
@@ -180,55 +182,9 @@ pub fn data(kind: EventType) -> Part {
                 .into_iter()
                 .chain([("attempt", number()), ("expiresAt", time())]),
         ),
-        EventType::GroupUpdated => object([
-            ("group", text("120363021033254949@g.us")),
-            ("by", or_none(reference("Person"))),
-            (
-                "changes",
-                members([
-                    ("subject", text_or_none("Engines")),
-                    ("description", text_or_none("All about engines")),
-                    ("announce", flag()),
-                    ("locked", flag()),
-                    ("ephemeralSeconds", number()),
-                    ("joinApproval", flag()),
-                    ("membersAdd", flag()),
-                    ("picture", one_of(["changed", "removed"])),
-                    ("inviteLink", one_of(["revoked"])),
-                ]),
-            ),
-            ("truncated", flag()),
-        ]),
-        EventType::GroupParticipants => object([
-            ("group", text("120363021033254949@g.us")),
-            (
-                "action",
-                one_of(["joined", "added", "left", "removed", "promoted", "demoted"]),
-            ),
-            ("reason", text_or_none("invite_link")),
-            ("by", or_none(reference("Person"))),
-            ("participants", list(reference("Person"))),
-            ("truncated", flag()),
-        ]),
-        EventType::ContactUpdated => object([
-            ("contact", reference("Person")),
-            (
-                "changes",
-                members([
-                    ("name", text_or_none("Ada Lovelace")),
-                    ("firstName", text_or_none("Ada")),
-                    ("pushName", text_or_none("Ada")),
-                    ("about", text_or_none("Gone fishing")),
-                    ("picture", one_of(["changed", "removed"])),
-                    ("blocked", flag()),
-                    (
-                        "number",
-                        object([("from", reference("Person")), ("to", reference("Person"))]),
-                    ),
-                ]),
-            ),
-            ("truncated", flag()),
-        ]),
+        EventType::GroupUpdated => group_updated(),
+        EventType::GroupParticipants => group_participants(),
+        EventType::ContactUpdated => contact_updated(),
         EventType::PresenceUpdated => object([
             ("chat", reference("EventChat")),
             ("from", reference("Person")),
@@ -250,6 +206,67 @@ pub fn data(kind: EventType) -> Part {
         ]),
         EventType::WebhookTest => object([("message", text(TEST_WORDS))]),
     }
+}
+
+/// What is changed of a group.
+fn group_updated() -> Part {
+    object([
+        ("group", text("120363021033254949@g.us")),
+        ("by", or_none(reference("Person"))),
+        (
+            "changes",
+            members([
+                ("subject", text_or_none("Engines")),
+                ("description", text_or_none("All about engines")),
+                ("announce", flag()),
+                ("locked", flag()),
+                ("ephemeralSeconds", number()),
+                ("joinApproval", flag()),
+                ("membersAdd", flag()),
+                ("picture", one_of(["changed", "removed"])),
+                ("inviteLink", one_of(["revoked"])),
+            ]),
+        ),
+        ("truncated", flag()),
+    ])
+}
+
+/// Who comes, goes, or is an admin.
+fn group_participants() -> Part {
+    object([
+        ("group", text("120363021033254949@g.us")),
+        (
+            "action",
+            one_of(["joined", "added", "left", "removed", "promoted", "demoted"]),
+        ),
+        ("reason", text_or_none("invite_link")),
+        ("by", or_none(reference("Person"))),
+        ("participants", list(reference("Person"))),
+        ("truncated", flag()),
+    ])
+}
+
+/// What is changed of a contact.
+fn contact_updated() -> Part {
+    object([
+        ("contact", reference("Person")),
+        (
+            "changes",
+            members([
+                ("name", text_or_none("Ada Lovelace")),
+                ("firstName", text_or_none("Ada")),
+                ("pushName", text_or_none("Ada")),
+                ("about", text_or_none("Gone fishing")),
+                ("picture", one_of(["changed", "removed"])),
+                ("blocked", flag()),
+                (
+                    "number",
+                    object([("from", reference("Person")), ("to", reference("Person"))]),
+                ),
+            ]),
+        ),
+        ("truncated", flag()),
+    ])
 }
 
 fn message() -> Part {

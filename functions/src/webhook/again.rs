@@ -65,14 +65,17 @@ pub async fn once<S: Side, T: Serialize>(
     let (instance, now) = (asker.instance.id, state.base().clock.now());
     let meaning =
         serde_json::to_vec(&(route, said)).map_err(|error| ApiError::internal().caused_by(error))?;
-    let asked = Asked {
+    let question = Asked {
         bytes: &meaning,
         meaning: &meaning,
         form: FORM,
         by_meaning: true,
     };
     let offered = QuestionId::new(now);
-    let claim = remembers.keys.claim(instance, key, asked, offered, now).await?;
+    let claim = remembers
+        .keys
+        .claim(instance, key, question, offered, now)
+        .await?;
     let (id, is_first) = match claim {
         Claim::New => (offered, true),
         Claim::Known { first, .. } => (first, false),

@@ -53,7 +53,7 @@ pub async fn handle_post<S: Side>(
     let settings = parse(request, state.hooks().reach)?;
     let (key, said) = (asker.key.as_deref(), settings.said());
     let setting = set(&state, &asker, &settings);
-    once(&state, &asker, key, ("webhook", &said), Reply::ok, setting).await
+    Box::pin(once(&state, &asker, key, ("webhook", &said), Reply::ok, setting)).await
 }
 
 async fn set<S: Side>(state: &S, asker: &Asker, settings: &Settings) -> Result<WithSecret, ApiError> {

@@ -89,12 +89,20 @@ pub async fn handler<S: Side>(
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Replayable<Again<Response>>, ApiError> {
     let now = state.base().clock.now();
-    let asked = parse(&request, now)?;
+    let wanted = parse(&request, now)?;
     let key = asker.key.as_deref();
     // Without a `to` the same request means the same, though the time goes on.
-    let said = (asked.window.from, &request.to, asked.failed_only);
-    let replaying = replay(&state, &asker, asked);
-    once(&state, &asker, key, ("replay", &said), Reply::accepted, replaying).await
+    let said = (wanted.window.from, &request.to, wanted.failed_only);
+    let replaying = replay(&state, &asker, wanted);
+    Box::pin(once(
+        &state,
+        &asker,
+        key,
+        ("replay", &said),
+        Reply::accepted,
+        replaying,
+    ))
+    .await
 }
 
 fn parse(request: &Request, now: DateTime<Utc>) -> Result<Asked, ApiError> {
@@ -130,15 +138,15 @@ pub(super) fn time(fields: &mut Fields, name: &str, text: &str) -> Option<DateTi
     at
 }
 
-async fn replay<S: Side>(state: &S, asker: &Asker, asked: Asked) -> Result<Response, ApiError> {
+async fn replay<S: Side>(state: &S, asker: &Asker, wanted: Asked) -> Result<Response, ApiError> {
     let webhook = require_enabled(state, asker).await?;
     let until = Instant::now() + TIME;
     let window = Window {
-        from: asked.window.from.max(webhook.created_at),
-        ..asked.window
+        from: wanted.window.from.max(webhook.created_at),
+        ..wanted.window
     };
     let filter = Filter {
-        state: asked.failed_only.then_some(DeliveryState::Failed),
+        state: wanted.failed_only.then_some(DeliveryState::Failed),
         kind: None,
     };
     let mut response = Response {
@@ -184,7 +192,7 @@ async fn replay<S: Side>(state: &S, asker: &Asker, asked: Asked) -> Result<Respo
     }
     let record = record(asker, Action::WebhookReplayed)
         .detail("events", response.queued)
-        .detail("failedOnly", asked.failed_only);
+        .detail("failedOnly", wanted.failed_only);
     asker.trail.record(state.base(), record).await;
     Ok(response)
 }

@@ -76,14 +76,14 @@ pub async fn handler<S: Side>(
     }
     let key = asker.key.as_deref();
     let rotating = rotate(&state, &asker, grace);
-    once(
+    Box::pin(once(
         &state,
         &asker,
         key,
         ("rotate-secret", &grace),
         Reply::ok,
         rotating,
-    )
+    ))
     .await
 }
 

@@ -52,7 +52,7 @@ pub async fn handler<S: Side>(
 ) -> Result<Replayable<Again<Response>>, ApiError> {
     let key = asker.key.as_deref();
     let sending = send(&state, &asker);
-    once(&state, &asker, key, ("test", &()), Reply::accepted, sending).await
+    Box::pin(once(&state, &asker, key, ("test", &()), Reply::accepted, sending)).await
 }
 
 async fn send<S: Side>(state: &S, asker: &Asker) -> Result<Response, ApiError> {

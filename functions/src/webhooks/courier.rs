@@ -227,7 +227,7 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
     let within = error
         .downcast_ref::<io::Error>()
         .and_then(|error| error.get_ref());
-    error.is::<rustls::Error>() || within.is_some_and(|error| error.is::<rustls::Error>())
+    error.is::<rustls::Error>() || within.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
 }
 
 /// Whether this machine has no more files, sockets or ports.

@@ -19,7 +19,7 @@ impl WebhooksState {
     /// Does what a message of the retry queue asks for.
     pub(super) async fn errand(&self, names: &QueueNames, message: &Received) -> Handled {
         match payload::decode(&message.body).map_err(Stuck::of_payload)? {
-            Errand::Retry(retry) => self.retry(names, retry).await,
+            Errand::Retry(retry) => Box::pin(self.retry(names, retry)).await,
             Errand::Forget {
                 instance,
                 webhook,

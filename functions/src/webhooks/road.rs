@@ -85,6 +85,7 @@ impl Stuck {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is called by `map_err`")]
     pub(super) fn of_payload(error: PayloadError) -> Self {
         match error {
             PayloadError::Newer(version) => Self::Newer(version),

@@ -216,19 +216,15 @@ impl WebhooksState {
         };
         self.record(due, data, attempt, progress).await?;
         fault::point("after-failure-record");
-        match next {
-            Some(at) => {
-                let due = Due {
-                    kept_until: Some(until),
-                    ..*due
-                };
-                self.put_off(names, &due, due.made + 1, at).await
-            }
-            None => {
-                info!(instance.id = %due.event.instance, event.id = %due.event.id, "an event is not delivered");
-                Ok(())
-            }
-        }
+        let Some(at) = next else {
+            info!(instance.id = %due.event.instance, event.id = %due.event.id, "an event is not delivered");
+            return Ok(());
+        };
+        let due = Due {
+            kept_until: Some(until),
+            ..*due
+        };
+        self.put_off(names, &due, due.made + 1, at).await
     }
 
     /// When an event is tried again that has failed now.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use futures::{StreamExt as _, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
+use shared::domain::shard;
+use shared::ids::InstanceId;
 use testbed::caller::Bases;
 use testbed::wait::{until, until_within};
 use tests::flow::{Paired, pair, unique};
@@ -428,6 +430,12 @@ async fn a_group_is_joined_by_its_link_and_left() {
 /// How long a text to a full group may take on its way to everybody: the first one needs keys of them all.
 const TO_EVERYBODY: Duration = Duration::from_mins(4);
 
+/// The lane of a chat, the same in every instance.
+fn lane_of(chat: &str) -> String {
+    let instance = InstanceId::from_bytes([0; 16]);
+    shard::lane(instance, &chat.parse().expect("a chat"))
+}
+
 /// As many as a group may have.
 #[tokio::test]
 async fn a_full_group_is_made_listed_written_to_and_left() {
@@ -465,10 +473,16 @@ async fn a_full_group_is_made_listed_written_to_and_left() {
     let added = scene.change(Method::POST, group, "/participants", &[&late]).await;
     assert_eq!(added, ["not_allowed"]);
 
-    // Nor does the text to all take anything from others: theirs goes out while keys are agreed upon.
+    // Nor does the text to all take anything from other lanes: theirs goes out while keys are agreed upon.
     let (first, hello) = (unique(), unique());
+    let elsewhere = loop {
+        let phone = phones.create("Elsewhere").await;
+        if lane_of(&phone) != lane_of(group) {
+            break phone;
+        }
+    };
     let message = paired.key.send_text(group, &first).await;
-    let meanwhile = paired.key.send_text(&paired.other, &hello).await;
+    let meanwhile = paired.key.send_text(&elsewhere, &hello).await;
     let meanwhile = paired.key.until_state(&meanwhile, "delivered").await;
     let path = format!("/api/messages/{message}");
     let sent = until_within(TO_EVERYBODY, "the text to everybody", async || {

@@ -65,14 +65,14 @@ pub async fn handler<S: Side>(
 ) -> Result<Replayable<Again<Response>>, ApiError> {
     let key = asker.key.as_deref();
     let replaying = replay(&state, &asker, id);
-    once(
+    Box::pin(once(
         &state,
         &asker,
         key,
         ("replay one", &id),
         Reply::accepted,
         replaying,
-    )
+    ))
     .await
 }
 

@@ -48,8 +48,8 @@ async fn no_line_ever_says_a_secret() {
     );
     for secret in secrets {
         assert!(secret.len() >= 8, "`{secret}` may stand there by chance");
-        let line = text.lines().find(|line| line.contains(&secret));
-        assert_eq!(line, None, "says `{secret}`");
+        let told = text.lines().find(|told| told.contains(&secret));
+        assert_eq!(told, None, "says `{secret}`");
     }
 }
 

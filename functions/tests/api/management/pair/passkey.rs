@@ -18,14 +18,14 @@ async fn the_page_has_what_is_wanted_and_answers_it_in_its_makers_name() {
     let page = link(&user, "sales").await;
     let wanted = world.state.instances.want(instance, Wanted::Connected).await;
     wanted.expect("stored").expect("there");
-    let (state, answers) = (format!("{page}/state"), format!("{page}/passkey"));
+    let (page_state, answers) = (format!("{page}/state"), format!("{page}/passkey"));
     let body = json!({"credential": credential("Y2hhbGxlbmdl")});
     assert_eq!(world.nobody.post(&answers, &body).await.code(), "409 CONFLICT");
 
     let asked = options().to_string();
     let stage = PasskeyStage::Assertion;
     world.daemon.ask_for_passkey(instance, stage, "m1", &asked).await;
-    let shown = world.nobody.get(&state).await.data(200);
+    let shown = world.nobody.get(&page_state).await.data(200);
     assert_eq!(shown["status"], json!("AWAITING_PASSKEY"));
     assert_eq!(
         shown["passkey"],
@@ -41,7 +41,7 @@ async fn the_page_has_what_is_wanted_and_answers_it_in_its_makers_name() {
         .daemon
         .ask_for_passkey(instance, stage, "m2", "ABCD-1234")
         .await;
-    let shown = world.nobody.get(&state).await.data(200);
+    let shown = world.nobody.get(&page_state).await.data(200);
     assert_eq!(shown["passkey"]["code"], json!("ABCD-1234"));
     let confirm = format!("{answers}/confirm");
     world.nobody.post(&confirm, ()).await.data(202);

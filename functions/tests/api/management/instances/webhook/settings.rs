@@ -73,10 +73,10 @@ async fn the_first_put_makes_the_webhook_and_shows_its_secret_once() {
     let wants = Wants::only(&[EventType::MessageReceived, EventType::MessageStatus]);
     assert_eq!(world.stored(instance).await.wants, wants);
     let nudges = world.waiting(&world.queue_names().queries(0)).await;
-    let nudged = |message: &shared::queue::Received| {
+    let is_ours = |message: &shared::queue::Received| {
         payload::decode::<Query>(&message.body).ok() == Some(Query::Nudge { instance })
     };
-    assert!(nudges.iter().any(nudged), "{nudges:?}");
+    assert!(nudges.iter().any(is_ours), "{nudges:?}");
     assert_eq!(
         world.audited(&user, Action::WebhookCreated).await,
         [instance.to_string()]
