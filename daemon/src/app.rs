@@ -216,7 +216,7 @@ impl App {
     pub async fn run(self, stop: CancellationToken) {
         let feeding = async {
             if let Some(realtime) = self.health.realtime() {
-                realtime.run(&self.health, &stop).await;
+                Box::pin(realtime.run(&self.health, &stop)).await;
             }
         };
         tokio::join!(self.keeper.run(stop.clone()), feeding);

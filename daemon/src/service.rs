@@ -74,7 +74,7 @@ pub async fn run() -> anyhow::Result<()> {
         }
         None => None,
     };
-    app.run(stop).await;
+    Box::pin(app.run(stop)).await;
     if let Some((serving, ended)) = serving {
         ended.cancel();
         if tokio::time::timeout(LAST_ANSWERS, serving).await.is_err() {

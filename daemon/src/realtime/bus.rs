@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::followers::Followers;
-use crate::announce::hub::{Gone, Hub, Origin, Shown};
+use crate::announce::hub::{Hub, Origin, Shown};
 use crate::meter::Total;
 
 /// How long Redis may take to answer.
@@ -242,15 +242,12 @@ impl Bus {
         let mut next_word = Instant::now();
         loop {
             let came = self.hub.came();
-            let events = match self.hub.from(*place, BATCH) {
-                Ok(events) => events,
-                Err(Gone) => {
-                    *place = self.hub.end();
-                    if let Err(error) = self.publish(&mut connection, Message::Gap).await {
-                        return error;
-                    }
-                    continue;
+            let Ok(events) = self.hub.from(*place, BATCH) else {
+                *place = self.hub.end();
+                if let Err(error) = self.publish(&mut connection, Message::Gap).await {
+                    return error;
                 }
+                continue;
             };
             for shown in &events {
                 if shown.origin == Origin::Here

@@ -69,7 +69,7 @@ impl Door {
     pub async fn admit(&self, token: &str, from: Option<IpAddr>) -> Result<Caller, Refusal> {
         let admitting = async {
             let _turn = self.turns.acquire().await;
-            let caller = self.identify(token, from).await?;
+            let caller = Box::pin(self.identify(token, from)).await?;
             let (scope, limit) = match &caller {
                 Caller::Key(key) => (Scope::Key(key.grant.key), Limit::per_hour(key.grant.rate_limit)),
                 Caller::User(user) => (Scope::User(user.user), USER_LIMIT),
@@ -102,7 +102,7 @@ impl Door {
                 "A socket with an API key has nothing to refresh",
             ));
         };
-        let identifying = tokio::time::timeout(DEADLINE, self.identify(token, None)).await;
+        let identifying = tokio::time::timeout(DEADLINE, Box::pin(self.identify(token, None))).await;
         match identifying.unwrap_or_else(|_| Err(Refusal::unavailable()))? {
             Caller::User(user) if (user.user, user.subscription) == (before.user, before.subscription) => {
                 Ok(Caller::User(user))
@@ -122,8 +122,8 @@ impl Door {
             ));
         }
         match KeySecret::from_token(token) {
-            Some(secret) => self.key(&secret, from).await,
-            None => self.user(token).await,
+            Some(secret) => Box::pin(self.key(&secret, from)).await,
+            None => Box::pin(self.user(token)).await,
         }
     }
 

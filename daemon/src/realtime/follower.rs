@@ -20,7 +20,7 @@ use super::caller::Caller;
 use super::followers::Place;
 use super::refusal::Refusal;
 use super::ticket::Ticket;
-use crate::announce::hub::{Gone, Hub};
+use crate::announce::hub::Hub;
 use crate::announce::shown::Shown;
 use crate::meter::Total;
 
@@ -214,13 +214,10 @@ impl Follower {
         self.view().at = At::CatchingUp;
         let mut place = from;
         loop {
-            let events = match hub.from(place, BATCH) {
-                Ok(events) => events,
-                Err(Gone) => {
-                    place = hub.end();
-                    self.resync(slow);
-                    continue;
-                }
+            let Ok(events) = hub.from(place, BATCH) else {
+                place = hub.end();
+                self.resync(slow);
+                continue;
             };
             if events.is_empty() {
                 let mut view = self.view();

@@ -266,7 +266,7 @@ impl Realtime {
                 *feed.health.lock().expect("no holder panics") = None;
                 continue;
             }
-            let Some(readiness) = stop.run_until_cancelled(health.readiness()).await else {
+            let Some(readiness) = stop.run_until_cancelled(Box::pin(health.readiness())).await else {
                 return;
             };
             if last == Some(readiness.checks) {

@@ -46,8 +46,8 @@ async fn a_batch_of_another_queue_stays_whole() {
     let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
     let instance = world.hooked("sales", &receiver.url()).await;
     world.tell(&instance, "15550100001", "hello").await;
-    let received = world.receive(&world.names.events()).await;
-    let failures = world.hand(&world.state, &world.names.sends(0), received).await;
+    let came = world.receive(&world.names.events()).await;
+    let failures = world.hand(&world.state, &world.names.sends(0), came).await;
     let answer = serde_json::to_value(&failures).expect("plain data");
     let failed = answer["batchItemFailures"].as_array().expect("a list");
     assert_eq!(failed.len(), 1);

@@ -58,8 +58,8 @@ async fn an_event_whose_process_ended_comes_again_under_its_id() {
     let dies = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
     let record = relay.hold(On::operation("PutItem").with("dlv#"));
     let event = world.tell(&instance, "15550100001", "hello").await;
-    let received = world.receive(&world.names.events()).await;
-    let batch = crate::world::batch(&world.names.events(), &received);
+    let came = world.receive(&world.names.events()).await;
+    let batch = crate::world::batch(&world.names.events(), &came);
     let process = tokio::spawn(async move { dies.take(batch).await });
     let held = record.arrived().await;
     process.abort();
@@ -169,12 +169,12 @@ async fn an_outage_of_a_day_costs_no_event() {
         world.tell(&instance, "15550100001", text).await;
     }
     let end = world.now() + TimeDelta::days(1);
-    let mut receives = 0;
+    let mut times = 0;
     while world.now() < end {
-        receives += usize::from(world.invoke(&state, &world.names.events()).await.is_some());
+        times += usize::from(world.invoke(&state, &world.names.events()).await.is_some());
         world.clock.advance(TimeDelta::minutes(5));
     }
-    assert!((50..300).contains(&receives), "{receives}");
+    assert!((50..300).contains(&times), "{times}");
     assert_eq!((receiver.connections(), world.left().await), (0, (2, 0)));
     away.end();
     world.clock.advance(TimeDelta::minutes(15));
