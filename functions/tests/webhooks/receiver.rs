@@ -147,7 +147,7 @@ async fn serve(
         Does::Answers(status, headers) => {
             let mut answer = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: 2\r\n");
             for (name, value) in headers {
-                answer.extend([&*name, ": ", &*value, "\r\n"]);
+                answer.extend([name, ": ", value.as_str(), "\r\n"]);
             }
             answer.push_str("\r\nok");
             socket.write_all(answer.as_bytes()).await.ok()?;
