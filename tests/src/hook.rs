@@ -44,9 +44,9 @@ impl Hook {
     /// One that takes everything.
     pub async fn start() -> Self {
         let heard: Arc<Mutex<Vec<Heard>>> = Arc::default();
-        let hears = Arc::clone(&heard);
+        let ears = Arc::clone(&heard);
         let take = async move |headers: HeaderMap, body: Bytes| {
-            hears.lock().expect("whole").push(Heard { headers, body });
+            ears.lock().expect("whole").push(Heard { headers, body });
             StatusCode::NO_CONTENT
         };
         Self {

@@ -95,7 +95,7 @@ async fn serve(id: u64, stream: TcpStream, subscribers: &Subscribers) -> std::io
 fn array(parts: &[&str]) -> String {
     let mut array = format!("*{}\r\n", parts.len());
     for part in parts {
-        array += &format!("${}\r\n{part}\r\n", part.len());
+        array.extend(["$", &part.len().to_string(), "\r\n", part, "\r\n"]);
     }
     array
 }

@@ -131,7 +131,7 @@ impl World {
         let routes: Router = realtime.over(web::probes(health.clone()));
         tokio::spawn(web::serve(listener, routes, stop.clone()));
         let (running, until) = (realtime.clone(), stop.clone());
-        tokio::spawn(async move { running.run(&health, &until).await });
+        tokio::spawn(async move { Box::pin(running.run(&health, &until)).await });
         Feed {
             address,
             hub,
@@ -258,7 +258,7 @@ impl World {
     /// A key of this instance.
     pub async fn key(&self, owner: &Owner, instance: &Instance, scopes: &[Scope]) -> Key {
         self.key_with(owner, instance, |grant| {
-            grant.scopes = scopes.iter().copied().collect()
+            grant.scopes = scopes.iter().copied().collect();
         })
         .await
     }

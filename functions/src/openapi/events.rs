@@ -526,7 +526,7 @@ mod tests {
                 .iter()
                 .flat_map(|part| members_of(part, all))
                 .collect(),
-            _ => Vec::new(),
+            RefOr::T(_) => Vec::new(),
         }
     }
 
@@ -546,7 +546,9 @@ mod tests {
                 if let RefOr::T(Schema::Array(array)) = schema
                     && let ArrayItems::RefOrSchema(item) = &array.items
                 {
-                    items.iter().for_each(|value| untold(item, value, all, found));
+                    for value in items {
+                        untold(item, value, all, found);
+                    }
                 }
             }
             _ => {}
