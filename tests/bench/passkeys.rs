@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::user::{Stop, User};
 
 /// How long a step of linking may take.
-const STEP_DEADLINE: Duration = Duration::from_secs(60);
+const STEP_DEADLINE: Duration = Duration::from_mins(1);
 
 /// The pause between two looks for it.
 const LOOK: Duration = Duration::from_millis(200);

@@ -534,7 +534,19 @@ async fn a_queue_that_fails_at_times_lets_nothing_be_done_twice() {
             assert_eq!(world.until_answered(question).await, Ok(blocked()));
         }
     }
-    daemon.stop().await;
+    // What is begun meanwhile is answered too: an orderly end waits for it.
+    let answering = async {
+        loop {
+            for question in session.questions() {
+                answer(question, Ok(blocked()));
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = daemon.stop() => {}
+        () = answering => {}
+    }
 }
 
 /// The shard falls when it has begun: whoever has it next does not begin again, and nobody says that nothing was done.

@@ -73,8 +73,8 @@ async fn accepted_through_a_crash(world: &World, paired: Paired, mut stack: Proc
     // What is counted behind it is counted after it.
     exchange(&paired, &world.phones).await;
     let counted = until("the count", async || {
-        let sent = sent(&paired.key).await;
-        (sent >= before + 2).then_some(sent)
+        let now = sent(&paired.key).await;
+        (now >= before + 2).then_some(now)
     });
     assert_eq!(counted.await, before + 2, "once");
     stack.stop().await;

@@ -294,14 +294,14 @@ impl Walk<'_> {
     /// The webhook of an instance, from its beginning to its end: by a user, who names it, or by a key of it.
     async fn webhook(&mut self, caller: &Caller, named: Option<InstanceId>, instance: InstanceId) {
         let named = named.map(|instance| instance.to_string());
-        let names: Vec<&str> = named.as_deref().into_iter().collect();
+        let in_path: Vec<&str> = named.as_deref().into_iter().collect();
         let webhook = match &named {
             Some(_) => "/api/instances/{instance}/webhook",
             None => "/api/webhook",
         };
         let hook = json!({"url": "https://example.com/waxwing", "events": ["*"]});
         let from = json!({"from": "2026-01-01T00:00:00Z"});
-        self.call(caller, &format!("PUT {webhook}"), &names, Some(hook.clone()))
+        self.call(caller, &format!("PUT {webhook}"), &in_path, Some(hook.clone()))
             .await;
         let delivery = self.office.delivered(instance).await.to_string();
         for (route, body) in [
@@ -312,13 +312,13 @@ impl Walk<'_> {
             (format!("GET {webhook}/deliveries"), None),
             (format!("POST {webhook}/replay"), Some(from)),
         ] {
-            self.call(caller, &route, &names, body).await;
+            self.call(caller, &route, &in_path, body).await;
         }
-        let mut one = names.clone();
+        let mut one = in_path.clone();
         one.push(&delivery);
         let route = format!("POST {webhook}/deliveries/{{delivery}}/replay");
         self.call(caller, &route, &one, None).await;
-        self.call(caller, &format!("DELETE {webhook}"), &names, None)
+        self.call(caller, &format!("DELETE {webhook}"), &in_path, None)
             .await;
     }
 
