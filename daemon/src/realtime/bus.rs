@@ -2,7 +2,7 @@
 //!
 //! Each publishes what arises in it, and takes into its hub what the others publish: so resuming works at whichever daemon a
 //! client comes back to. Redis keeps nothing of it. What is published while the way is broken is lost, and both sides see to it
-//! that nobody takes the rest for the whole: a daemon that has lost its way tells the others so ([`Message::Gap`]) when it is
+//! that nobody takes the rest for the whole: a daemon that has lost its way tells the others so (`Message::Gap`) when it is
 //! back, and one that could not listen starts its hub afresh. Sockets are told to read anew what they show.
 //!
 //! Each daemon also says every few seconds whom its sockets follow. That is how its own way is known to work: it hears itself.

@@ -1,7 +1,7 @@
 //! The realtime feed: Socket.IO over WebSocket, for dashboards and programs that follow along.
 //!
-//! Events come from the [hub](crate::announce::hub), which has those of this process and, over the [bus](bus), of the others.
-//! [`door`] finds out who connects, [`feed`] answers what sockets ask, [`watch`] tells events and ends whoever may not follow
+//! Events come from the [hub](crate::announce::hub), which has those of this process and, over the [bus], of the others.
+//! `door` finds out who connects, `feed` answers what sockets ask, `watch` tells events and ends whoever may not follow
 //! any longer. Nothing here is durable: a socket that misses something is told so (`resync`).
 //!
 //! Everything is bounded:
@@ -9,15 +9,15 @@
 //! | what | bound |
 //! | --- | --- |
 //! | connections | `WAXWING_REALTIME_SOCKETS`; the next one is answered 503 |
-//! | sockets of a subscription, of an API key | [`Limits`](followers::Limits) |
-//! | the time until a connection has shown its token | [`HANDSHAKE`] |
-//! | a message of a client | [`LARGEST_REQUEST`] |
+//! | sockets of a subscription, of an API key | `Limits` |
+//! | the time until a connection has shown its token | `HANDSHAKE` |
+//! | a message of a client | `LARGEST_REQUEST` |
 //! | what a client may ask | 20 requests at once, one a second in the long run |
-//! | what waits for a socket | [`BUFFERED`] events of 16 KiB; a socket that reads no faster is cut off |
+//! | what waits for a socket | `BUFFERED` events of 16 KiB; a socket that reads no faster is cut off |
 //! | the ring of events | 4,096 events, 16 MiB |
 //!
 //! The library that speaks Socket.IO cannot end a connection whose peer reads nothing. So connections come with the means to
-//! cut them ([`Peer`]), which a server in front of the feed must give: [`crate::web::serve`] does.
+//! cut them (`Peer`), which a server in front of the feed must give: `crate::web::serve` does.
 
 pub mod bus;
 mod caller;
