@@ -15,6 +15,7 @@ use shared::domain::upload::URL_TERM;
 use shared::fault;
 use shared::ids::{InstanceId, MediaId};
 use shared::seal::Purpose;
+use shared::sealed::OpenError;
 use shared::storage::keys;
 use shared::storage::media::{MediaTable, Origin};
 use shared::telemetry::chain;
@@ -143,7 +144,8 @@ impl Fetching {
             .sealer
             .open(instance, Purpose::Content, of.as_bytes(), &found.sealed)
             .await?;
-        let came: Came = serde_json::from_slice(&opened)?;
+        // What is wrong with it is not said: that quotes it.
+        let came: Came = serde_json::from_slice(&opened).map_err(|_| OpenError::Value)?;
         let link = self.links.now(instance).ok_or(Trouble::NotConnected)?;
         let owner = Owner {
             subscription: link.subscription,
