@@ -107,6 +107,7 @@ fn each_function_asks_for_what_it_needs_alone() {
     let of_all = [
         "WAXWING_CORS_ORIGINS",
         "WAXWING_NETWORKS",
+        "WAXWING_PRIVATE_ADDRESSES",
         "WAXWING_PUBLIC_URL",
         "WAXWING_QUEUE_PREFIX",
         "WAXWING_SHARDS",

@@ -122,7 +122,7 @@ mod tests {
 
     use super::*;
     use crate::domain::job::Query;
-    use crate::domain::payload::{PayloadError, decode, encode};
+    use crate::domain::payload::{Payload, PayloadError, decode, encode};
     use crate::domain::person::Person;
     use crate::domain::recipient::Recipient;
 
@@ -190,7 +190,7 @@ mod tests {
     fn an_ask_of_a_newer_build_is_left_to_it() {
         let contact = "15550100001".parse().expect("a number");
         let body = encode(&question(Show { contact }.into()));
-        let newer = body.replace(r#""v":2"#, &format!(r#""v":{}"#, Ask::NEWEST + 1));
+        let newer = body.replace(r#""v":2"#, &format!(r#""v":{}"#, Query::READS + 1));
         assert!(matches!(decode::<Query>(&newer), Err(PayloadError::Newer(_))));
     }
 
