@@ -94,7 +94,12 @@ impl Feed {
                 code = refusal.code.as_str(),
                 "a socket is not let in to the realtime feed"
             );
-            ticket.cut_soon(&self.tasks);
+            if refusal.passes() {
+                // Clients take for final what they are told here. One whose connection is lost comes back by itself.
+                ticket.cut();
+            } else {
+                ticket.cut_soon(&self.tasks);
+            }
         }
         admitted
     }

@@ -52,15 +52,22 @@ impl Client {
         Ok(client)
     }
 
-    /// Shows this in the handshake.
+    /// Shows this in the handshake. The code of the refusal, where it is not let in.
     pub async fn enter(&mut self, auth: &Value) -> Result<(), String> {
+        match self.knock(auth).await {
+            Came::Joined => Ok(()),
+            Came::Refused(code) => Err(code),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Shows this in the handshake: what comes of it.
+    pub async fn knock(&mut self, auth: &Value) -> Came {
         self.send(format!("40{auth}")).await;
         loop {
             match self.came().await {
-                Came::Joined => return Ok(()),
-                Came::Refused(code) => return Err(code),
                 Came::Event(..) => {}
-                other => panic!("{other:?}"),
+                other => return other,
             }
         }
     }
