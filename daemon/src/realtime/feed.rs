@@ -1,6 +1,7 @@
 //! What happens on a socket: it is let in, asks for what it wants, brings another token, and goes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -47,6 +48,8 @@ pub struct Feed {
     pub slow: Total,
     /// How many were refused.
     pub refused: Total,
+    /// Whether the daemon stops, and takes nobody any more.
+    pub closes: AtomicBool,
 }
 
 /// `subscribe`.
@@ -124,8 +127,26 @@ impl Feed {
         let follower = Arc::new(Follower::new(socket_of, ticket_of, caller, place, &self.hub));
         self.listen(socket, ticket);
         self.followers.insert(&follower);
+        // Those who were there before the end are cut by `close`. Looked at afterwards, nobody slips through between the two.
+        if self.closes() {
+            self.followers.remove(socket.id);
+            return Err(Refusal::unavailable());
+        }
         self.hub.follow([subscription]);
         Ok(())
+    }
+
+    /// Whether the daemon stops, and takes nobody any more.
+    pub fn closes(&self) -> bool {
+        self.closes.load(Ordering::SeqCst)
+    }
+
+    /// Takes nobody any more, and cuts whoever is in: they find another daemon.
+    pub fn close(&self) {
+        self.closes.store(true, Ordering::SeqCst);
+        for follower in self.followers.all() {
+            follower.cut();
+        }
     }
 
     fn listen(self: &Arc<Self>, socket: &SocketRef, ticket: &Ticket) {

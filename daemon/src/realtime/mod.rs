@@ -8,7 +8,7 @@
 //!
 //! | what | bound |
 //! | --- | --- |
-//! | connections | `WAXWING_REALTIME_SOCKETS`; the next one is answered 503 |
+//! | connections | `WAXWING_REALTIME_SOCKETS`; the next one is answered 503, as every one is once the daemon stops |
 //! | sockets of a subscription, of an API key | `Limits` |
 //! | the time until a connection has shown its token | `HANDSHAKE` |
 //! | a message of a client | `LARGEST_REQUEST` |
@@ -32,6 +32,7 @@ mod watch;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
@@ -177,6 +178,7 @@ impl Realtime {
             health: std::sync::Mutex::default(),
             slow: Total::default(),
             refused: Total::default(),
+            closes: AtomicBool::default(),
             hub: Arc::clone(&hub),
         });
         feed.take(&io);
@@ -247,7 +249,7 @@ impl Realtime {
             self.tell_health(health, stop),
             over_bus,
         );
-        watch::end_all(feed);
+        feed.close();
         io.close().await;
         feed.tasks.close();
         feed.tasks.wait().await;
@@ -301,11 +303,16 @@ async fn give_ticket(State(realtime): State<Realtime>, mut request: Request, nex
         return next.run(request).await;
     }
     let Inner {
+        feed,
         places,
         full,
         trusted_proxies,
         ..
     } = &*realtime.0;
+    if feed.closes() {
+        // Clients try again, and find another daemon. On an open connection they would be refused for good.
+        return busy("The daemon stops; try again");
+    }
     let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<Peer>>().cloned() else {
         return refuse(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -315,14 +322,7 @@ async fn give_ticket(State(realtime): State<Realtime>, mut request: Request, nex
     };
     let Ok(place) = Arc::clone(places).try_acquire_owned() else {
         full.add(1);
-        let mut response = refuse(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "UNAVAILABLE",
-            "As many sockets are open as may be; try again later",
-        );
-        let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        return response;
+        return busy("As many sockets are open as may be; try again later");
     };
     let lines = request.headers().get_all(FORWARDED_FOR).iter();
     let from = forwarded::first_trusted(lines.map(HeaderValue::as_bytes), *trusted_proxies);
@@ -332,6 +332,13 @@ async fn give_ticket(State(realtime): State<Realtime>, mut request: Request, nex
     let ticket = Ticket::new(peer.cut, Some(from), place);
     request.extensions_mut().insert(ticket);
     next.run(request).await
+}
+
+fn busy(message: &str) -> Response {
+    let mut response = refuse(StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE", message);
+    let headers = response.headers_mut();
+    headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+    response
 }
 
 fn refuse(status: StatusCode, code: &str, message: &str) -> Response {

@@ -5,7 +5,6 @@
 //! everybody may go on for [`UNVERIFIED`], and then nobody.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use shared::storage::StorageError;
@@ -144,11 +143,4 @@ async fn check_once(feed: &Feed, standings: &Standings) -> Result<(), StorageErr
         }
     }
     Ok(())
-}
-
-/// Ends all, when the daemon stops: they find another one.
-pub fn end_all(feed: &Arc<Feed>) {
-    for follower in feed.followers.all() {
-        follower.cut();
-    }
 }

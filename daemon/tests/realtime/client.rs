@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use testbed::wait::in_time;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, MaybeTlsStream, Message, WebSocketStream};
 
@@ -164,6 +165,17 @@ impl Client {
             }
         }
     }
+}
+
+/// The head of the answer to a request for a WebSocket.
+pub async fn upgrade(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let request = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n\
+         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = vec![0; 2_048];
+    let read = stream.read(&mut answer).await.expect("read");
+    String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
 fn read(text: &str) -> Option<Came> {

@@ -4,10 +4,8 @@ use serde_json::json;
 use shared::auth::api_key::Scope;
 use shared::domain::feed::FeedEvent;
 use testbed::wait::until;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-use crate::client::Client;
+use crate::client::{Client, upgrade};
 use crate::world::World;
 
 #[tokio::test]
@@ -97,17 +95,6 @@ async fn connections_of_a_process_are_bounded_and_a_place_is_free_again() {
             .then_some(())
     })
     .await;
-}
-
-/// The head of the answer to a request for a WebSocket.
-async fn upgrade(address: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("connected");
-    let request = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n\
-         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.expect("written");
-    let mut answer = vec![0; 2_048];
-    let read = stream.read(&mut answer).await.expect("read");
-    String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
 #[tokio::test]

@@ -58,12 +58,13 @@ impl Deref for World {
     }
 }
 
-/// A feed that listens. It ends with this.
+/// The feed of a daemon. Its listener is there after it as well, as that of a process that hands over; both end with this.
 pub struct Feed {
     pub address: String,
     pub hub: Arc<Hub>,
     pub realtime: Realtime,
-    _stop: DropGuard,
+    stop: CancellationToken,
+    _ended: [DropGuard; 2],
 }
 
 /// A user, and the subscription that is theirs.
@@ -127,16 +128,17 @@ impl World {
         }));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
-        let stop = CancellationToken::new();
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let routes: Router = realtime.over(web::probes(health.clone()));
-        tokio::spawn(web::serve(listener, routes, stop.clone()));
+        tokio::spawn(web::serve(listener, routes, ended.clone()));
         let (running, until) = (realtime.clone(), stop.clone());
         tokio::spawn(async move { Box::pin(running.run(&health, &until)).await });
         Feed {
             address,
             hub,
             realtime,
-            _stop: stop.drop_guard(),
+            _ended: [stop.clone().drop_guard(), ended.drop_guard()],
+            stop,
         }
     }
 
@@ -308,6 +310,11 @@ impl World {
 }
 
 impl Feed {
+    /// The daemon is asked to stop.
+    pub fn stops(&self) {
+        self.stop.cancel();
+    }
+
     /// A socket with this token, which has asked for all that is its.
     pub async fn follower(&self, token: &str) -> Client {
         let mut client = Client::join(&self.address, token).await.expect("let in");
