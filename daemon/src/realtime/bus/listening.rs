@@ -1,0 +1,95 @@
+//! What the other daemons tell comes here.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use redis::RedisError;
+use redis::aio::PubSub;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::message::{Envelope, Message, VERSION};
+use super::{Bus, PAUSE, within};
+use crate::announce::hub::Shown;
+
+/// After such a silence, in which not even its own word comes, a daemon counts as not listening.
+const SILENCE: Duration = Duration::from_secs(15);
+
+/// The largest message that is taken, in bytes: an event, and what stands around it.
+const LARGEST: usize = 64 * 1024;
+
+impl Bus {
+    /// Listens until `stop`.
+    pub async fn listen(&self, stop: &CancellationToken) {
+        let mut has_listened = false;
+        loop {
+            let listening = self.listen_once(&mut has_listened);
+            let Some(ended) = stop.run_until_cancelled(listening).await else {
+                return;
+            };
+            self.hears.store(false, Ordering::Relaxed);
+            let why = ended.err().map(|error| error.to_string());
+            let why = why.as_deref().unwrap_or("nothing comes any more");
+            warn!(error = why, "events of other daemons do not come: Redis is away");
+            if stop
+                .run_until_cancelled(tokio::time::sleep(PAUSE))
+                .await
+                .is_none()
+            {
+                return;
+            }
+        }
+    }
+
+    async fn listen_once(&self, has_listened: &mut bool) -> Result<(), RedisError> {
+        let subscribing = async {
+            let mut listening: PubSub = self.client.get_async_pubsub().await?;
+            listening.subscribe(&self.channel).await?;
+            Ok::<_, RedisError>(listening)
+        };
+        let listening = within(subscribing).await?;
+        if *has_listened {
+            // Others have told something meanwhile, for all that is known.
+            self.hub.start_afresh();
+        }
+        *has_listened = true;
+        self.hears.store(true, Ordering::Relaxed);
+        info!("events of other daemons come over Redis");
+        let mut messages = std::pin::pin!(listening.into_on_message());
+        // Not even its own word comes: the connection is there in name alone.
+        while let Ok(Some(message)) = tokio::time::timeout(SILENCE, messages.next()).await {
+            self.take(message.get_payload_bytes());
+        }
+        Ok(())
+    }
+
+    fn take(&self, payload: &[u8]) {
+        if payload.len() > LARGEST {
+            warn!(bytes = payload.len(), "another daemon's event is too large");
+            return;
+        }
+        let envelope: Envelope = match serde_json::from_slice(payload) {
+            Ok(envelope) => envelope,
+            // A newer daemon's, or nothing of ours.
+            Err(_) => return,
+        };
+        if envelope.v != VERSION || envelope.from == self.daemon {
+            return;
+        }
+        match envelope.message {
+            Message::Event {
+                id,
+                subscription,
+                instance,
+                name,
+                body,
+            } => {
+                let shown = Shown::new(id, subscription, instance, name, body);
+                self.hub.show(shown.from_elsewhere());
+            }
+            Message::Gap => self.hub.start_afresh(),
+            Message::Followed { subscriptions } => self.hub.follow(subscriptions),
+        }
+    }
+}
