@@ -226,8 +226,9 @@ impl Realtime {
         }
     }
 
-    /// Serves sockets until `stop`; then they are cut, and find another daemon.
-    pub async fn run(&self, health: &Health, stop: &CancellationToken) {
+    /// Serves sockets until `stop`; then they are cut, and find another daemon. What happens until the daemon's shards are
+    /// handed over is told to the others still: nobody else tells it.
+    pub async fn run(&self, health: &Health, stop: &CancellationToken, handed_over: &CancellationToken) {
         let Inner {
             feed,
             standings,
@@ -236,20 +237,35 @@ impl Realtime {
             io,
             ..
         } = &*self.0;
+        // Each ends when what it takes from has ended, so that the last events come through.
+        let (told, counted) = (CancellationToken::new(), CancellationToken::new());
+        let closing = async {
+            stop.cancelled().await;
+            feed.close();
+        };
+        let telling = async {
+            watch::tell(feed, |shown| stats.note(shown), handed_over).await;
+            told.cancel();
+        };
+        let counting = async {
+            stats.tell(&told).await;
+            counted.cancel();
+        };
         let over_bus = async {
             if let Some(bus) = bus {
-                tokio::join!(bus.listen(stop), bus.tell(stop));
+                tokio::join!(bus.listen(&counted), bus.tell(&counted));
             }
         };
         tokio::join!(
-            watch::tell(feed, |shown| stats.note(shown), stop),
+            closing,
+            telling,
+            counting,
             watch::expire(feed, stop),
             watch::check(feed, standings, stop),
-            stats.tell(stop),
             self.tell_health(health, stop),
             over_bus,
         );
-        feed.close();
+        // Not before: without its namespace the library refuses for good whoever comes late.
         io.close().await;
         feed.tasks.close();
         feed.tasks.wait().await;

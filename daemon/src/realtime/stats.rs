@@ -26,6 +26,9 @@ pub const PERIOD: Duration = Duration::from_secs(10);
 /// the rest.
 const MOST: usize = 256;
 
+/// How long telling the last counters may take when the daemon stops.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// How many are read at once.
 const AT_ONCE: usize = 8;
 
@@ -95,21 +98,24 @@ impl Stats {
         self.changed().note(instance, whose);
     }
 
-    /// Tells until `stop`.
+    /// Tells until `stop`, and then what has changed last: where the daemon hands over, whoever follows at another one hears
+    /// of it from nobody else.
     pub async fn tell(&self, stop: &CancellationToken) {
         let mut ticks = tokio::time::interval(PERIOD);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            if stop.run_until_cancelled(self.tell_some()).await.is_none() {
-                return;
-            }
+            self.tell_some(|| !stop.is_cancelled()).await;
+        }
+        let last = tokio::time::timeout(LAST_WORDS, self.tell_some(|| true));
+        if last.await.is_err() {
+            warn!("the last counters were not told in time");
         }
     }
 
-    /// Tells of those that wait, as many as are told at a time.
-    async fn tell_some(&self) {
+    /// Tells of those that wait, as many as are told at a time, while it may go on.
+    async fn tell_some(&self, goes_on: impl Fn() -> bool) {
         let count = self.changed().order.len().min(MOST);
-        let next = std::iter::from_fn(|| self.changed().next());
+        let next = std::iter::from_fn(|| goes_on().then(|| self.changed().next()).flatten());
         futures::stream::iter(next.take(count))
             .for_each_concurrent(AT_ONCE, |(instance, whose)| async move {
                 let Err(error) = self.tell_one(instance, &whose).await else {

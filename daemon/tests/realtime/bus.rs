@@ -1,5 +1,7 @@
 //! Several daemons that tell each other events.
 
+use std::collections::VecDeque;
+
 use serde_json::json;
 use shared::config::{Realtime, Secret};
 use shared::domain::feed::FeedEvent;
@@ -102,6 +104,41 @@ async fn what_is_lost_while_redis_is_away_is_told_of() {
         }
     }
     assert!(a.realtime.load().events_untold + b.realtime.load().events_untold >= 1);
+}
+
+#[tokio::test]
+async fn what_happens_while_a_daemon_hands_over_is_heard_at_the_others() {
+    let world = World::new().await;
+    let redis = Redis::start().await;
+    let (a, b) = (
+        feed(&world, "a", &redis.url).await,
+        feed(&world, "b", &redis.url).await,
+    );
+    let ada = world.owner("ada@example.com").await;
+    let sales = world.instance(&ada, "sales").await;
+    let (mut at_a, mut at_b) = (a.follower(&ada.token).await, b.follower(&ada.token).await);
+    until("who is followed", async || {
+        b.hub.is_followed(ada.subscription.id).then_some(())
+    })
+    .await;
+    b.stops();
+    assert_eq!(at_b.end().await, (None, false));
+    let during = b.show(&sales, FeedEvent::MessageStatus, 1);
+    assert_eq!(at_a.event().await.1["id"], json!(during));
+    // More than goes at a time, and nothing of it was told yet when the daemon had handed over.
+    let mut last: VecDeque<_> = (2..=200)
+        .map(|number| json!(b.show(&sales, FeedEvent::MessageStatus, number)))
+        .collect();
+    b.has_handed_over();
+    let mut has_counters = false;
+    while !last.is_empty() || !has_counters {
+        let (name, body) = at_a.event().await;
+        if name == "message:stats" {
+            has_counters = true;
+        } else {
+            assert_eq!(Some(&body["id"]), last.pop_front().as_ref());
+        }
+    }
 }
 
 /// The same over a Redis that somebody else wrote: `.ci/run` starts one.

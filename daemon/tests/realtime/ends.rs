@@ -9,7 +9,7 @@ use shared::storage::keys;
 use shared::storage::sessions::Sessions;
 use testbed::wait::until;
 
-use crate::client::upgrade;
+use crate::client::{Came, Client, upgrade};
 use crate::world::World;
 
 #[tokio::test]
@@ -137,6 +137,7 @@ async fn a_daemon_that_stops_cuts_its_sockets_and_takes_no_others() {
     let world = World::new().await;
     let (feed, ada) = (world.feed().await, world.owner("ada@example.com").await);
     let mut inside = feed.follower(&ada.token).await;
+    let mut at_the_door = Client::open(&feed.address).await;
     feed.stops();
     // A connection that is lost is made again elsewhere. Whoever is told a reason stays away.
     assert_eq!(inside.end().await, (None, false));
@@ -147,4 +148,8 @@ async fn a_daemon_that_stops_cuts_its_sockets_and_takes_no_others() {
             .then_some(())
     })
     .await;
+    assert_eq!(
+        at_the_door.knock(&json!({"token": ada.token})).await,
+        Came::Closed
+    );
 }

@@ -64,7 +64,8 @@ pub struct Feed {
     pub hub: Arc<Hub>,
     pub realtime: Realtime,
     stop: CancellationToken,
-    _ended: [DropGuard; 2],
+    handed_over: CancellationToken,
+    _ended: [DropGuard; 3],
 }
 
 /// A user, and the subscription that is theirs.
@@ -128,17 +129,18 @@ impl World {
         }));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
-        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
+        let [stop, handed_over, ended] = std::array::from_fn(|_| CancellationToken::new());
         let routes: Router = realtime.over(web::probes(health.clone()));
         tokio::spawn(web::serve(listener, routes, ended.clone()));
-        let (running, until) = (realtime.clone(), stop.clone());
-        tokio::spawn(async move { Box::pin(running.run(&health, &until)).await });
+        let (running, until, last) = (realtime.clone(), stop.clone(), handed_over.clone());
+        tokio::spawn(async move { Box::pin(running.run(&health, &until, &last)).await });
         Feed {
             address,
             hub,
             realtime,
-            _ended: [stop.clone().drop_guard(), ended.drop_guard()],
+            _ended: [&stop, &handed_over, &ended].map(|token| token.clone().drop_guard()),
             stop,
+            handed_over,
         }
     }
 
@@ -313,6 +315,11 @@ impl Feed {
     /// The daemon is asked to stop.
     pub fn stops(&self) {
         self.stop.cancel();
+    }
+
+    /// The daemon has handed its shards over.
+    pub fn has_handed_over(&self) {
+        self.handed_over.cancel();
     }
 
     /// A socket with this token, which has asked for all that is its.

@@ -22,76 +22,87 @@ const NAMED: usize = 1_000;
 /// How many events are taken from the hub at a time.
 const BATCH: usize = 64;
 
+/// How long telling the rest may take when the daemon stops.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How far the others have been told.
+struct Told {
+    /// The place in the hub from which they have not been told.
+    place: u64,
+    /// Whether they may have missed something since the way was there last.
+    has_gap: bool,
+}
+
 impl Bus {
-    /// Tells the others what arises here, until `stop`.
+    /// Tells the others what arises here, until `stop`, and then the rest.
     pub async fn tell(&self, stop: &CancellationToken) {
-        let mut place = self.hub.end();
-        let mut is_first = true;
-        loop {
-            let telling = self.tell_once(&mut place, is_first);
-            let Some(error) = stop.run_until_cancelled(telling).await else {
-                return;
-            };
-            is_first = false;
-            self.tells.store(false, Ordering::Relaxed);
-            warn!(%error, "other daemons are not told of events: Redis is away");
-            if stop
-                .run_until_cancelled(tokio::time::sleep(PAUSE))
-                .await
-                .is_none()
-            {
-                return;
-            }
+        let given_up = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            () = self.tell_all(stop) => {}
+            () = given_up => warn!("other daemons were not told of the last events in time"),
         }
     }
 
-    /// Tells until that fails. What could not be told is counted, and the others are told that something is missing.
-    async fn tell_once(&self, place: &mut u64, is_first: bool) -> RedisError {
+    async fn tell_all(&self, stop: &CancellationToken) {
+        let mut told = Told {
+            place: self.hub.end(),
+            has_gap: false,
+        };
+        while let Err(error) = self.tell_once(&mut told, stop).await {
+            told.has_gap = true;
+            self.tells.store(false, Ordering::Relaxed);
+            warn!(%error, "other daemons are not told of events: Redis is away");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Tells until that fails, or until nothing is left after `stop`. What could not be told is counted, and the others are
+    /// told that something is missing.
+    async fn tell_once(&self, told: &mut Told, stop: &CancellationToken) -> Result<(), RedisError> {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(DEADLINE))
             .set_response_timeout(Some(DEADLINE));
         let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
-        let mut connection = match within(connecting).await {
-            Ok(connection) => connection,
-            Err(error) => return error,
-        };
-        if !is_first {
+        let mut connection = within(connecting).await?;
+        if told.has_gap {
             let end = self.hub.end();
             self.lost
-                .add(usize::try_from(end.saturating_sub(*place)).unwrap_or(usize::MAX));
-            *place = end;
-            if let Err(error) = self.publish(&mut connection, Message::Gap).await {
-                return error;
-            }
+                .add(usize::try_from(end.saturating_sub(told.place)).unwrap_or(usize::MAX));
+            told.place = end;
+            self.publish(&mut connection, Message::Gap).await?;
+            told.has_gap = false;
         }
         self.tells.store(true, Ordering::Relaxed);
         let mut next_word = Instant::now();
         loop {
             let came = self.hub.came();
-            let Ok(events) = self.hub.from(*place, BATCH) else {
-                *place = self.hub.end();
-                if let Err(error) = self.publish(&mut connection, Message::Gap).await {
-                    return error;
-                }
+            let Ok(events) = self.hub.from(told.place, BATCH) else {
+                told.place = self.hub.end();
+                self.publish(&mut connection, Message::Gap).await?;
                 continue;
             };
             for shown in &events {
-                if shown.origin == Origin::Here
-                    && let Err(error) = self.publish(&mut connection, event(shown)).await
-                {
-                    return error;
+                if shown.origin == Origin::Here {
+                    self.publish(&mut connection, event(shown)).await?;
                 }
-                *place += 1;
+                told.place += 1;
             }
             if Instant::now() >= next_word {
-                if let Err(error) = self.say_who_is_followed(&mut connection).await {
-                    return error;
-                }
+                self.say_who_is_followed(&mut connection).await?;
                 next_word = Instant::now() + WORD_PERIOD;
             }
             if events.is_empty() {
-                // Whichever is first.
-                let _ = tokio::time::timeout_at(next_word, came).await;
+                if stop.is_cancelled() {
+                    return Ok(());
+                }
+                tokio::select! {
+                    () = came => {}
+                    () = tokio::time::sleep_until(next_word) => {}
+                    () = stop.cancelled() => {}
+                }
             }
         }
     }
