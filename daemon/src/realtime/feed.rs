@@ -218,10 +218,21 @@ impl Feed {
             }
         }
         tokio::time::sleep(GRACE).await;
+        self.catch_up(&follower).await;
+    }
+
+    /// Tells a socket what it waits for, if it does.
+    async fn catch_up(&self, follower: &Follower) {
         let _turn = follower.turn().await;
         if let Some(from) = follower.waits_at() {
             follower.catch_up(&self.hub, from, &self.slow).await;
         }
+    }
+
+    /// The same without keeping others waiting.
+    pub fn catch_up_with(self: &Arc<Self>, follower: Arc<Follower>) {
+        let feed = Arc::clone(self);
+        self.tasks.spawn(async move { feed.catch_up(&follower).await });
     }
 
     /// The socket, if it is one of ours and may ask for something. One that asks too often is ended.
@@ -266,7 +277,9 @@ impl Feed {
         let from = match resumed {
             Some(Ok(place)) => Some(place),
             Some(Err(_)) => {
-                follower.resync(&self.slow);
+                if !follower.resync(&self.slow).await {
+                    return;
+                }
                 follower.waits_at()
             }
             None => follower.waits_at(),

@@ -13,7 +13,7 @@
 //! | the time until a connection has shown its token | `HANDSHAKE` |
 //! | a message of a client | `LARGEST_REQUEST` |
 //! | what a client may ask | 20 requests at once, one a second in the long run |
-//! | what waits for a socket | `BUFFERED` events of 16 KiB; a socket that reads no faster is cut off |
+//! | what waits for a socket | `BUFFERED` events of 16 KiB; more of it waits in the ring, and a socket that has no room for 10 s is cut off |
 //! | the ring of events | 4,096 events, 16 MiB |
 //!
 //! The library that speaks Socket.IO cannot end a connection whose peer reads nothing. So connections come with the means to
