@@ -2,10 +2,13 @@
 
 use std::collections::VecDeque;
 
+use daemon::announce::hub::{KEPT, Shown};
 use serde_json::json;
 use shared::config::{Realtime, Secret};
 use shared::domain::feed::FeedEvent;
+use shared::ids::EventId;
 use testbed::wait::until;
+use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::redis::Redis;
@@ -139,6 +142,60 @@ async fn what_happens_while_a_daemon_hands_over_is_heard_at_the_others() {
             assert_eq!(Some(&body["id"]), last.pop_front().as_ref());
         }
     }
+}
+
+#[tokio::test]
+async fn events_that_come_at_once_go_in_few_round_trips() {
+    let world = World::new().await;
+    let redis = Redis::start().await;
+    let (a, b) = (
+        feed(&world, "a", &redis.url).await,
+        feed(&world, "b", &redis.url).await,
+    );
+    let ada = world.owner("ada@example.com").await;
+    let sales = world.instance(&ada, "sales").await;
+    let before = redis.waits();
+    for number in 0..=255 {
+        a.show(&sales, FeedEvent::PresenceUpdate, number);
+    }
+    until("all at the other", async || {
+        (b.hub.end() == a.hub.end()).then_some(())
+    })
+    .await;
+    let waits = redis.waits() - before;
+    assert!(waits < 64, "{waits} for 256 events");
+}
+
+#[tokio::test]
+async fn a_daemon_that_falls_behind_says_so_now_and_then_and_counts_what_it_lost() {
+    const ROUNDS: usize = 8;
+    let world = World::new().await;
+    let redis = Redis::start().await;
+    let began = Instant::now();
+    let a = feed(&world, "a", &redis.url).await;
+    let ada = world.owner("ada@example.com").await;
+    let sales = world.instance(&ada, "sales").await;
+    let event = crate::world::shown(&sales, FeedEvent::PresenceUpdate, 0, &json!({}));
+    for round in 0..ROUNDS {
+        // More than the hub keeps, before anybody has a look.
+        for number in 0..=KEPT {
+            let parts = [round.to_string(), number.to_string()];
+            let id = EventId::derived(sales.created_at, &[&parts[0], &parts[1]]);
+            a.hub.show(Shown { id, ..event.clone() });
+        }
+        until("what was lost is counted", async || {
+            let lost = usize::try_from(a.realtime.load().events_untold).expect("few");
+            (lost > (round + 1) * KEPT).then_some(())
+        })
+        .await;
+    }
+    until("a word that something is missing", async || {
+        (!redis.told("gap").is_empty()).then_some(())
+    })
+    .await;
+    let gaps = redis.told("gap").len();
+    let periods = usize::try_from(began.elapsed().as_secs() / 5).expect("few");
+    assert!(gaps <= periods + 1, "{gaps} in {periods} periods");
 }
 
 /// The same over a Redis that somebody else wrote: `.ci/run` starts one.

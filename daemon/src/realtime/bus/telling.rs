@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::message::{Envelope, Message, VERSION, event};
 use super::{Bus, DEADLINE, PAUSE, within};
-use crate::announce::hub::Origin;
+use crate::announce::hub::{Gone, Origin};
 
 /// How often it is told who is followed.
 const WORD_PERIOD: Duration = Duration::from_secs(5);
@@ -19,8 +19,11 @@ const WORD_PERIOD: Duration = Duration::from_secs(5);
 /// How many subscriptions a message names at most.
 const NAMED: usize = 1_000;
 
-/// How many events are taken from the hub at a time.
-const BATCH: usize = 64;
+/// How many events are told in one round trip.
+const BATCH: usize = 128;
+
+/// How far apart two words are at least that something is missing: each makes the sockets of all others read anew.
+const GAP_PERIOD: Duration = Duration::from_secs(5);
 
 /// How long telling the rest may take when the daemon stops.
 const LAST_WORDS: Duration = Duration::from_secs(5);
@@ -29,8 +32,10 @@ const LAST_WORDS: Duration = Duration::from_secs(5);
 struct Told {
     /// The place in the hub from which they have not been told.
     place: u64,
-    /// Whether they may have missed something since the way was there last.
+    /// Whether they may have missed something, and do not know yet.
     has_gap: bool,
+    /// When they may be told that the next time.
+    next_gap: Instant,
 }
 
 impl Bus {
@@ -50,6 +55,7 @@ impl Bus {
         let mut told = Told {
             place: self.hub.end(),
             has_gap: false,
+            next_gap: Instant::now(),
         };
         while let Err(error) = self.tell_once(&mut told, stop).await {
             told.has_gap = true;
@@ -62,77 +68,104 @@ impl Bus {
     /// Tells until that fails, or until nothing is left after `stop`. What could not be told is counted, and the others are
     /// told that something is missing.
     async fn tell_once(&self, told: &mut Told, stop: &CancellationToken) -> Result<(), RedisError> {
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(DEADLINE))
-            .set_response_timeout(Some(DEADLINE));
-        let connecting = self.client.get_multiplexed_async_connection_with_config(&config);
-        let mut connection = within(connecting).await?;
+        let mut connection = self.connect().await?;
         if told.has_gap {
-            let end = self.hub.end();
-            self.lost
-                .add(usize::try_from(end.saturating_sub(told.place)).unwrap_or(usize::MAX));
-            told.place = end;
-            self.publish(&mut connection, Message::Gap).await?;
-            told.has_gap = false;
+            self.pass_over(told);
         }
-        self.tells.store(true, Ordering::Relaxed);
         let mut next_word = Instant::now();
         loop {
             let came = self.hub.came();
-            let Ok(events) = self.hub.from(told.place, BATCH) else {
-                told.place = self.hub.end();
-                self.publish(&mut connection, Message::Gap).await?;
+            let events = self.hub.from(told.place, BATCH).unwrap_or_else(|Gone| {
+                self.pass_over(told);
+                Vec::new()
+            });
+            let now = Instant::now();
+            let says_gap = told.has_gap && (now >= told.next_gap || stop.is_cancelled());
+            let says_word = now >= next_word;
+            let mut messages = Vec::new();
+            messages.extend(says_gap.then_some(Message::Gap));
+            let own = events.iter().filter(|shown| shown.origin == Origin::Here);
+            messages.extend(own.map(|shown| event(shown)));
+            if says_word {
+                messages.extend(self.who_is_followed());
+            }
+            self.publish(&mut connection, messages).await?;
+            told.place += u64::try_from(events.len()).unwrap_or(u64::MAX);
+            if says_gap {
+                told.has_gap = false;
+                told.next_gap = now + GAP_PERIOD;
+            }
+            if says_word {
+                next_word = now + WORD_PERIOD;
+                self.tells.store(true, Ordering::Relaxed);
+            }
+            if !events.is_empty() {
                 continue;
+            }
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            let next = if told.has_gap {
+                next_word.min(told.next_gap)
+            } else {
+                next_word
             };
-            for shown in &events {
-                if shown.origin == Origin::Here {
-                    self.publish(&mut connection, event(shown)).await?;
-                }
-                told.place += 1;
-            }
-            if Instant::now() >= next_word {
-                self.say_who_is_followed(&mut connection).await?;
-                next_word = Instant::now() + WORD_PERIOD;
-            }
-            if events.is_empty() {
-                if stop.is_cancelled() {
-                    return Ok(());
-                }
-                tokio::select! {
-                    () = came => {}
-                    () = tokio::time::sleep_until(next_word) => {}
-                    () = stop.cancelled() => {}
-                }
+            tokio::select! {
+                () = came => {}
+                () = tokio::time::sleep_until(next) => {}
+                () = stop.cancelled() => {}
             }
         }
     }
 
-    async fn say_who_is_followed(&self, connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
+    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
+        let config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(DEADLINE))
+            .set_response_timeout(Some(DEADLINE));
+        within(self.client.get_multiplexed_async_connection_with_config(&config)).await
+    }
+
+    /// Goes on with what comes from now on. What is passed over counts as lost, other daemons' events among it.
+    fn pass_over(&self, told: &mut Told) {
+        let end = self.hub.end();
+        let count = end.saturating_sub(told.place);
+        self.lost.add(usize::try_from(count).unwrap_or(usize::MAX));
+        told.place = end;
+        told.has_gap = true;
+    }
+
+    /// Whom sockets of this daemon follow: a word even where there is nobody.
+    fn who_is_followed(&self) -> Vec<Message> {
         let followed = self.followers.subscriptions();
         let mut parts: Vec<_> = followed.chunks(NAMED).map(<[_]>::to_vec).collect();
         if parts.is_empty() {
             parts.push(Vec::new());
         }
-        for subscriptions in parts {
-            self.publish(connection, Message::Followed { subscriptions })
-                .await?;
-        }
-        Ok(())
+        let words = parts.into_iter();
+        words
+            .map(|subscriptions| Message::Followed { subscriptions })
+            .collect()
     }
 
+    /// Publishes these in one round trip.
     async fn publish(
         &self,
         connection: &mut MultiplexedConnection,
-        message: Message,
+        messages: Vec<Message>,
     ) -> Result<(), RedisError> {
-        let envelope = Envelope {
-            v: VERSION,
-            from: self.daemon.clone(),
-            message,
-        };
-        let json = serde_json::to_string(&envelope).expect("plain data");
-        let mut command = redis::cmd("PUBLISH");
-        command.arg(&self.channel).arg(json);
-        within(command.query_async::<()>(connection)).await
+        if messages.is_empty() {
+            return Ok(());
+        }
+        let mut commands = redis::pipe();
+        for message in messages {
+            let envelope = Envelope {
+                v: VERSION,
+                from: self.daemon.clone(),
+                message,
+            };
+            let json = serde_json::to_string(&envelope).expect("plain data");
+            commands.cmd("PUBLISH").arg(&self.channel).arg(json).ignore();
+        }
+        within(commands.exec_async(connection)).await
     }
 }
