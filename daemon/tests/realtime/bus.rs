@@ -16,15 +16,19 @@ use crate::world::{Feed, World};
 
 /// A daemon's feed over this Redis, once events of others come.
 async fn feed(world: &World, daemon: &str, redis: &str) -> Feed {
-    let url = Secret::new(redis);
-    let feed = world
-        .feed_with(daemon, &world.table, |settings| Realtime {
-            redis: Some(url),
-            ..settings
-        })
-        .await;
+    let feed = feed_over(world, daemon, redis).await;
     hears(&feed).await;
     feed
+}
+
+/// A daemon's feed over this Redis, whether that is there or not.
+async fn feed_over(world: &World, daemon: &str, redis: &str) -> Feed {
+    let url = Secret::new(redis);
+    let change = |settings| Realtime {
+        redis: Some(url),
+        ..settings
+    };
+    world.feed_with(daemon, &world.table, change).await
 }
 
 async fn hears(feed: &Feed) {
@@ -142,6 +146,26 @@ async fn what_happens_while_a_daemon_hands_over_is_heard_at_the_others() {
             assert_eq!(Some(&body["id"]), last.pop_front().as_ref());
         }
     }
+}
+
+#[tokio::test]
+async fn a_daemon_that_starts_before_redis_tells_that_something_is_missing() {
+    let world = World::new().await;
+    let redis = Redis::away().await;
+    let a = feed_over(&world, "a", &redis.url).await;
+    let ada = world.owner("ada@example.com").await;
+    let sales = world.instance(&ada, "sales").await;
+    let mut client = a.follower(&ada.token).await;
+    let own = a.show(&sales, FeedEvent::PresenceUpdate, 1);
+    assert_eq!(client.event().await.1["id"], json!(own));
+    redis.comes_back();
+    assert_eq!(client.event().await.0, "resync");
+    let data = client.subscribe(json!({"after": own})).await;
+    assert_eq!(
+        data["resumed"],
+        json!(false),
+        "what others told behind it is not known"
+    );
 }
 
 #[tokio::test]

@@ -22,10 +22,8 @@ const LARGEST: usize = 64 * 1024;
 impl Bus {
     /// Listens until `stop`.
     pub async fn listen(&self, stop: &CancellationToken) {
-        let mut has_listened = false;
         loop {
-            let listening = self.listen_once(&mut has_listened);
-            let Some(ended) = stop.run_until_cancelled(listening).await else {
+            let Some(ended) = stop.run_until_cancelled(self.listen_once()).await else {
                 return;
             };
             self.hears.store(false, Ordering::Relaxed);
@@ -42,18 +40,16 @@ impl Bus {
         }
     }
 
-    async fn listen_once(&self, has_listened: &mut bool) -> Result<(), RedisError> {
+    async fn listen_once(&self) -> Result<(), RedisError> {
         let subscribing = async {
             let mut listening: PubSub = self.client.get_async_pubsub().await?;
             listening.subscribe(&self.channel).await?;
             Ok::<_, RedisError>(listening)
         };
         let listening = within(subscribing).await?;
-        if *has_listened {
-            // Others have told something meanwhile, for all that is known.
-            self.hub.start_afresh();
-        }
-        *has_listened = true;
+        // Others have told something meanwhile, for all that is known. So they may have before the first time, and sockets were
+        // let in.
+        self.hub.start_afresh();
         self.hears.store(true, Ordering::Relaxed);
         info!("events of other daemons come over Redis");
         let mut messages = std::pin::pin!(listening.into_on_message());
