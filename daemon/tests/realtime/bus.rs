@@ -169,6 +169,68 @@ async fn a_daemon_that_starts_before_redis_tells_that_something_is_missing() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_dies_is_missed_and_one_that_goes_in_order_is_not() {
+    let world = World::new().await;
+    let redis = Redis::start().await;
+    let (a, b) = (
+        feed(&world, "a", &redis.url).await,
+        feed(&world, "b", &redis.url).await,
+    );
+    let ada = world.owner("ada@example.com").await;
+    let sales = world.instance(&ada, "sales").await;
+    let mut client = a.follower(&ada.token).await;
+    let first = a.show(&sales, FeedEvent::PresenceUpdate, 1);
+    assert_eq!(client.event().await.1["id"], json!(first));
+    b.stops();
+    b.has_handed_over();
+    until("a goodbye", async || {
+        let told = redis.told("goodbye");
+        told.iter().any(|envelope| envelope["from"] == "b").then_some(())
+    })
+    .await;
+    // This one says nothing any more after its first word.
+    let word = json!({"v": 1, "from": "c", "message": {"type": "followed", "subscriptions": []}});
+    redis.publish(&redis.channel(), &word).await;
+    let began = Instant::now();
+    assert_eq!(client.event().await.0, "resync");
+    assert!(
+        began.elapsed().as_secs() >= 15,
+        "it was that of the one that died, and not of the other"
+    );
+    let data = client.subscribe(json!({"after": first})).await;
+    assert_eq!(data["resumed"], json!(false));
+}
+
+#[tokio::test]
+async fn daemons_of_another_network_are_not_heard() {
+    let world = World::new().await;
+    let redis = Redis::start().await;
+    let a = feed(&world, "a", &redis.url).await;
+    let ada = world.owner("ada@example.com").await;
+    let sales = world.instance(&ada, "sales").await;
+    let mut client = a.follower(&ada.token).await;
+    let told = |number| {
+        let shown = crate::world::shown(&sales, FeedEvent::PresenceUpdate, number, &json!({}));
+        let event = json!({
+            "type": "event",
+            "id": shown.id,
+            "subscription": sales.subscription,
+            "instance": sales.id,
+            "name": shown.event,
+            "body": shown.body,
+        });
+        (shown.id, json!({"v": 1, "from": "c", "message": event}))
+    };
+    let channel = redis.channel();
+    let elsewhere = channel.replace("|sandbox", "|live");
+    assert_ne!(channel, elsewhere);
+    redis.publish(&elsewhere, &told(1).1).await;
+    let (id, envelope) = told(2);
+    redis.publish(&channel, &envelope).await;
+    assert_eq!(client.event().await.1["id"], json!(id));
+}
+
+#[tokio::test]
 async fn events_that_come_at_once_go_in_few_round_trips() {
     let world = World::new().await;
     let redis = Redis::start().await;

@@ -1,20 +1,18 @@
 //! What the other daemons tell comes here.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use futures::StreamExt as _;
 use redis::RedisError;
 use redis::aio::PubSub;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::message::{Envelope, Message, VERSION};
-use super::{Bus, PAUSE, within};
+use super::peers::Peers;
+use super::{Bus, PAUSE, SILENCE, within};
 use crate::announce::hub::Shown;
-
-/// After such a silence, in which not even its own word comes, a daemon counts as not listening.
-const SILENCE: Duration = Duration::from_secs(15);
 
 /// The largest message that is taken, in bytes: an event, and what stands around it.
 const LARGEST: usize = 64 * 1024;
@@ -52,15 +50,21 @@ impl Bus {
         self.hub.start_afresh();
         self.hears.store(true, Ordering::Relaxed);
         info!("events of other daemons come over Redis");
+        let mut peers = Peers::default();
         let mut messages = std::pin::pin!(listening.into_on_message());
         // Not even its own word comes: the connection is there in name alone.
         while let Ok(Some(message)) = tokio::time::timeout(SILENCE, messages.next()).await {
-            self.take(message.get_payload_bytes());
+            self.take(message.get_payload_bytes(), &mut peers);
+            // Its own word comes too, so this is looked at every few seconds at least.
+            if peers.lose_silent(Instant::now()) > 0 {
+                warn!("another daemon is silent, and has not said that it goes: events of it may be missing");
+                self.hub.start_afresh();
+            }
         }
         Ok(())
     }
 
-    fn take(&self, payload: &[u8]) {
+    fn take(&self, payload: &[u8], peers: &mut Peers) {
         if payload.len() > LARGEST {
             warn!(bytes = payload.len(), "another daemon's event is too large");
             return;
@@ -73,6 +77,7 @@ impl Bus {
         if envelope.v != VERSION || envelope.from == self.daemon {
             return;
         }
+        peers.heard(&envelope.from, Instant::now());
         match envelope.message {
             Message::Event {
                 id,
@@ -86,6 +91,7 @@ impl Bus {
             }
             Message::Gap => self.hub.start_afresh(),
             Message::Followed { subscriptions } => self.hub.follow(subscriptions),
+            Message::Goodbye => peers.goes(&envelope.from),
         }
     }
 }

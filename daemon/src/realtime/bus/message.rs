@@ -34,6 +34,8 @@ pub enum Message {
     Gap,
     /// Sockets of this daemon follow these subscriptions.
     Followed { subscriptions: Vec<SubscriptionId> },
+    /// The daemon stops, and has told all.
+    Goodbye,
 }
 
 /// What is told of an event.

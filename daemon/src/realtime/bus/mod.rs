@@ -3,12 +3,14 @@
 //! Each publishes what arises in it, and takes into its hub what the others publish: so resuming works at whichever daemon a
 //! client comes back to. Redis keeps nothing of it. What is published while the way is broken is lost, and both sides see to it
 //! that nobody takes the rest for the whole: a daemon that has lost its way tells the others so (`Message::Gap`) when it is
-//! back, and one that could not listen starts its hub afresh. Sockets are told to read anew what they show.
+//! back, one that dies is missed (`peers`), and one that could not listen starts its hub afresh. Sockets are told to read anew
+//! what they show.
 //!
 //! Each daemon also says every few seconds whom its sockets follow. That is how its own way is known to work: it hears itself.
 
 mod listening;
 mod message;
+mod peers;
 mod telling;
 
 use std::sync::Arc;
@@ -24,6 +26,9 @@ use crate::meter::Total;
 
 /// How long Redis may take to answer.
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// After such a silence a daemon counts as gone; where not even its own word comes, it counts as not listening.
+const SILENCE: Duration = Duration::from_secs(15);
 
 /// The pause before another try.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -103,7 +103,7 @@ impl Bus {
                 continue;
             }
             if stop.is_cancelled() {
-                return Ok(());
+                return self.publish(&mut connection, vec![Message::Goodbye]).await;
             }
             let next = if told.has_gap {
                 next_word.min(told.next_gap)
