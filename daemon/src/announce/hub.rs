@@ -23,8 +23,13 @@ pub const KEPT: usize = 4_096;
 /// How many bytes they have together, as JSON.
 pub const KEPT_BYTES: usize = 16 * 1024 * 1024;
 
-/// For how long somebody counts as following a subscription after that was noted last.
-const FOLLOWED: Duration = Duration::from_secs(15);
+/// For how long somebody counts as following a subscription after that was noted last. So a client that is away for a moment
+/// misses nothing of what is made for followers alone.
+const FOLLOWED: Duration = Duration::from_mins(5);
+
+/// After how long without a follower nobody resumes from before. It is shorter, since other daemons may have noted the last
+/// follower some seconds earlier than this one, and make nothing for it any more.
+const RESUMABLE: Duration = Duration::from_mins(4);
 
 /// How many subscriptions that are followed are remembered.
 const MOST_FOLLOWED: usize = 65_536;
@@ -41,7 +46,29 @@ pub struct Hub {
     came: Notify,
     kept: usize,
     kept_bytes: usize,
-    followed: Mutex<HashMap<SubscriptionId, Instant>>,
+    followed: Mutex<HashMap<SubscriptionId, Followed>>,
+}
+
+/// That somebody follows a subscription.
+#[derive(Debug, Clone, Copy)]
+struct Followed {
+    /// When that was noted last.
+    at: Instant,
+    /// The place from which on everything is there that is made for followers alone.
+    since: u64,
+}
+
+impl Followed {
+    fn lasts(self, now: Instant) -> bool {
+        now.duration_since(self.at) < FOLLOWED
+    }
+
+    /// As it is noted again.
+    fn again(self, now: Instant, end: u64) -> Self {
+        let is_whole = now.duration_since(self.at) < RESUMABLE;
+        let since = if is_whole { self.since } else { end };
+        Self { at: now, since }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -131,10 +158,13 @@ impl Hub {
         Ok(ring.from(from, usize::MAX))
     }
 
-    /// The place behind this event of this epoch.
-    pub fn place_behind(&self, event: EventId) -> Result<u64, Gone> {
+    /// The place behind this event of this epoch, for somebody who follows this subscription: nothing of it is missing behind
+    /// it, also of what is made for followers alone.
+    pub fn place_behind(&self, event: EventId, subscription: SubscriptionId) -> Result<u64, Gone> {
+        let since = self.followed().get(&subscription).ok_or(Gone)?.since;
         let ring = self.ring();
-        let place = ring.places.get(&event).filter(|place| **place >= ring.began);
+        let place = ring.places.get(&event);
+        let place = place.filter(|place| **place >= ring.began.max(since));
         place.map(|place| place + 1).ok_or(Gone)
     }
 
@@ -165,12 +195,18 @@ impl Hub {
 
     /// Notes that somebody follows these subscriptions, here or at another daemon.
     pub fn follow(&self, subscriptions: impl IntoIterator<Item = SubscriptionId>) {
-        let now = Instant::now();
-        let mut followed = self.followed.lock().expect("no holder panics");
-        followed.retain(|_, until| *until > now);
+        self.follow_at(subscriptions, Instant::now());
+    }
+
+    fn follow_at(&self, subscriptions: impl IntoIterator<Item = SubscriptionId>, now: Instant) {
+        let end = self.end();
+        let mut followed = self.followed();
+        followed.retain(|_, followed| followed.lasts(now));
         for subscription in subscriptions {
-            if followed.len() < MOST_FOLLOWED || followed.contains_key(&subscription) {
-                followed.insert(subscription, now + FOLLOWED);
+            if let Some(before) = followed.get_mut(&subscription) {
+                *before = before.again(now, end);
+            } else if followed.len() < MOST_FOLLOWED {
+                followed.insert(subscription, Followed { at: now, since: end });
             }
         }
     }
@@ -181,8 +217,12 @@ impl Hub {
     }
 
     fn is_followed_at(&self, subscription: SubscriptionId, at: Instant) -> bool {
-        let followed = self.followed.lock().expect("no holder panics");
-        followed.get(&subscription).is_some_and(|until| *until > at)
+        let followed = self.followed().get(&subscription).copied();
+        followed.is_some_and(|followed| followed.lasts(at))
+    }
+
+    fn followed(&self) -> MutexGuard<'_, HashMap<SubscriptionId, Followed>> {
+        self.followed.lock().expect("no holder panics")
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -220,7 +260,6 @@ mod tests {
         assert!(hub.after(Some(told[1].id)).is_err());
         assert_eq!(hub.dropped(), 2);
         assert_eq!(hub.end(), 5);
-        assert_eq!(hub.place_behind(wanted[0]), Ok(3));
         assert_eq!(ids(&hub.from(3, 1).expect("kept")), [wanted[1]]);
         assert!(hub.from(1, 9).is_err());
     }
@@ -249,13 +288,18 @@ mod tests {
     #[test]
     fn nobody_resumes_from_before_an_epoch() {
         let hub = Hub::default();
+        let whose = shown(0).subscription;
+        hub.follow([whose]);
         hub.show(shown(0));
         let place = hub.end();
-        assert_eq!((hub.place_behind(shown(0).id), hub.epoch()), (Ok(1), 0));
+        assert_eq!((hub.place_behind(shown(0).id, whose), hub.epoch()), (Ok(1), 0));
         hub.start_afresh();
-        assert_eq!((hub.place_behind(shown(0).id), hub.epoch()), (Err(Gone), 1));
+        assert_eq!(
+            (hub.place_behind(shown(0).id, whose), hub.epoch()),
+            (Err(Gone), 1)
+        );
         hub.show(shown(1));
-        assert_eq!(hub.place_behind(shown(1).id), Ok(2));
+        assert_eq!(hub.place_behind(shown(1).id, whose), Ok(2));
         // What has come all the same is told.
         assert_eq!(ids(&hub.from(place, 9).expect("kept")), [shown(1).id]);
     }
@@ -278,5 +322,27 @@ mod tests {
         assert!(hub.is_followed(subscription));
         let later = Instant::now() + FOLLOWED;
         assert!(!hub.is_followed_at(subscription, later));
+    }
+
+    #[test]
+    fn nobody_resumes_over_a_time_in_which_nothing_was_made_for_followers() {
+        let (hub, now) = (Hub::default(), Instant::now());
+        let whose = shown(0).subscription;
+        hub.show(shown(0));
+        let behind = |n| hub.place_behind(shown(n).id, whose);
+        assert_eq!(behind(0), Err(Gone), "nobody follows");
+        hub.follow_at([whose], now);
+        assert_eq!(behind(0), Err(Gone), "nobody followed then");
+        hub.show(shown(1));
+        let soon = now + RESUMABLE / 2;
+        hub.follow_at([whose], soon);
+        assert_eq!(behind(1), Ok(2), "somebody was away for a moment");
+        // Nothing has come since, which does not say that nothing has happened.
+        hub.follow_at([whose], soon + RESUMABLE);
+        assert_eq!(behind(1), Err(Gone));
+        hub.show(shown(2));
+        assert_eq!(behind(2), Ok(3));
+        hub.follow_at([whose], soon + RESUMABLE + FOLLOWED);
+        assert_eq!(behind(2), Err(Gone));
     }
 }

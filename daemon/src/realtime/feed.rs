@@ -267,7 +267,7 @@ impl Feed {
                 return;
             }
         };
-        let resumed = after.map(|event| self.hub.place_behind(event));
+        let resumed = after.map(|event| self.hub.place_behind(event, follower.caller().subscription()));
         follower.narrow(instance);
         let is_resumed = matches!(resumed, Some(Ok(_)));
         let _ = ack.send(&json!({

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::redis::Redis;
-use crate::world::{Feed, World};
+use crate::world::{Feed, Owner, World};
 
 /// A daemon's feed over this Redis, once events of others come.
 async fn feed(world: &World, daemon: &str, redis: &str) -> Feed {
@@ -38,6 +38,14 @@ async fn hears(feed: &Feed) {
     .await;
 }
 
+/// Waits until this daemon knows that somebody follows.
+async fn is_followed(feed: &Feed, owner: &Owner) {
+    until("who is followed", async || {
+        feed.hub.is_followed(owner.subscription.id).then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_socket_at_one_daemon_hears_of_what_happens_at_another_and_resumes_there() {
     let world = World::new().await;
@@ -49,6 +57,7 @@ async fn a_socket_at_one_daemon_hears_of_what_happens_at_another_and_resumes_the
     let ada = world.owner("ada@example.com").await;
     let sales = world.instance(&ada, "sales").await;
     let mut at_a = a.follower(&ada.token).await;
+    is_followed(&b, &ada).await;
     let first = b.show(&sales, FeedEvent::MessageStatus, 1);
     let (name, body) = at_a.event().await;
     assert_eq!((name.as_str(), &body["id"]), ("message:status", &json!(first)));
@@ -56,7 +65,10 @@ async fn a_socket_at_one_daemon_hears_of_what_happens_at_another_and_resumes_the
     assert_eq!(at_a.event().await.1["id"], json!(second), "its own come once");
     drop(at_a);
     let third = b.show(&sales, FeedEvent::MessageStatus, 3);
-    until("both at the other", async || b.hub.place_behind(second).ok()).await;
+    until("both at the other", async || {
+        b.hub.place_behind(second, ada.subscription.id).ok()
+    })
+    .await;
     let mut at_b = Client::join(&b.address, &ada.token).await.expect("let in");
     let data = at_b.subscribe(json!({"after": first})).await;
     assert_eq!(data["resumed"], json!(true));
@@ -68,11 +80,6 @@ async fn a_socket_at_one_daemon_hears_of_what_happens_at_another_and_resumes_the
     let mut wanted = [json!(second), json!(third)];
     wanted.sort_by_key(ToString::to_string);
     assert_eq!(ids, wanted);
-    // Each knows whom the other's sockets follow.
-    until("who is followed", async || {
-        a.hub.is_followed(ada.subscription.id).then_some(())
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -124,10 +131,6 @@ async fn what_happens_while_a_daemon_hands_over_is_heard_at_the_others() {
     let ada = world.owner("ada@example.com").await;
     let sales = world.instance(&ada, "sales").await;
     let (mut at_a, mut at_b) = (a.follower(&ada.token).await, b.follower(&ada.token).await);
-    until("who is followed", async || {
-        b.hub.is_followed(ada.subscription.id).then_some(())
-    })
-    .await;
     b.stops();
     assert_eq!(at_b.end().await, (None, false));
     let during = b.show(&sales, FeedEvent::MessageStatus, 1);

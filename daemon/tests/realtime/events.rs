@@ -127,6 +127,7 @@ async fn a_client_that_comes_back_goes_on_behind_what_it_has() {
         world.instance(&ada, "sales").await,
         world.instance(&ada, "support").await,
     );
+    drop(feed.follower(&ada.token).await);
     let first = feed.show(&sales, FeedEvent::MessageStatus, 1);
     // More than waits for a socket at a time.
     for number in 2..=200 {
