@@ -172,6 +172,32 @@ async fn a_daemon_that_starts_before_redis_tells_that_something_is_missing() {
 }
 
 #[tokio::test]
+async fn daemons_say_at_once_whom_somebody_begins_to_follow() {
+    let world = World::new().await;
+    let redis = Redis::start().await;
+    let a = feed(&world, "a", &redis.url).await;
+    let (ada, eve) = (
+        world.owner("ada@example.com").await,
+        world.owner("eve@example.com").await,
+    );
+    let _follower = a.follower(&ada.token).await;
+    let _other = a.follower(&eve.token).await;
+    // Every few seconds both are named. The second alone was so when somebody began to follow.
+    until("a word of its own", async || {
+        let words = redis.told("followed");
+        let mut named = words.iter().map(|word| &word["message"]["subscriptions"]);
+        named
+            .any(|named| *named == json!([eve.subscription.id]))
+            .then_some(())
+    })
+    .await;
+    // A daemon that comes later hears of both.
+    let b = feed(&world, "b", &redis.url).await;
+    is_followed(&b, &ada).await;
+    is_followed(&b, &eve).await;
+}
+
+#[tokio::test]
 async fn a_daemon_that_dies_is_missed_and_one_that_goes_in_order_is_not() {
     let world = World::new().await;
     let redis = Redis::start().await;

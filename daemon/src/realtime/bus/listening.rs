@@ -77,7 +77,9 @@ impl Bus {
         if envelope.v != VERSION || envelope.from == self.daemon {
             return;
         }
-        peers.heard(&envelope.from, Instant::now());
+        if peers.heard(&envelope.from, Instant::now()) {
+            self.asked.notify_one();
+        }
         match envelope.message {
             Message::Event {
                 id,

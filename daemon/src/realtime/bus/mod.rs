@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use redis::{Client, RedisError};
 use shared::config::Secret;
+use tokio::sync::Notify;
 
 use super::followers::Followers;
 use crate::announce::hub::Hub;
@@ -43,6 +44,8 @@ pub struct Bus {
     followers: Arc<Followers>,
     hears: AtomicBool,
     tells: AtomicBool,
+    /// Somebody has come who does not know whom this daemon's sockets follow.
+    asked: Notify,
     /// How many events the others were not told.
     lost: Total,
 }
@@ -67,6 +70,7 @@ impl Bus {
             followers,
             hears: AtomicBool::new(false),
             tells: AtomicBool::new(false),
+            asked: Notify::new(),
             lost: Total::default(),
         })
     }

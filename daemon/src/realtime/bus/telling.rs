@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use redis::{AsyncConnectionConfig, RedisError};
+use shared::ids::SubscriptionId;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -13,7 +14,7 @@ use super::message::{Envelope, Message, VERSION, event};
 use super::{Bus, DEADLINE, PAUSE, within};
 use crate::announce::hub::{Gone, Origin};
 
-/// How often it is told who is followed.
+/// How often it is told who is followed. Whoever is followed for the first time is named at once.
 const WORD_PERIOD: Duration = Duration::from_secs(5);
 
 /// How many subscriptions a message names at most.
@@ -86,8 +87,11 @@ impl Bus {
             messages.extend(says_gap.then_some(Message::Gap));
             let own = events.iter().filter(|shown| shown.origin == Origin::Here);
             messages.extend(own.map(|shown| event(shown)));
+            let newcomers = self.followers.take_newcomers();
             if says_word {
-                messages.extend(self.who_is_followed());
+                messages.extend(words(&self.followers.subscriptions()));
+            } else if !newcomers.is_empty() {
+                messages.extend(words(&newcomers));
             }
             self.publish(&mut connection, messages).await?;
             told.place += u64::try_from(events.len()).unwrap_or(u64::MAX);
@@ -113,6 +117,8 @@ impl Bus {
             tokio::select! {
                 () = came => {}
                 () = tokio::time::sleep_until(next) => {}
+                () = self.followers.newcomer() => {}
+                () = self.asked.notified() => next_word = now,
                 () = stop.cancelled() => {}
             }
         }
@@ -132,19 +138,6 @@ impl Bus {
         self.lost.add(usize::try_from(count).unwrap_or(usize::MAX));
         told.place = end;
         told.has_gap = true;
-    }
-
-    /// Whom sockets of this daemon follow: a word even where there is nobody.
-    fn who_is_followed(&self) -> Vec<Message> {
-        let followed = self.followers.subscriptions();
-        let mut parts: Vec<_> = followed.chunks(NAMED).map(<[_]>::to_vec).collect();
-        if parts.is_empty() {
-            parts.push(Vec::new());
-        }
-        let words = parts.into_iter();
-        words
-            .map(|subscriptions| Message::Followed { subscriptions })
-            .collect()
     }
 
     /// Publishes these in one round trip.
@@ -168,4 +161,16 @@ impl Bus {
         }
         within(commands.exec_async(connection)).await
     }
+}
+
+/// That sockets of this daemon follow these: a word even where there is nobody.
+fn words(followed: &[SubscriptionId]) -> Vec<Message> {
+    let mut parts: Vec<_> = followed.chunks(NAMED).map(<[_]>::to_vec).collect();
+    if parts.is_empty() {
+        parts.push(Vec::new());
+    }
+    let words = parts.into_iter();
+    words
+        .map(|subscriptions| Message::Followed { subscriptions })
+        .collect()
 }
