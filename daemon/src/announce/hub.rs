@@ -31,6 +31,10 @@ const FOLLOWED: Duration = Duration::from_mins(5);
 /// follower some seconds earlier than this one, and make nothing for it any more.
 const RESUMABLE: Duration = Duration::from_mins(4);
 
+/// How far apart two events may come here that came to another daemon in the other order: a way that takes longer counts as
+/// broken, and a new epoch begins.
+const CROSSING: Duration = Duration::from_secs(15);
+
 /// How many subscriptions that are followed are remembered.
 const MOST_FOLLOWED: usize = 65_536;
 
@@ -73,7 +77,7 @@ impl Followed {
 
 #[derive(Debug, Default)]
 struct Ring {
-    events: VecDeque<Arc<Shown>>,
+    events: VecDeque<Kept>,
     /// The place of the first of them.
     first: u64,
     /// Which epoch it is, and the place with which it began.
@@ -84,15 +88,30 @@ struct Ring {
     dropped: u64,
 }
 
+/// An event, and when it came.
+#[derive(Debug)]
+struct Kept {
+    shown: Arc<Shown>,
+    came_at: Instant,
+}
+
+impl Kept {
+    /// Whether another daemon may have had this one behind `other`, which came after it here. Of events of this process all
+    /// daemons know the order.
+    fn may_cross(&self, other: &Self) -> bool {
+        self.shown.origin == Origin::Elsewhere || other.shown.origin == Origin::Elsewhere
+    }
+}
+
 impl Ring {
     fn end(&self) -> u64 {
         self.first + u64::try_from(self.events.len()).unwrap_or(u64::MAX)
     }
 
     fn drop_first(&mut self) {
-        if let Some(oldest) = self.events.pop_front() {
-            self.places.remove(&oldest.id);
-            self.bytes -= oldest.bytes;
+        if let Some(Kept { shown, .. }) = self.events.pop_front() {
+            self.places.remove(&shown.id);
+            self.bytes -= shown.bytes;
             self.first += 1;
         }
     }
@@ -118,6 +137,10 @@ impl Hub {
 
     /// Shows an event. One that is there already is not shown again: it was told again.
     pub fn show(&self, shown: Shown) {
+        self.show_at(shown, Instant::now());
+    }
+
+    fn show_at(&self, shown: Shown, came_at: Instant) {
         let mut ring = self.ring();
         let place = ring.end();
         if ring.places.contains_key(&shown.id) {
@@ -125,7 +148,8 @@ impl Hub {
         }
         ring.places.insert(shown.id, place);
         ring.bytes += shown.bytes;
-        ring.events.push_back(Arc::new(shown));
+        let shown = Arc::new(shown);
+        ring.events.push_back(Kept { shown, came_at });
         while ring.events.len() > self.kept || (ring.bytes > self.kept_bytes && ring.events.len() > 1) {
             ring.drop_first();
             ring.dropped += 1;
@@ -158,14 +182,17 @@ impl Hub {
         Ok(ring.from(from, usize::MAX))
     }
 
-    /// The place behind this event of this epoch, for somebody who follows this subscription: nothing of it is missing behind
-    /// it, also of what is made for followers alone.
+    /// The place from which somebody goes on who follows this subscription and has this event of this epoch: nothing is missing
+    /// from there on, also of what is made for followers alone. It is the place behind the event, or an earlier one where another
+    /// daemon, at which the event was heard, may have had what came before it here only after it.
     pub fn place_behind(&self, event: EventId, subscription: SubscriptionId) -> Result<u64, Gone> {
         let since = self.followed().get(&subscription).ok_or(Gone)?.since;
         let ring = self.ring();
-        let place = ring.places.get(&event);
-        let place = place.filter(|place| **place >= ring.began.max(since));
-        place.map(|place| place + 1).ok_or(Gone)
+        let place = *ring.places.get(&event).ok_or(Gone)?;
+        if place < ring.began.max(since) {
+            return Err(Gone);
+        }
+        Ok(ring.first_crossing(place, subscription).unwrap_or(place + 1))
     }
 
     /// The place of the next event that comes.
@@ -232,8 +259,25 @@ impl Hub {
 
 impl Ring {
     fn from(&self, place: u64, most: usize) -> Vec<Arc<Shown>> {
-        let skipped = usize::try_from(place.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        self.events.iter().skip(skipped).take(most).cloned().collect()
+        let events = self.events.iter().skip(self.index(place)).take(most);
+        events.map(|kept| Arc::clone(&kept.shown)).collect()
+    }
+
+    /// The place of the first event of this subscription before the one of this place that another daemon may have had behind it.
+    fn first_crossing(&self, place: u64, subscription: SubscriptionId) -> Option<u64> {
+        let event = self.events.get(self.index(place))?;
+        let before = (self.first..place)
+            .rev()
+            .zip(self.events.range(..self.index(place)).rev());
+        before
+            .take_while(|(_, kept)| event.came_at.duration_since(kept.came_at) <= CROSSING)
+            .filter(|(_, kept)| kept.shown.subscription == subscription && kept.may_cross(event))
+            .map(|(place, _)| place)
+            .last()
+    }
+
+    fn index(&self, place: u64) -> usize {
+        usize::try_from(place.saturating_sub(self.first)).unwrap_or(usize::MAX)
     }
 }
 
@@ -302,6 +346,38 @@ mod tests {
         assert_eq!(hub.place_behind(shown(1).id, whose), Ok(2));
         // What has come all the same is told.
         assert_eq!(ids(&hub.from(place, 9).expect("kept")), [shown(1).id]);
+    }
+
+    #[test]
+    fn whoever_comes_from_another_daemon_is_told_what_may_have_crossed() {
+        let (hub, now) = (Hub::default(), Instant::now());
+        let (whose, other) = (shown(0).subscription, SubscriptionId::from_bytes([1; 16]));
+        hub.follow([whose]);
+        let of = |n, subscription| Shown {
+            subscription,
+            ..shown(n)
+        };
+        hub.show_at(of(0, whose).from_elsewhere(), now);
+        hub.show_at(of(1, other).from_elsewhere(), now + CROSSING);
+        hub.show_at(of(2, whose), now + CROSSING);
+        hub.show_at(of(3, whose), now + CROSSING);
+        hub.show_at(of(4, whose).from_elsewhere(), now + 2 * CROSSING);
+        hub.show_at(of(5, whose), now + 3 * CROSSING + Duration::from_secs(1));
+        let behind = |n| hub.place_behind(shown(n).id, whose).expect("kept");
+        assert_eq!(behind(0), 1, "nothing came before");
+        assert_eq!(behind(3), 0, "the first came from elsewhere");
+        assert_eq!(
+            behind(4),
+            2,
+            "and so did this one; what is of others does not matter"
+        );
+        assert_eq!(behind(5), 6, "all others came long before");
+        // Where there are no others nothing is told twice.
+        let alone = Hub::default();
+        alone.follow([whose]);
+        alone.show_at(of(0, whose), now);
+        alone.show_at(of(1, whose), now);
+        assert_eq!(alone.place_behind(shown(1).id, whose), Ok(2));
     }
 
     #[tokio::test]

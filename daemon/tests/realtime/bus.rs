@@ -83,6 +83,32 @@ async fn a_socket_at_one_daemon_hears_of_what_happens_at_another_and_resumes_the
 }
 
 #[tokio::test]
+async fn a_client_that_goes_to_another_daemon_misses_nothing_that_crossed() {
+    let world = World::new().await;
+    let redis = Redis::start().await;
+    let (a, b) = (
+        feed(&world, "a", &redis.url).await,
+        feed(&world, "b", &redis.url).await,
+    );
+    let ada = world.owner("ada@example.com").await;
+    let sales = world.instance(&ada, "sales").await;
+    let mut at_a = a.follower(&ada.token).await;
+    is_followed(&b, &ada).await;
+    // Both at the same moment: each daemon has its own first.
+    let (first, second) = (
+        a.show(&sales, FeedEvent::PresenceUpdate, 1),
+        b.show(&sales, FeedEvent::PresenceUpdate, 2),
+    );
+    assert_eq!(at_a.event().await.1["id"], json!(first));
+    drop(at_a);
+    until("both at the other", async || (b.hub.end() == 2).then_some(())).await;
+    let mut at_b = Client::join(&b.address, &ada.token).await.expect("let in");
+    let data = at_b.subscribe(json!({"after": first})).await;
+    assert_eq!(data["resumed"], json!(true));
+    assert_eq!(at_b.event().await.1["id"], json!(second));
+}
+
+#[tokio::test]
 async fn what_is_lost_while_redis_is_away_is_told_of() {
     let world = World::new().await;
     let redis = Redis::start().await;
