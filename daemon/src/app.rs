@@ -221,7 +221,7 @@ impl App {
         };
         let feeding = async {
             if let Some(realtime) = self.health.realtime() {
-                Box::pin(realtime.run(&self.health, &stop, &handed_over)).await;
+                Box::pin(realtime.run(&*self.health, &stop, &handed_over)).await;
             }
         };
         tokio::join!(keeping, feeding);

@@ -191,7 +191,7 @@ impl Feed {
             async move {
                 if feed.asks(&socket).is_some() {
                     let unknown = malformed("there are `subscribe` and `auth:refresh`");
-                    let _ = ack.send(&refused(&unknown));
+                    let _ = ack.send(&unknown.body());
                 }
             }
         });
@@ -263,7 +263,7 @@ impl Feed {
         let (instance, after) = match wanted.await {
             Ok(wanted) => wanted,
             Err(refusal) => {
-                let _ = ack.send(&refused(&refusal));
+                let _ = ack.send(&refusal.body());
                 return;
             }
         };
@@ -329,7 +329,7 @@ impl Feed {
                 follower.is_of(caller);
                 json!({"success": true, "data": {"expiresAt": expires_at}})
             }
-            Err(refusal) => refused(&refusal),
+            Err(refusal) => refusal.body(),
         };
         let _ = ack.send(&answer);
     }
@@ -359,11 +359,4 @@ fn token_in(auth: Option<&Value>) -> Result<&str, Refusal> {
 
 fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::new(Code::ValidationError, message)
-}
-
-fn refused(refusal: &Refusal) -> Value {
-    json!({
-        "success": false,
-        "error": {"code": refusal.code.as_str(), "message": refusal.message},
-    })
 }

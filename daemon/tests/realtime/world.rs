@@ -133,7 +133,7 @@ impl World {
         let routes: Router = realtime.over(web::probes(health.clone()));
         tokio::spawn(web::serve(listener, routes, ended.clone()));
         let (running, until, last) = (realtime.clone(), stop.clone(), handed_over.clone());
-        tokio::spawn(async move { Box::pin(running.run(&health, &until, &last)).await });
+        tokio::spawn(async move { Box::pin(running.run(&*health, &until, &last)).await });
         Feed {
             address,
             hub,
