@@ -1,7 +1,5 @@
 //! A Socket.IO client: version 5 of its protocol over version 4 of Engine.IO, WebSocket alone, the namespace `/` alone.
 
-use std::time::Duration;
-
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use testbed::wait::in_time;
@@ -140,11 +138,6 @@ impl Client {
                 return came;
             }
         }
-    }
-
-    /// Whether nothing but health comes for so long.
-    pub async fn hears_nothing_for(&mut self, time: Duration) -> bool {
-        tokio::time::timeout(time, self.event()).await.is_err()
     }
 
     async fn send(&mut self, text: String) {
