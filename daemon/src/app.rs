@@ -214,12 +214,17 @@ impl App {
 
     /// Runs until `stop`, then hands over in order.
     pub async fn run(self, stop: CancellationToken) {
+        let handed_over = CancellationToken::new();
+        let keeping = async {
+            self.keeper.run(stop.clone()).await;
+            handed_over.cancel();
+        };
         let feeding = async {
             if let Some(realtime) = self.health.realtime() {
-                Box::pin(realtime.run(&self.health, &stop)).await;
+                Box::pin(realtime.run(&*self.health, &stop, &handed_over)).await;
             }
         };
-        tokio::join!(self.keeper.run(stop.clone()), feeding);
+        tokio::join!(keeping, feeding);
         self.tasks.close();
         // Sessions were disconnected with their shards; only tasks of the library are left.
         let _ = tokio::time::timeout(TASKS_DEADLINE, self.tasks.wait()).await;

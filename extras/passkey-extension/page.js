@@ -101,11 +101,21 @@ async function usePasskey(options) {
   }
 }
 
+/** Asks for leave to call the pairing page, acts, and gives the leave back. */
 async function run() {
   const { origin, base } = pairing(element('link').value);
-  if (!(await chrome.permissions.request({ origins: [`${origin}/*`] }))) {
+  const leave = { origins: [`${origin}/*`] };
+  if (!(await chrome.permissions.request(leave))) {
     throw new Error('Without leave to call the pairing page nothing can be done.');
   }
+  try {
+    await hand(origin, base);
+  } finally {
+    await chrome.permissions.remove(leave);
+  }
+}
+
+async function hand(origin, base) {
   say('Asking the pairing page what WhatsApp wants…');
   const { passkey } = await ask('GET', `${base}/state`);
   if (!passkey?.options) throw new Error('WhatsApp does not ask for a passkey now. Look at the pairing page.');
@@ -114,7 +124,7 @@ async function run() {
   const credential = await usePasskey(passkey.options);
   say('Handing the answer over…');
   await ask('POST', `${base}/passkey`, { credential });
-  say('Done. Go back to the pairing page, and compare the code with your phone.');
+  say(`Done: ${origin} has the answer. Go back to the pairing page, and compare the code with your phone.`);
 }
 
 element('form').addEventListener('submit', async (event) => {

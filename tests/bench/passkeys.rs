@@ -93,9 +93,10 @@ impl User {
         let body = self.credential(phone, &wanted).await;
         let route = "POST /api/instances/{instance}/passkey";
         self.call(api, route, instance, Some(body)).await?;
-        self.wanted(api, instance, "confirmation").await;
+        let wanted = self.wanted(api, instance, "confirmation").await;
         let route = "POST /api/instances/{instance}/passkey/confirm";
-        self.call(api, route, instance, None).await?;
+        let compared = json!({"code": wanted["code"]});
+        self.call(api, route, instance, Some(compared)).await?;
         Ok(())
     }
 
@@ -108,8 +109,9 @@ impl User {
         let body = self.credential(phone, &wanted).await;
         self.call(api, "POST /pair/{token}/passkey", &token, Some(body))
             .await?;
-        self.wanted(api, instance, "confirmation").await;
-        self.call(api, "POST /pair/{token}/passkey/confirm", &token, None)
+        let wanted = self.wanted(api, instance, "confirmation").await;
+        let compared = json!({"code": wanted["code"]});
+        self.call(api, "POST /pair/{token}/passkey/confirm", &token, Some(compared))
             .await?;
         Ok(())
     }

@@ -23,8 +23,17 @@ pub const KEPT: usize = 4_096;
 /// How many bytes they have together, as JSON.
 pub const KEPT_BYTES: usize = 16 * 1024 * 1024;
 
-/// For how long somebody counts as following a subscription after that was noted last.
-const FOLLOWED: Duration = Duration::from_secs(15);
+/// For how long somebody counts as following a subscription after that was noted last. So a client that is away for a moment
+/// misses nothing of what is made for followers alone.
+const FOLLOWED: Duration = Duration::from_mins(5);
+
+/// After how long without a follower nobody resumes from before. It is shorter, since other daemons may have noted the last
+/// follower some seconds earlier than this one, and make nothing for it any more.
+const RESUMABLE: Duration = Duration::from_mins(4);
+
+/// How far apart two events may come here that came to another daemon in the other order: a way that takes longer counts as
+/// broken, and a new epoch begins.
+const CROSSING: Duration = Duration::from_secs(15);
 
 /// How many subscriptions that are followed are remembered.
 const MOST_FOLLOWED: usize = 65_536;
@@ -41,12 +50,34 @@ pub struct Hub {
     came: Notify,
     kept: usize,
     kept_bytes: usize,
-    followed: Mutex<HashMap<SubscriptionId, Instant>>,
+    followed: Mutex<HashMap<SubscriptionId, Followed>>,
+}
+
+/// That somebody follows a subscription.
+#[derive(Debug, Clone, Copy)]
+struct Followed {
+    /// When that was noted last.
+    at: Instant,
+    /// The place from which on everything is there that is made for followers alone.
+    since: u64,
+}
+
+impl Followed {
+    fn lasts(self, now: Instant) -> bool {
+        now.duration_since(self.at) < FOLLOWED
+    }
+
+    /// As it is noted again.
+    fn again(self, now: Instant, end: u64) -> Self {
+        let is_whole = now.duration_since(self.at) < RESUMABLE;
+        let since = if is_whole { self.since } else { end };
+        Self { at: now, since }
+    }
 }
 
 #[derive(Debug, Default)]
 struct Ring {
-    events: VecDeque<Arc<Shown>>,
+    events: VecDeque<Kept>,
     /// The place of the first of them.
     first: u64,
     /// Which epoch it is, and the place with which it began.
@@ -57,15 +88,30 @@ struct Ring {
     dropped: u64,
 }
 
+/// An event, and when it came.
+#[derive(Debug)]
+struct Kept {
+    shown: Arc<Shown>,
+    came_at: Instant,
+}
+
+impl Kept {
+    /// Whether another daemon may have had this one behind `other`, which came after it here. Of events of this process all
+    /// daemons know the order.
+    fn may_cross(&self, other: &Self) -> bool {
+        self.shown.origin == Origin::Elsewhere || other.shown.origin == Origin::Elsewhere
+    }
+}
+
 impl Ring {
     fn end(&self) -> u64 {
         self.first + u64::try_from(self.events.len()).unwrap_or(u64::MAX)
     }
 
     fn drop_first(&mut self) {
-        if let Some(oldest) = self.events.pop_front() {
-            self.places.remove(&oldest.id);
-            self.bytes -= oldest.bytes;
+        if let Some(Kept { shown, .. }) = self.events.pop_front() {
+            self.places.remove(&shown.id);
+            self.bytes -= shown.bytes;
             self.first += 1;
         }
     }
@@ -91,6 +137,10 @@ impl Hub {
 
     /// Shows an event. One that is there already is not shown again: it was told again.
     pub fn show(&self, shown: Shown) {
+        self.show_at(shown, Instant::now());
+    }
+
+    fn show_at(&self, shown: Shown, came_at: Instant) {
         let mut ring = self.ring();
         let place = ring.end();
         if ring.places.contains_key(&shown.id) {
@@ -98,7 +148,8 @@ impl Hub {
         }
         ring.places.insert(shown.id, place);
         ring.bytes += shown.bytes;
-        ring.events.push_back(Arc::new(shown));
+        let shown = Arc::new(shown);
+        ring.events.push_back(Kept { shown, came_at });
         while ring.events.len() > self.kept || (ring.bytes > self.kept_bytes && ring.events.len() > 1) {
             ring.drop_first();
             ring.dropped += 1;
@@ -131,11 +182,17 @@ impl Hub {
         Ok(ring.from(from, usize::MAX))
     }
 
-    /// The place behind this event of this epoch.
-    pub fn place_behind(&self, event: EventId) -> Result<u64, Gone> {
+    /// The place from which somebody goes on who follows this subscription and has this event of this epoch: nothing is missing
+    /// from there on, also of what is made for followers alone. It is the place behind the event, or an earlier one where another
+    /// daemon, at which the event was heard, may have had what came before it here only after it.
+    pub fn place_behind(&self, event: EventId, subscription: SubscriptionId) -> Result<u64, Gone> {
+        let since = self.followed().get(&subscription).ok_or(Gone)?.since;
         let ring = self.ring();
-        let place = ring.places.get(&event).filter(|place| **place >= ring.began);
-        place.map(|place| place + 1).ok_or(Gone)
+        let place = *ring.places.get(&event).ok_or(Gone)?;
+        if place < ring.began.max(since) {
+            return Err(Gone);
+        }
+        Ok(ring.first_crossing(place, subscription).unwrap_or(place + 1))
     }
 
     /// The place of the next event that comes.
@@ -165,12 +222,18 @@ impl Hub {
 
     /// Notes that somebody follows these subscriptions, here or at another daemon.
     pub fn follow(&self, subscriptions: impl IntoIterator<Item = SubscriptionId>) {
-        let now = Instant::now();
-        let mut followed = self.followed.lock().expect("no holder panics");
-        followed.retain(|_, until| *until > now);
+        self.follow_at(subscriptions, Instant::now());
+    }
+
+    fn follow_at(&self, subscriptions: impl IntoIterator<Item = SubscriptionId>, now: Instant) {
+        let end = self.end();
+        let mut followed = self.followed();
+        followed.retain(|_, followed| followed.lasts(now));
         for subscription in subscriptions {
-            if followed.len() < MOST_FOLLOWED || followed.contains_key(&subscription) {
-                followed.insert(subscription, now + FOLLOWED);
+            if let Some(before) = followed.get_mut(&subscription) {
+                *before = before.again(now, end);
+            } else if followed.len() < MOST_FOLLOWED {
+                followed.insert(subscription, Followed { at: now, since: end });
             }
         }
     }
@@ -181,8 +244,12 @@ impl Hub {
     }
 
     fn is_followed_at(&self, subscription: SubscriptionId, at: Instant) -> bool {
-        let followed = self.followed.lock().expect("no holder panics");
-        followed.get(&subscription).is_some_and(|until| *until > at)
+        let followed = self.followed().get(&subscription).copied();
+        followed.is_some_and(|followed| followed.lasts(at))
+    }
+
+    fn followed(&self) -> MutexGuard<'_, HashMap<SubscriptionId, Followed>> {
+        self.followed.lock().expect("no holder panics")
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {
@@ -192,8 +259,25 @@ impl Hub {
 
 impl Ring {
     fn from(&self, place: u64, most: usize) -> Vec<Arc<Shown>> {
-        let skipped = usize::try_from(place.saturating_sub(self.first)).unwrap_or(usize::MAX);
-        self.events.iter().skip(skipped).take(most).cloned().collect()
+        let events = self.events.iter().skip(self.index(place)).take(most);
+        events.map(|kept| Arc::clone(&kept.shown)).collect()
+    }
+
+    /// The place of the first event of this subscription before the one of this place that another daemon may have had behind it.
+    fn first_crossing(&self, place: u64, subscription: SubscriptionId) -> Option<u64> {
+        let event = self.events.get(self.index(place))?;
+        let before = (self.first..place)
+            .rev()
+            .zip(self.events.range(..self.index(place)).rev());
+        before
+            .take_while(|(_, kept)| event.came_at.duration_since(kept.came_at) <= CROSSING)
+            .filter(|(_, kept)| kept.shown.subscription == subscription && kept.may_cross(event))
+            .map(|(place, _)| place)
+            .last()
+    }
+
+    fn index(&self, place: u64) -> usize {
+        usize::try_from(place.saturating_sub(self.first)).unwrap_or(usize::MAX)
     }
 }
 
@@ -220,7 +304,6 @@ mod tests {
         assert!(hub.after(Some(told[1].id)).is_err());
         assert_eq!(hub.dropped(), 2);
         assert_eq!(hub.end(), 5);
-        assert_eq!(hub.place_behind(wanted[0]), Ok(3));
         assert_eq!(ids(&hub.from(3, 1).expect("kept")), [wanted[1]]);
         assert!(hub.from(1, 9).is_err());
     }
@@ -249,15 +332,52 @@ mod tests {
     #[test]
     fn nobody_resumes_from_before_an_epoch() {
         let hub = Hub::default();
+        let whose = shown(0).subscription;
+        hub.follow([whose]);
         hub.show(shown(0));
         let place = hub.end();
-        assert_eq!((hub.place_behind(shown(0).id), hub.epoch()), (Ok(1), 0));
+        assert_eq!((hub.place_behind(shown(0).id, whose), hub.epoch()), (Ok(1), 0));
         hub.start_afresh();
-        assert_eq!((hub.place_behind(shown(0).id), hub.epoch()), (Err(Gone), 1));
+        assert_eq!(
+            (hub.place_behind(shown(0).id, whose), hub.epoch()),
+            (Err(Gone), 1)
+        );
         hub.show(shown(1));
-        assert_eq!(hub.place_behind(shown(1).id), Ok(2));
+        assert_eq!(hub.place_behind(shown(1).id, whose), Ok(2));
         // What has come all the same is told.
         assert_eq!(ids(&hub.from(place, 9).expect("kept")), [shown(1).id]);
+    }
+
+    #[test]
+    fn whoever_comes_from_another_daemon_is_told_what_may_have_crossed() {
+        let (hub, now) = (Hub::default(), Instant::now());
+        let (whose, other) = (shown(0).subscription, SubscriptionId::from_bytes([1; 16]));
+        hub.follow([whose]);
+        let of = |n, subscription| Shown {
+            subscription,
+            ..shown(n)
+        };
+        hub.show_at(of(0, whose).from_elsewhere(), now);
+        hub.show_at(of(1, other).from_elsewhere(), now + CROSSING);
+        hub.show_at(of(2, whose), now + CROSSING);
+        hub.show_at(of(3, whose), now + CROSSING);
+        hub.show_at(of(4, whose).from_elsewhere(), now + 2 * CROSSING);
+        hub.show_at(of(5, whose), now + 3 * CROSSING + Duration::from_secs(1));
+        let behind = |n| hub.place_behind(shown(n).id, whose).expect("kept");
+        assert_eq!(behind(0), 1, "nothing came before");
+        assert_eq!(behind(3), 0, "the first came from elsewhere");
+        assert_eq!(
+            behind(4),
+            2,
+            "and so did this one; what is of others does not matter"
+        );
+        assert_eq!(behind(5), 6, "all others came long before");
+        // Where there are no others nothing is told twice.
+        let alone = Hub::default();
+        alone.follow([whose]);
+        alone.show_at(of(0, whose), now);
+        alone.show_at(of(1, whose), now);
+        assert_eq!(alone.place_behind(shown(1).id, whose), Ok(2));
     }
 
     #[tokio::test]
@@ -278,5 +398,27 @@ mod tests {
         assert!(hub.is_followed(subscription));
         let later = Instant::now() + FOLLOWED;
         assert!(!hub.is_followed_at(subscription, later));
+    }
+
+    #[test]
+    fn nobody_resumes_over_a_time_in_which_nothing_was_made_for_followers() {
+        let (hub, now) = (Hub::default(), Instant::now());
+        let whose = shown(0).subscription;
+        hub.show(shown(0));
+        let behind = |n| hub.place_behind(shown(n).id, whose);
+        assert_eq!(behind(0), Err(Gone), "nobody follows");
+        hub.follow_at([whose], now);
+        assert_eq!(behind(0), Err(Gone), "nobody followed then");
+        hub.show(shown(1));
+        let soon = now + RESUMABLE / 2;
+        hub.follow_at([whose], soon);
+        assert_eq!(behind(1), Ok(2), "somebody was away for a moment");
+        // Nothing has come since, which does not say that nothing has happened.
+        hub.follow_at([whose], soon + RESUMABLE);
+        assert_eq!(behind(1), Err(Gone));
+        hub.show(shown(2));
+        assert_eq!(behind(2), Ok(3));
+        hub.follow_at([whose], soon + RESUMABLE + FOLLOWED);
+        assert_eq!(behind(2), Err(Gone));
     }
 }

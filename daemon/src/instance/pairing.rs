@@ -119,7 +119,7 @@ impl Running<'_> {
             Progress::Code(Ok(code)) => self.show_code(&code).await,
             Progress::Code(Err(error)) => Some(self.no_code(&error)),
             Progress::Expired => Some(not_entered()),
-            Progress::Passkey(progress) => self.passkey_progressed(progress),
+            Progress::Passkey(progress) => self.passkey_progressed(progress).await,
         }
     }
 

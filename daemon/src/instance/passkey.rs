@@ -32,6 +32,9 @@ const MOST_PATIENCE: Duration = Duration::from_mins(10);
 /// How long the phone may take once WhatsApp has an answer: its person may have to unlock it.
 const PHONE_PATIENCE: Duration = Duration::from_mins(2);
 
+/// The pause before an answer that cannot be opened yet is tried again.
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// How far linking with a passkey is.
 pub enum Step {
     /// The owner is waited for.
@@ -42,6 +45,8 @@ pub enum Step {
         mark: String,
         /// When it is over.
         until: Instant,
+        /// The owner's answer, while it is opened: without its key, which may be out of reach, nobody knows what it says.
+        opening: Option<BoxFuture<'static, Option<Credential>>>,
     },
     /// WhatsApp is being told.
     Told(BoxFuture<'static, Result<(), PasskeyError>>),
@@ -51,6 +56,8 @@ pub enum Step {
 
 /// What happens next by itself.
 pub enum Progress {
+    /// The owner's answer; `None` for one that says nothing.
+    Opened(Option<Credential>),
     /// The owner has not answered in time.
     NotGiven,
     /// What WhatsApp says to an answer.
@@ -63,9 +70,17 @@ impl Step {
     /// Waits for what happens next by itself. May be broken off and called again.
     pub async fn progress(&mut self) -> Progress {
         match self {
-            Self::Awaited { until, .. } => {
-                tokio::time::sleep_until(*until).await;
-                Progress::NotGiven
+            Self::Awaited { until, opening, .. } => {
+                let opened = async {
+                    match opening {
+                        Some(opening) => opening.await,
+                        None => std::future::pending().await,
+                    }
+                };
+                tokio::select! {
+                    credential = opened => Progress::Opened(credential),
+                    () = tokio::time::sleep_until(*until) => Progress::NotGiven,
+                }
             }
             Self::Told(telling) => Progress::Told(telling.await),
             Self::Checked(until) => {
@@ -124,31 +139,57 @@ impl Running<'_> {
         let expires_at = self.actor.deps.clock.now() + TimeDelta::from_std(patience).unwrap_or_default();
         let observer = &mut self.actor.observer;
         let stored = observer.set_passkey(stage, &mark, text, expires_at).await;
-        self.pairing = Pairing::ByPasskey(Step::Awaited { stage, mark, until });
+        self.pairing = Pairing::ByPasskey(Step::Awaited {
+            stage,
+            mark,
+            until,
+            opening: None,
+        });
         self.unless(stored)
     }
 
     /// The owner has answered. What answers another request than the present one is of no use any more.
     pub(super) async fn passkey_answered(&mut self, answer: PasskeyAnswer) -> Option<Ended> {
-        let Pairing::ByPasskey(Step::Awaited { stage, mark, .. }) = &self.pairing else {
+        let Pairing::ByPasskey(Step::Awaited {
+            stage, mark, opening, ..
+        }) = &mut self.pairing
+        else {
             return None;
         };
         if *mark != answer.mark {
             return None;
         }
-        match (*stage, &answer.sealed) {
+        match (*stage, answer.sealed) {
             (PasskeyStage::Assertion, Some(sealed)) => {
-                // The person can answer once more where it cannot be read.
                 let (deps, id) = (Arc::clone(&self.actor.deps), self.actor.id);
-                let credential = opened(&deps, id, &answer.mark, sealed).await?;
-                let connection = Arc::clone(&self.connection);
-                let telling = async move { connection.answer_passkey(&credential).await };
-                self.pairing = Pairing::ByPasskey(Step::Told(telling.boxed()));
+                *opening = Some(opened(deps, id, answer.mark, sealed).boxed());
+                None
             }
-            (PasskeyStage::Confirmation, None) => self.confirm(),
-            _ => return None,
+            (PasskeyStage::Confirmation, None) => {
+                self.confirm();
+                self.nothing_waits().await
+            }
+            _ => None,
         }
-        // Nothing waits for its owner meanwhile.
+    }
+
+    /// The owner's answer is open.
+    async fn passkey_opened(&mut self, credential: Option<Credential>) -> Option<Ended> {
+        let Some(credential) = credential else {
+            // The person can answer once more.
+            if let Pairing::ByPasskey(Step::Awaited { opening, .. }) = &mut self.pairing {
+                *opening = None;
+            }
+            return None;
+        };
+        let connection = Arc::clone(&self.connection);
+        let telling = async move { connection.answer_passkey(&credential).await };
+        self.pairing = Pairing::ByPasskey(Step::Told(telling.boxed()));
+        self.nothing_waits().await
+    }
+
+    /// Nothing waits for its owner while WhatsApp is told.
+    async fn nothing_waits(&mut self) -> Option<Ended> {
         self.written(Status::AwaitingPasskey).await
     }
 
@@ -159,8 +200,9 @@ impl Running<'_> {
     }
 
     /// Something has happened by itself.
-    pub(super) fn passkey_progressed(&mut self, progress: Progress) -> Option<Ended> {
+    pub(super) async fn passkey_progressed(&mut self, progress: Progress) -> Option<Ended> {
         match progress {
+            Progress::Opened(credential) => self.passkey_opened(credential).await,
             Progress::Told(Ok(())) => {
                 self.pairing = Pairing::ByPasskey(Step::Checked(Instant::now() + PHONE_PATIENCE));
                 None
@@ -181,15 +223,19 @@ impl Running<'_> {
     }
 }
 
-/// The assertion of an answer.
-async fn opened(deps: &Deps, id: InstanceId, mark: &str, sealed: &[u8]) -> Option<Credential> {
-    let aad = PasskeyAnswer::aad(id, mark);
-    let opened = match deps.sealer.open(id, Purpose::Content, &aad, sealed).await {
-        Ok(opened) => opened,
-        Err(error) => {
-            warn!(instance.id = %id, error = %chain(&error), "an answer to a request for a passkey does not open");
+/// The assertion of an answer; `None` for one that can never be read. Tries for as long as its key is out of reach.
+async fn opened(deps: Arc<Deps>, id: InstanceId, mark: String, sealed: Vec<u8>) -> Option<Credential> {
+    let aad = PasskeyAnswer::aad(id, &mark);
+    let opened = loop {
+        let error = match deps.sealer.open(id, Purpose::Content, &aad, &sealed).await {
+            Ok(opened) => break opened,
+            Err(error) => error,
+        };
+        warn!(instance.id = %id, error = %chain(&error), "an answer to a request for a passkey does not open");
+        if error.nature().is_permanent() {
             return None;
         }
+        tokio::time::sleep(PAUSE).await;
     };
     serde_json::from_slice(&opened)
         .inspect_err(|_| warn!(instance.id = %id, "an answer to a request for a passkey cannot be read"))

@@ -1,6 +1,7 @@
 //! What happens on a socket: it is let in, asks for what it wants, brings another token, and goes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -47,6 +48,8 @@ pub struct Feed {
     pub slow: Total,
     /// How many were refused.
     pub refused: Total,
+    /// Whether the daemon stops, and takes nobody any more.
+    pub closes: AtomicBool,
 }
 
 /// `subscribe`.
@@ -94,7 +97,12 @@ impl Feed {
                 code = refusal.code.as_str(),
                 "a socket is not let in to the realtime feed"
             );
-            ticket.cut_soon(&self.tasks);
+            if refusal.passes() {
+                // Clients take for final what they are told here. One whose connection is lost comes back by itself.
+                ticket.cut();
+            } else {
+                ticket.cut_soon(&self.tasks);
+            }
         }
         admitted
     }
@@ -119,8 +127,26 @@ impl Feed {
         let follower = Arc::new(Follower::new(socket_of, ticket_of, caller, place, &self.hub));
         self.listen(socket, ticket);
         self.followers.insert(&follower);
+        // Those who were there before the end are cut by `close`. Looked at afterwards, nobody slips through between the two.
+        if self.closes() {
+            self.followers.remove(socket.id);
+            return Err(Refusal::unavailable());
+        }
         self.hub.follow([subscription]);
         Ok(())
+    }
+
+    /// Whether the daemon stops, and takes nobody any more.
+    pub fn closes(&self) -> bool {
+        self.closes.load(Ordering::SeqCst)
+    }
+
+    /// Takes nobody any more, and cuts whoever is in: they find another daemon.
+    pub fn close(&self) {
+        self.closes.store(true, Ordering::SeqCst);
+        for follower in self.followers.all() {
+            follower.cut();
+        }
     }
 
     fn listen(self: &Arc<Self>, socket: &SocketRef, ticket: &Ticket) {
@@ -165,7 +191,7 @@ impl Feed {
             async move {
                 if feed.asks(&socket).is_some() {
                     let unknown = malformed("there are `subscribe` and `auth:refresh`");
-                    let _ = ack.send(&refused(&unknown));
+                    let _ = ack.send(&unknown.body());
                 }
             }
         });
@@ -192,10 +218,21 @@ impl Feed {
             }
         }
         tokio::time::sleep(GRACE).await;
+        self.catch_up(&follower).await;
+    }
+
+    /// Tells a socket what it waits for, if it does.
+    async fn catch_up(&self, follower: &Follower) {
         let _turn = follower.turn().await;
         if let Some(from) = follower.waits_at() {
             follower.catch_up(&self.hub, from, &self.slow).await;
         }
+    }
+
+    /// The same without keeping others waiting.
+    pub fn catch_up_with(self: &Arc<Self>, follower: Arc<Follower>) {
+        let feed = Arc::clone(self);
+        self.tasks.spawn(async move { feed.catch_up(&follower).await });
     }
 
     /// The socket, if it is one of ours and may ask for something. One that asks too often is ended.
@@ -226,11 +263,11 @@ impl Feed {
         let (instance, after) = match wanted.await {
             Ok(wanted) => wanted,
             Err(refusal) => {
-                let _ = ack.send(&refused(&refusal));
+                let _ = ack.send(&refusal.body());
                 return;
             }
         };
-        let resumed = after.map(|event| self.hub.place_behind(event));
+        let resumed = after.map(|event| self.hub.place_behind(event, follower.caller().subscription()));
         follower.narrow(instance);
         let is_resumed = matches!(resumed, Some(Ok(_)));
         let _ = ack.send(&json!({
@@ -240,7 +277,9 @@ impl Feed {
         let from = match resumed {
             Some(Ok(place)) => Some(place),
             Some(Err(_)) => {
-                follower.resync(&self.slow);
+                if !follower.resync(&self.slow).await {
+                    return;
+                }
                 follower.waits_at()
             }
             None => follower.waits_at(),
@@ -290,7 +329,7 @@ impl Feed {
                 follower.is_of(caller);
                 json!({"success": true, "data": {"expiresAt": expires_at}})
             }
-            Err(refusal) => refused(&refusal),
+            Err(refusal) => refusal.body(),
         };
         let _ = ack.send(&answer);
     }
@@ -320,11 +359,4 @@ fn token_in(auth: Option<&Value>) -> Result<&str, Refusal> {
 
 fn malformed(message: impl Into<std::borrow::Cow<'static, str>>) -> Refusal {
     Refusal::new(Code::ValidationError, message)
-}
-
-fn refused(refusal: &Refusal) -> Value {
-    json!({
-        "success": false,
-        "error": {"code": refusal.code.as_str(), "message": refusal.message},
-    })
 }

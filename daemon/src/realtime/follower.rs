@@ -31,9 +31,15 @@ const REQUESTS_A_SECOND: f64 = 1.0;
 /// How many events are read from the hub at a time.
 const BATCH: usize = 64;
 
-/// How long a socket that catches up may take for one event, and how often it is tried meanwhile.
+/// For how long a socket may have no room for the next event, and how often it is tried meanwhile.
 const PATIENCE: Duration = Duration::from_secs(10);
 const TRY_AGAIN: Duration = Duration::from_millis(20);
+
+/// Something is missing.
+const RESYNC: &str = "resync";
+
+/// Before the end, why.
+const ENDED: &str = "feed:ended";
 
 /// A socket that follows.
 pub struct Follower {
@@ -62,12 +68,33 @@ struct View {
 /// How far a socket has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
-    /// It has not said yet what it wants. From this place on all is kept for it, as far as the hub has it.
+    /// It has not said yet what it wants, or had no room for the event of this place. From here on all is kept for it, as far
+    /// as the hub has it.
     Waiting(u64),
     /// It is told what came before.
     CatchingUp,
     /// It is told what comes, from this place on.
     Live(u64),
+}
+
+/// Whether a socket had room for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub enum Room {
+    /// It had, or did not want it.
+    Enough,
+    /// It had none: it waits for somebody to catch up with it.
+    None,
+}
+
+/// How far a socket is that was told all that it waited for.
+enum Arrived {
+    /// It is told what comes.
+    Live,
+    /// More has come meanwhile.
+    Behind,
+    /// It does not know yet of the hub's epoch.
+    InAnotherEpoch,
 }
 
 /// What became of something that was sent.
@@ -172,7 +199,7 @@ impl Follower {
         self.view().instance = instance;
     }
 
-    /// Where it waits to be told from, if it has not begun.
+    /// Where it waits to be told from, if it does.
     pub fn waits_at(&self) -> Option<u64> {
         match self.view().at {
             At::Waiting(place) => Some(place),
@@ -180,75 +207,93 @@ impl Follower {
         }
     }
 
-    /// Tells it an event that came at this place, if it is for it, and it has come so far. `slow` counts sockets that are cut.
-    pub fn offer(&self, place: u64, shown: &Shown, slow: &Total) {
+    /// Tells it an event that came at this place, if it is for it, and it has come so far. Where it has no room, it waits from
+    /// here on, and this says so: somebody must catch up with it.
+    pub fn offer(&self, place: u64, shown: &Shown) -> Room {
         let mut view = self.view();
         match view.at {
             At::Live(next) if place >= next => {}
-            At::Live(_) | At::Waiting(_) | At::CatchingUp => return,
+            At::Live(_) | At::Waiting(_) | At::CatchingUp => return Room::Enough,
+        }
+        if self.wants(&view, shown)
+            && let Sent::Full = self.send(shown.event.as_str(), &shown.body)
+        {
+            view.at = At::Waiting(place);
+            return Room::None;
         }
         view.at = At::Live(place + 1);
-        if !self.wants(&view, shown) {
-            return;
-        }
-        if let Sent::Full = self.send(shown.event.as_str(), &shown.body) {
-            drop(view);
-            self.is_slow(slow);
-        }
+        Room::Enough
     }
 
-    /// Tells it that some is missing, since this epoch began or since it was too far behind.
-    pub fn start_afresh(&self, epoch: u64, slow: &Total) {
+    /// Tells it that some is missing, since this epoch began or since it was too far behind. Where it has no room, it finds out
+    /// when somebody catches up with it.
+    pub fn start_afresh(&self, epoch: u64) -> Room {
         let mut view = self.view();
-        let At::Live(_) = view.at else {
+        let At::Live(place) = view.at else {
             // It finds out by itself.
-            return;
+            return Room::Enough;
         };
+        if let Sent::Full = self.send(RESYNC, &json!({})) {
+            view.at = At::Waiting(place);
+            return Room::None;
+        }
         view.epoch = epoch;
-        drop(view);
-        self.resync(slow);
+        Room::Enough
     }
 
-    /// Tells it all from this place on, and goes on with what comes.
+    /// Tells it all from this place on, and goes on with what comes. `slow` counts sockets that are cut.
     pub async fn catch_up(&self, hub: &Hub, from: u64, slow: &Total) {
         self.view().at = At::CatchingUp;
         let mut place = from;
         loop {
             let Ok(events) = hub.from(place, BATCH) else {
                 place = hub.end();
-                self.resync(slow);
+                if !self.resync(slow).await {
+                    return;
+                }
                 continue;
             };
             if events.is_empty() {
-                let mut view = self.view();
-                // Whoever tells what comes locks this view first, so nothing slips through between the two.
-                let epoch = hub.epoch();
-                if view.epoch != epoch {
-                    view.epoch = epoch;
-                    drop(view);
-                    self.resync(slow);
-                } else if hub.end() == place {
-                    view.at = At::Live(place);
-                    return;
+                match self.arrive(hub, place) {
+                    Arrived::Live => return,
+                    Arrived::Behind => {}
+                    Arrived::InAnotherEpoch => {
+                        if !self.resync(slow).await {
+                            return;
+                        }
+                    }
                 }
                 continue;
             }
             for shown in events {
                 place += 1;
                 let wants = self.wants(&self.view(), &shown);
-                if wants && !self.send_in_time(&shown).await {
-                    self.is_slow(slow);
+                if wants && !self.send_in_time(shown.event.as_str(), &shown.body, slow).await {
                     return;
                 }
             }
         }
     }
 
-    /// Tells it that it has missed something: what it shows is to be read anew.
-    pub fn resync(&self, slow: &Total) {
-        if let Sent::Full = self.send("resync", &json!({})) {
-            self.is_slow(slow);
+    /// It was told all that is before this place.
+    fn arrive(&self, hub: &Hub, place: u64) -> Arrived {
+        // Whoever tells what comes locks this view first, so nothing slips through between the two.
+        let mut view = self.view();
+        let epoch = hub.epoch();
+        if view.epoch != epoch {
+            view.epoch = epoch;
+            Arrived::InAnotherEpoch
+        } else if hub.end() == place {
+            view.at = At::Live(place);
+            Arrived::Live
+        } else {
+            Arrived::Behind
         }
+    }
+
+    /// Tells it that it has missed something: what it shows is to be read anew. Whether the socket goes on.
+    pub async fn resync(&self, slow: &Total) -> bool {
+        self.send_in_time(RESYNC, &json!({}), slow).await
     }
 
     /// Tells it something that is of no place. What finds no room is left out.
@@ -267,7 +312,7 @@ impl Follower {
             return;
         }
         let why = json!({"code": refusal.code.as_str(), "message": refusal.message});
-        let _ = self.send("feed:ended", &why);
+        let _ = self.send(ENDED, &why);
         let _ = self.socket.clone().disconnect();
         self.ticket.cut_soon(tasks);
     }
@@ -294,13 +339,18 @@ impl Follower {
         is_of_it && self.of_caller().hears(shown)
     }
 
-    async fn send_in_time(&self, shown: &Shown) -> bool {
+    /// Sends it something as soon as it has room. Whether the socket goes on: one that has none for too long is cut.
+    async fn send_in_time<T: Serialize>(&self, event: &str, data: &T, slow: &Total) -> bool {
         let until = Instant::now() + PATIENCE;
         loop {
-            match self.send(shown.event.as_str(), &shown.body) {
+            match self.send(event, data) {
                 Sent::Done => return true,
                 Sent::Full if Instant::now() < until => tokio::time::sleep(TRY_AGAIN).await,
-                Sent::Full | Sent::Closed => return false,
+                Sent::Full => {
+                    self.is_slow(slow);
+                    return false;
+                }
+                Sent::Closed => return false,
             }
         }
     }

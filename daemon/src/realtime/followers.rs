@@ -1,11 +1,12 @@
 //! All sockets that follow, and how many of them there may be.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use shared::ids::{KeyId, SubscriptionId};
 use socketioxide::socket::Sid;
+use tokio::sync::Notify;
 
 use super::caller::Caller;
 use super::follower::Follower;
@@ -45,12 +46,16 @@ enum Holder {
 pub struct Followers {
     limits: Limits,
     inner: Mutex<Inner>,
+    /// Wakes whoever waits for newcomers.
+    came: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     all: HashMap<Sid, Arc<Follower>>,
     of: HashMap<SubscriptionId, HashMap<Sid, Arc<Follower>>>,
+    /// Subscriptions that have had no socket before, since this was asked last.
+    newcomers: HashSet<SubscriptionId>,
     places: HashMap<Holder, usize>,
 }
 
@@ -81,6 +86,7 @@ impl Followers {
         Self {
             limits,
             inner: Mutex::default(),
+            came: Notify::new(),
         }
     }
 
@@ -125,10 +131,17 @@ impl Followers {
         let mut inner = self.inner();
         let before = inner.all.insert(id, Arc::clone(follower));
         let of = inner.of.entry(subscription).or_default();
+        let is_first = of.is_empty();
         let also = of.insert(id, Arc::clone(follower));
+        if is_first {
+            inner.newcomers.insert(subscription);
+        }
         // Their places are given back, which takes the same lock.
         drop(inner);
         drop((before, also));
+        if is_first {
+            self.came.notify_one();
+        }
     }
 
     /// The socket of this id.
@@ -147,6 +160,7 @@ impl Followers {
         let last = of.and_then(|sockets| sockets.remove(&id).filter(|_| sockets.is_empty()));
         if last.is_some() {
             inner.of.remove(&subscription);
+            inner.newcomers.remove(&subscription);
         }
         // Its place is given back, which takes the same lock.
         drop(inner);
@@ -168,6 +182,16 @@ impl Followers {
     /// The subscriptions that have sockets.
     pub fn subscriptions(&self) -> Vec<SubscriptionId> {
         self.inner().of.keys().copied().collect()
+    }
+
+    /// Waits until a subscription has its first socket. One waits at a time.
+    pub async fn newcomer(&self) {
+        self.came.notified().await;
+    }
+
+    /// The subscriptions that have got their first sockets since this was asked last.
+    pub fn take_newcomers(&self) -> Vec<SubscriptionId> {
+        std::mem::take(&mut self.inner().newcomers).into_iter().collect()
     }
 
     /// How many there are.

@@ -1,23 +1,23 @@
 //! The realtime feed: Socket.IO over WebSocket, for dashboards and programs that follow along.
 //!
 //! Events come from the [hub](crate::announce::hub), which has those of this process and, over the [bus], of the others.
-//! `door` finds out who connects, `feed` answers what sockets ask, `watch` tells events and ends whoever may not follow
+//! `gate` gives connections their places, `door` finds out who connects, `feed` answers what sockets ask, `watch` tells events and ends whoever may not follow
 //! any longer. Nothing here is durable: a socket that misses something is told so (`resync`).
 //!
 //! Everything is bounded:
 //!
 //! | what | bound |
 //! | --- | --- |
-//! | connections | `WAXWING_REALTIME_SOCKETS`; the next one is answered 503 |
+//! | connections | `WAXWING_REALTIME_SOCKETS`; the next one is answered 503, as every one is once the daemon stops |
 //! | sockets of a subscription, of an API key | `Limits` |
 //! | the time until a connection has shown its token | `HANDSHAKE` |
 //! | a message of a client | `LARGEST_REQUEST` |
 //! | what a client may ask | 20 requests at once, one a second in the long run |
-//! | what waits for a socket | `BUFFERED` events of 16 KiB; a socket that reads no faster is cut off |
+//! | what waits for a socket | `BUFFERED` events of 16 KiB; more of it waits in the ring, and a socket that has no room for 10 s is cut off |
 //! | the ring of events | 4,096 events, 16 MiB |
 //!
 //! The library that speaks Socket.IO cannot end a connection whose peer reads nothing. So connections come with the means to
-//! cut them (`Peer`), which a server in front of the feed must give: `crate::web::serve` does.
+//! cut them (`crate::cuttable`), which a server in front of the feed must give: `crate::web::serve` does.
 
 pub mod bus;
 mod caller;
@@ -25,27 +25,23 @@ mod door;
 mod feed;
 mod follower;
 mod followers;
+mod gate;
+pub mod health;
 pub mod refusal;
 mod stats;
 mod ticket;
 mod watch;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse, Response};
+use axum::middleware;
 use serde::Serialize;
-use serde_json::json;
 use shared::clock::Clock;
 use shared::config::{self, Secret};
-use shared::domain::feed::FeedEvent;
 use shared::domain::network::Network;
-use shared::forwarded;
 use shared::storage::Table;
 use shared::storage::counters::Counters;
 use shared::storage::instances::Instances;
@@ -53,7 +49,6 @@ use shared::storage::standings::Standings;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::{SocketIo, TransportType};
 use tokio::sync::Semaphore;
-use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
@@ -62,12 +57,10 @@ use self::bus::Bus;
 use self::door::Door;
 use self::feed::Feed;
 use self::followers::{Followers, Limits};
+use self::health::Probe;
 use self::stats::Stats;
-use self::ticket::Ticket;
 use crate::announce::hub::Hub;
 use crate::meter::Total;
-use crate::web::health::Health;
-use crate::web::wire::Peer;
 
 /// Where the feed is.
 pub const PATH: &str = "/socket.io";
@@ -83,11 +76,6 @@ pub const BUFFERED: usize = 64;
 
 /// How long a socket that was let in may take to say what it wants, before it is told all.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// How often it is looked whether the daemon's health has changed, while somebody follows.
-const HEALTH_PERIOD: Duration = Duration::from_secs(15);
-
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// What the feed is made of.
 #[derive(Debug)]
@@ -177,6 +165,7 @@ impl Realtime {
             health: std::sync::Mutex::default(),
             slow: Total::default(),
             refused: Total::default(),
+            closes: AtomicBool::default(),
             hub: Arc::clone(&hub),
         });
         feed.take(&io);
@@ -193,11 +182,11 @@ impl Realtime {
         })))
     }
 
-    /// These routes with the feed beside them. Requests must come with a [`Peer`].
+    /// These routes with the feed beside them. Requests must come with a [`Peer`](crate::cuttable::Peer).
     pub fn over(&self, routes: Router) -> Router {
         routes
             .layer(self.0.layer.clone())
-            .layer(middleware::from_fn_with_state(self.clone(), give_ticket))
+            .layer(middleware::from_fn_with_state(self.clone(), gate::give_ticket))
     }
 
     /// Whether there is a way to other daemons.
@@ -224,8 +213,9 @@ impl Realtime {
         }
     }
 
-    /// Serves sockets until `stop`; then they are cut, and find another daemon.
-    pub async fn run(&self, health: &Health, stop: &CancellationToken) {
+    /// Serves sockets until `stop`; then they are cut, and find another daemon. What happens until the daemon's shards are
+    /// handed over is told to the others still: nobody else tells it.
+    pub async fn run(&self, daemon: &dyn Probe, stop: &CancellationToken, handed_over: &CancellationToken) {
         let Inner {
             feed,
             standings,
@@ -234,57 +224,39 @@ impl Realtime {
             io,
             ..
         } = &*self.0;
+        // Each ends when what it takes from has ended, so that the last events come through.
+        let (told, counted) = (CancellationToken::new(), CancellationToken::new());
+        let closing = async {
+            stop.cancelled().await;
+            feed.close();
+        };
+        let telling = async {
+            watch::tell(feed, |shown| stats.note(shown), handed_over).await;
+            told.cancel();
+        };
+        let counting = async {
+            stats.tell(&told).await;
+            counted.cancel();
+        };
         let over_bus = async {
             if let Some(bus) = bus {
-                tokio::join!(bus.listen(stop), bus.tell(stop));
+                tokio::join!(bus.listen(&counted), bus.tell(&counted));
             }
         };
         tokio::join!(
-            watch::tell(feed, |shown| stats.note(shown), stop),
+            closing,
+            telling,
+            counting,
             watch::expire(feed, stop),
             watch::check(feed, standings, stop),
-            stats.tell(stop),
-            self.tell_health(health, stop),
+            health::tell(feed, daemon, stop),
             over_bus,
         );
-        watch::end_all(feed);
+        // Not before: without its namespace the library refuses for good whoever comes late.
         io.close().await;
         feed.tasks.close();
         feed.tasks.wait().await;
         info!("the realtime feed has ended");
-    }
-
-    /// Tells sockets how the daemon is, whenever that changes.
-    async fn tell_health(&self, health: &Health, stop: &CancellationToken) {
-        let feed = &self.0.feed;
-        let mut ticks = tokio::time::interval(HEALTH_PERIOD);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut last = None;
-        while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-            if feed.followers.count() == 0 {
-                last = None;
-                *feed.health.lock().expect("no holder panics") = None;
-                continue;
-            }
-            let Some(readiness) = stop.run_until_cancelled(Box::pin(health.readiness())).await else {
-                return;
-            };
-            if last == Some(readiness.checks) {
-                continue;
-            }
-            last = Some(readiness.checks);
-            let told = json!({
-                "status": if readiness.is_ready() { "ok" } else { "degraded" },
-                "checks": readiness.checks,
-                "timestamp": feed.clock.now(),
-            });
-            *feed.health.lock().expect("no holder panics") = Some(told.clone());
-            for follower in feed.followers.all() {
-                if follower.caller().may_hear(FeedEvent::SystemHealth) {
-                    follower.remark(FeedEvent::SystemHealth.as_str(), &told);
-                }
-            }
-        }
     }
 }
 
@@ -292,49 +264,4 @@ impl std::fmt::Debug for Realtime {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Realtime").field("load", &self.load()).finish()
     }
-}
-
-/// Gives a connection to the feed its place, or refuses it.
-async fn give_ticket(State(realtime): State<Realtime>, mut request: Request, next: Next) -> Response {
-    let rest = request.uri().path().strip_prefix(PATH);
-    if !rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
-        return next.run(request).await;
-    }
-    let Inner {
-        places,
-        full,
-        trusted_proxies,
-        ..
-    } = &*realtime.0;
-    let Some(ConnectInfo(peer)) = request.extensions().get::<ConnectInfo<Peer>>().cloned() else {
-        return refuse(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "INTERNAL",
-            "The connection cannot be cut",
-        );
-    };
-    let Ok(place) = Arc::clone(places).try_acquire_owned() else {
-        full.add(1);
-        let mut response = refuse(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "UNAVAILABLE",
-            "As many sockets are open as may be; try again later",
-        );
-        let headers = response.headers_mut();
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
-        return response;
-    };
-    let lines = request.headers().get_all(FORWARDED_FOR).iter();
-    let from = forwarded::first_trusted(lines.map(HeaderValue::as_bytes), *trusted_proxies);
-    let from = from
-        .unwrap_or_else(|| SocketAddr::ip(&peer.address))
-        .to_canonical();
-    let ticket = Ticket::new(peer.cut, Some(from), place);
-    request.extensions_mut().insert(ticket);
-    next.run(request).await
-}
-
-fn refuse(status: StatusCode, code: &str, message: &str) -> Response {
-    let body = json!({"success": false, "error": {"code": code, "message": message}});
-    (status, axum::Json(body)).into_response()
 }

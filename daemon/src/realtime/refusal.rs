@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use serde_json::{Value, json};
 use shared::auth::jwt::JwtError;
 use shared::nature::Nature;
 use shared::storage::StorageError;
@@ -48,6 +49,8 @@ codes! {
     RateLimited = "RATE_LIMITED",
     /// Something that is needed is not to be had now.
     Unavailable = "UNAVAILABLE",
+    /// A fault of the service's own.
+    Internal = "INTERNAL",
 }
 
 /// A refusal.
@@ -81,6 +84,14 @@ impl Refusal {
             Code::Unavailable,
             "The service cannot do this now; connect again later",
         )
+    }
+
+    /// The refusal as an answer to a request.
+    pub fn body(&self) -> Value {
+        json!({
+            "success": false,
+            "error": {"code": self.code.as_str(), "message": self.message},
+        })
     }
 
     /// Whether the same may be let in later without doing anything about it: then the connection ends as a lost one does, and

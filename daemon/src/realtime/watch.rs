@@ -16,8 +16,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::feed::Feed;
+use super::follower::Room;
 use super::refusal::Refusal;
-use crate::announce::hub::Gone;
+use crate::announce::hub::{Gone, Shown};
 
 /// How often it is looked whether a token has expired.
 const EXPIRY_PERIOD: Duration = Duration::from_secs(1);
@@ -35,7 +36,7 @@ pub const UNVERIFIED: Duration = Duration::from_mins(2);
 const BATCH: usize = 256;
 
 /// Tells what comes, until `stop`.
-pub async fn tell(feed: &Feed, noted: impl Fn(&crate::announce::shown::Shown), stop: &CancellationToken) {
+pub async fn tell(feed: &Arc<Feed>, noted: impl Fn(&Shown), stop: &CancellationToken) {
     let (mut place, mut epoch) = (feed.hub.end(), feed.hub.epoch());
     loop {
         let came = feed.hub.came();
@@ -50,7 +51,9 @@ pub async fn tell(feed: &Feed, noted: impl Fn(&crate::announce::shown::Shown), s
         if is_gone || now != epoch {
             epoch = now;
             for follower in feed.followers.all() {
-                follower.start_afresh(epoch, &feed.slow);
+                if follower.start_afresh(epoch) == Room::None {
+                    feed.catch_up_with(follower);
+                }
             }
         }
         if is_gone {
@@ -65,7 +68,9 @@ pub async fn tell(feed: &Feed, noted: impl Fn(&crate::announce::shown::Shown), s
         for shown in events {
             noted(&shown);
             for follower in feed.followers.of(shown.subscription) {
-                follower.offer(place, &shown, &feed.slow);
+                if follower.offer(place, &shown) == Room::None {
+                    feed.catch_up_with(follower);
+                }
             }
             place += 1;
         }
@@ -144,11 +149,4 @@ async fn check_once(feed: &Feed, standings: &Standings) -> Result<(), StorageErr
         }
     }
     Ok(())
-}
-
-/// Ends all, when the daemon stops: they find another one.
-pub fn end_all(feed: &Arc<Feed>) {
-    for follower in feed.followers.all() {
-        follower.cut();
-    }
 }

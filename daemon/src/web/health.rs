@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use serde::Serialize;
+use serde_json::json;
 use shared::clock::Clock;
 use shared::queue::{Queue, QueueNames};
 use shared::storage::leases::Leases;
@@ -15,7 +18,8 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::lease::HeldShards;
-use crate::realtime::Realtime;
+use crate::realtime::health::{Condition, Probe};
+use crate::realtime::{Load, Realtime};
 
 /// For how long an answer counts. So whoever asks, however often, costs a look every few seconds.
 const COUNTS_FOR: Duration = Duration::from_secs(5);
@@ -38,7 +42,7 @@ pub struct Readiness {
     /// How many daemons live, this one among them.
     pub daemons: usize,
     /// What the realtime feed has in hand; `null` where it is off.
-    pub realtime: Option<crate::realtime::Load>,
+    pub realtime: Option<Load>,
 }
 
 /// Whether each thing that is needed is there.
@@ -185,6 +189,19 @@ impl Health {
             daemons: living.len(),
             realtime: realtime.map(Realtime::load),
         }
+    }
+}
+
+impl Probe for Health {
+    fn condition(&self) -> BoxFuture<'_, Condition> {
+        async {
+            let readiness = self.readiness().await;
+            Condition {
+                is_ready: readiness.is_ready(),
+                checks: json!(readiness.checks),
+            }
+        }
+        .boxed()
     }
 }
 

@@ -2,7 +2,6 @@
 //! feed (`/socket.io/`).
 
 pub mod health;
-pub mod wire;
 
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use self::health::{Health, Readiness};
-use self::wire::{Listener, Peer};
+use crate::cuttable::{Listener, Peer};
 
 /// `/health` and `/ready`.
 pub fn probes(health: Arc<Health>) -> Router {

@@ -1,10 +1,9 @@
 //! A Socket.IO client: version 5 of its protocol over version 4 of Engine.IO, WebSocket alone, the namespace `/` alone.
 
-use std::time::Duration;
-
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use testbed::wait::in_time;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, MaybeTlsStream, Message, WebSocketStream};
 
@@ -52,15 +51,22 @@ impl Client {
         Ok(client)
     }
 
-    /// Shows this in the handshake.
+    /// Shows this in the handshake. The code of the refusal, where it is not let in.
     pub async fn enter(&mut self, auth: &Value) -> Result<(), String> {
+        match self.knock(auth).await {
+            Came::Joined => Ok(()),
+            Came::Refused(code) => Err(code),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Shows this in the handshake: what comes of it.
+    pub async fn knock(&mut self, auth: &Value) -> Came {
         self.send(format!("40{auth}")).await;
         loop {
             match self.came().await {
-                Came::Joined => return Ok(()),
-                Came::Refused(code) => return Err(code),
                 Came::Event(..) => {}
-                other => panic!("{other:?}"),
+                other => return other,
             }
         }
     }
@@ -134,11 +140,6 @@ impl Client {
         }
     }
 
-    /// Whether nothing but health comes for so long.
-    pub async fn hears_nothing_for(&mut self, time: Duration) -> bool {
-        tokio::time::timeout(time, self.event()).await.is_err()
-    }
-
     async fn send(&mut self, text: String) {
         // A connection that has ended is noticed by who reads.
         let _ = self.socket.send(Message::text(text)).await;
@@ -157,6 +158,17 @@ impl Client {
             }
         }
     }
+}
+
+/// The head of the answer to a request for a WebSocket.
+pub async fn upgrade(address: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("connected");
+    let request = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n\
+         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.expect("written");
+    let mut answer = vec![0; 2_048];
+    let read = stream.read(&mut answer).await.expect("read");
+    String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
 fn read(text: &str) -> Option<Came> {

@@ -7,7 +7,9 @@ use shared::auth::api_key::Scope;
 use shared::domain::feed::FeedEvent;
 use shared::storage::keys;
 use shared::storage::sessions::Sessions;
+use testbed::wait::until;
 
+use crate::client::{Came, Client, upgrade};
 use crate::world::World;
 
 #[tokio::test]
@@ -128,4 +130,26 @@ async fn a_logout_a_user_who_is_switched_off_and_a_subscription_too_end_their_so
         assert_eq!(client.end().await, (Some(code.to_owned()), true));
     }
     assert_eq!(feed.realtime.load().subscriptions, 0);
+}
+
+#[tokio::test]
+async fn a_daemon_that_stops_cuts_its_sockets_and_takes_no_others() {
+    let world = World::new().await;
+    let (feed, ada) = (world.feed().await, world.owner("ada@example.com").await);
+    let mut inside = feed.follower(&ada.token).await;
+    let mut at_the_door = Client::open(&feed.address).await;
+    feed.stops();
+    // A connection that is lost is made again elsewhere. Whoever is told a reason stays away.
+    assert_eq!(inside.end().await, (None, false));
+    until("the end of the feed", async || {
+        upgrade(&feed.address)
+            .await
+            .starts_with("HTTP/1.1 503")
+            .then_some(())
+    })
+    .await;
+    assert_eq!(
+        at_the_door.knock(&json!({"token": ada.token})).await,
+        Came::Closed
+    );
 }

@@ -158,7 +158,10 @@ async fn nobody_is_let_in_whom_the_table_does_not_tell_of() {
     let ada = world.owner("ada@example.com").await;
     let mut inside = feed.follower(&ada.token).await;
     relay.take_away(Away::Refused);
-    assert_eq!(refused(&feed.address, &ada.token).await, "UNAVAILABLE");
+    // The connection is lost, and nothing is said: clients would take a refusal for final.
+    let mut outside = Client::open(&feed.address).await;
+    assert_eq!(outside.knock(&json!({"token": ada.token})).await, Came::Closed);
+    assert_eq!(feed.realtime.load().refused, 1);
     // Whoever is in stays.
     assert_eq!(inside.subscribe(json!({})).await["resumed"], json!(false));
     relay.give_back();

@@ -4,10 +4,8 @@ use serde_json::json;
 use shared::auth::api_key::Scope;
 use shared::domain::feed::FeedEvent;
 use testbed::wait::until;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 
-use crate::client::Client;
+use crate::client::{Client, upgrade};
 use crate::world::World;
 
 #[tokio::test]
@@ -20,21 +18,20 @@ async fn a_client_that_reads_nothing_is_cut_off_and_the_others_do_not_notice() {
     let large = "x".repeat(15_000);
     let mut number = 0_u8;
     let mut heard = 0;
-    while feed.realtime.load().cut_off == 0 {
-        // As many as a socket that reads has room for; more than the systems' buffers take in the end.
+    // More than the systems' buffers take.
+    while heard < 200 {
         for _ in 0..32 {
             number = number.wrapping_add(1);
             let data = json!({"number": number, "round": heard, "text": large});
-            let event = crate::world::shown(&sales, FeedEvent::MessageReceived, number, &data);
+            let event = crate::world::shown(&sales, FeedEvent::PresenceUpdate, number, &data);
             let id =
                 shared::ids::EventId::derived(sales.created_at, &[&heard.to_string(), &number.to_string()]);
             feed.hub.show(daemon::announce::hub::Shown { id, ..event });
         }
         for _ in 0..32 {
-            assert_eq!(reads.event().await.0, "message:received");
+            assert_eq!(reads.event().await.0, "presence:update");
         }
         heard += 1;
-        assert!(heard < 2_000, "nobody is cut off");
     }
     until("the end of the slow one", async || {
         (feed.realtime.load().sockets == 1).then_some(())
@@ -46,6 +43,32 @@ async fn a_client_that_reads_nothing_is_cut_off_and_the_others_do_not_notice() {
     assert_eq!((code, is_said), (None, false));
     feed.show(&sales, FeedEvent::MessageStatus, 1);
     assert_eq!(reads.event().await.0, "message:status");
+}
+
+#[tokio::test]
+async fn a_burst_cuts_nobody_who_reads() {
+    let world = World::new().await;
+    let (feed, ada) = (world.feed().await, world.owner("ada@example.com").await);
+    let (sales, support) = (
+        world.instance(&ada, "sales").await,
+        world.instance(&ada, "support").await,
+    );
+    let mut clients = [feed.follower(&ada.token).await, feed.follower(&ada.token).await];
+    // More than waits for a socket, at once.
+    let told: Vec<_> = (0..=255)
+        .map(|number| feed.show(&sales, FeedEvent::PresenceUpdate, number))
+        .collect();
+    for client in &mut clients {
+        for id in &told {
+            assert_eq!(client.event().await.1["id"], json!(id));
+        }
+    }
+    assert_eq!(feed.realtime.load().cut_off, 0);
+    // They are told what comes as before.
+    let next = feed.show(&support, FeedEvent::PresenceUpdate, 1);
+    for client in &mut clients {
+        assert_eq!(client.event().await.1["id"], json!(next));
+    }
 }
 
 #[tokio::test]
@@ -97,17 +120,6 @@ async fn connections_of_a_process_are_bounded_and_a_place_is_free_again() {
             .then_some(())
     })
     .await;
-}
-
-/// The head of the answer to a request for a WebSocket.
-async fn upgrade(address: &str) -> String {
-    let mut stream = TcpStream::connect(address).await.expect("connected");
-    let request = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\n\
-         upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
-    stream.write_all(request.as_bytes()).await.expect("written");
-    let mut answer = vec![0; 2_048];
-    let read = stream.read(&mut answer).await.expect("read");
-    String::from_utf8_lossy(&answer[..read]).into_owned()
 }
 
 #[tokio::test]

@@ -9,4 +9,5 @@ mod handshake;
 mod limits;
 mod ready;
 mod redis;
+mod stats;
 mod world;

@@ -58,12 +58,14 @@ impl Deref for World {
     }
 }
 
-/// A feed that listens. It ends with this.
+/// The feed of a daemon. Its listener is there after it as well, as that of a process that hands over; both end with this.
 pub struct Feed {
     pub address: String,
     pub hub: Arc<Hub>,
     pub realtime: Realtime,
-    _stop: DropGuard,
+    stop: CancellationToken,
+    handed_over: CancellationToken,
+    _ended: [DropGuard; 3],
 }
 
 /// A user, and the subscription that is theirs.
@@ -127,16 +129,18 @@ impl World {
         }));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
-        let stop = CancellationToken::new();
+        let [stop, handed_over, ended] = std::array::from_fn(|_| CancellationToken::new());
         let routes: Router = realtime.over(web::probes(health.clone()));
-        tokio::spawn(web::serve(listener, routes, stop.clone()));
-        let (running, until) = (realtime.clone(), stop.clone());
-        tokio::spawn(async move { Box::pin(running.run(&health, &until)).await });
+        tokio::spawn(web::serve(listener, routes, ended.clone()));
+        let (running, until, last) = (realtime.clone(), stop.clone(), handed_over.clone());
+        tokio::spawn(async move { Box::pin(running.run(&*health, &until, &last)).await });
         Feed {
             address,
             hub,
             realtime,
-            _stop: stop.drop_guard(),
+            _ended: [&stop, &handed_over, &ended].map(|token| token.clone().drop_guard()),
+            stop,
+            handed_over,
         }
     }
 
@@ -308,6 +312,16 @@ impl World {
 }
 
 impl Feed {
+    /// The daemon is asked to stop.
+    pub fn stops(&self) {
+        self.stop.cancel();
+    }
+
+    /// The daemon has handed its shards over.
+    pub fn has_handed_over(&self) {
+        self.handed_over.cancel();
+    }
+
     /// A socket with this token, which has asked for all that is its.
     pub async fn follower(&self, token: &str) -> Client {
         let mut client = Client::join(&self.address, token).await.expect("let in");

@@ -102,7 +102,7 @@ impl World {
         let table = table(endpoint);
         let (frozen, panics) = (CancellationToken::new(), Arc::new(Notify::new()));
         let (network, sessions) = Network::new();
-        let sealer = Arc::new(self.keys.sealer(&table));
+        let sealer = Arc::new(self.keys.sealer(&table).keeping(4_096, self.key_term));
         let announcer = Announcer::new(
             Instances::new(table.clone()),
             Messages::new(table.clone()),

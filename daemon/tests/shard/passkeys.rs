@@ -1,5 +1,7 @@
 //! Linking where WhatsApp wants a passkey: what is shown, how its answer goes on, and what ends it.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use daemon::connection::SessionEvent;
 use daemon::passkey::PasskeyError;
@@ -7,6 +9,8 @@ use shared::domain::instance::{Instance, Status};
 use shared::domain::passkey::{AssertionResponse, Credential, PasskeyAnswer, PasskeyRequest, PasskeyStage};
 use shared::seal::Purpose;
 use shared::storage::instances::PasskeyAnswered;
+use shared::storage::keys;
+use testbed::relay::{Fate, On, Relay, Reply};
 use testbed::wait::{in_time, until};
 
 use crate::daemons::Daemon;
@@ -169,6 +173,24 @@ async fn an_answer_is_told_once_however_often_it_is_looked_at() {
     let told = session.told_of_passkey().await;
     assert_eq!(told.credential, None);
     assert_eq!(world.load(&instance).await.observed.passkey, None);
+}
+
+#[tokio::test]
+async fn an_answer_whose_key_is_out_of_reach_is_told_when_it_is_back() {
+    let mut world = World::new().await;
+    world.key_term = Duration::ZERO;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let mut daemon = world.daemon_on("a", relay.endpoint()).await;
+    let (instance, mut session, wanted) = asked(&world, &mut daemon).await;
+    let key = On::operation("GetItem").with(keys::data_key_partition(instance.id));
+    let refused = Fate::refused(Reply::Code(400, "AccessDeniedException"));
+    let failing = relay.plan(key, [refused]);
+    answer(&world, &instance, &wanted.mark, Some(&credential())).await;
+    let told = session.told_of_passkey().await;
+    assert_eq!(told.credential, Some(credential()));
+    assert!(failing.is_done());
+    until_taken(&world, &instance).await;
+    told.answer.send(Ok(())).expect("the daemon waits");
 }
 
 #[tokio::test]

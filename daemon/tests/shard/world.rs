@@ -47,6 +47,8 @@ pub struct World {
     pub audience_deadline: Duration,
     /// How many messages may wait, as its daemons know.
     pub queue_limits: QueueLimits,
+    /// For how long its daemons keep plain keys.
+    pub key_term: Duration,
 }
 
 impl Deref for World {
@@ -83,6 +85,7 @@ impl World {
             files: daemon::files::Settings::default(),
             audience_deadline: AUDIENCE_DEADLINE,
             queue_limits: QueueLimits::default(),
+            key_term: Duration::from_mins(5),
             base,
         }
     }

@@ -83,9 +83,9 @@ export async function until(what, look) {
 
 /** A socket of the feed that notes what it hears. It ends with the test. */
 export class Follower {
-  constructor(t, token, options = {}) {
+  constructor(t, token, { url = API, ...options } = {}) {
     this.events = [];
-    this.socket = io(API, { transports: ['websocket'], auth: { token }, forceNew: true, reconnectionDelay: 100, ...options });
+    this.socket = io(url, { transports: ['websocket'], auth: { token }, forceNew: true, reconnectionDelay: 100, ...options });
     this.socket.onAny((name, data) => this.events.push({ name, data }));
     t.after(() => this.socket.disconnect());
   }

@@ -93,7 +93,7 @@ async fn a_passkey_and_a_look_at_the_phone_pair_the_instance() {
         // The person compares it with the phone's.
         let shown = page.phones.phone(&own).await["linkingCode"].clone();
         assert_eq!(state["passkey"]["code"], shown);
-        page.post("passkey/confirm", None).await;
+        page.post("passkey/confirm", Some(json!({"code": shown}))).await;
     };
     tokio::join!(page.phones.scan(&own, &qr), person);
     page.until("the link's end", |state| state["link"] == "used")
@@ -141,9 +141,11 @@ async fn a_passkey_used_on_another_page_is_refused_and_the_next_attempt_may_be_r
     let code = code["code"].as_str().expect("a code").to_owned();
     let person = async {
         page.use_passkey(&passkey, "http://localhost").await;
-        page.until("a code to compare", |state| !state["passkey"]["code"].is_null())
+        let state = page
+            .until("a code to compare", |state| !state["passkey"]["code"].is_null())
             .await;
-        page.post("passkey/confirm", None).await;
+        let shown = &state["passkey"]["code"];
+        page.post("passkey/confirm", Some(json!({"code": shown}))).await;
     };
     tokio::join!(page.phones.enter_code(&own, &code), person);
     page.user.until_status("main", "CONNECTED").await;

@@ -278,7 +278,8 @@
   element('copy-address').addEventListener('click', (event) => copy(event.currentTarget, location.href));
 
   element('confirm-code').addEventListener('click', (event) => {
-    once(event.currentTarget, 'confirm-fault', () => ask('POST', 'passkey/confirm'));
+    const { code } = latest.state.passkey ?? {};
+    once(event.currentTarget, 'confirm-fault', () => ask('POST', 'passkey/confirm', { code }));
   });
 
   element('copy-code').addEventListener('click', (event) => {

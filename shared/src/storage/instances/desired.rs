@@ -20,6 +20,10 @@ use crate::storage::outcome::condition_failed;
 const NO_PAIRING: &str =
     "REMOVE pairingPhone, pairingAskedAt, passkeyAnswerMark, passkeyAnswer, unlinkAskedAt";
 
+/// The same without an answer to a request for a passkey, which may be on its way to the daemon. An answer to another request is
+/// told by its mark.
+const NO_CODE: &str = "REMOVE pairingPhone, pairingAskedAt, unlinkAskedAt";
+
 /// The condition that this request was not stored yet. The SDK sends an update again whose answer was lost; the
 /// second attempt finds its own mark and changes nothing.
 const NOT_ASKED_YET: &str =
@@ -40,8 +44,14 @@ impl Instances {
     /// Stores `wanted` under the next generation, and answers what is wanted now; `None` where the instance is gone.
     /// For a logout there is [`Self::want_logout`].
     pub async fn want(&self, id: InstanceId, wanted: Wanted) -> Result<Option<Desired>, StorageError> {
+        // Who asks for a connection that is being made goes on with it.
+        let removed = if wanted == Wanted::Connected {
+            NO_CODE
+        } else {
+            NO_PAIRING
+        };
         let update =
-            format!("SET wanted = :wanted, generation = generation + :one, askedAs = :ask {NO_PAIRING}");
+            format!("SET wanted = :wanted, generation = generation + :one, askedAs = :ask {removed}");
         self.asking(id, wanted).updating(update).send().await
     }
 

@@ -208,12 +208,11 @@ impl Office {
         })
     }
 
-    /// The same with a code to be compared.
-    pub async fn wants_confirmation(&self, instance: InstanceId) {
-        let stage = PasskeyStage::Confirmation;
-        self.daemon
-            .ask_for_passkey(instance, stage, "m2", "ABCD-1234")
-            .await;
+    /// The same with a code to be compared. Answers it.
+    pub async fn wants_confirmation(&self, instance: InstanceId) -> &'static str {
+        let (stage, code) = (PasskeyStage::Confirmation, "ABCD-1234");
+        self.daemon.ask_for_passkey(instance, stage, "m2", code).await;
+        code
     }
 }
 

@@ -201,9 +201,9 @@ impl Walk<'_> {
             }
             let body = json!({"credential": credential});
             self.call(caller, &format!("POST {route}"), ids, Some(body)).await;
-            self.office.wants_confirmation(id).await;
-            self.call(caller, &format!("POST {route}/confirm"), ids, None)
-                .await;
+            let code = self.office.wants_confirmation(id).await;
+            let route = format!("POST {route}/confirm");
+            self.call(caller, &route, ids, Some(json!({"code": code}))).await;
         }
     }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use shared::domain::passkey::Credential;
 use utoipa::ToSchema;
 
+use super::Given;
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, JsonBody, Path, Reply, Trail};
@@ -49,7 +50,7 @@ pub async fn handler(
 ) -> Result<Reply<status::Response>, ApiError> {
     let instance = find(&state, caller.subscription.id, &which).await?;
     let behalf = Behalf::of(&caller.user);
-    let credential = Some(&request.credential);
-    let owners = super::answered(&state, behalf, &trail, &instance, credential).await?;
+    let given = Given::Assertion(&request.credential);
+    let owners = super::answered(&state, behalf, &trail, &instance, given).await?;
     Ok(Reply::accepted(status::Response::new(instance, &owners)))
 }

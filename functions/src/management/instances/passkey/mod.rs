@@ -126,25 +126,39 @@ fn origin(network: Network) -> Result<String, ApiError> {
     }
 }
 
-/// Stores the owner's assertion, or without one that the code was the same, and nudges the shard. Answers who holds it.
+/// What the account's owner answers.
+#[derive(Debug, Clone, Copy)]
+pub enum Given<'a> {
+    /// An assertion.
+    Assertion(&'a Credential),
+    /// The phone shows the same code: this one, where the caller says which.
+    SameCode(Option<&'a str>),
+}
+
+/// Stores what the owner answers, and nudges the shard. Answers who holds it.
 pub async fn answered(
     state: &ManagementState,
     behalf: Behalf<'_>,
     trail: &Trail,
     instance: &Instance,
-    credential: Option<&Credential>,
+    given: Given<'_>,
 ) -> Result<Owners, ApiError> {
     if instance.network == Network::Live {
         require_verified(state, behalf.user())?;
     }
     let owners = Owners::of(state, [instance]).await?;
     let request = wanted(state, instance, &owners)?;
-    let sealed = match (request.stage, credential) {
-        (PasskeyStage::Assertion, Some(credential)) => {
+    let sealed = match (request.stage, given) {
+        (PasskeyStage::Assertion, Given::Assertion(credential)) => {
             checked(state, instance, request, credential).await?;
             Some(sealed(state, instance, request, credential).await?)
         }
-        (PasskeyStage::Confirmation, None) => None,
+        (PasskeyStage::Confirmation, Given::SameCode(code)) => {
+            if let Some(code) = code {
+                compared(state, instance, request, code).await?;
+            }
+            None
+        }
         (PasskeyStage::Assertion | PasskeyStage::Confirmation | PasskeyStage::Unknown, _) => {
             return Err(none(owners.connection(instance).status));
         }
@@ -185,6 +199,23 @@ async fn checked(
     let mut fields = Fields::default();
     fields.check("credential", credential.check(challenge));
     fields.finish()
+}
+
+/// Checks that the code which a person has compared is the one that waits. Another attempt may have brought another code
+/// since that person saw it.
+async fn compared(
+    state: &ManagementState,
+    instance: &Instance,
+    request: &PasskeyRequest,
+    code: &str,
+) -> Result<(), ApiError> {
+    if opened(state, instance, request).await? == code {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        Code::Conflict,
+        "Another code waits by now: look at it, and compare it with the phone's",
+    ))
 }
 
 async fn sealed(

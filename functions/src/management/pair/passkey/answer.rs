@@ -39,8 +39,8 @@ pub async fn handler(
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
-    let (behalf, credential) = (link.behalf(), Some(&request.credential));
-    let owners = passkey::answered(&state, behalf, &trail, &link.instance, credential).await?;
+    let given = passkey::Given::Assertion(&request.credential);
+    let owners = passkey::answered(&state, link.behalf(), &trail, &link.instance, given).await?;
     Response::of(&state, &link.instance, link.expires_at, &owners)
         .await
         .map(Reply::accepted)

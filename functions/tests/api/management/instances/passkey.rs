@@ -152,6 +152,15 @@ async fn an_answer_waits_sealed_for_the_daemon() {
     user.post(CONFIRM, ()).await.data(202);
     let waiting = world.stored(instance).await.desired.passkey.expect("an answer");
     assert_eq!((waiting.mark.as_str(), waiting.sealed), ("m2", None));
+    // Whoever says which code was the same confirms no other.
+    world
+        .daemon
+        .ask_for_passkey(instance, stage, "m3", "EFGH-5678")
+        .await;
+    let compared = user.post(CONFIRM, json!({"code": "ABCD-1234"})).await;
+    assert_eq!(compared.code(), "409 CONFLICT");
+    assert_eq!(world.stored(instance).await.desired.passkey, None);
+    user.post(CONFIRM, json!({"code": "EFGH-5678"})).await.data(202);
 }
 
 #[tokio::test]
@@ -186,10 +195,13 @@ async fn what_cannot_be_the_answer_uses_nothing_up() {
         "{faults:?}"
     );
     assert_eq!(world.stored(instance).await.desired.passkey, None);
-    // A later request takes a waiting answer away.
     user.post(PATH, json!({"credential": credential("Y2hhbGxlbmdl")}))
         .await
         .data(202);
+    // Whoever asks for what is going on anyway leaves a waiting answer alone. Who asks for something else takes it away.
+    user.post("/api/instances/sales/connect", ()).await.data(202);
+    let waiting = world.stored(instance).await.desired.passkey.expect("an answer");
+    assert_eq!(waiting.mark, "m1");
     user.post("/api/instances/sales/restart", ()).await.data(202);
     assert_eq!(world.stored(instance).await.desired.passkey, None);
 }

@@ -46,9 +46,22 @@ async fn the_page_has_what_is_wanted_and_answers_it_in_its_makers_name() {
     let shown = world.nobody.get(&page_state).await.data(200);
     assert_eq!(shown["passkey"]["code"], json!("ABCD-1234"));
     let confirm = format!("{answers}/confirm");
-    world.nobody.post(&confirm, ()).await.data(202);
+    // Another attempt has brought another code, which nobody has seen.
+    world
+        .daemon
+        .ask_for_passkey(instance, stage, "m3", "EFGH-5678")
+        .await;
+    let compared = json!({"code": "ABCD-1234"});
+    assert_eq!(
+        world.nobody.post(&confirm, &compared).await.error(),
+        "409 CONFLICT: Another code waits by now: look at it, and compare it with the phone's"
+    );
+    assert_eq!(world.nobody.post(&confirm, json!({})).await.status, 400);
+    assert_eq!(world.stored(instance).await.desired.passkey, None);
+    let compared = json!({"code": "EFGH-5678"});
+    world.nobody.post(&confirm, &compared).await.data(202);
     let waiting = world.stored(instance).await.desired.passkey.expect("an answer");
-    assert_eq!(waiting.mark, "m2");
+    assert_eq!(waiting.mark, "m3");
     let entries = audited(&world, Action::PasskeyAnswered).await;
     // The clock stands, so the two have no order.
     let told: BTreeSet<_> = entries
