@@ -46,6 +46,9 @@ pub(super) enum Stuck {
     /// As much is under way as may be.
     #[error("there is no place for another attempt")]
     NoPlace,
+    /// This process or machine has no files left for a connection.
+    #[error("there are no files left to connect with")]
+    NoFiles,
     /// Something is away, or in a state that may be mended.
     #[error("it cannot be done now")]
     Now(#[source] Box<dyn Error + Send + Sync>),
@@ -131,7 +134,7 @@ impl WebhooksState {
                     stays()
                 }
             },
-            Err(stuck @ Stuck::Now(_)) => {
+            Err(stuck @ (Stuck::Now(_) | Stuck::NoFiles)) => {
                 warn!(message.id = message.message_id, error = %chain(&stuck), "a message stays in its queue");
                 stays()
             }

@@ -337,7 +337,7 @@ fn judged(tried: &Tried, began: DateTime<Utc>) -> Handled<(Attempt, End)> {
                 Missed::Tls => AttemptFault::TlsFailed,
                 Missed::Broken => AttemptFault::ConnectionLost,
                 Missed::NoHttp => AttemptFault::BadAnswer,
-                Missed::Ours => return Err(Stuck::NoPlace),
+                Missed::Ours => return Err(Stuck::NoFiles),
             };
             (None, Some(fault), End::Failed(None))
         }
