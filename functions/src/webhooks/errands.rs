@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::domain::delivery::{Body, Delivery, DeliveryState, Errand, Progress, Retry};
 use shared::domain::payload;
+use shared::domain::webhook::Webhook;
 use shared::ids::{DeliveryId, InstanceId};
 use shared::queue::{QueueNames, Received};
 use shared::storage::deliveries::{Filter, Place, Window};
@@ -41,14 +42,17 @@ impl WebhooksState {
             return self.queue_retry(names, retry).await;
         }
         let id = DeliveryId::of(retry.id);
-        let (webhook, instance, delivery) = tokio::try_join!(
-            self.webhooks.of(retry.instance),
-            self.instances.get_recent(retry.subscription, retry.instance),
-            self.deliveries.find(retry.instance, id, now),
-        )?;
         // A webhook that was made anew gets nothing that happened before it.
-        let webhook = webhook.filter(|webhook| webhook.created_at <= retry.webhook);
-        let (Some(webhook), Some(instance), Some(delivery)) = (webhook, instance, delivery) else {
+        let is_its = |webhook: &Webhook| webhook.created_at <= retry.webhook;
+        let finding = async { Ok(self.deliveries.find(retry.instance, id, now).await?) };
+        let (parties, delivery) = tokio::try_join!(
+            self.parties((retry.subscription, retry.instance), |webhook| {
+                is_its(webhook) && webhook.enabled
+            }),
+            finding,
+        )?;
+        let parties = parties.filter(|(webhook, _)| is_its(webhook));
+        let (Some((webhook, instance)), Some(delivery)) = (parties, delivery) else {
             self.let_go(retry.instance, retry.id).await;
             return Ok(());
         };

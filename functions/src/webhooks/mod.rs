@@ -19,6 +19,7 @@
 //! | `send` | one attempt, and what follows from it |
 //! | `errands` | the retry queue: events that are due again, and what is left of deleted webhooks |
 //! | [`courier`], [`signing`] | the request itself |
+//! | `parties` | whose an event is, and where it goes |
 //! | `kept` | bodies of events that failed, in the bucket |
 //! | [`batch`] | batches as Lambda gives them |
 //! | [`local`] | the same over the embedded queues, in a process of its own |
@@ -33,6 +34,7 @@ mod errands;
 pub mod health;
 mod kept;
 pub mod local;
+mod parties;
 pub mod plan;
 pub mod road;
 pub mod rooms;

@@ -148,16 +148,14 @@ impl WebhooksState {
     /// An event in the line of its chat.
     async fn event(&self, names: &QueueNames, message: &Received) -> Handled {
         let event: Event = payload::decode(&message.body).map_err(Stuck::of_payload)?;
-        let (webhook, instance) = tokio::try_join!(
-            self.webhooks.of(event.instance),
-            self.instances.get_recent(event.subscription, event.instance),
-        )?;
+        let wants = |webhook: &Webhook| is_wanted(webhook, event.kind);
+        let parties = self.parties((event.subscription, event.instance), wants).await?;
         // Whoever deletes an instance or its webhook wants nothing more of it.
-        let (Some(webhook), Some(instance)) = (webhook, instance) else {
+        let Some((webhook, instance)) = parties else {
             debug!(instance.id = %event.instance, event.id = %event.id, "an event that nobody wants is dropped");
             return Ok(());
         };
-        if !is_wanted(&webhook, event.kind) {
+        if !wants(&webhook) {
             return Ok(());
         }
         let due = Due {

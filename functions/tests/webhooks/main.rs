@@ -13,5 +13,6 @@ mod outages;
 mod policies;
 mod receiver;
 mod signed;
+mod stale;
 mod template;
 mod world;
