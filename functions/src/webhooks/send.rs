@@ -291,8 +291,8 @@ impl WebhooksState {
         answer: Option<&Answer>,
         now: DateTime<Utc>,
     ) -> Handled<bool> {
-        let until = health::open_until(&webhook.health, answer, now);
-        self.webhooks.note_failure(webhook, now, until).await?;
+        let pause = health::pause(&webhook.health, answer, now);
+        self.webhooks.note_failure(webhook, now, pause).await?;
         if health::has_failed_too_long(&webhook.health, now) {
             return self.switch_off(webhook, DisabledReason::FailedTooLong).await;
         }
