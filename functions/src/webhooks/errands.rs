@@ -1,37 +1,23 @@
 //! The retry queue: events that are due again, and what is left of webhooks that were deleted.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use shared::domain::delivery::{Body, Delivery, DeliveryState, Errand, Progress, Retry};
 use shared::domain::payload;
 use shared::domain::webhook::Webhook;
-use shared::ids::{DeliveryId, InstanceId};
+use shared::ids::DeliveryId;
 use shared::queue::{QueueNames, Received};
-use shared::storage::deliveries::{Filter, Place, Window};
 use tracing::info;
 
 use super::road::{Handled, Stuck};
 use super::send::Due;
 use super::state::WebhooksState;
 
-/// Deliveries that are looked at together.
-const PAGE: usize = 100;
-
 impl WebhooksState {
     /// Does what a message of the retry queue asks for.
     pub(super) async fn errand(&self, names: &QueueNames, message: &Received) -> Handled {
         match payload::decode(&message.body).map_err(Stuck::of_payload)? {
             Errand::Retry(retry) => Box::pin(self.retry(names, retry)).await,
-            Errand::Forget {
-                instance,
-                webhook,
-                deleted_at,
-            } => {
-                let window = Window {
-                    from: webhook,
-                    to: deleted_at + TimeDelta::milliseconds(1),
-                };
-                self.forget(instance, window).await
-            }
+            errand @ Errand::Forget { .. } => self.forget(names, errand).await,
         }
     }
 
@@ -121,42 +107,5 @@ impl WebhooksState {
             .set_progress(delivery.instance, delivery.id, &progress)
             .await?;
         Ok(())
-    }
-
-    /// Removes what a deleted webhook has left: the events that were kept for it, and its log. It may be broken off and done
-    /// again.
-    async fn forget(&self, instance: InstanceId, window: Window) -> Handled {
-        for state in [DeliveryState::Pending, DeliveryState::Failed] {
-            let filter = Filter {
-                state: Some(state),
-                ..Filter::default()
-            };
-            let mut behind = None;
-            loop {
-                let now = self.clock.now();
-                let looked = self
-                    .deliveries
-                    .list_oldest_first(instance, window, filter, behind, PAGE, now)
-                    .await?;
-                for delivery in &looked.deliveries {
-                    self.let_go(instance, delivery.event()).await;
-                }
-                let last = looked.deliveries.last().map(Place::of);
-                let is_full = looked.deliveries.len() == PAGE;
-                behind = looked.stopped_at.or(last.filter(|_| is_full));
-                if behind.is_none() {
-                    break;
-                }
-            }
-        }
-        // The log of a webhook that was made since begins later, and stays.
-        let mut behind = None;
-        loop {
-            let forgotten = self.deliveries.forget_some(instance, window.to, behind).await?;
-            behind = forgotten.next;
-            if behind.is_none() {
-                return Ok(());
-            }
-        }
     }
 }

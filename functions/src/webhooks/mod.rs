@@ -17,7 +17,8 @@
 //! | --- | --- |
 //! | [`road`] | takes a message of either queue, and says whether it is done or stays |
 //! | `send` | one attempt, and what follows from it |
-//! | `errands` | the retry queue: events that are due again, and what is left of deleted webhooks |
+//! | `errands` | the retry queue: events that are due again |
+//! | `forget` | what is left of deleted webhooks |
 //! | [`courier`], [`signing`] | the request itself |
 //! | `parties` | whose an event is, and where it goes |
 //! | `kept` | bodies of events that failed, in the bucket |
@@ -31,6 +32,7 @@
 pub mod batch;
 pub mod courier;
 mod errands;
+mod forget;
 pub mod health;
 mod kept;
 pub mod local;

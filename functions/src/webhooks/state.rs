@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use shared::bucket::Bucket;
 use shared::domain::delivery::Attempt;
@@ -13,6 +14,7 @@ use shared::storage::instances::Instances;
 use shared::storage::webhooks::Webhooks;
 
 use super::courier::{self, Courier};
+use super::forget;
 use super::rooms::{Limits, Rooms};
 use crate::state::Base;
 
@@ -41,6 +43,8 @@ pub struct OfWebhooks {
     pub(super) courier: Courier,
     /// Bounds what is under way.
     pub(super) rooms: Rooms,
+    /// For how long an errand removes what a deleted webhook has left.
+    pub(super) forgets_for: Duration,
     /// Events that their endpoints have taken, and of which that is not recorded yet.
     pub(super) unrecorded: Mutex<Recent<EventId, Attempt>>,
 }
@@ -52,6 +56,8 @@ pub struct Settings {
     pub courier: courier::Settings,
     /// How many are under way at once.
     pub limits: Limits,
+    /// For how long an errand removes what a deleted webhook has left, before it is queued again.
+    pub forgets_for: Duration,
 }
 
 impl Settings {
@@ -60,6 +66,7 @@ impl Settings {
         Self {
             courier: courier::Settings::new(base.reach),
             limits: Limits::default(),
+            forgets_for: forget::TIME,
         }
     }
 }
@@ -76,6 +83,7 @@ impl WebhooksState {
             bucket,
             courier: Courier::new(settings.courier)?,
             rooms: Rooms::new(settings.limits),
+            forgets_for: settings.forgets_for,
             unrecorded: Mutex::new(Recent::new(REMEMBERED)),
             base,
         })))

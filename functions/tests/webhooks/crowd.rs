@@ -27,7 +27,12 @@ async fn a_thousand_endpoints_that_hang_are_in_nobodys_way() {
         deadline: Duration::from_mins(10),
         ..settings().courier
     };
-    let world = World::with(Settings { courier, limits }).await;
+    let world = World::with(Settings {
+        courier,
+        limits,
+        ..settings()
+    })
+    .await;
     let (hangs, receiver) = (
         Receiver::that(Does::Hangs).await,
         Receiver::that(Does::status(200)).await,

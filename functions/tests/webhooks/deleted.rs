@@ -1,6 +1,9 @@
 //! Whoever deletes an instance or its webhook wants nothing more of it.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
+use functions::webhooks::Settings;
 use shared::domain::delivery::{Body, DeliveryState, Errand, Retry};
 use shared::domain::event::Wants;
 use shared::domain::payload;
@@ -10,7 +13,7 @@ use shared::storage::keys;
 use shared::storage::webhooks::Changed;
 
 use crate::receiver::{Does, Receiver};
-use crate::world::{World, headers};
+use crate::world::{World, headers, settings};
 
 #[tokio::test]
 async fn events_of_a_webhook_that_is_gone_are_dropped() {
@@ -88,6 +91,47 @@ async fn what_a_deleted_webhook_has_left_is_removed_and_the_next_ones_stays() {
     assert!(!world.is_kept(&instance, old).await);
     assert_eq!(world.progress(&instance, new).await, DeliveryState::Pending);
     assert!(world.is_kept(&instance, new).await);
+}
+
+/// A log that takes longer than an errand may take: each errand ends what it has begun, and the next one goes on behind it.
+#[tokio::test]
+async fn a_long_log_is_removed_by_one_errand_after_the_other() {
+    let world = World::with(Settings {
+        forgets_for: Duration::ZERO,
+        ..settings()
+    })
+    .await;
+    let instance = world.hooked("sales", "http://127.0.0.1:4000/hook").await;
+    let webhook = world.read(&instance).await;
+    for _ in 0..250 {
+        testbed::kept::delivery(&world.table, instance.id, world.now()).await;
+    }
+    let deleted_at = world.now();
+    let errand = Errand::Forget {
+        instance: instance.id,
+        webhook: webhook.created_at,
+        deleted_at,
+    };
+    let message = OutgoingMessage::standard(payload::encode(&errand));
+    let sent = world.queue.send(&world.names.events_retry(), message).await;
+    sent.expect("queued");
+    let mut errands = 0;
+    while world
+        .invoke(&world.state, &world.names.events_retry())
+        .await
+        .is_some()
+    {
+        errands += 1;
+    }
+    assert_eq!(errands, 3, "a hundred each");
+    let before = deleted_at + TimeDelta::milliseconds(1);
+    let left = world
+        .state
+        .deliveries
+        .left_before(instance.id, before, None)
+        .await;
+    assert!(left.expect("read").deliveries.is_empty());
+    assert_eq!(world.left().await, (0, 0));
 }
 
 /// As the route does that replays.

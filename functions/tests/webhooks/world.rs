@@ -62,6 +62,7 @@ pub fn settings() -> Settings {
     Settings {
         courier,
         limits: Limits::default(),
+        forgets_for: Duration::from_secs(15),
     }
 }
 

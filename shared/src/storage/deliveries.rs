@@ -25,15 +25,15 @@ pub use self::list::{Filter, Looked, Place, Window};
 /// The most deliveries of one message that are read.
 const MOST_OF_MESSAGE: usize = 1_000;
 
-/// How many deliveries are removed at once.
-const FORGOTTEN_AT_ONCE: usize = 100;
+/// How many deliveries of a deleted webhook are looked at together.
+const LEFT_AT_ONCE: usize = 100;
 
-/// Deliveries that were removed.
+/// What a deleted webhook has left in the log.
 #[derive(Debug)]
-pub struct Forgotten {
-    /// Which ones: what was kept of them elsewhere can go too.
-    pub ids: Vec<DeliveryId>,
-    /// The place behind which to go on; `None` where all are removed.
+pub struct Left {
+    /// Its deliveries, the oldest first.
+    pub deliveries: Vec<Delivery>,
+    /// The place behind which to go on; `None` where there are no more.
     pub next: Option<Place>,
 }
 
@@ -206,33 +206,40 @@ impl Deliveries {
         Ok(deliveries)
     }
 
-    /// Removes up to a hundred deliveries that were tried first before `before`, the oldest ones first, behind the place
-    /// `after`: those of a webhook that was deleted then. It may be broken off and done again. Two write units for each KiB
-    /// of what is removed.
-    pub async fn forget_some(
+    /// The oldest deliveries that were tried first before `before`, up to a hundred of them, behind the place `after`: those of
+    /// a webhook that was deleted then. Those whose time is over are among them. Half a read unit for each 4 KiB.
+    pub async fn left_before(
         &self,
         instance: InstanceId,
         before: DateTime<Utc>,
         after: Option<Place>,
-    ) -> Result<Forgotten, StorageError> {
+    ) -> Result<Left, StorageError> {
         let window = Window {
             from: DateTime::UNIX_EPOCH,
             to: before,
         };
         // What time has taken away is in the way of nobody.
         let now = DateTime::UNIX_EPOCH;
-        let looked =
-            self.list_oldest_first(instance, window, Filter::default(), after, FORGOTTEN_AT_ONCE, now);
-        let looked = looked.await?;
-        let ids: Vec<_> = looked.deliveries.iter().map(|delivery| delivery.id).collect();
-        let keys = ids.iter().map(|id| keys::delivery(instance, *id).attributes());
-        self.table.remove_all(&keys.collect::<Vec<_>>()).await?;
-        let is_whole = ids.len() < FORGOTTEN_AT_ONCE;
-        let last = looked.deliveries.last().map(Place::of);
-        Ok(Forgotten {
-            ids,
-            next: looked.stopped_at.or(last.filter(|_| !is_whole)),
+        let filter = Filter::default();
+        let looked = self.list_oldest_first(instance, window, filter, after, LEFT_AT_ONCE, now);
+        let Looked {
+            deliveries,
+            stopped_at,
+        } = looked.await?;
+        let last = deliveries.last().map(Place::of);
+        let is_full = deliveries.len() == LEFT_AT_ONCE;
+        Ok(Left {
+            deliveries,
+            next: stopped_at.or(last.filter(|_| is_full)),
         })
+    }
+
+    /// Removes deliveries. Two write units for each KiB of them.
+    pub async fn remove(&self, instance: InstanceId, deliveries: &[Delivery]) -> Result<(), StorageError> {
+        let keys = deliveries
+            .iter()
+            .map(|delivery| keys::delivery(instance, delivery.id).attributes());
+        self.table.remove_all(&keys.collect::<Vec<_>>()).await
     }
 }
 

@@ -237,11 +237,13 @@ async fn deliveries_are_removed_page_by_page_and_later_ones_stay() {
     let deleted_at = world.now();
     let stays = sent(&world, instance, |_| {}).await;
     let deliveries = Deliveries::new(world.state.table.clone());
-    let forgotten = deliveries
-        .forget_some(instance, deleted_at, None)
+    let left = deliveries
+        .left_before(instance, deleted_at, None)
         .await
-        .expect("removed");
-    assert_eq!(forgotten.ids.len(), 3);
-    assert_eq!(forgotten.next, None, "all are removed");
+        .expect("read");
+    assert_eq!(left.deliveries.len(), 3);
+    assert_eq!(left.next, None, "these are all");
+    let removed = deliveries.remove(instance, &left.deliveries).await;
+    removed.expect("removed");
     assert_eq!(ids(&user, "").await, [id(&stays)]);
 }
