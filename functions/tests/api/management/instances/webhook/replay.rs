@@ -1,11 +1,12 @@
 //! Events once more.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::json;
 use shared::domain::audit::Action;
 use shared::domain::delivery::{Body, Delivery, DeliveryState, Errand, Retry};
 use shared::ids::EventId;
 use testbed::kept::{failed, record};
+use testbed::relay::Fate;
 
 use super::{WEBHOOK, errands, hook};
 use crate::flaky_queue::Send;
@@ -15,6 +16,11 @@ const REPLAY: &str = "/api/instances/sales/webhook/replay";
 
 fn one(delivery: &Delivery) -> String {
     format!("{WEBHOOK}/deliveries/{}/replay", delivery.id)
+}
+
+/// A time as answers spell it.
+fn spelled(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn events(errands: Vec<Errand>) -> Vec<EventId> {
@@ -149,4 +155,27 @@ async fn a_queue_that_is_away_is_told() {
     let delivery = testbed::kept::delivery(&world.state.table, instance, world.now()).await;
     world.queue.every_send(Some(Send::Away));
     assert_eq!(user.post(&one(&delivery), ()).await.status, 503);
+}
+
+/// What is queued by then is told, and where to go on: whoever asks again gets nothing twice but the event of that time.
+#[tokio::test]
+async fn a_list_that_cannot_be_read_to_its_end_ends_the_answer_and_not_the_replay() {
+    let world = World::faulty(1).await;
+    let (user, instance, _) = world.ready().await;
+    user.put(WEBHOOK, hook()).await.data(200);
+    let mut times = Vec::new();
+    for _ in 0..120 {
+        world.clock.advance(TimeDelta::milliseconds(1));
+        let delivery = testbed::kept::delivery(&world.state.table, instance, world.now()).await;
+        times.push(spelled(delivery.created_at));
+    }
+    let faults = world.faults.as_ref().expect("a faulty table");
+    // The second page begins behind a delivery.
+    faults.plan("Query", "#dlv_", [Fate::FAILED; 3]);
+    let asked = json!({"from": "2026-01-01T00:00:00Z"});
+    let data = user.post(REPLAY, asked).await.data(202);
+    assert!(faults.is_done());
+    assert_eq!(data, json!({"queued": 100, "notKept": 0, "next": times[99]}));
+    let data = user.post(REPLAY, json!({"from": data["next"]})).await.data(202);
+    assert_eq!(data, json!({"queued": 21, "notKept": 0, "next": null}));
 }
