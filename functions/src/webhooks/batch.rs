@@ -115,27 +115,29 @@ impl WebhooksState {
             .map(|group| self.group(&source, group, until))
             .collect();
         let (mut stay, mut done) = (Vec::new(), Vec::new());
+        let mut deleting = FuturesUnordered::new();
         loop {
-            let ended = tokio::time::timeout(GATHER, under_way.next()).await;
-            match ended {
-                Ok(None) => break,
-                Ok(Some(ended)) => {
-                    for Ended {
-                        id,
-                        receipt,
-                        done: became,
-                    } in ended
-                    {
-                        match became {
-                            Done::Delete => done.push(receipt),
-                            Done::LeaveFor(pause) => stay.push((id, receipt, pause)),
+            tokio::select! {
+                ended = under_way.next() => match ended {
+                    None => break,
+                    Some(ended) => {
+                        for Ended { id, receipt, done: became } in ended {
+                            match became {
+                                Done::Delete => done.push(receipt),
+                                Done::LeaveFor(pause) => stay.push((id, receipt, pause)),
+                            }
                         }
                     }
+                },
+                // The rest hangs. A queue that is slow does not hold it up.
+                () = tokio::time::sleep(GATHER), if !done.is_empty() => {
+                    deleting.push(self.delete(&name, std::mem::take(&mut done)));
                 }
-                // The rest hangs.
-                Err(_) => self.delete(&name, &mut done).await,
+                Some(()) = deleting.next(), if !deleting.is_empty() => {}
             }
         }
+        // What is not deleted by now Lambda deletes.
+        drop(deleting);
         let pauses: Vec<_> = stay
             .iter()
             .map(|(_, receipt, pause)| (receipt.clone(), *pause))
@@ -173,11 +175,7 @@ impl WebhooksState {
         ended
     }
 
-    async fn delete(&self, name: &QueueName, done: &mut Vec<Receipt>) {
-        if done.is_empty() {
-            return;
-        }
-        let receipts = std::mem::take(done);
+    async fn delete(&self, name: &QueueName, receipts: Vec<Receipt>) {
         for result in self.queue.delete_batch(name, &receipts).await {
             if let Err(error) = result {
                 // Lambda deletes it in the end.

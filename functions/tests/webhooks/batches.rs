@@ -1,13 +1,18 @@
 //! Batches as Lambda gives them, and what is answered.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::json;
+use shared::domain::delivery::DeliveryState;
 use shared::domain::payload;
-use shared::queue::Queue as _;
+use shared::queue::embedded::EmbeddedQueue;
+use shared::queue::{Queue as _, QueueError, QueueName, Receipt};
+use testbed::queues::{Passing, Through};
 use testbed::relay::{Fate, On, Relay};
 use testbed::table::table;
-use testbed::wait::until;
+use testbed::wait::{in_time, until};
 
 use crate::receiver::{Does, Receiver};
 use crate::world::{World, settings};
@@ -127,6 +132,47 @@ async fn what_is_done_is_deleted_while_others_of_its_batch_hang() {
     .await;
     assert_eq!(good.texts(), ["one"]);
     invocation.abort();
+}
+
+/// A queue that deletes nothing for as long as the test runs.
+#[derive(Debug)]
+struct NoDeletes(Arc<EmbeddedQueue>);
+
+#[async_trait]
+impl Passing for NoDeletes {
+    fn inner(&self) -> &EmbeddedQueue {
+        &self.0
+    }
+
+    async fn delete(&self, _: &QueueName, _: &Receipt) -> Result<(), QueueError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_takes_long_holds_up_no_attempt() {
+    let world = World::new().await;
+    let (slow, fast) = (
+        Receiver::that(Does::Waits(Duration::from_millis(400))).await,
+        Receiver::that(Does::status(200)).await,
+    );
+    let (later, first) = (
+        world.hooked("later", &slow.url()).await,
+        world.hooked("first", &fast.url()).await,
+    );
+    let queue = Arc::new(Through(NoDeletes(world.queue.clone())));
+    let state = world.another(&world.table, queue, settings());
+    let event = world.tell(&later, "15550100001", "one").await;
+    world.tell(&first, "15550100001", "one").await;
+    let received = world.receive(&world.names.events()).await;
+    assert_eq!(received.len(), 2);
+    let events = world.names.events();
+    let taking = world.hand(&state, &events, received);
+    let failures = in_time("the batch", taking).await;
+    assert!(failures.batch_item_failures.is_empty());
+    let delivery = world.delivery(&later, event).await.expect("it is in the log");
+    assert_eq!(delivery.progress.state, DeliveryState::Succeeded, "in its time");
+    assert_eq!(delivery.attempts.len(), 1);
 }
 
 #[tokio::test]
