@@ -19,9 +19,10 @@ use tracing::{error, warn};
 use super::road::Source;
 use super::state::WebhooksState;
 
-/// How long an invocation begins attempts. With the last one it ends before its time-out in `template.yaml`, and that before
-/// the messages come back ([`EVENTS_VISIBILITY`](shared::queue::deployment::EVENTS_VISIBILITY)).
-pub const BUDGET: Duration = Duration::from_secs(100);
+/// How long an invocation begins attempts: one place of an invocation is not one chat's for longer. With the last one it ends
+/// before its time-out in `template.yaml`, and that long before the messages come back
+/// ([`EVENTS_VISIBILITY`](shared::queue::deployment::EVENTS_VISIBILITY)).
+pub const BUDGET: Duration = Duration::from_secs(30);
 
 /// For how long what found no time is hidden.
 const NO_TIME: Duration = Duration::from_secs(1);
