@@ -16,7 +16,9 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | [`road`] | takes a message of either queue, and says whether it is done or stays |
-//! | `send` | one attempt, and what follows from it |
+//! | `send` | one attempt, and what is stored of it |
+//! | `verdict` | what an attempt was, and what follows from it |
+//! | `retries` | when an event is tried again, and its way there |
 //! | `errands` | the retry queue: events that are due again |
 //! | `forget` | what is left of deleted webhooks |
 //! | [`courier`], [`signing`] | the request itself |
@@ -38,10 +40,12 @@ mod kept;
 pub mod local;
 mod parties;
 pub mod plan;
+mod retries;
 pub mod road;
 pub mod rooms;
 mod send;
 pub mod signing;
 mod state;
+mod verdict;
 
 pub use self::state::{OfWebhooks, Settings, WebhooksState};

@@ -1,32 +1,26 @@
 //! One attempt to send an event, and what follows from it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use shared::domain::delivery::{
-    Attempt, AttemptFault, Body, Delivery, DeliveryState, Errand, Progress, Retry,
-};
+use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress};
 use shared::domain::event::{Data, Event, Told, Whose};
 use shared::domain::instance::Instance;
-use shared::domain::payload;
 use shared::domain::webhook::{DisabledReason, Webhook};
 use shared::fault;
 use shared::ids::DeliveryId;
-use shared::queue::{MAX_DELAY, OutgoingMessage, QueueNames};
+use shared::queue::QueueNames;
 use shared::sealed;
-use shared::storage::deliveries::whole_milliseconds;
 use shared::storage::webhooks;
 use shared::telemetry::chain;
 use tracing::{debug, info, warn};
 
-use super::courier::{Answer, Letter, Missed, Tried};
+use super::courier::{Answer, Letter};
 use super::health;
-use super::plan;
 use super::road::{Handled, Stuck};
 use super::signing;
 use super::state::WebhooksState;
+use super::verdict::{End, judged, not_made};
 
 /// An event that is to be sent now.
 #[derive(Debug, Clone, Copy)]
@@ -43,18 +37,6 @@ pub(super) struct Due<'a> {
     pub is_known: bool,
     /// Until when it is in the bucket, where it is.
     pub kept_until: Option<DateTime<Utc>>,
-}
-
-/// How an attempt ended.
-enum End {
-    /// The endpoint has the event.
-    Taken,
-    /// It wants no more.
-    Gone,
-    /// It has not taken it, and has answered this, if anything.
-    Failed(Option<Answer>),
-    /// Nothing was sent: the breaker is open until then.
-    Closed(DateTime<Utc>),
 }
 
 impl WebhooksState {
@@ -227,49 +209,6 @@ impl WebhooksState {
         self.put_off(names, &due, due.made + 1, at).await
     }
 
-    /// When an event is tried again that has failed now.
-    fn next(&self, due: &Due<'_>, not_before: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-        let made = usize::try_from(due.made).unwrap_or(usize::MAX).saturating_add(1);
-        let next = plan::next(made, self.clock.now(), not_before, rand::random());
-        next.map(whole_milliseconds)
-    }
-
-    /// Puts an event of which so many attempts were made into the retry queue.
-    pub(super) async fn put_off(
-        &self,
-        names: &QueueNames,
-        due: &Due<'_>,
-        made: u32,
-        at: DateTime<Utc>,
-    ) -> Handled {
-        let event = due.event;
-        let retry = Retry {
-            id: event.id,
-            instance: event.instance,
-            subscription: event.subscription,
-            webhook: due.webhook.created_at,
-            attempt: made,
-            due_at: at,
-            body: if due.kept_until.is_some() {
-                Body::Kept
-            } else {
-                Body::Here(Box::new(event.clone()))
-            },
-        };
-        self.queue_retry(names, retry).await
-    }
-
-    /// Puts a retry into its queue, hidden until it is due, or for as long as the queue hides anything.
-    pub(super) async fn queue_retry(&self, names: &QueueNames, retry: Retry) -> Handled {
-        let wait = (retry.due_at - self.clock.now()).to_std().unwrap_or_default();
-        // Whole seconds, which is what SQS counts, and never too early.
-        let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
-        let message = OutgoingMessage::standard(payload::encode(&Errand::Retry(retry)));
-        let message = message.delayed(wait.min(MAX_DELAY));
-        self.queue.send(&names.events_retry(), message).await?;
-        Ok(())
-    }
-
     async fn record(&self, due: &Due<'_>, data: &Data, attempt: Attempt, progress: Progress) -> Handled {
         let delivery = Delivery::first(due.event, data.message(), attempt, progress);
         if !due.is_known && self.deliveries.record(&delivery).await? {
@@ -304,49 +243,4 @@ impl WebhooksState {
         let mut unrecorded = self.unrecorded.lock().expect("no holder panics");
         unrecorded.get(&due.event.id).copied()
     }
-}
-
-/// An attempt that was not made.
-fn not_made(at: DateTime<Utc>) -> Attempt {
-    Attempt {
-        at: whole_milliseconds(at),
-        status: None,
-        took_ms: 0,
-        fault: Some(AttemptFault::Paused),
-    }
-}
-
-/// What an attempt is in the log, and what follows.
-fn judged(tried: &Tried, began: DateTime<Utc>) -> Handled<(Attempt, End)> {
-    let (status, fault, end) = match tried.end {
-        Ok(answer) if answer.is_success() => (Some(answer.status), None, End::Taken),
-        Ok(Answer { status: 410, .. }) => (Some(410), Some(AttemptFault::Gone), End::Gone),
-        Ok(answer) => {
-            let fault = match answer.status {
-                300..=399 => AttemptFault::Redirect,
-                _ => AttemptFault::Status,
-            };
-            (Some(answer.status), Some(fault), End::Failed(Some(answer)))
-        }
-        Err(missed) => {
-            let fault = match missed {
-                Missed::Refused(_) => AttemptFault::AddressRefused,
-                Missed::Late => AttemptFault::Timeout,
-                Missed::Unnamed => AttemptFault::NameNotResolved,
-                Missed::Unreached => AttemptFault::ConnectionFailed,
-                Missed::Tls => AttemptFault::TlsFailed,
-                Missed::Broken => AttemptFault::ConnectionLost,
-                Missed::NoHttp => AttemptFault::BadAnswer,
-                Missed::Ours => return Err(Stuck::NoFiles),
-            };
-            (None, Some(fault), End::Failed(None))
-        }
-    };
-    let attempt = Attempt {
-        at: whole_milliseconds(began),
-        status,
-        took_ms: u32::try_from(tried.took.as_millis()).unwrap_or(u32::MAX),
-        fault,
-    };
-    Ok((attempt, end))
 }
