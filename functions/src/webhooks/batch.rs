@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chrono::DateTime;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
@@ -73,6 +74,8 @@ pub struct Attributes {
     pub approximate_receive_count: Option<String>,
     /// Its group; of FIFO queues.
     pub message_group_id: Option<String>,
+    /// When it was sent, in milliseconds since the Unix epoch.
+    pub sent_timestamp: Option<String>,
 }
 
 /// The answer to Lambda: what stays in its queue.
@@ -197,6 +200,7 @@ fn received(record: Record) -> Received {
     let Attributes {
         approximate_receive_count,
         message_group_id,
+        sent_timestamp,
     } = record.attributes;
     Received {
         body: record.body,
@@ -206,6 +210,7 @@ fn received(record: Record) -> Received {
         receive_count: approximate_receive_count
             .and_then(|count| count.parse().ok())
             .unwrap_or(1),
+        sent_at: sent_timestamp.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
     }
 }
 

@@ -43,6 +43,7 @@ fn a_batch_of_lambdas_is_read_and_answered_in_its_words() {
     let record = &batch.records[0];
     assert_eq!(record.attributes.approximate_receive_count.as_deref(), Some("3"));
     assert_eq!(record.attributes.message_group_id.as_deref(), Some("1"));
+    assert_eq!(record.attributes.sent_timestamp.as_deref(), Some("1573251510774"));
     assert!(!format!("{batch:?}").contains("hello"));
 }
 

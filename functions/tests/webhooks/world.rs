@@ -342,6 +342,7 @@ pub fn batch(name: &QueueName, received: &[Received]) -> Batch {
         attributes: Attributes {
             approximate_receive_count: Some(message.receive_count.to_string()),
             message_group_id: message.group.clone(),
+            sent_timestamp: message.sent_at.map(|at| at.timestamp_millis().to_string()),
         },
         source: format!("arn:aws:sqs:eu-central-1:123456789012:{name}"),
     });
