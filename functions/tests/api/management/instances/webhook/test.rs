@@ -78,7 +78,7 @@ async fn an_event_of_any_type_goes_to_the_webhook_that_wants_it_and_to_the_feed(
     // The webhook names no other type.
     let edited = user.post(TEST, json!({"type": "message.edited"})).await.data(202);
     assert_eq!(edited["deliveryId"], json!(null));
-    assert_eq!(world.waiting(&world.queue_names().events()).await.len(), 1);
+    assert!(world.waiting(&world.queue_names().events()).await.is_empty());
     let mut told: Vec<_> = world.news().await.into_iter().filter_map(tried).collect();
     told.sort_by(|(_, one), (_, other)| one.cmp(other));
     assert_eq!(
