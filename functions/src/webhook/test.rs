@@ -89,9 +89,9 @@ pub async fn handler<S: Side>(
     Box::pin(once(&state, &asker, key, said, Reply::accepted, sending)).await
 }
 
-async fn send<S: Side>(state: &S, asker: &Asker, asked: Option<EventType>) -> Result<Response, ApiError> {
+async fn send<S: Side>(state: &S, asker: &Asker, wanted: Option<EventType>) -> Result<Response, ApiError> {
     let (base, instance) = (state.base(), asker.instance);
-    let is_for_webhook = match asked {
+    let is_for_webhook = match wanted {
         None => require_enabled(state, asker).await.map(|_| true)?,
         Some(kind) => find(state, asker)
             .await?
@@ -99,12 +99,12 @@ async fn send<S: Side>(state: &S, asker: &Asker, asked: Option<EventType>) -> Re
     };
     let now = base.clock.now();
     let (id, message) = (EventId::new(now), MessageId::new(now));
-    let kind = asked.unwrap_or(EventType::WebhookTest);
+    let kind = wanted.unwrap_or(EventType::WebhookTest);
     if is_for_webhook {
         let data = Data::sample(kind, message, now);
         Box::pin(enqueue(state, asker, id, &data, now)).await?;
     }
-    if let Some(kind) = asked {
+    if let Some(kind) = wanted {
         let of = (instance.id, instance.subscription);
         let tried = News::tried(id, of, kind, message, now);
         news::tell(base, instance.network, instance.shard, tried).await;

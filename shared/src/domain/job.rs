@@ -297,7 +297,7 @@ mod tests {
                 crate::ids::SubscriptionId::from_bytes([3; 16]),
             ),
             crate::domain::event::EventType::PollVote,
-            crate::ids::MessageId::from_bytes([4; 16]),
+            MessageId::from_bytes([4; 16]),
             at,
         );
         let tell = Query::Tell { news: tried };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use axum::http::HeaderName;
 use serde_json::{Value, json};
 use testbed::caller::Bases;
 use testbed::wait::until;
@@ -15,7 +16,7 @@ use super::Ground;
 use crate::STACK;
 
 fn names(heard: &Heard) -> BTreeSet<&str> {
-    heard.headers.keys().map(|name| name.as_str()).collect()
+    heard.headers.keys().map(HeaderName::as_str).collect()
 }
 
 fn text_of(event: &Value) -> Option<&str> {
