@@ -205,9 +205,19 @@ impl Announcer {
         Ok(())
     }
 
-    /// Shows what a function has done in the realtime feed.
-    pub fn news(&self, news: &News) {
-        self.hub.show(Shown::news(news));
+    /// Shows what a function has done in the realtime feed. An event that is tried is shown as if it had happened.
+    pub async fn news(&self, news: &News) -> Result<(), StorageError> {
+        let shown = match Announcement::tried(news) {
+            Some(tried) => {
+                let listener = self.audience.of(tried.instance).await?;
+                listener.and_then(|listener| Shown::of(&listener, &tried))
+            }
+            None => Shown::news(news),
+        };
+        if let Some(shown) = shown {
+            self.hub.show(shown);
+        }
+        Ok(())
     }
 
     async fn enqueue(

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use shared::domain::event::{self, Data, EventType, MessageStatus, SessionNews};
 use shared::domain::message::MessageRecord;
+use shared::domain::news::{Done, News};
 use shared::domain::recipient::Recipient;
 use shared::ids::{EventId, InstanceId, MessageId};
 
@@ -71,6 +72,25 @@ impl Announcement {
         })
     }
 
+    /// Of an event that somebody tries; `None` of other news, and of a type that this build does not know.
+    pub fn tried(news: &News) -> Option<Self> {
+        let Done::Tried {
+            instance,
+            event: kind,
+            message,
+        } = &news.done
+        else {
+            return None;
+        };
+        Some(Self {
+            id: news.id,
+            instance: *instance,
+            at: news.at,
+            data: Data::sample(kind.parse().ok()?, *message, news.at),
+            group: event::group_of_tests(*instance),
+        })
+    }
+
     /// Of a notice; `chat` is the canonical one.
     pub fn notice(instance: InstanceId, chat: &Recipient, notice: &Notice) -> Self {
         let Notice {
@@ -119,6 +139,7 @@ pub(super) mod tests {
     use shared::domain::instance::Status;
     use shared::domain::message::{Change, Direction, State};
     use shared::domain::person::Person;
+    use shared::ids::SubscriptionId;
 
     use super::*;
 
@@ -220,5 +241,21 @@ pub(super) mod tests {
         assert_eq!(session(1), session(1));
         assert_ne!(session(1).id, session(2).id);
         assert_eq!(session(1).group, session(2).group);
+    }
+
+    #[test]
+    fn an_event_that_is_tried_keeps_its_id_where_its_type_is_known() {
+        let id = EventId::from_bytes([3; 16]);
+        let of = (INSTANCE, SubscriptionId::from_bytes([4; 16]));
+        let message = MessageId::from_bytes([5; 16]);
+        let mut news = News::tried(id, of, EventType::MessageReaction, message, DateTime::UNIX_EPOCH);
+        let tried = Announcement::tried(&news).expect("known");
+        assert_eq!((tried.id, tried.instance), (id, INSTANCE));
+        assert_eq!(tried.data.kind(), EventType::MessageReaction);
+        assert_eq!(tried.data.message(), Some(message));
+        if let Done::Tried { event, .. } = &mut news.done {
+            "message.levitated".clone_into(event);
+        }
+        assert_eq!(Announcement::tried(&news), None, "a newer function's");
     }
 }

@@ -91,8 +91,8 @@ impl Shown {
         Some(of(&announcement.clone().without_content()))
     }
 
-    /// What is shown of what a function has done.
-    pub(super) fn news(news: &News) -> Self {
+    /// What is shown of what a function has done; `None` where that is an event of an instance, and shown as such.
+    pub(super) fn news(news: &News) -> Option<Self> {
         let News {
             id,
             at,
@@ -118,9 +118,10 @@ impl Shown {
                 Value::Null,
                 json!({"id": subscription, "tier": tier, "active": active}),
             ),
+            Done::Tried { .. } => return None,
         };
         let body = json!({"id": id, "type": kind, "timestamp": at, "instance": of, "data": data});
-        Self::new(*id, *subscription, instance, event, body)
+        Some(Self::new(*id, *subscription, instance, event, body))
     }
 }
 

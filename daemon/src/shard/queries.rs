@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 use shared::domain::job::Query;
+use shared::domain::news::News;
 use shared::domain::payload::{self, PayloadError};
 use shared::ids::InstanceId;
 use shared::queue::Received;
@@ -25,6 +26,8 @@ use crate::lease::Hold;
 enum Hint {
     /// Look at this instance.
     Look(InstanceId),
+    /// Show this in the realtime feed.
+    Show(News),
     /// Nothing.
     Noted,
 }
@@ -60,15 +63,12 @@ pub async fn consume(
                         agenda.note(at);
                         others.push((message, Ok(Hint::Noted)));
                     }
-                    Ok(Query::Tell { news }) => {
-                        deps.announcer.news(&news);
-                        others.push((message, Ok(Hint::Noted)));
-                    }
+                    Ok(Query::Tell { news }) => others.push((message, Ok(Hint::Show(news)))),
                     Err(error) => others.push((message, Err(error))),
                 }
             }
             let following = others.iter().map(|(message, nudge)| {
-                let following = follow(reconciler, message.receive_count, nudge);
+                let following = follow(deps, reconciler, message.receive_count, nudge);
                 consumer.finish(message, following)
             });
             join_all(following).await;
@@ -80,6 +80,7 @@ pub async fn consume(
 /// Follows a nudge. What cannot be followed now waits for this daemon or for a newer one as long as the queue keeps it,
 /// and is received too seldom to be taken for poison.
 async fn follow(
+    deps: &Deps,
     reconciler: &Arc<Reconciler>,
     receive_count: u32,
     nudge: &Result<Hint, PayloadError>,
@@ -95,6 +96,13 @@ async fn follow(
                 leave
             }
         },
+        Ok(Hint::Show(news)) => {
+            if let Err(error) = deps.announcer.news(news).await {
+                // The feed keeps nothing either: nobody waits for it.
+                warn!(error = %chain(&error), "could not show in the realtime feed what a function has done");
+            }
+            Done::Delete
+        }
         Err(PayloadError::Newer(version)) => {
             warn!(version, "left a query of a newer version");
             leave

@@ -1,29 +1,47 @@
-//! `POST …/webhook/test`: an event that tells nothing, on the way of all events.
+//! `POST …/webhook/test`: an event that nothing has made happen, on the way of all events.
+//!
+//! Without a type it is `webhook.test`, for the webhook, which has to be there. With one it is an event as it could be; it goes
+//! wherever such an event would go, so a program that follows the realtime feed is tried without a webhook.
 
 use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
-use serde::Serialize;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use shared::domain::audit::Action;
-use shared::domain::event::{self, Data, Event, WebhookTest};
+use shared::domain::event::{self, Data, Event, EventType};
+use shared::domain::news::News;
 use shared::domain::payload;
-use shared::ids::{DeliveryId, EventId};
+use shared::domain::webhook::Webhook;
+use shared::ids::{DeliveryId, EventId, MessageId};
 use shared::queue::{OutgoingMessage, QueueError};
 use shared::sealed;
 use utoipa::ToSchema;
+use utoipa::openapi::Object;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::about::Posted;
 use super::again::{Again, once};
-use super::change::{record, require_enabled};
+use super::change::{find, record, require_enabled};
 use super::side::{Asker, Side};
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission::WebhookWrite;
-use crate::http::{ApiError, Code, Replayable, Reply};
+use crate::http::{ApiError, Code, OptionalJsonBody, Replayable, Reply};
+use crate::news;
 use crate::openapi::Tag;
 
 /// How long the queue may take.
 const DEADLINE: Duration = Duration::from_secs(5);
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WebhookTestRequest)]
+pub struct Request {
+    #[serde(rename = "type")]
+    #[schema(schema_with = type_schema, required = false)]
+    kind: Option<EventType>,
+}
 
 /// An event that is on its way.
 #[derive(Debug, Serialize, ToSchema)]
@@ -31,16 +49,30 @@ const DEADLINE: Duration = Duration::from_secs(5);
 #[schema(as = WebhookTestSent)]
 pub struct Response {
     event_id: EventId,
-    /// Under which the log of deliveries tells what came of it, once it was tried.
-    delivery_id: DeliveryId,
+    /// Under which the log of deliveries tells what came of it, once it was tried; `null` where no webhook takes it.
+    delivery_id: Option<DeliveryId>,
+}
+
+fn type_schema() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(EventType::ALL.iter().map(|kind| kind.as_str())))
+        .description(Some(
+            "What happens, as far as the event says. Its data are made up. Such an event goes to the webhook if that is switched on \
+             and wants the type, and to the realtime feed",
+        ))
+        .examples([EventType::MessageReceived.as_str()])
+        .build()
 }
 
 pub fn endpoint<S: Side>(path: &'static str, id: &'static str) -> Endpoint<S> {
     Endpoint::new(Method::POST, path, id, handler::<S>)
-        .about(Tag::Webhooks, "Sends a test event to the webhook")
+        .about(Tag::Webhooks, "Sends a test event")
         .details(
-            "An event of the type `webhook.test` goes the way of all others, whatever types the webhook names. What came of it \
-             is in the log of deliveries. A webhook that is switched off is a 409.",
+            "Without a `type` an event of the type `webhook.test` goes to the webhook the way of all others, whatever types the \
+             webhook names; a webhook that is switched off is a 409. With a `type` an event of that type goes wherever such an event \
+             would go: to the webhook if that is switched on and wants it, and to the realtime feed. Its data are made up. What came \
+             of a delivery is in the log of deliveries.",
         )
         .status(StatusCode::ACCEPTED)
         .errors(&[Code::NotFound, Code::Conflict])
@@ -49,23 +81,59 @@ pub fn endpoint<S: Side>(path: &'static str, id: &'static str) -> Endpoint<S> {
 pub async fn handler<S: Side>(
     State(state): State<S>,
     asker: Posted<WebhookWrite>,
+    OptionalJsonBody(request): OptionalJsonBody<Request>,
 ) -> Result<Replayable<Again<Response>>, ApiError> {
     let key = asker.key.as_deref();
-    let sending = send(&state, &asker);
-    Box::pin(once(&state, &asker, key, ("test", &()), Reply::accepted, |_| {
-        sending
-    }))
-    .await
+    let said = ("test", &request.kind);
+    let sending = send(&state, &asker, request.kind);
+    Box::pin(once(&state, &asker, key, said, Reply::accepted, |_| sending)).await
 }
 
-async fn send<S: Side>(state: &S, asker: &Asker) -> Result<Response, ApiError> {
-    require_enabled(state, asker).await?;
+async fn send<S: Side>(state: &S, asker: &Asker, wanted: Option<EventType>) -> Result<Response, ApiError> {
     let (base, instance) = (state.base(), asker.instance);
+    let is_for_webhook = match wanted {
+        None => require_enabled(state, asker).await.map(|_| true)?,
+        Some(kind) => find(state, asker)
+            .await?
+            .is_some_and(|webhook| takes(&webhook, kind)),
+    };
     let now = base.clock.now();
-    let (id, data) = (
-        EventId::new(now),
-        Data::WebhookTest(Box::<WebhookTest>::default()),
-    );
+    let (id, message) = (EventId::new(now), MessageId::new(now));
+    let kind = wanted.unwrap_or(EventType::WebhookTest);
+    if is_for_webhook {
+        let data = Data::sample(kind, message, now);
+        Box::pin(enqueue(state, asker, id, &data, now)).await?;
+    }
+    if let Some(kind) = wanted {
+        let of = (instance.id, instance.subscription);
+        let tried = News::tried(id, of, kind, message, now);
+        news::tell(base, instance.network, instance.shard, tried).await;
+    }
+    let record = record(asker, Action::WebhookTested);
+    asker.trail.record(base, record).await;
+    Ok(Response {
+        event_id: id,
+        delivery_id: is_for_webhook.then(|| DeliveryId::of(id)),
+    })
+}
+
+/// Whether a webhook gets an event of this type. One that is tried as such gets it whatever it wants.
+fn takes(webhook: &Webhook, kind: EventType) -> bool {
+    match kind {
+        EventType::WebhookTest => webhook.enabled,
+        kind => webhook.wanted().wants(kind),
+    }
+}
+
+/// Puts an event into the queue of all events.
+async fn enqueue<S: Side>(
+    state: &S,
+    asker: &Asker,
+    id: EventId,
+    data: &Data,
+    now: DateTime<Utc>,
+) -> Result<(), ApiError> {
+    let (base, instance) = (state.base(), asker.instance);
     let event = Event {
         id,
         kind: data.kind(),
@@ -73,17 +141,12 @@ async fn send<S: Side>(state: &S, asker: &Asker) -> Result<Response, ApiError> {
         instance: instance.id,
         subscription: instance.subscription,
         needs: data.needs(),
-        data: sealed::seal(&state.hooks().sealer, instance.id, &id, &data).await?,
+        data: sealed::seal(&state.hooks().sealer, instance.id, &id, data).await?,
     };
     let queue = base.queue_names(instance.network)?.events();
     let group = event::group_of_tests(instance.id);
     let message = OutgoingMessage::fifo(payload::encode(&event), group, id.to_string());
     let sent = tokio::time::timeout(DEADLINE, base.queue.send(&queue, message)).await;
     sent.unwrap_or(Err(QueueError::Timeout { operation: "send" }))?;
-    let record = record(asker, Action::WebhookTested);
-    asker.trail.record(base, record).await;
-    Ok(Response {
-        event_id: id,
-        delivery_id: DeliveryId::of(id),
-    })
+    Ok(())
 }

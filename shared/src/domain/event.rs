@@ -7,6 +7,7 @@ mod data;
 mod group;
 mod poll;
 mod presence;
+mod sample;
 mod session;
 mod status;
 mod test;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::content;
 use super::message::{Direction, Kind, MessageRecord, State};
-use super::news::News;
+use super::news::{Done, News};
 use super::payload::{self, Payload, newest};
 use super::person::Person;
 use super::question::{Ask, Question, SealedAsk};
@@ -174,6 +174,9 @@ const DUE: u32 = 3;
 /// The version that a reader of [`Query::Tell`] must know.
 const TELL: u32 = 30;
 
+/// The version that a reader of [`Done::Tried`] must know.
+const TRIED: u32 = 31;
+
 impl Payload for Job {
     const READS: u32 = content::NEWEST;
 
@@ -194,7 +197,7 @@ impl Payload for Job {
 }
 
 impl Payload for Query {
-    const READS: u32 = newest(&[Ask::NEWEST, DUE, TELL]);
+    const READS: u32 = newest(&[Ask::NEWEST, DUE, TELL, TRIED]);
 
     fn needs(&self) -> u32 {
         match self {
@@ -202,7 +205,10 @@ impl Payload for Query {
             Self::Question(question) => question.ask.needs(),
             Self::SealedQuestion(question) => question.ask.needs,
             Self::Due { .. } => DUE,
-            Self::Tell { .. } => TELL,
+            Self::Tell { news } => match news.done {
+                Done::InstanceCreated { .. } | Done::SubscriptionChanged { .. } => TELL,
+                Done::Tried { .. } => TRIED,
+            },
         }
     }
 }
@@ -272,7 +278,7 @@ mod tests {
             id: crate::ids::EventId::from_bytes([1; 16]),
             at,
             subscription: crate::ids::SubscriptionId::from_bytes([2; 16]),
-            done: super::super::news::Done::SubscriptionChanged {
+            done: Done::SubscriptionChanged {
                 tier: super::super::account::Tier::Pro,
                 active: true,
             },
@@ -281,6 +287,23 @@ mod tests {
         let body = encode(&tell);
         assert!(
             body.starts_with(&format!(r#"{{"v":{TELL},"type":"tell""#)),
+            "{body}"
+        );
+        assert_eq!(decode::<Query>(&body).expect("ours"), tell);
+        let tried = News::tried(
+            crate::ids::EventId::from_bytes([1; 16]),
+            (
+                InstanceId::from_bytes([2; 16]),
+                crate::ids::SubscriptionId::from_bytes([3; 16]),
+            ),
+            crate::domain::event::EventType::PollVote,
+            MessageId::from_bytes([4; 16]),
+            at,
+        );
+        let tell = Query::Tell { news: tried };
+        let body = encode(&tell);
+        assert!(
+            body.starts_with(&format!(r#"{{"v":{TRIED},"type":"tell""#)),
             "{body}"
         );
         assert_eq!(decode::<Query>(&body).expect("ours"), tell);

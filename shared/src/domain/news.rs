@@ -6,9 +6,10 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::account::{Subscription, Tier};
+use super::event::EventType;
 use super::instance::Instance;
 use super::network::Network;
-use crate::ids::{EventId, InstanceId, SubscriptionId};
+use crate::ids::{EventId, InstanceId, MessageId, SubscriptionId};
 
 /// Something that a function has done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,15 @@ pub enum Done {
         /// Whether it may be used now.
         active: bool,
     },
+    /// Somebody tries whether events arrive, with one that could be.
+    Tried {
+        /// The instance that it is of.
+        instance: InstanceId,
+        /// Its type. A daemon that does not know it shows nothing.
+        event: String,
+        /// The message that it is about, if it is about one.
+        message: MessageId,
+    },
 }
 
 impl News {
@@ -72,6 +82,26 @@ impl News {
             at,
             subscription: subscription.id,
             done: Done::SubscriptionChanged { tier, active },
+        }
+    }
+
+    /// An event of this type is tried, about this message, if it is about one.
+    pub fn tried(
+        id: EventId,
+        (instance, subscription): (InstanceId, SubscriptionId),
+        event: EventType,
+        message: MessageId,
+        at: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            at,
+            subscription,
+            done: Done::Tried {
+                instance,
+                event: event.to_string(),
+                message,
+            },
         }
     }
 }

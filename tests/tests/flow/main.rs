@@ -6,6 +6,7 @@ mod contacts;
 mod files;
 mod groups;
 mod kept;
+mod listen;
 mod locations;
 mod marks;
 mod media;

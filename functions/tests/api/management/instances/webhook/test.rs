@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use shared::domain::event::{Event, EventType};
+use shared::domain::news::{Done, News};
 use shared::domain::payload;
 use shared::ids::DeliveryId;
 use shared::sealed;
@@ -52,4 +53,71 @@ async fn a_webhook_that_is_switched_off_is_not_tried() {
     let from = json!({"from": "2025-12-31T00:00:00Z"});
     let replay = user.post("/api/instances/sales/webhook/replay", from).await;
     assert_eq!(replay.error(), error);
+}
+
+#[tokio::test]
+async fn an_event_of_any_type_goes_to_the_webhook_that_wants_it_and_to_the_feed() {
+    let world = World::new().await;
+    let (user, instance, _) = world.ready().await;
+    user.put(WEBHOOK, hook()).await.data(200);
+    let received = user
+        .post(TEST, json!({"type": "message.received"}))
+        .await
+        .data(202);
+    let waiting = world.waiting(&world.queue_names().events()).await;
+    assert_eq!(waiting.len(), 1);
+    let event: Event = payload::decode(&waiting[0].body).expect("an event");
+    assert_eq!(event.kind, EventType::MessageReceived);
+    assert_eq!(
+        received,
+        json!({"eventId": event.id, "deliveryId": DeliveryId::of(event.id)})
+    );
+    let data = sealed::open::<serde_json::Value>(&world.state.sealer, instance, &event.id, &event.data);
+    assert_eq!(data.await.expect("it opens")["text"], json!("See you at eight"));
+
+    // The webhook names no other type.
+    let edited = user.post(TEST, json!({"type": "message.edited"})).await.data(202);
+    assert_eq!(edited["deliveryId"], json!(null));
+    assert!(world.waiting(&world.queue_names().events()).await.is_empty());
+    let mut told: Vec<_> = world.news().await.into_iter().filter_map(tried).collect();
+    told.sort_by(|(_, one), (_, other)| one.cmp(other));
+    assert_eq!(
+        told,
+        [
+            (edited["eventId"].clone(), "message.edited".to_owned()),
+            (received["eventId"].clone(), "message.received".to_owned())
+        ]
+    );
+}
+
+fn tried(news: News) -> Option<(serde_json::Value, String)> {
+    match news.done {
+        Done::Tried { event, .. } => Some((json!(news.id), event)),
+        Done::InstanceCreated { .. } | Done::SubscriptionChanged { .. } => None,
+    }
+}
+
+#[tokio::test]
+async fn with_a_type_no_webhook_is_needed() {
+    let world = World::new().await;
+    let (user, _, _) = world.ready().await;
+    let typed = json!({"type": "webhook.test"});
+    let alone = user.post(TEST, typed.clone()).await.data(202);
+    assert_eq!(alone["deliveryId"], json!(null));
+    assert!(world.waiting(&world.queue_names().events()).await.is_empty());
+    // A webhook gets it, though it names it not.
+    user.put(WEBHOOK, hook()).await.data(200);
+    assert!(user.post(TEST, typed).await.data(202)["deliveryId"].is_string());
+}
+
+#[tokio::test]
+async fn what_is_no_type_is_refused() {
+    let world = World::new().await;
+    let (user, _, _) = world.ready().await;
+    for kind in [json!("message.levitated"), json!("*"), json!(null), json!(7)] {
+        let refused = user.post(TEST, json!({ "type": kind })).await;
+        assert_eq!(refused.code(), "400 VALIDATION_ERROR");
+        let fields = &refused.json()["error"]["details"]["fields"];
+        assert_eq!(fields[0]["field"], json!("type"));
+    }
 }
