@@ -110,6 +110,8 @@
   }
 
   function show(state) {
+    // What was said of a request is said until something is another.
+    if (latest?.state?.status !== state?.status) forget();
     latest = { state };
     write('fault', '');
     if (state === null || state.link !== 'open') {
@@ -176,6 +178,11 @@
     latest ??= {};
     latest.lost = true;
     write('fault', say('fault.lost'));
+  }
+
+  // Takes away what was said of requests.
+  function forget() {
+    for (const at of document.querySelectorAll('section .fault')) write(at.id, '');
   }
 
   function sayFault(id, fault) {
@@ -260,7 +267,7 @@
 
   element('connect').addEventListener('click', (event) => {
     awaited = 'scan';
-    once(event.currentTarget, 'fault', () => ask('POST', 'connect'));
+    once(event.currentTarget, 'connect-fault', () => ask('POST', 'connect'));
   });
 
   element('phone-form').addEventListener('submit', (event) => {
@@ -288,7 +295,8 @@
   element('language').addEventListener('change', (event) => {
     language = event.currentTarget.value;
     translate();
-    for (const at of document.querySelectorAll('.fault[id]')) write(at.id, '');
+    forget();
+    write('fault', '');
     if (latest && latest.state !== undefined) show(latest.state);
     else write('what', say('loading'));
     if (latest?.lost) lost();
