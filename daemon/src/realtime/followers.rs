@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use shared::ids::{KeyId, SubscriptionId};
+use shared::ids::{InstanceId, KeyId, SubscriptionId};
 use socketioxide::socket::Sid;
 
 use super::caller::Caller;
@@ -20,6 +20,8 @@ pub struct Limits {
     pub of_subscription: usize,
     /// With one API key.
     pub of_key: usize,
+    /// With one pairing link. A page without a place asks now and again instead.
+    pub of_link: usize,
 }
 
 impl Limits {
@@ -29,6 +31,7 @@ impl Limits {
             sockets,
             of_subscription: 100,
             of_key: 20,
+            of_link: 5,
         }
     }
 }
@@ -38,6 +41,8 @@ impl Limits {
 enum Holder {
     Subscription(SubscriptionId),
     Key(KeyId),
+    /// An instance has one link at most.
+    Link(InstanceId),
 }
 
 /// All sockets that follow.
@@ -95,8 +100,10 @@ impl Followers {
             Holder::Subscription(caller.subscription()),
             self.limits.of_subscription,
         )];
-        if let Caller::Key(key) = caller {
-            holders.push((Holder::Key(key.grant.key), self.limits.of_key));
+        match caller {
+            Caller::Key(key) => holders.push((Holder::Key(key.grant.key), self.limits.of_key)),
+            Caller::Link(link) => holders.push((Holder::Link(link.instance), self.limits.of_link)),
+            Caller::User(_) => {}
         }
         let mut inner = self.inner();
         for (holder, limit) in &holders {
@@ -104,6 +111,7 @@ impl Followers {
                 let whose = match holder {
                     Holder::Subscription(_) => "the subscription",
                     Holder::Key(_) => "the API key",
+                    Holder::Link(_) => "the pairing link",
                 };
                 let message = format!("Too many sockets of {whose} are open: {limit} are allowed");
                 return Err(Refusal::new(Code::RateLimited, message));
