@@ -8,6 +8,9 @@ import { Maker, Phone } from './lib/people.js';
 import { Reader } from './lib/reader.js';
 import { text } from './lib/texts.js';
 
+/** The first code stands for a minute, the next ones for less. */
+const PATIENCE = 120_000;
+
 test('the QR code changes, the attempt ends, and another one begins', async (t) => {
   const [maker, phone] = await Promise.all([Maker.with(), Phone.of('Ada')]);
   const reader = await Reader.opens(t, await maker.address());
@@ -15,7 +18,7 @@ test('the QR code changes, the attempt ends, and another one begins', async (t) 
   await reader.asksForQr();
   const seen = new Set();
   for (const attempt of [1, 2, 3]) {
-    await reader.reads('hint', text('scan.left', { attempt, most: 3 }));
+    await reader.reads('hint', text('scan.left', { attempt, most: 3 }), PATIENCE);
     await until('another picture', async () => {
       const before = seen.size;
       return seen.add(await reader.qr()).size > before;

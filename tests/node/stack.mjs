@@ -65,9 +65,9 @@ export class User {
   }
 }
 
-/** Looks until there is something. `what` may be a function, for words that say what was there instead. */
-export async function until(what, look) {
-  const deadline = Date.now() + DEADLINE;
+/** Looks until there is something, for so many milliseconds. `what` may be a function, for words that say what was there instead. */
+export async function until(what, look, patience = DEADLINE) {
+  const deadline = Date.now() + patience;
   for (;;) {
     const found = await look();
     if (found) return found;

@@ -82,10 +82,10 @@ export class Reader {
     }, id);
   }
 
-  /** Waits until this is to be read at this id. */
-  reads(id, wanted) {
+  /** Waits until this is to be read at this id, for so many milliseconds. */
+  reads(id, wanted, patience) {
     const what = async () => `“${wanted}” at ${id} of “${await this.page.evaluate(() => document.body.innerText)}”`;
-    return until(what, async () => (await this.at(id)) === wanted);
+    return until(what, async () => (await this.at(id)) === wanted, patience);
   }
 
   /** Waits until the page says this text, by its name, of what is going on. */
