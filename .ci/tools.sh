@@ -34,20 +34,48 @@ start_aws() {
   printf 'ministack answers at %s\n' "$AWS_ENDPOINT_URL"
 }
 
+# unpack_debian folder package…: Debian's packages, and what they need that the machine does not have, unpacked into the folder's
+# `root`. Nothing is installed. Where that is there already it is kept.
+unpack_debian() {
+  local folder="$1" package
+  shift
+  [ ! -d "$folder/root" ] || return 0
+  rm -rf "$folder"
+  mkdir -p "$folder/partial"
+  apt-get update -qq || true
+  apt-get install --download-only --yes --quiet --no-install-recommends \
+    -o Dir::Cache::archives="$folder" -o Debug::NoLocking=true "$@"
+  for package in "$folder"/*.deb; do dpkg -x "$package" "$folder/unpacked"; done
+  rm "$folder"/*.deb
+  mv "$folder/unpacked" "$folder/root"
+}
+
+# find_browser: the machine's Chromium or Chrome, else Debian's in the cache folder. Exports WAXWING_BROWSER, which starts it.
+find_browser() {
+  local folder="$cache/chromium" name libraries
+  for name in chromium google-chrome-stable google-chrome; do
+    [ -n "${WAXWING_BROWSER:-}" ] || WAXWING_BROWSER="$(command -v "$name" || true)"
+  done
+  if [ -z "$WAXWING_BROWSER" ]; then
+    unpack_debian "$folder" chromium
+    libraries="$(echo "$folder"/root/usr/lib/*-linux-gnu)"
+    WAXWING_BROWSER="$folder/chromium"
+    printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' \
+      "$libraries:$libraries/pulseaudio" "$folder/root/usr/lib/chromium/chromium" >"$WAXWING_BROWSER"
+    chmod +x "$WAXWING_BROWSER"
+  fi
+  export WAXWING_BROWSER
+  "$WAXWING_BROWSER" --version
+}
+
 # start_redis: a Redis on a free port of this machine, and the variable that points the realtime suite at it. Where the machine
-# has none, Debian's packages are unpacked into the cache folder; they are not installed.
+# has none, it is Debian's in the cache folder.
 start_redis() {
-  local folder="$cache/redis" log="$cache/redis.log" server port package
+  local folder="$cache/redis" log="$cache/redis.log" server port
   server="$(command -v redis-server || true)"
   if [ -z "$server" ]; then
+    unpack_debian "$folder" redis-server
     server="$folder/root/usr/bin/redis-server"
-    if [ ! -x "$server" ]; then
-      mkdir -p "$folder/partial"
-      apt-get update -qq || true
-      apt-get install --download-only --yes --quiet --no-install-recommends \
-        -o Dir::Cache::archives="$folder" -o Debug::NoLocking=true redis-server
-      for package in "$folder"/*.deb; do dpkg -x "$package" "$folder/root"; done
-    fi
   fi
   port="$(free_port)"
   LD_LIBRARY_PATH="$(echo "$folder"/root/usr/lib/*-linux-gnu*)" \

@@ -138,6 +138,7 @@ impl Stack {
         let mut usual = Functions::new(common, vec![NETWORK], vec![secret], wrapping);
         usual.users.mail = config::Mail::Folder(place.path().join(MAIL));
         usual.base.public_url = Some(format!("http://{api}"));
+        usual.management.feed = Some(config::FeedAddress::OwnHost);
         usual.base.reach = if cli.private_addresses {
             Reach::PRIVATE
         } else {

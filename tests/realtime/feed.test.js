@@ -3,7 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { Follower, User, api, pair, sandbox, until } from './lib/stack.js';
+import { User, api, pair, sandbox, until } from '../node/stack.mjs';
+import { Follower } from './lib/follower.js';
 
 test('whoever has no good token is refused in the codes of the API', async (t) => {
   const user = await User.register();
@@ -24,7 +25,7 @@ test('whoever has no good token is refused in the codes of the API', async (t) =
 test('a dashboard follows an instance from its creation to its messages', async (t) => {
   const user = await User.register();
   const follower = await new Follower(t, user.tokens.accessToken).connected();
-  user.keeps(t, follower);
+  follower.staysWith(t, user);
   const stranger = await new Follower(t, (await User.register()).tokens.accessToken).connected();
   await Promise.all([follower.ask('subscribe', {}), stranger.ask('subscribe', {})]);
   assert.equal((await follower.heard('system:health')).checks.store, true);
@@ -118,7 +119,7 @@ test('an expired access token ends the socket, and a refreshed one goes on', asy
   const [one, other] = [new Follower(t, first), new Follower(t, first)];
   await Promise.all([one.connected(), other.connected()]);
   const ended = other.ended();
-  user.keeps(t, one);
+  one.staysWith(t, user);
   // The stack of this suite has tokens of a minute.
   assert.equal(await ended, 'io server disconnect');
   assert.equal((await other.heard('feed:ended')).code, 'TOKEN_EXPIRED');

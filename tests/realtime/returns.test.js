@@ -3,8 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
+import { User, until } from '../node/stack.mjs';
+import { Follower } from './lib/follower.js';
 import { Relay } from './lib/relay.js';
-import { Follower, User, until } from './lib/stack.js';
 
 test('a client that is told why it is not let in does not come back', async (t) => {
   const follower = new Follower(t, 'nonsense');

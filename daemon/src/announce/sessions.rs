@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use shared::domain::event::{EventType, SessionNews, Untold};
 use shared::domain::instance::{Observed, Status};
 use shared::domain::person::Person;
@@ -15,6 +16,7 @@ use shared::session_state::Fence;
 use tracing::warn;
 
 use super::announcement::Announcement;
+use super::shown::Shown;
 use super::{AnnounceError, Announcer};
 use shared::telemetry::chain;
 
@@ -71,6 +73,18 @@ impl Announcer {
     pub async fn tell_again(&self, instance: InstanceId, fence: &Fence, untold: &Untold) {
         if !untold.is_empty() {
             self.session_is(instance, fence, News(None), untold).await;
+        }
+    }
+
+    /// Shows in the realtime feed that the pairing of an instance goes on, if somebody may look at that. Nothing waits for it, and
+    /// whoever is not told finds out a little later.
+    pub fn pairing_goes_on(&self, instance: InstanceId, now: DateTime<Utc>) {
+        let Some(listener) = self.audience.known(instance) else {
+            return;
+        };
+        if self.hub.is_followed(listener.subscription) {
+            self.hub
+                .show(Shown::pairing(instance, listener.subscription, now));
         }
     }
 

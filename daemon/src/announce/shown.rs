@@ -1,5 +1,6 @@
 //! An event as the realtime feed shows it.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use shared::domain::event::{Told, Whose};
 use shared::domain::feed::FeedEvent;
@@ -89,6 +90,14 @@ impl Shown {
             }
         }
         Some(of(&announcement.clone().without_content()))
+    }
+
+    /// What whoever has an instance's pairing link is shown when its pairing goes on: that something has changed, and not what.
+    pub(super) fn pairing(instance: InstanceId, subscription: SubscriptionId, now: DateTime<Utc>) -> Self {
+        let id = EventId::new(now);
+        let body =
+            json!({"id": id, "type": "pairing.updated", "timestamp": now, "instance": null, "data": {}});
+        Self::new(id, subscription, Some(instance), FeedEvent::PairingUpdate, body)
     }
 
     /// What is shown of what a function has done; `None` where that is an event of an instance, and shown as such.

@@ -281,6 +281,9 @@ impl Observer {
             .persist(|| deps.instances.set_account(id, token, account))
             .await;
         self.owes_account = written != Written::Stored;
+        if written == Written::Stored {
+            self.tell_pairing();
+        }
         written
     }
 
@@ -305,12 +308,20 @@ impl Observer {
             .persist(|| deps.instances.observe(id, token, &self.observed))
             .await;
         if written == Written::Stored {
+            if self.is_news && !self.is_paired() {
+                self.tell_pairing();
+            }
             self.is_news = false;
             let untold = &self.observed.untold;
             let left = deps.announcer.session_is(id, &self.fence, news, untold).await;
             self.stored = (self.observed.status, left);
         }
         written
+    }
+
+    fn tell_pairing(&self) {
+        let Deps { announcer, clock, .. } = &*self.deps;
+        announcer.pairing_goes_on(self.id, clock.now());
     }
 
     async fn persist<F, W>(&self, write: F) -> Written

@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use shared::auth::api_key::{Grant, Unusable};
 use shared::auth::login::{Login, NoLogin};
-use shared::domain::account::Subscription;
+use shared::auth::pairing_link::PairingTokenHash;
+use shared::domain::account::{Subscription, User};
 use shared::domain::feed::FeedEvent;
 use shared::ids::{InstanceId, SubscriptionId, UserId};
+use shared::storage::instances::PairingLink;
 use shared::storage::standings::{Credential, Standing};
 
 use super::refusal::{Code, Refusal};
@@ -18,6 +20,8 @@ use crate::announce::shown::Shown;
 pub enum Caller {
     /// A program with an API key: it hears of the key's instance, as far as the key's scopes go.
     Key(KeyCaller),
+    /// A pairing page: it hears that the pairing of its link's instance goes on, and of nothing else.
+    Link(LinkCaller),
     /// A user who is logged in, who hears of the whole subscription.
     User(UserCaller),
 }
@@ -31,6 +35,19 @@ pub struct KeyCaller {
     pub grant: Grant,
     /// Where it calls from.
     pub from: Option<IpAddr>,
+}
+
+/// A pairing page.
+#[derive(Debug, Clone)]
+pub struct LinkCaller {
+    /// What the store knows the link's token by.
+    pub hash: PairingTokenHash,
+    /// The instance that the link is for.
+    pub instance: InstanceId,
+    /// The instance's subscription.
+    pub subscription: SubscriptionId,
+    /// The link.
+    pub link: PairingLink,
 }
 
 /// A user who is logged in.
@@ -51,6 +68,7 @@ impl Caller {
     pub fn subscription(&self) -> SubscriptionId {
         match self {
             Self::Key(key) => key.grant.subscription,
+            Self::Link(link) => link.subscription,
             Self::User(user) => user.subscription,
         }
     }
@@ -59,6 +77,7 @@ impl Caller {
     pub fn instance(&self) -> Option<InstanceId> {
         match self {
             Self::Key(key) => Some(key.grant.instance),
+            Self::Link(link) => Some(link.instance),
             Self::User(_) => None,
         }
     }
@@ -69,7 +88,8 @@ impl Caller {
             Self::Key(KeyCaller { grant, .. }) => {
                 shown.instance == Some(grant.instance) && may_hear(grant, shown.event)
             }
-            Self::User(user) => shown.subscription == user.subscription,
+            Self::Link(link) => shown.instance == Some(link.instance) && self.may_hear(shown.event),
+            Self::User(user) => shown.subscription == user.subscription && self.may_hear(shown.event),
         }
     }
 
@@ -77,7 +97,8 @@ impl Caller {
     pub fn may_hear(&self, event: FeedEvent) -> bool {
         match self {
             Self::Key(key) => may_hear(&key.grant, event),
-            Self::User(_) => true,
+            Self::Link(_) => event == FeedEvent::PairingUpdate,
+            Self::User(_) => event != FeedEvent::PairingUpdate,
         }
     }
 
@@ -85,6 +106,7 @@ impl Caller {
     pub fn is_over(&self, now: DateTime<Utc>) -> Option<Refusal> {
         match self {
             Self::Key(key) => key.grant.check(now, key.from).err().map(unusable),
+            Self::Link(link) => (link.link.expires_at <= now).then(link_over),
             Self::User(user) if user.expires_at <= now => Some(Refusal::new(
                 Code::TokenExpired,
                 "The access token has expired, and no `auth:refresh` came before",
@@ -99,6 +121,12 @@ impl Caller {
             Self::Key(key) => Credential::Key {
                 hash: key.hash.clone(),
                 subscription: key.grant.subscription,
+            },
+            Self::Link(link) => Credential::Link {
+                hash: link.hash.as_bytes().to_vec(),
+                instance: link.instance,
+                maker: link.link.user,
+                subscription: link.subscription,
             },
             Self::User(user) => Credential::Login {
                 session: user.session.clone(),
@@ -118,6 +146,22 @@ impl Caller {
                 Ok(Self::Key(key))
             }
             (
+                Self::Link(caller),
+                Standing::Link {
+                    link,
+                    maker,
+                    subscription,
+                },
+            ) => {
+                let link = link.clone().ok_or_else(no_link)?;
+                let caller = LinkCaller {
+                    link,
+                    ..caller.clone()
+                };
+                caller.admit(maker.as_ref(), subscription.as_ref(), now)?;
+                Ok(Self::Link(caller))
+            }
+            (
                 Self::User(caller),
                 Standing::Login {
                     session,
@@ -134,9 +178,7 @@ impl Caller {
                 Ok(Self::User(caller.clone()))
             }
             // A standing is read by what its caller was let in with.
-            (Self::Key(_), Standing::Login { .. }) | (Self::User(_), Standing::Key { .. }) => {
-                Err(Refusal::unavailable())
-            }
+            (Self::Key(_) | Self::Link(_) | Self::User(_), _) => Err(Refusal::unavailable()),
         }
     }
 }
@@ -164,6 +206,25 @@ impl KeyCaller {
     }
 }
 
+impl LinkCaller {
+    /// Lets the page in, if the link is good still.
+    pub fn admit(
+        &self,
+        maker: Option<&User>,
+        subscription: Option<&Subscription>,
+        now: DateTime<Utc>,
+    ) -> Result<(), Refusal> {
+        let is_backed = maker
+            .zip(subscription)
+            .is_some_and(|(maker, subscription)| self.link.is_backed_by(maker, subscription));
+        if is_backed && self.link.expires_at > now {
+            Ok(())
+        } else {
+            Err(link_over())
+        }
+    }
+}
+
 fn may_hear(grant: &Grant, event: FeedEvent) -> bool {
     event.scope().is_some_and(|scope| grant.scopes.contains(&scope))
 }
@@ -171,6 +232,18 @@ fn may_hear(grant: &Grant, event: FeedEvent) -> bool {
 /// There is no such key.
 pub fn no_key() -> Refusal {
     Refusal::new(Code::Unauthenticated, "There is no such API key")
+}
+
+/// There is no such pairing link.
+pub fn no_link() -> Refusal {
+    Refusal::new(
+        Code::Unauthenticated,
+        "There is no such pairing link, or its instance is paired",
+    )
+}
+
+fn link_over() -> Refusal {
+    Refusal::new(Code::Unauthenticated, "The pairing link has ended")
 }
 
 /// The user is gone.

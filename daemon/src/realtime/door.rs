@@ -8,19 +8,21 @@ use chrono::DateTime;
 use shared::auth::api_key::KeySecret;
 use shared::auth::jwt::{DEFAULT_LIFETIME, Jwts};
 use shared::auth::login::Login;
+use shared::auth::pairing_link::PairingToken;
 use shared::clock::Clock;
 use shared::config::JwtSecret;
 use shared::domain::network::Network;
 use shared::storage::Table;
 use shared::storage::accounts::Accounts;
 use shared::storage::api_keys::ApiKeys;
-use shared::storage::rates::{Limit, Rates, Scope};
+use shared::storage::instances::Instances;
+use shared::storage::rates::{Limit, Rate, Rates, Scope};
 use shared::storage::sessions::Sessions;
 use shared::telemetry::chain;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use super::caller::{Caller, KeyCaller, UserCaller, no_key, no_login, no_user, served};
+use super::caller::{Caller, KeyCaller, LinkCaller, UserCaller, no_key, no_link, no_login, no_user, served};
 use super::refusal::{Code, Refusal};
 
 /// How long it may take to find out who somebody is.
@@ -41,6 +43,7 @@ const USER_LIMIT: Limit = Limit::per_minute(120);
 pub struct Door {
     api_keys: ApiKeys,
     accounts: Accounts,
+    instances: Instances,
     sessions: Sessions,
     rates: Rates,
     jwts: Jwts,
@@ -55,6 +58,7 @@ impl Door {
         Self {
             api_keys: ApiKeys::new(table.clone()),
             accounts: Accounts::new(table.clone()),
+            instances: Instances::new(table.clone()),
             sessions: Sessions::new(table.clone()),
             rates: Rates::new(table.clone()),
             // The lifetime matters only to the function that signs.
@@ -73,14 +77,10 @@ impl Door {
             let (scope, limit) = match &caller {
                 Caller::Key(key) => (Scope::Key(key.grant.key), Limit::per_hour(key.grant.rate_limit)),
                 Caller::User(user) => (Scope::User(user.user), USER_LIMIT),
+                // It was counted before it was looked for.
+                Caller::Link(_) => return Ok(caller),
             };
-            let rate = self.rates.count(scope, limit, self.clock.now()).await?;
-            if !rate.within {
-                return Err(Refusal::new(
-                    Code::RateLimited,
-                    "Too many connections: try again later",
-                ));
-            }
+            let rate = self.count(scope, limit).await?;
             // Whoever counts the first request of an hour notes that the key was used.
             if let Caller::Key(key) = &caller
                 && rate.is_first
@@ -99,7 +99,7 @@ impl Door {
         let Caller::User(before) = before else {
             return Err(Refusal::new(
                 Code::Forbidden,
-                "A socket with an API key has nothing to refresh",
+                "Only a socket with an access token has something to refresh",
             ));
         };
         let identifying = tokio::time::timeout(DEADLINE, Box::pin(self.identify(token, None))).await;
@@ -107,7 +107,7 @@ impl Door {
             Caller::User(user) if (user.user, user.subscription) == (before.user, before.subscription) => {
                 Ok(Caller::User(user))
             }
-            Caller::User(_) | Caller::Key(_) => Err(Refusal::new(
+            Caller::User(_) | Caller::Key(_) | Caller::Link(_) => Err(Refusal::new(
                 Code::Forbidden,
                 "The token is not one of the user whose socket this is",
             )),
@@ -118,23 +118,60 @@ impl Door {
         if token.is_empty() || token.len() > LONGEST {
             return Err(Refusal::new(
                 Code::Unauthenticated,
-                "A token is needed: an access token or an API key, as `auth.token`",
+                "A token is needed: an access token, an API key or a pairing link's, as `auth.token`",
             ));
         }
-        match KeySecret::from_token(token) {
-            Some(secret) => Box::pin(self.key(&secret, from)).await,
-            None => Box::pin(self.user(token)).await,
+        if let Some(secret) = KeySecret::from_token(token) {
+            return Box::pin(self.key(&secret, from)).await;
         }
+        // An access token has dots, which a pairing link's has not.
+        match token.parse::<PairingToken>() {
+            Ok(token) => Box::pin(self.link(&token, from)).await,
+            Err(_) => Box::pin(self.user(token)).await,
+        }
+    }
+
+    /// The page of a pairing link. Whoever guesses tokens is counted too.
+    async fn link(&self, token: &PairingToken, from: Option<IpAddr>) -> Result<Caller, Refusal> {
+        if let Some(address) = from {
+            self.count(Scope::PairingPages(address), Limit::PAIRING_PAGES)
+                .await?;
+        }
+        let found = self.instances.get_by_pairing_link(token).await?;
+        let found = found.filter(|(instance, _)| instance.account.is_none());
+        let (instance, link) = found.ok_or_else(no_link)?;
+        if instance.network != self.network {
+            return Err(other_network("pairing link", instance.network, self.network));
+        }
+        let (maker, subscription) = tokio::try_join!(
+            self.accounts.get_user(instance.subscription, link.user),
+            self.accounts.get_subscription(instance.subscription),
+        )?;
+        let caller = LinkCaller {
+            hash: token.hash(),
+            instance: instance.id,
+            subscription: instance.subscription,
+            link,
+        };
+        caller.admit(maker.as_ref(), subscription.as_ref(), self.clock.now())?;
+        Ok(Caller::Link(caller))
+    }
+
+    async fn count(&self, scope: Scope, limit: Limit) -> Result<Rate, Refusal> {
+        let rate = self.rates.count(scope, limit, self.clock.now()).await?;
+        if rate.within {
+            return Ok(rate);
+        }
+        Err(Refusal::new(
+            Code::RateLimited,
+            "Too many connections: try again later",
+        ))
     }
 
     async fn key(&self, secret: &KeySecret, from: Option<IpAddr>) -> Result<Caller, Refusal> {
         let grant = self.api_keys.grant(secret).await?.ok_or_else(no_key)?;
         if grant.network != self.network {
-            let message = format!(
-                "The API key's instance is on the network `{}`, and this feed is of `{}`",
-                grant.network, self.network
-            );
-            return Err(Refusal::new(Code::Unauthenticated, message));
+            return Err(other_network("API key", grant.network, self.network));
         }
         let subscription = self.accounts.get_recent_subscription(grant.subscription).await?;
         let key = KeyCaller {
@@ -166,4 +203,9 @@ impl Door {
             expires_at: DateTime::from_timestamp(claims.exp, 0).unwrap_or(now),
         }))
     }
+}
+
+fn other_network(what: &str, theirs: Network, ours: Network) -> Refusal {
+    let message = format!("The {what}'s instance is on the network `{theirs}`, and this feed is of `{ours}`");
+    Refusal::new(Code::Unauthenticated, message)
 }

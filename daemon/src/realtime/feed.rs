@@ -304,7 +304,7 @@ impl Feed {
             self.instances.get_by_name(subscription, &name).await?
         };
         let id = found.map(|instance| instance.id).ok_or_else(none)?;
-        // A key's instance is the only one that there is for it.
+        // The instance of a key or a pairing link is the only one that there is for it.
         if caller.instance().is_some_and(|own| own != id) {
             return Err(none());
         }
@@ -324,7 +324,7 @@ impl Feed {
             Ok(caller) => {
                 let expires_at = match &caller {
                     Caller::User(user) => Some(user.expires_at),
-                    Caller::Key(_) => None,
+                    Caller::Key(_) | Caller::Link(_) => None,
                 };
                 follower.is_of(caller);
                 json!({"success": true, "data": {"expiresAt": expires_at}})
@@ -352,7 +352,7 @@ fn token_in(auth: Option<&Value>) -> Result<&str, Refusal> {
     token.and_then(Value::as_str).ok_or_else(|| {
         Refusal::new(
             Code::Unauthenticated,
-            "A token is needed: an access token or an API key, as `auth.token`",
+            "A token is needed: an access token, an API key or a pairing link's, as `auth.token`",
         )
     })
 }

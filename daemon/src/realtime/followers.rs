@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use shared::ids::{KeyId, SubscriptionId};
+use shared::ids::{InstanceId, KeyId, SubscriptionId};
 use socketioxide::socket::Sid;
 use tokio::sync::Notify;
 
@@ -21,6 +21,8 @@ pub struct Limits {
     pub of_subscription: usize,
     /// With one API key.
     pub of_key: usize,
+    /// With one pairing link. A page without a place asks now and again instead.
+    pub of_link: usize,
 }
 
 impl Limits {
@@ -30,6 +32,7 @@ impl Limits {
             sockets,
             of_subscription: 100,
             of_key: 20,
+            of_link: 5,
         }
     }
 }
@@ -39,6 +42,8 @@ impl Limits {
 enum Holder {
     Subscription(SubscriptionId),
     Key(KeyId),
+    /// An instance has one link at most.
+    Link(InstanceId),
 }
 
 /// All sockets that follow.
@@ -101,8 +106,10 @@ impl Followers {
             Holder::Subscription(caller.subscription()),
             self.limits.of_subscription,
         )];
-        if let Caller::Key(key) = caller {
-            holders.push((Holder::Key(key.grant.key), self.limits.of_key));
+        match caller {
+            Caller::Key(key) => holders.push((Holder::Key(key.grant.key), self.limits.of_key)),
+            Caller::Link(link) => holders.push((Holder::Link(link.instance), self.limits.of_link)),
+            Caller::User(_) => {}
         }
         let mut inner = self.inner();
         for (holder, limit) in &holders {
@@ -110,6 +117,7 @@ impl Followers {
                 let whose = match holder {
                     Holder::Subscription(_) => "the subscription",
                     Holder::Key(_) => "the API key",
+                    Holder::Link(_) => "the pairing link",
                 };
                 let message = format!("Too many sockets of {whose} are open: {limit} are allowed");
                 return Err(Refusal::new(Code::RateLimited, message));

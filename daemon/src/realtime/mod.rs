@@ -9,7 +9,7 @@
 //! | what | bound |
 //! | --- | --- |
 //! | connections | `WAXWING_REALTIME_SOCKETS`; the next one is answered 503, as every one is once the daemon stops |
-//! | sockets of a subscription, of an API key | `Limits` |
+//! | sockets of a subscription, of an API key, of a pairing link | `Limits` |
 //! | the time until a connection has shown its token | `HANDSHAKE` |
 //! | a message of a client | `LARGEST_REQUEST` |
 //! | what a client may ask | 20 requests at once, one a second in the long run |

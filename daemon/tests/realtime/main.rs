@@ -7,6 +7,7 @@ mod ends;
 mod events;
 mod handshake;
 mod limits;
+mod links;
 mod ready;
 mod redis;
 mod stats;

@@ -2,6 +2,8 @@
 
 use chrono::TimeDelta;
 use daemon::connection::SessionEvent;
+use serde_json::json;
+use shared::domain::feed::FeedEvent;
 use shared::domain::instance::{Account, Instance, QrCode, Status, Wanted};
 use shared::seal::Purpose;
 use testbed::wait::{in_time, until};
@@ -108,4 +110,38 @@ async fn pairing_stores_the_account() {
     assert_eq!(connected.observed.last_round_trip_at, Some(world.now()));
     assert_eq!(connected.observed.since, world.now());
     assert!(!connected.refuses_sends());
+}
+
+/// What a pairing page goes by. It says what has changed to nobody.
+#[tokio::test]
+async fn whoever_follows_is_told_that_pairing_goes_on_until_it_is_done() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let hub = daemon.deps.announcer.hub().clone();
+    let told = || {
+        let mut shown = hub.after(None).expect("all of it");
+        shown.retain(|shown| shown.event == FeedEvent::PairingUpdate);
+        shown
+    };
+    let (instance, session) = world.showing_qr(&mut daemon).await;
+    assert!(told().is_empty(), "nobody follows");
+    hub.follow([instance.subscription]);
+    session.show_qr("2@another").await;
+    let shown = until("word of another code", async || told().pop()).await;
+    assert_eq!(shown.instance, Some(instance.id));
+    assert_eq!(
+        (&shown.body["data"], &shown.body["instance"]),
+        (&json!({}), &json!(null))
+    );
+    session.tell(SessionEvent::Paired).await;
+    until("word of the next step", async || (told().len() > 1).then_some(())).await;
+    hub.follow([instance.subscription]);
+    session.log_in().await;
+    let connected = world.until_status(&instance, Status::Connected).await;
+    assert!(connected.account.is_some());
+    let by_now = told().len();
+    assert!(by_now > 2, "the account is there");
+    world.want(&instance, Wanted::Disconnected).await;
+    world.until_status(&instance, Status::Disconnected).await;
+    assert_eq!(told().len(), by_now, "it is paired");
 }

@@ -37,6 +37,8 @@ pub struct OfManagement {
     pub(crate) hooks: Hooks,
     /// How long a request waits for what a daemon has to answer.
     pub daemon_answer: Duration,
+    /// Where the pairing page finds the realtime feed.
+    pub feed: Option<config::FeedAddress>,
 }
 
 impl ManagementState {
@@ -51,6 +53,7 @@ impl ManagementState {
             hooks: Hooks::new(table, Arc::clone(&sealer), users.reach),
             sealer,
             daemon_answer: config.daemon_answer,
+            feed: config.feed.clone(),
             users,
         }))
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{
-    Bucket, Common, ConfigError, JwtSecret, Lookup, Mail, QueueLimits, Wrapping, bucket, common_from, mail,
-    missing, number, problem, reach, wrapping_from,
+    Bucket, Common, ConfigError, FeedAddress, JwtSecret, Lookup, Mail, QueueLimits, Wrapping, bucket,
+    common_from, feed, mail, missing, number, problem, reach, wrapping_from,
 };
 use crate::auth::jwt::DEFAULT_LIFETIME;
 use crate::auth::password::DEFAULT_COST;
@@ -100,6 +100,8 @@ pub struct Auth {
 pub struct Management {
     /// How long a request waits for a daemon's answer.
     pub daemon_answer: Duration,
+    /// Where the pairing page finds the realtime feed; without one it asks now and again.
+    pub feed: Option<FeedAddress>,
 }
 
 /// What `messaging` alone has.
@@ -217,7 +219,17 @@ impl Default for Management {
     fn default() -> Self {
         Self {
             daemon_answer: Duration::from_secs(20),
+            feed: None,
         }
+    }
+}
+
+impl Management {
+    fn over(self, get: Lookup<'_>) -> Result<Self, ConfigError> {
+        Ok(Self {
+            feed: feed::read(get)?.or(self.feed),
+            ..self
+        })
     }
 }
 
@@ -277,6 +289,7 @@ impl Functions {
             base: self.base.over(get)?,
             users: self.users.over(get)?,
             auth: self.auth.over(get)?,
+            management: self.management.over(get)?,
             messaging: self.messaging.over(get)?,
             ..self
         })
@@ -288,7 +301,7 @@ pub(super) fn auth(get: Lookup<'_>) -> Result<(Base, Users, Auth), ConfigError> 
 }
 
 pub(super) fn management(get: Lookup<'_>) -> Result<(Base, Users, Wrapping, Management), ConfigError> {
-    let management = Management::default();
+    let management = Management::default().over(get)?;
     Ok((base_from(get)?, users_from(get)?, wrapping_from(get)?, management))
 }
 

@@ -22,6 +22,7 @@
 //! | `WAXWING_MAIL` | auth and management: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
 //! | `WAXWING_MAIL_FROM` | auth and management: the sender of mails | — |
 //! | `WAXWING_PUBLIC_URL` | functions: where callers reach the API, for links in errors, in mails, in the OpenAPI document and to media in a folder | errors: the host that the request names; else `http://localhost:3000` |
+//! | `WAXWING_REALTIME_URL` | management: where browsers reach the realtime feed, for the pairing page: `https://<host>`, or `/` where it is on the host of the page | — |
 //! | `WAXWING_TRUSTED_PROXIES` | functions and daemon: how many proxies before a listener of our own add to `X-Forwarded-For` | 0 |
 //! | `WAXWING_CORS_ORIGINS` | functions: origins whose pages may call the API, separated by commas; `*` for all | — |
 //! | `WAXWING_AUTH_RATE` | auth: requests a minute from one address to the routes that need no token | 120 |
@@ -40,6 +41,7 @@
 
 mod bucket;
 mod daemon;
+mod feed;
 mod functions;
 mod mail;
 mod secret;
@@ -52,6 +54,7 @@ use std::str::FromStr;
 
 pub use bucket::Bucket;
 pub use daemon::{Daemon, QueueLimits, Realtime, SESSION_STARTS};
+pub use feed::FeedAddress;
 pub use functions::{Auth, Base, CorsOrigins, Function, Functions, Management, Messaging, Users};
 pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};

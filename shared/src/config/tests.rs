@@ -128,7 +128,7 @@ fn each_function_asks_for_what_it_needs_alone() {
     assert_eq!(asked_by(Function::Auth), all(&[&of_all, &of_users, own]));
     assert_eq!(
         asked_by(Function::Management),
-        all(&[&of_all, &of_users, &of_keys])
+        all(&[&of_all, &of_users, &of_keys, &["WAXWING_REALTIME_URL"]])
     );
     let own: &[&str] = &[
         "WAXWING_BUCKET",

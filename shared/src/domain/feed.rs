@@ -11,6 +11,8 @@ text_enum! {
         ConnectionUpdate = "connection:update",
         /// A QR code waits to be scanned. The code itself is not told.
         QrUpdate = "qr:update",
+        /// How the pairing of an instance goes has changed: for whoever has its pairing link, and nobody else.
+        PairingUpdate = "pairing:update",
         /// A message that was accepted here has come further.
         MessageStatus = "message:status",
         /// An instance's counters of the day have changed.
@@ -74,7 +76,7 @@ impl FeedEvent {
             Self::GroupUpdated | Self::GroupParticipants => Some(Scope::GroupsRead),
             Self::ContactUpdated | Self::PresenceUpdate | Self::CallReceived => Some(Scope::ContactsRead),
             Self::WebhookTest => Some(Scope::WebhookRead),
-            Self::SubscriptionChanged => None,
+            Self::SubscriptionChanged | Self::PairingUpdate => None,
         }
     }
 }

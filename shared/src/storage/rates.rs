@@ -92,6 +92,10 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// What a source address may ask of pairing pages, a connection to the realtime feed included: as much as twenty pages ask
+    /// that are open.
+    pub const PAIRING_PAGES: Self = Self::per_minute(600);
+
     /// So many an hour.
     pub const fn per_hour(requests: u32) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Whether many who were let in before may still be: keys, sessions, users and subscriptions, read in batches.
+//! Whether many who were let in before may still be: keys, pairing links, sessions, users and subscriptions, read in batches.
 //!
 //! The realtime feed asks that every few seconds of all whose sockets are open. What is asked for twice is read once.
 
@@ -7,14 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::accounts::{subscription_from_item, user_from_item};
 use super::api_keys::grant_from_item;
 use super::error::StorageError;
+use super::instances::{PairingLink, linked_from_item};
 use super::item::{Item, Reader};
 use super::keys::{self, Key};
 use super::sessions::session_from_item;
 use super::table::Table;
 use crate::auth::api_key::Grant;
+use crate::auth::pairing_link::PairingTokenHash;
 use crate::auth::session::Session;
 use crate::domain::account::{Subscription, User};
-use crate::ids::{SubscriptionId, UserId};
+use crate::ids::{InstanceId, SubscriptionId, UserId};
 
 /// What somebody was let in with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +26,17 @@ pub enum Credential {
         /// The hash of its secret.
         hash: String,
         /// The subscription of its instance.
+        subscription: SubscriptionId,
+    },
+    /// A pairing link.
+    Link {
+        /// The hash of its token.
+        hash: Vec<u8>,
+        /// The instance that it is for.
+        instance: InstanceId,
+        /// Who made it.
+        maker: UserId,
+        /// The instance's subscription.
         subscription: SubscriptionId,
     },
     /// An access token.
@@ -47,6 +60,15 @@ pub enum Standing {
         /// Its subscription.
         subscription: Option<Subscription>,
     },
+    /// Of a pairing link. Nothing here says whether its time is over.
+    Link {
+        /// The link; `None` where it is gone, another one has its place, or its instance is paired.
+        link: Option<PairingLink>,
+        /// Who made it.
+        maker: Option<User>,
+        /// The instance's subscription.
+        subscription: Option<Subscription>,
+    },
     /// Of an access token. Nothing here says whether the session's time is over.
     Login {
         /// The session; `None` where it has ended.
@@ -64,6 +86,16 @@ impl Credential {
             Self::Key { hash, subscription } => {
                 vec![keys::api_key(hash), keys::subscription(*subscription)]
             }
+            Self::Link {
+                instance,
+                maker,
+                subscription,
+                ..
+            } => vec![
+                keys::instance(*instance),
+                keys::user(*subscription, *maker),
+                keys::subscription(*subscription),
+            ],
             Self::Login {
                 session,
                 user,
@@ -90,7 +122,7 @@ impl Standings {
     }
 
     /// What the table says of each of these. An item that cannot be read is an error of whom it is of alone. One request and
-    /// 50 read units for each hundred items at most; a key is two items, a login three, and what several share is read once.
+    /// 50 read units for each hundred items at most; a key is two items, a link or a login three, and what several share is read once.
     pub async fn of(
         &self,
         credentials: &BTreeSet<Credential>,
@@ -122,6 +154,30 @@ fn standing<'a>(
             let grant = item(&keys::api_key(hash)).filter(|item| item.contains_key("id"));
             Ok(Standing::Key {
                 grant: grant.map(grant_from_item).transpose()?,
+                subscription: item(&keys::subscription(*subscription))
+                    .map(subscription_from_item)
+                    .transpose()?,
+            })
+        }
+        Credential::Link {
+            hash,
+            instance,
+            maker,
+            subscription,
+        } => {
+            let linked = match (
+                PairingTokenHash::from_stored(hash),
+                item(&keys::instance(*instance)),
+            ) {
+                (Some(hash), Some(item)) => linked_from_item(item, &hash)?,
+                _ => None,
+            };
+            let unpaired = linked.filter(|(instance, _)| instance.account.is_none());
+            Ok(Standing::Link {
+                link: unpaired.map(|(_, link)| link),
+                maker: item(&keys::user(*subscription, *maker))
+                    .map(user_from_item)
+                    .transpose()?,
                 subscription: item(&keys::subscription(*subscription))
                     .map(subscription_from_item)
                     .transpose()?,

@@ -2,7 +2,7 @@
 
 import net from 'node:net';
 
-import { API } from './stack.js';
+import { API } from '../../node/stack.mjs';
 
 /** Takes connections and hands them on. It ends with the test. */
 export class Relay {

@@ -14,15 +14,11 @@ use shared::storage::rates::{Limit, Scope};
 use utoipa::ToSchema;
 
 use crate::endpoint::{Argument, Gate, gate};
-use crate::http::caller::require_served;
 use crate::http::source_address::source_address;
 use crate::http::{ApiError, Code, Path, RequestContext, rate_limit};
 use crate::management::ManagementState;
 use crate::management::instances::behalf::Behalf;
 use crate::openapi::Operation;
-
-/// What a source address may ask of pairing pages: as much as twenty pages ask that are open.
-const LIMIT: Limit = Limit::per_minute(600);
 
 /// How a link is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -82,7 +78,7 @@ impl FromRequestParts<ManagementState> for FoundLink {
         if let Some(address) = source_address(parts, state.trusted_proxies) {
             let rate = state
                 .rates
-                .count(Scope::PairingPages(address), LIMIT, now)
+                .count(Scope::PairingPages(address), Limit::PAIRING_PAGES, now)
                 .await?;
             rate_limit::admit(&parts.extensions, rate, now)?;
         }
@@ -122,9 +118,7 @@ async fn maker(
     let (Some(user), Some(subscription)) = (user, subscription) else {
         return Ok(None);
     };
-    let is_good =
-        user.active && user.credentials == link.credentials && require_served(&user, &subscription).is_ok();
-    Ok(is_good.then_some(user))
+    Ok(link.is_backed_by(&user, &subscription).then_some(user))
 }
 
 fn no_link() -> ApiError {

@@ -3,8 +3,10 @@
 'use strict';
 
 (() => {
-  // Milliseconds between two looks: usually, where nobody sees the page, and at most where looks fail.
+  // Milliseconds between two looks: usually, while the realtime feed tells what changes, where nobody sees the page, and at most
+  // where looks fail.
   const USUAL = 2_000;
+  const TOLD = 20_000;
   const UNSEEN = 15_000;
   const LONGEST = 30_000;
   // How long a request may take: a little longer than the service lets it.
@@ -62,6 +64,75 @@
       : { fault: answer.error.code, wait: Number(response.headers.get('retry-after')) * 1_000 };
   }
 
+  // Follows the realtime feed: Socket.IO (protocol 5) over Engine.IO (4), over WebSocket. It says no more than that something has
+  // changed. `tells` is called with whether it does, and `changed` when something has. Answers how to end it.
+  function follow(tells, changed) {
+    const feed = document.querySelector('meta[name="waxwing-feed"]').content;
+    if (!feed) return () => {};
+    const url = new URL(feed, location.href);
+    url.protocol = url.protocol.replace('http', 'ws');
+    url.search = 'EIO=4&transport=websocket';
+    let socket = null;
+    let failures = 0;
+    let timer = null;
+    let silence = 0;
+
+    // A connection of which nothing is heard, not even the server's pings, is none.
+    function hear() {
+      clearTimeout(timer);
+      timer = setTimeout(lose, silence || DEADLINE);
+    }
+
+    function close() {
+      clearTimeout(timer);
+      if (!socket) return;
+      socket.onmessage = null;
+      socket.onclose = null;
+      socket.close();
+    }
+
+    function lose() {
+      close();
+      failures += 1;
+      timer = setTimeout(open, Math.min(USUAL * 2 ** failures, LONGEST) * (0.75 + Math.random() / 2));
+      tells(false);
+    }
+
+    function take(packet) {
+      hear();
+      if (packet.startsWith('0')) {
+        const { pingInterval, pingTimeout } = JSON.parse(packet.slice(1));
+        silence = pingInterval + pingTimeout;
+        socket.send(`40${JSON.stringify({ token: address.split('/').pop() })}`);
+      } else if (packet === '2') {
+        socket.send('3');
+      } else if (packet.startsWith('40')) {
+        failures = 0;
+        socket.send('42["subscribe",{}]');
+        tells(true);
+      } else if (packet.startsWith('42')) {
+        changed();
+      } else if (packet.startsWith('41') || packet.startsWith('44')) {
+        lose();
+      }
+    }
+
+    function open() {
+      try {
+        socket = new WebSocket(url);
+      } catch {
+        // Nothing of this browser's passes to there: the page asks instead.
+        return;
+      }
+      hear();
+      socket.onmessage = ({ data }) => take(data);
+      socket.onclose = lose;
+    }
+
+    open();
+    return close;
+  }
+
   // Where the page has its data from: it calls `show` with each new state, and with `null` where there is no such link.
   // Answers how to look at once.
   function watch(show, lost) {
@@ -69,33 +140,56 @@
     let failures = 0;
     let timer = null;
     let looks = 0;
+    let isTold = false;
+    let isOver = false;
+    let unfollow = null;
 
     async function look() {
       clearTimeout(timer);
+      if (isOver) return;
       const mine = ++looks;
-      let pause = USUAL;
+      let pause = isTold ? TOLD : USUAL;
       try {
         const { state, fault, wait } = await ask('GET', 'state');
         if (mine !== looks) return;
-        if (fault === 'NOT_FOUND') return show(null);
+        if (fault === 'NOT_FOUND') return end(null);
         if (fault) throw Object.assign(new Error(fault), { wait });
         failures = 0;
+        if (state.link !== 'open') return end(state);
         show(state);
-        if (state.link !== 'open') return;
+        unfollow ??= follow(told, look);
       } catch (error) {
         if (mine !== looks) return;
         failures += 1;
         pause = Math.max(Math.min(USUAL * 2 ** failures, LONGEST), error.wait || 0);
         if (failures > 1) lost();
       }
-      if (Date.now() - begun > END) return;
+      if (Date.now() - begun > END) return stop();
       // Not all pages that failed at once come back at once.
       pause *= failures ? 0.75 + Math.random() / 2 : 1;
       timer = setTimeout(look, document.hidden ? Math.max(pause, UNSEEN) : pause);
     }
 
+    // What has changed before the feed tells, or since it told last, is to be looked for.
+    function told(is) {
+      if (isTold !== is) {
+        isTold = is;
+        look();
+      }
+    }
+
+    function end(state) {
+      stop();
+      show(state);
+    }
+
+    function stop() {
+      isOver = true;
+      unfollow?.();
+    }
+
     document.addEventListener('visibilitychange', () => {
-      if (!document.hidden && timer !== null) look();
+      if (!document.hidden) look();
     });
     look();
     return look;
@@ -110,6 +204,8 @@
   }
 
   function show(state) {
+    // What was said of a request is said until something is another.
+    if (latest?.state?.status !== state?.status) forget();
     latest = { state };
     write('fault', '');
     if (state === null || state.link !== 'open') {
@@ -176,6 +272,11 @@
     latest ??= {};
     latest.lost = true;
     write('fault', say('fault.lost'));
+  }
+
+  // Takes away what was said of requests.
+  function forget() {
+    for (const at of document.querySelectorAll('section .fault')) write(at.id, '');
   }
 
   function sayFault(id, fault) {
@@ -260,7 +361,7 @@
 
   element('connect').addEventListener('click', (event) => {
     awaited = 'scan';
-    once(event.currentTarget, 'fault', () => ask('POST', 'connect'));
+    once(event.currentTarget, 'connect-fault', () => ask('POST', 'connect'));
   });
 
   element('phone-form').addEventListener('submit', (event) => {
@@ -289,7 +390,8 @@
   element('language').addEventListener('change', (event) => {
     language = event.currentTarget.value;
     translate();
-    for (const at of document.querySelectorAll('.fault[id]')) write(at.id, '');
+    forget();
+    write('fault', '');
     if (latest && latest.state !== undefined) show(latest.state);
     else write('what', say('loading'));
     if (latest?.lost) lost();

@@ -6,10 +6,12 @@ use std::fmt::Write as _;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use shared::auth::pairing_link::PairingToken;
+use shared::config::FeedAddress;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
@@ -24,11 +26,21 @@ const PAGE: &str = include_str!("page.html");
 const SCRIPT: &str = include_str!("page.js");
 const STYLE: &str = include_str!("page.css");
 
-/// The page loads its own files and asks its own address, and nobody else. No other page is around it.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none';script-src 'self';style-src 'self';img-src data:;connect-src 'self';base-uri 'none';\
-     form-action 'none';frame-ancestors 'none'",
-);
+/// The page loads its own files. It asks its own address, with the realtime feed where that is on another host, and nobody else. No
+/// other page is around it.
+fn policy(feed: Option<&FeedAddress>) -> String {
+    let feed = match feed {
+        Some(feed @ FeedAddress::Host(_)) => format!(" {}", feed.url()),
+        Some(FeedAddress::OwnHost) | None => String::new(),
+    };
+    format!(
+        "default-src 'none';script-src 'self';style-src 'self';img-src data:;connect-src 'self'{feed};base-uri 'none';\
+         form-action 'none';frame-ancestors 'none'"
+    )
+}
+
+/// Where the page says where the realtime feed is.
+const FEED: &str = "{feed}";
 
 /// The page in each language.
 static PAGES: LazyLock<[String; COUNT]> = LazyLock::new(|| std::array::from_fn(page));
@@ -78,9 +90,15 @@ pub fn endpoint() -> Endpoint<ManagementState> {
         .answers_plain("text/html")
 }
 
-pub async fn handler(Path(AnyToken): Path<AnyToken>, headers: HeaderMap) -> Response {
+pub async fn handler(
+    State(state): State<ManagementState>,
+    Path(AnyToken): Path<AnyToken>,
+    headers: HeaderMap,
+) -> Response {
+    let feed = state.feed.as_ref();
     let page = &PAGES[language::preferred(&headers)];
-    let mut response = answer("text/html; charset=utf-8", page.clone());
+    let page = page.replace(FEED, &feed.map(FeedAddress::url).unwrap_or_default());
+    let mut response = answer("text/html; charset=utf-8", page, feed);
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("accept-language"));
     headers.insert("x-robots-tag", HeaderValue::from_static("noindex, nofollow"));
@@ -94,7 +112,7 @@ pub fn script_endpoint() -> Endpoint<ManagementState> {
 }
 
 pub async fn script() -> Response {
-    answer("text/javascript; charset=utf-8", SCRIPT_WITH_TEXTS.clone())
+    answer("text/javascript; charset=utf-8", SCRIPT_WITH_TEXTS.clone(), None)
 }
 
 pub fn style_endpoint() -> Endpoint<ManagementState> {
@@ -104,14 +122,15 @@ pub fn style_endpoint() -> Endpoint<ManagementState> {
 }
 
 pub async fn style() -> Response {
-    answer("text/css; charset=utf-8", STYLE.to_owned())
+    answer("text/css; charset=utf-8", STYLE.to_owned(), None)
 }
 
-fn answer(media_type: &'static str, text: String) -> Response {
+fn answer(media_type: &'static str, text: String, feed: Option<&FeedAddress>) -> Response {
     let mut response = text.into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+    let policy = HeaderValue::try_from(policy(feed)).expect("a parsed URL is visible ASCII");
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     response
 }
 
@@ -130,6 +149,7 @@ fn page(place: usize) -> String {
     }
     let filled = PAGE
         .replace("{{language}}", ALL[place].tag)
+        .replace("{{feed}}", FEED)
         .replace("{{languages}}", &languages);
     fill(&filled, &TEXTS[place])
 }

@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
 pub use self::deletion::Deleted;
 pub use self::desired::PairingWanted;
+pub(in crate::storage) use self::pairing_link::linked_from_item;
 pub use self::pairing_link::{LinkMade, PairingLink};
 pub use self::passkey::PasskeyAnswered;
 pub use self::settings::{Settings, Updated};

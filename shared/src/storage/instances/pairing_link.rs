@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::Instances;
 use super::stored::from_item;
 use crate::auth::pairing_link::{PairingToken, PairingTokenHash};
+use crate::domain::account::{Subscription, User};
 use crate::domain::instance::{Instance, Wanted};
 use crate::ids::UserId;
 use crate::storage::error::{StorageError, classify};
@@ -28,6 +29,13 @@ pub struct PairingLink {
     pub credentials: u64,
     /// Until when it is good.
     pub expires_at: DateTime<Utc>,
+}
+
+impl PairingLink {
+    /// Whether the right of who made it to pair the instance is there still, by what the table says of them now.
+    pub fn is_backed_by(&self, maker: &User, subscription: &Subscription) -> bool {
+        maker.active && maker.credentials == self.credentials && subscription.serves(maker)
+    }
 }
 
 /// What came of making a link.
@@ -89,22 +97,28 @@ impl Instances {
         &self,
         token: &PairingToken,
     ) -> Result<Option<(Instance, PairingLink)>, StorageError> {
-        let Some(item) = self.table.get(&keys::instance(token.instance())).await? else {
-            return Ok(None);
-        };
-        let read = Reader::new("instance", &item);
-        let [hash, user, credentials, expires_at] = ATTRIBUTES;
-        let stored = read.opt_bytes(hash)?.and_then(PairingTokenHash::from_stored);
-        if stored != Some(token.hash()) {
-            return Ok(None);
-        }
-        let link = PairingLink {
-            user: read.parse(user)?,
-            credentials: read.number(credentials)?,
-            expires_at: read.time(expires_at)?,
-        };
-        let instance = from_item(&item)?;
-        let is_there = instance.desired.wanted != Wanted::Deleted;
-        Ok(is_there.then_some((instance, link)))
+        let item = self.table.get(&keys::instance(token.instance())).await?;
+        item.map_or(Ok(None), |item| linked_from_item(&item, &token.hash()))
     }
+}
+
+/// The instance of an item, with the link that has this hash; `None` where it has no such link.
+pub(in crate::storage) fn linked_from_item(
+    item: &Item,
+    wanted: &PairingTokenHash,
+) -> Result<Option<(Instance, PairingLink)>, StorageError> {
+    let read = Reader::new("instance", item);
+    let [hash, user, credentials, expires_at] = ATTRIBUTES;
+    let stored = read.opt_bytes(hash)?.and_then(PairingTokenHash::from_stored);
+    if stored.as_ref() != Some(wanted) {
+        return Ok(None);
+    }
+    let link = PairingLink {
+        user: read.parse(user)?,
+        credentials: read.number(credentials)?,
+        expires_at: read.time(expires_at)?,
+    };
+    let instance = from_item(item)?;
+    let is_there = instance.desired.wanted != Wanted::Deleted;
+    Ok(is_there.then_some((instance, link)))
 }

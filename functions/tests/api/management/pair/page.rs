@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use functions::openapi::WHOEVER_SERVES_IT;
 use functions::service;
 use serde_json::Value;
+use shared::config::FeedAddress;
 
 use super::link;
 use crate::support::{Answer, World};
@@ -76,6 +77,33 @@ fn is_guarded(answer: &Answer) {
     assert_eq!(answer.header("referrer-policy"), "no-referrer");
     assert_eq!(answer.header("cache-control"), "no-store");
     assert_eq!(answer.header("x-content-type-options"), "nosniff");
+}
+
+/// The page may ask its own host, and the realtime feed where that is on another one.
+#[tokio::test]
+async fn the_page_says_where_the_feed_is_and_may_ask_there_alone() {
+    let elsewhere = FeedAddress::Host("wss://feed.example.com".to_owned());
+    for (feed, told, allowed) in [
+        (None, "", "connect-src 'self';"),
+        (Some(FeedAddress::OwnHost), "/socket.io/", "connect-src 'self';"),
+        (
+            Some(elsewhere),
+            "wss://feed.example.com/socket.io/",
+            "connect-src 'self' wss://feed.example.com/socket.io/;",
+        ),
+    ] {
+        let world = World::with(|mut config| {
+            config.management.feed = feed;
+            config
+        })
+        .await;
+        let answer = world.nobody.get("/pair/x").await;
+        let policy = answer.header("content-security-policy").to_owned();
+        assert!(policy.contains(allowed), "{policy}");
+        let html = String::from_utf8(answer.bytes).expect("text");
+        let meta = format!("<meta name=\"waxwing-feed\" content=\"{told}\">");
+        assert!(html.contains(&meta), "{told}");
+    }
 }
 
 #[tokio::test]
