@@ -16,9 +16,7 @@ use shared::domain::content::Came;
 use shared::domain::question::{FetchMedia, MediaPlace};
 use shared::domain::upload::{FileName, MAX_UPLOAD, MimeType, URL_TERM};
 use shared::ids::MediaId;
-use shared::seal::Purpose;
-use shared::storage::keys;
-use shared::storage::media::{Media, Origin};
+use shared::storage::media::{self, Media, Origin};
 use utoipa::ToSchema;
 
 use super::uploads;
@@ -85,12 +83,7 @@ pub async fn handler(
         }
         Origin::Came { fetched_until } => fetched_until,
     };
-    let aad = keys::media(instance, id).path();
-    let opened = state
-        .sealer
-        .open(instance, Purpose::Content, aad.as_bytes(), &sealed)
-        .await?;
-    let came: Came = serde_json::from_slice(&opened).map_err(|_| ApiError::internal())?;
+    let came: Came = media::open(&state.sealer, instance, id, &sealed).await?;
     let object = ObjectName::new(Area::Incoming, instance, id);
     let is_here = fetched_until.is_some() && state.bucket.size(&object).await?.is_some();
     if !is_here {
