@@ -1,4 +1,4 @@
-//! `GET /api/media/{media}`: a file that came with a message, at a URL that is good for a while.
+//! `GET /api/media/{media}`: a file that came with a message, or that a caller has uploaded, at a URL that is good for a while.
 //!
 //! | where the file is | is answered |
 //! | --- | --- |
@@ -7,6 +7,8 @@
 //! | too large to be there in time | `UPSTREAM_TIMEOUT`; the daemon goes on, and the same request finds it later |
 //! | at WhatsApp, and larger than 256 MiB | `PAYLOAD_TOO_LARGE`, for good |
 //! | nowhere: WhatsApp has lost it, and the phone too | `MEDIA_GONE` |
+//! | an upload that was put into the bucket and waits to be sent | 303 |
+//! | an upload that is not there, not yet or not any more | `NOT_FOUND` |
 
 use axum::http::{Method, StatusCode};
 use serde::Serialize;
@@ -49,12 +51,13 @@ pub struct Response {
 
 pub fn endpoint() -> Endpoint<MessagingState> {
     Endpoint::new(Method::GET, "/api/media/{media}", "getMedia", handler)
-        .about(Tag::Media, "Hands out the file of a message that came in")
+        .about(Tag::Media, "Hands out the file of a message that came in, or an upload")
         .details(
             "The id is the `media.id` of the event, and good for 30 days. The answer leads to a URL that is good for a quarter of an \
              hour and needs no key. The file is fetched from WhatsApp when it is asked for, and then stays for 7 days. Where that \
              takes longer than a request may, it goes on, and the same request finds the file later. A file that WhatsApp has lost is \
-             asked for again from the phone. One of more than 256 MiB is not fetched.",
+             asked for again from the phone. One of more than 256 MiB is not fetched. The id of an upload leads to the file that was \
+             put there, for as long as it waits to be sent.",
         )
         .status(StatusCode::SEE_OTHER)
         .errors(&[Code::MediaGone, Code::PayloadTooLarge])
