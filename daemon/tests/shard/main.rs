@@ -17,6 +17,7 @@ mod inbound;
 mod keepers;
 mod kept;
 mod kept_back;
+mod keys;
 mod looks;
 mod messages;
 mod network;
