@@ -2,6 +2,7 @@
 //! queue, with the network played by the test.
 
 mod accounts;
+mod backlogs;
 mod beats;
 mod books;
 mod changes;
