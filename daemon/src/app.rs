@@ -31,7 +31,7 @@ use crate::meter::Meter;
 use crate::people::Directory;
 use crate::preview::Previews;
 use crate::realtime::{self, Realtime};
-use crate::shard::{AUDIENCE_DEADLINE, Shards};
+use crate::shard::{AUDIENCE_DEADLINE, KEYS_PATIENCE, Shards};
 use crate::web;
 use crate::web::health::{self, Health};
 use crate::whatsapp::{HttpError, NETWORK, Settings, WhatsAppConnector};
@@ -145,6 +145,7 @@ impl App {
             files,
             previews,
             audience_deadline: AUDIENCE_DEADLINE,
+            keys_patience: KEYS_PATIENCE,
             starts: Starts::new(parts.starts),
             queue_limits: parts.queue_limits,
         });

@@ -146,11 +146,11 @@ pub trait Connection: Send + Sync + Debug {
         Err(SendError::NotConnected)
     }
 
-    /// Agrees on keys with those members of a large group who have none of ours, so that a message to it takes no longer on
-    /// the wire than another. What was agreed upon is stored, and a later call goes on behind it. Each step has a deadline of
-    /// its own; nothing is on the wire afterwards.
-    async fn agree_on_keys(&self, group: &Recipient) -> Result<(), SendError> {
-        let _ = group;
+    /// Agrees on keys with those of many who have none of ours, so that a message to them takes no longer on the wire than
+    /// another. What was agreed upon is stored, and a later call goes on behind it. Each step has a deadline of its own; nothing
+    /// is on the wire afterwards.
+    async fn agree_on_keys(&self, crowd: &Crowd) -> Result<(), SendError> {
+        let _ = crowd;
         Ok(())
     }
 
@@ -183,6 +183,15 @@ pub trait Connection: Send + Sync + Debug {
 
     /// Drops the session at once and stores nothing more.
     fn abandon(&self);
+}
+
+/// Those whom one message goes to, who may be many.
+#[derive(Debug, Clone)]
+pub enum Crowd {
+    /// The members of a group.
+    Group(Recipient),
+    /// Those who see a status.
+    Audience(Audience),
 }
 
 /// Those who see a status.

@@ -68,6 +68,8 @@ pub struct Deps {
     pub previews: Previews,
     /// How long finding those who see a status may take.
     pub audience_deadline: Duration,
+    /// How long a message waits in its lane for the keys of many.
+    pub keys_patience: Duration,
     /// The places in which sessions begin.
     pub starts: Starts,
     /// How many messages may wait in the queues.

@@ -8,7 +8,7 @@ use std::io::Cursor;
 use std::sync::Arc;
 
 use image::{ImageDecoder as _, ImageFormat, ImageReader};
-use shared::domain::message::Kind;
+use shared::domain::media::FileKind;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::FileError;
@@ -55,10 +55,12 @@ impl Memory {
 
 /// How many bytes a file of this kind takes while it is looked into, beside its own. An error where that is more than there
 /// are, or where it is no picture though its kind is one.
-pub fn needed(kind: Kind, bytes: &[u8], found: Option<&'static str>) -> Result<u64, FileError> {
-    if !matches!(kind, Kind::Image | Kind::Sticker) {
-        return Ok(BASE);
-    }
+pub fn needed(kind: FileKind, bytes: &[u8], found: Option<&'static str>) -> Result<u64, FileError> {
+    let is_sticker = match kind {
+        FileKind::Image => false,
+        FileKind::Sticker => true,
+        FileKind::Video | FileKind::Audio | FileKind::Voice | FileKind::Document => return Ok(BASE),
+    };
     let (_, format) = format_of(found)?;
     let decoder = ImageReader::with_format(Cursor::new(bytes), format)
         .into_decoder()
@@ -78,13 +80,13 @@ pub fn needed(kind: Kind, bytes: &[u8], found: Option<&'static str>) -> Result<u
         // The frame before, the frame and what both make, in colors.
         _ => pixels * 16,
     };
-    let of_kind = match (kind, format) {
-        (Kind::Sticker, ImageFormat::Gif) => FRAMES,
+    let of_kind = match (is_sticker, format) {
+        (true, ImageFormat::Gif) => FRAMES,
         // Rows that are scaled one way are kept as floats until they are scaled the other.
-        (Kind::Sticker, _) => 512 * 16 * u64::from(width.min(height)) + 8 * MIB,
+        (true, _) => 512 * 16 * u64::from(width.min(height)) + 8 * MIB,
         // What was of another type is made into a JPEG, which is no longer than its pixels.
-        (_, ImageFormat::Jpeg | ImageFormat::Png) => 0,
-        _ => pixels,
+        (false, ImageFormat::Jpeg | ImageFormat::Png) => 0,
+        (false, _) => pixels,
     };
     let needed = BASE + of_format + of_kind;
     if needed > BUDGET {
@@ -186,18 +188,18 @@ mod tests {
             ),
             ("gif", moving(1_500, 1_000, 1), "image/gif"),
         ] {
-            for kind in [Kind::Image, Kind::Sticker] {
+            for kind in [FileKind::Image, FileKind::Sticker] {
                 let needed = needed(kind, &bytes, Some(found)).expect("a picture");
                 let counted = allocation_counter::measure(|| {
                     let made = match kind {
-                        Kind::Image => image::make(&bytes, Some(found)),
+                        FileKind::Image => image::make(&bytes, Some(found)),
                         _ => sticker::make(&bytes, Some(found)),
                     };
                     assert!(made.is_ok(), "{name} as {kind}");
                 });
                 let (most, slack) = (counted.bytes_max, if found == "image/gif" { 6 } else { 3 });
                 assert!(most <= needed, "{name} as {kind} took {most} bytes, not {needed}");
-                let is_frames = kind == Kind::Sticker && found == "image/gif";
+                let is_frames = kind == FileKind::Sticker && found == "image/gif";
                 assert!(
                     is_frames || needed <= most * slack + 10 * MIB,
                     "{name}: {needed} for {most}"
@@ -208,7 +210,7 @@ mod tests {
 
     #[test]
     fn what_takes_more_than_there_is_is_refused_by_its_head() {
-        let code = |bytes: &[u8]| match needed(Kind::Image, bytes, Some("image/jpeg")) {
+        let code = |bytes: &[u8]| match needed(FileKind::Image, bytes, Some("image/jpeg")) {
             Err(FileError::Final { code, .. }) => Some(code),
             _ => None,
         };

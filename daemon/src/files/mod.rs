@@ -30,8 +30,8 @@ use futures::StreamExt as _;
 use shared::bucket::{Area, Bucket, BucketError, ObjectName};
 use shared::domain::content::{Bytes, Content, File, Media, Remote, Source};
 use shared::domain::job::SendJob;
-use shared::domain::media::Rule;
-use shared::domain::message::{FailureCode, Kind};
+use shared::domain::media::{FileKind, Rule};
+use shared::domain::message::FailureCode;
 use shared::ids::InstanceId;
 use shared::reach::Reach;
 use shared::telemetry::chain;
@@ -173,6 +173,7 @@ impl std::fmt::Debug for About {
 }
 
 /// What came of looking into a file.
+#[derive(Default)]
 struct Made {
     about: About,
     /// Its bytes, where they became others.
@@ -273,8 +274,8 @@ impl Files {
 
     /// Gets the file of a message of this owner, and has it as apps want it.
     pub async fn ready(&self, owner: Owner, content: &Content) -> Result<Ready, FileError> {
-        let kind = content.shown().kind();
-        let (Some(media), Some(rule)) = (content.media(), Rule::of(kind)) else {
+        let rule = Rule::of(content.shown().kind());
+        let (Some(media), Some(rule)) = (content.media(), rule) else {
             return Err(FileError::of_type("the message has no file"));
         };
         let spool = self.spool(owner.instance, media, rule).await?;
@@ -283,7 +284,7 @@ impl Files {
         }
         let given = media.media.clone();
         let found = sniff::type_of(spool.head());
-        if kind == Kind::Document {
+        if rule.kind == FileKind::Document {
             let file = File {
                 mime_type: Some(sniff::type_of_document(found, given.mime_type, spool.head())),
                 file_name: given.file_name.or_else(|| name_in(media.source.as_ref())),
@@ -295,14 +296,14 @@ impl Files {
             };
             return Ok(Ready { spool, about });
         }
-        self.look_into(owner, kind, spool, found).await
+        self.look_into(owner, rule.kind, spool, found).await
     }
 
     /// Looks into a file in the workshop, and changes it where that is needed.
     async fn look_into(
         &self,
         owner: Owner,
-        kind: Kind,
+        kind: FileKind,
         spool: Spool,
         found: Option<&'static str>,
     ) -> Result<Ready, FileError> {
@@ -318,11 +319,13 @@ impl Files {
         let working = spawn_blocking(move || {
             let _held = (place, share);
             let made = match kind {
-                Kind::Image => image::make(&bytes, found),
-                Kind::Video => video::make(&bytes, found),
-                Kind::Audio => audio::make(&bytes, found),
-                Kind::Voice => voice::make(&bytes, found),
-                _ => sticker::make(&bytes, found),
+                FileKind::Image => image::make(&bytes, found),
+                FileKind::Video => video::make(&bytes, found),
+                FileKind::Audio => audio::make(&bytes, found),
+                FileKind::Voice => voice::make(&bytes, found),
+                FileKind::Sticker => sticker::make(&bytes, found),
+                // Nobody looks into one: what it is, its first bytes say.
+                FileKind::Document => Ok(Made::default()),
             }?;
             drop(bytes);
             let spool = match made.bytes {
@@ -408,7 +411,7 @@ impl Files {
     /// Begins to write a file, on a thread that may block. It ends with its last piece.
     fn begin(
         &self,
-        kind: Kind,
+        kind: FileKind,
     ) -> (
         mpsc::Sender<bytes::Bytes>,
         tokio::task::JoinHandle<io::Result<Spool>>,
@@ -416,7 +419,7 @@ impl Files {
         let (sender, mut pieces) = mpsc::channel::<bytes::Bytes>(PIECES);
         let folder = self.folder.clone();
         let writing = spawn_blocking(move || {
-            let mut writer = Writer::new(kind, folder.as_deref())?;
+            let mut writer = Writer::new(kind.into(), folder.as_deref())?;
             while let Some(piece) = pieces.blocking_recv() {
                 writer.write(&piece)?;
             }
@@ -432,7 +435,7 @@ const MOST_OF_SMALL: u64 = 64 * 1_024 * 1_024;
 /// A small JPEG of a picture whose sides are at most this long, in pixels.
 pub fn thumbnail_of(bytes: &[u8], longest_side: u32) -> Result<Vec<u8>, FileError> {
     let found = sniff::type_of(bytes);
-    if memory::needed(Kind::Image, bytes, found)? > MOST_OF_SMALL {
+    if memory::needed(FileKind::Image, bytes, found)? > MOST_OF_SMALL {
         return Err(FileError::too_large("the picture has too many pixels"));
     }
     image::small(bytes, found, longest_side)
@@ -448,8 +451,8 @@ fn unfinished(error: JoinError) -> FileError {
     }
 }
 
-fn respooled(kind: Kind, folder: Option<&Path>, bytes: &[u8]) -> io::Result<Spool> {
-    let mut writer = Writer::new(kind, folder)?;
+fn respooled(kind: FileKind, folder: Option<&Path>, bytes: &[u8]) -> io::Result<Spool> {
+    let mut writer = Writer::new(kind.into(), folder)?;
     writer.write(bytes)?;
     writer.finish()
 }

@@ -11,11 +11,10 @@ use shared::domain::person::{Acquaintance, MAX_NAME, Person};
 use shared::fault;
 use shared::ids::{InstanceId, MediaId, MessageId};
 use shared::queue::QueueError;
-use shared::seal::Purpose;
 use shared::session_state::Fence;
-use shared::storage::media::{INCOMING_TERM, MediaTable};
+use shared::storage::StorageError;
+use shared::storage::media::{self, INCOMING_TERM, MediaTable};
 use shared::storage::messages::{Pointed, Put};
-use shared::storage::{StorageError, keys};
 use shared::telemetry::chain;
 use tracing::{debug, warn};
 
@@ -148,15 +147,10 @@ impl Inbound {
             return Ok(None);
         };
         let file = MediaId::of_message(id);
-        let plain = serde_json::to_vec(&came)?;
-        let of = keys::media(self.instance, file).path();
-        let sealing = self
-            .deps
-            .sealer
-            .seal(self.instance, Purpose::Content, of.as_bytes(), &plain);
+        let sealed = media::seal(&self.deps.sealer, self.instance, file, &came).await?;
         let table = MediaTable::new(self.deps.table.clone());
         let expires = message.received_at + INCOMING_TERM;
-        match table.came(self.instance, file, sealing.await?, expires).await {
+        match table.came(self.instance, file, sealed, expires).await {
             Ok(()) => Ok(Some(file)),
             Err(error) if error.nature().is_permanent() => {
                 warn!(instance.id = %self.instance, message.id = %id, error = %chain(&error), "the file of an incoming message cannot be had later");

@@ -21,7 +21,7 @@ use super::journey::{End, Journey, Stopped};
 use super::lanes::Job;
 use super::pace;
 use super::send::Sender;
-use crate::connection::{Audience, SendError};
+use crate::connection::{Audience, Crowd, SendError};
 use crate::files::Place;
 use crate::instance::link::Link;
 
@@ -29,8 +29,8 @@ use crate::instance::link::Link;
 pub const AUDIENCE_DEADLINE: Duration = Duration::from_secs(30);
 
 impl Sender<'_> {
-    /// Those who see the message, where it is a status, and the lane's turn again. `None` where they could not be found now:
-    /// the message has paused.
+    /// Those who see the message, where it is a status, with what they need to read it, and the lane's turn again. `None` where
+    /// they could not be found now: the message has paused.
     pub async fn with_audience<'a>(
         &'a self,
         job: &Job,
@@ -44,9 +44,14 @@ impl Sender<'_> {
         }
         drop(turn);
         self.lane.held.set_waits(&job.received.message_id, true);
+        self.comes_in_turn(send, journey)?;
         let Some(audience) = Box::pin(self.find_audience(link, send, journey)).await? else {
             return Ok(None);
         };
+        let crowd = Crowd::Audience(audience.clone());
+        if !Box::pin(self.agree(link, send, crowd, journey)).await? {
+            return Ok(None);
+        }
         self.lane.held.set_waits(&job.received.message_id, false);
         let turn = self.unless_over(send, self.lane.turn.lock()).await?;
         Ok(Some((Some(audience), turn)))

@@ -14,10 +14,7 @@ use shared::domain::question::{FetchMedia, MediaFetched, MediaPlace, Outcome, Re
 use shared::domain::upload::URL_TERM;
 use shared::fault;
 use shared::ids::{InstanceId, MediaId};
-use shared::seal::Purpose;
-use shared::sealed::OpenError;
-use shared::storage::keys;
-use shared::storage::media::{MediaTable, Origin};
+use shared::storage::media::{self, MediaTable, Origin};
 use shared::telemetry::chain;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -122,11 +119,11 @@ impl Fetching {
         })
     }
 
-    async fn bring_to_bucket(&self, instance: InstanceId, media: MediaId) -> Result<MediaPlace, Trouble> {
+    async fn bring_to_bucket(&self, instance: InstanceId, id: MediaId) -> Result<MediaPlace, Trouble> {
         let deps = &self.deps;
         let begun_at = deps.clock.now();
-        let object = ObjectName::new(Area::Incoming, instance, media);
-        let found = self.media.get(instance, media, begun_at).await?;
+        let object = ObjectName::new(Area::Incoming, instance, id);
+        let found = self.media.get(instance, id, begun_at).await?;
         let Some(found) = found else {
             return Ok(MediaPlace::Gone);
         };
@@ -139,13 +136,7 @@ impl Fetching {
             }
             Origin::Came { .. } => {}
         }
-        let of = keys::media(instance, media).path();
-        let opened = deps
-            .sealer
-            .open(instance, Purpose::Content, of.as_bytes(), &found.sealed)
-            .await?;
-        // What is wrong with it is not said: that quotes it.
-        let came: Came = serde_json::from_slice(&opened).map_err(|_| OpenError::Value)?;
+        let mut came: Came = media::open(&deps.sealer, instance, id, &found.sealed).await?;
         let link = self.links.now(instance).ok_or(Trouble::NotConnected)?;
         let owner = Owner {
             subscription: link.subscription,
@@ -156,11 +147,11 @@ impl Fetching {
         let fetched = match link.connection.fetch_media(&came, folder).await {
             Ok(fetched) => fetched,
             Err(MediaError::Gone) => {
-                info!(instance.id = %instance, media.id = %media, "neither WhatsApp nor the phone has a file any more");
+                info!(instance.id = %instance, media.id = %id, "neither WhatsApp nor the phone has a file any more");
                 return Ok(MediaPlace::Gone);
             }
             Err(MediaError::TooLarge) => {
-                info!(instance.id = %instance, media.id = %media, "a file that came in is too large to be fetched");
+                info!(instance.id = %instance, media.id = %id, "a file that came in is too large to be fetched");
                 return Ok(MediaPlace::TooLarge);
             }
             Err(MediaError::NotConnected) => return Err(Trouble::NotConnected),
@@ -174,33 +165,19 @@ impl Fetching {
         fault::point("after-fetched-file");
         let moved = match moved_to {
             None => None,
-            Some(path) => Some(self.sealed_at(instance, &of, came, path).await?),
+            Some(path) => {
+                came.remote.direct_path = path;
+                Some(media::seal(&deps.sealer, instance, id, &came).await?)
+            }
         };
         // Whoever gets a URL in the last moment has its time.
         let until = begun_at + Area::Incoming.term() - URL_TERM;
-        if !self.media.note_fetched(instance, media, until, moved).await? {
+        if !self.media.note_fetched(instance, id, until, moved).await? {
             // It was deleted meanwhile, or its instance was.
             deps.bucket.delete(&object).await?;
             return Ok(MediaPlace::Gone);
         }
         Ok(MediaPlace::Here)
-    }
-
-    /// What is known of a file that lies elsewhere at WhatsApp by now.
-    async fn sealed_at(
-        &self,
-        instance: InstanceId,
-        of: &str,
-        mut came: Came,
-        path: String,
-    ) -> Result<Vec<u8>, Trouble> {
-        came.remote.direct_path = path;
-        let plain = serde_json::to_vec(&came)?;
-        let sealing = self
-            .deps
-            .sealer
-            .seal(instance, Purpose::Content, of.as_bytes(), &plain);
-        Ok(sealing.await?)
     }
 }
 

@@ -33,7 +33,7 @@ pub struct Journey {
     pub cuts: u32,
     /// The number of the last of these links.
     pub cut_link: u64,
-    /// Look-ups of its number, or of the keys of its group's members, that failed in a row.
+    /// Look-ups of its number that failed in a row.
     pub look_ups: u32,
     /// When its record was read last.
     pub read_at: Option<Instant>,

@@ -190,6 +190,7 @@ impl Lanes {
             lane,
             wire: &wire,
             agenda: &self.agenda,
+            tasks: &self.tasks,
         };
         let mut past = self.recall(&job.received);
         let doing = AssertUnwindSafe(sender.run(&job, &mut past)).catch_unwind().await;

@@ -1,7 +1,49 @@
 //! What a daemon does for one shard while it holds the lease: it keeps the shard's
 //! instances as they are wanted, is the only consumer of its two queues, and hands over what is due.
+//!
+//! | instances | |
+//! | --- | --- |
+//! | `reconcile` | compares what is wanted of each with what is observed, and makes them agree |
+//! | `farewell` | the last work for one that is logged out or deleted |
+//!
+//! | the first queue | |
+//! | --- | --- |
+//! | `jobs` | takes jobs and hands them to their lanes |
+//! | `lanes` | which job is where, and in what order they are done |
+//! | `send` | one message, from its job to its stored state |
+//! | `journey` | what is known of its way, and how that ends |
+//! | `park` | a job that cannot be done goes to the dead letters |
+//!
+//! | what a message needs before the wire | |
+//! | --- | --- |
+//! | `files`, `previews` | its file at WhatsApp; the preview of its link |
+//! | `destination` | its number as WhatsApp spells it |
+//! | `keys`, `agreements` | keys of the many that it goes to, which may go on in the background |
+//! | `audience` | those who see it, of a status |
+//! | `pacer`, `typing` | its place among those of a minute; "… is typing" |
+//!
+//! | on the wire, and after it | |
+//! | --- | --- |
+//! | `attempt` | brings it to the server, over as many connections as its time allows |
+//! | `wire`, `pace` | which messages are on the wire together, and the pauses |
+//! | `judge`, `verdict` | what follows from an attempt, and from the error of an acknowledgement |
+//! | `reachout` | a time in which the account may begin no chats |
+//! | `recall` | a message that was taken back while it went out |
+//!
+//! | what waits elsewhere | |
+//! | --- | --- |
+//! | `put_off` | a job goes to the due index |
+//! | `agenda`, `clerk` | when the next message is due, and handing over those that are |
+//! | `kept_back`, `room` | what could not be handed over, and how much may be |
+//!
+//! | the second queue | |
+//! | --- | --- |
+//! | `queries` | nudges and questions |
+//! | `questions` | answers many at once |
+//! | `fetching`, `reading` | of these: a file that came in; marking a chat as read |
 
 mod agenda;
+mod agreements;
 mod attempt;
 mod audience;
 mod clerk;
@@ -45,6 +87,7 @@ use tracing::info;
 
 use self::agenda::Agenda;
 pub use self::audience::AUDIENCE_DEADLINE;
+pub use self::keys::KEYS_PATIENCE;
 use self::reconcile::Reconciler;
 use self::wire::Wires;
 use crate::deps::Deps;

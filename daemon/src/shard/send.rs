@@ -4,6 +4,7 @@
 //! its own, its state is read first, and the new state is written before the job is deleted. Whatever happens, the
 //! recipient's apps show the message once.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -20,6 +21,7 @@ use shared::storage::StorageError;
 use shared::storage::messages::{Change, Transition};
 use shared::telemetry::chain;
 use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use super::agenda::Agenda;
@@ -50,9 +52,11 @@ pub struct Sender<'a> {
     /// The lane of the jobs.
     pub lane: &'a Lane,
     /// The instance's wire.
-    pub wire: &'a Wire,
+    pub wire: &'a Arc<Wire>,
     /// When the shard's messages are due that wait elsewhere.
     pub agenda: &'a Agenda,
+    /// Where goes on what outlasts a job.
+    pub tasks: &'a TaskTracker,
 }
 
 /// Why a job is not sent.

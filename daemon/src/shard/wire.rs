@@ -12,6 +12,7 @@ use shared::ids::{InstanceId, MessageId};
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::Instant;
 
+use super::agreements::Agreements;
 use super::pace::Pace;
 use super::pacer::Pacer;
 use super::reachout::Reachout;
@@ -32,6 +33,8 @@ pub struct Wire {
     pub pacer: Pacer,
     /// Whether the account may begin chats.
     pub reachout: Reachout,
+    /// The keys that are agreed upon for its chats.
+    pub agreements: Agreements,
 }
 
 /// A message on the wire, until this is dropped.

@@ -7,7 +7,7 @@ use wacore_binary::JidExt as _;
 use whatsapp_rust::features::{ContactError, GroupError, MexError};
 use whatsapp_rust::{Client, Freshness, IqError};
 
-use super::{failure, people};
+use super::{failure, people, readable};
 use crate::connection::SendError;
 
 /// The error of an acknowledgement that wants a token of trust (`MissingTcToken`).
@@ -67,13 +67,11 @@ async fn of_person(client: &Client, to: &Recipient) -> Result<Option<Failure>, S
     }
     let devices = client
         .signal()
-        .get_user_devices(&[jid])
+        .get_user_devices(std::slice::from_ref(&jid))
         .await
         .map_err(|error| SendError::Failed(Box::new(error)))?;
-    let none = devices
-        .is_empty()
-        .then(|| Failure::of(FailureCode::NoRecipientDevice));
-    Ok(none)
+    let has_none = devices.is_empty() || !readable::is_readable(client, to).await?;
+    Ok(has_none.then(|| Failure::of(FailureCode::NoRecipientDevice)))
 }
 
 /// Asks for the group's members anew, since the library's list of them let the message go out.

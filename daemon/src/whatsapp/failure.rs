@@ -7,7 +7,7 @@ use shared::domain::message::FailureCode;
 use shared::domain::recipient::Recipient;
 use wacore::request::{IqError as CoreIqError, ServerErrorCode};
 use wacore::store::error::StoreError;
-use whatsapp_rust::{ClientError, IqError, SendError as LibraryError};
+use whatsapp_rust::{ClientError, IqError, SendError as LibraryError, SignalError};
 
 use crate::connection::SendError;
 
@@ -38,6 +38,22 @@ pub fn of_send(error: LibraryError, to: &Recipient) -> SendError {
         SendError::State(Box::new(error))
     } else {
         SendError::Failed(Box::new(error))
+    }
+}
+
+/// Why a person's devices, or their keys, were not found before a message to that person.
+pub fn of_keys(error: SignalError, to: &Recipient) -> SendError {
+    let inner = match error {
+        SignalError::Internal(inner) => inner,
+        other => return SendError::Failed(Box::new(other)),
+    };
+    let inner = match inner.downcast::<IqError>() {
+        Ok(error) => return of_send(LibraryError::Iq(error), to),
+        Err(inner) => inner,
+    };
+    match inner.downcast::<ClientError>() {
+        Ok(error) => of_send(error.into(), to),
+        Err(inner) => of_send(LibraryError::Internal(inner), to),
     }
 }
 

@@ -27,6 +27,7 @@ mod people;
 mod polls;
 mod presence;
 mod questions;
+mod readable;
 mod resend;
 mod runtime;
 mod secrets;

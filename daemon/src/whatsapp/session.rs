@@ -51,7 +51,7 @@ use super::statuses::Statuses;
 use super::transport::Dialler;
 use super::{chats, download, explain, failure, pairing, passkey, people, questions, resend, trust, upload};
 use crate::connection::{
-    AskError, Audience, ChatState, ConnectError, Connection, FetchedMedia, MediaError, PairingCode,
+    AskError, Audience, ChatState, ConnectError, Connection, Crowd, FetchedMedia, MediaError, PairingCode,
     PairingError, SendError, Session, Unread,
 };
 use crate::passkey::PasskeyError;
@@ -404,13 +404,19 @@ impl Connection for WhatsAppSession {
         Ok(people::members(&self.client, &info))
     }
 
-    async fn agree_on_keys(&self, group: &Recipient) -> Result<(), SendError> {
-        let info = self.group(group).await?;
-        let jid = people::jid(group);
-        tokio::select! {
-            biased;
-            () = self.stop.cancelled() => Err(SendError::NotConnected),
-            agreed = self.crowds.agree(&self.client, &self.store, &jid, &info) => agreed,
+    async fn agree_on_keys(&self, crowd: &Crowd) -> Result<(), SendError> {
+        let (client, store) = (&self.client, &self.store);
+        match crowd {
+            Crowd::Group(group) => {
+                let info = self.group(group).await?;
+                let jid = people::jid(group);
+                let agreeing = self.crowds.agree_with_group(client, store, &jid, &info);
+                self.unless_over(SendError::NotConnected, agreeing).await
+            }
+            Crowd::Audience(audience) => {
+                let agreeing = self.crowds.agree_with_audience(client, store, audience);
+                self.unless_over(SendError::NotConnected, agreeing).await
+            }
         }
     }
 

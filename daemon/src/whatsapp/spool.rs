@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use futures::Stream;
+use shared::domain::media::FileKind;
 use shared::domain::message::Kind;
 use shared::domain::upload::MAX_UPLOAD;
 use tokio::sync::mpsc;
@@ -302,12 +303,12 @@ impl Read for Reader {
 
 /// What the library calls the files of messages of this kind.
 pub(super) fn media_type(kind: Kind) -> MediaType {
-    match kind {
-        Kind::Image => MediaType::Image,
-        Kind::Video => MediaType::Video,
-        Kind::Audio | Kind::Voice => MediaType::Audio,
-        Kind::Sticker => MediaType::Sticker,
-        _ => MediaType::Document,
+    match FileKind::of(kind) {
+        Some(FileKind::Image) => MediaType::Image,
+        Some(FileKind::Video) => MediaType::Video,
+        Some(FileKind::Audio | FileKind::Voice) => MediaType::Audio,
+        Some(FileKind::Sticker) => MediaType::Sticker,
+        Some(FileKind::Document) | None => MediaType::Document,
     }
 }
 

@@ -146,6 +146,7 @@ impl World {
             // A page comes when its test lets it.
             .within(Duration::from_mins(1)),
             audience_deadline: self.audience_deadline,
+            keys_patience: self.keys_patience,
             starts: Starts::new(16),
             queue_limits: self.queue_limits,
             table: table.clone(),

@@ -2,6 +2,7 @@
 //! queue, with the network played by the test.
 
 mod accounts;
+mod backlogs;
 mod beats;
 mod books;
 mod changes;
@@ -17,6 +18,7 @@ mod inbound;
 mod keepers;
 mod kept;
 mod kept_back;
+mod keys;
 mod looks;
 mod messages;
 mod network;

@@ -10,9 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use daemon::connection::{
-    AddressBook, AskError, Audience, ChatState, Chosen, ConnectError, Connection, Connector, FetchedMedia,
-    InboundSink, MediaError, PairingCode, PairingError, ReceiptKind, SendError, Session, SessionEvent,
-    Unread,
+    AddressBook, AskError, Audience, ChatState, Chosen, ConnectError, Connection, Connector, Crowd,
+    FetchedMedia, InboundSink, MediaError, PairingCode, PairingError, ReceiptKind, SendError, Session,
+    SessionEvent, Unread,
 };
 use daemon::notice::NoticeSink;
 use daemon::passkey::PasskeyError;
@@ -136,6 +136,12 @@ pub struct Line {
     pub audience_hangs: watch::Sender<bool>,
     /// How many were begun.
     pub audiences: AtomicUsize,
+    /// How agreements on keys fail, the last one first; then they succeed.
+    pub key_refusals: Mutex<Vec<SendError>>,
+    /// Whether such an agreement does not end.
+    pub keys_hang: watch::Sender<bool>,
+    /// How many were begun.
+    pub agreements: AtomicUsize,
     /// What was marked as read.
     pub read: Mutex<Vec<(Recipient, Vec<Unread>)>>,
     pub disconnected: CancellationToken,
@@ -198,6 +204,9 @@ impl Connector for Network {
             audience_refusals: Mutex::default(),
             audience_hangs: watch::Sender::new(false),
             audiences: AtomicUsize::new(0),
+            key_refusals: Mutex::default(),
+            keys_hang: watch::Sender::new(false),
+            agreements: AtomicUsize::new(0),
             read: Mutex::default(),
             disconnected: CancellationToken::new(),
             logged_out: CancellationToken::new(),
@@ -299,6 +308,21 @@ impl Connection for Line {
             people: self.members.lock().expect("no holder panics").clone(),
             chosen: Chosen::Contacts,
         })
+    }
+
+    async fn agree_on_keys(&self, _crowd: &Crowd) -> Result<(), SendError> {
+        self.agreements.fetch_add(1, Ordering::Relaxed);
+        let refusal = self.key_refusals.lock().expect("no holder panics").pop();
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        let mut hangs = self.keys_hang.subscribe();
+        tokio::select! {
+            biased;
+            () = self.disconnected.cancelled() => Err(SendError::NotConnected),
+            () = self.abandoned.cancelled() => Err(SendError::NotConnected),
+            freed = hangs.wait_for(|hangs| !hangs) => freed.map(drop).map_err(|_| SendError::NotConnected),
+        }
     }
 
     async fn upload(&self, file: &Spool) -> Result<Remote, SendError> {

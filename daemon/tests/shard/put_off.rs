@@ -154,7 +154,7 @@ impl World {
     }
 
     /// Takes a message back that is put off, as the API does.
-    async fn call_back(&self, instance: &Instance, message: MessageId) {
+    pub async fn call_back(&self, instance: &Instance, message: MessageId) {
         let now = self.now();
         let change = Change {
             state: State::Cancelled,
@@ -180,7 +180,7 @@ impl World {
             job: None,
         };
         let schedule = Schedule::new(self.table.clone());
-        let called = schedule.call_back(NETWORK, SHARD, cancelled, now).await;
+        let called = schedule.call_back(NETWORK, SHARD, cancelled, true, now).await;
         called.expect("stored");
         self.nudge_due().await;
     }

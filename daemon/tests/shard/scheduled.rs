@@ -321,7 +321,7 @@ async fn a_message_that_was_taken_back_is_told_of_at_once() {
     let cancelled = Entry { message, ..cancelled };
     let called_off = world
         .schedule_of()
-        .call_off(NETWORK, SHARD, cancelled, world.now())
+        .call_back(NETWORK, SHARD, cancelled, false, world.now())
         .await;
     called_off.expect("stored");
     world.remind(world.now()).await;

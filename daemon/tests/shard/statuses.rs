@@ -20,7 +20,7 @@ use crate::world::World;
 const ALICE: &str = "15550100001";
 
 /// Accepts a status, as the API does.
-async fn accept(world: &World, instance: &Instance) -> MessageId {
+pub async fn accept(world: &World, instance: &Instance) -> MessageId {
     let job = world.job(instance, ALICE, "").await;
     let said = Content::Status(Status {
         status: Box::new(Content::text("the sea")),
@@ -39,11 +39,16 @@ async fn accept(world: &World, instance: &Instance) -> MessageId {
 
 /// A number whose chat is in the lane of statuses.
 fn neighbour(instance: &Instance) -> String {
-    let statuses = lane(instance.id, &Recipient::Status);
+    neighbour_of(instance, &Recipient::Status)
+}
+
+/// A number whose chat is in the lane of this one.
+pub fn neighbour_of(instance: &Instance, chat: &Recipient) -> String {
+    let beside = lane(instance.id, chat);
     let mut numbers = (1..999).map(|n| format!("15550100{n:03}"));
     let found = numbers.find(|number| {
         let to = number.parse().expect("a number");
-        lane(instance.id, &to) == statuses
+        lane(instance.id, &to) == beside
     });
     found.expect("one in the lane")
 }

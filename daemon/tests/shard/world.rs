@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use daemon::shard::AUDIENCE_DEADLINE;
+use daemon::shard::{AUDIENCE_DEADLINE, KEYS_PATIENCE};
 use shared::clock::SystemClock;
 use shared::config::QueueLimits;
 use shared::domain::event::{Untold, Wants};
@@ -45,6 +45,8 @@ pub struct World {
     pub files: daemon::files::Settings,
     /// How long its daemons look for those who see a status.
     pub audience_deadline: Duration,
+    /// How long its messages wait in their lanes for the keys of many.
+    pub keys_patience: Duration,
     /// How many messages may wait, as its daemons know.
     pub queue_limits: QueueLimits,
     /// For how long its daemons keep plain keys.
@@ -84,6 +86,7 @@ impl World {
             shards,
             files: daemon::files::Settings::default(),
             audience_deadline: AUDIENCE_DEADLINE,
+            keys_patience: KEYS_PATIENCE,
             queue_limits: QueueLimits::default(),
             key_term: Duration::from_mins(5),
             base,

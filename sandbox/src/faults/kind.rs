@@ -48,11 +48,13 @@ pub enum Fault {
     Restart,
     /// Pings are not answered.
     NoPong,
+    /// Nobody gets the keys of these devices.
+    WithholdKeys,
 }
 
 impl Fault {
     /// Every fault, in the order of their declaration.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::DropSocket,
         Self::DropBeforeAck,
         Self::DropAfterStore,
@@ -74,6 +76,7 @@ impl Fault {
         Self::Mute,
         Self::Restart,
         Self::NoPong,
+        Self::WithholdKeys,
     ];
 
     /// Its name in the admin API.
@@ -100,6 +103,7 @@ impl Fault {
             Self::Mute => "mute",
             Self::Restart => "restart",
             Self::NoPong => "no-pong",
+            Self::WithholdKeys => "withhold-keys",
         }
     }
 
@@ -114,6 +118,7 @@ impl Fault {
             Self::RateLimit => (&["perSecond"], &[]),
             Self::SkewClock => (&["skewMs"], &[]),
             Self::Ban => (&["seconds"], &["code"]),
+            Self::WithholdKeys => (&[], &["code"]),
             Self::DropBeforeAck
             | Self::DropAfterStore
             | Self::HoldAcks

@@ -23,6 +23,7 @@
 //! | `mute` | | the server takes the client's stanzas and neither handles nor sends any |
 //! | `restart` | | all connections are closed at once, new ones refused until the last has ended; the state stays |
 //! | `no-pong` | | the client's pings (`w:p`) are not answered |
+//! | `withhold-keys` | `code` | whoever asks for the keys of the target's devices, the phone's too, gets `<error code>` for them, or nothing without a code; others in the same question get theirs |
 //!
 //! All take `target`, `count`, `chance` with `seed`, and `seconds`. `drop-socket`, `replace` and `stream-error`
 //! without `stanza`, `log-out` and `restart` are blows: they strike the connections that there are, and are over. The
@@ -51,7 +52,7 @@ pub use kind::Fault;
 pub use rule::{Direction, Rule};
 pub(crate) use target::Subject;
 pub use target::Target;
-pub(crate) use verdict::{Ending, Fate, Stored};
+pub(crate) use verdict::{Ending, Fate, Keys, Stored};
 
 use crate::clock::Clock;
 use crate::directory::Address;

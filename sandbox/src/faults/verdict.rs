@@ -8,11 +8,15 @@ use super::kind::Fault;
 use super::rule::Direction;
 use super::target::Subject;
 use super::{Faults, Standing};
+use crate::directory::Address;
 use crate::server::refusals::Refusal;
 use crate::wire;
 
 /// The reason that a ban gives where none is asked for: sent to too many people.
 const BAN_CODE: u16 = 101;
+
+/// No connection's number: a rule for one connection is not about devices that others ask for.
+const NOBODY: u64 = u64::MAX;
 
 /// How a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +48,17 @@ pub(crate) enum Stored {
     Acknowledge,
     Withhold,
     Drop,
+}
+
+/// What becomes of a device's keys that somebody asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keys {
+    /// They are given out.
+    Given,
+    /// Nothing is said of the device.
+    LeftOut,
+    /// An error is told instead.
+    Refused(u16),
 }
 
 /// What befalls a stanza on its way out.
@@ -155,6 +170,25 @@ impl Faults {
                 self.struck_by(standing, subject).then_some(after)
             });
             found.unwrap_or(Stored::Acknowledge)
+        })
+    }
+
+    /// What becomes of the keys of this device, whoever asks for them.
+    pub(crate) fn keys(&self, of: &Address) -> Keys {
+        if self.idle() {
+            return Keys::Given;
+        }
+        let subject = Subject {
+            client: NOBODY,
+            address: Some(of),
+        };
+        self.consult(|rules| {
+            let found = rules.iter_mut().find_map(|standing| {
+                let is_withheld =
+                    standing.rule.fault == Fault::WithholdKeys && self.struck_by(standing, subject);
+                is_withheld.then(|| standing.rule.code.map_or(Keys::LeftOut, Keys::Refused))
+            });
+            found.unwrap_or(Keys::Given)
         })
     }
 

@@ -7,6 +7,7 @@ use wacore_binary::builder::NodeBuilder;
 use super::unknown;
 use crate::directory::{self, Address};
 use crate::error::{Error, Result};
+use crate::faults::{Faults, Keys};
 use crate::phone::key_share;
 use crate::prekeys::{self, Bundle};
 use crate::store::Unit;
@@ -19,7 +20,7 @@ const DJB: [u8; 1] = [5];
 /// With fewer prekeys left than this a companion is asked for more.
 const LOW_WATER: u32 = 5;
 
-pub(super) fn answer(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result<Node> {
+pub(super) fn answer(unit: &mut Unit<'_>, faults: &Faults, from: &Address, node: &Node) -> Result<Node> {
     let first = wire::children(node).first().map(|child| child.tag.as_ref());
     match (wire::attr(node, "type").as_deref(), first) {
         (Some("get"), Some("count")) => {
@@ -29,7 +30,7 @@ pub(super) fn answer(unit: &mut Unit<'_>, from: &Address, node: &Node) -> Result
             Ok(wire::iq_result(node, vec![count]))
         }
         (Some("get"), Some("digest")) => digest(unit, from, node),
-        (Some("get"), Some("key")) => bundles(unit, node),
+        (Some("get"), Some("key")) => bundles(unit, faults, node),
         (Some("get"), Some("identity")) => identities(unit, node),
         (Some("set"), Some("rotate")) => rotate(unit, from, node),
         (Some("set"), Some("registration" | "type" | "identity" | "list" | "skey")) => {
@@ -121,26 +122,31 @@ fn digest(unit: &Unit<'_>, from: &Address, node: &Node) -> Result<Node> {
 }
 
 /// A bundle for each device asked for. One that does not exist is refused alone, inside its `<user>`.
-fn bundles(unit: &mut Unit<'_>, node: &Node) -> Result<Node> {
+fn bundles(unit: &mut Unit<'_>, faults: &Faults, node: &Node) -> Result<Node> {
     let mut users = Vec::new();
     for user in asked(node, "key") {
         let Some(jid) = wire::attr_jid(user, "jid") else {
             continue;
         };
         let address = directory::resolve(unit, &jid)?.map(|account| Address::new(account.phone, jid.device));
+        let answer = NodeBuilder::new("user").attr("jid", jid);
+        match address
+            .as_ref()
+            .map_or(Keys::Given, |address| faults.keys(address))
+        {
+            Keys::Given => {}
+            Keys::LeftOut => continue,
+            Keys::Refused(code) => {
+                users.push(answer.children([refusal(code)]).build());
+                continue;
+            }
+        }
         let bundle = match &address {
             Some(address) => prekeys::take(unit, address)?,
             None => None,
         };
-        let answer = NodeBuilder::new("user").attr("jid", jid);
         users.push(match bundle {
-            None => {
-                let error = NodeBuilder::new("error")
-                    .attr("code", 406)
-                    .attr("text", "not-acceptable")
-                    .build();
-                answer.children([error]).build()
-            }
+            None => answer.children([refusal(406)]).build(),
             Some(bundle) => {
                 let mut children = vec![
                     wire::bytes_node("registration", bundle.registration_id.to_be_bytes()),
@@ -169,6 +175,19 @@ fn bundles(unit: &mut Unit<'_>, node: &Node) -> Result<Node> {
         node,
         vec![NodeBuilder::new("list").children(users).build()],
     ))
+}
+
+/// Why a device has no bundle.
+fn refusal(code: u16) -> Node {
+    let text = if code == 406 {
+        "not-acceptable"
+    } else {
+        "unavailable"
+    };
+    NodeBuilder::new("error")
+        .attr("code", code)
+        .attr("text", text)
+        .build()
 }
 
 fn identities(unit: &Unit<'_>, node: &Node) -> Result<Node> {

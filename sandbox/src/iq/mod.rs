@@ -78,9 +78,10 @@ pub(crate) async fn answer(network: &Arc<Network>, from: &Address, node: &Node) 
             };
         }
         Some("encrypt") => {
+            let asked = Arc::clone(network);
             network
                 .store
-                .run(move |unit| encrypt::answer(unit, &address, &request))
+                .run(move |unit| encrypt::answer(unit, &asked.faults, &address, &request))
                 .await
         }
         Some("usync") => {

@@ -24,6 +24,49 @@ pub(crate) struct Secrets {
     pub(crate) signed_pre_key: SignedPreKeyRecord,
 }
 
+impl Secrets {
+    fn new(unit: &Unit<'_>, rng: &mut StdRng) -> Result<Self> {
+        let identity = IdentityKeyPair::generate(rng);
+        let key_pair = KeyPair::generate(rng);
+        let signature = identity
+            .private_key()
+            .calculate_signature(&key_pair.public_key.serialize(), rng)
+            .map_err(|error| Error::codec("a signature", error))?;
+        let timestamp = Timestamp::from_epoch_millis(unit.now_ms().unsigned_abs());
+        Ok(Self {
+            identity,
+            // Signal's registration ids have 14 bits and are not zero.
+            registration_id: rng.random_range(1_u32..16_380),
+            signed_pre_key: SignedPreKeyRecord::new(
+                SIGNED_PRE_KEY_ID.into(),
+                timestamp,
+                &key_pair,
+                &signature,
+            ),
+        })
+    }
+}
+
+/// Gives a phone new secrets, as an app has that was installed anew: it can open nothing that was sealed for the old ones.
+pub(crate) fn renew(unit: &Unit<'_>, phone: &str) -> Result<()> {
+    let secrets = Secrets::new(unit, &mut rand::make_rng::<StdRng>())?;
+    unit.execute(
+        "UPDATE phones SET identity = ?2, registration_id = ?3, signed_pre_key = ?4 WHERE phone = ?1",
+        (
+            phone,
+            secrets.identity.serialize().as_ref(),
+            secrets.registration_id,
+            secrets.signed_pre_key.serialize()?,
+        ),
+    )?;
+    for table in ["phone_pre_keys", "sessions", "sender_keys", "sender_key_holders"] {
+        unit.execute(&format!("DELETE FROM {table} WHERE phone = ?1"), [phone])?;
+    }
+    // Other phones learn of the new keys as they would from the network.
+    unit.execute("DELETE FROM sessions WHERE peer = ?1", [phone])?;
+    Ok(())
+}
+
 /// Makes a phone. Without a number it gets the next free one of its range, without a name its number's end.
 ///
 /// # Errors
@@ -41,14 +84,11 @@ pub(crate) fn create(unit: &Unit<'_>, phone: Option<String>, name: Option<String
     }
     let name = name.unwrap_or_else(|| format!("Phone {}", &phone[phone.len().saturating_sub(4)..]));
     let mut rng = rand::make_rng::<StdRng>();
-    let identity = IdentityKeyPair::generate(&mut rng);
-    let key_pair = KeyPair::generate(&mut rng);
-    let signature = identity
-        .private_key()
-        .calculate_signature(&key_pair.public_key.serialize(), &mut rng)
-        .map_err(|error| Error::codec("a signature", error))?;
-    let timestamp = Timestamp::from_epoch_millis(unit.now_ms().unsigned_abs());
-    let signed_pre_key = SignedPreKeyRecord::new(SIGNED_PRE_KEY_ID.into(), timestamp, &key_pair, &signature);
+    let Secrets {
+        identity,
+        registration_id,
+        signed_pre_key,
+    } = Secrets::new(unit, &mut rng)?;
     let lid = free_lid(unit, &mut rng)?;
     unit.execute(
         "INSERT INTO phones (phone, lid, name, identity, registration_id, signed_pre_key, adv_raw_id, adv_changed,
@@ -59,8 +99,7 @@ pub(crate) fn create(unit: &Unit<'_>, phone: Option<String>, name: Option<String
             lid,
             name,
             identity.serialize().as_ref(),
-            // Signal's registration ids have 14 bits and are not zero.
-            rng.random_range(1_u32..16_380),
+            registration_id,
             signed_pre_key.serialize()?,
             rng.random_range(1_u32..u32::MAX / 2),
             unit.now_secs(),

@@ -220,6 +220,19 @@ impl Phone {
             .await
     }
 
+    /// Its person installs the app anew: with new keys, and without companions.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`] where the phone is gone.
+    pub async fn install_anew(&self) -> Result<()> {
+        let phone = self.number.clone();
+        let work = move |unit: &mut Unit<'_>| {
+            unlink(unit, &phone, None)?;
+            identity::renew(unit, &phone)
+        };
+        self.network.store.run(work).await
+    }
+
     /// Ends the account, and with it its companions.
     pub async fn remove(&self) -> Result<()> {
         let phone = self.number.clone();

@@ -3,15 +3,76 @@
 //! Sizes are WhatsApp's own, but for documents: WhatsApp takes 2 GiB, and a daemon keeps each file that it sends on its disk
 //! for a while. `docs/media.md` shows the table to users; a test holds the two together.
 
+use std::fmt;
+
 use super::content::Kind;
 
 const MIB: u64 = 1_024 * 1_024;
+
+/// A kind of message that has a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A picture.
+    Image,
+    /// A moving picture.
+    Video,
+    /// A sound.
+    Audio,
+    /// A sound that its sender has spoken.
+    Voice,
+    /// A file of any type.
+    Document,
+    /// A small picture without a bubble around it.
+    Sticker,
+}
+
+impl FileKind {
+    /// The same of a kind; `None` of one that has no file of its own.
+    pub const fn of(kind: Kind) -> Option<Self> {
+        match kind {
+            Kind::Image => Some(Self::Image),
+            Kind::Video => Some(Self::Video),
+            Kind::Audio => Some(Self::Audio),
+            Kind::Voice => Some(Self::Voice),
+            Kind::Document => Some(Self::Document),
+            Kind::Sticker => Some(Self::Sticker),
+            Kind::Text
+            | Kind::Location
+            | Kind::Contact
+            | Kind::Poll
+            | Kind::Reaction
+            | Kind::Edit
+            | Kind::Revoke
+            | Kind::Status
+            | Kind::Unknown => None,
+        }
+    }
+}
+
+impl From<FileKind> for Kind {
+    fn from(kind: FileKind) -> Self {
+        match kind {
+            FileKind::Image => Self::Image,
+            FileKind::Video => Self::Video,
+            FileKind::Audio => Self::Audio,
+            FileKind::Voice => Self::Voice,
+            FileKind::Document => Self::Document,
+            FileKind::Sticker => Self::Sticker,
+        }
+    }
+}
+
+impl fmt::Display for FileKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&Kind::from(*self), f)
+    }
+}
 
 /// What files one kind of message may have.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Rule {
     /// The kind.
-    pub kind: Kind,
+    pub kind: FileKind,
     /// The largest file, in bytes.
     pub max_bytes: u64,
     /// The types that go out as they are; none where each does.
@@ -23,37 +84,37 @@ pub struct Rule {
 /// A rule for each kind that has a file.
 pub const RULES: [Rule; 6] = [
     Rule {
-        kind: Kind::Image,
+        kind: FileKind::Image,
         max_bytes: 16 * MIB,
         types: &["image/jpeg", "image/png"],
         converted: &["image/webp", "image/gif"],
     },
     Rule {
-        kind: Kind::Video,
+        kind: FileKind::Video,
         max_bytes: 16 * MIB,
         types: &["video/mp4", "video/3gpp"],
         converted: &[],
     },
     Rule {
-        kind: Kind::Audio,
+        kind: FileKind::Audio,
         max_bytes: 16 * MIB,
         types: &["audio/mpeg", "audio/mp4", "audio/aac", "audio/amr", "audio/ogg"],
         converted: &[],
     },
     Rule {
-        kind: Kind::Voice,
+        kind: FileKind::Voice,
         max_bytes: 16 * MIB,
         types: &["audio/ogg"],
         converted: &["audio/wav", "audio/mpeg"],
     },
     Rule {
-        kind: Kind::Document,
+        kind: FileKind::Document,
         max_bytes: 256 * MIB,
         types: &[],
         converted: &[],
     },
     Rule {
-        kind: Kind::Sticker,
+        kind: FileKind::Sticker,
         max_bytes: 16 * MIB,
         types: &["image/webp"],
         converted: &["image/png", "image/jpeg", "image/gif"],
@@ -68,6 +129,7 @@ pub fn may_have_file(kind: Kind) -> bool {
 impl Rule {
     /// The rule of this kind; `None` for one that has no file.
     pub fn of(kind: Kind) -> Option<&'static Self> {
+        let kind = FileKind::of(kind)?;
         RULES.iter().find(|rule| rule.kind == kind)
     }
 
@@ -142,6 +204,14 @@ mod tests {
             })
             .collect();
         assert_eq!(rows, wanted, "docs/media.md");
+    }
+
+    #[test]
+    fn a_kind_has_a_rule_where_it_has_a_file() {
+        for kind in Kind::SENT {
+            let rule = Rule::of(*kind).map(|rule| Kind::from(rule.kind));
+            assert_eq!(rule, FileKind::of(*kind).map(|_| *kind));
+        }
     }
 
     #[test]

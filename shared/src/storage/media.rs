@@ -5,6 +5,8 @@
 
 use aws_sdk_dynamodb::types::ReturnValue;
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::error::StorageError;
 use super::item::{Item, Reader, b, n, s, seconds, text};
@@ -13,6 +15,8 @@ use super::outcome::held;
 use super::table::Table;
 use crate::bucket::{Area, ObjectName};
 use crate::ids::{InstanceId, MediaId, MessageId};
+use crate::seal::{Purpose, SealError, Sealer};
+use crate::sealed::OpenError;
 
 /// How long it is known how a file that came in is fetched: as long as WhatsApp keeps it.
 pub const INCOMING_TERM: TimeDelta = TimeDelta::days(30);
@@ -219,6 +223,34 @@ impl MediaTable {
         let was = deleted.attributes.unwrap_or_default();
         Ok(was.contains_key("fetchedUntil"))
     }
+}
+
+/// Seals what only the instance's own may read of a file.
+pub async fn seal<T: Serialize>(
+    sealer: &Sealer,
+    instance: InstanceId,
+    id: MediaId,
+    known: &T,
+) -> Result<Vec<u8>, SealError> {
+    let plain = serde_json::to_vec(known).expect("what is sealed is plain data");
+    let of = keys::media(instance, id).path();
+    sealer
+        .seal(instance, Purpose::Content, of.as_bytes(), &plain)
+        .await
+}
+
+/// Opens what [`seal`] made of the same file.
+pub async fn open<T: DeserializeOwned>(
+    sealer: &Sealer,
+    instance: InstanceId,
+    id: MediaId,
+    sealed: &[u8],
+) -> Result<T, OpenError> {
+    let of = keys::media(instance, id).path();
+    let plain = sealer
+        .open(instance, Purpose::Content, of.as_bytes(), sealed)
+        .await?;
+    serde_json::from_slice(&plain).map_err(|_| OpenError::Value)
 }
 
 fn new(instance: InstanceId, id: MediaId, sealed: Vec<u8>, expires: DateTime<Utc>) -> Item {

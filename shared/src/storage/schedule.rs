@@ -108,39 +108,29 @@ impl Schedule {
         Ok(())
     }
 
-    /// Has the owner of the shard look at once at a message that was taken back, and tell of it: its job is removed. The
-    /// record says first that the message is cancelled. Two write units.
-    pub async fn call_off(
-        &self,
-        network: Network,
-        shard: Shard,
-        cancelled: Entry,
-        now: DateTime<Utc>,
-    ) -> Result<(), StorageError> {
-        let (at, message) = (cancelled.at, cancelled.message);
-        self.call_back(network, shard, cancelled, now).await?;
-        if keys::due_time(at) == keys::due_time(now) {
-            return Ok(());
-        }
-        self.remove(&keys::due(network, shard, at, message)).await
-    }
-
-    /// Has the owner of the shard look at once at a message that was taken back while it was put off. The record says first
-    /// that the message is cancelled, and still where its job is. The job stays there for the owner, who knows whether the
-    /// message may be out. One write unit.
+    /// Has the owner of the shard look at once at a message that was taken back, and tell of it. The record says first that the
+    /// message is cancelled. Its job is removed; that of one that was put off stays where the record says, for the owner, who
+    /// knows whether the message may be out. Two write units, or one where it was put off.
     pub async fn call_back(
         &self,
         network: Network,
         shard: Shard,
         cancelled: Entry,
+        was_put_off: bool,
         now: DateTime<Utc>,
     ) -> Result<(), StorageError> {
+        let (at, message) = (cancelled.at, cancelled.message);
         let notice = Entry {
             at: now,
             job: None,
             ..cancelled
         };
-        self.put(network, shard, &notice).await
+        self.put(network, shard, &notice).await?;
+        // At this very time the notice is in its place.
+        if was_put_off || keys::due_time(at) == keys::due_time(now) {
+            return Ok(());
+        }
+        self.take_out(network, shard, at, message).await
     }
 
     /// Removes the entry of a message that is due at this time, which may be gone. One write unit for each KiB of it.

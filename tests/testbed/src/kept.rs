@@ -6,11 +6,11 @@ use shared::domain::content::{Bytes, Came, Kind, Remote, Said, Whence};
 use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, Row, TERM};
 use shared::domain::event::EventType;
 use shared::ids::{DeliveryId, EventId, InstanceId, MediaId, MessageId};
-use shared::seal::{Purpose, Sealer};
+use shared::seal::Sealer;
+use shared::storage::Table;
 use shared::storage::contents::{self, Contents, Kept};
 use shared::storage::deliveries::{Deliveries, whole_milliseconds};
-use shared::storage::media::{INCOMING_TERM, MediaTable};
-use shared::storage::{Table, keys};
+use shared::storage::media::{self, INCOMING_TERM, MediaTable};
 
 /// A file that came with a message: a page of five bytes.
 pub async fn file(table: &Table, sealer: &Sealer, instance: InstanceId, now: DateTime<Utc>) -> MediaId {
@@ -39,11 +39,7 @@ pub async fn file(table: &Table, sealer: &Sealer, instance: InstanceId, now: Dat
             participant: None,
         },
     };
-    let plain = serde_json::to_vec(&came).expect("plain data");
-    let of = keys::media(instance, id).path();
-    let rests = sealer
-        .seal(instance, Purpose::Content, of.as_bytes(), &plain)
-        .await;
+    let rests = media::seal(sealer, instance, id, &came).await;
     let files = MediaTable::new(table.clone());
     let stored = files.came(instance, id, rests.expect("sealed"), now + INCOMING_TERM);
     stored.await.expect("stored");

@@ -24,7 +24,10 @@ impl HttpClient for NoHttp {
 }
 
 /// A device of somebody who has a phone.
-pub struct Companion(BotHandle);
+pub struct Companion {
+    handle: BotHandle,
+    events: mpsc::Receiver<Arc<Event>>,
+}
 
 impl Companion {
     /// One that this phone has linked, and that is connected.
@@ -59,16 +62,34 @@ impl Companion {
             panic!("the device has ended");
         })
         .await;
-        Self(handle)
+        Self { handle, events }
     }
 
     /// The library's client.
     pub fn client(&self) -> Arc<Client> {
-        self.0.client()
+        self.handle.client()
+    }
+
+    /// The id and the text of the next message that it can read.
+    pub async fn text(&mut self) -> (String, String) {
+        in_time("a text on the device", async {
+            loop {
+                let event = self.events.recv().await.expect("the device lives");
+                let Event::Messages(batch) = &*event else { continue };
+                let text = batch.messages.iter().find_map(|one| {
+                    let text = one.message.conversation.as_deref()?;
+                    Some((one.info.id.clone(), text.to_owned()))
+                });
+                if let Some(text) = text {
+                    return text;
+                }
+            }
+        })
+        .await
     }
 
     /// Ends it in order.
     pub async fn stop(self) {
-        in_time("the device's end", self.0.shutdown()).await;
+        in_time("the device's end", self.handle.shutdown()).await;
     }
 }

@@ -1,6 +1,6 @@
 //! Messages to groups so large that the keys of their members are agreed upon before.
 
-use daemon::connection::{ReceiptKind, SendError, SessionEvent};
+use daemon::connection::{Crowd, ReceiptKind, SendError, SessionEvent};
 use sandbox::script::{InboxQuery, NewGroup, NewPhone, Phone};
 use sandbox::{Fault, Rule, Target};
 use shared::domain::content::Said;
@@ -9,7 +9,9 @@ use shared::ids::MessageId;
 use testbed::relay::Relay;
 use testbed::relay::meter::sum;
 use testbed::table::table;
+use testbed::wait::DEADLINE;
 
+use crate::statuses::{saved, text};
 use crate::world::{Running, World, is, to};
 
 /// All members but the account. The flow through the API has as many as a group may have.
@@ -67,6 +69,7 @@ async fn keys_of_many_are_agreed_upon_before_the_wire_and_once() {
     let world = World::new().await;
     let (own, friend) = (world.phone("Instance").await, world.phone("Friend").await);
     let (phones, group) = crowd(&world, &own, OTHERS).await;
+    let everybody = Crowd::Group(group.clone());
     world.paired(&own, 1).await.connection.disconnect().await;
     let meter = Relay::metering(&world.database.endpoint).await;
     let state = world.state_in(&table(meter.endpoint()), 1);
@@ -81,12 +84,12 @@ async fn keys_of_many_are_agreed_upon_before_the_wire_and_once() {
         ..Rule::new(Target::phone(&own), Fault::RefuseIq)
     };
     faults.add(refused).await.expect("added");
-    is(&connection.agree_on_keys(&group).await, |agreed| {
+    is(&connection.agree_on_keys(&everybody).await, |agreed| {
         matches!(agreed, Err(SendError::Unavailable(_)))
     });
     faults.clear();
     // Meanwhile the account goes on with others.
-    let (agreed, meanwhile) = tokio::join!(connection.agree_on_keys(&group), async {
+    let (agreed, meanwhile) = tokio::join!(connection.agree_on_keys(&everybody), async {
         let message = MessageId::from_bytes([9; 16]);
         let (friend, said) = (to(&friend), Said::text("meanwhile"));
         connection
@@ -98,7 +101,7 @@ async fn keys_of_many_are_agreed_upon_before_the_wire_and_once() {
     agreed.expect("agreed");
     assert_eq!(meanwhile, None);
     calls(&meter);
-    connection.agree_on_keys(&group).await.expect("agreed");
+    connection.agree_on_keys(&everybody).await.expect("agreed");
     assert_eq!(calls(&meter), 0, "it is done");
 
     let mut ids = Vec::new();
@@ -131,7 +134,50 @@ async fn keys_of_many_are_agreed_upon_before_the_wire_and_once() {
     let mut session = world.begin_on(state).await;
     session.connected().await;
     meter.take_bill();
-    session.connection.agree_on_keys(&group).await.expect("agreed");
+    session
+        .connection
+        .agree_on_keys(&everybody)
+        .await
+        .expect("agreed");
     let writes = sum(&meter.take_bill(), |_| true).units.writes;
     assert!(writes < OTHERS as u64 / 10, "{writes} write units");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_many_who_see_a_status_are_agreed_upon_before_the_wire_and_once() {
+    let world = World::new().await;
+    let own = world.phone("Instance").await;
+    let mut phones = Vec::with_capacity(OTHERS);
+    for _ in 0..OTHERS {
+        let made = world.sandbox.create_phone(NewPhone::default()).await;
+        phones.push(made.expect("made"));
+    }
+    world.paired(&own, 1).await.connection.disconnect().await;
+    let meter = Relay::metering(&world.database.endpoint).await;
+    let state = world.state_in(&table(meter.endpoint()), 1);
+    let mut session = world.begin_on(state).await;
+    session.connected().await;
+    *session.book.0.lock().expect("no holder panics") =
+        phones.iter().map(|phone| saved(phone.number())).collect();
+    let connection = session.connection.clone();
+    let audience = connection.audience().await.expect("told");
+    assert_eq!(audience.people.len(), OTHERS);
+    let crowd = Crowd::Audience(audience.clone());
+    connection.agree_on_keys(&crowd).await.expect("agreed");
+    calls(&meter);
+    connection.agree_on_keys(&crowd).await.expect("agreed");
+    assert_eq!(calls(&meter), 0, "it is done");
+
+    let message = MessageId::from_bytes([7; 16]);
+    let said = text("the sea");
+    let shown = connection.send_status(message, &said, &audience).await;
+    shown.expect("on the wire");
+    let id = message.to_whatsapp();
+    assert_eq!(session.acknowledged(&id).await, None);
+    let on_the_wire = calls(&meter);
+    assert!(on_the_wire < 2 * OTHERS as u64, "{on_the_wire} calls");
+    for phone in &phones {
+        let wanted = |entry: &sandbox::script::Entry| entry.id == id;
+        phone.wait_for(wanted, DEADLINE).await.expect("shown");
+    }
 }

@@ -9,6 +9,7 @@ mod costs;
 mod crowds;
 mod faults;
 mod files;
+mod keys;
 mod locations;
 mod media;
 mod notices;

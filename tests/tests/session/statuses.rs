@@ -12,7 +12,7 @@ use shared::ids::MessageId;
 
 use crate::world::{Running, World, text_of, to};
 
-fn saved(phone: &str) -> SavedContact {
+pub fn saved(phone: &str) -> SavedContact {
     SavedContact {
         person: Person::of(&to(phone)),
         name: Some("A friend".to_owned()),
@@ -40,7 +40,7 @@ impl Running {
     }
 }
 
-fn text(text: &str) -> Said {
+pub fn text(text: &str) -> Said {
     let status = Box::new(Content::text(text));
     Content::Status(Status { status }).into()
 }

@@ -12,7 +12,10 @@ use whatsapp_rust::SendOptions;
 use super::WhatsAppSession;
 use crate::connection::{Audience, SendError};
 use crate::whatsapp::runtime::SessionRuntime;
-use crate::whatsapp::{content, failure, people, statuses};
+use crate::whatsapp::{content, failure, people, readable, statuses};
+
+/// How long finding a recipient's devices and their keys may take, before the message is on the wire.
+const KEYS_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long writing a message to the wire may take, with the look-up of its recipients' devices and their keys.
 const SEND_DEADLINE: Duration = Duration::from_secs(30);
@@ -61,6 +64,8 @@ impl WhatsAppSession {
         let chat = people::jid(to);
         if people::is_own(&self.client, &chat) {
             self.own_chat.note(message.to_whatsapp());
+        } else if matches!(to, Recipient::Phone(_) | Recipient::Lid(_)) {
+            self.readable(to).await?;
         }
         self.following.meet(&self.client, &chat);
         let sending = Box::pin(self.client.send_message_with_options(chat, written, options));
@@ -68,6 +73,16 @@ impl WhatsAppSession {
             .await?;
         self.follow();
         Ok(())
+    }
+
+    /// Finds out whether anybody can read a message to this person. Nothing is on the wire.
+    async fn readable(&self, to: &Recipient) -> Result<(), SendError> {
+        let looking = tokio::time::timeout(KEYS_DEADLINE, Box::pin(readable::require(&self.client, to)));
+        let in_time = async {
+            let late = |late| SendError::Unavailable(Box::new(late));
+            looking.await.map_err(late)?
+        };
+        self.unless_over(SendError::NotConnected, in_time).await
     }
 
     /// Writes a status to the wire, for those who see it.

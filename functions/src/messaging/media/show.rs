@@ -1,4 +1,4 @@
-//! `GET /api/media/{media}`: a file that came with a message, at a URL that is good for a while.
+//! `GET /api/media/{media}`: a file that came with a message, or that a caller has uploaded, at a URL that is good for a while.
 //!
 //! | where the file is | is answered |
 //! | --- | --- |
@@ -7,6 +7,8 @@
 //! | too large to be there in time | `UPSTREAM_TIMEOUT`; the daemon goes on, and the same request finds it later |
 //! | at WhatsApp, and larger than 256 MiB | `PAYLOAD_TOO_LARGE`, for good |
 //! | nowhere: WhatsApp has lost it, and the phone too | `MEDIA_GONE` |
+//! | an upload that was put into the bucket and waits to be sent | 303 |
+//! | an upload that is not there, not yet or not any more | `NOT_FOUND` |
 
 use axum::http::{Method, StatusCode};
 use serde::Serialize;
@@ -16,9 +18,7 @@ use shared::domain::content::Came;
 use shared::domain::question::{FetchMedia, MediaPlace};
 use shared::domain::upload::{FileName, MAX_UPLOAD, MimeType, URL_TERM};
 use shared::ids::MediaId;
-use shared::seal::Purpose;
-use shared::storage::keys;
-use shared::storage::media::{Media, Origin};
+use shared::storage::media::{self, Media, Origin};
 use utoipa::ToSchema;
 
 use super::uploads;
@@ -51,12 +51,13 @@ pub struct Response {
 
 pub fn endpoint() -> Endpoint<MessagingState> {
     Endpoint::new(Method::GET, "/api/media/{media}", "getMedia", handler)
-        .about(Tag::Media, "Hands out the file of a message that came in")
+        .about(Tag::Media, "Hands out the file of a message that came in, or an upload")
         .details(
             "The id is the `media.id` of the event, and good for 30 days. The answer leads to a URL that is good for a quarter of an \
              hour and needs no key. The file is fetched from WhatsApp when it is asked for, and then stays for 7 days. Where that \
              takes longer than a request may, it goes on, and the same request finds the file later. A file that WhatsApp has lost is \
-             asked for again from the phone. One of more than 256 MiB is not fetched.",
+             asked for again from the phone. One of more than 256 MiB is not fetched. The id of an upload leads to the file that was \
+             put there, for as long as it waits to be sent.",
         )
         .status(StatusCode::SEE_OTHER)
         .errors(&[Code::MediaGone, Code::PayloadTooLarge])
@@ -85,12 +86,7 @@ pub async fn handler(
         }
         Origin::Came { fetched_until } => fetched_until,
     };
-    let aad = keys::media(instance, id).path();
-    let opened = state
-        .sealer
-        .open(instance, Purpose::Content, aad.as_bytes(), &sealed)
-        .await?;
-    let came: Came = serde_json::from_slice(&opened).map_err(|_| ApiError::internal())?;
+    let came: Came = media::open(&state.sealer, instance, id, &sealed).await?;
     let object = ObjectName::new(Area::Incoming, instance, id);
     let is_here = fetched_until.is_some() && state.bucket.size(&object).await?.is_some();
     if !is_here {

@@ -5,9 +5,8 @@ use serde_json::json;
 use shared::bucket::{Area, ObjectName};
 use shared::domain::upload::{About, FileName, MimeType, UPLOAD_TERM};
 use shared::ids::{InstanceId, MediaId, MessageId};
-use shared::seal::{Purpose, SealError};
-use shared::storage::keys;
-use shared::storage::media::{Media, Origin, Taken};
+use shared::seal::SealError;
+use shared::storage::media::{self, Media, Origin, Taken};
 
 use crate::http::{ApiError, Code};
 use crate::messaging::MessagingState;
@@ -87,12 +86,7 @@ pub async fn find(
     else {
         return Ok(None);
     };
-    let aad = keys::media(instance, id).path();
-    let opened = state
-        .sealer
-        .open(instance, Purpose::Content, aad.as_bytes(), &sealed)
-        .await?;
-    let about = serde_json::from_slice(&opened).map_err(|_| ApiError::internal())?;
+    let about = media::open(&state.sealer, instance, id, &sealed).await?;
     Ok(Some(Upload {
         object,
         size,
@@ -108,12 +102,7 @@ async fn sealed(
     id: MediaId,
     about: &About,
 ) -> Result<Vec<u8>, ApiError> {
-    let plain = serde_json::to_vec(about).map_err(|error| ApiError::internal().caused_by(error))?;
-    let aad = keys::media(instance, id).path();
-    let sealed = state
-        .sealer
-        .seal(instance, Purpose::Content, aad.as_bytes(), &plain)
-        .await;
+    let sealed = media::seal(&state.sealer, instance, id, about).await;
     sealed.map_err(|error| match error {
         // Its daemon makes the key when it is paired.
         SealError::NoKey(_) => ApiError::new(

@@ -154,8 +154,8 @@ async fn delete_file(state: &MessagingState, record: &MessageRecord) {
     files::delete_of(state, owner).await;
 }
 
-/// Has the shard's owner drop a message that was to come back at this time, and tell of it. It would find that out by itself at
-/// that time. One that was put off may have gone out before: its owner knows, and revokes it then.
+/// Has the shard's owner tell at once of a message that was to come to its lane at this time. It would find that out by itself
+/// within a minute. One that was put off may have gone out before: its owner knows, and revokes it then.
 async fn call_in(
     state: &MessagingState,
     caller: &about::Caller,
@@ -176,14 +176,8 @@ async fn call_in(
         job: None,
     };
     let (schedule, network, shard) = (&state.schedule, caller.grant.network, caller.grant.shard);
-    let told = if was_put_off {
-        schedule.call_back(network, shard, entry, now).await
-    } else {
-        schedule.call_off(network, shard, entry, now).await
-    };
-    match told {
-        Ok(()) if was_put_off => scheduling::nudge(state, network, shard, now).await,
-        Ok(()) => {}
+    match schedule.call_back(network, shard, entry, was_put_off, now).await {
+        Ok(()) => scheduling::nudge(state, network, shard, now).await,
         Err(error) => log::went_wrong(&error.into(), "a cancelled message stays in the due index"),
     }
 }

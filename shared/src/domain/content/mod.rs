@@ -205,7 +205,15 @@ impl Content {
             | Self::Voice(media)
             | Self::Document(media)
             | Self::Sticker(media) => Some(media),
-            _ => None,
+            Self::Text(_)
+            | Self::Location(_)
+            | Self::Contact(_)
+            | Self::Poll(_)
+            | Self::Reaction(_)
+            | Self::Edit(_)
+            | Self::Revoke(_)
+            | Self::Status(_)
+            | Self::Unknown => None,
         }
     }
 
@@ -219,7 +227,14 @@ impl Content {
             | Self::Voice(media)
             | Self::Document(media)
             | Self::Sticker(media) => Some(media),
-            _ => None,
+            Self::Text(_)
+            | Self::Location(_)
+            | Self::Contact(_)
+            | Self::Poll(_)
+            | Self::Reaction(_)
+            | Self::Edit(_)
+            | Self::Revoke(_)
+            | Self::Unknown => None,
         }
     }
 }

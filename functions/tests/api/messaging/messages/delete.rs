@@ -38,6 +38,26 @@ async fn a_message_that_waits_is_cancelled_and_waits_no_more() {
     );
 }
 
+/// Its webhook need not wait for the owner's own look.
+#[tokio::test]
+async fn a_message_that_is_scheduled_is_cancelled_and_its_owner_is_told() {
+    let world = World::new().await;
+    let (_, instance, key) = world.ready().await;
+    let now = world.clock.now();
+    let at = now + TimeDelta::hours(5);
+    let body = json!({"to": BOB, "text": "never mind", "scheduledAt": at.to_rfc3339()});
+    let accepted = key.send("text", body).await.data(202);
+    assert!(reminders(&world).await.is_empty(), "there is time");
+    let path = format!("/api/messages/{}", accepted["id"].as_str().expect("an id"));
+    key.delete(&path).await.data(200);
+    let entries = entries(&world).await;
+    let [notice] = entries.as_slice() else {
+        panic!("its content is gone: {entries:?}");
+    };
+    assert_eq!((notice.instance, notice.at, &notice.job), (instance, now, &None));
+    assert_eq!(reminders(&world).await, [now]);
+}
+
 /// A daemon has put it off: the shard's owner is told at once, who knows whether it may be out.
 #[tokio::test]
 async fn a_message_that_is_put_off_is_cancelled_and_its_owner_is_told() {

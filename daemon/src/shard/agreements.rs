@@ -1,0 +1,245 @@
+//! Agreements on keys that take longer than a moment: they go on in the background, one of a chat at a time, and the
+//! messages of their chats come back in order.
+//!
+//! The message that needs one is put off, and comes back from time to time to see. What comes to its chat meanwhile is put off
+//! behind it, also when the keys are there and those before have not come back yet: the due index gives them out by their times.
+//! A message keeps its number however often it is put off, and only one with a lower number is waited for.
+//!
+//! All of this is known to one process, for as long as it holds the shard.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
+use shared::domain::recipient::Recipient;
+use shared::ids::MessageId;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::connection::SendError;
+
+/// For how long a message is put off at least and at most while its keys are agreed upon. In between it is half of the time
+/// that this has taken already.
+const SHORTEST: Duration = Duration::from_secs(3);
+const LONGEST: Duration = Duration::from_mins(1);
+
+/// For how long one is put off that waits only for those before it.
+const BEHIND: Duration = Duration::from_secs(1);
+
+/// How long after its time a message is still waited for: one that has not come back by then is gone.
+const LATE: TimeDelta = TimeDelta::minutes(15);
+
+/// An agreement in the background.
+pub type Agreement = JoinHandle<Result<(), SendError>>;
+
+/// Those of one instance.
+#[derive(Debug, Default)]
+pub struct Agreements(Mutex<HashMap<Recipient, Chat>>);
+
+#[derive(Debug, Default)]
+struct Chat {
+    going_on: Option<(Instant, Agreement)>,
+    /// The messages that were put off and have not gone on to the wire yet.
+    away: HashMap<MessageId, Place>,
+    /// How many have been put off.
+    count: u64,
+}
+
+/// A message's place in its chat.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Those with a lower number go before it.
+    number: u64,
+    /// When it comes back.
+    at: DateTime<Utc>,
+}
+
+impl Agreements {
+    /// Until when a message that has come, perhaps back, is put off; `None` where it is its turn, and nothing goes on.
+    pub fn waits_until(
+        &self,
+        chat: &Recipient,
+        message: MessageId,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let mut chats = self.0.lock().expect("no holder panics");
+        let known = chats.get_mut(chat)?;
+        known.see(message, now);
+        let pause = match &known.going_on {
+            Some((since, agreement)) if !agreement.is_finished() => pause(since.elapsed()),
+            _ if known.before(message).is_some() => BEHIND,
+            _ => {
+                forget_if_empty(&mut chats, chat);
+                return None;
+            }
+        };
+        Some(known.put_off(message, now, now + pause))
+    }
+
+    /// What came of the agreement for which a message was put off whose turn it is; `None` where there was none.
+    pub fn ended(&self, chat: &Recipient, message: MessageId) -> Option<Agreement> {
+        let mut chats = self.0.lock().expect("no holder panics");
+        let known = chats.get_mut(chat)?;
+        let (_, agreement) = known.going_on.take()?;
+        // A message that comes later knows nothing of how things were.
+        known.away.contains_key(&message).then_some(agreement)
+    }
+
+    /// The agreement for a message goes on in the background. Answers until when the message is put off.
+    pub fn goes_on(
+        &self,
+        chat: &Recipient,
+        message: MessageId,
+        agreement: Agreement,
+        now: DateTime<Utc>,
+    ) -> DateTime<Utc> {
+        let mut chats = self.0.lock().expect("no holder panics");
+        let known = chats.entry(chat.clone()).or_default();
+        known.going_on = Some((Instant::now(), agreement));
+        known.put_off(message, now, now + SHORTEST)
+    }
+
+    /// A message is put off until then, or a little later: not before those that go before it.
+    pub fn put_off(
+        &self,
+        chat: &Recipient,
+        message: MessageId,
+        now: DateTime<Utc>,
+        until: DateTime<Utc>,
+    ) -> DateTime<Utc> {
+        let mut chats = self.0.lock().expect("no holder panics");
+        let known = chats.entry(chat.clone()).or_default();
+        known.put_off(message, now, until)
+    }
+
+    /// A message goes on to the wire. Answers whether it was put off before.
+    pub fn is_through(&self, chat: &Recipient, message: MessageId) -> bool {
+        let mut chats = self.0.lock().expect("no holder panics");
+        let Some(known) = chats.get_mut(chat) else {
+            return false;
+        };
+        let was_away = known.away.remove(&message).is_some();
+        forget_if_empty(&mut chats, chat);
+        was_away
+    }
+}
+
+impl Chat {
+    /// A message has come. One that has come back in its time is behind all that were to come before it: what has not is
+    /// gone.
+    fn see(&mut self, message: MessageId, now: DateTime<Utc>) {
+        let came = self.away.get(&message).copied().filter(|place| place.at <= now);
+        self.away.retain(|id, other| {
+            let is_gone = came.is_some_and(|came| other.number < came.number && other.at <= came.at);
+            !is_gone && (*id == message || now < other.at + LATE)
+        });
+    }
+
+    /// When the last of those comes back that go before a message.
+    fn before(&self, message: MessageId) -> Option<DateTime<Utc>> {
+        let own = self.away.get(&message).map_or(u64::MAX, |place| place.number);
+        let before = self.away.values().filter(|place| place.number < own);
+        before.map(|place| place.at).max()
+    }
+
+    fn put_off(&mut self, message: MessageId, now: DateTime<Utc>, until: DateTime<Utc>) -> DateTime<Utc> {
+        let known = self.away.get(&message).copied();
+        // One that comes otherwise than from the index keeps its place before those behind it.
+        if let Some(place) = known.filter(|place| place.at > now) {
+            return place.at;
+        }
+        let until = until.trunc_subsecs(3);
+        let at = self
+            .before(message)
+            .map_or(until, |before| until.max(before + TimeDelta::milliseconds(1)));
+        let number = known.map_or(self.count, |place| place.number);
+        self.count += u64::from(known.is_none());
+        self.away.insert(message, Place { number, at });
+        at
+    }
+}
+
+/// Forgets a chat of which nothing is known any more.
+fn forget_if_empty(chats: &mut HashMap<Recipient, Chat>, chat: &Recipient) {
+    if chats
+        .get(chat)
+        .is_some_and(|known| known.away.is_empty() && known.going_on.is_none())
+    {
+        chats.remove(chat);
+    }
+}
+
+/// For how long a message is put off for an agreement that has taken so long.
+fn pause(taken: Duration) -> Duration {
+    (taken / 2).clamp(SHORTEST, LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u8) -> MessageId {
+        MessageId::from_bytes([number; 16])
+    }
+
+    fn group() -> Recipient {
+        "120363021033254949@g.us".parse().expect("a group")
+    }
+
+    fn at(millis: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::milliseconds(millis)
+    }
+
+    #[tokio::test]
+    async fn whoever_comes_while_keys_are_agreed_upon_comes_back_in_order() {
+        let (agreements, group) = (Agreements::default(), group());
+        let waits = |message, now| agreements.waits_until(&group, id(message), at(now));
+        assert_eq!(waits(1, 0), None, "nothing goes on");
+        let agreement = tokio::spawn(std::future::pending());
+        let ends = agreement.abort_handle();
+        assert_eq!(agreements.goes_on(&group, id(1), agreement, at(0)), at(3_000));
+        assert_eq!(waits(2, 1), Some(at(3_001)));
+        assert_eq!(waits(2, 2), Some(at(3_001)), "its job came twice");
+        assert_eq!(waits(1, 3_000), Some(at(6_000)));
+        // The second came back before the first did again, and stays behind it.
+        assert_eq!(waits(2, 3_002), Some(at(6_002)));
+        ends.abort();
+        tokio::task::yield_now().await;
+        assert_eq!(
+            waits(3, 5_500),
+            Some(at(6_500)),
+            "the keys are there, and two are before it"
+        );
+        assert_eq!(waits(1, 6_000), None);
+        assert!(agreements.ended(&group, id(1)).is_some());
+        assert!(agreements.is_through(&group, id(1)));
+        assert_eq!(waits(2, 6_002), None);
+        assert!(agreements.ended(&group, id(2)).is_none(), "nothing new went on");
+        assert!(agreements.is_through(&group, id(2)));
+        assert_eq!(waits(3, 6_500), None);
+        assert!(agreements.is_through(&group, id(3)));
+        assert!(agreements.0.lock().expect("whole").is_empty());
+    }
+
+    #[test]
+    fn a_message_that_never_comes_back_is_waited_for_no_longer_than_the_next_one() {
+        let (agreements, group) = (Agreements::default(), group());
+        let waits = |message, now| agreements.waits_until(&group, id(message), at(now));
+        agreements.put_off(&group, id(1), at(0), at(60_000));
+        assert_eq!(waits(2, 10), Some(at(60_001)));
+        // The first was taken back.
+        assert_eq!(waits(2, 60_001), None);
+        assert!(agreements.is_through(&group, id(2)));
+        agreements.put_off(&group, id(3), at(70_000), at(80_000));
+        assert_eq!(waits(4, 80_000 + LATE.num_milliseconds()), None);
+        assert!(!agreements.is_through(&group, id(4)));
+        assert!(agreements.0.lock().expect("whole").is_empty());
+    }
+
+    #[test]
+    fn the_longer_it_takes_the_more_seldom_is_looked() {
+        let after = |seconds| pause(Duration::from_secs(seconds)).as_secs();
+        assert_eq!([after(1), after(20), after(600)], [3, 10, 60]);
+    }
+}
