@@ -3,9 +3,9 @@
 use serde_json::json;
 use shared::config::{Realtime, Secret};
 use shared::domain::feed::FeedEvent;
+use testbed::socket_io::Client;
 use testbed::wait::until;
 
-use crate::client::Client;
 use crate::redis::Redis;
 use crate::world::{Feed, World};
 

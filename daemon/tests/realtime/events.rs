@@ -6,8 +6,8 @@ use serde_json::json;
 use shared::auth::api_key::Scope;
 use shared::domain::feed::FeedEvent;
 use shared::ids::EventId;
+use testbed::socket_io::Client;
 
-use crate::client::Client;
 use crate::world::World;
 
 /// Long enough for what is on its way, which comes in milliseconds.

@@ -3,11 +3,11 @@
 use serde_json::json;
 use shared::auth::api_key::Scope;
 use shared::domain::feed::FeedEvent;
+use testbed::socket_io::Client;
 use testbed::wait::until;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::client::Client;
 use crate::world::World;
 
 #[tokio::test]

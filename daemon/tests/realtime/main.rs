@@ -2,7 +2,6 @@
 //! `tests/realtime` holds the local stack to the client that people use.
 
 mod bus;
-mod client;
 mod ends;
 mod events;
 mod handshake;

@@ -36,10 +36,9 @@ use shared::storage::leases::{Beat, Leases};
 use shared::storage::sessions::Sessions;
 use testbed::config::jwt_secret;
 use testbed::queues::queues;
+use testbed::socket_io::Client;
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
-
-use crate::client::Client;
 
 pub const NETWORK: Network = Network::Sandbox;
 
