@@ -7,10 +7,10 @@ use serde_json::json;
 use shared::config::{Realtime, Secret};
 use shared::domain::feed::FeedEvent;
 use shared::ids::EventId;
+use testbed::socket_io::Client;
 use testbed::wait::until;
 use tokio::time::Instant;
 
-use crate::client::Client;
 use crate::redis::Redis;
 use crate::world::{Feed, Owner, World};
 

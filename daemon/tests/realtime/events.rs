@@ -4,8 +4,8 @@ use serde_json::json;
 use shared::auth::api_key::Scope;
 use shared::domain::feed::FeedEvent;
 use shared::ids::EventId;
+use testbed::socket_io::Client;
 
-use crate::client::Client;
 use crate::world::World;
 
 #[tokio::test]

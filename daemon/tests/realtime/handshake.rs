@@ -7,11 +7,11 @@ use shared::config::{JwtSecret, Secret};
 use shared::domain::network::Network;
 use shared::storage::sessions::Sessions;
 use testbed::relay::{Away, Relay};
+use testbed::socket_io::{Came, Client};
 use testbed::table;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::client::{Came, Client};
 use crate::world::World;
 
 /// The code that somebody with this token is refused with.

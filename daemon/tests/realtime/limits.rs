@@ -3,9 +3,9 @@
 use serde_json::json;
 use shared::auth::api_key::Scope;
 use shared::domain::feed::FeedEvent;
+use testbed::socket_io::{Client, upgrade};
 use testbed::wait::until;
 
-use crate::client::{Client, upgrade};
 use crate::world::World;
 
 #[tokio::test]

@@ -12,9 +12,9 @@ use shared::domain::person::Person;
 use shared::ids::InstanceId;
 use shared::storage::instances::{Instances, LinkMade, Observation, PairingLink};
 use shared::storage::keys;
+use testbed::socket_io::{Came, Client};
 use testbed::wait::until;
 
-use crate::client::{Came, Client};
 use crate::world::{Owner, World};
 
 /// A new link to this instance, by this user.

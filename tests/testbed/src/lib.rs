@@ -16,6 +16,7 @@
 //! | [`caller`] | a caller of the API, in memory or over HTTP |
 //! | [`config`], [`mail`] | a configuration of the functions; what is in their mails |
 //! | [`served`] | a router on a free port |
+//! | [`socket_io`] | a client of the realtime feed |
 //! | [`wait`] | waiting for what must come, with a deadline |
 
 pub mod asked;
@@ -29,6 +30,7 @@ pub mod played;
 pub mod queues;
 pub mod relay;
 pub mod served;
+pub mod socket_io;
 pub mod sqs;
 pub mod table;
 pub mod wait;

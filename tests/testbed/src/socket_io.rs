@@ -2,12 +2,14 @@
 
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
-use testbed::wait::in_time;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_websockets::{ClientBuilder, MaybeTlsStream, Message, WebSocketStream};
 
+use crate::wait::in_time;
+
 /// An open connection.
+#[derive(Debug)]
 pub struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     asked: u32,
