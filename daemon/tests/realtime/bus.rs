@@ -244,8 +244,8 @@ async fn a_daemon_that_dies_is_missed_and_one_that_goes_in_order_is_not() {
     })
     .await;
     // This one says nothing any more after its first word.
-    let word = json!({"v": 1, "from": "c", "message": {"type": "followed", "subscriptions": []}});
-    redis.publish(&redis.channel(), &word).await;
+    let said = json!({"v": 1, "from": "c", "message": {"type": "followed", "subscriptions": []}});
+    redis.publish(&redis.channel(), &said).await;
     let began = Instant::now();
     assert_eq!(client.event().await.0, "resync");
     assert!(
