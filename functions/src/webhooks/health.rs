@@ -115,6 +115,7 @@ mod tests {
             failing_since: (failures > 0).then_some(AT - TimeDelta::seconds(for_seconds)),
             failures,
             open_until: None,
+            slow_until: None,
         }
     }
 

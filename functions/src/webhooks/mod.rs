@@ -22,6 +22,7 @@
 //! | `errands` | the retry queue: events that are due again |
 //! | `forget` | what is left of deleted webhooks |
 //! | [`courier`], [`signing`] | the request itself |
+//! | [`slow`] | endpoints that take long for each event |
 //! | `parties` | whose an event is, and where it goes |
 //! | `kept` | bodies of events that failed, in the bucket |
 //! | [`batch`] | batches as Lambda gives them |
@@ -45,6 +46,7 @@ pub mod road;
 pub mod rooms;
 mod send;
 pub mod signing;
+pub mod slow;
 mod state;
 mod verdict;
 

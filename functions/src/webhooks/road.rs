@@ -17,6 +17,7 @@ use tracing::{debug, error, warn};
 
 use super::plan;
 use super::send::Due;
+use super::slow;
 use super::state::WebhooksState;
 
 /// One of the queues that this function consumes.
@@ -169,6 +170,9 @@ impl WebhooksState {
         // It may have been tried by somebody who could not say so.
         if message.receive_count > 1 && self.go_on(names, &due).await? {
             return Ok(());
+        }
+        if slow::has_waited(&webhook, message.sent_at, self.clock.now()) {
+            return self.leave_line(names, due).await;
         }
         self.send(names, due).await
     }

@@ -1,12 +1,14 @@
 //! One attempt to send an event, and what follows from it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress};
 use shared::domain::event::{Data, Event, Told, Whose};
 use shared::domain::instance::Instance;
-use shared::domain::webhook::{DisabledReason, Webhook};
+use shared::domain::webhook::{Confidential, DisabledReason, Webhook};
 use shared::fault;
 use shared::ids::DeliveryId;
 use shared::queue::QueueNames;
@@ -47,15 +49,35 @@ impl WebhooksState {
             Some(attempt) => (attempt, End::Taken),
             None => self.attempt(&due, body).await?,
         };
+        self.settle(names, &due, &data, attempt, end).await
+    }
+
+    /// Puts an event off that its endpoint was too slow for.
+    pub(super) async fn leave_line(&self, names: &QueueNames, due: Due<'_>) -> Handled {
+        let (data, _) = self.told(&due).await?;
+        let now = self.clock.now();
+        self.settle(names, &due, &data, not_made(now), End::Closed(now))
+            .await
+    }
+
+    /// Stores what follows from an attempt.
+    async fn settle(
+        &self,
+        names: &QueueNames,
+        due: &Due<'_>,
+        data: &Data,
+        attempt: Attempt,
+        end: End,
+    ) -> Handled {
         match end {
-            End::Taken => self.taken(&due, &data, attempt).await,
+            End::Taken => self.taken(due, data, attempt).await,
             End::Gone => {
                 self.switch_off(due.webhook, DisabledReason::Gone).await?;
-                self.failed(names, &due, &data, attempt, None).await
+                self.failed(names, due, data, attempt, None).await
             }
             End::Closed(until) => {
-                let next = self.next(&due, Some(until));
-                self.failed(names, &due, &data, attempt, next).await
+                let next = self.next(due, Some(until));
+                self.failed(names, due, data, attempt, next).await
             }
             End::Failed(answer) => {
                 let now = self.clock.now();
@@ -64,9 +86,9 @@ impl WebhooksState {
                 let next = if is_over {
                     None
                 } else {
-                    self.next(&due, asked.map(|wait| now + wait))
+                    self.next(due, asked.map(|wait| now + wait))
                 };
-                self.failed(names, &due, &data, attempt, next).await
+                self.failed(names, due, data, attempt, next).await
             }
         }
     }
@@ -110,7 +132,7 @@ impl WebhooksState {
     }
 
     async fn attempt(&self, due: &Due<'_>, body: Bytes) -> Handled<(Attempt, End)> {
-        let (event, webhook) = (due.event, due.webhook);
+        let webhook = due.webhook;
         let began = self.clock.now();
         if webhook.health.is_open(began) {
             let until = webhook.health.open_until.unwrap_or(began);
@@ -121,6 +143,22 @@ impl WebhooksState {
             .await
             .map_err(|error| Stuck::Now(error.into()))?;
         let _place = self.rooms.enter(webhook.instance).await.ok_or(Stuck::NoPlace)?;
+        let place = self.slow_place(webhook).await?;
+        let made = self.connect(due, body, &confidential).await;
+        let took = made.as_ref().map_or(0, |(attempt, _)| attempt.took_ms);
+        self.note_pace(webhook, place, Duration::from_millis(took.into()))
+            .await;
+        made
+    }
+
+    /// The attempt itself, unless the breaker is open.
+    async fn connect(
+        &self,
+        due: &Due<'_>,
+        body: Bytes,
+        confidential: &Confidential,
+    ) -> Handled<(Attempt, End)> {
+        let (event, webhook) = (due.event, due.webhook);
         if let Some(until) = self.is_closed_to(webhook).await? {
             return Ok((not_made(self.clock.now()), End::Closed(until)));
         }

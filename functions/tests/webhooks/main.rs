@@ -13,6 +13,7 @@ mod outages;
 mod policies;
 mod receiver;
 mod signed;
+mod slow;
 mod stale;
 mod template;
 mod world;

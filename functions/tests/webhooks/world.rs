@@ -10,7 +10,7 @@ use functions::state::Base;
 use functions::webhooks::batch::{Attributes, Batch, Failures, Record};
 use functions::webhooks::courier::Settings as Courier;
 use functions::webhooks::rooms::Limits;
-use functions::webhooks::{Settings, WebhooksState};
+use functions::webhooks::{Settings, WebhooksState, slow};
 use shared::clock::Clock;
 use shared::domain::audit::Actor;
 use shared::domain::content::{Content, Context, Excerpt};
@@ -62,6 +62,7 @@ pub fn settings() -> Settings {
     Settings {
         courier,
         limits: Limits::default(),
+        slow: slow::Limits::default(),
         forgets_for: Duration::from_secs(15),
     }
 }

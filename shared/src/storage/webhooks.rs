@@ -5,8 +5,10 @@
 //! transaction.
 
 mod health;
+mod places;
 
 pub use self::health::Pause;
+pub use self::places::Place;
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
@@ -294,6 +296,7 @@ fn from_item(item: &Item) -> Result<Webhook, StorageError> {
             failing_since: read.opt_time("failingSince")?,
             failures: read.opt_number("failures")?.unwrap_or(0),
             open_until: read.opt_time("openUntil")?,
+            slow_until: read.opt_time("slowUntil")?,
         },
         earlier_until: read.opt_time("earlierUntil")?,
         rotated_at: read.opt_time("rotatedAt")?,

@@ -39,7 +39,7 @@ pub struct Disabled {
     pub at: DateTime<Utc>,
 }
 
-/// How a webhook's endpoint does. All of it is empty while the endpoint takes what it is sent.
+/// How a webhook's endpoint does. All of it is empty while the endpoint soon takes what it is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Health {
     /// Since when every attempt has failed.
@@ -48,12 +48,25 @@ pub struct Health {
     pub failures: u32,
     /// Until when the breaker is open: nobody connects to the endpoint before.
     pub open_until: Option<DateTime<Utc>>,
+    /// Until when it is believed to be slow: an attempt has taken long.
+    pub slow_until: Option<DateTime<Utc>>,
 }
 
 impl Health {
-    /// Whether nothing is noted: a success need not be.
+    /// Whether no failure is noted: a success need not be.
     pub fn is_well(&self) -> bool {
-        *self == Self::default()
+        let Self {
+            failing_since,
+            failures,
+            open_until,
+            slow_until: _,
+        } = *self;
+        failing_since.is_none() && failures == 0 && open_until.is_none()
+    }
+
+    /// Whether it is slow at `now`: of the attempts to it few may be under way.
+    pub fn is_slow(&self, now: DateTime<Utc>) -> bool {
+        self.slow_until.is_some_and(|until| now < until)
     }
 
     /// Whether the breaker keeps everybody from connecting at `now`. Where it was open and its time is over, one probe is

@@ -107,6 +107,18 @@ impl Webhooks {
         held(update_once(update).await)
     }
 
+    /// Notes that an attempt has taken long: until then the endpoint is slow. One write unit for each KiB of the webhook.
+    pub async fn note_slow(&self, webhook: &Webhook, until: DateTime<Utc>) -> Result<(), StorageError> {
+        let sent = self
+            .noting(webhook)
+            .update_expression("SET slowUntil = :until")
+            .condition_expression(AS_READ)
+            .expression_attribute_values(":until", time(until))
+            .send()
+            .await;
+        held(sent).map(drop)
+    }
+
     /// Whether the caller may be the one that tries an endpoint whose breaker was open and whose time is over. Of many at
     /// once one may; the breaker is open for all others until `until`. One write unit for each KiB of the webhook.
     pub async fn probe(&self, webhook: &Webhook, until: DateTime<Utc>) -> Result<bool, StorageError> {
