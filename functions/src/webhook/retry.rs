@@ -7,6 +7,7 @@ use shared::domain::delivery::{Body, Delivery, Errand, Retry};
 use shared::domain::payload;
 use shared::domain::webhook::Webhook;
 use shared::queue::{OutgoingMessage, QueueError};
+use shared::storage::deliveries::whole_milliseconds;
 
 use super::side::{Named, Side};
 use crate::http::ApiError;
@@ -38,6 +39,7 @@ pub fn again(webhook: &Webhook, delivery: &Delivery, now: DateTime<Utc>) -> Erra
         subscription: webhook.subscription,
         webhook: webhook.created_at,
         attempt: 0,
+        asked_at: Some(whole_milliseconds(now)),
         due_at: now,
         body: Body::Kept,
     })

@@ -6,11 +6,59 @@ use shared::domain::payload;
 use shared::domain::webhook::Webhook;
 use shared::ids::DeliveryId;
 use shared::queue::{QueueNames, Received};
-use tracing::info;
+use shared::storage::deliveries::whole_milliseconds;
+use tracing::{debug, info};
 
 use super::road::{Handled, Stuck};
 use super::send::Due;
 use super::state::WebhooksState;
+
+/// Whose turn it is: a message's row of attempts, held against its delivery.
+struct Turn {
+    /// Its row: see [`Row::asked_at`](shared::domain::delivery::Row::asked_at).
+    asked_at: DateTime<Utc>,
+    /// Whether that row begins with this attempt, whatever became of the event before.
+    is_new: bool,
+    /// How many of its attempts are over.
+    made: u32,
+}
+
+impl Turn {
+    /// `None` where a later row has begun. A message of a version that knew of no rows is of the delivery's, unless it begins
+    /// one; and that version raised the count in its messages alone.
+    fn of(retry: &Retry, delivery: &Delivery) -> Option<Self> {
+        let row = delivery.progress.row;
+        let asked_at = match retry.asked_at {
+            Some(asked_at) => asked_at,
+            None if retry.attempt == 0 => whole_milliseconds(retry.due_at),
+            None => row.asked_at,
+        };
+        if asked_at < row.asked_at {
+            return None;
+        }
+        let is_new = asked_at > row.asked_at;
+        let is_first = row.asked_at == DateTime::UNIX_EPOCH;
+        let made = match row.made {
+            _ if is_new => 0,
+            None => retry.attempt,
+            Some(made) if retry.asked_at.is_none() && is_first => made.max(retry.attempt),
+            Some(made) => made,
+        };
+        Some(Self {
+            asked_at,
+            is_new,
+            made,
+        })
+    }
+
+    /// How many are over when its delivery says that it is tried later.
+    fn made_by_now(&self, retry: &Retry, delivery: &Delivery) -> u32 {
+        match delivery.progress.row.made {
+            Some(_) => self.made.max(1),
+            None => retry.attempt.saturating_add(1),
+        }
+    }
+}
 
 impl WebhooksState {
     /// Does what a message of the retry queue asks for.
@@ -42,30 +90,28 @@ impl WebhooksState {
             self.let_go(retry.instance, retry.id).await;
             return Ok(());
         };
-        // Somebody asked for it, whatever became of it before.
-        let is_asked_for = retry.attempt == 0;
+        let Some(turn) = Turn::of(&retry, &delivery) else {
+            debug!(instance.id = %retry.instance, event.id = %retry.id, "a row of attempts ends: another one has begun");
+            return Ok(());
+        };
         let Progress {
             state,
             next_attempt_at,
             body_until,
+            ..
         } = delivery.progress;
         match state {
             DeliveryState::Succeeded => return Ok(()),
-            DeliveryState::Failed if !is_asked_for => return Ok(()),
-            DeliveryState::Pending if !is_asked_for && next_attempt_at.is_some_and(|at| now < at) => {
-                // This attempt was made, by somebody who could not say so.
-                let due_at = next_attempt_at.unwrap_or(now);
-                let attempt = retry.attempt.saturating_add(1);
-                return self
-                    .queue_retry(
-                        names,
-                        Retry {
-                            attempt,
-                            due_at,
-                            ..retry
-                        },
-                    )
-                    .await;
+            DeliveryState::Failed if !turn.is_new => return Ok(()),
+            DeliveryState::Pending if !turn.is_new && next_attempt_at.is_some_and(|at| now < at) => {
+                // It is being tried, or that was done by somebody who could not say so.
+                let later = Retry {
+                    attempt: turn.made_by_now(&retry, &delivery),
+                    asked_at: Some(turn.asked_at),
+                    due_at: next_attempt_at.unwrap_or(now),
+                    ..retry
+                };
+                return self.queue_retry(names, later).await;
             }
             DeliveryState::Pending | DeliveryState::Failed | DeliveryState::Unknown => {}
         }
@@ -84,9 +130,10 @@ impl WebhooksState {
             event: &event,
             webhook: &webhook,
             instance: &instance,
-            made: retry.attempt,
-            is_known: true,
-            kept_until: body_until,
+            asked_at: turn.asked_at,
+            made: turn.made,
+            known: Some(&delivery),
+            is_again: true,
         };
         let sent = self.send(names, due).await;
         if matches!(sent, Err(Stuck::Never(_))) {
@@ -102,6 +149,7 @@ impl WebhooksState {
             state: DeliveryState::Failed,
             next_attempt_at: None,
             body_until,
+            row: delivery.progress.row,
         };
         self.deliveries
             .set_progress(delivery.instance, delivery.id, &progress)

@@ -13,21 +13,48 @@ use super::road::Handled;
 use super::send::Due;
 use super::state::WebhooksState;
 
+/// When an event is tried again.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Next {
+    /// The time, in whole milliseconds.
+    pub at: DateTime<Utc>,
+    /// How many attempts of its row are over by then.
+    pub made: u32,
+}
+
 impl WebhooksState {
-    /// When an event is tried again that has failed now.
-    pub(super) fn next(&self, due: &Due<'_>, not_before: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-        let made = usize::try_from(due.made).unwrap_or(usize::MAX).saturating_add(1);
-        let next = plan::next(made, self.clock.now(), not_before, rand::random());
-        next.map(whole_milliseconds)
+    /// When an event is tried again that has failed now; `None` where it has no more attempts.
+    pub(super) fn next(&self, due: &Due<'_>, not_before: Option<DateTime<Utc>>) -> Option<Next> {
+        let made = due.made.saturating_add(1);
+        let number = usize::try_from(made).unwrap_or(usize::MAX);
+        let at = plan::next(number, self.clock.now(), not_before, rand::random())?;
+        Some(Next {
+            at: whole_milliseconds(at),
+            made,
+        })
     }
 
-    /// Puts an event of which so many attempts were made into the retry queue.
+    /// When an event is tried again of which nothing was sent, since its endpoint is left alone until then. That counts as an
+    /// attempt, unless it would have been the last one.
+    pub(super) fn after_pause(&self, due: &Due<'_>, until: DateTime<Utc>) -> Option<Next> {
+        self.next(due, Some(until)).or_else(|| {
+            let now = self.clock.now();
+            let began = due.known.map_or(now, |delivery| delivery.created_at);
+            let at = plan::last(began.max(due.asked_at), now, until, rand::random())?;
+            Some(Next {
+                at: whole_milliseconds(at),
+                made: due.made,
+            })
+        })
+    }
+
+    /// Puts an event into the retry queue, which is in the bucket or goes along.
     pub(super) async fn put_off(
         &self,
         names: &QueueNames,
         due: &Due<'_>,
-        made: u32,
-        at: DateTime<Utc>,
+        next: Next,
+        is_kept: bool,
     ) -> Handled {
         let event = due.event;
         let retry = Retry {
@@ -35,9 +62,10 @@ impl WebhooksState {
             instance: event.instance,
             subscription: event.subscription,
             webhook: due.webhook.created_at,
-            attempt: made,
-            due_at: at,
-            body: if due.kept_until.is_some() {
+            attempt: next.made,
+            asked_at: Some(due.asked_at),
+            due_at: next.at,
+            body: if is_kept {
                 Body::Kept
             } else {
                 Body::Here(Box::new(event.clone()))

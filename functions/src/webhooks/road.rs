@@ -2,6 +2,7 @@
 
 use std::error::Error;
 
+use chrono::DateTime;
 use shared::bucket::BucketError;
 use shared::domain::event::{Event, EventType};
 use shared::domain::payload::{self, PayloadError};
@@ -47,6 +48,9 @@ pub(super) enum Stuck {
     /// As much is under way as may be.
     #[error("there is no place for another attempt")]
     NoPlace,
+    /// Somebody else is at it.
+    #[error("somebody else is trying it now")]
+    Claimed,
     /// This process or machine has no files left for a connection.
     #[error("there are no files left to connect with")]
     NoFiles,
@@ -139,7 +143,7 @@ impl WebhooksState {
                 warn!(message.id = message.message_id, error = %chain(&stuck), "a message stays in its queue");
                 stays()
             }
-            Err(stuck @ (Stuck::Newer(_) | Stuck::NoPlace)) => {
+            Err(stuck @ (Stuck::Newer(_) | Stuck::NoPlace | Stuck::Claimed)) => {
                 debug!(message.id = message.message_id, reason = %stuck, "a message stays in its queue");
                 stays()
             }
@@ -159,16 +163,21 @@ impl WebhooksState {
         if !wants(&webhook) {
             return Ok(());
         }
+        let is_again = message.receive_count > 1;
+        let delivery = if is_again { self.found(&event).await? } else { None };
         let due = Due {
             event: &event,
             webhook: &webhook,
             instance: &instance,
+            asked_at: DateTime::UNIX_EPOCH,
             made: 0,
-            is_known: false,
-            kept_until: None,
+            known: delivery.as_ref(),
+            is_again,
         };
         // It may have been tried by somebody who could not say so.
-        if message.receive_count > 1 && self.go_on(names, &due).await? {
+        if let Some(delivery) = &delivery
+            && self.go_on(names, &due, delivery).await?
+        {
             return Ok(());
         }
         if slow::has_waited(&webhook, message.sent_at, self.clock.now()) {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
-use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress};
+use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, Row};
 use shared::domain::event::{Data, Event, Told, Whose};
 use shared::domain::instance::Instance;
 use shared::domain::webhook::{Confidential, DisabledReason, Webhook};
@@ -13,16 +13,21 @@ use shared::fault;
 use shared::ids::DeliveryId;
 use shared::queue::QueueNames;
 use shared::sealed;
+use shared::storage::deliveries::whole_milliseconds;
 use shared::storage::webhooks;
 use shared::telemetry::chain;
 use tracing::{debug, info, warn};
 
 use super::courier::{Answer, Letter};
 use super::health;
+use super::retries::Next;
 use super::road::{Handled, Stuck};
 use super::signing;
 use super::state::WebhooksState;
 use super::verdict::{End, judged, not_made};
+
+/// For how long an attempt is nobody else's: longer than it takes.
+const CLAIMED: TimeDelta = TimeDelta::seconds(30);
 
 /// An event that is to be sent now.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +38,29 @@ pub(super) struct Due<'a> {
     pub webhook: &'a Webhook,
     /// Whose it is.
     pub instance: &'a Instance,
-    /// How many attempts of this row were made before.
+    /// Its row of attempts: see [`Row::asked_at`].
+    pub asked_at: DateTime<Utc>,
+    /// How many attempts of that row were made before.
     pub made: u32,
-    /// Whether its delivery is in the log already.
-    pub is_known: bool,
+    /// Its delivery as it was read, where it is in the log already.
+    pub known: Option<&'a Delivery>,
+    /// Whether its message has come before.
+    pub is_again: bool,
+}
+
+impl Due<'_> {
+    /// Its row of which so many attempts are over.
+    pub(super) const fn row(&self, made: u32) -> Row {
+        Row {
+            asked_at: self.asked_at,
+            made: Some(made),
+        }
+    }
+
     /// Until when it is in the bucket, where it is.
-    pub kept_until: Option<DateTime<Utc>>,
+    fn kept_until(&self) -> Option<DateTime<Utc>> {
+        self.known.and_then(|delivery| delivery.progress.body_until)
+    }
 }
 
 impl WebhooksState {
@@ -47,7 +69,7 @@ impl WebhooksState {
         let (data, body) = self.told(&due).await?;
         let (attempt, end) = match self.known_to_be_taken(&due) {
             Some(attempt) => (attempt, End::Taken),
-            None => self.attempt(&due, body).await?,
+            None => self.attempt(&due, &data, body).await?,
         };
         self.settle(names, &due, &data, attempt, end).await
     }
@@ -55,6 +77,7 @@ impl WebhooksState {
     /// Puts an event off that its endpoint was too slow for.
     pub(super) async fn leave_line(&self, names: &QueueNames, due: Due<'_>) -> Handled {
         let (data, _) = self.told(&due).await?;
+        self.claim(&due, &data).await?;
         let now = self.clock.now();
         self.settle(names, &due, &data, not_made(now), End::Closed(now))
             .await
@@ -76,7 +99,7 @@ impl WebhooksState {
                 self.failed(names, due, data, attempt, None).await
             }
             End::Closed(until) => {
-                let next = self.next(due, Some(until));
+                let next = self.after_pause(due, until);
                 self.failed(names, due, data, attempt, next).await
             }
             End::Failed(answer) => {
@@ -93,22 +116,45 @@ impl WebhooksState {
         }
     }
 
-    /// Goes on with an event that was in the log before it came again. `false` where it was not.
-    pub(super) async fn go_on(&self, names: &QueueNames, due: &Due<'_>) -> Handled<bool> {
-        let (event, now) = (due.event, self.clock.now());
-        let found = self
-            .deliveries
-            .find(event.instance, DeliveryId::of(event.id), now)
-            .await?;
-        let Some(delivery) = found else {
-            return Ok(false);
-        };
-        if delivery.progress.state == DeliveryState::Pending {
-            let made = u32::try_from(delivery.attempts.len()).unwrap_or(u32::MAX);
-            let at = delivery.progress.next_attempt_at.unwrap_or(now);
-            let kept_until = delivery.progress.body_until;
-            self.put_off(names, &Due { kept_until, ..*due }, made, at).await?;
+    /// The delivery of an event that has come before.
+    pub(super) async fn found(&self, event: &Event) -> Handled<Option<Delivery>> {
+        let (id, now) = (DeliveryId::of(event.id), self.clock.now());
+        Ok(self.deliveries.find(event.instance, id, now).await?)
+    }
+
+    /// Goes on with an event that was in the log before it came again. `false` where it is to be tried here.
+    pub(super) async fn go_on(
+        &self,
+        names: &QueueNames,
+        due: &Due<'_>,
+        delivery: &Delivery,
+    ) -> Handled<bool> {
+        let Progress {
+            state,
+            next_attempt_at,
+            body_until,
+            row,
+        } = delivery.progress;
+        if state != DeliveryState::Pending {
+            return Ok(true);
         }
+        let now = self.clock.now();
+        let at = next_attempt_at.unwrap_or(now);
+        if delivery.attempts.is_empty() {
+            // It was claimed, and nobody has said what came of it.
+            if now < at && self.known_to_be_taken(due).is_none() {
+                return Err(Stuck::Claimed);
+            }
+            return Ok(false);
+        }
+        let tried = u32::try_from(delivery.attempts.len()).unwrap_or(u32::MAX);
+        let made = row.made.unwrap_or(tried);
+        let due = Due {
+            asked_at: row.asked_at,
+            ..*due
+        };
+        self.put_off(names, &due, Next { at, made }, body_until.is_some())
+            .await?;
         Ok(true)
     }
 
@@ -131,10 +177,11 @@ impl WebhooksState {
         Ok((data, body.into()))
     }
 
-    async fn attempt(&self, due: &Due<'_>, body: Bytes) -> Handled<(Attempt, End)> {
+    async fn attempt(&self, due: &Due<'_>, data: &Data, body: Bytes) -> Handled<(Attempt, End)> {
         let webhook = due.webhook;
         let began = self.clock.now();
         if webhook.health.is_open(began) {
+            self.claim(due, data).await?;
             let until = webhook.health.open_until.unwrap_or(began);
             return Ok((not_made(began), End::Closed(until)));
         }
@@ -144,7 +191,7 @@ impl WebhooksState {
             .map_err(|error| Stuck::Now(error.into()))?;
         let _place = self.rooms.enter(webhook.instance).await.ok_or(Stuck::NoPlace)?;
         let place = self.slow_place(webhook).await?;
-        let made = self.connect(due, body, &confidential).await;
+        let made = self.connect(due, data, body, &confidential).await;
         let took = made.as_ref().map_or(0, |(attempt, _)| attempt.took_ms);
         self.note_pace(webhook, place, Duration::from_millis(took.into()))
             .await;
@@ -155,10 +202,12 @@ impl WebhooksState {
     async fn connect(
         &self,
         due: &Due<'_>,
+        data: &Data,
         body: Bytes,
         confidential: &Confidential,
     ) -> Handled<(Attempt, End)> {
         let (event, webhook) = (due.event, due.webhook);
+        self.claim(due, data).await?;
         if let Some(until) = self.is_closed_to(webhook).await? {
             return Ok((not_made(self.clock.now()), End::Closed(until)));
         }
@@ -186,12 +235,36 @@ impl WebhooksState {
         Ok((attempt, end))
     }
 
+    /// Claims an attempt that may be somebody else's as well: a message of the retry queue may be there twice, and one that has
+    /// come before may have been tried. Where nothing can be stored, nothing is sent so over and over. The first attempt in
+    /// the line is nobody else's, and costs nothing here.
+    async fn claim(&self, due: &Due<'_>, data: &Data) -> Handled {
+        let now = whole_milliseconds(self.clock.now());
+        let (row, until) = (due.row(due.made), now + CLAIMED);
+        let is_ours = match due.known {
+            Some(read) => self.deliveries.claim(read, row, until).await?,
+            None if due.is_again => {
+                let progress = Progress {
+                    state: DeliveryState::Pending,
+                    next_attempt_at: Some(until),
+                    body_until: None,
+                    row,
+                };
+                let claimed = Delivery::claimed(due.event, data.message(), now, progress);
+                self.deliveries.record(&claimed).await?
+            }
+            None => true,
+        };
+        if is_ours { Ok(()) } else { Err(Stuck::Claimed) }
+    }
+
     /// An endpoint has taken an event.
     async fn taken(&self, due: &Due<'_>, data: &Data, attempt: Attempt) -> Handled {
         let progress = Progress {
             state: DeliveryState::Succeeded,
             next_attempt_at: None,
             body_until: None,
+            row: due.row(due.made.saturating_add(1)),
         };
         let recorded = self.record(due, data, attempt, progress).await;
         if recorded.is_err() {
@@ -204,7 +277,7 @@ impl WebhooksState {
             // The next success notes it.
             warn!(instance.id = %due.event.instance, error = %chain(&error), "could not note that an endpoint does well");
         }
-        if due.kept_until.is_some() {
+        if due.kept_until().is_some() {
             self.let_go(due.event.instance, due.event.id).await;
         }
         let mut unrecorded = self.unrecorded.lock().expect("no holder panics");
@@ -219,44 +292,44 @@ impl WebhooksState {
         due: &Due<'_>,
         data: &Data,
         attempt: Attempt,
-        next: Option<DateTime<Utc>>,
+        next: Option<Next>,
     ) -> Handled {
-        let until = match due.kept_until {
+        let until = match due.kept_until() {
             Some(until) => until,
             None => self.keep(due.event).await?,
         };
+        let made = next.map_or(due.made.saturating_add(1), |next| next.made);
         let progress = Progress {
             state: if next.is_some() {
                 DeliveryState::Pending
             } else {
                 DeliveryState::Failed
             },
-            next_attempt_at: next,
+            next_attempt_at: next.map(|next| next.at),
             body_until: Some(until),
+            row: due.row(made),
         };
         self.record(due, data, attempt, progress).await?;
         fault::point("after-failure-record");
-        let Some(at) = next else {
+        let Some(next) = next else {
             info!(instance.id = %due.event.instance, event.id = %due.event.id, "an event is not delivered");
             return Ok(());
         };
-        let due = Due {
-            kept_until: Some(until),
-            ..*due
-        };
-        self.put_off(names, &due, due.made + 1, at).await
+        self.put_off(names, due, next, true).await
     }
 
     async fn record(&self, due: &Due<'_>, data: &Data, attempt: Attempt, progress: Progress) -> Handled {
         let delivery = Delivery::first(due.event, data.message(), attempt, progress);
-        if !due.is_known && self.deliveries.record(&delivery).await? {
+        let was_claimed = due.known.is_some() || due.is_again;
+        if !was_claimed && self.deliveries.record(&delivery).await? {
             return Ok(());
         }
-        // Where it is gone, its webhook is, or its time is over.
-        let id = delivery.id;
-        self.deliveries
-            .add_attempt(due.event.instance, id, &attempt, &progress)
-            .await?;
+        let (instance, id) = (due.event.instance, delivery.id);
+        let added = self.deliveries.add_attempt(instance, id, &attempt, &progress);
+        // One that is known and gone has lost its webhook, or its time is over.
+        if !added.await? && due.known.is_none() {
+            self.deliveries.record(&delivery).await?;
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use functions::webhooks::Settings;
-use shared::domain::delivery::{Body, DeliveryState, Errand, Retry};
+use shared::domain::delivery::{DeliveryState, Errand};
 use shared::domain::event::Wants;
 use shared::domain::payload;
 use shared::domain::webhook::Confidential;
@@ -132,40 +132,4 @@ async fn a_long_log_is_removed_by_one_errand_after_the_other() {
         .await;
     assert!(left.expect("read").deliveries.is_empty());
     assert_eq!(world.left().await, (0, 0));
-}
-
-/// As the route does that replays.
-#[tokio::test]
-async fn a_failed_event_is_sent_again_when_somebody_asks_for_it() {
-    let (world, receiver) = (World::new().await, Receiver::that(Does::status(500)).await);
-    let instance = world.hooked("sales", &receiver.url()).await;
-    let event = world.tell(&instance, "15550100001", "hello").await;
-    world.work().await;
-    world.pass(TimeDelta::days(2), TimeDelta::minutes(15)).await;
-    assert_eq!(world.progress(&instance, event).await, DeliveryState::Failed);
-    receiver.now(Does::status(200));
-    let retry = Retry {
-        id: event,
-        instance: instance.id,
-        subscription: instance.subscription,
-        webhook: world.read(&instance).await.created_at,
-        attempt: 0,
-        due_at: world.now(),
-        body: Body::Kept,
-    };
-    let asked = payload::encode(&Errand::Retry(retry));
-    for _ in 0..2 {
-        let message = OutgoingMessage::standard(asked.clone());
-        let sent = world.queue.send(&world.names.events_retry(), message).await;
-        sent.expect("queued");
-        world.work().await;
-    }
-    let delivery = world.delivery(&instance, event).await.expect("it is in the log");
-    assert_eq!(delivery.progress.state, DeliveryState::Succeeded);
-    assert_eq!(
-        delivery.attempts.len(),
-        9,
-        "the second request finds it delivered"
-    );
-    assert!(!world.is_kept(&instance, event).await);
 }

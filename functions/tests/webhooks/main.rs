@@ -12,6 +12,7 @@ mod outages;
 #[path = "../api/template/policies.rs"]
 mod policies;
 mod receiver;
+mod rows;
 mod signed;
 mod slow;
 mod stale;

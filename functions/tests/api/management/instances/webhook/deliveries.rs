@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, TERM};
+use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, Row, TERM};
 use shared::domain::event::EventType;
 use shared::ids::{DeliveryId, EventId, InstanceId, MessageId};
 use shared::storage::deliveries::Deliveries;
@@ -55,6 +55,7 @@ async fn a_delivery_is_shown_with_its_attempts_and_without_what_the_event_tells(
         state: DeliveryState::Pending,
         next_attempt_at: Some(delivery.created_at + TimeDelta::minutes(5)),
         body_until: Some(delivery.created_at + TERM),
+        row: Row::default(),
     };
     for _ in 0..2 {
         // The same attempt is there once, however often it is told.
@@ -88,6 +89,7 @@ async fn a_delivery_is_shown_with_its_attempts_and_without_what_the_event_tells(
         state: DeliveryState::Succeeded,
         next_attempt_at: None,
         body_until: None,
+        row: Row::default(),
     };
     let after = Attempt {
         at: taken.at + TimeDelta::seconds(1),

@@ -53,6 +53,7 @@ async fn an_event_whose_body_is_kept_is_sent_once_more() {
         subscription: user.subscription.parse().expect("an id"),
         webhook: made_at,
         attempt: 0,
+        asked_at: Some(world.now()),
         due_at: world.now(),
         body: Body::Kept,
     });
