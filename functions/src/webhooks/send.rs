@@ -277,7 +277,8 @@ impl WebhooksState {
             // The next success notes it.
             warn!(instance.id = %due.event.instance, error = %chain(&error), "could not note that an endpoint does well");
         }
-        if due.kept_until().is_some() {
+        // It may have been kept by an attempt of which nothing else could be stored.
+        if due.is_again {
             self.let_go(due.event.instance, due.event.id).await;
         }
         let mut unrecorded = self.unrecorded.lock().expect("no holder panics");

@@ -184,6 +184,29 @@ async fn an_event_that_cannot_be_kept_stays_in_its_line() {
     assert_eq!(world.left().await, (0, 1));
 }
 
+/// Its first attempt failed: it was kept, and that could not be recorded.
+#[tokio::test]
+async fn an_event_that_was_kept_and_then_delivered_is_not_kept_any_more() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(500)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let away = relay.always(On::operation("PutItem").with("dlv#"), FAILED);
+    let event = world.tell(&instance, "15550100001", "hello").await;
+    world
+        .invoke(&state, &world.names.events())
+        .await
+        .expect("a batch");
+    assert!(world.is_kept(&instance, event).await);
+    assert_eq!(world.delivery(&instance, event).await, None);
+    away.end();
+    receiver.now(Does::status(200));
+    world.clock.advance(TimeDelta::seconds(5));
+    world.work().await;
+    assert_eq!(world.progress(&instance, event).await, DeliveryState::Succeeded);
+    assert!(!world.is_kept(&instance, event).await);
+}
+
 /// Data keys cannot be had for a day. It costs receives, and far fewer than make a message poison.
 #[tokio::test]
 async fn an_outage_of_a_day_costs_no_event() {
