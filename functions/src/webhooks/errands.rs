@@ -120,11 +120,13 @@ impl WebhooksState {
             return self.give_up(&delivery, body_until).await;
         }
         let event = match retry.body {
-            Body::Here(event) => *event,
-            Body::Kept => match self.kept(retry.instance, retry.id).await? {
-                Some(event) => event,
-                None => return self.give_up(&delivery, None).await,
-            },
+            Body::Here(event) => Ok(Some(*event)),
+            Body::Kept => self.kept(retry.instance, retry.id).await,
+        };
+        let event = match event {
+            Ok(Some(event)) => event,
+            Ok(None) => return self.give_up(&delivery, None).await,
+            Err(stuck) => return self.stuck(&delivery, stuck).await,
         };
         let due = Due {
             event: &event,
@@ -135,12 +137,18 @@ impl WebhooksState {
             known: Some(&delivery),
             is_again: true,
         };
-        let sent = self.send(names, due).await;
-        if matches!(sent, Err(Stuck::Never(_))) {
-            // It is set aside, and its log is not to say that it waits.
-            self.give_up(&delivery, None).await?;
+        match self.send(names, due).await {
+            Ok(()) => Ok(()),
+            Err(stuck) => self.stuck(&delivery, stuck).await,
         }
-        sent
+    }
+
+    /// A retry that cannot be done: where it never can it is set aside, and its log is not to say that it waits.
+    async fn stuck(&self, delivery: &Delivery, stuck: Stuck) -> Handled {
+        if matches!(stuck, Stuck::Never(_)) {
+            self.give_up(delivery, None).await?;
+        }
+        Err(stuck)
     }
 
     /// Notes that an event is not tried any more. Where it is kept somebody may ask for it.

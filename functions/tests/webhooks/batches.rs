@@ -1,12 +1,18 @@
 //! Batches as Lambda gives them, and what is answered.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::TimeDelta;
+use futures::stream;
 use serde_json::json;
+use shared::bucket::{Area, Length, ObjectName};
 use shared::domain::delivery::DeliveryState;
 use shared::domain::payload;
+use shared::ids::DeliveryId;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{Queue as _, QueueError, QueueName, Receipt};
 use testbed::queues::{Passing, Through};
@@ -88,7 +94,7 @@ async fn behind_a_message_that_stays_nothing_of_its_chat_goes() {
     assert_eq!(receiver.texts(), ["free one", "free two", "free three"]);
     assert!(away.hits() > 0);
     away.end();
-    world.clock.advance(chrono::TimeDelta::seconds(5));
+    world.clock.advance(TimeDelta::seconds(5));
     let failures = world
         .invoke(&state, &world.names.events())
         .await
@@ -215,4 +221,35 @@ async fn what_can_never_be_done_is_set_aside_with_its_reason() {
         .collect();
     assert_eq!(reasons[0], "the payload is malformed");
     assert!(reasons[1].starts_with("its data: "), "{reasons:?}");
+}
+
+/// What was kept of an event is no event, or is cut short. Its log does not say that it waits.
+#[tokio::test]
+async fn a_kept_event_that_can_never_be_read_is_set_aside() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(500)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    let name = |event| ObjectName::new(Area::Event, instance.id, DeliveryId::of(event));
+    let (nonsense, short) = (
+        world.tell(&instance, "15550100001", "nonsense").await,
+        world.tell(&instance, "15550100002", "short").await,
+    );
+    world.work().await;
+    let text = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{}"))]);
+    let object = name(nonsense);
+    let put = world.state.bucket.put(&object, text, Length::Exactly(2));
+    put.await.expect("put");
+    let objects = world.keys.directory().join("bucket").join("objects");
+    let cut = std::fs::write(objects.join(name(short).to_string()), "cut");
+    cut.expect("written");
+    receiver.now(Does::status(200));
+    world.pass(TimeDelta::seconds(6), TimeDelta::seconds(6)).await;
+    for event in [nonsense, short] {
+        let progress = world.delivery(&instance, event).await.expect("there").progress;
+        assert_eq!(
+            (progress.state, progress.next_attempt_at, progress.body_until),
+            (DeliveryState::Failed, None, None)
+        );
+    }
+    assert_eq!((receiver.connections(), world.left().await), (2, (0, 0)));
+    assert_eq!(world.receive(&world.names.dead()).await.len(), 2);
 }
