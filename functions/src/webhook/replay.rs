@@ -100,7 +100,7 @@ pub async fn handler<S: Side>(
         key,
         ("replay", &said),
         Reply::accepted,
-        replaying,
+        |_| replaying,
     ))
     .await
 }

@@ -174,6 +174,7 @@ impl World {
             earlier_until: confidential.earlier_until(self.now()),
             rotated_at: None,
             set_by: Actor::System,
+            made_under: None,
             created_at: self.now(),
             updated_at: self.now(),
             version: 1,

@@ -268,6 +268,9 @@ fn to_item(webhook: &Webhook) -> Item {
         }
     }
     set("setBy", text(webhook.set_by));
+    if let Some(claim) = webhook.made_under {
+        set("madeUnder", text(claim));
+    }
     set("createdAt", time(webhook.created_at));
     set("updatedAt", time(webhook.updated_at));
     set("version", n(webhook.version));
@@ -301,6 +304,7 @@ fn from_item(item: &Item) -> Result<Webhook, StorageError> {
         earlier_until: read.opt_time("earlierUntil")?,
         rotated_at: read.opt_time("rotatedAt")?,
         set_by: read.parse("setBy")?,
+        made_under: read.opt_parse("madeUnder")?,
         created_at: read.time("createdAt")?,
         updated_at: read.time("updatedAt")?,
         version: read.number("version")?,

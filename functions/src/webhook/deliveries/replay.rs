@@ -71,7 +71,7 @@ pub async fn handler<S: Side>(
         key,
         ("replay one", &id),
         Reply::accepted,
-        replaying,
+        |_| replaying,
     ))
     .await
 }

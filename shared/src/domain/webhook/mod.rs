@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use super::audit::Actor;
 use super::event::Wants;
 use super::text_enum;
-use crate::ids::{InstanceId, SubscriptionId};
+use crate::ids::{InstanceId, QuestionId, SubscriptionId};
 
 pub use self::headers::{
     FORBIDDEN_HEADERS, Headers, InvalidHeader, MAX_HEADER_NAME, MAX_HEADER_VALUE, MAX_HEADERS,
@@ -102,6 +102,9 @@ pub struct Webhook {
     /// Who has said last where events go, or was shown the secret: who takes over that account from a stranger ends the
     /// webhook too.
     pub set_by: Actor,
+    /// The claim of the idempotency key under which it was made, where it had one: a request that comes again under that is
+    /// shown the secret again.
+    pub made_under: Option<QuestionId>,
     /// When it was made. A webhook that is deleted and made anew is another one.
     pub created_at: DateTime<Utc>,
     /// When its owner changed it last.
