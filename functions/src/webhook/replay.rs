@@ -75,9 +75,9 @@ pub fn endpoint<S: Side>(path: &'static str, id: &'static str) -> Endpoint<S> {
     Endpoint::new(Method::POST, path, id, handler::<S>)
         .about(Tag::Webhooks, "Sends the events of some time once more")
         .details(
-            "The oldest first, one after the other, under the ids that they had. The body of an event is kept while it is not \
-             delivered, for 14 days at most; what was delivered at once cannot be sent again. Where there are more than a thousand, \
-             `next` is the `from` of the next request.",
+            "The oldest first, some twenty a second, under the ids that they had; those of the same second come in any order. \
+             The body of an event is kept while it is not delivered, for 14 days at most; what was delivered at once cannot be \
+             sent again. Where there are more than a thousand, `next` is the `from` of the next request.",
         )
         .status(StatusCode::ACCEPTED)
         .errors(&[Code::NotFound, Code::Conflict])
@@ -186,7 +186,7 @@ async fn queue_all<S: Side>(
                 replayed.next = from_here.map(Timestamp::from);
                 return Ok(replayed);
             }
-            match queue(state, asker, webhook, some, now).await {
+            match queue(state, asker, webhook, some, replayed.queued).await {
                 Ok(kept) => {
                     replayed.queued += kept;
                     replayed.not_kept += some.len() - kept;
@@ -220,18 +220,20 @@ impl Response {
     }
 }
 
-/// Queues those whose bodies are kept; answers how many.
+/// Queues those whose bodies are kept, behind so many others; answers how many.
 async fn queue<S: Side>(
     state: &S,
     asker: &Asker,
     webhook: &Webhook,
     deliveries: &[Delivery],
-    now: DateTime<Utc>,
+    before: usize,
 ) -> Result<usize, ApiError> {
+    let now = state.base().clock.now();
     let errands: Vec<Errand> = deliveries
         .iter()
         .filter(|delivery| delivery.can_be_replayed(now))
-        .map(|delivery| again(webhook, delivery, now))
+        .zip(before..)
+        .map(|(delivery, before)| again(webhook, delivery, now, before))
         .collect();
     if !errands.is_empty() {
         send(state, asker.instance, &errands).await?;

@@ -1,7 +1,5 @@
 //! Events on their way through the retry queue.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use shared::domain::delivery::{Body, Errand, Retry};
 use shared::domain::payload;
@@ -76,11 +74,9 @@ impl WebhooksState {
 
     /// Puts a retry into its queue, hidden until it is due, or for as long as the queue hides anything.
     pub(super) async fn queue_retry(&self, names: &QueueNames, retry: Retry) -> Handled {
-        let wait = (retry.due_at - self.clock.now()).to_std().unwrap_or_default();
-        // Whole seconds, which is what SQS counts, and never too early.
-        let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
-        let message = OutgoingMessage::standard(payload::encode(&Errand::Retry(retry)));
-        let message = message.delayed(wait.min(MAX_DELAY));
+        let errand = Errand::Retry(retry);
+        let wait = errand.wait(self.clock.now()).min(MAX_DELAY);
+        let message = OutgoingMessage::standard(payload::encode(&errand)).delayed(wait);
         self.queue.send(&names.events_retry(), message).await?;
         Ok(())
     }

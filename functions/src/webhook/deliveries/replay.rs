@@ -89,7 +89,7 @@ async fn replay<S: Side>(state: &S, asker: &Asker, id: DeliveryId) -> Result<Res
             "The event's body is not kept: it was delivered, or its 14 days are over",
         ));
     }
-    send(state, asker.instance, &[again(&webhook, &delivery, now)]).await?;
+    send(state, asker.instance, &[again(&webhook, &delivery, now, 0)]).await?;
     let record = record(asker, Action::WebhookReplayed).detail("delivery", id);
     asker.trail.record(state.base(), record).await;
     Ok(Response {

@@ -1,5 +1,7 @@
 //! What the queue of events that are tried again carries.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +64,15 @@ pub enum Body {
 impl Errand {
     /// The version that came with errands.
     const VERSION: u32 = 28;
+
+    /// For how long a queue is to hide it: until it is due, in whole seconds, which is what SQS counts, and never too short.
+    pub fn wait(&self, now: DateTime<Utc>) -> Duration {
+        let wait = match self {
+            Self::Retry(retry) => (retry.due_at - now).to_std().unwrap_or_default(),
+            Self::Forget { .. } => Duration::ZERO,
+        };
+        Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+    }
 }
 
 impl Payload for Errand {

@@ -112,6 +112,7 @@ async fn a_request_queues_so_many_and_says_where_to_go_on() {
         testbed::kept::delivery(&world.state.table, instance, world.now()).await;
     }
     let (mut queued, mut requests, mut from) = (0, 0, json!("2026-01-01T00:00:00Z"));
+    let now = world.now();
     while !from.is_null() {
         let data = user.post(REPLAY, json!({"from": from})).await.data(202);
         let some = data["queued"].as_u64().expect("a number");
@@ -122,6 +123,30 @@ async fn a_request_queues_so_many_and_says_where_to_go_on() {
     }
     assert_eq!(queued, 1_005);
     assert!(requests > 1, "it goes on from where it stopped");
+    // Not all at once: twenty a second, the oldest first.
+    let at_once = due(errands(&world).await);
+    assert!(at_once.iter().all(|at| *at == now), "{at_once:?}");
+    world.clock.advance(TimeDelta::seconds(49));
+    let mut by_then = Vec::new();
+    loop {
+        let some = due(errands(&world).await);
+        if some.is_empty() {
+            break;
+        }
+        by_then.extend(some);
+    }
+    assert!(by_then.iter().any(|at| *at >= now + TimeDelta::seconds(10)));
+    let of_first = by_then.iter().filter(|at| **at == now).count();
+    assert!((20..=20 * requests).contains(&of_first), "{of_first}");
+}
+
+/// When these are due.
+fn due(errands: Vec<Errand>) -> Vec<DateTime<Utc>> {
+    let due = |errand| match errand {
+        Errand::Retry(retry) => retry.due_at,
+        other @ Errand::Forget { .. } => panic!("{other:?}"),
+    };
+    errands.into_iter().map(due).collect()
 }
 
 #[tokio::test]
