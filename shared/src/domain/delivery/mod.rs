@@ -41,7 +41,7 @@ text_enum! {
         Redirect = "REDIRECT",
         /// The endpoint answered 410: it wants no more.
         Gone = "GONE",
-        /// There was no whole answer in time.
+        /// There was no whole head of an answer in time.
         Timeout = "TIMEOUT",
         /// The host's name leads nowhere.
         NameNotResolved = "NAME_NOT_RESOLVED",
