@@ -141,7 +141,7 @@ pub(super) fn time(fields: &mut Fields, name: &str, text: &str) -> Option<DateTi
 async fn replay<S: Side>(state: &S, asker: &Asker, wanted: Asked) -> Result<Response, ApiError> {
     let webhook = require_enabled(state, asker).await?;
     let window = Window {
-        from: wanted.window.from.max(webhook.created_at),
+        from: webhook.sends_from(wanted.window.from),
         ..wanted.window
     };
     let filter = Filter {

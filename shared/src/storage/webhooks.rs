@@ -41,6 +41,9 @@ pub enum Changed {
     SessionOver,
 }
 
+/// The condition of a write that is about a webhook as it was read: it is the same one, and nobody has changed it.
+const AS_READ: &str = "createdAt = :made AND #version = :version";
+
 /// The table's webhooks.
 #[derive(Debug, Clone)]
 pub struct Webhooks {
@@ -85,7 +88,7 @@ impl Webhooks {
         let put = match before {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(before) => put
-                .condition_expression("createdAt = :made AND #version = :version")
+                .condition_expression(AS_READ)
                 .expression_attribute_names("#version", "version")
                 .expression_attribute_values(":made", time(before.created_at))
                 .expression_attribute_values(":version", n(before.version)),
@@ -137,7 +140,7 @@ impl Webhooks {
         let delete = Delete::builder()
             .table_name(self.table.name())
             .set_key(Some(keys::webhook(webhook.instance).attributes()))
-            .condition_expression("createdAt = :made AND #version = :version")
+            .condition_expression(AS_READ)
             .expression_attribute_names("#version", "version")
             .expression_attribute_values(":made", time(webhook.created_at))
             .expression_attribute_values(":version", n(webhook.version))
@@ -159,7 +162,7 @@ impl Webhooks {
         Update::builder()
             .table_name(self.table.name())
             .set_key(Some(keys::webhook(before.instance).attributes()))
-            .condition_expression("createdAt = :made AND #version = :version")
+            .condition_expression(AS_READ)
             .expression_attribute_names("#version", "version")
             .expression_attribute_values(":made", time(before.created_at))
             .expression_attribute_values(":version", n(before.version))

@@ -7,6 +7,7 @@ mod url;
 use chrono::{DateTime, Utc};
 
 use super::audit::Actor;
+use super::delivery::Delivery;
 use super::event::Wants;
 use super::text_enum;
 use crate::ids::{InstanceId, QuestionId, SubscriptionId};
@@ -116,6 +117,16 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// Whether a delivery is this webhook's own: one from before it was made was another's, which is deleted.
+    pub fn has_sent(&self, delivery: &Delivery) -> bool {
+        self.created_at <= delivery.created_at
+    }
+
+    /// The part of a window of first attempts in which deliveries are its own begins here.
+    pub fn sends_from(&self, from: DateTime<Utc>) -> DateTime<Utc> {
+        from.max(self.created_at)
+    }
+
     /// Which events of the instance are worth queueing for it.
     pub fn wanted(&self) -> Wants {
         if self.enabled {

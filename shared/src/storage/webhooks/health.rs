@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use chrono::{DateTime, Utc};
 
-use super::{Webhooks, refused};
+use super::{AS_READ, Webhooks, refused};
 use crate::domain::event::Wants;
 use crate::domain::webhook::{DisabledReason, Health, Webhook};
 use crate::storage::error::StorageError;
@@ -33,9 +33,6 @@ impl Pause {
         self.asked.max(self.by_rule)
     }
 }
-
-/// What an update needs to hold for the webhook as it was read alone.
-const AS_READ: &str = "createdAt = :made AND #version = :version";
 
 impl Webhooks {
     /// An update of how the endpoint of a webhook does. Its condition begins with [`AS_READ`].
