@@ -4,7 +4,6 @@
 //! behind a message that stays is not tried, and is named as well; and what is done is deleted here at once, where others of
 //! the batch take longer: their endpoints are theirs alone.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -17,6 +16,7 @@ use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
+use super::line::{InOrder, grouped};
 use super::road::Source;
 use super::state::WebhooksState;
 
@@ -160,16 +160,12 @@ impl WebhooksState {
     /// The messages of a group, one after the other.
     async fn group(&self, source: &Source, group: Vec<Received>, until: Instant) -> Vec<Ended> {
         let mut ended = Vec::with_capacity(group.len());
-        let mut stays = None;
+        let mut order = InOrder::default();
         for message in group {
-            let done = match stays {
-                Some(pause) => Done::LeaveFor(pause),
-                None if Instant::now() >= until => Done::LeaveFor(NO_TIME),
-                None => self.handle(source, &message).await,
-            };
-            if let Done::LeaveFor(pause) = done {
-                stays = Some(pause);
+            if Instant::now() >= until {
+                order.stop(NO_TIME);
             }
+            let done = order.handle(self, source, &message).await;
             ended.push(Ended {
                 id: message.message_id,
                 receipt: message.receipt,
@@ -212,23 +208,4 @@ fn received(record: Record) -> Received {
             .unwrap_or(1),
         sent_at: sent_timestamp.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
     }
-}
-
-/// The messages by their groups, each in its order. One without a group stands for itself.
-pub(super) fn grouped(messages: impl IntoIterator<Item = Received>) -> Vec<Vec<Received>> {
-    let mut groups: Vec<Vec<Received>> = Vec::new();
-    let mut places = HashMap::new();
-    for message in messages {
-        match &message.group {
-            None => groups.push(vec![message]),
-            Some(group) => {
-                let place = *places.entry(group.clone()).or_insert(groups.len());
-                if place == groups.len() {
-                    groups.push(Vec::new());
-                }
-                groups[place].push(message);
-            }
-        }
-    }
-    groups
 }

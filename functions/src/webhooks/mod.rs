@@ -25,6 +25,7 @@
 //! | [`slow`] | endpoints that take long for each event |
 //! | `parties` | whose an event is, and where it goes |
 //! | `kept` | bodies of events that failed, in the bucket |
+//! | `line` | the order of groups |
 //! | [`batch`] | batches as Lambda gives them |
 //! | [`local`] | the same over the embedded queues, in a process of its own |
 //!
@@ -38,6 +39,7 @@ mod errands;
 mod forget;
 pub mod health;
 mod kept;
+mod line;
 pub mod local;
 mod parties;
 pub mod plan;
