@@ -78,7 +78,7 @@ impl WebhooksState {
         let id = DeliveryId::of(retry.id);
         // A webhook that was made anew gets nothing that happened before it.
         let is_its = |webhook: &Webhook| webhook.created_at <= retry.webhook;
-        let finding = async { Ok(self.deliveries.find(retry.instance, id, now).await?) };
+        let finding = async { Ok::<_, Stuck>(self.deliveries.find(retry.instance, id, now).await?) };
         let (parties, delivery) = tokio::try_join!(
             self.parties((retry.subscription, retry.instance), |webhook| {
                 is_its(webhook) && webhook.enabled

@@ -17,6 +17,7 @@
 //! | --- | --- |
 //! | [`road`] | takes a message of either queue, and says whether it is done or stays |
 //! | `send` | one attempt, and what is stored of it |
+//! | `claims` | whose an attempt is |
 //! | `verdict` | what an attempt was, and what follows from it |
 //! | `retries` | when an event is tried again, and its way there |
 //! | `errands` | the retry queue: events that are due again |
@@ -34,6 +35,7 @@
 //! the same `webhook-id`.
 
 pub mod batch;
+mod claims;
 pub mod courier;
 mod errands;
 mod forget;

@@ -180,7 +180,8 @@ impl WebhooksState {
         {
             return Ok(());
         }
-        if slow::has_waited(&webhook, message.sent_at, self.clock.now()) {
+        let has_waited = slow::has_waited(&webhook, message.sent_at, self.clock.now());
+        if has_waited && self.known_to_be_taken(&due).is_none() {
             return self.leave_line(names, due).await;
         }
         self.send(names, due).await

@@ -3,17 +3,15 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Value;
 use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, Row};
 use shared::domain::event::{Data, Event, Told, Whose};
 use shared::domain::instance::Instance;
 use shared::domain::webhook::{Confidential, DisabledReason, Webhook};
 use shared::fault;
-use shared::ids::DeliveryId;
 use shared::queue::QueueNames;
 use shared::sealed;
-use shared::storage::deliveries::whole_milliseconds;
 use shared::storage::webhooks;
 use shared::telemetry::chain;
 use tracing::{debug, info, warn};
@@ -25,9 +23,6 @@ use super::road::{Handled, Stuck};
 use super::signing;
 use super::state::WebhooksState;
 use super::verdict::{End, judged, not_made};
-
-/// For how long an attempt is nobody else's: longer than it takes.
-const CLAIMED: TimeDelta = TimeDelta::seconds(30);
 
 /// An event that is to be sent now.
 #[derive(Debug, Clone, Copy)]
@@ -116,48 +111,6 @@ impl WebhooksState {
         }
     }
 
-    /// The delivery of an event that has come before.
-    pub(super) async fn found(&self, event: &Event) -> Handled<Option<Delivery>> {
-        let (id, now) = (DeliveryId::of(event.id), self.clock.now());
-        Ok(self.deliveries.find(event.instance, id, now).await?)
-    }
-
-    /// Goes on with an event that was in the log before it came again. `false` where it is to be tried here.
-    pub(super) async fn go_on(
-        &self,
-        names: &QueueNames,
-        due: &Due<'_>,
-        delivery: &Delivery,
-    ) -> Handled<bool> {
-        let Progress {
-            state,
-            next_attempt_at,
-            body_until,
-            row,
-        } = delivery.progress;
-        if state != DeliveryState::Pending {
-            return Ok(true);
-        }
-        let now = self.clock.now();
-        let at = next_attempt_at.unwrap_or(now);
-        if delivery.attempts.is_empty() {
-            // It was claimed, and nobody has said what came of it.
-            if now < at && self.known_to_be_taken(due).is_none() {
-                return Err(Stuck::Claimed);
-            }
-            return Ok(false);
-        }
-        let tried = u32::try_from(delivery.attempts.len()).unwrap_or(u32::MAX);
-        let made = row.made.unwrap_or(tried);
-        let due = Due {
-            asked_at: row.asked_at,
-            ..*due
-        };
-        self.put_off(names, &due, Next { at, made }, body_until.is_some())
-            .await?;
-        Ok(true)
-    }
-
     /// What the event tells, and the body that tells it.
     async fn told(&self, due: &Due<'_>) -> Handled<(Data, Bytes)> {
         let event = due.event;
@@ -233,29 +186,6 @@ impl WebhooksState {
             "tried to deliver an event"
         );
         Ok((attempt, end))
-    }
-
-    /// Claims an attempt that may be somebody else's as well: a message of the retry queue may be there twice, and one that has
-    /// come before may have been tried. Where nothing can be stored, nothing is sent so over and over. The first attempt in
-    /// the line is nobody else's, and costs nothing here.
-    async fn claim(&self, due: &Due<'_>, data: &Data) -> Handled {
-        let now = whole_milliseconds(self.clock.now());
-        let (row, until) = (due.row(due.made), now + CLAIMED);
-        let is_ours = match due.known {
-            Some(read) => self.deliveries.claim(read, row, until).await?,
-            None if due.is_again => {
-                let progress = Progress {
-                    state: DeliveryState::Pending,
-                    next_attempt_at: Some(until),
-                    body_until: None,
-                    row,
-                };
-                let claimed = Delivery::claimed(due.event, data.message(), now, progress);
-                self.deliveries.record(&claimed).await?
-            }
-            None => true,
-        };
-        if is_ours { Ok(()) } else { Err(Stuck::Claimed) }
     }
 
     /// An endpoint has taken an event.
@@ -351,7 +281,7 @@ impl WebhooksState {
     }
 
     /// An attempt that went well and could not be recorded, where this process has made one.
-    fn known_to_be_taken(&self, due: &Due<'_>) -> Option<Attempt> {
+    pub(super) fn known_to_be_taken(&self, due: &Due<'_>) -> Option<Attempt> {
         let mut unrecorded = self.unrecorded.lock().expect("no holder panics");
         unrecorded.get(&due.event.id).copied()
     }
