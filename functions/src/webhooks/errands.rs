@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use shared::domain::delivery::{Body, Delivery, DeliveryState, Errand, Progress, Retry};
 use shared::domain::payload;
-use shared::domain::webhook::Webhook;
 use shared::ids::DeliveryId;
 use shared::queue::{QueueNames, Received};
 use shared::storage::deliveries::whole_milliseconds;
 use tracing::{debug, info};
 
+use super::parties::Asked;
 use super::road::{Handled, Stuck};
 use super::send::Due;
 use super::state::WebhooksState;
@@ -76,16 +76,11 @@ impl WebhooksState {
             return self.queue_retry(names, retry).await;
         }
         let id = DeliveryId::of(retry.id);
-        // A webhook that was made anew gets nothing that happened before it.
-        let is_its = |webhook: &Webhook| webhook.created_at <= retry.webhook;
+        let asked = Asked::Retry(retry.webhook);
         let finding = async { Ok::<_, Stuck>(self.deliveries.find(retry.instance, id, now).await?) };
-        let (parties, delivery) = tokio::try_join!(
-            self.parties((retry.subscription, retry.instance), |webhook| {
-                is_its(webhook) && webhook.enabled
-            }),
-            finding,
-        )?;
-        let parties = parties.filter(|(webhook, _)| is_its(webhook));
+        let (parties, delivery) =
+            tokio::try_join!(self.parties((retry.subscription, retry.instance), asked), finding,)?;
+        let parties = parties.filter(|(webhook, _)| asked.is_about(webhook));
         let (Some((webhook, instance)), Some(delivery)) = (parties, delivery) else {
             self.let_go(retry.instance, retry.id).await;
             return Ok(());

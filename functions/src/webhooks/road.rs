@@ -4,9 +4,8 @@ use std::error::Error;
 
 use chrono::DateTime;
 use shared::bucket::BucketError;
-use shared::domain::event::{Event, EventType};
+use shared::domain::event::Event;
 use shared::domain::payload::{self, PayloadError};
-use shared::domain::webhook::Webhook;
 use shared::nature::Nature;
 use shared::queue::consumer::Done;
 use shared::queue::{OutgoingMessage, QueueError, QueueNames, Received};
@@ -16,6 +15,7 @@ use shared::storage::StorageError;
 use shared::telemetry::chain;
 use tracing::{debug, error, warn};
 
+use super::parties::Asked;
 use super::plan;
 use super::send::Due;
 use super::slow;
@@ -153,14 +153,14 @@ impl WebhooksState {
     /// An event in the line of its chat.
     async fn event(&self, names: &QueueNames, message: &Received) -> Handled {
         let event: Event = payload::decode(&message.body).map_err(Stuck::of_payload)?;
-        let wants = |webhook: &Webhook| is_wanted(webhook, event.kind);
-        let parties = self.parties((event.subscription, event.instance), wants).await?;
+        let asked = Asked::Event(event.kind);
+        let parties = self.parties((event.subscription, event.instance), asked).await?;
         // Whoever deletes an instance or its webhook wants nothing more of it.
         let Some((webhook, instance)) = parties else {
             debug!(instance.id = %event.instance, event.id = %event.id, "an event that nobody wants is dropped");
             return Ok(());
         };
-        if !wants(&webhook) {
+        if !asked.is_taken_by(&webhook) {
             return Ok(());
         }
         let is_again = message.receive_count > 1;
@@ -206,9 +206,4 @@ impl WebhooksState {
         error!(%queue, message.id = message.message_id, reason, "parked a message that cannot be done");
         Ok(())
     }
-}
-
-/// Whether events of this type are sent. Whoever tests a webhook sees it work before it is switched on.
-fn is_wanted(webhook: &Webhook, kind: EventType) -> bool {
-    kind == EventType::WebhookTest || webhook.wanted().wants(kind)
 }
