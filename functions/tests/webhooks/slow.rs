@@ -48,10 +48,10 @@ async fn a_slow_endpoint_keeps_few_places_of_all_processes() {
     for chat in 0..10 {
         world.tell(&instance, &format!("1555010001{chat}"), "hello").await;
     }
-    let received = world.receive(&world.names.events()).await;
-    assert_eq!(received.len(), 10);
+    let messages = world.receive(&world.names.events()).await;
+    assert_eq!(messages.len(), 10);
     let mut processes = tokio::task::JoinSet::new();
-    for message in received {
+    for message in messages {
         let state = world.another(&world.table, world.queue.clone(), hasty());
         let batch = batch(&world.names.events(), &[message]);
         processes.spawn(async move { state.take(batch).await });
