@@ -244,11 +244,11 @@ pub async fn open<T: DeserializeOwned>(
     sealer: &Sealer,
     instance: InstanceId,
     id: MediaId,
-    sealed: &[u8],
+    rests: &[u8],
 ) -> Result<T, OpenError> {
     let of = keys::media(instance, id).path();
     let plain = sealer
-        .open(instance, Purpose::Content, of.as_bytes(), sealed)
+        .open(instance, Purpose::Content, of.as_bytes(), rests)
         .await?;
     serde_json::from_slice(&plain).map_err(|_| OpenError::Value)
 }
