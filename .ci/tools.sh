@@ -3,7 +3,7 @@
 
 tool_versions=(
   ministack==1.5.33 cfn-lint==1.58.0 awscli==1.46.2 cargo-lambda==1.9.2
-  aiosmtpd==1.4.6 trustme==1.2.1 openapi-spec-validator==0.9.0 schemathesis==4.32.5
+  aiosmtpd==1.4.6 trustme==1.2.1 openapi-spec-validator==0.9.0 schemathesis==4.32.5 standardwebhooks==1.1.0
 )
 
 # install_tools: makes the environment, or keeps the one that has these very versions.
@@ -34,20 +34,42 @@ start_aws() {
   printf 'ministack answers at %s\n' "$AWS_ENDPOINT_URL"
 }
 
+# unpack_debian package folder: Debian's package, with what it needs and this machine has not, unpacked into root/ of the folder.
+# Nothing is installed.
+unpack_debian() {
+  local package folder="$2"
+  mkdir -p "$folder/partial"
+  apt-get update -qq || true
+  apt-get install --download-only --yes --quiet --no-install-recommends \
+    -o Dir::Cache::archives="$folder" -o Debug::NoLocking=true "$1"
+  for package in "$folder"/*.deb; do dpkg -x "$package" "$folder/root"; done
+}
+
+# bring_php: puts php on the PATH; where the machine has none, Debian's.
+bring_php() {
+  local folder="$cache/php" program
+  if ! command -v php >/dev/null; then
+    if [ ! -x "$folder/bin/php" ]; then
+      unpack_debian php-cli "$folder"
+      program="$(find "$folder/root/usr/bin" -name 'php[0-9]*' -not -name '*.phar')"
+      mkdir -p "$folder/bin"
+      printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' \
+        "$(echo "$folder"/root/usr/lib/*-linux-gnu*)" "$program" >"$folder/bin/php"
+      chmod +x "$folder/bin/php"
+    fi
+    export PATH="$folder/bin:$PATH"
+  fi
+  php -r 'printf("PHP %s\n", PHP_VERSION);'
+}
+
 # start_redis: a Redis on a free port of this machine, and the variable that points the realtime suite at it. Where the machine
-# has none, Debian's packages are unpacked into the cache folder; they are not installed.
+# has none, it is Debian's.
 start_redis() {
-  local folder="$cache/redis" log="$cache/redis.log" server port package
+  local folder="$cache/redis" log="$cache/redis.log" server port
   server="$(command -v redis-server || true)"
   if [ -z "$server" ]; then
     server="$folder/root/usr/bin/redis-server"
-    if [ ! -x "$server" ]; then
-      mkdir -p "$folder/partial"
-      apt-get update -qq || true
-      apt-get install --download-only --yes --quiet --no-install-recommends \
-        -o Dir::Cache::archives="$folder" -o Debug::NoLocking=true redis-server
-      for package in "$folder"/*.deb; do dpkg -x "$package" "$folder/root"; done
-    fi
+    [ -x "$server" ] || unpack_debian redis-server "$folder"
   fi
   port="$(free_port)"
   LD_LIBRARY_PATH="$(echo "$folder"/root/usr/lib/*-linux-gnu*)" \
