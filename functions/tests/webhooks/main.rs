@@ -14,4 +14,5 @@ mod policies;
 mod receiver;
 mod signed;
 mod template;
+mod tls;
 mod world;
