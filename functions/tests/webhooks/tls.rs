@@ -110,10 +110,10 @@ async fn meet(mut socket: TcpStream, front: Front, behind: SocketAddr) -> Option
         }
         Front::Silent => while socket.read(&mut [0; 1_024]).await.ok()? > 0 {},
         Front::Plain => {
-            socket.read(&mut [0; 1_024]).await.ok()?;
-            let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
-            socket.write_all(answer).await.ok()?;
-            while socket.read(&mut [0; 1_024]).await.ok()? > 0 {}
+            while socket.read(&mut [0; 1_024]).await.ok()? > 0 {
+                let answer = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n";
+                socket.write_all(answer).await.ok()?;
+            }
         }
     }
     Some(())
