@@ -224,7 +224,9 @@ impl WebhooksState {
             kept_until: Some(until),
             ..*due
         };
-        self.put_off(names, &due, due.made + 1, at).await
+        self.put_off(names, &due, due.made + 1, at).await?;
+        fault::point("after-retry");
+        Ok(())
     }
 
     /// When an event is tried again that has failed now.

@@ -5,6 +5,7 @@
 //! | --- | --- | --- |
 //! | `after-attempt` | the endpoint has answered | the attempt |
 //! | `after-failure-record` | the attempt failed | that it is tried again |
+//! | `after-retry` | it is tried again | that it has left the line of its chat |
 
 use serde_json::{Value, json};
 use testbed::wait::until;
@@ -112,6 +113,14 @@ async fn after_an_attempt_that_failed() {
 #[tokio::test]
 async fn after_the_record_of_a_failure() {
     let came = told_through("after-failure-record", 500).await;
+    assert_eq!((came.times, came.log), (2, vec![json!(500), json!(204)]));
+    assert_eq!(came.texts.len(), 3, "what is behind it comes once");
+}
+
+/// It is in both queues. Whoever comes second finds it delivered.
+#[tokio::test]
+async fn after_the_retry_is_queued() {
+    let came = told_through("after-retry", 500).await;
     assert_eq!((came.times, came.log), (2, vec![json!(500), json!(204)]));
     assert_eq!(came.texts.len(), 3, "what is behind it comes once");
 }
