@@ -65,8 +65,8 @@ make_queues() {
   make_queue "$base-dead" 30 $((14 * day))
   dead_fifo="$(arn "$base-dead.fifo")"
   dead="$(arn "$base-dead")"
-  make_queue "$base-events.fifo" 180 $((14 * day)) "$dead_fifo" 1000
-  make_queue "$base-events-retry" 180 $((14 * day)) "$dead" 1000
+  make_queue "$base-events.fifo" 450 $((14 * day)) "$dead_fifo" 1000
+  make_queue "$base-events-retry" 450 $((14 * day)) "$dead" 1000
   for ((shard = 0; shard < shards; shard++)); do
     make_queue "$base-sends-$shard.fifo" 10 $((4 * day)) "$dead_fifo" 1000
     make_queue "$base-queries-$shard" 30 900 "$dead" 5

@@ -50,17 +50,20 @@ impl<T: ToSchema> ToSchema for Again<T> {
 }
 
 /// Does a request, or answers what the first one with its key was answered. `said` is all that it says beside its route.
-/// `reply` makes a reply of an answer.
-pub async fn once<S: Side, T: Serialize>(
+/// `reply` makes a reply of an answer. `doing` gets the claim's id, which is the same for every request that comes again.
+pub async fn once<S: Side, T: Serialize, F>(
     state: &S,
     asker: &Asker,
     key: Option<&str>,
     (route, said): (&str, &impl Serialize),
     reply: fn(Again<T>) -> Reply<Again<T>>,
-    doing: impl Future<Output = Result<T, ApiError>>,
-) -> Result<Replayable<Again<T>>, ApiError> {
+    doing: impl FnOnce(Option<QuestionId>) -> F,
+) -> Result<Replayable<Again<T>>, ApiError>
+where
+    F: Future<Output = Result<T, ApiError>>,
+{
     let (Some(key), Some(remembers)) = (key, state.remembers()) else {
-        return Ok(fresh(reply(Again::Fresh(doing.await?))));
+        return Ok(fresh(reply(Again::Fresh(doing(None).await?))));
     };
     let (instance, now) = (asker.instance.id, state.base().clock.now());
     let meaning =
@@ -87,10 +90,15 @@ pub async fn once<S: Side, T: Serialize>(
             is_replay: true,
         });
     }
-    let answer = match doing.await {
+    let answer = match doing(Some(id)).await {
         Ok(answer) => answer,
         Err(error) => {
-            if is_first && let Err(error) = remembers.keys.release(instance, key, id).await {
+            // What failed on our side may have been done: the key stays its own, and a repetition goes on from there.
+            let is_refused = error.code().status().is_client_error();
+            if is_first
+                && is_refused
+                && let Err(error) = remembers.keys.release(instance, key, id).await
+            {
                 log::went_wrong(&error.into(), "an idempotency key stands for nothing");
             }
             return Err(error);

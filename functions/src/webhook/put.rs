@@ -5,6 +5,7 @@ use axum::http::Method;
 use shared::domain::audit::Action;
 use shared::domain::event::Wants;
 use shared::domain::webhook::{Confidential, Webhook, WebhookSecret};
+use shared::ids::QuestionId;
 
 use super::about::{About, Posted};
 use super::again::{Again, once};
@@ -42,7 +43,7 @@ pub async fn handle_put<S: Side>(
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<WithSecret>, ApiError> {
     let settings = parse(request, state.hooks().reach)?;
-    Ok(Reply::ok(set(&state, &asker, &settings).await?))
+    Ok(Reply::ok(set(&state, &asker, &settings, None).await?))
 }
 
 pub async fn handle_post<S: Side>(
@@ -52,14 +53,20 @@ pub async fn handle_post<S: Side>(
 ) -> Result<Replayable<Again<WithSecret>>, ApiError> {
     let settings = parse(request, state.hooks().reach)?;
     let (key, said) = (asker.key.as_deref(), settings.said());
-    let setting = set(&state, &asker, &settings);
+    let setting = |claim| set(&state, &asker, &settings, claim);
     Box::pin(once(&state, &asker, key, ("webhook", &said), Reply::ok, setting)).await
 }
 
-async fn set<S: Side>(state: &S, asker: &Asker, settings: &Settings) -> Result<WithSecret, ApiError> {
+/// Sets the webhook. `claim` is that of the request's idempotency key.
+async fn set<S: Side>(
+    state: &S,
+    asker: &Asker,
+    settings: &Settings,
+    claim: Option<QuestionId>,
+) -> Result<WithSecret, ApiError> {
     for _ in 0..ATTEMPTS {
         let before = find(state, asker).await?;
-        let (webhook, secret) = planned(state, asker, settings, before.as_ref()).await?;
+        let (webhook, secret) = planned(state, asker, settings, before.as_ref(), claim).await?;
         let put = state
             .hooks()
             .webhooks
@@ -84,29 +91,34 @@ async fn set<S: Side>(state: &S, asker: &Asker, settings: &Settings) -> Result<W
     Err(contended())
 }
 
-/// The webhook with these settings, and its secret where it is new.
+/// The webhook with these settings, and its secret where it is new, or was made under this claim and has not been replaced since:
+/// then nobody has seen it, or the same caller has.
 async fn planned<S: Side>(
     state: &S,
     asker: &Asker,
     settings: &Settings,
     before: Option<&Webhook>,
+    claim: Option<QuestionId>,
 ) -> Result<(Webhook, Option<WebhookSecret>), ApiError> {
     let (instance, now) = (asker.instance, state.base().clock.now());
     let headers = settings.headers.clone();
+    let is_its_own =
+        |before: &Webhook| claim.is_some() && before.made_under == claim && before.rotated_at.is_none();
     let (header_names, sealed, secret) = match (before, headers) {
         (None, headers) => {
             let confidential = Confidential::new(headers.unwrap_or_default());
             let sealed = seal(state, instance, &confidential).await?;
             (confidential.headers.names(), sealed, Some(confidential.secret))
         }
-        (Some(before), None) => (before.header_names.clone(), before.sealed.clone(), None),
-        (Some(before), Some(headers)) => {
-            let confidential = Confidential {
-                headers,
-                ..shared::storage::webhooks::open(&state.hooks().sealer, before).await?
-            };
+        (Some(before), None) if !is_its_own(before) => {
+            (before.header_names.clone(), before.sealed.clone(), None)
+        }
+        (Some(before), headers) => {
+            let mut confidential = shared::storage::webhooks::open(&state.hooks().sealer, before).await?;
+            confidential.headers = headers.unwrap_or(confidential.headers);
             let sealed = seal(state, instance, &confidential).await?;
-            (confidential.headers.names(), sealed, None)
+            let secret = is_its_own(before).then_some(confidential.secret);
+            (confidential.headers.names(), sealed, secret)
         }
     };
     let webhook = Webhook {
@@ -121,6 +133,7 @@ async fn planned<S: Side>(
         earlier_until: before.and_then(|before| before.earlier_until),
         rotated_at: before.and_then(|before| before.rotated_at),
         set_by: asker.actor,
+        made_under: before.map_or(claim, |before| before.made_under),
         created_at: before.map_or(now, |before| before.created_at),
         updated_at: now,
         version: before.map_or(1, |before| before.version + 1),

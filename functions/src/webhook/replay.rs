@@ -25,7 +25,7 @@ use crate::openapi::Tag;
 /// The most events that one request queues.
 const MOST: usize = 1_000;
 
-/// How long it queues them. API Gateway ends a request after 30 s.
+/// How long it looks for them and queues them. API Gateway ends a request after 30 s.
 const TIME: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// Deliveries that are read at once.
@@ -75,9 +75,9 @@ pub fn endpoint<S: Side>(path: &'static str, id: &'static str) -> Endpoint<S> {
     Endpoint::new(Method::POST, path, id, handler::<S>)
         .about(Tag::Webhooks, "Sends the events of some time once more")
         .details(
-            "The oldest first, one after the other, under the ids that they had. The body of an event is kept while it is not \
-             delivered, for 14 days at most; what was delivered at once cannot be sent again. Where there are more than a thousand, \
-             `next` is the `from` of the next request.",
+            "The oldest first, some twenty a second, under the ids that they had; those of the same second come in any order. \
+             The body of an event is kept while it is not delivered, for 14 days at most; what was delivered at once cannot be \
+             sent again. Where there are more than a thousand, `next` is the `from` of the next request.",
         )
         .status(StatusCode::ACCEPTED)
         .errors(&[Code::NotFound, Code::Conflict])
@@ -100,7 +100,7 @@ pub async fn handler<S: Side>(
         key,
         ("replay", &said),
         Reply::accepted,
-        replaying,
+        |_| replaying,
     ))
     .await
 }
@@ -140,75 +140,100 @@ pub(super) fn time(fields: &mut Fields, name: &str, text: &str) -> Option<DateTi
 
 async fn replay<S: Side>(state: &S, asker: &Asker, wanted: Asked) -> Result<Response, ApiError> {
     let webhook = require_enabled(state, asker).await?;
-    let until = Instant::now() + TIME;
     let window = Window {
-        from: wanted.window.from.max(webhook.created_at),
+        from: webhook.sends_from(wanted.window.from),
         ..wanted.window
     };
     let filter = Filter {
         state: wanted.failed_only.then_some(DeliveryState::Failed),
         kind: None,
     };
-    let mut response = Response {
+    let replayed = queue_all(state, asker, &webhook, window, filter).await?;
+    let record = record(asker, Action::WebhookReplayed)
+        .detail("events", replayed.queued)
+        .detail("failedOnly", wanted.failed_only);
+    asker.trail.record(state.base(), record).await;
+    Ok(replayed)
+}
+
+/// Queues what there is in a window, the oldest first: so much, for so long, and until something fails. What is queued by then is
+/// told, with the time from which to go on.
+async fn queue_all<S: Side>(
+    state: &S,
+    asker: &Asker,
+    webhook: &Webhook,
+    window: Window,
+    filter: Filter,
+) -> Result<Response, ApiError> {
+    let until = Instant::now() + TIME;
+    let mut replayed = Response {
         queued: 0,
         not_kept: 0,
         next: None,
     };
     let mut after: Option<Place> = None;
-    'pages: loop {
+    loop {
         let now = state.base().clock.now();
-        let looked = state
-            .hooks()
-            .deliveries
-            .list_oldest_first(asker.instance.id, window, filter, after, PAGE, now)
-            .await?;
+        let deliveries = &state.hooks().deliveries;
+        let looking = deliveries.list_oldest_first(asker.instance.id, window, filter, after, PAGE, now);
+        let looked = match looking.await {
+            Ok(looked) => looked,
+            Err(error) => return replayed.broken_off(error.into(), after.map(|place| place.at)),
+        };
         for some in looked.deliveries.chunks(MAX_BATCH) {
-            if response.queued + MAX_BATCH > MOST || Instant::now() >= until {
-                response.next = some.first().map(|delivery| delivery.created_at.into());
-                break 'pages;
+            let from_here = some.first().map(|delivery| delivery.created_at);
+            if replayed.queued + MAX_BATCH > MOST || Instant::now() >= until {
+                replayed.next = from_here.map(Timestamp::from);
+                return Ok(replayed);
             }
-            let kept = queue(state, asker, &webhook, some, now).await;
-            match kept {
+            match queue(state, asker, webhook, some, replayed.queued).await {
                 Ok(kept) => {
-                    response.queued += kept;
-                    response.not_kept += some.len() - kept;
+                    replayed.queued += kept;
+                    replayed.not_kept += some.len() - kept;
                 }
-                // Those before it are queued: the next request goes on from here.
-                Err(error) if response.queued > 0 => {
-                    log::went_wrong(&error, "a replay was broken off");
-                    response.next = some.first().map(|delivery| delivery.created_at.into());
-                    break 'pages;
-                }
-                Err(error) => return Err(error),
+                Err(error) => return replayed.broken_off(error, from_here),
             }
         }
-        let is_last = looked.deliveries.len() < PAGE && looked.stopped_at.is_none();
-        after = looked
-            .stopped_at
-            .or_else(|| looked.deliveries.last().map(Place::of));
-        if is_last || after.is_none() {
-            break;
+        let last = looked.deliveries.last().map(Place::of);
+        let is_full = looked.deliveries.len() == PAGE;
+        after = looked.stopped_at.or(last.filter(|_| is_full));
+        let Some(place) = after else {
+            return Ok(replayed);
+        };
+        // A look that found too few may have taken long, and the next one may as well.
+        if looked.stopped_at.is_some() && Instant::now() >= until {
+            replayed.next = Some(place.at.into());
+            return Ok(replayed);
         }
     }
-    let record = record(asker, Action::WebhookReplayed)
-        .detail("events", response.queued)
-        .detail("failedOnly", wanted.failed_only);
-    asker.trail.record(state.base(), record).await;
-    Ok(response)
 }
 
-/// Queues those whose bodies are kept; answers how many.
+impl Response {
+    /// What an error makes of this: where something is queued already it is answered, with the time from which to go on.
+    fn broken_off(mut self, error: ApiError, next: Option<DateTime<Utc>>) -> Result<Self, ApiError> {
+        if self.queued == 0 {
+            return Err(error);
+        }
+        log::went_wrong(&error, "a replay was broken off");
+        self.next = next.map(Timestamp::from);
+        Ok(self)
+    }
+}
+
+/// Queues those whose bodies are kept, behind so many others; answers how many.
 async fn queue<S: Side>(
     state: &S,
     asker: &Asker,
     webhook: &Webhook,
     deliveries: &[Delivery],
-    now: DateTime<Utc>,
+    before: usize,
 ) -> Result<usize, ApiError> {
+    let now = state.base().clock.now();
     let errands: Vec<Errand> = deliveries
         .iter()
         .filter(|delivery| delivery.can_be_replayed(now))
-        .map(|delivery| again(webhook, delivery, now))
+        .zip(before..)
+        .map(|(delivery, before)| again(webhook, delivery, now, before))
         .collect();
     if !errands.is_empty() {
         send(state, asker.instance, &errands).await?;

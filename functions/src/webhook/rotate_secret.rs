@@ -82,7 +82,7 @@ pub async fn handler<S: Side>(
         key,
         ("rotate-secret", &grace),
         Reply::ok,
-        rotating,
+        |_| rotating,
     ))
     .await
 }

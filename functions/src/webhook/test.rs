@@ -52,7 +52,10 @@ pub async fn handler<S: Side>(
 ) -> Result<Replayable<Again<Response>>, ApiError> {
     let key = asker.key.as_deref();
     let sending = send(&state, &asker);
-    Box::pin(once(&state, &asker, key, ("test", &()), Reply::accepted, sending)).await
+    Box::pin(once(&state, &asker, key, ("test", &()), Reply::accepted, |_| {
+        sending
+    }))
+    .await
 }
 
 async fn send<S: Side>(state: &S, asker: &Asker) -> Result<Response, ApiError> {

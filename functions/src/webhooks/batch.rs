@@ -4,9 +4,9 @@
 //! behind a message that stays is not tried, and is named as well; and what is done is deleted here at once, where others of
 //! the batch take longer: their endpoints are theirs alone.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
+use chrono::DateTime;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
 use serde::{Deserialize, Serialize};
@@ -16,12 +16,14 @@ use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
+use super::line::{InOrder, grouped};
 use super::road::Source;
 use super::state::WebhooksState;
 
-/// How long an invocation begins attempts. With the last one it ends before its time-out in `template.yaml`, and that before
-/// the messages come back ([`EVENTS_VISIBILITY`](shared::queue::deployment::EVENTS_VISIBILITY)).
-pub const BUDGET: Duration = Duration::from_secs(100);
+/// How long an invocation begins attempts: one place of an invocation is not one chat's for longer. With the last one it ends
+/// before its time-out in `template.yaml`, and that long before the messages come back
+/// ([`EVENTS_VISIBILITY`](shared::queue::deployment::EVENTS_VISIBILITY)).
+pub const BUDGET: Duration = Duration::from_secs(30);
 
 /// For how long what found no time is hidden.
 const NO_TIME: Duration = Duration::from_secs(1);
@@ -72,6 +74,8 @@ pub struct Attributes {
     pub approximate_receive_count: Option<String>,
     /// Its group; of FIFO queues.
     pub message_group_id: Option<String>,
+    /// When it was sent, in milliseconds since the Unix epoch.
+    pub sent_timestamp: Option<String>,
 }
 
 /// The answer to Lambda: what stays in its queue.
@@ -115,27 +119,29 @@ impl WebhooksState {
             .map(|group| self.group(&source, group, until))
             .collect();
         let (mut stay, mut done) = (Vec::new(), Vec::new());
+        let mut deleting = FuturesUnordered::new();
         loop {
-            let ended = tokio::time::timeout(GATHER, under_way.next()).await;
-            match ended {
-                Ok(None) => break,
-                Ok(Some(ended)) => {
-                    for Ended {
-                        id,
-                        receipt,
-                        done: became,
-                    } in ended
-                    {
-                        match became {
-                            Done::Delete => done.push(receipt),
-                            Done::LeaveFor(pause) => stay.push((id, receipt, pause)),
+            tokio::select! {
+                ended = under_way.next() => match ended {
+                    None => break,
+                    Some(ended) => {
+                        for Ended { id, receipt, done: became } in ended {
+                            match became {
+                                Done::Delete => done.push(receipt),
+                                Done::LeaveFor(pause) => stay.push((id, receipt, pause)),
+                            }
                         }
                     }
+                },
+                // The rest hangs. A queue that is slow does not hold it up.
+                () = tokio::time::sleep(GATHER), if !done.is_empty() => {
+                    deleting.push(self.delete(&name, std::mem::take(&mut done)));
                 }
-                // The rest hangs.
-                Err(_) => self.delete(&name, &mut done).await,
+                Some(()) = deleting.next(), if !deleting.is_empty() => {}
             }
         }
+        // What is not deleted by now Lambda deletes.
+        drop(deleting);
         let pauses: Vec<_> = stay
             .iter()
             .map(|(_, receipt, pause)| (receipt.clone(), *pause))
@@ -154,16 +160,12 @@ impl WebhooksState {
     /// The messages of a group, one after the other.
     async fn group(&self, source: &Source, group: Vec<Received>, until: Instant) -> Vec<Ended> {
         let mut ended = Vec::with_capacity(group.len());
-        let mut stays = None;
+        let mut order = InOrder::default();
         for message in group {
-            let done = match stays {
-                Some(pause) => Done::LeaveFor(pause),
-                None if Instant::now() >= until => Done::LeaveFor(NO_TIME),
-                None => self.handle(source, &message).await,
-            };
-            if let Done::LeaveFor(pause) = done {
-                stays = Some(pause);
+            if Instant::now() >= until {
+                order.stop(NO_TIME);
             }
+            let done = order.handle(self, source, &message).await;
             ended.push(Ended {
                 id: message.message_id,
                 receipt: message.receipt,
@@ -173,11 +175,7 @@ impl WebhooksState {
         ended
     }
 
-    async fn delete(&self, name: &QueueName, done: &mut Vec<Receipt>) {
-        if done.is_empty() {
-            return;
-        }
-        let receipts = std::mem::take(done);
+    async fn delete(&self, name: &QueueName, receipts: Vec<Receipt>) {
         for result in self.queue.delete_batch(name, &receipts).await {
             if let Err(error) = result {
                 // Lambda deletes it in the end.
@@ -198,6 +196,7 @@ fn received(record: Record) -> Received {
     let Attributes {
         approximate_receive_count,
         message_group_id,
+        sent_timestamp,
     } = record.attributes;
     Received {
         body: record.body,
@@ -207,24 +206,6 @@ fn received(record: Record) -> Received {
         receive_count: approximate_receive_count
             .and_then(|count| count.parse().ok())
             .unwrap_or(1),
+        sent_at: sent_timestamp.and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
     }
-}
-
-/// The messages by their groups, each in its order. One without a group stands for itself.
-pub(super) fn grouped(messages: impl IntoIterator<Item = Received>) -> Vec<Vec<Received>> {
-    let mut groups: Vec<Vec<Received>> = Vec::new();
-    let mut places = HashMap::new();
-    for message in messages {
-        match &message.group {
-            None => groups.push(vec![message]),
-            Some(group) => {
-                let place = *places.entry(group.clone()).or_insert(groups.len());
-                if place == groups.len() {
-                    groups.push(Vec::new());
-                }
-                groups[place].push(message);
-            }
-        }
-    }
-    groups
 }

@@ -108,7 +108,7 @@ pub enum Missed {
     Broken,
     /// What came is no HTTP, or more than any answer's head has.
     NoHttp,
-    /// It is our own fault: this process has no sockets left. Nothing was tried.
+    /// It is our own fault: this process or machine has no files left. Nothing was tried.
     Ours,
 }
 
@@ -230,15 +230,13 @@ fn is_tls(error: &(dyn Error + 'static)) -> bool {
     error.is::<rustls::Error>() || error_within.is_some_and(|error| is_tls(error))
 }
 
-/// Whether this machine has no more files, sockets or ports.
+/// Whether this process or this machine has no more files. An address that is not available is the endpoint's affair: it is
+/// what each IPv6 address is where IPv6 is switched off.
 fn is_ours(error: &(dyn Error + 'static)) -> bool {
     const EMFILE: i32 = 24;
     const ENFILE: i32 = 23;
     let error = error.downcast_ref::<io::Error>();
-    error.is_some_and(|error| {
-        matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
-            || error.kind() == io::ErrorKind::AddrNotAvailable
-    })
+    error.is_some_and(|error| matches!(error.raw_os_error(), Some(EMFILE | ENFILE)))
 }
 
 #[cfg(test)]
@@ -251,6 +249,15 @@ mod tests {
         // Sunday, 6 November 1994, 08:49:37 UTC: the example of RFC 9110.
         let now = DateTime::from_timestamp(784_111_777, 0).expect("in range");
         retry_after(&headers, now)
+    }
+
+    /// By their numbers on Linux.
+    #[test]
+    fn only_files_that_run_out_are_our_own_fault() {
+        for (number, ours) in [(24, true), (23, true), (99, false), (101, false), (111, false)] {
+            let error = io::Error::from_raw_os_error(number);
+            assert_eq!(is_ours(&error), ours, "{error}");
+        }
     }
 
     #[test]

@@ -1,36 +1,71 @@
 //! The retry queue: events that are due again, and what is left of webhooks that were deleted.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use shared::domain::delivery::{Body, Delivery, DeliveryState, Errand, Progress, Retry};
 use shared::domain::payload;
-use shared::ids::{DeliveryId, InstanceId};
+use shared::ids::DeliveryId;
 use shared::queue::{QueueNames, Received};
-use shared::storage::deliveries::{Filter, Place, Window};
-use tracing::info;
+use shared::storage::deliveries::whole_milliseconds;
+use tracing::{debug, info};
 
+use super::parties::Asked;
 use super::road::{Handled, Stuck};
 use super::send::Due;
 use super::state::WebhooksState;
 
-/// Deliveries that are looked at together.
-const PAGE: usize = 100;
+/// Whose turn it is: a message's row of attempts, held against its delivery.
+struct Turn {
+    /// Its row: see [`Row::asked_at`](shared::domain::delivery::Row::asked_at).
+    asked_at: DateTime<Utc>,
+    /// Whether that row begins with this attempt, whatever became of the event before.
+    is_new: bool,
+    /// How many of its attempts are over.
+    made: u32,
+}
+
+impl Turn {
+    /// `None` where a later row has begun. A message of a version that knew of no rows is of the delivery's, unless it begins
+    /// one; and that version raised the count in its messages alone.
+    fn of(retry: &Retry, delivery: &Delivery) -> Option<Self> {
+        let row = delivery.progress.row;
+        let asked_at = match retry.asked_at {
+            Some(asked_at) => asked_at,
+            None if retry.attempt == 0 => whole_milliseconds(retry.due_at),
+            None => row.asked_at,
+        };
+        if asked_at < row.asked_at {
+            return None;
+        }
+        let is_new = asked_at > row.asked_at;
+        let is_first = row.asked_at == DateTime::UNIX_EPOCH;
+        let made = match row.made {
+            _ if is_new => 0,
+            None => retry.attempt,
+            Some(made) if retry.asked_at.is_none() && is_first => made.max(retry.attempt),
+            Some(made) => made,
+        };
+        Some(Self {
+            asked_at,
+            is_new,
+            made,
+        })
+    }
+
+    /// How many are over when its delivery says that it is tried later.
+    fn made_by_now(&self, retry: &Retry, delivery: &Delivery) -> u32 {
+        match delivery.progress.row.made {
+            Some(_) => self.made.max(1),
+            None => retry.attempt.saturating_add(1),
+        }
+    }
+}
 
 impl WebhooksState {
     /// Does what a message of the retry queue asks for.
     pub(super) async fn errand(&self, names: &QueueNames, message: &Received) -> Handled {
         match payload::decode(&message.body).map_err(Stuck::of_payload)? {
             Errand::Retry(retry) => Box::pin(self.retry(names, retry)).await,
-            Errand::Forget {
-                instance,
-                webhook,
-                deleted_at,
-            } => {
-                let window = Window {
-                    from: webhook,
-                    to: deleted_at + TimeDelta::milliseconds(1),
-                };
-                self.forget(instance, window).await
-            }
+            errand @ Errand::Forget { .. } => self.forget(names, errand).await,
         }
     }
 
@@ -41,41 +76,37 @@ impl WebhooksState {
             return self.queue_retry(names, retry).await;
         }
         let id = DeliveryId::of(retry.id);
-        let (webhook, instance, delivery) = tokio::try_join!(
-            self.webhooks.of(retry.instance),
-            self.instances.get_recent(retry.subscription, retry.instance),
-            self.deliveries.find(retry.instance, id, now),
-        )?;
-        // A webhook that was made anew gets nothing that happened before it.
-        let webhook = webhook.filter(|webhook| webhook.created_at <= retry.webhook);
-        let (Some(webhook), Some(instance), Some(delivery)) = (webhook, instance, delivery) else {
+        let asked = Asked::Retry(retry.webhook);
+        let finding = async { Ok::<_, Stuck>(self.deliveries.find(retry.instance, id, now).await?) };
+        let (parties, delivery) =
+            tokio::try_join!(self.parties((retry.subscription, retry.instance), asked), finding,)?;
+        let parties = parties.filter(|(webhook, _)| asked.is_about(webhook));
+        let (Some((webhook, instance)), Some(delivery)) = (parties, delivery) else {
             self.let_go(retry.instance, retry.id).await;
             return Ok(());
         };
-        // Somebody asked for it, whatever became of it before.
-        let is_asked_for = retry.attempt == 0;
+        let Some(turn) = Turn::of(&retry, &delivery) else {
+            debug!(instance.id = %retry.instance, event.id = %retry.id, "a row of attempts ends: another one has begun");
+            return Ok(());
+        };
         let Progress {
             state,
             next_attempt_at,
             body_until,
+            ..
         } = delivery.progress;
         match state {
             DeliveryState::Succeeded => return Ok(()),
-            DeliveryState::Failed if !is_asked_for => return Ok(()),
-            DeliveryState::Pending if !is_asked_for && next_attempt_at.is_some_and(|at| now < at) => {
-                // This attempt was made, by somebody who could not say so.
-                let due_at = next_attempt_at.unwrap_or(now);
-                let attempt = retry.attempt.saturating_add(1);
-                return self
-                    .queue_retry(
-                        names,
-                        Retry {
-                            attempt,
-                            due_at,
-                            ..retry
-                        },
-                    )
-                    .await;
+            DeliveryState::Failed if !turn.is_new => return Ok(()),
+            DeliveryState::Pending if !turn.is_new && next_attempt_at.is_some_and(|at| now < at) => {
+                // It is being tried, or that was done by somebody who could not say so.
+                let later = Retry {
+                    attempt: turn.made_by_now(&retry, &delivery),
+                    asked_at: Some(turn.asked_at),
+                    due_at: next_attempt_at.unwrap_or(now),
+                    ..retry
+                };
+                return self.queue_retry(names, later).await;
             }
             DeliveryState::Pending | DeliveryState::Failed | DeliveryState::Unknown => {}
         }
@@ -84,26 +115,35 @@ impl WebhooksState {
             return self.give_up(&delivery, body_until).await;
         }
         let event = match retry.body {
-            Body::Here(event) => *event,
-            Body::Kept => match self.kept(retry.instance, retry.id).await? {
-                Some(event) => event,
-                None => return self.give_up(&delivery, None).await,
-            },
+            Body::Here(event) => Ok(Some(*event)),
+            Body::Kept => self.kept(retry.instance, retry.id).await,
+        };
+        let event = match event {
+            Ok(Some(event)) => event,
+            Ok(None) => return self.give_up(&delivery, None).await,
+            Err(stuck) => return self.stuck(&delivery, stuck).await,
         };
         let due = Due {
             event: &event,
             webhook: &webhook,
             instance: &instance,
-            made: retry.attempt,
-            is_known: true,
-            kept_until: body_until,
+            asked_at: turn.asked_at,
+            made: turn.made,
+            known: Some(&delivery),
+            is_again: true,
         };
-        let sent = self.send(names, due).await;
-        if matches!(sent, Err(Stuck::Never(_))) {
-            // It is set aside, and its log is not to say that it waits.
-            self.give_up(&delivery, None).await?;
+        match self.send(names, due).await {
+            Ok(()) => Ok(()),
+            Err(stuck) => self.stuck(&delivery, stuck).await,
         }
-        sent
+    }
+
+    /// A retry that cannot be done: where it never can it is set aside, and its log is not to say that it waits.
+    async fn stuck(&self, delivery: &Delivery, stuck: Stuck) -> Handled {
+        if matches!(stuck, Stuck::Never(_)) {
+            self.give_up(delivery, None).await?;
+        }
+        Err(stuck)
     }
 
     /// Notes that an event is not tried any more. Where it is kept somebody may ask for it.
@@ -112,47 +152,11 @@ impl WebhooksState {
             state: DeliveryState::Failed,
             next_attempt_at: None,
             body_until,
+            row: delivery.progress.row,
         };
         self.deliveries
             .set_progress(delivery.instance, delivery.id, &progress)
             .await?;
         Ok(())
-    }
-
-    /// Removes what a deleted webhook has left: the events that were kept for it, and its log. It may be broken off and done
-    /// again.
-    async fn forget(&self, instance: InstanceId, window: Window) -> Handled {
-        for state in [DeliveryState::Pending, DeliveryState::Failed] {
-            let filter = Filter {
-                state: Some(state),
-                ..Filter::default()
-            };
-            let mut behind = None;
-            loop {
-                let now = self.clock.now();
-                let looked = self
-                    .deliveries
-                    .list_oldest_first(instance, window, filter, behind, PAGE, now)
-                    .await?;
-                for delivery in &looked.deliveries {
-                    self.let_go(instance, delivery.event()).await;
-                }
-                let last = looked.deliveries.last().map(Place::of);
-                let is_full = looked.deliveries.len() == PAGE;
-                behind = looked.stopped_at.or(last.filter(|_| is_full));
-                if behind.is_none() {
-                    break;
-                }
-            }
-        }
-        // The log of a webhook that was made since begins later, and stays.
-        let mut behind = None;
-        loop {
-            let forgotten = self.deliveries.forget_some(instance, window.to, behind).await?;
-            behind = forgotten.next;
-            if behind.is_none() {
-                return Ok(());
-            }
-        }
     }
 }

@@ -8,6 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use shared::domain::audit::{Action, Actor, Entry, Outcome};
 use shared::domain::webhook::{DisabledReason, Health, Webhook};
 use shared::ids::AuditId;
+use shared::storage::webhooks::Pause;
 use shared::telemetry::chain;
 use tracing::{error, warn};
 
@@ -31,12 +32,12 @@ const LONGEST_ASKED: TimeDelta = TimeDelta::hours(1);
 /// For how long the breaker is open to others while one tries. Longer than an attempt takes.
 const PROBE: TimeDelta = TimeDelta::seconds(30);
 
-/// Until when nobody is to connect to an endpoint after an attempt that failed at `now`; `None` where anybody may. `health` is
-/// how it was before, `answer` what it answered, if anything.
+/// For how long nobody is to connect to an endpoint after an attempt that failed at `now`. `health` is how it was before,
+/// `answer` what it answered, if anything.
 ///
 /// The longer it has failed the longer it is left alone: for half that time, within bounds. So the pause does not depend on how
 /// many attempts happened to be under way when it began to fail.
-pub fn open_until(health: &Health, answer: Option<&Answer>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+pub fn pause(health: &Health, answer: Option<&Answer>, now: DateTime<Utc>) -> Pause {
     let busy = answer.filter(|answer| matches!(answer.status, 429 | 503));
     let asked = busy.and_then(|answer| answer.retry_after);
     let asked = asked.map(|wait| now + wait.min(LONGEST_ASKED));
@@ -45,7 +46,7 @@ pub fn open_until(health: &Health, answer: Option<&Answer>, now: DateTime<Utc>) 
         .map_or(TimeDelta::zero(), |since| now - since);
     let fails = health.failures + 1 >= FAILURES;
     let by_rule = fails.then(|| now + (failing / 2).clamp(SHORTEST, LONGEST));
-    asked.max(by_rule)
+    Pause { asked, by_rule }
 }
 
 /// Whether an endpoint that fails again at `now` has failed for so long that its webhook is switched off.
@@ -114,11 +115,13 @@ mod tests {
             failing_since: (failures > 0).then_some(AT - TimeDelta::seconds(for_seconds)),
             failures,
             open_until: None,
+            slow_until: None,
         }
     }
 
-    fn pause(health: &Health, answer: Option<&Answer>) -> Option<i64> {
-        open_until(health, answer, AT).map(|until| (until - AT).num_seconds())
+    fn seconds(health: &Health, answer: Option<&Answer>) -> Option<i64> {
+        let until = pause(health, answer, AT).until();
+        until.map(|until| (until - AT).num_seconds())
     }
 
     #[test]
@@ -132,7 +135,7 @@ mod tests {
             (9, 86_400, Some(300)),
         ] {
             assert_eq!(
-                pause(&failing(failures, for_seconds), None),
+                seconds(&failing(failures, for_seconds), None),
                 wanted,
                 "{failures} for {for_seconds} s"
             );
@@ -145,15 +148,15 @@ mod tests {
             status,
             retry_after: Some(TimeDelta::seconds(seconds)),
         };
-        assert_eq!(pause(&failing(0, 0), Some(&asks(429, 90))), Some(90));
-        assert_eq!(pause(&failing(0, 0), Some(&asks(503, 90_000))), Some(3_600));
+        assert_eq!(seconds(&failing(0, 0), Some(&asks(429, 90))), Some(90));
+        assert_eq!(seconds(&failing(0, 0), Some(&asks(503, 90_000))), Some(3_600));
         assert_eq!(
-            pause(&failing(5, 1), Some(&asks(503, 1))),
+            seconds(&failing(5, 1), Some(&asks(503, 1))),
             Some(30),
             "the rule's is longer"
         );
         assert_eq!(
-            pause(&failing(0, 0), Some(&asks(500, 90))),
+            seconds(&failing(0, 0), Some(&asks(500, 90))),
             None,
             "that is about the event"
         );

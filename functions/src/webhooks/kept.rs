@@ -24,6 +24,15 @@ fn name(instance: InstanceId, event: EventId) -> ObjectName {
     ObjectName::new(Area::Event, instance, DeliveryId::of(event))
 }
 
+/// Of an event that is read: what is proven corrupt stays so.
+fn of_kept(error: BucketError) -> Stuck {
+    if error.nature().is_permanent() {
+        Stuck::Never(format!("a kept event: {}", chain(&error)))
+    } else {
+        error.into()
+    }
+}
+
 impl WebhooksState {
     /// Keeps an event. Answers until when.
     pub(super) async fn keep(&self, event: &Event) -> Handled<DateTime<Utc>> {
@@ -39,9 +48,10 @@ impl WebhooksState {
         }
     }
 
-    /// An event that was kept; `None` where it is not there any more.
+    /// An event that was kept; `None` where it is not there any more. What is proven corrupt is [`Stuck::Never`].
     pub(super) async fn kept(&self, instance: InstanceId, event: EventId) -> Handled<Option<Event>> {
-        let Some(object) = self.bucket.get(&name(instance, event)).await? else {
+        let got = self.bucket.get(&name(instance, event)).await;
+        let Some(object) = got.map_err(of_kept)? else {
             return Ok(None);
         };
         let text: Vec<u8> = object
@@ -50,7 +60,8 @@ impl WebhooksState {
                 text.extend_from_slice(&piece);
                 Ok(text)
             })
-            .await?;
+            .await
+            .map_err(of_kept)?;
         let text = String::from_utf8(text).map_err(|_| Stuck::Never("a kept event is no text".to_owned()))?;
         payload::decode(&text).map(Some).map_err(Stuck::of_payload)
     }

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use shared::queue::consumer::{Consumer, Done, Held};
+use shared::queue::consumer::{Consumer, Held};
 use shared::queue::{QueueNames, Received};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::batch::grouped;
+use super::line::{InOrder, grouped};
 use super::road::{Line, Source};
 use super::state::WebhooksState;
 
@@ -71,15 +71,9 @@ async fn finish(state: &WebhooksState, consumer: &Consumer, source: &Source, gro
         held.take(message);
     }
     let handling = async {
-        let mut stays = None;
+        let mut order = InOrder::default();
         for message in group {
-            let done = match stays {
-                Some(pause) => Done::LeaveFor(pause),
-                None => state.handle(source, message).await,
-            };
-            if let Done::LeaveFor(pause) = done {
-                stays = Some(pause);
-            }
+            let done = order.handle(state, source, message).await;
             let Some(receipt) = held.let_go(&message.message_id) else {
                 continue;
             };

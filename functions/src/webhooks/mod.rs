@@ -16,10 +16,17 @@
 //! | module | what it does |
 //! | --- | --- |
 //! | [`road`] | takes a message of either queue, and says whether it is done or stays |
-//! | `send` | one attempt, and what follows from it |
-//! | `errands` | the retry queue: events that are due again, and what is left of deleted webhooks |
+//! | `send` | one attempt, and what is stored of it |
+//! | `claims` | whose an attempt is |
+//! | `verdict` | what an attempt was, and what follows from it |
+//! | `retries` | when an event is tried again, and its way there |
+//! | `errands` | the retry queue: events that are due again |
+//! | `forget` | what is left of deleted webhooks |
 //! | [`courier`], [`signing`] | the request itself |
+//! | [`slow`] | endpoints that take long for each event |
+//! | `parties` | whose an event is, and where it goes |
 //! | `kept` | bodies of events that failed, in the bucket |
+//! | `line` | the order of groups |
 //! | [`batch`] | batches as Lambda gives them |
 //! | [`local`] | the same over the embedded queues, in a process of its own |
 //!
@@ -28,16 +35,23 @@
 //! the same `webhook-id`.
 
 pub mod batch;
+mod claims;
 pub mod courier;
 mod errands;
+mod forget;
 pub mod health;
 mod kept;
+mod line;
 pub mod local;
+mod parties;
 pub mod plan;
+mod retries;
 pub mod road;
 pub mod rooms;
 mod send;
 pub mod signing;
+pub mod slow;
 mod state;
+mod verdict;
 
 pub use self::state::{OfWebhooks, Settings, WebhooksState};

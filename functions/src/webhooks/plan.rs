@@ -42,6 +42,19 @@ pub fn next(
     Some(asked.map_or(by_plan, |at| at.max(by_plan)))
 }
 
+/// When an event whose last attempt is left is tried again, where the endpoint is left alone until then; `None` where its row
+/// began five days ago. A pause never takes the last attempt: that would end the event without one. It comes again after an hour,
+/// since pauses of an endpoint that stays away follow each other.
+pub fn last(
+    began: DateTime<Utc>,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+    random: f64,
+) -> Option<DateTime<Utc>> {
+    let pause = (until - now).clamp(TimeDelta::hours(1), LONGEST_PUT_OFF);
+    (now - began < PATIENCE).then(|| now + longer(pause, random))
+}
+
 fn longer(pause: TimeDelta, random: f64) -> TimeDelta {
     let pause = pause.to_std().unwrap_or_default();
     let longer = pause + pause.mul_f64(JITTER * random.clamp(0.0, 1.0));
@@ -92,6 +105,17 @@ mod tests {
         );
         assert_eq!(asked(86_400 * 365), Some(AT + LONGEST_PUT_OFF));
         assert_eq!(next(ATTEMPTS, AT, Some(AT + TimeDelta::seconds(120)), 0.0), None);
+    }
+
+    #[test]
+    fn the_last_attempt_is_put_off_for_five_days_at_most() {
+        let last = |days, seconds| {
+            let now = AT + TimeDelta::days(days);
+            last(AT, now, now + TimeDelta::seconds(seconds), 0.0).map(|at| at - now)
+        };
+        assert_eq!(last(2, 30), Some(TimeDelta::hours(1)));
+        assert_eq!(last(4, 7_200), Some(TimeDelta::hours(2)));
+        assert_eq!(last(5, 30), None);
     }
 
     #[test]

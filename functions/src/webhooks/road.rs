@@ -2,10 +2,10 @@
 
 use std::error::Error;
 
+use chrono::DateTime;
 use shared::bucket::BucketError;
-use shared::domain::event::{Event, EventType};
+use shared::domain::event::Event;
 use shared::domain::payload::{self, PayloadError};
-use shared::domain::webhook::Webhook;
 use shared::nature::Nature;
 use shared::queue::consumer::Done;
 use shared::queue::{OutgoingMessage, QueueError, QueueNames, Received};
@@ -15,8 +15,10 @@ use shared::storage::StorageError;
 use shared::telemetry::chain;
 use tracing::{debug, error, warn};
 
+use super::parties::Asked;
 use super::plan;
 use super::send::Due;
+use super::slow;
 use super::state::WebhooksState;
 
 /// One of the queues that this function consumes.
@@ -46,6 +48,12 @@ pub(super) enum Stuck {
     /// As much is under way as may be.
     #[error("there is no place for another attempt")]
     NoPlace,
+    /// Somebody else is at it.
+    #[error("somebody else is trying it now")]
+    Claimed,
+    /// This process or machine has no files left for a connection.
+    #[error("there are no files left to connect with")]
+    NoFiles,
     /// Something is away, or in a state that may be mended.
     #[error("it cannot be done now")]
     Now(#[source] Box<dyn Error + Send + Sync>),
@@ -131,11 +139,11 @@ impl WebhooksState {
                     stays()
                 }
             },
-            Err(stuck @ Stuck::Now(_)) => {
+            Err(stuck @ (Stuck::Now(_) | Stuck::NoFiles)) => {
                 warn!(message.id = message.message_id, error = %chain(&stuck), "a message stays in its queue");
                 stays()
             }
-            Err(stuck @ (Stuck::Newer(_) | Stuck::NoPlace)) => {
+            Err(stuck @ (Stuck::Newer(_) | Stuck::NoPlace | Stuck::Claimed)) => {
                 debug!(message.id = message.message_id, reason = %stuck, "a message stays in its queue");
                 stays()
             }
@@ -145,29 +153,36 @@ impl WebhooksState {
     /// An event in the line of its chat.
     async fn event(&self, names: &QueueNames, message: &Received) -> Handled {
         let event: Event = payload::decode(&message.body).map_err(Stuck::of_payload)?;
-        let (webhook, instance) = tokio::try_join!(
-            self.webhooks.of(event.instance),
-            self.instances.get_recent(event.subscription, event.instance),
-        )?;
+        let asked = Asked::Event(event.kind);
+        let parties = self.parties((event.subscription, event.instance), asked).await?;
         // Whoever deletes an instance or its webhook wants nothing more of it.
-        let (Some(webhook), Some(instance)) = (webhook, instance) else {
+        let Some((webhook, instance)) = parties else {
             debug!(instance.id = %event.instance, event.id = %event.id, "an event that nobody wants is dropped");
             return Ok(());
         };
-        if !is_wanted(&webhook, event.kind) {
+        if !asked.is_taken_by(&webhook) {
             return Ok(());
         }
+        let is_again = message.receive_count > 1;
+        let delivery = if is_again { self.found(&event).await? } else { None };
         let due = Due {
             event: &event,
             webhook: &webhook,
             instance: &instance,
+            asked_at: DateTime::UNIX_EPOCH,
             made: 0,
-            is_known: false,
-            kept_until: None,
+            known: delivery.as_ref(),
+            is_again,
         };
         // It may have been tried by somebody who could not say so.
-        if message.receive_count > 1 && self.go_on(names, &due).await? {
+        if let Some(delivery) = &delivery
+            && self.go_on(names, &due, delivery).await?
+        {
             return Ok(());
+        }
+        let has_waited = slow::has_waited(&webhook, message.sent_at, self.clock.now());
+        if has_waited && self.known_to_be_taken(&due).is_none() {
+            return self.leave_line(names, due).await;
         }
         self.send(names, due).await
     }
@@ -191,9 +206,4 @@ impl WebhooksState {
         error!(%queue, message.id = message.message_id, reason, "parked a message that cannot be done");
         Ok(())
     }
-}
-
-/// Whether events of this type are sent. Whoever tests a webhook sees it work before it is switched on.
-fn is_wanted(webhook: &Webhook, kind: EventType) -> bool {
-    kind == EventType::WebhookTest || webhook.wanted().wants(kind)
 }

@@ -1,8 +1,10 @@
-//! How many attempts are under way at once: so many to one endpoint, and so many in all.
+//! How many attempts are under way at once in a process: so many to one endpoint, and so many in all.
 //!
 //! An endpoint that hangs keeps each of its attempts for as long as an attempt may take. So it has a few places and no more,
 //! and some of all places are for endpoints whose last attempt went well: they find one however many others hang. Nobody
 //! waits here for long. What finds no place goes back to its queue for a while, so that it is in nobody's way.
+//!
+//! On Lambda a process has one batch, so these bounds are never met there. What holds there is in `slow.rs`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -5,28 +5,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use shared::domain::delivery::{
-    Attempt, AttemptFault, Body, Delivery, DeliveryState, Errand, Progress, Retry,
-};
+use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, Row};
 use shared::domain::event::{Data, Event, Told, Whose};
 use shared::domain::instance::Instance;
-use shared::domain::payload;
-use shared::domain::webhook::{DisabledReason, Webhook};
+use shared::domain::webhook::{Confidential, DisabledReason, Webhook};
 use shared::fault;
-use shared::ids::DeliveryId;
-use shared::queue::{MAX_DELAY, OutgoingMessage, QueueNames};
+use shared::queue::QueueNames;
 use shared::sealed;
-use shared::storage::deliveries::whole_milliseconds;
 use shared::storage::webhooks;
 use shared::telemetry::chain;
 use tracing::{debug, info, warn};
 
-use super::courier::{Answer, Letter, Missed, Tried};
+use super::courier::{Answer, Letter};
 use super::health;
-use super::plan;
+use super::retries::Next;
 use super::road::{Handled, Stuck};
 use super::signing;
 use super::state::WebhooksState;
+use super::verdict::{End, judged, not_made};
 
 /// An event that is to be sent now.
 #[derive(Debug, Clone, Copy)]
@@ -37,24 +33,29 @@ pub(super) struct Due<'a> {
     pub webhook: &'a Webhook,
     /// Whose it is.
     pub instance: &'a Instance,
-    /// How many attempts of this row were made before.
+    /// Its row of attempts: see [`Row::asked_at`].
+    pub asked_at: DateTime<Utc>,
+    /// How many attempts of that row were made before.
     pub made: u32,
-    /// Whether its delivery is in the log already.
-    pub is_known: bool,
-    /// Until when it is in the bucket, where it is.
-    pub kept_until: Option<DateTime<Utc>>,
+    /// Its delivery as it was read, where it is in the log already.
+    pub known: Option<&'a Delivery>,
+    /// Whether its message has come before.
+    pub is_again: bool,
 }
 
-/// How an attempt ended.
-enum End {
-    /// The endpoint has the event.
-    Taken,
-    /// It wants no more.
-    Gone,
-    /// It has not taken it, and has answered this, if anything.
-    Failed(Option<Answer>),
-    /// Nothing was sent: the breaker is open until then.
-    Closed(DateTime<Utc>),
+impl Due<'_> {
+    /// Its row of which so many attempts are over.
+    pub(super) const fn row(&self, made: u32) -> Row {
+        Row {
+            asked_at: self.asked_at,
+            made: Some(made),
+        }
+    }
+
+    /// Until when it is in the bucket, where it is.
+    fn kept_until(&self) -> Option<DateTime<Utc>> {
+        self.known.and_then(|delivery| delivery.progress.body_until)
+    }
 }
 
 impl WebhooksState {
@@ -63,17 +64,38 @@ impl WebhooksState {
         let (data, body) = self.told(&due).await?;
         let (attempt, end) = match self.known_to_be_taken(&due) {
             Some(attempt) => (attempt, End::Taken),
-            None => self.attempt(&due, body).await?,
+            None => self.attempt(&due, &data, body).await?,
         };
+        self.settle(names, &due, &data, attempt, end).await
+    }
+
+    /// Puts an event off that its endpoint was too slow for.
+    pub(super) async fn leave_line(&self, names: &QueueNames, due: Due<'_>) -> Handled {
+        let (data, _) = self.told(&due).await?;
+        self.claim(&due, &data).await?;
+        let now = self.clock.now();
+        self.settle(names, &due, &data, not_made(now), End::Closed(now))
+            .await
+    }
+
+    /// Stores what follows from an attempt.
+    async fn settle(
+        &self,
+        names: &QueueNames,
+        due: &Due<'_>,
+        data: &Data,
+        attempt: Attempt,
+        end: End,
+    ) -> Handled {
         match end {
-            End::Taken => self.taken(&due, &data, attempt).await,
+            End::Taken => self.taken(due, data, attempt).await,
             End::Gone => {
                 self.switch_off(due.webhook, DisabledReason::Gone).await?;
-                self.failed(names, &due, &data, attempt, None).await
+                self.failed(names, due, data, attempt, None).await
             }
             End::Closed(until) => {
-                let next = self.next(&due, Some(until));
-                self.failed(names, &due, &data, attempt, next).await
+                let next = self.after_pause(due, until);
+                self.failed(names, due, data, attempt, next).await
             }
             End::Failed(answer) => {
                 let now = self.clock.now();
@@ -82,30 +104,11 @@ impl WebhooksState {
                 let next = if is_over {
                     None
                 } else {
-                    self.next(&due, asked.map(|wait| now + wait))
+                    self.next(due, asked.map(|wait| now + wait))
                 };
-                self.failed(names, &due, &data, attempt, next).await
+                self.failed(names, due, data, attempt, next).await
             }
         }
-    }
-
-    /// Goes on with an event that was in the log before it came again. `false` where it was not.
-    pub(super) async fn go_on(&self, names: &QueueNames, due: &Due<'_>) -> Handled<bool> {
-        let (event, now) = (due.event, self.clock.now());
-        let found = self
-            .deliveries
-            .find(event.instance, DeliveryId::of(event.id), now)
-            .await?;
-        let Some(delivery) = found else {
-            return Ok(false);
-        };
-        if delivery.progress.state == DeliveryState::Pending {
-            let made = u32::try_from(delivery.attempts.len()).unwrap_or(u32::MAX);
-            let at = delivery.progress.next_attempt_at.unwrap_or(now);
-            let kept_until = delivery.progress.body_until;
-            self.put_off(names, &Due { kept_until, ..*due }, made, at).await?;
-        }
-        Ok(true)
     }
 
     /// What the event tells, and the body that tells it.
@@ -127,10 +130,11 @@ impl WebhooksState {
         Ok((data, body.into()))
     }
 
-    async fn attempt(&self, due: &Due<'_>, body: Bytes) -> Handled<(Attempt, End)> {
-        let (event, webhook) = (due.event, due.webhook);
+    async fn attempt(&self, due: &Due<'_>, data: &Data, body: Bytes) -> Handled<(Attempt, End)> {
+        let webhook = due.webhook;
         let began = self.clock.now();
         if webhook.health.is_open(began) {
+            self.claim(due, data).await?;
             let until = webhook.health.open_until.unwrap_or(began);
             return Ok((not_made(began), End::Closed(until)));
         }
@@ -139,6 +143,24 @@ impl WebhooksState {
             .await
             .map_err(|error| Stuck::Now(error.into()))?;
         let _place = self.rooms.enter(webhook.instance).await.ok_or(Stuck::NoPlace)?;
+        let place = self.slow_place(webhook).await?;
+        let made = self.connect(due, data, body, &confidential).await;
+        let took = made.as_ref().map_or(0, |(attempt, _)| attempt.took_ms);
+        self.note_pace(webhook, place, Duration::from_millis(took.into()))
+            .await;
+        made
+    }
+
+    /// The attempt itself, unless the breaker is open.
+    async fn connect(
+        &self,
+        due: &Due<'_>,
+        data: &Data,
+        body: Bytes,
+        confidential: &Confidential,
+    ) -> Handled<(Attempt, End)> {
+        let (event, webhook) = (due.event, due.webhook);
+        self.claim(due, data).await?;
         if let Some(until) = self.is_closed_to(webhook).await? {
             return Ok((not_made(self.clock.now()), End::Closed(until)));
         }
@@ -172,6 +194,7 @@ impl WebhooksState {
             state: DeliveryState::Succeeded,
             next_attempt_at: None,
             body_until: None,
+            row: due.row(due.made.saturating_add(1)),
         };
         let recorded = self.record(due, data, attempt, progress).await;
         if recorded.is_err() {
@@ -184,7 +207,8 @@ impl WebhooksState {
             // The next success notes it.
             warn!(instance.id = %due.event.instance, error = %chain(&error), "could not note that an endpoint does well");
         }
-        if due.kept_until.is_some() {
+        // It may have been kept by an attempt of which nothing else could be stored.
+        if due.is_again {
             self.let_go(due.event.instance, due.event.id).await;
         }
         let mut unrecorded = self.unrecorded.lock().expect("no holder panics");
@@ -199,89 +223,46 @@ impl WebhooksState {
         due: &Due<'_>,
         data: &Data,
         attempt: Attempt,
-        next: Option<DateTime<Utc>>,
+        next: Option<Next>,
     ) -> Handled {
-        let until = match due.kept_until {
+        let until = match due.kept_until() {
             Some(until) => until,
             None => self.keep(due.event).await?,
         };
+        let made = next.map_or(due.made.saturating_add(1), |next| next.made);
         let progress = Progress {
             state: if next.is_some() {
                 DeliveryState::Pending
             } else {
                 DeliveryState::Failed
             },
-            next_attempt_at: next,
+            next_attempt_at: next.map(|next| next.at),
             body_until: Some(until),
+            row: due.row(made),
         };
         self.record(due, data, attempt, progress).await?;
         fault::point("after-failure-record");
-        let Some(at) = next else {
+        let Some(next) = next else {
             info!(instance.id = %due.event.instance, event.id = %due.event.id, "an event is not delivered");
             return Ok(());
         };
-        let due = Due {
-            kept_until: Some(until),
-            ..*due
-        };
-        self.put_off(names, &due, due.made + 1, at).await?;
+        self.put_off(names, due, next, true).await?;
         fault::point("after-retry");
-        Ok(())
-    }
-
-    /// When an event is tried again that has failed now.
-    fn next(&self, due: &Due<'_>, not_before: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
-        let made = usize::try_from(due.made).unwrap_or(usize::MAX).saturating_add(1);
-        let next = plan::next(made, self.clock.now(), not_before, rand::random());
-        next.map(whole_milliseconds)
-    }
-
-    /// Puts an event of which so many attempts were made into the retry queue.
-    pub(super) async fn put_off(
-        &self,
-        names: &QueueNames,
-        due: &Due<'_>,
-        made: u32,
-        at: DateTime<Utc>,
-    ) -> Handled {
-        let event = due.event;
-        let retry = Retry {
-            id: event.id,
-            instance: event.instance,
-            subscription: event.subscription,
-            webhook: due.webhook.created_at,
-            attempt: made,
-            due_at: at,
-            body: if due.kept_until.is_some() {
-                Body::Kept
-            } else {
-                Body::Here(Box::new(event.clone()))
-            },
-        };
-        self.queue_retry(names, retry).await
-    }
-
-    /// Puts a retry into its queue, hidden until it is due, or for as long as the queue hides anything.
-    pub(super) async fn queue_retry(&self, names: &QueueNames, retry: Retry) -> Handled {
-        let wait = (retry.due_at - self.clock.now()).to_std().unwrap_or_default();
-        // Whole seconds, which is what SQS counts, and never too early.
-        let wait = Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0));
-        let message = OutgoingMessage::standard(payload::encode(&Errand::Retry(retry)));
-        let message = message.delayed(wait.min(MAX_DELAY));
-        self.queue.send(&names.events_retry(), message).await?;
         Ok(())
     }
 
     async fn record(&self, due: &Due<'_>, data: &Data, attempt: Attempt, progress: Progress) -> Handled {
         let delivery = Delivery::first(due.event, data.message(), attempt, progress);
-        if !due.is_known && self.deliveries.record(&delivery).await? {
+        let was_claimed = due.known.is_some() || due.is_again;
+        if !was_claimed && self.deliveries.record(&delivery).await? {
             return Ok(());
         }
-        // Where it is gone, its webhook is, or its time is over.
-        let id = delivery.id;
-        self.deliveries
-            .add_attempt(due.event.instance, id, &attempt, &progress)
-            .await?;
+        let (instance, id) = (due.event.instance, delivery.id);
+        let added = self.deliveries.add_attempt(instance, id, &attempt, &progress);
+        // One that is known and gone has lost its webhook, or its time is over.
+        if !added.await? && due.known.is_none() {
+            self.deliveries.record(&delivery).await?;
+        }
         Ok(())
     }
 
@@ -293,8 +274,8 @@ impl WebhooksState {
         answer: Option<&Answer>,
         now: DateTime<Utc>,
     ) -> Handled<bool> {
-        let until = health::open_until(&webhook.health, answer, now);
-        self.webhooks.note_failure(webhook, now, until).await?;
+        let pause = health::pause(&webhook.health, answer, now);
+        self.webhooks.note_failure(webhook, now, pause).await?;
         if health::has_failed_too_long(&webhook.health, now) {
             return self.switch_off(webhook, DisabledReason::FailedTooLong).await;
         }
@@ -302,53 +283,8 @@ impl WebhooksState {
     }
 
     /// An attempt that went well and could not be recorded, where this process has made one.
-    fn known_to_be_taken(&self, due: &Due<'_>) -> Option<Attempt> {
+    pub(super) fn known_to_be_taken(&self, due: &Due<'_>) -> Option<Attempt> {
         let mut unrecorded = self.unrecorded.lock().expect("no holder panics");
         unrecorded.get(&due.event.id).copied()
     }
-}
-
-/// An attempt that was not made.
-fn not_made(at: DateTime<Utc>) -> Attempt {
-    Attempt {
-        at: whole_milliseconds(at),
-        status: None,
-        took_ms: 0,
-        fault: Some(AttemptFault::Paused),
-    }
-}
-
-/// What an attempt is in the log, and what follows.
-fn judged(tried: &Tried, began: DateTime<Utc>) -> Handled<(Attempt, End)> {
-    let (status, fault, end) = match tried.end {
-        Ok(answer) if answer.is_success() => (Some(answer.status), None, End::Taken),
-        Ok(Answer { status: 410, .. }) => (Some(410), Some(AttemptFault::Gone), End::Gone),
-        Ok(answer) => {
-            let fault = match answer.status {
-                300..=399 => AttemptFault::Redirect,
-                _ => AttemptFault::Status,
-            };
-            (Some(answer.status), Some(fault), End::Failed(Some(answer)))
-        }
-        Err(missed) => {
-            let fault = match missed {
-                Missed::Refused(_) => AttemptFault::AddressRefused,
-                Missed::Late => AttemptFault::Timeout,
-                Missed::Unnamed => AttemptFault::NameNotResolved,
-                Missed::Unreached => AttemptFault::ConnectionFailed,
-                Missed::Tls => AttemptFault::TlsFailed,
-                Missed::Broken => AttemptFault::ConnectionLost,
-                Missed::NoHttp => AttemptFault::BadAnswer,
-                Missed::Ours => return Err(Stuck::NoPlace),
-            };
-            (None, Some(fault), End::Failed(None))
-        }
-    };
-    let attempt = Attempt {
-        at: whole_milliseconds(began),
-        status,
-        took_ms: u32::try_from(tried.took.as_millis()).unwrap_or(u32::MAX),
-        fault,
-    };
-    Ok((attempt, end))
 }

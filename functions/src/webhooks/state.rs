@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use shared::bucket::Bucket;
 use shared::domain::delivery::Attempt;
@@ -13,7 +14,9 @@ use shared::storage::instances::Instances;
 use shared::storage::webhooks::Webhooks;
 
 use super::courier::{self, Courier};
+use super::forget;
 use super::rooms::{Limits, Rooms};
+use super::slow;
 use crate::state::Base;
 
 /// Of how many events it is remembered that they arrived though that could not be recorded.
@@ -41,6 +44,10 @@ pub struct OfWebhooks {
     pub(super) courier: Courier,
     /// Bounds what is under way.
     pub(super) rooms: Rooms,
+    /// Bounds what is under way to slow endpoints.
+    pub(super) slow: slow::Limits,
+    /// For how long an errand removes what a deleted webhook has left.
+    pub(super) forgets_for: Duration,
     /// Events that their endpoints have taken, and of which that is not recorded yet.
     pub(super) unrecorded: Mutex<Recent<EventId, Attempt>>,
 }
@@ -52,6 +59,10 @@ pub struct Settings {
     pub courier: courier::Settings,
     /// How many are under way at once.
     pub limits: Limits,
+    /// When an endpoint is slow, and how many attempts are under way to one then.
+    pub slow: slow::Limits,
+    /// For how long an errand removes what a deleted webhook has left, before it is queued again.
+    pub forgets_for: Duration,
 }
 
 impl Settings {
@@ -60,6 +71,8 @@ impl Settings {
         Self {
             courier: courier::Settings::new(base.reach),
             limits: Limits::default(),
+            slow: slow::Limits::default(),
+            forgets_for: forget::TIME,
         }
     }
 }
@@ -76,6 +89,8 @@ impl WebhooksState {
             bucket,
             courier: Courier::new(settings.courier)?,
             rooms: Rooms::new(settings.limits),
+            slow: settings.slow,
+            forgets_for: settings.forgets_for,
             unrecorded: Mutex::new(Recent::new(REMEMBERED)),
             base,
         })))

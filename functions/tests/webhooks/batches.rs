@@ -1,13 +1,24 @@
 //! Batches as Lambda gives them, and what is answered.
 
+use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::TimeDelta;
+use futures::stream;
 use serde_json::json;
+use shared::bucket::{Area, Length, ObjectName};
+use shared::domain::delivery::DeliveryState;
 use shared::domain::payload;
-use shared::queue::Queue as _;
+use shared::ids::DeliveryId;
+use shared::queue::embedded::EmbeddedQueue;
+use shared::queue::{Queue as _, QueueError, QueueName, Receipt};
+use testbed::queues::{Passing, Through};
 use testbed::relay::{Fate, On, Relay};
 use testbed::table::table;
-use testbed::wait::until;
+use testbed::wait::{in_time, until};
 
 use crate::receiver::{Does, Receiver};
 use crate::world::{World, settings};
@@ -38,6 +49,7 @@ fn a_batch_of_lambdas_is_read_and_answered_in_its_words() {
     let record = &batch.records[0];
     assert_eq!(record.attributes.approximate_receive_count.as_deref(), Some("3"));
     assert_eq!(record.attributes.message_group_id.as_deref(), Some("1"));
+    assert_eq!(record.attributes.sent_timestamp.as_deref(), Some("1573251510774"));
     assert!(!format!("{batch:?}").contains("hello"));
 }
 
@@ -82,7 +94,7 @@ async fn behind_a_message_that_stays_nothing_of_its_chat_goes() {
     assert_eq!(receiver.texts(), ["free one", "free two", "free three"]);
     assert!(away.hits() > 0);
     away.end();
-    world.clock.advance(chrono::TimeDelta::seconds(5));
+    world.clock.advance(TimeDelta::seconds(5));
     let failures = world
         .invoke(&state, &world.names.events())
         .await
@@ -129,6 +141,47 @@ async fn what_is_done_is_deleted_while_others_of_its_batch_hang() {
     invocation.abort();
 }
 
+/// A queue that deletes nothing for as long as the test runs.
+#[derive(Debug)]
+struct NoDeletes(Arc<EmbeddedQueue>);
+
+#[async_trait]
+impl Passing for NoDeletes {
+    fn inner(&self) -> &EmbeddedQueue {
+        &self.0
+    }
+
+    async fn delete(&self, _: &QueueName, _: &Receipt) -> Result<(), QueueError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn a_deletion_that_takes_long_holds_up_no_attempt() {
+    let world = World::new().await;
+    let (slow, fast) = (
+        Receiver::that(Does::Waits(Duration::from_millis(400))).await,
+        Receiver::that(Does::status(200)).await,
+    );
+    let (later, first) = (
+        world.hooked("later", &slow.url()).await,
+        world.hooked("first", &fast.url()).await,
+    );
+    let queue = Arc::new(Through(NoDeletes(world.queue.clone())));
+    let state = world.another(&world.table, queue, settings());
+    let event = world.tell(&later, "15550100001", "one").await;
+    world.tell(&first, "15550100001", "one").await;
+    let received = world.receive(&world.names.events()).await;
+    assert_eq!(received.len(), 2);
+    let events = world.names.events();
+    let taking = world.hand(&state, &events, received);
+    let failures = in_time("the batch", taking).await;
+    assert!(failures.batch_item_failures.is_empty());
+    let delivery = world.delivery(&later, event).await.expect("it is in the log");
+    assert_eq!(delivery.progress.state, DeliveryState::Succeeded, "in its time");
+    assert_eq!(delivery.attempts.len(), 1);
+}
+
 #[tokio::test]
 async fn what_only_a_newer_version_reads_is_left_to_it() {
     let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
@@ -168,4 +221,35 @@ async fn what_can_never_be_done_is_set_aside_with_its_reason() {
         .collect();
     assert_eq!(reasons[0], "the payload is malformed");
     assert!(reasons[1].starts_with("its data: "), "{reasons:?}");
+}
+
+/// What was kept of an event is no event, or is cut short. Its log does not say that it waits.
+#[tokio::test]
+async fn a_kept_event_that_can_never_be_read_is_set_aside() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(500)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    let name = |event| ObjectName::new(Area::Event, instance.id, DeliveryId::of(event));
+    let (nonsense, short) = (
+        world.tell(&instance, "15550100001", "nonsense").await,
+        world.tell(&instance, "15550100002", "short").await,
+    );
+    world.work().await;
+    let text = stream::iter([Ok::<_, Infallible>(Bytes::from_static(b"{}"))]);
+    let object = name(nonsense);
+    let put = world.state.bucket.put(&object, text, Length::Exactly(2));
+    put.await.expect("put");
+    let objects = world.keys.directory().join("bucket").join("objects");
+    let cut = std::fs::write(objects.join(name(short).to_string()), "cut");
+    cut.expect("written");
+    receiver.now(Does::status(200));
+    world.pass(TimeDelta::seconds(6), TimeDelta::seconds(6)).await;
+    for event in [nonsense, short] {
+        let progress = world.delivery(&instance, event).await.expect("there").progress;
+        assert_eq!(
+            (progress.state, progress.next_attempt_at, progress.body_until),
+            (DeliveryState::Failed, None, None)
+        );
+    }
+    assert_eq!((receiver.connections(), world.left().await), (2, (0, 0)));
+    assert_eq!(world.receive(&world.names.dead()).await.len(), 2);
 }

@@ -1,11 +1,43 @@
 //! What an event consumes of the table.
 
+use chrono::TimeDelta;
 use testbed::relay::Relay;
 use testbed::relay::meter::{Charge, Units};
 use testbed::table::table;
 
 use crate::receiver::{Does, Receiver};
 use crate::world::{World, settings};
+
+/// What a place at a slow endpoint costs beside that: it is taken and left again.
+#[tokio::test]
+async fn an_event_to_a_slow_endpoint_costs_two_write_units_more() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    let webhook = world.read(&instance).await;
+    let until = world.now() + TimeDelta::minutes(5);
+    let noted = world.webhooks().note_slow(&webhook, until).await;
+    noted.expect("noted");
+    let relay = Relay::metering(&world.database.endpoint).await;
+    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    for text in ["warm", "hello"] {
+        world.tell(&instance, "15550100001", text).await;
+        relay.take_bill();
+        world
+            .invoke(&state, &world.names.events())
+            .await
+            .expect("a batch");
+    }
+    let charge = |calls, writes, half_reads| Charge {
+        calls,
+        units: Units { writes, half_reads },
+    };
+    let wanted = [
+        ("dlv".to_owned(), charge(1, 2, 0)),
+        ("hook".to_owned(), charge(4, 2, 2)),
+        ("inst".to_owned(), charge(1, 0, 1)),
+    ];
+    assert_eq!(relay.take_bill(), wanted.into());
+}
 
 /// DESIGN's row: a webhook delivered at the first attempt. The data key is in memory by then.
 #[tokio::test]

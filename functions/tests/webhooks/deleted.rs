@@ -1,7 +1,10 @@
 //! Whoever deletes an instance or its webhook wants nothing more of it.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
-use shared::domain::delivery::{Body, DeliveryState, Errand, Retry};
+use functions::webhooks::Settings;
+use shared::domain::delivery::{DeliveryState, Errand};
 use shared::domain::event::Wants;
 use shared::domain::payload;
 use shared::domain::webhook::Confidential;
@@ -10,7 +13,7 @@ use shared::storage::keys;
 use shared::storage::webhooks::Changed;
 
 use crate::receiver::{Does, Receiver};
-use crate::world::{World, headers};
+use crate::world::{World, headers, settings};
 
 #[tokio::test]
 async fn events_of_a_webhook_that_is_gone_are_dropped() {
@@ -90,38 +93,43 @@ async fn what_a_deleted_webhook_has_left_is_removed_and_the_next_ones_stays() {
     assert!(world.is_kept(&instance, new).await);
 }
 
-/// As the route does that replays.
+/// A log that takes longer than an errand may take: each errand ends what it has begun, and the next one goes on behind it.
 #[tokio::test]
-async fn a_failed_event_is_sent_again_when_somebody_asks_for_it() {
-    let (world, receiver) = (World::new().await, Receiver::that(Does::status(500)).await);
-    let instance = world.hooked("sales", &receiver.url()).await;
-    let event = world.tell(&instance, "15550100001", "hello").await;
-    world.work().await;
-    world.pass(TimeDelta::days(2), TimeDelta::minutes(15)).await;
-    assert_eq!(world.progress(&instance, event).await, DeliveryState::Failed);
-    receiver.now(Does::status(200));
-    let retry = Retry {
-        id: event,
-        instance: instance.id,
-        subscription: instance.subscription,
-        webhook: world.read(&instance).await.created_at,
-        attempt: 0,
-        due_at: world.now(),
-        body: Body::Kept,
-    };
-    let asked = payload::encode(&Errand::Retry(retry));
-    for _ in 0..2 {
-        let message = OutgoingMessage::standard(asked.clone());
-        let sent = world.queue.send(&world.names.events_retry(), message).await;
-        sent.expect("queued");
-        world.work().await;
+async fn a_long_log_is_removed_by_one_errand_after_the_other() {
+    let world = World::with(Settings {
+        forgets_for: Duration::ZERO,
+        ..settings()
+    })
+    .await;
+    let instance = world.hooked("sales", "http://127.0.0.1:4000/hook").await;
+    let webhook = world.read(&instance).await;
+    for _ in 0..250 {
+        testbed::kept::delivery(&world.table, instance.id, world.now()).await;
     }
-    let delivery = world.delivery(&instance, event).await.expect("it is in the log");
-    assert_eq!(delivery.progress.state, DeliveryState::Succeeded);
-    assert_eq!(
-        delivery.attempts.len(),
-        9,
-        "the second request finds it delivered"
-    );
-    assert!(!world.is_kept(&instance, event).await);
+    let deleted_at = world.now();
+    let errand = Errand::Forget {
+        instance: instance.id,
+        webhook: webhook.created_at,
+        deleted_at,
+    };
+    let message = OutgoingMessage::standard(payload::encode(&errand));
+    let sent = world.queue.send(&world.names.events_retry(), message).await;
+    sent.expect("queued");
+    let mut errands = 0;
+    while world
+        .invoke(&world.state, &world.names.events_retry())
+        .await
+        .is_some()
+    {
+        errands += 1;
+    }
+    assert_eq!(errands, 3, "a hundred each");
+    let before = deleted_at + TimeDelta::milliseconds(1);
+    let left = world
+        .state
+        .deliveries
+        .left_before(instance.id, before, None)
+        .await;
+    assert!(left.expect("read").deliveries.is_empty());
+    assert_eq!(world.left().await, (0, 0));
 }

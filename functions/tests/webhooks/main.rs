@@ -12,7 +12,10 @@ mod outages;
 #[path = "../api/template/policies.rs"]
 mod policies;
 mod receiver;
+mod rows;
 mod signed;
+mod slow;
+mod stale;
 mod template;
 mod tls;
 mod world;

@@ -79,6 +79,36 @@ async fn an_event_whose_process_ended_comes_again_under_its_id() {
     assert_eq!(world.left().await, (0, 0));
 }
 
+/// The table can be read and not written, and each receive is another process's. What cannot be recorded is not sent over and
+/// over.
+#[tokio::test]
+async fn while_nothing_can_be_written_an_event_is_sent_once() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let process = || world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let away = relay.always(On::operations(["PutItem", "UpdateItem"]).with("dlv#"), FAILED);
+    let event = world.tell(&instance, "15550100001", "hello").await;
+    for _ in 0..4 {
+        world
+            .invoke(&process(), &world.names.events())
+            .await
+            .expect("it comes back");
+        world.clock.advance(TimeDelta::minutes(1));
+    }
+    assert_eq!(receiver.heard().len(), 1);
+    away.end();
+    world
+        .invoke(&process(), &world.names.events())
+        .await
+        .expect("it comes back");
+    assert_eq!(receiver.heard().len(), 2, "nobody knows that it arrived");
+    let delivery = world.delivery(&instance, event).await.expect("it is in the log");
+    assert_eq!(delivery.progress.state, DeliveryState::Succeeded);
+    assert_eq!(delivery.attempts.len(), 1);
+    assert_eq!(world.left().await, (0, 0));
+}
+
 /// A queue that takes nothing for the retry queue.
 #[derive(Debug)]
 struct NoRetries {
@@ -152,6 +182,29 @@ async fn an_event_that_cannot_be_kept_stays_in_its_line() {
     assert_eq!(world.progress(&instance, event).await, DeliveryState::Pending);
     assert!(world.is_kept(&instance, event).await);
     assert_eq!(world.left().await, (0, 1));
+}
+
+/// Its first attempt failed: it was kept, and that could not be recorded.
+#[tokio::test]
+async fn an_event_that_was_kept_and_then_delivered_is_not_kept_any_more() {
+    let (world, receiver) = (World::new().await, Receiver::that(Does::status(500)).await);
+    let instance = world.hooked("sales", &receiver.url()).await;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let away = relay.always(On::operation("PutItem").with("dlv#"), FAILED);
+    let event = world.tell(&instance, "15550100001", "hello").await;
+    world
+        .invoke(&state, &world.names.events())
+        .await
+        .expect("a batch");
+    assert!(world.is_kept(&instance, event).await);
+    assert_eq!(world.delivery(&instance, event).await, None);
+    away.end();
+    receiver.now(Does::status(200));
+    world.clock.advance(TimeDelta::seconds(5));
+    world.work().await;
+    assert_eq!(world.progress(&instance, event).await, DeliveryState::Succeeded);
+    assert!(!world.is_kept(&instance, event).await);
 }
 
 /// Data keys cannot be had for a day. It costs receives, and far fewer than make a message poison.

@@ -15,6 +15,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub enum Does {
     /// It answers with this status and these headers.
     Answers(u16, Vec<(&'static str, String)>),
+    /// It answers 200 after so long.
+    Waits(Duration),
     /// It takes the request and never answers.
     Hangs,
     /// It answers a byte now and then.
@@ -164,7 +166,12 @@ async fn serve(
     let request = read(&mut socket).await?;
     heard.lock().expect("whole").push(request.clone());
     let script = Arc::clone(&script.lock().expect("whole"));
-    match script(&request) {
+    let mut does = script(&request);
+    if let Does::Waits(time) = does {
+        tokio::time::sleep(time).await;
+        does = Does::status(200);
+    }
+    match does {
         Does::Answers(status, headers) => {
             let mut answer = format!("HTTP/1.1 {status} Whatever\r\ncontent-length: 2\r\n");
             for (name, value) in headers {
@@ -175,7 +182,7 @@ async fn serve(
             // It keeps the connection, as servers do.
             let _ = socket.read(&mut [0; 64]).await;
         }
-        Does::Hangs => {
+        Does::Waits(_) | Does::Hangs => {
             // It notices when the other side gives up.
             let _ = socket.read(&mut [0; 64]).await;
         }

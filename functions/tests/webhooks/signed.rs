@@ -1,8 +1,8 @@
 //! What an endpoint is sent.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta};
 use serde_json::json;
-use shared::domain::delivery::{DeliveryState, Progress};
+use shared::domain::delivery::{DeliveryState, Progress, Row};
 use shared::domain::event::{EventType, Wants};
 use shared::domain::webhook::{Confidential, WebhookSecret};
 use standardwebhooks::Webhook as Verifier;
@@ -65,6 +65,10 @@ async fn an_event_comes_signed_in_the_contracts_form_and_is_in_the_log() {
             state: DeliveryState::Succeeded,
             next_attempt_at: None,
             body_until: None,
+            row: Row {
+                asked_at: DateTime::UNIX_EPOCH,
+                made: Some(1),
+            },
         }
     );
     assert_eq!(delivery.attempts.len(), 1);

@@ -36,7 +36,8 @@ fn both_queues_call_it_and_wait_until_it_has_ended() {
     let timeout = Duration::from_secs(timeout);
     // An attempt, and what is stored of it.
     assert!(BUDGET + Duration::from_secs(15 + 15) <= timeout);
-    assert!(timeout < EVENTS_VISIBILITY);
+    // AWS asks for six times as much: the time counts from the receive, and a batch may wait for its invocation.
+    assert!(timeout * 6 <= EVENTS_VISIBILITY);
 }
 
 #[tokio::test]

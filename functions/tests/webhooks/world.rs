@@ -10,7 +10,7 @@ use functions::state::Base;
 use functions::webhooks::batch::{Attributes, Batch, Failures, Record};
 use functions::webhooks::courier::Settings as Courier;
 use functions::webhooks::rooms::Limits;
-use functions::webhooks::{Settings, WebhooksState};
+use functions::webhooks::{Settings, WebhooksState, slow};
 use shared::clock::Clock;
 use shared::domain::audit::Actor;
 use shared::domain::content::{Content, Context, Excerpt};
@@ -63,6 +63,8 @@ pub fn settings() -> Settings {
     Settings {
         courier,
         limits: Limits::default(),
+        slow: slow::Limits::default(),
+        forgets_for: Duration::from_secs(15),
     }
 }
 
@@ -173,6 +175,7 @@ impl World {
             earlier_until: confidential.earlier_until(self.now()),
             rotated_at: None,
             set_by: Actor::System,
+            made_under: None,
             created_at: self.now(),
             updated_at: self.now(),
             version: 1,
@@ -347,6 +350,7 @@ pub fn batch(name: &QueueName, received: &[Received]) -> Batch {
         attributes: Attributes {
             approximate_receive_count: Some(message.receive_count.to_string()),
             message_group_id: message.group.clone(),
+            sent_timestamp: message.sent_at.map(|at| at.timestamp_millis().to_string()),
         },
         source: format!("arn:aws:sqs:eu-central-1:123456789012:{name}"),
     });

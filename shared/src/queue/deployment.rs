@@ -15,8 +15,8 @@ pub const SENDS_RETENTION: Duration = Duration::from_hours(4 * 24);
 pub const QUERIES_VISIBILITY: Duration = Duration::from_secs(30);
 /// Queries are worthless after their deadline, and a lost nudge is found by the minute's sweep.
 pub const QUERIES_RETENTION: Duration = Duration::from_mins(15);
-/// Covers a batch of deliveries, each up to 15 s.
-pub const EVENTS_VISIBILITY: Duration = Duration::from_mins(3);
+/// Six times the time-out of the function that takes them, as AWS asks: a batch may wait for its invocation after it was received.
+pub const EVENTS_VISIBILITY: Duration = Duration::from_secs(450);
 /// SQS's maximum: five days of an endpoint's failures fit, and an outage of our own.
 pub const EVENTS_RETENTION: Duration = Duration::from_hours(14 * 24);
 /// Dead letters wait for a person.

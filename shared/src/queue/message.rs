@@ -5,6 +5,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+
 use super::{MAX_BATCH, MAX_BODY_BYTES, MAX_DELAY, MAX_VISIBILITY, MAX_WAIT, QueueError, QueueName};
 
 /// SQS's limit for message group ids and deduplication ids.
@@ -171,6 +173,8 @@ pub struct Received {
     pub group: Option<String>,
     /// How often the message was delivered, this time included.
     pub receive_count: u32,
+    /// When it was sent, to the millisecond; `None` where the service does not say so.
+    pub sent_at: Option<DateTime<Utc>>,
 }
 
 impl fmt::Debug for Received {

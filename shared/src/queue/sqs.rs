@@ -17,6 +17,7 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
     MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
+use chrono::DateTime;
 
 use self::errors::{from_sdk, per_entry};
 use super::message::{check_visibility, refuse_batch};
@@ -147,6 +148,9 @@ fn received(message: Message) -> Option<Received> {
             .get(&MessageSystemAttributeName::ApproximateReceiveCount)?
             .parse()
             .ok()?,
+        sent_at: attributes
+            .get(&MessageSystemAttributeName::SentTimestamp)
+            .and_then(|millis| DateTime::from_timestamp_millis(millis.parse().ok()?)),
     })
 }
 
@@ -245,7 +249,8 @@ impl Queue for SqsQueue {
             .max_number_of_messages(options.max.into())
             .wait_time_seconds(seconds(options.wait))
             .visibility_timeout(seconds(options.visibility))
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp);
         if queue.is_fifo() {
             // With the same attempt id the SDK's own retry gets the messages of a lost answer. Without it their
             // groups would be blocked for the visibility time.

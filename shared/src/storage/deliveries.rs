@@ -5,6 +5,7 @@
 //! and are found without an index. The list in the order of first attempts is an index: see
 //! [`keys::delivery_list`]. A delivery costs one write unit in the table and one in the index, as long as it is small.
 
+mod change;
 mod list;
 
 use std::collections::HashMap;
@@ -13,27 +14,28 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::error::{StorageError, classify};
-use super::item::{Item, Reader, s, seconds, text, time};
+use super::item::{Item, Reader, n, s, seconds, text, time};
 use super::keys;
 use super::outcome::held;
 use super::table::Table;
-use crate::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, MAX_ATTEMPTS, Progress, TERM};
+use crate::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, Row, TERM};
 use crate::ids::{DeliveryId, InstanceId, MessageId};
 
+use self::change::Change;
 pub use self::list::{Filter, Looked, Place, Window};
 
 /// The most deliveries of one message that are read.
 const MOST_OF_MESSAGE: usize = 1_000;
 
-/// How many deliveries are removed at once.
-const FORGOTTEN_AT_ONCE: usize = 100;
+/// How many deliveries of a deleted webhook are looked at together.
+const LEFT_AT_ONCE: usize = 100;
 
-/// Deliveries that were removed.
+/// What a deleted webhook has left in the log.
 #[derive(Debug)]
-pub struct Forgotten {
-    /// Which ones: what was kept of them elsewhere can go too.
-    pub ids: Vec<DeliveryId>,
-    /// The place behind which to go on; `None` where all are removed.
+pub struct Left {
+    /// Its deliveries, the oldest first.
+    pub deliveries: Vec<Delivery>,
+    /// The place behind which to go on; `None` where there are no more.
     pub next: Option<Place>,
 }
 
@@ -57,9 +59,29 @@ impl Deliveries {
         held(sent)
     }
 
+    /// Claims the next attempt of a delivery as it was read, for this row: until that time it is the caller's. `false` where the
+    /// delivery is not as it was read, since somebody else has claimed it, or is over. Where the answer was lost, it is `false`
+    /// as well, and nobody's until then. Two write units for each KiB of the delivery.
+    pub async fn claim(&self, read: &Delivery, row: Row, until: DateTime<Utc>) -> Result<bool, StorageError> {
+        let mut change = Change::of(self.table.update(&keys::delivery(read.instance, read.id)));
+        change.is_as_read("nextAt", read.progress.next_attempt_at);
+        change.is_as_read("askedAt", asked_at(read.progress.row));
+        change.is_not_over();
+        change.progress(&Progress {
+            state: DeliveryState::Pending,
+            next_attempt_at: Some(until),
+            row,
+            ..read.progress
+        });
+        if let Some(at) = asked_at(row) {
+            change.set("askedAt", time(at));
+        }
+        change.send().await
+    }
+
     /// Adds an attempt, and stores what follows from it. The same attempt may be added again. A delivery that has
-    /// succeeded stays so, with the attempt in its list. `false` where there is no such delivery any more. Two write units
-    /// for each KiB of the delivery.
+    /// succeeded, or of which another row of attempts has begun, stays as it is, with the attempt in its list; but a success
+    /// holds for whichever row. `false` where there is no such delivery any more. Two write units for each KiB of the delivery.
     pub async fn add_attempt(
         &self,
         instance: InstanceId,
@@ -67,15 +89,11 @@ impl Deliveries {
         attempt: &Attempt,
         progress: &Progress,
     ) -> Result<bool, StorageError> {
-        let is_over = progress.state == DeliveryState::Succeeded;
-        if self
-            .add(instance, id, Some(attempt), Some((progress, is_over)))
-            .await?
-        {
+        if self.add(instance, id, Some(attempt), Some(progress)).await? {
             return Ok(true);
         }
-        // It has as many attempts as it tells of, or has succeeded, or is gone.
-        if self.add(instance, id, None, Some((progress, is_over))).await? {
+        // It has as many attempts as it tells of, or is further than this, or is gone.
+        if self.add(instance, id, None, Some(progress)).await? {
             return Ok(true);
         }
         if self.add(instance, id, Some(attempt), None).await? {
@@ -88,70 +106,38 @@ impl Deliveries {
             .is_some())
     }
 
-    /// Stores how far a delivery is, without an attempt. One that has succeeded stays so. `false` where it has, or is gone. Two
-    /// write units for each KiB of the delivery.
+    /// Stores how far a delivery is, without an attempt. One that has succeeded, or of which another row of attempts has begun,
+    /// stays as it is: `false`, as where it is gone. Two write units for each KiB of the delivery.
     pub async fn set_progress(
         &self,
         instance: InstanceId,
         id: DeliveryId,
         progress: &Progress,
     ) -> Result<bool, StorageError> {
-        let is_over = progress.state == DeliveryState::Succeeded;
-        self.add(instance, id, None, Some((progress, is_over))).await
+        self.add(instance, id, None, Some(progress)).await
     }
 
-    /// Stores an attempt, what follows, or both. `false` where it has no room for more attempts, where it has succeeded and
-    /// this would set it back, or where it is gone.
+    /// Stores an attempt, what follows, or both. `false` where it has no room for more attempts, where it is further than
+    /// this, or where it is gone.
     async fn add(
         &self,
         instance: InstanceId,
         id: DeliveryId,
         attempt: Option<&Attempt>,
-        progress: Option<(&Progress, bool)>,
+        progress: Option<&Progress>,
     ) -> Result<bool, StorageError> {
-        let mut update = self.table.update(&keys::delivery(instance, id));
-        let (mut set, mut remove) = (Vec::new(), Vec::new());
-        let mut conditions = vec!["attribute_exists(pk)".to_owned()];
+        let mut change = Change::of(self.table.update(&keys::delivery(instance, id)));
         if let Some(attempt) = attempt {
-            set.push("attempts.#at = :attempt".to_owned());
-            conditions.push("(size(attempts) < :most OR attribute_exists(attempts.#at))".to_owned());
-            update = update
-                .expression_attribute_names("#at", keys::delivery_time(attempt.at))
-                .expression_attribute_values(":attempt", s(written(attempt)))
-                .expression_attribute_values(":most", super::item::n(MAX_ATTEMPTS));
+            change.attempt(attempt);
         }
-        if let Some((progress, is_over)) = progress {
-            set.push("#state = :state".to_owned());
-            update = update
-                .expression_attribute_names("#state", "state")
-                .expression_attribute_values(":state", text(progress.state));
-            if !is_over {
-                conditions.push("#state <> :over".to_owned());
-                update = update.expression_attribute_values(":over", text(DeliveryState::Succeeded));
+        if let Some(progress) = progress {
+            if progress.state != DeliveryState::Succeeded {
+                change.is_not_over();
+                change.is_as_read("askedAt", asked_at(progress.row));
             }
-            for (name, at) in [
-                ("nextAt", progress.next_attempt_at),
-                ("bodyUntil", progress.body_until),
-            ] {
-                match at {
-                    Some(at) => {
-                        set.push(format!("{name} = :{name}"));
-                        update = update.expression_attribute_values(format!(":{name}"), time(at));
-                    }
-                    None => remove.push(name),
-                }
-            }
+            change.progress(progress);
         }
-        let mut expression = format!("SET {}", set.join(", "));
-        if !remove.is_empty() {
-            expression = format!("{expression} REMOVE {}", remove.join(", "));
-        }
-        let answer = update
-            .update_expression(expression)
-            .condition_expression(conditions.join(" AND "))
-            .send()
-            .await;
-        held(answer)
+        change.send().await
     }
 
     /// A delivery as it is now; `None` where there is none, or its time is over. One read unit.
@@ -206,33 +192,40 @@ impl Deliveries {
         Ok(deliveries)
     }
 
-    /// Removes up to a hundred deliveries that were tried first before `before`, the oldest ones first, behind the place
-    /// `after`: those of a webhook that was deleted then. It may be broken off and done again. Two write units for each KiB
-    /// of what is removed.
-    pub async fn forget_some(
+    /// The oldest deliveries that were tried first before `before`, up to a hundred of them, behind the place `after`: those of
+    /// a webhook that was deleted then. Those whose time is over are among them. Half a read unit for each 4 KiB.
+    pub async fn left_before(
         &self,
         instance: InstanceId,
         before: DateTime<Utc>,
         after: Option<Place>,
-    ) -> Result<Forgotten, StorageError> {
+    ) -> Result<Left, StorageError> {
         let window = Window {
             from: DateTime::UNIX_EPOCH,
             to: before,
         };
         // What time has taken away is in the way of nobody.
         let now = DateTime::UNIX_EPOCH;
-        let looked =
-            self.list_oldest_first(instance, window, Filter::default(), after, FORGOTTEN_AT_ONCE, now);
-        let looked = looked.await?;
-        let ids: Vec<_> = looked.deliveries.iter().map(|delivery| delivery.id).collect();
-        let keys = ids.iter().map(|id| keys::delivery(instance, *id).attributes());
-        self.table.remove_all(&keys.collect::<Vec<_>>()).await?;
-        let is_whole = ids.len() < FORGOTTEN_AT_ONCE;
-        let last = looked.deliveries.last().map(Place::of);
-        Ok(Forgotten {
-            ids,
-            next: looked.stopped_at.or(last.filter(|_| !is_whole)),
+        let filter = Filter::default();
+        let looked = self.list_oldest_first(instance, window, filter, after, LEFT_AT_ONCE, now);
+        let Looked {
+            deliveries,
+            stopped_at,
+        } = looked.await?;
+        let last = deliveries.last().map(Place::of);
+        let is_full = deliveries.len() == LEFT_AT_ONCE;
+        Ok(Left {
+            deliveries,
+            next: stopped_at.or(last.filter(|_| is_full)),
         })
+    }
+
+    /// Removes deliveries. Two write units for each KiB of them.
+    pub async fn remove(&self, instance: InstanceId, deliveries: &[Delivery]) -> Result<(), StorageError> {
+        let keys = deliveries
+            .iter()
+            .map(|delivery| keys::delivery(instance, delivery.id).attributes());
+        self.table.remove_all(&keys.collect::<Vec<_>>()).await
     }
 }
 
@@ -285,8 +278,19 @@ fn to_item(delivery: &Delivery) -> Item {
         .map(|attempt| (keys::delivery_time(attempt.at), s(written(attempt))))
         .collect();
     set("attempts", AttributeValue::M(attempts));
+    if let Some(at) = asked_at(progress.row) {
+        set("askedAt", time(at));
+    }
+    if let Some(made) = progress.row.made {
+        set("made", n(made));
+    }
     set("exp", seconds(*created_at + TERM));
     item
+}
+
+/// The attribute that tells rows of attempts from each other; the first one has none.
+fn asked_at(row: Row) -> Option<DateTime<Utc>> {
+    Some(row.asked_at).filter(|at| *at > DateTime::UNIX_EPOCH)
 }
 
 /// `None` of one whose time is over and that is not removed yet.
@@ -316,6 +320,10 @@ fn from_item(item: &Item, now: DateTime<Utc>) -> Result<Option<Delivery>, Storag
             state: read.known("state")?,
             next_attempt_at: read.opt_time("nextAt")?,
             body_until: read.opt_time("bodyUntil")?,
+            row: Row {
+                asked_at: read.opt_time("askedAt")?.unwrap_or_default(),
+                made: read.opt_number("made")?,
+            },
         },
         attempts,
     }))

@@ -38,6 +38,7 @@
 //! | | `uploads#<date>` | how many files it has announced on a day, and their bytes |
 //! | `ctr#<subscription>` | `month#<month>` | a month's messages, for the quota |
 //! | `hook#<instance>` | `hook` | its webhook, with how the endpoint does |
+//! | | `places` | which attempts to a slow endpoint are under way |
 //! | `dlv#<instance>` | `<delivery>` | an event's delivery to the webhook |
 //! | `ask#<instance>` | `<question>` | how far a question to its socket is, and the answer |
 //! | `media#<instance>` | `<media>` | what is known of a file, uploaded or come with a message |
@@ -430,6 +431,11 @@ pub fn kept(instance: InstanceId, id: MessageId) -> Key {
 /// An instance's webhook.
 pub fn webhook(instance: InstanceId) -> Key {
     Key::new(format!("hook#{instance}"), "hook")
+}
+
+/// The places of a slow endpoint.
+pub fn webhook_places(instance: InstanceId) -> Key {
+    Key::new(format!("hook#{instance}"), "places")
 }
 
 /// The partitions of deliveries begin with this; the instance follows.

@@ -5,6 +5,10 @@
 //! transaction.
 
 mod health;
+mod places;
+
+pub use self::health::Pause;
+pub use self::places::Place;
 
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
@@ -36,6 +40,9 @@ pub enum Changed {
     /// The sessions of the user who asks for it have ended.
     SessionOver,
 }
+
+/// The condition of a write that is about a webhook as it was read: it is the same one, and nobody has changed it.
+const AS_READ: &str = "createdAt = :made AND #version = :version";
 
 /// The table's webhooks.
 #[derive(Debug, Clone)]
@@ -81,7 +88,7 @@ impl Webhooks {
         let put = match before {
             None => put.condition_expression("attribute_not_exists(pk)"),
             Some(before) => put
-                .condition_expression("createdAt = :made AND #version = :version")
+                .condition_expression(AS_READ)
                 .expression_attribute_names("#version", "version")
                 .expression_attribute_values(":made", time(before.created_at))
                 .expression_attribute_values(":version", n(before.version)),
@@ -133,7 +140,7 @@ impl Webhooks {
         let delete = Delete::builder()
             .table_name(self.table.name())
             .set_key(Some(keys::webhook(webhook.instance).attributes()))
-            .condition_expression("createdAt = :made AND #version = :version")
+            .condition_expression(AS_READ)
             .expression_attribute_names("#version", "version")
             .expression_attribute_values(":made", time(webhook.created_at))
             .expression_attribute_values(":version", n(webhook.version))
@@ -155,7 +162,7 @@ impl Webhooks {
         Update::builder()
             .table_name(self.table.name())
             .set_key(Some(keys::webhook(before.instance).attributes()))
-            .condition_expression("createdAt = :made AND #version = :version")
+            .condition_expression(AS_READ)
             .expression_attribute_names("#version", "version")
             .expression_attribute_values(":made", time(before.created_at))
             .expression_attribute_values(":version", n(before.version))
@@ -264,6 +271,9 @@ fn to_item(webhook: &Webhook) -> Item {
         }
     }
     set("setBy", text(webhook.set_by));
+    if let Some(claim) = webhook.made_under {
+        set("madeUnder", text(claim));
+    }
     set("createdAt", time(webhook.created_at));
     set("updatedAt", time(webhook.updated_at));
     set("version", n(webhook.version));
@@ -292,10 +302,12 @@ fn from_item(item: &Item) -> Result<Webhook, StorageError> {
             failing_since: read.opt_time("failingSince")?,
             failures: read.opt_number("failures")?.unwrap_or(0),
             open_until: read.opt_time("openUntil")?,
+            slow_until: read.opt_time("slowUntil")?,
         },
         earlier_until: read.opt_time("earlierUntil")?,
         rotated_at: read.opt_time("rotatedAt")?,
         set_by: read.parse("setBy")?,
+        made_under: read.opt_parse("madeUnder")?,
         created_at: read.time("createdAt")?,
         updated_at: read.time("updatedAt")?,
         version: read.number("version")?,

@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 use shared::domain::content::{Bytes, Came, Kind, Remote, Said, Whence};
-use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, TERM};
+use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, Row, TERM};
 use shared::domain::event::EventType;
 use shared::ids::{DeliveryId, EventId, InstanceId, MediaId, MessageId};
 use shared::seal::{Purpose, Sealer};
@@ -87,6 +87,7 @@ pub fn failed(instance: InstanceId, event: EventId, now: DateTime<Utc>) -> Deliv
             state: DeliveryState::Failed,
             next_attempt_at: None,
             body_until: Some(at + TERM),
+            row: Row::default(),
         },
         attempts: vec![Attempt {
             at,

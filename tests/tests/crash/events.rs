@@ -51,6 +51,7 @@ fn unreadable(instance: &Instance) -> Webhook {
         earlier_until: None,
         rotated_at: None,
         set_by: Actor::System,
+        made_under: None,
         created_at: now,
         updated_at: now,
         version: 1,

@@ -83,8 +83,7 @@ pub async fn handler<S: Side>(
     let now = state.base().clock.now();
     let (mut wanted, page) = parse(&request, asker.instance.id, now)?;
     let webhook = require(&state, &asker).await?;
-    // What was sent to a webhook that was deleted is of no account.
-    wanted.window.from = wanted.window.from.max(whole_milliseconds(webhook.created_at));
+    wanted.window.from = webhook.sends_from(wanted.window.from);
     let (deliveries, pagination) = read(&state, asker.instance.id, &wanted, &page, now).await?;
     let views = deliveries.into_iter().map(DeliveryView::from).collect();
     Ok(Reply::ok(views).page(pagination))

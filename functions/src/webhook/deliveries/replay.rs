@@ -71,7 +71,7 @@ pub async fn handler<S: Side>(
         key,
         ("replay one", &id),
         Reply::accepted,
-        replaying,
+        |_| replaying,
     ))
     .await
 }
@@ -80,8 +80,7 @@ async fn replay<S: Side>(state: &S, asker: &Asker, id: DeliveryId) -> Result<Res
     let webhook = require_enabled(state, asker).await?;
     let now = state.base().clock.now();
     let found = state.hooks().deliveries.find(asker.instance.id, id, now).await?;
-    // What was sent to a webhook that was deleted is of no account.
-    let found = found.filter(|delivery| delivery.created_at >= webhook.created_at);
+    let found = found.filter(|delivery| webhook.has_sent(delivery));
     let delivery = found.ok_or_else(|| ApiError::not_found("delivery"))?;
     if !delivery.can_be_replayed(now) {
         return Err(ApiError::new(
@@ -89,7 +88,7 @@ async fn replay<S: Side>(state: &S, asker: &Asker, id: DeliveryId) -> Result<Res
             "The event's body is not kept: it was delivered, or its 14 days are over",
         ));
     }
-    send(state, asker.instance, &[again(&webhook, &delivery, now)]).await?;
+    send(state, asker.instance, &[again(&webhook, &delivery, now, 0)]).await?;
     let record = record(asker, Action::WebhookReplayed).detail("delivery", id);
     asker.trail.record(state.base(), record).await;
     Ok(Response {

@@ -8,6 +8,7 @@ use shared::domain::delivery::Delivery;
 use shared::domain::event::EventType;
 use shared::ids::{DeliveryId, EventId, InstanceId, MessageId};
 use testbed::kept::{failed, record};
+use testbed::relay::Fate;
 
 use crate::management::instances::webhook::{confidential, errands, hook, keeper};
 use crate::management::people;
@@ -118,6 +119,29 @@ async fn a_request_that_comes_again_has_the_first_answer_its_secret_too() {
     assert_eq!(fresh.post("/api/webhook/test", ()).await.status, 404);
     key.put("/api/webhook", hook()).await.data(200);
     assert_eq!(fresh.post("/api/webhook/test", ()).await.status, 202);
+}
+
+/// Nobody knows whether the first request has made the webhook; it has. Whoever repeats it sees the secret.
+#[tokio::test]
+async fn a_webhook_that_was_made_in_doubt_shows_its_secret_to_the_request_that_comes_again() {
+    let world = World::faulty(1).await;
+    let (instance, key) = ready(&world).await;
+    let key = key.with_header("idempotency-key", "one");
+    let faults = world.faults.as_ref().expect("a faulty table");
+    // The SDK tries it three times, and so does the table's client.
+    faults.plan("TransactWriteItems", "hook#", [Fate::LOST; 9]);
+    let first = key.post("/api/webhook", hook()).await;
+    assert_eq!(first.status, 503, "{first:?}");
+    assert!(faults.is_done());
+    let again = key.post("/api/webhook", hook()).await.data(200);
+    let rests = confidential(&world, instance).await;
+    assert_eq!(again["secret"], json!(rests.secret.reveal()));
+    let known = key.post("/api/webhook", hook()).await.data(200);
+    assert_eq!(known["secret"], again["secret"]);
+    // Another one is not shown it.
+    let other = key.with_header("idempotency-key", "two");
+    let other = other.post("/api/webhook", hook()).await.data(200);
+    assert_eq!(other["secret"], json!(null));
 }
 
 /// An event about a message that was sent to the webhook a minute later.

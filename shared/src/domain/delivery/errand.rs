@@ -1,5 +1,7 @@
 //! What the queue of events that are tried again carries.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -37,9 +39,12 @@ pub struct Retry {
     pub subscription: SubscriptionId,
     /// When the webhook was made that it is for: one that was made later gets nothing that happened before it.
     pub webhook: DateTime<Utc>,
-    /// How many attempts of this row have been made: 0 where somebody asked for the event again, which begins a row of its
-    /// own.
+    /// How many attempts of its row have been made: 0 where somebody asked for the event again, which begins a row of its
+    /// own. Where the delivery counts them, that holds.
     pub attempt: u32,
+    /// Its row of attempts: see [`Row::asked_at`](super::Row::asked_at). `None` from a version that knew of no rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_at: Option<DateTime<Utc>>,
     /// When it is to be tried. The queue hides a message for a quarter of an hour at most.
     pub due_at: DateTime<Utc>,
     /// The event itself.
@@ -59,6 +64,15 @@ pub enum Body {
 impl Errand {
     /// The version that came with errands.
     const VERSION: u32 = 28;
+
+    /// For how long a queue is to hide it: until it is due, in whole seconds, which is what SQS counts, and never too short.
+    pub fn wait(&self, now: DateTime<Utc>) -> Duration {
+        let wait = match self {
+            Self::Retry(retry) => (retry.due_at - now).to_std().unwrap_or_default(),
+            Self::Forget { .. } => Duration::ZERO,
+        };
+        Duration::from_secs(wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+    }
 }
 
 impl Payload for Errand {
@@ -108,6 +122,7 @@ mod tests {
             subscription,
             webhook: DateTime::UNIX_EPOCH,
             attempt: 2,
+            asked_at: Some(DateTime::UNIX_EPOCH),
             due_at: DateTime::UNIX_EPOCH + TimeDelta::minutes(5),
             body,
         })
@@ -124,6 +139,17 @@ mod tests {
             let text = encode(&errand);
             assert_eq!(decode::<Errand>(&text).expect("ours"), errand, "{text}");
         }
+    }
+
+    #[test]
+    fn a_retry_of_before_rows_is_read() {
+        let text = encode(&retry(Body::Kept));
+        let before = text.replace(r#""askedAt":"1970-01-01T00:00:00Z","#, "");
+        assert_ne!(before, text);
+        let Errand::Retry(read) = decode(&before).expect("an old one") else {
+            panic!("it is a retry");
+        };
+        assert_eq!((read.attempt, read.asked_at), (2, None));
     }
 
     #[test]

@@ -41,7 +41,7 @@ text_enum! {
         Redirect = "REDIRECT",
         /// The endpoint answered 410: it wants no more.
         Gone = "GONE",
-        /// There was no whole answer in time.
+        /// There was no whole head of an answer in time.
         Timeout = "TIMEOUT",
         /// The host's name leads nowhere.
         NameNotResolved = "NAME_NOT_RESOLVED",
@@ -76,15 +76,26 @@ pub struct Attempt {
     pub fault: Option<AttemptFault>,
 }
 
+/// A row of attempts: the first begins with the event, another one where somebody asks for the event again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Row {
+    /// When somebody asked for it, to the millisecond; the Unix epoch of the first one. A later row ends an earlier one.
+    pub asked_at: DateTime<Utc>,
+    /// How many of its attempts are over; `None` where a version has stored it that did not count them.
+    pub made: Option<u32>,
+}
+
 /// What follows an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// How far the delivery is. One that has succeeded stays so, whatever comes after it.
     pub state: DeliveryState,
-    /// When it is tried again; of a pending one.
+    /// When it is tried again; of a pending one. While an attempt is claimed, when others may try.
     pub next_attempt_at: Option<DateTime<Utc>>,
     /// Until when the event's body is kept, and it can be sent again; `None` where it is not.
     pub body_until: Option<DateTime<Utc>>,
+    /// Which row of attempts this is about.
+    pub row: Row,
 }
 
 /// An event on its way to a webhook.
@@ -98,7 +109,7 @@ pub struct Delivery {
     pub kind: String,
     /// The message that the event is about.
     pub message: Option<MessageId>,
-    /// When it was tried first, to the millisecond.
+    /// When it was tried first, or was about to be, to the millisecond.
     pub created_at: DateTime<Utc>,
     /// How far it is, when it is tried again, and for how long it can be.
     pub progress: Progress,
@@ -111,13 +122,21 @@ impl Delivery {
     /// [`Data::message`](super::event::Data::message) says.
     pub fn first(event: &Event, message: Option<MessageId>, attempt: Attempt, progress: Progress) -> Self {
         Self {
+            attempts: vec![attempt],
+            ..Self::claimed(event, message, attempt.at, progress)
+        }
+    }
+
+    /// The delivery of an event of which an attempt begins at `at`, in whole milliseconds, and none is over.
+    pub fn claimed(event: &Event, message: Option<MessageId>, at: DateTime<Utc>, progress: Progress) -> Self {
+        Self {
             id: DeliveryId::of(event.id),
             instance: event.instance,
             kind: event.kind.to_string(),
             message,
-            created_at: attempt.at,
+            created_at: at,
             progress,
-            attempts: vec![attempt],
+            attempts: Vec::new(),
         }
     }
 

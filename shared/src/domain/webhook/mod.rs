@@ -7,9 +7,10 @@ mod url;
 use chrono::{DateTime, Utc};
 
 use super::audit::Actor;
+use super::delivery::Delivery;
 use super::event::Wants;
 use super::text_enum;
-use crate::ids::{InstanceId, SubscriptionId};
+use crate::ids::{InstanceId, QuestionId, SubscriptionId};
 
 pub use self::headers::{
     FORBIDDEN_HEADERS, Headers, InvalidHeader, MAX_HEADER_NAME, MAX_HEADER_VALUE, MAX_HEADERS,
@@ -39,7 +40,7 @@ pub struct Disabled {
     pub at: DateTime<Utc>,
 }
 
-/// How a webhook's endpoint does. All of it is empty while the endpoint takes what it is sent.
+/// How a webhook's endpoint does. All of it is empty while the endpoint soon takes what it is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Health {
     /// Since when every attempt has failed.
@@ -48,12 +49,25 @@ pub struct Health {
     pub failures: u32,
     /// Until when the breaker is open: nobody connects to the endpoint before.
     pub open_until: Option<DateTime<Utc>>,
+    /// Until when it is believed to be slow: an attempt has taken long.
+    pub slow_until: Option<DateTime<Utc>>,
 }
 
 impl Health {
-    /// Whether nothing is noted: a success need not be.
+    /// Whether no failure is noted: a success need not be.
     pub fn is_well(&self) -> bool {
-        *self == Self::default()
+        let Self {
+            failing_since,
+            failures,
+            open_until,
+            slow_until: _,
+        } = *self;
+        failing_since.is_none() && failures == 0 && open_until.is_none()
+    }
+
+    /// Whether it is slow at `now`: of the attempts to it few may be under way.
+    pub fn is_slow(&self, now: DateTime<Utc>) -> bool {
+        self.slow_until.is_some_and(|until| now < until)
     }
 
     /// Whether the breaker keeps everybody from connecting at `now`. Where it was open and its time is over, one probe is
@@ -89,6 +103,9 @@ pub struct Webhook {
     /// Who has said last where events go, or was shown the secret: who takes over that account from a stranger ends the
     /// webhook too.
     pub set_by: Actor,
+    /// The claim of the idempotency key under which it was made, where it had one: a request that comes again under that is
+    /// shown the secret again.
+    pub made_under: Option<QuestionId>,
     /// When it was made. A webhook that is deleted and made anew is another one.
     pub created_at: DateTime<Utc>,
     /// When its owner changed it last.
@@ -100,6 +117,16 @@ pub struct Webhook {
 }
 
 impl Webhook {
+    /// Whether a delivery is this webhook's own: one from before it was made was another's, which is deleted.
+    pub fn has_sent(&self, delivery: &Delivery) -> bool {
+        self.created_at <= delivery.created_at
+    }
+
+    /// The part of a window of first attempts in which deliveries are its own begins here.
+    pub fn sends_from(&self, from: DateTime<Utc>) -> DateTime<Utc> {
+        from.max(self.created_at)
+    }
+
     /// Which events of the instance are worth queueing for it.
     pub fn wanted(&self) -> Wants {
         if self.enabled {

@@ -57,7 +57,7 @@ pub(super) fn candidates(
         groups.retain(|(_, head)| *head < beyond);
     }
     let mut first = db.prepare_cached(
-        "SELECT seq, message_id, grp, body, receive_count FROM messages
+        "SELECT seq, message_id, grp, body, receive_count, sent_at FROM messages
          WHERE queue = ?1 AND grp = ?2 ORDER BY seq LIMIT ?3",
     )?;
     let mut found = Vec::new();

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::lanes;
@@ -46,6 +47,7 @@ pub(super) struct Candidate {
     pub group: String,
     pub body: String,
     pub receive_count: u32,
+    pub sent_at: Millis,
 }
 
 pub(super) fn millis(duration: Duration) -> Millis {
@@ -198,14 +200,14 @@ fn standard_candidates(
     limit: usize,
 ) -> Result<Vec<Candidate>, QueueError> {
     let mut statement = db.prepare_cached(
-        "SELECT seq, message_id, grp, body, receive_count FROM messages
+        "SELECT seq, message_id, grp, body, receive_count, sent_at FROM messages
          WHERE queue = ?1 AND grp = '' AND visible_at <= ?2 ORDER BY visible_at, seq LIMIT ?3",
     )?;
     let rows = statement.query_map(params![queue, now, limit], candidate)?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Reads a row of `seq, message_id, grp, body, receive_count`.
+/// Reads a row of `seq, message_id, grp, body, receive_count, sent_at`.
 pub(super) fn candidate(row: &rusqlite::Row<'_>) -> rusqlite::Result<Candidate> {
     Ok(Candidate {
         seq: row.get(0)?,
@@ -213,6 +215,7 @@ pub(super) fn candidate(row: &rusqlite::Row<'_>) -> rusqlite::Result<Candidate> 
         group: row.get(2)?,
         body: row.get(3)?,
         receive_count: row.get(4)?,
+        sent_at: row.get(5)?,
     })
 }
 
@@ -239,6 +242,7 @@ fn hand_out(
         message_id: candidate.message_id,
         group: queue.fifo.then_some(candidate.group),
         receive_count: candidate.receive_count + 1,
+        sent_at: DateTime::from_timestamp_millis(candidate.sent_at),
     })
 }
 

@@ -1,33 +1,59 @@
 //! How a webhook's endpoint does: since when it fails, and the breaker, which keeps everybody from connecting to it for a
 //! while.
 //!
-//! All of it is of this webhook as it was made: one that was made anew meanwhile is another one. A change by its owner
-//! clears it (see [`Webhooks::put`](super::Webhooks::put)).
+//! All of it is of this webhook as it was read: one that was made anew or changed meanwhile may lead elsewhere, and what an
+//! attempt before it came to says nothing of it. A change by its owner clears it (see
+//! [`Webhooks::put`](super::Webhooks::put)).
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use chrono::{DateTime, Utc};
 
-use super::{Webhooks, refused};
+use super::{AS_READ, Webhooks, refused};
 use crate::domain::event::Wants;
 use crate::domain::webhook::{DisabledReason, Health, Webhook};
 use crate::storage::error::StorageError;
-use crate::storage::item::{n, text, time};
+use crate::storage::item::{n, s, text, time};
 use crate::storage::keys;
 use crate::storage::once::update_once;
 use crate::storage::outcome::{Transacted, held};
 
+/// Until when nobody is to connect to an endpoint that has failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pause {
+    /// What it has asked for itself.
+    pub asked: Option<DateTime<Utc>>,
+    /// What follows from how it did, as that was read: it holds only where nobody has noted a success since.
+    pub by_rule: Option<DateTime<Utc>>,
+}
+
+impl Pause {
+    /// Until when, if at all.
+    pub fn until(self) -> Option<DateTime<Utc>> {
+        self.asked.max(self.by_rule)
+    }
+}
+
 impl Webhooks {
+    /// An update of how the endpoint of a webhook does. Its condition begins with [`AS_READ`].
+    fn noting(&self, webhook: &Webhook) -> UpdateItemFluentBuilder {
+        let update = self.table.update(&keys::webhook(webhook.instance));
+        update
+            .expression_attribute_names("#version", "version")
+            .expression_attribute_values(":made", time(webhook.created_at))
+            .expression_attribute_values(":version", n(webhook.version))
+    }
+
     /// Notes that the endpoint has taken an event: it fails no more, and the breaker is closed. Nothing is done where
     /// nothing was noted against it, as the webhook was read. One write unit for each KiB of the webhook otherwise.
     pub async fn note_success(&self, webhook: &Webhook) -> Result<(), StorageError> {
         if webhook.health.is_well() {
             return Ok(());
         }
-        let update = self.table.update(&keys::webhook(webhook.instance));
+        let update = self.noting(webhook);
         let sent = update
-            .update_expression("REMOVE failingSince, failures, openUntil")
-            .condition_expression("createdAt = :made")
-            .expression_attribute_values(":made", time(webhook.created_at))
+            .update_expression("REMOVE failingSince, failures, openUntil, probe")
+            .condition_expression(AS_READ)
             .send()
             .await;
         held(sent).map(drop)
@@ -39,24 +65,55 @@ impl Webhooks {
         &self,
         webhook: &Webhook,
         at: DateTime<Utc>,
-        open_until: Option<DateTime<Utc>>,
+        pause: Pause,
     ) -> Result<(), StorageError> {
-        let update = self.table.update(&keys::webhook(webhook.instance));
-        let mut expression = "SET failingSince = if_not_exists(failingSince, :at)".to_owned();
-        if open_until.is_some() {
-            expression.push_str(", openUntil = :open");
+        let since = webhook.health.failing_since.filter(|_| pause.by_rule.is_some());
+        if self.count_failure(webhook, at, pause.until(), since).await? || since.is_none() {
+            return Ok(());
         }
-        expression.push_str(" ADD failures :one");
-        let mut update = update
-            .update_expression(expression)
-            .condition_expression("createdAt = :made")
-            .expression_attribute_values(":made", time(webhook.created_at))
+        // It has changed, or it has done well since it was read.
+        self.count_failure(webhook, at, pause.asked, None).await.map(drop)
+    }
+
+    /// Counts a failure. With `since` only where the endpoint still fails since then; `false` where that does not hold.
+    async fn count_failure(
+        &self,
+        webhook: &Webhook,
+        at: DateTime<Utc>,
+        open_until: Option<DateTime<Utc>>,
+        since: Option<DateTime<Utc>>,
+    ) -> Result<bool, StorageError> {
+        let mut expression = "SET failingSince = if_not_exists(failingSince, :at)".to_owned();
+        let mut condition = AS_READ.to_owned();
+        let mut update = self
+            .noting(webhook)
             .expression_attribute_values(":at", time(at))
             .expression_attribute_values(":one", n(1));
         if let Some(until) = open_until {
+            expression.push_str(", openUntil = :open");
             update = update.expression_attribute_values(":open", time(until));
         }
-        held(update_once(update).await).map(drop)
+        expression.push_str(" ADD failures :one");
+        if let Some(since) = since {
+            condition.push_str(" AND failingSince = :since");
+            update = update.expression_attribute_values(":since", time(since));
+        }
+        let update = update
+            .update_expression(expression)
+            .condition_expression(condition);
+        held(update_once(update).await)
+    }
+
+    /// Notes that an attempt has taken long: until then the endpoint is slow. One write unit for each KiB of the webhook.
+    pub async fn note_slow(&self, webhook: &Webhook, until: DateTime<Utc>) -> Result<(), StorageError> {
+        let sent = self
+            .noting(webhook)
+            .update_expression("SET slowUntil = :until")
+            .condition_expression(AS_READ)
+            .expression_attribute_values(":until", time(until))
+            .send()
+            .await;
+        held(sent).map(drop)
     }
 
     /// Whether the caller may be the one that tries an endpoint whose breaker was open and whose time is over. Of many at
@@ -69,11 +126,13 @@ impl Webhooks {
         else {
             return Ok(true);
         };
-        let update = self.table.update(&keys::webhook(webhook.instance));
-        let sent = update
-            .update_expression("SET openUntil = :until")
-            .condition_expression("createdAt = :made AND openUntil = :was")
-            .expression_attribute_values(":made", time(webhook.created_at))
+        // A request whose answer was lost is made again, and finds its own mark.
+        let mark = hex::encode(rand::random::<[u8; 8]>());
+        let sent = self
+            .noting(webhook)
+            .update_expression("SET openUntil = :until, probe = :mark")
+            .condition_expression(format!("{AS_READ} AND (openUntil = :was OR probe = :mark)"))
+            .expression_attribute_values(":mark", s(mark))
             .expression_attribute_values(":was", time(open_until))
             .expression_attribute_values(":until", time(until))
             .send()
@@ -90,7 +149,7 @@ impl Webhooks {
         reason: DisabledReason,
         at: DateTime<Utc>,
     ) -> Result<bool, StorageError> {
-        let mut condition = "createdAt = :made AND #version = :version AND enabled = :yes".to_owned();
+        let mut condition = format!("{AS_READ} AND enabled = :yes");
         let since = webhook
             .health
             .failing_since
@@ -102,7 +161,7 @@ impl Webhooks {
             .update(webhook)
             .update_expression(
                 "SET enabled = :no, disabledReason = :reason, disabledAt = :at, #version = :next \
-                 REMOVE openUntil, failures, failingSince",
+                 REMOVE openUntil, failures, failingSince, probe",
             )
             .condition_expression(condition)
             .expression_attribute_values(":yes", AttributeValue::Bool(true))

@@ -22,6 +22,8 @@ pub async fn an_abandoned_message_comes_back(adapter: &mut dyn Adapter) {
         );
         assert_eq!((first.receive_count, second.receive_count), (1, 2), "{name}");
         assert_eq!(first.message_id, second.message_id, "{name}");
+        assert!(first.sent_at.is_some(), "{name}");
+        assert_eq!(first.sent_at, second.sent_at, "{name}");
         assert_ne!(first.receipt, second.receipt, "{name}");
     }
 }

@@ -152,6 +152,10 @@ async fn receive(queue: &dyn Queue, name: &QueueName, asked: &Value) -> Answer {
         let mut attributes = Map::new();
         let count = message.receive_count.to_string();
         attributes.insert("ApproximateReceiveCount".to_owned(), json!(count));
+        if let Some(at) = message.sent_at {
+            let millis = at.timestamp_millis().to_string();
+            attributes.insert("SentTimestamp".to_owned(), json!(millis));
+        }
         if let Some(group) = message.group {
             attributes.insert("MessageGroupId".to_owned(), json!(group));
         }

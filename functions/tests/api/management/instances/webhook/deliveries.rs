@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, TERM};
+use shared::domain::delivery::{Attempt, AttemptFault, Delivery, DeliveryState, Progress, Row, TERM};
 use shared::domain::event::EventType;
 use shared::ids::{DeliveryId, EventId, InstanceId, MessageId};
 use shared::storage::deliveries::Deliveries;
@@ -55,6 +55,7 @@ async fn a_delivery_is_shown_with_its_attempts_and_without_what_the_event_tells(
         state: DeliveryState::Pending,
         next_attempt_at: Some(delivery.created_at + TimeDelta::minutes(5)),
         body_until: Some(delivery.created_at + TERM),
+        row: Row::default(),
     };
     for _ in 0..2 {
         // The same attempt is there once, however often it is told.
@@ -88,6 +89,7 @@ async fn a_delivery_is_shown_with_its_attempts_and_without_what_the_event_tells(
         state: DeliveryState::Succeeded,
         next_attempt_at: None,
         body_until: None,
+        row: Row::default(),
     };
     let after = Attempt {
         at: taken.at + TimeDelta::seconds(1),
@@ -237,11 +239,13 @@ async fn deliveries_are_removed_page_by_page_and_later_ones_stay() {
     let deleted_at = world.now();
     let stays = sent(&world, instance, |_| {}).await;
     let deliveries = Deliveries::new(world.state.table.clone());
-    let forgotten = deliveries
-        .forget_some(instance, deleted_at, None)
+    let left = deliveries
+        .left_before(instance, deleted_at, None)
         .await
-        .expect("removed");
-    assert_eq!(forgotten.ids.len(), 3);
-    assert_eq!(forgotten.next, None, "all are removed");
+        .expect("read");
+    assert_eq!(left.deliveries.len(), 3);
+    assert_eq!(left.next, None, "these are all");
+    let removed = deliveries.remove(instance, &left.deliveries).await;
+    removed.expect("removed");
     assert_eq!(ids(&user, "").await, [id(&stays)]);
 }

@@ -1,11 +1,12 @@
 //! Events once more.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde_json::json;
 use shared::domain::audit::Action;
 use shared::domain::delivery::{Body, Delivery, DeliveryState, Errand, Retry};
 use shared::ids::EventId;
 use testbed::kept::{failed, record};
+use testbed::relay::Fate;
 
 use super::{WEBHOOK, errands, hook};
 use crate::flaky_queue::Send;
@@ -15,6 +16,11 @@ const REPLAY: &str = "/api/instances/sales/webhook/replay";
 
 fn one(delivery: &Delivery) -> String {
     format!("{WEBHOOK}/deliveries/{}/replay", delivery.id)
+}
+
+/// A time as answers spell it.
+fn spelled(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 fn events(errands: Vec<Errand>) -> Vec<EventId> {
@@ -47,6 +53,7 @@ async fn an_event_whose_body_is_kept_is_sent_once_more() {
         subscription: user.subscription.parse().expect("an id"),
         webhook: made_at,
         attempt: 0,
+        asked_at: Some(world.now()),
         due_at: world.now(),
         body: Body::Kept,
     });
@@ -105,6 +112,7 @@ async fn a_request_queues_so_many_and_says_where_to_go_on() {
         testbed::kept::delivery(&world.state.table, instance, world.now()).await;
     }
     let (mut queued, mut requests, mut from) = (0, 0, json!("2026-01-01T00:00:00Z"));
+    let now = world.now();
     while !from.is_null() {
         let data = user.post(REPLAY, json!({"from": from})).await.data(202);
         let some = data["queued"].as_u64().expect("a number");
@@ -115,6 +123,30 @@ async fn a_request_queues_so_many_and_says_where_to_go_on() {
     }
     assert_eq!(queued, 1_005);
     assert!(requests > 1, "it goes on from where it stopped");
+    // Not all at once: twenty a second, the oldest first.
+    let at_once = due(errands(&world).await);
+    assert!(at_once.iter().all(|at| *at == now), "{at_once:?}");
+    world.clock.advance(TimeDelta::seconds(49));
+    let mut by_then = Vec::new();
+    loop {
+        let some = due(errands(&world).await);
+        if some.is_empty() {
+            break;
+        }
+        by_then.extend(some);
+    }
+    assert!(by_then.iter().any(|at| *at >= now + TimeDelta::seconds(10)));
+    let of_first = by_then.iter().filter(|at| **at == now).count();
+    assert!((20..=20 * requests).contains(&of_first), "{of_first}");
+}
+
+/// When these are due.
+fn due(errands: Vec<Errand>) -> Vec<DateTime<Utc>> {
+    let due = |errand| match errand {
+        Errand::Retry(retry) => retry.due_at,
+        other @ Errand::Forget { .. } => panic!("{other:?}"),
+    };
+    errands.into_iter().map(due).collect()
 }
 
 #[tokio::test]
@@ -149,4 +181,27 @@ async fn a_queue_that_is_away_is_told() {
     let delivery = testbed::kept::delivery(&world.state.table, instance, world.now()).await;
     world.queue.every_send(Some(Send::Away));
     assert_eq!(user.post(&one(&delivery), ()).await.status, 503);
+}
+
+/// What is queued by then is told, and where to go on: whoever asks again gets nothing twice but the event of that time.
+#[tokio::test]
+async fn a_list_that_cannot_be_read_to_its_end_ends_the_answer_and_not_the_replay() {
+    let world = World::faulty(1).await;
+    let (user, instance, _) = world.ready().await;
+    user.put(WEBHOOK, hook()).await.data(200);
+    let mut times = Vec::new();
+    for _ in 0..120 {
+        world.clock.advance(TimeDelta::milliseconds(1));
+        let delivery = testbed::kept::delivery(&world.state.table, instance, world.now()).await;
+        times.push(spelled(delivery.created_at));
+    }
+    let faults = world.faults.as_ref().expect("a faulty table");
+    // The second page begins behind a delivery.
+    faults.plan("Query", "#dlv_", [Fate::FAILED; 3]);
+    let asked = json!({"from": "2026-01-01T00:00:00Z"});
+    let data = user.post(REPLAY, asked).await.data(202);
+    assert!(faults.is_done());
+    assert_eq!(data, json!({"queued": 100, "notKept": 0, "next": times[99]}));
+    let data = user.post(REPLAY, json!({"from": data["next"]})).await.data(202);
+    assert_eq!(data, json!({"queued": 21, "notKept": 0, "next": null}));
 }

@@ -12,7 +12,7 @@ use shared::domain::payload;
 use shared::domain::webhook::DisabledReason;
 use shared::reach::Reach;
 use shared::storage::keys;
-use shared::storage::webhooks::Webhooks;
+use shared::storage::webhooks::{Pause, Webhooks};
 
 use super::{WEBHOOK, confidential, errands, hook, keeper, stored};
 use crate::support::{Answer, World};
@@ -293,9 +293,12 @@ async fn setting_it_again_switches_a_webhook_on_that_was_switched_off_and_begins
     let webhooks = Webhooks::new(world.state.table.clone());
     let failing = world.now();
     let webhook = stored(&world, instance).await.expect("a webhook");
-    let open_until = failing + TimeDelta::minutes(1);
+    let pause = Pause {
+        asked: Some(failing + TimeDelta::minutes(1)),
+        by_rule: None,
+    };
     webhooks
-        .note_failure(&webhook, failing, Some(open_until))
+        .note_failure(&webhook, failing, pause)
         .await
         .expect("noted");
     world.clock.advance(TimeDelta::days(5));
