@@ -3,7 +3,7 @@
 
 tool_versions=(
   ministack==1.5.33 cfn-lint==1.58.0 awscli==1.46.2 cargo-lambda==1.9.2
-  aiosmtpd==1.4.6 trustme==1.2.1 openapi-spec-validator==0.9.0 schemathesis==4.32.5
+  aiosmtpd==1.4.6 trustme==1.2.1 openapi-spec-validator==0.9.0 schemathesis==4.32.5 standardwebhooks==1.1.0
 )
 
 # install_tools: makes the environment, or keeps the one that has these very versions.
@@ -66,6 +66,23 @@ find_browser() {
   fi
   export WAXWING_BROWSER
   "$WAXWING_BROWSER" --version
+}
+
+# bring_php: puts php on the PATH; where the machine has none, Debian's.
+bring_php() {
+  local folder="$cache/php" program
+  if ! command -v php >/dev/null; then
+    if [ ! -x "$folder/bin/php" ]; then
+      unpack_debian "$folder" php-cli
+      program="$(find "$folder/root/usr/bin" -name 'php[0-9]*' -not -name '*.phar')"
+      mkdir -p "$folder/bin"
+      printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' \
+        "$(echo "$folder"/root/usr/lib/*-linux-gnu*)" "$program" >"$folder/bin/php"
+      chmod +x "$folder/bin/php"
+    fi
+    export PATH="$folder/bin:$PATH"
+  fi
+  php -r 'printf("PHP %s\n", PHP_VERSION);'
 }
 
 # start_redis: a Redis on a free port of this machine, and the variable that points the realtime suite at it. Where the machine

@@ -35,6 +35,13 @@ impl Paired {
 
 /// Registers a user, creates an instance, and pairs it with a phone by QR.
 pub async fn pair(api: &Bases, phones: &Phones) -> Paired {
+    let unpaired = create(api, phones).await;
+    link(&unpaired, phones).await;
+    unpaired
+}
+
+/// Registers a user and creates an instance, with phones for it, and pairs nothing.
+pub async fn create(api: &Bases, phones: &Phones) -> Paired {
     let api = Caller::over_http(api.clone());
     let user = Caller::from(api.register(&format!("{}@example.com", unique())).await);
     let instance = "main".to_owned();
@@ -52,27 +59,32 @@ pub async fn pair(api: &Bases, phones: &Phones) -> Paired {
         .await;
     assert_eq!(unpaired.code(), "409 INSTANCE_NOT_CONNECTED");
 
+    Paired {
+        user,
+        key,
+        instance,
+        own: phones.create("Owner").await,
+        other: phones.create("Other").await,
+    }
+}
+
+/// Pairs an instance that has no account with its phone.
+pub async fn link(paired: &Paired, phones: &Phones) {
+    let Paired {
+        user, instance, own, ..
+    } = paired;
     user.post(&format!("/api/instances/{instance}/connect"), ())
         .await
         .data(202);
-    let own = phones.create("Owner").await;
     let qr = until("a QR code", async || {
         let answer = user.get(&format!("/api/instances/{instance}/qr")).await;
         (answer.status == 200).then(|| answer.data(200))
     })
     .await;
     assert_eq!(qr["maxAttempts"], 3);
-    phones.scan(&own, qr["code"].as_str().expect("a code")).await;
-    let status = user.until_status(&instance, "CONNECTED").await;
-    assert_eq!(status["phone"], own);
-    let other = phones.create("Other").await;
-    Paired {
-        user,
-        key,
-        instance,
-        own,
-        other,
-    }
+    phones.scan(own, qr["code"].as_str().expect("a code")).await;
+    let status = user.until_status(instance, "CONNECTED").await;
+    assert_eq!(&status["phone"], own);
 }
 
 /// Sends a text through a paired instance and follows it until it is read, and a text back.

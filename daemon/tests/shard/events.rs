@@ -190,6 +190,34 @@ async fn what_nobody_wants_is_not_queued_and_whoever_follows_along_sees_it() {
     daemon.stop().await;
 }
 
+#[tokio::test]
+async fn another_name_and_other_metadata_show_from_the_next_event_on() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    world
+        .configure(&instance, |settings| {
+            settings.name = "support".parse().expect("a name");
+            settings.metadata = [("team".to_owned(), "red".to_owned())].into();
+        })
+        .await;
+    world.sent(&instance, &mut session, ALICE).await;
+    let hub = daemon.deps.announcer.hub();
+    let told_of = until("the message at the hub", async || {
+        let shown = hub.after(None).expect("all of it");
+        let status = shown
+            .iter()
+            .find(|shown| shown.event == FeedEvent::MessageStatus)?;
+        Some(status.body["instance"].clone())
+    })
+    .await;
+    assert_eq!(
+        told_of,
+        json!({"id": instance.id, "name": "support", "metadata": {"team": "red"}})
+    );
+    daemon.stop().await;
+}
+
 /// A daemon has stored a state and ended before anybody was told.
 #[tokio::test]
 async fn a_state_that_is_there_already_is_told_again_under_the_same_id() {
@@ -376,6 +404,71 @@ async fn what_happens_to_a_connection_is_told() {
     );
     until_all_is_told(&world, &instance).await;
     daemon.stop().await;
+}
+
+/// However often anybody looks at it, and whoever does.
+#[tokio::test]
+async fn codes_that_nobody_scans_are_told_of_three_times_and_their_end_once() {
+    let world = World::new().await;
+    let instance = world.instance("main").await;
+    let mut daemon = world.daemon("a").await;
+    world.listen(&instance, &Wants::everything()).await;
+    let session = daemon.session().await;
+    for attempt in 1..=4 {
+        session.show_qr(&format!("2@code-{attempt}")).await;
+    }
+    world.until_status(&instance, Status::ForceDisconnected).await;
+    for _ in 0..5 {
+        world.nudge_and_wait(&instance).await;
+    }
+    until_all_is_told(&world, &instance).await;
+    daemon.stop().await;
+    let daemon = world.daemon("b").await;
+    daemon.until_holding(1).await;
+    world.nudge_and_wait(&instance).await;
+    daemon.stop().await;
+    let events = world.events_there(&instance).await;
+    let told: Vec<_> = events
+        .iter()
+        .map(|opened| (opened.event.kind, opened.data["attempt"].as_u64()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (EventType::SessionQr, Some(1)),
+            (EventType::SessionQr, Some(2)),
+            (EventType::SessionQr, Some(3)),
+            (EventType::SessionDisconnected, None),
+        ]
+    );
+    assert_eq!(events[3].data["reason"], "QR_NOT_SCANNED");
+}
+
+#[tokio::test]
+async fn logins_that_are_refused_again_and_again_are_one_loss() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    world.listen(&instance, &Wants::everything()).await;
+    for _ in 0..3 {
+        session
+            .tell(SessionEvent::Disconnected {
+                reason: "come back later (503)".to_owned(),
+                blames_wire: false,
+            })
+            .await;
+        session = daemon.session().await;
+        world.nudge_and_wait(&instance).await;
+    }
+    session.log_in().await;
+    world.until_status(&instance, Status::Connected).await;
+    until_all_is_told(&world, &instance).await;
+    daemon.stop().await;
+    let events = world.events_there(&instance).await;
+    assert_eq!(
+        kinds(&events),
+        [EventType::SessionDisconnected, EventType::SessionConnected]
+    );
 }
 
 /// Waits until the instance's item has nothing that is to be told still.

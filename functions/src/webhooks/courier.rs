@@ -223,11 +223,11 @@ fn is_no_http(error: &(dyn Error + 'static)) -> bool {
 }
 
 fn is_tls(error: &(dyn Error + 'static)) -> bool {
-    // An I/O error does not name what it was made of as its source.
-    let within = error
+    // An I/O error does not name what it was made of as its source, and that may be another one.
+    let error_within = error
         .downcast_ref::<io::Error>()
         .and_then(|error| error.get_ref());
-    error.is::<rustls::Error>() || within.is_some_and(<dyn Error + Send + Sync>::is::<rustls::Error>)
+    error.is::<rustls::Error>() || error_within.is_some_and(|error| is_tls(error))
 }
 
 /// Whether this process or this machine has no more files. An address that is not available is the endpoint's affair: it is

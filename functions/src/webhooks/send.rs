@@ -246,7 +246,9 @@ impl WebhooksState {
             info!(instance.id = %due.event.instance, event.id = %due.event.id, "an event is not delivered");
             return Ok(());
         };
-        self.put_off(names, due, next, true).await
+        self.put_off(names, due, next, true).await?;
+        fault::point("after-retry");
+        Ok(())
     }
 
     async fn record(&self, due: &Due<'_>, data: &Data, attempt: Attempt, progress: Progress) -> Handled {

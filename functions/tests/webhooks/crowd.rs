@@ -6,6 +6,7 @@ use functions::webhooks::rooms::Limits;
 use functions::webhooks::{Settings, courier, local};
 use futures::StreamExt as _;
 use futures::stream;
+use shared::domain::delivery::DeliveryState;
 use testbed::wait::{in_time, until};
 use tokio_util::sync::CancellationToken;
 
@@ -40,7 +41,7 @@ async fn a_thousand_endpoints_that_hang_are_in_nobodys_way() {
     let good = world.hooked("good", &receiver.url()).await;
     let stop = CancellationToken::new();
     let running = tokio::spawn(local::run(world.state.clone(), world.names.clone(), stop.clone()));
-    world.tell(&good, "15550100001", "0").await;
+    let mut events = vec![world.tell(&good, "15550100001", "0").await];
     receiver.until_heard(1).await;
 
     let url = hangs.url();
@@ -58,15 +59,38 @@ async fn a_thousand_endpoints_that_hang_are_in_nobodys_way() {
     })
     .await;
     for n in 1..=20 {
-        world.tell(&good, "15550100001", &n.to_string()).await;
+        events.push(world.tell(&good, "15550100001", &n.to_string()).await);
         receiver.until_heard(n + 1).await;
     }
-    let texts: Vec<_> = (0..=20).map(|n| n.to_string()).collect();
-    assert_eq!(receiver.texts(), texts);
+    // As many chats at once as there are places for those who do well.
+    for n in 21..=100 {
+        let chat = format!("1555010000{}", n % limits.reserved);
+        events.push(world.tell(&good, &chat, &n.to_string()).await);
+    }
+    receiver.until_heard(events.len()).await;
+    let numbers: Vec<usize> = receiver
+        .texts()
+        .iter()
+        .map(|text| text.parse().expect("a number"))
+        .collect();
+    assert!(numbers[..=20].iter().copied().eq(0..=20), "{numbers:?}");
+    for chat in 0..limits.reserved {
+        let wanted = (21..=100).filter(|n| n % limits.reserved == chat);
+        let came = numbers[21..]
+            .iter()
+            .copied()
+            .filter(|n| n % limits.reserved == chat);
+        assert!(came.eq(wanted), "{numbers:?}");
+    }
+    for event in events {
+        let delivery = world.recorded(&good, event).await;
+        assert_eq!(delivery.progress.state, DeliveryState::Succeeded);
+        assert_eq!(delivery.attempts.len(), 1, "none had to come again");
+    }
     assert_eq!(
-        hangs.connections(),
-        limits.of_all,
-        "and no more of them were tried"
+        (hangs.connections(), hangs.open()),
+        (limits.of_all, limits.of_all),
+        "they hang still, and no more of them were tried"
     );
     // It would wait for those that hang.
     running.abort();

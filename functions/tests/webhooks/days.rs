@@ -1,6 +1,7 @@
 //! Endpoints that fail for long: the contract's attempts, and the end.
 
 use chrono::TimeDelta;
+use functions::webhooks::plan::PAUSES;
 use shared::domain::audit::Action;
 use shared::domain::delivery::{AttemptFault, DeliveryState};
 use shared::domain::webhook::DisabledReason;
@@ -52,6 +53,27 @@ async fn an_event_has_its_eight_attempts_at_the_contracts_times() {
         world.read(&instance).await.enabled,
         "it has not failed for five days"
     );
+}
+
+/// What users read is what is done.
+#[test]
+fn the_documents_table_of_attempts_is_the_plan() {
+    let document = include_str!("../../../docs/webhooks.md");
+    let (_, table) = document
+        .split_once("| attempt | after the one before |\n| --- | --- |\n")
+        .expect("a table of attempts");
+    let rows: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).collect();
+    let pauses = PAUSES.iter().map(|pause| match pause.num_seconds() {
+        seconds @ ..60 => format!("{seconds} seconds"),
+        seconds @ 60..3_600 => format!("{} minutes", seconds / 60),
+        seconds => format!("{} hours", seconds / 3_600),
+    });
+    let wanted = std::iter::once("at once".to_owned()).chain(pauses);
+    let wanted: Vec<_> = (1..)
+        .zip(wanted)
+        .map(|(number, pause)| format!("| {number} | {pause} |"))
+        .collect();
+    assert_eq!(rows, wanted);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use functions::webhooks::courier::Settings as Courier;
 use shared::domain::delivery::{AttemptFault, DeliveryState};
 use shared::reach::Reach;
 use shared::reach::client::Lookup;
+use testbed::wait::until;
 use tokio::net::TcpListener;
 
 use crate::receiver::{Does, Receiver};
@@ -67,6 +68,43 @@ async fn an_error() {
 #[tokio::test]
 async fn no_answer() {
     fails(Does::Hangs, None, AttemptFault::Timeout).await;
+}
+
+/// Its answer would come after a minute. Nothing of a deployment is changed here: an attempt has its usual time.
+#[tokio::test]
+async fn an_endpoint_that_takes_a_minute_is_waited_for_for_fifteen_seconds() {
+    let world = World::with(Settings {
+        courier: Courier::new(Reach::LOOPBACK),
+        ..settings()
+    })
+    .await;
+    let (slow, good) = (
+        Receiver::that(Does::Hangs).await,
+        Receiver::that(Does::status(200)).await,
+    );
+    let (ill, well) = (
+        world.hooked("ill", &slow.url()).await,
+        world.hooked("well", &good.url()).await,
+    );
+    let event = world.tell(&ill, "15550100001", "hello").await;
+    world.tell(&well, "15550100001", "hello").await;
+    let meanwhile = async {
+        slow.until_heard(1).await;
+        good.until_heard(1).await;
+        assert_eq!(slow.open(), 1, "the other one does not wait for it");
+    };
+    tokio::join!(world.work(), meanwhile);
+    let delivery = world.delivery(&ill, event).await.expect("it is in the log");
+    let attempt = delivery.attempts[0];
+    assert_eq!(attempt.fault, Some(AttemptFault::Timeout));
+    assert!((15_000..60_000).contains(&attempt.took_ms), "{attempt:?}");
+    // Before anything more is tried, the connection has ended.
+    until("its end", async || (slow.open() == 0).then_some(())).await;
+    assert_eq!(slow.connections(), 1);
+    slow.now(Does::status(200));
+    world.pass(TimeDelta::seconds(6), TimeDelta::seconds(6)).await;
+    assert_eq!(world.progress(&ill, event).await, DeliveryState::Succeeded);
+    assert_eq!(slow.connections(), 2);
 }
 
 #[tokio::test]
@@ -153,8 +191,10 @@ async fn private_addresses_are_not_connected_to() {
         ("one", "127.0.0.1"),
         ("two", "[::ffff:127.0.0.1]"),
         ("three", "2130706433"),
+        ("four", "0177.0.0.1"),
+        ("five", "[::1]"),
         // By the resolver alone.
-        ("four", "localhost"),
+        ("six", "localhost"),
     ] {
         let instance = world.hooked(name, &format!("http://{host}:{port}/hook")).await;
         let event = world.tell(&instance, "15550100001", "hello").await;
@@ -165,6 +205,47 @@ async fn private_addresses_are_not_connected_to() {
             Some(AttemptFault::AddressRefused),
             "{host}"
         );
+    }
+    assert_eq!(receiver.connections(), 0);
+}
+
+/// A name that leads to this address.
+#[derive(Debug)]
+struct Leads(IpAddr);
+
+#[async_trait]
+impl Lookup for Leads {
+    async fn addresses(&self, _: &str) -> io::Result<Vec<IpAddr>> {
+        Ok(vec![self.0])
+    }
+}
+
+#[tokio::test]
+async fn names_that_lead_to_private_addresses_are_not_connected_to() {
+    let receiver = Receiver::that(Does::status(200)).await;
+    for address in [
+        "127.0.0.1",
+        "::1",
+        "::ffff:10.0.0.1",
+        "::ffff:127.0.0.1",
+        "169.254.169.254",
+    ] {
+        let courier = Courier {
+            lookup: Arc::new(Leads(address.parse().expect("an address"))),
+            ..Courier::new(Reach::INTERNET)
+        };
+        let world = World::with(Settings {
+            courier,
+            ..settings()
+        })
+        .await;
+        let url = format!("http://hooks.example:{}/hook", receiver.address.port());
+        let instance = world.hooked("sales", &url).await;
+        let event = world.tell(&instance, "15550100001", "hello").await;
+        world.work().await;
+        let delivery = world.delivery(&instance, event).await.expect("it is in the log");
+        let fault = delivery.attempts[0].fault;
+        assert_eq!(fault, Some(AttemptFault::AddressRefused), "{address}");
     }
     assert_eq!(receiver.connections(), 0);
 }

@@ -18,4 +18,5 @@ mod signed;
 mod slow;
 mod stale;
 mod template;
+mod tls;
 mod world;

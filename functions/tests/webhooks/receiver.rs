@@ -74,8 +74,15 @@ pub struct Receiver {
     /// Where it listens.
     pub address: SocketAddr,
     heard: Arc<Mutex<Vec<Heard>>>,
-    connections: Arc<Mutex<usize>>,
+    connections: Arc<Mutex<Connections>>,
     script: Arc<Mutex<Arc<Script>>>,
+}
+
+/// How often an endpoint was connected to, and how many of its connections have not ended.
+#[derive(Debug, Default)]
+struct Connections {
+    all: usize,
+    open: usize,
 }
 
 impl Receiver {
@@ -99,8 +106,17 @@ impl Receiver {
         let script = Arc::clone(&receiver.script);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                *connections.lock().expect("whole") += 1;
-                tokio::spawn(serve(socket, Arc::clone(&heard), Arc::clone(&script)));
+                {
+                    let mut connections = connections.lock().expect("whole");
+                    connections.all += 1;
+                    connections.open += 1;
+                }
+                let serving = serve(socket, Arc::clone(&heard), Arc::clone(&script));
+                let connections = Arc::clone(&connections);
+                tokio::spawn(async move {
+                    serving.await;
+                    connections.lock().expect("whole").open -= 1;
+                });
             }
         });
         receiver
@@ -128,7 +144,12 @@ impl Receiver {
 
     /// How often it was connected to.
     pub fn connections(&self) -> usize {
-        *self.connections.lock().expect("whole")
+        self.connections.lock().expect("whole").all
+    }
+
+    /// How many of the connections to it have not ended.
+    pub fn open(&self) -> usize {
+        self.connections.lock().expect("whole").open
     }
 
     /// Waits until it was told so many events.
@@ -161,7 +182,10 @@ async fn serve(
             // It keeps the connection, as servers do.
             let _ = socket.read(&mut [0; 64]).await;
         }
-        Does::Waits(_) | Does::Hangs => std::future::pending().await,
+        Does::Waits(_) | Does::Hangs => {
+            // It notices when the other side gives up.
+            let _ = socket.read(&mut [0; 64]).await;
+        }
         Does::Trickles => {
             for byte in "HTTP/1.1 200 OK\r\nx-slow: "
                 .bytes()

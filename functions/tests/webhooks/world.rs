@@ -32,6 +32,7 @@ use shared::storage::instances::{Created, Instances};
 use shared::storage::webhooks::{self, Changed, Webhooks};
 use shared::storage::{Table, keys};
 use testbed::queues::queues;
+use testbed::wait::until;
 
 pub const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([9; 16]);
 
@@ -275,6 +276,11 @@ impl World {
             .find(instance.id, DeliveryId::of(event), self.now())
             .await;
         found.expect("read")
+    }
+
+    /// The same, once it is there.
+    pub async fn recorded(&self, instance: &Instance, event: EventId) -> Delivery {
+        until("the delivery", async || self.delivery(instance, event).await).await
     }
 
     /// How the delivery of an event goes.

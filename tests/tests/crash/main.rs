@@ -8,6 +8,7 @@ mod previews;
 mod put_off;
 mod scheduled;
 mod statuses;
+mod webhooks;
 
 use reqwest::Method;
 use sandbox::{Config, Sandbox};

@@ -2,36 +2,12 @@
 
 use serde_json::{Value, json};
 use testbed::caller::Bases;
-use testbed::wait::until;
-use tests::flow::{Paired, pair};
+use tests::flow::{create, link, pair};
 use tests::hook::Hook;
 use tests::phones::Phones;
 use tests::process::Process;
 
 use crate::STACK;
-
-/// Sets the instance's webhook, and waits until the daemon knows of it. Answers the secret.
-async fn hooked(paired: &Paired, phones: &Phones, hook: &Hook, events: Value) -> String {
-    let path = format!("/api/instances/{}/webhook", paired.instance);
-    let set = paired
-        .user
-        .put(&path, json!({"url": hook.url(), "events": events}))
-        .await;
-    let secret = set.data(set.status)["secret"]
-        .as_str()
-        .expect("a secret")
-        .to_owned();
-    let mut tries = 0;
-    until("the first event", async || {
-        tries += 1;
-        phones
-            .send(&paired.other, &paired.own, &format!("are you there {tries}"))
-            .await;
-        (!hook.heard().is_empty()).then_some(())
-    })
-    .await;
-    secret
-}
 
 fn text_of(event: &Value) -> Option<&str> {
     event["data"]["text"].as_str()
@@ -44,7 +20,7 @@ async fn what_phones_say_arrives_signed_and_in_order() {
     let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
     let paired = pair(&Bases::one(&stack.api), &phones).await;
     let hook = Hook::start().await;
-    let secret = hooked(&paired, &phones, &hook, json!(["*"])).await;
+    let secret = hook.attach(&paired, &phones, json!(["*"]), &json!({})).await;
 
     // Texts of one person, as fast as they can be written.
     let texts: Vec<_> = (0..10).map(|n| format!("line {n}")).collect();
@@ -130,5 +106,35 @@ async fn what_phones_say_arrives_signed_and_in_order() {
     ids.sort_unstable();
     ids.dedup();
     assert_eq!(ids.len(), all, "each came once");
+    stack.stop().await;
+}
+
+/// The phone has a past when it is linked, and sends it along. A webhook is told of what happens from then on.
+#[tokio::test]
+async fn nothing_of_a_phones_past_is_told() {
+    let data = tempfile::tempdir().expect("a directory");
+    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
+    let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
+    let paired = create(&Bases::one(&stack.api), &phones).await;
+    for n in 0..5 {
+        phones
+            .send(&paired.other, &paired.own, &format!("long ago {n}"))
+            .await;
+        phones
+            .send(&paired.own, &paired.other, &format!("and back {n}"))
+            .await;
+    }
+    let hook = Hook::start().await;
+    let path = format!("/api/instances/{}/webhook", paired.instance);
+    let body = json!({"url": hook.url(), "events": ["*"]});
+    paired.user.put(&path, body).await.data(200);
+    link(&paired, &phones).await;
+    for text in ["now", "and now"] {
+        phones.send(&paired.other, &paired.own, text).await;
+    }
+    hook.until(1, |event| text_of(event) == Some("and now")).await;
+    assert_eq!(hook.texts(|_| true), ["now", "and now"]);
+    let messages = paired.key.get("/api/messages").await.data(200);
+    assert_eq!(messages.as_array().map(Vec::len), Some(2), "{messages}");
     stack.stop().await;
 }

@@ -8,12 +8,12 @@ use axum::http::Method;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use shared::domain::audit::Action;
-use shared::domain::instance::InstanceName;
+use shared::domain::instance::{Instance, InstanceName};
 use shared::domain::network::Network;
 use shared::storage::instances::{Settings, Updated};
 use utoipa::ToSchema;
 
-use super::desired::nudge;
+use super::desired::nudge_all;
 use super::find::{InstanceRef, find};
 use super::{InstanceView, content_days, metadata, pace};
 use crate::connection::Owners;
@@ -126,13 +126,25 @@ pub async fn handler(
         .value("contentDays", &days, &to.content_days)
         .value("contentInRealtime", &is_fed, &to.content_in_realtime);
     trail.record(&state, record.changes(changes)).await;
-    let is_news = (pace, days, is_fed) != (to.messages_per_minute, to.content_days, to.content_in_realtime);
+    let is_news = to != present(&instance);
     (instance.name, instance.metadata) = (to.name, to.metadata);
     instance.content_in_realtime = to.content_in_realtime;
     (instance.messages_per_minute, instance.content_days) = (to.messages_per_minute, to.content_days);
     if is_news {
-        nudge(&state, &instance).await?;
+        // Its daemon goes by all of it: the realtime feed names the instance in each event.
+        nudge_all(&state, std::slice::from_ref(&instance)).await?;
     }
     let owners = Owners::of(&state, [&instance]).await?;
     Ok(Reply::ok(InstanceView::new(instance, &owners)))
+}
+
+/// The settings that an instance has.
+fn present(instance: &Instance) -> Settings {
+    Settings {
+        name: instance.name.clone(),
+        metadata: instance.metadata.clone(),
+        messages_per_minute: instance.messages_per_minute,
+        content_days: instance.content_days,
+        content_in_realtime: instance.content_in_realtime,
+    }
 }

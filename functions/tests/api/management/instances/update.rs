@@ -96,10 +96,9 @@ async fn a_pace_is_set_taken_away_and_told_to_the_shard() {
         .data(200);
     assert_eq!(data["messagesPerMinute"], json!(20));
     assert_eq!(world.waiting(&queries).await.len(), 1, "its daemon hears of it");
-    let data = put(&user, "sales", &json!({"metadata": {"a": "b"}}))
-        .await
-        .data(200);
-    assert_eq!(data["messagesPerMinute"], json!(20), "what is not named stays");
+    let same = json!({"name": "sales", "messagesPerMinute": 20});
+    let data = put(&user, "sales", &same).await.data(200);
+    assert_eq!(data["messagesPerMinute"], json!(20));
     assert_eq!(
         world.waiting(&queries).await.len(),
         0,
@@ -118,6 +117,24 @@ async fn a_pace_is_set_taken_away_and_told_to_the_shard() {
     assert_eq!(data["messagesPerMinute"], json!(null));
     let shown = user.get("/api/instances/sales").await.data(200);
     assert_eq!(shown["messagesPerMinute"], json!(null));
+}
+
+/// The realtime feed names an instance in each event.
+#[tokio::test]
+async fn a_name_and_metadata_are_told_to_the_shard() {
+    let world = World::new().await;
+    let user = world.register("ada@example.com").await;
+    world.instance(&user, "sales").await;
+    let queries = world.queue_names().queries(0);
+    world.waiting(&queries).await;
+    for (which, body) in [
+        ("sales", json!({"metadata": {"team": "blue"}})),
+        ("sales", json!({"metadata": null})),
+        ("sales", json!({"name": "support"})),
+    ] {
+        put(&user, which, &body).await.data(200);
+        assert_eq!(world.waiting(&queries).await.len(), 1, "{body}");
+    }
 }
 
 #[tokio::test]
