@@ -236,6 +236,13 @@ impl Failure {
         self
     }
 
+    /// The same with what was found out.
+    #[must_use]
+    pub fn because(mut self, reason: &str) -> Self {
+        self.message = format!("{}: {reason}", self.message);
+        self
+    }
+
     /// The same, passing at this time.
     #[must_use]
     pub fn until(mut self, retry_after: Option<DateTime<Utc>>) -> Self {
