@@ -29,7 +29,7 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", requires = "sandbox_url")]
     pub sandbox_ca: Option<PathBuf>,
 
-    /// Let URLs that messages name lead to this machine and into private networks
+    /// Let the URLs of files and webhooks lead into private networks; this machine they may lead to anyway
     #[arg(long)]
     pub private_addresses: bool,
 

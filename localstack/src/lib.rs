@@ -9,6 +9,7 @@ mod between;
 mod cli;
 mod content;
 mod database;
+mod entrance;
 pub mod guide;
 mod mailbox;
 mod secrets;

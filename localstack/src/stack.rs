@@ -36,6 +36,7 @@ use crate::between::{Between, Directly};
 use crate::cli::Cli;
 use crate::content;
 use crate::database::Embedded;
+use crate::entrance;
 use crate::mailbox;
 use crate::secrets;
 
@@ -177,11 +178,7 @@ impl Stack {
             },
             settings: Settings::for_network(&sandbox_url).with_sandbox_ca(sandbox_ca),
             files: files::Settings {
-                reach: if cli.private_addresses {
-                    Reach::PRIVATE
-                } else {
-                    Reach::INTERNET
-                },
+                reach: config.base.reach,
                 ..files::Settings::default()
             },
             realtime: Some(realtime),
@@ -216,6 +213,7 @@ impl Stack {
         let running = tokio::spawn(app.run(stop_daemon.clone()));
         let delivering = tokio::spawn(webhooks::local::run(sending, queue_names, stop_api.clone()));
         let routes = service::all(states)
+            .merge(entrance::routes())
             .merge(mailbox::routes(mailbox))
             .merge(content::routes(bucket.clone()));
         let serving = tokio::spawn(web::serve(listener, routes_with(feed, routes), stop_api.clone()));

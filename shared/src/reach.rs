@@ -86,7 +86,7 @@ impl Reach {
         let is_fine = match url.host() {
             Some(Host::Ipv4(address)) => self.address(address.into()),
             Some(Host::Ipv6(address)) => self.address(address.into()),
-            Some(Host::Domain(name)) => !name.is_empty(),
+            Some(Host::Domain(name)) => !name.is_empty() && (self.is_local() || !is_this_machine(name)),
             None => return Err(RefusedUrl::Malformed),
         };
         if is_fine { Ok(()) } else { Err(RefusedUrl::Address) }
@@ -108,6 +108,12 @@ pub fn parse(text: &str) -> Result<Url, RefusedUrl> {
         return Err(RefusedUrl::Scheme);
     }
     Ok(url)
+}
+
+/// Whether a name means the machine itself wherever it is looked up (RFC 6761, 6.3).
+fn is_this_machine(name: &str) -> bool {
+    let name = name.trim_end_matches('.');
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// Whether an address is one of the internet's, by IANA's registries of special addresses (RFC 6890).

@@ -109,7 +109,7 @@ schemas! {
     "RefreshToken", RefreshToken = letters(RefreshToken::LENGTH);
     "Recipient", Recipient = text("15550100001")
         .pattern(Some(RECIPIENT))
-        .description(Some("A phone number in E.164 with or without `+`, `lid:` and digits, or a WhatsApp JID"));
+        .description(Some("A phone number in E.164 with or without `+`, `lid:` and digits, or a WhatsApp JID (`…@s.whatsapp.net`, `…@lid`, or a group's id `…@g.us`)"));
     "PhoneNumber", PhoneNumber = text("15550100001")
         .pattern(Some(PHONE_NUMBER))
         .description(Some("In E.164, with the country code, with or without `+`"));

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use shared::domain::event::{Told, Whose};
 use shared::domain::feed::FeedEvent;
 use shared::domain::news::{Done, News};
+use shared::domain::times;
 use shared::ids::{EventId, InstanceId, SubscriptionId};
 
 use super::announcement::Announcement;
@@ -108,6 +109,7 @@ impl Shown {
             subscription,
             done,
         } = news;
+        let at = times::text(*at);
         let (event, kind, instance, of, data) = match done {
             Done::InstanceCreated {
                 instance,

@@ -96,6 +96,8 @@ pub enum FileError {
     Final {
         /// What its sender is told.
         code: FailureCode,
+        /// What its sender is told besides.
+        reason: Option<String>,
         /// Why.
         source: Cause,
     },
@@ -113,6 +115,7 @@ impl FileError {
     fn of_type(source: impl Into<Cause>) -> Self {
         Self::Final {
             code: FailureCode::MediaType,
+            reason: None,
             source: source.into(),
         }
     }
@@ -120,6 +123,7 @@ impl FileError {
     fn too_large(source: impl Into<Cause>) -> Self {
         Self::Final {
             code: FailureCode::MediaTooLarge,
+            reason: None,
             source: source.into(),
         }
     }
@@ -143,6 +147,7 @@ impl From<FetchError> for FileError {
             },
             error => Self::Final {
                 code,
+                reason: Some(error.to_string()),
                 source: Box::new(error),
             },
         }
@@ -390,6 +395,7 @@ impl Files {
         let Some(mut object) = object else {
             return Err(FileError::Final {
                 code: FailureCode::MediaGone,
+                reason: None,
                 source: "there is no such file in the bucket".into(),
             });
         };

@@ -110,11 +110,20 @@ impl Sender<'_> {
             }
             Trouble::Forward(MediaError::Gone) => {
                 warn!(message.id = %send.message, "a forwarded file is not at WhatsApp any more");
-                return Err(End::Failed(without_file(FailureCode::MediaGone, journey)).into());
+                return Err(End::Failed(without_file(Failure::of(FailureCode::MediaGone), journey)).into());
             }
-            Trouble::Upload(SendError::Refused(code)) | Trouble::File(FileError::Final { code, .. }) => {
+            Trouble::Upload(SendError::Refused(code)) => {
                 warn!(message.id = %send.message, code = %code, error = %chain(&error), "a file cannot be sent");
-                return Err(End::Failed(without_file(*code, journey)).into());
+                return Err(End::Failed(without_file(Failure::of(*code), journey)).into());
+            }
+            Trouble::File(FileError::Final { code, reason, .. }) => {
+                warn!(message.id = %send.message, code = %code, error = %chain(&error), "a file cannot be had");
+                let failure = Failure::of(*code);
+                let failure = match reason {
+                    Some(reason) => failure.because(reason),
+                    None => failure,
+                };
+                return Err(End::Failed(without_file(failure, journey)).into());
             }
             Trouble::Upload(_) | Trouble::Forward(_) | Trouble::File(FileError::Waits { .. }) => {
                 let place = match error {
@@ -177,12 +186,12 @@ impl Sender<'_> {
 
 /// The failure of a message whose file cannot be had. Where the message may be out from before, with its file, that it
 /// cannot be sent again says nothing of it: a receipt still may.
-fn without_file(code: FailureCode, journey: &Journey) -> Failure {
-    Failure::of(if journey.may_be_out || journey.is_unknown {
-        FailureCode::NoAcknowledgement
+fn without_file(failure: Failure, journey: &Journey) -> Failure {
+    if journey.may_be_out || journey.is_unknown {
+        Failure::of(FailureCode::NoAcknowledgement)
     } else {
-        code
-    })
+        failure
+    }
 }
 
 /// Whether a message's file is known to be at WhatsApp. One that came with another message may have been lost since.

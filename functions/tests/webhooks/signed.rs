@@ -38,7 +38,7 @@ async fn an_event_comes_signed_in_the_contracts_form_and_is_in_the_log() {
     assert_eq!(told["id"], event.to_string());
     assert_eq!(heard[0].id(), event.to_string());
     assert_eq!(told["type"], "message.received");
-    assert_eq!(told["timestamp"], "2026-01-01T00:00:00Z");
+    assert_eq!(told["timestamp"], "2026-01-01T00:00:00.000Z");
     assert_eq!(
         told["instance"],
         json!({"id": instance.id.to_string(), "name": "sales", "metadata": {"shop": "7"}})

@@ -2,10 +2,10 @@
 //!
 //! `docs/message-failures.md` shows it to users; a test holds the two together.
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde::{Deserialize, Serialize, Serializer};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 
-use super::text_enum;
+use super::{text_enum, times};
 
 text_enum! {
     /// A failure's stable code.
@@ -214,15 +214,8 @@ pub struct Failure {
     /// Whether sending the same again may succeed without showing it twice.
     pub retryable: bool,
     /// When it may succeed, where WhatsApp says so.
-    #[serde(default, serialize_with = "in_milliseconds")]
+    #[serde(default, serialize_with = "times::told_if_any")]
     pub retry_after: Option<DateTime<Utc>>,
-}
-
-/// As all times of the API are written.
-#[expect(clippy::ref_option, reason = "serde calls it with a reference to the member")]
-fn in_milliseconds<S: Serializer>(at: &Option<DateTime<Utc>>, serializer: S) -> Result<S::Ok, S::Error> {
-    at.map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true))
-        .serialize(serializer)
 }
 
 impl Failure {
@@ -240,6 +233,13 @@ impl Failure {
     #[must_use]
     pub fn with_error(mut self, error: u32) -> Self {
         self.message = format!("{} (error {error})", self.message);
+        self
+    }
+
+    /// The same with what was found out.
+    #[must_use]
+    pub fn because(mut self, reason: &str) -> Self {
+        self.message = format!("{}: {reason}", self.message);
         self
     }
 

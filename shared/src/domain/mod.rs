@@ -28,6 +28,7 @@ pub mod recipient;
 pub mod roster;
 pub mod shard;
 mod text_enum;
+pub mod times;
 pub mod upload;
 pub mod webhook;
 

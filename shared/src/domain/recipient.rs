@@ -27,7 +27,7 @@ const STATUS: &str = "status@broadcast";
 /// Why a text names no chat.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "must be a phone number in E.164 (7 to 15 digits, an optional + before them), `lid:` and digits, or a WhatsApp JID"
+    "must be a phone number in E.164 (7 to 15 digits, an optional + before them), `lid:` and digits, or a WhatsApp JID (`…@s.whatsapp.net`, `…@lid`, or a group's id `…@g.us`)"
 )]
 pub struct InvalidRecipient;
 

@@ -23,6 +23,9 @@ fn host(path: &str, times: usize) -> Vec<u8> {
         "/moved" => {
             b"HTTP/1.1 302 Found\r\nlocation: /cat%20one.png\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_vec()
         }
+        "/astray" => {
+            b"HTTP/1.1 302 Found\r\nlocation: http://10.0.0.1/\r\nconnection: close\r\ncontent-length: 0\r\n\r\n".to_vec()
+        }
         // It recovers.
         "/tired" if times < 2 => status("503 Service Unavailable"),
         "/cat%20one.png" | "/tired" => ok(&picture()),
@@ -145,18 +148,35 @@ async fn files_go_from_a_callers_host_to_a_phone() {
     stack.stop().await;
 }
 
-/// Without leave, a URL that leads to this machine is not called.
+/// The local stack has its own machine in reach, and private networks only where it is told so.
 #[tokio::test]
-async fn a_private_address_is_unreachable() {
+async fn a_file_of_this_machine_goes_out_and_one_of_a_private_network_does_not() {
     let data = tempfile::tempdir().expect("a directory");
     let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
     let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
     let paired = pair(&Bases::one(&stack.api), &phones).await;
     let host = Host::new(host).await;
-    let body = json!({"to": paired.other, "url": format!("{}/cat%20one.png", host.url)});
-    let message = sent(&paired.key, "image", body).await;
-    let failed = paired.key.until_state(&message, "failed").await;
-    assert_eq!(failed["error"]["code"], "MEDIA_UNREACHABLE", "{failed}");
-    assert_eq!(host.asked("/cat%20one.png"), 0);
+    let key = &paired.key;
+    let at = |url: &str| json!({"to": paired.other, "url": url});
+    let ours = |path: &str| at(&format!("{}{path}", host.url));
+    let message = sent(key, "image", ours("/cat%20one.png")).await;
+    key.until_state(&message, "delivered").await;
+    assert_eq!(
+        key.send("image", at("http://10.0.0.1/cat.png")).await.error(),
+        "400 VALIDATION_ERROR: `url` must lead to an address of the internet"
+    );
+    for (path, reason) in [
+        (
+            "/astray",
+            "the URL, or one that it redirects to, must lead to an address of the internet",
+        ),
+        ("/nothing", "the host answered with the status 404 Not Found"),
+    ] {
+        let message = sent(key, "image", ours(path)).await;
+        let failed = key.until_state(&message, "failed").await;
+        let told = format!("The message's file could not be fetched: {reason}");
+        assert_eq!(failed["error"]["code"], "MEDIA_UNREACHABLE", "{failed}");
+        assert_eq!(failed["error"]["message"], told);
+    }
     stack.stop().await;
 }

@@ -24,7 +24,7 @@ mod subscriptions;
 mod terms;
 mod webhooks;
 
-use testbed::caller::Bases;
+use testbed::caller::{Bases, Caller};
 use tests::flow::{exchange, pair};
 use tests::phones::Phones;
 use tests::process::Process;
@@ -38,6 +38,16 @@ async fn a_message_goes_from_curl_to_a_phone_and_back() {
     let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
     let paired = pair(&Bases::one(&stack.api), &phones).await;
     exchange(&paired, &phones).await;
+    stack.stop().await;
+}
+
+/// A browser that was given the stack's address alone.
+#[tokio::test]
+async fn the_bare_address_leads_to_the_documentation() {
+    let data = tempfile::tempdir().expect("a directory");
+    let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
+    let answer = Caller::over_http(Bases::one(&stack.api)).get("/").await;
+    assert_eq!((answer.status, answer.header("location")), (307, "/api/docs"));
     stack.stop().await;
 }
 

@@ -300,7 +300,7 @@ fn who_is_there_and_who_writes_is_told() {
         (
             presence(Some("unavailable"), Some("1700000000")),
             "unavailable",
-            json!("2023-11-14T22:13:20Z"),
+            json!("2023-11-14T22:13:20.000Z"),
         ),
         (
             presence(Some("unavailable"), Some("deny")),
@@ -360,7 +360,7 @@ fn who_calls_is_told_once_by_the_calls_id() {
         data(&rings[0]),
         json!({
             "id": "CAFE", "from": {"phone": "15550100001", "lid": "100000000000001"}, "pushName": "Ada", "group": null,
-            "isGroup": false, "isVideo": false, "missed": false, "timestamp": "2023-11-14T22:13:20Z",
+            "isGroup": false, "isVideo": false, "missed": false, "timestamp": "2023-11-14T22:13:20.000Z",
         })
     );
     let notice = NodeBuilder::new("offer_notice")

@@ -183,7 +183,12 @@ impl<'a> Check<'a> {
             _ => false,
         };
         if !is_fine {
-            self.wrong(at, rule(&kind, object));
+            let mut rule = rule(&kind, object);
+            if let (Type::Object, Path::Member(..), Some(example)) = (&kind, at, &object.example) {
+                // Writing to a text does not fail.
+                let _ = write!(rule, " such as {example}");
+            }
+            self.wrong(at, rule);
             return;
         }
         let Value::Object(members) = value else {

@@ -44,13 +44,17 @@ pub async fn read<T: ToSchema>(request: Request) -> Result<(Bytes, Option<Bytes>
             continue;
         }
         if name != FILE {
-            let bytes = part.bytes().await.map_err(unreadable)?;
-            let Ok(text) = String::from_utf8(bytes.into()) else {
-                fields.fault(name, "must be UTF-8");
-                continue;
-            };
-            let value = value(schema.properties.get(&name), text);
-            members.insert(name, value);
+            let (member, is_file) = (schema.properties.get(&name), part.file_name().is_some());
+            let text = String::from_utf8(part.bytes().await.map_err(unreadable)?.into());
+            match text {
+                Ok(text) if member.is_some() || !is_file => {
+                    let value = value(member, text);
+                    members.insert(name, value);
+                }
+                Err(_) if member.is_some() => fields.fault(name, "must be UTF-8"),
+                // Whoever sends a file under a name that is no member's means `file`.
+                _ => fields.fault(name, "is unknown: the file is the part `file`"),
+            }
             continue;
         }
         let called = part.file_name().map(str::to_owned);

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 use shared::domain::content::Said;
 use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
+use shared::reach::Reach;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
@@ -89,6 +90,11 @@ impl<Own> Sending<Own> {
     /// The same, to be changed.
     pub fn own_mut(&mut self) -> &mut Own {
         &mut self.body.members.own
+    }
+
+    /// How far the URLs that callers name may reach.
+    pub fn reach(&self) -> Reach {
+        self.state.reach
     }
 
     /// The file of a form.

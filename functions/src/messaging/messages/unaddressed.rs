@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use shared::domain::message::MessageRecord;
 use shared::ids::MessageId;
+use shared::reach::Reach;
 use utoipa::ToSchema;
 
 use super::about::{self, Saying};
@@ -109,6 +110,11 @@ impl<Own, Common: Into<GivenOptions>, About> Unaddressed<Own, Common, About> {
     /// Its own members.
     pub fn own(&self) -> &Own {
         &self.members.own
+    }
+
+    /// How far the URLs that callers name may reach.
+    pub fn reach(&self) -> Reach {
+        self.state.reach
     }
 
     /// Checks the own members with `check`, which notes faults, and the options; goes on where there is no fault.

@@ -96,7 +96,7 @@ pub struct MessageView {
     reference: Option<String>,
     error: Option<Failure>,
     /// For an outgoing message to a group, once WhatsApp has taken it. `delivered` and `read` as
-    /// a `status` mean all of them.
+    /// a `status` mean all of them. Whether they have played it is not known.
     receipts: Option<ReceiptsView>,
     /// Whether its content was too large to be told of as a whole.
     truncated: bool,

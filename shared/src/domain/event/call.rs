@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::domain::person::{MAX_NAME, Person};
+use crate::domain::times;
 
 /// The longest id of a call that is told, in bytes. The apps make 32 characters.
 pub const MAX_CALL_ID: usize = 128;
@@ -27,6 +28,7 @@ pub struct CallReceived {
     /// Whether it was over when it came: the instance was not connected when it rang.
     pub missed: bool,
     /// When it began to ring, as WhatsApp says, in whole seconds.
+    #[serde(serialize_with = "times::told")]
     pub timestamp: DateTime<Utc>,
 }
 

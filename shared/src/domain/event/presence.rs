@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ChatNames;
 use crate::domain::person::{MAX_NAME, Person};
+use crate::domain::times;
 
 /// The data of [`EventType::PresenceUpdated`](super::EventType::PresenceUpdated).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +18,7 @@ pub struct PresenceUpdated {
     /// What they do.
     pub state: PresenceState,
     /// When they were there last, where they are not there now and let the account see that.
+    #[serde(serialize_with = "times::told_if_any")]
     pub last_seen: Option<DateTime<Utc>>,
 }
 

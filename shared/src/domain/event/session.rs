@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::EventType;
 use crate::domain::instance::{Observed, Status};
 use crate::domain::person::Person;
+use crate::domain::times;
 
 /// How many news of an instance wait to be told at most; beyond that the oldest is given up.
 const MOST: usize = 16;
@@ -25,7 +26,11 @@ pub struct SessionChange {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u8>,
     /// Until when it can be scanned.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "times::told_if_any"
+    )]
     pub expires_at: Option<DateTime<Utc>>,
 }
 
@@ -197,7 +202,7 @@ mod tests {
                 "phone": null,
                 "lid": null,
                 "attempt": 2,
-                "expiresAt": "2024-10-04T00:01:00Z",
+                "expiresAt": "2024-10-04T00:01:00.000Z",
             })
         );
     }

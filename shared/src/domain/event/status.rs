@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::message::{Direction, Failure, GroupReceipts, MessageRecord, State};
 use crate::domain::person::Person;
 use crate::domain::recipient::Recipient;
+use crate::domain::times;
 use crate::ids::MessageId;
 
 /// A chat by each name that is known; all members are always there.
@@ -52,6 +53,7 @@ pub struct MessageStatus {
     /// How many members of a group it has reached, once that is known.
     pub receipts: Option<GroupReceipts>,
     /// When it came to that.
+    #[serde(serialize_with = "times::told")]
     pub at: DateTime<Utc>,
 }
 

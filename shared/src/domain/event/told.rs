@@ -15,6 +15,7 @@ use crate::domain::content::{Ballot, Card, Content, Excerpt, File, Kind, Place, 
 use crate::domain::instance::{Instance, InstanceName};
 use crate::domain::message::Truncation;
 use crate::domain::person::Person;
+use crate::domain::times;
 use crate::ids::{EventId, InstanceId, MessageId};
 
 /// An event as it is told.
@@ -26,6 +27,7 @@ pub struct Told<'a> {
     #[serde(rename = "type")]
     pub kind: EventType,
     /// When.
+    #[serde(serialize_with = "times::told")]
     pub timestamp: DateTime<Utc>,
     /// To which instance.
     pub instance: Whose<'a>,
@@ -117,7 +119,9 @@ pub struct ToldMessage<'a> {
     kind: Kind,
     /// The text, or the words beside what it shows.
     text: Option<&'a str>,
+    #[serde(serialize_with = "times::told")]
     timestamp: DateTime<Utc>,
+    #[serde(serialize_with = "times::told_if_any")]
     received_at: Option<DateTime<Utc>>,
     quoted: Option<Quote<'a>>,
     mentions: &'a [Person],
@@ -274,7 +278,7 @@ mod tests {
                 "fromMe": false,
                 "kind": "text",
                 "text": "hello",
-                "timestamp": "1970-01-01T00:00:00Z",
+                "timestamp": "1970-01-01T00:00:00.000Z",
                 "receivedAt": null,
                 "quoted": null,
                 "mentions": [],

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use url::{Host, Url};
-
 use crate::reach::{MAX_URL, Reach, RefusedUrl};
 
 /// Why a webhook may not lead there.
@@ -64,9 +62,6 @@ impl WebhookUrl {
             return Err(InvalidWebhookUrl::Fragment);
         }
         reach.check(&url)?;
-        if !reach.is_local() && is_local(&url) {
-            return Err(InvalidWebhookUrl::Address);
-        }
         if url.as_str().len() > MAX_URL {
             return Err(InvalidWebhookUrl::TooLong);
         }
@@ -82,15 +77,6 @@ impl WebhookUrl {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
-
-/// Whether a name means the machine itself wherever it is looked up (RFC 6761, 6.3).
-fn is_local(url: &Url) -> bool {
-    let Some(Host::Domain(name)) = url.host() else {
-        return false;
-    };
-    let name = name.trim_end_matches('.');
-    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// It may hold a token.

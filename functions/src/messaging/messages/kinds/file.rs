@@ -10,7 +10,7 @@ use shared::domain::content::{Bytes, File, MAX_CAPTION, MAX_INLINE, Media, Sourc
 use shared::domain::media::{Rule, is_mime_type};
 use shared::domain::message::Kind;
 use shared::ids::MediaId;
-use shared::reach;
+use shared::reach::{self, Reach};
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::openapi::{KnownFormat, Object, RefOr};
 use utoipa::{PartialSchema, ToSchema};
@@ -34,6 +34,8 @@ pub struct WithFile<Own> {
     given: Given,
     /// The part of a form that is the file.
     part: Option<AnyBytes>,
+    /// How far its URL may reach.
+    reach: Reach,
     /// The kind's own.
     pub own: Own,
 }
@@ -58,7 +60,7 @@ fn url_schema() -> Object {
         .max_length(Some(reach::MAX_URL))
         .pattern(Some("^[Hh][Tt][Tt][Pp][Ss]?://"))
         .description(Some(
-            "Where the file is on the internet. It is fetched when the message is sent. Exactly one of `url`, `mediaId` and `base64` is there",
+            "Where the file is on the internet, not in a private network. It is fetched when the message is sent. Exactly one of `url`, `mediaId` and `base64` is there",
         ))
         .examples(["https://example.com/cat.jpg"])
         .build()
@@ -119,8 +121,9 @@ pub async fn accept<Own>(
     content: fn(WithFile<Own>, &mut Fields) -> shared::domain::content::Content,
 ) -> Result<Accepted, ApiError> {
     sending.own().require_type(kind)?;
-    let part = sending.take_file();
-    sending.own_mut().part = part;
+    let (part, reach) = (sending.take_file(), sending.reach());
+    let own = sending.own_mut();
+    (own.part, own.reach) = (part, reach);
     sending.accept(content).await
 }
 
@@ -133,10 +136,10 @@ pub fn not_taken(rule: &Rule) -> ApiError {
 }
 
 impl<Own> WithFile<Own> {
-    /// The same with the file of a form.
+    /// The same with the file of a form, or a URL that may reach as far as this.
     #[must_use]
-    pub fn with_part(self, part: Option<AnyBytes>) -> Self {
-        Self { part, ..self }
+    pub fn with(self, part: Option<AnyBytes>, reach: Reach) -> Self {
+        Self { part, reach, ..self }
     }
 
     /// Refuses a type that messages of this kind do not take.
@@ -184,7 +187,7 @@ impl<Own> WithFile<Own> {
         if sources.into_iter().filter(|is_given| *is_given).count() != 1 {
             fields.fault(
                 "url",
-                "must be there, or `mediaId` or `base64` in its place, and one of them alone",
+                "must be there, or in its place `mediaId`, `base64` or, in a form, the part `file`, and one of them alone",
             );
         }
         if let Some(mime_type) = &mime_type
@@ -193,7 +196,7 @@ impl<Own> WithFile<Own> {
             fields.fault("mimeType", "must be a media type, such as image/jpeg");
         }
         let url = url.and_then(|url| {
-            let parsed = fields.check("url", reach::parse(&url));
+            let parsed = fields.check("url", self.reach.url(&url));
             parsed.map(|url| Source::Url(url.into()))
         });
         let upload = media_id.and_then(|id| fields.parse::<MediaId>("mediaId", &id).map(Source::Upload));
@@ -252,6 +255,7 @@ impl<'de, Own: DeserializeOwned> Deserialize<'de> for WithFile<Own> {
             own: serde_json::from_value(Value::Object(own)).map_err(D::Error::custom)?,
             given: serde_json::from_value(Value::Object(given)).map_err(D::Error::custom)?,
             part: None,
+            reach: Reach::default(),
         })
     }
 }

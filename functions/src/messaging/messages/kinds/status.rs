@@ -71,8 +71,9 @@ pub async fn handler(asked: Unaddressed<WithFile<Request>, OrLater>) -> Result<A
     if let Some(kind) = asked.own().own.kind() {
         asked.own().require_type(kind)?;
     }
+    let reach = asked.reach();
     let asked = asked
-        .check(|own, part, fields| content(own.with_part(part), fields))
+        .check(|own, part, fields| content(own.with(part, reach), fields))
         .await?;
     let status = Content::Status(Status {
         status: Box::new(asked.own.ok_or_else(ApiError::internal)?),

@@ -38,8 +38,8 @@ pub struct Reply {
 fn text_schema() -> Object {
     legible::nullable(MAX_QUOTED)
         .description(Some(
-            "What the quote shows. Without it the quote shows the message's own text where the instance keeps that (`contentDays`), and \
-             else what the message was",
+            "What the quote shows. Without it the quote shows the message's own text where the instance keeps that (`contentDays`). \
+             Else a text is quoted as `…`: the event of a message that came in has its text",
         ))
         .examples(["Is the order on its way?"])
         .build()

@@ -81,7 +81,8 @@ async fn each_contact_has_a_result_in_the_order_asked() {
         "15550100007",
     ]);
     let data = check(&key, contacts).await.data(200);
-    let invalid = "must be a phone number in E.164 (7 to 15 digits, an optional + before them), `lid:` and digits, or a WhatsApp JID";
+    let invalid = "must be a phone number in E.164 (7 to 15 digits, an optional + before them), `lid:` and digits, \
+                   or a WhatsApp JID (`…@s.whatsapp.net`, `…@lid`, or a group's id `…@g.us`)";
     let result = |input: &str, exists: Value, phone: Value, lid: Value, name: Value, error: Value| json!({"input": input, "exists": exists, "phone": phone, "lid": lid, "businessName": name, "error": error});
     let null = || Value::Null;
     let alice = |input: &str| {

@@ -254,7 +254,7 @@ async fn every_fault_of_an_option_is_named() {
         .map(|n| format!("{}", 15_550_200_000_u64 + n))
         .collect();
     let number = "must be a phone number in E.164 (7 to 15 digits, an optional + before them), `lid:` and digits, \
-                  or a WhatsApp JID";
+                  or a WhatsApp JID (`…@s.whatsapp.net`, `…@lid`, or a group's id `…@g.us`)";
     let id = "must be an id that starts with `msg_` and goes on with 26 letters and digits";
     for (options, told) in [
         (
@@ -287,7 +287,7 @@ async fn every_fault_of_an_option_is_named() {
             json!({"mentions": ALICE, "replyTo": "msg_01JD0000000000000000000000"}),
             vec![
                 "mentions must be a list".to_owned(),
-                "replyTo must be an object".to_owned(),
+                "replyTo must be an object such as {\"id\":\"msg_01JD0000000000000000000000\",\"text\":\"Is the order on its way?\"}".to_owned(),
             ],
         ),
     ] {

@@ -93,7 +93,7 @@ async fn every_fault_is_named() {
     let world = World::new().await;
     let (_, _, key) = world.ready().await;
     let over = STANDARD.encode(vec![0; MAX_INLINE + 1]);
-    let exactly_one = "url must be there, or `mediaId` or `base64` in its place, and one of them alone";
+    let exactly_one = "url must be there, or in its place `mediaId`, `base64` or, in a form, the part `file`, and one of them alone";
     for (kind, body, told) in [
         ("image", json!({"to": "15550100002"}), vec![exactly_one]),
         (
@@ -115,6 +115,21 @@ async fn every_fault_is_named() {
             "image",
             json!({"to": "15550100002", "url": format!("https://example.com/{}", "x".repeat(2_048))}),
             vec!["url must have at most 2048 bytes"],
+        ),
+        (
+            "image",
+            json!({"to": "15550100002", "url": "http://127.0.0.1:4000/cat.jpg"}),
+            vec!["url must lead to an address of the internet"],
+        ),
+        (
+            "status",
+            json!({"kind": "image", "url": "https://localhost/cat.jpg"}),
+            vec!["url must lead to an address of the internet"],
+        ),
+        (
+            "image",
+            json!({"to": "15550100002", "url": "https://example.com:22/cat.jpg"}),
+            vec!["url must have the port 80, 443, or one above 1023"],
         ),
         (
             "voice",
@@ -277,14 +292,30 @@ async fn a_form_is_held_to_the_same_rules() {
             "400 VALIDATION_ERROR",
         ),
         (vec![to, file, ("viewOnce", "", b"yes")], "400 VALIDATION_ERROR"),
-        (vec![to, file, ("captoin", "", b"look")], "400 VALIDATION_ERROR"),
-        (vec![to, file, ("caption", "", b"\xff")], "400 VALIDATION_ERROR"),
-        (vec![to, ("file", "", b"")], "400 VALIDATION_ERROR"),
-        (vec![to], "400 VALIDATION_ERROR"),
         (vec![to, ("file", "", &over[..])], "413 PAYLOAD_TOO_LARGE"),
     ] {
         let answer = key.send("image", form(&parts)).await;
         assert_eq!(answer.code(), told, "{}", answer.json());
+    }
+    let unknown = "image is unknown: the file is the part `file`";
+    for (parts, told) in [
+        (
+            vec![to, file, ("captoin", "", &b"look"[..])],
+            "captoin is unknown",
+        ),
+        (vec![to, file, ("caption", "", b"\xff")], "caption must be UTF-8"),
+        (vec![to, ("file", "", b"")], "file must not be empty"),
+        (
+            vec![to],
+            "url must be there, or in its place `mediaId`, `base64` or, in a form, the part `file`, and one of them alone",
+        ),
+        // A file under another name than `file`, whether its bytes are a text or not.
+        (vec![to, ("image", "; filename=\"a.svg\"", b"<svg/>")], unknown),
+        (vec![to, ("image", "; filename=\"a.png\"", b"\x89PNG")], unknown),
+        (vec![to, ("image", "", b"\x89PNG")], unknown),
+    ] {
+        let answer = key.send("image", form(&parts)).await;
+        assert_eq!(answer.faults(), [told]);
     }
     for body in ["", "--frontier\r\n", "no form at all"] {
         assert_eq!(

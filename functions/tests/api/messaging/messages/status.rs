@@ -87,7 +87,7 @@ async fn a_status_may_be_scheduled_and_taken_back() {
 async fn every_fault_is_named() {
     let world = World::new().await;
     let (_, _, key) = world.ready().await;
-    let exactly_one = "url must be there, or `mediaId` or `base64` in its place, and one of them alone";
+    let exactly_one = "url must be there, or in its place `mediaId`, `base64` or, in a form, the part `file`, and one of them alone";
     for (body, told) in [
         (json!({}), vec!["kind is missing"]),
         (

@@ -144,7 +144,7 @@ async fn what_is_wrong_is_told_by_field() {
     assert_eq!(
         told(json!({"to": "12345", "text": "x"})).await,
         "400 VALIDATION_ERROR: `to` must be a phone number in E.164 (7 to 15 digits, an optional + before \
-         them), `lid:` and digits, or a WhatsApp JID"
+         them), `lid:` and digits, or a WhatsApp JID (`…@s.whatsapp.net`, `…@lid`, or a group's id `…@g.us`)"
     );
     for text in [String::new(), "ä".repeat(4_097)] {
         assert_eq!(
