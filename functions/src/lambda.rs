@@ -18,8 +18,8 @@ use crate::auth::AuthState;
 use crate::management::ManagementState;
 use crate::messaging::MessagingState;
 use crate::state::{Base, Users};
-use crate::webhooks::batch::Batch;
-use crate::webhooks::{self, WebhooksState};
+use crate::webhook_delivery::batch::Batch;
+use crate::webhook_delivery::{self, WebhooksState};
 use crate::{http, service};
 
 /// Runs the function `auth` until its environment ends it.
@@ -64,7 +64,7 @@ pub async fn webhooks() -> Result<(), Error> {
     let base = base_over(&aws, &base)?;
     let sealer = sealer(&aws, &base, &wrapping)?;
     let bucket = Bucket::open(&aws, &bucket, Arc::clone(&sealer), clock())?;
-    let settings = webhooks::Settings::usual(&base);
+    let settings = webhook_delivery::Settings::usual(&base);
     let state = WebhooksState::new(base.clone(), sealer, bucket, settings)?;
     let take = service_fn(|event: LambdaEvent<Batch>| {
         let (state, base) = (state.clone(), base.clone());

@@ -21,5 +21,5 @@ mod probes;
 pub mod service;
 pub mod state;
 mod statistics;
-mod webhook;
-pub mod webhooks;
+pub mod webhook_delivery;
+mod webhook_routes;

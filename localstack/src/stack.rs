@@ -14,7 +14,7 @@ use daemon::realtime::Realtime;
 use daemon::web;
 use daemon::whatsapp::{NETWORK, Settings};
 use functions::service::{self, States};
-use functions::webhooks::{self, WebhooksState};
+use functions::webhook_delivery::{self, WebhooksState};
 use sandbox::Sandbox;
 use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
@@ -205,13 +205,17 @@ impl Stack {
             mailer,
             clock,
         )?;
-        let settings = webhooks::Settings::usual(&states.base);
+        let settings = webhook_delivery::Settings::usual(&states.base);
         let sending = WebhooksState::new(states.base.clone(), sealer, bucket.clone(), settings)
             .context("the webhooks' client")?;
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
         let feed = app.realtime().cloned();
         let running = tokio::spawn(app.run(stop_daemon.clone()));
-        let delivering = tokio::spawn(webhooks::local::run(sending, queue_names, stop_api.clone()));
+        let delivering = tokio::spawn(webhook_delivery::local::run(
+            sending,
+            queue_names,
+            stop_api.clone(),
+        ));
         let routes = service::all(states)
             .merge(entrance::routes())
             .merge(mailbox::routes(mailbox))

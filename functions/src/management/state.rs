@@ -13,7 +13,7 @@ use shared::storage::instances::Instances;
 use shared::storage::messages::Messages;
 
 use crate::state::{Base, Users};
-use crate::webhook::Hooks;
+use crate::webhook_routes::Hooks;
 
 /// The state of the function `management`. Cheap to clone.
 #[derive(Debug, Clone)]

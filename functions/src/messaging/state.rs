@@ -22,7 +22,7 @@ use shared::storage::schedule::Schedule;
 use super::messages::backlog::{Backlog, Limits};
 use super::people::Directory;
 use crate::state::Base;
-use crate::webhook::Hooks;
+use crate::webhook_routes::Hooks;
 
 /// The state of the function `messaging`. Cheap to clone.
 #[derive(Debug, Clone)]

@@ -45,7 +45,7 @@ fn a_batch_of_lambdas_is_read_and_answered_in_its_words() {
         "eventSourceARN": "arn:aws:sqs:us-east-2:123456789012:fifo.fifo",
         "awsRegion": "us-east-2"
     }]});
-    let batch: functions::webhooks::batch::Batch = serde_json::from_value(text).expect("a batch");
+    let batch: functions::webhook_delivery::batch::Batch = serde_json::from_value(text).expect("a batch");
     let record = &batch.records[0];
     assert_eq!(record.attributes.approximate_receive_count.as_deref(), Some("3"));
     assert_eq!(record.attributes.message_group_id.as_deref(), Some("1"));
@@ -107,8 +107,8 @@ async fn behind_a_message_that_stays_nothing_of_its_chat_goes() {
 /// The next event of a chat does not wait for somebody else's endpoint.
 #[tokio::test]
 async fn what_is_done_is_deleted_while_others_of_its_batch_hang() {
-    let world = World::with(functions::webhooks::Settings {
-        courier: functions::webhooks::courier::Settings {
+    let world = World::with(functions::webhook_delivery::Settings {
+        courier: functions::webhook_delivery::courier::Settings {
             deadline: Duration::from_mins(5),
             ..settings().courier
         },

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use functions::webhooks::rooms::Limits;
-use functions::webhooks::{Settings, courier, local};
+use functions::webhook_delivery::rooms::Limits;
+use functions::webhook_delivery::{Settings, courier, local};
 use futures::StreamExt as _;
 use futures::stream;
 use shared::domain::delivery::DeliveryState;

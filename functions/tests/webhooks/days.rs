@@ -1,7 +1,7 @@
 //! Endpoints that fail for long: the contract's attempts, and the end.
 
 use chrono::TimeDelta;
-use functions::webhooks::plan::PAUSES;
+use functions::webhook_delivery::plan::PAUSES;
 use shared::domain::audit::Action;
 use shared::domain::delivery::{AttemptFault, DeliveryState};
 use shared::domain::webhook::DisabledReason;

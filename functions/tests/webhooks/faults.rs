@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
-use functions::webhooks::Settings;
-use functions::webhooks::courier::Settings as Courier;
+use functions::webhook_delivery::Settings;
+use functions::webhook_delivery::courier::Settings as Courier;
 use shared::domain::delivery::{AttemptFault, DeliveryState};
 use shared::reach::Reach;
 use shared::reach::client::Lookup;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use functions::webhooks::batch::BUDGET;
+use functions::webhook_delivery::batch::BUDGET;
 use shared::queue::deployment::EVENTS_VISIBILITY;
 use testbed::relay::Relay;
 use testbed::table::table;

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use functions::webhooks::Settings;
-use functions::webhooks::courier::Settings as Courier;
+use functions::webhook_delivery::Settings;
+use functions::webhook_delivery::courier::Settings as Courier;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};

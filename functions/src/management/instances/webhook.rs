@@ -10,8 +10,8 @@ use crate::http::{ApiError, Code, Trail};
 use crate::management::ManagementState;
 use crate::openapi::Operation;
 use crate::state::Base;
-use crate::webhook::side::{Asker, Named, Remembers, Side, extracted, parameter};
-use crate::webhook::{Hooks, delete, deliveries, put, replay, rotate_secret, show, test};
+use crate::webhook_routes::side::{Asker, Named, Remembers, Side, extracted, parameter};
+use crate::webhook_routes::{Hooks, delete, deliveries, put, replay, rotate_secret, show, test};
 
 /// Every one of them.
 pub fn endpoints() -> Vec<Endpoint<ManagementState>> {

@@ -13,7 +13,7 @@ use crate::http::caller::{KeyCaller, permission};
 use crate::http::{ApiError, Path, Reply, Timestamp};
 use crate::messaging::MessagingState;
 use crate::openapi::Tag;
-use crate::webhook::DeliveryView;
+use crate::webhook_routes::DeliveryView;
 
 #[derive(Serialize, ToSchema)]
 pub struct Response {

@@ -18,10 +18,10 @@ use crate::http::{
     Timestamp,
 };
 use crate::openapi::Tag;
-use crate::webhook::about::About;
-use crate::webhook::change::require;
-use crate::webhook::replay::time;
-use crate::webhook::side::Side;
+use crate::webhook_routes::about::About;
+use crate::webhook_routes::change::require;
+use crate::webhook_routes::replay::time;
+use crate::webhook_routes::side::Side;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

@@ -12,11 +12,11 @@ use crate::endpoint::{Argument, Endpoint};
 use crate::http::caller::permission::WebhookWrite;
 use crate::http::{ApiError, Code, Replayable, Reply};
 use crate::openapi::{Operation, Tag};
-use crate::webhook::about::Posted;
-use crate::webhook::again::{Again, once};
-use crate::webhook::change::{record, require_enabled};
-use crate::webhook::retry::{again, send};
-use crate::webhook::side::{Asker, Side, parameter};
+use crate::webhook_routes::about::Posted;
+use crate::webhook_routes::again::{Again, once};
+use crate::webhook_routes::change::{record, require_enabled};
+use crate::webhook_routes::retry::{again, send};
+use crate::webhook_routes::side::{Asker, Side, parameter};
 
 /// An event that is sent again.
 #[derive(Debug, Serialize, ToSchema)]
