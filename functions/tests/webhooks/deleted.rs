@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use functions::webhooks::Settings;
+use functions::webhook_delivery::Settings;
 use shared::domain::delivery::{DeliveryState, Errand};
 use shared::domain::event::Wants;
 use shared::domain::payload;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use functions::webhooks::slow::Limits;
-use functions::webhooks::{Settings, courier};
+use functions::webhook_delivery::slow::Limits;
+use functions::webhook_delivery::{Settings, courier};
 use shared::domain::delivery::{AttemptFault, DeliveryState};
 use shared::domain::instance::Instance;
 use testbed::wait::{in_time, until};
