@@ -642,7 +642,7 @@ mod tests {
                 EventType::MessageStatus,
                 json!({
                     "id": id, "status": "failed", "to": {"phone": null, "lid": null, "group": "1@g.us"},
-                    "reference": null, "error": error, "receipts": receipts, "at": "2026-01-01T10:00:00Z",
+                    "reference": null, "error": error, "receipts": receipts, "at": "2026-01-01T10:00:00.000Z",
                 }),
             ),
             (
