@@ -2,13 +2,16 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::TimeDelta;
+use daemon::announce::hub::Shown;
 use serde_json::json;
 use shared::auth::api_key::Scope;
 use shared::domain::feed::FeedEvent;
+use shared::ids::EventId;
 use shared::storage::keys;
 use shared::storage::sessions::Sessions;
+use testbed::wait::until;
 
-use crate::world::World;
+use crate::world::{World, shown};
 
 #[tokio::test]
 async fn an_expired_token_ends_the_socket_unless_another_came_first() {
@@ -81,17 +84,22 @@ async fn a_key_that_loses_a_scope_hears_no_more_of_it() {
     world
         .set(&keys::api_key(&key.secret.hash()), "scopes", scopes)
         .await;
-    // It is read anew every few seconds: shown until it is not heard any more.
-    for number in (2..=250).step_by(2) {
-        feed.show(&sales, FeedEvent::PresenceUpdate, number);
-        feed.show(&sales, FeedEvent::MessageStatus, number + 1);
+    // The key is read anew every few seconds.
+    let mut number = 0_u32;
+    until("the end of what it hears of presence", async || {
+        for event in [FeedEvent::PresenceUpdate, FeedEvent::MessageStatus] {
+            number += 1;
+            let id = EventId::derived(sales.created_at, &["a look", &number.to_string()]);
+            let shown = shown(&sales, event, 0, &json!({}));
+            feed.hub.show(Shown { id, ..shown });
+        }
         if client.event().await.0 == "message:status" {
-            return;
+            return Some(());
         }
         assert_eq!(client.event().await.0, "message:status");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-    }
-    panic!("it hears of presence still");
+        None
+    })
+    .await;
 }
 
 #[tokio::test]
