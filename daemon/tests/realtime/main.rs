@@ -2,6 +2,7 @@
 //! `tests/realtime` holds the local stack to the client that people use.
 
 mod bus;
+mod costs;
 mod ends;
 mod events;
 mod handshake;

@@ -3,6 +3,7 @@
 mod batches;
 mod breaker;
 mod costs;
+mod costs_of_retries;
 mod crowd;
 mod days;
 mod deleted;

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -126,5 +126,96 @@ impl<P: Passing> Queue for Through<P> {
 
     async fn ensure(&self, queue: &QueueName, attributes: QueueAttributes) -> Result<(), QueueError> {
         self.0.inner().ensure(queue, attributes).await
+    }
+}
+
+/// The queues, with the requests to them counted.
+#[derive(Debug)]
+pub struct Counted {
+    inner: Arc<EmbeddedQueue>,
+    requests: Mutex<Requests>,
+}
+
+/// How many requests were made, whatever came of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Sends. A batch is one.
+    pub sends: u64,
+    /// Receives.
+    pub receives: u64,
+    /// Changes of visibility.
+    pub extensions: u64,
+    /// Deletions.
+    pub deletions: u64,
+}
+
+impl Counted {
+    /// These queues.
+    pub fn new(inner: Arc<EmbeddedQueue>) -> Self {
+        Self {
+            inner,
+            requests: Mutex::default(),
+        }
+    }
+
+    /// The sends so far.
+    pub fn sends(&self) -> u64 {
+        self.counted().sends
+    }
+
+    /// The requests since this was asked last.
+    pub fn take(&self) -> Requests {
+        std::mem::take(&mut *self.counted())
+    }
+
+    fn counted(&self) -> MutexGuard<'_, Requests> {
+        self.requests.lock().expect("no holder panics")
+    }
+}
+
+/// A request counts when its answer is there.
+#[async_trait]
+impl Passing for Counted {
+    fn inner(&self) -> &EmbeddedQueue {
+        &self.inner
+    }
+
+    async fn send(&self, queue: &QueueName, message: OutgoingMessage) -> Result<SendOutcome, QueueError> {
+        let sent = self.inner.send(queue, message).await;
+        self.counted().sends += 1;
+        sent
+    }
+
+    async fn send_batch(
+        &self,
+        queue: &QueueName,
+        messages: Vec<OutgoingMessage>,
+    ) -> Vec<Result<SendOutcome, QueueError>> {
+        let sent = self.inner.send_batch(queue, messages).await;
+        self.counted().sends += 1;
+        sent
+    }
+
+    async fn receive(&self, queue: &QueueName, options: ReceiveOptions) -> Result<Vec<Received>, QueueError> {
+        let received = self.inner.receive(queue, options).await;
+        self.counted().receives += 1;
+        received
+    }
+
+    async fn extend(
+        &self,
+        queue: &QueueName,
+        receipt: &Receipt,
+        visibility: Duration,
+    ) -> Result<(), QueueError> {
+        let extended = self.inner.extend(queue, receipt, visibility).await;
+        self.counted().extensions += 1;
+        extended
+    }
+
+    async fn delete(&self, queue: &QueueName, receipt: &Receipt) -> Result<(), QueueError> {
+        let deleted = self.inner.delete(queue, receipt).await;
+        self.counted().deletions += 1;
+        deleted
     }
 }

@@ -7,7 +7,6 @@ mod kept;
 mod media;
 mod routes;
 mod scheduled;
-mod sends;
 mod world;
 
 use serde_json::json;

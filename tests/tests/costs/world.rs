@@ -12,15 +12,13 @@ use shared::storage::Table;
 use shared::storage::counters::{Counters, Counts};
 use shared::storage::messages::Messages;
 use testbed::caller::Bases;
-use testbed::queues::{Through, queues};
+use testbed::queues::{Counted, Through, queues};
 use testbed::relay::Relay;
 use testbed::table::{Database, table};
 use testbed::world::Keys;
 use tests::flow::Paired;
 use tests::inside::{self, Inside, Stores};
 use tests::phones::Phones;
-
-use crate::sends::Counted;
 
 const SHARDS: u32 = 1;
 
@@ -49,7 +47,7 @@ impl World {
         let endpoint = &database.endpoint;
         let (api_meter, daemon_meter) = (Relay::metering(endpoint).await, Relay::metering(endpoint).await);
         let (queue, names) = queues(clock.clone(), NETWORK, SHARDS).await;
-        let queue = Arc::new(Through(Counted::new(queue)));
+        let queue = Arc::new(Through(Counted::new(Arc::new(queue))));
         let keys = Keys::new();
         let stores = Stores {
             api: table(api_meter.endpoint()),
