@@ -7,9 +7,10 @@ use std::sync::{Arc, Mutex};
 use sandbox::Sandbox;
 use serde_json::{Value, json};
 use testbed::wait::in_time;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
-use tokio::process::{Child, ChildStdin, Command};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::sync::{Mutex as AsyncMutex, oneshot};
+use tokio::time::Instant;
 
 /// The client's binary, which is built beside this one.
 const PROGRAM: &str = "whatsapp-rust-peer";
@@ -17,11 +18,15 @@ const PROGRAM: &str = "whatsapp-rust-peer";
 /// The answers that are waited for, by their commands' numbers.
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Value>>>>;
 
+/// When texts came, by what they say.
+type Came = Arc<Mutex<HashMap<String, Instant>>>;
+
 /// A linked client. Killed when dropped.
 pub struct Bare {
     child: Child,
     input: AsyncMutex<(u64, ChildStdin)>,
     waiting: Waiting,
+    came: Came,
 }
 
 impl Bare {
@@ -54,27 +59,19 @@ impl Bare {
             panic!("the client has ended");
         };
         in_time("the client's link", linking).await;
-        let waiting = Waiting::default();
-        let answers = Arc::clone(&waiting);
-        tokio::spawn(async move {
-            while let Ok(Some(line)) = lines.next_line().await {
-                let Ok(told) = serde_json::from_str::<Value>(&line) else {
-                    continue;
-                };
-                let number = told["answer"].as_u64();
-                let waits =
-                    number.and_then(|number| answers.lock().expect("no holder panics").remove(&number));
-                if let Some(waits) = waits {
-                    // Whoever asked may have gone.
-                    let _ = waits.send(told);
-                }
-            }
-        });
+        let (waiting, came) = (Waiting::default(), Came::default());
+        tokio::spawn(listen(lines, Arc::clone(&waiting), Arc::clone(&came)));
         Self {
             child,
             input: AsyncMutex::new((0, input)),
             waiting,
+            came,
         }
+    }
+
+    /// When each text came, by what it says.
+    pub fn came(&self) -> HashMap<String, Instant> {
+        self.came.lock().expect("no holder panics").clone()
     }
 
     /// The process.
@@ -100,5 +97,25 @@ impl Bare {
         }
         let answer = in_time("the client's answer", answer).await.expect("it answers");
         assert!(answer["error"].is_null(), "{answer}");
+    }
+}
+
+/// Takes what the client says, until it ends.
+async fn listen(mut lines: Lines<BufReader<ChildStdout>>, waiting: Waiting, came: Came) {
+    while let Ok(Some(line)) = lines.next_line().await {
+        let now = Instant::now();
+        let Ok(told) = serde_json::from_str::<Value>(&line) else {
+            continue;
+        };
+        if let (Some("message"), Some(text)) = (told["event"].as_str(), told["text"].as_str()) {
+            let mut came = came.lock().expect("no holder panics");
+            came.entry(text.to_owned()).or_insert(now);
+        }
+        let number = told["answer"].as_u64();
+        let waits = number.and_then(|number| waiting.lock().expect("no holder panics").remove(&number));
+        if let Some(waits) = waits {
+            // Whoever asked may have gone.
+            let _ = waits.send(told);
+        }
     }
 }

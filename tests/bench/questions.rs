@@ -11,7 +11,7 @@ use testbed::caller::Caller;
 use tests::flow::pair;
 use tokio::time::Instant;
 
-use crate::report::percentile;
+use crate::report::ms;
 use crate::stack::Stack;
 
 /// How many people are written to: one for each lane, if they spread well, twice.
@@ -85,7 +85,7 @@ struct Measured {
 impl Measured {
     /// A percentile, in milliseconds.
     fn at(&self, percent: usize) -> f64 {
-        percentile(&self.took, percent).as_secs_f64() * 1_000.0
+        ms(&self.took, percent)
     }
 
     fn print(&self, name: &str) {

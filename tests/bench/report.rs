@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 /// What is there to be met: the 99th percentile of each route.
 pub const GOAL: Duration = Duration::from_millis(100);
 
@@ -78,19 +80,79 @@ impl Report {
 }
 
 fn line(sorted: &[Duration]) -> String {
-    let ms = |percent| format!("{:.1}", percentile(sorted, percent).as_secs_f64() * 1_000.0);
     format!(
-        "{:>6} {:>8} {:>8} {:>8} {:>8}",
+        "{:>6} {:>8.1} {:>8.1} {:>8.1} {:>8.1}",
         sorted.len(),
-        ms(50),
-        ms(95),
-        ms(99),
-        ms(100)
+        ms(sorted, 50),
+        ms(sorted, 95),
+        ms(sorted, 99),
+        ms(sorted, 100)
     )
 }
 
+/// The same in milliseconds.
+pub fn ms(sorted: &[Duration], percent: usize) -> f64 {
+    percentile(sorted, percent).as_secs_f64() * 1_000.0
+}
+
+/// How many there are, as a number that can be divided.
+pub fn count(n: usize) -> f64 {
+    f64::from(u32::try_from(n).expect("small"))
+}
+
+/// How long something took each time.
+pub struct Times {
+    sorted: Vec<Duration>,
+    /// When the last one was over.
+    last: Option<Instant>,
+}
+
+impl Times {
+    /// The titles of the rows that [`Times::print`] prints.
+    pub fn print_head(title: &str) {
+        println!(
+            "{title:<22} {:>16} {:>9} {:>9} {:>9} {:>9}",
+            "n", "a second", "p50 ms", "p99 ms", "max ms"
+        );
+    }
+
+    /// Those from one moment to another.
+    pub fn of(each: impl Iterator<Item = (Instant, Instant)>) -> Self {
+        let (mut sorted, mut last) = (Vec::new(), None);
+        for (from, to) in each {
+            sorted.push(to.saturating_duration_since(from));
+            last = last.max(Some(to));
+        }
+        sorted.sort_unstable();
+        Self { sorted, last }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// A percentile, in milliseconds.
+    pub fn at(&self, percent: usize) -> f64 {
+        ms(&self.sorted, percent)
+    }
+
+    /// Prints them as a row. `wanted` is how many there ought to be, and `began` when they began all together.
+    pub fn print(&self, name: &str, wanted: usize, began: Instant) {
+        let lasted = self.last.map_or(Duration::ZERO, |last| last - began);
+        println!(
+            "{name:<22} {:>16} {:>9.0} {:>9.1} {:>9.1} {:>9.1}",
+            format!("{} of {wanted}", self.count()),
+            count(self.count()) / lasted.as_secs_f64(),
+            self.at(50),
+            self.at(99),
+            self.at(100)
+        );
+    }
+}
+
 /// The smallest value that `percent` of all do not exceed.
-pub fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+fn percentile(sorted: &[Duration], percent: usize) -> Duration {
     let rank = (sorted.len() * percent).div_ceil(100).max(1);
     sorted.get(rank - 1).copied().unwrap_or_default()
 }

@@ -18,7 +18,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::bare::Bare;
-use crate::report::percentile;
+use crate::cpu::cpu;
+use crate::report::{count, ms};
 use crate::stack::Stack;
 
 /// How many people each sender writes to: one for each lane of an instance, if they spread well.
@@ -57,7 +58,6 @@ impl Measured {
     fn print(&mut self, name: &str) {
         self.accepting.sort_unstable();
         self.delivering.sort_unstable();
-        let ms = |sorted: &[Duration], percent| percentile(sorted, percent).as_secs_f64() * 1_000.0;
         println!(
             "{name:<12} {:>10.0} {:>10.0} {:>10.1} {:>10.1} {:>10.1} {:>10.1} {:>10.2}",
             self.a_second(self.accepted_in),
@@ -69,10 +69,6 @@ impl Measured {
             self.cpu_each(),
         );
     }
-}
-
-fn count(n: usize) -> f64 {
-    f64::from(u32::try_from(n).expect("small"))
 }
 
 /// Measures with so many instances, one after the other; answers whether each text arrived once.
@@ -240,19 +236,4 @@ async fn arrivals(people: &[sandbox::Phone], wanted: usize) -> HashMap<String, (
         tokio::time::sleep(Duration::from_millis(500)).await;
         patience += Duration::from_millis(500);
     }
-}
-
-/// The processors' time that processes have had, from `/proc` (Linux): user and system time in hundredths of a second.
-fn cpu(processes: &[u32]) -> Duration {
-    let ticks = processes.iter().map(|process| {
-        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).expect("it runs");
-        // The name in parentheses may have spaces.
-        let fields = stat.rsplit(')').next().expect("a line").split_whitespace();
-        fields
-            .skip(11)
-            .take(2)
-            .filter_map(|field| field.parse::<u64>().ok())
-            .sum::<u64>()
-    });
-    Duration::from_millis(ticks.sum::<u64>() * 10)
 }

@@ -57,6 +57,11 @@ impl Stack {
         testbed::mail::find_code(mails["data"][0]["text"].as_str()?)
     }
 
+    /// Host and port of the API, and of the realtime feed.
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
     /// The process.
     pub fn id(&self) -> u32 {
         self.process.id()
