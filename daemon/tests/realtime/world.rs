@@ -19,9 +19,8 @@ use shared::auth::session::{LIFETIME, RefreshToken, Session};
 use shared::clock::SystemClock;
 use shared::config;
 use shared::domain::account::{Role, Subscription, Tier, User};
-use shared::domain::event::{Untold, Wants};
 use shared::domain::feed::FeedEvent;
-use shared::domain::instance::{Desired, Instance, Observed, Status, Wanted};
+use shared::domain::instance::Instance;
 use shared::domain::network::Network;
 use shared::domain::shard::Shard;
 use shared::ids::{EventId, InstanceId, KeyId, SubscriptionId, UserId};
@@ -211,44 +210,9 @@ impl World {
 
     /// An instance of this owner.
     pub async fn instance(&self, owner: &Owner, name: &str) -> Instance {
-        let now = self.now();
-        let instance = Instance {
-            id: InstanceId::new(now),
-            subscription: owner.subscription.id,
-            name: name.parse().expect("a name"),
-            network: NETWORK,
-            shard: Shard(0),
-            metadata: std::collections::BTreeMap::new(),
-            created_at: now,
-            desired: Desired {
-                wanted: Wanted::Disconnected,
-                generation: 0,
-                restart: 0,
-                pairing: None,
-                passkey: None,
-                unlink_asked_at: None,
-            },
-            suspended: false,
-            observed: Observed {
-                status: Status::Disconnected,
-                since: now,
-                reason: None,
-                last_error: None,
-                last_round_trip_at: None,
-                qr: None,
-                pairing_code: None,
-                passkey: None,
-                generation: 0,
-                pause: None,
-                untold: Untold::default(),
-            },
-            fence: None,
-            account: None,
-            wants: Wants::default(),
-            messages_per_minute: None,
-            content_days: 0,
-            content_in_realtime: false,
-        };
+        let (now, name) = (self.now(), name.parse().expect("a name"));
+        let (id, subscription) = (InstanceId::new(now), owner.subscription.id);
+        let instance = Instance::new(id, subscription, name, NETWORK, Shard(0), now);
         let created = Instances::new(self.table.clone()).create(&instance, 40).await;
         assert_eq!(created.expect("stored"), Created::Created);
         instance

@@ -8,8 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use daemon::shard::AUDIENCE_DEADLINE;
 use shared::clock::SystemClock;
 use shared::config::QueueLimits;
-use shared::domain::event::{Untold, Wants};
-use shared::domain::instance::{Desired, Instance, Observed, Status, Wanted};
+use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::job::Query;
 use shared::domain::network::Network as NetworkName;
 use shared::domain::payload;
@@ -93,43 +92,11 @@ impl World {
     }
 
     pub async fn instance_of(&self, name: &str, shard: Shard) -> Instance {
-        let instance = Instance {
-            id: InstanceId::new(self.now()),
-            subscription: SUBSCRIPTION,
-            name: name.parse().expect("a name"),
-            network: NETWORK,
-            shard,
-            metadata: std::collections::BTreeMap::new(),
-            created_at: self.now(),
-            desired: Desired {
-                wanted: Wanted::Connected,
-                generation: 1,
-                restart: 0,
-                pairing: None,
-                passkey: None,
-                unlink_asked_at: None,
-            },
-            suspended: false,
-            observed: Observed {
-                status: Status::Disconnected,
-                since: self.now(),
-                reason: None,
-                last_error: None,
-                last_round_trip_at: None,
-                qr: None,
-                pairing_code: None,
-                passkey: None,
-                generation: 0,
-                pause: None,
-                untold: Untold::default(),
-            },
-            fence: None,
-            account: None,
-            wants: Wants::default(),
-            messages_per_minute: None,
-            content_days: 0,
-            content_in_realtime: false,
-        };
+        let (now, name) = (self.now(), name.parse().expect("a name"));
+        let id = InstanceId::new(now);
+        let mut instance = Instance::new(id, SUBSCRIPTION, name, NETWORK, shard, now);
+        instance.desired.wanted = Wanted::Connected;
+        instance.desired.generation = 1;
         let created = self.instances.create(&instance, 100).await.expect("created");
         assert_eq!(created, Created::Created);
         instance

@@ -15,8 +15,8 @@ use shared::clock::Clock;
 use shared::domain::audit::Actor;
 use shared::domain::content::{Content, Context, Excerpt};
 use shared::domain::delivery::{Delivery, DeliveryState};
-use shared::domain::event::{self, Data, Event, MessageReceived, Untold, Wants};
-use shared::domain::instance::{Desired, Instance, Observed, Status, Wanted};
+use shared::domain::event::{self, Data, Event, MessageReceived, Wants};
+use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::network::Network;
 use shared::domain::payload;
 use shared::domain::person::Person;
@@ -95,43 +95,12 @@ impl World {
 
     /// An instance of this name.
     pub async fn instance(&self, name: &str) -> Instance {
-        let instance = Instance {
-            id: InstanceId::new(self.now()),
-            subscription: SUBSCRIPTION,
-            name: name.parse().expect("a name"),
-            network: Network::Sandbox,
-            shard: Shard(0),
-            metadata: [("shop".to_owned(), "7".to_owned())].into(),
-            created_at: self.now(),
-            desired: Desired {
-                wanted: Wanted::Connected,
-                generation: 1,
-                restart: 0,
-                pairing: None,
-                passkey: None,
-                unlink_asked_at: None,
-            },
-            suspended: false,
-            observed: Observed {
-                status: Status::Connected,
-                since: self.now(),
-                reason: None,
-                last_error: None,
-                last_round_trip_at: None,
-                qr: None,
-                pairing_code: None,
-                passkey: None,
-                generation: 1,
-                pause: None,
-                untold: Untold::default(),
-            },
-            fence: None,
-            account: None,
-            wants: Wants::default(),
-            messages_per_minute: None,
-            content_days: 0,
-            content_in_realtime: false,
-        };
+        let (now, name) = (self.now(), name.parse().expect("a name"));
+        let (id, network) = (InstanceId::new(now), Network::Sandbox);
+        let mut instance = Instance::new(id, SUBSCRIPTION, name, network, Shard(0), now);
+        instance.metadata.insert("shop".to_owned(), "7".to_owned());
+        instance.desired.wanted = Wanted::Connected;
+        instance.observed.status = Status::Connected;
         let created = Instances::new(self.table.clone()).create(&instance, 10_000).await;
         assert_eq!(created.expect("stored"), Created::Created);
         instance

@@ -153,6 +153,20 @@ pub struct Desired {
     pub unlink_asked_at: Option<DateTime<Utc>>,
 }
 
+/// Nobody has asked for anything.
+impl Default for Desired {
+    fn default() -> Self {
+        Self {
+            wanted: Wanted::Disconnected,
+            generation: 0,
+            restart: 0,
+            pairing: None,
+            passkey: None,
+            unlink_asked_at: None,
+        }
+    }
+}
+
 /// A wish to be paired by a code that is entered on the phone with this number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PairingRequest {
@@ -225,6 +239,23 @@ pub struct Observed {
 }
 
 impl Observed {
+    /// How a connection is of which nothing more is known.
+    pub fn new(status: Status, since: DateTime<Utc>) -> Self {
+        Self {
+            status,
+            since,
+            reason: None,
+            last_error: None,
+            last_round_trip_at: None,
+            qr: None,
+            pairing_code: None,
+            passkey: None,
+            generation: 0,
+            pause: None,
+            untold: Untold::default(),
+        }
+    }
+
     /// The same at rest: nothing waits to be scanned or entered. `generation` is that of the answered request. What
     /// is remembered of the connection stays.
     #[must_use]
@@ -314,6 +345,35 @@ pub struct Account {
 }
 
 impl Instance {
+    /// An instance that was just made: it is paired with nobody, and nobody has asked for anything.
+    pub fn new(
+        id: InstanceId,
+        subscription: SubscriptionId,
+        name: InstanceName,
+        network: Network,
+        shard: Shard,
+        now: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            id,
+            subscription,
+            name,
+            network,
+            shard,
+            metadata: BTreeMap::new(),
+            created_at: now,
+            desired: Desired::default(),
+            suspended: false,
+            observed: Observed::new(Status::Disconnected, now),
+            fence: None,
+            account: None,
+            wants: Wants::default(),
+            messages_per_minute: None,
+            content_days: 0,
+            content_in_realtime: false,
+        }
+    }
+
     /// What the reconciler is to bring about: a suspended instance is to be disconnected, whatever is wanted.
     pub fn wanted(&self) -> Wanted {
         match self.desired.wanted {
@@ -367,17 +427,10 @@ mod tests {
     fn the_times_of_an_instance_do_not_run_backwards() {
         let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
         let mut observed = Observed {
-            status: Status::Connected,
-            since: now + TimeDelta::seconds(3),
-            reason: None,
             last_error: Some("lost".to_owned()),
             last_round_trip_at: Some(now),
-            qr: None,
-            pairing_code: None,
-            passkey: None,
             generation: 1,
-            pause: None,
-            untold: Untold::default(),
+            ..Observed::new(Status::Connected, now + TimeDelta::seconds(3))
         };
         let rested = observed.at_rest(Status::Disconnected, Reason::DisconnectRequested, now, 2);
         assert_eq!(rested.since, observed.since, "the other's clock was ahead");

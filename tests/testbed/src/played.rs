@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use shared::clock::Clock;
-use shared::domain::event::Untold;
 use shared::domain::instance::{Account, Instance, Observed, PairingCode, QrCode, Status};
 use shared::domain::network::Network;
 use shared::domain::passkey::{PasskeyRequest, PasskeyStage};
@@ -169,17 +168,8 @@ impl PlayedDaemon {
     async fn observed(&self, instance: InstanceId, status: Status) -> Observed {
         let stored: Option<Instance> = self.instances.get_of_any(instance).await.expect("read");
         Observed {
-            status,
-            since: self.now(),
-            reason: None,
-            last_error: None,
-            last_round_trip_at: None,
-            qr: None,
-            pairing_code: None,
-            passkey: None,
             generation: stored.expect("there").desired.generation,
-            pause: None,
-            untold: Untold::default(),
+            ..Observed::new(status, self.now())
         }
     }
 

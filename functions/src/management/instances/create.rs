@@ -8,8 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 use shared::domain::audit::Action;
-use shared::domain::event::{Untold, Wants};
-use shared::domain::instance::{Desired, Instance, InstanceName, Observed, Status, Wanted};
+use shared::domain::instance::{Instance, InstanceName};
 use shared::domain::network::Network;
 use shared::domain::news::News;
 use shared::domain::shard::Shard;
@@ -114,42 +113,13 @@ fn instance(state: &ManagementState, caller: &UserCaller, request: Request) -> R
     };
     let now = state.clock.now();
     let id = InstanceId::new(now);
+    let shard = Shard::of(id, state.shards);
     Ok(Instance {
-        id,
-        subscription: caller.subscription.id,
-        name,
-        network,
-        shard: Shard::of(id, state.shards),
         metadata: strings,
-        created_at: now,
-        desired: Desired {
-            wanted: Wanted::Disconnected,
-            generation: 0,
-            restart: 0,
-            pairing: None,
-            passkey: None,
-            unlink_asked_at: None,
-        },
-        suspended: false,
-        observed: Observed {
-            status: Status::Disconnected,
-            since: now,
-            reason: None,
-            last_error: None,
-            last_round_trip_at: None,
-            qr: None,
-            pairing_code: None,
-            passkey: None,
-            generation: 0,
-            pause: None,
-            untold: Untold::default(),
-        },
-        fence: None,
-        account: None,
-        wants: Wants::default(),
         messages_per_minute,
         content_days,
         content_in_realtime: request.content_in_realtime.unwrap_or(false),
+        ..Instance::new(id, caller.subscription.id, name, network, shard, now)
     })
 }
 

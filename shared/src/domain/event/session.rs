@@ -144,21 +144,13 @@ mod tests {
     fn observed(status: Status) -> Observed {
         let since = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
         Observed {
-            status,
-            since,
-            reason: None,
-            last_error: None,
-            last_round_trip_at: None,
             qr: (status == Status::AwaitingQr).then(|| QrCode {
                 sealed: b"secret".to_vec(),
                 attempt: 2,
                 expires_at: since + TimeDelta::minutes(1),
             }),
-            pairing_code: None,
-            passkey: None,
             generation: 1,
-            pause: None,
-            untold: Untold::default(),
+            ..Observed::new(status, since)
         }
     }
 
