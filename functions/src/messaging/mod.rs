@@ -5,7 +5,7 @@ mod chats;
 mod contacts;
 mod endpoints;
 mod groups;
-mod idempotency;
+pub(crate) mod idempotency;
 mod instance;
 mod media;
 pub(crate) mod messages;
@@ -15,5 +15,4 @@ mod stats;
 mod webhook;
 
 pub use endpoints::endpoints;
-pub(crate) use idempotency::other_request;
 pub use state::MessagingState;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use shared::ids::QuestionId;
 use shared::sealed;
 use shared::storage::answers::Progress;
-use shared::storage::idempotency::{Asked, Claim, TERM};
+use shared::storage::idempotency::{Asked, TERM};
 use shared::storage::keys;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
@@ -18,7 +18,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::side::{Asker, Remembers, Side};
 use crate::http::{ApiError, Replayable, Reply, log};
-use crate::messaging::other_request;
+use crate::messaging::idempotency;
 
 /// The number of the form in which a request's bytes stand for what it asks.
 const FORM: u32 = 1;
@@ -72,15 +72,8 @@ pub async fn once<S: Side, T: Serialize>(
         by_meaning: true,
     };
     let offered = QuestionId::new(now);
-    let claim = remembers
-        .keys
-        .claim(instance, key, question, offered, now)
-        .await?;
-    let (id, is_first) = match claim {
-        Claim::New => (offered, true),
-        Claim::Known { first, .. } => (first, false),
-        Claim::OtherRequest => return Err(other_request()),
-    };
+    let claimed = idempotency::claim(remembers.keys, instance, key, question, offered, now).await?;
+    let (id, is_first) = (claimed.id, claimed.is_first());
     if !is_first && let Some(known) = known(state, remembers, asker, id).await? {
         return Ok(Replayable {
             reply: reply(Again::Known(known)),

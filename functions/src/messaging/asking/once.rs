@@ -6,9 +6,9 @@ use shared::domain::question::Ask;
 use shared::ids::{InstanceId, QuestionId};
 use shared::storage::idempotency::{Asked, Claim};
 
-use crate::http::{ApiError, log};
+use crate::http::ApiError;
 use crate::messaging::MessagingState;
-use crate::messaging::idempotency::other_request;
+use crate::messaging::idempotency::{self, other_request};
 
 /// The number of the form in which a request's meaning is written. In form 1 it was the ask.
 const FORM: u32 = 2;
@@ -45,11 +45,9 @@ impl Once {
             Some(ask) => serde_json::to_vec(ask).map_err(|error| ApiError::internal().caused_by(error))?,
             None => self.meaning.clone(),
         };
-        let claim = state
-            .idempotency
-            .claim(instance, &self.key, self.asked(&bytes), offered, now)
-            .await?;
-        first(claim)
+        let (keys, asked) = (&state.idempotency, self.asked(&bytes));
+        let claimed = idempotency::claim(keys, instance, &self.key, asked, offered, now).await?;
+        Ok((!claimed.is_first()).then_some(claimed.id))
     }
 
     /// The question of the first request with this key, where there was one.
@@ -60,16 +58,16 @@ impl Once {
         now: DateTime<Utc>,
     ) -> Result<Option<QuestionId>, ApiError> {
         let asked = self.asked(&self.meaning);
-        let found = state.idempotency.look(instance, &self.key, asked, now).await?;
-        found.map_or(Ok(None), first)
+        match state.idempotency.look(instance, &self.key, asked, now).await? {
+            None | Some(Claim::New) => Ok(None),
+            Some(Claim::Known { first, .. }) => Ok(Some(first)),
+            Some(Claim::OtherRequest) => Err(other_request()),
+        }
     }
 
     /// A request that came to nothing leaves its key to the next one.
     pub async fn release(&self, state: &MessagingState, instance: InstanceId, question: QuestionId) {
-        let released = state.idempotency.release(instance, &self.key, question).await;
-        if let Err(error) = released {
-            log::went_wrong(&error.into(), "an idempotency key stands for nothing");
-        }
+        idempotency::release(&state.idempotency, instance, &self.key, question).await;
     }
 
     fn asked<'a>(&'a self, bytes: &'a [u8]) -> Asked<'a> {
@@ -79,13 +77,5 @@ impl Once {
             form: FORM,
             by_meaning: true,
         }
-    }
-}
-
-fn first(claim: Claim<QuestionId>) -> Result<Option<QuestionId>, ApiError> {
-    match claim {
-        Claim::New => Ok(None),
-        Claim::Known { first, .. } => Ok(Some(first)),
-        Claim::OtherRequest => Err(other_request()),
     }
 }

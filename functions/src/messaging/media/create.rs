@@ -12,7 +12,7 @@ use shared::domain::upload::{
     FileName, MAX_UPLOAD, MAX_UPLOADED_A_DAY, MAX_UPLOADS_A_DAY, MimeType, URL_TERM,
 };
 use shared::ids::{InstanceId, MediaId};
-use shared::storage::idempotency::{Asked, Claim};
+use shared::storage::idempotency::Asked;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -20,9 +20,9 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use super::uploads::announce;
 use crate::endpoint::Endpoint;
 use crate::http::caller::{KeyCaller, permission};
-use crate::http::{ApiError, Code, Fields, JsonBody, Replayable, Reply, Timestamp, Whole, log};
+use crate::http::{ApiError, Code, Fields, JsonBody, Replayable, Reply, Timestamp, Whole};
 use crate::messaging::MessagingState;
-use crate::messaging::idempotency::{IdempotencyKey, other_request};
+use crate::messaging::idempotency::{self, Claimed, IdempotencyKey};
 use crate::openapi::Tag;
 
 /// The number of the form in which a request's bytes stand for what it asks.
@@ -95,8 +95,8 @@ pub async fn handler(
     let instance = caller.grant.instance;
     let now = state.clock.now();
     let offered = MediaId::new(now);
-    let (id, is_replay) = match &idempotency_key {
-        None => (offered, false),
+    let claimed = match &idempotency_key {
+        None => Claimed::first(offered),
         Some(key) => {
             let meaning = format!("media\n{file_name}\n{mime_type}\n{size}");
             let asked = Asked {
@@ -105,17 +105,10 @@ pub async fn handler(
                 form: FORM,
                 by_meaning: false,
             };
-            match state
-                .idempotency
-                .claim(instance, key, asked, offered, now)
-                .await?
-            {
-                Claim::New => (offered, false),
-                Claim::Known { first, .. } => (first, true),
-                Claim::OtherRequest => return Err(other_request()),
-            }
+            idempotency::claim(&state.idempotency, instance, key, asked, offered, now).await?
         }
     };
+    let (id, is_replay) = (claimed.id, !claimed.is_first());
     // A request that came before is counted, or was cut short.
     let has_room = if is_replay {
         Ok(())
@@ -130,9 +123,7 @@ pub async fn handler(
         (Ok(announced), _) => announced,
         (Err(error), Some(key)) if !is_replay => {
             // Nothing stands for the key: the next request with it is the first.
-            if let Err(error) = state.idempotency.release(instance, key, id).await {
-                log::went_wrong(&error.into(), "an idempotency key stands for nothing");
-            }
+            idempotency::release(&state.idempotency, instance, key, id).await;
             return Err(error);
         }
         (Err(error), _) => return Err(error),

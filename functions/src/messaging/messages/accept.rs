@@ -35,21 +35,21 @@ use shared::ids::{InstanceId, MessageId, RequestId};
 use shared::queue::QueueName;
 use shared::sealed;
 use shared::storage::counters::Quota;
-use shared::storage::idempotency::{Asked, Claim};
+use shared::storage::idempotency::Asked;
 use tracing::Instrument as _;
 
 use super::enqueue::enqueue;
 use super::files::{self, Kept, Owner};
 use super::fingerprint;
 use super::options::{GivenOptions, Options};
-use super::replay::{Known, record_of_first, replay};
+use super::replay::{record_of_first, replay};
 use super::revoking::Revokes;
 use super::scheduling;
-use super::settle::{self, Written};
+use super::settle::Written;
 use super::view::AcceptedView;
 use crate::http::{ApiError, Code, Replayable, Reply, RequestContext, Timestamp, log};
 use crate::messaging::MessagingState;
-use crate::messaging::idempotency::other_request;
+use crate::messaging::idempotency::{self, Claimed};
 
 /// A message to send that is well-formed.
 pub struct Outgoing {
@@ -150,8 +150,8 @@ pub async fn accept(
             Ok(())
         },
     )?;
-    let (id, known) = claimed;
-    if let Some(known) = known
+    let Claimed { id, earlier } = claimed;
+    if let Some(known) = earlier
         && let Some(record) = record_of_first(state, grant.instance, id, now).await?
     {
         if let Some(key) = outgoing
@@ -160,7 +160,7 @@ pub async fn accept(
             .filter(|_| record.was_not_accepted())
         {
             // The request before this one is about to free its key, or could not.
-            settle::free(state, key, &record).await;
+            idempotency::release(&state.idempotency, grant.instance, key, id).await;
             return Err(ApiError::unavailable(1));
         }
         return replay(state, subscription, &instance, record, outgoing, known, now).await;
@@ -283,11 +283,11 @@ async fn claim(
     grant: &Grant,
     outgoing: &Outgoing,
     now: DateTime<Utc>,
-) -> Result<(MessageId, Option<Known>), ApiError> {
+) -> Result<Claimed<MessageId>, ApiError> {
     let offered = outgoing.revokes.and_then(|revokes| revokes.earlier());
     let offered = offered.unwrap_or_else(|| MessageId::new(now));
     let Some(key) = &outgoing.idempotency_key else {
-        return Ok((offered, None));
+        return Ok(Claimed::first(offered));
     };
     let bytes = bytes_of(outgoing.said.content.kind(), &outgoing.body);
     let meaning = fingerprint::meaning(&outgoing.to, &outgoing.said, &outgoing.options)
@@ -298,15 +298,8 @@ async fn claim(
         form: fingerprint::FORM,
         by_meaning: false,
     };
-    let claim = state
-        .idempotency
-        .claim(grant.instance, key, asked, offered, now)
-        .await?;
-    let claimed = match claim {
-        Claim::New => (offered, None),
-        Claim::Known { first, is_queued } => (first, Some(Known { is_queued })),
-        Claim::OtherRequest => return Err(other_request()),
-    };
+    let keys = &state.idempotency;
+    let claimed = idempotency::claim(keys, grant.instance, key, asked, offered, now).await?;
     match &outgoing.revokes {
         Some(revokes) => revokes.settle(state, grant.instance, claimed).await,
         None => Ok(claimed),

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use shared::domain::message::Kind;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
-use shared::storage::idempotency::{Asked, Claim};
+use shared::storage::idempotency::Asked;
 use tokio::time::Instant;
 use tower::ServiceExt as _;
 use utoipa::ToSchema;
@@ -33,7 +33,7 @@ use super::view::AcceptedView;
 use crate::endpoint::{self, Endpoint};
 use crate::http::{ApiError, DocsAt, JsonBody, Replayable, Reply, RequestContext, envelope, log};
 use crate::messaging::MessagingState;
-use crate::messaging::idempotency::{IdempotencyKey, other_request};
+use crate::messaging::idempotency::{self, IdempotencyKey};
 use crate::openapi::Tag;
 
 /// What the paths of the kinds begin with.
@@ -226,15 +226,9 @@ async fn claim(
         by_meaning: false,
     };
     let offered = MessageId::new(now);
-    let claim = state
-        .idempotency
-        .claim(sender.grant.instance, key, asked, offered, now)
-        .await?;
-    match claim {
-        Claim::New => Ok(false),
-        Claim::Known { .. } => Ok(true),
-        Claim::OtherRequest => Err(other_request()),
-    }
+    let (keys, instance) = (&state.idempotency, sender.grant.instance);
+    let claimed = idempotency::claim(keys, instance, key, asked, offered, now).await?;
+    Ok(!claimed.is_first())
 }
 
 /// A message of the request: its place there, and its members.

@@ -17,6 +17,7 @@ use super::settle;
 use super::view::AcceptedView;
 use crate::http::{ApiError, Reply, log};
 use crate::messaging::MessagingState;
+use crate::messaging::idempotency::Earlier;
 
 /// How long after it came the first request with an idempotency key may still be at work.
 const AT_WORK: TimeDelta = TimeDelta::seconds(5);
@@ -28,13 +29,6 @@ const DROPPED_WITHIN: TimeDelta = TimeDelta::minutes(4);
 
 /// The pauses, in milliseconds, between two looks for the record of a request that may still be at work.
 const LOOKS: [u64; 5] = [25, 50, 100, 200, 400];
-
-/// What is known of a request that came before, besides its message.
-#[derive(Debug, Clone, Copy)]
-pub struct Known {
-    /// Whether the message's job is known to be in the queue.
-    pub is_queued: bool,
-}
 
 /// The record that an earlier request with the same idempotency key has made. A request that came a moment ago may
 /// still be at work, and is waited for: going on beside it costs its work once more.
@@ -66,7 +60,7 @@ pub async fn replay(
     instance: &Instance,
     record: MessageRecord,
     outgoing: Outgoing,
-    known: Known,
+    known: Earlier,
     now: DateTime<Utc>,
 ) -> Result<Accepted, ApiError> {
     let to = Acquaintance {

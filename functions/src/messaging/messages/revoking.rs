@@ -9,9 +9,9 @@ use shared::domain::message::{MessageRecord, State as Stage};
 use shared::ids::{InstanceId, MessageId};
 use shared::storage::messages::Marked;
 
-use super::replay::Known;
 use crate::http::ApiError;
 use crate::messaging::MessagingState;
+use crate::messaging::idempotency::{Claimed, Earlier};
 
 /// What became of a revoke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,18 +86,23 @@ impl Revokes {
         &self,
         state: &MessagingState,
         instance: InstanceId,
-        (id, known): (MessageId, Option<Known>),
-    ) -> Result<(MessageId, Option<Known>), ApiError> {
-        let earlier = Some(Known { is_queued: false });
+        claimed: Claimed<MessageId>,
+    ) -> Result<Claimed<MessageId>, ApiError> {
+        let id = claimed.id;
+        let of_another = |id| Claimed {
+            id,
+            earlier: Some(Earlier { is_queued: false }),
+        };
         if let Some(by) = self.by {
-            return Ok((by, known.filter(|_| by == id).or(earlier)));
+            let is_known = by == id && !claimed.is_first();
+            return Ok(if is_known { claimed } else { of_another(by) });
         }
         let marked = state
             .messages
             .mark_revoked(instance, self.message, id, self.instead_of);
         match marked.await? {
-            Marked::Done => Ok((id, known)),
-            Marked::By(other) => Ok((other, earlier)),
+            Marked::Done => Ok(claimed),
+            Marked::By(other) => Ok(of_another(other)),
             Marked::Missing => Err(ApiError::not_found("message")),
         }
     }

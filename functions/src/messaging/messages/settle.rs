@@ -10,6 +10,7 @@ use super::enqueue::Queued;
 use super::files::Kept;
 use crate::http::{ApiError, Code, log};
 use crate::messaging::MessagingState;
+use crate::messaging::idempotency;
 
 /// A message that was counted, and whose record and job were written at the same time.
 #[derive(Debug)]
@@ -84,7 +85,8 @@ impl Written {
                     file.drop(state).await;
                 }
                 if let Some(key) = &self.idempotency_key {
-                    free(state, key, &self.record).await;
+                    let (instance, id) = (self.record.instance, self.record.id);
+                    idempotency::release(&state.idempotency, instance, key, id).await;
                 }
                 self.give_back(state).await;
             }
@@ -170,14 +172,6 @@ pub async fn go_by(state: &MessagingState, record: &MessageRecord) -> Result<(),
         return Ok(());
     }
     Err(ApiError::unavailable(1))
-}
-
-/// Frees the key of a message that was not accepted: the next request with it is a message of its own.
-pub async fn free(state: &MessagingState, key: &str, record: &MessageRecord) {
-    let freeing = state.idempotency.release(record.instance, key, record.id);
-    if let Err(error) = freeing.await {
-        log::went_wrong(&error.into(), "the idempotency key of a refused message stays");
-    }
 }
 
 /// Why a message failed whose request was answered with an error.
