@@ -103,17 +103,13 @@ fn filled(path: &str) -> String {
     })
 }
 
+/// What is wrong with each field, where that is what the answer says.
 fn faults(answer: &Answer) -> Vec<String> {
-    let body = answer.json();
-    let fields = body["error"]["details"]["fields"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let text = |fault: &Value, name: &str| fault[name].as_str().unwrap_or_default().to_owned();
-    let told = fields
-        .iter()
-        .map(|fault| format!("{} {}", text(fault, "field"), text(fault, "message")));
-    told.collect()
+    if answer.json()["error"]["details"]["fields"].is_array() {
+        answer.faults()
+    } else {
+        Vec::new()
+    }
 }
 
 /// A member of a body: a way to a body that has `null` there, the member's name in faults, and whether `null` is documented.

@@ -8,20 +8,7 @@ use shared::storage::item::s;
 use shared::storage::keys;
 
 use crate::management::people::{administrator, audited, each, pages};
-use crate::support::{Answer, Caller, World};
-
-/// The faults that an answer names, each as its field and its message.
-#[track_caller]
-fn faults(answer: &Answer) -> Vec<String> {
-    assert_eq!(answer.status, 400, "{answer:?}");
-    let body = answer.json();
-    let fields = body["error"]["details"]["fields"].as_array().expect("fields");
-    let text = |fault: &Value, name: &str| fault[name].as_str().expect("a text").to_owned();
-    let told = fields
-        .iter()
-        .map(|fault| format!("{} {}", text(fault, "field"), text(fault, "message")));
-    told.collect()
-}
+use crate::support::{Caller, World};
 
 #[tokio::test]
 async fn all_that_is_wrong_with_a_body_is_named_at_once() {
@@ -29,7 +16,7 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
     let (user, _, key) = world.ready().await;
     let register = json!({"email": "nobody", "password": 7, "surname": "Lovelace"});
     let answer = world.nobody.post("/api/auth/register", register).await;
-    let told = faults(&answer);
+    let told = answer.faults();
     let fields: Vec<_> = told.iter().filter_map(|fault| fault.split(' ').next()).collect();
     assert_eq!(fields, ["email", "password", "name", "surname"], "{told:?}");
     assert_eq!(
@@ -43,7 +30,7 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
 
     let text = json!({"to": "x", "text": null, "reference": 1, "expiresAt": "soon", "linkPreview": []});
     let answer = key.send("text", text).await;
-    let told = faults(&answer);
+    let told = answer.faults();
     assert!(told[0].starts_with("to must be"), "{told:?}");
     assert_eq!(
         told[1..],
@@ -58,7 +45,7 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
     let body =
         json!({"name": "k", "scopes": ["messages:send", 1, "x"], "rateLimit": 0, "allowedCidrs": "all"});
     assert_eq!(
-        faults(&user.post(keys, body).await),
+        user.post(keys, body).await.faults(),
         [
             "scopes[1] must be a string",
             &*format!("scopes[2] must be one of {}", scopes()),
@@ -78,7 +65,7 @@ async fn all_that_is_wrong_with_a_query_is_named_at_once() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
     let path = "/api/audit-logs?page=2&limit=0&limit=1&from=yesterday&action=x&cursor=y&page=3";
-    let told = faults(&user.get(path).await);
+    let told = user.get(path).await.faults();
     assert_eq!(told[..2], ["page is unknown", "limit is there twice"]);
     assert!(
         told.contains(&"limit must be a whole number from 1 to 100".to_owned()),
@@ -89,7 +76,7 @@ async fn all_that_is_wrong_with_a_query_is_named_at_once() {
         "{told:?}"
     );
     let path = "/api/audit-logs?limit=0&from=yesterday&action=x&cursor=y";
-    let told = faults(&user.get(path).await);
+    let told = user.get(path).await.faults();
     assert_eq!(told.len(), 4, "{told:?}");
 }
 
@@ -101,11 +88,11 @@ async fn what_is_there_twice_is_refused_wherever_it_is() {
     let path = "/api/instances/sales";
     let twice = r#"{"metadata": {"a": "1", "a": "2"}}"#;
     assert_eq!(
-        faults(&user.put(path, twice).await),
+        user.put(path, twice).await.faults(),
         ["metadata.a is there twice"]
     );
     let twice = r#"{"name": "a", "name": "b"}"#;
-    assert_eq!(faults(&user.put(path, twice).await), ["name is there twice"]);
+    assert_eq!(user.put(path, twice).await.faults(), ["name is there twice"]);
 }
 
 #[tokio::test]
@@ -119,7 +106,7 @@ async fn none_takes_away_what_can_be_taken_away_and_is_refused_elsewhere() {
     assert_eq!(emptied.data(200)["metadata"], json!({}));
     let refused = user.put(&path, r#"{"name": null, "network": null}"#).await;
     assert_eq!(
-        faults(&refused),
+        refused.faults(),
         ["name must not be null", "network must not be null"]
     );
 
@@ -134,7 +121,7 @@ async fn none_takes_away_what_can_be_taken_away_and_is_refused_elsewhere() {
     assert_eq!(changed["expiresAt"], json!(null));
     let none = json!({"name": null, "scopes": null, "rateLimit": null});
     assert_eq!(
-        faults(&user.patch(&key, none).await),
+        user.patch(&key, none).await.faults(),
         [
             "name must not be null",
             "scopes must not be null",
@@ -143,19 +130,19 @@ async fn none_takes_away_what_can_be_taken_away_and_is_refused_elsewhere() {
     );
     let none = json!({"graceSeconds": null});
     let answer = user.post(&format!("{key}/rotate"), none).await;
-    assert_eq!(faults(&answer), ["graceSeconds must not be null"]);
+    assert_eq!(answer.faults(), ["graceSeconds must not be null"]);
 
     let root = administrator(&world, "root@example.com").await;
     let path = format!("/api/subscriptions/{}", user.subscription);
     let none = json!({"tier": null, "active": null});
     assert_eq!(
-        faults(&root.patch(&path, none).await),
+        root.patch(&path, none).await.faults(),
         ["tier must not be null", "active must not be null"]
     );
     let id = user.get("/api/auth/me").await.data(200)["user"]["id"].clone();
     let path = format!("/api/users/{}", id.as_str().expect("an id"));
     let none = json!({"name": null, "role": null, "active": null, "subscriptionId": null});
-    assert_eq!(faults(&root.patch(&path, none).await).len(), 4);
+    assert_eq!(root.patch(&path, none).await.faults().len(), 4);
 }
 
 #[tokio::test]
@@ -199,7 +186,7 @@ async fn a_cursor_is_good_for_its_own_list_alone() {
             answer.data(200);
         } else {
             assert_eq!(
-                faults(&answer),
+                answer.faults(),
                 ["cursor must be a `nextCursor` of this list"],
                 "{path}"
             );
@@ -427,7 +414,7 @@ async fn an_answer_to_a_wrong_body_is_small_whatever_the_body_is() {
     let flat = format!("{{{},\"x\":0}}", unknown.join(","));
     for (body, told) in [(nested, 4), (flat, 100)] {
         let answer = world.nobody.post("/api/auth/login", body).await;
-        let faults = faults(&answer);
+        let faults = answer.faults();
         assert!(faults.len() >= told, "{}", faults.len());
         assert!(answer.bytes.len() < 65_536, "{}", answer.bytes.len());
     }

@@ -11,11 +11,10 @@ use crate::support::{Answer, request};
 #[track_caller]
 fn only_fault(answer: &Answer, what: &str) -> (String, String) {
     assert_eq!(answer.status, 400, "{what}: {answer:?}");
-    let body = answer.json();
-    let fields = body["error"]["details"]["fields"].as_array().expect("fields");
-    assert_eq!(fields.len(), 1, "{what}: {body}");
-    let text = |name: &str| fields[0][name].as_str().expect("a text").to_owned();
-    (text("field"), text("message"))
+    let faults = answer.faults();
+    assert_eq!(faults.len(), 1, "{what}: {faults:?}");
+    let (field, message) = faults[0].split_once(' ').expect("both");
+    (field.to_owned(), message.to_owned())
 }
 
 /// What an answer to a key says beside its refusal.

@@ -68,14 +68,31 @@ impl Answer {
     /// What is wrong with each field, as `text is missing`.
     #[track_caller]
     pub fn faults(&self) -> Vec<String> {
+        let said = self.said_of_fields();
+        let said = said.iter().map(|(field, message)| format!("{field} {message}"));
+        said.collect()
+    }
+
+    /// The fields with which something is wrong.
+    #[track_caller]
+    pub fn bad_fields(&self) -> Vec<String> {
+        self.said_of_fields()
+            .into_iter()
+            .map(|(field, _)| field)
+            .collect()
+    }
+
+    #[track_caller]
+    fn said_of_fields(&self) -> Vec<(String, String)> {
+        assert_eq!(self.code(), "400 VALIDATION_ERROR");
         let body = self.json();
         let fields = body["error"]["details"]["fields"].as_array();
         let fields = fields.unwrap_or_else(|| panic!("no fields: {body}")).iter();
-        let fault = |fault: &Value| {
+        let said = |fault: &Value| {
             let text = |name: &str| fault[name].as_str().expect("a text").to_owned();
-            format!("{} {}", text("field"), text("message"))
+            (text("field"), text("message"))
         };
-        fields.map(fault).collect()
+        fields.map(said).collect()
     }
 
     /// A header; empty where there is none.

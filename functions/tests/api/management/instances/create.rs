@@ -51,27 +51,13 @@ async fn what_is_wrong_is_told_by_field() {
     });
     let answer = user.post("/api/instances", body).await;
     assert_eq!(answer.error(), "400 VALIDATION_ERROR: Some fields are not valid");
-    let error = answer.json()["error"].clone();
-    let fields: Vec<_> = error["details"]["fields"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|fault| (&fault["field"], &fault["message"]))
-        .collect();
-    assert_eq!(fields.len(), 4);
-    assert_eq!(fields[0].0, "name");
     assert_eq!(
-        fields[1],
-        (
-            &json!("network"),
-            &json!("`live` is not served by this deployment")
-        )
+        answer.bad_fields(),
+        ["name", "network", "metadata", "alwaysOnline"]
     );
-    assert_eq!(fields[2].0, "metadata");
-    assert_eq!(
-        fields[3],
-        (&json!("alwaysOnline"), &json!("is not served by this version"))
-    );
+    let faults = answer.faults();
+    assert_eq!(faults[1], "network `live` is not served by this deployment");
+    assert_eq!(faults[3], "alwaysOnline is not served by this version");
     let told = async |body| user.post("/api/instances", body).await.error();
     assert_eq!(
         told(json!({"name": "a", "netwrok": "sandbox"})).await,

@@ -116,8 +116,10 @@ async fn every_bad_field_is_named_at_once() {
         json!({"email": "bob", "password": "short", "name": "", "role": "BOSS", "subscriptionId": "sub_1"});
     let answer = root.post("/api/users", request).await;
     assert_eq!(answer.error(), "400 VALIDATION_ERROR: Some fields are not valid");
-    let fields = people::each(&answer.json()["error"]["details"]["fields"], "field");
-    assert_eq!(fields, ["email", "password", "name", "role", "subscriptionId"]);
+    assert_eq!(
+        answer.bad_fields(),
+        ["email", "password", "name", "role", "subscriptionId"]
+    );
     let mut request = body(&root, "bob@example.com");
     request["subscriptionId"] = json!("sub_01JD0000000000000000000000");
     let answer = root.post("/api/users", request).await;

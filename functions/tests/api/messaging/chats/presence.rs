@@ -30,7 +30,7 @@ async fn the_account_becomes_available_and_unavailable() {
     ] {
         let answer = set(&key, body).await;
         assert_eq!(answer.code(), "400 VALIDATION_ERROR");
-        assert_eq!(answer.json()["error"]["details"]["fields"][0]["field"], field);
+        assert_eq!(answer.bad_fields()[0], field);
     }
     assert_eq!(asked.asks().len(), 2);
 }

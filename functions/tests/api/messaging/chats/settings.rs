@@ -112,7 +112,7 @@ async fn a_wrong_end_of_a_mute_is_named() {
     ] {
         let answer = key.post(&format!("/api/chats/{NUMBER}/mute"), body).await;
         assert_eq!(answer.code(), "400 VALIDATION_ERROR");
-        assert_eq!(answer.json()["error"]["details"]["fields"][0]["field"], field);
+        assert_eq!(answer.bad_fields()[0], field);
     }
     assert!(asked.asks().is_empty());
 }

@@ -53,7 +53,7 @@ async fn a_contact_shows_what_whatsapp_says_of_it() {
     for path in ["/api/contacts/ada", "/api/contacts/120363021033254949@g.us"] {
         let answer = key.get(path).await;
         assert_eq!(answer.status, 400);
-        assert_eq!(answer.json()["error"]["details"]["fields"][0]["field"], "contact");
+        assert_eq!(answer.bad_fields()[0], "contact");
     }
 }
 

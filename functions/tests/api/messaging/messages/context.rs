@@ -296,14 +296,7 @@ async fn every_fault_of_an_option_is_named() {
         members.extend(options.as_object().expect("an object").clone());
         let answer = key.send("text", body).await;
         assert_eq!(answer.status, 400, "{options}");
-        let faults = answer.json()["error"]["details"]["fields"].clone();
-        let faults = faults.as_array().expect("a list").iter();
-        let mut faults: Vec<_> = faults
-            .map(|fault| {
-                let text = |name: &str| fault[name].as_str().expect("a text").to_owned();
-                format!("{} {}", text("field"), text("message"))
-            })
-            .collect();
+        let mut faults = answer.faults();
         faults.sort();
         let mut told = told;
         told.sort();

@@ -158,15 +158,7 @@ async fn every_fault_is_named() {
     ] {
         let answer = key.send(kind, body).await;
         assert_eq!(answer.status, 400, "{told:?}");
-        let faults = answer.json()["error"]["details"]["fields"].clone();
-        let faults = faults.as_array().expect("a list").iter();
-        let faults: Vec<_> = faults
-            .map(|fault| {
-                let text = |name: &str| fault[name].as_str().expect("a text").to_owned();
-                format!("{} {}", text("field"), text("message"))
-            })
-            .collect();
-        assert_eq!(faults, told);
+        assert_eq!(answer.faults(), told);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use futures::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use shared::clock::Clock as _;
 use shared::domain::audit::Action;
 use shared::domain::delivery::Errand;
@@ -15,20 +15,7 @@ use shared::storage::keys;
 use shared::storage::webhooks::Webhooks;
 
 use super::{WEBHOOK, confidential, errands, hook, keeper, stored};
-use crate::support::{Answer, World};
-
-/// The faults that an answer names, each as its field and its message.
-#[track_caller]
-fn faults(answer: &Answer) -> Vec<String> {
-    assert_eq!(answer.status, 400, "{answer:?}");
-    let body = answer.json();
-    let fields = body["error"]["details"]["fields"].as_array().expect("fields");
-    let text = |fault: &Value, name: &str| fault[name].as_str().expect("a text").to_owned();
-    let told = fields
-        .iter()
-        .map(|fault| format!("{} {}", text(fault, "field"), text(fault, "message")));
-    told.collect()
-}
+use crate::support::World;
 
 #[tokio::test]
 async fn the_first_put_makes_the_webhook_and_shows_its_secret_once() {
@@ -237,17 +224,17 @@ async fn wrong_settings_are_named_with_their_rules() {
     ] {
         let mut body = hook();
         body[member] = value;
-        assert_eq!(faults(&user.put(WEBHOOK, body).await), [fault]);
+        assert_eq!(user.put(WEBHOOK, body).await.faults(), [fault]);
     }
     let mut body = hook();
     body["events"] = json!(["message.received", "message.levitated"]);
-    let told = faults(&user.put(WEBHOOK, body).await);
+    let told = user.put(WEBHOOK, body).await.faults();
     assert!(
         told.len() == 1 && told[0].starts_with("events[1] must be one of message.received, "),
         "{told:?}"
     );
     let body = json!({"url": 1, "headers": [], "enabled": "yes"});
-    let told = faults(&user.put(WEBHOOK, body).await);
+    let told = user.put(WEBHOOK, body).await.faults();
     assert_eq!(
         told,
         [

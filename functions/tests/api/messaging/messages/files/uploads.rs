@@ -197,8 +197,7 @@ async fn an_upload_that_cannot_be_sent_is_told_when_it_is_named() {
     ] {
         let refused = key.send(kind, by_id(id)).await;
         assert_eq!(refused.code(), "400 VALIDATION_ERROR", "{}", refused.json());
-        let fields = json!([{"field": "mediaId", "message": told}]);
-        assert_eq!(refused.json()["error"]["details"]["fields"], fields);
+        assert_eq!(refused.faults(), [format!("mediaId {told}")]);
     }
     let refused = key.send("image", by_id(&large)).await;
     assert_eq!(
