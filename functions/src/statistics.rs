@@ -105,15 +105,7 @@ impl From<&Counts> for Totals {
 
 fn range(request: &Request, today: NaiveDate) -> Result<(NaiveDate, NaiveDate), ApiError> {
     let mut fields = Fields::default();
-    let mut date = |name: &str, text: &Option<String>| {
-        let text = text.as_deref()?;
-        // Ten characters, since the parser takes years of six digits as well.
-        let date = text.parse::<NaiveDate>().ok().filter(|_| text.len() == 10);
-        if date.is_none() {
-            fields.fault(name, "must be a date such as 2026-01-31");
-        }
-        date
-    };
+    let mut date = |name, text: &Option<String>| fields.date(name, text.as_deref()?);
     let (from, to) = (date("from", &request.from), date("to", &request.to));
     fields.finish()?;
     let to = to.unwrap_or(today);

@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use chrono::NaiveDate;
+
 use super::error::ApiError;
 
 /// The most faults that are told, so that a list of a hundred thousand wrong items does not make a huge answer.
@@ -28,6 +30,13 @@ impl Fields {
     /// What a text parses to, or a fault noted.
     pub fn parse<T: FromStr<Err: Display>>(&mut self, field: impl Into<String>, text: &str) -> Option<T> {
         self.check(field, text.parse::<T>())
+    }
+
+    /// The day that a text names, or a fault noted.
+    pub fn date(&mut self, field: impl Into<String>, text: &str) -> Option<NaiveDate> {
+        // Ten characters, since the parser takes years of six digits as well.
+        let date = text.parse().ok().filter(|_| text.len() == 10);
+        self.check(field, date.ok_or("must be a date such as 2026-01-31"))
     }
 
     /// Notes a fault where an option is given that this version does not serve: better

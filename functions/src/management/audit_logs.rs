@@ -126,15 +126,7 @@ fn parse(
     today: NaiveDate,
 ) -> Result<(Walk, Page<AuditId>), ApiError> {
     let mut fields = Fields::default();
-    let mut date = |name: &str, text: &Option<String>| {
-        let text = text.as_deref()?;
-        // Ten characters, since the parser takes years of six digits as well.
-        let date = text.parse::<NaiveDate>().ok().filter(|_| text.len() == 10);
-        if date.is_none() {
-            fields.fault(name, "must be a date such as 2026-01-31");
-        }
-        date
-    };
+    let mut date = |name, text: &Option<String>| fields.date(name, text.as_deref()?);
     let (from, to) = (date("from", &request.from), date("to", &request.to));
     if from.zip(to).is_some_and(|(from, to)| from > to) {
         fields.fault("from", "must not be after `to`");

@@ -15,9 +15,9 @@ use shared::domain::question::{Found, LookUp};
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::Array;
 
-use super::contact::Contact;
+use super::contact::{self, Contact, LONGEST};
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
 use crate::http::{ApiError, Code, Fields, JsonBody, Replayable, Reply, log};
@@ -27,9 +27,6 @@ use crate::openapi::Tag;
 
 /// Most contacts of a request.
 const MOST: usize = 50;
-
-/// Most characters of a contact's name. What names one is far shorter.
-const LONGEST: usize = 100;
 
 /// How many contacts are looked for in the directory at once.
 const FOUND_AT_ONCE: usize = 10;
@@ -42,19 +39,10 @@ pub struct Request {
 }
 
 fn contacts_schema() -> Array {
-    let name = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(LONGEST))
-        .examples(["15550100001"])
-        .description(Some(
-            "A phone number, `lid:` and digits, or a person's WhatsApp JID. One that names nobody has its own `error`",
-        ));
-    ArrayBuilder::new()
-        .items(name)
-        .min_items(Some(1))
-        .max_items(Some(MOST))
-        .build()
+    contact::list_schema(
+        MOST,
+        "A phone number, `lid:` and digits, or a person's WhatsApp JID. One that names nobody has its own `error`",
+    )
 }
 
 #[derive(Serialize, ToSchema)]

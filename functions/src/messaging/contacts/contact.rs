@@ -5,8 +5,26 @@ use std::str::FromStr;
 
 use shared::domain::recipient::{InvalidRecipient, Recipient};
 use utoipa::openapi::RefOr;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
+
+/// Most characters of what names a contact. What names one is far shorter.
+pub const LONGEST: usize = 100;
+
+/// The schema of a list of contacts, `most` of them at most. One that names nobody is the route's to tell of.
+pub fn list_schema(most: usize, description: &str) -> Array {
+    let name = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(LONGEST))
+        .examples(["15550100001"])
+        .description(Some(description));
+    ArrayBuilder::new()
+        .items(name)
+        .min_items(Some(1))
+        .max_items(Some(most))
+        .build()
+}
 
 /// A person by number or LID.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,13 +3,11 @@
 mod block;
 mod blocked;
 mod check;
-mod contact;
+pub mod contact;
 mod list;
 mod picture;
 mod show;
 mod unblock;
-
-pub use contact::Contact;
 
 use crate::endpoint::Endpoint;
 use crate::messaging::MessagingState;

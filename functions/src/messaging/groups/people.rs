@@ -4,19 +4,16 @@ use serde::{Deserialize, Serialize};
 use shared::domain::question::{ChangeParticipants, ParticipantChange, Participated, Verdict};
 use shared::domain::recipient::Recipient;
 use utoipa::ToSchema;
-use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::Array;
 
 use super::group::GroupRef;
 use crate::http::caller::permission::GroupsWrite;
 use crate::http::{ApiError, Fields, Replayable, Reply};
 use crate::messaging::asking::{OnceSocket, Socket, Told};
-use crate::messaging::contacts::Contact;
+use crate::messaging::contacts::contact::{self, Contact};
 
 /// Most people of a request: a group has no more members.
 pub const MOST: usize = 1_024;
-
-/// Most characters of a person's name. What names one is far shorter.
-const LONGEST: usize = 100;
 
 /// The people whom a request is about.
 #[derive(Deserialize, ToSchema)]
@@ -34,19 +31,10 @@ pub fn schema() -> Array {
 
 /// The schema of `participants`, `most` of them at most.
 pub fn up_to(most: usize) -> Array {
-    let name = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(LONGEST))
-        .examples(["15550100001"])
-        .description(Some(
-            "A phone number, `lid:` and digits, or a person's WhatsApp JID",
-        ));
-    ArrayBuilder::new()
-        .items(name)
-        .min_items(Some(1))
-        .max_items(Some(most))
-        .build()
+    contact::list_schema(
+        most,
+        "A phone number, `lid:` and digits, or a person's WhatsApp JID",
+    )
 }
 
 /// People as they were named, and each of them once.

@@ -1,5 +1,7 @@
 //! Whether a text shows anything.
 
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+
 use crate::http::Fields;
 
 /// Why a text of the right length is refused.
@@ -21,6 +23,20 @@ pub const PATTERN: &str = concat!(
     r"\u2000-\u200F\u2028-\u202F\u205F-\u206F\u2800\u3000\u3164\uFE00-\uFE0F\uFEFF\uFFA0\uFFF0-\uFFF8]",
     r"[^\u0000]*$",
 );
+
+/// The schema of a text that [`require`] takes.
+pub fn schema(most: usize) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(most))
+        .pattern(Some(PATTERN))
+}
+
+/// The same of one that may be left out.
+pub fn nullable(most: usize) -> ObjectBuilder {
+    schema(most).schema_type(SchemaType::from_iter([Type::String, Type::Null]))
+}
 
 /// Notes what is wrong with a text that people are to read, of `most` characters at most.
 pub fn require(fields: &mut Fields, name: &str, text: &str, most: usize) {

@@ -9,7 +9,6 @@ use shared::domain::message::{DEFAULT_EXPIRY, Direction, MessageRecord};
 use shared::ids::MessageId;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::about;
 use super::accept::Accepted;
@@ -29,11 +28,7 @@ pub struct Request {
 }
 
 fn text_schema() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(MAX_SENT))
-        .pattern(Some(legible::PATTERN))
+    legible::schema(MAX_SENT)
         .examples(["Hello again from Waxwing"])
         .build()
 }

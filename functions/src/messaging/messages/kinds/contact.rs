@@ -36,11 +36,7 @@ pub struct NamedContact {
 }
 
 fn name_schema() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(MAX_CONTACT_NAME))
-        .pattern(Some(legible::PATTERN))
+    legible::schema(MAX_CONTACT_NAME)
         .description(Some("The name that is shown"))
         .examples(["Ada Lovelace"])
         .build()

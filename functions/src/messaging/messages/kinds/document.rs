@@ -30,10 +30,7 @@ pub struct Request {
 }
 
 fn file_name_schema() -> Object {
-    file::nullable()
-        .min_length(Some(1))
-        .max_length(Some(MAX_FILE_NAME))
-        .pattern(Some(legible::PATTERN))
+    legible::nullable(MAX_FILE_NAME)
         .description(Some(
             "What the recipient sees and saves it as; by default the last part of the URL's path",
         ))

@@ -99,10 +99,7 @@ pub fn nullable() -> ObjectBuilder {
 
 /// The text below a file.
 pub fn caption_schema() -> Object {
-    nullable()
-        .min_length(Some(1))
-        .max_length(Some(MAX_CAPTION))
-        .pattern(Some(legible::PATTERN))
+    legible::nullable(MAX_CAPTION)
         .description(Some("The text below it"))
         .examples(["Look at this"])
         .build()

@@ -74,11 +74,7 @@ fn address_schema() -> Object {
 }
 
 fn words_schema(about: &str, example: &str) -> Object {
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-        .min_length(Some(1))
-        .max_length(Some(MAX_WORDS))
-        .pattern(Some(legible::PATTERN))
+    legible::nullable(MAX_WORDS)
         .description(Some(about))
         .examples([example])
         .build()

@@ -43,13 +43,7 @@ fn options_schema() -> Array {
 }
 
 fn words_schema(most: usize, example: &str) -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(most))
-        .pattern(Some(legible::PATTERN))
-        .examples([example])
-        .build()
+    legible::schema(most).examples([example]).build()
 }
 
 fn selectable_schema() -> Object {

@@ -48,10 +48,7 @@ fn kind_schema() -> Object {
 }
 
 fn text_schema() -> Object {
-    file::nullable()
-        .min_length(Some(1))
-        .max_length(Some(MAX_SENT))
-        .pattern(Some(legible::PATTERN))
+    legible::nullable(MAX_SENT)
         .description(Some("The text, of a status that is one"))
         .examples(["Open until eight today"])
         .build()

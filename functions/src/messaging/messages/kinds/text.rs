@@ -4,7 +4,6 @@ use serde::Deserialize;
 use shared::domain::content::{Content, MAX_SENT, Text};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
-use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use crate::endpoint::Endpoint;
 use crate::http::{ApiError, Fields};
@@ -27,13 +26,7 @@ pub struct Request {
 }
 
 fn text_schema() -> Object {
-    ObjectBuilder::new()
-        .schema_type(Type::String)
-        .min_length(Some(1))
-        .max_length(Some(MAX_SENT))
-        .pattern(Some(legible::PATTERN))
-        .examples(["Hello from Waxwing"])
-        .build()
+    legible::schema(MAX_SENT).examples(["Hello from Waxwing"]).build()
 }
 
 pub fn endpoint() -> Endpoint<MessagingState> {

@@ -9,7 +9,6 @@ use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 use crate::http::{ApiError, Fields};
 use crate::messaging::MessagingState;
@@ -37,11 +36,7 @@ pub struct Reply {
 }
 
 fn text_schema() -> Object {
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::String, Type::Null]))
-        .min_length(Some(1))
-        .max_length(Some(MAX_QUOTED))
-        .pattern(Some(legible::PATTERN))
+    legible::nullable(MAX_QUOTED)
         .description(Some(
             "What the quote shows. Without it the quote shows the message's own text where the instance keeps that (`contentDays`), and \
              else what the message was",
