@@ -23,13 +23,18 @@ pub const MAX_FORM_BYTES: usize = MAX_PART + 64 * 1024;
 
 /// Whether a request carries a form.
 pub fn is_form(headers: &HeaderMap) -> bool {
+    is_of_type(headers, "multipart/form-data")
+}
+
+/// Whether a request's body is of this type, whatever its parameters are.
+pub fn is_of_type(headers: &HeaderMap, wanted: &str) -> bool {
     let value = headers
         .get(header::CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
     let essence = value
         .and_then(|value| value.split(';').next())
         .unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("multipart/form-data")
+    essence.trim().eq_ignore_ascii_case(wanted)
 }
 
 /// How large the body of a request with these headers may be.

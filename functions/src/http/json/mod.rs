@@ -10,7 +10,6 @@ mod texts;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,9 +18,12 @@ use utoipa::ToSchema;
 pub(crate) use self::check::faults;
 pub(crate) use self::check::parameter;
 pub use self::given::Given;
-use super::body;
+use super::body::{self, is_of_type};
 use super::error::{ApiError, Code};
 use super::fields::Fields;
+
+/// The type of a body that is JSON.
+const JSON: &str = "application/json";
 
 /// A body that is JSON of type `T`. `T` denies unknown fields.
 #[derive(Debug)]
@@ -44,7 +46,7 @@ impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for JsonBody
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        if !is_json(request.headers()) {
+        if !is_of_type(request.headers(), JSON) {
             return Err(not_json());
         }
         Self::parse(body::collect(request).await?)
@@ -59,7 +61,7 @@ impl<T: DeserializeOwned + Default + ToSchema, S: Send + Sync> FromRequest<S> fo
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let typed = is_json(request.headers());
+        let typed = is_of_type(request.headers(), JSON);
         let bytes = body::collect(request).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
@@ -76,16 +78,6 @@ fn not_json() -> ApiError {
         Code::UnsupportedMediaType,
         "The body must be JSON: send `Content-Type: application/json`",
     )
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
-    let essence = value
-        .and_then(|value| value.split(';').next())
-        .unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("application/json")
 }
 
 fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, ApiError> {
