@@ -1,100 +1,15 @@
 //! Groups, with phones of the sandbox: what the API answers, what the others' phones show, and who reads the next message.
 
-use std::time::Duration;
+mod full;
+mod scene;
 
-use futures::{StreamExt as _, stream};
 use reqwest::Method;
 use serde_json::{Value, json};
-use shared::domain::shard;
-use shared::ids::InstanceId;
 use testbed::caller::Bases;
-use testbed::wait::{until, until_within};
-use tests::flow::{Paired, pair, unique};
-use tests::phones::Phones;
-use tests::process::Process;
+use testbed::wait::until;
+use tests::flow::pair;
 
-use crate::STACK;
-
-struct Scene {
-    stack: Process,
-    phones: Phones,
-    paired: Paired,
-    _data: tempfile::TempDir,
-}
-
-impl Scene {
-    async fn new() -> Self {
-        let data = tempfile::tempdir().expect("a directory");
-        let stack = Process::start(STACK, data.path(), &["--sandbox-port", "0"], &[]).await;
-        let phones = Phones::new(stack.admin.as_deref().expect("a sandbox"));
-        let paired = pair(&Bases::one(&stack.api), &phones).await;
-        Self {
-            stack,
-            phones,
-            paired,
-            _data: data,
-        }
-    }
-
-    /// A group of the account and these people, made through the API.
-    async fn group(&self, subject: &str, participants: &[&str]) -> String {
-        let body = json!({"subject": subject, "participants": participants});
-        let made = self.paired.key.post("/api/groups", body).await.data(201);
-        made["id"].as_str().expect("an id").to_owned()
-    }
-
-    /// A call of a route of the group; `null` is no body.
-    async fn call(&self, method: Method, group: &str, end: &str, body: Value) -> Value {
-        let path = format!("/api/groups/{group}{end}");
-        let body = Some(body).filter(|body| !body.is_null());
-        self.paired.key.request(method, &path, body).await.data(200)
-    }
-
-    /// What became of each participant, in turn.
-    async fn change(&self, method: Method, group: &str, end: &str, participants: &[&str]) -> Vec<String> {
-        let body = json!({"participants": participants});
-        statuses(&self.call(method, group, end, body).await)
-    }
-
-    /// A text to the group, which all of these read.
-    async fn all_read(&self, group: &str, readers: &[&str]) -> String {
-        let text = format!("To all {}", unique());
-        let message = self.paired.key.send_text(group, &text).await;
-        for reader in readers {
-            let shown = self.phones.until_shown(reader, &text).await;
-            assert_eq!(shown["from"], self.paired.own);
-        }
-        self.paired.key.until_state(&message, "delivered").await;
-        text
-    }
-
-    /// Waits until a phone sees the group so.
-    async fn until_seen(&self, phone: &str, group: &str, what: &str, seen: impl Fn(&Value) -> bool) {
-        until(what, async || {
-            let found = self.phones.group(phone, group).await;
-            found.filter(&seen).map(|_| ())
-        })
-        .await;
-    }
-
-    async fn end(self) {
-        self.stack.stop().await;
-    }
-}
-
-fn statuses(data: &Value) -> Vec<String> {
-    let results = data["results"].as_array().expect("a list").iter();
-    results
-        .map(|result| result["status"].as_str().expect("a text").to_owned())
-        .collect()
-}
-
-/// The role of somebody in a group that a phone sees.
-fn role<'a>(group: &'a Value, phone: &str) -> Option<&'a str> {
-    let participants = group["participants"].as_array().expect("a list");
-    let one = participants.iter().find(|one| one["phone"] == phone)?;
-    one["role"].as_str()
-}
+use self::scene::{Scene, role, statuses};
 
 #[tokio::test]
 async fn a_group_is_made_and_who_cannot_be_added_is_invited_or_named() {
@@ -424,94 +339,6 @@ async fn a_group_is_joined_by_its_link_and_left() {
         let answer = paired.key.request(method, &path, ()).await;
         assert_eq!(answer.code(), "404 NOT_FOUND", "{path}");
     }
-    scene.end().await;
-}
-
-/// How long a text to a full group may take on its way to everybody: the first one needs keys of them all.
-const TO_EVERYBODY: Duration = Duration::from_mins(4);
-
-/// The lane of a chat, the same in every instance.
-fn lane_of(chat: &str) -> String {
-    let instance = InstanceId::from_bytes([0; 16]);
-    shard::lane(instance, &chat.parse().expect("a chat"))
-}
-
-/// As many as a group may have.
-#[tokio::test]
-async fn a_full_group_is_made_listed_written_to_and_left() {
-    let scene = Scene::new().await;
-    let Scene { phones, paired, .. } = &scene;
-    let others: Vec<String> = stream::iter(0..1_022)
-        .map(|n| async move { phones.create(&format!("Member {n}")).await })
-        .buffered(16)
-        .collect()
-        .await;
-    let mut everybody = vec![paired.other.clone()];
-    everybody.extend(others);
-    let body = json!({"subject": "Everybody", "participants": &everybody});
-    // Meanwhile others are written to.
-    let (made, hello) = tokio::join!(
-        paired.key.post("/api/groups", body),
-        paired.key.send_text(&paired.other, "Hello, meanwhile"),
-    );
-    let made = made.data(201);
-    paired.key.until_state(&hello, "delivered").await;
-    assert!(statuses(&made).iter().all(|status| status == "done"));
-    assert_eq!((&made["size"], statuses(&made).len()), (&json!(1_024), 1_023));
-    let group = made["id"].as_str().expect("an id");
-    assert_eq!(paired.key.get("/api/groups").await.data(200)[0]["size"], 1_024);
-    let shown = scene.call(Method::GET, group, "", Value::Null).await;
-    let people = shown["participants"].as_array().expect("a list");
-    assert_eq!(people.len(), 1_024);
-    assert!(
-        people
-            .iter()
-            .all(|one| one["phone"].is_string() && one["lid"].is_string())
-    );
-    // There is no place for one more.
-    let late = phones.create("Late").await;
-    let added = scene.change(Method::POST, group, "/participants", &[&late]).await;
-    assert_eq!(added, ["not_allowed"]);
-
-    // Nor does the text to all take anything from other lanes: theirs goes out while keys are agreed upon.
-    let (first, hello) = (unique(), unique());
-    let elsewhere = loop {
-        let phone = phones.create("Elsewhere").await;
-        if lane_of(&phone) != lane_of(group) {
-            break phone;
-        }
-    };
-    let message = paired.key.send_text(group, &first).await;
-    let meanwhile = paired.key.send_text(&elsewhere, &hello).await;
-    let meanwhile = paired.key.until_state(&meanwhile, "delivered").await;
-    let path = format!("/api/messages/{message}");
-    let sent = until_within(TO_EVERYBODY, "the text to everybody", async || {
-        let record = paired.key.get(&path).await.data(200);
-        assert_ne!(record["status"], "failed", "{record}");
-        record["sentAt"].is_string().then_some(record)
-    })
-    .await;
-    assert!(
-        meanwhile["deliveredAt"].as_str() < sent["sentAt"].as_str(),
-        "{meanwhile} before {sent}"
-    );
-    let second = paired.key.send_text(group, &unique()).await;
-    paired.key.until_state(&second, "delivered").await;
-    for reader in &everybody {
-        until_within(TO_EVERYBODY, "the text on each phone", async || {
-            let inbox = phones.inbox(reader).await;
-            let shown = inbox.iter().filter(|shown| shown["text"] == first.as_str());
-            (shown.count() == 1).then_some(())
-        })
-        .await;
-    }
-
-    paired
-        .key
-        .post(&format!("/api/groups/{group}/leave"), ())
-        .await
-        .data(200);
-    assert_eq!(paired.key.get("/api/groups").await.data(200), json!([]));
     scene.end().await;
 }
 
