@@ -9,7 +9,6 @@ use shared::domain::feed::FeedEvent;
 use shared::ids::EventId;
 use shared::storage::keys;
 use shared::storage::sessions::Sessions;
-use testbed::socket_io::{Came, Client, upgrade};
 use testbed::wait::until;
 
 use crate::world::{World, shown};
@@ -86,11 +85,11 @@ async fn a_key_that_loses_a_scope_hears_no_more_of_it() {
         .set(&keys::api_key(&key.secret.hash()), "scopes", scopes)
         .await;
     // The key is read anew every few seconds.
-    let mut shows = 0_u32;
+    let mut number = 0_u32;
     until("the end of what it hears of presence", async || {
         for event in [FeedEvent::PresenceUpdate, FeedEvent::MessageStatus] {
-            shows += 1;
-            let id = EventId::derived(sales.created_at, &["a look", &shows.to_string()]);
+            number += 1;
+            let id = EventId::derived(sales.created_at, &["a look", &number.to_string()]);
             let shown = shown(&sales, event, 0, &json!({}));
             feed.hub.show(Shown { id, ..shown });
         }

@@ -11,7 +11,7 @@ use shared::domain::instance::{Status, Wanted};
 use shared::domain::job::Query;
 use shared::domain::payload;
 use shared::domain::person::Person;
-use shared::domain::question::{Answer, Ask, Found, LookUp, Looked, Question, Refusal};
+use shared::domain::question::{Answer, Ask, Found, LookUp, Looked, Refusal};
 use shared::domain::recipient::Recipient;
 use shared::queue::{OutgoingMessage, Queue as _};
 use shared::storage::answers::Progress;
