@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 use std::str::FromStr;
 use std::sync::LazyLock;
 
-use axum::extract::State;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
@@ -17,10 +18,10 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::language::{self, ALL, COUNT, TEXTS, Texts};
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Argument, Endpoint};
 use crate::http::Path;
 use crate::management::ManagementState;
-use crate::openapi::Tag;
+use crate::openapi::{Operation, Tag};
 
 const PAGE: &str = include_str!("page.html");
 const SCRIPT: &str = include_str!("page.js");
@@ -78,6 +79,22 @@ impl ToSchema for AnyToken {
     }
 }
 
+/// Where the realtime feed is. That is known without the stores, so the page is there while they are not.
+#[derive(Debug)]
+pub struct Feed(Option<FeedAddress>);
+
+impl FromRequestParts<ManagementState> for Feed {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, state: &ManagementState) -> Result<Self, Infallible> {
+        Ok(Self(state.feed.clone()))
+    }
+}
+
+impl Argument<ManagementState> for Feed {
+    fn describe(_: &mut Operation) {}
+}
+
 pub fn endpoint() -> Endpoint<ManagementState> {
     Endpoint::new(Method::GET, "/pair/{token}", "getPairingPage", handler)
         .about(
@@ -90,12 +107,8 @@ pub fn endpoint() -> Endpoint<ManagementState> {
         .answers_plain("text/html")
 }
 
-pub async fn handler(
-    State(state): State<ManagementState>,
-    Path(AnyToken): Path<AnyToken>,
-    headers: HeaderMap,
-) -> Response {
-    let feed = state.feed.as_ref();
+pub async fn handler(Feed(feed): Feed, Path(AnyToken): Path<AnyToken>, headers: HeaderMap) -> Response {
+    let feed = feed.as_ref();
     let page = &PAGES[language::preferred(&headers)];
     let page = page.replace(FEED, &feed.map(FeedAddress::url).unwrap_or_default());
     let mut response = answer("text/html; charset=utf-8", page, feed);
