@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use functions::webhooks::WebhooksState;
+use functions::webhook_delivery::WebhooksState;
 use shared::domain::instance::Instance;
 use shared::queue::QueueName;
 use testbed::queues::{Counted, Requests, Through};

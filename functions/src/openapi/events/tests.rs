@@ -108,7 +108,7 @@ fn what_is_seldom_told_fits_as_well() {
     let message = |more: Value| {
         let mut message = json!({
             "id": id, "chat": "120363021033254949@g.us", "from": person, "fromMe": true, "pushName": null,
-            "timestamp": "2026-01-01T10:00:00Z", "receivedAt": "2026-01-01T10:00:00.412Z",
+            "timestamp": "2026-01-01T10:00:00.000Z", "receivedAt": "2026-01-01T10:00:00.412Z",
             "truncated": true, "truncationReason": "too_large", "forwarded": true, "ephemeralSeconds": 60,
             "mentions": [person],
             "quoted": {"id": null, "whatsappId": "3EB0AA", "from": person, "kind": "text", "text": "When?"},

@@ -58,16 +58,16 @@ async fn a_full_group_is_made_listed_written_to_and_left() {
     let added = scene.change(Method::POST, group, "/participants", &[&late]).await;
     assert_eq!(added, ["not_allowed"]);
 
-    // Nor does the text to all take anything from other lanes: theirs goes out while keys are agreed upon.
+    // Nor does the text to all hold up its own lane: what comes after it goes out while keys are agreed upon.
     let (first, hello) = (unique(), unique());
-    let elsewhere = loop {
-        let phone = phones.create("Elsewhere").await;
-        if lane_of(&phone) != lane_of(group) {
+    let beside = loop {
+        let phone = phones.create("Beside").await;
+        if lane_of(&phone) == lane_of(group) {
             break phone;
         }
     };
     let message = paired.key.send_text(group, &first).await;
-    let meanwhile = paired.key.send_text(&elsewhere, &hello).await;
+    let meanwhile = paired.key.send_text(&beside, &hello).await;
     let meanwhile = paired.key.until_state(&meanwhile, "delivered").await;
     let path = format!("/api/messages/{message}");
     let sent = until_within(TO_EVERYBODY, "the text to everybody", async || {
