@@ -111,7 +111,7 @@ pub fn messaging() -> Result<(Base, Wrapping, Bucket, Messaging), ConfigError> {
 
 /// Reads the configuration of the function `webhooks`.
 pub fn webhooks() -> Result<(Base, Wrapping, Bucket), ConfigError> {
-    functions::webhook_delivery(&variable)
+    functions::webhooks(&variable)
 }
 
 /// The configuration of a process that has all functions: the variables for what has a default are read, each over what
