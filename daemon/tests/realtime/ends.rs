@@ -9,6 +9,7 @@ use shared::domain::feed::FeedEvent;
 use shared::ids::EventId;
 use shared::storage::keys;
 use shared::storage::sessions::Sessions;
+use testbed::socket_io::{Came, Client, upgrade};
 use testbed::wait::until;
 
 use crate::world::{World, shown};
