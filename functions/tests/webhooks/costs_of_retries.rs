@@ -98,7 +98,7 @@ impl Scene {
 
 /// How the endpoint does is noted, the event goes into the bucket, and into the retry queue.
 #[tokio::test]
-async fn an_attempt_that_fails_costs_a_write_unit_more_and_each_further_one_reads_the_delivery() {
+async fn an_attempt_that_fails_costs_a_write_unit_more_and_each_further_one_claims_the_delivery() {
     let scene = Scene::new().await;
     scene.receiver.now(Does::status(500));
     let first = Cost {
@@ -108,7 +108,7 @@ async fn an_attempt_that_fails_costs_a_write_unit_more_and_each_further_one_read
     };
     assert_eq!(scene.event("hello").await, first);
     let another = Cost {
-        bill: bill([("dlv", 2, 2, 2), ("hook", 2, 1, 1), ("inst", 1, 0, 1)]),
+        bill: bill([("dlv", 3, 4, 2), ("hook", 2, 1, 1), ("inst", 1, 0, 1)]),
         of_bucket: 1,
         of_queue: sends(1),
     };

@@ -156,7 +156,7 @@ fn what_is_seldom_told_fits_as_well() {
             EventType::MessageStatus,
             json!({
                 "id": id, "status": "failed", "to": {"phone": null, "lid": null, "group": "1@g.us"},
-                "reference": null, "error": error, "receipts": receipts, "at": "2026-01-01T10:00:00Z",
+                "reference": null, "error": error, "receipts": receipts, "at": "2026-01-01T10:00:00.000Z",
             }),
         ),
         (
