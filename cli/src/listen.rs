@@ -2,7 +2,7 @@
 //!
 //! Each is posted once. What the receiver does not take is told and not tried again: whoever writes it sees at once what
 //! fails, and makes another event. Order is kept, since nothing is sent before the answer to what was sent before.
-//! [`WAITING`] events wait at most; a receiver that takes longer holds up the feed, which keeps what it can.
+//! `WAITING` events wait at most; a receiver that takes longer holds up the feed, which keeps what it can.
 
 use std::time::Duration;
 
