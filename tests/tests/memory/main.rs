@@ -16,6 +16,7 @@ use shared::bucket::{Area, Bucket, Length, ObjectName};
 use shared::clock::{Clock, SystemClock};
 use shared::ids::{InstanceId, MediaId};
 use shared::mail::NoMailer;
+use shared::reach::Reach;
 use shared::seal::Purpose;
 use testbed::caller::Bases;
 use testbed::served::Served;
@@ -74,8 +75,10 @@ impl World {
             sealer.clone(),
             clock.clone(),
         );
+        let mut config = testbed::config::functions(SHARDS, keys.file());
+        config.base.reach = Reach::PRIVATE;
         let states = States::new(
-            &testbed::config::functions(SHARDS, keys.file()),
+            &config,
             table(&database.endpoint),
             queues,
             sealer,

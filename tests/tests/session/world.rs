@@ -1,5 +1,7 @@
 //! A table, a sandbox, and an instance whose sessions one can begin and follow.
 
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -108,6 +110,7 @@ impl World {
             sink,
             committed,
             notices,
+            early: VecDeque::new(),
             scanned: false,
         }
     }
@@ -249,6 +252,8 @@ pub struct Running {
     pub sink: Arc<Sink>,
     pub committed: mpsc::Receiver<InboundMessage>,
     pub notices: mpsc::Receiver<Notice>,
+    /// What came before an acknowledgement that a test waited for: the phone's word may be faster than the server's.
+    early: VecDeque<SessionEvent>,
     scanned: bool,
 }
 
@@ -257,7 +262,7 @@ impl Running {
     pub async fn until<T>(&mut self, what: &str, wanted: impl Fn(SessionEvent) -> Option<T>) -> T {
         let mut passed = Vec::new();
         let found = tokio::time::timeout(DEADLINE, async {
-            while let Some(event) = self.events.recv().await {
+            while let Some(event) = next(&mut self.early, &mut self.events).await {
                 passed.push(event.clone());
                 if let Some(found) = wanted(event) {
                     return Some(found);
@@ -283,14 +288,22 @@ impl Running {
         .await
     }
 
+    /// The server's word on a message. What comes before it is left to whoever waits next.
     pub async fn acknowledged(&mut self, id: &str) -> Option<u32> {
-        self.until("the acknowledgement", |event| match event {
-            SessionEvent::ServerAck {
-                whatsapp_id, error, ..
-            } if whatsapp_id == id => Some(error),
-            _ => None,
-        })
-        .await
+        let early = RefCell::new(VecDeque::new());
+        let said = self
+            .until("the acknowledgement", |event| match event {
+                SessionEvent::ServerAck {
+                    whatsapp_id, error, ..
+                } if whatsapp_id == id => Some(error),
+                other => {
+                    early.borrow_mut().push_back(other);
+                    None
+                }
+            })
+            .await;
+        self.early = early.into_inner();
+        said
     }
 
     pub async fn committed(&mut self) -> InboundMessage {
@@ -328,6 +341,17 @@ impl Running {
             rest
         })
         .await
+    }
+}
+
+/// The next event: of those that came early, else of what comes.
+async fn next(
+    early: &mut VecDeque<SessionEvent>,
+    events: &mut mpsc::Receiver<SessionEvent>,
+) -> Option<SessionEvent> {
+    match early.pop_front() {
+        Some(event) => Some(event),
+        None => events.recv().await,
     }
 }
 
