@@ -50,6 +50,9 @@ use self::shown::Shown;
 /// Of how many messages a process remembers what it told last.
 const REMEMBERED: usize = 4_096;
 
+/// Of how many messages states can be told at once.
+const TURNS: usize = 1_024;
+
 /// Makes every event of a process.
 #[derive(Debug)]
 pub struct Announcer {
@@ -61,6 +64,9 @@ pub struct Announcer {
     instances: Instances,
     /// What was told last of messages whose states somebody wants.
     told: Mutex<Recent<MessageId, MessageRecord>>,
+    /// States of one message are told one after the other: the server's word and a phone's may come at once. By a part of the
+    /// message's id.
+    turns: Vec<tokio::sync::Mutex<()>>,
 }
 
 /// Why an event is not told.
@@ -129,6 +135,7 @@ impl Announcer {
             messages,
             instances,
             told: Mutex::new(Recent::new(REMEMBERED)),
+            turns: (0..TURNS).map(|_| tokio::sync::Mutex::default()).collect(),
         }
     }
 

@@ -5,7 +5,7 @@ use shared::domain::message::{Change, MessageRecord, State};
 use shared::ids::{InstanceId, MessageId};
 
 use super::announcement::Announcement;
-use super::{AnnounceError, Announcer};
+use super::{AnnounceError, Announcer, TURNS};
 
 impl Announcer {
     /// Tells of a message in the state of its record, which is stored. A process tells each state once, and never an earlier
@@ -14,6 +14,7 @@ impl Announcer {
         let Some(announcement) = Announcement::status(record) else {
             return Ok(());
         };
+        let _turn = self.turn_of(record.id).lock().await;
         if self
             .last_told(record.id)
             .is_some_and(|told| !told.may_become(record.state))
@@ -59,6 +60,12 @@ impl Announcer {
             Some(record) if record.may_become(change.state) => self.message_is(&record.changed(change)).await,
             _ => Ok(()),
         }
+    }
+
+    fn turn_of(&self, message: MessageId) -> &tokio::sync::Mutex<()> {
+        // The last bytes of an id are random.
+        let [.., high, low] = message.to_bytes();
+        &self.turns[usize::from(u16::from_be_bytes([high, low])) % TURNS]
     }
 
     /// The record of a message as this process has told of it last.

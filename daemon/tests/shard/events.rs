@@ -11,6 +11,7 @@ use shared::domain::feed::FeedEvent;
 use shared::domain::instance::{Instance, Observed, Status, Wanted};
 use shared::domain::message::{Change, Failure, FailureCode, MessageRecord, State};
 use shared::domain::payload;
+use shared::domain::times;
 use shared::ids::MessageId;
 use shared::queue::{Queue as _, ReceiveOptions};
 use shared::sealed;
@@ -136,7 +137,7 @@ async fn a_message_is_told_of_from_sent_to_read() {
         assert_eq!((opened.event.id, &opened.group), (told.id, &told.group));
         assert_eq!(opened.event.subscription, instance.subscription);
     }
-    let sent_at = serde_json::to_value(record.sent_at).expect("a time");
+    let sent_at = record.sent_at.map(times::text);
     assert_eq!(
         events[0].data,
         json!({
@@ -351,7 +352,7 @@ async fn what_happens_to_a_connection_is_told() {
     let mut daemon = world.daemon("a").await;
     world.nudge(&instance).await;
     let session = daemon.session().await;
-    let expires = serde_json::to_value(world.now() + TimeDelta::minutes(1)).expect("a time");
+    let expires = times::text(world.now() + TimeDelta::minutes(1));
     session.show_qr("the secret code").await;
     world.until_status(&instance, Status::AwaitingQr).await;
     session.show_qr("another secret code").await;
