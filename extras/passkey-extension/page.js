@@ -101,10 +101,11 @@ async function usePasskey(options) {
   }
 }
 
-/** Asks for leave to call the pairing page, acts, and gives the leave back. */
+/** Asks for leave to call the pairing page where it has none, acts, and gives back the leave that it was given. */
 async function run() {
   const { origin, base } = pairing(element('link').value);
   const leave = { origins: [`${origin}/*`] };
+  if (await chrome.permissions.contains(leave)) return hand(origin, base);
   if (!(await chrome.permissions.request(leave))) {
     throw new Error('Without leave to call the pairing page nothing can be done.');
   }
