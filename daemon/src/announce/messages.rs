@@ -14,7 +14,12 @@ impl Announcer {
         let Some(announcement) = Announcement::status(record) else {
             return Ok(());
         };
-        let _turn = self.turn_of(record.id).lock().await;
+        // The queue may be slow, and what nobody wants does not wait for it.
+        let _turn = if self.wants_states(record.instance).await? {
+            Some(self.turn_of(record.id).lock().await)
+        } else {
+            None
+        };
         if self
             .last_told(record.id)
             .is_some_and(|told| !told.may_become(record.state))
@@ -41,8 +46,7 @@ impl Announcer {
         message: MessageId,
         change: &Change,
     ) -> Result<(), AnnounceError> {
-        let listener = self.audience.of(instance).await?;
-        if !listener.is_some_and(|listener| listener.wants.wants(EventType::MessageStatus)) {
+        if !self.wants_states(instance).await? {
             return Ok(());
         }
         // How many members of a group it has reached stands in the table.
@@ -60,6 +64,12 @@ impl Announcer {
             Some(record) if record.may_become(change.state) => self.message_is(&record.changed(change)).await,
             _ => Ok(()),
         }
+    }
+
+    /// Whether somebody wants to be told of the states of an instance's messages.
+    async fn wants_states(&self, instance: InstanceId) -> Result<bool, AnnounceError> {
+        let listener = self.audience.of(instance).await?;
+        Ok(listener.is_some_and(|listener| listener.wants.wants(EventType::MessageStatus)))
     }
 
     fn turn_of(&self, message: MessageId) -> &tokio::sync::Mutex<()> {

@@ -40,8 +40,11 @@ impl Limits {
 /// Who has a number of places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Holder {
+    /// Its users and keys.
     Subscription(SubscriptionId),
     Key(KeyId),
+    /// All pairing links of a subscription.
+    Links(SubscriptionId),
     /// An instance has one link at most.
     Link(InstanceId),
 }
@@ -102,10 +105,12 @@ impl Followers {
 
     /// A place for a socket of this caller.
     pub fn place(self: &Arc<Self>, caller: &Caller) -> Result<Place, Refusal> {
-        let mut holders = vec![(
-            Holder::Subscription(caller.subscription()),
-            self.limits.of_subscription,
-        )];
+        // Links may be in strangers' hands. Those take no place that the subscription's own people could need.
+        let of_all = match caller {
+            Caller::Link(_) => Holder::Links(caller.subscription()),
+            Caller::Key(_) | Caller::User(_) => Holder::Subscription(caller.subscription()),
+        };
+        let mut holders = vec![(of_all, self.limits.of_subscription)];
         match caller {
             Caller::Key(key) => holders.push((Holder::Key(key.grant.key), self.limits.of_key)),
             Caller::Link(link) => holders.push((Holder::Link(link.instance), self.limits.of_link)),
@@ -117,6 +122,7 @@ impl Followers {
                 let whose = match holder {
                     Holder::Subscription(_) => "the subscription",
                     Holder::Key(_) => "the API key",
+                    Holder::Links(_) => "the subscription's pairing links",
                     Holder::Link(_) => "the pairing link",
                 };
                 let message = format!("Too many sockets of {whose} are open: {limit} are allowed");

@@ -134,6 +134,10 @@ impl WebhooksState {
         };
         match self.send(names, due).await {
             Ok(()) => Ok(()),
+            Err(Stuck::NoPlace) => match self.after_wait(&due, &delivery) {
+                Some(next) => self.put_off(names, &due, next, body_until.is_some()).await,
+                None => self.give_up(&delivery, body_until).await,
+            },
             Err(stuck) => self.stuck(&delivery, stuck).await,
         }
     }

@@ -55,6 +55,14 @@ pub fn last(
     (now - began < PATIENCE).then(|| now + longer(pause, random))
 }
 
+/// When an event is tried for which there was no place: after 1 to 15 minutes, so that those that wait do not come together;
+/// `None` where its row began five days ago.
+pub fn without_place(began: DateTime<Utc>, now: DateTime<Utc>, random: f64) -> Option<DateTime<Utc>> {
+    let pause = TimeDelta::from_std(Duration::from_mins(14).mul_f64(random.clamp(0.0, 1.0)));
+    let at = now + TimeDelta::minutes(1) + pause.unwrap_or_default();
+    (now - began < PATIENCE).then_some(at)
+}
+
 fn longer(pause: TimeDelta, random: f64) -> TimeDelta {
     let pause = pause.to_std().unwrap_or_default();
     let longer = pause + pause.mul_f64(JITTER * random.clamp(0.0, 1.0));
@@ -92,6 +100,14 @@ mod tests {
             assert_eq!(latest, AT + pause + pause / 10, "after {made}");
         }
         assert_eq!(next(ATTEMPTS, AT, None, 0.0), None);
+    }
+
+    #[test]
+    fn what_finds_no_place_comes_within_a_quarter_of_an_hour_for_five_days() {
+        let comes = |days, random| without_place(AT - TimeDelta::days(days), AT, random);
+        assert_eq!(comes(0, 0.0), Some(AT + TimeDelta::minutes(1)));
+        assert_eq!(comes(4, 1.0), Some(AT + TimeDelta::minutes(15)));
+        assert_eq!(comes(5, 0.0), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Events on their way through the retry queue.
 
 use chrono::{DateTime, Utc};
-use shared::domain::delivery::{Body, Errand, Retry};
+use shared::domain::delivery::{Body, Delivery, Errand, Retry};
 use shared::domain::payload;
 use shared::queue::{MAX_DELAY, OutgoingMessage, QueueNames};
 use shared::storage::deliveries::whole_milliseconds;
@@ -43,6 +43,18 @@ impl WebhooksState {
                 at: whole_milliseconds(at),
                 made: due.made,
             })
+        })
+    }
+
+    /// When an event is tried for which its endpoint had no place; `None` where its row of attempts has waited too long for one.
+    /// It goes through the queue anew: what is left there instead counts among the messages that the queue has given out, of
+    /// which there are 120,000 at most (SQS), and everybody's retries would wait behind it.
+    pub(super) fn after_wait(&self, due: &Due<'_>, delivery: &Delivery) -> Option<Next> {
+        let began = delivery.created_at.max(due.asked_at);
+        let at = plan::without_place(began, self.clock.now(), rand::random())?;
+        Some(Next {
+            at: whole_milliseconds(at),
+            made: due.made,
         })
     }
 

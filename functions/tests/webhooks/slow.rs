@@ -122,6 +122,48 @@ async fn what_waits_too_long_for_a_slow_endpoint_leaves_its_line() {
     assert_eq!(world.progress(&instance, event).await, DeliveryState::Succeeded);
 }
 
+/// What is left in a standard queue counts among its 120,000 messages that are given out, so it is not left there.
+#[tokio::test]
+async fn a_retry_that_finds_no_place_goes_through_its_queue_anew() {
+    let (world, receiver, instance) = slow().await;
+    receiver.now(Does::status(500));
+    let event = world.tell(&instance, "15550100001", "again").await;
+    world.work().await;
+    receiver.now(Does::status(200));
+    for _ in 0..hasty().slow.of_one {
+        let now = world.now();
+        let place = world.webhooks().take_place(
+            instance.id,
+            hasty().slow.of_one,
+            now,
+            now + TimeDelta::minutes(10),
+        );
+        assert!(place.await.expect("stored").is_some());
+    }
+    world.pass(TimeDelta::seconds(6), TimeDelta::seconds(6)).await;
+    assert_eq!(receiver.texts(), ["first", "again"], "once, and refused");
+    let delivery = world.delivery(&instance, event).await.expect("it is in the log");
+    assert_eq!(delivery.progress.state, DeliveryState::Pending);
+    assert_eq!(delivery.attempts.len(), 1, "no attempt is spent");
+    // When the places are free it comes, as a message that nobody has received before.
+    world.clock.advance(TimeDelta::minutes(15));
+    let waiting = world.receive(&world.names.events_retry()).await;
+    assert_eq!(
+        waiting
+            .iter()
+            .map(|message| message.receive_count)
+            .collect::<Vec<_>>(),
+        [1]
+    );
+    let taken = world
+        .state
+        .take(batch(&world.names.events_retry(), &waiting))
+        .await;
+    assert!(taken.batch_item_failures.is_empty());
+    assert_eq!(receiver.texts(), ["first", "again", "again"]);
+    assert_eq!(world.progress(&instance, event).await, DeliveryState::Succeeded);
+}
+
 /// What is behind for another reason, such as an outage of ours, stays in its order.
 #[tokio::test]
 async fn what_waits_long_for_an_endpoint_that_is_not_slow_stays_in_its_line() {

@@ -6,7 +6,7 @@
   // Milliseconds between two looks: usually, while the realtime feed tells what changes, where nobody sees the page, and at most
   // where looks fail.
   const USUAL = 2_000;
-  const TOLD = 20_000;
+  const TOLD = 5_000;
   const UNSEEN = 15_000;
   const LONGEST = 30_000;
   // How long a request may take: a little longer than the service lets it.
