@@ -130,14 +130,9 @@ async fn a_retry_that_finds_no_place_goes_through_its_queue_anew() {
     let event = world.tell(&instance, "15550100001", "again").await;
     world.work().await;
     receiver.now(Does::status(200));
-    for _ in 0..hasty().slow.of_one {
-        let now = world.now();
-        let place = world.webhooks().take_place(
-            instance.id,
-            hasty().slow.of_one,
-            now,
-            now + TimeDelta::minutes(10),
-        );
+    let (webhooks, of_one, now) = (world.webhooks(), hasty().slow.of_one, world.now());
+    for _ in 0..of_one {
+        let place = webhooks.take_place(instance.id, of_one, now, now + TimeDelta::minutes(10));
         assert!(place.await.expect("stored").is_some());
     }
     world.pass(TimeDelta::seconds(6), TimeDelta::seconds(6)).await;
