@@ -65,7 +65,7 @@ PASSKEYS = {
 }  # fmt: skip
 
 # The right answers, by their cases' ids.
-credentials = {}
+answers = {}
 
 # What each of these is about is a message that was accepted just now: it waits or was sent, and is there.
 CHANGES_OF_MESSAGES = {"editMessage", "deleteMessage", "reactToMessage"}
@@ -129,7 +129,7 @@ def fill_path(case, caller):
         if name == "getInstanceQr":
             path["instance"] = world.instance_with_code()
         elif name in PASSKEYS:
-            path["instance"], credentials[case.id] = caller.instance_with_passkey(PASSKEYS[name])
+            path["instance"], answers[case.id] = caller.instance_with_passkey(PASSKEYS[name])
         elif name == "createPairingCode":
             path["instance"] = caller.instance()
             caller.connect(path["instance"])
@@ -166,7 +166,7 @@ def fill_path(case, caller):
         # A link pairs one instance, and a tier has room for few.
         user, instance = User(), None
         if name in PASSKEYS:
-            instance, credentials[case.id] = user.instance_with_passkey(PASSKEYS[name])
+            instance, answers[case.id] = user.instance_with_passkey(PASSKEYS[name])
         path["token"] = user.pairing_token(instance)
 
 
@@ -245,12 +245,12 @@ def fill_body(case, caller):
     elif name == "changeGroupPicture":
         body["base64"] = PICTURE
     elif name in PASSKEYS:
-        body["credential"] = credentials.pop(case.id, body["credential"])
+        body.update(answers.pop(case.id, {}))
     elif name == "joinGroup":
         body["invite"] = world.invite()
     if "participants" in body:
         body["participants"] = [world.contact]
-    if "to" in body:
+    if "to" in body and name not in ("replayInstanceWebhook", "replayWebhook"):
         # The contact checks ask for the numbers of the document's examples, and it is remembered that they are nobody's.
         body["to"] = world.contact
     if body.get("replyTo"):

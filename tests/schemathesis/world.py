@@ -93,7 +93,7 @@ class User:
         return call("GET", f"{path}/qr", self.token)["code"]
 
     def instance_with_passkey(self, stage):
-        """An instance of which a passkey is wanted, or that its code is compared; and a credential for it."""
+        """An instance of which a passkey is wanted, or that its code is compared; and the body that gives it."""
         instance = self.instance()
         code = self.connect(instance)
         phone = requests.post(f"{SANDBOX}/admin/phones", json={"passkey": True}, timeout=30).json()["phone"]
@@ -112,8 +112,8 @@ class User:
         credential = used.json()
         if stage == "confirmation":
             call("POST", path, self.token, json={"credential": credential})
-            until("a code to compare", lambda: wanted("confirmation"))
-        return instance, credential
+            return instance, {"code": until("a code to compare", lambda: wanted("confirmation"))["code"]}
+        return instance, {"credential": credential}
 
     def pairing_token(self, instance=None):
         """The token of a pairing link, of an instance that shows a QR code where none is named."""
