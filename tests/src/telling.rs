@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use shared::domain::event::Event;
 use shared::domain::payload;
 use shared::queue::{
-    Depth, OutgoingMessage, Queue, QueueError, QueueName, QueueNames, Receipt, ReceiveOptions, Received,
-    SendOutcome,
+    Depth, OutgoingMessage, Queue, QueueAttributes, QueueError, QueueName, QueueNames, Receipt,
+    ReceiveOptions, Received, SendOutcome,
 };
 use shared::seal::{FileKeyWrapper, Sealer};
 use shared::sealed;
@@ -92,6 +92,10 @@ impl Queue for WithoutEvents {
 
     async fn depth(&self, queue: &QueueName) -> Result<Depth, QueueError> {
         self.queue.depth(queue).await
+    }
+
+    async fn ensure(&self, queue: &QueueName, attributes: QueueAttributes) -> Result<(), QueueError> {
+        self.queue.ensure(queue, attributes).await
     }
 }
 
