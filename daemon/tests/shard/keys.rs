@@ -247,3 +247,29 @@ async fn a_status_to_many_waits_for_their_keys_as_a_message_to_a_group() {
     assert_eq!(session.sent_besides(), []);
     daemon.stop().await;
 }
+
+#[tokio::test]
+async fn a_message_that_is_tried_again_stays_before_those_behind_it() {
+    let world = impatient().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    session.line.keys_hang.send_replace(true);
+    let mut to_group = Vec::new();
+    for n in 1..=3 {
+        to_group.push(world.accept(&instance, GROUP, "to all").await);
+        world.until_put_off(n).await;
+        world.clock.advance(TimeDelta::milliseconds(1));
+    }
+    session.line.keys_hang.send_replace(false);
+    world.come_back().await;
+    assert_eq!(session.sent().await.message, to_group[0]);
+    session.acknowledge(to_group[0], Some(503)).await;
+    for message in &to_group {
+        takes(&world, &mut session, &instance, *message).await;
+    }
+    world.until_put_off(0).await;
+    let counts = world.until_counted(&instance, |counts| counts.ended == 3).await;
+    assert_eq!((counts.put_off, counts.back), (3, 3), "each once");
+    assert_eq!(session.sent_besides(), []);
+    daemon.stop().await;
+}
