@@ -98,7 +98,7 @@ impl Agreements {
         now: DateTime<Utc>,
     ) -> DateTime<Utc> {
         let mut chats = self.0.lock().expect("no holder panics");
-        let known = chats.entry(chat.clone()).or_default();
+        let known = entry(&mut chats, chat, now);
         known.going_on = Some((Instant::now(), agreement));
         known.put_off(message, now, now + SHORTEST)
     }
@@ -112,7 +112,7 @@ impl Agreements {
         until: DateTime<Utc>,
     ) -> DateTime<Utc> {
         let mut chats = self.0.lock().expect("no holder panics");
-        let known = chats.entry(chat.clone()).or_default();
+        let known = entry(&mut chats, chat, now);
         known.put_off(message, now, until)
     }
 
@@ -175,6 +175,22 @@ impl Chat {
         self.away.insert(message, place);
         at
     }
+
+    /// Forgets who has not come back. Answers whether nothing is known any more.
+    fn forget_late(&mut self, now: DateTime<Utc>) -> bool {
+        self.away
+            .retain(|_, place| place.is_through || now < place.at + LATE);
+        let goes_on = self.going_on.as_ref();
+        self.away.is_empty() && goes_on.is_none_or(|(_, agreement)| agreement.is_finished())
+    }
+}
+
+/// What is known of a chat. Before another chat comes to those that are known, those go of which nobody has come back.
+fn entry<'a>(chats: &'a mut HashMap<Recipient, Chat>, chat: &Recipient, now: DateTime<Utc>) -> &'a mut Chat {
+    if !chats.contains_key(chat) {
+        chats.retain(|_, known| !known.forget_late(now));
+    }
+    chats.entry(chat.clone()).or_default()
 }
 
 /// Forgets a chat of which nothing is known any more.
@@ -265,6 +281,29 @@ mod tests {
         assert!(agreements.is_through(&group, id(1)));
         agreements.is_done(&group, id(1));
         assert_eq!(waits(2, 5_001), None);
+    }
+
+    #[tokio::test]
+    async fn chats_to_which_nobody_comes_back_are_forgotten() {
+        let agreements = Agreements::default();
+        let [gone, in_hand, goes_on, new] = [1, 2, 3, 4].map(|n| {
+            let group = format!("12036302103325494{n}@g.us");
+            group.parse::<Recipient>().expect("a group")
+        });
+        agreements.put_off(&gone, id(1), at(0), at(1_000));
+        agreements.put_off(&in_hand, id(2), at(0), at(1_000));
+        assert!(agreements.is_through(&in_hand, id(2)));
+        let agreement = tokio::spawn(std::future::pending());
+        agreements.goes_on(&goes_on, id(3), agreement, at(0));
+        let late = 3_000 + LATE.num_milliseconds();
+        agreements.put_off(&new, id(4), at(late), at(late + 1));
+        let chats = agreements.0.lock().expect("whole");
+        assert!(!chats.contains_key(&gone));
+        assert!(
+            [in_hand, goes_on, new]
+                .iter()
+                .all(|chat| chats.contains_key(chat))
+        );
     }
 
     #[test]
