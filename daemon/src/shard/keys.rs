@@ -29,8 +29,11 @@ use crate::lease::Hold;
 /// How long a message waits for keys in its lane before it is put off.
 pub const KEYS_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How many failures in a row, which take about a minute, end an agreement.
+/// How many failures in a row, which take about a minute, end an agreement, or the question to how many a message goes.
 const TRIES: u32 = 6;
+
+/// How long a message waits in its lane until it is known whether it goes to many.
+const COUNTING: Duration = Duration::from_mins(1);
 
 impl Sender<'_> {
     /// The turn again, once the members of the group that a message goes to have what they need. `None` where the message has
@@ -120,6 +123,17 @@ impl Sender<'_> {
     ) -> Result<Result<(), SendError>, Stopped> {
         // One that was put off because they could not be had finds out whether they can.
         let tries = if journey.put_offs > 0 { 1 } else { TRIES };
+        let counting = tried(self.wire, tries, || link.connection.are_many(&crowd));
+        let counting = tokio::time::timeout(COUNTING, counting);
+        match self
+            .unless_over(send, counting)
+            .await?
+            .unwrap_or(Err(SendError::Timeout))
+        {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(())),
+            Err(error) => return Ok(Err(error)),
+        }
         let agreeing = agree(
             link.clone(),
             Arc::clone(self.wire),
@@ -151,34 +165,39 @@ fn for_keys(journey: &Journey, at: DateTime<Utc>) -> Later {
 
 /// Agrees on keys over a link, until that has failed so many times in a row or the shard is given up.
 async fn agree(link: Link, wire: Arc<Wire>, hold: Hold, crowd: Crowd, tries: u32) -> Result<(), SendError> {
-    let agreeing = async {
-        let mut failures = 0;
-        loop {
-            let began = Instant::now();
-            let error = match link.connection.agree_on_keys(&crowd).await {
-                Err(
-                    error @ (SendError::State(_)
-                    | SendError::Unavailable(_)
-                    | SendError::Failed(_)
-                    | SendError::Timeout),
-                ) => error,
-                Err(SendError::Throttled { after, source }) => {
-                    wire.look_ups.slow(began, after, rand::random());
-                    return Err(SendError::Throttled { after, source });
-                }
-                ended => return ended,
-            };
-            failures += 1;
-            if failures >= tries {
-                return Err(error);
-            }
-            warn!(failures, error = %chain(&error), "keys of many could not be agreed upon");
-            tokio::time::sleep(pace::after(failures, rand::random())).await;
-        }
-    };
     tokio::select! {
         biased;
         () = super::over(&hold) => Err(SendError::NotConnected),
-        agreed = agreeing => agreed,
+        agreed = tried(&wire, tries, || link.connection.agree_on_keys(&crowd)) => agreed,
+    }
+}
+
+/// Asks, until that has failed so many times in a row.
+async fn tried<T, Asking>(wire: &Wire, tries: u32, mut asks: impl FnMut() -> Asking) -> Result<T, SendError>
+where
+    Asking: Future<Output = Result<T, SendError>>,
+{
+    let mut failures = 0;
+    loop {
+        let began = Instant::now();
+        let error = match asks().await {
+            Err(
+                error @ (SendError::State(_)
+                | SendError::Unavailable(_)
+                | SendError::Failed(_)
+                | SendError::Timeout),
+            ) => error,
+            Err(SendError::Throttled { after, source }) => {
+                wire.look_ups.slow(began, after, rand::random());
+                return Err(SendError::Throttled { after, source });
+            }
+            ended => return ended,
+        };
+        failures += 1;
+        if failures >= tries {
+            return Err(error);
+        }
+        warn!(failures, error = %chain(&error), "keys of many could not be agreed upon");
+        tokio::time::sleep(pace::after(failures, rand::random())).await;
     }
 }

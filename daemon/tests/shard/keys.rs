@@ -273,3 +273,25 @@ async fn a_message_that_is_tried_again_stays_before_those_behind_it() {
     assert_eq!(session.sent_besides(), []);
     daemon.stop().await;
 }
+
+/// Nothing is agreed upon for them before the wire, however long it takes to find out how many they are.
+#[tokio::test]
+async fn a_message_to_a_small_group_stays_in_its_lane() {
+    let world = impatient().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    session.line.are_few.store(true, Ordering::Relaxed);
+    session
+        .line
+        .count_refusals
+        .lock()
+        .expect("no holder panics")
+        .push(SendError::Unavailable("later".into()));
+    session.line.keys_hang.send_replace(true);
+    let message = world.accept(&instance, GROUP, "to all").await;
+    takes(&world, &mut session, &instance, message).await;
+    let record = world.until_state(&instance, message, State::Sent).await;
+    assert_eq!(record.put_off_at, None);
+    assert_eq!((agreements(&session), session.sent_besides()), (0, vec![]));
+    daemon.stop().await;
+}
