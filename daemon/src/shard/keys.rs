@@ -4,23 +4,29 @@
 //! them takes as long as it takes, and the queue gives nothing more of a lane while one of its jobs is held. So after a few
 //! seconds the agreement goes on in the background (`agreements.rs`) and the message is put off; it comes back soon after the
 //! keys are there. What was got is stored: an attempt after a failure, or after a restart, goes on behind it.
+//!
+//! What is fetched for a message is fetched behind that, since none of it is kept when the message is put off.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use shared::domain::content::Content;
 use shared::domain::job::SendJob;
 use shared::domain::message::FailureCode;
+use shared::domain::recipient::Recipient;
 use shared::telemetry::chain;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::files::is_there;
 use super::journey::{End, Journey, Stopped};
 use super::lanes::Job;
 use super::pace;
+use super::previews::wants_preview;
 use super::put_off::Later;
-use super::send::Sender;
+use super::send::{Sender, account_changed};
 use super::wire::Wire;
 use crate::connection::{Crowd, SendError};
 use crate::instance::link::Link;
@@ -36,6 +42,55 @@ const TRIES: u32 = 6;
 const COUNTING: Duration = Duration::from_mins(1);
 
 impl Sender<'_> {
+    /// Waits until a message to many, for which something is to be fetched, may have that: it is its turn in its chat, and those
+    /// whom it goes to have what they need.
+    pub async fn before_fetching(
+        &self,
+        job: &Job,
+        send: &SendJob,
+        content: &Content,
+        journey: &mut Journey,
+    ) -> Result<(), Stopped> {
+        let is_to_many = send.to == Recipient::Status || send.to.group().is_some();
+        let is_complete = is_there(content) && !wants_preview(content);
+        if !is_to_many || is_complete || journey.had_keys {
+            return Ok(());
+        }
+        self.lane.held.set_waits(&job.received.message_id, true);
+        let had = Box::pin(self.until_keys(send, journey)).await;
+        self.lane.held.set_waits(&job.received.message_id, false);
+        had
+    }
+
+    async fn until_keys(&self, send: &SendJob, journey: &mut Journey) -> Result<(), Stopped> {
+        let mut links = self.links.watch(send.instance);
+        while !journey.had_keys {
+            let link = async { links.wait_for(Option::is_some).await.map(|link| link.clone()) };
+            let link = self.unless_over(send, link).await?;
+            let link = link.ok().flatten().ok_or(Stopped::LookAgain)?;
+            if let Some(account) = &send.account
+                && link.account.is_same_as(account) == Some(false)
+            {
+                return Err(account_changed().into());
+            }
+            // One that waits for something else needs none of this now.
+            if let Some(later) = self.kept_from(&link, send, journey).await? {
+                return Err(End::Later(later).into());
+            }
+            self.comes_in_turn(send, journey)?;
+            let crowd = if send.to == Recipient::Status {
+                let audience = self.find_audience(&link, send, journey).await?;
+                audience.map(Crowd::Audience)
+            } else {
+                Some(Crowd::Group(send.to.clone()))
+            };
+            if let Some(crowd) = crowd {
+                journey.had_keys = self.agree(&link, send, crowd, journey).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The turn again, once the members of the group that a message goes to have what they need. `None` where the message has
     /// paused.
     pub async fn with_keys<'a>(

@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use super::agenda::Agenda;
-use super::journey::{End, Journey};
+use super::journey::{End, Journey, Stopped};
 use super::lanes::{Job, Lane};
 use super::pace;
 use super::park::set_aside;
@@ -230,6 +230,13 @@ impl Sender<'_> {
                         return Ok(Err(self.park(job, Some((send, failure)), &reason).await));
                     }
                 };
+            }
+            if let Some(said) = &*said {
+                match self.before_fetching(job, send, &said.content, past).await {
+                    Ok(()) => {}
+                    Err(Stopped::End(end)) => return Ok(Ok(end)),
+                    Err(Stopped::LookAgain) => continue,
+                }
             }
             let Some(Said { content, context }) = said.take() else {
                 continue;

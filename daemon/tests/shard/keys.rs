@@ -12,6 +12,7 @@ use shared::ids::MessageId;
 use testbed::wait::until;
 
 use crate::network::Playing;
+use crate::put_off::{Host, THERE, document};
 use crate::statuses;
 use crate::world::World;
 
@@ -244,6 +245,41 @@ async fn a_status_to_many_waits_for_their_keys_as_a_message_to_a_group() {
         3,
         "they are found anew"
     );
+    assert_eq!(session.sent_besides(), []);
+    daemon.stop().await;
+}
+
+/// Its sender's URL may be good for one request.
+#[tokio::test]
+async fn a_file_to_many_is_fetched_once_however_long_their_keys_take() {
+    let mut world = World::of_files().await;
+    world.keys_patience = Duration::ZERO;
+    let host = Host::answering(THERE).await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    session.line.keys_hang.send_replace(true);
+    let files = [
+        world.accept_file(&instance, GROUP, &host.url).await,
+        statuses::accept_of(&world, &instance, document(&host.url)).await,
+    ];
+    world.until_put_off(2).await;
+    for _ in 0..2 {
+        world.until_put_off_again(2).await;
+    }
+    assert_eq!(host.asked(), 0, "nothing is fetched before the keys are there");
+    session.line.keys_hang.send_replace(false);
+    world.come_back().await;
+    for _ in files {
+        let sent = session.sent().await.message;
+        assert!(files.contains(&sent));
+        session.acknowledge(sent, None).await;
+        world.until_state(&instance, sent, State::Sent).await;
+    }
+    assert_eq!(
+        (host.asked(), session.line.uploads.load(Ordering::Relaxed)),
+        (2, 2)
+    );
+    world.until_put_off(0).await;
     assert_eq!(session.sent_besides(), []);
     daemon.stop().await;
 }
