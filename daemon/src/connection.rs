@@ -145,6 +145,13 @@ pub trait Connection: Send + Sync + Debug {
         Err(SendError::NotConnected)
     }
 
+    /// Whether those whom a message goes to are so many that keys are agreed upon before the wire. Nothing is on the wire
+    /// afterwards.
+    async fn are_many(&self, crowd: &Crowd) -> Result<bool, SendError> {
+        let _ = crowd;
+        Ok(false)
+    }
+
     /// Agrees on keys with those of many who have none of ours, so that a message to them takes no longer on the wire than
     /// another. What was agreed upon is stored, and a later call goes on behind it. Each step has a deadline of its own; nothing
     /// is on the wire afterwards.

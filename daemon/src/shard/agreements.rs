@@ -3,7 +3,8 @@
 //!
 //! The message that needs one is put off, and comes back from time to time to see. What comes to its chat meanwhile is put off
 //! behind it, also when the keys are there and those before have not come back yet: the due index gives them out by their times.
-//! A message keeps its number however often it is put off, and only one with a lower number is waited for.
+//! A message keeps its number however often it is put off, and however often it is tried on the wire; only one with a lower
+//! number is waited for.
 //!
 //! All of this is known to one process, for as long as it holds the shard.
 
@@ -40,7 +41,7 @@ pub struct Agreements(Mutex<HashMap<Recipient, Chat>>);
 #[derive(Debug, Default)]
 struct Chat {
     going_on: Option<(Instant, Agreement)>,
-    /// The messages that were put off and have not gone on to the wire yet.
+    /// The messages that were put off and are not done with yet.
     away: HashMap<MessageId, Place>,
     /// How many have been put off.
     count: u64,
@@ -53,6 +54,8 @@ struct Place {
     number: u64,
     /// When it comes back.
     at: DateTime<Utc>,
+    /// It has come back and has what it needs.
+    is_through: bool,
 }
 
 impl Agreements {
@@ -95,7 +98,7 @@ impl Agreements {
         now: DateTime<Utc>,
     ) -> DateTime<Utc> {
         let mut chats = self.0.lock().expect("no holder panics");
-        let known = chats.entry(chat.clone()).or_default();
+        let known = entry(&mut chats, chat, now);
         known.going_on = Some((Instant::now(), agreement));
         known.put_off(message, now, now + SHORTEST)
     }
@@ -109,19 +112,25 @@ impl Agreements {
         until: DateTime<Utc>,
     ) -> DateTime<Utc> {
         let mut chats = self.0.lock().expect("no holder panics");
-        let known = chats.entry(chat.clone()).or_default();
+        let known = entry(&mut chats, chat, now);
         known.put_off(message, now, until)
     }
 
-    /// A message goes on to the wire. Answers whether it was put off before.
+    /// A message has what it needs, and keeps its number until it is done with. Answers whether it was put off until now.
     pub fn is_through(&self, chat: &Recipient, message: MessageId) -> bool {
         let mut chats = self.0.lock().expect("no holder panics");
-        let Some(known) = chats.get_mut(chat) else {
-            return false;
-        };
-        let was_away = known.away.remove(&message).is_some();
+        let place = chats.get_mut(chat).and_then(|known| known.away.get_mut(&message));
+        let was_away = place.is_some_and(|place| !std::mem::replace(&mut place.is_through, true));
         forget_if_empty(&mut chats, chat);
         was_away
+    }
+
+    /// A message's job is deleted. It is waited for no longer, unless it was put off for keys.
+    pub fn is_done(&self, chat: &Recipient, message: MessageId) {
+        let mut chats = self.0.lock().expect("no holder panics");
+        let Some(known) = chats.get_mut(chat) else { return };
+        known.away.retain(|id, place| *id != message || !place.is_through);
+        forget_if_empty(&mut chats, chat);
     }
 }
 
@@ -144,7 +153,10 @@ impl Chat {
     }
 
     fn put_off(&mut self, message: MessageId, now: DateTime<Utc>, until: DateTime<Utc>) -> DateTime<Utc> {
-        let known = self.away.get(&message).copied();
+        let known = self.away.get_mut(&message).map(|place| {
+            place.is_through = false;
+            *place
+        });
         // One that comes otherwise than from the index keeps its place before those behind it.
         if let Some(place) = known.filter(|place| place.at > now) {
             return place.at;
@@ -155,9 +167,30 @@ impl Chat {
             .map_or(until, |before| until.max(before + TimeDelta::milliseconds(1)));
         let number = known.map_or(self.count, |place| place.number);
         self.count += u64::from(known.is_none());
-        self.away.insert(message, Place { number, at });
+        let place = Place {
+            number,
+            at,
+            is_through: false,
+        };
+        self.away.insert(message, place);
         at
     }
+
+    /// Forgets who has not come back. Answers whether nothing is known any more.
+    fn forget_late(&mut self, now: DateTime<Utc>) -> bool {
+        self.away
+            .retain(|_, place| place.is_through || now < place.at + LATE);
+        let goes_on = self.going_on.as_ref();
+        self.away.is_empty() && goes_on.is_none_or(|(_, agreement)| agreement.is_finished())
+    }
+}
+
+/// What is known of a chat. Before another chat comes to those that are known, those go of which nobody has come back.
+fn entry<'a>(chats: &'a mut HashMap<Recipient, Chat>, chat: &Recipient, now: DateTime<Utc>) -> &'a mut Chat {
+    if !chats.contains_key(chat) {
+        chats.retain(|_, known| !known.forget_late(now));
+    }
+    chats.entry(chat.clone()).or_default()
 }
 
 /// Forgets a chat of which nothing is known any more.
@@ -214,12 +247,63 @@ mod tests {
         assert_eq!(waits(1, 6_000), None);
         assert!(agreements.ended(&group, id(1)).is_some());
         assert!(agreements.is_through(&group, id(1)));
+        agreements.is_done(&group, id(1));
         assert_eq!(waits(2, 6_002), None);
         assert!(agreements.ended(&group, id(2)).is_none(), "nothing new went on");
         assert!(agreements.is_through(&group, id(2)));
+        agreements.is_done(&group, id(2));
         assert_eq!(waits(3, 6_500), None);
         assert!(agreements.is_through(&group, id(3)));
+        agreements.is_done(&group, id(3));
         assert!(agreements.0.lock().expect("whole").is_empty());
+    }
+
+    #[test]
+    fn a_message_keeps_its_place_until_it_is_done_with() {
+        let (agreements, group) = (Agreements::default(), group());
+        let waits = |message, now| agreements.waits_until(&group, id(message), at(now));
+        let put_off = |message, now, until| agreements.put_off(&group, id(message), at(now), at(until));
+        put_off(1, 0, 1_000);
+        put_off(2, 1, 1_000);
+        for round in 0..2 {
+            assert_eq!(waits(1, 2_000), None, "it is tried again");
+            assert_eq!(agreements.is_through(&group, id(1)), round == 0);
+        }
+        // It needs keys anew, which take long.
+        assert_eq!(put_off(1, 2_000, 5_000), at(5_000));
+        agreements.is_done(&group, id(1));
+        assert_eq!(
+            waits(2, 2_000),
+            Some(at(5_001)),
+            "the first has only left its queue"
+        );
+        assert_eq!(waits(1, 5_000), None);
+        assert!(agreements.is_through(&group, id(1)));
+        agreements.is_done(&group, id(1));
+        assert_eq!(waits(2, 5_001), None);
+    }
+
+    #[tokio::test]
+    async fn chats_to_which_nobody_comes_back_are_forgotten() {
+        let agreements = Agreements::default();
+        let [gone, in_hand, goes_on, new] = [1, 2, 3, 4].map(|n| {
+            let group = format!("12036302103325494{n}@g.us");
+            group.parse::<Recipient>().expect("a group")
+        });
+        agreements.put_off(&gone, id(1), at(0), at(1_000));
+        agreements.put_off(&in_hand, id(2), at(0), at(1_000));
+        assert!(agreements.is_through(&in_hand, id(2)));
+        let agreement = tokio::spawn(std::future::pending());
+        agreements.goes_on(&goes_on, id(3), agreement, at(0));
+        let late = 3_000 + LATE.num_milliseconds();
+        agreements.put_off(&new, id(4), at(late), at(late + 1));
+        let chats = agreements.0.lock().expect("whole");
+        assert!(!chats.contains_key(&gone));
+        assert!(
+            [in_hand, goes_on, new]
+                .iter()
+                .all(|chat| chats.contains_key(chat))
+        );
     }
 
     #[test]
@@ -231,6 +315,7 @@ mod tests {
         // The first was taken back.
         assert_eq!(waits(2, 60_001), None);
         assert!(agreements.is_through(&group, id(2)));
+        agreements.is_done(&group, id(2));
         agreements.put_off(&group, id(3), at(70_000), at(80_000));
         assert_eq!(waits(4, 80_000 + LATE.num_milliseconds()), None);
         assert!(!agreements.is_through(&group, id(4)));

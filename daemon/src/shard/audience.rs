@@ -57,7 +57,8 @@ impl Sender<'_> {
         Ok(Some((Some(audience), turn)))
     }
 
-    async fn find_audience(
+    /// Those who see a status. `None` where they could not be found now: the message has paused.
+    pub async fn find_audience(
         &self,
         link: &Link,
         send: &SendJob,

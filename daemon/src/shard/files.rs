@@ -195,7 +195,7 @@ fn without_file(failure: Failure, journey: &Journey) -> Failure {
 }
 
 /// Whether a message's file is known to be at WhatsApp. One that came with another message may have been lost since.
-fn is_there(content: &Content) -> bool {
+pub fn is_there(content: &Content) -> bool {
     content.media().is_none_or(|media| match &media.source {
         Some(Source::Remote(remote)) => remote.whence.is_none(),
         _ => false,

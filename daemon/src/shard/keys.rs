@@ -4,23 +4,29 @@
 //! them takes as long as it takes, and the queue gives nothing more of a lane while one of its jobs is held. So after a few
 //! seconds the agreement goes on in the background (`agreements.rs`) and the message is put off; it comes back soon after the
 //! keys are there. What was got is stored: an attempt after a failure, or after a restart, goes on behind it.
+//!
+//! What is fetched for a message is fetched behind that, since none of it is kept when the message is put off.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use shared::domain::content::Content;
 use shared::domain::job::SendJob;
 use shared::domain::message::FailureCode;
+use shared::domain::recipient::Recipient;
 use shared::telemetry::chain;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::files::is_there;
 use super::journey::{End, Journey, Stopped};
 use super::lanes::Job;
 use super::pace;
+use super::previews::wants_preview;
 use super::put_off::Later;
-use super::send::Sender;
+use super::send::{Sender, account_changed};
 use super::wire::Wire;
 use crate::connection::{Crowd, SendError};
 use crate::instance::link::Link;
@@ -29,10 +35,62 @@ use crate::lease::Hold;
 /// How long a message waits for keys in its lane before it is put off.
 pub const KEYS_PATIENCE: Duration = Duration::from_secs(3);
 
-/// How many failures in a row, which take about a minute, end an agreement.
+/// How many failures in a row, which take about a minute, end an agreement, or the question to how many a message goes.
 const TRIES: u32 = 6;
 
+/// How long a message waits in its lane until it is known whether it goes to many.
+const COUNTING: Duration = Duration::from_mins(1);
+
 impl Sender<'_> {
+    /// Waits until a message to many, for which something is to be fetched, may have that: it is its turn in its chat, and those
+    /// whom it goes to have what they need.
+    pub async fn before_fetching(
+        &self,
+        job: &Job,
+        send: &SendJob,
+        content: &Content,
+        journey: &mut Journey,
+    ) -> Result<(), Stopped> {
+        let is_to_many = send.to == Recipient::Status || send.to.group().is_some();
+        let is_complete = is_there(content) && !wants_preview(content);
+        if !is_to_many || is_complete || journey.had_keys {
+            return Ok(());
+        }
+        self.lane.held.set_waits(&job.received.message_id, true);
+        let had = Box::pin(self.until_keys(send, journey)).await;
+        self.lane.held.set_waits(&job.received.message_id, false);
+        had
+    }
+
+    async fn until_keys(&self, send: &SendJob, journey: &mut Journey) -> Result<(), Stopped> {
+        let mut links = self.links.watch(send.instance);
+        while !journey.had_keys {
+            let link = async { links.wait_for(Option::is_some).await.map(|link| link.clone()) };
+            let link = self.unless_over(send, link).await?;
+            let link = link.ok().flatten().ok_or(Stopped::LookAgain)?;
+            if let Some(account) = &send.account
+                && link.account.is_same_as(account) == Some(false)
+            {
+                return Err(account_changed().into());
+            }
+            // One that waits for something else needs none of this now.
+            if let Some(later) = self.kept_from(&link, send, journey).await? {
+                return Err(End::Later(later).into());
+            }
+            self.comes_in_turn(send, journey)?;
+            let crowd = if send.to == Recipient::Status {
+                let audience = self.find_audience(&link, send, journey).await?;
+                audience.map(Crowd::Audience)
+            } else {
+                Some(Crowd::Group(send.to.clone()))
+            };
+            if let Some(crowd) = crowd {
+                journey.had_keys = self.agree(&link, send, crowd, journey).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The turn again, once the members of the group that a message goes to have what they need. `None` where the message has
     /// paused.
     pub async fn with_keys<'a>(
@@ -120,6 +178,17 @@ impl Sender<'_> {
     ) -> Result<Result<(), SendError>, Stopped> {
         // One that was put off because they could not be had finds out whether they can.
         let tries = if journey.put_offs > 0 { 1 } else { TRIES };
+        let counting = tried(self.wire, tries, || link.connection.are_many(&crowd));
+        let counting = tokio::time::timeout(COUNTING, counting);
+        match self
+            .unless_over(send, counting)
+            .await?
+            .unwrap_or(Err(SendError::Timeout))
+        {
+            Ok(true) => {}
+            Ok(false) => return Ok(Ok(())),
+            Err(error) => return Ok(Err(error)),
+        }
         let agreeing = agree(
             link.clone(),
             Arc::clone(self.wire),
@@ -151,34 +220,39 @@ fn for_keys(journey: &Journey, at: DateTime<Utc>) -> Later {
 
 /// Agrees on keys over a link, until that has failed so many times in a row or the shard is given up.
 async fn agree(link: Link, wire: Arc<Wire>, hold: Hold, crowd: Crowd, tries: u32) -> Result<(), SendError> {
-    let agreeing = async {
-        let mut failures = 0;
-        loop {
-            let began = Instant::now();
-            let error = match link.connection.agree_on_keys(&crowd).await {
-                Err(
-                    error @ (SendError::State(_)
-                    | SendError::Unavailable(_)
-                    | SendError::Failed(_)
-                    | SendError::Timeout),
-                ) => error,
-                Err(SendError::Throttled { after, source }) => {
-                    wire.look_ups.slow(began, after, rand::random());
-                    return Err(SendError::Throttled { after, source });
-                }
-                ended => return ended,
-            };
-            failures += 1;
-            if failures >= tries {
-                return Err(error);
-            }
-            warn!(failures, error = %chain(&error), "keys of many could not be agreed upon");
-            tokio::time::sleep(pace::after(failures, rand::random())).await;
-        }
-    };
     tokio::select! {
         biased;
         () = super::over(&hold) => Err(SendError::NotConnected),
-        agreed = agreeing => agreed,
+        agreed = tried(&wire, tries, || link.connection.agree_on_keys(&crowd)) => agreed,
+    }
+}
+
+/// Asks, until that has failed so many times in a row.
+async fn tried<T, Asking>(wire: &Wire, tries: u32, mut asks: impl FnMut() -> Asking) -> Result<T, SendError>
+where
+    Asking: Future<Output = Result<T, SendError>>,
+{
+    let mut failures = 0;
+    loop {
+        let began = Instant::now();
+        let error = match asks().await {
+            Err(
+                error @ (SendError::State(_)
+                | SendError::Unavailable(_)
+                | SendError::Failed(_)
+                | SendError::Timeout),
+            ) => error,
+            Err(SendError::Throttled { after, source }) => {
+                wire.look_ups.slow(began, after, rand::random());
+                return Err(SendError::Throttled { after, source });
+            }
+            ended => return ended,
+        };
+        failures += 1;
+        if failures >= tries {
+            return Err(error);
+        }
+        warn!(failures, error = %chain(&error), "keys of many could not be agreed upon");
+        tokio::time::sleep(pace::after(failures, rand::random())).await;
     }
 }

@@ -17,10 +17,11 @@ impl Sender<'_> {
     /// The content with its preview, where it asks for one that can be had in time. Nothing is fetched before the instance is
     /// connected, nor where the text is not going to be sent: what ends it is found out behind this.
     pub async fn with_preview(&self, job: &Job, send: &SendJob, content: Content) -> Content {
+        let is_wanted = wants_preview(&content);
         let Content::Text(mut text) = content else {
             return content;
         };
-        if text.link_preview && text.preview.is_none() {
+        if is_wanted {
             self.lane.held.set_waits(&job.received.message_id, true);
             // Most texts have no link, and none of them takes room for one.
             if Box::pin(self.look_for_preview(send, &mut text)).await.is_ok() {
@@ -55,4 +56,9 @@ impl Sender<'_> {
         fault::point("after-preview");
         Ok(())
     }
+}
+
+/// Whether a text asks for a preview for which nobody has looked yet.
+pub fn wants_preview(content: &Content) -> bool {
+    matches!(content, Content::Text(text) if text.link_preview && text.preview.is_none())
 }

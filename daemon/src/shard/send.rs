@@ -25,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
 use super::agenda::Agenda;
-use super::journey::{End, Journey};
+use super::journey::{End, Journey, Stopped};
 use super::lanes::{Job, Lane};
 use super::pace;
 use super::park::set_aside;
@@ -78,7 +78,7 @@ impl Sender<'_> {
             }
             Err(error) => return self.park(job, None, &chain(error)).await,
         };
-        match self.send(job, send, past).await {
+        let done = match self.send(job, send, past).await {
             Ok(done) => done,
             Err(error @ StorageError::Corrupt { .. }) if self.left(send).is_none() => {
                 self.park(job, None, &chain(&error)).await
@@ -88,7 +88,11 @@ impl Sender<'_> {
                 warn!(message.id = %send.message, error = %chain(&error), "the table is in the way of a send");
                 Done::LeaveFor(pace::left(job.received.receive_count))
             }
+        };
+        if done == Done::Delete {
+            self.wire.agreements.is_done(send.chat(), send.message);
         }
+        done
     }
 
     async fn send(&self, job: &Job, send: &SendJob, past: &mut Journey) -> Result<Done, StorageError> {
@@ -226,6 +230,13 @@ impl Sender<'_> {
                         return Ok(Err(self.park(job, Some((send, failure)), &reason).await));
                     }
                 };
+            }
+            if let Some(said) = &*said {
+                match self.before_fetching(job, send, &said.content, past).await {
+                    Ok(()) => {}
+                    Err(Stopped::End(end)) => return Ok(Ok(end)),
+                    Err(Stopped::LookAgain) => continue,
+                }
             }
             let Some(Said { content, context }) = said.take() else {
                 continue;

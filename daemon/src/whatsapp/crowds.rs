@@ -24,7 +24,7 @@ use crate::connection::{Audience, SendError};
 use crate::store::SessionStore;
 
 /// Fewer members are left to the library: a few reads and writes more or less are soon done.
-const MANY: usize = 64;
+pub const MANY: usize = 64;
 
 /// How many members' keys are agreed upon at a time: as many as clients ask for in one request.
 const STEP: usize = 50;

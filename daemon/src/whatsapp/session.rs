@@ -33,7 +33,7 @@ use whatsapp_rust::{CacheConfig, ChatStateType, Client};
 use self::addressing::GROUP_DEADLINE;
 use self::running::{SessionTask, forward, store_deferred};
 use super::address_book::Contacts;
-use super::crowds::Crowds;
+use super::crowds::{Crowds, MANY};
 use super::ending::Ending;
 use super::events::{self, Translator};
 use super::following::Following;
@@ -402,6 +402,14 @@ impl Connection for WhatsAppSession {
         let (groups, jid) = (self.client.groups(), people::jid(group));
         let info = self.asked_of_group(Box::pin(groups.query_info(&jid))).await?;
         Ok(people::members(&self.client, &info))
+    }
+
+    async fn are_many(&self, crowd: &Crowd) -> Result<bool, SendError> {
+        let count = match crowd {
+            Crowd::Group(group) => self.group(group).await?.participants.len(),
+            Crowd::Audience(audience) => audience.people.len(),
+        };
+        Ok(count >= MANY)
     }
 
     async fn agree_on_keys(&self, crowd: &Crowd) -> Result<(), SendError> {

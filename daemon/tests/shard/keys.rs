@@ -12,6 +12,7 @@ use shared::ids::MessageId;
 use testbed::wait::until;
 
 use crate::network::Playing;
+use crate::put_off::{Host, THERE, document};
 use crate::statuses;
 use crate::world::World;
 
@@ -245,5 +246,88 @@ async fn a_status_to_many_waits_for_their_keys_as_a_message_to_a_group() {
         "they are found anew"
     );
     assert_eq!(session.sent_besides(), []);
+    daemon.stop().await;
+}
+
+/// Its sender's URL may be good for one request.
+#[tokio::test]
+async fn a_file_to_many_is_fetched_once_however_long_their_keys_take() {
+    let mut world = World::of_files().await;
+    world.keys_patience = Duration::ZERO;
+    let host = Host::answering(THERE).await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    session.line.keys_hang.send_replace(true);
+    let files = [
+        world.accept_file(&instance, GROUP, &host.url).await,
+        statuses::accept_of(&world, &instance, document(&host.url)).await,
+    ];
+    world.until_put_off(2).await;
+    for _ in 0..2 {
+        world.until_put_off_again(2).await;
+    }
+    assert_eq!(host.asked(), 0, "nothing is fetched before the keys are there");
+    session.line.keys_hang.send_replace(false);
+    world.come_back().await;
+    for _ in files {
+        let sent = session.sent().await.message;
+        assert!(files.contains(&sent));
+        session.acknowledge(sent, None).await;
+        world.until_state(&instance, sent, State::Sent).await;
+    }
+    assert_eq!(
+        (host.asked(), session.line.uploads.load(Ordering::Relaxed)),
+        (2, 2)
+    );
+    world.until_put_off(0).await;
+    assert_eq!(session.sent_besides(), []);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_message_that_is_tried_again_stays_before_those_behind_it() {
+    let world = impatient().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    session.line.keys_hang.send_replace(true);
+    let mut to_group = Vec::new();
+    for n in 1..=3 {
+        to_group.push(world.accept(&instance, GROUP, "to all").await);
+        world.until_put_off(n).await;
+        world.clock.advance(TimeDelta::milliseconds(1));
+    }
+    session.line.keys_hang.send_replace(false);
+    world.come_back().await;
+    assert_eq!(session.sent().await.message, to_group[0]);
+    session.acknowledge(to_group[0], Some(503)).await;
+    for message in &to_group {
+        takes(&world, &mut session, &instance, *message).await;
+    }
+    world.until_put_off(0).await;
+    let counts = world.until_counted(&instance, |counts| counts.ended == 3).await;
+    assert_eq!((counts.put_off, counts.back), (3, 3), "each once");
+    assert_eq!(session.sent_besides(), []);
+    daemon.stop().await;
+}
+
+/// Nothing is agreed upon for them before the wire, however long it takes to find out how many they are.
+#[tokio::test]
+async fn a_message_to_a_small_group_stays_in_its_lane() {
+    let world = impatient().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    session.line.are_few.store(true, Ordering::Relaxed);
+    session
+        .line
+        .count_refusals
+        .lock()
+        .expect("no holder panics")
+        .push(SendError::Unavailable("later".into()));
+    session.line.keys_hang.send_replace(true);
+    let message = world.accept(&instance, GROUP, "to all").await;
+    takes(&world, &mut session, &instance, message).await;
+    let record = world.until_state(&instance, message, State::Sent).await;
+    assert_eq!(record.put_off_at, None);
+    assert_eq!((agreements(&session), session.sent_besides()), (0, vec![]));
     daemon.stop().await;
 }

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -138,6 +138,10 @@ pub struct Line {
     pub audiences: AtomicUsize,
     /// How agreements on keys fail, the last one first; then they succeed.
     pub key_refusals: Mutex<Vec<SendError>>,
+    /// How looks at how many there are fail, the last one first; then they succeed.
+    pub count_refusals: Mutex<Vec<SendError>>,
+    /// Whether there are few in groups and to see statuses.
+    pub are_few: AtomicBool,
     /// Whether such an agreement does not end.
     pub keys_hang: watch::Sender<bool>,
     /// How many were begun.
@@ -205,6 +209,8 @@ impl Connector for Network {
             audience_hangs: watch::Sender::new(false),
             audiences: AtomicUsize::new(0),
             key_refusals: Mutex::default(),
+            count_refusals: Mutex::default(),
+            are_few: AtomicBool::new(false),
             keys_hang: watch::Sender::new(false),
             agreements: AtomicUsize::new(0),
             read: Mutex::default(),
@@ -308,6 +314,16 @@ impl Connection for Line {
             people: self.members.lock().expect("no holder panics").clone(),
             chosen: Chosen::Contacts,
         })
+    }
+
+    async fn are_many(&self, _crowd: &Crowd) -> Result<bool, SendError> {
+        // It takes longer than a message to many waits for its keys.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let refusal = self.count_refusals.lock().expect("no holder panics").pop();
+        if let Some(refusal) = refusal {
+            return Err(refusal);
+        }
+        Ok(!self.are_few.load(Ordering::Relaxed))
     }
 
     async fn agree_on_keys(&self, _crowd: &Crowd) -> Result<(), SendError> {

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::response::Html;
@@ -188,6 +189,29 @@ async fn no_page_is_fetched_while_nothing_can_be_sent() {
     let sent = session.sent().await;
     assert_eq!(sent.message, message);
     assert!(preview(&sent).is_some());
+    assert_eq!(host.asked(), 1);
+    daemon.stop().await;
+}
+
+/// It is made when it is needed: a page may change, and a host counts its requests.
+#[tokio::test]
+async fn no_page_is_fetched_while_a_groups_keys_are_agreed_upon() {
+    let (mut world, host) = (World::new().await, Host::new(1).await);
+    world.keys_patience = Duration::ZERO;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    session.line.keys_hang.send_replace(true);
+    let message = accept(&world, &instance, "120363021033254949@g.us", &host.url).await;
+    world.until_put_off(1).await;
+    assert_eq!(host.asked(), 0);
+    session.line.keys_hang.send_replace(false);
+    let (_, at) = world.put_off().await[0];
+    world.clock.advance(at - world.now());
+    let sent = session.sent().await;
+    assert_eq!(sent.message, message);
+    assert!(preview(&sent).is_some());
+    session.acknowledge(message, None).await;
+    world.until_state(&instance, message, State::Sent).await;
     assert_eq!(host.asked(), 1);
     daemon.stop().await;
 }

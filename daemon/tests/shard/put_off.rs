@@ -35,7 +35,7 @@ const ALICE: &str = "15550100001";
 const SHARD: Shard = Shard(0);
 
 const AWAY: &str = "503 Service Unavailable";
-const THERE: &str = "200 OK";
+pub const THERE: &str = "200 OK";
 const GONE: &str = "404 Not Found";
 
 /// A host that answers every request with this status, and counts them.
@@ -99,6 +99,14 @@ async fn dripping() -> String {
     url
 }
 
+/// A document that is at this URL.
+pub fn document(url: &str) -> Content {
+    Content::Document(Media {
+        source: Some(Source::Url(url.to_owned())),
+        ..Media::default()
+    })
+}
+
 impl World {
     /// A world whose daemons reach hosts on this machine, and put a message off as soon as its file cannot be had.
     pub async fn of_files() -> Self {
@@ -111,10 +119,7 @@ impl World {
     /// Accepts a document, as the API does.
     pub async fn accept_file(&self, instance: &Instance, to: &str, url: &str) -> MessageId {
         let job = self.job(instance, to, "").await;
-        let content = Content::Document(Media {
-            source: Some(Source::Url(url.to_owned())),
-            ..Media::default()
-        });
+        let content = document(url);
         let sealing = sealed::seal(&self.sealer, instance.id, &job.message, &content);
         let job = SendJob {
             kind: Kind::Document,

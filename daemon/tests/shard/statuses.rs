@@ -21,9 +21,14 @@ const ALICE: &str = "15550100001";
 
 /// Accepts a status, as the API does.
 pub async fn accept(world: &World, instance: &Instance) -> MessageId {
+    accept_of(world, instance, Content::text("the sea")).await
+}
+
+/// Accepts a status that shows this, as the API does.
+pub async fn accept_of(world: &World, instance: &Instance, shown: Content) -> MessageId {
     let job = world.job(instance, ALICE, "").await;
     let said = Content::Status(Status {
-        status: Box::new(Content::text("the sea")),
+        status: Box::new(shown),
     });
     let sealing = sealed::seal(&world.sealer, instance.id, &job.message, &said);
     let job = SendJob {
