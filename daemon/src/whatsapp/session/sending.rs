@@ -7,7 +7,7 @@ use shared::domain::message::FailureCode;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
 use waproto::whatsapp as wa;
-use whatsapp_rust::SendOptions;
+use whatsapp_rust::{Freshness, SendOptions};
 
 use super::WhatsAppSession;
 use crate::connection::{Audience, SendError};
@@ -60,12 +60,12 @@ impl WhatsAppSession {
         to: &Recipient,
         written: wa::Message,
     ) -> Result<(), SendError> {
-        let options = SendOptions::default().with_message_id(message.to_whatsapp());
+        let mut options = SendOptions::default().with_message_id(message.to_whatsapp());
         let chat = people::jid(to);
         if people::is_own(&self.client, &chat) {
             self.own_chat.note(message.to_whatsapp());
         } else if matches!(to, Recipient::Phone(_) | Recipient::Lid(_)) {
-            self.readable(to).await?;
+            options = options.with_device_freshness(self.readable(to).await?);
         }
         self.following.meet(&self.client, &chat);
         let sending = Box::pin(self.client.send_message_with_options(chat, written, options));
@@ -75,8 +75,8 @@ impl WhatsAppSession {
         Ok(())
     }
 
-    /// Finds out whether anybody can read a message to this person. Nothing is on the wire.
-    async fn readable(&self, to: &Recipient) -> Result<(), SendError> {
+    /// Finds out whether anybody can read a message to this person, and by which list of devices. Nothing is on the wire.
+    async fn readable(&self, to: &Recipient) -> Result<Freshness, SendError> {
         let looking = tokio::time::timeout(KEYS_DEADLINE, Box::pin(readable::require(&self.client, to)));
         let in_time = async {
             let late = |late| SendError::Unavailable(Box::new(late));
