@@ -147,7 +147,7 @@ async fn passes(client: &Client, to: &Recipient, devices: Vec<Jid>) -> Result<()
         Err(error) => return Err(failure::of_send(error.into(), to)),
     };
     if !answer.bundles.is_empty() {
-        return Err(SendError::Unavailable(Box::new(NotNow::Late)));
+        return Err(SendError::Failed(Box::new(NotNow::Late)));
     }
     match answer
         .rejected
@@ -159,7 +159,8 @@ async fn passes(client: &Client, to: &Recipient, devices: Vec<Jid>) -> Result<()
             after: None,
             source: Box::new(NotNow::Refused(429)),
         }),
-        Some(code) => Err(SendError::Unavailable(Box::new(NotNow::Refused(code)))),
+        // Of this person's devices: the server can do it for others.
+        Some(code) => Err(SendError::Failed(Box::new(NotNow::Refused(code)))),
         None => Ok(()),
     }
 }

@@ -14,15 +14,33 @@ use crate::connection::{Audience, SendError};
 use crate::whatsapp::runtime::SessionRuntime;
 use crate::whatsapp::{content, failure, people, readable, statuses};
 
+/// How long it may take to find out what a message names of its chat.
+const WRITTEN_DEADLINE: Duration = Duration::from_secs(15);
+
 /// How long finding a recipient's devices and their keys may take, before the message is on the wire.
 const KEYS_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long writing a message to the wire may take, with the look-up of its recipients' devices and their keys.
-const SEND_DEADLINE: Duration = Duration::from_secs(30);
+/// How long writing a message to the wire may take, with the look-up of a group's devices and their keys. From here on a message
+/// may be out where that ends late.
+const SEND_DEADLINE: Duration = Duration::from_secs(20);
 
 impl WhatsAppSession {
     /// A message as it goes out, with what it names of the chat. Nothing is on the wire yet.
     pub(super) async fn written(
+        &self,
+        message: MessageId,
+        to: &Recipient,
+        said: &Said,
+    ) -> Result<wa::Message, SendError> {
+        let writing = tokio::time::timeout(WRITTEN_DEADLINE, Box::pin(self.composed(message, to, said)));
+        let in_time = async {
+            let late = |late| SendError::Unavailable(Box::new(late));
+            writing.await.map_err(late)?
+        };
+        self.unless_over(SendError::NotConnected, in_time).await
+    }
+
+    async fn composed(
         &self,
         message: MessageId,
         to: &Recipient,
