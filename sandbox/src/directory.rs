@@ -47,8 +47,8 @@ impl Family {
     /// The family of a user's JID; `None` for groups, broadcasts and the like.
     pub fn of(jid: &Jid) -> Option<Self> {
         match jid.server {
-            Server::Pn | Server::Legacy => Some(Self::Pn),
-            Server::Lid => Some(Self::Lid),
+            Server::Pn | Server::Legacy | Server::Hosted => Some(Self::Pn),
+            Server::Lid | Server::HostedLid => Some(Self::Lid),
             _ => None,
         }
     }

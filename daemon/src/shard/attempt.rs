@@ -23,8 +23,11 @@ use super::send::{Sender, account_changed};
 use crate::connection::{Audience, SendError};
 use crate::instance::link::Link;
 
-/// How long the server may take to acknowledge a message before it is sent again under
-/// the same id, and how long it may take to get onto the wire.
+/// How long a message may take to get onto the wire. The session has shorter deadlines for each part of that, and tells whether the
+/// message may be out where one is over.
+const WIRE_DEADLINE: Duration = Duration::from_mins(1);
+
+/// How long the server may take to acknowledge a message before it is sent again under the same id.
 const ACK_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long a connection has to stand without a suspected message before an end under that message tells something of
@@ -242,7 +245,7 @@ impl Sender<'_> {
             Some(audience) => link.connection.send_status(send.message, said, audience),
             None => link.connection.send(send.message, &send.to, said),
         };
-        let written = tokio::time::timeout(ACK_DEADLINE, sending).await;
+        let written = tokio::time::timeout(WIRE_DEADLINE, sending).await;
         if let Err(error) = written.unwrap_or(Err(SendError::Timeout)) {
             // The failure may have come after the wire, and the server's answer is here.
             return match (ack.try_recv(), error) {

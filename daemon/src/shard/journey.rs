@@ -7,6 +7,7 @@ use shared::domain::job::PutOff;
 use shared::domain::message::{Failure, FailureCode, MessageRecord, State};
 use tokio::time::Instant;
 
+use super::deviceless::Deviceless;
 use super::put_off::Later;
 
 /// How long a record that was read is believed: a message that waits may be taken back.
@@ -45,6 +46,8 @@ pub struct Journey {
     pub had_keys: bool,
     /// When the recipient was shown that somebody types.
     pub typed_at: Option<Instant>,
+    /// Looks that found its recipient without a device.
+    pub deviceless: Deviceless,
 }
 
 impl Journey {

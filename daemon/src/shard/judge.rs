@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::attempt::Attempt;
+use super::deviceless::Deviceless;
 use super::journey::{End, Journey};
 use super::reachout::Restriction;
 use super::send::Sender;
@@ -19,10 +20,6 @@ const CUTS: u32 = 3;
 
 /// After so many attempts a refusal counts though WhatsApp does not explain it.
 const ASKED_IN_VAIN: u32 = 4;
-
-/// How often a recipient has to be found without devices before that is believed: the server's lists are empty at
-/// times.
-const LOOKS_FOR_DEVICES: u32 = 4;
 
 impl Sender<'_> {
     /// What follows from an attempt: an end, or a pause and another.
@@ -94,7 +91,7 @@ impl Sender<'_> {
                     }
                     Verdict::Waits(code) => {
                         journey.waits_for = code;
-                        look_behind(link, send, Some(error), failures).await?;
+                        look_behind(link, send, Some(error), journey).await?;
                     }
                 }
             }
@@ -115,7 +112,7 @@ impl Sender<'_> {
                         slow(None);
                     }
                     SendError::State(_) | SendError::Unavailable(_) => slow(None),
-                    SendError::Failed(_) => look_behind(link, send, None, failures).await?,
+                    SendError::Failed(_) => look_behind(link, send, None, journey).await?,
                     SendError::NotConnected | SendError::Interrupted { .. } => {}
                 }
             }
@@ -177,27 +174,42 @@ impl Sender<'_> {
 
 /// Asks WhatsApp what stands behind a failure.
 async fn explained(link: &Link, send: &SendJob, error: Option<u32>) -> Option<Failure> {
-    match link.connection.explain(&send.to, error).await {
-        Ok(failure) => failure,
-        Err(why) => {
-            debug!(message.id = %send.message, error = %chain(&why), "a failure was not explained");
-            None
-        }
-    }
+    let told = link.connection.explain(&send.to, error).await;
+    told.unwrap_or_else(|why| {
+        note_unexplained(send, &why);
+        None
+    })
 }
 
-/// Asks whether something lasting is behind a failure that may pass: at the first failure, then more and more seldom.
-async fn look_behind(link: &Link, send: &SendJob, error: Option<u32>, failures: u32) -> Result<(), End> {
-    if !failures.is_power_of_two() {
+fn note_unexplained(send: &SendJob, why: &SendError) {
+    debug!(message.id = %send.message, error = %chain(why), "a failure was not explained");
+}
+
+/// Asks whether something lasting is behind a failure that may pass: at the first failure, then more and more seldom; but each
+/// time while the recipient seems to have no device.
+async fn look_behind(
+    link: &Link,
+    send: &SendJob,
+    error: Option<u32>,
+    journey: &mut Journey,
+) -> Result<(), End> {
+    if !journey.failures.is_power_of_two() && !journey.deviceless.is_suspected() {
         return Ok(());
     }
-    match explained(link, send, error).await {
-        Some(failure)
-            if failure.code == FailureCode::NoRecipientDevice.as_str() && failures < LOOKS_FOR_DEVICES =>
-        {
-            Ok(())
+    match link.connection.explain(&send.to, error).await {
+        Ok(Some(failure)) if failure.code == FailureCode::NoRecipientDevice.as_str() => {
+            journey.waits_for = Some(FailureCode::NoRecipientDevice);
+            if journey.deviceless.found_again(Instant::now()) {
+                return Err(End::Failed(failure));
+            }
         }
-        Some(failure) => Err(End::Failed(failure)),
-        None => Ok(()),
+        Ok(Some(failure)) => return Err(End::Failed(failure)),
+        Ok(None) => {
+            journey.deviceless = Deviceless::default();
+            let waits_for = journey.waits_for.take();
+            journey.waits_for = waits_for.filter(|code| *code != FailureCode::NoRecipientDevice);
+        }
+        Err(why) => note_unexplained(send, &why),
     }
+    Ok(())
 }

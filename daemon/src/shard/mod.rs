@@ -27,6 +27,7 @@
 //! | `attempt` | brings it to the server, over as many connections as its time allows |
 //! | `wire`, `pace` | which messages are on the wire together, and the pauses |
 //! | `judge`, `verdict` | what follows from an attempt, and from the error of an acknowledgement |
+//! | `deviceless` | when a recipient is believed to have no device |
 //! | `reachout` | a time in which the account may begin no chats |
 //! | `recall` | a message that was taken back while it went out |
 //!
@@ -48,6 +49,7 @@ mod attempt;
 mod audience;
 mod clerk;
 mod destination;
+mod deviceless;
 mod farewell;
 mod fetching;
 mod files;

@@ -65,12 +65,7 @@ async fn of_person(client: &Client, to: &Recipient) -> Result<Option<Failure>, S
     if !found.is_registered {
         return Ok(Some(Failure::of(FailureCode::RecipientNotOnWhatsapp)));
     }
-    let devices = client
-        .signal()
-        .get_user_devices(std::slice::from_ref(&jid))
-        .await
-        .map_err(|error| SendError::Failed(Box::new(error)))?;
-    let has_none = devices.is_empty() || !readable::is_readable(client, to).await?;
+    let has_none = !readable::is_readable(client, to).await?;
     Ok(has_none.then(|| Failure::of(FailureCode::NoRecipientDevice)))
 }
 

@@ -114,6 +114,8 @@ pub struct Line {
     answers_probes: Arc<Mutex<bool>>,
     members: Arc<Mutex<Vec<Person>>>,
     refusals: Mutex<Vec<SendError>>,
+    /// How long a send takes that fails.
+    refuses_after: Mutex<Duration>,
     shown: Mutex<Vec<(Recipient, ChatState)>>,
     names: Mutex<Vec<(Recipient, Recipient)>>,
     explanations: Mutex<Vec<Option<Failure>>>,
@@ -194,6 +196,7 @@ impl Connector for Network {
             answers_probes: self.answers_probes.clone(),
             members: self.members.clone(),
             refusals: Mutex::default(),
+            refuses_after: Mutex::default(),
             shown: Mutex::default(),
             names: Mutex::default(),
             explanations: Mutex::default(),
@@ -280,6 +283,8 @@ impl Connection for Line {
         assert_ne!(said, &Said::text(PANICS), "as a defect of the library would");
         let refusal = self.refusals.lock().expect("no holder panics").pop();
         if let Some(refusal) = refusal {
+            let after = *self.refuses_after.lock().expect("no holder panics");
+            tokio::time::sleep(after).await;
             return Err(refusal);
         }
         let sent = Sent {
@@ -655,6 +660,11 @@ impl Playing {
             refusals.is_empty().then_some(())
         })
         .await;
+    }
+
+    /// Sends that fail take this long.
+    pub fn refuse_after(&self, time: Duration) {
+        *self.line.refuses_after.lock().expect("no holder panics") = time;
     }
 
     /// Lets the next send fail like this; the one given last fails first.

@@ -304,3 +304,51 @@ async fn what_waits_behind_another_expires_in_its_own_time() {
     let record = world.until_state(&instance, hasty, State::Expired).await;
     assert_eq!(told(&record), ("EXPIRED", true));
 }
+
+/// The server's lists of devices are empty at times, and keys away: a few looks within seconds prove nothing.
+#[tokio::test]
+async fn a_recipient_who_is_without_a_device_for_a_moment_is_waited_for() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    for _ in 0..4 {
+        session.refuse_next(SendError::Failed("no keys".into()));
+        session.explain_next(Some(Failure::of(FailureCode::NoRecipientDevice)));
+    }
+    let message = world.accept(&instance, ALICE, "are you there?").await;
+    assert_eq!(session.sent().await.message, message);
+    session.acknowledge(message, None).await;
+    let record = world.until_state(&instance, message, State::Sent).await;
+    assert_eq!(record.failure, None);
+}
+
+/// A message that ran out of time behind its recipient's keys says so.
+#[tokio::test]
+async fn a_message_whose_time_runs_out_without_a_device_of_its_recipient_tells_that() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    session.refuse_next(SendError::Failed("no keys".into()));
+    session.explain_next(Some(Failure::of(FailureCode::NoRecipientDevice)));
+    let message = world
+        .accept_for(&instance, ALICE, TimeDelta::milliseconds(1_200))
+        .await;
+    let record = world.until_state(&instance, message, State::Expired).await;
+    assert_eq!(told(&record), ("NO_RECIPIENT_DEVICE", true));
+}
+
+/// The questions before the wire take longer than an acknowledgement may: the session knows that nothing is out.
+#[tokio::test]
+async fn a_message_that_ends_late_before_the_wire_is_not_taken_for_one_that_may_be_out() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    session.refuse_after(Duration::from_secs(21));
+    session.refuse_next(SendError::Unavailable("no answer about the group".into()));
+    // Its time does not run out by itself before that, and does in the pause after it.
+    let message = world
+        .accept_for(&instance, GROUP, TimeDelta::milliseconds(1_200))
+        .await;
+    let record = world.until_state(&instance, message, State::Expired).await;
+    assert_eq!(told(&record), ("EXPIRED", true));
+}

@@ -50,11 +50,15 @@ pub enum Fault {
     NoPong,
     /// Nobody gets the keys of these devices.
     WithholdKeys,
+    /// Nobody is told of these devices.
+    HideDevices,
+    /// These devices are told of as hosted ones.
+    HostDevices,
 }
 
 impl Fault {
     /// Every fault, in the order of their declaration.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::DropSocket,
         Self::DropBeforeAck,
         Self::DropAfterStore,
@@ -77,6 +81,8 @@ impl Fault {
         Self::Restart,
         Self::NoPong,
         Self::WithholdKeys,
+        Self::HideDevices,
+        Self::HostDevices,
     ];
 
     /// Its name in the admin API.
@@ -104,6 +110,8 @@ impl Fault {
             Self::Restart => "restart",
             Self::NoPong => "no-pong",
             Self::WithholdKeys => "withhold-keys",
+            Self::HideDevices => "hide-devices",
+            Self::HostDevices => "host-devices",
         }
     }
 
@@ -127,7 +135,9 @@ impl Fault {
             | Self::LogOut
             | Self::Mute
             | Self::Restart
-            | Self::NoPong => (&[], &[]),
+            | Self::NoPong
+            | Self::HideDevices
+            | Self::HostDevices => (&[], &[]),
         }
     }
 

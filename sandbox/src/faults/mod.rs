@@ -24,6 +24,8 @@
 //! | `restart` | | all connections are closed at once, new ones refused until the last has ended; the state stays |
 //! | `no-pong` | | the client's pings (`w:p`) are not answered |
 //! | `withhold-keys` | `code` | whoever asks for the keys of the target's devices, the phone's too, gets `<error code>` for them, or nothing without a code; others in the same question get theirs |
+//! | `hide-devices` | | the list of an account's devices leaves the target's out, the phone's too |
+//! | `host-devices` | | the list of an account's devices calls the target's hosted: they are those of a business whose messages its provider keeps |
 //!
 //! All take `target`, `count`, `chance` with `seed`, and `seconds`. `drop-socket`, `replace` and `stream-error`
 //! without `stanza`, `log-out` and `restart` are blows: they strike the connections that there are, and are over. The
@@ -52,7 +54,7 @@ pub use kind::Fault;
 pub use rule::{Direction, Rule};
 pub(crate) use target::Subject;
 pub use target::Target;
-pub(crate) use verdict::{Ending, Fate, Keys, Stored};
+pub(crate) use verdict::{Ending, Fate, Keys, Listed, Stored};
 
 use crate::clock::Clock;
 use crate::directory::Address;
@@ -149,6 +151,12 @@ impl Faults {
             next_id: AtomicU64::new(1),
             totals: std::array::from_fn(|_| AtomicU64::new(0)),
         }
+    }
+
+    /// None, by the system's clock.
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self::new(Arc::new(crate::clock::SystemClock))
     }
 
     /// A rule with an id, not in force yet.

@@ -50,6 +50,17 @@ pub(crate) enum Stored {
     Drop,
 }
 
+/// How a device stands in the list of its account's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// As it is.
+    Plainly,
+    /// Not at all.
+    Nowhere,
+    /// As a hosted one.
+    Hosted,
+}
+
 /// What becomes of a device's keys that somebody asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keys {
@@ -189,6 +200,28 @@ impl Faults {
                 is_withheld.then(|| standing.rule.code.map_or(Keys::LeftOut, Keys::Refused))
             });
             found.unwrap_or(Keys::Given)
+        })
+    }
+
+    /// How this device stands in the list of its account's, whoever asks for it.
+    pub(crate) fn listed(&self, device: &Address) -> Listed {
+        if self.idle() {
+            return Listed::Plainly;
+        }
+        let subject = Subject {
+            client: NOBODY,
+            address: Some(device),
+        };
+        self.consult(|rules| {
+            let found = rules.iter_mut().find_map(|standing| {
+                let listed = match standing.rule.fault {
+                    Fault::HideDevices => Listed::Nowhere,
+                    Fault::HostDevices => Listed::Hosted,
+                    _ => return None,
+                };
+                self.struck_by(standing, subject).then_some(listed)
+            });
+            found.unwrap_or(Listed::Plainly)
         })
     }
 

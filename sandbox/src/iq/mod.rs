@@ -85,9 +85,10 @@ pub(crate) async fn answer(network: &Arc<Network>, from: &Address, node: &Node) 
                 .await
         }
         Some("usync") => {
+            let asked = Arc::clone(network);
             network
                 .store
-                .run(move |unit| usync::answer(unit, &address, &request))
+                .run(move |unit| usync::answer(unit, &asked.faults, &address, &request))
                 .await
         }
         Some("abt" | "w") => {

@@ -23,6 +23,15 @@ impl Running {
     }
 }
 
+/// A fault of one device of an account.
+fn of_device(phone: &str, device: u16, fault: Fault) -> Rule {
+    let target = Target {
+        device: Some(device),
+        ..Target::phone(phone)
+    };
+    Rule::new(target, fault)
+}
+
 /// Nobody gets this person's keys.
 fn withhold(phone: &str, code: Option<u16>) -> Rule {
     Rule {
@@ -43,7 +52,7 @@ async fn a_message_that_no_device_of_its_recipient_could_read_does_not_go_out() 
     let (own, bob) = (world.phone("Instance").await, world.phone("Bob").await);
     let mut session = world.paired(&own, 1).await;
     let faults = world.sandbox.faults();
-    for code in [None, Some(406), Some(503)] {
+    for code in [None, Some(406)] {
         faults.add(withhold(&bob, code)).await.expect("added");
         let message = MessageId::from_bytes([9; 16]);
         let sent = session
@@ -92,6 +101,98 @@ async fn a_key_service_that_is_away_is_waited_for() {
     world.sandbox.faults().clear();
     session.says(9, &to(&bob), "hello").await;
     world.inbox(&bob, |inbox| inbox.len() == 1).await;
+}
+
+/// The server answers, and says of each device that its keys cannot be had now.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_that_cannot_be_had_for_a_moment_are_waited_for() {
+    let world = World::new().await;
+    let (own, bob) = (world.phone("Instance").await, world.phone("Bob").await);
+    let mut session = world.paired(&own, 1).await;
+    let message = MessageId::from_bytes([9; 16]);
+    let said = Said::text("hello");
+    for code in [503, 429] {
+        let faults = world.sandbox.faults();
+        faults.add(withhold(&bob, Some(code))).await.expect("added");
+        let sent = session.connection.send(message, &to(&bob), &said).await;
+        is(&sent, |sent| match code {
+            429 => matches!(sent, Err(SendError::Throttled { .. })),
+            _ => matches!(sent, Err(SendError::Failed(_))),
+        });
+        // It proves nothing of the recipient.
+        let told = session.connection.explain(&to(&bob), None).await;
+        is(&told, Result::is_err);
+        faults.clear();
+    }
+    session.says(9, &to(&bob), "hello").await;
+    world.inbox(&bob, |inbox| inbox.len() == 1).await;
+}
+
+/// The library leaves hosted devices out: one that has keys is nobody who could read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hosted_device_alone_reads_nothing() {
+    let world = World::new().await;
+    let (own, bob) = (world.phone("Instance").await, world.phone("Bob").await);
+    let hosted = Companion::of(&world, &bob).await;
+    let mut session = world.paired(&own, 1).await;
+    let faults = world.sandbox.faults();
+    let hosting = of_device(&bob, 1, Fault::HostDevices);
+    faults.add(hosting).await.expect("added");
+    let withheld = of_device(&bob, 0, Fault::WithholdKeys);
+    let withheld = faults.add(withheld).await.expect("added");
+    let message = MessageId::from_bytes([9; 16]);
+    let said = Said::text("hello");
+    let sent = session.connection.send(message, &to(&bob), &said).await;
+    is(&sent, |sent| matches!(sent, Err(SendError::Failed(_))));
+    // The phone reads it once it can be written to.
+    faults.remove(withheld.fault.id).expect("removed");
+    session.says(9, &to(&bob), "hello").await;
+    world.inbox(&bob, |inbox| inbox.len() == 1).await;
+    hosted.stop().await;
+}
+
+/// The server's lists are empty at times. The library writes to the phone then.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_without_a_list_of_devices_is_written_to_by_the_keys_of_the_phone() {
+    let world = World::new().await;
+    let (own, bob) = (world.phone("Instance").await, world.phone("Bob").await);
+    let mut session = world.paired(&own, 1).await;
+    let faults = world.sandbox.faults();
+    let hidden = Rule::new(Target::phone(&bob), Fault::HideDevices);
+    faults.add(hidden).await.expect("added");
+    let withheld = faults.add(withhold(&bob, None)).await.expect("added");
+    let message = MessageId::from_bytes([9; 16]);
+    let said = Said::text("hello");
+    let sent = session.connection.send(message, &to(&bob), &said).await;
+    is(&sent, |sent| matches!(sent, Err(SendError::Failed(_))));
+    faults.remove(withheld.fault.id).expect("removed");
+    session.says(9, &to(&bob), "hello").await;
+    world.inbox(&bob, |inbox| inbox.len() == 1).await;
+}
+
+/// The phone has no keys, and the library knows of no other device: nobody told it of the one that has.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_with_keys_that_nobody_told_of_is_found_before_the_message_is_given_up() {
+    let world = World::new().await;
+    let (own, bob) = (world.phone("Instance").await, world.phone("Bob").await);
+    let mut session = world.paired(&own, 1).await;
+    let faults = world.sandbox.faults();
+    let withheld = of_device(&bob, 0, Fault::WithholdKeys);
+    faults.add(withheld).await.expect("added");
+    let message = MessageId::from_bytes([9; 16]);
+    let said = Said::text("hello");
+    let sent = session.connection.send(message, &to(&bob), &said).await;
+    is(&sent, |sent| matches!(sent, Err(SendError::Failed(_))));
+    let lost = Rule {
+        stanza: Some("notification".to_owned()),
+        direction: Some(Direction::Out),
+        ..Rule::new(Target::phone(&own), Fault::Lose)
+    };
+    faults.add(lost).await.expect("added");
+    let mut second = Companion::of(&world, &bob).await;
+    let id = session.says(9, &to(&bob), "hello").await;
+    assert_eq!(second.text().await, (id, "hello".to_owned()));
+    second.stop().await;
 }
 
 /// A member without keys reads nothing of the first message; the next one brings the group's key.

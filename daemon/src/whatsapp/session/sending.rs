@@ -7,22 +7,40 @@ use shared::domain::message::FailureCode;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
 use waproto::whatsapp as wa;
-use whatsapp_rust::SendOptions;
+use whatsapp_rust::{Freshness, SendOptions};
 
 use super::WhatsAppSession;
 use crate::connection::{Audience, SendError};
 use crate::whatsapp::runtime::SessionRuntime;
 use crate::whatsapp::{content, failure, people, readable, statuses};
 
+/// How long it may take to find out what a message names of its chat.
+const WRITTEN_DEADLINE: Duration = Duration::from_secs(15);
+
 /// How long finding a recipient's devices and their keys may take, before the message is on the wire.
 const KEYS_DEADLINE: Duration = Duration::from_secs(10);
 
-/// How long writing a message to the wire may take, with the look-up of its recipients' devices and their keys.
-const SEND_DEADLINE: Duration = Duration::from_secs(30);
+/// How long writing a message to the wire may take, with the look-up of a group's devices and their keys. From here on a message
+/// may be out where that ends late.
+const SEND_DEADLINE: Duration = Duration::from_secs(20);
 
 impl WhatsAppSession {
     /// A message as it goes out, with what it names of the chat. Nothing is on the wire yet.
     pub(super) async fn written(
+        &self,
+        message: MessageId,
+        to: &Recipient,
+        said: &Said,
+    ) -> Result<wa::Message, SendError> {
+        let writing = tokio::time::timeout(WRITTEN_DEADLINE, Box::pin(self.composed(message, to, said)));
+        let in_time = async {
+            let late = |late| SendError::Unavailable(Box::new(late));
+            writing.await.map_err(late)?
+        };
+        self.unless_over(SendError::NotConnected, in_time).await
+    }
+
+    async fn composed(
         &self,
         message: MessageId,
         to: &Recipient,
@@ -60,12 +78,12 @@ impl WhatsAppSession {
         to: &Recipient,
         written: wa::Message,
     ) -> Result<(), SendError> {
-        let options = SendOptions::default().with_message_id(message.to_whatsapp());
+        let mut options = SendOptions::default().with_message_id(message.to_whatsapp());
         let chat = people::jid(to);
         if people::is_own(&self.client, &chat) {
             self.own_chat.note(message.to_whatsapp());
         } else if matches!(to, Recipient::Phone(_) | Recipient::Lid(_)) {
-            self.readable(to).await?;
+            options = options.with_device_freshness(self.readable(to).await?);
         }
         self.following.meet(&self.client, &chat);
         let sending = Box::pin(self.client.send_message_with_options(chat, written, options));
@@ -75,8 +93,8 @@ impl WhatsAppSession {
         Ok(())
     }
 
-    /// Finds out whether anybody can read a message to this person. Nothing is on the wire.
-    async fn readable(&self, to: &Recipient) -> Result<(), SendError> {
+    /// Finds out whether anybody can read a message to this person, and by which list of devices. Nothing is on the wire.
+    async fn readable(&self, to: &Recipient) -> Result<Freshness, SendError> {
         let looking = tokio::time::timeout(KEYS_DEADLINE, Box::pin(readable::require(&self.client, to)));
         let in_time = async {
             let late = |late| SendError::Unavailable(Box::new(late));

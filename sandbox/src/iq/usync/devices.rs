@@ -7,6 +7,7 @@ use wacore_binary::{Jid, Node};
 use crate::companions;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
+use crate::faults::{Faults, Listed};
 use crate::store::Unit;
 use crate::wire;
 
@@ -14,15 +15,24 @@ use crate::wire;
 /// told when they change.
 pub(super) fn answer(
     unit: &Unit<'_>,
+    faults: &Faults,
     from: &Address,
     (account, family): (&Account, Family),
     user: &Node,
 ) -> Result<Option<Node>> {
     companions::watch(unit, &account.phone, &from.phone)?;
-    let numbers = directory::devices(unit, &account.phone)?;
-    let jids: Vec<Jid> = numbers
+    let numbers = directory::devices(unit, &account.phone)?.into_iter();
+    let listed = |device| (device, faults.listed(&Address::new(&account.phone, device)));
+    let devices: Vec<(u16, Listed)> = numbers
+        .map(listed)
+        .filter(|(_, listed)| *listed != Listed::Nowhere)
+        .collect();
+    let jids: Vec<Jid> = devices
         .iter()
-        .map(|device| account.jid(family, *device))
+        .map(|(device, listed)| {
+            let jid = account.jid(family, *device);
+            jid.with_device_hosting(*device, *listed == Listed::Hosted)
+        })
         .collect();
     let hash =
         MessageUtils::participant_list_hash(&jids).map_err(|error| Error::codec("a device hash", error))?;
@@ -32,13 +42,15 @@ pub(super) fn answer(
     if hint.is_some_and(|hint| is_current(hint, &hash, &index)) {
         return Ok(None);
     }
-    let entries = numbers.iter().map(|device| {
-        let entry = NodeBuilder::new("device").attr("id", *device);
-        if *device == 0 {
-            entry.build()
-        } else {
-            entry.attr("key-index", *device).build()
+    let entries = devices.iter().map(|(device, listed)| {
+        let mut entry = NodeBuilder::new("device").attr("id", *device);
+        if *device != 0 {
+            entry = entry.attr("key-index", *device);
         }
+        if *listed == Listed::Hosted {
+            entry = entry.attr("is_hosted", "true");
+        }
+        entry.build()
     });
     let list = NodeBuilder::new("device-list")
         .attr("hash", hash)
@@ -71,7 +83,13 @@ mod tests {
             let other = identity::create(unit, None, None)?;
             let ask = |hint: Option<Node>| {
                 let user = NodeBuilder::new("user").children(hint).build();
-                answer(unit, &Address::new(&me.phone, 1), (&other, Family::Pn), &user)
+                answer(
+                    unit,
+                    &Faults::none(),
+                    &Address::new(&me.phone, 1),
+                    (&other, Family::Pn),
+                    &user,
+                )
             };
             let full = ask(None)?.expect("the devices");
             let hash = wire::attr(&wire::children(&full)[0], "hash")

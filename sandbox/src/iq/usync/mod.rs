@@ -11,6 +11,7 @@ use wacore_binary::{Jid, Node};
 
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
+use crate::faults::Faults;
 use crate::people::contacts;
 use crate::store::Unit;
 use crate::wire;
@@ -23,6 +24,7 @@ const MAX_PROTOCOLS: usize = 16;
 
 /// What a question is about.
 struct Question<'a> {
+    faults: &'a Faults,
     from: &'a Address,
     protocols: &'a [Node],
     /// Whether people whom the client names by numbers are to be named by their LIDs.
@@ -31,7 +33,7 @@ struct Question<'a> {
     saves: bool,
 }
 
-pub(super) fn answer(unit: &Unit<'_>, from: &Address, node: &Node) -> Result<Node> {
+pub(super) fn answer(unit: &Unit<'_>, faults: &Faults, from: &Address, node: &Node) -> Result<Node> {
     let usync = node
         .get_optional_child("usync")
         .ok_or_else(|| Error::Invalid("no <usync>".into()))?;
@@ -47,6 +49,7 @@ pub(super) fn answer(unit: &Unit<'_>, from: &Address, node: &Node) -> Result<Nod
     }
     let contact = protocols.iter().find(|protocol| protocol.tag == "contact");
     let question = Question {
+        faults,
         from,
         protocols,
         by_lid: contact
@@ -175,6 +178,7 @@ impl Question<'_> {
         let mut children = Vec::new();
         for protocol in self.protocols {
             let asked = protocols::Asked {
+                faults: self.faults,
                 from: self.from,
                 account: &account,
                 family,
@@ -244,7 +248,7 @@ mod tests {
             .attr("xmlns", "usync")
             .apply_content(content)
             .build();
-        let answer = answer(unit, &Address::new(&from.phone, 1), &request).unwrap();
+        let answer = answer(unit, &Faults::none(), &Address::new(&from.phone, 1), &request).unwrap();
         spec.parse_response(&answer.as_node_ref()).unwrap()
     }
 
@@ -355,7 +359,7 @@ mod tests {
                     ])
                     .build();
                 let request = NodeBuilder::new("iq").attr("id", "1").children([usync]).build();
-                let answer = answer(unit, &Address::new(&me.phone, 1), &request)?;
+                let answer = answer(unit, &Faults::none(), &Address::new(&me.phone, 1), &request)?;
                 let list = answer
                     .get_optional_child("usync")
                     .and_then(|usync| usync.get_optional_child("list"));

@@ -6,6 +6,7 @@ use wacore_binary::builder::NodeBuilder;
 use super::devices;
 use crate::directory::{Account, Address, Family};
 use crate::error::Result;
+use crate::faults::Faults;
 use crate::people::privacy::{self, Category};
 use crate::people::{business, profile};
 use crate::pictures::{self, Owner};
@@ -27,6 +28,7 @@ const FEATURES: [&str; 9] = [
 
 /// One person as the question names them.
 pub(super) struct Asked<'a> {
+    pub(super) faults: &'a Faults,
     pub(super) from: &'a Address,
     pub(super) account: &'a Account,
     /// How the answer names them.
@@ -40,6 +42,7 @@ impl Asked<'_> {
     /// The answer for one protocol; `None` where it has nothing to say.
     pub(super) fn answer(&self, unit: &Unit<'_>, protocol: &Node) -> Result<Option<Node>> {
         let Self {
+            faults,
             from,
             account,
             family,
@@ -53,7 +56,7 @@ impl Asked<'_> {
                     .attr("val", account.jid(Family::Lid, 0))
                     .build(),
             ),
-            "devices" => devices::answer(unit, from, (account, family), self.user)?,
+            "devices" => devices::answer(unit, faults, from, (account, family), self.user)?,
             "status" if sees(Category::Status)? => {
                 let about = profile::about(unit, &account.phone)?;
                 Some(
