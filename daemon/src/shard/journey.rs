@@ -42,8 +42,8 @@ pub struct Journey {
     pub put_offs: u32,
     /// Since when something cannot be had that it needs before the wire, and how often that was tried.
     pub unready: Option<(Instant, u32)>,
-    /// Those of many whom it goes to have had what they need, so that its file or its page could be fetched.
-    pub had_keys: bool,
+    /// When those of many whom it goes to had what they need, so that its file or its page could be fetched.
+    pub keys_at: Option<Instant>,
     /// When the recipient was shown that somebody types.
     pub typed_at: Option<Instant>,
     /// Looks that found its recipient without a device.

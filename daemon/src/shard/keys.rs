@@ -53,7 +53,7 @@ impl Sender<'_> {
     ) -> Result<(), Stopped> {
         let is_to_many = send.to == Recipient::Status || send.to.group().is_some();
         let is_complete = is_there(content) && !wants_preview(content);
-        if !is_to_many || is_complete || journey.had_keys {
+        if !is_to_many || is_complete || journey.keys_at.is_some() {
             return Ok(());
         }
         self.lane.held.set_waits(&job.received.message_id, true);
@@ -64,7 +64,7 @@ impl Sender<'_> {
 
     async fn until_keys(&self, send: &SendJob, journey: &mut Journey) -> Result<(), Stopped> {
         let mut links = self.links.watch(send.instance);
-        while !journey.had_keys {
+        while journey.keys_at.is_none() {
             let link = async { links.wait_for(Option::is_some).await.map(|link| link.clone()) };
             let link = self.unless_over(send, link).await?;
             let link = link.ok().flatten().ok_or(Stopped::LookAgain)?;
@@ -84,8 +84,10 @@ impl Sender<'_> {
             } else {
                 Some(Crowd::Group(send.to.clone()))
             };
-            if let Some(crowd) = crowd {
-                journey.had_keys = self.agree(&link, send, crowd, journey).await?;
+            if let Some(crowd) = crowd
+                && self.agree(&link, send, crowd, journey).await?
+            {
+                journey.keys_at = Some(Instant::now());
             }
         }
         Ok(())
