@@ -25,7 +25,7 @@ pub const fn provoke(code: FailureCode) -> &'static str {
             "Ask for the fault `refuse` with code 479 for the instance's number, and send a text with an `expiresAt` a minute away."
         }
         FailureCode::NoRecipientDevice => {
-            "There is no way to: everybody on the sandbox has a phone that can be written to."
+            "Ask for the fault `withhold-keys` for the recipient's number, and send a text with an `expiresAt` a minute away."
         }
         FailureCode::RecipientNotOnWhatsapp => "Send a text to a number that no phone of the sandbox has.",
         FailureCode::GroupNotFound => "Send a text to `120363000000000000@g.us`, a group that there is not.",
