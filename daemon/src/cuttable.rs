@@ -144,13 +144,18 @@ mod tests {
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_connection_that_is_cut_ends_for_a_writer_whose_peer_reads_nothing() {
+    /// A peer, and its connection as the listener hands it out.
+    async fn connected() -> (TcpStream, Cuttable) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let mut listener = Listener::over(listener);
         let address = listener.local_addr().expect("bound");
-        let (peer, (mut connection, _)) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let peer = peer.expect("connected");
+        let (peer, (connection, _)) = tokio::join!(TcpStream::connect(address), listener.accept());
+        (peer.expect("connected"), connection)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_is_cut_ends_for_a_writer_whose_peer_reads_nothing() {
+        let (peer, mut connection) = connected().await;
         let cut = connection.cut.clone();
         let writing = tokio::spawn(async move {
             let much = vec![0; 64 * 1024];
@@ -169,11 +174,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_reader_wakes_when_its_connection_is_cut() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let mut listener = Listener::over(listener);
-        let address = listener.local_addr().expect("bound");
-        let (peer, (mut connection, _)) = tokio::join!(TcpStream::connect(address), listener.accept());
-        let peer = peer.expect("connected");
+        let (peer, mut connection) = connected().await;
         let cut = connection.cut.clone();
         let reading = tokio::spawn(async move { connection.read_u8().await.map_err(|error| error.kind()) });
         tokio::task::yield_now().await;
