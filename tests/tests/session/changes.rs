@@ -218,6 +218,7 @@ async fn in_a_group_authors_are_named_and_admins_take_back_what_others_wrote() {
         author: message.from.clone(),
         ..target(&theirs, false)
     };
+    shown(&world, &bob, &theirs, |_| true).await;
     says(
         &world,
         &bob,
