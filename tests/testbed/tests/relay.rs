@@ -62,6 +62,15 @@ impl World {
         self.call("DynamoDB_20120810.PutItem", body).await
     }
 
+    /// Waits until so many calls have come to the relay.
+    async fn until_calls(&self, wanted: u64) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.relay.tally().values().sum::<u64>() < wanted {
+            assert!(Instant::now() < deadline, "{:?}", self.relay.tally());
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     fn effects(&self) -> u64 {
         self.effects.load(Ordering::SeqCst)
     }
@@ -102,9 +111,16 @@ fn code_in(outcome: Outcome) -> (u16, String) {
     (status, body["__type"].as_str().expect("a code").to_owned())
 }
 
-/// Whether a call is unanswered for a moment.
-async fn is_stalled(call: impl Future<Output = Outcome>) -> bool {
-    tokio::time::timeout(MOMENT, call).await.is_err()
+/// Whether a call is unanswered for a moment after this shows that it has come. Its sender then goes.
+async fn is_stalled(call: impl Future<Output = Outcome>, has_come: impl Future<Output = ()>) -> bool {
+    let moment = async {
+        has_come.await;
+        tokio::time::sleep(MOMENT).await;
+    };
+    tokio::select! {
+        _ = call => false,
+        () = moment => true,
+    }
 }
 
 #[tokio::test]
@@ -173,8 +189,7 @@ async fn an_answer_is_lost_after_the_call_took_effect() {
     );
     assert_eq!(code_in(world.put("{}").await).0, 500);
     assert_eq!(world.effects(), 1);
-    assert!(is_stalled(world.put("{}")).await);
-    world.until_effects(2).await;
+    assert!(is_stalled(world.put("{}"), world.until_effects(2)).await);
     assert!(!planned.is_done());
     world.put("{}").await.expect_err("the connection breaks");
     assert_eq!(world.effects(), 3);
@@ -186,7 +201,7 @@ async fn an_answer_is_lost_after_the_call_took_effect() {
 async fn a_stalled_target_is_reached_by_who_still_waits() {
     let world = World::new().await;
     world.relay.take_away(Away::Stalled);
-    assert!(is_stalled(world.put("{}")).await);
+    assert!(is_stalled(world.put("{}"), world.until_calls(1)).await);
     let (outcome, ()) = tokio::join!(world.put("{}"), async {
         tokio::time::sleep(MOMENT).await;
         assert_eq!(world.effects(), 0);
@@ -199,7 +214,7 @@ async fn a_stalled_target_is_reached_by_who_still_waits() {
 async fn a_late_call_takes_effect_though_its_sender_has_gone() {
     let world = World::new().await;
     world.relay.take_away(Away::Late);
-    assert!(is_stalled(world.put("{}")).await);
+    assert!(is_stalled(world.put("{}"), world.until_calls(1)).await);
     assert_eq!(world.effects(), 0);
     world.relay.give_back();
     world.until_effects(1).await;
@@ -338,7 +353,7 @@ async fn what_was_consumed_is_added_up_by_what_it_is_about() {
     let answer: Value = serde_json::from_str(&answer).expect("JSON");
     assert_eq!(answer["asked"]["ReturnConsumedCapacity"], "TOTAL");
     effect_in(world.call("DynamoDB_20120810.GetItem", &body).await);
-    let bill = world.relay.take_bill();
+    let bill = world.relay.settled_bill().await;
     let charge = testbed::relay::meter::sum(&bill, |prefix| prefix == "msgs");
     assert_eq!(
         (charge.calls, charge.units.writes, charge.units.half_reads),

@@ -194,9 +194,15 @@ impl Relay {
         self.wires.failed.load(Ordering::SeqCst)
     }
 
-    /// What was consumed since this was last called; nothing where the relay does not meter.
+    /// What was consumed since this was last called; nothing where the relay does not meter. What a call has done may be seen a
+    /// moment before the call is in the bill.
     pub fn take_bill(&self) -> Bill {
         self.wires.take_bill()
+    }
+
+    /// The same, when every call that may have taken effect is in it.
+    pub async fn settled_bill(&self) -> Bill {
+        self.wires.settled_bill().await
     }
 
     fn rule(&self, on: On, script: Script) -> Rule {

@@ -10,7 +10,7 @@ use axum::http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::json;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{RwLock, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +34,8 @@ pub(crate) struct Wires {
     tally: Mutex<BTreeMap<String, u64>>,
     pub(crate) failed: AtomicU64,
     bill: Option<Mutex<Bill>>,
+    /// Held for reading by each call that may have taken effect and is not in the bill yet.
+    charging: RwLock<()>,
 }
 
 impl Wires {
@@ -51,6 +53,7 @@ impl Wires {
             tally: Mutex::default(),
             failed: AtomicU64::new(0),
             bill: meters.then(Mutex::default),
+            charging: RwLock::default(),
         }
     }
 
@@ -104,6 +107,11 @@ impl Wires {
         bill.map_or_else(Bill::new, |bill| {
             std::mem::take(&mut *bill.lock().expect("no holder panics"))
         })
+    }
+
+    pub(crate) async fn settled_bill(&self) -> Bill {
+        let _settled = self.charging.write().await;
+        self.take_bill()
     }
 
     /// Waits until the target is not away in one of these ways.
@@ -161,7 +169,8 @@ pub(crate) async fn pass(
         headers,
         body,
         cut,
-        outlives: Arc::default(),
+        // Decided before the call counts as one that has come: its sender may go from then on.
+        outlives: Arc::new(AtomicBool::new(*wires.away.borrow() == Some(Away::Late))),
     };
     *wires
         .tally
@@ -186,9 +195,6 @@ pub(crate) async fn pass(
 
 impl Wires {
     async fn serve(&self, request: Request) -> Response {
-        if *self.away.borrow() == Some(Away::Late) {
-            request.outlives.store(true, Ordering::SeqCst);
-        }
         self.reachable(&[Away::Stalled, Away::Late]).await;
         let mut held_answer = None;
         let fate = match self.rules.verdict(&request.call) {
@@ -253,8 +259,10 @@ impl Wires {
         let path = request.uri.path_and_query().map_or("/", |path| path.as_str());
         let mut body = request.body.clone();
         let metered = self.bill.is_some() && meter::is_metered(&request.call);
+        let mut charging = None;
         if metered {
             body = meter::asking(&request.call).into();
+            charging = Some(self.charging.read().await);
         }
         let mut headers = request.headers.clone();
         for name in [HOST, CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING] {
@@ -283,6 +291,7 @@ impl Wires {
                 .entry(meter::subject(&request.call))
                 .or_default() += charge;
         }
+        drop(charging);
         for name in [CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING] {
             headers.remove(name);
         }
