@@ -159,7 +159,10 @@ async fn a_socket_ends_with_its_link() {
         .set(&maker, "credentials", AttributeValue::N("2".to_owned()))
         .await;
     assert_eq!(pages[3].end().await, over);
-    assert_eq!(feed.realtime.load().sockets, 0);
+    until("the end of its place", async || {
+        (feed.realtime.load().sockets == 0).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -101,8 +101,18 @@ impl Client {
             .await;
     }
 
-    /// The next event that is none of the daemon's health.
+    /// The next event that something has happened for: none of the daemon's health, and no counters, which come by the clock.
     pub async fn event(&mut self) -> (String, Value) {
+        loop {
+            let (name, data) = self.event_or_counters().await;
+            if name != "message:stats" {
+                return (name, data);
+            }
+        }
+    }
+
+    /// The next event that is none of the daemon's health.
+    pub async fn event_or_counters(&mut self) -> (String, Value) {
         loop {
             match self.came().await {
                 Came::Event(name, _) if name == "system:health" => {}
