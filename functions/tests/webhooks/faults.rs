@@ -4,6 +4,7 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -13,7 +14,6 @@ use shared::domain::delivery::{AttemptFault, DeliveryState};
 use shared::reach::Reach;
 use shared::reach::client::Lookup;
 use testbed::wait::until;
-use tokio::net::TcpListener;
 
 use crate::receiver::{Does, Receiver};
 use crate::world::{World, settings};
@@ -21,7 +21,27 @@ use crate::world::{World, settings};
 /// The attempt fails in this way, the event leaves the line, and it arrives once the endpoint is well. Another endpoint has its
 /// event at once, though it came in the same batch.
 async fn fails(does: Does, status: Option<u16>, fault: AttemptFault) {
-    let world = World::new().await;
+    fails_in(World::new().await, does, status, fault).await;
+}
+
+/// The same for an attempt that runs out of its time.
+async fn times_out(does: Does) {
+    fails_in(World::with(soon_over()).await, does, None, AttemptFault::Timeout).await;
+}
+
+/// Settings by which an attempt ends while a test waits for it. One that goes well takes less, on the busiest machine.
+fn soon_over() -> Settings {
+    let courier = Courier {
+        deadline: Duration::from_secs(5),
+        ..settings().courier
+    };
+    Settings {
+        courier,
+        ..settings()
+    }
+}
+
+async fn fails_in(world: World, does: Does, status: Option<u16>, fault: AttemptFault) {
     let (bad, good) = (
         Receiver::that(does.clone()).await,
         Receiver::that(Does::status(200)).await,
@@ -67,7 +87,7 @@ async fn an_error() {
 
 #[tokio::test]
 async fn no_answer() {
-    fails(Does::Hangs, None, AttemptFault::Timeout).await;
+    times_out(Does::Hangs).await;
 }
 
 /// Its answer would come after a minute. Nothing of a deployment is changed here: an attempt has its usual time.
@@ -109,7 +129,7 @@ async fn an_endpoint_that_takes_a_minute_is_waited_for_for_fifteen_seconds() {
 
 #[tokio::test]
 async fn an_answer_that_trickles() {
-    fails(Does::Trickles, None, AttemptFault::Timeout).await;
+    times_out(Does::Trickles).await;
 }
 
 #[tokio::test]
@@ -165,11 +185,8 @@ async fn an_endpoint_that_closes_what_it_promised_to_keep_misses_nothing() {
 
 #[tokio::test]
 async fn nobody_listens() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let url = format!("http://{}/hook", listener.local_addr().expect("bound"));
-    drop(listener);
     let world = World::new().await;
-    let instance = world.hooked("sales", &url).await;
+    let instance = world.hooked("sales", "http://127.0.0.1:1024/hook").await;
     let event = world.tell(&instance, "15550100001", "hello").await;
     world.work().await;
     let delivery = world.delivery(&instance, event).await.expect("it is in the log");
@@ -272,7 +289,7 @@ async fn a_name_that_turns_to_this_machine_is_found_out_when_it_is_connected_to(
     let courier = Courier {
         lookup: lookup.clone(),
         reach: Reach::INTERNET,
-        ..settings().courier
+        ..soon_over().courier
     };
     let world = World::with(Settings {
         courier,
