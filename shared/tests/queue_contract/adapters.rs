@@ -11,6 +11,7 @@ use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::sqs::SqsQueue;
 use shared::queue::{OutgoingMessage, Queue, QueueAttributes, QueueName, ReceiveOptions, Received};
 use testbed::sqs::SqsStandIn;
+use testbed::wait::until;
 
 /// An adapter with its service behind it.
 #[async_trait]
@@ -182,19 +183,18 @@ pub async fn take(queue: &dyn Queue, name: &QueueName, max: u8) -> Vec<Received>
     queue.receive(name, options).await.expect("a receive is answered")
 }
 
-/// Waits up to 10 s for one message, and holds it for `visibility`.
+/// Waits for one message, and holds it for `visibility`.
 pub async fn wait_for_one(queue: &dyn Queue, name: &QueueName, visibility: Duration) -> Received {
     let options = ReceiveOptions {
         max: 1,
-        wait: Duration::from_secs(10),
+        wait: Duration::from_secs(20),
         visibility,
     };
-    queue
-        .receive(name, options)
-        .await
-        .expect("a receive is answered")
-        .pop()
-        .expect("a message within 10 s")
+    until("a message", async || {
+        let received = queue.receive(name, options).await;
+        received.expect("a receive is answered").pop()
+    })
+    .await
 }
 
 pub fn bodies(messages: &[Received]) -> Vec<&str> {

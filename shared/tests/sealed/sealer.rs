@@ -346,7 +346,7 @@ async fn over_ten(world: &World, wrapper: &Arc<Scripted>, capacity: usize, term:
 async fn a_plain_key_that_is_used_is_unwrapped_once_in_its_term_and_the_others_are_bounded() {
     let world = World::new().await;
     let (wrapper, _directory) = Scripted::new();
-    let sealer = over_ten(&world, &wrapper, 2, Duration::from_mins(1)).await;
+    let sealer = over_ten(&world, &wrapper, 2, Duration::from_hours(1)).await;
     let before = wrapper.unwrapped();
     for n in 1..10 {
         seal(&sealer, 0).await.expect("sealed");
@@ -367,7 +367,7 @@ async fn a_plain_key_that_is_used_is_unwrapped_once_in_its_term_and_the_others_a
 async fn keys_of_a_pinned_instance_stay_however_many_others_are_used() {
     let world = World::new().await;
     let (wrapper, _directory) = Scripted::new();
-    let sealer = over_ten(&world, &wrapper, 1, Duration::from_mins(1)).await;
+    let sealer = over_ten(&world, &wrapper, 1, Duration::from_hours(1)).await;
     let pins: Vec<_> = (0..5).map(|n| sealer.pin(instance(n))).collect();
     for n in 0..10 {
         seal(&sealer, n).await.expect("sealed");
