@@ -272,25 +272,30 @@ mod tests {
         ceiling: Duration::from_millis(300),
     };
 
-    /// A queue with one job, which is hidden for [`SHORT`]'s working time.
-    async fn queue_of_one() -> (EmbeddedQueue, QueueName, Received) {
+    /// A queue with one job, which is hidden for this long.
+    async fn queue_of_one(visibility: Duration) -> (EmbeddedQueue, QueueName, Received) {
         let queue = EmbeddedQueue::open(None, Arc::new(SystemClock)).expect("opened");
         let names = QueueNames::new("waxwing", "sandbox").expect("names");
         deployment::ensure_all(&queue, &names, 1).await.expect("created");
         let name = names.sends(0);
         let message = OutgoingMessage::fifo("job", "lane", "job");
         queue.send(&name, message).await.expect("queued");
-        let received = receive(&queue, &name, Duration::from_secs(5)).await;
-        (queue, name, received.expect("it is there"))
+        let received = receive(&queue, &name, visibility).await;
+        (queue, name, received)
     }
 
-    async fn receive(queue: &dyn Queue, name: &QueueName, wait: Duration) -> Option<Received> {
+    /// Waits for the job, and hides it for this long.
+    async fn receive(queue: &dyn Queue, name: &QueueName, visibility: Duration) -> Received {
         let options = ReceiveOptions {
             max: 10,
-            wait,
-            visibility: SHORT.working,
+            wait: Duration::from_secs(20),
+            visibility,
         };
-        queue.receive(name, options).await.expect("received").pop()
+        loop {
+            if let Some(job) = queue.receive(name, options).await.expect("received").pop() {
+                return job;
+            }
+        }
     }
 
     /// A queue whose next extensions fail or hang.
@@ -299,6 +304,8 @@ mod tests {
         inner: EmbeddedQueue,
         failing: std::sync::atomic::AtomicU32,
         failed: std::sync::atomic::AtomicU32,
+        /// Told of each extension that is done.
+        extended: Notify,
     }
 
     #[async_trait::async_trait]
@@ -327,7 +334,9 @@ mod tests {
         ) -> Result<(), QueueError> {
             let left = self.failing.load(Ordering::Relaxed);
             if left == 0 {
-                return self.inner.extend(queue, receipt, visibility).await;
+                self.inner.extend(queue, receipt, visibility).await?;
+                self.extended.notify_one();
+                return Ok(());
             }
             self.failing.store(left - 1, Ordering::Relaxed);
             self.failed.fetch_add(1, Ordering::Relaxed);
@@ -358,18 +367,25 @@ mod tests {
     /// One extension hangs and one fails, within the time that the job is hidden.
     #[tokio::test]
     async fn an_extension_that_fails_is_repeated_in_time() {
-        let (queue, name, received) = queue_of_one().await;
+        // It is extended soon, and there is time until it would come back.
+        let terms = Terms {
+            working: Duration::from_mins(1),
+            margin: Duration::from_millis(59_700),
+            ..SHORT
+        };
+        let (queue, name, received) = queue_of_one(terms.working).await;
         let queue = Shaky {
             inner: queue,
             failing: 2.into(),
             failed: 0.into(),
+            extended: Notify::new(),
         };
-        let held = Held::new(SHORT);
+        let held = Held::new(terms);
         assert!(held.take(&received));
-        let watching = receive(&queue.inner, &name, SHORT.working * 2);
         tokio::select! {
             () = held.keep(&queue, &name) => {}
-            again = watching => assert_eq!(again, None, "it was never given to another"),
+            _ = receive(&queue.inner, &name, terms.working) => panic!("it was given to another"),
+            () = queue.extended.notified() => {}
         }
         assert_eq!(queue.failed.load(Ordering::Relaxed), 2);
         let receipt = held.let_go(&received.message_id).expect("held");
@@ -378,11 +394,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_that_came_again_goes_on_with_its_new_receipt() {
-        let (queue, name, received) = queue_of_one().await;
+        let (queue, name, received) = queue_of_one(SHORT.working).await;
         let held = Held::new(SHORT);
         assert!(held.take(&received));
-        let again = receive(&queue, &name, Duration::from_secs(5)).await;
-        let again = again.expect("nobody kept it");
+        let again = receive(&queue, &name, Duration::from_mins(1)).await;
         assert!(!held.take(&again), "it is in hand");
         let receipt = held.let_go(&again.message_id).expect("held");
         queue.delete(&name, &receipt).await.expect("the receipt is good");
@@ -391,7 +406,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_end_of_a_visibility_is_foreseen() {
-        let (_queue, _name, received) = queue_of_one().await;
+        let (_queue, _name, received) = queue_of_one(SHORT.working).await;
         let held = Held::new(SHORT);
         let began = Instant::now();
         held.take(&received);
