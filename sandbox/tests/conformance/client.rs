@@ -1,12 +1,13 @@
 //! A `whatsapp-rust` client whose every event is kept, so that a test can wait for one.
 
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::Notify;
 use wacore::net::{HttpClient, HttpRequest, HttpResponse};
 use wacore::store::in_memory::InMemoryBackend;
-use wacore::types::events::Event;
+use wacore::types::events::{DeviceListUpdateType, Event};
 use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
 use waproto::whatsapp as wa;
@@ -284,6 +285,42 @@ impl TestClient {
             _ => None,
         })
         .await
+    }
+
+    /// Waits until it has heard that a person has this device now.
+    pub async fn hears_of_device(&self, device: u32) {
+        self.wait("word of a new device", |event| match event {
+            Event::DeviceListUpdate(update) => {
+                let is_new = update.update_type == DeviceListUpdateType::Add;
+                let mut devices = update.devices.iter();
+                (is_new && devices.any(|one| one.device_id == device)).then_some(())
+            }
+            _ => None,
+        })
+        .await;
+    }
+
+    /// Sends texts that begin so until `sibling` has one, and answers that one. Nothing tells when a device knows of another
+    /// one of its own account.
+    pub async fn send_until_had(&self, to: &Jid, text: &str, sibling: &Self) -> String {
+        let begun = Instant::now();
+        let mut said: Vec<String> = Vec::new();
+        loop {
+            assert!(
+                begun.elapsed() < DEADLINE,
+                "{text} does not come to the other device"
+            );
+            let next = format!("{text} {}", said.len());
+            let id = self.client().generate_message_id();
+            self.send_to(to.clone(), &id, &next).await;
+            said.push(next);
+            for _ in 0..50 {
+                if let Some(had) = said.iter().find(|one| sibling.texts(one) > 0) {
+                    return had.clone();
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
     }
 
     /// Sends any message to a number under `id`.

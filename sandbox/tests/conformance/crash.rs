@@ -1,7 +1,7 @@
 //! A killed network comes back as it was.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -13,6 +13,14 @@ use crate::client::TestClient;
 use crate::media;
 use crate::net::{Admin, DEADLINE, start};
 use crate::web::Web;
+
+/// A free port that is one after a kill, too: it is below those that systems give to connections. Each process looks for its
+/// own elsewhere.
+fn port() -> u16 {
+    let begin = 10_000 + u16::try_from(std::process::id() % 20_000).expect("small");
+    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    (begin..32_768).find(is_free).expect("a free port")
+}
 
 /// The `sandbox` binary, killed when the test is done with it.
 struct Process {
@@ -69,7 +77,8 @@ impl Drop for Process {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_kill_clients_resume_and_phones_decrypt_on() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut network = Process::start(directory.path(), 0).await;
+    let port = port();
+    let mut network = Process::start(directory.path(), port).await;
     let admin = Admin(network.addr);
     let (alice, a) = TestClient::paired(&network.url(), admin, None).await;
     let (bob, b) = TestClient::paired(&network.url(), admin, None).await;
@@ -82,7 +91,6 @@ async fn after_a_kill_clients_resume_and_phones_decrypt_on() {
     let bob = bob.stop().await;
     alice.send(&b, "3EB0000000000F03", "acked for bob").await;
     assert_eq!(alice.acked("3EB0000000000F03").await, None);
-    let port = network.addr.port();
     network.kill();
 
     // Alice stays as she is and finds the network again by herself.
@@ -120,7 +128,8 @@ async fn after_a_kill_clients_resume_and_phones_decrypt_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_kill_media_are_there_and_phones_fetch_on() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut network = Process::start(directory.path(), 0).await;
+    let port = port();
+    let mut network = Process::start(directory.path(), port).await;
     let admin = Admin(network.addr);
     let root = admin.ok("GET", "/admin/ca.pem", "").await;
     let root = root.as_str().expect("PEM").to_owned();
@@ -142,7 +151,6 @@ async fn after_a_kill_media_are_there_and_phones_fetch_on() {
         .await;
     assert_eq!(client.acked("3EB0000000000F11").await, None);
     // The network dies at whatever point of the phone's fetching it has got to.
-    let port = network.addr.port();
     network.kill();
 
     let network = Process::start(directory.path(), port).await;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// What has not happened by then does not happen.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Starts a sandbox on a free port. `RUST_LOG` shows what it and the clients say.
 pub async fn start(data_dir: Option<&Path>) -> Sandbox {

@@ -112,13 +112,16 @@ async fn a_device_linked_during_a_conversation_gets_its_share() {
     alice.send(&b, "3EB00000000000C0", "before").await;
     bob.text("before").await;
     let (second, _) = TestClient::paired(&sandbox.ws_url(), admin, Some(&b)).await;
+    alice.hears_of_device(2).await;
     alice.send(&b, "3EB00000000000C1", "after").await;
     bob.text("after").await;
     second.text("after").await;
     // And what bob writes shows on his other device as his own.
-    bob.send(&a, "3EB00000000000C2", "from bob").await;
-    alice.text("from bob").await;
-    let (_, chat) = second.text("from bob").await;
+    let said = bob
+        .send_until_had(&wacore_binary::Jid::pn(a.as_str()), "from bob", &second)
+        .await;
+    alice.text(&said).await;
+    let (_, chat) = second.text(&said).await;
     assert!(!chat.user.is_empty());
     for client in [alice, bob, second] {
         client.stop().await;

@@ -36,7 +36,7 @@ use network::Network;
 use peer::Peer;
 
 /// What has not settled by then, once the sending is over, is lost.
-const SETTLE: Duration = Duration::from_secs(90);
+const SETTLE: Duration = Duration::from_mins(5);
 
 /// Clients that pair at the same time.
 const PAIRING: usize = 8;

@@ -73,20 +73,19 @@ async fn what_any_device_sends_shows_on_all_the_others() {
         own.push(TestClient::paired(&sandbox.ws_url(), admin, Some(PHONE)).await.0);
     }
     let (other, number) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let to = Jid::pn(number.as_str());
     for (sender, client) in own.iter().enumerate() {
-        let text = format!("from device {}", sender + 1);
-        client
-            .send(&number, &format!("3EB0000000C1000{sender}"), &text)
-            .await;
-        other.text(&text).await;
         for (receiver, sibling) in own.iter().enumerate() {
             if receiver != sender {
-                let (_, chat) = sibling.text(&text).await;
+                let text = format!("from device {} to {}", sender + 1, receiver + 1);
+                let said = client.send_until_had(&to, &text, sibling).await;
+                other.text(&said).await;
+                let (_, chat) = sibling.text(&said).await;
                 assert!(!chat.user.is_empty());
             }
         }
     }
-    let inbox = admin.inbox(PHONE, 3).await;
+    let inbox = admin.inbox(PHONE, 6).await;
     assert!(
         inbox.iter().all(|entry| entry["chat"] == number.as_str()),
         "{inbox:?}"

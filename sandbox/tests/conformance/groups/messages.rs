@@ -287,10 +287,12 @@ async fn a_device_linked_later_is_not_missed() {
     bob.text("first").await;
     let (second, _) = TestClient::paired(&sandbox.ws_url(), admin, Some(&b)).await;
     let (third, _) = TestClient::paired(&sandbox.ws_url(), admin, Some(&a)).await;
+    alice.hears_of_device(2).await;
     alice.send_to(group.clone(), "3EB0000000040002", "second").await;
-    for client in [&bob, &second, &third] {
-        client.text("second").await;
-    }
+    bob.text("second").await;
+    second.text("second").await;
+    let said = alice.send_until_had(&group, "third", &third).await;
+    bob.text(&said).await;
     assert_eq!(second.texts("first"), 0);
     for client in [alice, bob, second, third] {
         client.stop().await;

@@ -13,15 +13,16 @@ use crate::raw::Wire;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_ends_a_connection() {
     let sandbox = start_with(None, |config| {
-        config.handshake_timeout = Duration::from_millis(100);
-        config.idle_timeout = Duration::from_millis(300);
+        config.handshake_timeout = Duration::from_secs(2);
+        config.idle_timeout = Duration::from_secs(4);
     })
     .await;
     // One that never begins its handshake.
-    Wire::connect(&sandbox.ws_url()).await.closed().await;
+    let silent = Wire::connect(&sandbox.ws_url()).await;
     // One that begins it and stops half-way.
     let wire = Wire::connect(&sandbox.ws_url()).await;
     wire.send(vec![b'W', b'A', 6, 3, 0, 0]).await;
+    silent.closed().await;
     wire.closed().await;
     ended(&sandbox, "silent", 2).await;
     // One that opens a socket and does not even ask for a WebSocket.
@@ -45,7 +46,8 @@ async fn silence_ends_a_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn those_who_never_finish_their_handshake_hurt_nobody() {
     let sandbox = start_with(None, |config| {
-        config.handshake_timeout = Duration::from_millis(500);
+        // Those who talk finish theirs in time, on the busiest machine.
+        config.handshake_timeout = Duration::from_secs(8);
     })
     .await;
     let mut pair = Pair::start(&sandbox).await;

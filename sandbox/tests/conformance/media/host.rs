@@ -34,11 +34,21 @@ impl Bench {
 
     async fn post(&self, path: &str, body: Vec<u8>) -> (StatusCode, Value) {
         let url = format!("{}{path}", self.sandbox.media_url());
-        let answer = self.web.request(Method::POST, &url).body(body).send().await;
-        let answer = answer.expect("an answer");
-        let status = answer.status();
-        let body = answer.bytes().await.expect("a body");
-        (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let request = self.web.request(Method::POST, &url).body(body.clone());
+            let answered = async {
+                let answer = request.send().await?;
+                let status = answer.status();
+                Ok::<_, reqwest::Error>((status, answer.bytes().await?))
+            };
+            match answered.await {
+                Ok((status, body)) => return (status, serde_json::from_slice(&body).unwrap_or(Value::Null)),
+                // Who refuses a body unread closes the connection, and the answer may be lost with that.
+                Err(error) => assert!(tries < 5, "no answer: {error}"),
+            }
+        }
     }
 
     /// Uploads with the right token and authorisation.

@@ -142,7 +142,8 @@ async fn people_say_whether_they_come() {
         (answer.content.text.as_deref(), answer.content.quoted.as_deref()),
         (Some("going"), Some(event.as_str()))
     );
-    // And the client's own phone answers its guest's event in turn.
+    // And the client's own phone answers its guest's event in turn, once it has that.
+    entry(&sandbox.phone(&own), &event).await;
     let response = EventResponse {
         message_id: event.clone(),
         response: "maybe".into(),

@@ -7,7 +7,7 @@ use whatsapp_rust::usync::{
     UsyncProtocolResult, UsyncQuery, UsyncUser,
 };
 
-use super::{good, lid};
+use super::{good, lid, maps};
 use crate::client::TestClient;
 use crate::net::{Admin, start};
 
@@ -36,13 +36,7 @@ async fn people_are_found_by_number_and_by_lid() {
     assert!(by_number.is_registered && !by_number.is_business);
     assert_eq!(by_number.lid.as_ref(), Some(&other_lid));
     // The client has learnt which number belongs to which LID.
-    let entry = good(
-        "the mapping",
-        client.client().get_lid_pn_entry(&Jid::pn(other.as_str())),
-    )
-    .await
-    .expect("it is known");
-    assert_eq!(entry.lid.to_string(), other_lid.user.to_string());
+    maps(&client, &other, &other_lid).await;
     client.stop().await;
     sandbox.shutdown().await;
 }

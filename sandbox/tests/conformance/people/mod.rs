@@ -60,6 +60,16 @@ async fn lid(admin: Admin, phone: &str) -> Jid {
     Jid::lid(lid)
 }
 
+/// Waits until a client knows that this number and this LID are one person.
+async fn maps(client: &TestClient, number: &str, lid: &Jid) {
+    let jid = Jid::pn(number);
+    let known = || async {
+        let entry = good("the mapping", client.client().get_lid_pn_entry(&jid)).await;
+        entry.map(|entry| entry.lid.to_string())
+    };
+    until("the mapping", known, |known| known.as_deref() == Some(&*lid.user)).await;
+}
+
 /// What a person does by the admin API.
 async fn does(admin: Admin, phone: &str, what: &str, body: &str) -> Value {
     admin

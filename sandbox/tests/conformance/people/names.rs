@@ -4,7 +4,7 @@ use wacore::types::events::Event;
 use wacore::types::presence::ReceiptType;
 use wacore_binary::Jid;
 
-use super::{Pair, does, good, lid};
+use super::{Pair, does, lid, maps};
 use crate::client::TestClient;
 use crate::net::{Admin, start};
 
@@ -42,10 +42,7 @@ async fn a_chat_begun_by_number_and_answered_by_lid_is_one() {
     assert_eq!(chat, Jid::pn(a.as_str()));
     assert_eq!(other.map(|jid| jid.to_non_ad()), Some(alice_lid.clone()));
     // Bob has learnt the LID from the message, and answers to it though he is told the number.
-    let entry = good("the mapping", bob.client().get_lid_pn_entry(&Jid::pn(a.as_str())))
-        .await
-        .expect("it is known");
-    assert_eq!(entry.lid.to_string(), alice_lid.user.to_string());
+    maps(&bob, &a, &alice_lid).await;
     bob.send(&a, "3EB0000000A00002", "by lid").await;
     alice.text("by lid").await;
     let (chat, other) = source(&alice, "by lid");
