@@ -56,25 +56,37 @@ npm_packages() {
   npm ci --prefix "$1" --cache "$kept" --ignore-scripts --no-audit --no-fund --loglevel=error
 }
 
-# free_port: a port that nobody listens on now.
+# free_port: a port that nobody listens on now. It is below those that systems give to connections, so it is free still when
+# somebody begins to listen there.
 free_port() {
-  python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+  python3 -c '
+import random, socket
+while True:
+    port = random.randrange(10_000, 32_000)
+    with socket.socket() as listener:
+        try:
+            listener.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+    print(port)
+    break
+'
 }
 
-# wait_for URL: until it answers anything, or 30 s.
+# wait_for URL: until it answers anything, or two minutes.
 wait_for() {
-  local deadline=$((SECONDS + 30))
-  until curl --silent --output /dev/null --max-time 2 "$1"; do
-    [ "$SECONDS" -lt "$deadline" ] || { printf '%s did not answer within 30 s\n' "$1"; return 1; }
+  local deadline=$((SECONDS + 120))
+  until curl --silent --output /dev/null --max-time 10 "$1"; do
+    [ "$SECONDS" -lt "$deadline" ] || { printf '%s did not answer within two minutes\n' "$1"; return 1; }
     sleep 0.2
   done
 }
 
-# wait_for_port port: until somebody listens there on 127.0.0.1, or 30 s.
+# wait_for_port port: until somebody listens there on 127.0.0.1, or two minutes.
 wait_for_port() {
-  local deadline=$((SECONDS + 30))
+  local deadline=$((SECONDS + 120))
   until (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
-    [ "$SECONDS" -lt "$deadline" ] || { printf 'nobody listens on port %s after 30 s\n' "$1"; return 1; }
+    [ "$SECONDS" -lt "$deadline" ] || { printf 'nobody listens on port %s after two minutes\n' "$1"; return 1; }
     sleep 0.1
   done
 }

@@ -15,9 +15,9 @@ start_stack() {
   env WAXWING_AUTH_RATE=1000000 WAXWING_BCRYPT_COST=4 WAXWING_LOG=warn "$@" \
     "$built/localstack" --ephemeral --port 0 --sandbox-port 0 >"$work/stack.log" 2>&1 &
   started+=("$!")
-  deadline=$((SECONDS + 30))
+  deadline=$((SECONDS + 120))
   until grep -q '^  Phones' "$work/stack.log"; do
-    [ "$SECONDS" -lt "$deadline" ] || { printf 'the stack did not come up within 30 s\n'; exit 1; }
+    [ "$SECONDS" -lt "$deadline" ] || { printf 'the stack did not come up within two minutes\n'; exit 1; }
     sleep 0.1
   done
   WAXWING_API="$(sed -n 's|^  HTTP API *||p' "$work/stack.log")"

@@ -36,9 +36,9 @@ built="$(cargo metadata --no-deps --format-version 1 |
 
 "$built/sandbox" --port 0 --ephemeral >"$work/sandbox.log" 2>&1 &
 started+=("$!")
-deadline=$((SECONDS + 30))
+deadline=$((SECONDS + 120))
 until grep -q '^Admin API' "$work/sandbox.log"; do
-  [ "$SECONDS" -lt "$deadline" ] || { printf 'the sandbox did not come up within 30 s\n'; exit 1; }
+  [ "$SECONDS" -lt "$deadline" ] || { printf 'the sandbox did not come up within two minutes\n'; exit 1; }
   sleep 0.1
 done
 WAXWING_SANDBOX="$(sed -n 's|^Admin API: *\(.*\)/admin$|\1|p' "$work/sandbox.log")"
@@ -56,4 +56,4 @@ for argument in "$@"; do
 done
 [ "${#files[@]}" -gt 0 ] || files=("$here"/*.test.js)
 # Baileys leaves timers behind that would keep node waiting.
-node --test --test-force-exit --test-timeout=120000 --test-reporter=spec ${options[@]+"${options[@]}"} "${files[@]}"
+node --test --test-force-exit --test-timeout=300000 --test-reporter=spec ${options[@]+"${options[@]}"} "${files[@]}"

@@ -62,8 +62,10 @@ test('what was refused is said until something changes', async (t) => {
   let status;
   do ({ status } = await fetch(`${address}/connect`, { method: 'POST' })); while (status === 202);
   assert.equal(status, 429);
+  // What was asked for is over before it is asked for again.
+  await reader.hears('status.AWAITING_QR');
   await maker.user.api('POST', `/api/instances/${maker.instance.id}/disconnect`);
-  await reader.sees('connect');
+  await reader.hears('status.DISCONNECTED');
   await reader.presses('connect');
   await reader.reads('connect-fault', text('fault.RATE_LIMITED'));
   const looked = reader.page.waitForResponse((response) => response.url() === `${address}/state`);

@@ -22,4 +22,4 @@ find_browser
 start_stack
 
 # Several files at once, also where there are few cores: one of them waits for QR codes to run out.
-node --test --test-concurrency=3 --test-timeout=240000 --test-reporter=spec "$@" "$here"/*.test.js
+node --test --test-concurrency=3 --test-timeout=600000 --test-reporter=spec "$@" "$here"/*.test.js

@@ -14,7 +14,7 @@ import sys
 import time
 import urllib.request
 
-PATIENCE = 60
+PATIENCE = 120
 EMAIL = "zoe.o'hara@example.com"
 NAME = "Zoë O’Hara & <Söhne>"
 
@@ -34,7 +34,7 @@ def call(url, body, token=None):
     if token:
         headers["authorization"] = f"Bearer {token}"
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=30) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=60) as answer:
         return json.load(answer)["data"]
 
 

@@ -29,7 +29,7 @@ fi
 
 python3 tests/mail/server.py "$folder" >"$folder/server.log" 2>&1 &
 started+=("$!")
-deadline=$((SECONDS + 30))
+deadline=$((SECONDS + 120))
 until [ -e "$folder/ports.json" ]; do
   [ "$SECONDS" -lt "$deadline" ] || { printf 'the SMTP server did not start\n'; exit 1; }
   sleep 0.1

@@ -6,7 +6,7 @@ const SANDBOX = process.env.WAXWING_SANDBOX;
 if (!API || !SANDBOX) throw new Error('WAXWING_API is not set: start the suite with its run.sh');
 
 /** How long anything may take, in milliseconds. */
-export const DEADLINE = 60_000;
+export const DEADLINE = 120_000;
 
 async function call(base, method, path, body, token) {
   const text = typeof body === 'string' ? body : body && JSON.stringify(body);

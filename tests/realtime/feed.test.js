@@ -26,7 +26,9 @@ test('a dashboard follows an instance from its creation to its messages', async 
   const user = await User.register();
   const follower = await new Follower(t, user.tokens.accessToken).connected();
   follower.staysWith(t, user);
-  const stranger = await new Follower(t, (await User.register()).tokens.accessToken).connected();
+  const nobody = await User.register();
+  const stranger = await new Follower(t, nobody.tokens.accessToken).connected();
+  stranger.staysWith(t, nobody);
   await Promise.all([follower.ask('subscribe', {}), stranger.ask('subscribe', {})]);
   assert.equal((await follower.heard('system:health')).checks.store, true);
 
@@ -76,11 +78,8 @@ test('a client that lost its connection comes back and goes on behind what it ha
   const user = await User.register();
   const follower = new Follower(t, user.tokens.accessToken);
   const created = () => follower.events.filter(({ name }) => name === 'instance:created').map(({ data }) => data);
-  follower.socket.on('connect', () => {
-    const last = follower.events.findLast(({ data }) => data?.id)?.data.id;
-    follower.socket.emit('subscribe', last ? { after: last } : {});
-  });
-  await follower.connected();
+  follower.staysWith(t, user);
+  await follower.goesOn();
   const names = (list) => list.map(({ data }) => data.name);
   await user.api('POST', '/api/instances', { name: 'one' });
   await until('the first', () => created().length === 1);

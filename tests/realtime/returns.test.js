@@ -27,12 +27,9 @@ test('a client that finds a daemon which stops comes back until another one take
   const user = await User.register();
   const relay = await Relay.start(t);
   const follower = new Follower(t, user.tokens.accessToken, { url: relay.url });
-  follower.socket.on('connect', () => {
-    const last = follower.events.findLast(({ data }) => data?.id)?.data.id;
-    follower.socket.emit('subscribe', last ? { after: last } : {});
-  });
   const created = () => follower.events.filter(({ name }) => name === 'instance:created').map(({ data }) => data.data.name);
-  await follower.connected();
+  follower.staysWith(t, user);
+  await follower.goesOn();
   await user.api('POST', '/api/instances', { name: 'one' });
   await until('the first', () => created().length === 1);
 

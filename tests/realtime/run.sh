@@ -19,4 +19,4 @@ npm_packages "$here"
 # Access tokens of a minute, so that one expires while a test waits for it.
 start_stack WAXWING_JWT_MINUTES=1
 
-node --test --test-force-exit --test-timeout=180000 --test-reporter=spec "$@" "$here"/*.test.js
+node --test --test-force-exit --test-timeout=600000 --test-reporter=spec "$@" "$here"/*.test.js

@@ -279,7 +279,7 @@ def fill_body(case, caller):
         # The one is counted from the other.
         body.pop("expiresAt", None)
     if body.get("scheduledAt") and body["scheduledAt"] < now.isoformat():
-        body["scheduledAt"] = (now + timedelta(minutes=10)).isoformat()
+        body["scheduledAt"] = (now + timedelta(hours=2)).isoformat()
 
 
 used_keys = set()

@@ -9,6 +9,7 @@ import os
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
 from threading import Thread
 
 import requests
@@ -17,6 +18,8 @@ API = os.environ["WAXWING_API"]
 SANDBOX = os.environ["WAXWING_SANDBOX"]
 ADMINISTRATOR = os.environ["WAXWING_ADMIN_EMAIL"]
 PASSWORD = "correct horse battery"
+# How long anything may take, in seconds: far more than it takes on a busy machine.
+PATIENCE = 120
 # All that there are: by default a key has all but the last one.
 SCOPES = [
     "messages:send", "messages:read", "media:write", "media:read", "contacts:read", "contacts:write", "groups:read",
@@ -33,7 +36,7 @@ def call(method, path, token=None, headers=None, **more):
     headers = {"X-Forwarded-For": source(), **(headers or {})}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    answer = session.request(method, API + path, headers=headers, timeout=30, **more)
+    answer = session.request(method, API + path, headers=headers, timeout=PATIENCE, **more)
     answer.raise_for_status()
     return answer.json()["data"]
 
@@ -44,7 +47,7 @@ def source():
     return f"2001:db8::{number >> 16:x}:{number & 0xFFFF:x}"
 
 
-def until(what, probe, seconds=30):
+def until(what, probe, seconds=PATIENCE):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = probe()
@@ -96,7 +99,7 @@ class User:
         """An instance of which a passkey is wanted, or that its code is compared; and the body that gives it."""
         instance = self.instance()
         code = self.connect(instance)
-        phone = requests.post(f"{SANDBOX}/admin/phones", json={"passkey": True}, timeout=30).json()["phone"]
+        phone = requests.post(f"{SANDBOX}/admin/phones", json={"passkey": True}, timeout=PATIENCE).json()["phone"]
         # It answers when all is done, and most of the time nothing is.
         scan = lambda: requests.post(f"{SANDBOX}/admin/mock-phone/scan-qr?phone={phone}", data=code, timeout=400)
         Thread(target=scan, daemon=True).start()
@@ -104,11 +107,11 @@ class User:
 
         def wanted(stage):
             headers = {"Authorization": f"Bearer {self.token}", "X-Forwarded-For": source()}
-            data = session.get(API + path, headers=headers, timeout=30).json().get("data")
+            data = session.get(API + path, headers=headers, timeout=PATIENCE).json().get("data")
             return data if data and data["stage"] == stage else None
 
         options = until("a passkey", lambda: wanted("assertion"))["options"]
-        used = requests.post(f"{SANDBOX}/admin/phones/{phone}/passkey", json={"options": options}, timeout=30)
+        used = requests.post(f"{SANDBOX}/admin/phones/{phone}/passkey", json={"options": options}, timeout=PATIENCE)
         credential = used.json()
         if stage == "confirmation":
             call("POST", path, self.token, json={"credential": credential})
@@ -133,19 +136,19 @@ class World:
         # What comes and goes is kept, to be forwarded.
         call("PUT", f"/api/instances/{self.instance}", self.user.token, json={"contentDays": 7})
         code = self.user.connect(self.instance)
-        requests.post(f"{SANDBOX}/admin/mock-phone/scan-qr", data=code, timeout=30).raise_for_status()
+        requests.post(f"{SANDBOX}/admin/mock-phone/scan-qr", data=code, timeout=PATIENCE).raise_for_status()
         status = f"/api/instances/{self.instance}/status"
         until("a connection", lambda: call("GET", status, self.user.token)["status"] == "CONNECTED")
         self.hook = {"url": "http://127.0.0.1:9999/hook", "events": ["webhook.test"]}
         key = self.user.key(self.instance, scopes=SCOPES)
         self.key = key["key"]
         self.used_key = "used"
-        self.contact = requests.post(f"{SANDBOX}/admin/phones", json={}, timeout=30).json()["phone"]
+        self.contact = requests.post(f"{SANDBOX}/admin/phones", json={}, timeout=PATIENCE).json()["phone"]
         text, named = {"to": self.contact, "text": "Hello"}, {"Idempotency-Key": self.used_key}
         self.message = call("POST", "/api/messages/text", self.key, named, json=text)["id"]
         self.chat = self.contact
         picture = f"{SANDBOX}/admin/phones/{self.contact}/picture"
-        requests.post(picture, data=JPEG, timeout=30).raise_for_status()
+        requests.post(picture, data=JPEG, timeout=PATIENCE).raise_for_status()
         powerless = self.user.key(self.instance, scopes=["media:read"])
         self.powerless_key = powerless["key"]
         writer = self.user.key(self.instance, scopes=["media:write"])
@@ -167,7 +170,7 @@ class World:
         """A message with a file from somebody."""
         own = call("GET", f"/api/instances/{self.instance}/status", self.user.token)["phone"]
         file = {"to": own, "kind": "document", "base64": "SGVsbG8=", "mimeType": "text/plain"}
-        sent = requests.post(f"{SANDBOX}/admin/phones/{self.contact}/send", json=file, timeout=30)
+        sent = requests.post(f"{SANDBOX}/admin/phones/{self.contact}/send", json=file, timeout=PATIENCE)
         sent.raise_for_status()
         query = {"direction": "incoming", "kind": "document"}
         came = lambda: call("GET", "/api/messages", self.key, params=query)
@@ -242,10 +245,22 @@ class World:
         return self.crowded
 
     def instance_with_code(self):
-        """An instance whose QR code waits to be scanned. It shows three of them, then it is to be asked again."""
+        """An instance whose QR code waits to be scanned, and does so for a while yet. It shows three of them, then it is to be
+        asked again."""
         if self.awaiting is None:
             self.awaiting = self.user.instance()
-        status = call("GET", f"/api/instances/{self.awaiting}/status", self.user.token)["status"]
-        if status != "AWAITING_QR":
-            self.user.connect(self.awaiting)
+        path = f"/api/instances/{self.awaiting}"
+
+        def stays():
+            if call("GET", f"{path}/status", self.user.token)["status"] not in ("CONNECTING", "AWAITING_QR"):
+                call("POST", f"{path}/connect", self.user.token)
+                return False
+            headers = {"Authorization": f"Bearer {self.user.token}", "X-Forwarded-For": source()}
+            answer = session.get(f"{API}{path}/qr", headers=headers, timeout=PATIENCE)
+            if answer.status_code != 200:
+                return False
+            ends = datetime.fromisoformat(answer.json()["data"]["expiresAt"])
+            return ends - datetime.now(timezone.utc) > timedelta(seconds=10)
+
+        until("a QR code that stays", stays)
         return self.awaiting

@@ -69,19 +69,19 @@ export WAXWING_JWT_SECRET
 unset WAXWING_KEY_FILE
 
 launch sandbox "$built/sandbox" --port 0 --ephemeral
-until_so 'the sandbox' 30 grep -q '^Admin API' "$logs/sandbox.log"
+until_so 'the sandbox' 120 grep -q '^Admin API' "$logs/sandbox.log"
 WAXWING_SANDBOX_URL="$(sed -n 's/^WhatsApp clients: *//p' "$logs/sandbox.log")"
 WAXWING_TEST_PHONES="$(sed -n 's|^Admin API: *\(.*\)/admin$|\1|p' "$logs/sandbox.log")"
 export WAXWING_SANDBOX_URL WAXWING_TEST_PHONES
 
 port="$(free_port)"
 launch runtime cargo lambda watch --only-lambda-apis --invoke-address 127.0.0.1 --invoke-port "$port"
-until_so 'the runtime API' 30 listens "$port"
+until_so 'the runtime API' 120 listens "$port"
 for name in auth management messaging; do
   launch "$name" env AWS_LAMBDA_RUNTIME_API="http://127.0.0.1:$port/.rt/$name" AWS_LAMBDA_FUNCTION_NAME="$name" \
     AWS_LAMBDA_FUNCTION_VERSION=1 AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512 "$built/$name"
   url="http://127.0.0.1:$port/lambda-url/$name"
-  until_so "the function $name" 60 is_ready "$url"
+  until_so "the function $name" 120 is_ready "$url"
   export "WAXWING_TEST_${name^^}=$url"
 done
 

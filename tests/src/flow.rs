@@ -7,7 +7,7 @@ use testbed::wait::until;
 use crate::phones::Phones;
 
 /// An instance that is paired with a phone, and a phone to write to.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Paired {
     /// A client with the owner's access token.
     pub user: Caller,
@@ -112,9 +112,15 @@ pub async fn exchange(paired: &Paired, phones: &Phones) {
         (received(&paired.key).await > before).then_some(())
     })
     .await;
-    let stats = stats(&paired.key).await;
-    assert!(stats["totals"]["sent"].as_u64() >= Some(1), "{stats}");
-    assert!(stats["totals"]["read"].as_u64() >= Some(1), "{stats}");
+    // A state is stored first, and counted then.
+    until("the counts of the sent message", async || {
+        let totals = &stats(&paired.key).await["totals"];
+        let is_counted = ["sent", "read"]
+            .iter()
+            .all(|state| totals[state].as_u64() >= Some(1));
+        is_counted.then_some(())
+    })
+    .await;
 }
 
 async fn received(key: &Caller) -> u64 {

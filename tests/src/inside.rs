@@ -87,7 +87,8 @@ impl Inside {
             sealer,
             clock: clock.clone(),
             shards,
-            lease: Duration::from_secs(4),
+            // Nobody else is there to take over.
+            lease: Duration::from_mins(1),
             starts: 16,
             queue_limits: shared::config::QueueLimits::default(),
             settings: Settings::for_network(&sandbox.ws_url())

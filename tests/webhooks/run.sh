@@ -27,4 +27,4 @@ npm_packages "$here"
 start_stack
 export WAXWING_WORK="$work"
 
-node --test --test-force-exit --test-timeout=180000 --test-reporter=spec "$@" "$here"/*.test.js
+node --test --test-force-exit --test-timeout=600000 --test-reporter=spec "$@" "$here"/*.test.js

@@ -83,24 +83,26 @@ mod tests {
 
     use super::*;
 
-    /// How long the next message has to wait.
-    fn left(pacer: &Pacer) -> Duration {
-        let next = pacer.places.lock().expect("no holder panics").next();
-        next.map_or(Duration::ZERO, |next| {
-            next.saturating_duration_since(Instant::now())
-        })
+    /// When the next message may go; `None` where it may at once.
+    fn next(pacer: &Pacer) -> Option<Instant> {
+        pacer.places.lock().expect("no holder panics").next()
+    }
+
+    /// Takes so many places at once, after which the next message has to wait for so long.
+    fn takes(pacer: &Pacer, places: u32, random: f64, pause: Duration) {
+        let before = Instant::now();
+        pacer.wait(places, random).now_or_never().expect("free");
+        let next = next(pacer).expect("it has to wait");
+        assert!((before + pause..=Instant::now() + pause).contains(&next));
     }
 
     #[tokio::test]
     async fn a_place_is_a_share_of_the_minute_with_jitter() {
-        for (random, least, most) in [(0.0, 1_450, 1_500), (0.5, 1_950, 2_000), (1.0, 2_450, 2_500)] {
+        for (random, seconds) in [(0.0, 15), (0.5, 20), (1.0, 25)] {
             let pacer = Pacer::default();
-            pacer.set(Some(30));
-            assert_eq!(left(&pacer), Duration::ZERO, "the first goes at once");
-            pacer.wait(1, random).now_or_never().expect("free");
-            let left = left(&pacer);
-            let (least, most) = (Duration::from_millis(least), Duration::from_millis(most));
-            assert!(least < left && left <= most, "{left:?}");
+            pacer.set(Some(3));
+            assert_eq!(next(&pacer), None, "the first goes at once");
+            takes(&pacer, 1, random, Duration::from_secs(seconds));
             assert!(pacer.wait(1, random).now_or_never().is_none());
         }
     }
@@ -109,12 +111,7 @@ mod tests {
     async fn a_stranger_takes_several_places() {
         let pacer = Pacer::default();
         pacer.set(Some(60));
-        pacer.wait(STRANGER, 0.5).now_or_never().expect("free");
-        let left = left(&pacer);
-        assert!(
-            Duration::from_millis(3_900) < left && left <= Duration::from_secs(4),
-            "{left:?}"
-        );
+        takes(&pacer, STRANGER, 0.5, Duration::from_secs(4));
     }
 
     #[tokio::test]

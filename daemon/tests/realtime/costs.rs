@@ -4,7 +4,7 @@ use shared::auth::api_key::Scope;
 use shared::domain::feed::FeedEvent;
 use testbed::relay::Relay;
 use testbed::relay::meter::{Charge, Units, sum};
-use testbed::table::table;
+use testbed::table::patient;
 use testbed::wait::until;
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ async fn an_event_costs_nothing_however_many_hear_it_and_who_may_follow_is_read_
     let world = World::new().await;
     let relay = Relay::metering(&world.database.endpoint).await;
     let feed = world
-        .feed_with("a", &table(relay.endpoint()), |settings| settings)
+        .feed_with("a", &patient(relay.endpoint()), |settings| settings)
         .await;
     let ada = world.owner("ada@example.com").await;
     let sales = world.instance(&ada, "sales").await;

@@ -312,6 +312,6 @@ fn bucket(base: &testbed::world::World, sealer: Arc<Sealer>, clock: Arc<dyn Cloc
 pub fn config() -> Functions {
     let mut config = testbed::config::functions(1, "unused".into());
     config.auth.forgot_password_answer = std::time::Duration::ZERO;
-    config.messaging.queue_answer = std::time::Duration::from_secs(1);
+    config.messaging.queue_answer = std::time::Duration::from_secs(3);
     config
 }

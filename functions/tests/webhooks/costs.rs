@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use testbed::relay::Relay;
 use testbed::relay::meter::{Charge, Units};
-use testbed::table::table;
+use testbed::table::patient;
 
 use crate::receiver::{Does, Receiver};
 use crate::world::{World, settings};
@@ -18,7 +18,7 @@ async fn an_event_to_a_slow_endpoint_costs_two_write_units_more() {
     let noted = world.webhooks().note_slow(&webhook, until).await;
     noted.expect("noted");
     let relay = Relay::metering(&world.database.endpoint).await;
-    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let state = world.another(&patient(relay.endpoint()), world.queue.clone(), settings());
     for text in ["warm", "hello"] {
         world.tell(&instance, "15550100001", text).await;
         relay.take_bill();
@@ -45,7 +45,7 @@ async fn an_event_that_arrives_at_once_costs_two_write_units_and_a_read_unit() {
     let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
     let instance = world.hooked("sales", &receiver.url()).await;
     let relay = Relay::metering(&world.database.endpoint).await;
-    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let state = world.another(&patient(relay.endpoint()), world.queue.clone(), settings());
     world.tell(&instance, "15550100001", "warm").await;
     world
         .invoke(&state, &world.names.events())

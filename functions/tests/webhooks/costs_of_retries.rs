@@ -9,7 +9,7 @@ use shared::queue::QueueName;
 use testbed::queues::{Counted, Requests, Through};
 use testbed::relay::Relay;
 use testbed::relay::meter::{Bill, Charge, Units};
-use testbed::table::table;
+use testbed::table::patient;
 
 use crate::receiver::{Does, Receiver};
 use crate::world::{World, settings};
@@ -55,7 +55,7 @@ impl Scene {
         let instance = world.hooked("sales", &receiver.url()).await;
         let relay = Relay::metering(&world.database.endpoint).await;
         let queue = Arc::new(Through(Counted::new(world.queue.clone())));
-        let state = world.another(&table(relay.endpoint()), queue.clone(), settings());
+        let state = world.another(&patient(relay.endpoint()), queue.clone(), settings());
         let scene = Self {
             world,
             receiver,

@@ -190,6 +190,6 @@ async fn no_tls_at_all() {
 
 #[tokio::test]
 async fn a_handshake_that_hangs() {
-    let soon = Duration::from_secs(5);
+    let soon = Duration::from_secs(10);
     fails(|_| Front::Silent, Some(soon), AttemptFault::Timeout).await;
 }

@@ -60,6 +60,12 @@ impl Table {
         }
     }
 
+    /// A table of this name behind a client that has time-outs of its own.
+    pub fn over(client: Client, name: impl Into<String>) -> Self {
+        let name = name.into();
+        Self { client, name }
+    }
+
     /// The client, for requests that name [`Table::name`] themselves.
     pub fn client(&self) -> &Client {
         &self.client

@@ -2,7 +2,7 @@
 // included, and a test that fails can show what came instead.
 
 /** How long anything may take before a test fails, in ms: far more than it takes on a busy machine. */
-export const DEADLINE = 30_000;
+export const DEADLINE = 60_000;
 
 /** The most entries that are shown of a log. */
 const SHOWN = process.env.WAXWING_BAILEYS_TRACE ? 1_000 : 60;

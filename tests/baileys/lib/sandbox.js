@@ -12,7 +12,7 @@ export const CHAT_URL = `${BASE.replace(/^http/, 'ws')}/ws/chat`;
 /** One call. A refusal is an error that carries the sandbox's words. */
 export async function call(method, path, body) {
   const text = typeof body === 'string' ? body : body && JSON.stringify(body);
-  const answer = await fetch(BASE + path, { method, body: text, signal: AbortSignal.timeout(30_000) });
+  const answer = await fetch(BASE + path, { method, body: text, signal: AbortSignal.timeout(60_000) });
   const said = await answer.text();
   if (!answer.ok) throw Object.assign(new Error(`${method} ${path}: ${answer.status} ${said}`), { status: answer.status });
   return answer.headers.get('content-type')?.startsWith('application/json') ? JSON.parse(said) : said;

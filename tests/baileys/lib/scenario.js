@@ -3,7 +3,7 @@
 import { test } from 'node:test';
 
 /** How long a scenario may take in all, in ms. */
-const TIMEOUT = 90_000;
+const TIMEOUT = 240_000;
 
 /** The logs of the scenarios that play now, by their test context. */
 const casts = new WeakMap();

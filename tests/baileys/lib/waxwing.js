@@ -78,7 +78,7 @@ export class Waxwing {
       method,
       headers,
       body: body && JSON.stringify(body),
-      signal: AbortSignal.timeout(30_000),
+      signal: AbortSignal.timeout(60_000),
     });
   }
 

@@ -6,7 +6,7 @@ import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { until } from '../../node/stack.mjs';
+import { DEADLINE, until } from '../../node/stack.mjs';
 import { launch } from './browser.js';
 
 const SOURCE = new URL('../../../extras/passkey-extension/', import.meta.url);
@@ -78,9 +78,11 @@ export class Extension {
 
     const browser = await launch({ enableExtensions: [folder] });
     t.after(() => browser.close());
-    const worker = await browser.waitForTarget((target) => target.url().endsWith('/background.js'));
+    const isWorker = (target) => target.url().endsWith('/background.js');
+    const worker = await browser.waitForTarget(isWorker, { timeout: DEADLINE });
     await extension.#plays(browser, { host, answer, passkey, willing });
     extension.page = await browser.newPage();
+    extension.page.setDefaultTimeout(DEADLINE);
     await extension.page.goto(new URL('page.html', worker.url()).href);
     return extension;
   }

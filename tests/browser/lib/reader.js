@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import jsqr from 'jsqr';
 import { PNG } from 'pngjs';
 
-import { until } from '../../node/stack.mjs';
+import { DEADLINE, until } from '../../node/stack.mjs';
 import { browser } from './browser.js';
 import { text } from './texts.js';
 
@@ -29,6 +29,7 @@ export class Reader {
     reader.context = await (await browser()).createBrowserContext();
     t.after(() => reader.#leaves());
     reader.page = await reader.context.newPage();
+    reader.page.setDefaultTimeout(DEADLINE);
     reader.devtools = await reader.page.createCDPSession();
     await reader.#watches(new URL(address).host);
     await reader.page.setViewport(SMALL);
@@ -109,13 +110,16 @@ export class Reader {
     await this.hears('status.AWAITING_QR');
   }
 
-  /** Reads the QR code off the screen, as a phone's camera does. */
-  async qr() {
-    const picture = await this.page.$('#qr');
-    const { width, height, data } = PNG.sync.read(Buffer.from(await picture.screenshot({ type: 'png' })));
-    const found = jsqr(new Uint8ClampedArray(data), width, height);
-    assert.ok(found, 'a camera finds a QR code on the screen');
-    return found.data;
+  /** Reads the QR code off the screen, as a phone's camera does: once there is one that a camera finds. */
+  qr() {
+    return until('a QR code on the screen', async () => {
+      const picture = await this.page.$('#qr');
+      // One code follows another, and between them there may be none.
+      const shot = await picture.screenshot({ type: 'png' }).catch(() => null);
+      if (!shot) return null;
+      const { width, height, data } = PNG.sync.read(Buffer.from(shot));
+      return jsqr(new Uint8ClampedArray(data), width, height)?.data;
+    });
   }
 
   /** What was copied last. */

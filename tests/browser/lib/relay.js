@@ -2,11 +2,13 @@
 
 import net from 'node:net';
 
+import { freePort } from '../../node/port.mjs';
+
 /** A relay on a port of `localhost`. */
 export class Relay {
   #to;
   #server;
-  #port = 0;
+  #port;
   #open = new Set();
   #sockets = new Set();
   #takesSockets = true;
@@ -15,6 +17,7 @@ export class Relay {
   static async to(t, url) {
     const relay = new Relay();
     relay.#to = Number(new URL(url).port);
+    relay.#port = await freePort();
     await relay.back();
     t.after(() => relay.away());
     return relay;
@@ -69,6 +72,5 @@ export class Relay {
       this.#server.once('error', reject);
       this.#server.listen(this.#port, '127.0.0.1', resolve);
     });
-    this.#port = this.#server.address().port;
   }
 }

@@ -8,7 +8,8 @@ import { API, DEADLINE, until } from '../../node/stack.mjs';
 export class Follower {
   constructor(t, token, { url = API, ...options } = {}) {
     this.events = [];
-    this.socket = io(url, { transports: ['websocket'], auth: { token }, forceNew: true, reconnectionDelay: 100, ...options });
+    const usual = { transports: ['websocket'], auth: { token }, forceNew: true, reconnectionDelay: 100, timeout: DEADLINE };
+    this.socket = io(url, { ...usual, ...options });
     this.socket.onAny((name, data) => this.events.push({ name, data }));
     t.after(() => this.socket.disconnect());
   }
@@ -35,6 +36,18 @@ export class Follower {
   staysWith(t, user) {
     const timer = setInterval(async () => this.socket.emit('auth:refresh', { token: await user.token() }), 15_000);
     t.after(() => clearInterval(timer));
+  }
+
+  /** Asks for what is behind the last event that it has, each time that it is connected. Answers when it has asked and was answered
+   *  for the first time. */
+  goesOn() {
+    return new Promise((resolve, reject) => {
+      this.socket.once('connect_error', reject);
+      this.socket.on('connect', () => {
+        const last = this.events.findLast(({ data }) => data?.id)?.data.id;
+        this.socket.emit('subscribe', last ? { after: last } : {}, resolve);
+      });
+    });
   }
 
   /** Sends a request and waits for its answer. */

@@ -20,7 +20,7 @@ fn check(work: &str, mut costs: Vec<Cost>, today: Cost) {
 async fn file(world: &World, paired: &Paired, instance: InstanceId) -> (Cost, String) {
     let counted = world.counts(instance).await.received;
     let sends = world.queue.sends();
-    world.daemon_meter.take_bill();
+    world.daemon_meter.settled_bill().await;
     let path = format!("/admin/phones/{}/send", paired.other);
     let body = json!({"to": paired.own, "kind": "document", "base64": "SGVsbG8=", "caption": "look"});
     world.phones.post(&path, &body).await;
@@ -29,7 +29,7 @@ async fn file(world: &World, paired: &Paired, instance: InstanceId) -> (Cost, St
     })
     .await;
     let cost = Cost {
-        units: total(&[&world.daemon_meter.take_bill()]),
+        units: total(&[&world.daemon_meter.settled_bill().await]),
         sends: world.queue.sends() - sends,
     };
     let log = paired
@@ -44,10 +44,10 @@ async fn file(world: &World, paired: &Paired, instance: InstanceId) -> (Cost, St
 /// A request for a file that nobody has asked for before: what the daemon does for it.
 async fn fetch(world: &World, key: &Caller, media: &str) -> Cost {
     let sends = world.queue.sends();
-    world.daemon_meter.take_bill();
+    world.daemon_meter.settled_bill().await;
     key.get(&format!("/api/media/{media}")).await.data(303);
     Cost {
-        units: total(&[&world.daemon_meter.take_bill()]),
+        units: total(&[&world.daemon_meter.settled_bill().await]),
         sends: world.queue.sends() - sends,
     }
 }

@@ -14,7 +14,7 @@ use shared::storage::messages::Messages;
 use testbed::caller::Bases;
 use testbed::queues::{Counted, Through, queues};
 use testbed::relay::Relay;
-use testbed::table::{Database, table};
+use testbed::table::{Database, patient};
 use testbed::world::Keys;
 use tests::flow::Paired;
 use tests::inside::{self, Inside, Stores};
@@ -50,8 +50,8 @@ impl World {
         let queue = Arc::new(Through(Counted::new(Arc::new(queue))));
         let keys = Keys::new();
         let stores = Stores {
-            api: table(api_meter.endpoint()),
-            daemon: table(daemon_meter.endpoint()),
+            api: patient(api_meter.endpoint()),
+            daemon: patient(daemon_meter.endpoint()),
             queue: queue.clone(),
             names,
             shards: SHARDS,

@@ -30,7 +30,7 @@ use shared::storage::instances::Instances;
 use shared::storage::messages::Messages;
 use shared::storage::webhooks::Webhooks;
 use testbed::caller::Bases;
-use testbed::table::table;
+use testbed::table::patient;
 use tests::flow::{Paired, exchange, unique};
 use tests::process::Process;
 
@@ -68,13 +68,13 @@ impl World {
         // What is told of before nobody wants.
         paired.user.until_status(&paired.instance, "CONNECTED").await;
         let id = instance(&paired).await;
-        let instances = Instances::new(table(&stack.database));
+        let instances = Instances::new(patient(&stack.database));
         let found = instances
             .get_of_any(id)
             .await
             .expect("read")
             .expect("it is there");
-        Webhooks::new(table(&stack.database))
+        Webhooks::new(patient(&stack.database))
             .put(&unreadable(&found), None, None)
             .await
             .expect("stored");
@@ -127,7 +127,7 @@ async fn instance(paired: &Paired) -> InstanceId {
 }
 
 async fn record(stack: &Process, instance: InstanceId, message: &str) -> MessageRecord {
-    let messages = Messages::new(table(&stack.database));
+    let messages = Messages::new(patient(&stack.database));
     let found = messages.get(instance, message.parse().expect("an id")).await;
     found.expect("read").expect("a record")
 }

@@ -166,7 +166,11 @@ async fn a_file_that_was_fetched_is_had_after_a_restart() {
     let stack = world.start(&[]).await;
     let paired = paired.at(&Bases::one(&stack.api));
     paired.user.until_status(&paired.instance, "CONNECTED").await;
-    let data = paired.key.get(&path).await.data(303);
+    let data = until("the way to the file", async || {
+        let answer = paired.key.get(&path).await;
+        (answer.status == 303).then(|| answer.data(303))
+    })
+    .await;
     let got = http().get(data["url"].as_str().expect("a URL")).send().await;
     let got = got.expect("an answer").bytes().await.expect("whole");
     assert_eq!(

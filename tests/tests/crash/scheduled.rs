@@ -10,8 +10,9 @@ use tests::flow::unique;
 
 use super::{World, ends_well};
 
-fn in_seconds(seconds: i64) -> DateTime<Utc> {
-    SystemClock.now() + TimeDelta::seconds(seconds)
+/// A time that is near, and in the future still when a request is read, on the busiest machine.
+fn soon() -> DateTime<Utc> {
+    SystemClock.now() + TimeDelta::seconds(8)
 }
 
 /// A request to send a text at this time.
@@ -33,7 +34,7 @@ async fn handed_over_through_a_crash_at(point: &str) {
     let world = World::new().await;
     let (paired, mut stack) = world.paired_with_fault(point).await;
     let text = format!("Due through a crash {point} {}", unique());
-    let body = body(&paired.other, &text, in_seconds(2));
+    let body = body(&paired.other, &text, soon());
     let message = id(&paired.key.send("text", body).await.data(202));
     stack.until_it_crashes().await;
     ends_well(&world, paired, &text, &message).await;
@@ -54,7 +55,7 @@ async fn accepted_through_a_crash_at(point: &str) {
     let world = World::new().await;
     let (paired, mut stack) = world.paired_with_fault(point).await;
     let text = format!("Accepted through a crash {point} {}", unique());
-    let body = body(&paired.other, &text, in_seconds(3));
+    let body = body(&paired.other, &text, soon());
     let send = async |key: &Caller| {
         let key = key.with_header("idempotency-key", "the-same-key");
         key.try_request(Method::POST, "/api/messages/text", &body).await
@@ -84,7 +85,7 @@ async fn a_minute_that_passes_while_nobody_lives_is_made_up_for() {
     let paired = world.paired().await;
     let stack = world.start(&[]).await;
     let paired = paired.at(&Bases::one(&stack.api));
-    let (text, at) = (format!("While nobody lived {}", unique()), in_seconds(2));
+    let (text, at) = (format!("While nobody lived {}", unique()), soon());
     let body = body(&paired.other, &text, at);
     let message = id(&paired.key.send("text", body).await.data(202));
     stack.kill().await;

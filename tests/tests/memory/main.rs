@@ -21,8 +21,8 @@ use shared::seal::Purpose;
 use testbed::caller::Bases;
 use testbed::served::Served;
 use testbed::sqs::SqsStandIn;
-use testbed::table::{Database, table};
-use testbed::wait::until;
+use testbed::table::Database;
+use testbed::wait::until_within;
 use testbed::world::Keys;
 use tests::daemon_process::{DaemonProcess, Surroundings};
 use tests::flow::{Paired, pair};
@@ -41,6 +41,9 @@ const LARGE: u64 = 1_525 * PIECE as u64;
 
 /// What it may add to the daemon's memory.
 const MOST: u64 = 8 * MIB;
+
+/// How long it may take to send the file, on the busiest machine.
+const SENDING: Duration = Duration::from_mins(5);
 
 /// A piece of a file.
 const PIECE: usize = 64 * 1_024;
@@ -79,7 +82,7 @@ impl World {
         config.base.reach = Reach::PRIVATE;
         let states = States::new(
             &config,
-            table(&database.endpoint),
+            database.table(),
             queues,
             sealer,
             bucket.clone(),
@@ -125,14 +128,14 @@ impl World {
         let key = &self.paired.key;
         let accepted = key.send("document", body).await.data(202);
         let message = accepted["id"].as_str().expect("an id").to_owned();
-        until("its sending", async || {
+        until_within(SENDING, "its sending", async || {
             let shown = key.get(&format!("/api/messages/{message}")).await.data(200);
             let status = shown["status"].as_str().expect("a status").to_owned();
             assert!(status != "failed" && status != "expired", "{shown}");
             let is_sent = status != "queued";
             if !is_sent {
                 // The key may ask a thousand times.
-                tokio::time::sleep(Duration::from_millis(200)).await;
+                tokio::time::sleep(Duration::from_millis(500)).await;
             }
             is_sent.then_some(())
         })

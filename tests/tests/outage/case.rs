@@ -93,6 +93,7 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
 
 async fn run(case: Case) {
     let mut world = World::start(&case.to_string(), case.daemons).await;
+    let takes = world.takes().await;
     let traffic = Traffic::begin(&world);
     traffic.until_flowing().await;
     tokio::time::sleep(CALM).await;
@@ -100,7 +101,7 @@ async fn run(case: Case) {
     verdict::is_served(&world, &case).await;
     tokio::time::sleep(CALM).await;
     let sent = traffic.end().await;
-    verdict::holds(world, &case, &sent).await;
+    verdict::holds(world, &case, &takes, &sent).await;
 }
 
 /// Lets the trouble happen, and answers when it is over.

@@ -144,6 +144,14 @@ impl World {
         .await;
     }
 
+    /// How often each shard has been taken, in the order of the shards.
+    pub async fn takes(&self) -> Vec<u64> {
+        let leases = Leases::new(self.records.clone(), NETWORK);
+        let mut leases = leases.list_all().await.expect("read");
+        leases.sort_by_key(|lease| lease.shard);
+        leases.iter().map(|lease| lease.token).collect()
+    }
+
     /// The silence after which a daemon's shards are another's: the default.
     pub const LEASE: Duration = Duration::from_secs(4);
 }

@@ -2,11 +2,12 @@
 
 import { spawn } from 'node:child_process';
 import { mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
-import { connect, createServer } from 'node:net';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+import { freePort } from '../../node/port.mjs';
 import { until } from '../../node/stack.mjs';
 import { post } from './relay.js';
 
@@ -14,15 +15,6 @@ const PACKAGES = fileURLToPath(new URL('../node_modules', import.meta.url));
 
 /** The port in the document, and of programs that are not told another. */
 const PRINTED_PORT = '4000';
-
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 function listens(port) {
   return new Promise((resolve) => {

@@ -2,12 +2,12 @@
 
 import { createServer, request as ask } from 'node:http';
 
-import { until } from '../../node/stack.mjs';
+import { DEADLINE, until } from '../../node/stack.mjs';
 
 /** Posts a request to a port of this machine: the answer's status. */
 export function post(port, { headers, body }) {
   return new Promise((resolve, reject) => {
-    const asked = ask({ host: '127.0.0.1', port, method: 'POST', path: '/hook', headers, timeout: 15_000 }, (answer) => {
+    const asked = ask({ host: '127.0.0.1', port, method: 'POST', path: '/hook', headers, timeout: DEADLINE }, (answer) => {
       answer.resume();
       answer.on('end', () => resolve(answer.statusCode));
     });

@@ -69,9 +69,9 @@ async fn the_cap_on_waiting_messages_costs_a_query_for_each_time_that_as_many_we
     let mut calls = Vec::new();
     for _ in 0..16 {
         office.wait();
-        office.meter.take_bill();
+        office.meter.settled_bill().await;
         key.post("/api/messages/text", &text()).await.data(202);
-        calls.push(of_request(&office.meter.take_bill()).calls);
+        calls.push(of_request(&office.meter.settled_bill().await).calls);
         let now = office.now();
         let counters = &office.state.counters;
         counters

@@ -26,7 +26,7 @@ use testbed::played::PlayedDaemon;
 use testbed::queues::queues;
 use testbed::relay::Relay;
 use testbed::served::Served;
-use testbed::table::table;
+use testbed::table::patient;
 use testbed::world::World;
 
 /// A text like any other.
@@ -52,7 +52,7 @@ impl Office {
     pub async fn open(queue_limit: u32) -> Self {
         let base = World::new().await;
         let meter = Relay::metering(&base.database.endpoint).await;
-        let metered = table(meter.endpoint());
+        let metered = patient(meter.endpoint());
         let mut config = testbed::config::functions(1, base.keys.file());
         config.auth.forgot_password_answer = Duration::ZERO;
         config.messaging.queue_limit = queue_limit;

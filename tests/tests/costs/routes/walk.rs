@@ -43,10 +43,10 @@ impl Walk<'_> {
     async fn call(&mut self, api: &Caller, route: &str, ids: &[&str], body: Option<Value>) -> Value {
         let (method, path) = request(route, ids);
         self.office.wait();
-        self.office.meter.take_bill();
+        self.office.meter.settled_bill().await;
         let answer = api.request(method, &path, body).await;
         assert!(answer.is_success(), "{route}: {}", answer.json());
-        let charge = of_request(&self.office.meter.take_bill());
+        let charge = of_request(&self.office.meter.settled_bill().await);
         self.rows.insert(route.to_owned(), charge);
         answer.json()["data"].clone()
     }

@@ -39,7 +39,7 @@ fn ask(blocked: bool) -> Ask {
 
 async fn hasty() -> World {
     World::with(|mut config| {
-        config.messaging.daemon_answer = Duration::from_millis(300);
+        config.messaging.daemon_answer = Duration::from_secs(5);
         config
     })
     .await

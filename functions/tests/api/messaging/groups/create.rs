@@ -164,7 +164,7 @@ async fn wrong_members_are_named() {
 #[tokio::test]
 async fn the_queue_carries_nothing_of_it_in_the_clear() {
     let world = World::with(|mut config| {
-        config.messaging.daemon_answer = Duration::from_millis(100);
+        config.messaging.daemon_answer = Duration::from_secs(5);
         config
     })
     .await;
