@@ -1,7 +1,7 @@
 //! A killed network comes back as it was.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -13,6 +13,17 @@ use crate::client::TestClient;
 use crate::media;
 use crate::net::{Admin, DEADLINE, start};
 use crate::web::Web;
+
+/// A free port that stays free while the network is down: it is not among those that the system gives to whoever asks for
+/// any, and to connections.
+fn port() -> u16 {
+    loop {
+        let port = rand::random_range(20_000..32_000);
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+}
 
 /// The `sandbox` binary, killed when the test is done with it.
 struct Process {
@@ -69,7 +80,8 @@ impl Drop for Process {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_kill_clients_resume_and_phones_decrypt_on() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut network = Process::start(directory.path(), 0).await;
+    let port = port();
+    let mut network = Process::start(directory.path(), port).await;
     let admin = Admin(network.addr);
     let (alice, a) = TestClient::paired(&network.url(), admin, None).await;
     let (bob, b) = TestClient::paired(&network.url(), admin, None).await;
@@ -82,7 +94,6 @@ async fn after_a_kill_clients_resume_and_phones_decrypt_on() {
     let bob = bob.stop().await;
     alice.send(&b, "3EB0000000000F03", "acked for bob").await;
     assert_eq!(alice.acked("3EB0000000000F03").await, None);
-    let port = network.addr.port();
     network.kill();
 
     // Alice stays as she is and finds the network again by herself.
@@ -120,7 +131,8 @@ async fn after_a_kill_clients_resume_and_phones_decrypt_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_kill_media_are_there_and_phones_fetch_on() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut network = Process::start(directory.path(), 0).await;
+    let port = port();
+    let mut network = Process::start(directory.path(), port).await;
     let admin = Admin(network.addr);
     let root = admin.ok("GET", "/admin/ca.pem", "").await;
     let root = root.as_str().expect("PEM").to_owned();
@@ -142,7 +154,6 @@ async fn after_a_kill_media_are_there_and_phones_fetch_on() {
         .await;
     assert_eq!(client.acked("3EB0000000000F11").await, None);
     // The network dies at whatever point of the phone's fetching it has got to.
-    let port = network.addr.port();
     network.kill();
 
     let network = Process::start(directory.path(), port).await;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 /// What has not happened by then does not happen.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_mins(1);
 
 /// Starts a sandbox on a free port. `RUST_LOG` shows what it and the clients say.
 pub async fn start(data_dir: Option<&Path>) -> Sandbox {
@@ -95,6 +95,11 @@ impl Admin {
         .as_array()
         .unwrap()
         .clone()
+    }
+
+    /// Waits until nothing is on its way: a client takes in what changes before it says that it has it.
+    pub async fn settled(&self) {
+        self.until("/admin/stats", |stats| stats["queued"] == 0).await;
     }
 
     /// Polls a path until its answer is as wanted.

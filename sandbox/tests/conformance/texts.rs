@@ -112,6 +112,8 @@ async fn a_device_linked_during_a_conversation_gets_its_share() {
     alice.send(&b, "3EB00000000000C0", "before").await;
     bob.text("before").await;
     let (second, _) = TestClient::paired(&sandbox.ws_url(), admin, Some(&b)).await;
+    // Those who write know of it.
+    admin.settled().await;
     alice.send(&b, "3EB00000000000C1", "after").await;
     bob.text("after").await;
     second.text("after").await;

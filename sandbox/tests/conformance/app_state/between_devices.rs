@@ -4,7 +4,7 @@ use serde_json::json;
 use wacore::types::events::Event;
 use wacore_binary::Jid;
 
-use super::{act, agree, catch_up, path, pin, pinned, setting, state};
+use super::{act, agree, catch_up, path, pin, pinned, setting, state, until_version};
 use crate::client::TestClient;
 use crate::net::{Admin, start};
 
@@ -184,7 +184,8 @@ async fn an_end_of_the_network_changes_nothing() {
     )
     .await;
     pinned(&client, &chat, false).await;
-    assert_eq!(state(&client, "regular_low").await.0, 2);
+    // It is stored after it was told.
+    until_version(&client, "regular_low", 2).await;
     client.stop().await;
     sandbox.shutdown().await;
 }

@@ -49,7 +49,7 @@ pub fn pin(event: &Event) -> Option<(Jid, bool)> {
 
 /// Waits until a client has heard that `chat` is pinned, or no longer.
 ///
-/// A notice that it dropped (see [`catch_up`]) is made up for after a while.
+/// Notices that it dropped (see [`catch_up`]) are made up for after a while.
 pub async fn pinned(client: &TestClient, chat: &Jid, pinned: bool) {
     let heard = client.wait("pin", |event| {
         pin(event)
@@ -57,9 +57,10 @@ pub async fn pinned(client: &TestClient, chat: &Jid, pinned: bool) {
             .map(drop)
     });
     let late = async {
-        tokio::time::sleep(PATIENCE).await;
-        catch_up(client).await;
-        std::future::pending::<()>().await;
+        loop {
+            tokio::time::sleep(PATIENCE).await;
+            catch_up(client).await;
+        }
     };
     tokio::select! {
         () = heard => {}
@@ -99,9 +100,23 @@ pub async fn catch_up(client: &TestClient) {
     }
 }
 
+/// Waits until a client has a collection at this version.
+pub async fn until_version(client: &TestClient, collection: &str, version: u64) {
+    let begun = Instant::now();
+    loop {
+        let found = state(client, collection).await.0;
+        if found == version {
+            return;
+        }
+        assert!(begun.elapsed() < DEADLINE, "{collection} is at version {found}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 /// Waits until both clients have a collection at the same version, at least `version`, with the same hash.
 pub async fn agree(one: &TestClient, other: &TestClient, collection: &str, version: u64) {
     let begun = Instant::now();
+    let mut asked = begun;
     loop {
         let states = (state(one, collection).await, state(other, collection).await);
         if states.0 == states.1 && states.0.0 >= version {
@@ -118,6 +133,11 @@ pub async fn agree(one: &TestClient, other: &TestClient, collection: &str, versi
                 "different"
             }
         );
+        if asked.elapsed() > PATIENCE {
+            catch_up(one).await;
+            catch_up(other).await;
+            asked = Instant::now();
+        }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

@@ -3,7 +3,7 @@
 use wacore_binary::Jid;
 
 use super::refusals::{ask, collection, forged};
-use super::{agree, catch_up, path, pinned, setting, state};
+use super::{agree, catch_up, path, pinned, setting, state, until_version};
 use crate::client::TestClient;
 use crate::net::{Admin, start};
 use crate::web::Web;
@@ -27,6 +27,8 @@ async fn a_forged_patch_is_refused_by_all_and_replaced_by_the_phone() {
     admin
         .until(&path(&phone), |all| setting(all, &index).is_some())
         .await;
+    // It is stored after it was told.
+    until_version(&other, "regular_low", 1).await;
     let good = state(&other, "regular_low").await;
 
     // The phone is away: the companions are on their own with it.

@@ -105,7 +105,7 @@ async fn after_three_wrong_codes_a_new_one_is_wanted() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_code_runs_out_and_an_offline_phone_cannot_use_it() {
-    let sandbox = start_with(None, |config| config.pairing.code = Duration::from_secs(5)).await;
+    let sandbox = start_with(None, |config| config.pairing.code = Duration::from_secs(10)).await;
     let admin = Admin(sandbox.addr());
     admin
         .ok("POST", "/admin/phones", &format!(r#"{{"phone": "{PHONE}"}}"#))

@@ -287,6 +287,8 @@ async fn a_device_linked_later_is_not_missed() {
     bob.text("first").await;
     let (second, _) = TestClient::paired(&sandbox.ws_url(), admin, Some(&b)).await;
     let (third, _) = TestClient::paired(&sandbox.ws_url(), admin, Some(&a)).await;
+    // Whoever writes knows of them.
+    admin.settled().await;
     alice.send_to(group.clone(), "3EB0000000040002", "second").await;
     for client in [&bob, &second, &third] {
         client.text("second").await;

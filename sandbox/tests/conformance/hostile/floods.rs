@@ -68,7 +68,11 @@ async fn a_client_that_does_not_read_is_cut_off() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_that_never_shakes_hands_is_turned_away() {
-    let sandbox = start_with(None, |config| config.limits.handshakes = 20).await;
+    let sandbox = start_with(None, |config| {
+        config.limits.handshakes = 20;
+        config.handshake_timeout = Duration::from_mins(5);
+    })
+    .await;
     let pair = Pair::start(&sandbox).await;
     let mut crowd = Vec::new();
     for _ in 0..20 {

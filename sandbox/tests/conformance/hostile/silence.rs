@@ -13,8 +13,8 @@ use crate::raw::Wire;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silence_ends_a_connection() {
     let sandbox = start_with(None, |config| {
-        config.handshake_timeout = Duration::from_millis(100);
-        config.idle_timeout = Duration::from_millis(300);
+        config.handshake_timeout = Duration::from_secs(2);
+        config.idle_timeout = Duration::from_secs(5);
     })
     .await;
     // One that never begins its handshake.
@@ -45,7 +45,7 @@ async fn silence_ends_a_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn those_who_never_finish_their_handshake_hurt_nobody() {
     let sandbox = start_with(None, |config| {
-        config.handshake_timeout = Duration::from_millis(500);
+        config.handshake_timeout = Duration::from_secs(5);
     })
     .await;
     let mut pair = Pair::start(&sandbox).await;

@@ -143,6 +143,7 @@ async fn people_say_whether_they_come() {
         (Some("going"), Some(event.as_str()))
     );
     // And the client's own phone answers its guest's event in turn.
+    entry(&sandbox.phone(&own), &event).await;
     let response = EventResponse {
         message_id: event.clone(),
         response: "maybe".into(),

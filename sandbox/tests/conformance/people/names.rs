@@ -95,6 +95,8 @@ async fn a_copy_for_an_own_device_names_the_other_party_twice() {
     let admin = Admin(sandbox.addr());
     let pair = Pair::new(&sandbox).await;
     let (second, _) = TestClient::paired(&sandbox.ws_url(), admin, Some(&pair.a)).await;
+    // The first knows of it.
+    admin.settled().await;
     let bob_lid = lid(admin, &pair.b).await;
     pair.alice
         .send_to(bob_lid.clone(), "3EB0000000A10001", "to a lid")

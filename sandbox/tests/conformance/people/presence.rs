@@ -74,9 +74,10 @@ async fn a_person_comes_and_goes_before_the_eyes_of_those_who_watch() {
     // A lost connection is a person who has left.
     let backend = pair.alice.stop().await;
     assert_eq!(word(&pair.bob, &a, 6).await, (false, true));
+    good("bob looks away", bob.presence().unsubscribe(&a)).await;
+    good("an answer behind it", bob.fetch_privacy_settings()).await;
     let again = TestClient::start(&sandbox.ws_url(), backend).await;
     again.connected().await;
-    good("bob looks away", bob.presence().unsubscribe(&a)).await;
     good("alice comes", again.client().presence().set_available()).await;
     // What comes behind it has come: nothing was said to bob.
     again.send(&pair.b, "3EB0000000C00001", "are you there").await;

@@ -85,6 +85,7 @@ async fn who_does_not_tell_what_they_read_is_not_told_either() {
     let Pair { alice, bob, a, b } = &pair;
     alice.send(b, "3EB0000000F00001", "one").await;
     bob.text("one").await;
+    admin.inbox(b, 1).await;
     does(admin, a, "privacy", r#"{"readreceipts": "none"}"#).await;
     does(admin, b, "read", r#"{"all": true}"#).await;
     // With receipts on again the next one comes, and the former did not.
