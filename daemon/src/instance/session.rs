@@ -279,19 +279,16 @@ impl Running<'_> {
             return Some(Ended::Stopped);
         }
         actor.deps.round_trips.note(actor.id, actor.deps.clock.now());
-        let person = account.person.clone();
-        let stored = actor.observer.set_account(Some(account)).await
-            && actor.observer.set(Status::Connected, None).await;
-        if stored {
-            let link = Link {
-                connection: self.connection.clone(),
-                subscription: self.actor.subscription,
-                account: person,
-                acks: self.acks.clone(),
-                number: 0,
-            };
-            self.actor.links.set(self.actor.id, Some(link));
-        }
+        let link = Link {
+            connection: self.connection.clone(),
+            subscription: actor.subscription,
+            account: account.person.clone(),
+            acks: self.acks.clone(),
+            number: 0,
+        };
+        let show = || actor.links.set(actor.id, Some(link));
+        let stored =
+            actor.observer.set_account(Some(account)).await && actor.observer.set_connected(show).await;
         self.unless(stored)
     }
 

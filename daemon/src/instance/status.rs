@@ -137,15 +137,18 @@ impl Observer {
     /// Writes a status, trying for some seconds. `false` where it is not stored: the instance is
     /// gone, the lease lost, or the table cannot be written now.
     pub async fn set(&mut self, status: Status, reason: Option<Reason>) -> bool {
-        let now = self.deps.clock.now();
-        let reason = reason.map(Reason::as_str);
-        self.turn_to(status, reason);
-        if status == Status::Connected {
-            self.start.over();
-            self.note_round_trip(now);
-            self.observed.last_error = None;
-        }
+        self.turn_to(status, reason.map(Reason::as_str));
         self.write().await == Written::Stored
+    }
+
+    /// The same for a session that is connected. `show` is called once that is stored and before it is told: whoever hears
+    /// of it finds the connection.
+    pub async fn set_connected(&mut self, show: impl FnOnce() + Send) -> bool {
+        self.turn_to(Status::Connected, None);
+        self.start.over();
+        self.note_round_trip(self.deps.clock.now());
+        self.observed.last_error = None;
+        self.write_and(show).await == Written::Stored
     }
 
     /// Writes a status that must not be lost, for as long as the shard is held, since the next session goes by the
@@ -288,6 +291,11 @@ impl Observer {
     }
 
     async fn write(&mut self) -> Written {
+        self.write_and(|| {}).await
+    }
+
+    /// Writes the status, and tells of it where it is stored and `stored` was called.
+    async fn write_and(&mut self, stored: impl FnOnce() + Send) -> Written {
         let account = self.write_account().await;
         if account != Written::Stored {
             return account;
@@ -308,6 +316,7 @@ impl Observer {
             .persist(|| deps.instances.observe(id, token, &self.observed))
             .await;
         if written == Written::Stored {
+            stored();
             if self.is_news && !self.is_paired() {
                 self.tell_pairing();
             }

@@ -8,7 +8,7 @@ use shared::domain::person::Person;
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
+use tracing::warn;
 use wacore::appstate::patch_decode::WAPatchName;
 use wacore::runtime::Runtime as _;
 use wacore::types::events::{
@@ -254,12 +254,7 @@ impl Translator {
         let presence = std::sync::Arc::clone(&self.presence);
         let task = async move {
             tokio::time::sleep(PRESENCE_DELAY).await;
-            if presence.is_wanted() {
-                return;
-            }
-            if let Err(error) = client.presence().set_unavailable().await {
-                debug!(%error, "presence was not taken back");
-            }
+            presence.take_back(&client).await;
         };
         self.runtime.spawn(Box::pin(task)).detach();
     }

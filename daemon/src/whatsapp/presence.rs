@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use shared::domain::chats::Activity;
+use tokio::sync::Mutex;
 use tracing::debug;
 use wacore::runtime::Runtime as _;
 use wacore_binary::Jid;
@@ -29,6 +30,8 @@ pub struct Presence {
     shown: AtomicU64,
     /// Whether it shows that it writes.
     is_writing: AtomicBool,
+    /// Held from the choice of what to say until it is sent, so that what is wanted last is said last.
+    saying: Mutex<()>,
 }
 
 impl Presence {
@@ -38,12 +41,13 @@ impl Presence {
     }
 
     /// Whether the account is to be available now.
-    pub fn is_wanted(&self) -> bool {
+    fn is_wanted(&self) -> bool {
         self.is_wanted.load(Ordering::Relaxed) || self.is_writing.load(Ordering::Relaxed)
     }
 
     /// Shows others that the account is there, or that it is not.
     pub async fn set(&self, client: &Client, is_available: bool) -> Result<(), AskError> {
+        let _saying = self.saying.lock().await;
         self.is_wanted.store(is_available, Ordering::Relaxed);
         let presence = client.presence();
         let set = if is_available {
@@ -52,6 +56,12 @@ impl Presence {
             presence.set_unavailable().await
         };
         set.map_err(of_presence)
+    }
+
+    /// Takes back that the account is there, unless that is wanted.
+    pub async fn take_back(&self, client: &Client) {
+        let _saying = self.saying.lock().await;
+        self.be_unavailable(client).await;
     }
 
     /// Shows those in a chat what the account does in it.
@@ -67,6 +77,7 @@ impl Presence {
             Activity::Recording => ChatStateType::Recording,
             Activity::Paused => ChatStateType::Paused,
         };
+        let saying = self.saying.lock().await;
         let number = self.shown.fetch_add(1, Ordering::Relaxed) + 1;
         let is_at_it = activity != Activity::Paused;
         let was_wanted = self.is_wanted();
@@ -74,6 +85,7 @@ impl Presence {
         if is_at_it && !was_wanted {
             client.presence().set_available().await.map_err(of_presence)?;
         }
+        drop(saying);
         let shown = client.chatstate().send(chat, state).await;
         shown.map_err(|error| match error {
             ChatStateError::Client(error) => of_client(&error),
@@ -96,10 +108,15 @@ impl Presence {
 
     /// Becomes unavailable again, unless that is not wanted or something else was shown since.
     async fn leave(&self, client: &Client, number: u64) {
+        let _saying = self.saying.lock().await;
         if self.shown.load(Ordering::Relaxed) != number {
             return;
         }
         self.is_writing.store(false, Ordering::Relaxed);
+        self.be_unavailable(client).await;
+    }
+
+    async fn be_unavailable(&self, client: &Client) {
         if self.is_wanted() {
             return;
         }

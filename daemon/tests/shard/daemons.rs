@@ -31,10 +31,6 @@ use tokio_util::task::TaskTracker;
 use crate::network::{Network, Playing};
 use crate::world::{NETWORK, World};
 
-/// The silence after which a daemon's shards are another's: shorter than a deployment's,
-/// for the tests that wait for it.
-pub const LEASE: Duration = Duration::from_secs(3);
-
 /// Serves shards under fences that fall with the keeper's until the daemon is frozen: a process
 /// that stands still revokes nothing.
 struct Freezable {
@@ -156,7 +152,7 @@ impl World {
             Leases::new(testbed::table::table(endpoint), NETWORK),
             name.to_owned(),
             self.shards,
-            LEASE,
+            self.lease,
             Arc::new(self.clock.clone()),
             Freezable {
                 shards: Shards::new(deps.clone()),

@@ -10,7 +10,7 @@ use shared::storage::instances::Observation;
 use testbed::wait::in_time;
 use tokio::time::Instant;
 
-use crate::daemons::{Daemon, LEASE};
+use crate::daemons::Daemon;
 use crate::network::Playing;
 use crate::world::World;
 
@@ -30,7 +30,7 @@ fn shards(daemon: &Daemon) -> Vec<Shard> {
 
 #[tokio::test]
 async fn shards_spread_and_a_silent_daemons_are_taken_over() {
-    let world = World::of(SHARDS).await;
+    let world = World::with_short_leases(SHARDS).await;
     let mut first = world.daemon("a").await;
     first.until_holding(4).await;
     let (kept, given) = (
@@ -60,12 +60,13 @@ async fn shards_spread_and_a_silent_daemons_are_taken_over() {
     let lease = world.leases.get(Shard(0)).await.expect("read").expect("a lease");
     let old_token = lease.token;
     assert_eq!(lease.owner.as_deref(), Some("a"));
+    world.until_beats("a", 1).await;
     first.freeze();
     let frozen = Instant::now();
     second.until_holding(4).await;
-    // Its last beat was a second ago at most, give or take a busy machine's delays.
+    // It has beaten a moment ago, give or take a busy machine's delays.
     assert!(
-        frozen.elapsed() + Duration::from_secs(2) > LEASE,
+        frozen.elapsed() + Duration::from_secs(4) > world.lease,
         "it was left its time"
     );
     let lease = world.leases.get(Shard(0)).await.expect("read").expect("a lease");
@@ -114,7 +115,7 @@ async fn shards_spread_and_a_silent_daemons_are_taken_over() {
 /// The old owner finds out by its own status, where nothing else tells it.
 #[tokio::test]
 async fn a_late_status_ends_the_old_owners_session() {
-    let world = World::new().await;
+    let world = World::with_short_leases(1).await;
     let mut first = world.daemon("a").await;
     let (instance, old) = world.connected(&mut first).await;
     first.freeze();

@@ -1,6 +1,8 @@
 //! Messages that are due and cannot be handed over: they hold up no other, are not read over and over, and are told of when
 //! their time runs out.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 use shared::domain::event::{EventType, Wants};
 use shared::domain::instance::Status;
@@ -8,7 +10,7 @@ use shared::domain::message::State;
 use shared::domain::shard::Shard;
 use shared::queue::Queue as _;
 use testbed::relay::{Fate, On, Relay, Reply};
-use testbed::wait::until;
+use testbed::wait::{until, until_within};
 
 use crate::scheduled::takes;
 use crate::world::{NETWORK, World};
@@ -48,10 +50,14 @@ async fn entries_that_always_fail_keep_back_their_own_lanes_alone() {
     assert_eq!(left, Some(at), "they wait");
     // And they go when it passes.
     failing.end();
-    until("the stuck ones in the queue", async || {
-        let depth = world.queue.depth(&world.names.sends(0)).await.expect("read");
-        (depth.visible + depth.in_flight == 250).then_some(())
-    })
+    until_within(
+        Duration::from_mins(3),
+        "the stuck ones in the queue",
+        async || {
+            let depth = world.queue.depth(&world.names.sends(0)).await.expect("read");
+            (depth.visible + depth.in_flight == 250).then_some(())
+        },
+    )
     .await;
 }
 

@@ -137,10 +137,10 @@ async fn a_message_whose_time_runs_out_before_the_keys_are_there_has_not_arrived
     let mut daemon = world.daemon("a").await;
     let (instance, mut session) = world.connected(&mut daemon).await;
     session.line.keys_hang.send_replace(true);
-    let short = TimeDelta::seconds(2);
-    let message = world.accept_for(&instance, GROUP, short).await;
+    let time = TimeDelta::hours(1);
+    let message = world.accept_for(&instance, GROUP, time).await;
     world.until_put_off(1).await;
-    world.clock.advance(short);
+    world.clock.advance(time);
     let record = world.until_state(&instance, message, State::Expired).await;
     let failure = record.failure.expect("why");
     assert_eq!((failure.code.as_str(), failure.retryable), ("EXPIRED", true));

@@ -10,7 +10,6 @@ use testbed::relay::{Away, Fate, On, Relay};
 use testbed::wait::{in_time, until};
 use tokio_util::sync::CancellationToken;
 
-use crate::daemons::LEASE;
 use crate::world::World;
 
 fn beats() -> On {
@@ -43,7 +42,7 @@ impl World {
     }
 
     /// Waits until a daemon has beaten so many times more.
-    async fn until_beats(&self, daemon: &str, more: u64) {
+    pub async fn until_beats(&self, daemon: &str, more: u64) {
         let before = self.beat_of(daemon).await.counter;
         until(&format!("{more} beats"), async || {
             (self.beat_of(daemon).await.counter >= before + more).then_some(())
@@ -54,7 +53,7 @@ impl World {
 
 #[tokio::test]
 async fn a_daemon_serves_again_when_the_table_is_back() {
-    let world = World::new().await;
+    let world = World::with_short_leases(1).await;
     let table = Relay::before(&world.database.endpoint).await;
     let mut daemon = world.daemon_on("a", table.endpoint()).await;
     let (instance, old) = world.connected(&mut daemon).await;
@@ -113,7 +112,7 @@ async fn a_release_that_failed_is_made_good() {
 
 #[tokio::test]
 async fn whatever_else_hangs_delays_no_beat() {
-    let world = World::new().await;
+    let world = World::with_short_leases(1).await;
     let table = Relay::before(&world.database.endpoint).await;
     let mut daemon = world.daemon_on("a", table.endpoint()).await;
     let (_instance, session) = world.connected(&mut daemon).await;
@@ -121,7 +120,7 @@ async fn whatever_else_hangs_delays_no_beat() {
     table.always(beats(), Fate::PASS);
     table.always(On::any(), Fate::STALLED);
     // Longer than two leases, each look taking its full deadline.
-    world.until_beats("a", 2 * LEASE.as_secs() + 2).await;
+    world.until_beats("a", 2 * world.lease.as_secs() + 2).await;
     assert!(looked.hits() >= 2);
     assert_eq!(daemon.holding.get(), [Shard(0)]);
     assert!(!session.line.abandoned.is_cancelled());
@@ -168,13 +167,13 @@ async fn a_daemon_that_hands_over_counts_for_no_share() {
 
 #[tokio::test]
 async fn what_another_beats_for_and_does_not_take_is_served_and_stays() {
-    let world = World::of(4).await;
+    let world = World::with_short_leases(4).await;
     let (leases, stop) = (world.leases.clone(), CancellationToken::new());
     let _stops = stop.clone().drop_guard();
     let mut beat = Beat {
         daemon: "b".to_owned(),
         counter: 0,
-        duration_ms: 4_000,
+        duration_ms: 30_000,
         at: world.now(),
         round_trips_since: None,
         draining: false,
@@ -204,6 +203,8 @@ async fn who_knows_to_be_alone_forgets_the_owners_of_an_earlier_life() {
     let world = World::of(2).await;
     let first = world.daemon("a").await;
     first.until_holding(2).await;
+    // No beat of its is on its way.
+    world.until_beats("a", 1).await;
     first.freeze();
     world.leases.forget_owners().await.expect("forgotten");
     assert_eq!(world.leases.list_beats().await.expect("read"), []);

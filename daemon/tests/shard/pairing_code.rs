@@ -187,7 +187,7 @@ async fn a_code_goes_with_its_connection_and_another_is_not_made_unasked() {
 
 #[tokio::test]
 async fn a_daemon_that_takes_over_makes_no_code_unasked() {
-    let world = World::new().await;
+    let world = World::with_short_leases(1).await;
     let mut first = world.daemon("a").await;
     let (instance, _session) = shown(&world, &mut first, LONG).await;
     first.freeze();

@@ -192,7 +192,7 @@ async fn typing_is_shown_to_the_number_that_whatsapp_knows() {
         .push((name(WRITTEN), found()));
     let job = world.job(&instance, WRITTEN, "after a moment").await;
     let job = shared::domain::job::SendJob {
-        typing_ms: Some(1),
+        typing_ms: Some(1_000),
         ..job
     };
     world.record(&job).await;

@@ -159,7 +159,7 @@ async fn a_text_that_is_about_to_expire_goes_out_without_a_preview() {
     let (instance, mut session) = world.connected(&mut daemon).await;
     let job = linked(&world, &instance, ALICE, &host.url).await;
     let job = SendJob {
-        expires_at: world.now() + TimeDelta::seconds(1),
+        expires_at: world.now() + TimeDelta::seconds(10),
         ..job
     };
     world.record(&job).await;

@@ -219,7 +219,7 @@ async fn what_was_due_while_no_daemon_lived_goes_out_once_and_in_order() {
 /// A daemon that does not beat any more is taken over.
 #[tokio::test]
 async fn another_daemon_goes_on() {
-    let world = World::new().await;
+    let world = World::with_short_leases(1).await;
     let mut first = world.daemon("a").await;
     let (instance, mut former) = world.connected(&mut first).await;
     let at = world.in_minutes(1);

@@ -48,7 +48,7 @@ async fn it_is_shown_first_and_once() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, mut session) = world.connected(&mut daemon).await;
-    let message = accept(&world, &instance, 300, TimeDelta::hours(1)).await;
+    let message = accept(&world, &instance, 1_000, TimeDelta::hours(1)).await;
     until_typing(&session).await;
     assert_eq!(session.sent().await.message, message);
     session.acknowledge(message, None).await;

@@ -134,9 +134,11 @@ async fn what_waits_until_its_time_runs_out_says_for_what() {
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, mut session) = world.connected(&mut daemon).await;
-    let limited = world.accept_for(&instance, ALICE, TimeDelta::seconds(1)).await;
+    let time = TimeDelta::hours(1);
+    let limited = world.accept_for(&instance, ALICE, time).await;
     assert_eq!(session.sent().await.message, limited);
     session.acknowledge(limited, Some(429)).await;
+    world.clock.advance(time);
     let record = world.until_state(&instance, limited, State::Expired).await;
     assert_eq!(
         told(&record),
@@ -151,8 +153,10 @@ async fn what_was_on_the_wire_does_not_expire_and_a_receipt_overrules_our_guess(
     let world = World::new().await;
     let mut daemon = world.daemon("a").await;
     let (instance, mut session) = world.connected(&mut daemon).await;
-    let message = world.accept_for(&instance, ALICE, TimeDelta::seconds(1)).await;
+    let time = TimeDelta::hours(1);
+    let message = world.accept_for(&instance, ALICE, time).await;
     assert_eq!(session.sent().await.message, message);
+    world.clock.advance(time);
     drop_line(&session).await;
     let next = daemon.session().await;
     let record = world.until_state(&instance, message, State::Failed).await;
@@ -330,9 +334,10 @@ async fn a_message_whose_time_runs_out_without_a_device_of_its_recipient_tells_t
     let (instance, session) = world.connected(&mut daemon).await;
     session.refuse_next(SendError::Failed("no keys".into()));
     session.explain_next(Some(Failure::of(FailureCode::NoRecipientDevice)));
-    let message = world
-        .accept_for(&instance, ALICE, TimeDelta::milliseconds(1_200))
-        .await;
+    let time = TimeDelta::hours(1);
+    let message = world.accept_for(&instance, ALICE, time).await;
+    session.refused().await;
+    world.clock.advance(time);
     let record = world.until_state(&instance, message, State::Expired).await;
     assert_eq!(told(&record), ("NO_RECIPIENT_DEVICE", true));
 }
@@ -345,10 +350,11 @@ async fn a_message_that_ends_late_before_the_wire_is_not_taken_for_one_that_may_
     let (instance, session) = world.connected(&mut daemon).await;
     session.refuse_after(Duration::from_secs(21));
     session.refuse_next(SendError::Unavailable("no answer about the group".into()));
-    // Its time does not run out by itself before that, and does in the pause after it.
-    let message = world
-        .accept_for(&instance, GROUP, TimeDelta::milliseconds(1_200))
-        .await;
+    // Its time runs out meanwhile.
+    let time = TimeDelta::hours(1);
+    let message = world.accept_for(&instance, GROUP, time).await;
+    session.refused().await;
+    world.clock.advance(time);
     let record = world.until_state(&instance, message, State::Expired).await;
     assert_eq!(told(&record), ("EXPIRED", true));
 }

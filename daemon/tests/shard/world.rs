@@ -29,6 +29,9 @@ use crate::queue::Watched;
 pub const NETWORK: NetworkName = NetworkName::Sandbox;
 pub const SUBSCRIPTION: SubscriptionId = SubscriptionId::from_bytes([9; 16]);
 
+/// For the tests that wait until a silent daemon's shards are another's.
+const SHORT_LEASE: Duration = Duration::from_secs(6);
+
 /// A world as of any suite, with the queues of a network and instances.
 pub struct World {
     base: testbed::world::World,
@@ -40,6 +43,8 @@ pub struct World {
     pub leases: Leases,
     pub sealer: Arc<Sealer>,
     pub shards: u32,
+    /// The silence after which a daemon's shards are another's.
+    pub lease: Duration,
     /// How its daemons get files.
     pub files: daemon::files::Settings,
     /// How long its daemons look for those who see a status.
@@ -83,12 +88,22 @@ impl World {
             leases: Leases::new(table.clone(), NETWORK),
             sealer: Arc::new(base.sealer()),
             shards,
+            // A busy machine's delays end no lease.
+            lease: Duration::from_secs(30),
             files: daemon::files::Settings::default(),
             audience_deadline: AUDIENCE_DEADLINE,
             keys_patience: KEYS_PATIENCE,
             queue_limits: QueueLimits::default(),
             key_term: Duration::from_mins(5),
             base,
+        }
+    }
+
+    /// The same with short leases.
+    pub async fn with_short_leases(shards: u32) -> Self {
+        Self {
+            lease: SHORT_LEASE,
+            ..Self::of(shards).await
         }
     }
 

@@ -29,7 +29,7 @@ use crate::network::Network;
 use crate::{pairing, wire};
 
 /// How long a client may take to read the server's last word and close its side.
-const LAST_WORD: Duration = Duration::from_secs(1);
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]

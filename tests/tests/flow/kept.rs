@@ -187,7 +187,11 @@ async fn a_file_that_whatsapp_has_lost_is_asked_of_the_phone() {
     let path = format!("/admin/phones/{}/inbox/{id}/media", stack.paired.own);
     stack.phones.delete(&path).await;
     stack.expire().await;
-    let gone = key.get(&media_of(&message)).await;
+    let gone = until("an answer", async || {
+        let answer = key.get(&media_of(&message)).await;
+        (answer.status != 504).then_some(answer)
+    })
+    .await;
     assert_eq!(gone.code(), "410 MEDIA_GONE");
     // Lists and states do not fail for it.
     key.get("/api/messages").await.data(200);

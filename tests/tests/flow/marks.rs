@@ -115,6 +115,16 @@ pub async fn keep_contents(paired: &Paired, days: u8) {
     .await;
 }
 
+/// Where the file with this id is had, once it was fetched.
+pub async fn fetched(paired: &Paired, file: &str) -> Value {
+    let path = format!("/api/media/{file}");
+    until("the file", async || {
+        let answer = paired.key.get(&path).await;
+        (answer.status != 504).then(|| answer.data(303))
+    })
+    .await
+}
+
 /// The other person sends a file full of marks: the id by which it is fetched.
 pub async fn comes_with_file(paired: &Paired, phones: &Phones) -> String {
     let file = json!({

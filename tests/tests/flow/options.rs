@@ -24,8 +24,7 @@ async fn a_reply_quotes_what_came_in_and_calls_who_wrote_it() {
         .await;
     let group = group["id"].as_str().expect("a JID");
     phones.send(other, group, "where?").await;
-    let asked = phones.inbox(&paired.own).await;
-    let asked = asked.iter().find(|message| message["text"] == "where?");
+    let asked = phones.until_shown(&paired.own, "where?").await;
     let log = format!("/api/instances/{}/messages", paired.instance);
     let received = until("the question", async || {
         let log = paired.user.get(&log).await.data(200);
@@ -51,9 +50,7 @@ async fn a_reply_quotes_what_came_in_and_calls_who_wrote_it() {
         (&shown["quotedText"], &shown["quotedFrom"]),
         (&json!("where?"), &json!(format!("{lid}@lid")))
     );
-    if let Some(asked) = asked {
-        assert_eq!(shown["quoted"], asked["id"]);
-    }
+    assert_eq!(shown["quoted"], asked["id"]);
     paired
         .key
         .until_state(sent["id"].as_str().expect("an id"), "delivered")
@@ -80,12 +77,15 @@ async fn many_messages_of_one_request_are_shown_in_order() {
             _ => json!({"kind": "text", "to": paired.other, "text": n.to_string()}),
         })
         .collect();
-    let told = paired
-        .key
-        .send("bulk", json!({"messages": messages}))
-        .await
-        .data(200);
-    assert_eq!((&told["accepted"], &told["refused"]), (&json!(19), &json!(1)));
+    // What a slow machine had no time for goes on under the same key.
+    let key = paired.key.with_header("idempotency-key", "many");
+    let body = json!({"messages": messages});
+    let told = until("all that can be accepted", async || {
+        let told = key.send("bulk", &body).await.data(200);
+        (told["accepted"] == 19).then_some(told)
+    })
+    .await;
+    assert_eq!(told["refused"], 1);
     assert_eq!(told["results"][5]["error"]["code"], "VALIDATION_ERROR");
     phones.until_shown(&paired.other, "19").await;
     let inbox = phones.inbox(&paired.other).await;

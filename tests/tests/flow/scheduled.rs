@@ -18,7 +18,8 @@ async fn messages_for_later_are_shown_in_the_order_of_their_times() {
     let paired = pair(&Bases::one(&stack.api), &phones).await;
     let (mark, now) = (unique(), SystemClock.now());
     let mut messages = Vec::new();
-    for (text, seconds) in [("third", 4), ("first", 2), ("second", 3), ("now", 0)] {
+    // Far enough ahead that all are accepted before the first is due.
+    for (text, seconds) in [("third", 12), ("first", 10), ("second", 11), ("now", 0)] {
         let mut body = json!({"to": paired.other, "text": format!("{text} {mark}")});
         if seconds > 0 {
             body["scheduledAt"] = json!((now + TimeDelta::seconds(seconds)).to_rfc3339());

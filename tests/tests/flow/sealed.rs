@@ -14,7 +14,7 @@ use tests::phones::Phones;
 use tests::process::Process;
 
 use crate::STACK;
-use crate::marks::{comes_with_file, has, has_mark, keep_contents, mark, say_everything, until_out};
+use crate::marks::{comes_with_file, fetched, has, has_mark, keep_contents, mark, say_everything, until_out};
 
 /// Every file below a directory, with its name.
 fn contents(directory: &Path) -> Vec<(String, Vec<u8>)> {
@@ -58,7 +58,7 @@ async fn no_word_of_a_message_rests_in_the_clear() {
     // What an instance keeps, and a file that is fetched, rest no other way.
     keep_contents(&paired, MAX_CONTENT_DAYS).await;
     let file = comes_with_file(&paired, &phones).await;
-    let led = paired.key.get(&format!("/api/media/{file}")).await.data(303);
+    let led = fetched(&paired, &file).await;
     let got = http().get(led["url"].as_str().expect("a URL")).send().await;
     let got = got.expect("an answer").bytes().await.expect("whole");
     assert!(has_mark(&got), "the caller has it");

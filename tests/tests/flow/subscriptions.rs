@@ -10,16 +10,15 @@ use shared::storage::accounts::Accounts;
 use shared::storage::item::Item;
 use testbed::caller::{Bases, Caller};
 use testbed::table::table;
-use testbed::wait::until;
+use testbed::wait::{until, until_within};
 use tests::flow::{Paired, exchange, pair, unique};
 use tests::phones::Phones;
 use tests::process::Process;
-use tokio::time::Instant;
 
 use crate::STACK;
 
-/// What switching a subscription does must be done after this.
-const AT_ONCE: Duration = Duration::from_secs(5);
+/// How long a switch may take on a busy machine. A daemon that is told of it needs no sweep, of which there is one a minute.
+const AT_ONCE: Duration = Duration::from_secs(30);
 
 /// A stack, an administrator, and its table.
 struct World {
@@ -93,19 +92,17 @@ async fn a_subscription_that_is_switched_off_has_no_socket_until_it_is_on_again(
     let switch = async |active: bool| {
         let body = json!({"active": active});
         world.root.patch(&path, &body).await.data(200);
-        Instant::now()
     };
-    let until_online = async |online: bool, since: Instant| {
+    let until_online = async |online: bool| {
         let what = format!("a socket: {online}");
-        until(&what, async || {
+        until_within(AT_ONCE, &what, async || {
             (world.phones.linked(&paired.own).await == [online]).then_some(())
         })
         .await;
-        assert!(since.elapsed() < AT_ONCE, "after {:?}", since.elapsed());
     };
 
-    let off = switch(false).await;
-    until_online(false, off).await;
+    switch(false).await;
+    until_online(false).await;
     let refused = paired.user.get("/api/instances").await;
     assert_eq!(refused.code(), "403 SUBSCRIPTION_INACTIVE");
     until("the status", async || {
@@ -119,8 +116,8 @@ async fn a_subscription_that_is_switched_off_has_no_socket_until_it_is_on_again(
     })
     .await;
 
-    let on = switch(true).await;
-    until_online(true, on).await;
+    switch(true).await;
+    until_online(true).await;
     paired.user.until_status(&paired.instance, "CONNECTED").await;
     exchange(&paired, &world.phones).await;
     world.stack.stop().await;

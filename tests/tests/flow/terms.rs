@@ -27,7 +27,7 @@ use tests::folder::files;
 use tests::inside::{Inside, Stores, instance, listen};
 use tests::phones::Phones;
 
-use crate::marks::{comes_with_file, keep_contents, mark, say_everything, until_out};
+use crate::marks::{comes_with_file, fetched, keep_contents, mark, say_everything, until_out};
 
 const SHARDS: u32 = 2;
 
@@ -150,7 +150,7 @@ async fn say_all(inside: &Inside, paired: &Paired, phones: &Phones) {
     let path = format!("/admin/phones/{}/send", paired.other);
     phones.post(&path, &poll).await;
     let file = comes_with_file(paired, phones).await;
-    key.get(&format!("/api/media/{file}")).await.data(303);
+    fetched(paired, &file).await;
     // A file that its caller never sends.
     let content = mark();
     let announced = json!({"fileName": "notes.txt", "mimeType": "text/plain", "size": content.len()});

@@ -116,7 +116,9 @@ async fn what_people_say_of_messages_comes_in_as_the_account_sees_it() {
     let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
     let mut session = world.paired(&own, 1).await;
     let ours = send(&mut session, &to(&other), &Content::text("ours")).await;
-    shown(&world, &other, &ours, |_| true).await;
+    for phone in [&other, &own] {
+        shown(&world, phone, &ours, |_| true).await;
+    }
     says(
         &world,
         &other,

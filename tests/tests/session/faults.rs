@@ -14,6 +14,7 @@ use shared::domain::instance::Status;
 use shared::ids::MessageId;
 use shared::session_state::{Entry, Gone, Listed, Page, SessionState};
 use shared::storage::StorageError;
+use testbed::wait::DEADLINE;
 
 use crate::world::{World, ends_as, is, text_of, to};
 
@@ -258,13 +259,7 @@ async fn an_abandoned_session_stores_nothing_more_and_the_next_owner_goes_on() {
     }
     first.connection.abandon();
     world.quiet().await;
-    assert!(
-        first
-            .connection
-            .probe(std::time::Duration::from_secs(1))
-            .await
-            .is_err()
-    );
+    assert!(first.connection.probe(DEADLINE).await.is_err());
 
     let mut second = world.begin(2).await;
     second.connected().await;
@@ -359,11 +354,7 @@ async fn a_session_that_another_replaces_says_so() {
         &rest,
         |rest| matches!(rest.last(), Some(SessionEvent::Stopped(stop)) if stop.answer == replaced),
     );
-    second
-        .connection
-        .probe(std::time::Duration::from_secs(5))
-        .await
-        .expect("a round trip");
+    second.connection.probe(DEADLINE).await.expect("a round trip");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -8,6 +8,7 @@ use shared::domain::event::EventType;
 use shared::domain::question::{Ask, ChangeGroup, ChangePicture, SetPresence};
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
+use testbed::wait::DEADLINE;
 
 use crate::world::{Running, World, to};
 
@@ -480,12 +481,7 @@ async fn odd_stanzas_end_nothing() {
             break;
         }
     }
-    let deadline = std::time::Duration::from_secs(10);
-    scene
-        .session
-        .connection
-        .probe(deadline)
-        .await
-        .expect("the session goes on");
+    let probe = scene.session.connection.probe(DEADLINE);
+    probe.await.expect("the session goes on");
     scene.world.nothing_queued().await;
 }

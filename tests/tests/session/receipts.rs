@@ -36,15 +36,8 @@ async fn a_groups_members_are_known_and_each_is_named_by_receipts() {
         .send(message, &group, &Said::text("hello all"))
         .await;
     sent.expect("on the wire");
-    let chat = session
-        .until("the acknowledgement", |event| match event {
-            SessionEvent::ServerAck {
-                error: None, chat, ..
-            } => Some(chat),
-            _ => None,
-        })
-        .await;
-    assert_eq!(chat, Some(group.clone()));
+    let acknowledged = session.acknowledged_in(&message.to_whatsapp()).await;
+    assert_eq!(acknowledged, (None, Some(group.clone())));
     let mut readers: Vec<Person> = Vec::new();
     while readers.len() < 2 {
         let reader = session

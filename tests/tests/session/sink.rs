@@ -57,9 +57,9 @@ impl InboundSink for Sink {
                 .expect("no holder panics")
                 .insert(message.whatsapp_id.clone())
             {
+                // Without a pause: what counts as seen and is not handed on would be lost with a session that ends.
                 self.committed
-                    .send(message.clone())
-                    .await
+                    .try_send(message.clone())
                     .map_err(|error| CommitError(error.into()))?;
             }
         }

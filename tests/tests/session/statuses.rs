@@ -27,15 +27,8 @@ impl Running {
         let sending = self.connection.send_status(message, &said, &audience);
         sending.await.expect("on the wire");
         let id = message.to_whatsapp();
-        let acknowledged = self.until("the acknowledgement", |event| match event {
-            SessionEvent::ServerAck {
-                whatsapp_id,
-                error,
-                chat,
-            } => Some((whatsapp_id, error, chat)),
-            _ => None,
-        });
-        assert_eq!(acknowledged.await, (id.clone(), None, Some(Recipient::Status)));
+        let acknowledged = self.acknowledged_in(&id).await;
+        assert_eq!(acknowledged, (None, Some(Recipient::Status)));
         id
     }
 }

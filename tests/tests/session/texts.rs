@@ -4,6 +4,7 @@ use daemon::connection::{ReceiptKind, SendError, SessionEvent};
 use serde_json::json;
 use shared::domain::content::{Content, Said};
 use shared::ids::MessageId;
+use testbed::wait::DEADLINE;
 
 use crate::world::{World, to};
 
@@ -12,11 +13,7 @@ async fn a_text_goes_out_and_its_receipts_come_back() {
     let world = World::new().await;
     let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
     let mut session = world.paired(&own, 1).await;
-    session
-        .connection
-        .probe(std::time::Duration::from_secs(5))
-        .await
-        .expect("a round trip");
+    session.connection.probe(DEADLINE).await.expect("a round trip");
 
     let message = MessageId::from_bytes([7; 16]);
     let id = message.to_whatsapp();

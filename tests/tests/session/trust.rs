@@ -14,7 +14,11 @@ async fn a_person_is_a_stranger_until_the_first_message() {
     let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
     let mut session = world.paired(&own, 1).await;
     let other = to(&other);
-    assert!(!session.connection.has_written_to(&other).await);
+    // While it cannot be looked up, nobody counts as a stranger.
+    until("a stranger", async || {
+        (!session.connection.has_written_to(&other).await).then_some(())
+    })
+    .await;
     let group = "120363021033254949@g.us".parse().expect("a group");
     assert!(session.connection.has_written_to(&group).await);
     let message = MessageId::from_bytes([7; 16]);

@@ -25,7 +25,7 @@ use shared::ids::InstanceId;
 use shared::session_state::{Fence, SessionState, TableSessionState};
 use shared::storage::Table;
 use testbed::table::Database;
-use testbed::wait::{DEADLINE, in_time};
+use testbed::wait::{DEADLINE, in_time, until};
 use testbed::world::Keys;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
@@ -90,6 +90,14 @@ impl World {
     }
 
     pub async fn begin_on(&self, state: Arc<dyn SessionState>) -> Running {
+        // The table of a busy machine may not answer in time.
+        until("a session that begins", async || {
+            self.try_to_begin(Arc::clone(&state)).await
+        })
+        .await
+    }
+
+    async fn try_to_begin(&self, state: Arc<dyn SessionState>) -> Option<Running> {
         let (sink, committed) = Sink::new(Arc::clone(&self.seen));
         let (sender, events) = mpsc::channel(16);
         let book = Arc::new(Book::default());
@@ -102,8 +110,9 @@ impl World {
             notices: Arc::new(Heard(heard)),
             events: sender,
         };
-        let connection = self.connector.connect(session).await.expect("begun");
-        Running {
+        let begun = self.connector.connect(session).await;
+        let connection = begun.inspect_err(|error| println!("{error:?}")).ok()?;
+        Some(Running {
             connection,
             events,
             book,
@@ -112,7 +121,7 @@ impl World {
             notices,
             early: VecDeque::new(),
             scanned: false,
-        }
+        })
     }
 
     /// A session that was linked by scanning its QR code with `phone`, and is connected.
@@ -290,12 +299,19 @@ impl Running {
 
     /// The server's word on a message. What comes before it is left to whoever waits next.
     pub async fn acknowledged(&mut self, id: &str) -> Option<u32> {
+        self.acknowledged_in(id).await.0
+    }
+
+    /// The same, and the chat in which the server says it.
+    pub async fn acknowledged_in(&mut self, id: &str) -> (Option<u32>, Option<Recipient>) {
         let early = RefCell::new(VecDeque::new());
         let said = self
             .until("the acknowledgement", |event| match event {
                 SessionEvent::ServerAck {
-                    whatsapp_id, error, ..
-                } if whatsapp_id == id => Some(error),
+                    whatsapp_id,
+                    error,
+                    chat,
+                } if whatsapp_id == id => Some((error, chat)),
                 other => {
                     early.borrow_mut().push_back(other);
                     None

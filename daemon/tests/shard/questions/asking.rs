@@ -65,7 +65,7 @@ impl World {
         Question {
             id: QuestionId::new(self.now()),
             instance: instance.id,
-            answer_by: self.now() + TimeDelta::seconds(18),
+            answer_by: self.now() + TimeDelta::minutes(5),
             keep_until: self.now() + TimeDelta::minutes(10),
             ask,
         }
