@@ -14,14 +14,14 @@ const FIRST_PAUSE: Duration = Duration::from_mins(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// How generous this daemon is.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Giving {
     refused: Option<Refused>,
     /// Shards handed over that were not seen with another daemon yet.
     given: BTreeSet<Shard>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Refused {
     pause: Duration,
     until: Instant,

@@ -9,6 +9,7 @@
 
 mod giving;
 mod keeper;
+mod ledger;
 mod share;
 mod vigil;
 mod watch;

@@ -13,23 +13,57 @@ use tokio::time::Instant;
 /// A daemon that cannot beat stops this long before the end of its lease: long enough to drop its sockets.
 pub(super) const STOP_MARGIN: Duration = Duration::from_millis(700);
 
+/// Until when a daemon counts itself as alive, by what it knows of its own beats.
+#[derive(Debug, Clone)]
+pub(super) struct Life {
+    /// How long a beat counts.
+    term: Duration,
+    /// The end of the last beat's term; `None` before the first, and once it has passed.
+    until: Option<Instant>,
+}
+
+impl Life {
+    /// Of a daemon whose shards others may take after a silence of `duration`.
+    pub fn new(duration: Duration) -> Self {
+        Self {
+            term: duration.saturating_sub(STOP_MARGIN),
+            until: None,
+        }
+    }
+
+    /// A beat came through that began at `begun`. It counts from then, since another daemon may have seen it that
+    /// early. Answers whether a life begins with it.
+    pub fn beaten(&mut self, begun: Instant) -> bool {
+        let revives = self.until.is_none();
+        self.until = self.until.max(Some(begun + self.term));
+        revives
+    }
+
+    /// Whether it lasts.
+    pub fn lasts(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+
+    /// It is over, until the next beat.
+    pub fn end(&mut self) {
+        self.until = None;
+    }
+}
+
 /// Whether this daemon counts itself as alive. Clones share their state.
 #[derive(Debug, Clone)]
 pub(super) struct Vigil(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// How long a beat counts.
-    term: Duration,
     state: Mutex<State>,
     revived: Notify,
     drained: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// The end of the last beat's term; `None` before the first, and once it has passed.
-    until: Option<Instant>,
+    life: Life,
     fences: BTreeMap<Shard, Fence>,
     draining: bool,
     counter: u64,
@@ -39,8 +73,12 @@ impl Vigil {
     /// For a daemon whose shards others may take after a silence of `duration`.
     pub fn new(duration: Duration) -> Self {
         Self(Arc::new(Shared {
-            term: duration.saturating_sub(STOP_MARGIN),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                life: Life::new(duration),
+                fences: BTreeMap::new(),
+                draining: false,
+                counter: 0,
+            }),
             revived: Notify::new(),
             drained: Notify::new(),
         }))
@@ -58,25 +96,21 @@ impl Vigil {
         state.counter
     }
 
-    /// A beat came through that began at `begun`. It counts from then, since another daemon may have seen it that
-    /// early.
+    /// A beat came through that began at `begun`.
     pub fn beaten(&self, begun: Instant) {
-        let mut state = self.state();
-        let until = begun + self.0.term;
-        if state.until.is_none() {
+        if self.state().life.beaten(begun) {
             self.0.revived.notify_one();
         }
-        state.until = state.until.max(Some(until));
     }
 
     /// When the last beat's term ends; `None` where there is none to wait for.
     pub fn until(&self) -> Option<Instant> {
-        self.state().until
+        self.state().life.until
     }
 
     /// Whether this daemon counts as alive.
     pub fn is_fresh(&self, now: Instant) -> bool {
-        self.state().until.is_some_and(|until| now < until)
+        self.state().life.lasts(now)
     }
 
     /// Waits until it counts as alive again, or for the first time.
@@ -88,7 +122,7 @@ impl Vigil {
     /// revoked instead, and the answer is `false`.
     pub fn guard(&self, shard: Shard, fence: &Fence, now: Instant) -> bool {
         let mut state = self.state();
-        if state.until.is_some_and(|until| now < until) {
+        if state.life.lasts(now) {
             state.fences.insert(shard, fence.clone());
             true
         } else {
@@ -105,7 +139,7 @@ impl Vigil {
     /// Revokes every fence if the last beat's term is over by now; answers how many there were.
     pub fn expire(&self, now: Instant) -> Option<usize> {
         let mut state = self.state();
-        if state.until.is_some_and(|until| now < until) {
+        if state.life.lasts(now) {
             return None;
         }
         Some(Self::end(&mut state))
@@ -117,7 +151,7 @@ impl Vigil {
     }
 
     fn end(state: &mut State) -> usize {
-        state.until = None;
+        state.life.end();
         let live = state.fences.values().filter(|fence| !fence.is_revoked());
         let revoked = live.inspect(|fence| fence.revoke()).count();
         state.fences.clear();

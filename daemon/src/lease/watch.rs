@@ -14,7 +14,7 @@ const BLIND_AFTER: Duration = Duration::from_secs(3);
 const MOMENT: Duration = Duration::from_secs(2);
 
 /// What is known of the daemons.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Watch {
     own_duration: Duration,
     seen: HashMap<String, Seen>,
@@ -23,7 +23,7 @@ pub struct Watch {
     lenient_until: Option<Instant>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Seen {
     /// The last beat's number; `None` where the daemon owns a shard and has no beat.
     counter: Option<u64>,
