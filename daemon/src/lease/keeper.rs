@@ -264,9 +264,9 @@ impl<H: Holder> Keeper<H> {
 
     async fn take(&mut self, plan: &Plan) {
         // A lease under the name of a daemon that does not beat would be nobody's.
-        if !self.vigil.is_fresh(Instant::now()) {
+        let Some(life) = self.vigil.life(Instant::now()) else {
             return;
-        }
+        };
         let (leases, daemon) = (self.leases.clone(), self.daemon.clone());
         let mut taking = futures::stream::iter(plan.take.clone())
             .map(|(shard, seen)| {
@@ -282,7 +282,7 @@ impl<H: Holder> Keeper<H> {
                     if is_beyond {
                         self.ledger.took_beyond(shard, Instant::now());
                     }
-                    self.serve(shard, token);
+                    self.serve(shard, token, life);
                 }
                 // Another daemon was faster; or an answer was lost, and the next look finds that the table names this
                 // daemon.
@@ -292,13 +292,14 @@ impl<H: Holder> Keeper<H> {
         }
     }
 
-    fn serve(&mut self, shard: Shard, token: u64) {
+    /// Serves a shard that was taken in this life.
+    fn serve(&mut self, shard: Shard, token: u64, life: u64) {
         let hold = Hold {
             shard,
             fence: Fence::new(token),
             drain: CancellationToken::new(),
         };
-        if !self.vigil.guard(shard, &hold.fence, Instant::now()) {
+        if !self.vigil.guard(shard, &hold.fence, life, Instant::now()) {
             warn!(%shard, token, "taken too late to be served: this daemon could not beat");
             return;
         }
