@@ -145,6 +145,9 @@ impl<H: Holder> Keeper<H> {
         match self.look().await {
             Ok(look) => {
                 self.drop_stolen(&look);
+                // Where its beats are not answered in time others may see them all the same. It then keeps no shard
+                // from them that it does not serve.
+                let taking = taking && self.vigil.life(Instant::now()).is_some();
                 let plan = self.ledger.plan(&look, &self.serving(), taking);
                 self.follow(plan).await;
             }

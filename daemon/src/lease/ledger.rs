@@ -68,8 +68,8 @@ impl Ledger {
             .collect()
     }
 
-    /// Takes in a look, and answers what to do. A daemon that is not `taking` hands over, and lets go what it would
-    /// take anew otherwise.
+    /// Takes in a look, and answers what to do. A daemon that is not `taking` lets go what it would take
+    /// anew otherwise.
     pub fn plan(&mut self, look: &Look, serving: &Serving, taking: bool) -> Plan {
         let now = look.ended;
         self.watch.see(&look.beats, &look.leases, look.begun, now);
