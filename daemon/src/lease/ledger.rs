@@ -9,6 +9,8 @@ use shared::storage::leases::{Beat, LONGEST_LEASE, Lease};
 use tokio::time::Instant;
 
 use super::giving::Giving;
+#[cfg(test)]
+use super::model::Key;
 use super::share::{Plan, View};
 use super::watch::Watch;
 
@@ -119,5 +121,23 @@ impl Ledger {
     /// A shard beyond the share was taken, since nobody else did.
     pub fn took_beyond(&mut self, shard: Shard, now: Instant) {
         self.giving.came_back(shard, &self.sharing, now);
+    }
+}
+
+#[cfg(test)]
+impl Ledger {
+    pub(super) fn know(&self, key: &mut Key) {
+        self.watch.know(key);
+    }
+
+    /// Writes down what of it matters later.
+    pub(super) fn write(&self, key: &mut Key, long_ago: Duration) {
+        self.watch.write(key, long_ago);
+        self.giving.write(key);
+        key.count(self.free_since.len());
+        for (shard, since) in &self.free_since {
+            key.shard(*shard);
+            key.time(Some(*since), self.duration);
+        }
     }
 }

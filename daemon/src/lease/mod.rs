@@ -10,6 +10,8 @@
 mod giving;
 mod keeper;
 mod ledger;
+#[cfg(test)]
+mod model;
 mod share;
 mod vigil;
 mod watch;
