@@ -8,20 +8,23 @@ use shared::domain::shard::Shard;
 use shared::storage::leases::Lease;
 use tokio::time::Instant;
 
+#[cfg(test)]
+use super::model::Key;
+
 /// The first pause before another attempt to hand a shard over, after one came back. Each further pause is twice as
 /// long.
 const FIRST_PAUSE: Duration = Duration::from_mins(1);
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// How generous this daemon is.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Giving {
     refused: Option<Refused>,
     /// Shards handed over that were not seen with another daemon yet.
     given: BTreeSet<Shard>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Refused {
     pause: Duration,
     until: Instant,
@@ -67,6 +70,26 @@ impl Giving {
             let is_anothers = lease.owner.as_deref().is_some_and(|owner| owner != me);
             if is_anothers && self.given.remove(&lease.shard) {
                 self.refused = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+impl Giving {
+    /// Writes down what of it matters later.
+    pub(super) fn write(&self, key: &mut Key) {
+        key.count(self.given.len());
+        for shard in &self.given {
+            key.shard(*shard);
+        }
+        key.flag(self.refused.is_some());
+        if let Some(refused) = &self.refused {
+            key.number(i64::try_from(refused.pause.as_secs()).expect("an hour at most"));
+            key.time(Some(refused.until), Duration::ZERO);
+            key.count(refused.by.len());
+            for daemon in &refused.by {
+                key.name(daemon);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The keeper: looks at the leases, takes and releases, and watches over the watchdog.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,17 +10,16 @@ use shared::clock::Clock;
 use shared::domain::shard::Shard;
 use shared::session_state::Fence;
 use shared::storage::StorageError;
-use shared::storage::leases::{Beat, LONGEST_LEASE, Lease, Leases};
+use shared::storage::leases::{LONGEST_LEASE, Leases};
 use shared::telemetry::chain;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use super::giving::Giving;
-use super::share::{Plan, View};
+use super::ledger::{Ledger, Look, Serving};
+use super::share::Plan;
 use super::vigil::Vigil;
-use super::watch::{Census, Watch};
 use super::watchdog::{BEAT_INTERVAL, Watchdog};
 use super::{HeldShards, Hold, Holder};
 
@@ -41,15 +40,12 @@ pub struct Keeper<H> {
     /// The same, through a client that nothing but beats use.
     pulse: Leases,
     daemon: String,
-    shards: u32,
     duration: Duration,
     clock: Arc<dyn Clock>,
     started_at: DateTime<Utc>,
     holder: Arc<H>,
     vigil: Vigil,
-    watch: Watch,
-    giving: Giving,
-    free_since: BTreeMap<Shard, Instant>,
+    ledger: Ledger,
     held: BTreeMap<Shard, Held>,
     /// Shards that could not be released, with their tokens.
     unreleased: BTreeMap<Shard, u64>,
@@ -72,16 +68,13 @@ impl<H: Holder> Keeper<H> {
         Self {
             leases,
             pulse,
+            ledger: Ledger::new(daemon.clone(), shards, duration),
             daemon,
-            shards,
             duration,
             started_at: clock.now(),
             clock,
             holder: Arc::new(holder),
             vigil: Vigil::new(duration),
-            watch: Watch::new(duration),
-            giving: Giving::default(),
-            free_since: BTreeMap::new(),
             held: BTreeMap::new(),
             unreleased: BTreeMap::new(),
             holding: HeldShards::default(),
@@ -149,19 +142,14 @@ impl<H: Holder> Keeper<H> {
 
     async fn tick(&mut self, taking: bool) {
         self.reap().await;
-        let begun = Instant::now();
         match self.look().await {
-            Ok((leases, beats)) => {
-                self.drop_stolen(&leases);
-                self.watch.see(&beats, &leases, begun, Instant::now());
-                self.giving.see(&self.daemon, &leases);
-                let census = self.watch.census();
-                let plan = self.plan(&leases, &census, taking);
-                self.let_go(plan.let_go).await;
-                if taking {
-                    self.give(plan.give);
-                    self.take(plan.take, &plan.beyond, &census).await;
-                }
+            Ok(look) => {
+                self.drop_stolen(&look);
+                // Where its beats are not answered in time others may see them all the same. It then keeps no shard
+                // from them that it does not serve.
+                let taking = taking && self.vigil.life(Instant::now()).is_some();
+                let plan = self.ledger.plan(&look, &self.serving(), taking);
+                self.follow(plan).await;
             }
             Err(error) => warn!(error = %chain(&error), "could not look at the leases"),
         }
@@ -172,8 +160,32 @@ impl<H: Holder> Keeper<H> {
         );
     }
 
-    async fn look(&self) -> Result<(Vec<Lease>, Vec<Beat>), StorageError> {
-        tokio::try_join!(self.leases.list_all(), self.leases.list_beats())
+    async fn look(&self) -> Result<Look, StorageError> {
+        let begun = Instant::now();
+        // The leases come first. A silent owner may beat again and take its shard anew between the two reads: then its
+        // beat is seen, and the token that was read takes nothing. The other way about it would be robbed.
+        let leases = self.leases.list_all().await?;
+        let beats = self.leases.list_beats().await?;
+        Ok(Look {
+            leases,
+            beats,
+            begun,
+            ended: Instant::now(),
+        })
+    }
+
+    fn serving(&self) -> Serving {
+        let served = self.held.iter().map(|(shard, held)| {
+            let fence = &held.hold.fence;
+            (*shard, (!fence.is_revoked()).then(|| fence.token()))
+        });
+        served.collect()
+    }
+
+    async fn follow(&mut self, plan: Plan) {
+        self.let_go(plan.let_go.clone()).await;
+        self.give(&plan);
+        self.take(&plan).await;
     }
 
     /// Releases the shards whose tasks have ended.
@@ -230,85 +242,36 @@ impl<H: Holder> Keeper<H> {
     }
 
     /// Stops serving, at once, each shard whose lease names another daemon.
-    fn drop_stolen(&self, leases: &[Lease]) {
-        for held in self.held.values() {
-            let ours = leases.iter().any(|lease| {
-                lease.shard == held.hold.shard
-                    && lease.token == held.hold.fence.token()
-                    && lease.owner.as_deref() == Some(&self.daemon)
-            });
-            if !ours && !held.hold.fence.is_revoked() {
-                error!(shard = %held.hold.shard, "the shard is another daemon's now: dropping it");
+    fn drop_stolen(&self, look: &Look) {
+        for shard in self.ledger.stolen(&look.leases, &self.serving()) {
+            error!(%shard, "the shard is another daemon's now: dropping it");
+            if let Some(held) = self.held.get(&shard) {
                 held.hold.fence.revoke();
             }
         }
     }
 
-    fn plan(&mut self, leases: &[Lease], census: &Census, taking: bool) -> Plan {
-        let now = Instant::now();
-        let held: BTreeMap<Shard, Option<u64>> = self
-            .held
-            .iter()
-            .map(|(shard, held)| {
-                let fence = &held.hold.fence;
-                (*shard, (!fence.is_revoked()).then(|| fence.token()))
-            })
-            .collect();
-        let orphans: BTreeSet<Shard> = self
-            .free_since
-            .iter()
-            .filter(|(_, since)| now.duration_since(**since) >= self.duration)
-            .map(|(shard, _)| *shard)
-            .collect();
-        let mut plan = Plan::make(&View {
-            me: &self.daemon,
-            shards: self.shards,
-            leases,
-            held: &held,
-            census,
-            orphans: &orphans,
-            may_give: self.giving.limit(&census.sharing, now),
-        });
-        self.free_since.retain(|shard, _| plan.free.contains(shard));
-        for shard in &plan.free {
-            self.free_since.entry(*shard).or_insert(now);
-        }
-        if !taking {
-            // Shards of its own that it would take anew are let go instead.
-            let own = |shard: &Shard| {
-                let lease = leases.iter().find(|lease| lease.shard == *shard);
-                lease.is_some_and(|lease| lease.owner.as_deref() == Some(&self.daemon))
-            };
-            for (shard, seen) in std::mem::take(&mut plan.take) {
-                if let Some(token) = seen.filter(|_| own(&shard)) {
-                    plan.let_go.push((shard, token));
-                }
-            }
-        }
-        plan
-    }
-
-    fn give(&mut self, shards: Vec<Shard>) {
-        for shard in shards {
+    fn give(&mut self, plan: &Plan) {
+        for shard in &plan.give {
             if let Some(held) = self
                 .held
-                .get(&shard)
+                .get(shard)
                 .filter(|held| !held.hold.drain.is_cancelled())
             {
                 info!(%shard, "handing the shard over to a daemon with fewer");
                 held.hold.drain.cancel();
-                self.giving.gave(shard);
+                self.ledger.gave(*shard);
             }
         }
     }
 
-    async fn take(&mut self, shards: Vec<(Shard, Option<u64>)>, beyond: &BTreeSet<Shard>, census: &Census) {
+    async fn take(&mut self, plan: &Plan) {
         // A lease under the name of a daemon that does not beat would be nobody's.
-        if !self.vigil.is_fresh(Instant::now()) {
+        let Some(life) = self.vigil.life(Instant::now()) else {
             return;
-        }
+        };
         let (leases, daemon) = (self.leases.clone(), self.daemon.clone());
-        let mut taking = futures::stream::iter(shards)
+        let mut taking = futures::stream::iter(plan.take.clone())
             .map(|(shard, seen)| {
                 let (leases, daemon) = (&leases, &daemon);
                 async move { (shard, leases.take(shard, daemon, seen).await) }
@@ -317,12 +280,12 @@ impl<H: Holder> Keeper<H> {
         while let Some((shard, taken)) = taking.next().await {
             match taken {
                 Ok(Some(token)) => {
-                    let is_beyond = beyond.contains(&shard);
+                    let is_beyond = plan.beyond.contains(&shard);
                     info!(%shard, token, beyond_share = is_beyond, "shard taken");
                     if is_beyond {
-                        self.giving.came_back(shard, &census.sharing, Instant::now());
+                        self.ledger.took_beyond(shard, Instant::now());
                     }
-                    self.serve(shard, token);
+                    self.serve(shard, token, life);
                 }
                 // Another daemon was faster; or an answer was lost, and the next look finds that the table names this
                 // daemon.
@@ -332,13 +295,14 @@ impl<H: Holder> Keeper<H> {
         }
     }
 
-    fn serve(&mut self, shard: Shard, token: u64) {
+    /// Serves a shard that was taken in this life.
+    fn serve(&mut self, shard: Shard, token: u64, life: u64) {
         let hold = Hold {
             shard,
             fence: Fence::new(token),
             drain: CancellationToken::new(),
         };
-        if !self.vigil.guard(shard, &hold.fence, Instant::now()) {
+        if !self.vigil.guard(shard, &hold.fence, life, Instant::now()) {
             warn!(%shard, token, "taken too late to be served: this daemon could not beat");
             return;
         }

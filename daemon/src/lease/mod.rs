@@ -9,6 +9,9 @@
 
 mod giving;
 mod keeper;
+mod ledger;
+#[cfg(test)]
+mod model;
 mod share;
 mod vigil;
 mod watch;

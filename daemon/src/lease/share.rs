@@ -28,7 +28,7 @@ pub struct View<'a> {
 }
 
 /// What one daemon should do now.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Plan {
     /// Shards to take, with the token last seen.
     pub take: Vec<(Shard, Option<u64>)>,

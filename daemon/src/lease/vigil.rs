@@ -13,23 +13,73 @@ use tokio::time::Instant;
 /// A daemon that cannot beat stops this long before the end of its lease: long enough to drop its sockets.
 pub(super) const STOP_MARGIN: Duration = Duration::from_millis(700);
 
+/// Until when a daemon counts itself as alive, by what it knows of its own beats.
+#[derive(Debug, Clone)]
+pub(super) struct Life {
+    /// How long a beat counts.
+    term: Duration,
+    /// The end of the last beat's term; `None` before the first, and once it has passed.
+    until: Option<Instant>,
+    /// How many lives have ended.
+    number: u64,
+}
+
+impl Life {
+    /// Of a daemon whose shards others may take after a silence of `duration`.
+    pub fn new(duration: Duration) -> Self {
+        Self {
+            term: duration.saturating_sub(STOP_MARGIN),
+            until: None,
+            number: 0,
+        }
+    }
+
+    /// A beat came through that began at `begun`. It counts from then, since another daemon may have seen it that
+    /// early. Answers whether a life begins with it.
+    pub fn beaten(&mut self, begun: Instant) -> bool {
+        let revives = self.until.is_none();
+        self.until = self.until.max(Some(begun + self.term));
+        revives
+    }
+
+    /// When the last beat's term ends; `None` where there is none to wait for.
+    pub fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Whether it lasts.
+    pub fn lasts(&self, now: Instant) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+
+    /// The number of the life that lasts. Each has another: what one began, the next one must not rely upon, since
+    /// others may have acted between them.
+    pub fn current(&self, now: Instant) -> Option<u64> {
+        self.lasts(now).then_some(self.number)
+    }
+
+    /// It is over, until the next beat.
+    pub fn end(&mut self) {
+        if self.until.take().is_some() {
+            self.number += 1;
+        }
+    }
+}
+
 /// Whether this daemon counts itself as alive. Clones share their state.
 #[derive(Debug, Clone)]
 pub(super) struct Vigil(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    /// How long a beat counts.
-    term: Duration,
     state: Mutex<State>,
     revived: Notify,
     drained: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
-    /// The end of the last beat's term; `None` before the first, and once it has passed.
-    until: Option<Instant>,
+    life: Life,
     fences: BTreeMap<Shard, Fence>,
     draining: bool,
     counter: u64,
@@ -39,8 +89,12 @@ impl Vigil {
     /// For a daemon whose shards others may take after a silence of `duration`.
     pub fn new(duration: Duration) -> Self {
         Self(Arc::new(Shared {
-            term: duration.saturating_sub(STOP_MARGIN),
-            state: Mutex::default(),
+            state: Mutex::new(State {
+                life: Life::new(duration),
+                fences: BTreeMap::new(),
+                draining: false,
+                counter: 0,
+            }),
             revived: Notify::new(),
             drained: Notify::new(),
         }))
@@ -58,25 +112,26 @@ impl Vigil {
         state.counter
     }
 
-    /// A beat came through that began at `begun`. It counts from then, since another daemon may have seen it that
-    /// early.
-    pub fn beaten(&self, begun: Instant) {
+    /// A beat came through that began at `begun`. Where the time was over by `now` and this process stood still
+    /// meanwhile, everything falls first: a life that was over goes on for nobody.
+    pub fn beaten(&self, begun: Instant, now: Instant) {
         let mut state = self.state();
-        let until = begun + self.0.term;
-        if state.until.is_none() {
+        if !state.life.lasts(now) {
+            Self::end(&mut state);
+        }
+        if state.life.beaten(begun) {
             self.0.revived.notify_one();
         }
-        state.until = state.until.max(Some(until));
     }
 
     /// When the last beat's term ends; `None` where there is none to wait for.
     pub fn until(&self) -> Option<Instant> {
-        self.state().until
+        self.state().life.until()
     }
 
-    /// Whether this daemon counts as alive.
-    pub fn is_fresh(&self, now: Instant) -> bool {
-        self.state().until.is_some_and(|until| now < until)
+    /// The number of the life in which this daemon counts as alive, if it does: see [`Life::current`].
+    pub fn life(&self, now: Instant) -> Option<u64> {
+        self.state().life.current(now)
     }
 
     /// Waits until it counts as alive again, or for the first time.
@@ -84,11 +139,11 @@ impl Vigil {
         self.0.revived.notified().await;
     }
 
-    /// Guards a shard's fence from now on. Where this daemon does not count as alive the fence is
-    /// revoked instead, and the answer is `false`.
-    pub fn guard(&self, shard: Shard, fence: &Fence, now: Instant) -> bool {
+    /// Guards from now on the fence of a shard that was taken in this life. Where that life is over the fence is
+    /// revoked instead, and the answer is `false`: others may have taken the shard before the next life began.
+    pub fn guard(&self, shard: Shard, fence: &Fence, life: u64, now: Instant) -> bool {
         let mut state = self.state();
-        if state.until.is_some_and(|until| now < until) {
+        if state.life.current(now) == Some(life) {
             state.fences.insert(shard, fence.clone());
             true
         } else {
@@ -105,7 +160,7 @@ impl Vigil {
     /// Revokes every fence if the last beat's term is over by now; answers how many there were.
     pub fn expire(&self, now: Instant) -> Option<usize> {
         let mut state = self.state();
-        if state.until.is_some_and(|until| now < until) {
+        if state.life.lasts(now) {
             return None;
         }
         Some(Self::end(&mut state))
@@ -117,7 +172,7 @@ impl Vigil {
     }
 
     fn end(state: &mut State) -> usize {
-        state.until = None;
+        state.life.end();
         let live = state.fences.values().filter(|fence| !fence.is_revoked());
         let revoked = live.inspect(|fence| fence.revoke()).count();
         state.fences.clear();
@@ -153,15 +208,16 @@ mod tests {
         let at = |millis| start + Duration::from_millis(millis);
         let vigil = Vigil::new(DURATION);
         let early = Fence::new(1);
-        assert!(!vigil.guard(Shard(0), &early, at(0)), "it has not beaten yet");
+        assert!(!vigil.guard(Shard(0), &early, 0, at(0)), "it has not beaten yet");
         assert!(early.is_revoked());
 
-        vigil.beaten(at(0));
+        vigil.beaten(at(0), at(0));
         let fence = Fence::new(2);
-        assert!(vigil.guard(Shard(0), &fence, at(10)));
-        vigil.beaten(at(1_000));
+        let life = vigil.life(at(10)).expect("it lives");
+        assert!(vigil.guard(Shard(0), &fence, life, at(10)));
+        vigil.beaten(at(1_000), at(1_010));
         assert_eq!(vigil.until(), Some(at(4_300)));
-        vigil.beaten(at(500));
+        vigil.beaten(at(500), at(1_020));
         assert_eq!(
             vigil.until(),
             Some(at(4_300)),
@@ -171,22 +227,54 @@ mod tests {
         assert!(!fence.is_revoked());
         assert_eq!(vigil.expire(at(4_300)), Some(1));
         assert!(fence.is_revoked());
-        assert!(!vigil.is_fresh(at(4_300)));
-        assert!(!vigil.guard(Shard(0), &Fence::new(3), at(4_300)));
+        assert_eq!(vigil.life(at(4_300)), None);
+        assert!(!vigil.guard(Shard(0), &Fence::new(3), life, at(4_300)));
 
-        vigil.beaten(at(5_000));
-        assert!(vigil.is_fresh(at(5_001)), "it beats again");
-        assert!(vigil.guard(Shard(0), &Fence::new(3), at(5_001)));
+        vigil.beaten(at(5_000), at(5_001));
+        let next = vigil.life(at(5_001)).expect("it beats again");
+        assert!(vigil.guard(Shard(0), &Fence::new(3), next, at(5_001)));
         assert!(fence.is_revoked(), "what fell stays so");
+    }
+
+    #[test]
+    fn what_was_taken_in_one_life_is_not_served_in_the_next() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let vigil = Vigil::new(DURATION);
+        vigil.beaten(at(0), at(0));
+        let life = vigil.life(at(3_000)).expect("it lives");
+        assert_eq!(vigil.expire(at(3_300)), Some(0));
+        vigil.beaten(at(4_000), at(4_900));
+        let late = Fence::new(1);
+        assert!(!vigil.guard(Shard(0), &late, life, at(5_000)));
+        assert!(late.is_revoked(), "another may have it by now");
+        let next = vigil.life(at(5_000)).expect("it lives again");
+        assert!(vigil.guard(Shard(0), &Fence::new(2), next, at(5_000)));
+    }
+
+    #[test]
+    fn a_beat_that_is_heard_after_the_time_was_over_keeps_nothing() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let vigil = Vigil::new(DURATION);
+        vigil.beaten(at(0), at(0));
+        let life = vigil.life(at(0)).expect("it lives");
+        let fence = Fence::new(1);
+        assert!(vigil.guard(Shard(0), &fence, life, at(0)));
+        // Nobody looked at the time in between, as while a process stands still.
+        vigil.beaten(at(3_200), at(4_200));
+        assert!(fence.is_revoked());
+        assert!(vigil.life(at(4_200)).is_some_and(|next| next != life));
     }
 
     #[test]
     fn what_is_dismissed_falls_no_more() {
         let start = Instant::now();
         let vigil = Vigil::new(DURATION);
-        vigil.beaten(start);
+        vigil.beaten(start, start);
+        let life = vigil.life(start).expect("it lives");
         let (gone, stays) = (Fence::new(1), Fence::new(1));
-        assert!(vigil.guard(Shard(0), &gone, start) && vigil.guard(Shard(1), &stays, start));
+        assert!(vigil.guard(Shard(0), &gone, life, start) && vigil.guard(Shard(1), &stays, life, start));
         vigil.dismiss(Shard(0));
         vigil.revoke_all();
         assert!(!gone.is_revoked() && stays.is_revoked());

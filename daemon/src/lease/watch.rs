@@ -1,10 +1,15 @@
 //! Who is alive, by this machine's monotonic clock alone.
 
+#[cfg(test)]
+use std::collections::BTreeMap;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use shared::storage::leases::{Beat, LONGEST_LEASE, Lease};
 use tokio::time::Instant;
+
+#[cfg(test)]
+use super::model::Key;
 
 /// After so long without a look, silence does not count for [`MOMENT`]. An outage of the table silences all daemons,
 /// and the first that comes back must not rob the others.
@@ -14,7 +19,7 @@ const BLIND_AFTER: Duration = Duration::from_secs(3);
 const MOMENT: Duration = Duration::from_secs(2);
 
 /// What is known of the daemons.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Watch {
     own_duration: Duration,
     seen: HashMap<String, Seen>,
@@ -23,7 +28,7 @@ pub struct Watch {
     lenient_until: Option<Instant>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Seen {
     /// The last beat's number; `None` where the daemon owns a shard and has no beat.
     counter: Option<u64>,
@@ -138,6 +143,32 @@ impl Seen {
     /// whole duration, whatever its item's age.
     fn may_live(&self) -> bool {
         self.unchanged.saturating_duration_since(self.changed) <= self.duration
+    }
+}
+
+#[cfg(test)]
+impl Watch {
+    pub(super) fn know(&self, key: &mut Key) {
+        for (daemon, seen) in &self.seen {
+            if let Some(counter) = seen.counter {
+                key.know(daemon, counter);
+            }
+        }
+    }
+
+    /// Writes down what of it matters later.
+    pub(super) fn write(&self, key: &mut Key, long_ago: Duration) {
+        key.time(self.last_look, long_ago);
+        key.time(self.lenient_until, long_ago);
+        key.count(self.seen.len());
+        for (daemon, seen) in self.seen.iter().collect::<BTreeMap<_, _>>() {
+            key.name(daemon);
+            key.counter(daemon, seen.counter);
+            key.flag(seen.draining);
+            key.flag(seen.moved);
+            key.time(Some(seen.changed), long_ago);
+            key.time(Some(seen.unchanged), long_ago);
+        }
     }
 }
 

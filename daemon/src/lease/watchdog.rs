@@ -83,7 +83,7 @@ impl<H: Holder> Watchdog<H> {
                 (begun, beaten) = outcome(&mut beating) => {
                     beating = None;
                     match beaten {
-                        Ok(()) => self.vigil.beaten(begun),
+                        Ok(()) => self.vigil.beaten(begun, Instant::now()),
                         Err(why) => warn!(error = why, "could not beat"),
                     }
                 }
@@ -201,6 +201,14 @@ mod tests {
         running: JoinHandle<()>,
     }
 
+    impl Case {
+        /// Guards a fence in the life that lasts now.
+        fn guards(&self, fence: &Fence, now: Instant) -> bool {
+            let life = self.vigil.life(now);
+            life.is_some_and(|life| self.vigil.guard(Shard(0), fence, life, now))
+        }
+    }
+
     fn case(term: Duration) -> Case {
         let (heart, holder) = (Arc::new(Heart::default()), Arc::new(Idle::default()));
         let (vigil, stop) = (Vigil::new(term + STOP_MARGIN), CancellationToken::new());
@@ -236,17 +244,17 @@ mod tests {
         in_time(case.vigil.revived()).await;
         case.heart.hangs.store(true, Ordering::SeqCst);
         let fence = Fence::new(1);
-        assert!(case.vigil.guard(Shard(0), &fence, began));
+        assert!(case.guards(&fence, began));
         in_time(fence.revoked()).await;
         assert_eq!(case.heart.taken.load(Ordering::SeqCst), 1);
         let fell = Instant::now();
-        assert!(!case.vigil.is_fresh(fell));
+        assert_eq!(case.vigil.life(fell), None);
         case.heart.hangs.store(false, Ordering::SeqCst);
         in_time(case.vigil.revived()).await;
-        assert!(case.vigil.is_fresh(fell));
+        assert!(case.vigil.life(fell).is_some());
         case.stop.cancel();
         in_time(case.running).await.expect("no panic");
-        assert!(!case.vigil.is_fresh(Instant::now()), "nobody beats any more");
+        assert_eq!(case.vigil.life(Instant::now()), None, "nobody beats any more");
     }
 
     #[tokio::test]
@@ -254,7 +262,7 @@ mod tests {
         let case = case(Duration::from_mins(1));
         in_time(case.vigil.revived()).await;
         let fence = Fence::new(1);
-        assert!(case.vigil.guard(Shard(0), &fence, Instant::now()));
+        assert!(case.guards(&fence, Instant::now()));
         case.holder.panics.store(true, Ordering::SeqCst);
         in_time(fence.revoked()).await;
         assert!(in_time(case.running).await.expect_err("it panics").is_panic());

@@ -19,6 +19,7 @@ mod keepers;
 mod kept;
 mod kept_back;
 mod keys;
+mod lapses;
 mod looks;
 mod messages;
 mod network;

@@ -55,10 +55,15 @@ impl Leases {
         Self { table, network }
     }
 
-    /// Beats. Must be called by one task of the daemon alone.
+    /// Beats. Must be called by one task of the daemon alone. A beat takes no later one's place: an attempt that was
+    /// given up may land late, and others must not find a number again that they have seen before. Answers
+    /// [`StorageError::Conflict`] where a later one is there.
     pub async fn beat(&self, beat: &Beat) -> Result<(), StorageError> {
         self.table
             .put(beat.to_item(self.network))
+            .condition_expression("attribute_not_exists(#counter) OR #counter <= :counter")
+            .expression_attribute_names("#counter", "counter")
+            .expression_attribute_values(":counter", n(beat.counter))
             .send()
             .await
             .map_err(classify)?;

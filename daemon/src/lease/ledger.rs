@@ -1,0 +1,143 @@
+//! What a keeper knows of the leases, and decides by it. Nothing here waits, calls anything or asks what time it is.
+//! So the `model` can check these very decisions over all runs of a few daemons.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use shared::domain::shard::Shard;
+use shared::storage::leases::{Beat, LONGEST_LEASE, Lease};
+use tokio::time::Instant;
+
+use super::giving::Giving;
+#[cfg(test)]
+use super::model::Key;
+use super::share::{Plan, View};
+use super::watch::Watch;
+
+/// What a daemon serves, with the token it serves under; `None` for a shard whose lease is lost and whose serving has
+/// not ended yet.
+pub(super) type Serving = BTreeMap<Shard, Option<u64>>;
+
+/// What was found in the table between two moments.
+#[derive(Debug, Clone)]
+pub(super) struct Look {
+    pub leases: Vec<Lease>,
+    pub beats: Vec<Beat>,
+    pub begun: Instant,
+    pub ended: Instant,
+}
+
+/// What one daemon knows of all leases.
+#[derive(Debug, Clone)]
+pub(super) struct Ledger {
+    me: String,
+    shards: u32,
+    duration: Duration,
+    watch: Watch,
+    giving: Giving,
+    free_since: BTreeMap<Shard, Instant>,
+    /// The daemons that get shares, by the last look.
+    sharing: BTreeSet<String>,
+}
+
+impl Ledger {
+    /// For a daemon of this name and this lease duration.
+    pub fn new(me: String, shards: u32, duration: Duration) -> Self {
+        let duration = duration.min(LONGEST_LEASE);
+        Self {
+            me,
+            shards,
+            duration,
+            watch: Watch::new(duration),
+            giving: Giving::default(),
+            free_since: BTreeMap::new(),
+            sharing: BTreeSet::new(),
+        }
+    }
+
+    /// The shards that are served under a lease that is not this daemon's, or no longer.
+    pub fn stolen(&self, leases: &[Lease], serving: &Serving) -> Vec<Shard> {
+        let is_ours = |shard: Shard, token: u64| {
+            leases.iter().any(|lease| {
+                lease.shard == shard && lease.token == token && lease.owner.as_deref() == Some(&self.me)
+            })
+        };
+        let live = serving
+            .iter()
+            .filter_map(|(shard, token)| Some((*shard, (*token)?)));
+        live.filter(|(shard, token)| !is_ours(*shard, *token))
+            .map(|(shard, _)| shard)
+            .collect()
+    }
+
+    /// Takes in a look, and answers what to do. A daemon that is not `taking` lets go what it would take
+    /// anew otherwise.
+    pub fn plan(&mut self, look: &Look, serving: &Serving, taking: bool) -> Plan {
+        let now = look.ended;
+        self.watch.see(&look.beats, &look.leases, look.begun, now);
+        self.giving.see(&self.me, &look.leases);
+        let census = self.watch.census();
+        let orphans: BTreeSet<Shard> = self
+            .free_since
+            .iter()
+            .filter(|(_, since)| now.duration_since(**since) >= self.duration)
+            .map(|(shard, _)| *shard)
+            .collect();
+        let mut plan = Plan::make(&View {
+            me: &self.me,
+            shards: self.shards,
+            leases: &look.leases,
+            held: serving,
+            census: &census,
+            orphans: &orphans,
+            may_give: self.giving.limit(&census.sharing, now),
+        });
+        self.sharing = census.sharing;
+        self.free_since.retain(|shard, _| plan.free.contains(shard));
+        for shard in &plan.free {
+            self.free_since.entry(*shard).or_insert(now);
+        }
+        if !taking {
+            plan.give.clear();
+            // Shards of its own that it would take anew are let go instead.
+            let own = |shard: &Shard| {
+                let lease = look.leases.iter().find(|lease| lease.shard == *shard);
+                lease.is_some_and(|lease| lease.owner.as_deref() == Some(&self.me))
+            };
+            for (shard, seen) in std::mem::take(&mut plan.take) {
+                if let Some(token) = seen.filter(|_| own(&shard)) {
+                    plan.let_go.push((shard, token));
+                }
+            }
+        }
+        plan
+    }
+
+    /// A shard is being handed over to a daemon with fewer.
+    pub fn gave(&mut self, shard: Shard) {
+        self.giving.gave(shard);
+    }
+
+    /// A shard beyond the share was taken, since nobody else did.
+    pub fn took_beyond(&mut self, shard: Shard, now: Instant) {
+        self.giving.came_back(shard, &self.sharing, now);
+    }
+}
+
+#[cfg(test)]
+impl Ledger {
+    pub(super) fn know(&self, key: &mut Key) {
+        self.watch.know(key);
+    }
+
+    /// Writes down what of it matters later.
+    pub(super) fn write(&self, key: &mut Key, long_ago: Duration) {
+        self.watch.write(key, long_ago);
+        self.giving.write(key);
+        key.count(self.free_since.len());
+        for (shard, since) in &self.free_since {
+            key.shard(*shard);
+            key.time(Some(*since), self.duration);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What is written down of a state, so that states that go on alike are one: ages in place of times, and numbers by
+//! their order where only their order counts.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use shared::domain::shard::Shard;
+use tokio::time::Instant;
+
+/// A key that is being written.
+pub struct Key {
+    now: Instant,
+    bytes: Vec<u8>,
+    /// The counters that some daemon or the table knows of each daemon.
+    counters: Vec<(String, u64)>,
+}
+
+impl Key {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            now,
+            bytes: Vec::with_capacity(160),
+            counters: Vec::with_capacity(16),
+        }
+    }
+
+    /// What time it is for what is written down next.
+    pub fn is_now(&mut self, now: Instant) {
+        self.now = now;
+    }
+
+    /// A counter that will be written down by [`Key::counter`]. All are known before the first is.
+    pub fn know(&mut self, daemon: &str, counter: u64) {
+        if !self.knows(daemon, counter) {
+            self.counters.push((daemon.to_owned(), counter));
+        }
+    }
+
+    fn knows(&self, daemon: &str, counter: u64) -> bool {
+        self.counters
+            .iter()
+            .any(|(of, known)| *known == counter && of == daemon)
+    }
+
+    /// A daemon's counter, by its place among all that are known of it.
+    pub fn counter(&mut self, daemon: &str, counter: Option<u64>) {
+        let Some(counter) = counter else {
+            return self.number(-1);
+        };
+        let earlier = |(of, known): &&(String, u64)| of == daemon && *known < counter;
+        let place = self.counters.iter().filter(earlier).count();
+        self.count(place);
+    }
+
+    pub fn number(&mut self, number: i64) {
+        let small = i32::try_from(number).expect("models count to a few");
+        self.bytes.extend_from_slice(&small.to_be_bytes());
+    }
+
+    pub fn count(&mut self, count: usize) {
+        self.number(i64::try_from(count).expect("a few"));
+    }
+
+    pub fn shard(&mut self, shard: Shard) {
+        self.number(i64::from(shard.0));
+    }
+
+    pub fn flag(&mut self, flag: bool) {
+        self.bytes.push(u8::from(flag));
+    }
+
+    pub fn name(&mut self, name: &str) {
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(0);
+    }
+
+    /// How long ago or how far ahead a time is. Ages from `longest` on are alike.
+    pub fn time(&mut self, at: Option<Instant>, longest: Duration) {
+        let Some(at) = at else {
+            return self.number(i64::from(i32::MAX));
+        };
+        let longest = longest.as_millis();
+        let age = self.now.saturating_duration_since(at).as_millis().min(longest);
+        let ahead = at.saturating_duration_since(self.now).as_millis();
+        self.number(i64::try_from(ahead).expect("soon") - i64::try_from(age).expect("recent"));
+    }
+
+    pub fn done(self) -> Rc<[u8]> {
+        self.bytes.into()
+    }
+}

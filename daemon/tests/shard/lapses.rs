@@ -1,0 +1,78 @@
+//! What keeps a shard with one daemon where beats fail, come late or go unheard.
+
+use shared::storage::StorageError;
+use shared::storage::leases::Beat;
+use testbed::relay::{Fate, On, Relay};
+use testbed::wait::until;
+
+use crate::world::World;
+
+fn beats() -> On {
+    On::operation("PutItem").with("daemons#")
+}
+
+fn looks_at(what: &'static str) -> On {
+    On::operation("Query").with(what)
+}
+
+/// Who reads the beats first may hold an owner for dead that has come back and taken its shard anew before the leases
+/// are read.
+#[tokio::test]
+async fn a_look_asks_for_beats_when_it_has_the_leases() {
+    let world = World::new().await;
+    let table = Relay::before(&world.database.endpoint).await;
+    let asked = table.watch(looks_at("daemons#"));
+    let looked = table.watch(looks_at("leases#"));
+    let stalled = table.always(looks_at("leases#"), Fate::STALLED);
+    let daemon = world.daemon_on("a", table.endpoint()).await;
+    until("some looks", async || (looked.hits() >= 3).then_some(())).await;
+    assert_eq!(asked.hits(), 0);
+    stalled.end();
+    daemon.until_holding(1).await;
+    assert!(asked.hits() > 0);
+}
+
+/// Others would find a number again that they have seen before, and take it for silence.
+#[tokio::test]
+async fn a_beat_that_lands_late_takes_no_later_ones_place() {
+    let world = World::new().await;
+    let beat = |counter| Beat {
+        daemon: "a".to_owned(),
+        counter,
+        duration_ms: 4_000,
+        at: world.now(),
+        round_trips_since: None,
+        draining: false,
+        vitals: None,
+    };
+    for counter in [1, 2] {
+        world.leases.beat(&beat(counter)).await.expect("stored");
+    }
+    let late = world.leases.beat(&beat(1)).await;
+    assert!(matches!(late, Err(StorageError::Conflict(_))), "{late:?}");
+    let stored = world.leases.get_beat("a").await.expect("read");
+    assert_eq!(stored, Some(beat(2)));
+    world.leases.beat(&beat(2)).await.expect("a retry finds its own");
+    // One that was away in order begins anew.
+    world.leases.retire("a").await.expect("removed");
+    world.leases.beat(&beat(1)).await.expect("stored");
+}
+
+#[tokio::test]
+async fn a_daemon_whose_beats_go_unanswered_keeps_no_shard_from_others() {
+    let world = World::new().await;
+    let table = Relay::before(&world.database.endpoint).await;
+    let first = world.daemon_on("a", table.endpoint()).await;
+    first.until_holding(1).await;
+    let unheard = table.always(beats(), Fate::PASS.unanswered());
+    let second = world.daemon("b").await;
+    second.until_holding(1).await;
+    assert!(first.holding.get().is_empty());
+    let before = unheard.hits();
+    until("another beat", async || (unheard.hits() > before).then_some(())).await;
+    assert!(
+        world.leases.get_beat("a").await.expect("read").is_some(),
+        "to others it lives"
+    );
+    assert_eq!(second.holding.get().len(), 1);
+}

@@ -1,0 +1,172 @@
+//! Session state whose calls fail as a test wants it.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::session_state::{Entry, Gone, Listed, Page, SessionState};
+use shared::storage::StorageError;
+
+type Result<T> = std::result::Result<T, StorageError>;
+
+/// What becomes of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The store asks for fewer calls; nothing happened.
+    Throttled,
+    /// No answer came; nothing happened.
+    TimedOut,
+    /// No answer came; it took effect.
+    Lost,
+    /// No answer came; of several entries, the first took effect.
+    Torn,
+}
+
+/// Which of the next calls fails, and how.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Arc<Mutex<Option<(u8, Fault)>>>);
+
+impl Faults {
+    /// The call after so many others fails.
+    pub fn arm(&self, after: u8, fault: Fault) {
+        *self.0.lock().expect("no holder panics") = Some((after, fault));
+    }
+
+    /// From now on no call fails. Answers whether the one that was armed for did.
+    pub fn disarm(&self) -> bool {
+        self.0.lock().expect("no holder panics").take().is_none()
+    }
+
+    fn of_this_call(&self) -> Option<Fault> {
+        let mut armed = self.0.lock().expect("no holder panics");
+        match &mut *armed {
+            Some((0, fault)) => {
+                let fault = *fault;
+                *armed = None;
+                Some(fault)
+            }
+            Some((after, _)) => {
+                *after -= 1;
+                None
+            }
+            None => None,
+        }
+    }
+}
+
+/// Session state through [`Faults`].
+#[derive(Debug)]
+pub struct Flaky {
+    state: Arc<dyn SessionState>,
+    faults: Faults,
+}
+
+impl Flaky {
+    pub fn new(state: Arc<dyn SessionState>, faults: Faults) -> Self {
+        Self { state, faults }
+    }
+
+    async fn read<T>(&self, reading: impl Future<Output = Result<T>>) -> Result<T> {
+        match self.faults.of_this_call() {
+            None => reading.await,
+            Some(Fault::Throttled) => Err(throttled()),
+            Some(_) => Err(unanswered()),
+        }
+    }
+
+    /// A write: `all` of it, or its `first` part.
+    async fn write<T>(
+        &self,
+        all: impl Future<Output = Result<T>>,
+        first: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        match self.faults.of_this_call() {
+            None => all.await,
+            Some(Fault::Throttled) => Err(throttled()),
+            Some(Fault::TimedOut) => Err(unanswered()),
+            Some(Fault::Lost) => {
+                all.await?;
+                Err(unanswered())
+            }
+            Some(Fault::Torn) => {
+                first.await?;
+                Err(unanswered())
+            }
+        }
+    }
+}
+
+fn throttled() -> StorageError {
+    StorageError::Throttled("as the test wants it".into())
+}
+
+fn unanswered() -> StorageError {
+    StorageError::Unavailable("as the test wants it".into())
+}
+
+fn first<T: Clone>(all: &[T]) -> Vec<T> {
+    all.iter().take(1).cloned().collect()
+}
+
+#[async_trait]
+impl SessionState for Flaky {
+    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
+        self.read(self.state.get(key)).await
+    }
+
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>> {
+        self.read(self.state.get_many(keys)).await
+    }
+
+    async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<()> {
+        let put = || self.state.put(key, value, expires);
+        self.write(put(), put()).await
+    }
+
+    async fn put_many(&self, entries: Vec<Entry>) -> Result<()> {
+        let one = first(&entries);
+        self.write(self.state.put_many(entries), self.state.put_many(one))
+            .await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.write(self.state.delete(key), self.state.delete(key)).await
+    }
+
+    async fn delete_many(&self, keys: &[String]) -> Result<()> {
+        let one = first(keys);
+        self.write(self.state.delete_many(keys), self.state.delete_many(&one))
+            .await
+    }
+
+    async fn delete_remembered(&self, gone: &[Gone], remembered: TimeDelta) -> Result<()> {
+        let one = first(gone);
+        let (all, one) = (
+            self.state.delete_remembered(gone, remembered),
+            self.state.delete_remembered(&one, remembered),
+        );
+        self.write(all, one).await
+    }
+
+    async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>> {
+        let one = first(&entries);
+        self.write(self.state.put_recalling(entries), self.state.put_recalling(one))
+            .await
+    }
+
+    async fn is_deleted(&self, key: &str) -> Result<bool> {
+        self.read(self.state.is_deleted(key)).await
+    }
+
+    async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>> {
+        self.read(self.state.keys(prefix, after)).await
+    }
+
+    async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>> {
+        self.read(self.state.page(prefix, after)).await
+    }
+
+    async fn clear(&self) -> Result<()> {
+        self.write(self.state.clear(), self.state.clear()).await
+    }
+}
