@@ -54,7 +54,7 @@ pub struct Sender<'a> {
     /// The instance's wire.
     pub wire: &'a Arc<Wire>,
     /// When the shard's messages are due that wait elsewhere.
-    pub agenda: &'a Agenda,
+    pub agenda: &'a Arc<Agenda>,
     /// Where goes on what outlasts a job.
     pub tasks: &'a TaskTracker,
 }
@@ -79,6 +79,7 @@ impl Sender<'_> {
             Err(error) => return self.park(job, None, &chain(error)).await,
         };
         let done = match self.send(job, send, past).await {
+        self.wire.agreements.is_here(send.message);
             Ok(done) => done,
             Err(error @ StorageError::Corrupt { .. }) if self.left(send).is_none() => {
                 self.park(job, None, &chain(&error)).await
@@ -89,8 +90,8 @@ impl Sender<'_> {
                 Done::LeaveFor(pace::left(job.received.receive_count))
             }
         };
-        if done == Done::Delete {
-            self.wire.agreements.is_done(send.chat(), send.message);
+        if done == Done::Delete && self.wire.agreements.is_done(send.chat(), send.message) {
+            self.agenda.look();
         }
         done
     }
