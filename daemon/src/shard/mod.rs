@@ -33,7 +33,7 @@
 //!
 //! | what waits elsewhere | |
 //! | --- | --- |
-//! | `put_off` | a job goes to the due index |
+//! | `put_off`, `uploads` | a job goes to the due index, and says where its file is at WhatsApp |
 //! | `agenda`, `clerk` | when the next message is due, and handing over those that are |
 //! | `kept_back`, `room` | what could not be handed over, and how much may be |
 //! | `awaiting_keys` | what stays in the index until keys are agreed upon |
@@ -75,6 +75,7 @@ mod reconcile;
 mod room;
 mod send;
 mod typing;
+mod uploads;
 mod verdict;
 mod wire;
 
