@@ -33,9 +33,10 @@
 //!
 //! | what waits elsewhere | |
 //! | --- | --- |
-//! | `put_off` | a job goes to the due index |
+//! | `put_off`, `uploads` | a job goes to the due index, and says where its file is at WhatsApp |
 //! | `agenda`, `clerk` | when the next message is due, and handing over those that are |
 //! | `kept_back`, `room` | what could not be handed over, and how much may be |
+//! | `awaiting_keys` | what stays in the index until keys are agreed upon |
 //!
 //! | the second queue | |
 //! | --- | --- |
@@ -47,6 +48,7 @@ mod agenda;
 mod agreements;
 mod attempt;
 mod audience;
+mod awaiting_keys;
 mod clerk;
 mod destination;
 mod deviceless;
@@ -73,6 +75,7 @@ mod reconcile;
 mod room;
 mod send;
 mod typing;
+mod uploads;
 mod verdict;
 mod wire;
 
@@ -154,7 +157,7 @@ async fn serve(deps: Arc<Deps>, hold: Hold) {
     let agenda = Arc::new(Agenda::default());
     tokio::join!(
         sweep(&reconciler, &hold),
-        agenda::keep(&deps, &hold, &links, &agenda),
+        agenda::keep(&deps, &hold, &links, &wires, &agenda),
         queries::consume(&deps, &hold, &links, &reconciler, &agenda, &work),
         jobs::consume(&deps, &hold, &links, &wires, &agenda, &work),
     );
