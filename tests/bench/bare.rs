@@ -169,7 +169,7 @@ fn is_whole(entries: &[Entry], texts: usize) -> bool {
 fn print(entries: &[Entry], began: DateTime<Utc>, size: &Size) {
     let mut arrivals: Vec<DateTime<Utc>> = entries
         .iter()
-        .map(|entry| entry.received_at.parse().expect("RFC 3339"))
+        .map(|entry| entry.received_at.parse::<DateTime<Utc>>().expect("RFC 3339"))
         .filter(|at| *at >= began)
         .collect();
     arrivals.sort_unstable();
