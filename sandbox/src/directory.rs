@@ -115,11 +115,16 @@ const COLUMNS: &str = "phone, lid, name, online";
 
 /// The account with this number.
 pub fn by_phone(unit: &Unit<'_>, phone: &str) -> Result<Option<Account>> {
-    let sql = format!("SELECT {COLUMNS} FROM phones WHERE phone = ?1");
-    Ok(unit
-        .prepare(&sql)?
+    let known = unit.known().accounts.get(phone).cloned();
+    if let Some(known) = known {
+        return Ok(known);
+    }
+    let account = unit
+        .prepare("SELECT phone, lid, name, online FROM phones WHERE phone = ?1")?
         .query_row([phone], Account::from_row)
-        .optional()?)
+        .optional()?;
+    unit.known().accounts.insert(phone.to_owned(), account.clone());
+    Ok(account)
 }
 
 /// The oldest account with this push name.
@@ -140,15 +145,28 @@ pub fn require(unit: &Unit<'_>, phone: &str) -> Result<Account> {
 pub fn resolve(unit: &Unit<'_>, jid: &Jid) -> Result<Option<Account>> {
     match Family::of(jid) {
         Some(Family::Pn) => by_phone(unit, &jid.user),
-        Some(Family::Lid) => {
-            let sql = format!("SELECT {COLUMNS} FROM phones WHERE lid = ?1");
-            Ok(unit
-                .prepare(&sql)?
-                .query_row([jid.user.as_str()], Account::from_row)
-                .optional()?)
-        }
+        Some(Family::Lid) => by_lid(unit, &jid.user),
         None => Ok(None),
     }
+}
+
+fn by_lid(unit: &Unit<'_>, lid: &str) -> Result<Option<Account>> {
+    let known = unit.known().numbers.get(lid).cloned();
+    if let Some(phone) = known {
+        return by_phone(unit, &phone);
+    }
+    let account = unit
+        .prepare("SELECT phone, lid, name, online FROM phones WHERE lid = ?1")?
+        .query_row([lid], Account::from_row)
+        .optional()?;
+    if let Some(account) = &account {
+        let mut known = unit.known();
+        known.numbers.insert(lid.to_owned(), account.phone.clone());
+        known
+            .accounts
+            .insert(account.phone.clone(), Some(account.clone()));
+    }
+    Ok(account)
 }
 
 /// Every account, oldest first.
@@ -161,23 +179,26 @@ pub fn all(unit: &Unit<'_>) -> Result<Vec<Account>> {
 
 /// The account's devices in order, the phone (device 0) first.
 pub fn devices(unit: &Unit<'_>, phone: &str) -> Result<Vec<u16>> {
+    let known = unit.known().devices.get(phone).cloned();
+    if let Some(known) = known {
+        return Ok(known);
+    }
     let mut statement = unit.prepare("SELECT device FROM companions WHERE phone = ?1 ORDER BY device")?;
     let rows = statement.query_map([phone], |row| row.get(0))?;
     let mut devices = vec![0];
     for device in rows {
         devices.push(device?);
     }
+    unit.known().devices.insert(phone.to_owned(), devices.clone());
     Ok(devices)
 }
 
 /// Whether `address` is a device that exists.
 pub fn exists(unit: &Unit<'_>, address: &Address) -> Result<bool> {
-    let sql = if address.device == 0 {
-        "SELECT 1 FROM phones WHERE phone = ?1 AND ?2 = 0"
-    } else {
-        "SELECT 1 FROM companions WHERE phone = ?1 AND device = ?2"
-    };
-    Ok(unit.prepare(sql)?.exists((&address.phone, address.device))?)
+    if address.device == 0 {
+        return Ok(by_phone(unit, &address.phone)?.is_some());
+    }
+    Ok(devices(unit, &address.phone)?.contains(&address.device))
 }
 
 /// Checks that `phone` is the number of a person: 7 to 15 digits, the first of them no zero (E.164).

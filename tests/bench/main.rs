@@ -54,6 +54,8 @@ enum What {
         #[arg(long, default_value_t = 2_000)]
         texts: usize,
     },
+    /// Texts from the bare library through the sandbox alone, to inboxes that grow
+    Bare(bare::Size),
     /// Events from phones to webhooks and to the realtime feed, beside the bare library on the same sandbox
     Events(events::Size),
     /// Questions of an instance, with nothing to send and while its texts go out
@@ -89,6 +91,7 @@ async fn main() -> ExitCode {
             load::run(users.max(1), rate.max(1), duration, instances.max(1)).await
         }
         What::Send { instances, texts } => send::run(&instances, texts).await,
+        What::Bare(size) => bare::run(&size).await,
         What::Events(size) => events::run(&size).await,
         What::Questions { texts, questions } => {
             questions::run(texts.clamp(100, 9_000), questions.max(1)).await

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sandbox::script::{InboxQuery, NewPhone};
+use sandbox::script::NewPhone;
 use sandbox::{Config, Sandbox};
 use serde_json::json;
 use shared::clock::{Clock as _, SystemClock};
@@ -17,7 +17,7 @@ use tests::flow::pair;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::bare::Bare;
+use crate::bare::{Bare, inbox};
 use crate::cpu::cpu;
 use crate::report::{count, ms};
 use crate::stack::Stack;
@@ -161,8 +161,7 @@ where
     first.join_all().await;
     for phone in &people {
         until("the first text", async || {
-            let inbox = phone.inbox(InboxQuery::default()).await.expect("an inbox");
-            (!inbox.is_empty()).then_some(())
+            (!inbox(phone).await.is_empty()).then_some(())
         })
         .await;
     }
@@ -222,7 +221,7 @@ async fn arrivals(people: &[sandbox::Phone], wanted: usize) -> HashMap<String, (
         let mut found = HashMap::new();
         let mut arrived = 0;
         for phone in people {
-            let inbox = phone.inbox(InboxQuery::default()).await.expect("an inbox");
+            let inbox = inbox(phone).await;
             arrived += inbox.len();
             for entry in inbox {
                 let at = entry.received_at.parse().expect("RFC 3339");

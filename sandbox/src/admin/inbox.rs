@@ -6,14 +6,52 @@ use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use buffa::Message as _;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::{ApiResult, Body, Params};
-use crate::script::{AutoReply, Entry, InboxQuery, Phone, ReadReport, ReadRequest, SendRequest, Sent};
+use crate::script::{
+    AutoReply, Entry, InboxPage, InboxQuery, PageQuery, Phone, ReadReport, ReadRequest, SendRequest, Sent,
+};
 
-/// `GET …/inbox?after=&sent=`
-pub(super) async fn list(phone: Phone, Params(query): Params<InboxQuery>) -> ApiResult<Json<Vec<Entry>>> {
-    Ok(Json(phone.inbox(query).await?))
+/// What part of an inbox a caller wants.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    after: Option<String>,
+    cursor: Option<String>,
+    limit: Option<u32>,
+    #[serde(default)]
+    sent: bool,
+}
+
+/// The entries alone, or a page of them.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Listed {
+    All(Vec<Entry>),
+    Page(InboxPage),
+}
+
+/// `GET …/inbox?after=&sent=`: the entries. With `limit` or `cursor` a page of them.
+pub(super) async fn list(phone: Phone, Params(wanted): Params<Wanted>) -> ApiResult<Json<Listed>> {
+    let Wanted {
+        after,
+        cursor,
+        limit,
+        sent,
+    } = wanted;
+    let listed = if limit.is_none() && cursor.is_none() {
+        Listed::All(phone.inbox(InboxQuery { after, sent }).await?)
+    } else {
+        let query = PageQuery {
+            after,
+            cursor,
+            limit,
+            sent,
+        };
+        Listed::Page(phone.inbox_page(query).await?)
+    };
+    Ok(Json(listed))
 }
 
 /// A message as it was decrypted.

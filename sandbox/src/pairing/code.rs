@@ -251,7 +251,7 @@ async fn attempt(
         .store
         .run(move |unit| {
             let chosen = super::chosen(unit, Some(number), &shown)?;
-            let own = identity::secrets(unit, &chosen.0.phone)?.identity;
+            let own = identity::secrets(unit, &chosen.0.phone)?.identity.clone();
             Ok((chosen, own))
         })
         .await?;

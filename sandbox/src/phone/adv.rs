@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use sha2::Sha256;
 use waproto::whatsapp as wa;
 
-use super::identity::{self, Secrets};
+use super::identity;
 use crate::error::{Error, Result};
 use crate::store::Unit;
 
@@ -26,7 +26,8 @@ pub(crate) fn device_identity(
     adv_secret: &[u8; 32],
     key_index: u32,
 ) -> Result<Vec<u8>> {
-    let Secrets { identity, .. } = identity::secrets(unit, phone)?;
+    let secrets = identity::secrets(unit, phone)?;
+    let identity = &secrets.identity;
     let (raw_id, timestamp) = generation(unit, phone)?;
     let details = wa::ADVDeviceIdentity {
         raw_id: Some(raw_id),
@@ -36,7 +37,7 @@ pub(crate) fn device_identity(
     }
     .encode_to_vec();
     let signature = sign(
-        &identity,
+        identity,
         &[ACCOUNT_SIGNATURE, &details, companion_identity].concat(),
     )?;
     let signed = wa::ADVSignedDeviceIdentity {
@@ -60,7 +61,8 @@ pub(crate) fn device_identity(
 
 /// The account's signed list of key indexes, and its time in Unix seconds.
 pub(crate) fn key_index_list(unit: &Unit<'_>, phone: &str) -> Result<(Vec<u8>, u64)> {
-    let Secrets { identity, .. } = identity::secrets(unit, phone)?;
+    let secrets = identity::secrets(unit, phone)?;
+    let identity = &secrets.identity;
     let (raw_id, timestamp) = generation(unit, phone)?;
     let mut valid_indexes = vec![0];
     let mut statement =
@@ -80,7 +82,7 @@ pub(crate) fn key_index_list(unit: &Unit<'_>, phone: &str) -> Result<(Vec<u8>, u
         ..Default::default()
     }
     .encode_to_vec();
-    let signature = sign(&identity, &[KEY_INDEX_LIST_SIGNATURE, &details].concat())?;
+    let signature = sign(identity, &[KEY_INDEX_LIST_SIGNATURE, &details].concat())?;
     let list = wa::ADVSignedKeyIndexList {
         details: Some(details),
         account_signature: Some(signature),

@@ -29,7 +29,7 @@ const MAX_DELAY_MS: u32 = 24 * 60 * 60 * 1000;
 /// The longest text of an answer in bytes, as of any message.
 const MAX_TEXT: usize = 65_536;
 
-/// Answers that a phone remembers as such.
+/// Answers that a phone remembers as such, at least.
 const KEPT: i64 = 10_000;
 
 /// Answers that are given in one unit of work.
@@ -151,11 +151,13 @@ pub(crate) fn answer(
             due,
         ],
     )?;
-    unit.execute(
-        "DELETE FROM auto_answers WHERE phone = ?1 AND given AND seq <=
-             (SELECT seq FROM auto_answers WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
-        (&account.phone, KEPT),
-    )?;
+    if unit.trims("auto_answers", &account.phone) {
+        unit.execute(
+            "DELETE FROM auto_answers WHERE phone = ?1 AND given AND seq <=
+                 (SELECT seq FROM auto_answers WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+            (&account.phone, KEPT),
+        )?;
+    }
     unit.answers_due();
     Ok(())
 }

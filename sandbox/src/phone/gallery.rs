@@ -210,7 +210,7 @@ async fn fetch_next(network: &Arc<Network>) -> Result<bool> {
         .await
         .map_err(|error| Error::codec("a phone's media", error))?;
     let note = move |unit: &mut Unit<'_>| {
-        unit.shown();
+        unit.amended();
         unit.execute(
             "UPDATE phone_media SET state = ?4, length = ?5 WHERE phone = ?1 AND sender = ?2 AND id = ?3",
             (

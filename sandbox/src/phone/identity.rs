@@ -1,5 +1,7 @@
 //! Making phones, and the secrets they hold.
 
+use std::sync::Arc;
+
 use rand::RngExt as _;
 use rand::rngs::StdRng;
 use rusqlite::OptionalExtension as _;
@@ -9,7 +11,7 @@ use wacore_libsignal::protocol::{
 
 use crate::directory::{self, Account};
 use crate::error::{Error, Result};
-use crate::store::Unit;
+use crate::store::{Known, Unit};
 
 /// The numbers that are given out: 155501 and six digits, a range no person has.
 const NUMBER_PREFIX: &str = "155501";
@@ -59,6 +61,7 @@ pub(crate) fn renew(unit: &Unit<'_>, phone: &str) -> Result<()> {
             secrets.signed_pre_key.serialize()?,
         ),
     )?;
+    Known::store(unit)?;
     for table in ["phone_pre_keys", "sessions", "sender_keys", "sender_key_holders"] {
         unit.execute(&format!("DELETE FROM {table} WHERE phone = ?1"), [phone])?;
     }
@@ -127,15 +130,23 @@ pub(crate) fn next_free(unit: &Unit<'_>) -> Result<Account> {
 }
 
 /// The phone's secrets.
-pub(crate) fn secrets(unit: &Unit<'_>, phone: &str) -> Result<Secrets> {
+pub(crate) fn secrets(unit: &Unit<'_>, phone: &str) -> Result<Arc<Secrets>> {
+    let known = unit.known().secrets.get(phone).cloned();
+    if let Some(known) = known {
+        return Ok(known);
+    }
     let (identity, registration_id, signed): (Vec<u8>, u32, Vec<u8>) = unit
         .prepare("SELECT identity, registration_id, signed_pre_key FROM phones WHERE phone = ?1")?
         .query_row([phone], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(Secrets {
+    let secrets = Arc::new(Secrets {
         identity: identity.as_slice().try_into()?,
         registration_id,
         signed_pre_key: SignedPreKeyRecord::deserialize(&signed)?,
-    })
+    });
+    unit.known()
+        .secrets
+        .insert(phone.to_owned(), Arc::clone(&secrets));
+    Ok(secrets)
 }
 
 /// Makes one more one-time prekey of the phone, for a bundle.

@@ -97,58 +97,64 @@ pub(crate) fn put(
     content: &Content,
     message: &wa::Message,
 ) -> Result<u32> {
+    let new = unit.execute(
+        "INSERT INTO inbox (phone, sender, id, family, chat, kind, sent, received_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+         ON CONFLICT (phone, id, sender) DO NOTHING",
+        (
+            phone,
+            &said.author.phone,
+            said.id,
+            said.family.as_str(),
+            said.chat,
+            &content.kind,
+            said.sent,
+            unit.now_ms(),
+        ),
+    )?;
+    if new == 0 {
+        count_copy(unit, phone, &said.author.phone, said.id)?;
+        let copies = unit
+            .prepare("SELECT copies FROM inbox WHERE phone = ?1 AND id = ?3 AND sender = ?2")?
+            .query_row((phone, &said.author.phone, said.id), |row| row.get(0))?;
+        return Ok(copies);
+    }
+    unit.execute(
+        "INSERT INTO inbox_bodies (seq, sender_lid, body, message, secret) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (
+            unit.last_insert_id(),
+            &said.author.lid,
+            json(content)?,
+            message.encode_to_vec(),
+            extract_message_secret(message),
+        ),
+    )?;
     unit.shown();
-    let copies = unit
-        .prepare(
-            "INSERT INTO inbox (phone, sender, id, family, chat, sender_lid, kind, body, message, secret, sent,
-                 copies, received_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 1, ?12)
-             ON CONFLICT (phone, sender, id) DO UPDATE SET copies = copies + 1
-             RETURNING copies",
-        )?
-        .query_row(
-            rusqlite::params![
-                phone,
-                said.author.phone,
-                said.id,
-                said.family.as_str(),
-                said.chat,
-                said.author.lid,
-                content.kind,
-                json(content)?,
-                message.encode_to_vec(),
-                extract_message_secret(message),
-                said.sent,
-                unit.now_ms(),
-            ],
-            |row| row.get(0),
-        )?;
-    Ok(copies)
+    Ok(1)
 }
 
 /// Counts one more copy of a message that arrived before.
 pub(crate) fn count_copy(unit: &mut Unit<'_>, phone: &str, sender: &str, id: &str) -> Result<()> {
-    unit.shown();
+    unit.amended();
     unit.execute(
-        "UPDATE inbox SET copies = copies + 1 WHERE phone = ?1 AND sender = ?2 AND id = ?3",
+        "UPDATE inbox SET copies = copies + 1 WHERE phone = ?1 AND id = ?3 AND sender = ?2",
         (phone, sender, id),
     )?;
     Ok(())
 }
 
-const FOUND: &str = "seq, id, sender, body, message, secret";
+const FOUND: &str = "SELECT i.seq, i.id, i.sender, b.body, b.message, b.secret
+     FROM inbox i INDEXED BY inbox_by_id JOIN inbox_bodies b ON b.seq = i.seq";
 
 /// The message with this id in this chat, the latest where there are several.
 pub(crate) fn find_in(unit: &Unit<'_>, phone: &str, chat: &str, id: &str) -> Result<Option<Found>> {
-    let sql = format!(
-        "SELECT {FOUND} FROM inbox WHERE phone = ?1 AND chat = ?2 AND id = ?3 ORDER BY seq DESC LIMIT 1"
-    );
+    let sql = format!("{FOUND} WHERE i.phone = ?1 AND i.chat = ?2 AND i.id = ?3 ORDER BY i.seq DESC LIMIT 1");
     found(unit, &sql, (phone, chat, id))
 }
 
 /// The message with this id, the latest where there are several.
 pub(crate) fn find(unit: &Unit<'_>, phone: &str, id: &str) -> Result<Option<Found>> {
-    let sql = format!("SELECT {FOUND} FROM inbox WHERE phone = ?1 AND id = ?2 ORDER BY seq DESC LIMIT 1");
+    let sql = format!("{FOUND} WHERE i.phone = ?1 AND i.id = ?2 ORDER BY i.seq DESC LIMIT 1");
     found(unit, &sql, (phone, id))
 }
 
@@ -178,7 +184,7 @@ fn found(unit: &Unit<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Op
 
 /// Somebody has read messages that the phone's person wrote.
 pub(crate) fn tick(unit: &mut Unit<'_>, phone: &str, ids: &[String], reader: &str) -> Result<()> {
-    unit.shown();
+    unit.amended();
     for id in ids {
         unit.execute(
             "INSERT OR IGNORE INTO ticks (phone, id, reader)
@@ -197,22 +203,18 @@ pub(crate) fn amend(
     content: &Content,
     message: Option<&wa::Message>,
 ) -> Result<()> {
-    unit.shown();
+    unit.amended();
+    unit.execute("UPDATE inbox SET kind = ?2 WHERE seq = ?1", (seq, &content.kind))?;
     unit.execute(
-        "UPDATE inbox SET kind = ?2, body = ?3, message = COALESCE(?4, message) WHERE seq = ?1",
-        (
-            seq,
-            &content.kind,
-            json(content)?,
-            message.map(wa::Message::encode_to_vec),
-        ),
+        "UPDATE inbox_bodies SET body = ?2, message = COALESCE(?3, message) WHERE seq = ?1",
+        (seq, json(content)?, message.map(wa::Message::encode_to_vec)),
     )?;
     Ok(())
 }
 
 /// Sets the text of the entry that `said` made.
 pub(crate) fn set_text(unit: &mut Unit<'_>, phone: &str, said: &Said<'_>, text: &str) -> Result<()> {
-    let sql = format!("SELECT {FOUND} FROM inbox WHERE phone = ?1 AND sender = ?2 AND id = ?3");
+    let sql = format!("{FOUND} WHERE i.phone = ?1 AND i.sender = ?2 AND i.id = ?3");
     let Some(entry) = found(unit, &sql, (phone, &said.author.phone, said.id))? else {
         return Ok(());
     };
@@ -223,36 +225,41 @@ pub(crate) fn set_text(unit: &mut Unit<'_>, phone: &str, said: &Said<'_>, text: 
     amend(unit, entry.seq, &content, None)
 }
 
-/// The messages after the one with id `after` (all without it), oldest first; those that the phone itself wrote
-/// only if `sent`.
+/// Where the message with this id is in the inbox; the last place where there are several.
 ///
 /// # Errors
-/// [`Error::NotFound`] for an `after` that is not there.
-pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>, sent: bool) -> Result<Vec<Entry>> {
-    let seq: i64 = match after {
-        None => 0,
-        Some(id) => unit
-            .prepare("SELECT MAX(seq) FROM inbox WHERE phone = ?1 AND id = ?2")?
-            .query_row((phone, id), |row| row.get::<_, Option<i64>>(0))
-            .optional()?
-            .flatten()
-            .ok_or_else(|| Error::NotFound("`after` names no message of this inbox".into()))?,
-    };
-    let mut statement = unit.prepare(
-        "SELECT id, chat, sender, sender_lid, body, received_at, copies,
-             (SELECT hash FROM phone_media m
-              WHERE m.phone = inbox.phone AND m.sender = inbox.sender AND m.id = inbox.id AND m.state = 'held'),
-             (SELECT coalesce(sum(count), 0) FROM retries r
-              WHERE r.phone = inbox.phone AND r.sender = inbox.sender AND r.id = inbox.id),
-             (SELECT group_concat(reader) FROM ticks t
-              WHERE t.phone = inbox.phone AND t.phone = inbox.sender AND t.id = inbox.id)
-         FROM inbox WHERE phone = ?1 AND seq > ?2 AND (?3 OR NOT sent) ORDER BY seq",
-    )?;
-    let mut rows = statement.query((phone, seq, sent))?;
+/// [`Error::NotFound`] where there is none.
+pub(crate) fn place(unit: &Unit<'_>, phone: &str, id: &str) -> Result<i64> {
+    unit.prepare("SELECT MAX(seq) FROM inbox INDEXED BY inbox_by_id WHERE phone = ?1 AND id = ?2")?
+        .query_row((phone, id), |row| row.get::<_, Option<i64>>(0))?
+        .ok_or_else(|| Error::NotFound("`after` names no message of this inbox".into()))
+}
+
+const PAGE: &str = "SELECT i.id, i.chat, i.sender, b.sender_lid, b.body, i.received_at, i.copies,
+         (SELECT hash FROM phone_media m
+          WHERE m.phone = i.phone AND m.sender = i.sender AND m.id = i.id AND m.state = 'held'),
+         (SELECT coalesce(sum(count), 0) FROM retries r
+          WHERE r.phone = i.phone AND r.sender = i.sender AND r.id = i.id),
+         (SELECT group_concat(reader) FROM ticks t
+          WHERE t.phone = i.phone AND t.phone = i.sender AND t.id = i.id),
+         i.seq
+     FROM inbox i INDEXED BY inbox_by_phone JOIN inbox_bodies b ON b.seq = i.seq
+     WHERE i.phone = ?1 AND i.seq > ?2 AND (?3 OR NOT i.sent) ORDER BY i.seq LIMIT ?4";
+
+/// Up to `limit` messages after a place (0: from the beginning), each with its own place, oldest first; those that the
+/// phone itself wrote only if `sent`. It costs what these messages cost, however large the inbox is.
+pub(crate) fn page(
+    unit: &Unit<'_>,
+    phone: &str,
+    (after, limit): (i64, u32),
+    sent: bool,
+) -> Result<Vec<(i64, Entry)>> {
+    let mut statement = unit.prepare(PAGE)?;
+    let mut rows = statement.query((phone, after, sent, limit))?;
     let mut entries = Vec::new();
     while let Some(row) = rows.next()? {
         let media: Option<Vec<u8>> = row.get(7)?;
-        entries.push(Entry {
+        let entry = Entry {
             id: row.get(0)?,
             chat: row.get(1)?,
             from: row.get(2)?,
@@ -268,9 +275,18 @@ pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>, sent: bool
                 .get::<_, Option<String>>(9)?
                 .map(|readers| readers.split(',').map(str::to_owned).collect())
                 .unwrap_or_default(),
-        });
+        };
+        entries.push((row.get(10)?, entry));
     }
     Ok(entries)
+}
+
+/// All messages after the one with id `after`, or all there are.
+#[cfg(test)]
+pub(crate) fn list(unit: &Unit<'_>, phone: &str, after: Option<&str>, sent: bool) -> Result<Vec<Entry>> {
+    let place = after.map_or(Ok(0), |id| place(unit, phone, id))?;
+    let entries = page(unit, phone, (place, u32::MAX), sent)?;
+    Ok(entries.into_iter().map(|(_, entry)| entry).collect())
 }
 
 #[expect(
@@ -312,41 +328,61 @@ fn mark(
     column: &'static str,
     counts: impl Fn(&Unread) -> bool,
 ) -> Result<Vec<Unread>> {
-    if let Some(ids) = ids {
-        let mut known = unit.prepare("SELECT 1 FROM inbox WHERE phone = ?1 AND id = ?2")?;
-        for id in ids {
-            if !known.exists((phone, id))? {
-                return Err(Error::NotFound("one of `ids` is no message of this inbox".into()));
+    let open: Vec<(i64, Unread)> = match ids {
+        Some(ids) => {
+            let mut open = Vec::new();
+            for id in ids {
+                open.extend(named(unit, phone, id, column)?);
             }
+            // An id may be there twice.
+            open.sort_unstable_by_key(|(seq, _)| *seq);
+            open.dedup_by_key(|(seq, _)| *seq);
+            open
+        }
+        None => {
+            let mut statement = unit.prepare(&format!(
+                "SELECT seq, id, chat, sender, family, kind FROM inbox
+                 WHERE phone = ?1 AND {column} = 0 AND sender <> ?1 ORDER BY seq"
+            ))?;
+            let rows = statement.query_map([phone], unread)?;
+            rows.collect::<rusqlite::Result<_>>()?
+        }
+    };
+    let mut mark = unit.prepare(&format!("UPDATE inbox SET {column} = 1 WHERE seq = ?1"))?;
+    let mut chosen = Vec::new();
+    for (seq, entry) in open {
+        if counts(&entry) {
+            mark.execute([seq])?;
+            chosen.push(entry);
         }
     }
-    let open: Vec<Unread> = {
-        let mut statement = unit.prepare(&format!(
-            "SELECT id, chat, sender, family, kind FROM inbox
-             WHERE phone = ?1 AND {column} = 0 AND sender <> ?1 ORDER BY seq"
-        ))?;
-        let rows = statement.query_map([phone], |row| {
-            Ok(Unread {
-                id: row.get(0)?,
-                chat: row.get(1)?,
-                sender: row.get(2)?,
-                family: Family::named(row.get_ref(3)?.as_str()?),
-                kind: row.get(4)?,
-            })
-        })?;
-        rows.collect::<rusqlite::Result<_>>()?
-    };
-    let chosen: Vec<Unread> = open
-        .into_iter()
-        .filter(|entry| counts(entry) && ids.is_none_or(|ids| ids.contains(&entry.id)))
-        .collect();
-    let mut mark = unit.prepare(&format!(
-        "UPDATE inbox SET {column} = 1 WHERE phone = ?1 AND sender = ?2 AND id = ?3"
-    ))?;
-    for entry in &chosen {
-        mark.execute((phone, &entry.sender, &entry.id))?;
-    }
     Ok(chosen)
+}
+
+/// The messages of others with this id that are not marked yet.
+fn named(unit: &Unit<'_>, phone: &str, id: &str, column: &'static str) -> Result<Vec<(i64, Unread)>> {
+    let mut statement = unit.prepare(&format!(
+        "SELECT seq, id, chat, sender, family, kind, sender = ?1 OR {column} FROM inbox INDEXED BY inbox_by_id
+         WHERE phone = ?1 AND id = ?2"
+    ))?;
+    let rows = statement.query_map((phone, id), |row| Ok((unread(row)?, row.get(6)?)))?;
+    let all: Vec<((i64, Unread), bool)> = rows.collect::<rusqlite::Result<_>>()?;
+    if all.is_empty() {
+        return Err(Error::NotFound("one of `ids` is no message of this inbox".into()));
+    }
+    let open = all.into_iter().filter(|(_, is_done)| !is_done);
+    Ok(open.map(|(entry, _)| entry).collect())
+}
+
+fn unread(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Unread)> {
+    let unread = Unread {
+        id: row.get(1)?,
+        chat: row.get(2)?,
+        sender: row.get(3)?,
+        family: Family::named(row.get_ref(4)?.as_str()?),
+        kind: row.get(5)?,
+    };
+    Ok((row.get(0)?, unread))
 }
 
 /// Milliseconds since the Unix epoch as RFC 3339.
@@ -361,6 +397,108 @@ mod tests {
     use super::*;
     use crate::phone::identity;
     use crate::store::testing::Bench;
+
+    /// Shows `phone` that many texts, with their numbers from `from` on as ids and texts.
+    fn fill(unit: &mut Unit<'_>, phone: &str, author: &Account, numbers: std::ops::Range<u32>) -> Result<()> {
+        for n in numbers {
+            let id = n.to_string();
+            let content = Content {
+                kind: "text".into(),
+                text: Some(id.clone()),
+                ..Content::default()
+            };
+            let said = Said {
+                author,
+                family: Family::Pn,
+                chat: &author.phone,
+                id: &id,
+                sent: author.phone == phone,
+            };
+            put(unit, phone, &said, &content, &wa::Message::default())?;
+        }
+        Ok(())
+    }
+
+    /// How many steps the store takes for the page of ten after a place.
+    fn steps(unit: &Unit<'_>, phone: &str, place: i64) -> Result<i32> {
+        use rusqlite::StatementStatus::VmStep;
+        // Statements stay prepared, and count for all times that they run.
+        let count = |unit: &Unit<'_>| unit.prepare(PAGE).map(|statement| statement.reset_status(VmStep));
+        count(unit)?;
+        assert_eq!(page(unit, phone, (place, 10), false)?.len(), 10);
+        Ok(count(unit)?)
+    }
+
+    #[test]
+    fn a_page_costs_the_same_in_any_inbox() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let [me, other, third] = [
+                identity::create(unit, None, None)?,
+                identity::create(unit, None, None)?,
+                identity::create(unit, None, None)?,
+            ];
+            fill(unit, &me.phone, &other, 0..20)?;
+            let small = steps(unit, &me.phone, 0)?;
+            assert!(small > 0);
+            // Between them are those of another phone.
+            fill(unit, &third.phone, &other, 0..1_000)?;
+            fill(unit, &me.phone, &other, 20..1_000)?;
+            assert_eq!(steps(unit, &me.phone, 0)?, small);
+            let middle = place(unit, &me.phone, "500")?;
+            assert_eq!(steps(unit, &me.phone, middle)?, small);
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn pages_follow_each_other_without_gap_or_repetition() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let me = identity::create(unit, None, None)?;
+            let other = identity::create(unit, None, None)?;
+            fill(unit, &me.phone, &other, 0..7)?;
+            fill(unit, &me.phone, &me, 7..9)?;
+            fill(unit, &me.phone, &other, 9..12)?;
+            for (sent, wanted) in [(false, 10), (true, 12)] {
+                let (mut place, mut seen) = (0, Vec::new());
+                loop {
+                    let part = page(unit, &me.phone, (place, 3), sent)?;
+                    let Some((last, _)) = part.last() else { break };
+                    place = *last;
+                    seen.extend(
+                        part.into_iter()
+                            .map(|(_, entry)| entry.id.parse::<u32>().expect("a number")),
+                    );
+                }
+                assert_eq!(seen.len(), wanted);
+                assert!(seen.is_sorted_by(|one, next| one < next), "{seen:?}");
+            }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn reading_by_id_marks_each_message_once_and_knows_all_ids() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let me = identity::create(unit, None, None)?;
+            let other = identity::create(unit, None, None)?;
+            fill(unit, &me.phone, &other, 0..3)?;
+            fill(unit, &me.phone, &me, 3..4)?;
+            let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+            let read = mark_read(unit, &me.phone, Some(&ids(&["1", "1", "3"])))?;
+            assert_eq!(
+                read.iter().map(|unread| unread.id.as_str()).collect::<Vec<_>>(),
+                ["1"]
+            );
+            assert!(mark_read(unit, &me.phone, Some(&ids(&["1"])))?.is_empty());
+            let unknown = mark_read(unit, &me.phone, Some(&ids(&["2", "9"])));
+            assert!(matches!(unknown, Err(Error::NotFound(_))));
+            assert_eq!(mark_read(unit, &me.phone, None)?.len(), 2);
+            Ok(())
+        });
+    }
 
     #[test]
     fn a_repeated_id_is_shown_once_and_counted() {

@@ -10,7 +10,7 @@ use super::app_state::{self, keys};
 use super::{history, salt, send};
 use crate::directory::{Account, Address};
 use crate::error::Result;
-use crate::store::Unit;
+use crate::store::{Known, Unit};
 
 /// Shares keys with those companions that lack some, if the phone is reachable. A companion that gets its first ones
 /// is new: it gets the account's history after them.
@@ -19,6 +19,7 @@ pub(crate) fn share_due(unit: &mut Unit<'_>, account: &Account) -> Result<()> {
         return Ok(());
     }
     keys::rotate_if_due(unit, &account.phone)?;
+    Known::store(unit)?;
     let ready: Vec<u16> = unit
         .prepare(
             "SELECT device FROM companions c WHERE phone = ?1 AND

@@ -14,7 +14,7 @@ use super::chats::Taken;
 use super::history::{self, Seen};
 use super::inbox::Said;
 use super::signal::{self, EncType, Opened, sender_keys};
-use super::{app_state, auto_reply, chats, identity, inbox, key_share, peer, resend, reupload, room, send};
+use super::{app_state, auto_reply, chats, identity, inbox, key_share, peer, reupload, room, send};
 use crate::app_state as collections;
 use crate::directory::{self, Account, Address, Family};
 use crate::error::{Error, Result};
@@ -27,25 +27,54 @@ use crate::wire;
 /// A phone gives a message up after asking for it this often, as the clients do.
 const MAX_RETRIES: u32 = 5;
 
-/// Takes the first waiting stanza of `phone`. `false` if there is none, or the phone is off.
-pub(crate) fn step(unit: &mut Unit<'_>, phone: &str) -> Result<bool> {
-    let Some(account) = directory::by_phone(unit, phone)?.filter(|account| account.online) else {
-        return Ok(false);
-    };
+/// What a phone has left to do after its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Left {
+    /// More may wait.
+    More,
+    /// A new companion waits for its history.
+    History,
+    /// Nothing, or nothing while the phone is off.
+    Nothing,
+}
+
+/// Takes up to `most` waiting stanzas of `phone`, in their order. An error leaves all of them where they are.
+pub(crate) fn turn(unit: &mut Unit<'_>, phone: &str, most: u32) -> Result<Left> {
     let own = Address::primary(phone);
-    let Some(row) = queue::after(unit, &own, 0, 1)?.pop() else {
-        return Ok(false);
-    };
-    let node = wire::decode(&row.payload)?;
-    match node.tag.as_ref() {
-        "message" => message(unit, &account, &node)?,
-        "receipt" => receipt(unit, &account, &node)?,
-        "notification" => notification(unit, &account, &node)?,
-        "chatstate" => chatstates::see(unit, phone, &node)?,
-        _ => {}
+    if !is_on(unit, phone)? {
+        return Ok(Left::Nothing);
     }
-    queue::remove(unit, row.seq)?;
-    Ok(true)
+    let rows = queue::after(unit, &own, 0, most)?;
+    let mut taken = None;
+    for row in &rows {
+        // A stanza may have changed the account.
+        let Some(account) = directory::by_phone(unit, phone)?.filter(|account| account.online) else {
+            break;
+        };
+        let node = wire::decode(&row.payload)?;
+        match node.tag.as_ref() {
+            "message" => message(unit, &account, &node)?,
+            "receipt" => receipt(unit, &account, &node)?,
+            "notification" => notification(unit, &account, &node)?,
+            "chatstate" => chatstates::see(unit, phone, &node)?,
+            _ => {}
+        }
+        taken = Some(row.seq);
+    }
+    if let Some(last) = taken {
+        queue::remove_until(unit, &own, last)?;
+    }
+    if rows.len() == most as usize {
+        Ok(Left::More)
+    } else if is_on(unit, phone)? && history::is_due(unit, phone)? {
+        Ok(Left::History)
+    } else {
+        Ok(Left::Nothing)
+    }
+}
+
+fn is_on(unit: &Unit<'_>, phone: &str) -> Result<bool> {
+    Ok(directory::by_phone(unit, phone)?.is_some_and(|account| account.online))
 }
 
 /// A message as its stanza presents it.
@@ -212,10 +241,7 @@ fn show(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>, message
         sent: false,
     };
     match chats::take(unit, &account.phone, &said, &message)? {
-        Taken::New => {
-            resend::keep(unit, &account.phone, (&said.author.phone, said.id), &message)?;
-            auto_reply::answer(unit, account, &said, &message)
-        }
+        Taken::New => auto_reply::answer(unit, account, &said, &message),
         Taken::Again | Taken::Unseen => Ok(()),
     }
 }
@@ -270,7 +296,7 @@ fn is_to_oneself(unit: &Unit<'_>, account: &Account, incoming: &Incoming<'_>) ->
 /// The copy itself is lost to the phone. `whatsapp-rust` 0.7 mistakes its own phone's request to encrypt again for
 /// one of the recipient's: it replaces the recipient's keys with the phone's, where the request has any, and encrypts
 /// for the recipient's session what it then sends to the phone. So a phone must not ask it, and has no other way to
-/// ask a companion. The way back, a companion that asks its phone, is [`resend`].
+/// ask a companion. The way back, a companion that asks its phone, is [`super::resend`].
 fn heal(unit: &mut Unit<'_>, account: &Account, incoming: &Incoming<'_>) -> Result<()> {
     signal::reset(unit, &account.phone, &incoming.device)?;
     key_share::share(unit, account, incoming.device.device)

@@ -19,33 +19,8 @@ use crate::directory::{self, Account, Address, Family};
 use crate::error::Result;
 use crate::store::Unit;
 
-/// The messages of others that a phone keeps for its companions.
-const KEPT: i64 = 500;
-
 /// The most messages that one request may name.
 const MAX_ASKED: usize = 100;
-
-/// Keeps a message that the phone has read.
-pub(crate) fn keep(
-    unit: &Unit<'_>,
-    phone: &str,
-    (sender, id): (&str, &str),
-    message: &wa::Message,
-) -> Result<()> {
-    let kept = unit.execute(
-        "INSERT OR IGNORE INTO kept_messages (phone, sender, id, message, at) VALUES (?1, ?2, ?3, ?4, ?5)",
-        (phone, sender, id, message.encode_to_vec(), unit.now_secs()),
-    )?;
-    if kept > 0 {
-        let last = unit.last_insert_id();
-        unit.execute(
-            "DELETE FROM kept_messages WHERE phone = ?1 AND seq <=
-                 (SELECT seq FROM kept_messages WHERE phone = ?1 AND seq <= ?2 ORDER BY seq DESC LIMIT 1 OFFSET ?3)",
-            (phone, last, KEPT),
-        )?;
-    }
-    Ok(())
-}
 
 /// Answers the request that came under `id` from one of the phone's companions.
 pub(crate) fn answer(
@@ -126,14 +101,18 @@ fn info(unit: &Unit<'_>, account: &Account, key: &wa::MessageKey) -> Result<wa::
     Ok(info)
 }
 
-/// A message and its time in Unix seconds: of another device, or one that the phone sent itself.
+/// A message and its time in Unix seconds: one that the phone shows, or one that it sent itself.
 fn kept(unit: &Unit<'_>, phone: &str, sender: &str, id: &str) -> Result<Option<(Vec<u8>, i64)>> {
-    let kept = unit
-        .prepare("SELECT message, at FROM kept_messages WHERE phone = ?1 AND sender = ?2 AND id = ?3")?
+    // Of what was revoked nothing is left.
+    let shown = unit
+        .prepare(
+            "SELECT b.message, i.received_at / 1000 FROM inbox i JOIN inbox_bodies b ON b.seq = i.seq
+             WHERE i.phone = ?1 AND i.id = ?3 AND i.sender = ?2 AND i.kind <> 'revoked'",
+        )?
         .query_row((phone, sender, id), |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if kept.is_some() || sender != phone {
-        return Ok(kept);
+    if shown.is_some() || sender != phone {
+        return Ok(shown);
     }
     let sent: Option<Vec<u8>> = unit
         .prepare("SELECT message FROM sent WHERE phone = ?1 AND id = ?2")?

@@ -18,7 +18,7 @@ use crate::relay::{self, Chat, Envelope};
 use crate::store::Unit;
 use crate::store::queue::{self, Kind, Stanza};
 
-/// The messages a phone keeps for devices that ask again.
+/// The messages a phone keeps for devices that ask again, at least.
 const KEPT_FOR_RETRY: i64 = 500;
 
 /// How often a message is encrypted again for one device, as the clients count it.
@@ -110,11 +110,13 @@ pub(super) fn keep(
             draft.message.encode_to_vec(),
         ),
     )?;
-    unit.execute(
-        "DELETE FROM sent WHERE phone = ?1 AND seq <=
-             (SELECT seq FROM sent WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
-        (&account.phone, KEPT_FOR_RETRY),
-    )?;
+    if unit.trims("sent", &account.phone) {
+        unit.execute(
+            "DELETE FROM sent WHERE phone = ?1 AND seq <=
+                 (SELECT seq FROM sent WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+            (&account.phone, KEPT_FOR_RETRY),
+        )?;
+    }
     let said = Said {
         author: account,
         family,

@@ -39,7 +39,7 @@ pub use crate::phone::content::{Content, Reaction as ShownReaction};
 pub use crate::phone::inbox::Entry;
 pub use crate::phone::passkey::PasskeyInfo;
 pub use crate::stats::{Counts, Handshakes, Stanzas};
-pub use chats::{InboxQuery, ReadReport, ReadRequest, Sent};
+pub use chats::{InboxPage, InboxQuery, PageQuery, ReadReport, ReadRequest, Sent};
 pub use groups::{
     GroupEdit, GroupInfo, Joined, NewGroup, Participant, ParticipantAction, ParticipantResult,
     ParticipantsRequest,

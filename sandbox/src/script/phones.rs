@@ -19,7 +19,7 @@ use crate::phone::{identity, key_share};
 use crate::pictures::{self, Owner};
 use crate::server::refusals::{self, Refusal};
 use crate::server::registry::Registry;
-use crate::store::Unit;
+use crate::store::{Known, Unit};
 use crate::switches;
 
 /// A phone and its companions.
@@ -241,6 +241,7 @@ impl Phone {
             let account = directory::require(unit, &phone)?;
             participants::leave_all(unit, &account)?;
             // The number may come again as somebody else's, so others' sessions with it end here.
+            Known::store(unit)?;
             unit.execute("DELETE FROM sessions WHERE peer = ?1", [&phone])?;
             pictures::remove_with_owner(unit, &Owner::Person(account))?;
             unit.execute("DELETE FROM phones WHERE phone = ?1", [&phone])?;

@@ -2,6 +2,7 @@
 //!
 //! A fault of one connection ends that connection alone, with the reason in the log.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use super::login::{self, Intent, Verdict};
 use super::pace::Pace;
 use super::refusals::Refusal;
 use super::registry::{Client, Outgoing, Pairing};
-use super::router::{Router, Seat};
+use super::router::{Outcome, Router, Seat};
 use super::writer;
 use crate::error::Error;
 use crate::faults::{Fate, Subject};
@@ -30,6 +31,9 @@ use crate::{pairing, wire};
 
 /// How long a client may take to read the server's last word and close its side.
 const LAST_WORD: Duration = Duration::from_secs(5);
+
+/// Stanzas of one client that may be in the store's queue at once. They share commits; the next ones wait in the socket.
+const IN_STORE: usize = 128;
 
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
@@ -303,63 +307,153 @@ async fn seat(
 }
 
 async fn receive(router: &Router, client: &Client, reader: &mut Reader, read: &NoiseCipher) -> End {
-    let mut counter = 0_u32;
-    let idle = router.network().config.idle_timeout;
-    loop {
-        let frame = tokio::select! {
-            () = client.close.cancelled() => return End::Dropped,
-            frame = tokio::time::timeout(idle, reader.frame()) => frame,
-        };
-        let mut frame = match frame {
-            Ok(Ok(frame)) => frame,
-            Ok(Err(end)) => return end,
-            Err(_) => return End::Silent,
-        };
-        if read.decrypt_in_place_with_counter(counter, &mut frame).is_err() {
-            return End::Cipher;
+    let mut line = Waiting {
+        router,
+        client,
+        outcomes: VecDeque::new(),
+    };
+    let end = line.receive(reader, read).await;
+    // What was submitted happens whether the client is there or not; what follows from it is counted.
+    while let Some(outcome) = line.outcomes.pop_front() {
+        if let Err(Error::Stopped) = outcome.await {
+            break;
         }
-        let Some(next) = counter.checked_add(1) else {
-            return End::Cipher;
-        };
-        counter = next;
-        let node = match wire::decode(&frame) {
-            Ok(node) => node,
-            Err(error) => return End::Work(error),
-        };
+    }
+    end
+}
+
+/// The stanzas of a client that are in the store's queue, first come first.
+struct Waiting<'a> {
+    router: &'a Router,
+    client: &'a Client,
+    outcomes: VecDeque<Outcome<'a>>,
+}
+
+impl Waiting<'_> {
+    async fn receive(&mut self, reader: &mut Reader, read: &NoiseCipher) -> End {
+        let mut counter = 0_u32;
+        let idle = self.router.network().config.idle_timeout;
+        loop {
+            let has_room = self.outcomes.len() < IN_STORE;
+            let frame = tokio::select! {
+                () = self.client.close.cancelled() => return End::Dropped,
+                settled = settled(&mut self.outcomes) => {
+                    if let Err(end) = self.answer(settled).await {
+                        return end;
+                    }
+                    continue;
+                }
+                frame = tokio::time::timeout(idle, reader.frame()), if has_room => frame,
+            };
+            let mut frame = match frame {
+                Ok(Ok(frame)) => frame,
+                Ok(Err(end)) => return end,
+                Err(_) => return End::Silent,
+            };
+            if read.decrypt_in_place_with_counter(counter, &mut frame).is_err() {
+                return End::Cipher;
+            }
+            let Some(next) = counter.checked_add(1) else {
+                return End::Cipher;
+            };
+            counter = next;
+            let node = match wire::decode(&frame) {
+                Ok(node) => Arc::new(node),
+                Err(error) => return End::Work(error),
+            };
+            if let Err(end) = self.take(&node).await {
+                return end;
+            }
+        }
+    }
+
+    /// Takes a stanza as the faults in force want it.
+    async fn take(&mut self, node: &Arc<Node>) -> Result<(), End> {
+        let (router, client) = (self.router, self.client);
         let network = router.network();
         network.stats.stanza_in(&node.tag);
-        let (delay, fate) = network.faults.incoming(client.subject(), &node);
+        let (delay, fate) = network.faults.incoming(client.subject(), node);
         if !delay.is_zero() {
+            self.settle().await?;
             tokio::select! {
-                () = client.close.cancelled() => return End::Dropped,
+                () = client.close.cancelled() => return Err(End::Dropped),
                 () = tokio::time::sleep(delay) => {}
             }
         }
-        let taken = match fate {
-            Fate::Handle(times) => handle(router, &node, times).await,
+        match fate {
+            Fate::Handle(times) => {
+                for _ in 0..times {
+                    self.handle(node).await?;
+                }
+                Ok(())
+            }
             Fate::Lost => Ok(()),
-            Fate::Refused(code) => router.refuse(&node, code),
+            Fate::Refused(code) => {
+                self.settle().await?;
+                Ok(router.refuse(node, code)?)
+            }
             Fate::End(ending) => {
+                self.settle().await?;
                 client.end(ending);
                 // At the latest when the writer has written the last word.
                 client.close.cancelled().await;
-                return End::Dropped;
+                Err(End::Dropped)
             }
-        };
-        match taken {
-            Ok(()) => {}
-            Err(Error::Invalid(reason)) => {
-                // The stanza is not answered; the client's own time-out covers it.
-                warn!(client = client.id, tag = %node.tag, %reason, "a stanza that cannot be understood");
-            }
-            Err(error) => return End::Work(error),
+        }
+    }
+
+    async fn handle(&mut self, node: &Arc<Node>) -> Result<(), End> {
+        if let Some(outcome) = self.router.submit(node).await? {
+            self.outcomes.push_back(outcome);
+            return Ok(());
+        }
+        // Others see all that came before them, and are answered after it.
+        self.settle().await?;
+        understood(self.client, &node.tag, self.router.take(node).await)
+    }
+
+    /// Waits until all that was submitted is stored and answered.
+    async fn settle(&mut self) -> Result<(), End> {
+        while !self.outcomes.is_empty() {
+            let settled = settled(&mut self.outcomes).await;
+            self.answer(settled).await?;
+        }
+        Ok(())
+    }
+
+    /// Answers a stanza. A client that takes no answers is not heard meanwhile.
+    async fn answer(&mut self, settled: Result<Option<Vec<u8>>, Error>) -> Result<(), End> {
+        match settled {
+            Ok(Some(payload)) => tokio::select! {
+                () = self.client.close.cancelled() => Err(End::Dropped),
+                is_taken = self.client.send_when_free(payload) => {
+                    if is_taken { Ok(()) } else { Err(End::Dropped) }
+                }
+            },
+            Ok(None) => Ok(()),
+            Err(error) => understood(self.client, "message, receipt or ack", Err(error)),
         }
     }
 }
 
-async fn handle(router: &Router, node: &Node, times: u8) -> Result<(), Error> {
-    for _ in 0..times {
-        router.take(node).await?;
+/// What came of the first stanza that waits; without one, never.
+async fn settled(outcomes: &mut VecDeque<Outcome<'_>>) -> Result<Option<Vec<u8>>, Error> {
+    let Some(first) = outcomes.front_mut() else {
+        return std::future::pending().await;
+    };
+    let settled = first.await;
+    outcomes.pop_front();
+    settled
+}
+
+/// Lets a stanza pass that cannot be understood.
+fn understood(client: &Client, tag: &str, taken: Result<(), Error>) -> Result<(), End> {
+    match taken {
+        Err(Error::Invalid(reason)) => {
+            // The stanza is not answered; the client's own time-out covers it.
+            warn!(client = client.id, tag, %reason, "a stanza that cannot be understood");
+            Ok(())
+        }
+        other => Ok(other?),
     }
-    Ok(())
 }

@@ -86,6 +86,8 @@ async fn deliver(store: &Store, address: &Address, client: &Client, bare: bool) 
             woken.await;
             continue;
         }
+        // What is stored after this was read wakes the client.
+        let are_all = rows.len() < READ as usize;
         let mut passed = Vec::new();
         for row in rows {
             client.active().await;
@@ -104,6 +106,9 @@ async fn deliver(store: &Store, address: &Address, client: &Client, bare: bool) 
             }
         }
         forget(store, passed).await?;
+        if are_all {
+            woken.await;
+        }
     }
 }
 

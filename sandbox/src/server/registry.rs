@@ -209,6 +209,8 @@ pub(crate) struct Registry {
     pub(crate) agenda: Arc<Agenda>,
     /// Told when an inbox changed; for all who wait for it.
     pub(crate) inboxes: Notify,
+    /// Counts the commits in which an entry of some inbox changed.
+    pub(crate) amendments: AtomicU64,
     /// Told when a phone got something to answer.
     pub(crate) answers: Notify,
     /// Told when a phone got media to fetch.
@@ -312,8 +314,11 @@ impl Registry {
         Some((found, refs))
     }
 
-    /// Passes on what a committed unit of work brought about. Never waits.
+    /// Passes on what committed units of work brought about. Never waits.
     pub(crate) fn apply(&self, effects: Effects) {
+        if effects.amended {
+            self.amendments.fetch_add(1, Ordering::AcqRel);
+        }
         if effects.shown {
             self.inboxes.notify_waiters();
         }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tracing::error;
 use wacore_binary::Node;
 use wacore_binary::builder::NodeBuilder;
@@ -31,6 +33,9 @@ pub(crate) enum Seat {
     /// Its login was refused; it is about to be closed.
     Refused,
 }
+
+/// What comes of a stanza once it is stored: an encoded answer, or nothing to answer.
+pub(crate) type Outcome<'a> = BoxFuture<'a, Result<Option<Vec<u8>>>>;
 
 /// Takes the stanzas of one connection, in their order.
 pub(crate) struct Router {
@@ -71,21 +76,26 @@ impl Router {
         }
     }
 
-    /// Takes one stanza.
+    /// Takes a stanza of those that come in crowds: messages, receipts and acknowledgements. It is in the store's queue
+    /// when this returns, and the next one may be taken; `None` for any other stanza.
+    ///
+    /// What comes of it is to be awaited in the order of the stanzas. It is an encoded answer, or nothing to answer.
+    pub(crate) async fn submit(&self, node: &Arc<Node>) -> Result<Option<Outcome<'_>>> {
+        let Seat::Device(address) = &self.seat else {
+            return Ok(None);
+        };
+        Ok(match node.tag.as_ref() {
+            "message" => Some(self.message(address, node).await?),
+            "receipt" => Some(self.receipt(address, node).await?),
+            "ack" => self.ack(address, node).await?,
+            _ => None,
+        })
+    }
+
+    /// Takes any other stanza.
     pub(crate) async fn take(&self, node: &Node) -> Result<()> {
         match (&self.seat, node.tag.as_ref()) {
             (_, "iq") => self.iq(node).await,
-            (Seat::Device(address), "message") => self.message(address, node).await,
-            (Seat::Device(address), "receipt") => {
-                let (from, node, sent) = (address.clone(), node.clone(), self.sent());
-                let ack = self
-                    .network
-                    .store
-                    .run(move |unit| receipts::receipt(unit, (&from, sent), &node))
-                    .await?;
-                self.reply(&ack)
-            }
-            (Seat::Device(address), "ack") => self.ack(address, node).await,
             (Seat::Device(_), "ib") => {
                 self.pull(node);
                 Ok(())
@@ -127,26 +137,34 @@ impl Router {
         }
     }
 
-    async fn message(&self, address: &Address, node: &Node) -> Result<()> {
-        let (from, stanza) = (address.clone(), node.clone());
-        let ack = self
-            .network
-            .store
-            .run(move |unit| relay::message(unit, &from, &stanza))
-            .await?;
-        if ack.attrs.get("error").is_some() {
-            self.network.stats.refusal();
-            return self.reply(&ack);
-        }
-        self.network.stats.message();
-        match self.network.faults.stored(self.client.subject()) {
-            Stored::Acknowledge => self.reply(&ack),
-            Stored::Withhold => Ok(()),
-            Stored::Drop => {
-                self.client.end(Ending::Drop);
-                Ok(())
+    async fn message(&self, address: &Address, node: &Arc<Node>) -> Result<Outcome<'_>> {
+        let (from, stanza) = (address.clone(), Arc::clone(node));
+        let relay = move |unit: &mut Unit<'_>| relay::message(unit, &from, &stanza);
+        let answer = self.network.store.submit(relay).await?;
+        let outcome = async move {
+            let ack = answer.await?;
+            if ack.attrs.get("error").is_some() {
+                self.network.stats.refusal();
+                return wire::encode(&ack).map(Some);
             }
-        }
+            self.network.stats.message();
+            match self.network.faults.stored(self.client.subject()) {
+                Stored::Acknowledge => wire::encode(&ack).map(Some),
+                Stored::Withhold => Ok(None),
+                Stored::Drop => {
+                    self.client.end(Ending::Drop);
+                    Ok(None)
+                }
+            }
+        };
+        Ok(outcome.boxed())
+    }
+
+    async fn receipt(&self, address: &Address, node: &Arc<Node>) -> Result<Outcome<'_>> {
+        let (from, node, sent) = (address.clone(), Arc::clone(node), self.sent());
+        let take = move |unit: &mut Unit<'_>| receipts::receipt(unit, (&from, sent), &node);
+        let answer = self.network.store.submit(take).await?;
+        Ok(async move { wire::encode(&answer.await?).map(Some) }.boxed())
     }
 
     /// Answers a message or a question with an error, as a fault wants it.
@@ -160,13 +178,13 @@ impl Router {
         self.reply(&ack)
     }
 
-    /// The client has a stanza of the server's.
-    async fn ack(&self, address: &Address, node: &Node) -> Result<()> {
+    /// The client has a stanza of the server's. `None` for an acknowledgement of nothing.
+    async fn ack(&self, address: &Address, node: &Node) -> Result<Option<Outcome<'_>>> {
         let (Some(class), Some(id)) = (wire::attr(node, "class"), wire::attr(node, "id")) else {
-            return Ok(());
+            return Ok(None);
         };
         let Some(kind) = Kind::parse(&class) else {
-            return Ok(());
+            return Ok(None);
         };
         let (to, id, sent) = (address.clone(), id.into_owned(), self.sent());
         // The type of a message is no part of what names it.
@@ -185,7 +203,8 @@ impl Router {
             };
             queue::acked(unit, (&to, sent), (kind, &id, &subtype), sender.as_ref())
         };
-        self.network.store.run(done).await
+        let answer = self.network.store.submit(done).await?;
+        Ok(Some(async move { answer.await.map(|()| None) }.boxed()))
     }
 
     /// The last row of its queue that the client may be speaking of.

@@ -20,6 +20,9 @@ use crate::wire;
 /// Stanzas that a fault may hold back at once; what comes behind waits in the client's queue.
 const HELD_BACK: usize = 512;
 
+/// The most stanzas that go into the socket together.
+const TOGETHER: usize = 64;
+
 /// Sends what is queued for `client`, until its connection is closed or its last stanza is out. Nothing goes out
 /// before `delay` has passed.
 pub(super) async fn run(
@@ -37,6 +40,7 @@ pub(super) async fn run(
         sink,
         cipher,
         counter: 0,
+        together: Vec::new(),
         client,
         network,
     };
@@ -51,6 +55,8 @@ struct Line {
     sink: SplitSink<WebSocket, Message>,
     cipher: NoiseCipher,
     counter: u32,
+    /// Sealed frames that are written next.
+    together: Vec<Message>,
     client: Arc<Client>,
     network: Arc<Network>,
 }
@@ -87,10 +93,24 @@ impl Line {
                 },
                 () = client.close.cancelled() => return Ok(()),
             };
-            if let Some(ready) = ready
-                && self.put(ready).await?
-            {
-                return Ok(());
+            if let Some(ready) = ready {
+                let mut is_last = self.put(ready)?;
+                // What waits behind it goes with it.
+                while !is_last && self.together.len() < TOGETHER && held.is_empty() {
+                    let Ok(next) = outgoing.try_recv() else {
+                        break;
+                    };
+                    let next = self.judge(next, None);
+                    if next.due <= Instant::now() {
+                        is_last = self.put(next)?;
+                    } else {
+                        held.push_back(next);
+                    }
+                }
+                self.write().await?;
+                if is_last {
+                    return Ok(());
+                }
             }
         }
     }
@@ -108,8 +128,8 @@ impl Line {
         }
     }
 
-    /// Sends a stanza; `true` after the last one.
-    async fn put(&mut self, held: Held) -> Result<bool, End> {
+    /// Seals a stanza, to be written; `true` after the last one.
+    fn put(&mut self, held: Held) -> Result<bool, End> {
         let (payload, last) = match held.outgoing {
             Outgoing::Stanza(payload) => (payload, false),
             Outgoing::Last(payload) => (payload, true),
@@ -122,19 +142,31 @@ impl Line {
             self.counter = self.counter.checked_add(1).ok_or(End::Cipher)?;
             let mut bytes = Vec::with_capacity(sealed.len() + 3);
             frames::append(&sealed, &mut bytes)?;
-            self.write(bytes).await?;
+            self.together.push(Message::Binary(bytes.into()));
             self.network.stats.stanza_out(wire::tag(&payload));
         }
         Ok(last)
     }
 
-    async fn write(&mut self, bytes: Vec<u8>) -> Result<(), End> {
-        let patience = self.network.config.limits.write_timeout;
-        let write = tokio::time::timeout(patience, self.sink.send(Message::Binary(bytes.into())));
+    /// Writes what is sealed.
+    async fn write(&mut self) -> Result<(), End> {
+        let Self {
+            sink,
+            together,
+            client,
+            network,
+            ..
+        } = self;
+        let write = async {
+            for message in together.drain(..) {
+                sink.feed(message).await?;
+            }
+            sink.flush().await
+        };
+        let write = tokio::time::timeout(network.config.limits.write_timeout, write);
         // A closed connection does not wait out a client that has stopped reading.
-        let close = &self.client.close;
         let grace = async {
-            close.cancelled().await;
+            client.close.cancelled().await;
             tokio::time::sleep(Duration::from_secs(1)).await;
         };
         tokio::select! {

@@ -5,11 +5,19 @@
 //! units that wait at the same time share one. WAL with `synchronous=NORMAL` survives a killed process at any moment;
 //! a power cut may lose the last units, each as a whole. What a unit wants to happen outside the store, such as
 //! telling a client that its queue grew, is collected in [`Effects`] and happens only after the commit.
+//!
+//! Tables that grow with every message have keys in order, so that new rows go to their ends, and what is kept of a
+//! bounded number of rows is cut back once in many rows ([`Unit::trims`]).
 
+mod known;
 pub(crate) mod queue;
 mod schema;
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::path::Path;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::thread::JoinHandle;
 
 use rusqlite::{CachedStatement, Connection};
@@ -19,41 +27,97 @@ use tracing::error;
 use crate::clock::Clock;
 use crate::directory::Address;
 use crate::error::{Error, Result};
+pub(crate) use known::Known;
 
 /// Units of work that may wait for the store's thread; callers beyond that wait themselves.
 const PENDING_UNITS: usize = 1024;
 
 /// The most units that share a commit.
-const SHARED_COMMIT: usize = 64;
+const SHARED_COMMIT: usize = 256;
+
+/// What is kept of a bounded number of rows is cut back at the first row since the start, and then at each so many.
+const TRIM_EVERY: u32 = 64;
 
 /// What follows from a unit once it is committed.
 #[derive(Debug, Default)]
 pub struct Effects {
-    /// Devices whose queue grew.
+    /// Devices whose queue grew; some more than once.
     pub wake: Vec<Address>,
     /// Devices that no longer exist: their connection is to be closed.
     pub removed: Vec<Address>,
     /// Encoded stanzas for devices that are connected, lost on all others.
     pub passing: Vec<(Address, Vec<u8>)>,
-    /// Whether some phone's inbox changed.
+    /// Whether some phone's inbox grew or changed.
     pub shown: bool,
+    /// Whether an entry that some inbox had before changed.
+    pub amended: bool,
     /// Whether a phone got something to answer, or was turned on.
     pub answers: bool,
     /// Whether a phone got media to fetch.
     pub media: bool,
 }
 
+impl Effects {
+    /// Adds what follows from a later unit.
+    fn add(&mut self, later: Self) {
+        let Self {
+            wake,
+            removed,
+            passing,
+            shown,
+            amended,
+            answers,
+            media,
+        } = later;
+        self.wake.extend(wake);
+        self.removed.extend(removed);
+        self.passing.extend(passing);
+        self.shown |= shown;
+        self.amended |= amended;
+        self.answers |= answers;
+        self.media |= media;
+    }
+}
+
+/// How many rows came since what is kept of them was cut back, by the kind of the rows and what they belong to.
+type Tally = HashMap<&'static str, HashMap<String, u32>>;
+
 /// One unit of work: all it does is stored together.
 pub struct Unit<'c> {
     connection: &'c Connection,
     now_ms: i64,
     effects: Effects,
+    /// What the unit has read already.
+    known: RefCell<Known>,
+    tally: &'c RefCell<Tally>,
 }
 
 impl Unit<'_> {
-    /// A cached statement.
+    /// A cached statement. One that writes accounts or devices makes the unit forget what it knows of them.
     pub fn prepare(&self, sql: &str) -> rusqlite::Result<CachedStatement<'_>> {
+        if known::changes_people(sql) {
+            self.known.borrow_mut().forget_people();
+        }
         self.connection.prepare_cached(sql)
+    }
+
+    /// What the unit has read already.
+    pub(crate) fn known(&self) -> std::cell::RefMut<'_, Known> {
+        self.known.borrow_mut()
+    }
+
+    /// Counts a row of a `kind` of which each `owner` keeps a bounded number. `true` where it is time to cut back to that
+    /// number: at the first row since the start, then at each [`TRIM_EVERY`]. Looking each time would cost as much as
+    /// there are rows.
+    pub(crate) fn trims(&self, kind: &'static str, owner: &str) -> bool {
+        let mut tally = self.tally.borrow_mut();
+        let of_kind = tally.entry(kind).or_default();
+        let Some(count) = of_kind.get_mut(owner) else {
+            of_kind.insert(owner.to_owned(), 0);
+            return true;
+        };
+        *count = (*count + 1) % TRIM_EVERY;
+        *count == 0
     }
 
     /// Runs one statement; answers the number of rows changed.
@@ -100,9 +164,15 @@ impl Unit<'_> {
         self.effects.answers = true;
     }
 
-    /// Tells those who watch inboxes after the commit.
+    /// Tells those who watch inboxes after the commit that one grew.
     pub fn shown(&mut self) {
         self.effects.shown = true;
+    }
+
+    /// Tells those who watch inboxes after the commit that an entry changed.
+    pub fn amended(&mut self) {
+        self.effects.shown = true;
+        self.effects.amended = true;
     }
 
     /// Lets phones fetch the media that they got, after the commit.
@@ -136,54 +206,83 @@ struct Worker {
     connection: Connection,
     clock: std::sync::Arc<dyn Clock>,
     committed: Hook,
+    tally: RefCell<Tally>,
 }
 
 /// Tells a unit's caller, once it is known whether the commit succeeded.
-type Finish = Box<dyn FnOnce(Result<(), &rusqlite::Error>, &Hook)>;
+type Reply = Box<dyn FnOnce(Result<(), &rusqlite::Error>)>;
+
+/// A unit that has run and is not committed yet.
+struct Run {
+    effects: Effects,
+    reply: Reply,
+}
 
 impl Worker {
     /// Runs one unit inside the open transaction; an error undoes that unit alone.
     fn unit<T>(&mut self, work: impl FnOnce(&mut Unit<'_>) -> Result<T>) -> Result<(T, Effects)> {
         let connection = &self.connection;
-        connection.execute_batch("SAVEPOINT unit")?;
+        run(connection, "SAVEPOINT unit")?;
         let mut unit = Unit {
             connection,
             now_ms: self.clock.now_ms(),
             effects: Effects::default(),
+            known: RefCell::default(),
+            tally: &self.tally,
         };
-        match work(&mut unit) {
+        let done = work(&mut unit).and_then(|value| {
+            Known::store(&unit)?;
+            Ok(value)
+        });
+        match done {
             Ok(value) => {
                 let effects = unit.effects;
-                connection.execute_batch("RELEASE unit")?;
+                run(connection, "RELEASE unit")?;
                 Ok((value, effects))
             }
             Err(error) => {
-                connection.execute_batch("ROLLBACK TO unit; RELEASE unit")?;
+                run(connection, "ROLLBACK TO unit")?;
+                run(connection, "RELEASE unit")?;
                 Err(error)
             }
         }
     }
 
-    /// Runs units and commits them together; only then are their callers told.
+    /// Runs units and commits them together; only then are their callers told, in the order of the units.
     fn batch(&mut self, units: impl Iterator<Item = Work>) {
         // If this fails, each unit is stored by itself, and its caller is told that it may not be stored: better than
         // the reverse.
-        let begun = self.connection.execute_batch("BEGIN IMMEDIATE");
-        let finishes: Vec<Finish> = units.map(|unit| unit(self)).collect();
-        let committed = begun.and_then(|()| self.connection.execute_batch("COMMIT"));
-        if committed.is_err() && !self.connection.is_autocommit() {
+        let begun = run(&self.connection, "BEGIN IMMEDIATE");
+        let (mut effects, mut replies) = (Effects::default(), Vec::new());
+        for unit in units {
+            let Run {
+                effects: its_own,
+                reply,
+            } = unit(self);
+            effects.add(its_own);
+            replies.push(reply);
+        }
+        let committed = begun.and_then(|()| run(&self.connection, "COMMIT"));
+        if committed.is_ok() {
+            (self.committed)(effects);
+        } else if !self.connection.is_autocommit() {
             // What cannot be committed must not be left open for the next units.
-            if let Err(error) = self.connection.execute_batch("ROLLBACK") {
+            if let Err(error) = run(&self.connection, "ROLLBACK") {
                 error!(%error, "the store cannot roll back");
             }
         }
-        for finish in finishes {
-            finish(committed.as_ref().copied(), &self.committed);
+        for reply in replies {
+            reply(committed.as_ref().copied());
         }
     }
 }
 
-type Work = Box<dyn FnOnce(&mut Worker) -> Finish + Send>;
+/// Runs a statement that has no parameters, prepared once.
+fn run(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
+}
+
+type Work = Box<dyn FnOnce(&mut Worker) -> Run + Send>;
 
 enum Job {
     Run(Work),
@@ -224,7 +323,7 @@ pub struct Store {
 impl Store {
     /// Opens (or makes) the state in `directory`, or in memory, and starts the thread.
     ///
-    /// `committed` is called on that thread after each unit; it must not block.
+    /// `committed` is called on that thread after each commit; it must not block.
     pub fn open(
         directory: Option<&Path>,
         clock: std::sync::Arc<dyn Clock>,
@@ -236,6 +335,7 @@ impl Store {
             connection,
             clock,
             committed: Box::new(committed),
+            tally: RefCell::default(),
         };
         let thread = std::thread::Builder::new()
             .name("sandbox-store".into())
@@ -253,24 +353,38 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&mut Unit<'_>) -> Result<T> + Send + 'static,
     {
+        self.submit(work).await?.await
+    }
+
+    /// Queues `work` as one unit, behind all that was submitted before. The answer is that of [`Store::run`], and the
+    /// caller may submit more before it has come.
+    ///
+    /// # Errors
+    /// [`Error::Stopped`] once the store is closed.
+    pub async fn submit<T, F>(&self, work: F) -> Result<Answer<T>>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Unit<'_>) -> Result<T> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         let job = Job::Run(Box::new(move |worker| {
-            let done = worker.unit(work);
-            Box::new(move |committed, hook| {
+            let (done, effects) = match worker.unit(work) {
+                Ok((value, effects)) => (Ok(value), effects),
+                Err(error) => (Err(error), Effects::default()),
+            };
+            let reply: Reply = Box::new(move |committed| {
                 let result = match (committed, done) {
-                    (Ok(()), Ok((value, effects))) => {
-                        hook(effects);
-                        Ok(value)
-                    }
+                    (Ok(()), done) => done,
                     (_, Err(error)) => Err(error),
                     (Err(error), Ok(_)) => Err(Error::Commit(error.to_string())),
                 };
                 // A caller that went away (a closed connection) leaves its work committed all the same.
                 let _ = reply.send(result);
-            })
+            });
+            Run { effects, reply }
         }));
         self.jobs.send(job).await.map_err(|_| Error::Stopped)?;
-        answer.await.map_err(|_| Error::Stopped)?
+        Ok(Answer(answer))
     }
 
     /// Finishes what is queued, closes the file and ends the thread.
@@ -289,6 +403,18 @@ impl Store {
                 error!("the store's thread ended abnormally");
             }
         }
+    }
+}
+
+/// The answer of a unit that was submitted: its value once it is stored, or its error.
+pub struct Answer<T>(oneshot::Receiver<Result<T>>);
+
+impl<T> Future for Answer<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.0).poll(context);
+        answer.map(|answer| answer.unwrap_or(Err(Error::Stopped)))
     }
 }
 
@@ -312,12 +438,18 @@ pub(crate) mod testing {
                     connection,
                     clock,
                     committed: Box::new(|_| ()),
+                    tally: RefCell::default(),
                 },
             }
         }
 
         pub(crate) fn run<T>(&mut self, work: impl FnOnce(&mut Unit<'_>) -> Result<T>) -> T {
-            self.worker.unit(work).expect("the unit succeeds").0
+            self.attempt(work).expect("the unit succeeds")
+        }
+
+        /// The same for a unit that may fail.
+        pub(crate) fn attempt<T>(&mut self, work: impl FnOnce(&mut Unit<'_>) -> Result<T>) -> Result<T> {
+            self.worker.unit(work).map(|(value, _)| value)
         }
     }
 }
@@ -374,6 +506,119 @@ mod tests {
             assert_eq!(stored.is_some(), n % 3 != 0, "unit {n}");
         }
         store.close().await;
+    }
+
+    /// Occupies the store's thread; answers once it does. What is submitted until the sender is used or dropped shares a
+    /// commit, which is the next one.
+    async fn occupy(store: &Store) -> std::sync::mpsc::Sender<()> {
+        let (begun, begins) = oneshot::channel();
+        let (go_on, goes_on) = std::sync::mpsc::channel();
+        let wait = move |_: &mut Unit<'_>| {
+            let _ = begun.send(());
+            let _ = goes_on.recv();
+            Ok(())
+        };
+        drop(store.submit(wait).await.expect("it runs"));
+        begins.await.expect("it begins");
+        go_on
+    }
+
+    #[tokio::test]
+    async fn an_answer_comes_after_the_commit_that_units_share_and_in_their_order() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(Some(directory.path()), Arc::new(SystemClock), |_| ()).unwrap();
+        let reader = Connection::open(directory.path().join("sandbox.sqlite3")).unwrap();
+        let stored = || {
+            let sql = "SELECT COUNT(*) FROM meta WHERE key LIKE 'shared-%'";
+            reader.query_row(sql, [], |row| row.get::<_, u32>(0)).unwrap()
+        };
+        let before = occupy(&store).await;
+        let told = Arc::new(Mutex::new(Vec::new()));
+        let mut answers = Vec::new();
+        for n in 0..3_u8 {
+            let answer = store
+                .submit(move |unit| unit.set_meta(&format!("shared-{n}"), &[n]))
+                .await
+                .unwrap();
+            answers.push(Box::pin(answer));
+        }
+        let (begun, begins) = oneshot::channel();
+        let (go_on, goes_on) = std::sync::mpsc::channel::<()>();
+        let last = store.submit(move |_| {
+            let _ = begun.send(());
+            let _ = goes_on.recv();
+            Ok(())
+        });
+        let last = last.await.unwrap();
+        drop(before);
+        begins.await.unwrap();
+        // The three have run, and wait for the commit with the one that runs.
+        for answer in &mut answers {
+            assert!(futures::poll!(answer).is_pending());
+        }
+        assert_eq!(stored(), 0);
+        drop(go_on);
+        let waits = answers.into_iter().enumerate().map(|(n, answer)| {
+            let told = Arc::clone(&told);
+            async move {
+                answer.await.unwrap();
+                told.lock().unwrap().push(n);
+            }
+        });
+        futures::future::join_all(waits).await;
+        assert_eq!(stored(), 3);
+        assert_eq!(*told.lock().unwrap(), [0, 1, 2]);
+        last.await.unwrap();
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_is_told_to_those_who_shared_it_and_hurts_no_other() {
+        let hooked = Arc::new(Mutex::new(0));
+        let seen = Arc::clone(&hooked);
+        let store = Store::open(None, Arc::new(SystemClock), move |effects| {
+            *seen.lock().unwrap() += effects.wake.len();
+        })
+        .unwrap();
+        let before = occupy(&store).await;
+        let good = store
+            .submit(|unit| {
+                unit.wake(&Address::primary("155501000001"));
+                unit.set_meta("good", b"1")
+            })
+            .await
+            .unwrap();
+        // A phone that is not there shows at the commit alone.
+        let bad = store
+            .submit(|unit| {
+                unit.execute("PRAGMA defer_foreign_keys = ON", [])?;
+                unit.execute(
+                    "INSERT INTO reachout_locks (phone, until) VALUES ('nobody', 1)",
+                    [],
+                )?;
+                Ok(())
+            })
+            .await
+            .unwrap();
+        drop(before);
+        assert!(matches!(good.await, Err(Error::Commit(_))));
+        assert!(matches!(bad.await, Err(Error::Commit(_))));
+        assert_eq!(*hooked.lock().unwrap(), 0);
+        assert_eq!(store.run(|unit| unit.meta("good")).await.unwrap(), None);
+        store.run(|unit| unit.set_meta("next", b"1")).await.unwrap();
+        assert!(store.run(|unit| unit.meta("next")).await.unwrap().is_some());
+        store.close().await;
+    }
+
+    #[test]
+    fn what_is_kept_is_cut_back_at_the_first_row_and_then_once_in_many() {
+        let mut bench = testing::Bench::new();
+        let trims =
+            |bench: &mut testing::Bench, owner: &'static str| bench.run(|unit| Ok(unit.trims("rows", owner)));
+        assert!(trims(&mut bench, "a"));
+        let times = (1..=2 * TRIM_EVERY).filter(|_| trims(&mut bench, "a"));
+        assert_eq!(times.collect::<Vec<_>>(), [TRIM_EVERY, 2 * TRIM_EVERY]);
+        assert!(trims(&mut bench, "b"));
     }
 
     #[tokio::test]

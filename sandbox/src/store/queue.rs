@@ -98,7 +98,8 @@ pub(crate) fn push_for(unit: &mut Unit<'_>, to: &Address, stanza: &Stanza<'_>, t
     purge_expired(unit)?;
     unit.execute(
         "DELETE FROM queue WHERE seq IN (
-             SELECT seq FROM queue WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND kind = ?4
+             SELECT seq FROM queue INDEXED BY queue_passing
+             WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND kind = ?4 AND expires_at IS NOT NULL
              ORDER BY seq DESC LIMIT -1 OFFSET ?5)",
         (
             &to.phone,
@@ -185,20 +186,30 @@ pub(crate) fn remove(unit: &Unit<'_>, seq: i64) -> Result<()> {
     Ok(())
 }
 
-/// Which device of `sender`'s account a message that waits for `to` is from.
+/// Which device of `sender`'s account a message that waits for `to`, a client, is from.
 pub(crate) fn sender_device(unit: &Unit<'_>, to: &Address, sender: &str, id: &str) -> Result<Option<u16>> {
     use rusqlite::OptionalExtension as _;
     Ok(unit
         .prepare(
             "SELECT sender_device FROM queue
-             WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND sender = ?4 AND kind = 'message'
+             WHERE phone = ?1 AND device = ?2 AND device > 0 AND stanza_id = ?3 AND sender = ?4
+             AND kind = 'message'
              ORDER BY seq DESC LIMIT 1",
         )?
         .query_row((&to.phone, to.device, id, sender), |row| row.get(0))
         .optional()?)
 }
 
-/// Takes messages of `sender`'s account off: `to` has them. Answers how many rows went.
+/// Takes off what waits for `to` up to one row, that row included.
+pub(crate) fn remove_until(unit: &Unit<'_>, to: &Address, seq: i64) -> Result<()> {
+    unit.execute(
+        "DELETE FROM queue WHERE phone = ?1 AND device = ?2 AND seq <= ?3",
+        (&to.phone, to.device, seq),
+    )?;
+    Ok(())
+}
+
+/// Takes messages of `sender`'s account off: `to`, a client, has them. Answers how many rows went.
 ///
 /// Only rows that `to` was sent, those up to `sent`, go. A message that is encrypted again has the id of the one that
 /// could not be read, and a late receipt of that one must not take it off before it was sent.
@@ -210,7 +221,7 @@ pub(crate) fn received(
 ) -> Result<usize> {
     let mut statement = unit.prepare(
         "DELETE FROM queue
-         WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND sender = ?4 AND kind = 'message'
+         WHERE phone = ?1 AND device = ?2 AND device > 0 AND stanza_id = ?3 AND sender = ?4 AND kind = 'message'
          AND seq <= ?5",
     )?;
     let mut gone = 0;
@@ -220,7 +231,7 @@ pub(crate) fn received(
     Ok(gone)
 }
 
-/// Takes the stanza that an `<ack>` names off, if it is among those sent (up to `sent`). Clients differ in how
+/// Takes the stanza that a client's `<ack>` names off, if it is among those sent (up to `sent`). Clients differ in how
 /// exactly they repeat its sender. If nothing matches with the sender, the stanza is found without.
 pub(crate) fn acked(
     unit: &Unit<'_>,
@@ -230,7 +241,7 @@ pub(crate) fn acked(
 ) -> Result<()> {
     if let Some(sender) = sender {
         let gone = unit.execute(
-            "DELETE FROM queue WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND kind = ?4
+            "DELETE FROM queue WHERE phone = ?1 AND device = ?2 AND device > 0 AND stanza_id = ?3 AND kind = ?4
              AND subtype = ?5 AND sender = ?6 AND sender_device = ?7 AND seq <= ?8",
             (
                 &to.phone,
@@ -249,7 +260,7 @@ pub(crate) fn acked(
     }
     unit.execute(
         "DELETE FROM queue
-         WHERE phone = ?1 AND device = ?2 AND stanza_id = ?3 AND kind = ?4 AND subtype = ?5
+         WHERE phone = ?1 AND device = ?2 AND device > 0 AND stanza_id = ?3 AND kind = ?4 AND subtype = ?5
          AND seq <= ?6",
         (&to.phone, to.device, id, kind.as_str(), subtype, sent),
     )?;

@@ -8,7 +8,18 @@ use rusqlite::Connection;
 use crate::error::{Error, Result};
 
 /// Raised when an existing table is changed. A file of another version is refused.
-const VERSION: i64 = 2;
+const VERSION: i64 = 3;
+
+/// The pages that are kept in memory, in KiB. Rows come in order, but what finds a message by its id does not: it is best
+/// kept whole.
+const CACHE_KIB: i64 = 64 * 1024;
+
+/// How many pages the log may have before they are written back into the file. Pages that change often are written once
+/// for all their changes.
+const LOG_PAGES: i64 = 8_000;
+
+/// The statements that stay prepared: all that there are.
+const STATEMENTS: usize = 512;
 
 /// One file a concern. Tables are made where they are missing, so a new file needs no new [`VERSION`].
 const TABLES: &[&str] = &[
@@ -41,7 +52,10 @@ pub(super) fn open(directory: Option<&Path>) -> Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.set_prepared_statement_cache_capacity(128);
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     let version: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version != 0 && version != VERSION {
         let detail =
@@ -55,4 +69,33 @@ pub(super) fn open(directory: Option<&Path>) -> Result<Connection> {
     tx.pragma_update(None, "user_version", VERSION)?;
     tx.commit()?;
     Ok(connection)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_version_is_refused_and_left_as_it_is() {
+        let directory = tempfile::tempdir().expect("a directory");
+        drop(open(Some(directory.path())).expect("a new file"));
+        drop(open(Some(directory.path())).expect("the same version"));
+        let file = directory.path().join("sandbox.sqlite3");
+        let former = Connection::open(&file).expect("a file");
+        former
+            .pragma_update(None, "user_version", VERSION - 1)
+            .expect("a version");
+        drop(former);
+        let refused = open(Some(directory.path())).expect_err("another version");
+        assert!(
+            refused
+                .to_string()
+                .contains(&format!("of version {}", VERSION - 1)),
+            "{refused}"
+        );
+        let version: i64 = Connection::open(&file)
+            .and_then(|file| file.pragma_query_value(None, "user_version", |row| row.get(0)))
+            .expect("a version");
+        assert_eq!(version, VERSION - 1);
+    }
 }

@@ -35,6 +35,18 @@ pub struct Log {
 }
 
 impl Log {
+    /// The ids of the messages that the server took, in the order of its acks.
+    pub fn acked(&self) -> Vec<String> {
+        let id = |event: &Event| match event {
+            Event::ServerAck(ack) if ack.class.as_deref() == Some("message") && ack.error.is_none() => {
+                Some(ack.id.clone())
+            }
+            _ => None,
+        };
+        let events = self.events.lock().unwrap();
+        events.iter().filter_map(|event| id(event)).collect()
+    }
+
     /// Whether a message stanza with this id came, read or not. The client must forward raw nodes.
     pub fn has_stanza(&self, id: &str) -> bool {
         let is_it = |event: &Event| match event {

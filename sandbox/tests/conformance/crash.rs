@@ -1,5 +1,6 @@
 //! A killed network comes back as it was.
 
+use std::collections::HashSet;
 use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -7,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 
 use wacore::download::MediaType;
 use wacore::types::presence::ReceiptType;
-use whatsapp_rust::UploadOptions;
+use wacore_binary::Jid;
+use waproto::whatsapp as wa;
+use whatsapp_rust::{SendOptions, UploadOptions};
 
 use crate::client::TestClient;
 use crate::media;
@@ -123,6 +126,58 @@ async fn after_a_kill_clients_resume_and_phones_decrypt_on() {
     );
     alice.stop().await;
     bob.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_in_the_middle_of_many_texts_loses_none_that_was_acknowledged() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut network = Process::start(directory.path(), 0).await;
+    let admin = Admin(network.addr);
+    let (client, _) = TestClient::paired(&network.url(), admin, None).await;
+    let phone = admin.phone().await;
+    let ids: Vec<String> = (0..2_000).map(|n| format!("3EB000000002{n:04}")).collect();
+    let sending = async {
+        for id in &ids {
+            let options = SendOptions::default().with_message_id(id);
+            let message = wa::Message {
+                conversation: Some(id.clone()),
+                ..Default::default()
+            };
+            let (client, to) = (client.client(), Jid::pn(&phone));
+            // It fails once the network is gone.
+            let _ = client.send_message_with_options(&to, message, options).await;
+        }
+        std::future::pending::<()>().await;
+    };
+    let killing = async {
+        client.acked(&ids[300]).await;
+        network.kill();
+    };
+    tokio::select! {
+        () = sending => {}
+        () = killing => {}
+    }
+    let log = client.log();
+    client.stop().await;
+    let acked = log.acked();
+    assert!(acked.len() > 300);
+
+    let network = Process::start(directory.path(), 0).await;
+    let admin = Admin(network.addr);
+    let path = format!("/admin/phones/{phone}/inbox");
+    let shown = |inbox: &serde_json::Value| -> Vec<String> {
+        let entries = inbox.as_array().expect("an inbox").iter();
+        entries
+            .map(|entry| entry["id"].as_str().expect("an id").to_owned())
+            .collect()
+    };
+    let has_all = |inbox: &serde_json::Value| {
+        let shown: HashSet<String> = shown(inbox).into_iter().collect();
+        acked.iter().all(|id| shown.contains(id))
+    };
+    let shown = shown(&admin.until(&path, has_all).await);
+    // The others were lost or stored, but none is out of order or there twice.
+    assert!(shown.is_sorted_by(|one, next| one < next), "{shown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

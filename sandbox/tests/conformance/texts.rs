@@ -1,5 +1,6 @@
 //! Texts between people, their acks and receipts.
 
+use wacore::types::events::Event;
 use wacore::types::presence::ReceiptType;
 
 use crate::client::TestClient;
@@ -48,6 +49,43 @@ async fn a_client_and_a_phone_talk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn texts_are_shown_in_the_order_in_which_they_were_sent() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let (client, own) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let other = admin.phone().await;
+    let ids: Vec<String> = (0..100).map(|n| format!("3EB0000000001{n:03}")).collect();
+    for id in &ids {
+        client.send(&other, id, id).await;
+    }
+    for id in &ids {
+        assert_eq!(client.acked(id).await, None);
+    }
+    for phone in [&other, &own] {
+        admin.inbox(phone, 100).await;
+        let (mut shown, mut pages, mut cursor) = (Vec::new(), 0, String::new());
+        loop {
+            let path = format!("/admin/phones/{phone}/inbox?limit=30{cursor}");
+            let page = admin.ok("GET", &path, "").await;
+            let entries = page["entries"].as_array().expect("entries");
+            shown.extend(
+                entries
+                    .iter()
+                    .map(|entry| entry["text"].as_str().expect("a text").to_owned()),
+            );
+            pages += 1;
+            let Some(next) = page["next"].as_str() else {
+                break;
+            };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!((shown, pages), (ids.clone(), 4));
+    }
+    client.stop().await;
+    sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_clients_talk_and_read() {
     let sandbox = start(None).await;
     let admin = Admin(sandbox.addr());
@@ -89,7 +127,7 @@ async fn a_repeated_message_is_acked_again_and_shown_once() {
     assert_eq!(inbox.as_array().map(Vec::len), Some(1));
     let acks = || {
         client.count(|event| {
-            matches!(event, wacore::types::events::Event::ServerAck(ack)
+            matches!(event, Event::ServerAck(ack)
                 if ack.id == "3EB0000000000009" && ack.class.as_deref() == Some("message"))
         })
     };

@@ -52,9 +52,21 @@ impl Network {
 
     /// What a phone's person sees.
     pub async fn inbox(&self, phone: &str) -> anyhow::Result<Vec<Value>> {
-        let url = format!("{}/admin/phones/{phone}/inbox", self.sandbox.admin_url());
-        let answer = self.http.get(url).send().await?.error_for_status()?;
-        Ok(serde_json::from_slice(&answer.bytes().await?)?)
+        let url = format!(
+            "{}/admin/phones/{phone}/inbox?limit=1000",
+            self.sandbox.admin_url()
+        );
+        let (mut all, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let part = self.http.get(format!("{url}{cursor}")).send().await?;
+            let mut part: Value = serde_json::from_slice(&part.error_for_status()?.bytes().await?)?;
+            let entries = part["entries"].as_array_mut().context("no entries")?;
+            all.append(entries);
+            match part["next"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return Ok(all),
+            }
+        }
     }
 
     /// How often each fault struck.

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::store::Unit;
 use change::{Change, apply};
 
-/// The changes a phone keeps for messages that it does not have yet.
+/// The changes a phone keeps for messages that it does not have yet, at least.
 const KEPT_WAITING: i64 = 500;
 
 /// What became of a message.
@@ -94,11 +94,13 @@ fn wait(unit: &Unit<'_>, phone: &str, said: &Said<'_>, target: &str, message: &w
             message.encode_to_vec(),
         ],
     )?;
-    unit.execute(
-        "DELETE FROM changes WHERE phone = ?1 AND seq <=
-             (SELECT seq FROM changes WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
-        (phone, KEPT_WAITING),
-    )?;
+    if unit.trims("changes", phone) {
+        unit.execute(
+            "DELETE FROM changes WHERE phone = ?1 AND seq <=
+                 (SELECT seq FROM changes WHERE phone = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)",
+            (phone, KEPT_WAITING),
+        )?;
+    }
     Ok(())
 }
 

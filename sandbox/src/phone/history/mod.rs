@@ -29,7 +29,7 @@ use crate::store::Unit;
 use chunk::Chunk;
 pub(crate) use on_demand::answer;
 
-/// The messages of a chat that a phone keeps for its companions.
+/// The messages of a chat that a phone keeps for its companions, at least.
 const KEPT_PER_CHAT: i64 = 1_000;
 
 /// The store's name for the number of messages of a chat that a new companion gets.
@@ -78,10 +78,11 @@ pub(crate) fn keep(unit: &Unit<'_>, account: &Account, seen: &Seen<'_>, message:
             message.encode_to_vec()
         ],
     )?;
-    if kept > 0 {
+    if kept > 0 && unit.trims("phone_history", &format!("{} {}", account.phone, seen.chat)) {
         unit.execute(
-            "DELETE FROM phone_history WHERE seq = (SELECT seq FROM phone_history WHERE phone = ?1 AND chat = ?2
-                 ORDER BY seq DESC LIMIT 1 OFFSET ?3)",
+            "DELETE FROM phone_history WHERE phone = ?1 AND chat = ?2 AND seq <=
+                 (SELECT seq FROM phone_history WHERE phone = ?1 AND chat = ?2
+                  ORDER BY seq DESC LIMIT 1 OFFSET ?3)",
             (&account.phone, seen.chat, KEPT_PER_CHAT),
         )?;
     }
@@ -164,6 +165,13 @@ pub(crate) fn waiting_phones(unit: &Unit<'_>) -> Result<BTreeSet<String>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Whether a new companion of `phone` waits for history.
+pub(crate) fn is_due(unit: &Unit<'_>, phone: &str) -> Result<bool> {
+    Ok(unit
+        .prepare("SELECT 1 FROM history_due WHERE phone = ?1")?
+        .exists([phone])?)
+}
+
 /// What one new companion is to get.
 pub(crate) struct Due {
     account: Account,
@@ -242,4 +250,49 @@ fn send(
 
 fn decode(message: &[u8]) -> Result<wa::Message> {
     wa::Message::decode_from_slice(message).map_err(|error| Error::codec("a kept message", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::phone::identity;
+    use crate::store::testing::Bench;
+
+    #[test]
+    fn of_each_chat_the_latest_messages_are_kept() {
+        let mut bench = Bench::new();
+        bench.run(|unit| {
+            let account = identity::create(unit, None, None)?;
+            let message = wa::Message {
+                conversation: Some("hi".into()),
+                ..Default::default()
+            };
+            let many = KEPT_PER_CHAT + 200;
+            // Chats in turn, so that none has a row of its own at each so many.
+            for n in 0..many {
+                for chat in ["a", "b"] {
+                    let seen = Seen {
+                        chat,
+                        id: &n.to_string(),
+                        from_me: false,
+                        author: None,
+                    };
+                    keep(unit, &account, &seen, &message)?;
+                }
+            }
+            for chat in ["a", "b"] {
+                let (count, oldest, newest): (i64, i64, i64) = unit
+                    .prepare(
+                        "SELECT COUNT(*), MIN(CAST(id AS INTEGER)), MAX(CAST(id AS INTEGER)) FROM phone_history
+                         WHERE phone = ?1 AND chat = ?2",
+                    )?
+                    .query_row((&account.phone, chat), |row| {
+                        Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+                    })?;
+                assert!((KEPT_PER_CHAT..KEPT_PER_CHAT + 100).contains(&count), "{count}");
+                assert_eq!((oldest, newest), (many - count, many - 1));
+            }
+            Ok(())
+        });
+    }
 }

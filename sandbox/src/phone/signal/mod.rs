@@ -1,8 +1,8 @@
 //! A phone's side of Signal: sessions with every device it ever spoke to, by (number, device).
 //!
 //! libsignal asks its stores for one record at a time, through async traits. Here all records that a message needs
-//! are read first, the operation runs on them at once, and what changed is written in the same unit of work. So a
-//! message is shown if and only if its session has moved.
+//! are read first, the operation runs on them at once, and what changed is written in the same unit of work, once for
+//! all messages of the unit. So a message is shown if and only if its session has moved.
 
 pub(crate) mod sender_keys;
 mod stores;
@@ -18,6 +18,7 @@ use crate::directory::Address;
 use crate::error::Result;
 use crate::prekeys;
 use crate::store::Unit;
+pub(crate) use stores::Session;
 use stores::Stores;
 
 type SignalResult<T> = std::result::Result<T, SignalProtocolError>;
@@ -145,6 +146,9 @@ pub(crate) fn encrypt(
 
 /// Forgets the session with `peer`: the next message to it starts a new one.
 pub(crate) fn reset(unit: &Unit<'_>, phone: &str, peer: &Address) -> Result<()> {
+    if let Some(peers) = unit.known().sessions.get_mut(phone) {
+        peers.remove(peer);
+    }
     unit.execute(
         "DELETE FROM sessions WHERE phone = ?1 AND peer = ?2 AND peer_device = ?3",
         (phone, &peer.phone, peer.device),
@@ -192,6 +196,52 @@ mod tests {
                     Opened::Plain(_)
                 ));
             }
+            Ok(())
+        });
+    }
+
+    #[test]
+    fn a_session_is_stored_with_the_unit_that_moves_it_and_with_no_other() {
+        let mut bench = Bench::new();
+        let (a, b) = bench.run(|unit| {
+            let people = (
+                identity::create(unit, None, None)?,
+                identity::create(unit, None, None)?,
+            );
+            Ok((people.0.phone, people.1.phone))
+        });
+        let (to_a, to_b) = (Address::primary(&a), Address::primary(&b));
+        let sealed = bench.run(|unit| {
+            let mut sealed = Vec::new();
+            for text in [b"one".as_slice(), b"two", b"three"] {
+                sealed.push(encrypt(unit, &a, &to_b, text)?.expect("b exists"));
+            }
+            Ok(sealed)
+        });
+        let open = |unit: &Unit<'_>, n: usize| decrypt(unit, &b, &to_a, (sealed[n].0, &sealed[n].1));
+        let undone: Result<()> = bench.attempt(|unit| {
+            for n in 0..2 {
+                assert!(matches!(open(unit, n)?, Opened::Plain(_)));
+            }
+            Err(crate::error::Error::Conflict("no".into()))
+        });
+        assert!(undone.is_err());
+        bench.run(|unit| {
+            for n in 0..2 {
+                assert!(
+                    matches!(open(unit, n)?, Opened::Plain(_)),
+                    "what was undone is opened again"
+                );
+            }
+            assert!(matches!(open(unit, 0)?, Opened::Duplicate));
+            Ok(())
+        });
+        bench.run(|unit| {
+            assert!(matches!(open(unit, 1)?, Opened::Duplicate));
+            assert!(matches!(open(unit, 2)?, Opened::Plain(text) if text == b"three"));
+            // A reset in the same unit forgets what is not stored yet.
+            reset(unit, &b, &to_a)?;
+            assert!(Stores::load(unit, &b, &to_a, None)?.sessions.record.is_none());
             Ok(())
         });
     }

@@ -8,11 +8,72 @@ use wacore_libsignal::protocol::{
     SignedPreKeyId, SignedPreKeyRecord, SignedPreKeyStore,
 };
 
+use std::sync::Arc;
+
 use super::SignalResult;
 use crate::directory::Address;
 use crate::error::{Error, Result};
 use crate::phone::identity::{self, Secrets};
 use crate::store::Unit;
+
+/// A session, with the identity at its other end.
+#[derive(Clone)]
+pub(crate) struct Session {
+    identity: IdentityKey,
+    record: SessionRecord,
+    /// Whether it is other than the stored one.
+    moved: bool,
+}
+
+impl Session {
+    /// The session of `phone` with `peer`, as the unit knows it or as it is stored.
+    fn find(unit: &Unit<'_>, phone: &str, peer: &Address) -> Result<Option<Self>> {
+        let known = unit
+            .known()
+            .sessions
+            .get(phone)
+            .and_then(|peers| peers.get(peer))
+            .cloned();
+        if known.is_some() {
+            return Ok(known);
+        }
+        let stored: Option<(Vec<u8>, Vec<u8>)> = unit
+            .prepare(
+                "SELECT identity, record FROM sessions WHERE phone = ?1 AND peer = ?2 AND peer_device = ?3",
+            )?
+            .query_row((phone, &peer.phone, peer.device), |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .optional()?;
+        let Some((identity, record)) = stored else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            identity: IdentityKey::decode(&identity)?,
+            record: SessionRecord::deserialize(&record)?,
+            moved: false,
+        }))
+    }
+
+    /// Stores it, if it has moved.
+    pub(crate) fn store(&self, unit: &Unit<'_>, phone: &str, peer: &Address) -> Result<()> {
+        if self.moved {
+            unit.execute(
+                "INSERT INTO sessions (phone, peer, peer_device, identity, record) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (phone, peer, peer_device)
+                     DO UPDATE SET identity = excluded.identity, record = excluded.record",
+                (
+                    phone,
+                    &peer.phone,
+                    peer.device,
+                    self.identity.serialize(),
+                    self.record.serialize()?,
+                ),
+            )?;
+        }
+        Ok(())
+    }
+}
 
 /// The records of one operation.
 pub(super) struct Stores {
@@ -29,24 +90,9 @@ impl Stores {
         peer: &Address,
         pre_key: Option<PreKeyId>,
     ) -> Result<Self> {
-        let Secrets {
-            identity,
-            registration_id,
-            signed_pre_key,
-        } = identity::secrets(unit, phone)?;
-        let stored: Option<(Vec<u8>, Vec<u8>)> = unit
-            .prepare(
-                "SELECT identity, record FROM sessions WHERE phone = ?1 AND peer = ?2 AND peer_device = ?3",
-            )?
-            .query_row((phone, &peer.phone, peer.device), |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-            .optional()?;
-        let (theirs, record) = match stored {
-            Some((identity, record)) => (
-                Some(IdentityKey::decode(&identity)?),
-                Some(SessionRecord::deserialize(&record)?),
-            ),
+        let secrets = identity::secrets(unit, phone)?;
+        let (theirs, record) = match Session::find(unit, phone, peer)? {
+            Some(Session { identity, record, .. }) => (Some(identity), Some(record)),
             None => (None, None),
         };
         let mut sessions = Sessions { record };
@@ -65,35 +111,30 @@ impl Stores {
         Ok(Self {
             sessions,
             identities: Identities {
-                own: identity,
-                registration_id,
+                own: Arc::clone(&secrets),
                 theirs,
             },
             pre_keys: PreKeys { id: pre_key, record },
-            signed: Signed {
-                record: signed_pre_key,
-            },
+            signed: Signed(secrets),
         })
     }
 
-    pub(super) fn save(&self, unit: &Unit<'_>, phone: &str, peer: &Address) -> Result<()> {
-        let (Some(record), Some(theirs)) = (&self.sessions.record, &self.identities.theirs) else {
+    /// Keeps the session, which is stored with the unit.
+    pub(super) fn save(self, unit: &Unit<'_>, phone: &str, peer: &Address) -> Result<()> {
+        let (Some(record), Some(identity)) = (self.sessions.record, self.identities.theirs) else {
             return Err(Error::codec(
                 "a session",
                 "it has no record or no identity after use",
             ));
         };
-        unit.execute(
-            "INSERT OR REPLACE INTO sessions (phone, peer, peer_device, identity, record)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
-            (
-                phone,
-                &peer.phone,
-                peer.device,
-                theirs.serialize(),
-                record.serialize()?,
-            ),
-        )?;
+        let session = Session {
+            identity,
+            record,
+            moved: true,
+        };
+        let mut known = unit.known();
+        let of_phone = known.sessions.entry(phone.to_owned()).or_default();
+        of_phone.insert(peer.clone(), session);
         Ok(())
     }
 }
@@ -127,19 +168,18 @@ impl SessionStore for Sessions {
 }
 
 pub(super) struct Identities {
-    own: IdentityKeyPair,
-    registration_id: u32,
+    own: Arc<Secrets>,
     theirs: Option<IdentityKey>,
 }
 
 #[async_trait]
 impl IdentityKeyStore for Identities {
     async fn get_identity_key_pair(&self) -> SignalResult<IdentityKeyPair> {
-        Ok(self.own.clone())
+        Ok(self.own.identity.clone())
     }
 
     async fn get_local_registration_id(&self) -> SignalResult<u32> {
-        Ok(self.registration_id)
+        Ok(self.own.registration_id)
     }
 
     async fn save_identity(
@@ -197,15 +237,13 @@ impl PreKeyStore for PreKeys {
     }
 }
 
-pub(super) struct Signed {
-    record: SignedPreKeyRecord,
-}
+pub(super) struct Signed(Arc<Secrets>);
 
 #[async_trait]
 impl SignedPreKeyStore for Signed {
     async fn get_signed_pre_key(&self, id: SignedPreKeyId) -> SignalResult<SignedPreKeyRecord> {
-        if self.record.id()? == id {
-            Ok(self.record.clone())
+        if self.0.signed_pre_key.id()? == id {
+            Ok(self.0.signed_pre_key.clone())
         } else {
             Err(SignalProtocolError::InvalidSignedPreKeyId)
         }

@@ -33,14 +33,3 @@ CREATE TABLE IF NOT EXISTS dirty (
     PRIMARY KEY (phone, device, kind),
     FOREIGN KEY (phone, device) REFERENCES companions ON DELETE CASCADE
 ) WITHOUT ROWID;
-
--- What a phone has read lately, for companions that could not.
-CREATE TABLE IF NOT EXISTS kept_messages (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
-    sender TEXT NOT NULL,
-    id TEXT NOT NULL,
-    message BLOB NOT NULL,
-    at INTEGER NOT NULL,                -- Unix seconds
-    UNIQUE (phone, sender, id)
-);

@@ -1,7 +1,7 @@
 -- The messages that a phone can give its companions afterwards, and who is to get them.
 
 CREATE TABLE IF NOT EXISTS phone_history (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq INTEGER PRIMARY KEY,
     phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
     chat TEXT NOT NULL,                 -- JID
     id TEXT NOT NULL,

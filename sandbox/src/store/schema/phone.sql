@@ -18,27 +18,32 @@ CREATE TABLE IF NOT EXISTS sessions (
     PRIMARY KEY (phone, peer, peer_device)
 ) WITHOUT ROWID;
 
--- What a phone's person sees, decrypted by that phone.
+-- What a phone's person sees, decrypted by that phone: what is looked for. New rows come at the end of the table.
 CREATE TABLE IF NOT EXISTS inbox (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    seq INTEGER PRIMARY KEY,
     phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
     sender TEXT NOT NULL,
     id TEXT NOT NULL,
     family TEXT NOT NULL,               -- how the sender was addressed: pn or lid
     chat TEXT NOT NULL,
-    sender_lid TEXT NOT NULL,
     kind TEXT NOT NULL,
-    body TEXT NOT NULL,                 -- JSON of what was decrypted
-    message BLOB NOT NULL,              -- and the message itself
-    secret BLOB,                        -- what additions to it are encrypted under
     sent INTEGER NOT NULL DEFAULT 0,    -- 1 where the phone itself wrote it
     received_at INTEGER NOT NULL,
     copies INTEGER NOT NULL DEFAULT 1,
     read INTEGER NOT NULL DEFAULT 0,
-    played INTEGER NOT NULL DEFAULT 0,
-    UNIQUE (phone, sender, id)
+    played INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX IF NOT EXISTS inbox_by_id ON inbox (phone, id);
+CREATE INDEX IF NOT EXISTS inbox_by_phone ON inbox (phone, seq);
+CREATE UNIQUE INDEX IF NOT EXISTS inbox_by_id ON inbox (phone, id, sender);
+
+-- And what is shown of it, in the same order.
+CREATE TABLE IF NOT EXISTS inbox_bodies (
+    seq INTEGER PRIMARY KEY REFERENCES inbox ON DELETE CASCADE,
+    sender_lid TEXT NOT NULL,
+    body TEXT NOT NULL,                 -- JSON of what was decrypted
+    message BLOB NOT NULL,              -- and the message itself
+    secret BLOB                         -- what additions to it are encrypted under
+);
 
 -- Edits, revokes, reactions and the like whose message has not arrived yet.
 CREATE TABLE IF NOT EXISTS changes (

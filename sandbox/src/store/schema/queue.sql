@@ -16,4 +16,6 @@ CREATE TABLE IF NOT EXISTS queue (
 );
 CREATE INDEX IF NOT EXISTS queue_by_expiry ON queue (expires_at) WHERE expires_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS queue_by_device ON queue (phone, device, seq);
-CREATE INDEX IF NOT EXISTS queue_by_stanza ON queue (phone, device, stanza_id);
+-- Clients say what they have by its id; phones take their rows in order.
+CREATE INDEX IF NOT EXISTS queue_by_stanza ON queue (phone, device, stanza_id) WHERE device > 0;
+CREATE INDEX IF NOT EXISTS queue_passing ON queue (phone, device, stanza_id) WHERE expires_at IS NOT NULL;
