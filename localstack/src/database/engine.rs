@@ -354,7 +354,7 @@ mod tests {
         let disk = Disk::over(move || held.recv().map_err(io::Error::other));
         let engine = Engine::over(Database::memory().expect("opened"), Some(disk.expect("a thread")));
         let table = json!({
-            "TableName": "t", "BillingMode": "PAY_PER_REQUEST",
+            "TableName": "table", "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
             "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
         });
@@ -368,11 +368,11 @@ mod tests {
     }
 
     fn put(name: &str) -> Value {
-        json!({"TableName": "t", "Item": {"pk": {"S": name}}})
+        json!({"TableName": "table", "Item": {"pk": {"S": name}}})
     }
 
     fn get(name: &str) -> Value {
-        json!({"TableName": "t", "Key": {"pk": {"S": name}}})
+        json!({"TableName": "table", "Key": {"pk": {"S": name}}})
     }
 
     /// Whether this is answered while no sync ends.
@@ -387,12 +387,12 @@ mod tests {
         assert!(waits(&engine, "PutItem", put("a")).await);
         assert!(waits(&engine, "GetItem", get("a")).await, "its reader");
         let query = json!({
-            "TableName": "t", "KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": "a"}},
+            "TableName": "table", "KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": "a"}},
         });
         assert!(waits(&engine, "Query", query).await, "who asks for its partition");
-        assert!(waits(&engine, "Scan", json!({"TableName": "t"})).await, "who reads all");
+        assert!(waits(&engine, "Scan", json!({"TableName": "table"})).await, "who reads all");
         let again = json!({
-            "TableName": "t", "Item": {"pk": {"S": "a"}}, "ConditionExpression": "attribute_not_exists(pk)",
+            "TableName": "table", "Item": {"pk": {"S": "a"}}, "ConditionExpression": "attribute_not_exists(pk)",
         });
         assert!(waits(&engine, "PutItem", again.clone()).await, "whom it refuses");
 
