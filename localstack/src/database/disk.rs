@@ -56,7 +56,11 @@ impl Disk {
             .with_context(|| format!("cannot open {}", log.display()))?;
         // The log's own name must outlive a power cut, too.
         if let Some(folder) = log.parent() {
-            let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+            let folder = if folder.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                folder
+            };
             let synced = File::open(folder).and_then(|folder| folder.sync_all());
             synced.with_context(|| format!("cannot sync {}", folder.display()))?;
         }

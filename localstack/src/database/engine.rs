@@ -80,7 +80,9 @@ impl Engine {
                 let database =
                     Database::new(path).with_context(|| format!("cannot open {}", file.display()))?;
                 // Sets `synchronous = NORMAL`: the engine's own commits sync no longer. `Disk` does.
-                database.disable_bulk_loading().context("cannot set up the database")?;
+                database
+                    .disable_bulk_loading()
+                    .context("cannot set up the database")?;
                 (database, Some(Disk::under(file)?))
             }
             None => (
@@ -310,7 +312,9 @@ fn transacted(transaction: &TransactWriteItemsRequest) -> Reach {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engine").field("disk", &self.disk).finish_non_exhaustive()
+        f.debug_struct("Engine")
+            .field("disk", &self.disk)
+            .finish_non_exhaustive()
     }
 }
 
@@ -378,7 +382,9 @@ mod tests {
     /// Whether this is answered while no sync ends.
     async fn waits(engine: &Engine, operation: &str, request: Value) -> bool {
         let answer = asked(engine, operation, request);
-        tokio::time::timeout(Duration::from_millis(20), answer).await.is_err()
+        tokio::time::timeout(Duration::from_millis(20), answer)
+            .await
+            .is_err()
     }
 
     #[tokio::test]
@@ -390,7 +396,10 @@ mod tests {
             "TableName": "table", "KeyConditionExpression": "pk = :pk", "ExpressionAttributeValues": {":pk": {"S": "a"}},
         });
         assert!(waits(&engine, "Query", query).await, "who asks for its partition");
-        assert!(waits(&engine, "Scan", json!({"TableName": "table"})).await, "who reads all");
+        assert!(
+            waits(&engine, "Scan", json!({"TableName": "table"})).await,
+            "who reads all"
+        );
         let again = json!({
             "TableName": "table", "Item": {"pk": {"S": "a"}}, "ConditionExpression": "attribute_not_exists(pk)",
         });
@@ -404,7 +413,11 @@ mod tests {
         assert_eq!(read.body, r#"{"Item":{"pk":{"S":"a"}}}"#);
         let refused = asked(&engine, "PutItem", again).await;
         assert_eq!(refused.status, 400);
-        assert!(refused.body.contains("ConditionalCheckFailedException"), "{}", refused.body);
+        assert!(
+            refused.body.contains("ConditionalCheckFailedException"),
+            "{}",
+            refused.body
+        );
     }
 
     #[tokio::test]

@@ -127,11 +127,20 @@ fn listen() -> io::Result<TcpListener> {
 
 /// A request over the port.
 async fn serve(State(engine): State<Arc<Engine>>, headers: HeaderMap, request: Bytes) -> Response {
-    let target = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
-    let operation = target.and_then(|target| target.strip_prefix(TARGET)).unwrap_or_default();
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
+    let operation = target
+        .and_then(|target| target.strip_prefix(TARGET))
+        .unwrap_or_default();
     let answer = engine.answer(operation, &request).await;
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    (status, [(header::CONTENT_TYPE, "application/x-amz-json-1.0")], answer.body).into_response()
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/x-amz-json-1.0")],
+        answer.body,
+    )
+        .into_response()
 }
 
 async fn sweep(engine: Arc<Engine>, stop: CancellationToken) {
