@@ -124,7 +124,10 @@ impl Stack {
         deployment::ensure_all(queue.as_ref(), &queue_names, SHARDS)
             .await
             .context("cannot create the queues")?;
-        let aws = shared::aws::stand_in(&between.table(&database.endpoint).await);
+        let aws = match between.table(&database.endpoint).await {
+            Some(endpoint) => shared::aws::stand_in(&endpoint),
+            None => database.directly(),
+        };
         let table = Table::new(&aws, database.table.name());
         let reached = between.queue(queue.clone()).await;
 

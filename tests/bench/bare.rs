@@ -2,6 +2,8 @@
 //! the sandbox: how many texts a second it takes to phones, and whether that holds as inboxes grow.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -205,9 +207,19 @@ pub struct Bare {
 impl Bare {
     /// Starts a client and links it to this phone.
     pub async fn link(sandbox: &Sandbox, phone: &str) -> Self {
+        Self::start(sandbox, phone, &[]).await
+    }
+
+    /// The same; it trusts the sandbox's media host by the root in this file.
+    pub async fn link_with_media(sandbox: &Sandbox, phone: &str, root: &Path) -> Self {
+        Self::start(sandbox, phone, &[OsStr::new("--media-root"), root.as_os_str()]).await
+    }
+
+    async fn start(sandbox: &Sandbox, phone: &str, more: &[&OsStr]) -> Self {
         let program = std::env::current_exe().expect("a path").with_file_name(PROGRAM);
         let mut child = Command::new(program)
             .args(["--url", &sandbox.ws_url()])
+            .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -254,6 +266,16 @@ impl Bare {
 
     /// Sends a text to this number; comes back when it is on the wire.
     pub async fn text(&self, to: &str, text: &str) {
+        self.send(to, json!({"do": "text", "text": text})).await;
+    }
+
+    /// Sends the picture in this file; comes back when it is on the wire.
+    pub async fn image(&self, to: &str, path: &Path, caption: &str) {
+        let image = json!({"do": "image", "path": path, "mimeType": "image/png", "caption": caption});
+        self.send(to, image).await;
+    }
+
+    async fn send(&self, to: &str, mut command: Value) {
         let (done, answer) = oneshot::channel();
         {
             let mut input = self.input.lock().await;
@@ -263,9 +285,9 @@ impl Bare {
                 .lock()
                 .expect("no holder panics")
                 .insert(number, done);
-            let to = format!("{to}@s.whatsapp.net");
-            let line = json!({"number": number, "do": "text", "to": to, "text": text});
-            let line = format!("{line}\n");
+            command["number"] = json!(number);
+            command["to"] = json!(format!("{to}@s.whatsapp.net"));
+            let line = format!("{command}\n");
             input.1.write_all(line.as_bytes()).await.expect("it reads");
         }
         let answer = in_time("the client's answer", answer).await.expect("it answers");

@@ -1,11 +1,12 @@
-//! Measures a local stack: how long each route takes under load, how fast texts come to phones beside the bare library,
-//! how fast events come to webhooks and to the realtime feed, how long questions take while texts wait, and whether a login's
+//! Measures a local stack: how long each route takes under load, how fast texts and images come to phones beside the bare
+//! library, how fast events come to webhooks and to the realtime feed, how long questions take while texts wait, and whether a login's
 //! time tells who has an account. `docs/capacity.md` has figures.
 
 mod bare;
 mod cpu;
 mod events;
 mod followers;
+mod images;
 mod load;
 mod login;
 mod passkeys;
@@ -56,6 +57,12 @@ enum What {
     },
     /// Texts from the bare library through the sandbox alone, to inboxes that grow
     Bare(bare::Size),
+    /// Images of 5 MB from the API to phones, beside the bare library on the same sandbox
+    Images {
+        /// Images of each way
+        #[arg(long, default_value_t = 40)]
+        images: usize,
+    },
     /// Events from phones to webhooks and to the realtime feed, beside the bare library on the same sandbox
     Events(events::Size),
     /// Questions of an instance, with nothing to send and while its texts go out
@@ -92,6 +99,7 @@ async fn main() -> ExitCode {
         }
         What::Send { instances, texts } => send::run(&instances, texts).await,
         What::Bare(size) => bare::run(&size).await,
+        What::Images { images } => images::run(images.max(1)).await,
         What::Events(size) => events::run(&size).await,
         What::Questions { texts, questions } => {
             questions::run(texts.clamp(100, 9_000), questions.max(1)).await

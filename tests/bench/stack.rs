@@ -1,5 +1,7 @@
 //! The local stack that is measured: a process of its own, on files of its own.
 
+use std::path::Path;
+
 use reqwest::Client;
 use sandbox::Sandbox;
 use serde_json::Value;
@@ -33,6 +35,14 @@ impl Stack {
     /// Starts one beside this sandbox.
     pub async fn beside(sandbox: &Sandbox, bcrypt_cost: u32) -> Self {
         let (process, data) = process(&["--sandbox-url", &sandbox.ws_url()], bcrypt_cost).await;
+        Self::of(process, data, &sandbox.admin_url())
+    }
+
+    /// Starts one beside this sandbox, whose media host it trusts by the root in this file.
+    pub async fn with_media(sandbox: &Sandbox, root: &Path, bcrypt_cost: u32) -> Self {
+        let root = root.to_str().expect("UTF-8");
+        let arguments = ["--sandbox-url", &sandbox.ws_url(), "--sandbox-ca", root];
+        let (process, data) = process(&arguments, bcrypt_cost).await;
         Self::of(process, data, &sandbox.admin_url())
     }
 

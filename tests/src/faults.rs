@@ -31,11 +31,11 @@ impl Faults {
 
 #[async_trait]
 impl Between for Faults {
-    async fn table(&self, endpoint: &str) -> String {
+    async fn table(&self, endpoint: &str) -> Option<String> {
         let relay = Relay::before(endpoint).await;
         let reached = relay.endpoint().to_owned();
         self.table.set(relay).expect("one stack is started over this");
-        reached
+        Some(reached)
     }
 
     async fn queue(&self, queue: Arc<dyn Queue>) -> Arc<dyn Queue> {

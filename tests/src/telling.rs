@@ -47,8 +47,9 @@ struct Stores {
 
 #[async_trait]
 impl Between for Stores {
-    async fn table(&self, endpoint: &str) -> String {
-        self.table.get_or_init(|| endpoint.to_owned()).clone()
+    async fn table(&self, endpoint: &str) -> Option<String> {
+        self.table.get_or_init(|| endpoint.to_owned());
+        None
     }
 
     async fn queue(&self, queue: Arc<dyn Queue>) -> Arc<dyn Queue> {

@@ -1,20 +1,40 @@
-//! The embedded DynamoDB: an engine on `SQLite`, served on a loopback port for the AWS SDK.
+//! The embedded DynamoDB: an engine on `SQLite`, which the AWS SDK reaches within this process. A loopback port serves whoever
+//! else wants to look into the table.
+
+mod connector;
+mod disk;
+mod engine;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use dynoxide::Database;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
 use shared::storage::Table;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use self::connector::Connector;
+use self::engine::Engine;
+
 /// The table's name.
 const TABLE: &str = "waxwing";
+
+/// What DynamoDB's `X-Amz-Target` begins with. The operation's name follows.
+const TARGET: &str = "DynamoDB_20120810.";
+
+/// The largest request that DynamoDB takes, in bytes.
+const LARGEST: usize = 16 * 1024 * 1024;
 
 /// How often expired items are removed, since the engine does not do it by itself.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -28,6 +48,7 @@ pub struct Embedded {
     pub table: Table,
     /// Where it listens.
     pub endpoint: String,
+    engine: Arc<Engine>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -35,27 +56,28 @@ pub struct Embedded {
 impl Embedded {
     /// Opens the database in this file, or in memory, and serves it.
     pub async fn start(file: Option<&Path>) -> anyhow::Result<Self> {
-        let database = match file {
-            Some(file) => {
-                let path = file.to_str().context("the data directory's name is not UTF-8")?;
-                Database::new(path).with_context(|| format!("cannot open {}", file.display()))?
-            }
-            None => Database::memory().context("cannot open a database in memory")?,
-        };
+        let engine = Arc::new(Engine::open(file)?);
         let listener = listen().context("no free port for the database")?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         let stop = CancellationToken::new();
-        let (sweeping, swept) = (database.clone(), stop.clone());
+        let routes = Router::new()
+            .route("/", post(serve))
+            .layer(DefaultBodyLimit::max(LARGEST))
+            .with_state(Arc::clone(&engine));
         let stopped = stop.clone().cancelled_owned();
+        let (sweeping, swept) = (Arc::clone(&engine), stop.clone());
         let tasks = vec![
             tokio::spawn(async move {
-                if let Err(error) = dynoxide::server::serve_with_shutdown(listener, database, stopped).await {
-                    warn!(%error, "the database ended");
+                if let Err(error) = axum::serve(listener, routes)
+                    .with_graceful_shutdown(stopped)
+                    .await
+                {
+                    warn!(%error, "the database's port ended");
                 }
             }),
             tokio::spawn(sweep(sweeping, swept)),
         ];
-        let table = Table::new(&shared::aws::stand_in(&endpoint), TABLE);
+        let table = Table::new(&directly(&engine), TABLE);
         table
             .create_if_absent()
             .await
@@ -63,9 +85,15 @@ impl Embedded {
         Ok(Self {
             table,
             endpoint,
+            engine,
             stop,
             tasks,
         })
+    }
+
+    /// What the SDK's clients of the table are made with: the way within this process.
+    pub fn directly(&self) -> aws_config::SdkConfig {
+        directly(&self.engine)
     }
 
     /// Stops serving and closes the file.
@@ -76,7 +104,16 @@ impl Embedded {
                 warn!(error = %panic, "the database ended in a panic");
             }
         }
+        self.engine.close();
     }
+}
+
+fn directly(engine: &Arc<Engine>) -> aws_config::SdkConfig {
+    // Nothing listens there, and nothing is sent there: an address is asked for.
+    shared::aws::stand_in("http://table.invalid")
+        .into_builder()
+        .http_client(Connector::to(Arc::clone(engine)))
+        .build()
 }
 
 /// Listens on a free port of this machine. Connections inherit `TCP_NODELAY` from their listener, since a small
@@ -88,13 +125,31 @@ fn listen() -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn sweep(database: Database, stop: CancellationToken) {
+/// A request over the port.
+async fn serve(State(engine): State<Arc<Engine>>, headers: HeaderMap, request: Bytes) -> Response {
+    let target = headers
+        .get("x-amz-target")
+        .and_then(|target| target.to_str().ok());
+    let operation = target
+        .and_then(|target| target.strip_prefix(TARGET))
+        .unwrap_or_default();
+    let answer = engine.answer(operation, &request).await;
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (
+        status,
+        [(header::CONTENT_TYPE, "application/x-amz-json-1.0")],
+        answer.body,
+    )
+        .into_response()
+}
+
+async fn sweep(engine: Arc<Engine>, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     while !stop.is_cancelled() {
         tokio::select! {
             _ = ticks.tick() => {
-                let database = database.clone();
-                match tokio::task::spawn_blocking(move || database.sweep_ttl()).await {
+                let engine = Arc::clone(&engine);
+                match tokio::task::spawn_blocking(move || engine.sweep()).await {
                     Ok(Ok(_)) => {}
                     Ok(Err(error)) => warn!(%error, "expired items could not be removed"),
                     Err(panic) => warn!(error = %panic, "removing expired items ended in a panic"),
