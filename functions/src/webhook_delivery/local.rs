@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::dispatch::{Line, Source};
 use super::line::{InOrder, grouped};
-use super::road::{Line, Source};
 use super::state::WebhooksState;
 
 /// How long messages are hidden and held: a process that is killed delays them by as much. Lambda does not extend that, so the

@@ -6,7 +6,7 @@ use shared::domain::instance::Instance;
 use shared::domain::webhook::Webhook;
 use shared::ids::{InstanceId, SubscriptionId};
 
-use super::road::Handled;
+use super::dispatch::Handled;
 use super::state::WebhooksState;
 
 /// What a webhook is to take.

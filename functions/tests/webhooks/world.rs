@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
 use functions::state::Base;
 use functions::webhook_delivery::batch::{Attributes, Batch, Failures, Record};
-use functions::webhook_delivery::courier::Settings as Courier;
-use functions::webhook_delivery::rooms::Limits;
+use functions::webhook_delivery::slots::Limits;
+use functions::webhook_delivery::transport::Settings as Transport;
 use functions::webhook_delivery::{Settings, WebhooksState, slow};
 use shared::clock::Clock;
 use shared::domain::audit::Actor;
@@ -56,12 +56,12 @@ impl Deref for World {
 
 /// Attempts that end soon, and reach this machine.
 pub fn settings() -> Settings {
-    let courier = Courier {
+    let transport = Transport {
         deadline: Duration::from_millis(600),
-        ..Courier::new(Reach::LOOPBACK)
+        ..Transport::new(Reach::LOOPBACK)
     };
     Settings {
-        courier,
+        transport,
         limits: Limits::default(),
         slow: slow::Limits::default(),
         forgets_for: Duration::from_secs(15),
