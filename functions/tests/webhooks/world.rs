@@ -194,7 +194,7 @@ impl World {
                 .await
                 .expect("sealed"),
         };
-        (event, event::group(instance.id, &chat))
+        (event, event::message_group_of_chat(instance.id, &chat))
     }
 
     /// A text has come in, and is to be told.
