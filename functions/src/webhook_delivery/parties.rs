@@ -49,7 +49,7 @@ impl WebhooksState {
         asked: Asked,
     ) -> Handled<Option<(Webhook, Instance)>> {
         let recent = tokio::try_join!(
-            self.webhooks.of(instance),
+            self.webhooks.get_recent(subscription, instance),
             self.instances.get_recent(subscription, instance),
         )?;
         if let (Some(webhook), Some(instance)) = recent
