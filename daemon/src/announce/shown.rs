@@ -95,9 +95,9 @@ impl Shown {
 
     /// What whoever has an instance's pairing link is shown when its pairing goes on: that something has changed, and not what.
     pub(super) fn pairing(instance: InstanceId, subscription: SubscriptionId, now: DateTime<Utc>) -> Self {
-        let id = EventId::new(now);
+        let (id, at) = (EventId::new(now), times::text(now));
         let body =
-            json!({"id": id, "type": "pairing.updated", "timestamp": now, "instance": null, "data": {}});
+            json!({"id": id, "type": "pairing.updated", "timestamp": at, "instance": null, "data": {}});
         Self::new(id, subscription, Some(instance), FeedEvent::PairingUpdate, body)
     }
 
@@ -205,6 +205,27 @@ pub(super) mod tests {
         assert!(said(true, "see you at eight").contains("at eight"));
         let large = said(true, &"eight ".repeat(MAX_BYTES / 5));
         assert!(!large.contains("eight") && large.len() < 1_024, "{large}");
+    }
+
+    /// A machine's clock has nanoseconds.
+    #[test]
+    fn a_pairing_that_goes_on_is_told_with_milliseconds_and_nothing_of_the_instance() {
+        let now = DateTime::from_timestamp_nanos(1_412_345_678);
+        let (instance, subscription) = (
+            InstanceId::from_bytes([1; 16]),
+            SubscriptionId::from_bytes([9; 16]),
+        );
+        let shown = Shown::pairing(instance, subscription, now);
+        assert_eq!(
+            shown.body,
+            json!({
+                "id": shown.id,
+                "type": "pairing.updated",
+                "timestamp": "1970-01-01T00:00:01.412Z",
+                "instance": null,
+                "data": {},
+            })
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use futures::StreamExt as _;
 use serde_json::{Value, json};
 use shared::clock::Clock;
 use shared::domain::feed::FeedEvent;
+use shared::domain::times;
 use shared::ids::{EventId, InstanceId, SubscriptionId};
 use shared::storage::StorageError;
 use shared::storage::counters::{Counters, Counts};
@@ -141,7 +142,7 @@ impl Stats {
         let body = json!({
             "id": id,
             "type": "message.stats",
-            "timestamp": now,
+            "timestamp": times::text(now),
             "instance": whose.named,
             "data": {
                 "date": today,
