@@ -121,7 +121,7 @@ impl WebhooksState {
             .map_err(|_| Stuck::Never(format!("its data is none of `{}`", event.kind)))?;
         let told = Told {
             id: event.id,
-            kind: event.kind,
+            kind: event.kind.as_str(),
             timestamp: event.timestamp,
             instance: Whose::of(due.instance),
             data: data.told(),
