@@ -16,6 +16,7 @@ pub mod management;
 mod message_log;
 pub mod messaging;
 mod news;
+mod nudge;
 pub mod openapi;
 mod probes;
 pub mod service;

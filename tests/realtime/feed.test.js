@@ -30,7 +30,9 @@ test('a dashboard follows an instance from its creation to its messages', async 
   const stranger = await new Follower(t, nobody.tokens.accessToken).connected();
   stranger.staysWith(t, nobody);
   await Promise.all([follower.ask('subscribe', {}), stranger.ask('subscribe', {})]);
-  assert.equal((await follower.heard('system:health')).checks.store, true);
+  const health = await follower.heard('system:health');
+  assert.equal(health.checks.store, true);
+  assert.match(health.timestamp, /\.\d{3}Z$/, 'milliseconds, as all times of events');
 
   const instance = await user.api('POST', '/api/instances', { name: 'sales', metadata: { team: 'blue' } });
   const created = await follower.heard('instance:created');

@@ -22,7 +22,7 @@ pub struct Announcement {
     pub at: DateTime<Utc>,
     /// What it tells.
     pub data: Data,
-    /// Order holds within this.
+    /// Its message group in the queue: order holds within it.
     pub group: String,
 }
 
@@ -45,7 +45,7 @@ impl Announcement {
             id: EventId::derived(since, &[of, chat_name, sender, whatsapp_id, kind]),
             instance,
             at,
-            group: event::group(instance, chat),
+            group: event::message_group_of_chat(instance, chat),
             data,
         }
     }
@@ -67,7 +67,7 @@ impl Announcement {
             id: EventId::derived(record.id.created_at(), &parts),
             instance: record.instance,
             at: status.at,
-            group: event::group(record.instance, &record.chat),
+            group: event::message_group_of_chat(record.instance, &record.chat),
             data: Data::MessageStatus(Box::new(status)),
         })
     }
@@ -87,7 +87,7 @@ impl Announcement {
             instance: *instance,
             at: news.at,
             data: Data::sample(kind.parse().ok()?, *message, news.at),
-            group: event::group_of_tests(*instance),
+            group: event::message_group_of_tests(*instance),
         })
     }
 
@@ -116,7 +116,7 @@ impl Announcement {
             id: EventId::derived(at, &parts),
             instance,
             at,
-            group: event::group_of_session(instance),
+            group: event::message_group_of_session(instance),
             data: Data::Session(kind, Box::new(data)),
         }
     }

@@ -1,11 +1,13 @@
 //! An event as the realtime feed shows it.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::{Value, json};
 use shared::domain::event::{Told, Whose};
 use shared::domain::feed::FeedEvent;
 use shared::domain::news::{Done, News};
-use shared::domain::times;
 use shared::ids::{EventId, InstanceId, SubscriptionId};
 
 use super::announcement::Announcement;
@@ -43,7 +45,18 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// An event of this process.
+    /// An event of this process, as it is told.
+    pub fn told(
+        subscription: SubscriptionId,
+        instance: Option<InstanceId>,
+        event: FeedEvent,
+        told: &Told<impl Serialize, impl Serialize>,
+    ) -> Self {
+        let body = serde_json::to_value(told).expect("plain data");
+        Self::new(told.id, subscription, instance, event, body)
+    }
+
+    /// The same with its body made.
     pub fn new(
         id: EventId,
         subscription: SubscriptionId,
@@ -76,13 +89,18 @@ impl Shown {
     pub(super) fn of(listener: &Listener, announcement: &Announcement) -> Option<Self> {
         let event = FeedEvent::of(announcement.data.kind())?;
         let of = |announcement: &Announcement| {
-            Self::new(
-                announcement.id,
-                listener.subscription,
-                Some(announcement.instance),
-                event,
-                body(listener, announcement),
-            )
+            let told = Told {
+                id: announcement.id,
+                kind: announcement.data.kind().as_str(),
+                timestamp: announcement.at,
+                instance: Whose {
+                    id: announcement.instance,
+                    name: listener.name.as_str(),
+                    metadata: &listener.metadata,
+                },
+                data: announcement.data.told(),
+            };
+            Self::told(listener.subscription, Some(announcement.instance), event, &told)
         };
         if listener.content_in_realtime {
             let whole = of(announcement);
@@ -95,22 +113,20 @@ impl Shown {
 
     /// What whoever has an instance's pairing link is shown when its pairing goes on: that something has changed, and not what.
     pub(super) fn pairing(instance: InstanceId, subscription: SubscriptionId, now: DateTime<Utc>) -> Self {
-        let id = EventId::new(now);
-        let body =
-            json!({"id": id, "type": "pairing.updated", "timestamp": now, "instance": null, "data": {}});
-        Self::new(id, subscription, Some(instance), FeedEvent::PairingUpdate, body)
+        let told = Told {
+            id: EventId::new(now),
+            kind: "pairing.updated",
+            timestamp: now,
+            instance: Value::Null,
+            data: json!({}),
+        };
+        Self::told(subscription, Some(instance), FeedEvent::PairingUpdate, &told)
     }
 
     /// What is shown of what a function has done; `None` where that is an event of an instance, and shown as such.
     pub(super) fn news(news: &News) -> Option<Self> {
-        let News {
-            id,
-            at,
-            subscription,
-            done,
-        } = news;
-        let at = times::text(*at);
-        let (event, kind, instance, of, data) = match done {
+        let (subscription, no_metadata) = (news.subscription, BTreeMap::new());
+        let (event, kind, of, data) = match &news.done {
             Done::InstanceCreated {
                 instance,
                 name,
@@ -118,41 +134,34 @@ impl Shown {
             } => (
                 FeedEvent::InstanceCreated,
                 "instance.created",
-                Some(*instance),
-                json!({"id": instance, "name": name, "metadata": {}}),
+                Some(Whose {
+                    id: *instance,
+                    name,
+                    metadata: &no_metadata,
+                }),
                 json!({"id": instance, "name": name, "network": network}),
             ),
             Done::SubscriptionChanged { tier, active } => (
                 FeedEvent::SubscriptionChanged,
                 "subscription.changed",
                 None,
-                Value::Null,
                 json!({"id": subscription, "tier": tier, "active": active}),
             ),
             Done::Tried { .. } => return None,
         };
-        let body = json!({"id": id, "type": kind, "timestamp": at, "instance": of, "data": data});
-        Some(Self::new(*id, *subscription, instance, event, body))
+        let told = Told {
+            id: news.id,
+            kind,
+            timestamp: news.at,
+            instance: of,
+            data,
+        };
+        Some(Self::told(subscription, of.map(|of| of.id), event, &told))
     }
 }
 
 fn size(body: &Value) -> usize {
     serde_json::to_string(body).map_or(0, |json| json.len())
-}
-
-fn body(listener: &Listener, announcement: &Announcement) -> Value {
-    let told = Told {
-        id: announcement.id,
-        kind: announcement.data.kind(),
-        timestamp: announcement.at,
-        instance: Whose {
-            id: announcement.instance,
-            name: &listener.name,
-            metadata: &listener.metadata,
-        },
-        data: announcement.data.told(),
-    };
-    serde_json::to_value(told).expect("plain data")
 }
 
 /// Content and numbers stay out of logs.
@@ -168,9 +177,9 @@ impl std::fmt::Debug for Shown {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use std::collections::BTreeMap;
-
+    use shared::domain::account::Tier;
     use shared::domain::event::Wants;
+    use shared::domain::network::Network;
 
     use super::super::announcement::tests::{received, session};
     use super::*;
@@ -205,6 +214,77 @@ pub(super) mod tests {
         assert!(said(true, "see you at eight").contains("at eight"));
         let large = said(true, &"eight ".repeat(MAX_BYTES / 5));
         assert!(!large.contains("eight") && large.len() < 1_024, "{large}");
+    }
+
+    /// A machine's clock has nanoseconds.
+    #[test]
+    fn a_pairing_that_goes_on_is_told_with_milliseconds_and_nothing_of_the_instance() {
+        let now = DateTime::from_timestamp_nanos(1_412_345_678);
+        let (instance, subscription) = (
+            InstanceId::from_bytes([1; 16]),
+            SubscriptionId::from_bytes([9; 16]),
+        );
+        let shown = Shown::pairing(instance, subscription, now);
+        assert_eq!(
+            shown.body,
+            json!({
+                "id": shown.id,
+                "type": "pairing.updated",
+                "timestamp": "1970-01-01T00:00:01.412Z",
+                "instance": null,
+                "data": {},
+            })
+        );
+    }
+
+    #[test]
+    fn what_functions_do_is_told_in_the_same_envelope() {
+        let (instance, subscription) = (
+            InstanceId::from_bytes([1; 16]),
+            SubscriptionId::from_bytes([9; 16]),
+        );
+        let (id, at) = (EventId::from_bytes([3; 16]), DateTime::UNIX_EPOCH);
+        let told = |done| {
+            let news = News {
+                id,
+                at,
+                subscription,
+                done,
+            };
+            let shown = Shown::news(&news).expect("told");
+            (shown.instance, shown.body)
+        };
+        let (of, body) = told(Done::InstanceCreated {
+            instance,
+            name: "sales".to_owned(),
+            network: Network::Sandbox,
+        });
+        assert_eq!(of, Some(instance));
+        assert_eq!(
+            body,
+            json!({
+                "id": id,
+                "type": "instance.created",
+                "timestamp": "1970-01-01T00:00:00.000Z",
+                "instance": {"id": instance, "name": "sales", "metadata": {}},
+                "data": {"id": instance, "name": "sales", "network": "sandbox"},
+            })
+        );
+        let (of, body) = told(Done::SubscriptionChanged {
+            tier: Tier::Pro,
+            active: false,
+        });
+        assert_eq!(of, None);
+        assert_eq!(
+            body,
+            json!({
+                "id": id,
+                "type": "subscription.changed",
+                "timestamp": "1970-01-01T00:00:00.000Z",
+                "instance": null,
+                "data": {"id": subscription, "tier": "PRO", "active": false},
+            })
+        );
     }
 
     #[test]

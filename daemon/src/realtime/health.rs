@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use shared::domain::feed::FeedEvent;
+use shared::domain::times;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +49,7 @@ pub async fn tell(feed: &Feed, daemon: &dyn Probe, stop: &CancellationToken) {
         let told = json!({
             "status": if condition.is_ready { "ok" } else { "degraded" },
             "checks": condition.checks,
-            "timestamp": feed.clock.now(),
+            "timestamp": times::text(feed.clock.now()),
         });
         last = Some(condition);
         *feed.health.lock().expect("no holder panics") = Some(told.clone());

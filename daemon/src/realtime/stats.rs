@@ -8,6 +8,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 use shared::clock::Clock;
+use shared::domain::event::Told;
 use shared::domain::feed::FeedEvent;
 use shared::ids::{EventId, InstanceId, SubscriptionId};
 use shared::storage::StorageError;
@@ -137,28 +138,23 @@ impl Stats {
         for (_, day) in &days {
             counts.add(day);
         }
-        let id = EventId::derived(now, &[&instance.to_string(), "message.stats"]);
-        let body = json!({
-            "id": id,
-            "type": "message.stats",
-            "timestamp": now,
-            "instance": whose.named,
-            "data": {
+        let told = Told {
+            id: EventId::derived(now, &[&instance.to_string(), "message.stats"]),
+            kind: "message.stats",
+            timestamp: now,
+            instance: &whose.named,
+            data: json!({
                 "date": today,
                 "sent": counts.sent,
                 "delivered": counts.delivered,
                 "read": counts.read,
                 "failed": counts.failed,
                 "received": counts.received,
-            },
-        });
-        self.hub.show(Shown::new(
-            id,
-            whose.subscription,
-            Some(instance),
-            FeedEvent::MessageStats,
-            body,
-        ));
+            }),
+        };
+        let event = FeedEvent::MessageStats;
+        self.hub
+            .show(Shown::told(whose.subscription, Some(instance), event, &told));
         Ok(())
     }
 

@@ -19,6 +19,7 @@ use shared::auth::session::{LIFETIME, RefreshToken, Session};
 use shared::clock::SystemClock;
 use shared::config;
 use shared::domain::account::{Role, Subscription, Tier, User};
+use shared::domain::event::{EventType, Told, Whose};
 use shared::domain::feed::FeedEvent;
 use shared::domain::instance::Instance;
 use shared::domain::network::Network;
@@ -311,12 +312,12 @@ pub fn shown(instance: &Instance, event: FeedEvent, number: u8, data: &Value) ->
         instance.created_at,
         &[&instance.id.to_string(), &number.to_string()],
     );
-    let body = json!({
-        "id": id,
-        "type": "message.status",
-        "timestamp": instance.created_at,
-        "instance": {"id": instance.id, "name": instance.name.as_str(), "metadata": {}},
-        "data": data,
-    });
-    Shown::new(id, instance.subscription, Some(instance.id), event, body)
+    let told = Told {
+        id,
+        kind: EventType::MessageStatus.as_str(),
+        timestamp: instance.created_at,
+        instance: Whose::of(instance),
+        data,
+    };
+    Shown::told(instance.subscription, Some(instance.id), event, &told)
 }

@@ -11,25 +11,11 @@ use crate::messaging::MessagingState;
 use crate::openapi::Operation;
 use crate::state::Base;
 use crate::webhook_routes::side::{Asker, Named, Remembers, Side, extracted};
-use crate::webhook_routes::{Hooks, delete, deliveries, put, replay, rotate_secret, show, test};
+use crate::webhook_routes::{Hooks, endpoints};
 
 /// Every one of them.
 pub fn endpoints() -> Vec<Endpoint<MessagingState>> {
-    const WEBHOOK: &str = "/api/webhook";
-    vec![
-        put::put(WEBHOOK, "setWebhook"),
-        put::post(WEBHOOK, "createWebhook"),
-        show::endpoint(WEBHOOK, "getWebhook"),
-        delete::endpoint(WEBHOOK, "deleteWebhook"),
-        test::endpoint("/api/webhook/test", "testWebhook"),
-        rotate_secret::endpoint("/api/webhook/rotate-secret", "rotateWebhookSecret"),
-        deliveries::list::endpoint("/api/webhook/deliveries", "listWebhookDeliveries"),
-        deliveries::replay::endpoint(
-            "/api/webhook/deliveries/{delivery}/replay",
-            "replayWebhookDelivery",
-        ),
-        replay::endpoint("/api/webhook/replay", "replayWebhook"),
-    ]
+    endpoints!("/api/webhook", "Webhook")
 }
 
 impl Side for MessagingState {

@@ -7,6 +7,7 @@ mod error;
 pub mod events;
 mod example;
 mod header;
+mod map_of_texts;
 mod operation;
 mod tag;
 
@@ -26,6 +27,7 @@ use utoipa::openapi::{
 
 pub use example::Schemas;
 use example::example;
+pub use map_of_texts::MapOfTexts;
 use operation::Shape;
 pub use operation::{Caller, Operation};
 pub use tag::Tag;

@@ -16,8 +16,8 @@ use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
+use super::dispatch::Source;
 use super::line::{InOrder, grouped};
-use super::road::Source;
 use super::state::WebhooksState;
 
 /// How long an invocation begins attempts: one place of an invocation is not one chat's for longer. With the last one it ends

@@ -7,8 +7,8 @@ use shared::ids::DeliveryId;
 use shared::queue::QueueNames;
 use shared::storage::deliveries::whole_milliseconds;
 
+use super::dispatch::{Handled, Stuck};
 use super::retries::Next;
-use super::road::{Handled, Stuck};
 use super::send::Due;
 use super::state::WebhooksState;
 

@@ -8,8 +8,8 @@ use shared::queue::{QueueNames, Received};
 use shared::storage::deliveries::whole_milliseconds;
 use tracing::{debug, info};
 
+use super::dispatch::{Handled, Stuck};
 use super::parties::Asked;
-use super::road::{Handled, Stuck};
 use super::send::Due;
 use super::state::WebhooksState;
 

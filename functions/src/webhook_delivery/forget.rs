@@ -9,7 +9,7 @@ use shared::domain::payload;
 use shared::queue::{OutgoingMessage, QueueNames};
 use tokio::time::Instant;
 
-use super::road::Handled;
+use super::dispatch::Handled;
 use super::state::WebhooksState;
 
 /// How long an errand removes before it makes room for others, and is queued again: no longer than an attempt takes, so that

@@ -12,10 +12,10 @@ use shared::storage::webhooks::Pause;
 use shared::telemetry::chain;
 use tracing::{error, warn};
 
-use super::courier::Answer;
+use super::dispatch::Handled;
 use super::plan;
-use super::road::Handled;
 use super::state::WebhooksState;
+use super::transport::Answer;
 
 /// How many attempts in a row have to fail until the breaker opens.
 const FAILURES: u32 = 5;

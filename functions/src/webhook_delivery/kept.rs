@@ -16,7 +16,7 @@ use shared::ids::{DeliveryId, EventId, InstanceId};
 use shared::telemetry::chain;
 use tracing::warn;
 
-use super::road::{Handled, Stuck};
+use super::dispatch::{Handled, Stuck};
 use super::state::WebhooksState;
 
 /// What an instance's event is called in the bucket.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use shared::queue::Received;
 use shared::queue::consumer::Done;
 
-use super::road::Source;
+use super::dispatch::Source;
 use super::state::WebhooksState;
 
 /// The messages by their groups, each in its order. One without a group stands for itself.

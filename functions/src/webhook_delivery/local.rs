@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::dispatch::{Source, SourceQueue};
 use super::line::{InOrder, grouped};
-use super::road::{Line, Source};
 use super::state::WebhooksState;
 
 /// How long messages are hidden and held: a process that is killed delays them by as much. Lambda does not extend that, so the
@@ -24,8 +24,8 @@ const IN_HAND: usize = 4_096;
 /// Takes from both queues of a network until it is stopped, and ends what it has begun.
 pub async fn run(state: WebhooksState, names: QueueNames, stop: CancellationToken) {
     let (tasks, in_hand) = (TaskTracker::new(), Arc::new(Semaphore::new(IN_HAND)));
-    let of = |line| consume(&state, &names, line, &stop, &tasks, &in_hand);
-    tokio::join!(of(Line::Events), of(Line::Errands));
+    let of = |queue| consume(&state, &names, queue, &stop, &tasks, &in_hand);
+    tokio::join!(of(SourceQueue::Events), of(SourceQueue::Errands));
     tasks.close();
     tasks.wait().await;
 }
@@ -33,18 +33,18 @@ pub async fn run(state: WebhooksState, names: QueueNames, stop: CancellationToke
 async fn consume(
     state: &WebhooksState,
     names: &QueueNames,
-    line: Line,
+    queue: SourceQueue,
     stop: &CancellationToken,
     tasks: &TaskTracker,
     in_hand: &Arc<Semaphore>,
 ) {
-    let name = match line {
-        Line::Events => names.events(),
-        Line::Errands => names.events_retry(),
+    let name = match queue {
+        SourceQueue::Events => names.events(),
+        SourceQueue::Errands => names.events_retry(),
     };
     let source = Arc::new(Source {
         names: names.clone(),
-        line,
+        queue,
     });
     let consumer = Consumer::new(Arc::clone(&state.queue), name, VISIBILITY);
     let take = |messages: Vec<Received>| {

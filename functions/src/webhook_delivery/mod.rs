@@ -10,19 +10,20 @@
 //! An event is tried once in the line of its chat. While its endpoint answers 2xx the next one waits behind it, so order
 //! holds. One that fails leaves the line for the retry queue, which hides it until it is due ([`plan`]), a quarter of an hour
 //! at a time. So an endpoint that fails holds up its own events for as long as one attempt takes, and none of others:
-//! [`rooms`] bounds what is under way, and the breaker ([`health`]) keeps everybody from connecting to an endpoint that
+//! [`slots`] bounds what is under way, and the breaker ([`health`]) keeps everybody from connecting to an endpoint that
 //! fails again and again.
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | [`road`] | takes a message of either queue, and says whether it is done or stays |
+//! | [`dispatch`] | takes a message of either queue, and says whether it is done or stays |
 //! | `send` | one attempt, and what is stored of it |
 //! | `claims` | whose an attempt is |
 //! | `verdict` | what an attempt was, and what follows from it |
 //! | `retries` | when an event is tried again, and its way there |
 //! | `errands` | the retry queue: events that are due again |
 //! | `forget` | what is left of deleted webhooks |
-//! | [`courier`], [`signing`] | the request itself |
+//! | [`transport`], [`signing`] | the request itself |
+//! | [`slots`] | how many attempts are under way at once in a process |
 //! | [`slow`] | endpoints that take long for each event |
 //! | `parties` | whose an event is, and where it goes |
 //! | `kept` | bodies of events that failed, in the bucket |
@@ -36,7 +37,7 @@
 
 pub mod batch;
 mod claims;
-pub mod courier;
+pub mod dispatch;
 mod errands;
 mod forget;
 pub mod health;
@@ -46,12 +47,12 @@ pub mod local;
 mod parties;
 pub mod plan;
 mod retries;
-pub mod road;
-pub mod rooms;
 mod send;
 pub mod signing;
+pub mod slots;
 pub mod slow;
 mod state;
+pub mod transport;
 mod verdict;
 
 pub use self::state::{OfWebhooks, Settings, WebhooksState};

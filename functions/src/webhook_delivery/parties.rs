@@ -6,7 +6,7 @@ use shared::domain::instance::Instance;
 use shared::domain::webhook::Webhook;
 use shared::ids::{InstanceId, SubscriptionId};
 
-use super::road::Handled;
+use super::dispatch::Handled;
 use super::state::WebhooksState;
 
 /// What a webhook is to take.
@@ -49,7 +49,7 @@ impl WebhooksState {
         asked: Asked,
     ) -> Handled<Option<(Webhook, Instance)>> {
         let recent = tokio::try_join!(
-            self.webhooks.of(instance),
+            self.webhooks.get_recent(subscription, instance),
             self.instances.get_recent(subscription, instance),
         )?;
         if let (Some(webhook), Some(instance)) = recent

@@ -6,8 +6,8 @@ use shared::domain::payload;
 use shared::queue::{MAX_DELAY, OutgoingMessage, QueueNames};
 use shared::storage::deliveries::whole_milliseconds;
 
+use super::dispatch::Handled;
 use super::plan;
-use super::road::Handled;
 use super::send::Due;
 use super::state::WebhooksState;
 

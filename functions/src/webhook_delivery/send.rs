@@ -16,12 +16,12 @@ use shared::storage::webhooks;
 use shared::telemetry::chain;
 use tracing::{debug, info, warn};
 
-use super::courier::{Answer, Letter};
+use super::dispatch::{Handled, Stuck};
 use super::health;
 use super::retries::Next;
-use super::road::{Handled, Stuck};
 use super::signing;
 use super::state::WebhooksState;
+use super::transport::{Answer, Request};
 use super::verdict::{End, judged, not_made};
 
 /// An event that is to be sent now.
@@ -121,7 +121,7 @@ impl WebhooksState {
             .map_err(|_| Stuck::Never(format!("its data is none of `{}`", event.kind)))?;
         let told = Told {
             id: event.id,
-            kind: event.kind,
+            kind: event.kind.as_str(),
             timestamp: event.timestamp,
             instance: Whose::of(due.instance),
             data: data.told(),
@@ -142,7 +142,7 @@ impl WebhooksState {
         let confidential = webhooks::open(&self.sealer, webhook)
             .await
             .map_err(|error| Stuck::Now(error.into()))?;
-        let _place = self.rooms.enter(webhook.instance).await.ok_or(Stuck::NoPlace)?;
+        let _slot = self.slots.acquire(webhook.instance).await.ok_or(Stuck::NoPlace)?;
         let place = self.slow_place(webhook).await?;
         let made = self.connect(due, data, body, &confidential).await;
         let took = made.as_ref().map_or(0, |(attempt, _)| attempt.took_ms);
@@ -167,16 +167,16 @@ impl WebhooksState {
         let began = self.clock.now();
         let signed = signing::headers(event.id, &body, confidential.signing(began), began)
             .map_err(|error| Stuck::Now(error.into()))?;
-        let letter = Letter {
+        let request = Request {
             url: webhook.url.as_str(),
             headers: confidential.headers.iter().collect(),
             signed,
             body,
         };
-        let tried = self.courier.deliver(letter, began).await;
+        let tried = self.transport.send(request, began).await;
         fault::point("after-attempt");
         let (attempt, end) = judged(&tried, began)?;
-        self.rooms.note(webhook.instance, matches!(end, End::Taken));
+        self.slots.note(webhook.instance, matches!(end, End::Taken));
         debug!(
             instance.id = %event.instance,
             event.id = %event.id,

@@ -14,7 +14,7 @@ use shared::storage::webhooks::Place;
 use shared::telemetry::chain;
 use tracing::warn;
 
-use super::road::{Handled, Stuck};
+use super::dispatch::{Handled, Stuck};
 use super::state::WebhooksState;
 
 /// For how long an endpoint is slow after an attempt that took long.

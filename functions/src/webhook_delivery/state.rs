@@ -13,10 +13,10 @@ use shared::storage::deliveries::Deliveries;
 use shared::storage::instances::Instances;
 use shared::storage::webhooks::Webhooks;
 
-use super::courier::{self, Courier};
 use super::forget;
-use super::rooms::{Limits, Rooms};
+use super::slots::{Limits, Slots};
 use super::slow;
+use super::transport::{self, Transport};
 use crate::state::Base;
 
 /// Of how many events it is remembered that they arrived though that could not be recorded.
@@ -41,9 +41,9 @@ pub struct OfWebhooks {
     /// Events that failed.
     pub bucket: Bucket,
     /// Makes attempts.
-    pub(super) courier: Courier,
+    pub(super) transport: Transport,
     /// Bounds what is under way.
-    pub(super) rooms: Rooms,
+    pub(super) slots: Slots,
     /// Bounds what is under way to slow endpoints.
     pub(super) slow: slow::Limits,
     /// For how long an errand removes what a deleted webhook has left.
@@ -56,7 +56,7 @@ pub struct OfWebhooks {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// How attempts are made.
-    pub courier: courier::Settings,
+    pub transport: transport::Settings,
     /// How many are under way at once.
     pub limits: Limits,
     /// When an endpoint is slow, and how many attempts are under way to one then.
@@ -69,7 +69,7 @@ impl Settings {
     /// What a deployment has whose URLs reach this far.
     pub fn usual(base: &Base) -> Self {
         Self {
-            courier: courier::Settings::new(base.reach),
+            transport: transport::Settings::new(base.reach),
             limits: Limits::default(),
             slow: slow::Limits::default(),
             forgets_for: forget::TIME,
@@ -87,8 +87,8 @@ impl WebhooksState {
             deliveries: Deliveries::new(table.clone()),
             sealer,
             bucket,
-            courier: Courier::new(settings.courier)?,
-            rooms: Rooms::new(settings.limits),
+            transport: Transport::new(settings.transport)?,
+            slots: Slots::new(settings.limits),
             slow: settings.slow,
             forgets_for: settings.forgets_for,
             unrecorded: Mutex::new(Recent::new(REMEMBERED)),

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use shared::domain::delivery::{Attempt, AttemptFault};
 use shared::storage::deliveries::whole_milliseconds;
 
-use super::courier::{Answer, Missed, Tried};
-use super::road::{Handled, Stuck};
+use super::dispatch::{Handled, Stuck};
+use super::transport::{Answer, Missed, Tried};
 
 /// How an attempt ended.
 pub(super) enum End {

@@ -7,12 +7,12 @@ use shared::domain::delivery::Errand;
 
 use super::about::About;
 use super::change::{ATTEMPTS, contended, is_done, record, require};
-use super::nudge::nudge;
 use super::retry;
 use super::side::Side;
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission::WebhookWrite;
 use crate::http::{ApiError, Code, Deleted, Reply, log};
+use crate::nudge::{BRIEF, nudge};
 use crate::openapi::Tag;
 
 pub fn endpoint<S: Side>(path: &'static str, id: &'static str) -> Endpoint<S> {
@@ -46,7 +46,8 @@ pub async fn handler<S: Side>(
                 "the deliveries of a deleted webhook stay until their term is over",
             );
         }
-        nudge(&state, asker.instance).await;
+        let of = asker.instance;
+        nudge(state.base(), of.network, of.shard, of.id, BRIEF).await;
         let record = record(&asker, Action::WebhookDeleted);
         asker.trail.record(state.base(), record).await;
         return Ok(Reply::ok(Deleted::of(asker.instance.id)));

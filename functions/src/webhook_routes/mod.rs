@@ -2,19 +2,20 @@
 //!
 //! The same routes are there twice: below `/api/instances/{instance}/webhook` for users, and at `/api/webhook` for programs,
 //! whose API key says which instance is meant. Each handler here serves both. What differs is a [`Side`]: who calls, and
-//! whether the request may have an idempotency key. `management/instances/webhook.rs` and `messaging/webhook.rs` say which
-//! paths there are.
+//! whether the request may have an idempotency key. `endpoints.rs` lists the routes for both; `management/instances/webhook.rs`
+//! and `messaging/webhook.rs` say below which path they are.
 
 mod about;
 mod again;
 mod change;
 pub mod delete;
 pub mod deliveries;
-mod nudge;
+mod endpoints;
 pub mod put;
 pub mod replay;
 mod retry;
 pub mod rotate_secret;
+mod seal;
 mod settings;
 pub mod show;
 pub(crate) mod side;
@@ -30,6 +31,7 @@ use shared::storage::deliveries::Deliveries;
 use shared::storage::webhooks::Webhooks;
 
 pub use self::deliveries::view::DeliveryView;
+pub(crate) use self::endpoints::endpoints;
 
 /// What these routes work with beside what every function has.
 #[derive(Debug)]

@@ -10,13 +10,14 @@ use shared::ids::QuestionId;
 use super::about::{About, Posted};
 use super::again::{Again, once};
 use super::change::{ATTEMPTS, contended, find, is_done, record};
-use super::nudge::{nudge, seal};
+use super::seal::seal;
 use super::settings::{Request, Settings, parse};
 use super::side::{Asker, Side};
 use super::view::{WebhookView, WithSecret};
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission::WebhookWrite;
 use crate::http::{ApiError, Changes, Code, JsonBody, Replayable, Reply};
+use crate::nudge::{BRIEF, nudge};
 use crate::openapi::Tag;
 
 const DETAILS: &str = "An instance has one webhook. Where it has none this makes it, and `secret` is in this answer and in no other; \
@@ -76,7 +77,8 @@ async fn set<S: Side>(
         }
         let wanted = before.as_ref().map(Webhook::wanted).unwrap_or_default();
         if wanted != webhook.wanted() {
-            nudge(state, asker.instance).await;
+            let of = asker.instance;
+            nudge(state.base(), of.network, of.shard, of.id, BRIEF).await;
         }
         let record = match &before {
             None => record(asker, Action::WebhookCreated),

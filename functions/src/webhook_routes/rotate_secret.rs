@@ -14,7 +14,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Type};
 use super::about::Posted;
 use super::again::{Again, once};
 use super::change::{ATTEMPTS, contended, is_done, record, require};
-use super::nudge::seal;
+use super::seal::seal;
 use super::side::{Asker, Side};
 use super::view::{WebhookView, WithSecret};
 use crate::endpoint::Endpoint;

@@ -11,9 +11,10 @@ use shared::domain::webhook::{
 use shared::reach::{MAX_URL, Reach};
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
-use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, SchemaFormat, SchemaType, Type};
+use utoipa::openapi::schema::{Array, ArrayBuilder, ObjectBuilder, SchemaFormat, Type};
 
 use crate::http::{ApiError, Fields, Given};
+use crate::openapi::MapOfTexts;
 
 /// The most types that a webhook names. There are fewer; a name that is there twice counts once.
 const MAX_EVENTS: usize = 100;
@@ -96,16 +97,12 @@ pub fn events_schema() -> Array {
 }
 
 fn headers_schema() -> Object {
-    let text = |length| {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .max_length(Some(length))
+    let map = MapOfTexts {
+        texts: MAX_HEADERS,
+        name: MAX_HEADER_NAME,
+        text: MAX_HEADER_VALUE,
     };
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
-        .max_properties(Some(MAX_HEADERS))
-        .property_names(Some(text(MAX_HEADER_NAME).min_length(Some(1))))
-        .additional_properties(Some(text(MAX_HEADER_VALUE)))
+    map.schema()
         .description(Some(
             "Headers that are sent along, such as a token of your own. They are shown to nobody. Where they are not there they \
              stay as they are; `null` takes them away",

@@ -144,7 +144,7 @@ async fn enqueue<S: Side>(
         data: sealed::seal(&state.hooks().sealer, instance.id, &id, data).await?,
     };
     let queue = base.queue_names(instance.network)?.events();
-    let group = event::group_of_tests(instance.id);
+    let group = event::message_group_of_tests(instance.id);
     let message = OutgoingMessage::fifo(payload::encode(&event), group, id.to_string());
     let sent = tokio::time::timeout(DEADLINE, base.queue.send(&queue, message)).await;
     sent.unwrap_or(Err(QueueError::Timeout { operation: "send" }))?;

@@ -108,9 +108,9 @@ async fn behind_a_message_that_stays_nothing_of_its_chat_goes() {
 #[tokio::test]
 async fn what_is_done_is_deleted_while_others_of_its_batch_hang() {
     let world = World::with(functions::webhook_delivery::Settings {
-        courier: functions::webhook_delivery::courier::Settings {
+        transport: functions::webhook_delivery::transport::Settings {
             deadline: Duration::from_mins(5),
-            ..settings().courier
+            ..settings().transport
         },
         ..settings()
     })

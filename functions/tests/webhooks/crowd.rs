@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use functions::webhook_delivery::rooms::Limits;
-use functions::webhook_delivery::{Settings, courier, local};
+use functions::webhook_delivery::slots::Limits;
+use functions::webhook_delivery::{Settings, local, transport};
 use futures::StreamExt as _;
 use futures::stream;
 use shared::domain::delivery::DeliveryState;
@@ -24,12 +24,12 @@ async fn a_thousand_endpoints_that_hang_are_in_nobodys_way() {
         reserved: 8,
         ..Limits::default()
     };
-    let courier = courier::Settings {
+    let transport = transport::Settings {
         deadline: Duration::from_mins(10),
-        ..settings().courier
+        ..settings().transport
     };
     let world = World::with(Settings {
-        courier,
+        transport,
         limits,
         ..settings()
     })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use functions::webhook_delivery::Settings;
-use functions::webhook_delivery::courier::Settings as Courier;
+use functions::webhook_delivery::transport::Settings as Transport;
 use shared::domain::delivery::{AttemptFault, DeliveryState};
 use shared::reach::Reach;
 use shared::reach::client::Lookup;
@@ -31,12 +31,12 @@ async fn times_out(does: Does) {
 
 /// Settings by which an attempt ends while a test waits for it. One that goes well takes less, on the busiest machine.
 fn soon_over() -> Settings {
-    let courier = Courier {
+    let transport = Transport {
         deadline: Duration::from_secs(10),
-        ..settings().courier
+        ..settings().transport
     };
     Settings {
-        courier,
+        transport,
         ..settings()
     }
 }
@@ -94,7 +94,7 @@ async fn no_answer() {
 #[tokio::test]
 async fn an_endpoint_that_takes_a_minute_is_waited_for_for_fifteen_seconds() {
     let world = World::with(Settings {
-        courier: Courier::new(Reach::LOOPBACK),
+        transport: Transport::new(Reach::LOOPBACK),
         ..settings()
     })
     .await;
@@ -200,7 +200,7 @@ async fn private_addresses_are_not_connected_to() {
     let receiver = Receiver::that(Does::status(200)).await;
     let port = receiver.address.port();
     let world = World::with(Settings {
-        courier: Courier::new(Reach::INTERNET),
+        transport: Transport::new(Reach::INTERNET),
         ..settings()
     })
     .await;
@@ -247,12 +247,12 @@ async fn names_that_lead_to_private_addresses_are_not_connected_to() {
         "::ffff:127.0.0.1",
         "169.254.169.254",
     ] {
-        let courier = Courier {
+        let transport = Transport {
             lookup: Arc::new(Leads(address.parse().expect("an address"))),
-            ..Courier::new(Reach::INTERNET)
+            ..Transport::new(Reach::INTERNET)
         };
         let world = World::with(Settings {
-            courier,
+            transport,
             ..settings()
         })
         .await;
@@ -286,13 +286,13 @@ impl Lookup for Turns {
 async fn a_name_that_turns_to_this_machine_is_found_out_when_it_is_connected_to() {
     let receiver = Receiver::that(Does::status(200)).await;
     let lookup = Arc::new(Turns(AtomicUsize::new(0)));
-    let courier = Courier {
+    let transport = Transport {
         lookup: lookup.clone(),
         reach: Reach::INTERNET,
-        ..soon_over().courier
+        ..soon_over().transport
     };
     let world = World::with(Settings {
-        courier,
+        transport,
         ..settings()
     })
     .await;
@@ -334,12 +334,12 @@ impl Lookup for Nobody {
 
 #[tokio::test]
 async fn a_name_that_leads_nowhere() {
-    let courier = Courier {
+    let transport = Transport {
         lookup: Arc::new(Nobody),
-        ..settings().courier
+        ..settings().transport
     };
     let world = World::with(Settings {
-        courier,
+        transport,
         ..settings()
     })
     .await;

@@ -1,4 +1,4 @@
-//! The road of an event to its webhook, past endpoints that do whatever endpoints do.
+//! The way of an event to its webhook, past endpoints that do whatever endpoints do.
 
 mod batches;
 mod breaker;

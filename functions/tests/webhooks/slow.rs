@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use functions::webhook_delivery::slow::Limits;
-use functions::webhook_delivery::{Settings, courier};
+use functions::webhook_delivery::{Settings, transport};
 use shared::domain::delivery::{AttemptFault, DeliveryState};
 use shared::domain::instance::Instance;
 use testbed::wait::{in_time, until};
@@ -15,9 +15,9 @@ use crate::world::{World, batch, settings};
 /// Settings by which a twentieth of a second is long.
 fn hasty() -> Settings {
     Settings {
-        courier: courier::Settings {
+        transport: transport::Settings {
             deadline: Duration::from_mins(5),
-            ..settings().courier
+            ..settings().transport
         },
         slow: Limits {
             after: Duration::from_millis(50),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use functions::webhook_delivery::Settings;
-use functions::webhook_delivery::courier::Settings as Courier;
+use functions::webhook_delivery::transport::Settings as Transport;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -126,13 +126,13 @@ const HOST: &str = "127.0.0.1";
 /// the endpoint is in order.
 async fn fails(front: impl FnOnce(&Authority) -> Front, deadline: Option<Duration>, fault: AttemptFault) {
     let authority = Authority::new();
-    let mut courier = Courier {
+    let mut transport = Transport {
         roots: Some(authority.pem.clone()),
-        ..Courier::new(Reach::LOOPBACK)
+        ..Transport::new(Reach::LOOPBACK)
     };
-    courier.deadline = deadline.unwrap_or(courier.deadline);
+    transport.deadline = deadline.unwrap_or(transport.deadline);
     let world = World::with(Settings {
-        courier,
+        transport,
         ..settings()
     })
     .await;

@@ -8,8 +8,8 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, TimeDelta, Utc};
 use functions::state::Base;
 use functions::webhook_delivery::batch::{Attributes, Batch, Failures, Record};
-use functions::webhook_delivery::courier::Settings as Courier;
-use functions::webhook_delivery::rooms::Limits;
+use functions::webhook_delivery::slots::Limits;
+use functions::webhook_delivery::transport::Settings as Transport;
 use functions::webhook_delivery::{Settings, WebhooksState, slow};
 use shared::clock::Clock;
 use shared::domain::audit::Actor;
@@ -56,16 +56,16 @@ impl Deref for World {
 
 /// Attempts that reach this machine. On a busy one they take long: that makes no endpoint a slow one, nor one that fails.
 pub fn settings() -> Settings {
-    let courier = Courier {
+    let transport = Transport {
         deadline: Duration::from_mins(1),
-        ..Courier::new(Reach::LOOPBACK)
+        ..Transport::new(Reach::LOOPBACK)
     };
     let slow = slow::Limits {
         after: Duration::from_hours(1),
         ..slow::Limits::default()
     };
     Settings {
-        courier,
+        transport,
         limits: Limits::default(),
         slow,
         forgets_for: Duration::from_secs(15),
@@ -198,7 +198,7 @@ impl World {
                 .await
                 .expect("sealed"),
         };
-        (event, event::group(instance.id, &chat))
+        (event, event::message_group_of_chat(instance.id, &chat))
     }
 
     /// A text has come in, and is to be told.

@@ -10,9 +10,9 @@ mod presence;
 mod sample;
 mod session;
 mod status;
-mod test;
 mod told;
 mod wants;
+mod webhook_test;
 mod words;
 
 use chrono::{DateTime, Utc};
@@ -38,9 +38,9 @@ pub use self::poll::{OptionVotes, PollVote};
 pub use self::presence::{PresenceState, PresenceUpdated};
 pub use self::session::{SessionChange, SessionNews, Untold};
 pub use self::status::{ChatNames, MessageStatus};
-pub use self::test::{TEST_WORDS, WebhookTest};
 pub use self::told::{Told, ToldData, ToldMessage, Whose};
 pub use self::wants::Wants;
+pub use self::webhook_test::{TEST_WORDS, WebhookTest};
 pub use self::words::{PictureChange, Words};
 
 macro_rules! event_types {
@@ -170,18 +170,18 @@ pub struct MessageReceived {
     pub truncation_reason: Option<Truncation>,
 }
 
-/// The message group of an instance's events that are of no chat: order holds among them.
-pub fn group_of_session(instance: InstanceId) -> String {
+/// The queue's message group of an instance's events that are of no chat: order holds among them.
+pub fn message_group_of_session(instance: InstanceId) -> String {
     format!("{instance}#session")
 }
 
-/// The message group of an instance's test events: they wait behind no other.
-pub fn group_of_tests(instance: InstanceId) -> String {
+/// The queue's message group of an instance's test events: they wait behind no other.
+pub fn message_group_of_tests(instance: InstanceId) -> String {
     format!("{instance}#test")
 }
 
-/// The event's message group: order holds within a chat.
-pub fn group(instance: InstanceId, chat: &Recipient) -> String {
+/// The queue's message group of an event that is of a chat: order holds within the chat.
+pub fn message_group_of_chat(instance: InstanceId, chat: &Recipient) -> String {
     use sha2::{Digest, Sha256};
     // The chat itself is a phone number and has no place in a queue's clear text.
     format!("{instance}#{}", hex::encode(&Sha256::digest(chat.to_jid())[..8]))

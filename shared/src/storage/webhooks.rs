@@ -56,21 +56,24 @@ impl Webhooks {
         Self { table }
     }
 
-    /// An instance's webhook as it was a moment ago. Half a read unit for each 4 KiB.
-    pub async fn of(&self, instance: InstanceId) -> Result<Option<Webhook>, StorageError> {
-        let found = self.table.get_recent(&keys::webhook(instance)).await?;
-        found.as_ref().map(from_item).transpose()
-    }
-
-    /// An instance's webhook as it is now. One read unit for each 4 KiB.
+    /// The webhook of this subscription's instance as it is now. One read unit for each 4 KiB.
     pub async fn get(
         &self,
         subscription: SubscriptionId,
         instance: InstanceId,
     ) -> Result<Option<Webhook>, StorageError> {
         let found = self.table.get(&keys::webhook(instance)).await?;
-        let found = found.as_ref().map(from_item).transpose()?;
-        Ok(found.filter(|webhook| webhook.subscription == subscription))
+        of_subscription(subscription, found.as_ref())
+    }
+
+    /// The same as it was a moment ago. Half a read unit for each 4 KiB.
+    pub async fn get_recent(
+        &self,
+        subscription: SubscriptionId,
+        instance: InstanceId,
+    ) -> Result<Option<Webhook>, StorageError> {
+        let found = self.table.get_recent(&keys::webhook(instance)).await?;
+        of_subscription(subscription, found.as_ref())
     }
 
     /// Stores a webhook in the place of `before` as it was read, or of none, and which events are wanted, in one
@@ -279,6 +282,15 @@ fn to_item(webhook: &Webhook) -> Item {
     set("version", n(webhook.version));
     set("sealed", b(webhook.sealed.clone()));
     item
+}
+
+/// The webhook that was found, unless it is another subscription's.
+fn of_subscription(
+    subscription: SubscriptionId,
+    found: Option<&Item>,
+) -> Result<Option<Webhook>, StorageError> {
+    let webhook = found.map(from_item).transpose()?;
+    Ok(webhook.filter(|webhook| webhook.subscription == subscription))
 }
 
 fn from_item(item: &Item) -> Result<Webhook, StorageError> {

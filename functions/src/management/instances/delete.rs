@@ -8,12 +8,12 @@ use shared::domain::audit::Action;
 use shared::domain::instance::Instance;
 use shared::storage::instances::Deleted as Outcome;
 
-use super::desired::nudge_all;
 use super::find::{InstanceRef, find};
 use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Code, Deleted, Path, Record, Reply, Trail, log};
 use crate::management::ManagementState;
+use crate::nudge::{PATIENT, nudge};
 use crate::openapi::Tag;
 
 pub fn endpoint() -> Endpoint<ManagementState> {
@@ -76,7 +76,6 @@ pub async fn delete(
     }
     let record = Record::by(actor, Action::InstanceDeleted).of(instance.subscription);
     trail.record(state, record.on(instance.id)).await;
-    // This is no error for a network that is not served any more: its instances can be deleted too.
-    nudge_all(state, std::slice::from_ref(instance)).await?;
+    nudge(state, instance.network, instance.shard, instance.id, PATIENT).await;
     Ok(Outcome::Done)
 }

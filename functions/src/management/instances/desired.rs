@@ -1,14 +1,11 @@
 //! Asks something of the daemon that holds an instance's shard: stores what is wanted, and nudges the shard.
 
 use chrono::{DateTime, Utc};
-use futures::future::try_join_all;
+use futures::future::join_all;
 use shared::domain::audit::Action;
 use shared::domain::instance::{Desired, Instance, Wanted};
-use shared::domain::job::Query;
 use shared::domain::network::Network;
-use shared::domain::payload;
 use shared::ids::InstanceId;
-use shared::queue::OutgoingMessage;
 use shared::storage::StorageError;
 use shared::storage::instances::Instances;
 
@@ -17,8 +14,9 @@ use super::find::{InstanceRef, find};
 use super::status;
 use crate::connection::Owners;
 use crate::http::caller::{UserCaller, require_verified};
-use crate::http::{ApiError, Reply, Trail, log};
+use crate::http::{ApiError, Reply, Trail};
 use crate::management::ManagementState;
+use crate::nudge::{PATIENT, nudge};
 
 /// How many nudges are on their way at once.
 const AT_ONCE: usize = 8;
@@ -98,35 +96,18 @@ pub async fn ask_of(
         .store(&state.instances, instance.id, state.clock.now())
         .await?;
     instance.desired = desired.ok_or_else(|| ApiError::not_found("instance"))?;
-    nudge(state, &instance).await?;
+    nudge(state, instance.network, instance.shard, instance.id, PATIENT).await;
     let record = behalf.record(asked.action()).on(instance.id);
     trail.record(state, record).await;
     Ok((instance, owners))
 }
 
-/// Nudges the shards of many instances. A network that is not served any more has no shard to nudge.
-pub async fn nudge_all(state: &ManagementState, instances: &[Instance]) -> Result<(), ApiError> {
-    let mut served = Vec::new();
-    for instance in instances {
-        if state.queue_names(instance.network).is_ok() {
-            served.push(instance);
-        }
+/// Nudges the shards of many instances.
+pub async fn nudge_all(state: &ManagementState, instances: &[Instance]) {
+    for some in instances.chunks(AT_ONCE) {
+        let nudges = some
+            .iter()
+            .map(|instance| nudge(state, instance.network, instance.shard, instance.id, PATIENT));
+        join_all(nudges).await;
     }
-    for some in served.chunks(AT_ONCE) {
-        try_join_all(some.iter().map(|instance| nudge(state, instance))).await?;
-    }
-    Ok(())
-}
-
-/// Nudges the instance's shard to look at it.
-pub async fn nudge(state: &ManagementState, instance: &Instance) -> Result<(), ApiError> {
-    let queries = state.queue_names(instance.network)?.queries(instance.shard.0);
-    let nudge = payload::encode(&Query::Nudge {
-        instance: instance.id,
-    });
-    if let Err(error) = state.queue.send(&queries, OutgoingMessage::standard(nudge)).await {
-        // The request is stored, and the daemon's sweep finds it within a minute.
-        log::went_wrong(&error.into(), "the shard could not be nudged");
-    }
-    Ok(())
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use utoipa::openapi::Object;
-use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 
 use crate::http::Fields;
+use crate::openapi::MapOfTexts;
 
 /// Most strings of `metadata`, and the longest of their names and values, in characters.
 const MAX_METADATA: usize = 20;
@@ -15,16 +15,12 @@ const MAX_METADATA_VALUE: usize = 500;
 
 /// What the document tells of it.
 pub fn schema() -> Object {
-    let text = |length| {
-        ObjectBuilder::new()
-            .schema_type(Type::String)
-            .max_length(Some(length))
+    let map = MapOfTexts {
+        texts: MAX_METADATA,
+        name: MAX_METADATA_NAME,
+        text: MAX_METADATA_VALUE,
     };
-    ObjectBuilder::new()
-        .schema_type(SchemaType::from_iter([Type::Object, Type::Null]))
-        .max_properties(Some(MAX_METADATA))
-        .property_names(Some(text(MAX_METADATA_NAME).min_length(Some(1))))
-        .additional_properties(Some(text(MAX_METADATA_VALUE)))
+    map.schema()
         .description(Some("The caller's own strings"))
         .examples([json!({"team": "sales"})])
         .build()

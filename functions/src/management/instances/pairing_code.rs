@@ -22,7 +22,6 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use super::behalf::Behalf;
-use super::desired::nudge;
 use super::find::{InstanceRef, find};
 use super::qr::open;
 use crate::connection::Owners;
@@ -30,6 +29,7 @@ use crate::endpoint::Endpoint;
 use crate::http::caller::{UserCaller, require_verified};
 use crate::http::{ApiError, Code, Fields, JsonBody, Path, Reply, Timestamp, Trail, rate_limit};
 use crate::management::ManagementState;
+use crate::nudge::{PATIENT, nudge};
 use crate::openapi::Tag;
 
 /// The pause between two reads of the instance. There are 40 at most, of one read unit each.
@@ -103,13 +103,15 @@ pub async fn get(
     if instance.account.is_some() {
         return Err(paired());
     }
+    // A network that is not served any more has no shard to nudge.
+    state.queue_names(instance.network)?;
     let known = known(state, instance, phone).await?;
     if matches!(known, Known::Nothing) {
         ask(state, behalf, instance, phone).await?;
     }
     let record = behalf.record(Action::PairingCodeRequested).on(instance.id);
     trail.record(state, record).await;
-    nudge(state, instance).await?;
+    nudge(state, instance.network, instance.shard, instance.id, PATIENT).await;
     let code = match known {
         Known::Shown(code) => code,
         Known::OnItsWay | Known::Nothing => wait(state, instance, phone).await?,
@@ -165,8 +167,6 @@ async fn ask(
     instance: &Instance,
     phone: &PhoneNumber,
 ) -> Result<(), ApiError> {
-    // A network that is not served any more has no shard to nudge.
-    state.queue_names(instance.network)?;
     let now = state.clock.now();
     let (scope, limit) = behalf.pairing_codes(instance.id);
     let rate = state.rates.count(scope, limit, now).await?;

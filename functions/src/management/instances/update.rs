@@ -13,7 +13,6 @@ use shared::domain::network::Network;
 use shared::storage::instances::{Settings, Updated};
 use utoipa::ToSchema;
 
-use super::desired::nudge_all;
 use super::find::{InstanceRef, find};
 use super::{InstanceView, content_days, metadata, pace};
 use crate::connection::Owners;
@@ -21,6 +20,7 @@ use crate::endpoint::Endpoint;
 use crate::http::caller::UserCaller;
 use crate::http::{ApiError, Changes, Code, Fields, Given, JsonBody, Path, Record, Reply, Trail, Whole};
 use crate::management::ManagementState;
+use crate::nudge::{PATIENT, nudge};
 use crate::openapi::Tag;
 
 #[derive(Deserialize, ToSchema)]
@@ -132,7 +132,7 @@ pub async fn handler(
     (instance.messages_per_minute, instance.content_days) = (to.messages_per_minute, to.content_days);
     if is_news {
         // Its daemon goes by all of it: the realtime feed names the instance in each event.
-        nudge_all(&state, std::slice::from_ref(&instance)).await?;
+        nudge(&state, instance.network, instance.shard, instance.id, PATIENT).await;
     }
     let owners = Owners::of(&state, [&instance]).await?;
     Ok(Reply::ok(InstanceView::new(instance, &owners)))

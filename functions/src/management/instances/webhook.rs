@@ -11,34 +11,11 @@ use crate::management::ManagementState;
 use crate::openapi::Operation;
 use crate::state::Base;
 use crate::webhook_routes::side::{Asker, Named, Remembers, Side, extracted, parameter};
-use crate::webhook_routes::{Hooks, delete, deliveries, put, replay, rotate_secret, show, test};
+use crate::webhook_routes::{Hooks, endpoints};
 
 /// Every one of them.
 pub fn endpoints() -> Vec<Endpoint<ManagementState>> {
-    const WEBHOOK: &str = "/api/instances/{instance}/webhook";
-    vec![
-        put::put(WEBHOOK, "setInstanceWebhook"),
-        put::post(WEBHOOK, "createInstanceWebhook"),
-        show::endpoint(WEBHOOK, "getInstanceWebhook"),
-        delete::endpoint(WEBHOOK, "deleteInstanceWebhook"),
-        test::endpoint("/api/instances/{instance}/webhook/test", "testInstanceWebhook"),
-        rotate_secret::endpoint(
-            "/api/instances/{instance}/webhook/rotate-secret",
-            "rotateInstanceWebhookSecret",
-        ),
-        deliveries::list::endpoint(
-            "/api/instances/{instance}/webhook/deliveries",
-            "listInstanceWebhookDeliveries",
-        ),
-        deliveries::replay::endpoint(
-            "/api/instances/{instance}/webhook/deliveries/{delivery}/replay",
-            "replayInstanceWebhookDelivery",
-        ),
-        replay::endpoint(
-            "/api/instances/{instance}/webhook/replay",
-            "replayInstanceWebhook",
-        ),
-    ]
+    endpoints!("/api/instances/{instance}/webhook", "InstanceWebhook")
 }
 
 impl Side for ManagementState {

@@ -107,8 +107,9 @@ async fn suspend(state: &ManagementState, id: SubscriptionId, suspended: bool) -
     match state.instances.suspend(id, suspended).await? {
         Suspended::Done(instances) => nudge_all(state, &instances).await,
         // Another request has switched the subscription since.
-        Suspended::Stale => Ok(()),
+        Suspended::Stale => {}
     }
+    Ok(())
 }
 
 fn in_use(instances: u32, tier: Option<Tier>) -> ApiError {

@@ -1,5 +1,5 @@
-//! What becomes of a message whose job is perhaps not in the queue. See the table in the architecture's "Life of a
-//! message".
+//! What becomes of a message whose job is perhaps not in the queue. `docs/architecture/messages.md` has the table, under
+//! "Accepting".
 
 use shared::domain::message::{Failure, FailureCode, MessageRecord};
 use shared::ids::SubscriptionId;

@@ -12,27 +12,29 @@ use serde_json::Value;
 
 use super::{ChatNames, Data, EventType, MessageReceived};
 use crate::domain::content::{Ballot, Card, Content, Excerpt, File, Kind, Place, Quoted};
-use crate::domain::instance::{Instance, InstanceName};
+use crate::domain::instance::Instance;
 use crate::domain::message::Truncation;
 use crate::domain::person::Person;
 use crate::domain::times;
 use crate::ids::{EventId, InstanceId, MessageId};
 
-/// An event as it is told.
+/// An event as it is told, whoever tells it: the one envelope of webhooks and of the realtime feed.
+///
+/// `I` is the instance that it is of, as [`Whose`], or `null` where it is of none. `D` is what is told.
 #[derive(Serialize)]
-pub struct Told<'a> {
+pub struct Told<I, D> {
     /// Its id, the same however often it is told.
     pub id: EventId,
-    /// What happened.
+    /// What happened: the name of an [`EventType`], or of something that the feed alone tells.
     #[serde(rename = "type")]
-    pub kind: EventType,
+    pub kind: &'static str,
     /// When.
     #[serde(serialize_with = "times::told")]
     pub timestamp: DateTime<Utc>,
     /// To which instance.
-    pub instance: Whose<'a>,
+    pub instance: I,
     /// What is told of it.
-    pub data: ToldData<'a>,
+    pub data: D,
 }
 
 /// The instance of an event.
@@ -41,17 +43,17 @@ pub struct Whose<'a> {
     /// Its id.
     pub id: InstanceId,
     /// Its name.
-    pub name: &'a InstanceName,
+    pub name: &'a str,
     /// Its owner's own strings.
     pub metadata: &'a BTreeMap<String, String>,
 }
 
 impl<'a> Whose<'a> {
     /// This instance.
-    pub const fn of(instance: &'a Instance) -> Self {
+    pub fn of(instance: &'a Instance) -> Self {
         Self {
             id: instance.id,
-            name: &instance.name,
+            name: instance.name.as_str(),
             metadata: &instance.metadata,
         }
     }

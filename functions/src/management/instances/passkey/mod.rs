@@ -17,12 +17,12 @@ use shared::storage::instances::PasskeyAnswered;
 use utoipa::ToSchema;
 
 use super::behalf::Behalf;
-use super::desired::nudge;
 use super::qr::open;
 use crate::connection::Owners;
 use crate::http::caller::require_verified;
 use crate::http::{ApiError, Code, Fields, RequestContext, Timestamp, Trail, rate_limit};
 use crate::management::ManagementState;
+use crate::nudge::{PATIENT, nudge};
 
 /// The origin of WhatsApp's own web client, to which its passkeys are bound.
 const WHATSAPP: &str = "https://web.whatsapp.com";
@@ -148,6 +148,8 @@ pub async fn answered(
     }
     let owners = Owners::of(state, [instance]).await?;
     let request = wanted(state, instance, &owners)?;
+    // A network that is not served any more has no shard to nudge.
+    state.queue_names(instance.network)?;
     let sealed = match (request.stage, given) {
         (PasskeyStage::Assertion, Given::Assertion(credential)) => {
             checked(state, instance, request, credential).await?;
@@ -183,7 +185,7 @@ pub async fn answered(
     }
     let record = behalf.record(Action::PasskeyAnswered).on(instance.id);
     trail.record(state, record.detail("stage", request.stage)).await;
-    nudge(state, instance).await?;
+    nudge(state, instance.network, instance.shard, instance.id, PATIENT).await;
     Ok(owners)
 }
 

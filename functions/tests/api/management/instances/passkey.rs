@@ -6,6 +6,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::domain::audit::Action;
 use shared::domain::instance::{Status, Wanted};
+use shared::domain::network::Network;
 use shared::domain::passkey::{Credential, PasskeyAnswer, PasskeyStage};
 use shared::ids::InstanceId;
 use shared::seal::Purpose;
@@ -107,6 +108,20 @@ async fn where_nothing_is_wanted_the_state_is_told() {
     assert_eq!(user_again.get(PATH).await.code(), "409 CONFLICT");
     world.daemon.observe(instance, Status::AwaitingQr).await;
     assert_eq!(told().await, json!("AWAITING_QR"));
+}
+
+/// No daemon would take it.
+#[tokio::test]
+async fn no_answer_is_stored_for_a_network_that_is_not_served_any_more() {
+    let (world, user, instance) = asked().await;
+    let without = world.another(|mut config| {
+        config.base.networks = vec![Network::Live];
+        config
+    });
+    let body = json!({"credential": credential("Y2hhbGxlbmdl")});
+    let answer = without.with_token(user.token()).post(PATH, &body).await;
+    assert_eq!(answer.code(), "503 UNAVAILABLE");
+    assert!(world.stored(instance).await.desired.passkey.is_none());
 }
 
 #[tokio::test]

@@ -24,8 +24,9 @@ pub fn hook() -> Value {
 
 /// The webhook as it rests.
 pub async fn stored(world: &World, instance: InstanceId) -> Option<Webhook> {
+    let subscription = world.stored(instance).await.subscription;
     let webhooks = Webhooks::new(world.state.table.clone());
-    webhooks.of(instance).await.expect("read")
+    webhooks.get(subscription, instance).await.expect("read")
 }
 
 /// What is confidential of it.

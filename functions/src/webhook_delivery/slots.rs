@@ -43,7 +43,7 @@ const REMEMBERED: usize = 4_096;
 
 /// The places of a process.
 #[derive(Debug)]
-pub struct Rooms {
+pub struct Slots {
     limits: Limits,
     of_all: Arc<Semaphore>,
     reserved: Arc<Semaphore>,
@@ -51,14 +51,14 @@ pub struct Rooms {
     well: Mutex<Recent<InstanceId, ()>>,
 }
 
-/// A place. It is free again when this is dropped.
+/// An attempt's place. It is free again when this is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct Slot {
     _of_all: OwnedSemaphorePermit,
     _of_one: OwnedSemaphorePermit,
 }
 
-impl Rooms {
+impl Slots {
     /// Places within these bounds.
     pub fn new(limits: Limits) -> Self {
         Self {
@@ -71,12 +71,12 @@ impl Rooms {
     }
 
     /// A place for an attempt to this instance's endpoint; `None` where none is free in time.
-    pub async fn enter(&self, endpoint: InstanceId) -> Option<Place> {
+    pub async fn acquire(&self, endpoint: InstanceId) -> Option<Slot> {
         let patience = self.limits.patience;
         tokio::time::timeout(patience, self.wait(endpoint)).await.ok()
     }
 
-    async fn wait(&self, endpoint: InstanceId) -> Place {
+    async fn wait(&self, endpoint: InstanceId) -> Slot {
         let of_one = acquired(self.of(endpoint)).await;
         let of_all = if self.is_well(endpoint) {
             tokio::select! {
@@ -87,7 +87,7 @@ impl Rooms {
         } else {
             acquired(Arc::clone(&self.of_all)).await
         };
-        Place {
+        Slot {
             _of_all: of_all,
             _of_one: of_one,
         }
@@ -133,8 +133,8 @@ mod tests {
         InstanceId::from_bytes([number; 16])
     }
 
-    fn rooms() -> Rooms {
-        Rooms::new(Limits {
+    fn slots() -> Slots {
+        Slots::new(Limits {
             of_one: 2,
             of_all: 4,
             reserved: 1,
@@ -144,38 +144,44 @@ mod tests {
 
     #[tokio::test]
     async fn an_endpoint_has_its_places_and_no_more() {
-        let rooms = rooms();
-        let first = rooms.enter(endpoint(1)).await.expect("free");
-        let _second = rooms.enter(endpoint(1)).await.expect("free");
-        assert!(rooms.enter(endpoint(1)).await.is_none());
-        assert!(rooms.enter(endpoint(2)).await.is_some(), "another endpoint's");
+        let slots = slots();
+        let first = slots.acquire(endpoint(1)).await.expect("free");
+        let _second = slots.acquire(endpoint(1)).await.expect("free");
+        assert!(slots.acquire(endpoint(1)).await.is_none());
+        assert!(slots.acquire(endpoint(2)).await.is_some(), "another endpoint's");
         drop(first);
-        assert!(rooms.enter(endpoint(1)).await.is_some());
+        assert!(slots.acquire(endpoint(1)).await.is_some());
     }
 
     #[tokio::test]
     async fn one_that_does_well_finds_a_place_beside_all_that_hang() {
-        let rooms = rooms();
+        let slots = slots();
         let mut hanging = Vec::new();
         for number in 1..=4 {
-            hanging.push(rooms.enter(endpoint(number)).await.expect("free"));
+            hanging.push(slots.acquire(endpoint(number)).await.expect("free"));
         }
-        assert!(rooms.enter(endpoint(5)).await.is_none(), "nothing is known of it");
-        rooms.note(endpoint(5), true);
-        let place = rooms.enter(endpoint(5)).await.expect("reserved");
-        rooms.note(endpoint(6), true);
-        assert!(rooms.enter(endpoint(6)).await.is_none(), "that one was the last");
-        drop(place);
-        rooms.note(endpoint(5), false);
-        assert!(rooms.enter(endpoint(5)).await.is_none(), "it does well no more");
+        assert!(
+            slots.acquire(endpoint(5)).await.is_none(),
+            "nothing is known of it"
+        );
+        slots.note(endpoint(5), true);
+        let slot = slots.acquire(endpoint(5)).await.expect("reserved");
+        slots.note(endpoint(6), true);
+        assert!(
+            slots.acquire(endpoint(6)).await.is_none(),
+            "that one was the last"
+        );
+        drop(slot);
+        slots.note(endpoint(5), false);
+        assert!(slots.acquire(endpoint(5)).await.is_none(), "it does well no more");
     }
 
     #[tokio::test]
     async fn endpoints_that_nobody_uses_are_forgotten() {
-        let rooms = rooms();
+        let slots = slots();
         for number in 1..=100 {
-            drop(rooms.enter(endpoint(number)).await);
+            drop(slots.acquire(endpoint(number)).await);
         }
-        assert_eq!(rooms.endpoints.lock().expect("whole").len(), 1);
+        assert_eq!(slots.endpoints.lock().expect("whole").len(), 1);
     }
 }

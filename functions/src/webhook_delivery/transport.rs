@@ -55,7 +55,7 @@ impl Settings {
 
 /// What is sent, and where to.
 #[derive(Debug)]
-pub struct Letter<'a> {
+pub struct Request<'a> {
     /// The endpoint.
     pub url: &'a str,
     /// What its customer has us send along; names and values were checked when they were set.
@@ -114,13 +114,13 @@ pub enum Missed {
 
 /// Makes attempts. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Courier {
+pub struct Transport {
     client: Client,
     settings: Settings,
 }
 
-impl Courier {
-    /// A courier with these settings.
+impl Transport {
+    /// A transport with these settings.
     pub fn new(settings: Settings) -> reqwest::Result<Self> {
         let roots = settings.roots.as_deref();
         let client = client::builder_over(settings.reach, roots, Arc::clone(&settings.lookup))?
@@ -130,10 +130,10 @@ impl Courier {
         Ok(Self { client, settings })
     }
 
-    /// Sends a letter, once.
-    pub async fn deliver(&self, letter: Letter<'_>, now: DateTime<Utc>) -> Tried {
+    /// Sends a request, once.
+    pub async fn send(&self, request: Request<'_>, now: DateTime<Utc>) -> Tried {
         let began = Instant::now();
-        let end = match tokio::time::timeout(self.settings.deadline, self.post(letter)).await {
+        let end = match tokio::time::timeout(self.settings.deadline, self.post(request)).await {
             Ok(Ok(response)) => {
                 let answer = Answer {
                     status: response.status().as_u16(),
@@ -155,18 +155,18 @@ impl Courier {
         }
     }
 
-    async fn post(&self, letter: Letter<'_>) -> Result<Response, Missed> {
-        let url = self.settings.reach.url(letter.url).map_err(Missed::Refused)?;
+    async fn post(&self, request: Request<'_>) -> Result<Response, Missed> {
+        let url = self.settings.reach.url(request.url).map_err(Missed::Refused)?;
         let mut headers = HeaderMap::new();
-        let ours = letter.signed.iter().map(|(name, value)| (*name, &**value));
-        for (name, value) in letter.headers.into_iter().chain(ours) {
+        let ours = request.signed.iter().map(|(name, value)| (*name, &**value));
+        for (name, value) in request.headers.into_iter().chain(ours) {
             // Each was checked when it was set, so none is left out.
             if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
                 headers.insert(name, value);
             }
         }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        let request = self.client.post(url).headers(headers).body(letter.body);
+        let request = self.client.post(url).headers(headers).body(request.body);
         request.send().await.map_err(|error| sorted(&error))
     }
 }

@@ -23,7 +23,7 @@ use super::state::WebhooksState;
 
 /// One of the queues that this function consumes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Line {
+pub enum SourceQueue {
     /// Events as they happen, in the order of their chats.
     Events,
     /// Events that are tried again, and other errands.
@@ -36,7 +36,7 @@ pub struct Source {
     /// The queues of its network.
     pub names: QueueNames,
     /// Which of them.
-    pub line: Line,
+    pub queue: SourceQueue,
 }
 
 /// Why a message is not done.
@@ -105,19 +105,19 @@ impl Stuck {
 
 impl WebhooksState {
     /// The source that a queue of this name is; `None` where this function consumes no such queue.
-    pub fn source(&self, queue: &str) -> Option<Source> {
+    pub fn source(&self, name: &str) -> Option<Source> {
         self.networks.iter().find_map(|network| {
             let names = self.queue_names(*network).ok()?;
-            let line = if names.events().as_str() == queue {
-                Line::Events
-            } else if names.events_retry().as_str() == queue {
-                Line::Errands
+            let queue = if names.events().as_str() == name {
+                SourceQueue::Events
+            } else if names.events_retry().as_str() == name {
+                SourceQueue::Errands
             } else {
                 return None;
             };
             Some(Source {
                 names: names.clone(),
-                line,
+                queue,
             })
         })
     }
@@ -125,9 +125,9 @@ impl WebhooksState {
     /// Does what a message asks for. Says what becomes of the message; of a group of events what comes behind one that stays,
     /// stays as well, and is not to be handled.
     pub async fn handle(&self, source: &Source, message: &Received) -> Done {
-        let handled = match source.line {
-            Line::Events => Box::pin(self.event(&source.names, message)).await,
-            Line::Errands => Box::pin(self.errand(&source.names, message)).await,
+        let handled = match source.queue {
+            SourceQueue::Events => Box::pin(self.event(&source.names, message)).await,
+            SourceQueue::Errands => Box::pin(self.errand(&source.names, message)).await,
         };
         let stays = || Done::LeaveFor(plan::left_for(message.receive_count));
         match handled {
@@ -189,18 +189,18 @@ impl WebhooksState {
 
     /// Puts a copy of a message among the dead letters, with the reason. The copy is deduplicated by the message.
     async fn set_aside(&self, source: &Source, message: &Received, reason: &str) -> Result<(), QueueError> {
-        let (queue, dead) = match source.line {
-            Line::Events => (source.names.events(), source.names.dead_fifo()),
-            Line::Errands => (source.names.events_retry(), source.names.dead()),
+        let (queue, dead) = match source.queue {
+            SourceQueue::Events => (source.names.events(), source.names.dead_fifo()),
+            SourceQueue::Errands => (source.names.events_retry(), source.names.dead()),
         };
         let body = serde_json::json!({ "reason": reason, "queue": queue.as_str(), "body": message.body })
             .to_string();
-        let letter = match source.line {
-            Line::Events => {
+        let letter = match source.queue {
+            SourceQueue::Events => {
                 let group = message.group.as_deref().unwrap_or("parked");
                 OutgoingMessage::fifo(body, group, message.message_id.clone())
             }
-            Line::Errands => OutgoingMessage::standard(body),
+            SourceQueue::Errands => OutgoingMessage::standard(body),
         };
         self.queue.send(&dead, letter).await?;
         error!(%queue, message.id = message.message_id, reason, "parked a message that cannot be done");
