@@ -15,7 +15,6 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use super::clerk::Clerk;
-use super::wire::Wires;
 use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::lease::Hold;
@@ -45,11 +44,6 @@ impl Agenda {
             *told = told.map_or(Some(at), |told| Some(told.min(at)));
         }
         self.know(at);
-    }
-
-    /// Notes that messages which the clerk keeps in the index may go on: it looks at them now.
-    pub fn look(&self) {
-        self.know(DateTime::UNIX_EPOCH);
     }
 
     /// Notes that the clerk has something to do then.
@@ -88,8 +82,8 @@ impl Agenda {
 }
 
 /// Hands over what is due until the shard is given up.
-pub async fn keep(deps: &Deps, hold: &Hold, links: &Links, wires: &Wires, agenda: &Agenda) {
-    let mut clerk = Clerk::new(deps, hold, links, wires);
+pub async fn keep(deps: &Deps, hold: &Hold, links: &Links, agenda: &Agenda) {
+    let mut clerk = Clerk::new(deps, hold, links);
     let settled = Instant::now() + MAX_WAIT;
     let mut pause = FIRST_PAUSE;
     while !super::is_over(hold) {
@@ -161,9 +155,5 @@ mod tests {
         agenda.know(at(0));
         assert_eq!(agenda.take(), None, "nobody told of it");
         assert!(agenda.due(&clock, Duration::ZERO).now_or_never().is_some());
-        agenda.look();
-        agenda.know(at(60));
-        assert!(agenda.due(&clock, long).now_or_never().is_some(), "at once");
-        assert_eq!(agenda.take(), None, "nothing was put into the index");
     }
 }

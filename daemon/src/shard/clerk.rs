@@ -13,9 +13,6 @@
 //! What cannot be handed over keeps its lane back, and no other: the index is read on behind it, and where it is is remembered
 //! (`kept_back.rs`). Such messages are looked at again after a pause that grows, and of a full instance only as many are read as
 //! there is room for. Those whose time to be sent runs out meanwhile are told as expired, and need no room for that.
-//!
-//! What waits for keys of many stays where it is until they are agreed upon (`awaiting_keys.rs`): it keeps back nothing of its
-//! lane but its own chat.
 
 mod handing;
 
@@ -24,8 +21,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
-use shared::domain::recipient::Recipient;
-use shared::ids::InstanceId;
 use shared::queue::QueueError;
 use shared::storage::StorageError;
 use shared::storage::keys::{self, Key};
@@ -35,11 +30,8 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::agenda::{FIRST_PAUSE, LONGEST_PAUSE};
-use super::agreements::Stage;
-use super::awaiting_keys::AwaitingKeys;
 use super::kept_back::{Again, KeptBack, Place};
 use super::room::Rooms;
-use super::wire::Wires;
 use crate::announce::AnnounceError;
 use crate::deps::Deps;
 use crate::instance::link::Links;
@@ -55,10 +47,6 @@ const LANES_AT_ONCE: usize = 16;
 /// second or so.
 const LANES_AGAIN: usize = 32;
 const MESSAGES_AGAIN: usize = 8;
-
-/// How often the index is read from its front while messages stay there for keys: what was put before the place up to which it
-/// was read, and of which nobody told, is found then.
-const READ_ANEW: Duration = Duration::from_mins(15);
 
 /// Why a message is not handed over now. The same is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -85,19 +73,14 @@ pub enum NotNow {
 pub struct Clerk<'a> {
     deps: &'a Deps,
     hold: &'a Hold,
-    wires: &'a Wires,
     rooms: Rooms<'a>,
     kept_back: KeptBack,
-    /// The chats of which messages stay where they are.
-    awaiting: AwaitingKeys,
     /// The lanes that are still to be looked at again, where that was begun.
     to_look_at: VecDeque<String>,
     /// Whether something moved among those that were.
     has_moved: bool,
-    /// What was read last, where something before it is kept back, or stays.
+    /// What was read last, where something before it is kept back.
     behind: Option<Key>,
-    /// When the index was read from its front.
-    from_front: Instant,
     /// When what is kept back is looked at again.
     again: Option<Instant>,
     pause: Duration,
@@ -114,31 +97,26 @@ struct Done {
 
 impl<'a> Clerk<'a> {
     /// Hands over messages of this shard.
-    pub fn new(deps: &'a Deps, hold: &'a Hold, links: &'a Links, wires: &'a Wires) -> Self {
+    pub fn new(deps: &'a Deps, hold: &'a Hold, links: &'a Links) -> Self {
         Self {
             deps,
             hold,
-            wires,
             rooms: Rooms::new(deps, hold.shard, links),
             kept_back: KeptBack::new(Instant::now()),
-            awaiting: AwaitingKeys::default(),
             to_look_at: VecDeque::new(),
             has_moved: false,
             behind: None,
-            from_front: Instant::now(),
             again: None,
             pause: FIRST_PAUSE,
         }
     }
 
-    /// How long until what is kept back, or stays, is looked at again; `None` where nothing is, or nobody knows.
+    /// How long until what is kept back is looked at again; `None` where nothing is.
     pub fn until_again(&self) -> Option<Duration> {
         let now = Instant::now();
         let again = self.again.map(|again| again.saturating_duration_since(now));
         let anew = self.kept_back.until_read_anew(now);
-        let clock = self.deps.clock.now();
-        let staying = self.awaiting.until_again(clock, stages(self.wires, clock));
-        [again, anew, staying].into_iter().flatten().min()
+        [again, anew].into_iter().flatten().min()
     }
 
     /// Somebody has put a message into the index that is due then: perhaps before what was read last.
@@ -159,29 +137,18 @@ impl<'a> Clerk<'a> {
     pub async fn hand_over(&mut self, handed: &mut usize) -> Result<Option<DateTime<Utc>>, NotNow> {
         self.rooms.forget();
         let now = Instant::now();
-        let is_time = self.kept_back.until_read_anew(now) == Some(Duration::ZERO)
-            || (!self.awaiting.is_empty() && now >= self.from_front + READ_ANEW);
+        let is_time = self.kept_back.until_read_anew(now) == Some(Duration::ZERO);
         if is_time || self.kept_back.is_empty() {
             self.kept_back = KeptBack::new(now);
             self.to_look_at.clear();
-        }
-        if is_time {
-            self.awaiting.clear();
-        }
-        if self.kept_back.is_empty() && self.awaiting.is_empty() {
             self.behind = None;
         }
-        let read = match self.go_on(handed).await {
-            Ok(()) => self.read_on(handed).await,
-            Err(error) => Err(error),
-        };
+        let read = self.read_on(handed).await;
         self.expire().await;
         read?;
         self.look_again(handed).await;
         if self.kept_back.is_empty() {
-            if self.awaiting.is_empty() {
-                self.behind = None;
-            }
+            self.behind = None;
             self.again = None;
             self.pause = FIRST_PAUSE;
         } else if !self.to_look_at.is_empty() {
@@ -199,48 +166,7 @@ impl<'a> Clerk<'a> {
                 .first_behind(deps.network, shard, self.behind.as_ref());
             first.await?
         };
-        let expiries = [
-            self.kept_back.next_expiry(),
-            self.awaiting.next_expiry(self.deps.clock.now()),
-        ];
-        Ok(expiries.into_iter().chain([next]).flatten().min())
-    }
-
-    /// Lets go on what has stayed for keys: the index is read again where that begins. Whoever asks for keys, and may find out
-    /// now whether there are, goes before the others of its chat.
-    async fn go_on(&mut self, handed: &mut usize) -> Result<(), NotNow> {
-        let (deps, shard, now) = (self.deps, self.hold.shard, self.deps.clock.now());
-        let stage = stages(self.wires, now);
-        let from = self.awaiting.goes_from(now, &stage);
-        self.look_from(from);
-        let askers = self.awaiting.askers(now, &stage);
-        let mut page = Vec::new();
-        for (message, at) in askers.iter().filter_map(|asker| asker.entry) {
-            page.extend(deps.schedule.get(deps.network, shard, at, message).await?);
-        }
-        if !page.is_empty() {
-            self.hand_over_page(page, None, handed).await?;
-        }
-        for asker in &askers {
-            self.awaiting.know(asker);
-        }
-        Ok(())
-    }
-
-    /// Whether a message stays in the index for keys, and notes where it is.
-    fn stays(&mut self, found: &Found, now: DateTime<Utc>) -> bool {
-        let Ok(entry) = &found.entry else { return false };
-        // One whose time has run out goes to its lane, which tells of it.
-        if entry.job.is_none() || entry.subscription.is_some() || entry.expires_at <= now {
-            return false;
-        }
-        let wire = self.wires.known(entry.instance);
-        let Some((chat, stage)) = wire.and_then(|wire| wire.agreements.stays(entry.message, now)) else {
-            return false;
-        };
-        let chat = (entry.instance, chat);
-        self.awaiting.add(chat, stage, entry.at, entry.expires_at);
-        true
+        Ok([next, self.kept_back.next_expiry()].into_iter().flatten().min())
     }
 
     /// Hands over what is due and was not looked at yet.
@@ -248,75 +174,56 @@ impl<'a> Clerk<'a> {
         let (deps, shard) = (self.deps, self.hold.shard);
         while !self.kept_back.is_full() {
             let now = deps.clock.now();
-            if self.behind.is_none() {
-                self.from_front = Instant::now();
-            }
             let behind = self.behind.as_ref();
-            let mut page = deps
+            let page = deps
                 .schedule
                 .due_behind(deps.network, shard, behind, now, PAGE.into())
                 .await?;
             let Some(last) = page.last().map(|found| found.key.clone()) else {
                 break;
             };
-            page.retain(|found| !self.stays(found, now));
-            self.hand_over_page(page, Some(last), handed).await?;
-        }
-        Ok(())
-    }
-
-    /// Hands over what was found, the last of which is `last` where it was read in order. What cannot go keeps its lane back. An
-    /// error where nothing could be handed over, and something failed.
-    async fn hand_over_page(
-        &mut self,
-        page: Vec<Found>,
-        last: Option<Key>,
-        handed: &mut usize,
-    ) -> Result<(), NotNow> {
-        let shard = self.hold.shard;
-        let (kept, page): (Vec<_>, Vec<_>) = page
-            .into_iter()
-            .partition(|found| self.kept_back.has(&lane_of(found)));
-        self.rooms.look(&page).await?;
-        for found in &kept {
-            self.kept_back.add(&lane_of(found), found);
-        }
-        let mut lanes: BTreeMap<String, Vec<Found>> = BTreeMap::new();
-        for found in page {
-            lanes.entry(lane_of(&found)).or_default().push(found);
-        }
-        let handing: Vec<_> = lanes
-            .iter()
-            .map(|(name, lane)| self.hand_over_lane(name, lane))
-            .collect();
-        let done: Vec<_> = futures::stream::iter(handing)
-            .buffer_unordered(LANES_AT_ONCE)
-            .collect()
-            .await;
-        if last.is_some() {
-            self.behind = last;
-        }
-        let mut count = 0;
-        let mut in_the_way = None;
-        for Done { lane, gone, error } in done {
-            count += gone;
-            let Some(error) = error else { continue };
-            let is_full = matches!(error, NotNow::InstanceFull);
-            self.kept_back.keep(&lane, is_full);
-            for found in &lanes[&lane][gone..] {
-                self.kept_back.add(&lane, found);
+            let (kept, page): (Vec<_>, Vec<_>) = page
+                .into_iter()
+                .partition(|found| self.kept_back.has(&lane_of(found)));
+            self.rooms.look(&page).await?;
+            for found in &kept {
+                self.kept_back.add(&lane_of(found), found);
             }
-            in_the_way = in_the_way.or((!is_full).then_some(error));
-        }
-        *handed += count;
-        if count > 0 {
-            info!(%shard, count, "handed scheduled messages over");
-        }
-        if let Some(error) = in_the_way {
-            if count == 0 {
-                return Err(error);
+            let mut lanes: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+            for found in page {
+                lanes.entry(lane_of(&found)).or_default().push(found);
             }
-            warn!(%shard, error = %chain(&error), "a lane of scheduled messages is kept back");
+            let handing: Vec<_> = lanes
+                .iter()
+                .map(|(name, lane)| self.hand_over_lane(name, lane))
+                .collect();
+            let done: Vec<_> = futures::stream::iter(handing)
+                .buffer_unordered(LANES_AT_ONCE)
+                .collect()
+                .await;
+            self.behind = Some(last);
+            let mut count = 0;
+            let mut in_the_way = None;
+            for Done { lane, gone, error } in done {
+                count += gone;
+                let Some(error) = error else { continue };
+                let is_full = matches!(error, NotNow::InstanceFull);
+                self.kept_back.keep(&lane, is_full);
+                for found in &lanes[&lane][gone..] {
+                    self.kept_back.add(&lane, found);
+                }
+                in_the_way = in_the_way.or((!is_full).then_some(error));
+            }
+            *handed += count;
+            if count > 0 {
+                info!(%shard, count, "handed scheduled messages over");
+            }
+            if let Some(error) = in_the_way {
+                if count == 0 {
+                    return Err(error);
+                }
+                warn!(%shard, error = %chain(&error), "a lane of scheduled messages is kept back");
+            }
         }
         Ok(())
     }
@@ -446,11 +353,6 @@ fn stopped(lane: &str, gone: usize, error: NotNow) -> Done {
         gone,
         error: Some(error),
     }
-}
-
-/// Tells why messages of a chat stay in the index.
-fn stages(wires: &Wires, now: DateTime<Utc>) -> impl Fn(&(InstanceId, Recipient)) -> Option<Stage> {
-    move |(instance, chat)| wires.known(*instance)?.agreements.stage(chat, now)
 }
 
 fn lane_of(found: &Found) -> String {

@@ -1,9 +1,8 @@
 //! A message's file on its way to WhatsApp, before the message itself takes its turn on the wire.
 //!
 //! Getting a file and uploading it takes as long as it takes. Meanwhile the lane's turn is others': later messages of the
-//! chat wait behind it, and no other. What came of it is kept in memory, and goes with the job where that is put off
-//! (`uploads.rs`). So a message that is taken over after a crash uploads its file anew, under a new key, and goes out under the
-//! id that it had: WhatsApp's apps show it once.
+//! chat wait behind it, and no other. What came of it is kept in memory alone. So a message that is taken over after a crash
+//! uploads its file anew, under a new key, and goes out under the id that it had: WhatsApp's apps show it once.
 //!
 //! A file that cannot be had for a while puts its message off, since the queue gives nothing more of a lane while one of
 //! its jobs is held. The message is tried again after pauses that grow, and has lost its place in its chat.
@@ -91,17 +90,11 @@ impl Sender<'_> {
             away.works(source);
         }
         let error = match bringing {
-            Ok(brought) => {
+            Ok(content) => {
                 away.works(&Place::Upload);
-                // A file that was at WhatsApp already is looked for again.
-                let was_there = matches!(
-                    content.media().and_then(|media| media.source.as_ref()),
-                    Some(Source::Remote(_))
-                );
-                journey.uploaded_at = (!was_there).then(|| self.deps.clock.now());
                 journey.waits_for = None;
                 journey.unready = None;
-                return Ok(Some(brought));
+                return Ok(Some(content));
             }
             Err(error) => error,
         };

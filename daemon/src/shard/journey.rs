@@ -42,8 +42,6 @@ pub struct Journey {
     pub put_offs: u32,
     /// Since when something cannot be had that it needs before the wire, and how often that was tried.
     pub unready: Option<(Instant, u32)>,
-    /// When its file was uploaded.
-    pub uploaded_at: Option<DateTime<Utc>>,
     /// When those of many whom it goes to had what they need, so that its file or its page could be fetched.
     pub keys_at: Option<Instant>,
     /// When the recipient was shown that somebody types.

@@ -2,12 +2,10 @@
 //!
 //! The first message to a group of a thousand, or the first status to as many, needs a key of each member's devices. Getting
 //! them takes as long as it takes, and the queue gives nothing more of a lane while one of its jobs is held. So after a few
-//! seconds the agreement goes on in the background (`agreements.rs`) and the message is put off, with what comes to its chat
-//! meanwhile; it comes back when the keys are there. What was got is stored: an attempt after a failure, or after a restart,
-//! goes on behind it.
+//! seconds the agreement goes on in the background (`agreements.rs`) and the message is put off; it comes back soon after the
+//! keys are there. What was got is stored: an attempt after a failure, or after a restart, goes on behind it.
 //!
-//! What is fetched for a message is fetched behind that: a page or a file is what it is when the message goes out, and none is
-//! got for a message that expires before.
+//! What is fetched for a message is fetched behind that, since none of it is kept when the message is put off.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,11 +18,8 @@ use shared::domain::recipient::Recipient;
 use shared::telemetry::chain;
 use tokio::sync::MutexGuard;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use super::agenda::Agenda;
-use super::agreements::Agreement;
 use super::files::is_there;
 use super::journey::{End, Journey, Stopped};
 use super::lanes::Job;
@@ -149,12 +144,8 @@ impl Sender<'_> {
         let error = match agreed {
             // How the send itself ends says more than a refusal here.
             Ok(()) | Err(SendError::Refused(_)) => {
-                let others_stay = agreements.asks(chat, id);
                 if agreements.is_through(chat, id) {
                     journey.waits_for = None;
-                }
-                if others_stay {
-                    self.agenda.look();
                 }
                 return Ok(true);
             }
@@ -214,31 +205,9 @@ impl Sender<'_> {
         }
         debug!(message.id = %send.message, "keys take long: they are agreed upon in the background");
         let (chat, now) = (send.chat(), self.deps.clock.now());
-        let over = CancellationToken::new();
-        let ending = Ending {
-            over: over.clone(),
-            agenda: Arc::clone(self.agenda),
-        };
-        let result = self.tasks.spawn(async move {
-            let _ending = ending;
-            agreeing.await
-        });
-        let agreement = Agreement { result, over };
+        let agreement = self.tasks.spawn(agreeing);
         let at = self.wire.agreements.goes_on(chat, send.message, agreement, now);
         Err(End::Later(for_keys(journey, at)).into())
-    }
-}
-
-/// Says of an agreement that it has ended, however it does: its chat goes on.
-struct Ending {
-    over: CancellationToken,
-    agenda: Arc<Agenda>,
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        self.over.cancel();
-        self.agenda.look();
     }
 }
 

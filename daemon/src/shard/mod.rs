@@ -33,10 +33,9 @@
 //!
 //! | what waits elsewhere | |
 //! | --- | --- |
-//! | `put_off`, `uploads` | a job goes to the due index, and says where its file is at WhatsApp |
+//! | `put_off` | a job goes to the due index |
 //! | `agenda`, `clerk` | when the next message is due, and handing over those that are |
 //! | `kept_back`, `room` | what could not be handed over, and how much may be |
-//! | `awaiting_keys` | what stays in the index until keys are agreed upon |
 //!
 //! | the second queue | |
 //! | --- | --- |
@@ -48,7 +47,6 @@ mod agenda;
 mod agreements;
 mod attempt;
 mod audience;
-mod awaiting_keys;
 mod clerk;
 mod destination;
 mod deviceless;
@@ -75,7 +73,6 @@ mod reconcile;
 mod room;
 mod send;
 mod typing;
-mod uploads;
 mod verdict;
 mod wire;
 
@@ -157,7 +154,7 @@ async fn serve(deps: Arc<Deps>, hold: Hold) {
     let agenda = Arc::new(Agenda::default());
     tokio::join!(
         sweep(&reconciler, &hold),
-        agenda::keep(&deps, &hold, &links, &wires, &agenda),
+        agenda::keep(&deps, &hold, &links, &agenda),
         queries::consume(&deps, &hold, &links, &reconciler, &agenda, &work),
         jobs::consume(&deps, &hold, &links, &wires, &agenda, &work),
     );

@@ -15,7 +15,6 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
-use shared::domain::content::Said;
 use shared::domain::counting;
 use shared::domain::job::{self, PutOff, SendJob};
 use shared::domain::message::{FailureCode, MessageRecord};
@@ -94,16 +93,9 @@ impl Sender<'_> {
         Err(self.again_later(past, asked))
     }
 
-    /// Moves a message's job to the due index. What it says goes with it as far as that took work: where its file is at WhatsApp.
-    pub async fn put_off(
-        &self,
-        job: &Job,
-        send: &SendJob,
-        said: Option<&Said>,
-        past: &Journey,
-        later: &Later,
-    ) -> Put {
-        match self.move_away(job, send, said, past, later).await {
+    /// Moves a message's job to the due index.
+    pub async fn put_off(&self, job: &Job, send: &SendJob, past: &Journey, later: &Later) -> Put {
+        match self.move_away(job, send, past, later).await {
             Ok(put) => put,
             Err(error @ (StorageError::TooLarge(_) | StorageError::Refused(_))) => {
                 error!(message.id = %send.message, error = %chain(&error), "a message cannot be put off: it waits in its lane");
@@ -120,22 +112,18 @@ impl Sender<'_> {
         &self,
         job: &Job,
         send: &SendJob,
-        said: Option<&Said>,
         past: &Journey,
         later: &Later,
     ) -> Result<Put, StorageError> {
         let deps = self.deps;
         let at = later.at.min(send.expires_at).trunc_subsecs(3);
-        let (content, uploaded) = self.with_upload(send, said, past).await;
         let put_off = SendJob {
             put_off: Some(PutOff {
                 code: later.code.to_string(),
                 until: later.told,
                 may_be_out: past.may_be_out || past.is_unknown,
                 times: past.put_offs,
-                uploaded,
             }),
-            content,
             ..send.clone()
         };
         let entry = Entry {

@@ -30,7 +30,6 @@ use super::lanes::{Job, Lane};
 use super::pace;
 use super::park::set_aside;
 use super::put_off::Put;
-use super::uploads;
 use super::wire::Wire;
 use crate::deps::Deps;
 use crate::instance::keeping::Keeping;
@@ -55,7 +54,7 @@ pub struct Sender<'a> {
     /// The instance's wire.
     pub wire: &'a Arc<Wire>,
     /// When the shard's messages are due that wait elsewhere.
-    pub agenda: &'a Arc<Agenda>,
+    pub agenda: &'a Agenda,
     /// Where goes on what outlasts a job.
     pub tasks: &'a TaskTracker,
 }
@@ -79,7 +78,6 @@ impl Sender<'_> {
             }
             Err(error) => return self.park(job, None, &chain(error)).await,
         };
-        self.wire.agreements.is_here(send.message);
         let done = match self.send(job, send, past).await {
             Ok(done) => done,
             Err(error @ StorageError::Corrupt { .. }) if self.left(send).is_none() => {
@@ -91,8 +89,8 @@ impl Sender<'_> {
                 Done::LeaveFor(pace::left(job.received.receive_count))
             }
         };
-        if done == Done::Delete && self.wire.agreements.is_done(send.chat(), send.message) {
-            self.agenda.look();
+        if done == Done::Delete {
+            self.wire.agreements.is_done(send.chat(), send.message);
         }
         done
     }
@@ -112,7 +110,7 @@ impl Sender<'_> {
                 },
             };
             let End::Later(later) = end else { break end };
-            match Box::pin(self.put_off(job, send, said.as_ref(), past, &later)).await {
+            match Box::pin(self.put_off(job, send, past, &later)).await {
                 Put::Away => return Ok(Done::Delete),
                 Put::Past(record) => break End::Past(record),
                 Put::NotNow => return Ok(Done::LeaveFor(pace::left(job.received.receive_count))),
@@ -309,8 +307,7 @@ impl Sender<'_> {
     }
 
     async fn open(&self, send: &SendJob) -> Result<Said, Stop> {
-        let content = uploads::content_of(send, self.deps.clock.now());
-        let opening = sealed::open::<Said>(&self.deps.sealer, send.instance, &send.message, content);
+        let opening = sealed::open::<Said>(&self.deps.sealer, send.instance, &send.message, &send.content);
         match opening.await {
             // Its version says that this daemon knows all kinds that it may have.
             Ok(said) if said.content == Content::Unknown => {

@@ -121,12 +121,6 @@ impl Wires {
         wires.entry(instance).or_default().clone()
     }
 
-    /// The same, where one was asked for before.
-    pub fn known(&self, instance: InstanceId) -> Option<Arc<Wire>> {
-        let wires = self.0.lock().expect("no holder panics");
-        wires.get(&instance).cloned()
-    }
-
     /// Sets how many messages of an instance go in a minute.
     pub fn pace(&self, instance: InstanceId, per_minute: Option<u16>) {
         let is_known = self.0.lock().expect("no holder panics").contains_key(&instance);

@@ -144,7 +144,6 @@ async fn a_deleted_instance_takes_its_files_and_what_was_put_off_along() {
                 until: None,
                 may_be_out: false,
                 times: 0,
-                uploaded: None,
             }),
             ..world.job(instance, ALICE, "later").await
         };

@@ -9,7 +9,6 @@ use shared::domain::instance::Instance;
 use shared::domain::message::State;
 use shared::domain::recipient::Recipient;
 use shared::ids::MessageId;
-use testbed::relay::{On, Relay};
 use testbed::wait::until;
 
 use crate::network::Playing;
@@ -50,29 +49,6 @@ impl World {
         last
     }
 
-    /// Lets what is put off be due for a minute, and its owner read it: what was scheduled for later goes out.
-    async fn pass_by(&self, session: &mut Playing, instance: &Instance) {
-        let put_off = self.put_off().await;
-        let due = put_off.iter().map(|(_, at)| *at).max().expect("one");
-        let later = due.max(self.now()) + TimeDelta::minutes(1);
-        let message = self.schedule(instance, ALICE, "later", later).await;
-        self.clock.advance(later - self.now());
-        self.remind(later).await;
-        takes(self, session, instance, message).await;
-    }
-
-    /// Accepts texts to the group, and waits until they are put off.
-    async fn accept_to_group(&self, instance: &Instance, count: usize) -> Vec<MessageId> {
-        let before = self.put_off().await.len();
-        let mut messages = Vec::new();
-        for _ in 0..count {
-            messages.push(self.accept(instance, GROUP, "to all").await);
-            self.clock.advance(TimeDelta::milliseconds(1));
-        }
-        self.until_put_off(before + count).await;
-        messages
-    }
-
     /// Lets so many messages that are put off come back, and waits until all of them are put off anew.
     async fn until_put_off_again(&self, count: usize) {
         let last = self.come_back().await;
@@ -107,6 +83,8 @@ async fn a_group_whose_keys_take_long_holds_up_nobody_and_keeps_its_order() {
         takes(&world, &mut session, &instance, text).await;
     }
 
+    // They come back in vain.
+    world.until_put_off_again(2).await;
     assert_eq!(agreements(&session), 1, "one goes on");
     // The keys are there, and what comes before the others are back stays behind them.
     session.line.keys_hang.send_replace(false);
@@ -128,143 +106,6 @@ async fn a_group_whose_keys_take_long_holds_up_nobody_and_keeps_its_order() {
     assert_eq!(record.put_off_at, None);
     assert_eq!(session.sent_besides(), []);
     daemon.stop().await;
-}
-
-/// Each of them is written once for that, however often it would be due meanwhile.
-#[tokio::test]
-async fn a_backlog_to_a_group_costs_the_same_however_long_its_keys_take() {
-    const BACKLOG: usize = 25;
-    const ROUNDS: usize = 4;
-    let world = impatient().await;
-    let relay = Relay::before(&world.database.endpoint).await;
-    let mut daemon = world.daemon_on("a", relay.endpoint()).await;
-    let (instance, mut session) = world.connected(&mut daemon).await;
-    let put = relay.watch(On::operation("PutItem").with("due#"));
-    let removed = relay.watch(On::operation("DeleteItem").with("due#"));
-    let read = relay.watch(On::operation("GetItem").with("due#"));
-    let changed = relay.watch(On::operation("UpdateItem").with(format!("msgs#{}", instance.id)));
-    session.line.keys_hang.send_replace(true);
-    let messages = world.accept_to_group(&instance, BACKLOG).await;
-    let stay = world.put_off().await;
-    for _ in 0..ROUNDS {
-        world.pass_by(&mut session, &instance).await;
-        until("the end of what was scheduled", async || {
-            (world.put_off().await == stay).then_some(())
-        })
-        .await;
-        world.until_no_sends().await;
-    }
-    session.line.keys_hang.send_replace(false);
-    for message in &messages {
-        takes(&world, &mut session, &instance, *message).await;
-    }
-    world.until_put_off(0).await;
-    let count = |number| u64::try_from(number).expect("a few");
-    assert_eq!(put.hits(), count(BACKLOG), "each was put off once");
-    assert_eq!(removed.hits(), count(BACKLOG + ROUNDS), "and came back once");
-    assert_eq!(read.hits(), 1, "the first finds out whether there are keys");
-    // It is put off, comes back, and is sent. What was scheduled is queued and sent.
-    assert_eq!(changed.hits(), count(3 * BACKLOG + 2 * ROUNDS));
-    assert_eq!(session.sent_besides(), []);
-    daemon.stop().await;
-}
-
-/// WhatsApp refuses the keys again and again. Only the message that asks for them is tried for that.
-#[tokio::test]
-async fn a_backlog_to_a_group_stays_while_its_keys_cannot_be_had() {
-    const BEHIND: usize = 5;
-    let world = impatient().await;
-    let relay = Relay::before(&world.database.endpoint).await;
-    let mut daemon = world.daemon_on("a", relay.endpoint()).await;
-    let (instance, mut session) = world.connected(&mut daemon).await;
-    let put = relay.watch(On::operation("PutItem").with("due#"));
-    for _ in 0..3 {
-        let throttled = SendError::Throttled {
-            after: Some(Duration::from_mins(10)),
-            source: "429".into(),
-        };
-        let mut refusals = session.line.key_refusals.lock().expect("no holder panics");
-        refusals.push(throttled);
-    }
-    let messages = world.accept_to_group(&instance, 1 + BEHIND).await;
-    let stay = world.put_off().await.split_off(1);
-    for _ in 0..2 {
-        // All of them are due.
-        world.clock.advance(TimeDelta::minutes(11));
-        let now = world.now();
-        until("another refusal", async || {
-            let put_off = world.put_off().await;
-            let mut first = put_off.iter().filter(|(message, _)| *message == messages[0]);
-            first.any(|(_, at)| *at > now).then_some(())
-        })
-        .await;
-        world.until_no_sends().await;
-        let put_off = world.put_off().await;
-        assert!(stay.iter().all(|kept| put_off.contains(kept)), "{put_off:?}");
-    }
-    world.clock.advance(TimeDelta::minutes(15));
-    for message in &messages {
-        takes(&world, &mut session, &instance, *message).await;
-    }
-    world.until_put_off(0).await;
-    assert_eq!(put.hits(), 3 + u64::try_from(BEHIND).expect("a few"));
-    assert_eq!(session.sent_besides(), []);
-    daemon.stop().await;
-}
-
-/// The first of them asked for the keys, and two are due when their time runs out or their sender wants them no more.
-#[tokio::test]
-async fn what_stays_for_keys_expires_and_is_taken_back_and_the_others_go_on_in_order() {
-    let world = impatient().await;
-    let mut daemon = world.daemon("a").await;
-    let (instance, mut session) = world.connected(&mut daemon).await;
-    session.line.keys_hang.send_replace(true);
-    let mut messages = world.accept_to_group(&instance, 3).await;
-    let brief = world.accept_for(&instance, GROUP, TimeDelta::minutes(5)).await;
-    world.until_put_off(4).await;
-    world.clock.advance(TimeDelta::milliseconds(1));
-    messages.extend(world.accept_to_group(&instance, 1).await);
-    world.pass_by(&mut session, &instance).await;
-    world.until_put_off(5).await;
-    world.clock.advance(TimeDelta::minutes(5));
-    let record = world.until_state(&instance, brief, State::Expired).await;
-    assert_eq!(record.failure.expect("why").code, "EXPIRED");
-    world.until_put_off(4).await;
-    for taken_back in [messages.remove(0), messages.remove(1)] {
-        world.call_back(&instance, taken_back).await;
-    }
-    world.until_put_off(2).await;
-    session.line.keys_hang.send_replace(false);
-    for message in &messages {
-        takes(&world, &mut session, &instance, *message).await;
-    }
-    world.until_put_off(0).await;
-    let counts = world.until_counted(&instance, |counts| counts.ended == 6).await;
-    assert_eq!((counts.put_off, counts.back), (5, 5));
-    assert_eq!(session.sent_besides(), []);
-    daemon.stop().await;
-}
-
-/// The next owner knows of no agreement, and finds them due.
-#[tokio::test]
-async fn what_stays_for_keys_goes_out_in_order_from_the_next_daemon() {
-    let world = impatient().await;
-    let mut first = world.daemon("a").await;
-    let (instance, mut session) = world.connected(&mut first).await;
-    session.line.keys_hang.send_replace(true);
-    let messages = world.accept_to_group(&instance, 4).await;
-    world.pass_by(&mut session, &instance).await;
-    world.until_put_off(4).await;
-    first.stop().await;
-    let mut second = world.daemon("b").await;
-    let mut next = second.session().await;
-    next.log_in().await;
-    for message in &messages {
-        takes(&world, &mut next, &instance, *message).await;
-    }
-    world.until_put_off(0).await;
-    assert_eq!((session.sent_besides(), next.sent_besides()), (vec![], vec![]));
-    second.stop().await;
 }
 
 #[tokio::test]
@@ -423,10 +264,11 @@ async fn a_file_to_many_is_fetched_once_however_long_their_keys_take() {
     ];
     world.until_put_off(2).await;
     for _ in 0..2 {
-        world.pass_by(&mut session, &instance).await;
+        world.until_put_off_again(2).await;
     }
     assert_eq!(host.asked(), 0, "nothing is fetched before the keys are there");
     session.line.keys_hang.send_replace(false);
+    world.come_back().await;
     for _ in files {
         let sent = session.sent().await.message;
         assert!(files.contains(&sent));

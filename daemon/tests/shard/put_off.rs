@@ -9,12 +9,11 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use daemon::connection::{ReceiptKind, SendError, SessionEvent};
 use daemon::fetch::Slowest;
-use sha2::{Digest as _, Sha256};
-use shared::domain::content::{Bytes, Content, Media, Remote, Source};
+use shared::domain::content::{Content, Media, Source};
 use shared::domain::counting;
 use shared::domain::event::{EventType, Wants};
 use shared::domain::instance::Instance;
-use shared::domain::job::{Job, PutOff, Query, SendJob, Uploaded};
+use shared::domain::job::{Job, Query, SendJob};
 use shared::domain::message::{Change, Failure, FailureCode, Kind, State};
 use shared::domain::payload;
 use shared::domain::shard::Shard;
@@ -28,25 +27,21 @@ use testbed::wait::until;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::network::{Playing, Sent};
+use crate::network::Playing;
 use crate::reachout::neighbours;
 use crate::world::{NETWORK, SUBSCRIPTION, World};
 
 const ALICE: &str = "15550100001";
-
-/// A number that people write in two ways: it is looked up.
-const WRITTEN: &str = "5511987654321";
 const SHARD: Shard = Shard(0);
 
 const AWAY: &str = "503 Service Unavailable";
 pub const THERE: &str = "200 OK";
 const GONE: &str = "404 Not Found";
 
-/// A host that answers every request with this status and a file, and counts them.
+/// A host that answers every request with this status, and counts them.
 pub struct Host {
     pub url: String,
     status: Arc<Mutex<&'static str>>,
-    file: Arc<Mutex<&'static str>>,
     asked: Arc<AtomicUsize>,
 }
 
@@ -57,31 +52,19 @@ impl Host {
             .expect("a free port");
         let url = format!("http://{}/a.bin", listener.local_addr().expect("bound"));
         let (status, asked) = (Arc::new(Mutex::new(status)), Arc::<AtomicUsize>::default());
-        let file = Arc::new(Mutex::new("file"));
-        let (now, has, counts) = (Arc::clone(&status), Arc::clone(&file), Arc::clone(&asked));
+        let (now, counts) = (Arc::clone(&status), Arc::clone(&asked));
         tokio::spawn(async move {
             while let Ok((mut socket, _)) = listener.accept().await {
                 counts.fetch_add(1, Ordering::Relaxed);
                 let status = *now.lock().expect("no holder panics");
-                let file = *has.lock().expect("no holder panics");
                 let mut request = vec![0; 8_192];
                 let _ = socket.read(&mut request).await;
-                let head = format!("connection: close\r\ncontent-length: {}", file.len());
-                let answer = format!("HTTP/1.1 {status}\r\n{head}\r\n\r\n{file}");
+                let answer =
+                    format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 4\r\n\r\nfile");
                 let _ = socket.write_all(answer.as_bytes()).await;
             }
         });
-        Self {
-            url,
-            status,
-            file,
-            asked,
-        }
-    }
-
-    /// Has another file from now on.
-    fn has(&self, file: &'static str) {
-        *self.file.lock().expect("no holder panics") = file;
+        Self { url, status, asked }
     }
 
     pub fn answers(&self, status: &'static str) {
@@ -436,113 +419,6 @@ async fn a_message_that_is_too_large_for_the_index_waits_in_its_lane() {
     world.until_no_sends().await;
     assert_eq!(world.queue.received_again(&world.names.sends(0)), 0, "it stayed");
     assert_eq!(session.sent_besides(), []);
-}
-
-/// Which file goes out, by its hash.
-fn file_of(sent: &Sent) -> Vec<u8> {
-    match sent.content.media().and_then(|media| media.source.as_ref()) {
-        Some(Source::Remote(remote)) => remote.sha256.0.clone(),
-        _ => panic!("it has no file at WhatsApp"),
-    }
-}
-
-/// WhatsApp wants no look-ups of numbers for a while, when the file is there already. Its link leads to another one by the time
-/// that the message goes on, from the next daemon.
-#[tokio::test]
-async fn the_file_that_was_uploaded_before_its_message_was_put_off_is_the_one_that_arrives() {
-    let (world, host) = (World::of_files().await, Host::answering(THERE).await);
-    let mut first = world.daemon("a").await;
-    let (instance, mut session) = world.connected(&mut first).await;
-    let throttled = SendError::Throttled {
-        after: Some(Duration::from_mins(10)),
-        source: "429".into(),
-    };
-    let line = session.line.clone();
-    line.look_up_refusals
-        .lock()
-        .expect("no holder panics")
-        .push(throttled);
-    let file = world.accept_file(&instance, WRITTEN, &host.url).await;
-    world.until_put_off(1).await;
-    assert_eq!(line.uploads.load(Ordering::Relaxed), 1);
-    assert_eq!(session.sent_besides(), [], "it was not on the wire");
-    host.has("another file");
-    first.stop().await;
-
-    let mut second = world.daemon("b").await;
-    let mut session = second.session().await;
-    restricted_for(&world, &session, 1);
-    session.log_in().await;
-    world.clock.advance(TimeDelta::minutes(10));
-    let sent = session.sent().await;
-    assert_eq!(sent.message, file);
-    let hash = Sha256::digest("file").to_vec();
-    assert_eq!(file_of(&sent), hash);
-    // It is put off once more.
-    session.acknowledge(file, Some(463)).await;
-    world.until_put_off(1).await;
-    world.clock.advance(TimeDelta::hours(2));
-    let sent = session.sent().await;
-    assert_eq!((sent.message, file_of(&sent)), (file, hash));
-    session.acknowledge(file, None).await;
-    world.until_state(&instance, file, State::Sent).await;
-    world.until_put_off(0).await;
-    let uploads = session.line.uploads.load(Ordering::Relaxed);
-    assert_eq!((host.asked(), uploads), (1, 0), "it was got once");
-    assert_eq!(session.sent_besides(), []);
-}
-
-/// WhatsApp may not have it any more.
-#[tokio::test]
-async fn a_file_that_was_uploaded_long_ago_is_got_again() {
-    let (world, host) = (World::of_files().await, Host::answering(THERE).await);
-    let mut daemon = world.daemon("a").await;
-    let (instance, mut session) = world.connected(&mut daemon).await;
-    let job = world.job(&instance, ALICE, "").await;
-    let seal = async |content: &Content| {
-        let sealing = sealed::seal(&world.sealer, instance.id, &job.message, content);
-        sealing.await.expect("sealed")
-    };
-    let old = Content::Document(Media {
-        source: Some(Source::Remote(Box::new(Remote {
-            direct_path: "/v/old".to_owned(),
-            url: None,
-            key: Bytes(vec![1; 32]),
-            key_at: None,
-            encrypted_sha256: Bytes(vec![2; 32]),
-            sha256: Bytes(vec![3; 32]),
-            size: 4,
-            sidecar: None,
-            thumbnail: None,
-            waveform: None,
-            whence: None,
-        }))),
-        ..Media::default()
-    });
-    let uploaded = Uploaded {
-        at: world.now() - TimeDelta::days(8),
-        before: seal(&document(&host.url)).await,
-    };
-    let job = SendJob {
-        kind: Kind::Document,
-        content: seal(&old).await,
-        put_off: Some(PutOff {
-            code: FailureCode::Expired.to_string(),
-            until: None,
-            may_be_out: false,
-            times: 0,
-            uploaded: Some(uploaded),
-        }),
-        ..job.clone()
-    };
-    world.record(&job).await;
-    world.enqueue(&instance, &job).await;
-    let sent = session.sent().await;
-    assert_eq!(file_of(&sent), Sha256::digest("file").to_vec());
-    session.acknowledge(job.message, None).await;
-    world.until_state(&instance, job.message, State::Sent).await;
-    let uploads = session.line.uploads.load(Ordering::Relaxed);
-    assert_eq!((host.asked(), uploads), (1, 1));
 }
 
 /// A process ended between the entry and the job's end, and the message was put off anew.

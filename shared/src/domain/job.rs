@@ -116,20 +116,6 @@ pub struct PutOff {
     /// How often it was put off so far for something that failed: the pauses grow with that.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub times: u32,
-    /// Its file was uploaded before, and the job's content says where it is at WhatsApp. A reader that does not know this member
-    /// sends that file too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub uploaded: Option<Uploaded>,
-}
-
-/// A file that was uploaded before its message was put off.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Uploaded {
-    /// When.
-    pub at: DateTime<Utc>,
-    /// The job's content from before, sealed in the same way: for when WhatsApp may not have the file any more.
-    pub before: String,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -249,33 +235,6 @@ mod tests {
         assert_eq!(body["v"], before["v"]);
         assert_eq!(body["kind"], before["kind"]);
         assert_eq!(body["needs"], serde_json::Value::Null);
-    }
-
-    /// A build before, which does not know the member, sends what the content says.
-    #[test]
-    fn a_job_with_an_uploaded_file_is_read_by_whoever_reads_its_kind() {
-        let Job::Send(send) = decode(TEXT).expect("a job");
-        let mut put_off = PutOff {
-            code: "EXPIRED".to_owned(),
-            until: None,
-            may_be_out: false,
-            times: 0,
-            uploaded: None,
-        };
-        let job = |put_off: &PutOff| {
-            let put_off = Some(put_off.clone());
-            let send = send.clone();
-            Job::Send(SendJob { put_off, ..send })
-        };
-        let body = encode(&job(&put_off));
-        assert!(!body.contains("uploaded"), "{body}");
-        put_off.uploaded = Some(Uploaded {
-            at: DateTime::UNIX_EPOCH,
-            before: "YmVmb3Jl".to_owned(),
-        });
-        let body = encode(&job(&put_off));
-        assert!(body.starts_with(r#"{"v":1,"#), "{body}");
-        assert_eq!(decode::<Job>(&body).expect("ours"), job(&put_off));
     }
 
     #[test]

@@ -27,11 +27,7 @@ impl Clerk<'_> {
             Ok(entry) => match (&entry.job, entry.subscription) {
                 (Some(_), Some(_)) if self.expires(entry).await? => {}
                 (Some(job), Some(_)) => self.hand_over_scheduled(entry, job).await?,
-                (Some(job), None) => {
-                    if !self.hand_over_put_off(entry, job).await? {
-                        self.is_gone(entry);
-                    }
-                }
+                (Some(job), None) => self.hand_over_put_off(entry, job).await?,
                 (None, _) => self.follow_notice(entry).await?,
             },
             Err(error) => {
@@ -119,9 +115,8 @@ impl Clerk<'_> {
         Ok(())
     }
 
-    /// The same of a message that was put off. It has counted as waiting all the while. `false` where it does not go to its lane
-    /// any more.
-    async fn hand_over_put_off(&self, entry: &Entry, job: &QueuedLater) -> Result<bool, NotNow> {
+    /// The same of a message that was put off. It has counted as waiting all the while.
+    async fn hand_over_put_off(&self, entry: &Entry, job: &QueuedLater) -> Result<(), NotNow> {
         let deps = self.deps;
         let (instance, message) = (entry.instance, entry.message);
         match deps.messages.bring_back(instance, message, entry.at).await? {
@@ -138,34 +133,23 @@ impl Clerk<'_> {
             Away::Past(record) if record.state == State::Unknown => {}
             Away::Past(record) if record.state.is_past_sending() => {
                 debug!(message.id = %message, state = %record.state, "a message that was put off is past sending");
-                self.tell(&record).await?;
-                return Ok(false);
+                return self.tell(&record).await;
             }
             Away::Past(_) => {
                 debug!(message.id = %message, "a message was put off twice, and this is not its last time");
-                return Ok(true);
+                return Ok(());
             }
             // Its lane looks at that.
             Away::Unreadable => {}
             Away::Missing => {
                 debug!(message.id = %message, "a message whose instance is gone");
-                return Ok(false);
+                return Ok(());
             }
-        }
-        if let Some(wire) = self.wires.known(instance) {
-            wire.agreements.is_here(message);
         }
         fault::point("after-due-state");
         self.queue(entry, job).await?;
         fault::point("after-due-send");
-        Ok(true)
-    }
-
-    /// Those that stay in the index behind a message go on without it.
-    fn is_gone(&self, entry: &Entry) {
-        if let Some(wire) = self.wires.known(entry.instance) {
-            wire.agreements.is_gone(entry.message);
-        }
+        Ok(())
     }
 
     /// Tells of a message that was taken back before it was due. One that was put off may be out: its lane revokes it.
@@ -186,9 +170,6 @@ impl Clerk<'_> {
                 self.queue(&entry, job).await?;
             }
             deps.schedule.remove(&found.key).await?;
-        }
-        if record.state == State::Cancelled {
-            self.is_gone(notice);
         }
         self.tell(&record).await
     }
