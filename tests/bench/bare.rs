@@ -12,6 +12,7 @@ use chrono::{DateTime, Utc};
 use sandbox::script::{Entry, NewPhone, PageQuery};
 use sandbox::{Config, Phone, Sandbox};
 use serde_json::{Value, json};
+use shared::clock::{Clock as _, SystemClock};
 use testbed::wait::{in_time, until};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -74,7 +75,7 @@ pub async fn run(size: &Size) -> bool {
     }
 
     let before = (cpu(&[client.id()]), cpu(&[std::process::id()]));
-    let began = Utc::now();
+    let began = SystemClock.now();
     let mut writing = JoinSet::new();
     for part in 0..size.at_once.max(1) {
         let (client, texts, at_once) = (Arc::clone(&client), size.texts, size.at_once.max(1));
@@ -86,13 +87,14 @@ pub async fn run(size: &Size) -> bool {
         });
     }
     writing.join_all().await;
-    let sent_in = Utc::now() - began;
+    let sent_in = SystemClock.now() - began;
     let entries = arrived(&people, size.texts + people.len()).await;
     let after = (cpu(&[client.id()]), cpu(&[std::process::id()]));
 
     let is_whole = is_whole(&entries, size.texts);
     print(&entries, began, size);
-    let each = |from: Duration, to: Duration| (to - from).as_secs_f64() * 1_000.0 / count(size.texts);
+    let each =
+        |from: Duration, to: Duration| to.saturating_sub(from).as_secs_f64() * 1_000.0 / count(size.texts);
     println!(
         "on the wire within {:.1} s; CPU ms a text: client {:.3}, sandbox with this bench {:.3}",
         sent_in.as_seconds_f64(),

@@ -213,9 +213,9 @@ async fn daemons_say_at_once_whom_somebody_begins_to_follow() {
         others.push((other, follower));
         let first = until("a word that names it", async || {
             let words = redis.told("followed");
-            let mut named = words.iter().map(|word| &word["message"]["subscriptions"]);
-            let names = |named: &&Value| named.as_array().is_some_and(|named| named.contains(&id));
-            named.find(names).cloned()
+            let mut lists = words.iter().map(|word| &word["message"]["subscriptions"]);
+            let has_it = |list: &&Value| list.as_array().is_some_and(|list| list.contains(&id));
+            lists.find(has_it).cloned()
         })
         .await;
         (first == json!([id])).then_some(())

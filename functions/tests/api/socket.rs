@@ -135,7 +135,7 @@ async fn a_body_that_comes_in_drops_is_not_waited_for_either() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         // The connection has ended. What was answered before that is there to be read.
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     let answer = async {
         let mut piece = [0; 4_096];

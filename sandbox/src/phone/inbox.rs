@@ -328,25 +328,22 @@ fn mark(
     column: &'static str,
     counts: impl Fn(&Unread) -> bool,
 ) -> Result<Vec<Unread>> {
-    let open: Vec<(i64, Unread)> = match ids {
-        Some(ids) => {
-            let mut open = Vec::new();
-            for id in ids {
-                open.extend(named(unit, phone, id, column)?);
-            }
-            // An id may be there twice.
-            open.sort_unstable_by_key(|(seq, _)| *seq);
-            open.dedup_by_key(|(seq, _)| *seq);
-            open
+    let open: Vec<(i64, Unread)> = if let Some(ids) = ids {
+        let mut open = Vec::new();
+        for id in ids {
+            open.extend(named(unit, phone, id, column)?);
         }
-        None => {
-            let mut statement = unit.prepare(&format!(
-                "SELECT seq, id, chat, sender, family, kind FROM inbox
-                 WHERE phone = ?1 AND {column} = 0 AND sender <> ?1 ORDER BY seq"
-            ))?;
-            let rows = statement.query_map([phone], unread)?;
-            rows.collect::<rusqlite::Result<_>>()?
-        }
+        // An id may be there twice.
+        open.sort_unstable_by_key(|(seq, _)| *seq);
+        open.dedup_by_key(|(seq, _)| *seq);
+        open
+    } else {
+        let mut statement = unit.prepare(&format!(
+            "SELECT seq, id, chat, sender, family, kind FROM inbox
+             WHERE phone = ?1 AND {column} = 0 AND sender <> ?1 ORDER BY seq"
+        ))?;
+        let rows = statement.query_map([phone], unread)?;
+        rows.collect::<rusqlite::Result<_>>()?
     };
     let mut mark = unit.prepare(&format!("UPDATE inbox SET {column} = 1 WHERE seq = ?1"))?;
     let mut chosen = Vec::new();

@@ -40,6 +40,10 @@ const TRIM_EVERY: u32 = 64;
 
 /// What follows from a unit once it is committed.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a task of its own that is woken"
+)]
 pub struct Effects {
     /// Devices whose queue grew; some more than once.
     pub wake: Vec<Address>,

@@ -46,7 +46,7 @@ impl World {
             2 * outage.of.map_or(9, |of| i64::try_from(of).expect("a few")) + i64::from(outage.is_deaf)
         }));
         self.write_leases(&mut key, self.table.leases.values());
-        self.write_beats(&mut key, self.table.beats.values());
+        Self::write_beats(&mut key, self.table.beats.values());
         for shard in (0..self.shards).map(Shard) {
             self.token(&mut key, shard, self.served.get(&shard).copied());
         }
@@ -81,7 +81,7 @@ impl World {
         }
     }
 
-    fn write_beats<'a>(&self, key: &mut Key, beats: impl ExactSizeIterator<Item = &'a Beat>) {
+    fn write_beats<'a>(key: &mut Key, beats: impl ExactSizeIterator<Item = &'a Beat>) {
         key.count(beats.len());
         for beat in beats {
             key.name(&beat.daemon);
@@ -92,7 +92,7 @@ impl World {
 
     fn write_flight(&self, key: &mut Key, write: &Write) {
         match write {
-            Write::Beat { beat, .. } => self.write_beats(key, std::iter::once(beat)),
+            Write::Beat { beat, .. } => Self::write_beats(key, std::iter::once(beat)),
             Write::Retire(name) => key.name(name),
             Write::Take {
                 shard, owner, seen, ..
@@ -124,7 +124,7 @@ impl World {
         match &daemon.beating {
             Some((beat, begun)) => {
                 key.time(Some(*begun), LONG_AGO);
-                self.write_beats(key, std::iter::once(beat));
+                Self::write_beats(key, std::iter::once(beat));
             }
             None => key.time(None, LONG_AGO),
         }
@@ -152,7 +152,7 @@ impl World {
                 }
                 key.flag(beats.is_some());
                 if let Some(beats) = beats {
-                    self.write_beats(key, beats.iter());
+                    Self::write_beats(key, beats.iter());
                 }
             }
             Keeping::Acting(plan) => {

@@ -261,11 +261,11 @@ impl Run {
         if self.delayed.is_some() {
             return;
         }
-        let hold = self.relay.hold(On::operation("PutItem").with("sess#"));
+        let catch = self.relay.hold(On::operation("PutItem").with("sess#"));
         let (calling, store, base) = (op.clone(), Arc::clone(&self.store), self.base.clone());
         let mut call = tokio::spawn(async move { calling.call(&*store, &base).await });
         tokio::select! {
-            held = hold.arrived() => {
+            held = catch.arrived() => {
                 // Whoever called gives it up.
                 call.abort();
                 let _ = call.await;
@@ -372,7 +372,7 @@ fn config() -> ProptestConfig {
     };
     let rng_seed = match config.rng_seed {
         RngSeed::Random => RngSeed::Fixed(2_026),
-        chosen => chosen,
+        chosen @ RngSeed::Fixed(_) => chosen,
     };
     ProptestConfig { rng_seed, ..config }
 }

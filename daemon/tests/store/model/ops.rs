@@ -233,7 +233,7 @@ impl Op {
             Self::SaveBaseKey(of, value) => {
                 store
                     .save_base_key(at(&ADDRESSES, *of), "M1", &[value % 2])
-                    .await?
+                    .await?;
             }
             Self::DeleteBaseKey(of) => store.delete_base_key(at(&ADDRESSES, *of), "M1").await?,
             Self::UpdateDevices(values) => {
@@ -275,7 +275,7 @@ impl Op {
             Self::StoreSent(id, value) => {
                 store
                     .store_sent_message("chat", at(&MESSAGES, *id), &[*value])
-                    .await?
+                    .await?;
             }
             Self::TakeSent(id) => {
                 let taken = store.take_sent_message("chat", at(&MESSAGES, *id)).await?;

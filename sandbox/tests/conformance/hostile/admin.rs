@@ -3,6 +3,7 @@
 use crate::net::{Admin, start};
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "one entry a rule")]
 async fn the_admin_api_names_what_is_wrong() {
     let sandbox = start(None).await;
     let admin = Admin(sandbox.addr());
