@@ -442,8 +442,10 @@ mod tests {
             fill(unit, &third.phone, &other, 0..1_000)?;
             fill(unit, &me.phone, &other, 20..1_000)?;
             assert_eq!(steps(unit, &me.phone, 0)?, small);
-            let middle = place(unit, &me.phone, "500")?;
-            assert_eq!(steps(unit, &me.phone, middle)?, small);
+            for id in ["15", "500"] {
+                let place = place(unit, &me.phone, id)?;
+                assert_eq!(steps(unit, &me.phone, place)?, small, "after {id}");
+            }
             Ok(())
         });
     }
