@@ -14,7 +14,7 @@ use crate::network::Network;
 use crate::store::Unit;
 
 /// The stanzas that a phone takes in one unit of work.
-const TURN: u32 = 64;
+const TURN: u32 = 128;
 
 /// The phones whose turns are under way at once.
 const AT_ONCE: usize = 64;

@@ -36,7 +36,7 @@ const PENDING_UNITS: usize = 1024;
 const SHARED_COMMIT: usize = 256;
 
 /// What is kept of a bounded number of rows is cut back at the first row since the start, and then at each so many.
-const TRIM_EVERY: u32 = 64;
+const TRIM_EVERY: u32 = 256;
 
 /// What follows from a unit once it is committed.
 #[derive(Debug, Default)]

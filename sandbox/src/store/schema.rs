@@ -10,9 +10,9 @@ use crate::error::{Error, Result};
 /// Raised when an existing table is changed. A file of another version is refused.
 const VERSION: i64 = 3;
 
-/// The pages that are kept in memory, in KiB. Rows come in order, but what finds a message by its id does not: it is best
-/// kept whole.
-const CACHE_KIB: i64 = 64 * 1024;
+/// The pages that are kept in memory, in KiB. A commit after which pages were split looks at all of them: with many, that
+/// is what commits cost. The file system has the others.
+const CACHE_KIB: i64 = 16 * 1024;
 
 /// How many pages the log may have before they are written back into the file. Pages that change often are written once
 /// for all their changes.
