@@ -58,8 +58,11 @@ pub(crate) struct Found {
     pub(crate) id: String,
     /// The author's number.
     pub(crate) sender: String,
+    /// Milliseconds since the Unix epoch.
+    pub(crate) received_at: i64,
     pub(crate) content: Content,
-    message: Vec<u8>,
+    /// As it was decrypted.
+    pub(crate) message: Vec<u8>,
     /// What additions to it are encrypted under.
     pub(crate) secret: Option<Vec<u8>>,
 }
@@ -97,11 +100,19 @@ pub(crate) fn put(
     content: &Content,
     message: &wa::Message,
 ) -> Result<u32> {
-    let new = unit.execute(
-        "INSERT INTO inbox (phone, sender, id, family, chat, kind, sent, received_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
-         ON CONFLICT (phone, id, sender) DO NOTHING",
+    if let Some(seq) = seq_of(unit, phone, &said.author.phone, said.id)? {
+        copy(unit, seq)?;
+        let copies = unit
+            .prepare("SELECT copies FROM inbox WHERE seq = ?1")?
+            .query_row([seq], |row| row.get(0))?;
+        return Ok(copies);
+    }
+    let seq = unit.place_message(phone, said.id);
+    unit.execute(
+        "INSERT INTO inbox (seq, phone, sender, id, family, chat, kind, sent, received_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         (
+            seq,
             phone,
             &said.author.phone,
             said.id,
@@ -112,17 +123,10 @@ pub(crate) fn put(
             unit.now_ms(),
         ),
     )?;
-    if new == 0 {
-        count_copy(unit, phone, &said.author.phone, said.id)?;
-        let copies = unit
-            .prepare("SELECT copies FROM inbox WHERE phone = ?1 AND id = ?3 AND sender = ?2")?
-            .query_row((phone, &said.author.phone, said.id), |row| row.get(0))?;
-        return Ok(copies);
-    }
     unit.execute(
         "INSERT INTO inbox_bodies (seq, sender_lid, body, message, secret) VALUES (?1, ?2, ?3, ?4, ?5)",
         (
-            unit.last_insert_id(),
+            seq,
             &said.author.lid,
             json(content)?,
             message.encode_to_vec(),
@@ -135,37 +139,68 @@ pub(crate) fn put(
 
 /// Counts one more copy of a message that arrived before.
 pub(crate) fn count_copy(unit: &mut Unit<'_>, phone: &str, sender: &str, id: &str) -> Result<()> {
+    match seq_of(unit, phone, sender, id)? {
+        Some(seq) => copy(unit, seq),
+        None => Ok(()),
+    }
+}
+
+fn copy(unit: &mut Unit<'_>, seq: i64) -> Result<()> {
     unit.amended();
-    unit.execute(
-        "UPDATE inbox SET copies = copies + 1 WHERE phone = ?1 AND id = ?3 AND sender = ?2",
-        (phone, sender, id),
-    )?;
+    unit.execute("UPDATE inbox SET copies = copies + 1 WHERE seq = ?1", [seq])?;
     Ok(())
 }
 
-const FOUND: &str = "SELECT i.seq, i.id, i.sender, b.body, b.message, b.secret
-     FROM inbox i INDEXED BY inbox_by_id JOIN inbox_bodies b ON b.seq = i.seq";
+/// Where the message with this id by `sender` is.
+fn seq_of(unit: &Unit<'_>, phone: &str, sender: &str, id: &str) -> Result<Option<i64>> {
+    for seq in unit.places(phone, id)? {
+        let mut is_by = unit.prepare("SELECT 1 FROM inbox WHERE seq = ?1 AND sender = ?2")?;
+        if is_by.exists((seq, sender))? {
+            return Ok(Some(seq));
+        }
+    }
+    Ok(None)
+}
 
 /// The message with this id in this chat, the latest where there are several.
 pub(crate) fn find_in(unit: &Unit<'_>, phone: &str, chat: &str, id: &str) -> Result<Option<Found>> {
-    let sql = format!("{FOUND} WHERE i.phone = ?1 AND i.chat = ?2 AND i.id = ?3 ORDER BY i.seq DESC LIMIT 1");
-    found(unit, &sql, (phone, chat, id))
+    for seq in unit.places(phone, id)?.into_iter().rev() {
+        let mut is_in = unit.prepare("SELECT 1 FROM inbox WHERE seq = ?1 AND chat = ?2")?;
+        if is_in.exists((seq, chat))? {
+            return found(unit, seq);
+        }
+    }
+    Ok(None)
 }
 
 /// The message with this id, the latest where there are several.
 pub(crate) fn find(unit: &Unit<'_>, phone: &str, id: &str) -> Result<Option<Found>> {
-    let sql = format!("{FOUND} WHERE i.phone = ?1 AND i.id = ?2 ORDER BY i.seq DESC LIMIT 1");
-    found(unit, &sql, (phone, id))
+    match unit.places(phone, id)?.last() {
+        Some(seq) => found(unit, *seq),
+        None => Ok(None),
+    }
 }
 
-fn found(unit: &Unit<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Option<Found>> {
+/// The message with this id by `sender`.
+pub(crate) fn find_by(unit: &Unit<'_>, phone: &str, sender: &str, id: &str) -> Result<Option<Found>> {
+    match seq_of(unit, phone, sender, id)? {
+        Some(seq) => found(unit, seq),
+        None => Ok(None),
+    }
+}
+
+fn found(unit: &Unit<'_>, seq: i64) -> Result<Option<Found>> {
     let row = unit
-        .prepare(sql)?
-        .query_row(params, |row| {
+        .prepare(
+            "SELECT i.id, i.sender, i.received_at, b.body, b.message, b.secret
+             FROM inbox i JOIN inbox_bodies b ON b.seq = i.seq WHERE i.seq = ?1",
+        )?
+        .query_row([seq], |row| {
             let found = Found {
-                seq: row.get(0)?,
-                id: row.get(1)?,
-                sender: row.get(2)?,
+                seq,
+                id: row.get(0)?,
+                sender: row.get(1)?,
+                received_at: row.get(2)?,
                 content: Content::default(),
                 message: row.get(4)?,
                 secret: row.get(5)?,
@@ -186,12 +221,12 @@ fn found(unit: &Unit<'_>, sql: &str, params: impl rusqlite::Params) -> Result<Op
 pub(crate) fn tick(unit: &mut Unit<'_>, phone: &str, ids: &[String], reader: &str) -> Result<()> {
     unit.amended();
     for id in ids {
-        unit.execute(
-            "INSERT OR IGNORE INTO ticks (phone, id, reader)
-             SELECT ?1, ?2, ?3 WHERE EXISTS
-                 (SELECT 1 FROM inbox WHERE phone = ?1 AND sender = ?1 AND id = ?2)",
-            (phone, id, reader),
-        )?;
+        if seq_of(unit, phone, phone, id)?.is_some() {
+            unit.execute(
+                "INSERT OR IGNORE INTO ticks (phone, id, reader) VALUES (?1, ?2, ?3)",
+                (phone, id, reader),
+            )?;
+        }
     }
     Ok(())
 }
@@ -214,8 +249,7 @@ pub(crate) fn amend(
 
 /// Sets the text of the entry that `said` made.
 pub(crate) fn set_text(unit: &mut Unit<'_>, phone: &str, said: &Said<'_>, text: &str) -> Result<()> {
-    let sql = format!("{FOUND} WHERE i.phone = ?1 AND i.sender = ?2 AND i.id = ?3");
-    let Some(entry) = found(unit, &sql, (phone, &said.author.phone, said.id))? else {
+    let Some(entry) = find_by(unit, phone, &said.author.phone, said.id)? else {
         return Ok(());
     };
     let content = Content {
@@ -230,9 +264,8 @@ pub(crate) fn set_text(unit: &mut Unit<'_>, phone: &str, said: &Said<'_>, text: 
 /// # Errors
 /// [`Error::NotFound`] where there is none.
 pub(crate) fn place(unit: &Unit<'_>, phone: &str, id: &str) -> Result<i64> {
-    unit.prepare("SELECT MAX(seq) FROM inbox INDEXED BY inbox_by_id WHERE phone = ?1 AND id = ?2")?
-        .query_row((phone, id), |row| row.get::<_, Option<i64>>(0))?
-        .ok_or_else(|| Error::NotFound("`after` names no message of this inbox".into()))
+    let place = unit.places(phone, id)?.pop();
+    place.ok_or_else(|| Error::NotFound("`after` names no message of this inbox".into()))
 }
 
 const PAGE: &str = "SELECT i.id, i.chat, i.sender, b.sender_lid, b.body, i.received_at, i.copies,
@@ -358,17 +391,22 @@ fn mark(
 
 /// The messages of others with this id that are not marked yet.
 fn named(unit: &Unit<'_>, phone: &str, id: &str, column: &'static str) -> Result<Vec<(i64, Unread)>> {
-    let mut statement = unit.prepare(&format!(
-        "SELECT seq, id, chat, sender, family, kind, sender = ?1 OR {column} FROM inbox INDEXED BY inbox_by_id
-         WHERE phone = ?1 AND id = ?2"
-    ))?;
-    let rows = statement.query_map((phone, id), |row| Ok((unread(row)?, row.get(6)?)))?;
-    let all: Vec<((i64, Unread), bool)> = rows.collect::<rusqlite::Result<_>>()?;
-    if all.is_empty() {
+    let places = unit.places(phone, id)?;
+    if places.is_empty() {
         return Err(Error::NotFound("one of `ids` is no message of this inbox".into()));
     }
-    let open = all.into_iter().filter(|(_, is_done)| !is_done);
-    Ok(open.map(|(entry, _)| entry).collect())
+    let mut open = Vec::new();
+    for seq in places {
+        let found = unit
+            .prepare(&format!(
+                "SELECT seq, id, chat, sender, family, kind FROM inbox
+                 WHERE seq = ?1 AND {column} = 0 AND sender <> ?2"
+            ))?
+            .query_row((seq, phone), unread)
+            .optional()?;
+        open.extend(found);
+    }
+    Ok(open)
 }
 
 fn unread(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, Unread)> {

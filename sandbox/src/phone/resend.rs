@@ -14,7 +14,7 @@ use waproto::whatsapp::message::{
     PeerDataOperationRequestMessage, PeerDataOperationRequestResponseMessage, PeerDataOperationRequestType,
 };
 
-use super::send;
+use super::{inbox, send};
 use crate::directory::{self, Account, Address, Family};
 use crate::error::Result;
 use crate::store::Unit;
@@ -104,15 +104,12 @@ fn info(unit: &Unit<'_>, account: &Account, key: &wa::MessageKey) -> Result<wa::
 /// A message and its time in Unix seconds: one that the phone shows, or one that it sent itself.
 fn kept(unit: &Unit<'_>, phone: &str, sender: &str, id: &str) -> Result<Option<(Vec<u8>, i64)>> {
     // Of what was revoked nothing is left.
-    let shown = unit
-        .prepare(
-            "SELECT b.message, i.received_at / 1000 FROM inbox i JOIN inbox_bodies b ON b.seq = i.seq
-             WHERE i.phone = ?1 AND i.id = ?3 AND i.sender = ?2 AND i.kind <> 'revoked'",
-        )?
-        .query_row((phone, sender, id), |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    if shown.is_some() || sender != phone {
-        return Ok(shown);
+    let shown = inbox::find_by(unit, phone, sender, id)?.filter(|found| found.content.kind != "revoked");
+    if let Some(shown) = shown {
+        return Ok(Some((shown.message, shown.received_at / 1000)));
+    }
+    if sender != phone {
+        return Ok(None);
     }
     let sent: Option<Vec<u8>> = unit
         .prepare("SELECT message FROM sent WHERE phone = ?1 AND id = ?2")?

@@ -9,6 +9,7 @@
 //! Tables that grow with every message have keys in order, so that new rows go to their ends, and what is kept of a
 //! bounded number of rows is cut back once in many rows ([`Unit::trims`]).
 
+mod ids;
 mod known;
 pub(crate) mod queue;
 mod schema;
@@ -27,6 +28,7 @@ use tracing::error;
 use crate::clock::Clock;
 use crate::directory::Address;
 use crate::error::{Error, Result};
+use ids::Ids;
 pub(crate) use known::Known;
 
 /// Units of work that may wait for the store's thread; callers beyond that wait themselves.
@@ -94,6 +96,7 @@ pub struct Unit<'c> {
     /// What the unit has read already.
     known: RefCell<Known>,
     tally: &'c RefCell<Tally>,
+    ids: &'c RefCell<Ids>,
 }
 
 impl Unit<'_> {
@@ -127,11 +130,6 @@ impl Unit<'_> {
     /// Runs one statement; answers the number of rows changed.
     pub fn execute<P: rusqlite::Params>(&self, sql: &str, params: P) -> rusqlite::Result<usize> {
         self.prepare(sql)?.execute(params)
-    }
-
-    /// The row id of the last insert.
-    pub fn last_insert_id(&self) -> i64 {
-        self.connection.last_insert_rowid()
     }
 
     /// The unit's time, milliseconds since the Unix epoch.
@@ -211,6 +209,7 @@ struct Worker {
     clock: std::sync::Arc<dyn Clock>,
     committed: Hook,
     tally: RefCell<Tally>,
+    ids: RefCell<Ids>,
 }
 
 /// Tells a unit's caller, once it is known whether the commit succeeded.
@@ -233,6 +232,7 @@ impl Worker {
             effects: Effects::default(),
             known: RefCell::default(),
             tally: &self.tally,
+            ids: &self.ids,
         };
         let done = work(&mut unit).and_then(|value| {
             Known::store(&unit)?;
@@ -277,6 +277,14 @@ impl Worker {
         }
         for reply in replies {
             reply(committed.as_ref().copied());
+        }
+        self.settle();
+    }
+
+    /// Does what is put off until there is much of it.
+    fn settle(&mut self) {
+        if let Err(error) = self.ids.get_mut().settle(&self.connection) {
+            error!(%error, "the ids of messages stay out of their index for now");
         }
     }
 }
@@ -334,12 +342,14 @@ impl Store {
         committed: impl Fn(Effects) + Send + 'static,
     ) -> Result<Self> {
         let connection = schema::open(directory)?;
+        let ids = Ids::load(&connection)?;
         let (jobs, inbox) = mpsc::channel(PENDING_UNITS);
         let worker = Worker {
             connection,
             clock,
             committed: Box::new(committed),
             tally: RefCell::default(),
+            ids: RefCell::new(ids),
         };
         let thread = std::thread::Builder::new()
             .name("sandbox-store".into())
@@ -437,12 +447,14 @@ pub(crate) mod testing {
         pub(crate) fn new() -> Self {
             let connection = schema::open(None).expect("an in-memory store opens");
             let clock = std::sync::Arc::new(crate::clock::SystemClock);
+            let ids = Ids::load(&connection).expect("an empty store");
             Self {
                 worker: Worker {
                     connection,
                     clock,
                     committed: Box::new(|_| ()),
                     tally: RefCell::default(),
+                    ids: RefCell::new(ids),
                 },
             }
         }
@@ -453,7 +465,9 @@ pub(crate) mod testing {
 
         /// The same for a unit that may fail.
         pub(crate) fn attempt<T>(&mut self, work: impl FnOnce(&mut Unit<'_>) -> Result<T>) -> Result<T> {
-            self.worker.unit(work).map(|(value, _)| value)
+            let done = self.worker.unit(work).map(|(value, _)| value);
+            self.worker.settle();
+            done
         }
     }
 }

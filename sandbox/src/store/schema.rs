@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use crate::error::{Error, Result};
 
 /// Raised when an existing table is changed. A file of another version is refused.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 /// The pages that are kept in memory, in KiB. A commit after which pages were split looks at all of them: with many, that
 /// is what commits cost. The file system has the others.

@@ -34,7 +34,14 @@ CREATE TABLE IF NOT EXISTS inbox (
     played INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX IF NOT EXISTS inbox_by_phone ON inbox (phone, seq);
-CREATE UNIQUE INDEX IF NOT EXISTS inbox_by_id ON inbox (phone, id, sender);
+
+-- Where messages are, by their ids. The latest are not in it yet: their ids go into it many at a time.
+CREATE TABLE IF NOT EXISTS inbox_ids (
+    phone TEXT NOT NULL REFERENCES phones ON DELETE CASCADE,
+    id TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (phone, id, seq)
+) WITHOUT ROWID;
 
 -- And what is shown of it, in the same order.
 CREATE TABLE IF NOT EXISTS inbox_bodies (
