@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use daemon::connection::AskError;
+use shared::domain::event::Wants;
 use shared::domain::instance::{Status, Wanted};
 use shared::domain::job::Query;
 use shared::domain::payload;
@@ -90,6 +91,23 @@ async fn a_question_is_answered_and_what_is_said_of_people_is_learnt() {
         (met.is_known_to_be_absent(world.now()) && met.is_known_as(world.now()).is_none()).then_some(())
     })
     .await;
+    daemon.stop().await;
+}
+
+/// An instance is stored as connected before that is told, which takes as long as the queue of events does.
+#[tokio::test]
+async fn whoever_reads_that_an_instance_is_connected_may_ask_at_once() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let instance = world.instance("main").await;
+    world.listen(&instance, &Wants::everything()).await;
+    let mut session = daemon.session().await;
+    world.queue.delay_batches(Duration::from_secs(5));
+    session.log_in().await;
+    world.until_status(&instance, Status::Connected).await;
+    let question = world.ask(&instance, block()).await;
+    answer(session.questioned().await, Ok(blocked()));
+    assert_eq!(world.until_answered(&question).await, Ok(blocked()));
     daemon.stop().await;
 }
 
