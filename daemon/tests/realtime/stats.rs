@@ -42,7 +42,7 @@ async fn counters_that_could_not_be_read_are_told_later() {
     let world = World::new().await;
     let relay = Relay::before(&world.database.endpoint).await;
     let feed = world
-        .feed_with("a", &table::table(relay.endpoint()), |settings| settings)
+        .feed_with("a", &table::patient(relay.endpoint()), |settings| settings)
         .await;
     let ada = world.owner("ada@example.com").await;
     let sales = world.instance(&ada, "sales").await;

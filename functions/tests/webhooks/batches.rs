@@ -17,7 +17,7 @@ use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{Queue as _, QueueError, QueueName, Receipt};
 use testbed::queues::{Passing, Through};
 use testbed::relay::{Fate, On, Relay};
-use testbed::table::table;
+use testbed::table::patient;
 use testbed::wait::{in_time, until};
 
 use crate::receiver::{Does, Receiver};
@@ -81,7 +81,7 @@ async fn behind_a_message_that_stays_nothing_of_its_chat_goes() {
         On::operation("GetItem").with(key),
         Fate::refused(testbed::relay::Reply::Failed),
     );
-    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let state = world.another(&patient(relay.endpoint()), world.queue.clone(), settings());
     for text in ["one", "two", "three"] {
         world.tell(&stuck, "15550100001", text).await;
         world.tell(&free, "15550100001", &format!("free {text}")).await;

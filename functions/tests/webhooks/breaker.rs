@@ -7,7 +7,7 @@ use shared::domain::webhook::Webhook;
 use shared::queue::Queue as _;
 use shared::storage::webhooks::{Changed, Pause, Webhooks};
 use testbed::relay::{Fate, On, Relay};
-use testbed::table::table;
+use testbed::table::patient;
 
 use crate::receiver::{Does, Receiver};
 use crate::world::World;
@@ -146,7 +146,7 @@ async fn who_may_probe_knows_it_though_the_answer_was_lost() {
     let until = world.now() + TimeDelta::minutes(10);
     let relay = Relay::before(&world.database.endpoint).await;
     let lost = relay.plan(On::operation("UpdateItem").with("hook#"), [Fate::LOST]);
-    let webhooks = Webhooks::new(table(relay.endpoint()));
+    let webhooks = Webhooks::new(patient(relay.endpoint()));
     assert!(webhooks.probe(&webhook, until).await.expect("answered"));
     assert!(lost.is_done());
     assert!(

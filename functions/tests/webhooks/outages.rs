@@ -10,7 +10,7 @@ use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{OutgoingMessage, Queue as _, QueueError, QueueName, SendOutcome};
 use testbed::queues::{Passing, Through};
 use testbed::relay::{Fate, On, Relay, Reply};
-use testbed::table::table;
+use testbed::table::patient;
 
 use crate::receiver::{Does, Receiver};
 use crate::world::{World, settings};
@@ -23,7 +23,7 @@ async fn an_event_that_arrived_is_recorded_later_and_not_sent_again() {
     let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
     let instance = world.hooked("sales", &receiver.url()).await;
     let relay = Relay::before(&world.database.endpoint).await;
-    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let state = world.another(&patient(relay.endpoint()), world.queue.clone(), settings());
     let away = relay.always(On::operation("PutItem").with("dlv#"), FAILED);
     let event = world.tell(&instance, "15550100001", "hello").await;
     let failures = world
@@ -55,7 +55,7 @@ async fn an_event_whose_process_ended_comes_again_under_its_id() {
     let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
     let instance = world.hooked("sales", &receiver.url()).await;
     let relay = Relay::before(&world.database.endpoint).await;
-    let dies = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let dies = world.another(&patient(relay.endpoint()), world.queue.clone(), settings());
     let record = relay.hold(On::operation("PutItem").with("dlv#"));
     let event = world.tell(&instance, "15550100001", "hello").await;
     let came = world.receive(&world.names.events()).await;
@@ -86,7 +86,7 @@ async fn while_nothing_can_be_written_an_event_is_sent_once() {
     let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
     let instance = world.hooked("sales", &receiver.url()).await;
     let relay = Relay::before(&world.database.endpoint).await;
-    let process = || world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let process = || world.another(&patient(relay.endpoint()), world.queue.clone(), settings());
     let away = relay.always(On::operations(["PutItem", "UpdateItem"]).with("dlv#"), FAILED);
     let event = world.tell(&instance, "15550100001", "hello").await;
     for _ in 0..4 {
@@ -190,7 +190,7 @@ async fn an_event_that_was_kept_and_then_delivered_is_not_kept_any_more() {
     let (world, receiver) = (World::new().await, Receiver::that(Does::status(500)).await);
     let instance = world.hooked("sales", &receiver.url()).await;
     let relay = Relay::before(&world.database.endpoint).await;
-    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let state = world.another(&patient(relay.endpoint()), world.queue.clone(), settings());
     let away = relay.always(On::operation("PutItem").with("dlv#"), FAILED);
     let event = world.tell(&instance, "15550100001", "hello").await;
     world
@@ -213,7 +213,7 @@ async fn an_outage_of_a_day_costs_no_event() {
     let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
     let instance = world.hooked("sales", &receiver.url()).await;
     let relay = Relay::before(&world.database.endpoint).await;
-    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let state = world.another(&patient(relay.endpoint()), world.queue.clone(), settings());
     let away = relay.always(
         On::operation("GetItem").with("dek#"),
         Fate::refused(Reply::Code(400, "AccessDeniedException")),

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use shared::domain::delivery::DeliveryState;
 use testbed::relay::{Fate, On, Relay};
-use testbed::table::table;
+use testbed::table::patient;
 
 use crate::receiver::{Does, Receiver};
 use crate::world::{World, settings};
@@ -21,7 +21,7 @@ async fn an_event_right_after_its_webhook_was_made_is_sent() {
         let (world, receiver) = (World::new().await, Receiver::that(Does::status(200)).await);
         let instance = world.hooked("sales", &receiver.url()).await;
         let relay = Relay::before(&world.database.endpoint).await;
-        let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+        let state = world.another(&patient(relay.endpoint()), world.queue.clone(), settings());
         let unseen = relay.always(recent(prefix.to_owned()), Fate::UNSEEN);
         let event = world.tell(&instance, "15550100001", "hello").await;
         world
@@ -41,7 +41,7 @@ async fn a_retry_right_after_its_webhook_was_changed_is_sent_and_its_event_stays
     let event = world.tell(&instance, "15550100001", "hello").await;
     world.work().await;
     let relay = Relay::before(&world.database.endpoint).await;
-    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let state = world.another(&patient(relay.endpoint()), world.queue.clone(), settings());
     let unseen = relay.always(recent("hook#".to_owned()), Fate::UNSEEN);
     world.clock.advance(TimeDelta::seconds(6));
     world

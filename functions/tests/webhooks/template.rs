@@ -7,7 +7,7 @@ use chrono::TimeDelta;
 use functions::webhook_delivery::batch::BUDGET;
 use shared::queue::deployment::EVENTS_VISIBILITY;
 use testbed::relay::Relay;
-use testbed::table::table;
+use testbed::table::patient;
 
 use crate::policies::{denied, resource};
 use crate::receiver::{Does, Receiver};
@@ -45,7 +45,7 @@ async fn it_meets_nothing_that_its_policies_deny() {
     let world = World::new().await;
     let relay = Relay::before(&world.database.endpoint).await;
     let rules = denied(&relay, FUNCTION);
-    let state = world.another(&table(relay.endpoint()), world.queue.clone(), settings());
+    let state = world.another(&patient(relay.endpoint()), world.queue.clone(), settings());
     for (name, status) in [("good", 200), ("bad", 500), ("gone", 410)] {
         let receiver = Receiver::that(Does::status(status)).await;
         let instance = world.hooked(name, &receiver.url()).await;

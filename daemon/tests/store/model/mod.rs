@@ -329,7 +329,7 @@ impl Run {
 
 fn open(world: &World, relay: &Relay, fence: &Fence, faults: &Faults) -> Arc<SessionStore> {
     let state = TableSessionState::new(
-        testbed::table::table(relay.endpoint()),
+        testbed::table::patient(relay.endpoint()),
         Arc::new(world.sealer()),
         Arc::new(world.clock.clone()),
         InstanceId::from_bytes([1; 16]),

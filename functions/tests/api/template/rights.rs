@@ -36,7 +36,7 @@ impl Way {
     }
 
     fn table(&self) -> Table {
-        testbed::table::table(self.relay.endpoint())
+        testbed::table::patient(self.relay.endpoint())
     }
 }
 
