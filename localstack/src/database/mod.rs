@@ -4,6 +4,8 @@
 mod connector;
 mod disk;
 mod engine;
+mod reach;
+mod writes;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
