@@ -56,4 +56,4 @@ for argument in "$@"; do
 done
 [ "${#files[@]}" -gt 0 ] || files=("$here"/*.test.js)
 # Baileys leaves timers behind that would keep node waiting.
-node --test --test-force-exit --test-timeout=300000 --test-reporter=spec ${options[@]+"${options[@]}"} "${files[@]}"
+node --import "$here/lib/queue.js" --test --test-force-exit --test-timeout=300000 --test-reporter=spec ${options[@]+"${options[@]}"} "${files[@]}"
