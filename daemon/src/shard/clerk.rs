@@ -12,7 +12,9 @@
 //!
 //! What cannot be handed over keeps its lane back, and no other: the index is read on behind it, and where it is is remembered
 //! (`kept_back.rs`). Such messages are looked at again after a pause that grows, and of a full instance only as many are read as
-//! there is room for. Those whose time to be sent runs out meanwhile are told as expired, and need no room for that.
+//! there is room for. Those whose time to be sent runs out meanwhile are told as expired, and need no room for that. Those that
+//! were put off wait already, and pass those that have no room. While the shard's queue is full, what needs no place in it goes
+//! on.
 
 mod handing;
 
@@ -30,8 +32,8 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::agenda::{FIRST_PAUSE, LONGEST_PAUSE};
-use super::kept_back::{Again, KeptBack, Place};
-use super::room::Rooms;
+use super::kept_back::{Again, KeptBack, Place, of_waiting};
+use super::room::{Rooms, needs_place};
 use crate::announce::AnnounceError;
 use crate::deps::Deps;
 use crate::instance::link::Links;
@@ -86,7 +88,16 @@ pub struct Clerk<'a> {
     pause: Duration,
 }
 
-/// What came of a lane.
+/// What came of the messages of a lane that were just read.
+struct Read {
+    lane: String,
+    /// Those that are left, by their places among them.
+    left: Vec<usize>,
+    /// What stopped them.
+    error: Option<NotNow>,
+}
+
+/// What came of a lane that was looked at again.
 struct Done {
     lane: String,
     /// How many of its messages are gone.
@@ -184,10 +195,18 @@ impl<'a> Clerk<'a> {
             };
             let (kept, page): (Vec<_>, Vec<_>) = page
                 .into_iter()
-                .partition(|found| self.kept_back.has(&lane_of(found)));
-            self.rooms.look(&page).await?;
+                .partition(|found| self.kept_back.holds(&lane_of(found), was_put_off(found)));
+            let is_full = match self.rooms.look(&page, now).await {
+                Ok(()) => false,
+                Err(NotNow::Full) => true,
+                Err(error) => return Err(error),
+            };
             for found in &kept {
-                self.kept_back.add(&lane_of(found), found);
+                let name = kept_as(found);
+                if !self.kept_back.has(&name) {
+                    self.kept_back.keep(&name, false);
+                }
+                self.kept_back.add(&name, found);
             }
             let mut lanes: BTreeMap<String, Vec<Found>> = BTreeMap::new();
             for found in page {
@@ -195,24 +214,28 @@ impl<'a> Clerk<'a> {
             }
             let handing: Vec<_> = lanes
                 .iter()
-                .map(|(name, lane)| self.hand_over_lane(name, lane))
+                .map(|(name, lane)| self.hand_over_lane(name, lane, is_full))
                 .collect();
-            let done: Vec<_> = futures::stream::iter(handing)
+            let read: Vec<_> = futures::stream::iter(handing)
                 .buffer_unordered(LANES_AT_ONCE)
                 .collect()
                 .await;
             self.behind = Some(last);
             let mut count = 0;
             let mut in_the_way = None;
-            for Done { lane, gone, error } in done {
-                count += gone;
+            for Read { lane, left, error } in read {
+                let found = &lanes[&lane];
+                count += found.len() - left.len();
                 let Some(error) = error else { continue };
-                let is_full = matches!(error, NotNow::InstanceFull);
-                self.kept_back.keep(&lane, is_full);
-                for found in &lanes[&lane][gone..] {
-                    self.kept_back.add(&lane, found);
+                let has_no_room = matches!(error, NotNow::InstanceFull);
+                for found in left.iter().map(|place| &found[*place]) {
+                    let name = kept_as(found);
+                    self.kept_back.keep(&name, has_no_room);
+                    self.kept_back.add(&name, found);
                 }
-                in_the_way = in_the_way.or((!is_full).then_some(error));
+                // Behind what only has no room may be what needs none.
+                let waits = has_no_room || matches!(error, NotNow::Full);
+                in_the_way = in_the_way.or((!waits).then_some(error));
             }
             *handed += count;
             if count > 0 {
@@ -228,18 +251,35 @@ impl<'a> Clerk<'a> {
         Ok(())
     }
 
-    /// How many messages of a lane were handed over, and what stopped that.
-    async fn hand_over_lane(&self, name: &str, lane: &[Found]) -> Done {
-        for (gone, found) in lane.iter().enumerate() {
-            if let Err(error) = self.hand_over_one(found).await {
-                return stopped(name, gone, error);
+    /// Hands the messages of a lane over, up to what stops that. Where only the instance's room does, those behind it go that
+    /// wait already.
+    async fn hand_over_lane(&self, name: &str, lane: &[Found], queue_is_full: bool) -> Read {
+        let mut read = Read {
+            lane: name.to_owned(),
+            left: Vec::new(),
+            error: None,
+        };
+        let now = self.deps.clock.now();
+        for (place, found) in lane.iter().enumerate() {
+            if read.error.is_some() && !was_put_off(found) {
+                read.left.push(place);
+                continue;
+            }
+            let handed = if queue_is_full && needs_place(found, now) {
+                Err(NotNow::Full)
+            } else {
+                self.hand_over_one(found).await
+            };
+            let Err(error) = handed else { continue };
+            let has_no_room = matches!(error, NotNow::InstanceFull);
+            read.error = Some(error);
+            read.left.push(place);
+            if !has_no_room {
+                read.left.extend(place + 1..lane.len());
+                break;
             }
         }
-        Done {
-            lane: name.to_owned(),
-            gone: lane.len(),
-            error: None,
-        }
+        read
     }
 
     /// Tells of messages that are kept back and whose time has run out.
@@ -360,4 +400,20 @@ fn lane_of(found: &Found) -> String {
     let job = entry.and_then(|entry| entry.job.as_ref());
     // What has no job has no order to keep.
     job.map_or_else(|| found.key.sk.clone(), |job| job.group.clone())
+}
+
+/// Whether a message was put off: it waits already, and needs no room of its instance.
+fn was_put_off(found: &Found) -> bool {
+    let entry = found.entry.as_ref().ok();
+    entry.is_some_and(|entry| entry.job.is_some() && entry.subscription.is_none())
+}
+
+/// What a message is kept back as.
+fn kept_as(found: &Found) -> String {
+    let lane = lane_of(found);
+    if was_put_off(found) {
+        of_waiting(&lane)
+    } else {
+        lane
+    }
 }

@@ -3,6 +3,9 @@
 //! So each of these messages is read once more, when there is room for it, and not each time that somebody looks whether
 //! there is; and each is known whose time to be sent runs out meanwhile. Of a lane with many of them the first are remembered.
 //! The others stay behind those in the index, which is read anew for them when these are gone.
+//!
+//! The messages of a lane that were put off are kept back by themselves. They wait already, and where the instance is full only
+//! they can make room: so they pass those that have none. Else the two keep their order.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
@@ -28,6 +31,20 @@ const READ_ANEW: Duration = Duration::from_mins(2);
 /// The same where something is left. By then a message that is not remembered is told as expired, and one is found that was put
 /// before what was read, and of which nobody told.
 const READ_ANEW_AT_LAST: Duration = Duration::from_mins(15);
+
+/// What follows the name of a lane in the name of its messages that were put off.
+const WAITING: char = '~';
+
+/// What the messages of a lane are kept back as that were put off.
+pub fn of_waiting(lane: &str) -> String {
+    format!("{lane}{WAITING}")
+}
+
+/// What the other messages of the same lane are kept back as.
+fn others(name: &str) -> String {
+    name.strip_suffix(WAITING)
+        .map_or_else(|| of_waiting(name), str::to_owned)
+}
 
 /// Where a message is that is kept back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,6 +109,17 @@ impl Place {
         })
     }
 
+    /// What the messages of a lane are handed over by.
+    fn order(&self) -> (DateTime<Utc>, MessageId) {
+        (self.at, self.message)
+    }
+
+    /// Whether it goes before those that are kept back of `lane`. Where none of them is remembered nobody knows.
+    fn goes_before(&self, lane: &Lane) -> bool {
+        let first = lane.places.front();
+        first.is_some_and(|first| self.order() < first.order())
+    }
+
     /// Whether it is to be told that its time has run out. One that was put off waits already, and goes to its lane for that.
     fn has_expired(&self, now: DateTime<Utc>) -> bool {
         self.needs_room && !self.is_tried && self.expires_at <= now
@@ -121,6 +149,13 @@ impl KeptBack {
     /// Whether this lane is.
     pub fn has(&self, lane: &str) -> bool {
         self.lanes.contains_key(lane)
+    }
+
+    /// Whether a message of this lane waits for others of it that are kept back. One that was put off passes those that only have
+    /// no room.
+    pub fn holds(&self, lane: &str, was_put_off: bool) -> bool {
+        let passes = |lane: &Lane| was_put_off && lane.is_full;
+        self.has(&of_waiting(lane)) || self.lanes.get(lane).is_some_and(|lane| !passes(lane))
     }
 
     /// Whether a lane was kept back before for something else than a full instance.
@@ -155,8 +190,7 @@ impl KeptBack {
             lane.has_more = true;
             return;
         };
-        let order = |place: &Place| (place.at, place.message);
-        let Err(at) = lane.places.binary_search_by_key(&order(&place), order) else {
+        let Err(at) = lane.places.binary_search_by_key(&place.order(), Place::order) else {
             return;
         };
         if at == lane.places.len() && (lane.has_more || at >= most) {
@@ -186,10 +220,15 @@ impl KeptBack {
         lanes.into_iter().map(|(_, name)| name.clone()).collect()
     }
 
-    /// A lane with its first messages, `most` at most; `None` where there is none.
+    /// A lane with its first messages whose turn it is, `most` at most; `None` where there is none.
     pub fn again(&self, name: &str, most: usize) -> Option<Again> {
         let lane = self.lanes.get(name)?;
-        let places: Vec<_> = lane.places.iter().take(most).copied().collect();
+        let before = self
+            .lanes
+            .get(&others(name))
+            .filter(|others| !(name.ends_with(WAITING) && others.is_full));
+        let turn = |place: &&Place| before.is_none_or(|before| place.goes_before(before));
+        let places: Vec<_> = lane.places.iter().take_while(turn).take(most).copied().collect();
         (!places.is_empty()).then(|| Again {
             lane: name.to_owned(),
             instance: lane.instance,
@@ -338,6 +377,30 @@ mod tests {
         assert!(!kept.gone(LANE, 1));
         assert!(kept.is_empty() && kept.places == 0);
         assert_eq!(kept.until_read_anew(Instant::now()), None);
+    }
+
+    #[test]
+    fn what_was_put_off_passes_what_has_no_room_and_nothing_else() {
+        let mut kept = kept(LANE, 1);
+        let put_off = of_waiting(LANE);
+        assert!(kept.holds(LANE, false) && !kept.holds(LANE, true));
+        kept.keep(&put_off, false);
+        kept.add(&put_off, &found(LANE, 1, true));
+        kept.add(LANE, &found(LANE, 2, false));
+        assert_eq!(messages(&kept, &put_off), [id(1)]);
+        assert_eq!(messages(&kept, LANE), [id(0)], "the next one is behind the other");
+        assert!(kept.holds(LANE, true), "those that were put off keep their order");
+        kept.keep(LANE, false);
+        assert!(
+            kept.again(&put_off, 9).is_none(),
+            "it is not the room that is missing"
+        );
+        kept.gone(LANE, 1);
+        assert_eq!(messages(&kept, &put_off), [id(1)]);
+        assert!(kept.again(LANE, 9).is_none());
+        kept.gone(&put_off, 1);
+        assert_eq!(messages(&kept, LANE), [id(2)]);
+        assert!(!kept.has(&put_off) && kept.holds(LANE, true));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use shared::config::QueueLimits;
 use shared::domain::shard::Shard;
 use shared::ids::{InstanceId, SubscriptionId};
@@ -60,14 +61,15 @@ impl<'a> Rooms<'a> {
         self.left.lock().expect("no holder panics").clear();
     }
 
-    /// Finds out what room there is for these messages. An error where the shard's queue has none.
-    pub async fn look(&mut self, page: &[Found]) -> Result<(), NotNow> {
+    /// Finds out what room there is for these messages. An error where some need a place in the shard's queue, and it has none.
+    pub async fn look(&mut self, page: &[Found], now: DateTime<Utc>) -> Result<(), NotNow> {
         let entries = page.iter().filter_map(|found| found.entry.as_ref().ok());
         let scheduled = entries.filter(|entry| entry.job.is_some());
         let owners: Vec<_> = scheduled
             .filter_map(|entry| Some((entry.subscription?, entry.instance)))
             .collect();
-        self.look_for(&owners, page.len()).await
+        let coming = page.iter().filter(|found| needs_place(found, now)).count();
+        self.look_for(&owners, coming).await
     }
 
     /// The same for so many messages, some of them of these instances.
@@ -177,6 +179,16 @@ impl<'a> Rooms<'a> {
             }
         }
     }
+}
+
+/// Whether a message takes a place in the queue. One whose time has run out before it was due to wait is only told of, and so is
+/// one that was taken back.
+pub fn needs_place(found: &Found, now: DateTime<Utc>) -> bool {
+    let Ok(entry) = &found.entry else {
+        return false;
+    };
+    let has_expired = entry.subscription.is_some() && entry.expires_at <= now;
+    entry.job.is_some() && !has_expired
 }
 
 /// A call to the queue, which ends in time.

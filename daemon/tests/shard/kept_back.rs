@@ -127,6 +127,36 @@ async fn scheduled_messages_leave_a_tenth_of_the_queue_to_others() {
     takes(&world, &mut session, &instance, scheduled).await;
 }
 
+/// What needs no place in the queue waits for none.
+#[tokio::test]
+async fn what_expires_while_the_queue_is_full_is_told_all_the_same() {
+    let mut world = World::new().await;
+    world.queue_limits.shard = 10;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let mut waiting = Vec::new();
+    for _ in 0..9 {
+        waiting.push(world.accept(&instance, ALICE, "now").await);
+    }
+    assert_eq!(session.sent().await.message, waiting[0]);
+    let at = world.in_minutes(1);
+    let patient = world.schedule(&instance, ALICE, "patient", at).await;
+    let end = world.in_minutes(2);
+    let then = at + TimeDelta::milliseconds(1);
+    let brief = world.schedule_until(&instance, ALICE, "brief", then, end).await;
+    world.clock.advance(TimeDelta::minutes(3));
+    world.remind(at).await;
+    let record = world.until_state(&instance, brief, State::Expired).await;
+    assert_eq!(record.failure.expect("why").code, "EXPIRED");
+    world.until_state(&instance, patient, State::Scheduled).await;
+    session.acknowledge(waiting[0], None).await;
+    for message in &waiting[1..] {
+        takes(&world, &mut session, &instance, *message).await;
+    }
+    takes(&world, &mut session, &instance, patient).await;
+    world.until_nothing_scheduled().await;
+}
+
 /// An instance that waits for long has many messages in the index, and each look at its room would cost them all.
 #[tokio::test]
 async fn what_a_full_instance_keeps_is_read_when_there_is_room_for_it() {

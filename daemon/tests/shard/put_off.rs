@@ -245,6 +245,41 @@ async fn a_file_that_cannot_be_had_leaves_the_lane_and_comes_later() {
     assert_eq!(session.sent_besides(), []);
 }
 
+/// They wait already, and only they can make room.
+#[tokio::test]
+async fn what_was_put_off_comes_back_past_a_message_that_has_no_room() {
+    let mut world = World::of_files().await;
+    world.queue_limits.instance = 2;
+    let host = Host::answering(AWAY).await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    for _ in 0..2 {
+        world.accept_file(&instance, ALICE, &host.url).await;
+        let counting = world
+            .counters
+            .count_as_waiting(SUBSCRIPTION, instance.id, world.now());
+        counting.await.expect("counted");
+    }
+    world.until_put_off(2).await;
+    world.until_counted(&instance, |counts| counts.put_off == 2).await;
+    host.answers(THERE);
+    let files = world.put_off().await;
+    // Those that are put off come back in a minute or so.
+    let at = world.now() + TimeDelta::seconds(30);
+    let scheduled = world.schedule(&instance, ALICE, "no room yet", at).await;
+    let asked = host.asked();
+    let (_, last) = files[1];
+    world.clock.advance(last - world.now());
+    world.nudge_due().await;
+    for (file, _) in files {
+        takes(&world, &mut session, &instance, file).await;
+    }
+    assert_eq!(host.asked(), asked + 2);
+    takes(&world, &mut session, &instance, scheduled).await;
+    world.until_nothing_scheduled().await;
+    assert_eq!(session.sent_besides(), []);
+}
+
 /// It never says nothing for long, and its file would take hours.
 #[tokio::test]
 async fn a_host_that_drips_bytes_leaves_the_lane_to_others() {
