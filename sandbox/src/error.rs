@@ -47,6 +47,9 @@ pub enum Error {
         /// The decoder's words.
         detail: String,
     },
+    /// The work ended in a panic, of which the standard error output has the words; nothing of it was stored.
+    #[error("the work panicked")]
+    Panicked,
     /// The sandbox is shutting down.
     #[error("the sandbox is shutting down")]
     Stopped,

@@ -44,7 +44,11 @@ impl From<Error> for ApiError {
             Error::Refused { code: 410, .. } => (StatusCode::GONE, "GONE"),
             Error::Conflict(_) | Error::Refused { .. } => (StatusCode::CONFLICT, "CONFLICT"),
             Error::Stopped => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
-            Error::Storage(_) | Error::Commit(_) | Error::Signal(_) | Error::Codec { .. } => {
+            Error::Storage(_)
+            | Error::Commit(_)
+            | Error::Signal(_)
+            | Error::Codec { .. }
+            | Error::Panicked => {
                 tracing::error!(cause = %error.for_log(), "an admin call failed");
                 (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL")
             }

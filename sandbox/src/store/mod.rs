@@ -16,6 +16,7 @@ mod schema;
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -234,10 +235,13 @@ impl Worker {
             tally: &self.tally,
             ids: &self.ids,
         };
-        let done = work(&mut unit).and_then(|value| {
+        let all = || -> Result<T> {
+            let value = work(&mut unit)?;
             Known::store(&unit)?;
             Ok(value)
-        });
+        };
+        // What it holds is undone like that of any unit that fails. Others must not end with it.
+        let done = catch_unwind(AssertUnwindSafe(all)).unwrap_or(Err(Error::Panicked));
         match done {
             Ok(value) => {
                 let effects = unit.effects;
@@ -252,10 +256,17 @@ impl Worker {
         }
     }
 
+    /// The same, unless no transaction is open: it could not begin, or SQLite has rolled it back, as it does where the disk is
+    /// full. A savepoint would then begin one of its own, and store what its caller is told is not stored.
+    fn unit_of_batch<T>(&mut self, work: impl FnOnce(&mut Unit<'_>) -> Result<T>) -> Result<(T, Effects)> {
+        if self.connection.is_autocommit() {
+            return Err(Error::Commit("no transaction is open".into()));
+        }
+        self.unit(work)
+    }
+
     /// Runs units and commits them together; only then are their callers told, in the order of the units.
     fn batch(&mut self, units: impl Iterator<Item = Work>) {
-        // If this fails, each unit is stored by itself, and its caller is told that it may not be stored: better than
-        // the reverse.
         let begun = run(&self.connection, "BEGIN IMMEDIATE");
         let (mut effects, mut replies) = (Effects::default(), Vec::new());
         for unit in units {
@@ -382,7 +393,7 @@ impl Store {
     {
         let (reply, answer) = oneshot::channel();
         let job = Job::Run(Box::new(move |worker| {
-            let (done, effects) = match worker.unit(work) {
+            let (done, effects) = match worker.unit_of_batch(work) {
                 Ok((value, effects)) => (Ok(value), effects),
                 Err(error) => (Err(error), Effects::default()),
             };
@@ -625,6 +636,82 @@ mod tests {
         assert_eq!(store.run(|unit| unit.meta("good")).await.unwrap(), None);
         store.run(|unit| unit.set_meta("next", b"1")).await.unwrap();
         assert!(store.run(|unit| unit.meta("next")).await.unwrap().is_some());
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn nothing_is_stored_of_a_batch_whose_transaction_is_gone() {
+        let hooked = Arc::new(Mutex::new(0));
+        let seen = Arc::clone(&hooked);
+        let store = Store::open(None, Arc::new(SystemClock), move |effects| {
+            *seen.lock().unwrap() += effects.wake.len();
+        })
+        .unwrap();
+        let before = occupy(&store).await;
+        let first = store.submit(|unit| unit.set_meta("first", b"1")).await.unwrap();
+        // As SQLite does by itself where the disk is full.
+        let full = store
+            .submit(|unit| Ok(unit.execute("ROLLBACK", []).map(drop)?))
+            .await
+            .unwrap();
+        let last = store
+            .submit(|unit| {
+                unit.wake(&Address::primary("155501000001"));
+                unit.set_meta("last", b"1")
+            })
+            .await
+            .unwrap();
+        drop(before);
+        assert!(matches!(first.await, Err(Error::Commit(_))));
+        assert!(full.await.is_err());
+        assert!(matches!(last.await, Err(Error::Commit(_))));
+        for key in ["first", "last"] {
+            assert_eq!(store.run(|unit| unit.meta(key)).await.unwrap(), None, "{key}");
+        }
+        assert_eq!(*hooked.lock().unwrap(), 0);
+        store.run(|unit| unit.set_meta("next", b"1")).await.unwrap();
+        assert!(store.run(|unit| unit.meta("next")).await.unwrap().is_some());
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn nothing_is_stored_of_a_batch_that_cannot_begin() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(Some(directory.path()), Arc::new(SystemClock), |_| ()).unwrap();
+        let at_once = |unit: &mut Unit<'_>| {
+            let mut set = unit.prepare("PRAGMA busy_timeout = 0")?;
+            Ok(set.query_row([], |row| row.get::<_, i64>(0))?)
+        };
+        assert_eq!(store.run(at_once).await.unwrap(), 0);
+        let other = Connection::open(directory.path().join("sandbox.sqlite3")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let late = store.run(move |unit| {
+            other.execute_batch("ROLLBACK")?;
+            unit.set_meta("late", b"1")
+        });
+        assert!(matches!(late.await, Err(Error::Commit(_))));
+        assert_eq!(store.run(|unit| unit.meta("late")).await.unwrap(), None);
+        store.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_unit_that_panics_is_undone_alone() {
+        let store = Store::open(None, Arc::new(SystemClock), |_| ()).unwrap();
+        let before = occupy(&store).await;
+        let good = store.submit(|unit| unit.set_meta("good", b"1")).await.unwrap();
+        let bad = store
+            .submit(|unit| {
+                unit.set_meta("bad", b"1")?;
+                assert!(unit.meta("bad")?.is_none(), "on purpose");
+                Ok(())
+            })
+            .await
+            .unwrap();
+        drop(before);
+        good.await.unwrap();
+        assert!(matches!(bad.await, Err(Error::Panicked)));
+        assert!(store.run(|unit| unit.meta("good")).await.unwrap().is_some());
+        assert_eq!(store.run(|unit| unit.meta("bad")).await.unwrap(), None);
         store.close().await;
     }
 
