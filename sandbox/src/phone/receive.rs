@@ -1,7 +1,6 @@
 //! What a phone does with the stanzas that wait for it.
 
 use buffa::Message as _;
-use rusqlite::OptionalExtension as _;
 use tracing::{debug, warn};
 use wacore::messages::{decode_plaintext, unwrap_device_sent};
 use wacore::protocol::retry::{RetryReason, build_retry_keys_node};
@@ -17,7 +16,7 @@ use super::signal::{self, EncType, Opened, sender_keys};
 use super::{app_state, auto_reply, chats, identity, inbox, key_share, peer, reupload, room, send};
 use crate::app_state as collections;
 use crate::directory::{self, Account, Address, Family};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::people::chatstates;
 use crate::receipts::{self, Receipt};
 use crate::store::Unit;
@@ -51,14 +50,7 @@ pub(crate) fn turn(unit: &mut Unit<'_>, phone: &str, most: u32) -> Result<Left> 
         let Some(account) = directory::by_phone(unit, phone)?.filter(|account| account.online) else {
             break;
         };
-        let node = wire::decode(&row.payload)?;
-        match node.tag.as_ref() {
-            "message" => message(unit, &account, &node)?,
-            "receipt" => receipt(unit, &account, &node)?,
-            "notification" => notification(unit, &account, &node)?,
-            "chatstate" => chatstates::see(unit, phone, &node)?,
-            _ => {}
-        }
+        stanza(unit, &account, &row.payload)?;
         taken = Some(row.seq);
     }
     if let Some(last) = taken {
@@ -70,6 +62,61 @@ pub(crate) fn turn(unit: &mut Unit<'_>, phone: &str, most: u32) -> Result<Left> 
         Ok(Left::History)
     } else {
         Ok(Left::Nothing)
+    }
+}
+
+/// A stanza that waits for a phone.
+pub(crate) struct Waiting {
+    pub(crate) seq: i64,
+    /// For the log. Ids of other stanzas than messages and receipts may name people, and are left out.
+    pub(crate) id: String,
+    pub(crate) kind: String,
+}
+
+/// The first stanza that waits for `phone`; `None` where none does, or the phone is off.
+pub(crate) fn first(unit: &Unit<'_>, phone: &str) -> Result<Option<Waiting>> {
+    if !is_on(unit, phone)? {
+        return Ok(None);
+    }
+    let Some(row) = queue::after(unit, &Address::primary(phone), 0, 1)?.pop() else {
+        return Ok(None);
+    };
+    let waiting = unit
+        .prepare(
+            "SELECT CASE WHEN kind IN ('message', 'receipt') THEN stanza_id ELSE '' END, kind
+             FROM queue WHERE seq = ?1",
+        )?
+        .query_row([row.seq], |found| {
+            Ok(Waiting {
+                seq: row.seq,
+                id: found.get(0)?,
+                kind: found.get(1)?,
+            })
+        })?;
+    Ok(Some(waiting))
+}
+
+/// Takes one stanza, if it still waits and the phone is on.
+pub(crate) fn take(unit: &mut Unit<'_>, phone: &str, seq: i64) -> Result<()> {
+    let Some(account) = directory::by_phone(unit, phone)?.filter(|account| account.online) else {
+        return Ok(());
+    };
+    let rows = queue::after(unit, &Address::primary(phone), seq - 1, 1)?;
+    if let Some(row) = rows.iter().find(|row| row.seq == seq) {
+        stanza(unit, &account, &row.payload)?;
+        queue::remove(unit, seq)?;
+    }
+    Ok(())
+}
+
+fn stanza(unit: &mut Unit<'_>, account: &Account, payload: &[u8]) -> Result<()> {
+    let node = wire::decode(payload)?;
+    match node.tag.as_ref() {
+        "message" => message(unit, account, &node),
+        "receipt" => receipt(unit, account, &node),
+        "notification" => notification(unit, account, &node),
+        "chatstate" => chatstates::see(unit, &account.phone, &node),
+        _ => Ok(()),
     }
 }
 
@@ -380,18 +427,5 @@ fn receipt(unit: &mut Unit<'_>, account: &Account, node: &Node) -> Result<()> {
         &Address::new(&asker.phone, from.device),
         &id,
         count,
-    )
-}
-
-/// Drops the stanza at the head of a phone's queue, which cannot be taken: it would block all behind it.
-pub(crate) fn skip(unit: &mut Unit<'_>, phone: &str) -> Result<()> {
-    let head: Option<i64> = unit
-        .prepare("SELECT MIN(seq) FROM queue WHERE phone = ?1 AND device = 0")?
-        .query_row([phone], |row| row.get(0))
-        .optional()?
-        .flatten();
-    head.map_or(
-        Err(Error::NotFound("nothing waits for this phone".into())),
-        |seq| queue::remove(unit, seq),
     )
 }

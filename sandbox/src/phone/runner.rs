@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::sync::Notify;
@@ -11,13 +12,16 @@ use super::history;
 use super::receive::{self, Left};
 use crate::error::{Error, Result};
 use crate::network::Network;
-use crate::store::Unit;
+use crate::store::{Unit, queue};
 
 /// The stanzas that a phone takes in one unit of work.
 const TURN: u32 = 128;
 
 /// The phones whose turns are under way at once.
 const AT_ONCE: usize = 64;
+
+/// How long a phone waits that the store has failed.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// The phones that have something to do. As many entries at most as there are phones.
 #[derive(Debug, Default)]
@@ -55,64 +59,95 @@ pub(crate) async fn run(network: Arc<Network>) {
     }
 }
 
-/// Lets a phone take some of what waits for it. If that is not all, the phone is on the agenda again, behind others.
+/// Lets a phone take some of what waits for it. If that is not all, the phone is on the agenda again, behind others. Where the
+/// store fails, what waits stays where it is, and the phone is on the agenda again after a pause.
 async fn turn(network: &Arc<Network>, phone: &str) {
-    let left = match stanzas(network, phone, TURN).await {
-        Ok(left) => left,
-        // A stanza that cannot be taken must not keep the others: they are taken one by one.
-        Err(_) => match one_by_one(network, phone).await {
-            Some(left) => left,
-            None => return,
-        },
-    };
-    let goes_on = match left {
-        Left::More => true,
-        Left::History => serve_history(network, phone).await,
-        Left::Nothing => false,
-    };
-    if goes_on && !network.stop.is_cancelled() {
-        network.registry.agenda.add(phone);
+    match all(network, phone).await {
+        Ok(true) if !network.stop.is_cancelled() => network.registry.agenda.add(phone),
+        Ok(_) | Err(Error::Stopped) => {}
+        Err(cause) => {
+            error!(cause = %cause.for_log(), "the store fails a phone, which tries again");
+            add_later(network, phone);
+        }
     }
 }
 
-async fn stanzas(network: &Network, phone: &str, most: u32) -> Result<Left> {
+/// Puts a phone on the agenda after a pause.
+fn add_later(network: &Arc<Network>, phone: &str) {
+    let (one, phone) = (Arc::clone(network), phone.to_owned());
+    network.tasks.spawn(async move {
+        tokio::select! {
+            () = one.stop.cancelled() => {}
+            () = tokio::time::sleep(PAUSE) => one.registry.agenda.add(&phone),
+        }
+    });
+}
+
+/// Whether the phone has more to do than it did.
+async fn all(network: &Arc<Network>, phone: &str) -> Result<bool> {
+    let left = match stanzas(network, phone).await {
+        Ok(left) => left,
+        Err(Error::Stopped) => return Err(Error::Stopped),
+        // A stanza that cannot be taken must not keep the others: they are taken one by one.
+        Err(_) => one_by_one(network, phone).await?,
+    };
+    match left {
+        Left::More => Ok(true),
+        Left::History => serve_history(network, phone).await,
+        Left::Nothing => Ok(false),
+    }
+}
+
+async fn stanzas(network: &Network, phone: &str) -> Result<Left> {
     let phone = phone.to_owned();
-    let take = move |unit: &mut Unit<'_>| receive::turn(unit, &phone, most);
+    let take = move |unit: &mut Unit<'_>| receive::turn(unit, &phone, TURN);
     network.store.run(take).await
 }
 
-/// The same, each stanza as a unit of its own; one that cannot be taken is dropped. `None` where the store fails: what
-/// waits stays where it is, and the next wake tries again.
-async fn one_by_one(network: &Network, phone: &str) -> Option<Left> {
+/// Takes stanzas each as a unit of its own; one that cannot be taken is dropped. An error where the store fails, which says
+/// nothing of a stanza.
+async fn one_by_one(network: &Network, phone: &str) -> Result<Left> {
     for _ in 0..TURN {
-        match stanzas(network, phone, 1).await {
-            Ok(Left::More) => {}
-            Ok(left) => return Some(left),
-            Err(Error::Stopped) => return None,
-            Err(cause @ (Error::Storage(_) | Error::Commit(_))) => {
-                error!(cause = %cause.for_log(), "a phone's stanza was not stored");
-                return None;
-            }
+        let one = phone.to_owned();
+        let first = network.store.run(move |unit| receive::first(unit, &one)).await?;
+        let Some(first) = first else {
+            return stanzas(network, phone).await;
+        };
+        let (one, seq) = (phone.to_owned(), first.seq);
+        match network
+            .store
+            .run(move |unit| receive::take(unit, &one, seq))
+            .await
+        {
+            Ok(()) => {}
+            Err(cause) if is_of_store(&cause) => return Err(cause),
             Err(cause) => {
-                warn!(cause = %cause.for_log(), "a phone drops a stanza that it cannot take");
-                let phone = phone.to_owned();
-                let skip = move |unit: &mut Unit<'_>| receive::skip(unit, &phone);
-                network.store.run(skip).await.ok()?;
+                warn!(
+                    stanza.id = %first.id,
+                    kind = %first.kind,
+                    cause = %cause.for_log(),
+                    "a phone drops a stanza that it cannot take"
+                );
+                network.store.run(move |unit| queue::remove(unit, seq)).await?;
             }
         }
     }
-    Some(Left::More)
+    Ok(Left::More)
 }
 
-/// Sends one new companion its history. `false` if there is none that waits for it.
-async fn serve_history(network: &Arc<Network>, phone: &str) -> bool {
+/// Whether the store failed, whatever it was to do.
+fn is_of_store(error: &Error) -> bool {
+    matches!(error, Error::Storage(_) | Error::Commit(_) | Error::Stopped)
+}
+
+/// Sends one new companion its history. `false` if there is none that waits for it, or that can be sent.
+async fn serve_history(network: &Arc<Network>, phone: &str) -> Result<bool> {
     match history::step(network, phone).await {
-        Ok(sent) => sent,
-        Err(Error::Stopped) => false,
-        Err(cause) => {
+        Err(cause) if !is_of_store(&cause) => {
             error!(cause = %cause.for_log(), "a phone's history was not sent");
-            false
+            Ok(false)
         }
+        sent => sent,
     }
 }
 
@@ -128,6 +163,59 @@ mod tests {
     use crate::store::queue::{self, Kind, Stanza};
     use crate::{Config, Sandbox};
 
+    /// Lets `person` be seen typing by `me`.
+    fn composes(unit: &mut Unit<'_>, me: &Address, person: &str) -> Result<()> {
+        let sender = Address::primary(person);
+        let from = directory::require(unit, person)?.jid(Family::Pn, 0);
+        let composing = NodeBuilder::new("composing").build();
+        let node = NodeBuilder::new("chatstate")
+            .attr("from", from)
+            .children([composing])
+            .build();
+        let stanza = Stanza {
+            kind: Kind::Chatstate,
+            id: person,
+            subtype: "composing",
+            sender: &sender,
+            node: &node,
+        };
+        queue::push(unit, me, &stanza)
+    }
+
+    #[tokio::test]
+    async fn a_phone_that_the_store_fails_tries_again_by_itself() {
+        let config = Config::new("127.0.0.1:0".parse().expect("an address"));
+        let sandbox = Sandbox::start(config).await.expect("a sandbox");
+        let me = sandbox.create_phone(NewPhone::default()).await.expect("a phone");
+        let other = sandbox.create_phone(NewPhone::default()).await.expect("a phone");
+        let network = &sandbox.network;
+        let before = network.tasks.len();
+        let (to, from) = (Address::primary(me.number()), other.number().to_owned());
+        let fail = move |unit: &mut Unit<'_>| {
+            unit.execute(
+                "CREATE TRIGGER no_room BEFORE DELETE ON queue BEGIN SELECT RAISE(ABORT, 'full'); END",
+                [],
+            )?;
+            composes(unit, &to, &from)
+        };
+        network.store.run(fail).await.expect("it waits");
+        let begun = Instant::now();
+        while network.tasks.len() == before {
+            assert!(begun.elapsed() < Duration::from_secs(30), "the phone pauses");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mend = |unit: &mut Unit<'_>| Ok(unit.execute("DROP TRIGGER no_room", []).map(drop)?);
+        network.store.run(mend).await.expect("it is mended");
+        while me.typing().await.expect("what it saw").is_empty() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(60),
+                "the phone takes what waits"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        sandbox.shutdown().await;
+    }
+
     #[tokio::test]
     async fn a_stanza_that_cannot_be_taken_keeps_no_other() {
         let config = Config::new("127.0.0.1:0".parse().expect("an address"));
@@ -142,21 +230,7 @@ mod tests {
         let wait = move |unit: &mut Unit<'_>| {
             let me = Address::primary(&numbers[0]);
             for person in &numbers[1..] {
-                let sender = Address::primary(person);
-                let from = directory::require(unit, person)?.jid(Family::Pn, 0);
-                let composing = NodeBuilder::new("composing").build();
-                let node = NodeBuilder::new("chatstate")
-                    .attr("from", from)
-                    .children([composing])
-                    .build();
-                let stanza = Stanza {
-                    kind: Kind::Chatstate,
-                    id: person,
-                    subtype: "composing",
-                    sender: &sender,
-                    node: &node,
-                };
-                queue::push(unit, &me, &stanza)?;
+                composes(unit, &me, person)?;
                 unit.execute(
                     "INSERT INTO queue (phone, device, kind, stanza_id, subtype, sender, sender_device, payload, queued_at)
                      VALUES (?1, 0, 'message', 'broken', '', ?2, 0, x'ff', 0)",
