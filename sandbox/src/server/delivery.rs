@@ -66,10 +66,9 @@ async fn deliver(store: &Store, address: &Address, client: &Client, bare: bool) 
             } else {
                 spend_credit(client).await;
                 client.active().await;
-                client.sent.store(seq, Ordering::Release);
                 rewritten(&row.payload, true, bare)?
             };
-            if !client.send_when_free(payload).await {
+            if !client.send_row(payload, seq).await {
                 return Ok(());
             }
         }
@@ -92,7 +91,6 @@ async fn deliver(store: &Store, address: &Address, client: &Client, bare: bool) 
         for row in rows {
             client.active().await;
             seq = row.seq;
-            client.sent.store(seq, Ordering::Release);
             if row.passing {
                 passed.push(seq);
             }
@@ -101,7 +99,7 @@ async fn deliver(store: &Store, address: &Address, client: &Client, bare: bool) 
             } else {
                 row.payload
             };
-            if !client.send_when_free(payload).await {
+            if !client.send_row(payload, seq).await {
                 return Ok(());
             }
         }
@@ -176,4 +174,51 @@ fn preview(backlog: &Backlog) -> Node {
 
 fn from_server(tag: &'static str) -> NodeBuilder {
     NodeBuilder::new(tag).attr("from", wire::SERVER)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::phone::identity;
+    use crate::server::registry::Outgoing;
+    use crate::store::Unit;
+    use crate::store::queue::{Kind, Stanza};
+
+    /// A late receipt of an earlier copy must not take off what waits for the socket.
+    #[tokio::test]
+    async fn what_waits_for_the_socket_is_not_sent_yet() {
+        let store = Store::open(None, Arc::new(SystemClock), |_| ()).expect("a store");
+        let store = Arc::new(store);
+        let wait = |unit: &mut Unit<'_>| {
+            let to = Address::new(identity::create(unit, None, None)?.phone, 1);
+            let node = NodeBuilder::new("message").attr("id", "A").build();
+            let stanza = Stanza {
+                kind: Kind::Message,
+                id: "A",
+                subtype: "",
+                sender: &Address::primary("155501000009"),
+                node: &node,
+            };
+            queue::push(unit, &to, &stanza)?;
+            Ok(to)
+        };
+        let to = store.run(wait).await.expect("it waits");
+        let close = CancellationToken::new();
+        let (client, mut outgoing) = Client::new(1, close.clone());
+        let delivery = tokio::spawn(run(Arc::clone(&store), to, Arc::clone(&client), false));
+        let row = loop {
+            match outgoing.recv().await.expect("the delivery goes on") {
+                Outgoing::Stanza(_, Some(row)) => break row,
+                Outgoing::Stanza(_, None) | Outgoing::Last(_) => {}
+            }
+        };
+        assert!(row > 0);
+        assert_eq!(client.sent.load(Ordering::Acquire), 0);
+        close.cancel();
+        delivery.await.expect("it ends");
+        store.close().await;
+    }
 }

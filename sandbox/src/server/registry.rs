@@ -27,8 +27,8 @@ const OUTGOING: usize = 512;
 /// What goes to a client's writer.
 #[derive(Debug)]
 pub(crate) enum Outgoing {
-    /// An encoded stanza.
-    Stanza(Vec<u8>),
+    /// An encoded stanza, and the row of the client's queue that it is.
+    Stanza(Vec<u8>, Option<i64>),
     /// The last stanza; the socket closes after it.
     Last(Vec<u8>),
 }
@@ -47,7 +47,7 @@ pub(crate) struct Client {
     pub(crate) pull: Notify,
     /// How many stanzas of the backlog the client has asked for and not got yet.
     pub(crate) credit: AtomicU64,
-    /// The last row of its queue that the client was sent.
+    /// The last row of its queue that went to the client's socket.
     pub(crate) sent: AtomicI64,
     /// Ends the connection at once.
     pub(crate) close: CancellationToken,
@@ -90,7 +90,7 @@ impl Client {
 
     /// Sends a stanza without waiting. A client whose queue is full is too slow and is closed.
     pub(crate) fn send(&self, node: &Node) -> Result<()> {
-        self.offer(Outgoing::Stanza(wire::encode(node)?));
+        self.offer(Outgoing::Stanza(wire::encode(node)?, None));
         Ok(())
     }
 
@@ -123,12 +123,18 @@ impl Client {
 
     /// Sends encoded bytes, waiting for room. `false` once the client is gone.
     pub(crate) async fn send_when_free(&self, payload: Vec<u8>) -> bool {
-        self.outgoing.send(Outgoing::Stanza(payload)).await.is_ok()
+        self.outgoing.send(Outgoing::Stanza(payload, None)).await.is_ok()
+    }
+
+    /// The same of a row of the client's queue.
+    pub(crate) async fn send_row(&self, payload: Vec<u8>, seq: i64) -> bool {
+        let row = Outgoing::Stanza(payload, Some(seq));
+        self.outgoing.send(row).await.is_ok()
     }
 
     /// Sends encoded bytes that are worth nothing later: without room they are dropped.
     pub(crate) fn send_in_passing(&self, payload: Vec<u8>) {
-        let _ = self.outgoing.try_send(Outgoing::Stanza(payload));
+        let _ = self.outgoing.try_send(Outgoing::Stanza(payload, None));
     }
 
     fn offer(&self, outgoing: Outgoing) {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::ws::{Message, WebSocket};
@@ -41,6 +42,7 @@ pub(super) async fn run(
         cipher,
         counter: 0,
         together: Vec::new(),
+        rows: None,
         client,
         network,
     };
@@ -57,6 +59,8 @@ struct Line {
     counter: u32,
     /// Sealed frames that are written next.
     together: Vec<Message>,
+    /// The last row of the client's queue among them.
+    rows: Option<i64>,
     client: Arc<Client>,
     network: Arc<Network>,
 }
@@ -118,7 +122,7 @@ impl Line {
     /// When a stanza goes out and how often, by the faults in force. It never goes out before `last`, which is held
     /// back.
     fn judge(&self, outgoing: Outgoing, last: Option<&Held>) -> Held {
-        let (Outgoing::Stanza(payload) | Outgoing::Last(payload)) = &outgoing;
+        let (Outgoing::Stanza(payload, _) | Outgoing::Last(payload)) = &outgoing;
         let fate = self.network.faults.outgoing(self.client.subject(), payload);
         let due = Instant::now() + fate.delay;
         Held {
@@ -130,10 +134,13 @@ impl Line {
 
     /// Seals a stanza, to be written; `true` after the last one.
     fn put(&mut self, held: Held) -> Result<bool, End> {
-        let (payload, last) = match held.outgoing {
-            Outgoing::Stanza(payload) => (payload, false),
-            Outgoing::Last(payload) => (payload, true),
+        let (payload, row, last) = match held.outgoing {
+            Outgoing::Stanza(payload, row) => (payload, row, false),
+            Outgoing::Last(payload) => (payload, None, true),
         };
+        if held.copies > 0 {
+            self.rows = self.rows.max(row);
+        }
         for _ in 0..held.copies {
             let sealed = self
                 .cipher
@@ -150,6 +157,10 @@ impl Line {
 
     /// Writes what is sealed.
     async fn write(&mut self) -> Result<(), End> {
+        // Before they are written: the client may speak of them before this goes on.
+        if let Some(last) = self.rows.take() {
+            self.client.sent.fetch_max(last, Ordering::AcqRel);
+        }
         let Self {
             sink,
             together,
