@@ -210,8 +210,7 @@ async fn fetch_next(network: &Arc<Network>) -> Result<bool> {
         .await
         .map_err(|error| Error::codec("a phone's media", error))?;
     let note = move |unit: &mut Unit<'_>| {
-        unit.amended();
-        unit.execute(
+        let noted = unit.execute(
             "UPDATE phone_media SET state = ?4, length = ?5 WHERE phone = ?1 AND sender = ?2 AND id = ?3",
             (
                 &wanted.phone,
@@ -221,6 +220,9 @@ async fn fetch_next(network: &Arc<Network>) -> Result<bool> {
                 i64::try_from(wanted.served.unwrap_or_default()).unwrap_or(i64::MAX),
             ),
         )?;
+        if noted > 0 {
+            unit.amended(wanted.phone);
+        }
         Ok(true)
     };
     network.store.run(note).await

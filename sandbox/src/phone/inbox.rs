@@ -146,8 +146,13 @@ pub(crate) fn count_copy(unit: &mut Unit<'_>, phone: &str, sender: &str, id: &st
 }
 
 fn copy(unit: &mut Unit<'_>, seq: i64) -> Result<()> {
-    unit.amended();
-    unit.execute("UPDATE inbox SET copies = copies + 1 WHERE seq = ?1", [seq])?;
+    let phone: Option<String> = unit
+        .prepare("UPDATE inbox SET copies = copies + 1 WHERE seq = ?1 RETURNING phone")?
+        .query_row([seq], |row| row.get(0))
+        .optional()?;
+    if let Some(phone) = phone {
+        unit.amended(phone);
+    }
     Ok(())
 }
 
@@ -219,13 +224,16 @@ fn found(unit: &Unit<'_>, seq: i64) -> Result<Option<Found>> {
 
 /// Somebody has read messages that the phone's person wrote.
 pub(crate) fn tick(unit: &mut Unit<'_>, phone: &str, ids: &[String], reader: &str) -> Result<()> {
-    unit.amended();
     for id in ids {
-        if seq_of(unit, phone, phone, id)?.is_some() {
-            unit.execute(
-                "INSERT OR IGNORE INTO ticks (phone, id, reader) VALUES (?1, ?2, ?3)",
-                (phone, id, reader),
-            )?;
+        if seq_of(unit, phone, phone, id)?.is_none() {
+            continue;
+        }
+        let ticked = unit.execute(
+            "INSERT OR IGNORE INTO ticks (phone, id, reader) VALUES (?1, ?2, ?3)",
+            (phone, id, reader),
+        )?;
+        if ticked > 0 {
+            unit.amended(phone);
         }
     }
     Ok(())
@@ -238,8 +246,14 @@ pub(crate) fn amend(
     content: &Content,
     message: Option<&wa::Message>,
 ) -> Result<()> {
-    unit.amended();
-    unit.execute("UPDATE inbox SET kind = ?2 WHERE seq = ?1", (seq, &content.kind))?;
+    let phone: Option<String> = unit
+        .prepare("UPDATE inbox SET kind = ?2 WHERE seq = ?1 RETURNING phone")?
+        .query_row((seq, &content.kind), |row| row.get(0))
+        .optional()?;
+    let Some(phone) = phone else {
+        return Ok(());
+    };
+    unit.amended(phone);
     unit.execute(
         "UPDATE inbox_bodies SET body = ?2, message = COALESCE(?3, message) WHERE seq = ?1",
         (seq, json(content)?, message.map(wa::Message::encode_to_vec)),

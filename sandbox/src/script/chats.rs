@@ -1,6 +1,5 @@
 //! What a person sees and does in chats.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -213,7 +212,7 @@ impl Phone {
                 tokio::pin!(changed);
                 changed.as_mut().enable();
                 // Entries that were there may be other ones now; else there are only new ones to look at.
-                let amendments = Some(registry.amendments.load(Ordering::Acquire));
+                let amendments = Some(registry.amendments(&self.number));
                 if seen != amendments {
                     (place, seen) = (0, amendments);
                 }
@@ -274,10 +273,24 @@ impl Phone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::{self, Family};
+    use crate::directory::{self, Account, Family};
+    use crate::phone::identity;
     use crate::phone::inbox::Said;
     use crate::script::{Content, NewPhone};
+    use crate::store::Unit;
     use crate::{Config, Sandbox};
+
+    /// Shows `phone` an entry of `author`.
+    fn put(unit: &mut Unit<'_>, phone: &str, author: &Account, id: &str) -> Result<u32> {
+        let said = Said {
+            author,
+            family: Family::Pn,
+            chat: &author.phone,
+            id,
+            sent: false,
+        };
+        inbox::put(unit, phone, &said, &Content::default(), &wa::Message::default())
+    }
 
     /// A sandbox with a phone that has so many texts, with their numbers as ids.
     async fn sandbox(texts: usize) -> (Sandbox, Phone) {
@@ -286,17 +299,10 @@ mod tests {
         let phone = sandbox.create_phone(NewPhone::default()).await.expect("a phone");
         let other = sandbox.create_phone(NewPhone::default()).await.expect("a phone");
         let (me, other) = (phone.number().to_owned(), other.number().to_owned());
-        let fill = move |unit: &mut crate::store::Unit<'_>| {
+        let fill = move |unit: &mut Unit<'_>| {
             let other = directory::require(unit, &other)?;
             for n in 0..texts {
-                let said = Said {
-                    author: &other,
-                    family: Family::Pn,
-                    chat: &other.phone,
-                    id: &n.to_string(),
-                    sent: false,
-                };
-                inbox::put(unit, &me, &said, &Content::default(), &wa::Message::default())?;
+                put(unit, &me, &other, &n.to_string())?;
             }
             Ok(())
         };
@@ -349,12 +355,43 @@ mod tests {
                 .expect("an inbox")
                 .remove(1);
             let me = phone.number().to_owned();
-            let count =
-                move |unit: &mut crate::store::Unit<'_>| inbox::count_copy(unit, &me, &found.from, "1");
+            let count = move |unit: &mut Unit<'_>| inbox::count_copy(unit, &me, &found.from, "1");
             sandbox.network.store.run(count).await.expect("it counts");
         };
         let (found, ()) = tokio::join!(waiting, changing);
         assert_eq!(found.expect("the entry").id, "1");
+        sandbox.shutdown().await;
+    }
+
+    #[tokio::test]
+    async fn what_changes_in_another_inbox_is_no_reason_to_read_this_one_anew() {
+        let (sandbox, phone) = sandbox(3).await;
+        let is_looked_at = tokio::sync::Notify::new();
+        let looks = std::cell::Cell::new(0);
+        let wanted = |entry: &Entry| {
+            looks.set(looks.get() + 1);
+            is_looked_at.notify_one();
+            entry.id == "new"
+        };
+        let waiting = phone.wait_for(wanted, Duration::from_secs(30));
+        let changing = async {
+            is_looked_at.notified().await;
+            let me = phone.number().to_owned();
+            let change = move |unit: &mut Unit<'_>| {
+                let me = directory::require(unit, &me)?;
+                let other = identity::create(unit, None, None)?;
+                for _ in 0..2 {
+                    put(unit, &other.phone, &me, "theirs")?;
+                }
+                // Nobody has read what is not there.
+                inbox::tick(unit, &me.phone, &["none".to_owned()], &other.phone)?;
+                put(unit, &me.phone, &other, "new")
+            };
+            sandbox.network.store.run(change).await.expect("it changes");
+        };
+        let (found, ()) = tokio::join!(waiting, changing);
+        assert_eq!(found.expect("the entry").id, "new");
+        assert_eq!(looks.get(), 4);
         sandbox.shutdown().await;
     }
 }

@@ -215,8 +215,8 @@ pub(crate) struct Registry {
     pub(crate) agenda: Arc<Agenda>,
     /// Told when an inbox changed; for all who wait for it.
     pub(crate) inboxes: Notify,
-    /// Counts the commits in which an entry of some inbox changed.
-    pub(crate) amendments: AtomicU64,
+    /// Counts by phones the commits in which an entry of the inbox changed.
+    amendments: Mutex<HashMap<String, u64>>,
     /// Told when a phone got something to answer.
     pub(crate) answers: Notify,
     /// Told when a phone got media to fetch.
@@ -320,10 +320,18 @@ impl Registry {
         Some((found, refs))
     }
 
+    /// In how many commits an entry changed that the inbox of `phone` had before.
+    pub(crate) fn amendments(&self, phone: &str) -> u64 {
+        lock(&self.amendments).get(phone).copied().unwrap_or_default()
+    }
+
     /// Passes on what committed units of work brought about. Never waits.
     pub(crate) fn apply(&self, effects: Effects) {
-        if effects.amended {
-            self.amendments.fetch_add(1, Ordering::AcqRel);
+        if !effects.amended.is_empty() {
+            let mut amendments = lock(&self.amendments);
+            for phone in effects.amended {
+                *amendments.entry(phone).or_default() += 1;
+            }
         }
         if effects.shown {
             self.inboxes.notify_waiters();

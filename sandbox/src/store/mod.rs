@@ -15,7 +15,7 @@ pub(crate) mod queue;
 mod schema;
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::pin::Pin;
@@ -43,10 +43,6 @@ const TRIM_EVERY: u32 = 256;
 
 /// What follows from a unit once it is committed.
 #[derive(Debug, Default)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a task of its own that is woken"
-)]
 pub struct Effects {
     /// Devices whose queue grew; some more than once.
     pub wake: Vec<Address>,
@@ -56,8 +52,8 @@ pub struct Effects {
     pub passing: Vec<(Address, Vec<u8>)>,
     /// Whether some phone's inbox grew or changed.
     pub shown: bool,
-    /// Whether an entry that some inbox had before changed.
-    pub amended: bool,
+    /// The phones in whose inboxes an entry changed that was there before.
+    pub amended: BTreeSet<String>,
     /// Whether a phone got something to answer, or was turned on.
     pub answers: bool,
     /// Whether a phone got media to fetch.
@@ -80,7 +76,7 @@ impl Effects {
         self.removed.extend(removed);
         self.passing.extend(passing);
         self.shown |= shown;
-        self.amended |= amended;
+        self.amended.extend(amended);
         self.answers |= answers;
         self.media |= media;
     }
@@ -172,10 +168,10 @@ impl Unit<'_> {
         self.effects.shown = true;
     }
 
-    /// Tells those who watch inboxes after the commit that an entry changed.
-    pub fn amended(&mut self) {
+    /// Tells those who watch the inbox of `phone` after the commit that an entry changed.
+    pub fn amended(&mut self, phone: impl Into<String>) {
         self.effects.shown = true;
-        self.effects.amended = true;
+        self.effects.amended.insert(phone.into());
     }
 
     /// Lets phones fetch the media that they got, after the commit.
