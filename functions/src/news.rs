@@ -1,14 +1,15 @@
 //! Tells the realtime feed of what a function has done. The feed is ephemeral, so nothing depends on it: what cannot be
-//! queued is logged, and the request goes on.
+//! queued in a moment is logged, and the request goes on.
 
 use shared::domain::job::Query;
 use shared::domain::network::Network;
 use shared::domain::news::News;
 use shared::domain::payload;
 use shared::domain::shard::Shard;
-use shared::queue::OutgoingMessage;
+use shared::queue::{OutgoingMessage, QueueError};
 
 use crate::http::log;
+use crate::nudge::BRIEF;
 use crate::state::Base;
 
 /// The shard whose daemon is told what belongs to no shard.
@@ -21,7 +22,9 @@ pub async fn tell(state: &Base, network: Network, shard: Shard, news: News) {
         return;
     };
     let told = OutgoingMessage::standard(payload::encode(&Query::Tell { news }));
-    if let Err(error) = state.queue.send(&names.queries(shard.0), told).await {
+    let queries = names.queries(shard.0);
+    let sent = tokio::time::timeout(BRIEF, state.queue.send(&queries, told)).await;
+    if let Err(error) = sent.unwrap_or(Err(QueueError::Timeout { operation: "send" })) {
         log::went_wrong(&error.into(), "the realtime feed was not told");
     }
 }

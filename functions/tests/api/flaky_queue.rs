@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 pub struct FlakyQueue {
     inner: EmbeddedQueue,
     fails: AtomicBool,
+    hangs: AtomicBool,
     sends: Mutex<VecDeque<Send>>,
     every_send: Mutex<Option<Send>>,
     hold: Mutex<Option<oneshot::Sender<HeldSend>>>,
@@ -51,6 +52,7 @@ impl FlakyQueue {
         Self {
             inner,
             fails: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
             sends: Mutex::default(),
             every_send: Mutex::default(),
             hold: Mutex::default(),
@@ -59,6 +61,11 @@ impl FlakyQueue {
 
     pub fn fail(&self, fails: bool) {
         self.fails.store(fails, Ordering::SeqCst);
+    }
+
+    /// No send ends from here on.
+    pub fn hang(&self) {
+        self.hangs.store(true, Ordering::SeqCst);
     }
 
     /// What becomes of the next sends.
@@ -94,6 +101,9 @@ impl Passing for FlakyQueue {
     }
 
     async fn send(&self, queue: &QueueName, message: OutgoingMessage) -> Result<SendOutcome, QueueError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         let held = self.hold.lock().expect("no holder panics").take();
         let mut next = None;
         if let Some(held) = held {

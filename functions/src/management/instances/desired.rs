@@ -1,11 +1,14 @@
 //! Asks something of the daemon that holds an instance's shard: stores what is wanted, and nudges the shard.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
-use futures::future::join_all;
+use futures::stream::{self, StreamExt as _};
 use shared::domain::audit::Action;
 use shared::domain::instance::{Desired, Instance, Wanted};
 use shared::domain::network::Network;
 use shared::ids::InstanceId;
+use shared::queue::QueueError;
 use shared::storage::StorageError;
 use shared::storage::instances::Instances;
 
@@ -14,12 +17,15 @@ use super::find::{InstanceRef, find};
 use super::status;
 use crate::connection::Owners;
 use crate::http::caller::{UserCaller, require_verified};
-use crate::http::{ApiError, Reply, Trail};
+use crate::http::{ApiError, Reply, Trail, log};
 use crate::management::ManagementState;
-use crate::nudge::{PATIENT, nudge};
+use crate::nudge::{BRIEF, PATIENT, nudge};
 
 /// How many nudges are on their way at once.
 const AT_ONCE: usize = 8;
+
+/// How long those of many instances may take in all.
+const ALL: Duration = Duration::from_secs(5);
 
 /// What a user asks of an instance's connection.
 #[derive(Debug, Clone, Copy)]
@@ -102,12 +108,15 @@ pub async fn ask_of(
     Ok((instance, owners))
 }
 
-/// Nudges the shards of many instances.
+/// Nudges the shards of many instances. What cannot be nudged in time is left to the daemon, which looks by itself.
 pub async fn nudge_all(state: &ManagementState, instances: &[Instance]) {
-    for some in instances.chunks(AT_ONCE) {
-        let nudges = some
-            .iter()
-            .map(|instance| nudge(state, instance.network, instance.shard, instance.id, PATIENT));
-        join_all(nudges).await;
+    let nudges: Vec<_> = instances
+        .iter()
+        .map(|instance| nudge(state, instance.network, instance.shard, instance.id, BRIEF))
+        .collect();
+    let nudges = stream::iter(nudges).for_each_concurrent(AT_ONCE, |nudge| nudge);
+    if tokio::time::timeout(ALL, nudges).await.is_err() {
+        let late = QueueError::Timeout { operation: "send" };
+        log::went_wrong(&late.into(), "some shards were not nudged");
     }
 }

@@ -2,8 +2,8 @@
 //! subscription that is not active are refused from their next request on, and its
 //! instances' connections end at once. They come back when it is active again.
 //!
-//! The subscription is written first, then its instances, then the nudges are sent. If that is broken off, the same
-//! request completes it.
+//! The subscription is written first, then its instances, then the feed is told and the nudges are sent. If that is broken
+//! off, the same request completes it.
 
 use axum::extract::State;
 use axum::http::Method;
@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 use shared::domain::account::Tier;
 use shared::domain::audit::Action;
+use shared::domain::instance::Instance;
 use shared::domain::news::News;
 use shared::ids::SubscriptionId;
 use shared::storage::accounts::{SubscriptionChange, SubscriptionChanged};
@@ -92,24 +93,29 @@ pub async fn handler(
         record = record.detail("active", active);
     }
     trail.record(&state, record).await;
-    if let Some(active) = request.active {
-        suspend(&state, id, !active).await?;
-    }
+    let instances = match request.active {
+        Some(active) => suspend(&state, id, !active).await?,
+        None => Vec::new(),
+    };
     if change != SubscriptionChange::default() {
         let changed = News::subscription_changed(&subscription, state.clock.now());
         news::tell_everywhere(&state, &changed).await;
     }
+    nudge_all(&state, &instances).await;
     Ok(Reply::ok(subscription.into()))
 }
 
-/// Suspends the subscription's instances, or lets them go on.
-async fn suspend(state: &ManagementState, id: SubscriptionId, suspended: bool) -> Result<(), ApiError> {
-    match state.instances.suspend(id, suspended).await? {
-        Suspended::Done(instances) => nudge_all(state, &instances).await,
+/// Suspends the subscription's instances, or lets them go on. Answers whose shards are to be nudged.
+async fn suspend(
+    state: &ManagementState,
+    id: SubscriptionId,
+    suspended: bool,
+) -> Result<Vec<Instance>, ApiError> {
+    Ok(match state.instances.suspend(id, suspended).await? {
+        Suspended::Done(instances) => instances,
         // Another request has switched the subscription since.
-        Suspended::Stale => {}
-    }
-    Ok(())
+        Suspended::Stale => Vec::new(),
+    })
 }
 
 fn in_use(instances: u32, tier: Option<Tier>) -> ApiError {

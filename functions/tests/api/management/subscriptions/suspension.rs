@@ -1,5 +1,7 @@
 //! What switching a subscription does to its instances: `PATCH /api/subscriptions/{subscription}`.
 
+use std::time::Duration;
+
 use futures::future::join_all;
 use serde_json::json;
 use shared::domain::instance::{Instance, Wanted};
@@ -92,6 +94,18 @@ async fn a_request_that_was_broken_off_is_made_good_by_the_next() {
             assert_eq!(nudged(&world).await, [instance]);
         }
     }
+}
+
+/// A function ends 29 s after it began, with what it had still to do.
+#[tokio::test]
+async fn a_queue_that_does_not_answer_keeps_no_request_from_its_end() {
+    let world = World::new().await;
+    let root = administrator(&world, "root@example.com").await;
+    let (ada, instance, _) = world.ready().await;
+    world.queue.hang();
+    let switched = tokio::time::timeout(Duration::from_secs(29), switch(&root, &ada, false));
+    switched.await.expect("it is answered in time");
+    assert!(world.stored(instance).await.suspended);
 }
 
 #[tokio::test]
