@@ -4,7 +4,8 @@
 //! The message that needs one is put off, and comes back from time to time to see. What comes to its chat meanwhile is put off
 //! behind it, also when the keys are there and those before have not come back yet: the due index gives them out by their times.
 //! A message keeps its number however often it is put off, and however often it is tried on the wire; only one with a lower
-//! number is waited for.
+//! number is waited for. What comes behind one that is still away comes back right after it, so that a chat that is written to
+//! steadily leaves the index again.
 //!
 //! All of this is known to one process, for as long as it holds the shard.
 
@@ -25,7 +26,8 @@ use crate::connection::SendError;
 const SHORTEST: Duration = Duration::from_secs(3);
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// For how long one is put off that waits only for those before it.
+/// For how long one is put off that waits only for those before it, where these should be back already. Else it comes right
+/// behind them.
 const BEHIND: Duration = Duration::from_secs(1);
 
 /// How long after its time a message is still waited for: one that has not come back by then is gone.
@@ -69,10 +71,11 @@ impl Agreements {
         let mut chats = self.0.lock().expect("no holder panics");
         let known = chats.get_mut(chat)?;
         known.see(message, now);
-        let pause = match &known.going_on {
-            Some((since, agreement)) if !agreement.is_finished() => pause(since.elapsed()),
-            _ if known.before(message).is_some() => BEHIND,
-            _ => {
+        let pause = match (&known.going_on, known.before(message)) {
+            (Some((since, agreement)), _) if !agreement.is_finished() => pause(since.elapsed()),
+            (_, Some(before)) if before > now => Duration::ZERO,
+            (_, Some(_)) => BEHIND,
+            (_, None) => {
                 forget_if_empty(&mut chats, chat);
                 return None;
             }
@@ -241,7 +244,7 @@ mod tests {
         tokio::task::yield_now().await;
         assert_eq!(
             waits(3, 5_500),
-            Some(at(6_500)),
+            Some(at(6_003)),
             "the keys are there, and two are before it"
         );
         assert_eq!(waits(1, 6_000), None);
@@ -255,6 +258,28 @@ mod tests {
         assert_eq!(waits(3, 6_500), None);
         assert!(agreements.is_through(&group, id(3)));
         agreements.is_done(&group, id(3));
+        assert!(agreements.0.lock().expect("whole").is_empty());
+    }
+
+    #[test]
+    fn a_chat_that_is_written_to_steadily_leaves_the_index() {
+        let (agreements, group) = (Agreements::default(), group());
+        let waits = |message, now| agreements.waits_until(&group, id(message), at(now));
+        agreements.put_off(&group, id(1), at(0), at(1_000));
+        assert_eq!(waits(2, 500), Some(at(1_001)), "right behind the first");
+        assert_eq!(waits(3, 900), Some(at(1_002)));
+        for (message, now) in [(1, 1_000), (2, 1_200), (3, 1_400), (4, 1_500)] {
+            assert_eq!(waits(message, now), None, "{message}");
+            agreements.is_through(&group, id(message));
+            agreements.is_done(&group, id(message));
+        }
+        agreements.put_off(&group, id(5), at(2_000), at(3_000));
+        assert_eq!(waits(6, 3_100), Some(at(4_100)), "the one before should be back");
+        for (message, now) in [(5, 3_200), (6, 4_100)] {
+            assert_eq!(waits(message, now), None, "{message}");
+            agreements.is_through(&group, id(message));
+            agreements.is_done(&group, id(message));
+        }
         assert!(agreements.0.lock().expect("whole").is_empty());
     }
 
