@@ -9,11 +9,12 @@ use shared::domain::instance::Status;
 use shared::domain::message::State;
 use shared::domain::shard::Shard;
 use shared::queue::Queue as _;
+use shared::storage::schedule::Entry;
 use testbed::relay::{Fate, On, Relay, Reply};
 use testbed::wait::{until, until_within};
 
 use crate::scheduled::takes;
-use crate::world::{NETWORK, World};
+use crate::world::{NETWORK, SUBSCRIPTION, World};
 
 const ALICE: &str = "15550100001";
 const SHARD: Shard = Shard(0);
@@ -129,11 +130,14 @@ async fn scheduled_messages_leave_a_tenth_of_the_queue_to_others() {
 
 /// What needs no place in the queue waits for none.
 #[tokio::test]
-async fn what_expires_while_the_queue_is_full_is_told_all_the_same() {
+async fn what_expires_or_is_taken_back_while_the_queue_is_full_is_told_all_the_same() {
     let mut world = World::new().await;
     world.queue_limits.shard = 10;
     let mut daemon = world.daemon("a").await;
     let (instance, mut session) = world.connected(&mut daemon).await;
+    world
+        .listen(&instance, &Wants::only(&[EventType::MessageStatus]))
+        .await;
     let mut waiting = Vec::new();
     for _ in 0..9 {
         waiting.push(world.accept(&instance, ALICE, "now").await);
@@ -144,10 +148,26 @@ async fn what_expires_while_the_queue_is_full_is_told_all_the_same() {
     let end = world.in_minutes(2);
     let then = at + TimeDelta::milliseconds(1);
     let brief = world.schedule_until(&instance, ALICE, "brief", then, end).await;
+    let called_back = world.schedule(&instance, ALICE, "never mind", then).await;
+    world.cancel(&instance, called_back).await;
+    let notice = Entry {
+        at: then,
+        message: called_back,
+        instance: instance.id,
+        subscription: Some(SUBSCRIPTION),
+        expires_at: end,
+        job: None,
+    };
+    let put = world.schedule_of().put(NETWORK, SHARD, &notice).await;
+    put.expect("stored");
     world.clock.advance(TimeDelta::minutes(3));
     world.remind(at).await;
     let record = world.until_state(&instance, brief, State::Expired).await;
     assert_eq!(record.failure.expect("why").code, "EXPIRED");
+    let events = world.events(&instance, 2).await;
+    for status in ["cancelled", "expired"] {
+        assert!(events.iter().any(|event| event.data["status"] == status));
+    }
     world.until_state(&instance, patient, State::Scheduled).await;
     session.acknowledge(waiting[0], None).await;
     for message in &waiting[1..] {

@@ -66,7 +66,8 @@ impl World {
         sent.expect("queued");
     }
 
-    async fn cancel(&self, instance: &Instance, message: MessageId) {
+    /// Marks a message as taken back, without a notice.
+    pub async fn cancel(&self, instance: &Instance, message: MessageId) {
         let change = Change {
             state: State::Cancelled,
             at: self.now(),
