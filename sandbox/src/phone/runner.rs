@@ -204,7 +204,10 @@ mod tests {
             assert!(begun.elapsed() < Duration::from_secs(30), "the phone pauses");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let mend = |unit: &mut Unit<'_>| Ok(unit.execute("DROP TRIGGER no_room", []).map(drop)?);
+        let mend = |unit: &mut Unit<'_>| {
+            unit.execute("DROP TRIGGER no_room", [])?;
+            Ok(())
+        };
         network.store.run(mend).await.expect("it is mended");
         while me.typing().await.expect("what it saw").is_empty() {
             assert!(

@@ -647,7 +647,10 @@ mod tests {
         let first = store.submit(|unit| unit.set_meta("first", b"1")).await.unwrap();
         // As SQLite does by itself where the disk is full.
         let full = store
-            .submit(|unit| Ok(unit.execute("ROLLBACK", []).map(drop)?))
+            .submit(|unit| {
+                unit.execute("ROLLBACK", [])?;
+                Ok(())
+            })
             .await
             .unwrap();
         let last = store
@@ -662,7 +665,11 @@ mod tests {
         assert!(full.await.is_err());
         assert!(matches!(last.await, Err(Error::Commit(_))));
         for key in ["first", "last"] {
-            assert_eq!(store.run(|unit| unit.meta(key)).await.unwrap(), None, "{key}");
+            assert_eq!(
+                store.run(move |unit| unit.meta(key)).await.unwrap(),
+                None,
+                "{key}"
+            );
         }
         assert_eq!(*hooked.lock().unwrap(), 0);
         store.run(|unit| unit.set_meta("next", b"1")).await.unwrap();
