@@ -162,15 +162,18 @@ impl<H: Holder> Keeper<H> {
 
     async fn look(&self) -> Result<Look, StorageError> {
         let begun = Instant::now();
+        let life = self.vigil.life(begun);
         // The leases come first. A silent owner may beat again and take its shard anew between the two reads: then its
         // beat is seen, and the token that was read takes nothing. The other way about it would be robbed.
         let leases = self.leases.list_all().await?;
         let beats = self.leases.list_beats().await?;
+        let ended = Instant::now();
         Ok(Look {
             leases,
             beats,
             begun,
-            ended: Instant::now(),
+            ended,
+            lives: life.is_some() && life == self.vigil.life(ended),
         })
     }
 

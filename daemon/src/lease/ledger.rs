@@ -25,6 +25,8 @@ pub(super) struct Look {
     pub beats: Vec<Beat>,
     pub begun: Instant,
     pub ended: Instant,
+    /// Whether this daemon counted as alive all the while.
+    pub lives: bool,
 }
 
 /// What one daemon knows of all leases.
@@ -74,7 +76,7 @@ impl Ledger {
     /// anew otherwise.
     pub fn plan(&mut self, look: &Look, serving: &Serving, taking: bool) -> Plan {
         let now = look.ended;
-        self.watch.see(&look.beats, &look.leases, look.begun, now);
+        self.watch.see(look);
         self.giving.see(&self.me, &look.leases);
         let census = self.watch.census();
         let orphans: BTreeSet<Shard> = self

@@ -16,7 +16,7 @@ impl World {
     /// A call of this daemon: whether it takes effect, and whether its answer is heard.
     pub(super) fn call(&mut self, number: usize, write: Write, fate: Fate) -> (Option<u64>, bool) {
         let (lands, is_heard) = match (self.line(number), fate) {
-            (Line::Down, _) | (_, Fate::Fails) => (false, false),
+            (Line::Down | Line::ReadsOnly, _) | (_, Fate::Fails) => (false, false),
             (Line::Deaf, _) | (_, Fate::Lost) => (true, false),
             (_, Fate::Late) => {
                 self.flights.push((write, 0));
@@ -84,13 +84,15 @@ impl World {
                 self.release(number, shard, token, fate);
             }
         }
-        if self.line(number) != Line::Up {
+        if !self.line(number).reads() {
             return;
         }
         let (leases, beats) = (self.table.list_leases(), self.table.list_beats());
         let daemon = Rc::make_mut(&mut self.daemons[number]);
+        let life = daemon.life.current(now);
         let looking = |leases: Option<Vec<Lease>>, beats: Option<Vec<Beat>>| Keeping::Looking {
             begun: now,
+            life,
             leases,
             beats,
         };
@@ -105,6 +107,7 @@ impl World {
                     beats,
                     begun: now,
                     ended: now,
+                    lives: life.is_some() || !rules.the_dead_are_blind,
                 };
                 self.decide(number, &look, rules);
             }
@@ -116,17 +119,26 @@ impl World {
             &mut Rc::make_mut(&mut self.daemons[number]).keeper,
             Keeping::Nothing,
         );
-        let Keeping::Looking { begun, leases, beats } = keeper else {
+        let Keeping::Looking {
+            begun,
+            life,
+            leases,
+            beats,
+        } = keeper
+        else {
             return;
         };
-        if self.line(number) != Line::Up {
+        if !self.line(number).reads() {
             return;
         }
+        let ended = self.clock(number);
         let look = Look {
             leases: leases.unwrap_or_else(|| self.table.list_leases()),
             beats: beats.unwrap_or_else(|| self.table.list_beats()),
             begun,
-            ended: self.clock(number),
+            ended,
+            lives: (life.is_some() && life == self.daemons[number].life.current(ended))
+                || !rules.the_dead_are_blind,
         };
         // The next look follows in the next second.
         Rc::make_mut(&mut self.daemons[number]).is_look_due = false;
@@ -214,6 +226,9 @@ impl World {
             let (Some(token), true) = self.call(number, take, fate) else {
                 continue;
             };
+            if self.none_may_be_robbed && before.as_ref().is_some_and(|owner| *owner != name) {
+                self.broken = Some("a daemon is robbed of its shards");
+            }
             self.events.push(match before {
                 Some(owner) if owner == name => "a shard of its own is taken anew",
                 Some(_) => "a shard is taken over",

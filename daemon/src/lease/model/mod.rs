@@ -48,6 +48,7 @@ const TWO: Bounds = Bounds {
     takes_turns: true,
     clocks_may_stand: false,
     may_go_unheard: false,
+    none_may_be_robbed: false,
     is_calm: false,
     rules: Rules::ALL,
 };
@@ -82,6 +83,11 @@ fn is_delay(step: &Step) -> bool {
         Step::Act(_, Some((_, Fate::Slow))) | Step::Beat(_, Fate::Echoes)
     );
     is_pause(step) || is_late
+}
+
+/// The table is away for all daemons, in whatever way.
+fn is_outage_for_all(step: &Step) -> bool {
+    matches!(step, Step::Second(Event::OutageBegins(outage)) if outage.of.is_none())
 }
 
 #[test]
@@ -148,6 +154,19 @@ fn a_daemon_goes_unheard_for_ever() {
         may_go_unheard: true,
         ..TWO
     });
+}
+
+/// All are silent at once, and the first that is heard again must leave the others theirs.
+#[test]
+fn an_outage_for_all_takes_no_shard_from_anyone() {
+    let found = holds(&Bounds {
+        starts: 2,
+        may_happen: is_outage_for_all,
+        none_may_be_robbed: true,
+        ..TWO
+    });
+    let event = "a shard of its own is taken anew";
+    assert!(found.events.contains_key(event), "{event}: never");
 }
 
 /// The same within wider bounds, which want a build with optimisations:
@@ -290,6 +309,21 @@ fn a_daemon_that_goes_unheard_must_let_go() {
         ..TWO
     };
     breaks(&bounds, "a shard is served by nobody");
+}
+
+#[test]
+fn a_daemon_that_cannot_beat_must_not_count_others_as_dead() {
+    let bounds = Bounds {
+        starts: 2,
+        may_happen: is_outage_for_all,
+        none_may_be_robbed: true,
+        rules: Rules {
+            the_dead_are_blind: false,
+            ..Rules::ALL
+        },
+        ..TWO
+    };
+    breaks(&bounds, "a daemon is robbed of its shards");
 }
 
 fn write() -> impl Strategy<Value = Write> {
