@@ -285,8 +285,9 @@ impl<H: Holder> Keeper<H> {
                 Ok(Some(token)) => {
                     let is_beyond = plan.beyond.contains(&shard);
                     info!(%shard, token, beyond_share = is_beyond, "shard taken");
+                    self.ledger.took(shard);
                     if is_beyond {
-                        self.ledger.took_beyond(shard, Instant::now());
+                        self.ledger.took_beyond(Instant::now());
                     }
                     self.serve(shard, token, life);
                 }

@@ -120,14 +120,24 @@ impl Ledger {
         self.giving.gave(shard);
     }
 
-    /// A shard beyond the share was taken, since nobody else did.
-    pub fn took_beyond(&mut self, shard: Shard, now: Instant) {
-        self.giving.came_back(shard, &self.sharing, now);
+    /// A shard was taken.
+    pub fn took(&mut self, shard: Shard) {
+        self.giving.took(shard);
+    }
+
+    /// A shard that was taken is beyond the share: nobody else took it.
+    pub fn took_beyond(&mut self, now: Instant) {
+        self.giving.came_back(&self.sharing, now);
     }
 }
 
 #[cfg(test)]
 impl Ledger {
+    /// Whether a shard counts as handed over, and was not taken since.
+    pub(super) fn has_given(&self, shard: Shard) -> bool {
+        self.giving.has_given(shard)
+    }
+
     pub(super) fn know(&self, key: &mut Key) {
         self.watch.know(key);
     }

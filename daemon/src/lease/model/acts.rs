@@ -234,10 +234,12 @@ impl World {
                 Some(_) => "a shard is taken over",
                 None => "a free shard is taken",
             });
+            let ledger = &mut Rc::make_mut(&mut self.daemons[number]).ledger;
+            if rules.takes_end_giving {
+                ledger.took(*shard);
+            }
             if plan.beyond.contains(shard) {
-                Rc::make_mut(&mut self.daemons[number])
-                    .ledger
-                    .took_beyond(*shard, now);
+                ledger.took_beyond(now);
                 self.events.push("a shard is taken beyond the share");
             }
             if fate == Fate::Slow {

@@ -9,6 +9,7 @@
 //! - At no moment do two daemons serve a shard. Where clocks may stand with their machines, at no moment do two serve
 //!   it under valid fences.
 //! - No shard is served under a token that is not higher than all it was served under before.
+//! - No shard counts as handed over with a daemon that serves it and keeps it.
 //! - From every state, once faults are over, every shard is served within some seconds, in whatever order daemons act.
 //!   Fairness is that of [`search`]: everyone beats and looks once a second. So no shard stays unserved for ever while
 //!   a daemon lives.
@@ -324,6 +325,19 @@ fn a_daemon_that_cannot_beat_must_not_count_others_as_dead() {
         ..TWO
     };
     breaks(&bounds, "a daemon is robbed of its shards");
+}
+
+/// A daemon hands over one shard at a time to those that did not take, so it would hand over none any more.
+#[test]
+fn a_take_must_end_the_handing_over() {
+    let bounds = Bounds {
+        rules: Rules {
+            takes_end_giving: false,
+            ..Rules::ALL
+        },
+        ..TWO
+    };
+    breaks(&bounds, "a shard that is served counts as handed over");
 }
 
 fn write() -> impl Strategy<Value = Write> {

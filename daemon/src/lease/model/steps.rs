@@ -58,6 +58,8 @@ pub struct Rules {
     pub the_dead_let_go: bool,
     /// Others' silence does not count while a daemon does not count itself as alive.
     pub the_dead_are_blind: bool,
+    /// A shard that this daemon took is handed over no longer.
+    pub takes_end_giving: bool,
 }
 
 impl Rules {
@@ -71,6 +73,7 @@ impl Rules {
         leases_come_first: true,
         the_dead_let_go: true,
         the_dead_are_blind: true,
+        takes_end_giving: true,
     };
 }
 

@@ -295,6 +295,13 @@ impl World {
             if holds.any(|hold| hold.token > of_the_table) {
                 return Some("a shard is served under a token that the table does not know");
             }
+            let is_kept = |hold: &Hold| hold.is_live() && !hold.is_draining;
+            let gave_and_keeps = |daemon: &Rc<Daemon>| {
+                daemon.ledger.has_given(shard) && daemon.held.get(&shard).is_some_and(is_kept)
+            };
+            if self.daemons.iter().any(gave_and_keeps) {
+                return Some("a shard that is served counts as handed over");
+            }
         }
         None
     }
