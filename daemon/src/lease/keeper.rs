@@ -1,6 +1,6 @@
 //! The keeper: looks at the leases, takes and releases, and watches over the watchdog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use shared::clock::Clock;
 use shared::domain::shard::Shard;
 use shared::session_state::Fence;
 use shared::storage::StorageError;
-use shared::storage::leases::{LONGEST_LEASE, Leases};
+use shared::storage::leases::{LONGEST_LEASE, Leases, Unreadable};
 use shared::telemetry::chain;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +49,8 @@ pub struct Keeper<H> {
     held: BTreeMap<Shard, Held>,
     /// Shards that could not be released, with their tokens.
     unreleased: BTreeMap<Shard, u64>,
+    /// What the last look could not read, as it was logged.
+    unreadable: BTreeSet<String>,
     holding: HeldShards,
 }
 
@@ -77,6 +79,7 @@ impl<H: Holder> Keeper<H> {
             vigil: Vigil::new(duration),
             held: BTreeMap::new(),
             unreleased: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
             holding: HeldShards::default(),
         }
     }
@@ -160,21 +163,42 @@ impl<H: Holder> Keeper<H> {
         );
     }
 
-    async fn look(&self) -> Result<Look, StorageError> {
+    async fn look(&mut self) -> Result<Look, StorageError> {
         let begun = Instant::now();
         let life = self.vigil.life(begun);
         // The leases come first. A silent owner may beat again and take its shard anew between the two reads: then its
         // beat is seen, and the token that was read takes nothing. The other way about it would be robbed.
-        let leases = self.leases.list_all().await?;
-        let beats = self.leases.list_beats().await?;
+        let leases = self.leases.look_at_leases().await?;
+        let beats = self.leases.look_at_beats().await?;
         let ended = Instant::now();
+        self.tell_of_unreadable(&leases.unreadable, &beats.unreadable);
         Ok(Look {
-            leases,
-            beats,
+            leases: leases.items,
+            beats: beats.items,
+            unreadable: leases.unreadable.iter().filter_map(Unreadable::shard).collect(),
             begun,
             ended,
             lives: life.is_some() && life == self.vigil.life(ended),
         })
+    }
+
+    /// Logs what cannot be read, once for as long as it rests.
+    fn tell_of_unreadable(&mut self, leases: &[Unreadable], beats: &[Unreadable]) {
+        let before = std::mem::take(&mut self.unreadable);
+        for lease in leases {
+            let fault = chain(&lease.error);
+            if !before.contains(&fault) {
+                error!(error = %fault, "a lease cannot be read: nobody takes its shard");
+            }
+            self.unreadable.insert(fault);
+        }
+        for beat in beats {
+            let fault = chain(&beat.error);
+            if !before.contains(&fault) {
+                warn!(error = %fault, "a daemon's beat cannot be read: it counts as a daemon without one");
+            }
+            self.unreadable.insert(fault);
+        }
     }
 
     fn serving(&self) -> Serving {
@@ -246,7 +270,7 @@ impl<H: Holder> Keeper<H> {
 
     /// Stops serving, at once, each shard whose lease names another daemon.
     fn drop_stolen(&self, look: &Look) {
-        for shard in self.ledger.stolen(&look.leases, &self.serving()) {
+        for shard in self.ledger.stolen(look, &self.serving()) {
             error!(%shard, "the shard is another daemon's now: dropping it");
             if let Some(held) = self.held.get(&shard) {
                 held.hold.fence.revoke();

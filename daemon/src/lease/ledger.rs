@@ -23,6 +23,8 @@ pub(super) type Serving = BTreeMap<Shard, Option<u64>>;
 pub(super) struct Look {
     pub leases: Vec<Lease>,
     pub beats: Vec<Beat>,
+    /// Shards whose leases are there and cannot be read.
+    pub unreadable: BTreeSet<Shard>,
     pub begun: Instant,
     pub ended: Instant,
     /// Whether this daemon counted as alive all the while.
@@ -57,12 +59,14 @@ impl Ledger {
         }
     }
 
-    /// The shards that are served under a lease that is not this daemon's, or no longer.
-    pub fn stolen(&self, leases: &[Lease], serving: &Serving) -> Vec<Shard> {
+    /// The shards that are served under a lease that is not this daemon's, or no longer. A lease that cannot be read
+    /// says nothing: fences still tell who is too late.
+    pub fn stolen(&self, look: &Look, serving: &Serving) -> Vec<Shard> {
         let is_ours = |shard: Shard, token: u64| {
-            leases.iter().any(|lease| {
+            let names_it = look.leases.iter().any(|lease| {
                 lease.shard == shard && lease.token == token && lease.owner.as_deref() == Some(&self.me)
-            })
+            });
+            names_it || look.unreadable.contains(&shard)
         };
         let live = serving
             .iter()
@@ -89,6 +93,7 @@ impl Ledger {
             me: &self.me,
             shards: self.shards,
             leases: &look.leases,
+            unreadable: &look.unreadable,
             held: serving,
             census: &census,
             orphans: &orphans,
@@ -151,5 +156,28 @@ impl Ledger {
             key.shard(*shard);
             key.time(Some(*since), self.duration);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_that_cannot_be_read_takes_nothing_from_who_serves() {
+        let ledger = Ledger::new("a".to_owned(), 2, Duration::from_secs(4));
+        let now = Instant::now();
+        let mut look = Look {
+            leases: Vec::new(),
+            beats: Vec::new(),
+            unreadable: BTreeSet::from([Shard(0)]),
+            begun: now,
+            ended: now,
+            lives: true,
+        };
+        let serving = Serving::from([(Shard(0), Some(1)), (Shard(1), Some(1))]);
+        assert_eq!(ledger.stolen(&look, &serving), [Shard(1)]);
+        look.unreadable.clear();
+        assert_eq!(ledger.stolen(&look, &serving), [Shard(0), Shard(1)]);
     }
 }

@@ -77,6 +77,7 @@ impl Watch {
             begun,
             ended,
             lives,
+            ..
         } = look;
         let (begun, ended) = (*begun, *ended);
         let last = self.last_look.replace(ended);
@@ -247,6 +248,7 @@ mod tests {
             self.watch.see(&Look {
                 leases: leases.to_vec(),
                 beats: beats.to_vec(),
+                unreadable: BTreeSet::new(),
                 begun: at(begun),
                 ended: at(ended),
                 lives,

@@ -1,11 +1,13 @@
 //! What keeps a shard with one daemon where beats fail, come late or go unheard.
 
-use shared::storage::StorageError;
+use shared::domain::shard::Shard;
+use shared::storage::item::{n, s};
 use shared::storage::leases::Beat;
+use shared::storage::{StorageError, keys};
 use testbed::relay::{Fate, On, Relay};
 use testbed::wait::until;
 
-use crate::world::World;
+use crate::world::{NETWORK, World};
 
 fn beats() -> On {
     On::operation("PutItem").with("daemons#")
@@ -75,4 +77,25 @@ async fn a_daemon_whose_beats_go_unanswered_keeps_no_shard_from_others() {
         "to others it lives"
     );
     assert_eq!(second.holding.get().len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_blinds_no_daemon() {
+    let world = World::of(2).await;
+    world
+        .set(&keys::daemon(NETWORK, "odd"), "counter", s("many"))
+        .await;
+    let odd = keys::lease(NETWORK, Shard(1));
+    world.set(&odd, "token", s("seven")).await;
+    let daemon = world.daemon("a").await;
+    daemon.until_holding(1).await;
+    world.until_beats("a", 2).await;
+    assert_eq!(daemon.holding.get(), [Shard(0)]);
+
+    // A person mends the lease.
+    world.set(&odd, "shard", n(1)).await;
+    world.set(&odd, "token", n(7)).await;
+    daemon.until_holding(2).await;
+    let lease = world.leases.get(Shard(1)).await.expect("read").expect("a lease");
+    assert_eq!((lease.owner.as_deref(), lease.token), (Some("a"), 8));
 }

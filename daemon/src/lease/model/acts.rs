@@ -1,5 +1,6 @@
 //! What happens in each step.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use shared::domain::shard::Shard;
@@ -105,6 +106,7 @@ impl World {
                 let look = Look {
                     leases,
                     beats,
+                    unreadable: BTreeSet::new(),
                     begun: now,
                     ended: now,
                     lives: life.is_some() || !rules.the_dead_are_blind,
@@ -135,6 +137,7 @@ impl World {
         let look = Look {
             leases: leases.unwrap_or_else(|| self.table.list_leases()),
             beats: beats.unwrap_or_else(|| self.table.list_beats()),
+            unreadable: BTreeSet::new(),
             begun,
             ended,
             lives: (life.is_some() && life == self.daemons[number].life.current(ended))
@@ -148,7 +151,7 @@ impl World {
     /// The keeper decides, by the product's own rules.
     pub(super) fn decide(&mut self, number: usize, look: &Look, rules: Rules) {
         let daemon = Rc::make_mut(&mut self.daemons[number]);
-        for shard in daemon.ledger.stolen(&look.leases, &daemon.serving()) {
+        for shard in daemon.ledger.stolen(look, &daemon.serving()) {
             if let Some(hold) = daemon.held.get_mut(&shard) {
                 hold.is_revoked = true;
                 self.events.push("a shard was another's");
