@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
+use super::ending::{Ending, LONGEST_END, Verdict};
 use super::ledger::{Ledger, Look, Serving};
 use super::share::Plan;
 use super::vigil::Vigil;
@@ -32,6 +33,7 @@ const LAST_RELEASES: u32 = 3;
 struct Held {
     hold: Hold,
     task: tokio::task::JoinHandle<()>,
+    ending: Ending,
 }
 
 /// Keeps a daemon's leases.
@@ -52,6 +54,8 @@ pub struct Keeper<H> {
     /// What the last look could not read, as it was logged.
     unreadable: BTreeSet<String>,
     holding: HeldShards,
+    /// How long a shard whose lease is lost may take to end.
+    longest_end: Duration,
 }
 
 impl<H: Holder> Keeper<H> {
@@ -81,7 +85,15 @@ impl<H: Holder> Keeper<H> {
             unreleased: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             holding: HeldShards::default(),
+            longest_end: LONGEST_END,
         }
+    }
+
+    /// The same keeper, which gives up after `longest_end` where a shard whose lease is lost does not end.
+    #[must_use]
+    pub fn giving_up_after(mut self, longest_end: Duration) -> Self {
+        self.longest_end = longest_end;
+        self
     }
 
     /// The shards held at any time.
@@ -90,6 +102,9 @@ impl<H: Holder> Keeper<H> {
     }
 
     /// Keeps leases until `stop`. Then it hands over: it drains and releases each shard, and removes the beat.
+    ///
+    /// It gives up where a shard whose lease is lost does not end: see [`HeldShards::is_stuck`]. It then beats no more, so
+    /// that others take everything over, and all fences are revoked.
     pub async fn run(mut self, stop: CancellationToken) {
         let still = CancellationToken::new();
         let mut watchdog = self.watchdog(&still);
@@ -97,6 +112,9 @@ impl<H: Holder> Keeper<H> {
         let mut ticks = tokio::time::interval(BEAT_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
+            if self.holding.is_stuck() {
+                return;
+            }
             tokio::select! {
                 _ = ticks.tick() => self.tick(true).await,
                 // The first beat came through, or the first after an outage.
@@ -115,6 +133,9 @@ impl<H: Holder> Keeper<H> {
         }
         // The beat goes on while shards drain: their writes need the lease.
         while !self.held.is_empty() {
+            if self.holding.is_stuck() {
+                return;
+            }
             ticks.tick().await;
             self.tick(false).await;
         }
@@ -145,6 +166,7 @@ impl<H: Holder> Keeper<H> {
 
     async fn tick(&mut self, taking: bool) {
         self.reap().await;
+        self.see_to_lost(Instant::now());
         match self.look().await {
             Ok(look) => {
                 self.drop_stolen(&look);
@@ -242,6 +264,23 @@ impl<H: Holder> Keeper<H> {
         self.let_go(released).await;
     }
 
+    /// Sees to shards whose leases are lost and which are served still.
+    fn see_to_lost(&mut self, now: Instant) {
+        for (shard, held) in &mut self.held {
+            if !held.hold.fence.is_revoked() || held.task.is_finished() {
+                continue;
+            }
+            match held.ending.look(now, self.longest_end) {
+                Verdict::Wait => {}
+                Verdict::Log => error!(%shard, "the shard's lease is lost, and serving it does not end"),
+                Verdict::GiveUp => {
+                    error!(%shard, "serving a lost shard has not ended: this daemon gives up all, so that others take it over");
+                    self.holding.stuck.cancel();
+                }
+            }
+        }
+    }
+
     /// Releases these shards, each under its token. One whose release fails is found by the next look: its lease
     /// names this daemon, which does not hold it.
     async fn let_go(&mut self, shards: Vec<(Shard, u64)>) {
@@ -336,6 +375,7 @@ impl<H: Holder> Keeper<H> {
         }
         let task = self.holder.serve(hold.clone());
         self.unreleased.remove(&shard);
-        self.held.insert(shard, Held { hold, task });
+        let ending = Ending::default();
+        self.held.insert(shard, Held { hold, task, ending });
     }
 }
