@@ -116,9 +116,9 @@ impl<H: Holder> Keeper<H> {
                 return;
             }
             tokio::select! {
-                _ = ticks.tick() => self.tick(true).await,
+                _ = ticks.tick() => self.tick(&stop).await,
                 // The first beat came through, or the first after an outage.
-                () = vigil.revived() => self.tick(true).await,
+                () = vigil.revived() => self.tick(&stop).await,
                 ended = &mut watchdog => {
                     error!(error = ?ended.err(), "the watchdog ended, and with it all leases: it begins anew");
                     tokio::time::sleep(BEAT_INTERVAL).await;
@@ -137,7 +137,7 @@ impl<H: Holder> Keeper<H> {
                 return;
             }
             ticks.tick().await;
-            self.tick(false).await;
+            self.tick(&stop).await;
         }
         for _ in 0..LAST_RELEASES {
             self.release_rest().await;
@@ -164,7 +164,7 @@ impl<H: Holder> Keeper<H> {
         AbortOnDropHandle::new(tokio::spawn(watchdog.run(stop.clone())))
     }
 
-    async fn tick(&mut self, taking: bool) {
+    async fn tick(&mut self, stop: &CancellationToken) {
         self.reap().await;
         self.see_to_lost(Instant::now());
         match self.look().await {
@@ -172,9 +172,9 @@ impl<H: Holder> Keeper<H> {
                 self.drop_stolen(&look);
                 // Where its beats are not answered in time others may see them all the same. It then keeps no shard
                 // from them that it does not serve.
-                let taking = taking && self.vigil.life(Instant::now()).is_some();
+                let taking = !stop.is_cancelled() && self.vigil.life(Instant::now()).is_some();
                 let plan = self.ledger.plan(&look, &self.serving(), taking);
-                self.follow(plan).await;
+                self.follow(plan, stop).await;
             }
             Err(error) => warn!(error = %chain(&error), "could not look at the leases"),
         }
@@ -231,10 +231,10 @@ impl<H: Holder> Keeper<H> {
         served.collect()
     }
 
-    async fn follow(&mut self, plan: Plan) {
+    async fn follow(&mut self, plan: Plan, stop: &CancellationToken) {
         self.let_go(plan.let_go.clone()).await;
         self.give(&plan);
-        self.take(&plan).await;
+        self.take(&plan, stop).await;
     }
 
     /// Releases the shards whose tasks have ended.
@@ -331,13 +331,18 @@ impl<H: Holder> Keeper<H> {
         }
     }
 
-    async fn take(&mut self, plan: &Plan) {
+    /// Takes shards until `stop`, and no new one after an interval: the next tick goes on with the rest. Until then
+    /// nobody would look whether this daemon's own shards are its own still.
+    async fn take(&mut self, plan: &Plan, stop: &CancellationToken) {
         // A lease under the name of a daemon that does not beat would be nobody's.
         let Some(life) = self.vigil.life(Instant::now()) else {
             return;
         };
         let (leases, daemon) = (self.leases.clone(), self.daemon.clone());
-        let mut taking = futures::stream::iter(plan.take.clone())
+        let (begun, mut rest) = (Instant::now(), plan.take.clone().into_iter());
+        let goes_on = || begun.elapsed() < BEAT_INTERVAL && !stop.is_cancelled();
+        let next = std::iter::from_fn(move || if goes_on() { rest.next() } else { None });
+        let mut taking = futures::stream::iter(next)
             .map(|(shard, seen)| {
                 let (leases, daemon) = (&leases, &daemon);
                 async move { (shard, leases.take(shard, daemon, seen).await) }
