@@ -8,7 +8,6 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use shared::clock::Clock;
 use shared::domain::shard::Shard;
-use shared::session_state::Fence;
 use shared::storage::StorageError;
 use shared::storage::leases::{LONGEST_LEASE, Leases, Unreadable};
 use shared::telemetry::chain;
@@ -371,7 +370,7 @@ impl<H: Holder> Keeper<H> {
     fn serve(&mut self, shard: Shard, token: u64, life: u64) {
         let hold = Hold {
             shard,
-            fence: Fence::new(token),
+            fence: self.vigil.fence(token),
             drain: CancellationToken::new(),
         };
         if !self.vigil.guard(shard, &hold.fence, life, Instant::now()) {
