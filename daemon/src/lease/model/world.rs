@@ -331,7 +331,7 @@ impl World {
         }
     }
 
-    /// A daemon that stood still goes on. The first thing that it does is to see whether its time is over.
+    /// A daemon that stood still goes on. Its fences have fallen if its time is over, whatever it does first.
     pub fn resume(&mut self, number: usize) {
         let now = self.clock(number);
         let daemon = Rc::make_mut(&mut self.daemons[number]);
