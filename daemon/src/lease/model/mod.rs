@@ -142,7 +142,8 @@ fn two_delays_at_any_moments() {
 #[test]
 fn a_machine_stands_still_with_its_clock() {
     holds(&Bounds {
-        seconds: 7,
+        starts: 2,
+        seconds: 6,
         clocks_may_stand: true,
         ..TWO
     });
@@ -151,7 +152,8 @@ fn a_machine_stands_still_with_its_clock() {
 #[test]
 fn a_daemon_goes_unheard_for_ever() {
     holds(&Bounds {
-        seconds: 7,
+        starts: 2,
+        seconds: 6,
         may_go_unheard: true,
         ..TWO
     });
