@@ -213,11 +213,15 @@ impl App {
         self.keeper.holding()
     }
 
-    /// Runs until `stop`, then hands over in order.
+    /// Runs until `stop`, then hands over in order. It ends earlier, and without that, where a shard does not end: see
+    /// [`HeldShards::is_stuck`].
     pub async fn run(self, stop: CancellationToken) {
+        let stop = stop.child_token();
         let handed_over = CancellationToken::new();
         let keeping = async {
             self.keeper.run(stop.clone()).await;
+            // Whatever has ended it, the feed ends with it.
+            stop.cancel();
             handed_over.cancel();
         };
         let feeding = async {

@@ -14,7 +14,7 @@ use shared::storage::Table;
 use shared::{aws, config, shutdown, telemetry};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::app::{App, Parts};
 use crate::whatsapp::{NETWORK, Settings};
@@ -74,12 +74,18 @@ pub async fn run() -> anyhow::Result<()> {
         }
         None => None,
     };
+    let holding = app.holding();
     Box::pin(app.run(stop)).await;
     if let Some((serving, ended)) = serving {
         ended.cancel();
         if tokio::time::timeout(LAST_ANSWERS, serving).await.is_err() {
             warn!("some requests did not end in time");
         }
+    }
+    if holding.is_stuck() {
+        // What does not end may hold up an orderly end of the process too.
+        error!("ending the process, since a shard whose lease was lost is served still");
+        std::process::exit(1);
     }
     Ok(())
 }

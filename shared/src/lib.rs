@@ -25,3 +25,4 @@ pub mod session_state;
 pub mod shutdown;
 pub mod storage;
 pub mod telemetry;
+pub mod term;

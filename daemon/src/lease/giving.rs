@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 #[derive(Debug, Clone, Default)]
 pub struct Giving {
     refused: Option<Refused>,
-    /// Shards handed over that were not seen with another daemon yet.
+    /// Shards handed over that nobody was found to have taken yet.
     given: BTreeSet<Shard>,
 }
 
@@ -49,9 +49,13 @@ impl Giving {
         self.given.insert(shard);
     }
 
-    /// This daemon took a shard beyond its share, since none of `sharing` did.
-    pub fn came_back(&mut self, shard: Shard, sharing: &BTreeSet<String>, now: Instant) {
+    /// This daemon took a shard, which is therefore handed over no longer.
+    pub fn took(&mut self, shard: Shard) {
         self.given.remove(&shard);
+    }
+
+    /// The shard that it took is beyond its share, since none of `sharing` took it.
+    pub fn came_back(&mut self, sharing: &BTreeSet<String>, now: Instant) {
         let pause = match &self.refused {
             Some(refused) if now < refused.until => refused.pause,
             Some(refused) => (refused.pause * 2).min(LONGEST_PAUSE),
@@ -77,6 +81,11 @@ impl Giving {
 
 #[cfg(test)]
 impl Giving {
+    /// Whether a shard counts as handed over, and was not taken since.
+    pub(super) fn has_given(&self, shard: Shard) -> bool {
+        self.given.contains(&shard)
+    }
+
     /// Writes down what of it matters later.
     pub(super) fn write(&self, key: &mut Key) {
         key.count(self.given.len());
@@ -121,7 +130,8 @@ mod tests {
         giving.gave(Shard(3));
         giving.see("a", &[lease(Some("a"))]);
         giving.see("a", &[lease(None)]);
-        giving.came_back(Shard(3), &both, start);
+        giving.took(Shard(3));
+        giving.came_back(&both, start);
         assert_eq!(giving.limit(&both, start), 0, "not to and fro");
         assert_eq!(
             giving.limit(&names(&["a", "b", "c"]), start),
@@ -131,11 +141,32 @@ mod tests {
         assert_eq!(giving.limit(&both, minutes(1)), 1);
         giving.gave(Shard(3));
         assert_eq!(giving.limit(&both, minutes(1)), 0, "one at a time");
-        giving.came_back(Shard(3), &both, minutes(1));
+        giving.took(Shard(3));
+        giving.came_back(&both, minutes(1));
         assert_eq!(giving.limit(&both, minutes(2)), 0, "longer each time");
         assert_eq!(giving.limit(&both, minutes(3)), 1);
         giving.gave(Shard(3));
         giving.see("a", &[lease(Some("b"))]);
         assert_eq!(giving.limit(&both, minutes(3)), usize::MAX, "it can take again");
+    }
+
+    #[test]
+    fn what_came_back_within_the_share_is_handed_over_no_longer() {
+        let start = Instant::now();
+        let both = names(&["a", "b"]);
+        let mut giving = Giving::default();
+        // The other daemon died before it took it.
+        giving.gave(Shard(3));
+        giving.took(Shard(3));
+        // It came back, beats, and does not take the next one.
+        giving.gave(Shard(2));
+        giving.took(Shard(2));
+        giving.came_back(&both, start);
+        assert_eq!(giving.limit(&both, start), 0);
+        assert_eq!(
+            giving.limit(&both, start + FIRST_PAUSE),
+            1,
+            "nothing is on its way"
+        );
     }
 }

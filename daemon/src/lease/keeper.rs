@@ -1,6 +1,6 @@
 //! The keeper: looks at the leases, takes and releases, and watches over the watchdog.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use chrono::{DateTime, Utc};
 use futures::StreamExt as _;
 use shared::clock::Clock;
 use shared::domain::shard::Shard;
-use shared::session_state::Fence;
 use shared::storage::StorageError;
-use shared::storage::leases::{LONGEST_LEASE, Leases};
+use shared::storage::leases::{LONGEST_LEASE, Leases, Unreadable};
 use shared::telemetry::chain;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
+use super::ending::{Ending, LONGEST_END, Verdict};
 use super::ledger::{Ledger, Look, Serving};
 use super::share::Plan;
 use super::vigil::Vigil;
@@ -32,6 +32,7 @@ const LAST_RELEASES: u32 = 3;
 struct Held {
     hold: Hold,
     task: tokio::task::JoinHandle<()>,
+    ending: Ending,
 }
 
 /// Keeps a daemon's leases.
@@ -49,7 +50,11 @@ pub struct Keeper<H> {
     held: BTreeMap<Shard, Held>,
     /// Shards that could not be released, with their tokens.
     unreleased: BTreeMap<Shard, u64>,
+    /// What the last look could not read, as it was logged.
+    unreadable: BTreeSet<String>,
     holding: HeldShards,
+    /// How long a shard whose lease is lost may take to end.
+    longest_end: Duration,
 }
 
 impl<H: Holder> Keeper<H> {
@@ -77,8 +82,17 @@ impl<H: Holder> Keeper<H> {
             vigil: Vigil::new(duration),
             held: BTreeMap::new(),
             unreleased: BTreeMap::new(),
+            unreadable: BTreeSet::new(),
             holding: HeldShards::default(),
+            longest_end: LONGEST_END,
         }
+    }
+
+    /// The same keeper, which gives up after `longest_end` where a shard whose lease is lost does not end.
+    #[must_use]
+    pub fn giving_up_after(mut self, longest_end: Duration) -> Self {
+        self.longest_end = longest_end;
+        self
     }
 
     /// The shards held at any time.
@@ -87,6 +101,9 @@ impl<H: Holder> Keeper<H> {
     }
 
     /// Keeps leases until `stop`. Then it hands over: it drains and releases each shard, and removes the beat.
+    ///
+    /// It gives up where a shard whose lease is lost does not end: see [`HeldShards::is_stuck`]. It then beats no more, so
+    /// that others take everything over, and all fences are revoked.
     pub async fn run(mut self, stop: CancellationToken) {
         let still = CancellationToken::new();
         let mut watchdog = self.watchdog(&still);
@@ -94,10 +111,13 @@ impl<H: Holder> Keeper<H> {
         let mut ticks = tokio::time::interval(BEAT_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !stop.is_cancelled() {
+            if self.holding.is_stuck() {
+                return;
+            }
             tokio::select! {
-                _ = ticks.tick() => self.tick(true).await,
+                _ = ticks.tick() => self.tick(&stop).await,
                 // The first beat came through, or the first after an outage.
-                () = vigil.revived() => self.tick(true).await,
+                () = vigil.revived() => self.tick(&stop).await,
                 ended = &mut watchdog => {
                     error!(error = ?ended.err(), "the watchdog ended, and with it all leases: it begins anew");
                     tokio::time::sleep(BEAT_INTERVAL).await;
@@ -112,8 +132,11 @@ impl<H: Holder> Keeper<H> {
         }
         // The beat goes on while shards drain: their writes need the lease.
         while !self.held.is_empty() {
+            if self.holding.is_stuck() {
+                return;
+            }
             ticks.tick().await;
-            self.tick(false).await;
+            self.tick(&stop).await;
         }
         for _ in 0..LAST_RELEASES {
             self.release_rest().await;
@@ -140,16 +163,17 @@ impl<H: Holder> Keeper<H> {
         AbortOnDropHandle::new(tokio::spawn(watchdog.run(stop.clone())))
     }
 
-    async fn tick(&mut self, taking: bool) {
+    async fn tick(&mut self, stop: &CancellationToken) {
         self.reap().await;
+        self.see_to_lost(Instant::now());
         match self.look().await {
             Ok(look) => {
                 self.drop_stolen(&look);
                 // Where its beats are not answered in time others may see them all the same. It then keeps no shard
                 // from them that it does not serve.
-                let taking = taking && self.vigil.life(Instant::now()).is_some();
+                let taking = !stop.is_cancelled() && self.vigil.life(Instant::now()).is_some();
                 let plan = self.ledger.plan(&look, &self.serving(), taking);
-                self.follow(plan).await;
+                self.follow(plan, stop).await;
             }
             Err(error) => warn!(error = %chain(&error), "could not look at the leases"),
         }
@@ -160,18 +184,42 @@ impl<H: Holder> Keeper<H> {
         );
     }
 
-    async fn look(&self) -> Result<Look, StorageError> {
+    async fn look(&mut self) -> Result<Look, StorageError> {
         let begun = Instant::now();
+        let life = self.vigil.life(begun);
         // The leases come first. A silent owner may beat again and take its shard anew between the two reads: then its
         // beat is seen, and the token that was read takes nothing. The other way about it would be robbed.
-        let leases = self.leases.list_all().await?;
-        let beats = self.leases.list_beats().await?;
+        let leases = self.leases.look_at_leases().await?;
+        let beats = self.leases.look_at_beats().await?;
+        let ended = Instant::now();
+        self.tell_of_unreadable(&leases.unreadable, &beats.unreadable);
         Ok(Look {
-            leases,
-            beats,
+            leases: leases.items,
+            beats: beats.items,
+            unreadable: leases.unreadable.iter().filter_map(Unreadable::shard).collect(),
             begun,
-            ended: Instant::now(),
+            ended,
+            lives: life.is_some() && life == self.vigil.life(ended),
         })
+    }
+
+    /// Logs what cannot be read, once for as long as it rests.
+    fn tell_of_unreadable(&mut self, leases: &[Unreadable], beats: &[Unreadable]) {
+        let before = std::mem::take(&mut self.unreadable);
+        for lease in leases {
+            let fault = chain(&lease.error);
+            if !before.contains(&fault) {
+                error!(error = %fault, "a lease cannot be read: nobody takes its shard");
+            }
+            self.unreadable.insert(fault);
+        }
+        for beat in beats {
+            let fault = chain(&beat.error);
+            if !before.contains(&fault) {
+                warn!(error = %fault, "a daemon's beat cannot be read: it counts as a daemon without one");
+            }
+            self.unreadable.insert(fault);
+        }
     }
 
     fn serving(&self) -> Serving {
@@ -182,10 +230,10 @@ impl<H: Holder> Keeper<H> {
         served.collect()
     }
 
-    async fn follow(&mut self, plan: Plan) {
+    async fn follow(&mut self, plan: Plan, stop: &CancellationToken) {
         self.let_go(plan.let_go.clone()).await;
         self.give(&plan);
-        self.take(&plan).await;
+        self.take(&plan, stop).await;
     }
 
     /// Releases the shards whose tasks have ended.
@@ -213,6 +261,23 @@ impl<H: Holder> Keeper<H> {
             }
         }
         self.let_go(released).await;
+    }
+
+    /// Sees to shards whose leases are lost and which are served still.
+    fn see_to_lost(&mut self, now: Instant) {
+        for (shard, held) in &mut self.held {
+            if !held.hold.fence.is_revoked() || held.task.is_finished() {
+                continue;
+            }
+            match held.ending.look(now, self.longest_end) {
+                Verdict::Wait => {}
+                Verdict::Log => error!(%shard, "the shard's lease is lost, and serving it does not end"),
+                Verdict::GiveUp => {
+                    error!(%shard, "serving a lost shard has not ended: this daemon gives up all, so that others take it over");
+                    self.holding.stuck.cancel();
+                }
+            }
+        }
     }
 
     /// Releases these shards, each under its token. One whose release fails is found by the next look: its lease
@@ -243,7 +308,7 @@ impl<H: Holder> Keeper<H> {
 
     /// Stops serving, at once, each shard whose lease names another daemon.
     fn drop_stolen(&self, look: &Look) {
-        for shard in self.ledger.stolen(&look.leases, &self.serving()) {
+        for shard in self.ledger.stolen(look, &self.serving()) {
             error!(%shard, "the shard is another daemon's now: dropping it");
             if let Some(held) = self.held.get(&shard) {
                 held.hold.fence.revoke();
@@ -265,13 +330,18 @@ impl<H: Holder> Keeper<H> {
         }
     }
 
-    async fn take(&mut self, plan: &Plan) {
+    /// Takes shards until `stop`, and no new one after an interval: the next tick goes on with the rest. Until then
+    /// nobody would look whether this daemon's own shards are its own still.
+    async fn take(&mut self, plan: &Plan, stop: &CancellationToken) {
         // A lease under the name of a daemon that does not beat would be nobody's.
         let Some(life) = self.vigil.life(Instant::now()) else {
             return;
         };
         let (leases, daemon) = (self.leases.clone(), self.daemon.clone());
-        let mut taking = futures::stream::iter(plan.take.clone())
+        let (begun, mut rest) = (Instant::now(), plan.take.clone().into_iter());
+        let goes_on = || begun.elapsed() < BEAT_INTERVAL && !stop.is_cancelled();
+        let next = std::iter::from_fn(move || if goes_on() { rest.next() } else { None });
+        let mut taking = futures::stream::iter(next)
             .map(|(shard, seen)| {
                 let (leases, daemon) = (&leases, &daemon);
                 async move { (shard, leases.take(shard, daemon, seen).await) }
@@ -282,8 +352,9 @@ impl<H: Holder> Keeper<H> {
                 Ok(Some(token)) => {
                     let is_beyond = plan.beyond.contains(&shard);
                     info!(%shard, token, beyond_share = is_beyond, "shard taken");
+                    self.ledger.took(shard);
                     if is_beyond {
-                        self.ledger.took_beyond(shard, Instant::now());
+                        self.ledger.took_beyond(Instant::now());
                     }
                     self.serve(shard, token, life);
                 }
@@ -299,7 +370,7 @@ impl<H: Holder> Keeper<H> {
     fn serve(&mut self, shard: Shard, token: u64, life: u64) {
         let hold = Hold {
             shard,
-            fence: Fence::new(token),
+            fence: self.vigil.fence(token),
             drain: CancellationToken::new(),
         };
         if !self.vigil.guard(shard, &hold.fence, life, Instant::now()) {
@@ -308,6 +379,7 @@ impl<H: Holder> Keeper<H> {
         }
         let task = self.holder.serve(hold.clone());
         self.unreleased.remove(&shard);
-        self.held.insert(shard, Held { hold, task });
+        let ending = Ending::default();
+        self.held.insert(shard, Held { hold, task, ending });
     }
 }

@@ -23,8 +23,12 @@ pub(super) type Serving = BTreeMap<Shard, Option<u64>>;
 pub(super) struct Look {
     pub leases: Vec<Lease>,
     pub beats: Vec<Beat>,
+    /// Shards whose leases are there and cannot be read.
+    pub unreadable: BTreeSet<Shard>,
     pub begun: Instant,
     pub ended: Instant,
+    /// Whether this daemon counted as alive all the while.
+    pub lives: bool,
 }
 
 /// What one daemon knows of all leases.
@@ -55,12 +59,14 @@ impl Ledger {
         }
     }
 
-    /// The shards that are served under a lease that is not this daemon's, or no longer.
-    pub fn stolen(&self, leases: &[Lease], serving: &Serving) -> Vec<Shard> {
+    /// The shards that are served under a lease that is not this daemon's, or no longer. A lease that cannot be read
+    /// says nothing: fences still tell who is too late.
+    pub fn stolen(&self, look: &Look, serving: &Serving) -> Vec<Shard> {
         let is_ours = |shard: Shard, token: u64| {
-            leases.iter().any(|lease| {
+            let names_it = look.leases.iter().any(|lease| {
                 lease.shard == shard && lease.token == token && lease.owner.as_deref() == Some(&self.me)
-            })
+            });
+            names_it || look.unreadable.contains(&shard)
         };
         let live = serving
             .iter()
@@ -74,7 +80,7 @@ impl Ledger {
     /// anew otherwise.
     pub fn plan(&mut self, look: &Look, serving: &Serving, taking: bool) -> Plan {
         let now = look.ended;
-        self.watch.see(&look.beats, &look.leases, look.begun, now);
+        self.watch.see(look);
         self.giving.see(&self.me, &look.leases);
         let census = self.watch.census();
         let orphans: BTreeSet<Shard> = self
@@ -87,6 +93,7 @@ impl Ledger {
             me: &self.me,
             shards: self.shards,
             leases: &look.leases,
+            unreadable: &look.unreadable,
             held: serving,
             census: &census,
             orphans: &orphans,
@@ -118,14 +125,24 @@ impl Ledger {
         self.giving.gave(shard);
     }
 
-    /// A shard beyond the share was taken, since nobody else did.
-    pub fn took_beyond(&mut self, shard: Shard, now: Instant) {
-        self.giving.came_back(shard, &self.sharing, now);
+    /// A shard was taken.
+    pub fn took(&mut self, shard: Shard) {
+        self.giving.took(shard);
+    }
+
+    /// A shard that was taken is beyond the share: nobody else took it.
+    pub fn took_beyond(&mut self, now: Instant) {
+        self.giving.came_back(&self.sharing, now);
     }
 }
 
 #[cfg(test)]
 impl Ledger {
+    /// Whether a shard counts as handed over, and was not taken since.
+    pub(super) fn has_given(&self, shard: Shard) -> bool {
+        self.giving.has_given(shard)
+    }
+
     pub(super) fn know(&self, key: &mut Key) {
         self.watch.know(key);
     }
@@ -139,5 +156,28 @@ impl Ledger {
             key.shard(*shard);
             key.time(Some(*since), self.duration);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_that_cannot_be_read_takes_nothing_from_who_serves() {
+        let ledger = Ledger::new("a".to_owned(), 2, Duration::from_secs(4));
+        let now = Instant::now();
+        let mut look = Look {
+            leases: Vec::new(),
+            beats: Vec::new(),
+            unreadable: BTreeSet::from([Shard(0)]),
+            begun: now,
+            ended: now,
+            lives: true,
+        };
+        let serving = Serving::from([(Shard(0), Some(1)), (Shard(1), Some(1))]);
+        assert_eq!(ledger.stolen(&look, &serving), [Shard(1)]);
+        look.unreadable.clear();
+        assert_eq!(ledger.stolen(&look, &serving), [Shard(0), Shard(1)]);
     }
 }

@@ -7,6 +7,7 @@
 //! Two tasks do it. The watchdog beats, and revokes every fence in time where it cannot. The keeper looks at the
 //! table, takes and releases; however slow that is, it delays no beat.
 
+mod ending;
 mod giving;
 mod keeper;
 mod ledger;
@@ -53,17 +54,25 @@ pub trait Holder: Send + Sync + 'static {
 
 /// The shards that are held now: for health checks.
 #[derive(Debug, Clone, Default)]
-pub struct HeldShards(Arc<Mutex<Vec<(Shard, Fence)>>>);
+pub struct HeldShards {
+    held: Arc<Mutex<Vec<(Shard, Fence)>>>,
+    stuck: CancellationToken,
+}
 
 impl HeldShards {
     /// The shards held now.
     pub fn get(&self) -> Vec<Shard> {
-        let held = self.0.lock().expect("no holder panics");
+        let held = self.held.lock().expect("no holder panics");
         let live = held.iter().filter(|(_, fence)| !fence.is_revoked());
         live.map(|(shard, _)| *shard).collect()
     }
 
+    /// Whether the keeper has ended, since a shard whose lease was lost did not end. The process must end too.
+    pub fn is_stuck(&self) -> bool {
+        self.stuck.is_cancelled()
+    }
+
     fn set(&self, held: Vec<(Shard, Fence)>) {
-        *self.0.lock().expect("no holder panics") = held;
+        *self.held.lock().expect("no holder panics") = held;
     }
 }

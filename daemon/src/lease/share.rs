@@ -16,6 +16,8 @@ pub struct View<'a> {
     pub shards: u32,
     /// The leases as the table has them.
     pub leases: &'a [Lease],
+    /// Shards whose leases are there and cannot be read. Whoever serves one keeps it, and nobody takes it.
+    pub unreadable: &'a BTreeSet<Shard>,
     /// What this daemon serves, with the token it serves under; `None` for a shard whose lease is
     /// lost and whose serving has not ended yet.
     pub held: &'a BTreeMap<Shard, Option<u64>>,
@@ -52,7 +54,12 @@ impl Plan {
         let mut mine = Vec::new();
         let mut stray = Vec::new();
         let mut free = Vec::new();
+        let mut kept = 0;
         for shard in (0..view.shards).map(Shard) {
+            if view.unreadable.contains(&shard) {
+                kept += usize::from(view.held.get(&shard).is_some_and(Option::is_some));
+                continue;
+            }
             let lease = leases.get(&shard).copied();
             let seen = lease.map(|lease| lease.token);
             let owner = lease.and_then(|lease| lease.owner.as_deref());
@@ -74,8 +81,8 @@ impl Plan {
         let total = usize::try_from(view.shards).unwrap_or(usize::MAX);
         let place = sharing.iter().position(|daemon| *daemon == view.me).unwrap_or(0);
         let fair = total / sharing.len() + usize::from(place < total % sharing.len());
-        let wanted = fair.saturating_sub(mine.len());
-        let excess = mine.len().saturating_sub(fair);
+        let wanted = fair.saturating_sub(mine.len() + kept);
+        let excess = (mine.len() + kept).saturating_sub(fair);
         let mut plan = Self {
             free: free.iter().map(|(shard, _)| *shard).collect(),
             ..Self::default()
@@ -134,6 +141,7 @@ mod tests {
         leases: Vec<Lease>,
         census: Census,
         held: Option<BTreeMap<Shard, Option<u64>>>,
+        unreadable: BTreeSet<Shard>,
         orphans: BTreeSet<Shard>,
         may_give: usize,
     }
@@ -146,6 +154,7 @@ mod tests {
                 leases: leases.to_vec(),
                 census: living(daemons),
                 held: None,
+                unreadable: BTreeSet::new(),
                 orphans: BTreeSet::new(),
                 may_give: usize::MAX,
             }
@@ -163,6 +172,7 @@ mod tests {
                 me: self.me,
                 shards: self.shards,
                 leases: &self.leases,
+                unreadable: &self.unreadable,
                 held: &self.held.clone().unwrap_or_else(as_told),
                 census: &self.census,
                 orphans: &self.orphans,
@@ -235,6 +245,19 @@ mod tests {
         case.held = Some(holding(&[(0, Some(7))]));
         let plan = case.plan();
         assert_eq!((plan.take.len(), plan.let_go), (0, vec![(Shard(1), 3)]));
+    }
+
+    #[test]
+    fn a_shard_whose_lease_cannot_be_read_is_kept_and_not_taken() {
+        let leases = [lease(0, Some("a"), 7), lease(2, None, 3)];
+        let mut case = Case::new("a", &leases, &["a"]);
+        (case.shards, case.unreadable) = (3, BTreeSet::from([Shard(1)]));
+        assert_eq!(case.plan().take, [(Shard(2), Some(3))]);
+        case.held = Some(holding(&[(0, Some(7)), (1, Some(4))]));
+        case.census = living(&["a", "b"]);
+        assert_eq!(case.plan(), Plan::default(), "it counts as held");
+        case.census = living(&["a", "b", "c"]);
+        assert_eq!(case.plan().give, [Shard(0)], "it cannot be released itself");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use shared::domain::shard::Shard;
 use shared::session_state::Fence;
+use shared::term::Term;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -73,6 +74,8 @@ pub(super) struct Vigil(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     state: Mutex<State>,
+    /// The life's end, for fences that nobody comes to revoke.
+    term: Term,
     revived: Notify,
     drained: Notify,
 }
@@ -95,6 +98,7 @@ impl Vigil {
                 draining: false,
                 counter: 0,
             }),
+            term: Term::default(),
             revived: Notify::new(),
             drained: Notify::new(),
         }))
@@ -119,9 +123,19 @@ impl Vigil {
         if !state.life.lasts(now) {
             Self::end(&mut state);
         }
-        if state.life.beaten(begun) {
+        let revives = state.life.beaten(begun);
+        if let Some(until) = state.life.until() {
+            self.0.term.extend(until);
+        }
+        if revives {
             self.0.revived.notify_one();
         }
+    }
+
+    /// The fence of a shard that was taken, to be guarded. It falls with the life, also before anyone has looked at the
+    /// time.
+    pub fn fence(&self, token: u64) -> Fence {
+        Fence::within(token, self.0.term.clone())
     }
 
     /// When the last beat's term ends; `None` where there is none to wait for.
@@ -173,10 +187,8 @@ impl Vigil {
 
     fn end(state: &mut State) -> usize {
         state.life.end();
-        let live = state.fences.values().filter(|fence| !fence.is_revoked());
-        let revoked = live.inspect(|fence| fence.revoke()).count();
-        state.fences.clear();
-        revoked
+        let fences = std::mem::take(&mut state.fences);
+        fences.values().map(|fence| usize::from(fence.end())).sum()
     }
 
     /// This daemon begins to hand over, and its beat is to say so at once.
@@ -265,6 +277,27 @@ mod tests {
         vigil.beaten(at(3_200), at(4_200));
         assert!(fence.is_revoked());
         assert!(vigil.life(at(4_200)).is_some_and(|next| next != life));
+    }
+
+    #[test]
+    fn a_fence_falls_in_time_though_nobody_looks_at_it() {
+        let vigil = Vigil::new(Duration::from_mins(1));
+        let now = Instant::now();
+        vigil.beaten(now, now);
+        let fence = vigil.fence(1);
+        assert!(vigil.guard(Shard(0), &fence, 0, now));
+        assert!(!fence.is_revoked());
+
+        // The process stood still right after its beat.
+        let vigil = Vigil::new(DURATION);
+        let long_ago = now - 2 * DURATION;
+        vigil.beaten(long_ago, long_ago);
+        let fence = vigil.fence(1);
+        assert!(vigil.guard(Shard(0), &fence, 0, long_ago));
+        assert!(fence.is_revoked(), "others may have the shard");
+        assert_eq!(vigil.expire(now), Some(1), "it is told of all the same");
+        vigil.beaten(now, now);
+        assert!(fence.is_revoked(), "what fell stays so");
     }
 
     #[test]

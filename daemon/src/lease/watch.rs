@@ -5,14 +5,16 @@ use std::collections::BTreeMap;
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
-use shared::storage::leases::{Beat, LONGEST_LEASE, Lease};
+use shared::storage::leases::LONGEST_LEASE;
 use tokio::time::Instant;
 
+use super::ledger::Look;
 #[cfg(test)]
 use super::model::Key;
 
 /// After so long without a look, silence does not count for [`MOMENT`]. An outage of the table silences all daemons,
-/// and the first that comes back must not rob the others.
+/// and the first that comes back must not rob the others. Nor does it count after looks of a daemon that could not
+/// beat itself: writes may be away for all while reads go on.
 const BLIND_AFTER: Duration = Duration::from_secs(3);
 
 /// How long silence does not count after an outage: two beats.
@@ -24,6 +26,8 @@ pub struct Watch {
     own_duration: Duration,
     seen: HashMap<String, Seen>,
     last_look: Option<Instant>,
+    /// Whether this daemon did not count as alive at the last look.
+    is_blind: bool,
     /// Until then nobody counts as dead.
     lenient_until: Option<Instant>,
 }
@@ -60,14 +64,26 @@ impl Watch {
             own_duration: own_duration.min(LONGEST_LEASE),
             seen: HashMap::new(),
             last_look: None,
+            is_blind: false,
             lenient_until: None,
         }
     }
 
-    /// Takes in what a look found, which lasted from `begun` to `ended`.
-    pub fn see(&mut self, beats: &[Beat], leases: &[Lease], begun: Instant, ended: Instant) {
+    /// Takes in what a look found.
+    pub(super) fn see(&mut self, look: &Look) {
+        let Look {
+            leases,
+            beats,
+            begun,
+            ended,
+            lives,
+            ..
+        } = look;
+        let (begun, ended) = (*begun, *ended);
         let last = self.last_look.replace(ended);
-        if last.is_some_and(|last| begun.saturating_duration_since(last) > BLIND_AFTER) {
+        let was_away = last.is_some_and(|last| begun.saturating_duration_since(last) > BLIND_AFTER);
+        let was_blind = std::mem::replace(&mut self.is_blind, !lives);
+        if was_away || was_blind || self.is_blind {
             self.lenient_until = Some(ended + MOMENT);
         }
         let owners: BTreeSet<&str> = leases.iter().filter_map(|lease| lease.owner.as_deref()).collect();
@@ -159,6 +175,7 @@ impl Watch {
     /// Writes down what of it matters later.
     pub(super) fn write(&self, key: &mut Key, long_ago: Duration) {
         key.time(self.last_look, long_ago);
+        key.flag(self.is_blind);
         key.time(self.lenient_until, long_ago);
         key.count(self.seen.len());
         for (daemon, seen) in self.seen.iter().collect::<BTreeMap<_, _>>() {
@@ -175,6 +192,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use shared::domain::shard::Shard;
+    use shared::storage::leases::{Beat, Lease};
 
     use super::*;
 
@@ -211,8 +229,30 @@ mod tests {
         }
 
         fn slow_look(&mut self, begun: u64, ended: u64, beats: &[Beat], leases: &[Lease]) -> Census {
+            self.look_that((begun, ended), true, beats, leases)
+        }
+
+        /// A look of a daemon that cannot beat.
+        fn blind_look(&mut self, at: u64, beats: &[Beat]) -> Census {
+            self.look_that((at, at), false, beats, &[])
+        }
+
+        fn look_that(
+            &mut self,
+            (begun, ended): (u64, u64),
+            lives: bool,
+            beats: &[Beat],
+            leases: &[Lease],
+        ) -> Census {
             let at = |seconds| self.start + Duration::from_secs(seconds);
-            self.watch.see(beats, leases, at(begun), at(ended));
+            self.watch.see(&Look {
+                leases: leases.to_vec(),
+                beats: beats.to_vec(),
+                unreadable: BTreeSet::new(),
+                begun: at(begun),
+                ended: at(ended),
+                lives,
+            });
             self.watch.census()
         }
     }
@@ -270,6 +310,28 @@ mod tests {
         let census = looks.look(61, &[beat("a", 9), beat("b", 2)], &[]);
         assert_eq!(census.alive, names(&["a", "b"]));
         let census = looks.look(62, &[beat("a", 10), beat("b", 2)], &[]);
+        assert_eq!(census.alive, names(&["a"]), "it died meanwhile");
+    }
+
+    #[test]
+    fn after_a_time_without_writes_nobody_is_dead_before_it_could_beat_again() {
+        let mut looks = Looks::new();
+        let (a, b) = (beat("a", 8), beat("b", 2));
+        looks.look(0, &[beat("a", 7), beat("b", 1)], &[]);
+        looks.look(1, &[a.clone(), b.clone()], &[]);
+        for second in 2..=4 {
+            looks.look(second, &[a.clone(), b.clone()], &[]);
+        }
+        for second in 5..=9 {
+            let census = looks.blind_look(second, &[a.clone(), b.clone()]);
+            assert_eq!(census.alive, names(&["a", "b"]), "as silent as this one");
+        }
+        // It beats again, as its own first beat went through.
+        let census = looks.look(10, &[a, b.clone()], &[]);
+        assert_eq!(census.alive, names(&["a", "b"]));
+        let census = looks.look(11, &[beat("a", 9), b.clone()], &[]);
+        assert_eq!(census.alive, names(&["a", "b"]));
+        let census = looks.look(12, &[beat("a", 10), b], &[]);
         assert_eq!(census.alive, names(&["a"]), "it died meanwhile");
     }
 

@@ -1,11 +1,20 @@
 //! What keeps a shard with one daemon where beats fail, come late or go unheard.
 
-use shared::storage::StorageError;
-use shared::storage::leases::Beat;
-use testbed::relay::{Fate, On, Relay};
-use testbed::wait::until;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::world::World;
+use chrono::{DateTime, Utc};
+use daemon::lease::{Hold, Holder, Keeper};
+use shared::domain::shard::Shard;
+use shared::storage::item::{n, s};
+use shared::storage::leases::{Beat, Load};
+use shared::storage::{StorageError, keys};
+use testbed::relay::{Fate, On, Relay};
+use testbed::wait::{in_time, until};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::{NETWORK, World};
 
 fn beats() -> On {
     On::operation("PutItem").with("daemons#")
@@ -75,4 +84,71 @@ async fn a_daemon_whose_beats_go_unanswered_keeps_no_shard_from_others() {
         "to others it lives"
     );
     assert_eq!(second.holding.get().len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_blinds_no_daemon() {
+    let world = World::of(2).await;
+    world
+        .set(&keys::daemon(NETWORK, "odd"), "counter", s("many"))
+        .await;
+    let odd = keys::lease(NETWORK, Shard(1));
+    world.set(&odd, "token", s("seven")).await;
+    let daemon = world.daemon("a").await;
+    daemon.until_holding(1).await;
+    world.until_beats("a", 2).await;
+    assert_eq!(daemon.holding.get(), [Shard(0)]);
+
+    // A person mends the lease.
+    world.set(&odd, "shard", n(1)).await;
+    world.set(&odd, "token", n(7)).await;
+    daemon.until_holding(2).await;
+    let lease = world.leases.get(Shard(1)).await.expect("read").expect("a lease");
+    assert_eq!((lease.owner.as_deref(), lease.token), (Some("a"), 8));
+}
+
+/// Serves shards, and does not end.
+struct Endless;
+
+impl Holder for Endless {
+    fn serve(&self, _hold: Hold) -> JoinHandle<()> {
+        tokio::spawn(std::future::pending())
+    }
+
+    fn round_trips_since(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    fn load(&self) -> Load {
+        Load::default()
+    }
+}
+
+/// Its beat would keep the shard from everyone.
+#[tokio::test]
+async fn a_daemon_whose_lost_shard_does_not_end_gives_up() {
+    let world = World::of(2).await;
+    let keeper = Keeper::new(
+        world.leases.clone(),
+        world.leases.clone(),
+        "a".to_owned(),
+        world.shards,
+        world.lease,
+        Arc::new(world.clock.clone()),
+        Endless,
+    )
+    .giving_up_after(Duration::from_secs(2));
+    let holding = keeper.holding();
+    let running = tokio::spawn(keeper.run(CancellationToken::new()));
+    until("both shards", async || (holding.get().len() == 2).then_some(())).await;
+    assert!(!holding.is_stuck());
+    let lease = world.leases.get(Shard(1)).await.expect("read").expect("a lease");
+    let taken = world.leases.take(Shard(1), "b", Some(lease.token)).await;
+    assert_eq!(taken.expect("answered"), Some(lease.token + 1));
+    in_time("the keeper's end", running).await.expect("no panic");
+    assert!(holding.is_stuck());
+    until("the end of the other shard", async || {
+        holding.get().is_empty().then_some(())
+    })
+    .await;
 }

@@ -140,6 +140,19 @@ async fn a_daemon_that_does_not_beat_takes_nothing() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_is_to_stop_takes_no_more() {
+    const SHARDS: u32 = 32;
+    let world = World::of(SHARDS).await;
+    let table = Relay::before(&world.database.endpoint).await;
+    let stalled = table.always(takes(), Fate::STALLED);
+    let daemon = world.daemon_on("a", table.endpoint()).await;
+    until("a take", async || (stalled.hits() > 0).then_some(())).await;
+    daemon.stop().await;
+    // The SDK tries each one at least twice within its time.
+    assert!(stalled.hits() < u64::from(2 * SHARDS), "{}", stalled.hits());
+}
+
+#[tokio::test]
 async fn a_daemon_that_hands_over_counts_for_no_share() {
     let world = World::of(4).await;
     let mut first = world.daemon("a").await;

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use chrono::{DateTime, Utc};
 use tokio_util::sync::CancellationToken;
 
+use crate::term::Term;
+
 /// The last sequence number that this process has given out.
 static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 
@@ -13,6 +15,8 @@ static SEQUENCE: AtomicU64 = AtomicU64::new(0);
 pub struct Fence {
     token: u64,
     lost: CancellationToken,
+    /// How long the lease lasts, where that is known.
+    term: Option<Term>,
 }
 
 impl Fence {
@@ -21,6 +25,16 @@ impl Fence {
         Self {
             token,
             lost: CancellationToken::new(),
+            term: None,
+        }
+    }
+
+    /// The same of a lease that lasts for a term. The fence is revoked when that is over, also where nobody came to
+    /// revoke it: a process that stood still may do anything first.
+    pub fn within(token: u64, term: Term) -> Self {
+        Self {
+            term: Some(term),
+            ..Self::new(token)
         }
     }
 
@@ -34,12 +48,19 @@ impl Fence {
         self.lost.cancel();
     }
 
-    /// Whether it was revoked.
-    pub fn is_revoked(&self) -> bool {
-        self.lost.is_cancelled()
+    /// Revokes it, whether its term is over or not. Answers whether nobody has done so before.
+    pub fn end(&self) -> bool {
+        let is_first = !self.lost.is_cancelled();
+        self.lost.cancel();
+        is_first
     }
 
-    /// Waits until it is revoked, by [`Fence::revoke`] or by a write that found a newer owner's item.
+    /// Whether it was revoked, or its term is over.
+    pub fn is_revoked(&self) -> bool {
+        self.lost.is_cancelled() || self.term.as_ref().is_some_and(Term::is_over)
+    }
+
+    /// Waits until somebody revokes it, by [`Fence::revoke`] or by a write that found a newer owner's item.
     pub async fn revoked(&self) {
         self.lost.cancelled().await;
     }
@@ -61,7 +82,22 @@ pub(super) fn is_ours(sequence: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
     use super::*;
+
+    #[test]
+    fn a_fence_falls_with_its_term() {
+        let term = Term::default();
+        let fence = Fence::within(1, term.clone());
+        assert!(fence.is_revoked());
+        term.extend(Instant::now() + Duration::from_hours(1));
+        assert!(!fence.is_revoked());
+        assert!(fence.end() && !fence.end());
+        assert!(fence.is_revoked());
+    }
 
     #[test]
     fn sequence_numbers_rise_even_when_the_clock_stands_or_goes_back() {

@@ -508,6 +508,11 @@ pub fn lease(network: Network, shard: Shard) -> Key {
     Key::new(format!("leases#{network}"), format!("shard#{shard}"))
 }
 
+/// The shard whose lease has this sort key.
+pub fn shard_of_lease(sk: &str) -> Option<Shard> {
+    sk.strip_prefix("shard#")?.parse().ok().map(Shard)
+}
+
 /// A daemon's beat.
 pub fn daemon(network: Network, daemon: &str) -> Key {
     Key::new(format!("daemons#{network}"), daemon)

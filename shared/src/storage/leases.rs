@@ -5,12 +5,14 @@
 //! being alive does not grow with the number of shards.
 
 mod beat;
+mod listing;
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
 pub use self::beat::{Beat, Load, Vitals};
+pub use self::listing::{Listing, Unreadable};
 use super::error::{StorageError, classify};
 use super::item::{Reader, n, s};
 use super::keys;
@@ -70,10 +72,15 @@ impl Leases {
         Ok(())
     }
 
-    /// All daemons' beats.
+    /// All daemons' beats that can be read.
     pub async fn list_beats(&self) -> Result<Vec<Beat>, StorageError> {
+        Ok(self.look_at_beats().await?.readable())
+    }
+
+    /// All daemons' beats, with what cannot be read.
+    pub async fn look_at_beats(&self) -> Result<Listing<Beat>, StorageError> {
         let items = self.partition(keys::daemon(self.network, "").pk).await?;
-        items.iter().map(Beat::from_item).collect()
+        Ok(Listing::read(&items, Beat::from_item))
     }
 
     /// One daemon's beat.
@@ -92,10 +99,15 @@ impl Leases {
         Ok(())
     }
 
-    /// All leases that were ever taken.
+    /// All leases that were ever taken and can be read.
     pub async fn list_all(&self) -> Result<Vec<Lease>, StorageError> {
+        Ok(self.look_at_leases().await?.readable())
+    }
+
+    /// All leases that were ever taken, with what cannot be read.
+    pub async fn look_at_leases(&self) -> Result<Listing<Lease>, StorageError> {
         let items = self.partition(keys::lease(self.network, Shard(0)).pk).await?;
-        items.iter().map(lease_from_item).collect()
+        Ok(Listing::read(&items, lease_from_item))
     }
 
     /// One shard's lease.

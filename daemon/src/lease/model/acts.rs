@@ -1,5 +1,6 @@
 //! What happens in each step.
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use shared::domain::shard::Shard;
@@ -16,7 +17,7 @@ impl World {
     /// A call of this daemon: whether it takes effect, and whether its answer is heard.
     pub(super) fn call(&mut self, number: usize, write: Write, fate: Fate) -> (Option<u64>, bool) {
         let (lands, is_heard) = match (self.line(number), fate) {
-            (Line::Down, _) | (_, Fate::Fails) => (false, false),
+            (Line::Down | Line::ReadsOnly, _) | (_, Fate::Fails) => (false, false),
             (Line::Deaf, _) | (_, Fate::Lost) => (true, false),
             (_, Fate::Late) => {
                 self.flights.push((write, 0));
@@ -84,13 +85,15 @@ impl World {
                 self.release(number, shard, token, fate);
             }
         }
-        if self.line(number) != Line::Up {
+        if !self.line(number).reads() {
             return;
         }
         let (leases, beats) = (self.table.list_leases(), self.table.list_beats());
         let daemon = Rc::make_mut(&mut self.daemons[number]);
+        let life = daemon.life.current(now);
         let looking = |leases: Option<Vec<Lease>>, beats: Option<Vec<Beat>>| Keeping::Looking {
             begun: now,
+            life,
             leases,
             beats,
         };
@@ -103,8 +106,10 @@ impl World {
                 let look = Look {
                     leases,
                     beats,
+                    unreadable: BTreeSet::new(),
                     begun: now,
                     ended: now,
+                    lives: life.is_some() || !rules.the_dead_are_blind,
                 };
                 self.decide(number, &look, rules);
             }
@@ -116,17 +121,27 @@ impl World {
             &mut Rc::make_mut(&mut self.daemons[number]).keeper,
             Keeping::Nothing,
         );
-        let Keeping::Looking { begun, leases, beats } = keeper else {
+        let Keeping::Looking {
+            begun,
+            life,
+            leases,
+            beats,
+        } = keeper
+        else {
             return;
         };
-        if self.line(number) != Line::Up {
+        if !self.line(number).reads() {
             return;
         }
+        let ended = self.clock(number);
         let look = Look {
             leases: leases.unwrap_or_else(|| self.table.list_leases()),
             beats: beats.unwrap_or_else(|| self.table.list_beats()),
+            unreadable: BTreeSet::new(),
             begun,
-            ended: self.clock(number),
+            ended,
+            lives: (life.is_some() && life == self.daemons[number].life.current(ended))
+                || !rules.the_dead_are_blind,
         };
         // The next look follows in the next second.
         Rc::make_mut(&mut self.daemons[number]).is_look_due = false;
@@ -136,7 +151,7 @@ impl World {
     /// The keeper decides, by the product's own rules.
     pub(super) fn decide(&mut self, number: usize, look: &Look, rules: Rules) {
         let daemon = Rc::make_mut(&mut self.daemons[number]);
-        for shard in daemon.ledger.stolen(&look.leases, &daemon.serving()) {
+        for shard in daemon.ledger.stolen(look, &daemon.serving()) {
             if let Some(hold) = daemon.held.get_mut(&shard) {
                 hold.is_revoked = true;
                 self.events.push("a shard was another's");
@@ -214,15 +229,20 @@ impl World {
             let (Some(token), true) = self.call(number, take, fate) else {
                 continue;
             };
+            if self.none_may_be_robbed && before.as_ref().is_some_and(|owner| *owner != name) {
+                self.broken = Some("a daemon is robbed of its shards");
+            }
             self.events.push(match before {
                 Some(owner) if owner == name => "a shard of its own is taken anew",
                 Some(_) => "a shard is taken over",
                 None => "a free shard is taken",
             });
+            let ledger = &mut Rc::make_mut(&mut self.daemons[number]).ledger;
+            if rules.takes_end_giving {
+                ledger.took(*shard);
+            }
             if plan.beyond.contains(shard) {
-                Rc::make_mut(&mut self.daemons[number])
-                    .ledger
-                    .took_beyond(*shard, now);
+                ledger.took_beyond(now);
                 self.events.push("a shard is taken beyond the share");
             }
             if fate == Fate::Slow {

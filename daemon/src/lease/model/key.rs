@@ -7,19 +7,22 @@ use std::time::Duration;
 use shared::domain::shard::Shard;
 use tokio::time::Instant;
 
+/// What stands before a number of four bytes.
+const LARGE: i8 = i8::MIN;
+
 /// A key that is being written.
 pub struct Key {
     now: Instant,
     bytes: Vec<u8>,
-    /// The counters that some daemon or the table knows of each daemon.
-    counters: Vec<(String, u64)>,
+    /// The counters that some daemon or the table knows of each daemon, which its name's only letter stands for.
+    counters: Vec<(u8, u64)>,
 }
 
 impl Key {
     pub fn new(now: Instant) -> Self {
         Self {
             now,
-            bytes: Vec::with_capacity(160),
+            bytes: Vec::with_capacity(256),
             counters: Vec::with_capacity(16),
         }
     }
@@ -31,15 +34,10 @@ impl Key {
 
     /// A counter that will be written down by [`Key::counter`]. All are known before the first is.
     pub fn know(&mut self, daemon: &str, counter: u64) {
-        if !self.knows(daemon, counter) {
-            self.counters.push((daemon.to_owned(), counter));
+        let known = (letter(daemon), counter);
+        if !self.counters.contains(&known) {
+            self.counters.push(known);
         }
-    }
-
-    fn knows(&self, daemon: &str, counter: u64) -> bool {
-        self.counters
-            .iter()
-            .any(|(of, known)| *known == counter && of == daemon)
     }
 
     /// A daemon's counter, by its place among all that are known of it.
@@ -47,14 +45,22 @@ impl Key {
         let Some(counter) = counter else {
             return self.number(-1);
         };
-        let earlier = |(of, known): &&(String, u64)| of == daemon && *known < counter;
+        let daemon = letter(daemon);
+        let earlier = |(of, known): &&(u8, u64)| *of == daemon && *known < counter;
         let place = self.counters.iter().filter(earlier).count();
         self.count(place);
     }
 
+    /// A number, in one byte where it is small: keys are many, and are hashed more than once.
     pub fn number(&mut self, number: i64) {
-        let small = i32::try_from(number).expect("models count to a few");
-        self.bytes.extend_from_slice(&small.to_be_bytes());
+        match i8::try_from(number) {
+            Ok(small) if small != LARGE => self.bytes.push(small.cast_unsigned()),
+            _ => {
+                let large = i32::try_from(number).expect("models count to a few");
+                self.bytes.push(LARGE.cast_unsigned());
+                self.bytes.extend_from_slice(&large.to_be_bytes());
+            }
+        }
     }
 
     pub fn count(&mut self, count: usize) {
@@ -88,4 +94,8 @@ impl Key {
     pub fn done(self) -> Rc<[u8]> {
         self.bytes.into()
     }
+}
+
+fn letter(daemon: &str) -> u8 {
+    daemon.as_bytes()[0]
 }

@@ -31,6 +31,8 @@ pub struct Bounds {
     pub clocks_may_stand: bool,
     /// Whether a daemon's beats may be answered too late for ever, so that others see it alive and it does not.
     pub may_go_unheard: bool,
+    /// Whether no shard may be taken from another daemon: nothing happens that silences one and not the others.
+    pub none_may_be_robbed: bool,
     /// Whether nothing goes wrong any more.
     pub is_calm: bool,
     pub rules: Rules,
@@ -54,6 +56,10 @@ pub struct Rules {
     pub leases_come_first: bool,
     /// A daemon that does not count itself as alive lets go what it does not serve.
     pub the_dead_let_go: bool,
+    /// Others' silence does not count while a daemon does not count itself as alive.
+    pub the_dead_are_blind: bool,
+    /// A shard that this daemon took is handed over no longer.
+    pub takes_end_giving: bool,
 }
 
 impl Rules {
@@ -66,6 +72,8 @@ impl Rules {
         beats_rise: true,
         leases_come_first: true,
         the_dead_let_go: true,
+        the_dead_are_blind: true,
+        takes_end_giving: true,
     };
 }
 
@@ -222,9 +230,9 @@ impl Successors<'_> {
                 self.add(Step::Leave(number), false, |after| after.leave(number));
             }
             Keeping::Nothing if daemon.is_look_due => self.of_look(number),
-            Keeping::Looking { begun, leases, beats }
-                if *begun < world.clock(number) || leases.is_some() || beats.is_some() =>
-            {
+            Keeping::Looking {
+                begun, leases, beats, ..
+            } if *begun < world.clock(number) || leases.is_some() || beats.is_some() => {
                 self.add(Step::LookEnds(number), false, |after| {
                     after.end_look(number, rules);
                 });
@@ -304,8 +312,8 @@ impl Successors<'_> {
             events.push((Event::OutageEnds, false));
         } else {
             for of in std::iter::once(None).chain((0..world.daemons.len()).map(Some)) {
-                for is_deaf in [false, true] {
-                    events.push((Event::OutageBegins(Outage { of, is_deaf }), true));
+                for line in [Line::Down, Line::Deaf, Line::ReadsOnly] {
+                    events.push((Event::OutageBegins(Outage { of, line }), true));
                 }
             }
         }

@@ -46,6 +46,7 @@ pub struct World {
     /// What happened in the last step: no part of the state.
     pub events: Vec<&'static str>,
     pub shards: u32,
+    pub none_may_be_robbed: bool,
     clocks_may_stand: bool,
 }
 
@@ -54,8 +55,8 @@ pub struct World {
 pub struct Outage {
     /// For this daemon, or for all.
     pub of: Option<usize>,
-    /// Whether calls take effect and only their answers are lost.
-    pub is_deaf: bool,
+    /// What becomes of calls.
+    pub line: Line,
 }
 
 /// What becomes of a daemon's calls while nothing else is the matter.
@@ -63,7 +64,17 @@ pub struct Outage {
 pub enum Line {
     Up,
     Down,
+    /// Calls take effect, and their answers are lost.
     Deaf,
+    /// Reads are answered, and no write takes effect.
+    ReadsOnly,
+}
+
+impl Line {
+    /// Whether reads are answered.
+    pub fn reads(self) -> bool {
+        matches!(self, Self::Up | Self::ReadsOnly)
+    }
 }
 
 /// A process, or the place of one.
@@ -111,6 +122,8 @@ pub enum Keeping {
     /// It reads; one half of the table may be read already.
     Looking {
         begun: Instant,
+        /// The life in which it began.
+        life: Option<u64>,
         leases: Option<Vec<Lease>>,
         beats: Option<Vec<Beat>>,
     },
@@ -163,7 +176,9 @@ impl Daemon {
     pub fn is_done(&self, now: Instant) -> bool {
         let is_waiting = match &self.keeper {
             Keeping::Nothing => !self.is_look_due,
-            Keeping::Looking { begun, leases, beats } => *begun == now && leases.is_none() && beats.is_none(),
+            Keeping::Looking {
+                begun, leases, beats, ..
+            } => *begun == now && leases.is_none() && beats.is_none(),
             Keeping::Acting(_) => false,
             Keeping::Waiting { seconds, .. } => *seconds < 2,
         };
@@ -229,6 +244,7 @@ impl World {
             is_new_second: true,
             events: Vec::new(),
             shards: bounds.shards,
+            none_may_be_robbed: bounds.none_may_be_robbed,
             clocks_may_stand: bounds.clocks_may_stand,
         }
     }
@@ -256,13 +272,7 @@ impl World {
 
     pub fn line(&self, daemon: usize) -> Line {
         match self.outage {
-            Some(outage) if outage.of.is_none_or(|of| of == daemon) => {
-                if outage.is_deaf {
-                    Line::Deaf
-                } else {
-                    Line::Down
-                }
-            }
+            Some(outage) if outage.of.is_none_or(|of| of == daemon) => outage.line,
             _ => Line::Up,
         }
     }
@@ -284,6 +294,13 @@ impl World {
             let mut holds = self.daemons.iter().filter_map(|daemon| daemon.held.get(&shard));
             if holds.any(|hold| hold.token > of_the_table) {
                 return Some("a shard is served under a token that the table does not know");
+            }
+            let is_kept = |hold: &Hold| hold.is_live() && !hold.is_draining;
+            let gave_and_keeps = |daemon: &Rc<Daemon>| {
+                daemon.ledger.has_given(shard) && daemon.held.get(&shard).is_some_and(is_kept)
+            };
+            if self.daemons.iter().any(gave_and_keeps) {
+                return Some("a shard that is served counts as handed over");
             }
         }
         None
@@ -314,7 +331,7 @@ impl World {
         }
     }
 
-    /// A daemon that stood still goes on. The first thing that it does is to see whether its time is over.
+    /// A daemon that stood still goes on. Its fences have fallen if its time is over, whatever it does first.
     pub fn resume(&mut self, number: usize) {
         let now = self.clock(number);
         let daemon = Rc::make_mut(&mut self.daemons[number]);

@@ -42,9 +42,9 @@ impl World {
         key.flag(self.is_new_second);
         key.number(i64::from(self.faults));
         key.number(i64::from(self.started));
-        key.number(self.outage.map_or(-1, |outage| {
-            2 * outage.of.map_or(9, |of| i64::try_from(of).expect("a few")) + i64::from(outage.is_deaf)
-        }));
+        key.number(self.outage.map_or(-1, |outage| outage.line as i64));
+        let of = self.outage.and_then(|outage| outage.of);
+        key.number(of.map_or(-1, |of| i64::try_from(of).expect("a few")));
         self.write_leases(&mut key, self.table.leases.values());
         Self::write_beats(&mut key, self.table.beats.values());
         for shard in (0..self.shards).map(Shard) {
@@ -143,9 +143,15 @@ impl World {
         }
         match &daemon.keeper {
             Keeping::Nothing => key.number(0),
-            Keeping::Looking { begun, leases, beats } => {
+            Keeping::Looking {
+                begun,
+                life,
+                leases,
+                beats,
+            } => {
                 key.number(1);
                 key.time(Some(*begun), LONG_AGO);
+                key.flag(life.is_some() && daemon.life.current(self.now - daemon.behind) == *life);
                 key.flag(leases.is_some());
                 if let Some(leases) = leases {
                     self.write_leases(key, leases.iter());

@@ -29,7 +29,7 @@ pub struct Beat {
     pub round_trips_since: Option<DateTime<Utc>>,
     /// Whether it is handing over its shards and takes none. It then counts for no share.
     pub draining: bool,
-    /// What it tells of itself; `None` where its version tells nothing yet.
+    /// What it tells of itself; `None` where its version tells nothing yet, or something that this one cannot read.
     pub vitals: Option<Vitals>,
 }
 
@@ -101,20 +101,6 @@ impl Beat {
 
     pub(super) fn from_item(item: &Item) -> Result<Self, StorageError> {
         let read = Reader::new("daemon", item);
-        let vitals = match read.opt_str("version")? {
-            Some(version) => Some(Vitals {
-                version: version.to_owned(),
-                started_at: read.time("startedAt")?,
-                resident_bytes: read.opt_number("residentBytes")?,
-                load: Load {
-                    sessions_held: read.number("sessionsHeld")?,
-                    sessions_connected: read.number("sessionsConnected")?,
-                    jobs_in_hand: read.number("jobsInHand")?,
-                    sent_last_minute: read.number("sentLastMinute")?,
-                },
-            }),
-            None => None,
-        };
         Ok(Self {
             daemon: read.str("sk")?.to_owned(),
             counter: read.number("counter")?,
@@ -122,7 +108,24 @@ impl Beat {
             at: read.time("at")?,
             round_trips_since: read.opt_time("roundTripsSince")?,
             draining: read.flag("draining")?,
-            vitals,
+            // Nothing is decided by them, so they must not keep a beat from being seen.
+            vitals: Vitals::read(read).ok(),
+        })
+    }
+}
+
+impl Vitals {
+    fn read(read: Reader<'_>) -> Result<Self, StorageError> {
+        Ok(Self {
+            version: read.str("version")?.to_owned(),
+            started_at: read.time("startedAt")?,
+            resident_bytes: read.opt_number("residentBytes")?,
+            load: Load {
+                sessions_held: read.number("sessionsHeld")?,
+                sessions_connected: read.number("sessionsConnected")?,
+                jobs_in_hand: read.number("jobsInHand")?,
+                sent_last_minute: read.number("sentLastMinute")?,
+            },
         })
     }
 }
@@ -168,6 +171,18 @@ mod tests {
                 vitals => *vitals = None,
             }
         }
+    }
+
+    #[test]
+    fn a_beat_counts_whatever_it_tells_of_its_daemon() {
+        let mut item = fullest().to_item(Network::Live);
+        item.insert("jobsInHand".to_owned(), s("many"));
+        let beat = Beat::from_item(&item).expect("sound");
+        let told = Beat {
+            vitals: None,
+            ..fullest()
+        };
+        assert_eq!(beat, told);
     }
 
     #[test]
