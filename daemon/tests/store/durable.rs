@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use chrono::TimeDelta;
 use daemon::store::{MAX_TEXT, MissingInbound, SessionStore, is_stub};
+use shared::storage::keys;
+use testbed::relay::{Fate, On, Relay};
 use tokio::sync::mpsc;
 use wacore::proto_helpers::MessageExt as _;
 use wacore::store::Device;
@@ -15,7 +18,7 @@ use wacore::store::traits::{
 
 use waproto::whatsapp as wa;
 
-use crate::support::World;
+use crate::support::{INSTANCE, World};
 
 const ALICE: &str = "100000000000001@lid";
 
@@ -340,4 +343,127 @@ async fn a_message_that_was_committed_and_comes_again_keeps_its_time() {
         assert_eq!(again, came, "in its place in the log, under the same ids");
         later.delete_pending_inbound_batch(&keys).await.unwrap();
     }
+}
+
+/// What a session asks of the table before its first message must not grow with what was committed before it.
+#[tokio::test]
+async fn a_session_that_begins_reads_nothing_of_what_was_committed_and_buffered() {
+    let world = World::new().await;
+    let first = world.store(1);
+    for id in ["1", "2", "3"] {
+        first.store_pending_inbound("c", "s", id, b"text").await.unwrap();
+    }
+    let came = ["1", "2"].map(|id| first.received_at("c", "s", id));
+    assert!(came.iter().all(Option::is_some));
+    first.delete_pending_inbound("c", "s", "1").await.unwrap();
+    world.clock.advance(TimeDelta::days(1));
+    let relay = Relay::before(&world.database.endpoint).await;
+    let reads = relay.watch(On::operations(["GetItem", "Query", "BatchGetItem"]).with("sess#"));
+    let second = world.store_behind(&relay, 2);
+    for id in ["1", "2", "4"] {
+        second.store_pending_inbound("c", "s", id, b"text").await.unwrap();
+    }
+    assert_eq!(reads.hits(), 0);
+    assert_eq!(second.received_at("c", "s", "1"), came[0], "it was committed");
+    assert_eq!(second.received_at("c", "s", "2"), came[1], "it was buffered");
+}
+
+#[tokio::test]
+async fn a_buffered_message_that_does_not_open_stops_no_session() {
+    let world = World::new().await;
+    let first = world.store(1);
+    first.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    let came = first.received_at("c", "s", "1").expect("buffered");
+    let buffered = world.state(1).keys("in#", None).await.unwrap().items;
+    let [buffered] = &buffered[..] else {
+        panic!("{buffered:?}");
+    };
+    let garbage = AttributeValue::B(Blob::new(&b"it does not open"[..]));
+    world
+        .set(&keys::session_entry(INSTANCE, &buffered.key), "v", garbage)
+        .await;
+    world.clock.advance(TimeDelta::minutes(1));
+    let second = world.store(1);
+    for id in ["2", "1"] {
+        second.store_pending_inbound("c", "s", id, b"text").await.unwrap();
+    }
+    assert!(!second.inbound_lost().is_cancelled());
+    assert_eq!(second.received_at("c", "s", "1"), Some(came));
+    let read = second.get_pending_inbound("c", "s", "1").await.unwrap();
+    assert_eq!(read.as_deref(), Some(&b"text"[..]), "it is buffered anew");
+}
+
+/// The store took it, and nobody heard that: neither the SDK, which makes the same call again, nor the session, which ends.
+#[tokio::test]
+async fn a_committed_message_keeps_its_time_though_nobody_hears_that_it_is_buffered_again() {
+    let world = World::new().await;
+    let first = world.store(1);
+    first.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    let came = first.received_at("c", "s", "1");
+    assert!(came.is_some());
+    first.delete_pending_inbound("c", "s", "1").await.unwrap();
+    let relay = Relay::before(&world.database.endpoint).await;
+    let writes = || On::operations(["PutItem", "UpdateItem"]).with("sess#");
+
+    world.clock.advance(TimeDelta::days(1));
+    let lost = relay.plan(writes(), [Fate::LOST]);
+    let second = world.store_behind(&relay, 2);
+    second
+        .store_pending_inbound("c", "s", "1", b"text")
+        .await
+        .unwrap();
+    assert!(lost.is_done(), "the call was made again");
+    assert_eq!(second.received_at("c", "s", "1"), came);
+    second.delete_pending_inbound("c", "s", "1").await.unwrap();
+
+    world.clock.advance(TimeDelta::days(1));
+    let lost = relay.always(writes(), Fate::LOST);
+    let third = world.store_behind(&relay, 2);
+    let unheard = third.store_pending_inbound("c", "s", "1", b"text").await;
+    assert!(unheard.is_err() && third.inbound_lost().is_cancelled());
+    lost.end();
+    let fourth = world.store(3);
+    let read = fourth.get_pending_inbound("c", "s", "1").await.unwrap();
+    assert_eq!(read.as_deref(), Some(&b"text"[..]));
+    assert_eq!(fourth.received_at("c", "s", "1"), came, "as it is replayed");
+    let fifth = world.store(4);
+    fifth.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    assert_eq!(fifth.received_at("c", "s", "1"), came, "as it is decrypted again");
+}
+
+/// It is committed by a session that has neither buffered nor replayed it.
+#[tokio::test]
+async fn a_message_that_is_committed_twice_keeps_its_time() {
+    let world = World::new().await;
+    let first = world.store(1);
+    first.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    let came = first.received_at("c", "s", "1");
+    first.delete_pending_inbound("c", "s", "1").await.unwrap();
+    world
+        .store(1)
+        .delete_pending_inbound("c", "s", "1")
+        .await
+        .unwrap();
+    world.clock.advance(TimeDelta::days(1));
+    let later = world.store(2);
+    later.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    assert_eq!(later.received_at("c", "s", "1"), came);
+}
+
+/// An earlier build put no note beside the copy.
+#[tokio::test]
+async fn a_message_that_an_earlier_build_buffered_keeps_its_time() {
+    let world = World::new().await;
+    let first = world.store(1);
+    first.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    let came = first.received_at("c", "s", "1");
+    let listed = world.state(1).keys("in#", None).await.unwrap().items;
+    let key = keys::session_entry(INSTANCE, &listed[0].key);
+    let mut item = world.item(&key).await.expect("buffered");
+    assert!(item.remove("note").is_some());
+    world.put_item(item).await;
+    world.clock.advance(TimeDelta::minutes(1));
+    let later = world.store(2);
+    later.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    assert_eq!(later.received_at("c", "s", "1"), came);
 }

@@ -6,7 +6,12 @@ use std::sync::Arc;
 use daemon::store::SessionStore;
 use shared::ids::InstanceId;
 use shared::session_state::{Fence, SessionState, TableSessionState};
+use shared::storage::Table;
+use testbed::relay::Relay;
 use wacore::store::traits::Backend;
+
+/// Whose state it is.
+pub const INSTANCE: InstanceId = InstanceId::from_bytes([1; 16]);
 
 /// A table and keys, as of any suite, with session state in them.
 pub struct World(testbed::world::World);
@@ -26,17 +31,27 @@ impl World {
 
     /// The session state as the holder of `token` has it, in a process of its own.
     pub fn state(&self, token: u64) -> Arc<dyn SessionState> {
+        self.state_in(self.table.clone(), token)
+    }
+
+    fn state_in(&self, table: Table, token: u64) -> Arc<dyn SessionState> {
         Arc::new(TableSessionState::new(
-            self.table.clone(),
+            table,
             Arc::new(self.sealer()),
             Arc::new(self.clock.clone()),
-            InstanceId::from_bytes([1; 16]),
+            INSTANCE,
             Fence::new(token),
         ))
     }
 
     pub fn store(&self, token: u64) -> Arc<SessionStore> {
         Arc::new(SessionStore::new(self.state(token), Arc::new(self.clock.clone())))
+    }
+
+    /// The same behind a relay.
+    pub fn store_behind(&self, relay: &Relay, token: u64) -> Arc<SessionStore> {
+        let state = self.state_in(testbed::table::patient(relay.endpoint()), token);
+        Arc::new(SessionStore::new(state, Arc::new(self.clock.clone())))
     }
 }
 

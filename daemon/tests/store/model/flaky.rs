@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::session_state::{Entry, Gone, Listed, Page, SessionState};
+use shared::session_state::{Entry, Gone, Listed, Noted, Page, Recalled, SessionState};
 use shared::storage::StorageError;
 
 type Result<T> = std::result::Result<T, StorageError>;
@@ -114,6 +114,10 @@ impl SessionState for Flaky {
         self.read(self.state.get(key)).await
     }
 
+    async fn get_noted(&self, key: &str) -> Result<Option<(Vec<u8>, Option<i64>)>> {
+        self.read(self.state.get_noted(key)).await
+    }
+
     async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>> {
         self.read(self.state.get_many(keys)).await
     }
@@ -148,7 +152,7 @@ impl SessionState for Flaky {
         self.write(all, one).await
     }
 
-    async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>> {
+    async fn put_recalling(&self, entries: Vec<Noted>) -> Result<Vec<Recalled>> {
         let one = first(&entries);
         self.write(self.state.put_recalling(entries), self.state.put_recalling(one))
             .await

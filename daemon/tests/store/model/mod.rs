@@ -77,6 +77,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// A write that is on its way.
 struct Delayed {
+    operation: String,
     body: String,
     op: Op,
     /// Whether the same entry has been written since.
@@ -261,7 +262,9 @@ impl Run {
         if self.delayed.is_some() {
             return;
         }
-        let catch = self.relay.hold(On::operation("PutItem").with("sess#"));
+        let catch = self
+            .relay
+            .hold(On::operations(["PutItem", "UpdateItem"]).with("sess#"));
         let (calling, store, base) = (op.clone(), Arc::clone(&self.store), self.base.clone());
         let mut call = tokio::spawn(async move { calling.call(&*store, &base).await });
         tokio::select! {
@@ -269,9 +272,9 @@ impl Run {
                 // Whoever called gives it up.
                 call.abort();
                 let _ = call.await;
-                let body = held.call.body.clone();
+                let (operation, body) = (held.call.operation.clone(), held.call.body.clone());
                 held.release(Fate::BROKEN);
-                self.delayed = Some(Delayed { body, op, is_overtaken: false });
+                self.delayed = Some(Delayed { operation, body, op, is_overtaken: false });
             }
             called = &mut call => {
                 // It had nothing to write.
@@ -290,7 +293,7 @@ impl Run {
         let Some(delayed) = self.delayed.take() else {
             return;
         };
-        put_item(&self.world.database.endpoint, &delayed.body).await;
+        make(&self.world.database.endpoint, &delayed.operation, &delayed.body).await;
         self.reopen();
         if delayed.is_overtaken {
             self.agree(&Fact::all(), "after a write that came too late").await;
@@ -340,14 +343,14 @@ fn open(world: &World, relay: &Relay, fence: &Fence, faults: &Faults) -> Arc<Ses
 }
 
 /// Makes a call of which a copy was kept.
-async fn put_item(endpoint: &str, body: &str) {
+async fn make(endpoint: &str, operation: &str, body: &str) {
     let host = endpoint.trim_start_matches("http://");
     let signature = "AWS4-HMAC-SHA256 Credential=local/20260101/eu-central-1/dynamodb/aws4_request, \
                      SignedHeaders=host;x-amz-date, Signature=0";
     let head = [
         "POST / HTTP/1.1".to_owned(),
         format!("Host: {host}"),
-        "X-Amz-Target: DynamoDB_20120810.PutItem".to_owned(),
+        format!("X-Amz-Target: DynamoDB_20120810.{operation}"),
         "X-Amz-Date: 20260101T000000Z".to_owned(),
         format!("Authorization: {signature}"),
         "Content-Type: application/x-amz-json-1.0".to_owned(),
