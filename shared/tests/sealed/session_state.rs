@@ -258,6 +258,18 @@ async fn a_value_without_a_number_is_recalled_itself_if_it_opens() {
 }
 
 #[tokio::test]
+async fn many_tombstones_before_a_value_take_no_pages_of_their_own() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    let gone: Vec<String> = (0..250).map(|n| format!("many#{n:03}")).collect();
+    state.delete_many(&gone).await.expect("deleted");
+    state.put("many#250", b"x", None).await.expect("put");
+    let page = state.page("many#", None).await.expect("read");
+    assert_eq!(names(&page.items), ["many#250"]);
+    assert_eq!(page.next, None);
+}
+
+#[tokio::test]
 async fn an_old_owner_changes_nothing_and_stops() {
     let world = World::new().await;
     let old = owner(&world, 1);
