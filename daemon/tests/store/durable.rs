@@ -51,6 +51,30 @@ async fn a_sent_message_rests_for_two_hours() {
     );
 }
 
+/// Its recipient asks once. Whether the table forgets the message is nobody's concern but the table's.
+#[tokio::test]
+async fn a_sent_message_is_taken_though_it_cannot_be_deleted() {
+    let world = World::new().await;
+    let stored = world.store(1);
+    stored.store_sent_message("chat", "M1", b"text").await.unwrap();
+    let relay = Relay::before(&world.database.endpoint).await;
+    let writes = || On::operations(["PutItem", "UpdateItem"]).with("sess#");
+    let store = world.store_behind(&relay, 1);
+    let take = async || store.take_sent_message("chat", "M1").await.unwrap();
+    let failing = relay.always(writes(), Fate::FAILED);
+    assert_eq!(take().await.as_deref(), Some(&b"text"[..]));
+    failing.end();
+    let lost = relay.always(writes(), Fate::LOST);
+    assert_eq!(take().await.as_deref(), Some(&b"text"[..]), "it is still there");
+    lost.end();
+    assert_eq!(take().await, None);
+
+    // A store that is shut, or has lost its lease, answers nobody.
+    stored.store_sent_message("chat", "M2", b"text").await.unwrap();
+    store.shut();
+    assert!(store.take_sent_message("chat", "M2").await.is_err());
+}
+
 #[tokio::test]
 async fn an_incoming_message_waits_for_seven_days_and_a_base_key_too() {
     let world = World::new().await;
