@@ -246,27 +246,28 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
-        // The order is kept: of two mappings for one LID, the last counts.
-        let mut writes = Vec::with_capacity(2 * entries.len());
+        // Of two mappings for one LID, the last counts.
+        let (mut lids, mut phones) = (Vec::new(), Vec::new());
         for (index, entry) in entries.iter().enumerate() {
             let later = &entries[index + 1..];
             if !later.iter().any(|other| other.lid == entry.lid) {
-                writes.push(Entry {
+                lids.push(Entry {
                     key: name("lid", &[&entry.lid]),
                     value: to_json(entry)?,
                     expires: None,
                 });
             }
             if !later.iter().any(|other| other.phone_number == entry.phone_number) {
-                let key = name("pn", &[&entry.phone_number]);
-                writes.push(Entry {
-                    key,
+                phones.push(Entry {
+                    key: name("pn", &[&entry.phone_number]),
                     value: entry.lid.as_bytes().to_vec(),
                     expires: None,
                 });
             }
         }
-        self.state.put_many(writes).await.map_err(failed)
+        // A phone number that named its new LID before that knows of it would lead nowhere, though it had led to another.
+        self.state.put_many(lids).await.map_err(failed)?;
+        self.state.put_many(phones).await.map_err(failed)
     }
 
     async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {

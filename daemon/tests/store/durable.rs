@@ -13,7 +13,8 @@ use tokio::sync::mpsc;
 use wacore::proto_helpers::MessageExt as _;
 use wacore::store::Device;
 use wacore::store::traits::{
-    DeviceStore as _, PendingInboundKey, PendingInboundRow, ProtocolStore as _, SignalStore as _,
+    DeviceStore as _, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore as _,
+    SignalStore as _,
 };
 
 use waproto::whatsapp as wa;
@@ -73,6 +74,33 @@ async fn a_sent_message_is_taken_though_it_cannot_be_deleted() {
     stored.store_sent_message("chat", "M2", b"text").await.unwrap();
     store.shut();
     assert!(store.take_sent_message("chat", "M2").await.is_err());
+}
+
+/// A phone number goes from one LID to another. Half of that must not leave it with none.
+#[tokio::test]
+async fn a_phone_number_has_its_old_lid_or_its_new_one() {
+    let world = World::new().await;
+    let mapping = |lid: &str, phone: &str| LidPnMappingEntry {
+        lid: lid.to_owned(),
+        phone_number: phone.to_owned(),
+        created_at: 1,
+        updated_at: 1,
+        learning_source: "usync".to_owned(),
+    };
+    let before = [mapping("1", "100"), mapping("2", "200")];
+    world.store(1).put_lid_mappings(&before).await.unwrap();
+    let relay = Relay::before(&world.database.endpoint).await;
+    let store = world.store_behind(&relay, 1);
+    for half in ["lid#", "pn#"] {
+        let failing = relay.always(On::operation("PutItem").with(half), Fate::FAILED);
+        assert!(store.put_lid_mapping(&mapping("1", "200")).await.is_err());
+        failing.end();
+        let lid = world.store(1).get_pn_mapping("200").await.unwrap();
+        assert_eq!(lid.map(|entry| entry.lid).as_deref(), Some("2"), "without {half}");
+    }
+    store.put_lid_mapping(&mapping("1", "200")).await.unwrap();
+    let lid = world.store(1).get_pn_mapping("200").await.unwrap();
+    assert_eq!(lid.map(|entry| entry.lid).as_deref(), Some("1"));
 }
 
 #[tokio::test]
