@@ -19,7 +19,7 @@ use wacore::store::traits::{
 
 use waproto::whatsapp as wa;
 
-use crate::support::{INSTANCE, World};
+use crate::support::{INSTANCE, World, session_record};
 
 const ALICE: &str = "100000000000001@lid";
 
@@ -74,6 +74,29 @@ async fn a_sent_message_is_taken_though_it_cannot_be_deleted() {
     stored.store_sent_message("chat", "M2", b"text").await.unwrap();
     store.shut();
     assert!(store.take_sent_message("chat", "M2").await.is_err());
+}
+
+/// The store deleted it, and nobody heard that. Later steps count on no record that may be gone.
+#[tokio::test]
+async fn a_session_that_goes_on_after_a_deletion_of_unknown_outcome_is_stored() {
+    let world = World::new().await;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let store = world.store_behind(&relay, 1);
+    let stored = async || world.store(1).get_session(ALICE).await.unwrap();
+    let steps = [0, 1, 2].map(|sent| session_record(1, sent));
+    store.put_session(ALICE, &steps[0]).await.unwrap();
+    store.put_session(ALICE, &steps[1]).await.unwrap();
+    assert_eq!(
+        stored().await.as_ref(),
+        Some(&steps[0]),
+        "a step is kept in memory"
+    );
+    let lost = relay.always(On::operation("PutItem").with("sess#"), Fate::LOST);
+    assert!(store.delete_session(ALICE).await.is_err());
+    lost.end();
+    assert_eq!(stored().await, None);
+    store.put_session(ALICE, &steps[2]).await.unwrap();
+    assert_eq!(stored().await.as_ref(), Some(&steps[2]));
 }
 
 /// A phone number goes from one LID to another. Half of that must not leave it with none.

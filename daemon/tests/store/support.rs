@@ -3,11 +3,15 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use daemon::store::SessionStore;
 use shared::ids::InstanceId;
 use shared::session_state::{Fence, SessionState, TableSessionState};
 use shared::storage::Table;
 use testbed::relay::Relay;
+use wacore::libsignal::protocol::{
+    ChainKey, IdentityKey, KeyPair, PrivateKey, PublicKey, RootKey, SessionRecord, SessionState as Session,
+};
 use wacore::store::traits::Backend;
 
 /// Whose state it is.
@@ -53,6 +57,22 @@ impl World {
         let state = self.state_in(testbed::table::patient(relay.endpoint()), token);
         Arc::new(SessionStore::new(state, Arc::new(self.clock.clone())))
     }
+}
+
+/// A session's record under this ratchet key, after so many messages of the 64 that are reserved.
+pub fn session_record(ratchet: u8, sent: u32) -> Bytes {
+    let public = |of: u8| {
+        let bytes = [&[5_u8][..], &[of; 32][..]].concat();
+        PublicKey::try_from(&bytes[..]).expect("a key")
+    };
+    let private = PrivateKey::try_from(&[ratchet; 32][..]).expect("a key");
+    let keys = KeyPair::new(public(ratchet), private);
+    let identity = IdentityKey::new(public(1));
+    let session = Session::new(3, &identity, &identity, &RootKey::new([0; 32]), &public(2))
+        .with_sender_chain(&keys, &ChainKey::new([ratchet; 32], sent));
+    let mut record = SessionRecord::new(session);
+    record.reserve_sender_chain_counters(0);
+    Bytes::from(record.serialize().expect("encoded"))
 }
 
 /// One of the stores. [`Subject::open`] gives it anew, ours without anything remembered.
