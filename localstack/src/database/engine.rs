@@ -22,9 +22,6 @@ use super::disk::Disk;
 use super::reach::{Reach, batch_written, partitions, queried, transacted};
 use super::writes::Writes;
 
-/// The status of a request that changed nothing.
-const REFUSED: u16 = 400;
-
 /// An answer as DynamoDB gives it: an HTTP status and a JSON document.
 #[derive(Debug)]
 pub struct Answer {
@@ -38,7 +35,10 @@ pub struct Answer {
 #[derive(Debug, Clone, Copy)]
 enum Access {
     Read,
+    /// All of it or nothing.
     Write,
+    /// One item after the other.
+    WriteEach,
 }
 
 /// The engine, and which of its writes are on disk.
@@ -157,9 +157,12 @@ impl Engine {
                 |delete: &DeleteItemRequest| one(&delete.key),
                 Database::delete_item,
             ),
-            "BatchWriteItem" => {
-                self.perform(Access::Write, request, batch_written, Database::batch_write_item)
-            }
+            "BatchWriteItem" => self.perform(
+                Access::WriteEach,
+                request,
+                batch_written,
+                Database::batch_write_item,
+            ),
             "TransactWriteItems" => {
                 self.perform(Access::Write, request, transacted, Database::transact_write_items)
             }
@@ -216,9 +219,12 @@ impl Engine {
         let mut state = self.state();
         let answer = state.act(request, act);
         // A refusal tells what it has seen, as a read does. A failure may have written.
-        let is_refused = answer.as_ref().is_err_and(|error| error.status_code() == REFUSED);
+        let is_refused = match (&answer, access) {
+            (Err(error), Access::Write) => changed_nothing(error),
+            _ => false,
+        };
         let after = match (&self.disk, access) {
-            (Some(disk), Access::Write) if !is_refused => {
+            (Some(disk), Access::Write | Access::WriteEach) if !is_refused => {
                 let write = state.writes.add(reach, disk);
                 disk.want(write);
                 write
@@ -252,6 +258,18 @@ impl fmt::Debug for Engine {
             .field("disk", &self.disk)
             .finish_non_exhaustive()
     }
+}
+
+/// Whether a write that failed like this has certainly changed nothing.
+fn changed_nothing(error: &DynoxideError) -> bool {
+    matches!(
+        error,
+        DynoxideError::ConditionalCheckFailedException(..)
+            | DynoxideError::TransactionCanceledException(..)
+            | DynoxideError::ValidationException(_)
+            | DynoxideError::KeyEmptyValueValidation(_)
+            | DynoxideError::EnvelopedValidation(_)
+    )
 }
 
 fn parse<Q: DeserializeOwned>(request: &[u8]) -> Result<Q, Answer> {

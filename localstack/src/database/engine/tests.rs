@@ -86,6 +86,17 @@ async fn a_disk_that_fails_makes_the_outcome_unknown() {
     assert_eq!(asked(&engine, "GetItem", get("a")).await.status, 500);
 }
 
+/// The engine writes the items of a batch one after the other. Whether it looks at all of them first is its own affair.
+#[tokio::test]
+async fn a_batch_that_is_refused_may_have_written() {
+    let (engine, _let_go) = engine().await;
+    let put = |name: &str, content: String| json!({"PutRequest": {"Item": {"pk": {"S": name}, "content": {"S": content}}}});
+    let batch =
+        json!({"RequestItems": {"table": [put("a", "fits".to_owned()), put("b", "x".repeat(500_000))]}});
+    assert!(waits(&engine, "BatchWriteItem", batch));
+    assert!(waits(&engine, "GetItem", get("a")), "its reader");
+}
+
 #[tokio::test]
 async fn many_partitions_are_forgotten_only_for_the_worse() {
     let (engine, _let_go) = engine().await;
