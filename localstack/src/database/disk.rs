@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -124,6 +125,35 @@ impl Drop for Disk {
     }
 }
 
+/// Puts the write-ahead log of this database on disk as it reads now, if there is one. For whoever is about to open it.
+///
+/// After a failed sync the operating system may hold pages for written that are not. A new process reads them from memory
+/// and appends to them, and a power cut then takes what lies before its own writes. So the log is written over itself,
+/// which makes all of its pages due again. The database's own pages need no such care: `SQLite` keeps the log until they are
+/// synced, and writes them again from it after a start.
+pub fn settle(database: &Path) -> anyhow::Result<()> {
+    let log = log_of(database);
+    let written = match File::options().read(true).write(true).open(&log) {
+        Ok(file) => write_anew(&file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    written.with_context(|| format!("cannot write {} anew", log.display()))
+}
+
+fn write_anew(file: &File) -> io::Result<()> {
+    let mut part = vec![0; 1 << 20];
+    let mut at = 0;
+    loop {
+        let read = file.read_at(&mut part, at)?;
+        if read == 0 {
+            return file.sync_all();
+        }
+        file.write_all_at(&part[..read], at)?;
+        at += u64::try_from(read).map_err(io::Error::other)?;
+    }
+}
+
 /// The write-ahead log that `SQLite` keeps beside a database.
 fn log_of(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
@@ -149,8 +179,8 @@ fn run(
             return;
         }
         if let Err(failure) = sync() {
-            // After a failed sync the operating system may hold for written what is not. Only a new start, which reads the
-            // log from the disk, knows what is there.
+            // After a failed sync the operating system may hold for written what is not. The next start begins
+            // with [`settle`].
             error!(error = %failure, "the disk does not take the table's changes: restart once it does");
             reached.send_replace(Reached::Nothing);
             return;
@@ -226,5 +256,22 @@ mod tests {
         disk.want(1);
         drop(disk);
         assert_eq!(syncs.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_log_is_written_anew_as_it_was() {
+        let folder = tempfile::tempdir().expect("made");
+        let database = folder.path().join("table.db");
+        settle(&database).expect("there is nothing to write");
+        let log = log_of(&database);
+        let content: Vec<u8> = (0..=255).cycle().take(3 << 20).collect();
+        std::fs::write(&log, &content).expect("written");
+        let file = File::options().write(true).open(&log).expect("opened");
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        file.set_modified(long_ago).expect("set");
+        settle(&database).expect("written anew");
+        assert!(std::fs::read(&log).expect("read") == content);
+        let modified = file.metadata().and_then(|data| data.modified());
+        assert!(modified.expect("told") > long_ago, "its pages are due again");
     }
 }

@@ -18,7 +18,7 @@ use dynoxide::{AttributeValue, Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::disk::Disk;
+use super::disk::{self, Disk};
 use super::reach::{Reach, batch_written, partitions, queried, transacted};
 use super::writes::Writes;
 
@@ -60,6 +60,7 @@ impl Engine {
         let (database, disk) = match file {
             Some(file) => {
                 let path = file.to_str().context("the data directory's name is not UTF-8")?;
+                disk::settle(file)?;
                 let database =
                     Database::new(path).with_context(|| format!("cannot open {}", file.display()))?;
                 // Sets `synchronous = NORMAL`: the engine's own commits sync no longer. `Disk` does.

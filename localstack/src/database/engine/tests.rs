@@ -98,6 +98,28 @@ async fn a_batch_that_is_refused_may_have_written() {
 }
 
 #[tokio::test]
+async fn a_log_that_was_left_is_opened_as_it_was() {
+    let folder = tempfile::tempdir().expect("made");
+    let (file, copy) = (folder.path().join("table.db"), folder.path().join("copy.db"));
+    let table = json!({
+        "TableName": "table", "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+    });
+    let engine = Engine::open(Some(&file)).expect("opened");
+    assert_eq!(asked(&engine, "CreateTable", table).await.status, 200);
+    assert_eq!(asked(&engine, "PutItem", put("a")).await.status, 200);
+    // As after a kill: the log is there, and not in the database.
+    for name in ["table.db", "table.db-wal"] {
+        let to = name.replace("table", "copy");
+        std::fs::copy(folder.path().join(name), folder.path().join(to)).expect("copied");
+    }
+    let next = Engine::open(Some(&copy)).expect("opened");
+    let read = asked(&next, "GetItem", get("a")).await;
+    assert_eq!(read.body, r#"{"Item":{"pk":{"S":"a"}}}"#);
+}
+
+#[tokio::test]
 async fn many_partitions_are_forgotten_only_for_the_worse() {
     let (engine, _let_go) = engine().await;
     for n in 0..=REMEMBERED + 1 {
