@@ -13,6 +13,7 @@ use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 /// How far the disk has come, counted in writes.
@@ -43,6 +44,7 @@ struct Wanted {
 pub struct Disk {
     wanted: Arc<(Mutex<Wanted>, Condvar)>,
     reached: watch::Receiver<Reached>,
+    broken: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -72,18 +74,32 @@ impl Disk {
     pub(super) fn over(sync: impl FnMut() -> io::Result<()> + Send + 'static) -> anyhow::Result<Self> {
         let wanted = Arc::<(Mutex<Wanted>, Condvar)>::default();
         let (tell, reached) = watch::channel(Reached::Write(0));
+        let broken = CancellationToken::new();
         let thread = std::thread::Builder::new()
             .name("table-disk".to_owned())
             .spawn({
-                let wanted = Arc::clone(&wanted);
-                move || run(&wanted, &tell, sync)
+                let (wanted, broken) = (Arc::clone(&wanted), broken.clone());
+                move || {
+                    // A panic breaks it, too.
+                    let guard = broken.clone().drop_guard();
+                    run(&wanted, &tell, &broken, sync);
+                    if !broken.is_cancelled() {
+                        drop(guard.disarm());
+                    }
+                }
             })
             .context("no thread for the disk")?;
         Ok(Self {
             wanted,
             reached,
+            broken,
             thread: Some(thread),
         })
+    }
+
+    /// Cancelled once a sync has failed.
+    pub fn broken(&self) -> &CancellationToken {
+        &self.broken
     }
 
     /// Whether this write is on disk.
@@ -164,6 +180,7 @@ fn log_of(database: &Path) -> PathBuf {
 fn run(
     (wanted, changed): &(Mutex<Wanted>, Condvar),
     reached: &watch::Sender<Reached>,
+    broken: &CancellationToken,
     mut sync: impl FnMut() -> io::Result<()>,
 ) {
     let mut done = 0;
@@ -179,9 +196,10 @@ fn run(
             return;
         }
         if let Err(failure) = sync() {
-            // After a failed sync the operating system may hold for written what is not. The next start begins
-            // with [`settle`].
+            // After a failed sync the operating system may hold for written what is not. So there is no second one: the
+            // process ends, and the next one begins with [`settle`].
             error!(error = %failure, "the disk does not take the table's changes: restart once it does");
+            broken.cancel();
             reached.send_replace(Reached::Nothing);
             return;
         }
@@ -238,6 +256,7 @@ mod tests {
         let disk = disk.expect("a thread");
         disk.want(1);
         assert_eq!(disk.until(1).await, Err(Lost));
+        assert!(disk.broken().is_cancelled());
         disk.want(2);
         assert_eq!(disk.until(2).await, Err(Lost));
         assert!(!disk.has(1));
@@ -253,9 +272,19 @@ mod tests {
             Ok(())
         });
         let disk = disk.expect("a thread");
+        let broken = disk.broken().clone();
         disk.want(1);
         drop(disk);
         assert_eq!(syncs.load(Ordering::SeqCst), 1);
+        assert!(!broken.is_cancelled(), "an end in order");
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_panics_breaks_the_disk() {
+        let disk = Disk::over(|| panic!("as the test wants it")).expect("a thread");
+        disk.want(1);
+        assert_eq!(disk.until(1).await, Err(Lost));
+        disk.broken().cancelled().await;
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,6 +18,8 @@ use dynoxide::actions::{
 use dynoxide::{AttributeValue, Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 use super::disk::{self, Disk};
 use super::reach::{Reach, batch_written, partitions, queried, transacted};
@@ -46,6 +49,7 @@ pub struct Engine {
     state: Mutex<State>,
     /// `None` in memory, where nothing is kept.
     disk: Option<Disk>,
+    broken: CancellationToken,
 }
 
 struct State {
@@ -82,10 +86,20 @@ impl Engine {
             database: Some(database),
             writes: Writes::default(),
         };
+        let broken = disk
+            .as_ref()
+            .map_or_else(CancellationToken::new, |disk| disk.broken().clone());
         Self {
             state: Mutex::new(state),
             disk,
+            broken,
         }
+    }
+
+    /// Cancelled once it can do nothing more: it panicked, or its disk failed. What was answered is kept. Only a new
+    /// process helps.
+    pub fn broken(&self) -> &CancellationToken {
+        &self.broken
     }
 
     /// Closes the file. Whoever asks later is told that nobody answers.
@@ -96,8 +110,19 @@ impl Engine {
     /// Removes items whose time is over. Answers how many.
     pub fn sweep(&self) -> Result<usize, DynoxideError> {
         // Others ask meanwhile.
-        let database = self.state().database.clone();
-        database.map_or(Ok(0), |database| database.sweep_ttl())
+        let Some(database) = self.state().database.clone() else {
+            return Ok(0);
+        };
+        self.guarded(|| database.sweep_ttl())
+    }
+
+    /// A panic leaves the database locked for good, so it is the end of the engine.
+    fn guarded<A>(&self, act: impl FnOnce() -> dynoxide::Result<A>) -> dynoxide::Result<A> {
+        catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
+            error!("the table's engine panicked");
+            self.broken.cancel();
+            Err(broken())
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -218,7 +243,10 @@ impl Engine {
         };
         let reach = reach(&request);
         let mut state = self.state();
-        let answer = state.act(request, act);
+        if self.broken.is_cancelled() {
+            return (broken().into(), None);
+        }
+        let answer = self.guarded(|| state.act(request, act));
         // A refusal tells what it has seen, as a read does. A failure may have written.
         let is_refused = match (&answer, access) {
             (Err(error), Access::Write) => changed_nothing(error),
@@ -259,6 +287,10 @@ impl fmt::Debug for Engine {
             .field("disk", &self.disk)
             .finish_non_exhaustive()
     }
+}
+
+fn broken() -> DynoxideError {
+    DynoxideError::InternalServerError("the table is broken".to_owned())
 }
 
 /// Whether a write that failed like this has certainly changed nothing.

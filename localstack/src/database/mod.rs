@@ -99,6 +99,11 @@ impl Embedded {
         directly(&self.engine)
     }
 
+    /// Waits until the engine can do nothing more: it panicked, or its disk failed.
+    pub async fn broken(&self) {
+        self.engine.broken().cancelled().await;
+    }
+
     /// Stops serving and closes the file.
     pub async fn shutdown(self) {
         self.stop.cancel();

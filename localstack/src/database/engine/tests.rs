@@ -75,14 +75,35 @@ async fn nobody_is_told_of_a_write_that_is_not_on_disk() {
 }
 
 #[tokio::test]
-async fn a_disk_that_fails_makes_the_outcome_unknown() {
+async fn a_disk_that_fails_makes_the_outcome_unknown_and_is_the_end() {
     let (engine, let_go) = engine().await;
     drop(let_go);
-    for _ in 0..2 {
-        let answer = asked(&engine, "PutItem", put("a")).await;
+    assert!(!engine.broken().is_cancelled());
+    for name in ["first", "later"] {
+        let answer = asked(&engine, "PutItem", put(name)).await;
         assert_eq!(answer.status, 500);
         assert!(answer.body.contains("InternalServerError"), "{}", answer.body);
+        assert!(engine.broken().is_cancelled());
     }
+    assert_eq!(asked(&engine, "GetItem", get("first")).await.status, 500);
+    let database = engine.state().database.clone().expect("open");
+    let scan = serde_json::from_value(json!({"TableName": "table"})).expect("a request");
+    let left = serde_json::to_string(&database.scan(scan).expect("read")).expect("encoded");
+    assert!(left.contains("first") && !left.contains("later"), "{left}");
+}
+
+#[tokio::test]
+async fn a_panic_is_the_end() {
+    let engine = Engine::over(Database::memory().expect("opened"), None);
+    let request = get("a").to_string();
+    let (answer, _) = engine.perform(
+        Access::Read,
+        request.as_bytes(),
+        |_: &GetItemRequest| Reach::Everything,
+        |_, _| -> dynoxide::Result<()> { panic!("as the test wants it") },
+    );
+    assert_eq!(answer.status, 500);
+    assert!(engine.broken().is_cancelled());
     assert_eq!(asked(&engine, "GetItem", get("a")).await.status, 500);
 }
 
