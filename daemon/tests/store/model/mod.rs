@@ -57,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Fault::Throttled),
         Just(Fault::TimedOut),
         Just(Fault::Lost),
-        Just(Fault::Torn)
+        any::<u8>().prop_map(Fault::Torn)
     ];
     prop_oneof![
         10 => op().prop_map(Step::Call),
