@@ -9,8 +9,10 @@ mod facts;
 mod flaky;
 mod ops;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use daemon::store::SessionStore;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -24,7 +26,7 @@ use wacore::store::in_memory::InMemoryBackend;
 
 use self::facts::Fact;
 use self::flaky::{Fault, Faults, Flaky};
-use self::ops::{Op, op};
+use self::ops::{MESSAGES, Op, at, op};
 use crate::support::World;
 
 /// One step of a run.
@@ -97,6 +99,8 @@ struct Run {
     former: Option<Arc<SessionStore>>,
     /// The calls that took effect.
     log: Vec<Op>,
+    /// When the messages first came. They keep that, however often they come again.
+    came: BTreeMap<u8, DateTime<Utc>>,
     delayed: Option<Delayed>,
 }
 
@@ -120,11 +124,13 @@ impl Run {
             faults,
             former: None,
             log: Vec::new(),
+            came: BTreeMap::new(),
             delayed: None,
         }
     }
 
     fn reopen(&mut self) {
+        self.world.clock.advance(TimeDelta::seconds(1));
         self.store = open(&self.world, &self.relay, &self.fence, &self.faults);
     }
 
@@ -153,6 +159,7 @@ impl Run {
     }
 
     async fn step(&mut self, step: Step) {
+        self.world.clock.advance(TimeDelta::seconds(1));
         match step {
             Step::Call(op) => self.call(op).await,
             Step::Fail {
@@ -178,7 +185,21 @@ impl Run {
         let reference = self.reference(&self.log).await;
         let theirs = op.call(&reference, &self.base).await.expect("it never fails");
         assert_eq!(ours, theirs, "{op:?}");
+        self.keep_times(&op);
         self.took_effect(op).await;
+    }
+
+    /// Each message that was buffered has the time at which it first came.
+    fn keep_times(&mut self, op: &Op) {
+        let Op::Buffer(values) = op else {
+            return;
+        };
+        for id in values.keys() {
+            let came = self.store.received_at("chat", "sender", at(&MESSAGES, *id));
+            let came = came.expect("it is buffered");
+            let first = *self.came.entry(*id).or_insert(came);
+            assert_eq!(came, first, "message {id} came before");
+        }
     }
 
     async fn took_effect(&mut self, op: Op) {
@@ -189,8 +210,10 @@ impl Run {
             let written = delayed.op.facts();
             delayed.is_overtaken |= facts.iter().any(|fact| written.contains(fact));
         }
-        self.log.push(op);
+        self.log.push(op.clone());
         self.agree(&facts, "after a call").await;
+        // As they rest, too: they were just read.
+        self.keep_times(&op);
     }
 
     async fn fail(&mut self, op: Op, after: u8, fault: Fault, is_retried: bool) {
@@ -237,6 +260,7 @@ impl Run {
         let reference = self.reference(&self.log).await;
         let theirs = op.call(&reference, &self.base).await.expect("it never fails");
         assert_eq!(ours, theirs, "{op:?}");
+        self.keep_times(&op);
         self.took_effect(op).await;
     }
 
