@@ -75,6 +75,14 @@ pub fn session_record(ratchet: u8, sent: u32) -> Bytes {
     Bytes::from(record.serialize().expect("encoded"))
 }
 
+/// The ratchet key of such a record, and where its reservation ends.
+pub fn ratchet_of(record: &[u8]) -> (u8, u32) {
+    let record = SessionRecord::deserialize(record).expect("a record");
+    let session = record.session_state().expect("a session");
+    let key = session.sender_ratchet_key().expect("a key").serialize();
+    (key[1], record.reserved_sender_chain_index())
+}
+
 /// One of the stores. [`Subject::open`] gives it anew, ours without anything remembered.
 pub enum Subject {
     Reference(Arc<wacore::store::in_memory::InMemoryBackend>),

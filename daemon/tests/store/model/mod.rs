@@ -45,7 +45,7 @@ enum Step {
     Delay(Op),
     /// That write arrives.
     Land,
-    /// The session ends, and another begins under the same lease.
+    /// The session ends in order, and another begins under the same lease.
     Reopen,
     /// The process dies, and another takes the shard.
     Die,
@@ -171,6 +171,7 @@ impl Run {
             Step::Delay(op) => self.delay(op).await,
             Step::Land => self.land().await,
             Step::Reopen => {
+                self.store.store_deferred().await.expect("stored");
                 self.reopen();
                 self.agree(&Fact::all(), "in the next session").await;
             }
