@@ -19,13 +19,37 @@ pub use between::{Between, Directly};
 pub use cli::Cli;
 pub use stack::Stack;
 
-/// Runs a local stack until a signal asks it to stop.
+/// Runs a local stack until a signal asks it to stop. Ends with an error where the table breaks.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
     shared::telemetry::start(shared::telemetry::Format::Text);
     let stop = shared::shutdown::on_signal()?;
     let stack = Stack::start(&cli).await?;
     guide::print(&stack);
-    stop.cancelled().await;
+    ended(stop.cancelled(), stack.broken()).await?;
     stack.shutdown().await;
     Ok(())
+}
+
+/// Waits until the end is asked for, which is then in order, or the table is broken.
+async fn ended(asked: impl Future<Output = ()>, broken: impl Future<Output = ()>) -> anyhow::Result<()> {
+    tokio::select! {
+        () = asked => Ok(()),
+        () = broken => Err(anyhow::anyhow!(
+            "the table is broken, as the log says; nothing that was answered is lost: start again"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broken_table_ends_the_stack_with_an_error() {
+        assert!(ended(ready(()), pending()).await.is_ok());
+        let error = ended(pending(), ready(())).await.expect_err("it is broken");
+        assert!(error.to_string().contains("the table is broken"), "{error}");
+    }
 }

@@ -267,6 +267,12 @@ impl Stack {
         &self.database.endpoint
     }
 
+    /// Waits until the table can do nothing more: its engine panicked, or its disk failed. What was answered is kept, and
+    /// only a new process can go on with it. There is nothing to stop in order, since nothing can be stored.
+    pub async fn broken(&self) {
+        self.database.broken().await;
+    }
+
     /// Stops in order: no new requests, the daemon hands over, the network and the stores
     /// close.
     pub async fn shutdown(self) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::session_state::{Entry, Gone, Listed, Page, SessionState};
+use shared::session_state::{Entry, Gone, Listed, Noted, Page, Recalled, SessionState};
 use shared::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +36,10 @@ impl SessionState for Gate {
         self.state.get(key).await
     }
 
+    async fn get_noted(&self, key: &str) -> Result<Option<(Vec<u8>, Option<i64>)>, StorageError> {
+        self.state.get_noted(key).await
+    }
+
     async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
         self.state.get_many(keys).await
     }
@@ -65,7 +69,7 @@ impl SessionState for Gate {
         self.state.delete_remembered(gone, remembered).await
     }
 
-    async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>, StorageError> {
+    async fn put_recalling(&self, entries: Vec<Noted>) -> Result<Vec<Recalled>, StorageError> {
         self.writable()?;
         self.state.put_recalling(entries).await
     }

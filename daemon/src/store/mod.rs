@@ -48,7 +48,7 @@ use serde::de::DeserializeOwned;
 use shared::clock::Clock;
 use shared::session_state::{Entry, Listed, MAX_VALUE_LENGTH, SessionState};
 use shared::storage::StorageError;
-use tokio::sync::{Mutex, OnceCell, mpsc};
+use tokio::sync::{Mutex, mpsc};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 use wacore::store::error::StoreError;
@@ -85,8 +85,6 @@ pub struct SessionStore {
     deferred: Deferred,
     locks: Locks,
     received: Received,
-    /// Set once `received` knows the times of the buffered messages.
-    buffered: OnceCell<()>,
     shut: CancellationToken,
     inbound_lost: CancellationToken,
     missing: Option<mpsc::Sender<MissingInbound>>,
@@ -152,7 +150,6 @@ impl SessionStore {
             deferred: Deferred::default(),
             locks: Locks::default(),
             received: Received::default(),
-            buffered: OnceCell::new(),
             shut,
             inbound_lost: CancellationToken::new(),
             missing: None,

@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
-use shared::session_state::{Entry, Gone, MAX_VALUE_LENGTH};
+use shared::session_state::{Before, Entry, Gone, MAX_VALUE_LENGTH, Noted, Recalled};
 use shared::storage::StorageError;
 use tracing::debug;
 use wacore::store::error::{Result, StoreError};
@@ -51,11 +51,6 @@ impl SessionStore {
     /// Buffers incoming messages until they are committed. Where that fails, the client must be dropped: see
     /// [`SessionStore::inbound_lost`].
     async fn buffer_inbound(&self, rows: &[PendingInboundRow<'_>]) -> Result<()> {
-        if let Err(error) = self.buffered.get_or_try_init(|| self.learn_buffered()).await {
-            self.shut();
-            self.inbound_lost.cancel();
-            return Err(failed(error));
-        }
         let (now, expires) = (self.clock.now(), Some(self.expiry(PENDING_INBOUND_TERM)));
         let entry = |row: &PendingInboundRow<'_>, as_stub: bool| {
             let key = inbound(row.chat, row.sender, row.id);
@@ -65,7 +60,10 @@ impl SessionStore {
             } else {
                 stamped(received_at, row.message)
             };
-            Entry { key, value, expires }
+            Noted {
+                entry: Entry { key, value, expires },
+                note: received_at.timestamp_micros(),
+            }
         };
         let as_they_fit = |row: &PendingInboundRow<'_>| entry(row, is_oversize(row.message.len()));
         // One that is refused for good is buffered as a stub.
@@ -78,33 +76,47 @@ impl SessionStore {
                 .state
                 .put_recalling(rows.iter().map(as_they_fit).collect())
                 .await;
-            let mut known = match all {
+            match all {
                 Err(error) if is_of_the_value(&error) => {
                     let mut known = Vec::new();
                     for row in rows {
                         known.extend(put(row).await?);
                     }
-                    known
+                    Ok(known)
                 }
-                stored => stored?,
-            };
-            // These were committed before and come again, since their ratchet or their acknowledgement was lost. They
-            // keep the time at which they first came, and with it their ids.
-            known.retain(|gone| self.received.relearn(&gone.key, gone.note));
-            for row in rows {
-                let key = inbound(row.chat, row.sender, row.id);
-                if known.iter().any(|gone| gone.key == key) {
-                    put(row).await?;
+                stored => stored,
+            }
+        };
+        let stored: std::result::Result<Vec<Recalled>, StorageError> = storing.await;
+        match stored {
+            Ok(known) => {
+                self.keep_times(known);
+                Ok(())
+            }
+            Err(error) => {
+                self.shut();
+                self.inbound_lost.cancel();
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// These were buffered or committed before and come again, since their ratchet or their acknowledgement was lost. They
+    /// keep the time at which they first came, and with it their ids.
+    fn keep_times(&self, known: Vec<Recalled>) {
+        for Recalled { key, before } in known {
+            match before {
+                Before::Note(note) => {
+                    self.received.relearn(&key, Some(note));
+                }
+                // Buffered by an earlier build, which put no note beside it.
+                Before::Value(stored) => {
+                    if let Ok((received_at, _)) = unstamped(&stored) {
+                        self.received.learn(&key, received_at);
+                    }
                 }
             }
-            Ok(())
-        };
-        let stored: std::result::Result<(), StorageError> = storing.await;
-        if stored.is_err() {
-            self.shut();
-            self.inbound_lost.cancel();
         }
-        stored.map_err(failed)
     }
 
     /// Removes committed messages. Their commit, and the time at which they came, is remembered.
@@ -122,18 +134,6 @@ impl SessionStore {
             .map_err(failed)?;
         for gone in &gone {
             self.received.forget(&gone.key);
-        }
-        Ok(())
-    }
-
-    /// Learns when the messages came that an earlier client has buffered and not committed. If that client's last
-    /// ratchets were lost, these messages decrypt as if they came for the first time, though their records may exist.
-    async fn learn_buffered(&self) -> std::result::Result<(), StorageError> {
-        for (key, stored) in self.state.scan(&prefix("in", &[])).await? {
-            // An entry that cannot be read will be written over.
-            if let Ok((received_at, _)) = unstamped(&stored) {
-                self.received.learn(&key, received_at);
-            }
         }
         Ok(())
     }
@@ -246,27 +246,28 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn put_lid_mappings(&self, entries: &[LidPnMappingEntry]) -> Result<()> {
-        // The order is kept: of two mappings for one LID, the last counts.
-        let mut writes = Vec::with_capacity(2 * entries.len());
+        // Of two mappings for one LID, the last counts.
+        let (mut lids, mut phones) = (Vec::new(), Vec::new());
         for (index, entry) in entries.iter().enumerate() {
             let later = &entries[index + 1..];
             if !later.iter().any(|other| other.lid == entry.lid) {
-                writes.push(Entry {
+                lids.push(Entry {
                     key: name("lid", &[&entry.lid]),
                     value: to_json(entry)?,
                     expires: None,
                 });
             }
             if !later.iter().any(|other| other.phone_number == entry.phone_number) {
-                let key = name("pn", &[&entry.phone_number]);
-                writes.push(Entry {
-                    key,
+                phones.push(Entry {
+                    key: name("pn", &[&entry.phone_number]),
                     value: entry.lid.as_bytes().to_vec(),
                     expires: None,
                 });
             }
         }
-        self.state.put_many(writes).await.map_err(failed)
+        // A phone number that named its new LID before that knows of it would lead nowhere, though it had led to another.
+        self.state.put_many(lids).await.map_err(failed)?;
+        self.state.put_many(phones).await.map_err(failed)
     }
 
     async fn get_all_lid_mappings(&self) -> Result<Vec<LidPnMappingEntry>> {
@@ -470,8 +471,19 @@ impl ProtocolStore for SessionStore {
         let Some(stored) = self.state.get(&name).await.map_err(failed)? else {
             return Ok(None);
         };
-        self.state.delete(&name).await.map_err(failed)?;
-        Ok(Some(unstamped(&stored)?.1.to_vec()))
+        let message = unstamped(&stored)?.1.to_vec();
+        match self.state.delete(&name).await {
+            Ok(()) => {}
+            // Another owner answers retries now.
+            Err(error @ StorageError::Fenced) => return Err(failed(error)),
+            // The library asks once for each receipt, so a message that is held back here would be lost. One that stays is
+            // taken again at worst, and expires by itself.
+            Err(error) => debug!(
+                error = &error as &dyn std::error::Error,
+                "a sent message was taken and could not be deleted"
+            ),
+        }
+        Ok(Some(message))
     }
 
     async fn delete_expired_sent_messages(&self, cutoff_timestamp: i64) -> Result<u32> {
@@ -494,9 +506,12 @@ impl ProtocolStore for SessionStore {
 
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
         let key = inbound(chat, sender, id);
-        if let Some(stored) = self.state.get(&key).await.map_err(failed)? {
-            let (received_at, message) = unstamped(&stored)?;
-            self.received.learn(&key, received_at);
+        if let Some((stored, note)) = self.state.get_noted(&key).await.map_err(failed)? {
+            let (buffered_at, message) = unstamped(&stored)?;
+            // The note is older where the message was committed before, and came again.
+            if !self.received.relearn(&key, note) {
+                self.received.learn(&key, buffered_at);
+            }
             return Ok(Some(message.to_vec()));
         }
         let Some(missing) = &self.missing else {

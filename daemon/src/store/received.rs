@@ -1,7 +1,7 @@
 //! When incoming messages came.
 //!
 //! Lists show messages in the order in which they came, and a message that comes again keeps its place and its ids.
-//! So the time of a message is stored with its buffered copy, and kept in memory for the commit that follows. No two
+//! So the time of a message is stored beside its buffered copy, and kept in memory for the commit that follows. No two
 //! messages have the same microsecond.
 
 use std::collections::HashMap;

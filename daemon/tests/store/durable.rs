@@ -2,20 +2,24 @@
 
 use std::sync::Arc;
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use bytes::Bytes;
 use chrono::TimeDelta;
 use daemon::store::{MAX_TEXT, MissingInbound, SessionStore, is_stub};
+use shared::storage::keys;
+use testbed::relay::{Fate, On, Relay};
 use tokio::sync::mpsc;
 use wacore::proto_helpers::MessageExt as _;
 use wacore::store::Device;
 use wacore::store::traits::{
-    DeviceStore as _, PendingInboundKey, PendingInboundRow, ProtocolStore as _, SignalStore as _,
+    DeviceStore as _, LidPnMappingEntry, PendingInboundKey, PendingInboundRow, ProtocolStore as _,
+    SignalStore as _,
 };
 
 use waproto::whatsapp as wa;
 
-use crate::support::World;
+use crate::support::{INSTANCE, World, session_record};
 
 const ALICE: &str = "100000000000001@lid";
 
@@ -46,6 +50,80 @@ async fn a_sent_message_rests_for_two_hours() {
         world.store(1).take_sent_message("chat", "M2").await.unwrap(),
         None
     );
+}
+
+/// Its recipient asks once. Whether the table forgets the message is nobody's concern but the table's.
+#[tokio::test]
+async fn a_sent_message_is_taken_though_it_cannot_be_deleted() {
+    let world = World::new().await;
+    let stored = world.store(1);
+    stored.store_sent_message("chat", "M1", b"text").await.unwrap();
+    let relay = Relay::before(&world.database.endpoint).await;
+    let writes = || On::operations(["PutItem", "UpdateItem"]).with("sess#");
+    let store = world.store_behind(&relay, 1);
+    let take = async || store.take_sent_message("chat", "M1").await.unwrap();
+    let failing = relay.always(writes(), Fate::FAILED);
+    assert_eq!(take().await.as_deref(), Some(&b"text"[..]));
+    failing.end();
+    let lost = relay.always(writes(), Fate::LOST);
+    assert_eq!(take().await.as_deref(), Some(&b"text"[..]), "it is still there");
+    lost.end();
+    assert_eq!(take().await, None);
+
+    // A store that is shut, or has lost its lease, answers nobody.
+    stored.store_sent_message("chat", "M2", b"text").await.unwrap();
+    store.shut();
+    assert!(store.take_sent_message("chat", "M2").await.is_err());
+}
+
+/// The store deleted it, and nobody heard that. Later steps count on no record that may be gone.
+#[tokio::test]
+async fn a_session_that_goes_on_after_a_deletion_of_unknown_outcome_is_stored() {
+    let world = World::new().await;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let store = world.store_behind(&relay, 1);
+    let stored = async || world.store(1).get_session(ALICE).await.unwrap();
+    let steps = [0, 1, 2].map(|sent| session_record(1, sent));
+    store.put_session(ALICE, &steps[0]).await.unwrap();
+    store.put_session(ALICE, &steps[1]).await.unwrap();
+    assert_eq!(
+        stored().await.as_ref(),
+        Some(&steps[0]),
+        "a step is kept in memory"
+    );
+    let lost = relay.always(On::operation("PutItem").with("sess#"), Fate::LOST);
+    assert!(store.delete_session(ALICE).await.is_err());
+    lost.end();
+    assert_eq!(stored().await, None);
+    store.put_session(ALICE, &steps[2]).await.unwrap();
+    assert_eq!(stored().await.as_ref(), Some(&steps[2]));
+}
+
+/// A phone number goes from one LID to another. Half of that must not leave it with none.
+#[tokio::test]
+async fn a_phone_number_has_its_old_lid_or_its_new_one() {
+    let world = World::new().await;
+    let mapping = |lid: &str, phone: &str| LidPnMappingEntry {
+        lid: lid.to_owned(),
+        phone_number: phone.to_owned(),
+        created_at: 1,
+        updated_at: 1,
+        learning_source: "usync".to_owned(),
+    };
+    let before = [mapping("1", "100"), mapping("2", "200")];
+    world.store(1).put_lid_mappings(&before).await.unwrap();
+    let relay = Relay::before(&world.database.endpoint).await;
+    let store = world.store_behind(&relay, 1);
+    for half in ["lid#", "pn#"] {
+        let failing = relay.always(On::operation("PutItem").with(half), Fate::FAILED);
+        assert!(store.put_lid_mapping(&mapping("1", "200")).await.is_err());
+        failing.end();
+        let lid = world.store(1).get_pn_mapping("200").await.unwrap();
+        assert_eq!(lid.map(|entry| entry.lid).as_deref(), Some("2"), "without {half}");
+    }
+    store.put_lid_mapping(&mapping("1", "200")).await.unwrap();
+    let lid = world.store(1).get_pn_mapping("200").await.unwrap();
+    assert_eq!(lid.map(|entry| entry.lid).as_deref(), Some("1"));
 }
 
 #[tokio::test]
@@ -340,4 +418,127 @@ async fn a_message_that_was_committed_and_comes_again_keeps_its_time() {
         assert_eq!(again, came, "in its place in the log, under the same ids");
         later.delete_pending_inbound_batch(&keys).await.unwrap();
     }
+}
+
+/// What a session asks of the table before its first message must not grow with what was committed before it.
+#[tokio::test]
+async fn a_session_that_begins_reads_nothing_of_what_was_committed_and_buffered() {
+    let world = World::new().await;
+    let first = world.store(1);
+    for id in ["1", "2", "3"] {
+        first.store_pending_inbound("c", "s", id, b"text").await.unwrap();
+    }
+    let came = ["1", "2"].map(|id| first.received_at("c", "s", id));
+    assert!(came.iter().all(Option::is_some));
+    first.delete_pending_inbound("c", "s", "1").await.unwrap();
+    world.clock.advance(TimeDelta::days(1));
+    let relay = Relay::before(&world.database.endpoint).await;
+    let reads = relay.watch(On::operations(["GetItem", "Query", "BatchGetItem"]).with("sess#"));
+    let second = world.store_behind(&relay, 2);
+    for id in ["1", "2", "4"] {
+        second.store_pending_inbound("c", "s", id, b"text").await.unwrap();
+    }
+    assert_eq!(reads.hits(), 0);
+    assert_eq!(second.received_at("c", "s", "1"), came[0], "it was committed");
+    assert_eq!(second.received_at("c", "s", "2"), came[1], "it was buffered");
+}
+
+#[tokio::test]
+async fn a_buffered_message_that_does_not_open_stops_no_session() {
+    let world = World::new().await;
+    let first = world.store(1);
+    first.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    let came = first.received_at("c", "s", "1").expect("buffered");
+    let buffered = world.state(1).keys("in#", None).await.unwrap().items;
+    let [buffered] = &buffered[..] else {
+        panic!("{buffered:?}");
+    };
+    let garbage = AttributeValue::B(Blob::new(&b"it does not open"[..]));
+    world
+        .set(&keys::session_entry(INSTANCE, &buffered.key), "v", garbage)
+        .await;
+    world.clock.advance(TimeDelta::minutes(1));
+    let second = world.store(1);
+    for id in ["2", "1"] {
+        second.store_pending_inbound("c", "s", id, b"text").await.unwrap();
+    }
+    assert!(!second.inbound_lost().is_cancelled());
+    assert_eq!(second.received_at("c", "s", "1"), Some(came));
+    let read = second.get_pending_inbound("c", "s", "1").await.unwrap();
+    assert_eq!(read.as_deref(), Some(&b"text"[..]), "it is buffered anew");
+}
+
+/// The store took it, and nobody heard that: neither the SDK, which makes the same call again, nor the session, which ends.
+#[tokio::test]
+async fn a_committed_message_keeps_its_time_though_nobody_hears_that_it_is_buffered_again() {
+    let world = World::new().await;
+    let first = world.store(1);
+    first.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    let came = first.received_at("c", "s", "1");
+    assert!(came.is_some());
+    first.delete_pending_inbound("c", "s", "1").await.unwrap();
+    let relay = Relay::before(&world.database.endpoint).await;
+    let writes = || On::operations(["PutItem", "UpdateItem"]).with("sess#");
+
+    world.clock.advance(TimeDelta::days(1));
+    let lost = relay.plan(writes(), [Fate::LOST]);
+    let second = world.store_behind(&relay, 2);
+    second
+        .store_pending_inbound("c", "s", "1", b"text")
+        .await
+        .unwrap();
+    assert!(lost.is_done(), "the call was made again");
+    assert_eq!(second.received_at("c", "s", "1"), came);
+    second.delete_pending_inbound("c", "s", "1").await.unwrap();
+
+    world.clock.advance(TimeDelta::days(1));
+    let lost = relay.always(writes(), Fate::LOST);
+    let third = world.store_behind(&relay, 2);
+    let unheard = third.store_pending_inbound("c", "s", "1", b"text").await;
+    assert!(unheard.is_err() && third.inbound_lost().is_cancelled());
+    lost.end();
+    let fourth = world.store(3);
+    let read = fourth.get_pending_inbound("c", "s", "1").await.unwrap();
+    assert_eq!(read.as_deref(), Some(&b"text"[..]));
+    assert_eq!(fourth.received_at("c", "s", "1"), came, "as it is replayed");
+    let fifth = world.store(4);
+    fifth.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    assert_eq!(fifth.received_at("c", "s", "1"), came, "as it is decrypted again");
+}
+
+/// It is committed by a session that has neither buffered nor replayed it.
+#[tokio::test]
+async fn a_message_that_is_committed_twice_keeps_its_time() {
+    let world = World::new().await;
+    let first = world.store(1);
+    first.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    let came = first.received_at("c", "s", "1");
+    first.delete_pending_inbound("c", "s", "1").await.unwrap();
+    world
+        .store(1)
+        .delete_pending_inbound("c", "s", "1")
+        .await
+        .unwrap();
+    world.clock.advance(TimeDelta::days(1));
+    let later = world.store(2);
+    later.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    assert_eq!(later.received_at("c", "s", "1"), came);
+}
+
+/// An earlier build put no note beside the copy.
+#[tokio::test]
+async fn a_message_that_an_earlier_build_buffered_keeps_its_time() {
+    let world = World::new().await;
+    let first = world.store(1);
+    first.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    let came = first.received_at("c", "s", "1");
+    let listed = world.state(1).keys("in#", None).await.unwrap().items;
+    let key = keys::session_entry(INSTANCE, &listed[0].key);
+    let mut item = world.item(&key).await.expect("buffered");
+    assert!(item.remove("note").is_some());
+    world.put_item(item).await;
+    world.clock.advance(TimeDelta::minutes(1));
+    let later = world.store(2);
+    later.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    assert_eq!(later.received_at("c", "s", "1"), came);
 }

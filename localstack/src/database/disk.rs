@@ -6,12 +6,14 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::Context as _;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 /// How far the disk has come, counted in writes.
@@ -42,6 +44,7 @@ struct Wanted {
 pub struct Disk {
     wanted: Arc<(Mutex<Wanted>, Condvar)>,
     reached: watch::Receiver<Reached>,
+    broken: CancellationToken,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -71,18 +74,32 @@ impl Disk {
     pub(super) fn over(sync: impl FnMut() -> io::Result<()> + Send + 'static) -> anyhow::Result<Self> {
         let wanted = Arc::<(Mutex<Wanted>, Condvar)>::default();
         let (tell, reached) = watch::channel(Reached::Write(0));
+        let broken = CancellationToken::new();
         let thread = std::thread::Builder::new()
             .name("table-disk".to_owned())
             .spawn({
-                let wanted = Arc::clone(&wanted);
-                move || run(&wanted, &tell, sync)
+                let (wanted, broken) = (Arc::clone(&wanted), broken.clone());
+                move || {
+                    // A panic breaks it, too.
+                    let guard = broken.clone().drop_guard();
+                    run(&wanted, &tell, &broken, sync);
+                    if !broken.is_cancelled() {
+                        drop(guard.disarm());
+                    }
+                }
             })
             .context("no thread for the disk")?;
         Ok(Self {
             wanted,
             reached,
+            broken,
             thread: Some(thread),
         })
+    }
+
+    /// Cancelled once a sync has failed.
+    pub fn broken(&self) -> &CancellationToken {
+        &self.broken
     }
 
     /// Whether this write is on disk.
@@ -124,6 +141,35 @@ impl Drop for Disk {
     }
 }
 
+/// Puts the write-ahead log of this database on disk as it reads now, if there is one. For whoever is about to open it.
+///
+/// After a failed sync the operating system may hold pages for written that are not. A new process reads them from memory
+/// and appends to them, and a power cut then takes what lies before its own writes. So the log is written over itself,
+/// which makes all of its pages due again. The database's own pages need no such care: `SQLite` keeps the log until they are
+/// synced, and writes them again from it after a start.
+pub fn settle(database: &Path) -> anyhow::Result<()> {
+    let log = log_of(database);
+    let written = match File::options().read(true).write(true).open(&log) {
+        Ok(file) => write_anew(&file),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    written.with_context(|| format!("cannot write {} anew", log.display()))
+}
+
+fn write_anew(file: &File) -> io::Result<()> {
+    let mut part = vec![0; 1 << 20];
+    let mut at = 0;
+    loop {
+        let read = file.read_at(&mut part, at)?;
+        if read == 0 {
+            return file.sync_all();
+        }
+        file.write_all_at(&part[..read], at)?;
+        at += u64::try_from(read).map_err(io::Error::other)?;
+    }
+}
+
 /// The write-ahead log that `SQLite` keeps beside a database.
 fn log_of(database: &Path) -> PathBuf {
     let mut name = database.as_os_str().to_owned();
@@ -134,6 +180,7 @@ fn log_of(database: &Path) -> PathBuf {
 fn run(
     (wanted, changed): &(Mutex<Wanted>, Condvar),
     reached: &watch::Sender<Reached>,
+    broken: &CancellationToken,
     mut sync: impl FnMut() -> io::Result<()>,
 ) {
     let mut done = 0;
@@ -149,9 +196,10 @@ fn run(
             return;
         }
         if let Err(failure) = sync() {
-            // After a failed sync the operating system may hold for written what is not. Only a new start, which reads the
-            // log from the disk, knows what is there.
+            // After a failed sync the operating system may hold for written what is not. So there is no second one: the
+            // process ends, and the next one begins with [`settle`].
             error!(error = %failure, "the disk does not take the table's changes: restart once it does");
+            broken.cancel();
             reached.send_replace(Reached::Nothing);
             return;
         }
@@ -208,6 +256,7 @@ mod tests {
         let disk = disk.expect("a thread");
         disk.want(1);
         assert_eq!(disk.until(1).await, Err(Lost));
+        assert!(disk.broken().is_cancelled());
         disk.want(2);
         assert_eq!(disk.until(2).await, Err(Lost));
         assert!(!disk.has(1));
@@ -223,8 +272,35 @@ mod tests {
             Ok(())
         });
         let disk = disk.expect("a thread");
+        let broken = disk.broken().clone();
         disk.want(1);
         drop(disk);
         assert_eq!(syncs.load(Ordering::SeqCst), 1);
+        assert!(!broken.is_cancelled(), "an end in order");
+    }
+
+    #[tokio::test]
+    async fn a_thread_that_panics_breaks_the_disk() {
+        let disk = Disk::over(|| panic!("as the test wants it")).expect("a thread");
+        disk.want(1);
+        assert_eq!(disk.until(1).await, Err(Lost));
+        disk.broken().cancelled().await;
+    }
+
+    #[test]
+    fn a_log_is_written_anew_as_it_was() {
+        let folder = tempfile::tempdir().expect("made");
+        let database = folder.path().join("table.db");
+        settle(&database).expect("there is nothing to write");
+        let log = log_of(&database);
+        let content: Vec<u8> = (0..=255).cycle().take(3 << 20).collect();
+        std::fs::write(&log, &content).expect("written");
+        let file = File::options().write(true).open(&log).expect("opened");
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        file.set_modified(long_ago).expect("set");
+        settle(&database).expect("written anew");
+        assert!(std::fs::read(&log).expect("read") == content);
+        let modified = file.metadata().and_then(|data| data.modified());
+        assert!(modified.expect("told") > long_ago, "its pages are due again");
     }
 }

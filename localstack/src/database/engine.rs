@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,13 +18,12 @@ use dynoxide::actions::{
 use dynoxide::{AttributeValue, Database, DynoxideError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
 
-use super::disk::Disk;
+use super::disk::{self, Disk};
 use super::reach::{Reach, batch_written, partitions, queried, transacted};
 use super::writes::Writes;
-
-/// The status of a request that changed nothing.
-const REFUSED: u16 = 400;
 
 /// An answer as DynamoDB gives it: an HTTP status and a JSON document.
 #[derive(Debug)]
@@ -38,7 +38,10 @@ pub struct Answer {
 #[derive(Debug, Clone, Copy)]
 enum Access {
     Read,
+    /// All of it or nothing.
     Write,
+    /// One item after the other.
+    WriteEach,
 }
 
 /// The engine, and which of its writes are on disk.
@@ -46,6 +49,7 @@ pub struct Engine {
     state: Mutex<State>,
     /// `None` in memory, where nothing is kept.
     disk: Option<Disk>,
+    broken: CancellationToken,
 }
 
 struct State {
@@ -60,6 +64,7 @@ impl Engine {
         let (database, disk) = match file {
             Some(file) => {
                 let path = file.to_str().context("the data directory's name is not UTF-8")?;
+                disk::settle(file)?;
                 let database =
                     Database::new(path).with_context(|| format!("cannot open {}", file.display()))?;
                 // Sets `synchronous = NORMAL`: the engine's own commits sync no longer. `Disk` does.
@@ -81,10 +86,20 @@ impl Engine {
             database: Some(database),
             writes: Writes::default(),
         };
+        let broken = disk
+            .as_ref()
+            .map_or_else(CancellationToken::new, |disk| disk.broken().clone());
         Self {
             state: Mutex::new(state),
             disk,
+            broken,
         }
+    }
+
+    /// Cancelled once it can do nothing more: it panicked, or its disk failed. What was answered is kept. Only a new
+    /// process helps.
+    pub fn broken(&self) -> &CancellationToken {
+        &self.broken
     }
 
     /// Closes the file. Whoever asks later is told that nobody answers.
@@ -95,8 +110,19 @@ impl Engine {
     /// Removes items whose time is over. Answers how many.
     pub fn sweep(&self) -> Result<usize, DynoxideError> {
         // Others ask meanwhile.
-        let database = self.state().database.clone();
-        database.map_or(Ok(0), |database| database.sweep_ttl())
+        let Some(database) = self.state().database.clone() else {
+            return Ok(0);
+        };
+        self.guarded(|| database.sweep_ttl())
+    }
+
+    /// A panic leaves the database locked for good, so it is the end of the engine.
+    fn guarded<A>(&self, act: impl FnOnce() -> dynoxide::Result<A>) -> dynoxide::Result<A> {
+        catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|_| {
+            error!("the table's engine panicked");
+            self.broken.cancel();
+            Err(broken())
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -157,9 +183,12 @@ impl Engine {
                 |delete: &DeleteItemRequest| one(&delete.key),
                 Database::delete_item,
             ),
-            "BatchWriteItem" => {
-                self.perform(Access::Write, request, batch_written, Database::batch_write_item)
-            }
+            "BatchWriteItem" => self.perform(
+                Access::WriteEach,
+                request,
+                batch_written,
+                Database::batch_write_item,
+            ),
             "TransactWriteItems" => {
                 self.perform(Access::Write, request, transacted, Database::transact_write_items)
             }
@@ -214,11 +243,17 @@ impl Engine {
         };
         let reach = reach(&request);
         let mut state = self.state();
-        let answer = state.act(request, act);
+        if self.broken.is_cancelled() {
+            return (broken().into(), None);
+        }
+        let answer = self.guarded(|| state.act(request, act));
         // A refusal tells what it has seen, as a read does. A failure may have written.
-        let is_refused = answer.as_ref().is_err_and(|error| error.status_code() == REFUSED);
+        let is_refused = match (&answer, access) {
+            (Err(error), Access::Write) => changed_nothing(error),
+            _ => false,
+        };
         let after = match (&self.disk, access) {
-            (Some(disk), Access::Write) if !is_refused => {
+            (Some(disk), Access::Write | Access::WriteEach) if !is_refused => {
                 let write = state.writes.add(reach, disk);
                 disk.want(write);
                 write
@@ -252,6 +287,22 @@ impl fmt::Debug for Engine {
             .field("disk", &self.disk)
             .finish_non_exhaustive()
     }
+}
+
+fn broken() -> DynoxideError {
+    DynoxideError::InternalServerError("the table is broken".to_owned())
+}
+
+/// Whether a write that failed like this has certainly changed nothing.
+fn changed_nothing(error: &DynoxideError) -> bool {
+    matches!(
+        error,
+        DynoxideError::ConditionalCheckFailedException(..)
+            | DynoxideError::TransactionCanceledException(..)
+            | DynoxideError::ValidationException(_)
+            | DynoxideError::KeyEmptyValueValidation(_)
+            | DynoxideError::EnvelopedValidation(_)
+    )
 }
 
 fn parse<Q: DeserializeOwned>(request: &[u8]) -> Result<Q, Answer> {

@@ -38,8 +38,9 @@ const TARGET: &str = "DynamoDB_20120810.";
 /// The largest request that DynamoDB takes, in bytes.
 const LARGEST: usize = 16 * 1024 * 1024;
 
-/// How often expired items are removed, since the engine does not do it by itself.
-const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+/// How often expired items are removed, since the engine does not do it by itself. It reads the whole table each time, and
+/// nobody is told of what has expired meanwhile.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(15);
 
 /// How many connections may wait to be accepted.
 const BACKLOG: u32 = 1_024;
@@ -96,6 +97,11 @@ impl Embedded {
     /// What the SDK's clients of the table are made with: the way within this process.
     pub fn directly(&self) -> aws_config::SdkConfig {
         directly(&self.engine)
+    }
+
+    /// Waits until the engine can do nothing more: it panicked, or its disk failed.
+    pub async fn broken(&self) {
+        self.engine.broken().cancelled().await;
     }
 
     /// Stops serving and closes the file.

@@ -70,8 +70,46 @@ pub struct Listed {
 pub struct Gone {
     /// The key.
     pub key: String,
-    /// A number to keep in the value's place, for whoever puts a value there again.
+    /// A number to keep in the value's place, for whoever puts a value there again. A number that is there already stays.
     pub note: Option<i64>,
+}
+
+/// A value to store, and a number to keep beside it. The number outlives the value: see
+/// [`SessionState::delete_remembered`].
+#[derive(Debug, Clone)]
+pub struct Noted {
+    /// The value.
+    pub entry: Entry,
+    /// The number, where the key has none yet.
+    pub note: i64,
+}
+
+/// A key that was not new to a [`SessionState::put_recalling`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recalled {
+    /// The key.
+    pub key: String,
+    /// What was there.
+    pub before: Before,
+}
+
+/// What was there before a value was put.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Before {
+    /// This number, beside a value or in its place. It stays.
+    Note(i64),
+    /// This value, without a number.
+    Value(Vec<u8>),
+}
+
+impl Debug for Before {
+    /// Values are secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Note(note) => f.debug_tuple("Note").field(note).finish(),
+            Self::Value(_) => f.debug_struct("Value").finish_non_exhaustive(),
+        }
+    }
 }
 
 /// A page of what begins with a prefix, in the order of the keys. A page may be empty and not the last.
@@ -89,6 +127,9 @@ pub struct Page<T> {
 pub trait SessionState: Send + Sync + Debug {
     /// The value of `key`.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError>;
+
+    /// The value of `key`, and the number beside it.
+    async fn get_noted(&self, key: &str) -> Result<Option<(Vec<u8>, Option<i64>)>, StorageError>;
 
     /// The values that exist of `keys`, in no order.
     async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError>;
@@ -110,7 +151,7 @@ pub trait SessionState: Send + Sync + Debug {
     async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError>;
 
     /// A page of the keys that begin with `prefix` and their values, behind `after`: about 1 MB
-    /// at most.
+    /// at most. What is deleted is passed over, though it counts towards the page.
     async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError>;
 
     /// All pages: for kinds of which an instance has a few.
@@ -127,12 +168,13 @@ pub trait SessionState: Send + Sync + Debug {
     }
 
     /// Deletes these keys. [`SessionState::is_deleted`] answers `true` for them for as long as `remembered`, and
-    /// [`SessionState::put_recalling`] answers their notes.
+    /// [`SessionState::put_recalling`] answers their notes. Where it fails, some may be deleted.
     async fn delete_remembered(&self, gone: &[Gone], remembered: TimeDelta) -> Result<(), StorageError>;
 
-    /// Stores all entries as [`SessionState::put_many`] does, at no further cost, and answers the notes of those that
-    /// had been deleted.
-    async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>, StorageError>;
+    /// Stores all entries as [`SessionState::put_many`] does, at no further cost, and answers what was there before. A
+    /// number that is there stays, beside the new value. So a call that is made again, since its answer was lost, answers
+    /// the same number.
+    async fn put_recalling(&self, entries: Vec<Noted>) -> Result<Vec<Recalled>, StorageError>;
 
     /// Whether `key` was deleted. It may read as never written an hour after that, or when it is no longer remembered.
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError>;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure,
@@ -14,9 +15,10 @@ use aws_sdk_dynamodb::types::{
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::fence::{self, Fence};
-use super::{Entry, Gone, Listed, Page, SessionState};
+use super::{Before, Entry, Gone, Listed, Noted, Page, Recalled, SessionState};
 use crate::clock::Clock;
 use crate::ids::InstanceId;
 use crate::seal::{KeyError, Pin, Purpose, SealError, Sealer};
@@ -39,9 +41,6 @@ const BATCH_GET_LIMIT: usize = 100;
 /// The most keys on a page without values.
 const KEYS_ON_A_PAGE: i32 = 500;
 
-/// The most values on a page, which also ends at 1 MB.
-const VALUES_ON_A_PAGE: i32 = 100;
-
 const WRITE_CONDITION: &str =
     "attribute_not_exists(#fence) OR #fence < :token OR (#fence = :token AND #seq <= :seq)";
 
@@ -49,7 +48,7 @@ type Item = HashMap<String, AttributeValue>;
 
 /// The session state of one instance under one lease. The item of a key has `pk = sess#<instance>` and `sk = <key>`.
 /// Its attributes are `fence` and `seq` (numbers), `v` (the sealed value; absent from a tombstone), `note` (a number
-/// that a tombstone may keep) and `exp` (seconds since the epoch, where it expires).
+/// beside the value, which a tombstone keeps) and `exp` (seconds since the epoch, where it expires).
 #[derive(Debug)]
 pub struct TableSessionState {
     table: Table,
@@ -85,56 +84,26 @@ impl TableSessionState {
         &self.fence
     }
 
+    /// Replaces an item, with all that is in it.
     async fn write(
         &self,
         key: &str,
         value: Option<&[u8]>,
         expires: Option<DateTime<Utc>>,
     ) -> Result<(), StorageError> {
-        self.replace(key, value, expires, None, ReturnValue::None)
-            .await
-            .map(|_| ())
-    }
-
-    /// Writes an item, with a number beside or in place of its value. Answers the number of the item that it
-    /// replaced, if that is asked for.
-    async fn replace(
-        &self,
-        key: &str,
-        value: Option<&[u8]>,
-        expires: Option<DateTime<Utc>>,
-        note: Option<i64>,
-        returned: ReturnValue,
-    ) -> Result<Option<i64>, StorageError> {
-        if value.is_some_and(|value| value.len() > MAX_VALUE_LENGTH) {
-            return Err(StorageError::TooLarge(
-                "a value of session state has at most 400,000 bytes".into(),
-            ));
-        }
         let seq = fence::next_sequence(self.clock.now());
         let key = keys::session_entry(self.instance, key);
         let path = key.path();
         let mut item = key.attributes();
         if let Some(value) = value {
-            let sealed = self
-                .sealer
-                .seal(self.instance, Purpose::Session, path.as_bytes(), value)
-                .await
-                .map_err(|error| sealing(error, &path))?;
-            item.insert("v".to_owned(), AttributeValue::B(Blob::new(sealed)));
+            item.insert("v".to_owned(), self.seal(&path, value).await?);
         }
         if let Some(expires) = expires {
             item.insert("exp".to_owned(), number(expires.timestamp()));
         }
-        if let Some(note) = note {
-            item.insert("note".to_owned(), number(note));
-        }
         item.insert("fence".to_owned(), number(self.fence.token()));
         item.insert("seq".to_owned(), number(seq));
-        // This is checked last, so that little time passes between the check and the request.
-        if self.fence.is_revoked() {
-            return Err(StorageError::Fenced);
-        }
+        self.still_ours()?;
         let written = self
             .table
             .client()
@@ -146,18 +115,139 @@ impl TableSessionState {
             .expression_attribute_names("#seq", "seq")
             .expression_attribute_values(":token", number(self.fence.token()))
             .expression_attribute_values(":seq", number(seq))
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+            .send()
+            .await;
+        let Err(error) = written else {
+            return Ok(());
+        };
+        match error.as_service_error() {
+            Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                self.refused(failed.item.as_ref(), &path)
+            }
+            _ => Err(classify(error)),
+        }
+    }
+
+    /// Writes a value, or a tombstone, beside the number of its item: the one that is there, or else `note`. Answers the
+    /// item that was there, if that is asked for. It is an update and not a put. A put would take the number with it, and
+    /// where its answer is lost nobody would know that number any more.
+    async fn change(
+        &self,
+        key: &str,
+        value: Option<&[u8]>,
+        expires: Option<DateTime<Utc>>,
+        note: Option<i64>,
+        returned: ReturnValue,
+    ) -> Result<Option<Item>, StorageError> {
+        let seq = fence::next_sequence(self.clock.now());
+        let key = keys::session_entry(self.instance, key);
+        let path = key.path();
+        let sealed = match value {
+            Some(value) => Some(self.seal(&path, value).await?),
+            None => None,
+        };
+        let (mut sets, mut removes) = (vec!["#fence = :token", "#seq = :seq"], Vec::new());
+        let mut update = self
+            .table
+            .client()
+            .update_item()
+            .table_name(self.table.name())
+            .set_key(Some(key.attributes()))
+            .condition_expression(WRITE_CONDITION)
+            .expression_attribute_names("#fence", "fence")
+            .expression_attribute_names("#seq", "seq")
+            .expression_attribute_names("#v", "v")
+            .expression_attribute_names("#exp", "exp")
+            .expression_attribute_values(":token", number(self.fence.token()))
+            .expression_attribute_values(":seq", number(seq));
+        if let Some(sealed) = sealed {
+            sets.push("#v = :v");
+            update = update.expression_attribute_values(":v", sealed);
+        } else {
+            removes.push("#v");
+        }
+        if let Some(expires) = expires {
+            sets.push("#exp = :exp");
+            update = update.expression_attribute_values(":exp", number(expires.timestamp()));
+        } else {
+            removes.push("#exp");
+        }
+        if let Some(note) = note {
+            sets.push("#note = if_not_exists(#note, :note)");
+            update = update
+                .expression_attribute_names("#note", "note")
+                .expression_attribute_values(":note", number(note));
+        }
+        let mut expression = format!("SET {}", sets.join(", "));
+        if !removes.is_empty() {
+            expression = format!("{expression} REMOVE {}", removes.join(", "));
+        }
+        self.still_ours()?;
+        let written = update
+            .update_expression(expression)
             .return_values(returned)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
             .send()
             .await;
         match written {
-            Ok(written) => Ok(written.attributes.as_ref().and_then(read_note)),
+            Ok(written) => Ok(written.attributes),
             Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     self.refused(failed.item.as_ref(), &path).map(|()| None)
                 }
                 _ => Err(classify(error)),
             },
+        }
+    }
+
+    /// What `v` of the item at `path` is.
+    async fn seal(&self, path: &str, value: &[u8]) -> Result<AttributeValue, StorageError> {
+        if value.len() > MAX_VALUE_LENGTH {
+            return Err(StorageError::TooLarge(
+                "a value of session state has at most 400,000 bytes".into(),
+            ));
+        }
+        let sealed = self
+            .sealer
+            .seal(self.instance, Purpose::Session, path.as_bytes(), value)
+            .await
+            .map_err(|error| sealing(error, path))?;
+        Ok(AttributeValue::B(Blob::new(sealed)))
+    }
+
+    /// This is checked last, so that little time passes between the check and the request.
+    fn still_ours(&self) -> Result<(), StorageError> {
+        if self.fence.is_revoked() {
+            Err(StorageError::Fenced)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What `before`, which was written over, tells of `key`.
+    async fn recalled(&self, key: String, before: Option<Item>) -> Result<Option<Recalled>, StorageError> {
+        let Some(before) = before else {
+            return Ok(None);
+        };
+        if let Some(note) = read_note(&before) {
+            let before = Before::Note(note);
+            return Ok(Some(Recalled { key, before }));
+        }
+        match self.read(before).await {
+            Ok(found) => Ok(found.map(|(_, value)| Recalled {
+                key,
+                before: Before::Value(value),
+            })),
+            // Nobody can read it, and it is gone: its key goes on without it.
+            Err(error @ StorageError::Corrupt { .. }) => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "a value that does not open was written over"
+                );
+                Ok(None)
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -306,6 +396,14 @@ impl SessionState for TableSessionState {
         }
     }
 
+    async fn get_noted(&self, key: &str) -> Result<Option<(Vec<u8>, Option<i64>)>, StorageError> {
+        let Some(item) = self.table.get(&keys::session_entry(self.instance, key)).await? else {
+            return Ok(None);
+        };
+        let note = read_note(&item);
+        Ok(self.read(item).await?.map(|(_, value)| (value, note)))
+    }
+
     async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
         let mut distinct = keys.to_vec();
         distinct.sort_unstable();
@@ -337,21 +435,19 @@ impl SessionState for TableSessionState {
     }
 
     async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError> {
-        let gone: Vec<Gone> = keys
-            .iter()
-            .map(|key| Gone {
-                key: key.clone(),
-                note: None,
-            })
-            .collect();
-        self.delete_remembered(&gone, TOMBSTONE_TERM).await
+        let expires = Some(self.clock.now() + TOMBSTONE_TERM);
+        stream::iter(keys.to_vec())
+            .map(|key| async move { self.write(&key, None, expires).await })
+            .buffer_unordered(PARALLEL_WRITES)
+            .try_collect()
+            .await
     }
 
     async fn delete_remembered(&self, gone: &[Gone], remembered: TimeDelta) -> Result<(), StorageError> {
         let expires = Some(self.clock.now() + remembered.max(TOMBSTONE_TERM));
         stream::iter(gone.to_vec())
             .map(|gone| async move {
-                self.replace(&gone.key, None, expires, gone.note, ReturnValue::None)
+                self.change(&gone.key, None, expires, gone.note, ReturnValue::None)
                     .await
                     .map(|_| ())
             })
@@ -360,24 +456,19 @@ impl SessionState for TableSessionState {
             .await
     }
 
-    async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>, StorageError> {
-        let replaced: Vec<Gone> = stream::iter(entries)
-            .map(|entry| async move {
-                let note = self
-                    .replace(
-                        &entry.key,
-                        Some(&entry.value),
-                        entry.expires,
-                        None,
-                        ReturnValue::AllOld,
-                    )
+    async fn put_recalling(&self, entries: Vec<Noted>) -> Result<Vec<Recalled>, StorageError> {
+        let recalled: Vec<Option<Recalled>> = stream::iter(entries)
+            .map(|Noted { entry, note }| async move {
+                let (value, note) = (Some(&entry.value[..]), Some(note));
+                let before = self
+                    .change(&entry.key, value, entry.expires, note, ReturnValue::AllOld)
                     .await?;
-                Ok::<_, StorageError>(Gone { key: entry.key, note })
+                self.recalled(entry.key, before).await
             })
             .buffer_unordered(PARALLEL_WRITES)
             .try_collect()
             .await?;
-        Ok(replaced.into_iter().filter(|gone| gone.note.is_some()).collect())
+        Ok(recalled.into_iter().flatten().collect())
     }
 
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
@@ -403,7 +494,11 @@ impl SessionState for TableSessionState {
     }
 
     async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError> {
-        let query = self.query(prefix, after).limit(VALUES_ON_A_PAGE);
+        // Without a limit, which counts tombstones too: many of them lie between a few values.
+        let query = self
+            .query(prefix, after)
+            .filter_expression("attribute_exists(#v)")
+            .expression_attribute_names("#v", "v");
         let answer = query.send().await.map_err(classify)?;
         let mut items = Vec::new();
         for item in answer.items.unwrap_or_default() {

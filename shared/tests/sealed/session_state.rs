@@ -6,7 +6,9 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::TimeDelta;
 use shared::clock::Clock;
 use shared::seal::Purpose;
-use shared::session_state::{Entry, Fence, MAX_VALUE_LENGTH, SessionState, TableSessionState};
+use shared::session_state::{
+    Before, Entry, Fence, Gone, MAX_VALUE_LENGTH, Noted, Recalled, SessionState, TableSessionState,
+};
 use shared::storage::StorageError;
 use shared::storage::keys;
 
@@ -164,6 +166,107 @@ async fn keys_come_in_pages_without_tombstones_and_what_has_expired() {
         .await
         .expect("its tombstone");
     assert!(!raw.contains_key("v"));
+}
+
+#[tokio::test]
+async fn a_number_beside_a_value_outlives_it_and_stays_however_often_it_is_put() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    let put = async |value: &[u8], note: i64| {
+        let entry = entry("a", value);
+        state
+            .put_recalling(vec![Noted { entry, note }])
+            .await
+            .expect("put")
+    };
+    let noted = |note: i64| {
+        [Recalled {
+            key: "a".to_owned(),
+            before: Before::Note(note),
+        }]
+    };
+    let delete = async |note: Option<i64>| {
+        let key = "a".to_owned();
+        let gone = [Gone { key, note }];
+        let deleted = state.delete_remembered(&gone, TimeDelta::days(30)).await;
+        deleted.expect("deleted");
+    };
+    assert_eq!(put(&b"one"[..], 7).await, []);
+    assert_eq!(
+        put(&b"one"[..], 8).await,
+        noted(7),
+        "as a call does whose answer was lost"
+    );
+    let read = state.get_noted("a").await.expect("read");
+    assert_eq!(read, Some((b"one".to_vec(), Some(7))));
+
+    delete(None).await;
+    assert!(state.is_deleted("a").await.expect("read"));
+    assert_eq!(state.get_noted("a").await.expect("read"), None);
+    let raw = world
+        .item(&keys::session_entry(world.instance, "a"))
+        .await
+        .expect("its tombstone");
+    let forgotten = (world.clock.now() + TimeDelta::days(30)).timestamp();
+    assert_eq!(raw["exp"], AttributeValue::N(forgotten.to_string()));
+    assert_eq!(put(&b"two"[..], 9).await, noted(7));
+    let raw = world
+        .item(&keys::session_entry(world.instance, "a"))
+        .await
+        .expect("stored");
+    assert!(!raw.contains_key("exp"), "the value does not expire");
+
+    delete(Some(5)).await;
+    assert_eq!(put(&b"three"[..], 9).await, noted(7));
+    state.put("a", b"without", None).await.expect("put");
+    delete(Some(5)).await;
+    assert_eq!(put(&b"four"[..], 9).await, noted(5));
+    let late = owner(&world, 0);
+    let entry = entry("a", b"late");
+    let late = late.put_recalling(vec![Noted { entry, note: 1 }]).await;
+    assert!(matches!(late, Err(StorageError::Fenced)), "{late:?}");
+}
+
+#[tokio::test]
+async fn a_value_without_a_number_is_recalled_itself_if_it_opens() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    state.put("a", b"before", None).await.expect("put");
+    state.put("b", b"other", None).await.expect("put");
+    let key = keys::session_entry(world.instance, "b");
+    let another = world
+        .item(&keys::session_entry(world.instance, "a"))
+        .await
+        .expect("stored");
+    let mut broken = world.item(&key).await.expect("stored");
+    broken.insert("v".to_owned(), another["v"].clone());
+    world.put_item(broken).await;
+    let noted = |key: &str| Noted {
+        entry: entry(key, b"after"),
+        note: 1,
+    };
+    let recalled = state.put_recalling(vec![noted("a"), noted("b")]).await;
+    let expected = [Recalled {
+        key: "a".to_owned(),
+        before: Before::Value(b"before".to_vec()),
+    }];
+    assert_eq!(recalled.expect("put"), expected);
+    assert_eq!(
+        state.get("b").await.expect("read").as_deref(),
+        Some(&b"after"[..])
+    );
+}
+
+#[tokio::test]
+async fn many_tombstones_before_a_value_take_no_pages_of_their_own() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    let gone: Vec<String> = (0..250).map(|n| format!("many#{n:03}")).collect();
+    state.delete_many(&gone).await.expect("deleted");
+    state.put("many#250", b"x", None).await.expect("put");
+    let page = state.page("many#", None).await.expect("read");
+    assert_eq!(names(&page.items), ["many#250"]);
+    assert_eq!(page.next, None);
 }
 
 #[tokio::test]

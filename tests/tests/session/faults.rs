@@ -12,7 +12,7 @@ use serde_json::json;
 use shared::domain::content::{Content, Said};
 use shared::domain::instance::Status;
 use shared::ids::MessageId;
-use shared::session_state::{Entry, Gone, Listed, Page, SessionState};
+use shared::session_state::{Entry, Gone, Listed, Noted, Page, Recalled, SessionState};
 use shared::storage::StorageError;
 use testbed::wait::DEADLINE;
 
@@ -75,6 +75,10 @@ impl SessionState for NoBuffer {
         self.inner.get(key).await
     }
 
+    async fn get_noted(&self, key: &str) -> Result<Option<(Vec<u8>, Option<i64>)>, StorageError> {
+        self.inner.get_noted(key).await
+    }
+
     async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
         self.inner.get_many(keys).await
     }
@@ -108,11 +112,11 @@ impl SessionState for NoBuffer {
         self.inner.delete_remembered(gone, remembered).await
     }
 
-    async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>, StorageError> {
+    async fn put_recalling(&self, entries: Vec<Noted>) -> Result<Vec<Recalled>, StorageError> {
         let mut stored = Vec::new();
-        for entry in entries {
-            if self.stores(&entry.key)? {
-                stored.push(entry);
+        for noted in entries {
+            if self.stores(&noted.entry.key)? {
+                stored.push(noted);
             }
         }
         self.inner.put_recalling(stored).await

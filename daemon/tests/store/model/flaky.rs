@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::session_state::{Entry, Gone, Listed, Page, SessionState};
+use shared::session_state::{Entry, Gone, Listed, Noted, Page, Recalled, SessionState};
 use shared::storage::StorageError;
 
 type Result<T> = std::result::Result<T, StorageError>;
@@ -18,8 +18,9 @@ pub enum Fault {
     TimedOut,
     /// No answer came; it took effect.
     Lost,
-    /// No answer came; of several entries, the first took effect.
-    Torn,
+    /// No answer came; of several entries, those took effect whose bit is set. They are written several at a time, so
+    /// they may be any.
+    Torn(u8),
 }
 
 /// Which of the next calls fails, and how.
@@ -74,22 +75,35 @@ impl Flaky {
         }
     }
 
-    /// A write: `all` of it, or its `first` part.
-    async fn write<T>(
+    /// A write that takes effect as a whole or not at all.
+    async fn whole<F: Future<Output = Result<()>>>(&self, write: impl Fn() -> F) -> Result<()> {
+        match self.faults.of_this_call() {
+            None => write().await,
+            Some(Fault::Throttled) => Err(throttled()),
+            Some(Fault::TimedOut) => Err(unanswered()),
+            Some(Fault::Lost | Fault::Torn(_)) => {
+                write().await?;
+                Err(unanswered())
+            }
+        }
+    }
+
+    /// A write of several entries.
+    async fn write<E: Clone, T, F: Future<Output = Result<T>>>(
         &self,
-        all: impl Future<Output = Result<T>>,
-        first: impl Future<Output = Result<T>>,
+        entries: Vec<E>,
+        write: impl Fn(Vec<E>) -> F,
     ) -> Result<T> {
         match self.faults.of_this_call() {
-            None => all.await,
+            None => write(entries).await,
             Some(Fault::Throttled) => Err(throttled()),
             Some(Fault::TimedOut) => Err(unanswered()),
             Some(Fault::Lost) => {
-                all.await?;
+                write(entries).await?;
                 Err(unanswered())
             }
-            Some(Fault::Torn) => {
-                first.await?;
+            Some(Fault::Torn(parts)) => {
+                write(some(&entries, parts)).await?;
                 Err(unanswered())
             }
         }
@@ -104,8 +118,11 @@ fn unanswered() -> StorageError {
     StorageError::Unavailable("as the test wants it".into())
 }
 
-fn first<T: Clone>(all: &[T]) -> Vec<T> {
-    all.iter().take(1).cloned().collect()
+/// Those whose bit is set.
+fn some<T: Clone>(all: &[T], parts: u8) -> Vec<T> {
+    let is_set = |(place, _): &(usize, &T)| (parts >> (place % 8)) & 1 == 1;
+    let set = all.iter().enumerate().filter(is_set);
+    set.map(|(_, one)| one.clone()).collect()
 }
 
 #[async_trait]
@@ -114,43 +131,38 @@ impl SessionState for Flaky {
         self.read(self.state.get(key)).await
     }
 
+    async fn get_noted(&self, key: &str) -> Result<Option<(Vec<u8>, Option<i64>)>> {
+        self.read(self.state.get_noted(key)).await
+    }
+
     async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>> {
         self.read(self.state.get_many(keys)).await
     }
 
     async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<()> {
-        let put = || self.state.put(key, value, expires);
-        self.write(put(), put()).await
+        self.whole(|| self.state.put(key, value, expires)).await
     }
 
     async fn put_many(&self, entries: Vec<Entry>) -> Result<()> {
-        let one = first(&entries);
-        self.write(self.state.put_many(entries), self.state.put_many(one))
-            .await
+        self.write(entries, |entries| self.state.put_many(entries)).await
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        self.write(self.state.delete(key), self.state.delete(key)).await
+        self.whole(|| self.state.delete(key)).await
     }
 
     async fn delete_many(&self, keys: &[String]) -> Result<()> {
-        let one = first(keys);
-        self.write(self.state.delete_many(keys), self.state.delete_many(&one))
-            .await
+        let delete = |keys: Vec<String>| async move { self.state.delete_many(&keys).await };
+        self.write(keys.to_vec(), delete).await
     }
 
     async fn delete_remembered(&self, gone: &[Gone], remembered: TimeDelta) -> Result<()> {
-        let one = first(gone);
-        let (all, one) = (
-            self.state.delete_remembered(gone, remembered),
-            self.state.delete_remembered(&one, remembered),
-        );
-        self.write(all, one).await
+        let delete = |gone: Vec<Gone>| async move { self.state.delete_remembered(&gone, remembered).await };
+        self.write(gone.to_vec(), delete).await
     }
 
-    async fn put_recalling(&self, entries: Vec<Entry>) -> Result<Vec<Gone>> {
-        let one = first(&entries);
-        self.write(self.state.put_recalling(entries), self.state.put_recalling(one))
+    async fn put_recalling(&self, entries: Vec<Noted>) -> Result<Vec<Recalled>> {
+        self.write(entries, |entries| self.state.put_recalling(entries))
             .await
     }
 
@@ -167,6 +179,6 @@ impl SessionState for Flaky {
     }
 
     async fn clear(&self) -> Result<()> {
-        self.write(self.state.clear(), self.state.clear()).await
+        self.whole(|| self.state.clear()).await
     }
 }

@@ -9,8 +9,10 @@ mod facts;
 mod flaky;
 mod ops;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use daemon::store::SessionStore;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -24,7 +26,7 @@ use wacore::store::in_memory::InMemoryBackend;
 
 use self::facts::Fact;
 use self::flaky::{Fault, Faults, Flaky};
-use self::ops::{Op, op};
+use self::ops::{MESSAGES, Op, at, op};
 use crate::support::World;
 
 /// One step of a run.
@@ -43,7 +45,7 @@ enum Step {
     Delay(Op),
     /// That write arrives.
     Land,
-    /// The session ends, and another begins under the same lease.
+    /// The session ends in order, and another begins under the same lease.
     Reopen,
     /// The process dies, and another takes the shard.
     Die,
@@ -57,7 +59,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Fault::Throttled),
         Just(Fault::TimedOut),
         Just(Fault::Lost),
-        Just(Fault::Torn)
+        any::<u8>().prop_map(Fault::Torn)
     ];
     prop_oneof![
         10 => op().prop_map(Step::Call),
@@ -77,6 +79,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// A write that is on its way.
 struct Delayed {
+    operation: String,
     body: String,
     op: Op,
     /// Whether the same entry has been written since.
@@ -96,6 +99,8 @@ struct Run {
     former: Option<Arc<SessionStore>>,
     /// The calls that took effect.
     log: Vec<Op>,
+    /// When the messages first came. They keep that, however often they come again.
+    came: BTreeMap<u8, DateTime<Utc>>,
     delayed: Option<Delayed>,
 }
 
@@ -119,11 +124,13 @@ impl Run {
             faults,
             former: None,
             log: Vec::new(),
+            came: BTreeMap::new(),
             delayed: None,
         }
     }
 
     fn reopen(&mut self) {
+        self.world.clock.advance(TimeDelta::seconds(1));
         self.store = open(&self.world, &self.relay, &self.fence, &self.faults);
     }
 
@@ -152,6 +159,7 @@ impl Run {
     }
 
     async fn step(&mut self, step: Step) {
+        self.world.clock.advance(TimeDelta::seconds(1));
         match step {
             Step::Call(op) => self.call(op).await,
             Step::Fail {
@@ -163,6 +171,7 @@ impl Run {
             Step::Delay(op) => self.delay(op).await,
             Step::Land => self.land().await,
             Step::Reopen => {
+                self.store.store_deferred().await.expect("stored");
                 self.reopen();
                 self.agree(&Fact::all(), "in the next session").await;
             }
@@ -177,7 +186,21 @@ impl Run {
         let reference = self.reference(&self.log).await;
         let theirs = op.call(&reference, &self.base).await.expect("it never fails");
         assert_eq!(ours, theirs, "{op:?}");
+        self.keep_times(&op);
         self.took_effect(op).await;
+    }
+
+    /// Each message that was buffered has the time at which it first came.
+    fn keep_times(&mut self, op: &Op) {
+        let Op::Buffer(values) = op else {
+            return;
+        };
+        for id in values.keys() {
+            let came = self.store.received_at("chat", "sender", at(&MESSAGES, *id));
+            let came = came.expect("it is buffered");
+            let first = *self.came.entry(*id).or_insert(came);
+            assert_eq!(came, first, "message {id} came before");
+        }
     }
 
     async fn took_effect(&mut self, op: Op) {
@@ -188,14 +211,19 @@ impl Run {
             let written = delayed.op.facts();
             delayed.is_overtaken |= facts.iter().any(|fact| written.contains(fact));
         }
-        self.log.push(op);
+        self.log.push(op.clone());
         self.agree(&facts, "after a call").await;
+        // As they rest, too: they were just read.
+        self.keep_times(&op);
     }
 
     async fn fail(&mut self, op: Op, after: u8, fault: Fault, is_retried: bool) {
         self.faults.arm(after, fault);
         let ours = op.call(&*self.store, &self.base).await;
         let has_failed = self.faults.disarm();
+        if let (true, Op::TakeSent(_), Ok(taken)) = (has_failed, &op, &ours) {
+            return self.left(op, taken, fault).await;
+        }
         assert_eq!(ours.is_err(), has_failed, "{op:?}: a failure is told");
         if !has_failed {
             return self.took_effect(op).await;
@@ -232,9 +260,20 @@ impl Run {
         let ours = op.call(&*self.store, &self.base).await.expect("nothing fails");
         let reference = self.reference(&self.log).await;
         let theirs = op.call(&reference, &self.base).await.expect("it never fails");
-        // What was taken by the call that failed is gone.
-        let is_gone = matches!(op, Op::TakeSent(_)) && ours == "None";
-        assert!(is_gone || ours == theirs, "{op:?}: {ours}, not {theirs}");
+        assert_eq!(ours, theirs, "{op:?}");
+        self.keep_times(&op);
+        self.took_effect(op).await;
+    }
+
+    /// A sent message was taken, and its deletion failed. It is taken once more, if it may be there, and then it is gone.
+    async fn left(&mut self, op: Op, taken: &str, fault: Fault) {
+        let reference = self.reference(&self.log).await;
+        let theirs = op.call(&reference, &self.base).await.expect("it never fails");
+        assert_eq!(taken, theirs, "{op:?}");
+        let again = op.call(&*self.store, &self.base).await.expect("nothing fails");
+        let may_be_there = matches!(fault, Fault::Throttled | Fault::TimedOut);
+        let expected = if may_be_there { taken } else { "None" };
+        assert_eq!(again, expected, "{op:?} after {fault:?}");
         self.took_effect(op).await;
     }
 
@@ -261,7 +300,9 @@ impl Run {
         if self.delayed.is_some() {
             return;
         }
-        let catch = self.relay.hold(On::operation("PutItem").with("sess#"));
+        let catch = self
+            .relay
+            .hold(On::operations(["PutItem", "UpdateItem"]).with("sess#"));
         let (calling, store, base) = (op.clone(), Arc::clone(&self.store), self.base.clone());
         let mut call = tokio::spawn(async move { calling.call(&*store, &base).await });
         tokio::select! {
@@ -269,9 +310,9 @@ impl Run {
                 // Whoever called gives it up.
                 call.abort();
                 let _ = call.await;
-                let body = held.call.body.clone();
+                let (operation, body) = (held.call.operation.clone(), held.call.body.clone());
                 held.release(Fate::BROKEN);
-                self.delayed = Some(Delayed { body, op, is_overtaken: false });
+                self.delayed = Some(Delayed { operation, body, op, is_overtaken: false });
             }
             called = &mut call => {
                 // It had nothing to write.
@@ -290,7 +331,7 @@ impl Run {
         let Some(delayed) = self.delayed.take() else {
             return;
         };
-        put_item(&self.world.database.endpoint, &delayed.body).await;
+        make(&self.world.database.endpoint, &delayed.operation, &delayed.body).await;
         self.reopen();
         if delayed.is_overtaken {
             self.agree(&Fact::all(), "after a write that came too late").await;
@@ -340,14 +381,14 @@ fn open(world: &World, relay: &Relay, fence: &Fence, faults: &Faults) -> Arc<Ses
 }
 
 /// Makes a call of which a copy was kept.
-async fn put_item(endpoint: &str, body: &str) {
+async fn make(endpoint: &str, operation: &str, body: &str) {
     let host = endpoint.trim_start_matches("http://");
     let signature = "AWS4-HMAC-SHA256 Credential=local/20260101/eu-central-1/dynamodb/aws4_request, \
                      SignedHeaders=host;x-amz-date, Signature=0";
     let head = [
         "POST / HTTP/1.1".to_owned(),
         format!("Host: {host}"),
-        "X-Amz-Target: DynamoDB_20120810.PutItem".to_owned(),
+        format!("X-Amz-Target: DynamoDB_20120810.{operation}"),
         "X-Amz-Date: 20260101T000000Z".to_owned(),
         format!("Authorization: {signature}"),
         "Content-Type: application/x-amz-json-1.0".to_owned(),

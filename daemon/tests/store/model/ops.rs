@@ -15,6 +15,7 @@ use wacore::store::traits::{
 use wacore_appstate::processor::AppStateMutationMAC;
 
 use super::facts::Fact;
+use crate::support::session_record;
 
 /// Two people, one of them with two devices.
 pub const ADDRESSES: [&str; 3] = ["100@lid", "100:7@lid", "200@lid"];
@@ -149,6 +150,11 @@ fn bytes(value: u8) -> Bytes {
     Bytes::from(vec![value; 3])
 }
 
+/// A session's record. Three values in a row are steps under one ratchet key.
+fn session(value: u8) -> Bytes {
+    session_record(value / 3, u32::from(value % 3))
+}
+
 impl Op {
     /// Calls the store. Answers what the call answers, as text.
     #[expect(clippy::too_many_lines, reason = "one arm a call")]
@@ -158,7 +164,11 @@ impl Op {
             values.iter().map(record).collect()
         };
         match self {
-            Self::PutSessions(values) => store.put_sessions_batch(&records(&ADDRESSES, values)).await?,
+            Self::PutSessions(values) => {
+                let record = |(of, value): (&u8, &u8)| (Arc::from(at(&ADDRESSES, *of)), session(*value));
+                let records: Vec<(Arc<str>, Bytes)> = values.iter().map(record).collect();
+                store.put_sessions_batch(&records).await?;
+            }
             Self::DeleteSession(of) => store.delete_session(at(&ADDRESSES, *of)).await?,
             Self::PutIdentities(values) => {
                 let key = |(of, value): (&u8, &u8)| (Arc::from(at(&ADDRESSES, *of)), [*value; 32]);

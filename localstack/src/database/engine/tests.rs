@@ -75,15 +75,69 @@ async fn nobody_is_told_of_a_write_that_is_not_on_disk() {
 }
 
 #[tokio::test]
-async fn a_disk_that_fails_makes_the_outcome_unknown() {
+async fn a_disk_that_fails_makes_the_outcome_unknown_and_is_the_end() {
     let (engine, let_go) = engine().await;
     drop(let_go);
-    for _ in 0..2 {
-        let answer = asked(&engine, "PutItem", put("a")).await;
+    assert!(!engine.broken().is_cancelled());
+    for name in ["first", "later"] {
+        let answer = asked(&engine, "PutItem", put(name)).await;
         assert_eq!(answer.status, 500);
         assert!(answer.body.contains("InternalServerError"), "{}", answer.body);
+        assert!(engine.broken().is_cancelled());
     }
+    assert_eq!(asked(&engine, "GetItem", get("first")).await.status, 500);
+    let database = engine.state().database.clone().expect("open");
+    let scan = serde_json::from_value(json!({"TableName": "table"})).expect("a request");
+    let left = serde_json::to_string(&database.scan(scan).expect("read")).expect("encoded");
+    assert!(left.contains("first") && !left.contains("later"), "{left}");
+}
+
+#[tokio::test]
+async fn a_panic_is_the_end() {
+    let engine = Engine::over(Database::memory().expect("opened"), None);
+    let request = get("a").to_string();
+    let (answer, _) = engine.perform(
+        Access::Read,
+        request.as_bytes(),
+        |_: &GetItemRequest| Reach::Everything,
+        |_, _| -> dynoxide::Result<()> { panic!("as the test wants it") },
+    );
+    assert_eq!(answer.status, 500);
+    assert!(engine.broken().is_cancelled());
     assert_eq!(asked(&engine, "GetItem", get("a")).await.status, 500);
+}
+
+/// The engine writes the items of a batch one after the other. Whether it looks at all of them first is its own affair.
+#[tokio::test]
+async fn a_batch_that_is_refused_may_have_written() {
+    let (engine, _let_go) = engine().await;
+    let put = |name: &str, content: String| json!({"PutRequest": {"Item": {"pk": {"S": name}, "content": {"S": content}}}});
+    let batch =
+        json!({"RequestItems": {"table": [put("a", "fits".to_owned()), put("b", "x".repeat(500_000))]}});
+    assert!(waits(&engine, "BatchWriteItem", batch));
+    assert!(waits(&engine, "GetItem", get("a")), "its reader");
+}
+
+#[tokio::test]
+async fn a_log_that_was_left_is_opened_as_it_was() {
+    let folder = tempfile::tempdir().expect("made");
+    let (file, copy) = (folder.path().join("table.db"), folder.path().join("copy.db"));
+    let table = json!({
+        "TableName": "table", "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "pk", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "pk", "KeyType": "HASH"}],
+    });
+    let engine = Engine::open(Some(&file)).expect("opened");
+    assert_eq!(asked(&engine, "CreateTable", table).await.status, 200);
+    assert_eq!(asked(&engine, "PutItem", put("a")).await.status, 200);
+    // As after a kill: the log is there, and not in the database.
+    for name in ["table.db", "table.db-wal"] {
+        let to = name.replace("table", "copy");
+        std::fs::copy(folder.path().join(name), folder.path().join(to)).expect("copied");
+    }
+    let next = Engine::open(Some(&copy)).expect("opened");
+    let read = asked(&next, "GetItem", get("a")).await;
+    assert_eq!(read.body, r#"{"Item":{"pk":{"S":"a"}}}"#);
 }
 
 #[tokio::test]
