@@ -252,7 +252,7 @@ impl Worker {
         }
     }
 
-    /// The same, unless no transaction is open: it could not begin, or SQLite has rolled it back, as it does where the disk is
+    /// The same, unless no transaction is open: it could not begin, or the engine has rolled it back, as it does where the disk is
     /// full. A savepoint would then begin one of its own, and store what its caller is told is not stored.
     fn unit_of_batch<T>(&mut self, work: impl FnOnce(&mut Unit<'_>) -> Result<T>) -> Result<(T, Effects)> {
         if self.connection.is_autocommit() {
