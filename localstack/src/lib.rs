@@ -14,6 +14,7 @@ pub mod guide;
 mod mailbox;
 mod secrets;
 mod stack;
+mod turns;
 
 pub use between::{Between, Directly};
 pub use cli::Cli;

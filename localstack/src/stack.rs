@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
+use axum::{Router, middleware};
 use daemon::app::{App, Parts};
 use daemon::files;
 use daemon::realtime::Realtime;
@@ -39,6 +39,7 @@ use crate::database::Embedded;
 use crate::entrance;
 use crate::mailbox;
 use crate::secrets;
+use crate::turns::{Turns, in_turn};
 
 /// Shards of the local network: enough that the parts meet more than one.
 const SHARDS: u32 = 2;
@@ -220,6 +221,7 @@ impl Stack {
             stop_api.clone(),
         ));
         let routes = service::all(states)
+            .layer(middleware::from_fn_with_state(Arc::<Turns>::default(), in_turn))
             .merge(entrance::routes())
             .merge(mailbox::routes(mailbox))
             .merge(content::routes(bucket.clone()));
