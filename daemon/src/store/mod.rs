@@ -1,8 +1,8 @@
 //! The WhatsApp library's storage traits over the fenced, sealed session state.
 //!
 //! The library has its own write-back caches of sessions, sender keys and identities. So only two packs of prekeys
-//! are cached here, and the last steps of sessions that need not be stored one by one (`deferred`). The owner of the
-//! fence is alone, so reading, changing and writing back under a lock of this process is atomic.
+//! are cached here, the last steps of sessions that need not be stored one by one (`deferred`), and of which devices of a
+//! user there is nothing (`devices`). The owner of the fence is alone, so reading, changing and writing back under a lock of this process is atomic.
 //!
 //! Entries are named `<kind>#<parts>`:
 //!
@@ -26,6 +26,7 @@
 mod app_sync;
 mod deferred;
 mod device;
+mod devices;
 mod gate;
 mod msg_secret;
 mod names;
@@ -54,6 +55,7 @@ use tracing::warn;
 use wacore::store::error::StoreError;
 
 use deferred::Deferred;
+use devices::Devices;
 use gate::Gate;
 use names::kind;
 use prekeys::Prekeys;
@@ -83,6 +85,7 @@ pub struct SessionStore {
     clock: Arc<dyn Clock>,
     prekeys: Prekeys,
     deferred: Deferred,
+    devices: Devices,
     locks: Locks,
     received: Received,
     shut: CancellationToken,
@@ -148,6 +151,7 @@ impl SessionStore {
             state,
             clock,
             deferred: Deferred::default(),
+            devices: Devices::default(),
             locks: Locks::default(),
             received: Received::default(),
             shut,

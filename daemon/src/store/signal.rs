@@ -18,8 +18,13 @@ impl SessionStore {
             value: value.as_ref().to_vec(),
             expires: None,
         };
+        let entries: Vec<Entry> = values.iter().map(entry).collect();
+        let names: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
+        self.devices.are_written(&names);
         // A session or a sender key that is gone is agreed upon anew, upon a retry receipt to its owner.
-        self.put_or_forget(values.iter().map(entry).collect()).await
+        let done = self.put_or_forget(entries).await;
+        self.devices.were_written(done.is_ok());
+        done
     }
 
     /// Stores the session steps that are only in memory: for the end of a session.
@@ -37,14 +42,34 @@ impl SessionStore {
     }
 
     async fn put_one(&self, kind: &str, part: &str, value: &[u8]) -> Result<()> {
-        self.state
-            .put(&name(kind, &[part]), value, None)
-            .await
-            .map_err(failed)
+        let names = [name(kind, &[part])];
+        self.devices.are_written(&names);
+        let done = self.state.put(&names[0], value, None).await;
+        self.devices.were_written(done.is_ok());
+        done.map_err(failed)
     }
 
     async fn get_one(&self, kind: &str, part: &str) -> Result<Option<Vec<u8>>> {
         self.state.get(&name(kind, &[part])).await.map_err(failed)
+    }
+
+    /// The same of an address, of whose user nothing more may be there.
+    async fn get_of_device(&self, kind: &str, address: &str) -> Result<Option<Vec<u8>>> {
+        let name = name(kind, &[address]);
+        if self.devices.is_missing(&name) {
+            return Ok(None);
+        }
+        let found = self.state.get(&name).await.map_err(failed)?;
+        if found.is_none()
+            && let Some((user, writes)) = self.devices.missed(&name)
+        {
+            let page = self.state.keys(user, None).await.map_err(failed)?;
+            if page.next.is_none() {
+                let entries = page.items.into_iter().map(|listed| listed.key);
+                self.devices.listed(user, writes, entries.collect());
+            }
+        }
+        Ok(found)
     }
 
     async fn delete_one(&self, kind: &str, part: &str) -> Result<()> {
@@ -63,7 +88,7 @@ impl SignalStore for SessionStore {
     }
 
     async fn load_identity(&self, address: &str) -> Result<Option<[u8; 32]>> {
-        match self.get_one("id", address).await? {
+        match self.get_of_device("id", address).await? {
             Some(bytes) => Ok(Some(bytes.try_into().map_err(|_| corrupt("identity"))?)),
             None => Ok(None),
         }
@@ -77,7 +102,7 @@ impl SignalStore for SessionStore {
         if let Some(latest) = self.deferred.latest(address) {
             return Ok(Some(latest));
         }
-        Ok(self.get_one("s", address).await?.map(Bytes::from))
+        Ok(self.get_of_device("s", address).await?.map(Bytes::from))
     }
 
     async fn put_session(&self, address: &str, session: &[u8]) -> Result<()> {

@@ -443,6 +443,34 @@ async fn a_session_that_begins_reads_nothing_of_what_was_committed_and_buffered(
     assert_eq!(second.received_at("c", "s", "2"), came[1], "it was buffered");
 }
 
+/// The library looks for each device that a user might have, where it learns the user's LID.
+#[tokio::test]
+async fn devices_of_which_nothing_is_stored_are_read_once() {
+    let world = World::new().await;
+    let earlier = world.store(1);
+    let (first, seventh) = (session_record(1, 0), session_record(2, 0));
+    earlier.put_session("15550001@c.us.0", &first).await.unwrap();
+    earlier.put_session("15550001:7@c.us.0", &seventh).await.unwrap();
+    earlier.put_identity("15550001:7@c.us.0", [7; 32]).await.unwrap();
+    let relay = Relay::before(&world.database.endpoint).await;
+    let reads = relay.watch(On::operations(["GetItem", "Query", "BatchGetItem"]).with("sess#"));
+    let store = world.store_behind(&relay, 2);
+    for device in 1..100 {
+        for server in ["c.us", "hosted"] {
+            let address = format!("15550001:{device}@{server}.0");
+            let is_there = (device, server) == (7, "c.us");
+            assert_eq!(store.get_session(&address).await.unwrap().is_some(), is_there);
+            assert_eq!(store.load_identity(&address).await.unwrap().is_some(), is_there);
+        }
+    }
+    // Of each kind two that were not there, the list, and what is there.
+    assert_eq!(reads.hits(), 8);
+    store.put_session("15550001:9@hosted.0", &first).await.unwrap();
+    assert!(store.get_session("15550001:9@hosted.0").await.unwrap().is_some());
+    assert!(store.get_session("15550001@c.us.0").await.unwrap().is_some());
+    assert_eq!(store.get_session("15550001:8@c.us.0").await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn a_buffered_message_that_does_not_open_stops_no_session() {
     let world = World::new().await;
