@@ -1,8 +1,8 @@
 //! The WhatsApp library's storage traits over the fenced, sealed session state.
 //!
 //! The library has its own write-back caches of sessions, sender keys and identities. So only two packs of prekeys
-//! are cached here, the last steps of sessions that need not be stored one by one (`deferred`), and of which devices of a
-//! user there is nothing (`devices`). The owner of the fence is alone, so reading, changing and writing back under a lock of this process is atomic.
+//! are cached here, the last steps of sessions that need not be stored one by one (`deferred`), of which devices of a
+//! user there is nothing (`devices`), and the last privacy tokens (`tokens`). The owner of the fence is alone, so reading, changing and writing back under a lock of this process is atomic.
 //!
 //! Entries are named `<kind>#<parts>`:
 //!
@@ -37,6 +37,7 @@ mod prekeys;
 mod protocol;
 mod received;
 mod signal;
+mod tokens;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -60,6 +61,7 @@ use gate::Gate;
 use names::kind;
 use prekeys::Prekeys;
 use received::Received;
+use tokens::Tokens;
 
 pub use oversize::{MAX_TEXT, is_oversize, is_stub};
 pub use polls::{CastVote, Counted, NewPoll, StoredPoll};
@@ -86,6 +88,7 @@ pub struct SessionStore {
     prekeys: Prekeys,
     deferred: Deferred,
     devices: Devices,
+    tokens: Tokens,
     locks: Locks,
     received: Received,
     shut: CancellationToken,
@@ -152,6 +155,7 @@ impl SessionStore {
             clock,
             deferred: Deferred::default(),
             devices: Devices::default(),
+            tokens: Tokens::default(),
             locks: Locks::default(),
             received: Received::default(),
             shut,

@@ -15,6 +15,7 @@ use wacore::store::traits::{
 use super::names::{last, name, prefix};
 use super::oversize::{self, is_oversize};
 use super::pairs::{self, Pairs};
+use super::tokens::Stored;
 use super::{
     BASE_KEY_TERM, COMMITTED_TERM, MissingInbound, PENDING_INBOUND_TERM, SENT_MESSAGE_TERM, SessionStore,
     corrupt, count, failed, from_json, stamped, to_json, unstamped,
@@ -42,10 +43,24 @@ impl SessionStore {
         change: impl FnOnce(Option<TcTokenEntry>) -> Option<TcTokenEntry> + Send,
     ) -> Result<()> {
         let _alone = self.locks.tc_tokens.lock().await;
-        match change(self.get_tc_token(jid).await?) {
-            Some(changed) => self.put_json(&name("tc", &[jid]), &changed).await,
-            None => Ok(()),
+        let Some(changed) = change(self.tc_token(jid).await?) else {
+            return Ok(());
+        };
+        let change = self.tokens.change(Some(jid));
+        self.put_json(&name("tc", &[jid]), &changed).await?;
+        change.done();
+        self.tokens.learn(jid, Some(changed));
+        Ok(())
+    }
+
+    /// What is stored for a person. The caller holds the lock.
+    async fn tc_token(&self, jid: &str) -> Result<Option<TcTokenEntry>> {
+        if let Some(Stored(known)) = self.tokens.of(jid) {
+            return Ok(known);
         }
+        let entry: Option<TcTokenEntry> = self.get_json(&name("tc", &[jid])).await?;
+        self.tokens.learn(jid, entry.clone());
+        Ok(entry)
     }
 
     /// Buffers incoming messages until they are committed. Where that fails, the client must be dropped: see
@@ -361,7 +376,11 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn get_tc_token(&self, jid: &str) -> Result<Option<TcTokenEntry>> {
-        self.get_json(&name("tc", &[jid])).await
+        if let Some(Stored(known)) = self.tokens.of(jid) {
+            return Ok(known);
+        }
+        let _alone = self.locks.tc_tokens.lock().await;
+        self.tc_token(jid).await
     }
 
     async fn put_tc_token(&self, jid: &str, entry: &TcTokenEntry) -> Result<()> {
@@ -370,7 +389,10 @@ impl ProtocolStore for SessionStore {
 
     async fn delete_tc_token(&self, jid: &str) -> Result<()> {
         let _alone = self.locks.tc_tokens.lock().await;
-        self.state.delete(&name("tc", &[jid])).await.map_err(failed)
+        let change = self.tokens.change(Some(jid));
+        self.state.delete(&name("tc", &[jid])).await.map_err(failed)?;
+        change.done();
+        Ok(())
     }
 
     async fn get_all_tc_token_jids(&self) -> Result<Vec<String>> {
@@ -403,7 +425,9 @@ impl ProtocolStore for SessionStore {
                     stale.push(name);
                 }
             }
+            let change = self.tokens.change(None);
             self.state.delete_many(&stale).await.map_err(failed)?;
+            change.done();
             deleted += stale.len();
             after = page.next;
             if after.is_none() {

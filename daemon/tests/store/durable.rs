@@ -471,6 +471,45 @@ async fn devices_of_which_nothing_is_stored_are_read_once() {
     assert_eq!(store.get_session("15550001:8@c.us.0").await.unwrap(), None);
 }
 
+/// The library asks for the token of a message's recipient each time.
+#[tokio::test]
+async fn a_privacy_token_is_read_once() {
+    let world = World::new().await;
+    let earlier = world.store(1);
+    earlier
+        .store_received_tc_token("1@lid", b"first", 10)
+        .await
+        .unwrap();
+    let relay = Relay::before(&world.database.endpoint).await;
+    let reads = relay.watch(On::operations(["GetItem", "Query", "BatchGetItem"]).with("sess#"));
+    let store = world.store_behind(&relay, 2);
+    for _ in 0..9 {
+        let stored = store.get_tc_token("1@lid").await.unwrap().expect("stored");
+        assert_eq!(stored.token, b"first");
+        assert!(store.get_tc_token("2@lid").await.unwrap().is_none());
+    }
+    store
+        .store_received_tc_token("2@lid", b"second", 20)
+        .await
+        .unwrap();
+    store.touch_tc_token_sender_timestamp("1@lid", 30).await.unwrap();
+    assert_eq!(
+        store.get_tc_token("2@lid").await.unwrap().expect("stored").token,
+        b"second"
+    );
+    let touched = store.get_tc_token("1@lid").await.unwrap().expect("stored");
+    assert_eq!(
+        (touched.token, touched.sender_timestamp),
+        (b"first".to_vec(), Some(30))
+    );
+    assert_eq!(reads.hits(), 2);
+    store.delete_tc_token("1@lid").await.unwrap();
+    assert!(store.get_tc_token("1@lid").await.unwrap().is_none());
+    let next = world.store(2);
+    assert!(next.get_tc_token("1@lid").await.unwrap().is_none());
+    assert!(next.get_tc_token("2@lid").await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn a_buffered_message_that_does_not_open_stops_no_session() {
     let world = World::new().await;
