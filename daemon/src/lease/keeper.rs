@@ -274,7 +274,7 @@ impl<H: Holder> Keeper<H> {
                 Verdict::Log => error!(%shard, "the shard's lease is lost, and serving it does not end"),
                 Verdict::GiveUp => {
                     error!(%shard, "serving a lost shard has not ended: this daemon gives up all, so that others take it over");
-                    self.holding.stuck.cancel();
+                    self.holding.give_up();
                 }
             }
         }

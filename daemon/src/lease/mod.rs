@@ -72,6 +72,11 @@ impl HeldShards {
         self.stuck.is_cancelled()
     }
 
+    /// The keeper gives up.
+    pub(crate) fn give_up(&self) {
+        self.stuck.cancel();
+    }
+
     fn set(&self, held: Vec<(Shard, Fence)>) {
         *self.held.lock().expect("no holder panics") = held;
     }
