@@ -72,6 +72,11 @@ impl HeldShards {
         self.stuck.is_cancelled()
     }
 
+    /// Waits until the keeper has ended so.
+    pub async fn stuck(&self) {
+        self.stuck.cancelled().await;
+    }
+
     /// The keeper gives up.
     pub(crate) fn give_up(&self) {
         self.stuck.cancel();
