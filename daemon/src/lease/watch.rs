@@ -44,6 +44,8 @@ struct Seen {
     unchanged: Instant,
     /// Whether it was ever found changed.
     moved: bool,
+    /// Whether it was known to live by the last look at which silence counted, or was found changed since.
+    lived: bool,
 }
 
 /// What the last look says of all daemons.
@@ -51,7 +53,8 @@ struct Seen {
 pub struct Census {
     /// The daemons that may be alive: their shards are their own.
     pub alive: BTreeSet<String>,
-    /// Those of them that get shares: all but the ones that hand over.
+    /// Those of them that get shares: all but the ones that hand over. While silence does not count, those that were dead
+    /// before that get none.
     pub sharing: BTreeSet<String>,
     /// Whether each of them is known to live, so that their number is certain.
     pub settled: bool,
@@ -107,6 +110,11 @@ impl Watch {
                 self.note(owner, None, self.own_duration, true, begun, ended);
             }
         }
+        if self.lenient_until.is_none_or(|until| begun >= until) {
+            for seen in self.seen.values_mut() {
+                seen.lived = seen.moved && seen.may_live();
+            }
+        }
     }
 
     fn note(
@@ -129,6 +137,7 @@ impl Watch {
                     changed: ended,
                     unchanged: ended,
                     moved,
+                    lived: moved,
                 };
                 self.seen.insert(daemon.to_owned(), seen);
             }
@@ -141,14 +150,17 @@ impl Watch {
             settled: true,
             ..Census::default()
         };
-        let may_live =
-            |seen: &Seen| seen.may_live() || self.lenient_until.is_some_and(|until| seen.unchanged < until);
-        for (daemon, seen) in self.seen.iter().filter(|(_, seen)| may_live(seen)) {
+        for (daemon, seen) in &self.seen {
+            let may_live = seen.may_live();
+            let is_excused = self.lenient_until.is_some_and(|until| seen.unchanged < until);
+            if !may_live && !is_excused {
+                continue;
+            }
             census.alive.insert(daemon.clone());
-            if !seen.draining {
+            if !seen.draining && (may_live || seen.lived) {
                 census.sharing.insert(daemon.clone());
             }
-            census.settled &= seen.moved;
+            census.settled &= seen.moved && may_live;
         }
         census
     }
@@ -183,6 +195,7 @@ impl Watch {
             key.counter(daemon, seen.counter);
             key.flag(seen.draining);
             key.flag(seen.moved);
+            key.flag(seen.lived);
             key.time(Some(seen.changed), long_ago);
             key.time(Some(seen.unchanged), long_ago);
         }
@@ -333,6 +346,52 @@ mod tests {
         assert_eq!(census.alive, names(&["a", "b"]));
         let census = looks.look(12, &[beat("a", 10), b], &[]);
         assert_eq!(census.alive, names(&["a"]), "it died meanwhile");
+    }
+
+    /// Who counted them in would hand over, or let go, shards that nobody takes.
+    #[test]
+    fn after_an_outage_those_that_were_dead_before_it_get_no_share() {
+        let mut looks = Looks::new();
+        let (b, dead) = (beat("b", 2), beat("c", 6));
+        looks.look(0, &[beat("a", 0), beat("b", 1), beat("c", 5)], &[]);
+        for second in 1..=3 {
+            looks.look(second, &[beat("a", second), beat("b", 1), dead.clone()], &[]);
+        }
+        for second in 4..=6 {
+            looks.look(second, &[beat("a", second), b.clone(), dead.clone()], &[]);
+        }
+        let census = looks.look(7, &[beat("a", 7), b.clone(), dead.clone()], &[]);
+        assert_eq!(census.alive, names(&["a", "b"]));
+        for second in [11, 12] {
+            let census = looks.look(second, &[beat("a", second), b.clone(), dead.clone()], &[]);
+            assert_eq!(census.alive, names(&["a", "b", "c"]), "whoever is silent");
+            assert_eq!(census.sharing, names(&["a", "b"]), "as before");
+            assert!(!census.settled, "nothing is given");
+        }
+        let census = looks.look(13, &[beat("a", 13), b, dead], &[]);
+        assert_eq!(census.alive, names(&["a"]));
+        assert!(census.settled);
+    }
+
+    #[test]
+    fn after_a_time_without_writes_those_that_were_dead_before_it_get_no_share() {
+        let mut looks = Looks::new();
+        let (a, dead) = (beat("a", 7), beat("c", 6));
+        looks.look(0, &[beat("a", 0), beat("c", 5)], &[]);
+        for second in 1..=7 {
+            looks.look(second, &[beat("a", second), dead.clone()], &[]);
+        }
+        for second in 8..=13 {
+            let census = looks.blind_look(second, &[a.clone(), dead.clone()]);
+            assert_eq!(census.alive, names(&["a", "c"]));
+            assert_eq!(census.sharing, names(&["a"]));
+        }
+        let census = looks.look(14, &[a, dead], &[]);
+        assert_eq!(census.alive, names(&["a", "c"]));
+        assert_eq!((census.sharing, census.settled), (names(&["a"]), false));
+        // One that was dead and beats again has its share at once.
+        let census = looks.look(15, &[beat("a", 8), beat("c", 7)], &[]);
+        assert_eq!((census.sharing, census.settled), (names(&["a", "c"]), true));
     }
 
     #[test]
