@@ -193,9 +193,11 @@ impl<H: Holder> Keeper<H> {
         let beats = self.leases.look_at_beats().await?;
         let ended = Instant::now();
         self.tell_of_unreadable(&leases.unreadable, &beats.unreadable);
+        let strange = beats.unreadable.into_iter().map(|beat| (beat.sk, beat.mark));
         Ok(Look {
             leases: leases.items,
             beats: beats.items,
+            strange: strange.collect(),
             unreadable: leases.unreadable.iter().filter_map(Unreadable::shard).collect(),
             begun,
             ended,
@@ -216,7 +218,7 @@ impl<H: Holder> Keeper<H> {
         for beat in beats {
             let fault = chain(&beat.error);
             if !before.contains(&fault) {
-                warn!(error = %fault, "a daemon's beat cannot be read: it counts as a daemon without one");
+                warn!(error = %fault, "a daemon's beat cannot be read: it counts as alive while its item changes, and gets no share");
             }
             self.unreadable.insert(fault);
         }

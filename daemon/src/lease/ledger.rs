@@ -23,6 +23,8 @@ pub(super) type Serving = BTreeMap<Shard, Option<u64>>;
 pub(super) struct Look {
     pub leases: Vec<Lease>,
     pub beats: Vec<Beat>,
+    /// The daemons whose beats are there and cannot be read. The number stays for as long as such a beat rests.
+    pub strange: BTreeMap<String, u64>,
     /// Shards whose leases are there and cannot be read.
     pub unreadable: BTreeSet<Shard>,
     pub begun: Instant,
@@ -170,6 +172,7 @@ mod tests {
         let mut look = Look {
             leases: Vec::new(),
             beats: Vec::new(),
+            strange: BTreeMap::new(),
             unreadable: BTreeSet::from([Shard(0)]),
             begun: now,
             ended: now,

@@ -34,7 +34,7 @@ pub struct Watch {
 
 #[derive(Debug, Clone)]
 struct Seen {
-    /// The last beat's number; `None` where the daemon owns a shard and has no beat.
+    /// The last beat's number, or that of one which cannot be read; `None` where the daemon owns a shard and has no beat.
     counter: Option<u64>,
     duration: Duration,
     draining: bool,
@@ -77,6 +77,7 @@ impl Watch {
         let Look {
             leases,
             beats,
+            strange,
             begun,
             ended,
             lives,
@@ -91,7 +92,9 @@ impl Watch {
         }
         let owners: BTreeSet<&str> = leases.iter().filter_map(|lease| lease.owner.as_deref()).collect();
         self.seen.retain(|daemon, _| {
-            owners.contains(daemon.as_str()) || beats.iter().any(|beat| beat.daemon == *daemon)
+            owners.contains(daemon.as_str())
+                || beats.iter().any(|beat| beat.daemon == *daemon)
+                || strange.contains_key(daemon)
         });
         for beat in beats {
             // A longer duration is a defect, and must not keep shards for ever.
@@ -105,8 +108,12 @@ impl Watch {
                 ended,
             );
         }
+        // A newer version may beat in a shape of its own. What changes is alive, whatever it says.
+        for (daemon, mark) in strange {
+            self.note(daemon, Some(*mark), self.own_duration, true, begun, ended);
+        }
         for owner in owners {
-            if !beats.iter().any(|beat| beat.daemon == owner) {
+            if !beats.iter().any(|beat| beat.daemon == owner) && !strange.contains_key(owner) {
                 self.note(owner, None, self.own_duration, true, begun, ended);
             }
         }
@@ -242,12 +249,17 @@ mod tests {
         }
 
         fn slow_look(&mut self, begun: u64, ended: u64, beats: &[Beat], leases: &[Lease]) -> Census {
-            self.look_that((begun, ended), true, beats, leases)
+            self.look_that((begun, ended), true, beats, &[], leases)
         }
 
         /// A look of a daemon that cannot beat.
         fn blind_look(&mut self, at: u64, beats: &[Beat]) -> Census {
-            self.look_that((at, at), false, beats, &[])
+            self.look_that((at, at), false, beats, &[], &[])
+        }
+
+        /// A look that cannot read a beat.
+        fn look_at_strange(&mut self, at: u64, strange: (&str, u64), leases: &[Lease]) -> Census {
+            self.look_that((at, at), true, &[], &[strange], leases)
         }
 
         fn look_that(
@@ -255,12 +267,17 @@ mod tests {
             (begun, ended): (u64, u64),
             lives: bool,
             beats: &[Beat],
+            strange: &[(&str, u64)],
             leases: &[Lease],
         ) -> Census {
             let at = |seconds| self.start + Duration::from_secs(seconds);
             self.watch.see(&Look {
                 leases: leases.to_vec(),
                 beats: beats.to_vec(),
+                strange: strange
+                    .iter()
+                    .map(|&(daemon, mark)| (daemon.to_owned(), mark))
+                    .collect(),
                 unreadable: BTreeSet::new(),
                 begun: at(begun),
                 ended: at(ended),
@@ -425,6 +442,28 @@ mod tests {
         let census = looks.look(5, &[], std::slice::from_ref(&lease));
         assert_eq!((census.alive, census.settled), (names(&[]), true));
         assert_eq!(looks.look(6, &[beat("a", 1)], &[lease]).alive, names(&["a"]));
+    }
+
+    #[test]
+    fn a_daemon_whose_beat_cannot_be_read_lives_while_it_changes_and_gets_no_share() {
+        let mut looks = Looks::new();
+        let lease = Lease {
+            shard: Shard(0),
+            owner: Some("a".to_owned()),
+            token: 1,
+        };
+        for second in 0..=9 {
+            let census = looks.look_at_strange(second, ("a", 1_000 - second), std::slice::from_ref(&lease));
+            assert_eq!((census.alive, census.sharing), (names(&["a"]), names(&[])));
+            assert_eq!(census.settled, second > 0, "its beat was seen to change");
+        }
+        // One that has no shard is remembered too.
+        for second in 10..=13 {
+            let census = looks.look_at_strange(second, ("a", 991), &[]);
+            assert_eq!(census.alive, names(&["a"]));
+        }
+        let census = looks.look_at_strange(14, ("a", 991), &[lease]);
+        assert_eq!((census.alive, census.settled), (names(&[]), true));
     }
 
     #[test]
