@@ -2,7 +2,9 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use std::{io, process};
 
 use anyhow::Context as _;
 use shared::bucket::Bucket;
@@ -17,11 +19,18 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::app::{App, Parts};
+use crate::lease::HeldShards;
 use crate::whatsapp::{NETWORK, Settings};
 use crate::{files, web};
 
 /// How long open requests may take to end when the daemon stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
+
+/// How long a daemon that gave up may take to end in order. Its connections have no deadline of their own.
+const LAST_MOMENTS: Duration = Duration::from_secs(20);
+
+/// How often it is seen whether a daemon gave up.
+const SIGHT: Duration = Duration::from_secs(1);
 
 /// Runs a daemon until a signal asks it to stop. See `shared::config` for its variables.
 pub async fn run() -> anyhow::Result<()> {
@@ -75,6 +84,7 @@ pub async fn run() -> anyhow::Result<()> {
         None => None,
     };
     let holding = app.holding();
+    end_where_stuck(holding.clone()).context("a thread that ends the process")?;
     Box::pin(app.run(stop)).await;
     if let Some((serving, ended)) = serving {
         ended.cancel();
@@ -85,12 +95,61 @@ pub async fn run() -> anyhow::Result<()> {
     if holding.is_stuck() {
         // What does not end may hold up an orderly end of the process too.
         error!("ending the process, since a shard whose lease was lost is served still");
-        std::process::exit(1);
+        process::exit(1);
     }
     Ok(())
+}
+
+/// From now on the process ends with status 1, if it has not ended by then, 20 s after the daemon gave up: see
+/// [`HeldShards::is_stuck`]. This needs nothing of the runtime, whose threads may be what does not end. Fails where the
+/// system gives no thread.
+pub fn end_where_stuck(holding: HeldShards) -> io::Result<()> {
+    after_giving_up(holding, LAST_MOMENTS, || {
+        error!("ending the process, since a daemon that gave up does not end");
+        process::exit(1);
+    })?;
+    Ok(())
+}
+
+/// Calls `end` so long after the daemon gave up, on a thread of its own.
+fn after_giving_up(
+    holding: HeldShards,
+    moments: Duration,
+    end: impl FnOnce() + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let waiting = move || {
+        while !holding.is_stuck() {
+            thread::sleep(SIGHT);
+        }
+        thread::sleep(moments);
+        end();
+    };
+    thread::Builder::new()
+        .name("last-resort".to_owned())
+        .spawn(waiting)
 }
 
 fn read_ca(path: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(path)
         .with_context(|| format!("WAXWING_SANDBOX_CA: cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_daemon_that_gave_up_is_ended_whatever_else_goes_on() {
+        let holding = HeldShards::default();
+        let (sender, ended) = mpsc::channel();
+        let thread = after_giving_up(holding.clone(), Duration::ZERO, move || {
+            sender.send(()).expect("it is waited for");
+        });
+        assert!(ended.try_recv().is_err(), "a sound daemon goes on");
+        holding.give_up();
+        ended.recv().expect("the end");
+        thread.expect("a thread").join().expect("no panic");
+    }
 }

@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use axum::{Router, middleware};
 use daemon::app::{App, Parts};
 use daemon::files;
+use daemon::lease::HeldShards;
 use daemon::realtime::Realtime;
 use daemon::web;
 use daemon::whatsapp::{NETWORK, Settings};
@@ -75,6 +76,8 @@ pub struct Stack {
     sweeping: JoinHandle<()>,
     stop_daemon: CancellationToken,
     running: JoinHandle<()>,
+    daemon_ended: CancellationToken,
+    holding: HeldShards,
     delivering: JoinHandle<()>,
     _place: Place,
 }
@@ -214,7 +217,13 @@ impl Stack {
             .context("the webhooks' client")?;
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
         let feed = app.realtime().cloned();
-        let running = tokio::spawn(app.run(stop_daemon.clone()));
+        let (holding, daemon_ended) = (app.holding(), CancellationToken::new());
+        let (stop, ended) = (stop_daemon.clone(), daemon_ended.clone().drop_guard());
+        let running = tokio::spawn(async move {
+            Box::pin(app.run(stop)).await;
+            // It is dropped too where this panics.
+            drop(ended);
+        });
         let delivering = tokio::spawn(webhook_delivery::local::run(
             sending,
             queue_names,
@@ -239,6 +248,8 @@ impl Stack {
             sweeping,
             stop_daemon,
             running,
+            daemon_ended,
+            holding,
             delivering,
             _place: place,
         })
@@ -273,6 +284,19 @@ impl Stack {
     /// only a new process can go on with it. There is nothing to stop in order, since nothing can be stored.
     pub async fn broken(&self) {
         self.database.broken().await;
+    }
+
+    /// Waits until the daemon has ended, or has given up. Nobody sends what the API accepts then.
+    pub async fn daemon_ended(&self) {
+        tokio::select! {
+            () = self.daemon_ended.cancelled() => {}
+            () = self.holding.stuck() => {}
+        }
+    }
+
+    /// The shards that the daemon holds at any time.
+    pub fn holding(&self) -> HeldShards {
+        self.holding.clone()
     }
 
     /// Stops in order: no new requests, the daemon hands over, the network and the stores
@@ -384,5 +408,22 @@ impl Place {
             Self::Kept { directory, .. } => Some(directory.join(name)),
             Self::Ephemeral(_) => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_stack_tells_that_its_daemon_has_ended() {
+        let cli = Cli::parse_from(["waxwing", "--port", "0", "--sandbox-port", "0", "--ephemeral"]);
+        let stack = Stack::start(&cli).await.expect("a stack");
+        assert!(!stack.daemon_ended.is_cancelled(), "it runs");
+        stack.stop_daemon.cancel();
+        stack.daemon_ended().await;
+        stack.shutdown().await;
     }
 }

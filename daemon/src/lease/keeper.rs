@@ -193,9 +193,11 @@ impl<H: Holder> Keeper<H> {
         let beats = self.leases.look_at_beats().await?;
         let ended = Instant::now();
         self.tell_of_unreadable(&leases.unreadable, &beats.unreadable);
+        let strange = beats.unreadable.into_iter().map(|beat| (beat.sk, beat.mark));
         Ok(Look {
             leases: leases.items,
             beats: beats.items,
+            strange: strange.collect(),
             unreadable: leases.unreadable.iter().filter_map(Unreadable::shard).collect(),
             begun,
             ended,
@@ -216,7 +218,7 @@ impl<H: Holder> Keeper<H> {
         for beat in beats {
             let fault = chain(&beat.error);
             if !before.contains(&fault) {
-                warn!(error = %fault, "a daemon's beat cannot be read: it counts as a daemon without one");
+                warn!(error = %fault, "a daemon's beat cannot be read: it counts as alive while its item changes, and gets no share");
             }
             self.unreadable.insert(fault);
         }
@@ -274,7 +276,7 @@ impl<H: Holder> Keeper<H> {
                 Verdict::Log => error!(%shard, "the shard's lease is lost, and serving it does not end"),
                 Verdict::GiveUp => {
                     error!(%shard, "serving a lost shard has not ended: this daemon gives up all, so that others take it over");
-                    self.holding.stuck.cancel();
+                    self.holding.give_up();
                 }
             }
         }

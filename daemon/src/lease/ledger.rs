@@ -23,6 +23,8 @@ pub(super) type Serving = BTreeMap<Shard, Option<u64>>;
 pub(super) struct Look {
     pub leases: Vec<Lease>,
     pub beats: Vec<Beat>,
+    /// The daemons whose beats are there and cannot be read. The number stays for as long as such a beat rests.
+    pub strange: BTreeMap<String, u64>,
     /// Shards whose leases are there and cannot be read.
     pub unreadable: BTreeSet<Shard>,
     pub begun: Instant,
@@ -170,6 +172,7 @@ mod tests {
         let mut look = Look {
             leases: Vec::new(),
             beats: Vec::new(),
+            strange: BTreeMap::new(),
             unreadable: BTreeSet::from([Shard(0)]),
             begun: now,
             ended: now,
@@ -179,5 +182,59 @@ mod tests {
         assert_eq!(ledger.stolen(&look, &serving), [Shard(1)]);
         look.unreadable.clear();
         assert_eq!(ledger.stolen(&look, &serving), [Shard(0), Shard(1)]);
+    }
+
+    /// It would hand them over, or let them go, and nobody would take them.
+    #[test]
+    fn a_daemon_whose_looks_or_beats_failed_keeps_its_shards_from_the_dead() {
+        let mut ledger = Ledger::new("a".to_owned(), 4, Duration::from_secs(4));
+        let start = Instant::now();
+        let beat = |daemon: &str, counter| Beat {
+            daemon: daemon.to_owned(),
+            counter,
+            duration_ms: 4_000,
+            at: chrono::DateTime::UNIX_EPOCH,
+            round_trips_since: None,
+            draining: false,
+            vitals: None,
+        };
+        let lease = |shard| Lease {
+            shard: Shard(shard),
+            owner: Some("a".to_owned()),
+            token: 1,
+        };
+        let leases: Vec<Lease> = (0..4).map(lease).collect();
+        let mut plan = |second: u64, lives: bool, serving: &Serving| {
+            let at = start + Duration::from_secs(second);
+            let look = Look {
+                leases: leases.clone(),
+                // The other one has beaten twice.
+                beats: vec![beat("a", second), beat("b", second.min(1))],
+                strange: BTreeMap::new(),
+                unreadable: BTreeSet::new(),
+                begun: at,
+                ended: at,
+                lives,
+            };
+            ledger.plan(&look, serving, lives)
+        };
+        let serving = |shards: u32| -> Serving { (0..shards).map(|shard| (Shard(shard), Some(1))).collect() };
+        let (all, some) = (serving(4), serving(2));
+        plan(0, true, &all);
+        assert_eq!(plan(1, true, &all).give.len(), 2, "while both live");
+        for second in 2..=7 {
+            plan(second, true, &all);
+        }
+        // No look comes through for four seconds.
+        for second in 11..=14 {
+            assert_eq!(plan(second, true, &all), Plan::default());
+        }
+        // Then no beat does, and two shards are lost.
+        for second in 15..=18 {
+            plan(second, false, &some);
+        }
+        let revived = plan(19, true, &some);
+        let lost = [(Shard(2), Some(1)), (Shard(3), Some(1))];
+        assert_eq!((revived.take, revived.let_go), (lost.to_vec(), Vec::new()));
     }
 }

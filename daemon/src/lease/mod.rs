@@ -72,6 +72,16 @@ impl HeldShards {
         self.stuck.is_cancelled()
     }
 
+    /// Waits until the keeper has ended so.
+    pub async fn stuck(&self) {
+        self.stuck.cancelled().await;
+    }
+
+    /// The keeper gives up.
+    pub(crate) fn give_up(&self) {
+        self.stuck.cancel();
+    }
+
     fn set(&self, held: Vec<(Shard, Fence)>) {
         *self.held.lock().expect("no holder panics") = held;
     }

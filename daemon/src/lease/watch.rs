@@ -34,7 +34,7 @@ pub struct Watch {
 
 #[derive(Debug, Clone)]
 struct Seen {
-    /// The last beat's number; `None` where the daemon owns a shard and has no beat.
+    /// The last beat's number, or that of one which cannot be read; `None` where the daemon owns a shard and has no beat.
     counter: Option<u64>,
     duration: Duration,
     draining: bool,
@@ -44,6 +44,8 @@ struct Seen {
     unchanged: Instant,
     /// Whether it was ever found changed.
     moved: bool,
+    /// Whether it was known to live by the last look at which silence counted, or was found changed since.
+    lived: bool,
 }
 
 /// What the last look says of all daemons.
@@ -51,7 +53,8 @@ struct Seen {
 pub struct Census {
     /// The daemons that may be alive: their shards are their own.
     pub alive: BTreeSet<String>,
-    /// Those of them that get shares: all but the ones that hand over.
+    /// Those of them that get shares: all but the ones that hand over. While silence does not count, those that were dead
+    /// before that get none.
     pub sharing: BTreeSet<String>,
     /// Whether each of them is known to live, so that their number is certain.
     pub settled: bool,
@@ -74,6 +77,7 @@ impl Watch {
         let Look {
             leases,
             beats,
+            strange,
             begun,
             ended,
             lives,
@@ -88,7 +92,9 @@ impl Watch {
         }
         let owners: BTreeSet<&str> = leases.iter().filter_map(|lease| lease.owner.as_deref()).collect();
         self.seen.retain(|daemon, _| {
-            owners.contains(daemon.as_str()) || beats.iter().any(|beat| beat.daemon == *daemon)
+            owners.contains(daemon.as_str())
+                || beats.iter().any(|beat| beat.daemon == *daemon)
+                || strange.contains_key(daemon)
         });
         for beat in beats {
             // A longer duration is a defect, and must not keep shards for ever.
@@ -102,9 +108,18 @@ impl Watch {
                 ended,
             );
         }
+        // A newer version may beat in a shape of its own. What changes is alive, whatever it says.
+        for (daemon, mark) in strange {
+            self.note(daemon, Some(*mark), self.own_duration, true, begun, ended);
+        }
         for owner in owners {
-            if !beats.iter().any(|beat| beat.daemon == owner) {
+            if !beats.iter().any(|beat| beat.daemon == owner) && !strange.contains_key(owner) {
                 self.note(owner, None, self.own_duration, true, begun, ended);
+            }
+        }
+        if self.lenient_until.is_none_or(|until| begun >= until) {
+            for seen in self.seen.values_mut() {
+                seen.lived = seen.moved && seen.may_live();
             }
         }
     }
@@ -129,6 +144,7 @@ impl Watch {
                     changed: ended,
                     unchanged: ended,
                     moved,
+                    lived: moved,
                 };
                 self.seen.insert(daemon.to_owned(), seen);
             }
@@ -141,14 +157,17 @@ impl Watch {
             settled: true,
             ..Census::default()
         };
-        let may_live =
-            |seen: &Seen| seen.may_live() || self.lenient_until.is_some_and(|until| seen.unchanged < until);
-        for (daemon, seen) in self.seen.iter().filter(|(_, seen)| may_live(seen)) {
+        for (daemon, seen) in &self.seen {
+            let may_live = seen.may_live();
+            let is_excused = self.lenient_until.is_some_and(|until| seen.unchanged < until);
+            if !may_live && !is_excused {
+                continue;
+            }
             census.alive.insert(daemon.clone());
-            if !seen.draining {
+            if !seen.draining && (may_live || seen.lived) {
                 census.sharing.insert(daemon.clone());
             }
-            census.settled &= seen.moved;
+            census.settled &= seen.moved && may_live;
         }
         census
     }
@@ -183,6 +202,7 @@ impl Watch {
             key.counter(daemon, seen.counter);
             key.flag(seen.draining);
             key.flag(seen.moved);
+            key.flag(seen.lived);
             key.time(Some(seen.changed), long_ago);
             key.time(Some(seen.unchanged), long_ago);
         }
@@ -229,12 +249,17 @@ mod tests {
         }
 
         fn slow_look(&mut self, begun: u64, ended: u64, beats: &[Beat], leases: &[Lease]) -> Census {
-            self.look_that((begun, ended), true, beats, leases)
+            self.look_that((begun, ended), true, beats, &[], leases)
         }
 
         /// A look of a daemon that cannot beat.
         fn blind_look(&mut self, at: u64, beats: &[Beat]) -> Census {
-            self.look_that((at, at), false, beats, &[])
+            self.look_that((at, at), false, beats, &[], &[])
+        }
+
+        /// A look that cannot read a beat.
+        fn look_at_strange(&mut self, at: u64, strange: (&str, u64), leases: &[Lease]) -> Census {
+            self.look_that((at, at), true, &[], &[strange], leases)
         }
 
         fn look_that(
@@ -242,12 +267,17 @@ mod tests {
             (begun, ended): (u64, u64),
             lives: bool,
             beats: &[Beat],
+            strange: &[(&str, u64)],
             leases: &[Lease],
         ) -> Census {
             let at = |seconds| self.start + Duration::from_secs(seconds);
             self.watch.see(&Look {
                 leases: leases.to_vec(),
                 beats: beats.to_vec(),
+                strange: strange
+                    .iter()
+                    .map(|&(daemon, mark)| (daemon.to_owned(), mark))
+                    .collect(),
                 unreadable: BTreeSet::new(),
                 begun: at(begun),
                 ended: at(ended),
@@ -335,6 +365,52 @@ mod tests {
         assert_eq!(census.alive, names(&["a"]), "it died meanwhile");
     }
 
+    /// Who counted them in would hand over, or let go, shards that nobody takes.
+    #[test]
+    fn after_an_outage_those_that_were_dead_before_it_get_no_share() {
+        let mut looks = Looks::new();
+        let (b, dead) = (beat("b", 2), beat("c", 6));
+        looks.look(0, &[beat("a", 0), beat("b", 1), beat("c", 5)], &[]);
+        for second in 1..=3 {
+            looks.look(second, &[beat("a", second), beat("b", 1), dead.clone()], &[]);
+        }
+        for second in 4..=6 {
+            looks.look(second, &[beat("a", second), b.clone(), dead.clone()], &[]);
+        }
+        let census = looks.look(7, &[beat("a", 7), b.clone(), dead.clone()], &[]);
+        assert_eq!(census.alive, names(&["a", "b"]));
+        for second in [11, 12] {
+            let census = looks.look(second, &[beat("a", second), b.clone(), dead.clone()], &[]);
+            assert_eq!(census.alive, names(&["a", "b", "c"]), "whoever is silent");
+            assert_eq!(census.sharing, names(&["a", "b"]), "as before");
+            assert!(!census.settled, "nothing is given");
+        }
+        let census = looks.look(13, &[beat("a", 13), b, dead], &[]);
+        assert_eq!(census.alive, names(&["a"]));
+        assert!(census.settled);
+    }
+
+    #[test]
+    fn after_a_time_without_writes_those_that_were_dead_before_it_get_no_share() {
+        let mut looks = Looks::new();
+        let (a, dead) = (beat("a", 7), beat("c", 6));
+        looks.look(0, &[beat("a", 0), beat("c", 5)], &[]);
+        for second in 1..=7 {
+            looks.look(second, &[beat("a", second), dead.clone()], &[]);
+        }
+        for second in 8..=13 {
+            let census = looks.blind_look(second, &[a.clone(), dead.clone()]);
+            assert_eq!(census.alive, names(&["a", "c"]));
+            assert_eq!(census.sharing, names(&["a"]));
+        }
+        let census = looks.look(14, &[a, dead], &[]);
+        assert_eq!(census.alive, names(&["a", "c"]));
+        assert_eq!((census.sharing, census.settled), (names(&["a"]), false));
+        // One that was dead and beats again has its share at once.
+        let census = looks.look(15, &[beat("a", 8), beat("c", 7)], &[]);
+        assert_eq!((census.sharing, census.settled), (names(&["a", "c"]), true));
+    }
+
     #[test]
     fn a_dead_daemon_that_stated_a_huge_duration_stops_nothing_for_ever() {
         let mut looks = Looks::new();
@@ -366,6 +442,28 @@ mod tests {
         let census = looks.look(5, &[], std::slice::from_ref(&lease));
         assert_eq!((census.alive, census.settled), (names(&[]), true));
         assert_eq!(looks.look(6, &[beat("a", 1)], &[lease]).alive, names(&["a"]));
+    }
+
+    #[test]
+    fn a_daemon_whose_beat_cannot_be_read_lives_while_it_changes_and_gets_no_share() {
+        let mut looks = Looks::new();
+        let lease = Lease {
+            shard: Shard(0),
+            owner: Some("a".to_owned()),
+            token: 1,
+        };
+        for second in 0..=9 {
+            let census = looks.look_at_strange(second, ("a", 1_000 - second), std::slice::from_ref(&lease));
+            assert_eq!((census.alive, census.sharing), (names(&["a"]), names(&[])));
+            assert_eq!(census.settled, second > 0, "its beat was seen to change");
+        }
+        // One that has no shard is remembered too.
+        for second in 10..=13 {
+            let census = looks.look_at_strange(second, ("a", 991), &[]);
+            assert_eq!(census.alive, names(&["a"]));
+        }
+        let census = looks.look_at_strange(14, ("a", 991), &[lease]);
+        assert_eq!((census.alive, census.settled), (names(&[]), true));
     }
 
     #[test]

@@ -91,34 +91,40 @@ impl SessionStore {
                 .state
                 .put_recalling(rows.iter().map(as_they_fit).collect())
                 .await;
-            match all {
+            let known = match all {
                 Err(error) if is_of_the_value(&error) => {
                     let mut known = Vec::new();
                     for row in rows {
                         known.extend(put(row).await?);
                     }
-                    Ok(known)
+                    known
                 }
-                stored => stored,
+                stored => stored?,
+            };
+            let without_note = self.keep_times(known);
+            for row in rows {
+                if without_note.contains(&inbound(row.chat, row.sender, row.id)) {
+                    match self.put_anew(as_they_fit(row)).await {
+                        Err(error) if is_of_the_value(&error) => self.put_anew(entry(row, true)).await?,
+                        stored => stored?,
+                    }
+                }
             }
+            Ok(())
         };
-        let stored: std::result::Result<Vec<Recalled>, StorageError> = storing.await;
-        match stored {
-            Ok(known) => {
-                self.keep_times(known);
-                Ok(())
-            }
-            Err(error) => {
-                self.shut();
-                self.inbound_lost.cancel();
-                Err(failed(error))
-            }
+        let stored: std::result::Result<(), StorageError> = storing.await;
+        if stored.is_err() {
+            self.shut();
+            self.inbound_lost.cancel();
         }
+        stored.map_err(failed)
     }
 
     /// These were buffered or committed before and come again, since their ratchet or their acknowledgement was lost. They
-    /// keep the time at which they first came, and with it their ids.
-    fn keep_times(&self, known: Vec<Recalled>) {
+    /// keep the time at which they first came, and with it their ids. Answers those that had a value without a note. Beside
+    /// these rests a note that is too late by now.
+    fn keep_times(&self, known: Vec<Recalled>) -> Vec<String> {
+        let mut without_note = Vec::new();
         for Recalled { key, before } in known {
             match before {
                 Before::Note(note) => {
@@ -128,10 +134,21 @@ impl SessionStore {
                 Before::Value(stored) => {
                     if let Ok((received_at, _)) = unstamped(&stored) {
                         self.received.learn(&key, received_at);
+                        without_note.push(key);
                     }
                 }
             }
         }
+        without_note
+    }
+
+    /// Buffers a message with this note, whatever note is there. The first write removes that one. Between the two the
+    /// time is the value's own.
+    async fn put_anew(&self, noted: Noted) -> std::result::Result<(), StorageError> {
+        let Entry { key, value, expires } = &noted.entry;
+        self.state.put(key, value, *expires).await?;
+        self.state.put_recalling(vec![noted]).await?;
+        Ok(())
     }
 
     /// Removes committed messages. Their commit, and the time at which they came, is remembered.

@@ -107,6 +107,26 @@ async fn what_cannot_be_read_blinds_no_daemon() {
     assert_eq!((lease.owner.as_deref(), lease.token), (Some("a"), 8));
 }
 
+/// It may be a newer one, whose beats have another shape.
+#[tokio::test]
+async fn a_daemon_whose_beat_cannot_be_read_keeps_its_shards_while_it_changes() {
+    let world = World::with_short_leases(2).await;
+    let taken = world.leases.take(Shard(1), "odd", None).await;
+    assert_eq!(taken.expect("answered"), Some(1));
+    let odd = keys::daemon(NETWORK, "odd");
+    world.set(&odd, "counter", s("number 0")).await;
+    let daemon = world.daemon("a").await;
+    daemon.until_holding(1).await;
+    // This takes longer than a lease.
+    for number in 1..=10 {
+        world.set(&odd, "counter", s(format!("number {number}"))).await;
+        world.until_beats("a", 1).await;
+    }
+    assert_eq!(daemon.holding.get(), [Shard(0)]);
+    // It beats no more.
+    daemon.until_holding(2).await;
+}
+
 /// Serves shards, and does not end.
 struct Endless;
 

@@ -608,4 +608,29 @@ async fn a_message_that_an_earlier_build_buffered_keeps_its_time() {
     let later = world.store(2);
     later.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
     assert_eq!(later.received_at("c", "s", "1"), came);
+
+    // Nor does a session lose it that begins before the commit, or after one that knows no time.
+    world.clock.advance(TimeDelta::minutes(1));
+    let third = world.store(3);
+    let read = third.get_pending_inbound("c", "s", "1").await.unwrap();
+    assert_eq!(read.as_deref(), Some(&b"text"[..]));
+    assert_eq!(third.received_at("c", "s", "1"), came, "as it is replayed");
+    let fourth = world.store(4);
+    fourth
+        .store_pending_inbound("c", "s", "1", b"text")
+        .await
+        .unwrap();
+    assert_eq!(
+        fourth.received_at("c", "s", "1"),
+        came,
+        "as it is decrypted again"
+    );
+    world
+        .store(4)
+        .delete_pending_inbound("c", "s", "1")
+        .await
+        .unwrap();
+    let fifth = world.store(5);
+    fifth.store_pending_inbound("c", "s", "1", b"text").await.unwrap();
+    assert_eq!(fifth.received_at("c", "s", "1"), came, "after its commit");
 }

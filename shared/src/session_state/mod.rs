@@ -150,8 +150,8 @@ pub trait SessionState: Send + Sync + Debug {
     /// are.
     async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError>;
 
-    /// A page of the keys that begin with `prefix` and their values, behind `after`: about 1 MB
-    /// at most. What is deleted is passed over, though it counts towards the page.
+    /// A page of the keys that begin with `prefix` and their values, behind `after`: at most 1,000 and about 1 MB. What
+    /// is deleted is passed over, though it counts towards the page.
     async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError>;
 
     /// All pages: for kinds of which an instance has a few.

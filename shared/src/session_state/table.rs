@@ -41,6 +41,10 @@ const BATCH_GET_LIMIT: usize = 100;
 /// The most keys on a page without values.
 const KEYS_ON_A_PAGE: i32 = 500;
 
+/// The most items that a page of values is read from. Without it a page of small values is 1 MB, which may take longer
+/// than one attempt of a call has.
+const ITEMS_BEHIND_A_PAGE: i32 = 1_000;
+
 const WRITE_CONDITION: &str =
     "attribute_not_exists(#fence) OR #fence < :token OR (#fence = :token AND #seq <= :seq)";
 
@@ -494,9 +498,10 @@ impl SessionState for TableSessionState {
     }
 
     async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError> {
-        // Without a limit, which counts tombstones too: many of them lie between a few values.
+        // The limit counts tombstones too. It is high, since many of them may lie between a few values.
         let query = self
             .query(prefix, after)
+            .limit(ITEMS_BEHIND_A_PAGE)
             .filter_expression("attribute_exists(#v)")
             .expression_attribute_names("#v", "v");
         let answer = query.send().await.map_err(classify)?;

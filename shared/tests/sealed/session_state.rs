@@ -270,6 +270,20 @@ async fn many_tombstones_before_a_value_take_no_pages_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_page_of_values_is_read_from_a_bounded_number_of_items() {
+    let world = World::new().await;
+    let state = owner(&world, 1);
+    let gone: Vec<String> = (0..1_100).map(|n| format!("many#{n:04}")).collect();
+    state.delete_many(&gone).await.expect("deleted");
+    state.put("many#1100", b"x", None).await.expect("put");
+    let page = state.page("many#", None).await.expect("read");
+    assert!(page.items.is_empty());
+    assert!(page.next.is_some(), "an empty page is not the last");
+    let values = state.scan("many#").await.expect("read");
+    assert_eq!(names(&values), ["many#1100"]);
+}
+
+#[tokio::test]
 async fn an_old_owner_changes_nothing_and_stops() {
     let world = World::new().await;
     let old = owner(&world, 1);

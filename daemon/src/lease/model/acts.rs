@@ -1,6 +1,6 @@
 //! What happens in each step.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use shared::domain::shard::Shard;
@@ -106,6 +106,7 @@ impl World {
                 let look = Look {
                     leases,
                     beats,
+                    strange: BTreeMap::new(),
                     unreadable: BTreeSet::new(),
                     begun: now,
                     ended: now,
@@ -137,6 +138,7 @@ impl World {
         let look = Look {
             leases: leases.unwrap_or_else(|| self.table.list_leases()),
             beats: beats.unwrap_or_else(|| self.table.list_beats()),
+            strange: BTreeMap::new(),
             unreadable: BTreeSet::new(),
             begun,
             ended,

@@ -1,5 +1,9 @@
 //! Items that are read at once. One that cannot be read costs itself alone.
 
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+use aws_sdk_dynamodb::types::AttributeValue;
 use tracing::warn;
 
 use crate::domain::shard::Shard;
@@ -24,6 +28,8 @@ pub struct Unreadable {
     pub sk: String,
     /// What is wrong with it.
     pub error: StorageError,
+    /// A number for all that is in it: two reads of an item that rests find the same one.
+    pub mark: u64,
 }
 
 impl<T> Listing<T> {
@@ -40,6 +46,7 @@ impl<T> Listing<T> {
                     listing.unreadable.push(Unreadable {
                         sk: sk.cloned().unwrap_or_default(),
                         error,
+                        mark: mark(item),
                     });
                 }
             }
@@ -63,6 +70,33 @@ impl Unreadable {
     }
 }
 
+fn mark(item: &Item) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hash_attributes(item, &mut hasher);
+    hasher.finish()
+}
+
+/// Attributes come in another order with each read.
+fn hash_attributes(attributes: &Item, hasher: &mut DefaultHasher) {
+    let ordered: BTreeMap<&String, &AttributeValue> = attributes.iter().collect();
+    for (name, value) in ordered {
+        name.hash(hasher);
+        hash_value(value, hasher);
+    }
+}
+
+fn hash_value(value: &AttributeValue, hasher: &mut DefaultHasher) {
+    match value {
+        AttributeValue::M(attributes) => hash_attributes(attributes, hasher),
+        AttributeValue::L(values) => {
+            for value in values {
+                hash_value(value, hasher);
+            }
+        }
+        value => format!("{value:?}").hash(hasher),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -82,5 +116,23 @@ mod tests {
         let shards: Vec<_> = listing.unreadable.iter().map(Unreadable::shard).collect();
         assert_eq!(shards, [Some(Shard(12))]);
         assert_eq!(listing.readable(), [1, 3]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_a_mark_of_its_content() {
+        let mark = |token: &str, inner: &str| {
+            let mut item = keys::lease(Network::Live, Shard(0)).attributes();
+            item.insert("token".to_owned(), s(token));
+            let attributes = (0..20).map(|number| (format!("a{number}"), s(inner)));
+            item.insert(
+                "inner".to_owned(),
+                AttributeValue::L(vec![AttributeValue::M(attributes.collect())]),
+            );
+            let listing = Listing::read(&[item], |item| Reader::new("lease", item).number::<u64>("token"));
+            listing.unreadable[0].mark
+        };
+        assert_eq!(mark("two", "x"), mark("two", "x"));
+        assert_ne!(mark("two", "x"), mark("three", "x"));
+        assert_ne!(mark("two", "x"), mark("two", "y"));
     }
 }
