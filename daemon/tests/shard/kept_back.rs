@@ -6,9 +6,10 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use shared::domain::event::{EventType, Wants};
 use shared::domain::instance::Status;
-use shared::domain::message::State;
+use shared::domain::message::{Change, State};
 use shared::domain::shard::Shard;
 use shared::queue::Queue as _;
+use shared::storage::messages::Transition;
 use shared::storage::schedule::Entry;
 use testbed::relay::{Fate, On, Relay, Reply};
 use testbed::wait::{until, until_within};
@@ -17,6 +18,7 @@ use crate::scheduled::takes;
 use crate::world::{NETWORK, SUBSCRIPTION, World};
 
 const ALICE: &str = "15550100001";
+const BOB: &str = "15550100002";
 const SHARD: Shard = Shard(0);
 
 /// What is of one instance cannot be written, however often that is tried, and more of it is due than is read at once.
@@ -175,6 +177,71 @@ async fn what_expires_or_is_taken_back_while_the_queue_is_full_is_told_all_the_s
     }
     takes(&world, &mut session, &instance, patient).await;
     world.until_nothing_scheduled().await;
+}
+
+/// What was kept back would be behind all that is due later, for as long as there is little room.
+#[tokio::test]
+async fn what_finds_the_queue_full_stays_the_next_in_the_index() {
+    let mut world = World::new().await;
+    world.queue_limits.shard = 10;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let mut daemon = world.daemon_on("a", relay.endpoint()).await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let mut waiting = Vec::new();
+    for _ in 0..9 {
+        waiting.push(world.accept(&instance, ALICE, "now").await);
+    }
+    assert_eq!(session.sent().await.message, waiting[0]);
+    let at = world.in_minutes(1);
+    for n in 0..3 {
+        let at = at + TimeDelta::milliseconds(n);
+        waiting.push(world.schedule(&instance, ALICE, "later", at).await);
+    }
+    let all = relay.watch(On::operation("Query").with("due#"));
+    let one = relay.watch(On::operation("GetItem").with("due#"));
+    world.clock.advance(TimeDelta::minutes(1) + TimeDelta::seconds(1));
+    world.remind(at).await;
+    until("the end of the look", async || (all.hits() >= 3).then_some(())).await;
+    world.until_state(&instance, waiting[9], State::Scheduled).await;
+    session.acknowledge(waiting[0], None).await;
+    for message in &waiting[1..] {
+        takes(&world, &mut session, &instance, *message).await;
+    }
+    world.until_nothing_scheduled().await;
+    assert_eq!(one.hits(), 0, "none was kept back");
+}
+
+/// A process ended when it had marked the message as queued, and the time of that has run out since.
+#[tokio::test]
+async fn what_was_begun_before_goes_on_while_the_queue_is_full() {
+    let mut world = World::new().await;
+    world.queue_limits.shard = 10;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let mut waiting = Vec::new();
+    for _ in 0..9 {
+        waiting.push(world.accept(&instance, ALICE, "now").await);
+    }
+    assert_eq!(session.sent().await.message, waiting[0]);
+    let at = world.in_minutes(1);
+    let patient = world.schedule(&instance, ALICE, "patient", at).await;
+    let (then, end) = (at + TimeDelta::milliseconds(1), world.in_minutes(2));
+    let begun = world.schedule_until(&instance, BOB, "begun", then, end).await;
+    let change = Change {
+        state: State::Queued,
+        at: world.now(),
+        failure: None,
+    };
+    let changed = world.messages.change(instance.id, begun, &change).await;
+    assert!(matches!(changed.expect("stored"), Transition::Made { .. }));
+    world.clock.advance(TimeDelta::minutes(3));
+    world.remind(at).await;
+    until("the end of its entry", async || {
+        let due = world.schedule_of().due(NETWORK, SHARD, world.now(), 9).await;
+        (due.expect("read").len() == 1).then_some(())
+    })
+    .await;
+    world.until_state(&instance, patient, State::Scheduled).await;
 }
 
 /// An instance that waits for long has many messages in the index, and each look at its room would cost them all.
