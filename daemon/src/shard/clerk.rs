@@ -487,14 +487,19 @@ impl<'a> Clerk<'a> {
             *handed += gone;
             self.rooms.sent(gone);
             self.has_moved |= gone > 0 && self.kept_back.was_failing(&lane);
-            let has_others = self.kept_back.gone(&lane, gone);
-            match error {
-                Some(error) => {
-                    debug!(shard = %self.hold.shard, error = %chain(&error), "a lane is still kept back");
-                    self.kept_back.keep(&lane, matches!(error, NotNow::InstanceFull));
+            self.kept_back.gone(&lane, gone);
+            let is_stopped = error.is_some();
+            if let Some(error) = error {
+                debug!(shard = %self.hold.shard, error = %chain(&error), "a lane is still kept back");
+                self.kept_back.keep(&lane, matches!(error, NotNow::InstanceFull));
+            }
+            if gone == 0 {
+                continue;
+            }
+            for half in self.kept_back.turns(&lane) {
+                if !(is_stopped && half == lane) && !self.to_look_at.contains(&half) {
+                    self.to_look_at.push_back(half);
                 }
-                None if has_others => self.to_look_at.push_back(lane),
-                None => {}
             }
         }
         if self.has_moved {

@@ -6,11 +6,13 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use shared::domain::event::{EventType, Wants};
 use shared::domain::instance::Status;
+use shared::domain::job::Job;
 use shared::domain::message::{Change, State};
+use shared::domain::payload;
 use shared::domain::shard::Shard;
 use shared::queue::Queue as _;
 use shared::storage::messages::Transition;
-use shared::storage::schedule::Entry;
+use shared::storage::schedule::{Entry, QueuedLater};
 use testbed::relay::{Fate, On, Relay, Reply};
 use testbed::wait::{until, until_within};
 
@@ -242,6 +244,42 @@ async fn what_was_begun_before_goes_on_while_the_queue_is_full() {
     })
     .await;
     world.until_state(&instance, patient, State::Scheduled).await;
+}
+
+/// Those that were put off wait for the others, and these for them.
+#[tokio::test]
+async fn a_lane_whose_halves_alternate_goes_at_once_when_it_can() {
+    let world = World::new().await;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let daemon = world.daemon_on("a", relay.endpoint()).await;
+    daemon.until_holding(1).await;
+    let instance = world.instance("stuck").await;
+    let at = world.in_minutes(1);
+    // None of them has a record, so each ends when it is its turn.
+    for n in 0..200 {
+        let job = world.job(&instance, ALICE, "one of many").await;
+        let entry = Entry {
+            at: at + TimeDelta::milliseconds(n),
+            message: job.message,
+            instance: instance.id,
+            subscription: (n % 2 == 0).then_some(SUBSCRIPTION),
+            expires_at: job.expires_at,
+            job: Some(QueuedLater {
+                group: "a lane".to_owned(),
+                body: payload::encode(&Job::Send(job)),
+            }),
+        };
+        let put = world.schedule_of().put(NETWORK, SHARD, &entry).await;
+        put.expect("stored");
+    }
+    let failing = On::operation("UpdateItem").with(format!("msgs#{}", instance.id));
+    let failing = relay.always(failing, Fate::refused(Reply::Code(400, "AccessDeniedException")));
+    world.clock.advance(TimeDelta::minutes(2));
+    world.remind(at).await;
+    until("the first failure", async || (failing.hits() > 0).then_some(())).await;
+    failing.end();
+    // At one a second they would take longer than this waits.
+    world.until_nothing_scheduled().await;
 }
 
 /// An instance that waits for long has many messages in the index, and each look at its room would cost them all.
