@@ -256,7 +256,7 @@ impl<'a> Clerk<'a> {
     /// What is kept back is due before what was not looked at yet, unless that was put before it meanwhile. So it comes first,
     /// when it is time for it.
     async fn read(&mut self, handed: &mut usize) -> Result<(), NotNow> {
-        let is_told = std::mem::take(&mut self.is_told);
+        let is_told = !self.is_full() && std::mem::take(&mut self.is_told);
         if !is_told && !self.is_full() {
             self.look_again(handed).await;
         }

@@ -1,6 +1,8 @@
 //! Messages that are due and cannot be handed over: they hold up no other, are not read over and over, and are told of when
 //! their time runs out.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -22,6 +24,30 @@ use crate::world::{NETWORK, SUBSCRIPTION, World};
 const ALICE: &str = "15550100001";
 const BOB: &str = "15550100002";
 const SHARD: Shard = Shard(0);
+
+/// What is logged on this thread.
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    /// How many lines have this part.
+    fn with(&self, part: &str) -> usize {
+        let bytes = self.0.lock().expect("no holder panics");
+        String::from_utf8_lossy(&bytes).matches(part).count()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut lines = self.0.lock().expect("no holder panics");
+        lines.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 /// What is of one instance cannot be written, however often that is tried, and more of it is due than is read at once.
 #[tokio::test]
@@ -184,6 +210,10 @@ async fn what_expires_or_is_taken_back_while_the_queue_is_full_is_told_all_the_s
 /// What was kept back would be behind all that is due later, for as long as there is little room.
 #[tokio::test]
 async fn what_finds_the_queue_full_stays_the_next_in_the_index() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let logger = shared::telemetry::json_lines("info", move || writer.clone());
+    let _logging = tracing::subscriber::set_default(logger);
     let mut world = World::new().await;
     world.queue_limits.shard = 10;
     let relay = Relay::before(&world.database.endpoint).await;
@@ -205,12 +235,18 @@ async fn what_finds_the_queue_full_stays_the_next_in_the_index() {
     world.remind(at).await;
     until("the end of the look", async || (all.hits() >= 3).then_some(())).await;
     world.until_state(&instance, waiting[9], State::Scheduled).await;
+    assert_eq!(lines.with("the shard's queue is full"), 1);
     session.acknowledge(waiting[0], None).await;
     for message in &waiting[1..] {
         takes(&world, &mut session, &instance, *message).await;
     }
     world.until_nothing_scheduled().await;
     assert_eq!(one.hits(), 0, "none was kept back");
+    until("the line that tells of room", async || {
+        (lines.with("queue has room for scheduled messages again") > 0).then_some(())
+    })
+    .await;
+    assert_eq!(lines.with("the shard's queue is full"), 1, "told once");
 }
 
 /// A process ended when it had marked the message as queued, and the time of that has run out since.
