@@ -570,3 +570,35 @@ fn kept_as(found: &Found) -> String {
         lane
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn key(sk: &str) -> Key {
+        Key {
+            pk: "due".to_owned(),
+            sk: sk.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_index_is_read_ahead_anew_where_something_is_due_and_not_each_time() {
+        let at = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        let mut ahead = Ahead::default();
+        assert!(ahead.begin(None, at(0)));
+        ahead.behind = Some(key("3"));
+        ahead.note(at(9));
+        ahead.note(at(5));
+        assert!(!ahead.begin(Some(&key("2")), at(5)), "it was just read");
+        let a_minute_ago = Instant::now().checked_sub(AHEAD_ANEW);
+        ahead.begun = Some(a_minute_ago.expect("this machine runs for longer"));
+        assert!(!ahead.begin(Some(&key("2")), at(4)), "nothing is due");
+        assert!(ahead.begin(Some(&key("2")), at(5)));
+        assert_eq!((&ahead.behind, ahead.next), (&Some(key("2")), None));
+        assert!(ahead.begin(Some(&key("4")), at(5)), "that was not read");
+        assert_eq!(ahead.behind, Some(key("4")));
+    }
+}
